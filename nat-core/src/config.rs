@@ -1,0 +1,290 @@
+//! What is chosen when the NAT is built.
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use heapless::Vec;
+
+/// External addresses that one NAT can have: a primary and seven more.
+pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
+
+/// An address with the length of its network prefix, such as `192.168.77.1/24`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Cidr {
+    address: Ipv4Addr,
+    prefix_len: u8,
+}
+
+impl Cidr {
+    /// The address `address` in a network of `prefix_len` leading bits, 0 to 32; `None` for more.
+    pub const fn new(address: Ipv4Addr, prefix_len: u8) -> Option<Self> {
+        if prefix_len > 32 { None } else { Some(Self { address, prefix_len }) }
+    }
+
+    /// The address.
+    pub const fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// The length of the network prefix in bits, 0 to 32.
+    pub const fn prefix_len(&self) -> u8 {
+        self.prefix_len
+    }
+
+    /// Whether `address` is of this network.
+    pub const fn contains(&self, address: Ipv4Addr) -> bool {
+        (address.to_bits() ^ self.address.to_bits()) & self.mask() == 0
+    }
+
+    /// The network's directed broadcast address; `None` where the prefix leaves no room for one (RFC 3021).
+    pub const fn broadcast(&self) -> Option<Ipv4Addr> {
+        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() | !self.mask())) }
+    }
+
+    /// The network's own address; `None` where the prefix leaves no room for one (RFC 3021).
+    pub const fn network(&self) -> Option<Ipv4Addr> {
+        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() & self.mask())) }
+    }
+
+    const fn mask(&self) -> u32 {
+        match 32 - self.prefix_len {
+            32 => 0,
+            host_bits => u32::MAX << host_bits,
+        }
+    }
+}
+
+impl core::fmt::Display for Cidr {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix_len)
+    }
+}
+
+/// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Mapping {
+    /// One external endpoint for whatever it talks to (RFC 4787 REQ-1).
+    #[default]
+    EndpointIndependent,
+}
+
+/// Who may send to an external endpoint (RFC 4787 section 5).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Filtering {
+    /// Only the remote endpoints that the inside endpoint has sent to. Nothing unsolicited comes in.
+    #[default]
+    AddressAndPortDependent,
+    /// Any port of a remote address that the inside endpoint has sent to. Each remote address takes one session more.
+    AddressDependent,
+    /// Anyone, as long as the mapping lives.
+    EndpointIndependent,
+}
+
+/// How long a session lives without traffic. Each at least 1 s and at most [`Timeouts::MAX`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// UDP sessions. RFC 4787 REQ-5: at least 2 min, 5 min recommended.
+    pub udp: Duration,
+    /// TCP from the first SYN until the other side's. RFC 7857 section 2.1: 4 min, may be less.
+    pub tcp_partially_open: Duration,
+    /// TCP established, one FIN included. RFC 5382 REQ-5: at least 2 h 4 min.
+    pub tcp_established: Duration,
+    /// TCP with both FINs seen. RFC 5382 REQ-5: at least 4 min.
+    pub tcp_closing: Duration,
+    /// TCP after a valid RST. RFC 7857 section 2.2: 4 min.
+    pub tcp_reset: Duration,
+    /// ICMP queries. RFC 5508 REQ-2: at least 1 min.
+    pub icmp: Duration,
+}
+
+impl Timeouts {
+    /// The longest timeout that can be set: 12 days.
+    pub const MAX: Duration = Duration::from_secs(12 * 24 * 3600);
+
+    /// What the RFCs ask for or recommend.
+    pub const RFC: Self = Self {
+        udp: Duration::from_secs(300),
+        tcp_partially_open: Duration::from_secs(240),
+        tcp_established: Duration::from_secs(7440),
+        tcp_closing: Duration::from_secs(240),
+        tcp_reset: Duration::from_secs(240),
+        icmp: Duration::from_secs(60),
+    };
+
+    /// What cloud NAT gateways do: 350 s of idle time for every session. Knowingly below RFC 5382 REQ-5.
+    pub const GATEWAY: Self = Self {
+        udp: Duration::from_secs(350),
+        tcp_partially_open: Duration::from_secs(350),
+        tcp_established: Duration::from_secs(350),
+        tcp_closing: Duration::from_secs(240),
+        tcp_reset: Duration::from_secs(240),
+        icmp: Duration::from_secs(350),
+    };
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self::RFC
+    }
+}
+
+/// A range of ports, both ends included.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+impl PortRange {
+    /// The ports `first` to `last`; `None` if there are none, or if port 0 is one of them.
+    pub const fn new(first: u16, last: u16) -> Option<Self> {
+        if first == 0 || first > last { None } else { Some(Self { first, last }) }
+    }
+
+    /// The lowest port.
+    pub const fn first(&self) -> u16 {
+        self.first
+    }
+
+    /// The highest port.
+    pub const fn last(&self) -> u16 {
+        self.last
+    }
+
+    /// Whether `port` is in the range.
+    pub const fn contains(&self, port: u16) -> bool {
+        self.first <= port && port <= self.last
+    }
+}
+
+/// What one inside host, and answers to either side, may use up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Sessions of one inside host. RFC 6888 REQ-4.
+    pub sessions_per_host: u16,
+    /// Mappings of one inside host. RFC 6888 REQ-4.
+    pub mappings_per_host: u16,
+    /// ICMP errors originated toward one side in a burst. RFC 1812 section 4.3.2.8.
+    pub icmp_error_burst: u16,
+    /// ICMP errors originated toward one side, a second, beyond the burst.
+    pub icmp_errors_per_second: u16,
+}
+
+impl Limits {
+    /// No limit for one host but the tables; ICMP errors in bursts of 20, then 20 a second.
+    pub const DEFAULT: Self = Self {
+        sessions_per_host: u16::MAX,
+        mappings_per_host: u16::MAX,
+        icmp_error_burst: 20,
+        icmp_errors_per_second: 20,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What is chosen when the NAT is built. [`Config::new`] gives the defaults; then set the fields that differ.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The router's own address inside, and the inside network. Packets from inside with another source are dropped.
+    pub inside: Cidr,
+    /// The external addresses, the primary first. May be empty until an address is known, and changed later with
+    /// [`Nat::set_external_addresses`](crate::Nat::set_external_addresses).
+    pub external_addresses: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
+    /// How an inside endpoint gets its external endpoint. Never changes under load (RFC 4787 REQ-11).
+    pub mapping: Mapping,
+    /// Who may send to an external endpoint. Never changes under load (RFC 4787 REQ-11).
+    pub filtering: Filtering,
+    /// How long sessions live without traffic.
+    pub timeouts: Timeouts,
+    /// What one inside host, and answers, may use up.
+    pub limits: Limits,
+    /// External ports for inside ports from 1024 up, and for ICMP query identifiers.
+    pub ports: PortRange,
+    /// External ports for inside ports below 1024 (RFC 4787 REQ-3a).
+    pub low_ports: PortRange,
+    /// External ports that the router keeps for itself: never given to a mapping, nor to a port forward.
+    pub reserved_ports: Option<PortRange>,
+    /// Whether the router is a DHCP client outside: then a DHCP server's packets from there reach the router's stack.
+    pub dhcp_client: bool,
+    /// The largest datagram that may leave inside, in bytes, at least 68.
+    pub inside_mtu: u16,
+    /// The largest datagram that may leave outside, in bytes, at least 68.
+    pub outside_mtu: u16,
+    /// Whether the MSS of forwarded SYNs is lowered to what both MTUs carry.
+    pub mss_clamp: bool,
+}
+
+impl Config {
+    /// The defaults, for a router with the address `inside` on its inside network and no external address yet.
+    pub const fn new(inside: Cidr) -> Self {
+        Self {
+            inside,
+            external_addresses: Vec::new(),
+            mapping: Mapping::EndpointIndependent,
+            filtering: Filtering::AddressAndPortDependent,
+            timeouts: Timeouts::RFC,
+            limits: Limits::DEFAULT,
+            ports: PortRange { first: 1024, last: 65535 },
+            low_ports: PortRange { first: 1, last: 1023 },
+            reserved_ports: None,
+            dhcp_client: false,
+            inside_mtu: 1500,
+            outside_mtu: 1500,
+            mss_clamp: false,
+        }
+    }
+}
+
+/// The secret from which table hashes and external ports are drawn: 16 bytes of entropy, new at every boot.
+///
+/// With a seed that an attacker can guess, external ports are predictable (RFC 6056) and table collisions can be built.
+#[derive(Clone, Copy)]
+pub struct Seed([u8; 16]);
+
+impl Seed {
+    /// The seed of `entropy`. All bytes zero, the sign of an absent generator, is refused when the NAT is built.
+    pub const fn new(entropy: [u8; 16]) -> Self {
+        Self(entropy)
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// Keeps the secret out of logs.
+impl core::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+/// Which field of the configuration cannot work, and why.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The field, such as `external_addresses`.
+    pub field: &'static str,
+    /// What is wrong with it, as a sentence without an end.
+    pub problem: &'static str,
+}
+
+impl core::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+impl core::error::Error for ConfigError {}

@@ -1,0 +1,58 @@
+//! Sessions as read-out.
+
+use core::net::SocketAddrV4;
+use core::time::Duration;
+
+/// What a session speaks.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SessionProtocol {
+    /// ICMP queries and their replies; ports are query identifiers.
+    Icmp,
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// How far a session has come: the states of RFC 6146 section 3.5.2 for TCP, one state for all else.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SessionState {
+    /// UDP or ICMP: alive.
+    Active,
+    /// TCP: a SYN from inside, none from outside yet.
+    InsideSyn,
+    /// TCP: a SYN from outside, none from inside yet.
+    OutsideSyn,
+    /// TCP: SYNs from both sides.
+    Established,
+    /// TCP: a FIN from inside; the other direction is open.
+    InsideFin,
+    /// TCP: a FIN from outside; the other direction is open.
+    OutsideFin,
+    /// TCP: FINs from both sides.
+    Closing,
+    /// TCP: a valid RST, and nothing after it.
+    Reset,
+}
+
+/// One session: a mapping and the remote endpoint that talks through it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// What it speaks.
+    pub protocol: SessionProtocol,
+    /// The inside endpoint; for ICMP the port is the inside host's query identifier.
+    pub inside: SocketAddrV4,
+    /// The external endpoint; for ICMP the port is the external query identifier.
+    pub external: SocketAddrV4,
+    /// The remote endpoint; for ICMP the port is 0.
+    pub remote: SocketAddrV4,
+    /// How far it has come.
+    pub state: SessionState,
+    /// How long it will live without traffic.
+    pub expires_in: Duration,
+    /// Whether its mapping is a port forward.
+    pub forwarded: bool,
+}

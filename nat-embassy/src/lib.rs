@@ -1,0 +1,3 @@
+//! nat-core for embassy.
+#![no_std]
+#![deny(missing_docs)]
