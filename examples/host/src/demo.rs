@@ -1,0 +1,104 @@
+//! `demo`: hosts, router and servers in one process, and everything the NAT does shown step by step.
+
+mod addresses;
+mod host;
+mod router;
+mod servers;
+mod step;
+mod steps;
+mod tap;
+mod wire;
+mod world;
+
+use core::cell::OnceCell;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use embassy_executor::{Executor, Spawner};
+use embassy_time::Instant;
+
+use step::Failed;
+use world::World;
+
+/// What is chosen on the command line.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// The directory into which both sides of the router are captured.
+    pub(crate) pcap: Option<PathBuf>,
+}
+
+/// What became of the demo: a world that could not be built, or the step that failed.
+type Outcome = anyhow::Result<Result<(), Failed>>;
+
+/// Shows the demo. The error, if any, is for people. Runs once in a process: the router's memory is a static.
+pub(crate) fn run(options: Options) -> anyhow::Result<()> {
+    let executor = Box::leak(Box::new(Executor::new()));
+    let outcome: &'static OnceCell<Outcome> = Box::leak(Box::new(OnceCell::new()));
+    executor.run_until(
+        |spawner| spawner.spawn(show(spawner, options, outcome).expect("the first task")),
+        || outcome.get().is_some(),
+    );
+    match outcome.get() {
+        Some(Ok(Ok(()))) => Ok(()),
+        Some(Ok(Err(Failed(step)))) => bail!("the demo failed at this step: {step}"),
+        Some(Err(error)) => bail!("{error:#}"),
+        None => bail!("the demo ended early"),
+    }
+}
+
+#[embassy_executor::task]
+async fn show(spawner: Spawner, options: Options, outcome: &'static OnceCell<Outcome>) {
+    let _ = outcome.set(play(spawner, &options).await);
+}
+
+async fn play(spawner: Spawner, options: &Options) -> Outcome {
+    println!("{INTRODUCTION}");
+    let start = Instant::now();
+    let world = World::start(spawner, options)?;
+    let result = steps::all(&world).await;
+    world.finish_captures()?;
+    world.router.print_tables();
+    if result.is_ok() {
+        println!(
+            "\nAll of it worked, in {:.1} s.",
+            start.elapsed().as_millis() as f64 / 1000.0
+        );
+    }
+    if let Some(directory) = &options.pcap {
+        println!("Captures of both sides of the router are in {}.", directory.display());
+    }
+    Ok(result)
+}
+
+const INTRODUCTION: &str = "\
+A NAT router at work: every machine below is an embassy-net stack of its own, every wire is memory.
+
+  anna 192.168.77.10 ──┐                              ┌── isp 198.51.100.1   DHCP, DNS
+                       ├── 192.168.77.1 router DHCP ──┤
+  ben  192.168.77.11 ──┘                              └── web 198.51.100.80  HTTP
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_works_and_both_sides_are_captured() {
+        let directory = tempfile::tempdir().unwrap();
+        let pcap = directory.path().join("made/on/the/way");
+        run(Options {
+            pcap: Some(pcap.clone()),
+        })
+        .unwrap();
+        for name in ["lan.pcap", "wan.pcap"] {
+            let mut capture = pcap_file::pcap::PcapReader::new(std::fs::File::open(pcap.join(name)).unwrap()).unwrap();
+            assert_eq!(capture.header().datalink, pcap_file::DataLink::ETHERNET, "{name}");
+            let mut frames = 0;
+            while let Some(frame) = capture.next_packet() {
+                assert!(frame.unwrap().data.len() >= 14, "{name}");
+                frames += 1;
+            }
+            assert!(frames > 1000, "{name}: {frames}");
+        }
+    }
+}
