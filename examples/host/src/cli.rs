@@ -1,0 +1,353 @@
+//! The command line: subcommands, their options, and what the options mean to the NAT.
+
+mod value;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
+use nat_core::{Cidr, Config, Filtering, MAX_EXTERNAL_ADDRESSES, Nat, Seed, Tables, Timeouts};
+
+pub(crate) use value::{Forward, LanDevice, Network, SeedValue, WanDevice};
+
+const EXAMPLES: &str = "\
+Examples:
+  nat-host
+      Watch the NAT at work: hosts, router and servers in this one process.
+  nat-host demo --pcap captures
+      The same, with both sides of the router written as captures for Wireshark.
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --gateway 198.51.100.1
+      Route real traffic between two TAP devices (Linux).
+  nat-host replay --lan-in lan.pcap --wan-in wan.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24 --json verdicts.jsonl
+      Judge the packets of captures, one line of JSON each.
+
+`nat-host help router` and `nat-host help replay` explain every option.";
+
+const ROUTER_NOTES: &str = "\
+The two devices are opened, or created if they do not exist: plain TAP without packet information. The kernel's end of each
+device is the cable's far end, so it belongs to the hosts: give it the address of a host, or put it into a bridge or into
+another network namespace. Once the line `ready:` is out, devices may be moved and renamed.
+
+Examples:
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --gateway 198.51.100.1
+      Then, elsewhere, make this machine a LAN host of the router:
+      ip addr add 192.168.77.10/24 dev nat-lan && ip link set nat-lan up
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp
+      Take the outside address from a DHCP server.
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --forward tcp:8080=192.168.77.10:80
+      Let the outside reach a web server inside.
+
+Ends at SIGINT or SIGTERM, with the counters. Exit status: 0 after a signal, 2 if it cannot start.";
+
+const REPLAY_NOTES: &str = "\
+Captures are classic pcap files, microseconds or nanoseconds, of link type RAW (101) or IPV4 (228). Both inputs are merged by
+timestamp, the LAN's packet first when two are equal; within a file the order of its records is kept. The timestamps are the
+clock. What leaves a side is written with the timestamp of the packet that caused it.
+
+Each line of the JSON file tells of one input packet:
+  time      its timestamp in seconds
+  from      lan or wan
+  verdict   forward, local, reject, drop or hold
+  to        the side that the packet, or the answer to a rejected one, was written to; else null
+  reason    why it was rejected or dropped; else null
+
+Examples:
+  nat-host replay --lan-in lan.pcap --wan-in wan.pcap --lan-out to-lan.pcap --wan-out to-wan.pcap \\
+      --lan 192.168.77.1/24 --wan 198.51.100.77/24
+  nat-host replay --lan-in lan.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24 --json verdicts.jsonl
+  editcap -F pcap -T rawip any.pcapng lan.pcap
+      Make such a capture of one that is not.
+
+Exit status: 0 if every packet was read, 2 if not.";
+
+/// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of captures
+#[derive(Debug, Parser)]
+#[command(name = "nat-host", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+impl Cli {
+    /// What to do: the demo if nothing was said.
+    pub(crate) fn command(self) -> Command {
+        self.command.unwrap_or(Command::Demo(DemoOptions { pcap: None }))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the NAT at work, with nothing to install (also without any argument)
+    Demo(DemoOptions),
+    /// Route between two TAP devices (Linux)
+    #[command(after_help = ROUTER_NOTES)]
+    Router(RouterOptions),
+    /// Run captures through the NAT
+    #[command(after_help = REPLAY_NOTES)]
+    Replay(ReplayOptions),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoOptions {
+    /// Write both sides of the router as captures into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pcap: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the router is for Linux"))]
+pub(crate) struct RouterOptions {
+    /// The TAP device of the LAN, and the router's address there with the LAN's prefix length
+    #[arg(long, value_name = "NAME=ADDRESS/LEN")]
+    pub(crate) lan: LanDevice,
+    /// The TAP device of the WAN, and the router's primary external address there, or `dhcp` to take a lease
+    #[arg(long, value_name = "NAME=ADDRESS/LEN|dhcp")]
+    pub(crate) wan: WanDevice,
+    /// The next router outside; without one only hosts of the WAN itself are reached
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) gateway: Option<Ipv4Addr>,
+    #[command(flatten)]
+    pub(crate) nat: NatOptions,
+}
+
+impl RouterOptions {
+    /// The NAT's configuration, checked as far as that can be done without its devices.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn config(&self) -> Result<Config> {
+        ensure!(self.lan.name != self.wan.name, "--lan and --wan name the same device");
+        let mut config = self.nat.config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
+        match (self.wan.address, self.gateway) {
+            (Some(wan), Some(gateway)) => {
+                let reachable = wan.contains(gateway) && gateway != wan.address();
+                ensure!(reachable, "--gateway {gateway} is not another host of the WAN {wan}");
+            }
+            (None, Some(_)) => bail!("--gateway cannot be set with --wan {}=dhcp: it comes with the lease", self.wan.name),
+            (Some(_) | None, None) => {}
+        }
+        config.dhcp_client = self.wan.address.is_none();
+        self.nat.check(&config)?;
+        Ok(config)
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("input").required(true).multiple(true).args(["lan_in", "wan_in"]))]
+pub(crate) struct ReplayOptions {
+    /// Packets that arrive from the LAN
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lan_in: Option<PathBuf>,
+    /// Packets that arrive from the WAN
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wan_in: Option<PathBuf>,
+    /// Where to write what leaves for the LAN
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lan_out: Option<PathBuf>,
+    /// Where to write what leaves for the WAN
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wan_out: Option<PathBuf>,
+    /// Where to write one line of JSON for each packet read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// The router's address on the LAN, with the LAN's prefix length
+    #[arg(long, value_name = "ADDRESS/LEN")]
+    pub(crate) lan: Network,
+    /// The router's primary external address, with the WAN's prefix length
+    #[arg(long, value_name = "ADDRESS/LEN")]
+    pub(crate) wan: Network,
+    #[command(flatten)]
+    pub(crate) nat: NatOptions,
+}
+
+impl ReplayOptions {
+    /// The NAT's configuration.
+    pub(crate) fn config(&self) -> Result<Config> {
+        let config = self.nat.config(self.lan.0, Some(self.wan.0.address()))?;
+        self.nat.check(&config)?;
+        Ok(config)
+    }
+}
+
+/// What `router` and `replay` have in common.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "NAT options")]
+pub(crate) struct NatOptions {
+    /// One more external address; may be repeated, for up to 8 with the primary
+    #[arg(long = "wan-address", value_name = "ADDRESS", value_parser = value::external_address)]
+    wan_addresses: Vec<Ipv4Addr>,
+    /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1)
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = MappingKind::EndpointIndependent)]
+    mapping: MappingKind,
+    /// Who may send to an external endpoint (RFC 4787 section 5)
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = FilteringKind::AddressAndPortDependent)]
+    filtering: FilteringKind,
+    /// How long idle sessions live: `rfc` keeps TCP for 2 h 4 min, `gateway` everything for 350 s as cloud NAT gateways do
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Profile::Rfc)]
+    profile: Profile,
+    /// Let the outside reach an inside endpoint, as in tcp:8080=192.168.77.10:80; may be repeated
+    #[arg(long = "forward", value_name = "PROTOCOL:PORT=ADDRESS:PORT")]
+    forwards: Vec<Forward>,
+    /// The largest IP datagram that may leave for the WAN, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = value_parser!(u16).range(68..))]
+    wan_mtu: u16,
+    /// The largest IP datagram that may leave for the LAN, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = value_parser!(u16).range(68..))]
+    lan_mtu: u16,
+    /// Lower the MSS of TCP connections to what both MTUs carry
+    #[arg(long, action = ArgAction::SetTrue)]
+    mss_clamp: bool,
+    /// Sessions that one inside host may have
+    #[arg(long, value_name = "SESSIONS", default_value_t = 1024, value_parser = value_parser!(u16).range(1..))]
+    host_limit: u16,
+    /// The secret behind port numbers and table hashes, 16 bytes in hexadecimal [default: random for router, fixed for replay]
+    #[arg(long, value_name = "HEX")]
+    seed: Option<SeedValue>,
+}
+
+impl NatOptions {
+    /// The seed that was asked for.
+    pub(crate) fn seed(&self) -> Option<Seed> {
+        self.seed.map(|seed| seed.0)
+    }
+
+    fn config(&self, inside: Cidr, primary: Option<Ipv4Addr>) -> Result<Config> {
+        if let MappingKind::AddressAndPortDependent = self.mapping {
+            bail!("--mapping address-and-port-dependent is not implemented yet");
+        }
+        let mut config = Config::new(inside);
+        self.add_external_addresses(&mut config, primary)?;
+        config.filtering = self.filtering.into();
+        config.timeouts = match self.profile {
+            Profile::Rfc => Timeouts::RFC,
+            Profile::Gateway => Timeouts::GATEWAY,
+        };
+        config.limits.sessions_per_host = self.host_limit;
+        config.inside_mtu = self.lan_mtu;
+        config.outside_mtu = self.wan_mtu;
+        config.mss_clamp = self.mss_clamp;
+        Ok(config)
+    }
+
+    fn add_external_addresses(&self, config: &mut Config, primary: Option<Ipv4Addr>) -> Result<()> {
+        // Without a static primary, one place is for the address of the lease.
+        let room = MAX_EXTERNAL_ADDRESSES - usize::from(primary.is_none());
+        for address in primary.iter().chain(&self.wan_addresses) {
+            if config.external_addresses.contains(address) {
+                continue;
+            }
+            let fits = config.external_addresses.len() < room && config.external_addresses.push(*address).is_ok();
+            ensure!(fits, "--wan-address: more than {MAX_EXTERNAL_ADDRESSES} external addresses");
+        }
+        Ok(())
+    }
+
+    /// Refuses what the engine would refuse, before a device is opened or a file is written.
+    fn check(&self, config: &Config) -> Result<()> {
+        let mut tables = Box::new(Tables::<256, 256, 256>::new());
+        let seed = self.seed().unwrap_or(Seed::new([1; 16]));
+        let mut nat = Nat::new(&mut *tables, config.clone(), seed)?;
+        self.add_forwards(&mut nat)
+    }
+
+    /// Adds the port forwards to `nat`.
+    pub(crate) fn add_forwards(&self, nat: &mut Nat<'_>) -> Result<()> {
+        for forward in &self.forwards {
+            nat.add_forward(forward.0).with_context(|| format!("--forward {forward}"))?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MappingKind {
+    EndpointIndependent,
+    AddressAndPortDependent,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FilteringKind {
+    EndpointIndependent,
+    AddressDependent,
+    AddressAndPortDependent,
+}
+
+impl From<FilteringKind> for Filtering {
+    fn from(kind: FilteringKind) -> Self {
+        match kind {
+            FilteringKind::EndpointIndependent => Self::EndpointIndependent,
+            FilteringKind::AddressDependent => Self::AddressDependent,
+            FilteringKind::AddressAndPortDependent => Self::AddressAndPortDependent,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Profile {
+    Rfc,
+    Gateway,
+}
+
+/// The error as one line: what is wrong, and the tip if there is one, without the usage that clap puts below.
+pub(crate) fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let what = paragraphs.next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
+    match paragraphs.find(|paragraph| paragraph.starts_with("tip: ")) {
+        Some(tip) => format!("{what}; {tip}"),
+        None => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn no_argument_means_the_demo() {
+        let cli = Cli::try_parse_from(["nat-host"]).unwrap();
+        assert!(matches!(cli.command(), Command::Demo(DemoOptions { pcap: None })));
+    }
+
+    #[test]
+    fn options_turn_into_the_configuration_in_any_order() {
+        let replay = |arguments: &str| match Cli::try_parse_from(arguments.split(' ')).unwrap().command() {
+            Command::Replay(options) => options.config().unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let one = replay(
+            "nat-host replay --lan-in A --lan 192.168.77.1/24 --wan 198.51.100.77/24 --wan-address 198.51.100.78 \
+             --wan-address 198.51.100.77 --filtering address-dependent --profile gateway --wan-mtu 1400 --host-limit 7",
+        );
+        let other = replay(
+            "nat-host replay --host-limit 7 --wan-mtu 1400 --profile gateway --filtering address-dependent \
+             --wan-address 198.51.100.77 --wan-address 198.51.100.78 --wan 198.51.100.77/24 --lan 192.168.77.1/24 --lan-in A",
+        );
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+        assert_eq!(one.external_addresses, ["198.51.100.77", "198.51.100.78"].map(|a| a.parse::<Ipv4Addr>().unwrap()));
+        assert_eq!(one.filtering, Filtering::AddressDependent);
+        assert_eq!(one.timeouts, Timeouts::GATEWAY);
+        assert_eq!((one.outside_mtu, one.inside_mtu, one.limits.sessions_per_host), (1400, 1500, 7));
+    }
+
+    #[test]
+    fn errors_of_the_command_line_are_one_line() {
+        for (arguments, expected) in [
+            ("nat-host replay", "required arguments were not provided"),
+            ("nat-host replay --mapping none", "possible values: endpoint-independent"),
+            ("nat-host replay --lan 192.168.77.1 --wan 198.51.100.77/24", "prefix length is missing"),
+            ("nat-host router --lann a", "tip: a similar argument exists: '--lan'"),
+            ("nat-host bridge", "unrecognized subcommand 'bridge'"),
+        ] {
+            let line = one_line(&Cli::try_parse_from(arguments.split(' ')).unwrap_err());
+            assert!(line.contains(expected) && !line.contains('\n') && !line.contains("Usage"), "{line}");
+        }
+    }
+}

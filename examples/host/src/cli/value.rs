@@ -1,0 +1,206 @@
+//! Option values that are more than a number or an address.
+
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
+use nat_core::{Cidr, PortForward, Protocol, Seed};
+
+/// `192.168.77.1/24`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Network(pub(crate) Cidr);
+
+impl FromStr for Network {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (address, prefix_len) = text.split_once('/').context("the prefix length is missing, as in 192.168.77.1/24")?;
+        let address = ipv4(address)?;
+        let prefix_len: u8 = prefix_len.parse().ok().with_context(|| format!("'{prefix_len}' is not a prefix length"))?;
+        let cidr = Cidr::new(address, prefix_len).with_context(|| format!("/{prefix_len} is longer than an address"))?;
+        ensure!(is_host(address), "{address} cannot be the address of a router");
+        ensure!(Some(address) != cidr.network(), "{address} is the address of the network, not of a host in it");
+        ensure!(Some(address) != cidr.broadcast(), "{address} is the broadcast address of the network");
+        Ok(Self(cidr))
+    }
+}
+
+/// `nat-lan=192.168.77.1/24`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LanDevice {
+    pub(crate) name: String,
+    pub(crate) address: Cidr,
+}
+
+impl FromStr for LanDevice {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, address) = device(text, "nat-lan=192.168.77.1/24")?;
+        Ok(Self { name, address: address.parse::<Network>()?.0 })
+    }
+}
+
+/// `nat-wan=198.51.100.77/24` or `nat-wan=dhcp`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct WanDevice {
+    pub(crate) name: String,
+    /// The static address; `None` to take a lease.
+    pub(crate) address: Option<Cidr>,
+}
+
+impl FromStr for WanDevice {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, address) = device(text, "nat-wan=198.51.100.77/24 or nat-wan=dhcp")?;
+        let address = if address == "dhcp" { None } else { Some(address.parse::<Network>()?.0) };
+        Ok(Self { name, address })
+    }
+}
+
+/// `tcp:8080=192.168.77.10:80`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Forward(pub(crate) PortForward);
+
+impl FromStr for Forward {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        const SHAPE: &str = "expected PROTOCOL:PORT=ADDRESS:PORT, as in tcp:8080=192.168.77.10:80";
+        let (outside, inside) = text.split_once('=').context(SHAPE)?;
+        let (protocol, external_port) = outside.split_once(':').context(SHAPE)?;
+        let (inside_address, inside_port) = inside.split_once(':').context(SHAPE)?;
+        let protocol = match protocol {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            other => bail!("'{other}' is neither tcp nor udp"),
+        };
+        let (external_port, inside_port) = (port(external_port)?, port(inside_port)?);
+        Ok(Self(PortForward { protocol, external_port, inside_address: ipv4(inside_address)?, inside_port }))
+    }
+}
+
+impl std::fmt::Display for Forward {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let PortForward { protocol, external_port, inside_address, inside_port } = self.0;
+        let protocol = match protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        write!(f, "{protocol}:{external_port}={inside_address}:{inside_port}")
+    }
+}
+
+/// 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeedValue(pub(crate) Seed);
+
+impl FromStr for SeedValue {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).ok().context("expected 16 bytes as 32 hexadecimal digits")?;
+        ensure!(bytes != [0; 16], "a seed of zeros makes ports predictable");
+        Ok(Self(Seed::new(bytes)))
+    }
+}
+
+/// An external address beside the primary one.
+pub(crate) fn external_address(text: &str) -> Result<Ipv4Addr> {
+    let address = ipv4(text)?;
+    ensure!(is_host(address), "{address} cannot be the address of a router");
+    Ok(address)
+}
+
+fn device<'t>(text: &'t str, example: &str) -> Result<(String, &'t str)> {
+    // Linux: IFNAMSIZ is 16, the final zero included; a name has neither '/' nor white space.
+    const MAX_NAME: usize = 15;
+    let (name, address) = text.split_once('=').with_context(|| format!("expected NAME=ADDRESS, as in {example}"))?;
+    let legal = !name.is_empty() && !name.contains(|c: char| c == '/' || c == '%' || c == ':' || c.is_whitespace());
+    ensure!(legal && name.len() <= MAX_NAME && name != "." && name != "..", "'{name}' cannot be the name of a device");
+    Ok((name.to_owned(), address))
+}
+
+fn ipv4(text: &str) -> Result<Ipv4Addr> {
+    text.parse().ok().with_context(|| format!("'{text}' is not an IPv4 address"))
+}
+
+fn port(text: &str) -> Result<u16> {
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => bail!("'{text}' is not a port from 1 to 65535"),
+    }
+}
+
+fn is_host(address: Ipv4Addr) -> bool {
+    let first = address.octets()[0];
+    first != 0 && first < 224 && !address.is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused<T: FromStr<Err = anyhow::Error> + std::fmt::Debug>(text: &str, because: &str) {
+        let error = text.parse::<T>().expect_err(text).to_string();
+        assert!(error.contains(because), "{text}: {error}");
+    }
+
+    #[test]
+    fn networks_that_no_router_can_have_are_refused_with_the_reason() {
+        for (text, because) in [
+            ("192.168.77.1", "prefix length is missing"),
+            ("192.168.77/24", "'192.168.77' is not an IPv4 address"),
+            ("192.168.77.1/x", "'x' is not a prefix length"),
+            ("192.168.77.1/33", "longer than an address"),
+            ("192.168.77.0/24", "address of the network"),
+            ("192.168.77.255/24", "broadcast address"),
+            ("0.0.0.1/24", "cannot be the address of a router"),
+            ("127.0.0.1/8", "cannot be the address of a router"),
+            ("224.0.0.1/24", "cannot be the address of a router"),
+        ] {
+            refused::<Network>(text, because);
+        }
+    }
+
+    #[test]
+    fn devices_have_a_name_and_an_address() {
+        let lan: LanDevice = "nat-lan=192.168.77.1/24".parse().unwrap();
+        assert_eq!((lan.name.as_str(), lan.address.to_string().as_str()), ("nat-lan", "192.168.77.1/24"));
+        let wan: WanDevice = "w0=dhcp".parse().unwrap();
+        assert_eq!((wan.name.as_str(), wan.address), ("w0", None));
+        refused::<LanDevice>("192.168.77.1/24", "expected NAME=ADDRESS");
+        refused::<LanDevice>("=192.168.77.1/24", "cannot be the name of a device");
+        refused::<LanDevice>("a-name-of-16-long=192.168.77.1/24", "cannot be the name of a device");
+        refused::<LanDevice>("nat-lan=dhcp", "prefix length is missing");
+        refused::<WanDevice>("nat-wan=198.51.100.300/24", "not an IPv4 address");
+    }
+
+    #[test]
+    fn forwards_are_read_and_written_alike() {
+        for text in ["tcp:8080=192.168.77.10:80", "udp:53=10.0.0.2:5353"] {
+            assert_eq!(text.parse::<Forward>().unwrap().to_string(), text);
+        }
+        for (text, because) in [
+            ("8080=192.168.77.10:80", "expected PROTOCOL:PORT=ADDRESS:PORT"),
+            ("tcp:8080", "expected PROTOCOL:PORT=ADDRESS:PORT"),
+            ("sctp:8080=192.168.77.10:80", "'sctp' is neither tcp nor udp"),
+            ("tcp:0=192.168.77.10:80", "'0' is not a port"),
+            ("tcp:80=192.168.77.10:65536", "'65536' is not a port"),
+            ("tcp:80=192.168.77:80", "not an IPv4 address"),
+        ] {
+            refused::<Forward>(text, because);
+        }
+    }
+
+    #[test]
+    fn seeds_are_sixteen_bytes_and_not_all_zero() {
+        assert!("000102030405060708090a0b0c0d0e0f".parse::<SeedValue>().is_ok());
+        refused::<SeedValue>("00010203", "32 hexadecimal digits");
+        refused::<SeedValue>("zz0102030405060708090a0b0c0d0e0f", "32 hexadecimal digits");
+        refused::<SeedValue>(&"0".repeat(32), "predictable");
+    }
+}

@@ -1,0 +1,145 @@
+//! Captures through the NAT: their timestamps are the clock.
+
+mod capture;
+mod verdict_line;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nat_core::{Instant, Nat, Reply, Seed, Side, Tables, Verdict};
+use static_cell::ConstStaticCell;
+
+use crate::cli::ReplayOptions;
+use crate::engine::{HOSTS, MAPPINGS, SESSIONS};
+use crate::report;
+use capture::{Capture, Output};
+use verdict_line::VerdictLine;
+
+static TABLES: ConstStaticCell<Tables<MAPPINGS, SESSIONS, HOSTS>> = ConstStaticCell::new(Tables::new());
+
+/// Fixed, so that the same captures give the same translations.
+const DEFAULT_SEED: Seed = Seed::new(*b"nat-host replay.");
+
+/// Judges every packet of the input captures and writes what the options ask for.
+pub(crate) fn run(options: &ReplayOptions) -> Result<()> {
+    let config = options.config()?;
+    let mut nat = Nat::new(TABLES.take(), config, options.nat.seed().unwrap_or(DEFAULT_SEED))?;
+    options.nat.add_forwards(&mut nat)?;
+    let mut inputs = Inputs::open(options)?;
+    refuse_overwriting(options)?;
+    let mut outputs = Outputs::create(options)?;
+    while let Some((from, capture, time)) = inputs.next() {
+        judge(&mut nat, from, capture.packet_mut(), time, &mut outputs)?;
+        capture.advance()?;
+    }
+    outputs.finish()?;
+    let stats = nat.stats();
+    let (counters, gateway) = (report::counters(stats), report::gateway(stats));
+    // That nobody reads it is no failure: the files are written.
+    let _ = writeln!(io::stdout(), "{counters}\n\n{gateway}\n\n{}", report::stats_line(stats));
+    Ok(())
+}
+
+fn judge(nat: &mut Nat<'_>, from: Side, packet: &mut [u8], time: Duration, outputs: &mut Outputs) -> Result<()> {
+    let now = Instant::from_millis(u64::try_from(time.as_millis())?);
+    while let Some(due) = nat.poll_timeout().filter(|due| *due <= now) {
+        nat.handle_timeout(due);
+    }
+    let verdict = nat.process(packet, from, now);
+    outputs.json(&VerdictLine::new(time, from, &verdict)?)?;
+    match verdict {
+        Verdict::Forward { to, len } => outputs.packet(to, time, packet.get(..len).context("verdict beyond packet")?),
+        Verdict::Reject(reply) => {
+            let mut answer = [0; Reply::MAX_LEN];
+            let len = reply.emit(packet, &mut answer).context("answer longer than its limit")?;
+            outputs.packet(from, time, answer.get(..len).context("answer beyond buffer")?)
+        }
+        Verdict::Drop(_) | Verdict::Hold | Verdict::Local { .. } => Ok(()),
+    }
+}
+
+/// Both captures, merged by timestamp.
+struct Inputs {
+    lan: Option<Capture>,
+    wan: Option<Capture>,
+}
+
+impl Inputs {
+    fn open(options: &ReplayOptions) -> Result<Self> {
+        let open = |path: &Option<PathBuf>| path.as_deref().map(Capture::open).transpose();
+        Ok(Self { lan: open(&options.lan_in)?, wan: open(&options.wan_in)? })
+    }
+
+    /// The capture whose record is next: the earlier one, or the LAN's if both are of the same time.
+    ///
+    /// Only the next record of each is compared, so records of one capture never overtake each other even where its
+    /// timestamps step back.
+    fn next(&mut self) -> Option<(Side, &mut Capture, Duration)> {
+        let time = |capture: &Option<Capture>| capture.as_ref().and_then(Capture::time);
+        match (time(&self.lan), time(&self.wan)) {
+            (Some(lan), wan) if wan.is_none_or(|wan| lan <= wan) => Some((Side::Inside, self.lan.as_mut()?, lan)),
+            (_, Some(wan)) => Some((Side::Outside, self.wan.as_mut()?, wan)),
+            _ => None,
+        }
+    }
+}
+
+/// The files that were asked for.
+struct Outputs {
+    lan: Option<Output>,
+    wan: Option<Output>,
+    json: Option<BufWriter<File>>,
+}
+
+impl Outputs {
+    fn create(options: &ReplayOptions) -> Result<Self> {
+        let create = |path: &Option<PathBuf>| path.as_deref().map(Output::create).transpose();
+        Ok(Self {
+            lan: create(&options.lan_out)?,
+            wan: create(&options.wan_out)?,
+            json: options.json.as_deref().map(create_text).transpose()?,
+        })
+    }
+
+    fn packet(&mut self, to: Side, time: Duration, packet: &[u8]) -> Result<()> {
+        let output = match to {
+            Side::Inside => &mut self.lan,
+            Side::Outside => &mut self.wan,
+        };
+        output.as_mut().map_or(Ok(()), |output| output.write(time, packet))
+    }
+
+    fn json(&mut self, line: &VerdictLine) -> Result<()> {
+        let Some(json) = &mut self.json else { return Ok(()) };
+        serde_json::to_writer(&mut *json, line).context("cannot write the JSON file")?;
+        json.write_all(b"\n").context("cannot write the JSON file")
+    }
+
+    fn finish(self) -> Result<()> {
+        for output in [self.lan, self.wan].into_iter().flatten() {
+            output.finish()?;
+        }
+        self.json.map_or(Ok(()), |mut json| json.flush().context("cannot write the JSON file"))
+    }
+}
+
+fn create_text(path: &Path) -> Result<BufWriter<File>> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(BufWriter::new(file))
+}
+
+/// An output that is an input would destroy the capture before it is read.
+fn refuse_overwriting(options: &ReplayOptions) -> Result<()> {
+    let outputs = [&options.lan_out, &options.wan_out, &options.json].into_iter().flatten();
+    let mut taken: Vec<&PathBuf> = [&options.lan_in, &options.wan_in].into_iter().flatten().collect();
+    for output in outputs {
+        if taken.iter().any(|path| *path == output || same_file::is_same_file(path, output).unwrap_or(false)) {
+            bail!("{} would be written over", output.display());
+        }
+        taken.push(output);
+    }
+    Ok(())
+}

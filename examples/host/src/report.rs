@@ -1,0 +1,136 @@
+//! What the NAT did, as tables for people.
+
+use std::fmt::Write;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use nat_core::{DropReason, SessionInfo, SessionProtocol, SessionState, Stats};
+#[cfg(target_os = "linux")]
+use nat_embassy::{FrameDrop, FrameStats, SideStats};
+
+/// The sessions, one a row, in the order of their protocol and inside endpoint.
+pub(crate) fn sessions(sessions: impl Iterator<Item = SessionInfo>) -> Table {
+    let mut sessions: Vec<SessionInfo> = sessions.collect();
+    sessions.sort_by_key(|session| (protocol(session.protocol), session.inside, session.remote));
+    let mut table = table(&["protocol", "inside", "external", "remote", "state", "expires in"]);
+    for session in sessions {
+        table.add_row([
+            Cell::new(protocol(session.protocol)),
+            Cell::new(session.inside),
+            Cell::new(session.external),
+            Cell::new(remote(&session)),
+            Cell::new(state(&session)),
+            Cell::new(format!("{} s", session.expires_in.as_secs())).set_alignment(CellAlignment::Right),
+        ]);
+    }
+    table
+}
+
+/// Every packet by its verdict and reason; reasons that did not occur are left out.
+pub(crate) fn counters(stats: &Stats) -> Table {
+    let mut table = table(&["packets", "count"]);
+    let mut row = |name: &str, count: u64| {
+        table.add_row([Cell::new(name), Cell::new(count).set_alignment(CellAlignment::Right)]);
+    };
+    row("received inside", stats.inside.packets_in);
+    row("received outside", stats.outside.packets_in);
+    row("sent by the router's own stack", stats.from_router);
+    row("forwarded", stats.forwarded);
+    row("held", stats.held);
+    row("for the router itself", stats.local);
+    row("rejected", stats.rejected_total());
+    for (reason, count) in reasons(|reason| stats.rejected(reason)) {
+        row(&format!("  {reason}"), count);
+    }
+    row("dropped", stats.dropped_total());
+    for (reason, count) in reasons(|reason| stats.dropped(reason)) {
+        row(&format!("  {reason}"), count);
+    }
+    table
+}
+
+/// The counters under the names that cloud NAT gateways give them.
+pub(crate) fn gateway(stats: &Stats) -> Table {
+    let mut table = table(&["metric", "value"]);
+    for (name, value) in stats.gateway().named() {
+        table.add_row([Cell::new(name), Cell::new(value).set_alignment(CellAlignment::Right)]);
+    }
+    table
+}
+
+/// Frames of each side, and why those were dropped that no datagram came from or went into.
+#[cfg(target_os = "linux")]
+pub(crate) fn frames(stats: &FrameStats) -> Table {
+    let mut table = table(&["frames", "lan", "wan"]);
+    let mut row = |name: &str, count: &dyn Fn(&SideStats) -> u64| {
+        let sides = [&stats.inside, &stats.outside].map(count);
+        let [lan, wan] = sides.map(|count| Cell::new(count).set_alignment(CellAlignment::Right));
+        table.add_row_if(|_, _| sides != [0, 0], [Cell::new(name), lan, wan]);
+    };
+    row("received", &|side| side.received);
+    row("sent", &|side| side.sent);
+    row("to the router's own stack", &|side| side.to_stack);
+    row("from the router's own stack", &|side| side.from_stack);
+    row("dropped", &SideStats::dropped_total);
+    for reason in FrameDrop::ALL {
+        row(&format!("  {}", reason.as_str()), &|side| side.dropped(reason));
+    }
+    table
+}
+
+/// The sums in one line that starts with `stats:`.
+pub(crate) fn stats_line(stats: &Stats) -> String {
+    let mut line = String::from("stats:");
+    let sums = [
+        ("lan-in", stats.inside.packets_in),
+        ("wan-in", stats.outside.packets_in),
+        ("forwarded", stats.forwarded),
+        ("local", stats.local),
+        ("rejected", stats.rejected_total()),
+        ("dropped", stats.dropped_total()),
+        ("sessions-created", stats.sessions_created),
+        ("sessions-expired", stats.sessions_expired),
+    ];
+    for (name, sum) in sums {
+        let _ = write!(line, " {name}={sum}");
+    }
+    line
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table
+}
+
+fn reasons(count: impl Fn(DropReason) -> u64) -> impl Iterator<Item = (&'static str, u64)> {
+    DropReason::ALL.into_iter().map(move |reason| (reason.as_str(), count(reason))).filter(|(_, count)| *count > 0)
+}
+
+fn protocol(protocol: SessionProtocol) -> &'static str {
+    match protocol {
+        SessionProtocol::Icmp => "icmp",
+        SessionProtocol::Tcp => "tcp",
+        SessionProtocol::Udp => "udp",
+    }
+}
+
+fn remote(session: &SessionInfo) -> String {
+    match session.protocol {
+        SessionProtocol::Icmp => session.remote.ip().to_string(),
+        SessionProtocol::Tcp | SessionProtocol::Udp => session.remote.to_string(),
+    }
+}
+
+fn state(session: &SessionInfo) -> &'static str {
+    match session.state {
+        SessionState::Active if session.forwarded => "active (forward)",
+        SessionState::Active => "active",
+        SessionState::InsideSyn => "SYN from inside",
+        SessionState::OutsideSyn => "SYN from outside",
+        SessionState::Established => "established",
+        SessionState::InsideFin => "FIN from inside",
+        SessionState::OutsideFin => "FIN from outside",
+        SessionState::Closing => "closing",
+        SessionState::Reset => "reset",
+    }
+}

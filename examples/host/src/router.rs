@@ -1,0 +1,149 @@
+//! The router on two TAP devices.
+
+mod tap;
+
+use std::future::Future;
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+use async_executor::LocalExecutor;
+use async_signal::{Signal, Signals};
+use embassy_net::{ConfigV4, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use futures_lite::StreamExt;
+use nat_core::{Cidr, Config, Seed};
+use nat_embassy::{Control, LocalDevice, Outside, State};
+use static_cell::ConstStaticCell;
+
+use crate::cli::RouterOptions;
+use crate::engine::{HOSTS, MAPPINGS, SESSIONS};
+use crate::report;
+use tap::Tap;
+use tun_rs::SyncDevice;
+
+/// What DHCP and ping take.
+const SOCKETS: usize = 4;
+
+static STATE: ConstStaticCell<State<MAPPINGS, SESSIONS, HOSTS>> = ConstStaticCell::new(State::new());
+
+/// Routes until SIGINT or SIGTERM, then prints the counters.
+pub(crate) fn run(options: &RouterOptions) -> Result<()> {
+    let config = router_config(options)?;
+    let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
+    let lan = open_tap(&options.lan.name, config.nat.inside_mtu)?;
+    let wan = open_tap(&options.wan.name, config.nat.outside_mtu)?;
+    let outside = config.outside;
+    let (control, lan_device, wan_device, runner) = nat_embassy::new(STATE.take(), config, seed, lan, wan)?;
+    control.with_nat(|nat| options.nat.add_forwards(nat))?;
+
+    let (mut inside_memory, mut outside_memory) = (StackResources::new(), StackResources::new());
+    let (_, inside_stack) = stack(lan_device, Some(static_config(options.lan.address, None)), &mut inside_memory)?;
+    let outside_config = outside.map(|outside| static_config(outside.address, outside.gateway));
+    let (uplink, outside_stack) = stack(wan_device, outside_config, &mut outside_memory)?;
+
+    let executor = LocalExecutor::new();
+    spawn(&executor, runner.run());
+    spawn(&executor, inside_stack.run());
+    spawn(&executor, outside_stack.run());
+    if outside.is_none() {
+        spawn(&executor, control.follow(uplink));
+        spawn(&executor, tell_of_leases(uplink));
+    }
+    let mut signals = Signals::new([Signal::Int, Signal::Term]).context("cannot catch signals")?;
+    say(&ready(options));
+    async_io::block_on(executor.run(signals.next()));
+    say(&summary(control));
+    Ok(())
+}
+
+fn router_config(options: &RouterOptions) -> Result<nat_embassy::Config> {
+    let nat: Config = options.config()?;
+    let mut config = nat_embassy::Config::new(nat);
+    config.outside = options.wan.address.map(|address| Outside { address, gateway: options.gateway });
+    Ok(config)
+}
+
+fn open_tap(name: &str, mtu: u16) -> Result<Tap<SyncDevice>> {
+    let device = tap::open(name).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => " (it takes root, or the capability CAP_NET_ADMIN)",
+            io::ErrorKind::InvalidInput => " (is there a device of that name which is no TAP device?)",
+            _ => "",
+        };
+        anyhow::Error::new(error).context(format!("cannot open the TAP device {name}{hint}"))
+    })?;
+    Tap::new(device, hardware_address()?, mtu).with_context(|| format!("cannot use the TAP device {name}"))
+}
+
+/// A random address of the locally administered kind: the kernel's end of the device has another.
+fn hardware_address() -> Result<[u8; 6]> {
+    let mut address = [0; 6];
+    getrandom::fill(&mut address).context("no random numbers")?;
+    address[0] = address[0] & 0xfc | 0x02;
+    Ok(address)
+}
+
+fn random_seed() -> Result<Seed> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("no random numbers")?;
+    Ok(Seed::new(bytes))
+}
+
+/// The router's own stack on one side: static, or with a DHCP client.
+fn stack<'d>(
+    device: LocalDevice<'d>,
+    config: Option<StaticConfigV4>,
+    memory: &'d mut StackResources<SOCKETS>,
+) -> Result<(Stack<'d>, Runner<'d, LocalDevice<'d>>)> {
+    let mut config_of_stack = embassy_net::Config::default();
+    config_of_stack.ipv4 = match config {
+        Some(config) => ConfigV4::Static(config),
+        None => ConfigV4::Dhcp(embassy_net::DhcpConfig::default()),
+    };
+    let seed = getrandom::u64().context("no random numbers")?;
+    Ok(embassy_net::new(device, config_of_stack, memory, seed))
+}
+
+fn static_config(address: Cidr, gateway: Option<std::net::Ipv4Addr>) -> StaticConfigV4 {
+    StaticConfigV4 {
+        address: Ipv4Cidr::new(address.address(), address.prefix_len()),
+        gateway,
+        dns_servers: Default::default(),
+    }
+}
+
+fn spawn<'e, T: 'e>(executor: &LocalExecutor<'e>, task: impl Future<Output = T> + 'e) {
+    executor.spawn(task).detach();
+}
+
+async fn tell_of_leases(uplink: Stack<'_>) {
+    loop {
+        uplink.wait_config_up().await;
+        if let Some(config) = uplink.config_v4() {
+            let gateway = config.gateway.map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
+            say(&format!("lease: {}, gateway {gateway}", config.address));
+        }
+        uplink.wait_config_down().await;
+        say("lease: lost");
+    }
+}
+
+fn ready(options: &RouterOptions) -> String {
+    let wan = options.wan.address.map_or_else(|| "dhcp".to_owned(), |address| address.to_string());
+    let gateway = options.gateway.map_or_else(String::new, |gateway| format!(" via {gateway}"));
+    format!("ready: {} {} -> {} {wan}{gateway}", options.lan.name, options.lan.address, options.wan.name)
+}
+
+fn summary(control: Control<'_>) -> String {
+    let frames = report::frames(&control.stats());
+    control.with_nat(|nat| {
+        let stats = nat.stats();
+        let (counters, gateway) = (report::counters(stats), report::gateway(stats));
+        format!("{counters}\n\n{frames}\n\n{gateway}\n\n{}", report::stats_line(stats))
+    })
+}
+
+/// Writes to standard output at once. That nobody reads there is no reason to stop routing.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
