@@ -1,0 +1,120 @@
+//! A NAT driven by bytes, with everything that it promises asserted on the way.
+//!
+//! - It never panics.
+//! - A forwarded datagram is whole, no longer than what came in, carries an external source or an inside destination, and
+//!   has a valid header checksum; its transport checksum is valid if it was before.
+//! - A packet that is dropped or rejected is unchanged, and so are the tables.
+//! - An answer is a valid datagram of 576 bytes at most, to the sender; toward the outside only about a packet that had a
+//!   session.
+//! - At the end each packet is counted once, no two inside endpoints share an external one, and time empties the tables.
+#![forbid(unsafe_code)]
+
+mod oracle;
+mod packet;
+mod script;
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use nat_core::{Cidr, Config, Filtering, Instant, Nat, PortForward, Protocol, Seed, Side, Tables, Timeouts, Verdict};
+
+use crate::script::{Entry, Kind, Script};
+
+const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 10);
+const EXTERNAL: [Ipv4Addr; 2] = [Ipv4Addr::new(203, 0, 113, 1), Ipv4Addr::new(203, 0, 113, 2)];
+
+/// Runs the script in `data`, which the [`script`] module describes, and returns what became of each packet.
+pub fn run(data: &[u8]) -> Vec<Verdict> {
+    let Some((&options, data)) = data.split_first() else {
+        return Vec::new();
+    };
+    let mut tables = Tables::<16, 32, 4>::new();
+    let mut world = World::new(Nat::new(&mut tables, config(options), Seed::new(*b"the fuzzer's key")).unwrap());
+    let verdicts: Vec<_> = Script::new(data).filter_map(|entry| world.step(&entry)).collect();
+    oracle::check_end(&mut world.nat, verdicts.len(), world.now);
+    verdicts
+}
+
+fn config(options: u8) -> Config {
+    let bit = |n: u8| options & (1 << n) != 0;
+    let mut config = Config::new(Cidr::new(ROUTER, 24).unwrap());
+    config
+        .external_addresses
+        .extend(EXTERNAL.into_iter().take(1 + usize::from(bit(0))));
+    config.filtering = match (bit(1), bit(2)) {
+        (false, _) => Filtering::AddressAndPortDependent,
+        (true, false) => Filtering::AddressDependent,
+        (true, true) => Filtering::EndpointIndependent,
+    };
+    config.timeouts = if bit(3) { Timeouts::GATEWAY } else { Timeouts::RFC };
+    config.dhcp_client = bit(4);
+    config.mss_clamp = bit(5);
+    config.inside_mtu = if bit(6) { 576 } else { 1500 };
+    config.outside_mtu = if bit(7) { 576 } else { 1500 };
+    config
+}
+
+struct World<'t> {
+    nat: Nat<'t>,
+    now: Instant,
+    /// What was forwarded last, and where to: an answer to it comes from there.
+    last: Option<(Vec<u8>, Side)>,
+}
+
+impl<'t> World<'t> {
+    fn new(mut nat: Nat<'t>) -> Self {
+        let forward = |protocol, port| PortForward {
+            protocol,
+            external_port: port,
+            inside_address: SERVER,
+            inside_port: 80,
+        };
+        nat.add_forward(forward(Protocol::Tcp, 8080)).unwrap();
+        nat.add_forward(forward(Protocol::Udp, 8080)).unwrap();
+        Self {
+            nat,
+            now: Instant::from_secs(1),
+            last: None,
+        }
+    }
+
+    /// Carries out one entry; `None` when it is an answer and there is nothing to answer yet.
+    fn step(&mut self, entry: &Entry<'_>) -> Option<Verdict> {
+        let (mut bytes, from) = self.packet_of(entry)?;
+        if entry.repair {
+            packet::repair(&mut bytes);
+        }
+        self.now = entry.time_after(self.now);
+        self.nat.handle_timeout(self.now);
+        Some(self.judge(&mut bytes, from, entry.kind == Kind::Local))
+    }
+
+    fn packet_of(&self, entry: &Entry<'_>) -> Option<(Vec<u8>, Side)> {
+        let last = self.last.as_ref();
+        match entry.kind {
+            Kind::Answer => last.map(|(packet, to)| (packet::answer(packet, entry.payload), *to)),
+            Kind::Error => last.map(|(packet, to)| (packet::error(packet, entry.payload), *to)),
+            Kind::From(side) => Some((entry.payload.to_vec(), side)),
+            Kind::Local => Some((entry.payload.to_vec(), Side::Inside)),
+        }
+    }
+
+    fn judge(&mut self, bytes: &mut Vec<u8>, from: Side, local: bool) -> Verdict {
+        let before = oracle::Before::of(&self.nat, bytes, from, local);
+        let verdict = if local {
+            self.nat.process_local(bytes, self.now)
+        } else {
+            self.nat.process(bytes, from, self.now)
+        };
+        before.check(&self.nat, bytes, &verdict);
+        if let Verdict::Forward { to, len } = verdict {
+            bytes.truncate(len);
+            self.last = Some((core::mem::take(bytes), to));
+        }
+        verdict
+    }
+}
+
+/// Longer than any timeout.
+const FOREVER: Duration = Duration::from_secs(30 * 24 * 3600);
