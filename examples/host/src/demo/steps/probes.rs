@@ -60,8 +60,9 @@ pub(super) async fn send(world: &World) -> Outcome {
     let before = Seen::now(world);
     let (targets, live) = targets(world);
     for (n, (protocol, port)) in targets.into_iter().enumerate() {
-        let from = if n % 2 == 0 { STRANGER } else { WEB };
-        world.wan.inject(&probe(from, world.router.external(), protocol, port));
+        world
+            .wan
+            .inject(&probe(prober(n, protocol), world.router.external(), protocol, port));
         if n % BURST == BURST - 1 {
             taken(world).await;
         }
@@ -105,6 +106,15 @@ fn targets(world: &World) -> (Vec<(SessionProtocol, u16)>, usize) {
 /// The `n`th port of a walk over all ports but 0.
 fn port(n: usize) -> u16 {
     (n * STRIDE % 65535 + 1) as u16
+}
+
+/// Who sends the `n`th probe.
+fn prober(n: usize, protocol: SessionProtocol) -> Machine {
+    match protocol {
+        // A query has no port that could be the wrong one, so from a known server it might be expected.
+        SessionProtocol::Icmp => STRANGER,
+        SessionProtocol::Tcp | SessionProtocol::Udp => [STRANGER, WEB][n % 2],
+    }
 }
 
 /// A frame to the router that carries a UDP datagram, a TCP SYN or an ICMP echo request.
