@@ -1,9 +1,13 @@
 //! What is chosen when the NAT is built.
 
+use core::hash::Hasher;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use heapless::Vec;
+use siphasher::sip::SipHasher24;
+
+use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 
 /// External addresses that one NAT can have: a primary and seven more.
 pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
@@ -18,7 +22,11 @@ pub struct Cidr {
 impl Cidr {
     /// The address `address` in a network of `prefix_len` leading bits, 0 to 32; `None` for more.
     pub const fn new(address: Ipv4Addr, prefix_len: u8) -> Option<Self> {
-        if prefix_len > 32 { None } else { Some(Self { address, prefix_len }) }
+        if prefix_len > 32 {
+            None
+        } else {
+            Some(Self { address, prefix_len })
+        }
     }
 
     /// The address.
@@ -38,12 +46,25 @@ impl Cidr {
 
     /// The network's directed broadcast address; `None` where the prefix leaves no room for one (RFC 3021).
     pub const fn broadcast(&self) -> Option<Ipv4Addr> {
-        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() | !self.mask())) }
+        if self.prefix_len >= 31 {
+            None
+        } else {
+            Some(Ipv4Addr::from_bits(self.address.to_bits() | !self.mask()))
+        }
     }
 
     /// The network's own address; `None` where the prefix leaves no room for one (RFC 3021).
     pub const fn network(&self) -> Option<Ipv4Addr> {
-        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() & self.mask())) }
+        if self.prefix_len >= 31 {
+            None
+        } else {
+            Some(Ipv4Addr::from_bits(self.address.to_bits() & self.mask()))
+        }
+    }
+
+    /// Whether `address` can be one of a host in this network.
+    pub(crate) fn is_host(&self, address: Ipv4Addr) -> bool {
+        self.contains(address) && Some(address) != self.network() && Some(address) != self.broadcast()
     }
 
     const fn mask(&self) -> u32 {
@@ -143,7 +164,11 @@ pub struct PortRange {
 impl PortRange {
     /// The ports `first` to `last`; `None` if there are none, or if port 0 is one of them.
     pub const fn new(first: u16, last: u16) -> Option<Self> {
-        if first == 0 || first > last { None } else { Some(Self { first, last }) }
+        if first == 0 || first > last {
+            None
+        } else {
+            Some(Self { first, last })
+        }
     }
 
     /// The lowest port.
@@ -235,7 +260,10 @@ impl Config {
             filtering: Filtering::AddressAndPortDependent,
             timeouts: Timeouts::RFC,
             limits: Limits::DEFAULT,
-            ports: PortRange { first: 1024, last: 65535 },
+            ports: PortRange {
+                first: 1024,
+                last: 65535,
+            },
             low_ports: PortRange { first: 1, last: 1023 },
             reserved_ports: None,
             dhcp_client: false,
@@ -243,6 +271,112 @@ impl Config {
             outside_mtu: 1500,
             mss_clamp: false,
         }
+    }
+}
+
+impl Config {
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.check_inside()?;
+        self.check_external_addresses(&self.external_addresses)?;
+        self.check_timeouts()?;
+        check(
+            "limits",
+            self.limits.sessions_per_host > 0,
+            "one host needs at least one session",
+        )?;
+        check(
+            "limits",
+            self.limits.mappings_per_host > 0,
+            "one host needs at least one mapping",
+        )?;
+        check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
+        check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
+        let covered = |reserved: PortRange| reserved.contains(self.ports.first) && reserved.contains(self.ports.last);
+        check(
+            "reserved_ports",
+            !self.reserved_ports.is_some_and(covered),
+            "leaves no port for mappings",
+        )
+    }
+
+    fn check_inside(&self) -> Result<(), ConfigError> {
+        let address = self.inside.address();
+        let usable = !is_martian(address.to_bits()) && !is_multicast_or_broadcast(address.to_bits());
+        check("inside", usable, "the address is not one of a host")?;
+        check(
+            "inside",
+            (1..=31).contains(&self.inside.prefix_len()),
+            "the prefix length is not 1 to 31",
+        )?;
+        check(
+            "inside",
+            self.inside.is_host(address),
+            "the address is the network's own or its broadcast address",
+        )
+    }
+
+    /// Refuses external addresses that cannot work.
+    pub(crate) fn check_external_addresses(&self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
+        const FIELD: &str = "external_addresses";
+        check(FIELD, addresses.len() <= MAX_EXTERNAL_ADDRESSES, "more than 8")?;
+        for (position, address) in addresses.iter().enumerate() {
+            let bits = address.to_bits();
+            check(
+                FIELD,
+                !is_martian(bits) && !is_multicast_or_broadcast(bits),
+                "an address is not one of a host",
+            )?;
+            check(
+                FIELD,
+                *address != self.inside.address(),
+                "an address is the router's inside address",
+            )?;
+            check(
+                FIELD,
+                !addresses.iter().take(position).any(|other| other == address),
+                "an address stands twice",
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_timeouts(&self) -> Result<(), ConfigError> {
+        let Timeouts {
+            udp,
+            tcp_partially_open,
+            tcp_established,
+            tcp_closing,
+            tcp_reset,
+            icmp,
+        } = self.timeouts;
+        for time in [udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
+            check(
+                "timeouts",
+                Duration::from_secs(1) <= time && time <= Timeouts::MAX,
+                "not 1 s to 12 days",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether an external address is of the inside network too, as when a DHCP server outside uses the same private
+    /// network (RFC 4787 REQ-7). Then the side alone tells whose an address is.
+    pub(crate) fn networks_overlap(&self) -> bool {
+        self.external_addresses
+            .iter()
+            .any(|address| self.inside.contains(*address))
+    }
+}
+
+/// The smallest MTU of IPv4 (RFC 791 section 3.2).
+pub(crate) const MIN_MTU: u16 = 68;
+
+pub(crate) fn check(field: &'static str, holds: bool, problem: &'static str) -> Result<(), ConfigError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(ConfigError { field, problem })
     }
 }
 
@@ -258,8 +392,25 @@ impl Seed {
         Self(entropy)
     }
 
-    pub(crate) const fn bytes(&self) -> &[u8; 16] {
-        &self.0
+    /// The secrets drawn from this seed: one for table hashes, one for ports.
+    pub(crate) fn secrets(&self) -> Result<([u32; 4], [u8; 16]), ConfigError> {
+        check(
+            "seed",
+            self.0 != [0; 16],
+            "all zeros: the random number generator does not work",
+        )?;
+        let draw = |label: u64| {
+            let mut hasher = SipHasher24::new_with_key(&self.0);
+            hasher.write_u64(label);
+            hasher.finish()
+        };
+        let [a, b, c, d] = [draw(1), draw(2), draw(3), draw(4)];
+        let hash = [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32];
+        let mut ports = [0; 16];
+        let (first, second) = ports.split_at_mut(8);
+        first.copy_from_slice(&c.to_le_bytes());
+        second.copy_from_slice(&d.to_le_bytes());
+        Ok((hash, ports))
     }
 }
 

@@ -1,0 +1,115 @@
+//! ICMP errors about packets of a session (RFC 5508 section 4). They neither refresh nor end it, whatever they say (RFC
+//! 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
+
+use crate::translate::quote::Quote;
+use crate::translate::{self, End, Hop};
+use crate::wire::icmp::{self, Class};
+use crate::wire::ipv4;
+use crate::{DropReason, Nat, Side, Verdict};
+
+use super::Origin;
+use super::outbound::hop;
+
+impl Nat<'_> {
+    /// An error from inside about a packet that had come in, from its receiver or from a router on the way to it.
+    pub(super) fn error_outbound(
+        &self,
+        ip: &mut ipv4::Header,
+        header: &mut icmp::Header,
+        body: &mut [u8],
+        origin: Origin,
+    ) -> Result<Verdict, DropReason> {
+        let quote = parse(ip, header, body, End::Source)?;
+        let inside = quote
+            .end(End::Destination, End::Destination, Class::Reply)
+            .ok_or(DropReason::BadQuote)?;
+        let remote = quote
+            .end(End::Source, End::Destination, Class::Reply)
+            .ok_or(DropReason::BadQuote)?;
+        let mapping = self
+            .flows
+            .mapping_of_inside(quote.proto(), inside)
+            .ok_or(DropReason::NoSession)?;
+        let live = self.flows.live_session(mapping, remote, self.tick()).is_some();
+        if !live && !self.admits(mapping, remote.address) {
+            return Err(DropReason::NoSession);
+        }
+        check_hop(ip, origin == Origin::Host, self.config.outside_mtu)?;
+        let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
+        let delta = quote.rewrite(End::Destination, external);
+        header.update_checksum(delta, body);
+        // Whoever sent it, the outside knows the external address only (RFC 5508 REQ-5c).
+        translate::rewrite_address(ip, End::Source, external.address, hop(origin));
+        Ok(Verdict::Forward {
+            to: Side::Outside,
+            len: usize::from(ip.total_length()),
+        })
+    }
+
+    /// An error from outside, from whatever address (RFC 4787 REQ-12a), about a packet that had gone out.
+    pub(super) fn error_inbound(
+        &self,
+        ip: &mut ipv4::Header,
+        header: &mut icmp::Header,
+        body: &mut [u8],
+        external: u8,
+    ) -> Result<Verdict, DropReason> {
+        let quote = parse(ip, header, body, End::Source)?;
+        let source = quote
+            .end(End::Source, End::Source, Class::Request)
+            .ok_or(DropReason::BadQuote)?;
+        let remote = quote
+            .end(End::Destination, End::Source, Class::Request)
+            .ok_or(DropReason::BadQuote)?;
+        let mapping = self
+            .flows
+            .mapping_of_external(quote.proto(), external, source.port)
+            .ok_or(DropReason::NoSession)?;
+        self.flows
+            .live_session(mapping, remote, self.tick())
+            .ok_or(DropReason::NoSession)?;
+        let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoSession)?;
+        let router = self.is_router(inside);
+        check_hop(ip, !router, self.config.inside_mtu)?;
+        let delta = quote.rewrite(End::Source, inside);
+        header.update_checksum(delta, body);
+        let len = usize::from(ip.total_length());
+        if router {
+            translate::rewrite_address(ip, End::Destination, inside.address, Hop::Uncounted);
+            return Ok(Verdict::Local {
+                side: Side::Outside,
+                len,
+            });
+        }
+        translate::rewrite_address(ip, End::Destination, inside.address, Hop::Counted);
+        Ok(Verdict::Forward { to: Side::Inside, len })
+    }
+}
+
+/// The quote of an error, if the error is sound and goes to where the quoted packet came from: its end `sender`.
+fn parse<'p>(
+    ip: &ipv4::Header,
+    header: &icmp::Header,
+    body: &'p mut [u8],
+    sender: End,
+) -> Result<Quote<'p>, DropReason> {
+    if !header.checksum_holds(body) {
+        return Err(DropReason::BadChecksum);
+    }
+    let quote = Quote::parse(header, body)?;
+    if quote.address(sender) != ip.destination() {
+        return Err(DropReason::BadQuote);
+    }
+    Ok(quote)
+}
+
+/// An ICMP error is never answered with another (RFC 1812 section 4.3.2.7).
+fn check_hop(ip: &ipv4::Header, crosses: bool, mtu: u16) -> Result<(), DropReason> {
+    if crosses && ip.ttl() <= 1 {
+        Err(DropReason::TtlExpired)
+    } else if crosses && ip.total_length() > mtu {
+        Err(DropReason::PacketTooBig)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! The engine: one IPv4 datagram in, one verdict out. Orchestration only.
+
+mod admission;
+mod control;
+mod errors;
+mod inbound;
+mod outbound;
+
+use core::net::Ipv4Addr;
+
+use crate::packet::Datagram;
+use crate::policy::{PortPicker, RateLimit};
+use crate::reply::{Error, Reply};
+use crate::session_info::SessionState;
+use crate::state::{Ended, Flows, Proto};
+use crate::table::HashKey;
+use crate::wire::ipv4;
+use crate::{Config, ConfigError, DropReason, Instant, Seed, Side, Stats, Tables, Timeouts, Verdict};
+
+/// A NAT.
+///
+/// Time is an argument: `now` comes from a clock of the caller's. A `now` before the latest one is read as the latest.
+pub struct Nat<'t> {
+    config: Config,
+    flows: Flows<'t>,
+    ports: PortPicker,
+    stats: Stats,
+    now: Instant,
+    /// Answers toward the inside, and toward the outside.
+    error_limits: [RateLimit; 2],
+}
+
+/// Sessions that one packet ends when their time is up. Two, so that a packet that opens a session, and a leave with it,
+/// never finds the table fuller than it was.
+const EXPIRED_PER_PACKET: usize = 2;
+
+/// Beyond this the clock has jumped, and everything overdue ends before a packet is looked at.
+///
+/// INVARIANT: deadlines are kept modulo 2^32 ms and compared over 2^31 ms. A session can be overdue that long only if
+/// the clock gets there in 2^31 / 2^16 steps or more, each of which ends two sessions; there are fewer than 2^16.
+const JUMP_MILLIS: u64 = 1 << 16;
+
+/// The ports of DHCP (RFC 2131 section 4.1).
+const DHCP_SERVER: u16 = 67;
+const DHCP_CLIENT: u16 = 68;
+
+/// Who sends a packet toward the outside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origin {
+    /// A host inside.
+    Host,
+    /// The router's own outside stack.
+    Router,
+}
+
+impl<'t> Nat<'t> {
+    /// A NAT of `config` that keeps its state in `tables`, which it empties, and draws its secrets from `seed`.
+    ///
+    /// # Errors
+    ///
+    /// The field of `config`, or `seed`, that cannot work.
+    pub fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
+        tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS>,
+        config: Config,
+        seed: Seed,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let (hash_secret, port_secret) = seed.secrets()?;
+        let flows = Flows::new(tables, HashKey::new(hash_secret), &config.timeouts);
+        let limit = || RateLimit::new(config.limits.icmp_error_burst, config.limits.icmp_errors_per_second);
+        Ok(Self {
+            error_limits: [limit(), limit()],
+            config,
+            flows,
+            ports: PortPicker::new(port_secret),
+            stats: Stats::default(),
+            now: Instant::from_millis(0),
+        })
+    }
+
+    /// Judges the IPv4 datagram at the start of `packet`, which came in on side `from`, and translates it in place if it
+    /// is to be forwarded. Bytes after the datagram's own length are link padding and are left alone.
+    ///
+    /// The caller carries the [`Verdict`] out. Unless it is `Forward` or `Local`, `packet` is as it was.
+    pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
+        self.advance(now, EXPIRED_PER_PACKET);
+        let len = packet.len();
+        let verdict = match Datagram::parse(packet) {
+            Ok(datagram) => {
+                self.stats.count_in(from, datagram.len());
+                match from {
+                    Side::Inside => self.outbound(datagram, Origin::Host),
+                    Side::Outside => self.inbound(datagram),
+                }
+            }
+            Err(reason) => {
+                self.stats.count_in(from, len);
+                Verdict::Drop(reason)
+            }
+        };
+        self.stats.count_verdict(&verdict);
+        verdict
+    }
+
+    /// Judges an IPv4 datagram that the router's own outside stack sends, and translates it like one from inside, so
+    /// that the router's ports never collide with those of its hosts. Answers to it get the verdict
+    /// `Local { side: Outside, .. }`.
+    ///
+    /// A DHCP client's packets pass as they are, where [`Config::dhcp_client`] is set. There is no answer to what the
+    /// router sends: the verdict is `Forward` or `Drop`.
+    pub fn process_local(&mut self, packet: &mut [u8], now: Instant) -> Verdict {
+        self.advance(now, EXPIRED_PER_PACKET);
+        self.stats.from_router = self.stats.from_router.wrapping_add(1);
+        let verdict = match Datagram::parse(packet) {
+            Ok(datagram) => self.outbound(datagram, Origin::Router),
+            Err(reason) => Verdict::Drop(reason),
+        };
+        self.stats.count_verdict(&verdict);
+        verdict
+    }
+
+    /// When [`Nat::handle_timeout`] has work to do next, if nothing else happens before; in the past if it has some
+    /// already. May change with every other call that takes `&mut self`.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let after = self.flows.next_deadline(self.tick())?;
+        Some(Instant::from_millis(
+            self.now.as_millis().saturating_add(u64::from(after)),
+        ))
+    }
+
+    /// Ends the sessions whose time is up at `now`. Spurious calls do nothing.
+    ///
+    /// A session whose time is up is never used, whether or not this was called; calling it in time keeps the tables free.
+    /// Takes time in proportion to the sessions that end.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now, usize::MAX);
+    }
+
+    /// Sets the clock to `now`, and ends up to `limit` sessions whose time is up; all of them if the clock has jumped.
+    fn advance(&mut self, now: Instant, limit: usize) {
+        let now = now.max(self.now);
+        let elapsed = now.as_millis().saturating_sub(self.now.as_millis());
+        if elapsed > JUMP_MILLIS {
+            self.jump(now, elapsed);
+        }
+        self.now = now;
+        for _ in 0..limit {
+            let Some(ended) = self.flows.end_expired(self.tick()) else {
+                return;
+            };
+            count_expired(&mut self.stats, ended);
+        }
+    }
+
+    /// Ends what is overdue after a jump of the clock, in steps over which deadlines can be compared. No session outlives
+    /// the longest timeout, so a longer jump takes no more steps than that.
+    fn jump(&mut self, now: Instant, elapsed: u64) {
+        const STEP: u64 = 1 << 30;
+        let mut ahead = 0;
+        while ahead < elapsed.min(Timeouts::MAX.as_millis() as u64) {
+            ahead = elapsed.min(STEP.saturating_add(ahead));
+            let tick = self.tick().wrapping_add(ahead as u32);
+            while let Some(ended) = self.flows.end_expired(tick) {
+                count_expired(&mut self.stats, ended);
+            }
+        }
+        self.now = now;
+    }
+
+    /// The clock in milliseconds modulo 2^32, which is how deadlines are kept.
+    fn tick(&self) -> u32 {
+        self.now.as_millis() as u32
+    }
+
+    /// The number of an external address.
+    fn external_number(&self, address: u32) -> Option<u8> {
+        let position = self
+            .config
+            .external_addresses
+            .iter()
+            .position(|external| external.to_bits() == address)?;
+        u8::try_from(position).ok()
+    }
+
+    /// The external address of a number.
+    fn external_address(&self, number: u8) -> Option<u32> {
+        self.config
+            .external_addresses
+            .get(usize::from(number))
+            .copied()
+            .map(Ipv4Addr::to_bits)
+    }
+
+    /// An ICMP error about a packet with the header `ip` that came in on `side`, from the address that it was sent to or
+    /// through; or its silent drop when the limit on errors is used up.
+    fn reject(&mut self, side: Side, ip: &ipv4::Header, reason: DropReason, error: Error) -> Verdict {
+        let [inside, outside] = &mut self.error_limits;
+        let (limit, router) = match side {
+            Side::Inside => (inside, self.config.inside.address().to_bits()),
+            Side::Outside => (outside, ip.destination()),
+        };
+        if limit.take(self.now) {
+            Verdict::Reject(Reply::error(reason, router, ip.source(), error))
+        } else {
+            Verdict::Drop(DropReason::RateLimited)
+        }
+    }
+
+    /// Counts a TCP session's way from one state to the next.
+    fn count_state(&mut self, before: Option<SessionState>, after: SessionState) {
+        let tcp = &mut self.stats.tcp;
+        match (before.is_some_and(is_active), is_active(after)) {
+            (false, true) => tcp.active = tcp.active.wrapping_add(1),
+            (true, false) => tcp.active = tcp.active.wrapping_sub(1),
+            _ => {}
+        }
+        let opening = |state| matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
+        if opening(after) && before != Some(after) {
+            tcp.attempts = tcp.attempts.wrapping_add(1);
+        }
+        if before.is_some_and(opening) && !opening(after) && after != SessionState::Reset {
+            tcp.established = tcp.established.wrapping_add(1);
+        }
+    }
+}
+
+fn is_active(state: SessionState) -> bool {
+    !matches!(state, SessionState::Closing | SessionState::Reset)
+}
+
+/// Counts a session that has ended.
+fn count_ended(stats: &mut Stats, ended: Ended) {
+    if ended.proto == Proto::Tcp && is_active(ended.state) {
+        stats.tcp.active = stats.tcp.active.wrapping_sub(1);
+    }
+}
+
+/// Counts a session that has ended by its timer.
+fn count_expired(stats: &mut Stats, ended: Ended) {
+    count_ended(stats, ended);
+    stats.sessions_expired = stats.sessions_expired.wrapping_add(1);
+    if is_active(ended.state) {
+        stats.tcp.idle_timeouts = stats.tcp.idle_timeouts.wrapping_add(1);
+    }
+}

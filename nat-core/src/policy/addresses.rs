@@ -1,0 +1,16 @@
+//! Addresses that no forwarded packet may carry.
+
+use core::net::Ipv4Addr;
+
+/// Whether `address` cannot be the source or destination of a packet between two networks (RFC 1812 section 5.3.7, RFC
+/// 6890): "this network", loopback, link-local, reserved. Documentation and private prefixes can: labs and networks
+/// behind another NAT use them.
+pub(crate) const fn is_martian(address: u32) -> bool {
+    let [a, b, ..] = address.to_be_bytes();
+    a == 0 || a == 127 || (a == 169 && b == 254) || a >= 240
+}
+
+/// Whether `address` stands for more than one host, whatever the network.
+pub(crate) const fn is_multicast_or_broadcast(address: u32) -> bool {
+    address >> 28 == 0xe || address == Ipv4Addr::BROADCAST.to_bits()
+}

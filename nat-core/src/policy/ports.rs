@@ -1,0 +1,56 @@
+//! Which external port a new mapping gets (RFC 6056, RFC 4787 section 4.2).
+
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use crate::config::PortRange;
+
+/// Draws external ports. Servers see the sequence, so it comes from a keyed function: who does not know the key cannot
+/// tell the next port from all that went before.
+pub(crate) struct PortPicker {
+    key: [u8; 16],
+    drawn: u64,
+}
+
+/// Random draws before the search goes through the range from end to end.
+const DRAWS: u32 = 8;
+
+impl PortPicker {
+    pub(crate) fn new(key: [u8; 16]) -> Self {
+        Self { key, drawn: 0 }
+    }
+
+    /// A random port of `range` that is `free`. Finds the last one that is, after as many tries as the range is long plus
+    /// a few; `None` if none is.
+    pub(crate) fn pick(&mut self, range: PortRange, mut free: impl FnMut(u16) -> bool) -> Option<u16> {
+        let count = u32::from(range.last())
+            .wrapping_sub(u32::from(range.first()))
+            .wrapping_add(1);
+        let port = |offset: u32| u32::from(range.first()).wrapping_add(offset) as u16;
+        let mut offset = 0;
+        for _ in 0..DRAWS {
+            offset = scale(self.draw(), count);
+            if free(port(offset)) {
+                return Some(port(offset));
+            }
+        }
+        (offset..count).chain(0..offset).map(port).find(|port| free(*port))
+    }
+
+    /// A random number below `count`, for choices other than ports.
+    pub(crate) fn pick_below(&mut self, count: u32) -> u32 {
+        scale(self.draw(), count)
+    }
+
+    fn draw(&mut self) -> u32 {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write_u64(self.drawn);
+        self.drawn = self.drawn.wrapping_add(1);
+        hasher.finish() as u32
+    }
+}
+
+fn scale(random: u32, count: u32) -> u32 {
+    (u64::from(random).wrapping_mul(u64::from(count)) >> 32) as u32
+}

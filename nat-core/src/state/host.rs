@@ -1,0 +1,58 @@
+//! Inside hosts: whose mappings and sessions they are.
+
+use crate::table::{Chain, Link, Slot};
+
+/// An inside host with at least one mapping; or the router itself, under its external address.
+pub(crate) struct Host {
+    pub(crate) address: u32,
+    pub(crate) mappings: u16,
+    pub(crate) sessions: u16,
+    chain: Link,
+    /// The number of the external address that all mappings of the host get (paired pooling, RFC 4787 REQ-2).
+    pub(crate) external: u8,
+}
+
+impl Host {
+    pub(crate) fn new(address: u32, external: u8) -> Self {
+        Self {
+            address,
+            mappings: 0,
+            sessions: 0,
+            chain: Link::NONE,
+            external,
+        }
+    }
+}
+
+impl Slot for Host {
+    const FREE: Self = Self {
+        address: 0,
+        mappings: 0,
+        sessions: 0,
+        chain: Link::NONE,
+        external: 0,
+    };
+
+    fn is_free(&self) -> bool {
+        self.mappings == 0
+    }
+
+    fn spare_link(&mut self) -> &mut Link {
+        &mut self.chain
+    }
+}
+
+/// Hosts by their address.
+pub(crate) struct ByAddress;
+
+impl Chain for ByAddress {
+    type Slot = Host;
+
+    fn next(slot: &Host) -> Link {
+        slot.chain
+    }
+
+    fn set_next(slot: &mut Host, next: Link) {
+        slot.chain = next;
+    }
+}

@@ -1,0 +1,139 @@
+//! Mappings: which external endpoint an inside endpoint has.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::session_info::SessionProtocol;
+use crate::table::{Chain, Link, Slot};
+
+/// What a mapping is for. Mappings and filters are per protocol (RFC 7857 sections 5 and 6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Proto {
+    Icmp,
+    Tcp,
+    Udp,
+}
+
+impl From<Proto> for SessionProtocol {
+    fn from(proto: Proto) -> Self {
+        match proto {
+            Proto::Icmp => Self::Icmp,
+            Proto::Tcp => Self::Tcp,
+            Proto::Udp => Self::Udp,
+        }
+    }
+}
+
+/// An address with a port, or with the identifier of an ICMP query.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Endpoint {
+    pub(crate) address: u32,
+    pub(crate) port: u16,
+}
+
+impl From<Endpoint> for SocketAddrV4 {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new(Ipv4Addr::from_bits(endpoint.address), endpoint.port)
+    }
+}
+
+/// A mapping. The inside address is that of its host.
+pub(crate) struct Mapping {
+    pub(crate) host: Link,
+    pub(crate) inside_port: u16,
+    pub(crate) external_port: u16,
+    /// A mapping lives while it has sessions, or while it is a port forward.
+    pub(crate) sessions: u16,
+    by_inside: Link,
+    by_external: Link,
+    /// The number of the external address.
+    pub(crate) external: u8,
+    kind: u8,
+}
+
+const PROTO: u8 = 0x03;
+const PORT_FORWARD: u8 = 0x80;
+
+impl Mapping {
+    pub(crate) fn new(proto: Proto, host: Link, inside_port: u16, external: u8, external_port: u16) -> Self {
+        Self {
+            host,
+            inside_port,
+            external_port,
+            external,
+            kind: proto as u8,
+            ..Self::FREE
+        }
+    }
+
+    /// This mapping as a port forward.
+    pub(crate) fn port_forward(self) -> Self {
+        Self {
+            kind: self.kind | PORT_FORWARD,
+            ..self
+        }
+    }
+
+    pub(crate) fn proto(&self) -> Proto {
+        match self.kind & PROTO {
+            0 => Proto::Icmp,
+            1 => Proto::Tcp,
+            _ => Proto::Udp,
+        }
+    }
+
+    pub(crate) fn is_port_forward(&self) -> bool {
+        self.kind & PORT_FORWARD != 0
+    }
+}
+
+impl Slot for Mapping {
+    const FREE: Self = Self {
+        host: Link::NONE,
+        inside_port: 0,
+        external_port: 0,
+        sessions: 0,
+        by_inside: Link::NONE,
+        by_external: Link::NONE,
+        external: 0,
+        kind: 0,
+    };
+
+    fn is_free(&self) -> bool {
+        self.host.is_none()
+    }
+
+    fn spare_link(&mut self) -> &mut Link {
+        &mut self.by_inside
+    }
+}
+
+/// Mappings by their inside endpoint.
+pub(crate) struct ByInside;
+
+impl Chain for ByInside {
+    type Slot = Mapping;
+
+    fn next(slot: &Mapping) -> Link {
+        slot.by_inside
+    }
+
+    fn set_next(slot: &mut Mapping, next: Link) {
+        slot.by_inside = next;
+    }
+}
+
+/// Mappings by their external endpoint.
+pub(crate) struct ByExternal;
+
+impl Chain for ByExternal {
+    type Slot = Mapping;
+
+    fn next(slot: &Mapping) -> Link {
+        slot.by_external
+    }
+
+    fn set_next(slot: &mut Mapping, next: Link) {
+        slot.by_external = next;
+    }
+}

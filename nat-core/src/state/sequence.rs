@@ -1,0 +1,163 @@
+//! Which TCP segments are genuine, as far as a NAT can tell (standards RFC 5961, RFC 9293 section 3.4).
+//!
+//! An off-path attacker knows the endpoints but not the sequence numbers. So a RST or FIN counts only at the exact
+//! sequence number, and what moves these numbers must itself fit both directions: the segment follows on what its
+//! sender has sent, and it acknowledges something near what the other side has sent.
+
+use crate::Side;
+
+/// A segment, as far as sequence numbers go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Segment {
+    pub(crate) sequence: u32,
+    /// The acknowledgment number, if the segment has one.
+    pub(crate) acknowledgment: Option<u32>,
+    /// The sequence space it takes: data, SYN and FIN.
+    pub(crate) length: u32,
+}
+
+/// What is known of one sender.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Sender {
+    /// The end of what it has sent without a gap.
+    next: u32,
+    /// The highest acknowledgment it has sent; its own initial number while there is none from the other side.
+    acknowledged: u32,
+}
+
+/// What is known of both senders of a session.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Sequences {
+    inside: Sender,
+    outside: Sender,
+}
+
+/// How far a segment may be from what is known, in bytes: more than the windows in use, 1/256 of the sequence space.
+const NEAR: u32 = 1 << 24;
+
+impl Sequences {
+    pub(crate) const NONE: Self = Self {
+        inside: Sender {
+            next: 0,
+            acknowledged: 0,
+        },
+        outside: Sender {
+            next: 0,
+            acknowledged: 0,
+        },
+    };
+
+    /// After a SYN from inside that opens a session.
+    pub(crate) fn from_syn(segment: &Segment) -> Self {
+        let inside = Sender {
+            next: segment.end(),
+            acknowledged: 0,
+        };
+        // Nothing is acknowledged yet but what comes before the SYN.
+        let outside = Sender {
+            next: 0,
+            acknowledged: segment.sequence,
+        };
+        Self { inside, outside }
+    }
+
+    /// After a SYN-ACK from inside to a SYN from outside of which nothing was kept.
+    pub(crate) fn from_syn_ack(segment: &Segment) -> Self {
+        let acknowledged = segment.acknowledgment.unwrap_or(0);
+        let inside = Sender {
+            next: segment.end(),
+            acknowledged,
+        };
+        let outside = Sender {
+            next: acknowledged,
+            acknowledged: segment.sequence,
+        };
+        Self { inside, outside }
+    }
+
+    /// The outside's SYN or SYN-ACK to a SYN from inside.
+    pub(crate) fn learn_outside(&mut self, segment: &Segment) {
+        self.outside.next = segment.end();
+        if let Some(acknowledgment) = segment.acknowledgment {
+            self.outside.acknowledged = acknowledgment;
+        }
+        self.inside.acknowledged = segment.sequence;
+    }
+
+    /// Whether a segment from outside acknowledges the inside's SYN, which nothing has acknowledged yet.
+    pub(crate) fn acknowledges_syn(&self, segment: &Segment) -> bool {
+        let Self { inside, outside } = self;
+        segment.acknowledgment.is_some_and(|acknowledgment| {
+            let beyond_syn = acknowledgment.wrapping_sub(outside.acknowledged);
+            0 < beyond_syn && beyond_syn <= inside.next.wrapping_sub(outside.acknowledged)
+        })
+    }
+
+    /// Whether a RST stands exactly where the receiver, or its own sender, has got to (RFC 5961 section 3.2).
+    pub(crate) fn is_exact_reset(&self, from: Side, segment: &Segment) -> bool {
+        let (sender, receiver) = self.pair(from);
+        segment.sequence == receiver.acknowledged || segment.sequence == sender.next
+    }
+
+    /// Whether a FIN comes at the end of what its sender has sent.
+    pub(crate) fn is_exact_fin(&self, from: Side, segment: &Segment) -> bool {
+        let (sender, _) = self.pair(from);
+        let end_of_data = segment.end().wrapping_sub(1);
+        self.fits(from, segment) && end_of_data.wrapping_sub(sender.next) < NEAR
+    }
+
+    /// Whether a segment follows on what its sender has sent, and acknowledges what the other side may have sent.
+    pub(crate) fn fits(&self, from: Side, segment: &Segment) -> bool {
+        let (sender, receiver) = self.pair(from);
+        let behind = sender.next.wrapping_sub(segment.sequence);
+        let ahead = |acknowledgment: u32| acknowledgment.wrapping_sub(receiver.next).wrapping_add(NEAR);
+        behind <= NEAR && segment.acknowledgment.is_some_and(|ack| ahead(ack) <= 2 * NEAR)
+    }
+
+    /// Takes note of a segment that fits.
+    pub(crate) fn advance(&mut self, from: Side, segment: &Segment) {
+        let (sender, receiver) = match from {
+            Side::Inside => (&mut self.inside, &mut self.outside),
+            Side::Outside => (&mut self.outside, &mut self.inside),
+        };
+        sender.next = later(sender.next, segment.end());
+        if let Some(acknowledgment) = segment.acknowledgment {
+            sender.acknowledged = later(sender.acknowledged, acknowledgment);
+            // A segment lost before it came here leaves a gap; the acknowledgment of what filled it closes it.
+            receiver.next = later(receiver.next, acknowledgment);
+        }
+    }
+
+    fn pair(&self, from: Side) -> (&Sender, &Sender) {
+        match from {
+            Side::Inside => (&self.inside, &self.outside),
+            Side::Outside => (&self.outside, &self.inside),
+        }
+    }
+
+    /// The same 16 bytes for a session that has no sequence numbers: the moment the inside last sent, in milliseconds.
+    pub(crate) fn last_sent(millis: u32) -> Self {
+        Self {
+            inside: Sender {
+                next: millis,
+                acknowledged: 0,
+            },
+            ..Self::NONE
+        }
+    }
+
+    pub(crate) fn when_last_sent(&self) -> u32 {
+        self.inside.next
+    }
+}
+
+impl Segment {
+    fn end(&self) -> u32 {
+        self.sequence.wrapping_add(self.length)
+    }
+}
+
+/// The later of two sequence numbers less than 2^31 apart (RFC 9293 section 3.4).
+fn later(a: u32, b: u32) -> u32 {
+    if (b.wrapping_sub(a) as i32) > 0 { b } else { a }
+}

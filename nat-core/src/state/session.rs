@@ -1,0 +1,149 @@
+//! Sessions: a mapping and a remote endpoint that talks through it.
+
+use crate::config::Timeouts;
+use crate::session_info::SessionState;
+use crate::table::{Aging, Chain, Link, Slot};
+
+use super::{Endpoint, Proto, Sequences};
+
+/// A session; or, with address-dependent filtering, the leave of a remote address to send to a mapping from any port.
+pub(crate) struct Session {
+    pub(crate) remote_address: u32,
+    /// When it ends, in milliseconds of the clock modulo 2^32. Of a leave: how many sessions hold it.
+    pub(crate) deadline: u32,
+    pub(crate) sequences: Sequences,
+    pub(crate) mapping: Link,
+    pub(crate) remote_port: u16,
+    by_remote: Link,
+    neighbours: [Link; 2],
+    pub(crate) state: SessionState,
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+enum Role {
+    Session,
+    Leave,
+}
+
+impl Session {
+    pub(crate) fn new(mapping: Link, remote: Endpoint, state: SessionState, sequences: Sequences) -> Self {
+        Self {
+            mapping,
+            remote_address: remote.address,
+            remote_port: remote.port,
+            state,
+            sequences,
+            ..Self::FREE
+        }
+    }
+
+    /// The leave of `address` to send to `mapping`, held by one session.
+    pub(crate) fn leave(mapping: Link, address: u32) -> Self {
+        Self {
+            mapping,
+            remote_address: address,
+            deadline: 1,
+            role: Role::Leave,
+            ..Self::FREE
+        }
+    }
+
+    pub(crate) fn is_leave(&self) -> bool {
+        self.role == Role::Leave
+    }
+
+    pub(crate) fn remote(&self) -> Endpoint {
+        Endpoint {
+            address: self.remote_address,
+            port: self.remote_port,
+        }
+    }
+}
+
+impl Slot for Session {
+    const FREE: Self = Self {
+        remote_address: 0,
+        deadline: 0,
+        sequences: Sequences::NONE,
+        mapping: Link::NONE,
+        remote_port: 0,
+        by_remote: Link::NONE,
+        neighbours: [Link::NONE; 2],
+        state: SessionState::Active,
+        role: Role::Session,
+    };
+
+    fn is_free(&self) -> bool {
+        self.mapping.is_none()
+    }
+
+    fn spare_link(&mut self) -> &mut Link {
+        &mut self.by_remote
+    }
+}
+
+impl Aging for Session {
+    fn neighbours(&mut self) -> &mut [Link; 2] {
+        &mut self.neighbours
+    }
+}
+
+/// Sessions by mapping and remote endpoint.
+pub(crate) struct ByRemote;
+
+impl Chain for ByRemote {
+    type Slot = Session;
+
+    fn next(slot: &Session) -> Link {
+        slot.by_remote
+    }
+
+    fn set_next(slot: &mut Session, next: Link) {
+        slot.by_remote = next;
+    }
+}
+
+/// Sessions of one class live equally long without traffic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Class {
+    Icmp,
+    TcpClosing,
+    TcpEstablished,
+    TcpPartiallyOpen,
+    TcpReset,
+    Udp,
+}
+
+impl Class {
+    pub(crate) const COUNT: usize = 6;
+
+    pub(crate) fn of(proto: Proto, state: SessionState) -> Self {
+        match (proto, state) {
+            (Proto::Icmp, _) => Self::Icmp,
+            (Proto::Udp, _) => Self::Udp,
+            (Proto::Tcp, SessionState::InsideSyn | SessionState::OutsideSyn) => Self::TcpPartiallyOpen,
+            (Proto::Tcp, SessionState::Closing) => Self::TcpClosing,
+            (Proto::Tcp, SessionState::Reset) => Self::TcpReset,
+            (
+                Proto::Tcp,
+                SessionState::Active | SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin,
+            ) => Self::TcpEstablished,
+        }
+    }
+
+    /// How long, in milliseconds, by class. The configuration has been checked: none is above 2^30.
+    pub(crate) fn lifetimes(timeouts: &Timeouts) -> [u32; Self::COUNT] {
+        let Timeouts {
+            udp,
+            tcp_partially_open,
+            tcp_established,
+            tcp_closing,
+            tcp_reset,
+            icmp,
+        } = *timeouts;
+        [icmp, tcp_closing, tcp_established, tcp_partially_open, tcp_reset, udp].map(|time| time.as_millis() as u32)
+    }
+}

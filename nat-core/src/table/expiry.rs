@@ -1,0 +1,55 @@
+//! Slots in order of expiry: one list for each length of time, so that whatever is refreshed goes to the end.
+
+use super::{Link, Slot, Slots};
+
+/// A slot that can be in a list.
+pub(crate) trait Aging: Slot {
+    /// The neighbours in the list: the one that expires earlier, the one that expires later.
+    fn neighbours(&mut self) -> &mut [Link; 2];
+}
+
+const EARLIER: usize = 0;
+const LATER: usize = 1;
+
+pub(crate) struct ExpiryList {
+    first: Link,
+    last: Link,
+}
+
+impl ExpiryList {
+    pub(crate) const EMPTY: Self = Self {
+        first: Link::NONE,
+        last: Link::NONE,
+    };
+
+    /// The slot that expires first.
+    pub(crate) fn first(&self) -> Link {
+        self.first
+    }
+
+    /// Appends the slot at `link`, which is in no list and expires after all that are in this one.
+    pub(crate) fn push<T: Aging>(&mut self, slots: &mut Slots<'_, T>, link: Link) {
+        if let Some(slot) = slots.get_mut(link) {
+            *slot.neighbours() = [self.last, Link::NONE];
+        }
+        match slots.get_mut(self.last) {
+            Some(last) => last.neighbours()[LATER] = link,
+            None => self.first = link,
+        }
+        self.last = link;
+    }
+
+    /// Takes out the slot at `link`, which is in this list.
+    pub(crate) fn remove<T: Aging>(&mut self, slots: &mut Slots<'_, T>, link: Link) {
+        let Some(slot) = slots.get_mut(link) else { return };
+        let [earlier, later] = *slot.neighbours();
+        match slots.get_mut(earlier) {
+            Some(slot) => slot.neighbours()[LATER] = later,
+            None => self.first = later,
+        }
+        match slots.get_mut(later) {
+            Some(slot) => slot.neighbours()[EARLIER] = earlier,
+            None => self.last = earlier,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Fixed memory: slots, hash indexes over them, lists in order of expiry. Knows nothing of packets.
+//!
+//! Everything is found by [`Link`], the position of a slot; nothing moves and nothing is allocated.
+
+mod expiry;
+mod hash;
+mod index;
+mod slots;
+
+pub(crate) use expiry::{Aging, ExpiryList};
+pub(crate) use hash::HashKey;
+pub(crate) use index::{Chain, Index, IndexFull};
+pub(crate) use slots::{Link, Slot, Slots};

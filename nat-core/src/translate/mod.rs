@@ -1,0 +1,82 @@
+//! The only writer of packet bytes.
+//!
+//! ```text
+//!            inside                      outside
+//!   H 192.168.1.10:5000  -->  N 203.0.113.1:40000  -->  S 198.51.100.10:53    the source is rewritten
+//!   H 192.168.1.10:5000  <--  N 203.0.113.1:40000  <--  S 198.51.100.10:53    the destination is rewritten
+//!
+//!   an ICMP error quotes a packet that went the other way, as it was where the error was born:
+//!   to H, quoting H -> S  <--  to N, quoting N -> S                           destination and quoted source
+//!   from N, quoting S -> N  <--  from H or a router beside it, quoting S -> H source and quoted destination
+//! ```
+//!
+//! Checksums are brought up to date from what changed, never computed anew, so that a packet which came in damaged
+//! leaves damaged (RFC 1624, RFC 5382 section 8).
+
+pub(crate) mod mss;
+pub(crate) mod quote;
+
+use crate::packet::Transport;
+use crate::state::Endpoint;
+use crate::wire::checksum::Delta;
+use crate::wire::ipv4;
+
+/// Which end of a packet is rewritten.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    Source,
+    Destination,
+}
+
+/// Whether the packet crosses the router, or ends in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hop {
+    /// Costs one of its time to live.
+    Counted,
+    Uncounted,
+}
+
+/// Gives the packet `to` as one of its ends.
+pub(crate) fn rewrite(ip: &mut ipv4::Header, transport: Transport<'_>, end: End, to: Endpoint, hop: Hop) {
+    let addresses = rewrite_address(ip, end, to.address, hop);
+    match transport {
+        Transport::Tcp(header, _) => {
+            let ports = match end {
+                End::Source => header.set_source_port(to.port),
+                End::Destination => header.set_destination_port(to.port),
+            };
+            header.update_checksum(addresses.and(ports));
+        }
+        Transport::Udp(header, _) => {
+            let ports = match end {
+                End::Source => header.set_source_port(to.port),
+                End::Destination => header.set_destination_port(to.port),
+            };
+            header.update_checksum(addresses.and(ports));
+        }
+        Transport::Icmp(header, body) => {
+            // No pseudo-header: the addresses do not count.
+            let ids = header.set_id(to.port);
+            header.update_checksum(ids, body);
+        }
+    }
+}
+
+/// Gives the IPv4 header `address` as one of its ends. Returns how the addresses changed, for the pseudo-header.
+pub(crate) fn rewrite_address(ip: &mut ipv4::Header, end: End, address: u32, hop: Hop) -> Delta {
+    let old = match end {
+        End::Source => ip.source(),
+        End::Destination => ip.destination(),
+    };
+    match end {
+        End::Source => ip.set_source(address),
+        End::Destination => ip.set_destination(address),
+    }
+    let addresses = Delta::default().and_u32(old, address);
+    let header = match hop {
+        Hop::Counted => ip.decrement_ttl().and(addresses),
+        Hop::Uncounted => addresses,
+    };
+    ip.set_checksum(header.apply(ip.checksum()));
+    addresses
+}

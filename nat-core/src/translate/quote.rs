@@ -1,0 +1,148 @@
+//! The packet that an ICMP error quotes (RFC 5508 section 4).
+
+use zerocopy::FromBytes;
+
+use super::End;
+use crate::DropReason;
+use crate::state::{Endpoint, Proto};
+use crate::wire::checksum::Delta;
+use crate::wire::icmp::{self, Class};
+use crate::wire::{ipv4, udp};
+
+/// The headers of a quoted packet, checked: what is quoted of them fits.
+pub(crate) struct Quote<'p> {
+    ip: &'p mut ipv4::Header,
+    /// At least the first 8 bytes of the transport header.
+    transport: &'p mut [u8],
+    proto: Proto,
+}
+
+/// The bytes of a transport header that every quote has.
+const QUOTED: usize = 8;
+
+impl<'p> Quote<'p> {
+    /// The quote in the body of an ICMP error with `header`.
+    pub(crate) fn parse(header: &icmp::Header, body: &'p mut [u8]) -> Result<Self, DropReason> {
+        let extended = header.original_datagram_length();
+        let quoted_len = if extended == 0 {
+            body.len()
+        } else {
+            extended.min(body.len())
+        };
+        let quoted = body.get_mut(..quoted_len).ok_or(DropReason::BadQuote)?;
+        let (ip, rest) = ipv4::Header::mut_from_prefix(quoted).map_err(|_| DropReason::BadQuote)?;
+        let options_len = ip
+            .header_length()
+            .checked_sub(ipv4::Header::LEN)
+            .ok_or(DropReason::BadQuote)?;
+        let (options, rest) = rest.split_at_mut_checked(options_len).ok_or(DropReason::BadQuote)?;
+        if ip.version() != 4 || ip.fragment_offset() != 0 || !ip.checksum_holds(options) {
+            return Err(DropReason::BadQuote);
+        }
+        // What stands after the end of the original packet is padding (RFC 4884 section 5).
+        let sent = usize::from(ip.total_length()).saturating_sub(ip.header_length());
+        let len = rest.len().min(sent);
+        let transport = rest
+            .get_mut(..len)
+            .filter(|bytes| bytes.len() >= QUOTED)
+            .ok_or(DropReason::BadQuote)?;
+        let proto = match ip.protocol() {
+            ipv4::ICMP => Proto::Icmp,
+            ipv4::TCP => Proto::Tcp,
+            ipv4::UDP => Proto::Udp,
+            _ => return Err(DropReason::BadQuote),
+        };
+        Ok(Self { ip, transport, proto })
+    }
+
+    pub(crate) fn proto(&self) -> Proto {
+        self.proto
+    }
+
+    /// The address at one end of the quoted packet.
+    pub(crate) fn address(&self, end: End) -> u32 {
+        match end {
+            End::Source => self.ip.source(),
+            End::Destination => self.ip.destination(),
+        }
+    }
+
+    /// One end of the quoted packet. An ICMP query has its identifier at the end that is translated, and no port at the
+    /// other; `None` if the quoted message is no query of the class `query`.
+    pub(crate) fn end(&self, end: End, translated: End, query: Class) -> Option<Endpoint> {
+        let port = if self.proto == Proto::Icmp {
+            let (header, _) = icmp::Header::ref_from_prefix(self.transport).ok()?;
+            let id = if end == translated { header.id() } else { 0 };
+            (header.class() == query).then_some(id)?
+        } else {
+            let (ports, _) = udp::Header::ref_from_prefix(self.transport).ok()?;
+            match end {
+                End::Source => ports.source_port(),
+                End::Destination => ports.destination_port(),
+            }
+        };
+        Some(Endpoint {
+            address: self.address(end),
+            port,
+        })
+    }
+
+    /// Gives the quoted packet `to` as one of its ends, and brings its checksums up to date as far as they are quoted.
+    /// Returns how all of that changed the message around it.
+    pub(crate) fn rewrite(self, end: End, to: Endpoint) -> Delta {
+        let old_checksum = self.ip.checksum();
+        let addresses = super::rewrite_address(self.ip, end, to.address, super::Hop::Uncounted);
+        let header = addresses.and_u16(old_checksum, self.ip.checksum());
+        match self.proto {
+            Proto::Icmp => header.and(rewrite_query(self.transport, to.port)),
+            Proto::Tcp => header.and(rewrite_tcp(self.transport, end, to.port, addresses)),
+            Proto::Udp => header.and(rewrite_udp(self.transport, end, to.port, addresses)),
+        }
+    }
+}
+
+fn rewrite_query(transport: &mut [u8], id: u16) -> Delta {
+    let Ok((header, body)) = icmp::Header::mut_from_prefix(transport) else {
+        return Delta::default();
+    };
+    let old = header.checksum();
+    let ids = header.set_id(id);
+    header.update_checksum(ids, body);
+    ids.and_u16(old, header.checksum())
+}
+
+fn rewrite_udp(transport: &mut [u8], end: End, port: u16, addresses: Delta) -> Delta {
+    let Ok((header, _)) = udp::Header::mut_from_prefix(transport) else {
+        return Delta::default();
+    };
+    let ports = rewrite_port(header, end, port);
+    let old = header.checksum();
+    header.update_checksum(addresses.and(ports));
+    ports.and_u16(old, header.checksum())
+}
+
+/// The ports stand where UDP has them; the checksum is quoted only by those who quote 18 bytes or more.
+fn rewrite_tcp(transport: &mut [u8], end: End, port: u16, addresses: Delta) -> Delta {
+    const CHECKSUM: core::ops::Range<usize> = 16..18;
+    let Ok((header, _)) = udp::Header::mut_from_prefix(transport) else {
+        return Delta::default();
+    };
+    let ports = rewrite_port(header, end, port);
+    let Some(checksum) = transport
+        .get_mut(CHECKSUM)
+        .and_then(|bytes| bytes.first_chunk_mut::<2>())
+    else {
+        return ports;
+    };
+    let old = u16::from_be_bytes(*checksum);
+    let updated = addresses.and(ports).apply(old);
+    *checksum = updated.to_be_bytes();
+    ports.and_u16(old, updated)
+}
+
+fn rewrite_port(header: &mut udp::Header, end: End, port: u16) -> Delta {
+    match end {
+        End::Source => header.set_source_port(port),
+        End::Destination => header.set_destination_port(port),
+    }
+}

@@ -1,0 +1,107 @@
+//! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
+
+/// The one's complement sum of `bytes`, an odd last byte padded with zero. A datagram is valid when its sum, checksum
+/// and pseudo-header included, is `0xffff`.
+pub(crate) fn sum(bytes: &[u8]) -> u16 {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut total: u64 = 0;
+    for word in words {
+        // The sum does not care for byte order as long as it is the same all along (RFC 1071 section 2).
+        total = total.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+    }
+    let mut last = [0; 4];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    total = total.wrapping_add(u64::from(u32::from_ne_bytes(last)));
+    u16::from_be(fold(fold_u32(total)))
+}
+
+/// Adds two one's complement sums.
+pub(crate) const fn add(a: u16, b: u16) -> u16 {
+    fold(a as u32 + b as u32)
+}
+
+/// The sum of the pseudo-header of TCP and UDP (RFC 9293 section 3.1, RFC 768).
+pub(crate) const fn pseudo_header(source: u32, destination: u32, protocol: u8, len: u16) -> u16 {
+    let addresses = add(fold(source), fold(destination));
+    add(addresses, add(protocol as u16, len))
+}
+
+/// How the words of a packet changed, to bring its checksums up to date without reading the rest of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delta(u32);
+
+impl Delta {
+    /// This change, and `old` becoming `new`.
+    pub(crate) const fn and_u16(self, old: u16, new: u16) -> Self {
+        // INVARIANT: each call adds less than 2^17 and a packet needs fewer than 2^14 of them.
+        Self(self.0.wrapping_add(!old as u32).wrapping_add(new as u32))
+    }
+
+    /// This change, and `old` becoming `new`.
+    pub(crate) const fn and_u32(self, old: u32, new: u32) -> Self {
+        self.and_u16((old >> 16) as u16, (new >> 16) as u16)
+            .and_u16(old as u16, new as u16)
+    }
+
+    /// This change, and `other`.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+
+    /// The checksum that `checksum` becomes. RFC 1624 equation 3: HC' = ~(~HC + ~m + m').
+    pub(crate) const fn apply(self, checksum: u16) -> u16 {
+        !fold(self.0.wrapping_add(!checksum as u32))
+    }
+}
+
+const fn fold_u32(total: u64) -> u32 {
+    let once = (total >> 32) + (total & 0xffff_ffff);
+    ((once >> 32) + (once & 0xffff_ffff)) as u32
+}
+
+const fn fold(total: u32) -> u16 {
+    let once = (total >> 16) + (total & 0xffff);
+    ((once >> 16) + (once & 0xffff)) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 1624 section 4: equation 3 gives 0x0000 where RFC 1141 gave 0xffff.
+    #[test]
+    fn rfc_1624_example() {
+        assert_eq!(Delta::default().and_u16(0x5555, 0x3285).apply(0xdd2f), 0x0000);
+    }
+
+    #[test]
+    fn sum_of_odd_and_even_lengths_matches_the_definition() {
+        let bytes: [u8; 23] = core::array::from_fn(|i| (i * 41 + 7) as u8);
+        for len in 0..=bytes.len() {
+            let mut expected: u32 = 0;
+            for pair in bytes[..len].chunks(2) {
+                expected += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+            }
+            assert_eq!(sum(&bytes[..len]), fold(expected), "length {len}");
+        }
+    }
+
+    #[test]
+    fn incremental_update_equals_recomputation() {
+        let mut bytes: [u8; 20] = core::array::from_fn(|i| (i * 59 + 3) as u8);
+        let before = !sum(&bytes);
+        for word in 0..=u16::MAX {
+            let old = u16::from_be_bytes([bytes[4], bytes[5]]);
+            let mut changed = bytes;
+            changed[4..6].copy_from_slice(&word.to_be_bytes());
+            assert_eq!(
+                Delta::default().and_u16(old, word).apply(before),
+                !sum(&changed),
+                "word {word:#06x}"
+            );
+        }
+        bytes[0] = 0;
+    }
+}

@@ -1,0 +1,104 @@
+//! The ICMP header, RFC 792.
+
+use zerocopy::network_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::checksum::{self, Delta};
+
+/// The first eight bytes, which all messages that are translated have.
+#[derive(FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct Header {
+    kind: u8,
+    code: u8,
+    checksum: U16,
+    /// The identifier of a query; unused, or a pointer, in an error.
+    id: U16,
+    /// The sequence number of a query; the next-hop MTU in "fragmentation needed".
+    rest: U16,
+}
+
+pub(crate) const ECHO_REPLY: u8 = 0;
+pub(crate) const DESTINATION_UNREACHABLE: u8 = 3;
+pub(crate) const ECHO_REQUEST: u8 = 8;
+pub(crate) const TIME_EXCEEDED: u8 = 11;
+pub(crate) const PARAMETER_PROBLEM: u8 = 12;
+pub(crate) const TIMESTAMP_REQUEST: u8 = 13;
+pub(crate) const TIMESTAMP_REPLY: u8 = 14;
+
+/// What a message is to a NAT.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Class {
+    Error,
+    Request,
+    Reply,
+    Other,
+}
+
+impl Header {
+    pub(crate) const LEN: usize = size_of::<Self>();
+
+    /// An error message, its checksum not yet set.
+    pub(crate) fn error(kind: u8, code: u8, rest: u16) -> Self {
+        Self {
+            kind,
+            code,
+            checksum: U16::ZERO,
+            id: U16::ZERO,
+            rest: U16::new(rest),
+        }
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        match self.kind {
+            ECHO_REQUEST | TIMESTAMP_REQUEST => Class::Request,
+            ECHO_REPLY | TIMESTAMP_REPLY => Class::Reply,
+            DESTINATION_UNREACHABLE | TIME_EXCEEDED | PARAMETER_PROBLEM => Class::Error,
+            _ => Class::Other,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u16 {
+        self.id.get()
+    }
+
+    /// The length of the quoted datagram in bytes where an extension follows it, else zero (RFC 4884 section 5.1: the
+    /// sixth byte, in words of 32 bits).
+    pub(crate) fn original_datagram_length(&self) -> usize {
+        let [_, words] = self.id.to_bytes();
+        usize::from(words) * 4
+    }
+
+    /// Sets the identifier, and gives the change.
+    pub(crate) fn set_id(&mut self, id: u16) -> Delta {
+        let old = core::mem::replace(&mut self.id, U16::new(id));
+        Delta::default().and_u16(old.get(), id)
+    }
+
+    pub(crate) fn checksum(&self) -> u16 {
+        self.checksum.get()
+    }
+
+    pub(crate) fn set_checksum(&mut self, checksum: u16) {
+        self.checksum = U16::new(checksum);
+    }
+
+    /// Whether the checksum holds for this message with `body`.
+    pub(crate) fn checksum_holds(&self, body: &[u8]) -> bool {
+        checksum::add(checksum::sum(self.as_bytes()), checksum::sum(body)) == 0xffff
+    }
+
+    /// Brings the checksum of this message with `body` up to date. ICMP has no pseudo-header, so a message can be all
+    /// zeros: its sum is +0, and the checksum is `0xffff` where equation 3 gives zero.
+    pub(crate) fn update_checksum(&mut self, delta: Delta, body: &[u8]) {
+        let updated = delta.apply(self.checksum.get());
+        let zeros = updated == 0
+            && [self.kind, self.code]
+                .iter()
+                .chain(self.id.as_bytes())
+                .chain(self.rest.as_bytes())
+                .all(|b| *b == 0)
+            && body.iter().all(|byte| *byte == 0);
+        self.checksum = U16::new(if zeros { 0xffff } else { updated });
+    }
+}

@@ -1,0 +1,125 @@
+//! The IPv4 header, RFC 791 section 3.1.
+
+use zerocopy::network_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::checksum::{self, Delta};
+
+pub(crate) const ICMP: u8 = 1;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+
+/// The header without options.
+#[derive(FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct Header {
+    version_and_length: u8,
+    tos: u8,
+    total_length: U16,
+    id: U16,
+    flags_and_offset: U16,
+    ttl: u8,
+    protocol: u8,
+    checksum: U16,
+    source: U32,
+    destination: U32,
+}
+
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const OFFSET: u16 = 0x1fff;
+
+impl Header {
+    pub(crate) const LEN: usize = size_of::<Self>();
+
+    /// A header for what the router says itself: no options, an atomic datagram (RFC 6864 section 4.1), its checksum set.
+    pub(crate) fn new(tos: u8, total_length: u16, protocol: u8, source: u32, destination: u32) -> Self {
+        let mut header = Self {
+            version_and_length: 0x45,
+            tos,
+            total_length: U16::new(total_length),
+            id: U16::ZERO,
+            flags_and_offset: U16::new(DONT_FRAGMENT),
+            ttl: 64,
+            protocol,
+            checksum: U16::ZERO,
+            source: U32::new(source),
+            destination: U32::new(destination),
+        };
+        header.checksum = U16::new(!checksum::sum(header.as_bytes()));
+        header
+    }
+
+    pub(crate) fn version(&self) -> u8 {
+        self.version_and_length >> 4
+    }
+
+    /// The length of the header with its options, in bytes.
+    pub(crate) fn header_length(&self) -> usize {
+        usize::from(self.version_and_length & 0x0f) * 4
+    }
+
+    pub(crate) fn tos(&self) -> u8 {
+        self.tos
+    }
+
+    pub(crate) fn total_length(&self) -> u16 {
+        self.total_length.get()
+    }
+
+    pub(crate) fn dont_fragment(&self) -> bool {
+        self.flags_and_offset.get() & DONT_FRAGMENT != 0
+    }
+
+    pub(crate) fn is_fragment(&self) -> bool {
+        self.flags_and_offset.get() & (MORE_FRAGMENTS | OFFSET) != 0
+    }
+
+    pub(crate) fn fragment_offset(&self) -> u16 {
+        self.flags_and_offset.get() & OFFSET
+    }
+
+    pub(crate) fn ttl(&self) -> u8 {
+        self.ttl
+    }
+
+    pub(crate) fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    pub(crate) fn checksum(&self) -> u16 {
+        self.checksum.get()
+    }
+
+    pub(crate) fn source(&self) -> u32 {
+        self.source.get()
+    }
+
+    pub(crate) fn destination(&self) -> u32 {
+        self.destination.get()
+    }
+
+    /// Whether the header checksum holds for this header with `options`.
+    pub(crate) fn checksum_holds(&self, options: &[u8]) -> bool {
+        checksum::add(checksum::sum(self.as_bytes()), checksum::sum(options)) == 0xffff
+    }
+
+    pub(crate) fn set_source(&mut self, address: u32) {
+        self.source = U32::new(address);
+    }
+
+    pub(crate) fn set_destination(&mut self, address: u32) {
+        self.destination = U32::new(address);
+    }
+
+    pub(crate) fn set_checksum(&mut self, checksum: u16) {
+        self.checksum = U16::new(checksum);
+    }
+
+    /// Takes one hop off the time to live, if there is one left. Gives the change of the header's words.
+    pub(crate) fn decrement_ttl(&mut self) -> Delta {
+        let old = u16::from_be_bytes([self.ttl, self.protocol]);
+        self.ttl = self.ttl.saturating_sub(1);
+        Delta::default().and_u16(old, u16::from_be_bytes([self.ttl, self.protocol]))
+    }
+}

@@ -1,0 +1,229 @@
+//! Checksums and their corners: standards 4.3, RFC 768, RFC 1624, RFC 3022 section 4.1.
+
+mod world;
+
+use nat_core::{DropReason, PortRange};
+use world::*;
+
+/// A world in which whatever leaves, leaves from this port.
+fn only_port(port: u16) -> World {
+    World::with(|config| config.ports = PortRange::new(port, port).expect("a port"))
+}
+
+/// The packet of the standards' vectors C2 to C4.
+fn vector() -> Datagram {
+    udp(at(H1, 5000), at(S1, 53))
+}
+
+/// C2, C3: the published numbers of one packet.
+#[test]
+fn the_vectors_come_out() {
+    let mut w = only_port(40000);
+    let sent = Packet::parse(&vector().bytes());
+    assert_eq!(
+        (sent.ip.total_len, sent.ip.header_checksum, sent.checksum()),
+        (36, 0x3CA5, 0x47BD),
+        "the test's own packet"
+    );
+    let left = w.outbound(vector()).forwarded();
+    assert_eq!(left.source(), at(N, 40000));
+    assert_eq!((left.ip.header_checksum, left.checksum()), (0xC355, 0x44B5));
+}
+
+/// C4: a UDP checksum that comes out as zero is sent as 0xFFFF, and translated back it is what it was.
+#[test]
+fn a_udp_checksum_of_zero_is_sent_as_all_ones() {
+    let mut w = only_port(57589);
+    let left = w.outbound(vector()).forwarded();
+    assert_eq!((left.source(), left.checksum()), (at(N, 57589), 0xFFFF));
+    // The same sum comes back: the pseudo-header has the addresses the other way round.
+    let reply = udp(at(S1, 53), at(N, 57589));
+    assert_eq!(
+        Packet::parse(&reply.bytes()).checksum(),
+        0xFFFF,
+        "the test's own packet"
+    );
+    assert_eq!(w.inbound(reply).forwarded().checksum(), 0x47BD);
+}
+
+/// C5: no UDP checksum stays none, both ways, whatever the rewrite.
+#[test]
+fn an_absent_udp_checksum_stays_absent() {
+    for port in [40000, 57589, 65535, 1024] {
+        let mut w = only_port(port);
+        let left = w.outbound(vector().checksum(Checksum::Zero)).forwarded();
+        assert_eq!(left.checksum(), 0);
+        let back = w
+            .inbound(udp(at(S1, 53), left.source()).checksum(Checksum::Zero))
+            .forwarded();
+        assert_eq!(back.checksum(), 0);
+    }
+}
+
+/// C4, C6: payloads for which the checksum is 0xFFFF before or after, found by trying all of them.
+#[test]
+fn every_udp_checksum_is_translated_right() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let (mut before, mut after) = (0, 0);
+    for word in (0..=u16::MAX).step_by(3).chain([0x47BD, 0x44B5]) {
+        let packet = udp(at(H1, 5000), at(S1, 53)).payload(&word.to_be_bytes());
+        let own = Packet::parse(&packet.bytes()).checksum();
+        let left = w.outbound(packet).forwarded();
+        before += u32::from(own == 0xFFFF);
+        after += u32::from(left.checksum() == 0xFFFF);
+    }
+    // Payloads made to hit both: the checksum of an empty word, taken as the payload, makes the sum zero.
+    let hit = |from, to| {
+        let zero = udp(from, to).payload(&[0, 0]);
+        Packet::parse(&zero.bytes()).checksum().to_be_bytes()
+    };
+    let packet = udp(at(H1, 5000), at(S1, 53)).payload(&hit(at(H1, 5000), at(S1, 53)));
+    before += u32::from(Packet::parse(&packet.bytes()).checksum() == 0xFFFF);
+    assert_ne!(w.outbound(packet).forwarded().checksum(), 0);
+    let packet = udp(at(H1, 5000), at(S1, 53)).payload(&hit(external, at(S1, 53)));
+    after += u32::from(w.outbound(packet).forwarded().checksum() == 0xFFFF);
+    assert!(before > 0 && after > 0, "the corners were met");
+}
+
+/// C7: a TCP checksum of zero is a number like any other.
+#[test]
+fn a_tcp_checksum_of_zero_is_updated() {
+    let mut w = World::new();
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    let hit = |segment: Datagram| {
+        let word = Packet::parse(&segment.clone().payload(&[0, 0]).bytes())
+            .checksum()
+            .to_be_bytes();
+        segment.payload(&word)
+    };
+    let out = hit(connection.from_inside(ACK));
+    assert_eq!(Packet::parse(&out.bytes()).checksum(), 0, "the test's own packet");
+    w.outbound(out).forwarded();
+    let inward = hit(connection.from_outside(ACK));
+    assert_eq!(Packet::parse(&inward.bytes()).checksum(), 0, "the test's own packet");
+    w.inbound(inward).forwarded();
+}
+
+/// C8: a wrong checksum of a packet that changes nothing stays as wrong as it was: the world compares.
+#[test]
+fn a_wrong_checksum_is_never_repaired() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    for error in [1, 2, 0x100, 0x7FFF, 0x8000, 0xFFFE] {
+        let wrong = Checksum::OffBy(error);
+        for packet in [
+            udp(at(H1, 5000), at(S1, 53)),
+            connection.from_inside(ACK).payload(b"data"),
+        ] {
+            w.outbound(packet.checksum(wrong)).forwarded();
+        }
+        for packet in [udp(at(S1, 53), external), connection.from_outside(ACK).payload(b"data")] {
+            w.inbound(packet.checksum(wrong)).forwarded();
+        }
+    }
+}
+
+/// A24: a packet that would open a session, or change the state of one, has a right checksum or is dropped.
+#[test]
+fn a_packet_with_a_wrong_checksum_changes_no_state() {
+    let mut w = World::new();
+    let wrong = Checksum::OffBy(1);
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).checksum(wrong))
+        .dropped(DropReason::BadChecksum);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(wrong))
+        .dropped(DropReason::BadChecksum);
+    w.outbound(echo_request(H1, S1, 7).checksum(wrong))
+        .dropped(DropReason::BadChecksum);
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    for flags in [SYN, SYN | ACK, FIN | ACK, RST, RST | ACK] {
+        w.outbound(connection.from_inside(flags).checksum(wrong))
+            .dropped(DropReason::BadChecksum);
+        w.inbound(connection.from_outside(flags).checksum(wrong))
+            .dropped(DropReason::BadChecksum);
+    }
+}
+
+/// A24: a TCP checksum of zero is wrong unless it is right, also on a packet that changes state.
+#[test]
+fn a_tcp_segment_cannot_go_without_checksum() {
+    let mut w = World::new();
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(Checksum::Zero))
+        .dropped(DropReason::BadChecksum);
+}
+
+/// C9: an echo reply of nothing but zeros has the checksum 0xFFFF, not zero.
+#[test]
+fn the_checksum_of_an_all_zero_echo_reply_is_all_ones() {
+    let mut w = World::new();
+    for payload in [&[][..], &[0; 8], &[0; 7]] {
+        let request = echo_request(H1, S1, 0).rest([0; 4]).payload(payload);
+        let id = w.outbound(request).forwarded().query_id();
+        let [high, low] = id.to_be_bytes();
+        let reply = w
+            .inbound(echo_reply(S1, N, id).rest([high, low, 0, 0]).payload(payload))
+            .forwarded();
+        assert_eq!(
+            (reply.query_id(), reply.checksum()),
+            (0, 0xFFFF),
+            "{} bytes",
+            payload.len()
+        );
+    }
+}
+
+/// C10: an ICMP checksum covers the identifier but no address; the world sums the message anew.
+#[test]
+fn the_identifier_is_all_that_changes_in_an_icmp_query() {
+    let mut w = World::new();
+    for id in [0, 1, 7, 0x7FFF, 0x8000, 0xFFFF] {
+        let sent = echo_request(H1, S1, id);
+        let left = w.outbound(&sent).forwarded();
+        let back = w.inbound(echo_reply(S1, N, left.query_id())).forwarded();
+        assert_eq!(back.query_id(), id);
+    }
+}
+
+/// C11: random packets of every shape, there and back; the world sums each one anew.
+#[test]
+fn random_packets_leave_with_right_checksums() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut w = World::new();
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    for _ in 0..3000 {
+        let len = random.usize(..200);
+        let payload = random_bytes(&mut random, len);
+        let options = vec![1; random.usize(..=10) * 4];
+        let host = [H1, H2, H3][random.usize(..3)];
+        let port = 4000 + random.u16(..20);
+        let shape = |packet: Datagram, random: &mut fastrand::Rng| {
+            let packet = packet
+                .payload(&payload)
+                .options(&options)
+                .tos(random.u8(..))
+                .ttl(random.u8(2..));
+            packet.id(random.u16(..))
+        };
+        let (request, reply): (_, Box<dyn Fn(&Packet) -> Datagram>) = match random.u8(..4) {
+            0 => (
+                udp(at(host, port), at(S2, 9)),
+                Box::new(|left| udp(at(S2, 9), left.source())),
+            ),
+            1 => (
+                tcp(at(host, port), at(S2, 9), SYN),
+                Box::new(|left| tcp(at(S2, 9), left.source(), SYN | ACK).ack(1001)),
+            ),
+            2 => (
+                echo_request(host, S2, port),
+                Box::new(|left| echo_reply(S2, N, left.query_id())),
+            ),
+            _ => (
+                connection.from_inside(ACK | PSH),
+                Box::new(|_| connection.from_outside(ACK)),
+            ),
+        };
+        let left = w.outbound(shape(request, &mut random)).forwarded();
+        w.inbound(shape(reply(&left), &mut random)).forwarded();
+    }
+}

@@ -1,0 +1,313 @@
+//! Timers: standards 0.3, RFC 4787 REQ-5 and 6, RFC 5382 REQ-5, RFC 5508 REQ-2.
+
+mod world;
+
+use core::time::Duration;
+
+use nat_core::{DropReason, Instant, Timeouts};
+use world::*;
+
+/// Opens one session and gives back a packet that the outside may send through it.
+type Open = fn(&mut World) -> Datagram;
+
+fn udp_session(w: &mut World) -> Datagram {
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    udp(at(S1, 53), external)
+}
+
+fn echo_session(w: &mut World) -> Datagram {
+    let id = w.open_echo(H1, S1, 7);
+    echo_reply(S1, N, id)
+}
+
+fn half_open(w: &mut World) -> Datagram {
+    Connection::syn_sent(w, at(H1, 5000), at(S1, 80)).from_outside(SYN | ACK)
+}
+
+fn established(w: &mut World) -> Datagram {
+    w.open_tcp(at(H1, 5000), at(S1, 80)).from_outside(ACK)
+}
+
+fn closing(w: &mut World) -> Datagram {
+    let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    w.outbound(connection.from_inside(FIN | ACK)).forwarded();
+    connection.inside_next += 1;
+    w.inbound(connection.from_outside(FIN | ACK)).forwarded();
+    connection.outside_next += 1;
+    connection.from_outside(ACK)
+}
+
+fn reset(w: &mut World) -> Datagram {
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    w.outbound(connection.from_inside(RST)).forwarded();
+    connection.from_outside(ACK)
+}
+
+const RFC_TIMERS: [(&str, Open, u64); 6] = [
+    ("UDP (U5)", udp_session, 300),
+    ("ICMP query (I2)", echo_session, 60),
+    ("TCP partially open (X2.1)", half_open, 240),
+    ("TCP established (T5)", established, 7440),
+    ("TCP closing (T5)", closing, 240),
+    ("TCP after a RST (X2.2)", reset, 240),
+];
+
+const GATEWAY_TIMERS: [(&str, Open, u64); 6] = [
+    ("UDP", udp_session, 350),
+    ("ICMP query", echo_session, 350),
+    ("TCP partially open", half_open, 350),
+    ("TCP established", established, 350),
+    ("TCP closing", closing, 240),
+    ("TCP after a RST", reset, 240),
+];
+
+#[track_caller]
+fn check_timers(timeouts: Timeouts, timers: &[(&str, Open, u64)]) {
+    for (name, open, timeout) in timers {
+        for woken in [true, false] {
+            for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
+                let mut w = World::with(|config| config.timeouts = timeouts);
+                let reply = open(&mut w);
+                if woken { w.advance(secs(idle)) } else { w.jump(secs(idle)) }
+                match w.inbound(reply) {
+                    Outcome::Forwarded(_) => assert!(alive, "{name} was alive after {idle} s, woken: {woken}"),
+                    other => {
+                        assert!(!alive, "{name} was gone after {idle} s, woken: {woken}: {other:?}");
+                        other.dropped(DropReason::NoMapping);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// U5, I2, T5, X2.1, X2.2: each timer at one second before its end and after it, with and without `handle_timeout`.
+#[test]
+fn sessions_live_exactly_as_long_as_the_rfcs_say() {
+    check_timers(Timeouts::RFC, &RFC_TIMERS);
+}
+
+/// AWS: the profile of cloud gateways.
+#[test]
+fn sessions_live_exactly_as_long_as_at_a_gateway() {
+    check_timers(Timeouts::GATEWAY, &GATEWAY_TIMERS);
+}
+
+/// The RFCs' floors, next to the values that claim to keep them.
+#[test]
+fn the_default_profile_keeps_the_floors() {
+    let rfc = Timeouts::default();
+    assert_eq!(rfc, Timeouts::RFC);
+    assert!(rfc.udp >= secs(300), "RFC 4787 REQ-5c");
+    assert!(rfc.tcp_established >= secs(2 * 3600 + 4 * 60), "RFC 5382 REQ-5");
+    assert!(rfc.tcp_partially_open >= secs(240) && rfc.tcp_closing >= secs(240), "RFC 5382 REQ-5");
+    assert!(rfc.tcp_reset >= secs(240), "RFC 7857 section 2.2");
+    assert!(rfc.icmp >= secs(60), "RFC 5508 REQ-2");
+}
+
+/// AWS: the inside host that goes on after the idle time gets a RST, the outside nothing.
+#[test]
+fn an_idle_connection_is_reset_toward_the_inside_only() {
+    for timeouts in [Timeouts::GATEWAY, Timeouts::RFC] {
+        let mut w = World::with(|config| config.timeouts = timeouts);
+        let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+        w.advance(timeouts.tcp_established + secs(1));
+        w.inbound(connection.from_outside(ACK | PSH).payload(b"late")).dropped(DropReason::NoMapping);
+        let answer = w.outbound(connection.from_inside(ACK | PSH).payload(b"late")).rejected(DropReason::NoSession);
+        assert_eq!(answer.tcp().sequence_number, connection.outside_next);
+        assert_eq!((answer.source(), answer.destination()), (connection.remote, connection.inside));
+    }
+}
+
+/// U6: outbound traffic refreshes.
+#[test]
+fn outbound_traffic_refreshes() {
+    let mut w = World::new();
+    let reply = udp_session(&mut w);
+    for _ in 0..10 {
+        w.advance(secs(299));
+        w.outbound(udp(at(H1, 5000), at(S1, 53))).forwarded();
+    }
+    w.advance(secs(299));
+    w.inbound(reply).forwarded();
+}
+
+/// U6a, 7.1: inbound traffic refreshes a session that the inside uses too.
+#[test]
+fn inbound_traffic_refreshes_a_session_in_use() {
+    let mut w = World::new();
+    let reply = udp_session(&mut w);
+    w.advance(secs(200));
+    w.inbound(&reply).forwarded();
+    w.advance(secs(299));
+    w.inbound(&reply).forwarded();
+}
+
+/// RFC 3022 section 3.3: a mapping lives as long as one of its sessions.
+#[test]
+fn a_mapping_lives_as_long_as_its_last_session() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    w.advance(secs(200));
+    assert_eq!(w.open_udp(at(H1, 5000), at(S2, 53)), external);
+    w.advance(secs(200));
+    assert_eq!(w.sessions().len(), 1);
+    w.inbound(udp(at(S1, 53), external)).dropped(DropReason::Filtered);
+    assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), external);
+    w.advance(secs(301));
+    assert_eq!(w.sessions(), []);
+    w.inbound(udp(at(S2, 53), external)).dropped(DropReason::NoMapping);
+}
+
+/// `poll_timeout` names the moment a session ends, not before and not much later.
+#[test]
+fn the_next_deadline_is_that_of_the_next_session_to_end() {
+    let mut w = World::new();
+    assert_eq!(w.nat.poll_timeout(), None);
+    let start = w.now();
+    established(&mut w);
+    echo_session(&mut w);
+    let due = w.nat.poll_timeout().expect("sessions end some time");
+    let wait = due.saturating_duration_since(start);
+    assert!((secs(60)..=secs(61)).contains(&wait), "the echo ends first, in {wait:?}");
+    w.advance(wait);
+    assert_eq!(w.sessions().len(), 1);
+    assert!(w.nat.poll_timeout().is_some());
+}
+
+/// Spurious calls of `handle_timeout` do nothing.
+#[test]
+fn handling_a_timeout_early_does_nothing() {
+    let mut w = World::new();
+    let reply = udp_session(&mut w);
+    let before = w.sessions();
+    for _ in 0..10 {
+        w.nat.handle_timeout(w.now());
+    }
+    assert_eq!(w.sessions(), before);
+    w.inbound(reply).forwarded();
+}
+
+/// `expires_in` is the time that is left.
+#[test]
+fn a_session_tells_the_time_it_has_left() {
+    let mut w = World::new();
+    udp_session(&mut w);
+    assert_eq!(w.sessions()[0].expires_in.as_secs_f64().round(), 300.0);
+    w.advance(secs(100));
+    let left = w.sessions()[0].expires_in;
+    assert!((secs(199)..=secs(201)).contains(&left), "{left:?}");
+}
+
+/// A clock that steps back neither ends nor prolongs anything: time stands still until it is caught up.
+#[test]
+fn a_clock_that_steps_back_stops_time() {
+    let mut w = World::new();
+    w.advance(secs(5000));
+    let reply = udp_session(&mut w);
+    w.step_back(secs(4000));
+    w.inbound(&reply).forwarded();
+    assert_eq!(w.open_udp(at(H1, 5001), at(S1, 53)).ip(), &N);
+    w.nat.handle_timeout(w.now());
+    assert_eq!(w.sessions().len(), 2);
+    w.jump(secs(4000 + 299));
+    w.inbound(&reply).forwarded();
+    w.jump(secs(700));
+    w.inbound(&reply).dropped(DropReason::NoMapping);
+}
+
+/// Standards 0.3: a jump beyond every timer, also by whole turns of a 32-bit millisecond counter, ends everything.
+#[test]
+fn a_jump_by_months_or_years_ends_every_session() {
+    let turn = Duration::from_millis(1 << 32);
+    let year = secs(365 * 86400);
+    for jump in [turn, turn + secs(10), turn * 2, turn / 2, turn / 2 + secs(10), year, year * 30, year * 500] {
+        for (name, open, _) in RFC_TIMERS {
+            let mut w = World::new();
+            let reply = open(&mut w);
+            w.jump(jump);
+            assert!(!w.inbound(reply).is_forwarded(), "{name} came back after {jump:?}");
+            // What is opened then works as ever.
+            let reply = udp_session(&mut w);
+            w.jump(secs(299));
+            w.inbound(reply).forwarded();
+        }
+    }
+}
+
+/// Standards 0.3: the clock may start anywhere, and run over the end of 32 bits of milliseconds.
+#[test]
+fn the_clock_may_start_anywhere() {
+    let starts = [0, 1, (1 << 31) - 1000, (1 << 32) - 1000, (1 << 32) * 1000 - 1000, 1_700_000_000_000, 1 << 62];
+    for start in starts {
+        for (name, open, timeout) in RFC_TIMERS {
+            for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
+                let mut w = World::new().starting_at(Instant::from_millis(start));
+                let reply = open(&mut w);
+                w.jump(secs(idle));
+                let forwarded = w.inbound(reply).is_forwarded();
+                assert_eq!(forwarded, alive, "{name} after {idle} s from {start} ms");
+            }
+        }
+    }
+}
+
+/// A long life in steps: over many turns of a 32-bit counter a session in use never ends, an idle one always.
+#[test]
+fn sessions_in_use_survive_the_turns_of_a_counter() {
+    let mut w = World::with(|config| config.timeouts.udp = Timeouts::MAX);
+    let reply = udp_session(&mut w);
+    for _ in 0..20 {
+        w.jump(secs(11 * 86400));
+        w.outbound(udp(at(H1, 5000), at(S1, 53))).forwarded();
+        w.inbound(&reply).forwarded();
+    }
+    w.jump(secs(13 * 86400));
+    w.inbound(&reply).dropped(DropReason::NoMapping);
+}
+
+/// U5b, I2a, T5a: every timer can be set.
+#[test]
+fn timers_are_configurable() {
+    for (_, open, _) in RFC_TIMERS {
+        let mut w = World::with(|config| {
+            config.timeouts.udp = secs(10);
+            config.timeouts.tcp_partially_open = secs(10);
+            config.timeouts.tcp_established = secs(10);
+            config.timeouts.tcp_closing = secs(10);
+            config.timeouts.tcp_reset = secs(10);
+            config.timeouts.icmp = secs(10);
+        });
+        let reply = open(&mut w);
+        w.advance(secs(9));
+        assert_eq!(w.sessions().len(), 1);
+        w.advance(secs(2));
+        w.inbound(reply).dropped(DropReason::NoMapping);
+    }
+}
+
+/// Each session ends at its own time, however they are mixed and refreshed.
+#[test]
+fn many_sessions_end_each_at_its_time() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut w = World::new();
+    let start = w.now();
+    let mut last_used = [None; 50];
+    for _ in 0..600 {
+        w.advance(secs(random.u64(1..5)));
+        let i = random.usize(..50);
+        w.open_udp(at(H1, 5000 + i as u16), at(S1, 53));
+        last_used[i] = Some(w.now());
+        let now = w.now();
+        let idle = |used: Option<Instant>| used.map(|used| now.saturating_duration_since(used));
+        let alive: Vec<_> = w.sessions().iter().map(|s| usize::from(s.inside.port() - 5000)).collect();
+        for (i, used) in last_used.iter().enumerate() {
+            match idle(*used) {
+                Some(idle) if idle < secs(300) => assert!(alive.contains(&i), "{i} ended early"),
+                Some(idle) if idle > secs(301) => assert!(!alive.contains(&i), "{i} outlived {idle:?}"),
+                _ => (),
+            }
+        }
+    }
+    assert!(w.now().saturating_duration_since(start) > secs(900), "sessions had time to end");
+}

@@ -1,0 +1,226 @@
+//! Who may send to an external endpoint: RFC 4787 section 5, RFC 5382 section 4.3, RFC 7857 sections 5 to 6.
+
+mod world;
+
+use core::net::SocketAddrV4;
+
+use nat_core::{DropReason, Filtering, SessionState};
+use world::*;
+
+use Filtering::{AddressAndPortDependent, AddressDependent, EndpointIndependent};
+
+fn filtering(filtering: Filtering) -> World {
+    World::with(|config| config.filtering = filtering)
+}
+
+/// Each filter, a sender, and whether it may send to an endpoint that has talked to port 80 of [`S1`] only.
+const CASES: [(Filtering, SocketAddrV4, bool); 9] = [
+    (AddressAndPortDependent, at(S1, 80), true),
+    (AddressAndPortDependent, at(S1, 81), false),
+    (AddressAndPortDependent, at(S2, 80), false),
+    (AddressDependent, at(S1, 80), true),
+    (AddressDependent, at(S1, 81), true),
+    (AddressDependent, at(S2, 80), false),
+    (EndpointIndependent, at(S1, 80), true),
+    (EndpointIndependent, at(S1, 81), true),
+    (EndpointIndependent, at(S2, 9), true),
+];
+
+/// U8: the three filters for UDP.
+#[test]
+fn udp_is_filtered_as_configured() {
+    for (filter, sender, admitted) in CASES {
+        let mut w = filtering(filter);
+        let external = w.open_udp(at(H1, 5000), at(S1, 80));
+        let outcome = w.inbound(udp(sender, external));
+        if admitted {
+            assert_eq!(outcome.forwarded().destination(), at(H1, 5000), "{filter:?}, {sender}");
+        } else {
+            outcome.dropped(DropReason::Filtered);
+        }
+    }
+}
+
+/// T3: the three filters for TCP connections opened from outside.
+#[test]
+fn tcp_is_filtered_as_configured() {
+    for (filter, sender, admitted) in CASES {
+        let mut w = filtering(filter);
+        let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+        if sender == at(S1, 80) {
+            continue;
+        }
+        let outcome = w.inbound(tcp(sender, external, SYN));
+        if admitted {
+            assert_eq!(outcome.forwarded().destination(), at(H1, 5000), "{filter:?}, {sender}");
+            assert_eq!(
+                w.session(at(H1, 5000), sender).state,
+                SessionState::OutsideSyn,
+                "{filter:?}, {sender}"
+            );
+        } else {
+            outcome.dropped(DropReason::Filtered);
+        }
+    }
+}
+
+/// T3: a connection opened from outside becomes established like any other.
+#[test]
+fn a_connection_from_outside_through_an_open_filter_is_tracked() {
+    let mut w = filtering(EndpointIndependent);
+    let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+    w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
+    w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71))
+        .forwarded();
+    assert_eq!(w.session(at(H1, 5000), at(S2, 7)).state, SessionState::Established);
+    w.inbound(tcp(at(S2, 7), external, ACK).seq(71).ack(91)).forwarded();
+}
+
+/// A26, RFC 2663 section 2.6: only a SYN opens a TCP session, also where the filter lets everyone in.
+#[test]
+fn only_a_syn_from_outside_opens_a_tcp_session() {
+    let mut w = filtering(EndpointIndependent);
+    let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+    for flags in [ACK, SYN | ACK, FIN | ACK, RST, RST | ACK] {
+        assert!(
+            !w.inbound(tcp(at(S2, 7), external, flags)).is_forwarded(),
+            "flags {flags:#04x}"
+        );
+    }
+}
+
+/// X5, X6: mappings and filters are per protocol.
+#[test]
+fn a_mapping_of_one_protocol_admits_no_other() {
+    for filter in [AddressAndPortDependent, AddressDependent, EndpointIndependent] {
+        let mut w = filtering(filter);
+        let external = w.open_udp(at(H1, 5000), at(S1, 80));
+        w.inbound(tcp(at(S1, 80), external, SYN)).dropped(DropReason::NoMapping);
+        w.inbound(echo_reply(S1, N, external.port()))
+            .dropped(DropReason::NoMapping);
+        let mut w = filtering(filter);
+        let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+        w.inbound(udp(at(S1, 80), external)).dropped(DropReason::NoMapping);
+    }
+}
+
+/// U8 for ICMP queries: a reply from another host than the one asked is filtered as configured.
+#[test]
+fn replies_to_icmp_queries_are_filtered_by_address() {
+    for filter in [AddressAndPortDependent, AddressDependent] {
+        let mut w = filtering(filter);
+        let id = w.open_echo(H1, S1, 7);
+        w.inbound(echo_reply(S2, N, id)).dropped(DropReason::Filtered);
+        assert_eq!(w.inbound(echo_reply(S1, N, id)).forwarded().destination(), at(H1, 7));
+    }
+}
+
+/// T4, T4a, A8: whatever the outside starts by itself is dropped without a word and without state.
+#[test]
+fn unsolicited_packets_are_dropped_silently() {
+    let mut w = World::new();
+    for port in [1, 22, 80, 1024, 5000, 65535] {
+        w.inbound(udp(at(ATTACKER, 7), at(N, port)))
+            .dropped(DropReason::NoMapping);
+        for flags in [SYN, SYN | ACK, ACK, FIN | ACK, RST, RST | ACK] {
+            w.inbound(tcp(at(ATTACKER, 7), at(N, port), flags))
+                .dropped(DropReason::NoMapping);
+        }
+        w.inbound(echo_reply(ATTACKER, N, port)).dropped(DropReason::NoMapping);
+    }
+    assert_eq!(w.sessions(), []);
+}
+
+/// A1, AWS: the external address does not answer ping.
+#[test]
+fn the_external_address_does_not_answer_ping() {
+    let mut w = World::new();
+    let id = w.open_echo(H1, S1, 7);
+    for asked in [id, 99] {
+        assert!(w.inbound(echo_request(S1, N, asked)).refusal().is_some());
+    }
+    assert_eq!(w.stats().rejected_total(), 0);
+}
+
+/// X7, A27: packets that the filter refuses do not keep a mapping alive.
+#[test]
+fn filtered_packets_do_not_refresh() {
+    for filter in [AddressAndPortDependent, AddressDependent] {
+        let mut w = filtering(filter);
+        let external = w.open_udp(at(H1, 5000), at(S1, 80));
+        for _ in 0..2 {
+            w.advance(secs(100));
+            w.inbound(udp(at(S2, 80), external)).dropped(DropReason::Filtered);
+        }
+        w.advance(secs(99));
+        w.inbound(udp(at(S2, 80), external)).dropped(DropReason::Filtered);
+        w.advance(secs(2));
+        w.inbound(udp(at(S1, 80), external)).dropped(DropReason::NoMapping);
+    }
+}
+
+/// X7 for TCP.
+#[test]
+fn filtered_segments_do_not_refresh() {
+    let mut w = World::new();
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    for _ in 0..74 {
+        w.advance(secs(100));
+        w.inbound(tcp(at(S2, 80), connection.external, SYN))
+            .dropped(DropReason::Filtered);
+    }
+    w.advance(secs(41));
+    w.inbound(connection.from_outside(ACK)).dropped(DropReason::NoMapping);
+}
+
+/// U6a, A27: the outside alone cannot keep a session alive for ever.
+#[test]
+fn inbound_traffic_without_an_answer_does_not_keep_a_session() {
+    for filter in [AddressAndPortDependent, AddressDependent, EndpointIndependent] {
+        let mut w = filtering(filter);
+        let external = w.open_udp(at(H1, 5000), at(S1, 80));
+        for _ in 0..14 {
+            w.advance(secs(50));
+            let _ = w.inbound(udp(at(S1, 80), external));
+        }
+        w.inbound(udp(at(S1, 80), external)).dropped(DropReason::NoMapping);
+    }
+}
+
+/// A27: nor can it with another sender each time, where the filter lets everyone in.
+#[test]
+fn strangers_do_not_keep_a_mapping_alive() {
+    let mut w = filtering(EndpointIndependent);
+    let external = w.open_udp(at(H1, 5000), at(S1, 80));
+    for i in 0..14 {
+        w.advance(secs(50));
+        let _ = w.inbound(udp(at(ATTACKER, 1000 + i), external));
+    }
+    w.inbound(udp(at(ATTACKER, 2000), external))
+        .dropped(DropReason::NoMapping);
+}
+
+/// U8: the address of one more remote host is admitted once the inside endpoint has sent to it.
+#[test]
+fn each_remote_address_is_admitted_by_its_own_outbound_packet() {
+    let mut w = filtering(AddressDependent);
+    let external = w.open_udp(at(H1, 5000), at(S1, 80));
+    w.inbound(udp(at(S2, 1), external)).dropped(DropReason::Filtered);
+    w.open_udp(at(H1, 5000), at(S2, 99));
+    w.inbound(udp(at(S2, 1), external)).forwarded();
+    // Another inside endpoint is not opened by it.
+    let other = w.open_udp(at(H2, 5000), at(S1, 80));
+    w.inbound(udp(at(S2, 1), other)).dropped(DropReason::Filtered);
+}
+
+/// A21 of RFC 4787 section 8: the filter's memory of an address ends with the outbound traffic to it.
+#[test]
+fn an_address_is_forgotten_when_its_sessions_have_ended() {
+    let mut w = filtering(AddressDependent);
+    let external = w.open_udp(at(H1, 5000), at(S1, 80));
+    w.advance(secs(200));
+    w.open_udp(at(H1, 5000), at(S2, 80));
+    w.advance(secs(101));
+    w.inbound(udp(at(S1, 80), external)).dropped(DropReason::Filtered);
+    w.inbound(udp(at(S2, 80), external)).forwarded();
+}

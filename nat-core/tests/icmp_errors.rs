@@ -1,0 +1,392 @@
+//! ICMP errors through the NAT: RFC 5508 sections 4 and 5, RFC 4787 REQ-12, RFC 5382 REQ-9 and 10.
+
+mod world;
+
+use core::net::Ipv4Addr;
+
+use nat_core::{DropReason, Filtering, SessionState};
+use world::*;
+
+const PORT_UNREACHABLE: (u8, u8) = (3, 3);
+const TOO_BIG: (u8, u8) = (3, 4);
+const TIME_EXCEEDED: (u8, u8) = (11, 0);
+/// A router of the inside network that is not the NAT.
+const INSIDE_ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 254);
+
+/// One packet of a live session in each direction, as its sender sent it and as its receiver got it.
+struct Exchange {
+    name: &'static str,
+    outgoing: Packet,
+    left: Packet,
+    incoming: Packet,
+    arrived: Packet,
+}
+
+impl Exchange {
+    #[track_caller]
+    fn new(w: &mut World, name: &'static str, outgoing: Datagram, answer: impl Fn(&Packet) -> Datagram) -> Self {
+        let outgoing = outgoing.bytes();
+        let left = w.outbound(outgoing.clone()).forwarded();
+        let incoming = answer(&left).bytes();
+        let arrived = w.inbound(incoming.clone()).forwarded();
+        Self { name, outgoing: Packet::parse(&outgoing), left, incoming: Packet::parse(&incoming), arrived }
+    }
+}
+
+/// Sessions of every kind, with and without options in the packets that are quoted.
+fn exchanges(w: &mut World) -> Vec<Exchange> {
+    let mut all = Vec::new();
+    for options in [&[][..], &[148, 4, 0, 0], &[1; 40]] {
+        let port = 5000 + options.len() as u16;
+        let (host, server) = (at(H1, port), at(S1, 53));
+        let udp_with = |checksum| udp(host, server).options(options).checksum(checksum);
+        let reply = |left: &Packet, checksum| udp(server, left.source()).options(options).checksum(checksum);
+        all.push(Exchange::new(w, "UDP", udp_with(Checksum::Good), |left| reply(left, Checksum::Good)));
+        all.push(Exchange::new(w, "UDP without checksum", udp_with(Checksum::Zero), |left| reply(left, Checksum::Zero)));
+        let connection = w.open_tcp(host, at(S1, 80));
+        let request = connection.from_inside(ACK | PSH).payload(b"GET / HTTP/1.1\r\n\r\n").options(options);
+        let response = connection.from_outside(ACK).payload(b"HTTP/1.1 200 OK").options(options);
+        all.push(Exchange::new(w, "TCP", request, |_| response.clone()));
+        let echo = echo_request(H1, S1, port).options(options);
+        all.push(Exchange::new(w, "echo", echo, |left| echo_reply(S1, N, left.query_id()).options(options)));
+    }
+    all
+}
+
+/// How much of a packet errors quote: RFC 792's eight bytes, a TCP header up to its checksum, and all of it.
+fn quotes(packet: &Packet) -> Vec<Vec<u8>> {
+    let (bytes, header) = (packet.bytes(), packet.ip.header_len());
+    let lengths = [header + 8, header + 9, header + 17, header + 18, bytes.len() - 1, bytes.len()];
+    lengths.iter().map(|len| bytes[..(*len).min(bytes.len())].to_vec()).collect()
+}
+
+/// P4: a quote is what the one it goes to has sent, but for what routers on the way have changed.
+#[track_caller]
+fn assert_quotes(quote: &Quote, sent: &Packet, what: &str) {
+    assert_eq!((quote.source(), quote.destination()), (sent.source(), sent.destination()), "{what}");
+    let mut expected = sent.body[..quote.body.len()].to_vec();
+    if sent.ip.protocol.0 == 6 && quote.body.len() < 18 {
+        // Without the whole checksum in the quote there is nothing to translate.
+        expected.truncate(16);
+    }
+    assert_eq!(quote.body[..expected.len()], expected, "{what}: quoted transport");
+    assert_eq!(quote.ip.options, sent.ip.options, "{what}");
+}
+
+/// I4a to I4c, I3b, U12a, U12b, T9: errors from outside, from whichever router, reach the host that is quoted.
+#[test]
+fn errors_from_outside_are_translated_with_their_quote() {
+    let mut w = World::new();
+    for exchange in exchanges(&mut w) {
+        for quote in quotes(&exchange.left) {
+            for from in [S1, TRANSIT] {
+                let what = format!("{}, {} bytes quoted, from {from}", exchange.name, quote.len());
+                let error = icmp_error(from, N, TIME_EXCEEDED, &quote).ttl(60);
+                let inside = w.inbound(error).forwarded();
+                assert_eq!((*inside.source().ip(), *inside.destination().ip()), (from, H1), "{what}");
+                assert_eq!(inside.icmp_type(), TIME_EXCEEDED, "{what}");
+                assert_quotes(&inside.quote(), &exchange.outgoing, &what);
+            }
+        }
+    }
+}
+
+/// I5, I5a, I5b: errors from inside leave with the external address, and quote what the server sent.
+#[test]
+fn errors_from_inside_are_translated_with_their_quote() {
+    let mut w = World::new();
+    for exchange in exchanges(&mut w) {
+        for quote in quotes(&exchange.arrived) {
+            for from in [H1, INSIDE_ROUTER] {
+                let what = format!("{}, {} bytes quoted, from {from}", exchange.name, quote.len());
+                let outside = w.outbound(icmp_error(from, S1, PORT_UNREACHABLE, &quote)).forwarded();
+                // I5c: also an inside router's error comes from the external address.
+                assert_eq!((*outside.source().ip(), *outside.destination().ip()), (N, S1), "{what}");
+                assert_eq!(outside.icmp_type(), PORT_UNREACHABLE, "{what}");
+                assert_quotes(&outside.quote(), &exchange.incoming, &what);
+            }
+        }
+    }
+}
+
+/// U12b, I10a: all codes of Destination Unreachable and Time Exceeded, both ways.
+#[test]
+fn all_codes_of_the_errors_that_matter_pass() {
+    let mut w = World::new();
+    let exchange = &exchanges(&mut w)[0];
+    for kind in (0..=15).map(|code| (3, code)).chain([(11, 0), (11, 1)]) {
+        let mtu = if kind == TOO_BIG { [0, 0, 5, 0] } else { [0; 4] };
+        let inward = w.inbound(icmp_error(TRANSIT, N, kind, &exchange.left.bytes()).rest(mtu)).forwarded();
+        assert_eq!((inward.icmp_type(), inward.icmp_rest()), (kind, mtu));
+        let outward = w.outbound(icmp_error(H1, S1, kind, &exchange.arrived.bytes()).rest(mtu)).forwarded();
+        assert_eq!((outward.icmp_type(), outward.icmp_rest()), (kind, mtu));
+    }
+}
+
+/// P1, P2, I4b, I-7.1.2: the MTU of "too big" passes as it is, 0 of old routers included.
+#[test]
+fn the_path_mtu_of_an_error_is_kept() {
+    let mut w = World::new();
+    let exchange = &exchanges(&mut w)[0];
+    for mtu in [0_u16, 68, 576, 1280, 1492, 65535] {
+        let [high, low] = mtu.to_be_bytes();
+        let error = icmp_error(TRANSIT, N, TOO_BIG, &exchange.left.bytes()).rest([0, 0, high, low]);
+        assert_eq!(w.inbound(error).forwarded().icmp_rest(), [0, 0, high, low]);
+    }
+}
+
+/// A10: no path has an MTU of 1 to 67; such an error only wants to do harm.
+#[test]
+fn an_impossible_path_mtu_is_dropped() {
+    let mut w = World::new();
+    let exchange = &exchanges(&mut w)[0];
+    for mtu in [1, 20, 67] {
+        let error = icmp_error(TRANSIT, N, TOO_BIG, &exchange.left.bytes()).rest([0, 0, 0, mtu]);
+        assert!(matches!(w.inbound(error), Outcome::Dropped(_)), "MTU {mtu}");
+    }
+}
+
+/// I3: an error with a wrong ICMP checksum is dropped.
+#[test]
+fn an_error_with_a_wrong_checksum_is_dropped() {
+    let mut w = World::new();
+    for exchange in exchanges(&mut w) {
+        let wrong = Checksum::OffBy(1);
+        let inward = icmp_error(TRANSIT, N, PORT_UNREACHABLE, &exchange.left.bytes()).checksum(wrong);
+        w.inbound(inward).dropped(DropReason::BadChecksum);
+        let outward = icmp_error(H1, S1, PORT_UNREACHABLE, &exchange.arrived.bytes()).checksum(wrong);
+        w.outbound(outward).dropped(DropReason::BadChecksum);
+    }
+}
+
+/// I3a: an error that quotes a header with a wrong checksum is dropped.
+#[test]
+fn an_error_with_a_wrong_quoted_header_is_dropped() {
+    let mut w = World::new();
+    for exchange in exchanges(&mut w) {
+        for bits in [0x01, 0x80] {
+            let corrupt = |packet: &Packet| {
+                let mut quote = packet.bytes();
+                quote[10] ^= bits;
+                quote
+            };
+            let inward = icmp_error(TRANSIT, N, PORT_UNREACHABLE, &corrupt(&exchange.left));
+            w.inbound(inward).dropped(DropReason::BadQuote);
+            let outward = icmp_error(H1, S1, PORT_UNREACHABLE, &corrupt(&exchange.arrived));
+            w.outbound(outward).dropped(DropReason::BadQuote);
+        }
+    }
+}
+
+/// I3c: the quoted transport checksum is not verified; as wrong as it was it stays: the world compares.
+#[test]
+fn a_wrong_quoted_transport_checksum_is_forwarded() {
+    let mut w = World::new();
+    for exchange in exchanges(&mut w) {
+        for packet in [&exchange.left, &exchange.arrived] {
+            let mut quote = packet.bytes();
+            let last = quote.len() - 1;
+            quote[last] ^= 0x55;
+            let outward = core::ptr::eq(packet, &raw const exchange.arrived);
+            let outcome = if outward {
+                w.outbound(icmp_error(H1, S1, PORT_UNREACHABLE, &quote))
+            } else {
+                w.inbound(icmp_error(TRANSIT, N, PORT_UNREACHABLE, &quote))
+            };
+            outcome.forwarded();
+        }
+    }
+}
+
+/// I3d, RFC 4884: extensions behind a padded quote pass as they are.
+#[test]
+fn extensions_behind_the_quote_are_kept() {
+    let mut w = World::new();
+    for exchange in exchanges(&mut w) {
+        let mut quote = exchange.left.bytes();
+        quote.resize(128, 0);
+        // An extension structure (version 2) with one MPLS label stack object (RFC 4950).
+        quote.extend([0x20, 0, 0xC1, 0x9A, 0, 8, 1, 1, 0x12, 0x34, 0x51, 0x40]);
+        let error = icmp_error(TRANSIT, N, TIME_EXCEEDED, &quote).rest([0, 32, 0, 0]);
+        let inside = w.inbound(error).forwarded();
+        assert_eq!(inside.icmp_rest(), [0, 32, 0, 0]);
+        let len = exchange.left.bytes().len();
+        assert_eq!(inside.payload()[len..], quote[len..], "{}: padding and extensions", exchange.name);
+        assert_quotes(&Packet::parse(&inside.payload()[..len]), &exchange.outgoing, exchange.name);
+    }
+}
+
+/// I4, I5: an error about what no session knows is dropped, with a mapping or without.
+#[test]
+fn an_error_about_no_session_is_dropped() {
+    for filtering in [Filtering::AddressAndPortDependent, Filtering::AddressDependent, Filtering::EndpointIndependent] {
+        let mut w = World::with(|config| config.filtering = filtering);
+        let external = w.open_udp(at(H1, 5000), at(S1, 53));
+        let no_session = [
+            udp(external, at(S2, 53)),
+            udp(at(N, external.port() ^ 1), at(S1, 53)),
+            tcp(external, at(S1, 53), ACK),
+            echo_request(N, S1, external.port()),
+        ];
+        for quoted in no_session {
+            let reason = w.inbound(icmp_error(TRANSIT, N, PORT_UNREACHABLE, &quoted.bytes())).refusal();
+            assert!(matches!(reason, Some(DropReason::NoSession | DropReason::NoMapping)), "{reason:?}");
+        }
+        for quoted in [udp(at(S2, 53), at(H1, 5000)), udp(at(S2, 53), at(H1, 5001)), tcp(at(S2, 53), at(H1, 5000), ACK)]
+        {
+            let reason = w.outbound(icmp_error(H1, S2, PORT_UNREACHABLE, &quoted.bytes())).refusal();
+            assert!(matches!(reason, Some(DropReason::NoSession | DropReason::NoMapping)), "{reason:?}");
+        }
+    }
+}
+
+/// A11: quotes that are no packet, or not one that went from where the error goes.
+#[test]
+fn a_forged_quote_is_dropped() {
+    let mut w = World::with(|config| config.external_addresses.push(N2).expect("there is room"));
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let other = if *external.ip() == N { N2 } else { N };
+    let good = udp(external, at(S1, 53));
+    let with_byte = |place: usize, value: u8| {
+        let mut bytes = good.bytes();
+        bytes[place] = value;
+        if bytes[0] & 15 >= 5 && usize::from(bytes[0] & 15) * 4 <= bytes.len() {
+            fix_header_checksum(&mut bytes);
+        }
+        bytes
+    };
+    let cases = [
+        ("nothing", Vec::new()),
+        ("half a header", good.bytes()[..10].to_vec()),
+        ("a header alone", good.bytes()[..20].to_vec()),
+        ("seven bytes of transport", good.bytes()[..27].to_vec()),
+        ("seven bytes behind options", good.clone().options(&[1; 8]).bytes()[..35].to_vec()),
+        ("version 6", with_byte(0, 0x65)),
+        ("IHL 4", with_byte(0, 0x44)),
+        ("IHL beyond the quote", with_byte(0, 0x4F)),
+        ("a total length below the header", with_byte(3, 19)),
+        ("a total length below the transport header", with_byte(3, 27)),
+        ("a later fragment", with_byte(7, 1)),
+        ("the other external address", udp(at(other, external.port()), at(S1, 53)).bytes()),
+        ("an inside address", udp(at(H1, 5000), at(S1, 53)).bytes()),
+        ("the other direction", udp(at(S1, 53), external).bytes()),
+        ("an ICMP error", icmp_error(*external.ip(), S1, PORT_UNREACHABLE, &good.bytes()).bytes()),
+    ];
+    for (name, quote) in cases {
+        let outcome = w.inbound(icmp_error(TRANSIT, *external.ip(), PORT_UNREACHABLE, &quote));
+        let Outcome::Dropped(reason) = outcome else { panic!("{name}: {outcome:?}") };
+        let short = quote.is_empty() && reason == DropReason::BadTransportLength;
+        assert!(reason == DropReason::BadQuote || short, "{name}: {reason:?}");
+    }
+    w.inbound(icmp_error(TRANSIT, *external.ip(), PORT_UNREACHABLE, &good.bytes())).forwarded();
+}
+
+/// A11, from inside: an error leaves only toward the one whose packet it quotes.
+#[test]
+fn an_error_from_inside_goes_only_to_the_sender_of_what_it_quotes() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let arrived = w.inbound(udp(at(S1, 53), external)).forwarded().bytes();
+    w.outbound(icmp_error(H1, S2, PORT_UNREACHABLE, &arrived)).dropped(DropReason::BadQuote);
+    let own = udp(at(H1, 5000), at(S1, 53)).bytes();
+    w.outbound(icmp_error(H1, S1, PORT_UNREACHABLE, &own)).dropped(DropReason::BadQuote);
+}
+
+/// A12, RFC 1122 section 3.2.2: no error about an error, whoever sent it.
+#[test]
+fn an_error_about_the_nats_own_error_is_dropped() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let own = w.inbound(udp(at(S1, 53), external).ttl(1)).rejected(DropReason::TtlExpired);
+    w.inbound(icmp_error(TRANSIT, N, PORT_UNREACHABLE, &own.bytes())).dropped(DropReason::BadQuote);
+}
+
+/// I6: an error neither lengthens nor shortens the session it is about.
+#[test]
+fn errors_do_not_touch_the_timer() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let left = udp(external, at(S1, 53)).bytes();
+    w.advance(secs(299));
+    w.inbound(icmp_error(TRANSIT, N, PORT_UNREACHABLE, &left)).forwarded();
+    let arrived = udp(at(S1, 53), at(H1, 5000)).bytes();
+    w.outbound(icmp_error(H1, S1, PORT_UNREACHABLE, &arrived)).forwarded();
+    w.advance(secs(2));
+    w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NoMapping);
+}
+
+/// U12, T10, A9: no error of any type or code ends a session.
+#[test]
+fn no_error_ends_a_session() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    let half_open = Connection::syn_sent(&mut w, at(H1, 5001), at(S1, 80));
+    for kind in [3, 4, 5, 11, 12] {
+        for code in 0..=15 {
+            for quoted in [
+                udp(external, at(S1, 53)),
+                tcp(connection.external, connection.remote, ACK),
+                tcp(half_open.external, half_open.remote, SYN),
+            ] {
+                let _ = w.inbound(icmp_error(TRANSIT, N, (kind, code), &quoted.bytes()));
+            }
+        }
+    }
+    w.inbound(udp(at(S1, 53), external)).forwarded();
+    connection.send_from_outside(&mut w, b"still here");
+    assert_eq!(half_open.state(&w), SessionState::InsideSyn);
+    w.inbound(half_open.from_outside(SYN | ACK)).forwarded();
+    w.advance(secs(299));
+    w.inbound(udp(at(S1, 53), external)).forwarded();
+}
+
+/// I10c: Source Quench is not passed on; a redirect from outside has no business inside.
+#[test]
+fn source_quench_and_redirect_are_not_forwarded() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let arrived = w.inbound(udp(at(S1, 53), external)).forwarded().bytes();
+    let left = udp(external, at(S1, 53)).bytes();
+    for kind in [4, 5] {
+        w.inbound(icmp_error(TRANSIT, N, (kind, 0), &left)).dropped(DropReason::UnknownIcmpType);
+        w.outbound(icmp_error(H1, S1, (kind, 0), &arrived)).dropped(DropReason::UnknownIcmpType);
+    }
+}
+
+/// I-7.3: an error from inside that quotes a recorded or source route would tell inside addresses.
+#[test]
+fn a_quoted_route_does_not_leave() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    w.inbound(udp(at(S1, 53), external)).forwarded();
+    for kind in [7, 131, 137] {
+        let option = [kind, 7, 8, 192, 168, 1, 10, 0];
+        let quoted = udp(at(S1, 53), at(H1, 5000)).options(&option).bytes();
+        let outcome = w.outbound(icmp_error(H1, S1, PORT_UNREACHABLE, &quoted));
+        assert!(matches!(outcome, Outcome::Dropped(_)), "option {kind}: {outcome:?}");
+    }
+}
+
+/// Random cuts and corruptions of quotes: the world checks all that leaves.
+#[test]
+fn random_quotes_are_survived() {
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut w = World::new();
+    let exchanges = exchanges(&mut w);
+    for _ in 0..3000 {
+        let exchange = &exchanges[random.usize(..exchanges.len())];
+        let inward = random.bool();
+        let mut quote = if inward { exchange.left.bytes() } else { exchange.arrived.bytes() };
+        for _ in 0..random.usize(..3) {
+            let place = random.usize(..quote.len());
+            quote[place] = random.u8(..);
+        }
+        if random.bool() && quote[0] & 15 >= 5 && usize::from(quote[0] & 15) * 4 <= quote.len() {
+            fix_header_checksum(&mut quote);
+        }
+        quote.truncate(random.usize(..=quote.len()));
+        let error = |from, to| icmp_error(from, to, [(3, 3), (3, 4), (11, 0), (12, 0)][0], &quote);
+        let _ = if inward { w.inbound(error(TRANSIT, N)) } else { w.outbound(error(H1, S1)) };
+    }
+}

@@ -1,0 +1,285 @@
+//! How inside endpoints get external endpoints: RFC 4787 section 4, RFC 5382, RFC 5508 section 3, RFC 6056, RFC 6888.
+
+mod world;
+
+use std::collections::{HashMap, HashSet};
+
+use nat_core::{DropReason, Nat, PortRange, Seed, Side, Tables, Verdict};
+use world::*;
+
+/// U1, T1, I1a: one external endpoint for whatever an inside endpoint talks to.
+#[test]
+fn a_mapping_serves_every_remote_endpoint() {
+    let mut w = World::new();
+    let remotes = [at(S1, 53), at(S1, 54), at(S2, 99)];
+    let external = w.open_udp(at(H1, 5000), remotes[0]);
+    let tcp_external = w.outbound(tcp(at(H1, 5000), remotes[0], SYN)).forwarded().source();
+    for remote in remotes {
+        assert_eq!(w.open_udp(at(H1, 5000), remote), external);
+        assert_eq!(
+            w.outbound(tcp(at(H1, 5000), remote, SYN)).forwarded().source(),
+            tcp_external
+        );
+    }
+    let id = w.open_echo(H1, S1, 7);
+    assert_eq!(w.open_echo(H1, S2, 7), id);
+}
+
+/// U3, T7, I1a: the same source port of several hosts never shares an external port, and replies find their host.
+#[test]
+fn hosts_with_one_source_port_get_different_external_endpoints() {
+    let mut w = World::new();
+    let hosts = [H1, H2, H3];
+    let externals = hosts.map(|host| w.open_udp(at(host, 5000), at(S1, 53)));
+    assert_eq!(HashSet::from(externals).len(), 3);
+    for (host, external) in hosts.into_iter().zip(externals) {
+        assert_eq!(
+            w.inbound(udp(at(S1, 53), external)).forwarded().destination(),
+            at(host, 5000)
+        );
+    }
+    let connections = hosts.map(|host| w.open_tcp(at(host, 5000), at(S1, 80)));
+    assert_eq!(
+        connections
+            .each_ref()
+            .map(|c| c.external)
+            .into_iter()
+            .collect::<HashSet<_>>()
+            .len(),
+        3
+    );
+    for connection in connections {
+        let reply = w.inbound(connection.from_outside(ACK).payload(b"200 OK")).forwarded();
+        assert_eq!(reply.destination(), connection.inside);
+    }
+    let ids = hosts.map(|host| w.open_echo(host, S1, 7));
+    assert_eq!(HashSet::from(ids).len(), 3);
+    for (host, id) in hosts.into_iter().zip(ids) {
+        assert_eq!(w.inbound(echo_reply(S1, N, id)).forwarded().destination(), at(host, 7));
+    }
+}
+
+/// U3a: inside ports below 1024 leave from ports below 1024, the others from 1024 up.
+#[test]
+fn the_external_port_is_of_the_inside_ports_range_class() {
+    let mut w = World::new();
+    for port in [1, 53, 123, 500, 1023] {
+        assert!(
+            (1..=1023).contains(&w.open_udp(at(H1, port), at(S1, 53)).port()),
+            "from {port}"
+        );
+        let syn = w.outbound(tcp(at(H1, port), at(S1, 80), SYN)).forwarded();
+        assert!((1..=1023).contains(&syn.source().port()), "from {port}");
+    }
+    for port in [1024, 5000, 49152, 65535] {
+        assert!(w.open_udp(at(H1, port), at(S1, 53)).port() >= 1024, "from {port}");
+        assert!(
+            w.outbound(tcp(at(H1, port), at(S1, 80), SYN))
+                .forwarded()
+                .source()
+                .port()
+                >= 1024,
+            "from {port}"
+        );
+    }
+}
+
+/// U2, G2: all that one host sends leaves from one address of the pool, whichever the protocol.
+#[test]
+fn a_host_keeps_one_external_address_for_all_protocols() {
+    let mut w = World::with(|config| {
+        config.external_addresses.extend([N2, N3]);
+    });
+    for host in [H1, H2, H3] {
+        let address = *w.open_udp(at(host, 5000), at(S1, 53)).ip();
+        for port in 6000..6010 {
+            assert_eq!(*w.open_udp(at(host, port), at(S2, 53)).ip(), address);
+            assert_eq!(*w.open_tcp(at(host, port), at(S1, 80)).external.ip(), address);
+        }
+        assert_eq!(
+            *w.outbound(echo_request(host, S1, 1)).forwarded().source().ip(),
+            address
+        );
+    }
+}
+
+/// X4: a host whose address has no port left is refused; it does not move to another address.
+#[test]
+fn a_host_is_not_moved_to_another_address_when_its_own_has_no_port_left() {
+    let mut w = World::with(|config| {
+        config.external_addresses.push(N2).expect("there is room");
+        config.ports = PortRange::new(2000, 2003).expect("four ports");
+    });
+    let addresses: HashSet<_> = (0..4).map(|i| *w.open_udp(at(H1, 5000 + i), at(S1, 53)).ip()).collect();
+    assert_eq!(addresses.len(), 1);
+    w.outbound(udp(at(H1, 5004), at(S1, 53)))
+        .rejected(DropReason::PortsExhausted);
+}
+
+/// R5: the search ends, and finds the one port that is free; when none is left it says so and counts it.
+#[test]
+fn the_last_free_port_is_found() {
+    let mut w = World::with(|config| config.ports = PortRange::new(30000, 30063).expect("64 ports"));
+    let ports: HashSet<_> = (0..64)
+        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port())
+        .collect();
+    assert_eq!(ports, (30000..=30063).collect());
+    let errors = w.stats().gateway().error_port_allocation;
+    let answer = w
+        .outbound(udp(at(H1, 6000), at(S1, 53)))
+        .rejected(DropReason::PortsExhausted);
+    assert_eq!(answer.icmp_type(), (3, 13));
+    assert_eq!(w.stats().gateway().error_port_allocation, errors + 1);
+    // Another protocol has ports of its own, and mappings that exist serve new remote endpoints.
+    w.open_tcp(at(H1, 6000), at(S1, 80));
+    assert!(ports.contains(&w.open_udp(at(H1, 5000), at(S2, 53)).port()));
+}
+
+/// Ports of mappings that have ended are free again, every one of them.
+#[test]
+fn ended_mappings_give_their_ports_back() {
+    let mut w = World::with(|config| config.ports = PortRange::new(30000, 30063).expect("64 ports"));
+    for round in 0..5 {
+        let open = |i: u16| w.open_udp(at(H1, 5000 + 100 * round + i), at(S1, 53)).port();
+        assert_eq!((0..64).map(open).collect::<HashSet<_>>().len(), 64, "round {round}");
+        w.advance(secs(300 + 120 + 1));
+    }
+}
+
+/// R2: ports that the router keeps for itself are never given away, however scarce ports are.
+#[test]
+fn reserved_ports_are_never_given_to_a_mapping() {
+    let reserved = PortRange::new(30010, 30019).expect("ten ports");
+    let mut w = World::with(|config| {
+        config.ports = PortRange::new(30000, 30063).expect("64 ports");
+        config.reserved_ports = Some(reserved);
+    });
+    let ports: HashSet<_> = (0..54)
+        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port())
+        .collect();
+    assert_eq!(ports.len(), 54);
+    assert!(ports.iter().all(|port| !reserved.contains(*port)));
+    w.outbound(udp(at(H1, 6000), at(S1, 53)))
+        .rejected(DropReason::PortsExhausted);
+}
+
+/// The ports that 10 000 new mappings of the NAT with `seed` get, tables emptied now and then.
+fn allocations(seed: Seed) -> Vec<u16> {
+    let mut tables = Box::new(Tables::<1024, 1024>::new());
+    let mut nat = Nat::new(&mut tables, config(), seed).expect("the configuration can work");
+    let mut ports = Vec::new();
+    for i in 0..10_000_u16 {
+        if i % 500 == 0 {
+            nat.clear();
+        }
+        let mut packet = udp(at(H1, 2000 + i), at(S1, 53)).bytes();
+        let verdict = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1));
+        assert!(
+            matches!(verdict, Verdict::Forward { to: Side::Outside, .. }),
+            "{verdict:?}"
+        );
+        ports.push(Packet::parse(&packet).source().port());
+    }
+    ports
+}
+
+/// R1, R4: ports are spread evenly, do not follow from the port before, and depend on the secret.
+#[test]
+fn external_ports_cannot_be_predicted() {
+    let ports = allocations(SEED);
+    let mut by_high_byte = [0_u32; 256];
+    ports.iter().for_each(|port| by_high_byte[usize::from(port >> 8)] += 1);
+    let expected = 10_000.0 / 252.0;
+    let deviations = by_high_byte[4..]
+        .iter()
+        .map(|count| (f64::from(*count) - expected).powi(2) / expected);
+    let chi_square: f64 = deviations.sum();
+    // 251 degrees of freedom: the mean is 251, the standard deviation 22.
+    assert!(
+        (120.0..385.0).contains(&chi_square),
+        "chi-square of the high byte: {chi_square}"
+    );
+
+    let mut steps = HashMap::new();
+    ports
+        .windows(2)
+        .for_each(|pair| *steps.entry(pair[1].wrapping_sub(pair[0])).or_insert(0) += 1);
+    let commonest = steps.values().max().copied().unwrap_or(0);
+    assert!(
+        commonest < 10,
+        "one step between successive ports was taken {commonest} times in 10 000"
+    );
+
+    let preserved = ports
+        .iter()
+        .enumerate()
+        .filter(|(i, port)| 2000 + *i as u16 == **port)
+        .count();
+    assert!(preserved < 10, "{preserved} of 10 000 ports were preserved");
+
+    let others = allocations(Seed::new(*b"a test's other.."));
+    let same = ports.iter().zip(&others).filter(|(a, b)| a == b).count();
+    assert!(same < 10, "{same} of 10 000 ports are the same with another secret");
+}
+
+/// U7: an external address that lies in the inside network works; which address is meant is decided by the side.
+#[test]
+fn an_external_address_may_lie_in_the_inside_network() {
+    let external = core::net::Ipv4Addr::new(192, 168, 1, 200);
+    let mut w = World::with(|config| {
+        config.external_addresses.clear();
+        config.external_addresses.push(external).expect("there is room");
+    });
+    for host in [H1, external] {
+        let from = w.open_udp(at(host, 5000), at(S1, 53));
+        assert_eq!(*from.ip(), external);
+        assert_eq!(
+            w.inbound(udp(at(S1, 53), from)).forwarded().destination(),
+            at(host, 5000)
+        );
+    }
+}
+
+/// U-port0: port 0 never gets a mapping.
+#[test]
+fn port_zero_is_dropped() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    w.outbound(udp(at(H1, 0), at(S1, 53))).dropped(DropReason::PortZero);
+    w.outbound(udp(at(H1, 5000), at(S1, 0))).dropped(DropReason::PortZero);
+    w.outbound(tcp(at(H1, 0), at(S1, 80), SYN))
+        .dropped(DropReason::PortZero);
+    w.outbound(tcp(at(H1, 5000), at(S1, 0), SYN))
+        .dropped(DropReason::PortZero);
+    w.inbound(udp(at(S1, 0), external)).dropped(DropReason::PortZero);
+    w.inbound(udp(at(S1, 53), at(N, 0))).dropped(DropReason::PortZero);
+}
+
+/// U10, T6, A4: what looks like SIP, FTP or DCC passes untouched and opens nothing.
+#[test]
+fn payloads_are_not_read() {
+    let payloads: [&[u8]; 3] = [
+        b"REGISTER sip:198.51.100.10 SIP/2.0\r\nContact: <sip:x@192.168.1.10:5060>\r\n\r\n",
+        b"PORT 192,168,1,10,19,136\r\n",
+        b"PRIVMSG x :\x01DCC SEND f 3232235786 5000 1\x01\r\n",
+    ];
+    let mut w = World::new();
+    let mut connection = w.open_tcp(at(H1, 5060), at(S1, 5060));
+    for payload in payloads {
+        let leaving = w.outbound(udp(at(H1, 5060), at(S1, 5060)).payload(payload)).forwarded();
+        assert_eq!(leaving.payload(), payload);
+        connection.send_from_inside(&mut w, payload);
+    }
+    assert_eq!(w.sessions().len(), 2);
+    assert_eq!(w.stats().mappings_created, 2);
+}
+
+/// U11, T1: what a mapping is does not change with load.
+#[test]
+fn mappings_stay_endpoint_independent_when_the_tables_are_almost_full() {
+    let mut w = World::sized::<16, 32, 4>(|_| ());
+    let externals: Vec<_> = (0..15).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53))).collect();
+    for (i, external) in externals.iter().enumerate() {
+        assert_eq!(w.open_udp(at(H1, 5000 + i as u16), at(S2, 99)), *external);
+    }
+}

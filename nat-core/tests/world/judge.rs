@@ -1,0 +1,448 @@
+//! What every packet that leaves must satisfy, read with etherparse and summed from scratch.
+
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use etherparse::checksum::Sum16BitWords;
+use etherparse::{IpNumber, Ipv4Header, TcpHeader, TcpSlice};
+use nat_core::{Config, Reply, Side};
+
+use super::{RST, SYN};
+
+const QUERIES: [u8; 2] = [8, 13];
+const QUERY_REPLIES: [u8; 2] = [0, 14];
+const ERRORS: [u8; 5] = [3, 4, 5, 11, 12];
+
+/// An IPv4 datagram, link padding cut off.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct Packet {
+    pub(crate) ip: Ipv4Header,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The packet that an ICMP error quotes: a header and as much of the body as there is.
+pub(crate) type Quote = Packet;
+
+impl Packet {
+    #[track_caller]
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let packet = Self::parse_quote(bytes);
+        let total = usize::from(packet.ip.total_len);
+        assert!(
+            total <= bytes.len(),
+            "{total} bytes of a datagram in {} bytes",
+            bytes.len()
+        );
+        let body = packet.body[..total - packet.ip.header_len()].to_vec();
+        Self { body, ..packet }
+    }
+
+    #[track_caller]
+    fn parse_quote(bytes: &[u8]) -> Self {
+        let (ip, body) = Ipv4Header::from_slice(bytes).expect("an IPv4 header");
+        Self {
+            ip,
+            body: body.to_vec(),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        [&self.ip.to_bytes()[..], &self.body].concat()
+    }
+
+    pub(crate) fn ttl(&self) -> u8 {
+        self.ip.time_to_live
+    }
+
+    pub(crate) fn source(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.ip.source.into(), self.ports().0)
+    }
+
+    pub(crate) fn destination(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.ip.destination.into(), self.ports().1)
+    }
+
+    /// What follows the transport header; for ICMP what follows its first eight bytes.
+    #[track_caller]
+    pub(crate) fn payload(&self) -> &[u8] {
+        if self.is(IpNumber::TCP) {
+            &self.body[self.tcp().header_len()..]
+        } else {
+            &self.body[8..]
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn tcp(&self) -> TcpHeader {
+        assert!(self.is(IpNumber::TCP), "not TCP: {self:?}");
+        TcpHeader::from_slice(&self.body).expect("a TCP header").0
+    }
+
+    /// The flags as the byte that builders take.
+    #[track_caller]
+    pub(crate) fn tcp_flags(&self) -> u8 {
+        assert!(self.is(IpNumber::TCP), "not TCP: {self:?}");
+        self.body[13]
+    }
+
+    /// Type and code of an ICMP message.
+    #[track_caller]
+    pub(crate) fn icmp_type(&self) -> (u8, u8) {
+        assert!(self.is(IpNumber::ICMP), "not ICMP: {self:?}");
+        (self.body[0], self.body[1])
+    }
+
+    /// Bytes 4 to 7 of an ICMP message.
+    #[track_caller]
+    pub(crate) fn icmp_rest(&self) -> [u8; 4] {
+        assert!(self.is(IpNumber::ICMP), "not ICMP: {self:?}");
+        self.body[4..8].try_into().expect("four bytes")
+    }
+
+    #[track_caller]
+    pub(crate) fn query_id(&self) -> u16 {
+        let [high, low, ..] = self.icmp_rest();
+        u16::from_be_bytes([high, low])
+    }
+
+    /// The transport checksum as it stands in the packet.
+    #[track_caller]
+    pub(crate) fn checksum(&self) -> u16 {
+        let place = match self.ip.protocol {
+            IpNumber::ICMP => 2,
+            IpNumber::TCP => 16,
+            IpNumber::UDP => 6,
+            other => panic!("no checksum in {other:?}"),
+        };
+        word(&self.body, place)
+    }
+
+    #[track_caller]
+    pub(crate) fn quote(&self) -> Quote {
+        assert!(self.is_icmp_error(), "not an ICMP error: {self:?}");
+        Self::parse_quote(&self.body[8..])
+    }
+
+    fn is(&self, protocol: IpNumber) -> bool {
+        self.ip.protocol == protocol
+    }
+
+    fn is_icmp_error(&self) -> bool {
+        self.is(IpNumber::ICMP) && ERRORS.contains(&self.body[0])
+    }
+
+    /// Source and destination port; the identifier of an ICMP query stands on the side of the one who asked.
+    fn ports(&self) -> (u16, u16) {
+        match self.ip.protocol {
+            IpNumber::TCP | IpNumber::UDP => (word(&self.body, 0), word(&self.body, 2)),
+            IpNumber::ICMP if QUERIES.contains(&self.body[0]) => (word(&self.body, 4), 0),
+            IpNumber::ICMP if QUERY_REPLIES.contains(&self.body[0]) => (0, word(&self.body, 4)),
+            _ => (0, 0),
+        }
+    }
+
+    /// The bytes of the body that translation may change: ports or identifier, and the checksum.
+    fn translated_fields(&self) -> &'static [core::ops::Range<usize>] {
+        match self.ip.protocol {
+            IpNumber::TCP => &[0..4, 16..18],
+            IpNumber::UDP => &[0..4, 6..8],
+            IpNumber::ICMP if self.is_icmp_error() => &[2..4, 8..usize::MAX],
+            IpNumber::ICMP => &[2..6],
+            _ => &[],
+        }
+    }
+
+    /// The body with all that translation may change set to zero.
+    fn untranslated_part(&self) -> Vec<u8> {
+        let mut body = self.body.clone();
+        for range in self.translated_fields() {
+            let end = range.end.min(body.len());
+            if range.start < end {
+                body[range.start..end].fill(0);
+            }
+        }
+        body
+    }
+
+    /// How far the transport checksum is from a right one.
+    fn checksum_error(&self) -> ChecksumError {
+        let mut sum = Sum16BitWords::new();
+        let place = match self.ip.protocol {
+            IpNumber::ICMP => 2,
+            IpNumber::TCP => 16,
+            IpNumber::UDP => 6,
+            _ => return ChecksumError::NoChecksum,
+        };
+        if self.body.len() < place + 2 || (self.is(IpNumber::UDP) && word(&self.body, place) == 0) {
+            return ChecksumError::NoChecksum;
+        }
+        let mut summed = &self.body[..];
+        if self.is(IpNumber::UDP) {
+            let declared = word(&self.body, 4);
+            summed = &summed[..usize::from(declared).min(summed.len())];
+            sum = sum.add_2bytes(declared.to_be_bytes());
+        }
+        if self.is(IpNumber::TCP) {
+            // The segment's own length, also where only its start is quoted.
+            let length = usize::from(self.ip.total_len).saturating_sub(self.ip.header_len());
+            sum = sum.add_2bytes((length as u16).to_be_bytes());
+        }
+        if !self.is(IpNumber::ICMP) {
+            sum = sum.add_4bytes(self.ip.source).add_4bytes(self.ip.destination);
+            sum = sum.add_2bytes([0, self.ip.protocol.0]);
+        }
+        match sum.add_slice(summed).ones_complement() {
+            0 => ChecksumError::None,
+            error => ChecksumError::By(error.to_be()),
+        }
+    }
+
+    #[track_caller]
+    fn check_header_checksum(&self, what: &str) {
+        assert_eq!(
+            self.ip.header_checksum,
+            self.ip.calc_header_checksum(),
+            "IPv4 header checksum of {what}: {self:?}"
+        );
+    }
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} -> {} {:?} ttl {}:",
+            self.source(),
+            self.destination(),
+            self.ip.protocol,
+            self.ttl()
+        )?;
+        self.bytes().iter().try_for_each(|byte| write!(f, " {byte:02x}"))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ChecksumError {
+    None,
+    By(u16),
+    NoChecksum,
+}
+
+/// Holds a forwarded packet against what came in: `standards.md` 0.1, A18 and C8.
+#[track_caller]
+pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], to: Side, config: &Config, from_router: bool) {
+    let (before, after) = (Packet::parse(sent), Packet::parse(out));
+    assert_eq!(
+        out.len(),
+        usize::from(after.ip.total_len),
+        "the verdict's length is the datagram's"
+    );
+    after.check_header_checksum("the packet");
+    if !(from_router && before.ttl() == after.ttl()) {
+        assert_eq!(after.ttl(), before.ttl() - 1, "TTL");
+    }
+    check_same_header(&before, &after);
+    check_addresses(&before, &after, to, config);
+    let clamped = config.mss_clamp && before.is(IpNumber::TCP) && before.tcp_flags() & SYN != 0;
+    if !clamped {
+        assert_eq!(
+            before.untranslated_part(),
+            after.untranslated_part(),
+            "bytes that translation has no business with"
+        );
+    }
+    check_same_checksum_error(&before, &after);
+    if before.is_icmp_error() {
+        check_quote(&before.quote(), &after.quote(), to, config);
+    }
+}
+
+/// Holds a packet for the router's own stacks, translated back or untouched, against what came in.
+#[track_caller]
+pub(crate) fn check_local(sent: &[u8], out: &[u8]) {
+    let (before, after) = (Packet::parse(sent), Packet::parse(out));
+    assert_eq!(
+        out.len(),
+        usize::from(after.ip.total_len),
+        "the verdict's length is the datagram's"
+    );
+    after.check_header_checksum("the packet");
+    check_same_header(&before, &after);
+    assert_eq!(
+        before.untranslated_part(),
+        after.untranslated_part(),
+        "bytes that translation has no business with"
+    );
+    check_same_checksum_error(&before, &after);
+}
+
+/// All fields of the header but TTL, addresses and checksum are as they came.
+#[track_caller]
+fn check_same_header(before: &Packet, after: &Packet) {
+    let mut expected = before.ip.clone();
+    expected.time_to_live = after.ip.time_to_live;
+    expected.source = after.ip.source;
+    expected.destination = after.ip.destination;
+    expected.header_checksum = after.ip.header_checksum;
+    if !before.ip.dont_fragment {
+        // RFC 6864: only a datagram that may be fragmented may get, or needs, another identification.
+        expected.identification = after.ip.identification;
+    }
+    assert_eq!(
+        expected, after.ip,
+        "header fields that translation has no business with"
+    );
+}
+
+#[track_caller]
+fn check_addresses(before: &Packet, after: &Packet, to: Side, config: &Config) {
+    let (source, destination) = (after.source(), after.destination());
+    match to {
+        Side::Outside => {
+            assert!(
+                config.external_addresses.contains(source.ip()),
+                "{source} is not an external address: {after:?}"
+            );
+            assert_eq!(before.destination(), destination, "the remote endpoint stays");
+        }
+        Side::Inside => {
+            assert_eq!(before.source(), source, "the remote endpoint stays");
+            let inside = config.inside.contains(*destination.ip()) && *destination.ip() != config.inside.address();
+            assert!(inside, "{destination} is not an inside host: {after:?}");
+        }
+    }
+}
+
+/// A right checksum stays right, none stays none, and a wrong one stays as wrong as it was.
+#[track_caller]
+fn check_same_checksum_error(before: &Packet, after: &Packet) {
+    if before.is(IpNumber::UDP) && before.body.len() >= 8 && before.checksum() != 0 {
+        assert_ne!(after.checksum(), 0, "a UDP checksum has become the sign for none");
+    }
+    let (was, is) = (before.checksum_error(), after.checksum_error());
+    assert_eq!(was, is, "transport checksum:\n{before:?}\n{after:?}");
+}
+
+#[track_caller]
+fn check_quote(before: &Quote, after: &Quote, to: Side, config: &Config) {
+    after.check_header_checksum("the quote");
+    assert_eq!(before.ttl(), after.ttl(), "the quote's TTL stays");
+    check_same_header(before, after);
+    assert_eq!(
+        before.ip.identification, after.ip.identification,
+        "the quote's identification stays"
+    );
+    let same = |packet: &Quote| {
+        let mut body = packet.untranslated_part();
+        // The identifier of a query is all that may differ in its first eight bytes.
+        body.truncate(before.body.len());
+        body
+    };
+    assert_eq!(before.body.len(), after.body.len(), "the quote's length stays");
+    assert_eq!(
+        same(before),
+        same(after),
+        "bytes of the quote that translation has no business with"
+    );
+    match to {
+        Side::Outside => {
+            let destination = after.destination();
+            assert!(
+                config.external_addresses.contains(destination.ip()),
+                "quoted {destination} leaves: {after:?}"
+            );
+            assert_eq!(before.source(), after.source(), "the quoted remote endpoint stays");
+        }
+        Side::Inside => {
+            assert!(
+                config.inside.contains(*after.source().ip()),
+                "quoted {} is not inside",
+                after.source()
+            );
+            assert_eq!(
+                before.destination(),
+                after.destination(),
+                "the quoted remote endpoint stays"
+            );
+        }
+    }
+    check_same_checksum_error(before, after);
+}
+
+/// An answer is one valid packet to the sender of what it answers, and gives nothing away.
+#[track_caller]
+pub(crate) fn check_answer(sent: &[u8], answer: &Packet, side: Side, reply: &Reply, config: &Config) {
+    let question = Packet::parse(sent);
+    answer.check_header_checksum("the answer");
+    assert_eq!(
+        answer.checksum_error(),
+        ChecksumError::None,
+        "transport checksum of the answer {answer:?}"
+    );
+    assert_eq!(
+        answer.destination().ip(),
+        question.source().ip(),
+        "an answer goes to the sender"
+    );
+    assert_eq!(reply.destination(), *question.source().ip());
+    assert!(answer.ttl() >= 32, "an answer must get back");
+    assert!(!answer.ip.more_fragments && answer.ip.fragment_offset.value() == 0);
+    if reply.is_reset() {
+        check_reset(&question, answer, side);
+        return;
+    }
+    let source = *answer.source().ip();
+    match side {
+        Side::Inside => assert!(source == config.inside.address() || config.external_addresses.contains(&source)),
+        Side::Outside => assert_eq!(
+            source,
+            *question.destination().ip(),
+            "only the external address is seen outside"
+        ),
+    }
+    assert!(
+        answer.is_icmp_error(),
+        "an answer is an ICMP error or a RST: {answer:?}"
+    );
+    let quoted = &answer.body[8..];
+    let question = question.bytes();
+    assert!(
+        quoted.len() >= question.len().min(usize::from(question[0] & 15) * 4 + 8),
+        "too short a quote"
+    );
+    assert_eq!(quoted, &question[..quoted.len()], "the quote is what the sender sent");
+}
+
+/// RFC 9293 section 3.10.7.1: the RST for a segment that belongs to no connection.
+#[track_caller]
+fn check_reset(question: &Packet, answer: &Packet, side: Side) {
+    assert_eq!(side, Side::Inside, "no RST ever goes outside");
+    assert_eq!(answer.source(), question.destination());
+    assert_eq!(answer.destination(), question.source());
+    let (asked, reset) = (question.tcp(), answer.tcp());
+    assert!(!asked.rst, "a RST answers a RST");
+    assert!(
+        reset.rst && !reset.syn && !reset.fin && answer.payload().is_empty(),
+        "not a plain RST: {answer:?}"
+    );
+    if asked.ack {
+        assert_eq!(answer.tcp_flags(), RST);
+        assert_eq!(
+            reset.sequence_number, asked.acknowledgment_number,
+            "<SEQ=SEG.ACK><CTL=RST>"
+        );
+    } else {
+        let length = question.payload().len() as u32 + u32::from(asked.syn) + u32::from(asked.fin);
+        assert!(reset.ack, "<CTL=RST,ACK>");
+        assert_eq!(reset.sequence_number, 0, "<SEQ=0>");
+        let covered = asked.sequence_number.wrapping_add(length);
+        assert_eq!(reset.acknowledgment_number, covered, "<ACK=SEG.SEQ+SEG.LEN>");
+    }
+}
+
+fn word(bytes: &[u8], place: usize) -> u16 {
+    match bytes.get(place..place + 2) {
+        Some(&[high, low]) => u16::from_be_bytes([high, low]),
+        _ => 0,
+    }
+}

@@ -1,0 +1,355 @@
+//! A world around one NAT: a clock that the test moves, two inside hosts, two servers and an attacker outside.
+//!
+//! Every packet that goes through it is judged on the way by [`judge`], with a parser and checksums that are not the
+//! engine's. What is checked there is what `standards.md` 0.1 calls "forwarded" and "dropped", so a test states only
+//! what it is about. When a world is dropped, it checks that nothing is left over.
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of the world")]
+
+mod build;
+mod connection;
+mod judge;
+mod outcome;
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::time::Duration;
+
+use nat_core::{Cidr, Config, DropReason, Instant, Nat, Seed, SessionInfo, Side, Stats, Tables, Verdict};
+
+pub(crate) use build::{
+    ACK, CWR, Checksum, Datagram, ECE, FIN, PSH, RST, SYN, URG, at, echo_reply, echo_request, fix_header_checksum,
+    icmp, icmp_error, random_bytes, raw, tcp, timestamp_reply, timestamp_request, udp,
+};
+pub(crate) use connection::Connection;
+pub(crate) use judge::{Packet, Quote};
+pub(crate) use outcome::Outcome;
+
+pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+pub(crate) const H1: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 10);
+pub(crate) const H2: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 11);
+pub(crate) const H3: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 12);
+pub(crate) const N: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+pub(crate) const N2: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+pub(crate) const N3: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 3);
+pub(crate) const S1: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+pub(crate) const S2: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
+/// A router on the way, in no relation to any session.
+pub(crate) const TRANSIT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
+pub(crate) const ATTACKER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 66);
+
+pub(crate) const SEED: Seed = Seed::new(*b"a test's own key");
+
+pub(crate) const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// The inside network of [`ROUTER`].
+pub(crate) fn inside() -> Cidr {
+    Cidr::new(ROUTER, 24).expect("24 is a prefix length")
+}
+
+/// The configuration that a world starts from: [`ROUTER`] inside, [`N`] outside, all else default.
+pub(crate) fn config() -> Config {
+    let mut config = Config::new(inside());
+    config
+        .external_addresses
+        .push(N)
+        .expect("there is room for one address");
+    config
+}
+
+pub(crate) struct World {
+    pub(crate) nat: Nat<'static>,
+    now: Instant,
+    /// When the engine was last told the time: sessions that end after it are not yet gone from its list.
+    told: Instant,
+    packets: u64,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// A world whose configuration `change` has adapted, with room for all that a test opens.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::sized::<256, 512, 16>(change)
+    }
+
+    /// A world with tables of the given capacities.
+    pub(crate) fn sized<const M: usize, const S: usize, const H: usize>(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        let tables = Box::leak(Box::new(Tables::<M, S, H>::new()));
+        let nat = Nat::new(tables, config, SEED).expect("the configuration can work");
+        let now = Instant::from_secs(1000);
+        Self {
+            nat,
+            now,
+            told: now,
+            packets: 0,
+        }
+    }
+
+    /// The same world with its clock at `now`; only before the first packet.
+    pub(crate) fn starting_at(mut self, now: Instant) -> Self {
+        assert_eq!(self.packets, 0, "the clock is set before the first packet");
+        (self.now, self.told) = (now, now);
+        self
+    }
+
+    /// A packet that arrives inside.
+    #[track_caller]
+    pub(crate) fn outbound(&mut self, packet: impl Into<Vec<u8>>) -> Outcome {
+        self.run(packet.into(), Origin::Wire(Side::Inside))
+    }
+
+    /// A packet that arrives outside.
+    #[track_caller]
+    pub(crate) fn inbound(&mut self, packet: impl Into<Vec<u8>>) -> Outcome {
+        self.run(packet.into(), Origin::Wire(Side::Outside))
+    }
+
+    /// A packet of the router's own outside stack.
+    #[track_caller]
+    pub(crate) fn from_router(&mut self, packet: impl Into<Vec<u8>>) -> Outcome {
+        self.run(packet.into(), Origin::Router)
+    }
+
+    /// Lets time pass as an event loop does: the engine is woken whenever it asked to be.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        let end = self.now.saturating_add(duration);
+        while let Some(due) = self.nat.poll_timeout().filter(|due| *due <= end) {
+            self.nat.handle_timeout(due);
+            let next = self.nat.poll_timeout();
+            assert!(
+                next.is_none_or(|next| next > due),
+                "handle_timeout({due:?}) left work that was due at {next:?}"
+            );
+        }
+        (self.now, self.told) = (end, end);
+        self.nat.handle_timeout(end);
+    }
+
+    /// Lets time pass while nobody calls `handle_timeout`.
+    pub(crate) fn jump(&mut self, duration: Duration) {
+        self.now = self.now.saturating_add(duration);
+    }
+
+    /// Turns the clock back.
+    pub(crate) fn step_back(&mut self, duration: Duration) {
+        let millis = self.now.as_millis().saturating_sub(duration.as_millis() as u64);
+        self.now = Instant::from_millis(millis);
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        self.nat.stats()
+    }
+
+    /// The sessions there are, in a fixed order.
+    pub(crate) fn sessions(&self) -> Vec<SessionInfo> {
+        let mut sessions: Vec<_> = self.nat.sessions().collect();
+        sessions.sort_by_key(session_key);
+        sessions
+    }
+
+    /// The session of the inside endpoint `inside` with `remote`.
+    #[track_caller]
+    pub(crate) fn session(&self, inside: SocketAddrV4, remote: SocketAddrV4) -> SessionInfo {
+        let found: Vec<_> = self
+            .nat
+            .sessions()
+            .filter(|s| s.inside == inside && s.remote == remote)
+            .collect();
+        let [session] = found[..] else {
+            panic!("one session of {inside} with {remote} in {:#?}", self.sessions())
+        };
+        session
+    }
+
+    /// Sends a UDP packet from `inside` to `remote`, and says from which external endpoint it left.
+    #[track_caller]
+    pub(crate) fn open_udp(&mut self, inside: SocketAddrV4, remote: SocketAddrV4) -> SocketAddrV4 {
+        self.outbound(udp(inside, remote)).forwarded().source()
+    }
+
+    /// Sends an echo request, and says with which identifier it left.
+    #[track_caller]
+    pub(crate) fn open_echo(&mut self, from: Ipv4Addr, to: Ipv4Addr, id: u16) -> u16 {
+        self.outbound(echo_request(from, to, id)).forwarded().query_id()
+    }
+
+    /// Opens a TCP connection from inside with the three packets of a handshake.
+    #[track_caller]
+    pub(crate) fn open_tcp(&mut self, inside: SocketAddrV4, remote: SocketAddrV4) -> Connection {
+        Connection::open(self, inside, remote)
+    }
+
+    #[track_caller]
+    fn run(&mut self, sent: Vec<u8>, origin: Origin) -> Outcome {
+        let before = self.living_sessions();
+        // Every other packet lies at an odd address: nothing may depend on alignment.
+        let offset = (self.packets % 2) as usize;
+        let mut memory = [&vec![0; offset][..], &sent].concat();
+        let buffer = &mut memory[offset..];
+        let verdict = match origin {
+            Origin::Wire(side) => self.nat.process(buffer, side, self.now),
+            Origin::Router => self.nat.process_local(buffer, self.now),
+        };
+        self.packets += 1;
+        self.told = self.told.max(self.now);
+        self.check_law(&verdict, &before, &sent, buffer);
+        self.check_totals();
+        self.outcome(verdict, origin, &sent, buffer)
+    }
+
+    #[track_caller]
+    fn outcome(&self, verdict: Verdict, origin: Origin, sent: &[u8], buffer: &[u8]) -> Outcome {
+        match verdict {
+            Verdict::Drop(reason) => Outcome::Dropped(reason),
+            Verdict::Hold => Outcome::Held,
+            Verdict::Forward { to, len } => {
+                assert_eq!(
+                    to,
+                    origin.side().opposite(),
+                    "a packet never leaves by the side it came in"
+                );
+                let out = &buffer[..len];
+                if origin != Origin::Router || sent != out {
+                    judge::check_forwarded(sent, out, to, &self.config(), origin == Origin::Router);
+                }
+                Outcome::Forwarded(Packet::parse(out))
+            }
+            Verdict::Local { side, len } => {
+                judge::check_local(sent, &buffer[..len]);
+                Outcome::Local(side, Packet::parse(&buffer[..len]))
+            }
+            Verdict::Reject(reply) => {
+                let mut answer = [0xA5; nat_core::Reply::MAX_LEN];
+                let len = reply
+                    .emit(buffer, &mut answer)
+                    .expect("the longest answer fits its buffer");
+                let answer = Packet::parse(&answer[..len]);
+                judge::check_answer(sent, &answer, origin.side(), &reply, &self.config());
+                if origin == Origin::Wire(Side::Outside) {
+                    self.check_is_of_live_session(sent);
+                }
+                Outcome::Rejected(reply.reason(), answer)
+            }
+        }
+    }
+
+    /// The configuration with the external addresses as they are now.
+    fn config(&self) -> Config {
+        let mut config = self.nat.config().clone();
+        config.external_addresses = self.nat.external_addresses().iter().copied().collect();
+        config
+    }
+
+    /// The law: a packet that is not forwarded leaves itself and the tables as they were.
+    #[track_caller]
+    fn check_law(&self, verdict: &Verdict, before: &[SessionInfo], sent: &[u8], buffer: &[u8]) {
+        if matches!(verdict, Verdict::Drop(_) | Verdict::Reject(_) | Verdict::Hold) {
+            assert_eq!(sent, buffer, "{verdict:?} changed the packet");
+            let after = self.living_sessions();
+            let keys = |list: &[SessionInfo]| list.iter().map(session_key).collect::<Vec<_>>();
+            assert!(
+                keys(before) == keys(&after),
+                "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}"
+            );
+        }
+    }
+
+    /// Sessions whose time is not up at the world's clock, whether or not the engine has noticed.
+    fn living_sessions(&self) -> Vec<SessionInfo> {
+        let unseen = self.now.saturating_duration_since(self.told);
+        let mut sessions = self.sessions();
+        sessions.retain(|session| session.expires_in > unseen);
+        sessions
+    }
+
+    #[track_caller]
+    fn check_is_of_live_session(&self, sent: &[u8]) {
+        let packet = Packet::parse(sent);
+        let live = self.living_sessions().into_iter().any(|session| {
+            session.external.ip() == packet.destination().ip() && session.remote.ip() == packet.source().ip()
+        });
+        assert!(
+            live,
+            "an answer to the outside about a packet of no live session: {packet:?}"
+        );
+    }
+
+    #[track_caller]
+    fn check_totals(&self) {
+        let stats = self.stats();
+        assert_eq!(
+            stats.inside.packets_in + stats.outside.packets_in + stats.from_router,
+            self.packets
+        );
+        let judged = stats.forwarded + stats.held + stats.local + stats.rejected_total() + stats.dropped_total();
+        assert_eq!(
+            judged, self.packets,
+            "packets in = forwarded + held + local + rejected + dropped"
+        );
+        assert_eq!(stats.rejected_total(), stats.icmp_errors_sent + stats.resets_sent);
+        let by_reason: u64 = DropReason::ALL.iter().map(|reason| stats.dropped(*reason)).sum();
+        assert_eq!(by_reason, stats.dropped_total());
+    }
+}
+
+/// Nothing is left over once every timer has run out: no session, no deadline, no lost count.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.check_totals();
+        self.advance(nat_core::Timeouts::MAX + secs(1));
+        assert_eq!(self.sessions(), [], "sessions outlived the longest timeout");
+        assert_eq!(self.nat.poll_timeout(), None, "a deadline is left without a session");
+        let stats = self.stats();
+        assert!(
+            stats.sessions_expired <= stats.sessions_created,
+            "more sessions ended than began"
+        );
+        assert_eq!(
+            stats.gateway().active_connection_count,
+            0,
+            "active connections without a session"
+        );
+    }
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Origin {
+    Wire(Side),
+    Router,
+}
+
+impl Origin {
+    /// The side that an answer goes to; the router's own packets leave outside like those of inside hosts.
+    fn side(self) -> Side {
+        match self {
+            Self::Wire(side) => side,
+            Self::Router => Side::Inside,
+        }
+    }
+}
+
+type SessionKey = (u8, SocketAddrV4, SocketAddrV4, SocketAddrV4, u8, bool);
+
+/// All of a session but the time it has left.
+fn session_key(session: &SessionInfo) -> SessionKey {
+    (
+        session.protocol as u8,
+        session.inside,
+        session.external,
+        session.remote,
+        session.state as u8,
+        session.forwarded,
+    )
+}
