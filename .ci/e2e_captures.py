@@ -76,8 +76,8 @@ def flow(datagram):
     protocol, payload = datagram[9], datagram[4 * (datagram[0] & 15):]
     source, destination = (str(ipaddress.IPv4Address(datagram[i:i + 4])) for i in (12, 16))
     if protocol == 1:
-        return protocol, source, payload[0], destination, int.from_bytes(payload[4:6])
-    return protocol, source, int.from_bytes(payload[0:2]), destination, int.from_bytes(payload[2:4])
+        return protocol, source, payload[0], destination, int.from_bytes(payload[4:6], "big")
+    return protocol, source, int.from_bytes(payload[0:2], "big"), destination, int.from_bytes(payload[2:4], "big")
 
 
 def missing_from(live, replayed):
