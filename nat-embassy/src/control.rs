@@ -1,0 +1,176 @@
+//! The handle by which the application reaches the running router.
+
+use core::cell::RefCell;
+use core::net::Ipv4Addr;
+
+use embassy_sync::waitqueue::WakerRegistration;
+use embassy_time::{Duration, Timer};
+use heapless::Vec;
+use nat_core::{Cidr, ConfigError, MAX_EXTERNAL_ADDRESSES, Nat, Side};
+
+use crate::log::{info, warning};
+use crate::{FrameStats, Outside};
+
+/// How often [`Control::follow`] looks at the stack.
+///
+/// Looking is used instead of the stack's own notice because a stack wakes one waiter only: a second would steal the
+/// wake-ups of an application that waits for its configuration.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the runner and the handles share.
+pub(crate) struct Shared<'d> {
+    cell: RefCell<Inner<'d>>,
+}
+
+pub(crate) struct Inner<'d> {
+    pub(crate) nat: Nat<'d>,
+    pub(crate) stats: FrameStats,
+    pub(crate) outside: Option<Outside>,
+    /// Set when `outside` is new to the runner.
+    pub(crate) outside_changed: bool,
+    pub(crate) waker: WakerRegistration,
+    /// The external addresses besides the primary one.
+    further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
+}
+
+impl<'d> Shared<'d> {
+    pub(crate) fn new(
+        nat: Nat<'d>,
+        further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
+        outside: Option<Outside>,
+    ) -> Result<Self, ConfigError> {
+        let mut inner = Inner {
+            nat,
+            stats: FrameStats::ZERO,
+            outside: None,
+            outside_changed: true,
+            waker: WakerRegistration::new(),
+            further,
+        };
+        inner.replace_outside(outside)?;
+        Ok(Self {
+            cell: RefCell::new(inner),
+        })
+    }
+
+    /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across an await.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'d>) -> R) -> R {
+        f(&mut self.cell.borrow_mut())
+    }
+}
+
+impl Inner<'_> {
+    /// The network on `side`; `None` outside while there is no address there.
+    pub(crate) fn network(&self, side: Side) -> Option<Cidr> {
+        match side {
+            Side::Inside => Some(self.nat.config().inside),
+            Side::Outside => self.outside.map(|outside| outside.address),
+        }
+    }
+
+    /// Whether `address`, seen from `side`, is that of many: broadcast or multicast.
+    pub(crate) fn is_for_many(&self, side: Side, address: Ipv4Addr) -> bool {
+        let directed = self.network(side).and_then(|network| network.broadcast());
+        address.is_broadcast() || address.is_multicast() || directed == Some(address)
+    }
+
+    /// The neighbour on `side` that a packet for `destination` is handed to.
+    pub(crate) fn next_hop(&self, side: Side, destination: Ipv4Addr) -> Option<Ipv4Addr> {
+        match side {
+            Side::Inside => Some(destination),
+            Side::Outside => self.outside?.next_hop(destination),
+        }
+    }
+
+    pub(crate) fn count_delivery(&mut self, side: Side) {
+        let stats = self.stats.side_mut(side);
+        stats.to_stack = stats.to_stack.wrapping_add(1);
+    }
+
+    fn replace_outside(&mut self, outside: Option<Outside>) -> Result<(), ConfigError> {
+        let mut addresses = Vec::<Ipv4Addr, { MAX_EXTERNAL_ADDRESSES + 1 }>::new();
+        if let Some(primary) = outside.map(|outside| outside.address.address()) {
+            let further = self.further.iter().copied().filter(|address| *address != primary);
+            addresses.extend(core::iter::once(primary).chain(further));
+        }
+        self.nat.set_external_addresses(&addresses)?;
+        self.outside = outside;
+        self.outside_changed = true;
+        Ok(())
+    }
+}
+
+/// The handle by which the application reaches the running router. Copies are the same router.
+#[derive(Clone, Copy)]
+pub struct Control<'d> {
+    shared: &'d Shared<'d>,
+}
+
+impl<'d> Control<'d> {
+    pub(crate) const fn new(shared: &'d Shared<'d>) -> Self {
+        Self { shared }
+    }
+
+    /// Puts a new lease or static configuration of the outside in force; `None` when there is none any more.
+    ///
+    /// Its address becomes the primary external address of the NAT, which decides what happens to the sessions of the
+    /// old one: see [`Nat::set_external_addresses`]. Neighbours known outside are forgotten, packets that wait for one
+    /// are dropped, and the new addresses are announced. The configuration in force already changes nothing.
+    ///
+    /// A configuration that the NAT refuses, such as a lease from the range of the inside network, counts as `None`,
+    /// with a warning in the log.
+    pub fn set_outside(&self, outside: Option<Outside>) {
+        self.shared.with(|inner| {
+            if inner.outside == outside {
+                return;
+            }
+            if let Err(error) = inner.replace_outside(outside) {
+                warning!("outside address refused: {}: {}", error.field, error.problem);
+                let _ = inner.replace_outside(None);
+            }
+            match inner.outside {
+                Some(outside) => info!("outside address {:?}", outside.address.address().octets()),
+                None => info!("no outside address"),
+            }
+            inner.waker.wake();
+        });
+    }
+
+    /// Keeps the router's outside configuration the same as that of `stack`, the stack on its outside device: now and
+    /// after every change, be it a DHCP lease or static; `None` when the stack has none.
+    ///
+    /// A change reaches the router within 100 ms.
+    pub async fn follow(&self, stack: embassy_net::Stack<'_>) -> ! {
+        loop {
+            self.set_outside(stack.config_v4().and_then(|config| outside_of(&config)));
+            Timer::after(FOLLOW_INTERVAL).await;
+        }
+    }
+
+    /// Calls `f` with the NAT: to add port forwards, list sessions, read counters and so on.
+    ///
+    /// # Panics
+    ///
+    /// If `f` calls a method of a `Control` of the same router.
+    pub fn with_nat<R>(&self, f: impl FnOnce(&mut Nat<'_>) -> R) -> R {
+        self.shared.with(|inner| {
+            let result = f(&mut inner.nat);
+            // The call may have brought the NAT's next deadline nearer.
+            inner.waker.wake();
+            result
+        })
+    }
+
+    /// The frame counters at present.
+    pub fn stats(&self) -> FrameStats {
+        self.shared.with(|inner| inner.stats)
+    }
+}
+
+fn outside_of(config: &embassy_net::StaticConfigV4) -> Option<Outside> {
+    let address = Cidr::new(config.address.address(), config.address.prefix_len())?;
+    Some(Outside {
+        address,
+        gateway: config.gateway,
+    })
+}

@@ -1,0 +1,68 @@
+//! The Ethernet header.
+
+use zerocopy::byteorder::network_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// The address of a station.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq, Unaligned)]
+#[repr(transparent)]
+pub(crate) struct Mac(pub(crate) [u8; 6]);
+
+impl Mac {
+    pub(crate) const BROADCAST: Self = Self([0xff; 6]);
+    pub(crate) const ZERO: Self = Self([0; 6]);
+
+    /// Whether it is the address of a group; all stations are one.
+    pub(crate) const fn is_group(self) -> bool {
+        self.0[0] & 1 != 0
+    }
+
+    /// Whether one station can have it.
+    pub(crate) fn is_station(self) -> bool {
+        !self.is_group() && self != Self::ZERO
+    }
+}
+
+/// What the frame carries.
+pub(crate) struct EtherType;
+
+impl EtherType {
+    pub(crate) const IPV4: u16 = 0x0800;
+    pub(crate) const ARP: u16 = 0x0806;
+    /// IEEE 802.1Q customer tag.
+    pub(crate) const VLAN: u16 = 0x8100;
+    pub(crate) const IPV6: u16 = 0x86dd;
+    /// IEEE 802.1ad service tag.
+    pub(crate) const SERVICE_VLAN: u16 = 0x88a8;
+}
+
+/// The header at the start of a frame.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq, Unaligned)]
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) destination: Mac,
+    pub(crate) source: Mac,
+    ethertype: U16,
+}
+
+impl Header {
+    pub(crate) const LEN: usize = size_of::<Self>();
+
+    pub(crate) const fn new(destination: Mac, source: Mac, ethertype: u16) -> Self {
+        Self {
+            destination,
+            source,
+            ethertype: U16::new(ethertype),
+        }
+    }
+
+    /// Splits `frame` into its header and the rest; `None` if it is too short for one.
+    pub(crate) fn split(frame: &mut [u8]) -> Option<(Self, &mut [u8])> {
+        let (header, rest) = frame.split_at_mut_checked(Self::LEN)?;
+        Some((Self::read_from_bytes(header).ok()?, rest))
+    }
+
+    pub(crate) const fn ethertype(&self) -> u16 {
+        self.ethertype.get()
+    }
+}

@@ -1,0 +1,33 @@
+//! The few things the adapter itself needs to know about an IPv4 datagram.
+
+use core::net::Ipv4Addr;
+
+const FRAGMENT_MASK: u16 = 0x3fff;
+const ICMP: u8 = 1;
+
+/// The IP version that a datagram claims.
+pub(crate) fn version(datagram: &[u8]) -> Option<u8> {
+    datagram.first().map(|first| first >> 4)
+}
+
+/// Where a datagram goes; `None` if it is too short to say.
+pub(crate) fn destination(datagram: &[u8]) -> Option<Ipv4Addr> {
+    datagram.get(16..)?.first_chunk().copied().map(Ipv4Addr::from_octets)
+}
+
+/// Zeroes the checksum of an ICMP message, for a device that fills it in when sending and needs it to be zero before.
+///
+/// Fragments stay as they are: the device cannot sum what it does not have, and sends them unchanged.
+pub(crate) fn clear_icmp_checksum(datagram: &mut [u8]) {
+    let Some(&[first, _, _, _, _, _, high, low, _, protocol]) = datagram.first_chunk() else {
+        return;
+    };
+    let fragment = u16::from_be_bytes([high, low]) & FRAGMENT_MASK != 0;
+    if protocol != ICMP || fragment || first >> 4 != 4 {
+        return;
+    }
+    let checksum_at = usize::from(first & 0x0f) * 4 + 2;
+    if let Some(checksum) = datagram.get_mut(checksum_at..checksum_at + 2) {
+        checksum.fill(0);
+    }
+}

@@ -1,0 +1,244 @@
+//! One side of the router: what is known about its driver, its neighbours and its local stack.
+
+use core::net::Ipv4Addr;
+
+use embassy_net_driver::{HardwareAddress, LinkState};
+use embassy_net_driver_channel as channel;
+use nat_core::{Instant, Side};
+
+use crate::control::Inner;
+use crate::ethernet::{EtherType, Header, Mac};
+use crate::local::{ChannelState, LocalDevice, StackPort};
+use crate::neighbours::{Neighbours, NextHop};
+use crate::outgoing::Outgoing;
+use crate::port::{Medium, Properties};
+use crate::waiting::{Stored, WaitingPackets};
+use crate::{FrameDrop, ipv4};
+
+/// Bytes that some drivers leave at the end of a frame: the frame check sequence.
+const CHECK_SEQUENCE_LEN: usize = 4;
+
+/// What a received frame carries, when it is for us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    Arp,
+    Ipv4(Option<Header>),
+}
+
+/// What is known about the driver of one side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nic {
+    pub(crate) side: Side,
+    pub(crate) medium: Medium,
+    /// The longest frame it carries, link header included.
+    max_frame: usize,
+    clear_icmp_checksum: bool,
+}
+
+/// One side of the router.
+pub(crate) struct Link<'d> {
+    pub(crate) nic: Nic,
+    pub(crate) up: bool,
+    pub(crate) stack: StackPort<'d>,
+    pub(crate) neighbours: &'d mut Neighbours,
+    pub(crate) waiting: &'d mut WaitingPackets,
+    /// How many of the router's addresses on this side have been announced.
+    pub(crate) announced: usize,
+}
+
+impl Nic {
+    pub(crate) fn new(side: Side, properties: &Properties) -> Self {
+        Self {
+            side,
+            medium: Medium::of(properties.address),
+            max_frame: properties.max_frame,
+            clear_icmp_checksum: properties.fills_icmp_checksum,
+        }
+    }
+
+    /// The address of our station; `None` on a medium without stations.
+    pub(crate) const fn mac(&self) -> Option<Mac> {
+        match self.medium {
+            Medium::Ethernet(mac) => Some(mac),
+            Medium::Ip | Medium::Unsupported => None,
+        }
+    }
+
+    /// Finds out what a received frame carries.
+    pub(crate) fn classify(&self, frame: &mut [u8]) -> Result<Content, FrameDrop> {
+        if frame.len() > self.max_frame.saturating_add(CHECK_SEQUENCE_LEN) {
+            return Err(FrameDrop::Giant);
+        }
+        let mac = match self.medium {
+            Medium::Ethernet(mac) => mac,
+            Medium::Ip if ipv4::version(frame) == Some(6) => return Err(FrameDrop::Ipv6),
+            Medium::Ip => return Ok(Content::Ipv4(None)),
+            Medium::Unsupported => return Err(FrameDrop::LinkDown),
+        };
+        let (header, _) = Header::split(frame).ok_or(FrameDrop::Runt)?;
+        check_stations(&header, mac)?;
+        match header.ethertype() {
+            EtherType::ARP => Ok(Content::Arp),
+            EtherType::IPV4 => Ok(Content::Ipv4(Some(header))),
+            EtherType::IPV6 => Err(FrameDrop::Ipv6),
+            EtherType::VLAN | EtherType::SERVICE_VLAN => Err(FrameDrop::Vlan),
+            _ => Err(FrameDrop::OtherEthertype),
+        }
+    }
+
+    /// A frame to be sent on this side.
+    pub(crate) fn outgoing<'a>(&self, header: Option<Header>, body: &'a [u8]) -> Result<Outgoing<'a>, FrameDrop> {
+        let outgoing = Outgoing {
+            to: self.side,
+            header,
+            body,
+            clear_icmp_checksum: self.clear_icmp_checksum,
+        };
+        if outgoing.len() > self.max_frame {
+            Err(FrameDrop::Giant)
+        } else {
+            Ok(outgoing)
+        }
+    }
+
+    /// The header under which the local stack gets a datagram that arrived on this side with `header`, or otherwise.
+    pub(crate) fn stack_header(&self, header: Option<&Header>) -> Option<Header> {
+        let mac = self.mac()?;
+        let to_all = header.is_some_and(|header| header.destination == Mac::BROADCAST);
+        let destination = if to_all { Mac::BROADCAST } else { mac };
+        Some(Header::new(
+            destination,
+            header.map_or(mac, |header| header.source),
+            EtherType::IPV4,
+        ))
+    }
+}
+
+fn check_stations(header: &Header, mac: Mac) -> Result<(), FrameDrop> {
+    if header.destination != mac && header.destination != Mac::BROADCAST {
+        let group = header.destination.is_group();
+        return Err(if group {
+            FrameDrop::Multicast
+        } else {
+            FrameDrop::OtherStation
+        });
+    }
+    // An answer to such a sender would go to many stations, or back to us.
+    if !header.source.is_station() || header.source == mac {
+        Err(FrameDrop::BadSource)
+    } else {
+        Ok(())
+    }
+}
+
+impl<'d> Link<'d> {
+    pub(crate) const fn new(
+        nic: Nic,
+        stack: StackPort<'d>,
+        neighbours: &'d mut Neighbours,
+        waiting: &'d mut WaitingPackets,
+    ) -> Self {
+        Self {
+            nic,
+            up: false,
+            stack,
+            neighbours,
+            waiting,
+            announced: 0,
+        }
+    }
+
+    /// Takes over the state of the driver's link. Returns whether the link went up or down.
+    pub(crate) fn update(&mut self, link: LinkState, address: HardwareAddress) -> bool {
+        let medium = Medium::of(address);
+        if medium != self.nic.medium {
+            self.nic.medium = medium;
+            self.announced = 0;
+            self.stack.state.set_hardware_address(address);
+        }
+        let up = link == LinkState::Up && medium != Medium::Unsupported;
+        if up == self.up {
+            return false;
+        }
+        self.up = up;
+        self.stack
+            .state
+            .set_link_state(if up { LinkState::Up } else { LinkState::Down });
+        true
+    }
+
+    /// Forgets what was learned on this side, because the link or the address is another, and drops what waits.
+    pub(crate) fn reset(&mut self, inner: &mut Inner<'_>) {
+        let gateway = inner.outside.and_then(|outside| outside.gateway);
+        self.neighbours
+            .reset(gateway.filter(|_| self.nic.side == Side::Outside));
+        self.announced = 0;
+        for _ in 0..self.waiting.retain(|_| false) {
+            inner.stats.side_mut(self.nic.side).drop_frame(FrameDrop::Flushed);
+        }
+    }
+
+    /// A frame with `datagram` for `next_hop`, or none yet: then the datagram waits until the neighbour has answered.
+    pub(crate) fn toward<'a>(
+        &mut self,
+        inner: &mut Inner<'_>,
+        next_hop: Option<Ipv4Addr>,
+        datagram: &'a [u8],
+        now: Instant,
+    ) -> Result<Option<Outgoing<'a>>, FrameDrop> {
+        if datagram.len() + self.nic.medium.header_len() > self.nic.max_frame {
+            return Err(FrameDrop::Giant);
+        }
+        let Some(mac) = self.nic.mac() else {
+            return self.nic.outgoing(None, datagram).map(Some);
+        };
+        let next_hop = next_hop.filter(|hop| !hop.is_unspecified()).ok_or(FrameDrop::NoRoute)?;
+        match self.neighbours.next_hop(next_hop, now) {
+            NextHop::Known(station) => self
+                .nic
+                .outgoing(Some(Header::new(station, mac, EtherType::IPV4)), datagram)
+                .map(Some),
+            NextHop::Full => Err(FrameDrop::NeighboursFull),
+            NextHop::Asked => {
+                self.drop_orphans(inner);
+                match self.waiting.put(next_hop, datagram) {
+                    Stored::Kept => Ok(None),
+                    Stored::Replaced => Err(FrameDrop::ArpPendingReplaced),
+                    Stored::TooLong => Err(FrameDrop::Giant),
+                }
+            }
+        }
+    }
+
+    /// Drops the packets that wait for a neighbour who is not asked for any more.
+    pub(crate) fn drop_orphans(&mut self, inner: &mut Inner<'_>) {
+        for _ in 0..self.waiting.retain(|next_hop| self.neighbours.contains(next_hop)) {
+            inner.stats.side_mut(self.nic.side).drop_frame(FrameDrop::ArpUnresolved);
+        }
+    }
+
+    /// Hands a datagram, which arrived with `header` if on this side, to the local stack.
+    pub(crate) fn deliver(
+        &mut self,
+        inner: &mut Inner<'_>,
+        header: Option<&Header>,
+        datagram: &[u8],
+    ) -> Result<(), FrameDrop> {
+        self.stack
+            .inbox
+            .push(self.nic.stack_header(header).as_ref(), datagram)?;
+        inner.count_delivery(self.nic.side);
+        Ok(())
+    }
+}
+
+/// Makes the lower and the upper end of the virtual device that mirrors a driver with these properties.
+pub(crate) fn virtual_device<'d>(
+    state: &'d mut ChannelState,
+    properties: &Properties,
+    mtu: u16,
+) -> (StackPort<'d>, LocalDevice<'d>) {
+    let (runner, device) = channel::new(state, properties.address);
+    let max_frame = usize::from(mtu) + Medium::of(properties.address).header_len();
+    (StackPort::new(runner), LocalDevice::new(device, max_frame))
+}

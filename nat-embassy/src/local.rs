@@ -1,0 +1,119 @@
+//! The virtual devices that carry what is for the router itself.
+
+use core::task::Context;
+
+use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState};
+use embassy_net_driver_channel as channel;
+use zerocopy::IntoBytes;
+
+use crate::FrameDrop;
+use crate::ethernet::Header;
+
+/// The longest frame of a virtual device in bytes, link header included.
+pub const MTU: usize = 1514;
+
+/// Frames that a virtual device holds for its stack.
+pub(crate) const RX_QUEUE: usize = 4;
+
+/// Frames that a virtual device holds from its stack.
+pub(crate) const TX_QUEUE: usize = 4;
+
+pub(crate) type ChannelState = channel::State<MTU, RX_QUEUE, TX_QUEUE>;
+
+/// The device on which the stack of the router's LAN side runs.
+pub type LanDevice<'d> = LocalDevice<'d>;
+
+/// The device on which the stack of the router's WAN side runs.
+pub type WanDevice<'d> = LocalDevice<'d>;
+
+/// A virtual network device: an ordinary `embassy_net::Stack` runs on it, for what is addressed to the router itself.
+///
+/// It has the hardware address, the medium and the link state of the driver on its side. Its MTU is what that side
+/// carries, up to [`MTU`]. It offloads no checksum, whatever the driver does, because the NAT translates them.
+pub struct LocalDevice<'d> {
+    channel: channel::Device<'d, MTU>,
+    max_frame: usize,
+}
+
+impl<'d> LocalDevice<'d> {
+    pub(crate) fn new(channel: channel::Device<'d, MTU>, max_frame: usize) -> Self {
+        Self {
+            channel,
+            max_frame: max_frame.min(MTU),
+        }
+    }
+}
+
+impl Driver for LocalDevice<'_> {
+    type RxToken<'a>
+        = channel::RxToken<'a, MTU>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = channel::TxToken<'a, MTU>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+        self.channel.receive(cx)
+    }
+
+    fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
+        self.channel.transmit(cx)
+    }
+
+    fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
+        self.channel.link_state(cx)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.channel.capabilities();
+        capabilities.max_transmission_unit = self.max_frame;
+        capabilities
+    }
+
+    fn hardware_address(&self) -> HardwareAddress {
+        self.channel.hardware_address()
+    }
+}
+
+/// The lower end of a virtual device: the router's side.
+pub(crate) struct StackPort<'d> {
+    pub(crate) state: channel::StateRunner<'d>,
+    pub(crate) inbox: Inbox<'d>,
+    pub(crate) outbox: channel::TxRunner<'d, MTU>,
+}
+
+/// The queue toward a local stack.
+pub(crate) struct Inbox<'d> {
+    rx: channel::RxRunner<'d, MTU>,
+    /// Whether more frames would only overrun the queue, until the stack has run.
+    pub(crate) needs_time: bool,
+}
+
+impl<'d> StackPort<'d> {
+    pub(crate) fn new(runner: channel::Runner<'d, MTU>) -> Self {
+        let (state, rx, outbox) = runner.split();
+        Self {
+            state,
+            inbox: Inbox { rx, needs_time: false },
+            outbox,
+        }
+    }
+}
+
+impl Inbox<'_> {
+    /// Hands a frame to the stack.
+    pub(crate) fn push(&mut self, header: Option<&Header>, body: &[u8]) -> Result<(), FrameDrop> {
+        let header = header.map_or(&[][..], Header::as_bytes);
+        let buffer = self.rx.try_rx_buf().ok_or(FrameDrop::LocalQueueFull)?;
+        let (head, rest) = buffer.split_at_mut_checked(header.len()).ok_or(FrameDrop::Giant)?;
+        head.copy_from_slice(header);
+        rest.get_mut(..body.len())
+            .ok_or(FrameDrop::Giant)?
+            .copy_from_slice(body);
+        self.rx.rx_done(header.len() + body.len());
+        self.needs_time = self.rx.try_rx_buf().is_none();
+        Ok(())
+    }
+}

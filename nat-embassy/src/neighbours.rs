@@ -1,0 +1,257 @@
+//! Which station has which address: the ARP cache of one side (RFC 1122 section 2.3.2).
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use nat_core::Instant;
+
+use crate::ethernet::Mac;
+
+/// Neighbours that one side remembers. When one more comes, the one unused for longest makes room.
+const CAPACITY: usize = 32;
+
+/// How long what a neighbour said is believed without asking again.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How long to wait for an answer before asking again (RFC 1122 section 2.3.2.1: at most one a second).
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often a neighbour is asked for before it counts as absent.
+const ASKS: u8 = 3;
+
+/// The neighbours of one side, keyed by address: two addresses of one station are two neighbours.
+///
+/// Addresses are learned from ARP alone, never from the source of a forwarded packet: that would let any host redirect
+/// another's traffic with a single forged datagram, and would put hosts here that nobody talks to.
+pub(crate) struct Neighbours {
+    entries: [Neighbour; CAPACITY],
+    /// The entry used last, which is mostly the next one too.
+    last: usize,
+    /// The gateway: never the one that makes room.
+    kept: Ipv4Addr,
+    /// No ask is due, and none fails, before this; `None` when nothing is being asked.
+    due: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Neighbour {
+    /// Unspecified: free.
+    address: Ipv4Addr,
+    /// Zero: not known yet.
+    mac: Mac,
+    asking: bool,
+    /// Asks sent since `asking` was set.
+    asks: u8,
+    asked_at: Instant,
+    confirmed_at: Instant,
+    used_at: Instant,
+}
+
+/// What is known about a next hop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NextHop {
+    /// Its station.
+    Known(Mac),
+    /// Being asked for.
+    Asked,
+    /// Not known, and no room to ask for it: all neighbours here were asked for within the last second.
+    Full,
+}
+
+/// One question to send.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Ask {
+    pub(crate) address: Ipv4Addr,
+    /// The station that had the address before: asked alone, to spare the others (RFC 1122 section 2.3.2.1 (2)).
+    pub(crate) station: Option<Mac>,
+}
+
+impl Neighbour {
+    const FREE: Self = Self {
+        address: Ipv4Addr::UNSPECIFIED,
+        mac: Mac::ZERO,
+        asking: false,
+        asks: 0,
+        asked_at: Instant::from_millis(0),
+        confirmed_at: Instant::from_millis(0),
+        used_at: Instant::from_millis(0),
+    };
+
+    fn is_free(&self) -> bool {
+        self.address.is_unspecified()
+    }
+
+    fn is_known(&self) -> bool {
+        self.mac != Mac::ZERO
+    }
+
+    /// When to ask next, or to give up; `None` when nothing is being asked.
+    fn due(&self) -> Option<Instant> {
+        match (self.asking, self.asks) {
+            (false, _) => None,
+            (true, 0) => Some(Instant::from_millis(0)),
+            (true, _) => Some(self.asked_at.saturating_add(ASK_INTERVAL)),
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.due().is_some_and(|due| due <= now)
+    }
+
+    fn has_failed(&self, now: Instant) -> bool {
+        self.asks >= ASKS && self.is_due(now)
+    }
+
+    /// Whether another may take its place. One that was asked for within the last second stays, so that making room
+    /// cannot be used to ask for the same address more often.
+    fn may_go(&self, now: Instant) -> bool {
+        self.is_known() || self.is_due(now)
+    }
+
+    fn start_asking(&mut self) {
+        self.asking = true;
+        self.asks = 0;
+    }
+}
+
+impl Neighbours {
+    pub(crate) const fn new() -> Self {
+        Self {
+            entries: [Neighbour::FREE; CAPACITY],
+            last: 0,
+            kept: Ipv4Addr::UNSPECIFIED,
+            due: None,
+        }
+    }
+
+    /// Forgets everybody, and never lets `keep` make room from now on.
+    pub(crate) fn reset(&mut self, keep: Option<Ipv4Addr>) {
+        *self = Self {
+            kept: keep.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            ..Self::new()
+        };
+    }
+
+    /// The station of `address`, which a packet is to be sent to now. If it is not known, or was confirmed too long ago,
+    /// it is going to be asked for.
+    pub(crate) fn next_hop(&mut self, address: Ipv4Addr, now: Instant) -> NextHop {
+        let Some(index) = self.find(address).or_else(|| self.claim(address, now)) else {
+            return NextHop::Full;
+        };
+        self.last = index;
+        let Some(entry) = self.entries.get_mut(index) else {
+            return NextHop::Full;
+        };
+        entry.used_at = now;
+        let stale = !entry.is_known() || now.saturating_duration_since(entry.confirmed_at) >= FRESH;
+        if stale && !entry.asking {
+            entry.start_asking();
+            self.due = Some(Instant::from_millis(0));
+        }
+        if entry.is_known() {
+            NextHop::Known(entry.mac)
+        } else {
+            NextHop::Asked
+        }
+    }
+
+    /// The station of `address` if it is known. Unlike [`Self::next_hop`], changes nothing.
+    pub(crate) fn station(&self, address: Ipv4Addr) -> Option<Mac> {
+        let entry = self.entries.get(self.find(address)?)?;
+        entry.is_known().then_some(entry.mac)
+    }
+
+    /// Whether `address` has a place here, known or being asked for.
+    pub(crate) fn contains(&self, address: Ipv4Addr) -> bool {
+        self.find(address).is_some()
+    }
+
+    /// Believes that `mac` has `address`. One who is not here yet gets a place only if `admit` is set (RFC 826: who
+    /// speaks to us is going to be spoken to; what others say among themselves is not worth a place).
+    pub(crate) fn learn(&mut self, address: Ipv4Addr, mac: Mac, admit: bool, now: Instant) {
+        let place = self
+            .find(address)
+            .or_else(|| if admit { self.claim(address, now) } else { None });
+        if let Some(entry) = place.and_then(|index| self.entries.get_mut(index)) {
+            entry.mac = mac;
+            entry.asking = false;
+            entry.confirmed_at = now;
+        }
+    }
+
+    /// When [`Self::take_ask`] or [`Self::give_up`] has something to do.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// The next question to send at `now`, if one is due. The caller sends it.
+    pub(crate) fn take_ask(&mut self, now: Instant) -> Option<Ask> {
+        if self.due.is_none_or(|due| due > now) {
+            return None;
+        }
+        let entry = self
+            .entries
+            .iter_mut()
+            .find(|entry| entry.asks < ASKS && entry.is_due(now));
+        let ask = entry.map(|entry| {
+            entry.asks += 1;
+            entry.asked_at = now;
+            Ask {
+                address: entry.address,
+                station: entry.is_known().then_some(entry.mac),
+            }
+        });
+        if ask.is_none() {
+            self.update_due();
+        }
+        ask
+    }
+
+    /// Forgets those who have not answered. Returns whether there were any.
+    pub(crate) fn give_up(&mut self, now: Instant) -> bool {
+        if self.due.is_none_or(|due| due > now) {
+            return false;
+        }
+        let mut any = false;
+        for entry in self.entries.iter_mut().filter(|entry| entry.has_failed(now)) {
+            *entry = Neighbour::FREE;
+            any = true;
+        }
+        self.update_due();
+        any
+    }
+
+    fn update_due(&mut self) {
+        self.due = self.entries.iter().filter_map(Neighbour::due).min();
+    }
+
+    fn find(&self, address: Ipv4Addr) -> Option<usize> {
+        if self
+            .entries
+            .get(self.last)
+            .is_some_and(|entry| entry.address == address)
+        {
+            return Some(self.last);
+        }
+        self.entries.iter().position(|entry| entry.address == address)
+    }
+
+    /// Gives `address` a place: a free one, or that of the neighbour unused for longest.
+    fn claim(&mut self, address: Ipv4Addr, now: Instant) -> Option<usize> {
+        let kept = self.kept;
+        let free = self.entries.iter().position(Neighbour::is_free);
+        let index = free.or_else(|| {
+            let candidates = self.entries.iter().enumerate();
+            let candidates = candidates.filter(|(_, entry)| entry.address != kept && entry.may_go(now));
+            candidates
+                .min_by_key(|(_, entry)| entry.used_at)
+                .map(|(index, _)| index)
+        })?;
+        *self.entries.get_mut(index)? = Neighbour {
+            address,
+            used_at: now,
+            ..Neighbour::FREE
+        };
+        Some(index)
+    }
+}

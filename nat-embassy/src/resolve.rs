@@ -1,0 +1,151 @@
+//! ARP: what the router learns, answers and asks.
+
+use core::net::Ipv4Addr;
+
+use nat_core::{Instant, Side};
+use zerocopy::IntoBytes;
+
+use crate::FrameDrop;
+use crate::arp::{Operation, Packet};
+use crate::control::Inner;
+use crate::ethernet::{EtherType, Header, Mac};
+use crate::link::Link;
+use crate::outgoing::Outgoing;
+use crate::router::{AnswerBuffer, Fate};
+
+impl Link<'_> {
+    /// Takes in an ARP frame. Requests for an address of the router are answered here; replies go to the local stack
+    /// too, which has asked for some of them.
+    pub(crate) fn arp<'a>(
+        &mut self,
+        inner: &mut Inner<'_>,
+        frame: &[u8],
+        answer: &'a mut AnswerBuffer,
+        now: Instant,
+    ) -> Fate<'a> {
+        self.receive_arp(inner, frame, answer, now)
+            .map_err(|reason| (self.nic.side, reason))
+    }
+
+    fn receive_arp<'a>(
+        &mut self,
+        inner: &mut Inner<'_>,
+        frame: &[u8],
+        answer: &'a mut AnswerBuffer,
+        now: Instant,
+    ) -> Result<Option<Outgoing<'a>>, FrameDrop> {
+        let payload = frame.get(Header::LEN..).unwrap_or_default();
+        let (packet, operation) = Packet::parse(payload).ok_or(FrameDrop::BadArp)?;
+        let mac = self.nic.mac().ok_or(FrameDrop::BadArp)?;
+        let sender = packet.sender();
+        let probe = sender.is_unspecified();
+        if !packet.sender_mac.is_station() || packet.sender_mac == mac || inner.is_own(self.nic.side, sender) {
+            return Err(FrameDrop::BadArp);
+        }
+        let for_us = inner.is_own(self.nic.side, packet.target());
+        if !probe && inner.is_neighbour(self.nic.side, sender) {
+            self.neighbours.learn(sender, packet.sender_mac, for_us, now);
+            self.drop_orphans(inner);
+        }
+        match operation {
+            Operation::Request if for_us => {
+                let header = Header::new(packet.sender_mac, mac, EtherType::ARP);
+                self.nic
+                    .outgoing(Some(header), write(&packet.answer(mac), answer))
+                    .map(Some)
+            }
+            Operation::Request => Ok(None),
+            Operation::Reply => {
+                self.stack.inbox.push(None, frame)?;
+                inner.count_delivery(self.nic.side);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether [`Self::own_frame`] has something to send.
+    pub(crate) fn has_own(&self, inner: &Inner<'_>, now: Instant) -> bool {
+        self.up
+            && self.nic.mac().is_some()
+            && (self.neighbours.due().is_some_and(|due| due <= now)
+                || self.waiting.any(|next_hop| self.neighbours.station(next_hop).is_some())
+                || inner.own_addresses(self.nic.side).nth(self.announced).is_some())
+    }
+
+    /// What the router itself has to send: its addresses after a change, then packets whose neighbour has answered, then
+    /// questions.
+    pub(crate) fn own_frame<'a>(
+        &'a mut self,
+        inner: &Inner<'_>,
+        answer: &'a mut AnswerBuffer,
+        now: Instant,
+    ) -> Option<Outgoing<'a>> {
+        let mac = self.nic.mac()?;
+        let to_all = Header::new(Mac::BROADCAST, mac, EtherType::ARP);
+        if let Some(address) = inner.own_addresses(self.nic.side).nth(self.announced) {
+            self.announced += 1;
+            return self
+                .nic
+                .outgoing(Some(to_all), write(&Packet::request(mac, address, address), answer))
+                .ok();
+        }
+        if self.waiting.any(|next_hop| self.neighbours.station(next_hop).is_some()) {
+            return self.waiting_frame(mac);
+        }
+        let ask = self.neighbours.take_ask(now)?;
+        let request = Packet::request(mac, inner.own_addresses(self.nic.side).next()?, ask.address);
+        let header = Header::new(ask.station.unwrap_or(Mac::BROADCAST), mac, EtherType::ARP);
+        self.nic.outgoing(Some(header), write(&request, answer)).ok()
+    }
+
+    fn waiting_frame(&mut self, mac: Mac) -> Option<Outgoing<'_>> {
+        let Self {
+            nic,
+            neighbours,
+            waiting,
+            ..
+        } = self;
+        let (station, datagram) = waiting.take(|next_hop| neighbours.station(next_hop))?;
+        nic.outgoing(Some(Header::new(station, mac, EtherType::IPV4)), datagram)
+            .ok()
+    }
+}
+
+fn write<'a>(packet: &Packet, buffer: &'a mut AnswerBuffer) -> &'a [u8] {
+    let bytes = packet.as_bytes();
+    match buffer.get_mut(..bytes.len()) {
+        Some(copy) => {
+            copy.copy_from_slice(bytes);
+            copy
+        }
+        None => &[],
+    }
+}
+
+impl Inner<'_> {
+    /// The router's addresses on `side`, the one it asks from first.
+    pub(crate) fn own_addresses(&self, side: Side) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let inside = (side == Side::Inside).then(|| self.nat.config().inside.address());
+        let outside: &[_] = if side == Side::Outside {
+            self.nat.external_addresses()
+        } else {
+            &[]
+        };
+        inside.into_iter().chain(outside.iter().copied())
+    }
+
+    fn is_own(&self, side: Side, address: Ipv4Addr) -> bool {
+        self.own_addresses(side).any(|own| own == address)
+    }
+
+    /// Whether `address` can be that of a neighbour on `side`.
+    fn is_neighbour(&self, side: Side, address: Ipv4Addr) -> bool {
+        let gateway = self.outside.and_then(|outside| outside.gateway);
+        if side == Side::Outside && gateway == Some(address) {
+            return true;
+        }
+        let network = self.network(side);
+        network.is_some_and(|network| network.contains(address) && network.network() != Some(address))
+            && !self.is_for_many(side, address)
+    }
+}

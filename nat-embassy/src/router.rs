@@ -1,0 +1,253 @@
+//! What happens to a frame: read, judged by the NAT, and given a way out. No driver is touched here, and no clock read.
+
+use core::net::Ipv4Addr;
+use core::task::{Context, Waker};
+
+use embassy_net_driver::{HardwareAddress, LinkState};
+use nat_core::{Instant, Reply, Side, Verdict};
+
+use crate::control::{Inner, Shared};
+use crate::ethernet::{EtherType, Header, Mac};
+use crate::link::{Content, Link};
+use crate::log::info;
+use crate::outgoing::Outgoing;
+use crate::{FrameDrop, ipv4};
+
+/// Where answers are written before they are sent.
+pub(crate) type AnswerBuffer = [u8; Reply::MAX_LEN];
+
+/// What becomes of a frame: something to send because of it, or nothing, or a drop counted on a side.
+pub(crate) type Fate<'a> = Result<Option<Outgoing<'a>>, (Side, FrameDrop)>;
+
+/// The router without its drivers.
+pub(crate) struct Router<'d> {
+    shared: &'d Shared<'d>,
+    links: Links<'d>,
+    answer: &'d mut AnswerBuffer,
+}
+
+/// Both sides.
+pub(crate) struct Links<'d> {
+    pub(crate) inside: Link<'d>,
+    pub(crate) outside: Link<'d>,
+}
+
+/// How a frame arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) from: Side,
+    pub(crate) now: Instant,
+    /// Why nothing can leave by the other side at present.
+    pub(crate) blocked: Option<FrameDrop>,
+    /// The link header it had, if any.
+    pub(crate) header: Option<Header>,
+}
+
+impl<'d> Router<'d> {
+    pub(crate) const fn new(shared: &'d Shared<'d>, links: Links<'d>, answer: &'d mut AnswerBuffer) -> Self {
+        Self { shared, links, answer }
+    }
+
+    /// Starts a pass at `now`: takes over what the application changed, and does what is due.
+    pub(crate) fn begin(&mut self, waker: &Waker, now: Instant) {
+        let Links { inside, outside } = &mut self.links;
+        self.shared.with(|inner| {
+            inner.waker.register(waker);
+            if core::mem::take(&mut inner.outside_changed) {
+                outside.reset(inner);
+            }
+            if inner.nat.poll_timeout().is_some_and(|at| at <= now) {
+                inner.nat.handle_timeout(now);
+            }
+            for link in [inside, outside] {
+                link.stack.inbox.needs_time = false;
+                if link.neighbours.give_up(now) {
+                    link.drop_orphans(inner);
+                }
+            }
+        });
+    }
+
+    /// Takes over the state of a driver's link.
+    pub(crate) fn set_link(&mut self, side: Side, state: LinkState, address: HardwareAddress) {
+        let link = self.links.side_mut(side);
+        if link.update(state, address) {
+            info!("link of side {:?} is up: {}", side, link.up);
+            self.shared.with(|inner| link.reset(inner));
+        }
+    }
+
+    pub(crate) fn is_up(&self, side: Side) -> bool {
+        self.links.side(side).up
+    }
+
+    /// Whether moving more frames now would only overrun the queue of a local stack.
+    pub(crate) const fn stack_needs_time(&self) -> bool {
+        self.links.inside.stack.inbox.needs_time || self.links.outside.stack.inbox.needs_time
+    }
+
+    /// When the next pass is needed at the latest. A question that is due already waits for room in a driver, which will
+    /// wake us.
+    pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let Links { inside, outside } = &self.links;
+        let questions = [inside.neighbours.due(), outside.neighbours.due()]
+            .into_iter()
+            .flatten();
+        let nat = self.shared.with(|inner| inner.nat.poll_timeout());
+        questions.filter(|at| *at > now).chain(nat).min()
+    }
+
+    /// Takes in a frame from a driver. Returns the one frame that is to be sent because of it, if any: on the other side,
+    /// or as an answer on the side it came from.
+    pub(crate) fn accept<'a>(&'a mut self, frame: &'a mut [u8], arrival: Arrival) -> Option<Outgoing<'a>> {
+        let Self { shared, links, answer } = self;
+        shared.with(|inner| {
+            let stats = inner.stats.side_mut(arrival.from);
+            stats.received = stats.received.wrapping_add(1);
+            let link = links.side_mut(arrival.from);
+            let fate = match link.nic.classify(frame) {
+                Ok(Content::Arp) => link.arp(inner, frame, answer, arrival.now),
+                Ok(Content::Ipv4(header)) => {
+                    let datagram = frame.get_mut(header.map_or(0, |_| Header::LEN)..).unwrap_or_default();
+                    links.datagram(inner, datagram, answer, Arrival { header, ..arrival })
+                }
+                Err(reason) => Err((arrival.from, reason)),
+            };
+            inner.settle(fate)
+        })
+    }
+
+    /// Whether the local stack of `side` has a frame to send.
+    pub(crate) fn poll_stack(&mut self, side: Side, cx: &mut Context<'_>) -> bool {
+        self.links.side_mut(side).stack.outbox.poll_tx_buf(cx).is_ready()
+    }
+
+    /// Takes in the frame that [`Self::poll_stack`] has found. Returns the frame that is to be sent on the same side, if
+    /// any. Afterwards, [`Self::stack_frame_done`] must be called.
+    pub(crate) fn accept_from_stack(&mut self, side: Side, now: Instant) -> Option<Outgoing<'_>> {
+        let Self { shared, links, answer } = self;
+        shared.with(|inner| {
+            let stats = inner.stats.side_mut(side);
+            stats.from_stack = stats.from_stack.wrapping_add(1);
+            let fate = links.side_mut(side).send_for_stack(inner, answer, now);
+            inner.settle(fate.map_err(|reason| (side, reason)))
+        })
+    }
+
+    /// Gives the place of the frame back to the local stack.
+    pub(crate) fn stack_frame_done(&mut self, side: Side) {
+        self.links.side_mut(side).stack.outbox.tx_done();
+    }
+
+    /// Whether [`Self::own_frame`] has something to send.
+    pub(crate) fn has_own(&self, side: Side, now: Instant) -> bool {
+        let link = self.links.side(side);
+        self.shared.with(|inner| link.has_own(inner, now))
+    }
+
+    /// What the router itself has to send on `side`: its addresses, packets whose neighbour has answered, questions.
+    pub(crate) fn own_frame(&mut self, side: Side, now: Instant) -> Option<Outgoing<'_>> {
+        let Self { shared, links, answer } = self;
+        shared.with(|inner| {
+            let outgoing = links.side_mut(side).own_frame(inner, answer, now);
+            inner.settle(Ok(outgoing))
+        })
+    }
+}
+
+impl<'d> Links<'d> {
+    const fn side(&self, side: Side) -> &Link<'d> {
+        match side {
+            Side::Inside => &self.inside,
+            Side::Outside => &self.outside,
+        }
+    }
+
+    const fn side_mut(&mut self, side: Side) -> &mut Link<'d> {
+        match side {
+            Side::Inside => &mut self.inside,
+            Side::Outside => &mut self.outside,
+        }
+    }
+
+    /// Has the NAT judge a datagram, and carries out the verdict.
+    fn datagram<'a>(
+        &mut self,
+        inner: &mut Inner<'_>,
+        datagram: &'a mut [u8],
+        answer: &'a mut AnswerBuffer,
+        arrival: Arrival,
+    ) -> Fate<'a> {
+        let Arrival { from, now, header, .. } = arrival;
+        let to_all = header.is_some_and(|header| header.destination == Mac::BROADCAST);
+        if to_all && !ipv4::destination(datagram).is_some_and(|destination| inner.is_for_many(from, destination)) {
+            return Err((from, FrameDrop::LinkBroadcast));
+        }
+        match inner.nat.process(datagram, from, now) {
+            Verdict::Drop(_) | Verdict::Hold => Ok(None),
+            Verdict::Forward { to, len } => {
+                let datagram = datagram.get(..len).unwrap_or_default();
+                self.forward(inner, to, datagram, arrival)
+                    .map_err(|reason| (to, reason))
+            }
+            Verdict::Local { side, len } => {
+                let datagram = datagram.get(..len).unwrap_or_default();
+                let header = header.as_ref().filter(|_| side == from);
+                self.side_mut(side)
+                    .deliver(inner, header, datagram)
+                    .map(|()| None)
+                    .map_err(|reason| (side, reason))
+            }
+            Verdict::Reject(_) if to_all => Err((from, FrameDrop::LinkBroadcast)),
+            Verdict::Reject(reply) => {
+                let body = reply
+                    .emit(datagram, answer)
+                    .and_then(|len| answer.get(..len))
+                    .unwrap_or_default();
+                let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
+                self.side(from)
+                    .nic
+                    .outgoing(header, body)
+                    .map(Some)
+                    .map_err(|reason| (from, reason))
+            }
+        }
+    }
+
+    /// Finds the way out for a translated datagram.
+    fn forward<'a>(
+        &mut self,
+        inner: &mut Inner<'_>,
+        to: Side,
+        datagram: &'a [u8],
+        arrival: Arrival,
+    ) -> Result<Option<Outgoing<'a>>, FrameDrop> {
+        if let Some(reason) = arrival.blocked.filter(|_| to != arrival.from) {
+            return Err(reason);
+        }
+        let destination = ipv4::destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        if inner.is_for_many(to, destination) {
+            return Err(FrameDrop::DirectedBroadcast);
+        }
+        let next_hop = inner.next_hop(to, destination);
+        self.side_mut(to).toward(inner, next_hop, datagram, arrival.now)
+    }
+}
+
+impl Inner<'_> {
+    /// Counts the fate of a frame.
+    fn settle<'a>(&mut self, fate: Fate<'a>) -> Option<Outgoing<'a>> {
+        match fate {
+            Ok(outgoing) => {
+                let outgoing = outgoing?;
+                let stats = self.stats.side_mut(outgoing.to);
+                stats.sent = stats.sent.wrapping_add(1);
+                Some(outgoing)
+            }
+            Err((side, reason)) => {
+                self.stats.side_mut(side).drop_frame(reason);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The task that does all the work.
+
+use core::convert::Infallible;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::{Context, Poll};
+
+use embassy_net_driver::Driver;
+use embassy_time::{Duration, Timer};
+use nat_core::{Instant, Side};
+
+use crate::port::{self, Pass, Port};
+use crate::router::Router;
+
+/// Rounds of one pass. In each, every source of frames gets its turn once; after that many, other tasks get theirs.
+const ROUNDS: u32 = 8;
+
+/// Owns both drivers and moves the frames: the router itself. Spawn [`Runner::run`] as a task.
+pub struct Runner<'d, L: Driver, W: Driver> {
+    lan: Port<L>,
+    wan: Port<W>,
+    router: Router<'d>,
+}
+
+impl<'d, L: Driver, W: Driver> Runner<'d, L, W> {
+    pub(crate) const fn new(lan: Port<L>, wan: Port<W>, router: Router<'d>) -> Self {
+        Self { lan, wan, router }
+    }
+
+    /// Runs the router. Nothing is forwarded, and the local stacks hear nothing, unless this is polled.
+    ///
+    /// It must be the only task that polls the two drivers, since a driver wakes one task only. It yields after a bounded
+    /// number of frames, so drivers that always have more to do, or that wake their task at every poll, leave time for
+    /// other tasks of the executor.
+    pub async fn run(mut self) -> ! {
+        let never: Infallible = poll_fn(|cx| {
+            if let Some(at) = self.poll(cx, now()) {
+                wake_at(at, cx);
+            }
+            Poll::Pending
+        })
+        .await;
+        match never {}
+    }
+
+    /// One pass of [`Runner::run`], for a caller that has a clock of its own: moves frames, a bounded number of them, and
+    /// does what is due at `now`.
+    ///
+    /// Call it again when the waker of `cx` is woken, and at the returned time.
+    pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<Instant> {
+        self.router.begin(cx.waker(), now);
+        let (link, address) = self.lan.status(cx);
+        self.router.set_link(Side::Inside, link, address);
+        let (link, address) = self.wan.status(cx);
+        self.router.set_link(Side::Outside, link, address);
+        let mut pass = Pass { cx, now, wake_at: None };
+        let mut rounds = 0;
+        while self.round(&mut pass) {
+            rounds += 1;
+            if rounds == ROUNDS || self.router.stack_needs_time() {
+                pass.cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        self.router.next_deadline(now).into_iter().chain(pass.wake_at).min()
+    }
+
+    fn round(&mut self, pass: &mut Pass<'_, '_>) -> bool {
+        let Self { lan, wan, router } = self;
+        let mut progress = port::send_own(router, Side::Inside, lan, pass);
+        progress |= port::send_own(router, Side::Outside, wan, pass);
+        progress |= port::serve(router, Side::Inside, lan, wan, pass);
+        progress |= port::serve(router, Side::Outside, wan, lan, pass);
+        progress
+    }
+}
+
+fn now() -> Instant {
+    Instant::from_millis(embassy_time::Instant::now().as_millis())
+}
+
+/// Arranges for the task of `cx` to be woken at `at`.
+fn wake_at(at: Instant, cx: &mut Context<'_>) {
+    let Some(at) = embassy_time::Instant::try_from_millis(at.as_millis()) else {
+        return;
+    };
+    // Where a millisecond is no whole number of ticks, `at` is rounded down to one at which it is not yet reached.
+    let at = at.saturating_add(Duration::from_ticks(1));
+    if pin!(Timer::at(at)).poll(cx).is_ready() {
+        cx.waker().wake_by_ref();
+    }
+}

@@ -1,0 +1,83 @@
+//! Frames from the local stacks.
+
+use nat_core::{Instant, Side, Verdict};
+
+use crate::FrameDrop;
+use crate::control::Inner;
+use crate::ethernet::{EtherType, Header};
+use crate::link::Link;
+use crate::local::StackPort;
+use crate::outgoing::Outgoing;
+use crate::port::Medium;
+use crate::router::AnswerBuffer;
+
+/// What becomes of a datagram from the local stack.
+enum Judged<'a> {
+    /// So many of its first bytes leave.
+    Leaves(usize),
+    /// It goes nowhere.
+    Lost,
+    /// The stack gets this back: an answer, or what it has sent to itself.
+    Returns(&'a [u8]),
+}
+
+impl Link<'_> {
+    /// Takes in the frame that the local stack sends. Inside it leaves as it is. Outside, datagrams go through the NAT
+    /// like those of an inside host, but keep the link header that the stack chose.
+    pub(crate) fn send_for_stack<'a>(
+        &'a mut self,
+        inner: &mut Inner<'_>,
+        answer: &mut AnswerBuffer,
+        now: Instant,
+    ) -> Result<Option<Outgoing<'a>>, FrameDrop> {
+        if !self.up {
+            return Err(FrameDrop::LinkDown);
+        }
+        let Self {
+            nic,
+            stack: StackPort { inbox, outbox, .. },
+            ..
+        } = self;
+        let frame = outbox.try_tx_buf().unwrap_or_default();
+        let (header, body) = match nic.medium {
+            Medium::Ethernet(_) => Header::split(frame)
+                .map(|(header, body)| (Some(header), body))
+                .ok_or(FrameDrop::Runt)?,
+            Medium::Ip | Medium::Unsupported => (None, frame),
+        };
+        let ethertype = header.map_or(EtherType::IPV4, |header| header.ethertype());
+        match (nic.side, ethertype) {
+            (Side::Inside, _) | (Side::Outside, EtherType::ARP) => nic.outgoing(header, body).map(Some),
+            (Side::Outside, EtherType::IPV4) => match translate(inner, nic.side, body, answer, now)? {
+                Judged::Leaves(len) => nic.outgoing(header, body.get(..len).unwrap_or_default()).map(Some),
+                Judged::Lost => Ok(None),
+                Judged::Returns(datagram) => {
+                    inbox.push(nic.stack_header(None).as_ref(), datagram)?;
+                    inner.count_delivery(nic.side);
+                    Ok(None)
+                }
+            },
+            (Side::Outside, EtherType::IPV6) => Err(FrameDrop::Ipv6),
+            (Side::Outside, _) => Err(FrameDrop::OtherEthertype),
+        }
+    }
+}
+
+/// Has the NAT judge a datagram of the router's outside stack.
+fn translate<'a>(
+    inner: &mut Inner<'_>,
+    side: Side,
+    datagram: &'a mut [u8],
+    answer: &'a mut AnswerBuffer,
+    now: Instant,
+) -> Result<Judged<'a>, FrameDrop> {
+    let back = match inner.nat.process_local(datagram, now) {
+        Verdict::Drop(_) | Verdict::Hold => return Ok(Judged::Lost),
+        Verdict::Forward { to, len } if to == side => return Ok(Judged::Leaves(len)),
+        Verdict::Local { side: to, len } if to == side => datagram.get(..len),
+        // This stack has no way to the other side: hosts there are reached by the stack of that side.
+        Verdict::Forward { .. } | Verdict::Local { .. } => return Err(FrameDrop::NoRoute),
+        Verdict::Reject(reply) => reply.emit(datagram, answer).and_then(|len| answer.get(..len)),
+    };
+    Ok(back.map_or(Judged::Lost, Judged::Returns))
+}

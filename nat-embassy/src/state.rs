@@ -1,0 +1,58 @@
+//! All the memory of a router.
+
+use core::mem::MaybeUninit;
+
+use nat_core::{Reply, Tables};
+
+use crate::control::Shared;
+use crate::local::ChannelState;
+use crate::neighbours::Neighbours;
+use crate::waiting::WaitingPackets;
+
+/// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
+/// the queues of both virtual devices, and what ARP knows and keeps waiting.
+///
+/// All zeros when new, so a `static` of it costs RAM only and no flash.
+pub struct State<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> {
+    pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS>,
+    pub(crate) shared: MaybeUninit<Shared<'static>>,
+    pub(crate) lan: SideMemory,
+    pub(crate) wan: SideMemory,
+    pub(crate) answer: [u8; Reply::MAX_LEN],
+}
+
+/// The memory of one side.
+pub(crate) struct SideMemory {
+    pub(crate) channel: ChannelState,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) waiting: WaitingPackets,
+}
+
+impl SideMemory {
+    const fn new() -> Self {
+        Self {
+            channel: ChannelState::new(),
+            neighbours: Neighbours::new(),
+            waiting: WaitingPackets::new(),
+        }
+    }
+}
+
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> State<MAPPINGS, SESSIONS, HOSTS> {
+    /// Memory that nothing uses yet.
+    pub const fn new() -> Self {
+        Self {
+            tables: Tables::new(),
+            shared: MaybeUninit::uninit(),
+            lan: SideMemory::new(),
+            wan: SideMemory::new(),
+            answer: [0; Reply::MAX_LEN],
+        }
+    }
+}
+
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> Default for State<MAPPINGS, SESSIONS, HOSTS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,120 @@
+//! Packets that wait until the station of their next hop is known.
+
+use core::net::Ipv4Addr;
+
+use crate::ethernet::Header;
+use crate::local::MTU;
+
+/// Neighbours that can have a packet waiting at the same time, on each side.
+const CAPACITY: usize = 4;
+
+const MAX_DATAGRAM: usize = MTU - Header::LEN;
+
+/// The newest packet for each of a few neighbours that are being asked for (RFC 1122 section 2.3.2.2).
+pub(crate) struct WaitingPackets {
+    slots: [Slot; CAPACITY],
+    /// Counts packets, to tell which came first.
+    arrivals: u32,
+}
+
+struct Slot {
+    /// Unspecified: free.
+    next_hop: Ipv4Addr,
+    arrival: u32,
+    len: usize,
+    datagram: [u8; MAX_DATAGRAM],
+}
+
+/// What became of a packet that should wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stored {
+    /// It waits.
+    Kept,
+    /// It waits, in the place of an older packet, which is lost.
+    Replaced,
+    /// It is too long to wait.
+    TooLong,
+}
+
+impl Slot {
+    const FREE: Self = Self {
+        next_hop: Ipv4Addr::UNSPECIFIED,
+        arrival: 0,
+        len: 0,
+        datagram: [0; MAX_DATAGRAM],
+    };
+
+    fn is_free(&self) -> bool {
+        self.next_hop.is_unspecified()
+    }
+
+    fn free(&mut self) {
+        self.next_hop = Ipv4Addr::UNSPECIFIED;
+    }
+}
+
+impl WaitingPackets {
+    pub(crate) const fn new() -> Self {
+        Self {
+            slots: [Slot::FREE; CAPACITY],
+            arrivals: 0,
+        }
+    }
+
+    /// Keeps a copy of `datagram`, in the place of an older one for `next_hop`, else in a free place, else in that of the
+    /// packet that has waited longest.
+    pub(crate) fn put(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Stored {
+        let arrivals = self.arrivals;
+        // Wrap-safe: the age of a packet, not its number, says which came first.
+        let rank = |slot: &Slot| {
+            (
+                slot.next_hop == next_hop,
+                slot.is_free(),
+                arrivals.wrapping_sub(slot.arrival),
+            )
+        };
+        let Some(slot) = self.slots.iter_mut().max_by_key(|slot| rank(slot)) else {
+            return Stored::TooLong;
+        };
+        let Some(copy) = slot.datagram.get_mut(..datagram.len()) else {
+            return Stored::TooLong;
+        };
+        copy.copy_from_slice(datagram);
+        let stored = if slot.is_free() { Stored::Kept } else { Stored::Replaced };
+        slot.len = datagram.len();
+        slot.next_hop = next_hop;
+        slot.arrival = arrivals;
+        self.arrivals = arrivals.wrapping_add(1);
+        stored
+    }
+
+    /// Whether a packet waits for a next hop of which `condition` holds.
+    pub(crate) fn any(&self, mut condition: impl FnMut(Ipv4Addr) -> bool) -> bool {
+        self.slots
+            .iter()
+            .any(|slot| !slot.is_free() && condition(slot.next_hop))
+    }
+
+    /// Takes out a packet for whose next hop `lookup` finds something.
+    pub(crate) fn take<T>(&mut self, lookup: impl Fn(Ipv4Addr) -> Option<T>) -> Option<(T, &[u8])> {
+        let (found, slot) = self
+            .slots
+            .iter_mut()
+            .filter(|slot| !slot.is_free())
+            .find_map(|slot| lookup(slot.next_hop).map(|found| (found, slot)))?;
+        slot.free();
+        Some((found, slot.datagram.get(..slot.len)?))
+    }
+
+    /// Drops the packets for whose next hop `keep` does not hold. Returns how many.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(Ipv4Addr) -> bool) -> u32 {
+        let mut dropped = 0;
+        for slot in self.slots.iter_mut().filter(|slot| !slot.is_free()) {
+            if !keep(slot.next_hop) {
+                slot.free();
+                dropped += 1;
+            }
+        }
+        dropped
+    }
+}
