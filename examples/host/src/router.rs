@@ -36,9 +36,9 @@ pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     control.with_nat(|nat| options.nat.add_forwards(nat))?;
 
     let (mut inside_memory, mut outside_memory) = (StackResources::new(), StackResources::new());
-    let (_, inside_stack) = stack(lan_device, Some(static_config(options.lan.address, None)), &mut inside_memory)?;
+    let (_, mut inside_stack) = stack(lan_device, Some(static_config(options.lan.address, None)), &mut inside_memory)?;
     let outside_config = outside.map(|outside| static_config(outside.address, outside.gateway));
-    let (uplink, outside_stack) = stack(wan_device, outside_config, &mut outside_memory)?;
+    let (uplink, mut outside_stack) = stack(wan_device, outside_config, &mut outside_memory)?;
 
     let executor = LocalExecutor::new();
     spawn(&executor, runner.run());
