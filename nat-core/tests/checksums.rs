@@ -38,11 +38,7 @@ fn a_udp_checksum_of_zero_is_sent_as_all_ones() {
     assert_eq!((left.source(), left.checksum()), (at(N, 57589), 0xFFFF));
     // The same sum comes back: the pseudo-header has the addresses the other way round.
     let reply = udp(at(S1, 53), at(N, 57589));
-    assert_eq!(
-        Packet::parse(&reply.bytes()).checksum(),
-        0xFFFF,
-        "the test's own packet"
-    );
+    assert_eq!(Packet::parse(&reply.bytes()).checksum(), 0xFFFF, "the test's own packet");
     assert_eq!(w.inbound(reply).forwarded().checksum(), 0x47BD);
 }
 
@@ -53,9 +49,7 @@ fn an_absent_udp_checksum_stays_absent() {
         let mut w = only_port(port);
         let left = w.outbound(vector().checksum(Checksum::Zero)).forwarded();
         assert_eq!(left.checksum(), 0);
-        let back = w
-            .inbound(udp(at(S1, 53), left.source()).checksum(Checksum::Zero))
-            .forwarded();
+        let back = w.inbound(udp(at(S1, 53), left.source()).checksum(Checksum::Zero)).forwarded();
         assert_eq!(back.checksum(), 0);
     }
 }
@@ -92,9 +86,7 @@ fn a_tcp_checksum_of_zero_is_updated() {
     let mut w = World::new();
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     let hit = |segment: Datagram| {
-        let word = Packet::parse(&segment.clone().payload(&[0, 0]).bytes())
-            .checksum()
-            .to_be_bytes();
+        let word = Packet::parse(&segment.clone().payload(&[0, 0]).bytes()).checksum().to_be_bytes();
         segment.payload(&word)
     };
     let out = hit(connection.from_inside(ACK));
@@ -113,10 +105,7 @@ fn a_wrong_checksum_is_never_repaired() {
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for error in [1, 2, 0x100, 0x7FFF, 0x8000, 0xFFFE] {
         let wrong = Checksum::OffBy(error);
-        for packet in [
-            udp(at(H1, 5000), at(S1, 53)),
-            connection.from_inside(ACK).payload(b"data"),
-        ] {
+        for packet in [udp(at(H1, 5000), at(S1, 53)), connection.from_inside(ACK).payload(b"data")] {
             w.outbound(packet.checksum(wrong)).forwarded();
         }
         for packet in [udp(at(S1, 53), external), connection.from_outside(ACK).payload(b"data")] {
@@ -130,18 +119,13 @@ fn a_wrong_checksum_is_never_repaired() {
 fn a_packet_with_a_wrong_checksum_changes_no_state() {
     let mut w = World::new();
     let wrong = Checksum::OffBy(1);
-    w.outbound(udp(at(H1, 5000), at(S1, 53)).checksum(wrong))
-        .dropped(DropReason::BadChecksum);
-    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(wrong))
-        .dropped(DropReason::BadChecksum);
-    w.outbound(echo_request(H1, S1, 7).checksum(wrong))
-        .dropped(DropReason::BadChecksum);
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.outbound(echo_request(H1, S1, 7).checksum(wrong)).dropped(DropReason::BadChecksum);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for flags in [SYN, SYN | ACK, FIN | ACK, RST, RST | ACK] {
-        w.outbound(connection.from_inside(flags).checksum(wrong))
-            .dropped(DropReason::BadChecksum);
-        w.inbound(connection.from_outside(flags).checksum(wrong))
-            .dropped(DropReason::BadChecksum);
+        w.outbound(connection.from_inside(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
+        w.inbound(connection.from_outside(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
     }
 }
 
@@ -149,8 +133,7 @@ fn a_packet_with_a_wrong_checksum_changes_no_state() {
 #[test]
 fn a_tcp_segment_cannot_go_without_checksum() {
     let mut w = World::new();
-    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(Checksum::Zero))
-        .dropped(DropReason::BadChecksum);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(Checksum::Zero)).dropped(DropReason::BadChecksum);
 }
 
 /// C9: an echo reply of nothing but zeros has the checksum 0xFFFF, not zero.
@@ -161,15 +144,8 @@ fn the_checksum_of_an_all_zero_echo_reply_is_all_ones() {
         let request = echo_request(H1, S1, 0).rest([0; 4]).payload(payload);
         let id = w.outbound(request).forwarded().query_id();
         let [high, low] = id.to_be_bytes();
-        let reply = w
-            .inbound(echo_reply(S1, N, id).rest([high, low, 0, 0]).payload(payload))
-            .forwarded();
-        assert_eq!(
-            (reply.query_id(), reply.checksum()),
-            (0, 0xFFFF),
-            "{} bytes",
-            payload.len()
-        );
+        let reply = w.inbound(echo_reply(S1, N, id).rest([high, low, 0, 0]).payload(payload)).forwarded();
+        assert_eq!((reply.query_id(), reply.checksum()), (0, 0xFFFF), "{} bytes", payload.len());
     }
 }
 
@@ -198,30 +174,17 @@ fn random_packets_leave_with_right_checksums() {
         let host = [H1, H2, H3][random.usize(..3)];
         let port = 4000 + random.u16(..20);
         let shape = |packet: Datagram, random: &mut fastrand::Rng| {
-            let packet = packet
-                .payload(&payload)
-                .options(&options)
-                .tos(random.u8(..))
-                .ttl(random.u8(2..));
+            let packet = packet.payload(&payload).options(&options).tos(random.u8(..)).ttl(random.u8(2..));
             packet.id(random.u16(..))
         };
         let (request, reply): (_, Box<dyn Fn(&Packet) -> Datagram>) = match random.u8(..4) {
-            0 => (
-                udp(at(host, port), at(S2, 9)),
-                Box::new(|left| udp(at(S2, 9), left.source())),
-            ),
+            0 => (udp(at(host, port), at(S2, 9)), Box::new(|left| udp(at(S2, 9), left.source()))),
             1 => (
                 tcp(at(host, port), at(S2, 9), SYN),
                 Box::new(|left| tcp(at(S2, 9), left.source(), SYN | ACK).ack(1001)),
             ),
-            2 => (
-                echo_request(host, S2, port),
-                Box::new(|left| echo_reply(S2, N, left.query_id())),
-            ),
-            _ => (
-                connection.from_inside(ACK | PSH),
-                Box::new(|_| connection.from_outside(ACK)),
-            ),
+            2 => (echo_request(host, S2, port), Box::new(|left| echo_reply(S2, N, left.query_id()))),
+            _ => (connection.from_inside(ACK | PSH), Box::new(|_| connection.from_outside(ACK))),
         };
         let left = w.outbound(shape(request, &mut random)).forwarded();
         w.inbound(shape(reply(&left), &mut random)).forwarded();

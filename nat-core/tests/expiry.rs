@@ -68,7 +68,11 @@ fn check_timers(timeouts: Timeouts, timers: &[(&str, Open, u64)]) {
             for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
                 let mut w = World::with(|config| config.timeouts = timeouts);
                 let reply = open(&mut w);
-                if woken { w.advance(secs(idle)) } else { w.jump(secs(idle)) }
+                if woken {
+                    w.advance(secs(idle))
+                } else {
+                    w.jump(secs(idle))
+                }
                 match w.inbound(reply) {
                     Outcome::Forwarded(_) => assert!(alive, "{name} was alive after {idle} s, woken: {woken}"),
                     other => {

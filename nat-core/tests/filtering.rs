@@ -53,11 +53,7 @@ fn tcp_is_filtered_as_configured() {
         let outcome = w.inbound(tcp(sender, external, SYN));
         if admitted {
             assert_eq!(outcome.forwarded().destination(), at(H1, 5000), "{filter:?}, {sender}");
-            assert_eq!(
-                w.session(at(H1, 5000), sender).state,
-                SessionState::OutsideSyn,
-                "{filter:?}, {sender}"
-            );
+            assert_eq!(w.session(at(H1, 5000), sender).state, SessionState::OutsideSyn, "{filter:?}, {sender}");
         } else {
             outcome.dropped(DropReason::Filtered);
         }
@@ -70,8 +66,7 @@ fn a_connection_from_outside_through_an_open_filter_is_tracked() {
     let mut w = filtering(EndpointIndependent);
     let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
     w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
-    w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71))
-        .forwarded();
+    w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
     assert_eq!(w.session(at(H1, 5000), at(S2, 7)).state, SessionState::Established);
     w.inbound(tcp(at(S2, 7), external, ACK).seq(71).ack(91)).forwarded();
 }
@@ -82,10 +77,7 @@ fn only_a_syn_from_outside_opens_a_tcp_session() {
     let mut w = filtering(EndpointIndependent);
     let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
     for flags in [ACK, SYN | ACK, FIN | ACK, RST, RST | ACK] {
-        assert!(
-            !w.inbound(tcp(at(S2, 7), external, flags)).is_forwarded(),
-            "flags {flags:#04x}"
-        );
+        assert!(!w.inbound(tcp(at(S2, 7), external, flags)).is_forwarded(), "flags {flags:#04x}");
     }
 }
 
@@ -96,8 +88,7 @@ fn a_mapping_of_one_protocol_admits_no_other() {
         let mut w = filtering(filter);
         let external = w.open_udp(at(H1, 5000), at(S1, 80));
         w.inbound(tcp(at(S1, 80), external, SYN)).dropped(DropReason::NoMapping);
-        w.inbound(echo_reply(S1, N, external.port()))
-            .dropped(DropReason::NoMapping);
+        w.inbound(echo_reply(S1, N, external.port())).dropped(DropReason::NoMapping);
         let mut w = filtering(filter);
         let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
         w.inbound(udp(at(S1, 80), external)).dropped(DropReason::NoMapping);
@@ -120,11 +111,9 @@ fn replies_to_icmp_queries_are_filtered_by_address() {
 fn unsolicited_packets_are_dropped_silently() {
     let mut w = World::new();
     for port in [1, 22, 80, 1024, 5000, 65535] {
-        w.inbound(udp(at(ATTACKER, 7), at(N, port)))
-            .dropped(DropReason::NoMapping);
+        w.inbound(udp(at(ATTACKER, 7), at(N, port))).dropped(DropReason::NoMapping);
         for flags in [SYN, SYN | ACK, ACK, FIN | ACK, RST, RST | ACK] {
-            w.inbound(tcp(at(ATTACKER, 7), at(N, port), flags))
-                .dropped(DropReason::NoMapping);
+            w.inbound(tcp(at(ATTACKER, 7), at(N, port), flags)).dropped(DropReason::NoMapping);
         }
         w.inbound(echo_reply(ATTACKER, N, port)).dropped(DropReason::NoMapping);
     }
@@ -166,8 +155,7 @@ fn filtered_segments_do_not_refresh() {
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for _ in 0..74 {
         w.advance(secs(100));
-        w.inbound(tcp(at(S2, 80), connection.external, SYN))
-            .dropped(DropReason::Filtered);
+        w.inbound(tcp(at(S2, 80), connection.external, SYN)).dropped(DropReason::Filtered);
     }
     w.advance(secs(41));
     w.inbound(connection.from_outside(ACK)).dropped(DropReason::NoMapping);
@@ -196,8 +184,7 @@ fn strangers_do_not_keep_a_mapping_alive() {
         w.advance(secs(50));
         let _ = w.inbound(udp(at(ATTACKER, 1000 + i), external));
     }
-    w.inbound(udp(at(ATTACKER, 2000), external))
-        .dropped(DropReason::NoMapping);
+    w.inbound(udp(at(ATTACKER, 2000), external)).dropped(DropReason::NoMapping);
 }
 
 /// U8: the address of one more remote host is admitted once the inside endpoint has sent to it.

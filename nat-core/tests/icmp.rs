@@ -12,15 +12,9 @@ fn echo_goes_out_and_comes_back() {
     let left = w.outbound(echo_request(H1, S1, 7)).forwarded();
     assert_eq!((left.source().ip(), left.icmp_type()), (&N, (8, 0)));
     let reply = w.inbound(echo_reply(S1, N, left.query_id())).forwarded();
-    assert_eq!(
-        (reply.destination(), reply.payload()),
-        (at(H1, 7), &b"are you there?"[..])
-    );
+    assert_eq!((reply.destination(), reply.payload()), (at(H1, 7), &b"are you there?"[..]));
     let session = w.session(at(H1, 7), at(S1, 0));
-    assert_eq!(
-        (session.protocol, session.state),
-        (SessionProtocol::Icmp, SessionState::Active)
-    );
+    assert_eq!((session.protocol, session.state), (SessionProtocol::Icmp, SessionState::Active));
     assert_eq!(session.external, at(N, left.query_id()));
 }
 
@@ -30,12 +24,7 @@ fn timestamps_go_out_and_come_back() {
     let mut w = World::new();
     let left = w.outbound(timestamp_request(H1, S1, 7)).forwarded();
     assert_eq!(left.icmp_type(), (13, 0));
-    assert_eq!(
-        w.inbound(timestamp_reply(S1, N, left.query_id()))
-            .forwarded()
-            .destination(),
-        at(H1, 7)
-    );
+    assert_eq!(w.inbound(timestamp_reply(S1, N, left.query_id())).forwarded().destination(), at(H1, 7));
 }
 
 /// I1: every sequence number of one ping is one session.
@@ -44,14 +33,10 @@ fn a_ping_is_one_session() {
     let mut w = World::new();
     let id = w.open_echo(H1, S1, 7);
     for sequence in 2..50 {
-        let left = w
-            .outbound(echo_request(H1, S1, 7).rest([0, 7, 0, sequence]))
-            .forwarded();
+        let left = w.outbound(echo_request(H1, S1, 7).rest([0, 7, 0, sequence])).forwarded();
         assert_eq!(left.query_id(), id);
         let [high, low] = id.to_be_bytes();
-        let reply = w
-            .inbound(echo_reply(S1, N, id).rest([high, low, 0, sequence]))
-            .forwarded();
+        let reply = w.inbound(echo_reply(S1, N, id).rest([high, low, 0, sequence])).forwarded();
         assert_eq!(reply.icmp_rest(), [0, 7, 0, sequence]);
     }
     assert_eq!(w.sessions().len(), 1);
@@ -93,11 +78,7 @@ fn replies_open_no_session() {
 fn requests_from_outside_are_dropped() {
     let mut w = World::new();
     let id = w.open_echo(H1, S1, 7);
-    for request in [
-        echo_request(S1, N, id),
-        timestamp_request(S1, N, id),
-        echo_request(S2, N, 99),
-    ] {
+    for request in [echo_request(S1, N, id), timestamp_request(S1, N, id), echo_request(S2, N, 99)] {
         assert!(matches!(w.inbound(request), Outcome::Dropped(_)));
     }
 }

@@ -42,7 +42,9 @@ fn exchanges(w: &mut World) -> Vec<Exchange> {
         let udp_with = |checksum| udp(host, server).options(options).checksum(checksum);
         let reply = |left: &Packet, checksum| udp(server, left.source()).options(options).checksum(checksum);
         all.push(Exchange::new(w, "UDP", udp_with(Checksum::Good), |left| reply(left, Checksum::Good)));
-        all.push(Exchange::new(w, "UDP without checksum", udp_with(Checksum::Zero), |left| reply(left, Checksum::Zero)));
+        all.push(Exchange::new(w, "UDP without checksum", udp_with(Checksum::Zero), |left| {
+            reply(left, Checksum::Zero)
+        }));
         let connection = w.open_tcp(host, at(S1, 80));
         let request = connection.from_inside(ACK | PSH).payload(b"GET / HTTP/1.1\r\n\r\n").options(options);
         let response = connection.from_outside(ACK).payload(b"HTTP/1.1 200 OK").options(options);

@@ -16,10 +16,7 @@ fn a_mapping_serves_every_remote_endpoint() {
     let tcp_external = w.outbound(tcp(at(H1, 5000), remotes[0], SYN)).forwarded().source();
     for remote in remotes {
         assert_eq!(w.open_udp(at(H1, 5000), remote), external);
-        assert_eq!(
-            w.outbound(tcp(at(H1, 5000), remote, SYN)).forwarded().source(),
-            tcp_external
-        );
+        assert_eq!(w.outbound(tcp(at(H1, 5000), remote, SYN)).forwarded().source(), tcp_external);
     }
     let id = w.open_echo(H1, S1, 7);
     assert_eq!(w.open_echo(H1, S2, 7), id);
@@ -33,21 +30,10 @@ fn hosts_with_one_source_port_get_different_external_endpoints() {
     let externals = hosts.map(|host| w.open_udp(at(host, 5000), at(S1, 53)));
     assert_eq!(HashSet::from(externals).len(), 3);
     for (host, external) in hosts.into_iter().zip(externals) {
-        assert_eq!(
-            w.inbound(udp(at(S1, 53), external)).forwarded().destination(),
-            at(host, 5000)
-        );
+        assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), at(host, 5000));
     }
     let connections = hosts.map(|host| w.open_tcp(at(host, 5000), at(S1, 80)));
-    assert_eq!(
-        connections
-            .each_ref()
-            .map(|c| c.external)
-            .into_iter()
-            .collect::<HashSet<_>>()
-            .len(),
-        3
-    );
+    assert_eq!(connections.each_ref().map(|c| c.external).into_iter().collect::<HashSet<_>>().len(), 3);
     for connection in connections {
         let reply = w.inbound(connection.from_outside(ACK).payload(b"200 OK")).forwarded();
         assert_eq!(reply.destination(), connection.inside);
@@ -64,23 +50,13 @@ fn hosts_with_one_source_port_get_different_external_endpoints() {
 fn the_external_port_is_of_the_inside_ports_range_class() {
     let mut w = World::new();
     for port in [1, 53, 123, 500, 1023] {
-        assert!(
-            (1..=1023).contains(&w.open_udp(at(H1, port), at(S1, 53)).port()),
-            "from {port}"
-        );
+        assert!((1..=1023).contains(&w.open_udp(at(H1, port), at(S1, 53)).port()), "from {port}");
         let syn = w.outbound(tcp(at(H1, port), at(S1, 80), SYN)).forwarded();
         assert!((1..=1023).contains(&syn.source().port()), "from {port}");
     }
     for port in [1024, 5000, 49152, 65535] {
         assert!(w.open_udp(at(H1, port), at(S1, 53)).port() >= 1024, "from {port}");
-        assert!(
-            w.outbound(tcp(at(H1, port), at(S1, 80), SYN))
-                .forwarded()
-                .source()
-                .port()
-                >= 1024,
-            "from {port}"
-        );
+        assert!(w.outbound(tcp(at(H1, port), at(S1, 80), SYN)).forwarded().source().port() >= 1024, "from {port}");
     }
 }
 
@@ -96,10 +72,7 @@ fn a_host_keeps_one_external_address_for_all_protocols() {
             assert_eq!(*w.open_udp(at(host, port), at(S2, 53)).ip(), address);
             assert_eq!(*w.open_tcp(at(host, port), at(S1, 80)).external.ip(), address);
         }
-        assert_eq!(
-            *w.outbound(echo_request(host, S1, 1)).forwarded().source().ip(),
-            address
-        );
+        assert_eq!(*w.outbound(echo_request(host, S1, 1)).forwarded().source().ip(), address);
     }
 }
 
@@ -112,22 +85,17 @@ fn a_host_is_not_moved_to_another_address_when_its_own_has_no_port_left() {
     });
     let addresses: HashSet<_> = (0..4).map(|i| *w.open_udp(at(H1, 5000 + i), at(S1, 53)).ip()).collect();
     assert_eq!(addresses.len(), 1);
-    w.outbound(udp(at(H1, 5004), at(S1, 53)))
-        .rejected(DropReason::PortsExhausted);
+    w.outbound(udp(at(H1, 5004), at(S1, 53))).rejected(DropReason::PortsExhausted);
 }
 
 /// R5: the search ends, and finds the one port that is free; when none is left it says so and counts it.
 #[test]
 fn the_last_free_port_is_found() {
     let mut w = World::with(|config| config.ports = PortRange::new(30000, 30063).expect("64 ports"));
-    let ports: HashSet<_> = (0..64)
-        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port())
-        .collect();
+    let ports: HashSet<_> = (0..64).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port()).collect();
     assert_eq!(ports, (30000..=30063).collect());
     let errors = w.stats().gateway().error_port_allocation;
-    let answer = w
-        .outbound(udp(at(H1, 6000), at(S1, 53)))
-        .rejected(DropReason::PortsExhausted);
+    let answer = w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::PortsExhausted);
     assert_eq!(answer.icmp_type(), (3, 13));
     assert_eq!(w.stats().gateway().error_port_allocation, errors + 1);
     // Another protocol has ports of its own, and mappings that exist serve new remote endpoints.
@@ -154,13 +122,10 @@ fn reserved_ports_are_never_given_to_a_mapping() {
         config.ports = PortRange::new(30000, 30063).expect("64 ports");
         config.reserved_ports = Some(reserved);
     });
-    let ports: HashSet<_> = (0..54)
-        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port())
-        .collect();
+    let ports: HashSet<_> = (0..54).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port()).collect();
     assert_eq!(ports.len(), 54);
     assert!(ports.iter().all(|port| !reserved.contains(*port)));
-    w.outbound(udp(at(H1, 6000), at(S1, 53)))
-        .rejected(DropReason::PortsExhausted);
+    w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::PortsExhausted);
 }
 
 /// The ports that 10 000 new mappings of the NAT with `seed` get, tables emptied now and then.
@@ -174,10 +139,7 @@ fn allocations(seed: Seed) -> Vec<u16> {
         }
         let mut packet = udp(at(H1, 2000 + i), at(S1, 53)).bytes();
         let verdict = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1));
-        assert!(
-            matches!(verdict, Verdict::Forward { to: Side::Outside, .. }),
-            "{verdict:?}"
-        );
+        assert!(matches!(verdict, Verdict::Forward { to: Side::Outside, .. }), "{verdict:?}");
         ports.push(Packet::parse(&packet).source().port());
     }
     ports
@@ -190,31 +152,17 @@ fn external_ports_cannot_be_predicted() {
     let mut by_high_byte = [0_u32; 256];
     ports.iter().for_each(|port| by_high_byte[usize::from(port >> 8)] += 1);
     let expected = 10_000.0 / 252.0;
-    let deviations = by_high_byte[4..]
-        .iter()
-        .map(|count| (f64::from(*count) - expected).powi(2) / expected);
+    let deviations = by_high_byte[4..].iter().map(|count| (f64::from(*count) - expected).powi(2) / expected);
     let chi_square: f64 = deviations.sum();
     // 251 degrees of freedom: the mean is 251, the standard deviation 22.
-    assert!(
-        (120.0..385.0).contains(&chi_square),
-        "chi-square of the high byte: {chi_square}"
-    );
+    assert!((120.0..385.0).contains(&chi_square), "chi-square of the high byte: {chi_square}");
 
     let mut steps = HashMap::new();
-    ports
-        .windows(2)
-        .for_each(|pair| *steps.entry(pair[1].wrapping_sub(pair[0])).or_insert(0) += 1);
+    ports.windows(2).for_each(|pair| *steps.entry(pair[1].wrapping_sub(pair[0])).or_insert(0) += 1);
     let commonest = steps.values().max().copied().unwrap_or(0);
-    assert!(
-        commonest < 10,
-        "one step between successive ports was taken {commonest} times in 10 000"
-    );
+    assert!(commonest < 10, "one step between successive ports was taken {commonest} times in 10 000");
 
-    let preserved = ports
-        .iter()
-        .enumerate()
-        .filter(|(i, port)| 2000 + *i as u16 == **port)
-        .count();
+    let preserved = ports.iter().enumerate().filter(|(i, port)| 2000 + *i as u16 == **port).count();
     assert!(preserved < 10, "{preserved} of 10 000 ports were preserved");
 
     let others = allocations(Seed::new(*b"a test's other.."));
@@ -233,10 +181,7 @@ fn an_external_address_may_lie_in_the_inside_network() {
     for host in [H1, external] {
         let from = w.open_udp(at(host, 5000), at(S1, 53));
         assert_eq!(*from.ip(), external);
-        assert_eq!(
-            w.inbound(udp(at(S1, 53), from)).forwarded().destination(),
-            at(host, 5000)
-        );
+        assert_eq!(w.inbound(udp(at(S1, 53), from)).forwarded().destination(), at(host, 5000));
     }
 }
 
@@ -247,10 +192,8 @@ fn port_zero_is_dropped() {
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     w.outbound(udp(at(H1, 0), at(S1, 53))).dropped(DropReason::PortZero);
     w.outbound(udp(at(H1, 5000), at(S1, 0))).dropped(DropReason::PortZero);
-    w.outbound(tcp(at(H1, 0), at(S1, 80), SYN))
-        .dropped(DropReason::PortZero);
-    w.outbound(tcp(at(H1, 5000), at(S1, 0), SYN))
-        .dropped(DropReason::PortZero);
+    w.outbound(tcp(at(H1, 0), at(S1, 80), SYN)).dropped(DropReason::PortZero);
+    w.outbound(tcp(at(H1, 5000), at(S1, 0), SYN)).dropped(DropReason::PortZero);
     w.inbound(udp(at(S1, 0), external)).dropped(DropReason::PortZero);
     w.inbound(udp(at(S1, 53), at(N, 0))).dropped(DropReason::PortZero);
 }

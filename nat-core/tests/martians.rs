@@ -51,20 +51,10 @@ fn martian_sources_from_outside_are_dropped() {
 /// U7: behind another NAT or a carrier's, private and shared addresses are ordinary remote addresses.
 #[test]
 fn private_addresses_outside_are_not_martians() {
-    for remote in [
-        ip(10, 0, 0, 1),
-        ip(172, 16, 0, 1),
-        ip(192, 168, 2, 1),
-        ip(100, 64, 0, 1),
-        ip(192, 0, 2, 1),
-    ] {
+    for remote in [ip(10, 0, 0, 1), ip(172, 16, 0, 1), ip(192, 168, 2, 1), ip(100, 64, 0, 1), ip(192, 0, 2, 1)] {
         let mut w = World::new();
         let external = w.open_udp(at(H1, 5000), at(remote, 53));
-        assert_eq!(
-            w.inbound(udp(at(remote, 53), external)).forwarded().destination(),
-            at(H1, 5000),
-            "{remote}"
-        );
+        assert_eq!(w.inbound(udp(at(remote, 53), external)).forwarded().destination(), at(H1, 5000), "{remote}");
     }
 }
 
@@ -73,48 +63,26 @@ fn private_addresses_outside_are_not_martians() {
 fn spoofed_sources_from_inside_are_dropped() {
     let mut w = World::new();
     for source in [S1, N, ip(192, 168, 2, 10), ip(10, 0, 0, 1), ip(8, 8, 8, 8)] {
-        for packet in [
-            udp(at(source, 5000), at(S2, 53)),
-            tcp(at(source, 5000), at(S2, 80), SYN),
-        ] {
+        for packet in [udp(at(source, 5000), at(S2, 53)), tcp(at(source, 5000), at(S2, 80), SYN)] {
             let reason = w.outbound(packet).refusal();
             assert_eq!(reason, Some(DropReason::SpoofedSource), "{source}");
         }
     }
-    for source in [
-        ROUTER,
-        NETWORK,
-        BROADCAST,
-        ip(0, 0, 0, 0),
-        ip(127, 0, 0, 1),
-        ip(224, 0, 0, 1),
-        ip(255, 255, 255, 255),
-    ] {
+    for source in
+        [ROUTER, NETWORK, BROADCAST, ip(0, 0, 0, 0), ip(127, 0, 0, 1), ip(224, 0, 0, 1), ip(255, 255, 255, 255)]
+    {
         let reason = w.outbound(udp(at(source, 5000), at(S2, 53))).refusal();
-        assert!(
-            matches!(reason, Some(DropReason::SpoofedSource | DropReason::Martian)),
-            "{source}: {reason:?}"
-        );
+        assert!(matches!(reason, Some(DropReason::SpoofedSource | DropReason::Martian)), "{source}: {reason:?}");
     }
     assert_eq!(w.sessions(), []);
-    assert_eq!(
-        w.stats().rejected_total(),
-        0,
-        "an answer would go to the victim of the spoofing"
-    );
+    assert_eq!(w.stats().rejected_total(), 0, "an answer would go to the victim of the spoofing");
 }
 
 /// A17: destinations that are nowhere.
 #[test]
 fn martian_destinations_from_inside_are_dropped() {
     let mut w = World::new();
-    for destination in [
-        ip(0, 0, 0, 0),
-        ip(0, 1, 2, 3),
-        ip(127, 0, 0, 1),
-        ip(169, 254, 1, 1),
-        ip(240, 0, 0, 1),
-    ] {
+    for destination in [ip(0, 0, 0, 0), ip(0, 1, 2, 3), ip(127, 0, 0, 1), ip(169, 254, 1, 1), ip(240, 0, 0, 1)] {
         let reason = w.outbound(udp(at(H1, 5000), at(destination, 53))).refusal();
         assert_eq!(reason, Some(DropReason::Martian), "{destination}");
     }
@@ -134,12 +102,10 @@ fn packets_from_outside_that_are_not_for_the_nat_are_dropped() {
         );
     }
     for destination in [N2, S2, ip(203, 0, 113, 255)] {
-        w.inbound(udp(at(S1, 53), at(destination, 5000)))
-            .dropped(DropReason::NotForUs);
+        w.inbound(udp(at(S1, 53), at(destination, 5000))).dropped(DropReason::NotForUs);
     }
     for destination in [ip(224, 0, 0, 1), ip(255, 255, 255, 255)] {
-        w.inbound(udp(at(S1, 53), at(destination, 5000)))
-            .dropped(DropReason::Broadcast);
+        w.inbound(udp(at(S1, 53), at(destination, 5000))).dropped(DropReason::Broadcast);
     }
 }
 
@@ -154,15 +120,9 @@ fn packets_from_an_address_to_itself_are_dropped() {
         w.inbound(tcp(from, to, SYN)).dropped(DropReason::Land);
     }
     let reason = w.outbound(udp(at(ROUTER, 80), at(ROUTER, 80))).refusal();
-    assert!(
-        matches!(reason, Some(DropReason::Land | DropReason::SpoofedSource)),
-        "{reason:?}"
-    );
+    assert!(matches!(reason, Some(DropReason::Land | DropReason::SpoofedSource)), "{reason:?}");
     let reason = w.inbound(udp(at(H1, 80), at(H1, 80))).refusal();
-    assert!(
-        matches!(reason, Some(DropReason::Land | DropReason::Martian)),
-        "{reason:?}"
-    );
+    assert!(matches!(reason, Some(DropReason::Land | DropReason::Martian)), "{reason:?}");
 }
 
 /// A22: multicast is not translated and not answered.
@@ -170,12 +130,9 @@ fn packets_from_an_address_to_itself_are_dropped() {
 fn multicast_is_dropped() {
     let mut w = World::new();
     for destination in [ip(224, 0, 0, 251), ip(239, 255, 255, 250)] {
-        w.outbound(udp(at(H1, 5353), at(destination, 5353)))
-            .dropped(DropReason::Broadcast);
-        w.outbound(udp(at(H1, 5353), at(destination, 5353)).ttl(1))
-            .dropped(DropReason::Broadcast);
-        w.outbound(echo_request(H1, destination, 7))
-            .dropped(DropReason::Broadcast);
+        w.outbound(udp(at(H1, 5353), at(destination, 5353))).dropped(DropReason::Broadcast);
+        w.outbound(udp(at(H1, 5353), at(destination, 5353)).ttl(1)).dropped(DropReason::Broadcast);
+        w.outbound(echo_request(H1, destination, 7)).dropped(DropReason::Broadcast);
     }
     assert_eq!(w.sessions(), []);
 }
@@ -188,11 +145,7 @@ fn packets_for_the_router_inside_are_local() {
         for ttl in [64, 1] {
             let packet = udp(at(H1, 5000), at(destination, 67)).ttl(ttl);
             let local = w.outbound(&packet).local(Side::Inside);
-            assert_eq!(
-                local.bytes(),
-                packet.bytes(),
-                "the router's own packets are not changed"
-            );
+            assert_eq!(local.bytes(), packet.bytes(), "the router's own packets are not changed");
         }
     }
     w.outbound(tcp(at(H1, 5000), at(ROUTER, 80), SYN)).local(Side::Inside);
@@ -205,19 +158,15 @@ fn packets_for_the_router_inside_are_local() {
 #[test]
 fn a_dhcp_request_without_a_source_address_reaches_the_router() {
     let mut w = World::new();
-    w.outbound(udp(at(ip(0, 0, 0, 0), 68), at(ip(255, 255, 255, 255), 67)))
-        .local(Side::Inside);
+    w.outbound(udp(at(ip(0, 0, 0, 0), 68), at(ip(255, 255, 255, 255), 67))).local(Side::Inside);
 }
 
 /// Hosts of the inside network reach each other without the router.
 #[test]
 fn packets_from_inside_to_an_inside_host_are_dropped() {
     let mut w = World::new();
-    w.outbound(udp(at(H1, 5000), at(H2, 53)))
-        .dropped(DropReason::InsideDestination);
-    w.outbound(udp(at(H1, 5000), at(NETWORK, 53)))
-        .refusal()
-        .expect("a refusal");
+    w.outbound(udp(at(H1, 5000), at(H2, 53))).dropped(DropReason::InsideDestination);
+    w.outbound(udp(at(H1, 5000), at(NETWORK, 53))).refusal().expect("a refusal");
 }
 
 /// U9 comes later: until then a packet for an external address is dropped for that reason, and never leaves.
@@ -226,8 +175,7 @@ fn hairpinning_is_dropped() {
     let mut w = World::new();
     let external = w.open_udp(at(H2, 7000), at(S1, 53));
     w.outbound(udp(at(H1, 5000), external)).dropped(DropReason::Hairpin);
-    w.outbound(tcp(at(H1, 5000), at(N, 80), SYN))
-        .dropped(DropReason::Hairpin);
+    w.outbound(tcp(at(H1, 5000), at(N, 80), SYN)).dropped(DropReason::Hairpin);
     w.outbound(echo_request(H1, N, 7)).dropped(DropReason::Hairpin);
 }
 
@@ -235,11 +183,7 @@ fn hairpinning_is_dropped() {
 #[test]
 fn without_an_external_address_nothing_leaves() {
     let mut w = World::with(|config| config.external_addresses.clear());
-    for packet in [
-        udp(at(H1, 5000), at(S1, 53)),
-        tcp(at(H1, 5000), at(S1, 80), SYN),
-        echo_request(H1, S1, 7),
-    ] {
+    for packet in [udp(at(H1, 5000), at(S1, 53)), tcp(at(H1, 5000), at(S1, 80), SYN), echo_request(H1, S1, 7)] {
         let answer = w.outbound(packet).rejected(DropReason::AddressMissing);
         assert_eq!(answer.icmp_type(), (3, 0), "net unreachable");
         assert_eq!(*answer.source().ip(), ROUTER);
@@ -264,12 +208,7 @@ fn no_random_packet_leaks_an_inside_address() {
             2 => udp(at(from, random.u16(..20)), at(to, 53)).payload(&body),
             3 => icmp(from, to, random.u8(..20), random.u8(..4), [0, random.u8(..4), 0, 1]).payload(&body),
             4 => icmp_error(from, to, (3, 3), &udp(at(S1, 53), at(H1, random.u16(..20))).bytes()),
-            _ => icmp_error(
-                from,
-                to,
-                (11, 0),
-                &tcp(at(S1, 80), at(H1, random.u16(..20)), ACK).bytes(),
-            ),
+            _ => icmp_error(from, to, (11, 0), &tcp(at(S1, 80), at(H1, random.u16(..20)), ACK).bytes()),
         };
         let _ = w.outbound(packet);
         if random.u8(..50) == 0 {

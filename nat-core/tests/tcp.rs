@@ -90,8 +90,7 @@ fn a_session_follows_its_connection() {
     let mut w = World::new();
     let mut connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
     assert_eq!(connection.state(&w), InsideSyn);
-    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(connection.inside_next - 1))
-        .forwarded();
+    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(connection.inside_next - 1)).forwarded();
     assert_eq!(connection.state(&w), InsideSyn, "after a retransmitted SYN");
     w.inbound(connection.from_outside(SYN | ACK)).forwarded();
     connection.outside_next += 1;
@@ -157,10 +156,8 @@ fn simultaneous_open_establishes_a_session() {
             w.outbound(&ours).forwarded();
         }
         connection.outside_next += 1;
-        w.outbound(connection.from_inside(SYN | ACK).seq(connection.inside_next - 1))
-            .forwarded();
-        w.inbound(connection.from_outside(SYN | ACK).seq(connection.outside_next - 1))
-            .forwarded();
+        w.outbound(connection.from_inside(SYN | ACK).seq(connection.inside_next - 1)).forwarded();
+        w.inbound(connection.from_outside(SYN | ACK).seq(connection.outside_next - 1)).forwarded();
         assert_eq!(connection.state(&w), Established);
         End::Inside.sends_data(&mut w, &mut connection);
         End::Outside.sends_data(&mut w, &mut connection);
@@ -178,36 +175,16 @@ fn legal_segments_pass() {
         let plain = |flags| end.segment(&connection, flags);
         let segments = [
             ("keep-alive without data", plain(ACK).seq(next.wrapping_sub(1))),
-            (
-                "keep-alive with a byte",
-                plain(ACK).seq(next.wrapping_sub(1)).payload(&[0]),
-            ),
+            ("keep-alive with a byte", plain(ACK).seq(next.wrapping_sub(1)).payload(&[0])),
             ("zero window", plain(ACK).window(0)),
             ("window probe", plain(ACK).payload(&[1])),
-            (
-                "urgent data",
-                plain(ACK | PSH | URG)
-                    .payload(b"!")
-                    .tcp_header(|header| header.urgent_pointer = 1),
-            ),
+            ("urgent data", plain(ACK | PSH | URG).payload(b"!").tcp_header(|header| header.urgent_pointer = 1)),
             ("ECN echo", plain(ACK | ECE)),
             ("congestion window reduced", plain(ACK | CWR)),
-            (
-                "selective acknowledgment",
-                plain(ACK).tcp_options(&[1, 1, 5, 10, 0, 0, 0, 9, 0, 0, 0, 19]),
-            ),
-            (
-                "timestamps",
-                plain(ACK).tcp_options(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
-            ),
-            (
-                "a retransmission",
-                plain(ACK | PSH).seq(next.wrapping_sub(9)).payload(b"some data"),
-            ),
-            (
-                "a segment out of order",
-                plain(ACK | PSH).seq(next.wrapping_add(1000)).payload(b"later"),
-            ),
+            ("selective acknowledgment", plain(ACK).tcp_options(&[1, 1, 5, 10, 0, 0, 0, 9, 0, 0, 0, 19])),
+            ("timestamps", plain(ACK).tcp_options(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2])),
+            ("a retransmission", plain(ACK | PSH).seq(next.wrapping_sub(9)).payload(b"some data")),
+            ("a segment out of order", plain(ACK | PSH).seq(next.wrapping_add(1000)).payload(b"later")),
         ];
         for (name, segment) in segments {
             let expected = segment.bytes()[40..].to_vec();
@@ -224,10 +201,7 @@ fn syns_come_in_all_legal_forms() {
     let (inside, remote) = (at(H1, 5000), at(S1, 80));
     let syns = [
         ("with data", tcp(inside, remote, SYN).payload(b"GET / HTTP/1.1\r\n\r\n")),
-        (
-            "with options",
-            tcp(inside, remote, SYN).tcp_options(&[2, 4, 5, 180, 4, 2, 1, 3, 3, 14, 1, 1]),
-        ),
+        ("with options", tcp(inside, remote, SYN).tcp_options(&[2, 4, 5, 180, 4, 2, 1, 3, 3, 14, 1, 1])),
         ("with ECN set-up", tcp(inside, remote, SYN | ECE | CWR)),
     ];
     for (name, syn) in syns {
@@ -235,8 +209,7 @@ fn syns_come_in_all_legal_forms() {
         let left = w.outbound(syn.seq(1000)).forwarded();
         let covered = 1001 + left.payload().len() as u32;
         for ack in [1001, covered] {
-            w.inbound(tcp(remote, left.source(), SYN | ACK).seq(5000).ack(ack))
-                .forwarded();
+            w.inbound(tcp(remote, left.source(), SYN | ACK).seq(5000).ack(ack)).forwarded();
         }
         assert_eq!(w.session(inside, remote).state, Established, "{name}");
         w.outbound(tcp(inside, remote, ACK).seq(covered).ack(5001)).forwarded();
@@ -249,13 +222,10 @@ fn sequence_numbers_wrap() {
     let mut w = World::new();
     let (inside, remote) = (at(H1, 5000), at(S1, 80));
     let external = w.outbound(tcp(inside, remote, SYN).seq(u32::MAX)).forwarded().source();
-    w.inbound(tcp(remote, external, SYN | ACK).seq(u32::MAX - 2).ack(0))
-        .forwarded();
+    w.inbound(tcp(remote, external, SYN | ACK).seq(u32::MAX - 2).ack(0)).forwarded();
     assert_eq!(w.session(inside, remote).state, Established);
-    w.outbound(tcp(inside, remote, ACK).seq(0).ack(u32::MAX - 1).payload(b"12345"))
-        .forwarded();
-    w.inbound(tcp(remote, external, ACK).seq(u32::MAX - 1).ack(5).payload(b"1234"))
-        .forwarded();
+    w.outbound(tcp(inside, remote, ACK).seq(0).ack(u32::MAX - 1).payload(b"12345")).forwarded();
+    w.inbound(tcp(remote, external, ACK).seq(u32::MAX - 1).ack(5).payload(b"1234")).forwarded();
     w.inbound(tcp(remote, external, FIN | ACK).seq(2).ack(5)).forwarded();
     assert_eq!(w.session(inside, remote).state, OutsideFin);
     w.outbound(tcp(inside, remote, RST | ACK).seq(5).ack(3)).forwarded();
@@ -269,11 +239,7 @@ fn a_half_closed_session_lives_as_long_as_an_established_one() {
         for (idle, alive) in [(7439, true), (7441, false)] {
             let (mut w, connection) = half_closed(end);
             w.advance(secs(idle));
-            assert_eq!(
-                w.inbound(connection.from_outside(ACK)).is_forwarded(),
-                alive,
-                "{end:?}, {idle} s"
-            );
+            assert_eq!(w.inbound(connection.from_outside(ACK)).is_forwarded(), alive, "{end:?}, {idle} s");
         }
     }
 }
@@ -289,11 +255,7 @@ fn an_exact_reset_ends_a_session_after_its_time() {
                 assert_eq!(connection.state(&w), Reset, "{end:?}");
                 w.advance(secs(idle));
                 assert_eq!(connection.is_alive(&w), alive, "{end:?}, {idle} s");
-                assert_eq!(
-                    w.inbound(connection.from_outside(ACK)).is_forwarded(),
-                    alive,
-                    "{end:?}, {idle} s"
-                );
+                assert_eq!(w.inbound(connection.from_outside(ACK)).is_forwarded(), alive, "{end:?}, {idle} s");
             }
         }
     }
@@ -347,8 +309,7 @@ fn a_reset_at_what_was_acknowledged_is_exact() {
         let (mut w, mut connection) = open();
         let acknowledged = end.next(&connection);
         end.sends_data(&mut w, &mut connection);
-        end.send(&mut w, end.segment(&connection, RST).seq(acknowledged))
-            .forwarded();
+        end.send(&mut w, end.segment(&connection, RST).seq(acknowledged)).forwarded();
         assert_eq!(connection.state(&w), Reset, "{end:?}");
     }
 }
@@ -360,21 +321,13 @@ fn an_inexact_reset_has_no_effect() {
         for distance in [1_u32, 2, 1000, 60_000, 0x4000_0000, 0x7FFF_FFFF, 0x8000_0000, u32::MAX] {
             let (mut w, connection) = open();
             w.advance(secs(1000));
-            let forged = end
-                .segment(&connection, RST)
-                .seq(end.next(&connection).wrapping_add(distance));
+            let forged = end.segment(&connection, RST).seq(end.next(&connection).wrapping_add(distance));
             let _ = end.send(&mut w, forged);
             assert_eq!(connection.state(&w), Established, "{end:?}, {distance:#x} off");
             w.advance(secs(6439));
-            assert!(
-                connection.is_alive(&w),
-                "{end:?}, {distance:#x} off: the timer was shortened"
-            );
+            assert!(connection.is_alive(&w), "{end:?}, {distance:#x} off: the timer was shortened");
             w.advance(secs(2));
-            assert!(
-                !connection.is_alive(&w),
-                "{end:?}, {distance:#x} off: the timer was restarted"
-            );
+            assert!(!connection.is_alive(&w), "{end:?}, {distance:#x} off: the timer was restarted");
         }
     }
 }
@@ -384,8 +337,7 @@ fn an_inexact_reset_has_no_effect() {
 fn the_challenge_of_an_inexact_reset_works_through_the_nat() {
     let (mut w, mut connection) = open();
     connection.send_from_inside(&mut w, b"GET /");
-    w.inbound(connection.from_outside(RST).seq(connection.outside_next + 10))
-        .forwarded();
+    w.inbound(connection.from_outside(RST).seq(connection.outside_next + 10)).forwarded();
     assert_eq!(connection.state(&w), Established);
     w.outbound(connection.from_inside(ACK)).forwarded();
     w.inbound(connection.from_outside(RST)).forwarded();
@@ -415,9 +367,7 @@ fn a_forged_fin_has_no_effect() {
     for end in End::BOTH {
         for distance in [0x1000_0000_u32, 0x4000_0000, 0x7FFF_FFFF, 0x8000_0000, 0xC000_0000] {
             let (mut w, connection) = open();
-            let forged = end
-                .segment(&connection, FIN | ACK)
-                .seq(end.next(&connection).wrapping_add(distance));
+            let forged = end.segment(&connection, FIN | ACK).seq(end.next(&connection).wrapping_add(distance));
             let _ = end.send(&mut w, forged);
             assert_eq!(connection.state(&w), Established, "{end:?}, {distance:#x} off");
         }
@@ -448,11 +398,7 @@ fn a_syn_within_a_connection_resets_nothing() {
             assert_eq!(connection.state(&w), Established, "{end:?}, flags {flags:#04x}");
             // Tracking goes on with the numbers of the connection: its own RST is exact, one after the SYN's is not.
             let _ = end.send(&mut w, end.segment(&connection, RST).seq(77_778));
-            assert_eq!(
-                connection.state(&w),
-                Established,
-                "{end:?}, flags {flags:#04x}: RST behind the SYN"
-            );
+            assert_eq!(connection.state(&w), Established, "{end:?}, flags {flags:#04x}: RST behind the SYN");
             end.other().sends_data(&mut w, &mut connection);
             end.send(&mut w, end.segment(&connection, RST)).forwarded();
             assert_eq!(connection.state(&w), Reset, "{end:?}, flags {flags:#04x}: the true RST");
@@ -465,11 +411,7 @@ fn a_syn_within_a_connection_resets_nothing() {
 fn a_forged_acknowledgment_does_not_validate_a_reset() {
     let (mut w, connection) = open();
     let elsewhere = connection.inside_next.wrapping_add(0x2000_0000);
-    let _ = w.inbound(
-        tcp(connection.remote, connection.external, ACK)
-            .seq(connection.outside_next)
-            .ack(elsewhere),
-    );
+    let _ = w.inbound(tcp(connection.remote, connection.external, ACK).seq(connection.outside_next).ack(elsewhere));
     // The peer's forged ACK would make this the highest acknowledged number of the inside end.
     let _ = w.outbound(connection.from_inside(RST).seq(elsewhere));
     assert_eq!(connection.state(&w), Established);
@@ -480,9 +422,7 @@ fn a_forged_acknowledgment_does_not_validate_a_reset() {
 fn a_refused_connection_is_reset() {
     let mut w = World::new();
     let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
-    let refusal = tcp(connection.remote, connection.external, RST | ACK)
-        .seq(0)
-        .ack(connection.inside_next);
+    let refusal = tcp(connection.remote, connection.external, RST | ACK).seq(0).ack(connection.inside_next);
     w.inbound(refusal).forwarded();
     w.advance(secs(241));
     assert!(!connection.is_alive(&w));
@@ -491,23 +431,13 @@ fn a_refused_connection_is_reset() {
 /// A28: before the peer's SYN only a SYN, a SYN-ACK or a RST comes in, and the latter two acknowledge ours.
 #[test]
 fn only_an_answer_to_our_syn_comes_in_first() {
-    for (flags, acknowledges) in [
-        (ACK, true),
-        (ACK | PSH, true),
-        (FIN | ACK, true),
-        (SYN | ACK, false),
-        (RST | ACK, false),
-        (RST, false),
-    ] {
+    for (flags, acknowledges) in
+        [(ACK, true), (ACK | PSH, true), (FIN | ACK, true), (SYN | ACK, false), (RST | ACK, false), (RST, false)]
+    {
         let mut w = World::new();
         let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
-        let ack = if acknowledges {
-            connection.inside_next
-        } else {
-            connection.inside_next + 5000
-        };
-        w.inbound(connection.from_outside(flags).ack(ack))
-            .dropped(DropReason::NoSession);
+        let ack = if acknowledges { connection.inside_next } else { connection.inside_next + 5000 };
+        w.inbound(connection.from_outside(flags).ack(ack)).dropped(DropReason::NoSession);
         assert_eq!(connection.state(&w), InsideSyn, "flags {flags:#04x}");
     }
 }
@@ -517,10 +447,7 @@ fn only_an_answer_to_our_syn_comes_in_first() {
 fn a_segment_without_a_session_is_reset_inside() {
     let mut w = World::new();
     for flags in [ACK, ACK | PSH, FIN | ACK, SYN | ACK, ACK | URG] {
-        let segment = tcp(at(H1, 5000), at(S1, 80), flags)
-            .seq(7777)
-            .ack(8888)
-            .payload(b"late");
+        let segment = tcp(at(H1, 5000), at(S1, 80), flags).seq(7777).ack(8888).payload(b"late");
         let reset = w.outbound(segment).rejected(DropReason::NoSession);
         assert_eq!((reset.source(), reset.destination()), (at(S1, 80), at(H1, 5000)));
         assert_eq!((reset.tcp_flags(), reset.tcp().sequence_number), (RST, 8888));
@@ -534,10 +461,8 @@ fn a_segment_without_a_session_is_reset_inside() {
 fn a_reset_without_a_session_is_dropped() {
     let mut w = World::new();
     for flags in [RST, RST | ACK] {
-        w.outbound(tcp(at(H1, 5000), at(S1, 80), flags))
-            .dropped(DropReason::NoSession);
-        w.inbound(tcp(at(S1, 80), at(N, 5000), flags))
-            .dropped(DropReason::NoMapping);
+        w.outbound(tcp(at(H1, 5000), at(S1, 80), flags)).dropped(DropReason::NoSession);
+        w.inbound(tcp(at(S1, 80), at(N, 5000), flags)).dropped(DropReason::NoMapping);
     }
 }
 
@@ -546,10 +471,8 @@ fn a_reset_without_a_session_is_dropped() {
 fn a_segment_from_outside_without_a_session_is_dropped() {
     let (mut w, connection) = open();
     for flags in [SYN, SYN | ACK, ACK, ACK | PSH, FIN | ACK, RST, RST | ACK] {
-        w.inbound(tcp(at(S2, 80), connection.external, flags))
-            .dropped(DropReason::Filtered);
-        w.inbound(tcp(at(S1, 81), connection.external, flags))
-            .dropped(DropReason::Filtered);
+        w.inbound(tcp(at(S2, 80), connection.external, flags)).dropped(DropReason::Filtered);
+        w.inbound(tcp(at(S1, 81), connection.external, flags)).dropped(DropReason::Filtered);
     }
 }
 
@@ -559,20 +482,13 @@ fn a_closed_connections_ports_are_used_again() {
     let (mut w, connection) = closed();
     let again = tcp(connection.inside, connection.remote, SYN).seq(500_000_000);
     assert_eq!(w.outbound(again).forwarded().source(), connection.external);
-    w.inbound(
-        tcp(connection.remote, connection.external, SYN | ACK)
-            .seq(9)
-            .ack(500_000_001),
-    )
-    .forwarded();
+    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(9).ack(500_000_001)).forwarded();
     assert_eq!(connection.state(&w), Established);
-    w.outbound(tcp(connection.inside, connection.remote, ACK).seq(500_000_001).ack(10))
-        .forwarded();
+    w.outbound(tcp(connection.inside, connection.remote, ACK).seq(500_000_001).ack(10)).forwarded();
     w.advance(secs(7439));
     assert!(connection.is_alive(&w));
     // The new numbers are tracked.
-    w.inbound(tcp(connection.remote, connection.external, RST).seq(10))
-        .forwarded();
+    w.inbound(tcp(connection.remote, connection.external, RST).seq(10)).forwarded();
     assert_eq!(connection.state(&w), Reset);
 }
 
@@ -581,17 +497,10 @@ fn a_closed_connections_ports_are_used_again() {
 fn a_reset_connections_ports_are_used_again() {
     let (mut w, connection) = open();
     w.inbound(connection.from_outside(RST)).forwarded();
-    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(500_000_000))
-        .forwarded();
-    w.inbound(
-        tcp(connection.remote, connection.external, SYN | ACK)
-            .seq(9)
-            .ack(500_000_001),
-    )
-    .forwarded();
+    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(500_000_000)).forwarded();
+    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(9).ack(500_000_001)).forwarded();
     assert_eq!(connection.state(&w), Established);
-    w.outbound(tcp(connection.inside, connection.remote, RST).seq(500_000_001))
-        .forwarded();
+    w.outbound(tcp(connection.inside, connection.remote, RST).seq(500_000_001)).forwarded();
     assert_eq!(connection.state(&w), Reset);
 }
 
@@ -629,8 +538,7 @@ fn a_transfer_with_losses_is_followed() {
         let mut segments: Vec<u32> = (0..10).map(|i| base.wrapping_add(i * 1460)).collect();
         random.shuffle(&mut segments);
         for seq in segments {
-            w.inbound(connection.from_outside(ACK).seq(seq).payload(&[5; 1460]))
-                .forwarded();
+            w.inbound(connection.from_outside(ACK).seq(seq).payload(&[5; 1460])).forwarded();
         }
         connection.outside_next = base.wrapping_add(14_600);
         w.outbound(connection.from_inside(ACK)).forwarded();

@@ -6,11 +6,7 @@ use nat_core::{DropReason, Filtering, Nat, Reply, Side, Tables, Verdict};
 use world::*;
 
 fn openers() -> [Datagram; 3] {
-    [
-        udp(at(H1, 5000), at(S1, 53)),
-        tcp(at(H1, 5000), at(S1, 80), SYN),
-        echo_request(H1, S1, 7),
-    ]
+    [udp(at(H1, 5000), at(S1, 53)), tcp(at(H1, 5000), at(S1, 80), SYN), echo_request(H1, S1, 7)]
 }
 
 /// I10a: a packet from inside whose time is up is answered by the router, so that traceroute shows it.
@@ -49,11 +45,7 @@ fn time_exceeded_is_told_outside_about_a_live_session() {
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let id = w.open_echo(H1, S1, 7);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
-    for packet in [
-        udp(at(S1, 53), external),
-        echo_reply(S1, N, id),
-        connection.from_outside(ACK),
-    ] {
+    for packet in [udp(at(S1, 53), external), echo_reply(S1, N, id), connection.from_outside(ACK)] {
         let sent = packet.ttl(1).bytes();
         let answer = w.inbound(sent.clone()).rejected(DropReason::TtlExpired);
         assert_eq!(answer.icmp_type(), (11, 0));
@@ -65,11 +57,7 @@ fn time_exceeded_is_told_outside_about_a_live_session() {
 /// A1: nothing is said to the outside about a packet that no session knows.
 #[test]
 fn time_exceeded_is_not_told_outside_without_a_session() {
-    for filtering in [
-        Filtering::AddressAndPortDependent,
-        Filtering::AddressDependent,
-        Filtering::EndpointIndependent,
-    ] {
+    for filtering in [Filtering::AddressAndPortDependent, Filtering::AddressDependent, Filtering::EndpointIndependent] {
         let mut w = World::with(|config| config.filtering = filtering);
         let external = w.open_udp(at(H1, 5000), at(S1, 53));
         for packet in [
@@ -110,14 +98,7 @@ fn no_error_is_told_about_an_invalid_packet() {
     let mut bad_header = udp(at(H1, 5000), at(S1, 53)).ttl(1).bytes();
     bad_header[11] ^= 1;
     w.outbound(bad_header).dropped(DropReason::BadHeaderChecksum);
-    for source in [
-        "0.0.0.0",
-        "192.168.1.255",
-        "127.0.0.1",
-        "224.0.0.1",
-        "255.255.255.255",
-        "198.51.100.10",
-    ] {
+    for source in ["0.0.0.0", "192.168.1.255", "127.0.0.1", "224.0.0.1", "255.255.255.255", "198.51.100.10"] {
         let source = source.parse().expect("an address");
         let outcome = w.outbound(udp(at(source, 5000), at(S2, 53)).ttl(1));
         assert!(matches!(outcome, Outcome::Dropped(_)), "{source}: {outcome:?}");
@@ -143,14 +124,8 @@ fn a_long_packet_is_quoted_as_far_as_an_error_reaches() {
 #[test]
 fn a_packet_with_options_is_quoted_with_them() {
     let mut w = World::new();
-    let sent = udp(at(H1, 5000), at(S1, 53))
-        .options(&[148, 4, 0, 0, 1, 1, 1, 1])
-        .ttl(1)
-        .bytes();
-    assert_eq!(
-        w.outbound(sent.clone()).rejected(DropReason::TtlExpired).payload(),
-        sent
-    );
+    let sent = udp(at(H1, 5000), at(S1, 53)).options(&[148, 4, 0, 0, 1, 1, 1, 1]).ttl(1).bytes();
+    assert_eq!(w.outbound(sent.clone()).rejected(DropReason::TtlExpired).payload(), sent);
 }
 
 /// I10d: the error travels in the class of the packet that caused it.
@@ -158,9 +133,7 @@ fn a_packet_with_options_is_quoted_with_them() {
 fn an_error_copies_the_traffic_class() {
     let mut w = World::new();
     for class in [0, 10, 46, 48] {
-        let answer = w
-            .outbound(udp(at(H1, 5000), at(S1, 53)).tos(class << 2).ttl(1))
-            .rejected(DropReason::TtlExpired);
+        let answer = w.outbound(udp(at(H1, 5000), at(S1, 53)).tos(class << 2).ttl(1)).rejected(DropReason::TtlExpired);
         assert_eq!(answer.ip.dscp.value(), class);
     }
 }
@@ -199,8 +172,7 @@ fn each_side_has_its_own_limit() {
     for _ in 0..30 {
         let _ = w.outbound(udp(at(H1, 5000), at(S1, 53)).ttl(1));
     }
-    w.inbound(udp(at(S1, 53), external).ttl(1))
-        .rejected(DropReason::TtlExpired);
+    w.inbound(udp(at(S1, 53), external).ttl(1)).rejected(DropReason::TtlExpired);
 }
 
 /// The default limits allow the bursts of a traceroute.
@@ -208,8 +180,7 @@ fn each_side_has_its_own_limit() {
 fn the_default_burst_answers_a_traceroute() {
     let mut w = World::new();
     for probe in 0..10 {
-        w.outbound(udp(at(H1, 5000), at(S1, 33434 + probe)).ttl(1))
-            .rejected(DropReason::TtlExpired);
+        w.outbound(udp(at(H1, 5000), at(S1, 33434 + probe)).ttl(1)).rejected(DropReason::TtlExpired);
     }
 }
 

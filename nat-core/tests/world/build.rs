@@ -35,12 +35,7 @@ pub(crate) struct Datagram {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
-    Icmp {
-        kind: u8,
-        code: u8,
-        rest: [u8; 4],
-        payload: Vec<u8>,
-    },
+    Icmp { kind: u8, code: u8, rest: [u8; 4], payload: Vec<u8> },
     Raw(Vec<u8>),
     Tcp(TcpHeader, Vec<u8>),
     Udp(UdpHeader, Vec<u8>),
@@ -51,18 +46,8 @@ pub(crate) const fn at(address: Ipv4Addr, port: u16) -> SocketAddrV4 {
 }
 
 pub(crate) fn udp(from: SocketAddrV4, to: SocketAddrV4) -> Datagram {
-    let header = UdpHeader {
-        source_port: from.port(),
-        destination_port: to.port(),
-        length: 0,
-        checksum: 0,
-    };
-    datagram(
-        *from.ip(),
-        *to.ip(),
-        IpNumber::UDP,
-        Body::Udp(header, b"nat-core".to_vec()),
-    )
+    let header = UdpHeader { source_port: from.port(), destination_port: to.port(), length: 0, checksum: 0 };
+    datagram(*from.ip(), *to.ip(), IpNumber::UDP, Body::Udp(header, b"nat-core".to_vec()))
 }
 
 pub(crate) fn tcp(from: SocketAddrV4, to: SocketAddrV4, flags: u8) -> Datagram {
@@ -79,17 +64,7 @@ pub(crate) fn tcp(from: SocketAddrV4, to: SocketAddrV4, flags: u8) -> Datagram {
 }
 
 pub(crate) fn icmp(from: Ipv4Addr, to: Ipv4Addr, kind: u8, code: u8, rest: [u8; 4]) -> Datagram {
-    datagram(
-        from,
-        to,
-        IpNumber::ICMP,
-        Body::Icmp {
-            kind,
-            code,
-            rest,
-            payload: Vec::new(),
-        },
-    )
+    datagram(from, to, IpNumber::ICMP, Body::Icmp { kind, code, rest, payload: Vec::new() })
 }
 
 pub(crate) fn echo_request(from: Ipv4Addr, to: Ipv4Addr, id: u16) -> Datagram {
@@ -190,26 +165,18 @@ impl Datagram {
     }
 
     pub(crate) fn tcp_options(self, options: &[u8]) -> Self {
-        self.tcp_header(|header| {
-            header
-                .set_options_raw(options)
-                .expect("40 bytes of TCP options at most")
-        })
+        self.tcp_header(|header| header.set_options_raw(options).expect("40 bytes of TCP options at most"))
     }
 
     pub(crate) fn tcp_header(mut self, change: impl FnOnce(&mut TcpHeader)) -> Self {
-        let Body::Tcp(header, _) = &mut self.body else {
-            panic!("not a TCP segment")
-        };
+        let Body::Tcp(header, _) = &mut self.body else { panic!("not a TCP segment") };
         change(header);
         self
     }
 
     /// Bytes 4 to 7 of an ICMP message: identifier and sequence number, MTU, pointer.
     pub(crate) fn rest(mut self, bytes: [u8; 4]) -> Self {
-        let Body::Icmp { rest, .. } = &mut self.body else {
-            panic!("not an ICMP message")
-        };
+        let Body::Icmp { rest, .. } = &mut self.body else { panic!("not an ICMP message") };
         *rest = bytes;
         self
     }
@@ -227,12 +194,7 @@ impl Datagram {
 
     fn body_bytes(&self) -> Vec<u8> {
         match &self.body {
-            Body::Icmp {
-                kind,
-                code,
-                rest,
-                payload,
-            } => {
+            Body::Icmp { kind, code, rest, payload } => {
                 let mut bytes = vec![*kind, *code, 0, 0];
                 bytes.extend(rest);
                 bytes.extend(payload);
@@ -283,12 +245,7 @@ fn datagram(from: Ipv4Addr, to: Ipv4Addr, protocol: IpNumber, body: Body) -> Dat
     let mut ip = Ipv4Header::new(0, 64, protocol, from.octets(), to.octets()).expect("nothing is not too long");
     ip.dont_fragment = true;
     ip.identification = 0x1234;
-    Datagram {
-        ip,
-        body,
-        checksum: Checksum::Good,
-        padding: 0,
-    }
+    Datagram { ip, body, checksum: Checksum::Good, padding: 0 }
 }
 
 fn query(id: u16) -> [u8; 4] {

@@ -24,17 +24,8 @@ impl Connection {
     /// A connection of which only the SYN has been sent.
     #[track_caller]
     pub(crate) fn syn_sent(world: &mut World, inside: SocketAddrV4, remote: SocketAddrV4) -> Self {
-        let external = world
-            .outbound(tcp(inside, remote, SYN).seq(INSIDE_ISN))
-            .forwarded()
-            .source();
-        Self {
-            inside,
-            external,
-            remote,
-            inside_next: INSIDE_ISN + 1,
-            outside_next: OUTSIDE_ISN,
-        }
+        let external = world.outbound(tcp(inside, remote, SYN).seq(INSIDE_ISN)).forwarded().source();
+        Self { inside, external, remote, inside_next: INSIDE_ISN + 1, outside_next: OUTSIDE_ISN }
     }
 
     /// An established connection.
@@ -50,21 +41,13 @@ impl Connection {
     /// A segment with what the inside end would send next.
     pub(crate) fn from_inside(&self, flags: u8) -> Datagram {
         let segment = tcp(self.inside, self.remote, flags).seq(self.inside_next);
-        if flags & ACK == 0 {
-            segment
-        } else {
-            segment.ack(self.outside_next)
-        }
+        if flags & ACK == 0 { segment } else { segment.ack(self.outside_next) }
     }
 
     /// A segment with what the outside end would send next.
     pub(crate) fn from_outside(&self, flags: u8) -> Datagram {
         let segment = tcp(self.remote, self.external, flags).seq(self.outside_next);
-        if flags & ACK == 0 {
-            segment
-        } else {
-            segment.ack(self.inside_next)
-        }
+        if flags & ACK == 0 { segment } else { segment.ack(self.inside_next) }
     }
 
     /// Sends `payload` from inside, unacknowledged yet.
@@ -88,9 +71,6 @@ impl Connection {
 
     /// Whether the engine still has the session.
     pub(crate) fn is_alive(&self, world: &World) -> bool {
-        world
-            .nat
-            .sessions()
-            .any(|session| session.inside == self.inside && session.remote == self.remote)
+        world.nat.sessions().any(|session| session.inside == self.inside && session.remote == self.remote)
     }
 }

@@ -28,11 +28,7 @@ impl Packet {
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let packet = Self::parse_quote(bytes);
         let total = usize::from(packet.ip.total_len);
-        assert!(
-            total <= bytes.len(),
-            "{total} bytes of a datagram in {} bytes",
-            bytes.len()
-        );
+        assert!(total <= bytes.len(), "{total} bytes of a datagram in {} bytes", bytes.len());
         let body = packet.body[..total - packet.ip.header_len()].to_vec();
         Self { body, ..packet }
     }
@@ -40,10 +36,7 @@ impl Packet {
     #[track_caller]
     fn parse_quote(bytes: &[u8]) -> Self {
         let (ip, body) = Ipv4Header::from_slice(bytes).expect("an IPv4 header");
-        Self {
-            ip,
-            body: body.to_vec(),
-        }
+        Self { ip, body: body.to_vec() }
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
@@ -65,11 +58,7 @@ impl Packet {
     /// What follows the transport header; for ICMP what follows its first eight bytes.
     #[track_caller]
     pub(crate) fn payload(&self) -> &[u8] {
-        if self.is(IpNumber::TCP) {
-            &self.body[self.tcp().header_len()..]
-        } else {
-            &self.body[8..]
-        }
+        if self.is(IpNumber::TCP) { &self.body[self.tcp().header_len()..] } else { &self.body[8..] }
     }
 
     #[track_caller]
@@ -199,24 +188,13 @@ impl Packet {
 
     #[track_caller]
     fn check_header_checksum(&self, what: &str) {
-        assert_eq!(
-            self.ip.header_checksum,
-            self.ip.calc_header_checksum(),
-            "IPv4 header checksum of {what}: {self:?}"
-        );
+        assert_eq!(self.ip.header_checksum, self.ip.calc_header_checksum(), "IPv4 header checksum of {what}: {self:?}");
     }
 }
 
 impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} -> {} {:?} ttl {}:",
-            self.source(),
-            self.destination(),
-            self.ip.protocol,
-            self.ttl()
-        )?;
+        write!(f, "{} -> {} {:?} ttl {}:", self.source(), self.destination(), self.ip.protocol, self.ttl())?;
         self.bytes().iter().try_for_each(|byte| write!(f, " {byte:02x}"))
     }
 }
@@ -232,11 +210,7 @@ enum ChecksumError {
 #[track_caller]
 pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], to: Side, config: &Config, from_router: bool) {
     let (before, after) = (Packet::parse(sent), Packet::parse(out));
-    assert_eq!(
-        out.len(),
-        usize::from(after.ip.total_len),
-        "the verdict's length is the datagram's"
-    );
+    assert_eq!(out.len(), usize::from(after.ip.total_len), "the verdict's length is the datagram's");
     after.check_header_checksum("the packet");
     if !(from_router && before.ttl() == after.ttl()) {
         assert_eq!(after.ttl(), before.ttl() - 1, "TTL");
@@ -261,18 +235,10 @@ pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], to: Side, config: &Config
 #[track_caller]
 pub(crate) fn check_local(sent: &[u8], out: &[u8]) {
     let (before, after) = (Packet::parse(sent), Packet::parse(out));
-    assert_eq!(
-        out.len(),
-        usize::from(after.ip.total_len),
-        "the verdict's length is the datagram's"
-    );
+    assert_eq!(out.len(), usize::from(after.ip.total_len), "the verdict's length is the datagram's");
     after.check_header_checksum("the packet");
     check_same_header(&before, &after);
-    assert_eq!(
-        before.untranslated_part(),
-        after.untranslated_part(),
-        "bytes that translation has no business with"
-    );
+    assert_eq!(before.untranslated_part(), after.untranslated_part(), "bytes that translation has no business with");
     check_same_checksum_error(&before, &after);
 }
 
@@ -288,10 +254,7 @@ fn check_same_header(before: &Packet, after: &Packet) {
         // RFC 6864: only a datagram that may be fragmented may get, or needs, another identification.
         expected.identification = after.ip.identification;
     }
-    assert_eq!(
-        expected, after.ip,
-        "header fields that translation has no business with"
-    );
+    assert_eq!(expected, after.ip, "header fields that translation has no business with");
 }
 
 #[track_caller]
@@ -299,10 +262,7 @@ fn check_addresses(before: &Packet, after: &Packet, to: Side, config: &Config) {
     let (source, destination) = (after.source(), after.destination());
     match to {
         Side::Outside => {
-            assert!(
-                config.external_addresses.contains(source.ip()),
-                "{source} is not an external address: {after:?}"
-            );
+            assert!(config.external_addresses.contains(source.ip()), "{source} is not an external address: {after:?}");
             assert_eq!(before.destination(), destination, "the remote endpoint stays");
         }
         Side::Inside => {
@@ -328,10 +288,7 @@ fn check_quote(before: &Quote, after: &Quote, to: Side, config: &Config) {
     after.check_header_checksum("the quote");
     assert_eq!(before.ttl(), after.ttl(), "the quote's TTL stays");
     check_same_header(before, after);
-    assert_eq!(
-        before.ip.identification, after.ip.identification,
-        "the quote's identification stays"
-    );
+    assert_eq!(before.ip.identification, after.ip.identification, "the quote's identification stays");
     let same = |packet: &Quote| {
         let mut body = packet.untranslated_part();
         // The identifier of a query is all that may differ in its first eight bytes.
@@ -339,31 +296,16 @@ fn check_quote(before: &Quote, after: &Quote, to: Side, config: &Config) {
         body
     };
     assert_eq!(before.body.len(), after.body.len(), "the quote's length stays");
-    assert_eq!(
-        same(before),
-        same(after),
-        "bytes of the quote that translation has no business with"
-    );
+    assert_eq!(same(before), same(after), "bytes of the quote that translation has no business with");
     match to {
         Side::Outside => {
             let destination = after.destination();
-            assert!(
-                config.external_addresses.contains(destination.ip()),
-                "quoted {destination} leaves: {after:?}"
-            );
+            assert!(config.external_addresses.contains(destination.ip()), "quoted {destination} leaves: {after:?}");
             assert_eq!(before.source(), after.source(), "the quoted remote endpoint stays");
         }
         Side::Inside => {
-            assert!(
-                config.inside.contains(*after.source().ip()),
-                "quoted {} is not inside",
-                after.source()
-            );
-            assert_eq!(
-                before.destination(),
-                after.destination(),
-                "the quoted remote endpoint stays"
-            );
+            assert!(config.inside.contains(*after.source().ip()), "quoted {} is not inside", after.source());
+            assert_eq!(before.destination(), after.destination(), "the quoted remote endpoint stays");
         }
     }
     check_same_checksum_error(before, after);
@@ -374,16 +316,8 @@ fn check_quote(before: &Quote, after: &Quote, to: Side, config: &Config) {
 pub(crate) fn check_answer(sent: &[u8], answer: &Packet, side: Side, reply: &Reply, config: &Config) {
     let question = Packet::parse(sent);
     answer.check_header_checksum("the answer");
-    assert_eq!(
-        answer.checksum_error(),
-        ChecksumError::None,
-        "transport checksum of the answer {answer:?}"
-    );
-    assert_eq!(
-        answer.destination().ip(),
-        question.source().ip(),
-        "an answer goes to the sender"
-    );
+    assert_eq!(answer.checksum_error(), ChecksumError::None, "transport checksum of the answer {answer:?}");
+    assert_eq!(answer.destination().ip(), question.source().ip(), "an answer goes to the sender");
     assert_eq!(reply.destination(), *question.source().ip());
     assert!(answer.ttl() >= 32, "an answer must get back");
     assert!(!answer.ip.more_fragments && answer.ip.fragment_offset.value() == 0);
@@ -394,22 +328,12 @@ pub(crate) fn check_answer(sent: &[u8], answer: &Packet, side: Side, reply: &Rep
     let source = *answer.source().ip();
     match side {
         Side::Inside => assert!(source == config.inside.address() || config.external_addresses.contains(&source)),
-        Side::Outside => assert_eq!(
-            source,
-            *question.destination().ip(),
-            "only the external address is seen outside"
-        ),
+        Side::Outside => assert_eq!(source, *question.destination().ip(), "only the external address is seen outside"),
     }
-    assert!(
-        answer.is_icmp_error(),
-        "an answer is an ICMP error or a RST: {answer:?}"
-    );
+    assert!(answer.is_icmp_error(), "an answer is an ICMP error or a RST: {answer:?}");
     let quoted = &answer.body[8..];
     let question = question.bytes();
-    assert!(
-        quoted.len() >= question.len().min(usize::from(question[0] & 15) * 4 + 8),
-        "too short a quote"
-    );
+    assert!(quoted.len() >= question.len().min(usize::from(question[0] & 15) * 4 + 8), "too short a quote");
     assert_eq!(quoted, &question[..quoted.len()], "the quote is what the sender sent");
 }
 
@@ -421,16 +345,10 @@ fn check_reset(question: &Packet, answer: &Packet, side: Side) {
     assert_eq!(answer.destination(), question.source());
     let (asked, reset) = (question.tcp(), answer.tcp());
     assert!(!asked.rst, "a RST answers a RST");
-    assert!(
-        reset.rst && !reset.syn && !reset.fin && answer.payload().is_empty(),
-        "not a plain RST: {answer:?}"
-    );
+    assert!(reset.rst && !reset.syn && !reset.fin && answer.payload().is_empty(), "not a plain RST: {answer:?}");
     if asked.ack {
         assert_eq!(answer.tcp_flags(), RST);
-        assert_eq!(
-            reset.sequence_number, asked.acknowledgment_number,
-            "<SEQ=SEG.ACK><CTL=RST>"
-        );
+        assert_eq!(reset.sequence_number, asked.acknowledgment_number, "<SEQ=SEG.ACK><CTL=RST>");
     } else {
         let length = question.payload().len() as u32 + u32::from(asked.syn) + u32::from(asked.fin);
         assert!(reset.ack, "<CTL=RST,ACK>");

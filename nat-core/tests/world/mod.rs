@@ -50,10 +50,7 @@ pub(crate) fn inside() -> Cidr {
 /// The configuration that a world starts from: [`ROUTER`] inside, [`N`] outside, all else default.
 pub(crate) fn config() -> Config {
     let mut config = Config::new(inside());
-    config
-        .external_addresses
-        .push(N)
-        .expect("there is room for one address");
+    config.external_addresses.push(N).expect("there is room for one address");
     config
 }
 
@@ -82,12 +79,7 @@ impl World {
         let tables = Box::leak(Box::new(Tables::<M, S, H>::new()));
         let nat = Nat::new(tables, config, SEED).expect("the configuration can work");
         let now = Instant::from_secs(1000);
-        Self {
-            nat,
-            now,
-            told: now,
-            packets: 0,
-        }
+        Self { nat, now, told: now, packets: 0 }
     }
 
     /// The same world with its clock at `now`; only before the first packet.
@@ -121,10 +113,7 @@ impl World {
         while let Some(due) = self.nat.poll_timeout().filter(|due| *due <= end) {
             self.nat.handle_timeout(due);
             let next = self.nat.poll_timeout();
-            assert!(
-                next.is_none_or(|next| next > due),
-                "handle_timeout({due:?}) left work that was due at {next:?}"
-            );
+            assert!(next.is_none_or(|next| next > due), "handle_timeout({due:?}) left work that was due at {next:?}");
         }
         (self.now, self.told) = (end, end);
         self.nat.handle_timeout(end);
@@ -159,14 +148,8 @@ impl World {
     /// The session of the inside endpoint `inside` with `remote`.
     #[track_caller]
     pub(crate) fn session(&self, inside: SocketAddrV4, remote: SocketAddrV4) -> SessionInfo {
-        let found: Vec<_> = self
-            .nat
-            .sessions()
-            .filter(|s| s.inside == inside && s.remote == remote)
-            .collect();
-        let [session] = found[..] else {
-            panic!("one session of {inside} with {remote} in {:#?}", self.sessions())
-        };
+        let found: Vec<_> = self.nat.sessions().filter(|s| s.inside == inside && s.remote == remote).collect();
+        let [session] = found[..] else { panic!("one session of {inside} with {remote} in {:#?}", self.sessions()) };
         session
     }
 
@@ -212,11 +195,7 @@ impl World {
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             Verdict::Hold => Outcome::Held,
             Verdict::Forward { to, len } => {
-                assert_eq!(
-                    to,
-                    origin.side().opposite(),
-                    "a packet never leaves by the side it came in"
-                );
+                assert_eq!(to, origin.side().opposite(), "a packet never leaves by the side it came in");
                 let out = &buffer[..len];
                 if origin != Origin::Router || sent != out {
                     judge::check_forwarded(sent, out, to, &self.config(), origin == Origin::Router);
@@ -229,9 +208,7 @@ impl World {
             }
             Verdict::Reject(reply) => {
                 let mut answer = [0xA5; nat_core::Reply::MAX_LEN];
-                let len = reply
-                    .emit(buffer, &mut answer)
-                    .expect("the longest answer fits its buffer");
+                let len = reply.emit(buffer, &mut answer).expect("the longest answer fits its buffer");
                 let answer = Packet::parse(&answer[..len]);
                 judge::check_answer(sent, &answer, origin.side(), &reply, &self.config());
                 if origin == Origin::Wire(Side::Outside) {
@@ -256,10 +233,7 @@ impl World {
             assert_eq!(sent, buffer, "{verdict:?} changed the packet");
             let after = self.living_sessions();
             let keys = |list: &[SessionInfo]| list.iter().map(session_key).collect::<Vec<_>>();
-            assert!(
-                keys(before) == keys(&after),
-                "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}"
-            );
+            assert!(keys(before) == keys(&after), "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}");
         }
     }
 
@@ -277,24 +251,15 @@ impl World {
         let live = self.living_sessions().into_iter().any(|session| {
             session.external.ip() == packet.destination().ip() && session.remote.ip() == packet.source().ip()
         });
-        assert!(
-            live,
-            "an answer to the outside about a packet of no live session: {packet:?}"
-        );
+        assert!(live, "an answer to the outside about a packet of no live session: {packet:?}");
     }
 
     #[track_caller]
     fn check_totals(&self) {
         let stats = self.stats();
-        assert_eq!(
-            stats.inside.packets_in + stats.outside.packets_in + stats.from_router,
-            self.packets
-        );
+        assert_eq!(stats.inside.packets_in + stats.outside.packets_in + stats.from_router, self.packets);
         let judged = stats.forwarded + stats.held + stats.local + stats.rejected_total() + stats.dropped_total();
-        assert_eq!(
-            judged, self.packets,
-            "packets in = forwarded + held + local + rejected + dropped"
-        );
+        assert_eq!(judged, self.packets, "packets in = forwarded + held + local + rejected + dropped");
         assert_eq!(stats.rejected_total(), stats.icmp_errors_sent + stats.resets_sent);
         let by_reason: u64 = DropReason::ALL.iter().map(|reason| stats.dropped(*reason)).sum();
         assert_eq!(by_reason, stats.dropped_total());
@@ -312,15 +277,8 @@ impl Drop for World {
         assert_eq!(self.sessions(), [], "sessions outlived the longest timeout");
         assert_eq!(self.nat.poll_timeout(), None, "a deadline is left without a session");
         let stats = self.stats();
-        assert!(
-            stats.sessions_expired <= stats.sessions_created,
-            "more sessions ended than began"
-        );
-        assert_eq!(
-            stats.gateway().active_connection_count,
-            0,
-            "active connections without a session"
-        );
+        assert!(stats.sessions_expired <= stats.sessions_created, "more sessions ended than began");
+        assert_eq!(stats.gateway().active_connection_count, 0, "active connections without a session");
     }
 }
 
@@ -344,12 +302,5 @@ type SessionKey = (u8, SocketAddrV4, SocketAddrV4, SocketAddrV4, u8, bool);
 
 /// All of a session but the time it has left.
 fn session_key(session: &SessionInfo) -> SessionKey {
-    (
-        session.protocol as u8,
-        session.inside,
-        session.external,
-        session.remote,
-        session.state as u8,
-        session.forwarded,
-    )
+    (session.protocol as u8, session.inside, session.external, session.remote, session.state as u8, session.forwarded)
 }
