@@ -1,0 +1,235 @@
+//! Port forwards: static mappings on the primary external address.
+
+mod world;
+
+use core::net::SocketAddrV4;
+
+use nat_core::{DropReason, ForwardError, PortForward, PortRange, Protocol, SessionState};
+use world::*;
+
+use Protocol::{Tcp, Udp};
+
+const fn forward(protocol: Protocol, external_port: u16, to: SocketAddrV4) -> PortForward {
+    PortForward { protocol, external_port, inside_address: *to.ip(), inside_port: to.port() }
+}
+
+fn with(forwards: impl IntoIterator<Item = PortForward>) -> World {
+    let mut w = World::new();
+    for forward in forwards {
+        w.nat.add_forward(forward).expect("the port forward is accepted");
+    }
+    w
+}
+
+/// What arrives at the forwarded port goes to the inside endpoint, from whichever sender, and answers go back.
+#[test]
+fn the_outside_reaches_a_forwarded_endpoint() {
+    let mut w = with([forward(Tcp, 8080, at(H1, 80)), forward(Udp, 53, at(H2, 5353))]);
+    for client in [at(S1, 40000), at(S2, 40000), at(S2, 40001)] {
+        let syn = w.inbound(tcp(client, at(N, 8080), SYN).seq(10)).forwarded();
+        assert_eq!(syn.destination(), at(H1, 80));
+        assert_eq!(w.session(at(H1, 80), client).state, SessionState::OutsideSyn);
+        let answer = w.outbound(tcp(at(H1, 80), client, SYN | ACK).seq(90).ack(11)).forwarded();
+        assert_eq!(answer.source(), at(N, 8080));
+        w.inbound(tcp(client, at(N, 8080), ACK).seq(11).ack(91)).forwarded();
+        assert_eq!(w.session(at(H1, 80), client).state, SessionState::Established);
+        assert_eq!(w.inbound(udp(client, at(N, 53))).forwarded().destination(), at(H2, 5353));
+        assert_eq!(w.outbound(udp(at(H2, 5353), client)).forwarded().source(), at(N, 53));
+    }
+    assert!(w.sessions().iter().all(|session| session.forwarded));
+}
+
+/// The forward is of one protocol and one port; all else stays closed.
+#[test]
+fn nothing_else_is_opened_by_a_forward() {
+    let mut w = with([forward(Tcp, 8080, at(H1, 80))]);
+    w.inbound(udp(at(S1, 9), at(N, 8080))).dropped(DropReason::NoMapping);
+    w.inbound(tcp(at(S1, 9), at(N, 8081), SYN)).dropped(DropReason::NoMapping);
+    w.inbound(tcp(at(S1, 9), at(N, 80), SYN)).dropped(DropReason::NoMapping);
+    for flags in [ACK, SYN | ACK, FIN | ACK, RST] {
+        assert!(matches!(w.inbound(tcp(at(S1, 9), at(N, 8080), flags)), Outcome::Dropped(_)), "flags {flags:#04x}");
+    }
+}
+
+/// NP9: what the inside endpoint sends by itself leaves from the forwarded port.
+#[test]
+fn the_inside_endpoint_sends_from_its_forwarded_port() {
+    let mut w = with([forward(Udp, 4500, at(H1, 5000)), forward(Tcp, 4501, at(H1, 5000))]);
+    assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N, 4500));
+    assert_eq!(w.open_tcp(at(H1, 5000), at(S1, 80)).external, at(N, 4501));
+    // Only that endpoint does.
+    assert_ne!(w.open_udp(at(H1, 5001), at(S1, 53)).port(), 4500);
+    assert_ne!(w.open_udp(at(H2, 5000), at(S1, 53)).port(), 4500);
+}
+
+/// No dynamic mapping takes a forwarded port, though it is the only one left.
+#[test]
+fn dynamic_mappings_never_take_a_forwarded_port() {
+    let mut w = World::with(|config| config.ports = PortRange::new(30000, 30007).expect("eight ports"));
+    w.nat.add_forward(forward(Udp, 30003, at(H2, 80))).expect("the port forward is accepted");
+    for i in 0..7 {
+        assert_ne!(w.open_udp(at(H1, 5000 + i), at(S1, 53)).port(), 30003);
+    }
+    w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::PortsExhausted);
+    assert_eq!(w.inbound(udp(at(S1, 53), at(N, 30003))).forwarded().destination(), at(H2, 80));
+}
+
+/// Each mistake has its error, and changes nothing.
+#[test]
+fn impossible_forwards_are_refused() {
+    let mut w = World::with(|config| config.reserved_ports = Some(PortRange::new(60000, 60009).expect("ten ports")));
+    w.nat.add_forward(forward(Tcp, 8080, at(H1, 80))).expect("the port forward is accepted");
+    let network = "192.168.1.0".parse().expect("an address");
+    let broadcast = "192.168.1.255".parse().expect("an address");
+    let cases = [
+        (forward(Tcp, 0, at(H1, 81)), ForwardError::PortZero),
+        (forward(Tcp, 81, at(H1, 0)), ForwardError::PortZero),
+        (forward(Tcp, 81, at(S1, 81)), ForwardError::NotInside),
+        (forward(Tcp, 81, at(N, 81)), ForwardError::NotInside),
+        (forward(Tcp, 81, at(ROUTER, 81)), ForwardError::NotInside),
+        (forward(Tcp, 81, at(network, 81)), ForwardError::NotInside),
+        (forward(Tcp, 81, at(broadcast, 81)), ForwardError::NotInside),
+        (forward(Tcp, 8080, at(H2, 81)), ForwardError::ExternalPortInUse),
+        (forward(Tcp, 8080, at(H1, 80)), ForwardError::ExternalPortInUse),
+        (forward(Tcp, 81, at(H1, 80)), ForwardError::InsideEndpointInUse),
+        (forward(Tcp, 60000, at(H1, 81)), ForwardError::PortReserved),
+        (forward(Tcp, 60009, at(H1, 81)), ForwardError::PortReserved),
+    ];
+    for (wrong, error) in cases {
+        assert_eq!(w.nat.add_forward(wrong), Err(error), "{wrong:?}");
+        assert_eq!(w.nat.forwards().count(), 1, "{wrong:?}");
+    }
+    // The other protocol is another forward.
+    w.nat.add_forward(forward(Udp, 8080, at(H1, 80))).expect("the port forward is accepted");
+}
+
+/// Forwards take room in the mapping table, and say so when there is none.
+#[test]
+fn forwards_need_room() {
+    let mut w = World::sized::<4, 8, 2>(|_| ());
+    for i in 0..4 {
+        w.nat.add_forward(forward(Tcp, 8080 + i, at(H1, 80 + i))).expect("there is room for four");
+    }
+    assert_eq!(w.nat.add_forward(forward(Tcp, 9000, at(H1, 90))), Err(ForwardError::TableFull));
+    assert!(w.nat.remove_forward(Tcp, 8080));
+    w.nat.add_forward(forward(Tcp, 9000, at(H1, 90))).expect("there is room again");
+}
+
+/// Forwards to more hosts than the host table holds are refused, and leave nothing behind.
+#[test]
+fn forwards_need_room_for_their_host() {
+    let mut w = World::sized::<16, 16, 2>(|_| ());
+    w.nat.add_forward(forward(Tcp, 8080, at(H1, 80))).expect("there is room");
+    w.nat.add_forward(forward(Tcp, 8081, at(H2, 80))).expect("there is room");
+    assert_eq!(w.nat.add_forward(forward(Tcp, 8082, at(H3, 80))), Err(ForwardError::TableFull));
+    assert!(w.nat.remove_forward(Tcp, 8081));
+    w.nat.add_forward(forward(Tcp, 8082, at(H3, 80))).expect("there is room again");
+}
+
+/// A removed forward ends with its sessions, and its port is closed.
+#[test]
+fn removing_a_forward_ends_its_sessions() {
+    let mut w = with([forward(Udp, 53, at(H1, 5353)), forward(Udp, 54, at(H1, 5354))]);
+    w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
+    w.inbound(udp(at(S1, 9), at(N, 54))).forwarded();
+    assert!(w.nat.remove_forward(Udp, 53));
+    assert!(!w.nat.remove_forward(Udp, 53), "it is gone");
+    assert!(!w.nat.remove_forward(Tcp, 54), "there is none of that protocol");
+    assert_eq!(w.sessions().len(), 1);
+    w.inbound(udp(at(S1, 9), at(N, 53))).dropped(DropReason::NoMapping);
+    w.inbound(udp(at(S1, 9), at(N, 54))).forwarded();
+    // The endpoint is an ordinary one now.
+    w.open_udp(at(H1, 5353), at(S1, 53));
+}
+
+/// A forward outlives its sessions.
+#[test]
+fn a_forward_stays_when_its_sessions_end() {
+    let mut w = with([forward(Udp, 4500, at(H1, 5000))]);
+    for _ in 0..3 {
+        w.inbound(udp(at(S1, 9), at(N, 4500))).forwarded();
+        w.advance(secs(1000));
+        assert_eq!(w.sessions(), []);
+    }
+    assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N, 4500));
+}
+
+/// The list of forwards is what was added.
+#[test]
+fn forwards_are_listed() {
+    let both = [forward(Tcp, 8080, at(H1, 80)), forward(Udp, 8080, at(H1, 80))];
+    let w = with(both);
+    let listed: Vec<_> = w.nat.forwards().collect();
+    assert_eq!(listed.len(), 2);
+    assert!(both.iter().all(|forward| listed.contains(forward)));
+}
+
+/// Forwards are on the primary external address, whatever that is at the time.
+#[test]
+fn forwards_follow_the_primary_address() {
+    let mut w = with([forward(Tcp, 8080, at(H1, 80)), forward(Udp, 4500, at(H1, 5000))]);
+    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN)).forwarded();
+    w.nat.set_external_addresses(&[N2, N]).expect("the addresses can work");
+    assert_eq!(w.inbound(tcp(at(S2, 9), at(N2, 8080), SYN)).forwarded().destination(), at(H1, 80));
+    assert_eq!(w.open_udp(at(H1, 5000), at(S2, 53)), at(N2, 4500));
+    assert!(w.inbound(tcp(at(S2, 9), at(N, 8080), SYN)).refusal().is_some(), "no longer the primary address");
+}
+
+/// A forward may be set up before there is an address.
+#[test]
+fn a_forward_waits_for_an_address() {
+    let mut w = World::with(|config| config.external_addresses.clear());
+    w.nat.add_forward(forward(Tcp, 8080, at(H1, 80))).expect("the port forward is accepted");
+    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN)).dropped(DropReason::NotForUs);
+    w.nat.set_external_addresses(&[N]).expect("the address can work");
+    assert_eq!(w.inbound(tcp(at(S1, 9), at(N, 8080), SYN)).forwarded().destination(), at(H1, 80));
+}
+
+/// A forward to an endpoint, or of a port, that is in use by a mapping takes over, or is refused; never both.
+#[test]
+fn a_forward_and_a_living_mapping_do_not_share_a_port() {
+    let mut w = World::with(|config| config.ports = PortRange::new(30000, 30000).expect("a port"));
+    assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N, 30000));
+    let taken = w.nat.add_forward(forward(Udp, 30000, at(H2, 80)));
+    let inside = w.inbound(udp(at(S1, 53), at(N, 30000))).forwarded().destination();
+    match taken {
+        Ok(()) => assert_eq!(inside, at(H2, 80)),
+        Err(_) => assert_eq!(inside, at(H1, 5000)),
+    }
+}
+
+/// U1: an endpoint that gets a forward while it talks has one external endpoint, not two.
+#[test]
+fn an_endpoint_with_a_new_forward_has_one_external_endpoint() {
+    let mut w = World::new();
+    let before = w.open_udp(at(H1, 5000), at(S1, 53));
+    let outcome = w.nat.add_forward(forward(Udp, 4500, at(H1, 5000)));
+    let expected = if outcome.is_ok() { at(N, 4500) } else { before };
+    assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), expected);
+    assert_eq!(w.open_udp(at(H1, 5000), at(S2, 53)), expected);
+}
+
+/// A forwarded connection ends and is opened again like any other.
+#[test]
+fn a_forwarded_connection_is_tracked_to_its_end() {
+    let mut w = with([forward(Tcp, 8080, at(H1, 80))]);
+    let client = at(S1, 40000);
+    for isn in [100, 500_000] {
+        w.inbound(tcp(client, at(N, 8080), SYN).seq(isn)).forwarded();
+        w.outbound(tcp(at(H1, 80), client, SYN | ACK).seq(isn).ack(isn + 1)).forwarded();
+        w.inbound(tcp(client, at(N, 8080), ACK).seq(isn + 1).ack(isn + 1)).forwarded();
+        w.inbound(tcp(client, at(N, 8080), FIN | ACK).seq(isn + 1).ack(isn + 1)).forwarded();
+        w.outbound(tcp(at(H1, 80), client, FIN | ACK).seq(isn + 1).ack(isn + 2)).forwarded();
+        assert_eq!(w.session(at(H1, 80), client).state, SessionState::Closing);
+        w.inbound(tcp(client, at(N, 8080), ACK).seq(isn + 2).ack(isn + 2)).forwarded();
+    }
+}
+
+/// The closed port of a forwarded host answers with its own RST, which is translated.
+#[test]
+fn a_forwarded_host_may_refuse() {
+    let mut w = with([forward(Tcp, 8080, at(H1, 80))]);
+    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN).seq(10)).forwarded();
+    let refusal = w.outbound(tcp(at(H1, 80), at(S1, 9), RST | ACK).seq(0).ack(11)).forwarded();
+    assert_eq!(refusal.source(), at(N, 8080));
+}

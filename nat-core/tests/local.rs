@@ -1,0 +1,161 @@
+//! Packets of the router itself, on its outside stack.
+
+mod world;
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use nat_core::{DropReason, Side};
+use world::*;
+
+const UNSPECIFIED: SocketAddrV4 = at(Ipv4Addr::UNSPECIFIED, 68);
+const EVERYONE: SocketAddrV4 = at(Ipv4Addr::BROADCAST, 67);
+
+/// What the router sends is translated like a host's packets, and answers are the router's.
+#[test]
+fn the_router_talks_to_the_outside() {
+    let mut w = World::new();
+    let query = w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    assert_eq!(*query.source().ip(), N);
+    let answer = w.inbound(udp(at(S1, 53), query.source())).local(Side::Outside);
+    assert_eq!(answer.destination(), at(N, 5353));
+    let syn = w.from_router(tcp(at(N, 4000), at(S1, 80), SYN).seq(10)).forwarded();
+    let answer = w.inbound(tcp(at(S1, 80), syn.source(), SYN | ACK).ack(11)).local(Side::Outside);
+    assert_eq!(answer.destination(), at(N, 4000));
+    let ping = w.from_router(echo_request(N, S1, 7)).forwarded();
+    assert_eq!(w.inbound(echo_reply(S1, N, ping.query_id())).local(Side::Outside).query_id(), 7);
+}
+
+/// Only answers reach the router: what the outside starts by itself does not.
+#[test]
+fn unsolicited_packets_do_not_reach_the_router() {
+    let mut w = World::new();
+    let query = w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    w.inbound(udp(at(S2, 53), query.source())).dropped(DropReason::Filtered);
+    w.inbound(udp(at(S1, 53), at(N, 22))).dropped(DropReason::NoMapping);
+    w.inbound(tcp(at(S1, 53), at(N, 22), SYN)).dropped(DropReason::NoMapping);
+    w.inbound(echo_request(S1, N, 7)).refusal().expect("a refusal");
+}
+
+/// The ports of the router and of its hosts never collide.
+#[test]
+fn the_routers_ports_do_not_collide_with_its_hosts() {
+    let mut w = World::with(|config| config.ports = nat_core::PortRange::new(30000, 30031).expect("32 ports"));
+    let mut ports = std::collections::HashSet::new();
+    for i in 0..16 {
+        let of_router = w.from_router(udp(at(N, 30000 + i), at(S1, 53))).forwarded().source();
+        let of_host = w.open_udp(at(H1, 30000 + i), at(S1, 53));
+        assert!(ports.insert(of_router.port()) && ports.insert(of_host.port()));
+        assert_eq!(w.inbound(udp(at(S1, 53), of_host)).forwarded().destination(), at(H1, 30000 + i));
+        assert_eq!(w.inbound(udp(at(S1, 53), of_router)).local(Side::Outside).destination(), at(N, 30000 + i));
+    }
+}
+
+/// The router's own packets come from an external address; nothing else of its stack leaves.
+#[test]
+fn only_packets_from_an_external_address_leave_the_router() {
+    let mut w = World::new();
+    for source in [ROUTER, H1, S1, N2, Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::LOCALHOST] {
+        let outcome = w.from_router(udp(at(source, 5000), at(S1, 53)));
+        assert!(!outcome.is_forwarded(), "{source}: {outcome:?}");
+    }
+    assert_eq!(w.sessions(), []);
+}
+
+/// Errors about what the router sent are the router's too, with the quote as it sent it.
+#[test]
+fn errors_about_the_routers_packets_reach_it() {
+    let mut w = World::new();
+    let sent = udp(at(N, 5353), at(S1, 53));
+    let left = w.from_router(&sent).forwarded();
+    let error = w.inbound(icmp_error(S1, N, (3, 3), &left.bytes())).local(Side::Outside);
+    assert_eq!((error.quote().source(), error.quote().destination()), (at(N, 5353), at(S1, 53)));
+    assert_eq!(error.quote().body, Packet::parse(&sent.bytes()).body);
+}
+
+/// A DHCP exchange: requests leave and answers arrive before there is an address, unchanged and without state.
+#[test]
+fn a_dhcp_client_gets_its_lease() {
+    let mut w = World::with(|config| {
+        config.dhcp_client = true;
+        config.external_addresses.clear();
+    });
+    let discover = udp(UNSPECIFIED, EVERYONE);
+    assert_eq!(w.from_router(&discover).forwarded().bytes(), discover.bytes());
+    let offers = [
+        udp(at(S1, 67), at(Ipv4Addr::BROADCAST, 68)),
+        // RFC 2131 section 4.1: unicast to the address that is being offered.
+        udp(at(S1, 67), at(N, 68)),
+        udp(at(S1, 67), at(Ipv4Addr::new(10, 9, 8, 7), 68)),
+    ];
+    for offer in offers {
+        assert_eq!(w.inbound(&offer).local(Side::Outside).bytes(), offer.bytes());
+    }
+    assert_eq!(w.sessions(), []);
+}
+
+/// Renewals go by unicast from the address.
+#[test]
+fn a_dhcp_client_renews_its_lease() {
+    let mut w = World::with(|config| config.dhcp_client = true);
+    let renewal = udp(at(N, 68), at(S1, 67));
+    assert_eq!(w.from_router(&renewal).forwarded().bytes(), renewal.bytes());
+    w.inbound(udp(at(S1, 67), at(N, 68))).local(Side::Outside);
+}
+
+/// Without a DHCP client nothing of DHCP passes.
+#[test]
+fn dhcp_is_closed_without_a_client() {
+    let mut w = World::new();
+    assert!(!w.from_router(udp(UNSPECIFIED, EVERYONE)).is_forwarded());
+    for destination in [Ipv4Addr::BROADCAST, N] {
+        assert!(w.inbound(udp(at(S1, 67), at(destination, 68))).refusal().is_some());
+    }
+}
+
+/// Port 68 is for DHCP servers only, and no dynamic mapping takes it.
+#[test]
+fn the_dhcp_port_is_open_to_dhcp_servers_only() {
+    let mut w = World::with(|config| {
+        config.dhcp_client = true;
+        config.low_ports = nat_core::PortRange::new(67, 69).expect("three ports");
+    });
+    w.inbound(udp(at(S1, 53), at(N, 68))).dropped(DropReason::NoMapping);
+    w.inbound(tcp(at(S1, 67), at(N, 68), SYN)).dropped(DropReason::NoMapping);
+    w.inbound(udp(at(S1, 67), at(N, 69))).dropped(DropReason::NoMapping);
+    for port in [100, 101] {
+        assert_ne!(w.open_udp(at(H1, port), at(S1, 53)).port(), 68);
+    }
+    w.outbound(udp(at(H1, 102), at(S1, 53))).rejected(DropReason::PortsExhausted);
+}
+
+/// Malformed packets of the router's stack are dropped like anyone's.
+#[test]
+fn malformed_packets_of_the_router_are_dropped() {
+    let mut w = World::new();
+    let mut packet = udp(at(N, 5353), at(S1, 53)).bytes();
+    packet[11] ^= 1;
+    w.from_router(packet).dropped(DropReason::BadHeaderChecksum);
+    w.from_router(vec![]).dropped(DropReason::Truncated);
+}
+
+/// The router's sessions are listed with its external address inside, and end in their time.
+#[test]
+fn the_routers_sessions_end_like_any() {
+    let mut w = World::new();
+    let left = w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    assert_eq!(w.sessions().len(), 1);
+    w.advance(secs(301));
+    assert_eq!(w.sessions(), []);
+    w.inbound(udp(at(S1, 53), left.source())).dropped(DropReason::NoMapping);
+}
+
+/// A changed address ends the router's own sessions on the old one.
+#[test]
+fn the_routers_sessions_end_with_its_address() {
+    let mut w = World::new();
+    w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    w.nat.set_external_addresses(&[N2]).expect("the address can work");
+    assert_eq!(w.sessions(), []);
+    assert!(!w.from_router(udp(at(N, 5353), at(S1, 53))).is_forwarded());
+    assert_eq!(*w.from_router(udp(at(N2, 5353), at(S1, 53))).forwarded().source().ip(), N2);
+}

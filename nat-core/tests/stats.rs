@@ -1,0 +1,168 @@
+//! Counters: by verdict and reason, and under the names of cloud gateways (standards section 5).
+
+mod world;
+
+use std::collections::HashSet;
+
+use nat_core::DropReason;
+use world::*;
+
+/// Each packet counts once where it came in, and once where it went out, with the bytes of its datagram.
+#[test]
+fn traffic_is_counted_by_side() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).payload(&[7; 100]).padding(18)).forwarded();
+    w.inbound(udp(at(S1, 53), external).payload(&[7; 1000])).forwarded();
+    w.inbound(udp(at(S2, 53), external)).dropped(DropReason::Filtered);
+    let stats = w.stats();
+    assert_eq!((stats.inside.packets_in, stats.inside.bytes_in), (2, 36 + 128));
+    assert_eq!((stats.outside.packets_out, stats.outside.bytes_out), (2, 36 + 128));
+    assert_eq!((stats.outside.packets_in, stats.outside.bytes_in), (2, 1028 + 36));
+    assert_eq!((stats.inside.packets_out, stats.inside.bytes_out), (1, 1028));
+    assert_eq!((stats.forwarded, stats.dropped_total()), (3, 1));
+}
+
+/// What the router says itself is counted apart.
+#[test]
+fn answers_are_no_traffic() {
+    let mut w = World::new();
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).ttl(1)).rejected(DropReason::TtlExpired);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), ACK)).rejected(DropReason::NoSession);
+    let stats = w.stats();
+    assert_eq!((stats.inside.packets_out, stats.outside.packets_out), (0, 0));
+    assert_eq!((stats.icmp_errors_sent, stats.resets_sent), (1, 1));
+    assert_eq!((stats.rejected(DropReason::TtlExpired), stats.rejected(DropReason::NoSession)), (1, 1));
+    assert_eq!((stats.rejected_total(), stats.dropped_total()), (2, 0));
+    assert_eq!(stats.gateway().packets_drop_count, 2);
+}
+
+/// Packets of the router and for it.
+#[test]
+fn the_routers_packets_are_counted_apart() {
+    let mut w = World::new();
+    w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    w.outbound(echo_request(H1, ROUTER, 7)).local(nat_core::Side::Inside);
+    let stats = w.stats();
+    assert_eq!((stats.from_router, stats.inside.packets_in, stats.local), (1, 1, 1));
+}
+
+/// Each reason has a word of its own for reports.
+#[test]
+fn reasons_have_words() {
+    let words: HashSet<_> = DropReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(words.len(), DropReason::COUNT);
+    assert!(words.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+    assert_eq!(DropReason::BadHeaderChecksum.as_str(), "bad-header-checksum");
+}
+
+/// Mappings and sessions as they come and go.
+#[test]
+fn mappings_and_sessions_are_counted() {
+    let mut w = World::new();
+    w.open_udp(at(H1, 5000), at(S1, 53));
+    w.open_udp(at(H1, 5000), at(S2, 53));
+    w.open_udp(at(H1, 5001), at(S2, 53));
+    w.outbound(udp(at(H1, 5001), at(S2, 53))).forwarded();
+    assert_eq!((w.stats().mappings_created, w.stats().sessions_created, w.stats().sessions_expired), (2, 3, 0));
+    w.advance(secs(301));
+    assert_eq!(w.stats().sessions_expired, 3);
+}
+
+/// `ConnectionAttemptCount`, `ConnectionEstablishedCount`, `ActiveConnectionCount`: of TCP only.
+#[test]
+fn connections_are_counted() {
+    let mut w = World::new();
+    w.open_udp(at(H1, 5000), at(S1, 53));
+    w.open_echo(H1, S1, 7);
+    let unanswered = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+    w.outbound(tcp(unanswered.inside, unanswered.remote, SYN).seq(unanswered.inside_next - 1)).forwarded();
+    w.open_tcp(at(H1, 5001), at(S1, 80));
+    let metrics = w.stats().gateway();
+    assert_eq!(metrics.connection_attempt_count, 2, "a retransmitted SYN is no other attempt");
+    assert_eq!(metrics.connection_established_count, 1);
+    assert_eq!(metrics.active_connection_count, 2);
+    w.advance(secs(241));
+    assert_eq!(w.stats().gateway().active_connection_count, 1);
+}
+
+/// `IdleTimeoutCount`: a connection that just falls silent counts, one that was closed or reset does not.
+#[test]
+fn idle_timeouts_count_what_was_not_closed() {
+    let mut w = World::new();
+    let mut closed = w.open_tcp(at(H1, 5000), at(S1, 80));
+    w.outbound(closed.from_inside(FIN | ACK)).forwarded();
+    closed.inside_next += 1;
+    w.inbound(closed.from_outside(FIN | ACK)).forwarded();
+    let reset = w.open_tcp(at(H1, 5001), at(S1, 80));
+    w.inbound(reset.from_outside(RST)).forwarded();
+    w.advance(secs(300));
+    assert_eq!(w.stats().gateway().idle_timeout_count, 0);
+    w.open_tcp(at(H1, 5002), at(S1, 80));
+    w.advance(secs(7441));
+    assert_eq!(w.stats().gateway().idle_timeout_count, 1);
+    assert_eq!(w.stats().sessions_expired, 3);
+}
+
+/// `ErrorPortAllocation`.
+#[test]
+fn port_shortage_is_counted() {
+    let mut w = World::with(|config| config.ports = nat_core::PortRange::new(30000, 30000).expect("a port"));
+    w.open_udp(at(H1, 5000), at(S1, 53));
+    for i in 1..4 {
+        w.outbound(udp(at(H1, 5000 + i), at(S1, 53))).rejected(DropReason::PortsExhausted);
+        assert_eq!(w.stats().gateway().error_port_allocation, u64::from(i));
+    }
+}
+
+/// The names that cloud gateways give their metrics.
+#[test]
+fn metrics_have_the_published_names() {
+    let w = World::new();
+    let names = w.stats().gateway().named().map(|(name, _)| name);
+    let published = [
+        "ActiveConnectionCount",
+        "BytesInFromDestination",
+        "BytesInFromSource",
+        "BytesOutToDestination",
+        "BytesOutToSource",
+        "ConnectionAttemptCount",
+        "ConnectionEstablishedCount",
+        "ErrorPortAllocation",
+        "IdleTimeoutCount",
+        "PacketsDropCount",
+        "PacketsInFromDestination",
+        "PacketsInFromSource",
+        "PacketsOutToDestination",
+        "PacketsOutToSource",
+    ];
+    let mut sorted = names;
+    sorted.sort_unstable();
+    assert_eq!(sorted, published);
+}
+
+/// The invariants of section 5: what came in on a side went out on the other, or was dropped, answered, or local.
+#[test]
+fn packets_in_are_packets_out_and_drops() {
+    let mut random = fastrand::Rng::with_seed(6);
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let (mut lost_inside, mut lost_outside) = (0, 0);
+    for _ in 0..500 {
+        let port = 5000 + random.u16(..8);
+        let (from_inside, outcome) = match random.u8(..6) {
+            0 => (true, w.outbound(udp(at(H1, port), at(S1, 53)))),
+            1 => (true, w.outbound(tcp(at(H1, port), at(S1, 80), [SYN, ACK, 0][random.usize(..3)]))),
+            2 => (true, w.outbound(udp(at(H1, port), at([ROUTER, H2, S2][random.usize(..3)], 53)))),
+            3 => (true, w.outbound(udp(at(H1, port), at(S1, 53)).ttl(random.u8(..3)))),
+            4 => (false, w.inbound(udp(at(S1, 53), external).ttl(random.u8(..3)))),
+            _ => (false, w.inbound(udp(at(S1, 53), at(N, random.u16(..))))),
+        };
+        let lost = if from_inside { &mut lost_inside } else { &mut lost_outside };
+        *lost += u64::from(!outcome.is_forwarded());
+    }
+    let metrics = w.stats().gateway();
+    assert_eq!(metrics.packets_in_from_source, metrics.packets_out_to_destination + lost_inside);
+    assert_eq!(metrics.packets_in_from_destination, metrics.packets_out_to_source + lost_outside);
+    assert_eq!(metrics.packets_drop_count + w.stats().local, lost_inside + lost_outside);
+}
