@@ -22,11 +22,7 @@ pub struct Cidr {
 impl Cidr {
     /// The address `address` in a network of `prefix_len` leading bits, 0 to 32; `None` for more.
     pub const fn new(address: Ipv4Addr, prefix_len: u8) -> Option<Self> {
-        if prefix_len > 32 {
-            None
-        } else {
-            Some(Self { address, prefix_len })
-        }
+        if prefix_len > 32 { None } else { Some(Self { address, prefix_len }) }
     }
 
     /// The address.
@@ -46,20 +42,12 @@ impl Cidr {
 
     /// The network's directed broadcast address; `None` where the prefix leaves no room for one (RFC 3021).
     pub const fn broadcast(&self) -> Option<Ipv4Addr> {
-        if self.prefix_len >= 31 {
-            None
-        } else {
-            Some(Ipv4Addr::from_bits(self.address.to_bits() | !self.mask()))
-        }
+        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() | !self.mask())) }
     }
 
     /// The network's own address; `None` where the prefix leaves no room for one (RFC 3021).
     pub const fn network(&self) -> Option<Ipv4Addr> {
-        if self.prefix_len >= 31 {
-            None
-        } else {
-            Some(Ipv4Addr::from_bits(self.address.to_bits() & self.mask()))
-        }
+        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() & self.mask())) }
     }
 
     /// Whether `address` can be one of a host in this network.
@@ -164,11 +152,7 @@ pub struct PortRange {
 impl PortRange {
     /// The ports `first` to `last`; `None` if there are none, or if port 0 is one of them.
     pub const fn new(first: u16, last: u16) -> Option<Self> {
-        if first == 0 || first > last {
-            None
-        } else {
-            Some(Self { first, last })
-        }
+        if first == 0 || first > last { None } else { Some(Self { first, last }) }
     }
 
     /// The lowest port.
@@ -260,10 +244,7 @@ impl Config {
             filtering: Filtering::AddressAndPortDependent,
             timeouts: Timeouts::RFC,
             limits: Limits::DEFAULT,
-            ports: PortRange {
-                first: 1024,
-                last: 65535,
-            },
+            ports: PortRange { first: 1024, last: 65535 },
             low_ports: PortRange { first: 1, last: 1023 },
             reserved_ports: None,
             dhcp_client: false,
@@ -280,40 +261,20 @@ impl Config {
         self.check_inside()?;
         self.check_external_addresses(&self.external_addresses)?;
         self.check_timeouts()?;
-        check(
-            "limits",
-            self.limits.sessions_per_host > 0,
-            "one host needs at least one session",
-        )?;
-        check(
-            "limits",
-            self.limits.mappings_per_host > 0,
-            "one host needs at least one mapping",
-        )?;
+        check("limits", self.limits.sessions_per_host > 0, "one host needs at least one session")?;
+        check("limits", self.limits.mappings_per_host > 0, "one host needs at least one mapping")?;
         check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
         check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
         let covered = |reserved: PortRange| reserved.contains(self.ports.first) && reserved.contains(self.ports.last);
-        check(
-            "reserved_ports",
-            !self.reserved_ports.is_some_and(covered),
-            "leaves no port for mappings",
-        )
+        check("reserved_ports", !self.reserved_ports.is_some_and(covered), "leaves no port for mappings")
     }
 
     fn check_inside(&self) -> Result<(), ConfigError> {
         let address = self.inside.address();
         let usable = !is_martian(address.to_bits()) && !is_multicast_or_broadcast(address.to_bits());
         check("inside", usable, "the address is not one of a host")?;
-        check(
-            "inside",
-            (1..=31).contains(&self.inside.prefix_len()),
-            "the prefix length is not 1 to 31",
-        )?;
-        check(
-            "inside",
-            self.inside.is_host(address),
-            "the address is the network's own or its broadcast address",
-        )
+        check("inside", (1..=31).contains(&self.inside.prefix_len()), "the prefix length is not 1 to 31")?;
+        check("inside", self.inside.is_host(address), "the address is the network's own or its broadcast address")
     }
 
     /// Refuses external addresses that cannot work.
@@ -322,40 +283,17 @@ impl Config {
         check(FIELD, addresses.len() <= MAX_EXTERNAL_ADDRESSES, "more than 8")?;
         for (position, address) in addresses.iter().enumerate() {
             let bits = address.to_bits();
-            check(
-                FIELD,
-                !is_martian(bits) && !is_multicast_or_broadcast(bits),
-                "an address is not one of a host",
-            )?;
-            check(
-                FIELD,
-                *address != self.inside.address(),
-                "an address is the router's inside address",
-            )?;
-            check(
-                FIELD,
-                !addresses.iter().take(position).any(|other| other == address),
-                "an address stands twice",
-            )?;
+            check(FIELD, !is_martian(bits) && !is_multicast_or_broadcast(bits), "an address is not one of a host")?;
+            check(FIELD, *address != self.inside.address(), "an address is the router's inside address")?;
+            check(FIELD, !addresses.iter().take(position).any(|other| other == address), "an address stands twice")?;
         }
         Ok(())
     }
 
     fn check_timeouts(&self) -> Result<(), ConfigError> {
-        let Timeouts {
-            udp,
-            tcp_partially_open,
-            tcp_established,
-            tcp_closing,
-            tcp_reset,
-            icmp,
-        } = self.timeouts;
+        let Timeouts { udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = self.timeouts;
         for time in [udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
-            check(
-                "timeouts",
-                Duration::from_secs(1) <= time && time <= Timeouts::MAX,
-                "not 1 s to 12 days",
-            )?;
+            check("timeouts", Duration::from_secs(1) <= time && time <= Timeouts::MAX, "not 1 s to 12 days")?;
         }
         Ok(())
     }
@@ -363,9 +301,7 @@ impl Config {
     /// Whether an external address is of the inside network too, as when a DHCP server outside uses the same private
     /// network (RFC 4787 REQ-7). Then the side alone tells whose an address is.
     pub(crate) fn networks_overlap(&self) -> bool {
-        self.external_addresses
-            .iter()
-            .any(|address| self.inside.contains(*address))
+        self.external_addresses.iter().any(|address| self.inside.contains(*address))
     }
 }
 
@@ -373,11 +309,7 @@ impl Config {
 pub(crate) const MIN_MTU: u16 = 68;
 
 pub(crate) fn check(field: &'static str, holds: bool, problem: &'static str) -> Result<(), ConfigError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(ConfigError { field, problem })
-    }
+    if holds { Ok(()) } else { Err(ConfigError { field, problem }) }
 }
 
 /// The secret from which table hashes and external ports are drawn: 16 bytes of entropy, new at every boot.
@@ -394,11 +326,7 @@ impl Seed {
 
     /// The secrets drawn from this seed: one for table hashes, one for ports.
     pub(crate) fn secrets(&self) -> Result<([u32; 4], [u8; 16]), ConfigError> {
-        check(
-            "seed",
-            self.0 != [0; 16],
-            "all zeros: the random number generator does not work",
-        )?;
+        check("seed", self.0 != [0; 16], "all zeros: the random number generator does not work")?;
         let draw = |label: u64| {
             let mut hasher = SipHasher24::new_with_key(&self.0);
             hasher.write_u64(label);

@@ -29,19 +29,12 @@ impl<'p> Datagram<'p> {
             return Err(DropReason::BadVersion);
         }
         let total = usize::from(ip.total_length());
-        let options_len = ip
-            .header_length()
-            .checked_sub(ipv4::Header::LEN)
-            .ok_or(DropReason::BadHeaderLength)?;
+        let options_len = ip.header_length().checked_sub(ipv4::Header::LEN).ok_or(DropReason::BadHeaderLength)?;
         if ip.header_length() > available {
             return Err(DropReason::BadHeaderLength);
         }
-        let payload_len = total
-            .checked_sub(ip.header_length())
-            .ok_or(DropReason::BadTotalLength)?;
-        let (options, rest) = rest
-            .split_at_mut_checked(options_len)
-            .ok_or(DropReason::BadHeaderLength)?;
+        let payload_len = total.checked_sub(ip.header_length()).ok_or(DropReason::BadTotalLength)?;
+        let (options, rest) = rest.split_at_mut_checked(options_len).ok_or(DropReason::BadHeaderLength)?;
         let payload = rest.get_mut(..payload_len).ok_or(DropReason::BadTotalLength)?;
         if !ip.checksum_holds(options) {
             return Err(DropReason::BadHeaderChecksum);
@@ -128,31 +121,12 @@ impl Transport<'_> {
             Self::Icmp(header, _) => (Proto::Icmp, (header.id(), header.id()), Content::Query(header.class())),
             Self::Tcp(header, body) => {
                 let ports = (header.source_port(), header.destination_port());
-                (
-                    Proto::Tcp,
-                    ports,
-                    Content::Segment(kind(header.flags()), segment(header, body)),
-                )
+                (Proto::Tcp, ports, Content::Segment(kind(header.flags()), segment(header, body)))
             }
-            Self::Udp(header, _) => (
-                Proto::Udp,
-                (header.source_port(), header.destination_port()),
-                Content::Datagram,
-            ),
+            Self::Udp(header, _) => (Proto::Udp, (header.source_port(), header.destination_port()), Content::Datagram),
         };
-        let source = Endpoint {
-            address: ip.source(),
-            port: ports.0,
-        };
-        Summary {
-            proto,
-            source,
-            destination: Endpoint {
-                address: ip.destination(),
-                port: ports.1,
-            },
-            content,
-        }
+        let source = Endpoint { address: ip.source(), port: ports.0 };
+        Summary { proto, source, destination: Endpoint { address: ip.destination(), port: ports.1 }, content }
     }
 }
 
@@ -167,15 +141,8 @@ fn kind(flags: tcp::Flags) -> Kind {
 }
 
 fn segment(header: &tcp::Header, body: &[u8]) -> Segment {
-    let acknowledgment = header
-        .flags()
-        .contains(tcp::Flags::ACK)
-        .then(|| header.acknowledgment());
-    Segment {
-        sequence: header.sequence(),
-        acknowledgment,
-        length: sequence_length(header, body),
-    }
+    let acknowledgment = header.flags().contains(tcp::Flags::ACK).then(|| header.acknowledgment());
+    Segment { sequence: header.sequence(), acknowledgment, length: sequence_length(header, body) }
 }
 
 fn parse_icmp(payload: &mut [u8]) -> Result<Transport<'_>, DropReason> {
@@ -212,7 +179,7 @@ fn parse_udp(payload: &mut [u8]) -> Result<Transport<'_>, DropReason> {
 
 /// Refuses options that steer or record the path (RFC 7126 sections 4.3 to 4.5 and 4.7), and malformed ones. The engine
 /// acts on none.
-fn check_options(mut options: &[u8]) -> Result<(), DropReason> {
+pub(crate) fn check_options(mut options: &[u8]) -> Result<(), DropReason> {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;
     const RECORD_ROUTE: u8 = 7;

@@ -56,23 +56,12 @@ impl Reply {
     pub const MAX_LEN: usize = 576;
 
     pub(crate) fn error(reason: DropReason, from: u32, to: u32, error: Error) -> Self {
-        let kind = Kind::Error {
-            source: Ipv4Addr::from_bits(from),
-            error,
-        };
-        Self {
-            reason,
-            destination: Ipv4Addr::from_bits(to),
-            kind,
-        }
+        let kind = Kind::Error { source: Ipv4Addr::from_bits(from), error };
+        Self { reason, destination: Ipv4Addr::from_bits(to), kind }
     }
 
     pub(crate) fn reset(reason: DropReason, to: u32) -> Self {
-        Self {
-            reason,
-            destination: Ipv4Addr::from_bits(to),
-            kind: Kind::Reset,
-        }
+        Self { reason, destination: Ipv4Addr::from_bits(to), kind: Kind::Reset }
     }
 
     /// Why the packet was not forwarded.
@@ -98,13 +87,9 @@ impl Reply {
         let (ip, _) = ipv4::Header::ref_from_prefix(packet).ok()?;
         let packet = packet.get(..usize::from(ip.total_length()))?;
         match self.kind {
-            Kind::Error { source, error } => emit_error(
-                ip,
-                packet,
-                (source.to_bits(), self.destination.to_bits()),
-                error,
-                buffer,
-            ),
+            Kind::Error { source, error } => {
+                emit_error(ip, packet, (source.to_bits(), self.destination.to_bits()), error, buffer)
+            }
             Kind::Reset => emit_reset(ip, packet, buffer),
         }
     }

@@ -144,11 +144,7 @@ impl Stats {
             Verdict::Local { .. } => self.local = self.local.wrapping_add(1),
             Verdict::Reject(reply) => {
                 self.rejected.count(reply.reason());
-                let sent = if reply.is_reset() {
-                    &mut self.resets_sent
-                } else {
-                    &mut self.icmp_errors_sent
-                };
+                let sent = if reply.is_reset() { &mut self.resets_sent } else { &mut self.icmp_errors_sent };
                 *sent = sent.wrapping_add(1);
             }
         }

@@ -29,11 +29,7 @@ impl Instant {
     /// The moment `duration` later, rounded down to a millisecond; the latest moment there is when that does not fit.
     pub const fn saturating_add(self, duration: Duration) -> Self {
         let millis = duration.as_millis();
-        if millis > u64::MAX as u128 {
-            Self(u64::MAX)
-        } else {
-            Self(self.0.saturating_add(millis as u64))
-        }
+        if millis > u64::MAX as u128 { Self(u64::MAX) } else { Self(self.0.saturating_add(millis as u64)) }
     }
 
     /// How long after `earlier` this is; nothing when it is not after it.

@@ -79,7 +79,7 @@ macro_rules! drop_reasons {
 }
 
 drop_reasons! {
-    /// The external address, port or translation that the packet needs is not to be had: no external address is set.
+    /// No external address is set.
     AddressMissing = "address-missing",
     /// The ICMP checksum is wrong, or the transport checksum of a packet that would change the state of a session.
     BadChecksum = "bad-checksum",
@@ -89,7 +89,8 @@ drop_reasons! {
     BadHeaderLength = "bad-header-length",
     /// An IPv4 option is malformed.
     BadOptions = "bad-options",
-    /// The packet quoted by an ICMP error is malformed, or is not one that was sent from where the error goes.
+    /// The packet quoted by an ICMP error is malformed, or is not one that was sent from where the error goes; or the
+    /// error tells of a path MTU that cannot be (RFC 5927).
     BadQuote = "bad-quote",
     /// TCP flags that no legal segment carries.
     BadTcpFlags = "bad-tcp-flags",

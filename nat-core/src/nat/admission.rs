@@ -3,11 +3,11 @@
 use crate::config::PortRange;
 use crate::packet::Summary;
 use crate::session_info::SessionState;
-use crate::state::{NewMapping, NewSession, Proto, Sequences};
+use crate::state::{Inside, NewMapping, NewSession, Origin, Proto, Sequences};
 use crate::table::Link;
 use crate::{DropReason, Filtering, Nat};
 
-use super::{DHCP_CLIENT, Origin};
+use super::DHCP_CLIENT;
 
 /// Inside ports below this get external ports below it (RFC 4787 REQ-3a).
 const FIRST_HIGH_PORT: u16 = 1024;
@@ -16,10 +16,7 @@ impl Nat<'_> {
     /// Whether `mapping` lets `address` in from ports that no session of it names: one that is a port forward, and what
     /// the filter says of others (RFC 4787 REQ-8).
     pub(super) fn admits(&self, mapping: Link, address: u32) -> bool {
-        let port_forward = self
-            .flows
-            .mapping(mapping)
-            .is_some_and(|mapping| mapping.is_port_forward());
+        let port_forward = self.flows.mapping(mapping).is_some_and(|mapping| mapping.is_port_forward());
         port_forward
             || match self.config.filtering {
                 Filtering::AddressAndPortDependent => false,
@@ -40,27 +37,17 @@ impl Nat<'_> {
         let leave = self.needs_leave(summary.proto, mapping);
         let new_mapping = match mapping {
             Some(_) => None,
-            None => Some(self.choose_mapping(summary)?),
+            None => Some(self.choose_mapping(summary, origin)?),
         };
-        let mapping = mapping
-            .or_else(|| self.flows.next_mapping())
-            .ok_or(DropReason::MappingTableFull)?;
-        let new_session = NewSession {
-            mapping,
-            remote: summary.destination,
-            state,
-            sequences,
-            leave,
-        };
+        let mapping = mapping.or_else(|| self.flows.next_mapping()).ok_or(DropReason::MappingTableFull)?;
+        let new_session = NewSession { mapping, remote: summary.destination, state, sequences, leave };
         self.flows.check_session(&new_session)?;
 
         if let Some(new) = new_mapping {
             self.flows.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
         }
-        self.flows
-            .add_session(&new_session, self.tick())
-            .ok_or(DropReason::SessionTableFull)?;
+        self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);
         if summary.proto == Proto::Tcp {
             self.count_state(None, state);
@@ -70,74 +57,52 @@ impl Nat<'_> {
 
     fn check_limits(&self, summary: &Summary, mapping: Option<Link>, origin: Origin) -> Result<(), DropReason> {
         let limits = &self.config.limits;
-        let Some(host) = self
-            .flows
-            .host(summary.source.address)
-            .filter(|_| origin == Origin::Host)
+        let Some(host) = self.flows.host(Origin::Host, summary.source.address).filter(|_| origin == Origin::Host)
         else {
             return Ok(());
         };
         let sessions = host.sessions >= limits.sessions_per_host;
         let mappings = mapping.is_none() && host.mappings >= limits.mappings_per_host;
-        if sessions || mappings {
-            Err(DropReason::HostLimit)
-        } else {
-            Ok(())
-        }
+        if sessions || mappings { Err(DropReason::HostLimit) } else { Ok(()) }
     }
 
     /// Whether sessions of this mapping give leave to every port of their remote address. ICMP has no ports, and a port
     /// forward is open to all.
     fn needs_leave(&self, proto: Proto, mapping: Option<Link>) -> bool {
-        let port_forward = mapping
-            .and_then(|link| self.flows.mapping(link))
-            .is_some_and(|mapping| mapping.is_port_forward());
+        let port_forward =
+            mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward());
         self.config.filtering == Filtering::AddressDependent && proto != Proto::Icmp && !port_forward
     }
 
-    fn choose_mapping(&mut self, summary: &Summary) -> Result<NewMapping, DropReason> {
-        let inside = summary.source;
-        let external = self.choose_external(inside.address);
-        let port = self.choose_port(summary.proto, external, inside.port);
+    fn choose_mapping(&mut self, summary: &Summary, origin: Origin) -> Result<NewMapping, DropReason> {
+        let endpoint = summary.source;
+        let external = self.choose_external(origin, endpoint.address);
+        let port = self.choose_port(summary.proto, external, endpoint.port);
         let external_port = port.ok_or(DropReason::PortsExhausted).inspect_err(|_| {
             self.stats.tcp.port_errors = self.stats.tcp.port_errors.wrapping_add(1);
         })?;
-        let new = NewMapping {
-            proto: summary.proto,
-            inside,
-            external,
-            external_port,
-            port_forward: false,
-        };
+        let inside = Inside { origin, endpoint };
+        let new = NewMapping { proto: summary.proto, inside, external, external_port, port_forward: false };
         self.flows.check_mapping(&new)?;
         Ok(new)
     }
 
     /// The number of the external address that a host's mappings get: always the same one (RFC 4787 REQ-2).
-    fn choose_external(&mut self, host: u32) -> u8 {
-        let known = self.flows.host(host).map(|host| host.external);
-        let own = self.external_number(host);
+    fn choose_external(&mut self, origin: Origin, address: u32) -> u8 {
+        let known = self.flows.host(origin, address).map(|host| host.external);
+        let own = self.external_number(address).filter(|_| origin == Origin::Router);
         known.or(own).unwrap_or_else(|| {
             let count = self.config.external_addresses.len() as u32;
-            if count <= 1 {
-                0
-            } else {
-                self.ports.pick_below(count) as u8
-            }
+            if count <= 1 { 0 } else { self.ports.pick_below(count) as u8 }
         })
     }
 
     fn choose_port(&mut self, proto: Proto, external: u8, inside_port: u16) -> Option<u16> {
         let low = proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT;
         let range = if low { self.config.low_ports } else { self.config.ports };
-        let Self {
-            config, flows, ports, ..
-        } = self;
+        let Self { config, flows, ports, .. } = self;
         let reserved = |port| {
-            proto != Proto::Icmp
-                && config
-                    .reserved_ports
-                    .is_some_and(|range: PortRange| range.contains(port))
+            proto != Proto::Icmp && config.reserved_ports.is_some_and(|range: PortRange| range.contains(port))
                 || proto == Proto::Udp && config.dhcp_client && port == DHCP_CLIENT
         };
         ports.pick(range, |port| {

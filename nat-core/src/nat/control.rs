@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use heapless::Vec;
 
 use crate::config::{MIN_MTU, check};
-use crate::state::{Endpoint, NewMapping, Proto, Session};
+use crate::state::{Endpoint, Inside, NewMapping, Origin, Proto, Session};
 use crate::table::Link;
 use crate::{Config, ConfigError, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
 
@@ -32,33 +32,20 @@ impl Nat<'_> {
     /// not a host's, the router's inside address, or one that stands twice. Then nothing has changed.
     pub fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
         self.config.check_external_addresses(addresses)?;
-        let Self {
-            config, flows, stats, ..
-        } = self;
+        let Self { config, flows, stats, .. } = self;
         let old: Vec<Ipv4Addr, { crate::MAX_EXTERNAL_ADDRESSES }> = config.external_addresses.clone();
         let kept = |number: u8| {
             let address = old.get(usize::from(number))?;
-            addresses
-                .iter()
-                .position(|other| other == address)
-                .map(|position| position as u8)
+            addresses.iter().position(|other| other == address).map(|position| position as u8)
         };
         let same_primary = old.first() == addresses.first();
         let lost = |external: u8, port_forward: bool| {
-            if port_forward {
-                !same_primary
-            } else {
-                kept(external).is_none()
-            }
+            if port_forward { !same_primary } else { kept(external).is_none() }
         };
         flows.renumber(
             |mapping| lost(mapping.external, mapping.is_port_forward()),
             |mapping| {
-                if mapping.is_port_forward() {
-                    PRIMARY
-                } else {
-                    kept(mapping.external).unwrap_or(PRIMARY)
-                }
+                if mapping.is_port_forward() { PRIMARY } else { kept(mapping.external).unwrap_or(PRIMARY) }
             },
             &mut |ended| count_ended(stats, ended),
         );
@@ -100,22 +87,14 @@ impl Nat<'_> {
             self.end_sessions(|session| session.mapping == mapping);
         }
         let external_port = forward.external_port;
-        let new = NewMapping {
-            proto,
-            inside,
-            external: PRIMARY,
-            external_port,
-            port_forward: true,
-        };
+        let new = NewMapping { proto, inside, external: PRIMARY, external_port, port_forward: true };
         self.flows.check_mapping(&new).map_err(|_| ForwardError::TableFull)?;
         self.flows.add_mapping(&new).map(|_| ()).ok_or(ForwardError::TableFull)
     }
 
     /// Removes the port forward of `external_port`, and ends its sessions. Returns whether there was one.
     pub fn remove_forward(&mut self, protocol: Protocol, external_port: u16) -> bool {
-        let mapping = self
-            .flows
-            .mapping_of_external(proto_of(protocol), PRIMARY, external_port);
+        let mapping = self.flows.mapping_of_external(proto_of(protocol), PRIMARY, external_port);
         let Some(link) = mapping.filter(|link| self.is_port_forward(Some(*link))) else {
             return false;
         };
@@ -127,11 +106,7 @@ impl Nat<'_> {
     /// The port forwards, in no particular order.
     pub fn forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
         self.flows.port_forwards().map(|(mapping, inside)| PortForward {
-            protocol: if mapping.proto() == Proto::Tcp {
-                Protocol::Tcp
-            } else {
-                Protocol::Udp
-            },
+            protocol: if mapping.proto() == Proto::Tcp { Protocol::Tcp } else { Protocol::Udp },
             external_port: mapping.external_port,
             inside_address: Ipv4Addr::from_bits(inside.address),
             inside_port: inside.port,
@@ -145,9 +120,7 @@ impl Nat<'_> {
 
     /// The sessions there are, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        self.flows.sessions(self.now.as_millis() as u32, |number| {
-            self.external_address(number).unwrap_or(0)
-        })
+        self.flows.sessions(self.now.as_millis() as u32, |number| self.external_address(number).unwrap_or(0))
     }
 
     /// What the engine has done so far.
@@ -160,39 +133,23 @@ impl Nat<'_> {
         &self.config
     }
 
-    fn check_forward(&self, forward: &PortForward) -> Result<(Proto, Endpoint), ForwardError> {
-        let PortForward {
-            protocol,
-            external_port,
-            inside_address,
-            inside_port,
-        } = *forward;
+    fn check_forward(&self, forward: &PortForward) -> Result<(Proto, Inside), ForwardError> {
+        let PortForward { protocol, external_port, inside_address, inside_port } = *forward;
         if external_port == 0 || inside_port == 0 {
             return Err(ForwardError::PortZero);
         }
         if !self.config.inside.is_host(inside_address) || inside_address == self.config.inside.address() {
             return Err(ForwardError::NotInside);
         }
-        if self
-            .config
-            .reserved_ports
-            .is_some_and(|range| range.contains(external_port))
-        {
+        if self.config.reserved_ports.is_some_and(|range| range.contains(external_port)) {
             return Err(ForwardError::PortReserved);
         }
-        Ok((
-            proto_of(protocol),
-            Endpoint {
-                address: inside_address.to_bits(),
-                port: inside_port,
-            },
-        ))
+        let endpoint = Endpoint { address: inside_address.to_bits(), port: inside_port };
+        Ok((proto_of(protocol), Inside { origin: Origin::Host, endpoint }))
     }
 
     fn is_port_forward(&self, mapping: Option<Link>) -> bool {
-        mapping
-            .and_then(|link| self.flows.mapping(link))
-            .is_some_and(|mapping| mapping.is_port_forward())
+        mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward())
     }
 
     fn end_sessions(&mut self, ends: impl Fn(&Session) -> bool) {

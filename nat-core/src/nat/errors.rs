@@ -1,13 +1,13 @@
 //! ICMP errors about packets of a session (RFC 5508 section 4). They neither refresh nor end it, whatever they say (RFC
 //! 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
 
+use crate::state::{Inside, Origin};
 use crate::translate::quote::Quote;
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::{self, Class};
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
-use super::Origin;
 use super::outbound::hop;
 
 impl Nat<'_> {
@@ -20,16 +20,11 @@ impl Nat<'_> {
         origin: Origin,
     ) -> Result<Verdict, DropReason> {
         let quote = parse(ip, header, body, End::Source)?;
-        let inside = quote
-            .end(End::Destination, End::Destination, Class::Reply)
-            .ok_or(DropReason::BadQuote)?;
-        let remote = quote
-            .end(End::Source, End::Destination, Class::Reply)
-            .ok_or(DropReason::BadQuote)?;
-        let mapping = self
-            .flows
-            .mapping_of_inside(quote.proto(), inside)
-            .ok_or(DropReason::NoSession)?;
+        let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
+        quote.check_route()?;
+        let remote = quote.end(End::Source, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
+        let mapping =
+            self.flows.mapping_of_inside(quote.proto(), Inside { origin, endpoint }).ok_or(DropReason::NoSession)?;
         let live = self.flows.live_session(mapping, remote, self.tick()).is_some();
         if !live && !self.admits(mapping, remote.address) {
             return Err(DropReason::NoSession);
@@ -40,10 +35,7 @@ impl Nat<'_> {
         header.update_checksum(delta, body);
         // Whoever sent it, the outside knows the external address only (RFC 5508 REQ-5c).
         translate::rewrite_address(ip, End::Source, external.address, hop(origin));
-        Ok(Verdict::Forward {
-            to: Side::Outside,
-            len: usize::from(ip.total_length()),
-        })
+        Ok(Verdict::Forward { to: Side::Outside, len: usize::from(ip.total_length()) })
     }
 
     /// An error from outside, from whatever address (RFC 4787 REQ-12a), about a packet that had gone out.
@@ -55,33 +47,23 @@ impl Nat<'_> {
         external: u8,
     ) -> Result<Verdict, DropReason> {
         let quote = parse(ip, header, body, End::Source)?;
-        let source = quote
-            .end(End::Source, End::Source, Class::Request)
-            .ok_or(DropReason::BadQuote)?;
-        let remote = quote
-            .end(End::Destination, End::Source, Class::Request)
-            .ok_or(DropReason::BadQuote)?;
-        let mapping = self
-            .flows
-            .mapping_of_external(quote.proto(), external, source.port)
-            .ok_or(DropReason::NoSession)?;
-        self.flows
-            .live_session(mapping, remote, self.tick())
-            .ok_or(DropReason::NoSession)?;
+        let source = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
+        let remote = quote.end(End::Destination, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
+        let mapping =
+            self.flows.mapping_of_external(quote.proto(), external, source.port).ok_or(DropReason::NoSession)?;
+        self.flows.live_session(mapping, remote, self.tick()).ok_or(DropReason::NoSession)?;
         let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoSession)?;
-        let router = self.is_router(inside);
+        let Inside { origin, endpoint } = inside;
+        let router = origin == Origin::Router;
         check_hop(ip, !router, self.config.inside_mtu)?;
-        let delta = quote.rewrite(End::Source, inside);
+        let delta = quote.rewrite(End::Source, endpoint);
         header.update_checksum(delta, body);
         let len = usize::from(ip.total_length());
         if router {
-            translate::rewrite_address(ip, End::Destination, inside.address, Hop::Uncounted);
-            return Ok(Verdict::Local {
-                side: Side::Outside,
-                len,
-            });
+            translate::rewrite_address(ip, End::Destination, endpoint.address, Hop::Uncounted);
+            return Ok(Verdict::Local { side: Side::Outside, len });
         }
-        translate::rewrite_address(ip, End::Destination, inside.address, Hop::Counted);
+        translate::rewrite_address(ip, End::Destination, endpoint.address, Hop::Counted);
         Ok(Verdict::Forward { to: Side::Inside, len })
     }
 }

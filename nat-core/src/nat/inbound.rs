@@ -6,7 +6,7 @@ use crate::packet::{Content, Datagram, Summary, Transport};
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::reply::Error;
 use crate::state::tcp::Kind;
-use crate::state::{Endpoint, Proto};
+use crate::state::{Inside, Origin, Proto};
 use crate::table::Link;
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::Class;
@@ -27,10 +27,7 @@ impl Nat<'_> {
     pub(super) fn inbound(&mut self, datagram: Datagram<'_>) -> Verdict {
         let len = datagram.len();
         match self.route_from_outside(&datagram) {
-            Ok(Route::DhcpClient) => Verdict::Local {
-                side: Side::Outside,
-                len,
-            },
+            Ok(Route::DhcpClient) => Verdict::Local { side: Side::Outside, len },
             Ok(Route::External(external)) => self.arrive_at(datagram, external).unwrap_or_else(Verdict::Drop),
             Err(reason) => Verdict::Drop(reason),
         }
@@ -108,7 +105,7 @@ impl Nat<'_> {
         }
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary).map(|effect| (link, effect)));
         let effect = effect.transpose()?;
-        if !self.is_router(inside)
+        if inside.origin == Origin::Host
             && let Some(verdict) = self.check_way_in(ip, session.is_some())?
         {
             return Ok(verdict);
@@ -137,10 +134,7 @@ impl Nat<'_> {
         let (reason, error) = if ip.ttl() <= 1 {
             (DropReason::TtlExpired, Some(Error::TimeExceeded))
         } else if ip.total_length() > mtu {
-            (
-                DropReason::PacketTooBig,
-                ip.dont_fragment().then_some(Error::FragmentationNeeded { mtu }),
-            )
+            (DropReason::PacketTooBig, ip.dont_fragment().then_some(Error::FragmentationNeeded { mtu }))
         } else {
             return Ok(None);
         };
@@ -150,27 +144,19 @@ impl Nat<'_> {
         }
     }
 
-    fn enter(&self, inside: Endpoint, ip: &mut ipv4::Header, mut transport: Transport<'_>) -> Verdict {
+    fn enter(&self, inside: Inside, ip: &mut ipv4::Header, mut transport: Transport<'_>) -> Verdict {
         let len = usize::from(ip.total_length());
-        if self.is_router(inside) {
-            translate::rewrite(ip, transport, End::Destination, inside, Hop::Uncounted);
-            return Verdict::Local {
-                side: Side::Outside,
-                len,
-            };
+        if inside.origin == Origin::Router {
+            translate::rewrite(ip, transport, End::Destination, inside.endpoint, Hop::Uncounted);
+            return Verdict::Local { side: Side::Outside, len };
         }
         self.clamp_mss(&mut transport);
-        translate::rewrite(ip, transport, End::Destination, inside, Hop::Counted);
+        translate::rewrite(ip, transport, End::Destination, inside.endpoint, Hop::Counted);
         Verdict::Forward { to: Side::Inside, len }
     }
 
-    pub(super) fn inside_endpoint(&self, mapping: Link) -> Option<Endpoint> {
+    pub(super) fn inside_endpoint(&self, mapping: Link) -> Option<Inside> {
         self.flows.inside(self.flows.mapping(mapping)?)
-    }
-
-    /// Whether this is an endpoint of the router's own outside stack: one that already has an external address.
-    pub(super) fn is_router(&self, inside: Endpoint) -> bool {
-        self.external_number(inside.address).is_some()
     }
 }
 

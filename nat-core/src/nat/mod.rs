@@ -12,7 +12,7 @@ use crate::packet::Datagram;
 use crate::policy::{PortPicker, RateLimit};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
-use crate::state::{Ended, Flows, Proto};
+use crate::state::{Ended, Flows, Origin, Proto};
 use crate::table::HashKey;
 use crate::wire::ipv4;
 use crate::{Config, ConfigError, DropReason, Instant, Seed, Side, Stats, Tables, Timeouts, Verdict};
@@ -43,15 +43,6 @@ const JUMP_MILLIS: u64 = 1 << 16;
 /// The ports of DHCP (RFC 2131 section 4.1).
 const DHCP_SERVER: u16 = 67;
 const DHCP_CLIENT: u16 = 68;
-
-/// Who sends a packet toward the outside.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Origin {
-    /// A host inside.
-    Host,
-    /// The router's own outside stack.
-    Router,
-}
 
 impl<'t> Nat<'t> {
     /// A NAT of `config` that keeps its state in `tables`, which it empties, and draws its secrets from `seed`.
@@ -124,9 +115,7 @@ impl<'t> Nat<'t> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let after = self.flows.next_deadline(self.tick())?;
-        Some(Instant::from_millis(
-            self.now.as_millis().saturating_add(u64::from(after)),
-        ))
+        Some(Instant::from_millis(self.now.as_millis().saturating_add(u64::from(after))))
     }
 
     /// Ends the sessions whose time is up at `now`. Spurious calls do nothing.
@@ -175,21 +164,13 @@ impl<'t> Nat<'t> {
 
     /// The number of an external address.
     fn external_number(&self, address: u32) -> Option<u8> {
-        let position = self
-            .config
-            .external_addresses
-            .iter()
-            .position(|external| external.to_bits() == address)?;
+        let position = self.config.external_addresses.iter().position(|external| external.to_bits() == address)?;
         u8::try_from(position).ok()
     }
 
     /// The external address of a number.
     fn external_address(&self, number: u8) -> Option<u32> {
-        self.config
-            .external_addresses
-            .get(usize::from(number))
-            .copied()
-            .map(Ipv4Addr::to_bits)
+        self.config.external_addresses.get(usize::from(number)).copied().map(Ipv4Addr::to_bits)
     }
 
     /// An ICMP error about a packet with the header `ip` that came in on `side`, from the address that it was sent to or

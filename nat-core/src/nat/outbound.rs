@@ -7,14 +7,12 @@ use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
 use crate::state::tcp::{self, Effect, Kind};
-use crate::state::{Endpoint, Proto, Sequences};
+use crate::state::{Endpoint, Inside, Origin, Proto, Sequences};
 use crate::table::Link;
 use crate::translate::{self, End, Hop, mss};
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
-
-use super::Origin;
 
 /// Where a packet from inside is going.
 enum Route {
@@ -32,10 +30,7 @@ impl Nat<'_> {
             Origin::Router => self.route_from_router(datagram.ip),
         };
         match route {
-            Ok(Route::Local) => Verdict::Local {
-                side: Side::Inside,
-                len,
-            },
+            Ok(Route::Local) => Verdict::Local { side: Side::Inside, len },
             Ok(Route::Across) => self.across(datagram, origin).unwrap_or_else(Verdict::Drop),
             Err(_) if origin == Origin::Router && self.is_dhcp_request(&datagram) => {
                 Verdict::Forward { to: Side::Outside, len }
@@ -95,10 +90,7 @@ impl Nat<'_> {
             return Err(DropReason::Fragment);
         }
         if origin == Origin::Router && self.is_dhcp_request(&datagram) {
-            return Ok(Verdict::Forward {
-                to: Side::Outside,
-                len: datagram.len(),
-            });
+            return Ok(Verdict::Forward { to: Side::Outside, len: datagram.len() });
         }
         let (ip, transport) = datagram.transport()?;
         if let Transport::Icmp(header, body) = transport {
@@ -122,7 +114,7 @@ impl Nat<'_> {
             return Ok(verdict);
         }
         let summary = outbound_summary(&transport, ip);
-        let Some((mapping, session)) = self.session_outbound(&summary) else {
+        let Some((mapping, session)) = self.session_outbound(&summary, origin) else {
             return self.open(ip, transport, &summary, origin);
         };
         if matches!(summary.content, Content::Segment(kind, _) if kind != Kind::Other) && !transport.checksum_holds(ip)
@@ -141,10 +133,7 @@ impl Nat<'_> {
         } else if self.config.external_addresses.is_empty() {
             (DropReason::AddressMissing, Some(Error::NetUnreachable))
         } else if ip.total_length() > mtu {
-            (
-                DropReason::PacketTooBig,
-                ip.dont_fragment().then_some(Error::FragmentationNeeded { mtu }),
-            )
+            (DropReason::PacketTooBig, ip.dont_fragment().then_some(Error::FragmentationNeeded { mtu }))
         } else {
             return Ok(None);
         };
@@ -166,14 +155,10 @@ impl Nat<'_> {
     }
 
     /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed.
-    fn session_outbound(&mut self, summary: &Summary) -> Option<(Link, Link)> {
-        let mapping = self.flows.mapping_of_inside(summary.proto, summary.source)?;
+    fn session_outbound(&mut self, summary: &Summary, origin: Origin) -> Option<(Link, Link)> {
+        let mapping = self.flows.mapping_of_inside(summary.proto, Inside { origin, endpoint: summary.source })?;
         let session = self.flows.find_session(mapping, summary.destination)?;
-        if self
-            .flows
-            .live_session(mapping, summary.destination, self.tick())
-            .is_some()
-        {
+        if self.flows.live_session(mapping, summary.destination, self.tick()).is_some() {
             return Some((mapping, session));
         }
         if let Some(ended) = self.flows.end_session(session) {
@@ -190,7 +175,7 @@ impl Nat<'_> {
         summary: &Summary,
         origin: Origin,
     ) -> Result<Verdict, DropReason> {
-        let mapping = self.flows.mapping_of_inside(summary.proto, summary.source);
+        let mapping = self.flows.mapping_of_inside(summary.proto, Inside { origin, endpoint: summary.source });
         let admitted = mapping.is_some_and(|mapping| self.admits(mapping, summary.destination.address));
         let begin = match summary.content {
             Content::Datagram | Content::Query(Class::Request) => {
@@ -229,18 +214,12 @@ impl Nat<'_> {
         let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
         self.clamp_mss(&mut transport);
         translate::rewrite(ip, transport, End::Source, external, hop(origin));
-        Ok(Verdict::Forward {
-            to: Side::Outside,
-            len: usize::from(ip.total_length()),
-        })
+        Ok(Verdict::Forward { to: Side::Outside, len: usize::from(ip.total_length()) })
     }
 
     pub(super) fn external_endpoint(&self, mapping: Link) -> Option<Endpoint> {
         let mapping = self.flows.mapping(mapping)?;
-        Some(Endpoint {
-            address: self.external_address(mapping.external)?,
-            port: mapping.external_port,
-        })
+        Some(Endpoint { address: self.external_address(mapping.external)?, port: mapping.external_port })
     }
 
     /// Does to a session what a packet of it does, and drops the packet if it is none of it.
@@ -258,29 +237,19 @@ impl Nat<'_> {
                 tcp::effect(session.state, &session.sequences, from, kind, &segment)
             }
             (Content::Query(Class::Reply | Class::Error | Class::Other), Side::Inside) => Err(DropReason::NoSession),
-            (Content::Datagram | Content::Query(_), Side::Inside) => Ok(Effect {
-                state: session.state,
-                sequences: Sequences::last_sent(self.tick()),
-                refresh: true,
-            }),
+            (Content::Datagram | Content::Query(_), Side::Inside) => {
+                Ok(Effect { state: session.state, sequences: Sequences::last_sent(self.tick()), refresh: true })
+            }
             (Content::Datagram | Content::Query(_), Side::Outside) => {
                 let silent = self.tick().wrapping_sub(session.sequences.when_last_sent());
                 let refresh = silent < self.flows.lifetime(session);
-                Ok(Effect {
-                    state: session.state,
-                    sequences: session.sequences,
-                    refresh,
-                })
+                Ok(Effect { state: session.state, sequences: session.sequences, refresh })
             }
         }
     }
 
     pub(super) fn apply(&mut self, link: Link, effect: &Effect) {
-        let Effect {
-            state,
-            sequences,
-            refresh,
-        } = *effect;
+        let Effect { state, sequences, refresh } = *effect;
         let before = self.flows.session(link).map(|session| session.state);
         if refresh {
             self.flows.refresh(link, state, sequences, self.tick());

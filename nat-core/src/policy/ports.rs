@@ -24,9 +24,7 @@ impl PortPicker {
     /// A random port of `range` that is `free`. Finds the last one that is, after as many tries as the range is long plus
     /// a few; `None` if none is.
     pub(crate) fn pick(&mut self, range: PortRange, mut free: impl FnMut(u16) -> bool) -> Option<u16> {
-        let count = u32::from(range.last())
-            .wrapping_sub(u32::from(range.first()))
-            .wrapping_add(1);
+        let count = u32::from(range.last()).wrapping_sub(u32::from(range.first())).wrapping_add(1);
         let port = |offset: u32| u32::from(range.first()).wrapping_add(offset) as u16;
         let mut offset = 0;
         for _ in 0..DRAWS {

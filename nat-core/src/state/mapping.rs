@@ -5,6 +5,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use crate::session_info::SessionProtocol;
 use crate::table::{Chain, Link, Slot};
 
+use super::Origin;
+
 /// What a mapping is for. Mappings and filters are per protocol (RFC 7857 sections 5 and 6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -37,6 +39,13 @@ impl From<Endpoint> for SocketAddrV4 {
     }
 }
 
+/// An inside endpoint, and whose it is: where the networks overlap, a host may have the router's external address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Inside {
+    pub(crate) origin: Origin,
+    pub(crate) endpoint: Endpoint,
+}
+
 /// A mapping. The inside address is that of its host.
 pub(crate) struct Mapping {
     pub(crate) host: Link,
@@ -56,22 +65,12 @@ const PORT_FORWARD: u8 = 0x80;
 
 impl Mapping {
     pub(crate) fn new(proto: Proto, host: Link, inside_port: u16, external: u8, external_port: u16) -> Self {
-        Self {
-            host,
-            inside_port,
-            external_port,
-            external,
-            kind: proto as u8,
-            ..Self::FREE
-        }
+        Self { host, inside_port, external_port, external, kind: proto as u8, ..Self::FREE }
     }
 
     /// This mapping as a port forward.
     pub(crate) fn port_forward(self) -> Self {
-        Self {
-            kind: self.kind | PORT_FORWARD,
-            ..self
-        }
+        Self { kind: self.kind | PORT_FORWARD, ..self }
     }
 
     pub(crate) fn proto(&self) -> Proto {

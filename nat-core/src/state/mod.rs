@@ -7,8 +7,8 @@ mod session;
 mod tables;
 pub(crate) mod tcp;
 
-pub(crate) use host::Host;
-pub(crate) use mapping::{Endpoint, Mapping, Proto};
+pub(crate) use host::{Host, Origin};
+pub(crate) use mapping::{Endpoint, Inside, Mapping, Proto};
 pub(crate) use sequence::{Segment, Sequences};
 pub(crate) use session::{Class, Session};
 pub use tables::Tables;

@@ -36,42 +36,22 @@ pub(crate) struct Sequences {
 const NEAR: u32 = 1 << 24;
 
 impl Sequences {
-    pub(crate) const NONE: Self = Self {
-        inside: Sender {
-            next: 0,
-            acknowledged: 0,
-        },
-        outside: Sender {
-            next: 0,
-            acknowledged: 0,
-        },
-    };
+    pub(crate) const NONE: Self =
+        Self { inside: Sender { next: 0, acknowledged: 0 }, outside: Sender { next: 0, acknowledged: 0 } };
 
     /// After a SYN from inside that opens a session.
     pub(crate) fn from_syn(segment: &Segment) -> Self {
-        let inside = Sender {
-            next: segment.end(),
-            acknowledged: 0,
-        };
+        let inside = Sender { next: segment.end(), acknowledged: 0 };
         // Nothing is acknowledged yet but what comes before the SYN.
-        let outside = Sender {
-            next: 0,
-            acknowledged: segment.sequence,
-        };
+        let outside = Sender { next: 0, acknowledged: segment.sequence };
         Self { inside, outside }
     }
 
     /// After a SYN-ACK from inside to a SYN from outside of which nothing was kept.
     pub(crate) fn from_syn_ack(segment: &Segment) -> Self {
         let acknowledged = segment.acknowledgment.unwrap_or(0);
-        let inside = Sender {
-            next: segment.end(),
-            acknowledged,
-        };
-        let outside = Sender {
-            next: acknowledged,
-            acknowledged: segment.sequence,
-        };
+        let inside = Sender { next: segment.end(), acknowledged };
+        let outside = Sender { next: acknowledged, acknowledged: segment.sequence };
         Self { inside, outside }
     }
 
@@ -137,13 +117,7 @@ impl Sequences {
 
     /// The same 16 bytes for a session that has no sequence numbers: the moment the inside last sent, in milliseconds.
     pub(crate) fn last_sent(millis: u32) -> Self {
-        Self {
-            inside: Sender {
-                next: millis,
-                acknowledged: 0,
-            },
-            ..Self::NONE
-        }
+        Self { inside: Sender { next: millis, acknowledged: 0 }, ..Self::NONE }
     }
 
     pub(crate) fn when_last_sent(&self) -> u32 {

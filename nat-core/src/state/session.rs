@@ -29,25 +29,12 @@ enum Role {
 
 impl Session {
     pub(crate) fn new(mapping: Link, remote: Endpoint, state: SessionState, sequences: Sequences) -> Self {
-        Self {
-            mapping,
-            remote_address: remote.address,
-            remote_port: remote.port,
-            state,
-            sequences,
-            ..Self::FREE
-        }
+        Self { mapping, remote_address: remote.address, remote_port: remote.port, state, sequences, ..Self::FREE }
     }
 
     /// The leave of `address` to send to `mapping`, held by one session.
     pub(crate) fn leave(mapping: Link, address: u32) -> Self {
-        Self {
-            mapping,
-            remote_address: address,
-            deadline: 1,
-            role: Role::Leave,
-            ..Self::FREE
-        }
+        Self { mapping, remote_address: address, deadline: 1, role: Role::Leave, ..Self::FREE }
     }
 
     pub(crate) fn is_leave(&self) -> bool {
@@ -55,10 +42,7 @@ impl Session {
     }
 
     pub(crate) fn remote(&self) -> Endpoint {
-        Endpoint {
-            address: self.remote_address,
-            port: self.remote_port,
-        }
+        Endpoint { address: self.remote_address, port: self.remote_port }
     }
 }
 
@@ -136,14 +120,7 @@ impl Class {
 
     /// How long, in milliseconds, by class. The configuration has been checked: none is above 2^30.
     pub(crate) fn lifetimes(timeouts: &Timeouts) -> [u32; Self::COUNT] {
-        let Timeouts {
-            udp,
-            tcp_partially_open,
-            tcp_established,
-            tcp_closing,
-            tcp_reset,
-            icmp,
-        } = *timeouts;
+        let Timeouts { udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *timeouts;
         [icmp, tcp_closing, tcp_established, tcp_partially_open, tcp_reset, udp].map(|time| time.as_millis() as u32)
     }
 }

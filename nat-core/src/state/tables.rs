@@ -8,7 +8,7 @@ use crate::table::{ExpiryList, HashKey, Index, IndexFull, Link, Slot, Slots};
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
 use super::session::ByRemote;
-use super::{Class, Endpoint, Host, Mapping, Proto, Sequences, Session};
+use super::{Class, Endpoint, Host, Inside, Mapping, Origin, Proto, Sequences, Session};
 
 /// The memory of a NAT: room for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts, 1 to 65,535 each.
 ///
@@ -33,20 +33,11 @@ const _: () = {
 
 impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> Tables<MAPPINGS, SESSIONS, HOSTS> {
     /// Empty tables.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a default would be built on the stack, where tables do not fit"
-    )]
+    #[expect(clippy::new_without_default, reason = "a default would be built on the stack, where tables do not fit")]
     pub const fn new() -> Self {
         const {
-            assert!(
-                MAPPINGS >= 1 && MAPPINGS <= Link::MAX_SLOTS,
-                "MAPPINGS must be 1 to 65,535"
-            );
-            assert!(
-                SESSIONS >= 1 && SESSIONS <= Link::MAX_SLOTS,
-                "SESSIONS must be 1 to 65,535"
-            );
+            assert!(MAPPINGS >= 1 && MAPPINGS <= Link::MAX_SLOTS, "MAPPINGS must be 1 to 65,535");
+            assert!(SESSIONS >= 1 && SESSIONS <= Link::MAX_SLOTS, "SESSIONS must be 1 to 65,535");
             assert!(HOSTS >= 1 && HOSTS <= Link::MAX_SLOTS, "HOSTS must be 1 to 65,535");
         };
         Self {
@@ -65,7 +56,7 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> Tables<MA
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewMapping {
     pub(crate) proto: Proto,
-    pub(crate) inside: Endpoint,
+    pub(crate) inside: Inside,
     pub(crate) external: u8,
     pub(crate) external_port: u16,
     pub(crate) port_forward: bool,
@@ -126,8 +117,8 @@ impl<'t> Flows<'t> {
 
     // Look-ups.
 
-    pub(crate) fn host(&self, address: u32) -> Option<&Host> {
-        self.hosts.get(self.find_host(address)?)
+    pub(crate) fn host(&self, origin: Origin, address: u32) -> Option<&Host> {
+        self.hosts.get(self.find_host(origin, address)?)
     }
 
     pub(crate) fn mapping(&self, link: Link) -> Option<&Mapping> {
@@ -139,49 +130,37 @@ impl<'t> Flows<'t> {
     }
 
     /// The inside endpoint of `mapping`.
-    pub(crate) fn inside(&self, mapping: &Mapping) -> Option<Endpoint> {
-        let address = self.hosts.get(mapping.host)?.address;
-        Some(Endpoint {
-            address,
-            port: mapping.inside_port,
+    pub(crate) fn inside(&self, mapping: &Mapping) -> Option<Inside> {
+        let host = self.hosts.get(mapping.host)?;
+        Some(Inside { origin: host.origin, endpoint: Endpoint { address: host.address, port: mapping.inside_port } })
+    }
+
+    pub(crate) fn mapping_of_inside(&self, proto: Proto, inside: Inside) -> Option<Link> {
+        let Inside { origin, endpoint } = inside;
+        self.mappings_by_inside.find(&self.mappings, self.inside_hash(proto, endpoint), |_, mapping| {
+            mapping.inside_port == endpoint.port
+                && mapping.proto() == proto
+                && self.hosts.get(mapping.host).is_some_and(|host| host.is(origin, endpoint.address))
         })
     }
 
-    pub(crate) fn mapping_of_inside(&self, proto: Proto, inside: Endpoint) -> Option<Link> {
-        self.mappings_by_inside
-            .find(&self.mappings, self.inside_hash(proto, inside), |_, mapping| {
-                mapping.inside_port == inside.port
-                    && mapping.proto() == proto
-                    && self
-                        .hosts
-                        .get(mapping.host)
-                        .is_some_and(|host| host.address == inside.address)
-            })
-    }
-
     pub(crate) fn mapping_of_external(&self, proto: Proto, external: u8, port: u16) -> Option<Link> {
-        self.mappings_by_external.find(
-            &self.mappings,
-            self.external_hash(proto, external, port),
-            |_, mapping| mapping.external_port == port && mapping.external == external && mapping.proto() == proto,
-        )
+        self.mappings_by_external.find(&self.mappings, self.external_hash(proto, external, port), |_, mapping| {
+            mapping.external_port == port && mapping.external == external && mapping.proto() == proto
+        })
     }
 
     /// The session of `mapping` with `remote`, alive at `now` or not.
     pub(crate) fn find_session(&self, mapping: Link, remote: Endpoint) -> Option<Link> {
-        self.sessions_by_remote
-            .find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
-                session.mapping == mapping && session.remote() == remote
-            })
+        self.sessions_by_remote.find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
+            session.mapping == mapping && session.remote() == remote
+        })
     }
 
     /// The session of `mapping` with `remote`, if its time is not up at `now`.
     pub(crate) fn live_session(&self, mapping: Link, remote: Endpoint, now: u32) -> Option<Link> {
         let link = self.find_session(mapping, remote)?;
-        self.sessions
-            .get(link)
-            .filter(|session| remaining(session, now).is_some())
-            .map(|_| link)
+        self.sessions.get(link).filter(|session| remaining(session, now).is_some()).map(|_| link)
     }
 
     /// Whether a session of `mapping` with any port of `address` gives it leave to send.
@@ -191,14 +170,8 @@ impl<'t> Flows<'t> {
 
     /// How long a session of this kind lives without traffic, in milliseconds.
     pub(crate) fn lifetime(&self, session: &Session) -> u32 {
-        let class = self
-            .mappings
-            .get(session.mapping)
-            .map(|mapping| Class::of(mapping.proto(), session.state));
-        class
-            .and_then(|class| self.lifetimes.get(class as usize))
-            .copied()
-            .unwrap_or(0)
+        let class = self.mappings.get(session.mapping).map(|mapping| Class::of(mapping.proto(), session.state));
+        class.and_then(|class| self.lifetimes.get(class as usize)).copied().unwrap_or(0)
     }
 
     /// The link that the next mapping will get.
@@ -212,31 +185,25 @@ impl<'t> Flows<'t> {
         now: u32,
         address_of: impl Fn(u8) -> u32 + 'f,
     ) -> impl Iterator<Item = SessionInfo> + 'f {
-        self.sessions
-            .iter()
-            .filter(|(_, session)| !session.is_leave())
-            .filter_map(move |(_, session)| {
-                let mapping = self.mappings.get(session.mapping)?;
-                let external = Endpoint {
-                    address: address_of(mapping.external),
-                    port: mapping.external_port,
-                };
-                Some(SessionInfo {
-                    protocol: mapping.proto().into(),
-                    inside: self.inside(mapping)?.into(),
-                    external: external.into(),
-                    remote: session.remote().into(),
-                    state: session.state,
-                    expires_in: core::time::Duration::from_millis(u64::from(remaining(session, now)?)),
-                    forwarded: mapping.is_port_forward(),
-                })
+        self.sessions.iter().filter(|(_, session)| !session.is_leave()).filter_map(move |(_, session)| {
+            let mapping = self.mappings.get(session.mapping)?;
+            let external = Endpoint { address: address_of(mapping.external), port: mapping.external_port };
+            Some(SessionInfo {
+                protocol: mapping.proto().into(),
+                inside: self.inside(mapping)?.endpoint.into(),
+                external: external.into(),
+                remote: session.remote().into(),
+                state: session.state,
+                expires_in: core::time::Duration::from_millis(u64::from(remaining(session, now)?)),
+                forwarded: mapping.is_port_forward(),
             })
+        })
     }
 
     /// The mappings that are port forwards. Walks the whole table.
     pub(crate) fn port_forwards(&self) -> impl Iterator<Item = (&Mapping, Endpoint)> {
         let forwards = self.mappings.iter().filter(|(_, mapping)| mapping.is_port_forward());
-        forwards.filter_map(|(_, mapping)| Some((mapping, self.inside(mapping)?)))
+        forwards.filter_map(|(_, mapping)| Some((mapping, self.inside(mapping)?.endpoint)))
     }
 
     // Expiry.
@@ -249,11 +216,7 @@ impl<'t> Flows<'t> {
 
     /// Ends one session whose time is up at `now`.
     pub(crate) fn end_expired(&mut self, now: u32) -> Option<Ended> {
-        let overdue = |link: &Link| {
-            self.sessions
-                .get(*link)
-                .is_some_and(|session| remaining(session, now).is_none())
-        };
+        let overdue = |link: &Link| self.sessions.get(*link).is_some_and(|session| remaining(session, now).is_none());
         let link = self.expiry.iter().map(ExpiryList::first).find(overdue)?;
         self.end_session(link)
     }
@@ -267,14 +230,10 @@ impl<'t> Flows<'t> {
             return Err(DropReason::SessionTableFull);
         }
         let hash = self.remote_hash(new.mapping, new.remote);
-        self.sessions_by_remote
-            .check_room(&self.sessions, hash)
-            .map_err(index_full)?;
+        self.sessions_by_remote.check_room(&self.sessions, hash).map_err(index_full)?;
         if new_leave {
             let hash = self.remote_hash(new.mapping, any_port(new.remote.address));
-            self.sessions_by_remote
-                .check_room(&self.sessions, hash)
-                .map_err(index_full)?;
+            self.sessions_by_remote.check_room(&self.sessions, hash).map_err(index_full)?;
         }
         Ok(())
     }
@@ -284,70 +243,46 @@ impl<'t> Flows<'t> {
         if self.mappings.room() == 0 {
             return Err(DropReason::MappingTableFull);
         }
-        if self.find_host(new.inside.address).is_none() {
+        if self.find_host(new.inside.origin, new.inside.endpoint.address).is_none() {
             if self.hosts.room() == 0 {
                 return Err(DropReason::HostTableFull);
             }
-            let hash = self.key.hash(new.inside.address, 0);
-            self.hosts_by_address
-                .check_room(&self.hosts, hash)
-                .map_err(index_full)?;
+            let hash = self.key.hash(new.inside.endpoint.address, 0);
+            self.hosts_by_address.check_room(&self.hosts, hash).map_err(index_full)?;
         }
-        let hash = self.inside_hash(new.proto, new.inside);
-        self.mappings_by_inside
-            .check_room(&self.mappings, hash)
-            .map_err(index_full)?;
+        let hash = self.inside_hash(new.proto, new.inside.endpoint);
+        self.mappings_by_inside.check_room(&self.mappings, hash).map_err(index_full)?;
         self.check_external(new.proto, new.external, new.external_port)
     }
 
     /// Whether the index of external endpoints has room for this one.
     pub(crate) fn check_external(&self, proto: Proto, external: u8, port: u16) -> Result<(), DropReason> {
         let hash = self.external_hash(proto, external, port);
-        self.mappings_by_external
-            .check_room(&self.mappings, hash)
-            .map_err(index_full)
+        self.mappings_by_external.check_room(&self.mappings, hash).map_err(index_full)
     }
 
     /// Adds a mapping, and its host if that has none yet.
     pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<Link> {
-        let NewMapping {
-            proto,
-            inside,
-            external,
-            external_port,
-            port_forward,
-        } = *new;
-        let host = self
-            .find_host(inside.address)
-            .or_else(|| self.add_host(inside.address, external))?;
-        let mapping = Mapping::new(proto, host, inside.port, external, external_port);
+        let NewMapping { proto, inside, external, external_port, port_forward } = *new;
+        let Inside { origin, endpoint } = inside;
+        let known = self.find_host(origin, endpoint.address);
+        let host = known.or_else(|| self.add_host(Host::new(origin, endpoint.address, external)))?;
+        let mapping = Mapping::new(proto, host, endpoint.port, external, external_port);
         let mapping = if port_forward { mapping.port_forward() } else { mapping };
         let link = self.mappings.insert(mapping)?;
         if let Some(host) = self.hosts.get_mut(host) {
             host.mappings = host.mappings.saturating_add(1);
         }
-        let (by_inside, by_external) = (
-            self.inside_hash(proto, inside),
-            self.external_hash(proto, external, external_port),
-        );
-        self.mappings_by_inside
-            .insert(&mut self.mappings, by_inside, link)
-            .ok()?;
-        self.mappings_by_external
-            .insert(&mut self.mappings, by_external, link)
-            .ok()?;
+        let (by_inside, by_external) =
+            (self.inside_hash(proto, endpoint), self.external_hash(proto, external, external_port));
+        self.mappings_by_inside.insert(&mut self.mappings, by_inside, link).ok()?;
+        self.mappings_by_external.insert(&mut self.mappings, by_external, link).ok()?;
         Some(link)
     }
 
     /// Adds a session, with the leave of its remote address if asked for.
     pub(crate) fn add_session(&mut self, new: &NewSession, now: u32) -> Option<Link> {
-        let NewSession {
-            mapping,
-            remote,
-            state,
-            sequences,
-            leave,
-        } = *new;
+        let NewSession { mapping, remote, state, sequences, leave } = *new;
         if leave {
             self.hold_leave(mapping, remote.address);
         }
@@ -415,8 +350,8 @@ impl<'t> Flows<'t> {
         let Some(mapping) = self.mappings.get(link) else { return };
         let (proto, host_link) = (mapping.proto(), mapping.host);
         let by_external = self.external_hash(proto, mapping.external, mapping.external_port);
-        if let Some(inside) = self.inside(mapping) {
-            let by_inside = self.inside_hash(proto, inside);
+        if let Some(Inside { endpoint, .. }) = self.inside(mapping) {
+            let by_inside = self.inside_hash(proto, endpoint);
             self.mappings_by_inside.remove(&mut self.mappings, by_inside, link);
         }
         self.mappings_by_external.remove(&mut self.mappings, by_external, link);
@@ -440,10 +375,7 @@ impl<'t> Flows<'t> {
         renumber: impl Fn(&Mapping) -> u8,
         ended: &mut impl FnMut(Ended),
     ) {
-        self.end_sessions_where(
-            |flows, session| flows.mappings.get(session.mapping).is_none_or(&ends),
-            ended,
-        );
+        self.end_sessions_where(|flows, session| flows.mappings.get(session.mapping).is_none_or(&ends), ended);
         self.mappings_by_external.clear();
         // Port forwards first: where both cannot stay, the dynamic mapping goes.
         for port_forwards in [true, false] {
@@ -469,12 +401,7 @@ impl<'t> Flows<'t> {
         }
         let taken = self.mapping_of_external(proto, external, port).is_some();
         let hash = self.external_hash(proto, external, port);
-        if taken
-            || self
-                .mappings_by_external
-                .insert(&mut self.mappings, hash, link)
-                .is_err()
-        {
+        if taken || self.mappings_by_external.insert(&mut self.mappings, hash, link).is_err() {
             self.end_sessions_where(|_, session| session.mapping == link, ended);
         }
     }
@@ -484,10 +411,7 @@ impl<'t> Flows<'t> {
         let mut cursor = 0;
         while let Some((next, link)) = self.sessions.next_in_use(cursor) {
             cursor = next;
-            let doomed = self
-                .sessions
-                .get(link)
-                .is_some_and(|session| !session.is_leave() && ends(self, session));
+            let doomed = self.sessions.get(link).is_some_and(|session| !session.is_leave() && ends(self, session));
             if let Some(end) = doomed.then(|| self.end_session(link)).flatten() {
                 ended(end);
             }
@@ -496,15 +420,14 @@ impl<'t> Flows<'t> {
 
     // What the above are made of.
 
-    fn find_host(&self, address: u32) -> Option<Link> {
-        self.hosts_by_address
-            .find(&self.hosts, self.key.hash(address, 0), |_, host| {
-                host.address == address
-            })
+    fn find_host(&self, origin: Origin, address: u32) -> Option<Link> {
+        let hash = self.key.hash(address, 0);
+        self.hosts_by_address.find(&self.hosts, hash, |_, host| host.is(origin, address))
     }
 
-    fn add_host(&mut self, address: u32, external: u8) -> Option<Link> {
-        let link = self.hosts.insert(Host::new(address, external))?;
+    fn add_host(&mut self, host: Host) -> Option<Link> {
+        let address = host.address;
+        let link = self.hosts.insert(host)?;
         let hash = self.key.hash(address, 0);
         self.hosts_by_address.insert(&mut self.hosts, hash, link).ok()?;
         Some(link)
@@ -512,10 +435,9 @@ impl<'t> Flows<'t> {
 
     fn find_leave(&self, mapping: Link, address: u32) -> Option<Link> {
         let remote = any_port(address);
-        self.sessions_by_remote
-            .find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
-                session.mapping == mapping && session.is_leave() && session.remote() == remote
-            })
+        self.sessions_by_remote.find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
+            session.mapping == mapping && session.is_leave() && session.remote() == remote
+        })
     }
 
     fn hold_leave(&mut self, mapping: Link, address: u32) {
@@ -559,8 +481,7 @@ impl<'t> Flows<'t> {
     }
 
     fn inside_hash(&self, proto: Proto, inside: Endpoint) -> u32 {
-        self.key
-            .hash(inside.address, u32::from(inside.port) << 16 | proto as u32)
+        self.key.hash(inside.address, u32::from(inside.port) << 16 | proto as u32)
     }
 
     fn external_hash(&self, proto: Proto, external: u8, port: u16) -> u32 {
@@ -568,10 +489,7 @@ impl<'t> Flows<'t> {
     }
 
     fn remote_hash(&self, mapping: Link, remote: Endpoint) -> u32 {
-        self.key.hash(
-            remote.address,
-            u32::from(remote.port) << 16 | u32::from(mapping.number()),
-        )
+        self.key.hash(remote.address, u32::from(remote.port) << 16 | u32::from(mapping.number()))
     }
 }
 

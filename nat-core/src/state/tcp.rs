@@ -50,11 +50,7 @@ pub(crate) fn effect(
     let mut sequences = *sequences;
     note(&mut sequences, state, from, signal, segment);
     let refresh = next != state || refreshes(state, from, signal);
-    Ok(Effect {
-        state: next,
-        sequences,
-        refresh,
-    })
+    Ok(Effect { state: next, sequences, refresh })
 }
 
 /// The state after `signal`.

@@ -17,10 +17,7 @@ pub(crate) struct ExpiryList {
 }
 
 impl ExpiryList {
-    pub(crate) const EMPTY: Self = Self {
-        first: Link::NONE,
-        last: Link::NONE,
-    };
+    pub(crate) const EMPTY: Self = Self { first: Link::NONE, last: Link::NONE };
 
     /// The slot that expires first.
     pub(crate) fn first(&self) -> Link {

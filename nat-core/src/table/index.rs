@@ -30,10 +30,7 @@ pub(crate) struct Index<'t, C> {
 impl<'t, C: Chain> Index<'t, C> {
     /// Empties `buckets`.
     pub(crate) fn new(buckets: &'t mut [Link]) -> Self {
-        let mut index = Self {
-            buckets,
-            chain: PhantomData,
-        };
+        let mut index = Self { buckets, chain: PhantomData };
         index.clear();
         index
     }

@@ -12,10 +12,7 @@ pub(crate) fn clamp(header: &mut tcp::Header, body: &mut [u8], limit: u16) {
     let len = header.header_length().saturating_sub(tcp::Header::LEN);
     let Some(options) = body.get_mut(..len) else { return };
     let Some(position) = find_value(options) else { return };
-    let Some(value) = options
-        .get_mut(position..)
-        .and_then(|bytes| bytes.first_chunk_mut::<2>())
-    else {
+    let Some(value) = options.get_mut(position..).and_then(|bytes| bytes.first_chunk_mut::<2>()) else {
         return;
     };
     let old = u16::from_be_bytes(*value);

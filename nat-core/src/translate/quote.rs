@@ -4,6 +4,8 @@ use zerocopy::FromBytes;
 
 use super::End;
 use crate::DropReason;
+use crate::config::MIN_MTU;
+use crate::packet::check_options;
 use crate::state::{Endpoint, Proto};
 use crate::wire::checksum::Delta;
 use crate::wire::icmp::{self, Class};
@@ -12,6 +14,7 @@ use crate::wire::{ipv4, udp};
 /// The headers of a quoted packet, checked: what is quoted of them fits.
 pub(crate) struct Quote<'p> {
     ip: &'p mut ipv4::Header,
+    options: &'p [u8],
     /// At least the first 8 bytes of the transport header.
     transport: &'p mut [u8],
     proto: Proto,
@@ -23,18 +26,14 @@ const QUOTED: usize = 8;
 impl<'p> Quote<'p> {
     /// The quote in the body of an ICMP error with `header`.
     pub(crate) fn parse(header: &icmp::Header, body: &'p mut [u8]) -> Result<Self, DropReason> {
+        if header.next_hop_mtu().is_some_and(|mtu| 0 < mtu && mtu < MIN_MTU) {
+            return Err(DropReason::BadQuote);
+        }
         let extended = header.original_datagram_length();
-        let quoted_len = if extended == 0 {
-            body.len()
-        } else {
-            extended.min(body.len())
-        };
+        let quoted_len = if extended == 0 { body.len() } else { extended.min(body.len()) };
         let quoted = body.get_mut(..quoted_len).ok_or(DropReason::BadQuote)?;
         let (ip, rest) = ipv4::Header::mut_from_prefix(quoted).map_err(|_| DropReason::BadQuote)?;
-        let options_len = ip
-            .header_length()
-            .checked_sub(ipv4::Header::LEN)
-            .ok_or(DropReason::BadQuote)?;
+        let options_len = ip.header_length().checked_sub(ipv4::Header::LEN).ok_or(DropReason::BadQuote)?;
         let (options, rest) = rest.split_at_mut_checked(options_len).ok_or(DropReason::BadQuote)?;
         if ip.version() != 4 || ip.fragment_offset() != 0 || !ip.checksum_holds(options) {
             return Err(DropReason::BadQuote);
@@ -42,17 +41,19 @@ impl<'p> Quote<'p> {
         // What stands after the end of the original packet is padding (RFC 4884 section 5).
         let sent = usize::from(ip.total_length()).saturating_sub(ip.header_length());
         let len = rest.len().min(sent);
-        let transport = rest
-            .get_mut(..len)
-            .filter(|bytes| bytes.len() >= QUOTED)
-            .ok_or(DropReason::BadQuote)?;
+        let transport = rest.get_mut(..len).filter(|bytes| bytes.len() >= QUOTED).ok_or(DropReason::BadQuote)?;
         let proto = match ip.protocol() {
             ipv4::ICMP => Proto::Icmp,
             ipv4::TCP => Proto::Tcp,
             ipv4::UDP => Proto::Udp,
             _ => return Err(DropReason::BadQuote),
         };
-        Ok(Self { ip, transport, proto })
+        Ok(Self { ip, options, transport, proto })
+    }
+
+    /// Refuses options that hold addresses of the way that the quoted packet took (RFC 5508 section 7.3).
+    pub(crate) fn check_route(&self) -> Result<(), DropReason> {
+        check_options(self.options)
     }
 
     pub(crate) fn proto(&self) -> Proto {
@@ -81,10 +82,7 @@ impl<'p> Quote<'p> {
                 End::Destination => ports.destination_port(),
             }
         };
-        Some(Endpoint {
-            address: self.address(end),
-            port,
-        })
+        Some(Endpoint { address: self.address(end), port })
     }
 
     /// Gives the quoted packet `to` as one of its ends, and brings its checksums up to date as far as they are quoted.
@@ -128,10 +126,7 @@ fn rewrite_tcp(transport: &mut [u8], end: End, port: u16, addresses: Delta) -> D
         return Delta::default();
     };
     let ports = rewrite_port(header, end, port);
-    let Some(checksum) = transport
-        .get_mut(CHECKSUM)
-        .and_then(|bytes| bytes.first_chunk_mut::<2>())
-    else {
+    let Some(checksum) = transport.get_mut(CHECKSUM).and_then(|bytes| bytes.first_chunk_mut::<2>()) else {
         return ports;
     };
     let old = u16::from_be_bytes(*checksum);

@@ -41,8 +41,7 @@ impl Delta {
 
     /// This change, and `old` becoming `new`.
     pub(crate) const fn and_u32(self, old: u32, new: u32) -> Self {
-        self.and_u16((old >> 16) as u16, (new >> 16) as u16)
-            .and_u16(old as u16, new as u16)
+        self.and_u16((old >> 16) as u16, (new >> 16) as u16).and_u16(old as u16, new as u16)
     }
 
     /// This change, and `other`.
@@ -96,11 +95,7 @@ mod tests {
             let old = u16::from_be_bytes([bytes[4], bytes[5]]);
             let mut changed = bytes;
             changed[4..6].copy_from_slice(&word.to_be_bytes());
-            assert_eq!(
-                Delta::default().and_u16(old, word).apply(before),
-                !sum(&changed),
-                "word {word:#06x}"
-            );
+            assert_eq!(Delta::default().and_u16(old, word).apply(before), !sum(&changed), "word {word:#06x}");
         }
         bytes[0] = 0;
     }

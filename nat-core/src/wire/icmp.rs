@@ -40,13 +40,7 @@ impl Header {
 
     /// An error message, its checksum not yet set.
     pub(crate) fn error(kind: u8, code: u8, rest: u16) -> Self {
-        Self {
-            kind,
-            code,
-            checksum: U16::ZERO,
-            id: U16::ZERO,
-            rest: U16::new(rest),
-        }
+        Self { kind, code, checksum: U16::ZERO, id: U16::ZERO, rest: U16::new(rest) }
     }
 
     pub(crate) fn class(&self) -> Class {
@@ -67,6 +61,13 @@ impl Header {
     pub(crate) fn original_datagram_length(&self) -> usize {
         let [_, words] = self.id.to_bytes();
         usize::from(words) * 4
+    }
+
+    /// The MTU that "fragmentation needed" tells: zero from routers older than RFC 1191. `None` of any other message.
+    pub(crate) fn next_hop_mtu(&self) -> Option<u16> {
+        const FRAGMENTATION_NEEDED: u8 = 4;
+        let tells = self.kind == DESTINATION_UNREACHABLE && self.code == FRAGMENTATION_NEEDED;
+        tells.then(|| self.rest.get())
     }
 
     /// Sets the identifier, and gives the change.
@@ -93,11 +94,7 @@ impl Header {
     pub(crate) fn update_checksum(&mut self, delta: Delta, body: &[u8]) {
         let updated = delta.apply(self.checksum.get());
         let zeros = updated == 0
-            && [self.kind, self.code]
-                .iter()
-                .chain(self.id.as_bytes())
-                .chain(self.rest.as_bytes())
-                .all(|b| *b == 0)
+            && [self.kind, self.code].iter().chain(self.id.as_bytes()).chain(self.rest.as_bytes()).all(|b| *b == 0)
             && body.iter().all(|byte| *byte == 0);
         self.checksum = U16::new(if zeros { 0xffff } else { updated });
     }
