@@ -5,6 +5,7 @@ use core::net::Ipv4Addr;
 use heapless::Vec;
 
 use crate::config::{MIN_MTU, check};
+use crate::log::info;
 use crate::state::{Endpoint, Inside, NewMapping, Origin, Proto, Session};
 use crate::table::Link;
 use crate::{Config, ConfigError, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
@@ -50,6 +51,10 @@ impl Nat<'_> {
             &mut |ended| count_ended(stats, ended),
         );
         config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
+        match addresses {
+            [] => info!("no external address"),
+            [primary, ..] => info!("external address {} and {} more", primary, addresses.len().saturating_sub(1)),
+        }
         Ok(())
     }
 
@@ -89,7 +94,9 @@ impl Nat<'_> {
         let external_port = forward.external_port;
         let new = NewMapping { proto, inside, external: PRIMARY, external_port, port_forward: true };
         self.flows.check_mapping(&new).map_err(|_| ForwardError::TableFull)?;
-        self.flows.add_mapping(&new).map(|_| ()).ok_or(ForwardError::TableFull)
+        self.flows.add_mapping(&new).ok_or(ForwardError::TableFull)?;
+        info!("port {} forwarded to {}:{}", external_port, forward.inside_address, forward.inside_port);
+        Ok(())
     }
 
     /// Removes the port forward of `external_port`, and ends its sessions. Returns whether there was one.

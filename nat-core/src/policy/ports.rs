@@ -52,3 +52,28 @@ impl PortPicker {
 fn scale(random: u32, count: u32) -> u32 {
     (u64::from(random).wrapping_mul(u64::from(count)) >> 32) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6056: the last free port is found, and no port beyond either end is tried.
+    #[test]
+    fn the_last_free_port_is_found() {
+        let mut picker = PortPicker::new([3; 16]);
+        for (first, last) in [(1024, 65535), (65000, 65535), (1, 1), (40000, 40063)] {
+            let range = PortRange::new(first, last).expect("a range");
+            for free in [first, last, first + (last - first) / 2] {
+                let mut tries = 0_u32;
+                let picked = picker.pick(range, |port| {
+                    assert!(range.contains(port));
+                    tries += 1;
+                    port == free
+                });
+                assert_eq!(picked, Some(free));
+                assert!(tries <= u32::from(last - first) + 1 + DRAWS);
+            }
+            assert_eq!(picker.pick(range, |_| false), None);
+        }
+    }
+}

@@ -33,3 +33,27 @@ impl RateLimit {
         allowed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_then_so_many_a_second() {
+        let mut limit = RateLimit::new(3, 2);
+        let at = |millis: u64| Instant::from_millis(1_000_000 + millis);
+        let taken = |limit: &mut RateLimit, millis: u64| (0..10).filter(|_| limit.take(at(millis))).count();
+        assert_eq!(taken(&mut limit, 0), 3);
+        assert_eq!(taken(&mut limit, 499), 0);
+        assert_eq!(taken(&mut limit, 500), 1);
+        assert_eq!(taken(&mut limit, 1000), 1);
+        assert_eq!(taken(&mut limit, 60_000), 3, "never more than the burst");
+    }
+
+    #[test]
+    fn none_and_a_jump_of_the_clock_are_survived() {
+        assert!(!RateLimit::new(0, 0).take(Instant::from_secs(1)));
+        let mut limit = RateLimit::new(u16::MAX, u16::MAX);
+        assert!(limit.take(Instant::from_millis(u64::MAX)));
+    }
+}

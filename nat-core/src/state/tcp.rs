@@ -149,3 +149,114 @@ fn note(sequences: &mut Sequences, state: SessionState, from: Side, signal: Sign
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SessionState::{Closing, Established, InsideFin, InsideSyn, OutsideFin, OutsideSyn, Reset};
+
+    const SIGNALS: [Signal; 6] =
+        [Signal::Syn, Signal::SynAck, Signal::Fin, Signal::Reset, Signal::Traffic, Signal::Unproven];
+
+    /// Every state, side and signal. Columns: the six signals from inside, then from outside, in the order above.
+    #[test]
+    fn every_transition_is_that_of_rfc_7857() {
+        let (is, os, e) = (InsideSyn, OutsideSyn, Established);
+        let (fi, fo, c, r) = (InsideFin, OutsideFin, Closing, Reset);
+        let table = [
+            //   SYN SYN-ACK FIN RST traffic unproven
+            (is, [is, is, is, r, is, is], [e, e, is, r, is, is]),
+            (os, [os, os, os, r, os, os], [os, os, fo, r, e, os]),
+            (e, [e, e, fi, r, e, e], [e, e, fo, r, e, e]),
+            (fi, [fi, fi, fi, r, fi, fi], [fi, fi, c, r, fi, fi]),
+            (fo, [fo, fo, c, r, fo, fo], [fo, fo, fo, r, fo, fo]),
+            (c, [is, os, c, c, c, c], [c, c, c, c, c, c]),
+            (r, [is, os, e, r, e, r], [r, r, e, r, e, r]),
+        ];
+        for (state, inside, outside) in table {
+            for (from, expected) in [(Side::Inside, inside), (Side::Outside, outside)] {
+                for (signal, expected) in SIGNALS.into_iter().zip(expected) {
+                    assert_eq!(next(state, from, signal), expected, "{state:?}, {signal:?} from {from:?}");
+                }
+            }
+        }
+    }
+
+    const ISN: u32 = 0xffff_fff0; // so that sequence numbers wrap within each test
+    const PEER_ISN: u32 = 5000;
+
+    fn segment(sequence: u32, acknowledgment: u32, length: u32) -> Segment {
+        Segment { sequence, acknowledgment: Some(acknowledgment), length }
+    }
+
+    fn step(from: Side, kind: Kind, segment: &Segment, session: &mut (SessionState, Sequences)) -> Effect {
+        let effect = effect(session.0, &session.1, from, kind, segment).expect("the segment passes");
+        *session = (effect.state, effect.sequences);
+        effect
+    }
+
+    /// A session after the handshake: both have sent their SYN and nothing else.
+    fn established() -> (SessionState, Sequences) {
+        let syn = Segment { sequence: ISN, acknowledgment: None, length: 1 };
+        let mut session = (InsideSyn, Sequences::from_syn(&syn));
+        step(Side::Outside, Kind::SynAck, &segment(PEER_ISN, ISN.wrapping_add(1), 1), &mut session);
+        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), PEER_ISN + 1, 0), &mut session);
+        assert_eq!(session.0, Established);
+        session
+    }
+
+    /// RFC 5961 section 3.2: a RST counts only at the exact sequence number.
+    #[test]
+    fn only_the_exact_reset_counts() {
+        let session = established();
+        for offset in [1, 2, 1000, u32::MAX, 0x8000_0000] {
+            let wrong = segment(PEER_ISN.wrapping_add(1).wrapping_add(offset), 0, 0);
+            let mut tried = session;
+            assert!(!step(Side::Outside, Kind::Reset, &wrong, &mut tried).refresh);
+            assert_eq!(tried, session, "offset {offset}");
+        }
+        let mut tried = session;
+        step(Side::Outside, Kind::Reset, &segment(PEER_ISN + 1, 0, 0), &mut tried);
+        assert_eq!(tried.0, Reset);
+    }
+
+    /// A forged segment does not move the numbers, so that no RST can be made to fit.
+    #[test]
+    fn segments_that_do_not_follow_on_are_not_noted() {
+        let session = established();
+        for sequence in [PEER_ISN + 2, PEER_ISN.wrapping_sub(1 << 25), 0x9000_0000] {
+            let mut tried = session;
+            step(Side::Outside, Kind::Other, &segment(sequence, ISN.wrapping_add(1), 100), &mut tried);
+            assert_eq!(tried, session, "sequence {sequence}");
+        }
+        for acknowledgment in [ISN.wrapping_add(1 << 25), ISN.wrapping_sub(1 << 25)] {
+            let mut tried = session;
+            step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, acknowledgment, 100), &mut tried);
+            assert_eq!(tried, session, "acknowledgment {acknowledgment}");
+        }
+    }
+
+    /// A segment lost on its way here leaves a gap, which the receiver's acknowledgment closes.
+    #[test]
+    fn a_gap_is_closed_by_the_acknowledgment() {
+        let mut session = established();
+        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 101, ISN.wrapping_add(1), 100), &mut session);
+        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), PEER_ISN + 201, 0), &mut session);
+        step(Side::Outside, Kind::Fin, &segment(PEER_ISN + 201, ISN.wrapping_add(1), 1), &mut session);
+        assert_eq!(session.0, OutsideFin);
+    }
+
+    /// RFC 5961 section 3.2 for FIN: ahead of what its sender has sent, or behind it, it does not count.
+    #[test]
+    fn only_the_fin_at_the_end_counts() {
+        let session = established();
+        for sequence in [PEER_ISN, PEER_ISN + 2, PEER_ISN + 1 + (1 << 25)] {
+            let mut tried = session;
+            step(Side::Outside, Kind::Fin, &segment(sequence, ISN.wrapping_add(1), 1), &mut tried);
+            assert_eq!(tried, session, "sequence {sequence}");
+        }
+        let mut tried = session;
+        step(Side::Outside, Kind::Fin, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 51), &mut tried);
+        assert_eq!(tried.0, OutsideFin, "with 50 bytes of data");
+    }
+}

@@ -105,3 +105,69 @@ impl<'t, C: Chain> Index<'t, C> {
         (((hash >> 16).wrapping_mul(self.buckets.len() as u32)) >> 16) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Number {
+        value: u32,
+        next: Link,
+    }
+
+    impl Slot for Number {
+        const FREE: Self = Self { value: 0, next: Link::NONE };
+
+        fn is_free(&self) -> bool {
+            self.value == 0
+        }
+
+        fn spare_link(&mut self) -> &mut Link {
+            &mut self.next
+        }
+    }
+
+    struct ByValue;
+
+    impl Chain for ByValue {
+        type Slot = Number;
+
+        fn next(slot: &Number) -> Link {
+            slot.next
+        }
+
+        fn set_next(slot: &mut Number, next: Link) {
+            slot.next = next;
+        }
+    }
+
+    /// What has one hash shares a bucket: up to the bound it is found, beyond it is refused, and room comes back.
+    #[test]
+    fn a_bucket_holds_as_many_as_may_be_probed() {
+        let mut slots = [const { Number::FREE }; 40];
+        let mut buckets = [Link::NONE; 40];
+        let (mut slots, mut index) = (Slots::new(&mut slots), Index::<ByValue>::new(&mut buckets));
+        const HASH: u32 = 0x1234_5678;
+        let links: [Link; MAX_PROBES] = core::array::from_fn(|i| {
+            let link = slots.insert(Number { value: i as u32 + 1, next: Link::NONE }).expect("a slot");
+            index.insert(&mut slots, HASH, link).expect("room in the bucket");
+            link
+        });
+        let extra = slots.insert(Number { value: 99, next: Link::NONE }).expect("a slot");
+        assert_eq!(index.insert(&mut slots, HASH, extra), Err(IndexFull));
+        let find = |slots: &Slots<'_, Number>, index: &Index<'_, ByValue>, value| {
+            index.find(slots, HASH, |_, slot| slot.value == value)
+        };
+        for (i, link) in links.iter().enumerate() {
+            assert_eq!(find(&slots, &index, i as u32 + 1), Some(*link));
+        }
+        for link in links.iter().skip(5).step_by(2) {
+            index.remove(&mut slots, HASH, *link);
+            slots.remove(*link);
+        }
+        index.insert(&mut slots, HASH, extra).expect("room again");
+        assert_eq!(find(&slots, &index, 99), Some(extra));
+        assert_eq!(find(&slots, &index, 6), None);
+        assert_eq!(find(&slots, &index, 5), Some(links[4]));
+    }
+}
