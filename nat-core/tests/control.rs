@@ -99,7 +99,8 @@ fn values_that_cannot_work_are_refused() {
         |t| &mut t.icmp,
     ];
     for timer in timers {
-        for wrong in [Duration::ZERO, Duration::from_millis(999), Timeouts::MAX + Duration::from_millis(1), Duration::MAX]
+        for wrong in
+            [Duration::ZERO, Duration::from_millis(999), Timeouts::MAX + Duration::from_millis(1), Duration::MAX]
         {
             refused("timeouts", |config| *timer(&mut config.timeouts) = wrong);
         }
@@ -228,7 +229,7 @@ fn clear_ends_all_but_port_forwards() {
     let mut w = World::with(|config| config.ports = PortRange::new(30000, 30003).expect("four ports"));
     let forward = PortForward { protocol: Protocol::Udp, external_port: 53, inside_address: H2, inside_port: 53 };
     w.nat.add_forward(forward).expect("the port forward is accepted");
-    w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
+    w.outbound(udp(at(H2, 53), at(S1, 9))).forwarded();
     let mut external = at(N, 1);
     for i in 0..4 {
         external = w.open_udp(at(H1, 5000 + i), at(S1, 53));
@@ -253,8 +254,7 @@ fn sessions_are_listed_as_they_are() {
     let udp_external = w.open_udp(at(H1, 5000), at(S1, 53));
     let connection = w.open_tcp(at(H2, 5000), at(S2, 80));
     let id = w.open_echo(H1, S2, 7);
-    let list: Vec<_> =
-        w.sessions().iter().map(|s| (s.protocol, s.inside, s.external, s.remote, s.forwarded)).collect();
+    let list: Vec<_> = w.sessions().iter().map(|s| (s.protocol, s.inside, s.external, s.remote, s.forwarded)).collect();
     let expected = [
         (SessionProtocol::Icmp, at(H1, 7), at(N, id), at(S2, 0), false),
         (SessionProtocol::Tcp, at(H2, 5000), connection.external, at(S2, 80), false),

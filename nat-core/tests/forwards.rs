@@ -28,9 +28,10 @@ fn the_outside_reaches_a_forwarded_endpoint() {
     for client in [at(S1, 40000), at(S2, 40000), at(S2, 40001)] {
         let syn = w.inbound(tcp(client, at(N, 8080), SYN).seq(10)).forwarded();
         assert_eq!(syn.destination(), at(H1, 80));
-        assert_eq!(w.session(at(H1, 80), client).state, SessionState::OutsideSyn);
+        assert!(w.sessions().iter().all(|session| session.remote != client), "a session begins with the answer");
         let answer = w.outbound(tcp(at(H1, 80), client, SYN | ACK).seq(90).ack(11)).forwarded();
         assert_eq!(answer.source(), at(N, 8080));
+        assert_eq!(w.session(at(H1, 80), client).state, SessionState::OutsideSyn);
         w.inbound(tcp(client, at(N, 8080), ACK).seq(11).ack(91)).forwarded();
         assert_eq!(w.session(at(H1, 80), client).state, SessionState::Established);
         assert_eq!(w.inbound(udp(client, at(N, 53))).forwarded().destination(), at(H2, 5353));
@@ -130,8 +131,10 @@ fn forwards_need_room_for_their_host() {
 #[test]
 fn removing_a_forward_ends_its_sessions() {
     let mut w = with([forward(Udp, 53, at(H1, 5353)), forward(Udp, 54, at(H1, 5354))]);
-    w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
-    w.inbound(udp(at(S1, 9), at(N, 54))).forwarded();
+    for (external, inside) in [(53, 5353), (54, 5354)] {
+        w.inbound(udp(at(S1, 9), at(N, external))).forwarded();
+        assert_eq!(w.open_udp(at(H1, inside), at(S1, 9)), at(N, external));
+    }
     assert!(w.nat.remove_forward(Udp, 53));
     assert!(!w.nat.remove_forward(Udp, 53), "it is gone");
     assert!(!w.nat.remove_forward(Tcp, 54), "there is none of that protocol");
@@ -148,6 +151,7 @@ fn a_forward_stays_when_its_sessions_end() {
     let mut w = with([forward(Udp, 4500, at(H1, 5000))]);
     for _ in 0..3 {
         w.inbound(udp(at(S1, 9), at(N, 4500))).forwarded();
+        w.outbound(udp(at(H1, 5000), at(S1, 9))).forwarded();
         w.advance(secs(1000));
         assert_eq!(w.sessions(), []);
     }
@@ -168,7 +172,8 @@ fn forwards_are_listed() {
 #[test]
 fn forwards_follow_the_primary_address() {
     let mut w = with([forward(Tcp, 8080, at(H1, 80)), forward(Udp, 4500, at(H1, 5000))]);
-    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN)).forwarded();
+    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN).seq(10)).forwarded();
+    w.outbound(tcp(at(H1, 80), at(S1, 9), SYN | ACK).ack(11)).forwarded();
     w.nat.set_external_addresses(&[N2, N]).expect("the addresses can work");
     assert_eq!(w.inbound(tcp(at(S2, 9), at(N2, 8080), SYN)).forwarded().destination(), at(H1, 80));
     assert_eq!(w.open_udp(at(H1, 5000), at(S2, 53)), at(N2, 4500));
