@@ -36,10 +36,6 @@ pub struct Outside {
 impl Outside {
     /// The neighbour that a packet for `destination` is handed to.
     pub(crate) fn next_hop(&self, destination: Ipv4Addr) -> Option<Ipv4Addr> {
-        if self.address.contains(destination) {
-            Some(destination)
-        } else {
-            self.gateway
-        }
+        if self.address.contains(destination) { Some(destination) } else { self.gateway }
     }
 }

@@ -48,9 +48,7 @@ impl<'d> Shared<'d> {
             further,
         };
         inner.replace_outside(outside)?;
-        Ok(Self {
-            cell: RefCell::new(inner),
-        })
+        Ok(Self { cell: RefCell::new(inner) })
     }
 
     /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across an await.
@@ -117,7 +115,7 @@ impl<'d> Control<'d> {
     /// old one: see [`Nat::set_external_addresses`]. Neighbours known outside are forgotten, packets that wait for one
     /// are dropped, and the new addresses are announced. The configuration in force already changes nothing.
     ///
-    /// A configuration that the NAT refuses, such as a lease from the range of the inside network, counts as `None`,
+    /// A configuration that the NAT refuses, such as a lease of the router's own inside address, counts as `None`,
     /// with a warning in the log.
     pub fn set_outside(&self, outside: Option<Outside>) {
         self.shared.with(|inner| {
@@ -169,8 +167,5 @@ impl<'d> Control<'d> {
 
 fn outside_of(config: &embassy_net::StaticConfigV4) -> Option<Outside> {
     let address = Cidr::new(config.address.address(), config.address.prefix_len())?;
-    Some(Outside {
-        address,
-        gateway: config.gateway,
-    })
+    Some(Outside { address, gateway: config.gateway })
 }

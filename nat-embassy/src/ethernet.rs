@@ -49,11 +49,7 @@ impl Header {
     pub(crate) const LEN: usize = size_of::<Self>();
 
     pub(crate) const fn new(destination: Mac, source: Mac, ethertype: u16) -> Self {
-        Self {
-            destination,
-            source,
-            ethertype: U16::new(ethertype),
-        }
+        Self { destination, source, ethertype: U16::new(ethertype) }
     }
 
     /// Splits `frame` into its header and the rest; `None` if it is too short for one.

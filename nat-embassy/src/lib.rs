@@ -61,32 +61,15 @@ pub fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, L: 
     seed: Seed,
     lan: L,
     wan: W,
-) -> Result<
-    (
-        Control<'static>,
-        LanDevice<'static>,
-        WanDevice<'static>,
-        Runner<'static, L, W>,
-    ),
-    ConfigError,
-> {
-    let Config {
-        nat: mut config,
-        outside,
-    } = config;
+) -> Result<(Control<'static>, LanDevice<'static>, WanDevice<'static>, Runner<'static, L, W>), ConfigError> {
+    let Config { nat: mut config, outside } = config;
     let (lan, wan) = (Port::new(lan), Port::new(wan));
     let (lan_is, wan_is) = (lan.properties(), wan.properties());
     config.inside_mtu = config.inside_mtu.min(ip_mtu(&lan_is));
     config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
     let further = core::mem::take(&mut config.external_addresses);
     let mtus = (config.inside_mtu, config.outside_mtu);
-    let State {
-        tables,
-        shared,
-        lan: lan_memory,
-        wan: wan_memory,
-        answer,
-    } = state;
+    let State { tables, shared, lan: lan_memory, wan: wan_memory, answer } = state;
     let shared = &*shared.write(Shared::new(Nat::new(tables, config, seed)?, further, outside)?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);

@@ -88,17 +88,8 @@ impl Nic {
 
     /// A frame to be sent on this side.
     pub(crate) fn outgoing<'a>(&self, header: Option<Header>, body: &'a [u8]) -> Result<Outgoing<'a>, FrameDrop> {
-        let outgoing = Outgoing {
-            to: self.side,
-            header,
-            body,
-            clear_icmp_checksum: self.clear_icmp_checksum,
-        };
-        if outgoing.len() > self.max_frame {
-            Err(FrameDrop::Giant)
-        } else {
-            Ok(outgoing)
-        }
+        let outgoing = Outgoing { to: self.side, header, body, clear_icmp_checksum: self.clear_icmp_checksum };
+        if outgoing.len() > self.max_frame { Err(FrameDrop::Giant) } else { Ok(outgoing) }
     }
 
     /// The header under which the local stack gets a datagram that arrived on this side with `header`, or otherwise.
@@ -106,29 +97,17 @@ impl Nic {
         let mac = self.mac()?;
         let to_all = header.is_some_and(|header| header.destination == Mac::BROADCAST);
         let destination = if to_all { Mac::BROADCAST } else { mac };
-        Some(Header::new(
-            destination,
-            header.map_or(mac, |header| header.source),
-            EtherType::IPV4,
-        ))
+        Some(Header::new(destination, header.map_or(mac, |header| header.source), EtherType::IPV4))
     }
 }
 
 fn check_stations(header: &Header, mac: Mac) -> Result<(), FrameDrop> {
     if header.destination != mac && header.destination != Mac::BROADCAST {
         let group = header.destination.is_group();
-        return Err(if group {
-            FrameDrop::Multicast
-        } else {
-            FrameDrop::OtherStation
-        });
+        return Err(if group { FrameDrop::Multicast } else { FrameDrop::OtherStation });
     }
     // An answer to such a sender would go to many stations, or back to us.
-    if !header.source.is_station() || header.source == mac {
-        Err(FrameDrop::BadSource)
-    } else {
-        Ok(())
-    }
+    if !header.source.is_station() || header.source == mac { Err(FrameDrop::BadSource) } else { Ok(()) }
 }
 
 impl<'d> Link<'d> {
@@ -138,14 +117,7 @@ impl<'d> Link<'d> {
         neighbours: &'d mut Neighbours,
         waiting: &'d mut WaitingPackets,
     ) -> Self {
-        Self {
-            nic,
-            up: false,
-            stack,
-            neighbours,
-            waiting,
-            announced: 0,
-        }
+        Self { nic, up: false, stack, neighbours, waiting, announced: 0 }
     }
 
     /// Takes over the state of the driver's link. Returns whether the link went up or down.
@@ -161,17 +133,14 @@ impl<'d> Link<'d> {
             return false;
         }
         self.up = up;
-        self.stack
-            .state
-            .set_link_state(if up { LinkState::Up } else { LinkState::Down });
+        self.stack.state.set_link_state(if up { LinkState::Up } else { LinkState::Down });
         true
     }
 
     /// Forgets what was learned on this side, because the link or the address is another, and drops what waits.
     pub(crate) fn reset(&mut self, inner: &mut Inner<'_>) {
         let gateway = inner.outside.and_then(|outside| outside.gateway);
-        self.neighbours
-            .reset(gateway.filter(|_| self.nic.side == Side::Outside));
+        self.neighbours.reset(gateway.filter(|_| self.nic.side == Side::Outside));
         self.announced = 0;
         for _ in 0..self.waiting.retain(|_| false) {
             inner.stats.side_mut(self.nic.side).drop_frame(FrameDrop::Flushed);
@@ -194,10 +163,9 @@ impl<'d> Link<'d> {
         };
         let next_hop = next_hop.filter(|hop| !hop.is_unspecified()).ok_or(FrameDrop::NoRoute)?;
         match self.neighbours.next_hop(next_hop, now) {
-            NextHop::Known(station) => self
-                .nic
-                .outgoing(Some(Header::new(station, mac, EtherType::IPV4)), datagram)
-                .map(Some),
+            NextHop::Known(station) => {
+                self.nic.outgoing(Some(Header::new(station, mac, EtherType::IPV4)), datagram).map(Some)
+            }
             NextHop::Full => Err(FrameDrop::NeighboursFull),
             NextHop::Asked => {
                 self.drop_orphans(inner);
@@ -224,9 +192,7 @@ impl<'d> Link<'d> {
         header: Option<&Header>,
         datagram: &[u8],
     ) -> Result<(), FrameDrop> {
-        self.stack
-            .inbox
-            .push(self.nic.stack_header(header).as_ref(), datagram)?;
+        self.stack.inbox.push(self.nic.stack_header(header).as_ref(), datagram)?;
         inner.count_delivery(self.nic.side);
         Ok(())
     }

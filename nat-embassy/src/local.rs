@@ -37,10 +37,7 @@ pub struct LocalDevice<'d> {
 
 impl<'d> LocalDevice<'d> {
     pub(crate) fn new(channel: channel::Device<'d, MTU>, max_frame: usize) -> Self {
-        Self {
-            channel,
-            max_frame: max_frame.min(MTU),
-        }
+        Self { channel, max_frame: max_frame.min(MTU) }
     }
 }
 
@@ -94,11 +91,7 @@ pub(crate) struct Inbox<'d> {
 impl<'d> StackPort<'d> {
     pub(crate) fn new(runner: channel::Runner<'d, MTU>) -> Self {
         let (state, rx, outbox) = runner.split();
-        Self {
-            state,
-            inbox: Inbox { rx, needs_time: false },
-            outbox,
-        }
+        Self { state, inbox: Inbox { rx, needs_time: false }, outbox }
     }
 }
 
@@ -109,9 +102,7 @@ impl Inbox<'_> {
         let buffer = self.rx.try_rx_buf().ok_or(FrameDrop::LocalQueueFull)?;
         let (head, rest) = buffer.split_at_mut_checked(header.len()).ok_or(FrameDrop::Giant)?;
         head.copy_from_slice(header);
-        rest.get_mut(..body.len())
-            .ok_or(FrameDrop::Giant)?
-            .copy_from_slice(body);
+        rest.get_mut(..body.len()).ok_or(FrameDrop::Giant)?.copy_from_slice(body);
         self.rx.rx_done(header.len() + body.len());
         self.needs_time = self.rx.try_rx_buf().is_none();
         Ok(())

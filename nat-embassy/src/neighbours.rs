@@ -116,20 +116,12 @@ impl Neighbour {
 
 impl Neighbours {
     pub(crate) const fn new() -> Self {
-        Self {
-            entries: [Neighbour::FREE; CAPACITY],
-            last: 0,
-            kept: Ipv4Addr::UNSPECIFIED,
-            due: None,
-        }
+        Self { entries: [Neighbour::FREE; CAPACITY], last: 0, kept: Ipv4Addr::UNSPECIFIED, due: None }
     }
 
     /// Forgets everybody, and never lets `keep` make room from now on.
     pub(crate) fn reset(&mut self, keep: Option<Ipv4Addr>) {
-        *self = Self {
-            kept: keep.unwrap_or(Ipv4Addr::UNSPECIFIED),
-            ..Self::new()
-        };
+        *self = Self { kept: keep.unwrap_or(Ipv4Addr::UNSPECIFIED), ..Self::new() };
     }
 
     /// The station of `address`, which a packet is to be sent to now. If it is not known, or was confirmed too long ago,
@@ -148,11 +140,7 @@ impl Neighbours {
             entry.start_asking();
             self.due = Some(Instant::from_millis(0));
         }
-        if entry.is_known() {
-            NextHop::Known(entry.mac)
-        } else {
-            NextHop::Asked
-        }
+        if entry.is_known() { NextHop::Known(entry.mac) } else { NextHop::Asked }
     }
 
     /// The station of `address` if it is known. Unlike [`Self::next_hop`], changes nothing.
@@ -169,9 +157,7 @@ impl Neighbours {
     /// Believes that `mac` has `address`. One who is not here yet gets a place only if `admit` is set (RFC 826: who
     /// speaks to us is going to be spoken to; what others say among themselves is not worth a place).
     pub(crate) fn learn(&mut self, address: Ipv4Addr, mac: Mac, admit: bool, now: Instant) {
-        let place = self
-            .find(address)
-            .or_else(|| if admit { self.claim(address, now) } else { None });
+        let place = self.find(address).or_else(|| if admit { self.claim(address, now) } else { None });
         if let Some(entry) = place.and_then(|index| self.entries.get_mut(index)) {
             entry.mac = mac;
             entry.asking = false;
@@ -189,17 +175,11 @@ impl Neighbours {
         if self.due.is_none_or(|due| due > now) {
             return None;
         }
-        let entry = self
-            .entries
-            .iter_mut()
-            .find(|entry| entry.asks < ASKS && entry.is_due(now));
+        let entry = self.entries.iter_mut().find(|entry| entry.asks < ASKS && entry.is_due(now));
         let ask = entry.map(|entry| {
             entry.asks += 1;
             entry.asked_at = now;
-            Ask {
-                address: entry.address,
-                station: entry.is_known().then_some(entry.mac),
-            }
+            Ask { address: entry.address, station: entry.is_known().then_some(entry.mac) }
         });
         if ask.is_none() {
             self.update_due();
@@ -226,11 +206,7 @@ impl Neighbours {
     }
 
     fn find(&self, address: Ipv4Addr) -> Option<usize> {
-        if self
-            .entries
-            .get(self.last)
-            .is_some_and(|entry| entry.address == address)
-        {
+        if self.entries.get(self.last).is_some_and(|entry| entry.address == address) {
             return Some(self.last);
         }
         self.entries.iter().position(|entry| entry.address == address)
@@ -243,15 +219,9 @@ impl Neighbours {
         let index = free.or_else(|| {
             let candidates = self.entries.iter().enumerate();
             let candidates = candidates.filter(|(_, entry)| entry.address != kept && entry.may_go(now));
-            candidates
-                .min_by_key(|(_, entry)| entry.used_at)
-                .map(|(index, _)| index)
+            candidates.min_by_key(|(_, entry)| entry.used_at).map(|(index, _)| index)
         })?;
-        *self.entries.get_mut(index)? = Neighbour {
-            address,
-            used_at: now,
-            ..Neighbour::FREE
-        };
+        *self.entries.get_mut(index)? = Neighbour { address, used_at: now, ..Neighbour::FREE };
         Some(index)
     }
 }

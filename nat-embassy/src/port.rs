@@ -86,11 +86,7 @@ enum Room<T> {
 
 impl<D: Driver> Port<D> {
     pub(crate) const fn new(driver: D) -> Self {
-        Self {
-            driver,
-            full_since: None,
-            stack_first: false,
-        }
+        Self { driver, full_since: None, stack_first: false }
     }
 
     pub(crate) fn properties(&self) -> Properties {
@@ -117,11 +113,7 @@ impl<D: Driver> Port<D> {
             return Room::Token(token);
         }
         let until = self.full_since.get_or_insert(pass.now).saturating_add(HOLD);
-        if until > pass.now {
-            Room::Wait(until)
-        } else {
-            Room::Blocked(FrameDrop::TxFull)
-        }
+        if until > pass.now { Room::Wait(until) } else { Room::Blocked(FrameDrop::TxFull) }
     }
 }
 
@@ -160,12 +152,7 @@ pub(crate) fn forward<I: Driver, E: Driver>(
     let Some((frame, answer)) = ingress.driver.receive(pass.cx) else {
         return false;
     };
-    let arrival = Arrival {
-        from,
-        now: pass.now,
-        blocked,
-        header: None,
-    };
+    let arrival = Arrival { from, now: pass.now, blocked, header: None };
     let forwarded = frame.consume(|frame| {
         let outgoing = router.accept(frame, arrival)?;
         if outgoing.to == from {

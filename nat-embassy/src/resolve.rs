@@ -23,8 +23,7 @@ impl Link<'_> {
         answer: &'a mut AnswerBuffer,
         now: Instant,
     ) -> Fate<'a> {
-        self.receive_arp(inner, frame, answer, now)
-            .map_err(|reason| (self.nic.side, reason))
+        self.receive_arp(inner, frame, answer, now).map_err(|reason| (self.nic.side, reason))
     }
 
     fn receive_arp<'a>(
@@ -50,9 +49,7 @@ impl Link<'_> {
         match operation {
             Operation::Request if for_us => {
                 let header = Header::new(packet.sender_mac, mac, EtherType::ARP);
-                self.nic
-                    .outgoing(Some(header), write(&packet.answer(mac), answer))
-                    .map(Some)
+                self.nic.outgoing(Some(header), write(&packet.answer(mac), answer)).map(Some)
             }
             Operation::Request => Ok(None),
             Operation::Reply => {
@@ -84,10 +81,7 @@ impl Link<'_> {
         let to_all = Header::new(Mac::BROADCAST, mac, EtherType::ARP);
         if let Some(address) = inner.own_addresses(self.nic.side).nth(self.announced) {
             self.announced += 1;
-            return self
-                .nic
-                .outgoing(Some(to_all), write(&Packet::request(mac, address, address), answer))
-                .ok();
+            return self.nic.outgoing(Some(to_all), write(&Packet::request(mac, address, address), answer)).ok();
         }
         if self.waiting.any(|next_hop| self.neighbours.station(next_hop).is_some()) {
             return self.waiting_frame(mac);
@@ -99,15 +93,9 @@ impl Link<'_> {
     }
 
     fn waiting_frame(&mut self, mac: Mac) -> Option<Outgoing<'_>> {
-        let Self {
-            nic,
-            neighbours,
-            waiting,
-            ..
-        } = self;
+        let Self { nic, neighbours, waiting, .. } = self;
         let (station, datagram) = waiting.take(|next_hop| neighbours.station(next_hop))?;
-        nic.outgoing(Some(Header::new(station, mac, EtherType::IPV4)), datagram)
-            .ok()
+        nic.outgoing(Some(Header::new(station, mac, EtherType::IPV4)), datagram).ok()
     }
 }
 
@@ -126,11 +114,7 @@ impl Inner<'_> {
     /// The router's addresses on `side`, the one it asks from first.
     pub(crate) fn own_addresses(&self, side: Side) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let inside = (side == Side::Inside).then(|| self.nat.config().inside.address());
-        let outside: &[_] = if side == Side::Outside {
-            self.nat.external_addresses()
-        } else {
-            &[]
-        };
+        let outside: &[_] = if side == Side::Outside { self.nat.external_addresses() } else { &[] };
         inside.into_iter().chain(outside.iter().copied())
     }
 

@@ -90,9 +90,7 @@ impl<'d> Router<'d> {
     /// wake us.
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let Links { inside, outside } = &self.links;
-        let questions = [inside.neighbours.due(), outside.neighbours.due()]
-            .into_iter()
-            .flatten();
+        let questions = [inside.neighbours.due(), outside.neighbours.due()].into_iter().flatten();
         let nat = self.shared.with(|inner| inner.nat.poll_timeout());
         questions.filter(|at| *at > now).chain(nat).min()
     }
@@ -187,29 +185,18 @@ impl<'d> Links<'d> {
             Verdict::Drop(_) | Verdict::Hold => Ok(None),
             Verdict::Forward { to, len } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
-                self.forward(inner, to, datagram, arrival)
-                    .map_err(|reason| (to, reason))
+                self.forward(inner, to, datagram, arrival).map_err(|reason| (to, reason))
             }
             Verdict::Local { side, len } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 let header = header.as_ref().filter(|_| side == from);
-                self.side_mut(side)
-                    .deliver(inner, header, datagram)
-                    .map(|()| None)
-                    .map_err(|reason| (side, reason))
+                self.side_mut(side).deliver(inner, header, datagram).map(|()| None).map_err(|reason| (side, reason))
             }
             Verdict::Reject(_) if to_all => Err((from, FrameDrop::LinkBroadcast)),
             Verdict::Reject(reply) => {
-                let body = reply
-                    .emit(datagram, answer)
-                    .and_then(|len| answer.get(..len))
-                    .unwrap_or_default();
+                let body = reply.emit(datagram, answer).and_then(|len| answer.get(..len)).unwrap_or_default();
                 let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
-                self.side(from)
-                    .nic
-                    .outgoing(header, body)
-                    .map(Some)
-                    .map_err(|reason| (from, reason))
+                self.side(from).nic.outgoing(header, body).map(Some).map_err(|reason| (from, reason))
             }
         }
     }

@@ -33,16 +33,12 @@ impl Link<'_> {
         if !self.up {
             return Err(FrameDrop::LinkDown);
         }
-        let Self {
-            nic,
-            stack: StackPort { inbox, outbox, .. },
-            ..
-        } = self;
+        let Self { nic, stack: StackPort { inbox, outbox, .. }, .. } = self;
         let frame = outbox.try_tx_buf().unwrap_or_default();
         let (header, body) = match nic.medium {
-            Medium::Ethernet(_) => Header::split(frame)
-                .map(|(header, body)| (Some(header), body))
-                .ok_or(FrameDrop::Runt)?,
+            Medium::Ethernet(_) => {
+                Header::split(frame).map(|(header, body)| (Some(header), body)).ok_or(FrameDrop::Runt)?
+            }
             Medium::Ip | Medium::Unsupported => (None, frame),
         };
         let ethertype = header.map_or(EtherType::IPV4, |header| header.ethertype());

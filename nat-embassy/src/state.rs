@@ -30,11 +30,7 @@ pub(crate) struct SideMemory {
 
 impl SideMemory {
     const fn new() -> Self {
-        Self {
-            channel: ChannelState::new(),
-            neighbours: Neighbours::new(),
-            waiting: WaitingPackets::new(),
-        }
+        Self { channel: ChannelState::new(), neighbours: Neighbours::new(), waiting: WaitingPackets::new() }
     }
 }
 

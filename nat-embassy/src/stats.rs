@@ -87,13 +87,7 @@ pub struct SideStats {
 }
 
 impl SideStats {
-    const ZERO: Self = Self {
-        received: 0,
-        sent: 0,
-        to_stack: 0,
-        from_stack: 0,
-        dropped: [0; FrameDrop::COUNT],
-    };
+    const ZERO: Self = Self { received: 0, sent: 0, to_stack: 0, from_stack: 0, dropped: [0; FrameDrop::COUNT] };
 
     /// Frames dropped for `reason`: on the side they came from if it concerns what they are, and on the side they would
     /// have left by if it concerns the way out.
@@ -125,10 +119,7 @@ pub struct FrameStats {
 }
 
 impl FrameStats {
-    pub(crate) const ZERO: Self = Self {
-        inside: SideStats::ZERO,
-        outside: SideStats::ZERO,
-    };
+    pub(crate) const ZERO: Self = Self { inside: SideStats::ZERO, outside: SideStats::ZERO };
 
     /// The counters of `side`.
     pub const fn side(&self, side: Side) -> &SideStats {

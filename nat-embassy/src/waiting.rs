@@ -37,12 +37,7 @@ pub(crate) enum Stored {
 }
 
 impl Slot {
-    const FREE: Self = Self {
-        next_hop: Ipv4Addr::UNSPECIFIED,
-        arrival: 0,
-        len: 0,
-        datagram: [0; MAX_DATAGRAM],
-    };
+    const FREE: Self = Self { next_hop: Ipv4Addr::UNSPECIFIED, arrival: 0, len: 0, datagram: [0; MAX_DATAGRAM] };
 
     fn is_free(&self) -> bool {
         self.next_hop.is_unspecified()
@@ -55,10 +50,7 @@ impl Slot {
 
 impl WaitingPackets {
     pub(crate) const fn new() -> Self {
-        Self {
-            slots: [Slot::FREE; CAPACITY],
-            arrivals: 0,
-        }
+        Self { slots: [Slot::FREE; CAPACITY], arrivals: 0 }
     }
 
     /// Keeps a copy of `datagram`, in the place of an older one for `next_hop`, else in a free place, else in that of the
@@ -66,13 +58,7 @@ impl WaitingPackets {
     pub(crate) fn put(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Stored {
         let arrivals = self.arrivals;
         // Wrap-safe: the age of a packet, not its number, says which came first.
-        let rank = |slot: &Slot| {
-            (
-                slot.next_hop == next_hop,
-                slot.is_free(),
-                arrivals.wrapping_sub(slot.arrival),
-            )
-        };
+        let rank = |slot: &Slot| (slot.next_hop == next_hop, slot.is_free(), arrivals.wrapping_sub(slot.arrival));
         let Some(slot) = self.slots.iter_mut().max_by_key(|slot| rank(slot)) else {
             return Stored::TooLong;
         };
@@ -90,9 +76,7 @@ impl WaitingPackets {
 
     /// Whether a packet waits for a next hop of which `condition` holds.
     pub(crate) fn any(&self, mut condition: impl FnMut(Ipv4Addr) -> bool) -> bool {
-        self.slots
-            .iter()
-            .any(|slot| !slot.is_free() && condition(slot.next_hop))
+        self.slots.iter().any(|slot| !slot.is_free() && condition(slot.next_hop))
     }
 
     /// Takes out a packet for whose next hop `lookup` finds something.

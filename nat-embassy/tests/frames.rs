@@ -1,0 +1,268 @@
+//! Which frames are taken in, what they are counted as, and what reaches the local stacks.
+
+mod world;
+
+use etherparse::EtherType;
+use nat_core::Side;
+use nat_embassy::{FrameDrop, MTU};
+use world::frames::{BROADCAST, Mac, Udp, echo_request, ethernet, ipv4_frame, judge_frame};
+use world::*;
+
+const STRANGER: Mac = [0x02, 0, 0, 0, 0, 0x77];
+
+#[test]
+fn frames_that_are_not_for_the_router_are_dropped_by_reason() {
+    let body = outbound().build();
+    let rows: [(&str, Vec<u8>, FrameDrop); 11] = [
+        ("IEEE 802.1Q", ethernet(ROUTER_LAN.0, HOST.0, EtherType::VLAN_TAGGED_FRAME, &body), FrameDrop::Vlan),
+        ("IEEE 802.1ad", ethernet(ROUTER_LAN.0, HOST.0, EtherType::PROVIDER_BRIDGING, &body), FrameDrop::Vlan),
+        ("IPv6", ethernet(ROUTER_LAN.0, HOST.0, EtherType::IPV6, &[0x60; 40]), FrameDrop::Ipv6),
+        ("IEEE 802.3 length", ethernet(ROUTER_LAN.0, HOST.0, EtherType(0x0026), &body), FrameDrop::OtherEthertype),
+        ("another station", ipv4_frame(STRANGER, HOST.0, &body), FrameDrop::OtherStation),
+        ("a group", ipv4_frame([0x01, 0, 0x5e, 0, 0, 1], HOST.0, &body), FrameDrop::Multicast),
+        ("from a group", ipv4_frame(ROUTER_LAN.0, BROADCAST, &body), FrameDrop::BadSource),
+        ("from nobody", ipv4_frame(ROUTER_LAN.0, [0; 6], &body), FrameDrop::BadSource),
+        ("our own", ipv4_frame(ROUTER_LAN.0, ROUTER_LAN.0, &body), FrameDrop::BadSource),
+        ("to all, but to one address", ipv4_frame(BROADCAST, HOST.0, &body), FrameDrop::LinkBroadcast),
+        ("to all, cut short", ipv4_frame(BROADCAST, HOST.0, &body[..19]), FrameDrop::LinkBroadcast),
+    ];
+    for (label, frame, reason) in rows {
+        let mut w = World::acquainted();
+        let before = w.control.stats();
+        w.lan.arrive(frame);
+        w.run();
+        let after = w.control.stats();
+        assert_eq!(after.inside.dropped(reason), 1, "{label}");
+        assert_eq!(after.inside.dropped_total(), before.inside.dropped_total() + 1, "{label}");
+        assert_eq!(w.lan.take_sent().len() + w.wan.take_sent().len(), 0, "{label}");
+        assert_eq!(w.control.with_nat(|nat| nat.sessions().count()), 0, "{label}");
+        assert!(World::stack_receives(&mut w.lan_stack).is_none(), "{label}");
+    }
+}
+
+#[test]
+fn every_reason_has_a_name_of_its_own() {
+    let names: std::collections::BTreeSet<_> = FrameDrop::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(names.len(), FrameDrop::COUNT);
+}
+
+#[test]
+fn no_length_makes_the_router_panic_and_runts_are_counted() {
+    for medium in [ethernet_nic as fn(_) -> _, |_| ip_nic()] {
+        let mut w = World::with(config(), medium(ROUTER_LAN), medium(ROUTER_WAN));
+        let frame = from_host(&Udp { payload: vec![0; 1472], ..outbound() });
+        for len in 0..frame.len() {
+            w.lan.arrive(frame[..len].to_vec());
+            w.wan.arrive(frame[..len].to_vec());
+            w.lan.arrive(frame[14.min(len)..len].to_vec());
+            w.run();
+        }
+    }
+    let mut w = World::new();
+    for len in 0..14 {
+        w.wan.arrive(vec![0x02; len]);
+    }
+    w.run();
+    assert_eq!(w.outside_drops(FrameDrop::Runt), 14);
+}
+
+#[test]
+fn truncated_arp_is_counted() {
+    let mut w = World::new();
+    let request = world::frames::arp_request(HOST, ROUTER_LAN.1);
+    for len in 14..request.len() {
+        w.lan.arrive(request[..len].to_vec());
+    }
+    w.run();
+    assert_eq!(w.inside_drops(FrameDrop::BadArp), 28);
+    assert_eq!(w.lan.take_sent().len(), 0);
+}
+
+#[test]
+fn giants_are_dropped_where_they_do_not_fit() {
+    let mut w = World::acquainted();
+    // Longer than the driver says it hands up, beyond a check sequence that some leave in place.
+    w.lan.arrive(from_host(&Udp { payload: vec![0; 1472 + 5], ..outbound() }));
+    w.run();
+    assert_eq!(w.inside_drops(FrameDrop::Giant), 1);
+
+    let mut frame = from_host(&Udp { payload: vec![0; 1472], ..outbound() });
+    frame.extend_from_slice(&[0xfc; 4]);
+    w.lan.arrive(frame);
+    w.run();
+    assert_eq!(w.wan.take_sent()[0].len(), 1514, "a check sequence left in place is cut off");
+}
+
+#[test]
+fn a_jumbo_frame_that_the_local_stack_cannot_take_is_dropped() {
+    let lan = ethernet_nic(ROUTER_LAN);
+    lan.script(|script| script.mtu = 9014);
+    let mut w = World::with(config(), lan, ethernet_nic(ROUTER_WAN));
+    w.lan.arrive(from_host(&Udp { dst: ROUTER_LAN.1, payload: vec![0; 3000], ..outbound() }));
+    w.run();
+    assert_eq!(w.inside_drops(FrameDrop::Giant), 1);
+    assert!(World::stack_receives(&mut w.lan_stack).is_none());
+}
+
+#[test]
+fn broadcasts_that_are_for_the_router_reach_its_stack_with_the_header_they_had() {
+    let mut w = World::acquainted();
+    let discover = Udp { src: [0, 0, 0, 0].into(), src_port: 68, dst: [255; 4].into(), dst_port: 67, ..outbound() };
+    let frame = ipv4_frame(BROADCAST, HOST.0, &discover.build());
+    w.lan.arrive(frame.clone());
+    w.run();
+    assert_eq!(World::stack_receives(&mut w.lan_stack), Some(frame));
+    assert_eq!(w.control.stats().inside.to_stack, 1);
+}
+
+#[test]
+fn nothing_is_answered_about_a_frame_to_all() {
+    // Echo to the inside broadcast address, TTL 1: whatever the NAT thinks of it, no error goes out.
+    let mut w = World::acquainted();
+    for destination in [[192, 168, 77, 255], [255; 4], [224, 0, 0, 1]] {
+        let mut datagram = echo_request(HOST.1, destination.into(), 8);
+        datagram[8] = 1;
+        let mut header = etherparse::Ipv4Header::from_slice(&datagram).unwrap().0;
+        header.header_checksum = header.calc_header_checksum();
+        datagram[..20].copy_from_slice(&header.to_bytes());
+        w.lan.arrive(ipv4_frame(BROADCAST, HOST.0, &datagram));
+    }
+    w.run();
+    assert_eq!(w.lan.take_sent().len() + w.wan.take_sent().len(), 0);
+}
+
+#[test]
+fn a_packet_for_the_directed_broadcast_address_outside_does_not_leave() {
+    let mut w = World::acquainted();
+    w.lan.arrive(from_host(&Udp { dst: [198, 51, 100, 255].into(), ..outbound() }));
+    w.run();
+    assert_eq!(w.outside_drops(FrameDrop::DirectedBroadcast), 1);
+    assert_eq!(w.wan.take_sent().len(), 0);
+}
+
+#[test]
+fn what_is_for_the_router_reaches_its_inside_stack_and_its_answer_leaves_as_it_is() {
+    let mut w = World::acquainted();
+    let frame = ipv4_frame(ROUTER_LAN.0, HOST.0, &echo_request(HOST.1, ROUTER_LAN.1, 56));
+    w.lan.arrive(frame.clone());
+    w.run();
+    assert_eq!(World::stack_receives(&mut w.lan_stack), Some(frame));
+
+    let answer = ipv4_frame(HOST.0, ROUTER_LAN.0, &echo_request(ROUTER_LAN.1, HOST.1, 56));
+    assert!(World::stack_sends(&mut w.lan_stack, &answer));
+    assert!(w.is_woken(), "the stack's frame wakes the router");
+    w.run();
+    assert_eq!(w.lan.take_sent(), [answer]);
+    let stats = w.control.stats().inside;
+    assert_eq!((stats.from_stack, stats.to_stack), (1, 1));
+}
+
+#[test]
+fn nothing_unsolicited_from_outside_reaches_a_stack() {
+    let mut w = World::acquainted();
+    w.wan.arrive(from_gateway(&inbound(4000)));
+    w.wan.arrive(ipv4_frame(ROUTER_WAN.0, GATEWAY.0, &echo_request(SERVER, ROUTER_WAN.1, 56)));
+    w.run();
+    assert!(World::stack_receives(&mut w.wan_stack).is_none());
+    assert_eq!(w.wan.take_sent().len() + w.lan.take_sent().len(), 0);
+}
+
+#[test]
+fn the_outside_stack_is_translated_like_a_host_and_gets_its_answers() {
+    let mut w = World::acquainted();
+    let query = Udp { src: ROUTER_WAN.1, src_port: 40_000, ..outbound() };
+    // The header is the stack's own choice: it does its own resolution.
+    assert!(World::stack_sends(&mut w.wan_stack, &ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &query.build())));
+    w.run();
+    let sent = w.wan.take_sent();
+    let (header, seen) = judge_frame(&sent[0]);
+    assert_eq!((header.source, header.destination, seen.src), (ROUTER_WAN.0, GATEWAY.0, ROUTER_WAN.1));
+
+    w.wan.arrive(from_gateway(&inbound(seen.ports.unwrap().0)));
+    w.run();
+    let frame = World::stack_receives(&mut w.wan_stack).expect("the answer");
+    let (header, seen) = judge_frame(&frame);
+    assert_eq!((header.source, header.destination), (GATEWAY.0, ROUTER_WAN.0));
+    assert_eq!(seen.ports, Some((53, 40_000)));
+}
+
+#[test]
+fn the_outside_stack_sends_nothing_but_arp_and_ipv4() {
+    let mut w = World::acquainted();
+    let rows = [(EtherType::IPV6, FrameDrop::Ipv6), (EtherType(0x88cc), FrameDrop::OtherEthertype)];
+    for (ethertype, reason) in rows {
+        World::stack_sends(&mut w.wan_stack, &ethernet(GATEWAY.0, ROUTER_WAN.0, ethertype, &[0x60; 40]));
+        w.run();
+        assert_eq!(w.outside_drops(reason), 1);
+    }
+    World::stack_sends(&mut w.wan_stack, &[0; 13]);
+    w.run();
+    assert_eq!(w.outside_drops(FrameDrop::Runt), 1);
+    let request = world::frames::arp_request(ROUTER_WAN, GATEWAY.1);
+    World::stack_sends(&mut w.wan_stack, &request);
+    w.run();
+    assert_eq!(w.wan.take_sent(), [request]);
+}
+
+#[test]
+fn a_dhcp_client_outside_works_before_there_is_an_address() {
+    let mut config = config();
+    config.outside = None;
+    config.nat.dhcp_client = true;
+    let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let discover = Udp { src: [0, 0, 0, 0].into(), src_port: 68, dst: [255; 4].into(), dst_port: 67, ..outbound() };
+    let frame = ipv4_frame(BROADCAST, ROUTER_WAN.0, &discover.build());
+    World::stack_sends(&mut w.wan_stack, &frame);
+    w.run();
+    assert_eq!(w.wan.take_sent(), [frame]);
+
+    let offer = Udp { src: GATEWAY.1, src_port: 67, dst: [255; 4].into(), dst_port: 68, ..outbound() };
+    let offers = [BROADCAST, ROUTER_WAN.0].map(|to| ipv4_frame(to, GATEWAY.0, &offer.build()));
+    for offer in &offers {
+        w.wan.arrive(offer.clone());
+    }
+    w.run();
+    assert_eq!(World::stack_receives(&mut w.wan_stack).as_ref(), Some(&offers[0]));
+    assert_eq!(World::stack_receives(&mut w.wan_stack).as_ref(), Some(&offers[1]));
+}
+
+#[test]
+fn a_stack_that_does_not_keep_up_loses_frames_and_stops_nobody() {
+    let mut w = World::acquainted();
+    for _ in 0..10 {
+        w.lan.arrive(from_host(&Udp { dst: ROUTER_LAN.1, ..outbound() }));
+    }
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    assert_eq!(w.inside_drops(FrameDrop::LocalQueueFull), 6);
+    assert_eq!(w.wan.take_sent().len(), 1);
+    let queued = std::iter::from_fn(|| World::stack_receives(&mut w.lan_stack)).count();
+    assert_eq!(queued, 4);
+}
+
+#[test]
+fn a_stack_gets_time_before_its_queue_is_overrun() {
+    let mut w = World::acquainted();
+    for _ in 0..40 {
+        w.lan.arrive(from_host(&Udp { dst: ROUTER_LAN.1, ..outbound() }));
+    }
+    let mut received = 0;
+    while w.is_woken() {
+        w.poll();
+        received += std::iter::from_fn(|| World::stack_receives(&mut w.lan_stack)).count();
+    }
+    assert_eq!((received, w.inside_drops(FrameDrop::LocalQueueFull)), (40, 0));
+}
+
+#[test]
+fn every_frame_is_counted_once() {
+    let mut w = World::acquainted();
+    w.open_session();
+    let stats = w.control.stats();
+    assert_eq!((stats.inside.received, stats.outside.received), (2, 1));
+    // The announcement of its address, the answer to the host's question.
+    assert_eq!(stats.side(Side::Inside).sent, 2);
+    assert_eq!(stats.side(Side::Outside).sent, 3);
+    assert_eq!(stats.inside.dropped_total() + stats.outside.dropped_total(), 0);
+    assert_eq!(MTU, 1514);
+}

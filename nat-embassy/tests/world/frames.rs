@@ -1,0 +1,125 @@
+//! Frames and datagrams, built and judged by etherparse.
+
+use std::net::Ipv4Addr;
+
+use etherparse::{
+    ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, NetSlice, PacketBuilder,
+    SlicedPacket, TransportSlice,
+};
+
+pub type Mac = [u8; 6];
+
+pub const BROADCAST: Mac = [0xff; 6];
+
+/// A UDP datagram. Change what differs: `Udp { dst_port: 80, ..UDP }`.
+#[derive(Clone)]
+pub struct Udp {
+    pub src: Ipv4Addr,
+    pub src_port: u16,
+    pub dst: Ipv4Addr,
+    pub dst_port: u16,
+    pub payload: Vec<u8>,
+}
+
+impl Udp {
+    pub fn build(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        PacketBuilder::ipv4(self.src.octets(), self.dst.octets(), 64)
+            .udp(self.src_port, self.dst_port)
+            .write(&mut bytes, &self.payload)
+            .expect("a datagram that fits");
+        bytes
+    }
+}
+
+pub fn echo_request(src: Ipv4Addr, dst: Ipv4Addr, payload_len: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4(src.octets(), dst.octets(), 64)
+        .icmpv4_echo_request(7, 1)
+        .write(&mut bytes, &vec![0x5a; payload_len])
+        .expect("a datagram that fits");
+    bytes
+}
+
+pub fn ethernet(destination: Mac, source: Mac, ethertype: EtherType, body: &[u8]) -> Vec<u8> {
+    let mut frame = Ethernet2Header { destination, source, ether_type: ethertype }.to_bytes().to_vec();
+    frame.extend_from_slice(body);
+    frame
+}
+
+pub fn ipv4_frame(destination: Mac, source: Mac, datagram: &[u8]) -> Vec<u8> {
+    ethernet(destination, source, EtherType::IPV4, datagram)
+}
+
+/// One who speaks ARP.
+pub type Station = (Mac, Ipv4Addr);
+
+pub fn arp(operation: ArpOperation, sender: Station, target: Station) -> Vec<u8> {
+    let (sender_ip, target_ip) = (sender.1.octets(), target.1.octets());
+    ArpPacket::new(ArpHardwareId::ETHERNET, EtherType::IPV4, operation, &sender.0, &sender_ip, &target.0, &target_ip)
+        .expect("lengths agree")
+        .to_bytes()
+        .to_vec()
+}
+
+pub fn arp_request(sender: Station, target: Ipv4Addr) -> Vec<u8> {
+    ethernet(BROADCAST, sender.0, EtherType::ARP, &arp(ArpOperation::REQUEST, sender, ([0; 6], target)))
+}
+
+pub fn arp_reply(sender: Station, target: Station) -> Vec<u8> {
+    ethernet(target.0, sender.0, EtherType::ARP, &arp(ArpOperation::REPLY, sender, target))
+}
+
+/// The ARP packet in a frame.
+pub fn as_arp(frame: &[u8]) -> Option<ArpEthIpv4Packet> {
+    match SlicedPacket::from_ethernet(frame).ok()?.net? {
+        NetSlice::Arp(arp) => arp.to_packet().try_eth_ipv4().ok(),
+        _ => None,
+    }
+}
+
+/// What an IPv4 packet says, after all its checksums were recomputed and found right.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Seen {
+    pub src: Ipv4Addr,
+    pub dst: Ipv4Addr,
+    /// Ports of UDP and TCP; nothing for ICMP.
+    pub ports: Option<(u16, u16)>,
+    pub payload: Vec<u8>,
+}
+
+#[track_caller]
+pub fn judge(datagram: &[u8]) -> Seen {
+    let packet = SlicedPacket::from_ip(datagram).expect("a sound packet");
+    let Some(NetSlice::Ipv4(ip)) = &packet.net else {
+        panic!("not IPv4: {packet:?}");
+    };
+    let header = ip.header().to_header();
+    assert_eq!(header.header_checksum, header.calc_header_checksum(), "IPv4 header checksum");
+    let (ports, payload) = match packet.transport {
+        Some(TransportSlice::Udp(udp)) => {
+            let sum = udp.to_header().calc_checksum_ipv4(&header, udp.payload()).expect("fits");
+            assert_eq!(udp.checksum(), sum, "UDP checksum");
+            (Some((udp.source_port(), udp.destination_port())), udp.payload().to_vec())
+        }
+        Some(TransportSlice::Tcp(tcp)) => {
+            let sum = tcp.to_header().calc_checksum_ipv4(&header, tcp.payload()).expect("fits");
+            assert_eq!(tcp.checksum(), sum, "TCP checksum");
+            (Some((tcp.source_port(), tcp.destination_port())), tcp.payload().to_vec())
+        }
+        Some(TransportSlice::Icmpv4(icmp)) => {
+            assert_eq!(icmp.checksum(), icmp.icmp_type().calc_checksum(icmp.payload()), "ICMP checksum");
+            (None, icmp.payload().to_vec())
+        }
+        _ => (None, Vec::new()),
+    };
+    Seen { src: header.source.into(), dst: header.destination.into(), ports, payload }
+}
+
+/// The link header and the judged datagram of an IPv4 frame.
+#[track_caller]
+pub fn judge_frame(frame: &[u8]) -> (Ethernet2Header, Seen) {
+    let (header, datagram) = Ethernet2Header::from_slice(frame).expect("a link header");
+    assert_eq!(header.ether_type, EtherType::IPV4);
+    (header, judge(datagram))
+}

@@ -1,0 +1,191 @@
+//! A fake driver with scripted behaviour: what is received, how much room there is, and the vices of real drivers.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use embassy_net_driver::{Capabilities, ChecksumCapabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+
+/// What was asked of a driver, in order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Call {
+    Receive,
+    Transmit,
+}
+
+pub struct Script {
+    pub address: HardwareAddress,
+    pub mtu: usize,
+    pub checksum: ChecksumCapabilities,
+    pub link: LinkState,
+    /// Frames that the wire has brought.
+    pub arrived: VecDeque<Vec<u8>>,
+    /// Frames that the driver was given.
+    pub sent: Vec<Vec<u8>>,
+    /// Frames that may still be given to it.
+    pub room: usize,
+    /// Takes a frame from the wire when asked for a token, so that a dropped token loses it (enc28j60, tuntap).
+    pub reads_early: bool,
+    /// Frames lost because their token was dropped.
+    pub lost: usize,
+    /// Has a token pair only while there is room to transmit (channel drivers, STM32).
+    pub pairs_need_room: bool,
+    /// Wakes its task whenever it has nothing to hand up (enc28j60).
+    pub wakes_itself: bool,
+    /// The one waker slot.
+    pub waker: Option<Waker>,
+    pub calls: Vec<Call>,
+}
+
+/// A driver, or a handle on one: copies are the same driver.
+#[derive(Clone)]
+pub struct Nic(Rc<RefCell<Script>>);
+
+impl Nic {
+    pub fn new(address: HardwareAddress, mtu: usize) -> Self {
+        Self(Rc::new(RefCell::new(Script {
+            address,
+            mtu,
+            checksum: ChecksumCapabilities::default(),
+            link: LinkState::Up,
+            arrived: VecDeque::new(),
+            sent: Vec::new(),
+            room: usize::MAX,
+            reads_early: false,
+            lost: 0,
+            pairs_need_room: false,
+            wakes_itself: false,
+            waker: None,
+            calls: Vec::new(),
+        })))
+    }
+
+    pub fn script<R>(&self, change: impl FnOnce(&mut Script) -> R) -> R {
+        change(&mut self.0.borrow_mut())
+    }
+
+    /// A frame comes in from the wire, and the driver's interrupt wakes its task.
+    pub fn arrive(&self, frame: Vec<u8>) {
+        self.script(|script| script.arrived.push_back(frame));
+        self.wake();
+    }
+
+    /// There is room for so many frames more.
+    pub fn make_room(&self, frames: usize) {
+        self.script(|script| script.room = frames);
+        self.wake();
+    }
+
+    pub fn set_link(&self, link: LinkState) {
+        self.script(|script| script.link = link);
+        self.wake();
+    }
+
+    /// The frames that were sent since the last call.
+    pub fn take_sent(&self) -> Vec<Vec<u8>> {
+        self.script(|script| std::mem::take(&mut script.sent))
+    }
+
+    fn wake(&self) {
+        let waker = self.script(|script| script.waker.take());
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn register(&self, cx: &Context<'_>) {
+        let evicted = self.script(|script| script.waker.replace(cx.waker().clone()));
+        let same_task = evicted.is_none_or(|evicted| evicted.will_wake(cx.waker()));
+        assert!(same_task, "a second task polls this driver, which has one waker slot");
+    }
+}
+
+impl Driver for Nic {
+    type RxToken<'a> = Received;
+    type TxToken<'a> = Room;
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received, Room)> {
+        self.register(cx);
+        let frame = self.script(|script| {
+            script.calls.push(Call::Receive);
+            if script.pairs_need_room && script.room == 0 {
+                return None;
+            }
+            if script.reads_early { script.arrived.pop_front() } else { script.arrived.front().cloned() }
+        });
+        if frame.is_none() && self.script(|script| script.wakes_itself) {
+            cx.waker().wake_by_ref();
+        }
+        frame.map(|frame| (Received { nic: self.clone(), frame: Some(frame) }, Room(self.clone())))
+    }
+
+    fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Room> {
+        self.register(cx);
+        self.script(|script| {
+            script.calls.push(Call::Transmit);
+            (script.room > 0).then(|| Room(self.clone()))
+        })
+    }
+
+    fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
+        self.register(cx);
+        self.script(|script| script.link)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.script(|script| {
+            let mut capabilities = Capabilities::default();
+            capabilities.max_transmission_unit = script.mtu;
+            capabilities.checksum = script.checksum.clone();
+            capabilities
+        })
+    }
+
+    fn hardware_address(&self) -> HardwareAddress {
+        self.script(|script| script.address)
+    }
+}
+
+pub struct Received {
+    nic: Nic,
+    frame: Option<Vec<u8>>,
+}
+
+impl RxToken for Received {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, f: F) -> R {
+        let mut frame = self.frame.take().expect("consumed once");
+        self.nic.script(|script| {
+            if !script.reads_early {
+                script.arrived.pop_front();
+            }
+        });
+        f(&mut frame)
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if self.frame.is_some() {
+            self.nic.script(|script| script.lost += usize::from(script.reads_early));
+        }
+    }
+}
+
+pub struct Room(Nic);
+
+impl TxToken for Room {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let (mtu, room) = self.0.script(|script| (script.mtu, script.room));
+        assert!(room > 0, "a frame for a driver without room");
+        assert!(len > 0, "a token spent on nothing");
+        assert!(len <= mtu, "a frame of {len} bytes for a driver that carries {mtu}");
+        let mut frame = vec![0xa5; len];
+        let result = f(&mut frame);
+        self.0.script(|script| {
+            script.room = room.saturating_sub(usize::from(room != usize::MAX));
+            script.sent.push(frame);
+        });
+        result
+    }
+}
