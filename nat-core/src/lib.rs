@@ -123,3 +123,8 @@ pub use state::Tables;
 pub use stats::{GatewayMetrics, Stats, Traffic};
 pub use time::Instant;
 pub use verdict::{DropReason, Side, Verdict};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
