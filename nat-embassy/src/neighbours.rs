@@ -54,7 +54,7 @@ pub(crate) enum NextHop {
     Known(Mac),
     /// Being asked for.
     Asked,
-    /// Not known, and no room to ask for it: all neighbours here were asked for within the last second.
+    /// Not known, and no room to ask for it: all neighbours here are being asked for.
     Full,
 }
 
@@ -102,10 +102,10 @@ impl Neighbour {
         self.asks >= ASKS && self.is_due(now)
     }
 
-    /// Whether another may take its place. One that was asked for within the last second stays, so that making room
-    /// cannot be used to ask for the same address more often.
-    fn may_go(&self, now: Instant) -> bool {
-        self.is_known() || self.is_due(now)
+    /// Whether another may take its place. One that has not answered yet stays until it counts as absent, so that making
+    /// room cannot be used to ask for the same address more often.
+    fn may_go(&self) -> bool {
+        self.is_known()
     }
 
     fn start_asking(&mut self) {
@@ -218,7 +218,7 @@ impl Neighbours {
         let free = self.entries.iter().position(Neighbour::is_free);
         let index = free.or_else(|| {
             let candidates = self.entries.iter().enumerate();
-            let candidates = candidates.filter(|(_, entry)| entry.address != kept && entry.may_go(now));
+            let candidates = candidates.filter(|(_, entry)| entry.address != kept && entry.may_go());
             candidates.min_by_key(|(_, entry)| entry.used_at).map(|(index, _)| index)
         })?;
         *self.entries.get_mut(index)? = Neighbour { address, used_at: now, ..Neighbour::FREE };

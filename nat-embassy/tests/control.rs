@@ -1,0 +1,222 @@
+//! What the application changes while the router runs.
+
+mod world;
+
+use std::net::Ipv4Addr;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use embassy_net_driver::LinkState;
+use nat_core::{PortForward, Protocol, Side};
+use nat_embassy::{FrameDrop, Outside};
+use world::frames::{Udp, arp_request, judge_frame};
+use world::*;
+
+const NEW_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
+const NEW_GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
+const NEW: Outside = Outside { address: cidr(NEW_ADDRESS), gateway: Some(NEW_GATEWAY) };
+
+#[test]
+fn the_addresses_are_announced_when_the_link_comes_up() {
+    let mut w = World::new();
+    w.wan.set_link(LinkState::Down);
+    w.lan.set_link(LinkState::Down);
+    w.run();
+    w.wan.set_link(LinkState::Up);
+    w.lan.set_link(LinkState::Up);
+    w.run();
+    assert_eq!(w.wan.take_sent(), [arp_request(ROUTER_WAN, ROUTER_WAN.1)]);
+    assert_eq!(w.lan.take_sent(), [arp_request(ROUTER_LAN, ROUTER_LAN.1)]);
+}
+
+#[test]
+fn a_new_address_is_announced_and_used() {
+    let mut w = World::acquainted();
+    w.open_session();
+    w.control.set_outside(Some(NEW));
+    assert!(w.is_woken());
+    w.run();
+    assert_eq!(w.wan.take_sent(), [arp_request((ROUTER_WAN.0, NEW_ADDRESS), NEW_ADDRESS)]);
+    assert_eq!(w.control.with_nat(|nat| nat.external_addresses().to_vec()), [NEW_ADDRESS]);
+
+    // The old gateway is not even on the mind; the new one is asked for, from the new address.
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    assert_eq!(w.wan.take_sent(), [arp_request((ROUTER_WAN.0, NEW_ADDRESS), NEW_GATEWAY)]);
+    w.wan.arrive(arp_request(GATEWAY, ROUTER_WAN.1));
+    w.run();
+    assert_eq!(w.wan.take_sent().len(), 0, "no answer for the old address");
+}
+
+#[test]
+fn packets_that_wait_are_flushed_when_the_address_or_the_link_changes() {
+    let mut w = World::new();
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    w.control.set_outside(Some(NEW));
+    w.run();
+    assert_eq!(w.outside_drops(FrameDrop::Flushed), 1);
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    w.wan.set_link(LinkState::Down);
+    w.run();
+    assert_eq!(w.outside_drops(FrameDrop::Flushed), 2);
+    w.wan.take_sent();
+    w.wan.set_link(LinkState::Up);
+    w.run();
+    w.advance(10_000);
+    assert_eq!(asked(&w.wan.take_sent()), [NEW_ADDRESS], "nothing but the announcement");
+}
+
+#[test]
+fn the_same_configuration_again_changes_nothing() {
+    let mut w = World::acquainted();
+    w.open_session();
+    w.control.set_outside(Some(OUTSIDE));
+    w.run();
+    assert_eq!(w.wan.take_sent().len(), 0);
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    assert_eq!(judge_frame(&w.wan.take_sent()[0]).0.destination, GATEWAY.0);
+}
+
+#[test]
+fn another_gateway_keeps_the_sessions() {
+    let mut w = World::acquainted();
+    let external = w.open_session();
+    w.control.set_outside(Some(Outside { gateway: Some(NEW_GATEWAY), ..OUTSIDE }));
+    w.run();
+    w.wan.take_sent();
+    w.wan.arrive(from_gateway(&inbound(external)));
+    w.run();
+    assert_eq!(judge_all(&w.lan.take_sent()).len(), 1);
+}
+
+#[test]
+fn without_an_outside_nothing_is_answered_there_and_hosts_are_told() {
+    let mut w = World::acquainted();
+    w.control.set_outside(None);
+    w.run();
+    w.wan.arrive(arp_request(GATEWAY, ROUTER_WAN.1));
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    assert_eq!(w.wan.take_sent().len(), 0);
+    let sent = w.lan.take_sent();
+    assert_eq!(sent[0][34..36], [3, 0], "net unreachable");
+}
+
+#[test]
+fn further_addresses_stay_beside_every_primary_one() {
+    let further = Ipv4Addr::new(198, 51, 100, 78);
+    let mut config = config();
+    config.outside = None;
+    config.nat.external_addresses.extend([further, NEW_ADDRESS]);
+    let w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let addresses = || w.control.with_nat(|nat| nat.external_addresses().to_vec());
+    assert!(addresses().is_empty());
+    w.control.set_outside(Some(OUTSIDE));
+    assert_eq!(addresses(), [ROUTER_WAN.1, further, NEW_ADDRESS]);
+    w.control.set_outside(Some(NEW));
+    assert_eq!(addresses(), [NEW_ADDRESS, further]);
+    w.control.set_outside(None);
+    assert!(addresses().is_empty());
+}
+
+#[test]
+fn too_many_addresses_are_refused_when_the_router_is_built() {
+    let mut config = config();
+    config.nat.external_addresses.extend((1..=8).map(|last| Ipv4Addr::new(198, 51, 100, 200 + last)));
+    let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
+    let built = nat_embassy::new(state, config, SEED, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    assert_eq!(built.err().expect("nine addresses").field, "external_addresses");
+}
+
+#[test]
+fn a_lease_that_cannot_work_counts_as_none() {
+    let w = World::new();
+    w.control.set_outside(Some(Outside { address: cidr(ROUTER_LAN.1), gateway: None }));
+    assert_eq!(w.control.with_nat(|nat| nat.external_addresses().len()), 0);
+}
+
+#[test]
+fn a_port_forward_lets_the_outside_in() {
+    let mut w = World::acquainted();
+    let forward = PortForward { protocol: Protocol::Udp, external_port: 8080, inside_address: HOST.1, inside_port: 80 };
+    w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
+    w.wan.arrive(from_gateway(&inbound(8080)));
+    w.run();
+    assert_eq!(judge_all(&w.lan.take_sent())[0].ports, Some((53, 80)));
+}
+
+#[test]
+fn counters_tell_the_sides_apart() {
+    let mut w = World::acquainted();
+    w.wan.arrive(vec![0; 13]);
+    w.run();
+    let stats = w.control.stats();
+    let runts = [Side::Inside, Side::Outside].map(|side| stats.side(side).dropped(FrameDrop::Runt));
+    assert_eq!(runts, [0, 1]);
+}
+
+#[test]
+fn the_router_follows_the_configuration_of_its_outside_stack() {
+    let w = World::with(
+        {
+            let mut config = config();
+            config.outside = None;
+            config
+        },
+        ethernet_nic(ROUTER_LAN),
+        ethernet_nic(ROUTER_WAN),
+    );
+    let resources = Box::leak(Box::new(embassy_net::StackResources::<2>::new()));
+    let (stack, _runner) = embassy_net::new(w.wan_stack, embassy_net::Config::default(), resources, 1);
+    let control = w.control;
+    let addresses = || control.with_nat(|nat| nat.external_addresses().to_vec());
+    let mut follow = pin!(control.follow(stack));
+    let mut look = || {
+        // A look every 100 ms.
+        std::thread::sleep(std::time::Duration::from_millis(120));
+        assert!(follow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    };
+    look();
+    assert!(addresses().is_empty());
+    let fixed = |address: Ipv4Addr| {
+        embassy_net::ConfigV4::Static(embassy_net::StaticConfigV4 {
+            address: embassy_net::Ipv4Cidr::new(address, 24),
+            gateway: Some(GATEWAY.1),
+            dns_servers: Default::default(),
+        })
+    };
+    for address in [ROUTER_WAN.1, NEW_ADDRESS] {
+        stack.set_config_v4(fixed(address));
+        look();
+        assert_eq!(addresses(), [address]);
+    }
+    stack.set_config_v4(embassy_net::ConfigV4::None);
+    look();
+    assert!(addresses().is_empty());
+}
+
+#[test]
+fn the_clock_of_the_platform_drives_the_router() {
+    let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
+    let (lan, wan) = (ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let (_control, _lan, _wan, runner) = nat_embassy::new(state, config(), SEED, lan.clone(), wan.clone()).unwrap();
+    lan.arrive(from_host(&Udp { payload: vec![], ..outbound() }));
+    let run = runner.run();
+    let three_questions = async {
+        while asked(&wan.script(|script| script.sent.clone())).iter().filter(|address| **address == GATEWAY.1).count()
+            < 2
+        {
+            embassy_futures::yield_now().await;
+        }
+    };
+    let start = std::time::Instant::now();
+    let timeout = embassy_time::with_timeout(embassy_time::Duration::from_secs(5), three_questions);
+    match embassy_futures::block_on(embassy_futures::select::select(run, timeout)) {
+        embassy_futures::select::Either::First(never) => never,
+        embassy_futures::select::Either::Second(asked) => asked.expect("a second question"),
+    }
+    assert!(start.elapsed() >= std::time::Duration::from_millis(990));
+}
