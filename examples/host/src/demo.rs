@@ -17,7 +17,7 @@ use anyhow::bail;
 use embassy_executor::{Executor, Spawner};
 use embassy_time::Instant;
 
-use step::Failed;
+use step::{Failed, say};
 use world::World;
 
 /// What is chosen on the command line.
@@ -52,20 +52,21 @@ async fn show(spawner: Spawner, options: Options, outcome: &'static OnceCell<Out
 }
 
 async fn play(spawner: Spawner, options: &Options) -> Outcome {
-    println!("{INTRODUCTION}");
+    say(INTRODUCTION);
     let start = Instant::now();
     let world = World::start(spawner, options)?;
     let result = steps::all(&world).await;
     world.finish_captures()?;
     world.router.print_tables();
     if result.is_ok() {
-        println!(
-            "\nAll of it worked, in {:.1} s.",
-            start.elapsed().as_millis() as f64 / 1000.0
-        );
+        let seconds = start.elapsed().as_millis() as f64 / 1000.0;
+        say(format_args!(
+            "
+All of it worked, in {seconds:.1} s."
+        ));
     }
     if let Some(directory) = &options.pcap {
-        println!("Captures of both sides of the router are in {}.", directory.display());
+        say(format_args!("Captures of both sides of the router are in {}.", directory.display()));
     }
     Ok(result)
 }
@@ -86,10 +87,7 @@ mod tests {
     fn every_step_works_and_both_sides_are_captured() {
         let directory = tempfile::tempdir().unwrap();
         let pcap = directory.path().join("made/on/the/way");
-        run(Options {
-            pcap: Some(pcap.clone()),
-        })
-        .unwrap();
+        run(Options { pcap: Some(pcap.clone()) }).unwrap();
         for name in ["lan.pcap", "wan.pcap"] {
             let mut capture = pcap_file::pcap::PcapReader::new(std::fs::File::open(pcap.join(name)).unwrap()).unwrap();
             assert_eq!(capture.header().datalink, pcap_file::DataLink::ETHERNET, "{name}");

@@ -69,12 +69,7 @@ impl UdpMemory {
 
     /// A socket of `host` with this memory, on `port`; on any port for 0.
     pub(super) fn socket(&mut self, host: Host, port: u16) -> UdpSocket<'_> {
-        let Self {
-            received,
-            sent,
-            received_bytes,
-            sent_bytes,
-        } = self;
+        let Self { received, sent, received_bytes, sent_bytes } = self;
         let mut socket = UdpSocket::new(host.stack, received, received_bytes, sent, sent_bytes);
         socket.bind(port).expect("a new socket can be bound");
         socket

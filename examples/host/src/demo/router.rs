@@ -12,6 +12,7 @@ use static_cell::ConstStaticCell;
 
 use super::addresses::{PREFIX_LEN, ROUTER, ROUTER_WAN_MAC};
 use super::host::new_stack;
+use super::step::say;
 use super::wire::{Port, Wire};
 use crate::report;
 
@@ -48,9 +49,7 @@ impl Router {
 
     /// The address that the LAN hosts have outside; unspecified when there is none.
     pub(super) fn external(&self) -> Ipv4Addr {
-        self.control
-            .with_nat(|nat| nat.external_addresses().first().copied())
-            .unwrap_or(Ipv4Addr::UNSPECIFIED)
+        self.control.with_nat(|nat| nat.external_addresses().first().copied()).unwrap_or(Ipv4Addr::UNSPECIFIED)
     }
 
     /// Waits until the LAN hosts have the address `address` outside.
@@ -72,11 +71,8 @@ impl Router {
 
     /// Prints the sessions and the counters.
     pub(super) fn print_tables(&self) {
-        println!(
-            "\n{}\n\n{}",
-            report::sessions(self.sessions().into_iter()),
-            report::counters(&self.stats())
-        );
+        let sessions = report::sessions(self.sessions().into_iter());
+        say(format_args!("\n{sessions}\n\n{}", report::counters(&self.stats())));
     }
 }
 
@@ -91,11 +87,7 @@ fn nat_config() -> nat_core::Config {
 /// Starts the router's own stacks: one with its address on the LAN, and a DHCP client on the WAN, which is returned.
 fn start_stacks(spawner: Spawner, lan: LanDevice<'static>, wan: WanDevice<'static>) -> Stack<'static> {
     let address = Ipv4Cidr::new(ROUTER.address, PREFIX_LEN);
-    let fixed = StaticConfigV4 {
-        address,
-        gateway: None,
-        dns_servers: [].into_iter().collect(),
-    };
+    let fixed = StaticConfigV4 { address, gateway: None, dns_servers: [].into_iter().collect() };
     let (_, inside) = new_stack(lan, Config::ipv4_static(fixed));
     let (outside, outside_runner) = new_stack(wan, Config::dhcpv4(DhcpConfig::default()));
     spawner.spawn(run_inside(inside).expect(ONCE));
@@ -104,7 +96,7 @@ fn start_stacks(spawner: Spawner, lan: LanDevice<'static>, wan: WanDevice<'stati
 }
 
 #[embassy_executor::task]
-async fn run_router(mut runner: Runner<'static, Port, Port>) -> ! {
+async fn run_router(runner: Runner<'static, Port, Port>) -> ! {
     runner.run().await
 }
 

@@ -26,10 +26,7 @@ impl Tap {
     /// An observer that also writes what it sees to the capture file `path`.
     pub(super) fn capturing(path: &Path) -> anyhow::Result<Self> {
         let capture = Capture::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
-        Ok(Self {
-            capture: Some(capture),
-            ..Self::default()
-        })
+        Ok(Self { capture: Some(capture), ..Self::default() })
     }
 
     /// How many frames `mac` has sent.
@@ -87,27 +84,18 @@ impl Capture {
             ..PcapHeader::default()
         };
         let writer = PcapWriter::with_header(BufWriter::new(File::create(path)?), header)?;
-        Ok(Self {
-            writer,
-            outcome: Ok(()),
-        })
+        Ok(Self { writer, outcome: Ok(()) })
     }
 
     fn write(&mut self, frame: &[u8]) {
         if self.outcome.is_ok() {
             let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.outcome = self
-                .writer
-                .write_packet(&PcapPacket::new(time, frame.len() as u32, frame))
-                .map(drop);
+            self.outcome = self.writer.write_packet(&PcapPacket::new(time, frame.len() as u32, frame)).map(drop);
         }
     }
 
     fn finish(self) -> anyhow::Result<()> {
         self.outcome.context("a frame could not be written to the capture")?;
-        self.writer
-            .into_writer()
-            .flush()
-            .context("the capture could not be written to its end")
+        self.writer.into_writer().flush().context("the capture could not be written to its end")
     }
 }

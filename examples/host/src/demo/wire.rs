@@ -37,34 +37,20 @@ struct Socket {
 impl Wire {
     /// A segment with nothing plugged in, watched by `tap`.
     pub(super) fn new(tap: Tap) -> Self {
-        Self(Rc::new(RefCell::new(Segment {
-            sockets: Vec::new(),
-            tap,
-        })))
+        Self(Rc::new(RefCell::new(Segment { sockets: Vec::new(), tap })))
     }
 
     /// Plugs in a network interface with the address `mac`.
     pub(super) fn plug(&self, mac: Mac) -> Port {
         let mut segment = self.0.borrow_mut();
-        segment.sockets.push(Socket {
-            mac,
-            link: LinkState::Up,
-            queue: VecDeque::new(),
-            waker: None,
-        });
-        Port {
-            wire: self.clone(),
-            index: segment.sockets.len() - 1,
-        }
+        segment.sockets.push(Socket { mac, link: LinkState::Up, queue: VecDeque::new(), waker: None });
+        Port { wire: self.clone(), index: segment.sockets.len() - 1 }
     }
 
     /// Puts `frame` on the wire as if the interface that it names as its source had sent it.
     pub(super) fn inject(&self, frame: &[u8]) {
         let mut segment = self.0.borrow_mut();
-        let from = segment
-            .sockets
-            .iter()
-            .position(|socket| frame.get(6..12) == Some(&socket.mac));
+        let from = segment.sockets.iter().position(|socket| frame.get(6..12) == Some(&socket.mac));
         segment.carry(from, frame);
     }
 
@@ -80,13 +66,7 @@ impl Wire {
 
     /// How many frames wait for `mac` to read them.
     pub(super) fn backlog(&self, mac: Mac) -> usize {
-        self.0
-            .borrow()
-            .sockets
-            .iter()
-            .filter(|socket| socket.mac == mac)
-            .map(|socket| socket.queue.len())
-            .sum()
+        self.0.borrow().sockets.iter().filter(|socket| socket.mac == mac).map(|socket| socket.queue.len()).sum()
     }
 
     /// What was seen on the segment so far.
@@ -242,10 +222,7 @@ mod tests {
         let (_wire, mut a, mut b, mut c) = three_ports();
         for to in [[0xff; 6], [2, 0, 0, 0, 0, 0xd]] {
             a.send(&frame(to, A, b"who"));
-            assert!(
-                receive(&mut a).is_none() && receive(&mut b).is_some() && receive(&mut c).is_some(),
-                "{to:x?}"
-            );
+            assert!(receive(&mut a).is_none() && receive(&mut b).is_some() && receive(&mut c).is_some(), "{to:x?}");
         }
     }
 

@@ -69,8 +69,5 @@ fn answer<'r, F: FnMut() -> u64, const N: usize>(
     options.dns = &dns;
     options.lease_duration_secs = LEASE_SECONDS;
     let mut memory = Options::buf();
-    server
-        .handle_request(&mut memory, &options, &request)?
-        .encode(reply)
-        .ok()
+    server.handle_request(&mut memory, &options, &request)?.encode(reply).ok()
 }

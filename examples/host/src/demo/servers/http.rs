@@ -50,9 +50,7 @@ pub(super) async fn serve(host: Host) -> ! {
     loop {
         // `run` ends when a connection could not be accepted; that one is lost, not the server.
         if let Ok(acceptor) = Tcp::new(host.stack, buffers).bind(listen).await {
-            let _ = Server::<CONNECTIONS, 1024, 16>::new()
-                .run(None, acceptor, Streams)
-                .await;
+            let _ = Server::<CONNECTIONS, 1024, 16>::new().run(None, acceptor, Streams).await;
         }
     }
 }
@@ -93,10 +91,7 @@ async fn send_stream<T: Read + Write, const N: usize>(
     blocks: u16,
 ) -> Result<(), Error<T::Error>> {
     let length = (usize::from(blocks) * Stream::BLOCK).to_string();
-    let headers = [
-        ("Content-Type", "application/octet-stream"),
-        ("Content-Length", length.as_str()),
-    ];
+    let headers = [("Content-Type", "application/octet-stream"), ("Content-Length", length.as_str())];
     connection.initiate_response(200, Some("OK"), &headers).await?;
     let mut stream = Stream::new(seed);
     for _ in 0..blocks {
@@ -112,14 +107,7 @@ mod tests {
     #[test]
     fn only_a_path_with_seed_and_length_is_a_stream() {
         assert_eq!(requested("/stream/7/128"), Some((7, 128)));
-        for path in [
-            "/",
-            "/stream/7",
-            "/stream/7/",
-            "/stream//1",
-            "/stream/7/1/2",
-            "/stream/-1/1",
-        ] {
+        for path in ["/", "/stream/7", "/stream/7/", "/stream//1", "/stream/7/1/2", "/stream/-1/1"] {
             assert_eq!(requested(path), None, "{path}");
         }
     }

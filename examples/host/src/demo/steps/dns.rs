@@ -13,9 +13,6 @@ pub(super) async fn look_up(world: &World) -> Outcome {
         Ok([address]) if *address == WEB.address.into() => {
             Ok(format!("{WEB_NAME} is {address}, says {} ({})", ISP.name, ISP.address))
         }
-        other => Err(Failure::new(
-            format_args!("{WEB_NAME} is {}", WEB.address),
-            format_args!("{other:?}"),
-        )),
+        other => Err(Failure::new(format_args!("{WEB_NAME} is {}", WEB.address), format_args!("{other:?}"))),
     }
 }

@@ -19,9 +19,7 @@ pub(super) async fn exchange(
     at: &UdpSocket<'_>,
 ) -> Result<IpEndpoint, Failure> {
     let question = format!("{} asks", who.name);
-    let sent = client
-        .send_to(question.as_bytes(), (server.address, at.endpoint().port))
-        .await;
+    let sent = client.send_to(question.as_bytes(), (server.address, at.endpoint().port)).await;
     sent.map_err(|error| Failure::new("a datagram sent", format_args!("{error:?}")))?;
     let external = receive(at, server, &question).await?;
     let answer = format!("{} answers {}", server.name, who.name);
@@ -42,9 +40,6 @@ async fn receive(socket: &UdpSocket<'_>, who: Host, text: &str) -> Result<IpEndp
             Err(Failure::new(expected, format_args!("\"{text}\" from {from}")))
         }
         Ok(Err(error)) => Err(Failure::new(expected, format_args!("{error:?}"))),
-        Err(_) => Err(Failure::new(
-            expected,
-            format_args!("nothing within {} s", LIMIT.as_secs()),
-        )),
+        Err(_) => Err(Failure::new(expected, format_args!("nothing within {} s", LIMIT.as_secs()))),
     }
 }

@@ -60,9 +60,7 @@ pub(super) async fn send(world: &World) -> Outcome {
     let before = Seen::now(world);
     let (targets, live) = targets(world);
     for (n, (protocol, port)) in targets.into_iter().enumerate() {
-        world
-            .wan
-            .inject(&probe(prober(n, protocol), world.router.external(), protocol, port));
+        world.wan.inject(&probe(prober(n, protocol), world.router.external(), protocol, port));
         if n % BURST == BURST - 1 {
             taken(world).await;
         }
@@ -73,33 +71,20 @@ pub(super) async fn send(world: &World) -> Outcome {
 }
 
 fn judge(seen: Seen, live: usize) -> Outcome {
-    let Seen {
-        dropped,
-        to_lan,
-        to_wan,
-    } = seen;
+    let Seen { dropped, to_lan, to_wan } = seen;
     let seen = format!("{dropped} dropped, {to_lan} passed to the LAN, {to_wan} answered");
     let expected = format!("{COUNT} dropped, 0 passed to the LAN, 0 answered");
-    if seen == expected {
-        Ok(format!("{seen} ({live} hit ports in use)"))
-    } else {
-        Err(Failure::new(expected, seen))
-    }
+    if seen == expected { Ok(format!("{seen} ({live} hit ports in use)")) } else { Err(Failure::new(expected, seen)) }
 }
 
 /// Where the probes go, and how many of them go to an external port that is in use.
 fn targets(world: &World) -> (Vec<(SessionProtocol, u16)>, usize) {
     let sessions = world.router.sessions();
-    let mut live: Vec<_> = sessions
-        .iter()
-        .map(|session| (session.protocol, session.external.port()))
-        .collect();
+    let mut live: Vec<_> = sessions.iter().map(|session| (session.protocol, session.external.port())).collect();
     live.truncate(COUNT / 2);
     let in_use = live.len();
     let protocols = [SessionProtocol::Udp, SessionProtocol::Tcp, SessionProtocol::Icmp];
-    let all_over = (0..)
-        .zip(protocols.into_iter().cycle())
-        .map(|(n, protocol)| (protocol, port(n)));
+    let all_over = (0..).zip(protocols.into_iter().cycle()).map(|(n, protocol)| (protocol, port(n)));
     (live.into_iter().chain(all_over).take(COUNT).collect(), in_use)
 }
 
@@ -139,12 +124,7 @@ async fn taken(world: &World) {
 
 /// Waits until the router has sent nothing for a while, neither way.
 async fn silence(world: &World) {
-    let sent = || {
-        (
-            world.lan.tap().frames_from(ROUTER.mac),
-            world.wan.tap().frames_from(ROUTER_WAN_MAC),
-        )
-    };
+    let sent = || (world.lan.tap().frames_from(ROUTER.mac), world.wan.tap().frames_from(ROUTER_WAN_MAC));
     loop {
         let before = sent();
         Timer::after(SILENCE).await;
