@@ -1,4 +1,70 @@
-//! nat-core for embassy.
+//! Binds the [`nat_core`] NAT engine to two `embassy-net` drivers: a board with two network interfaces becomes a router.
+//!
+//! ```text
+//!   embassy_net::Stack          embassy_net::Stack         the router's own: DHCP server, web page; DHCP client, DNS
+//!          |                            |
+//!      LanDevice                    WanDevice              virtual devices
+//!          |                            |
+//!          +---------- Runner ----------+                  ARP, next hop, waking; Nat judges every datagram
+//!          |                            |
+//!     lan: Driver                  wan: Driver             the two NICs, of any kind and make
+//! ```
+//!
+//! 1. [`new`] takes both drivers and gives a [`Control`], a device for each side, and the [`Runner`].
+//! 2. Spawn [`Runner::run`]. It is the only task that touches the drivers.
+//! 3. Run a stack on each device: nothing else gives the router an address to be reached at.
+//! 4. Tell the router its outside address: [`Control::follow`] takes it from the outside stack, be it leased or static.
+//!
+//! ```
+//! use embassy_net_driver::Driver;
+//! use nat_core::{Cidr, Seed};
+//! use nat_embassy::{Config, State};
+//! use static_cell::ConstStaticCell;
+//!
+//! static STATE: ConstStaticCell<State<256, 512>> = ConstStaticCell::new(State::new());
+//!
+//! # async fn run_stacks(_: impl Driver, _: impl Driver) -> embassy_net::Stack<'static> { unimplemented!() }
+//! async fn route(inside: Cidr, entropy: [u8; 16], lan: impl Driver, wan: impl Driver) {
+//!     let mut nat = nat_core::Config::new(inside);
+//!     nat.dhcp_client = true;
+//!     let (control, lan, wan, runner) =
+//!         nat_embassy::new(STATE.take(), Config::new(nat), Seed::new(entropy), lan, wan).expect("a sound configuration");
+//!     let outside_stack = run_stacks(lan, wan).await; // embassy_net::new for each, their runners spawned
+//!     embassy_futures::join::join(runner.run(), control.follow(outside_stack)).await;
+//! }
+//! ```
+//!
+//! # What happens to a frame
+//!
+//! It is read once, translated where the driver has put it, and copied once, into the transmit buffer of the other
+//! driver. Every frame that goes no further is counted, by [`FrameDrop`] here and by [`nat_core::DropReason`] in the NAT.
+//! IPv6, VLAN tags and multicast are dropped. So is what was sent to every station but to one IP address, and no ICMP
+//! error is sent about a frame to every station (RFC 1122 sections 3.2.2 and 3.3.6).
+//!
+//! # A full or dead side
+//!
+//! While one driver has no room, the frames of the other wait in that other driver for up to 10 ms, so that a burst
+//! survives until the transmit ring is emptied. After that they are read again, and those that need the full driver are
+//! dropped until it has room: ARP, the local stacks and the other direction go on. A driver whose link is down gets
+//! nothing, and is waited for not at all. Some drivers hand up no frame while they have no room to answer it; such a
+//! driver, while full, receives nothing either.
+//!
+//! # ARP
+//!
+//! The router answers for its inside address inside and for all its external addresses outside, and announces them when
+//! they or the link change. Each side remembers 32 neighbours, learned from ARP alone: what is said to the router, and
+//! answers to what it asked. They are confirmed again after 60 s of use. A neighbour is asked for three times, once a
+//! second. Meanwhile the newest packet for it waits; 4 neighbours on each side can have one waiting.
+//!
+//! # The stacks of the router
+//!
+//! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is translated like an inside host,
+//! so its ports never collide with theirs, and nothing from outside reaches it but answers, and DHCP if
+//! [`nat_core::Config::dhcp_client`] is set.
+//!
+//! # Memory
+//!
+//! All of it is in [`State`]: the tables, and about 40 KiB for queues, waiting packets and neighbours.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

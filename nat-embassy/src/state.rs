@@ -12,7 +12,8 @@ use crate::waiting::WaitingPackets;
 /// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
 /// the queues of both virtual devices, and what ARP knows and keeps waiting.
 ///
-/// All zeros when new, so a `static` of it costs RAM only and no flash.
+/// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
+/// start, not moved there.
 pub struct State<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> {
     pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS>,
     pub(crate) shared: MaybeUninit<Shared<'static>>,
@@ -27,6 +28,9 @@ pub(crate) struct SideMemory {
     pub(crate) neighbours: Neighbours,
     pub(crate) waiting: WaitingPackets,
 }
+
+// The crate's documentation says about 40 KiB for both.
+const _: () = assert!(size_of::<SideMemory>() <= 20 * 1024);
 
 impl SideMemory {
     const fn new() -> Self {

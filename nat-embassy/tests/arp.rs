@@ -2,7 +2,7 @@
 
 mod world;
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 
 use embassy_net_driver::LinkState;
 use etherparse::ArpOperation;

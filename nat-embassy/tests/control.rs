@@ -2,9 +2,9 @@
 
 mod world;
 
-use std::net::Ipv4Addr;
-use std::pin::pin;
-use std::task::{Context, Waker};
+use core::net::Ipv4Addr;
+use core::pin::pin;
+use core::task::{Context, Waker};
 
 use embassy_net_driver::LinkState;
 use nat_core::{PortForward, Protocol, Side};
@@ -176,7 +176,7 @@ fn the_router_follows_the_configuration_of_its_outside_stack() {
     let mut follow = pin!(control.follow(stack));
     let mut look = || {
         // A look every 100 ms.
-        std::thread::sleep(std::time::Duration::from_millis(120));
+        std::thread::sleep(core::time::Duration::from_millis(120));
         assert!(follow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     };
     look();
@@ -218,5 +218,5 @@ fn the_clock_of_the_platform_drives_the_router() {
         embassy_futures::select::Either::First(never) => never,
         embassy_futures::select::Either::Second(asked) => asked.expect("a second question"),
     }
-    assert!(start.elapsed() >= std::time::Duration::from_millis(990));
+    assert!(start.elapsed() >= core::time::Duration::from_millis(990));
 }

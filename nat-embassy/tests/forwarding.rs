@@ -170,7 +170,7 @@ fn a_dead_link_drops_at_once_and_the_rest_goes_on() {
 fn the_local_stacks_see_the_link_of_their_driver() {
     use embassy_net_driver::Driver;
     let mut w = World::new();
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut cx = core::task::Context::from_waker(core::task::Waker::noop());
     assert!(w.wan_stack.link_state(&mut cx) == LinkState::Up);
     w.wan.set_link(LinkState::Down);
     w.run();

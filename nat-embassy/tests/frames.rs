@@ -236,7 +236,7 @@ fn a_stack_that_does_not_keep_up_loses_frames_and_stops_nobody() {
     w.run();
     assert_eq!(w.inside_drops(FrameDrop::LocalQueueFull), 6);
     assert_eq!(w.wan.take_sent().len(), 1);
-    let queued = std::iter::from_fn(|| World::stack_receives(&mut w.lan_stack)).count();
+    let queued = core::iter::from_fn(|| World::stack_receives(&mut w.lan_stack)).count();
     assert_eq!(queued, 4);
 }
 
@@ -249,7 +249,7 @@ fn a_stack_gets_time_before_its_queue_is_overrun() {
     let mut received = 0;
     while w.is_woken() {
         w.poll();
-        received += std::iter::from_fn(|| World::stack_receives(&mut w.lan_stack)).count();
+        received += core::iter::from_fn(|| World::stack_receives(&mut w.lan_stack)).count();
     }
     assert_eq!((received, w.inside_drops(FrameDrop::LocalQueueFull)), (40, 0));
 }

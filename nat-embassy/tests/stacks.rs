@@ -2,7 +2,7 @@
 
 mod world;
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 
 use embassy_futures::block_on;
 use embassy_futures::join::{join, join3, join4};

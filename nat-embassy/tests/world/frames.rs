@@ -1,6 +1,6 @@
 //! Frames and datagrams, built and judged by etherparse.
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 
 use etherparse::{
     ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, NetSlice, PacketBuilder,

@@ -4,10 +4,11 @@
 pub mod frames;
 pub mod nic;
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Waker};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::Wake;
 
 use embassy_net_driver::{Driver, HardwareAddress, RxToken, TxToken};
 use nat_core::{Cidr, Instant, Seed};

@@ -1,9 +1,9 @@
 //! A fake driver with scripted behaviour: what is received, how much room there is, and the vices of real drivers.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
+use core::task::{Context, Waker};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::task::{Context, Waker};
 
 use embassy_net_driver::{Capabilities, ChecksumCapabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 
@@ -84,7 +84,7 @@ impl Nic {
 
     /// The frames that were sent since the last call.
     pub fn take_sent(&self) -> Vec<Vec<u8>> {
-        self.script(|script| std::mem::take(&mut script.sent))
+        self.script(|script| core::mem::take(&mut script.sent))
     }
 
     fn wake(&self) {
