@@ -6,7 +6,7 @@ import struct
 
 OUT = pathlib.Path(__file__).resolve().parent / "process"
 INSIDE, OUTSIDE, LOCAL, ANSWER = 0, 1, 2, 3
-REPAIR, ERROR = 4, 8
+REPAIR, ERROR, NO_TIMERS = 4, 8, 8
 AFTER_301_S, AFTER_351_S = 10 << 4, 11 << 4
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 HOST, EXTERNAL, SERVER = "192.168.1.10", "203.0.113.1", "198.51.100.10"
@@ -96,6 +96,7 @@ SEEDS = {
     "udp_dns": [sent(udp()), answer()],
     "udp_expiry": [sent(udp()), answer(control=AFTER_301_S)],
     "udp_padded": [sent(udp() + bytes(13))],
+    "udp_expiry_unnoticed": [sent(udp()), sent(udp(), INSIDE | NO_TIMERS | AFTER_301_S), answer()],
     "unsolicited": [sent(tcp(SYN, source=SERVER, to=EXTERNAL, port=22), OUTSIDE)],
 }
 # Configuration bits that a seed needs: dhcp_client, the gateway profile, MSS clamping, an outside MTU of 576.

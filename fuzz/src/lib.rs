@@ -39,9 +39,7 @@ pub fn run(data: &[u8]) -> Vec<Verdict> {
 fn config(options: u8) -> Config {
     let bit = |n: u8| options & (1 << n) != 0;
     let mut config = Config::new(Cidr::new(ROUTER, 24).unwrap());
-    config
-        .external_addresses
-        .extend(EXTERNAL.into_iter().take(1 + usize::from(bit(0))));
+    config.external_addresses.extend(EXTERNAL.into_iter().take(1 + usize::from(bit(0))));
     config.filtering = match (bit(1), bit(2)) {
         (false, _) => Filtering::AddressAndPortDependent,
         (true, false) => Filtering::AddressDependent,
@@ -64,19 +62,11 @@ struct World<'t> {
 
 impl<'t> World<'t> {
     fn new(mut nat: Nat<'t>) -> Self {
-        let forward = |protocol, port| PortForward {
-            protocol,
-            external_port: port,
-            inside_address: SERVER,
-            inside_port: 80,
-        };
+        let forward =
+            |protocol, port| PortForward { protocol, external_port: port, inside_address: SERVER, inside_port: 80 };
         nat.add_forward(forward(Protocol::Tcp, 8080)).unwrap();
         nat.add_forward(forward(Protocol::Udp, 8080)).unwrap();
-        Self {
-            nat,
-            now: Instant::from_secs(1),
-            last: None,
-        }
+        Self { nat, now: Instant::from_secs(1), last: None }
     }
 
     /// Carries out one entry; `None` when it is an answer and there is nothing to answer yet.
@@ -86,8 +76,10 @@ impl<'t> World<'t> {
             packet::repair(&mut bytes);
         }
         self.now = entry.time_after(self.now);
-        self.nat.handle_timeout(self.now);
-        Some(self.judge(&mut bytes, from, entry.kind == Kind::Local))
+        if entry.fires_timers {
+            self.nat.handle_timeout(self.now);
+        }
+        Some(self.judge(entry, &mut bytes, from))
     }
 
     fn packet_of(&self, entry: &Entry<'_>) -> Option<(Vec<u8>, Side)> {
@@ -100,12 +92,11 @@ impl<'t> World<'t> {
         }
     }
 
-    fn judge(&mut self, bytes: &mut Vec<u8>, from: Side, local: bool) -> Verdict {
-        let before = oracle::Before::of(&self.nat, bytes, from, local);
-        let verdict = if local {
-            self.nat.process_local(bytes, self.now)
-        } else {
-            self.nat.process(bytes, from, self.now)
+    fn judge(&mut self, entry: &Entry<'_>, bytes: &mut Vec<u8>, from: Side) -> Verdict {
+        let before = oracle::Before::of(&self.nat, bytes, from, entry);
+        let verdict = match entry.kind {
+            Kind::Local => self.nat.process_local(bytes, self.now),
+            Kind::Answer | Kind::Error | Kind::From(_) => self.nat.process(bytes, from, self.now),
         };
         before.check(&self.nat, bytes, &verdict);
         if let Verdict::Forward { to, len } = verdict {

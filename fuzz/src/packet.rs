@@ -118,9 +118,7 @@ fn pseudo_header(packet: &[u8], len: usize) -> u32 {
 
 /// The one's complement sum of `bytes` and `initial`, folded to 16 bits.
 fn sum(bytes: &[u8], initial: u32) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|w| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0)));
+    let words = bytes.chunks(2).map(|w| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0)));
     let mut sum = initial + words.sum::<u32>();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -6,7 +6,8 @@
 //! - two bits: the payload is a packet from inside (0), from outside (1), from the router's own outside stack (2), or
 //!   patches to an answer to the packet forwarded last (3), as pairs of offset and value;
 //! - one bit: checksums are made valid first;
-//! - one bit: the answer is an ICMP error about that packet, from a router on the way;
+//! - one bit: an answer is an ICMP error about that packet, from a router on the way; before any other packet, timers
+//!   are not fired, so that the engine meets sessions whose time is up;
 //! - four bits: how much time passes before, see [`STEPS`].
 
 use core::time::Duration;
@@ -14,23 +15,8 @@ use core::time::Duration;
 use nat_core::{Instant, Side};
 
 /// Milliseconds: nothing, the moments around timeouts, and leaps.
-const STEPS: [u64; 15] = [
-    0,
-    0,
-    0,
-    0,
-    1,
-    50,
-    1_000,
-    10_000,
-    61_000,
-    241_000,
-    301_000,
-    351_000,
-    7_441_000,
-    86_400_000,
-    4_294_967_295,
-];
+const STEPS: [u64; 15] =
+    [0, 0, 0, 0, 1, 50, 1_000, 10_000, 61_000, 241_000, 301_000, 351_000, 7_441_000, 86_400_000, 4_294_967_295];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
@@ -43,6 +29,7 @@ pub(crate) enum Kind {
 pub(crate) struct Entry<'d> {
     pub(crate) kind: Kind,
     pub(crate) repair: bool,
+    pub(crate) fires_timers: bool,
     step: u8,
     pub(crate) payload: &'d [u8],
 }
@@ -82,11 +69,7 @@ impl<'d> Iterator for Script<'d> {
             _ if control & 8 != 0 => Kind::Error,
             _ => Kind::Answer,
         };
-        Some(Entry {
-            kind,
-            repair: control & 4 != 0,
-            step: control >> 4,
-            payload,
-        })
+        let fires_timers = kind == Kind::Error || control & 8 == 0;
+        Some(Entry { kind, repair: control & 4 != 0, fires_timers, step: control >> 4, payload })
     }
 }

@@ -21,14 +21,8 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("port_forward", &["forward", "forward"]),
     ("router_dns", &["forward", "local"]),
     ("source_route", &["drop source-route"]),
-    (
-        "tcp_close",
-        &["forward", "forward", "forward", "forward", "forward", "forward"],
-    ),
-    (
-        "tcp_gateway_idle",
-        &["forward", "forward", "forward", "reject no-session"],
-    ),
+    ("tcp_close", &["forward", "forward", "forward", "forward", "forward", "forward"]),
+    ("tcp_gateway_idle", &["forward", "forward", "forward", "reject no-session"]),
     ("tcp_handshake", &["forward", "forward", "forward"]),
     ("tcp_mss", &["forward"]),
     ("tcp_reset", &["forward", "forward", "forward", "forward"]),
@@ -38,6 +32,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("ttl_expired", &["reject ttl-expired"]),
     ("udp_dns", &["forward", "forward"]),
     ("udp_expiry", &["forward", "drop no-mapping"]),
+    ("udp_expiry_unnoticed", &["forward", "forward", "forward"]),
     ("udp_padded", &["forward"]),
     ("unsolicited", &["drop no-mapping"]),
 ];
@@ -57,10 +52,7 @@ fn seeds() -> impl Iterator<Item = (String, Vec<String>)> {
     fs::read_dir(folder).unwrap().map(|file| {
         let path = file.unwrap().path();
         let verdicts = nat_fuzz::run(&fs::read(&path).unwrap());
-        (
-            path.file_stem().unwrap().to_str().unwrap().to_owned(),
-            verdicts.iter().map(word).collect(),
-        )
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), verdicts.iter().map(word).collect())
     })
 }
 
