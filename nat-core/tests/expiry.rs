@@ -4,7 +4,7 @@ mod world;
 
 use core::time::Duration;
 
-use nat_core::{DropReason, Instant, Timeouts};
+use nat_core::{DropReason, Filtering, Instant, Timeouts};
 use world::*;
 
 /// Opens one session and gives back a packet that the outside may send through it.
@@ -268,6 +268,42 @@ fn sessions_in_use_survive_the_turns_of_a_counter() {
     }
     w.jump(secs(13 * 86400));
     w.inbound(&reply).dropped(DropReason::NoMapping);
+}
+
+/// A session whose time is up is never used, and admits nobody, though nobody has called `handle_timeout`.
+#[test]
+fn what_an_expired_session_had_opened_is_closed() {
+    for filtering in [Filtering::AddressAndPortDependent, Filtering::AddressDependent, Filtering::EndpointIndependent] {
+        let mut w = World::with(|config| config.filtering = filtering);
+        let externals: Vec<_> = (0..20).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53))).collect();
+        // Packets at short intervals, so that the engine does not see the clock jump.
+        for _ in 0..299 {
+            w.jump(secs(1));
+            w.inbound(udp(at(S1, 53), at(N, 9))).dropped(DropReason::NoMapping);
+        }
+        w.jump(secs(2));
+        for sender in [at(S1, 53), at(S1, 54), at(S2, 53)] {
+            let outcome = w.inbound(udp(sender, externals[19]));
+            assert!(!outcome.is_forwarded(), "{filtering:?}: {sender} came in through an expired session: {outcome:?}");
+        }
+    }
+}
+
+/// The same for errors about what the expired session had let in.
+#[test]
+fn an_expired_session_lets_no_error_out() {
+    for filtering in [Filtering::AddressDependent, Filtering::EndpointIndependent] {
+        let mut w = World::with(|config| config.filtering = filtering);
+        for i in 0..20 {
+            w.open_udp(at(H1, 5000 + i), at(S1, 53));
+        }
+        w.jump(secs(60) * 4);
+        w.inbound(udp(at(S1, 53), at(N, 9))).dropped(DropReason::NoMapping);
+        w.jump(secs(61));
+        let quote = udp(at(S1, 54), at(H1, 5019)).bytes();
+        let outcome = w.outbound(icmp_error(H1, S1, (3, 3), &quote));
+        assert!(!outcome.is_forwarded(), "{filtering:?}: {outcome:?}");
+    }
 }
 
 /// U5b, I2a, T5a: every timer can be set.

@@ -245,6 +245,16 @@ fn an_error_about_no_session_is_dropped() {
     }
 }
 
+/// I5: a host behind an open filter or a port forward says that its port is closed, before any session has begun.
+#[test]
+fn a_closed_port_that_the_outside_may_reach_is_reported() {
+    let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let arrived = w.inbound(udp(at(S2, 9), external)).forwarded().bytes();
+    let left = w.outbound(icmp_error(H1, S2, PORT_UNREACHABLE, &arrived)).forwarded();
+    assert_eq!((*left.source().ip(), left.quote().destination()), (N, external));
+}
+
 /// A11: quotes that are no packet, or not one that went from where the error goes.
 #[test]
 fn a_forged_quote_is_dropped() {

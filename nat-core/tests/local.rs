@@ -128,6 +128,32 @@ fn the_dhcp_port_is_open_to_dhcp_servers_only() {
     w.outbound(udp(at(H1, 102), at(S1, 53))).rejected(DropReason::PortsExhausted);
 }
 
+/// A later fragment has no ports, though its bytes look like those of DHCP.
+#[test]
+fn a_fragment_does_not_pass_for_dhcp() {
+    let mut w = World::with(|config| config.dhcp_client = true);
+    for (more, offset) in [(true, 0), (true, 9), (false, 9)] {
+        let fragment = |mut packet: Datagram| {
+            packet.ip.dont_fragment = false;
+            packet.ip.more_fragments = more;
+            packet.ip.fragment_offset = offset.try_into().expect("13 bits");
+            packet
+        };
+        w.inbound(fragment(udp(at(S1, 67), at(N, 68)))).dropped(DropReason::Fragment);
+        assert!(!w.from_router(fragment(udp(at(N, 68), at(S1, 67)))).is_forwarded());
+    }
+}
+
+/// A DHCP server outside has an address of the outside.
+#[test]
+fn dhcp_from_an_impossible_source_is_dropped() {
+    let mut w = World::with(|config| config.dhcp_client = true);
+    for source in [H1, ROUTER, N, Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST] {
+        let outcome = w.inbound(udp(at(source, 67), at(Ipv4Addr::BROADCAST, 68)));
+        assert!(matches!(outcome, Outcome::Dropped(_)), "{source}: {outcome:?}");
+    }
+}
+
 /// Malformed packets of the router's stack are dropped like anyone's.
 #[test]
 fn malformed_packets_of_the_router_are_dropped() {

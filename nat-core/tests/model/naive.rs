@@ -1,0 +1,456 @@
+//! The model: what RFC 4787, RFC 5382, RFC 6146 and RFC 7857 say, with maps that are walked.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::ops::Range;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use nat_core::{DropReason, Filtering, ForwardError, PortForward, Protocol, SessionProtocol, SessionState, Side};
+
+use super::operation::What;
+use super::world::{N, N3, Outcome, at};
+
+use SessionState::{Active, Closing, Established, InsideFin, InsideSyn, OutsideFin, OutsideSyn, Reset};
+
+/// The two ends of a session, with the protocol as a number that can be ordered.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Pair {
+    pub(crate) protocol: u8,
+    pub(crate) inside: SocketAddrV4,
+    pub(crate) remote: SocketAddrV4,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    /// Not known until the engine has shown it.
+    external: Option<SocketAddrV4>,
+    forward: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    state: SessionState,
+    ends: Duration,
+    last_sent: Duration,
+    /// TCP: whether the outside has shown its sequence numbers, without which nothing of it can be exact.
+    answered: bool,
+}
+
+/// What the engine must do.
+#[derive(Clone, Debug)]
+pub(crate) enum Expected {
+    Forwarded,
+    Dropped(DropReason),
+    /// Answered, for one of these reasons: the standards do not say which comes first.
+    Answered(Vec<DropReason>),
+    /// Forwarded by a new session in this state. Or refused, if a host without an address yet may draw one whose ports
+    /// are all taken.
+    Opens {
+        state: SessionState,
+        ports_may_lack: bool,
+    },
+}
+
+impl Expected {
+    pub(crate) fn differs(&self, outcome: &Outcome) -> Option<String> {
+        let same = match (self, outcome) {
+            (Self::Forwarded | Self::Opens { .. }, Outcome::Forwarded(_)) => true,
+            (Self::Opens { ports_may_lack, .. }, Outcome::Rejected(DropReason::PortsExhausted, _)) => *ports_may_lack,
+            (Self::Dropped(expected), Outcome::Dropped(reason)) => expected == reason,
+            (Self::Answered(expected), Outcome::Rejected(reason, _)) => expected.contains(reason),
+            _ => false,
+        };
+        (!same).then(|| format!("the engine has {outcome:?}, the model {self:?}"))
+    }
+}
+
+type SessionRow = ((u8, SocketAddrV4, SocketAddrV4, SocketAddrV4, SessionState), bool, Duration);
+
+pub(crate) struct Naive {
+    filtering: Filtering,
+    sessions_per_host: usize,
+    ports: Range<u16>,
+    addresses: Vec<Ipv4Addr>,
+    now: Duration,
+    mappings: BTreeMap<(u8, SocketAddrV4), Mapping>,
+    sessions: BTreeMap<Pair, Session>,
+}
+
+impl Naive {
+    pub(crate) const MAPPINGS: usize = 4;
+    pub(crate) const SESSIONS: usize = 8;
+    pub(crate) const HOSTS: usize = 3;
+
+    pub(crate) fn new(filtering: Filtering, sessions_per_host: u16, ports: Range<u16>) -> Self {
+        Self {
+            filtering,
+            sessions_per_host: usize::from(sessions_per_host),
+            ports,
+            addresses: vec![N],
+            now: Duration::ZERO,
+            mappings: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        self.now += duration;
+        let now = self.now;
+        self.end_sessions(|_, session| session.ends <= now);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.end_sessions(|_, _| true);
+    }
+
+    pub(crate) fn set_addresses(&mut self, addresses: &[Ipv4Addr]) {
+        let old_primary = self.addresses.first().copied();
+        self.addresses = addresses.to_vec();
+        let primary = addresses.first().copied();
+        let lost = self.mappings.iter().filter(|(_, mapping)| match mapping.external {
+            _ if mapping.forward => primary != old_primary,
+            Some(external) => !addresses.contains(external.ip()),
+            None => false,
+        });
+        let lost: Vec<_> = lost.map(|(key, _)| *key).collect();
+        self.end_sessions(|pair, _| lost.contains(&(pair.protocol, pair.inside)));
+        for mapping in self.mappings.values_mut().filter(|mapping| mapping.forward) {
+            let port = mapping.external.map_or(0, |external| external.port());
+            mapping.external = Some(at(primary.unwrap_or(Ipv4Addr::UNSPECIFIED), port));
+        }
+        // A port forward has its port: a dynamic mapping that it meets on the new primary address ends.
+        let forwards: BTreeSet<_> = self.forwarded_endpoints().collect();
+        let met = self.mappings.iter().filter(|((protocol, _), mapping)| {
+            !mapping.forward && mapping.external.is_some_and(|external| forwards.contains(&(*protocol, external)))
+        });
+        let met: Vec<_> = met.map(|(key, _)| *key).collect();
+        self.end_sessions(|pair, _| met.contains(&(pair.protocol, pair.inside)));
+    }
+
+    pub(crate) fn add_forward(&mut self, forward: &PortForward) -> Result<(), ForwardError> {
+        let protocol = number(forward.protocol);
+        let external = at(self.primary(), forward.external_port);
+        let inside = at(forward.inside_address, forward.inside_port);
+        if self.forwarded_endpoints().any(|taken| taken == (protocol, external)) {
+            return Err(ForwardError::ExternalPortInUse);
+        }
+        if self.mappings.get(&(protocol, inside)).is_some_and(|mapping| mapping.forward) {
+            return Err(ForwardError::InsideEndpointInUse);
+        }
+        // What traffic had made of either endpoint ends.
+        let in_the_way = self.mappings.iter().filter(|((of, endpoint), mapping)| {
+            *of == protocol && (*endpoint == inside || mapping.external == Some(external))
+        });
+        let in_the_way: Vec<_> = in_the_way.map(|(key, _)| *key).collect();
+        self.end_sessions(|pair, _| in_the_way.contains(&(pair.protocol, pair.inside)));
+        let host_known = self.hosts().contains(&forward.inside_address);
+        if self.mappings.len() == Self::MAPPINGS || !host_known && self.hosts().len() == Self::HOSTS {
+            return Err(ForwardError::TableFull);
+        }
+        self.mappings.insert((protocol, inside), Mapping { external: Some(external), forward: true });
+        Ok(())
+    }
+
+    pub(crate) fn remove_forward(&mut self, protocol: Protocol, external_port: u16) -> bool {
+        let external = at(self.primary(), external_port);
+        let found = self.mappings.iter().find(|((of, _), mapping)| {
+            *of == number(protocol) && mapping.forward && mapping.external == Some(external)
+        });
+        let Some((&(protocol, inside), _)) = found else { return false };
+        self.sessions.retain(|pair, _| (pair.protocol, pair.inside) != (protocol, inside));
+        self.mappings.remove(&(protocol, inside));
+        true
+    }
+
+    pub(crate) fn send_out(&mut self, pair: &Pair, what: What) -> Expected {
+        if self.addresses.is_empty() {
+            return Expected::Answered(vec![DropReason::AddressMissing]);
+        }
+        if let Some(session) = self.sessions.get_mut(pair) {
+            session.last_sent = self.now;
+            self.step(pair, Side::Inside, what);
+            return Expected::Forwarded;
+        }
+        let admitted = self.mappings.contains_key(&(pair.protocol, pair.inside)) && self.admits(pair);
+        let state = match what {
+            What::Udp | What::Echo => Active,
+            What::Syn => InsideSyn,
+            What::SynAck if admitted => OutsideSyn,
+            What::Reset | What::FarReset if admitted => return Expected::Forwarded,
+            What::Reset | What::FarReset => return Expected::Dropped(DropReason::NoSession),
+            What::SynAck | What::Ack | What::Fin | What::FarFin => {
+                return Expected::Answered(vec![DropReason::NoSession]);
+            }
+        };
+        let (with_ports, without_ports) = self.addresses_for(pair);
+        let mut refusals = self.refusals(pair);
+        if with_ports == 0 {
+            refusals.push(DropReason::PortsExhausted);
+        }
+        if refusals.is_empty() {
+            return Expected::Opens { state, ports_may_lack: without_ports > 0 };
+        }
+        if without_ports > 0 {
+            refusals.push(DropReason::PortsExhausted);
+        }
+        Expected::Answered(refusals)
+    }
+
+    /// A packet has opened a session.
+    pub(crate) fn open(&mut self, pair: &Pair, state: SessionState) {
+        self.mappings.entry((pair.protocol, pair.inside)).or_insert(Mapping { external: None, forward: false });
+        self.sessions
+            .insert(*pair, Session { state, ends: Duration::ZERO, last_sent: self.now, answered: state == OutsideSyn });
+        self.refresh(pair);
+    }
+
+    /// The external endpoint that a packet has left from: new ones are learnt, known ones must be kept.
+    pub(crate) fn learn(&mut self, pair: &Pair, external: SocketAddrV4) -> Result<(), String> {
+        let key = (pair.protocol, pair.inside);
+        let mapping = self.mappings.get(&key).copied().ok_or("no mapping")?;
+        if let Some(known) = mapping.external {
+            return if known == external { Ok(()) } else { Err(format!("left from {external}, mapped to {known}")) };
+        }
+        let others = || self.mappings.iter().filter(|(other, _)| **other != key);
+        if others().any(|((protocol, _), other)| *protocol == pair.protocol && other.external == Some(external)) {
+            return Err(format!("{external} is another's"));
+        }
+        let of_host = others().filter(|((_, inside), other)| inside.ip() == pair.inside.ip() && !other.forward);
+        if of_host.filter_map(|(_, other)| other.external).any(|other| other.ip() != external.ip()) {
+            return Err(format!("{external} is not on the address of its host"));
+        }
+        if !self.addresses.contains(external.ip()) || !self.ports.contains(&external.port()) {
+            return Err(format!("{external} is not one of ours"));
+        }
+        self.mappings.insert(key, Mapping { external: Some(external), ..mapping });
+        Ok(())
+    }
+
+    pub(crate) fn send_in(&mut self, pair: Option<&Pair>, to: Ipv4Addr, what: What) -> Expected {
+        if !self.addresses.contains(&to) {
+            return Expected::Dropped(DropReason::NotForUs);
+        }
+        let Some(pair) = pair else { return Expected::Dropped(DropReason::NoMapping) };
+        if let Some(session) = self.sessions.get(pair) {
+            let before_answer = session.state == InsideSyn;
+            if before_answer && matches!(what, What::Ack | What::Fin | What::FarFin) {
+                return Expected::Dropped(DropReason::NoSession);
+            }
+            self.step(pair, Side::Outside, what);
+            return Expected::Forwarded;
+        }
+        if !self.admits(pair) {
+            return Expected::Dropped(DropReason::Filtered);
+        }
+        match what {
+            What::Udp | What::Echo | What::Syn => Expected::Forwarded,
+            _ => Expected::Dropped(DropReason::NoSession),
+        }
+    }
+
+    /// The external endpoint of the mapping of this number among those of `protocol`; else one that nobody has.
+    pub(crate) fn external_of(&self, place: usize, protocol: SessionProtocol) -> SocketAddrV4 {
+        let of_protocol = self.mappings.iter().filter(|((of, _), _)| *of == protocol as u8);
+        let known: Vec<_> = of_protocol.filter_map(|(_, mapping)| mapping.external).collect();
+        match known.get(place) {
+            Some(external) if !external.ip().is_unspecified() => *external,
+            _ => at(if place.is_multiple_of(2) { N } else { N3 }, 29_999 + place as u16),
+        }
+    }
+
+    /// The session, live or not, that a packet from `remote` to `external` would be of.
+    pub(crate) fn pair_at(
+        &self,
+        protocol: SessionProtocol,
+        external: SocketAddrV4,
+        remote: SocketAddrV4,
+    ) -> Option<Pair> {
+        let protocol = protocol as u8;
+        let is_it = |of: u8, mapping: &Mapping| of == protocol && mapping.external == Some(external);
+        let found = self.mappings.iter().find(|((of, _), mapping)| is_it(*of, mapping));
+        found.map(|((_, inside), _)| Pair { protocol, inside: *inside, remote })
+    }
+
+    pub(crate) fn state(&self, pair: &Pair) -> Option<SessionState> {
+        self.sessions.get(pair).map(|session| session.state)
+    }
+
+    /// Whether both ends of a connection know each other's numbers.
+    pub(crate) fn is_answered(&self, pair: &Pair) -> bool {
+        self.sessions.get(pair).is_some_and(|session| session.answered)
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<SessionRow> {
+        let rows = self.sessions.iter().map(|(pair, session)| {
+            let mapping = self.mappings[&(pair.protocol, pair.inside)];
+            let external = mapping.external.expect("a mapping with sessions has been seen");
+            let row = (pair.protocol, pair.inside, external, pair.remote, session.state);
+            (row, mapping.forward, session.ends - self.now)
+        });
+        rows.collect()
+    }
+
+    fn primary(&self) -> Ipv4Addr {
+        self.addresses.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED)
+    }
+
+    fn forwarded_endpoints(&self) -> impl Iterator<Item = (u8, SocketAddrV4)> + '_ {
+        let forwards = self.mappings.iter().filter(|(_, mapping)| mapping.forward);
+        forwards.filter_map(|((protocol, _), mapping)| Some((*protocol, mapping.external?)))
+    }
+
+    fn hosts(&self) -> BTreeSet<Ipv4Addr> {
+        self.mappings.keys().map(|(_, inside)| *inside.ip()).collect()
+    }
+
+    fn end_sessions(&mut self, ends: impl Fn(&Pair, &Session) -> bool) {
+        self.sessions.retain(|pair, session| !ends(pair, session));
+        let Self { mappings, sessions, .. } = self;
+        let used = |key: &(u8, SocketAddrV4)| sessions.keys().any(|pair| (pair.protocol, pair.inside) == *key);
+        mappings.retain(|key, mapping| mapping.forward || used(key));
+    }
+
+    /// RFC 4787 REQ-8 for a sender that no session names.
+    fn admits(&self, pair: &Pair) -> bool {
+        let forward = self.mappings.get(&(pair.protocol, pair.inside)).is_some_and(|mapping| mapping.forward);
+        let sent_to_address = || {
+            self.sessions.keys().any(|other| {
+                (other.protocol, other.inside, other.remote.ip()) == (pair.protocol, pair.inside, pair.remote.ip())
+            })
+        };
+        forward
+            || match self.filtering {
+                Filtering::AddressAndPortDependent => false,
+                Filtering::AddressDependent => sent_to_address(),
+                Filtering::EndpointIndependent => true,
+            }
+    }
+
+    /// Every reason for which a new session of `pair` cannot be had.
+    fn refusals(&self, pair: &Pair) -> Vec<DropReason> {
+        let mut reasons = Vec::new();
+        let of_host = self.sessions.keys().filter(|other| other.inside.ip() == pair.inside.ip()).count();
+        if of_host >= self.sessions_per_host {
+            reasons.push(DropReason::HostLimit);
+        }
+        if Self::SESSIONS - self.session_slots() < self.slots_needed(pair) {
+            reasons.push(DropReason::SessionTableFull);
+        }
+        if self.mappings.contains_key(&(pair.protocol, pair.inside)) {
+            return reasons;
+        }
+        if self.mappings.len() == Self::MAPPINGS {
+            reasons.push(DropReason::MappingTableFull);
+        }
+        let hosts = self.hosts();
+        if !hosts.contains(pair.inside.ip()) && hosts.len() == Self::HOSTS {
+            reasons.push(DropReason::HostTableFull);
+        }
+        reasons
+    }
+
+    /// How many of the addresses that a new mapping of `pair` may get have ports left, and how many have none.
+    fn addresses_for(&self, pair: &Pair) -> (usize, usize) {
+        if self.mappings.contains_key(&(pair.protocol, pair.inside)) {
+            return (1, 0);
+        }
+        let taken = |address: Ipv4Addr| {
+            let of_protocol = self.mappings.iter().filter(|((protocol, _), _)| *protocol == pair.protocol);
+            let ports = of_protocol.filter_map(|(_, mapping)| mapping.external).filter(|e| *e.ip() == address);
+            ports.filter(|external| self.ports.contains(&external.port())).count()
+        };
+        let of_host = self.mappings.iter().find(|((_, inside), m)| inside.ip() == pair.inside.ip() && !m.forward);
+        let candidates = match of_host.and_then(|(_, mapping)| mapping.external) {
+            Some(paired) => vec![*paired.ip()],
+            None => self.addresses.clone(),
+        };
+        let without_ports = candidates.iter().filter(|address| taken(**address) == self.ports.len()).count();
+        (candidates.len() - without_ports, without_ports)
+    }
+
+    /// Filtering by address remembers each remote address of a mapping in a slot of its own.
+    fn address_slots(&self) -> BTreeSet<(u8, SocketAddrV4, Ipv4Addr)> {
+        let dynamic = |pair: &&Pair| !self.mappings[&(pair.protocol, pair.inside)].forward;
+        let pairs = self.sessions.keys().filter(dynamic).filter(|pair| self.remembers_address(pair));
+        pairs.map(|pair| (pair.protocol, pair.inside, *pair.remote.ip())).collect()
+    }
+
+    fn remembers_address(&self, pair: &Pair) -> bool {
+        self.filtering == Filtering::AddressDependent && pair.protocol != SessionProtocol::Icmp as u8
+    }
+
+    fn session_slots(&self) -> usize {
+        self.sessions.len() + self.address_slots().len()
+    }
+
+    fn slots_needed(&self, pair: &Pair) -> usize {
+        let forward = self.mappings.get(&(pair.protocol, pair.inside)).is_some_and(|mapping| mapping.forward);
+        let known = self.address_slots().contains(&(pair.protocol, pair.inside, *pair.remote.ip()));
+        if self.remembers_address(pair) && !forward && !known { 2 } else { 1 }
+    }
+
+    /// RFC 6146 section 3.5.2 and RFC 7857 section 2: the state after a packet, and whether its timer starts anew.
+    fn step(&mut self, pair: &Pair, from: Side, what: What) {
+        use Side::{Inside, Outside};
+        use What::{Ack, FarFin, FarReset, Fin, Syn, SynAck};
+        let session = self.sessions[pair];
+        let far = matches!(what, FarFin | FarReset);
+        let (next, refresh) = match (session.state, from, what) {
+            (Active, Inside, _) => (Active, true),
+            (Active, Outside, _) => (Active, self.now - session.last_sent < lifetime(pair.protocol, Active)),
+            (InsideSyn, Inside, Syn) => (InsideSyn, true),
+            (InsideSyn, Outside, Syn | SynAck) => (Established, true),
+            // Before the outside has numbers of its own, what it acknowledges proves its RST.
+            (InsideSyn, Outside, What::Reset | FarReset) => (Reset, true),
+            (OutsideSyn, Inside, SynAck) => (OutsideSyn, true),
+            (OutsideSyn, Outside, Ack) => (Established, true),
+            (OutsideSyn, Outside, Fin) => (OutsideFin, true),
+            (state, _, _) if far => (state, false),
+            // A refused connection: the outside has no numbers, so nothing of it, nor a FIN to it, is exact.
+            (state, Outside, _) | (state, _, Fin) if state != Active && !session.answered => (state, false),
+            (InsideSyn | OutsideSyn | Established | InsideFin | OutsideFin, _, What::Reset) => (Reset, true),
+            (Established, Inside, Fin) | (InsideFin, Inside, Fin) => (InsideFin, true),
+            (Established, Outside, Fin) | (OutsideFin, Outside, Fin) => (OutsideFin, true),
+            (InsideFin, Outside, Fin) | (OutsideFin, Inside, Fin) => (Closing, true),
+            (state @ (Established | InsideFin | OutsideFin), _, Ack) => (state, true),
+            (Closing | Reset, Inside, Syn) => (InsideSyn, true),
+            (Closing | Reset, Inside, SynAck) => (OutsideSyn, true),
+            (Reset, _, Ack | Fin) => (Established, true),
+            (state, _, _) => (state, false),
+        };
+        if let Some(session) = self.sessions.get_mut(pair) {
+            session.answered = match (next, session.state) {
+                (InsideSyn, _) => false,
+                (OutsideSyn, _) | (Established, InsideSyn) => true,
+                _ => session.answered,
+            };
+            session.state = next;
+        }
+        if refresh {
+            self.refresh(pair);
+        }
+    }
+
+    fn refresh(&mut self, pair: &Pair) {
+        if let Some(session) = self.sessions.get_mut(pair) {
+            session.ends = self.now + lifetime(pair.protocol, session.state);
+        }
+    }
+}
+
+/// The timers of `Timeouts::RFC`, written down once more.
+fn lifetime(protocol: u8, state: SessionState) -> Duration {
+    Duration::from_secs(match state {
+        Active if protocol == SessionProtocol::Icmp as u8 => 60,
+        Active => 300,
+        Established | InsideFin | OutsideFin => 7440,
+        InsideSyn | OutsideSyn | Closing | Reset => 240,
+    })
+}
+
+fn number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => SessionProtocol::Tcp as u8,
+        Protocol::Udp => SessionProtocol::Udp as u8,
+    }
+}
