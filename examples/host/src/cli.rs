@@ -2,7 +2,7 @@
 
 mod value;
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -122,7 +122,9 @@ impl RouterOptions {
                 let reachable = wan.contains(gateway) && gateway != wan.address();
                 ensure!(reachable, "--gateway {gateway} is not another host of the WAN {wan}");
             }
-            (None, Some(_)) => bail!("--gateway cannot be set with --wan {}=dhcp: it comes with the lease", self.wan.name),
+            (None, Some(_)) => {
+                bail!("--gateway cannot be set with --wan {}=dhcp: it comes with the lease", self.wan.name)
+            }
             (Some(_) | None, None) => {}
         }
         config.dhcp_client = self.wan.address.is_none();

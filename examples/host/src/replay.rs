@@ -3,10 +3,10 @@
 mod capture;
 mod verdict_line;
 
+use core::time::Duration;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nat_core::{Instant, Nat, Reply, Seed, Side, Tables, Verdict};

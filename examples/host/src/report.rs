@@ -1,11 +1,13 @@
 //! What the NAT did, as tables for people.
 
-use std::fmt::Write;
+use core::fmt::Write;
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle, presets};
 use nat_core::{DropReason, SessionInfo, SessionProtocol, SessionState, Stats};
 #[cfg(target_os = "linux")]
 use nat_embassy::{FrameDrop, FrameStats, SideStats};
+
+const STYLE: TableStyle = presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none());
 
 /// The sessions, one a row, in the order of their protocol and inside endpoint.
 pub(crate) fn sessions(sessions: impl Iterator<Item = SessionInfo>) -> Table {
@@ -98,7 +100,7 @@ pub(crate) fn stats_line(stats: &Stats) -> String {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::ASCII_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table.load_style(STYLE).set_header(header.iter().copied());
     table
 }
 

@@ -2,7 +2,7 @@
 
 mod tap;
 
-use std::future::Future;
+use core::future::Future;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
@@ -97,13 +97,20 @@ fn stack<'d>(
     let mut config_of_stack = embassy_net::Config::default();
     config_of_stack.ipv4 = match config {
         Some(config) => ConfigV4::Static(config),
-        None => ConfigV4::Dhcp(embassy_net::DhcpConfig::default()),
+        None => ConfigV4::Dhcp(dhcp_config()),
     };
     let seed = getrandom::u64().context("no random numbers")?;
     Ok(embassy_net::new(device, config_of_stack, memory, seed))
 }
 
-fn static_config(address: Cidr, gateway: Option<std::net::Ipv4Addr>) -> StaticConfigV4 {
+fn dhcp_config() -> embassy_net::DhcpConfig {
+    let mut config = embassy_net::DhcpConfig::default();
+    // The default is to ask every 10 s until a server answers. RFC 2131 section 4.1 starts with 4 s.
+    config.retry_config.discover_timeout = config.retry_config.initial_request_timeout;
+    config
+}
+
+fn static_config(address: Cidr, gateway: Option<core::net::Ipv4Addr>) -> StaticConfigV4 {
     StaticConfigV4 {
         address: Ipv4Cidr::new(address.address(), address.prefix_len()),
         gateway,

@@ -44,7 +44,10 @@ fn bad_options_are_refused_in_one_line() {
 #[test]
 fn port_forwards_that_cannot_work_are_named() {
     for (options, expected) in [
-        ("--forward tcp:80=10.0.0.1:80", "--forward tcp:80=10.0.0.1:80: the target is not a host of the inside network"),
+        (
+            "--forward tcp:80=10.0.0.1:80",
+            "--forward tcp:80=10.0.0.1:80: the target is not a host of the inside network",
+        ),
         ("--forward tcp:80=192.168.77.1:80", "not a host of the inside network"),
         ("--forward tcp:80=192.168.77.10:80 --forward tcp:80=192.168.77.11:80", "forwarded already"),
     ] {

@@ -1,7 +1,7 @@
 //! Option values that are more than a number or an address.
 
-use std::net::Ipv4Addr;
-use std::str::FromStr;
+use core::net::Ipv4Addr;
+use core::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use nat_core::{Cidr, PortForward, Protocol, Seed};
@@ -14,10 +14,13 @@ impl FromStr for Network {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (address, prefix_len) = text.split_once('/').context("the prefix length is missing, as in 192.168.77.1/24")?;
+        let (address, prefix_len) =
+            text.split_once('/').context("the prefix length is missing, as in 192.168.77.1/24")?;
         let address = ipv4(address)?;
-        let prefix_len: u8 = prefix_len.parse().ok().with_context(|| format!("'{prefix_len}' is not a prefix length"))?;
-        let cidr = Cidr::new(address, prefix_len).with_context(|| format!("/{prefix_len} is longer than an address"))?;
+        let prefix_len: u8 =
+            prefix_len.parse().ok().with_context(|| format!("'{prefix_len}' is not a prefix length"))?;
+        let cidr =
+            Cidr::new(address, prefix_len).with_context(|| format!("/{prefix_len} is longer than an address"))?;
         ensure!(is_host(address), "{address} cannot be the address of a router");
         ensure!(Some(address) != cidr.network(), "{address} is the address of the network, not of a host in it");
         ensure!(Some(address) != cidr.broadcast(), "{address} is the broadcast address of the network");
@@ -81,8 +84,8 @@ impl FromStr for Forward {
     }
 }
 
-impl std::fmt::Display for Forward {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for Forward {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let PortForward { protocol, external_port, inside_address, inside_port } = self.0;
         let protocol = match protocol {
             Protocol::Tcp => "tcp",
@@ -144,7 +147,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn refused<T: FromStr<Err = anyhow::Error> + std::fmt::Debug>(text: &str, because: &str) {
+    fn refused<T: FromStr<Err = anyhow::Error> + core::fmt::Debug>(text: &str, because: &str) {
         let error = text.parse::<T>().expect_err(text).to_string();
         assert!(error.contains(because), "{text}: {error}");
     }

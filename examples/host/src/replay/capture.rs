@@ -1,9 +1,9 @@
 //! Classic pcap files of IPv4 packets, read and written record by record.
 
+use core::time::Duration;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter, RawPcapPacket};

@@ -1,6 +1,6 @@
 //! One line of JSON for each packet.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use nat_core::{Side, Verdict};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! The timestamps are the clock.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::packet::{EXTERNAL, HOST, Kind, SERVER, ack, at, seen, syn, syn_ack, udp};
 use crate::run::{Outcome, Replay};

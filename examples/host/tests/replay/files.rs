@@ -1,7 +1,7 @@
 //! Which files are read and written, and what is refused.
 
+use core::time::Duration;
 use std::fs;
-use std::time::Duration;
 
 use pcap_file::DataLink;
 
@@ -36,7 +36,8 @@ fn a_truncated_capture_is_refused_with_the_offset_of_what_is_cut() {
     let whole = capture(DataLink::RAW);
     let record = 16 + 20 + 8 + 7;
     assert_eq!(whole.len(), 24 + 2 * record);
-    for (len, offset) in [(0, 0), (3, 0), (23, 0), (25, 24), (40, 24), (24 + record + 1, 24 + record), (whole.len() - 1, 24 + record)]
+    for (len, offset) in
+        [(0, 0), (3, 0), (23, 0), (25, 24), (40, 24), (24 + record + 1, 24 + record), (whole.len() - 1, 24 + record)]
     {
         let message = refused(&whole[..len]);
         assert!(message.contains("truncated"), "{len}: {message}");

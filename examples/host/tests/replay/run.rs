@@ -1,9 +1,9 @@
 //! One run of `nat-host replay` on captures made for it.
 
+use core::time::Duration;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
 use pcap_file::{DataLink, Endianness, TsResolution};
@@ -94,7 +94,8 @@ impl Outcome {
     /// Verdict, side and reason of each packet, as in `forward wan` or `drop no-mapping`.
     pub(crate) fn verdicts(&self) -> Vec<String> {
         let word = |value: &Value| value.as_str().map(str::to_owned);
-        let words = |line: &Value| ["verdict", "to", "reason"].iter().filter_map(|key| word(&line[key])).collect::<Vec<_>>();
+        let words =
+            |line: &Value| ["verdict", "to", "reason"].iter().filter_map(|key| word(&line[key])).collect::<Vec<_>>();
         self.verdicts.iter().map(|line| words(line).join(" ")).collect()
     }
 }

@@ -1,10 +1,10 @@
 //! What becomes of packets, and where that is told.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use pcap_file::{DataLink, Endianness, TsResolution};
 
-use crate::packet::{EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, at, ack, quoted, seen, syn, udp, udp_with_ttl};
+use crate::packet::{EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, ack, at, quoted, seen, syn, udp, udp_with_ttl};
 use crate::run::Replay;
 
 const T: Duration = Duration::from_micros(1_700_000_000_123_456);
