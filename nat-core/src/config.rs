@@ -92,6 +92,17 @@ pub enum Filtering {
     EndpointIndependent,
 }
 
+/// Whether the filter applies to packets from inside that come back inside (RFC 4787 section 6).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Hairpinning {
+    /// No: the sender is inside, and could reach the host directly.
+    #[default]
+    Unfiltered,
+    /// Yes: as if the packet came from outside.
+    Filtered,
+}
+
 /// How long a session lives without traffic. Each at least 1 s and at most [`Timeouts::MAX`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -214,6 +225,8 @@ pub struct Config {
     pub mapping: Mapping,
     /// Who may send to an external endpoint. Never changes under load (RFC 4787 REQ-11).
     pub filtering: Filtering,
+    /// Whether the filter applies to packets from inside that come back inside.
+    pub hairpinning: Hairpinning,
     /// How long sessions live without traffic.
     pub timeouts: Timeouts,
     /// What one inside host, and answers, may use up.
@@ -242,6 +255,7 @@ impl Config {
             external_addresses: Vec::new(),
             mapping: Mapping::EndpointIndependent,
             filtering: Filtering::AddressAndPortDependent,
+            hairpinning: Hairpinning::Unfiltered,
             timeouts: Timeouts::RFC,
             limits: Limits::DEFAULT,
             ports: PortRange { first: 1024, last: 65535 },

@@ -99,6 +99,7 @@ mod packet;
 mod table;
 mod state;
 mod policy;
+mod fragments;
 mod translate;
 mod nat;
 
@@ -106,6 +107,7 @@ mod nat;
 mod config;
 mod forward;
 mod log;
+mod pieces;
 mod reply;
 mod session_info;
 mod stats;
@@ -113,10 +115,13 @@ mod time;
 mod verdict;
 
 pub use config::{
-    Cidr, Config, ConfigError, Filtering, Limits, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange, Seed, Timeouts,
+    Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange, Seed,
+    Timeouts,
 };
 pub use forward::{ForwardError, PortForward, Protocol};
+pub use fragments::{Fragments, MAX_HELD_LEN};
 pub use nat::Nat;
+pub use pieces::Pieces;
 pub use reply::Reply;
 pub use session_info::{SessionInfo, SessionProtocol, SessionState};
 pub use state::Tables;

@@ -10,10 +10,11 @@ use crate::wire::{checksum, icmp, ipv4, tcp, udp};
 /// An IPv4 datagram whose header is sound; what it carries has not been looked at.
 pub(crate) struct Datagram<'p> {
     pub(crate) ip: &'p mut ipv4::Header,
+    pub(crate) options: &'p [u8],
     pub(crate) payload: &'p mut [u8],
 }
 
-/// The transport part of a datagram that is not a fragment, its header sound.
+/// The transport part of a datagram, or of its first fragment, its header sound.
 pub(crate) enum Transport<'p> {
     Icmp(&'p mut icmp::Header, &'p mut [u8]),
     Tcp(&'p mut tcp::Header, &'p mut [u8]),
@@ -40,7 +41,7 @@ impl<'p> Datagram<'p> {
             return Err(DropReason::BadHeaderChecksum);
         }
         check_options(options)?;
-        Ok(Self { ip, payload })
+        Ok(Self { ip, options, payload })
     }
 
     /// The length of the whole datagram in bytes.
@@ -60,7 +61,7 @@ impl<'p> Datagram<'p> {
         let transport = match self.ip.protocol() {
             ipv4::ICMP => parse_icmp(self.payload)?,
             ipv4::TCP => parse_tcp(self.payload)?,
-            ipv4::UDP => parse_udp(self.payload)?,
+            ipv4::UDP => parse_udp(self.payload, self.ip.is_fragment())?,
             _ => return Err(DropReason::UnknownProtocol),
         };
         Ok((self.ip, transport))
@@ -68,13 +69,15 @@ impl<'p> Datagram<'p> {
 }
 
 impl Transport<'_> {
-    /// Whether the transport checksum holds, or, for UDP, is absent.
+    /// Whether the transport checksum holds, or, for UDP, is absent; or cannot be told, because the rest of the datagram
+    /// is in other fragments.
     pub(crate) fn checksum_holds(&self, ip: &ipv4::Header) -> bool {
         let with_pseudo_header = |len: usize, header: &[u8], body: &[u8]| {
             let pseudo = checksum::pseudo_header(ip.source(), ip.destination(), ip.protocol(), len as u16);
             checksum::add(pseudo, checksum::add(checksum::sum(header), checksum::sum(body))) == 0xffff
         };
         match self {
+            _ if ip.is_fragment() => true,
             Self::Icmp(header, body) => header.checksum_holds(body),
             Self::Tcp(header, body) => {
                 with_pseudo_header(body.len().saturating_add(tcp::Header::LEN), header.as_bytes(), body)
@@ -113,6 +116,23 @@ pub(crate) enum Content {
     /// An ICMP message that is no error. Its identifier stands for both ports.
     Query(icmp::Class),
     Segment(Kind, Segment),
+}
+
+impl Content {
+    /// Whether the packet may change more of a session than its timer, so that its checksum must hold.
+    pub(crate) fn moves_state(self) -> bool {
+        matches!(self, Self::Segment(Kind::Syn | Kind::SynAck | Kind::Fin | Kind::Reset, _))
+    }
+
+    /// Whether a packet toward the inside may pass without a session, given that the filter lets its sender in. It leaves
+    /// no trace: a session begins when the inside answers, so nobody outside can fill the tables or keep a mapping alive.
+    pub(crate) fn check_unsolicited(self, admitted: bool) -> Result<(), DropReason> {
+        match self {
+            _ if !admitted => Err(DropReason::Filtered),
+            Self::Datagram | Self::Query(_) | Self::Segment(Kind::Syn, _) => Ok(()),
+            Self::Segment(..) => Err(DropReason::NoSession),
+        }
+    }
 }
 
 impl Transport<'_> {
@@ -165,10 +185,11 @@ fn parse_tcp(payload: &mut [u8]) -> Result<Transport<'_>, DropReason> {
     Ok(Transport::Tcp(header, body))
 }
 
-fn parse_udp(payload: &mut [u8]) -> Result<Transport<'_>, DropReason> {
+/// In a first fragment the length is that of the whole datagram.
+fn parse_udp(payload: &mut [u8], first_fragment: bool) -> Result<Transport<'_>, DropReason> {
     let (header, body) = udp::Header::mut_from_prefix(payload).map_err(|_| DropReason::BadTransportLength)?;
     let body_len = usize::from(header.length()).checked_sub(udp::Header::LEN);
-    if body_len.is_none_or(|len| len > body.len()) {
+    if body_len.is_none_or(|len| len > body.len() && !first_fragment) {
         return Err(DropReason::BadTransportLength);
     }
     if header.source_port() == 0 || header.destination_port() == 0 {

@@ -33,6 +33,8 @@ pub struct Stats {
     pub forwarded: u64,
     /// Fragments kept until their first arrives.
     pub held: u64,
+    /// Fragments that were held and whose first has come; they count as held only.
+    pub released: u64,
     /// Packets handed to the router's own stacks.
     pub local: u64,
     /// Packets answered with an ICMP error.
@@ -134,7 +136,7 @@ impl Stats {
     pub(crate) fn count_verdict(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Drop(reason) => self.dropped.count(*reason),
-            Verdict::Forward { to, len } => {
+            Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
                 self.forwarded = self.forwarded.wrapping_add(1);
                 let traffic = self.side(*to);
                 traffic.packets_out = traffic.packets_out.wrapping_add(1);
@@ -147,6 +149,16 @@ impl Stats {
                 let sent = if reply.is_reset() { &mut self.resets_sent } else { &mut self.icmp_errors_sent };
                 *sent = sent.wrapping_add(1);
             }
+        }
+    }
+
+    /// Counts a fragment that had been held.
+    pub(crate) fn count_released(&mut self, verdict: &Verdict) {
+        self.released = self.released.wrapping_add(1);
+        if let Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } = verdict {
+            let traffic = self.side(*to);
+            traffic.packets_out = traffic.packets_out.wrapping_add(1);
+            traffic.bytes_out = traffic.bytes_out.wrapping_add(*len as u64);
         }
     }
 

@@ -38,6 +38,16 @@ pub enum Verdict {
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
     },
+    /// Send the first `len` bytes of the buffer, the translated datagram, out of side `to` in fragments: see
+    /// [`Pieces`](crate::Pieces).
+    Fragment {
+        /// The side to send it out of.
+        to: Side,
+        /// The length of the datagram in bytes, link padding left out.
+        len: usize,
+        /// The largest fragment, in bytes.
+        mtu: u16,
+    },
     /// The engine has kept a copy of the packet, a fragment that waits for its first. Discard the buffer.
     Hold,
     /// Hand the first `len` bytes of the buffer to the router's own stack on side `side`.
@@ -49,6 +59,12 @@ pub enum Verdict {
     },
     /// Discard the packet and send exactly one answer back out of the side it came from: see [`Reply::emit`].
     Reject(Reply),
+}
+
+impl From<DropReason> for Verdict {
+    fn from(reason: DropReason) -> Self {
+        Self::Drop(reason)
+    }
 }
 
 macro_rules! drop_reasons {
@@ -83,6 +99,8 @@ drop_reasons! {
     AddressMissing = "address-missing",
     /// The ICMP checksum is wrong, or the transport checksum of a packet that would change the state of a session.
     BadChecksum = "bad-checksum",
+    /// A fragment that fits no datagram, or would overwrite a header that another has shown (RFC 1858, RFC 3128).
+    BadFragment = "bad-fragment",
     /// The IPv4 header checksum is wrong.
     BadHeaderChecksum = "bad-header-checksum",
     /// The header length is below 20 bytes or beyond the datagram.
@@ -104,9 +122,9 @@ drop_reasons! {
     Broadcast = "broadcast",
     /// A session exists, but the filter does not let this sender in (RFC 4787 REQ-8).
     Filtered = "filtered",
-    /// A fragment, which is not translated.
+    /// A fragment for which there is no room, or whose datagram was refused.
     Fragment = "fragment",
-    /// From inside to an external address of the router itself.
+    /// From inside to an external address, and nothing that can be turned back inside.
     Hairpin = "hairpin",
     /// The inside host has used up its sessions or mappings (RFC 6888 REQ-4).
     HostLimit = "host-limit",
@@ -128,7 +146,7 @@ drop_reasons! {
     NoSession = "no-session",
     /// From outside, and not to an address of the router.
     NotForUs = "not-for-us",
-    /// Larger than the MTU of the side it would leave by.
+    /// Larger than the MTU of the side it would leave by, and not to be fragmented.
     PacketTooBig = "packet-too-big",
     /// Every external port of the range is taken (`ErrorPortAllocation`).
     PortsExhausted = "ports-exhausted",

@@ -16,13 +16,18 @@ impl Nat<'_> {
     /// Whether `mapping` lets `address` in from ports that no session of it names: one that is a port forward, and what
     /// the filter says of others (RFC 4787 REQ-8).
     pub(super) fn admits(&self, mapping: Link, address: u32) -> bool {
-        let port_forward = self.flows.mapping(mapping).is_some_and(|mapping| mapping.is_port_forward());
-        port_forward
+        self.is_port_forward(Some(mapping))
             || match self.config.filtering {
                 Filtering::AddressAndPortDependent => false,
-                Filtering::AddressDependent => self.flows.has_leave(mapping, address),
-                Filtering::EndpointIndependent => true,
+                Filtering::AddressDependent => !self.is_behind() && self.flows.has_leave(mapping, address),
+                Filtering::EndpointIndependent => !self.is_behind(),
             }
+    }
+
+    /// Whether sessions are overdue that nobody has ended yet. Then a mapping may look alive that is not, so the filter
+    /// stays shut until [`Nat::handle_timeout`], or enough packets, have ended them.
+    pub(super) fn is_behind(&self) -> bool {
+        self.flows.next_deadline(self.tick()) == Some(0)
     }
 
     /// Makes the session of a packet from inside, and its mapping if there is none yet. Returns the mapping.

@@ -155,7 +155,7 @@ impl Nat<'_> {
         Ok((proto_of(protocol), Inside { origin: Origin::Host, endpoint }))
     }
 
-    fn is_port_forward(&self, mapping: Option<Link>) -> bool {
+    pub(super) fn is_port_forward(&self, mapping: Option<Link>) -> bool {
         mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward())
     }
 

@@ -13,13 +13,13 @@ use super::outbound::hop;
 impl Nat<'_> {
     /// An error from inside about a packet that had come in, from its receiver or from a router on the way to it.
     pub(super) fn error_outbound(
-        &self,
+        &mut self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
         body: &mut [u8],
         origin: Origin,
     ) -> Result<Verdict, DropReason> {
-        let quote = parse(ip, header, body, End::Source)?;
+        let quote = Quote::parse_sound(ip, header, body)?;
         let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
         quote.check_route()?;
         let remote = quote.end(End::Source, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
@@ -35,6 +35,7 @@ impl Nat<'_> {
         header.update_checksum(delta, body);
         // Whoever sent it, the outside knows the external address only (RFC 5508 REQ-5c).
         translate::rewrite_address(ip, End::Source, external.address, hop(origin));
+        self.renew_id(ip);
         Ok(Verdict::Forward { to: Side::Outside, len: usize::from(ip.total_length()) })
     }
 
@@ -46,7 +47,7 @@ impl Nat<'_> {
         body: &mut [u8],
         external: u8,
     ) -> Result<Verdict, DropReason> {
-        let quote = parse(ip, header, body, End::Source)?;
+        let quote = Quote::parse_sound(ip, header, body)?;
         let source = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
         let remote = quote.end(End::Destination, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
         let mapping =
@@ -68,26 +69,12 @@ impl Nat<'_> {
     }
 }
 
-/// The quote of an error, if the error is sound and goes to where the quoted packet came from: its end `sender`.
-fn parse<'p>(
-    ip: &ipv4::Header,
-    header: &icmp::Header,
-    body: &'p mut [u8],
-    sender: End,
-) -> Result<Quote<'p>, DropReason> {
-    if !header.checksum_holds(body) {
-        return Err(DropReason::BadChecksum);
-    }
-    let quote = Quote::parse(header, body)?;
-    if quote.address(sender) != ip.destination() {
-        return Err(DropReason::BadQuote);
-    }
-    Ok(quote)
-}
-
 /// An ICMP error is never answered with another (RFC 1812 section 4.3.2.7).
-fn check_hop(ip: &ipv4::Header, crosses: bool, mtu: u16) -> Result<(), DropReason> {
-    if crosses && ip.ttl() <= 1 {
+pub(super) fn check_hop(ip: &ipv4::Header, crosses: bool, mtu: u16) -> Result<(), DropReason> {
+    if ip.is_fragment() {
+        // Its checksum cannot be checked, nor its quote trusted.
+        Err(DropReason::Fragment)
+    } else if crosses && ip.ttl() <= 1 {
         Err(DropReason::TtlExpired)
     } else if crosses && ip.total_length() > mtu {
         Err(DropReason::PacketTooBig)

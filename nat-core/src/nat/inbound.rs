@@ -2,10 +2,9 @@
 
 use core::net::Ipv4Addr;
 
-use crate::packet::{Content, Datagram, Summary, Transport};
+use crate::packet::{Datagram, Summary, Transport};
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::reply::Error;
-use crate::state::tcp::Kind;
 use crate::state::{Inside, Origin, Proto};
 use crate::table::Link;
 use crate::translate::{self, End, Hop};
@@ -24,16 +23,15 @@ enum Route {
 }
 
 impl Nat<'_> {
-    pub(super) fn inbound(&mut self, datagram: Datagram<'_>) -> Verdict {
+    pub(super) fn inbound(&mut self, datagram: Datagram<'_>) -> Result<Verdict, Verdict> {
         let len = datagram.len();
-        match self.route_from_outside(&datagram) {
-            Ok(Route::DhcpClient) => Verdict::Local { side: Side::Outside, len },
-            Ok(Route::External(external)) => self.arrive_at(datagram, external).unwrap_or_else(Verdict::Drop),
-            Err(reason) => Verdict::Drop(reason),
+        match self.route_inbound(&datagram)? {
+            Route::DhcpClient => Ok(Verdict::Local { side: Side::Outside, len }),
+            Route::External(external) => self.arrive_at(datagram, external),
         }
     }
 
-    fn route_from_outside(&self, datagram: &Datagram<'_>) -> Result<Route, DropReason> {
+    fn route_inbound(&self, datagram: &Datagram<'_>) -> Result<Route, DropReason> {
         let ip = &datagram.ip;
         self.check_source(ip)?;
         if self.config.dhcp_client && datagram.udp_ports() == Some((DHCP_SERVER, DHCP_CLIENT)) {
@@ -67,16 +65,17 @@ impl Nat<'_> {
         Ok(())
     }
 
-    fn arrive_at(&mut self, datagram: Datagram<'_>, external: u8) -> Result<Verdict, DropReason> {
-        if datagram.ip.is_fragment() {
-            return Err(DropReason::Fragment);
+    fn arrive_at(&mut self, datagram: Datagram<'_>, external: u8) -> Result<Verdict, Verdict> {
+        if datagram.ip.fragment_offset() != 0 {
+            return self.later_fragment(datagram, Side::Outside);
         }
+        self.check_first_fragment(&datagram, Side::Outside)?;
         let (ip, transport) = datagram.transport()?;
         match transport {
             Transport::Icmp(header, body) => match header.class() {
-                Class::Error => self.error_inbound(ip, header, body, external),
-                Class::Other => Err(DropReason::UnknownIcmpType),
-                Class::Request => Err(DropReason::NoSession),
+                Class::Error => Ok(self.error_inbound(ip, header, body, external)?),
+                Class::Other => Err(DropReason::UnknownIcmpType.into()),
+                Class::Request => Err(DropReason::NoSession.into()),
                 Class::Reply => self.flow_inbound(ip, Transport::Icmp(header, body), external),
             },
             Transport::Tcp(..) | Transport::Udp(..) => self.flow_inbound(ip, transport, external),
@@ -88,7 +87,7 @@ impl Nat<'_> {
         ip: &mut ipv4::Header,
         transport: Transport<'_>,
         external: u8,
-    ) -> Result<Verdict, DropReason> {
+    ) -> Result<Verdict, Verdict> {
         let summary = inbound_summary(&transport, ip);
         let mapping = self
             .flows
@@ -96,19 +95,16 @@ impl Nat<'_> {
             .ok_or(DropReason::NoMapping)?;
         let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
         let session = self.flows.live_session(mapping, summary.source, self.tick());
-        let opening = matches!(summary.content, Content::Segment(kind, _) if kind != Kind::Other);
         if session.is_none() {
-            self.check_unsolicited(mapping, &summary)?;
+            summary.content.check_unsolicited(self.admits(mapping, summary.source.address))?;
         }
-        if opening && !transport.checksum_holds(ip) {
-            return Err(DropReason::BadChecksum);
+        if summary.content.moves_state() && !transport.checksum_holds(ip) {
+            return Err(DropReason::BadChecksum.into());
         }
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary).map(|effect| (link, effect)));
         let effect = effect.transpose()?;
-        if inside.origin == Origin::Host
-            && let Some(verdict) = self.check_way_in(ip, session.is_some())?
-        {
-            return Ok(verdict);
+        if inside.origin == Origin::Host {
+            self.check_way_in(ip, session.is_some())?;
         }
         if let Some((link, effect)) = effect {
             self.apply(link, &effect);
@@ -116,32 +112,17 @@ impl Nat<'_> {
         Ok(self.enter(inside, ip, transport))
     }
 
-    /// Whether a packet without a session may pass to `mapping`. It leaves no trace: a session begins when the inside
-    /// answers, so nobody outside can fill the tables or keep a mapping alive.
-    fn check_unsolicited(&self, mapping: Link, summary: &Summary) -> Result<(), DropReason> {
-        if !self.admits(mapping, summary.source.address) {
-            return Err(DropReason::Filtered);
-        }
-        match summary.content {
-            Content::Datagram | Content::Query(_) | Content::Segment(Kind::Syn, _) => Ok(()),
-            Content::Segment(..) => Err(DropReason::NoSession),
-        }
-    }
-
     /// What speaks against sending a packet in: its time to live, its size. Only a packet of a live session is answered.
-    pub(super) fn check_way_in(&mut self, ip: &ipv4::Header, live: bool) -> Result<Option<Verdict>, DropReason> {
+    fn check_way_in(&mut self, ip: &ipv4::Header, live: bool) -> Result<(), Verdict> {
         let mtu = self.config.inside_mtu;
         let (reason, error) = if ip.ttl() <= 1 {
-            (DropReason::TtlExpired, Some(Error::TimeExceeded))
-        } else if ip.total_length() > mtu {
-            (DropReason::PacketTooBig, ip.dont_fragment().then_some(Error::FragmentationNeeded { mtu }))
+            (DropReason::TtlExpired, Error::TimeExceeded)
+        } else if ip.total_length() > mtu && ip.dont_fragment() {
+            (DropReason::PacketTooBig, Error::FragmentationNeeded { mtu })
         } else {
-            return Ok(None);
+            return Ok(());
         };
-        match error.filter(|_| live) {
-            Some(error) => Ok(Some(self.reject(Side::Outside, ip, reason, error))),
-            None => Err(reason),
-        }
+        Err(if live { self.reject(Side::Outside, ip, reason, error) } else { Verdict::Drop(reason) })
     }
 
     fn enter(&self, inside: Inside, ip: &mut ipv4::Header, mut transport: Transport<'_>) -> Verdict {
@@ -152,7 +133,7 @@ impl Nat<'_> {
         }
         self.clamp_mss(&mut transport);
         translate::rewrite(ip, transport, End::Destination, inside.endpoint, Hop::Counted);
-        Verdict::Forward { to: Side::Inside, len }
+        self.depart(Side::Inside, ip.total_length())
     }
 
     pub(super) fn inside_endpoint(&self, mapping: Link) -> Option<Inside> {

@@ -3,11 +3,15 @@
 mod admission;
 mod control;
 mod errors;
+mod fragment;
+mod hairpin;
 mod inbound;
 mod outbound;
+mod tracking;
 
 use core::net::Ipv4Addr;
 
+use crate::fragments::{FragmentTable, Identifications};
 use crate::packet::Datagram;
 use crate::policy::{PortPicker, RateLimit};
 use crate::reply::{Error, Reply};
@@ -28,6 +32,8 @@ pub struct Nat<'t> {
     now: Instant,
     /// Answers toward the inside, and toward the outside.
     error_limits: [RateLimit; 2],
+    fragments: FragmentTable<'t>,
+    ids: Identifications,
 }
 
 /// Sessions that one packet ends when their time is up. Two, so that a packet that opens a session, and a leave with it,
@@ -66,6 +72,8 @@ impl<'t> Nat<'t> {
             ports: PortPicker::new(port_secret),
             stats: Stats::default(),
             now: Instant::from_millis(0),
+            fragments: FragmentTable::none(),
+            ids: Identifications::new(),
         })
     }
 
@@ -75,21 +83,23 @@ impl<'t> Nat<'t> {
     /// The caller carries the [`Verdict`] out. Unless it is `Forward` or `Local`, `packet` is as it was.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
-        let len = packet.len();
-        let verdict = match Datagram::parse(packet) {
-            Ok(datagram) => {
-                self.stats.count_in(from, datagram.len());
-                match from {
-                    Side::Inside => self.outbound(datagram, Origin::Host),
-                    Side::Outside => self.inbound(datagram),
-                }
-            }
-            Err(reason) => {
-                self.stats.count_in(from, len);
-                Verdict::Drop(reason)
-            }
-        };
+        let verdict = self.judge(packet, from).unwrap_or_else(|refused| refused);
         self.stats.count_verdict(&verdict);
+        verdict
+    }
+
+    fn judge(&mut self, packet: &mut [u8], from: Side) -> Result<Verdict, Verdict> {
+        let len = packet.len();
+        let datagram = Datagram::parse(packet).inspect_err(|_| self.stats.count_in(from, len))?;
+        self.stats.count_in(from, datagram.len());
+        let first_fragment = fragment::first_key(&datagram, from);
+        let verdict = match from {
+            Side::Inside => self.outbound(datagram, Origin::Host),
+            Side::Outside => self.inbound(datagram),
+        };
+        if let Some(key) = first_fragment {
+            self.settle_first_fragment(&key, packet, verdict.as_ref().unwrap_or_else(|refused| refused));
+        }
         verdict
     }
 
@@ -103,7 +113,7 @@ impl<'t> Nat<'t> {
         self.advance(now, EXPIRED_PER_PACKET);
         self.stats.from_router = self.stats.from_router.wrapping_add(1);
         let verdict = match Datagram::parse(packet) {
-            Ok(datagram) => self.outbound(datagram, Origin::Router),
+            Ok(datagram) => self.outbound(datagram, Origin::Router).unwrap_or_else(|refused| refused),
             Err(reason) => Verdict::Drop(reason),
         };
         self.stats.count_verdict(&verdict);
@@ -185,6 +195,14 @@ impl<'t> Nat<'t> {
             Verdict::Reject(Reply::error(reason, router, ip.source(), error))
         } else {
             Verdict::Drop(DropReason::RateLimited)
+        }
+    }
+
+    /// Answers a packet from a host with `error`; what the router sends itself is dropped silently.
+    fn refuse(&mut self, ip: &ipv4::Header, origin: Origin, reason: DropReason, error: Error) -> Verdict {
+        match origin {
+            Origin::Host => self.reject(Side::Inside, ip, reason, error),
+            Origin::Router => Verdict::Drop(reason),
         }
     }
 

@@ -168,6 +168,10 @@ impl<'t> Flows<'t> {
         self.find_leave(mapping, address).is_some()
     }
 
+    pub(crate) fn key(&self) -> &HashKey {
+        &self.key
+    }
+
     /// How long a session of this kind lives without traffic, in milliseconds.
     pub(crate) fn lifetime(&self, session: &Session) -> u32 {
         let class = self.mappings.get(session.mapping).map(|mapping| Class::of(mapping.proto(), session.state));

@@ -16,6 +16,7 @@
 pub(crate) mod mss;
 pub(crate) mod quote;
 
+use crate::fragments::Way;
 use crate::packet::Transport;
 use crate::state::Endpoint;
 use crate::wire::checksum::Delta;
@@ -37,7 +38,22 @@ pub(crate) enum Hop {
 }
 
 /// Gives the packet `to` as one of its ends.
-pub(crate) fn rewrite(ip: &mut ipv4::Header, transport: Transport<'_>, end: End, to: Endpoint, hop: Hop) {
+pub(crate) fn rewrite(ip: &mut ipv4::Header, mut transport: Transport<'_>, end: End, to: Endpoint, hop: Hop) {
+    rewrite_end(ip, &mut transport, end, to, hop);
+}
+
+/// Gives the packet both ends, for one hop.
+pub(crate) fn rewrite_both(
+    ip: &mut ipv4::Header,
+    mut transport: Transport<'_>,
+    source: Endpoint,
+    destination: Endpoint,
+) {
+    rewrite_end(ip, &mut transport, End::Source, source, Hop::Counted);
+    rewrite_end(ip, &mut transport, End::Destination, destination, Hop::Uncounted);
+}
+
+fn rewrite_end(ip: &mut ipv4::Header, transport: &mut Transport<'_>, end: End, to: Endpoint, hop: Hop) {
     let addresses = rewrite_address(ip, end, to.address, hop);
     match transport {
         Transport::Tcp(header, _) => {
@@ -60,6 +76,19 @@ pub(crate) fn rewrite(ip: &mut ipv4::Header, transport: Transport<'_>, end: End,
             header.update_checksum(ids, body);
         }
     }
+}
+
+/// Gives a fragment without a transport header what its datagram's first got. Nothing but the IPv4 header changes.
+pub(crate) fn rewrite_fragment(ip: &mut ipv4::Header, way: &Way, hop: Hop) {
+    rewrite_address(ip, End::Source, way.source, hop);
+    rewrite_address(ip, End::Destination, way.destination, Hop::Uncounted);
+    rewrite_id(ip, way.id);
+}
+
+/// Gives the IPv4 header another identification.
+pub(crate) fn rewrite_id(ip: &mut ipv4::Header, id: u16) {
+    let delta = ip.set_id(id);
+    ip.set_checksum(delta.apply(ip.checksum()));
 }
 
 /// Gives the IPv4 header `address` as one of its ends. Returns how the addresses changed, for the pseudo-header.

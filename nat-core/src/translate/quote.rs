@@ -24,8 +24,21 @@ pub(crate) struct Quote<'p> {
 const QUOTED: usize = 8;
 
 impl<'p> Quote<'p> {
-    /// The quote in the body of an ICMP error with `header`.
-    pub(crate) fn parse(header: &icmp::Header, body: &'p mut [u8]) -> Result<Self, DropReason> {
+    /// The quote of an ICMP error, if that is sound itself and goes to where the quoted packet came from. Who sent the
+    /// error does not count (RFC 4787 REQ-12a).
+    pub(crate) fn parse_sound(
+        outer: &ipv4::Header,
+        header: &icmp::Header,
+        body: &'p mut [u8],
+    ) -> Result<Self, DropReason> {
+        if !header.checksum_holds(body) {
+            return Err(DropReason::BadChecksum);
+        }
+        let quote = Self::parse(header, body)?;
+        if quote.ip.source() == outer.destination() { Ok(quote) } else { Err(DropReason::BadQuote) }
+    }
+
+    fn parse(header: &icmp::Header, body: &'p mut [u8]) -> Result<Self, DropReason> {
         if header.next_hop_mtu().is_some_and(|mtu| 0 < mtu && mtu < MIN_MTU) {
             return Err(DropReason::BadQuote);
         }
@@ -60,8 +73,7 @@ impl<'p> Quote<'p> {
         self.proto
     }
 
-    /// The address at one end of the quoted packet.
-    pub(crate) fn address(&self, end: End) -> u32 {
+    fn address(&self, end: End) -> u32 {
         match end {
             End::Source => self.ip.source(),
             End::Destination => self.ip.destination(),
@@ -87,7 +99,16 @@ impl<'p> Quote<'p> {
 
     /// Gives the quoted packet `to` as one of its ends, and brings its checksums up to date as far as they are quoted.
     /// Returns how all of that changed the message around it.
-    pub(crate) fn rewrite(self, end: End, to: Endpoint) -> Delta {
+    pub(crate) fn rewrite(mut self, end: End, to: Endpoint) -> Delta {
+        self.rewrite_end(end, to)
+    }
+
+    /// The same with both ends.
+    pub(crate) fn rewrite_both(mut self, source: Endpoint, destination: Endpoint) -> Delta {
+        self.rewrite_end(End::Source, source).and(self.rewrite_end(End::Destination, destination))
+    }
+
+    fn rewrite_end(&mut self, end: End, to: Endpoint) -> Delta {
         let old_checksum = self.ip.checksum();
         let addresses = super::rewrite_address(self.ip, end, to.address, super::Hop::Uncounted);
         let header = addresses.and_u16(old_checksum, self.ip.checksum());

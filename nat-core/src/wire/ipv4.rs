@@ -75,6 +75,19 @@ impl Header {
         self.flags_and_offset.get() & (MORE_FRAGMENTS | OFFSET) != 0
     }
 
+    pub(crate) fn more_fragments(&self) -> bool {
+        self.flags_and_offset.get() & MORE_FRAGMENTS != 0
+    }
+
+    /// Whether the datagram is whole and must stay so, and its identification means nothing (RFC 6864 section 4.1).
+    pub(crate) fn is_atomic(&self) -> bool {
+        self.dont_fragment() && !self.is_fragment()
+    }
+
+    pub(crate) fn id(&self) -> u16 {
+        self.id.get()
+    }
+
     pub(crate) fn fragment_offset(&self) -> u16 {
         self.flags_and_offset.get() & OFFSET
     }
@@ -102,6 +115,35 @@ impl Header {
     /// Whether the header checksum holds for this header with `options`.
     pub(crate) fn checksum_holds(&self, options: &[u8]) -> bool {
         checksum::add(checksum::sum(self.as_bytes()), checksum::sum(options)) == 0xffff
+    }
+
+    /// The header of a fragment of this datagram: with `options`, at `offset` words of 8 bytes into it, of
+    /// `total_length` bytes, its checksum set.
+    pub(crate) fn fragment(&self, options: &[u8], offset: u16, more: bool, total_length: u16) -> Self {
+        let flags = self.flags_and_offset.get();
+        let more = if more { MORE_FRAGMENTS } else { flags & MORE_FRAGMENTS };
+        let offset = (flags & OFFSET).wrapping_add(offset) & OFFSET;
+        let words = (Self::LEN.saturating_add(options.len()) / 4) as u8;
+        let mut header = Self {
+            version_and_length: 0x40 | words,
+            tos: self.tos,
+            total_length: U16::new(total_length),
+            id: self.id,
+            flags_and_offset: U16::new(more | offset),
+            ttl: self.ttl,
+            protocol: self.protocol,
+            checksum: U16::ZERO,
+            source: self.source,
+            destination: self.destination,
+        };
+        header.checksum = U16::new(!checksum::add(checksum::sum(header.as_bytes()), checksum::sum(options)));
+        header
+    }
+
+    /// Sets the identification, and gives the change.
+    pub(crate) fn set_id(&mut self, id: u16) -> Delta {
+        let old = core::mem::replace(&mut self.id, U16::new(id));
+        Delta::default().and_u16(old.get(), id)
     }
 
     pub(crate) fn set_source(&mut self, address: u32) {

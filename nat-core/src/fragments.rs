@@ -1,0 +1,290 @@
+//! Fragments without reassembly: the first of a datagram shows the way, the others follow it (RFC 4787 REQ-14).
+//!
+//! A first fragment has the ports, so it is translated like any packet; what became of its addresses is remembered for
+//! those that have none. Fragments that come before their first wait, and follow it in order of arrival. Everything is
+//! bounded, and what strangers can fill (the fragments without a first) makes room for what belongs to sessions.
+
+use crate::table::HashKey;
+use crate::{DropReason, Side};
+
+/// The largest fragment that can wait for its first, in bytes.
+pub const MAX_HELD_LEN: usize = 1500;
+
+/// Memory for fragments: `DATAGRAMS` datagrams under way at once, and `HELD` fragments that wait for their first.
+///
+/// All zeros when new. A datagram takes 36 bytes, a waiting fragment 1508. Hand it to
+/// [`Nat::with_fragments`](crate::Nat::with_fragments).
+pub struct Fragments<const DATAGRAMS: usize, const HELD: usize> {
+    datagrams: [Tracked; DATAGRAMS],
+    held: [Held; HELD],
+}
+
+impl<const DATAGRAMS: usize, const HELD: usize> Fragments<DATAGRAMS, HELD> {
+    /// Empty memory.
+    #[expect(clippy::new_without_default, reason = "a default would be built on the stack, where it may not fit")]
+    pub const fn new() -> Self {
+        Self { datagrams: [const { Tracked::FREE }; DATAGRAMS], held: [const { Held::FREE }; HELD] }
+    }
+}
+
+/// What the fragments of one datagram have in common (RFC 791 section 3.2), and the side they come in by, so that one
+/// side cannot add to datagrams of the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Key {
+    pub(crate) source: u32,
+    pub(crate) destination: u32,
+    pub(crate) id: u16,
+    pub(crate) protocol: u8,
+    pub(crate) from: Side,
+}
+
+/// What the first fragment became, and the others become.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Way {
+    pub(crate) source: u32,
+    pub(crate) destination: u32,
+    pub(crate) id: u16,
+    pub(crate) exit: Exit,
+}
+
+/// Where the fragments of a datagram go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    Forward(Side),
+    /// To the router's own outside stack.
+    Local,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Progress {
+    Free,
+    /// The first fragment has not come.
+    Waiting,
+    Open(Way),
+}
+
+struct Tracked {
+    key: Key,
+    /// When it is forgotten, in milliseconds of the clock modulo 2^32.
+    deadline: u32,
+    progress: Progress,
+}
+
+impl Tracked {
+    const FREE: Self = Self {
+        key: Key { source: 0, destination: 0, id: 0, protocol: 0, from: Side::Inside },
+        deadline: 0,
+        progress: Progress::Free,
+    };
+}
+
+struct Held {
+    /// The position of its datagram, from one; zero in a free slot.
+    datagram: u16,
+    len: u16,
+    arrival: u32,
+    bytes: [u8; MAX_HELD_LEN],
+}
+
+impl Held {
+    const FREE: Self = Self { datagram: 0, len: 0, arrival: 0, bytes: [0; MAX_HELD_LEN] };
+}
+
+/// What to do with a fragment that is not its datagram's first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Next {
+    Follow(Way),
+    Held,
+}
+
+/// How long the others may follow a first fragment, in milliseconds.
+const OPEN_MILLIS: u32 = 15_000;
+
+/// How long a fragment waits for its first, in milliseconds. RFC 6146 section 4 FRAGMENT_MIN: at least 2 s.
+const WAIT_MILLIS: u32 = 2_000;
+
+pub(crate) struct FragmentTable<'t> {
+    datagrams: &'t mut [Tracked],
+    held: &'t mut [Held],
+    arrivals: u32,
+    /// The datagram, from one, whose fragments are being released.
+    releasing: u16,
+}
+
+impl<'t> FragmentTable<'t> {
+    /// A table without room: every fragment is refused.
+    pub(crate) fn none() -> Self {
+        Self { datagrams: &mut [], held: &mut [], arrivals: 0, releasing: 0 }
+    }
+
+    /// Empties `memory`.
+    pub(crate) fn new<const DATAGRAMS: usize, const HELD: usize>(memory: &'t mut Fragments<DATAGRAMS, HELD>) -> Self {
+        for tracked in &mut memory.datagrams {
+            *tracked = Tracked::FREE;
+        }
+        for held in &mut memory.held {
+            held.datagram = 0;
+        }
+        Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0, releasing: 0 }
+    }
+
+    /// Whether a first fragment may be looked at: it is the only one of its datagram, and there is room to remember it.
+    pub(crate) fn check_first(&mut self, key: &Key, now: u32) -> Result<(), DropReason> {
+        match self.find(key, now).map(|position| self.progress(position)) {
+            Some(Progress::Open(_)) => Err(DropReason::BadFragment),
+            Some(Progress::Waiting | Progress::Free) => Ok(()),
+            None => self.find_room(key, now).map(|_| ()).ok_or(DropReason::Fragment),
+        }
+    }
+
+    /// Remembers what became of a first fragment, and releases what has waited for it.
+    pub(crate) fn open(&mut self, key: &Key, way: Way, now: u32) {
+        let Some(position) = self.find(key, now).or_else(|| self.find_room(key, now)) else { return };
+        let progress = Progress::Open(way);
+        self.put(position, Tracked { key: *key, deadline: now.wrapping_add(OPEN_MILLIS), progress });
+        self.releasing = number(position);
+    }
+
+    /// Forgets what has waited for a first fragment that was refused.
+    pub(crate) fn refuse(&mut self, key: &Key, now: u32) {
+        if let Some(position) = self.find(key, now)
+            && self.progress(position) == Progress::Waiting
+        {
+            self.forget(position);
+        }
+    }
+
+    /// What to do with `packet`, a fragment that is not its datagram's first. Keeps a copy of one that must wait.
+    pub(crate) fn next(&mut self, key: &Key, packet: &[&[u8]], now: u32) -> Result<Next, DropReason> {
+        let known = self.find(key, now);
+        match known.map(|position| self.progress(position)) {
+            Some(Progress::Open(way)) => return Ok(Next::Follow(way)),
+            Some(Progress::Waiting | Progress::Free) | None => {}
+        }
+        let slot = self.held.iter().position(|held| held.datagram == 0).ok_or(DropReason::Fragment)?;
+        let position = known.or_else(|| self.find_free(key, now)).ok_or(DropReason::Fragment)?;
+        self.check_share(key, now)?;
+        self.hold(slot, position, packet)?;
+        if known.is_none() {
+            let deadline = now.wrapping_add(WAIT_MILLIS);
+            self.put(position, Tracked { key: *key, deadline, progress: Progress::Waiting });
+        }
+        Ok(Next::Held)
+    }
+
+    /// Moves the next fragment whose first has come to the start of `buffer`: its length, and its way.
+    pub(crate) fn release(&mut self, buffer: &mut [u8]) -> Option<(usize, Way)> {
+        let position = usize::from(self.releasing).checked_sub(1)?;
+        let Progress::Open(way) = self.progress(position) else { return None };
+        let of = |held: &&mut Held| held.datagram == self.releasing;
+        let arrivals = self.arrivals;
+        let earliest = self.held.iter_mut().filter(of).max_by_key(|held| arrivals.wrapping_sub(held.arrival));
+        let Some(held) = earliest else {
+            self.releasing = 0;
+            return None;
+        };
+        held.datagram = 0;
+        let len = usize::from(held.len);
+        buffer.get_mut(..len)?.copy_from_slice(held.bytes.get(..len)?);
+        Some((len, way))
+    }
+
+    fn hold(&mut self, slot: usize, position: usize, packet: &[&[u8]]) -> Result<(), DropReason> {
+        let held = self.held.get_mut(slot).ok_or(DropReason::Fragment)?;
+        let mut len = 0_usize;
+        for part in packet {
+            let end = len.saturating_add(part.len());
+            held.bytes.get_mut(len..end).ok_or(DropReason::Fragment)?.copy_from_slice(part);
+            len = end;
+        }
+        self.arrivals = self.arrivals.wrapping_add(1);
+        (held.datagram, held.len, held.arrival) = (number(position), len as u16, self.arrivals);
+        Ok(())
+    }
+
+    /// Keeps half of the room for waiting fragments from any single source.
+    fn check_share(&self, key: &Key, now: u32) -> Result<(), DropReason> {
+        let of_source = |held: &&Held| {
+            let position = usize::from(held.datagram).wrapping_sub(1);
+            self.datagrams.get(position).is_some_and(|tracked| tracked.key.source == key.source && alive(tracked, now))
+        };
+        let used = self.held.iter().filter(of_source).count();
+        if used < self.held.len().div_ceil(2) { Ok(()) } else { Err(DropReason::Fragment) }
+    }
+
+    fn find(&self, key: &Key, now: u32) -> Option<usize> {
+        self.datagrams.iter().position(|tracked| tracked.key == *key && alive(tracked, now))
+    }
+
+    /// A place for a datagram of which nothing has come yet, at most half of them for one source. What has ended goes.
+    fn find_free(&mut self, key: &Key, now: u32) -> Option<usize> {
+        let of_source = |tracked: &&Tracked| alive(tracked, now) && tracked.key.source == key.source;
+        if self.datagrams.iter().filter(of_source).count() >= self.datagrams.len().div_ceil(2) {
+            return None;
+        }
+        let position = self.datagrams.iter().position(|tracked| !alive(tracked, now))?;
+        self.forget(position);
+        Some(position)
+    }
+
+    /// A place for a first fragment: a free one, or that of the datagram that has waited longest for its own.
+    fn find_room(&mut self, key: &Key, now: u32) -> Option<usize> {
+        if let Some(position) = self.find_free(key, now) {
+            return Some(position);
+        }
+        let waiting = self.datagrams.iter().enumerate().filter(|(_, tracked)| tracked.progress == Progress::Waiting);
+        let (position, _) = waiting.min_by_key(|(_, tracked)| tracked.deadline.wrapping_sub(now))?;
+        self.forget(position);
+        Some(position)
+    }
+
+    fn forget(&mut self, position: usize) {
+        self.forget_held(number(position));
+        self.put(position, Tracked::FREE);
+    }
+
+    fn forget_held(&mut self, datagram: u16) {
+        for held in self.held.iter_mut().filter(|held| held.datagram == datagram) {
+            held.datagram = 0;
+        }
+    }
+
+    fn progress(&self, position: usize) -> Progress {
+        self.datagrams.get(position).map_or(Progress::Free, |tracked| tracked.progress)
+    }
+
+    fn put(&mut self, position: usize, tracked: Tracked) {
+        if let Some(slot) = self.datagrams.get_mut(position) {
+            *slot = tracked;
+        }
+    }
+}
+
+fn alive(tracked: &Tracked, now: u32) -> bool {
+    let left = tracked.deadline.wrapping_sub(now);
+    tracked.progress != Progress::Free && left != 0 && left <= OPEN_MILLIS
+}
+
+/// The position of a datagram, from one.
+fn number(position: usize) -> u16 {
+    u16::try_from(position.saturating_add(1)).unwrap_or(0)
+}
+
+/// New identifications for datagrams that may be fragmented. Two inside hosts may use the same at the same time; what
+/// leaves has one source, so the engine numbers it anew (RFC 6864 section 5.3.1).
+pub(crate) struct Identifications {
+    sent: u16,
+}
+
+impl Identifications {
+    pub(crate) const fn new() -> Self {
+        Self { sent: 0 }
+    }
+
+    /// The next identification toward `destination`: no two in 65,536, and no telling from one destination what goes to
+    /// another.
+    pub(crate) fn next(&mut self, key: &HashKey, destination: u32, protocol: u8) -> u16 {
+        self.sent = self.sent.wrapping_add(1);
+        (key.hash(destination, u32::from(protocol)) as u16).wrapping_add(self.sent)
+    }
+}

@@ -1,0 +1,141 @@
+//! Fragments: the first is translated like any packet, the others go its way.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::fragments::{Exit, FragmentTable, Fragments, Key, Next, Way};
+use crate::packet::Datagram;
+use crate::translate;
+use crate::wire::ipv4;
+use crate::{DropReason, Instant, Nat, Side, Verdict};
+
+impl<'t> Nat<'t> {
+    /// This NAT with memory for fragments, which it empties. Without it every fragment is dropped.
+    #[must_use]
+    pub fn with_fragments<const DATAGRAMS: usize, const HELD: usize>(
+        self,
+        memory: &'t mut Fragments<DATAGRAMS, HELD>,
+    ) -> Self {
+        Self { fragments: FragmentTable::new(memory), ..self }
+    }
+
+    /// The next fragment that has waited for the packet just processed, translated, at the start of `buffer`, with its
+    /// verdict: `Forward`, `Fragment`, `Local` or `Drop`. `None` when there is no more.
+    ///
+    /// Call it after every [`Nat::process`] whose verdict was not `Drop`, until it gives `None`. `buffer` must hold
+    /// [`MAX_HELD_LEN`](crate::MAX_HELD_LEN) bytes; fragments longer than `buffer` are lost.
+    pub fn release(&mut self, buffer: &mut [u8], now: Instant) -> Option<Verdict> {
+        self.advance(now, 0);
+        let (len, way) = self.fragments.release(buffer)?;
+        let verdict = buffer
+            .get_mut(..len)
+            .and_then(|packet| Datagram::parse(packet).ok())
+            .map_or(Verdict::Drop(DropReason::Fragment), |datagram| self.follow(datagram.ip, &way));
+        self.stats.count_released(&verdict);
+        Some(verdict)
+    }
+
+    /// A fragment that is not its datagram's first: it follows the first, or waits for it.
+    pub(super) fn later_fragment(&mut self, datagram: Datagram<'_>, from: Side) -> Result<Verdict, Verdict> {
+        check_geometry(&datagram)?;
+        let tick = self.tick();
+        let key = key(datagram.ip, from);
+        let packet: [&[u8]; 3] = [datagram.ip.as_bytes(), datagram.options, datagram.payload];
+        if datagram.ip.ttl() <= 1 {
+            return Err(DropReason::TtlExpired.into());
+        }
+        match self.fragments.next(&key, &packet, tick)? {
+            Next::Held => Ok(Verdict::Hold),
+            Next::Follow(way) => Ok(self.follow(datagram.ip, &way)),
+        }
+    }
+
+    /// Whether this, if it is a first fragment, may be looked at.
+    pub(super) fn check_first_fragment(&mut self, datagram: &Datagram<'_>, from: Side) -> Result<(), DropReason> {
+        let Some(key) = first_key(datagram, from) else { return Ok(()) };
+        check_geometry(datagram)?;
+        let tick = self.tick();
+        self.fragments.check_first(&key, tick)
+    }
+
+    /// Remembers what became of the first fragment at the start of `packet`, for the others to follow.
+    pub(super) fn settle_first_fragment(&mut self, key: &Key, packet: &[u8], verdict: &Verdict) {
+        let exit = match verdict {
+            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => Exit::Forward(*to),
+            Verdict::Local { side: Side::Outside, .. } => Exit::Local,
+            Verdict::Local { side: Side::Inside, .. } => return,
+            Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => return self.fragments.refuse(key, self.tick()),
+        };
+        if let Ok((ip, _)) = ipv4::Header::ref_from_prefix(packet) {
+            let way = Way { source: ip.source(), destination: ip.destination(), id: ip.id(), exit };
+            self.fragments.open(key, way, self.tick());
+        }
+    }
+
+    fn follow(&self, ip: &mut ipv4::Header, way: &Way) -> Verdict {
+        let len = ip.total_length();
+        match way.exit {
+            Exit::Forward(to) => {
+                let mtu = self.mtu(to);
+                if len > mtu && ip.dont_fragment() {
+                    return Verdict::Drop(DropReason::PacketTooBig);
+                }
+                translate::rewrite_fragment(ip, way, translate::Hop::Counted);
+                self.depart(to, len)
+            }
+            Exit::Local => {
+                translate::rewrite_fragment(ip, way, translate::Hop::Uncounted);
+                Verdict::Local { side: Side::Outside, len: usize::from(len) }
+            }
+        }
+    }
+
+    /// The verdict on a packet that goes out by `to`: in fragments if it is larger than the link.
+    pub(super) fn depart(&self, to: Side, len: u16) -> Verdict {
+        let mtu = self.mtu(to);
+        if len > mtu {
+            Verdict::Fragment { to, len: usize::from(len), mtu }
+        } else {
+            Verdict::Forward { to, len: usize::from(len) }
+        }
+    }
+
+    /// Gives a packet that may be fragmented, or is a fragment, an identification that no other inside host's has.
+    pub(super) fn renew_id(&mut self, ip: &mut ipv4::Header) {
+        if !ip.is_atomic() {
+            let id = self.ids.next(self.flows.key(), ip.destination(), ip.protocol());
+            translate::rewrite_id(ip, id);
+        }
+    }
+
+    fn mtu(&self, side: Side) -> u16 {
+        match side {
+            Side::Inside => self.config.inside_mtu,
+            Side::Outside => self.config.outside_mtu,
+        }
+    }
+}
+
+/// The key of a datagram of which this is the first fragment.
+pub(super) fn first_key(datagram: &Datagram<'_>, from: Side) -> Option<Key> {
+    let first = datagram.ip.is_fragment() && datagram.ip.fragment_offset() == 0;
+    first.then(|| key(datagram.ip, from))
+}
+
+fn key(ip: &ipv4::Header, from: Side) -> Key {
+    Key { source: ip.source(), destination: ip.destination(), id: ip.id(), protocol: ip.protocol(), from }
+}
+
+/// Refuses fragments that fit no datagram, and those that could change the header that the first has shown (RFC 1858,
+/// RFC 3128).
+fn check_geometry(datagram: &Datagram<'_>) -> Result<(), DropReason> {
+    const LARGEST: usize = u16::MAX as usize;
+    let ip = &datagram.ip;
+    let start = usize::from(ip.fragment_offset()) * 8;
+    let end = start.saturating_add(datagram.payload.len()).saturating_add(ip.header_length());
+    let ragged = ip.more_fragments() && !datagram.payload.len().is_multiple_of(8);
+    let within_tcp_header = ip.protocol() == ipv4::TCP && ip.fragment_offset() == 1;
+    if end > LARGEST || ragged || within_tcp_header || datagram.payload.is_empty() {
+        return Err(DropReason::BadFragment);
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! From inside to an external address, and so back inside (RFC 4787 REQ-9, RFC 5382 REQ-8, RFC 5508 REQ-7).
+//!
+//! The receiver sees the sender's external endpoint, as it would from outside. Each end has a session of its own: the
+//! packet moves the sender's on as one that leaves, and the receiver's as one that comes in.
+
+use crate::packet::{Datagram, Transport};
+use crate::state::{Inside, Origin};
+use crate::translate::quote::Quote;
+use crate::translate::{self, End, Hop};
+use crate::wire::icmp::{self, Class};
+use crate::wire::ipv4;
+use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
+
+impl Nat<'_> {
+    pub(super) fn hairpin(&mut self, datagram: Datagram<'_>, external: u8) -> Result<Verdict, Verdict> {
+        if datagram.ip.fragment_offset() != 0 {
+            return self.later_fragment(datagram, Side::Inside);
+        }
+        self.check_first_fragment(&datagram, Side::Inside)?;
+        let (ip, transport) = datagram.transport()?;
+        match transport {
+            Transport::Icmp(header, body) if header.class() == Class::Error => {
+                Ok(self.error_hairpin(ip, header, body)?)
+            }
+            // A query to an external address asks the router, which does not answer there.
+            Transport::Icmp(..) => Err(DropReason::Hairpin.into()),
+            Transport::Tcp(..) | Transport::Udp(..) => self.flow_hairpin(ip, transport, external),
+        }
+    }
+
+    fn flow_hairpin(
+        &mut self,
+        ip: &mut ipv4::Header,
+        mut transport: Transport<'_>,
+        external: u8,
+    ) -> Result<Verdict, Verdict> {
+        self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
+        let summary = transport.summary(ip);
+        let target = self
+            .flows
+            .mapping_of_external(summary.proto, external, summary.destination.port)
+            .ok_or(DropReason::NoMapping)?;
+        let Inside { origin: Origin::Host, endpoint: receiver } =
+            self.inside_endpoint(target).ok_or(DropReason::NoMapping)?
+        else {
+            return Err(DropReason::Hairpin.into());
+        };
+        let known =
+            self.flows.mapping_of_inside(summary.proto, Inside { origin: Origin::Host, endpoint: summary.source });
+        let session = known
+            .and_then(|mapping| self.external_endpoint(mapping))
+            .and_then(|sender| self.flows.live_session(target, sender, self.tick()));
+        if session.is_none() {
+            let sender = known.and_then(|mapping| self.external_endpoint(mapping)).map(|sender| sender.address);
+            let admitted = (self.config.hairpinning == Hairpinning::Unfiltered && !self.is_behind())
+                || self.is_port_forward(Some(target))
+                || sender.is_some_and(|address| self.admits(target, address));
+            summary.content.check_unsolicited(admitted)?;
+        }
+        let effect = session.map(|link| self.effect(link, Side::Outside, &summary).map(|effect| (link, effect)));
+        let effect = effect.transpose()?;
+
+        let mapping = self.send(ip, &transport, &summary, (Origin::Host, session.is_some()))?;
+        if let Some((link, effect)) = effect {
+            self.apply(link, &effect);
+        }
+        let sender = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
+        self.clamp_mss(&mut transport);
+        translate::rewrite_both(ip, transport, sender, receiver);
+        self.renew_id(ip);
+        Ok(self.depart(Side::Inside, ip.total_length()))
+    }
+
+    /// An error from inside about a packet that had come by hairpin: both ends of it, and of what it quotes, are
+    /// translated.
+    fn error_hairpin(
+        &self,
+        ip: &mut ipv4::Header,
+        header: &mut icmp::Header,
+        body: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let quote = Quote::parse_sound(ip, header, body)?;
+        quote.check_route()?;
+        let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
+        let sender = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
+        let number = self.external_number(sender.address).ok_or(DropReason::NoSession)?;
+        let own = Inside { origin: Origin::Host, endpoint };
+        let own = self.flows.mapping_of_inside(quote.proto(), own).ok_or(DropReason::NoSession)?;
+        let own = self.external_endpoint(own).ok_or(DropReason::NoSession)?;
+        let target = self.flows.mapping_of_external(quote.proto(), number, sender.port).ok_or(DropReason::NoSession)?;
+        self.flows.live_session(target, own, self.tick()).ok_or(DropReason::NoSession)?;
+        let receiver = self.inside_endpoint(target).ok_or(DropReason::NoSession)?.endpoint;
+        super::errors::check_hop(ip, true, self.config.inside_mtu)?;
+        let delta = quote.rewrite_both(receiver, own);
+        header.update_checksum(delta, body);
+        translate::rewrite_address(ip, End::Source, own.address, Hop::Counted);
+        translate::rewrite_address(ip, End::Destination, receiver.address, Hop::Uncounted);
+        Ok(Verdict::Forward { to: Side::Inside, len: usize::from(ip.total_length()) })
+    }
+}
