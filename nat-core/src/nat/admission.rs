@@ -20,9 +20,15 @@ impl Nat<'_> {
         port_forward
             || match self.config.filtering {
                 Filtering::AddressAndPortDependent => false,
-                Filtering::AddressDependent => self.flows.has_leave(mapping, address),
-                Filtering::EndpointIndependent => true,
+                Filtering::AddressDependent => !self.is_behind() && self.flows.has_leave(mapping, address),
+                Filtering::EndpointIndependent => !self.is_behind(),
             }
+    }
+
+    /// Whether sessions are overdue that nobody has ended yet. Then a mapping may look alive that is not, so the filter
+    /// stays shut until [`Nat::handle_timeout`], or enough packets, have ended them.
+    fn is_behind(&self) -> bool {
+        self.flows.next_deadline(self.tick()) == Some(0)
     }
 
     /// Makes the session of a packet from inside, and its mapping if there is none yet. Returns the mapping.
