@@ -177,16 +177,20 @@ fn random_packets_leave_with_right_checksums() {
             let packet = packet.payload(&payload).options(&options).tos(random.u8(..)).ttl(random.u8(2..));
             packet.id(random.u16(..))
         };
-        let (request, reply): (_, Box<dyn Fn(&Packet) -> Datagram>) = match random.u8(..4) {
-            0 => (udp(at(host, port), at(S2, 9)), Box::new(|left| udp(at(S2, 9), left.source()))),
-            1 => (
-                tcp(at(host, port), at(S2, 9), SYN),
-                Box::new(|left| tcp(at(S2, 9), left.source(), SYN | ACK).ack(1001)),
-            ),
-            2 => (echo_request(host, S2, port), Box::new(|left| echo_reply(S2, N, left.query_id()))),
-            _ => (connection.inside_sends(ACK | PSH), Box::new(|_| connection.outside_sends(ACK))),
+        let kind = random.u8(..4);
+        let request = match kind {
+            0 => udp(at(host, port), at(S2, 9)),
+            1 => tcp(at(host, port), at(S2, 9), SYN),
+            2 => echo_request(host, S2, port),
+            _ => connection.inside_sends(ACK | PSH),
         };
         let left = w.outbound(shape(request, &mut random)).forwarded();
-        w.inbound(shape(reply(&left), &mut random)).forwarded();
+        let reply = match kind {
+            0 => udp(at(S2, 9), left.source()),
+            1 => tcp(at(S2, 9), left.source(), SYN | ACK).ack(1001),
+            2 => echo_reply(S2, N, left.query_id()),
+            _ => connection.outside_sends(ACK),
+        };
+        w.inbound(shape(reply, &mut random)).forwarded();
     }
 }
