@@ -22,11 +22,12 @@
 //!    with fresh entropy.
 //! 2. Take a datagram from one [`Side`] and give it to [`Nat::process`] with the time.
 //! 3. Carry out the [`Verdict`]: send it on, hand it to the router's own stack, answer with [`Reply::emit`], or discard it.
+//!    Then send on the fragments that have waited for it: [`Nat::release`].
 //! 4. When [`Nat::poll_timeout`] is due, call [`Nat::handle_timeout`], so that sessions which have ended make room.
 //!
 //! ```
 //! use core::net::Ipv4Addr;
-//! use nat_core::{Cidr, Config, Instant, Nat, Reply, Seed, Side, Tables, Verdict};
+//! use nat_core::{Cidr, Config, Fragments, Instant, Nat, Pieces, Reply, Seed, Side, Tables, Verdict};
 //!
 //! # fn receive() -> Option<(Side, &'static mut [u8])> { None }
 //! # fn now() -> Instant { Instant::from_millis(0) }
@@ -42,13 +43,20 @@
 //! # };
 //! let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).unwrap());
 //! config.external_addresses.push(Ipv4Addr::new(198, 51, 100, 77)).unwrap();
-//! let mut nat = Nat::new(tables, config, Seed::new(entropy()))?;
+//! # let fragments: &'static mut Fragments<8, 4> = Box::leak(Box::new(Fragments::new()));
+//! let mut nat = Nat::new(tables, config, Seed::new(entropy()))?.with_fragments(fragments);
 //!
 //! // 2. Every datagram of either side.
 //! while let Some((from, packet)) = receive() {
 //!     // 3. Exactly one verdict.
 //!     match nat.process(packet, from, now()) {
 //!         Verdict::Forward { to, len } => send(to, &packet[..len]),
+//!         Verdict::Fragment { to, len, mtu } => {
+//!             let (mut pieces, mut piece) = (Pieces::new(&packet[..len], mtu), [0; 1500]);
+//!             while let Some(len) = pieces.emit(&mut piece) {
+//!                 send(to, &piece[..len]);
+//!             }
+//!         }
 //!         Verdict::Local { side, len } => local(side, &packet[..len]),
 //!         Verdict::Reject(reply) => {
 //!             let mut answer = [0; Reply::MAX_LEN];
@@ -57,6 +65,11 @@
 //!             }
 //!         }
 //!         Verdict::Drop(_) | Verdict::Hold => {}
+//!     }
+//!     // Fragments that have waited for this packet follow it; their verdicts are carried out like the others.
+//!     let mut waiting = [0; 1500];
+//!     while let Some(Verdict::Forward { to, len }) = nat.release(&mut waiting, now()) {
+//!         send(to, &waiting[..len]);
 //!     }
 //!     // 4. Sessions whose time is up make room.
 //!     if nat.poll_timeout().is_some_and(|due| due <= now()) {

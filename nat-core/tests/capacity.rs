@@ -133,7 +133,7 @@ fn nothing_is_evicted_to_make_room() {
         assert!(w.outbound(tcp(at(H2, 6000 + i), at(S1, 80), SYN)).refusal().is_some());
     }
     assert_eq!(w.sessions(), before);
-    w.inbound(connection.from_outside(ACK)).forwarded();
+    w.inbound(connection.outside_sends(ACK)).forwarded();
 }
 
 /// A8, A27: strangers that an open filter lets in take no room: the inside makes the sessions, not they.

@@ -89,10 +89,10 @@ fn a_tcp_checksum_of_zero_is_updated() {
         let word = Packet::parse(&segment.clone().payload(&[0, 0]).bytes()).checksum().to_be_bytes();
         segment.payload(&word)
     };
-    let out = hit(connection.from_inside(ACK));
+    let out = hit(connection.inside_sends(ACK));
     assert_eq!(Packet::parse(&out.bytes()).checksum(), 0, "the test's own packet");
     w.outbound(out).forwarded();
-    let inward = hit(connection.from_outside(ACK));
+    let inward = hit(connection.outside_sends(ACK));
     assert_eq!(Packet::parse(&inward.bytes()).checksum(), 0, "the test's own packet");
     w.inbound(inward).forwarded();
 }
@@ -105,10 +105,10 @@ fn a_wrong_checksum_is_never_repaired() {
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for error in [1, 2, 0x100, 0x7FFF, 0x8000, 0xFFFE] {
         let wrong = Checksum::OffBy(error);
-        for packet in [udp(at(H1, 5000), at(S1, 53)), connection.from_inside(ACK).payload(b"data")] {
+        for packet in [udp(at(H1, 5000), at(S1, 53)), connection.inside_sends(ACK).payload(b"data")] {
             w.outbound(packet.checksum(wrong)).forwarded();
         }
-        for packet in [udp(at(S1, 53), external), connection.from_outside(ACK).payload(b"data")] {
+        for packet in [udp(at(S1, 53), external), connection.outside_sends(ACK).payload(b"data")] {
             w.inbound(packet.checksum(wrong)).forwarded();
         }
     }
@@ -124,8 +124,8 @@ fn a_packet_with_a_wrong_checksum_changes_no_state() {
     w.outbound(echo_request(H1, S1, 7).checksum(wrong)).dropped(DropReason::BadChecksum);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for flags in [SYN, SYN | ACK, FIN | ACK, RST, RST | ACK] {
-        w.outbound(connection.from_inside(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
-        w.inbound(connection.from_outside(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
+        w.outbound(connection.inside_sends(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
+        w.inbound(connection.outside_sends(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
     }
 }
 
@@ -177,16 +177,20 @@ fn random_packets_leave_with_right_checksums() {
             let packet = packet.payload(&payload).options(&options).tos(random.u8(..)).ttl(random.u8(2..));
             packet.id(random.u16(..))
         };
-        let (request, reply): (_, Box<dyn Fn(&Packet) -> Datagram>) = match random.u8(..4) {
-            0 => (udp(at(host, port), at(S2, 9)), Box::new(|left| udp(at(S2, 9), left.source()))),
-            1 => (
-                tcp(at(host, port), at(S2, 9), SYN),
-                Box::new(|left| tcp(at(S2, 9), left.source(), SYN | ACK).ack(1001)),
-            ),
-            2 => (echo_request(host, S2, port), Box::new(|left| echo_reply(S2, N, left.query_id()))),
-            _ => (connection.from_inside(ACK | PSH), Box::new(|_| connection.from_outside(ACK))),
+        let kind = random.u8(..4);
+        let request = match kind {
+            0 => udp(at(host, port), at(S2, 9)),
+            1 => tcp(at(host, port), at(S2, 9), SYN),
+            2 => echo_request(host, S2, port),
+            _ => connection.inside_sends(ACK | PSH),
         };
         let left = w.outbound(shape(request, &mut random)).forwarded();
-        w.inbound(shape(reply(&left), &mut random)).forwarded();
+        let reply = match kind {
+            0 => udp(at(S2, 9), left.source()),
+            1 => tcp(at(S2, 9), left.source(), SYN | ACK).ack(1001),
+            2 => echo_reply(S2, N, left.query_id()),
+            _ => connection.outside_sends(ACK),
+        };
+        w.inbound(shape(reply, &mut random)).forwarded();
     }
 }

@@ -158,8 +158,8 @@ fn a_changed_address_resets_connections_toward_the_inside() {
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     w.nat.set_external_addresses(&[N2]).expect("the address can work");
     assert_eq!(w.sessions(), []);
-    w.inbound(connection.from_outside(ACK)).dropped(DropReason::NotForUs);
-    w.outbound(connection.from_inside(ACK)).rejected(DropReason::NoSession);
+    w.inbound(connection.outside_sends(ACK)).dropped(DropReason::NotForUs);
+    w.outbound(connection.inside_sends(ACK)).rejected(DropReason::NoSession);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     assert_eq!(*connection.external.ip(), N2);
 }
@@ -239,7 +239,7 @@ fn clear_ends_all_but_port_forwards() {
     assert_eq!(w.sessions(), []);
     assert_eq!(w.nat.poll_timeout(), None);
     w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NoMapping);
-    w.outbound(connection.from_inside(ACK)).rejected(DropReason::NoSession);
+    w.outbound(connection.inside_sends(ACK)).rejected(DropReason::NoSession);
     assert_eq!(w.nat.forwards().collect::<Vec<_>>(), [forward]);
     w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
     for i in 0..4 {

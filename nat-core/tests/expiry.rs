@@ -21,26 +21,26 @@ fn echo_session(w: &mut World) -> Datagram {
 }
 
 fn half_open(w: &mut World) -> Datagram {
-    Connection::syn_sent(w, at(H1, 5000), at(S1, 80)).from_outside(SYN | ACK)
+    Connection::syn_sent(w, at(H1, 5000), at(S1, 80)).outside_sends(SYN | ACK)
 }
 
 fn established(w: &mut World) -> Datagram {
-    w.open_tcp(at(H1, 5000), at(S1, 80)).from_outside(ACK)
+    w.open_tcp(at(H1, 5000), at(S1, 80)).outside_sends(ACK)
 }
 
 fn closing(w: &mut World) -> Datagram {
     let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
-    w.outbound(connection.from_inside(FIN | ACK)).forwarded();
+    w.outbound(connection.inside_sends(FIN | ACK)).forwarded();
     connection.inside_next += 1;
-    w.inbound(connection.from_outside(FIN | ACK)).forwarded();
+    w.inbound(connection.outside_sends(FIN | ACK)).forwarded();
     connection.outside_next += 1;
-    connection.from_outside(ACK)
+    connection.outside_sends(ACK)
 }
 
 fn reset(w: &mut World) -> Datagram {
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
-    w.outbound(connection.from_inside(RST)).forwarded();
-    connection.from_outside(ACK)
+    w.outbound(connection.inside_sends(RST)).forwarded();
+    connection.outside_sends(ACK)
 }
 
 const RFC_TIMERS: [(&str, Open, u64); 6] = [
@@ -69,9 +69,9 @@ fn check_timers(timeouts: Timeouts, timers: &[(&str, Open, u64)]) {
                 let mut w = World::with(|config| config.timeouts = timeouts);
                 let reply = open(&mut w);
                 if woken {
-                    w.advance(secs(idle))
+                    w.advance(secs(idle));
                 } else {
-                    w.jump(secs(idle))
+                    w.jump(secs(idle));
                 }
                 match w.inbound(reply) {
                     Outcome::Forwarded(_) => assert!(alive, "{name} was alive after {idle} s, woken: {woken}"),
@@ -116,8 +116,8 @@ fn an_idle_connection_is_reset_toward_the_inside_only() {
         let mut w = World::with(|config| config.timeouts = timeouts);
         let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
         w.advance(timeouts.tcp_established + secs(1));
-        w.inbound(connection.from_outside(ACK | PSH).payload(b"late")).dropped(DropReason::NoMapping);
-        let answer = w.outbound(connection.from_inside(ACK | PSH).payload(b"late")).rejected(DropReason::NoSession);
+        w.inbound(connection.outside_sends(ACK | PSH).payload(b"late")).dropped(DropReason::NoMapping);
+        let answer = w.outbound(connection.inside_sends(ACK | PSH).payload(b"late")).rejected(DropReason::NoSession);
         assert_eq!(answer.tcp().sequence_number, connection.outside_next);
         assert_eq!((answer.source(), answer.destination()), (connection.remote, connection.inside));
     }

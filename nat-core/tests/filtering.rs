@@ -162,7 +162,7 @@ fn filtered_segments_do_not_refresh() {
         w.inbound(tcp(at(S2, 80), connection.external, SYN)).dropped(DropReason::Filtered);
     }
     w.advance(secs(41));
-    w.inbound(connection.from_outside(ACK)).dropped(DropReason::NoMapping);
+    w.inbound(connection.outside_sends(ACK)).dropped(DropReason::NoMapping);
 }
 
 /// U6a, A27: the outside alone cannot keep a session alive for ever.

@@ -46,8 +46,8 @@ fn exchanges(w: &mut World) -> Vec<Exchange> {
             reply(left, Checksum::Zero)
         }));
         let connection = w.open_tcp(host, at(S1, 80));
-        let request = connection.from_inside(ACK | PSH).payload(b"GET / HTTP/1.1\r\n\r\n").options(options);
-        let response = connection.from_outside(ACK).payload(b"HTTP/1.1 200 OK").options(options);
+        let request = connection.inside_sends(ACK | PSH).payload(b"GET / HTTP/1.1\r\n\r\n").options(options);
+        let response = connection.outside_sends(ACK).payload(b"HTTP/1.1 200 OK").options(options);
         all.push(Exchange::new(w, "TCP", request, |_| response.clone()));
         let echo = echo_request(H1, S1, port).options(options);
         all.push(Exchange::new(w, "echo", echo, |left| echo_reply(S1, N, left.query_id()).options(options)));
@@ -351,7 +351,7 @@ fn no_error_ends_a_session() {
     w.inbound(udp(at(S1, 53), external)).forwarded();
     connection.send_from_outside(&mut w, b"still here");
     assert_eq!(half_open.state(&w), SessionState::InsideSyn);
-    w.inbound(half_open.from_outside(SYN | ACK)).forwarded();
+    w.inbound(half_open.outside_sends(SYN | ACK)).forwarded();
     w.advance(secs(299));
     w.inbound(udp(at(S1, 53), external)).forwarded();
 }

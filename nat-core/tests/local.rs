@@ -14,14 +14,14 @@ const EVERYONE: SocketAddrV4 = at(Ipv4Addr::BROADCAST, 67);
 #[test]
 fn the_router_talks_to_the_outside() {
     let mut w = World::new();
-    let query = w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    let query = w.router_sends(udp(at(N, 5353), at(S1, 53))).forwarded();
     assert_eq!(*query.source().ip(), N);
     let answer = w.inbound(udp(at(S1, 53), query.source())).local(Side::Outside);
     assert_eq!(answer.destination(), at(N, 5353));
-    let syn = w.from_router(tcp(at(N, 4000), at(S1, 80), SYN).seq(10)).forwarded();
+    let syn = w.router_sends(tcp(at(N, 4000), at(S1, 80), SYN).seq(10)).forwarded();
     let answer = w.inbound(tcp(at(S1, 80), syn.source(), SYN | ACK).ack(11)).local(Side::Outside);
     assert_eq!(answer.destination(), at(N, 4000));
-    let ping = w.from_router(echo_request(N, S1, 7)).forwarded();
+    let ping = w.router_sends(echo_request(N, S1, 7)).forwarded();
     assert_eq!(w.inbound(echo_reply(S1, N, ping.query_id())).local(Side::Outside).query_id(), 7);
 }
 
@@ -29,7 +29,7 @@ fn the_router_talks_to_the_outside() {
 #[test]
 fn unsolicited_packets_do_not_reach_the_router() {
     let mut w = World::new();
-    let query = w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    let query = w.router_sends(udp(at(N, 5353), at(S1, 53))).forwarded();
     w.inbound(udp(at(S2, 53), query.source())).dropped(DropReason::Filtered);
     w.inbound(udp(at(S1, 53), at(N, 22))).dropped(DropReason::NoMapping);
     w.inbound(tcp(at(S1, 53), at(N, 22), SYN)).dropped(DropReason::NoMapping);
@@ -42,7 +42,7 @@ fn the_routers_ports_do_not_collide_with_its_hosts() {
     let mut w = World::with(|config| config.ports = nat_core::PortRange::new(30000, 30031).expect("32 ports"));
     let mut ports = std::collections::HashSet::new();
     for i in 0..16 {
-        let of_router = w.from_router(udp(at(N, 30000 + i), at(S1, 53))).forwarded().source();
+        let of_router = w.router_sends(udp(at(N, 30000 + i), at(S1, 53))).forwarded().source();
         let of_host = w.open_udp(at(H1, 30000 + i), at(S1, 53));
         assert!(ports.insert(of_router.port()) && ports.insert(of_host.port()));
         assert_eq!(w.inbound(udp(at(S1, 53), of_host)).forwarded().destination(), at(H1, 30000 + i));
@@ -55,7 +55,7 @@ fn the_routers_ports_do_not_collide_with_its_hosts() {
 fn only_packets_from_an_external_address_leave_the_router() {
     let mut w = World::new();
     for source in [ROUTER, H1, S1, N2, Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::LOCALHOST] {
-        let outcome = w.from_router(udp(at(source, 5000), at(S1, 53)));
+        let outcome = w.router_sends(udp(at(source, 5000), at(S1, 53)));
         assert!(!outcome.is_forwarded(), "{source}: {outcome:?}");
     }
     assert_eq!(w.sessions(), []);
@@ -66,7 +66,7 @@ fn only_packets_from_an_external_address_leave_the_router() {
 fn errors_about_the_routers_packets_reach_it() {
     let mut w = World::new();
     let sent = udp(at(N, 5353), at(S1, 53));
-    let left = w.from_router(&sent).forwarded();
+    let left = w.router_sends(&sent).forwarded();
     let error = w.inbound(icmp_error(S1, N, (3, 3), &left.bytes())).local(Side::Outside);
     assert_eq!((error.quote().source(), error.quote().destination()), (at(N, 5353), at(S1, 53)));
     assert_eq!(error.quote().body, Packet::parse(&sent.bytes()).body);
@@ -80,7 +80,7 @@ fn a_dhcp_client_gets_its_lease() {
         config.external_addresses.clear();
     });
     let discover = udp(UNSPECIFIED, EVERYONE);
-    assert_eq!(w.from_router(&discover).forwarded().bytes(), discover.bytes());
+    assert_eq!(w.router_sends(&discover).forwarded().bytes(), discover.bytes());
     let offers = [
         udp(at(S1, 67), at(Ipv4Addr::BROADCAST, 68)),
         // RFC 2131 section 4.1: unicast to the address that is being offered.
@@ -98,7 +98,7 @@ fn a_dhcp_client_gets_its_lease() {
 fn a_dhcp_client_renews_its_lease() {
     let mut w = World::with(|config| config.dhcp_client = true);
     let renewal = udp(at(N, 68), at(S1, 67));
-    assert_eq!(w.from_router(&renewal).forwarded().bytes(), renewal.bytes());
+    assert_eq!(w.router_sends(&renewal).forwarded().bytes(), renewal.bytes());
     w.inbound(udp(at(S1, 67), at(N, 68))).local(Side::Outside);
 }
 
@@ -106,7 +106,7 @@ fn a_dhcp_client_renews_its_lease() {
 #[test]
 fn dhcp_is_closed_without_a_client() {
     let mut w = World::new();
-    assert!(!w.from_router(udp(UNSPECIFIED, EVERYONE)).is_forwarded());
+    assert!(!w.router_sends(udp(UNSPECIFIED, EVERYONE)).is_forwarded());
     for destination in [Ipv4Addr::BROADCAST, N] {
         assert!(w.inbound(udp(at(S1, 67), at(destination, 68))).refusal().is_some());
     }
@@ -140,7 +140,7 @@ fn a_fragment_does_not_pass_for_dhcp() {
             packet
         };
         w.inbound(fragment(udp(at(S1, 67), at(N, 68)))).dropped(DropReason::Fragment);
-        assert!(!w.from_router(fragment(udp(at(N, 68), at(S1, 67)))).is_forwarded());
+        assert!(!w.router_sends(fragment(udp(at(N, 68), at(S1, 67)))).is_forwarded());
     }
 }
 
@@ -160,15 +160,15 @@ fn malformed_packets_of_the_router_are_dropped() {
     let mut w = World::new();
     let mut packet = udp(at(N, 5353), at(S1, 53)).bytes();
     packet[11] ^= 1;
-    w.from_router(packet).dropped(DropReason::BadHeaderChecksum);
-    w.from_router(vec![]).dropped(DropReason::Truncated);
+    w.router_sends(packet).dropped(DropReason::BadHeaderChecksum);
+    w.router_sends(vec![]).dropped(DropReason::Truncated);
 }
 
 /// The router's sessions are listed with its external address inside, and end in their time.
 #[test]
 fn the_routers_sessions_end_like_any() {
     let mut w = World::new();
-    let left = w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    let left = w.router_sends(udp(at(N, 5353), at(S1, 53))).forwarded();
     assert_eq!(w.sessions().len(), 1);
     w.advance(secs(301));
     assert_eq!(w.sessions(), []);
@@ -179,9 +179,9 @@ fn the_routers_sessions_end_like_any() {
 #[test]
 fn the_routers_sessions_end_with_its_address() {
     let mut w = World::new();
-    w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    w.router_sends(udp(at(N, 5353), at(S1, 53))).forwarded();
     w.nat.set_external_addresses(&[N2]).expect("the address can work");
     assert_eq!(w.sessions(), []);
-    assert!(!w.from_router(udp(at(N, 5353), at(S1, 53))).is_forwarded());
-    assert_eq!(*w.from_router(udp(at(N2, 5353), at(S1, 53))).forwarded().source().ip(), N2);
+    assert!(!w.router_sends(udp(at(N, 5353), at(S1, 53))).is_forwarded());
+    assert_eq!(*w.router_sends(udp(at(N2, 5353), at(S1, 53))).forwarded().source().ip(), N2);
 }

@@ -35,7 +35,7 @@ fn hosts_with_one_source_port_get_different_external_endpoints() {
     let connections = hosts.map(|host| w.open_tcp(at(host, 5000), at(S1, 80)));
     assert_eq!(connections.each_ref().map(|c| c.external).into_iter().collect::<HashSet<_>>().len(), 3);
     for connection in connections {
-        let reply = w.inbound(connection.from_outside(ACK).payload(b"200 OK")).forwarded();
+        let reply = w.inbound(connection.outside_sends(ACK).payload(b"200 OK")).forwarded();
         assert_eq!(reply.destination(), connection.inside);
     }
     let ids = hosts.map(|host| w.open_echo(host, S1, 7));

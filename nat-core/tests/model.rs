@@ -10,7 +10,8 @@ mod naive;
 mod operation;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
 use naive::Naive;
 use nat_core::{DropReason, Filtering, Stats};

@@ -143,7 +143,7 @@ fn the_mss_is_lowered_to_what_fits() {
 fn the_mss_of_a_syn_ack_is_lowered() {
     let mut w = clamping(1400, 1500);
     let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
-    let answer = connection.from_outside(SYN | ACK).tcp_options(&[2, 4, 5, 180]);
+    let answer = connection.outside_sends(SYN | ACK).tcp_options(&[2, 4, 5, 180]);
     assert_eq!(w.inbound(answer).forwarded().tcp().options.as_slice(), [2, 4, 5, 80]);
 }
 
@@ -188,7 +188,7 @@ fn broken_options_are_left_alone() {
 fn other_segments_are_not_clamped() {
     let mut w = clamping(1400, 1500);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
-    let segment = connection.from_inside(ACK).tcp_options(&[2, 4, 5, 180]);
+    let segment = connection.inside_sends(ACK).tcp_options(&[2, 4, 5, 180]);
     assert_eq!(w.outbound(segment).forwarded().tcp().options.as_slice(), [2, 4, 5, 180]);
     assert_eq!(clamped(&mut small(1400, 1500), &[2, 4, 5, 180]), [2, 4, 5, 180]);
 }

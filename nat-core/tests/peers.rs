@@ -27,9 +27,9 @@ fn replies_of_the_first_server_still_arrive_after_a_second_was_asked() {
 fn a_connection_on_used_ports_starts_afresh() {
     let mut w = World::new();
     let mut old = w.open_tcp(at(H1, 5000), at(S1, 80));
-    w.outbound(old.from_inside(FIN | ACK)).forwarded();
+    w.outbound(old.inside_sends(FIN | ACK)).forwarded();
     old.inside_next += 1;
-    w.inbound(old.from_outside(FIN | ACK)).forwarded();
+    w.inbound(old.outside_sends(FIN | ACK)).forwarded();
     let new = w.open_tcp(at(H1, 5000), at(S1, 80));
     assert_eq!(new.state(&w), SessionState::Established);
     let other = w.open_tcp(at(H1, 5000), at(S2, 80));
@@ -52,7 +52,7 @@ fn adding_a_forward_again_takes_no_room() {
 #[test]
 fn ports_of_the_router_are_not_given_to_hosts() {
     let mut w = World::with(|config| config.ports = PortRange::new(0x1234, 0x1235).expect("two ports"));
-    let of_router = w.from_router(udp(at(N, 0x1234), at(S1, 53))).forwarded().source();
+    let of_router = w.router_sends(udp(at(N, 0x1234), at(S1, 53))).forwarded().source();
     let of_host = w.open_udp(at(H1, 0x1234), at(S1, 53));
     assert_ne!(of_router, of_host);
 }
@@ -183,7 +183,7 @@ fn an_expired_packet_goes_no_further() {
 fn the_routers_own_ping_gets_its_reply() {
     let mut w = World::new();
     w.outbound(echo_request(H1, ROUTER, 7)).local(Side::Inside);
-    let id = w.from_router(echo_request(N, S1, 7)).forwarded().query_id();
+    let id = w.router_sends(echo_request(N, S1, 7)).forwarded().query_id();
     w.open_echo(H1, S1, 7);
     assert_eq!(w.inbound(echo_reply(S1, N, id)).local(Side::Outside).query_id(), 7);
 }

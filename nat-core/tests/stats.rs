@@ -41,7 +41,7 @@ fn answers_are_no_traffic() {
 #[test]
 fn the_routers_packets_are_counted_apart() {
     let mut w = World::new();
-    w.from_router(udp(at(N, 5353), at(S1, 53))).forwarded();
+    w.router_sends(udp(at(N, 5353), at(S1, 53))).forwarded();
     w.outbound(echo_request(H1, ROUTER, 7)).local(nat_core::Side::Inside);
     let stats = w.stats();
     assert_eq!((stats.from_router, stats.inside.packets_in, stats.local), (1, 1, 1));
@@ -91,11 +91,11 @@ fn connections_are_counted() {
 fn idle_timeouts_count_what_was_not_closed() {
     let mut w = World::new();
     let mut closed = w.open_tcp(at(H1, 5000), at(S1, 80));
-    w.outbound(closed.from_inside(FIN | ACK)).forwarded();
+    w.outbound(closed.inside_sends(FIN | ACK)).forwarded();
     closed.inside_next += 1;
-    w.inbound(closed.from_outside(FIN | ACK)).forwarded();
+    w.inbound(closed.outside_sends(FIN | ACK)).forwarded();
     let reset = w.open_tcp(at(H1, 5001), at(S1, 80));
-    w.inbound(reset.from_outside(RST)).forwarded();
+    w.inbound(reset.outside_sends(RST)).forwarded();
     w.advance(secs(300));
     assert_eq!(w.stats().gateway().idle_timeout_count, 0);
     w.open_tcp(at(H1, 5002), at(S1, 80));

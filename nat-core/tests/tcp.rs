@@ -24,7 +24,7 @@ fn half_closed(first: End) -> (World, Connection) {
 fn closed() -> (World, Connection) {
     let (mut w, mut connection) = half_closed(End::Inside);
     End::Outside.sends_fin(&mut w, &mut connection);
-    w.outbound(connection.from_inside(ACK)).forwarded();
+    w.outbound(connection.inside_sends(ACK)).forwarded();
     (w, connection)
 }
 
@@ -47,8 +47,8 @@ impl End {
     /// The segment that this end would send next.
     fn segment(self, connection: &Connection, flags: u8) -> Datagram {
         match self {
-            Self::Inside => connection.from_inside(flags),
-            Self::Outside => connection.from_outside(flags),
+            Self::Inside => connection.inside_sends(flags),
+            Self::Outside => connection.outside_sends(flags),
         }
     }
 
@@ -92,10 +92,10 @@ fn a_session_follows_its_connection() {
     assert_eq!(connection.state(&w), InsideSyn);
     w.outbound(tcp(connection.inside, connection.remote, SYN).seq(connection.inside_next - 1)).forwarded();
     assert_eq!(connection.state(&w), InsideSyn, "after a retransmitted SYN");
-    w.inbound(connection.from_outside(SYN | ACK)).forwarded();
+    w.inbound(connection.outside_sends(SYN | ACK)).forwarded();
     connection.outside_next += 1;
     assert_eq!(connection.state(&w), Established);
-    w.outbound(connection.from_inside(ACK)).forwarded();
+    w.outbound(connection.inside_sends(ACK)).forwarded();
     connection.send_from_inside(&mut w, b"GET / HTTP/1.1\r\n\r\n");
     connection.send_from_outside(&mut w, b"HTTP/1.1 200 OK\r\n\r\n");
     assert_eq!(connection.state(&w), Established);
@@ -105,7 +105,7 @@ fn a_session_follows_its_connection() {
     assert_eq!(connection.state(&w), OutsideFin, "the other direction is still open");
     End::Inside.sends_fin(&mut w, &mut connection);
     assert_eq!(connection.state(&w), Closing);
-    w.inbound(connection.from_outside(ACK)).forwarded();
+    w.inbound(connection.outside_sends(ACK)).forwarded();
     assert_eq!(connection.state(&w), Closing);
 }
 
@@ -127,18 +127,18 @@ fn either_end_may_close_first() {
 #[test]
 fn fins_come_in_all_legal_forms() {
     let (mut w, mut connection) = open();
-    let fin = connection.from_inside(FIN | PSH | ACK).payload(b"bye");
+    let fin = connection.inside_sends(FIN | PSH | ACK).payload(b"bye");
     w.outbound(&fin).forwarded();
     assert_eq!(connection.state(&w), InsideFin);
     w.outbound(&fin).forwarded();
     assert_eq!(connection.state(&w), InsideFin, "after a retransmitted FIN");
     // The outside end closes without having seen that FIN.
-    w.inbound(connection.from_outside(FIN | ACK)).forwarded();
+    w.inbound(connection.outside_sends(FIN | ACK)).forwarded();
     assert_eq!(connection.state(&w), Closing);
     connection.inside_next += 4;
     connection.outside_next += 1;
-    w.outbound(connection.from_inside(ACK)).forwarded();
-    w.inbound(connection.from_outside(ACK)).forwarded();
+    w.outbound(connection.inside_sends(ACK)).forwarded();
+    w.inbound(connection.outside_sends(ACK)).forwarded();
 }
 
 /// T2a: simultaneous open, with the peer's SYN before and after a retransmission of ours.
@@ -151,13 +151,13 @@ fn simultaneous_open_establishes_a_session() {
         if retransmit_first {
             w.outbound(&ours).forwarded();
         }
-        w.inbound(connection.from_outside(SYN)).forwarded();
+        w.inbound(connection.outside_sends(SYN)).forwarded();
         if !retransmit_first {
             w.outbound(&ours).forwarded();
         }
         connection.outside_next += 1;
-        w.outbound(connection.from_inside(SYN | ACK).seq(connection.inside_next - 1)).forwarded();
-        w.inbound(connection.from_outside(SYN | ACK).seq(connection.outside_next - 1)).forwarded();
+        w.outbound(connection.inside_sends(SYN | ACK).seq(connection.inside_next - 1)).forwarded();
+        w.inbound(connection.outside_sends(SYN | ACK).seq(connection.outside_next - 1)).forwarded();
         assert_eq!(connection.state(&w), Established);
         End::Inside.sends_data(&mut w, &mut connection);
         End::Outside.sends_data(&mut w, &mut connection);
@@ -239,7 +239,7 @@ fn a_half_closed_session_lives_as_long_as_an_established_one() {
         for (idle, alive) in [(7439, true), (7441, false)] {
             let (mut w, connection) = half_closed(end);
             w.advance(secs(idle));
-            assert_eq!(w.inbound(connection.from_outside(ACK)).is_forwarded(), alive, "{end:?}, {idle} s");
+            assert_eq!(w.inbound(connection.outside_sends(ACK)).is_forwarded(), alive, "{end:?}, {idle} s");
         }
     }
 }
@@ -255,7 +255,7 @@ fn an_exact_reset_ends_a_session_after_its_time() {
                 assert_eq!(connection.state(&w), Reset, "{end:?}");
                 w.advance(secs(idle));
                 assert_eq!(connection.is_alive(&w), alive, "{end:?}, {idle} s");
-                assert_eq!(w.inbound(connection.from_outside(ACK)).is_forwarded(), alive, "{end:?}, {idle} s");
+                assert_eq!(w.inbound(connection.outside_sends(ACK)).is_forwarded(), alive, "{end:?}, {idle} s");
             }
         }
     }
@@ -281,10 +281,10 @@ fn traffic_after_a_reset_restores_the_session() {
 #[test]
 fn a_second_reset_restores_nothing() {
     let (mut w, connection) = open();
-    w.outbound(connection.from_inside(RST)).forwarded();
+    w.outbound(connection.inside_sends(RST)).forwarded();
     for _ in 0..2 {
         w.advance(secs(100));
-        let _ = w.outbound(connection.from_inside(RST));
+        let _ = w.outbound(connection.inside_sends(RST));
         assert_eq!(connection.state(&w), Reset);
     }
     w.advance(secs(241));
@@ -337,10 +337,10 @@ fn an_inexact_reset_has_no_effect() {
 fn the_challenge_of_an_inexact_reset_works_through_the_nat() {
     let (mut w, mut connection) = open();
     connection.send_from_inside(&mut w, b"GET /");
-    w.inbound(connection.from_outside(RST).seq(connection.outside_next + 10)).forwarded();
+    w.inbound(connection.outside_sends(RST).seq(connection.outside_next + 10)).forwarded();
     assert_eq!(connection.state(&w), Established);
-    w.outbound(connection.from_inside(ACK)).forwarded();
-    w.inbound(connection.from_outside(RST)).forwarded();
+    w.outbound(connection.inside_sends(ACK)).forwarded();
+    w.inbound(connection.outside_sends(RST)).forwarded();
     assert_eq!(connection.state(&w), Reset);
 }
 
@@ -381,7 +381,7 @@ fn forged_fins_for_both_ends_close_nothing() {
     let mut random = fastrand::Rng::with_seed(2);
     for _ in 0..1000 {
         let seq = connection.outside_next.wrapping_add(random.u32(0x10_0000..0xFFF0_0000));
-        let _ = w.inbound(connection.from_outside(FIN | ACK).seq(seq));
+        let _ = w.inbound(connection.outside_sends(FIN | ACK).seq(seq));
     }
     assert_eq!(connection.state(&w), Established);
     connection.send_from_outside(&mut w, b"data");
@@ -413,7 +413,7 @@ fn a_forged_acknowledgment_does_not_validate_a_reset() {
     let elsewhere = connection.inside_next.wrapping_add(0x2000_0000);
     let _ = w.inbound(tcp(connection.remote, connection.external, ACK).seq(connection.outside_next).ack(elsewhere));
     // The peer's forged ACK would make this the highest acknowledged number of the inside end.
-    let _ = w.outbound(connection.from_inside(RST).seq(elsewhere));
+    let _ = w.outbound(connection.inside_sends(RST).seq(elsewhere));
     assert_eq!(connection.state(&w), Established);
 }
 
@@ -437,7 +437,7 @@ fn only_an_answer_to_our_syn_comes_in_first() {
         let mut w = World::new();
         let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
         let ack = if acknowledges { connection.inside_next } else { connection.inside_next + 5000 };
-        w.inbound(connection.from_outside(flags).ack(ack)).dropped(DropReason::NoSession);
+        w.inbound(connection.outside_sends(flags).ack(ack)).dropped(DropReason::NoSession);
         assert_eq!(connection.state(&w), InsideSyn, "flags {flags:#04x}");
     }
 }
@@ -496,7 +496,7 @@ fn a_closed_connections_ports_are_used_again() {
 #[test]
 fn a_reset_connections_ports_are_used_again() {
     let (mut w, connection) = open();
-    w.inbound(connection.from_outside(RST)).forwarded();
+    w.inbound(connection.outside_sends(RST)).forwarded();
     w.outbound(tcp(connection.inside, connection.remote, SYN).seq(500_000_000)).forwarded();
     w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(9).ack(500_000_001)).forwarded();
     assert_eq!(connection.state(&w), Established);
@@ -510,7 +510,7 @@ fn stray_segments_do_not_keep_a_closed_session() {
     let (mut w, connection) = closed();
     for _ in 0..4 {
         w.advance(secs(100));
-        let _ = w.inbound(connection.from_outside(ACK));
+        let _ = w.inbound(connection.outside_sends(ACK));
     }
     w.advance(secs(241));
     assert!(!connection.is_alive(&w));
@@ -538,12 +538,12 @@ fn a_transfer_with_losses_is_followed() {
         let mut segments: Vec<u32> = (0..10).map(|i| base.wrapping_add(i * 1460)).collect();
         random.shuffle(&mut segments);
         for seq in segments {
-            w.inbound(connection.from_outside(ACK).seq(seq).payload(&[5; 1460])).forwarded();
+            w.inbound(connection.outside_sends(ACK).seq(seq).payload(&[5; 1460])).forwarded();
         }
         connection.outside_next = base.wrapping_add(14_600);
-        w.outbound(connection.from_inside(ACK)).forwarded();
+        w.outbound(connection.inside_sends(ACK)).forwarded();
     }
     assert_eq!(connection.state(&w), Established);
-    w.inbound(connection.from_outside(RST)).forwarded();
+    w.inbound(connection.outside_sends(RST)).forwarded();
     assert_eq!(connection.state(&w), Reset);
 }

@@ -45,7 +45,7 @@ fn time_exceeded_is_told_outside_about_a_live_session() {
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let id = w.open_echo(H1, S1, 7);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
-    for packet in [udp(at(S1, 53), external), echo_reply(S1, N, id), connection.from_outside(ACK)] {
+    for packet in [udp(at(S1, 53), external), echo_reply(S1, N, id), connection.outside_sends(ACK)] {
         let sent = packet.ttl(1).bytes();
         let answer = w.inbound(sent.clone()).rejected(DropReason::TtlExpired);
         assert_eq!(answer.icmp_type(), (11, 0));

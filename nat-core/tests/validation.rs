@@ -147,8 +147,8 @@ fn impossible_tcp_flags_are_dropped() {
         FIN | SYN | RST | PSH | ACK | URG | ECE | CWR,
     ];
     for flags in impossible {
-        w.outbound(connection.from_inside(flags)).dropped(DropReason::BadTcpFlags);
-        w.inbound(connection.from_outside(flags)).dropped(DropReason::BadTcpFlags);
+        w.outbound(connection.inside_sends(flags)).dropped(DropReason::BadTcpFlags);
+        w.inbound(connection.outside_sends(flags)).dropped(DropReason::BadTcpFlags);
         w.outbound(tcp(at(H2, 1), at(S2, 2), flags)).dropped(DropReason::BadTcpFlags);
     }
 }
@@ -275,13 +275,13 @@ fn specimens(w: &mut World) -> Vec<(Side, Vec<u8>)> {
         outgoing().bytes(),
         outgoing().options(&[148, 4, 0, 0, 1, 1, 1, 0]).bytes(),
         tcp(at(H2, 9), at(S2, 80), SYN).tcp_options(&[2, 4, 5, 180, 1, 3, 3, 7]).bytes(),
-        connection.from_inside(ACK | PSH).payload(b"GET /").bytes(),
+        connection.inside_sends(ACK | PSH).payload(b"GET /").bytes(),
         echo_request(H1, S1, 7).bytes(),
         icmp_error(H1, S1, (3, 3), &arrived).bytes(),
     ];
     let outside = [
         udp(at(S1, 53), external).bytes(),
-        connection.from_outside(ACK).payload(b"200 OK").bytes(),
+        connection.outside_sends(ACK).payload(b"200 OK").bytes(),
         echo_reply(S1, N, id).bytes(),
         icmp_error(TRANSIT, N, (11, 0), &left).bytes(),
     ];

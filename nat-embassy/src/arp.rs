@@ -60,6 +60,11 @@ impl Packet {
         Self::new(REPLY, (mac, self.target()), (self.sender_mac, self.sender()))
     }
 
+    /// Tells the station `target` that `sender` has its address.
+    pub(crate) fn reply(sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Self {
+        Self::new(REPLY, sender, target)
+    }
+
     pub(crate) const fn sender(&self) -> Ipv4Addr {
         Ipv4Addr::from_octets(self.sender)
     }

@@ -10,6 +10,11 @@ pub(crate) fn version(datagram: &[u8]) -> Option<u8> {
     datagram.first().map(|first| first >> 4)
 }
 
+/// Where a datagram claims to come from; `None` if it is too short to say.
+pub(crate) fn source(datagram: &[u8]) -> Option<Ipv4Addr> {
+    datagram.get(12..)?.first_chunk().copied().map(Ipv4Addr::from_octets)
+}
+
 /// Where a datagram goes; `None` if it is too short to say.
 pub(crate) fn destination(datagram: &[u8]) -> Option<Ipv4Addr> {
     datagram.get(16..)?.first_chunk().copied().map(Ipv4Addr::from_octets)

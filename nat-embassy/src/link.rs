@@ -1,11 +1,14 @@
 //! One side of the router: what is known about its driver, its neighbours and its local stack.
 
 use core::net::Ipv4Addr;
+use core::time::Duration;
 
 use embassy_net_driver::{HardwareAddress, LinkState};
 use embassy_net_driver_channel as channel;
 use nat_core::{Instant, Side};
+use zerocopy::IntoBytes;
 
+use crate::arp::Packet;
 use crate::control::Inner;
 use crate::ethernet::{EtherType, Header, Mac};
 use crate::local::{ChannelState, LocalDevice, StackPort};
@@ -17,6 +20,10 @@ use crate::{FrameDrop, ipv4};
 
 /// Bytes that some drivers leave at the end of a frame: the frame check sequence.
 const CHECK_SEQUENCE_LEN: usize = 4;
+
+/// How long the local stack is expected to remember a neighbour it was told of: far less than it does, because whatever
+/// changes its addresses makes it forget.
+const INTRODUCTION_HOLDS: Duration = Duration::from_secs(1);
 
 /// What a received frame carries, when it is for us.
 #[derive(Clone, Copy, Debug)]
@@ -191,9 +198,41 @@ impl<'d> Link<'d> {
         inner: &mut Inner<'_>,
         header: Option<&Header>,
         datagram: &[u8],
+        now: Instant,
     ) -> Result<(), FrameDrop> {
+        // Outside, nothing that arrives is answered at once.
+        if let (Side::Inside, Some((header, sender))) = (self.nic.side, header.zip(ipv4::source(datagram))) {
+            self.introduce(inner, header.source, sender, now)?;
+        }
         self.stack.inbox.push(self.nic.stack_header(header).as_ref(), datagram)?;
         inner.count_delivery(self.nic.side);
+        Ok(())
+    }
+
+    /// Tells the local stack, in an ARP reply, which station the neighbour `sender` is, unless it was told just now.
+    ///
+    /// Stacks answer a ping at once or not at all: where they would have to ask for the neighbour first, the answer is
+    /// lost.
+    fn introduce(
+        &mut self,
+        inner: &mut Inner<'_>,
+        station: Mac,
+        sender: Ipv4Addr,
+        now: Instant,
+    ) -> Result<(), FrameDrop> {
+        let known = self.stack.introduced.is_some_and(|(address, mac, at)| {
+            (address, mac) == (sender, station) && now.saturating_duration_since(at) < INTRODUCTION_HOLDS
+        });
+        if known || !inner.is_neighbour(self.nic.side, sender) {
+            return Ok(());
+        }
+        let (Some(mac), Some(own)) = (self.nic.mac(), inner.own_addresses(self.nic.side).next()) else {
+            return Ok(());
+        };
+        let reply = Packet::reply((station, sender), (mac, own));
+        self.stack.inbox.push(Some(&Header::new(mac, station, EtherType::ARP)), reply.as_bytes())?;
+        inner.count_delivery(self.nic.side);
+        self.stack.introduced = Some((sender, station, now));
         Ok(())
     }
 }

@@ -1,13 +1,15 @@
 //! The virtual devices that carry what is for the router itself.
 
+use core::net::Ipv4Addr;
 use core::task::Context;
 
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState};
 use embassy_net_driver_channel as channel;
+use nat_core::Instant;
 use zerocopy::IntoBytes;
 
 use crate::FrameDrop;
-use crate::ethernet::Header;
+use crate::ethernet::{Header, Mac};
 
 /// The longest frame of a virtual device in bytes, link header included.
 pub const MTU: usize = 1514;
@@ -79,6 +81,8 @@ pub(crate) struct StackPort<'d> {
     pub(crate) state: channel::StateRunner<'d>,
     pub(crate) inbox: Inbox<'d>,
     pub(crate) outbox: channel::TxRunner<'d, MTU>,
+    /// The neighbour that the stack was told of last, and when.
+    pub(crate) introduced: Option<(Ipv4Addr, Mac, Instant)>,
 }
 
 /// The queue toward a local stack.
@@ -91,7 +95,7 @@ pub(crate) struct Inbox<'d> {
 impl<'d> StackPort<'d> {
     pub(crate) fn new(runner: channel::Runner<'d, MTU>) -> Self {
         let (state, rx, outbox) = runner.split();
-        Self { state, inbox: Inbox { rx, needs_time: false }, outbox }
+        Self { state, inbox: Inbox { rx, needs_time: false }, outbox, introduced: None }
     }
 }
 

@@ -123,7 +123,7 @@ impl Inner<'_> {
     }
 
     /// Whether `address` can be that of a neighbour on `side`.
-    fn is_neighbour(&self, side: Side, address: Ipv4Addr) -> bool {
+    pub(crate) fn is_neighbour(&self, side: Side, address: Ipv4Addr) -> bool {
         let gateway = self.outside.and_then(|outside| outside.gateway);
         if side == Side::Outside && gateway == Some(address) {
             return true;

@@ -190,7 +190,10 @@ impl<'d> Links<'d> {
             Verdict::Local { side, len } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 let header = header.as_ref().filter(|_| side == from);
-                self.side_mut(side).deliver(inner, header, datagram).map(|()| None).map_err(|reason| (side, reason))
+                self.side_mut(side)
+                    .deliver(inner, header, datagram, now)
+                    .map(|()| None)
+                    .map_err(|reason| (side, reason))
             }
             Verdict::Reject(_) if to_all => Err((from, FrameDrop::LinkBroadcast)),
             Verdict::Reject(reply) => {

@@ -5,7 +5,7 @@ mod world;
 use etherparse::EtherType;
 use nat_core::Side;
 use nat_embassy::{FrameDrop, MTU};
-use world::frames::{BROADCAST, Mac, Udp, echo_request, ethernet, ipv4_frame, judge_frame};
+use world::frames::{BROADCAST, Mac, Station, Udp, arp_reply, as_arp, echo_request, ethernet, ipv4_frame, judge_frame};
 use world::*;
 
 const STRANGER: Mac = [0x02, 0, 0, 0, 0, 0x77];
@@ -101,7 +101,7 @@ fn a_jumbo_frame_that_the_local_stack_cannot_take_is_dropped() {
     w.lan.arrive(from_host(&Udp { dst: ROUTER_LAN.1, payload: vec![0; 3000], ..outbound() }));
     w.run();
     assert_eq!(w.inside_drops(FrameDrop::Giant), 1);
-    assert!(World::stack_receives(&mut w.lan_stack).is_none());
+    assert_eq!(w.stack_frames(), [arp_reply(HOST, ROUTER_LAN)]);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn what_is_for_the_router_reaches_its_inside_stack_and_its_answer_leaves_as_it_i
     let frame = ipv4_frame(ROUTER_LAN.0, HOST.0, &echo_request(HOST.1, ROUTER_LAN.1, 56));
     w.lan.arrive(frame.clone());
     w.run();
-    assert_eq!(World::stack_receives(&mut w.lan_stack), Some(frame));
+    assert_eq!(w.stack_frames(), [arp_reply(HOST, ROUTER_LAN), frame]);
 
     let answer = ipv4_frame(HOST.0, ROUTER_LAN.0, &echo_request(ROUTER_LAN.1, HOST.1, 56));
     assert!(World::stack_sends(&mut w.lan_stack, &answer));
@@ -154,7 +154,24 @@ fn what_is_for_the_router_reaches_its_inside_stack_and_its_answer_leaves_as_it_i
     w.run();
     assert_eq!(w.lan.take_sent(), [answer]);
     let stats = w.control.stats().inside;
-    assert_eq!((stats.from_stack, stats.to_stack), (1, 1));
+    assert_eq!((stats.from_stack, stats.to_stack), (1, 2));
+}
+
+#[test]
+fn the_inside_stack_is_told_who_a_sender_is_but_not_for_every_datagram() {
+    let mut w = World::acquainted();
+    let arps = |w: &mut World, station: Station| {
+        w.lan.arrive(ipv4_frame(ROUTER_LAN.0, station.0, &echo_request(station.1, ROUTER_LAN.1, 56)));
+        w.run();
+        w.stack_frames().into_iter().filter(|frame| as_arp(frame).is_some()).collect::<Vec<_>>()
+    };
+    let (host, other) = (arp_reply(HOST, ROUTER_LAN), arp_reply(OTHER_HOST, ROUTER_LAN));
+    assert_eq!(arps(&mut w, HOST), core::slice::from_ref(&host));
+    assert!(arps(&mut w, HOST).is_empty());
+    assert_eq!(arps(&mut w, OTHER_HOST), [other]);
+    assert_eq!(arps(&mut w, HOST), core::slice::from_ref(&host));
+    w.advance(1000);
+    assert_eq!(arps(&mut w, HOST), [host]);
 }
 
 #[test]
@@ -234,10 +251,9 @@ fn a_stack_that_does_not_keep_up_loses_frames_and_stops_nobody() {
     }
     w.lan.arrive(from_host(&outbound()));
     w.run();
-    assert_eq!(w.inside_drops(FrameDrop::LocalQueueFull), 6);
+    assert_eq!(w.inside_drops(FrameDrop::LocalQueueFull), 7, "one place is for the sender's introduction");
     assert_eq!(w.wan.take_sent().len(), 1);
-    let queued = core::iter::from_fn(|| World::stack_receives(&mut w.lan_stack)).count();
-    assert_eq!(queued, 4);
+    assert_eq!(w.stack_frames().len(), 4);
 }
 
 #[test]
@@ -249,7 +265,7 @@ fn a_stack_gets_time_before_its_queue_is_overrun() {
     let mut received = 0;
     while w.is_woken() {
         w.poll();
-        received += core::iter::from_fn(|| World::stack_receives(&mut w.lan_stack)).count();
+        received += w.stack_frames().iter().filter(|frame| as_arp(frame).is_none()).count();
     }
     assert_eq!((received, w.inside_drops(FrameDrop::LocalQueueFull)), (40, 0));
 }

@@ -126,9 +126,11 @@ impl Run {
     pub(crate) fn perform(&mut self, operation: &Operation) -> Result<(), String> {
         match *operation {
             Operation::Out { host, port, remote, what } => {
-                self.send_out(at(HOSTS[host], port), REMOTES[remote], what)?
+                self.send_out(at(HOSTS[host], port), REMOTES[remote], what)?;
             }
-            Operation::In { mapping, remote, what } => self.send_in(mapping, REMOTES[remote], what)?,
+            Operation::In { mapping, remote, what } => {
+                self.send_in(mapping, REMOTES[remote], what)?;
+            }
             Operation::Wait { seconds } => {
                 let duration = Duration::from_secs(seconds);
                 self.world.advance(duration);
@@ -172,7 +174,7 @@ impl Run {
         let packet = match what {
             What::Udp => udp(inside, remote),
             What::Echo => echo_request(*inside.ip(), *remote.ip(), inside.port()),
-            _ => self.segment(&pair, Side::Inside, what, inside, remote),
+            _ => self.segment(&pair, Side::Inside, what, (inside, remote)),
         };
         let expected = self.model.send_out(&pair, what);
         let outcome = self.world.outbound(packet);
@@ -198,7 +200,7 @@ impl Run {
             What::Echo => echo_reply(*remote.ip(), *external.ip(), external.port()),
             _ => {
                 let nobody = Pair { protocol: what.protocol() as u8, inside: at(H1, 1), remote };
-                self.segment(&pair.unwrap_or(nobody), Side::Outside, what, remote, external)
+                self.segment(&pair.unwrap_or(nobody), Side::Outside, what, (remote, external))
             }
         };
         let expected = self.model.send_in(pair.as_ref(), *external.ip(), what);
@@ -214,7 +216,7 @@ impl Run {
     }
 
     /// The segment that an honest end would send, or a forger who does not know the numbers.
-    fn segment(&mut self, pair: &Pair, from: Side, what: What, source: SocketAddrV4, to: SocketAddrV4) -> Datagram {
+    fn segment(&mut self, pair: &Pair, from: Side, what: What, ends: (SocketAddrV4, SocketAddrV4)) -> Datagram {
         let state = self.model.state(pair);
         let numbers = self.numbers.entry(*pair).or_insert(Numbers { inside: 1000, outside: 2_000_000_000 });
         if opens(state, from, what) {
@@ -238,7 +240,7 @@ impl Run {
             What::Udp | What::Echo => unreachable!("not a segment"),
         };
         self.count_opening(pair, state, from, what);
-        tcp(source, to, flags).seq(seq).ack(other)
+        tcp(ends.0, ends.1, flags).seq(seq).ack(other)
     }
 
     /// A SYN takes one number of its sender.

@@ -32,20 +32,20 @@ impl Connection {
     #[track_caller]
     pub(crate) fn open(world: &mut World, inside: SocketAddrV4, remote: SocketAddrV4) -> Self {
         let mut connection = Self::syn_sent(world, inside, remote);
-        world.inbound(connection.from_outside(SYN | ACK)).forwarded();
+        world.inbound(connection.outside_sends(SYN | ACK)).forwarded();
         connection.outside_next += 1;
-        world.outbound(connection.from_inside(ACK)).forwarded();
+        world.outbound(connection.inside_sends(ACK)).forwarded();
         connection
     }
 
     /// A segment with what the inside end would send next.
-    pub(crate) fn from_inside(&self, flags: u8) -> Datagram {
+    pub(crate) fn inside_sends(&self, flags: u8) -> Datagram {
         let segment = tcp(self.inside, self.remote, flags).seq(self.inside_next);
         if flags & ACK == 0 { segment } else { segment.ack(self.outside_next) }
     }
 
     /// A segment with what the outside end would send next.
-    pub(crate) fn from_outside(&self, flags: u8) -> Datagram {
+    pub(crate) fn outside_sends(&self, flags: u8) -> Datagram {
         let segment = tcp(self.remote, self.external, flags).seq(self.outside_next);
         if flags & ACK == 0 { segment } else { segment.ack(self.inside_next) }
     }
@@ -53,14 +53,14 @@ impl Connection {
     /// Sends `payload` from inside, unacknowledged yet.
     #[track_caller]
     pub(crate) fn send_from_inside(&mut self, world: &mut World, payload: &[u8]) {
-        world.outbound(self.from_inside(ACK).payload(payload)).forwarded();
+        world.outbound(self.inside_sends(ACK).payload(payload)).forwarded();
         self.inside_next += payload.len() as u32;
     }
 
     /// Sends `payload` from outside, unacknowledged yet.
     #[track_caller]
     pub(crate) fn send_from_outside(&mut self, world: &mut World, payload: &[u8]) {
-        world.inbound(self.from_outside(ACK).payload(payload)).forwarded();
+        world.inbound(self.outside_sends(ACK).payload(payload)).forwarded();
         self.outside_next += payload.len() as u32;
     }
 

@@ -110,7 +110,7 @@ impl Packet {
     }
 
     #[track_caller]
-    pub(crate) fn quote(&self) -> Quote {
+    pub(crate) fn quote(&self) -> Self {
         assert!(self.is_icmp_error(), "not an ICMP error: {self:?}");
         Self::parse_quote(&self.body[8..])
     }
@@ -134,12 +134,12 @@ impl Packet {
     }
 
     /// The bytes of the body that translation may change: ports or identifier, and the checksum.
-    fn translated_fields(&self) -> &'static [core::ops::Range<usize>] {
+    fn translated_fields(&self) -> &'static [(usize, usize)] {
         match self.ip.protocol {
-            IpNumber::TCP => &[0..4, 16..18],
-            IpNumber::UDP => &[0..4, 6..8],
-            IpNumber::ICMP if self.is_icmp_error() => &[2..4, 8..usize::MAX],
-            IpNumber::ICMP => &[2..6],
+            IpNumber::TCP => &[(0, 4), (16, 18)],
+            IpNumber::UDP => &[(0, 4), (6, 8)],
+            IpNumber::ICMP if self.is_icmp_error() => &[(2, 4), (8, usize::MAX)],
+            IpNumber::ICMP => &[(2, 6)],
             _ => &[],
         }
     }
@@ -147,10 +147,10 @@ impl Packet {
     /// The body with all that translation may change set to zero.
     fn untranslated_part(&self) -> Vec<u8> {
         let mut body = self.body.clone();
-        for range in self.translated_fields() {
-            let end = range.end.min(body.len());
-            if range.start < end {
-                body[range.start..end].fill(0);
+        for &(start, end) in self.translated_fields() {
+            let end = end.min(body.len());
+            if start < end {
+                body[start..end].fill(0);
             }
         }
         body
@@ -222,17 +222,27 @@ enum ChecksumError {
     NoChecksum,
 }
 
+/// The way of a forwarded packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Path {
+    Out,
+    In,
+    /// From inside to an external address, and so back inside.
+    Hairpin,
+    FromRouter,
+}
+
 /// Holds a forwarded packet against what came in: `standards.md` 0.1, A18 and C8.
 #[track_caller]
-pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], to: Side, config: &Config, from_router: bool) {
+pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], path: Path, config: &Config) {
     let (before, after) = (Packet::parse(sent), Packet::parse(out));
     assert_eq!(out.len(), usize::from(after.ip.total_len), "the verdict's length is the datagram's");
     after.check_header_checksum("the packet");
-    if !(from_router && before.ttl() == after.ttl()) {
+    if !(path == Path::FromRouter && before.ttl() == after.ttl()) {
         assert_eq!(after.ttl(), before.ttl() - 1, "TTL");
     }
     check_same_header(&before, &after);
-    check_addresses(&before, &after, to, config);
+    check_addresses(&before, &after, path, config);
     let clamped = config.mss_clamp && before.is(IpNumber::TCP) && before.tcp_flags() & SYN != 0;
     if !clamped {
         assert_eq!(
@@ -243,7 +253,7 @@ pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], to: Side, config: &Config
     }
     check_same_checksum_error(&before, &after);
     if before.is_icmp_error() {
-        check_quote(&before.quote(), &after.quote(), to, config);
+        check_quote(&before.quote(), &after.quote(), path, config);
     }
 }
 
@@ -266,18 +276,18 @@ fn check_same_header(before: &Packet, after: &Packet) {
 }
 
 #[track_caller]
-fn check_addresses(before: &Packet, after: &Packet, to: Side, config: &Config) {
+fn check_addresses(before: &Packet, after: &Packet, path: Path, config: &Config) {
     let (source, destination) = (after.source(), after.destination());
-    match to {
-        Side::Outside => {
-            assert!(config.external_addresses.contains(source.ip()), "{source} is not an external address: {after:?}");
-            assert_eq!(before.destination(), destination, "the remote endpoint stays");
-        }
-        Side::Inside => {
-            assert_eq!(before.source(), source, "the remote endpoint stays");
-            let inside = config.inside.contains(*destination.ip()) && *destination.ip() != config.inside.address();
-            assert!(inside, "{destination} is not an inside host: {after:?}");
-        }
+    if path == Path::In {
+        assert_eq!(before.source(), source, "the remote endpoint stays");
+    } else {
+        assert!(config.external_addresses.contains(source.ip()), "{source} is not an external address: {after:?}");
+    }
+    if matches!(path, Path::In | Path::Hairpin) {
+        let inside = config.inside.contains(*destination.ip()) && *destination.ip() != config.inside.address();
+        assert!(inside, "{destination} is not an inside host: {after:?}");
+    } else {
+        assert_eq!(before.destination(), destination, "the remote endpoint stays");
     }
 }
 
@@ -292,7 +302,7 @@ fn check_same_checksum_error(before: &Packet, after: &Packet) {
 }
 
 #[track_caller]
-fn check_quote(before: &Quote, after: &Quote, to: Side, config: &Config) {
+fn check_quote(before: &Quote, after: &Quote, path: Path, config: &Config) {
     after.check_header_checksum("the quote");
     assert_eq!(before.ttl(), after.ttl(), "the quote's TTL stays");
     check_same_header(before, after);
@@ -305,16 +315,17 @@ fn check_quote(before: &Quote, after: &Quote, to: Side, config: &Config) {
     };
     assert_eq!(before.body.len(), after.body.len(), "the quote's length stays");
     assert_eq!(same(before), same(after), "bytes of the quote that translation has no business with");
-    match to {
-        Side::Outside => {
-            let destination = after.destination();
-            assert!(config.external_addresses.contains(destination.ip()), "quoted {destination} leaves: {after:?}");
-            assert_eq!(before.source(), after.source(), "the quoted remote endpoint stays");
-        }
-        Side::Inside => {
-            assert!(config.inside.contains(*after.source().ip()), "quoted {} is not inside", after.source());
-            assert_eq!(before.destination(), after.destination(), "the quoted remote endpoint stays");
-        }
+    // A quote travels against its packet: what leaves by hairpin had come in by hairpin.
+    if path == Path::In {
+        assert_eq!(before.destination(), after.destination(), "the quoted remote endpoint stays");
+    } else {
+        let destination = after.destination();
+        assert!(config.external_addresses.contains(destination.ip()), "quoted {destination} leaves: {after:?}");
+    }
+    if matches!(path, Path::In | Path::Hairpin) {
+        assert!(config.inside.contains(*after.source().ip()), "quoted {} is not inside", after.source());
+    } else {
+        assert_eq!(before.source(), after.source(), "the quoted remote endpoint stays");
     }
     check_same_checksum_error(before, after);
 }

@@ -20,7 +20,7 @@ pub(crate) use build::{
     icmp, icmp_error, random_bytes, raw, tcp, timestamp_reply, timestamp_request, udp,
 };
 pub(crate) use connection::Connection;
-pub(crate) use judge::{Packet, Quote};
+pub(crate) use judge::{Packet, Path, Quote};
 pub(crate) use outcome::Outcome;
 
 pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
@@ -103,7 +103,7 @@ impl World {
 
     /// A packet of the router's own outside stack.
     #[track_caller]
-    pub(crate) fn from_router(&mut self, packet: impl Into<Vec<u8>>) -> Outcome {
+    pub(crate) fn router_sends(&mut self, packet: impl Into<Vec<u8>>) -> Outcome {
         self.run(packet.into(), Origin::Router)
     }
 
@@ -194,11 +194,10 @@ impl World {
         match verdict {
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             Verdict::Hold => Outcome::Held,
-            Verdict::Forward { to, len } => {
-                assert_eq!(to, origin.side().opposite(), "a packet never leaves by the side it came in");
+            Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
                 let out = &buffer[..len];
                 if origin != Origin::Router || sent != out {
-                    judge::check_forwarded(sent, out, to, &self.config(), origin == Origin::Router);
+                    judge::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
                 }
                 Outcome::Forwarded(Packet::parse(out))
             }
@@ -216,6 +215,23 @@ impl World {
                 }
                 Outcome::Rejected(reply.reason(), answer)
             }
+        }
+    }
+
+    /// Which way a packet was forwarded. It leaves by the side that it came in only when it was sent to an external
+    /// address from inside.
+    #[track_caller]
+    fn path(&self, origin: Origin, to: Side, sent: &[u8]) -> Path {
+        match (origin, to) {
+            (Origin::Wire(Side::Inside), Side::Outside) => Path::Out,
+            (Origin::Wire(Side::Outside), Side::Inside) => Path::In,
+            (Origin::Router, Side::Outside) => Path::FromRouter,
+            (Origin::Wire(Side::Inside), Side::Inside) => {
+                let destination = *Packet::parse(sent).destination().ip();
+                assert!(self.nat.external_addresses().contains(&destination), "{destination} needs no router");
+                Path::Hairpin
+            }
+            _ => panic!("a packet never leaves outside that came from there, nor one of the router inside"),
         }
     }
 

@@ -163,6 +163,11 @@ impl World {
         judge_frame(frame).1.ports.expect("UDP").0
     }
 
+    /// What waits for the inside stack.
+    pub fn stack_frames(&mut self) -> Vec<Vec<u8>> {
+        core::iter::from_fn(|| Self::stack_receives(&mut self.lan_stack)).collect()
+    }
+
     /// What the next frame for a local stack holds, taken from its device.
     pub fn stack_receives(device: &mut LanDevice<'static>) -> Option<Vec<u8>> {
         let mut cx = Context::from_waker(Waker::noop());
