@@ -107,14 +107,12 @@ pub(crate) struct FragmentTable<'t> {
     datagrams: &'t mut [Tracked],
     held: &'t mut [Held],
     arrivals: u32,
-    /// The datagram, from one, whose fragments are being released.
-    releasing: u16,
 }
 
 impl<'t> FragmentTable<'t> {
     /// A table without room: every fragment is refused.
     pub(crate) fn none() -> Self {
-        Self { datagrams: &mut [], held: &mut [], arrivals: 0, releasing: 0 }
+        Self { datagrams: &mut [], held: &mut [], arrivals: 0 }
     }
 
     /// Empties `memory`.
@@ -125,7 +123,7 @@ impl<'t> FragmentTable<'t> {
         for held in &mut memory.held {
             held.datagram = 0;
         }
-        Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0, releasing: 0 }
+        Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0 }
     }
 
     /// Whether a first fragment may be looked at: it is the only one of its datagram, and there is room to remember it.
@@ -142,7 +140,6 @@ impl<'t> FragmentTable<'t> {
         let Some(position) = self.find(key, now).or_else(|| self.find_room(key, now)) else { return };
         let progress = Progress::Open(way);
         self.put(position, Tracked { key: *key, deadline: now.wrapping_add(OPEN_MILLIS), progress });
-        self.releasing = number(position);
     }
 
     /// Forgets what has waited for a first fragment that was refused.
@@ -172,17 +169,19 @@ impl<'t> FragmentTable<'t> {
         Ok(Next::Held)
     }
 
-    /// Moves the next fragment whose first has come to the start of `buffer`: its length, and its way.
-    pub(crate) fn release(&mut self, buffer: &mut [u8]) -> Option<(usize, Way)> {
-        let position = usize::from(self.releasing).checked_sub(1)?;
-        let Progress::Open(way) = self.progress(position) else { return None };
-        let of = |held: &&mut Held| held.datagram == self.releasing;
-        let arrivals = self.arrivals;
-        let earliest = self.held.iter_mut().filter(of).max_by_key(|held| arrivals.wrapping_sub(held.arrival));
-        let Some(held) = earliest else {
-            self.releasing = 0;
-            return None;
+    /// Moves the fragment that has waited longest, of those whose first has come, to the start of `buffer`: its length,
+    /// and its way.
+    pub(crate) fn release(&mut self, buffer: &mut [u8], now: u32) -> Option<(usize, Way)> {
+        let Self { datagrams, held, arrivals } = self;
+        let way = |held: &Held| {
+            let tracked = datagrams.get(usize::from(held.datagram).wrapping_sub(1))?;
+            match tracked.progress {
+                Progress::Open(way) if alive(tracked, now) => Some(way),
+                Progress::Open(_) | Progress::Waiting | Progress::Free => None,
+            }
         };
+        let due = held.iter_mut().filter_map(|held| way(held).map(|way| (held, way)));
+        let (held, way) = due.max_by_key(|(held, _)| arrivals.wrapping_sub(held.arrival))?;
         held.datagram = 0;
         let len = usize::from(held.len);
         buffer.get_mut(..len)?.copy_from_slice(held.bytes.get(..len)?);

@@ -19,6 +19,16 @@ impl<'p> Pieces<'p> {
         Self { packet, mtu: usize::from(mtu), sent: 0 }
     }
 
+    /// The fragments that are left once `position` bytes of payload have been sent; for those who cannot send all at once.
+    pub fn resume(packet: &'p [u8], mtu: u16, position: usize) -> Self {
+        Self { packet, mtu: usize::from(mtu), sent: position }
+    }
+
+    /// The bytes of payload sent so far: what [`Pieces::resume`] takes.
+    pub fn position(&self) -> usize {
+        self.sent
+    }
+
     /// Writes the next fragment to the start of `buffer` and returns its length in bytes; `None` after the last. A buffer
     /// of the MTU's length always suffices; with a shorter one the fragments end early.
     pub fn emit(&mut self, buffer: &mut [u8]) -> Option<usize> {

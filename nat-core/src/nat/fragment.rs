@@ -18,14 +18,15 @@ impl<'t> Nat<'t> {
         Self { fragments: FragmentTable::new(memory), ..self }
     }
 
-    /// The next fragment that has waited for the packet just processed, translated, at the start of `buffer`, with its
-    /// verdict: `Forward`, `Fragment`, `Local` or `Drop`. `None` when there is no more.
+    /// The next fragment that need wait no longer, because its first has come: translated, at the start of `buffer`, with
+    /// its verdict, which is `Forward`, `Fragment`, `Local` or `Drop`. `None` when there is no more.
     ///
-    /// Call it after every [`Nat::process`] whose verdict was not `Drop`, until it gives `None`. `buffer` must hold
-    /// [`MAX_HELD_LEN`](crate::MAX_HELD_LEN) bytes; fragments longer than `buffer` are lost.
+    /// Call it after every [`Nat::process`] whose verdict was not `Drop`, once that is carried out, until it gives `None`.
+    /// `buffer` must hold [`MAX_HELD_LEN`](crate::MAX_HELD_LEN) bytes; a fragment longer than `buffer` is lost.
     pub fn release(&mut self, buffer: &mut [u8], now: Instant) -> Option<Verdict> {
         self.advance(now, 0);
-        let (len, way) = self.fragments.release(buffer)?;
+        let tick = self.tick();
+        let (len, way) = self.fragments.release(buffer, tick)?;
         let verdict = buffer
             .get_mut(..len)
             .and_then(|packet| Datagram::parse(packet).ok())
