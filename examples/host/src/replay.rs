@@ -9,16 +9,18 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use nat_core::{Instant, Nat, Reply, Seed, Side, Tables, Verdict};
+use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, Seed, Side, Tables, Verdict};
 use static_cell::ConstStaticCell;
 
 use crate::cli::ReplayOptions;
-use crate::engine::{HOSTS, MAPPINGS, SESSIONS};
+use crate::engine::{FRAGMENTED, HELD, HOSTS, MAPPINGS, SESSIONS};
 use crate::report;
 use capture::{Capture, Output};
 use verdict_line::VerdictLine;
 
 static TABLES: ConstStaticCell<Tables<MAPPINGS, SESSIONS, HOSTS>> = ConstStaticCell::new(Tables::new());
+
+static FRAGMENTS: ConstStaticCell<Fragments<FRAGMENTED, HELD>> = ConstStaticCell::new(Fragments::new());
 
 /// Fixed, so that the same captures give the same translations.
 const DEFAULT_SEED: Seed = Seed::new(*b"nat-host replay.");
@@ -26,7 +28,8 @@ const DEFAULT_SEED: Seed = Seed::new(*b"nat-host replay.");
 /// Judges every packet of the input captures and writes what the options ask for.
 pub(crate) fn run(options: &ReplayOptions) -> Result<()> {
     let config = options.config()?;
-    let mut nat = Nat::new(TABLES.take(), config, options.nat.seed().unwrap_or(DEFAULT_SEED))?;
+    let nat = Nat::new(TABLES.take(), config, options.nat.seed().unwrap_or(DEFAULT_SEED))?;
+    let mut nat = nat.with_fragments(FRAGMENTS.take());
     options.nat.add_forwards(&mut nat)?;
     let mut inputs = Inputs::open(options)?;
     refuse_overwriting(options)?;
@@ -50,8 +53,26 @@ fn judge(nat: &mut Nat<'_>, from: Side, packet: &mut [u8], time: Duration, outpu
     }
     let verdict = nat.process(packet, from, now);
     outputs.json(&VerdictLine::new(time, from, &verdict)?)?;
+    carry_out(verdict, packet, from, time, outputs)?;
+    // Fragments that have waited for this packet leave with it.
+    let mut waiting = [0; MAX_HELD_LEN];
+    while let Some(verdict) = nat.release(&mut waiting, now) {
+        carry_out(verdict, &waiting, from, time, outputs)?;
+    }
+    Ok(())
+}
+
+fn carry_out(verdict: Verdict, packet: &[u8], from: Side, time: Duration, outputs: &mut Outputs) -> Result<()> {
     match verdict {
         Verdict::Forward { to, len } => outputs.packet(to, time, packet.get(..len).context("verdict beyond packet")?),
+        Verdict::Fragment { to, len, mtu } => {
+            let mut pieces = Pieces::new(packet.get(..len).context("verdict beyond packet")?, mtu);
+            let mut piece = vec![0; usize::from(mtu)];
+            while let Some(len) = pieces.emit(&mut piece) {
+                outputs.packet(to, time, piece.get(..len).context("fragment beyond buffer")?)?;
+            }
+            Ok(())
+        }
         Verdict::Reject(reply) => {
             let mut answer = [0; Reply::MAX_LEN];
             let len = reply.emit(packet, &mut answer).context("answer longer than its limit")?;

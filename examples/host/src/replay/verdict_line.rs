@@ -21,7 +21,7 @@ impl VerdictLine {
     pub(crate) fn new(time: Duration, from: Side, verdict: &Verdict) -> serde_json::Result<Self> {
         let (verdict, to, reason) = match verdict {
             Verdict::Drop(reason) => ("drop", None, Some(*reason)),
-            Verdict::Forward { to, .. } => ("forward", Some(*to), None),
+            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => ("forward", Some(*to), None),
             Verdict::Hold => ("hold", None, None),
             Verdict::Local { .. } => ("local", None, None),
             Verdict::Reject(reply) => ("reject", Some(from), Some(reply.reason())),
