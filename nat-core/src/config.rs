@@ -14,6 +14,7 @@ pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
 
 /// An address with the length of its network prefix, such as `192.168.77.1/24`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cidr {
     address: Ipv4Addr,
     prefix_len: u8,
@@ -105,6 +106,7 @@ pub enum Hairpinning {
 
 /// How long a session lives without traffic. Each at least 1 s and at most [`Timeouts::MAX`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Timeouts {
     /// UDP sessions. RFC 4787 REQ-5: at least 2 min, 5 min recommended.
@@ -184,12 +186,13 @@ impl PortRange {
 
 /// What one inside host, and answers to either side, may use up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Limits {
-    /// Sessions of one inside host. RFC 6888 REQ-4.
-    pub sessions_per_host: u16,
-    /// Mappings of one inside host. RFC 6888 REQ-4.
-    pub mappings_per_host: u16,
+    /// Sessions of one inside host; `None` for half of the table. RFC 6888 REQ-4.
+    pub sessions_per_host: Option<u16>,
+    /// Mappings of one inside host; `None` for half of the table. RFC 6888 REQ-4.
+    pub mappings_per_host: Option<u16>,
     /// ICMP errors originated toward one side in a burst. RFC 1812 section 4.3.2.8.
     pub icmp_error_burst: u16,
     /// ICMP errors originated toward one side, a second, beyond the burst.
@@ -197,13 +200,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No limit for one host but the tables; ICMP errors in bursts of 20, then 20 a second.
-    pub const DEFAULT: Self = Self {
-        sessions_per_host: u16::MAX,
-        mappings_per_host: u16::MAX,
-        icmp_error_burst: 20,
-        icmp_errors_per_second: 20,
-    };
+    /// Half of the tables for one host; ICMP errors in bursts of 20, then 20 a second. RSTs toward the inside have no limit:
+    /// each answers one packet of a host, and is smaller than most.
+    pub const DEFAULT: Self =
+        Self { sessions_per_host: None, mappings_per_host: None, icmp_error_burst: 20, icmp_errors_per_second: 20 };
 }
 
 impl Default for Limits {
@@ -214,6 +214,7 @@ impl Default for Limits {
 
 /// What is chosen when the NAT is built. [`Config::new`] gives the defaults; then set the fields that differ.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Config {
     /// The router's own address inside, and the inside network. Packets from inside with another source are dropped.
@@ -275,11 +276,13 @@ impl Config {
         self.check_inside()?;
         self.check_external_addresses(&self.external_addresses)?;
         self.check_timeouts()?;
-        check("limits", self.limits.sessions_per_host > 0, "one host needs at least one session")?;
-        check("limits", self.limits.mappings_per_host > 0, "one host needs at least one mapping")?;
+        check("limits", self.limits.sessions_per_host != Some(0), "one host needs at least one session")?;
+        check("limits", self.limits.mappings_per_host != Some(0), "one host needs at least one mapping")?;
         check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
         check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
-        let covered = |reserved: PortRange| reserved.contains(self.ports.first) && reserved.contains(self.ports.last);
+        let covers =
+            |reserved: PortRange, range: PortRange| reserved.contains(range.first) && reserved.contains(range.last);
+        let covered = |reserved| covers(reserved, self.ports) || covers(reserved, self.low_ports);
         check("reserved_ports", !self.reserved_ports.is_some_and(covered), "leaves no port for mappings")
     }
 
@@ -298,7 +301,8 @@ impl Config {
         for (position, address) in addresses.iter().enumerate() {
             let bits = address.to_bits();
             check(FIELD, !is_martian(bits) && !is_multicast_or_broadcast(bits), "an address is not one of a host")?;
-            check(FIELD, *address != self.inside.address(), "an address is the router's inside address")?;
+            let stands_for_all = self.inside.contains(*address) && !self.inside.is_host(*address);
+            check(FIELD, !stands_for_all, "an address is the inside network's own or its broadcast address")?;
             check(FIELD, !addresses.iter().take(position).any(|other| other == address), "an address stands twice")?;
         }
         Ok(())

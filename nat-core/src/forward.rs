@@ -15,6 +15,7 @@ pub enum Protocol {
 /// A static mapping: what arrives at `external_port` of the primary external address goes to the inside endpoint, from
 /// whichever sender, and what that inside endpoint sends by itself leaves from `external_port`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PortForward {
     /// The protocol forwarded.
     pub protocol: Protocol,

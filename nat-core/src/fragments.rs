@@ -50,7 +50,10 @@ pub(crate) struct Way {
 /// Where the fragments of a datagram go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
+    /// Across the router.
     Forward(Side),
+    /// To the outside, from the router's own outside stack.
+    FromRouter,
     /// To the router's own outside stack.
     Local,
 }
@@ -126,12 +129,13 @@ impl<'t> FragmentTable<'t> {
         Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0 }
     }
 
-    /// Whether a first fragment may be looked at: it is the only one of its datagram, and there is room to remember it.
-    pub(crate) fn check_first(&mut self, key: &Key, now: u32) -> Result<(), DropReason> {
+    /// Whether a first fragment may be looked at: it is the only one of its datagram.
+    pub(crate) fn check_first(&self, key: &Key, now: u32) -> Result<(), DropReason> {
         match self.find(key, now).map(|position| self.progress(position)) {
             Some(Progress::Open(_)) => Err(DropReason::BadFragment),
             Some(Progress::Waiting | Progress::Free) => Ok(()),
-            None => self.find_room(key, now).map(|_| ()).ok_or(DropReason::Fragment),
+            None if self.datagrams.is_empty() => Err(DropReason::Fragment),
+            None => Ok(()),
         }
     }
 
@@ -215,26 +219,45 @@ impl<'t> FragmentTable<'t> {
         self.datagrams.iter().position(|tracked| tracked.key == *key && alive(tracked, now))
     }
 
-    /// A place for a datagram of which nothing has come yet, at most half of them for one source. What has ended goes.
+    /// A free place for a datagram of which nothing has come yet, if its source has not half of them already.
     fn find_free(&mut self, key: &Key, now: u32) -> Option<usize> {
-        let of_source = |tracked: &&Tracked| alive(tracked, now) && tracked.key.source == key.source;
-        if self.datagrams.iter().filter(of_source).count() >= self.datagrams.len().div_ceil(2) {
+        let position = self.datagrams.iter().position(|tracked| !alive(tracked, now))?;
+        if self.share_is_used(key, now) {
             return None;
         }
-        let position = self.datagrams.iter().position(|tracked| !alive(tracked, now))?;
         self.forget(position);
         Some(position)
     }
 
-    /// A place for a first fragment: a free one, or that of the datagram that has waited longest for its own.
+    /// A place for a first fragment. Where there is none free, the oldest datagram goes: of the same source if that has
+    /// its share, else one that waits for its first, else any.
     fn find_room(&mut self, key: &Key, now: u32) -> Option<usize> {
         if let Some(position) = self.find_free(key, now) {
             return Some(position);
         }
-        let waiting = self.datagrams.iter().enumerate().filter(|(_, tracked)| tracked.progress == Progress::Waiting);
-        let (position, _) = waiting.min_by_key(|(_, tracked)| tracked.deadline.wrapping_sub(now))?;
+        let share_is_used = self.share_is_used(key, now);
+        let rank = |tracked: &Tracked| match tracked.progress {
+            _ if share_is_used && tracked.key.source != key.source => 2,
+            Progress::Waiting | Progress::Free => 0,
+            Progress::Open(_) => 1,
+        };
+        let oldest = |(_, tracked): &(usize, &Tracked)| (rank(tracked), tracked.deadline.wrapping_sub(now));
+        let (position, _) = self.datagrams.iter().enumerate().min_by_key(oldest)?;
         self.forget(position);
         Some(position)
+    }
+
+    /// Whether half of the datagrams under way are of this source.
+    fn share_is_used(&self, key: &Key, now: u32) -> bool {
+        let of_source = |tracked: &&Tracked| alive(tracked, now) && tracked.key.source == key.source;
+        self.datagrams.iter().filter(of_source).count() >= self.datagrams.len().div_ceil(2)
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        for position in 0..self.datagrams.len() {
+            self.forget(position);
+        }
     }
 
     fn forget(&mut self, position: usize) {

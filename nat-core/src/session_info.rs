@@ -39,6 +39,7 @@ pub enum SessionState {
 
 /// One session: a mapping and the remote endpoint that talks through it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct SessionInfo {
     /// What it speaks.

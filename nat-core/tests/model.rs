@@ -42,7 +42,7 @@ impl Setting {
     fn run(self) -> Run {
         let world = World::sized::<{ Naive::MAPPINGS }, { Naive::SESSIONS }, { Naive::HOSTS }>(|config| {
             config.filtering = self.filtering;
-            config.limits.sessions_per_host = self.sessions_per_host;
+            config.limits.sessions_per_host = Some(self.sessions_per_host);
             config.limits.icmp_error_burst = u16::MAX;
             config.limits.icmp_errors_per_second = u16::MAX;
             config.ports = nat_core::PortRange::new(30_000, 30_000 + self.ports - 1).expect("some ports");

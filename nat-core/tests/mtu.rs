@@ -66,14 +66,16 @@ fn a_strangers_packet_too_big_is_not_answered() {
     assert!(matches!(w.inbound(sized(udp(at(S2, 53), external), 1401)), Outcome::Dropped(_)));
 }
 
-/// Until fragmentation comes: a packet that may be fragmented is dropped without an answer, which would be wrong.
+/// U13a: what may be fragmented is, by both sides; the world holds the pieces against RFC 791 and joins them again.
 #[test]
-fn a_packet_that_may_be_fragmented_is_not_answered() {
-    let mut w = small(1400, 1400);
-    let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1401).may_fragment()).dropped(DropReason::PacketTooBig);
-    w.inbound(sized(udp(at(S1, 53), external), 1401).may_fragment()).dropped(DropReason::PacketTooBig);
-    w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1400).may_fragment()).forwarded();
+fn a_packet_that_may_be_fragmented_is() {
+    let mut w = small(1400, 1300);
+    let outgoing = |len| sized(udp(at(H1, 5000), at(S1, 53)), len).may_fragment();
+    let external = w.outbound(outgoing(1400)).forwarded().source();
+    assert_eq!(w.outbound(outgoing(1401)).fragmented().len(), 2);
+    w.inbound(sized(udp(at(S1, 53), external), 1300).may_fragment()).forwarded();
+    assert_eq!(w.inbound(sized(udp(at(S1, 53), external), 1301).may_fragment()).fragmented().len(), 2);
+    assert_eq!(w.outbound(outgoing(20_000)).fragmented().len(), 15, "19,980 bytes, 1376 in each");
 }
 
 /// I10e: no error about an ICMP error, however big.

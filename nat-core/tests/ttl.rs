@@ -150,7 +150,7 @@ fn errors_are_limited_to_bursts_and_a_rate() {
         for _ in 0..tries {
             match w.outbound(udp(at(H1, 5000), at(S1, 53)).ttl(1)) {
                 Outcome::Rejected(DropReason::TtlExpired, _) => answered += 1,
-                other => other.dropped(DropReason::RateLimited),
+                other => other.dropped(DropReason::TtlExpired),
             }
         }
         answered

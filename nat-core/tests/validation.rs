@@ -211,12 +211,13 @@ fn harmless_options_are_forwarded_untouched() {
     w.outbound(outgoing().options(&[1, 0, 131, 3])).forwarded();
 }
 
-/// Fragments are not translated yet: they are dropped and counted, first and later ones, and leave no state.
+/// Without memory for them, fragments are dropped and counted, first and later ones, and leave no state.
 #[test]
-fn fragments_are_dropped() {
-    let mut w = World::new();
+fn fragments_without_memory_are_dropped() {
+    let mut w = World::without_fragments();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for (more, offset) in [(true, 0), (true, 1), (false, 1), (false, 100)] {
+        let before = w.sessions();
         let fragment = |mut packet: Datagram| {
             packet.ip.dont_fragment = false;
             packet.ip.more_fragments = more;
@@ -226,6 +227,7 @@ fn fragments_are_dropped() {
         w.outbound(fragment(outgoing())).dropped(DropReason::Fragment);
         w.outbound(fragment(udp(at(H2, 1), at(S1, 53)))).dropped(DropReason::Fragment);
         w.inbound(fragment(udp(at(S1, 53), external))).dropped(DropReason::Fragment);
+        assert_eq!(w.sessions(), before);
     }
 }
 

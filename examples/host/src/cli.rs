@@ -223,7 +223,7 @@ impl NatOptions {
             Profile::Rfc => Timeouts::RFC,
             Profile::Gateway => Timeouts::GATEWAY,
         };
-        config.limits.sessions_per_host = self.host_limit;
+        config.limits.sessions_per_host = Some(self.host_limit);
         config.inside_mtu = self.lan_mtu;
         config.outside_mtu = self.wan_mtu;
         config.mss_clamp = self.mss_clamp;
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(one.external_addresses, ["198.51.100.77", "198.51.100.78"].map(|a| a.parse::<Ipv4Addr>().unwrap()));
         assert_eq!(one.filtering, Filtering::AddressDependent);
         assert_eq!(one.timeouts, Timeouts::GATEWAY);
-        assert_eq!((one.outside_mtu, one.inside_mtu, one.limits.sessions_per_host), (1400, 1500, 7));
+        assert_eq!((one.outside_mtu, one.inside_mtu, one.limits.sessions_per_host), (1400, 1500, Some(7)));
     }
 
     #[test]

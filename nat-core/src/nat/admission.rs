@@ -1,9 +1,9 @@
 //! Whether a new session may be, and where it goes. Decides first; then nothing can fail.
 
-use crate::config::PortRange;
+use crate::config::{Config, PortRange};
 use crate::packet::Summary;
-use crate::session_info::SessionState;
-use crate::state::{Inside, NewMapping, NewSession, Origin, Proto, Sequences};
+use crate::state::tcp::Tcp;
+use crate::state::{Inside, NewMapping, NewSession, Origin, PortClass, Proto};
 use crate::table::Link;
 use crate::{DropReason, Filtering, Nat};
 
@@ -35,7 +35,7 @@ impl Nat<'_> {
         &mut self,
         summary: &Summary,
         mapping: Option<Link>,
-        (state, sequences): (SessionState, Sequences),
+        begin: Tcp,
         origin: Origin,
     ) -> Result<Link, DropReason> {
         self.check_limits(summary, mapping, origin)?;
@@ -45,7 +45,7 @@ impl Nat<'_> {
             None => Some(self.choose_mapping(summary, origin)?),
         };
         let mapping = mapping.or_else(|| self.flows.next_mapping()).ok_or(DropReason::MappingTableFull)?;
-        let new_session = NewSession { mapping, remote: summary.destination, state, sequences, leave };
+        let new_session = NewSession { mapping, remote: summary.destination, begin, leave };
         self.flows.check_session(&new_session)?;
 
         if let Some(new) = new_mapping {
@@ -55,7 +55,7 @@ impl Nat<'_> {
         self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);
         if summary.proto == Proto::Tcp {
-            self.count_state(None, state);
+            self.count_state(None, begin.state);
         }
         Ok(mapping)
     }
@@ -66,8 +66,13 @@ impl Nat<'_> {
         else {
             return Ok(());
         };
-        let sessions = host.sessions >= limits.sessions_per_host;
-        let mappings = mapping.is_none() && host.mappings >= limits.mappings_per_host;
+        let most = |limit: Option<u16>, room: usize| match limit {
+            Some(limit) => usize::from(limit),
+            None => room.div_ceil(2),
+        };
+        let (mapping_room, session_room) = self.flows.capacity();
+        let sessions = usize::from(host.sessions) >= most(limits.sessions_per_host, session_room);
+        let mappings = mapping.is_none() && usize::from(host.mappings) >= most(limits.mappings_per_host, mapping_room);
         if sessions || mappings { Err(DropReason::HostLimit) } else { Ok(()) }
     }
 
@@ -103,17 +108,39 @@ impl Nat<'_> {
     }
 
     fn choose_port(&mut self, proto: Proto, external: u8, inside_port: u16) -> Option<u16> {
-        let low = proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT;
-        let range = if low { self.config.low_ports } else { self.config.ports };
+        let class =
+            if proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT { PortClass::Low } else { PortClass::High };
         let Self { config, flows, ports, .. } = self;
-        let reserved = |port| {
-            proto != Proto::Icmp && config.reserved_ports.is_some_and(|range: PortRange| range.contains(port))
-                || proto == Proto::Udp && config.dhcp_client && port == DHCP_CLIENT
-        };
+        let range = class.range(config);
+        let reserved = |port| is_reserved(config, proto, port);
+        let open = usize::from(range.last()) + 1 - usize::from(range.first()) - reserved_in(config, proto, range);
+        // Without this, whoever fills the range would have every later packet search all of it in vain.
+        if flows.ports_in_use(proto, external, class) >= open {
+            return None;
+        }
         ports.pick(range, |port| {
             !reserved(port)
                 && flows.mapping_of_external(proto, external, port).is_none()
                 && flows.check_external(proto, external, port).is_ok()
         })
     }
+}
+
+fn is_reserved(config: &Config, proto: Proto, port: u16) -> bool {
+    proto != Proto::Icmp && config.reserved_ports.is_some_and(|range| range.contains(port))
+        || proto == Proto::Udp && config.dhcp_client && port == DHCP_CLIENT
+}
+
+/// How many ports of `range` the router keeps for itself.
+fn reserved_in(config: &Config, proto: Proto, range: PortRange) -> usize {
+    let reserved = config.reserved_ports.filter(|_| proto != Proto::Icmp);
+    let shared = reserved.map_or(0, |reserved| {
+        let (first, last) = (reserved.first().max(range.first()), reserved.last().min(range.last()));
+        (usize::from(last) + 1).saturating_sub(usize::from(first))
+    });
+    let dhcp = proto == Proto::Udp
+        && config.dhcp_client
+        && range.contains(DHCP_CLIENT)
+        && !reserved.is_some_and(|reserved| reserved.contains(DHCP_CLIENT));
+    shared + usize::from(dhcp)
 }

@@ -10,7 +10,7 @@ use crate::state::{Endpoint, Inside, NewMapping, Origin, Proto, Session};
 use crate::table::Link;
 use crate::{Config, ConfigError, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
 
-use super::count_ended;
+use super::{DHCP_CLIENT, count_ended};
 
 /// Port forwards are on the primary external address, which is the first.
 const PRIMARY: u8 = 0;
@@ -51,6 +51,7 @@ impl Nat<'_> {
             &mut |ended| count_ended(stats, ended),
         );
         config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
+        self.fragments.clear();
         match addresses {
             [] => info!("no external address"),
             [primary, ..] => info!("external address {} and {} more", primary, addresses.len().saturating_sub(1)),
@@ -88,12 +89,12 @@ impl Nat<'_> {
         if self.is_port_forward(by_inside) {
             return Err(ForwardError::InsideEndpointInUse);
         }
-        for mapping in [by_external, by_inside].into_iter().flatten() {
-            self.end_sessions(|session| session.mapping == mapping);
-        }
         let external_port = forward.external_port;
         let new = NewMapping { proto, inside, external: PRIMARY, external_port, port_forward: true };
         self.flows.check_mapping(&new).map_err(|_| ForwardError::TableFull)?;
+        for mapping in [by_external, by_inside].into_iter().flatten() {
+            self.end_sessions(|session| session.mapping == mapping);
+        }
         self.flows.add_mapping(&new).ok_or(ForwardError::TableFull)?;
         info!("port {} forwarded to {}:{}", external_port, forward.inside_address, forward.inside_port);
         Ok(())
@@ -123,6 +124,7 @@ impl Nat<'_> {
     /// Ends every session and with it every mapping; port forwards stay.
     pub fn clear(&mut self) {
         self.end_sessions(|_| true);
+        self.fragments.clear();
     }
 
     /// The sessions there are, in no particular order.
@@ -148,7 +150,8 @@ impl Nat<'_> {
         if !self.config.inside.is_host(inside_address) || inside_address == self.config.inside.address() {
             return Err(ForwardError::NotInside);
         }
-        if self.config.reserved_ports.is_some_and(|range| range.contains(external_port)) {
+        let of_dhcp = self.config.dhcp_client && protocol == Protocol::Udp && external_port == DHCP_CLIENT;
+        if of_dhcp || self.config.reserved_ports.is_some_and(|range| range.contains(external_port)) {
             return Err(ForwardError::PortReserved);
         }
         let endpoint = Endpoint { address: inside_address.to_bits(), port: inside_port };

@@ -71,10 +71,7 @@ impl Nat<'_> {
 
 /// An ICMP error is never answered with another (RFC 1812 section 4.3.2.7).
 pub(super) fn check_hop(ip: &ipv4::Header, crosses: bool, mtu: u16) -> Result<(), DropReason> {
-    if ip.is_fragment() {
-        // Its checksum cannot be checked, nor its quote trusted.
-        Err(DropReason::Fragment)
-    } else if crosses && ip.ttl() <= 1 {
+    if crosses && ip.ttl() <= 1 {
         Err(DropReason::TtlExpired)
     } else if crosses && ip.total_length() > mtu {
         Err(DropReason::PacketTooBig)

@@ -4,7 +4,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::fragments::{Exit, FragmentTable, Fragments, Key, Next, Way};
 use crate::packet::Datagram;
-use crate::translate;
+use crate::state::Origin;
+use crate::translate::{self, Hop};
 use crate::wire::ipv4;
 use crate::{DropReason, Instant, Nat, Side, Verdict};
 
@@ -41,9 +42,6 @@ impl<'t> Nat<'t> {
         let tick = self.tick();
         let key = key(datagram.ip, from);
         let packet: [&[u8]; 3] = [datagram.ip.as_bytes(), datagram.options, datagram.payload];
-        if datagram.ip.ttl() <= 1 {
-            return Err(DropReason::TtlExpired.into());
-        }
         match self.fragments.next(&key, &packet, tick)? {
             Next::Held => Ok(Verdict::Hold),
             Next::Follow(way) => Ok(self.follow(datagram.ip, &way)),
@@ -51,7 +49,7 @@ impl<'t> Nat<'t> {
     }
 
     /// Whether this, if it is a first fragment, may be looked at.
-    pub(super) fn check_first_fragment(&mut self, datagram: &Datagram<'_>, from: Side) -> Result<(), DropReason> {
+    pub(super) fn check_first_fragment(&self, datagram: &Datagram<'_>, from: Side) -> Result<(), DropReason> {
         let Some(key) = first_key(datagram, from) else { return Ok(()) };
         check_geometry(datagram)?;
         let tick = self.tick();
@@ -59,8 +57,9 @@ impl<'t> Nat<'t> {
     }
 
     /// Remembers what became of the first fragment at the start of `packet`, for the others to follow.
-    pub(super) fn settle_first_fragment(&mut self, key: &Key, packet: &[u8], verdict: &Verdict) {
+    pub(super) fn settle_first_fragment(&mut self, key: &Key, packet: &[u8], verdict: &Verdict, origin: Origin) {
         let exit = match verdict {
+            Verdict::Forward { .. } | Verdict::Fragment { .. } if origin == Origin::Router => Exit::FromRouter,
             Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => Exit::Forward(*to),
             Verdict::Local { side: Side::Outside, .. } => Exit::Local,
             Verdict::Local { side: Side::Inside, .. } => return,
@@ -74,20 +73,22 @@ impl<'t> Nat<'t> {
 
     fn follow(&self, ip: &mut ipv4::Header, way: &Way) -> Verdict {
         let len = ip.total_length();
-        match way.exit {
-            Exit::Forward(to) => {
-                let mtu = self.mtu(to);
-                if len > mtu && ip.dont_fragment() {
-                    return Verdict::Drop(DropReason::PacketTooBig);
-                }
-                translate::rewrite_fragment(ip, way, translate::Hop::Counted);
-                self.depart(to, len)
-            }
+        let (to, hop) = match way.exit {
+            Exit::Forward(to) => (to, Hop::Counted),
+            Exit::FromRouter => (Side::Outside, Hop::Uncounted),
             Exit::Local => {
-                translate::rewrite_fragment(ip, way, translate::Hop::Uncounted);
-                Verdict::Local { side: Side::Outside, len: usize::from(len) }
+                translate::rewrite_fragment(ip, way, Hop::Uncounted);
+                return Verdict::Local { side: Side::Outside, len: usize::from(len) };
             }
+        };
+        if hop == Hop::Counted && ip.ttl() <= 1 {
+            return Verdict::Drop(DropReason::TtlExpired);
         }
+        if len > self.mtu(to) && ip.dont_fragment() {
+            return Verdict::Drop(DropReason::PacketTooBig);
+        }
+        translate::rewrite_fragment(ip, way, hop);
+        self.depart(to, len)
     }
 
     /// The verdict on a packet that goes out by `to`: in fragments if it is larger than the link.

@@ -57,12 +57,11 @@ impl Nat<'_> {
                 || sender.is_some_and(|address| self.admits(target, address));
             summary.content.check_unsolicited(admitted)?;
         }
-        let effect = session.map(|link| self.effect(link, Side::Outside, &summary).map(|effect| (link, effect)));
-        let effect = effect.transpose()?;
+        let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
 
         let mapping = self.send(ip, &transport, &summary, (Origin::Host, session.is_some()))?;
-        if let Some((link, effect)) = effect {
-            self.apply(link, &effect);
+        if let Some(effect) = effect {
+            self.apply(&effect);
         }
         let sender = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
         self.clamp_mss(&mut transport);

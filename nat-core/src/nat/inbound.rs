@@ -33,10 +33,17 @@ impl Nat<'_> {
 
     fn route_inbound(&self, datagram: &Datagram<'_>) -> Result<Route, DropReason> {
         let ip = &datagram.ip;
-        self.check_source(ip)?;
-        if self.config.dhcp_client && datagram.udp_ports() == Some((DHCP_SERVER, DHCP_CLIENT)) {
+        if ip.source() == ip.destination() {
+            return Err(DropReason::Land);
+        }
+        if is_martian(ip.source()) || is_multicast_or_broadcast(ip.source()) {
+            return Err(DropReason::Martian);
+        }
+        // Before anything is known of the outside its DHCP server may have any address, one of the inside network too.
+        if self.is_dhcp_answer(datagram) {
             return Ok(Route::DhcpClient);
         }
+        self.check_source(ip)?;
         if let Some(external) = self.external_number(ip.destination()) {
             return Ok(Route::External(external));
         }
@@ -51,18 +58,24 @@ impl Nat<'_> {
         })
     }
 
-    /// Refuses a source that cannot be outside: a martian, or an address of the router or of the inside.
+    /// Refuses a source that cannot be outside: an external address, or one of the inside network. Where the networks
+    /// overlap only the addresses that stand for all hosts inside are refused (RFC 4787 REQ-7).
     fn check_source(&self, ip: &ipv4::Header) -> Result<(), DropReason> {
         let source = Ipv4Addr::from_bits(ip.source());
-        if ip.source() == ip.destination() {
-            return Err(DropReason::Land);
-        }
-        let ours = source == self.config.inside.address() || self.external_number(ip.source()).is_some();
-        let inside = self.config.inside.contains(source) && !self.config.networks_overlap();
-        if ours || inside || is_martian(ip.source()) || is_multicast_or_broadcast(ip.source()) {
-            return Err(DropReason::Martian);
-        }
-        Ok(())
+        let inside = &self.config.inside;
+        let ours = self.external_number(ip.source()).is_some();
+        let refused = if self.config.networks_overlap() { !inside.is_host(source) } else { true };
+        if ours || inside.contains(source) && refused { Err(DropReason::Martian) } else { Ok(()) }
+    }
+
+    /// Whether a packet is a DHCP server's to our client, by broadcast or to the address that it offers (RFC 2131 section
+    /// 4.1).
+    fn is_dhcp_answer(&self, datagram: &Datagram<'_>) -> bool {
+        let destination = Ipv4Addr::from_bits(datagram.ip.destination());
+        let ours = destination.is_broadcast()
+            || !is_martian(datagram.ip.destination()) && !is_multicast_or_broadcast(datagram.ip.destination());
+        let genuine = self.external_number(datagram.ip.source()).is_none();
+        self.config.dhcp_client && ours && genuine && datagram.udp_ports() == Some((DHCP_SERVER, DHCP_CLIENT))
     }
 
     fn arrive_at(&mut self, datagram: Datagram<'_>, external: u8) -> Result<Verdict, Verdict> {
@@ -94,20 +107,20 @@ impl Nat<'_> {
             .mapping_of_external(summary.proto, external, summary.destination.port)
             .ok_or(DropReason::NoMapping)?;
         let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
+        if inside.endpoint.address == summary.source.address {
+            return Err(DropReason::Land.into());
+        }
         let session = self.flows.live_session(mapping, summary.source, self.tick());
         if session.is_none() {
             summary.content.check_unsolicited(self.admits(mapping, summary.source.address))?;
         }
-        if summary.content.moves_state() && !transport.checksum_holds(ip) {
-            return Err(DropReason::BadChecksum.into());
-        }
-        let effect = session.map(|link| self.effect(link, Side::Outside, &summary).map(|effect| (link, effect)));
-        let effect = effect.transpose()?;
+        let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
+        Self::check_damage(ip, &transport, &summary, effect.as_ref())?;
         if inside.origin == Origin::Host {
             self.check_way_in(ip, session.is_some())?;
         }
-        if let Some((link, effect)) = effect {
-            self.apply(link, &effect);
+        if let Some(effect) = effect {
+            self.apply(&effect);
         }
         Ok(self.enter(inside, ip, transport))
     }

@@ -43,8 +43,9 @@ const EXPIRED_PER_PACKET: usize = 2;
 /// Beyond this the clock has jumped, and everything overdue ends before a packet is looked at.
 ///
 /// INVARIANT: deadlines are kept modulo 2^32 ms and compared over 2^31 ms. A session can be overdue that long only if
-/// the clock gets there in 2^31 / 2^16 steps or more, each of which ends two sessions; there are fewer than 2^16.
-const JUMP_MILLIS: u64 = 1 << 16;
+/// the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each ends the two that are most overdue, and there are fewer
+/// than 2^16.
+const JUMP_MILLIS: u64 = 1 << 15;
 
 /// The ports of DHCP (RFC 2131 section 4.1).
 const DHCP_SERVER: u16 = 67;
@@ -63,7 +64,7 @@ impl<'t> Nat<'t> {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let (hash_secret, port_secret) = seed.secrets()?;
-        let flows = Flows::new(tables, HashKey::new(hash_secret), &config.timeouts);
+        let flows = Flows::new(tables, HashKey::new(hash_secret), &config);
         let limit = || RateLimit::new(config.limits.icmp_error_burst, config.limits.icmp_errors_per_second);
         Ok(Self {
             error_limits: [limit(), limit()],
@@ -83,24 +84,7 @@ impl<'t> Nat<'t> {
     /// The caller carries the [`Verdict`] out. Unless it is `Forward` or `Local`, `packet` is as it was.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
-        let verdict = self.judge(packet, from).unwrap_or_else(|refused| refused);
-        self.stats.count_verdict(&verdict);
-        verdict
-    }
-
-    fn judge(&mut self, packet: &mut [u8], from: Side) -> Result<Verdict, Verdict> {
-        let len = packet.len();
-        let datagram = Datagram::parse(packet).inspect_err(|_| self.stats.count_in(from, len))?;
-        self.stats.count_in(from, datagram.len());
-        let first_fragment = fragment::first_key(&datagram, from);
-        let verdict = match from {
-            Side::Inside => self.outbound(datagram, Origin::Host),
-            Side::Outside => self.inbound(datagram),
-        };
-        if let Some(key) = first_fragment {
-            self.settle_first_fragment(&key, packet, verdict.as_ref().unwrap_or_else(|refused| refused));
-        }
-        verdict
+        self.judge(packet, from, Origin::Host)
     }
 
     /// Judges an IPv4 datagram that the router's own outside stack sends, and translates it like one from inside, so
@@ -111,13 +95,7 @@ impl<'t> Nat<'t> {
     /// router sends: the verdict is `Forward` or `Drop`.
     pub fn process_local(&mut self, packet: &mut [u8], now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
-        self.stats.from_router = self.stats.from_router.wrapping_add(1);
-        let verdict = match Datagram::parse(packet) {
-            Ok(datagram) => self.outbound(datagram, Origin::Router).unwrap_or_else(|refused| refused),
-            Err(reason) => Verdict::Drop(reason),
-        };
-        self.stats.count_verdict(&verdict);
-        verdict
+        self.judge(packet, Side::Inside, Origin::Router)
     }
 
     /// When [`Nat::handle_timeout`] has work to do next, if nothing else happens before; in the past if it has some
@@ -134,6 +112,28 @@ impl<'t> Nat<'t> {
     /// Takes time in proportion to the sessions that end.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now, usize::MAX);
+    }
+
+    fn judge(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Verdict {
+        let verdict = self.try_judge(packet, from, origin).unwrap_or_else(|refused| refused);
+        self.stats.count_verdict(&verdict);
+        verdict
+    }
+
+    fn try_judge(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Result<Verdict, Verdict> {
+        let len = packet.len();
+        let datagram = Datagram::parse(packet).inspect_err(|_| self.stats.count_in(from, origin, len))?;
+        self.stats.count_in(from, origin, datagram.len());
+        let first_fragment = fragment::first_key(&datagram, from);
+        let verdict = match from {
+            Side::Inside => self.outbound(datagram, origin),
+            Side::Outside => self.inbound(datagram),
+        };
+        if let Some(key) = first_fragment {
+            let verdict = verdict.as_ref().unwrap_or_else(|refused| refused);
+            self.settle_first_fragment(&key, packet, verdict, origin);
+        }
+        verdict
     }
 
     /// Sets the clock to `now`, and ends up to `limit` sessions whose time is up; all of them if the clock has jumped.
@@ -184,7 +184,7 @@ impl<'t> Nat<'t> {
     }
 
     /// An ICMP error about a packet with the header `ip` that came in on `side`, from the address that it was sent to or
-    /// through; or its silent drop when the limit on errors is used up.
+    /// through; or its silent drop, for the same reason, when the limit on errors is used up.
     fn reject(&mut self, side: Side, ip: &ipv4::Header, reason: DropReason, error: Error) -> Verdict {
         let [inside, outside] = &mut self.error_limits;
         let (limit, router) = match side {
@@ -194,7 +194,8 @@ impl<'t> Nat<'t> {
         if limit.take(self.now) {
             Verdict::Reject(Reply::error(reason, router, ip.source(), error))
         } else {
-            Verdict::Drop(DropReason::RateLimited)
+            self.stats.answers_withheld = self.stats.answers_withheld.wrapping_add(1);
+            Verdict::Drop(reason)
         }
     }
 
@@ -239,7 +240,9 @@ fn count_ended(stats: &mut Stats, ended: Ended) {
 fn count_expired(stats: &mut Stats, ended: Ended) {
     count_ended(stats, ended);
     stats.sessions_expired = stats.sessions_expired.wrapping_add(1);
-    if is_active(ended.state) {
+    let established =
+        matches!(ended.state, SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin);
+    if established {
         stats.tcp.idle_timeouts = stats.tcp.idle_timeouts.wrapping_add(1);
     }
 }

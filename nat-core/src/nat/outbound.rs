@@ -6,7 +6,7 @@ use crate::packet::{Content, Datagram, Summary, Transport};
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
-use crate::state::tcp::Kind;
+use crate::state::tcp::{Kind, Tcp};
 use crate::state::{Endpoint, Inside, Origin, Proto, Sequences};
 use crate::table::Link;
 use crate::translate::{self, End, Hop};
@@ -29,7 +29,7 @@ enum Route {
 /// How a packet without a session may go on.
 enum Opening {
     /// It begins one.
-    Begin(SessionState, Sequences),
+    Begin(Tcp),
     /// It passes, and leaves no trace: it refuses a connection that was let in and left none.
     Pass,
     /// Its session is gone, and the host should know.
@@ -42,17 +42,18 @@ impl Nat<'_> {
         if origin == Origin::Router && self.is_dhcp_request(&datagram) {
             return Ok(Verdict::Forward { to: Side::Outside, len });
         }
-        match self.route_outbound(datagram.ip, origin)? {
+        match self.route_outbound(&datagram, origin)? {
             Route::Across => self.across(datagram, origin),
             Route::Hairpin(external) => self.hairpin(datagram, external),
             Route::Local => Ok(Verdict::Local { side: Side::Inside, len }),
         }
     }
 
-    fn route_outbound(&self, ip: &ipv4::Header, origin: Origin) -> Result<Route, DropReason> {
+    fn route_outbound(&self, datagram: &Datagram<'_>, origin: Origin) -> Result<Route, DropReason> {
+        let ip = &datagram.ip;
         match origin {
             Origin::Host => {
-                if let Some(local) = self.check_host(ip)? {
+                if let Some(local) = self.check_host(datagram)? {
                     return Ok(local);
                 }
             }
@@ -74,24 +75,27 @@ impl Nat<'_> {
     }
 
     /// Whether the source is one of an inside host, and whether the packet is for the router.
-    fn check_host(&self, ip: &ipv4::Header) -> Result<Option<Route>, DropReason> {
-        let inside = &self.config.inside;
+    fn check_host(&self, datagram: &Datagram<'_>) -> Result<Option<Route>, DropReason> {
+        let (ip, inside) = (&datagram.ip, &self.config.inside);
         let (source, destination) = (Ipv4Addr::from_bits(ip.source()), Ipv4Addr::from_bits(ip.destination()));
         if source == destination {
             return Err(DropReason::Land);
         }
         // A host that has no address yet asks for one by broadcast.
-        let unconfigured = source.is_unspecified();
-        if !unconfigured && (is_martian(ip.source()) || is_multicast_or_broadcast(ip.source())) {
+        let asks = datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER)) && destination.is_broadcast();
+        if source.is_unspecified() && asks {
+            return Ok(Some(Route::Local));
+        }
+        if is_martian(ip.source()) || is_multicast_or_broadcast(ip.source()) {
             return Err(DropReason::Martian);
         }
-        if !unconfigured && (!inside.is_host(source) || source == inside.address()) {
+        if !inside.is_host(source) || source == inside.address() {
             return Err(DropReason::SpoofedSource);
         }
         if destination == inside.address() || destination.is_broadcast() || Some(destination) == inside.broadcast() {
             return Ok(Some(Route::Local));
         }
-        if unconfigured { Err(DropReason::Martian) } else { Ok(None) }
+        Ok(None)
     }
 
     fn across(&mut self, datagram: Datagram<'_>, origin: Origin) -> Result<Verdict, Verdict> {
@@ -156,19 +160,20 @@ impl Nat<'_> {
         (origin, expected): (Origin, bool),
     ) -> Result<Link, Verdict> {
         if let Some((mapping, session)) = self.session_outbound(summary, origin) {
-            if summary.content.moves_state() && !transport.checksum_holds(ip) {
-                return Err(DropReason::BadChecksum.into());
-            }
             let effect = self.effect(session, Side::Inside, summary)?;
-            self.apply(session, &effect);
+            Self::check_damage(ip, transport, summary, Some(&effect))?;
+            self.apply(&effect);
             return Ok(mapping);
         }
         let mapping = self.flows.mapping_of_inside(summary.proto, Inside { origin, endpoint: summary.source });
         let admitted = mapping.filter(|mapping| expected || self.admits(*mapping, summary.destination.address));
-        match self.opening(summary, admitted.is_some(), origin)? {
-            Opening::Begin(..) if !transport.checksum_holds(ip) => Err(DropReason::BadChecksum.into()),
-            Opening::Begin(state, sequences) => self
-                .admit(summary, mapping, (state, sequences), origin)
+        let opening = self.opening(summary, admitted.is_some(), origin)?;
+        if !transport.checksum_holds(ip) {
+            return Err(DropReason::BadChecksum.into());
+        }
+        match opening {
+            Opening::Begin(begin) => self
+                .admit(summary, mapping, begin, origin)
                 .map_err(|reason| self.refuse(ip, origin, reason, Error::AdministrativelyProhibited)),
             Opening::Pass => Ok(admitted.ok_or(DropReason::NoSession)?),
             Opening::Reset => Err(Verdict::Reject(Reply::reset(DropReason::NoSession, ip.source()))),
@@ -192,16 +197,16 @@ impl Nat<'_> {
     /// How a packet without a session may go on. `admitted` says that its receiver may have sent first, unseen.
     fn opening(&self, summary: &Summary, admitted: bool, origin: Origin) -> Result<Opening, DropReason> {
         Ok(match summary.content {
-            Content::Datagram | Content::Query(Class::Request) => {
-                Opening::Begin(SessionState::Active, Sequences::last_sent(self.tick()))
-            }
+            Content::Datagram | Content::Query(Class::Request) => Opening::Begin(self.active()),
             Content::Segment(Kind::Syn, segment) => {
-                Opening::Begin(SessionState::InsideSyn, Sequences::from_syn(&segment))
+                Opening::Begin(Tcp::new(SessionState::InsideSyn, Sequences::from_syn(&segment)))
             }
             Content::Segment(Kind::SynAck, segment) if admitted => {
-                Opening::Begin(SessionState::OutsideSyn, Sequences::from_syn_ack(&segment))
+                Opening::Begin(Tcp::new(SessionState::OutsideSyn, Sequences::from_syn_ack(&segment)))
             }
             Content::Segment(Kind::Reset, _) if admitted => Opening::Pass,
+            // It may answer a SYN that an open filter let in before it shut.
+            Content::Segment(Kind::SynAck, _) if self.is_behind() => return Err(DropReason::NoSession),
             Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _) if origin == Origin::Host => Opening::Reset,
             Content::Segment(..) | Content::Query(_) => return Err(DropReason::NoSession),
         })
@@ -214,7 +219,9 @@ impl Nat<'_> {
 
     /// Whether a packet of the router's own is its DHCP client's (RFC 2131).
     fn is_dhcp_request(&self, datagram: &Datagram<'_>) -> bool {
-        self.config.dhcp_client && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER))
+        let source = datagram.ip.source();
+        let ours = Ipv4Addr::from_bits(source).is_unspecified() || self.external_number(source).is_some();
+        self.config.dhcp_client && ours && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER))
     }
 }
 

@@ -16,6 +16,10 @@ pub(crate) enum Proto {
     Udp,
 }
 
+impl Proto {
+    pub(crate) const COUNT: usize = 3;
+}
+
 impl From<Proto> for SessionProtocol {
     fn from(proto: Proto) -> Self {
         match proto {

@@ -2,14 +2,17 @@
 
 mod host;
 mod mapping;
+mod port_use;
 mod sequence;
 mod session;
+mod flows;
 mod tables;
 pub(crate) mod tcp;
 
+pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
 pub(crate) use host::{Host, Origin};
 pub(crate) use mapping::{Endpoint, Inside, Mapping, Proto};
+pub(crate) use port_use::PortClass;
 pub(crate) use sequence::{Segment, Sequences};
 pub(crate) use session::{Class, Session};
 pub use tables::Tables;
-pub(crate) use tables::{Ended, Flows, NewMapping, NewSession};

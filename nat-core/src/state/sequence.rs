@@ -25,7 +25,7 @@ struct Sender {
     acknowledged: u32,
 }
 
-/// What is known of both senders of a session.
+/// What is known of both senders of a session. Without sequence numbers it is when the inside last sent.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Sequences {
     inside: Sender,
@@ -41,10 +41,12 @@ impl Sequences {
 
     /// After a SYN from inside that opens a session.
     pub(crate) fn from_syn(segment: &Segment) -> Self {
-        let inside = Sender { next: segment.end(), acknowledged: 0 };
-        // Nothing is acknowledged yet but what comes before the SYN.
-        let outside = Sender { next: 0, acknowledged: segment.sequence };
-        Self { inside, outside }
+        Self::from_inside(segment.end(), segment.sequence)
+    }
+
+    /// Nothing is known of the outside, and it has acknowledged nothing but what comes before the SYN.
+    fn from_inside(next: u32, initial: u32) -> Self {
+        Self { inside: Sender { next, acknowledged: 0 }, outside: Sender { next: 0, acknowledged: initial } }
     }
 
     /// After a SYN-ACK from inside to a SYN from outside of which nothing was kept.
@@ -62,6 +64,12 @@ impl Sequences {
             self.outside.acknowledged = acknowledgment;
         }
         self.inside.acknowledged = segment.sequence;
+    }
+
+    /// Whether a segment follows exactly on the SYN that the outside has sent, if it has sent one.
+    pub(crate) fn follows_outside_syn(&self, segment: &Segment) -> bool {
+        let known = *self != Self::from_inside(self.inside.next, self.outside.acknowledged);
+        known && segment.sequence == self.outside.next
     }
 
     /// Whether a segment from outside acknowledges the inside's SYN, which nothing has acknowledged yet.
@@ -88,10 +96,27 @@ impl Sequences {
 
     /// Whether a segment follows on what its sender has sent, and acknowledges what the other side may have sent.
     pub(crate) fn fits(&self, from: Side, segment: &Segment) -> bool {
-        let (sender, receiver) = self.pair(from);
-        let behind = sender.next.wrapping_sub(segment.sequence);
-        let ahead = |acknowledgment: u32| acknowledgment.wrapping_sub(receiver.next).wrapping_add(NEAR);
-        behind <= NEAR && segment.acknowledgment.is_some_and(|ack| ahead(ack) <= 2 * NEAR)
+        let (sender, _) = self.pair(from);
+        sender.next.wrapping_sub(segment.sequence) <= NEAR && self.acknowledges_near(from, segment)
+    }
+
+    /// Whether a segment comes after a gap in what its sender has sent, as when one before it was lost on its way here.
+    pub(crate) fn is_ahead(&self, from: Side, segment: &Segment) -> bool {
+        let (sender, _) = self.pair(from);
+        let ahead = segment.sequence.wrapping_sub(sender.next);
+        0 < ahead && ahead <= NEAR && self.acknowledges_near(from, segment)
+    }
+
+    /// Whether a segment that fits acknowledges more than the other side was seen to send: what was lost has arrived.
+    pub(crate) fn closes_gap(&self, from: Side, segment: &Segment) -> bool {
+        let (_, receiver) = self.pair(from);
+        segment.acknowledgment.is_some_and(|ack| (ack.wrapping_sub(receiver.next) as i32) > 0)
+    }
+
+    fn acknowledges_near(&self, from: Side, segment: &Segment) -> bool {
+        let (_, receiver) = self.pair(from);
+        let distance = |ack: u32| ack.wrapping_sub(receiver.next).wrapping_add(NEAR);
+        segment.acknowledgment.is_some_and(|ack| distance(ack) <= 2 * NEAR)
     }
 
     /// Takes note of a segment that fits.

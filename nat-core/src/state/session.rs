@@ -4,6 +4,7 @@ use crate::config::Timeouts;
 use crate::session_info::SessionState;
 use crate::table::{Aging, Chain, Link, Slot};
 
+use super::tcp::{EarlyFins, Tcp};
 use super::{Endpoint, Proto, Sequences};
 
 /// A session; or, with address-dependent filtering, the leave of a remote address to send to a mapping from any port.
@@ -11,34 +12,43 @@ pub(crate) struct Session {
     pub(crate) remote_address: u32,
     /// When it ends, in milliseconds of the clock modulo 2^32. Of a leave: how many sessions hold it.
     pub(crate) deadline: u32,
-    pub(crate) sequences: Sequences,
+    sequences: Sequences,
     pub(crate) mapping: Link,
     pub(crate) remote_port: u16,
     by_remote: Link,
     neighbours: [Link; 2],
     pub(crate) state: SessionState,
-    role: Role,
+    /// Whether it is a leave; of a session, the FINs that came early.
+    marks: u8,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-enum Role {
-    Session,
-    Leave,
-}
+const LEAVE: u8 = 0x80;
 
 impl Session {
-    pub(crate) fn new(mapping: Link, remote: Endpoint, state: SessionState, sequences: Sequences) -> Self {
-        Self { mapping, remote_address: remote.address, remote_port: remote.port, state, sequences, ..Self::FREE }
+    pub(crate) fn new(mapping: Link, remote: Endpoint, begin: &Tcp) -> Self {
+        let mut session = Self { mapping, remote_address: remote.address, remote_port: remote.port, ..Self::FREE };
+        session.set_tcp(begin);
+        session
+    }
+
+    /// How far it has come. Without TCP: [`SessionState::Active`], and when the inside last sent.
+    pub(crate) fn tcp(&self) -> Tcp {
+        let early_fins = EarlyFins::from_bits(self.marks & !LEAVE);
+        Tcp { state: self.state, sequences: self.sequences, early_fins }
+    }
+
+    pub(crate) fn set_tcp(&mut self, tcp: &Tcp) {
+        let Tcp { state, sequences, early_fins } = *tcp;
+        (self.state, self.sequences, self.marks) = (state, sequences, early_fins.bits());
     }
 
     /// The leave of `address` to send to `mapping`, held by one session.
     pub(crate) fn leave(mapping: Link, address: u32) -> Self {
-        Self { mapping, remote_address: address, deadline: 1, role: Role::Leave, ..Self::FREE }
+        Self { mapping, remote_address: address, deadline: 1, marks: LEAVE, ..Self::FREE }
     }
 
     pub(crate) fn is_leave(&self) -> bool {
-        self.role == Role::Leave
+        self.marks == LEAVE
     }
 
     pub(crate) fn remote(&self) -> Endpoint {
@@ -56,7 +66,7 @@ impl Slot for Session {
         by_remote: Link::NONE,
         neighbours: [Link::NONE; 2],
         state: SessionState::Active,
-        role: Role::Session,
+        marks: 0,
     };
 
     fn is_free(&self) -> bool {

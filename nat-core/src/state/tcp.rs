@@ -28,29 +28,71 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// What a segment does to a session: its state, its sequence numbers, its timer.
+/// What is known of a TCP session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Effect {
+pub(crate) struct Tcp {
     pub(crate) state: SessionState,
     pub(crate) sequences: Sequences,
-    /// Whether the timer of the state starts anew.
-    pub(crate) refresh: bool,
+    /// Sides whose FIN came ahead of a gap. It counts once the other side has acknowledged what was in between.
+    pub(crate) early_fins: EarlyFins,
 }
 
-/// What `segment` does to a session in `state`, or why it must not pass.
-pub(crate) fn effect(
-    state: SessionState,
-    sequences: &Sequences,
-    from: Side,
-    kind: Kind,
-    segment: &Segment,
-) -> Result<Effect, DropReason> {
-    let signal = prove(state, sequences, from, kind, segment)?;
-    let next = next(state, from, signal);
-    let mut sequences = *sequences;
-    note(&mut sequences, state, from, signal, segment);
-    let refresh = next != state || refreshes(state, from, signal);
-    Ok(Effect { state: next, sequences, refresh })
+/// A set of sides.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct EarlyFins(u8);
+
+impl EarlyFins {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    fn bit(side: Side) -> u8 {
+        match side {
+            Side::Inside => 1,
+            Side::Outside => 2,
+        }
+    }
+
+    fn with(self, side: Side) -> Self {
+        Self(self.0 | Self::bit(side))
+    }
+
+    fn without(self, side: Side) -> Self {
+        Self(self.0 & !Self::bit(side))
+    }
+
+    fn contains(self, side: Side) -> bool {
+        self.0 & Self::bit(side) != 0
+    }
+}
+
+impl Tcp {
+    pub(crate) fn new(state: SessionState, sequences: Sequences) -> Self {
+        Self { state, sequences, early_fins: EarlyFins::NONE }
+    }
+
+    /// What `segment` makes of the session, and whether the timer of its state starts anew; or why it must not pass.
+    pub(crate) fn after(&self, from: Side, kind: Kind, segment: &Segment) -> Result<(Self, bool), DropReason> {
+        let signal = prove(self, from, kind, segment)?;
+        let mut after = Self { state: next(self.state, from, signal), ..*self };
+        let other = from.opposite();
+        if signal == Signal::Traffic && self.early_fins.contains(other) && self.sequences.closes_gap(from, segment) {
+            after.state = next(after.state, other, Signal::Fin);
+            after.early_fins = after.early_fins.without(other);
+        }
+        if kind == Kind::Fin && is_early_fin(self, from, segment) {
+            after.early_fins = after.early_fins.with(from);
+        }
+        note(&mut after, self.state, from, signal, segment);
+        let refresh = after.state != self.state || refreshes(self.state, from, signal);
+        Ok((after, refresh))
+    }
 }
 
 /// The state after `signal`.
@@ -61,7 +103,8 @@ pub(crate) fn next(state: SessionState, from: Side, signal: Signal) -> SessionSt
         (Active, _, _) => Active,
         (_, _, Signal::Unproven) => state,
 
-        (InsideSyn, Outside, Signal::Syn | Signal::SynAck) => Established,
+        (InsideSyn, Outside, Signal::SynAck | Signal::Traffic) => Established,
+        (InsideSyn, Outside, Signal::Fin) => OutsideFin,
         (OutsideSyn, Outside, Signal::Traffic) => Established,
         (OutsideSyn, Outside, Signal::Fin) => OutsideFin,
         (InsideSyn | OutsideSyn | Established | InsideFin | OutsideFin, _, Signal::Reset) => Reset,
@@ -88,7 +131,8 @@ pub(crate) fn next(state: SessionState, from: Side, signal: Signal) -> SessionSt
 fn refreshes(state: SessionState, from: Side, signal: Signal) -> bool {
     match state {
         SessionState::InsideSyn => from == Side::Inside && signal == Signal::Syn,
-        SessionState::OutsideSyn => from == Side::Inside && signal == Signal::SynAck,
+        // An answer to a SYN that may be spoofed does not live longer for being repeated.
+        SessionState::OutsideSyn => false,
         SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin => {
             matches!(signal, Signal::Traffic | Signal::Fin)
         }
@@ -98,22 +142,20 @@ fn refreshes(state: SessionState, from: Side, signal: Signal) -> bool {
 }
 
 /// What a segment may be taken for, given the sequence numbers.
-fn prove(
-    state: SessionState,
-    sequences: &Sequences,
-    from: Side,
-    kind: Kind,
-    segment: &Segment,
-) -> Result<Signal, DropReason> {
-    if state == SessionState::InsideSyn && from == Side::Outside {
+fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal, DropReason> {
+    let Tcp { state, sequences, .. } = tcp;
+    if *state == SessionState::InsideSyn && from == Side::Outside {
         return prove_answer(sequences, kind, segment);
     }
     // The outside proves with its first acknowledgment that it got the SYN-ACK, and is no spoofed address.
-    let handshake = state != SessionState::OutsideSyn || from == Side::Inside || sequences.acknowledges_syn(segment);
+    let opening = *state == SessionState::OutsideSyn;
+    let handshake = !opening || from == Side::Inside || sequences.acknowledges_syn(segment);
     let proven = |genuine: bool, signal| if genuine { signal } else { Signal::Unproven };
     Ok(match kind {
         Kind::Syn => Signal::Syn,
         Kind::SynAck => Signal::SynAck,
+        // Before the handshake is done, the inside's FIN waits for the acknowledgment that ends it.
+        Kind::Fin if opening && from == Side::Inside => Signal::Unproven,
         Kind::Fin => proven(handshake && sequences.is_exact_fin(from, segment), Signal::Fin),
         Kind::Reset => proven(sequences.is_exact_reset(from, segment), Signal::Reset),
         // What the inside sends keeps its session alive even where the numbers have lost their thread.
@@ -122,27 +164,45 @@ fn prove(
     })
 }
 
-/// The outside's answer to a SYN: its own SYN, a SYN-ACK or a RST that acknowledges ours; nothing else passes.
+/// The outside's answer to a SYN: its own SYN, and what acknowledges ours; nothing else passes (a packet from the past of
+/// these ports, or a forgery).
 fn prove_answer(sequences: &Sequences, kind: Kind, segment: &Segment) -> Result<Signal, DropReason> {
+    let acknowledges = sequences.acknowledges_syn(segment);
+    let follows = acknowledges && sequences.follows_outside_syn(segment);
     match kind {
         Kind::Syn => Ok(Signal::Syn),
-        Kind::SynAck if sequences.acknowledges_syn(segment) => Ok(Signal::SynAck),
-        Kind::Reset if sequences.acknowledges_syn(segment) => Ok(Signal::Reset),
+        Kind::SynAck if acknowledges => Ok(Signal::SynAck),
+        Kind::Reset if acknowledges => Ok(Signal::Reset),
+        // A simultaneous open, in which the other side has got our SYN-ACK.
+        Kind::Fin if follows => Ok(Signal::Fin),
+        Kind::Other if follows => Ok(Signal::Traffic),
         Kind::SynAck | Kind::Reset | Kind::Fin | Kind::Other => Err(DropReason::NoSession),
     }
 }
 
-fn note(sequences: &mut Sequences, state: SessionState, from: Side, signal: Signal, segment: &Segment) {
-    let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
-    let reopens = opening || matches!(state, SessionState::Closing | SessionState::Reset);
+/// Whether a FIN that does not count yet is one to remember.
+fn is_early_fin(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
+    match tcp.state {
+        SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin => {
+            tcp.sequences.is_ahead(from, segment)
+        }
+        SessionState::OutsideSyn => from == Side::Inside && tcp.sequences.is_exact_fin(from, segment),
+        SessionState::Active | SessionState::InsideSyn | SessionState::Closing | SessionState::Reset => false,
+    }
+}
+
+fn note(after: &mut Tcp, before: SessionState, from: Side, signal: Signal, segment: &Segment) {
+    let opening = matches!(before, SessionState::InsideSyn | SessionState::OutsideSyn);
+    let reopens = opening || matches!(before, SessionState::Closing | SessionState::Reset);
+    let sequences = &mut after.sequences;
     match (signal, from) {
-        (Signal::Syn, Side::Inside) if reopens && state != SessionState::OutsideSyn => {
-            *sequences = Sequences::from_syn(segment);
+        (Signal::Syn, Side::Inside) if reopens && before != SessionState::OutsideSyn => {
+            *after = Tcp::new(after.state, Sequences::from_syn(segment));
         }
-        (Signal::SynAck, Side::Inside) if reopens && state != SessionState::InsideSyn => {
-            *sequences = Sequences::from_syn_ack(segment);
+        (Signal::SynAck, Side::Inside) if reopens && before != SessionState::InsideSyn => {
+            *after = Tcp::new(after.state, Sequences::from_syn_ack(segment));
         }
-        (Signal::Syn | Signal::SynAck, Side::Outside) if state == SessionState::InsideSyn => {
+        (Signal::Syn | Signal::SynAck, Side::Outside) if before == SessionState::InsideSyn => {
             sequences.learn_outside(segment);
         }
         (Signal::Traffic | Signal::Fin, _) if sequences.fits(from, segment) => sequences.advance(from, segment),
@@ -165,7 +225,7 @@ mod tests {
         let (fi, fo, c, r) = (InsideFin, OutsideFin, Closing, Reset);
         let table = [
             //   SYN SYN-ACK FIN RST traffic unproven
-            (is, [is, is, is, r, is, is], [e, e, is, r, is, is]),
+            (is, [is, is, is, r, is, is], [is, e, fo, r, e, is]),
             (os, [os, os, os, r, os, os], [os, os, fo, r, e, os]),
             (e, [e, e, fi, r, e, e], [e, e, fo, r, e, e]),
             (fi, [fi, fi, fi, r, fi, fi], [fi, fi, c, r, fi, fi]),
@@ -189,19 +249,21 @@ mod tests {
         Segment { sequence, acknowledgment: Some(acknowledgment), length }
     }
 
-    fn step(from: Side, kind: Kind, segment: &Segment, session: &mut (SessionState, Sequences)) -> Effect {
-        let effect = effect(session.0, &session.1, from, kind, segment).expect("the segment passes");
-        *session = (effect.state, effect.sequences);
-        effect
+    /// Does to `session` what `segment` does. Returns whether its timer starts anew.
+    fn step(from: Side, kind: Kind, segment: &Segment, session: &mut Tcp) -> bool {
+        let (after, refresh) = session.after(from, kind, segment).expect("the segment passes");
+        *session = after;
+        refresh
     }
 
+    const SYN: Segment = Segment { sequence: ISN, acknowledgment: None, length: 1 };
+
     /// A session after the handshake: both have sent their SYN and nothing else.
-    fn established() -> (SessionState, Sequences) {
-        let syn = Segment { sequence: ISN, acknowledgment: None, length: 1 };
-        let mut session = (InsideSyn, Sequences::from_syn(&syn));
+    fn established() -> Tcp {
+        let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
         step(Side::Outside, Kind::SynAck, &segment(PEER_ISN, ISN.wrapping_add(1), 1), &mut session);
         step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), PEER_ISN + 1, 0), &mut session);
-        assert_eq!(session.0, Established);
+        assert_eq!(session.state, Established);
         session
     }
 
@@ -212,12 +274,12 @@ mod tests {
         for offset in [1, 2, 1000, u32::MAX, 0x8000_0000] {
             let wrong = segment(PEER_ISN.wrapping_add(1).wrapping_add(offset), 0, 0);
             let mut tried = session;
-            assert!(!step(Side::Outside, Kind::Reset, &wrong, &mut tried).refresh);
+            assert!(!step(Side::Outside, Kind::Reset, &wrong, &mut tried));
             assert_eq!(tried, session, "offset {offset}");
         }
         let mut tried = session;
         step(Side::Outside, Kind::Reset, &segment(PEER_ISN + 1, 0, 0), &mut tried);
-        assert_eq!(tried.0, Reset);
+        assert_eq!(tried.state, Reset);
     }
 
     /// A forged segment does not move the numbers, so that no RST can be made to fit.
@@ -243,7 +305,7 @@ mod tests {
         step(Side::Outside, Kind::Other, &segment(PEER_ISN + 101, ISN.wrapping_add(1), 100), &mut session);
         step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), PEER_ISN + 201, 0), &mut session);
         step(Side::Outside, Kind::Fin, &segment(PEER_ISN + 201, ISN.wrapping_add(1), 1), &mut session);
-        assert_eq!(session.0, OutsideFin);
+        assert_eq!(session.state, OutsideFin);
     }
 
     /// RFC 5961 section 3.2 for FIN: ahead of what its sender has sent, or behind it, it does not count.
@@ -253,10 +315,65 @@ mod tests {
         for sequence in [PEER_ISN, PEER_ISN + 2, PEER_ISN + 1 + (1 << 25)] {
             let mut tried = session;
             step(Side::Outside, Kind::Fin, &segment(sequence, ISN.wrapping_add(1), 1), &mut tried);
-            assert_eq!(tried, session, "sequence {sequence}");
+            let Tcp { state, sequences, early_fins: _ } = tried;
+            assert_eq!((state, sequences), (session.state, session.sequences), "sequence {sequence}");
         }
         let mut tried = session;
         step(Side::Outside, Kind::Fin, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 51), &mut tried);
-        assert_eq!(tried.0, OutsideFin, "with 50 bytes of data");
+        assert_eq!(tried.state, OutsideFin, "with 50 bytes of data");
+    }
+
+    /// A FIN that overtakes a segment counts once the gap before it has been acknowledged.
+    #[test]
+    fn a_fin_ahead_of_a_gap_counts_when_the_gap_is_closed() {
+        let mut session = established();
+        step(Side::Outside, Kind::Fin, &segment(PEER_ISN + 101, ISN.wrapping_add(1), 1), &mut session);
+        assert_eq!(session.state, Established);
+        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 100), &mut session);
+        assert_eq!(session.state, Established);
+        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), PEER_ISN + 102, 0), &mut session);
+        assert_eq!(session.state, OutsideFin);
+        step(Side::Inside, Kind::Fin, &segment(ISN.wrapping_add(1), PEER_ISN + 102, 1), &mut session);
+        assert_eq!(session.state, Closing);
+    }
+
+    /// A forged SYN during the handshake gains nothing: the genuine answer still decides.
+    #[test]
+    fn a_forged_syn_does_not_take_the_place_of_the_answer() {
+        let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
+        let forged = Segment { sequence: 77, acknowledgment: None, length: 1 };
+        step(Side::Outside, Kind::Syn, &forged, &mut session);
+        assert_eq!(session.state, InsideSyn);
+        step(Side::Outside, Kind::SynAck, &segment(PEER_ISN, ISN.wrapping_add(1), 1), &mut session);
+        assert_eq!(session, Tcp { state: Established, ..session });
+        step(Side::Outside, Kind::Reset, &segment(78, 0, 0), &mut session);
+        assert_eq!(session.state, Established, "the forger's number is forgotten");
+        step(Side::Outside, Kind::Reset, &segment(PEER_ISN + 1, 0, 0), &mut session);
+        assert_eq!(session.state, Reset);
+    }
+
+    /// RFC 9293 figure 8, with the inside's SYN lost: the outside answers the SYN-ACK with a plain ACK.
+    #[test]
+    fn a_simultaneous_open_ends_with_any_acknowledgment() {
+        let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
+        let peer = Segment { sequence: PEER_ISN, acknowledgment: None, length: 1 };
+        step(Side::Outside, Kind::Syn, &peer, &mut session);
+        step(Side::Inside, Kind::SynAck, &segment(ISN, PEER_ISN + 1, 1), &mut session);
+        assert_eq!(session.state, InsideSyn);
+        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0), &mut session);
+        assert_eq!(session.state, Established);
+    }
+
+    /// A server that closes at once, before the acknowledgment of its SYN-ACK has come.
+    #[test]
+    fn a_fin_before_the_end_of_the_handshake_is_remembered() {
+        let syn_ack = segment(ISN, PEER_ISN + 1, 1);
+        let mut session = Tcp::new(OutsideSyn, Sequences::from_syn_ack(&syn_ack));
+        step(Side::Inside, Kind::Fin, &segment(ISN.wrapping_add(1), PEER_ISN + 1, 1), &mut session);
+        assert_eq!(session.state, OutsideSyn);
+        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0), &mut session);
+        assert_eq!(session.state, Established);
+        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(2), 0), &mut session);
+        assert_eq!(session.state, InsideFin);
     }
 }

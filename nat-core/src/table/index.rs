@@ -57,19 +57,24 @@ impl<'t, C: Chain> Index<'t, C> {
         None
     }
 
-    /// Whether a slot with `hash` can be inserted.
-    pub(crate) fn check_room(&self, slots: &Slots<'_, C::Slot>, hash: u32) -> Result<(), IndexFull> {
+    /// Whether slots of these hashes are in one bucket.
+    pub(crate) fn share_bucket(&self, hash: u32, other: u32) -> bool {
+        self.bucket(hash) == self.bucket(other)
+    }
+
+    /// Whether `count` slots with `hash` can be inserted.
+    pub(crate) fn check_room(&self, slots: &Slots<'_, C::Slot>, hash: u32, count: usize) -> Result<(), IndexFull> {
         let mut probes = 0;
         self.find(slots, hash, |_, _| {
             probes += 1;
             false
         });
-        if probes < MAX_PROBES { Ok(()) } else { Err(IndexFull) }
+        if count <= MAX_PROBES.saturating_sub(probes) { Ok(()) } else { Err(IndexFull) }
     }
 
     /// Chains the slot at `link` to the bucket of `hash`.
     pub(crate) fn insert(&mut self, slots: &mut Slots<'_, C::Slot>, hash: u32, link: Link) -> Result<(), IndexFull> {
-        self.check_room(slots, hash)?;
+        self.check_room(slots, hash, 1)?;
         let bucket = self.bucket(hash);
         if let (Some(head), Some(slot)) = (self.buckets.get_mut(bucket), slots.get_mut(link)) {
             C::set_next(slot, *head);

@@ -98,6 +98,10 @@ impl<'t, T: Slot> Slots<'t, T> {
         self.slots.get_mut(link.position())
     }
 
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
     /// How many more values fit.
     pub(crate) fn room(&self) -> usize {
         self.slots.len().saturating_sub(self.in_use)

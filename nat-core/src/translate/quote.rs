@@ -31,6 +31,10 @@ impl<'p> Quote<'p> {
         header: &icmp::Header,
         body: &'p mut [u8],
     ) -> Result<Self, DropReason> {
+        if outer.is_fragment() {
+            // The rest of the message, and with it the checksum, is in other fragments.
+            return Err(DropReason::Fragment);
+        }
         if !header.checksum_holds(body) {
             return Err(DropReason::BadChecksum);
         }
@@ -94,6 +98,9 @@ impl<'p> Quote<'p> {
                 End::Destination => ports.destination_port(),
             }
         };
+        if port == 0 && self.proto != Proto::Icmp {
+            return None;
+        }
         Some(Endpoint { address: self.address(end), port })
     }
 

@@ -120,12 +120,14 @@ impl Packet {
     }
 
     fn is_icmp_error(&self) -> bool {
-        self.is(IpNumber::ICMP) && ERRORS.contains(&self.body[0])
+        self.is(IpNumber::ICMP) && !self.is_later_fragment() && ERRORS.contains(&self.body[0])
     }
 
-    /// Source and destination port; the identifier of an ICMP query stands on the side of the one who asked.
+    /// Source and destination port; the identifier of an ICMP query stands on the side of the one who asked. Zeros for
+    /// what has none, such as later fragments.
     fn ports(&self) -> (u16, u16) {
         match self.ip.protocol {
+            _ if self.is_later_fragment() => (0, 0),
             IpNumber::TCP | IpNumber::UDP => (word(&self.body, 0), word(&self.body, 2)),
             IpNumber::ICMP if QUERIES.contains(&self.body[0]) => (word(&self.body, 4), 0),
             IpNumber::ICMP if QUERY_REPLIES.contains(&self.body[0]) => (0, word(&self.body, 4)),
@@ -136,6 +138,7 @@ impl Packet {
     /// The bytes of the body that translation may change: ports or identifier, and the checksum.
     fn translated_fields(&self) -> &'static [(usize, usize)] {
         match self.ip.protocol {
+            _ if self.is_later_fragment() => &[],
             IpNumber::TCP => &[(0, 4), (16, 18)],
             IpNumber::UDP => &[(0, 4), (6, 8)],
             IpNumber::ICMP if self.is_icmp_error() => &[(2, 4), (8, usize::MAX)],
@@ -156,7 +159,12 @@ impl Packet {
         body
     }
 
-    /// How far the transport checksum is from a right one.
+    /// Whether the transport checksum of a whole datagram is right.
+    pub(crate) fn is_intact(&self) -> bool {
+        self.checksum_error() == ChecksumError::None
+    }
+
+    /// How far the transport checksum is from a right one; of a first fragment, how far that of what is there.
     fn checksum_error(&self) -> ChecksumError {
         let mut sum = Sum16BitWords::new();
         let place = match self.ip.protocol {
@@ -165,7 +173,10 @@ impl Packet {
             IpNumber::UDP => 6,
             _ => return ChecksumError::NoChecksum,
         };
-        if self.body.len() < place + 2 || (self.is(IpNumber::UDP) && word(&self.body, place) == 0) {
+        if self.is_later_fragment()
+            || self.body.len() < place + 2
+            || (self.is(IpNumber::UDP) && word(&self.body, place) == 0)
+        {
             return ChecksumError::NoChecksum;
         }
         let mut summed = &self.body[..];
@@ -190,9 +201,15 @@ impl Packet {
     }
 
     #[track_caller]
-    fn check_header_checksum(&self, what: &str) {
+    pub(crate) fn check_header_checksum(&self, what: &str) {
         let sum = Sum16BitWords::new().add_slice(&self.header).ones_complement();
         assert_eq!(sum, 0, "IPv4 header checksum of {what}: {self:?}");
+    }
+
+    fn with_id(&self, id: u16) -> Self {
+        let mut packet = self.clone();
+        packet.header[4..6].copy_from_slice(&id.to_be_bytes());
+        packet
     }
 
     /// The header with all that translation and forwarding may change set to zero.
@@ -200,10 +217,6 @@ impl Packet {
         let mut header = self.header.clone();
         header[8] = 0;
         header[10..20].fill(0);
-        if !self.ip.dont_fragment {
-            // RFC 6864: only a datagram that may be fragmented may get, or needs, another identification.
-            header[4..6].fill(0);
-        }
         header
     }
 }
@@ -241,9 +254,12 @@ pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], path: Path, config: &Conf
     if !(path == Path::FromRouter && before.ttl() == after.ttl()) {
         assert_eq!(after.ttl(), before.ttl() - 1, "TTL");
     }
-    check_same_header(&before, &after);
+    // RFC 6864: what is not atomic gets an identification of the external address, and nothing else gets another.
+    let renumbered = path != Path::In && !before.is_atomic();
+    check_same_header(&before, &if renumbered { after.with_id(before.ip.identification) } else { after.clone() });
     check_addresses(&before, &after, path, config);
-    let clamped = config.mss_clamp && before.is(IpNumber::TCP) && before.tcp_flags() & SYN != 0;
+    let segment = before.is(IpNumber::TCP) && !before.is_later_fragment();
+    let clamped = config.mss_clamp && segment && before.tcp_flags() & SYN != 0;
     if !clamped {
         assert_eq!(
             before.untranslated_part(),
@@ -268,7 +284,7 @@ pub(crate) fn check_local(sent: &[u8], out: &[u8]) {
     check_same_checksum_error(&before, &after);
 }
 
-/// All fields of the header but TTL, addresses and checksum are as they came.
+/// All fields of the header but TTL, addresses and checksum are the same.
 #[track_caller]
 fn check_same_header(before: &Packet, after: &Packet) {
     let (before, after) = (before.untranslated_header(), after.untranslated_header());
@@ -294,7 +310,7 @@ fn check_addresses(before: &Packet, after: &Packet, path: Path, config: &Config)
 /// A right checksum stays right, none stays none, and a wrong one stays as wrong as it was.
 #[track_caller]
 fn check_same_checksum_error(before: &Packet, after: &Packet) {
-    if before.is(IpNumber::UDP) && before.body.len() >= 8 && before.checksum() != 0 {
+    if before.is(IpNumber::UDP) && !before.is_later_fragment() && before.body.len() >= 8 && before.checksum() != 0 {
         assert_ne!(after.checksum(), 0, "a UDP checksum has become the sign for none");
     }
     let (was, is) = (before.checksum_error(), after.checksum_error());
@@ -306,7 +322,6 @@ fn check_quote(before: &Quote, after: &Quote, path: Path, config: &Config) {
     after.check_header_checksum("the quote");
     assert_eq!(before.ttl(), after.ttl(), "the quote's TTL stays");
     check_same_header(before, after);
-    assert_eq!(before.ip.identification, after.ip.identification, "the quote's identification stays");
     let same = |packet: &Quote| {
         let mut body = packet.untranslated_part();
         // The identifier of a query is all that may differ in its first eight bytes.

@@ -7,19 +7,24 @@
 
 mod build;
 mod connection;
+mod fragments;
 mod judge;
 mod outcome;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
-use nat_core::{Cidr, Config, DropReason, Instant, Nat, Seed, SessionInfo, Side, Stats, Tables, Verdict};
+use nat_core::{
+    Cidr, Config, DropReason, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Seed, SessionInfo, Side, Stats, Tables,
+    Verdict,
+};
 
 pub(crate) use build::{
     ACK, CWR, Checksum, Datagram, ECE, FIN, PSH, RST, SYN, URG, at, echo_reply, echo_request, fix_header_checksum,
     icmp, icmp_error, random_bytes, raw, tcp, timestamp_reply, timestamp_request, udp,
 };
 pub(crate) use connection::Connection;
+pub(crate) use fragments::reassemble;
 pub(crate) use judge::{Packet, Path, Quote};
 pub(crate) use outcome::Outcome;
 
@@ -50,6 +55,9 @@ pub(crate) fn inside() -> Cidr {
 /// The configuration that a world starts from: [`ROUTER`] inside, [`N`] outside, all else default.
 pub(crate) fn config() -> Config {
     let mut config = Config::new(inside());
+    // One host may fill the tables, unless a test says otherwise.
+    config.limits.sessions_per_host = Some(u16::MAX);
+    config.limits.mappings_per_host = Some(u16::MAX);
     config.external_addresses.push(N).expect("there is room for one address");
     config
 }
@@ -60,7 +68,14 @@ pub(crate) struct World {
     /// When the engine was last told the time: sessions that end after it are not yet gone from its list.
     told: Instant,
     packets: u64,
+    /// The fragments that the engine has said to hold, with when and where they came in.
+    held: Vec<(Instant, Origin, Vec<u8>)>,
+    /// What became of those whose first was the last packet. A test that expects any takes them.
+    released: Vec<Outcome>,
 }
+
+/// How long the engine may hold a fragment.
+const HOLD: Duration = secs(2);
 
 impl World {
     pub(crate) fn new() -> Self {
@@ -74,12 +89,30 @@ impl World {
 
     /// A world with tables of the given capacities.
     pub(crate) fn sized<const M: usize, const S: usize, const H: usize>(change: impl FnOnce(&mut Config)) -> Self {
+        Self::of(Self::engine::<M, S, H>(change).with_fragments(Box::leak(Box::new(Fragments::<16, 8>::new()))))
+    }
+
+    /// A world with memory for `DATAGRAMS` datagrams in fragments, and for `HELD` fragments that wait.
+    pub(crate) fn fragmenting<const DATAGRAMS: usize, const HELD: usize>(change: impl FnOnce(&mut Config)) -> Self {
+        let memory = Box::leak(Box::new(Fragments::<DATAGRAMS, HELD>::new()));
+        Self::of(Self::engine::<256, 512, 16>(change).with_fragments(memory))
+    }
+
+    /// A world without memory for fragments.
+    pub(crate) fn without_fragments() -> Self {
+        Self::of(Self::engine::<256, 512, 16>(|_| ()))
+    }
+
+    fn engine<const M: usize, const S: usize, const H: usize>(change: impl FnOnce(&mut Config)) -> Nat<'static> {
         let mut config = config();
         change(&mut config);
         let tables = Box::leak(Box::new(Tables::<M, S, H>::new()));
-        let nat = Nat::new(tables, config, SEED).expect("the configuration can work");
+        Nat::new(tables, config, SEED).expect("the configuration can work")
+    }
+
+    fn of(nat: Nat<'static>) -> Self {
         let now = Instant::from_secs(1000);
-        Self { nat, now, told: now, packets: 0 }
+        Self { nat, now, told: now, packets: 0, held: Vec::new(), released: Vec::new() }
     }
 
     /// The same world with its clock at `now`; only before the first packet.
@@ -105,6 +138,17 @@ impl World {
     #[track_caller]
     pub(crate) fn router_sends(&mut self, packet: impl Into<Vec<u8>>) -> Outcome {
         self.run(packet.into(), Origin::Router)
+    }
+
+    /// What became of the fragments that had waited for the last packet, in the order in which they left.
+    pub(crate) fn take_released(&mut self) -> Vec<Outcome> {
+        core::mem::take(&mut self.released)
+    }
+
+    /// The fragments that had waited for the last packet, all of them forwarded.
+    #[track_caller]
+    pub(crate) fn released(&mut self) -> Vec<Packet> {
+        self.take_released().into_iter().map(Outcome::forwarded).collect()
     }
 
     /// Lets time pass as an event loop does: the engine is woken whenever it asked to be.
@@ -173,6 +217,7 @@ impl World {
 
     #[track_caller]
     fn run(&mut self, sent: Vec<u8>, origin: Origin) -> Outcome {
+        self.check_nothing_untaken();
         let before = self.living_sessions();
         // Every other packet lies at an odd address: nothing may depend on alignment.
         let offset = (self.packets % 2) as usize;
@@ -185,8 +230,46 @@ impl World {
         self.packets += 1;
         self.told = self.told.max(self.now);
         self.check_law(&verdict, &before, &sent, buffer);
+        self.drain(&verdict, origin, &sent);
         self.check_totals();
+        if verdict == Verdict::Hold {
+            self.held.push((self.now, origin, sent.clone()));
+        }
         self.outcome(verdict, origin, &sent, buffer)
+    }
+
+    /// Gets and judges what has waited for the packet `sent`.
+    #[track_caller]
+    fn drain(&mut self, verdict: &Verdict, origin: Origin, sent: &[u8]) {
+        let mut buffer = [0xA5; MAX_HELD_LEN];
+        while let Some(released) = self.nat.release(&mut buffer, self.now) {
+            let first = Packet::parse(sent);
+            assert!(first.is_first_fragment(), "{first:?}, which is no first fragment, has released one");
+            assert!(!matches!(verdict, Verdict::Drop(_) | Verdict::Reject(_)), "{verdict:?} has released a fragment");
+            let waited = self.take_held(&first, origin, &buffer);
+            let outcome = self.outcome(released, origin, &waited, &buffer);
+            self.released.push(outcome);
+        }
+        let now = self.now;
+        self.held.retain(|(since, ..)| now.saturating_duration_since(*since) < HOLD);
+    }
+
+    /// The fragment, as it came in, that has left as the start of `buffer`.
+    #[track_caller]
+    fn take_held(&mut self, first: &Packet, origin: Origin, buffer: &[u8]) -> Vec<u8> {
+        let left = Packet::parse(buffer);
+        let place = self.held.iter().position(|(_, from, bytes)| {
+            let held = Packet::parse(bytes);
+            *from == origin && held.key() == first.key() && held.offset() == left.offset() && held.body == left.body
+        });
+        let (since, _, sent) = self.held.remove(place.unwrap_or_else(|| panic!("nobody sent {left:?} with {first:?}")));
+        assert!(self.now.saturating_duration_since(since) <= HOLD, "{left:?} has waited since {since:?}");
+        sent
+    }
+
+    #[track_caller]
+    fn check_nothing_untaken(&self) {
+        assert!(self.released.is_empty(), "released, and not expected: {:#?}", self.released);
     }
 
     #[track_caller]
@@ -194,12 +277,21 @@ impl World {
         match verdict {
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             Verdict::Hold => Outcome::Held,
-            Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
+            Verdict::Forward { to, len } => {
                 let out = &buffer[..len];
+                assert!(len <= usize::from(self.mtu(to)), "{len} bytes do not fit the link");
                 if origin != Origin::Router || sent != out {
                     judge::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
                 }
                 Outcome::Forwarded(Packet::parse(out))
+            }
+            Verdict::Fragment { to, len, mtu } => {
+                let out = &buffer[..len];
+                assert_eq!(mtu, self.mtu(to), "the MTU is the link's");
+                judge::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
+                let pieces = cut(out, mtu);
+                fragments::check_pieces(out, &pieces, mtu);
+                Outcome::Fragmented(Packet::parse(out), pieces)
             }
             Verdict::Local { side, len } => {
                 judge::check_local(sent, &buffer[..len]);
@@ -215,6 +307,13 @@ impl World {
                 }
                 Outcome::Rejected(reply.reason(), answer)
             }
+        }
+    }
+
+    fn mtu(&self, side: Side) -> u16 {
+        match side {
+            Side::Inside => self.nat.config().inside_mtu,
+            Side::Outside => self.nat.config().outside_mtu,
         }
     }
 
@@ -276,6 +375,7 @@ impl World {
         assert_eq!(stats.inside.packets_in + stats.outside.packets_in + stats.from_router, self.packets);
         let judged = stats.forwarded + stats.held + stats.local + stats.rejected_total() + stats.dropped_total();
         assert_eq!(judged, self.packets, "packets in = forwarded + held + local + rejected + dropped");
+        assert!(stats.released <= stats.held, "more fragments were released than held");
         assert_eq!(stats.rejected_total(), stats.icmp_errors_sent + stats.resets_sent);
         let by_reason: u64 = DropReason::ALL.iter().map(|reason| stats.dropped(*reason)).sum();
         assert_eq!(by_reason, stats.dropped_total());
@@ -288,6 +388,7 @@ impl Drop for World {
         if std::thread::panicking() {
             return;
         }
+        self.check_nothing_untaken();
         self.check_totals();
         self.advance(nat_core::Timeouts::MAX + secs(1));
         assert_eq!(self.sessions(), [], "sessions outlived the longest timeout");
@@ -298,7 +399,15 @@ impl Drop for World {
     }
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
+/// All pieces of `datagram`, each made in a buffer of the MTU's length.
+#[track_caller]
+fn cut(datagram: &[u8], mtu: u16) -> Vec<Packet> {
+    let mut pieces = Pieces::new(datagram, mtu);
+    let mut buffer = vec![0xA5; usize::from(mtu)];
+    core::iter::from_fn(|| pieces.emit(&mut buffer).map(|len| Packet::parse(&buffer[..len]))).collect()
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Origin {
     Wire(Side),
     Router,

@@ -9,6 +9,8 @@ use super::Packet;
 pub(crate) enum Outcome {
     Dropped(DropReason),
     Forwarded(Packet),
+    /// Forwarded in pieces: the datagram, and the pieces in the order in which they leave.
+    Fragmented(Packet, Vec<Packet>),
     Held,
     Local(Side, Packet),
     /// The reason and the answer.
@@ -22,6 +24,20 @@ impl Outcome {
             Self::Forwarded(packet) => packet,
             other => panic!("expected Forward, got {other:?}"),
         }
+    }
+
+    /// The pieces of a packet that was too large for the link.
+    #[track_caller]
+    pub(crate) fn fragmented(self) -> Vec<Packet> {
+        match self {
+            Self::Fragmented(_, pieces) => pieces,
+            other => panic!("expected Fragment, got {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn held(self) {
+        assert!(matches!(self, Self::Held), "expected Hold, got {self:?}");
     }
 
     #[track_caller]
@@ -56,14 +72,14 @@ impl Outcome {
     }
 
     pub(crate) fn is_forwarded(&self) -> bool {
-        matches!(self, Self::Forwarded(_))
+        matches!(self, Self::Forwarded(_) | Self::Fragmented(..))
     }
 
     /// The reason of a packet that was not let through, answered or not.
     pub(crate) fn refusal(&self) -> Option<DropReason> {
         match self {
             Self::Dropped(reason) | Self::Rejected(reason, _) => Some(*reason),
-            Self::Forwarded(_) | Self::Held | Self::Local(..) => None,
+            Self::Forwarded(_) | Self::Fragmented(..) | Self::Held | Self::Local(..) => None,
         }
     }
 }

@@ -1,0 +1,202 @@
+//! The tables together: what is in one of them and what the others know of it never fall apart.
+
+mod change;
+
+use core::time::Duration;
+
+use crate::config::Config;
+use crate::session_info::SessionInfo;
+use crate::table::{ExpiryList, HashKey, Index, Link, Slots};
+
+use super::host::ByAddress;
+use super::mapping::{ByExternal, ByInside};
+use super::port_use::{PortClass, PortUse};
+use super::session::ByRemote;
+use super::{Class, Endpoint, Host, Inside, Mapping, Origin, Proto, Session, Tables};
+
+pub(crate) use change::{Ended, NewMapping, NewSession};
+
+/// Hosts, mappings, sessions, their indexes and the order in which sessions expire.
+pub(crate) struct Flows<'t> {
+    key: HashKey,
+    lifetimes: [u32; Class::COUNT],
+    hosts: Slots<'t, Host>,
+    hosts_by_address: Index<'t, ByAddress>,
+    mappings: Slots<'t, Mapping>,
+    mappings_by_inside: Index<'t, ByInside>,
+    mappings_by_external: Index<'t, ByExternal>,
+    sessions: Slots<'t, Session>,
+    sessions_by_remote: Index<'t, ByRemote>,
+    expiry: [ExpiryList; Class::COUNT],
+    ports: PortUse,
+}
+
+impl<'t> Flows<'t> {
+    /// Empties `tables`.
+    pub(crate) fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
+        tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS>,
+        key: HashKey,
+        config: &Config,
+    ) -> Self {
+        Self {
+            key,
+            lifetimes: Class::lifetimes(&config.timeouts),
+            hosts: Slots::new(&mut tables.hosts),
+            hosts_by_address: Index::new(&mut tables.hosts_by_address),
+            mappings: Slots::new(&mut tables.mappings),
+            mappings_by_inside: Index::new(&mut tables.mappings_by_inside),
+            mappings_by_external: Index::new(&mut tables.mappings_by_external),
+            sessions: Slots::new(&mut tables.sessions),
+            sessions_by_remote: Index::new(&mut tables.sessions_by_remote),
+            expiry: [ExpiryList::EMPTY; Class::COUNT],
+            ports: PortUse::new(config),
+        }
+    }
+
+    // Look-ups.
+
+    pub(crate) fn host(&self, origin: Origin, address: u32) -> Option<&Host> {
+        self.hosts.get(self.find_host(origin, address)?)
+    }
+
+    pub(crate) fn mapping(&self, link: Link) -> Option<&Mapping> {
+        self.mappings.get(link)
+    }
+
+    pub(crate) fn session(&self, link: Link) -> Option<&Session> {
+        self.sessions.get(link)
+    }
+
+    /// The inside endpoint of `mapping`.
+    pub(crate) fn inside(&self, mapping: &Mapping) -> Option<Inside> {
+        let host = self.hosts.get(mapping.host)?;
+        Some(Inside { origin: host.origin, endpoint: Endpoint { address: host.address, port: mapping.inside_port } })
+    }
+
+    pub(crate) fn mapping_of_inside(&self, proto: Proto, inside: Inside) -> Option<Link> {
+        let Inside { origin, endpoint } = inside;
+        self.mappings_by_inside.find(&self.mappings, self.inside_hash(proto, endpoint), |_, mapping| {
+            mapping.inside_port == endpoint.port
+                && mapping.proto() == proto
+                && self.hosts.get(mapping.host).is_some_and(|host| host.is(origin, endpoint.address))
+        })
+    }
+
+    pub(crate) fn mapping_of_external(&self, proto: Proto, external: u8, port: u16) -> Option<Link> {
+        self.mappings_by_external.find(&self.mappings, self.external_hash(proto, external, port), |_, mapping| {
+            mapping.external_port == port && mapping.external == external && mapping.proto() == proto
+        })
+    }
+
+    /// The session of `mapping` with `remote`, alive at `now` or not.
+    pub(crate) fn find_session(&self, mapping: Link, remote: Endpoint) -> Option<Link> {
+        self.sessions_by_remote.find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
+            session.mapping == mapping && session.remote() == remote && !session.is_leave()
+        })
+    }
+
+    /// The session of `mapping` with `remote`, if its time is not up at `now`.
+    pub(crate) fn live_session(&self, mapping: Link, remote: Endpoint, now: u32) -> Option<Link> {
+        let link = self.find_session(mapping, remote)?;
+        self.sessions.get(link).filter(|session| remaining(session, now).is_some()).map(|_| link)
+    }
+
+    /// Whether a session of `mapping` with any port of `address` gives it leave to send.
+    pub(crate) fn has_leave(&self, mapping: Link, address: u32) -> bool {
+        self.find_leave(mapping, address).is_some()
+    }
+
+    /// How many mappings and sessions there can be.
+    pub(crate) fn capacity(&self) -> (usize, usize) {
+        (self.mappings.capacity(), self.sessions.capacity())
+    }
+
+    pub(crate) fn ports_in_use(&self, proto: Proto, external: u8, class: PortClass) -> usize {
+        self.ports.count(proto, external, class)
+    }
+
+    pub(crate) fn key(&self) -> &HashKey {
+        &self.key
+    }
+
+    /// How long a session of this kind lives without traffic, in milliseconds.
+    pub(crate) fn lifetime(&self, session: &Session) -> u32 {
+        let class = self.mappings.get(session.mapping).map(|mapping| Class::of(mapping.proto(), session.state));
+        class.and_then(|class| self.lifetimes.get(class as usize)).copied().unwrap_or(0)
+    }
+
+    /// The link that the next mapping will get.
+    pub(crate) fn next_mapping(&self) -> Option<Link> {
+        self.mappings.next_link()
+    }
+
+    /// The sessions there are at `now`. Walks the whole table.
+    pub(crate) fn sessions<'f>(
+        &'f self,
+        now: u32,
+        address_of: impl Fn(u8) -> u32 + 'f,
+    ) -> impl Iterator<Item = SessionInfo> + 'f {
+        self.sessions.iter().filter(|(_, session)| !session.is_leave()).filter_map(move |(_, session)| {
+            let mapping = self.mappings.get(session.mapping)?;
+            let external = Endpoint { address: address_of(mapping.external), port: mapping.external_port };
+            Some(SessionInfo {
+                protocol: mapping.proto().into(),
+                inside: self.inside(mapping)?.endpoint.into(),
+                external: external.into(),
+                remote: session.remote().into(),
+                state: session.state,
+                expires_in: Duration::from_millis(u64::from(remaining(session, now)?)),
+                forwarded: mapping.is_port_forward(),
+            })
+        })
+    }
+
+    /// The mappings that are port forwards. Walks the whole table.
+    pub(crate) fn port_forwards(&self) -> impl Iterator<Item = (&Mapping, Endpoint)> {
+        let forwards = self.mappings.iter().filter(|(_, mapping)| mapping.is_port_forward());
+        forwards.filter_map(|(_, mapping)| Some((mapping, self.inside(mapping)?.endpoint)))
+    }
+
+    // Expiry.
+
+    /// How long after `now` the next session ends: nothing if one is overdue. `None` without sessions.
+    pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
+        let first = self.expiry.iter().filter_map(|list| self.sessions.get(list.first()));
+        first.map(|session| remaining(session, now).unwrap_or(0)).min()
+    }
+
+    fn find_host(&self, origin: Origin, address: u32) -> Option<Link> {
+        let hash = self.key.hash(address, 0);
+        self.hosts_by_address.find(&self.hosts, hash, |_, host| host.is(origin, address))
+    }
+
+    fn find_leave(&self, mapping: Link, address: u32) -> Option<Link> {
+        let remote = any_port(address);
+        self.sessions_by_remote.find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
+            session.mapping == mapping && session.is_leave() && session.remote() == remote
+        })
+    }
+
+    fn inside_hash(&self, proto: Proto, inside: Endpoint) -> u32 {
+        self.key.hash(inside.address, u32::from(inside.port) << 16 | proto as u32)
+    }
+
+    fn external_hash(&self, proto: Proto, external: u8, port: u16) -> u32 {
+        self.key.hash(u32::from(external), u32::from(port) << 16 | proto as u32)
+    }
+
+    fn remote_hash(&self, mapping: Link, remote: Endpoint) -> u32 {
+        self.key.hash(remote.address, u32::from(remote.port) << 16 | u32::from(mapping.number()))
+    }
+}
+
+/// What is left of the session's time at `now`, in milliseconds; `None` when it is up.
+fn remaining(session: &Session, now: u32) -> Option<u32> {
+    let left = session.deadline.wrapping_sub(now);
+    (left != 0 && left <= i32::MAX as u32).then_some(left)
+}
+
+/// The remote endpoint that stands for every port of `address`.
+fn any_port(address: u32) -> Endpoint {
+    Endpoint { address, port: 0 }
+}
