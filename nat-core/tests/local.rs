@@ -72,6 +72,38 @@ fn errors_about_the_routers_packets_reach_it() {
     assert_eq!(error.quote().body, Packet::parse(&sent.bytes()).body);
 }
 
+/// What the router's stack reports about an answer leaves with the external endpoint in its quote.
+#[test]
+fn errors_of_the_router_leave_with_the_external_endpoint() {
+    let mut w = World::new();
+    let left = w.router_sends(udp(at(N, 5353), at(S1, 53))).forwarded();
+    let answer = w.inbound(udp(at(S1, 53), left.source())).local(Side::Outside);
+    let error = w.router_sends(icmp_error(N, S1, (3, 3), &answer.bytes())).forwarded();
+    assert_eq!(error.quote().destination(), left.source());
+}
+
+/// The router is no hop on the way of its own packets, and is reached by those that have no hop left.
+#[test]
+fn the_routers_packets_cost_no_hop() {
+    let mut w = World::new();
+    for ttl in [1, 64] {
+        let left = w.router_sends(udp(at(N, 5353), at(S1, 53)).ttl(ttl)).forwarded();
+        assert_eq!(left.ttl(), ttl);
+        let answer = w.inbound(udp(at(S1, 53), left.source()).ttl(ttl)).local(Side::Outside);
+        assert_eq!(answer.ttl(), ttl);
+    }
+}
+
+/// The MTU of the inside is nothing to packets for the router; that of the outside holds for what it sends.
+#[test]
+fn the_outside_mtu_holds_for_the_router() {
+    let mut w = World::with(|config| (config.outside_mtu, config.inside_mtu) = (1400, 1280));
+    let packet = |len: usize| udp(at(N, 5353), at(S1, 53)).payload(&vec![7; len - 28]);
+    let left = w.router_sends(packet(1400)).forwarded();
+    w.router_sends(packet(1401)).dropped(DropReason::PacketTooBig);
+    w.inbound(udp(at(S1, 53), left.source()).payload(&[7; 1372])).local(Side::Outside);
+}
+
 /// A DHCP exchange: requests leave and answers arrive before there is an address, unchanged and without state.
 #[test]
 fn a_dhcp_client_gets_its_lease() {

@@ -141,6 +141,26 @@ fn fins_come_in_all_legal_forms() {
     w.inbound(connection.outside_sends(ACK)).forwarded();
 }
 
+/// T2, A2: a segment that overtook another is accounted for once it is acknowledged, and the FIN behind it counts.
+#[test]
+fn a_fin_behind_data_out_of_order_counts() {
+    for end in End::BOTH {
+        let (mut w, mut connection) = open();
+        let segment = |from: u32| end.segment(&connection, ACK).seq(end.next(&connection).wrapping_add(from));
+        let (early, late) = (segment(4).payload(b"5678"), segment(0).payload(b"1234"));
+        end.send(&mut w, early).forwarded();
+        end.send(&mut w, late).forwarded();
+        match end {
+            End::Inside => connection.inside_next += 8,
+            End::Outside => connection.outside_next += 8,
+        }
+        end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+        end.sends_fin(&mut w, &mut connection);
+        let half = if end == End::Inside { InsideFin } else { OutsideFin };
+        assert_eq!(connection.state(&w), half, "{end:?}");
+    }
+}
+
 /// T2a: simultaneous open, with the peer's SYN before and after a retransmission of ours.
 #[test]
 fn simultaneous_open_establishes_a_session() {

@@ -37,12 +37,11 @@ impl Link<'_> {
         let (packet, operation) = Packet::parse(payload).ok_or(FrameDrop::BadArp)?;
         let mac = self.nic.mac().ok_or(FrameDrop::BadArp)?;
         let sender = packet.sender();
-        let probe = sender.is_unspecified();
         if !packet.sender_mac.is_station() || packet.sender_mac == mac || inner.is_own(self.nic.side, sender) {
             return Err(FrameDrop::BadArp);
         }
         let for_us = inner.is_own(self.nic.side, packet.target());
-        if !probe && inner.is_neighbour(self.nic.side, sender) {
+        if inner.is_neighbour(self.nic.side, sender) {
             self.neighbours.learn(sender, packet.sender_mac, for_us, now);
             self.drop_orphans(inner);
         }
@@ -122,14 +121,14 @@ impl Inner<'_> {
         self.own_addresses(side).any(|own| own == address)
     }
 
-    /// Whether `address` can be that of a neighbour on `side`.
+    /// Whether `address` can be that of a neighbour on `side`. A probe's is not: it is unspecified (RFC 5227).
     pub(crate) fn is_neighbour(&self, side: Side, address: Ipv4Addr) -> bool {
-        let gateway = self.outside.and_then(|outside| outside.gateway);
-        if side == Side::Outside && gateway == Some(address) {
-            return true;
+        if address.is_unspecified() || self.is_for_many(side, address) {
+            return false;
         }
         let network = self.network(side);
-        network.is_some_and(|network| network.contains(address) && network.network() != Some(address))
-            && !self.is_for_many(side, address)
+        let on_link = network.is_some_and(|network| network.contains(address) && network.network() != Some(address));
+        let gateway = self.outside.and_then(|outside| outside.gateway);
+        on_link || (side == Side::Outside && gateway == Some(address))
     }
 }

@@ -195,6 +195,7 @@ impl<'d> Links<'d> {
                     .map(|()| None)
                     .map_err(|reason| (side, reason))
             }
+            // The NAT does not answer what is for many either; that a frame to all is for many was checked above.
             Verdict::Reject(_) if to_all => Err((from, FrameDrop::LinkBroadcast)),
             Verdict::Reject(reply) => {
                 let body = reply.emit(datagram, answer).and_then(|len| answer.get(..len)).unwrap_or_default();

@@ -4,7 +4,7 @@ mod world;
 
 use embassy_net_driver::{Checksum, Driver, HardwareAddress, LinkState};
 use nat_embassy::FrameDrop;
-use world::frames::{Udp, echo_request, ipv4_frame, judge, judge_frame};
+use world::frames::{Udp, echo_request, ethernet, ipv4_frame, judge, judge_frame};
 use world::nic::Nic;
 use world::*;
 
@@ -256,6 +256,16 @@ fn fragments_keep_their_icmp_checksum() {
         w.run();
         assert_eq!(w.lan.take_sent(), [own]);
     }
+}
+
+#[test]
+fn frames_that_are_not_ipv4_leave_as_they_are() {
+    let mut w = World::with(config(), offloading(ethernet_nic(ROUTER_LAN)), ethernet_nic(ROUTER_WAN));
+    let looks_like_icmp = echo_request(ROUTER_LAN.1, HOST.1, 56);
+    let own = ethernet(HOST.0, ROUTER_LAN.0, etherparse::EtherType(0x88b5), &looks_like_icmp);
+    World::stack_sends(&mut w.lan_stack, &own);
+    w.run();
+    assert_eq!(w.lan.take_sent(), [own]);
 }
 
 #[test]

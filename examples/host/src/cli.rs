@@ -56,8 +56,8 @@ Examples:
   nat-host replay --lan-in lan.pcap --wan-in wan.pcap --lan-out to-lan.pcap --wan-out to-wan.pcap \\
       --lan 192.168.77.1/24 --wan 198.51.100.77/24
   nat-host replay --lan-in lan.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24 --json verdicts.jsonl
-  editcap -F pcap -T rawip any.pcapng lan.pcap
-      Make such a capture of one that is not.
+  editcap -F pcap -T rawip -C 14 ethernet.pcapng lan.pcap
+      Make such a capture of one with Ethernet headers. An input holds what arrived at the router, not what it sent.
 
 Exit status: 0 if every packet was read, 2 if not.";
 
@@ -96,7 +96,6 @@ pub(crate) struct DemoOptions {
 }
 
 #[derive(Args, Debug)]
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the router is for Linux"))]
 pub(crate) struct RouterOptions {
     /// The TAP device of the LAN, and the router's address there with the LAN's prefix length
     #[arg(long, value_name = "NAME=ADDRESS/LEN")]

@@ -1,12 +1,11 @@
 //! Captures through the NAT: their timestamps are the clock.
 
 mod capture;
-mod verdict_line;
+mod verdict_lines;
 
 use core::time::Duration;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, Seed, Side, Tables, Verdict};
@@ -16,7 +15,7 @@ use crate::cli::ReplayOptions;
 use crate::engine::{FRAGMENTED, HELD, HOSTS, MAPPINGS, SESSIONS};
 use crate::report;
 use capture::{Capture, Output};
-use verdict_line::VerdictLine;
+use verdict_lines::VerdictLines;
 
 static TABLES: ConstStaticCell<Tables<MAPPINGS, SESSIONS, HOSTS>> = ConstStaticCell::new(Tables::new());
 
@@ -52,7 +51,7 @@ fn judge(nat: &mut Nat<'_>, from: Side, packet: &mut [u8], time: Duration, outpu
         nat.handle_timeout(due);
     }
     let verdict = nat.process(packet, from, now);
-    outputs.json(&VerdictLine::new(time, from, &verdict)?)?;
+    outputs.verdict(time, from, &verdict)?;
     carry_out(verdict, packet, from, time, outputs)?;
     // Fragments that have waited for this packet leave with it.
     let mut waiting = [0; MAX_HELD_LEN];
@@ -112,7 +111,7 @@ impl Inputs {
 struct Outputs {
     lan: Option<Output>,
     wan: Option<Output>,
-    json: Option<BufWriter<File>>,
+    json: Option<VerdictLines>,
 }
 
 impl Outputs {
@@ -121,7 +120,7 @@ impl Outputs {
         Ok(Self {
             lan: create(&options.lan_out)?,
             wan: create(&options.wan_out)?,
-            json: options.json.as_deref().map(create_text).transpose()?,
+            json: options.json.as_deref().map(VerdictLines::create).transpose()?,
         })
     }
 
@@ -133,23 +132,16 @@ impl Outputs {
         output.as_mut().map_or(Ok(()), |output| output.write(time, packet))
     }
 
-    fn json(&mut self, line: &VerdictLine) -> Result<()> {
-        let Some(json) = &mut self.json else { return Ok(()) };
-        serde_json::to_writer(&mut *json, line).context("cannot write the JSON file")?;
-        json.write_all(b"\n").context("cannot write the JSON file")
+    fn verdict(&mut self, time: Duration, from: Side, verdict: &Verdict) -> Result<()> {
+        self.json.as_mut().map_or(Ok(()), |json| json.write(time, from, verdict))
     }
 
     fn finish(self) -> Result<()> {
         for output in [self.lan, self.wan].into_iter().flatten() {
             output.finish()?;
         }
-        self.json.map_or(Ok(()), |mut json| json.flush().context("cannot write the JSON file"))
+        self.json.map_or(Ok(()), VerdictLines::finish)
     }
-}
-
-fn create_text(path: &Path) -> Result<BufWriter<File>> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(BufWriter::new(file))
 }
 
 /// An output that is an input would destroy the capture before it is read.

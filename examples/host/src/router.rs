@@ -29,8 +29,8 @@ static STATE: ConstStaticCell<State<MAPPINGS, SESSIONS, HOSTS>> = ConstStaticCel
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     let config = router_config(options)?;
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
-    let lan = open_tap(&options.lan.name, config.nat.inside_mtu)?;
-    let wan = open_tap(&options.wan.name, config.nat.outside_mtu)?;
+    let lan = open_tap(&options.lan.name)?;
+    let wan = open_tap(&options.wan.name)?;
     let outside = config.outside;
     let (control, lan_device, wan_device, runner) = nat_embassy::new(STATE.take(), config, seed, lan, wan)?;
     control.with_nat(|nat| options.nat.add_forwards(nat))?;
@@ -62,7 +62,7 @@ fn router_config(options: &RouterOptions) -> Result<nat_embassy::Config> {
     Ok(config)
 }
 
-fn open_tap(name: &str, mtu: u16) -> Result<Tap<SyncDevice>> {
+fn open_tap(name: &str) -> Result<Tap<SyncDevice>> {
     let device = tap::open(name).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => " (it takes root, or the capability CAP_NET_ADMIN)",
@@ -71,7 +71,7 @@ fn open_tap(name: &str, mtu: u16) -> Result<Tap<SyncDevice>> {
         };
         anyhow::Error::new(error).context(format!("cannot open the TAP device {name}{hint}"))
     })?;
-    Tap::new(device, hardware_address()?, mtu).with_context(|| format!("cannot use the TAP device {name}"))
+    Tap::new(device, hardware_address()?).with_context(|| format!("cannot use the TAP device {name}"))
 }
 
 /// A random address of the locally administered kind: the kernel's end of the device has another.

@@ -74,8 +74,16 @@ impl Capture {
             PcapError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 anyhow!("{path}: truncated: the file ends within the record at byte offset {offset}")
             }
-            other => Error::new(other).context(format!("{path}: cannot read the record at byte offset {offset}")),
+            other => cause(other).context(format!("{path}: cannot read the record at byte offset {offset}")),
         }
+    }
+}
+
+/// What lies behind an error, which says "reading" of files that are written, too.
+fn cause(error: PcapError) -> Error {
+    match error {
+        PcapError::IoError(error) => error.into(),
+        other => other.into(),
     }
 }
 
@@ -126,14 +134,14 @@ impl Output {
             ..PcapHeader::default()
         };
         let file = BufWriter::new(File::create(path).with_context(context)?);
-        let writer = PcapWriter::with_header(file, header).with_context(context)?;
+        let writer = PcapWriter::with_header(file, header).map_err(cause).with_context(context)?;
         Ok(Self { path: path.to_owned(), writer })
     }
 
     /// Appends `packet` with the timestamp `time`, cut to a microsecond.
     pub(crate) fn write(&mut self, time: Duration, packet: &[u8]) -> Result<()> {
         let length = u32::try_from(packet.len())?;
-        let written = self.writer.write_packet(&PcapPacket::new(time, length, packet));
+        let written = self.writer.write_packet(&PcapPacket::new(time, length, packet)).map_err(cause);
         written.with_context(|| format!("cannot write {}", self.path.display()))?;
         Ok(())
     }

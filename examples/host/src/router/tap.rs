@@ -31,7 +31,6 @@ pub(crate) fn open(name: &str) -> io::Result<SyncDevice> {
 pub(crate) struct Tap<D> {
     device: Async<D>,
     address: [u8; 6],
-    mtu: usize,
     link: Link,
     received: Frame,
     sent: Vec<u8>,
@@ -50,13 +49,14 @@ enum Link {
 }
 
 impl<D: AsFd> Tap<D> {
-    /// A driver for `device`, whose network interface has the MAC address `address` and sends IP datagrams of up to `mtu`
-    /// bytes.
-    pub(crate) fn new(device: D, address: [u8; 6], mtu: u16) -> io::Result<Self> {
+    /// A driver for `device`, whose network interface has the MAC address `address`.
+    ///
+    /// It carries every frame that the kernel can send: what may leave is for the NAT to decide, and what arrives may be
+    /// longer than that.
+    pub(crate) fn new(device: D, address: [u8; 6]) -> io::Result<Self> {
         Ok(Self {
             device: Async::new_nonblocking(device)?,
             address,
-            mtu: usize::from(mtu),
             link: Link::Down(Timer::after(Duration::ZERO)),
             received: Frame { buffer: vec![0; MAX_FRAME].into_boxed_slice(), len: None },
             sent: vec![0; MAX_FRAME],
@@ -147,7 +147,7 @@ impl<D: AsFd> Driver for Tap<D> {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
-        capabilities.max_transmission_unit = self.mtu + ETHERNET_HEADER;
+        capabilities.max_transmission_unit = MAX_FRAME;
         capabilities
     }
 
@@ -158,7 +158,7 @@ impl<D: AsFd> Driver for Tap<D> {
 
 impl<D> fmt::Debug for Tap<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tap").field("address", &self.address).field("mtu", &self.mtu).finish_non_exhaustive()
+        f.debug_struct("Tap").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
     fn tap() -> (Tap<UnixDatagram>, UnixDatagram) {
         let (ours, kernels) = UnixDatagram::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        (Tap::new(ours, [2, 0, 0, 0, 0, 1], 1500).unwrap(), kernels)
+        (Tap::new(ours, [2, 0, 0, 0, 0, 1]).unwrap(), kernels)
     }
 
     #[derive(Default)]
@@ -238,6 +238,14 @@ mod tests {
         assert!(tap.receive(&mut Context::from_waker(Waker::noop())).is_some());
         assert_eq!(received(&mut tap), b"first");
         assert_eq!(received(&mut tap), b"second");
+    }
+
+    #[test]
+    fn frames_may_be_longer_than_the_mtu() {
+        let (mut tap, kernel) = tap();
+        kernel.send(&[7; 9014]).unwrap();
+        assert_eq!(received(&mut tap), [7; 9014]);
+        assert!(tap.capabilities().max_transmission_unit > 9014);
     }
 
     #[test]

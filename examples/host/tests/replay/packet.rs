@@ -2,7 +2,7 @@
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use etherparse::{Ipv4Header, NetSlice, PacketBuilder, SlicedPacket, TransportSlice, icmpv4};
+use etherparse::{Ipv4Header, NetSlice, PacketBuilder, SlicedPacket, TcpOptionElement, TransportSlice, icmpv4};
 
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 10);
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 5);
@@ -18,9 +18,14 @@ pub(crate) fn udp(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
 }
 
 pub(crate) fn udp_with_ttl(from: SocketAddrV4, to: SocketAddrV4, ttl: u8) -> Vec<u8> {
+    udp_with(from, to, ttl, b"payload")
+}
+
+/// A datagram that must not be fragmented, as all that etherparse builds.
+pub(crate) fn udp_with(from: SocketAddrV4, to: SocketAddrV4, ttl: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), ttl).udp(from.port(), to.port());
-    builder.write(&mut packet, b"payload").unwrap();
+    builder.write(&mut packet, payload).unwrap();
     packet
 }
 
@@ -29,6 +34,26 @@ pub(crate) fn syn(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
     builder.tcp(from.port(), to.port(), 1000, 65535).syn().write(&mut packet, &[]).unwrap();
     packet
+}
+
+pub(crate) fn syn_with_mss(from: SocketAddrV4, to: SocketAddrV4, mss: u16) -> Vec<u8> {
+    let mut packet = Vec::new();
+    let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
+    let builder = builder.tcp(from.port(), to.port(), 1000, 65535).syn();
+    let builder = builder.options(&[TcpOptionElement::MaximumSegmentSize(mss)]).unwrap();
+    builder.write(&mut packet, &[]).unwrap();
+    packet
+}
+
+/// The MSS that a SYN asks for.
+#[track_caller]
+pub(crate) fn mss(packet: &[u8]) -> u16 {
+    let sliced = SlicedPacket::from_ip(packet).unwrap();
+    let Some(TransportSlice::Tcp(tcp)) = sliced.transport else { panic!("not TCP: {packet:02x?}") };
+    match tcp.options_iterator().next() {
+        Some(Ok(TcpOptionElement::MaximumSegmentSize(mss))) => mss,
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn syn_ack(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {

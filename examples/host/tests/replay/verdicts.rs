@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use pcap_file::{DataLink, Endianness, TsResolution};
 
-use crate::packet::{EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, ack, at, quoted, seen, syn, udp, udp_with_ttl};
+use crate::packet::{
+    EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, ack, at, mss, quoted, seen, syn, syn_with_mss, udp, udp_with,
+    udp_with_ttl,
+};
 use crate::run::Replay;
 
 const T: Duration = Duration::from_micros(1_700_000_000_123_456);
@@ -171,6 +174,43 @@ fn a_host_that_has_used_up_its_sessions_is_told_so() {
     let replay = (0..3).fold(Replay::new(), |replay, i| replay.lan(T, &udp(at(HOST, 5000 + i), at(SERVER, 53))));
     let verdicts = replay.options("--host-limit 2").run().verdicts();
     assert_eq!(verdicts, ["forward wan", "forward wan", "reject lan host-limit"]);
+}
+
+#[test]
+fn the_mtus_limit_what_may_leave_and_are_told_to_the_sender() {
+    let sized = |len: usize| udp_with(at(HOST, 5000), at(SERVER, 53), 64, &vec![0; len - 28]);
+    let replay = Replay::new().lan(T, &sized(1400)).lan(T, &sized(1401)).options("--wan-mtu 1400");
+    assert_eq!(replay.run().verdicts(), ["forward wan", "reject lan packet-too-big"]);
+
+    let query = sized(100);
+    let answer = |len: usize| udp_with(at(SERVER, 53), at(EXTERNAL, external_port(&query)), 64, &vec![0; len - 28]);
+    let replay = Replay::new().lan(T, &query).wan(T, &answer(1300)).wan(T, &answer(1301)).options("--lan-mtu 1300");
+    assert_eq!(replay.run().verdicts(), ["forward wan", "forward lan", "reject wan packet-too-big"]);
+}
+
+#[test]
+fn the_mss_is_lowered_only_where_that_was_asked_for() {
+    let syn = syn_with_mss(at(HOST, 5000), at(SERVER, 80), 1460);
+    for (options, expected) in [("--wan-mtu 1400", 1460), ("--wan-mtu 1400 --mss-clamp", 1360), ("--mss-clamp", 1460)] {
+        let outcome = Replay::new().lan(T, &syn).options(options).run();
+        assert_eq!(outcome.verdicts(), ["forward wan"]);
+        assert_eq!(seen(&outcome.wan[0].1).kind, Kind::Syn);
+        assert_eq!(mss(&outcome.wan[0].1), expected, "{options}");
+    }
+}
+
+#[test]
+fn further_external_addresses_are_used_and_one_host_keeps_to_one() {
+    let hosts = (10..40).flat_map(|host| [(host, 5000), (host, 6000)]);
+    let replay = hosts.fold(Replay::new(), |replay, (host, port)| {
+        replay.lan(T, &udp(at([192, 168, 77, host].into(), port), at(SERVER, 53)))
+    });
+    let outcome = replay.options("--wan-address 198.51.100.78 --wan-address 198.51.100.79").run();
+    let sources: Vec<_> = outcome.wan.iter().map(|(_, packet)| *seen(packet).from.ip()).collect();
+    assert!(sources.chunks(2).all(|pair| pair[0] == pair[1]), "{sources:?}");
+    for last in [77, 78, 79] {
+        assert!(sources.contains(&[198, 51, 100, last].into()), "{sources:?}");
+    }
 }
 
 #[test]

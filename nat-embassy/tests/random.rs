@@ -1,0 +1,161 @@
+//! Whatever arrives, and whatever changes meanwhile: no panic, and nothing leaves that must not.
+
+mod world;
+
+use core::net::Ipv4Addr;
+
+use embassy_net_driver::LinkState;
+use world::frames::{Udp, arp_reply, arp_request, echo_request, ipv4_frame};
+use world::nic::Nic;
+use world::*;
+
+/// xorshift64*: the same sequence in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+
+    fn choose<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+
+    /// Some frame of somebody, now and then cut, padded or with a few bytes that are wrong.
+    fn frame(&mut self, frames: &[Vec<u8>]) -> Vec<u8> {
+        let mut frame = self.choose(frames);
+        if self.below(3) == 0 {
+            for _ in 0..=self.below(3) {
+                let at = self.below(frame.len().min(64));
+                frame[at] = self.next() as u8;
+            }
+        }
+        if self.below(8) == 0 {
+            frame.resize(self.below(1600), 0x5a);
+        }
+        frame
+    }
+}
+
+fn frames_inside() -> Vec<Vec<u8>> {
+    let mut frames: Vec<_> = (0..40u8)
+        .map(|number| {
+            let dst = Ipv4Addr::new(198, 51, 100, number);
+            from_host(&Udp { src_port: 5000 + u16::from(number), dst, ..outbound() })
+        })
+        .collect();
+    frames.extend([
+        from_host(&outbound()),
+        from_host(&Udp { dst: ROUTER_LAN.1, ..outbound() }),
+        from_host(&Udp { dst: ROUTER_WAN.1, ..outbound() }),
+        ipv4_frame(ROUTER_LAN.0, HOST.0, &echo_request(HOST.1, SERVER, 1400)),
+        arp_request(HOST, ROUTER_LAN.1),
+        arp_reply(HOST, ROUTER_LAN),
+    ]);
+    frames
+}
+
+fn frames_outside() -> Vec<Vec<u8>> {
+    let mut frames: Vec<_> = (1..40u8)
+        .map(|number| arp_reply(([2, 0, 0, 0, 3, number], Ipv4Addr::new(198, 51, 100, number)), ROUTER_WAN))
+        .collect();
+    frames.extend([
+        from_gateway(&inbound(4000)),
+        ipv4_frame(ROUTER_WAN.0, GATEWAY.0, &echo_request(SERVER, ROUTER_WAN.1, 56)),
+        arp_request(GATEWAY, ROUTER_WAN.1),
+        gateway_answers(),
+    ]);
+    frames
+}
+
+/// The answer to a UDP packet that was sent outside.
+fn answer_to(frame: &[u8]) -> Option<Vec<u8>> {
+    let is_udp = frame.len() > 42 && frame[12..15] == [0x08, 0x00, 0x45] && frame[23] == 17;
+    let address = |at: usize| Ipv4Addr::from_octets(frame[at..at + 4].try_into().unwrap());
+    let port = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+    is_udp.then(|| {
+        let (src, src_port, dst, dst_port) = (address(30), port(36), address(26), port(34));
+        from_gateway(&Udp { src, src_port, dst, dst_port, payload: vec![1; 100] })
+    })
+}
+
+fn disturb(random: &mut Random, nic: &Nic) {
+    match random.below(4) {
+        0 => nic.set_link(LinkState::Down),
+        1 | 2 => nic.set_link(LinkState::Up),
+        _ => nic.make_room(random.choose(&[0, 1, 2, 100_000])),
+    }
+}
+
+#[track_caller]
+fn assert_translated(frames: &[Vec<u8>], step: u32) {
+    for frame in frames.iter().filter(|frame| frame[12..14] == [0x08, 0x00]) {
+        let source = Ipv4Addr::from_octets(frame[26..30].try_into().unwrap());
+        assert!([ROUTER_WAN.1, OTHER_ADDRESS].contains(&source), "{source} leaves in step {step}");
+    }
+}
+
+const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
+
+#[test]
+fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
+    let mut w = World::acquainted();
+    for nic in [&w.lan, &w.wan] {
+        nic.script(|script| script.pairs_need_room = true);
+    }
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (inside, outside) = (frames_inside(), frames_outside());
+    let mut answers = vec![from_gateway(&inbound(4000))];
+    let own = ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &Udp { src: ROUTER_WAN.1, ..outbound() }.build());
+    let other = nat_embassy::Outside { address: cidr(OTHER_ADDRESS), ..OUTSIDE };
+    for step in 0..30_000 {
+        match random.below(20) {
+            0..=7 => w.lan.arrive(random.frame(&inside)),
+            8..=11 => w.wan.arrive(random.frame(&outside)),
+            12..=14 => w.wan.arrive(random.frame(&answers)),
+            15 => {
+                let mut frame = random.frame(core::slice::from_ref(&own));
+                frame.truncate(nat_embassy::MTU);
+                World::stack_sends(&mut w.wan_stack, &frame);
+            }
+            16 => _ = World::stack_receives(&mut w.lan_stack),
+            17 => disturb(&mut random, &w.lan.clone()),
+            18 => disturb(&mut random, &w.wan.clone()),
+            _ if random.below(8) == 0 => w.control.set_outside(random.choose(&[None, Some(OUTSIDE), Some(other)])),
+            _ => w.lan.arrive(from_host(&outbound())),
+        }
+        if random.below(2) == 0 {
+            let millis = random.below(700) as u64;
+            w.advance(millis);
+        }
+        let sent = w.wan.take_sent();
+        assert_translated(&sent, step);
+        answers = sent.iter().filter_map(|frame| answer_to(frame)).chain(answers).take(8).collect();
+        w.lan.take_sent();
+    }
+
+    let carried = w.control.with_nat(|nat| (nat.stats().inside.packets_out, nat.stats().outside.packets_out));
+    assert!(carried.0 > 100 && carried.1 > 1000, "not much has happened: {carried:?}");
+
+    // And it still works.
+    for nic in [w.lan.clone(), w.wan.clone()] {
+        nic.set_link(LinkState::Up);
+        nic.make_room(usize::MAX);
+    }
+    w.control.set_outside(Some(OUTSIDE));
+    w.control.with_nat(|nat| nat.clear());
+    w.run();
+    w.advance(10_000);
+    w.introduce();
+    let external = w.open_session();
+    w.wan.arrive(from_gateway(&inbound(external)));
+    w.run();
+    assert_eq!(judge_all(&w.lan.take_sent()).len(), 1);
+}
