@@ -100,7 +100,7 @@ pub(crate) enum Next {
     Held,
 }
 
-/// How long the others may follow a first fragment, in milliseconds.
+/// How long the others may follow a first fragment, in milliseconds, where there is room.
 const OPEN_MILLIS: u32 = 15_000;
 
 /// How long a fragment waits for its first, in milliseconds. RFC 6146 section 4 FRAGMENT_MIN: at least 2 s.
@@ -162,6 +162,7 @@ impl<'t> FragmentTable<'t> {
             Some(Progress::Open(way)) => return Ok(Next::Follow(way)),
             Some(Progress::Waiting | Progress::Free) | None => {}
         }
+        self.forget_expired(now);
         let slot = self.held.iter().position(|held| held.datagram == 0).ok_or(DropReason::Fragment)?;
         let position = known.or_else(|| self.find_free(key, now)).ok_or(DropReason::Fragment)?;
         self.check_share(key, now)?;
@@ -219,12 +220,16 @@ impl<'t> FragmentTable<'t> {
         self.datagrams.iter().position(|tracked| tracked.key == *key && alive(tracked, now))
     }
 
-    /// A free place for a datagram of which nothing has come yet, if its source has not half of them already.
+    /// A place for a datagram of which nothing has come yet, if its source has not half of them already: a free one, or
+    /// the oldest of those that can be spared.
     fn find_free(&mut self, key: &Key, now: u32) -> Option<usize> {
-        let position = self.datagrams.iter().position(|tracked| !alive(tracked, now))?;
         if self.share_is_used(key, now) {
             return None;
         }
+        let spare = |(_, tracked): &(usize, &Tracked)| !is_needed(tracked, now);
+        let left = |tracked: &Tracked| if alive(tracked, now) { tracked.deadline.wrapping_sub(now) } else { 0 };
+        let spare = self.datagrams.iter().enumerate().filter(spare);
+        let (position, _) = spare.min_by_key(|(_, tracked)| left(tracked))?;
         self.forget(position);
         Some(position)
     }
@@ -249,7 +254,7 @@ impl<'t> FragmentTable<'t> {
 
     /// Whether half of the datagrams under way are of this source.
     fn share_is_used(&self, key: &Key, now: u32) -> bool {
-        let of_source = |tracked: &&Tracked| alive(tracked, now) && tracked.key.source == key.source;
+        let of_source = |tracked: &&Tracked| is_needed(tracked, now) && tracked.key.source == key.source;
         self.datagrams.iter().filter(of_source).count() >= self.datagrams.len().div_ceil(2)
     }
 
@@ -257,6 +262,16 @@ impl<'t> FragmentTable<'t> {
     pub(crate) fn clear(&mut self) {
         for position in 0..self.datagrams.len() {
             self.forget(position);
+        }
+    }
+
+    /// Frees what waits for datagrams whose time is up.
+    fn forget_expired(&mut self, now: u32) {
+        for held in &mut *self.held {
+            let tracked = self.datagrams.get(usize::from(held.datagram).wrapping_sub(1));
+            if !tracked.is_some_and(|tracked| alive(tracked, now)) {
+                held.datagram = 0;
+            }
         }
     }
 
@@ -285,6 +300,14 @@ impl<'t> FragmentTable<'t> {
 fn alive(tracked: &Tracked, now: u32) -> bool {
     let left = tracked.deadline.wrapping_sub(now);
     tracked.progress != Progress::Free && left != 0 && left <= OPEN_MILLIS
+}
+
+/// Whether more of the datagram must be expected. Once its first has gone ahead for as long as a fragment would wait for
+/// it, most likely all of it has come.
+fn is_needed(tracked: &Tracked, now: u32) -> bool {
+    const SPARE_MILLIS: u32 = OPEN_MILLIS - WAIT_MILLIS;
+    let fresh = tracked.deadline.wrapping_sub(now) > SPARE_MILLIS;
+    alive(tracked, now) && (fresh || tracked.progress == Progress::Waiting)
 }
 
 /// The position of a datagram, from one.

@@ -38,6 +38,9 @@ impl<'t> Nat<'t> {
 
     /// A fragment that is not its datagram's first: it follows the first, or waits for it.
     pub(super) fn later_fragment(&mut self, datagram: Datagram<'_>, from: Side) -> Result<Verdict, Verdict> {
+        if !matches!(datagram.ip.protocol(), ipv4::ICMP | ipv4::TCP | ipv4::UDP) {
+            return Err(DropReason::UnknownProtocol.into());
+        }
         check_geometry(&datagram)?;
         let tick = self.tick();
         let key = key(datagram.ip, from);

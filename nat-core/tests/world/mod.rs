@@ -399,12 +399,21 @@ impl Drop for World {
     }
 }
 
-/// All pieces of `datagram`, each made in a buffer of the MTU's length.
+/// All pieces of `datagram`, each made in a buffer of the MTU's length. Cut at once or in turns, they are the same.
 #[track_caller]
 fn cut(datagram: &[u8], mtu: u16) -> Vec<Packet> {
-    let mut pieces = Pieces::new(datagram, mtu);
-    let mut buffer = vec![0xA5; usize::from(mtu)];
-    core::iter::from_fn(|| pieces.emit(&mut buffer).map(|len| Packet::parse(&buffer[..len]))).collect()
+    let mut at_once = Pieces::new(datagram, mtu);
+    let (mut buffer, mut again) = (vec![0xA5; usize::from(mtu)], vec![0x5A; usize::from(mtu)]);
+    let mut pieces = Vec::new();
+    loop {
+        let mut resumed = Pieces::resume(datagram, mtu, at_once.position());
+        let len = at_once.emit(&mut buffer);
+        assert_eq!(resumed.emit(&mut again), len);
+        assert_eq!(resumed.position(), at_once.position());
+        let Some(len) = len else { return pieces };
+        assert_eq!(buffer[..len], again[..len]);
+        pieces.push(Packet::parse(&buffer[..len]));
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
