@@ -335,6 +335,41 @@ fn a_first_shows_the_way_for_fifteen_seconds() {
     }
 }
 
+/// A first that has gone ahead two seconds ago makes room for others, but only when there is none.
+#[test]
+fn a_first_makes_room_only_where_it_must() {
+    for (others, forwarded) in [(3, true), (4, false)] {
+        let mut w = World::fragmenting::<4, 4>(|_| ());
+        let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+        let fragments = flow.datagram.cut(&[104]);
+        flow.sends(&mut w, &fragments[0]).forwarded();
+        w.jump(secs(2));
+        for number in 0..others {
+            w.inbound(stray(number)).held();
+        }
+        assert_eq!(flow.sends(&mut w, &fragments[1]).is_forwarded(), forwarded, "after {others} others");
+    }
+}
+
+/// A15: a host that sends many takes its own places, not those of others.
+#[test]
+fn a_host_does_not_take_the_places_of_others() {
+    let mut w = World::fragmenting::<4, 4>(|_| ());
+    let of = |host, id| udp(at(host, 5000), at(S1, 53)).payload(&[7; 200]).may_fragment().id(id).cut(&[96]);
+    for host in [H2, H3] {
+        w.outbound(&of(host, 1)[0]).forwarded();
+    }
+    for id in 0..20 {
+        w.outbound(&of(H1, id)[0]).forwarded();
+        w.jump(core::time::Duration::from_millis(1));
+    }
+    w.outbound(&of(H1, 19)[1]).forwarded();
+    w.outbound(&of(H1, 18)[1]).forwarded();
+    for host in [H2, H3] {
+        w.outbound(&of(host, 1)[1]).forwarded();
+    }
+}
+
 /// A fragment without its first: what a stranger sends. All different.
 fn stray(number: u32) -> Datagram {
     let source = Ipv4Addr::from_bits(S1.to_bits() & !0xFF | (number % 200 + 1));
@@ -454,6 +489,7 @@ fn datagrams_are_bounded_too() {
     let fragments = other.datagram.cut(&[104, 96]);
     other.sends(&mut w, &fragments[0]).forwarded();
     other.sends(&mut w, &fragments[1]).forwarded();
+    flow.sends(&mut w, flow.datagram.cut(&[104, 96]).remove(2)).forwarded();
 }
 
 /// A15: one source gets half of the room at most, by bytes and by datagrams.
@@ -673,6 +709,10 @@ fn the_router_sends_fragments() {
         assert!(whole.is_intact() && left.len() == 3, "{order:?}");
         assert!(left.iter().all(|packet| packet.ttl() == 64), "the router's own packets have not hopped yet");
     }
+    let mut w = World::new();
+    for fragment in udp(at(N, 5353), at(S1, 53)).payload(&[7; 301]).may_fragment().ttl(1).cut(&[104]) {
+        assert_eq!(w.router_sends(fragment).forwarded().ttl(), 1, "as a trace of the route asks for");
+    }
     let mut w = World::with(|config| config.outside_mtu = 576);
     w.router_sends(udp(at(N, 5353), at(S1, 53)).payload(&[7; 1000]).may_fragment()).fragmented();
 }
@@ -755,6 +795,28 @@ fn identifications_of_hosts_do_not_collide() {
             assert_eq!(atomic.ip.identification, 0x1234);
         }
     }
+}
+
+/// X10: DF does not make a fragment atomic.
+#[test]
+fn identifications_of_fragments_with_df_do_not_collide() {
+    let mut w = World::new();
+    let ids = [H1, H2].map(|host| {
+        let fragments = udp(at(host, 5000), at(S1, 53)).payload(&[7; 200]).id(0x1234).cut(&[96]);
+        let ids: HashSet<_> = fragments.iter().map(|f| w.outbound(f).forwarded().ip.identification).collect();
+        assert_eq!(ids.len(), 1, "all fragments of a datagram share one");
+        ids
+    });
+    assert_ne!(ids[0], ids[1]);
+}
+
+/// RFC 7739 section 5: what one destination sees does not tell it what goes to another.
+#[test]
+fn identifications_do_not_tell_of_other_destinations() {
+    let mut w = World::new();
+    let mut next = |remote| w.outbound(udp(at(H1, 5000), remote).may_fragment()).forwarded().ip.identification;
+    let ids = [at(S1, 53), at(S2, 53), at(TRANSIT, 53), at(S1, 53)].map(&mut next);
+    assert!(ids.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 3), "{ids:?} follow each other");
 }
 
 /// X10: nor at an inside host that gets them by hairpin.
