@@ -179,13 +179,34 @@ fn a_fragment_does_not_pass_for_dhcp() {
     }
 }
 
-/// A DHCP server outside has an address of the outside.
+/// A DHCP server outside has an address of one host, and not one of ours.
 #[test]
 fn dhcp_from_an_impossible_source_is_dropped() {
     let mut w = World::with(|config| config.dhcp_client = true);
-    for source in [H1, ROUTER, N, Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST] {
+    for source in [N, Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)] {
         let outcome = w.inbound(udp(at(source, 67), at(Ipv4Addr::BROADCAST, 68)));
         assert!(matches!(outcome, Outcome::Dropped(_)), "{source}: {outcome:?}");
+    }
+}
+
+/// U7: the networks may turn out to overlap only with the lease, so a server may have any address of the inside network,
+/// the router's too, and offer one of it.
+#[test]
+fn dhcp_works_where_the_networks_overlap() {
+    let mut w = World::with(|config| {
+        config.dhcp_client = true;
+        config.external_addresses.clear();
+    });
+    let offered = Ipv4Addr::new(192, 168, 1, 77);
+    for server in [Ipv4Addr::new(192, 168, 1, 254), ROUTER] {
+        w.inbound(udp(at(server, 67), at(Ipv4Addr::BROADCAST, 68))).local(Side::Outside);
+        w.inbound(udp(at(server, 67), at(offered, 68))).local(Side::Outside);
+    }
+    for address in [offered, ROUTER] {
+        w.nat.set_external_addresses(&[address]).expect("an address that works");
+        let external = w.open_udp(at(H1, 5000), at(S1, 53));
+        assert_eq!(*external.ip(), address);
+        w.inbound(udp(at(S1, 53), external)).forwarded();
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::{MIN_MTU, check};
 use crate::log::info;
 use crate::state::{Endpoint, Inside, NewMapping, Origin, Proto, Session};
 use crate::table::Link;
-use crate::{Config, ConfigError, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
+use crate::{Config, ConfigError, DropReason, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
 
 use super::{DHCP_CLIENT, count_ended};
 
@@ -91,7 +91,7 @@ impl Nat<'_> {
         }
         let external_port = forward.external_port;
         let new = NewMapping { proto, inside, external: PRIMARY, external_port, port_forward: true };
-        self.flows.check_mapping(&new).map_err(|_| ForwardError::TableFull)?;
+        self.check_room(&new, by_external, by_inside)?;
         for mapping in [by_external, by_inside].into_iter().flatten() {
             self.end_sessions(|session| session.mapping == mapping);
         }
@@ -140,6 +140,23 @@ impl Nat<'_> {
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether there is room for a port forward once the mappings that have its endpoints are gone.
+    fn check_room(
+        &self,
+        new: &NewMapping,
+        by_external: Option<Link>,
+        by_inside: Option<Link>,
+    ) -> Result<(), ForwardError> {
+        match self.flows.check_mapping(new) {
+            Ok(()) => Ok(()),
+            Err(DropReason::MappingTableFull) if by_external.or(by_inside).is_some() => Ok(()),
+            Err(DropReason::HostTableFull) if by_external.is_some_and(|link| self.flows.is_last_of_host(link)) => {
+                Ok(())
+            }
+            Err(_) => Err(ForwardError::TableFull),
+        }
     }
 
     fn check_forward(&self, forward: &PortForward) -> Result<(Proto, Inside), ForwardError> {

@@ -106,6 +106,12 @@ impl<'t> Flows<'t> {
         self.find_leave(mapping, address).is_some()
     }
 
+    /// Whether the host of this mapping has no other.
+    pub(crate) fn is_last_of_host(&self, link: Link) -> bool {
+        let host = self.mappings.get(link).and_then(|mapping| self.hosts.get(mapping.host));
+        host.is_some_and(|host| host.mappings == 1)
+    }
+
     /// How many mappings and sessions there can be.
     pub(crate) fn capacity(&self) -> (usize, usize) {
         (self.mappings.capacity(), self.sessions.capacity())

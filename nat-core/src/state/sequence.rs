@@ -66,6 +66,11 @@ impl Sequences {
         self.inside.acknowledged = segment.sequence;
     }
 
+    /// Whether a SYN or SYN-ACK from inside repeats the one that opened the session.
+    pub(crate) fn is_same_syn(&self, segment: &Segment) -> bool {
+        segment.end() == self.inside.next
+    }
+
     /// Whether a segment follows exactly on the SYN that the outside has sent, if it has sent one.
     pub(crate) fn follows_outside_syn(&self, segment: &Segment) -> bool {
         let known = *self != Self::from_inside(self.inside.next, self.outside.acknowledged);
@@ -74,17 +79,30 @@ impl Sequences {
 
     /// Whether a segment from outside acknowledges the inside's SYN, which nothing has acknowledged yet.
     pub(crate) fn acknowledges_syn(&self, segment: &Segment) -> bool {
-        let Self { inside, outside } = self;
-        segment.acknowledgment.is_some_and(|acknowledgment| {
-            let beyond_syn = acknowledgment.wrapping_sub(outside.acknowledged);
-            0 < beyond_syn && beyond_syn <= inside.next.wrapping_sub(outside.acknowledged)
-        })
+        self.acknowledges_up_to(self.inside.next, segment)
+    }
+
+    /// The same of the inside's SYN-ACK, which a FIN may have followed.
+    pub(crate) fn acknowledges_syn_ack(&self, segment: &Segment) -> bool {
+        self.acknowledges_up_to(self.inside.next.wrapping_add(1), segment)
+    }
+
+    fn acknowledges_up_to(&self, end: u32, segment: &Segment) -> bool {
+        let initial = self.outside.acknowledged;
+        let beyond = |acknowledgment: u32| acknowledgment.wrapping_sub(initial);
+        segment.acknowledgment.is_some_and(|ack| 0 < beyond(ack) && beyond(ack) <= beyond(end))
     }
 
     /// Whether a RST stands exactly where the receiver, or its own sender, has got to (RFC 5961 section 3.2).
     pub(crate) fn is_exact_reset(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         segment.sequence == receiver.acknowledged || segment.sequence == sender.next
+    }
+
+    /// Whether a segment stands where one does that follows a FIN not yet counted.
+    pub(crate) fn is_one_beyond(&self, from: Side, segment: &Segment) -> bool {
+        let (sender, _) = self.pair(from);
+        segment.sequence == sender.next.wrapping_add(1)
     }
 
     /// Whether a FIN comes at the end of what its sender has sent.

@@ -82,7 +82,8 @@ impl Tcp {
         let signal = prove(self, from, kind, segment)?;
         let mut after = Self { state: next(self.state, from, signal), ..*self };
         let other = from.opposite();
-        if signal == Signal::Traffic && self.early_fins.contains(other) && self.sequences.closes_gap(from, segment) {
+        let acknowledges = matches!(signal, Signal::Traffic | Signal::Fin) && self.sequences.closes_gap(from, segment);
+        if acknowledges && self.early_fins.contains(other) {
             after.state = next(after.state, other, Signal::Fin);
             after.early_fins = after.early_fins.without(other);
         }
@@ -148,8 +149,8 @@ fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal,
         return prove_answer(sequences, kind, segment);
     }
     // The outside proves with its first acknowledgment that it got the SYN-ACK, and is no spoofed address.
-    let opening = *state == SessionState::OutsideSyn;
-    let handshake = !opening || from == Side::Inside || sequences.acknowledges_syn(segment);
+    let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
+    let handshake = !opening || from == Side::Inside || sequences.acknowledges_syn_ack(segment);
     let proven = |genuine: bool, signal| if genuine { signal } else { Signal::Unproven };
     Ok(match kind {
         Kind::Syn => Signal::Syn,
@@ -157,7 +158,10 @@ fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal,
         // Before the handshake is done, the inside's FIN waits for the acknowledgment that ends it.
         Kind::Fin if opening && from == Side::Inside => Signal::Unproven,
         Kind::Fin => proven(handshake && sequences.is_exact_fin(from, segment), Signal::Fin),
-        Kind::Reset => proven(sequences.is_exact_reset(from, segment), Signal::Reset),
+        Kind::Reset => {
+            let after_fin = opening && tcp.early_fins.contains(from) && sequences.is_one_beyond(from, segment);
+            proven(after_fin || sequences.is_exact_reset(from, segment), Signal::Reset)
+        }
         // What the inside sends keeps its session alive even where the numbers have lost their thread.
         Kind::Other if from == Side::Inside => Signal::Traffic,
         Kind::Other => proven(handshake && sequences.fits(from, segment), Signal::Traffic),
@@ -196,6 +200,7 @@ fn note(after: &mut Tcp, before: SessionState, from: Side, signal: Signal, segme
     let reopens = opening || matches!(before, SessionState::Closing | SessionState::Reset);
     let sequences = &mut after.sequences;
     match (signal, from) {
+        (Signal::Syn | Signal::SynAck, Side::Inside) if opening && sequences.is_same_syn(segment) => {}
         (Signal::Syn, Side::Inside) if reopens && before != SessionState::OutsideSyn => {
             *after = Tcp::new(after.state, Sequences::from_syn(segment));
         }
@@ -206,6 +211,8 @@ fn note(after: &mut Tcp, before: SessionState, from: Side, signal: Signal, segme
             sequences.learn_outside(segment);
         }
         (Signal::Traffic | Signal::Fin, _) if sequences.fits(from, segment) => sequences.advance(from, segment),
+        // A RST that counts behind an early FIN proves that FIN.
+        (Signal::Reset, _) if sequences.is_one_beyond(from, segment) => sequences.advance(from, segment),
         _ => {}
     }
 }

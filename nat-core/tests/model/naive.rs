@@ -34,6 +34,10 @@ struct Session {
     last_sent: Duration,
     /// TCP: whether the outside has shown its sequence numbers, without which nothing of it can be exact.
     answered: bool,
+    /// TCP: whether the outside has sent a SYN of its own that acknowledges nothing.
+    heard: bool,
+    /// TCP: whether the inside has sent its FIN before the end of the handshake.
+    early_fin: bool,
 }
 
 /// What the engine must do.
@@ -142,11 +146,13 @@ impl Naive {
             *of == protocol && (*endpoint == inside || mapping.external == Some(external))
         });
         let in_the_way: Vec<_> = in_the_way.map(|(key, _)| *key).collect();
-        self.end_sessions(|pair, _| in_the_way.contains(&(pair.protocol, pair.inside)));
-        let host_known = self.hosts().contains(&forward.inside_address);
-        if self.mappings.len() == Self::MAPPINGS || !host_known && self.hosts().len() == Self::HOSTS {
+        let staying: Vec<_> = self.mappings.keys().filter(|key| !in_the_way.contains(key)).collect();
+        let hosts: BTreeSet<_> =
+            staying.iter().map(|(_, inside)| *inside.ip()).chain([forward.inside_address]).collect();
+        if staying.len() == Self::MAPPINGS || hosts.len() > Self::HOSTS {
             return Err(ForwardError::TableFull);
         }
+        self.end_sessions(|pair, _| in_the_way.contains(&(pair.protocol, pair.inside)));
         self.mappings.insert((protocol, inside), Mapping { external: Some(external), forward: true });
         Ok(())
     }
@@ -199,8 +205,17 @@ impl Naive {
     /// A packet has opened a session.
     pub(crate) fn open(&mut self, pair: &Pair, state: SessionState) {
         self.mappings.entry((pair.protocol, pair.inside)).or_insert(Mapping { external: None, forward: false });
-        self.sessions
-            .insert(*pair, Session { state, ends: Duration::ZERO, last_sent: self.now, answered: state == OutsideSyn });
+        self.sessions.insert(
+            *pair,
+            Session {
+                state,
+                ends: Duration::ZERO,
+                last_sent: self.now,
+                answered: state == OutsideSyn,
+                heard: false,
+                early_fin: false,
+            },
+        );
         self.refresh(pair);
     }
 
@@ -233,7 +248,8 @@ impl Naive {
         let Some(pair) = pair else { return Expected::Dropped(DropReason::NoMapping) };
         if let Some(session) = self.sessions.get(pair) {
             let before_answer = session.state == InsideSyn;
-            if before_answer && matches!(what, What::Ack | What::Fin | What::FarFin) {
+            let heard = session.heard && matches!(what, What::Ack | What::Fin);
+            if before_answer && matches!(what, What::Ack | What::Fin | What::FarFin) && !heard {
                 return Expected::Dropped(DropReason::NoSession);
             }
             self.step(pair, Side::Outside, what);
@@ -399,12 +415,15 @@ impl Naive {
             (Active, Inside, _) => (Active, true),
             (Active, Outside, _) => (Active, self.now - session.last_sent < lifetime(pair.protocol, Active)),
             (InsideSyn, Inside, Syn) => (InsideSyn, true),
-            (InsideSyn, Outside, Syn | SynAck) => (Established, true),
+            // The outside's own SYN may be forged: what acknowledges ours counts.
+            (InsideSyn, Outside, Syn) => (InsideSyn, false),
+            (InsideSyn, Outside, SynAck | Ack) => (Established, true),
+            (InsideSyn, Outside, Fin) => (OutsideFin, true),
             // Before the outside has numbers of its own, what it acknowledges proves its RST.
             (InsideSyn, Outside, What::Reset | FarReset) => (Reset, true),
-            (OutsideSyn, Inside, SynAck) => (OutsideSyn, true),
-            (OutsideSyn, Outside, Ack) => (Established, true),
-            (OutsideSyn, Outside, Fin) => (OutsideFin, true),
+            // A FIN that went out before the handshake was over is acknowledged with it.
+            (OutsideSyn, Outside, Ack) => (if session.early_fin { InsideFin } else { Established }, true),
+            (OutsideSyn, Outside, Fin) => (if session.early_fin { Closing } else { OutsideFin }, true),
             (state, _, _) if far => (state, false),
             // A refused connection: the outside has no numbers, so nothing of it, nor a FIN to it, is exact.
             (state, Outside, _) | (state, _, Fin) if state != Active && !session.answered => (state, false),
@@ -421,8 +440,21 @@ impl Naive {
         if let Some(session) = self.sessions.get_mut(pair) {
             session.answered = match (next, session.state) {
                 (InsideSyn, _) => false,
-                (OutsideSyn, _) | (Established, InsideSyn) => true,
+                (Reset, InsideSyn) => session.heard,
+                (OutsideSyn, _) | (Established | OutsideFin, InsideSyn) => true,
                 _ => session.answered,
+            };
+            session.early_fin = match (session.state, from, what) {
+                (OutsideSyn, Inside, Fin) => true,
+                // With other numbers than before: the connection begins anew.
+                (OutsideSyn, Inside, SynAck) => false,
+                (OutsideSyn, _, _) => session.early_fin,
+                _ => false,
+            };
+            session.heard = match (session.state, from, what) {
+                (InsideSyn, Outside, Syn) => true,
+                (InsideSyn, _, _) => session.heard,
+                _ => false,
             };
             session.state = next;
         }

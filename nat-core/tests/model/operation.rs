@@ -111,6 +111,8 @@ pub(crate) struct Run {
 struct Numbers {
     inside: u32,
     outside: u32,
+    /// Whether the inside's FIN went out before the handshake was over.
+    early_fin: bool,
 }
 
 impl Run {
@@ -218,11 +220,13 @@ impl Run {
     /// The segment that an honest end would send, or a forger who does not know the numbers.
     fn segment(&mut self, pair: &Pair, from: Side, what: What, ends: (SocketAddrV4, SocketAddrV4)) -> Datagram {
         let state = self.model.state(pair);
-        let numbers = self.numbers.entry(*pair).or_insert(Numbers { inside: 1000, outside: 2_000_000_000 });
+        let numbers =
+            self.numbers.entry(*pair).or_insert(Numbers { inside: 1000, outside: 2_000_000_000, early_fin: false });
         if opens(state, from, what) {
             // A new connection has numbers of its own, far from the last.
             numbers.inside = numbers.inside.wrapping_add(0x3000_0000);
             numbers.outside = numbers.outside.wrapping_add(0x5000_0000);
+            numbers.early_fin = false;
         }
         let (own, other) = match from {
             Side::Inside => (numbers.inside, numbers.outside),
@@ -239,6 +243,12 @@ impl Run {
             What::FarReset => (RST | ACK, own.wrapping_add(0x2000_0000)),
             What::Udp | What::Echo => unreachable!("not a segment"),
         };
+        if from == Side::Inside
+            && what == What::SynAck
+            && let Some(numbers) = self.numbers.get_mut(pair)
+        {
+            numbers.early_fin = false;
+        }
         self.count_opening(pair, state, from, what);
         tcp(ends.0, ends.1, flags).seq(seq).ack(other)
     }
@@ -261,9 +271,15 @@ impl Run {
         if !self.model.is_answered(pair) {
             return;
         }
+        let early = from == Side::Inside && self.model.state(pair) == Some(SessionState::OutsideSyn);
         if let (Some(numbers), What::Fin) = (self.numbers.get_mut(pair), what) {
             match from {
-                Side::Inside => numbers.inside = numbers.inside.wrapping_add(1),
+                // Before the handshake is over, only the first can be the stream's end.
+                Side::Inside if early && numbers.early_fin => {}
+                Side::Inside => {
+                    numbers.inside = numbers.inside.wrapping_add(1);
+                    numbers.early_fin = early;
+                }
                 Side::Outside => numbers.outside = numbers.outside.wrapping_add(1),
             }
         }

@@ -52,15 +52,15 @@ impl Flows<'_> {
 
     /// Whether `new` can be added.
     pub(crate) fn check_mapping(&self, new: &NewMapping) -> Result<(), DropReason> {
-        if self.mappings.room() == 0 {
-            return Err(DropReason::MappingTableFull);
-        }
         if self.find_host(new.inside.origin, new.inside.endpoint.address).is_none() {
             if self.hosts.room() == 0 {
                 return Err(DropReason::HostTableFull);
             }
             let hash = self.key.hash(new.inside.endpoint.address, 0);
             self.hosts_by_address.check_room(&self.hosts, hash, 1).map_err(index_full)?;
+        }
+        if self.mappings.room() == 0 {
+            return Err(DropReason::MappingTableFull);
         }
         let hash = self.inside_hash(new.proto, new.inside.endpoint);
         self.mappings_by_inside.check_room(&self.mappings, hash, 1).map_err(index_full)?;
