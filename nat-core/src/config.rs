@@ -100,7 +100,8 @@ pub enum Hairpinning {
     /// No: the sender is inside, and could reach the host directly.
     #[default]
     Unfiltered,
-    /// Yes: as if the packet came from outside.
+    /// Yes: as if the packet came from outside. Port forwards stay open; two hosts that know nothing but each other's
+    /// external endpoint cannot meet, because a packet that is refused leaves no session that would let the other in.
     Filtered,
 }
 

@@ -23,6 +23,7 @@ impl<const DATAGRAMS: usize, const HELD: usize> Fragments<DATAGRAMS, HELD> {
     /// Empty memory.
     #[expect(clippy::new_without_default, reason = "a default would be built on the stack, where it may not fit")]
     pub const fn new() -> Self {
+        const { assert!(DATAGRAMS < u16::MAX as usize, "DATAGRAMS must be below 65,535") };
         Self { datagrams: [const { Tracked::FREE }; DATAGRAMS], held: [const { Held::FREE }; HELD] }
     }
 }

@@ -161,6 +161,27 @@ fn a_fin_behind_data_out_of_order_counts() {
     }
 }
 
+/// T2: a FIN that overtakes data which is sent again, by loss or reordering, ends its direction like any other: else
+/// each such connection would hold its session for two hours.
+#[test]
+fn a_fin_that_overtakes_data_counts() {
+    for first in End::BOTH {
+        let (mut w, mut connection) = open();
+        let data = first.segment(&connection, ACK).payload(b"late");
+        let fin = first.segment(&connection, FIN | ACK).seq(first.next(&connection).wrapping_add(4));
+        first.send(&mut w, fin).forwarded();
+        first.send(&mut w, data).forwarded();
+        match first {
+            End::Inside => connection.inside_next += 5,
+            End::Outside => connection.outside_next += 5,
+        }
+        first.other().send(&mut w, first.other().segment(&connection, ACK)).forwarded();
+        first.other().sends_fin(&mut w, &mut connection);
+        first.send(&mut w, first.segment(&connection, ACK)).forwarded();
+        assert_eq!(connection.state(&w), Closing, "{first:?} closed first");
+    }
+}
+
 /// T2a: simultaneous open, with the peer's SYN before and after a retransmission of ours.
 #[test]
 fn simultaneous_open_establishes_a_session() {

@@ -41,6 +41,10 @@
 //! IPv6, VLAN tags and multicast are dropped. So is what was sent to every station but to one IP address, and no ICMP
 //! error is sent about a frame to every station (RFC 1122 sections 3.2.2 and 3.3.6).
 //!
+//! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 4 fragments can
+//! wait for their first. A datagram larger than the next link leaves in fragments, one such datagram at a time: another
+//! that comes meanwhile is dropped.
+//!
 //! # A full or dead side
 //!
 //! While one driver has no room, the frames of the other wait in that other driver for up to 10 ms, so that a burst
@@ -64,7 +68,7 @@
 //!
 //! # Memory
 //!
-//! All of it is in [`State`]: the tables, and about 40 KiB for queues, waiting packets and neighbours.
+//! All of it is in [`State`]: the tables, and about 50 KiB for queues, fragments, waiting packets and neighbours.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -83,6 +87,7 @@ mod link;
 mod resolve;
 mod send;
 mod outgoing;
+mod departing;
 mod local;
 
 // What is known about neighbours, and waits for them.
@@ -135,8 +140,9 @@ pub fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, L: 
     config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
     let further = core::mem::take(&mut config.external_addresses);
     let mtus = (config.inside_mtu, config.outside_mtu);
-    let State { tables, shared, lan: lan_memory, wan: wan_memory, answer } = state;
-    let shared = &*shared.write(Shared::new(Nat::new(tables, config, seed)?, further, outside)?);
+    let State { tables, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing } = state;
+    let nat = Nat::new(tables, config, seed)?.with_fragments(fragments);
+    let shared = &*shared.write(Shared::new(nat, further, outside)?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
     let links = Links {
@@ -152,6 +158,7 @@ pub fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, L: 
             &mut wan_memory.neighbours,
             &mut wan_memory.waiting,
         ),
+        departing,
     };
     let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
     Ok((Control::new(shared), lan_device, wan_device, runner))

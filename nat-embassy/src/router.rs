@@ -7,6 +7,7 @@ use embassy_net_driver::{HardwareAddress, LinkState};
 use nat_core::{Instant, Reply, Side, Verdict};
 
 use crate::control::{Inner, Shared};
+use crate::departing::Departing;
 use crate::ethernet::{EtherType, Header, Mac};
 use crate::link::{Content, Link};
 use crate::log::info;
@@ -30,6 +31,7 @@ pub(crate) struct Router<'d> {
 pub(crate) struct Links<'d> {
     pub(crate) inside: Link<'d>,
     pub(crate) outside: Link<'d>,
+    pub(crate) departing: &'d mut Departing,
 }
 
 /// How a frame arrived.
@@ -50,7 +52,7 @@ impl<'d> Router<'d> {
 
     /// Starts a pass at `now`: takes over what the application changed, and does what is due.
     pub(crate) fn begin(&mut self, waker: &Waker, now: Instant) {
-        let Links { inside, outside } = &mut self.links;
+        let Links { inside, outside, departing } = &mut self.links;
         self.shared.with(|inner| {
             inner.waker.register(waker);
             if core::mem::take(&mut inner.outside_changed) {
@@ -63,6 +65,10 @@ impl<'d> Router<'d> {
                 link.stack.inbox.needs_time = false;
                 if link.neighbours.give_up(now) {
                     link.drop_orphans(inner);
+                }
+                if !link.up && departing.to() == Some(link.nic.side) {
+                    departing.clear();
+                    inner.stats.side_mut(link.nic.side).drop_frame(FrameDrop::LinkDown);
                 }
             }
         });
@@ -89,7 +95,7 @@ impl<'d> Router<'d> {
     /// When the next pass is needed at the latest. A question that is due already waits for room in a driver, which will
     /// wake us.
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let Links { inside, outside } = &self.links;
+        let Links { inside, outside, .. } = &self.links;
         let questions = [inside.neighbours.due(), outside.neighbours.due()].into_iter().flatten();
         let nat = self.shared.with(|inner| inner.nat.poll_timeout());
         questions.filter(|at| *at > now).chain(nat).min()
@@ -107,7 +113,9 @@ impl<'d> Router<'d> {
                 Ok(Content::Arp) => link.arp(inner, frame, answer, arrival.now),
                 Ok(Content::Ipv4(header)) => {
                     let datagram = frame.get_mut(header.map_or(0, |_| Header::LEN)..).unwrap_or_default();
-                    links.datagram(inner, datagram, answer, Arrival { header, ..arrival })
+                    let fate = links.datagram(inner, datagram, answer, Arrival { header, ..arrival });
+                    links.free_fragments(inner, arrival.now);
+                    fate
                 }
                 Err(reason) => Err((arrival.from, reason)),
             };
@@ -140,13 +148,17 @@ impl<'d> Router<'d> {
     /// Whether [`Self::own_frame`] has something to send.
     pub(crate) fn has_own(&self, side: Side, now: Instant) -> bool {
         let link = self.links.side(side);
-        self.shared.with(|inner| link.has_own(inner, now))
+        self.links.departing.to() == Some(side) || self.shared.with(|inner| link.has_own(inner, now))
     }
 
     /// What the router itself has to send on `side`: its addresses, packets whose neighbour has answered, questions.
     pub(crate) fn own_frame(&mut self, side: Side, now: Instant) -> Option<Outgoing<'_>> {
         let Self { shared, links, answer } = self;
         shared.with(|inner| {
+            if links.departing.to() == Some(side) {
+                let fate = links.depart(inner, side, now).map_err(|reason| (side, reason));
+                return inner.settle(fate);
+            }
             let outgoing = links.side_mut(side).own_frame(inner, answer, now);
             inner.settle(Ok(outgoing))
         })
@@ -187,6 +199,15 @@ impl<'d> Links<'d> {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 self.forward(inner, to, datagram, arrival).map_err(|reason| (to, reason))
             }
+            Verdict::Fragment { to, len, mtu } => {
+                let datagram = datagram.get(..len).unwrap_or_default();
+                let full = arrival.blocked.filter(|reason| to != from && *reason != FrameDrop::TxFull);
+                match full {
+                    Some(reason) => Err((to, reason)),
+                    None if self.departing.take(to, datagram, mtu) => Ok(None),
+                    None => Err((to, FrameDrop::TxFull)),
+                }
+            }
             Verdict::Local { side, len } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 let header = header.as_ref().filter(|_| side == from);
@@ -203,6 +224,42 @@ impl<'d> Links<'d> {
                 self.side(from).nic.outgoing(header, body).map(Some).map_err(|reason| (from, reason))
             }
         }
+    }
+
+    /// Takes fragments that need wait no longer out of the NAT, as far as there is room for them.
+    fn free_fragments(&mut self, inner: &mut Inner<'_>, now: Instant) {
+        while let Some(verdict) = self.departing.room().and_then(|room| inner.nat.release(room, now)) {
+            match verdict {
+                Verdict::Forward { to, len } => self.departing.begin(to, len, u16::MAX),
+                Verdict::Fragment { to, len, mtu } => self.departing.begin(to, len, mtu),
+                Verdict::Local { side, len } => self.deliver_fragment(inner, side, len, now),
+                Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => {}
+            }
+        }
+    }
+
+    fn deliver_fragment(&mut self, inner: &mut Inner<'_>, side: Side, len: usize, now: Instant) {
+        let Self { inside, outside, departing } = self;
+        let link = if side == Side::Inside { inside } else { outside };
+        let datagram = departing.room().and_then(|room| room.get(..len)).unwrap_or_default();
+        if let Err(reason) = link.deliver(inner, None, datagram, now) {
+            inner.stats.side_mut(side).drop_frame(reason);
+        }
+    }
+
+    /// The next frame of the datagram that departs by `side`.
+    fn depart(&mut self, inner: &mut Inner<'_>, side: Side, now: Instant) -> Result<Option<Outgoing<'_>>, FrameDrop> {
+        if self.departing.is_over() {
+            self.departing.clear();
+            self.free_fragments(inner, now);
+            return Ok(None);
+        }
+        let Self { inside, outside, departing } = self;
+        let datagram = departing.next().unwrap_or_default();
+        let destination = ipv4::destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let next_hop = inner.next_hop(side, destination);
+        let link = if side == Side::Inside { inside } else { outside };
+        link.toward(inner, next_hop, datagram, now)
     }
 
     /// Finds the way out for a translated datagram.

@@ -73,6 +73,8 @@ fn translate<'a>(
         Verdict::Local { side: to, len } if to == side => datagram.get(..len),
         // This stack has no way to the other side: hosts there are reached by the stack of that side.
         Verdict::Forward { .. } | Verdict::Local { .. } => return Err(FrameDrop::NoRoute),
+        // The virtual device has told the stack how long its datagrams may be.
+        Verdict::Fragment { .. } => return Err(FrameDrop::Giant),
         Verdict::Reject(reply) => reply.emit(datagram, answer).and_then(|len| answer.get(..len)),
     };
     Ok(back.map_or(Judged::Lost, Judged::Returns))

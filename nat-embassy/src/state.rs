@@ -2,25 +2,34 @@
 
 use core::mem::MaybeUninit;
 
-use nat_core::{Reply, Tables};
+use nat_core::{Fragments, Reply, Tables};
 
 use crate::control::Shared;
+use crate::departing::Departing;
 use crate::local::ChannelState;
 use crate::neighbours::Neighbours;
 use crate::waiting::WaitingPackets;
 
 /// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
-/// the queues of both virtual devices, and what ARP knows and keeps waiting.
+/// the queues of both virtual devices, what ARP knows and keeps waiting, and fragments.
 ///
 /// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
 /// start, not moved there.
 pub struct State<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> {
     pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS>,
+    pub(crate) fragments: Fragments<DATAGRAMS, HELD>,
     pub(crate) shared: MaybeUninit<Shared<'static>>,
     pub(crate) lan: SideMemory,
     pub(crate) wan: SideMemory,
     pub(crate) answer: [u8; Reply::MAX_LEN],
+    pub(crate) departing: Departing,
 }
+
+/// Fragmented datagrams that can be under way at once.
+const DATAGRAMS: usize = 16;
+
+/// Fragments that can wait for the first of their datagram.
+const HELD: usize = 4;
 
 /// The memory of one side.
 pub(crate) struct SideMemory {
@@ -43,10 +52,12 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> State<MAP
     pub const fn new() -> Self {
         Self {
             tables: Tables::new(),
+            fragments: Fragments::new(),
             shared: MaybeUninit::uninit(),
             lan: SideMemory::new(),
             wan: SideMemory::new(),
             answer: [0; Reply::MAX_LEN],
+            departing: Departing::new(),
         }
     }
 }

@@ -92,7 +92,7 @@ impl<'t> Nat<'t> {
     /// `Local { side: Outside, .. }`.
     ///
     /// A DHCP client's packets pass as they are, where [`Config::dhcp_client`] is set. There is no answer to what the
-    /// router sends: the verdict is `Forward` or `Drop`.
+    /// router sends, so the verdict is never `Reject`; of fragments the same is true as for [`Nat::process`].
     pub fn process_local(&mut self, packet: &mut [u8], now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         self.judge(packet, Side::Inside, Origin::Router)

@@ -39,6 +39,9 @@ pub const SEED: Seed = Seed::new([7; 16]);
 pub fn config() -> Config {
     let mut config = Config::new(nat_core::Config::new(cidr(ROUTER_LAN.1)));
     config.outside = Some(OUTSIDE);
+    // There is one host, and it may fill the tables.
+    config.nat.limits.sessions_per_host = Some(u16::MAX);
+    config.nat.limits.mappings_per_host = Some(u16::MAX);
     config
 }
 

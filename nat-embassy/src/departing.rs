@@ -1,0 +1,71 @@
+//! A datagram that leaves in more than one frame, or after the packet that set it free: it waits here for its turns.
+
+use nat_core::{Pieces, Side};
+
+/// The largest datagram that can leave so, in bytes: what fits an Ethernet frame.
+const MAX_LEN: usize = 1500;
+
+/// One datagram under way. All zeros when there is none.
+pub(crate) struct Departing {
+    datagram: [u8; MAX_LEN],
+    piece: [u8; MAX_LEN],
+    len: usize,
+    mtu: u16,
+    to: Option<Side>,
+    /// The bytes of payload that have left.
+    position: usize,
+}
+
+impl Departing {
+    pub(crate) const fn new() -> Self {
+        Self { datagram: [0; MAX_LEN], piece: [0; MAX_LEN], len: 0, mtu: 0, to: None, position: 0 }
+    }
+
+    /// The side by which something is to leave.
+    pub(crate) const fn to(&self) -> Option<Side> {
+        self.to
+    }
+
+    /// Where the next datagram can be put, if there is none under way; [`Self::begin`] then starts it.
+    pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
+        if self.to.is_none() { Some(&mut self.datagram) } else { None }
+    }
+
+    /// Starts the datagram of `len` bytes that stands in the room, in frames of at most `mtu` bytes each.
+    pub(crate) fn begin(&mut self, to: Side, len: usize, mtu: u16) {
+        (self.to, self.len, self.mtu, self.position) = (Some(to), len, mtu, 0);
+    }
+
+    /// Keeps a copy of `datagram` and starts it. `false` if there is no room for it.
+    pub(crate) fn take(&mut self, to: Side, datagram: &[u8], mtu: u16) -> bool {
+        let Some(room) = self.room().and_then(|room| room.get_mut(..datagram.len())) else { return false };
+        room.copy_from_slice(datagram);
+        self.begin(to, datagram.len(), mtu);
+        true
+    }
+
+    /// Whether all of it has left.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.emit().is_none()
+    }
+
+    /// The next of its frames' datagrams; `None` after the last.
+    pub(crate) fn next(&mut self) -> Option<&[u8]> {
+        let (len, position) = self.emit()?;
+        self.position = position;
+        self.piece.get(..len)
+    }
+
+    /// Writes the next frame's datagram: its length, and the position after it.
+    fn emit(&mut self) -> Option<(usize, usize)> {
+        let datagram = self.datagram.get(..self.len)?;
+        let mut pieces = Pieces::resume(datagram, self.mtu, self.position);
+        let len = pieces.emit(&mut self.piece)?;
+        Some((len, pieces.position()))
+    }
+
+    /// Forgets what has not left yet.
+    pub(crate) fn clear(&mut self) {
+        self.to = None;
+    }
+}

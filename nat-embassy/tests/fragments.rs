@@ -1,0 +1,105 @@
+//! Datagrams in several frames: fragments that arrive, and datagrams that are cut for the way out.
+
+mod world;
+
+use etherparse::{IpNumber, Ipv4Header};
+use nat_embassy::FrameDrop;
+use world::frames::{Udp, ipv4_frame};
+use world::nic::Nic;
+use world::*;
+
+fn with_mtu(nic: Nic, mtu: usize) -> Nic {
+    nic.script(|script| script.mtu = mtu);
+    nic
+}
+
+/// The fragments of a datagram that may be fragmented, each with at most `len` bytes of payload, a multiple of 8.
+fn fragments(datagram: &[u8], len: usize) -> Vec<Vec<u8>> {
+    let pieces: Vec<&[u8]> = datagram[20..].chunks(len).collect();
+    let build = |(i, piece): (usize, &&[u8])| {
+        let mut header = Ipv4Header::from_slice(datagram).unwrap().0;
+        header.protocol = IpNumber::UDP;
+        header.dont_fragment = false;
+        header.identification = 77;
+        header.fragment_offset = ((i * len / 8) as u16).try_into().unwrap();
+        header.more_fragments = i + 1 < pieces.len();
+        header.set_payload_len(piece.len()).unwrap();
+        header.header_checksum = header.calc_header_checksum();
+        let mut bytes = Vec::new();
+        header.write(&mut bytes).unwrap();
+        bytes.extend_from_slice(piece);
+        bytes
+    };
+    pieces.iter().enumerate().map(build).collect()
+}
+
+/// Puts the payloads of datagrams together in order of their offsets.
+fn reassemble(datagrams: &[&[u8]]) -> Vec<u8> {
+    let mut parts: Vec<(usize, &[u8])> = datagrams
+        .iter()
+        .map(|datagram| {
+            let header = Ipv4Header::from_slice(datagram).unwrap().0;
+            assert_eq!(header.header_checksum, header.calc_header_checksum());
+            (usize::from(header.fragment_offset.value()) * 8, &datagram[20..usize::from(header.total_len)])
+        })
+        .collect();
+    parts.sort_unstable();
+    let mut whole = Vec::new();
+    for (offset, part) in parts {
+        assert_eq!(offset, whole.len(), "a gap or an overlap");
+        whole.extend_from_slice(part);
+    }
+    whole
+}
+
+fn big() -> Udp {
+    Udp { payload: (0..1200).map(|i| i as u8).collect(), ..outbound() }
+}
+
+#[test]
+fn fragments_follow_their_first_in_any_order() {
+    for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [2, 0, 1]] {
+        let mut w = World::acquainted();
+        let pieces = fragments(&big().build(), 480);
+        for i in order {
+            w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &pieces[i]));
+            w.run();
+        }
+        let sent = w.wan.take_sent();
+        assert_eq!(sent.len(), 3, "order {order:?}");
+        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
+        assert_eq!(reassemble(&datagrams)[8..], big().payload, "order {order:?}");
+        assert!(sent.iter().all(|frame| destination_mac(frame) == GATEWAY.0));
+    }
+}
+
+#[test]
+fn a_datagram_larger_than_the_way_out_leaves_in_fragments() {
+    let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));
+    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    for _ in 0..2 {
+        w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, whole));
+        w.run();
+        let sent = w.wan.take_sent();
+        assert!(sent.len() > 2 && sent.iter().all(|datagram| datagram.len() <= 576));
+        let datagrams: Vec<&[u8]> = sent.iter().map(Vec::as_slice).collect();
+        assert_eq!(reassemble(&datagrams)[8..], big().payload);
+    }
+}
+
+#[test]
+fn a_dead_link_does_not_keep_fragments_waiting() {
+    let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));
+    w.wan.set_link(embassy_net_driver::LinkState::Down);
+    w.run();
+    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, whole));
+    w.run();
+    assert_eq!(w.outside_drops(FrameDrop::LinkDown), 1);
+    w.wan.set_link(embassy_net_driver::LinkState::Up);
+    w.run();
+    w.wan.take_sent();
+    w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, whole));
+    w.run();
+    assert_eq!(w.wan.take_sent().len(), 3);
+}
