@@ -16,7 +16,10 @@ mod script;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use nat_core::{Cidr, Config, Filtering, Instant, Nat, PortForward, Protocol, Seed, Side, Tables, Timeouts, Verdict};
+use nat_core::{
+    Cidr, Config, Filtering, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, PortForward, Protocol, Seed, Side, Tables,
+    Timeouts, Verdict,
+};
 
 use crate::script::{Entry, Kind, Script};
 
@@ -30,7 +33,9 @@ pub fn run(data: &[u8]) -> Vec<Verdict> {
         return Vec::new();
     };
     let mut tables = Tables::<16, 32, 4>::new();
-    let mut world = World::new(Nat::new(&mut tables, config(options), Seed::new(*b"the fuzzer's key")).unwrap());
+    let mut fragments = Fragments::<4, 3>::new();
+    let nat = Nat::new(&mut tables, config(options), Seed::new(*b"the fuzzer's key")).unwrap();
+    let mut world = World::new(nat.with_fragments(&mut fragments));
     let verdicts: Vec<_> = Script::new(data).filter_map(|entry| world.step(&entry)).collect();
     oracle::check_end(&mut world.nat, verdicts.len(), world.now);
     verdicts
@@ -99,12 +104,33 @@ impl<'t> World<'t> {
             Kind::Answer | Kind::Error | Kind::From(_) => self.nat.process(bytes, from, self.now),
         };
         before.check(&self.nat, bytes, &verdict);
-        if let Verdict::Forward { to, len } = verdict {
+        check_pieces(bytes, &verdict);
+        let mut waiting = [0; MAX_HELD_LEN];
+        while let Some(verdict) = self.nat.release(&mut waiting, self.now) {
+            oracle::check_released(&waiting, &verdict);
+            check_pieces(&waiting, &verdict);
+        }
+        if let Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } = verdict {
             bytes.truncate(len);
             self.last = Some((core::mem::take(bytes), to));
         }
         verdict
     }
+}
+
+/// A datagram that is cut comes out whole, in pieces of the right size.
+fn check_pieces(packet: &[u8], verdict: &Verdict) {
+    let Verdict::Fragment { len, mtu, .. } = *verdict else { return };
+    let mut pieces = Pieces::new(&packet[..len], mtu);
+    let (mut piece, mut payload) = ([0; 1500], 0);
+    while let Some(len) = pieces.emit(&mut piece) {
+        assert!(len <= usize::from(mtu), "a fragment of {len} bytes for an MTU of {mtu}");
+        let (header, total) = packet::lengths(&piece).expect("a fragment is a datagram");
+        assert!(total == len && packet::header_is_valid(&piece));
+        payload += total - header;
+    }
+    let (header, total) = packet::lengths(packet).expect("a forwarded packet is a datagram");
+    assert_eq!(payload, total - header, "fragments carry what the datagram does");
 }
 
 /// Longer than any timeout.

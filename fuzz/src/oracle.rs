@@ -26,7 +26,9 @@ impl Before {
     pub(crate) fn check(&self, nat: &Nat<'_>, packet: &[u8], verdict: &Verdict) {
         match verdict {
             Verdict::Drop(_) | Verdict::Hold => self.check_unchanged(nat, packet),
-            Verdict::Forward { to, len } => self.check_forwarded(nat, packet, *to, *len),
+            Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
+                self.check_forwarded(nat, packet, *to, *len);
+            }
             Verdict::Local { len, .. } => self.check_datagram(packet, *len),
             Verdict::Reject(reply) => {
                 self.check_unchanged(nat, packet);
@@ -83,6 +85,17 @@ impl Before {
         };
         self.local && self.packet[9] == 17 && self.packet.get(header..header + 4) == Some(&[0, 68, 0, 67])
     }
+}
+
+/// What must hold for a fragment that had waited for the first of its datagram.
+pub(crate) fn check_released(packet: &[u8], verdict: &Verdict) {
+    let len = match verdict {
+        Verdict::Drop(_) => return,
+        Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } | Verdict::Local { len, .. } => *len,
+        Verdict::Hold | Verdict::Reject(_) => panic!("{verdict:?} on a fragment that had waited"),
+    };
+    assert_eq!(packet::lengths(packet).expect("a released fragment is a datagram").1, len);
+    assert!(packet::header_is_valid(packet), "the header checksum of a released fragment");
 }
 
 /// What must hold after `packets` packets, of which the last came at `now`.

@@ -22,6 +22,10 @@ pub(crate) fn transport_is_valid(packet: &[u8]) -> bool {
     let Some((header, total)) = lengths(packet) else {
         return false;
     };
+    // The checksum of a fragmented datagram is not that of any fragment.
+    if u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff != 0 {
+        return false;
+    }
     let payload = &packet[header..total];
     match checksum_offset(packet) {
         Some(at) if payload.len() >= at + 2 => {

@@ -9,8 +9,8 @@ use nat_core::Verdict;
 const EXPECTED: &[(&str, &[&str])] = &[
     ("bad_header_checksum", &["drop bad-header-checksum"]),
     ("dhcp_lease", &["forward", "local"]),
-    ("fragment", &["drop fragment"]),
-    ("hairpin", &["drop hairpin"]),
+    ("fragment", &["drop bad-fragment"]),
+    ("hairpin", &["forward"]),
     ("icmp_echo", &["forward", "forward"]),
     ("icmp_frag_needed", &["forward", "forward"]),
     ("icmp_port_unreachable", &["forward", "forward"]),
@@ -60,6 +60,7 @@ fn word(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Drop(reason) => format!("drop {}", reason.as_str()),
         Verdict::Forward { .. } => "forward".to_owned(),
+        Verdict::Fragment { .. } => "fragment".to_owned(),
         Verdict::Hold => "hold".to_owned(),
         Verdict::Local { .. } => "local".to_owned(),
         Verdict::Reject(reply) => format!("reject {}", reply.reason().as_str()),

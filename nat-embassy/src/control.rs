@@ -115,7 +115,7 @@ impl<'d> Control<'d> {
     /// old one: see [`Nat::set_external_addresses`]. Neighbours known outside are forgotten, packets that wait for one
     /// are dropped, and the new addresses are announced. The configuration in force already changes nothing.
     ///
-    /// A configuration that the NAT refuses, such as a lease of the router's own inside address, counts as `None`,
+    /// A configuration that the NAT refuses, such as a lease of a loopback address, counts as `None`,
     /// with a warning in the log.
     pub fn set_outside(&self, outside: Option<Outside>) {
         self.shared.with(|inner| {

@@ -252,7 +252,9 @@ impl<'d> Links<'d> {
         if self.departing.is_over() {
             self.departing.clear();
             self.free_fragments(inner, now);
-            return Ok(None);
+            if self.departing.to() != Some(side) {
+                return Ok(None);
+            }
         }
         let Self { inside, outside, departing } = self;
         let datagram = departing.next().unwrap_or_default();
