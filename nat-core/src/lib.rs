@@ -13,7 +13,7 @@
 //! > aside.**
 //!
 //! Two more follow from how it is built. *Only packets from inside make state*: what the outside sends, even to a port
-//! forward, passes or is dropped without a trace, so nobody outside can fill the tables. And *nothing leaves
+//! forward, passes or is dropped without a trace, and a session begins when the inside answers. And *nothing leaves
 //! untranslated*: a packet that cannot be translated is dropped.
 //!
 //! # The loop
@@ -23,7 +23,8 @@
 //! 2. Take a datagram from one [`Side`] and give it to [`Nat::process`] with the time.
 //! 3. Carry out the [`Verdict`]: send it on, hand it to the router's own stack, answer with [`Reply::emit`], or discard it.
 //!    Then send on the fragments that have waited for it: [`Nat::release`].
-//! 4. When [`Nat::poll_timeout`] is due, call [`Nat::handle_timeout`], so that sessions which have ended make room.
+//! 4. When [`Nat::poll_timeout`] is due, and before the next packet is judged, call [`Nat::handle_timeout`], so that
+//!    sessions which have ended make room.
 //!
 //! ```
 //! use core::net::Ipv4Addr;
@@ -48,6 +49,10 @@
 //!
 //! // 2. Every datagram of either side.
 //! while let Some((from, packet)) = receive() {
+//!     // 4. Sessions whose time is up make room.
+//!     if nat.poll_timeout().is_some_and(|due| due <= now()) {
+//!         nat.handle_timeout(now());
+//!     }
 //!     // 3. Exactly one verdict.
 //!     match nat.process(packet, from, now()) {
 //!         Verdict::Forward { to, len } => send(to, &packet[..len]),
@@ -71,10 +76,6 @@
 //!     while let Some(Verdict::Forward { to, len }) = nat.release(&mut waiting, now()) {
 //!         send(to, &waiting[..len]);
 //!     }
-//!     // 4. Sessions whose time is up make room.
-//!     if nat.poll_timeout().is_some_and(|due| due <= now()) {
-//!         nat.handle_timeout(now());
-//!     }
 //! }
 //! # Ok(())
 //! # }
@@ -97,7 +98,7 @@
 //!
 //! A new session is refused and counted: the inside host is told by ICMP "administratively prohibited" (RFC 5508 REQ-8),
 //! within the limit on errors. Nothing is ever evicted to make room. What one host may use up is limited by
-//! [`Limits`].
+//! [`Limits`], to half of the tables unless configured otherwise.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
