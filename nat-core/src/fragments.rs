@@ -12,12 +12,14 @@ pub const MAX_HELD_LEN: usize = 1500;
 
 /// Memory for fragments: `DATAGRAMS` datagrams under way at once, and `HELD` fragments that wait for their first.
 ///
-/// All zeros when new. A datagram takes 36 bytes, a waiting fragment 1508. Hand it to
+/// All zeros when new. A datagram takes 28 bytes, a waiting fragment 1508. Hand it to
 /// [`Nat::with_fragments`](crate::Nat::with_fragments).
 pub struct Fragments<const DATAGRAMS: usize, const HELD: usize> {
     datagrams: [Tracked; DATAGRAMS],
     held: [Held; HELD],
 }
+
+const _: () = assert!(size_of::<Tracked>() == 28 && size_of::<Held>() == 1508);
 
 impl<const DATAGRAMS: usize, const HELD: usize> Fragments<DATAGRAMS, HELD> {
     /// Empty memory.
