@@ -17,6 +17,9 @@ use crate::{FrameStats, Outside};
 /// wake-ups of an application that waits for its configuration.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long sessions outlive the outside configuration that [`Control::follow`] has seen go.
+const LOST_HOLDS: Duration = Duration::from_secs(60);
+
 /// What the runner and the handles share.
 pub(crate) struct Shared<'d> {
     cell: RefCell<Inner<'d>>,
@@ -119,7 +122,7 @@ impl<'d> Control<'d> {
     /// with a warning in the log.
     pub fn set_outside(&self, outside: Option<Outside>) {
         self.shared.with(|inner| {
-            if inner.outside == outside {
+            if inner.outside == outside && (outside.is_some() || inner.nat.external_addresses().is_empty()) {
                 return;
             }
             if let Err(error) = inner.replace_outside(outside) {
@@ -135,14 +138,35 @@ impl<'d> Control<'d> {
     }
 
     /// Keeps the router's outside configuration the same as that of `stack`, the stack on its outside device: now and
-    /// after every change, be it a DHCP lease or static; `None` when the stack has none.
+    /// after every change, be it a DHCP lease or static.
     ///
-    /// A change reaches the router within 100 ms.
+    /// A change reaches the router within 100 ms. When the stack loses its configuration, as with every interruption of
+    /// the link, nothing is sent outside any more, nor answered there; but the sessions live on for a minute, so that
+    /// they survive if the same address comes back.
     pub async fn follow(&self, stack: embassy_net::Stack<'_>) -> ! {
+        let mut lost: Option<embassy_time::Instant> = None;
         loop {
-            self.set_outside(stack.config_v4().and_then(|config| outside_of(&config)));
+            match stack.config_v4().and_then(|config| outside_of(&config)) {
+                Some(outside) => {
+                    lost = None;
+                    self.set_outside(Some(outside));
+                }
+                None if lost.get_or_insert_with(embassy_time::Instant::now).elapsed() < LOST_HOLDS => self.suspend(),
+                None => self.set_outside(None),
+            }
             Timer::after(FOLLOW_INTERVAL).await;
         }
+    }
+
+    /// Takes the outside configuration out of force, and leaves the sessions of its address alone.
+    fn suspend(&self) {
+        self.shared.with(|inner| {
+            if inner.outside.take().is_some() {
+                inner.outside_changed = true;
+                info!("outside configuration lost");
+                inner.waker.wake();
+            }
+        });
     }
 
     /// Calls `f` with the NAT: to add port forwards, list sessions, read counters and so on.

@@ -113,7 +113,8 @@ impl Inner<'_> {
     /// The router's addresses on `side`, the one it asks from first.
     pub(crate) fn own_addresses(&self, side: Side) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let inside = (side == Side::Inside).then(|| self.nat.config().inside.address());
-        let outside: &[_] = if side == Side::Outside { self.nat.external_addresses() } else { &[] };
+        let in_force = side == Side::Outside && self.outside.is_some();
+        let outside: &[_] = if in_force { self.nat.external_addresses() } else { &[] };
         inside.into_iter().chain(outside.iter().copied())
     }
 

@@ -160,7 +160,7 @@ fn counters_tell_the_sides_apart() {
 
 #[test]
 fn the_router_follows_the_configuration_of_its_outside_stack() {
-    let w = World::with(
+    let mut w = World::with(
         {
             let mut config = config();
             config.outside = None;
@@ -169,8 +169,10 @@ fn the_router_follows_the_configuration_of_its_outside_stack() {
         ethernet_nic(ROUTER_LAN),
         ethernet_nic(ROUTER_WAN),
     );
+    // The world stays whole: it gets the device of another router.
+    let wan_stack = core::mem::replace(&mut w.wan_stack, World::new().wan_stack);
     let resources = Box::leak(Box::new(embassy_net::StackResources::<2>::new()));
-    let (stack, _runner) = embassy_net::new(w.wan_stack, embassy_net::Config::default(), resources, 1);
+    let (stack, _runner) = embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
     let control = w.control;
     let addresses = || control.with_nat(|nat| nat.external_addresses().to_vec());
     let mut follow = pin!(control.follow(stack));
@@ -193,8 +195,24 @@ fn the_router_follows_the_configuration_of_its_outside_stack() {
         look();
         assert_eq!(addresses(), [address]);
     }
+    // A short interruption: the NAT keeps the address for its sessions, and the router says nothing under it.
     stack.set_config_v4(embassy_net::ConfigV4::None);
     look();
+    assert_eq!(addresses(), [NEW_ADDRESS]);
+    w.run();
+    w.wan.take_sent();
+    w.wan.arrive(arp_request(GATEWAY, NEW_ADDRESS));
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    assert_eq!(w.wan.take_sent(), Vec::<Vec<u8>>::new());
+    assert_eq!(w.control.stats().side(Side::Outside).dropped(FrameDrop::NoRoute), 1);
+    stack.set_config_v4(fixed(NEW_ADDRESS));
+    look();
+    w.run();
+    w.wan.arrive(arp_request(GATEWAY, NEW_ADDRESS));
+    w.run();
+    assert!(!w.wan.take_sent().is_empty());
+    control.set_outside(None);
     assert!(addresses().is_empty());
 }
 
