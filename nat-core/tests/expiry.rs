@@ -351,3 +351,14 @@ fn many_sessions_end_each_at_its_time() {
     }
     assert!(w.now().saturating_duration_since(start) > secs(900), "sessions had time to end");
 }
+
+/// U5a: RFC 4787 REQ-5a allows shorter timers for well-known ports; none is shorter, whatever the destination port.
+#[test]
+fn the_timer_does_not_depend_on_the_destination_port() {
+    for port in [53, 123, 500, 1023, 1024, 3478, 51820] {
+        let mut w = World::new();
+        let external = w.open_udp(at(H1, 5000), at(S1, port));
+        w.advance(secs(299));
+        assert!(w.inbound(udp(at(S1, port), external)).is_forwarded(), "toward port {port}");
+    }
+}

@@ -215,3 +215,16 @@ fn an_address_is_forgotten_when_its_sessions_have_ended() {
     w.inbound(udp(at(S1, 80), external)).dropped(DropReason::Filtered);
     w.inbound(udp(at(S2, 80), external)).forwarded();
 }
+
+/// U11: RFC 4787 REQ-11: a filter is the same when the tables have room for one session more.
+#[test]
+fn filters_stay_what_they_are_when_the_tables_are_almost_full() {
+    for (filter, sender, admitted) in CASES {
+        let mut w = World::sized::<16, 32, 4>(|config| config.filtering = filter);
+        let externals: Vec<_> = (0..15).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 80))).collect();
+        for external in externals {
+            let outcome = w.inbound(udp(sender, external));
+            assert_eq!(outcome.is_forwarded(), admitted, "{filter:?}, {sender} to {external}: {outcome:?}");
+        }
+    }
+}

@@ -137,6 +137,22 @@ fn the_path_mtu_of_an_error_is_kept() {
     }
 }
 
+/// I4b, I10b: the pointer of a Parameter Problem passes as it is, both ways.
+#[test]
+fn the_pointer_of_a_parameter_problem_is_kept() {
+    let mut w = World::new();
+    for exchange in exchanges(&mut w) {
+        for (code, pointer) in [(0, [8, 0, 0, 0]), (0, [20, 0, 0, 0]), (2, [0; 4])] {
+            let inward = icmp_error(TRANSIT, N, (12, code), &exchange.left.bytes()).rest(pointer);
+            let inside = w.inbound(inward).forwarded();
+            assert_eq!((inside.icmp_type(), inside.icmp_rest()), ((12, code), pointer), "{}", exchange.name);
+            let outward = icmp_error(H1, S1, (12, code), &exchange.arrived.bytes()).rest(pointer);
+            let outside = w.outbound(outward).forwarded();
+            assert_eq!((outside.icmp_type(), outside.icmp_rest()), ((12, code), pointer), "{}", exchange.name);
+        }
+    }
+}
+
 /// A10: no path has an MTU of 1 to 67; such an error only wants to do harm.
 #[test]
 fn an_impossible_path_mtu_is_dropped() {

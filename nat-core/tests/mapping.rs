@@ -2,6 +2,7 @@
 
 mod world;
 
+use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::{HashMap, HashSet};
 
 use nat_core::{DropReason, Nat, PortRange, Seed, Side, Tables, Verdict};
@@ -173,7 +174,7 @@ fn external_ports_cannot_be_predicted() {
 /// U7: an external address that lies in the inside network works; which address is meant is decided by the side.
 #[test]
 fn an_external_address_may_lie_in_the_inside_network() {
-    let external = core::net::Ipv4Addr::new(192, 168, 1, 200);
+    let external = Ipv4Addr::new(192, 168, 1, 200);
     let mut w = World::with(|config| {
         config.external_addresses.clear();
         config.external_addresses.push(external).expect("there is room");
@@ -224,5 +225,64 @@ fn mappings_stay_endpoint_independent_when_the_tables_are_almost_full() {
     let externals: Vec<_> = (0..15).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53))).collect();
     for (i, external) in externals.iter().enumerate() {
         assert_eq!(w.open_udp(at(H1, 5000 + i as u16), at(S2, 99)), *external);
+    }
+}
+
+/// U11: RFC 4787 REQ-11: nor does it change with the number of mappings that came before.
+#[test]
+fn mappings_stay_endpoint_independent_after_many_allocations() {
+    let mut tables = Box::new(Tables::<1024, 1024>::new());
+    let mut nat = Nat::new(&mut tables, config(), SEED).expect("the configuration can work");
+    let mut leaves_from = |from: SocketAddrV4, to: SocketAddrV4| {
+        let mut packet = udp(from, to).bytes();
+        if from.port() % 500 == 0 {
+            nat.clear();
+        }
+        let verdict = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1));
+        assert!(matches!(verdict, Verdict::Forward { to: Side::Outside, .. }), "{verdict:?}");
+        Packet::parse(&packet).source()
+    };
+    for port in 1..=65_535 {
+        let external = leaves_from(at(H1, port), at(S1, 53));
+        if port > 65_000 && port % 500 != 0 {
+            assert_eq!(leaves_from(at(H1, port), at(S2, 99)), external);
+        }
+    }
+}
+
+/// G3: RFC 6888 REQ-3: the external addresses may be of several networks, private ones too, and all are used.
+#[test]
+fn external_addresses_may_be_of_any_networks() {
+    let pool: [Ipv4Addr; 8] = [
+        N,
+        Ipv4Addr::new(203, 0, 113, 200),
+        Ipv4Addr::new(198, 51, 100, 77),
+        Ipv4Addr::new(192, 0, 2, 9),
+        Ipv4Addr::new(10, 0, 0, 5),
+        Ipv4Addr::new(172, 16, 3, 4),
+        Ipv4Addr::new(100, 64, 0, 1),
+        Ipv4Addr::new(192, 168, 2, 2),
+    ];
+    let mut w = World::sized::<256, 512, 250>(|config| {
+        config.external_addresses.clear();
+        config.external_addresses.extend(pool);
+    });
+    let mut used = HashSet::new();
+    for host in 2..200 {
+        let inside = at(Ipv4Addr::new(192, 168, 1, host), 5000);
+        let external = w.open_udp(inside, at(S1, 53));
+        assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), inside);
+        used.insert(*external.ip());
+    }
+    assert_eq!(used, HashSet::from(pool));
+}
+
+/// Cloud NAT gateways give ports from 1024 up only, which RFC 4787 REQ-3a advises against: a choice of configuration.
+#[test]
+fn low_inside_ports_leave_from_high_ones_when_so_configured() {
+    let mut w = World::with(|config| config.low_ports = config.ports);
+    for port in [1, 53, 123, 500, 1023, 1024] {
+        assert!(w.open_udp(at(H1, port), at(S1, 53)).port() >= 1024, "from {port}");
+        assert!(w.open_tcp(at(H1, port), at(S1, 80)).external.port() >= 1024, "from {port}");
     }
 }

@@ -141,6 +141,33 @@ fn metrics_have_the_published_names() {
     assert_eq!(sorted, published);
 }
 
+/// The metrics of packets and bytes are those of the side that each name speaks of.
+#[test]
+fn metrics_of_traffic_are_of_their_side() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).payload(&[7; 100])).forwarded();
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).ttl(1)).rejected(DropReason::TtlExpired);
+    w.inbound(udp(at(S1, 53), external).payload(&[7; 1000])).forwarded();
+    w.inbound(udp(at(S2, 53), external)).dropped(DropReason::Filtered);
+    w.inbound(udp(at(S2, 53), external)).dropped(DropReason::Filtered);
+    let expected = [
+        ("PacketsInFromSource", 3),
+        ("BytesInFromSource", 36 + 128 + 36),
+        ("PacketsOutToDestination", 2),
+        ("BytesOutToDestination", 36 + 128),
+        ("PacketsInFromDestination", 3),
+        ("BytesInFromDestination", 1028 + 36 + 36),
+        ("PacketsOutToSource", 1),
+        ("BytesOutToSource", 1028),
+        ("PacketsDropCount", 3),
+    ];
+    let metrics = w.stats().gateway().named();
+    for metric in expected {
+        assert!(metrics.contains(&metric), "{metric:?} in {metrics:?}");
+    }
+}
+
 /// The invariants of section 5: what came in on a side went out on the other, or was dropped, answered, or local.
 #[test]
 fn packets_in_are_packets_out_and_drops() {

@@ -176,6 +176,18 @@ fn each_side_has_its_own_limit() {
     w.inbound(udp(at(S1, 53), external).ttl(1)).rejected(DropReason::TtlExpired);
 }
 
+/// I9: RFC 5508 REQ-9: the errors that the router says itself can be turned off; what they were about is still dropped.
+#[test]
+fn errors_can_be_turned_off() {
+    let mut w = World::with(|config| (config.limits.icmp_error_burst, config.limits.icmp_errors_per_second) = (0, 0));
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    w.advance(secs(100));
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).ttl(1)).dropped(DropReason::TtlExpired);
+    w.inbound(udp(at(S1, 53), external).ttl(1)).dropped(DropReason::TtlExpired);
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).payload(&[7; 1500])).dropped(DropReason::PacketTooBig);
+    assert_eq!((w.stats().icmp_errors_sent, w.stats().answers_withheld), (0, 3));
+}
+
 /// The default limits allow the bursts of a traceroute.
 #[test]
 fn the_default_burst_answers_a_traceroute() {
