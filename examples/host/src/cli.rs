@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
-use nat_core::{Cidr, Config, Filtering, MAX_EXTERNAL_ADDRESSES, Nat, Seed, Tables, Timeouts};
+use nat_core::{Cidr, Config, Filtering, Hairpinning, MAX_EXTERNAL_ADDRESSES, Nat, Seed, Tables, Timeouts};
 
 pub(crate) use value::{Forward, LanDevice, Network, SeedValue, WanDevice};
 
@@ -43,12 +43,13 @@ Ends at SIGINT or SIGTERM, with the counters. Exit status: 0 after a signal, 2 i
 const REPLAY_NOTES: &str = "\
 Captures are classic pcap files, microseconds or nanoseconds, of link type RAW (101) or IPV4 (228). Both inputs are merged by
 timestamp, the LAN's packet first when two are equal; within a file the order of its records is kept. The timestamps are the
-clock. What leaves a side is written with the timestamp of the packet that caused it.
+clock. What leaves a side is written with the timestamp of the packet that caused it: a fragment that has waited for the
+first of its datagram, with the timestamp of that.
 
 Each line of the JSON file tells of one input packet:
   time      its timestamp in seconds
   from      lan or wan
-  verdict   forward, local, reject, drop or hold
+  verdict   forward, local, reject, drop or hold: a fragment waits for the first of its datagram, to leave with it
   to        the side that the packet, or the answer to a rejected one, was written to; else null
   reason    why it was rejected or dropped; else null
 
@@ -182,16 +183,19 @@ pub(crate) struct NatOptions {
     /// Who may send to an external endpoint (RFC 4787 section 5)
     #[arg(long, value_enum, value_name = "KIND", default_value_t = FilteringKind::AddressAndPortDependent)]
     filtering: FilteringKind,
+    /// Whether --filtering applies to LAN hosts that reach each other through an external address (RFC 4787 section 6)
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = HairpinKind::Unfiltered)]
+    hairpin: HairpinKind,
     /// How long idle sessions live: `rfc` keeps TCP for 2 h 4 min, `gateway` everything for 350 s as cloud NAT gateways do
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Profile::Rfc)]
     profile: Profile,
     /// Let the outside reach an inside endpoint, as in tcp:8080=192.168.77.10:80; may be repeated
     #[arg(long = "forward", value_name = "PROTOCOL:PORT=ADDRESS:PORT")]
     forwards: Vec<Forward>,
-    /// The largest IP datagram that may leave for the WAN, in bytes
+    /// The largest IP datagram that may leave for the WAN, in bytes; what is larger leaves in fragments if it may
     #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = value_parser!(u16).range(68..))]
     wan_mtu: u16,
-    /// The largest IP datagram that may leave for the LAN, in bytes
+    /// The largest IP datagram that may leave for the LAN, in bytes; what is larger leaves in fragments if it may
     #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = value_parser!(u16).range(68..))]
     lan_mtu: u16,
     /// Lower the MSS of TCP connections to what both MTUs carry
@@ -218,6 +222,7 @@ impl NatOptions {
         let mut config = Config::new(inside);
         self.add_external_addresses(&mut config, primary)?;
         config.filtering = self.filtering.into();
+        config.hairpinning = self.hairpin.into();
         config.timeouts = match self.profile {
             Profile::Rfc => Timeouts::RFC,
             Profile::Gateway => Timeouts::GATEWAY,
@@ -283,6 +288,21 @@ impl From<FilteringKind> for Filtering {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+enum HairpinKind {
+    Unfiltered,
+    Filtered,
+}
+
+impl From<HairpinKind> for Hairpinning {
+    fn from(kind: HairpinKind) -> Self {
+        match kind {
+            HairpinKind::Unfiltered => Self::Unfiltered,
+            HairpinKind::Filtered => Self::Filtered,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Profile {
     Rfc,
     Gateway,
@@ -325,15 +345,18 @@ mod tests {
         };
         let one = replay(
             "nat-host replay --lan-in A --lan 192.168.77.1/24 --wan 198.51.100.77/24 --wan-address 198.51.100.78 \
-             --wan-address 198.51.100.77 --filtering address-dependent --profile gateway --wan-mtu 1400 --host-limit 7",
+             --wan-address 198.51.100.77 --filtering address-dependent --hairpin filtered --profile gateway --wan-mtu 1400 \
+             --host-limit 7",
         );
         let other = replay(
-            "nat-host replay --host-limit 7 --wan-mtu 1400 --profile gateway --filtering address-dependent \
-             --wan-address 198.51.100.77 --wan-address 198.51.100.78 --wan 198.51.100.77/24 --lan 192.168.77.1/24 --lan-in A",
+            "nat-host replay --host-limit 7 --hairpin filtered --wan-mtu 1400 --profile gateway --filtering address-dependent \
+             --wan-address 198.51.100.77 --wan-address 198.51.100.78 \
+             --wan 198.51.100.77/24 --lan 192.168.77.1/24 --lan-in A",
         );
         assert_eq!(format!("{one:?}"), format!("{other:?}"));
         assert_eq!(one.external_addresses, ["198.51.100.77", "198.51.100.78"].map(|a| a.parse::<Ipv4Addr>().unwrap()));
         assert_eq!(one.filtering, Filtering::AddressDependent);
+        assert_eq!(one.hairpinning, Hairpinning::Filtered);
         assert_eq!(one.timeouts, Timeouts::GATEWAY);
         assert_eq!((one.outside_mtu, one.inside_mtu, one.limits.sessions_per_host), (1400, 1500, Some(7)));
     }

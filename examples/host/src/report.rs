@@ -86,6 +86,7 @@ pub(crate) fn stats_line(stats: &Stats) -> String {
         ("lan-in", stats.inside.packets_in),
         ("wan-in", stats.outside.packets_in),
         ("forwarded", stats.forwarded),
+        ("held", stats.held),
         ("local", stats.local),
         ("rejected", stats.rejected_total()),
         ("dropped", stats.dropped_total()),

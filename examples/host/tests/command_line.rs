@@ -28,6 +28,7 @@ fn bad_options_are_refused_in_one_line() {
         ("--mapping address-and-port-dependent", "not implemented yet"),
         ("--mapping symmetric", "possible values"),
         ("--filtering none", "possible values"),
+        ("--hairpin off", "possible values: unfiltered, filtered"),
         ("--profile aws", "possible values"),
         ("--forward 8080=192.168.77.10:80", "tcp:8080=192.168.77.10:80"),
         ("--seed 1234", "32 hexadecimal digits"),
@@ -81,6 +82,8 @@ fn help_teaches_with_examples() {
         ("--help", "sudo nat-host router --lan nat-lan=192.168.77.1/24"),
         ("help router", "ip addr add 192.168.77.10/24 dev nat-lan"),
         ("router --help", "--host-limit <SESSIONS>"),
+        ("router --help", "--hairpin <KIND>"),
+        ("replay --help", "[default: unfiltered] [possible values: unfiltered, filtered]"),
         ("replay --help", "editcap -F pcap"),
     ] {
         let output = nat_host(arguments);

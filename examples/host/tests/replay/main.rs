@@ -2,6 +2,8 @@
 
 mod clock;
 mod files;
+mod fragments;
+mod hairpin;
 mod packet;
 mod run;
 mod verdicts;

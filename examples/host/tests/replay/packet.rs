@@ -2,9 +2,16 @@
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use etherparse::{Ipv4Header, NetSlice, PacketBuilder, SlicedPacket, TcpOptionElement, TransportSlice, icmpv4};
+use etherparse::icmpv4::DestUnreachableHeader::FragmentationNeeded;
+use etherparse::{
+    Icmpv4Type, IpFragOffset, IpHeaders, Ipv4Header, NetSlice, PacketBuilder, SlicedPacket, TcpOptionElement,
+    TransportSlice,
+};
+
+use crate::run::Record;
 
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 10);
+pub(crate) const PEER: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 11);
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 5);
 pub(crate) const ROUTER_INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
 pub(crate) const EXTERNAL: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
@@ -27,6 +34,74 @@ pub(crate) fn udp_with(from: SocketAddrV4, to: SocketAddrV4, ttl: u8, payload: &
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), ttl).udp(from.port(), to.port());
     builder.write(&mut packet, payload).unwrap();
     packet
+}
+
+/// A datagram that may be fragmented.
+pub(crate) fn fragmentable(from: SocketAddrV4, to: SocketAddrV4, id: u16, payload: &[u8]) -> Vec<u8> {
+    let mut ip = Ipv4Header { identification: id, dont_fragment: false, time_to_live: 64, ..Ipv4Header::default() };
+    (ip.source, ip.destination) = (from.ip().octets(), to.ip().octets());
+    let mut packet = Vec::new();
+    let builder = PacketBuilder::ip(IpHeaders::Ipv4(ip, Default::default())).udp(from.port(), to.port());
+    builder.write(&mut packet, payload).unwrap();
+    packet
+}
+
+/// `packet` in fragments of `len` bytes of payload, which must be a multiple of 8.
+pub(crate) fn cut(packet: &[u8], len: usize) -> Vec<Vec<u8>> {
+    let (whole, payload) = Ipv4Header::from_slice(packet).unwrap();
+    let pieces: Vec<&[u8]> = payload.chunks(len).collect();
+    let fragment = |(i, piece): (usize, &&[u8])| {
+        let mut header = whole.clone();
+        header.fragment_offset = IpFragOffset::try_new(u16::try_from(i * len / 8).unwrap()).unwrap();
+        header.more_fragments = i + 1 < pieces.len();
+        header.set_payload_len(piece.len()).unwrap();
+        let mut packet = Vec::new();
+        header.write(&mut packet).unwrap();
+        packet.extend_from_slice(piece);
+        packet
+    };
+    pieces.iter().enumerate().map(fragment).collect()
+}
+
+/// The byte of its datagram that a fragment begins with.
+#[track_caller]
+pub(crate) fn offset(fragment: &[u8]) -> usize {
+    let (header, _) = Ipv4Header::from_slice(fragment).unwrap();
+    usize::from(header.fragment_offset.value()) * 8
+}
+
+/// The datagram of which these are all the fragments, in any order.
+#[track_caller]
+pub(crate) fn reassembled(fragments: &[Record]) -> Vec<u8> {
+    let mut fragments: Vec<&[u8]> = fragments.iter().map(|(_, fragment)| &fragment[..]).collect();
+    fragments.sort_by_key(|fragment| offset(fragment));
+    let (mut whole, mut payload) = (None, Vec::new());
+    for (i, fragment) in fragments.iter().enumerate() {
+        let (mut header, piece) = Ipv4Header::from_slice(fragment).unwrap();
+        assert_eq!(header.header_checksum, header.calc_header_checksum(), "header checksum");
+        assert_eq!(usize::from(header.total_len), fragment.len(), "total length");
+        assert_eq!(offset(fragment), payload.len(), "a gap or an overlap");
+        assert_eq!(header.more_fragments, i + 1 < fragments.len(), "more fragments");
+        payload.extend_from_slice(piece);
+        (header.fragment_offset, header.more_fragments) = (IpFragOffset::ZERO, false);
+        (header.total_len, header.header_checksum) = (0, 0);
+        assert_eq!(*whole.get_or_insert_with(|| header.clone()), header, "of another datagram");
+    }
+    let mut header = whole.expect("a fragment");
+    header.set_payload_len(payload.len()).unwrap();
+    let mut packet = Vec::new();
+    header.write(&mut packet).unwrap();
+    packet.extend(payload);
+    packet
+}
+
+/// The payload of a UDP datagram.
+#[track_caller]
+pub(crate) fn payload(packet: &[u8]) -> Vec<u8> {
+    let Some(TransportSlice::Udp(udp)) = SlicedPacket::from_ip(packet).unwrap().transport else {
+        panic!("not UDP: {packet:02x?}")
+    };
+    udp.payload().to_vec()
 }
 
 pub(crate) fn syn(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
@@ -86,6 +161,8 @@ pub(crate) enum Kind {
     Ack,
     Reset,
     TimeExceeded,
+    /// With the MTU that it tells.
+    FragmentationNeeded(u16),
 }
 
 #[track_caller]
@@ -120,8 +197,14 @@ fn transport(ip: &Ipv4Header, transport: &TransportSlice<'_>) -> ((u16, u16), Ki
         }
         TransportSlice::Icmpv4(icmp) => {
             assert_eq!(icmp.checksum(), icmp.icmp_type().calc_checksum(icmp.payload()), "ICMP checksum");
-            assert_eq!(icmp.type_u8(), icmpv4::TYPE_TIME_EXCEEDED);
-            ((0, 0), Kind::TimeExceeded)
+            let kind = match icmp.icmp_type() {
+                Icmpv4Type::TimeExceeded(_) => Kind::TimeExceeded,
+                Icmpv4Type::DestinationUnreachable(FragmentationNeeded { next_hop_mtu }) => {
+                    Kind::FragmentationNeeded(next_hop_mtu)
+                }
+                other => panic!("{other:?}"),
+            };
+            ((0, 0), kind)
         }
         other => panic!("{other:?}"),
     }

@@ -233,7 +233,7 @@ fn the_summary_counts_what_happened() {
     let stats = outcome.summary.lines().last().unwrap();
     assert_eq!(
         stats,
-        "stats: lan-in=1 wan-in=2 forwarded=1 local=0 rejected=0 dropped=2 sessions-created=1 sessions-expired=0"
+        "stats: lan-in=1 wan-in=2 forwarded=1 held=0 local=0 rejected=0 dropped=2 sessions-created=1 sessions-expired=0"
     );
     for name in ["no-mapping", "truncated", "PacketsDropCount"] {
         assert!(outcome.summary.contains(name), "{}", outcome.summary);
