@@ -2,8 +2,8 @@
 //!
 //! Times are for the eye, since machines are noisy; what counts is the ratio to the first row of the same run.
 
-use std::hint::black_box;
-use std::net::Ipv4Addr;
+use core::hint::black_box;
+use core::net::Ipv4Addr;
 use std::time::Instant as Clock;
 
 use etherparse::{PacketBuilder, PacketBuilderStep, UdpHeader};

@@ -228,3 +228,24 @@ fn filters_stay_what_they_are_when_the_tables_are_almost_full() {
         }
     }
 }
+
+/// U11: filter and hairpinning stay what they are while expired sessions of others wait for their end.
+#[test]
+fn the_filter_does_not_shut_while_sessions_wait_for_their_end() {
+    for by_hairpin in [true, false] {
+        let mut w = World::with(|config| {
+            if !by_hairpin {
+                config.filtering = Filtering::EndpointIndependent;
+            }
+        });
+        for i in 0..20 {
+            w.open_udp(at(H1, 5000 + i), at(S1, 53));
+        }
+        w.advance(secs(290));
+        let external = w.open_udp(at(H2, 5000), at(S1, 53));
+        w.jump(secs(10));
+        let outcome =
+            if by_hairpin { w.outbound(udp(at(H3, 5000), external)) } else { w.inbound(udp(at(S2, 9), external)) };
+        assert_eq!(outcome.forwarded().destination(), at(H2, 5000));
+    }
+}

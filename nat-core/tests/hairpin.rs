@@ -282,3 +282,17 @@ fn a_hairpin_follows_the_primary_address() {
     // The old one is any other address of the outside now.
     assert_eq!(w.outbound(tcp(at(H1, 5000), at(N, 8080), SYN)).forwarded().destination(), at(N, 8080));
 }
+
+/// X10: errors of two hosts that go back by hairpin do not share an identification.
+#[test]
+fn identifications_of_hairpinned_errors_do_not_collide() {
+    let mut w = World::new();
+    let first = w.open_udp(at(H1, 5000), at(S1, 53));
+    let ids = [H2, H3].map(|host| {
+        let server = w.open_udp(at(host, 7000), at(S1, 53));
+        let arrived = w.outbound(udp(at(H1, 5000), server)).forwarded().bytes();
+        let error = icmp_error(host, *first.ip(), (3, 3), &arrived).id(0x1234).may_fragment();
+        w.outbound(error).forwarded().ip.identification
+    });
+    assert_ne!(ids[0], ids[1]);
+}

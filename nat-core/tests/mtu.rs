@@ -203,3 +203,20 @@ fn the_mss_follows_the_mtu() {
     w.nat.set_mtu(Side::Outside, 1280).expect("1280 bytes is an MTU");
     assert_eq!(clamped(&mut w, &[2, 4, 5, 180]), [2, 4, 4, 216]);
 }
+
+/// U13a: an ICMP error that may be fragmented is, by both sides.
+#[test]
+fn an_icmp_error_that_may_be_fragmented_is() {
+    for inward in [true, false] {
+        let mut w = World::with(|config| (config.inside_mtu, config.outside_mtu) = (100, 100));
+        let external = w.open_udp(at(H1, 5000), at(S1, 53));
+        let error = if inward {
+            let left = udp(external, at(S1, 53)).payload(&[7; 72]).bytes();
+            w.inbound(icmp_error(TRANSIT, N, (3, 3), &left).may_fragment())
+        } else {
+            let arrived = udp(at(S1, 53), at(H1, 5000)).payload(&[7; 72]).bytes();
+            w.outbound(icmp_error(H1, S1, (3, 3), &arrived).may_fragment())
+        };
+        assert_eq!(error.fragmented().len(), 2, "inward: {inward}");
+    }
+}

@@ -36,7 +36,7 @@ impl Nat<'_> {
         // Whoever sent it, the outside knows the external address only (RFC 5508 REQ-5c).
         translate::rewrite_address(ip, End::Source, external.address, hop(origin));
         self.renew_id(ip);
-        Ok(Verdict::Forward { to: Side::Outside, len: usize::from(ip.total_length()) })
+        Ok(self.depart(Side::Outside, ip.total_length()))
     }
 
     /// An error from outside, from whatever address (RFC 4787 REQ-12a), about a packet that had gone out.
@@ -65,7 +65,7 @@ impl Nat<'_> {
             return Ok(Verdict::Local { side: Side::Outside, len });
         }
         translate::rewrite_address(ip, End::Destination, endpoint.address, Hop::Counted);
-        Ok(Verdict::Forward { to: Side::Inside, len })
+        Ok(self.depart(Side::Inside, ip.total_length()))
     }
 }
 
@@ -73,7 +73,7 @@ impl Nat<'_> {
 pub(super) fn check_hop(ip: &ipv4::Header, crosses: bool, mtu: u16) -> Result<(), DropReason> {
     if crosses && ip.ttl() <= 1 {
         Err(DropReason::TtlExpired)
-    } else if crosses && ip.total_length() > mtu {
+    } else if crosses && ip.total_length() > mtu && ip.dont_fragment() {
         Err(DropReason::PacketTooBig)
     } else {
         Ok(())

@@ -73,7 +73,7 @@ impl Nat<'_> {
     /// An error from inside about a packet that had come by hairpin: both ends of it, and of what it quotes, are
     /// translated.
     fn error_hairpin(
-        &self,
+        &mut self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
         body: &mut [u8],
@@ -94,6 +94,7 @@ impl Nat<'_> {
         header.update_checksum(delta, body);
         translate::rewrite_address(ip, End::Source, own.address, Hop::Counted);
         translate::rewrite_address(ip, End::Destination, receiver.address, Hop::Uncounted);
-        Ok(Verdict::Forward { to: Side::Inside, len: usize::from(ip.total_length()) })
+        self.renew_id(ip);
+        Ok(self.depart(Side::Inside, ip.total_length()))
     }
 }

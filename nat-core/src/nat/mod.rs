@@ -36,14 +36,13 @@ pub struct Nat<'t> {
     ids: Identifications,
 }
 
-/// Sessions that one packet ends when their time is up. Two, so that a packet that opens a session, and a leave with it,
-/// never finds the table fuller than it was.
-const EXPIRED_PER_PACKET: usize = 2;
+/// Sessions that one packet ends when their time is up. None is left over where [`Nat::handle_timeout`] is called in time.
+const EXPIRED_PER_PACKET: usize = 64;
 
 /// Beyond this the clock has jumped, and everything overdue ends before a packet is looked at.
 ///
 /// INVARIANT: deadlines are kept modulo 2^32 ms and compared over 2^31 ms. A session can be overdue that long only if
-/// the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each ends the two that are most overdue, and there are fewer
+/// the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each ends those that are most overdue, and there are fewer
 /// than 2^16.
 const JUMP_MILLIS: u64 = 1 << 15;
 
