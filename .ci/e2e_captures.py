@@ -72,9 +72,14 @@ def read_raw(path):
 
 
 def flow(datagram):
-    """(protocol, source, source port, destination, destination port); of ICMP the type and the identifier."""
+    """(protocol, source, source port, destination, destination port); of ICMP the type and the identifier.
+
+    A fragment without these says 0.
+    """
     protocol, payload = datagram[9], datagram[4 * (datagram[0] & 15):]
     source, destination = (str(ipaddress.IPv4Address(datagram[i:i + 4])) for i in (12, 16))
+    if int.from_bytes(datagram[6:8], "big") & 0x1FFF:
+        return protocol, source, 0, destination, 0
     if protocol == 1:
         return protocol, source, payload[0], destination, int.from_bytes(payload[4:6], "big")
     return protocol, source, int.from_bytes(payload[0:2], "big"), destination, int.from_bytes(payload[2:4], "big")
@@ -83,6 +88,11 @@ def flow(datagram):
 def missing_from(live, replayed):
     """Datagrams of `live` that `replayed` lacks, byte by byte, with how often."""
     return collections.Counter(live) - collections.Counter(replayed)
+
+
+def fragments(datagrams):
+    """How many of them are fragments."""
+    return sum(int.from_bytes(datagram[6:8], "big") & 0x3FFF != 0 for datagram in datagrams)
 
 
 def checksums(path, host_mac):
