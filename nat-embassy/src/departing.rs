@@ -2,6 +2,8 @@
 
 use nat_core::{Pieces, Side};
 
+use crate::ipv4;
+
 /// The largest datagram that can leave so, in bytes: what fits an Ethernet frame.
 const MAX_LEN: usize = 1500;
 
@@ -44,15 +46,14 @@ impl Departing {
         true
     }
 
-    /// Whether all of it has left.
-    pub(crate) fn is_over(&mut self) -> bool {
-        self.emit().is_none()
-    }
-
-    /// The next of its frames' datagrams; `None` after the last.
+    /// The next of its frames' datagrams. With the last, the datagram is no longer under way, so that an answer which comes
+    /// at once finds room.
     pub(crate) fn next(&mut self) -> Option<&[u8]> {
         let (len, position) = self.emit()?;
         self.position = position;
+        if position >= self.len.saturating_sub(ipv4::header_length(&self.datagram)) {
+            self.clear();
+        }
         self.piece.get(..len)
     }
 

@@ -10,6 +10,11 @@ pub(crate) fn version(datagram: &[u8]) -> Option<u8> {
     datagram.first().map(|first| first >> 4)
 }
 
+/// The header length that a datagram claims, in bytes.
+pub(crate) fn header_length(datagram: &[u8]) -> usize {
+    datagram.first().map_or(0, |first| usize::from(first & 0x0f) * 4)
+}
+
 /// Where a datagram claims to come from; `None` if it is too short to say.
 pub(crate) fn source(datagram: &[u8]) -> Option<Ipv4Addr> {
     datagram.get(12..)?.first_chunk().copied().map(Ipv4Addr::from_octets)

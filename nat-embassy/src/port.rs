@@ -143,12 +143,19 @@ pub(crate) fn forward<I: Driver, E: Driver>(
 ) -> bool {
     let (token, blocked) = match egress.room(router.is_up(from.opposite()), pass) {
         Room::Token(token) => (Some(token), None),
-        Room::Blocked(reason) => (None, Some(reason)),
+        Room::Blocked(reason) => {
+            router.give_up_departing(from.opposite(), reason);
+            (None, Some(reason))
+        }
         Room::Wait(until) => {
             pass.wake_by(until);
             return false;
         }
     };
+    // What comes next may need the place of what departs now.
+    if router.is_departing(Side::Inside) || router.is_departing(Side::Outside) {
+        return false;
+    }
     let Some((frame, answer)) = ingress.driver.receive(pass.cx) else {
         return false;
     };
@@ -217,21 +224,24 @@ pub(crate) fn serve<I: Driver, E: Driver>(
     }
 }
 
-/// Sends one frame that the router itself has to say on `side`, if there is any. Returns whether it did.
+/// Sends one frame that the router itself has to say on `side`, if there is any. Returns whether there may be more to do:
+/// a departing datagram moves on even where its frame has to wait for a neighbour, or where it is over.
 pub(crate) fn send_own<D: Driver>(
     router: &mut Router<'_>,
     side: Side,
     port: &mut Port<D>,
     pass: &mut Pass<'_, '_>,
 ) -> bool {
+    router.free_fragments(pass.now);
     if !router.has_own(side, pass.now) {
         return false;
     }
     let Some(token) = port.driver.transmit(pass.cx) else {
         return false;
     };
+    let departing = router.is_departing(side);
     let Some(outgoing) = router.own_frame(side, pass.now) else {
-        return false;
+        return departing;
     };
     outgoing.transmit(token);
     true

@@ -74,6 +74,12 @@ impl<'d> Router<'d> {
         });
     }
 
+    /// Lets the next fragment that need wait no longer depart, if nothing else does.
+    pub(crate) fn free_fragments(&mut self, now: Instant) {
+        let Self { shared, links, .. } = self;
+        shared.with(|inner| links.free_fragments(inner, now));
+    }
+
     /// Takes over the state of a driver's link.
     pub(crate) fn set_link(&mut self, side: Side, state: LinkState, address: HardwareAddress) {
         let link = self.links.side_mut(side);
@@ -145,10 +151,23 @@ impl<'d> Router<'d> {
         self.links.side_mut(side).stack.outbox.tx_done();
     }
 
+    /// Whether a datagram leaves by `side` in more than one frame, or after the packet that set it free.
+    pub(crate) fn is_departing(&self, side: Side) -> bool {
+        self.links.departing.to() == Some(side)
+    }
+
+    /// Drops what departs by `side`, whose driver has had no room for long.
+    pub(crate) fn give_up_departing(&mut self, side: Side, reason: FrameDrop) {
+        if self.is_departing(side) {
+            self.links.departing.clear();
+            self.shared.with(|inner| inner.stats.side_mut(side).drop_frame(reason));
+        }
+    }
+
     /// Whether [`Self::own_frame`] has something to send.
     pub(crate) fn has_own(&self, side: Side, now: Instant) -> bool {
         let link = self.links.side(side);
-        self.links.departing.to() == Some(side) || self.shared.with(|inner| link.has_own(inner, now))
+        self.is_departing(side) || self.shared.with(|inner| link.has_own(inner, now))
     }
 
     /// What the router itself has to send on `side`: its addresses, packets whose neighbour has answered, questions.
@@ -249,13 +268,6 @@ impl<'d> Links<'d> {
 
     /// The next frame of the datagram that departs by `side`.
     fn depart(&mut self, inner: &mut Inner<'_>, side: Side, now: Instant) -> Result<Option<Outgoing<'_>>, FrameDrop> {
-        if self.departing.is_over() {
-            self.departing.clear();
-            self.free_fragments(inner, now);
-            if self.departing.to() != Some(side) {
-                return Ok(None);
-            }
-        }
         let Self { inside, outside, departing } = self;
         let datagram = departing.next().unwrap_or_default();
         let destination = ipv4::destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED);

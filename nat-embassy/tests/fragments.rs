@@ -103,3 +103,60 @@ fn a_dead_link_does_not_keep_fragments_waiting() {
     w.run();
     assert_eq!(w.wan.take_sent().len(), 3);
 }
+
+#[test]
+fn datagrams_that_are_cut_follow_each_other_without_loss() {
+    let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));
+    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    for _ in 0..5 {
+        w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, whole));
+    }
+    w.run();
+    assert_eq!(w.wan.take_sent().len(), 15);
+    assert_eq!(w.outside_drops(FrameDrop::TxFull), 0);
+}
+
+#[test]
+fn an_answer_is_cut_while_its_question_has_just_left() {
+    let mut config = config();
+    (config.nat.inside_mtu, config.nat.outside_mtu) = (576, 576);
+    let mut w = World::with(config, ip_nic(), ip_nic());
+    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    w.lan.arrive(whole.clone());
+    w.run();
+    let sent = w.wan.take_sent();
+    assert_eq!(sent.len(), 3);
+    let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
+    let [answer] = &fragments(&answer, 2000)[..] else { panic!("one piece") };
+    // Both come in the same pass.
+    w.lan.arrive(whole.clone());
+    w.wan.arrive(answer.clone());
+    w.run();
+    assert_eq!((w.wan.take_sent().len(), w.lan.take_sent().len()), (3, 3));
+}
+
+#[test]
+fn a_full_side_does_not_keep_the_other_waiting_for_its_pieces() {
+    let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));
+    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &outbound().build()));
+    w.run();
+    let sent = w.wan.take_sent();
+    let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    w.lan.arrive(world::frames::arp_reply(HOST, ROUTER_LAN));
+    w.run();
+    w.lan.take_sent();
+    w.wan.make_room(1);
+    w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, whole));
+    w.run();
+    w.wan.arrive(inbound(external_port).build());
+    w.run();
+    for _ in 0..3 {
+        w.advance(20);
+        w.run();
+    }
+    let arrived = w.lan.take_sent();
+    assert!(arrived.iter().any(|frame| frame[12..14] == [8, 0] || frame[12..14] == [8, 6]), "{arrived:?}");
+    assert_eq!(w.wan.take_sent().len(), 1, "what there was room for");
+}
