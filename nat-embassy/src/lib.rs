@@ -58,7 +58,7 @@
 //! The router answers for its inside address inside and for all its external addresses outside, and announces them when
 //! they or the link change. Each side remembers 32 neighbours, learned from ARP alone: what is said to the router, and
 //! answers to what it asked. They are confirmed again after 60 s of use. A neighbour is asked for three times, once a
-//! second. Meanwhile the newest packet for it waits; 4 neighbours on each side can have one waiting.
+//! second. Meanwhile packets for it wait; on each side 4 can, and the oldest makes room for the newest.
 //!
 //! # The stacks of the router
 //!

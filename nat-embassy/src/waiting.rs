@@ -5,12 +5,12 @@ use core::net::Ipv4Addr;
 use crate::ethernet::Header;
 use crate::local::MTU;
 
-/// Neighbours that can have a packet waiting at the same time, on each side.
+/// Packets that can wait at the same time, on each side.
 const CAPACITY: usize = 4;
 
 const MAX_DATAGRAM: usize = MTU - Header::LEN;
 
-/// The newest packet for each of a few neighbours that are being asked for (RFC 1122 section 2.3.2.2).
+/// The newest packets for neighbours that are being asked for (RFC 1122 section 2.3.2.2).
 pub(crate) struct WaitingPackets {
     slots: [Slot; CAPACITY],
     /// Counts packets, to tell which came first.
@@ -53,12 +53,12 @@ impl WaitingPackets {
         Self { slots: [Slot::FREE; CAPACITY], arrivals: 0 }
     }
 
-    /// Keeps a copy of `datagram`, in the place of an older one for `next_hop`, else in a free place, else in that of the
+    /// Keeps a copy of `datagram`, in a free place, else in that of the oldest packet for `next_hop`, else in that of the
     /// packet that has waited longest.
     pub(crate) fn put(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Stored {
         let arrivals = self.arrivals;
         // Wrap-safe: the age of a packet, not its number, says which came first.
-        let rank = |slot: &Slot| (slot.next_hop == next_hop, slot.is_free(), arrivals.wrapping_sub(slot.arrival));
+        let rank = |slot: &Slot| (slot.is_free(), slot.next_hop == next_hop, arrivals.wrapping_sub(slot.arrival));
         let Some(slot) = self.slots.iter_mut().max_by_key(|slot| rank(slot)) else {
             return Stored::TooLong;
         };
@@ -79,13 +79,12 @@ impl WaitingPackets {
         self.slots.iter().any(|slot| !slot.is_free() && condition(slot.next_hop))
     }
 
-    /// Takes out a packet for whose next hop `lookup` finds something.
+    /// Takes out the oldest packet for whose next hop `lookup` finds something.
     pub(crate) fn take<T>(&mut self, lookup: impl Fn(Ipv4Addr) -> Option<T>) -> Option<(T, &[u8])> {
-        let (found, slot) = self
-            .slots
-            .iter_mut()
-            .filter(|slot| !slot.is_free())
-            .find_map(|slot| lookup(slot.next_hop).map(|found| (found, slot)))?;
+        let arrivals = self.arrivals;
+        let waiting = self.slots.iter_mut().filter(|slot| !slot.is_free());
+        let found = waiting.filter_map(|slot| lookup(slot.next_hop).map(|found| (found, slot)));
+        let (found, slot) = found.max_by_key(|(_, slot)| arrivals.wrapping_sub(slot.arrival))?;
         slot.free();
         Some((found, slot.datagram.get(..slot.len)?))
     }

@@ -138,8 +138,8 @@ fn one_question_a_second_and_three_in_all_then_the_packet_is_dropped() {
         w.advance(100);
     }
     assert_eq!(questions, [0, 10, 20]);
-    assert_eq!(w.outside_drops(FrameDrop::ArpUnresolved), 1);
-    assert_eq!(w.outside_drops(FrameDrop::ArpPendingReplaced), 29);
+    assert_eq!(w.outside_drops(FrameDrop::ArpUnresolved), WAITING as u64);
+    assert_eq!(w.outside_drops(FrameDrop::ArpPendingReplaced), 30 - WAITING as u64);
     // Nothing is asked for, and nothing waits, any more.
     w.wan.arrive(gateway_answers());
     w.run();
@@ -158,9 +158,10 @@ fn a_neighbour_that_gave_no_answer_is_asked_again_for_the_next_packet() {
 }
 
 #[test]
-fn the_newest_packet_for_a_neighbour_waits() {
+fn the_newest_packets_for_a_neighbour_wait_and_leave_in_order() {
     let mut w = World::new();
-    for payload in [b"oldest", b"older.", b"newest"] {
+    let payloads = [b"0", b"1", b"2", b"3", b"4", b"5"];
+    for payload in payloads {
         w.lan.arrive(to(SERVER, payload));
     }
     w.run();
@@ -168,8 +169,9 @@ fn the_newest_packet_for_a_neighbour_waits() {
     w.wan.arrive(gateway_answers());
     w.run();
     let seen = judge_all(&w.wan.take_sent());
-    assert_eq!((seen.len(), &seen[0].payload[..]), (1, &b"newest"[..]));
-    assert_eq!(w.outside_drops(FrameDrop::ArpPendingReplaced), 2);
+    let seen: Vec<_> = seen.iter().map(|seen| &seen.payload[..]).collect();
+    assert_eq!(seen, payloads[payloads.len() - WAITING..]);
+    assert_eq!(w.outside_drops(FrameDrop::ArpPendingReplaced), (payloads.len() - WAITING) as u64);
 }
 
 #[test]
