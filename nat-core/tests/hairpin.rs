@@ -214,8 +214,11 @@ fn hairpins_are_limited_like_other_sessions() {
 #[test]
 fn a_segment_without_a_session_is_reset_by_hairpin() {
     let mut w = with_server();
-    let reset = w.outbound(tcp(at(H1, 5000), at(N, 8080), ACK).seq(1).ack(2));
-    assert!(matches!(reset, Outcome::Rejected(DropReason::NoSession, _) | Outcome::Dropped(DropReason::NoSession)));
+    for to in [at(N, 8080), at(N, 8081)] {
+        w.outbound(tcp(at(H1, 5000), to, ACK).seq(1).ack(2)).rejected(DropReason::NoSession);
+        assert!(matches!(w.outbound(tcp(at(H1, 5000), to, RST).seq(1)), Outcome::Dropped(_)), "no RST about a RST");
+        assert!(matches!(w.outbound(tcp(at(H1, 5000), at(N, 8081), SYN)), Outcome::Dropped(_)));
+    }
     assert_eq!(w.sessions(), []);
 }
 

@@ -137,6 +137,12 @@ impl<'d> Control<'d> {
         });
     }
 
+    /// The configuration of the outside that is in force.
+    #[must_use]
+    pub fn outside(&self) -> Option<Outside> {
+        self.shared.with(|inner| inner.outside)
+    }
+
     /// Keeps the router's outside configuration the same as that of `stack`, the stack on its outside device: now and
     /// after every change, be it a DHCP lease or static.
     ///

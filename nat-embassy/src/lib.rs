@@ -58,7 +58,8 @@
 //! The router answers for its inside address inside and for all its external addresses outside, and announces them when
 //! they or the link change. Each side remembers 32 neighbours, learned from ARP alone: what is said to the router, and
 //! answers to what it asked. They are confirmed again after 60 s of use. A neighbour is asked for three times, once a
-//! second. Meanwhile packets for it wait; on each side 4 can, and the oldest makes room for the newest.
+//! second. Meanwhile packets for it wait; on each side 4 can unless
+//! [`State`] has room for more, and the oldest makes room for the newest.
 //!
 //! # The stacks of the router
 //!
@@ -115,6 +116,7 @@ use control::Shared;
 use link::{Link, Nic, virtual_device};
 use port::{Port, Properties};
 use router::{Links, Router};
+use waiting::WaitingPackets;
 
 /// Builds a router between the drivers `lan` and `wan`.
 ///
@@ -126,8 +128,15 @@ use router::{Links, Router};
 /// # Errors
 ///
 /// When the NAT refuses the configuration: the error names the field.
-pub fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, L: Driver, W: Driver>(
-    state: &'static mut State<MAPPINGS, SESSIONS, HOSTS>,
+pub fn new<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    L: Driver,
+    W: Driver,
+>(
+    state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING>,
     config: Config,
     seed: Seed,
     lan: L,
@@ -150,13 +159,13 @@ pub fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, L: 
             Nic::new(Side::Inside, &lan_is),
             lan_stack,
             &mut lan_memory.neighbours,
-            &mut lan_memory.waiting,
+            WaitingPackets::new(&mut lan_memory.waiting),
         ),
         outside: Link::new(
             Nic::new(Side::Outside, &wan_is),
             wan_stack,
             &mut wan_memory.neighbours,
-            &mut wan_memory.waiting,
+            WaitingPackets::new(&mut wan_memory.waiting),
         ),
         departing,
     };

@@ -48,7 +48,7 @@ pub(crate) struct Link<'d> {
     pub(crate) up: bool,
     pub(crate) stack: StackPort<'d>,
     pub(crate) neighbours: &'d mut Neighbours,
-    pub(crate) waiting: &'d mut WaitingPackets,
+    pub(crate) waiting: WaitingPackets<'d>,
     /// How many of the router's addresses on this side have been announced.
     pub(crate) announced: usize,
 }
@@ -122,7 +122,7 @@ impl<'d> Link<'d> {
         nic: Nic,
         stack: StackPort<'d>,
         neighbours: &'d mut Neighbours,
-        waiting: &'d mut WaitingPackets,
+        waiting: WaitingPackets<'d>,
     ) -> Self {
         Self { nic, up: false, stack, neighbours, waiting, announced: 0 }
     }

@@ -212,6 +212,10 @@ impl<'d> Links<'d> {
         if to_all && !ipv4::destination(datagram).is_some_and(|destination| inner.is_for_many(from, destination)) {
             return Err((from, FrameDrop::LinkBroadcast));
         }
+        // The engine knows no more of the outside than its own addresses there.
+        if ipv4::source(datagram).is_some_and(|source| inner.is_for_many(from, source)) {
+            return Err((from, FrameDrop::BadSource));
+        }
         match inner.nat.process(datagram, from, now) {
             Verdict::Drop(_) | Verdict::Hold => Ok(None),
             Verdict::Forward { to, len } => {

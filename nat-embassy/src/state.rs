@@ -8,19 +8,21 @@ use crate::control::Shared;
 use crate::departing::Departing;
 use crate::local::ChannelState;
 use crate::neighbours::Neighbours;
-use crate::waiting::WaitingPackets;
+use crate::waiting::Slot;
 
 /// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
 /// the queues of both virtual devices, what ARP knows and keeps waiting, and fragments.
 ///
+/// `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each.
+///
 /// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
 /// start, not moved there.
-pub struct State<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> {
+pub struct State<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64, const WAITING: usize = 4> {
     pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS>,
     pub(crate) fragments: Fragments<DATAGRAMS, HELD>,
     pub(crate) shared: MaybeUninit<Shared<'static>>,
-    pub(crate) lan: SideMemory,
-    pub(crate) wan: SideMemory,
+    pub(crate) lan: SideMemory<WAITING>,
+    pub(crate) wan: SideMemory<WAITING>,
     pub(crate) answer: [u8; Reply::MAX_LEN],
     pub(crate) departing: Departing,
 }
@@ -32,22 +34,24 @@ const DATAGRAMS: usize = 16;
 const HELD: usize = 4;
 
 /// The memory of one side.
-pub(crate) struct SideMemory {
+pub(crate) struct SideMemory<const WAITING: usize> {
     pub(crate) channel: ChannelState,
     pub(crate) neighbours: Neighbours,
-    pub(crate) waiting: WaitingPackets,
+    pub(crate) waiting: [Slot; WAITING],
 }
 
 // The crate's documentation says about 50 KiB beside the tables.
 const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 52 * 1024);
 
-impl SideMemory {
+impl<const WAITING: usize> SideMemory<WAITING> {
     const fn new() -> Self {
-        Self { channel: ChannelState::new(), neighbours: Neighbours::new(), waiting: WaitingPackets::new() }
+        Self { channel: ChannelState::new(), neighbours: Neighbours::new(), waiting: [Slot::FREE; WAITING] }
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> State<MAPPINGS, SESSIONS, HOSTS> {
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize>
+    State<MAPPINGS, SESSIONS, HOSTS, WAITING>
+{
     /// Memory that nothing uses yet.
     pub const fn new() -> Self {
         Self {
@@ -62,7 +66,9 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> State<MAP
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> Default for State<MAPPINGS, SESSIONS, HOSTS> {
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize> Default
+    for State<MAPPINGS, SESSIONS, HOSTS, WAITING>
+{
     fn default() -> Self {
         Self::new()
     }

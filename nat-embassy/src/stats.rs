@@ -36,7 +36,7 @@ frame_drops! {
     ArpUnresolved = "arp-unresolved",
     /// An ARP packet that is malformed, or claims what cannot be.
     BadArp = "bad-arp",
-    /// The sender's hardware address is that of a group, of nobody, or of the router.
+    /// The sender's hardware address is that of a group, of nobody, or of the router; or its IP address is that of all hosts.
     BadSource = "bad-source",
     /// For the broadcast address of the network it would have to leave to (RFC 2644).
     DirectedBroadcast = "directed-broadcast",

@@ -5,19 +5,17 @@ use core::net::Ipv4Addr;
 use crate::ethernet::Header;
 use crate::local::MTU;
 
-/// Packets that can wait at the same time, on each side.
-const CAPACITY: usize = 4;
-
 const MAX_DATAGRAM: usize = MTU - Header::LEN;
 
 /// The newest packets for neighbours that are being asked for (RFC 1122 section 2.3.2.2).
-pub(crate) struct WaitingPackets {
-    slots: [Slot; CAPACITY],
+pub(crate) struct WaitingPackets<'d> {
+    slots: &'d mut [Slot],
     /// Counts packets, to tell which came first.
     arrivals: u32,
 }
 
-struct Slot {
+/// The place of one packet.
+pub(crate) struct Slot {
     /// Unspecified: free.
     next_hop: Ipv4Addr,
     arrival: u32,
@@ -37,7 +35,8 @@ pub(crate) enum Stored {
 }
 
 impl Slot {
-    const FREE: Self = Self { next_hop: Ipv4Addr::UNSPECIFIED, arrival: 0, len: 0, datagram: [0; MAX_DATAGRAM] };
+    pub(crate) const FREE: Self =
+        Self { next_hop: Ipv4Addr::UNSPECIFIED, arrival: 0, len: 0, datagram: [0; MAX_DATAGRAM] };
 
     fn is_free(&self) -> bool {
         self.next_hop.is_unspecified()
@@ -48,9 +47,9 @@ impl Slot {
     }
 }
 
-impl WaitingPackets {
-    pub(crate) const fn new() -> Self {
-        Self { slots: [Slot::FREE; CAPACITY], arrivals: 0 }
+impl<'d> WaitingPackets<'d> {
+    pub(crate) const fn new(slots: &'d mut [Slot]) -> Self {
+        Self { slots, arrivals: 0 }
     }
 
     /// Keeps a copy of `datagram`, in a free place, else in that of the oldest packet for `next_hop`, else in that of the

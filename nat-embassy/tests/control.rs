@@ -198,7 +198,7 @@ fn the_router_follows_the_configuration_of_its_outside_stack() {
     // A short interruption: the NAT keeps the address for its sessions, and the router says nothing under it.
     stack.set_config_v4(embassy_net::ConfigV4::None);
     look();
-    assert_eq!(addresses(), [NEW_ADDRESS]);
+    assert_eq!((addresses(), control.outside()), (vec![NEW_ADDRESS], None));
     w.run();
     w.wan.take_sent();
     w.wan.arrive(arp_request(GATEWAY, NEW_ADDRESS));

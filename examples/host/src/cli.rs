@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use nat_core::{Cidr, Config, Filtering, Hairpinning, MAX_EXTERNAL_ADDRESSES, Nat, Seed, Tables, Timeouts};
 
+use crate::engine::{HOSTS, MAPPINGS, SESSIONS};
+
 pub(crate) use value::{Forward, LanDevice, Network, SeedValue, WanDevice};
 
 const EXAMPLES: &str = "\
@@ -119,7 +121,7 @@ impl RouterOptions {
         let mut config = self.nat.config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
         match (self.wan.address, self.gateway) {
             (Some(wan), Some(gateway)) => {
-                let reachable = wan.contains(gateway) && gateway != wan.address();
+                let reachable = is_host_of(wan, gateway) && gateway != wan.address();
                 ensure!(reachable, "--gateway {gateway} is not another host of the WAN {wan}");
             }
             (None, Some(_)) => {
@@ -127,6 +129,7 @@ impl RouterOptions {
             }
             (Some(_) | None, None) => {}
         }
+        self.nat.check_wan_addresses(self.lan.address, self.wan.address, self.gateway)?;
         config.dhcp_client = self.wan.address.is_none();
         self.nat.check(&config)?;
         Ok(config)
@@ -165,6 +168,7 @@ impl ReplayOptions {
     /// The NAT's configuration.
     pub(crate) fn config(&self) -> Result<Config> {
         let config = self.nat.config(self.lan.0, Some(self.wan.0.address()))?;
+        self.nat.check_wan_addresses(self.lan.0, Some(self.wan.0), None)?;
         self.nat.check(&config)?;
         Ok(config)
     }
@@ -228,6 +232,8 @@ impl NatOptions {
             Profile::Gateway => Timeouts::GATEWAY,
         };
         config.limits.sessions_per_host = Some(self.host_limit);
+        // A host has no more mappings than sessions.
+        config.limits.mappings_per_host = Some(self.host_limit);
         config.inside_mtu = self.lan_mtu;
         config.outside_mtu = self.wan_mtu;
         config.mss_clamp = self.mss_clamp;
@@ -247,9 +253,20 @@ impl NatOptions {
         Ok(())
     }
 
+    /// Refuses further external addresses that are another's.
+    fn check_wan_addresses(&self, lan: Cidr, wan: Option<Cidr>, gateway: Option<Ipv4Addr>) -> Result<()> {
+        for address in &self.wan_addresses {
+            let of_all = wan.is_some_and(|wan| wan.contains(*address) && !is_host_of(wan, *address));
+            ensure!(!of_all, "--wan-address {address} is the WAN's own or its broadcast address");
+            ensure!(Some(*address) != gateway, "--wan-address {address} is the gateway's");
+            ensure!(*address != lan.address(), "--wan-address {address} is the router's address on the LAN");
+        }
+        Ok(())
+    }
+
     /// Refuses what the engine would refuse, before a device is opened or a file is written.
     fn check(&self, config: &Config) -> Result<()> {
-        let mut tables = Box::new(Tables::<256, 256, 256>::new());
+        let mut tables = Box::new(Tables::<MAPPINGS, SESSIONS, HOSTS>::new());
         let seed = self.seed().unwrap_or(Seed::new([1; 16]));
         let mut nat = Nat::new(&mut *tables, config.clone(), seed)?;
         self.add_forwards(&mut nat)
@@ -262,6 +279,11 @@ impl NatOptions {
         }
         Ok(())
     }
+}
+
+/// Whether `address` can be one of a host in this network.
+fn is_host_of(network: Cidr, address: Ipv4Addr) -> bool {
+    network.contains(address) && Some(address) != network.network() && Some(address) != network.broadcast()
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

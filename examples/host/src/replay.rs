@@ -148,7 +148,8 @@ impl Outputs {
 fn refuse_overwriting(options: &ReplayOptions) -> Result<()> {
     let outputs = [&options.lan_out, &options.wan_out, &options.json].into_iter().flatten();
     let mut taken: Vec<&PathBuf> = [&options.lan_in, &options.wan_in].into_iter().flatten().collect();
-    for output in outputs {
+    // Devices, such as /dev/null, lose nothing by being written.
+    for output in outputs.filter(|path| path.is_file() || !path.exists()) {
         if taken.iter().any(|path| *path == output || same_file::is_same_file(path, output).unwrap_or(false)) {
             bail!("{} would be written over", output.display());
         }

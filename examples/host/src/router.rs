@@ -9,13 +9,14 @@ use anyhow::{Context, Result};
 use async_executor::LocalExecutor;
 use async_signal::{Signal, Signals};
 use embassy_net::{ConfigV4, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_time::Timer;
 use futures_lite::StreamExt;
 use nat_core::{Cidr, Config, Seed};
 use nat_embassy::{Control, LocalDevice, Outside, State};
 use static_cell::ConstStaticCell;
 
 use crate::cli::RouterOptions;
-use crate::engine::{HOSTS, MAPPINGS, SESSIONS};
+use crate::engine::{HOSTS, MAPPINGS, SESSIONS, WAITING};
 use crate::report;
 use tap::Tap;
 use tun_rs::SyncDevice;
@@ -23,7 +24,7 @@ use tun_rs::SyncDevice;
 /// What DHCP and ping take.
 const SOCKETS: usize = 4;
 
-static STATE: ConstStaticCell<State<MAPPINGS, SESSIONS, HOSTS>> = ConstStaticCell::new(State::new());
+static STATE: ConstStaticCell<State<MAPPINGS, SESSIONS, HOSTS, WAITING>> = ConstStaticCell::new(State::new());
 
 /// Routes until SIGINT or SIGTERM, then prints the counters.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
@@ -46,7 +47,7 @@ pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     spawn(&executor, outside_stack.run());
     if outside.is_none() {
         spawn(&executor, control.follow(uplink));
-        spawn(&executor, tell_of_leases(uplink));
+        spawn(&executor, tell_of_leases(uplink, control));
     }
     let mut signals = Signals::new([Signal::Int, Signal::Term]).context("cannot catch signals")?;
     say(&ready(options));
@@ -122,11 +123,15 @@ fn spawn<'e, T: 'e>(executor: &LocalExecutor<'e>, task: impl Future<Output = T> 
     executor.spawn(task).detach();
 }
 
-async fn tell_of_leases(uplink: Stack<'_>) {
+async fn tell_of_leases(uplink: Stack<'_>, control: Control<'_>) {
     loop {
         uplink.wait_config_up().await;
         if let Some(config) = uplink.config_v4() {
             let gateway = config.gateway.map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
+            // Not before the router has it too.
+            while control.outside().is_none_or(|outside| outside.address.address() != config.address.address()) {
+                Timer::after_millis(10).await;
+            }
             say(&format!("lease: {}, gateway {gateway}", config.address));
         }
         uplink.wait_config_down().await;

@@ -57,6 +57,18 @@ fn port_forwards_that_cannot_work_are_named() {
 }
 
 #[test]
+fn further_addresses_are_those_of_hosts_and_nobody_elses() {
+    refused(&format!("{REPLAY} --wan-address 198.51.100.255"), "the WAN's own or its broadcast address");
+    refused(&format!("{REPLAY} --wan-address 192.168.77.1"), "the router's address on the LAN");
+}
+
+#[test]
+fn as_many_forwards_as_the_tables_hold_are_taken() {
+    let forwards: String = (2000..2300).map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}")).collect();
+    refused(&format!("{REPLAY}{forwards}"), "missing.pcap");
+}
+
+#[test]
 fn nine_external_addresses_are_too_many() {
     let options: String = (1..9).map(|host| format!(" --wan-address 198.51.100.{host}")).collect();
     refused(&format!("{REPLAY}{options}"), "more than 8 external addresses");
@@ -72,6 +84,9 @@ fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
     refused("router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --gateway 198.51.100.1", "comes with the lease");
     refused(&format!("{router} --gateway 203.0.113.1"), "not another host of the WAN");
     refused(&format!("{router} --gateway 198.51.100.77"), "not another host of the WAN");
+    refused(&format!("{router} --gateway 198.51.100.0"), "not another host of the WAN");
+    refused(&format!("{router} --gateway 198.51.100.255"), "not another host of the WAN");
+    refused(&format!("{router} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");
     refused(&format!("{router} --mapping address-and-port-dependent"), "not implemented yet");
     refused(&format!("{router} --forward tcp:80=10.0.0.1:80"), "not a host of the inside network");
 }

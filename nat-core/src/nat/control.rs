@@ -30,7 +30,7 @@ impl Nat<'_> {
     /// # Errors
     ///
     /// The field `external_addresses`: more than [`MAX_EXTERNAL_ADDRESSES`](crate::MAX_EXTERNAL_ADDRESSES), one that is
-    /// not a host's, the router's inside address, or one that stands twice. Then nothing has changed.
+    /// not a host's, or one that stands twice. Then nothing has changed.
     pub fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
         self.config.check_external_addresses(addresses)?;
         let Self { config, flows, stats, .. } = self;

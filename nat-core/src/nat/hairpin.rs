@@ -3,8 +3,11 @@
 //! The receiver sees the sender's external endpoint, as it would from outside. Each end has a session of its own: the
 //! packet moves the sender's on as one that leaves, and the receiver's as one that comes in.
 
-use crate::packet::{Datagram, Transport};
-use crate::state::{Inside, Origin};
+use crate::packet::{Content, Datagram, Summary, Transport};
+use crate::reply::Reply;
+use crate::state::tcp::Kind;
+use crate::state::{Endpoint, Inside, Origin};
+use crate::table::Link;
 use crate::translate::quote::Quote;
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::{self, Class};
@@ -36,27 +39,8 @@ impl Nat<'_> {
     ) -> Result<Verdict, Verdict> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = transport.summary(ip);
-        let target = self
-            .flows
-            .mapping_of_external(summary.proto, external, summary.destination.port)
-            .ok_or(DropReason::NoMapping)?;
-        let Inside { origin: Origin::Host, endpoint: receiver } =
-            self.inside_endpoint(target).ok_or(DropReason::NoMapping)?
-        else {
-            return Err(DropReason::Hairpin.into());
-        };
-        let known =
-            self.flows.mapping_of_inside(summary.proto, Inside { origin: Origin::Host, endpoint: summary.source });
-        let session = known
-            .and_then(|mapping| self.external_endpoint(mapping))
-            .and_then(|sender| self.flows.live_session(target, sender, self.tick()));
-        if session.is_none() {
-            let sender = known.and_then(|mapping| self.external_endpoint(mapping)).map(|sender| sender.address);
-            let admitted = (self.config.hairpinning == Hairpinning::Unfiltered && !self.is_behind())
-                || self.is_port_forward(Some(target))
-                || sender.is_some_and(|address| self.admits(target, address));
-            summary.content.check_unsolicited(admitted)?;
-        }
+        let (receiver, session) =
+            self.receiver(&summary, external).map_err(|reason| turned_away(ip, &transport, &summary, reason))?;
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
 
         let mapping = self.send(ip, &transport, &summary, (Origin::Host, session.is_some()))?;
@@ -68,6 +52,26 @@ impl Nat<'_> {
         translate::rewrite_both(ip, transport, sender, receiver);
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))
+    }
+
+    /// The inside endpoint that a packet comes back to, and the receiver's session with its sender, if there is one.
+    fn receiver(&self, summary: &Summary, external: u8) -> Result<(Endpoint, Option<Link>), DropReason> {
+        let Summary { proto, source, destination, content } = *summary;
+        let target = self.flows.mapping_of_external(proto, external, destination.port).ok_or(DropReason::NoMapping)?;
+        let inside = self.inside_endpoint(target).ok_or(DropReason::NoMapping)?;
+        if inside.origin == Origin::Router {
+            return Err(DropReason::Hairpin);
+        }
+        let known = self.flows.mapping_of_inside(proto, Inside { origin: Origin::Host, endpoint: source });
+        let sender = known.and_then(|mapping| self.external_endpoint(mapping));
+        let session = sender.and_then(|sender| self.flows.live_session(target, sender, self.tick()));
+        if session.is_none() {
+            let admitted = (self.config.hairpinning == Hairpinning::Unfiltered && !self.is_behind())
+                || self.is_port_forward(Some(target))
+                || sender.is_some_and(|sender| self.admits(target, sender.address));
+            content.check_unsolicited(admitted)?;
+        }
+        Ok((inside.endpoint, session))
     }
 
     /// An error from inside about a packet that had come by hairpin: both ends of it, and of what it quotes, are
@@ -96,5 +100,16 @@ impl Nat<'_> {
         translate::rewrite_address(ip, End::Destination, receiver.address, Hop::Uncounted);
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))
+    }
+}
+
+/// The verdict on a packet that finds no session to come back to: a RST for a segment that belongs to none, as for one
+/// toward the outside.
+fn turned_away(ip: &ipv4::Header, transport: &Transport<'_>, summary: &Summary, reason: DropReason) -> Verdict {
+    let stray = matches!(summary.content, Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _));
+    if stray && transport.checksum_holds(ip) {
+        Verdict::Reject(Reply::reset(DropReason::NoSession, ip.source()))
+    } else {
+        Verdict::Drop(reason)
     }
 }
