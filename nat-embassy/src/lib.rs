@@ -116,6 +116,7 @@ use control::Shared;
 use link::{Link, Nic, virtual_device};
 use port::{Port, Properties};
 use router::{Links, Router};
+use state::SideMemory;
 use waiting::WaitingPackets;
 
 /// Builds a router between the drivers `lan` and `wan`.
@@ -154,21 +155,11 @@ pub fn new<
     let shared = &*shared.write(Shared::new(nat, further, outside)?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
-    let links = Links {
-        inside: Link::new(
-            Nic::new(Side::Inside, &lan_is),
-            lan_stack,
-            &mut lan_memory.neighbours,
-            WaitingPackets::new(&mut lan_memory.waiting),
-        ),
-        outside: Link::new(
-            Nic::new(Side::Outside, &wan_is),
-            wan_stack,
-            &mut wan_memory.neighbours,
-            WaitingPackets::new(&mut wan_memory.waiting),
-        ),
-        departing,
-    };
+    let SideMemory { neighbours, waiting, .. } = lan_memory;
+    let inside = Link::new(Nic::new(Side::Inside, &lan_is), lan_stack, neighbours, WaitingPackets::new(waiting));
+    let SideMemory { neighbours, waiting, .. } = wan_memory;
+    let outside = Link::new(Nic::new(Side::Outside, &wan_is), wan_stack, neighbours, WaitingPackets::new(waiting));
+    let links = Links { inside, outside, departing };
     let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
     Ok((Control::new(shared), lan_device, wan_device, runner))
 }

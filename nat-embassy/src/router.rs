@@ -224,12 +224,7 @@ impl<'d> Links<'d> {
             }
             Verdict::Fragment { to, len, mtu } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
-                let full = arrival.blocked.filter(|reason| to != from && *reason != FrameDrop::TxFull);
-                match full {
-                    Some(reason) => Err((to, reason)),
-                    None if self.departing.take(to, datagram, mtu) => Ok(None),
-                    None => Err((to, FrameDrop::TxFull)),
-                }
+                self.cut(to, datagram, mtu, arrival).map_err(|reason| (to, reason))
             }
             Verdict::Local { side, len } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
@@ -246,6 +241,22 @@ impl<'d> Links<'d> {
                 let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
                 self.side(from).nic.outgoing(header, body).map(Some).map_err(|reason| (from, reason))
             }
+        }
+    }
+
+    /// Starts a datagram that leaves in fragments.
+    fn cut<'a>(
+        &mut self,
+        to: Side,
+        datagram: &[u8],
+        mtu: u16,
+        arrival: Arrival,
+    ) -> Result<Option<Outgoing<'a>>, FrameDrop> {
+        // Where the driver is full for the moment, it waits for its turn like any.
+        match arrival.blocked.filter(|reason| to != arrival.from && *reason != FrameDrop::TxFull) {
+            Some(reason) => Err(reason),
+            None if self.departing.take(to, datagram, mtu) => Ok(None),
+            None => Err(FrameDrop::TxFull),
         }
     }
 
