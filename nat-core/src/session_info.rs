@@ -21,11 +21,11 @@ pub enum SessionProtocol {
 pub enum SessionState {
     /// UDP or ICMP: alive.
     Active,
-    /// TCP: a SYN from inside, none from outside yet.
+    /// TCP: a SYN from inside that the outside has not acknowledged yet.
     InsideSyn,
-    /// TCP: a SYN from outside, none from inside yet.
+    /// TCP: a SYN-ACK from inside, to a SYN from outside, that the outside has not acknowledged yet.
     OutsideSyn,
-    /// TCP: SYNs from both sides.
+    /// TCP: SYNs from both sides, the inside's acknowledged.
     Established,
     /// TCP: a FIN from inside; the other direction is open.
     InsideFin,

@@ -80,7 +80,8 @@ impl<'t> Nat<'t> {
     /// Judges the IPv4 datagram at the start of `packet`, which came in on side `from`, and translates it in place if it
     /// is to be forwarded. Bytes after the datagram's own length are link padding and are left alone.
     ///
-    /// The caller carries the [`Verdict`] out. Unless it is `Forward` or `Local`, `packet` is as it was.
+    /// The caller carries the [`Verdict`] out. Unless it is `Forward`, `Fragment` or `Local`, `packet` is as
+    /// it was.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         self.judge(packet, from, Origin::Host)
