@@ -41,8 +41,7 @@ fn a_packet_too_big_opens_no_session() {
 #[test]
 fn a_packet_too_big_for_the_inside_is_answered_only_in_a_session() {
     for filtering in [Filtering::AddressAndPortDependent, Filtering::EndpointIndependent] {
-        let mut w = small(1500, 1400);
-        let _ = filtering;
+        let mut w = World::with(|config| (config.inside_mtu, config.filtering) = (1400, filtering));
         let external = w.open_udp(at(H1, 5000), at(S1, 53));
         w.inbound(sized(udp(at(S1, 53), external), 1400)).forwarded();
         let sent = sized(udp(at(S1, 53), external), 1401).bytes();

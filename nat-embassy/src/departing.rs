@@ -49,7 +49,11 @@ impl Departing {
     /// The next of its frames' datagrams. With the last, the datagram is no longer under way, so that an answer which comes
     /// at once finds room.
     pub(crate) fn next(&mut self) -> Option<&[u8]> {
-        let (len, position) = self.emit()?;
+        let Some((len, position)) = self.emit() else {
+            // Nothing may stay under way that cannot leave: it would hold up all that comes after it.
+            self.clear();
+            return None;
+        };
         self.position = position;
         if position >= self.len.saturating_sub(ipv4::header_length(&self.datagram)) {
             self.clear();

@@ -245,7 +245,8 @@ pub(crate) enum Path {
     FromRouter,
 }
 
-/// Holds a forwarded packet against what came in: `standards.md` 0.1, A18 and C8.
+/// Holds a forwarded packet against what came in: nothing but what must change has changed, and no
+/// inside address leaves.
 #[track_caller]
 pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], path: Path, config: &Config) {
     let (before, after) = (Packet::parse(sent), Packet::parse(out));

@@ -1,8 +1,8 @@
 //! A world around one NAT: a clock that the test moves, two inside hosts, two servers and an attacker outside.
 //!
 //! Every packet that goes through it is judged on the way by [`judge`], with a parser and checksums that are not the
-//! engine's. What is checked there is what `standards.md` 0.1 calls "forwarded" and "dropped", so a test states only
-//! what it is about. When a world is dropped, it checks that nothing is left over.
+//! engine's: what is forwarded is whole and right in every field, what is not leaves no trace. So a test states only what
+//! it is about. When a world is dropped, it checks that nothing is left over.
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of the world")]
 
 mod build;
