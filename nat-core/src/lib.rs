@@ -138,8 +138,9 @@ pub use nat::Nat;
 pub use pieces::Pieces;
 pub use reply::Reply;
 pub use session_info::{SessionInfo, SessionProtocol, SessionState};
-pub use state::Tables;
+pub use state::{Tables, WideTables};
 pub use stats::{GatewayMetrics, Stats, Traffic};
+pub use table::Width;
 pub use time::Instant;
 pub use verdict::{DropReason, Side, Verdict};
 

@@ -4,7 +4,7 @@ use crate::config::{Config, PortRange};
 use crate::packet::Summary;
 use crate::state::tcp::Tcp;
 use crate::state::{Inside, NewMapping, NewSession, Origin, PortClass, Proto};
-use crate::table::Link;
+use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
 
 use super::DHCP_CLIENT;
@@ -12,10 +12,10 @@ use super::DHCP_CLIENT;
 /// Inside ports below this get external ports below it (RFC 4787 REQ-3a).
 const FIRST_HIGH_PORT: u16 = 1024;
 
-impl Nat<'_> {
+impl<W: Width> Nat<'_, W> {
     /// Whether `mapping` lets `address` in from ports that no session of it names: one that is a port forward, and what
     /// the filter says of others (RFC 4787 REQ-8).
-    pub(super) fn admits(&self, mapping: Link, address: u32) -> bool {
+    pub(super) fn admits(&self, mapping: Link<W>, address: u32) -> bool {
         self.is_port_forward(Some(mapping))
             || match self.config.filtering {
                 Filtering::AddressAndPortDependent => false,
@@ -34,10 +34,10 @@ impl Nat<'_> {
     pub(super) fn admit(
         &mut self,
         summary: &Summary,
-        mapping: Option<Link>,
+        mapping: Option<Link<W>>,
         begin: Tcp,
         origin: Origin,
-    ) -> Result<Link, DropReason> {
+    ) -> Result<Link<W>, DropReason> {
         self.check_limits(summary, mapping, origin)?;
         let leave = self.needs_leave(summary.proto, mapping);
         let new_mapping = match mapping {
@@ -60,7 +60,7 @@ impl Nat<'_> {
         Ok(mapping)
     }
 
-    fn check_limits(&self, summary: &Summary, mapping: Option<Link>, origin: Origin) -> Result<(), DropReason> {
+    fn check_limits(&self, summary: &Summary, mapping: Option<Link<W>>, origin: Origin) -> Result<(), DropReason> {
         let limits = &self.config.limits;
         let Some(host) = self.flows.host(Origin::Host, summary.source.address).filter(|_| origin == Origin::Host)
         else {
@@ -71,14 +71,14 @@ impl Nat<'_> {
             None => room.div_ceil(2),
         };
         let (mapping_room, session_room) = self.flows.capacity();
-        let sessions = usize::from(host.sessions) >= most(limits.sessions_per_host, session_room);
-        let mappings = mapping.is_none() && usize::from(host.mappings) >= most(limits.mappings_per_host, mapping_room);
+        let sessions = host.sessions.get() >= most(limits.sessions_per_host, session_room);
+        let mappings = mapping.is_none() && host.mappings.get() >= most(limits.mappings_per_host, mapping_room);
         if sessions || mappings { Err(DropReason::HostLimit) } else { Ok(()) }
     }
 
     /// Whether sessions of this mapping give leave to every port of their remote address. ICMP has no ports, and a port
     /// forward is open to all.
-    fn needs_leave(&self, proto: Proto, mapping: Option<Link>) -> bool {
+    fn needs_leave(&self, proto: Proto, mapping: Option<Link<W>>) -> bool {
         let port_forward =
             mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward());
         self.config.filtering == Filtering::AddressDependent && proto != Proto::Icmp && !port_forward

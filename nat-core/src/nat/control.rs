@@ -7,7 +7,7 @@ use heapless::Vec;
 use crate::config::{MIN_MTU, check};
 use crate::log::info;
 use crate::state::{Endpoint, Inside, NewMapping, Origin, Proto, Session};
-use crate::table::Link;
+use crate::table::{Link, Width};
 use crate::{Config, ConfigError, DropReason, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
 
 use super::{DHCP_CLIENT, count_ended};
@@ -15,7 +15,7 @@ use super::{DHCP_CLIENT, count_ended};
 /// Port forwards are on the primary external address, which is the first.
 const PRIMARY: u8 = 0;
 
-impl Nat<'_> {
+impl<W: Width> Nat<'_, W> {
     /// The external addresses, the primary first.
     pub fn external_addresses(&self) -> &[Ipv4Addr] {
         &self.config.external_addresses
@@ -146,8 +146,8 @@ impl Nat<'_> {
     fn check_room(
         &self,
         new: &NewMapping,
-        by_external: Option<Link>,
-        by_inside: Option<Link>,
+        by_external: Option<Link<W>>,
+        by_inside: Option<Link<W>>,
     ) -> Result<(), ForwardError> {
         match self.flows.check_mapping(new) {
             Ok(()) => Ok(()),
@@ -175,11 +175,11 @@ impl Nat<'_> {
         Ok((proto_of(protocol), Inside { origin: Origin::Host, endpoint }))
     }
 
-    pub(super) fn is_port_forward(&self, mapping: Option<Link>) -> bool {
+    pub(super) fn is_port_forward(&self, mapping: Option<Link<W>>) -> bool {
         mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward())
     }
 
-    fn end_sessions(&mut self, ends: impl Fn(&Session) -> bool) {
+    fn end_sessions(&mut self, ends: impl Fn(&Session<W>) -> bool) {
         let Self { flows, stats, .. } = self;
         flows.end_sessions_where(|_, session| ends(session), &mut |ended| count_ended(stats, ended));
     }

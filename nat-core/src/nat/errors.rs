@@ -2,6 +2,7 @@
 //! 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
 
 use crate::state::{Inside, Origin};
+use crate::table::Width;
 use crate::translate::quote::Quote;
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::{self, Class};
@@ -10,7 +11,7 @@ use crate::{DropReason, Nat, Side, Verdict};
 
 use super::outbound::hop;
 
-impl Nat<'_> {
+impl<W: Width> Nat<'_, W> {
     /// An error from inside about a packet that had come in, from its receiver or from a router on the way to it.
     pub(super) fn error_outbound(
         &mut self,

@@ -5,11 +5,12 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::fragments::{Exit, FragmentTable, Fragments, Key, Next, Way};
 use crate::packet::Datagram;
 use crate::state::Origin;
+use crate::table::Width;
 use crate::translate::{self, Hop};
 use crate::wire::ipv4;
 use crate::{DropReason, Instant, Nat, Side, Verdict};
 
-impl<'t> Nat<'t> {
+impl<'t, W: Width> Nat<'t, W> {
     /// This NAT with memory for fragments, which it empties. Without it every fragment is dropped.
     #[must_use]
     pub fn with_fragments<const DATAGRAMS: usize, const HELD: usize>(

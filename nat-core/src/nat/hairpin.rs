@@ -7,14 +7,14 @@ use crate::packet::{Content, Datagram, Summary, Transport};
 use crate::reply::Reply;
 use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Inside, Origin};
-use crate::table::Link;
+use crate::table::{Link, Width};
 use crate::translate::quote::Quote;
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::{self, Class};
 use crate::wire::ipv4;
 use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
 
-impl Nat<'_> {
+impl<W: Width> Nat<'_, W> {
     pub(super) fn hairpin(&mut self, datagram: Datagram<'_>, external: u8) -> Result<Verdict, Verdict> {
         if datagram.ip.fragment_offset() != 0 {
             return self.later_fragment(datagram, Side::Inside);
@@ -55,7 +55,7 @@ impl Nat<'_> {
     }
 
     /// The inside endpoint that a packet comes back to, and the receiver's session with its sender, if there is one.
-    fn receiver(&self, summary: &Summary, external: u8) -> Result<(Endpoint, Option<Link>), DropReason> {
+    fn receiver(&self, summary: &Summary, external: u8) -> Result<(Endpoint, Option<Link<W>>), DropReason> {
         let Summary { proto, source, destination, content } = *summary;
         let target = self.flows.mapping_of_external(proto, external, destination.port).ok_or(DropReason::NoMapping)?;
         let inside = self.inside_endpoint(target).ok_or(DropReason::NoMapping)?;

@@ -6,7 +6,7 @@ use crate::packet::{Datagram, Summary, Transport};
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::reply::Error;
 use crate::state::{Inside, Origin, Proto};
-use crate::table::Link;
+use crate::table::{Link, Width};
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
@@ -22,7 +22,7 @@ enum Route {
     DhcpClient,
 }
 
-impl Nat<'_> {
+impl<W: Width> Nat<'_, W> {
     pub(super) fn inbound(&mut self, datagram: Datagram<'_>) -> Result<Verdict, Verdict> {
         let len = datagram.len();
         match self.route_inbound(&datagram)? {
@@ -149,7 +149,7 @@ impl Nat<'_> {
         self.depart(Side::Inside, ip.total_length())
     }
 
-    pub(super) fn inside_endpoint(&self, mapping: Link) -> Option<Inside> {
+    pub(super) fn inside_endpoint(&self, mapping: Link<W>) -> Option<Inside> {
         self.flows.inside(self.flows.mapping(mapping)?)
     }
 }

@@ -17,16 +17,16 @@ use crate::policy::{PortPicker, RateLimit};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
 use crate::state::{Ended, Flows, Origin, Proto};
-use crate::table::HashKey;
+use crate::table::{HashKey, Width};
 use crate::wire::ipv4;
 use crate::{Config, ConfigError, DropReason, Instant, Seed, Side, Stats, Tables, Timeouts, Verdict};
 
 /// A NAT.
 ///
 /// Time is an argument: `now` comes from a clock of the caller's. A `now` before the latest one is read as the latest.
-pub struct Nat<'t> {
+pub struct Nat<'t, W: Width = u16> {
     config: Config,
-    flows: Flows<'t>,
+    flows: Flows<'t, W>,
     ports: PortPicker,
     stats: Stats,
     now: Instant,
@@ -42,22 +42,22 @@ const EXPIRED_PER_PACKET: usize = 64;
 /// Beyond this the clock has jumped, and everything overdue ends before a packet is looked at.
 ///
 /// INVARIANT: deadlines are kept modulo 2^32 ms and compared over 2^31 ms. A session can be overdue that long only if
-/// the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each ends those that are most overdue, and there are fewer
-/// than 2^16.
+/// the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each ends up to 64 that are most overdue, and there are no
+/// more than 2^20.
 const JUMP_MILLIS: u64 = 1 << 15;
 
 /// The ports of DHCP (RFC 2131 section 4.1).
 const DHCP_SERVER: u16 = 67;
 const DHCP_CLIENT: u16 = 68;
 
-impl<'t> Nat<'t> {
+impl<'t, W: Width> Nat<'t, W> {
     /// A NAT of `config` that keeps its state in `tables`, which it empties, and draws its secrets from `seed`.
     ///
     /// # Errors
     ///
     /// The field of `config`, or `seed`, that cannot work.
     pub fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
-        tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS>,
+        tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
         config: Config,
         seed: Seed,
     ) -> Result<Self, ConfigError> {

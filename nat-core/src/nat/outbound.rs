@@ -8,7 +8,7 @@ use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Tcp};
 use crate::state::{Endpoint, Inside, Origin, Proto, Sequences};
-use crate::table::Link;
+use crate::table::{Link, Width};
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
@@ -36,7 +36,7 @@ enum Opening {
     Reset,
 }
 
-impl Nat<'_> {
+impl<W: Width> Nat<'_, W> {
     pub(super) fn outbound(&mut self, datagram: Datagram<'_>, origin: Origin) -> Result<Verdict, Verdict> {
         let len = datagram.len();
         if origin == Origin::Router && self.is_dhcp_request(&datagram) {
@@ -158,7 +158,7 @@ impl Nat<'_> {
         transport: &Transport<'_>,
         summary: &Summary,
         (origin, expected): (Origin, bool),
-    ) -> Result<Link, Verdict> {
+    ) -> Result<Link<W>, Verdict> {
         if let Some((mapping, session)) = self.session_outbound(summary, origin) {
             let effect = self.effect(session, Side::Inside, summary)?;
             Self::check_damage(ip, transport, summary, Some(&effect))?;
@@ -181,7 +181,7 @@ impl Nat<'_> {
     }
 
     /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed.
-    fn session_outbound(&mut self, summary: &Summary, origin: Origin) -> Option<(Link, Link)> {
+    fn session_outbound(&mut self, summary: &Summary, origin: Origin) -> Option<(Link<W>, Link<W>)> {
         let inside = Inside { origin, endpoint: summary.source };
         let mapping = self.flows.mapping_of_inside(summary.proto, inside)?;
         let session = self.flows.find_session(mapping, summary.destination)?;
@@ -212,7 +212,7 @@ impl Nat<'_> {
         })
     }
 
-    pub(super) fn external_endpoint(&self, mapping: Link) -> Option<Endpoint> {
+    pub(super) fn external_endpoint(&self, mapping: Link<W>) -> Option<Endpoint> {
         let mapping = self.flows.mapping(mapping)?;
         Some(Endpoint { address: self.external_address(mapping.external)?, port: mapping.external_port })
     }

@@ -4,7 +4,7 @@ use crate::packet::{Content, Summary, Transport};
 use crate::session_info::SessionState;
 use crate::state::Sequences;
 use crate::state::tcp::Tcp;
-use crate::table::Link;
+use crate::table::{Link, Width};
 use crate::translate::mss;
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
@@ -12,8 +12,8 @@ use crate::{DropReason, Nat, Side};
 
 /// What a packet does to its session.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Effect {
-    session: Link,
+pub(super) struct Effect<W> {
+    session: Link<W>,
     after: Tcp,
     /// Whether the timer of the session's state starts anew.
     refresh: bool,
@@ -21,9 +21,9 @@ pub(super) struct Effect {
     moves: bool,
 }
 
-impl Nat<'_> {
+impl<W: Width> Nat<'_, W> {
     /// What a packet does to the session at `link`, or why it must not pass. Changes nothing yet.
-    pub(super) fn effect(&self, link: Link, from: Side, summary: &Summary) -> Result<Effect, DropReason> {
+    pub(super) fn effect(&self, link: Link<W>, from: Side, summary: &Summary) -> Result<Effect<W>, DropReason> {
         let session = self.flows.session(link).ok_or(DropReason::NoSession)?;
         let before = session.tcp();
         let (after, refresh) = match (summary.content, from) {
@@ -46,7 +46,7 @@ impl Nat<'_> {
         Tcp::new(SessionState::Active, Sequences::last_sent(self.tick()))
     }
 
-    pub(super) fn apply(&mut self, effect: &Effect) {
+    pub(super) fn apply(&mut self, effect: &Effect<W>) {
         let Effect { session, after, refresh, .. } = effect;
         let before = self.flows.session(*session).map(|session| session.state);
         if *refresh {
@@ -65,7 +65,7 @@ impl Nat<'_> {
         ip: &ipv4::Header,
         transport: &Transport<'_>,
         summary: &Summary,
-        effect: Option<&Effect>,
+        effect: Option<&Effect<W>>,
     ) -> Result<(), DropReason> {
         let matters = summary.content.moves_state() || effect.is_some_and(|effect| effect.moves);
         if matters && !transport.checksum_holds(ip) { Err(DropReason::BadChecksum) } else { Ok(()) }

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::config::Config;
 use crate::session_info::SessionInfo;
-use crate::table::{ExpiryList, HashKey, Index, Link, Slots};
+use crate::table::{ExpiryList, HashKey, Index, Link, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
@@ -17,24 +17,24 @@ use super::{Class, Endpoint, Host, Inside, Mapping, Origin, Proto, Session, Tabl
 pub(crate) use change::{Ended, NewMapping, NewSession};
 
 /// Hosts, mappings, sessions, their indexes and the order in which sessions expire.
-pub(crate) struct Flows<'t> {
+pub(crate) struct Flows<'t, W: Width> {
     key: HashKey,
     lifetimes: [u32; Class::COUNT],
-    hosts: Slots<'t, Host>,
-    hosts_by_address: Index<'t, ByAddress>,
-    mappings: Slots<'t, Mapping>,
-    mappings_by_inside: Index<'t, ByInside>,
-    mappings_by_external: Index<'t, ByExternal>,
-    sessions: Slots<'t, Session>,
-    sessions_by_remote: Index<'t, ByRemote>,
-    expiry: [ExpiryList; Class::COUNT],
+    hosts: Slots<'t, Host<W>>,
+    hosts_by_address: Index<'t, ByAddress<W>>,
+    mappings: Slots<'t, Mapping<W>>,
+    mappings_by_inside: Index<'t, ByInside<W>>,
+    mappings_by_external: Index<'t, ByExternal<W>>,
+    sessions: Slots<'t, Session<W>>,
+    sessions_by_remote: Index<'t, ByRemote<W>>,
+    expiry: [ExpiryList<W>; Class::COUNT],
     ports: PortUse,
 }
 
-impl<'t> Flows<'t> {
+impl<'t, W: Width> Flows<'t, W> {
     /// Empties `tables`.
     pub(crate) fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
-        tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS>,
+        tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
         key: HashKey,
         config: &Config,
     ) -> Self {
@@ -55,25 +55,25 @@ impl<'t> Flows<'t> {
 
     // Look-ups.
 
-    pub(crate) fn host(&self, origin: Origin, address: u32) -> Option<&Host> {
+    pub(crate) fn host(&self, origin: Origin, address: u32) -> Option<&Host<W>> {
         self.hosts.get(self.find_host(origin, address)?)
     }
 
-    pub(crate) fn mapping(&self, link: Link) -> Option<&Mapping> {
+    pub(crate) fn mapping(&self, link: Link<W>) -> Option<&Mapping<W>> {
         self.mappings.get(link)
     }
 
-    pub(crate) fn session(&self, link: Link) -> Option<&Session> {
+    pub(crate) fn session(&self, link: Link<W>) -> Option<&Session<W>> {
         self.sessions.get(link)
     }
 
     /// The inside endpoint of `mapping`.
-    pub(crate) fn inside(&self, mapping: &Mapping) -> Option<Inside> {
+    pub(crate) fn inside(&self, mapping: &Mapping<W>) -> Option<Inside> {
         let host = self.hosts.get(mapping.host)?;
         Some(Inside { origin: host.origin, endpoint: Endpoint { address: host.address, port: mapping.inside_port } })
     }
 
-    pub(crate) fn mapping_of_inside(&self, proto: Proto, inside: Inside) -> Option<Link> {
+    pub(crate) fn mapping_of_inside(&self, proto: Proto, inside: Inside) -> Option<Link<W>> {
         let Inside { origin, endpoint } = inside;
         self.mappings_by_inside.find(&self.mappings, self.inside_hash(proto, endpoint), |_, mapping| {
             mapping.inside_port == endpoint.port
@@ -82,34 +82,34 @@ impl<'t> Flows<'t> {
         })
     }
 
-    pub(crate) fn mapping_of_external(&self, proto: Proto, external: u8, port: u16) -> Option<Link> {
+    pub(crate) fn mapping_of_external(&self, proto: Proto, external: u8, port: u16) -> Option<Link<W>> {
         self.mappings_by_external.find(&self.mappings, self.external_hash(proto, external, port), |_, mapping| {
             mapping.external_port == port && mapping.external == external && mapping.proto() == proto
         })
     }
 
     /// The session of `mapping` with `remote`, alive at `now` or not.
-    pub(crate) fn find_session(&self, mapping: Link, remote: Endpoint) -> Option<Link> {
+    pub(crate) fn find_session(&self, mapping: Link<W>, remote: Endpoint) -> Option<Link<W>> {
         self.sessions_by_remote.find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
             session.mapping == mapping && session.remote() == remote && !session.is_leave()
         })
     }
 
     /// The session of `mapping` with `remote`, if its time is not up at `now`.
-    pub(crate) fn live_session(&self, mapping: Link, remote: Endpoint, now: u32) -> Option<Link> {
+    pub(crate) fn live_session(&self, mapping: Link<W>, remote: Endpoint, now: u32) -> Option<Link<W>> {
         let link = self.find_session(mapping, remote)?;
         self.sessions.get(link).filter(|session| remaining(session, now).is_some()).map(|_| link)
     }
 
     /// Whether a session of `mapping` with any port of `address` gives it leave to send.
-    pub(crate) fn has_leave(&self, mapping: Link, address: u32) -> bool {
+    pub(crate) fn has_leave(&self, mapping: Link<W>, address: u32) -> bool {
         self.find_leave(mapping, address).is_some()
     }
 
     /// Whether the host of this mapping has no other.
-    pub(crate) fn is_last_of_host(&self, link: Link) -> bool {
+    pub(crate) fn is_last_of_host(&self, link: Link<W>) -> bool {
         let host = self.mappings.get(link).and_then(|mapping| self.hosts.get(mapping.host));
-        host.is_some_and(|host| host.mappings == 1)
+        host.is_some_and(|host| host.mappings.get() == 1)
     }
 
     /// How many mappings and sessions there can be.
@@ -126,13 +126,13 @@ impl<'t> Flows<'t> {
     }
 
     /// How long a session of this kind lives without traffic, in milliseconds.
-    pub(crate) fn lifetime(&self, session: &Session) -> u32 {
+    pub(crate) fn lifetime(&self, session: &Session<W>) -> u32 {
         let class = self.mappings.get(session.mapping).map(|mapping| Class::of(mapping.proto(), session.state));
         class.and_then(|class| self.lifetimes.get(class as usize)).copied().unwrap_or(0)
     }
 
     /// The link that the next mapping will get.
-    pub(crate) fn next_mapping(&self) -> Option<Link> {
+    pub(crate) fn next_mapping(&self) -> Option<Link<W>> {
         self.mappings.next_link()
     }
 
@@ -158,7 +158,7 @@ impl<'t> Flows<'t> {
     }
 
     /// The mappings that are port forwards. Walks the whole table.
-    pub(crate) fn port_forwards(&self) -> impl Iterator<Item = (&Mapping, Endpoint)> {
+    pub(crate) fn port_forwards(&self) -> impl Iterator<Item = (&Mapping<W>, Endpoint)> {
         let forwards = self.mappings.iter().filter(|(_, mapping)| mapping.is_port_forward());
         forwards.filter_map(|(_, mapping)| Some((mapping, self.inside(mapping)?.endpoint)))
     }
@@ -171,12 +171,12 @@ impl<'t> Flows<'t> {
         first.map(|session| remaining(session, now).unwrap_or(0)).min()
     }
 
-    fn find_host(&self, origin: Origin, address: u32) -> Option<Link> {
+    fn find_host(&self, origin: Origin, address: u32) -> Option<Link<W>> {
         let hash = self.key.hash(address, 0);
         self.hosts_by_address.find(&self.hosts, hash, |_, host| host.is(origin, address))
     }
 
-    fn find_leave(&self, mapping: Link, address: u32) -> Option<Link> {
+    fn find_leave(&self, mapping: Link<W>, address: u32) -> Option<Link<W>> {
         let remote = any_port(address);
         self.sessions_by_remote.find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
             session.mapping == mapping && session.is_leave() && session.remote() == remote
@@ -191,13 +191,17 @@ impl<'t> Flows<'t> {
         self.key.hash(u32::from(external), u32::from(port) << 16 | proto as u32)
     }
 
-    fn remote_hash(&self, mapping: Link, remote: Endpoint) -> u32 {
-        self.key.hash(remote.address, u32::from(remote.port) << 16 | u32::from(mapping.number()))
+    fn remote_hash(&self, mapping: Link<W>, remote: Endpoint) -> u32 {
+        // Of the number of a mapping in wide tables a few bits are left over. No more mappings than a bucket holds share the
+        // other 16.
+        let number = mapping.number();
+        let high = remote.address ^ (number >> 16).wrapping_mul(0x9e37_79b9);
+        self.key.hash(high, u32::from(remote.port) << 16 | number & 0xffff)
     }
 }
 
 /// What is left of the session's time at `now`, in milliseconds; `None` when it is up.
-fn remaining(session: &Session, now: u32) -> Option<u32> {
+fn remaining<W: Width>(session: &Session<W>, now: u32) -> Option<u32> {
     let left = session.deadline.wrapping_sub(now);
     (left != 0 && left <= i32::MAX as u32).then_some(left)
 }

@@ -1,6 +1,8 @@
 //! Inside hosts: whose mappings and sessions they are.
 
-use crate::table::{Chain, Link, Slot};
+use core::marker::PhantomData;
+
+use crate::table::{Chain, Count, Link, Slot, Width};
 
 /// Who sends toward the outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,17 +15,17 @@ pub(crate) enum Origin {
 }
 
 /// An inside host with at least one mapping; or the router itself.
-pub(crate) struct Host {
+pub(crate) struct Host<W> {
     pub(crate) address: u32,
-    pub(crate) mappings: u16,
-    pub(crate) sessions: u16,
-    chain: Link,
+    pub(crate) mappings: Count<W>,
+    pub(crate) sessions: Count<W>,
+    chain: Link<W>,
     /// The number of the external address that all mappings of the host get (paired pooling, RFC 4787 REQ-2).
     pub(crate) external: u8,
     pub(crate) origin: Origin,
 }
 
-impl Host {
+impl<W: Width> Host<W> {
     pub(crate) fn new(origin: Origin, address: u32, external: u8) -> Self {
         Self { address, external, origin, ..Self::FREE }
     }
@@ -33,30 +35,38 @@ impl Host {
     }
 }
 
-impl Slot for Host {
-    const FREE: Self =
-        Self { address: 0, mappings: 0, sessions: 0, chain: Link::NONE, external: 0, origin: Origin::Host };
+impl<W: Width> Slot for Host<W> {
+    type Width = W;
+
+    const FREE: Self = Self {
+        address: 0,
+        mappings: Count::ZERO,
+        sessions: Count::ZERO,
+        chain: Link::NONE,
+        external: 0,
+        origin: Origin::Host,
+    };
 
     fn is_free(&self) -> bool {
-        self.mappings == 0
+        self.mappings == Count::ZERO
     }
 
-    fn spare_link(&mut self) -> &mut Link {
+    fn spare_link(&mut self) -> &mut Link<W> {
         &mut self.chain
     }
 }
 
 /// Hosts by their address.
-pub(crate) struct ByAddress;
+pub(crate) struct ByAddress<W>(PhantomData<W>);
 
-impl Chain for ByAddress {
-    type Slot = Host;
+impl<W: Width> Chain for ByAddress<W> {
+    type Slot = Host<W>;
 
-    fn next(slot: &Host) -> Link {
+    fn next(slot: &Host<W>) -> Link<W> {
         slot.chain
     }
 
-    fn set_next(slot: &mut Host, next: Link) {
+    fn set_next(slot: &mut Host<W>, next: Link<W>) {
         slot.chain = next;
     }
 }

@@ -1,9 +1,10 @@
 //! Mappings: which external endpoint an inside endpoint has.
 
+use core::marker::PhantomData;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::session_info::SessionProtocol;
-use crate::table::{Chain, Link, Slot};
+use crate::table::{Chain, Count, Link, Slot, Width};
 
 use super::Origin;
 
@@ -51,14 +52,14 @@ pub(crate) struct Inside {
 }
 
 /// A mapping. The inside address is that of its host.
-pub(crate) struct Mapping {
-    pub(crate) host: Link,
+pub(crate) struct Mapping<W> {
+    pub(crate) host: Link<W>,
     pub(crate) inside_port: u16,
     pub(crate) external_port: u16,
     /// A mapping lives while it has sessions, or while it is a port forward.
-    pub(crate) sessions: u16,
-    by_inside: Link,
-    by_external: Link,
+    pub(crate) sessions: Count<W>,
+    by_inside: Link<W>,
+    by_external: Link<W>,
     /// The number of the external address.
     pub(crate) external: u8,
     kind: u8,
@@ -67,8 +68,8 @@ pub(crate) struct Mapping {
 const PROTO: u8 = 0x03;
 const PORT_FORWARD: u8 = 0x80;
 
-impl Mapping {
-    pub(crate) fn new(proto: Proto, host: Link, inside_port: u16, external: u8, external_port: u16) -> Self {
+impl<W: Width> Mapping<W> {
+    pub(crate) fn new(proto: Proto, host: Link<W>, inside_port: u16, external: u8, external_port: u16) -> Self {
         Self { host, inside_port, external_port, external, kind: proto as u8, ..Self::FREE }
     }
 
@@ -90,12 +91,14 @@ impl Mapping {
     }
 }
 
-impl Slot for Mapping {
+impl<W: Width> Slot for Mapping<W> {
+    type Width = W;
+
     const FREE: Self = Self {
         host: Link::NONE,
         inside_port: 0,
         external_port: 0,
-        sessions: 0,
+        sessions: Count::ZERO,
         by_inside: Link::NONE,
         by_external: Link::NONE,
         external: 0,
@@ -106,37 +109,37 @@ impl Slot for Mapping {
         self.host.is_none()
     }
 
-    fn spare_link(&mut self) -> &mut Link {
+    fn spare_link(&mut self) -> &mut Link<W> {
         &mut self.by_inside
     }
 }
 
 /// Mappings by their inside endpoint.
-pub(crate) struct ByInside;
+pub(crate) struct ByInside<W>(PhantomData<W>);
 
-impl Chain for ByInside {
-    type Slot = Mapping;
+impl<W: Width> Chain for ByInside<W> {
+    type Slot = Mapping<W>;
 
-    fn next(slot: &Mapping) -> Link {
+    fn next(slot: &Mapping<W>) -> Link<W> {
         slot.by_inside
     }
 
-    fn set_next(slot: &mut Mapping, next: Link) {
+    fn set_next(slot: &mut Mapping<W>, next: Link<W>) {
         slot.by_inside = next;
     }
 }
 
 /// Mappings by their external endpoint.
-pub(crate) struct ByExternal;
+pub(crate) struct ByExternal<W>(PhantomData<W>);
 
-impl Chain for ByExternal {
-    type Slot = Mapping;
+impl<W: Width> Chain for ByExternal<W> {
+    type Slot = Mapping<W>;
 
-    fn next(slot: &Mapping) -> Link {
+    fn next(slot: &Mapping<W>) -> Link<W> {
         slot.by_external
     }
 
-    fn set_next(slot: &mut Mapping, next: Link) {
+    fn set_next(slot: &mut Mapping<W>, next: Link<W>) {
         slot.by_external = next;
     }
 }

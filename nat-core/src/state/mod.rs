@@ -15,4 +15,4 @@ pub(crate) use mapping::{Endpoint, Inside, Mapping, Proto};
 pub(crate) use port_use::PortClass;
 pub(crate) use sequence::{Segment, Sequences};
 pub(crate) use session::{Class, Session};
-pub use tables::Tables;
+pub use tables::{Tables, WideTables};

@@ -2,6 +2,8 @@
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
 
+use crate::table::Width;
+
 use super::{Mapping, Proto};
 
 /// Which inside ports a range of external ports is for (RFC 4787 REQ-3a).
@@ -45,15 +47,15 @@ impl PortUse {
         used.and_then(|used| used.get(class as usize)).copied().map_or(0, usize::from)
     }
 
-    pub(crate) fn add(&mut self, mapping: &Mapping) {
+    pub(crate) fn add<W: Width>(&mut self, mapping: &Mapping<W>) {
         self.change(mapping, |count| count.saturating_add(1));
     }
 
-    pub(crate) fn remove(&mut self, mapping: &Mapping) {
+    pub(crate) fn remove<W: Width>(&mut self, mapping: &Mapping<W>) {
         self.change(mapping, |count| count.saturating_sub(1));
     }
 
-    fn change(&mut self, mapping: &Mapping, change: impl Fn(u16) -> u16) {
+    fn change<W: Width>(&mut self, mapping: &Mapping<W>, change: impl Fn(u16) -> u16) {
         let used = self.used.get_mut(mapping.proto() as usize);
         let Some(used) = used.and_then(|used| used.get_mut(usize::from(mapping.external))) else { return };
         for (range, count) in self.ranges.iter().zip(used) {

@@ -1,22 +1,24 @@
 //! Sessions: a mapping and a remote endpoint that talks through it.
 
+use core::marker::PhantomData;
+
 use crate::config::Timeouts;
 use crate::session_info::SessionState;
-use crate::table::{Aging, Chain, Link, Slot};
+use crate::table::{Aging, Chain, Link, Slot, Width};
 
 use super::tcp::{EarlyFins, Tcp};
 use super::{Endpoint, Proto, Sequences};
 
 /// A session; or, with address-dependent filtering, the leave of a remote address to send to a mapping from any port.
-pub(crate) struct Session {
+pub(crate) struct Session<W> {
     pub(crate) remote_address: u32,
     /// When it ends, in milliseconds of the clock modulo 2^32. Of a leave: how many sessions hold it.
     pub(crate) deadline: u32,
     sequences: Sequences,
-    pub(crate) mapping: Link,
+    pub(crate) mapping: Link<W>,
     pub(crate) remote_port: u16,
-    by_remote: Link,
-    neighbours: [Link; 2],
+    by_remote: Link<W>,
+    neighbours: [Link<W>; 2],
     pub(crate) state: SessionState,
     /// Whether it is a leave; of a session, the FINs that came early.
     marks: u8,
@@ -24,8 +26,8 @@ pub(crate) struct Session {
 
 const LEAVE: u8 = 0x80;
 
-impl Session {
-    pub(crate) fn new(mapping: Link, remote: Endpoint, begin: &Tcp) -> Self {
+impl<W: Width> Session<W> {
+    pub(crate) fn new(mapping: Link<W>, remote: Endpoint, begin: &Tcp) -> Self {
         let mut session = Self { mapping, remote_address: remote.address, remote_port: remote.port, ..Self::FREE };
         session.set_tcp(begin);
         session
@@ -43,7 +45,7 @@ impl Session {
     }
 
     /// The leave of `address` to send to `mapping`, held by one session.
-    pub(crate) fn leave(mapping: Link, address: u32) -> Self {
+    pub(crate) fn leave(mapping: Link<W>, address: u32) -> Self {
         Self { mapping, remote_address: address, deadline: 1, marks: LEAVE, ..Self::FREE }
     }
 
@@ -56,7 +58,9 @@ impl Session {
     }
 }
 
-impl Slot for Session {
+impl<W: Width> Slot for Session<W> {
+    type Width = W;
+
     const FREE: Self = Self {
         remote_address: 0,
         deadline: 0,
@@ -73,28 +77,28 @@ impl Slot for Session {
         self.mapping.is_none()
     }
 
-    fn spare_link(&mut self) -> &mut Link {
+    fn spare_link(&mut self) -> &mut Link<W> {
         &mut self.by_remote
     }
 }
 
-impl Aging for Session {
-    fn neighbours(&mut self) -> &mut [Link; 2] {
+impl<W: Width> Aging for Session<W> {
+    fn neighbours(&mut self) -> &mut [Link<W>; 2] {
         &mut self.neighbours
     }
 }
 
 /// Sessions by mapping and remote endpoint.
-pub(crate) struct ByRemote;
+pub(crate) struct ByRemote<W>(PhantomData<W>);
 
-impl Chain for ByRemote {
-    type Slot = Session;
+impl<W: Width> Chain for ByRemote<W> {
+    type Slot = Session<W>;
 
-    fn next(slot: &Session) -> Link {
+    fn next(slot: &Session<W>) -> Link<W> {
         slot.by_remote
     }
 
-    fn set_next(slot: &mut Session, next: Link) {
+    fn set_next(slot: &mut Session<W>, next: Link<W>) {
         slot.by_remote = next;
     }
 }

@@ -1,38 +1,60 @@
 //! The memory of a NAT as a type.
 
-use crate::table::{Link, Slot};
+use crate::table::{Link, Slot, Width};
 
 use super::{Host, Mapping, Session};
 
-/// The memory of a NAT: room for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts, 1 to 65,535 each.
+/// The memory of a NAT: room for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts, 1 to 65,535 each; see
+/// [`WideTables`] for more.
 ///
 /// All zeros when new, so a `static` of it costs RAM only, and no flash. A mapping takes 18 bytes, a session 38, a host
 /// 14, their shares of every index and list included. A host counts as long as it has a mapping; so does the target of a
 /// port forward, and the router itself while it talks to the outside.
-pub struct Tables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> {
-    pub(super) hosts: [Host; HOSTS],
-    pub(super) hosts_by_address: [Link; HOSTS],
-    pub(super) mappings: [Mapping; MAPPINGS],
-    pub(super) mappings_by_inside: [Link; MAPPINGS],
-    pub(super) mappings_by_external: [Link; MAPPINGS],
-    pub(super) sessions: [Session; SESSIONS],
-    pub(super) sessions_by_remote: [Link; SESSIONS],
+pub struct Tables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64, W: Width = u16> {
+    pub(super) hosts: [Host<W>; HOSTS],
+    pub(super) hosts_by_address: [Link<W>; HOSTS],
+    pub(super) mappings: [Mapping<W>; MAPPINGS],
+    pub(super) mappings_by_inside: [Link<W>; MAPPINGS],
+    pub(super) mappings_by_external: [Link<W>; MAPPINGS],
+    pub(super) sessions: [Session<W>; SESSIONS],
+    pub(super) sessions_by_remote: [Link<W>; SESSIONS],
 }
 
+/// Tables for up to 1,048,576 mappings, sessions and hosts each: a gateway on a computer. Their links are twice as wide,
+/// so that a mapping takes 32 bytes, a session 48, a host 24.
+pub type WideTables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> =
+    Tables<MAPPINGS, SESSIONS, HOSTS, u32>;
+
 const _: () = {
-    assert!(size_of::<Mapping>() + 2 * size_of::<Link>() == 18);
-    assert!(size_of::<Session>() + size_of::<Link>() == 38);
-    assert!(size_of::<Host>() + size_of::<Link>() == 14);
+    assert!(size_of::<Mapping<u16>>() + 2 * size_of::<Link<u16>>() == 18);
+    assert!(size_of::<Session<u16>>() + size_of::<Link<u16>>() == 38);
+    assert!(size_of::<Host<u16>>() + size_of::<Link<u16>>() == 14);
+    assert!(size_of::<Mapping<u32>>() + 2 * size_of::<Link<u32>>() == 32);
+    assert!(size_of::<Session<u32>>() + size_of::<Link<u32>>() == 48);
+    assert!(size_of::<Host<u32>>() + size_of::<Link<u32>>() == 24);
 };
 
 impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> Tables<MAPPINGS, SESSIONS, HOSTS> {
     /// Empty tables.
     #[expect(clippy::new_without_default, reason = "a default would be built on the stack, where tables do not fit")]
     pub const fn new() -> Self {
+        Self::empty()
+    }
+}
+
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> WideTables<MAPPINGS, SESSIONS, HOSTS> {
+    /// Empty tables.
+    pub const fn wide() -> Self {
+        Self::empty()
+    }
+}
+
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width> Tables<MAPPINGS, SESSIONS, HOSTS, W> {
+    const fn empty() -> Self {
         const {
-            assert!(MAPPINGS >= 1 && MAPPINGS <= Link::MAX_SLOTS, "MAPPINGS must be 1 to 65,535");
-            assert!(SESSIONS >= 1 && SESSIONS <= Link::MAX_SLOTS, "SESSIONS must be 1 to 65,535");
-            assert!(HOSTS >= 1 && HOSTS <= Link::MAX_SLOTS, "HOSTS must be 1 to 65,535");
+            assert!(MAPPINGS >= 1 && MAPPINGS <= W::MAX_SLOTS, "MAPPINGS must be 1 to 65,535, wide 1,048,576");
+            assert!(SESSIONS >= 1 && SESSIONS <= W::MAX_SLOTS, "SESSIONS must be 1 to 65,535, wide 1,048,576");
+            assert!(HOSTS >= 1 && HOSTS <= W::MAX_SLOTS, "HOSTS must be 1 to 65,535, wide 1,048,576");
         };
         Self {
             hosts: [Host::FREE; HOSTS],

@@ -1,31 +1,31 @@
 //! Slots in order of expiry: one list for each length of time, so that whatever is refreshed goes to the end.
 
-use super::{Link, Slot, Slots};
+use super::{Link, LinkOf, Slot, Slots, Width};
 
 /// A slot that can be in a list.
 pub(crate) trait Aging: Slot {
     /// The neighbours in the list: the one that expires earlier, the one that expires later.
-    fn neighbours(&mut self) -> &mut [Link; 2];
+    fn neighbours(&mut self) -> &mut [LinkOf<Self>; 2];
 }
 
 const EARLIER: usize = 0;
 const LATER: usize = 1;
 
-pub(crate) struct ExpiryList {
-    first: Link,
-    last: Link,
+pub(crate) struct ExpiryList<W> {
+    first: Link<W>,
+    last: Link<W>,
 }
 
-impl ExpiryList {
+impl<W: Width> ExpiryList<W> {
     pub(crate) const EMPTY: Self = Self { first: Link::NONE, last: Link::NONE };
 
     /// The slot that expires first.
-    pub(crate) fn first(&self) -> Link {
+    pub(crate) fn first(&self) -> Link<W> {
         self.first
     }
 
     /// Appends the slot at `link`, which is in no list and expires after all that are in this one.
-    pub(crate) fn push<T: Aging>(&mut self, slots: &mut Slots<'_, T>, link: Link) {
+    pub(crate) fn push<T: Aging + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
         if let Some(slot) = slots.get_mut(link) {
             *slot.neighbours() = [self.last, Link::NONE];
         }
@@ -37,7 +37,7 @@ impl ExpiryList {
     }
 
     /// Takes out the slot at `link`, which is in this list.
-    pub(crate) fn remove<T: Aging>(&mut self, slots: &mut Slots<'_, T>, link: Link) {
+    pub(crate) fn remove<T: Aging + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
         let Some(slot) = slots.get_mut(link) else { return };
         let [earlier, later] = *slot.neighbours();
         match slots.get_mut(earlier) {

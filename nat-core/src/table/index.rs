@@ -2,8 +2,8 @@
 
 use core::marker::PhantomData;
 
-use super::{Link, Slots};
-use crate::table::Slot;
+use super::link::Number;
+use super::{Link, LinkOf, Slot, Slots};
 
 /// The longest chain. A table that is full has one slot a bucket on average; chains of 16 do not come about by chance,
 /// and where one would, the insertion is refused, so that no look-up ever takes longer.
@@ -13,23 +13,23 @@ pub(crate) const MAX_PROBES: usize = 16;
 pub(crate) trait Chain {
     type Slot: Slot;
 
-    fn next(slot: &Self::Slot) -> Link;
+    fn next(slot: &Self::Slot) -> LinkOf<Self::Slot>;
 
-    fn set_next(slot: &mut Self::Slot, next: Link);
+    fn set_next(slot: &mut Self::Slot, next: LinkOf<Self::Slot>);
 }
 
 /// The bucket is full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct IndexFull;
 
-pub(crate) struct Index<'t, C> {
-    buckets: &'t mut [Link],
+pub(crate) struct Index<'t, C: Chain> {
+    buckets: &'t mut [LinkOf<C::Slot>],
     chain: PhantomData<C>,
 }
 
 impl<'t, C: Chain> Index<'t, C> {
     /// Empties `buckets`.
-    pub(crate) fn new(buckets: &'t mut [Link]) -> Self {
+    pub(crate) fn new(buckets: &'t mut [LinkOf<C::Slot>]) -> Self {
         let mut index = Self { buckets, chain: PhantomData };
         index.clear();
         index
@@ -44,8 +44,8 @@ impl<'t, C: Chain> Index<'t, C> {
         &self,
         slots: &Slots<'_, C::Slot>,
         hash: u32,
-        mut matches: impl FnMut(Link, &C::Slot) -> bool,
-    ) -> Option<Link> {
+        mut matches: impl FnMut(LinkOf<C::Slot>, &C::Slot) -> bool,
+    ) -> Option<LinkOf<C::Slot>> {
         let mut link = *self.buckets.get(self.bucket(hash))?;
         for _ in 0..MAX_PROBES {
             let slot = slots.get(link)?;
@@ -73,7 +73,12 @@ impl<'t, C: Chain> Index<'t, C> {
     }
 
     /// Chains the slot at `link` to the bucket of `hash`.
-    pub(crate) fn insert(&mut self, slots: &mut Slots<'_, C::Slot>, hash: u32, link: Link) -> Result<(), IndexFull> {
+    pub(crate) fn insert(
+        &mut self,
+        slots: &mut Slots<'_, C::Slot>,
+        hash: u32,
+        link: LinkOf<C::Slot>,
+    ) -> Result<(), IndexFull> {
         self.check_room(slots, hash, 1)?;
         let bucket = self.bucket(hash);
         if let (Some(head), Some(slot)) = (self.buckets.get_mut(bucket), slots.get_mut(link)) {
@@ -84,7 +89,7 @@ impl<'t, C: Chain> Index<'t, C> {
     }
 
     /// Takes the slot at `link` out of the bucket of `hash`, if it is there.
-    pub(crate) fn remove(&mut self, slots: &mut Slots<'_, C::Slot>, hash: u32, link: Link) {
+    pub(crate) fn remove(&mut self, slots: &mut Slots<'_, C::Slot>, hash: u32, link: LinkOf<C::Slot>) {
         let after = slots.get(link).map_or(Link::NONE, C::next);
         let bucket = self.bucket(hash);
         let Some(head) = self.buckets.get_mut(bucket) else {
@@ -106,8 +111,7 @@ impl<'t, C: Chain> Index<'t, C> {
     }
 
     fn bucket(&self, hash: u32) -> usize {
-        // The high half of the hash scaled to the number of buckets, which is below 2^16.
-        (((hash >> 16).wrapping_mul(self.buckets.len() as u32)) >> 16) as usize
+        <C::Slot as Slot>::Width::scale(hash, self.buckets.len())
     }
 }
 
@@ -117,17 +121,19 @@ mod tests {
 
     struct Number {
         value: u32,
-        next: Link,
+        next: Link<u16>,
     }
 
     impl Slot for Number {
+        type Width = u16;
+
         const FREE: Self = Self { value: 0, next: Link::NONE };
 
         fn is_free(&self) -> bool {
             self.value == 0
         }
 
-        fn spare_link(&mut self) -> &mut Link {
+        fn spare_link(&mut self) -> &mut Link<u16> {
             &mut self.next
         }
     }
@@ -137,11 +143,11 @@ mod tests {
     impl Chain for ByValue {
         type Slot = Number;
 
-        fn next(slot: &Number) -> Link {
+        fn next(slot: &Number) -> Link<u16> {
             slot.next
         }
 
-        fn set_next(slot: &mut Number, next: Link) {
+        fn set_next(slot: &mut Number, next: Link<u16>) {
             slot.next = next;
         }
     }
@@ -153,7 +159,7 @@ mod tests {
         let mut buckets = [Link::NONE; 40];
         let (mut slots, mut index) = (Slots::new(&mut slots), Index::<ByValue>::new(&mut buckets));
         const HASH: u32 = 0x1234_5678;
-        let links: [Link; MAX_PROBES] = core::array::from_fn(|i| {
+        let links: [Link<u16>; MAX_PROBES] = core::array::from_fn(|i| {
             let link = slots.insert(Number { value: i as u32 + 1, next: Link::NONE }).expect("a slot");
             index.insert(&mut slots, HASH, link).expect("room in the bucket");
             link

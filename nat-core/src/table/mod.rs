@@ -5,9 +5,12 @@
 mod expiry;
 mod hash;
 mod index;
+mod link;
 mod slots;
 
 pub(crate) use expiry::{Aging, ExpiryList};
 pub(crate) use hash::HashKey;
 pub(crate) use index::{Chain, Index, IndexFull};
-pub(crate) use slots::{Link, Slot, Slots};
+pub use link::Width;
+pub(crate) use link::{Count, Link};
+pub(crate) use slots::{LinkOf, Slot, Slots};

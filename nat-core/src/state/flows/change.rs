@@ -4,7 +4,7 @@ use crate::DropReason;
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
 use crate::state::{Class, Endpoint, Host, Inside, Mapping, Proto, Session};
-use crate::table::{IndexFull, Link};
+use crate::table::{Count, IndexFull, Link, Width};
 
 use super::{Flows, any_port, remaining};
 
@@ -20,8 +20,8 @@ pub(crate) struct NewMapping {
 
 /// A session that is about to be made.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NewSession {
-    pub(crate) mapping: Link,
+pub(crate) struct NewSession<W> {
+    pub(crate) mapping: Link<W>,
     pub(crate) remote: Endpoint,
     pub(crate) begin: Tcp,
     /// Whether the remote address gets leave to send from any port.
@@ -35,9 +35,9 @@ pub(crate) struct Ended {
     pub(crate) state: SessionState,
 }
 
-impl Flows<'_> {
+impl<W: Width> Flows<'_, W> {
     /// Whether `new` can be added.
-    pub(crate) fn check_session(&self, new: &NewSession) -> Result<(), DropReason> {
+    pub(crate) fn check_session(&self, new: &NewSession<W>) -> Result<(), DropReason> {
         let new_leave = new.leave && !self.has_leave(new.mapping, new.remote.address);
         if self.sessions.room() < if new_leave { 2 } else { 1 } {
             return Err(DropReason::SessionTableFull);
@@ -74,7 +74,7 @@ impl Flows<'_> {
     }
 
     /// Adds a mapping, and its host if that has none yet.
-    pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<Link> {
+    pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<Link<W>> {
         let NewMapping { proto, inside, external, external_port, port_forward } = *new;
         let Inside { origin, endpoint } = inside;
         let known = self.find_host(origin, endpoint.address);
@@ -84,7 +84,7 @@ impl Flows<'_> {
         self.ports.add(&mapping);
         let link = self.mappings.insert(mapping)?;
         if let Some(host) = self.hosts.get_mut(host) {
-            host.mappings = host.mappings.saturating_add(1);
+            host.mappings.increment();
         }
         let (by_inside, by_external) =
             (self.inside_hash(proto, endpoint), self.external_hash(proto, external, external_port));
@@ -94,7 +94,7 @@ impl Flows<'_> {
     }
 
     /// Adds a session, with the leave of its remote address if asked for.
-    pub(crate) fn add_session(&mut self, new: &NewSession, now: u32) -> Option<Link> {
+    pub(crate) fn add_session(&mut self, new: &NewSession<W>, now: u32) -> Option<Link<W>> {
         let NewSession { mapping, remote, begin, leave } = *new;
         if leave {
             self.hold_leave(mapping, remote.address);
@@ -103,17 +103,17 @@ impl Flows<'_> {
         let link = self.sessions.insert(Session::new(mapping, remote, &begin))?;
         self.sessions_by_remote.insert(&mut self.sessions, hash, link).ok()?;
         let mapping = self.mappings.get_mut(mapping)?;
-        mapping.sessions = mapping.sessions.saturating_add(1);
+        mapping.sessions.increment();
         let class = Class::of(mapping.proto(), begin.state);
         if let Some(host) = self.hosts.get_mut(mapping.host) {
-            host.sessions = host.sessions.saturating_add(1);
+            host.sessions.increment();
         }
         self.start_timer(link, class, now);
         Some(link)
     }
 
     /// Moves a session on, and starts the timer of its state.
-    pub(crate) fn refresh(&mut self, link: Link, tcp: &Tcp, now: u32) {
+    pub(crate) fn refresh(&mut self, link: Link<W>, tcp: &Tcp, now: u32) {
         let Some(session) = self.sessions.get_mut(link) else { return };
         let before = session.state;
         session.set_tcp(tcp);
@@ -126,21 +126,21 @@ impl Flows<'_> {
     }
 
     /// Moves a session on within its state, and leaves its timer alone.
-    pub(crate) fn note(&mut self, link: Link, tcp: &Tcp) {
+    pub(crate) fn note(&mut self, link: Link<W>, tcp: &Tcp) {
         if let Some(session) = self.sessions.get_mut(link) {
             session.set_tcp(tcp);
         }
     }
 
     /// Ends a session, and its mapping if that has no other and is no port forward.
-    pub(crate) fn end_session(&mut self, link: Link) -> Option<Ended> {
+    pub(crate) fn end_session(&mut self, link: Link<W>) -> Option<Ended> {
         let session = self.sessions.get(link)?;
         let (mapping_link, remote, state) = (session.mapping, session.remote(), session.state);
         let mapping = self.mappings.get_mut(mapping_link)?;
-        mapping.sessions = mapping.sessions.saturating_sub(1);
-        let (proto, unused) = (mapping.proto(), mapping.sessions == 0 && !mapping.is_port_forward());
+        mapping.sessions.decrement();
+        let (proto, unused) = (mapping.proto(), mapping.sessions == Count::ZERO && !mapping.is_port_forward());
         if let Some(host) = self.hosts.get_mut(mapping.host) {
-            host.sessions = host.sessions.saturating_sub(1);
+            host.sessions.decrement();
         }
         if let Some(list) = self.expiry.get_mut(Class::of(proto, state) as usize) {
             list.remove(&mut self.sessions, link);
@@ -154,7 +154,7 @@ impl Flows<'_> {
     }
 
     /// Removes a mapping that has no sessions any more, and its host if that has no other.
-    pub(crate) fn remove_mapping(&mut self, link: Link) {
+    pub(crate) fn remove_mapping(&mut self, link: Link<W>) {
         let Some(mapping) = self.mappings.get(link) else { return };
         self.ports.remove(mapping);
         let (proto, host_link) = (mapping.proto(), mapping.host);
@@ -168,8 +168,8 @@ impl Flows<'_> {
         let Some(host) = self.hosts.get_mut(host_link) else {
             return;
         };
-        host.mappings = host.mappings.saturating_sub(1);
-        if host.mappings == 0 {
+        host.mappings.decrement();
+        if host.mappings == Count::ZERO {
             let hash = self.key.hash(host.address, 0);
             self.hosts_by_address.remove(&mut self.hosts, hash, host_link);
             self.hosts.remove(host_link);
@@ -180,8 +180,8 @@ impl Flows<'_> {
     /// `ends` have ended. Walks the tables.
     pub(crate) fn renumber(
         &mut self,
-        ends: impl Fn(&Mapping) -> bool,
-        renumber: impl Fn(&Mapping) -> u8,
+        ends: impl Fn(&Mapping<W>) -> bool,
+        renumber: impl Fn(&Mapping<W>) -> u8,
         ended: &mut impl FnMut(Ended),
     ) {
         self.end_sessions_where(|flows, session| flows.mappings.get(session.mapping).is_none_or(&ends), ended);
@@ -200,7 +200,7 @@ impl Flows<'_> {
         }
     }
 
-    fn index_external(&mut self, link: Link, external: u8, ended: &mut impl FnMut(Ended)) {
+    fn index_external(&mut self, link: Link<W>, external: u8, ended: &mut impl FnMut(Ended)) {
         let Some(mapping) = self.mappings.get_mut(link) else {
             return;
         };
@@ -218,7 +218,11 @@ impl Flows<'_> {
     }
 
     /// Ends the sessions that `ends`. Walks the table.
-    pub(crate) fn end_sessions_where(&mut self, ends: impl Fn(&Self, &Session) -> bool, ended: &mut impl FnMut(Ended)) {
+    pub(crate) fn end_sessions_where(
+        &mut self,
+        ends: impl Fn(&Self, &Session<W>) -> bool,
+        ended: &mut impl FnMut(Ended),
+    ) {
         let mut cursor = 0;
         while let Some((next, link)) = self.sessions.next_in_use(cursor) {
             cursor = next;
@@ -231,7 +235,7 @@ impl Flows<'_> {
 
     /// Ends the session that is most overdue at `now`.
     pub(crate) fn end_expired(&mut self, now: u32) -> Option<Ended> {
-        let overdue = |link: Link| {
+        let overdue = |link: Link<W>| {
             let session = self.sessions.get(link)?;
             remaining(session, now).is_none().then(|| (now.wrapping_sub(session.deadline), link))
         };
@@ -239,7 +243,7 @@ impl Flows<'_> {
         self.end_session(link)
     }
 
-    fn add_host(&mut self, host: Host) -> Option<Link> {
+    fn add_host(&mut self, host: Host<W>) -> Option<Link<W>> {
         let address = host.address;
         let link = self.hosts.insert(host)?;
         let hash = self.key.hash(address, 0);
@@ -247,7 +251,7 @@ impl Flows<'_> {
         Some(link)
     }
 
-    fn hold_leave(&mut self, mapping: Link, address: u32) {
+    fn hold_leave(&mut self, mapping: Link<W>, address: u32) {
         if let Some(link) = self.find_leave(mapping, address) {
             if let Some(leave) = self.sessions.get_mut(link) {
                 leave.deadline = leave.deadline.saturating_add(1);
@@ -258,7 +262,7 @@ impl Flows<'_> {
         }
     }
 
-    fn release_leave(&mut self, mapping: Link, address: u32) {
+    fn release_leave(&mut self, mapping: Link<W>, address: u32) {
         let Some(link) = self.find_leave(mapping, address) else {
             return;
         };
@@ -271,13 +275,13 @@ impl Flows<'_> {
         }
     }
 
-    fn remove_session(&mut self, link: Link, mapping: Link, remote: Endpoint) {
+    fn remove_session(&mut self, link: Link<W>, mapping: Link<W>, remote: Endpoint) {
         let hash = self.remote_hash(mapping, remote);
         self.sessions_by_remote.remove(&mut self.sessions, hash, link);
         self.sessions.remove(link);
     }
 
-    fn start_timer(&mut self, link: Link, class: Class, now: u32) {
+    fn start_timer(&mut self, link: Link<W>, class: Class, now: u32) {
         let lifetime = self.lifetimes.get(class as usize).copied().unwrap_or(0);
         if let Some(session) = self.sessions.get_mut(link) {
             session.deadline = now.wrapping_add(lifetime);

@@ -1,0 +1,108 @@
+//! Links: positions of slots, as wide as the tables need.
+
+/// How wide the links between the entries of [`Tables`](crate::Tables) are: [`u16`], or [`u32`] for more than 65,535 of a
+/// kind.
+pub trait Width: Copy + core::fmt::Debug + Eq + sealed::Number {}
+
+impl Width for u16 {}
+impl Width for u32 {}
+
+pub(super) use sealed::Number;
+
+mod sealed {
+    /// A number that links and counts are made of. Zero is nowhere, and none.
+    pub trait Number {
+        const ZERO: Self;
+        /// The most slots that links can tell apart.
+        const MAX_SLOTS: usize;
+
+        /// Zero if it is too large.
+        fn from_usize(number: usize) -> Self;
+        fn to_usize(self) -> usize;
+        /// `hash` scaled to below `count`, which is not above `MAX_SLOTS`.
+        fn scale(hash: u32, count: usize) -> usize;
+    }
+
+    impl Number for u16 {
+        const ZERO: Self = 0;
+        const MAX_SLOTS: usize = Self::MAX as usize;
+
+        fn from_usize(number: usize) -> Self {
+            Self::try_from(number).unwrap_or(0)
+        }
+
+        fn to_usize(self) -> usize {
+            usize::from(self)
+        }
+
+        fn scale(hash: u32, count: usize) -> usize {
+            // Without a product of 64 bits, which takes a Cortex-M0+ a call.
+            ((hash >> 16).wrapping_mul(count as u32) >> 16) as usize
+        }
+    }
+
+    impl Number for u32 {
+        const ZERO: Self = 0;
+        /// A million, so that what an index multiplies stays far from the ends of its numbers.
+        const MAX_SLOTS: usize = 1 << 20;
+
+        fn from_usize(number: usize) -> Self {
+            Self::try_from(number).unwrap_or(0)
+        }
+
+        fn to_usize(self) -> usize {
+            self as usize
+        }
+
+        fn scale(hash: u32, count: usize) -> usize {
+            (u64::from(hash).wrapping_mul(count as u64) >> 32) as usize
+        }
+    }
+}
+
+/// The position of a slot. Zero is nowhere, so memory of all zeros is an empty table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Link<W>(W);
+
+impl<W: Width> Link<W> {
+    pub(crate) const NONE: Self = Self(W::ZERO);
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// A number that is the slot's own.
+    pub(crate) fn number(self) -> u32 {
+        self.0.to_usize() as u32
+    }
+
+    pub(super) fn at(position: usize) -> Self {
+        Self(W::from_usize(position.wrapping_add(1)))
+    }
+
+    pub(super) fn position(self) -> usize {
+        // Nowhere becomes a position beyond every slice.
+        self.0.to_usize().wrapping_sub(1)
+    }
+}
+
+/// A number of slots.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Count<W>(W);
+
+impl<W: Width> Count<W> {
+    pub(crate) const ZERO: Self = Self(W::ZERO);
+
+    pub(crate) fn get(self) -> usize {
+        self.0.to_usize()
+    }
+
+    /// One more. There are never more than slots, so there is always room.
+    pub(crate) fn increment(&mut self) {
+        self.0 = W::from_usize(self.get().wrapping_add(1));
+    }
+
+    pub(crate) fn decrement(&mut self) {
+        self.0 = W::from_usize(self.get().saturating_sub(1));
+    }
+}
