@@ -13,7 +13,7 @@ mod oracle;
 mod packet;
 mod script;
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
@@ -68,7 +68,7 @@ struct World<'t> {
 impl<'t> World<'t> {
     fn new(mut nat: Nat<'t>) -> Self {
         let forward =
-            |protocol, port| PortForward { protocol, external_port: port, inside_address: SERVER, inside_port: 80 };
+            |protocol, port| PortForward::new(protocol, port, SocketAddrV4::new(SERVER, 80));
         nat.add_forward(forward(Protocol::Tcp, 8080)).unwrap();
         nat.add_forward(forward(Protocol::Udp, 8080)).unwrap();
         Self { nat, now: Instant::from_secs(1), last: None }

@@ -7,6 +7,7 @@ use core::time::Duration;
 use heapless::Vec;
 use siphasher::sip::SipHasher24;
 
+use crate::forward::OneToOne;
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 
 /// External addresses that one NAT can have: a primary and seven more.
@@ -73,11 +74,16 @@ impl core::fmt::Display for Cidr {
 /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
 pub enum Mapping {
     /// One external endpoint for whatever it talks to (RFC 4787 REQ-1).
     #[default]
     EndpointIndependent,
+    /// An external port for each remote endpoint, which other inside endpoints may have too as long as they talk to others
+    /// (port overlapping, RFC 7857 section 3). So an external address carries as many sessions to *each* destination as it
+    /// has ports, as cloud NAT gateways do; but hosts outside that exchange what they see of a host's port cannot reach it,
+    /// and hosts inside reach each other through port forwards only. Takes a mapping for each session, and filtering that
+    /// is address-and-port-dependent.
+    AddressAndPortDependent,
 }
 
 /// Who may send to an external endpoint (RFC 4787 section 5).
@@ -104,6 +110,20 @@ pub enum Hairpinning {
     /// external endpoint cannot meet, because a packet that is refused leaves no session that would let the other in.
     Filtered,
 }
+
+/// Destinations that what comes from inside reaches as it is, without translation (RFC 6888 REQ-6), such as a network of
+/// the same owner that knows the way back. Answers find their way by the session, as if it were translated.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Untranslated {
+    /// The network of the destinations.
+    pub network: Cidr,
+    /// Their TCP and UDP ports; `None` for all of them, and for ICMP too.
+    pub ports: Option<PortRange>,
+}
+
+/// Entries that [`Config::untranslated`] can have.
+pub const MAX_UNTRANSLATED: usize = 8;
 
 /// How long a session lives without traffic. Each at least 1 s and at most [`Timeouts::MAX`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -179,6 +199,18 @@ impl PortRange {
         self.last
     }
 
+    /// How many ports there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.shared(*self)
+    }
+
+    /// How many ports are in both ranges.
+    pub(crate) const fn shared(&self, other: Self) -> usize {
+        let first = if self.first > other.first { self.first } else { other.first };
+        let last = if self.last < other.last { self.last } else { other.last };
+        (last as usize + 1).saturating_sub(first as usize)
+    }
+
     /// Whether `port` is in the range.
     pub const fn contains(&self, port: u16) -> bool {
         self.first <= port && port <= self.last
@@ -229,6 +261,13 @@ pub struct Config {
     pub filtering: Filtering,
     /// Whether the filter applies to packets from inside that come back inside.
     pub hairpinning: Hairpinning,
+    /// External addresses that stand for one inside host each.
+    pub one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
+    /// The inside host that gets what arrives at a TCP or UDP port of the primary external address that nobody else has. What it
+    /// sends leaves with its port unchanged where that is free.
+    pub dmz_host: Option<Ipv4Addr>,
+    /// Destinations that are reached without translation. What comes from there by itself is dropped all the same.
+    pub untranslated: Vec<Untranslated, MAX_UNTRANSLATED>,
     /// How long sessions live without traffic.
     pub timeouts: Timeouts,
     /// What one inside host, and answers, may use up.
@@ -258,6 +297,9 @@ impl Config {
             mapping: Mapping::EndpointIndependent,
             filtering: Filtering::AddressAndPortDependent,
             hairpinning: Hairpinning::Unfiltered,
+            one_to_one: Vec::new(),
+            dmz_host: None,
+            untranslated: Vec::new(),
             timeouts: Timeouts::RFC,
             limits: Limits::DEFAULT,
             ports: PortRange { first: 1024, last: 65535 },
@@ -277,6 +319,8 @@ impl Config {
         self.check_inside()?;
         self.check_external_addresses(&self.external_addresses)?;
         self.check_timeouts()?;
+        self.check_mapping()?;
+        self.check_rules()?;
         check("limits", self.limits.sessions_per_host != Some(0), "one host needs at least one session")?;
         check("limits", self.limits.mappings_per_host != Some(0), "one host needs at least one mapping")?;
         check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
@@ -309,18 +353,44 @@ impl Config {
         Ok(())
     }
 
+    fn check_mapping(&self) -> Result<(), ConfigError> {
+        let exact = self.filtering == Filtering::AddressAndPortDependent;
+        let possible = exact || self.mapping == Mapping::EndpointIndependent;
+        check("filtering", possible, "address-and-port-dependent mapping needs address-and-port-dependent filtering")
+    }
+
+    fn check_rules(&self) -> Result<(), ConfigError> {
+        let host = |address: Ipv4Addr| self.inside.is_host(address) && address != self.inside.address();
+        check("dmz_host", self.dmz_host.is_none_or(host), "not a host of the inside network")?;
+        for (position, OneToOne { external, inside }) in self.one_to_one.iter().enumerate() {
+            let bits = external.to_bits();
+            check("one_to_one", host(*inside), "not a host of the inside network")?;
+            check(
+                "one_to_one",
+                !is_martian(bits) && !is_multicast_or_broadcast(bits),
+                "an address is not one of a host",
+            )?;
+            let alike = |other: &OneToOne| other.external == *external || other.inside == *inside;
+            check("one_to_one", !self.one_to_one.iter().take(position).any(alike), "an address stands twice")?;
+        }
+        Ok(())
+    }
+
+    /// Whether what goes to this address, and to this port if the protocol has any, is not translated.
+    pub(crate) fn is_untranslated(&self, address: u32, port: Option<u16>) -> bool {
+        let covers = |entry: &Untranslated| {
+            let ports = entry.ports.is_none_or(|ports| port.is_some_and(|port| ports.contains(port)));
+            ports && entry.network.contains(Ipv4Addr::from_bits(address))
+        };
+        self.untranslated.iter().any(covers)
+    }
+
     fn check_timeouts(&self) -> Result<(), ConfigError> {
         let Timeouts { udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = self.timeouts;
         for time in [udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
             check("timeouts", Duration::from_secs(1) <= time && time <= Timeouts::MAX, "not 1 s to 12 days")?;
         }
         Ok(())
-    }
-
-    /// Whether an external address is of the inside network too, as when a DHCP server outside uses the same private
-    /// network (RFC 4787 REQ-7). Then the side alone tells whose an address is.
-    pub(crate) fn networks_overlap(&self) -> bool {
-        self.external_addresses.iter().any(|address| self.inside.contains(*address))
     }
 }
 

@@ -129,10 +129,10 @@ mod time;
 mod verdict;
 
 pub use config::{
-    Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange, Seed,
-    Timeouts,
+    Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, MAX_UNTRANSLATED, Mapping,
+    PortRange, Seed, Timeouts, Untranslated,
 };
-pub use forward::{ForwardError, PortForward, Protocol};
+pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
 pub use fragments::{Fragments, MAX_HELD_LEN};
 pub use nat::Nat;
 pub use pieces::Pieces;

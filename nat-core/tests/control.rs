@@ -236,7 +236,7 @@ fn an_mtu_may_change() {
 #[test]
 fn clear_ends_all_but_port_forwards() {
     let mut w = World::with(|config| config.ports = PortRange::new(30000, 30003).expect("four ports"));
-    let forward = PortForward { protocol: Protocol::Udp, external_port: 53, inside_address: H2, inside_port: 53 };
+    let forward = PortForward::new(Protocol::Udp, 53, at(H2, 53));
     w.nat.add_forward(forward).expect("the port forward is accepted");
     w.outbound(udp(at(H2, 53), at(S1, 9))).forwarded();
     let mut external = at(N, 1);

@@ -4,13 +4,13 @@ mod world;
 
 use core::net::SocketAddrV4;
 
-use nat_core::{DropReason, ForwardError, PortForward, PortRange, Protocol, SessionState};
+use nat_core::{DropReason, ForwardError, MAX_PORT_FORWARDS, PortForward, PortRange, Protocol, SessionState};
 use world::*;
 
 use Protocol::{Tcp, Udp};
 
 const fn forward(protocol: Protocol, external_port: u16, to: SocketAddrV4) -> PortForward {
-    PortForward { protocol, external_port, inside_address: *to.ip(), inside_port: to.port() }
+    PortForward::new(protocol, external_port, to)
 }
 
 fn with(forwards: impl IntoIterator<Item = PortForward>) -> World {
@@ -104,27 +104,27 @@ fn impossible_forwards_are_refused() {
     w.nat.add_forward(forward(Udp, 8080, at(H1, 80))).expect("the port forward is accepted");
 }
 
-/// Forwards take room in the mapping table, and say so when there is none.
+/// As many forwards as there can be are accepted, and one more has its error.
 #[test]
-fn forwards_need_room() {
+fn there_is_room_for_so_many_forwards() {
     let mut w = World::sized::<4, 8, 2>(|_| ());
-    for i in 0..4 {
-        w.nat.add_forward(forward(Tcp, 8080 + i, at(H1, 80 + i))).expect("there is room for four");
+    for i in 0..MAX_PORT_FORWARDS as u16 {
+        w.nat.add_forward(forward(Tcp, 8080 + i, at(H1, 80 + i))).expect("there is room");
     }
-    assert_eq!(w.nat.add_forward(forward(Tcp, 9000, at(H1, 90))), Err(ForwardError::TableFull));
-    assert!(w.nat.remove_forward(Tcp, 8080));
-    w.nat.add_forward(forward(Tcp, 9000, at(H1, 90))).expect("there is room again");
+    assert_eq!(w.nat.add_forward(forward(Tcp, 9000, at(H2, 90))), Err(ForwardError::TooMany));
+    assert!(w.nat.remove_forward(&forward(Tcp, 8080, at(H1, 80))));
+    w.nat.add_forward(forward(Tcp, 9000, at(H2, 90))).expect("there is room again");
 }
 
-/// Forwards to more hosts than the host table holds are refused, and leave nothing behind.
+/// A forward takes no place in the tables before its target has answered.
 #[test]
-fn forwards_need_room_for_their_host() {
-    let mut w = World::sized::<16, 16, 2>(|_| ());
-    w.nat.add_forward(forward(Tcp, 8080, at(H1, 80))).expect("there is room");
-    w.nat.add_forward(forward(Tcp, 8081, at(H2, 80))).expect("there is room");
-    assert_eq!(w.nat.add_forward(forward(Tcp, 8082, at(H3, 80))), Err(ForwardError::TableFull));
-    assert!(w.nat.remove_forward(Tcp, 8081));
-    w.nat.add_forward(forward(Tcp, 8082, at(H3, 80))).expect("there is room again");
+fn a_forward_takes_no_place_until_it_is_used() {
+    let mut w = World::sized::<1, 1, 1>(|_| ());
+    w.nat.add_forward(forward(Udp, 53, at(H1, 53))).expect("the port forward is accepted");
+    w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
+    w.open_udp(at(H2, 5000), at(S1, 53));
+    w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
+    w.outbound(udp(at(H1, 53), at(S1, 9))).rejected(DropReason::HostTableFull);
 }
 
 /// A removed forward ends with its sessions, and its port is closed.
@@ -135,9 +135,10 @@ fn removing_a_forward_ends_its_sessions() {
         w.inbound(udp(at(S1, 9), at(N, external))).forwarded();
         assert_eq!(w.open_udp(at(H1, inside), at(S1, 9)), at(N, external));
     }
-    assert!(w.nat.remove_forward(Udp, 53));
-    assert!(!w.nat.remove_forward(Udp, 53), "it is gone");
-    assert!(!w.nat.remove_forward(Tcp, 54), "there is none of that protocol");
+    let first = forward(Udp, 53, at(H1, 5353));
+    assert!(w.nat.remove_forward(&first));
+    assert!(!w.nat.remove_forward(&first), "it is gone");
+    assert!(!w.nat.remove_forward(&forward(Tcp, 54, at(H1, 5354))), "there is none of that protocol");
     assert_eq!(w.sessions().len(), 1);
     w.inbound(udp(at(S1, 9), at(N, 53))).dropped(DropReason::NoMapping);
     w.inbound(udp(at(S1, 9), at(N, 54))).forwarded();

@@ -91,7 +91,7 @@ impl Flow {
             Way::Hairpin => {
                 let public = at(N, 8080);
                 let (protocol, inside_port) = (nat_core::Protocol::Tcp, 80);
-                let forward = nat_core::PortForward { protocol, external_port: 8080, inside_address: H2, inside_port };
+                let forward = nat_core::PortForward::new(protocol, 8080, at(H2, inside_port));
                 w.nat.add_forward(forward).expect("the port forward is accepted");
                 let seen = w.outbound(tcp(host, public, SYN).seq(100)).forwarded().source();
                 w.outbound(tcp(at(H2, 80), seen, SYN | ACK).seq(900).ack(101)).forwarded();

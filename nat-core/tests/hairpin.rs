@@ -8,7 +8,7 @@ use world::*;
 /// A world with a web server on [`H2`], reached through port 8080 of the primary external address.
 fn with_server() -> World {
     let mut w = World::new();
-    let forward = PortForward { protocol: Protocol::Tcp, external_port: 8080, inside_address: H2, inside_port: 80 };
+    let forward = PortForward::new(Protocol::Tcp, 8080, at(H2, 80));
     w.nat.add_forward(forward).expect("the port forward is accepted");
     w
 }
@@ -174,7 +174,7 @@ fn the_filter_applies_to_hairpins_only_when_asked_to() {
         w.outbound(udp(at(H2, 7000), at(N, first.port() ^ 1))).dropped(DropReason::NoMapping);
     }
     let mut w = World::with(|config| config.hairpinning = Hairpinning::Filtered);
-    let forward = PortForward { protocol: Protocol::Udp, external_port: 53, inside_address: H2, inside_port: 53 };
+    let forward = PortForward::new(Protocol::Udp, 53, at(H2, 53));
     w.nat.add_forward(forward).expect("the port forward is accepted");
     w.outbound(udp(at(H1, 5000), at(N, 53))).forwarded();
 }

@@ -8,7 +8,7 @@ use nat_core::{DropReason, ForwardError, PortForward, PortRange, Protocol, Sessi
 use world::*;
 
 fn web_server() -> PortForward {
-    PortForward { protocol: Protocol::Tcp, external_port: 8080, inside_address: H1, inside_port: 80 }
+    PortForward::new(Protocol::Tcp, 8080, at(H1, 80))
 }
 
 /// lwIP (Espressif) 1: a second destination overwrote the first, whose replies were lost.

@@ -141,7 +141,7 @@ fn a_lease_that_cannot_work_counts_as_none() {
 #[test]
 fn a_port_forward_lets_the_outside_in() {
     let mut w = World::acquainted();
-    let forward = PortForward { protocol: Protocol::Udp, external_port: 8080, inside_address: HOST.1, inside_port: 80 };
+    let forward = PortForward::new(Protocol::Udp, 8080, core::net::SocketAddrV4::new(HOST.1, 80));
     w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
     w.wan.arrive(from_gateway(&inbound(8080)));
     w.run();

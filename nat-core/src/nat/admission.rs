@@ -1,9 +1,9 @@
 //! Whether a new session may be, and where it goes. Decides first; then nothing can fail.
 
 use crate::config::{Config, PortRange};
-use crate::packet::Summary;
+use crate::policy::forwards::{Fixed, Rule};
 use crate::state::tcp::Tcp;
-use crate::state::{Inside, NewMapping, NewSession, Origin, PortClass, Proto};
+use crate::state::{Endpoint, Inside, InsideTuple, NewMapping, NewSession, Origin, OutsideTuple, PortClass, Proto};
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
 
@@ -12,16 +12,51 @@ use super::DHCP_CLIENT;
 /// Inside ports below this get external ports below it (RFC 4787 REQ-3a).
 const FIRST_HIGH_PORT: u16 = 1024;
 
+/// The number that no external address has.
+const NO_EXTERNAL: u8 = u8::MAX;
+
+/// Ports tried for a new session where they overlap. While a destination has used less than 99 in 100 of them, the chance
+/// that all of these are taken is below 1 in 30,000.
+const OVERLAPPING_TRIES: usize = 1024;
+
 impl<W: Width> Nat<'_, W> {
-    /// Whether `mapping` lets `address` in from ports that no session of it names: one that is a port forward, and what
-    /// the filter says of others (RFC 4787 REQ-8).
+    /// Whether `mapping` lets `address` in from ports that no session of it names: one that a rule has opened, and what the
+    /// filter says of others (RFC 4787 REQ-8).
     pub(super) fn admits(&self, mapping: Link<W>, address: u32) -> bool {
-        self.is_port_forward(Some(mapping))
+        self.is_forwarded(mapping)
             || match self.config.filtering {
                 Filtering::AddressAndPortDependent => false,
                 Filtering::AddressDependent => !self.is_behind() && self.flows.has_leave(mapping, address),
                 Filtering::EndpointIndependent => !self.is_behind(),
             }
+    }
+
+    /// Whether a mapping is that of a port forward, of one-to-one translation, or of the DMZ host.
+    pub(super) fn is_forwarded(&self, mapping: Link<W>) -> bool {
+        let rule = || {
+            let (external, inside) = (self.external_endpoint(mapping)?, self.inside_endpoint(mapping)?);
+            let mapping = self.flows.mapping(mapping).filter(|mapping| !mapping.is_untranslated())?;
+            Some(self.follows_rule(mapping.proto(), inside, external))
+        };
+        rule().unwrap_or(false)
+    }
+
+    pub(super) fn follows_rule(&self, proto: Proto, inside: Inside, external: Endpoint) -> bool {
+        let fixed = self.forwards.external_of(proto, inside.endpoint, self.pool.primary());
+        inside.origin == Origin::Host && fixed.is_some_and(|fixed| fixed.external == external)
+    }
+
+    /// The number of the external address, and the external endpoint, that a rule gives to a new mapping; `None` without
+    /// a rule, or where another mapping has it.
+    pub(super) fn fixed(&self, tuple: &InsideTuple) -> Option<(u8, Fixed)> {
+        let InsideTuple { proto, inside, remote, untranslated } = *tuple;
+        let rule = self.forwards.external_of(proto, inside.endpoint, self.pool.primary());
+        let fixed = rule.filter(|_| inside.origin == Origin::Host && !untranslated)?;
+        let external = fixed.external;
+        let number = self.external_number(external.address).filter(|number| self.pool.is_active(*number))?;
+        let outside = OutsideTuple { proto, external: number, external_port: external.port, remote };
+        let free = !self.is_reserved(proto, external.port) && self.flows.mapping_of_outside(&outside).is_none();
+        free.then_some((number, fixed))
     }
 
     /// Whether sessions are overdue that nobody has ended yet. Then a mapping may look alive that is not, so the filter
@@ -30,40 +65,48 @@ impl<W: Width> Nat<'_, W> {
         self.flows.next_deadline(self.tick()) == Some(0)
     }
 
-    /// Makes the session of a packet from inside, and its mapping if there is none yet. Returns the mapping.
+    /// Makes the session of a packet from inside, and its mapping if there is none yet. Returns its external endpoint.
     pub(super) fn admit(
         &mut self,
-        summary: &Summary,
+        tuple: &InsideTuple,
         mapping: Option<Link<W>>,
         begin: Tcp,
-        origin: Origin,
-    ) -> Result<Link<W>, DropReason> {
-        self.check_limits(summary, mapping, origin)?;
-        let leave = self.needs_leave(summary.proto, mapping);
+    ) -> Result<Endpoint, DropReason> {
+        self.check_limits(tuple, mapping)?;
         let new_mapping = match mapping {
             Some(_) => None,
-            None => Some(self.choose_mapping(summary, origin)?),
+            None => Some(self.choose_mapping(tuple)?),
         };
-        let mapping = mapping.or_else(|| self.flows.next_mapping()).ok_or(DropReason::MappingTableFull)?;
-        let new_session = NewSession { mapping, remote: summary.destination, begin, leave };
+        let leave = self.needs_leave(tuple, mapping);
+        let link = mapping.or_else(|| self.flows.next_mapping()).ok_or(DropReason::MappingTableFull)?;
+        let new_session = NewSession { mapping: link, remote: tuple.remote, begin, leave };
         self.flows.check_session(&new_session)?;
 
         if let Some(new) = new_mapping {
             self.flows.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
+            self.pair(tuple.inside, new.external);
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
         }
         self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);
-        if summary.proto == Proto::Tcp {
+        if tuple.proto == Proto::Tcp {
             self.count_state(None, begin.state);
         }
-        Ok(mapping)
+        self.external_endpoint(link).ok_or(DropReason::AddressMissing)
     }
 
-    fn check_limits(&self, summary: &Summary, mapping: Option<Link<W>>, origin: Origin) -> Result<(), DropReason> {
+    /// Gives a host whose external address is gone the one of its new mapping (RFC 4787 REQ-2).
+    fn pair(&mut self, inside: Inside, external: u8) {
+        let host = self.flows.host(inside.origin, inside.endpoint.address);
+        if external != NO_EXTERNAL && host.is_some_and(|host| !self.pool.is_active(host.external)) {
+            self.flows.set_host_external(inside, external);
+        }
+    }
+
+    fn check_limits(&self, tuple: &InsideTuple, mapping: Option<Link<W>>) -> Result<(), DropReason> {
         let limits = &self.config.limits;
-        let Some(host) = self.flows.host(Origin::Host, summary.source.address).filter(|_| origin == Origin::Host)
-        else {
+        let Inside { origin, endpoint } = tuple.inside;
+        let Some(host) = self.flows.host(origin, endpoint.address).filter(|_| origin == Origin::Host) else {
             return Ok(());
         };
         let most = |limit: Option<u16>, room: usize| match limit {
@@ -76,53 +119,83 @@ impl<W: Width> Nat<'_, W> {
         if sessions || mappings { Err(DropReason::HostLimit) } else { Ok(()) }
     }
 
-    /// Whether sessions of this mapping give leave to every port of their remote address. ICMP has no ports, and a port
-    /// forward is open to all.
-    fn needs_leave(&self, proto: Proto, mapping: Option<Link<W>>) -> bool {
-        let port_forward =
-            mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward());
-        self.config.filtering == Filtering::AddressDependent && proto != Proto::Icmp && !port_forward
+    /// Whether sessions of this mapping give leave to every port of their remote address. ICMP has no ports, and what a
+    /// rule has opened is open to all.
+    fn needs_leave(&self, tuple: &InsideTuple, mapping: Option<Link<W>>) -> bool {
+        let open = mapping.map_or_else(|| self.fixed(tuple).is_some(), |mapping| self.is_forwarded(mapping));
+        self.config.filtering == Filtering::AddressDependent && tuple.proto != Proto::Icmp && !open
     }
 
-    fn choose_mapping(&mut self, summary: &Summary, origin: Origin) -> Result<NewMapping, DropReason> {
-        let endpoint = summary.source;
-        let external = self.choose_external(origin, endpoint.address);
-        let port = self.choose_port(summary.proto, external, endpoint.port);
-        let external_port = port.ok_or(DropReason::PortsExhausted).inspect_err(|_| {
-            self.stats.tcp.port_errors = self.stats.tcp.port_errors.wrapping_add(1);
-        })?;
-        let inside = Inside { origin, endpoint };
-        let new = NewMapping { proto: summary.proto, inside, external, external_port, port_forward: false };
+    fn choose_mapping(&mut self, tuple: &InsideTuple) -> Result<NewMapping, DropReason> {
+        let fixed = self.fixed(tuple);
+        let port_forward = fixed.is_some_and(|(_, fixed)| fixed.rule == Rule::PortForward);
+        let (external, external_port) = if tuple.untranslated {
+            (NO_EXTERNAL, 0)
+        } else if let Some((number, fixed)) = fixed {
+            (number, fixed.external.port)
+        } else {
+            let external = self.choose_external(tuple.inside).ok_or(DropReason::PortsExhausted);
+            let port = external.and_then(|external| self.choose_port(tuple, external));
+            (external?, port.inspect_err(|_| self.count_port_error())?)
+        };
+        let new = NewMapping { tuple: *tuple, external, external_port, port_forward };
         self.flows.check_mapping(&new)?;
         Ok(new)
     }
 
-    /// The number of the external address that a host's mappings get: always the same one (RFC 4787 REQ-2).
-    fn choose_external(&mut self, origin: Origin, address: u32) -> u8 {
-        let known = self.flows.host(origin, address).map(|host| host.external);
-        let own = self.external_number(address).filter(|_| origin == Origin::Router);
-        known.or(own).unwrap_or_else(|| {
-            let count = self.config.external_addresses.len() as u32;
-            if count <= 1 { 0 } else { self.ports.pick_below(count) as u8 }
+    fn count_port_error(&mut self) {
+        self.stats.tcp.port_errors = self.stats.tcp.port_errors.wrapping_add(1);
+    }
+
+    /// The number of the external address that a host's mappings get: the same one as long as it is there (RFC 4787
+    /// REQ-2). `None` if each stands for one other host.
+    fn choose_external(&mut self, inside: Inside) -> Option<u8> {
+        let Inside { origin, endpoint } = inside;
+        let Self { flows, forwards, pool, ports, .. } = self;
+        let own = match origin {
+            Origin::Router => Some(endpoint.address),
+            Origin::Host => forwards.one_to_one_address(endpoint.address),
+        };
+        let open = |address: u32| forwards.one_to_one_host(address).is_none_or(|host| host == endpoint.address);
+        let find = |wanted: &dyn Fn(u8, u32) -> bool| pool.active().find(|(number, address)| wanted(*number, *address));
+        let own = own.and_then(|own| find(&|_, address| address == own));
+        let paired = flows.host(origin, endpoint.address).map(|host| host.external);
+        let paired = || paired.and_then(|paired| find(&|number, address| number == paired && open(address)));
+        own.or_else(paired).map(|(number, _)| number).or_else(|| {
+            let candidates = || pool.active().filter(|(_, address)| open(*address));
+            let count = candidates().count();
+            let place = if count <= 1 { 0 } else { ports.pick_below(count as u32) as usize };
+            candidates().nth(place).map(|(number, _)| number)
         })
     }
 
-    fn choose_port(&mut self, proto: Proto, external: u8, inside_port: u16) -> Option<u16> {
-        let class =
-            if proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT { PortClass::Low } else { PortClass::High };
-        let Self { config, flows, ports, .. } = self;
-        let range = class.range(config);
-        let reserved = |port| is_reserved(config, proto, port);
-        let open = usize::from(range.last()) + 1 - usize::from(range.first()) - reserved_in(config, proto, range);
+    fn choose_port(&mut self, tuple: &InsideTuple, external: u8) -> Result<u16, DropReason> {
+        let InsideTuple { proto, inside, remote, .. } = *tuple;
+        let low = proto != Proto::Icmp && inside.endpoint.port < FIRST_HIGH_PORT;
+        let class = if low { PortClass::Low } else { PortClass::High };
+        let address = self.pool.address(external, self.now).ok_or(DropReason::AddressMissing)?;
+        let Self { config, flows, forwards, pool, ports, .. } = self;
+        let (range, primary) = (class.range(config), pool.primary());
+        let kept = forwards.kept_in(proto, address, primary, range).saturating_add(reserved_in(config, proto, range));
         // Without this, whoever fills the range would have every later packet search all of it in vain.
-        if flows.ports_in_use(proto, external, class) >= open {
-            return None;
+        if !flows.overlapping() && flows.ports_in_use(proto, external, class) >= range.len().saturating_sub(kept) {
+            return Err(DropReason::PortsExhausted);
         }
-        ports.pick(range, |port| {
-            !reserved(port)
-                && flows.mapping_of_external(proto, external, port).is_none()
-                && flows.check_external(proto, external, port).is_ok()
-        })
+        let own = forwards.one_to_one_address(inside.endpoint.address) == Some(address);
+        let free = |port| {
+            let tuple = OutsideTuple { proto, external, external_port: port, remote };
+            !is_reserved(config, proto, port)
+                && (own || !forwards.keeps(proto, Endpoint { address, port }, primary))
+                && flows.mapping_of_outside(&tuple).is_none()
+                && flows.check_outside(&tuple).is_ok()
+        };
+        // How many ports a destination has used up nobody counts where they overlap, so the search has an end.
+        let tries = if flows.overlapping() { OVERLAPPING_TRIES } else { range.len() };
+        ports.pick(range, tries, free).ok_or(DropReason::PortsExhausted)
+    }
+
+    pub(super) fn is_reserved(&self, proto: Proto, port: u16) -> bool {
+        is_reserved(&self.config, proto, port)
     }
 }
 
@@ -134,10 +207,7 @@ fn is_reserved(config: &Config, proto: Proto, port: u16) -> bool {
 /// How many ports of `range` the router keeps for itself.
 fn reserved_in(config: &Config, proto: Proto, range: PortRange) -> usize {
     let reserved = config.reserved_ports.filter(|_| proto != Proto::Icmp);
-    let shared = reserved.map_or(0, |reserved| {
-        let (first, last) = (reserved.first().max(range.first()), reserved.last().min(range.last()));
-        (usize::from(last) + 1).saturating_sub(usize::from(first))
-    });
+    let shared = reserved.map_or(0, |reserved| reserved.shared(range));
     let dhcp = proto == Proto::Udp
         && config.dhcp_client
         && range.contains(DHCP_CLIENT)

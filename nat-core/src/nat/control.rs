@@ -1,19 +1,21 @@
 //! What the application changes and reads. These walk the tables; packets never do.
 
 use core::net::Ipv4Addr;
+use core::time::Duration;
 
 use heapless::Vec;
 
 use crate::config::{MIN_MTU, check};
 use crate::log::info;
-use crate::state::{Endpoint, Inside, NewMapping, Origin, Proto, Session};
-use crate::table::{Link, Width};
-use crate::{Config, ConfigError, DropReason, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
+use crate::policy::forwards::{Rule, external_ports, inside_ports};
+use crate::state::{Endpoint, Mapping, Origin, Proto};
+use crate::table::Width;
+use crate::{
+    Config, ConfigError, ForwardError, Instant, MAX_EXTERNAL_ADDRESSES, Nat, PortForward, Protocol, SessionInfo, Side,
+    Stats,
+};
 
 use super::{DHCP_CLIENT, count_ended};
-
-/// Port forwards are on the primary external address, which is the first.
-const PRIMARY: u8 = 0;
 
 impl<W: Width> Nat<'_, W> {
     /// The external addresses, the primary first.
@@ -33,30 +35,52 @@ impl<W: Width> Nat<'_, W> {
     /// not a host's, or one that stands twice. Then nothing has changed.
     pub fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
         self.config.check_external_addresses(addresses)?;
-        let Self { config, flows, stats, .. } = self;
-        let old: Vec<Ipv4Addr, { crate::MAX_EXTERNAL_ADDRESSES }> = config.external_addresses.clone();
-        let kept = |number: u8| {
-            let address = old.get(usize::from(number))?;
-            addresses.iter().position(|other| other == address).map(|position| position as u8)
-        };
-        let same_primary = old.first() == addresses.first();
-        let lost = |external: u8, port_forward: bool| {
-            if port_forward { !same_primary } else { kept(external).is_none() }
-        };
-        flows.renumber(
-            |mapping| lost(mapping.external, mapping.is_port_forward()),
-            |mapping| {
-                if mapping.is_port_forward() { PRIMARY } else { kept(mapping.external).unwrap_or(PRIMARY) }
-            },
-            &mut |ended| count_ended(stats, ended),
-        );
-        config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
+        let Self { pool, now, .. } = self;
+        let kept = |number| pool.address(number, *now).is_some_and(|old| addresses.iter().any(|a| a.to_bits() == old));
+        let lost: Vec<u8, MAX_EXTERNAL_ADDRESSES> = pool.numbers().filter(|number| !kept(*number)).collect();
+        for number in lost {
+            self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
+        }
+        self.pool.replace(addresses);
+        self.config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
+        self.end_conflicts();
         self.fragments.clear();
         match addresses {
             [] => info!("no external address"),
             [primary, ..] => info!("external address {} and {} more", primary, addresses.len().saturating_sub(1)),
         }
         Ok(())
+    }
+
+    /// Begins to take an external address away: no new mapping gets it, and its sessions go on until they end, at most
+    /// for `longest` after `now`. Then [`Nat::handle_timeout`] ends those that are left, and the address is gone. Cloud NAT
+    /// gateways drain for 350 s.
+    ///
+    /// If it was the primary address, the next one is from now on; port forwards on it rest. An address that drains still
+    /// counts as one of [`MAX_EXTERNAL_ADDRESSES`], and [`Nat::set_external_addresses`] ends it at once, or takes it back.
+    /// Returns whether this was an external address that does not drain yet.
+    pub fn drain_external_address(&mut self, address: Ipv4Addr, longest: Duration, now: Instant) -> bool {
+        self.advance(now, 0);
+        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        let until = Instant::from_millis(self.now.as_millis().saturating_add(longest));
+        let draining = self.pool.drain(address, until);
+        if draining {
+            self.config.external_addresses.retain(|other| *other != address);
+            info!("external address {} drains", address);
+        }
+        draining
+    }
+
+    /// The external addresses that are being taken away.
+    pub fn draining_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.pool.draining()
+    }
+
+    /// Takes away the external addresses that have drained.
+    pub(super) fn end_drained(&mut self) {
+        while let Some(number) = self.pool.take_drained(self.now, |number| !self.flows.uses(number)) {
+            self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
+        }
     }
 
     /// Sets the largest datagram that may leave by `side`, in bytes.
@@ -80,56 +104,44 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// See [`ForwardError`]. Then no port forward was added.
     pub fn add_forward(&mut self, forward: PortForward) -> Result<(), ForwardError> {
-        let (proto, inside) = self.check_forward(&forward)?;
-        let by_external = self.flows.mapping_of_external(proto, PRIMARY, forward.external_port);
-        let by_inside = self.flows.mapping_of_inside(proto, inside);
-        if self.is_port_forward(by_external) {
-            return Err(ForwardError::ExternalPortInUse);
-        }
-        if self.is_port_forward(by_inside) {
-            return Err(ForwardError::InsideEndpointInUse);
-        }
-        let external_port = forward.external_port;
-        let new = NewMapping { proto, inside, external: PRIMARY, external_port, port_forward: true };
-        self.check_room(&new, by_external, by_inside)?;
-        for mapping in [by_external, by_inside].into_iter().flatten() {
-            self.end_sessions(|session| session.mapping == mapping);
-        }
-        self.flows.add_mapping(&new).ok_or(ForwardError::TableFull)?;
-        info!("port {} forwarded to {}:{}", external_port, forward.inside_address, forward.inside_port);
+        self.check_forward(&forward)?;
+        self.forwards.add(forward)?;
+        self.end_target(&forward);
+        self.end_conflicts();
+        info!("port {} forwarded to {}:{}", forward.external_port, forward.inside_address, forward.inside_port);
         Ok(())
     }
 
-    /// Removes the port forward of `external_port`, and ends its sessions. Returns whether there was one.
-    pub fn remove_forward(&mut self, protocol: Protocol, external_port: u16) -> bool {
-        let mapping = self.flows.mapping_of_external(proto_of(protocol), PRIMARY, external_port);
-        let Some(link) = mapping.filter(|link| self.is_port_forward(Some(*link))) else {
-            return false;
-        };
-        self.end_sessions(|session| session.mapping == link);
-        self.flows.remove_mapping(link);
-        true
+    /// Removes a port forward, and ends its sessions. Returns whether there was such a one.
+    pub fn remove_forward(&mut self, forward: &PortForward) -> bool {
+        let removed = self.forwards.remove(forward);
+        if removed {
+            self.end_target(forward);
+        }
+        removed
     }
 
-    /// The port forwards, in no particular order.
+    /// The port forwards, in the order in which they were added.
     pub fn forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
-        self.flows.port_forwards().map(|(mapping, inside)| PortForward {
-            protocol: if mapping.proto() == Proto::Tcp { Protocol::Tcp } else { Protocol::Udp },
-            external_port: mapping.external_port,
-            inside_address: Ipv4Addr::from_bits(inside.address),
-            inside_port: inside.port,
-        })
+        self.forwards.iter().copied()
     }
 
     /// Ends every session and with it every mapping; port forwards stay.
     pub fn clear(&mut self) {
-        self.end_sessions(|_| true);
+        self.end_mappings(|_, _| true);
         self.fragments.clear();
     }
 
     /// The sessions there are, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        self.flows.sessions(self.now.as_millis() as u32, |number| self.external_address(number).unwrap_or(0))
+        self.flows.sessions(self.now.as_millis() as u32, |mapping, inside| {
+            if mapping.is_untranslated() {
+                return (inside.endpoint, false);
+            }
+            let address = self.pool.address(mapping.external, self.now).unwrap_or(0);
+            let external = Endpoint { address, port: mapping.external_port };
+            (external, self.follows_rule(mapping.proto(), inside, external))
+        })
     }
 
     /// What the engine has done so far.
@@ -142,46 +154,68 @@ impl<W: Width> Nat<'_, W> {
         &self.config
     }
 
-    /// Whether there is room for a port forward once the mappings that have its endpoints are gone.
-    fn check_room(
-        &self,
-        new: &NewMapping,
-        by_external: Option<Link<W>>,
-        by_inside: Option<Link<W>>,
-    ) -> Result<(), ForwardError> {
-        match self.flows.check_mapping(new) {
-            Ok(()) => Ok(()),
-            Err(DropReason::MappingTableFull) if by_external.or(by_inside).is_some() => Ok(()),
-            Err(DropReason::HostTableFull) if by_external.is_some_and(|link| self.flows.is_last_of_host(link)) => {
-                Ok(())
-            }
-            Err(_) => Err(ForwardError::TableFull),
-        }
-    }
-
-    fn check_forward(&self, forward: &PortForward) -> Result<(Proto, Inside), ForwardError> {
-        let PortForward { protocol, external_port, inside_address, inside_port } = *forward;
+    fn check_forward(&self, forward: &PortForward) -> Result<(), ForwardError> {
+        let PortForward { protocol, external_port, inside_address, inside_port, .. } = *forward;
         if external_port == 0 || inside_port == 0 {
             return Err(ForwardError::PortZero);
         }
+        let (Some(ports), Some(_)) = (external_ports(forward), inside_ports(forward)) else {
+            return Err(ForwardError::PortRange);
+        };
         if !self.config.inside.is_host(inside_address) || inside_address == self.config.inside.address() {
             return Err(ForwardError::NotInside);
         }
-        let of_dhcp = self.config.dhcp_client && protocol == Protocol::Udp && external_port == DHCP_CLIENT;
-        if of_dhcp || self.config.reserved_ports.is_some_and(|range| range.contains(external_port)) {
+        let of_dhcp = self.config.dhcp_client && protocol == Protocol::Udp && ports.contains(DHCP_CLIENT);
+        if of_dhcp || self.config.reserved_ports.is_some_and(|reserved| reserved.shared(ports) > 0) {
             return Err(ForwardError::PortReserved);
         }
-        let endpoint = Endpoint { address: inside_address.to_bits(), port: inside_port };
-        Ok((proto_of(protocol), Inside { origin: Origin::Host, endpoint }))
+        Ok(())
     }
 
-    pub(super) fn is_port_forward(&self, mapping: Option<Link<W>>) -> bool {
-        mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward())
+    /// Ends the mappings of the inside endpoints of a port forward.
+    fn end_target(&mut self, forward: &PortForward) {
+        let (proto, host, ports) =
+            (proto_of(forward.protocol), forward.inside_address.to_bits(), inside_ports(forward));
+        self.end_mappings(|nat, mapping| {
+            let inside = nat.flows.inside(mapping).filter(|inside| inside.endpoint.address == host);
+            let is_target = inside.zip(ports).is_some_and(|(inside, ports)| ports.contains(inside.endpoint.port));
+            is_target && mapping.proto() == proto && !mapping.is_untranslated()
+        });
     }
 
-    fn end_sessions(&mut self, ends: impl Fn(&Session<W>) -> bool) {
-        let Self { flows, stats, .. } = self;
-        flows.end_sessions_where(|_, session| ends(session), &mut |ended| count_ended(stats, ended));
+    /// Ends the mappings that are not as the rules have it: those that have another's external endpoint, and those that
+    /// have to have another external endpoint themselves.
+    fn end_conflicts(&mut self) {
+        self.end_mappings(|nat, mapping| {
+            let primary = nat.pool.primary();
+            let Some(inside) = nat.flows.inside(mapping) else { return true };
+            let Some(address) = nat.pool.address(mapping.external, nat.now).filter(|_| !mapping.is_untranslated())
+            else {
+                return false;
+            };
+            let (proto, external) = (mapping.proto(), Endpoint { address, port: mapping.external_port });
+            let host = inside.origin == Origin::Host;
+            let own = nat
+                .forwards
+                .external_of(proto, inside.endpoint, primary)
+                .filter(|fixed| host && fixed.rule != Rule::DmzHost);
+            let kept = nat.forwards.keeps(proto, external, primary);
+            own.map_or(kept, |own| own.external != external)
+        });
+    }
+
+    /// Ends the sessions of the mappings that `ends`, and so the mappings. Walks the table.
+    fn end_mappings(&mut self, ends: impl Fn(&Self, &Mapping<W>) -> bool) {
+        let mut cursor = 0;
+        while let Some((next, link)) = self.flows.next_session(cursor) {
+            cursor = next;
+            let mapping = self.flows.session(link).and_then(|session| self.flows.mapping(session.mapping));
+            if mapping.is_some_and(|mapping| ends(self, mapping))
+                && let Some(ended) = self.flows.end_session(link)
+            {
+                count_ended(&mut self.stats, ended);
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! ICMP errors about packets of a session (RFC 5508 section 4). They neither refresh nor end it, whatever they say (RFC
 //! 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
 
-use crate::state::{Inside, Origin};
+use crate::packet::{Content, Summary};
+use crate::state::{Endpoint, Inside, Origin, Proto};
 use crate::table::Width;
 use crate::translate::quote::Quote;
 use crate::translate::{self, End, Hop};
@@ -10,6 +11,7 @@ use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
 use super::outbound::hop;
+use super::receiver::{Receiver, Target};
 
 impl<W: Width> Nat<'_, W> {
     /// An error from inside about a packet that had come in, from its receiver or from a router on the way to it.
@@ -24,19 +26,20 @@ impl<W: Width> Nat<'_, W> {
         let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
         quote.check_route()?;
         let remote = quote.end(End::Source, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
-        let mapping =
-            self.flows.mapping_of_inside(quote.proto(), Inside { origin, endpoint }).ok_or(DropReason::NoSession)?;
-        let live = self.flows.live_session(mapping, remote, self.tick()).is_some();
-        if !live && !self.admits(mapping, remote.address) {
-            return Err(DropReason::NoSession);
-        }
+        let tuple = self.inside_tuple(quote.proto(), Inside { origin, endpoint }, remote);
+        let mapping = self.flows.mapping_of_inside(&tuple);
+        let live = mapping.is_some_and(|mapping| self.flows.live_session(mapping, remote, self.tick()).is_some());
+        let external = self.open_endpoint(&tuple, mapping, live).ok_or(DropReason::NoSession)?;
         check_hop(ip, origin == Origin::Host, self.config.outside_mtu)?;
-        let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
         let delta = quote.rewrite(End::Destination, external);
         header.update_checksum(delta, body);
-        // Whoever sent it, the outside knows the external address only (RFC 5508 REQ-5c).
-        translate::rewrite_address(ip, End::Source, external.address, hop(origin));
-        self.renew_id(ip);
+        if tuple.untranslated {
+            translate::rewrite_address(ip, End::Source, ip.source(), hop(origin));
+        } else {
+            // Whoever sent it, the outside knows the external address only (RFC 5508 REQ-5c).
+            translate::rewrite_address(ip, End::Source, external.address, hop(origin));
+            self.renew_id(ip);
+        }
         Ok(self.depart(Side::Outside, ip.total_length()))
     }
 
@@ -46,15 +49,15 @@ impl<W: Width> Nat<'_, W> {
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
         body: &mut [u8],
-        external: u8,
+        target: Target,
     ) -> Result<Verdict, DropReason> {
         let quote = Quote::parse_sound(ip, header, body)?;
         let source = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
         let remote = quote.end(End::Destination, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
-        let mapping =
-            self.flows.mapping_of_external(quote.proto(), external, source.port).ok_or(DropReason::NoSession)?;
-        self.flows.live_session(mapping, remote, self.tick()).ok_or(DropReason::NoSession)?;
-        let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoSession)?;
+        let Receiver { inside, mapping } = self.quoted_sender(target, quote.proto(), source, remote)?;
+        mapping
+            .and_then(|mapping| self.flows.live_session(mapping, remote, self.tick()))
+            .ok_or(DropReason::NoSession)?;
         let Inside { origin, endpoint } = inside;
         let router = origin == Origin::Router;
         check_hop(ip, !router, self.config.inside_mtu)?;
@@ -67,6 +70,19 @@ impl<W: Width> Nat<'_, W> {
         }
         translate::rewrite_address(ip, End::Destination, endpoint.address, Hop::Counted);
         Ok(self.depart(Side::Inside, ip.total_length()))
+    }
+
+    /// Who sent the packet that an error from outside quotes.
+    fn quoted_sender(
+        &self,
+        target: Target,
+        proto: Proto,
+        source: Endpoint,
+        remote: Endpoint,
+    ) -> Result<Receiver<W>, DropReason> {
+        // As if the remote end had answered it.
+        let answer = Summary { proto, source: remote, destination: source, content: Content::Datagram };
+        self.receiver_of(target, &answer).map_err(|_| DropReason::NoSession)
     }
 }
 

@@ -6,13 +6,15 @@
 use crate::packet::{Content, Datagram, Summary, Transport};
 use crate::reply::Reply;
 use crate::state::tcp::Kind;
-use crate::state::{Endpoint, Inside, Origin};
+use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
 use crate::table::{Link, Width};
 use crate::translate::quote::Quote;
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::{self, Class};
 use crate::wire::ipv4;
 use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
+
+use super::receiver::Receiver;
 
 impl<W: Width> Nat<'_, W> {
     pub(super) fn hairpin(&mut self, datagram: Datagram<'_>, external: u8) -> Result<Verdict, Verdict> {
@@ -39,15 +41,16 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Verdict, Verdict> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = transport.summary(ip);
-        let (receiver, session) =
-            self.receiver(&summary, external).map_err(|reason| turned_away(ip, &transport, &summary, reason))?;
+        let tuple = self.outbound_tuple(&summary, Origin::Host);
+        let (receiver, session) = self
+            .hairpin_receiver(&tuple, &summary, external)
+            .map_err(|reason| turned_away(ip, &transport, &summary, reason))?;
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
 
-        let mapping = self.send(ip, &transport, &summary, (Origin::Host, session.is_some()))?;
+        let sender = self.send(ip, &transport, &summary, (&tuple, session.is_some()))?;
         if let Some(effect) = effect {
             self.apply(&effect);
         }
-        let sender = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
         self.clamp_mss(&mut transport);
         translate::rewrite_both(ip, transport, sender, receiver);
         self.renew_id(ip);
@@ -55,23 +58,39 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The inside endpoint that a packet comes back to, and the receiver's session with its sender, if there is one.
-    fn receiver(&self, summary: &Summary, external: u8) -> Result<(Endpoint, Option<Link<W>>), DropReason> {
-        let Summary { proto, source, destination, content } = *summary;
-        let target = self.flows.mapping_of_external(proto, external, destination.port).ok_or(DropReason::NoMapping)?;
-        let inside = self.inside_endpoint(target).ok_or(DropReason::NoMapping)?;
+    fn hairpin_receiver(
+        &self,
+        tuple: &InsideTuple,
+        summary: &Summary,
+        external: u8,
+    ) -> Result<(Endpoint, Option<Link<W>>), DropReason> {
+        let sender = self.sender(tuple);
+        let external_port = summary.destination.port;
+        let remote = sender.unwrap_or(summary.source);
+        let Receiver { inside, mapping } =
+            self.behind(&OutsideTuple { proto: summary.proto, external, external_port, remote })?;
         if inside.origin == Origin::Router {
             return Err(DropReason::Hairpin);
         }
-        let known = self.flows.mapping_of_inside(proto, Inside { origin: Origin::Host, endpoint: source });
-        let sender = known.and_then(|mapping| self.external_endpoint(mapping));
-        let session = sender.and_then(|sender| self.flows.live_session(target, sender, self.tick()));
+        let session =
+            sender.zip(mapping).and_then(|(sender, target)| self.flows.live_session(target, sender, self.tick()));
         if session.is_none() {
-            let admitted = (self.config.hairpinning == Hairpinning::Unfiltered && !self.is_behind())
-                || self.is_port_forward(Some(target))
-                || sender.is_some_and(|sender| self.admits(target, sender.address));
-            content.check_unsolicited(admitted)?;
+            let unfiltered = self.config.hairpinning == Hairpinning::Unfiltered && !self.is_behind();
+            let admitted = unfiltered
+                || mapping.is_none_or(|target| {
+                    self.is_forwarded(target) || sender.is_some_and(|sender| self.admits(target, sender.address))
+                });
+            summary.content.check_unsolicited(admitted)?;
         }
         Ok((inside.endpoint, session))
+    }
+
+    /// The external endpoint that a sender has, or that a rule will give to it.
+    fn sender(&self, tuple: &InsideTuple) -> Option<Endpoint> {
+        match self.flows.mapping_of_inside(tuple) {
+            Some(mapping) => self.external_endpoint(mapping),
+            None => self.fixed(tuple).map(|(_, fixed)| fixed.external),
+        }
     }
 
     /// An error from inside about a packet that had come by hairpin: both ends of it, and of what it quotes, are
@@ -87,10 +106,10 @@ impl<W: Width> Nat<'_, W> {
         let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
         let sender = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
         let number = self.external_number(sender.address).ok_or(DropReason::NoSession)?;
-        let own = Inside { origin: Origin::Host, endpoint };
-        let own = self.flows.mapping_of_inside(quote.proto(), own).ok_or(DropReason::NoSession)?;
-        let own = self.external_endpoint(own).ok_or(DropReason::NoSession)?;
-        let target = self.flows.mapping_of_external(quote.proto(), number, sender.port).ok_or(DropReason::NoSession)?;
+        let own = self.inside_tuple(quote.proto(), Inside { origin: Origin::Host, endpoint }, sender);
+        let own = self.sender(&own).ok_or(DropReason::NoSession)?;
+        let target = OutsideTuple { proto: quote.proto(), external: number, external_port: sender.port, remote: own };
+        let target = self.flows.mapping_of_outside(&target).ok_or(DropReason::NoSession)?;
         self.flows.live_session(target, own, self.tick()).ok_or(DropReason::NoSession)?;
         let receiver = self.inside_endpoint(target).ok_or(DropReason::NoSession)?.endpoint;
         super::errors::check_hop(ip, true, self.config.inside_mtu)?;

@@ -6,18 +6,19 @@ use crate::packet::{Datagram, Summary, Transport};
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::reply::Error;
 use crate::state::{Inside, Origin, Proto};
-use crate::table::{Link, Width};
+use crate::table::Width;
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
+use super::receiver::{Receiver, Target};
 use super::{DHCP_CLIENT, DHCP_SERVER};
 
 /// Where a packet from outside is going.
 enum Route {
-    /// To the external address of this number.
-    External(u8),
+    /// Toward the inside.
+    In(Target),
     /// To the router's own DHCP client.
     DhcpClient,
 }
@@ -27,7 +28,7 @@ impl<W: Width> Nat<'_, W> {
         let len = datagram.len();
         match self.route_inbound(&datagram)? {
             Route::DhcpClient => Ok(Verdict::Local { side: Side::Outside, len }),
-            Route::External(external) => self.arrive_at(datagram, external),
+            Route::In(target) => self.arrive(datagram, target),
         }
     }
 
@@ -45,12 +46,14 @@ impl<W: Width> Nat<'_, W> {
         }
         self.check_source(ip)?;
         if let Some(external) = self.external_number(ip.destination()) {
-            return Ok(Route::External(external));
+            return Ok(Route::In(Target::External(external)));
         }
         Err(if is_multicast_or_broadcast(ip.destination()) {
             DropReason::Broadcast
         } else if is_martian(ip.destination()) {
             DropReason::Martian
+        } else if self.is_inside_host(ip.destination()) && !self.config.untranslated.is_empty() {
+            return Ok(Route::In(Target::Untranslated));
         } else if self.config.inside.contains(Ipv4Addr::from_bits(ip.destination())) {
             DropReason::InsideDestination
         } else {
@@ -64,7 +67,7 @@ impl<W: Width> Nat<'_, W> {
         let source = Ipv4Addr::from_bits(ip.source());
         let inside = &self.config.inside;
         let ours = self.external_number(ip.source()).is_some();
-        let refused = if self.config.networks_overlap() { !inside.is_host(source) } else { true };
+        let refused = if self.networks_overlap() { !inside.is_host(source) } else { true };
         if ours || inside.contains(source) && refused { Err(DropReason::Martian) } else { Ok(()) }
     }
 
@@ -78,7 +81,12 @@ impl<W: Width> Nat<'_, W> {
         self.config.dhcp_client && ours && genuine && datagram.udp_ports() == Some((DHCP_SERVER, DHCP_CLIENT))
     }
 
-    fn arrive_at(&mut self, datagram: Datagram<'_>, external: u8) -> Result<Verdict, Verdict> {
+    fn is_inside_host(&self, address: u32) -> bool {
+        let host = Ipv4Addr::from_bits(address);
+        self.config.inside.is_host(host) && host != self.config.inside.address()
+    }
+
+    fn arrive(&mut self, datagram: Datagram<'_>, target: Target) -> Result<Verdict, Verdict> {
         if datagram.ip.fragment_offset() != 0 {
             return self.later_fragment(datagram, Side::Outside);
         }
@@ -86,12 +94,12 @@ impl<W: Width> Nat<'_, W> {
         let (ip, transport) = datagram.transport()?;
         match transport {
             Transport::Icmp(header, body) => match header.class() {
-                Class::Error => Ok(self.error_inbound(ip, header, body, external)?),
+                Class::Error => Ok(self.error_inbound(ip, header, body, target)?),
                 Class::Other => Err(DropReason::UnknownIcmpType.into()),
-                Class::Request => Err(DropReason::NoSession.into()),
-                Class::Reply => self.flow_inbound(ip, Transport::Icmp(header, body), external),
+                Class::Request => self.query_inbound(ip, Transport::Icmp(header, body)),
+                Class::Reply => self.flow_inbound(ip, Transport::Icmp(header, body), target),
             },
-            Transport::Tcp(..) | Transport::Udp(..) => self.flow_inbound(ip, transport, external),
+            Transport::Tcp(..) | Transport::Udp(..) => self.flow_inbound(ip, transport, target),
         }
     }
 
@@ -99,20 +107,18 @@ impl<W: Width> Nat<'_, W> {
         &mut self,
         ip: &mut ipv4::Header,
         transport: Transport<'_>,
-        external: u8,
+        target: Target,
     ) -> Result<Verdict, Verdict> {
         let summary = inbound_summary(&transport, ip);
-        let mapping = self
-            .flows
-            .mapping_of_external(summary.proto, external, summary.destination.port)
-            .ok_or(DropReason::NoMapping)?;
-        let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
+        let Receiver { inside, mapping } = self.receiver_of(target, &summary)?;
         if inside.endpoint.address == summary.source.address {
             return Err(DropReason::Land.into());
         }
-        let session = self.flows.live_session(mapping, summary.source, self.tick());
+        let session = mapping.and_then(|mapping| self.flows.live_session(mapping, summary.source, self.tick()));
         if session.is_none() {
-            summary.content.check_unsolicited(self.admits(mapping, summary.source.address))?;
+            // Without a mapping it is a rule that names the receiver.
+            let admitted = mapping.is_none_or(|mapping| self.admits(mapping, summary.source.address));
+            summary.content.check_unsolicited(admitted)?;
         }
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
         Self::check_damage(ip, &transport, &summary, effect.as_ref())?;
@@ -126,7 +132,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// What speaks against sending a packet in: its time to live, its size. Only a packet of a live session is answered.
-    fn check_way_in(&mut self, ip: &ipv4::Header, live: bool) -> Result<(), Verdict> {
+    pub(super) fn check_way_in(&mut self, ip: &ipv4::Header, live: bool) -> Result<(), Verdict> {
         let mtu = self.config.inside_mtu;
         let (reason, error) = if ip.ttl() <= 1 {
             (DropReason::TtlExpired, Error::TimeExceeded)
@@ -138,7 +144,7 @@ impl<W: Width> Nat<'_, W> {
         Err(if live { self.reject(Side::Outside, ip, reason, error) } else { Verdict::Drop(reason) })
     }
 
-    fn enter(&self, inside: Inside, ip: &mut ipv4::Header, mut transport: Transport<'_>) -> Verdict {
+    pub(super) fn enter(&self, inside: Inside, ip: &mut ipv4::Header, mut transport: Transport<'_>) -> Verdict {
         let len = usize::from(ip.total_length());
         if inside.origin == Origin::Router {
             translate::rewrite(ip, transport, End::Destination, inside.endpoint, Hop::Uncounted);
@@ -147,10 +153,6 @@ impl<W: Width> Nat<'_, W> {
         self.clamp_mss(&mut transport);
         translate::rewrite(ip, transport, End::Destination, inside.endpoint, Hop::Counted);
         self.depart(Side::Inside, ip.total_length())
-    }
-
-    pub(super) fn inside_endpoint(&self, mapping: Link<W>) -> Option<Inside> {
-        self.flows.inside(self.flows.mapping(mapping)?)
     }
 }
 

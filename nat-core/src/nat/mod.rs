@@ -6,14 +6,14 @@ mod errors;
 mod fragment;
 mod hairpin;
 mod inbound;
+mod one_to_one;
 mod outbound;
+mod receiver;
 mod tracking;
-
-use core::net::Ipv4Addr;
 
 use crate::fragments::{FragmentTable, Identifications};
 use crate::packet::Datagram;
-use crate::policy::{PortPicker, RateLimit};
+use crate::policy::{Forwards, Pool, PortPicker, RateLimit};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
 use crate::state::{Ended, Flows, Origin, Proto};
@@ -27,6 +27,8 @@ use crate::{Config, ConfigError, DropReason, Instant, Seed, Side, Stats, Tables,
 pub struct Nat<'t, W: Width = u16> {
     config: Config,
     flows: Flows<'t, W>,
+    pool: Pool,
+    forwards: Forwards,
     ports: PortPicker,
     stats: Stats,
     now: Instant,
@@ -67,6 +69,8 @@ impl<'t, W: Width> Nat<'t, W> {
         let limit = || RateLimit::new(config.limits.icmp_error_burst, config.limits.icmp_errors_per_second);
         Ok(Self {
             error_limits: [limit(), limit()],
+            pool: Pool::new(&config.external_addresses),
+            forwards: Forwards::new(&config),
             config,
             flows,
             ports: PortPicker::new(port_secret),
@@ -102,8 +106,9 @@ impl<'t, W: Width> Nat<'t, W> {
     /// already. May change with every other call that takes `&mut self`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let after = self.flows.next_deadline(self.tick())?;
-        Some(Instant::from_millis(self.now.as_millis().saturating_add(u64::from(after))))
+        let after = self.flows.next_deadline(self.tick());
+        let ends = after.map(|after| Instant::from_millis(self.now.as_millis().saturating_add(u64::from(after))));
+        [ends, self.pool.next_drained()].into_iter().flatten().min()
     }
 
     /// Ends the sessions whose time is up at `now`. Spurious calls do nothing.
@@ -112,6 +117,7 @@ impl<'t, W: Width> Nat<'t, W> {
     /// Takes time in proportion to the sessions that end.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now, usize::MAX);
+        self.end_drained();
     }
 
     fn judge(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Verdict {
@@ -174,13 +180,13 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// The number of an external address.
     fn external_number(&self, address: u32) -> Option<u8> {
-        let position = self.config.external_addresses.iter().position(|external| external.to_bits() == address)?;
-        u8::try_from(position).ok()
+        self.pool.number(address, self.now)
     }
 
-    /// The external address of a number.
-    fn external_address(&self, number: u8) -> Option<u32> {
-        self.config.external_addresses.get(usize::from(number)).copied().map(Ipv4Addr::to_bits)
+    /// Whether an external address is of the inside network too, as when a DHCP server outside uses the same private
+    /// network (RFC 4787 REQ-7). Then the side alone tells whose an address is.
+    fn networks_overlap(&self) -> bool {
+        self.pool.touches(&self.config.inside)
     }
 
     /// An ICMP error about a packet with the header `ip` that came in on `side`, from the address that it was sent to or

@@ -7,7 +7,7 @@ use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Tcp};
-use crate::state::{Endpoint, Inside, Origin, Proto, Sequences};
+use crate::state::{Endpoint, Inside, InsideTuple, Origin, Proto, Sequences};
 use crate::table::{Link, Width};
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::Class;
@@ -67,7 +67,7 @@ impl<W: Width> Nat<'_, W> {
             Err(DropReason::Martian)
         } else if let Some(external) = self.external_number(ip.destination()) {
             if origin == Origin::Host { Ok(Route::Hairpin(external)) } else { Err(DropReason::Hairpin) }
-        } else if self.config.inside.contains(destination) && !self.config.networks_overlap() {
+        } else if self.config.inside.contains(destination) && !self.networks_overlap() {
             Err(DropReason::InsideDestination)
         } else {
             Ok(Route::Across)
@@ -108,6 +108,7 @@ impl<W: Width> Nat<'_, W> {
             match header.class() {
                 Class::Error => Ok(self.error_outbound(ip, header, body, origin)?),
                 Class::Other => Err(DropReason::UnknownIcmpType.into()),
+                Class::Reply if self.has_own_address(ip.source()) => self.reply_outbound(ip),
                 Class::Request | Class::Reply => self.flow_outbound(ip, Transport::Icmp(header, body), origin),
             }
         } else {
@@ -121,19 +122,34 @@ impl<W: Width> Nat<'_, W> {
         mut transport: Transport<'_>,
         origin: Origin,
     ) -> Result<Verdict, Verdict> {
-        self.check_way_out(ip, origin)?;
         let summary = outbound_summary(&transport, ip);
-        let mapping = self.send(ip, &transport, &summary, (origin, false))?;
-        let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
+        let tuple = self.outbound_tuple(&summary, origin);
+        self.check_way_out(ip, &tuple)?;
+        let external = self.send(ip, &transport, &summary, (&tuple, false))?;
         self.clamp_mss(&mut transport);
         translate::rewrite(ip, transport, End::Source, external, hop(origin));
-        self.renew_id(ip);
+        if !tuple.untranslated {
+            self.renew_id(ip);
+        }
         Ok(self.depart(Side::Outside, ip.total_length()))
     }
 
+    /// The ends of the session that a packet from inside is of.
+    pub(super) fn outbound_tuple(&self, summary: &Summary, origin: Origin) -> InsideTuple {
+        let Summary { proto, source: endpoint, destination: remote, .. } = *summary;
+        self.inside_tuple(proto, Inside { origin, endpoint }, remote)
+    }
+
+    pub(super) fn inside_tuple(&self, proto: Proto, inside: Inside, remote: Endpoint) -> InsideTuple {
+        let port = (proto != Proto::Icmp).then_some(remote.port);
+        let untranslated = inside.origin == Origin::Host && self.config.is_untranslated(remote.address, port);
+        InsideTuple { proto, inside, remote, untranslated }
+    }
+
     /// What speaks against sending a packet out at all: its time to live, the lack of an external address, its size.
-    fn check_way_out(&mut self, ip: &ipv4::Header, origin: Origin) -> Result<(), Verdict> {
-        if self.config.external_addresses.is_empty() {
+    fn check_way_out(&mut self, ip: &ipv4::Header, tuple: &InsideTuple) -> Result<(), Verdict> {
+        let origin = tuple.inside.origin;
+        if self.pool.is_empty() && !tuple.untranslated {
             return Err(self.refuse(ip, origin, DropReason::AddressMissing, Error::NetUnreachable));
         }
         self.check_hop(ip, origin, self.config.outside_mtu)
@@ -151,47 +167,63 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The sender's half of a packet from inside: moves its session on, or opens it. `expected` says that the receiver
-    /// waits for an answer of this sender. Returns the mapping that the packet leaves by; without one it changes nothing.
+    /// waits for an answer of this sender. Returns the external endpoint that the packet leaves from; without one it
+    /// changes nothing.
     pub(super) fn send(
         &mut self,
         ip: &ipv4::Header,
         transport: &Transport<'_>,
         summary: &Summary,
-        (origin, expected): (Origin, bool),
-    ) -> Result<Link<W>, Verdict> {
-        if let Some((mapping, session)) = self.session_outbound(summary, origin) {
+        (tuple, expected): (&InsideTuple, bool),
+    ) -> Result<Endpoint, Verdict> {
+        if let Some((mapping, session)) = self.session_outbound(tuple) {
+            let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
             let effect = self.effect(session, Side::Inside, summary)?;
             Self::check_damage(ip, transport, summary, Some(&effect))?;
             self.apply(&effect);
-            return Ok(mapping);
+            return Ok(external);
         }
-        let mapping = self.flows.mapping_of_inside(summary.proto, Inside { origin, endpoint: summary.source });
-        let admitted = mapping.filter(|mapping| expected || self.admits(*mapping, summary.destination.address));
-        let opening = self.opening(summary, admitted.is_some(), origin)?;
+        let origin = tuple.inside.origin;
+        let mapping = self.flows.mapping_of_inside(tuple);
+        let open = self.open_endpoint(tuple, mapping, expected);
+        let opening = self.opening(summary, open.is_some(), origin)?;
         if !transport.checksum_holds(ip) {
             return Err(DropReason::BadChecksum.into());
         }
         match opening {
             Opening::Begin(begin) => self
-                .admit(summary, mapping, begin, origin)
+                .admit(tuple, mapping, begin)
                 .map_err(|reason| self.refuse(ip, origin, reason, Error::AdministrativelyProhibited)),
-            Opening::Pass => Ok(admitted.ok_or(DropReason::NoSession)?),
+            Opening::Pass => Ok(open.ok_or(DropReason::NoSession)?),
             Opening::Reset => Err(Verdict::Reject(Reply::reset(DropReason::NoSession, ip.source()))),
         }
     }
 
     /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed.
-    fn session_outbound(&mut self, summary: &Summary, origin: Origin) -> Option<(Link<W>, Link<W>)> {
-        let inside = Inside { origin, endpoint: summary.source };
-        let mapping = self.flows.mapping_of_inside(summary.proto, inside)?;
-        let session = self.flows.find_session(mapping, summary.destination)?;
-        if self.flows.live_session(mapping, summary.destination, self.tick()).is_some() {
+    fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<(Link<W>, Link<W>)> {
+        let mapping = self.flows.mapping_of_inside(tuple)?;
+        let session = self.flows.find_session(mapping, tuple.remote)?;
+        if self.flows.live_session(mapping, tuple.remote, self.tick()).is_some() {
             return Some((mapping, session));
         }
         if let Some(ended) = self.flows.end_session(session) {
             super::count_expired(&mut self.stats, ended);
         }
         None
+    }
+
+    /// The external endpoint through which the remote end may have sent first, unseen.
+    pub(super) fn open_endpoint(
+        &self,
+        tuple: &InsideTuple,
+        mapping: Option<Link<W>>,
+        expected: bool,
+    ) -> Option<Endpoint> {
+        match mapping {
+            Some(mapping) if expected || self.admits(mapping, tuple.remote.address) => self.external_endpoint(mapping),
+            Some(_) => None,
+            None => self.fixed(tuple).map(|(_, fixed)| fixed.external),
+        }
     }
 
     /// How a packet without a session may go on. `admitted` says that its receiver may have sent first, unseen.
@@ -214,7 +246,10 @@ impl<W: Width> Nat<'_, W> {
 
     pub(super) fn external_endpoint(&self, mapping: Link<W>) -> Option<Endpoint> {
         let mapping = self.flows.mapping(mapping)?;
-        Some(Endpoint { address: self.external_address(mapping.external)?, port: mapping.external_port })
+        if mapping.is_untranslated() {
+            return self.flows.inside(mapping).map(|inside| inside.endpoint);
+        }
+        Some(Endpoint { address: self.pool.address(mapping.external, self.now)?, port: mapping.external_port })
     }
 
     /// Whether a packet of the router's own is its DHCP client's (RFC 2131).

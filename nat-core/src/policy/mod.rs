@@ -1,8 +1,12 @@
 //! What is allowed: addresses, ports, rates.
 
 pub(crate) mod addresses;
+pub(crate) mod forwards;
+mod pool;
 mod ports;
 mod rate;
 
+pub(crate) use forwards::Forwards;
+pub(crate) use pool::Pool;
 pub(crate) use ports::PortPicker;
 pub(crate) use rate::RateLimit;

@@ -21,10 +21,10 @@ impl PortPicker {
         Self { key, drawn: 0 }
     }
 
-    /// A random port of `range` that is `free`. Finds the last one that is, after as many tries as the range is long plus
-    /// a few; `None` if none is.
-    pub(crate) fn pick(&mut self, range: PortRange, mut free: impl FnMut(u16) -> bool) -> Option<u16> {
-        let count = u32::from(range.last()).wrapping_sub(u32::from(range.first())).wrapping_add(1);
+    /// A random port of `range` that is `free`; `None` if none is. With as many `tries` as the range is long, and those of
+    /// a few random draws more, it finds the last one that is.
+    pub(crate) fn pick(&mut self, range: PortRange, tries: usize, mut free: impl FnMut(u16) -> bool) -> Option<u16> {
+        let count = range.len() as u32;
         let port = |offset: u32| u32::from(range.first()).wrapping_add(offset) as u16;
         let mut offset = 0;
         for _ in 0..DRAWS {
@@ -33,7 +33,7 @@ impl PortPicker {
                 return Some(port(offset));
             }
         }
-        (offset..count).chain(0..offset).map(port).find(|port| free(*port))
+        (offset..count).chain(0..offset).take(tries).map(port).find(|port| free(*port))
     }
 
     /// A random number below `count`, for choices other than ports.
@@ -65,7 +65,7 @@ mod tests {
             let range = PortRange::new(first, last).expect("a range");
             for free in [first, last, first + (last - first) / 2] {
                 let mut tries = 0_u32;
-                let picked = picker.pick(range, |port| {
+                let picked = picker.pick(range, range.len(), |port| {
                     assert!(range.contains(port));
                     tries += 1;
                     port == free
@@ -73,7 +73,7 @@ mod tests {
                 assert_eq!(picked, Some(free));
                 assert!(tries <= u32::from(last - first) + 1 + DRAWS);
             }
-            assert_eq!(picker.pick(range, |_| false), None);
+            assert_eq!(picker.pick(range, range.len(), |_| false), None);
         }
     }
 }

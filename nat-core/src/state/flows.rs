@@ -4,7 +4,7 @@ mod change;
 
 use core::time::Duration;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
 use crate::table::{ExpiryList, HashKey, Index, Link, Slots, Width};
 
@@ -12,13 +12,15 @@ use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
 use super::port_use::{PortClass, PortUse};
 use super::session::ByRemote;
-use super::{Class, Endpoint, Host, Inside, Mapping, Origin, Proto, Session, Tables};
+use super::{Class, Endpoint, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Proto, Session, Tables};
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
 
 /// Hosts, mappings, sessions, their indexes and the order in which sessions expire.
 pub(crate) struct Flows<'t, W: Width> {
     key: HashKey,
+    /// Whether each mapping is for one remote endpoint, and its external port may be another's for others.
+    overlapping: bool,
     lifetimes: [u32; Class::COUNT],
     hosts: Slots<'t, Host<W>>,
     hosts_by_address: Index<'t, ByAddress<W>>,
@@ -40,6 +42,7 @@ impl<'t, W: Width> Flows<'t, W> {
     ) -> Self {
         Self {
             key,
+            overlapping: config.mapping == config::Mapping::AddressAndPortDependent,
             lifetimes: Class::lifetimes(&config.timeouts),
             hosts: Slots::new(&mut tables.hosts),
             hosts_by_address: Index::new(&mut tables.hosts_by_address),
@@ -73,19 +76,32 @@ impl<'t, W: Width> Flows<'t, W> {
         Some(Inside { origin: host.origin, endpoint: Endpoint { address: host.address, port: mapping.inside_port } })
     }
 
-    pub(crate) fn mapping_of_inside(&self, proto: Proto, inside: Inside) -> Option<Link<W>> {
-        let Inside { origin, endpoint } = inside;
-        self.mappings_by_inside.find(&self.mappings, self.inside_hash(proto, endpoint), |_, mapping| {
-            mapping.inside_port == endpoint.port
-                && mapping.proto() == proto
+    pub(crate) fn mapping_of_inside(&self, tuple: &InsideTuple) -> Option<Link<W>> {
+        let Inside { origin, endpoint } = tuple.inside;
+        self.mappings_by_inside.find(&self.mappings, self.inside_hash(tuple), |link, mapping| {
+            mapping.is_for(tuple)
                 && self.hosts.get(mapping.host).is_some_and(|host| host.is(origin, endpoint.address))
+                && self.serves(link, tuple.remote)
         })
     }
 
-    pub(crate) fn mapping_of_external(&self, proto: Proto, external: u8, port: u16) -> Option<Link<W>> {
-        self.mappings_by_external.find(&self.mappings, self.external_hash(proto, external, port), |_, mapping| {
-            mapping.external_port == port && mapping.external == external && mapping.proto() == proto
+    pub(crate) fn mapping_of_outside(&self, tuple: &OutsideTuple) -> Option<Link<W>> {
+        self.mappings_by_external.find(&self.mappings, self.outside_hash(tuple), |link, mapping| {
+            mapping.external_port == tuple.external_port
+                && mapping.external == tuple.external
+                && mapping.proto() == tuple.proto
+                && self.serves(link, tuple.remote)
         })
+    }
+
+    /// Whether a mapping is for sessions with `remote`: for all, unless external ports overlap.
+    fn serves(&self, mapping: Link<W>, remote: Endpoint) -> bool {
+        !self.overlapping || self.find_session(mapping, remote).is_some()
+    }
+
+    /// Whether external ports may be shared.
+    pub(crate) fn overlapping(&self) -> bool {
+        self.overlapping
     }
 
     /// The session of `mapping` with `remote`, alive at `now` or not.
@@ -104,12 +120,6 @@ impl<'t, W: Width> Flows<'t, W> {
     /// Whether a session of `mapping` with any port of `address` gives it leave to send.
     pub(crate) fn has_leave(&self, mapping: Link<W>, address: u32) -> bool {
         self.find_leave(mapping, address).is_some()
-    }
-
-    /// Whether the host of this mapping has no other.
-    pub(crate) fn is_last_of_host(&self, link: Link<W>) -> bool {
-        let host = self.mappings.get(link).and_then(|mapping| self.hosts.get(mapping.host));
-        host.is_some_and(|host| host.mappings.get() == 1)
     }
 
     /// How many mappings and sessions there can be.
@@ -140,27 +150,39 @@ impl<'t, W: Width> Flows<'t, W> {
     pub(crate) fn sessions<'f>(
         &'f self,
         now: u32,
-        address_of: impl Fn(u8) -> u32 + 'f,
+        external_of: impl Fn(&Mapping<W>, Inside) -> (Endpoint, bool) + 'f,
     ) -> impl Iterator<Item = SessionInfo> + 'f {
         self.sessions.iter().filter(|(_, session)| !session.is_leave()).filter_map(move |(_, session)| {
             let mapping = self.mappings.get(session.mapping)?;
-            let external = Endpoint { address: address_of(mapping.external), port: mapping.external_port };
+            let inside = self.inside(mapping)?;
+            let (external, forwarded) = external_of(mapping, inside);
             Some(SessionInfo {
                 protocol: mapping.proto().into(),
-                inside: self.inside(mapping)?.endpoint.into(),
+                inside: inside.endpoint.into(),
                 external: external.into(),
                 remote: session.remote().into(),
                 state: session.state,
                 expires_in: Duration::from_millis(u64::from(remaining(session, now)?)),
-                forwarded: mapping.is_port_forward(),
+                forwarded,
             })
         })
     }
 
-    /// The mappings that are port forwards. Walks the whole table.
-    pub(crate) fn port_forwards(&self) -> impl Iterator<Item = (&Mapping<W>, Endpoint)> {
-        let forwards = self.mappings.iter().filter(|(_, mapping)| mapping.is_port_forward());
-        forwards.filter_map(|(_, mapping)| Some((mapping, self.inside(mapping)?.endpoint)))
+    /// Whether a mapping has this external address.
+    pub(crate) fn uses(&self, external: u8) -> bool {
+        self.mappings.iter().any(|(_, mapping)| mapping.external == external && !mapping.is_untranslated())
+    }
+
+    /// The link of a session at or after `cursor`, and the next cursor, to walk the table while sessions end.
+    pub(crate) fn next_session(&self, cursor: usize) -> Option<(usize, Link<W>)> {
+        let mut cursor = cursor;
+        loop {
+            let (next, link) = self.sessions.next_in_use(cursor)?;
+            if self.sessions.get(link).is_some_and(|session| !session.is_leave()) {
+                return Some((next, link));
+            }
+            cursor = next;
+        }
     }
 
     // Expiry.
@@ -183,12 +205,21 @@ impl<'t, W: Width> Flows<'t, W> {
         })
     }
 
-    fn inside_hash(&self, proto: Proto, inside: Endpoint) -> u32 {
-        self.key.hash(inside.address, u32::from(inside.port) << 16 | proto as u32)
+    fn inside_hash(&self, tuple: &InsideTuple) -> u32 {
+        let Endpoint { address, port } = tuple.inside.endpoint;
+        let hash = self.key.hash(address, u32::from(port) << 16 | u32::from(tuple.kind()));
+        self.with_remote(hash, tuple.remote)
     }
 
-    fn external_hash(&self, proto: Proto, external: u8, port: u16) -> u32 {
-        self.key.hash(u32::from(external), u32::from(port) << 16 | proto as u32)
+    fn outside_hash(&self, tuple: &OutsideTuple) -> u32 {
+        let OutsideTuple { proto, external, external_port, remote } = *tuple;
+        let hash = self.key.hash(u32::from(external), u32::from(external_port) << 16 | proto as u32);
+        self.with_remote(hash, remote)
+    }
+
+    /// Where ports overlap, what a mapping is found by has its remote endpoint in it.
+    fn with_remote(&self, hash: u32, remote: Endpoint) -> u32 {
+        if self.overlapping { self.key.hash(hash ^ remote.address, u32::from(remote.port)) } else { hash }
     }
 
     fn remote_hash(&self, mapping: Link<W>, remote: Endpoint) -> u32 {

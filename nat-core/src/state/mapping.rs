@@ -56,7 +56,7 @@ pub(crate) struct Mapping<W> {
     pub(crate) host: Link<W>,
     pub(crate) inside_port: u16,
     pub(crate) external_port: u16,
-    /// A mapping lives while it has sessions, or while it is a port forward.
+    /// A mapping lives while it has sessions.
     pub(crate) sessions: Count<W>,
     by_inside: Link<W>,
     by_external: Link<W>,
@@ -66,16 +66,54 @@ pub(crate) struct Mapping<W> {
 }
 
 const PROTO: u8 = 0x03;
+const UNTRANSLATED: u8 = 0x04;
 const PORT_FORWARD: u8 = 0x80;
 
+/// The two ends of a session as the inside knows them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InsideTuple {
+    pub(crate) proto: Proto,
+    pub(crate) inside: Inside,
+    pub(crate) remote: Endpoint,
+    /// Whether the remote end is one that is reached without translation.
+    pub(crate) untranslated: bool,
+}
+
+impl InsideTuple {
+    /// What the mapping is for, as its hash and itself have it.
+    pub(crate) fn kind(&self) -> u8 {
+        self.proto as u8 | if self.untranslated { UNTRANSLATED } else { 0 }
+    }
+}
+
+/// The two ends of a session as the outside knows them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutsideTuple {
+    pub(crate) proto: Proto,
+    /// The number of the external address.
+    pub(crate) external: u8,
+    pub(crate) external_port: u16,
+    pub(crate) remote: Endpoint,
+}
+
 impl<W: Width> Mapping<W> {
-    pub(crate) fn new(proto: Proto, host: Link<W>, inside_port: u16, external: u8, external_port: u16) -> Self {
-        Self { host, inside_port, external_port, external, kind: proto as u8, ..Self::FREE }
+    pub(crate) fn new(host: Link<W>, tuple: &InsideTuple, external: u8, external_port: u16) -> Self {
+        let inside_port = tuple.inside.endpoint.port;
+        Self { host, inside_port, external_port, external, kind: tuple.kind(), ..Self::FREE }
     }
 
-    /// This mapping as a port forward.
+    /// Whether this is a mapping for such sessions, its host aside.
+    pub(crate) fn is_for(&self, tuple: &InsideTuple) -> bool {
+        self.inside_port == tuple.inside.endpoint.port && self.kind & !PORT_FORWARD == tuple.kind()
+    }
+
+    /// This mapping with the port that a port forward gives.
     pub(crate) fn port_forward(self) -> Self {
         Self { kind: self.kind | PORT_FORWARD, ..self }
+    }
+
+    pub(crate) fn is_port_forward(&self) -> bool {
+        self.kind & PORT_FORWARD != 0
     }
 
     pub(crate) fn proto(&self) -> Proto {
@@ -86,8 +124,9 @@ impl<W: Width> Mapping<W> {
         }
     }
 
-    pub(crate) fn is_port_forward(&self) -> bool {
-        self.kind & PORT_FORWARD != 0
+    /// Whether its external endpoint is the inside endpoint.
+    pub(crate) fn is_untranslated(&self) -> bool {
+        self.kind & UNTRANSLATED != 0
     }
 }
 

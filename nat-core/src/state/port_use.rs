@@ -38,10 +38,6 @@ impl PortUse {
         Self { ranges: PortClass::ALL.map(|class| class.range(config)), used: Default::default() }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.used = Default::default();
-    }
-
     pub(crate) fn count(&self, proto: Proto, external: u8, class: PortClass) -> usize {
         let used = self.used.get(proto as usize).and_then(|used| used.get(usize::from(external)));
         used.and_then(|used| used.get(class as usize)).copied().map_or(0, usize::from)

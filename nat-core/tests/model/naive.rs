@@ -24,7 +24,6 @@ pub(crate) struct Pair {
 struct Mapping {
     /// Not known until the engine has shown it.
     external: Option<SocketAddrV4>,
-    forward: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +75,9 @@ pub(crate) struct Naive {
     ports: Range<u16>,
     addresses: Vec<Ipv4Addr>,
     now: Duration,
+    forwards: Vec<PortForward>,
+    /// Each host with mappings, and its external address if that is known.
+    hosts: BTreeMap<Ipv4Addr, Option<Ipv4Addr>>,
     mappings: BTreeMap<(u8, SocketAddrV4), Mapping>,
     sessions: BTreeMap<Pair, Session>,
 }
@@ -92,6 +94,8 @@ impl Naive {
             ports,
             addresses: vec![N],
             now: Duration::ZERO,
+            forwards: Vec::new(),
+            hosts: BTreeMap::new(),
             mappings: BTreeMap::new(),
             sessions: BTreeMap::new(),
         }
@@ -108,64 +112,48 @@ impl Naive {
     }
 
     pub(crate) fn set_addresses(&mut self, addresses: &[Ipv4Addr]) {
-        let old_primary = self.addresses.first().copied();
+        self.end_mappings(|_, mapping| mapping.external.is_none_or(|external| !addresses.contains(external.ip())));
         self.addresses = addresses.to_vec();
-        let primary = addresses.first().copied();
-        let lost = self.mappings.iter().filter(|(_, mapping)| match mapping.external {
-            _ if mapping.forward => primary != old_primary,
-            Some(external) => !addresses.contains(external.ip()),
-            None => false,
-        });
-        let lost: Vec<_> = lost.map(|(key, _)| *key).collect();
-        self.end_sessions(|pair, _| lost.contains(&(pair.protocol, pair.inside)));
-        for mapping in self.mappings.values_mut().filter(|mapping| mapping.forward) {
-            let port = mapping.external.map_or(0, |external| external.port());
-            mapping.external = Some(at(primary.unwrap_or(Ipv4Addr::UNSPECIFIED), port));
+        for address in self.hosts.values_mut().filter(|address| address.is_some_and(|a| !addresses.contains(&a))) {
+            *address = None;
         }
-        // A port forward has its port: a dynamic mapping that it meets on the new primary address ends.
-        let forwards: BTreeSet<_> = self.forwarded_endpoints().collect();
-        let met = self.mappings.iter().filter(|((protocol, _), mapping)| {
-            !mapping.forward && mapping.external.is_some_and(|external| forwards.contains(&(*protocol, external)))
-        });
-        let met: Vec<_> = met.map(|(key, _)| *key).collect();
-        self.end_sessions(|pair, _| met.contains(&(pair.protocol, pair.inside)));
+        self.end_conflicts();
     }
 
     pub(crate) fn add_forward(&mut self, forward: &PortForward) -> Result<(), ForwardError> {
-        let protocol = number(forward.protocol);
-        let external = at(self.primary(), forward.external_port);
-        let inside = at(forward.inside_address, forward.inside_port);
-        if self.forwarded_endpoints().any(|taken| taken == (protocol, external)) {
+        let alike = || self.forwards.iter().filter(|other| other.protocol == forward.protocol);
+        if alike().any(|other| other.external_port == forward.external_port) {
             return Err(ForwardError::ExternalPortInUse);
         }
-        if self.mappings.get(&(protocol, inside)).is_some_and(|mapping| mapping.forward) {
+        if alike().any(|other| target(other) == target(forward)) {
             return Err(ForwardError::InsideEndpointInUse);
         }
-        // What traffic had made of either endpoint ends.
-        let in_the_way = self.mappings.iter().filter(|((of, endpoint), mapping)| {
-            *of == protocol && (*endpoint == inside || mapping.external == Some(external))
-        });
-        let in_the_way: Vec<_> = in_the_way.map(|(key, _)| *key).collect();
-        let staying: Vec<_> = self.mappings.keys().filter(|key| !in_the_way.contains(key)).collect();
-        let hosts: BTreeSet<_> =
-            staying.iter().map(|(_, inside)| *inside.ip()).chain([forward.inside_address]).collect();
-        if staying.len() == Self::MAPPINGS || hosts.len() > Self::HOSTS {
-            return Err(ForwardError::TableFull);
-        }
-        self.end_sessions(|pair, _| in_the_way.contains(&(pair.protocol, pair.inside)));
-        self.mappings.insert((protocol, inside), Mapping { external: Some(external), forward: true });
+        self.forwards.push(*forward);
+        self.end_target(forward);
+        self.end_conflicts();
         Ok(())
     }
 
-    pub(crate) fn remove_forward(&mut self, protocol: Protocol, external_port: u16) -> bool {
-        let external = at(self.primary(), external_port);
-        let found = self.mappings.iter().find(|((of, _), mapping)| {
-            *of == number(protocol) && mapping.forward && mapping.external == Some(external)
-        });
-        let Some((&(protocol, inside), _)) = found else { return false };
-        self.sessions.retain(|pair, _| (pair.protocol, pair.inside) != (protocol, inside));
-        self.mappings.remove(&(protocol, inside));
+    pub(crate) fn remove_forward(&mut self, forward: &PortForward) -> bool {
+        let Some(place) = self.forwards.iter().position(|other| other == forward) else { return false };
+        self.forwards.remove(place);
+        self.end_target(forward);
         true
+    }
+
+    fn end_target(&mut self, forward: &PortForward) {
+        let key = (number(forward.protocol), target(forward));
+        self.end_mappings(|other, _| *other == key);
+    }
+
+    /// A port forward has its ports: what is in the way ends.
+    fn end_conflicts(&mut self) {
+        let forwards: Vec<_> = self.forwarded_endpoints().collect();
+        self.end_mappings(|(protocol, inside), mapping| {
+            forwards.iter().any(|(of, external, target)| {
+                of == protocol && (inside == target) != (mapping.external == Some(*external))
+            })
+        });
     }
 
     pub(crate) fn send_out(&mut self, pair: &Pair, what: What) -> Expected {
@@ -177,7 +165,8 @@ impl Naive {
             self.step(pair, Side::Inside, what);
             return Expected::Forwarded;
         }
-        let admitted = self.mappings.contains_key(&(pair.protocol, pair.inside)) && self.admits(pair);
+        let known = self.mappings.contains_key(&(pair.protocol, pair.inside));
+        let admitted = if known { self.admits(pair) } else { self.is_forwarded(pair) };
         let state = match what {
             What::Udp | What::Echo => Active,
             What::Syn => InsideSyn,
@@ -204,7 +193,9 @@ impl Naive {
 
     /// A packet has opened a session.
     pub(crate) fn open(&mut self, pair: &Pair, state: SessionState) {
-        self.mappings.entry((pair.protocol, pair.inside)).or_insert(Mapping { external: None, forward: false });
+        let external = self.forward_of(pair);
+        self.hosts.entry(*pair.inside.ip()).or_insert_with(|| external.map(|external| *external.ip()));
+        self.mappings.entry((pair.protocol, pair.inside)).or_insert(Mapping { external });
         self.sessions.insert(
             *pair,
             Session {
@@ -222,7 +213,11 @@ impl Naive {
     /// The external endpoint that a packet has left from: new ones are learnt, known ones must be kept.
     pub(crate) fn learn(&mut self, pair: &Pair, external: SocketAddrV4) -> Result<(), String> {
         let key = (pair.protocol, pair.inside);
-        let mapping = self.mappings.get(&key).copied().ok_or("no mapping")?;
+        let Some(mapping) = self.mappings.get(&key).copied() else {
+            // A refusal of what a port forward let in leaves no trace.
+            return if self.forward_of(pair) == Some(external) { Ok(()) } else { Err(format!("left from {external}")) };
+        };
+        let address = self.hosts.get(pair.inside.ip()).copied().flatten();
         if let Some(known) = mapping.external {
             return if known == external { Ok(()) } else { Err(format!("left from {external}, mapped to {known}")) };
         }
@@ -230,14 +225,17 @@ impl Naive {
         if others().any(|((protocol, _), other)| *protocol == pair.protocol && other.external == Some(external)) {
             return Err(format!("{external} is another's"));
         }
-        let of_host = others().filter(|((_, inside), other)| inside.ip() == pair.inside.ip() && !other.forward);
-        if of_host.filter_map(|(_, other)| other.external).any(|other| other.ip() != external.ip()) {
+        if self.forwarded_endpoints().any(|(of, forwarded, _)| of == pair.protocol && forwarded == external) {
+            return Err(format!("{external} is a port forward's"));
+        }
+        if address.is_some_and(|address| address != *external.ip()) {
             return Err(format!("{external} is not on the address of its host"));
         }
         if !self.addresses.contains(external.ip()) || !self.ports.contains(&external.port()) {
             return Err(format!("{external} is not one of ours"));
         }
-        self.mappings.insert(key, Mapping { external: Some(external), ..mapping });
+        self.hosts.insert(*pair.inside.ip(), Some(*external.ip()));
+        self.mappings.insert(key, Mapping { external: Some(external) });
         Ok(())
     }
 
@@ -267,7 +265,9 @@ impl Naive {
     /// The external endpoint of the mapping of this number among those of `protocol`; else one that nobody has.
     pub(crate) fn external_of(&self, place: usize, protocol: SessionProtocol) -> SocketAddrV4 {
         let of_protocol = self.mappings.iter().filter(|((of, _), _)| *of == protocol as u8);
-        let known: Vec<_> = of_protocol.filter_map(|(_, mapping)| mapping.external).collect();
+        let mut known: Vec<_> = of_protocol.filter_map(|(_, mapping)| mapping.external).collect();
+        let forwarded = self.forwarded_endpoints().filter(|(of, ..)| *of == protocol as u8);
+        known.extend(forwarded.map(|(_, external, _)| external));
         match known.get(place) {
             Some(external) if !external.ip().is_unspecified() => *external,
             _ => at(if place.is_multiple_of(2) { N } else { N3 }, 29_999 + place as u16),
@@ -284,7 +284,10 @@ impl Naive {
         let protocol = protocol as u8;
         let is_it = |of: u8, mapping: &Mapping| of == protocol && mapping.external == Some(external);
         let found = self.mappings.iter().find(|((of, _), mapping)| is_it(*of, mapping));
-        found.map(|((_, inside), _)| Pair { protocol, inside: *inside, remote })
+        let forwarded =
+            || self.forwarded_endpoints().find(|(of, forwarded, _)| *of == protocol && *forwarded == external);
+        let inside = found.map(|((_, inside), _)| *inside).or_else(|| forwarded().map(|(.., inside)| inside))?;
+        Some(Pair { protocol, inside, remote })
     }
 
     pub(crate) fn state(&self, pair: &Pair) -> Option<SessionState> {
@@ -301,40 +304,51 @@ impl Naive {
             let mapping = self.mappings[&(pair.protocol, pair.inside)];
             let external = mapping.external.expect("a mapping with sessions has been seen");
             let row = (pair.protocol, pair.inside, external, pair.remote, session.state);
-            (row, mapping.forward, session.ends - self.now)
+            (row, self.is_forwarded(pair), session.ends - self.now)
         });
         rows.collect()
     }
 
-    fn primary(&self) -> Ipv4Addr {
-        self.addresses.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED)
+    /// Protocol, external endpoint and target of each port forward, as long as there is a primary address.
+    fn forwarded_endpoints(&self) -> impl Iterator<Item = (u8, SocketAddrV4, SocketAddrV4)> + '_ {
+        let primary = self.addresses.first().copied();
+        let at_primary = move |forward: &PortForward| {
+            Some((number(forward.protocol), at(primary?, forward.external_port), target(forward)))
+        };
+        self.forwards.iter().filter_map(at_primary)
     }
 
-    fn forwarded_endpoints(&self) -> impl Iterator<Item = (u8, SocketAddrV4)> + '_ {
-        let forwards = self.mappings.iter().filter(|(_, mapping)| mapping.forward);
-        forwards.filter_map(|((protocol, _), mapping)| Some((*protocol, mapping.external?)))
+    fn forward_of(&self, pair: &Pair) -> Option<SocketAddrV4> {
+        let mut forwards = self.forwarded_endpoints();
+        let found = forwards.find(|(of, _, target)| (*of, *target) == (pair.protocol, pair.inside));
+        found.map(|(_, external, _)| external)
     }
 
-    fn hosts(&self) -> BTreeSet<Ipv4Addr> {
-        self.mappings.keys().map(|(_, inside)| *inside.ip()).collect()
+    fn is_forwarded(&self, pair: &Pair) -> bool {
+        self.forward_of(pair).is_some()
+    }
+
+    fn end_mappings(&mut self, ends: impl Fn(&(u8, SocketAddrV4), &Mapping) -> bool) {
+        let ended: Vec<_> =
+            self.mappings.iter().filter(|(key, mapping)| ends(key, mapping)).map(|(key, _)| *key).collect();
+        self.end_sessions(|pair, _| ended.contains(&(pair.protocol, pair.inside)));
     }
 
     fn end_sessions(&mut self, ends: impl Fn(&Pair, &Session) -> bool) {
         self.sessions.retain(|pair, session| !ends(pair, session));
-        let Self { mappings, sessions, .. } = self;
-        let used = |key: &(u8, SocketAddrV4)| sessions.keys().any(|pair| (pair.protocol, pair.inside) == *key);
-        mappings.retain(|key, mapping| mapping.forward || used(key));
+        let Self { hosts, mappings, sessions, .. } = self;
+        mappings.retain(|key, _| sessions.keys().any(|pair| (pair.protocol, pair.inside) == *key));
+        hosts.retain(|host, _| mappings.keys().any(|(_, inside)| inside.ip() == host));
     }
 
     /// RFC 4787 REQ-8 for a sender that no session names.
     fn admits(&self, pair: &Pair) -> bool {
-        let forward = self.mappings.get(&(pair.protocol, pair.inside)).is_some_and(|mapping| mapping.forward);
         let sent_to_address = || {
             self.sessions.keys().any(|other| {
                 (other.protocol, other.inside, other.remote.ip()) == (pair.protocol, pair.inside, pair.remote.ip())
             })
         };
-        forward
+        self.is_forwarded(pair)
             || match self.filtering {
                 Filtering::AddressAndPortDependent => false,
                 Filtering::AddressDependent => sent_to_address(),
@@ -358,8 +372,7 @@ impl Naive {
         if self.mappings.len() == Self::MAPPINGS {
             reasons.push(DropReason::MappingTableFull);
         }
-        let hosts = self.hosts();
-        if !hosts.contains(pair.inside.ip()) && hosts.len() == Self::HOSTS {
+        if !self.hosts.contains_key(pair.inside.ip()) && self.hosts.len() == Self::HOSTS {
             reasons.push(DropReason::HostTableFull);
         }
         reasons
@@ -367,17 +380,19 @@ impl Naive {
 
     /// How many of the addresses that a new mapping of `pair` may get have ports left, and how many have none.
     fn addresses_for(&self, pair: &Pair) -> (usize, usize) {
-        if self.mappings.contains_key(&(pair.protocol, pair.inside)) {
+        if self.mappings.contains_key(&(pair.protocol, pair.inside)) || self.is_forwarded(pair) {
             return (1, 0);
         }
         let taken = |address: Ipv4Addr| {
             let of_protocol = self.mappings.iter().filter(|((protocol, _), _)| *protocol == pair.protocol);
-            let ports = of_protocol.filter_map(|(_, mapping)| mapping.external).filter(|e| *e.ip() == address);
-            ports.filter(|external| self.ports.contains(&external.port())).count()
+            let mapped = of_protocol.filter_map(|(_, mapping)| mapping.external);
+            let forwarded = self.forwarded_endpoints().filter(|(of, ..)| *of == pair.protocol).map(|(_, e, _)| e);
+            let ports: BTreeSet<_> =
+                mapped.chain(forwarded).filter(|e| *e.ip() == address).map(|external| external.port()).collect();
+            ports.into_iter().filter(|port| self.ports.contains(port)).count()
         };
-        let of_host = self.mappings.iter().find(|((_, inside), m)| inside.ip() == pair.inside.ip() && !m.forward);
-        let candidates = match of_host.and_then(|(_, mapping)| mapping.external) {
-            Some(paired) => vec![*paired.ip()],
+        let candidates = match self.hosts.get(pair.inside.ip()).copied().flatten() {
+            Some(paired) => vec![paired],
             None => self.addresses.clone(),
         };
         let without_ports = candidates.iter().filter(|address| taken(**address) == self.ports.len()).count();
@@ -386,7 +401,7 @@ impl Naive {
 
     /// Filtering by address remembers each remote address of a mapping in a slot of its own.
     fn address_slots(&self) -> BTreeSet<(u8, SocketAddrV4, Ipv4Addr)> {
-        let dynamic = |pair: &&Pair| !self.mappings[&(pair.protocol, pair.inside)].forward;
+        let dynamic = |pair: &&Pair| !self.is_forwarded(pair);
         let pairs = self.sessions.keys().filter(dynamic).filter(|pair| self.remembers_address(pair));
         pairs.map(|pair| (pair.protocol, pair.inside, *pair.remote.ip())).collect()
     }
@@ -400,7 +415,7 @@ impl Naive {
     }
 
     fn slots_needed(&self, pair: &Pair) -> usize {
-        let forward = self.mappings.get(&(pair.protocol, pair.inside)).is_some_and(|mapping| mapping.forward);
+        let forward = self.is_forwarded(pair);
         let known = self.address_slots().contains(&(pair.protocol, pair.inside, *pair.remote.ip()));
         if self.remembers_address(pair) && !forward && !known { 2 } else { 1 }
     }
@@ -485,4 +500,8 @@ fn number(protocol: Protocol) -> u8 {
         Protocol::Tcp => SessionProtocol::Tcp as u8,
         Protocol::Udp => SessionProtocol::Udp as u8,
     }
+}
+
+fn target(forward: &PortForward) -> SocketAddrV4 {
+    at(forward.inside_address, forward.inside_port)
 }

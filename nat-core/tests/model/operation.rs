@@ -38,8 +38,7 @@ pub(crate) enum Operation {
         port: u16,
     },
     Unforward {
-        protocol: Protocol,
-        external_port: u16,
+        place: usize,
     },
     Addresses {
         list: usize,
@@ -92,7 +91,7 @@ impl Operation {
             45..82 => Self::In { mapping: random.usize(..8), remote, what: What::random(random) },
             82..92 => Self::Wait { seconds: [1, 30, 59, 60, 100, 239, 240, 299, 300, 7439][random.usize(..10)] },
             92..95 => Self::Forward { protocol, external_port, host, port },
-            95..97 => Self::Unforward { protocol, external_port },
+            95..97 => Self::Unforward { place: random.usize(..4) },
             97..99 => Self::Addresses { list: random.usize(..ADDRESSES.len()) },
             _ => Self::Clear,
         }
@@ -139,12 +138,15 @@ impl Run {
                 self.model.wait(duration);
             }
             Operation::Forward { protocol, external_port, host, port } => {
-                let forward = PortForward { protocol, external_port, inside_address: HOSTS[host], inside_port: port };
+                let forward = PortForward::new(protocol, external_port, at(HOSTS[host], port));
                 same("add_forward", &self.world.nat.add_forward(forward), &self.model.add_forward(&forward))?;
             }
-            Operation::Unforward { protocol, external_port } => {
-                let removed = self.world.nat.remove_forward(protocol, external_port);
-                same("remove_forward", &removed, &self.model.remove_forward(protocol, external_port))?;
+            Operation::Unforward { place } => {
+                let forward = self.world.nat.forwards().nth(place);
+                if let Some(forward) = forward {
+                    let removed = self.world.nat.remove_forward(&forward);
+                    same("remove_forward", &removed, &self.model.remove_forward(&forward))?;
+                }
             }
             Operation::Addresses { list } => {
                 self.world.nat.set_external_addresses(ADDRESSES[list]).expect("the addresses can work");

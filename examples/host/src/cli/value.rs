@@ -1,6 +1,6 @@
 //! Option values that are more than a number or an address.
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use core::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -62,7 +62,7 @@ impl FromStr for WanDevice {
     }
 }
 
-/// `tcp:8080=192.168.77.10:80`.
+/// `tcp:8080=192.168.77.10:80`; with a range of ports, and with an external address, `udp:203.0.113.2:5000-5009=..`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Forward(pub(crate) PortForward);
 
@@ -72,26 +72,44 @@ impl FromStr for Forward {
     fn from_str(text: &str) -> Result<Self> {
         const SHAPE: &str = "expected PROTOCOL:PORT=ADDRESS:PORT, as in tcp:8080=192.168.77.10:80";
         let (outside, inside) = text.split_once('=').context(SHAPE)?;
-        let (protocol, external_port) = outside.split_once(':').context(SHAPE)?;
+        let (protocol, external) = outside.split_once(':').context(SHAPE)?;
         let (inside_address, inside_port) = inside.split_once(':').context(SHAPE)?;
         let protocol = match protocol {
             "tcp" => Protocol::Tcp,
             "udp" => Protocol::Udp,
             other => bail!("'{other}' is neither tcp nor udp"),
         };
-        let (external_port, inside_port) = (port(external_port)?, port(inside_port)?);
-        Ok(Self(PortForward { protocol, external_port, inside_address: ipv4(inside_address)?, inside_port }))
+        let (address, ports) = match external.split_once(':') {
+            Some((address, ports)) => (Some(external_address(address)?), ports),
+            None => (None, external),
+        };
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let (first, last) = (port(first)?, port(last)?);
+        ensure!(first <= last, "'{ports}' is no range of ports: its first is above its last");
+        let inside = SocketAddrV4::new(ipv4(inside_address)?, port(inside_port)?);
+        let mut forward = PortForward::new(protocol, first, inside);
+        forward.external_address = address;
+        forward.ports = (last - first).saturating_add(1);
+        Ok(Self(forward))
     }
 }
 
 impl core::fmt::Display for Forward {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let PortForward { protocol, external_port, inside_address, inside_port } = self.0;
+        let PortForward { protocol, external_address, external_port, ports, inside_address, inside_port, .. } = self.0;
         let protocol = match protocol {
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
         };
-        write!(f, "{protocol}:{external_port}={inside_address}:{inside_port}")
+        write!(f, "{protocol}:")?;
+        if let Some(address) = external_address {
+            write!(f, "{address}:")?;
+        }
+        write!(f, "{external_port}")?;
+        if ports > 1 {
+            write!(f, "-{}", external_port.saturating_add(ports - 1))?;
+        }
+        write!(f, "={inside_address}:{inside_port}")
     }
 }
 
@@ -184,7 +202,13 @@ mod tests {
 
     #[test]
     fn forwards_are_read_and_written_alike() {
-        for text in ["tcp:8080=192.168.77.10:80", "udp:53=10.0.0.2:5353"] {
+        for text in [
+            "tcp:8080=192.168.77.10:80",
+            "udp:53=10.0.0.2:5353",
+            "udp:5000-5009=10.0.0.2:6000",
+            "tcp:203.0.113.2:443=10.0.0.2:443",
+            "udp:203.0.113.2:1-65535=10.0.0.2:1",
+        ] {
             assert_eq!(text.parse::<Forward>().unwrap().to_string(), text);
         }
         for (text, because) in [
@@ -194,6 +218,9 @@ mod tests {
             ("tcp:0=192.168.77.10:80", "'0' is not a port"),
             ("tcp:80=192.168.77.10:65536", "'65536' is not a port"),
             ("tcp:80=192.168.77:80", "not an IPv4 address"),
+            ("tcp:90-80=192.168.77.10:80", "no range of ports"),
+            ("tcp:80-=192.168.77.10:80", "'' is not a port"),
+            ("tcp:127.0.0.1:80=192.168.77.10:80", "cannot be the address of a router"),
         ] {
             refused::<Forward>(text, because);
         }

@@ -2,8 +2,9 @@
 
 use crate::DropReason;
 use crate::session_info::SessionState;
+use crate::state::port_use::PortUse;
 use crate::state::tcp::Tcp;
-use crate::state::{Class, Endpoint, Host, Inside, Mapping, Proto, Session};
+use crate::state::{Class, Endpoint, Host, Inside, InsideTuple, Mapping, OutsideTuple, Proto, Session};
 use crate::table::{Count, IndexFull, Link, Width};
 
 use super::{Flows, any_port, remaining};
@@ -11,11 +12,20 @@ use super::{Flows, any_port, remaining};
 /// A mapping that is about to be made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewMapping {
-    pub(crate) proto: Proto,
-    pub(crate) inside: Inside,
+    /// Its first session.
+    pub(crate) tuple: InsideTuple,
+    /// The number of its external address.
     pub(crate) external: u8,
     pub(crate) external_port: u16,
+    /// Whether a port forward keeps that port.
     pub(crate) port_forward: bool,
+}
+
+impl NewMapping {
+    fn outside(&self) -> OutsideTuple {
+        let InsideTuple { proto, remote, .. } = self.tuple;
+        OutsideTuple { proto, external: self.external, external_port: self.external_port, remote }
+    }
 }
 
 /// A session that is about to be made.
@@ -52,45 +62,64 @@ impl<W: Width> Flows<'_, W> {
 
     /// Whether `new` can be added.
     pub(crate) fn check_mapping(&self, new: &NewMapping) -> Result<(), DropReason> {
-        if self.find_host(new.inside.origin, new.inside.endpoint.address).is_none() {
+        let Inside { origin, endpoint } = new.tuple.inside;
+        if self.find_host(origin, endpoint.address).is_none() {
             if self.hosts.room() == 0 {
                 return Err(DropReason::HostTableFull);
             }
-            let hash = self.key.hash(new.inside.endpoint.address, 0);
+            let hash = self.key.hash(endpoint.address, 0);
             self.hosts_by_address.check_room(&self.hosts, hash, 1).map_err(index_full)?;
         }
         if self.mappings.room() == 0 {
             return Err(DropReason::MappingTableFull);
         }
-        let hash = self.inside_hash(new.proto, new.inside.endpoint);
+        let hash = self.inside_hash(&new.tuple);
         self.mappings_by_inside.check_room(&self.mappings, hash, 1).map_err(index_full)?;
-        self.check_external(new.proto, new.external, new.external_port)
+        if new.tuple.untranslated { Ok(()) } else { self.check_outside(&new.outside()) }
     }
 
     /// Whether the index of external endpoints has room for this one.
-    pub(crate) fn check_external(&self, proto: Proto, external: u8, port: u16) -> Result<(), DropReason> {
-        let hash = self.external_hash(proto, external, port);
-        self.mappings_by_external.check_room(&self.mappings, hash, 1).map_err(index_full)
+    pub(crate) fn check_outside(&self, tuple: &OutsideTuple) -> Result<(), DropReason> {
+        self.mappings_by_external.check_room(&self.mappings, self.outside_hash(tuple), 1).map_err(index_full)
     }
 
     /// Adds a mapping, and its host if that has none yet.
     pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<Link<W>> {
-        let NewMapping { proto, inside, external, external_port, port_forward } = *new;
-        let Inside { origin, endpoint } = inside;
+        let NewMapping { tuple, external, external_port, port_forward } = *new;
+        let Inside { origin, endpoint } = tuple.inside;
         let known = self.find_host(origin, endpoint.address);
         let host = known.or_else(|| self.add_host(Host::new(origin, endpoint.address, external)))?;
-        let mapping = Mapping::new(proto, host, endpoint.port, external, external_port);
-        let mapping = if port_forward { mapping.port_forward() } else { mapping };
-        self.ports.add(&mapping);
-        let link = self.mappings.insert(mapping)?;
+        let mapping = Mapping::new(host, &tuple, external, external_port);
+        let link = self.mappings.insert(if port_forward { mapping.port_forward() } else { mapping })?;
         if let Some(host) = self.hosts.get_mut(host) {
             host.mappings.increment();
         }
-        let (by_inside, by_external) =
-            (self.inside_hash(proto, endpoint), self.external_hash(proto, external, external_port));
-        self.mappings_by_inside.insert(&mut self.mappings, by_inside, link).ok()?;
-        self.mappings_by_external.insert(&mut self.mappings, by_external, link).ok()?;
+        let hash = self.inside_hash(&tuple);
+        self.mappings_by_inside.insert(&mut self.mappings, hash, link).ok()?;
+        if !tuple.untranslated {
+            let hash = self.outside_hash(&new.outside());
+            self.mappings_by_external.insert(&mut self.mappings, hash, link).ok()?;
+            self.count_port(link, PortUse::add);
+        }
         Some(link)
+    }
+
+    /// Gives a host another external address for the mappings to come.
+    pub(crate) fn set_host_external(&mut self, inside: Inside, external: u8) {
+        let host = self.find_host(inside.origin, inside.endpoint.address);
+        if let Some(host) = host.and_then(|link| self.hosts.get_mut(link)) {
+            host.external = external;
+        }
+    }
+
+    /// Counts the external port of a mapping. Those that port forwards keep are counted with them, and those that overlap
+    /// are not: there may be any number of each.
+    fn count_port(&mut self, mapping: Link<W>, count: impl Fn(&mut PortUse, &Mapping<W>)) {
+        if let Some(mapping) =
+            self.mappings.get(mapping).filter(|mapping| !self.overlapping && !mapping.is_port_forward())
+        {
+            count(&mut self.ports, mapping);
+        }
     }
 
     /// Adds a session, with the leave of its remote address if asked for.
@@ -132,13 +161,13 @@ impl<W: Width> Flows<'_, W> {
         }
     }
 
-    /// Ends a session, and its mapping if that has no other and is no port forward.
+    /// Ends a session, and its mapping if that has no other.
     pub(crate) fn end_session(&mut self, link: Link<W>) -> Option<Ended> {
         let session = self.sessions.get(link)?;
         let (mapping_link, remote, state) = (session.mapping, session.remote(), session.state);
         let mapping = self.mappings.get_mut(mapping_link)?;
         mapping.sessions.decrement();
-        let (proto, unused) = (mapping.proto(), mapping.sessions == Count::ZERO && !mapping.is_port_forward());
+        let (proto, unused) = (mapping.proto(), mapping.sessions == Count::ZERO);
         if let Some(host) = self.hosts.get_mut(mapping.host) {
             host.sessions.decrement();
         }
@@ -148,88 +177,37 @@ impl<W: Width> Flows<'_, W> {
         self.remove_session(link, mapping_link, remote);
         self.release_leave(mapping_link, remote.address);
         if unused {
-            self.remove_mapping(mapping_link);
+            self.remove_mapping(mapping_link, remote);
         }
         Some(Ended { proto, state })
     }
 
-    /// Removes a mapping that has no sessions any more, and its host if that has no other.
-    pub(crate) fn remove_mapping(&mut self, link: Link<W>) {
+    /// Removes a mapping whose last session, with `remote`, has ended; and its host if that has no other.
+    fn remove_mapping(&mut self, link: Link<W>, remote: Endpoint) {
         let Some(mapping) = self.mappings.get(link) else { return };
-        self.ports.remove(mapping);
-        let (proto, host_link) = (mapping.proto(), mapping.host);
-        let by_external = self.external_hash(proto, mapping.external, mapping.external_port);
-        if let Some(Inside { endpoint, .. }) = self.inside(mapping) {
-            let by_inside = self.inside_hash(proto, endpoint);
-            self.mappings_by_inside.remove(&mut self.mappings, by_inside, link);
+        let (host, proto, untranslated) = (mapping.host, mapping.proto(), mapping.is_untranslated());
+        let outside = OutsideTuple { proto, external: mapping.external, external_port: mapping.external_port, remote };
+        if let Some(inside) = self.inside(mapping) {
+            let hash = self.inside_hash(&InsideTuple { proto, inside, remote, untranslated });
+            self.mappings_by_inside.remove(&mut self.mappings, hash, link);
         }
-        self.mappings_by_external.remove(&mut self.mappings, by_external, link);
+        if !untranslated {
+            self.count_port(link, PortUse::remove);
+            let hash = self.outside_hash(&outside);
+            self.mappings_by_external.remove(&mut self.mappings, hash, link);
+        }
         self.mappings.remove(link);
-        let Some(host) = self.hosts.get_mut(host_link) else {
-            return;
-        };
+        self.leave_host(host);
+    }
+
+    /// Counts a mapping less, and removes the host if that was its last.
+    fn leave_host(&mut self, link: Link<W>) {
+        let Some(host) = self.hosts.get_mut(link) else { return };
         host.mappings.decrement();
         if host.mappings == Count::ZERO {
             let hash = self.key.hash(host.address, 0);
-            self.hosts_by_address.remove(&mut self.hosts, hash, host_link);
-            self.hosts.remove(host_link);
-        }
-    }
-
-    /// Gives each mapping, and its host, the external address that `renumber` says, once the sessions of mappings that
-    /// `ends` have ended. Walks the tables.
-    pub(crate) fn renumber(
-        &mut self,
-        ends: impl Fn(&Mapping<W>) -> bool,
-        renumber: impl Fn(&Mapping<W>) -> u8,
-        ended: &mut impl FnMut(Ended),
-    ) {
-        self.end_sessions_where(|flows, session| flows.mappings.get(session.mapping).is_none_or(&ends), ended);
-        self.mappings_by_external.clear();
-        self.ports.clear();
-        // Port forwards first: where both cannot stay, the dynamic mapping goes.
-        for port_forwards in [true, false] {
-            let mut cursor = 0;
-            while let Some((next, link)) = self.mappings.next_in_use(cursor) {
-                cursor = next;
-                let Some(mapping) = self.mappings.get(link) else { return };
-                if mapping.is_port_forward() == port_forwards {
-                    self.index_external(link, renumber(mapping), ended);
-                }
-            }
-        }
-    }
-
-    fn index_external(&mut self, link: Link<W>, external: u8, ended: &mut impl FnMut(Ended)) {
-        let Some(mapping) = self.mappings.get_mut(link) else {
-            return;
-        };
-        mapping.external = external;
-        self.ports.add(mapping);
-        let (proto, port) = (mapping.proto(), mapping.external_port);
-        if let Some(host) = self.hosts.get_mut(mapping.host) {
-            host.external = external;
-        }
-        let taken = self.mapping_of_external(proto, external, port).is_some();
-        let hash = self.external_hash(proto, external, port);
-        if taken || self.mappings_by_external.insert(&mut self.mappings, hash, link).is_err() {
-            self.end_sessions_where(|_, session| session.mapping == link, ended);
-        }
-    }
-
-    /// Ends the sessions that `ends`. Walks the table.
-    pub(crate) fn end_sessions_where(
-        &mut self,
-        ends: impl Fn(&Self, &Session<W>) -> bool,
-        ended: &mut impl FnMut(Ended),
-    ) {
-        let mut cursor = 0;
-        while let Some((next, link)) = self.sessions.next_in_use(cursor) {
-            cursor = next;
-            let doomed = self.sessions.get(link).is_some_and(|session| !session.is_leave() && ends(self, session));
-            if let Some(end) = doomed.then(|| self.end_session(link)).flatten() {
-                ended(end);
-            }
+            self.hosts_by_address.remove(&mut self.hosts, hash, link);
+            self.hosts.remove(link);
         }
     }
 

@@ -1,0 +1,64 @@
+//! Who a packet toward the inside is for.
+
+use crate::packet::Summary;
+use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple, Proto};
+use crate::table::{Link, Width};
+use crate::{DropReason, Nat};
+
+/// Where a packet from outside is going.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    /// To the external address of this number.
+    External(u8),
+    /// To an inside host's own address, from where it is known.
+    Untranslated,
+}
+
+/// The inside endpoint that a packet is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receiver<W> {
+    pub(super) inside: Inside,
+    /// The mapping by which it is found. Without one it is named by a port forward, one-to-one translation, or as the DMZ
+    /// host, and has not answered yet.
+    pub(super) mapping: Option<Link<W>>,
+}
+
+impl<W: Width> Nat<'_, W> {
+    pub(super) fn receiver_of(&self, target: Target, summary: &Summary) -> Result<Receiver<W>, DropReason> {
+        let Summary { proto, source, destination, .. } = *summary;
+        match target {
+            Target::External(external) => {
+                self.behind(&OutsideTuple { proto, external, external_port: destination.port, remote: source })
+            }
+            Target::Untranslated => {
+                let inside = Inside { origin: Origin::Host, endpoint: destination };
+                let tuple = InsideTuple { proto, inside, remote: source, untranslated: true };
+                let mapping = self.flows.mapping_of_inside(&tuple).ok_or(DropReason::InsideDestination)?;
+                Ok(Receiver { inside, mapping: Some(mapping) })
+            }
+        }
+    }
+
+    /// Who is behind an external endpoint.
+    pub(super) fn behind(&self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
+        if let Some(mapping) = self.flows.mapping_of_outside(tuple) {
+            let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
+            return Ok(Receiver { inside, mapping: Some(mapping) });
+        }
+        let endpoint = self.named_by_rule(tuple).ok_or(DropReason::NoMapping)?;
+        Ok(Receiver { inside: Inside { origin: Origin::Host, endpoint }, mapping: None })
+    }
+
+    pub(super) fn inside_endpoint(&self, mapping: Link<W>) -> Option<Inside> {
+        self.flows.inside(self.flows.mapping(mapping)?)
+    }
+
+    fn named_by_rule(&self, tuple: &OutsideTuple) -> Option<Endpoint> {
+        let OutsideTuple { proto, external, external_port: port, .. } = *tuple;
+        // Of ICMP, only errors and replies come here, and they answer something.
+        let address = self.pool.address(external, self.now).filter(|_| proto != Proto::Icmp)?;
+        let open = self.pool.is_active(external) && !self.is_reserved(proto, port);
+        let external = Endpoint { address, port };
+        self.forwards.inside_of(proto, external, self.pool.primary()).filter(|_| open)
+    }
+}

@@ -1,0 +1,154 @@
+//! The rules by which the outside may send first: port forwards, one-to-one translation, the DMZ host.
+//!
+//! They are few and are gone through one by one, but only for packets that no session expects.
+
+use heapless::Vec;
+
+use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
+use crate::forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
+use crate::state::{Endpoint, Proto};
+
+/// An external endpoint that a rule gives to an inside endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Fixed {
+    pub(crate) external: Endpoint,
+    pub(crate) rule: Rule,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rule {
+    PortForward,
+    OneToOne,
+    /// Others may have the endpoint before.
+    DmzHost,
+}
+
+/// The rules. Where two could apply, port forwards come first, then one-to-one translation, then the DMZ host.
+pub(crate) struct Forwards {
+    forwards: Vec<PortForward, MAX_PORT_FORWARDS>,
+    one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
+    dmz_host: Option<u32>,
+}
+
+impl Forwards {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            forwards: Vec::new(),
+            one_to_one: config.one_to_one.clone(),
+            dmz_host: config.dmz_host.map(|host| host.to_bits()),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PortForward> {
+        self.forwards.iter()
+    }
+
+    /// Adds a port forward that meets no other.
+    pub(crate) fn add(&mut self, forward: PortForward) -> Result<(), ForwardError> {
+        let alike = || self.forwards.iter().filter(|other| other.protocol == forward.protocol);
+        let same_address = |other: &&PortForward| other.external_address == forward.external_address;
+        if alike().filter(same_address).any(|other| meet(external_ports(other), external_ports(&forward))) {
+            return Err(ForwardError::ExternalPortInUse);
+        }
+        let same_host = |other: &&PortForward| other.inside_address == forward.inside_address;
+        if alike().filter(same_host).any(|other| meet(inside_ports(other), inside_ports(&forward))) {
+            return Err(ForwardError::InsideEndpointInUse);
+        }
+        self.forwards.push(forward).map_err(|_| ForwardError::TooMany)
+    }
+
+    /// Removes a port forward. Whether there was one.
+    pub(crate) fn remove(&mut self, forward: &PortForward) -> bool {
+        let position = self.forwards.iter().position(|other| other == forward);
+        position.map(|position| self.forwards.remove(position)).is_some()
+    }
+
+    /// The inside endpoint that whoever sends to `external` reaches first.
+    pub(crate) fn inside_of(&self, proto: Proto, external: Endpoint, primary: Option<u32>) -> Option<Endpoint> {
+        let forward = |forward: &PortForward| {
+            let here = is_for(forward, proto) && address_of(forward, primary) == Some(external.address);
+            let distance = external.port.checked_sub(forward.external_port).filter(|_| here)?;
+            let port = forward.inside_port.checked_add(distance).filter(|_| distance < forward.ports)?;
+            Some(Endpoint { address: forward.inside_address.to_bits(), port })
+        };
+        self.forwards.iter().find_map(forward).or_else(|| {
+            let host = self.one_to_one_host(external.address);
+            let dmz = || self.dmz_host.filter(|_| proto != Proto::Icmp && primary == Some(external.address));
+            host.or_else(dmz).map(|address| Endpoint { address, port: external.port })
+        })
+    }
+
+    /// The external endpoint from which `inside` sends.
+    pub(crate) fn external_of(&self, proto: Proto, inside: Endpoint, primary: Option<u32>) -> Option<Fixed> {
+        let forward = |forward: &PortForward| {
+            let here = is_for(forward, proto) && forward.inside_address.to_bits() == inside.address;
+            let distance = inside.port.checked_sub(forward.inside_port).filter(|_| here)?;
+            let port = forward.external_port.checked_add(distance).filter(|_| distance < forward.ports)?;
+            Some(Endpoint { address: address_of(forward, primary)?, port })
+        };
+        if let Some(external) = self.forwards.iter().find_map(forward) {
+            return Some(Fixed { external, rule: Rule::PortForward });
+        }
+        if let Some(address) = self.one_to_one_address(inside.address) {
+            return Some(Fixed { external: Endpoint { address, port: inside.port }, rule: Rule::OneToOne });
+        }
+        let dmz = self.dmz_host == Some(inside.address) && proto != Proto::Icmp;
+        let external = Endpoint { address: primary.filter(|_| dmz)?, port: inside.port };
+        Some(Fixed { external, rule: Rule::DmzHost })
+    }
+
+    /// Whether an external endpoint is kept for the inside endpoint that a rule names.
+    pub(crate) fn keeps(&self, proto: Proto, external: Endpoint, primary: Option<u32>) -> bool {
+        let forward = |forward: &PortForward| {
+            is_for(forward, proto)
+                && address_of(forward, primary) == Some(external.address)
+                && external_ports(forward).is_some_and(|ports| ports.contains(external.port))
+        };
+        self.one_to_one_host(external.address).is_some() || self.forwards.iter().any(forward)
+    }
+
+    /// How many ports of `range` port forwards keep on an external address.
+    pub(crate) fn kept_in(&self, proto: Proto, address: u32, primary: Option<u32>, range: PortRange) -> usize {
+        let here = |forward: &&PortForward| is_for(forward, proto) && address_of(forward, primary) == Some(address);
+        let ranges = self.forwards.iter().filter(here).filter_map(external_ports);
+        ranges.fold(0_usize, |sum, ports| sum.saturating_add(range.shared(ports)))
+    }
+
+    /// Whether an external address stands for one host.
+    pub(crate) fn one_to_one_host(&self, external: u32) -> Option<u32> {
+        let rule = self.one_to_one.iter().find(|rule| rule.external.to_bits() == external)?;
+        Some(rule.inside.to_bits())
+    }
+
+    /// The external address of a host that has one for itself.
+    pub(crate) fn one_to_one_address(&self, inside: u32) -> Option<u32> {
+        let rule = self.one_to_one.iter().find(|rule| rule.inside.to_bits() == inside)?;
+        Some(rule.external.to_bits())
+    }
+}
+
+fn is_for(forward: &PortForward, proto: Proto) -> bool {
+    matches!((forward.protocol, proto), (Protocol::Tcp, Proto::Tcp) | (Protocol::Udp, Proto::Udp))
+}
+
+fn address_of(forward: &PortForward, primary: Option<u32>) -> Option<u32> {
+    forward.external_address.map_or(primary, |address| Some(address.to_bits()))
+}
+
+/// The external ports of a forward; `None` if they are no range.
+pub(crate) fn external_ports(forward: &PortForward) -> Option<PortRange> {
+    range(forward.external_port, forward.ports)
+}
+
+/// The inside ports of a forward; `None` if they are no range.
+pub(crate) fn inside_ports(forward: &PortForward) -> Option<PortRange> {
+    range(forward.inside_port, forward.ports)
+}
+
+fn range(first: u16, count: u16) -> Option<PortRange> {
+    PortRange::new(first, first.checked_add(count.checked_sub(1)?)?)
+}
+
+fn meet(one: Option<PortRange>, other: Option<PortRange>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one.shared(other) > 0)
+}

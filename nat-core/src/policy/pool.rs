@@ -1,0 +1,150 @@
+//! The external addresses. Each has a number that stays its own for as long as it is there.
+
+use core::net::Ipv4Addr;
+
+use heapless::Vec;
+
+use crate::Instant;
+use crate::config::{Cidr, MAX_EXTERNAL_ADDRESSES};
+
+#[derive(Clone, Copy)]
+struct Place {
+    address: u32,
+    number: u8,
+    /// Until then the sessions of an address that is being taken away go on.
+    drains_until: Option<Instant>,
+}
+
+/// The external addresses, the primary first and those that drain last.
+pub(crate) struct Pool(Vec<Place, MAX_EXTERNAL_ADDRESSES>);
+
+impl Pool {
+    /// The addresses, of which no two are the same.
+    pub(crate) fn new(addresses: &[Ipv4Addr]) -> Self {
+        let mut pool = Self(Vec::new());
+        pool.replace(addresses);
+        pool
+    }
+
+    /// The number of an address, as long as it may be used at `now`.
+    pub(crate) fn number(&self, address: u32, now: Instant) -> Option<u8> {
+        let place = self.0.iter().find(|place| place.address == address)?;
+        place.drains_until.is_none_or(|until| now < until).then_some(place.number)
+    }
+
+    /// The address of a number, as long as it may be used at `now`.
+    pub(crate) fn address(&self, number: u8, now: Instant) -> Option<u32> {
+        let place = self.0.iter().find(|place| place.number == number)?;
+        place.drains_until.is_none_or(|until| now < until).then_some(place.address)
+    }
+
+    /// The numbers in use.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u8> {
+        self.0.iter().map(|place| place.number)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The primary address, if there is one.
+    pub(crate) fn primary(&self) -> Option<u32> {
+        self.active().next().map(|(_, address)| address)
+    }
+
+    /// The numbers and addresses that new mappings may get, the primary first.
+    pub(crate) fn active(&self) -> impl Iterator<Item = (u8, u32)> {
+        self.0.iter().filter(|place| place.drains_until.is_none()).map(|place| (place.number, place.address))
+    }
+
+    /// Whether this is the number of an address that new mappings may get.
+    pub(crate) fn is_active(&self, number: u8) -> bool {
+        self.active().any(|(active, _)| active == number)
+    }
+
+    /// The addresses that drain.
+    pub(crate) fn draining(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.0.iter().filter(|place| place.drains_until.is_some()).map(|place| Ipv4Addr::from_bits(place.address))
+    }
+
+    /// Whether an address is of `network`.
+    pub(crate) fn touches(&self, network: &Cidr) -> bool {
+        self.0.iter().any(|place| network.contains(Ipv4Addr::from_bits(place.address)))
+    }
+
+    /// Replaces the addresses. What is here and there keeps its number; a new one may get that of one that goes, of which
+    /// nothing may be left.
+    pub(crate) fn replace(&mut self, addresses: &[Ipv4Addr]) {
+        let mut old = core::mem::take(&mut self.0);
+        old.retain(|place| addresses.iter().any(|address| address.to_bits() == place.address));
+        let mut free = (0..=u8::MAX).filter(|number| old.iter().all(|place| place.number != *number));
+        for address in addresses {
+            let address = address.to_bits();
+            let kept = old.iter().find(|place| place.address == address).map(|place| place.number);
+            let Some(number) = kept.or_else(|| free.next()) else { return };
+            let _room = self.0.push(Place { address, number, drains_until: None });
+        }
+    }
+
+    /// Lets an address drain. Whether there is such an address that does not drain yet.
+    pub(crate) fn drain(&mut self, address: Ipv4Addr, until: Instant) -> bool {
+        let active = |place: &Place| place.address == address.to_bits() && place.drains_until.is_none();
+        let Some(position) = self.0.iter().position(active) else { return false };
+        let place = Place { drains_until: Some(until), ..self.0.remove(position) };
+        self.0.push(place).is_ok()
+    }
+
+    /// When the next address has drained.
+    pub(crate) fn next_drained(&self) -> Option<Instant> {
+        self.0.iter().filter_map(|place| place.drains_until).min()
+    }
+
+    /// Takes an address away that has drained at `now`, or that is `unused`. Returns its number.
+    pub(crate) fn take_drained(&mut self, now: Instant, unused: impl Fn(u8) -> bool) -> Option<u8> {
+        let drained = |place: &Place| place.drains_until.is_some_and(|until| until <= now || unused(place.number));
+        let position = self.0.iter().position(drained)?;
+        Some(self.0.remove(position).number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+    const B: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+    const C: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 3);
+    const NOW: Instant = Instant::from_millis(0);
+
+    fn numbers(pool: &Pool) -> [Option<u8>; 3] {
+        [A, B, C].map(|address| pool.number(address.to_bits(), NOW))
+    }
+
+    #[test]
+    fn an_address_keeps_its_number_while_others_come_and_go() {
+        let mut pool = Pool::new(&[A, B]);
+        let [a, b, _] = numbers(&pool);
+        pool.replace(&[C, B, A]);
+        let [a_after, b_after, c] = numbers(&pool);
+        assert_eq!((a, b), (a_after, b_after));
+        assert!(c.is_some() && c != a && c != b);
+        assert_eq!(pool.primary(), Some(C.to_bits()));
+        pool.replace(&[B]);
+        assert_eq!(numbers(&pool), [None, b, None]);
+    }
+
+    #[test]
+    fn an_address_drains_until_its_time_is_up_or_nobody_uses_it() {
+        let at = Instant::from_secs;
+        let mut pool = Pool::new(&[A, B]);
+        assert!(pool.drain(A, at(350)) && !pool.drain(A, at(9)) && !pool.drain(C, at(350)));
+        assert_eq!(pool.primary(), Some(B.to_bits()));
+        assert!(pool.number(A.to_bits(), at(349)).is_some() && pool.number(A.to_bits(), at(350)).is_none());
+        assert_eq!(pool.next_drained(), Some(at(350)));
+        assert_eq!(pool.take_drained(at(349), |_| false), None);
+        assert_eq!(pool.take_drained(at(350), |_| false), Some(0));
+        assert!(pool.drain(B, at(350)));
+        assert_eq!(pool.take_drained(at(0), |number| number == 1), Some(1));
+        assert_eq!((pool.primary(), pool.next_drained()), (None, None));
+    }
+}
