@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 use embassy_sync::waitqueue::WakerRegistration;
 use embassy_time::{Duration, Timer};
 use heapless::Vec;
-use nat_core::{Cidr, ConfigError, MAX_EXTERNAL_ADDRESSES, Nat, Side};
+use nat_core::{Cidr, ConfigError, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
 
 use crate::log::{info, warning};
 use crate::{FrameStats, Outside};
@@ -21,12 +21,12 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
 const LOST_HOLDS: Duration = Duration::from_secs(60);
 
 /// What the runner and the handles share.
-pub(crate) struct Shared<'d> {
-    cell: RefCell<Inner<'d>>,
+pub(crate) struct Shared<'d, W: Width> {
+    cell: RefCell<Inner<'d, W>>,
 }
 
-pub(crate) struct Inner<'d> {
-    pub(crate) nat: Nat<'d>,
+pub(crate) struct Inner<'d, W: Width> {
+    pub(crate) nat: Nat<'d, W>,
     pub(crate) stats: FrameStats,
     pub(crate) outside: Option<Outside>,
     /// Set when `outside` is new to the runner.
@@ -36,9 +36,9 @@ pub(crate) struct Inner<'d> {
     further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
 }
 
-impl<'d> Shared<'d> {
+impl<'d, W: Width> Shared<'d, W> {
     pub(crate) fn new(
-        nat: Nat<'d>,
+        nat: Nat<'d, W>,
         further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
         outside: Option<Outside>,
     ) -> Result<Self, ConfigError> {
@@ -55,12 +55,12 @@ impl<'d> Shared<'d> {
     }
 
     /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across an await.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'d>) -> R) -> R {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'d, W>) -> R) -> R {
         f(&mut self.cell.borrow_mut())
     }
 }
 
-impl Inner<'_> {
+impl<W: Width> Inner<'_, W> {
     /// The network on `side`; `None` outside while there is no address there.
     pub(crate) fn network(&self, side: Side) -> Option<Cidr> {
         match side {
@@ -103,12 +103,12 @@ impl Inner<'_> {
 
 /// The handle by which the application reaches the running router. Copies are the same router.
 #[derive(Clone, Copy)]
-pub struct Control<'d> {
-    shared: &'d Shared<'d>,
+pub struct Control<'d, W: Width = u16> {
+    shared: &'d Shared<'d, W>,
 }
 
-impl<'d> Control<'d> {
-    pub(crate) const fn new(shared: &'d Shared<'d>) -> Self {
+impl<'d, W: Width> Control<'d, W> {
+    pub(crate) const fn new(shared: &'d Shared<'d, W>) -> Self {
         Self { shared }
     }
 
@@ -180,7 +180,7 @@ impl<'d> Control<'d> {
     /// # Panics
     ///
     /// If `f` calls a method of a `Control` of the same router.
-    pub fn with_nat<R>(&self, f: impl FnOnce(&mut Nat<'_>) -> R) -> R {
+    pub fn with_nat<R>(&self, f: impl FnOnce(&mut Nat<'_, W>) -> R) -> R {
         self.shared.with(|inner| {
             let result = f(&mut inner.nat);
             // The call may have brought the NAT's next deadline nearer.

@@ -7,35 +7,36 @@ use crate::ipv4;
 /// The largest datagram that can leave so, in bytes: what fits an Ethernet frame.
 const MAX_LEN: usize = 1500;
 
-/// One datagram under way. All zeros when there is none.
+/// One datagram under way. All zeros at first, or the memory of the router would lie in flash, too.
 pub(crate) struct Departing {
     datagram: [u8; MAX_LEN],
     piece: [u8; MAX_LEN],
+    /// Zero when there is none.
     len: usize,
     mtu: u16,
-    to: Option<Side>,
+    to: Side,
     /// The bytes of payload that have left.
     position: usize,
 }
 
 impl Departing {
     pub(crate) const fn new() -> Self {
-        Self { datagram: [0; MAX_LEN], piece: [0; MAX_LEN], len: 0, mtu: 0, to: None, position: 0 }
+        Self { datagram: [0; MAX_LEN], piece: [0; MAX_LEN], len: 0, mtu: 0, to: Side::Inside, position: 0 }
     }
 
     /// The side by which something is to leave.
     pub(crate) const fn to(&self) -> Option<Side> {
-        self.to
+        if self.len > 0 { Some(self.to) } else { None }
     }
 
     /// Where the next datagram can be put, if there is none under way; [`Self::begin`] then starts it.
     pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
-        if self.to.is_none() { Some(&mut self.datagram) } else { None }
+        if self.to().is_none() { Some(&mut self.datagram) } else { None }
     }
 
     /// Starts the datagram of `len` bytes that stands in the room, in frames of at most `mtu` bytes each.
     pub(crate) fn begin(&mut self, to: Side, len: usize, mtu: u16) {
-        (self.to, self.len, self.mtu, self.position) = (Some(to), len, mtu, 0);
+        (self.to, self.len, self.mtu, self.position) = (to, len, mtu, 0);
     }
 
     /// Keeps a copy of `datagram` and starts it. `false` if there is no room for it.
@@ -71,6 +72,6 @@ impl Departing {
 
     /// Forgets what has not left yet.
     pub(crate) fn clear(&mut self) {
-        self.to = None;
+        self.len = 0;
     }
 }

@@ -69,7 +69,7 @@
 //!
 //! # Memory
 //!
-//! All of it is in [`State`]: the tables, and about 50 KiB for queues, fragments, waiting packets and neighbours.
+//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 50 KiB for queues, fragments, waiting packets and neighbours.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -103,13 +103,13 @@ mod ipv4;
 mod log;
 
 use embassy_net_driver::Driver;
-use nat_core::{ConfigError, Nat, Seed, Side};
+use nat_core::{ConfigError, Nat, Seed, Side, Width};
 
 pub use config::{Config, Outside};
 pub use control::Control;
 pub use local::{LanDevice, LocalDevice, MTU, WanDevice};
 pub use runner::Runner;
-pub use state::State;
+pub use state::{State, WideState};
 pub use stats::{FrameDrop, FrameStats, SideStats};
 
 use control::Shared;
@@ -118,6 +118,10 @@ use port::{Port, Properties};
 use router::{Links, Router};
 use state::SideMemory;
 use waiting::WaitingPackets;
+
+/// A router: its handle, a device for each of its own stacks, and the task that does all the work.
+pub type Parts<Lan, Wan, W = u16> =
+    (Control<'static, W>, LanDevice<'static>, WanDevice<'static>, Runner<'static, Lan, Wan, W>);
 
 /// Builds a router between the drivers `lan` and `wan`.
 ///
@@ -134,15 +138,16 @@ pub fn new<
     const SESSIONS: usize,
     const HOSTS: usize,
     const WAITING: usize,
-    L: Driver,
-    W: Driver,
+    W: Width + 'static,
+    Lan: Driver,
+    Wan: Driver,
 >(
-    state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING>,
+    state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
     config: Config,
     seed: Seed,
-    lan: L,
-    wan: W,
-) -> Result<(Control<'static>, LanDevice<'static>, WanDevice<'static>, Runner<'static, L, W>), ConfigError> {
+    lan: Lan,
+    wan: Wan,
+) -> Result<Parts<Lan, Wan, W>, ConfigError> {
     let Config { nat: mut config, outside } = config;
     let (lan, wan) = (Port::new(lan), Port::new(wan));
     let (lan_is, wan_is) = (lan.properties(), wan.properties());

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use embassy_net_driver::{HardwareAddress, LinkState};
 use embassy_net_driver_channel as channel;
-use nat_core::{Instant, Side};
+use nat_core::{Instant, Side, Width};
 use zerocopy::IntoBytes;
 
 use crate::arp::Packet;
@@ -145,7 +145,7 @@ impl<'d> Link<'d> {
     }
 
     /// Forgets what was learned on this side, because the link or the address is another, and drops what waits.
-    pub(crate) fn reset(&mut self, inner: &mut Inner<'_>) {
+    pub(crate) fn reset(&mut self, inner: &mut Inner<'_, impl Width>) {
         let gateway = inner.outside.and_then(|outside| outside.gateway);
         self.neighbours.reset(gateway.filter(|_| self.nic.side == Side::Outside));
         self.announced = 0;
@@ -157,7 +157,7 @@ impl<'d> Link<'d> {
     /// A frame with `datagram` for `next_hop`, or none yet: then the datagram waits until the neighbour has answered.
     pub(crate) fn toward<'a>(
         &mut self,
-        inner: &mut Inner<'_>,
+        inner: &mut Inner<'_, impl Width>,
         next_hop: Option<Ipv4Addr>,
         datagram: &'a [u8],
         now: Instant,
@@ -186,7 +186,7 @@ impl<'d> Link<'d> {
     }
 
     /// Drops the packets that wait for a neighbour who is not asked for any more.
-    pub(crate) fn drop_orphans(&mut self, inner: &mut Inner<'_>) {
+    pub(crate) fn drop_orphans(&mut self, inner: &mut Inner<'_, impl Width>) {
         for _ in 0..self.waiting.retain(|next_hop| self.neighbours.contains(next_hop)) {
             inner.stats.side_mut(self.nic.side).drop_frame(FrameDrop::ArpUnresolved);
         }
@@ -195,7 +195,7 @@ impl<'d> Link<'d> {
     /// Hands a datagram, which arrived with `header` if on this side, to the local stack.
     pub(crate) fn deliver(
         &mut self,
-        inner: &mut Inner<'_>,
+        inner: &mut Inner<'_, impl Width>,
         header: Option<&Header>,
         datagram: &[u8],
         now: Instant,
@@ -215,7 +215,7 @@ impl<'d> Link<'d> {
     /// lost.
     fn introduce(
         &mut self,
-        inner: &mut Inner<'_>,
+        inner: &mut Inner<'_, impl Width>,
         station: Mac,
         sender: Ipv4Addr,
         now: Instant,

@@ -4,7 +4,7 @@ use core::task::Context;
 use core::time::Duration;
 
 use embassy_net_driver::{Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
-use nat_core::{Instant, Side};
+use nat_core::{Instant, Side, Width};
 
 use crate::FrameDrop;
 use crate::ethernet::{Header, Mac};
@@ -135,7 +135,7 @@ impl Outgoing<'_> {
 /// received and not consumed. While the other driver has no room, this one is left alone for a while (see [`HOLD`]); its
 /// waker is not registered then, but that of the full driver is, and a timer.
 pub(crate) fn forward<I: Driver, E: Driver>(
-    router: &mut Router<'_>,
+    router: &mut Router<'_, impl Width>,
     from: Side,
     ingress: &mut Port<I>,
     egress: &mut Port<E>,
@@ -180,7 +180,7 @@ pub(crate) fn forward<I: Driver, E: Driver>(
 /// While the driver has no room, the frame stays where it is: that holds up nobody but this stack. While the link is down
 /// it is dropped.
 pub(crate) fn send_from_stack<D: Driver>(
-    router: &mut Router<'_>,
+    router: &mut Router<'_, impl Width>,
     side: Side,
     port: &mut Port<D>,
     pass: &mut Pass<'_, '_>,
@@ -208,7 +208,7 @@ pub(crate) fn send_from_stack<D: Driver>(
 /// Moves one frame to `egress`, be it from `ingress` or from the local stack, and one of the other if there is room for
 /// both. They take turns in going first, so that neither starves the other when room is scarce.
 pub(crate) fn serve<I: Driver, E: Driver>(
-    router: &mut Router<'_>,
+    router: &mut Router<'_, impl Width>,
     from: Side,
     ingress: &mut Port<I>,
     egress: &mut Port<E>,
@@ -227,7 +227,7 @@ pub(crate) fn serve<I: Driver, E: Driver>(
 /// Sends one frame that the router itself has to say on `side`, if there is any. Returns whether there may be more to do:
 /// a departing datagram moves on even where its frame has to wait for a neighbour, or where it is over.
 pub(crate) fn send_own<D: Driver>(
-    router: &mut Router<'_>,
+    router: &mut Router<'_, impl Width>,
     side: Side,
     port: &mut Port<D>,
     pass: &mut Pass<'_, '_>,

@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use nat_core::{Instant, Side};
+use nat_core::{Instant, Side, Width};
 use zerocopy::IntoBytes;
 
 use crate::FrameDrop;
@@ -18,7 +18,7 @@ impl Link<'_> {
     /// too, which has asked for some of them.
     pub(crate) fn arp<'a>(
         &mut self,
-        inner: &mut Inner<'_>,
+        inner: &mut Inner<'_, impl Width>,
         frame: &[u8],
         answer: &'a mut AnswerBuffer,
         now: Instant,
@@ -28,7 +28,7 @@ impl Link<'_> {
 
     fn receive_arp<'a>(
         &mut self,
-        inner: &mut Inner<'_>,
+        inner: &mut Inner<'_, impl Width>,
         frame: &[u8],
         answer: &'a mut AnswerBuffer,
         now: Instant,
@@ -60,7 +60,7 @@ impl Link<'_> {
     }
 
     /// Whether [`Self::own_frame`] has something to send.
-    pub(crate) fn has_own(&self, inner: &Inner<'_>, now: Instant) -> bool {
+    pub(crate) fn has_own(&self, inner: &Inner<'_, impl Width>, now: Instant) -> bool {
         self.up
             && self.nic.mac().is_some()
             && (self.neighbours.due().is_some_and(|due| due <= now)
@@ -72,7 +72,7 @@ impl Link<'_> {
     /// questions.
     pub(crate) fn own_frame<'a>(
         &'a mut self,
-        inner: &Inner<'_>,
+        inner: &Inner<'_, impl Width>,
         answer: &'a mut AnswerBuffer,
         now: Instant,
     ) -> Option<Outgoing<'a>> {
@@ -109,7 +109,7 @@ fn write<'a>(packet: &Packet, buffer: &'a mut AnswerBuffer) -> &'a [u8] {
     }
 }
 
-impl Inner<'_> {
+impl<W: Width> Inner<'_, W> {
     /// The router's addresses on `side`, the one it asks from first.
     pub(crate) fn own_addresses(&self, side: Side) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let inside = (side == Side::Inside).then(|| self.nat.config().inside.address());

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 use core::task::{Context, Waker};
 
 use embassy_net_driver::{HardwareAddress, LinkState};
-use nat_core::{Instant, Reply, Side, Verdict};
+use nat_core::{Instant, Reply, Side, Verdict, Width};
 
 use crate::control::{Inner, Shared};
 use crate::departing::Departing;
@@ -21,8 +21,8 @@ pub(crate) type AnswerBuffer = [u8; Reply::MAX_LEN];
 pub(crate) type Fate<'a> = Result<Option<Outgoing<'a>>, (Side, FrameDrop)>;
 
 /// The router without its drivers.
-pub(crate) struct Router<'d> {
-    shared: &'d Shared<'d>,
+pub(crate) struct Router<'d, W: Width> {
+    shared: &'d Shared<'d, W>,
     links: Links<'d>,
     answer: &'d mut AnswerBuffer,
 }
@@ -45,8 +45,8 @@ pub(crate) struct Arrival {
     pub(crate) header: Option<Header>,
 }
 
-impl<'d> Router<'d> {
-    pub(crate) const fn new(shared: &'d Shared<'d>, links: Links<'d>, answer: &'d mut AnswerBuffer) -> Self {
+impl<'d, W: Width> Router<'d, W> {
+    pub(crate) const fn new(shared: &'d Shared<'d, W>, links: Links<'d>, answer: &'d mut AnswerBuffer) -> Self {
         Self { shared, links, answer }
     }
 
@@ -202,7 +202,7 @@ impl<'d> Links<'d> {
     /// Has the NAT judge a datagram, and carries out the verdict.
     fn datagram<'a>(
         &mut self,
-        inner: &mut Inner<'_>,
+        inner: &mut Inner<'_, impl Width>,
         datagram: &'a mut [u8],
         answer: &'a mut AnswerBuffer,
         arrival: Arrival,
@@ -261,7 +261,7 @@ impl<'d> Links<'d> {
     }
 
     /// Takes fragments that need wait no longer out of the NAT, as far as there is room for them.
-    fn free_fragments(&mut self, inner: &mut Inner<'_>, now: Instant) {
+    fn free_fragments(&mut self, inner: &mut Inner<'_, impl Width>, now: Instant) {
         while let Some(verdict) = self.departing.room().and_then(|room| inner.nat.release(room, now)) {
             match verdict {
                 Verdict::Forward { to, len } => self.departing.begin(to, len, u16::MAX),
@@ -272,7 +272,7 @@ impl<'d> Links<'d> {
         }
     }
 
-    fn deliver_fragment(&mut self, inner: &mut Inner<'_>, side: Side, len: usize, now: Instant) {
+    fn deliver_fragment(&mut self, inner: &mut Inner<'_, impl Width>, side: Side, len: usize, now: Instant) {
         let Self { inside, outside, departing } = self;
         let link = if side == Side::Inside { inside } else { outside };
         let datagram = departing.room().and_then(|room| room.get(..len)).unwrap_or_default();
@@ -282,7 +282,12 @@ impl<'d> Links<'d> {
     }
 
     /// The next frame of the datagram that departs by `side`.
-    fn depart(&mut self, inner: &mut Inner<'_>, side: Side, now: Instant) -> Result<Option<Outgoing<'_>>, FrameDrop> {
+    fn depart(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        side: Side,
+        now: Instant,
+    ) -> Result<Option<Outgoing<'_>>, FrameDrop> {
         let Self { inside, outside, departing } = self;
         let datagram = departing.next().unwrap_or_default();
         let destination = ipv4::destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED);
@@ -294,7 +299,7 @@ impl<'d> Links<'d> {
     /// Finds the way out for a translated datagram.
     fn forward<'a>(
         &mut self,
-        inner: &mut Inner<'_>,
+        inner: &mut Inner<'_, impl Width>,
         to: Side,
         datagram: &'a [u8],
         arrival: Arrival,
@@ -311,7 +316,7 @@ impl<'d> Links<'d> {
     }
 }
 
-impl Inner<'_> {
+impl<W: Width> Inner<'_, W> {
     /// Counts the fate of a frame.
     fn settle<'a>(&mut self, fate: Fate<'a>) -> Option<Outgoing<'a>> {
         match fate {

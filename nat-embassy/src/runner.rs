@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 
 use embassy_net_driver::Driver;
 use embassy_time::{Duration, Timer};
-use nat_core::{Instant, Side};
+use nat_core::{Instant, Side, Width};
 
 use crate::port::{self, Pass, Port};
 use crate::router::Router;
@@ -16,14 +16,14 @@ use crate::router::Router;
 const ROUNDS: u32 = 8;
 
 /// Owns both drivers and moves the frames: the router itself. Spawn [`Runner::run`] as a task.
-pub struct Runner<'d, L: Driver, W: Driver> {
-    lan: Port<L>,
-    wan: Port<W>,
-    router: Router<'d>,
+pub struct Runner<'d, Lan: Driver, Wan: Driver, W: Width = u16> {
+    lan: Port<Lan>,
+    wan: Port<Wan>,
+    router: Router<'d, W>,
 }
 
-impl<'d, L: Driver, W: Driver> Runner<'d, L, W> {
-    pub(crate) const fn new(lan: Port<L>, wan: Port<W>, router: Router<'d>) -> Self {
+impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
+    pub(crate) const fn new(lan: Port<Lan>, wan: Port<Wan>, router: Router<'d, W>) -> Self {
         Self { lan, wan, router }
     }
 

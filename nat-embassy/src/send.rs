@@ -1,6 +1,6 @@
 //! Frames from the local stacks.
 
-use nat_core::{Instant, Side, Verdict};
+use nat_core::{Instant, Side, Verdict, Width};
 
 use crate::FrameDrop;
 use crate::control::Inner;
@@ -26,7 +26,7 @@ impl Link<'_> {
     /// like those of an inside host, but keep the link header that the stack chose.
     pub(crate) fn send_for_stack<'a>(
         &'a mut self,
-        inner: &mut Inner<'_>,
+        inner: &mut Inner<'_, impl Width>,
         answer: &mut AnswerBuffer,
         now: Instant,
     ) -> Result<Option<Outgoing<'a>>, FrameDrop> {
@@ -61,7 +61,7 @@ impl Link<'_> {
 
 /// Has the NAT judge a datagram of the router's outside stack.
 fn translate<'a>(
-    inner: &mut Inner<'_>,
+    inner: &mut Inner<'_, impl Width>,
     side: Side,
     datagram: &'a mut [u8],
     answer: &'a mut AnswerBuffer,

@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use nat_core::{Fragments, Reply, Tables};
+use nat_core::{Fragments, Reply, Tables, WideTables, Width};
 
 use crate::control::Shared;
 use crate::departing::Departing;
@@ -11,21 +11,32 @@ use crate::neighbours::Neighbours;
 use crate::waiting::Slot;
 
 /// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
-/// the queues of both virtual devices, what ARP knows and keeps waiting, and fragments.
+/// 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual devices, what ARP knows and keeps waiting, and
+/// fragments.
 ///
 /// `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each.
 ///
 /// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
 /// start, not moved there.
-pub struct State<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64, const WAITING: usize = 4> {
-    pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS>,
+pub struct State<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize = 64,
+    const WAITING: usize = 4,
+    W: Width + 'static = u16,
+> {
+    pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>,
     pub(crate) fragments: Fragments<DATAGRAMS, HELD>,
-    pub(crate) shared: MaybeUninit<Shared<'static>>,
+    pub(crate) shared: MaybeUninit<Shared<'static, W>>,
     pub(crate) lan: SideMemory<WAITING>,
     pub(crate) wan: SideMemory<WAITING>,
     pub(crate) answer: [u8; Reply::MAX_LEN],
     pub(crate) departing: Departing,
 }
+
+/// All the memory of a router for up to 1,048,576 mappings, sessions and hosts each: its tables are [`WideTables`].
+pub type WideState<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64, const WAITING: usize = 4> =
+    State<MAPPINGS, SESSIONS, HOSTS, WAITING, u32>;
 
 /// Fragmented datagrams that can be under way at once.
 const DATAGRAMS: usize = 16;
@@ -54,8 +65,25 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAI
 {
     /// Memory that nothing uses yet.
     pub const fn new() -> Self {
+        Self::of(Tables::new())
+    }
+}
+
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize>
+    WideState<MAPPINGS, SESSIONS, HOSTS, WAITING>
+{
+    /// Memory that nothing uses yet.
+    pub const fn wide() -> Self {
+        Self::of(WideTables::wide())
+    }
+}
+
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, W: Width + 'static>
+    State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>
+{
+    const fn of(tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>) -> Self {
         Self {
-            tables: Tables::new(),
+            tables,
             fragments: Fragments::new(),
             shared: MaybeUninit::uninit(),
             lan: SideMemory::new(),

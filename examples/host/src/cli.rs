@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
-use nat_core::{Cidr, Config, Filtering, Hairpinning, MAX_EXTERNAL_ADDRESSES, Nat, Seed, Tables, Timeouts};
+use nat_core::{Cidr, Config, Filtering, Hairpinning, MAX_EXTERNAL_ADDRESSES, Nat, Seed, Timeouts, Width};
 
-use crate::engine::{HOSTS, MAPPINGS, SESSIONS};
+use crate::engine::{self, Capacity};
 
 pub(crate) use value::{Forward, LanDevice, Network, SeedValue, WanDevice};
 
@@ -131,7 +131,6 @@ impl RouterOptions {
         }
         self.nat.check_wan_addresses(self.lan.address, self.wan.address, self.gateway)?;
         config.dhcp_client = self.wan.address.is_none();
-        self.nat.check(&config)?;
         Ok(config)
     }
 }
@@ -169,7 +168,6 @@ impl ReplayOptions {
     pub(crate) fn config(&self) -> Result<Config> {
         let config = self.nat.config(self.lan.0, Some(self.wan.0.address()))?;
         self.nat.check_wan_addresses(self.lan.0, Some(self.wan.0), None)?;
-        self.nat.check(&config)?;
         Ok(config)
     }
 }
@@ -205,6 +203,13 @@ pub(crate) struct NatOptions {
     /// Lower the MSS of TCP connections to what both MTUs carry
     #[arg(long, action = ArgAction::SetTrue)]
     mss_clamp: bool,
+    #[arg(long, value_name = "MAPPINGS", default_value_t = engine::MAPPINGS, help = engine::help(),
+        value_parser = value_parser!(u32).range(1..=engine::LARGEST.mappings.into()))]
+    mappings: u32,
+    /// Sessions to have room for; rounded up with --mappings. The line `tables:` says what came of both
+    #[arg(long, value_name = "SESSIONS", default_value_t = engine::SESSIONS,
+        value_parser = value_parser!(u32).range(1..=engine::LARGEST.sessions.into()))]
+    sessions: u32,
     /// Sessions that one inside host may have
     #[arg(long, value_name = "SESSIONS", default_value_t = 1024, value_parser = value_parser!(u16).range(1..))]
     host_limit: u16,
@@ -264,16 +269,13 @@ impl NatOptions {
         Ok(())
     }
 
-    /// Refuses what the engine would refuse, before a device is opened or a file is written.
-    fn check(&self, config: &Config) -> Result<()> {
-        let mut tables = Box::new(Tables::<MAPPINGS, SESSIONS, HOSTS>::new());
-        let seed = self.seed().unwrap_or(Seed::new([1; 16]));
-        let mut nat = Nat::new(&mut *tables, config.clone(), seed)?;
-        self.add_forwards(&mut nat)
+    /// How large the tables are that were asked for.
+    pub(crate) fn capacity(&self) -> Result<Capacity> {
+        Capacity::holding(self.mappings, self.sessions)
     }
 
     /// Adds the port forwards to `nat`.
-    pub(crate) fn add_forwards(&self, nat: &mut Nat<'_>) -> Result<()> {
+    pub(crate) fn add_forwards(&self, nat: &mut Nat<'_, impl Width>) -> Result<()> {
         for forward in &self.forwards {
             nat.add_forward(forward.0).with_context(|| format!("--forward {forward}"))?;
         }

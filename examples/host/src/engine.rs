@@ -1,15 +1,150 @@
 //! How large the NAT is on this machine.
 
-/// Mappings there can be.
-pub(crate) const MAPPINGS: usize = 8_192;
-/// Sessions there can be.
-pub(crate) const SESSIONS: usize = 16_384;
+use core::fmt;
+
+use anyhow::{Result, bail};
+use nat_core::{Tables, WideTables, Width};
+#[cfg(target_os = "linux")]
+use nat_embassy::{State, WideState};
+use static_cell::ConstStaticCell;
+
+/// Mappings there can be unless the options say otherwise.
+pub(crate) const MAPPINGS: u32 = 8_192;
+/// Sessions there can be unless the options say otherwise.
+pub(crate) const SESSIONS: u32 = 16_384;
 /// Fragmented datagrams there can be under way at once.
 pub(crate) const FRAGMENTED: usize = 128;
 /// Fragments that can wait for the first of their datagram.
 pub(crate) const HELD: usize = 64;
 /// Packets that can wait on each side of the router while their neighbour is asked for.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the router is for Linux"))]
+#[cfg(target_os = "linux")]
 pub(crate) const WAITING: usize = 64;
-/// Inside hosts there can be.
-pub(crate) const HOSTS: usize = 1_024;
+
+/// What tables have room for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Capacity {
+    pub(crate) mappings: u32,
+    pub(crate) sessions: u32,
+    pub(crate) hosts: u32,
+}
+
+impl Capacity {
+    /// The smallest on the ladder that has room for so many.
+    pub(crate) fn holding(mappings: u32, sessions: u32) -> Result<Self> {
+        let holds = |capacity: &&Self| mappings <= capacity.mappings && sessions <= capacity.sessions;
+        match LADDER.iter().find(holds) {
+            Some(capacity) => Ok(*capacity),
+            None => bail!("the largest tables are {LARGEST}"),
+        }
+    }
+}
+
+impl fmt::Display for Capacity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} mappings, {} sessions, {} hosts", self.mappings, self.sessions, self.hosts)
+    }
+}
+
+/// What can be done with tables of any capacity.
+pub(crate) trait TablesTask {
+    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width + 'static>(
+        self,
+        tables: &'static mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+    ) -> Result<()>;
+}
+
+/// What can be done with the memory of a router of any capacity.
+#[cfg(target_os = "linux")]
+pub(crate) trait StateTask {
+    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width + 'static>(
+        self,
+        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
+    ) -> Result<()>;
+}
+
+/// The capacities that are compiled in. No memory is taken by those that are not used, since tables are zeros at first;
+/// and none of them is ever on the stack.
+macro_rules! ladder {
+    ($($mappings:literal, $sessions:literal, $hosts:literal, $tables:ident, $state:ident, $empty:ident;)*) => {
+        /// The capacities there are, the smallest first.
+        const LADDER: &[Capacity] = &[$(Capacity { mappings: $mappings, sessions: $sessions, hosts: $hosts }),*];
+
+        /// Does `task` with the tables of `capacity`, once in a process.
+        pub(crate) fn with_tables(capacity: Capacity, task: impl TablesTask) -> Result<()> {
+            match capacity.mappings {
+                $($mappings => {
+                    static TABLES: ConstStaticCell<$tables<$mappings, $sessions, $hosts>> =
+                        ConstStaticCell::new($tables::$empty());
+                    task.run(TABLES.take())
+                })*
+                _ => bail!("no tables of {capacity}"),
+            }
+        }
+
+        /// Does `task` with the memory of a router of `capacity`, once in a process.
+        #[cfg(target_os = "linux")]
+        pub(crate) fn with_state(capacity: Capacity, task: impl StateTask) -> Result<()> {
+            match capacity.mappings {
+                $($mappings => {
+                    static STATE: ConstStaticCell<$state<$mappings, $sessions, $hosts, WAITING>> =
+                        ConstStaticCell::new($state::$empty());
+                    task.run(STATE.take())
+                })*
+                _ => bail!("no tables of {capacity}"),
+            }
+        }
+    };
+}
+
+ladder! {
+    8, 16, 8, Tables, State, new;
+    64, 128, 64, Tables, State, new;
+    512, 1_024, 512, Tables, State, new;
+    8_192, 16_384, 1_024, Tables, State, new;
+    65_535, 65_535, 1_024, Tables, State, new;
+    131_072, 131_072, 1_024, WideTables, WideState, wide;
+    262_144, 262_144, 1_024, WideTables, WideState, wide;
+}
+
+/// The largest tables there are.
+pub(crate) const LARGEST: Capacity = LADDER[LADDER.len() - 1];
+
+/// What the options for the capacity say of it.
+pub(crate) fn help() -> String {
+    let steps: Vec<String> = LADDER.iter().map(|step| format!("{}/{}", step.mappings, step.sessions)).collect();
+    let steps = steps.join(", ");
+    format!("Mappings to have room for; with --sessions, rounded up to the first of {steps} that holds both")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_the_smallest_that_hold_both() {
+        for ((mappings, sessions), expected) in [
+            ((1, 1), (8, 16)),
+            ((8, 16), (8, 16)),
+            ((9, 16), (64, 128)),
+            ((8, 17), (64, 128)),
+            ((8, 1_025), (8_192, 16_384)),
+            ((MAPPINGS, SESSIONS), (8_192, 16_384)),
+            ((65_535, 65_535), (65_535, 65_535)),
+            ((65_536, 1), (131_072, 131_072)),
+            ((1, 262_144), (262_144, 262_144)),
+        ] {
+            let capacity = Capacity::holding(mappings, sessions).unwrap();
+            assert_eq!((capacity.mappings, capacity.sessions), expected, "{mappings}, {sessions}");
+        }
+        let error = Capacity::holding(1, 262_145).unwrap_err().to_string();
+        assert!(error.contains("262144 mappings, 262144 sessions"), "{error}");
+    }
+
+    /// Each step is found by its mappings alone.
+    #[test]
+    fn every_step_of_the_ladder_is_larger_than_the_one_before() {
+        for (small, large) in LADDER.iter().zip(LADDER.iter().skip(1)) {
+            assert!(small.mappings < large.mappings && small.sessions <= large.sessions && small.hosts <= large.hosts);
+        }
+    }
+}

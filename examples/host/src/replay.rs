@@ -8,16 +8,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, Seed, Side, Tables, Verdict};
+use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, Seed, Side, Tables, Verdict, Width};
 use static_cell::ConstStaticCell;
 
 use crate::cli::ReplayOptions;
-use crate::engine::{FRAGMENTED, HELD, HOSTS, MAPPINGS, SESSIONS};
+use crate::engine::{self, FRAGMENTED, HELD, TablesTask};
 use crate::report;
 use capture::{Capture, Output};
 use verdict_lines::VerdictLines;
-
-static TABLES: ConstStaticCell<Tables<MAPPINGS, SESSIONS, HOSTS>> = ConstStaticCell::new(Tables::new());
 
 static FRAGMENTS: ConstStaticCell<Fragments<FRAGMENTED, HELD>> = ConstStaticCell::new(Fragments::new());
 
@@ -26,10 +24,27 @@ const DEFAULT_SEED: Seed = Seed::new(*b"nat-host replay.");
 
 /// Judges every packet of the input captures and writes what the options ask for.
 pub(crate) fn run(options: &ReplayOptions) -> Result<()> {
-    let config = options.config()?;
-    let nat = Nat::new(TABLES.take(), config, options.nat.seed().unwrap_or(DEFAULT_SEED))?;
-    let mut nat = nat.with_fragments(FRAGMENTS.take());
-    options.nat.add_forwards(&mut nat)?;
+    engine::with_tables(options.nat.capacity()?, Judge { options })
+}
+
+struct Judge<'a> {
+    options: &'a ReplayOptions,
+}
+
+impl TablesTask for Judge<'_> {
+    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
+        self,
+        tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+    ) -> Result<()> {
+        let Self { options } = self;
+        let nat = Nat::new(tables, options.config()?, options.nat.seed().unwrap_or(DEFAULT_SEED))?;
+        let mut nat = nat.with_fragments(FRAGMENTS.take());
+        options.nat.add_forwards(&mut nat)?;
+        judge_all(nat, options)
+    }
+}
+
+fn judge_all(mut nat: Nat<'_, impl Width>, options: &ReplayOptions) -> Result<()> {
     let mut inputs = Inputs::open(options)?;
     refuse_overwriting(options)?;
     let mut outputs = Outputs::create(options)?;
@@ -38,14 +53,20 @@ pub(crate) fn run(options: &ReplayOptions) -> Result<()> {
         capture.advance()?;
     }
     outputs.finish()?;
-    let stats = nat.stats();
+    let (stats, capacity) = (nat.stats(), options.nat.capacity()?);
     let (counters, gateway) = (report::counters(stats), report::gateway(stats));
     // That nobody reads it is no failure: the files are written.
-    let _ = writeln!(io::stdout(), "{counters}\n\n{gateway}\n\n{}", report::stats_line(stats));
+    let _ = writeln!(io::stdout(), "tables: {capacity}\n\n{counters}\n\n{gateway}\n\n{}", report::stats_line(stats));
     Ok(())
 }
 
-fn judge(nat: &mut Nat<'_>, from: Side, packet: &mut [u8], time: Duration, outputs: &mut Outputs) -> Result<()> {
+fn judge(
+    nat: &mut Nat<'_, impl Width>,
+    from: Side,
+    packet: &mut [u8],
+    time: Duration,
+    outputs: &mut Outputs,
+) -> Result<()> {
     let now = Instant::from_millis(u64::try_from(time.as_millis())?);
     while let Some(due) = nat.poll_timeout().filter(|due| *due <= now) {
         nat.handle_timeout(due);

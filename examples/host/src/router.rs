@@ -11,12 +11,11 @@ use async_signal::{Signal, Signals};
 use embassy_net::{ConfigV4, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use embassy_time::Timer;
 use futures_lite::StreamExt;
-use nat_core::{Cidr, Config, Seed};
-use nat_embassy::{Control, LocalDevice, Outside, State};
-use static_cell::ConstStaticCell;
+use nat_core::{Cidr, Config, Nat, Seed, Tables, Width};
+use nat_embassy::{Control, LocalDevice, Outside, Parts, State};
 
 use crate::cli::RouterOptions;
-use crate::engine::{HOSTS, MAPPINGS, SESSIONS, WAITING};
+use crate::engine::{self, StateTask, TablesTask, WAITING};
 use crate::report;
 use tap::Tap;
 use tun_rs::SyncDevice;
@@ -24,17 +23,53 @@ use tun_rs::SyncDevice;
 /// What DHCP and ping take.
 const SOCKETS: usize = 4;
 
-static STATE: ConstStaticCell<State<MAPPINGS, SESSIONS, HOSTS, WAITING>> = ConstStaticCell::new(State::new());
-
 /// Routes until SIGINT or SIGTERM, then prints the counters.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
-    let config = router_config(options)?;
+    let (capacity, config) = (options.nat.capacity()?, router_config(options)?);
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
-    let lan = open_tap(&options.lan.name)?;
-    let wan = open_tap(&options.wan.name)?;
-    let outside = config.outside;
-    let (control, lan_device, wan_device, runner) = nat_embassy::new(STATE.take(), config, seed, lan, wan)?;
+    engine::with_tables(capacity, Check { options, config: config.nat.clone(), seed })?;
+    engine::with_state(capacity, Route { options, config, seed })
+}
+
+/// Refuses what the engine would refuse, before a device is touched.
+struct Check<'a> {
+    options: &'a RouterOptions,
+    config: Config,
+    seed: Seed,
+}
+
+impl TablesTask for Check<'_> {
+    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
+        self,
+        tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+    ) -> Result<()> {
+        self.options.nat.add_forwards(&mut Nat::new(tables, self.config, self.seed)?)
+    }
+}
+
+struct Route<'a> {
+    options: &'a RouterOptions,
+    config: nat_embassy::Config,
+    seed: Seed,
+}
+
+impl StateTask for Route<'_> {
+    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width + 'static>(
+        self,
+        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
+    ) -> Result<()> {
+        let Self { options, config, seed } = self;
+        let (lan, wan) = (open_tap(&options.lan.name)?, open_tap(&options.wan.name)?);
+        route(nat_embassy::new(state, config, seed, lan, wan)?, options)
+    }
+}
+
+type Device = Tap<SyncDevice>;
+
+fn route<W: Width>(parts: Parts<Device, Device, W>, options: &RouterOptions) -> Result<()> {
+    let (control, lan_device, wan_device, runner) = parts;
     control.with_nat(|nat| options.nat.add_forwards(nat))?;
+    let outside = control.outside();
 
     let (mut inside_memory, mut outside_memory) = (StackResources::new(), StackResources::new());
     let (_, mut inside_stack) = stack(lan_device, Some(static_config(options.lan.address, None)), &mut inside_memory)?;
@@ -50,6 +85,7 @@ pub(crate) fn run(options: &RouterOptions) -> Result<()> {
         spawn(&executor, tell_of_leases(uplink, control));
     }
     let mut signals = Signals::new([Signal::Int, Signal::Term]).context("cannot catch signals")?;
+    say(&format!("tables: {}", options.nat.capacity()?));
     say(&ready(options));
     async_io::block_on(executor.run(signals.next()));
     say(&summary(control));
@@ -63,7 +99,7 @@ fn router_config(options: &RouterOptions) -> Result<nat_embassy::Config> {
     Ok(config)
 }
 
-fn open_tap(name: &str) -> Result<Tap<SyncDevice>> {
+fn open_tap(name: &str) -> Result<Device> {
     let device = tap::open(name).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => " (it takes root, or the capability CAP_NET_ADMIN)",
@@ -123,7 +159,7 @@ fn spawn<'e, T: 'e>(executor: &LocalExecutor<'e>, task: impl Future<Output = T> 
     executor.spawn(task).detach();
 }
 
-async fn tell_of_leases(uplink: Stack<'_>, control: Control<'_>) {
+async fn tell_of_leases(uplink: Stack<'_>, control: Control<'_, impl Width>) {
     loop {
         uplink.wait_config_up().await;
         if let Some(config) = uplink.config_v4() {
@@ -145,7 +181,7 @@ fn ready(options: &RouterOptions) -> String {
     format!("ready: {} {} -> {} {wan}{gateway}", options.lan.name, options.lan.address, options.wan.name)
 }
 
-fn summary(control: Control<'_>) -> String {
+fn summary(control: Control<'_, impl Width>) -> String {
     let frames = report::frames(&control.stats());
     control.with_nat(|nat| {
         let stats = nat.stats();

@@ -37,6 +37,9 @@ fn bad_options_are_refused_in_one_line() {
         ("--lan-mtu many", "invalid digit"),
         ("--host-limit 0", "0 is not in 1..=65535"),
         ("--wan-address 198.51.100", "not an IPv4 address"),
+        ("--mappings 0", "0 is not in 1..=262144"),
+        ("--mappings 262145", "262145 is not in 1..=262144"),
+        ("--sessions 262145", "262145 is not in 1..=262144"),
     ] {
         refused(&format!("{REPLAY} {option}"), expected);
     }
@@ -66,6 +69,7 @@ fn further_addresses_are_those_of_hosts_and_nobody_elses() {
 fn as_many_forwards_as_the_tables_hold_are_taken() {
     let forwards: String = (2000..2300).map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}")).collect();
     refused(&format!("{REPLAY}{forwards}"), "missing.pcap");
+    refused(&format!("{REPLAY}{forwards} --mappings 64 --sessions 128"), "--forward tcp:2064=192.168.77.10:2064");
 }
 
 #[test]
@@ -89,6 +93,8 @@ fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
     refused(&format!("{router} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");
     refused(&format!("{router} --mapping address-and-port-dependent"), "not implemented yet");
     refused(&format!("{router} --forward tcp:80=10.0.0.1:80"), "not a host of the inside network");
+    let forwards: String = (2000..2009).map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}")).collect();
+    refused(&format!("{router}{forwards} --mappings 8 --sessions 8"), "--forward tcp:2008=192.168.77.10:2008");
 }
 
 #[test]
@@ -100,6 +106,7 @@ fn help_teaches_with_examples() {
         ("router --help", "--hairpin <KIND>"),
         ("replay --help", "[default: unfiltered] [possible values: unfiltered, filtered]"),
         ("replay --help", "editcap -F pcap"),
+        ("replay --help", "rounded up to the first of 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,"),
     ] {
         let output = nat_host(arguments);
         assert!(output.status.success(), "{arguments}");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Wake;
 
 use embassy_net_driver::{Driver, HardwareAddress, RxToken, TxToken};
-use nat_core::{Cidr, Instant, Seed};
+use nat_core::{Cidr, Instant, Seed, Width};
 use nat_embassy::{Config, Control, FrameDrop, LanDevice, Outside, Runner, State, WanDevice};
 
 use frames::{Mac, Station, Udp, arp_reply, as_arp, ipv4_frame, judge, judge_frame};
@@ -62,13 +62,13 @@ impl Wake for Flag {
     }
 }
 
-pub struct World {
+pub struct World<W: Width + 'static = u16> {
     pub lan: Nic,
     pub wan: Nic,
-    pub control: Control<'static>,
+    pub control: Control<'static, W>,
     pub lan_stack: LanDevice<'static>,
     pub wan_stack: WanDevice<'static>,
-    runner: Runner<'static, Nic, Nic>,
+    runner: Runner<'static, Nic, Nic, W>,
     woken: Arc<Flag>,
     pub now: Instant,
     /// When the router wants to be polled at the latest.
@@ -82,7 +82,39 @@ impl World {
     }
 
     pub fn with(config: Config, lan: Nic, wan: Nic) -> Self {
-        let state = Box::leak(Box::new(State::<64, 128, 16>::new()));
+        Self::of(Box::leak(Box::new(State::<64, 128, 16>::new())), config, lan, wan)
+    }
+
+    /// The same, where the neighbours of both sides are known already.
+    pub fn acquainted() -> Self {
+        let mut world = Self::new();
+        world.introduce();
+        world
+    }
+
+    /// What the next frame for a local stack holds, taken from its device.
+    pub fn stack_receives(device: &mut LanDevice<'static>) -> Option<Vec<u8>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let (frame, _) = device.receive(&mut cx)?;
+        Some(frame.consume(|frame| frame.to_vec()))
+    }
+
+    /// A local stack sends a frame. Returns whether there was room for it.
+    pub fn stack_sends(device: &mut LanDevice<'static>, frame: &[u8]) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let token = device.transmit(&mut cx);
+        token.map(|token| token.consume(frame.len(), |buffer| buffer.copy_from_slice(frame))).is_some()
+    }
+}
+
+impl<W: Width + 'static> World<W> {
+    /// A router of this memory.
+    pub fn of<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
+        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, 4, W>,
+        config: Config,
+        lan: Nic,
+        wan: Nic,
+    ) -> Self {
         let (control, lan_stack, wan_stack, runner) =
             nat_embassy::new(state, config, SEED, lan.clone(), wan.clone()).expect("a sound configuration");
         let woken = Arc::new(Flag::default());
@@ -92,13 +124,6 @@ impl World {
         world.run();
         world.lan.take_sent();
         world.wan.take_sent();
-        world
-    }
-
-    /// The same, where the neighbours of both sides are known already.
-    pub fn acquainted() -> Self {
-        let mut world = Self::new();
-        world.introduce();
         world
     }
 
@@ -168,21 +193,7 @@ impl World {
 
     /// What waits for the inside stack.
     pub fn stack_frames(&mut self) -> Vec<Vec<u8>> {
-        core::iter::from_fn(|| Self::stack_receives(&mut self.lan_stack)).collect()
-    }
-
-    /// What the next frame for a local stack holds, taken from its device.
-    pub fn stack_receives(device: &mut LanDevice<'static>) -> Option<Vec<u8>> {
-        let mut cx = Context::from_waker(Waker::noop());
-        let (frame, _) = device.receive(&mut cx)?;
-        Some(frame.consume(|frame| frame.to_vec()))
-    }
-
-    /// A local stack sends a frame. Returns whether there was room for it.
-    pub fn stack_sends(device: &mut LanDevice<'static>, frame: &[u8]) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        let token = device.transmit(&mut cx);
-        token.map(|token| token.consume(frame.len(), |buffer| buffer.copy_from_slice(frame))).is_some()
+        core::iter::from_fn(|| World::stack_receives(&mut self.lan_stack)).collect()
     }
 }
 

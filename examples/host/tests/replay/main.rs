@@ -4,6 +4,7 @@ mod clock;
 mod files;
 mod fragments;
 mod hairpin;
+mod many_flows;
 mod packet;
 mod run;
 mod verdicts;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::fs::{self, File};
+use std::io::BufWriter;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -74,7 +75,7 @@ impl Replay {
             datalink: self.datalink,
             ..PcapHeader::default()
         };
-        let mut writer = PcapWriter::with_header(File::create(path).unwrap(), header).unwrap();
+        let mut writer = PcapWriter::with_header(BufWriter::new(File::create(path).unwrap()), header).unwrap();
         for (time, packet) in records {
             writer.write_packet(&PcapPacket::new(*time, packet.len() as u32, packet)).unwrap();
         }

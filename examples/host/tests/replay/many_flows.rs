@@ -1,0 +1,85 @@
+//! More flows alive at once than 16 bits can count.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::time::Duration;
+use std::collections::HashSet;
+
+use crate::packet::{EXTERNAL, SERVER, at, seen, udp_with};
+use crate::run::{Outcome, Replay};
+
+/// An inside endpoint, and the remote endpoint that it talks to.
+type Flow = (SocketAddrV4, SocketAddrV4);
+
+const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 6);
+const LARGE: &str = "--mappings 131072 --sessions 131072 --host-limit 65535";
+
+/// The endpoints of so many hosts with so many ports each.
+fn endpoints(hosts: u8, ports: u16) -> impl Iterator<Item = SocketAddrV4> {
+    let host = |number| Ipv4Addr::new(192, 168, 77, 10 + number);
+    (0..hosts).flat_map(move |number| (0..ports).map(move |port| at(host(number), 10_000 + port)))
+}
+
+/// One packet of each flow, then one back to each of the `external` endpoints.
+fn replay(flows: &[Flow], external: &[SocketAddrV4], options: &str) -> Outcome {
+    let packet = |from, to| udp_with(from, to, 64, &[]);
+    let mut replay = Replay::new().options(options);
+    for (inside, remote) in flows {
+        replay = replay.lan(Duration::from_secs(1), &packet(*inside, *remote));
+    }
+    for ((_, remote), external) in flows.iter().zip(external) {
+        replay = replay.wan(Duration::from_secs(2), &packet(*remote, *external));
+    }
+    replay.run()
+}
+
+/// Has every flow begin, and every one answered once all have begun. Returns the external endpoint of each.
+#[track_caller]
+fn translated(flows: &[Flow], options: &str) -> Vec<SocketAddrV4> {
+    let leave = |outcome: &Outcome| -> Vec<Flow> {
+        let packets = outcome.wan.iter().map(|(_, packet)| seen(packet));
+        packets.map(|seen| (seen.from, seen.to)).collect()
+    };
+    let left = leave(&replay(flows, &[], options));
+    assert!(left.iter().map(|(_, to)| to).eq(flows.iter().map(|(_, remote)| remote)), "{} left", left.len());
+    assert_eq!(left.iter().collect::<HashSet<_>>().len(), flows.len(), "two flows look the same outside");
+
+    let external: Vec<SocketAddrV4> = left.iter().map(|(from, _)| *from).collect();
+    let outcome = replay(flows, &external, options);
+    assert!(leave(&outcome) == left, "translated otherwise the second time");
+    let answers = outcome.lan.iter().map(|(_, packet)| seen(packet));
+    let answers: Vec<Flow> = answers.map(|seen| (seen.to, seen.from)).collect();
+    assert!(answers == flows, "{} answers came back, or to another", answers.len());
+    let created = format!("sessions-created={} sessions-expired=0 ", flows.len());
+    assert!(format!("{} ", outcome.summary.trim_end()).contains(&created), "{}", outcome.summary);
+    external
+}
+
+#[test]
+fn eighty_thousand_endpoints_are_translated_at_once() {
+    let flows: Vec<Flow> = endpoints(8, 10_000).map(|inside| (inside, at(SERVER, 53))).collect();
+    let options =
+        format!("{LARGE} --wan-address 198.51.100.78 --wan-address 198.51.100.79 --wan-address 198.51.100.80");
+    let external = translated(&flows, &options);
+    assert_eq!(external.iter().collect::<HashSet<_>>().len(), 80_000);
+}
+
+#[test]
+fn a_hundred_and_ten_thousand_sessions_over_two_destinations_share_one_external_address() {
+    let servers = [at(SERVER, 53), at(OTHER_SERVER, 53)];
+    let flows: Vec<Flow> =
+        servers.into_iter().flat_map(|server| endpoints(11, 5_000).map(move |e| (e, server))).collect();
+    let external = translated(&flows, LARGE);
+    assert!(external.iter().all(|external| *external.ip() == EXTERNAL));
+    assert_eq!(external[..55_000], external[55_000..], "one mapping for both destinations");
+}
+
+#[test]
+fn small_tables_are_full_where_they_say() {
+    let flows: Vec<Flow> = endpoints(1, 8).map(|inside| (inside, at(SERVER, 53))).collect();
+    let one_more = [&flows[..], &[(at(Ipv4Addr::new(192, 168, 77, 10), 9), at(SERVER, 53))]].concat();
+    let outcome = replay(&one_more, &[], "--mappings 8 --sessions 8");
+    assert!(outcome.summary.starts_with("tables: 8 mappings, 16 sessions, 8 hosts\n"), "{}", outcome.summary);
+    let mut expected = ["forward wan"; 9].map(str::to_owned);
+    expected[8] = "reject lan mapping-table-full".to_owned();
+    assert_eq!(outcome.verdicts(), expected);
+}
