@@ -69,19 +69,47 @@ enum Progress {
     Open(Way),
 }
 
+/// All zeros when free, so the way stands beside the stage: the enum of both would have another number for free.
 struct Tracked {
     key: Key,
     /// When it is forgotten, in milliseconds of the clock modulo 2^32.
     deadline: u32,
-    progress: Progress,
+    source: u32,
+    destination: u32,
+    id: u16,
+    exit: Exit,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Free,
+    Waiting,
+    Open,
 }
 
 impl Tracked {
-    const FREE: Self = Self {
-        key: Key { source: 0, destination: 0, id: 0, protocol: 0, from: Side::Inside },
-        deadline: 0,
-        progress: Progress::Free,
-    };
+    const FREE: Self =
+        Self::new(Key { source: 0, destination: 0, id: 0, protocol: 0, from: Side::Inside }, 0, Progress::Free);
+
+    const fn new(key: Key, deadline: u32, progress: Progress) -> Self {
+        let nowhere = Way { source: 0, destination: 0, id: 0, exit: Exit::Forward(Side::Inside) };
+        let (stage, Way { source, destination, id, exit }) = match progress {
+            Progress::Free => (Stage::Free, nowhere),
+            Progress::Waiting => (Stage::Waiting, nowhere),
+            Progress::Open(way) => (Stage::Open, way),
+        };
+        Self { key, deadline, source, destination, id, exit, stage }
+    }
+
+    fn progress(&self) -> Progress {
+        let Self { source, destination, id, exit, .. } = *self;
+        match self.stage {
+            Stage::Free => Progress::Free,
+            Stage::Waiting => Progress::Waiting,
+            Stage::Open => Progress::Open(Way { source, destination, id, exit }),
+        }
+    }
 }
 
 struct Held {
@@ -146,7 +174,7 @@ impl<'t> FragmentTable<'t> {
     pub(crate) fn open(&mut self, key: &Key, way: Way, now: u32) {
         let Some(position) = self.find(key, now).or_else(|| self.find_room(key, now)) else { return };
         let progress = Progress::Open(way);
-        self.put(position, Tracked { key: *key, deadline: now.wrapping_add(OPEN_MILLIS), progress });
+        self.put(position, Tracked::new(*key, now.wrapping_add(OPEN_MILLIS), progress));
     }
 
     /// Forgets what has waited for a first fragment that was refused.
@@ -172,7 +200,7 @@ impl<'t> FragmentTable<'t> {
         self.hold(slot, position, packet)?;
         if known.is_none() {
             let deadline = now.wrapping_add(WAIT_MILLIS);
-            self.put(position, Tracked { key: *key, deadline, progress: Progress::Waiting });
+            self.put(position, Tracked::new(*key, deadline, Progress::Waiting));
         }
         Ok(Next::Held)
     }
@@ -183,7 +211,7 @@ impl<'t> FragmentTable<'t> {
         let Self { datagrams, held, arrivals } = self;
         let way = |held: &Held| {
             let tracked = datagrams.get(usize::from(held.datagram).wrapping_sub(1))?;
-            match tracked.progress {
+            match tracked.progress() {
                 Progress::Open(way) if alive(tracked, now) => Some(way),
                 Progress::Open(_) | Progress::Waiting | Progress::Free => None,
             }
@@ -244,7 +272,7 @@ impl<'t> FragmentTable<'t> {
             return Some(position);
         }
         let share_is_used = self.share_is_used(key, now);
-        let rank = |tracked: &Tracked| match tracked.progress {
+        let rank = |tracked: &Tracked| match tracked.progress() {
             _ if share_is_used && tracked.key.source != key.source => 2,
             Progress::Waiting | Progress::Free => 0,
             Progress::Open(_) => 1,
@@ -290,7 +318,7 @@ impl<'t> FragmentTable<'t> {
     }
 
     fn progress(&self, position: usize) -> Progress {
-        self.datagrams.get(position).map_or(Progress::Free, |tracked| tracked.progress)
+        self.datagrams.get(position).map_or(Progress::Free, Tracked::progress)
     }
 
     fn put(&mut self, position: usize, tracked: Tracked) {
@@ -302,7 +330,7 @@ impl<'t> FragmentTable<'t> {
 
 fn alive(tracked: &Tracked, now: u32) -> bool {
     let left = tracked.deadline.wrapping_sub(now);
-    tracked.progress != Progress::Free && left != 0 && left <= OPEN_MILLIS
+    tracked.stage != Stage::Free && left != 0 && left <= OPEN_MILLIS
 }
 
 /// Whether more of the datagram must be expected. Once its first has gone ahead for as long as a fragment would wait for
@@ -310,7 +338,7 @@ fn alive(tracked: &Tracked, now: u32) -> bool {
 fn is_needed(tracked: &Tracked, now: u32) -> bool {
     const SPARE_MILLIS: u32 = OPEN_MILLIS - WAIT_MILLIS;
     let fresh = tracked.deadline.wrapping_sub(now) > SPARE_MILLIS;
-    alive(tracked, now) && (fresh || tracked.progress == Progress::Waiting)
+    alive(tracked, now) && (fresh || tracked.stage == Stage::Waiting)
 }
 
 /// The position of a datagram, from one.

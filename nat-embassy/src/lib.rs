@@ -138,7 +138,7 @@ pub fn new<
     const SESSIONS: usize,
     const HOSTS: usize,
     const WAITING: usize,
-    W: Width + 'static,
+    W: Width,
     Lan: Driver,
     Wan: Driver,
 >(

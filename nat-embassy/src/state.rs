@@ -23,7 +23,7 @@ pub struct State<
     const SESSIONS: usize,
     const HOSTS: usize = 64,
     const WAITING: usize = 4,
-    W: Width + 'static = u16,
+    W: Width = u16,
 > {
     pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>,
     pub(crate) fragments: Fragments<DATAGRAMS, HELD>,
@@ -78,7 +78,7 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAI
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, W: Width + 'static>
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, W: Width>
     State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>
 {
     const fn of(tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>) -> Self {

@@ -47,7 +47,7 @@ impl fmt::Display for Capacity {
 
 /// What can be done with tables of any capacity.
 pub(crate) trait TablesTask {
-    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width + 'static>(
+    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
         tables: &'static mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
     ) -> Result<()>;
@@ -56,7 +56,7 @@ pub(crate) trait TablesTask {
 /// What can be done with the memory of a router of any capacity.
 #[cfg(target_os = "linux")]
 pub(crate) trait StateTask {
-    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width + 'static>(
+    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
         state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
     ) -> Result<()>;

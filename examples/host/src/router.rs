@@ -54,7 +54,7 @@ struct Route<'a> {
 }
 
 impl StateTask for Route<'_> {
-    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width + 'static>(
+    fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
         state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
     ) -> Result<()> {

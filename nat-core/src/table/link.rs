@@ -2,7 +2,7 @@
 
 /// How wide the links between the entries of [`Tables`](crate::Tables) are: [`u16`], or [`u32`] for more than 65,535 of a
 /// kind.
-pub trait Width: Copy + core::fmt::Debug + Eq + sealed::Number {}
+pub trait Width: Copy + core::fmt::Debug + Eq + sealed::Number + 'static {}
 
 impl Width for u16 {}
 impl Width for u32 {}

@@ -62,7 +62,7 @@ impl Wake for Flag {
     }
 }
 
-pub struct World<W: Width + 'static = u16> {
+pub struct World<W: Width = u16> {
     pub lan: Nic,
     pub wan: Nic,
     pub control: Control<'static, W>,
@@ -107,7 +107,7 @@ impl World {
     }
 }
 
-impl<W: Width + 'static> World<W> {
+impl<W: Width> World<W> {
     /// A router of this memory.
     pub fn of<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
         state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, 4, W>,
