@@ -4,7 +4,6 @@
 //! packet moves the sender's on as one that leaves, and the receiver's as one that comes in.
 
 use crate::packet::{Content, Datagram, Summary, Transport};
-use crate::reply::Reply;
 use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Inside, Origin};
 use crate::table::{Link, Width};
@@ -39,8 +38,10 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Verdict, Verdict> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = transport.summary(ip);
-        let (receiver, session) =
-            self.receiver(&summary, external).map_err(|reason| turned_away(ip, &transport, &summary, reason))?;
+        let (receiver, session) = match self.receiver(&summary, external) {
+            Ok(found) => found,
+            Err(reason) => return Err(self.turned_away(ip, &transport, &summary, reason)),
+        };
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
 
         let mapping = self.send(ip, &transport, &summary, (Origin::Host, session.is_some()))?;
@@ -101,15 +102,16 @@ impl<W: Width> Nat<'_, W> {
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))
     }
-}
-
-/// The verdict on a packet that finds no session to come back to: a RST for a segment that belongs to none, as for one
-/// toward the outside.
-fn turned_away(ip: &ipv4::Header, transport: &Transport<'_>, summary: &Summary, reason: DropReason) -> Verdict {
-    let stray = matches!(summary.content, Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _));
-    if stray && transport.checksum_holds(ip) {
-        Verdict::Reject(Reply::reset(DropReason::NoSession, ip.source()))
-    } else {
-        Verdict::Drop(reason)
+    /// The verdict on a packet that finds no session to come back to: a RST for a segment that belongs to none, as for one
+    /// toward the outside.
+    fn turned_away(
+        &mut self,
+        ip: &ipv4::Header,
+        transport: &Transport<'_>,
+        summary: &Summary,
+        reason: DropReason,
+    ) -> Verdict {
+        let stray = matches!(summary.content, Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _));
+        if stray && transport.checksum_holds(ip) { self.reset(summary) } else { Verdict::Drop(reason) }
     }
 }

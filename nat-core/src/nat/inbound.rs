@@ -88,7 +88,7 @@ impl<W: Width> Nat<'_, W> {
             Transport::Icmp(header, body) => match header.class() {
                 Class::Error => Ok(self.error_inbound(ip, header, body, external)?),
                 Class::Other => Err(DropReason::UnknownIcmpType.into()),
-                Class::Request => Err(DropReason::NoSession.into()),
+                Class::Request => self.ping_inbound(ip, header, body),
                 Class::Reply => self.flow_inbound(ip, Transport::Icmp(header, body), external),
             },
             Transport::Tcp(..) | Transport::Udp(..) => self.flow_inbound(ip, transport, external),

@@ -1,19 +1,22 @@
 //! The engine: one IPv4 datagram in, one verdict out. Orchestration only.
 
 mod admission;
+mod answers;
 mod control;
 mod errors;
 mod fragment;
 mod hairpin;
 mod inbound;
 mod outbound;
+mod ping;
 mod tracking;
 
 use core::net::Ipv4Addr;
 
-use crate::fragments::{FragmentTable, Identifications};
+use crate::fragments::FragmentTable;
+use crate::identification::Identifications;
 use crate::packet::Datagram;
-use crate::policy::{PortPicker, RateLimit};
+use crate::policy::{PortPicker, RateLimit, ResetLimit};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
 use crate::state::{Ended, Flows, Origin, Proto};
@@ -32,6 +35,9 @@ pub struct Nat<'t, W: Width = u16> {
     now: Instant,
     /// Answers toward the inside, and toward the outside.
     error_limits: [RateLimit; 2],
+    /// Pings from outside.
+    ping_limit: RateLimit,
+    reset_limit: ResetLimit,
     fragments: FragmentTable<'t>,
     ids: Identifications,
 }
@@ -67,13 +73,15 @@ impl<'t, W: Width> Nat<'t, W> {
         let limit = || RateLimit::new(config.limits.icmp_error_burst, config.limits.icmp_errors_per_second);
         Ok(Self {
             error_limits: [limit(), limit()],
+            ping_limit: limit(),
+            reset_limit: ResetLimit::new(),
             config,
             flows,
             ports: PortPicker::new(port_secret),
             stats: Stats::default(),
             now: Instant::from_millis(0),
             fragments: FragmentTable::none(),
-            ids: Identifications::new(),
+            ids: Identifications::new(HashKey::new(seed.identification_secret())),
         })
     }
 
@@ -144,6 +152,7 @@ impl<'t, W: Width> Nat<'t, W> {
             self.jump(now, elapsed);
         }
         self.now = now;
+        self.stats.advance(now);
         for _ in 0..limit {
             let Some(ended) = self.flows.end_expired(self.tick()) else {
                 return;
@@ -184,18 +193,19 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// An ICMP error about a packet with the header `ip` that came in on `side`, from the address that it was sent to or
-    /// through; or its silent drop, for the same reason, when the limit on errors is used up.
+    /// through; or its silent drop, for the same reason, where errors are off or the limit on them is used up.
     fn reject(&mut self, side: Side, ip: &ipv4::Header, reason: DropReason, error: Error) -> Verdict {
         let [inside, outside] = &mut self.error_limits;
-        let (limit, router) = match side {
-            Side::Inside => (inside, self.config.inside.address().to_bits()),
-            Side::Outside => (outside, ip.destination()),
+        let (on, limit, router) = match side {
+            Side::Inside => (self.config.inside_icmp_errors, inside, self.config.inside.address().to_bits()),
+            Side::Outside => (self.config.outside_icmp_errors, outside, ip.destination()),
         };
-        if limit.take(self.now) {
+        if !on {
+            Verdict::Drop(reason)
+        } else if limit.take(self.now) {
             Verdict::Reject(Reply::error(reason, router, ip.source(), error))
         } else {
-            self.stats.answers_withheld = self.stats.answers_withheld.wrapping_add(1);
-            Verdict::Drop(reason)
+            self.withhold(reason)
         }
     }
 
