@@ -48,6 +48,11 @@ fn the_inside_address_need_not_answer_ping() {
     ] {
         w.outbound(&packet).local(Side::Inside);
     }
+    // Nor is what a later fragment begins with the type of its message.
+    let fragments = echo_reply(H1, ROUTER, 7).payload(&[8; 100]).may_fragment().cut(&[48]);
+    for fragment in &fragments {
+        w.outbound(fragment).local(Side::Inside);
+    }
     let id = w.open_echo(H1, S1, 7);
     w.inbound(echo_reply(S1, N, id)).forwarded();
 }

@@ -519,8 +519,8 @@ fn resets_are_limited_by_connection() {
     }
 }
 
-/// S4, RFC 5961 section 10, CVE-2016-5696: no limit is shared, so nobody learns of others by the RSTs that it gets: neither by
-/// those of another host, nor of its own, nor by one that differs in a single field.
+/// S4, RFC 5961 section 10, CVE-2016-5696: no limit is shared, so nobody learns of others by the RSTs that it gets:
+/// neither of another host's, nor of its own, nor of one that differs in a single field.
 #[test]
 fn no_connection_withholds_the_reset_of_another() {
     let mut w = World::new();

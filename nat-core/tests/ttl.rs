@@ -188,8 +188,8 @@ fn errors_can_be_turned_off() {
     assert_eq!((w.stats().icmp_errors_sent, w.stats().answers_withheld), (0, 3));
 }
 
-/// I9: RFC 5508 REQ-9: each side has a switch of its own. What an error would have been about is dropped for the same reason, and
-/// errors of others pass as ever.
+/// I9: RFC 5508 REQ-9: each side has a switch of its own. What an error would have been about is dropped for the same
+/// reason, and errors of others pass as ever.
 #[test]
 fn errors_can_be_turned_off_for_each_side() {
     for (inside, outside) in [(true, true), (false, true), (true, false), (false, false)] {

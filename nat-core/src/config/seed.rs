@@ -6,7 +6,8 @@ use siphasher::sip::SipHasher24;
 
 use super::{ConfigError, check};
 
-/// The secret from which table hashes, external ports and IPv4 identifications are drawn: 16 bytes of entropy, new at every boot.
+/// The secret from which table hashes, external ports and IPv4 identifications are drawn: 16 bytes of entropy, new at
+/// every boot.
 ///
 /// With a seed that an attacker can guess, external ports are predictable (RFC 6056) and table collisions can be built.
 #[derive(Clone, Copy)]
