@@ -1,14 +1,17 @@
 //! What is chosen when the NAT is built.
 
-use core::hash::Hasher;
+mod gateway;
+mod seed;
+
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use heapless::Vec;
-use siphasher::sip::SipHasher24;
 
 use crate::forward::OneToOne;
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
+
+pub use seed::Seed;
 
 /// External addresses that one NAT can have: a primary and seven more.
 pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
@@ -125,6 +128,20 @@ pub struct Untranslated {
 /// Entries that [`Config::untranslated`] can have.
 pub const MAX_UNTRANSLATED: usize = 8;
 
+/// What a host inside is told when it cannot have a session: no room, no port, or a limit is reached. Within the limit on
+/// ICMP errors.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ExhaustionError {
+    /// "Communication administratively prohibited", which ends most attempts at once (RFC 5508 REQ-8).
+    #[default]
+    AdministrativelyProhibited,
+    /// "Host unreachable", after which TCP tries on (RFC 6888 REQ-11).
+    HostUnreachable,
+    /// Nothing: the packet is dropped.
+    None,
+}
+
 /// How long a session lives without traffic. Each at least 1 s and at most [`Timeouts::MAX`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -132,6 +149,9 @@ pub const MAX_UNTRANSLATED: usize = 8;
 pub struct Timeouts {
     /// UDP sessions. RFC 4787 REQ-5: at least 2 min, 5 min recommended.
     pub udp: Duration,
+    /// UDP sessions with port 53 of a remote host, where one answer is the end. RFC 4787 REQ-5a lets it be shorter than
+    /// [`udp`](Self::udp), for this port alone; `None` for the same.
+    pub dns: Option<Duration>,
     /// TCP from the first SYN until the other side's. RFC 7857 section 2.1: 4 min, may be less.
     pub tcp_partially_open: Duration,
     /// TCP established, one FIN included. RFC 5382 REQ-5: at least 2 h 4 min.
@@ -151,6 +171,7 @@ impl Timeouts {
     /// What the RFCs ask for or recommend.
     pub const RFC: Self = Self {
         udp: Duration::from_secs(300),
+        dns: None,
         tcp_partially_open: Duration::from_secs(240),
         tcp_established: Duration::from_secs(7440),
         tcp_closing: Duration::from_secs(240),
@@ -161,6 +182,7 @@ impl Timeouts {
     /// What cloud NAT gateways do: 350 s of idle time for every session. Knowingly below RFC 5382 REQ-5.
     pub const GATEWAY: Self = Self {
         udp: Duration::from_secs(350),
+        dns: None,
         tcp_partially_open: Duration::from_secs(350),
         tcp_established: Duration::from_secs(350),
         tcp_closing: Duration::from_secs(240),
@@ -226,15 +248,16 @@ pub struct Limits {
     pub sessions_per_host: Option<u16>,
     /// Mappings of one inside host; `None` for half of the table. RFC 6888 REQ-4.
     pub mappings_per_host: Option<u16>,
-    /// ICMP errors originated toward one side in a burst. RFC 1812 section 4.3.2.8.
+    /// ICMP errors originated toward one side in a burst. RFC 1812 section 4.3.2.8. As many pings from outside may be
+    /// answered besides, where that is configured.
     pub icmp_error_burst: u16,
     /// ICMP errors originated toward one side, a second, beyond the burst.
     pub icmp_errors_per_second: u16,
 }
 
 impl Limits {
-    /// Half of the tables for one host; ICMP errors in bursts of 20, then 20 a second. RSTs toward the inside have no limit:
-    /// each answers one packet of a host, and is smaller than most.
+    /// Half of the tables for one host; ICMP errors in bursts of 20, then 20 a second. RSTs, which go toward the inside only,
+    /// are limited to one in 100 ms for each connection, whatever is set here.
     pub const DEFAULT: Self =
         Self { sessions_per_host: None, mappings_per_host: None, icmp_error_burst: 20, icmp_errors_per_second: 20 };
 }
@@ -286,6 +309,19 @@ pub struct Config {
     pub outside_mtu: u16,
     /// Whether the MSS of forwarded SYNs is lowered to what both MTUs carry.
     pub mss_clamp: bool,
+    /// Whether the router says ICMP errors of its own to the inside (RFC 5508 REQ-9). Without them path MTU discovery toward
+    /// a smaller outside link fails, and traceroute does not show the router. Errors of others are translated either way.
+    pub inside_icmp_errors: bool,
+    /// Whether the router says ICMP errors of its own to the outside, which it does about packets of live sessions only.
+    pub outside_icmp_errors: bool,
+    /// What a host inside is told when it cannot have a session.
+    pub exhaustion_error: ExhaustionError,
+    /// Whether pings to the router's own address inside, or to all hosts inside, reach the router's inside stack, which
+    /// answers as it sees fit.
+    pub inside_ping: bool,
+    /// Whether pings from outside to an external address reach the router's outside stack, as many as the limit on ICMP
+    /// errors allows, and its answers leave. Shows strangers that the address is in use, and that a NAT is there.
+    pub outside_ping: bool,
 }
 
 impl Config {
@@ -309,6 +345,11 @@ impl Config {
             inside_mtu: 1500,
             outside_mtu: 1500,
             mss_clamp: false,
+            inside_icmp_errors: true,
+            outside_icmp_errors: true,
+            exhaustion_error: ExhaustionError::AdministrativelyProhibited,
+            inside_ping: true,
+            outside_ping: false,
         }
     }
 }
@@ -386,8 +427,8 @@ impl Config {
     }
 
     fn check_timeouts(&self) -> Result<(), ConfigError> {
-        let Timeouts { udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = self.timeouts;
-        for time in [udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
+        let Timeouts { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = self.timeouts;
+        for time in [udp, dns.unwrap_or(udp), tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
             check("timeouts", Duration::from_secs(1) <= time && time <= Timeouts::MAX, "not 1 s to 12 days")?;
         }
         Ok(())
@@ -399,43 +440,6 @@ pub(crate) const MIN_MTU: u16 = 68;
 
 pub(crate) fn check(field: &'static str, holds: bool, problem: &'static str) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError { field, problem }) }
-}
-
-/// The secret from which table hashes and external ports are drawn: 16 bytes of entropy, new at every boot.
-///
-/// With a seed that an attacker can guess, external ports are predictable (RFC 6056) and table collisions can be built.
-#[derive(Clone, Copy)]
-pub struct Seed([u8; 16]);
-
-impl Seed {
-    /// The seed of `entropy`. All bytes zero, the sign of an absent generator, is refused when the NAT is built.
-    pub const fn new(entropy: [u8; 16]) -> Self {
-        Self(entropy)
-    }
-
-    /// The secrets drawn from this seed: one for table hashes, one for ports.
-    pub(crate) fn secrets(&self) -> Result<([u32; 4], [u8; 16]), ConfigError> {
-        check("seed", self.0 != [0; 16], "all zeros: the random number generator does not work")?;
-        let draw = |label: u64| {
-            let mut hasher = SipHasher24::new_with_key(&self.0);
-            hasher.write_u64(label);
-            hasher.finish()
-        };
-        let [a, b, c, d] = [draw(1), draw(2), draw(3), draw(4)];
-        let hash = [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32];
-        let mut ports = [0; 16];
-        let (first, second) = ports.split_at_mut(8);
-        first.copy_from_slice(&c.to_le_bytes());
-        second.copy_from_slice(&d.to_le_bytes());
-        Ok((hash, ports))
-    }
-}
-
-/// Keeps the secret out of logs.
-impl core::fmt::Debug for Seed {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Seed(..)")
-    }
 }
 
 /// Which field of the configuration cannot work, and why.

@@ -4,7 +4,6 @@
 //! those that have none. Fragments that come before their first wait, and follow it in order of arrival. Everything is
 //! bounded, and what strangers can fill (the fragments without a first) makes room for what belongs to sessions.
 
-use crate::table::HashKey;
 use crate::{DropReason, Side};
 
 /// The largest fragment that can wait for its first, in bytes.
@@ -344,23 +343,4 @@ fn is_needed(tracked: &Tracked, now: u32) -> bool {
 /// The position of a datagram, from one.
 fn number(position: usize) -> u16 {
     u16::try_from(position.saturating_add(1)).unwrap_or(0)
-}
-
-/// New identifications for datagrams that may be fragmented. Two inside hosts may use the same at the same time; what
-/// leaves has one source, so the engine numbers it anew (RFC 6864 section 5.3.1).
-pub(crate) struct Identifications {
-    sent: u16,
-}
-
-impl Identifications {
-    pub(crate) const fn new() -> Self {
-        Self { sent: 0 }
-    }
-
-    /// The next identification toward `destination`: no two in 65,536, and no telling from one destination what goes to
-    /// another.
-    pub(crate) fn next(&mut self, key: &HashKey, destination: u32, protocol: u8) -> u16 {
-        self.sent = self.sent.wrapping_add(1);
-        (key.hash(destination, u32::from(protocol)) as u16).wrapping_add(self.sent)
-    }
 }

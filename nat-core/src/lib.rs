@@ -97,8 +97,8 @@
 //! # When the tables are full
 //!
 //! A new session is refused and counted: the inside host is told by ICMP "administratively prohibited" (RFC 5508 REQ-8),
-//! within the limit on errors. Nothing is ever evicted to make room. What one host may use up is limited by
-//! [`Limits`], to half of the tables unless configured otherwise.
+//! or as [`ExhaustionError`] says, within the limit on errors. Nothing is ever evicted to make room. What one host may use
+//! up is limited by [`Limits`], to half of the tables unless configured otherwise.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -114,6 +114,7 @@ mod table;
 mod state;
 mod policy;
 mod fragments;
+mod identification;
 mod translate;
 mod nat;
 
@@ -129,8 +130,8 @@ mod time;
 mod verdict;
 
 pub use config::{
-    Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, MAX_UNTRANSLATED, Mapping,
-    PortRange, Seed, Timeouts, Untranslated,
+    Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES,
+    MAX_UNTRANSLATED, Mapping, PortRange, Seed, Timeouts, Untranslated,
 };
 pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
 pub use fragments::{Fragments, MAX_HELD_LEN};

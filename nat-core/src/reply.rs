@@ -34,6 +34,8 @@ pub(crate) enum Error {
     AdministrativelyProhibited,
     /// RFC 1191: the datagram must not be fragmented, and is larger than this.
     FragmentationNeeded { mtu: u16 },
+    /// RFC 6888 REQ-11: no session can be made at present.
+    HostUnreachable,
     /// There is no way out at present.
     NetUnreachable,
     /// RFC 792: the time to live is used up.
@@ -45,6 +47,7 @@ impl Error {
         match self {
             Self::AdministrativelyProhibited => icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 13, 0),
             Self::FragmentationNeeded { mtu } => icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 4, mtu),
+            Self::HostUnreachable => icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 1, 0),
             Self::NetUnreachable => icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 0, 0),
             Self::TimeExceeded => icmp::Header::error(icmp::TIME_EXCEEDED, 0, 0),
         }

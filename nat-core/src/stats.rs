@@ -1,7 +1,11 @@
 //! Counters: one packet, one verdict, one count.
 
+mod peaks;
+
 use crate::state::Origin;
-use crate::{DropReason, Side, Verdict};
+use crate::{DropReason, Instant, Side, Verdict};
+
+use peaks::{Peaks, Volume};
 
 /// Packets and bytes of one side. Bytes are those of IPv4 datagrams, link headers and padding left out.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -43,7 +47,7 @@ pub struct Stats {
     pub icmp_errors_sent: u64,
     /// Packets whose verdict was an answer by TCP RST, toward the inside only.
     pub resets_sent: u64,
-    /// ICMP errors that were due but beyond the limit; their packets count as dropped.
+    /// Answers that were due but beyond their limit (ICMP errors, RSTs, pings from outside); their packets count as dropped.
     pub answers_withheld: u64,
     /// Mappings created by traffic.
     pub mappings_created: u64,
@@ -52,6 +56,7 @@ pub struct Stats {
     /// Sessions that ended by their timer.
     pub sessions_expired: u64,
     pub(crate) tcp: TcpStats,
+    peaks: Peaks,
     dropped: Reasons,
     rejected: Reasons,
 }
@@ -115,6 +120,7 @@ impl Stats {
 
     /// The counters under the names that cloud NAT gateways give them.
     pub fn gateway(&self) -> GatewayMetrics {
+        let peaks = self.peaks.highest();
         GatewayMetrics {
             active_connection_count: self.tcp.active,
             connection_attempt_count: self.tcp.attempts,
@@ -130,6 +136,17 @@ impl Stats {
             packets_out_to_destination: self.outside.packets_out,
             bytes_out_to_source: self.inside.bytes_out,
             packets_out_to_source: self.inside.packets_out,
+            peak_bytes_per_second: peaks.bytes,
+            peak_packets_per_second: peaks.packets,
+        }
+    }
+
+    /// Tells the time, before anything is counted that came at `now`.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        if self.peaks.is_due(now) {
+            let packets = self.inside.packets_in.wrapping_add(self.outside.packets_in);
+            let bytes = self.inside.bytes_in.wrapping_add(self.outside.bytes_in);
+            self.peaks.complete(now, Volume { packets, bytes });
         }
     }
 
@@ -180,7 +197,13 @@ impl Stats {
     }
 }
 
-/// The counters under the names of the AWS NAT gateway's CloudWatch metrics, as totals since the engine was built.
+/// The counters under the names of the AWS NAT gateway's CloudWatch metrics, as totals since the engine was built; but for
+/// the connections there are now, and for the peaks.
+///
+/// The peaks are of the packets received on both sides, whatever became of them; those of the router itself are not among
+/// them. They are as of the last call that told the engine the time: the clock is cut into windows of 10 s, which begin at
+/// whole multiples of 10 s, and the six that were complete by then count. So a peak is seen 10 s after its beginning at the
+/// latest, and forgotten a minute after its window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -213,11 +236,15 @@ pub struct GatewayMetrics {
     pub bytes_out_to_source: u64,
     /// `PacketsOutToSource`: sent inside.
     pub packets_out_to_source: u64,
+    /// `PeakBytesPerSecond`: the highest average of a window, in bytes a second, rounded down.
+    pub peak_bytes_per_second: u64,
+    /// `PeakPacketsPerSecond`: the highest average of a window, in packets a second, rounded down.
+    pub peak_packets_per_second: u64,
 }
 
 impl GatewayMetrics {
     /// Each metric's published name with its value, for reports.
-    pub const fn named(&self) -> [(&'static str, u64); 14] {
+    pub const fn named(&self) -> [(&'static str, u64); 16] {
         [
             ("ActiveConnectionCount", self.active_connection_count),
             ("ConnectionAttemptCount", self.connection_attempt_count),
@@ -233,6 +260,8 @@ impl GatewayMetrics {
             ("PacketsOutToDestination", self.packets_out_to_destination),
             ("BytesOutToSource", self.bytes_out_to_source),
             ("PacketsOutToSource", self.packets_out_to_source),
+            ("PeakBytesPerSecond", self.peak_bytes_per_second),
+            ("PeakPacketsPerSecond", self.peak_packets_per_second),
         ]
     }
 }

@@ -121,6 +121,8 @@ drop_reasons! {
     BadVersion = "bad-version",
     /// A multicast or broadcast destination, which is never translated.
     Broadcast = "broadcast",
+    /// A ping to an address of the router that does not answer it: as configured, as a fragment, or beyond the limit.
+    EchoRefused = "echo-refused",
     /// A mapping exists, but the filter does not let this sender in (RFC 4787 REQ-8).
     Filtered = "filtered",
     /// A fragment for which there is no room, or whose datagram was refused.

@@ -2,7 +2,7 @@
 
 mod world;
 
-use nat_core::{DropReason, Filtering};
+use nat_core::{DropReason, ExhaustionError, Filtering};
 use world::*;
 
 /// What the inside is told when its session cannot be had: RFC 5508 REQ-8.
@@ -118,6 +118,40 @@ fn refusals_are_rate_limited() {
         w.outbound(udp(at(H1, 6000), at(S1, 53))).dropped(DropReason::SessionTableFull);
     }
     assert_eq!(w.stats().icmp_errors_sent, 10);
+}
+
+/// G11b, I8, 7.1: what a host is told that gets no session, whatever it lacks, is a choice.
+#[test]
+fn the_error_of_a_refused_session_can_be_chosen() {
+    use ExhaustionError::{AdministrativelyProhibited, HostUnreachable, None as Nothing};
+    for (error, told) in [(AdministrativelyProhibited, Some((3, 13))), (HostUnreachable, Some((3, 1))), (Nothing, None)]
+    {
+        let check = |outcome: Outcome, reason| match told {
+            Some(kind) => assert_eq!(outcome.rejected(reason).icmp_type(), kind),
+            None => outcome.dropped(reason),
+        };
+        let mut w = World::sized::<4, 2, 4>(|config| config.exhaustion_error = error);
+        w.open_udp(at(H1, 5000), at(S1, 53));
+        w.open_udp(at(H1, 5000), at(S2, 53));
+        check(w.outbound(udp(at(H2, 5000), at(S1, 53))), DropReason::SessionTableFull);
+        check(w.outbound(tcp(at(H2, 5000), at(S1, 80), SYN)), DropReason::SessionTableFull);
+        check(w.outbound(echo_request(H2, S1, 7)), DropReason::SessionTableFull);
+        let mut w = World::with(|config| {
+            config.exhaustion_error = error;
+            config.limits.sessions_per_host = Some(1);
+            config.ports = nat_core::PortRange::new(30000, 30000).expect("a port");
+        });
+        w.open_udp(at(H1, 5000), at(S1, 53));
+        check(w.outbound(udp(at(H1, 5000), at(S2, 53))), DropReason::HostLimit);
+        check(w.outbound(udp(at(H2, 5000), at(S2, 53))), DropReason::PortsExhausted);
+        // Other errors are what they were.
+        assert_eq!(
+            w.outbound(udp(at(H1, 5000), at(S1, 53)).ttl(1)).rejected(DropReason::TtlExpired).icmp_type(),
+            (11, 0)
+        );
+        assert_eq!(w.stats().answers_withheld, 0);
+    }
+    assert_eq!(config().exhaustion_error, AdministrativelyProhibited);
 }
 
 /// G11d, A7: no session is ended to make room, not even one that was never answered.

@@ -99,8 +99,9 @@ fn values_that_cannot_work_are_refused() {
     let mut smallest = config();
     (smallest.inside_mtu, smallest.outside_mtu) = (68, 68);
     build(smallest, SEED).expect("68 bytes is an MTU");
-    let timers: [fn(&mut Timeouts) -> &mut Duration; 6] = [
+    let timers: [fn(&mut Timeouts) -> &mut Duration; 7] = [
         |t| &mut t.udp,
+        |t| t.dns.insert(secs(300)),
         |t| &mut t.tcp_partially_open,
         |t| &mut t.tcp_established,
         |t| &mut t.tcp_closing,

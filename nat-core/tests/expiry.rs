@@ -103,6 +103,7 @@ fn the_default_profile_keeps_the_floors() {
     let rfc = Timeouts::default();
     assert_eq!(rfc, Timeouts::RFC);
     assert!(rfc.udp >= secs(300), "RFC 4787 REQ-5c");
+    assert_eq!((rfc.dns, Timeouts::GATEWAY.dns), (None, None), "RFC 4787 REQ-5a is opt-in");
     assert!(rfc.tcp_established >= secs(2 * 3600 + 4 * 60), "RFC 5382 REQ-5");
     assert!(rfc.tcp_partially_open >= secs(240) && rfc.tcp_closing >= secs(240), "RFC 5382 REQ-5");
     assert!(rfc.tcp_reset >= secs(240), "RFC 7857 section 2.2");
@@ -312,6 +313,7 @@ fn timers_are_configurable() {
     for (_, open, _) in RFC_TIMERS {
         let mut w = World::with(|config| {
             config.timeouts.udp = secs(10);
+            config.timeouts.dns = Some(secs(10));
             config.timeouts.tcp_partially_open = secs(10);
             config.timeouts.tcp_established = secs(10);
             config.timeouts.tcp_closing = secs(10);
@@ -352,7 +354,8 @@ fn many_sessions_end_each_at_its_time() {
     assert!(w.now().saturating_duration_since(start) > secs(900), "sessions had time to end");
 }
 
-/// U5a: RFC 4787 REQ-5a allows shorter timers for well-known ports; none is shorter, whatever the destination port.
+/// U5a: RFC 4787 REQ-5a allows shorter timers for well-known ports; by default none is shorter, whatever the destination
+/// port.
 #[test]
 fn the_timer_does_not_depend_on_the_destination_port() {
     for port in [53, 123, 500, 1023, 1024, 3478, 51820] {
@@ -361,4 +364,46 @@ fn the_timer_does_not_depend_on_the_destination_port() {
         w.advance(secs(299));
         assert!(w.inbound(udp(at(S1, port), external)).is_forwarded(), "toward port {port}");
     }
+}
+
+/// U5a: DNS alone may have a shorter timer, and only by choice: other sessions of the same mapping keep theirs, and so does
+/// whoever asks the host on its port 53.
+#[test]
+fn a_shorter_timer_for_dns_is_for_dns_only() {
+    for timeouts in [Timeouts::RFC, Timeouts::GATEWAY] {
+        let mut w = World::with(|config| {
+            config.timeouts = timeouts;
+            config.timeouts.dns = Some(secs(30));
+        });
+        let external = w.open_udp(at(H1, 5000), at(S1, 53));
+        for port in [3478, 51820, 123, 5353] {
+            assert_eq!(w.open_udp(at(H1, 5000), at(S2, port)), external);
+        }
+        let server = w.open_udp(at(H2, 53), at(S2, 6000));
+        let connection = w.open_tcp(at(H1, 5000), at(S1, 53));
+        w.advance(secs(29));
+        w.inbound(udp(at(S1, 53), external)).forwarded();
+        w.advance(secs(29));
+        assert!(w.nat.sessions().any(|session| session.remote == at(S1, 53)), "refreshed by the answer");
+        w.advance(secs(1));
+        w.inbound(udp(at(S1, 53), external)).dropped(DropReason::Filtered);
+        w.advance(timeouts.udp - secs(60));
+        for port in [3478, 51820, 123, 5353] {
+            w.inbound(udp(at(S2, port), external)).forwarded();
+        }
+        w.inbound(udp(at(S2, 6000), server)).forwarded();
+        w.inbound(connection.outside_sends(ACK)).forwarded();
+    }
+}
+
+/// U5a: the outside alone does not keep a DNS session alive either.
+#[test]
+fn inbound_traffic_alone_does_not_keep_a_dns_session() {
+    let mut w = World::with(|config| config.timeouts.dns = Some(secs(30)));
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    for _ in 0..3 {
+        w.advance(secs(20));
+        let _ = w.inbound(udp(at(S1, 53), external));
+    }
+    w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NoMapping);
 }

@@ -6,7 +6,7 @@ mod world;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::HashSet;
 
-use nat_core::{DropReason, Filtering, Pieces, SessionState, Side};
+use nat_core::{DropReason, Filtering, Instant, Nat, Pieces, Seed, SessionState, Side, Tables, Verdict};
 use world::*;
 
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
@@ -831,6 +831,22 @@ fn identifications_of_hairpins_do_not_collide() {
     assert_ne!(ids[0], ids[1]);
     let atomic = w.outbound(udp(at(H1, 5000), server).id(0x1234)).forwarded();
     assert_eq!(atomic.ip.identification, 0x1234);
+}
+
+/// X10: another boot numbers from another start, so nobody learns from one of the next.
+#[test]
+fn first_identifications_depend_on_the_seed() {
+    let firsts: HashSet<u16> = (1..=100)
+        .map(|seed| {
+            let mut tables = Tables::<4, 4>::new();
+            let mut nat = Nat::new(&mut tables, config(), Seed::new([seed; 16])).expect("the configuration can work");
+            let mut packet = udp(at(H1, 5000), at(S1, 53)).may_fragment().bytes();
+            let verdict = nat.process(&mut packet, Side::Inside, Instant::from_secs(1));
+            assert!(matches!(verdict, Verdict::Forward { .. }));
+            Packet::parse(&packet).ip.identification
+        })
+        .collect();
+    assert!(firsts.len() > 95, "{} different of 100", firsts.len());
 }
 
 /// X10: all fragments of a datagram share its new identification, and two hosts' fragments do not mix at the server.

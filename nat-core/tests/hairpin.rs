@@ -216,9 +216,11 @@ fn a_segment_without_a_session_is_reset_by_hairpin() {
     let mut w = with_server();
     for to in [at(N, 8080), at(N, 8081)] {
         w.outbound(tcp(at(H1, 5000), to, ACK).seq(1).ack(2)).rejected(DropReason::NoSession);
+        w.outbound(tcp(at(H1, 5000), to, ACK).seq(1).ack(2)).refusal().expect("no second RST at once");
         assert!(matches!(w.outbound(tcp(at(H1, 5000), to, RST).seq(1)), Outcome::Dropped(_)), "no RST about a RST");
         assert!(matches!(w.outbound(tcp(at(H1, 5000), at(N, 8081), SYN)), Outcome::Dropped(_)));
     }
+    assert_eq!((w.stats().resets_sent, w.stats().answers_withheld), (2, 2));
     assert_eq!(w.sessions(), []);
 }
 

@@ -135,6 +135,8 @@ fn metrics_have_the_published_names() {
         "PacketsInFromSource",
         "PacketsOutToDestination",
         "PacketsOutToSource",
+        "PeakBytesPerSecond",
+        "PeakPacketsPerSecond",
     ];
     let mut sorted = names;
     sorted.sort_unstable();
@@ -192,4 +194,55 @@ fn packets_in_are_packets_out_and_drops() {
     assert_eq!(metrics.packets_in_from_source, metrics.packets_out_to_destination + lost_inside);
     assert_eq!(metrics.packets_in_from_destination, metrics.packets_out_to_source + lost_outside);
     assert_eq!(metrics.packets_drop_count + w.stats().local, lost_inside + lost_outside);
+}
+
+/// `PeakPacketsPerSecond`, `PeakBytesPerSecond`: of what came in on both sides, whatever became of it, but not of what the
+/// router sends itself; the highest average of 10 s within a minute.
+#[test]
+fn peaks_are_the_highest_averages_of_ten_seconds() {
+    let peaks = |w: &World| {
+        let metrics = w.stats().gateway();
+        (metrics.peak_packets_per_second, metrics.peak_bytes_per_second)
+    };
+    let mut w = World::new();
+    for _ in 0..20 {
+        w.outbound(udp(at(H1, 5000), at(S1, 53)).payload(&[7; 72])).forwarded();
+        w.inbound(udp(at(S2, 53), at(N, 9)).payload(&[7; 22])).dropped(DropReason::NoMapping);
+        w.router_sends(udp(at(N, 5353), at(S1, 53))).forwarded();
+    }
+    w.advance(core::time::Duration::from_millis(9_999));
+    assert_eq!(peaks(&w), (0, 0), "the window is not complete");
+    w.advance(core::time::Duration::from_millis(1));
+    assert_eq!(peaks(&w), (4, 20 * (100 + 50) / 10));
+    // More packets, but fewer bytes, in a later window: each peak has a window of its own.
+    for _ in 0..70 {
+        w.inbound(udp(at(S2, 53), at(N, 9)).payload(&[])).dropped(DropReason::NoMapping);
+    }
+    w.advance(secs(10));
+    assert_eq!(peaks(&w), (7, 300));
+    w.advance(secs(49));
+    assert_eq!(peaks(&w), (7, 300), "within the minute");
+    w.advance(secs(1));
+    assert_eq!(peaks(&w), (7, 70 * 28 / 10), "the first window is a minute ago");
+    w.advance(secs(10));
+    assert_eq!(peaks(&w), (0, 0));
+}
+
+/// Standards 0.3: a jump of the clock leaves no peak behind, nor makes one, and time that steps back adds nothing.
+#[test]
+fn peaks_survive_jumps_of_the_clock() {
+    for jump in [secs(70), secs(1 << 32), secs(500 * 365 * 86400)] {
+        let mut w = World::new();
+        for _ in 0..100 {
+            w.inbound(udp(at(S2, 53), at(N, 9))).dropped(DropReason::NoMapping);
+        }
+        w.step_back(secs(500));
+        w.inbound(udp(at(S2, 53), at(N, 9))).dropped(DropReason::NoMapping);
+        w.jump(secs(510));
+        w.inbound(udp(at(S2, 53), at(N, 9))).dropped(DropReason::NoMapping);
+        assert_eq!(w.stats().gateway().peak_packets_per_second, 10);
+        w.jump(jump);
+        w.inbound(udp(at(S2, 53), at(N, 9))).dropped(DropReason::NoMapping);
+        assert_eq!(w.stats().gateway().peak_packets_per_second, 0, "after {jump:?}");
+    }
 }

@@ -2,6 +2,8 @@
 
 mod world;
 
+use core::time::Duration;
+
 use nat_core::{DropReason, SessionState};
 use world::*;
 
@@ -492,9 +494,54 @@ fn a_segment_without_a_session_is_reset_inside() {
         let reset = w.outbound(segment).rejected(DropReason::NoSession);
         assert_eq!((reset.source(), reset.destination()), (at(S1, 80), at(H1, 5000)));
         assert_eq!((reset.tcp_flags(), reset.tcp().sequence_number), (RST, 8888));
+        w.advance(INTERVAL);
     }
     assert_eq!(w.stats().resets_sent, 5);
     assert_eq!(w.sessions(), []);
+}
+
+/// The least time between two RSTs for one connection.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// S4: a connection gets one RST in 100 ms; what is not answered is dropped for the same reason.
+#[test]
+fn resets_are_limited_by_connection() {
+    let mut w = World::new();
+    let segment = tcp(at(H1, 5000), at(S1, 80), ACK).seq(7777).ack(8888);
+    for round in 1..=3 {
+        w.outbound(&segment).rejected(DropReason::NoSession);
+        for _ in 0..9 {
+            w.advance(INTERVAL / 10);
+            w.outbound(&segment).dropped(DropReason::NoSession);
+        }
+        w.advance(INTERVAL / 10);
+        assert_eq!((w.stats().resets_sent, w.stats().answers_withheld), (round, 9 * round));
+    }
+}
+
+/// S4, RFC 5961 section 10, CVE-2016-5696: no limit is shared, so nobody learns of others by the RSTs that it gets:
+/// neither of another host's, nor of its own, nor of one that differs in a single field.
+#[test]
+fn no_connection_withholds_the_reset_of_another() {
+    let mut w = World::new();
+    let ack = |from, to| tcp(from, to, ACK).seq(1).ack(2);
+    for i in 0..2000 {
+        let (from, to) =
+            (at([H1, H2, H3][usize::from(i % 3)], 5000 + i / 12), at([S1, S2][usize::from(i % 2)], 80 + i % 4));
+        w.outbound(ack(from, to)).rejected(DropReason::NoSession);
+    }
+    let mut w = World::new();
+    w.outbound(ack(at(H1, 5000), at(S1, 80))).rejected(DropReason::NoSession);
+    for (from, to) in [
+        (at(H2, 5000), at(S1, 80)),
+        (at(H1, 5001), at(S1, 80)),
+        (at(H1, 5000), at(S2, 80)),
+        (at(H1, 5000), at(S1, 81)),
+        (at(H1, 80), at(S1, 5000)),
+    ] {
+        w.outbound(ack(from, to)).rejected(DropReason::NoSession);
+    }
+    assert_eq!(w.stats().answers_withheld, 0);
 }
 
 /// S4: never a RST about a RST.

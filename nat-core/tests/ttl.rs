@@ -188,6 +188,47 @@ fn errors_can_be_turned_off() {
     assert_eq!((w.stats().icmp_errors_sent, w.stats().answers_withheld), (0, 3));
 }
 
+/// I9: RFC 5508 REQ-9: each side has a switch of its own. What an error would have been about is dropped for the same
+/// reason, and errors of others pass as ever.
+#[test]
+fn errors_can_be_turned_off_for_each_side() {
+    for (inside, outside) in [(true, true), (false, true), (true, false), (false, false)] {
+        let mut w = World::with(|config| {
+            (config.inside_icmp_errors, config.outside_icmp_errors) = (inside, outside);
+            config.inside_mtu = 1000;
+        });
+        let external = w.open_udp(at(H1, 5000), at(S1, 53));
+        let sent = w.outbound(udp(at(H1, 5000), at(S1, 53))).forwarded();
+        let too_big = |packet: Datagram| packet.payload(&[7; 1500]);
+        for (outcome, reason, on) in [
+            (w.outbound(udp(at(H1, 5000), at(S1, 53)).ttl(1)), DropReason::TtlExpired, inside),
+            (w.outbound(too_big(udp(at(H1, 5000), at(S1, 53)))), DropReason::PacketTooBig, inside),
+            (w.inbound(udp(at(S1, 53), external).ttl(1)), DropReason::TtlExpired, outside),
+            (w.inbound(too_big(udp(at(S1, 53), external))), DropReason::PacketTooBig, outside),
+        ] {
+            if on {
+                outcome.rejected(reason);
+            } else {
+                outcome.dropped(reason);
+            }
+        }
+        assert_eq!(w.stats().answers_withheld, 0, "none was due");
+        w.inbound(icmp_error(TRANSIT, N, (11, 0), &sent.bytes())).forwarded();
+        w.outbound(tcp(at(H1, 5000), at(S1, 80), ACK)).rejected(DropReason::NoSession);
+    }
+}
+
+/// I9: the switch is for what is said of addresses and room too.
+#[test]
+fn the_errors_of_all_reasons_can_be_turned_off() {
+    let mut w = World::sized::<4, 1, 4>(|config| config.inside_icmp_errors = false);
+    w.open_udp(at(H1, 5000), at(S1, 53));
+    w.outbound(udp(at(H1, 5001), at(S1, 53))).dropped(DropReason::SessionTableFull);
+    w.nat.set_external_addresses(&[]).expect("none is a number of addresses");
+    w.outbound(udp(at(H1, 5000), at(S1, 53))).dropped(DropReason::AddressMissing);
+    assert_eq!((w.stats().icmp_errors_sent, w.stats().answers_withheld), (0, 0));
+}
+
 /// The default limits allow the bursts of a traceroute.
 #[test]
 fn the_default_burst_answers_a_traceroute() {

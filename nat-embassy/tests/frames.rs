@@ -5,7 +5,9 @@ mod world;
 use etherparse::EtherType;
 use nat_core::Side;
 use nat_embassy::{FrameDrop, MTU};
-use world::frames::{BROADCAST, Mac, Station, Udp, arp_reply, as_arp, echo_request, ethernet, ipv4_frame, judge_frame};
+use world::frames::{
+    BROADCAST, Mac, Station, Udp, arp_reply, as_arp, echo_reply, echo_request, ethernet, ipv4_frame, judge_frame,
+};
 use world::*;
 
 const STRANGER: Mac = [0x02, 0, 0, 0, 0, 0x77];
@@ -182,6 +184,32 @@ fn nothing_unsolicited_from_outside_reaches_a_stack() {
     w.run();
     assert!(World::stack_receives(&mut w.wan_stack).is_none());
     assert_eq!(w.wan.take_sent().len() + w.lan.take_sent().len(), 0);
+}
+
+/// RFC 5508 REQ-10a: pings to the external address, opt-in.
+#[test]
+fn a_ping_from_outside_reaches_the_outside_stack_where_configured_and_its_answer_leaves() {
+    let mut config = config();
+    config.nat.outside_ping = true;
+    let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    w.introduce();
+    let ping = ipv4_frame(ROUTER_WAN.0, GATEWAY.0, &echo_request(SERVER, ROUTER_WAN.1, 56));
+    w.wan.arrive(ping.clone());
+    w.run();
+    let frames: Vec<_> = core::iter::from_fn(|| World::stack_receives(&mut w.wan_stack)).collect();
+    assert_eq!(frames.last(), Some(&ping));
+    assert!(frames.iter().all(|frame| *frame == ping || as_arp(frame).is_some()));
+
+    let answer = ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &echo_reply(ROUTER_WAN.1, SERVER, 56));
+    assert!(World::stack_sends(&mut w.wan_stack, &answer));
+    w.run();
+    let sent = w.wan.take_sent();
+    let [sent] = &sent[..] else { panic!("one frame: {sent:?}") };
+    let (header, seen) = judge_frame(sent);
+    assert_eq!((header.source, header.destination), (ROUTER_WAN.0, GATEWAY.0));
+    assert_eq!((seen.src, seen.dst), (ROUTER_WAN.1, SERVER));
+    assert_eq!(sent[14 + 20..], answer[14 + 20..], "the message is the stack's");
+    assert_eq!(w.lan.take_sent().len(), 0);
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl<'t, W: Width> Nat<'t, W> {
     /// Gives a packet that may be fragmented, or is a fragment, an identification that no other inside host's has.
     pub(super) fn renew_id(&mut self, ip: &mut ipv4::Header) {
         if !ip.is_atomic() {
-            let id = self.ids.next(self.flows.key(), ip.destination(), ip.protocol());
+            let id = self.ids.next(ip.destination(), ip.protocol());
             translate::rewrite_id(ip, id);
         }
     }

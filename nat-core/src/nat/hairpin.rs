@@ -4,7 +4,6 @@
 //! packet moves the sender's on as one that leaves, and the receiver's as one that comes in.
 
 use crate::packet::{Content, Datagram, Summary, Transport};
-use crate::reply::Reply;
 use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
 use crate::table::{Link, Width};
@@ -42,9 +41,10 @@ impl<W: Width> Nat<'_, W> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = transport.summary(ip);
         let tuple = self.outbound_tuple(&summary, Origin::Host);
-        let (receiver, session) = self
-            .hairpin_receiver(&tuple, &summary, external)
-            .map_err(|reason| turned_away(ip, &transport, &summary, reason))?;
+        let (receiver, session) = match self.hairpin_receiver(&tuple, &summary, external) {
+            Ok(found) => found,
+            Err(reason) => return Err(self.turned_away(ip, &transport, &summary, reason)),
+        };
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
 
         let sender = self.send(ip, &transport, &summary, (&tuple, session.is_some()))?;
@@ -120,15 +120,16 @@ impl<W: Width> Nat<'_, W> {
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))
     }
-}
-
-/// The verdict on a packet that finds no session to come back to: a RST for a segment that belongs to none, as for one
-/// toward the outside.
-fn turned_away(ip: &ipv4::Header, transport: &Transport<'_>, summary: &Summary, reason: DropReason) -> Verdict {
-    let stray = matches!(summary.content, Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _));
-    if stray && transport.checksum_holds(ip) {
-        Verdict::Reject(Reply::reset(DropReason::NoSession, ip.source()))
-    } else {
-        Verdict::Drop(reason)
+    /// The verdict on a packet that finds no session to come back to: a RST for a segment that belongs to none, as for one
+    /// toward the outside.
+    fn turned_away(
+        &mut self,
+        ip: &ipv4::Header,
+        transport: &Transport<'_>,
+        summary: &Summary,
+        reason: DropReason,
+    ) -> Verdict {
+        let stray = matches!(summary.content, Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _));
+        if stray && transport.checksum_holds(ip) { self.reset(summary) } else { Verdict::Drop(reason) }
     }
 }

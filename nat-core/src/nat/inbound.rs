@@ -96,7 +96,7 @@ impl<W: Width> Nat<'_, W> {
             Transport::Icmp(header, body) => match header.class() {
                 Class::Error => Ok(self.error_inbound(ip, header, body, target)?),
                 Class::Other => Err(DropReason::UnknownIcmpType.into()),
-                Class::Request => self.query_inbound(ip, Transport::Icmp(header, body)),
+                Class::Request => self.query_inbound(ip, header, body, target),
                 Class::Reply => self.flow_inbound(ip, Transport::Icmp(header, body), target),
             },
             Transport::Tcp(..) | Transport::Udp(..) => self.flow_inbound(ip, transport, target),

@@ -1,6 +1,7 @@
 //! The engine: one IPv4 datagram in, one verdict out. Orchestration only.
 
 mod admission;
+mod answers;
 mod control;
 mod errors;
 mod fragment;
@@ -8,12 +9,14 @@ mod hairpin;
 mod inbound;
 mod one_to_one;
 mod outbound;
+mod ping;
 mod receiver;
 mod tracking;
 
-use crate::fragments::{FragmentTable, Identifications};
+use crate::fragments::FragmentTable;
+use crate::identification::Identifications;
 use crate::packet::Datagram;
-use crate::policy::{Forwards, Pool, PortPicker, RateLimit};
+use crate::policy::{Forwards, Pool, PortPicker, RateLimit, ResetLimit};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
 use crate::state::{Ended, Flows, Origin, Proto};
@@ -34,6 +37,9 @@ pub struct Nat<'t, W: Width = u16> {
     now: Instant,
     /// Answers toward the inside, and toward the outside.
     error_limits: [RateLimit; 2],
+    /// Pings from outside.
+    ping_limit: RateLimit,
+    reset_limit: ResetLimit,
     fragments: FragmentTable<'t>,
     ids: Identifications,
 }
@@ -71,13 +77,15 @@ impl<'t, W: Width> Nat<'t, W> {
             error_limits: [limit(), limit()],
             pool: Pool::new(&config.external_addresses),
             forwards: Forwards::new(&config),
+            ping_limit: limit(),
+            reset_limit: ResetLimit::new(),
             config,
             flows,
             ports: PortPicker::new(port_secret),
             stats: Stats::default(),
             now: Instant::from_millis(0),
             fragments: FragmentTable::none(),
-            ids: Identifications::new(),
+            ids: Identifications::new(HashKey::new(seed.identification_secret())),
         })
     }
 
@@ -150,6 +158,7 @@ impl<'t, W: Width> Nat<'t, W> {
             self.jump(now, elapsed);
         }
         self.now = now;
+        self.stats.advance(now);
         for _ in 0..limit {
             let Some(ended) = self.flows.end_expired(self.tick()) else {
                 return;
@@ -190,18 +199,19 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// An ICMP error about a packet with the header `ip` that came in on `side`, from the address that it was sent to or
-    /// through; or its silent drop, for the same reason, when the limit on errors is used up.
+    /// through; or its silent drop, for the same reason, where errors are off or the limit on them is used up.
     fn reject(&mut self, side: Side, ip: &ipv4::Header, reason: DropReason, error: Error) -> Verdict {
         let [inside, outside] = &mut self.error_limits;
-        let (limit, router) = match side {
-            Side::Inside => (inside, self.config.inside.address().to_bits()),
-            Side::Outside => (outside, ip.destination()),
+        let (on, limit, router) = match side {
+            Side::Inside => (self.config.inside_icmp_errors, inside, self.config.inside.address().to_bits()),
+            Side::Outside => (self.config.outside_icmp_errors, outside, ip.destination()),
         };
-        if limit.take(self.now) {
+        if !on {
+            Verdict::Drop(reason)
+        } else if limit.take(self.now) {
             Verdict::Reject(Reply::error(reason, router, ip.source(), error))
         } else {
-            self.stats.answers_withheld = self.stats.answers_withheld.wrapping_add(1);
-            Verdict::Drop(reason)
+            self.withhold(reason)
         }
     }
 

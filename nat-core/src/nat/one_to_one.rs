@@ -5,23 +5,30 @@ use crate::packet::Transport;
 use crate::state::{Endpoint, Inside, Origin};
 use crate::table::Width;
 use crate::translate::{self, End, Hop};
-use crate::wire::ipv4;
+use crate::wire::{icmp, ipv4};
 use crate::{DropReason, Nat, Side, Verdict};
 
+use super::receiver::Target;
+
 impl<W: Width> Nat<'_, W> {
+    /// A query from outside. One to an external address that stands for a host goes there; else it asks the router.
     pub(super) fn query_inbound(
         &mut self,
         ip: &mut ipv4::Header,
-        transport: Transport<'_>,
+        header: &mut icmp::Header,
+        body: &mut [u8],
+        target: Target,
     ) -> Result<Verdict, Verdict> {
-        let port = transport.summary(ip).destination.port;
-        let address = self.forwards.one_to_one_host(ip.destination()).ok_or(DropReason::NoSession)?;
+        let Target::External(_) = target else { return Err(DropReason::NoSession.into()) };
+        let Some(address) = self.forwards.one_to_one_host(ip.destination()) else {
+            return self.ping_inbound(ip, header, body);
+        };
         if address == ip.source() {
             return Err(DropReason::Land.into());
         }
         self.check_way_in(ip, false)?;
-        let inside = Inside { origin: Origin::Host, endpoint: Endpoint { address, port } };
-        Ok(self.enter(inside, ip, transport))
+        let inside = Inside { origin: Origin::Host, endpoint: Endpoint { address, port: header.id() } };
+        Ok(self.enter(inside, ip, Transport::Icmp(header, body)))
     }
 
     /// Whether an inside host has an external address for itself.

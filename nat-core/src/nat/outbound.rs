@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use crate::packet::{Content, Datagram, Summary, Transport};
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
-use crate::reply::{Error, Reply};
+use crate::reply::Error;
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Tcp};
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, Proto, Sequences};
@@ -45,7 +45,10 @@ impl<W: Width> Nat<'_, W> {
         match self.route_outbound(&datagram, origin)? {
             Route::Across => self.across(datagram, origin),
             Route::Hairpin(external) => self.hairpin(datagram, external),
-            Route::Local => Ok(Verdict::Local { side: Side::Inside, len }),
+            Route::Local => {
+                self.check_inside_ping(&datagram)?;
+                Ok(Verdict::Local { side: Side::Inside, len })
+            }
         }
     }
 
@@ -109,6 +112,7 @@ impl<W: Width> Nat<'_, W> {
                 Class::Error => Ok(self.error_outbound(ip, header, body, origin)?),
                 Class::Other => Err(DropReason::UnknownIcmpType.into()),
                 Class::Reply if self.has_own_address(ip.source()) => self.reply_outbound(ip),
+                Class::Reply if self.answers_ping(ip, header, origin) => self.ping_outbound(ip),
                 Class::Request | Class::Reply => self.flow_outbound(ip, Transport::Icmp(header, body), origin),
             }
         } else {
@@ -191,11 +195,11 @@ impl<W: Width> Nat<'_, W> {
             return Err(DropReason::BadChecksum.into());
         }
         match opening {
-            Opening::Begin(begin) => self
-                .admit(tuple, mapping, begin)
-                .map_err(|reason| self.refuse(ip, origin, reason, Error::AdministrativelyProhibited)),
+            Opening::Begin(begin) => {
+                self.admit(tuple, mapping, begin).map_err(|reason| self.refuse_session(ip, origin, reason))
+            }
             Opening::Pass => Ok(open.ok_or(DropReason::NoSession)?),
-            Opening::Reset => Err(Verdict::Reject(Reply::reset(DropReason::NoSession, ip.source()))),
+            Opening::Reset => Err(self.reset(summary)),
         }
     }
 

@@ -5,8 +5,10 @@ pub(crate) mod forwards;
 mod pool;
 mod ports;
 mod rate;
+mod resets;
 
 pub(crate) use forwards::Forwards;
 pub(crate) use pool::Pool;
 pub(crate) use ports::PortPicker;
 pub(crate) use rate::RateLimit;
+pub(crate) use resets::{Ends, ResetLimit};

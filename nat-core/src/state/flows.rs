@@ -137,7 +137,8 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// How long a session of this kind lives without traffic, in milliseconds.
     pub(crate) fn lifetime(&self, session: &Session<W>) -> u32 {
-        let class = self.mappings.get(session.mapping).map(|mapping| Class::of(mapping.proto(), session.state));
+        let mapping = self.mappings.get(session.mapping);
+        let class = mapping.map(|mapping| Class::of(mapping.proto(), session.state, session.remote_port));
         class.and_then(|class| self.lifetimes.get(class as usize)).copied().unwrap_or(0)
     }
 

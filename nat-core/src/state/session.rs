@@ -26,6 +26,9 @@ pub(crate) struct Session<W> {
 
 const LEAVE: u8 = 0x80;
 
+/// The port of DNS servers (RFC 1035 section 4.2.1).
+const DNS: u16 = 53;
+
 impl<W: Width> Session<W> {
     pub(crate) fn new(mapping: Link<W>, remote: Endpoint, begin: &Tcp) -> Self {
         let mut session = Self { mapping, remote_address: remote.address, remote_port: remote.port, ..Self::FREE };
@@ -107,6 +110,7 @@ impl<W: Width> Chain for ByRemote<W> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Class {
+    Dns,
     Icmp,
     TcpClosing,
     TcpEstablished,
@@ -116,11 +120,13 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 6;
+    pub(crate) const COUNT: usize = 7;
 
-    pub(crate) fn of(proto: Proto, state: SessionState) -> Self {
+    /// The class of a session with this port of its remote host.
+    pub(crate) fn of(proto: Proto, state: SessionState, remote_port: u16) -> Self {
         match (proto, state) {
             (Proto::Icmp, _) => Self::Icmp,
+            (Proto::Udp, _) if remote_port == DNS => Self::Dns,
             (Proto::Udp, _) => Self::Udp,
             (Proto::Tcp, SessionState::InsideSyn | SessionState::OutsideSyn) => Self::TcpPartiallyOpen,
             (Proto::Tcp, SessionState::Closing) => Self::TcpClosing,
@@ -134,7 +140,8 @@ impl Class {
 
     /// How long, in milliseconds, by class. The configuration has been checked: none is above 2^30.
     pub(crate) fn lifetimes(timeouts: &Timeouts) -> [u32; Self::COUNT] {
-        let Timeouts { udp, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *timeouts;
-        [icmp, tcp_closing, tcp_established, tcp_partially_open, tcp_reset, udp].map(|time| time.as_millis() as u32)
+        let Timeouts { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *timeouts;
+        let by_class = [dns.unwrap_or(udp), icmp, tcp_closing, tcp_established, tcp_partially_open, tcp_reset, udp];
+        by_class.map(|time| time.as_millis() as u32)
     }
 }

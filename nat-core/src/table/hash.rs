@@ -4,7 +4,7 @@
 pub(crate) struct HashKey([u32; 4]);
 
 impl HashKey {
-    pub(crate) fn new(secret: [u32; 4]) -> Self {
+    pub(crate) const fn new(secret: [u32; 4]) -> Self {
         Self(secret)
     }
 

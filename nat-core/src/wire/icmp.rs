@@ -52,6 +52,14 @@ impl Header {
         }
     }
 
+    pub(crate) fn is_echo_request(&self) -> bool {
+        self.kind == ECHO_REQUEST
+    }
+
+    pub(crate) fn is_echo_reply(&self) -> bool {
+        self.kind == ECHO_REPLY
+    }
+
     pub(crate) fn id(&self) -> u16 {
         self.id.get()
     }

@@ -46,6 +46,12 @@ pub(crate) enum Expected {
     Dropped(DropReason),
     /// Answered, for one of these reasons: the standards do not say which comes first.
     Answered(Vec<DropReason>),
+    /// Answered with a RST, or dropped where the connection got one within 100 ms. The engine may forget that once others
+    /// have got theirs.
+    Reset {
+        sent: bool,
+        withheld: bool,
+    },
     /// Forwarded by a new session in this state. Or refused, if a host without an address yet may draw one whose ports
     /// are all taken.
     Opens {
@@ -61,6 +67,8 @@ impl Expected {
             (Self::Opens { ports_may_lack, .. }, Outcome::Rejected(DropReason::PortsExhausted, _)) => *ports_may_lack,
             (Self::Dropped(expected), Outcome::Dropped(reason)) => expected == reason,
             (Self::Answered(expected), Outcome::Rejected(reason, _)) => expected.contains(reason),
+            (Self::Reset { sent, .. }, Outcome::Rejected(DropReason::NoSession, _)) => *sent,
+            (Self::Reset { withheld, .. }, Outcome::Dropped(DropReason::NoSession)) => *withheld,
             _ => false,
         };
         (!same).then(|| format!("the engine has {outcome:?}, the model {self:?}"))
@@ -80,6 +88,8 @@ pub(crate) struct Naive {
     hosts: BTreeMap<Ipv4Addr, Option<Ipv4Addr>>,
     mappings: BTreeMap<(u8, SocketAddrV4), Mapping>,
     sessions: BTreeMap<Pair, Session>,
+    /// When each connection got its last RST, the latest at the end.
+    resets: Vec<(Pair, Duration)>,
 }
 
 impl Naive {
@@ -98,6 +108,7 @@ impl Naive {
             hosts: BTreeMap::new(),
             mappings: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            resets: Vec::new(),
         }
     }
 
@@ -174,7 +185,7 @@ impl Naive {
             What::Reset | What::FarReset if admitted => return Expected::Forwarded,
             What::Reset | What::FarReset => return Expected::Dropped(DropReason::NoSession),
             What::SynAck | What::Ack | What::Fin | What::FarFin => {
-                return Expected::Answered(vec![DropReason::NoSession]);
+                return self.reset_of(pair);
             }
         };
         let (with_ports, without_ports) = self.addresses_for(pair);
@@ -189,6 +200,17 @@ impl Naive {
             refusals.push(DropReason::PortsExhausted);
         }
         Expected::Answered(refusals)
+    }
+
+    fn reset_of(&self, pair: &Pair) -> Expected {
+        let recent = |reset: &(Pair, Duration)| reset.0 == *pair && self.now - reset.1 < Duration::from_millis(100);
+        Expected::Reset { sent: !self.resets.last().is_some_and(recent), withheld: self.resets.iter().any(recent) }
+    }
+
+    /// A connection has got a RST.
+    pub(crate) fn note_reset(&mut self, pair: &Pair) {
+        self.resets.retain(|(other, _)| other != pair);
+        self.resets.push((*pair, self.now));
     }
 
     /// A packet has opened a session.

@@ -185,6 +185,9 @@ impl Run {
         if let Some(error) = expected.differs(&outcome) {
             return Err(format!("{what:?} {inside} -> {remote}: {error}"));
         }
+        if let (Expected::Reset { .. }, Outcome::Rejected(..)) = (&expected, &outcome) {
+            self.model.note_reset(&pair);
+        }
         if let Outcome::Forwarded(packet) = outcome {
             if let Expected::Opens { state, .. } = expected {
                 self.model.open(&pair, state);

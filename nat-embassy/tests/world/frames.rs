@@ -41,6 +41,15 @@ pub fn echo_request(src: Ipv4Addr, dst: Ipv4Addr, payload_len: usize) -> Vec<u8>
     bytes
 }
 
+pub fn echo_reply(src: Ipv4Addr, dst: Ipv4Addr, payload_len: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4(src.octets(), dst.octets(), 64)
+        .icmpv4_echo_reply(7, 1)
+        .write(&mut bytes, &vec![0x5a; payload_len])
+        .expect("a datagram that fits");
+    bytes
+}
+
 pub fn ethernet(destination: Mac, source: Mac, ethertype: EtherType, body: &[u8]) -> Vec<u8> {
     let mut frame = Ethernet2Header { destination, source, ether_type: ethertype }.to_bytes().to_vec();
     frame.extend_from_slice(body);

@@ -133,7 +133,7 @@ impl<W: Width> Flows<'_, W> {
         self.sessions_by_remote.insert(&mut self.sessions, hash, link).ok()?;
         let mapping = self.mappings.get_mut(mapping)?;
         mapping.sessions.increment();
-        let class = Class::of(mapping.proto(), begin.state);
+        let class = Class::of(mapping.proto(), begin.state, remote.port);
         if let Some(host) = self.hosts.get_mut(mapping.host) {
             host.sessions.increment();
         }
@@ -144,14 +144,14 @@ impl<W: Width> Flows<'_, W> {
     /// Moves a session on, and starts the timer of its state.
     pub(crate) fn refresh(&mut self, link: Link<W>, tcp: &Tcp, now: u32) {
         let Some(session) = self.sessions.get_mut(link) else { return };
-        let before = session.state;
+        let (before, port) = (session.state, session.remote_port);
         session.set_tcp(tcp);
         let Some(mapping) = self.mappings.get(session.mapping) else { return };
         let proto = mapping.proto();
-        if let Some(list) = self.expiry.get_mut(Class::of(proto, before) as usize) {
+        if let Some(list) = self.expiry.get_mut(Class::of(proto, before, port) as usize) {
             list.remove(&mut self.sessions, link);
         }
-        self.start_timer(link, Class::of(proto, tcp.state), now);
+        self.start_timer(link, Class::of(proto, tcp.state, port), now);
     }
 
     /// Moves a session on within its state, and leaves its timer alone.
@@ -171,7 +171,7 @@ impl<W: Width> Flows<'_, W> {
         if let Some(host) = self.hosts.get_mut(mapping.host) {
             host.sessions.decrement();
         }
-        if let Some(list) = self.expiry.get_mut(Class::of(proto, state) as usize) {
+        if let Some(list) = self.expiry.get_mut(Class::of(proto, state, remote.port) as usize) {
             list.remove(&mut self.sessions, link);
         }
         self.remove_session(link, mapping_link, remote);

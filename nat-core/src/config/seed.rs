@@ -1,0 +1,56 @@
+//! The secrets of one boot.
+
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher24;
+
+use super::{ConfigError, check};
+
+/// The secret from which table hashes, external ports and IPv4 identifications are drawn: 16 bytes of entropy, new at
+/// every boot.
+///
+/// With a seed that an attacker can guess, external ports are predictable (RFC 6056) and table collisions can be built.
+#[derive(Clone, Copy)]
+pub struct Seed([u8; 16]);
+
+impl Seed {
+    /// The seed of `entropy`. All bytes zero, the sign of an absent generator, is refused when the NAT is built.
+    pub const fn new(entropy: [u8; 16]) -> Self {
+        Self(entropy)
+    }
+
+    /// The secrets drawn from this seed: one for table hashes, one for ports.
+    pub(crate) fn secrets(&self) -> Result<([u32; 4], [u8; 16]), ConfigError> {
+        check("seed", self.0 != [0; 16], "all zeros: the random number generator does not work")?;
+        let [c, d] = [self.draw(3), self.draw(4)];
+        let hash = self.draw_words([1, 2]);
+        let mut ports = [0; 16];
+        let (first, second) = ports.split_at_mut(8);
+        first.copy_from_slice(&c.to_le_bytes());
+        second.copy_from_slice(&d.to_le_bytes());
+        Ok((hash, ports))
+    }
+
+    /// The secret for IPv4 identifications. Servers see what is made of it, so it is not that of the tables.
+    pub(crate) fn identification_secret(&self) -> [u32; 4] {
+        self.draw_words([5, 6])
+    }
+
+    fn draw_words(&self, labels: [u64; 2]) -> [u32; 4] {
+        let [a, b] = labels.map(|label| self.draw(label));
+        [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32]
+    }
+
+    fn draw(&self, label: u64) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write_u64(label);
+        hasher.finish()
+    }
+}
+
+/// Keeps the secret out of logs.
+impl core::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}

@@ -1,0 +1,92 @@
+//! How many RSTs one connection gets (RFC 9293 section 3.10.7.1).
+
+use crate::Instant;
+use crate::table::HashKey;
+
+/// The two ends of a connection as its packet from inside names them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Ends {
+    pub(crate) source: u32,
+    pub(crate) destination: u32,
+    /// Source port, destination port.
+    pub(crate) ports: [u16; 2],
+}
+
+/// The RSTs sent last: one in 100 ms for each connection.
+///
+/// The limit is of each connection alone. Were it one for all of them, a host could tell by the RSTs that it gets how many
+/// others got (RFC 5961 section 10, CVE-2016-5696). So a place that another connection takes is just forgotten.
+pub(crate) struct ResetLimit {
+    sent: [Sent; PLACES],
+}
+
+#[derive(Clone, Copy)]
+struct Sent {
+    ends: Ends,
+    at: Instant,
+}
+
+const PLACES: usize = 16;
+const INTERVAL_MILLIS: u64 = 100;
+
+impl ResetLimit {
+    pub(crate) const fn new() -> Self {
+        // No connection has ports of zero.
+        let none = Sent { ends: Ends { source: 0, destination: 0, ports: [0; 2] }, at: Instant::from_millis(0) };
+        Self { sent: [none; PLACES] }
+    }
+
+    /// Whether this connection may get a RST at `now`; if so it is taken as sent.
+    pub(crate) fn take(&mut self, key: &HashKey, ends: Ends, now: Instant) -> bool {
+        let [source_port, destination_port] = ends.ports.map(u32::from);
+        let hash = key.hash(key.hash(ends.source, ends.destination), source_port << 16 | destination_port);
+        let Some(place) = self.sent.get_mut(hash as usize % PLACES) else { return true };
+        let elapsed = now.as_millis().saturating_sub(place.at.as_millis());
+        if place.ends == ends && elapsed < INTERVAL_MILLIS {
+            return false;
+        }
+        *place = Sent { ends, at: now };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: HashKey = HashKey::new([1, 2, 3, 4]);
+
+    fn ends(port: u16) -> Ends {
+        Ends { source: 0xc0a8_010a, destination: 0xc633_640a, ports: [port, 80] }
+    }
+
+    /// S4: a connection gets one in 100 ms, from the first on, and it is those sent that count.
+    #[test]
+    fn one_in_an_interval() {
+        let mut limit = ResetLimit::new();
+        let mut take = |millis: u64| limit.take(&KEY, ends(5000), Instant::from_millis(millis));
+        let taken = [0, 0, 1, 99, 100, 150, 199, 200, 1_000_000, 1_000_050].map(&mut take);
+        assert_eq!(taken, [true, false, false, false, true, false, false, true, true, false]);
+        assert!(take(u64::MAX));
+    }
+
+    /// S4, CVE-2016-5696: whatever others have got, a connection gets its own; also one that differs in one field only.
+    #[test]
+    fn no_connection_withholds_the_rst_of_another() {
+        let mut limit = ResetLimit::new();
+        let now = Instant::from_millis(1000);
+        for port in 1..=u16::MAX {
+            assert!(limit.take(&KEY, ends(port), now), "port {port}");
+        }
+        let first = ends(5000);
+        for other in [
+            first,
+            Ends { source: first.source ^ 1, ..first },
+            Ends { destination: first.destination ^ 1, ..first },
+            Ends { ports: [80, 5000], ..first },
+            Ends { source: first.destination, destination: first.source, ports: [80, 5000] },
+        ] {
+            assert!(limit.take(&KEY, other, now), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The highest rates of the last minute, from the counters there are: packets pay for no more than a comparison.
+
+use crate::Instant;
+
+/// The highest rates of the last minute. The clock is cut into windows of 10 s, which begin at whole multiples of 10 s; the
+/// rates are averages over a window, and those of the last six that are complete count.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Peaks {
+    /// When the window that is not complete yet ends, in milliseconds of the clock.
+    end: u64,
+    /// The totals at its start.
+    start: Volume,
+    /// What came in each complete window, in a ring.
+    complete: [Volume; WINDOWS],
+    oldest: usize,
+}
+
+/// Packets and their bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Volume {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+const WINDOWS: usize = 6;
+const WINDOW_SECS: u64 = 10;
+const WINDOW_MILLIS: u64 = WINDOW_SECS * 1000;
+
+impl Peaks {
+    /// Whether a window is complete at `now`, so that [`Peaks::complete`] is due.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        now.as_millis() >= self.end
+    }
+
+    /// Completes the windows that have ended by `now`. All that has come since the last call, up to `total`, came in the
+    /// first of them.
+    pub(crate) fn complete(&mut self, now: Instant, total: Volume) {
+        let Some(late) = now.as_millis().checked_sub(self.end) else { return };
+        let ended = (late / WINDOW_MILLIS).saturating_add(1);
+        self.end = self.end.saturating_add(ended.saturating_mul(WINDOW_MILLIS));
+        let packets = total.packets.wrapping_sub(self.start.packets);
+        let mut volume = Volume { packets, bytes: total.bytes.wrapping_sub(self.start.bytes) };
+        // After a jump of the clock no more windows count than there are places, and all of them were empty.
+        for _ in 0..ended.min(WINDOWS as u64 + 1) {
+            self.push(core::mem::take(&mut volume));
+        }
+        self.start = total;
+    }
+
+    /// The highest rates, a second: each that of its own window, rounded down.
+    pub(crate) fn highest(&self) -> Volume {
+        let highest = |of: fn(&Volume) -> u64| self.complete.iter().map(of).max().unwrap_or(0) / WINDOW_SECS;
+        Volume { packets: highest(|window| window.packets), bytes: highest(|window| window.bytes) }
+    }
+
+    fn push(&mut self, volume: Volume) {
+        if let Some(place) = self.complete.get_mut(self.oldest) {
+            *place = volume;
+        }
+        self.oldest = (self.oldest + 1) % WINDOWS;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clock and the totals that peaks are made of.
+    struct Traffic {
+        peaks: Peaks,
+        total: Volume,
+    }
+
+    impl Traffic {
+        fn new() -> Self {
+            Self { peaks: Peaks::default(), total: Volume::default() }
+        }
+
+        fn at(&mut self, millis: u64) {
+            let now = Instant::from_millis(millis);
+            if self.peaks.is_due(now) {
+                self.peaks.complete(now, self.total);
+            }
+        }
+
+        fn add(&mut self, packets: u64, bytes: u64) {
+            self.total = Volume { packets: self.total.packets + packets, bytes: self.total.bytes + bytes };
+        }
+
+        #[track_caller]
+        fn expect(&self, packets: u64, bytes: u64) {
+            assert_eq!(self.peaks.highest(), Volume { packets, bytes });
+        }
+    }
+
+    /// `PeakPacketsPerSecond`, `PeakBytesPerSecond`: averages of whole windows, each the highest of six.
+    #[test]
+    fn the_highest_of_six_complete_windows_counts() {
+        let mut traffic = Traffic::new();
+        for (window, (packets, bytes)) in [(50, 1000), (200, 400), (10, 9000)].into_iter().enumerate() {
+            traffic.at(window as u64 * 10_000);
+            traffic.add(packets, bytes);
+        }
+        traffic.at(29_999);
+        traffic.expect(20, 100);
+        traffic.at(30_000);
+        traffic.expect(20, 900);
+        // The window of the 200 packets is the second; six later it is forgotten.
+        traffic.at(79_999);
+        traffic.expect(20, 900);
+        traffic.at(80_000);
+        traffic.expect(1, 900);
+        traffic.at(90_000);
+        traffic.expect(0, 0);
+    }
+
+    /// Standards 0.3: a clock that starts anywhere, and jumps by any time.
+    #[test]
+    fn a_jump_of_the_clock_empties_the_windows() {
+        for jump in [70_000, 1 << 32, 1 << 62, u64::MAX - 110_000] {
+            let mut traffic = Traffic::new();
+            traffic.at(100_000);
+            traffic.add(1000, 1_000_000);
+            traffic.at(110_000);
+            traffic.expect(100, 100_000);
+            // Of the window that is open at the jump nothing is left either.
+            traffic.add(5000, 5_000_000);
+            traffic.at(110_000 + jump);
+            traffic.expect(0, 0);
+            traffic.add(1, 1);
+            traffic.at(u64::MAX);
+        }
+    }
+}
