@@ -119,6 +119,7 @@ mod nat;
 
 // What callers see of it.
 mod config;
+mod event;
 mod forward;
 mod log;
 mod pieces;
@@ -132,6 +133,7 @@ pub use config::{
     Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange, Seed,
     Timeouts,
 };
+pub use event::{Event, EventHook, MappingEvent, Refusal};
 pub use forward::{ForwardError, PortForward, Protocol};
 pub use fragments::{Fragments, MAX_HELD_LEN};
 pub use nat::Nat;

@@ -3,7 +3,7 @@
 use crate::config::{Config, PortRange};
 use crate::packet::Summary;
 use crate::state::tcp::Tcp;
-use crate::state::{Inside, NewMapping, NewSession, Origin, PortClass, Proto};
+use crate::state::{Inside, MappingEnds, NewMapping, NewSession, Origin, PortClass, Proto};
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
 
@@ -51,6 +51,7 @@ impl<W: Width> Nat<'_, W> {
         if let Some(new) = new_mapping {
             self.flows.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
+            self.journal().created(&MappingEnds::from(&new));
         }
         self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);

@@ -5,12 +5,13 @@ use core::net::Ipv4Addr;
 use heapless::Vec;
 
 use crate::config::{MIN_MTU, check};
+use crate::event::{Event, MappingEvent};
 use crate::log::info;
-use crate::state::{Endpoint, Inside, NewMapping, Origin, Proto, Session};
+use crate::state::{Endpoint, Flows, Inside, Mapping, MappingEnds, NewMapping, Origin, Proto, Session};
 use crate::table::{Link, Width};
 use crate::{Config, ConfigError, DropReason, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
 
-use super::{DHCP_CLIENT, count_ended};
+use super::DHCP_CLIENT;
 
 /// Port forwards are on the primary external address, which is the first.
 const PRIMARY: u8 = 0;
@@ -33,24 +34,26 @@ impl<W: Width> Nat<'_, W> {
     /// not a host's, or one that stands twice. Then nothing has changed.
     pub fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
         self.config.check_external_addresses(addresses)?;
-        let Self { config, flows, stats, .. } = self;
-        let old: Vec<Ipv4Addr, { crate::MAX_EXTERNAL_ADDRESSES }> = config.external_addresses.clone();
+        let old: Vec<Ipv4Addr, { crate::MAX_EXTERNAL_ADDRESSES }> = self.config.external_addresses.clone();
         let kept = |number: u8| {
             let address = old.get(usize::from(number))?;
             addresses.iter().position(|other| other == address).map(|position| position as u8)
         };
         let same_primary = old.first() == addresses.first();
-        let lost = |external: u8, port_forward: bool| {
-            if port_forward { !same_primary } else { kept(external).is_none() }
+        let lost = |mapping: &Mapping<W>| {
+            if mapping.is_port_forward() { !same_primary } else { kept(mapping.external).is_none() }
         };
+        // While the numbers still are those of the old addresses.
+        self.tell_forwards(same_primary, Event::MappingDeleted);
+        self.end_sessions(|flows, session| flows.mapping(session.mapping).is_none_or(lost));
+
+        self.config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
+        let (flows, mut journal) = self.recorded();
         flows.renumber(
-            |mapping| lost(mapping.external, mapping.is_port_forward()),
-            |mapping| {
-                if mapping.is_port_forward() { PRIMARY } else { kept(mapping.external).unwrap_or(PRIMARY) }
-            },
-            &mut |ended| count_ended(stats, ended),
+            |mapping| if mapping.is_port_forward() { PRIMARY } else { kept(mapping.external).unwrap_or(PRIMARY) },
+            &mut |ended| journal.ended(ended),
         );
-        config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
+        self.tell_forwards(same_primary, Event::MappingCreated);
         self.fragments.clear();
         match addresses {
             [] => info!("no external address"),
@@ -93,9 +96,10 @@ impl<W: Width> Nat<'_, W> {
         let new = NewMapping { proto, inside, external: PRIMARY, external_port, port_forward: true };
         self.check_room(&new, by_external, by_inside)?;
         for mapping in [by_external, by_inside].into_iter().flatten() {
-            self.end_sessions(|session| session.mapping == mapping);
+            self.end_sessions(|_, session| session.mapping == mapping);
         }
         self.flows.add_mapping(&new).ok_or(ForwardError::TableFull)?;
+        self.journal().created(&MappingEnds::from(&new));
         info!("port {} forwarded to {}:{}", external_port, forward.inside_address, forward.inside_port);
         Ok(())
     }
@@ -106,8 +110,11 @@ impl<W: Width> Nat<'_, W> {
         let Some(link) = mapping.filter(|link| self.is_port_forward(Some(*link))) else {
             return false;
         };
-        self.end_sessions(|session| session.mapping == link);
-        self.flows.remove_mapping(link);
+        self.end_sessions(|_, session| session.mapping == link);
+        let (flows, mut journal) = self.recorded();
+        if let Some(mapping) = flows.remove_mapping(link) {
+            journal.deleted(&mapping);
+        }
         true
     }
 
@@ -123,7 +130,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Ends every session and with it every mapping; port forwards stay.
     pub fn clear(&mut self) {
-        self.end_sessions(|_| true);
+        self.end_sessions(|_, _| true);
         self.fragments.clear();
     }
 
@@ -179,9 +186,19 @@ impl<W: Width> Nat<'_, W> {
         mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward())
     }
 
-    fn end_sessions(&mut self, ends: impl Fn(&Session<W>) -> bool) {
-        let Self { flows, stats, .. } = self;
-        flows.end_sessions_where(|_, session| ends(session), &mut |ended| count_ended(stats, ended));
+    fn end_sessions(&mut self, ends: impl Fn(&Flows<'_, W>, &Session<W>) -> bool) {
+        let (flows, mut journal) = self.recorded();
+        flows.end_sessions_where(ends, &mut |ended| journal.ended(ended));
+    }
+
+    /// Tells of the port forwards what becomes of their mappings, unless they keep the primary address.
+    fn tell_forwards(&mut self, same_primary: bool, event: fn(MappingEvent) -> Event) {
+        let (flows, mut journal) = self.recorded();
+        if !same_primary {
+            for (mapping, inside) in flows.port_forwards() {
+                journal.tell(&MappingEnds::of(mapping, inside), event);
+            }
+        }
     }
 }
 

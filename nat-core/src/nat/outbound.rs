@@ -174,6 +174,7 @@ impl<W: Width> Nat<'_, W> {
         match opening {
             Opening::Begin(begin) => self
                 .admit(summary, mapping, begin, origin)
+                .inspect_err(|reason| self.tell_refusal(summary, *reason))
                 .map_err(|reason| self.refuse(ip, origin, reason, Error::AdministrativelyProhibited)),
             Opening::Pass => Ok(admitted.ok_or(DropReason::NoSession)?),
             Opening::Reset => Err(Verdict::Reject(Reply::reset(DropReason::NoSession, ip.source()))),
@@ -189,7 +190,7 @@ impl<W: Width> Nat<'_, W> {
             return Some((mapping, session));
         }
         if let Some(ended) = self.flows.end_session(session) {
-            super::count_expired(&mut self.stats, ended);
+            self.journal().expired(ended);
         }
         None
     }

@@ -65,6 +65,24 @@ pub(crate) struct Mapping<W> {
     kind: u8,
 }
 
+/// The two ends of a mapping, by value: what is told of it when it begins and when it is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MappingEnds {
+    pub(crate) proto: Proto,
+    pub(crate) inside: Endpoint,
+    /// The number of the external address.
+    pub(crate) external: u8,
+    pub(crate) external_port: u16,
+    pub(crate) port_forward: bool,
+}
+
+impl MappingEnds {
+    pub(crate) fn of<W: Width>(mapping: &Mapping<W>, inside: Endpoint) -> Self {
+        let Mapping { external, external_port, .. } = *mapping;
+        Self { proto: mapping.proto(), inside, external, external_port, port_forward: mapping.is_port_forward() }
+    }
+}
+
 const PROTO: u8 = 0x03;
 const PORT_FORWARD: u8 = 0x80;
 

@@ -3,7 +3,7 @@
 use crate::DropReason;
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
-use crate::state::{Class, Endpoint, Host, Inside, Mapping, Proto, Session};
+use crate::state::{Class, Endpoint, Host, Inside, Mapping, MappingEnds, Proto, Session};
 use crate::table::{Count, IndexFull, Link, Width};
 
 use super::{Flows, any_port, remaining};
@@ -16,6 +16,13 @@ pub(crate) struct NewMapping {
     pub(crate) external: u8,
     pub(crate) external_port: u16,
     pub(crate) port_forward: bool,
+}
+
+impl From<&NewMapping> for MappingEnds {
+    fn from(new: &NewMapping) -> Self {
+        let NewMapping { proto, inside, external, external_port, port_forward } = *new;
+        Self { proto, inside: inside.endpoint, external, external_port, port_forward }
+    }
 }
 
 /// A session that is about to be made.
@@ -33,6 +40,8 @@ pub(crate) struct NewSession<W> {
 pub(crate) struct Ended {
     pub(crate) proto: Proto,
     pub(crate) state: SessionState,
+    /// Its mapping, if that has ended with it.
+    pub(crate) mapping: Option<MappingEnds>,
 }
 
 impl<W: Width> Flows<'_, W> {
@@ -147,26 +156,25 @@ impl<W: Width> Flows<'_, W> {
         }
         self.remove_session(link, mapping_link, remote);
         self.release_leave(mapping_link, remote.address);
-        if unused {
-            self.remove_mapping(mapping_link);
-        }
-        Some(Ended { proto, state })
+        let mapping = if unused { self.remove_mapping(mapping_link) } else { None };
+        Some(Ended { proto, state, mapping })
     }
 
-    /// Removes a mapping that has no sessions any more, and its host if that has no other.
-    pub(crate) fn remove_mapping(&mut self, link: Link<W>) {
-        let Some(mapping) = self.mappings.get(link) else { return };
+    /// Removes a mapping that has no sessions any more, and its host if that has no other. Returns what it was.
+    pub(crate) fn remove_mapping(&mut self, link: Link<W>) -> Option<MappingEnds> {
+        let mapping = self.mappings.get(link)?;
         self.ports.remove(mapping);
+        let ends = self.inside(mapping).map(|inside| MappingEnds::of(mapping, inside.endpoint));
         let (proto, host_link) = (mapping.proto(), mapping.host);
         let by_external = self.external_hash(proto, mapping.external, mapping.external_port);
-        if let Some(Inside { endpoint, .. }) = self.inside(mapping) {
-            let by_inside = self.inside_hash(proto, endpoint);
+        if let Some(MappingEnds { inside, .. }) = ends {
+            let by_inside = self.inside_hash(proto, inside);
             self.mappings_by_inside.remove(&mut self.mappings, by_inside, link);
         }
         self.mappings_by_external.remove(&mut self.mappings, by_external, link);
         self.mappings.remove(link);
         let Some(host) = self.hosts.get_mut(host_link) else {
-            return;
+            return ends;
         };
         host.mappings.decrement();
         if host.mappings == Count::ZERO {
@@ -174,17 +182,11 @@ impl<W: Width> Flows<'_, W> {
             self.hosts_by_address.remove(&mut self.hosts, hash, host_link);
             self.hosts.remove(host_link);
         }
+        ends
     }
 
-    /// Gives each mapping, and its host, the external address that `renumber` says, once the sessions of mappings that
-    /// `ends` have ended. Walks the tables.
-    pub(crate) fn renumber(
-        &mut self,
-        ends: impl Fn(&Mapping<W>) -> bool,
-        renumber: impl Fn(&Mapping<W>) -> u8,
-        ended: &mut impl FnMut(Ended),
-    ) {
-        self.end_sessions_where(|flows, session| flows.mappings.get(session.mapping).is_none_or(&ends), ended);
+    /// Gives each mapping, and its host, the external address that `renumber` says. Walks the tables.
+    pub(crate) fn renumber(&mut self, renumber: impl Fn(&Mapping<W>) -> u8, ended: &mut impl FnMut(Ended)) {
         self.mappings_by_external.clear();
         self.ports.clear();
         // Port forwards first: where both cannot stay, the dynamic mapping goes.
