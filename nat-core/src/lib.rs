@@ -97,8 +97,8 @@
 //! # When the tables are full
 //!
 //! A new session is refused and counted: the inside host is told by ICMP "administratively prohibited" (RFC 5508 REQ-8),
-//! within the limit on errors. Nothing is ever evicted to make room. What one host may use up is limited by
-//! [`Limits`], to half of the tables unless configured otherwise.
+//! within the limit on errors, and the application by its [`EventHook`]. Nothing is ever evicted to make room. What one
+//! host may use up is limited by [`Limits`], to half of the tables unless configured otherwise.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
