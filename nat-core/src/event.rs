@@ -49,6 +49,16 @@ pub enum Event {
     SessionRefused(Refusal),
 }
 
+impl Event {
+    /// When it happened.
+    pub const fn at(&self) -> Instant {
+        match self {
+            Self::MappingCreated(mapping) | Self::MappingDeleted(mapping) => mapping.at,
+            Self::SessionRefused(refusal) => refusal.at,
+        }
+    }
+}
+
 /// A mapping that begins or ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

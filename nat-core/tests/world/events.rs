@@ -42,18 +42,17 @@ impl Chronicle {
     #[track_caller]
     pub(crate) fn hear(&mut self, now: Instant) {
         while let Ok(event) = self.told.try_recv() {
-            let at = match event {
+            match event {
                 Event::MappingCreated(mapping) => {
                     assert!(self.live.insert(key(&mapping)), "created twice: {mapping:?}");
-                    mapping.at
                 }
                 Event::MappingDeleted(mapping) => {
                     assert!(self.live.remove(&key(&mapping)), "deleted, and was not there: {mapping:?}");
-                    mapping.at
                 }
-                Event::SessionRefused(refusal) => refusal.at,
+                Event::SessionRefused(_) => {}
                 other => panic!("unknown: {other:?}"),
-            };
+            }
+            let at = event.at();
             assert!(self.latest <= at && at <= now, "{event:?} between {:?} and {now:?}", self.latest);
             self.latest = at;
             self.untaken.push(event);
