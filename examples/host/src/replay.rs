@@ -1,6 +1,7 @@
 //! Captures through the NAT: their timestamps are the clock.
 
 mod capture;
+mod recorder;
 mod verdict_lines;
 
 use core::time::Duration;
@@ -15,6 +16,7 @@ use crate::cli::ReplayOptions;
 use crate::engine::{FRAGMENTED, HELD, HOSTS, MAPPINGS, SESSIONS};
 use crate::report;
 use capture::{Capture, Output};
+use recorder::Recorder;
 use verdict_lines::VerdictLines;
 
 static TABLES: ConstStaticCell<Tables<MAPPINGS, SESSIONS, HOSTS>> = ConstStaticCell::new(Tables::new());
@@ -29,24 +31,36 @@ pub(crate) fn run(options: &ReplayOptions) -> Result<()> {
     let config = options.config()?;
     let nat = Nat::new(TABLES.take(), config, options.nat.seed().unwrap_or(DEFAULT_SEED))?;
     let mut nat = nat.with_fragments(FRAGMENTS.take());
-    options.nat.add_forwards(&mut nat)?;
     let mut inputs = Inputs::open(options)?;
     refuse_overwriting(options)?;
     let mut outputs = Outputs::create(options)?;
+    let mut recorder = options.mapping_log.as_deref().map(Recorder::create).transpose()?;
+    if let Some(recorder) = &mut recorder {
+        nat.set_event_hook(recorder);
+    }
+    // Port forwards begin with the first packet.
+    if let Some((_, _, time)) = inputs.next() {
+        nat.handle_timeout(instant(time)?);
+    }
+    options.nat.add_forwards(&mut nat)?;
     while let Some((from, capture, time)) = inputs.next() {
         judge(&mut nat, from, capture.packet_mut(), time, &mut outputs)?;
         capture.advance()?;
     }
     outputs.finish()?;
-    let stats = nat.stats();
-    let (counters, gateway) = (report::counters(stats), report::gateway(stats));
+    let summary = report::summary(nat.stats());
+    recorder.map_or(Ok(()), Recorder::finish)?;
     // That nobody reads it is no failure: the files are written.
-    let _ = writeln!(io::stdout(), "{counters}\n\n{gateway}\n\n{}", report::stats_line(stats));
+    let _ = writeln!(io::stdout(), "{summary}");
     Ok(())
 }
 
+fn instant(time: Duration) -> Result<Instant> {
+    Ok(Instant::from_millis(u64::try_from(time.as_millis())?))
+}
+
 fn judge(nat: &mut Nat<'_>, from: Side, packet: &mut [u8], time: Duration, outputs: &mut Outputs) -> Result<()> {
-    let now = Instant::from_millis(u64::try_from(time.as_millis())?);
+    let now = instant(time)?;
     while let Some(due) = nat.poll_timeout().filter(|due| *due <= now) {
         nat.handle_timeout(due);
     }
@@ -146,7 +160,7 @@ impl Outputs {
 
 /// An output that is an input would destroy the capture before it is read.
 fn refuse_overwriting(options: &ReplayOptions) -> Result<()> {
-    let outputs = [&options.lan_out, &options.wan_out, &options.json].into_iter().flatten();
+    let outputs = [&options.lan_out, &options.wan_out, &options.json, &options.mapping_log].into_iter().flatten();
     let mut taken: Vec<&PathBuf> = [&options.lan_in, &options.wan_in].into_iter().flatten().collect();
     // Devices, such as /dev/null, lose nothing by being written.
     for output in outputs.filter(|path| path.is_file() || !path.exists()) {

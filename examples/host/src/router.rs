@@ -1,5 +1,6 @@
 //! The router on two TAP devices.
 
+mod recorder;
 mod tap;
 
 use core::future::Future;
@@ -13,11 +14,12 @@ use embassy_time::Timer;
 use futures_lite::StreamExt;
 use nat_core::{Cidr, Config, Seed};
 use nat_embassy::{Control, LocalDevice, Outside, State};
-use static_cell::ConstStaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::cli::RouterOptions;
 use crate::engine::{HOSTS, MAPPINGS, SESSIONS, WAITING};
 use crate::report;
+use recorder::Recorder;
 use tap::Tap;
 use tun_rs::SyncDevice;
 
@@ -26,14 +28,20 @@ const SOCKETS: usize = 4;
 
 static STATE: ConstStaticCell<State<MAPPINGS, SESSIONS, HOSTS, WAITING>> = ConstStaticCell::new(State::new());
 
+static RECORDER: StaticCell<Recorder> = StaticCell::new();
+
 /// Routes until SIGINT or SIGTERM, then prints the counters.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     let config = router_config(options)?;
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
+    let recorder = options.mapping_log.as_deref().map(Recorder::append).transpose()?;
     let lan = open_tap(&options.lan.name)?;
     let wan = open_tap(&options.wan.name)?;
     let outside = config.outside;
     let (control, lan_device, wan_device, runner) = nat_embassy::new(STATE.take(), config, seed, lan, wan)?;
+    if let Some(recorder) = recorder {
+        control.set_event_hook(RECORDER.init(recorder));
+    }
     control.with_nat(|nat| options.nat.add_forwards(nat))?;
 
     let (mut inside_memory, mut outside_memory) = (StackResources::new(), StackResources::new());

@@ -87,6 +87,7 @@ fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
     refused(&format!("{router} --gateway 198.51.100.0"), "not another host of the WAN");
     refused(&format!("{router} --gateway 198.51.100.255"), "not another host of the WAN");
     refused(&format!("{router} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");
+    refused(&format!("{router} --mapping-log missing/log.jsonl"), "cannot write missing/log.jsonl");
     refused(&format!("{router} --mapping address-and-port-dependent"), "not implemented yet");
     refused(&format!("{router} --forward tcp:80=10.0.0.1:80"), "not a host of the inside network");
 }
@@ -99,6 +100,8 @@ fn help_teaches_with_examples() {
         ("router --help", "--host-limit <SESSIONS>"),
         ("router --help", "--hairpin <KIND>"),
         ("replay --help", "[default: unfiltered] [possible values: unfiltered, filtered]"),
+        ("router --help", "--mapping-log <FILE>"),
+        ("replay --help", "--mapping-log <FILE>"),
         ("replay --help", "editcap -F pcap"),
     ] {
         let output = nat_host(arguments);

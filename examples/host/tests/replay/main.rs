@@ -4,6 +4,7 @@ mod clock;
 mod files;
 mod fragments;
 mod hairpin;
+mod mapping_log;
 mod packet;
 mod run;
 mod verdicts;
