@@ -21,7 +21,6 @@ pub const MAX_PORT_FORWARDS: usize = 32;
 /// [`PortForward::new`] makes one of one port on the primary external address; then set the fields that differ.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
 pub struct PortForward {
     /// The protocol forwarded.
     pub protocol: Protocol,

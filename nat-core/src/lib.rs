@@ -97,8 +97,9 @@
 //! # When the tables are full
 //!
 //! A new session is refused and counted: the inside host is told by ICMP "administratively prohibited" (RFC 5508 REQ-8),
-//! or as [`ExhaustionError`] says, within the limit on errors. Nothing is ever evicted to make room. What one host may use
-//! up is limited by [`Limits`], to half of the tables unless configured otherwise.
+//! or as [`ExhaustionError`] says, within the limit on errors, and the application by its [`EventHook`]. Nothing is ever
+//! evicted to make room. What one host may use up is limited by [`Limits`], to half of the tables unless configured
+//! otherwise.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -120,6 +121,7 @@ mod nat;
 
 // What callers see of it.
 mod config;
+mod event;
 mod forward;
 mod log;
 mod pieces;
@@ -133,6 +135,7 @@ pub use config::{
     Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES,
     MAX_UNTRANSLATED, Mapping, PortRange, Seed, Timeouts, Untranslated,
 };
+pub use event::{Event, EventHook, MappingEvent, Refusal};
 pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
 pub use fragments::{Fragments, MAX_HELD_LEN};
 pub use nat::Nat;

@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 use embassy_sync::waitqueue::WakerRegistration;
 use embassy_time::{Duration, Timer};
 use heapless::Vec;
-use nat_core::{Cidr, ConfigError, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
+use nat_core::{Cidr, ConfigError, EventHook, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
 
 use crate::log::{info, warning};
 use crate::{FrameStats, Outside};
@@ -187,6 +187,16 @@ impl<'d, W: Width> Control<'d, W> {
             inner.waker.wake();
             result
         })
+    }
+
+    /// Tells `hook` from now on of mappings and refused sessions: see [`Nat::set_event_hook`]. To hear of all mappings, set it
+    /// before the runner runs.
+    ///
+    /// # Panics
+    ///
+    /// The router panics if `hook` calls a method of a `Control` of the same router.
+    pub fn set_event_hook(&self, hook: &'d mut (dyn EventHook + Send)) {
+        self.shared.with(|inner| inner.nat.set_event_hook(hook));
     }
 
     /// The frame counters at present.

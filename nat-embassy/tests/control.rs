@@ -5,9 +5,10 @@ mod world;
 use core::net::Ipv4Addr;
 use core::pin::pin;
 use core::task::{Context, Waker};
+use std::sync::mpsc::{Sender, channel};
 
 use embassy_net_driver::LinkState;
-use nat_core::{PortForward, Protocol, Side};
+use nat_core::{Event, EventHook, PortForward, Protocol, Side};
 use nat_embassy::{FrameDrop, Outside};
 use world::frames::{Udp, arp_request, judge_frame};
 use world::*;
@@ -237,4 +238,26 @@ fn the_clock_of_the_platform_drives_the_router() {
         embassy_futures::select::Either::Second(asked) => asked.expect("a second question"),
     }
     assert!(start.elapsed() >= core::time::Duration::from_millis(990));
+}
+
+struct Hook(Sender<Event>);
+
+impl EventHook for Hook {
+    fn on_event(&mut self, event: &Event) {
+        self.0.send(*event).expect("the test listens");
+    }
+}
+
+/// RFC 6888 REQ-12: the application hears of mappings, those too that end because the outside address has changed.
+#[test]
+fn the_application_hears_of_mappings() {
+    let mut w = World::acquainted();
+    let (hook, events) = channel();
+    w.control.set_event_hook(Box::leak(Box::new(Hook(hook))));
+    w.open_session();
+    w.control.set_outside(Some(NEW));
+    let told: Vec<Event> = events.try_iter().collect();
+    let [Event::MappingCreated(created), Event::MappingDeleted(deleted)] = told[..] else { panic!("{told:?}") };
+    assert_eq!((created.inside, created.external), (deleted.inside, deleted.external));
+    assert_eq!((*created.inside.ip(), *deleted.external.ip()), (HOST.1, ROUTER_WAN.1));
 }

@@ -1,5 +1,6 @@
 //! The command line: subcommands, their options, and what the options mean to the NAT.
 
+mod notes;
 mod value;
 
 use core::net::Ipv4Addr;
@@ -11,58 +12,8 @@ use nat_core::{Cidr, Config, Filtering, Hairpinning, MAX_EXTERNAL_ADDRESSES, Nat
 
 use crate::engine::{self, Capacity};
 
+use notes::{EXAMPLES, REPLAY_NOTES, ROUTER_NOTES};
 pub(crate) use value::{Forward, LanDevice, Network, SeedValue, WanDevice};
-
-const EXAMPLES: &str = "\
-Examples:
-  nat-host
-      Watch the NAT at work: hosts, router and servers in this one process.
-  nat-host demo --pcap captures
-      The same, with both sides of the router written as captures for Wireshark.
-  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --gateway 198.51.100.1
-      Route real traffic between two TAP devices (Linux).
-  nat-host replay --lan-in lan.pcap --wan-in wan.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24 --json verdicts.jsonl
-      Judge the packets of captures, one line of JSON each.
-
-`nat-host help router` and `nat-host help replay` explain every option.";
-
-const ROUTER_NOTES: &str = "\
-The two devices are opened, or created if they do not exist: plain TAP without packet information. The kernel's end of each
-device is the cable's far end, so it belongs to the hosts: give it the address of a host, or put it into a bridge or into
-another network namespace. Once the line `ready:` is out, devices may be moved and renamed.
-
-Examples:
-  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --gateway 198.51.100.1
-      Then, elsewhere, make this machine a LAN host of the router:
-      ip addr add 192.168.77.10/24 dev nat-lan && ip link set nat-lan up
-  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp
-      Take the outside address from a DHCP server.
-  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --forward tcp:8080=192.168.77.10:80
-      Let the outside reach a web server inside.
-
-Ends at SIGINT or SIGTERM, with the counters. Exit status: 0 after a signal, 2 if it cannot start.";
-
-const REPLAY_NOTES: &str = "\
-Captures are classic pcap files, microseconds or nanoseconds, of link type RAW (101) or IPV4 (228). Both inputs are merged by
-timestamp, the LAN's packet first when two are equal; within a file the order of its records is kept. The timestamps are the
-clock. What leaves a side is written with the timestamp of the packet that caused it: a fragment that has waited for the
-first of its datagram, with the timestamp of that.
-
-Each line of the JSON file tells of one input packet:
-  time      its timestamp in seconds
-  from      lan or wan
-  verdict   forward, local, reject, drop or hold: a fragment waits for the first of its datagram, to leave with it
-  to        the side that the packet, or the answer to a rejected one, was written to; else null
-  reason    why it was rejected or dropped; else null
-
-Examples:
-  nat-host replay --lan-in lan.pcap --wan-in wan.pcap --lan-out to-lan.pcap --wan-out to-wan.pcap \\
-      --lan 192.168.77.1/24 --wan 198.51.100.77/24
-  nat-host replay --lan-in lan.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24 --json verdicts.jsonl
-  editcap -F pcap -T rawip -C 14 ethernet.pcapng lan.pcap
-      Make such a capture of one with Ethernet headers. An input holds what arrived at the router, not what it sent.
-
-Exit status: 0 if every packet was read, 2 if not.";
 
 /// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of captures
 #[derive(Debug, Parser)]
@@ -109,6 +60,9 @@ pub(crate) struct RouterOptions {
     /// The next router outside; without one only hosts of the WAN itself are reached
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
+    /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session refused
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping_log: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) nat: NatOptions,
 }
@@ -153,6 +107,9 @@ pub(crate) struct ReplayOptions {
     /// Where to write one line of JSON for each packet read
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Where to write one line of JSON for each mapping that begins or ends, and for each session refused
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping_log: Option<PathBuf>,
     /// The router's address on the LAN, with the LAN's prefix length
     #[arg(long, value_name = "ADDRESS/LEN")]
     pub(crate) lan: Network,

@@ -3,6 +3,8 @@
 mod cli;
 mod demo;
 mod engine;
+mod json_lines;
+mod mapping_log;
 mod replay;
 mod report;
 #[cfg(target_os = "linux")]

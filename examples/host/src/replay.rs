@@ -1,6 +1,7 @@
 //! Captures through the NAT: their timestamps are the clock.
 
 mod capture;
+mod recorder;
 mod verdict_lines;
 
 use core::time::Duration;
@@ -15,6 +16,7 @@ use crate::cli::ReplayOptions;
 use crate::engine::{self, FRAGMENTED, HELD, TablesTask};
 use crate::report;
 use capture::{Capture, Output};
+use recorder::Recorder;
 use verdict_lines::VerdictLines;
 
 static FRAGMENTS: ConstStaticCell<Fragments<FRAGMENTED, HELD>> = ConstStaticCell::new(Fragments::new());
@@ -37,27 +39,39 @@ impl TablesTask for Judge<'_> {
         tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
     ) -> Result<()> {
         let Self { options } = self;
-        let nat = Nat::new(tables, options.config()?, options.nat.seed().unwrap_or(DEFAULT_SEED))?;
-        let mut nat = nat.with_fragments(FRAGMENTS.take());
-        options.nat.add_forwards(&mut nat)?;
-        judge_all(nat, options)
+        let (config, seed) = (options.config()?, options.nat.seed().unwrap_or(DEFAULT_SEED));
+        // What the engine refuses is told before a file is touched.
+        options.nat.add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed)?)?;
+        let inputs = Inputs::open(options)?;
+        refuse_overwriting(options)?;
+        let outputs = Outputs::create(options)?;
+        let mut recorder = options.mapping_log.as_deref().map(Recorder::create).transpose()?;
+        let mut nat = Nat::new(tables, config, seed)?.with_fragments(FRAGMENTS.take());
+        if let Some(recorder) = &mut recorder {
+            nat.set_event_hook(recorder);
+        }
+        let summary = judge_all(nat, inputs, outputs, options)?;
+        recorder.map_or(Ok(()), Recorder::finish)?;
+        // That nobody reads it is no failure: the files are written.
+        let _ = writeln!(io::stdout(), "tables: {}\n\n{summary}", options.nat.capacity()?);
+        Ok(())
     }
 }
 
-fn judge_all(mut nat: Nat<'_, impl Width>, options: &ReplayOptions) -> Result<()> {
-    let mut inputs = Inputs::open(options)?;
-    refuse_overwriting(options)?;
-    let mut outputs = Outputs::create(options)?;
+/// Judges every packet. Returns the counters.
+fn judge_all(
+    mut nat: Nat<'_, impl Width>,
+    mut inputs: Inputs,
+    mut outputs: Outputs,
+    options: &ReplayOptions,
+) -> Result<String> {
+    options.nat.add_forwards(&mut nat)?;
     while let Some((from, capture, time)) = inputs.next() {
         judge(&mut nat, from, capture.packet_mut(), time, &mut outputs)?;
         capture.advance()?;
     }
     outputs.finish()?;
-    let (stats, capacity) = (nat.stats(), options.nat.capacity()?);
-    let (counters, gateway) = (report::counters(stats), report::gateway(stats));
-    // That nobody reads it is no failure: the files are written.
-    let _ = writeln!(io::stdout(), "tables: {capacity}\n\n{counters}\n\n{gateway}\n\n{}", report::stats_line(stats));
-    Ok(())
+    Ok(report::summary(nat.stats()))
 }
 
 fn judge(
@@ -167,7 +181,7 @@ impl Outputs {
 
 /// An output that is an input would destroy the capture before it is read.
 fn refuse_overwriting(options: &ReplayOptions) -> Result<()> {
-    let outputs = [&options.lan_out, &options.wan_out, &options.json].into_iter().flatten();
+    let outputs = [&options.lan_out, &options.wan_out, &options.json, &options.mapping_log].into_iter().flatten();
     let mut taken: Vec<&PathBuf> = [&options.lan_in, &options.wan_in].into_iter().flatten().collect();
     // Devices, such as /dev/null, lose nothing by being written.
     for output in outputs.filter(|path| path.is_file() || !path.exists()) {

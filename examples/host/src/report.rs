@@ -79,6 +79,11 @@ pub(crate) fn frames(stats: &FrameStats) -> Table {
     table
 }
 
+/// All that the engine has counted.
+pub(crate) fn summary(stats: &Stats) -> String {
+    format!("{}\n\n{}\n\n{}", counters(stats), gateway(stats), stats_line(stats))
+}
+
 /// The sums in one line that starts with `stats:`.
 pub(crate) fn stats_line(stats: &Stats) -> String {
     let mut line = String::from("stats:");
@@ -109,7 +114,8 @@ fn reasons(count: impl Fn(DropReason) -> u64) -> impl Iterator<Item = (&'static 
     DropReason::ALL.into_iter().map(move |reason| (reason.as_str(), count(reason))).filter(|(_, count)| *count > 0)
 }
 
-fn protocol(protocol: SessionProtocol) -> &'static str {
+/// The protocol as a word.
+pub(crate) fn protocol(protocol: SessionProtocol) -> &'static str {
     match protocol {
         SessionProtocol::Icmp => "icmp",
         SessionProtocol::Tcp => "tcp",

@@ -1,5 +1,6 @@
 //! The router on two TAP devices.
 
+mod recorder;
 mod tap;
 
 use core::future::Future;
@@ -13,15 +14,19 @@ use embassy_time::Timer;
 use futures_lite::StreamExt;
 use nat_core::{Cidr, Config, Nat, Seed, Tables, Width};
 use nat_embassy::{Control, LocalDevice, Outside, Parts, State};
+use static_cell::StaticCell;
 
 use crate::cli::RouterOptions;
 use crate::engine::{self, StateTask, TablesTask, WAITING};
 use crate::report;
+use recorder::Recorder;
 use tap::Tap;
 use tun_rs::SyncDevice;
 
 /// What DHCP and ping take.
 const SOCKETS: usize = 4;
+
+static RECORDER: StaticCell<Recorder> = StaticCell::new();
 
 /// Routes until SIGINT or SIGTERM, then prints the counters.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
@@ -59,8 +64,13 @@ impl StateTask for Route<'_> {
         state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
     ) -> Result<()> {
         let Self { options, config, seed } = self;
+        let recorder = options.mapping_log.as_deref().map(Recorder::append).transpose()?;
         let (lan, wan) = (open_tap(&options.lan.name)?, open_tap(&options.wan.name)?);
-        route(nat_embassy::new(state, config, seed, lan, wan)?, options)
+        let parts = nat_embassy::new(state, config, seed, lan, wan)?;
+        if let Some(recorder) = recorder {
+            parts.0.set_event_hook(RECORDER.init(recorder));
+        }
+        route(parts, options)
     }
 }
 

@@ -66,10 +66,12 @@ fn further_addresses_are_those_of_hosts_and_nobody_elses() {
 }
 
 #[test]
-fn as_many_forwards_as_the_tables_hold_are_taken() {
-    let forwards: String = (2000..2300).map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}")).collect();
-    refused(&format!("{REPLAY}{forwards}"), "missing.pcap");
-    refused(&format!("{REPLAY}{forwards} --mappings 64 --sessions 128"), "--forward tcp:2064=192.168.77.10:2064");
+fn as_many_forwards_as_there_can_be_are_taken() {
+    let forwards = |count: u16| -> String {
+        (2000..2000 + count).map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}")).collect()
+    };
+    refused(&format!("{REPLAY}{}", forwards(32)), "missing.pcap");
+    refused(&format!("{REPLAY}{}", forwards(33)), "--forward tcp:2032=192.168.77.10:2032: there are as many");
 }
 
 #[test]
@@ -91,10 +93,11 @@ fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
     refused(&format!("{router} --gateway 198.51.100.0"), "not another host of the WAN");
     refused(&format!("{router} --gateway 198.51.100.255"), "not another host of the WAN");
     refused(&format!("{router} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");
+    refused(&format!("{router} --mapping-log missing/log.jsonl"), "cannot write missing/log.jsonl");
     refused(&format!("{router} --mapping address-and-port-dependent"), "not implemented yet");
     refused(&format!("{router} --forward tcp:80=10.0.0.1:80"), "not a host of the inside network");
-    let forwards: String = (2000..2009).map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}")).collect();
-    refused(&format!("{router}{forwards} --mappings 8 --sessions 8"), "--forward tcp:2008=192.168.77.10:2008");
+    let twice = "--forward tcp:80=192.168.77.10:80 --forward tcp:80=192.168.77.11:80";
+    refused(&format!("{router} {twice}"), "forwarded already");
 }
 
 #[test]
@@ -105,6 +108,8 @@ fn help_teaches_with_examples() {
         ("router --help", "--host-limit <SESSIONS>"),
         ("router --help", "--hairpin <KIND>"),
         ("replay --help", "[default: unfiltered] [possible values: unfiltered, filtered]"),
+        ("router --help", "--mapping-log <FILE>"),
+        ("replay --help", "--mapping-log <FILE>"),
         ("replay --help", "editcap -F pcap"),
         ("replay --help", "rounded up to the first of 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,"),
     ] {

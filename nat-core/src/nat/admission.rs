@@ -3,7 +3,9 @@
 use crate::config::{Config, PortRange};
 use crate::policy::forwards::{Fixed, Rule};
 use crate::state::tcp::Tcp;
-use crate::state::{Endpoint, Inside, InsideTuple, NewMapping, NewSession, Origin, OutsideTuple, PortClass, Proto};
+use crate::state::{
+    Endpoint, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin, OutsideTuple, PortClass, Proto,
+};
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
 
@@ -86,6 +88,7 @@ impl<W: Width> Nat<'_, W> {
             self.flows.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
             self.pair(tuple.inside, new.external);
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
+            self.journal().created(&MappingEnds::from(&new));
         }
         self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);

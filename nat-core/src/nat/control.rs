@@ -15,7 +15,7 @@ use crate::{
     Stats,
 };
 
-use super::{DHCP_CLIENT, count_ended};
+use super::DHCP_CLIENT;
 
 impl<W: Width> Nat<'_, W> {
     /// The external addresses, the primary first.
@@ -78,8 +78,9 @@ impl<W: Width> Nat<'_, W> {
 
     /// Takes away the external addresses that have drained.
     pub(super) fn end_drained(&mut self) {
-        while let Some(number) = self.pool.take_drained(self.now, |number| !self.flows.uses(number)) {
+        while let Some(number) = self.pool.drained(self.now, |number| !self.flows.uses(number)) {
             self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
+            self.pool.remove(number);
         }
     }
 
@@ -135,12 +136,9 @@ impl<W: Width> Nat<'_, W> {
     /// The sessions there are, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
         self.flows.sessions(self.now.as_millis() as u32, |mapping, inside| {
-            if mapping.is_untranslated() {
-                return (inside.endpoint, false);
-            }
-            let address = self.pool.address(mapping.external, self.now).unwrap_or(0);
+            let address = self.pool.any_address(mapping.external).unwrap_or(0);
             let external = Endpoint { address, port: mapping.external_port };
-            (external, self.follows_rule(mapping.proto(), inside, external))
+            if mapping.is_untranslated() { inside.endpoint } else { external }
         })
     }
 
@@ -213,7 +211,7 @@ impl<W: Width> Nat<'_, W> {
             if mapping.is_some_and(|mapping| ends(self, mapping))
                 && let Some(ended) = self.flows.end_session(link)
             {
-                count_ended(&mut self.stats, ended);
+                self.journal().ended(ended);
             }
         }
     }

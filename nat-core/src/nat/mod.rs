@@ -8,6 +8,7 @@ mod fragment;
 mod hairpin;
 mod inbound;
 mod one_to_one;
+mod journal;
 mod outbound;
 mod ping;
 mod receiver;
@@ -42,6 +43,7 @@ pub struct Nat<'t, W: Width = u16> {
     reset_limit: ResetLimit,
     fragments: FragmentTable<'t>,
     ids: Identifications,
+    hook: journal::Hook<'t>,
 }
 
 /// Sessions that one packet ends when their time is up. None is left over where [`Nat::handle_timeout`] is called in time.
@@ -86,6 +88,7 @@ impl<'t, W: Width> Nat<'t, W> {
             now: Instant::from_millis(0),
             fragments: FragmentTable::none(),
             ids: Identifications::new(HashKey::new(seed.identification_secret())),
+            hook: None,
         })
     }
 
@@ -154,32 +157,35 @@ impl<'t, W: Width> Nat<'t, W> {
     fn advance(&mut self, now: Instant, limit: usize) {
         let now = now.max(self.now);
         let elapsed = now.as_millis().saturating_sub(self.now.as_millis());
-        if elapsed > JUMP_MILLIS {
-            self.jump(now, elapsed);
-        }
+        let before = self.tick();
         self.now = now;
         self.stats.advance(now);
+        if elapsed > JUMP_MILLIS {
+            self.jump(before, elapsed);
+        }
+        let tick = self.tick();
+        let (flows, mut journal) = self.recorded();
         for _ in 0..limit {
-            let Some(ended) = self.flows.end_expired(self.tick()) else {
+            let Some(ended) = flows.end_expired(tick) else {
                 return;
             };
-            count_expired(&mut self.stats, ended);
+            journal.expired(ended);
         }
     }
 
-    /// Ends what is overdue after a jump of the clock, in steps over which deadlines can be compared. No session outlives
-    /// the longest timeout, so a longer jump takes no more steps than that.
-    fn jump(&mut self, now: Instant, elapsed: u64) {
+    /// Ends what is overdue after a jump of the clock, which stood at `before`, in steps over which deadlines can be
+    /// compared. No session outlives the longest timeout, so a longer jump takes no more steps than that.
+    fn jump(&mut self, before: u32, elapsed: u64) {
         const STEP: u64 = 1 << 30;
         let mut ahead = 0;
         while ahead < elapsed.min(Timeouts::MAX.as_millis() as u64) {
             ahead = elapsed.min(STEP.saturating_add(ahead));
-            let tick = self.tick().wrapping_add(ahead as u32);
-            while let Some(ended) = self.flows.end_expired(tick) {
-                count_expired(&mut self.stats, ended);
+            let tick = before.wrapping_add(ahead as u32);
+            let (flows, mut journal) = self.recorded();
+            while let Some(ended) = flows.end_expired(tick) {
+                journal.expired(ended);
             }
         }
-        self.now = now;
     }
 
     /// The clock in milliseconds modulo 2^32, which is how deadlines are kept.

@@ -195,9 +195,10 @@ impl<W: Width> Nat<'_, W> {
             return Err(DropReason::BadChecksum.into());
         }
         match opening {
-            Opening::Begin(begin) => {
-                self.admit(tuple, mapping, begin).map_err(|reason| self.refuse_session(ip, origin, reason))
-            }
+            Opening::Begin(begin) => self.admit(tuple, mapping, begin).map_err(|reason| {
+                self.tell_refusal(summary, reason);
+                self.refuse_session(ip, origin, reason)
+            }),
             Opening::Pass => Ok(open.ok_or(DropReason::NoSession)?),
             Opening::Reset => Err(self.reset(summary)),
         }
@@ -211,7 +212,7 @@ impl<W: Width> Nat<'_, W> {
             return Some((mapping, session));
         }
         if let Some(ended) = self.flows.end_session(session) {
-            super::count_expired(&mut self.stats, ended);
+            self.journal().expired(ended);
         }
         None
     }

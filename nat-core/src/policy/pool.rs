@@ -43,6 +43,11 @@ impl Pool {
         self.0.iter().map(|place| place.number)
     }
 
+    /// The address of a number, whether or not it may still be used.
+    pub(crate) fn any_address(&self, number: u8) -> Option<u32> {
+        self.0.iter().find(|place| place.number == number).map(|place| place.address)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -99,11 +104,15 @@ impl Pool {
         self.0.iter().filter_map(|place| place.drains_until).min()
     }
 
-    /// Takes an address away that has drained at `now`, or that is `unused`. Returns its number.
-    pub(crate) fn take_drained(&mut self, now: Instant, unused: impl Fn(u8) -> bool) -> Option<u8> {
-        let drained = |place: &Place| place.drains_until.is_some_and(|until| until <= now || unused(place.number));
-        let position = self.0.iter().position(drained)?;
-        Some(self.0.remove(position).number)
+    /// The number of an address that has drained at `now`, or that drains and is `unused`.
+    pub(crate) fn drained(&self, now: Instant, unused: impl Fn(u8) -> bool) -> Option<u8> {
+        let drained = |place: &&Place| place.drains_until.is_some_and(|until| until <= now || unused(place.number));
+        self.0.iter().find(drained).map(|place| place.number)
+    }
+
+    /// Takes an address away.
+    pub(crate) fn remove(&mut self, number: u8) {
+        self.0.retain(|place| place.number != number);
     }
 }
 
@@ -141,10 +150,12 @@ mod tests {
         assert_eq!(pool.primary(), Some(B.to_bits()));
         assert!(pool.number(A.to_bits(), at(349)).is_some() && pool.number(A.to_bits(), at(350)).is_none());
         assert_eq!(pool.next_drained(), Some(at(350)));
-        assert_eq!(pool.take_drained(at(349), |_| false), None);
-        assert_eq!(pool.take_drained(at(350), |_| false), Some(0));
+        assert_eq!(pool.drained(at(349), |_| false), None);
+        assert_eq!(pool.drained(at(350), |_| false), Some(0));
+        pool.remove(0);
         assert!(pool.drain(B, at(350)));
-        assert_eq!(pool.take_drained(at(0), |number| number == 1), Some(1));
+        assert_eq!(pool.drained(at(0), |number| number == 1), Some(1));
+        pool.remove(1);
         assert_eq!((pool.primary(), pool.next_drained()), (None, None));
     }
 }

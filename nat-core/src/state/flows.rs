@@ -151,12 +151,12 @@ impl<'t, W: Width> Flows<'t, W> {
     pub(crate) fn sessions<'f>(
         &'f self,
         now: u32,
-        external_of: impl Fn(&Mapping<W>, Inside) -> (Endpoint, bool) + 'f,
+        external_of: impl Fn(&Mapping<W>, Inside) -> Endpoint + 'f,
     ) -> impl Iterator<Item = SessionInfo> + 'f {
         self.sessions.iter().filter(|(_, session)| !session.is_leave()).filter_map(move |(_, session)| {
             let mapping = self.mappings.get(session.mapping)?;
             let inside = self.inside(mapping)?;
-            let (external, forwarded) = external_of(mapping, inside);
+            let external = external_of(mapping, inside);
             Some(SessionInfo {
                 protocol: mapping.proto().into(),
                 inside: inside.endpoint.into(),
@@ -164,7 +164,7 @@ impl<'t, W: Width> Flows<'t, W> {
                 remote: session.remote().into(),
                 state: session.state,
                 expires_in: Duration::from_millis(u64::from(remaining(session, now)?)),
-                forwarded,
+                forwarded: mapping.is_port_forward(),
             })
         })
     }

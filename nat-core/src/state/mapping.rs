@@ -65,6 +65,27 @@ pub(crate) struct Mapping<W> {
     kind: u8,
 }
 
+/// The two ends of a mapping, by value: what is told of it when it begins and when it is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MappingEnds {
+    pub(crate) proto: Proto,
+    pub(crate) inside: Endpoint,
+    /// The number of the external address.
+    pub(crate) external: u8,
+    pub(crate) external_port: u16,
+    pub(crate) port_forward: bool,
+    /// Whether its external endpoint is the inside endpoint.
+    pub(crate) untranslated: bool,
+}
+
+impl MappingEnds {
+    pub(crate) fn of<W: Width>(mapping: &Mapping<W>, inside: Endpoint) -> Self {
+        let Mapping { external, external_port, .. } = *mapping;
+        let (port_forward, untranslated) = (mapping.is_port_forward(), mapping.is_untranslated());
+        Self { proto: mapping.proto(), inside, external, external_port, port_forward, untranslated }
+    }
+}
+
 const PROTO: u8 = 0x03;
 const UNTRANSLATED: u8 = 0x04;
 const PORT_FORWARD: u8 = 0x80;

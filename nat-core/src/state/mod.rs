@@ -11,7 +11,7 @@ pub(crate) mod tcp;
 
 pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
 pub(crate) use host::{Host, Origin};
-pub(crate) use mapping::{Endpoint, Inside, InsideTuple, Mapping, OutsideTuple, Proto};
+pub(crate) use mapping::{Endpoint, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto};
 pub(crate) use port_use::PortClass;
 pub(crate) use sequence::{Segment, Sequences};
 pub(crate) use session::{Class, Session};

@@ -7,6 +7,7 @@
 
 mod build;
 mod connection;
+mod events;
 mod fragments;
 mod judge;
 mod outcome;
@@ -15,8 +16,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, DropReason, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Seed, SessionInfo, Side, Stats, Tables,
-    Verdict,
+    Cidr, Config, DropReason, Event, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Seed, SessionInfo, Side, Stats,
+    Tables, Verdict,
 };
 
 pub(crate) use build::{
@@ -24,6 +25,7 @@ pub(crate) use build::{
     icmp, icmp_error, random_bytes, raw, tcp, timestamp_reply, timestamp_request, udp,
 };
 pub(crate) use connection::Connection;
+use events::Chronicle;
 pub(crate) use fragments::reassemble;
 pub(crate) use judge::{Packet, Path, Quote};
 pub(crate) use outcome::Outcome;
@@ -72,6 +74,8 @@ pub(crate) struct World {
     held: Vec<(Instant, Origin, Vec<u8>)>,
     /// What became of those whose first was the last packet. A test that expects any takes them.
     released: Vec<Outcome>,
+    /// What the engine has told of its mappings.
+    chronicle: Chronicle,
 }
 
 /// How long the engine may hold a fragment.
@@ -110,9 +114,10 @@ impl World {
         Nat::new(tables, config, SEED).expect("the configuration can work")
     }
 
-    fn of(nat: Nat<'static>) -> Self {
+    fn of(mut nat: Nat<'static>) -> Self {
         let now = Instant::from_secs(1000);
-        Self { nat, now, told: now, packets: 0, held: Vec::new(), released: Vec::new() }
+        let chronicle = Chronicle::of(&mut nat);
+        Self { nat, now, told: now, packets: 0, held: Vec::new(), released: Vec::new(), chronicle }
     }
 
     /// The same world with its clock at `now`; only before the first packet.
@@ -151,16 +156,27 @@ impl World {
         self.take_released().into_iter().map(Outcome::forwarded).collect()
     }
 
+    /// What the engine has told of its mappings since this was last asked.
+    #[track_caller]
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        self.chronicle.hear(self.now.max(self.told));
+        self.chronicle.check(&self.nat, Instant::from_millis(0));
+        self.chronicle.take()
+    }
+
     /// Lets time pass as an event loop does: the engine is woken whenever it asked to be.
     pub(crate) fn advance(&mut self, duration: Duration) {
         let end = self.now.saturating_add(duration);
+        self.chronicle.hear(self.now.max(self.told));
         while let Some(due) = self.nat.poll_timeout().filter(|due| *due <= end) {
             self.nat.handle_timeout(due);
+            self.chronicle.check(&self.nat, due);
             let next = self.nat.poll_timeout();
             assert!(next.is_none_or(|next| next > due), "handle_timeout({due:?}) left work that was due at {next:?}");
         }
         (self.now, self.told) = (end, end);
         self.nat.handle_timeout(end);
+        self.chronicle.check(&self.nat, end);
     }
 
     /// Lets time pass while nobody calls `handle_timeout`.
@@ -218,6 +234,7 @@ impl World {
     #[track_caller]
     fn run(&mut self, sent: Vec<u8>, origin: Origin) -> Outcome {
         self.check_nothing_untaken();
+        self.chronicle.hear(self.now.max(self.told));
         let before = self.living_sessions();
         // Every other packet lies at an odd address: nothing may depend on alignment.
         let offset = (self.packets % 2) as usize;
@@ -229,6 +246,7 @@ impl World {
         };
         self.packets += 1;
         self.told = self.told.max(self.now);
+        self.chronicle.check(&self.nat, self.told);
         self.check_law(&verdict, &before, &sent, buffer);
         self.drain(&verdict, origin, &sent);
         self.check_totals();

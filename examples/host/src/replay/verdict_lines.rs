@@ -1,45 +1,37 @@
 //! One line of JSON for each packet.
 
 use core::time::Duration;
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nat_core::{Side, Verdict};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::json_lines::{JsonLines, seconds};
+
 /// The file of verdicts.
-pub(crate) struct VerdictLines {
-    path: PathBuf,
-    file: BufWriter<File>,
-}
+pub(crate) struct VerdictLines(JsonLines);
 
 impl VerdictLines {
     /// Creates the file at `path`.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+        JsonLines::create(path).map(Self)
     }
 
     /// Appends what became of the packet that came in on `from` at `time`.
     pub(crate) fn write(&mut self, time: Duration, from: Side, verdict: &Verdict) -> Result<()> {
-        let Self { path, file } = self;
-        let line = VerdictLine::new(time, from, verdict)?;
-        let written = serde_json::to_writer(&mut *file, &line).map_err(Into::into).and_then(|()| file.write_all(b"\n"));
-        written.with_context(|| format!("cannot write {}", path.display()))
+        self.0.write(&VerdictLine::new(time, from, verdict)?)
     }
 
     /// Writes what is still in memory.
     pub(crate) fn finish(mut self) -> Result<()> {
-        self.file.flush().with_context(|| format!("cannot write {}", self.path.display()))
+        self.0.flush()
     }
 }
 
 #[derive(Serialize)]
 struct VerdictLine {
-    /// Seconds, an exact decimal: a float cannot hold today's nanoseconds.
     time: Box<RawValue>,
     from: &'static str,
     verdict: &'static str,
@@ -57,20 +49,12 @@ impl VerdictLine {
             Verdict::Reject(reply) => ("reject", Some(from), Some(reply.reason())),
         };
         Ok(Self {
-            time: RawValue::from_string(seconds(time))?,
+            time: seconds(time)?,
             from: side(from),
             verdict,
             to: to.map(side),
             reason: reason.map(|reason| reason.as_str()),
         })
-    }
-}
-
-/// In the precision that the capture has: microseconds, or nanoseconds where those are not zero.
-fn seconds(time: Duration) -> String {
-    match time.subsec_nanos() {
-        nanos if nanos % 1_000 == 0 => format!("{}.{:06}", time.as_secs(), nanos / 1_000),
-        nanos => format!("{}.{nanos:09}", time.as_secs()),
     }
 }
 

@@ -89,7 +89,7 @@ fn a_file_that_is_not_there_is_named() {
 fn one_input_is_enough_and_every_output_may_be_left_out() {
     let packet = udp(at(HOST, 5000), at(SERVER, 53));
     for inputs in [&["lan-in"][..], &["wan-in"], &["lan-in", "wan-in"]] {
-        for outputs in [&[][..], &["lan-out"], &["wan-out"], &["json"]] {
+        for outputs in [&[][..], &["lan-out"], &["wan-out"], &["json"], &["mapping-log"]] {
             let files = Files::new();
             for input in inputs {
                 Replay::new().write(&files.path(input), &[(Duration::ZERO, packet.clone())]);
@@ -115,7 +115,7 @@ fn an_input_is_never_written_over() {
     let whole = capture(DataLink::RAW);
     fs::write(files.path("lan-in"), &whole).unwrap();
     let same = files.path("lan-in").display().to_string();
-    for option in ["--lan-out", "--wan-out", "--json"] {
+    for option in ["--lan-out", "--wan-out", "--json", "--mapping-log"] {
         let output = files.replay(&["lan-in"], &[option.to_owned(), same.clone()]);
         assert_eq!(output.status.code(), Some(2), "{option}");
         assert_eq!(fs::read(files.path("lan-in")).unwrap(), whole, "{option}");

@@ -5,6 +5,7 @@ mod files;
 mod fragments;
 mod hairpin;
 mod many_flows;
+mod mapping_log;
 mod packet;
 mod run;
 mod verdicts;

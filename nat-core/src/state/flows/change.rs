@@ -4,7 +4,7 @@ use crate::DropReason;
 use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::Tcp;
-use crate::state::{Class, Endpoint, Host, Inside, InsideTuple, Mapping, OutsideTuple, Proto, Session};
+use crate::state::{Class, Endpoint, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto, Session};
 use crate::table::{Count, IndexFull, Link, Width};
 
 use super::{Flows, any_port, remaining};
@@ -28,6 +28,14 @@ impl NewMapping {
     }
 }
 
+impl From<&NewMapping> for MappingEnds {
+    fn from(new: &NewMapping) -> Self {
+        let NewMapping { tuple, external, external_port, port_forward } = *new;
+        let InsideTuple { proto, inside, untranslated, .. } = tuple;
+        Self { proto, inside: inside.endpoint, external, external_port, port_forward, untranslated }
+    }
+}
+
 /// A session that is about to be made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewSession<W> {
@@ -43,6 +51,8 @@ pub(crate) struct NewSession<W> {
 pub(crate) struct Ended {
     pub(crate) proto: Proto,
     pub(crate) state: SessionState,
+    /// Its mapping, if that has ended with it.
+    pub(crate) mapping: Option<MappingEnds>,
 }
 
 impl<W: Width> Flows<'_, W> {
@@ -176,28 +186,27 @@ impl<W: Width> Flows<'_, W> {
         }
         self.remove_session(link, mapping_link, remote);
         self.release_leave(mapping_link, remote.address);
-        if unused {
-            self.remove_mapping(mapping_link, remote);
-        }
-        Some(Ended { proto, state })
+        let mapping = if unused { self.remove_mapping(mapping_link, remote) } else { None };
+        Some(Ended { proto, state, mapping })
     }
 
-    /// Removes a mapping whose last session, with `remote`, has ended; and its host if that has no other.
-    fn remove_mapping(&mut self, link: Link<W>, remote: Endpoint) {
-        let Some(mapping) = self.mappings.get(link) else { return };
-        let (host, proto, untranslated) = (mapping.host, mapping.proto(), mapping.is_untranslated());
-        let outside = OutsideTuple { proto, external: mapping.external, external_port: mapping.external_port, remote };
-        if let Some(inside) = self.inside(mapping) {
-            let hash = self.inside_hash(&InsideTuple { proto, inside, remote, untranslated });
-            self.mappings_by_inside.remove(&mut self.mappings, hash, link);
-        }
+    /// Removes a mapping whose last session, with `remote`, has ended; and its host if that has no other. Returns what it
+    /// was.
+    fn remove_mapping(&mut self, link: Link<W>, remote: Endpoint) -> Option<MappingEnds> {
+        let mapping = self.mappings.get(link)?;
+        let (host, inside) = (mapping.host, self.inside(mapping)?);
+        let ends = MappingEnds::of(mapping, inside.endpoint);
+        let MappingEnds { proto, external, external_port, untranslated, .. } = ends;
+        let hash = self.inside_hash(&InsideTuple { proto, inside, remote, untranslated });
+        self.mappings_by_inside.remove(&mut self.mappings, hash, link);
         if !untranslated {
             self.count_port(link, PortUse::remove);
-            let hash = self.outside_hash(&outside);
+            let hash = self.outside_hash(&OutsideTuple { proto, external, external_port, remote });
             self.mappings_by_external.remove(&mut self.mappings, hash, link);
         }
         self.mappings.remove(link);
         self.leave_host(host);
+        Some(ends)
     }
 
     /// Counts a mapping less, and removes the host if that was its last.

@@ -1,0 +1,86 @@
+//! What becomes of mappings: one line of JSON for each event, without destinations (RFC 6888 REQ-12).
+
+use core::time::Duration;
+use std::path::Path;
+
+use anyhow::Result;
+use nat_core::{Event, MappingEvent, Refusal};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::json_lines::{JsonLines, seconds};
+use crate::report;
+
+/// The file of events.
+pub(crate) struct MappingLog(JsonLines);
+
+impl MappingLog {
+    /// An empty log at `path`, in place of what was there.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        JsonLines::create(path).map(Self)
+    }
+
+    /// The log at `path`, to be continued.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn append(path: &Path) -> Result<Self> {
+        JsonLines::append(path).map(Self)
+    }
+
+    /// Adds `event` as one of `time`.
+    pub(crate) fn write(&mut self, event: &Event, time: Duration) -> Result<()> {
+        let Some(line) = EventLine::new(event, time)? else { return Ok(()) };
+        self.0.write(&line)
+    }
+
+    /// Writes what is still in memory.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.0.flush()
+    }
+}
+
+#[derive(Serialize)]
+struct EventLine {
+    time: Box<RawValue>,
+    event: &'static str,
+    protocol: &'static str,
+    inside: String,
+    external: Option<String>,
+    forward: Option<bool>,
+    reason: Option<&'static str>,
+}
+
+impl EventLine {
+    /// The line of an event of a kind that is known.
+    fn new(event: &Event, time: Duration) -> serde_json::Result<Option<Self>> {
+        match event {
+            Event::MappingCreated(mapping) => Self::of_mapping("created", mapping, time).map(Some),
+            Event::MappingDeleted(mapping) => Self::of_mapping("deleted", mapping, time).map(Some),
+            Event::SessionRefused(refusal) => Self::of_refusal(refusal, time).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn of_mapping(event: &'static str, mapping: &MappingEvent, time: Duration) -> serde_json::Result<Self> {
+        Ok(Self {
+            time: seconds(time)?,
+            event,
+            protocol: report::protocol(mapping.protocol),
+            inside: mapping.inside.to_string(),
+            external: Some(mapping.external.to_string()),
+            forward: Some(mapping.forwarded),
+            reason: None,
+        })
+    }
+
+    fn of_refusal(refusal: &Refusal, time: Duration) -> serde_json::Result<Self> {
+        Ok(Self {
+            time: seconds(time)?,
+            event: "refused",
+            protocol: report::protocol(refusal.protocol),
+            inside: refusal.inside.to_string(),
+            external: None,
+            forward: None,
+            reason: Some(refusal.reason.as_str()),
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Changes of the tables, told as they happen: to the counters, and to the application's hook.
+
+use core::net::Ipv4Addr;
+
+use crate::event::{Event, EventHook, MappingEvent, Refusal};
+use crate::packet::Summary;
+use crate::policy::Pool;
+use crate::state::{Ended, Endpoint, Flows, MappingEnds};
+use crate::table::Width;
+use crate::{DropReason, Instant, Nat, Stats};
+
+use super::{count_ended, count_expired};
+
+/// Whom the engine tells of events.
+pub(super) type Hook<'t> = Option<&'t mut (dyn EventHook + Send)>;
+
+/// Where changes of the tables are told.
+pub(super) struct Journal<'n, 't> {
+    stats: &'n mut Stats,
+    hook: &'n mut Hook<'t>,
+    pool: &'n Pool,
+    at: Instant,
+}
+
+impl<'t, W: Width> Nat<'t, W> {
+    /// Tells `hook` from now on of every mapping that begins or ends, and of every session that is refused for want of
+    /// room: once each, in order, before the call returns that brings it about.
+    ///
+    /// Every deletion follows the creation of the same mapping, so whoever has listened since the NAT was built knows
+    /// which mappings there are. A port forward has a mapping as long as it has sessions. Nothing is told when the NAT itself
+    /// is dropped.
+    ///
+    /// Refusals come as fast as a host sends; a hook that writes them down had better have a limit of its own.
+    pub fn set_event_hook(&mut self, hook: &'t mut (dyn EventHook + Send)) {
+        self.hook = Some(hook);
+    }
+
+    /// The tables, and where their changes are told.
+    pub(super) fn recorded(&mut self) -> (&mut Flows<'t, W>, Journal<'_, 't>) {
+        let Self { flows, stats, hook, pool, now, .. } = self;
+        (flows, Journal { stats, hook, pool, at: *now })
+    }
+
+    pub(super) fn journal(&mut self) -> Journal<'_, 't> {
+        self.recorded().1
+    }
+
+    /// Tells that a packet got no session.
+    pub(super) fn tell_refusal(&mut self, summary: &Summary, reason: DropReason) {
+        let Some(hook) = &mut self.hook else { return };
+        let (protocol, inside) = (summary.proto.into(), Ipv4Addr::from_bits(summary.source.address));
+        hook.on_event(&Event::SessionRefused(Refusal { at: self.now, reason, protocol, inside }));
+    }
+}
+
+impl Journal<'_, '_> {
+    /// A mapping has begun.
+    pub(super) fn created(&mut self, ends: &MappingEnds) {
+        self.tell(ends, Event::MappingCreated);
+    }
+
+    /// A mapping has ended, while the external addresses still were what they had been for it.
+    pub(super) fn deleted(&mut self, ends: &MappingEnds) {
+        self.tell(ends, Event::MappingDeleted);
+    }
+
+    /// A session has ended, and maybe its mapping.
+    pub(super) fn ended(&mut self, ended: Ended) {
+        count_ended(self.stats, ended);
+        if let Some(mapping) = ended.mapping {
+            self.deleted(&mapping);
+        }
+    }
+
+    /// The same by its timer.
+    pub(super) fn expired(&mut self, ended: Ended) {
+        count_expired(self.stats, ended);
+        if let Some(mapping) = ended.mapping {
+            self.deleted(&mapping);
+        }
+    }
+
+    fn tell(&mut self, ends: &MappingEnds, event: fn(MappingEvent) -> Event) {
+        let Some(hook) = self.hook else { return };
+        let MappingEnds { proto, inside, external, external_port, port_forward, untranslated } = *ends;
+        let external = match self.pool.any_address(external) {
+            _ if untranslated => inside,
+            Some(address) => Endpoint { address, port: external_port },
+            None => return,
+        };
+        hook.on_event(&event(MappingEvent {
+            at: self.at,
+            protocol: proto.into(),
+            inside: inside.into(),
+            external: external.into(),
+            forwarded: port_forward,
+        }));
+    }
+}
