@@ -1,5 +1,7 @@
 //! What is chosen when the NAT is built.
 
+mod limits;
+
 use core::hash::Hasher;
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -8,6 +10,8 @@ use heapless::Vec;
 use siphasher::sip::SipHasher24;
 
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
+
+pub use limits::{Limits, Rate};
 
 /// External addresses that one NAT can have: a primary and seven more.
 pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
@@ -185,34 +189,6 @@ impl PortRange {
     }
 }
 
-/// What one inside host, and answers to either side, may use up.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub struct Limits {
-    /// Sessions of one inside host; `None` for half of the table. RFC 6888 REQ-4.
-    pub sessions_per_host: Option<u16>,
-    /// Mappings of one inside host; `None` for half of the table. RFC 6888 REQ-4.
-    pub mappings_per_host: Option<u16>,
-    /// ICMP errors originated toward one side in a burst. RFC 1812 section 4.3.2.8.
-    pub icmp_error_burst: u16,
-    /// ICMP errors originated toward one side, a second, beyond the burst.
-    pub icmp_errors_per_second: u16,
-}
-
-impl Limits {
-    /// Half of the tables for one host; ICMP errors in bursts of 20, then 20 a second. RSTs toward the inside have no limit:
-    /// each answers one packet of a host, and is smaller than most.
-    pub const DEFAULT: Self =
-        Self { sessions_per_host: None, mappings_per_host: None, icmp_error_burst: 20, icmp_errors_per_second: 20 };
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
 /// What is chosen when the NAT is built. [`Config::new`] gives the defaults; then set the fields that differ.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -277,8 +253,7 @@ impl Config {
         self.check_inside()?;
         self.check_external_addresses(&self.external_addresses)?;
         self.check_timeouts()?;
-        check("limits", self.limits.sessions_per_host != Some(0), "one host needs at least one session")?;
-        check("limits", self.limits.mappings_per_host != Some(0), "one host needs at least one mapping")?;
+        self.limits.check()?;
         check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
         check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
         let covers =

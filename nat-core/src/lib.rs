@@ -129,7 +129,7 @@ mod time;
 mod verdict;
 
 pub use config::{
-    Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange, Seed,
+    Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange, Rate, Seed,
     Timeouts,
 };
 pub use forward::{ForwardError, PortForward, Protocol};

@@ -127,8 +127,10 @@ drop_reasons! {
     Fragment = "fragment",
     /// From inside to an external address, and nothing that can be turned back inside.
     Hairpin = "hairpin",
-    /// The inside host has used up its sessions or mappings (RFC 6888 REQ-4).
+    /// The inside host has used up its sessions or mappings, or the sessions of one mapping (RFC 6888 REQ-4, REQ-5).
     HostLimit = "host-limit",
+    /// The inside host gets its sessions or mappings faster than it may (RFC 6888 REQ-4c).
+    HostRate = "host-rate",
     /// As many inside hosts as the table holds have mappings already.
     HostTableFull = "host-table-full",
     /// An index bucket is full: the bound on probes is kept by refusing, not by searching on.

@@ -38,7 +38,7 @@ impl<W: Width> Nat<'_, W> {
         begin: Tcp,
         origin: Origin,
     ) -> Result<Link<W>, DropReason> {
-        self.check_limits(summary, mapping, origin)?;
+        let tokens = self.check_limits(summary, mapping, origin)?;
         let leave = self.needs_leave(summary.proto, mapping);
         let new_mapping = match mapping {
             Some(_) => None,
@@ -53,27 +53,12 @@ impl<W: Width> Nat<'_, W> {
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
         }
         self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
+        self.take_tokens(summary, tokens);
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);
         if summary.proto == Proto::Tcp {
             self.count_state(None, begin.state);
         }
         Ok(mapping)
-    }
-
-    fn check_limits(&self, summary: &Summary, mapping: Option<Link<W>>, origin: Origin) -> Result<(), DropReason> {
-        let limits = &self.config.limits;
-        let Some(host) = self.flows.host(Origin::Host, summary.source.address).filter(|_| origin == Origin::Host)
-        else {
-            return Ok(());
-        };
-        let most = |limit: Option<u16>, room: usize| match limit {
-            Some(limit) => usize::from(limit),
-            None => room.div_ceil(2),
-        };
-        let (mapping_room, session_room) = self.flows.capacity();
-        let sessions = host.sessions.get() >= most(limits.sessions_per_host, session_room);
-        let mappings = mapping.is_none() && host.mappings.get() >= most(limits.mappings_per_host, mapping_room);
-        if sessions || mappings { Err(DropReason::HostLimit) } else { Ok(()) }
     }
 
     /// Whether sessions of this mapping give leave to every port of their remote address. ICMP has no ports, and a port

@@ -6,6 +6,7 @@ mod errors;
 mod fragment;
 mod hairpin;
 mod inbound;
+mod limits;
 mod outbound;
 mod tracking;
 

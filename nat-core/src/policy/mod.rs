@@ -1,6 +1,7 @@
 //! What is allowed: addresses, ports, rates.
 
 pub(crate) mod addresses;
+mod host_rate;
 mod ports;
 mod rate;
 

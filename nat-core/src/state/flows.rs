@@ -59,6 +59,10 @@ impl<'t, W: Width> Flows<'t, W> {
         self.hosts.get(self.find_host(origin, address)?)
     }
 
+    pub(crate) fn host_mut(&mut self, origin: Origin, address: u32) -> Option<&mut Host<W>> {
+        self.hosts.get_mut(self.find_host(origin, address)?)
+    }
+
     pub(crate) fn mapping(&self, link: Link<W>) -> Option<&Mapping<W>> {
         self.mappings.get(link)
     }
@@ -109,7 +113,7 @@ impl<'t, W: Width> Flows<'t, W> {
     /// Whether the host of this mapping has no other.
     pub(crate) fn is_last_of_host(&self, link: Link<W>) -> bool {
         let host = self.mappings.get(link).and_then(|mapping| self.hosts.get(mapping.host));
-        host.is_some_and(|host| host.mappings.get() == 1)
+        host.is_some_and(|host| host.mappings() == 1)
     }
 
     /// How many mappings and sessions there can be.

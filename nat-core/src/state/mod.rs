@@ -10,7 +10,7 @@ mod tables;
 pub(crate) mod tcp;
 
 pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
-pub(crate) use host::{Host, Origin};
+pub(crate) use host::{Host, Origin, Tokens};
 pub(crate) use mapping::{Endpoint, Inside, Mapping, Proto};
 pub(crate) use port_use::PortClass;
 pub(crate) use sequence::{Segment, Sequences};

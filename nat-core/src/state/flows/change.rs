@@ -84,7 +84,7 @@ impl<W: Width> Flows<'_, W> {
         self.ports.add(&mapping);
         let link = self.mappings.insert(mapping)?;
         if let Some(host) = self.hosts.get_mut(host) {
-            host.mappings.increment();
+            host.add_mapping(proto);
         }
         let (by_inside, by_external) =
             (self.inside_hash(proto, endpoint), self.external_hash(proto, external, external_port));
@@ -168,8 +168,8 @@ impl<W: Width> Flows<'_, W> {
         let Some(host) = self.hosts.get_mut(host_link) else {
             return;
         };
-        host.mappings.decrement();
-        if host.mappings == Count::ZERO {
+        host.remove_mapping(proto);
+        if host.mappings() == 0 {
             let hash = self.key.hash(host.address, 0);
             self.hosts_by_address.remove(&mut self.hosts, hash, host_link);
             self.hosts.remove(host_link);
