@@ -203,6 +203,8 @@ pub struct Config {
     pub mapping: Mapping,
     /// Who may send to an external endpoint. Never changes under load (RFC 4787 REQ-11).
     pub filtering: Filtering,
+    /// The same for TCP, where it differs (RFC 5382 REQ-3b); `None` for as `filtering` says.
+    pub tcp_filtering: Option<Filtering>,
     /// Whether the filter applies to packets from inside that come back inside.
     pub hairpinning: Hairpinning,
     /// How long sessions live without traffic.
@@ -233,6 +235,7 @@ impl Config {
             external_addresses: Vec::new(),
             mapping: Mapping::EndpointIndependent,
             filtering: Filtering::AddressAndPortDependent,
+            tcp_filtering: None,
             hairpinning: Hairpinning::Unfiltered,
             timeouts: Timeouts::RFC,
             limits: Limits::DEFAULT,

@@ -16,12 +16,22 @@ impl<W: Width> Nat<'_, W> {
     /// Whether `mapping` lets `address` in from ports that no session of it names: one that is a port forward, and what
     /// the filter says of others (RFC 4787 REQ-8).
     pub(super) fn admits(&self, mapping: Link<W>, address: u32) -> bool {
+        let Some(proto) = self.flows.mapping(mapping).map(|mapping| mapping.proto()) else { return false };
         self.is_port_forward(Some(mapping))
-            || match self.config.filtering {
+            || match self.filtering(proto) {
                 Filtering::AddressAndPortDependent => false,
                 Filtering::AddressDependent => !self.is_behind() && self.flows.has_leave(mapping, address),
                 Filtering::EndpointIndependent => !self.is_behind(),
             }
+    }
+
+    /// The filter of a protocol (RFC 5382 REQ-3b).
+    fn filtering(&self, proto: Proto) -> Filtering {
+        let Config { filtering, tcp_filtering, .. } = self.config;
+        match proto {
+            Proto::Tcp => tcp_filtering.unwrap_or(filtering),
+            Proto::Icmp | Proto::Udp => filtering,
+        }
     }
 
     /// Whether sessions are overdue that nobody has ended yet. Then a mapping may look alive that is not, so the filter
@@ -66,7 +76,7 @@ impl<W: Width> Nat<'_, W> {
     fn needs_leave(&self, proto: Proto, mapping: Option<Link<W>>) -> bool {
         let port_forward =
             mapping.and_then(|link| self.flows.mapping(link)).is_some_and(|mapping| mapping.is_port_forward());
-        self.config.filtering == Filtering::AddressDependent && proto != Proto::Icmp && !port_forward
+        self.filtering(proto) == Filtering::AddressDependent && proto != Proto::Icmp && !port_forward
     }
 
     fn choose_mapping(&mut self, summary: &Summary, origin: Origin) -> Result<NewMapping, DropReason> {
