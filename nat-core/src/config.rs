@@ -215,6 +215,9 @@ pub struct Config {
     pub ports: PortRange,
     /// External ports for inside ports below 1024 (RFC 4787 REQ-3a).
     pub low_ports: PortRange,
+    /// Whether an even inside port leaves from an even external port, and an odd one from an odd one (RFC 4787 REQ-4). Where
+    /// no port of that parity is left, the session is refused. ICMP query identifiers have no parity.
+    pub port_parity: bool,
     /// External ports that the router keeps for itself: never given to a mapping, nor to a port forward.
     pub reserved_ports: Option<PortRange>,
     /// Whether the router is a DHCP client outside: then a DHCP server's packets from there reach the router's stack.
@@ -241,6 +244,7 @@ impl Config {
             limits: Limits::DEFAULT,
             ports: PortRange { first: 1024, last: 65535 },
             low_ports: PortRange { first: 1, last: 1023 },
+            port_parity: false,
             reserved_ports: None,
             dhcp_client: false,
             inside_mtu: 1500,

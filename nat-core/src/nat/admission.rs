@@ -3,7 +3,7 @@
 use crate::config::{Config, PortRange};
 use crate::packet::Summary;
 use crate::state::tcp::Tcp;
-use crate::state::{Inside, NewMapping, NewSession, Origin, PortClass, Proto};
+use crate::state::{Inside, NewMapping, NewSession, Origin, Parity, PortClass, PortPool, Ports, Proto};
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
 
@@ -103,39 +103,46 @@ impl<W: Width> Nat<'_, W> {
     }
 
     fn choose_port(&mut self, proto: Proto, external: u8, inside_port: u16) -> Option<u16> {
-        let class =
-            if proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT { PortClass::Low } else { PortClass::High };
+        let pool = self.port_pool(proto, external, inside_port);
         let Self { config, flows, ports, .. } = self;
-        let range = class.range(config);
-        let reserved = |port| is_reserved(config, proto, port);
-        let open = usize::from(range.last()) + 1 - usize::from(range.first()) - reserved_in(config, proto, range);
         // Without this, whoever fills the range would have every later packet search all of it in vain.
-        if flows.ports_in_use(proto, external, class) >= open {
+        if flows.ports_in_use(&pool) >= open_ports(config, &pool) {
             return None;
         }
-        ports.pick(range, |port| {
-            !reserved(port)
+        ports.pick(pool.ports(config), |port| {
+            !is_reserved(config, proto, port)
                 && flows.mapping_of_external(proto, external, port).is_none()
                 && flows.check_external(proto, external, port).is_ok()
         })
     }
+
+    /// The external ports that are for an inside port. An identifier of ICMP queries has neither class nor parity.
+    fn port_pool(&self, proto: Proto, external: u8, inside_port: u16) -> PortPool {
+        let port = Some(inside_port).filter(|_| proto != Proto::Icmp);
+        let low = port.is_some_and(|port| port < FIRST_HIGH_PORT);
+        let class = if low { PortClass::Low } else { PortClass::High };
+        let parity = port.filter(|_| self.config.port_parity).map(Parity::of);
+        PortPool { proto, external, class, parity }
+    }
+}
+
+/// How many ports of `pool` mappings can have: all that the router does not keep for itself.
+fn open_ports(config: &Config, pool: &PortPool) -> usize {
+    let range = pool.class.range(config);
+    let reserved = config.reserved_ports.filter(|_| pool.proto != Proto::Icmp);
+    let shared = reserved
+        .and_then(|reserved| PortRange::new(reserved.first().max(range.first()), reserved.last().min(range.last())));
+    let dhcp = PortRange::new(DHCP_CLIENT, DHCP_CLIENT).filter(|_| {
+        pool.proto == Proto::Udp
+            && config.dhcp_client
+            && range.contains(DHCP_CLIENT)
+            && !reserved.is_some_and(|reserved| reserved.contains(DHCP_CLIENT))
+    });
+    let count = |range: Option<PortRange>| range.map_or(0, |range| Ports::new(range, pool.parity).count());
+    pool.ports(config).count().saturating_sub(count(shared)).saturating_sub(count(dhcp))
 }
 
 fn is_reserved(config: &Config, proto: Proto, port: u16) -> bool {
     proto != Proto::Icmp && config.reserved_ports.is_some_and(|range| range.contains(port))
         || proto == Proto::Udp && config.dhcp_client && port == DHCP_CLIENT
-}
-
-/// How many ports of `range` the router keeps for itself.
-fn reserved_in(config: &Config, proto: Proto, range: PortRange) -> usize {
-    let reserved = config.reserved_ports.filter(|_| proto != Proto::Icmp);
-    let shared = reserved.map_or(0, |reserved| {
-        let (first, last) = (reserved.first().max(range.first()), reserved.last().min(range.last()));
-        (usize::from(last) + 1).saturating_sub(usize::from(first))
-    });
-    let dhcp = proto == Proto::Udp
-        && config.dhcp_client
-        && range.contains(DHCP_CLIENT)
-        && !reserved.is_some_and(|reserved| reserved.contains(DHCP_CLIENT));
-    shared + usize::from(dhcp)
 }

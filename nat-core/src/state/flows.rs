@@ -10,7 +10,7 @@ use crate::table::{ExpiryList, HashKey, Index, Link, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
-use super::port_use::{PortClass, PortUse};
+use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
 use super::{Class, Endpoint, Host, Inside, Mapping, Origin, Proto, Session, Tables};
 
@@ -121,8 +121,8 @@ impl<'t, W: Width> Flows<'t, W> {
         (self.mappings.capacity(), self.sessions.capacity())
     }
 
-    pub(crate) fn ports_in_use(&self, proto: Proto, external: u8, class: PortClass) -> usize {
-        self.ports.count(proto, external, class)
+    pub(crate) fn ports_in_use(&self, pool: &PortPool) -> usize {
+        self.ports.count(pool)
     }
 
     pub(crate) fn key(&self) -> &HashKey {

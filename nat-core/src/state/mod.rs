@@ -3,6 +3,7 @@
 mod host;
 mod mapping;
 mod port_use;
+mod ports;
 mod sequence;
 mod session;
 mod flows;
@@ -12,7 +13,8 @@ pub(crate) mod tcp;
 pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
 pub(crate) use host::{Host, Origin, Tokens};
 pub(crate) use mapping::{Endpoint, Inside, Mapping, Proto};
-pub(crate) use port_use::PortClass;
+pub(crate) use port_use::{PortClass, PortPool};
+pub(crate) use ports::{Parity, Ports};
 pub(crate) use sequence::{Segment, Sequences};
 pub(crate) use session::{Class, Session};
 pub use tables::{Tables, WideTables};

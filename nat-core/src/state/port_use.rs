@@ -1,10 +1,9 @@
-//! How many external ports are in use, so that a search which cannot succeed is not begun.
+//! How many external ports are taken, so that a search which cannot succeed is not begun.
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
-
 use crate::table::Width;
 
-use super::{Mapping, Proto};
+use super::{Mapping, Parity, Ports, Proto};
 
 /// Which inside ports a range of external ports is for (RFC 4787 REQ-3a).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,10 +26,45 @@ impl PortClass {
     }
 }
 
-/// The ports in use by protocol, external address and class. Ranges may overlap: then a port counts in both.
+/// The external ports that a new mapping has the choice of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PortPool {
+    pub(crate) proto: Proto,
+    /// The number of the external address.
+    pub(crate) external: u8,
+    pub(crate) class: PortClass,
+    /// Of one parity only, where that is preserved (RFC 4787 REQ-4).
+    pub(crate) parity: Option<Parity>,
+}
+
+impl PortPool {
+    pub(crate) fn ports(&self, config: &Config) -> Ports {
+        Ports::new(self.class.range(config), self.parity)
+    }
+}
+
+/// An external port, of the external address with a number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ExternalPort {
+    pub(crate) proto: Proto,
+    pub(crate) external: u8,
+    pub(crate) port: u16,
+}
+
+impl<W: Width> From<&Mapping<W>> for ExternalPort {
+    fn from(mapping: &Mapping<W>) -> Self {
+        Self { proto: mapping.proto(), external: mapping.external, port: mapping.external_port }
+    }
+}
+
+/// The even and the odd ports of one class.
+type ByParity = [u16; Parity::COUNT];
+
+/// The ports that are taken, by protocol, external address, class and parity. Ranges may overlap: then a port counts in
+/// both.
 pub(crate) struct PortUse {
     ranges: [PortRange; PortClass::ALL.len()],
-    used: [[[u16; PortClass::ALL.len()]; MAX_EXTERNAL_ADDRESSES]; Proto::COUNT],
+    used: [[[ByParity; PortClass::ALL.len()]; MAX_EXTERNAL_ADDRESSES]; Proto::COUNT],
 }
 
 impl PortUse {
@@ -42,24 +76,29 @@ impl PortUse {
         self.used = Default::default();
     }
 
-    pub(crate) fn count(&self, proto: Proto, external: u8, class: PortClass) -> usize {
-        let used = self.used.get(proto as usize).and_then(|used| used.get(usize::from(external)));
-        used.and_then(|used| used.get(class as usize)).copied().map_or(0, usize::from)
+    pub(crate) fn count(&self, pool: &PortPool) -> usize {
+        let used = self.used.get(pool.proto as usize).and_then(|used| used.get(usize::from(pool.external)));
+        let Some([even, odd]) = used.and_then(|used| used.get(pool.class as usize)).copied() else { return 0 };
+        match pool.parity {
+            None => usize::from(even).saturating_add(usize::from(odd)),
+            Some(Parity::Even) => usize::from(even),
+            Some(Parity::Odd) => usize::from(odd),
+        }
     }
 
-    pub(crate) fn add<W: Width>(&mut self, mapping: &Mapping<W>) {
-        self.change(mapping, |count| count.saturating_add(1));
+    pub(crate) fn add(&mut self, port: impl Into<ExternalPort>) {
+        self.change(port.into(), |count| count.saturating_add(1));
     }
 
-    pub(crate) fn remove<W: Width>(&mut self, mapping: &Mapping<W>) {
-        self.change(mapping, |count| count.saturating_sub(1));
+    pub(crate) fn remove(&mut self, port: impl Into<ExternalPort>) {
+        self.change(port.into(), |count| count.saturating_sub(1));
     }
 
-    fn change<W: Width>(&mut self, mapping: &Mapping<W>, change: impl Fn(u16) -> u16) {
-        let used = self.used.get_mut(mapping.proto() as usize);
-        let Some(used) = used.and_then(|used| used.get_mut(usize::from(mapping.external))) else { return };
-        for (range, count) in self.ranges.iter().zip(used) {
-            if range.contains(mapping.external_port) {
+    fn change(&mut self, port: ExternalPort, change: impl Fn(u16) -> u16) {
+        let used = self.used.get_mut(port.proto as usize);
+        let Some(used) = used.and_then(|used| used.get_mut(usize::from(port.external))) else { return };
+        for (range, counts) in self.ranges.iter().zip(used) {
+            if let Some(count) = counts.get_mut(Parity::of(port.port) as usize).filter(|_| range.contains(port.port)) {
                 *count = change(*count);
             }
         }

@@ -205,7 +205,7 @@ impl<W: Width> Flows<'_, W> {
             return;
         };
         mapping.external = external;
-        self.ports.add(mapping);
+        self.ports.add(&*mapping);
         let (proto, port) = (mapping.proto(), mapping.external_port);
         if let Some(host) = self.hosts.get_mut(mapping.host) {
             host.external = external;
