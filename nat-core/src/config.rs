@@ -1,6 +1,7 @@
 //! What is chosen when the NAT is built.
 
 mod limits;
+mod quarantine;
 
 use core::hash::Hasher;
 use core::net::Ipv4Addr;
@@ -12,6 +13,7 @@ use siphasher::sip::SipHasher24;
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 
 pub use limits::{Limits, Rate};
+pub use quarantine::QuarantineConfig;
 
 /// External addresses that one NAT can have: a primary and seven more.
 pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
@@ -220,6 +222,8 @@ pub struct Config {
     pub port_parity: bool,
     /// External ports that the router keeps for itself: never given to a mapping, nor to a port forward.
     pub reserved_ports: Option<PortRange>,
+    /// How long freed external ports wait before another mapping gets them.
+    pub quarantine: QuarantineConfig,
     /// Whether the router is a DHCP client outside: then a DHCP server's packets from there reach the router's stack.
     pub dhcp_client: bool,
     /// The largest datagram that may leave inside, in bytes, at least 68.
@@ -246,6 +250,7 @@ impl Config {
             low_ports: PortRange { first: 1, last: 1023 },
             port_parity: false,
             reserved_ports: None,
+            quarantine: QuarantineConfig::DEFAULT,
             dhcp_client: false,
             inside_mtu: 1500,
             outside_mtu: 1500,
@@ -261,6 +266,7 @@ impl Config {
         self.check_external_addresses(&self.external_addresses)?;
         self.check_timeouts()?;
         self.limits.check()?;
+        self.quarantine.check()?;
         check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
         check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
         let covers =

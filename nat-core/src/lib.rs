@@ -129,8 +129,8 @@ mod time;
 mod verdict;
 
 pub use config::{
-    Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange, Rate, Seed,
-    Timeouts,
+    Cidr, Config, ConfigError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange,
+    QuarantineConfig, Rate, Seed, Timeouts,
 };
 pub use forward::{ForwardError, PortForward, Protocol};
 pub use fragments::{Fragments, MAX_HELD_LEN};
@@ -138,7 +138,7 @@ pub use nat::Nat;
 pub use pieces::Pieces;
 pub use reply::Reply;
 pub use session_info::{SessionInfo, SessionProtocol, SessionState};
-pub use state::{Tables, WideTables};
+pub use state::{Quarantine, Tables, WideQuarantine, WideTables};
 pub use stats::{GatewayMetrics, Stats, Traffic};
 pub use table::Width;
 pub use time::Instant;

@@ -155,6 +155,8 @@ drop_reasons! {
     PortsExhausted = "ports-exhausted",
     /// A source or destination port of zero.
     PortZero = "port-zero",
+    /// Too soon after the start for a new mapping: its port may have been in use before (RFC 6888 REQ-8).
+    Quarantine = "quarantine",
     /// The session table is full.
     SessionTableFull = "session-table-full",
     /// A source route, record route or timestamp option (RFC 7126).

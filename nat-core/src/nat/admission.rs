@@ -3,7 +3,7 @@
 use crate::config::{Config, PortRange};
 use crate::packet::Summary;
 use crate::state::tcp::Tcp;
-use crate::state::{Inside, NewMapping, NewSession, Origin, Parity, PortClass, PortPool, Ports, Proto};
+use crate::state::{ExternalPort, Inside, NewMapping, NewSession, Origin, Parity, PortClass, PortPool, Ports, Proto};
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
 
@@ -59,7 +59,7 @@ impl<W: Width> Nat<'_, W> {
         self.flows.check_session(&new_session)?;
 
         if let Some(new) = new_mapping {
-            self.flows.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
+            self.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
         }
         self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
@@ -83,7 +83,7 @@ impl<W: Width> Nat<'_, W> {
         let endpoint = summary.source;
         let external = self.choose_external(origin, endpoint.address);
         let port = self.choose_port(summary.proto, external, endpoint.port);
-        let external_port = port.ok_or(DropReason::PortsExhausted).inspect_err(|_| {
+        let external_port = port.inspect_err(|_| {
             self.stats.tcp.port_errors = self.stats.tcp.port_errors.wrapping_add(1);
         })?;
         let inside = Inside { origin, endpoint };
@@ -102,18 +102,22 @@ impl<W: Width> Nat<'_, W> {
         })
     }
 
-    fn choose_port(&mut self, proto: Proto, external: u8, inside_port: u16) -> Option<u16> {
+    fn choose_port(&mut self, proto: Proto, external: u8, inside_port: u16) -> Result<u16, DropReason> {
+        self.check_start(proto)?;
         let pool = self.port_pool(proto, external, inside_port);
-        let Self { config, flows, ports, .. } = self;
         // Without this, whoever fills the range would have every later packet search all of it in vain.
-        if flows.ports_in_use(&pool) >= open_ports(config, &pool) {
-            return None;
+        if !self.has_free_port(&pool, open_ports(&self.config, &pool)) {
+            return Err(DropReason::PortsExhausted);
         }
-        ports.pick(pool.ports(config), |port| {
+        let tick = self.tick();
+        let Self { config, flows, ports, quarantine, .. } = self;
+        let picked = ports.pick(pool.ports(config), |port| {
             !is_reserved(config, proto, port)
                 && flows.mapping_of_external(proto, external, port).is_none()
                 && flows.check_external(proto, external, port).is_ok()
-        })
+                && !quarantine.contains(ExternalPort { proto, external, port }, tick)
+        });
+        picked.ok_or(DropReason::PortsExhausted)
     }
 
     /// The external ports that are for an inside port. An identifier of ICMP queries has neither class nor parity.

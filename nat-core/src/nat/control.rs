@@ -6,10 +6,11 @@ use heapless::Vec;
 
 use crate::config::{MIN_MTU, check};
 use crate::log::info;
-use crate::state::{Endpoint, Inside, NewMapping, Origin, Proto, Session};
+use crate::state::{Endpoint, ExternalPort, Inside, NewMapping, Origin, Proto, Session};
 use crate::table::{Link, Width};
 use crate::{Config, ConfigError, DropReason, ForwardError, Nat, PortForward, Protocol, SessionInfo, Side, Stats};
 
+use super::quarantine::hold_freed;
 use super::{DHCP_CLIENT, count_ended};
 
 /// Port forwards are on the primary external address, which is the first.
@@ -33,7 +34,7 @@ impl<W: Width> Nat<'_, W> {
     /// not a host's, or one that stands twice. Then nothing has changed.
     pub fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
         self.config.check_external_addresses(addresses)?;
-        let Self { config, flows, stats, .. } = self;
+        let Self { config, flows, stats, quarantine, .. } = self;
         let old: Vec<Ipv4Addr, { crate::MAX_EXTERNAL_ADDRESSES }> = config.external_addresses.clone();
         let kept = |number: u8| {
             let address = old.get(usize::from(number))?;
@@ -50,6 +51,11 @@ impl<W: Width> Nat<'_, W> {
             },
             &mut |ended| count_ended(stats, ended),
         );
+        // Ports of addresses that stay wait on, unless a mapping that has moved there has them now.
+        let let_go = quarantine.renumber(|ExternalPort { proto, external, port }| {
+            kept(external).filter(|external| flows.mapping_of_external(proto, *external, port).is_none())
+        });
+        stats.ports_released_early = stats.ports_released_early.wrapping_add(let_go);
         config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
         self.fragments.clear();
         match addresses {
@@ -95,7 +101,7 @@ impl<W: Width> Nat<'_, W> {
         for mapping in [by_external, by_inside].into_iter().flatten() {
             self.end_sessions(|session| session.mapping == mapping);
         }
-        self.flows.add_mapping(&new).ok_or(ForwardError::TableFull)?;
+        self.add_mapping(&new).ok_or(ForwardError::TableFull)?;
         info!("port {} forwarded to {}:{}", external_port, forward.inside_address, forward.inside_port);
         Ok(())
     }
@@ -107,7 +113,8 @@ impl<W: Width> Nat<'_, W> {
             return false;
         };
         self.end_sessions(|session| session.mapping == link);
-        self.flows.remove_mapping(link);
+        let freed = self.flows.remove_mapping(link);
+        self.hold_freed(freed, self.tick());
         true
     }
 
@@ -180,8 +187,12 @@ impl<W: Width> Nat<'_, W> {
     }
 
     fn end_sessions(&mut self, ends: impl Fn(&Session<W>) -> bool) {
-        let Self { flows, stats, .. } = self;
-        flows.end_sessions_where(|_, session| ends(session), &mut |ended| count_ended(stats, ended));
+        let tick = self.tick();
+        let Self { flows, stats, quarantine, .. } = self;
+        flows.end_sessions_where(|_, session| ends(session), &mut |ended| {
+            count_ended(stats, ended);
+            hold_freed(quarantine, stats, ended.freed, tick);
+        });
     }
 }
 

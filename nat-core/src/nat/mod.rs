@@ -8,6 +8,7 @@ mod hairpin;
 mod inbound;
 mod limits;
 mod outbound;
+mod quarantine;
 mod tracking;
 
 use core::net::Ipv4Addr;
@@ -17,7 +18,7 @@ use crate::packet::Datagram;
 use crate::policy::{PortPicker, RateLimit};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
-use crate::state::{Ended, Flows, Origin, Proto};
+use crate::state::{Ended, Flows, Origin, Proto, QuarantineTable};
 use crate::table::{HashKey, Width};
 use crate::wire::ipv4;
 use crate::{Config, ConfigError, DropReason, Instant, Seed, Side, Stats, Tables, Timeouts, Verdict};
@@ -31,6 +32,9 @@ pub struct Nat<'t, W: Width = u16> {
     ports: PortPicker,
     stats: Stats,
     now: Instant,
+    /// When the first packet came.
+    first_packet: Option<Instant>,
+    quarantine: QuarantineTable<'t, W>,
     /// Answers toward the inside, and toward the outside.
     error_limits: [RateLimit; 2],
     fragments: FragmentTable<'t>,
@@ -64,15 +68,18 @@ impl<'t, W: Width> Nat<'t, W> {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let (hash_secret, port_secret) = seed.secrets()?;
-        let flows = Flows::new(tables, HashKey::new(hash_secret), &config);
+        let key = HashKey::new(hash_secret);
+        let flows = Flows::new(tables, key.clone(), &config);
         let limit = || RateLimit::new(config.limits.icmp_error_burst, config.limits.icmp_errors_per_second);
         Ok(Self {
             error_limits: [limit(), limit()],
+            quarantine: QuarantineTable::none(key, &config),
             config,
             flows,
             ports: PortPicker::new(port_secret),
             stats: Stats::default(),
             now: Instant::from_millis(0),
+            first_packet: None,
             fragments: FragmentTable::none(),
             ids: Identifications::new(),
         })
@@ -116,6 +123,7 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     fn judge(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Verdict {
+        self.first_packet.get_or_insert(self.now);
         let verdict = self.try_judge(packet, from, origin).unwrap_or_else(|refused| refused);
         self.stats.count_verdict(&verdict);
         verdict
@@ -137,7 +145,8 @@ impl<'t, W: Width> Nat<'t, W> {
         verdict
     }
 
-    /// Sets the clock to `now`, and ends up to `limit` sessions whose time is up; all of them if the clock has jumped.
+    /// Sets the clock to `now`, and ends up to `limit` sessions and as many waits of ports whose time is up; all of them if
+    /// the clock has jumped.
     fn advance(&mut self, now: Instant, limit: usize) {
         let now = now.max(self.now);
         let elapsed = now.as_millis().saturating_sub(self.now.as_millis());
@@ -145,11 +154,13 @@ impl<'t, W: Width> Nat<'t, W> {
             self.jump(now, elapsed);
         }
         self.now = now;
+        let tick = self.tick();
+        self.quarantine.release_overdue(tick, limit);
         for _ in 0..limit {
-            let Some(ended) = self.flows.end_expired(self.tick()) else {
+            let Some(ended) = self.flows.end_expired(tick) else {
                 return;
             };
-            count_expired(&mut self.stats, ended);
+            self.note_expired(ended, tick);
         }
     }
 
@@ -157,15 +168,28 @@ impl<'t, W: Width> Nat<'t, W> {
     /// the longest timeout, so a longer jump takes no more steps than that.
     fn jump(&mut self, now: Instant, elapsed: u64) {
         const STEP: u64 = 1 << 30;
+        const LONGEST: u64 = Timeouts::MAX.as_millis() as u64;
+        let arrival = now.as_millis() as u32;
+        if elapsed < LONGEST {
+            self.quarantine.release_overdue(arrival, usize::MAX);
+        } else {
+            self.quarantine.clear();
+        }
         let mut ahead = 0;
-        while ahead < elapsed.min(Timeouts::MAX.as_millis() as u64) {
+        while ahead < elapsed.min(LONGEST) {
             ahead = elapsed.min(STEP.saturating_add(ahead));
             let tick = self.tick().wrapping_add(ahead as u32);
             while let Some(ended) = self.flows.end_expired(tick) {
-                count_expired(&mut self.stats, ended);
+                self.note_expired(ended, arrival);
             }
         }
         self.now = now;
+    }
+
+    /// What follows from the end of a session by its timer, noticed at the millisecond `now`.
+    fn note_expired(&mut self, ended: Ended, now: u32) {
+        count_expired(&mut self.stats, ended);
+        self.hold_freed(ended.freed, now);
     }
 
     /// The clock in milliseconds modulo 2^32, which is how deadlines are kept.

@@ -189,7 +189,7 @@ impl<W: Width> Nat<'_, W> {
             return Some((mapping, session));
         }
         if let Some(ended) = self.flows.end_session(session) {
-            super::count_expired(&mut self.stats, ended);
+            self.note_expired(ended, self.tick());
         }
         None
     }

@@ -3,7 +3,7 @@
 use crate::DropReason;
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
-use crate::state::{Class, Endpoint, Host, Inside, Mapping, Proto, Session};
+use crate::state::{Class, Endpoint, ExternalPort, Host, Inside, Mapping, Proto, Session};
 use crate::table::{Count, IndexFull, Link, Width};
 
 use super::{Flows, any_port, remaining};
@@ -33,6 +33,8 @@ pub(crate) struct NewSession<W> {
 pub(crate) struct Ended {
     pub(crate) proto: Proto,
     pub(crate) state: SessionState,
+    /// The external port that is free now, if its mapping has ended with it.
+    pub(crate) freed: Option<ExternalPort>,
 }
 
 impl<W: Width> Flows<'_, W> {
@@ -147,16 +149,16 @@ impl<W: Width> Flows<'_, W> {
         }
         self.remove_session(link, mapping_link, remote);
         self.release_leave(mapping_link, remote.address);
-        if unused {
-            self.remove_mapping(mapping_link);
-        }
-        Some(Ended { proto, state })
+        let freed = if unused { self.remove_mapping(mapping_link) } else { None };
+        Some(Ended { proto, state, freed })
     }
 
-    /// Removes a mapping that has no sessions any more, and its host if that has no other.
-    pub(crate) fn remove_mapping(&mut self, link: Link<W>) {
-        let Some(mapping) = self.mappings.get(link) else { return };
-        self.ports.remove(mapping);
+    /// Removes a mapping that has no sessions any more, and its host if that has no other. Returns its external port,
+    /// which is free now.
+    pub(crate) fn remove_mapping(&mut self, link: Link<W>) -> Option<ExternalPort> {
+        let mapping = self.mappings.get(link)?;
+        let freed = ExternalPort::from(mapping);
+        self.ports.remove(freed);
         let (proto, host_link) = (mapping.proto(), mapping.host);
         let by_external = self.external_hash(proto, mapping.external, mapping.external_port);
         if let Some(Inside { endpoint, .. }) = self.inside(mapping) {
@@ -165,15 +167,15 @@ impl<W: Width> Flows<'_, W> {
         }
         self.mappings_by_external.remove(&mut self.mappings, by_external, link);
         self.mappings.remove(link);
-        let Some(host) = self.hosts.get_mut(host_link) else {
-            return;
-        };
-        host.remove_mapping(proto);
-        if host.mappings() == 0 {
-            let hash = self.key.hash(host.address, 0);
-            self.hosts_by_address.remove(&mut self.hosts, hash, host_link);
-            self.hosts.remove(host_link);
+        if let Some(host) = self.hosts.get_mut(host_link) {
+            host.remove_mapping(proto);
+            if host.mappings() == 0 {
+                let hash = self.key.hash(host.address, 0);
+                self.hosts_by_address.remove(&mut self.hosts, hash, host_link);
+                self.hosts.remove(host_link);
+            }
         }
+        Some(freed)
     }
 
     /// Gives each mapping, and its host, the external address that `renumber` says, once the sessions of mappings that

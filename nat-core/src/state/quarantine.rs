@@ -1,0 +1,281 @@
+//! External ports that nobody gets for a while after their mapping has ended (RFC 6888 REQ-8).
+
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use crate::config::{Config, QuarantineConfig};
+use crate::table::{Aging, Chain, ExpiryList, HashKey, Index, Link, Slot, Slots, Width};
+
+use super::Proto;
+use super::port_use::{ExternalPort, PortPool, PortUse};
+
+/// Memory for the quarantine of external ports: `PORTS` of them can wait at once, 1 to 65,535. Where more are freed, those
+/// that have waited longest are let go before their time.
+///
+/// All zeros when new. A port takes 18 bytes, its share of index and list included. Hand it to
+/// [`Nat::with_quarantine`](crate::Nat::with_quarantine).
+pub struct Quarantine<const PORTS: usize, W: Width = u16> {
+    ports: [Freed<W>; PORTS],
+    buckets: [Link<W>; PORTS],
+}
+
+/// Memory for the quarantine beside [`WideTables`](crate::WideTables): up to 1,048,576 ports of 24 bytes.
+pub type WideQuarantine<const PORTS: usize> = Quarantine<PORTS, u32>;
+
+const _: () = assert!(size_of::<Freed<u16>>() + size_of::<Link<u16>>() == 18);
+const _: () = assert!(size_of::<Freed<u32>>() + size_of::<Link<u32>>() == 24);
+
+impl<const PORTS: usize> Quarantine<PORTS> {
+    /// Empty memory.
+    #[expect(clippy::new_without_default, reason = "a default would be built on the stack, where it may not fit")]
+    pub const fn new() -> Self {
+        Self::empty()
+    }
+}
+
+impl<const PORTS: usize> WideQuarantine<PORTS> {
+    /// Empty memory.
+    pub const fn wide() -> Self {
+        Self::empty()
+    }
+}
+
+impl<const PORTS: usize, W: Width> Quarantine<PORTS, W> {
+    const fn empty() -> Self {
+        const { assert!(PORTS >= 1 && PORTS <= W::MAX_SLOTS, "PORTS must be 1 to 65,535, wide 1,048,576") };
+        Self { ports: [Freed::FREE; PORTS], buckets: [Link::NONE; PORTS] }
+    }
+}
+
+/// A port that waits.
+struct Freed<W> {
+    /// Until when, in milliseconds of the clock modulo 2^32.
+    deadline: u32,
+    /// Zero in a free slot: no mapping ever has port 0.
+    port: u16,
+    by_port: Link<W>,
+    neighbours: [Link<W>; 2],
+    external: u8,
+    proto: Proto,
+}
+
+impl<W: Width> Freed<W> {
+    fn new(port: ExternalPort, deadline: u32) -> Self {
+        let ExternalPort { proto, external, port } = port;
+        Self { deadline, port, external, proto, ..Self::FREE }
+    }
+
+    fn port(&self) -> ExternalPort {
+        ExternalPort { proto: self.proto, external: self.external, port: self.port }
+    }
+
+    fn waits(&self, now: u32) -> bool {
+        let left = self.deadline.wrapping_sub(now);
+        left != 0 && left <= i32::MAX as u32
+    }
+}
+
+impl<W: Width> Slot for Freed<W> {
+    type Width = W;
+
+    const FREE: Self = Self {
+        deadline: 0,
+        port: 0,
+        by_port: Link::NONE,
+        neighbours: [Link::NONE; 2],
+        external: 0,
+        proto: Proto::Icmp,
+    };
+
+    fn is_free(&self) -> bool {
+        self.port == 0
+    }
+
+    fn spare_link(&mut self) -> &mut Link<W> {
+        &mut self.by_port
+    }
+}
+
+impl<W: Width> Aging for Freed<W> {
+    fn neighbours(&mut self) -> &mut [Link<W>; 2] {
+        &mut self.neighbours
+    }
+}
+
+struct ByPort<W>(PhantomData<W>);
+
+impl<W: Width> Chain for ByPort<W> {
+    type Slot = Freed<W>;
+
+    fn next(slot: &Freed<W>) -> Link<W> {
+        slot.by_port
+    }
+
+    fn set_next(slot: &mut Freed<W>, next: Link<W>) {
+        slot.by_port = next;
+    }
+}
+
+/// Ports that wait equally long, in the order in which they came.
+struct Queue<W> {
+    /// How long, in milliseconds; zero for not at all.
+    delay: u32,
+    list: ExpiryList<W>,
+}
+
+pub(crate) struct QuarantineTable<'t, W: Width> {
+    key: HashKey,
+    slots: Slots<'t, Freed<W>>,
+    index: Index<'t, ByPort<W>>,
+    queue: Queue<W>,
+    tcp_queue: Queue<W>,
+    held: PortUse,
+}
+
+impl<'t, W: Width> QuarantineTable<'t, W> {
+    /// A quarantine without room: no port waits.
+    pub(crate) fn none(key: HashKey, config: &Config) -> Self {
+        Self::over(&mut [], &mut [], key, config)
+    }
+
+    /// Empties `memory`.
+    pub(crate) fn new<const PORTS: usize>(memory: &'t mut Quarantine<PORTS, W>, key: HashKey, config: &Config) -> Self {
+        Self::over(&mut memory.ports, &mut memory.buckets, key, config)
+    }
+
+    fn over(ports: &'t mut [Freed<W>], buckets: &'t mut [Link<W>], key: HashKey, config: &Config) -> Self {
+        let QuarantineConfig { delay, tcp_delay, .. } = config.quarantine;
+        // The configuration has been checked: neither is above 2^30.
+        let queue = |delay: Duration| Queue { delay: delay.as_millis() as u32, list: ExpiryList::EMPTY };
+        Self {
+            key,
+            slots: Slots::new(ports),
+            index: Index::new(buckets),
+            queue: queue(delay),
+            tcp_queue: queue(tcp_delay),
+            held: PortUse::new(config),
+        }
+    }
+
+    /// How many ports of `pool` wait, or have waited and were not released yet.
+    pub(crate) fn count(&self, pool: &PortPool) -> usize {
+        self.held.count(pool)
+    }
+
+    pub(crate) fn contains(&self, port: ExternalPort, now: u32) -> bool {
+        self.find(port).and_then(|link| self.slots.get(link)).is_some_and(|freed| freed.waits(now))
+    }
+
+    /// Has `port`, which is free now, wait from `now` on. Where there is no room the port that has waited longest is let
+    /// go. Returns how many ports were let go before their time.
+    pub(crate) fn hold(&mut self, port: ExternalPort, now: u32) -> u64 {
+        self.release(port);
+        let delay = if port.proto == Proto::Tcp { self.tcp_queue.delay } else { self.queue.delay };
+        if delay == 0 || self.slots.capacity() == 0 {
+            return 0;
+        }
+        let hash = self.hash(port);
+        if self.index.check_room(&self.slots, hash, 1).is_err() {
+            return 1;
+        }
+        let let_go = self.make_room(now);
+        if let Some(link) = self.slots.insert(Freed::new(port, now.wrapping_add(delay))) {
+            let _room_checked = self.index.insert(&mut self.slots, hash, link);
+            let queue = if port.proto == Proto::Tcp { &mut self.tcp_queue } else { &mut self.queue };
+            queue.list.push(&mut self.slots, link);
+            self.held.add(port);
+        }
+        let_go
+    }
+
+    /// Ends the wait of `port`, because it is in use again.
+    pub(crate) fn release(&mut self, port: ExternalPort) {
+        if let Some(link) = self.find(port) {
+            self.remove(link);
+        }
+    }
+
+    /// Ends up to `limit` waits that are over at `now`.
+    pub(crate) fn release_overdue(&mut self, now: u32, limit: usize) {
+        for _ in 0..limit {
+            let overdue = |link: &Link<W>| self.slots.get(*link).is_some_and(|freed| !freed.waits(now));
+            let Some(link) = self.first_of_queues().into_iter().find(overdue) else { return };
+            self.remove(link);
+        }
+    }
+
+    /// Ends all waits.
+    pub(crate) fn clear(&mut self) {
+        while let Some(link) = self.first_of_queues().into_iter().find(|link| !link.is_none()) {
+            self.remove(link);
+        }
+    }
+
+    /// Gives each port the external address of the number that `renumber` says, and ends its wait if it says none. Returns
+    /// how many ports were let go before their time for want of room. Walks the table.
+    pub(crate) fn renumber(&mut self, renumber: impl Fn(ExternalPort) -> Option<u8>) -> u64 {
+        let mut let_go = 0_u64;
+        let mut cursor = 0;
+        self.index.clear();
+        self.held.clear();
+        while let Some((next, link)) = self.slots.next_in_use(cursor) {
+            cursor = next;
+            let Some(freed) = self.slots.get_mut(link) else { break };
+            let new = renumber(freed.port());
+            freed.external = new.unwrap_or(freed.external);
+            let port = freed.port();
+            let hash = self.hash(port);
+            if new.is_some() && self.index.insert(&mut self.slots, hash, link).is_ok() {
+                self.held.add(port);
+            } else {
+                let_go = let_go.wrapping_add(u64::from(new.is_some()));
+                self.free(link, port.proto);
+            }
+        }
+        let_go
+    }
+
+    /// Makes room for one port. Returns how many others were let go before their time.
+    fn make_room(&mut self, now: u32) -> u64 {
+        if self.slots.room() > 0 {
+            return 0;
+        }
+        let waited = |queue: &Queue<W>| {
+            let freed = self.slots.get(queue.list.first())?;
+            let left = if freed.waits(now) { freed.deadline.wrapping_sub(now) } else { 0 };
+            Some((left == 0, queue.delay.saturating_sub(left), queue.list.first()))
+        };
+        let oldest = [&self.queue, &self.tcp_queue].into_iter().filter_map(waited);
+        let Some((overdue, _, link)) = oldest.max_by_key(|(overdue, waited, _)| (*overdue, *waited)) else { return 0 };
+        self.remove(link);
+        u64::from(!overdue)
+    }
+
+    fn remove(&mut self, link: Link<W>) {
+        let Some(port) = self.slots.get(link).map(Freed::port) else { return };
+        let hash = self.hash(port);
+        self.index.remove(&mut self.slots, hash, link);
+        self.held.remove(port);
+        self.free(link, port.proto);
+    }
+
+    /// Frees a slot that the index and the counts have no more.
+    fn free(&mut self, link: Link<W>, proto: Proto) {
+        let queue = if proto == Proto::Tcp { &mut self.tcp_queue } else { &mut self.queue };
+        queue.list.remove(&mut self.slots, link);
+        self.slots.remove(link);
+    }
+
+    fn find(&self, port: ExternalPort) -> Option<Link<W>> {
+        self.index.find(&self.slots, self.hash(port), |_, freed| freed.port() == port)
+    }
+
+    fn first_of_queues(&self) -> [Link<W>; 2] {
+        [self.queue.list.first(), self.tcp_queue.list.first()]
+    }
+
+    fn hash(&self, port: ExternalPort) -> u32 {
+        let ExternalPort { proto, external, port } = port;
+        self.key.hash(u32::from(external), u32::from(port) << 16 | proto as u32)
+    }
+}
