@@ -153,6 +153,7 @@ fn the_rate_of_mappings_is_on_new_mappings_of_every_protocol() {
         w.open_udp(at(H1, 5000), at(S2, 100 + i));
         w.inbound(udp(at(S1, 53), external)).forwarded();
     }
+    w.outbound(udp(at(H1, 5001), at(S1, 53))).rejected(DropReason::HostRate);
 }
 
 /// G5: rate-limited allocation of sessions, of new mappings and of old ones.

@@ -161,3 +161,18 @@ fn ports_of_a_parity_come_back() {
         w.advance(secs(301));
     }
 }
+
+/// R5: a search that must fail is not begun, where the ports of one parity are all taken: it draws no random number, so what
+/// is drawn after it is the same with it and without.
+#[test]
+fn a_search_without_a_port_of_the_parity_is_not_begun() {
+    let drawn_after = |refused: u16| {
+        let mut w = parity(30_000, 30_063);
+        assert_eq!(drawn(&mut w, (0..32).map(|i| 5000 + 2 * i)).len(), 32);
+        for i in 0..refused {
+            w.outbound(udp(at(H1, 6000 + 2 * i), at(S1, 53))).rejected(DropReason::PortsExhausted);
+        }
+        drawn(&mut w, (0..32).map(|i| 5001 + 2 * i))
+    };
+    assert_eq!(drawn_after(0), drawn_after(10));
+}

@@ -195,6 +195,24 @@ fn waits_that_are_over_refuse_nobody() {
     }
 }
 
+/// G8, R5: a search that must fail is not begun: it draws no random number, so what is drawn after it is the same.
+#[test]
+fn no_search_is_begun_while_all_free_ports_wait() {
+    let drawn_after = |refused: u16| {
+        let mut w = world(40, |_| ());
+        for i in 0..40 {
+            w.open_udp(at(H1, 5000 + i), at(S1, 53));
+        }
+        w.advance(secs(300));
+        for i in 0..refused {
+            assert_eq!(udp_port(&mut w, at(H2, 5000 + i)), WAITS);
+        }
+        w.advance(secs(120));
+        (0..40).map(|i| w.open_udp(at(H2, 6000 + i), at(S1, 53)).port()).collect::<Vec<_>>()
+    };
+    assert_eq!(drawn_after(0), drawn_after(10));
+}
+
 /// G8: nobody is asked to wake the engine for the end of a wait.
 #[test]
 fn a_wait_has_no_deadline() {
@@ -231,23 +249,30 @@ fn when_the_memory_is_full_the_port_that_waits_longest_is_let_go() {
     assert_eq!(udp_port(&mut w, at(H2, 6000)), WAITS);
 }
 
-/// G8: a port of TCP that came before goes before one of UDP, whichever of them has longer to go.
+/// G8: the port that was freed first is let go first, whichever of the protocols' delays is longer.
 #[test]
 fn protocols_share_the_memory_fairly() {
-    for (delay, tcp_delay) in [(100, 1000), (1000, 100)] {
-        let mut w = World::quarantining::<1>(|config| {
-            config.ports = PortRange::new(P, P).expect("a port");
+    for (delay, tcp_delay) in [(500, 1000), (1000, 500)] {
+        let mut w = World::quarantining::<2>(|config| {
+            config.ports = PortRange::new(P, P + 1).expect("two ports");
+            config.low_ports = PortRange::new(1, 1).expect("one port");
             config.quarantine.delay = secs(delay);
             config.quarantine.tcp_delay = secs(tcp_delay);
+            config.timeouts.udp = secs(10);
         });
-        w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
-        w.open_udp(at(H1, 5000), at(S1, 53));
+        let connection = |from| tcp(at(from, 500), at(S1, 80), SYN);
+        w.outbound(connection(H1)).forwarded();
         w.advance(secs(240));
-        w.outbound(tcp(at(H2, 5000), at(S1, 80), SYN)).rejected(DropReason::PortsExhausted);
-        w.advance(secs(60));
-        assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
-        w.outbound(tcp(at(H2, 5000), at(S1, 80), SYN)).forwarded();
+        w.open_udp(at(H1, 5000), at(S1, 53));
+        w.advance(secs(10));
+        w.open_udp(at(H1, 5001), at(S1, 53));
+        w.advance(secs(10) - MILLISECOND);
+        w.outbound(connection(H2)).rejected(DropReason::PortsExhausted);
+        assert_eq!(w.stats().ports_released_early, 0);
+        w.advance(MILLISECOND);
         assert_eq!(w.stats().ports_released_early, 1);
+        assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
+        w.outbound(connection(H2)).forwarded();
     }
 }
 
@@ -265,6 +290,43 @@ fn waits_that_are_over_make_room() {
     let free: HashSet<_> = (0..2).map(|i| udp_port(&mut w, at(H2, 5000 + i)).expect("a free port")).collect();
     assert_eq!((free.len(), udp_port(&mut w, at(H2, 6000))), (2, WAITS));
     assert_eq!(w.stats().ports_released_early, 0);
+}
+
+/// G8: so it is where more of them are over than one packet ends.
+#[test]
+fn many_waits_that_are_over_make_room() {
+    let mut w = World::quarantining::<128>(|config| config.ports = PortRange::new(P, P + 299).expect("300 ports"));
+    for i in 0..128 {
+        w.open_udp(at(H1, 5000 + i), at(S1, 53));
+    }
+    w.advance(secs(300));
+    for i in 0..100 {
+        w.open_udp(at(H2, 5000 + i), at(S1, 53));
+    }
+    for step in [30, 30, 30, 29, 2] {
+        w.jump(secs(step));
+        w.inbound(udp(at(ATTACKER, 7), at(N, 1))).dropped(DropReason::NoMapping);
+    }
+    w.nat.clear();
+    assert_eq!(w.stats().ports_released_early, 0);
+}
+
+/// G8: the port of a session that is found dead before its turn has come waits too.
+#[test]
+fn a_port_waits_whose_session_was_found_dead() {
+    let mut w = world(64, |_| ());
+    // More sessions than one packet ends; those of ICMP are found last, for they are the least overdue.
+    for i in 0..64 {
+        w.open_udp(at(H1, 5000 + i), at(S1, 53));
+    }
+    w.advance(MILLISECOND);
+    w.advance(secs(240));
+    for i in 0..64 {
+        w.open_echo(H1, S1, i);
+    }
+    w.advance(secs(59));
+    w.jump(secs(2));
+    w.outbound(echo_request(H1, S1, 63)).rejected(DropReason::PortsExhausted);
 }
 
 /// G8, 0.3: the low 32 bits of the clock start anew while a port waits.
@@ -295,6 +357,23 @@ fn waits_are_over_after_a_jump() {
         w.advance(secs(300));
         w.jump(jump);
         assert_eq!(udp_port(&mut w, at(H2, 5000)).is_ok(), jump >= Timeouts::MAX, "after {jump:?}");
+    }
+}
+
+/// G8, 0.3: so it does when a few packets come between long jumps.
+#[test]
+fn waits_that_are_over_do_not_come_back_between_jumps() {
+    let mut w = World::quarantining::<256>(|config| config.ports = PortRange::new(P, P + 249).expect("250 ports"));
+    for i in 0..250 {
+        w.open_udp(at(H1, 5000 + i), at(S1, 53));
+    }
+    w.advance(secs(300));
+    for days in [11, 11, 4] {
+        w.jump(secs(days * 24 * 3600));
+        w.inbound(udp(at(ATTACKER, 7), at(N, 1))).dropped(DropReason::NoMapping);
+    }
+    for i in 0..250 {
+        w.open_udp(at(H2, 5000 + i), at(S1, 53));
     }
 }
 
@@ -377,13 +456,15 @@ fn the_quarantine_of_a_lost_address_is_forgotten() {
 /// G8: a port forward may have a port that waits; and the port waits anew when it is removed.
 #[test]
 fn a_port_forward_may_have_a_port_that_waits() {
-    let mut w = world(2, |_| ());
+    let mut w = world(3, |_| ());
     let ports = [5000, 5001].map(|from| w.open_udp(at(H1, from), at(S1, 53)).port());
     w.advance(secs(300));
     w.nat.add_forward(forward(ports[0])).expect("a port forward");
     assert_eq!(w.inbound(udp(at(S2, 7), at(N, ports[0]))).forwarded().destination(), at(H3, 9000));
+    let third = udp_port(&mut w, at(H1, 5002)).expect("a port that is neither in use nor waits: nothing counts twice");
+    assert!(!ports.contains(&third));
     w.advance(secs(120));
-    assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(ports[1]), "nothing counts twice");
+    assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(ports[1]));
     assert!(w.nat.remove_forward(Protocol::Udp, ports[0]));
     assert_eq!(udp_port(&mut w, at(H2, 5001)), WAITS);
     w.inbound(udp(at(S2, 7), at(N, ports[0]))).dropped(DropReason::NoMapping);
@@ -405,18 +486,20 @@ fn mappings_that_a_port_forward_ends_give_their_ports_back_after_the_wait() {
     assert_eq!(udp_port(&mut w, at(H2, 5001)), WAITS, "the third is in use");
 }
 
-/// G8: a port forward that moves to another address ends the wait of its port there.
+/// G8: a port forward that moves to another address ends the wait of its port there, and the port counts once.
 #[test]
 fn a_port_forward_that_moves_ends_the_wait_of_its_port() {
-    let mut w = world(1, |config| config.external_addresses.push(N2).expect("there is room"));
+    let mut w = world(1, |config| {
+        config.external_addresses.push(N2).expect("there is room");
+        config.low_ports = PortRange::new(P, P + 1).expect("two ports, one of them for high inside ports too");
+    });
     w.nat.add_forward(forward(P)).expect("a port forward on the primary address");
-    for host in (10..40).map(|i| Ipv4Addr::new(192, 168, 1, i)) {
-        let _ = w.outbound(udp(at(host, 5000), at(S1, 53)));
-    }
-    assert_eq!(w.sessions()[0].external, at(N2, P));
+    assert_eq!(use_up(&mut w, 10), BTreeSet::from([at(N2, P)]));
     w.advance(secs(300));
     w.nat.set_external_addresses(&[N2]).expect("a usable address");
+    assert_eq!(udp_port(&mut w, at(H2, 500)), Ok(P + 1));
     assert!(w.nat.remove_forward(Protocol::Udp, P));
+    assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
     w.advance(secs(120));
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(P));
 }

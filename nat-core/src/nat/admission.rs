@@ -150,3 +150,34 @@ fn is_reserved(config: &Config, proto: Proto, port: u16) -> bool {
     proto != Proto::Icmp && config.reserved_ports.is_some_and(|range| range.contains(port))
         || proto == Proto::Udp && config.dhcp_client && port == DHCP_CLIENT
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use crate::Cidr;
+
+    use super::*;
+
+    /// R5: a search is begun exactly if a port is left: as many are open as are not reserved.
+    #[test]
+    fn open_ports_are_those_that_are_not_reserved() {
+        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        config.low_ports = PortRange::new(66, 71).expect("a range");
+        for reserved in [None, Some((1, 60)), Some((60, 67)), Some((68, 68)), Some((69, 69)), Some((70, 2000))] {
+            config.reserved_ports = reserved.and_then(|(first, last)| PortRange::new(first, last));
+            config.dhcp_client = !config.dhcp_client;
+            for (proto, class) in [Proto::Icmp, Proto::Tcp, Proto::Udp]
+                .into_iter()
+                .flat_map(|proto| [(proto, PortClass::Low), (proto, PortClass::High)])
+            {
+                for parity in [None, Some(Parity::Even), Some(Parity::Odd)] {
+                    let pool = PortPool { proto, external: 0, class, parity };
+                    let ports = pool.ports(&config);
+                    let open = (0..ports.count() as u32).filter(|at| !is_reserved(&config, proto, ports.at(*at)));
+                    assert_eq!(open_ports(&config, &pool), open.count(), "{pool:?}, {reserved:?}");
+                }
+            }
+        }
+    }
+}

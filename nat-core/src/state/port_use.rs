@@ -104,3 +104,37 @@ impl PortUse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use crate::Cidr;
+
+    use super::*;
+
+    /// R5: what is taken is counted by parity and in all, in each range that has it, until it is free again.
+    #[test]
+    fn ports_that_are_taken_are_counted() {
+        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        (config.low_ports, config.ports) =
+            (PortRange::new(1000, 2003).expect("a range"), PortRange::new(2000, 3000).expect("a range"));
+        let mut used = PortUse::new(&config);
+        let count =
+            |used: &PortUse, class, parity| used.count(&PortPool { proto: Proto::Udp, external: 1, class, parity });
+        let all = |used: &PortUse| {
+            [PortClass::Low, PortClass::High]
+                .map(|class| [None, Some(Parity::Even), Some(Parity::Odd)].map(|parity| count(used, class, parity)))
+        };
+        let ports = [999, 1001, 1999, 2000, 2001, 2003, 2004, 3000, 3001];
+        let external = |port| ExternalPort { proto: Proto::Udp, external: 1, port };
+        ports.iter().for_each(|port| used.add(external(*port)));
+        used.add(ExternalPort { external: 0, ..external(2002) });
+        used.add(ExternalPort { proto: Proto::Tcp, ..external(2002) });
+        assert_eq!(all(&used), [[5, 1, 4], [5, 3, 2]]);
+        used.remove(external(2001));
+        assert_eq!(all(&used), [[4, 1, 3], [4, 3, 1]]);
+        ports.iter().filter(|port| **port != 2001).for_each(|port| used.remove(external(*port)));
+        assert_eq!(all(&used), [[0; 3]; 2]);
+    }
+}

@@ -166,10 +166,9 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         self.find(port).and_then(|link| self.slots.get(link)).is_some_and(|freed| freed.waits(now))
     }
 
-    /// Has `port`, which is free now, wait from `now` on. Where there is no room the port that has waited longest is let
-    /// go. Returns how many ports were let go before their time.
+    /// Has `port`, which has just been freed and does not wait, do so from `now` on. Where there is no room the port that
+    /// has waited longest is let go. Returns how many ports were let go before their time.
     pub(crate) fn hold(&mut self, port: ExternalPort, now: u32) -> u64 {
-        self.release(port);
         let delay = if port.proto == Proto::Tcp { self.tcp_queue.delay } else { self.queue.delay };
         if delay == 0 || self.slots.capacity() == 0 {
             return 0;
@@ -277,5 +276,86 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     fn hash(&self, port: ExternalPort) -> u32 {
         let ExternalPort { proto, external, port } = port;
         self.key.hash(u32::from(external), u32::from(port) << 16 | proto as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use crate::Cidr;
+    use crate::state::PortClass;
+
+    use super::*;
+
+    const KEY: [u32; 4] = [0x6b1e_93d5, 0xa24f_0c87, 0x3d95_e61b, 0xf078_2ac9];
+
+    fn port(proto: Proto, external: u8, port: u16) -> ExternalPort {
+        ExternalPort { proto, external, port }
+    }
+
+    fn config() -> Config {
+        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        config.quarantine.tcp_delay = Duration::from_secs(60);
+        config
+    }
+
+    fn counts(table: &QuarantineTable<'_, u16>, external: u8) -> [usize; 3] {
+        [Proto::Icmp, Proto::Tcp, Proto::Udp]
+            .map(|proto| table.count(&PortPool { proto, external, class: PortClass::High, parity: None }))
+    }
+
+    /// RFC 6888 REQ-8: what waits is counted, found and released; the counts keep hopeless searches from being begun.
+    #[test]
+    fn what_waits_is_counted() {
+        let mut memory = Quarantine::<64>::new();
+        let mut table = QuarantineTable::new(&mut memory, HashKey::new(KEY), &config());
+        for round in 0..5 {
+            let now = 1_000_000 * round;
+            for i in 0..20 {
+                assert_eq!(table.hold(port(Proto::Udp, 0, 2000 + i), now), 0);
+                assert_eq!(table.hold(port(Proto::Tcp, 0, 2000 + i), now), 0);
+                assert_eq!(table.hold(port(Proto::Icmp, 1, 2000 + i), now), 0);
+            }
+            assert_eq!((counts(&table, 0), counts(&table, 1)), ([0, 20, 20], [20, 0, 0]));
+            table.release(port(Proto::Udp, 0, 2007));
+            table.release(port(Proto::Udp, 1, 2008));
+            assert!(!table.contains(port(Proto::Udp, 0, 2007), now));
+            assert!(table.contains(port(Proto::Udp, 0, 2008), now));
+            table.release_overdue(now + 60_000, 15);
+            assert_eq!((counts(&table, 0), counts(&table, 1)), ([0, 5, 19], [20, 0, 0]));
+            table.release_overdue(now + 120_000, usize::MAX);
+            assert_eq!((counts(&table, 0), counts(&table, 1)), ([0; 3], [0; 3]));
+            assert_eq!(table.slots.room(), 64);
+        }
+    }
+
+    /// RFC 6888 REQ-8: ports that follow their address are found there and nowhere else, and end like any other.
+    #[test]
+    fn what_is_renumbered_is_found_under_its_new_number() {
+        let mut memory = Quarantine::<64>::new();
+        let mut table = QuarantineTable::new(&mut memory, HashKey::new(KEY), &config());
+        for round in 0..5 {
+            for i in 0..64 {
+                let proto = if i % 2 == 0 { Proto::Udp } else { Proto::Tcp };
+                assert_eq!(table.hold(port(proto, (i % 4) as u8, 2000 + i), round), 0);
+            }
+            // Numbers 0 and 1 change places, 2 is lost, 3 becomes 2.
+            assert_eq!(table.renumber(|port| [Some(1), Some(0), None, Some(2)][usize::from(port.external)]), 0);
+            assert_eq!([0, 1, 2, 3].map(|number| counts(&table, number)), [[0, 16, 0], [0, 0, 16], [0, 16, 0], [0; 3]]);
+            for i in 0..64 {
+                let proto = if i % 2 == 0 { Proto::Udp } else { Proto::Tcp };
+                for (number, old) in [(0, 1), (1, 0), (2, 3), (3, 4)] {
+                    assert_eq!(table.contains(port(proto, number, 2000 + i), round + 1), i % 4 == old, "{i}, {number}");
+                }
+            }
+            assert_eq!(table.slots.room(), 16);
+            match round % 2 {
+                0 => table.clear(),
+                _ => table.release_overdue(round + 120_000, usize::MAX),
+            }
+            assert_eq!(table.slots.room(), 64);
+            assert!((0..64).all(|i| !table.contains(port(Proto::Tcp, 0, 2000 + i), round + 1)));
+        }
     }
 }
