@@ -2,7 +2,7 @@
 
 use core::mem::size_of;
 
-use nat_core::{Nat, Tables};
+use nat_core::{Nat, Quarantine, Tables};
 
 fn main() {
     // Per thousand, so that alignment does not blur it.
@@ -14,7 +14,8 @@ fn main() {
         "A flow: one mapping of {mapping} bytes and one session of {session}, {} in all, indexes and",
         mapping + session
     );
-    println!("lists included. A host: {host} bytes.");
+    let port = (size_of::<Quarantine<1001>>() - size_of::<Quarantine<1>>()) / 1000;
+    println!("lists included. A host: {host} bytes. A port in quarantine: {port}.");
     println!();
     println!("| mappings | sessions | hosts | bytes of RAM |");
     println!("|--:|--:|--:|--:|");

@@ -1,6 +1,8 @@
 //! What is chosen when the NAT is built.
 
 mod gateway;
+mod limits;
+mod quarantine;
 mod seed;
 
 use core::net::Ipv4Addr;
@@ -11,6 +13,8 @@ use heapless::Vec;
 use crate::forward::OneToOne;
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 
+pub use limits::{Limits, Rate};
+pub use quarantine::QuarantineConfig;
 pub use seed::Seed;
 
 /// External addresses that one NAT can have: a primary and seven more.
@@ -221,50 +225,16 @@ impl PortRange {
         self.last
     }
 
-    /// How many ports there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.shared(*self)
-    }
-
-    /// How many ports are in both ranges.
-    pub(crate) const fn shared(&self, other: Self) -> usize {
+    /// The ports that are in both ranges.
+    pub(crate) const fn intersection(&self, other: Self) -> Option<Self> {
         let first = if self.first > other.first { self.first } else { other.first };
         let last = if self.last < other.last { self.last } else { other.last };
-        (last as usize + 1).saturating_sub(first as usize)
+        Self::new(first, last)
     }
 
     /// Whether `port` is in the range.
     pub const fn contains(&self, port: u16) -> bool {
         self.first <= port && port <= self.last
-    }
-}
-
-/// What one inside host, and answers to either side, may use up.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub struct Limits {
-    /// Sessions of one inside host; `None` for half of the table. RFC 6888 REQ-4.
-    pub sessions_per_host: Option<u16>,
-    /// Mappings of one inside host; `None` for half of the table. RFC 6888 REQ-4.
-    pub mappings_per_host: Option<u16>,
-    /// ICMP errors originated toward one side in a burst. RFC 1812 section 4.3.2.8. As many pings from outside may be
-    /// answered besides, where that is configured.
-    pub icmp_error_burst: u16,
-    /// ICMP errors originated toward one side, a second, beyond the burst.
-    pub icmp_errors_per_second: u16,
-}
-
-impl Limits {
-    /// Half of the tables for one host; ICMP errors in bursts of 20, then 20 a second. RSTs, which go toward the inside only,
-    /// are limited to one in 100 ms for each connection, whatever is set here.
-    pub const DEFAULT: Self =
-        Self { sessions_per_host: None, mappings_per_host: None, icmp_error_burst: 20, icmp_errors_per_second: 20 };
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::DEFAULT
     }
 }
 
@@ -282,6 +252,8 @@ pub struct Config {
     pub mapping: Mapping,
     /// Who may send to an external endpoint. Never changes under load (RFC 4787 REQ-11).
     pub filtering: Filtering,
+    /// The same for TCP, where it differs (RFC 5382 REQ-3b); `None` for as `filtering` says.
+    pub tcp_filtering: Option<Filtering>,
     /// Whether the filter applies to packets from inside that come back inside.
     pub hairpinning: Hairpinning,
     /// External addresses that stand for one inside host each.
@@ -299,8 +271,13 @@ pub struct Config {
     pub ports: PortRange,
     /// External ports for inside ports below 1024 (RFC 4787 REQ-3a).
     pub low_ports: PortRange,
+    /// Whether an even inside port leaves from an even external port, and an odd one from an odd one (RFC 4787 REQ-4). Where
+    /// no port of that parity is left, the session is refused. ICMP query identifiers have no parity.
+    pub port_parity: bool,
     /// External ports that the router keeps for itself: never given to a mapping, nor to a port forward.
     pub reserved_ports: Option<PortRange>,
+    /// How long freed external ports wait before another mapping gets them.
+    pub quarantine: QuarantineConfig,
     /// Whether the router is a DHCP client outside: then a DHCP server's packets from there reach the router's stack.
     pub dhcp_client: bool,
     /// The largest datagram that may leave inside, in bytes, at least 68.
@@ -332,6 +309,7 @@ impl Config {
             external_addresses: Vec::new(),
             mapping: Mapping::EndpointIndependent,
             filtering: Filtering::AddressAndPortDependent,
+            tcp_filtering: None,
             hairpinning: Hairpinning::Unfiltered,
             one_to_one: Vec::new(),
             dmz_host: None,
@@ -340,7 +318,9 @@ impl Config {
             limits: Limits::DEFAULT,
             ports: PortRange { first: 1024, last: 65535 },
             low_ports: PortRange { first: 1, last: 1023 },
+            port_parity: false,
             reserved_ports: None,
+            quarantine: QuarantineConfig::DEFAULT,
             dhcp_client: false,
             inside_mtu: 1500,
             outside_mtu: 1500,
@@ -362,8 +342,8 @@ impl Config {
         self.check_timeouts()?;
         self.check_mapping()?;
         self.check_rules()?;
-        check("limits", self.limits.sessions_per_host != Some(0), "one host needs at least one session")?;
-        check("limits", self.limits.mappings_per_host != Some(0), "one host needs at least one mapping")?;
+        self.limits.check()?;
+        self.quarantine.check()?;
         check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
         check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
         let covers =
@@ -395,7 +375,8 @@ impl Config {
     }
 
     fn check_mapping(&self) -> Result<(), ConfigError> {
-        let exact = self.filtering == Filtering::AddressAndPortDependent;
+        let filters = [self.filtering, self.tcp_filtering.unwrap_or(self.filtering)];
+        let exact = filters == [Filtering::AddressAndPortDependent; 2];
         let possible = exact || self.mapping == Mapping::EndpointIndependent;
         check("filtering", possible, "address-and-port-dependent mapping needs address-and-port-dependent filtering")
     }

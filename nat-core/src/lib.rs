@@ -133,7 +133,7 @@ mod verdict;
 
 pub use config::{
     Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES,
-    MAX_UNTRANSLATED, Mapping, PortRange, Seed, Timeouts, Untranslated,
+    MAX_UNTRANSLATED, Mapping, PortRange, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
 pub use event::{Event, EventHook, MappingEvent, Refusal};
 pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
@@ -142,7 +142,7 @@ pub use nat::Nat;
 pub use pieces::Pieces;
 pub use reply::Reply;
 pub use session_info::{SessionInfo, SessionProtocol, SessionState};
-pub use state::{Tables, WideTables};
+pub use state::{Quarantine, Tables, WideQuarantine, WideTables};
 pub use stats::{GatewayMetrics, Stats, Traffic};
 pub use table::Width;
 pub use time::Instant;

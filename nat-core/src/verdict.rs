@@ -129,8 +129,10 @@ drop_reasons! {
     Fragment = "fragment",
     /// From inside to an external address, and nothing that can be turned back inside.
     Hairpin = "hairpin",
-    /// The inside host has used up its sessions or mappings (RFC 6888 REQ-4).
+    /// The inside host has used up its sessions or mappings, or the sessions of one mapping (RFC 6888 REQ-4, REQ-5).
     HostLimit = "host-limit",
+    /// The inside host gets its sessions or mappings faster than it may (RFC 6888 REQ-4c).
+    HostRate = "host-rate",
     /// As many inside hosts as the table holds have mappings already.
     HostTableFull = "host-table-full",
     /// An index bucket is full: the bound on probes is kept by refusing, not by searching on.
@@ -155,6 +157,8 @@ drop_reasons! {
     PortsExhausted = "ports-exhausted",
     /// A source or destination port of zero.
     PortZero = "port-zero",
+    /// Too soon after the start for a new mapping: its port may have been in use before (RFC 6888 REQ-8).
+    Quarantine = "quarantine",
     /// The session table is full.
     SessionTableFull = "session-table-full",
     /// A source route, record route or timestamp option (RFC 7126).

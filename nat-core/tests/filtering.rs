@@ -60,6 +60,51 @@ fn tcp_is_filtered_as_configured() {
     }
 }
 
+/// T3b: RFC 5382 REQ-3b: TCP is filtered as its own setting says, and UDP as the common one: every combination.
+#[test]
+fn tcp_is_filtered_independently_of_udp() {
+    let filters = [AddressAndPortDependent, AddressDependent, EndpointIndependent];
+    for (udp_filter, tcp_filter) in filters.into_iter().flat_map(|udp| filters.map(|tcp| (udp, tcp))) {
+        for (sender, unasked) in [(at(S1, 81), AddressDependent), (at(S2, 80), EndpointIndependent)] {
+            let mut w = World::with(|config| {
+                config.filtering = udp_filter;
+                config.tcp_filtering = Some(tcp_filter);
+            });
+            let admits = |filter| filter == EndpointIndependent || filter == unasked;
+            let external = w.open_udp(at(H1, 5000), at(S1, 80));
+            let came = w.inbound(udp(sender, external)).refusal();
+            assert_eq!(
+                came,
+                (!admits(udp_filter)).then_some(DropReason::Filtered),
+                "UDP {udp_filter:?}, {tcp_filter:?}"
+            );
+            let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+            let came = w.inbound(tcp(sender, external, SYN)).refusal();
+            assert_eq!(
+                came,
+                (!admits(tcp_filter)).then_some(DropReason::Filtered),
+                "{udp_filter:?}, TCP {tcp_filter:?}"
+            );
+        }
+    }
+}
+
+/// T3b: what the filter of one protocol remembers of remote addresses takes room for that protocol only.
+#[test]
+fn only_the_protocol_that_is_filtered_by_address_takes_sessions_for_it() {
+    for (udp_filter, tcp_filter) in
+        [(AddressDependent, AddressAndPortDependent), (AddressAndPortDependent, AddressDependent)]
+    {
+        let mut w = World::sized::<4, 3, 4>(|config| {
+            config.filtering = udp_filter;
+            config.tcp_filtering = Some(tcp_filter);
+        });
+        w.open_udp(at(H1, 5000), at(S1, 80));
+        w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
+        assert_eq!(w.outbound(udp(at(H1, 5000), at(S1, 81))).refusal(), Some(DropReason::SessionTableFull));
+    }
+}
+
 /// T3: a connection opened from outside becomes established like any other.
 #[test]
 fn a_connection_from_outside_through_an_open_filter_is_tracked() {

@@ -4,7 +4,8 @@ use crate::config::{Config, PortRange};
 use crate::policy::forwards::{Fixed, Rule};
 use crate::state::tcp::Tcp;
 use crate::state::{
-    Endpoint, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin, OutsideTuple, PortClass, Proto,
+    Endpoint, ExternalPort, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin, OutsideTuple, Parity,
+    PortClass, PortPool, Ports, Proto,
 };
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
@@ -25,12 +26,22 @@ impl<W: Width> Nat<'_, W> {
     /// Whether `mapping` lets `address` in from ports that no session of it names: one that a rule has opened, and what the
     /// filter says of others (RFC 4787 REQ-8).
     pub(super) fn admits(&self, mapping: Link<W>, address: u32) -> bool {
+        let Some(proto) = self.flows.mapping(mapping).map(|mapping| mapping.proto()) else { return false };
         self.is_forwarded(mapping)
-            || match self.config.filtering {
+            || match self.filtering(proto) {
                 Filtering::AddressAndPortDependent => false,
                 Filtering::AddressDependent => !self.is_behind() && self.flows.has_leave(mapping, address),
                 Filtering::EndpointIndependent => !self.is_behind(),
             }
+    }
+
+    /// The filter of a protocol (RFC 5382 REQ-3b).
+    fn filtering(&self, proto: Proto) -> Filtering {
+        let Config { filtering, tcp_filtering, .. } = self.config;
+        match proto {
+            Proto::Tcp => tcp_filtering.unwrap_or(filtering),
+            Proto::Icmp | Proto::Udp => filtering,
+        }
     }
 
     /// Whether a mapping is that of a port forward, of one-to-one translation, or of the DMZ host.
@@ -74,7 +85,7 @@ impl<W: Width> Nat<'_, W> {
         mapping: Option<Link<W>>,
         begin: Tcp,
     ) -> Result<Endpoint, DropReason> {
-        self.check_limits(tuple, mapping)?;
+        let tokens = self.check_limits(tuple, mapping)?;
         let new_mapping = match mapping {
             Some(_) => None,
             None => Some(self.choose_mapping(tuple)?),
@@ -85,12 +96,13 @@ impl<W: Width> Nat<'_, W> {
         self.flows.check_session(&new_session)?;
 
         if let Some(new) = new_mapping {
-            self.flows.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
+            self.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
             self.pair(tuple.inside, new.external);
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
             self.journal().created(&MappingEnds::from(&new));
         }
         self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
+        self.take_tokens(tuple.inside, tokens);
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);
         if tuple.proto == Proto::Tcp {
             self.count_state(None, begin.state);
@@ -106,27 +118,11 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    fn check_limits(&self, tuple: &InsideTuple, mapping: Option<Link<W>>) -> Result<(), DropReason> {
-        let limits = &self.config.limits;
-        let Inside { origin, endpoint } = tuple.inside;
-        let Some(host) = self.flows.host(origin, endpoint.address).filter(|_| origin == Origin::Host) else {
-            return Ok(());
-        };
-        let most = |limit: Option<u16>, room: usize| match limit {
-            Some(limit) => usize::from(limit),
-            None => room.div_ceil(2),
-        };
-        let (mapping_room, session_room) = self.flows.capacity();
-        let sessions = host.sessions.get() >= most(limits.sessions_per_host, session_room);
-        let mappings = mapping.is_none() && host.mappings.get() >= most(limits.mappings_per_host, mapping_room);
-        if sessions || mappings { Err(DropReason::HostLimit) } else { Ok(()) }
-    }
-
     /// Whether sessions of this mapping give leave to every port of their remote address. ICMP has no ports, and what a
     /// rule has opened is open to all.
     fn needs_leave(&self, tuple: &InsideTuple, mapping: Option<Link<W>>) -> bool {
         let open = mapping.map_or_else(|| self.fixed(tuple).is_some(), |mapping| self.is_forwarded(mapping));
-        self.config.filtering == Filtering::AddressDependent && tuple.proto != Proto::Icmp && !open
+        self.filtering(tuple.proto) == Filtering::AddressDependent && tuple.proto != Proto::Icmp && !open
     }
 
     fn choose_mapping(&mut self, tuple: &InsideTuple) -> Result<NewMapping, DropReason> {
@@ -174,27 +170,45 @@ impl<W: Width> Nat<'_, W> {
 
     fn choose_port(&mut self, tuple: &InsideTuple, external: u8) -> Result<u16, DropReason> {
         let InsideTuple { proto, inside, remote, .. } = *tuple;
-        let low = proto != Proto::Icmp && inside.endpoint.port < FIRST_HIGH_PORT;
-        let class = if low { PortClass::Low } else { PortClass::High };
+        self.check_start(proto)?;
         let address = self.pool.address(external, self.now).ok_or(DropReason::AddressMissing)?;
-        let Self { config, flows, forwards, pool, ports, .. } = self;
-        let (range, primary) = (class.range(config), pool.primary());
-        let kept = forwards.kept_in(proto, address, primary, range).saturating_add(reserved_in(config, proto, range));
+        let ports = self.port_pool(proto, external, inside.endpoint.port);
         // Without this, whoever fills the range would have every later packet search all of it in vain.
-        if !flows.overlapping() && flows.ports_in_use(proto, external, class) >= range.len().saturating_sub(kept) {
+        if !self.flows.overlapping() && !self.has_free_port(&ports, self.open_ports(&ports, address)) {
             return Err(DropReason::PortsExhausted);
         }
+        let tick = self.tick();
+        let Self { config, flows, forwards, pool, ports: picker, quarantine, .. } = self;
         let own = forwards.one_to_one_address(inside.endpoint.address) == Some(address);
         let free = |port| {
             let tuple = OutsideTuple { proto, external, external_port: port, remote };
             !is_reserved(config, proto, port)
-                && (own || !forwards.keeps(proto, Endpoint { address, port }, primary))
+                && (own || !forwards.keeps(proto, Endpoint { address, port }, pool.primary()))
                 && flows.mapping_of_outside(&tuple).is_none()
                 && flows.check_outside(&tuple).is_ok()
+                && !quarantine.contains(ExternalPort { proto, external, port }, tick)
         };
+        let ports = ports.ports(config);
         // How many ports a destination has used up nobody counts where they overlap, so the search has an end.
-        let tries = if flows.overlapping() { OVERLAPPING_TRIES } else { range.len() };
-        ports.pick(range, tries, free).ok_or(DropReason::PortsExhausted)
+        let tries = if flows.overlapping() { OVERLAPPING_TRIES } else { ports.count() };
+        picker.pick(ports, tries, free).ok_or(DropReason::PortsExhausted)
+    }
+
+    /// The external ports that are for an inside port. An identifier of ICMP queries has neither class nor parity.
+    fn port_pool(&self, proto: Proto, external: u8, inside_port: u16) -> PortPool {
+        let port = Some(inside_port).filter(|_| proto != Proto::Icmp);
+        let low = port.is_some_and(|port| port < FIRST_HIGH_PORT);
+        let class = if low { PortClass::Low } else { PortClass::High };
+        let parity = port.filter(|_| self.config.port_parity).map(Parity::of);
+        PortPool { proto, external, class, parity }
+    }
+
+    /// How many ports of `ports` mappings can have on `address`: all that neither the router nor a port forward keeps.
+    fn open_ports(&self, ports: &PortPool, address: u32) -> usize {
+        let range = ports.class.range(&self.config);
+        let kept = self.forwards.kept(ports.proto, address, self.pool.primary());
+        let kept = kept.filter_map(|kept| kept.intersection(range)).map(|kept| Ports::new(kept, ports.parity).count());
+        open_ports(&self.config, ports).saturating_sub(kept.fold(0, usize::saturating_add))
     }
 
     pub(super) fn is_reserved(&self, proto: Proto, port: u16) -> bool {
@@ -207,13 +221,48 @@ fn is_reserved(config: &Config, proto: Proto, port: u16) -> bool {
         || proto == Proto::Udp && config.dhcp_client && port == DHCP_CLIENT
 }
 
-/// How many ports of `range` the router keeps for itself.
-fn reserved_in(config: &Config, proto: Proto, range: PortRange) -> usize {
-    let reserved = config.reserved_ports.filter(|_| proto != Proto::Icmp);
-    let shared = reserved.map_or(0, |reserved| reserved.shared(range));
-    let dhcp = proto == Proto::Udp
-        && config.dhcp_client
-        && range.contains(DHCP_CLIENT)
-        && !reserved.is_some_and(|reserved| reserved.contains(DHCP_CLIENT));
-    shared + usize::from(dhcp)
+/// How many ports of `pool` the router does not keep for itself.
+fn open_ports(config: &Config, pool: &PortPool) -> usize {
+    let range = pool.class.range(config);
+    let reserved = config.reserved_ports.filter(|_| pool.proto != Proto::Icmp);
+    let dhcp = PortRange::new(DHCP_CLIENT, DHCP_CLIENT).filter(|_| {
+        pool.proto == Proto::Udp
+            && config.dhcp_client
+            && range.contains(DHCP_CLIENT)
+            && !reserved.is_some_and(|reserved| reserved.contains(DHCP_CLIENT))
+    });
+    let count = |range: Option<PortRange>| range.map_or(0, |range| Ports::new(range, pool.parity).count());
+    let shared = reserved.and_then(|reserved| reserved.intersection(range));
+    pool.ports(config).count().saturating_sub(count(shared)).saturating_sub(count(dhcp))
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use crate::Cidr;
+
+    use super::*;
+
+    /// R5: a search is begun exactly if a port is left: as many are open as are not reserved.
+    #[test]
+    fn open_ports_are_those_that_are_not_reserved() {
+        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        config.low_ports = PortRange::new(66, 71).expect("a range");
+        for reserved in [None, Some((1, 60)), Some((60, 67)), Some((68, 68)), Some((69, 69)), Some((70, 2000))] {
+            config.reserved_ports = reserved.and_then(|(first, last)| PortRange::new(first, last));
+            config.dhcp_client = !config.dhcp_client;
+            for (proto, class) in [Proto::Icmp, Proto::Tcp, Proto::Udp]
+                .into_iter()
+                .flat_map(|proto| [(proto, PortClass::Low), (proto, PortClass::High)])
+            {
+                for parity in [None, Some(Parity::Even), Some(Parity::Odd)] {
+                    let pool = PortPool { proto, external: 0, class, parity };
+                    let ports = pool.ports(&config);
+                    let open = (0..ports.count() as u32).filter(|at| !is_reserved(&config, proto, ports.at(*at)));
+                    assert_eq!(open_ports(&config, &pool), open.count(), "{pool:?}, {reserved:?}");
+                }
+            }
+        }
+    }
 }

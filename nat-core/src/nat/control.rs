@@ -8,7 +8,7 @@ use heapless::Vec;
 use crate::config::{MIN_MTU, check};
 use crate::log::info;
 use crate::policy::forwards::{Rule, external_ports, inside_ports};
-use crate::state::{Endpoint, Mapping, Origin, Proto};
+use crate::state::{Endpoint, ExternalPort, Mapping, Origin, Proto};
 use crate::table::Width;
 use crate::{
     Config, ConfigError, ForwardError, Instant, MAX_EXTERNAL_ADDRESSES, Nat, PortForward, Protocol, SessionInfo, Side,
@@ -39,7 +39,7 @@ impl<W: Width> Nat<'_, W> {
         let kept = |number| pool.address(number, *now).is_some_and(|old| addresses.iter().any(|a| a.to_bits() == old));
         let lost: Vec<u8, MAX_EXTERNAL_ADDRESSES> = pool.numbers().filter(|number| !kept(*number)).collect();
         for number in lost {
-            self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
+            self.end_address(number);
         }
         self.pool.replace(addresses);
         self.config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
@@ -79,9 +79,15 @@ impl<W: Width> Nat<'_, W> {
     /// Takes away the external addresses that have drained.
     pub(super) fn end_drained(&mut self) {
         while let Some(number) = self.pool.drained(self.now, |number| !self.flows.uses(number)) {
-            self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
+            self.end_address(number);
             self.pool.remove(number);
         }
+    }
+
+    /// Ends all that has the external address of a number, so that another may get the number.
+    fn end_address(&mut self, number: u8) {
+        self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
+        self.quarantine.retain(|port| port.external != number);
     }
 
     /// Sets the largest datagram that may leave by `side`, in bytes.
@@ -118,6 +124,7 @@ impl<W: Width> Nat<'_, W> {
         let removed = self.forwards.remove(forward);
         if removed {
             self.end_target(forward);
+            self.hold_ports_of(forward);
         }
         removed
     }
@@ -164,7 +171,7 @@ impl<W: Width> Nat<'_, W> {
             return Err(ForwardError::NotInside);
         }
         let of_dhcp = self.config.dhcp_client && protocol == Protocol::Udp && ports.contains(DHCP_CLIENT);
-        if of_dhcp || self.config.reserved_ports.is_some_and(|reserved| reserved.shared(ports) > 0) {
+        if of_dhcp || self.config.reserved_ports.is_some_and(|reserved| reserved.intersection(ports).is_some()) {
             return Err(ForwardError::PortReserved);
         }
         Ok(())
@@ -199,6 +206,12 @@ impl<W: Width> Nat<'_, W> {
                 .filter(|fixed| host && fixed.rule != Rule::DmzHost);
             let kept = nat.forwards.keeps(proto, external, primary);
             own.map_or(kept, |own| own.external != external)
+        });
+        // A port that a rule keeps is counted with the rule, and nobody else gets it.
+        let Self { quarantine, forwards, pool, now, .. } = self;
+        quarantine.retain(|ExternalPort { proto, external, port }| {
+            pool.address(external, *now)
+                .is_some_and(|address| !forwards.keeps(proto, Endpoint { address, port }, pool.primary()))
         });
     }
 

@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use crate::event::{Event, EventHook, MappingEvent, Refusal};
 use crate::packet::Summary;
 use crate::policy::Pool;
-use crate::state::{Ended, Endpoint, Flows, MappingEnds};
+use crate::state::{Ended, Endpoint, ExternalPort, Flows, MappingEnds, QuarantineTable};
 use crate::table::Width;
 use crate::{DropReason, Instant, Nat, Stats};
 
@@ -15,10 +15,12 @@ use super::{count_ended, count_expired};
 pub(super) type Hook<'t> = Option<&'t mut (dyn EventHook + Send)>;
 
 /// Where changes of the tables are told.
-pub(super) struct Journal<'n, 't> {
+pub(super) struct Journal<'n, 't, W: Width> {
     stats: &'n mut Stats,
     hook: &'n mut Hook<'t>,
     pool: &'n Pool,
+    /// Where freed ports wait; not where they overlap, because then the remote endpoint tells sessions apart.
+    quarantine: Option<&'n mut QuarantineTable<'t, W>>,
     at: Instant,
 }
 
@@ -36,12 +38,13 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// The tables, and where their changes are told.
-    pub(super) fn recorded(&mut self) -> (&mut Flows<'t, W>, Journal<'_, 't>) {
-        let Self { flows, stats, hook, pool, now, .. } = self;
-        (flows, Journal { stats, hook, pool, at: *now })
+    pub(super) fn recorded(&mut self) -> (&mut Flows<'t, W>, Journal<'_, 't, W>) {
+        let Self { flows, stats, hook, pool, quarantine, now, .. } = self;
+        let quarantine = Some(quarantine).filter(|_| !flows.overlapping());
+        (flows, Journal { stats, hook, pool, quarantine, at: *now })
     }
 
-    pub(super) fn journal(&mut self) -> Journal<'_, 't> {
+    pub(super) fn journal(&mut self) -> Journal<'_, 't, W> {
         self.recorded().1
     }
 
@@ -53,15 +56,26 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 }
 
-impl Journal<'_, '_> {
+impl<W: Width> Journal<'_, '_, W> {
     /// A mapping has begun.
     pub(super) fn created(&mut self, ends: &MappingEnds) {
         self.tell(ends, Event::MappingCreated);
     }
 
     /// A mapping has ended, while the external addresses still were what they had been for it.
-    pub(super) fn deleted(&mut self, ends: &MappingEnds) {
+    fn deleted(&mut self, ends: &MappingEnds) {
         self.tell(ends, Event::MappingDeleted);
+        // The port of a port forward is not free before the forward is gone.
+        if !ends.port_forward && !ends.untranslated {
+            self.freed(ExternalPort { proto: ends.proto, external: ends.external, port: ends.external_port });
+        }
+    }
+
+    /// An external port is for others from now on.
+    pub(super) fn freed(&mut self, port: ExternalPort) {
+        let Some(quarantine) = self.quarantine.as_deref_mut() else { return };
+        let let_go = quarantine.hold(port, self.at.as_millis() as u32);
+        self.stats.ports_released_early = self.stats.ports_released_early.wrapping_add(let_go);
     }
 
     /// A session has ended, and maybe its mapping.

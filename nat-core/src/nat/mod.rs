@@ -7,10 +7,12 @@ mod errors;
 mod fragment;
 mod hairpin;
 mod inbound;
-mod one_to_one;
 mod journal;
+mod limits;
+mod one_to_one;
 mod outbound;
 mod ping;
+mod quarantine;
 mod receiver;
 mod tracking;
 
@@ -20,7 +22,7 @@ use crate::packet::Datagram;
 use crate::policy::{Forwards, Pool, PortPicker, RateLimit, ResetLimit};
 use crate::reply::{Error, Reply};
 use crate::session_info::SessionState;
-use crate::state::{Ended, Flows, Origin, Proto};
+use crate::state::{Ended, Flows, Origin, Proto, QuarantineTable};
 use crate::table::{HashKey, Width};
 use crate::wire::ipv4;
 use crate::{Config, ConfigError, DropReason, Instant, Seed, Side, Stats, Tables, Timeouts, Verdict};
@@ -36,6 +38,9 @@ pub struct Nat<'t, W: Width = u16> {
     ports: PortPicker,
     stats: Stats,
     now: Instant,
+    /// When the first packet came.
+    first_packet: Option<Instant>,
+    quarantine: QuarantineTable<'t, W>,
     /// Answers toward the inside, and toward the outside.
     error_limits: [RateLimit; 2],
     /// Pings from outside.
@@ -73,7 +78,8 @@ impl<'t, W: Width> Nat<'t, W> {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let (hash_secret, port_secret) = seed.secrets()?;
-        let flows = Flows::new(tables, HashKey::new(hash_secret), &config);
+        let key = HashKey::new(hash_secret);
+        let flows = Flows::new(tables, key.clone(), &config);
         let limit = || RateLimit::new(config.limits.icmp_error_burst, config.limits.icmp_errors_per_second);
         Ok(Self {
             error_limits: [limit(), limit()],
@@ -81,11 +87,13 @@ impl<'t, W: Width> Nat<'t, W> {
             forwards: Forwards::new(&config),
             ping_limit: limit(),
             reset_limit: ResetLimit::new(),
+            quarantine: QuarantineTable::none(key, &config),
             config,
             flows,
             ports: PortPicker::new(port_secret),
             stats: Stats::default(),
             now: Instant::from_millis(0),
+            first_packet: None,
             fragments: FragmentTable::none(),
             ids: Identifications::new(HashKey::new(seed.identification_secret())),
             hook: None,
@@ -132,6 +140,7 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     fn judge(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Verdict {
+        self.first_packet.get_or_insert(self.now);
         let verdict = self.try_judge(packet, from, origin).unwrap_or_else(|refused| refused);
         self.stats.count_verdict(&verdict);
         verdict
@@ -153,7 +162,8 @@ impl<'t, W: Width> Nat<'t, W> {
         verdict
     }
 
-    /// Sets the clock to `now`, and ends up to `limit` sessions whose time is up; all of them if the clock has jumped.
+    /// Sets the clock to `now`, and ends up to `limit` sessions and as many waits of ports whose time is up; all of them if
+    /// the clock has jumped.
     fn advance(&mut self, now: Instant, limit: usize) {
         let now = now.max(self.now);
         let elapsed = now.as_millis().saturating_sub(self.now.as_millis());
@@ -164,6 +174,7 @@ impl<'t, W: Width> Nat<'t, W> {
             self.jump(before, elapsed);
         }
         let tick = self.tick();
+        self.quarantine.release_overdue(tick, limit);
         let (flows, mut journal) = self.recorded();
         for _ in 0..limit {
             let Some(ended) = flows.end_expired(tick) else {
@@ -177,8 +188,15 @@ impl<'t, W: Width> Nat<'t, W> {
     /// compared. No session outlives the longest timeout, so a longer jump takes no more steps than that.
     fn jump(&mut self, before: u32, elapsed: u64) {
         const STEP: u64 = 1 << 30;
+        const LONGEST: u64 = Timeouts::MAX.as_millis() as u64;
+        if elapsed < LONGEST {
+            let arrival = self.tick();
+            self.quarantine.release_overdue(arrival, usize::MAX);
+        } else {
+            self.quarantine.clear();
+        }
         let mut ahead = 0;
-        while ahead < elapsed.min(Timeouts::MAX.as_millis() as u64) {
+        while ahead < elapsed.min(LONGEST) {
             ahead = elapsed.min(STEP.saturating_add(ahead));
             let tick = before.wrapping_add(ahead as u32);
             let (flows, mut journal) = self.recorded();

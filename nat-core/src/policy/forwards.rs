@@ -107,11 +107,11 @@ impl Forwards {
         self.one_to_one_host(external.address).is_some() || self.forwards.iter().any(forward)
     }
 
-    /// How many ports of `range` port forwards keep on an external address.
-    pub(crate) fn kept_in(&self, proto: Proto, address: u32, primary: Option<u32>, range: PortRange) -> usize {
-        let here = |forward: &&PortForward| is_for(forward, proto) && address_of(forward, primary) == Some(address);
-        let ranges = self.forwards.iter().filter(here).filter_map(external_ports);
-        ranges.fold(0_usize, |sum, ports| sum.saturating_add(range.shared(ports)))
+    /// The ports that port forwards keep on an external address. No two ranges meet.
+    pub(crate) fn kept(&self, proto: Proto, address: u32, primary: Option<u32>) -> impl Iterator<Item = PortRange> {
+        let here =
+            move |forward: &&PortForward| is_for(forward, proto) && address_of(forward, primary) == Some(address);
+        self.forwards.iter().filter(here).filter_map(external_ports)
     }
 
     /// Whether an external address stands for one host.
@@ -150,5 +150,5 @@ fn range(first: u16, count: u16) -> Option<PortRange> {
 }
 
 fn meet(one: Option<PortRange>, other: Option<PortRange>) -> bool {
-    one.zip(other).is_some_and(|(one, other)| one.shared(other) > 0)
+    one.zip(other).is_some_and(|(one, other)| one.intersection(other).is_some())
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod forwards;
+mod host_rate;
 mod pool;
 mod ports;
 mod rate;

@@ -4,7 +4,7 @@ use core::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use crate::config::PortRange;
+use crate::state::Ports;
 
 /// Draws external ports. Servers see the sequence, so it comes from a keyed function: who does not know the key cannot
 /// tell the next port from all that went before.
@@ -21,19 +21,21 @@ impl PortPicker {
         Self { key, drawn: 0 }
     }
 
-    /// A random port of `range` that is `free`; `None` if none is. With as many `tries` as the range is long, and those of
-    /// a few random draws more, it finds the last one that is.
-    pub(crate) fn pick(&mut self, range: PortRange, tries: usize, mut free: impl FnMut(u16) -> bool) -> Option<u16> {
-        let count = range.len() as u32;
-        let port = |offset: u32| u32::from(range.first()).wrapping_add(offset) as u16;
-        let mut offset = 0;
+    /// A random one of `ports` that is `free`; `None` if none is. With as many `tries` as there are ports, and those of a few
+    /// random draws more, it finds the last one that is.
+    pub(crate) fn pick(&mut self, ports: Ports, tries: usize, mut free: impl FnMut(u16) -> bool) -> Option<u16> {
+        let count = ports.count() as u32;
+        if count == 0 {
+            return None;
+        }
+        let mut position = 0;
         for _ in 0..DRAWS {
-            offset = scale(self.draw(), count);
-            if free(port(offset)) {
-                return Some(port(offset));
+            position = scale(self.draw(), count);
+            if free(ports.at(position)) {
+                return Some(ports.at(position));
             }
         }
-        (offset..count).chain(0..offset).take(tries).map(port).find(|port| free(*port))
+        (position..count).chain(0..position).take(tries).map(|position| ports.at(position)).find(|port| free(*port))
     }
 
     /// A random number below `count`, for choices other than ports.
@@ -55,25 +57,39 @@ fn scale(random: u32, count: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::PortRange;
+    use crate::state::Parity;
+
     use super::*;
 
-    /// RFC 6056: the last free port is found, and no port beyond either end is tried.
+    const RANGES: [(u16, u16); 8] =
+        [(1024, 65535), (65000, 65535), (1, 1023), (1, 1), (65535, 65535), (40000, 40063), (7, 8), (8, 9)];
+
+    fn range(first: u16, last: u16) -> PortRange {
+        PortRange::new(first, last).expect("a range")
+    }
+
+    /// RFC 6056: the last free port is found, and no port beyond either end, or of the other parity, is tried.
     #[test]
     fn the_last_free_port_is_found() {
         let mut picker = PortPicker::new([3; 16]);
-        for (first, last) in [(1024, 65535), (65000, 65535), (1, 1), (40000, 40063)] {
-            let range = PortRange::new(first, last).expect("a range");
-            for free in [first, last, first + (last - first) / 2] {
-                let mut tries = 0_u32;
-                let picked = picker.pick(range, range.len(), |port| {
-                    assert!(range.contains(port));
-                    tries += 1;
-                    port == free
-                });
-                assert_eq!(picked, Some(free));
-                assert!(tries <= u32::from(last - first) + 1 + DRAWS);
+        for (first, last) in RANGES {
+            let range = range(first, last);
+            for parity in [None, Some(Parity::Even), Some(Parity::Odd)] {
+                let ports = Ports::new(range, parity);
+                let fits = |port: &u16| parity.is_none_or(|parity| parity == Parity::of(*port));
+                for free in [first, first.saturating_add(1), last, last - 1].into_iter().filter(fits) {
+                    let mut tries = 0_u32;
+                    let picked = picker.pick(ports, ports.count(), |port| {
+                        assert!(range.contains(port) && fits(&port), "{port} of {first} to {last}, {parity:?}");
+                        tries += 1;
+                        port == free
+                    });
+                    assert_eq!(picked, range.contains(free).then_some(free));
+                    assert!(tries <= ports.count() as u32 + DRAWS);
+                }
+                assert_eq!(picker.pick(ports, ports.count(), |_| false), None);
             }
-            assert_eq!(picker.pick(range, range.len(), |_| false), None);
         }
     }
 }

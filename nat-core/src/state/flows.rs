@@ -10,9 +10,9 @@ use crate::table::{ExpiryList, HashKey, Index, Link, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
-use super::port_use::{PortClass, PortUse};
+use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
-use super::{Class, Endpoint, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Proto, Session, Tables};
+use super::{Class, Endpoint, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Session, Tables};
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
 
@@ -60,6 +60,10 @@ impl<'t, W: Width> Flows<'t, W> {
 
     pub(crate) fn host(&self, origin: Origin, address: u32) -> Option<&Host<W>> {
         self.hosts.get(self.find_host(origin, address)?)
+    }
+
+    pub(crate) fn host_mut(&mut self, origin: Origin, address: u32) -> Option<&mut Host<W>> {
+        self.hosts.get_mut(self.find_host(origin, address)?)
     }
 
     pub(crate) fn mapping(&self, link: Link<W>) -> Option<&Mapping<W>> {
@@ -127,8 +131,8 @@ impl<'t, W: Width> Flows<'t, W> {
         (self.mappings.capacity(), self.sessions.capacity())
     }
 
-    pub(crate) fn ports_in_use(&self, proto: Proto, external: u8, class: PortClass) -> usize {
-        self.ports.count(proto, external, class)
+    pub(crate) fn ports_in_use(&self, pool: &PortPool) -> usize {
+        self.ports.count(pool)
     }
 
     pub(crate) fn key(&self) -> &HashKey {

@@ -4,6 +4,8 @@ use core::marker::PhantomData;
 
 use crate::table::{Chain, Count, Link, Slot, Width};
 
+use super::Proto;
+
 /// Who sends toward the outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -14,10 +16,19 @@ pub(crate) enum Origin {
     Router,
 }
 
+/// What a host has taken of the rates at which it may get mappings and sessions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Tokens {
+    pub(crate) mappings: u32,
+    pub(crate) sessions: u32,
+}
+
 /// An inside host with at least one mapping; or the router itself.
 pub(crate) struct Host<W> {
     pub(crate) address: u32,
-    pub(crate) mappings: Count<W>,
+    /// When the tokens are earned that its mappings and its sessions have taken, see [`Rate::take`](crate::Rate).
+    pub(crate) tokens: Tokens,
+    mappings: [Count<W>; Proto::COUNT],
     pub(crate) sessions: Count<W>,
     chain: Link<W>,
     /// The number of the external address that all mappings of the host get (paired pooling, RFC 4787 REQ-2).
@@ -33,6 +44,27 @@ impl<W: Width> Host<W> {
     pub(crate) fn is(&self, origin: Origin, address: u32) -> bool {
         self.address == address && self.origin == origin
     }
+
+    /// How many mappings it has.
+    pub(crate) fn mappings(&self) -> usize {
+        self.mappings.iter().fold(0, |sum, count| sum.saturating_add(count.get()))
+    }
+
+    pub(crate) fn mappings_of(&self, proto: Proto) -> usize {
+        self.mappings.get(proto as usize).map_or(0, |count| count.get())
+    }
+
+    pub(crate) fn add_mapping(&mut self, proto: Proto) {
+        if let Some(count) = self.mappings.get_mut(proto as usize) {
+            count.increment();
+        }
+    }
+
+    pub(crate) fn remove_mapping(&mut self, proto: Proto) {
+        if let Some(count) = self.mappings.get_mut(proto as usize) {
+            count.decrement();
+        }
+    }
 }
 
 impl<W: Width> Slot for Host<W> {
@@ -40,7 +72,8 @@ impl<W: Width> Slot for Host<W> {
 
     const FREE: Self = Self {
         address: 0,
-        mappings: Count::ZERO,
+        tokens: Tokens { mappings: 0, sessions: 0 },
+        mappings: [Count::ZERO; Proto::COUNT],
         sessions: Count::ZERO,
         chain: Link::NONE,
         external: 0,
@@ -48,7 +81,7 @@ impl<W: Width> Slot for Host<W> {
     };
 
     fn is_free(&self) -> bool {
-        self.mappings == Count::ZERO
+        self.mappings() == 0
     }
 
     fn spare_link(&mut self) -> &mut Link<W> {

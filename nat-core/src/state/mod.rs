@@ -3,6 +3,8 @@
 mod host;
 mod mapping;
 mod port_use;
+mod ports;
+mod quarantine;
 mod sequence;
 mod session;
 mod flows;
@@ -10,9 +12,12 @@ mod tables;
 pub(crate) mod tcp;
 
 pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
-pub(crate) use host::{Host, Origin};
+pub(crate) use host::{Host, Origin, Tokens};
 pub(crate) use mapping::{Endpoint, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto};
-pub(crate) use port_use::PortClass;
+pub(crate) use port_use::{ExternalPort, PortClass, PortPool};
+pub(crate) use ports::{Parity, Ports};
+pub(crate) use quarantine::QuarantineTable;
+pub use quarantine::{Quarantine, WideQuarantine};
 pub(crate) use sequence::{Segment, Sequences};
 pub(crate) use session::{Class, Session};
 pub use tables::{Tables, WideTables};

@@ -1,10 +1,9 @@
-//! How many external ports are in use, so that a search which cannot succeed is not begun.
+//! How many external ports are taken, so that a search which cannot succeed is not begun.
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
-
 use crate::table::Width;
 
-use super::{Mapping, Proto};
+use super::{Mapping, Parity, Ports, Proto};
 
 /// Which inside ports a range of external ports is for (RFC 4787 REQ-3a).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,10 +26,45 @@ impl PortClass {
     }
 }
 
-/// The ports in use by protocol, external address and class. Ranges may overlap: then a port counts in both.
+/// The external ports that a new mapping has the choice of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PortPool {
+    pub(crate) proto: Proto,
+    /// The number of the external address.
+    pub(crate) external: u8,
+    pub(crate) class: PortClass,
+    /// Of one parity only, where that is preserved (RFC 4787 REQ-4).
+    pub(crate) parity: Option<Parity>,
+}
+
+impl PortPool {
+    pub(crate) fn ports(&self, config: &Config) -> Ports {
+        Ports::new(self.class.range(config), self.parity)
+    }
+}
+
+/// An external port, of the external address with a number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ExternalPort {
+    pub(crate) proto: Proto,
+    pub(crate) external: u8,
+    pub(crate) port: u16,
+}
+
+impl<W: Width> From<&Mapping<W>> for ExternalPort {
+    fn from(mapping: &Mapping<W>) -> Self {
+        Self { proto: mapping.proto(), external: mapping.external, port: mapping.external_port }
+    }
+}
+
+/// The even and the odd ports of one class.
+type ByParity = [u16; Parity::COUNT];
+
+/// The ports that are taken, by protocol, external address, class and parity. Ranges may overlap: then a port counts in
+/// both.
 pub(crate) struct PortUse {
     ranges: [PortRange; PortClass::ALL.len()],
-    used: [[[u16; PortClass::ALL.len()]; MAX_EXTERNAL_ADDRESSES]; Proto::COUNT],
+    used: [[[ByParity; PortClass::ALL.len()]; MAX_EXTERNAL_ADDRESSES]; Proto::COUNT],
 }
 
 impl PortUse {
@@ -38,26 +72,65 @@ impl PortUse {
         Self { ranges: PortClass::ALL.map(|class| class.range(config)), used: Default::default() }
     }
 
-    pub(crate) fn count(&self, proto: Proto, external: u8, class: PortClass) -> usize {
-        let used = self.used.get(proto as usize).and_then(|used| used.get(usize::from(external)));
-        used.and_then(|used| used.get(class as usize)).copied().map_or(0, usize::from)
+    pub(crate) fn count(&self, pool: &PortPool) -> usize {
+        let used = self.used.get(pool.proto as usize).and_then(|used| used.get(usize::from(pool.external)));
+        let Some([even, odd]) = used.and_then(|used| used.get(pool.class as usize)).copied() else { return 0 };
+        match pool.parity {
+            None => usize::from(even).saturating_add(usize::from(odd)),
+            Some(Parity::Even) => usize::from(even),
+            Some(Parity::Odd) => usize::from(odd),
+        }
     }
 
-    pub(crate) fn add<W: Width>(&mut self, mapping: &Mapping<W>) {
-        self.change(mapping, |count| count.saturating_add(1));
+    pub(crate) fn add(&mut self, port: ExternalPort) {
+        self.change(port, |count| count.saturating_add(1));
     }
 
-    pub(crate) fn remove<W: Width>(&mut self, mapping: &Mapping<W>) {
-        self.change(mapping, |count| count.saturating_sub(1));
+    pub(crate) fn remove(&mut self, port: ExternalPort) {
+        self.change(port, |count| count.saturating_sub(1));
     }
 
-    fn change<W: Width>(&mut self, mapping: &Mapping<W>, change: impl Fn(u16) -> u16) {
-        let used = self.used.get_mut(mapping.proto() as usize);
-        let Some(used) = used.and_then(|used| used.get_mut(usize::from(mapping.external))) else { return };
-        for (range, count) in self.ranges.iter().zip(used) {
-            if range.contains(mapping.external_port) {
+    fn change(&mut self, port: ExternalPort, change: impl Fn(u16) -> u16) {
+        let used = self.used.get_mut(port.proto as usize);
+        let Some(used) = used.and_then(|used| used.get_mut(usize::from(port.external))) else { return };
+        for (range, counts) in self.ranges.iter().zip(used) {
+            if let Some(count) = counts.get_mut(Parity::of(port.port) as usize).filter(|_| range.contains(port.port)) {
                 *count = change(*count);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use crate::Cidr;
+
+    use super::*;
+
+    /// R5: what is taken is counted by parity and in all, in each range that has it, until it is free again.
+    #[test]
+    fn ports_that_are_taken_are_counted() {
+        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        (config.low_ports, config.ports) =
+            (PortRange::new(1000, 2003).expect("a range"), PortRange::new(2000, 3000).expect("a range"));
+        let mut used = PortUse::new(&config);
+        let count =
+            |used: &PortUse, class, parity| used.count(&PortPool { proto: Proto::Udp, external: 1, class, parity });
+        let all = |used: &PortUse| {
+            [PortClass::Low, PortClass::High]
+                .map(|class| [None, Some(Parity::Even), Some(Parity::Odd)].map(|parity| count(used, class, parity)))
+        };
+        let ports = [999, 1001, 1999, 2000, 2001, 2003, 2004, 3000, 3001];
+        let external = |port| ExternalPort { proto: Proto::Udp, external: 1, port };
+        ports.iter().for_each(|port| used.add(external(*port)));
+        used.add(ExternalPort { external: 0, ..external(2002) });
+        used.add(ExternalPort { proto: Proto::Tcp, ..external(2002) });
+        assert_eq!(all(&used), [[5, 1, 4], [5, 3, 2]]);
+        used.remove(external(2001));
+        assert_eq!(all(&used), [[4, 1, 3], [4, 3, 1]]);
+        ports.iter().filter(|port| **port != 2001).for_each(|port| used.remove(external(*port)));
+        assert_eq!(all(&used), [[0; 3]; 2]);
     }
 }

@@ -1,6 +1,7 @@
 //! The keyed hash of table keys.
 
 /// The secret of this boot. Without it nobody can tell which keys share a bucket.
+#[derive(Clone)]
 pub(crate) struct HashKey([u32; 4]);
 
 impl HashKey {

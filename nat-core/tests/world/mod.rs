@@ -16,8 +16,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, DropReason, Event, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Seed, SessionInfo, Side, Stats,
-    Tables, Verdict,
+    Cidr, Config, DropReason, Event, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Seed, SessionInfo,
+    Side, Stats, Tables, Verdict,
 };
 
 pub(crate) use build::{
@@ -100,6 +100,12 @@ impl World {
     pub(crate) fn fragmenting<const DATAGRAMS: usize, const HELD: usize>(change: impl FnOnce(&mut Config)) -> Self {
         let memory = Box::leak(Box::new(Fragments::<DATAGRAMS, HELD>::new()));
         Self::of(Self::engine::<256, 512, 16>(change).with_fragments(memory))
+    }
+
+    /// A world with memory for `PORTS` external ports in quarantine.
+    pub(crate) fn quarantining<const PORTS: usize>(change: impl FnOnce(&mut Config)) -> Self {
+        let memory = Box::leak(Box::new(Quarantine::<PORTS>::new()));
+        Self::of(Self::engine::<256, 512, 16>(change).with_quarantine(memory))
     }
 
     /// A world without memory for fragments.

@@ -4,7 +4,9 @@ use crate::DropReason;
 use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::Tcp;
-use crate::state::{Class, Endpoint, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto, Session};
+use crate::state::{
+    Class, Endpoint, ExternalPort, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto, Session,
+};
 use crate::table::{Count, IndexFull, Link, Width};
 
 use super::{Flows, any_port, remaining};
@@ -102,7 +104,7 @@ impl<W: Width> Flows<'_, W> {
         let mapping = Mapping::new(host, &tuple, external, external_port);
         let link = self.mappings.insert(if port_forward { mapping.port_forward() } else { mapping })?;
         if let Some(host) = self.hosts.get_mut(host) {
-            host.mappings.increment();
+            host.add_mapping(tuple.proto);
         }
         let hash = self.inside_hash(&tuple);
         self.mappings_by_inside.insert(&mut self.mappings, hash, link).ok()?;
@@ -124,11 +126,11 @@ impl<W: Width> Flows<'_, W> {
 
     /// Counts the external port of a mapping. Those that port forwards keep are counted with them, and those that overlap
     /// are not: there may be any number of each.
-    fn count_port(&mut self, mapping: Link<W>, count: impl Fn(&mut PortUse, &Mapping<W>)) {
+    fn count_port(&mut self, mapping: Link<W>, count: impl Fn(&mut PortUse, ExternalPort)) {
         if let Some(mapping) =
             self.mappings.get(mapping).filter(|mapping| !self.overlapping && !mapping.is_port_forward())
         {
-            count(&mut self.ports, mapping);
+            count(&mut self.ports, ExternalPort::from(mapping));
         }
     }
 
@@ -205,15 +207,15 @@ impl<W: Width> Flows<'_, W> {
             self.mappings_by_external.remove(&mut self.mappings, hash, link);
         }
         self.mappings.remove(link);
-        self.leave_host(host);
+        self.leave_host(host, proto);
         Some(ends)
     }
 
     /// Counts a mapping less, and removes the host if that was its last.
-    fn leave_host(&mut self, link: Link<W>) {
+    fn leave_host(&mut self, link: Link<W>, proto: Proto) {
         let Some(host) = self.hosts.get_mut(link) else { return };
-        host.mappings.decrement();
-        if host.mappings == Count::ZERO {
+        host.remove_mapping(proto);
+        if host.mappings() == 0 {
             let hash = self.key.hash(host.address, 0);
             self.hosts_by_address.remove(&mut self.hosts, hash, link);
             self.hosts.remove(link);

@@ -1,0 +1,88 @@
+//! What one inside host, and answers to either side, may use up.
+
+use super::{ConfigError, check};
+
+/// How often something may happen: `burst` times at once, and then `per_second` times a second.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Rate {
+    /// How often at once, after a rest; at least 1.
+    pub burst: u16,
+    /// How often a second in the long run, 1 to 1000.
+    pub per_second: u16,
+}
+
+impl Rate {
+    /// The highest rate that can be set.
+    const MAX_PER_SECOND: u16 = 1000;
+
+    fn check(self) -> Result<(), ConfigError> {
+        check("limits", self.burst != 0, "a burst needs at least one")?;
+        check("limits", (1..=Self::MAX_PER_SECOND).contains(&self.per_second), "a rate is not 1 to 1000 per second")
+    }
+}
+
+/// What one inside host, and answers to either side, may use up. Whatever would go beyond is refused; nothing that a host
+/// has is taken from it. The router itself has no limits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Limits {
+    /// Sessions of one inside host; `None` for half of the table. RFC 6888 REQ-4.
+    pub sessions_per_host: Option<u16>,
+    /// Sessions of one mapping, port forwards included; `None` for no limit of its own. RFC 6888 REQ-5.
+    pub sessions_per_mapping: Option<u16>,
+    /// Mappings of one inside host; `None` for half of the table. RFC 6888 REQ-4.
+    pub mappings_per_host: Option<u16>,
+    /// TCP mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
+    pub tcp_mappings_per_host: Option<u16>,
+    /// UDP mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
+    pub udp_mappings_per_host: Option<u16>,
+    /// ICMP query mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
+    pub icmp_mappings_per_host: Option<u16>,
+    /// How fast one inside host may get mappings; `None` for as fast as it asks. RFC 6888 REQ-4c.
+    ///
+    /// A host is forgotten with its last mapping: the next time it has its burst at once.
+    pub mapping_rate: Option<Rate>,
+    /// How fast one inside host may get sessions; `None` for as fast as it asks. RFC 6888 REQ-5.
+    ///
+    /// A host is forgotten with its last mapping: the next time it has its burst at once.
+    pub session_rate: Option<Rate>,
+    /// ICMP errors originated toward one side in a burst. RFC 1812 section 4.3.2.8.
+    pub icmp_error_burst: u16,
+    /// ICMP errors originated toward one side, a second, beyond the burst.
+    pub icmp_errors_per_second: u16,
+}
+
+impl Limits {
+    /// Half of the tables for one host, as fast as it asks; ICMP errors in bursts of 20, then 20 a second. RSTs toward the
+    /// inside have no limit: each answers one packet of a host, and is smaller than most.
+    pub const DEFAULT: Self = Self {
+        sessions_per_host: None,
+        sessions_per_mapping: None,
+        mappings_per_host: None,
+        tcp_mappings_per_host: None,
+        udp_mappings_per_host: None,
+        icmp_mappings_per_host: None,
+        mapping_rate: None,
+        session_rate: None,
+        icmp_error_burst: 20,
+        icmp_errors_per_second: 20,
+    };
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        check("limits", self.sessions_per_host != Some(0), "one host needs at least one session")?;
+        check("limits", self.sessions_per_mapping != Some(0), "one mapping needs at least one session")?;
+        let by_protocol = [self.tcp_mappings_per_host, self.udp_mappings_per_host, self.icmp_mappings_per_host];
+        for limit in [self.mappings_per_host].into_iter().chain(by_protocol) {
+            check("limits", limit != Some(0), "one host needs at least one mapping")?;
+        }
+        [self.mapping_rate, self.session_rate].into_iter().flatten().try_for_each(Rate::check)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,349 @@
+//! External ports that nobody gets for a while after their mapping has ended (RFC 6888 REQ-8).
+
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use crate::config::{Config, QuarantineConfig};
+use crate::table::{Aging, Chain, ExpiryList, HashKey, Index, Link, Slot, Slots, Width};
+
+use super::Proto;
+use super::port_use::{ExternalPort, PortPool, PortUse};
+
+/// Memory for the quarantine of external ports: `PORTS` of them can wait at once, 1 to 65,535. Where more are freed, those
+/// that have waited longest are let go before their time.
+///
+/// All zeros when new. A port takes 18 bytes, its share of index and list included. Hand it to
+/// [`Nat::with_quarantine`](crate::Nat::with_quarantine).
+pub struct Quarantine<const PORTS: usize, W: Width = u16> {
+    ports: [Freed<W>; PORTS],
+    buckets: [Link<W>; PORTS],
+}
+
+/// Memory for the quarantine beside [`WideTables`](crate::WideTables): up to 1,048,576 ports of 24 bytes.
+pub type WideQuarantine<const PORTS: usize> = Quarantine<PORTS, u32>;
+
+const _: () = assert!(size_of::<Freed<u16>>() + size_of::<Link<u16>>() == 18);
+const _: () = assert!(size_of::<Freed<u32>>() + size_of::<Link<u32>>() == 24);
+
+impl<const PORTS: usize> Quarantine<PORTS> {
+    /// Empty memory.
+    #[expect(clippy::new_without_default, reason = "a default would be built on the stack, where it may not fit")]
+    pub const fn new() -> Self {
+        Self::empty()
+    }
+}
+
+impl<const PORTS: usize> WideQuarantine<PORTS> {
+    /// Empty memory.
+    pub const fn wide() -> Self {
+        Self::empty()
+    }
+}
+
+impl<const PORTS: usize, W: Width> Quarantine<PORTS, W> {
+    const fn empty() -> Self {
+        const { assert!(PORTS >= 1 && PORTS <= W::MAX_SLOTS, "PORTS must be 1 to 65,535, wide 1,048,576") };
+        Self { ports: [Freed::FREE; PORTS], buckets: [Link::NONE; PORTS] }
+    }
+}
+
+/// A port that waits.
+struct Freed<W> {
+    /// Until when, in milliseconds of the clock modulo 2^32.
+    deadline: u32,
+    /// Zero in a free slot: no mapping ever has port 0.
+    port: u16,
+    by_port: Link<W>,
+    neighbours: [Link<W>; 2],
+    external: u8,
+    proto: Proto,
+}
+
+impl<W: Width> Freed<W> {
+    fn new(port: ExternalPort, deadline: u32) -> Self {
+        let ExternalPort { proto, external, port } = port;
+        Self { deadline, port, external, proto, ..Self::FREE }
+    }
+
+    fn port(&self) -> ExternalPort {
+        ExternalPort { proto: self.proto, external: self.external, port: self.port }
+    }
+
+    fn waits(&self, now: u32) -> bool {
+        let left = self.deadline.wrapping_sub(now);
+        left != 0 && left <= i32::MAX as u32
+    }
+}
+
+impl<W: Width> Slot for Freed<W> {
+    type Width = W;
+
+    const FREE: Self = Self {
+        deadline: 0,
+        port: 0,
+        by_port: Link::NONE,
+        neighbours: [Link::NONE; 2],
+        external: 0,
+        proto: Proto::Icmp,
+    };
+
+    fn is_free(&self) -> bool {
+        self.port == 0
+    }
+
+    fn spare_link(&mut self) -> &mut Link<W> {
+        &mut self.by_port
+    }
+}
+
+impl<W: Width> Aging for Freed<W> {
+    fn neighbours(&mut self) -> &mut [Link<W>; 2] {
+        &mut self.neighbours
+    }
+}
+
+struct ByPort<W>(PhantomData<W>);
+
+impl<W: Width> Chain for ByPort<W> {
+    type Slot = Freed<W>;
+
+    fn next(slot: &Freed<W>) -> Link<W> {
+        slot.by_port
+    }
+
+    fn set_next(slot: &mut Freed<W>, next: Link<W>) {
+        slot.by_port = next;
+    }
+}
+
+/// Ports that wait equally long, in the order in which they came.
+struct Queue<W> {
+    /// How long, in milliseconds; zero for not at all.
+    delay: u32,
+    list: ExpiryList<W>,
+}
+
+pub(crate) struct QuarantineTable<'t, W: Width> {
+    key: HashKey,
+    slots: Slots<'t, Freed<W>>,
+    index: Index<'t, ByPort<W>>,
+    queue: Queue<W>,
+    tcp_queue: Queue<W>,
+    held: PortUse,
+}
+
+impl<'t, W: Width> QuarantineTable<'t, W> {
+    /// A quarantine without room: no port waits.
+    pub(crate) fn none(key: HashKey, config: &Config) -> Self {
+        Self::over(&mut [], &mut [], key, config)
+    }
+
+    /// Empties `memory`.
+    pub(crate) fn new<const PORTS: usize>(memory: &'t mut Quarantine<PORTS, W>, key: HashKey, config: &Config) -> Self {
+        Self::over(&mut memory.ports, &mut memory.buckets, key, config)
+    }
+
+    fn over(ports: &'t mut [Freed<W>], buckets: &'t mut [Link<W>], key: HashKey, config: &Config) -> Self {
+        let QuarantineConfig { delay, tcp_delay, .. } = config.quarantine;
+        // The configuration has been checked: neither is above 2^30.
+        let queue = |delay: Duration| Queue { delay: delay.as_millis() as u32, list: ExpiryList::EMPTY };
+        Self {
+            key,
+            slots: Slots::new(ports),
+            index: Index::new(buckets),
+            queue: queue(delay),
+            tcp_queue: queue(tcp_delay),
+            held: PortUse::new(config),
+        }
+    }
+
+    /// How many ports of `pool` wait, or have waited and were not released yet.
+    pub(crate) fn count(&self, pool: &PortPool) -> usize {
+        self.held.count(pool)
+    }
+
+    /// How many ports there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.slots.room()
+    }
+
+    pub(crate) fn contains(&self, port: ExternalPort, now: u32) -> bool {
+        self.find(port).and_then(|link| self.slots.get(link)).is_some_and(|freed| freed.waits(now))
+    }
+
+    /// Has `port`, which has just been freed and does not wait, do so from `now` on. Where there is no room the port that
+    /// has waited longest is let go. Returns how many ports were let go before their time.
+    pub(crate) fn hold(&mut self, port: ExternalPort, now: u32) -> u64 {
+        let delay = if port.proto == Proto::Tcp { self.tcp_queue.delay } else { self.queue.delay };
+        if delay == 0 || self.slots.capacity() == 0 {
+            return 0;
+        }
+        let hash = self.hash(port);
+        if self.index.check_room(&self.slots, hash, 1).is_err() {
+            return 1;
+        }
+        let let_go = self.make_room(now);
+        if let Some(link) = self.slots.insert(Freed::new(port, now.wrapping_add(delay))) {
+            let _room_checked = self.index.insert(&mut self.slots, hash, link);
+            let queue = if port.proto == Proto::Tcp { &mut self.tcp_queue } else { &mut self.queue };
+            queue.list.push(&mut self.slots, link);
+            self.held.add(port);
+        }
+        let_go
+    }
+
+    /// Ends the wait of `port`, because it is in use again.
+    pub(crate) fn release(&mut self, port: ExternalPort) {
+        if let Some(link) = self.find(port) {
+            self.remove(link);
+        }
+    }
+
+    /// Ends up to `limit` waits that are over at `now`.
+    pub(crate) fn release_overdue(&mut self, now: u32, limit: usize) {
+        for _ in 0..limit {
+            let overdue = |link: &Link<W>| self.slots.get(*link).is_some_and(|freed| !freed.waits(now));
+            let Some(link) = self.first_of_queues().into_iter().find(overdue) else { return };
+            self.remove(link);
+        }
+    }
+
+    /// Ends all waits.
+    pub(crate) fn clear(&mut self) {
+        while let Some(link) = self.first_of_queues().into_iter().find(|link| !link.is_none()) {
+            self.remove(link);
+        }
+    }
+
+    /// Ends the waits of all ports but those that `stays`. Walks the table.
+    pub(crate) fn retain(&mut self, stays: impl Fn(ExternalPort) -> bool) {
+        let mut cursor = 0;
+        while let Some((next, link)) = self.slots.next_in_use(cursor) {
+            cursor = next;
+            if self.slots.get(link).is_some_and(|freed| !stays(freed.port())) {
+                self.remove(link);
+            }
+        }
+    }
+
+    /// Makes room for one port. Returns how many others were let go before their time.
+    fn make_room(&mut self, now: u32) -> u64 {
+        if self.slots.room() > 0 {
+            return 0;
+        }
+        let waited = |queue: &Queue<W>| {
+            let freed = self.slots.get(queue.list.first())?;
+            let left = if freed.waits(now) { freed.deadline.wrapping_sub(now) } else { 0 };
+            Some((left == 0, queue.delay.saturating_sub(left), queue.list.first()))
+        };
+        let oldest = [&self.queue, &self.tcp_queue].into_iter().filter_map(waited);
+        let Some((overdue, _, link)) = oldest.max_by_key(|(overdue, waited, _)| (*overdue, *waited)) else { return 0 };
+        self.remove(link);
+        u64::from(!overdue)
+    }
+
+    fn remove(&mut self, link: Link<W>) {
+        let Some(port) = self.slots.get(link).map(Freed::port) else { return };
+        let hash = self.hash(port);
+        self.index.remove(&mut self.slots, hash, link);
+        self.held.remove(port);
+        self.free(link, port.proto);
+    }
+
+    /// Frees a slot that the index and the counts have no more.
+    fn free(&mut self, link: Link<W>, proto: Proto) {
+        let queue = if proto == Proto::Tcp { &mut self.tcp_queue } else { &mut self.queue };
+        queue.list.remove(&mut self.slots, link);
+        self.slots.remove(link);
+    }
+
+    fn find(&self, port: ExternalPort) -> Option<Link<W>> {
+        self.index.find(&self.slots, self.hash(port), |_, freed| freed.port() == port)
+    }
+
+    fn first_of_queues(&self) -> [Link<W>; 2] {
+        [self.queue.list.first(), self.tcp_queue.list.first()]
+    }
+
+    fn hash(&self, port: ExternalPort) -> u32 {
+        let ExternalPort { proto, external, port } = port;
+        self.key.hash(u32::from(external), u32::from(port) << 16 | proto as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use crate::Cidr;
+    use crate::state::PortClass;
+
+    use super::*;
+
+    const KEY: [u32; 4] = [0x6b1e_93d5, 0xa24f_0c87, 0x3d95_e61b, 0xf078_2ac9];
+
+    fn port(proto: Proto, external: u8, port: u16) -> ExternalPort {
+        ExternalPort { proto, external, port }
+    }
+
+    fn config() -> Config {
+        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        config.quarantine.tcp_delay = Duration::from_secs(60);
+        config
+    }
+
+    fn counts(table: &QuarantineTable<'_, u16>, external: u8) -> [usize; 3] {
+        [Proto::Icmp, Proto::Tcp, Proto::Udp]
+            .map(|proto| table.count(&PortPool { proto, external, class: PortClass::High, parity: None }))
+    }
+
+    /// RFC 6888 REQ-8: what waits is counted, found and released; the counts keep hopeless searches from being begun.
+    #[test]
+    fn what_waits_is_counted() {
+        let mut memory = Quarantine::<64>::new();
+        let mut table = QuarantineTable::new(&mut memory, HashKey::new(KEY), &config());
+        for round in 0..5 {
+            let now = 1_000_000 * round;
+            for i in 0..20 {
+                assert_eq!(table.hold(port(Proto::Udp, 0, 2000 + i), now), 0);
+                assert_eq!(table.hold(port(Proto::Tcp, 0, 2000 + i), now), 0);
+                assert_eq!(table.hold(port(Proto::Icmp, 1, 2000 + i), now), 0);
+            }
+            assert_eq!((counts(&table, 0), counts(&table, 1)), ([0, 20, 20], [20, 0, 0]));
+            table.release(port(Proto::Udp, 0, 2007));
+            table.release(port(Proto::Udp, 1, 2008));
+            assert!(!table.contains(port(Proto::Udp, 0, 2007), now));
+            assert!(table.contains(port(Proto::Udp, 0, 2008), now));
+            table.release_overdue(now + 60_000, 15);
+            assert_eq!((counts(&table, 0), counts(&table, 1)), ([0, 5, 19], [20, 0, 0]));
+            table.release_overdue(now + 120_000, usize::MAX);
+            assert_eq!((counts(&table, 0), counts(&table, 1)), ([0; 3], [0; 3]));
+            assert_eq!(table.slots.room(), 64);
+        }
+    }
+
+    /// RFC 6888 REQ-8: what is let go is found no more, and what stays ends like any other.
+    #[test]
+    fn what_stays_is_found_and_nothing_else() {
+        let mut memory = Quarantine::<64>::new();
+        let mut table = QuarantineTable::new(&mut memory, HashKey::new(KEY), &config());
+        for round in 0..5 {
+            let proto = |i: u16| if i.is_multiple_of(2) { Proto::Udp } else { Proto::Tcp };
+            for i in 0..64 {
+                assert_eq!(table.hold(port(proto(i), (i % 4) as u8, 2000 + i), round), 0);
+            }
+            table.retain(|port| port.external != 2);
+            assert_eq!([0, 1, 2, 3].map(|number| counts(&table, number)), [[0, 0, 16], [0, 16, 0], [0; 3], [0, 16, 0]]);
+            for i in 0..64 {
+                assert_eq!(table.contains(port(proto(i), (i % 4) as u8, 2000 + i), round + 1), i % 4 != 2, "{i}");
+            }
+            assert_eq!(table.slots.room(), 16);
+            match round % 2 {
+                0 => table.clear(),
+                _ => table.release_overdue(round + 120_000, usize::MAX),
+            }
+            assert_eq!(table.slots.room(), 64);
+            assert!((0..64).all(|i| !table.contains(port(Proto::Tcp, 0, 2000 + i), round + 1)));
+        }
+    }
+}
