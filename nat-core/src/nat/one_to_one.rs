@@ -15,7 +15,9 @@ impl<W: Width> Nat<'_, W> {
         transport: Transport<'_>,
     ) -> Result<Verdict, Verdict> {
         let port = transport.summary(ip).destination.port;
-        let address = self.forwards.one_to_one_host(ip.destination()).ok_or(DropReason::NoSession)?;
+        let open = self.pool.may_give(ip.destination()) && !self.config.is_untranslated(ip.source(), None);
+        let host = self.forwards.one_to_one_host(ip.destination());
+        let address = host.filter(|_| open).ok_or(DropReason::NoSession)?;
         if address == ip.source() {
             return Err(DropReason::Land.into());
         }

@@ -142,7 +142,10 @@ impl<W: Width> Nat<'_, W> {
 
     pub(super) fn inside_tuple(&self, proto: Proto, inside: Inside, remote: Endpoint) -> InsideTuple {
         let port = (proto != Proto::Icmp).then_some(remote.port);
-        let untranslated = inside.origin == Origin::Host && self.config.is_untranslated(remote.address, port);
+        // An external address is the router's own, whatever network it is of.
+        let untranslated = inside.origin == Origin::Host
+            && self.config.is_untranslated(remote.address, port)
+            && self.external_number(remote.address).is_none();
         InsideTuple { proto, inside, remote, untranslated }
     }
 
