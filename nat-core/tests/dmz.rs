@@ -161,6 +161,7 @@ fn the_dmz_host_takes_no_forwarded_port() {
 fn a_forwarded_endpoint_of_the_dmz_host_has_that_port_only() {
     let mut w = dmz();
     w.nat.add_forward(PortForward::new(Tcp, 8080, at(D, 80))).expect("the port forward is accepted");
+    w.inbound(tcp(at(S2, 9), at(N, 80), SYN)).dropped(DropReason::NoMapping);
     assert_eq!(Connection::accept(&mut w, at(N, 8080), at(S1, 9)).inside, at(D, 80));
     w.inbound(tcp(at(S2, 9), at(N, 80), SYN)).dropped(DropReason::NoMapping);
     assert_eq!(Connection::accept(&mut w, at(N, 81), at(S1, 9)).inside, at(D, 81));

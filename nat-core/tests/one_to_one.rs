@@ -186,6 +186,69 @@ fn it_hairpins_in_both_directions() {
     assert_eq!((itself.source(), itself.destination()), (at(N2, 6000), at(H2, 6001)));
 }
 
+/// X12 (RFC 7857 section 12): inside hosts ping it by its external address too, and know each other by those alone.
+#[test]
+fn pings_hairpin_to_it() {
+    let mut w = one_to_one();
+    for asker in [H1, H2] {
+        let ping = w.outbound(echo_request(asker, N2, 7)).forwarded();
+        assert_eq!(*ping.destination().ip(), H2);
+        let (seen, id) = (*ping.source().ip(), ping.query_id());
+        assert_eq!(seen, if asker == H1 { N } else { N2 });
+        let pong = w.outbound(echo_reply(H2, seen, id)).forwarded();
+        assert_eq!((*pong.source().ip(), *pong.destination().ip(), pong.query_id()), (N2, asker, 7));
+    }
+    w.outbound(echo_request(H2, N, 7)).dropped(DropReason::Hairpin);
+    w.outbound(echo_reply(H1, N2, 7)).dropped(DropReason::Hairpin);
+    w.outbound(echo_reply(H2, N, 9)).dropped(DropReason::NoMapping);
+    let elsewhere = w.open_echo(H3, S1, 7);
+    w.outbound(echo_reply(H2, N, elsewhere)).dropped(DropReason::NoSession);
+    w.outbound(echo_request(H1, N2, 8).ttl(1)).rejected(DropReason::TtlExpired);
+    w.outbound(echo_request(H1, N2, 8).checksum(Checksum::OffBy(1))).dropped(DropReason::BadChecksum);
+}
+
+/// U6a, A20: the reply of a ping that hairpins keeps the asker's session, and costs a hop as the ping does.
+#[test]
+fn hairpinned_replies_are_tracked() {
+    let mut w = one_to_one();
+    let ping = w.outbound(echo_request(H1, N2, 7)).forwarded();
+    let reply = echo_reply(H2, *ping.source().ip(), ping.query_id());
+    for _ in 0..2 {
+        w.advance(secs(40));
+        w.outbound(&reply).forwarded();
+        w.outbound(reply.clone().ttl(1)).rejected(DropReason::TtlExpired);
+        w.outbound(echo_request(H1, N2, 7)).forwarded();
+    }
+    w.advance(secs(40));
+    w.outbound(&reply).forwarded();
+    w.advance(secs(40));
+    w.outbound(&reply).forwarded();
+    w.advance(secs(60));
+    w.outbound(&reply).dropped(DropReason::NoMapping);
+}
+
+/// What the router has asked an address before that became one of its own is not answered from inside.
+#[test]
+fn the_routers_old_queries_are_not_answered_from_inside() {
+    let mut w = World::with(|config| config.one_to_one.push(RULE).expect("there is room"));
+    let id = w.router_sends(echo_request(N, N2, 7)).forwarded().query_id();
+    w.nat.set_external_addresses(&[N, N2]).expect("the addresses can work");
+    w.outbound(echo_reply(H2, N, id)).dropped(DropReason::Hairpin);
+}
+
+/// U7, A21: where the networks overlap, no host inside gets what seems to come from itself.
+#[test]
+fn a_ping_from_its_own_number_is_dropped() {
+    let external = Ipv4Addr::new(192, 168, 1, 77);
+    let mut w = World::with(|config| {
+        config.external_addresses.push(external).expect("there is room");
+        config.one_to_one.push(OneToOne { external, inside: H2 }).expect("there is room");
+    });
+    w.inbound(echo_request(H2, external, 7)).dropped(DropReason::Land);
+    w.inbound(udp(at(H2, 9), at(external, 80))).dropped(DropReason::Land);
+    assert_eq!(*w.inbound(echo_request(H1, external, 7)).forwarded().destination().ip(), H2);
+}
+
 /// The ports that the router keeps are closed there too, and the host leaves from others.
 #[test]
 fn reserved_ports_are_closed() {

@@ -271,7 +271,7 @@ pub(super) fn hop(origin: Origin) -> Hop {
 }
 
 /// A summary in which the remote end of an ICMP query has no port.
-fn outbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
+pub(super) fn outbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
     let mut summary = transport.summary(ip);
     if summary.proto == Proto::Icmp {
         summary.destination.port = 0;

@@ -31,12 +31,10 @@ impl<W: Width> Nat<'_, W> {
                 self.behind(&OutsideTuple { proto, external, external_port: destination.port, remote: source })
             }
             Target::Untranslated => {
-                if !self.config.is_untranslated(source.address, (proto != Proto::Icmp).then_some(source.port)) {
-                    return Err(DropReason::InsideDestination);
-                }
                 let inside = Inside { origin: Origin::Host, endpoint: destination };
-                let tuple = InsideTuple { proto, inside, remote: source, untranslated: true };
-                let mapping = self.flows.mapping_of_inside(&tuple).ok_or(DropReason::InsideDestination)?;
+                let tuple = self.inside_tuple(proto, inside, source);
+                let mapping = self.flows.mapping_of_inside(&tuple).filter(|_| tuple.untranslated);
+                let mapping = mapping.ok_or(DropReason::InsideDestination)?;
                 Ok(Receiver { inside, mapping: Some(mapping) })
             }
         }
