@@ -75,7 +75,7 @@ pub struct MappingEvent {
     pub inside: SocketAddrV4,
     /// The external endpoint that it had; for ICMP the port is the external query identifier.
     pub external: SocketAddrV4,
-    /// Whether it is a port forward.
+    /// Whether it is open to all: by a port forward, one-to-one translation, or as the DMZ host.
     pub forwarded: bool,
 }
 

@@ -54,6 +54,6 @@ pub struct SessionInfo {
     pub state: SessionState,
     /// How long it will live without traffic.
     pub expires_in: Duration,
-    /// Whether its mapping is a port forward.
+    /// Whether its mapping is open to all: by a port forward, one-to-one translation, or as the DMZ host.
     pub forwarded: bool,
 }

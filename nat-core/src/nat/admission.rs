@@ -4,8 +4,8 @@ use crate::config::{Config, PortRange};
 use crate::policy::forwards::{Fixed, Rule};
 use crate::state::tcp::Tcp;
 use crate::state::{
-    Endpoint, ExternalPort, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin, OutsideTuple, Parity,
-    PortClass, PortPool, Ports, Proto,
+    Endpoint, ExternalPort, Given, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin, OutsideTuple,
+    Parity, PortClass, PortPool, Ports, Proto,
 };
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
@@ -44,7 +44,7 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// Whether a mapping is that of a port forward, of one-to-one translation, or of the DMZ host.
+    /// Whether a mapping is that of a port forward, of one-to-one translation, or of the DMZ host, and does not drain.
     pub(super) fn is_forwarded(&self, mapping: Link<W>) -> bool {
         let rule = || {
             let (external, inside) = (self.external_endpoint(mapping)?, self.inside_endpoint(mapping)?);
@@ -55,7 +55,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     pub(super) fn follows_rule(&self, proto: Proto, inside: Inside, external: Endpoint) -> bool {
-        let fixed = self.forwards.external_of(proto, inside.endpoint, self.pool.primary());
+        let fixed = self.forwards.external_of(proto, inside.endpoint, &self.pool);
         inside.origin == Origin::Host && fixed.is_some_and(|fixed| fixed.external == external)
     }
 
@@ -63,10 +63,10 @@ impl<W: Width> Nat<'_, W> {
     /// a rule, or where another mapping has it.
     pub(super) fn fixed(&self, tuple: &InsideTuple) -> Option<(u8, Fixed)> {
         let InsideTuple { proto, inside, remote, untranslated } = *tuple;
-        let rule = self.forwards.external_of(proto, inside.endpoint, self.pool.primary());
+        let rule = self.forwards.external_of(proto, inside.endpoint, &self.pool);
         let fixed = rule.filter(|_| inside.origin == Origin::Host && !untranslated)?;
         let external = fixed.external;
-        let number = self.external_number(external.address).filter(|number| self.pool.is_active(*number))?;
+        let number = self.external_number(external.address)?;
         let outside = OutsideTuple { proto, external: number, external_port: external.port, remote };
         let free = !self.is_reserved(proto, external.port) && self.flows.mapping_of_outside(&outside).is_none();
         free.then_some((number, fixed))
@@ -87,7 +87,8 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Endpoint, DropReason> {
         let tokens = self.check_limits(tuple, mapping)?;
         let new_mapping = match mapping {
-            Some(_) => None,
+            // Its address may have drained, and nobody has taken it away yet.
+            Some(mapping) => self.external_endpoint(mapping).map(|_| None).ok_or(DropReason::AddressMissing)?,
             None => Some(self.choose_mapping(tuple)?),
         };
         let leave = self.needs_leave(tuple, mapping);
@@ -127,17 +128,23 @@ impl<W: Width> Nat<'_, W> {
 
     fn choose_mapping(&mut self, tuple: &InsideTuple) -> Result<NewMapping, DropReason> {
         let fixed = self.fixed(tuple);
-        let port_forward = fixed.is_some_and(|(_, fixed)| fixed.rule == Rule::PortForward);
+        let given = match fixed.map(|(_, fixed)| fixed.rule) {
+            Some(Rule::PortForward) => Given::PortForward,
+            Some(Rule::OneToOne | Rule::DmzHost) => Given::Rule,
+            None => Given::Drawn,
+        };
         let (external, external_port) = if tuple.untranslated {
             (NO_EXTERNAL, 0)
         } else if let Some((number, fixed)) = fixed {
             (number, fixed.external.port)
         } else {
+            self.pool.primary().ok_or(DropReason::AddressMissing)?;
             let external = self.choose_external(tuple.inside).ok_or(DropReason::PortsExhausted);
             let port = external.and_then(|external| self.choose_port(tuple, external));
-            (external?, port.inspect_err(|_| self.count_port_error())?)
+            let port = port.inspect_err(|_| self.count_port_error())?;
+            (external?, port)
         };
-        let new = NewMapping { tuple: *tuple, external, external_port, port_forward };
+        let new = NewMapping { tuple: *tuple, external, external_port, given };
         self.flows.check_mapping(&new)?;
         Ok(new)
     }
@@ -147,17 +154,18 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The number of the external address that a host's mappings get: the same one as long as it is there (RFC 4787
-    /// REQ-2). `None` if each stands for one other host.
+    /// REQ-2), and that of the rule which names the host. `None` if each stands for one other host.
     fn choose_external(&mut self, inside: Inside) -> Option<u8> {
         let Inside { origin, endpoint } = inside;
         let Self { flows, forwards, pool, ports, .. } = self;
+        let dmz = || pool.primary().filter(|_| forwards.is_dmz_host(endpoint.address));
         let own = match origin {
             Origin::Router => Some(endpoint.address),
-            Origin::Host => forwards.one_to_one_address(endpoint.address),
+            Origin::Host => forwards.one_to_one_address(endpoint.address).or_else(dmz),
         };
         let open = |address: u32| forwards.one_to_one_host(address).is_none_or(|host| host == endpoint.address);
         let find = |wanted: &dyn Fn(u8, u32) -> bool| pool.active().find(|(number, address)| wanted(*number, *address));
-        let own = own.and_then(|own| find(&|_, address| address == own));
+        let own = own.and_then(|own| find(&|_, address| address == own && open(address)));
         let paired = flows.host(origin, endpoint.address).map(|host| host.external);
         let paired = || paired.and_then(|paired| find(&|number, address| number == paired && open(address)));
         own.or_else(paired).map(|(number, _)| number).or_else(|| {
@@ -179,11 +187,10 @@ impl<W: Width> Nat<'_, W> {
         }
         let tick = self.tick();
         let Self { config, flows, forwards, pool, ports: picker, quarantine, .. } = self;
-        let own = forwards.one_to_one_address(inside.endpoint.address) == Some(address);
         let free = |port| {
             let tuple = OutsideTuple { proto, external, external_port: port, remote };
             !is_reserved(config, proto, port)
-                && (own || !forwards.keeps(proto, Endpoint { address, port }, pool.primary()))
+                && !forwards.keeps(proto, Endpoint { address, port }, inside.endpoint.address, pool)
                 && flows.mapping_of_outside(&tuple).is_none()
                 && flows.check_outside(&tuple).is_ok()
                 && !quarantine.contains(ExternalPort { proto, external, port }, tick)
@@ -206,7 +213,7 @@ impl<W: Width> Nat<'_, W> {
     /// How many ports of `ports` mappings can have on `address`: all that neither the router nor a port forward keeps.
     fn open_ports(&self, ports: &PortPool, address: u32) -> usize {
         let range = ports.class.range(&self.config);
-        let kept = self.forwards.kept(ports.proto, address, self.pool.primary());
+        let kept = self.forwards.kept(ports.proto, address, &self.pool);
         let kept = kept.filter_map(|kept| kept.intersection(range)).map(|kept| Ports::new(kept, ports.parity).count());
         open_ports(&self.config, ports).saturating_sub(kept.fold(0, usize::saturating_add))
     }

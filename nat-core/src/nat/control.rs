@@ -66,6 +66,7 @@ impl<W: Width> Nat<'_, W> {
         let draining = self.pool.drain(address, until);
         if draining {
             self.config.external_addresses.retain(|other| *other != address);
+            self.end_conflicts();
             info!("external address {} drains", address);
         }
         draining
@@ -81,6 +82,7 @@ impl<W: Width> Nat<'_, W> {
         while let Some(number) = self.pool.drained(self.now, |number| !self.flows.uses(number)) {
             self.end_address(number);
             self.pool.remove(number);
+            self.fragments.clear();
         }
     }
 
@@ -112,7 +114,7 @@ impl<W: Width> Nat<'_, W> {
     /// See [`ForwardError`]. Then no port forward was added.
     pub fn add_forward(&mut self, forward: PortForward) -> Result<(), ForwardError> {
         self.check_forward(&forward)?;
-        self.forwards.add(forward)?;
+        self.forwards.add(forward, &self.pool)?;
         self.end_target(&forward);
         self.end_conflicts();
         info!("port {} forwarded to {}:{}", forward.external_port, forward.inside_address, forward.inside_port);
@@ -142,11 +144,13 @@ impl<W: Width> Nat<'_, W> {
 
     /// The sessions there are, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        self.flows.sessions(self.now.as_millis() as u32, |mapping, inside| {
-            let address = self.pool.any_address(mapping.external).unwrap_or(0);
+        let sessions = self.flows.sessions(self.now.as_millis() as u32, |mapping, inside| {
+            let address = self.pool.address(mapping.external, self.now).unwrap_or(0);
             let external = Endpoint { address, port: mapping.external_port };
             if mapping.is_untranslated() { inside.endpoint } else { external }
-        })
+        });
+        // Those through an address that has drained are not used any more.
+        sessions.filter(|session| !session.external.ip().is_unspecified())
     }
 
     /// What the engine has done so far.
@@ -189,29 +193,28 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Ends the mappings that are not as the rules have it: those that have another's external endpoint, and those that
-    /// have to have another external endpoint themselves.
+    /// have to have another external endpoint themselves. Those that drain end by themselves.
     fn end_conflicts(&mut self) {
         self.end_mappings(|nat, mapping| {
-            let primary = nat.pool.primary();
             let Some(inside) = nat.flows.inside(mapping) else { return true };
-            let Some(address) = nat.pool.address(mapping.external, nat.now).filter(|_| !mapping.is_untranslated())
-            else {
+            let number = mapping.external;
+            let Some(address) = nat.pool.address(number, nat.now).filter(|_| nat.pool.is_active(number)) else {
                 return false;
             };
             let (proto, external) = (mapping.proto(), Endpoint { address, port: mapping.external_port });
             let host = inside.origin == Origin::Host;
             let own = nat
                 .forwards
-                .external_of(proto, inside.endpoint, primary)
-                .filter(|fixed| host && fixed.rule != Rule::DmzHost);
-            let kept = nat.forwards.keeps(proto, external, primary);
+                .external_of(proto, inside.endpoint, &nat.pool)
+                .filter(|fixed| host && fixed.rule != Rule::DmzHost && !nat.is_reserved(proto, fixed.external.port));
+            let kept = nat.forwards.keeps(proto, external, inside.endpoint.address, &nat.pool);
             own.map_or(kept, |own| own.external != external)
         });
         // A port that a rule keeps is counted with the rule, and nobody else gets it.
         let Self { quarantine, forwards, pool, now, .. } = self;
         quarantine.retain(|ExternalPort { proto, external, port }| {
-            pool.address(external, *now)
-                .is_some_and(|address| !forwards.keeps(proto, Endpoint { address, port }, pool.primary()))
+            let address = pool.address(external, *now);
+            address.is_some_and(|address| !forwards.kept(proto, address, pool).any(|ports| ports.contains(port)))
         });
     }
 

@@ -26,8 +26,11 @@ impl<W: Width> Nat<'_, W> {
             Transport::Icmp(header, body) if header.class() == Class::Error => {
                 Ok(self.error_hairpin(ip, header, body)?)
             }
-            // A query to an external address asks the router, which does not answer there.
-            Transport::Icmp(..) => Err(DropReason::Hairpin.into()),
+            Transport::Icmp(header, body) => match header.class() {
+                Class::Request => self.query_hairpin(ip, Transport::Icmp(header, body)),
+                Class::Reply => self.reply_hairpin(ip, Transport::Icmp(header, body), external),
+                Class::Error | Class::Other => Err(DropReason::Hairpin.into()),
+            },
             Transport::Tcp(..) | Transport::Udp(..) => self.flow_hairpin(ip, transport, external),
         }
     }

@@ -117,7 +117,8 @@ impl<W: Width> Nat<'_, W> {
         let session = mapping.and_then(|mapping| self.flows.live_session(mapping, summary.source, self.tick()));
         if session.is_none() {
             // Without a mapping it is a rule that names the receiver.
-            let admitted = mapping.is_none_or(|mapping| self.admits(mapping, summary.source.address));
+            let admitted = mapping.is_none_or(|mapping| self.admits(mapping, summary.source.address))
+                && !self.is_answered_from_elsewhere(target, inside, &summary);
             summary.content.check_unsolicited(admitted)?;
         }
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
@@ -129,6 +130,11 @@ impl<W: Width> Nat<'_, W> {
             self.apply(&effect);
         }
         Ok(self.enter(inside, ip, transport))
+    }
+
+    /// Whether the sender would be answered without translation, and so not from the external address that it knows.
+    fn is_answered_from_elsewhere(&self, target: Target, inside: Inside, summary: &Summary) -> bool {
+        matches!(target, Target::External(_)) && self.inside_tuple(summary.proto, inside, summary.source).untranslated
     }
 
     /// What speaks against sending a packet in: its time to live, its size. Only a packet of a live session is answered.

@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use crate::event::{Event, EventHook, MappingEvent, Refusal};
 use crate::packet::Summary;
 use crate::policy::Pool;
-use crate::state::{Ended, Endpoint, ExternalPort, Flows, MappingEnds, QuarantineTable};
+use crate::state::{Ended, Endpoint, ExternalPort, Flows, Given, MappingEnds, QuarantineTable};
 use crate::table::Width;
 use crate::{DropReason, Instant, Nat, Stats};
 
@@ -66,7 +66,7 @@ impl<W: Width> Journal<'_, '_, W> {
     fn deleted(&mut self, ends: &MappingEnds) {
         self.tell(ends, Event::MappingDeleted);
         // The port of a port forward is not free before the forward is gone.
-        if !ends.port_forward && !ends.untranslated {
+        if ends.given != Given::PortForward && !ends.untranslated {
             self.freed(ExternalPort { proto: ends.proto, external: ends.external, port: ends.external_port });
         }
     }
@@ -96,7 +96,7 @@ impl<W: Width> Journal<'_, '_, W> {
 
     fn tell(&mut self, ends: &MappingEnds, event: fn(MappingEvent) -> Event) {
         let Some(hook) = self.hook else { return };
-        let MappingEnds { proto, inside, external, external_port, port_forward, untranslated } = *ends;
+        let MappingEnds { proto, inside, external, external_port, given, untranslated } = *ends;
         let external = match self.pool.any_address(external) {
             _ if untranslated => inside,
             Some(address) => Endpoint { address, port: external_port },
@@ -107,7 +107,7 @@ impl<W: Width> Journal<'_, '_, W> {
             protocol: proto.into(),
             inside: inside.into(),
             external: external.into(),
-            forwarded: port_forward,
+            forwarded: given != Given::Drawn,
         }));
     }
 }

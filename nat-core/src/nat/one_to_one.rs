@@ -1,13 +1,14 @@
-//! ICMP queries from outside to a host that has an external address for itself, and its replies. Neither makes state, nor
+//! ICMP queries to a host that has an external address for itself, and its replies. From outside neither makes state, nor
 //! needs any: the identifier stays as it is.
 
-use crate::packet::Transport;
-use crate::state::{Endpoint, Inside, Origin};
+use crate::packet::{Summary, Transport};
+use crate::state::{Endpoint, Inside, Origin, OutsideTuple};
 use crate::table::Width;
 use crate::translate::{self, End, Hop};
 use crate::wire::{icmp, ipv4};
 use crate::{DropReason, Nat, Side, Verdict};
 
+use super::outbound::outbound_summary;
 use super::receiver::Target;
 
 impl<W: Width> Nat<'_, W> {
@@ -20,15 +21,64 @@ impl<W: Width> Nat<'_, W> {
         target: Target,
     ) -> Result<Verdict, Verdict> {
         let Target::External(_) = target else { return Err(DropReason::NoSession.into()) };
-        let Some(address) = self.forwards.one_to_one_host(ip.destination()) else {
+        if self.forwards.one_to_one_host(ip.destination()).is_none() {
             return self.ping_inbound(ip, header, body);
-        };
+        }
+        let open = !self.config.is_untranslated(ip.source(), None);
+        let address = self.asked_host(ip).filter(|_| open).ok_or(DropReason::NoSession)?;
         if address == ip.source() {
             return Err(DropReason::Land.into());
         }
         self.check_way_in(ip, false)?;
         let inside = Inside { origin: Origin::Host, endpoint: Endpoint { address, port: header.id() } };
         Ok(self.enter(inside, ip, Transport::Icmp(header, body)))
+    }
+
+    /// The same from inside (RFC 7857 section 12). The reply finds its way by the session of the one who asks. Any other
+    /// external address would be the router's, which does not answer there.
+    pub(super) fn query_hairpin(
+        &mut self,
+        ip: &mut ipv4::Header,
+        transport: Transport<'_>,
+    ) -> Result<Verdict, Verdict> {
+        let address = self.asked_host(ip).ok_or(DropReason::Hairpin)?;
+        self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
+        let summary = outbound_summary(&transport, ip);
+        let tuple = self.outbound_tuple(&summary, Origin::Host);
+        let sender = self.send(ip, &transport, &summary, (&tuple, false))?;
+        translate::rewrite_both(ip, transport, sender, Endpoint { address, ..sender });
+        self.renew_id(ip);
+        Ok(self.depart(Side::Inside, ip.total_length()))
+    }
+
+    /// The reply to such a query, to the external address of this number.
+    pub(super) fn reply_hairpin(
+        &mut self,
+        ip: &mut ipv4::Header,
+        transport: Transport<'_>,
+        external: u8,
+    ) -> Result<Verdict, Verdict> {
+        let address = self.own_address(ip.source()).ok_or(DropReason::Hairpin)?;
+        let summary = Summary { source: Endpoint { address, port: 0 }, ..transport.summary(ip) };
+        let Summary { proto, source: remote, destination, .. } = summary;
+        let asker = OutsideTuple { proto, external, external_port: destination.port, remote };
+        let mapping = self.flows.mapping_of_outside(&asker).ok_or(DropReason::NoMapping)?;
+        let session = self.flows.live_session(mapping, remote, self.tick()).ok_or(DropReason::NoSession)?;
+        let Inside { origin, endpoint } = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
+        if origin == Origin::Router {
+            return Err(DropReason::Hairpin.into());
+        }
+        self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
+        let effect = self.effect(session, Side::Outside, &summary)?;
+        self.apply(&effect);
+        translate::rewrite_both(ip, transport, Endpoint { address, ..endpoint }, endpoint);
+        self.renew_id(ip);
+        Ok(self.depart(Side::Inside, ip.total_length()))
+    }
+
+    /// The host that an address of its own stands for, where the packet is for such a one.
+    fn asked_host(&self, ip: &ipv4::Header) -> Option<u32> {
+        self.forwards.one_to_one_host(ip.destination()).filter(|_| self.pool.may_give(ip.destination()))
     }
 
     /// Whether an inside host has an external address for itself.

@@ -146,7 +146,10 @@ impl<W: Width> Nat<'_, W> {
 
     pub(super) fn inside_tuple(&self, proto: Proto, inside: Inside, remote: Endpoint) -> InsideTuple {
         let port = (proto != Proto::Icmp).then_some(remote.port);
-        let untranslated = inside.origin == Origin::Host && self.config.is_untranslated(remote.address, port);
+        // An external address is the router's own, whatever network it is of.
+        let untranslated = inside.origin == Origin::Host
+            && self.config.is_untranslated(remote.address, port)
+            && self.external_number(remote.address).is_none();
         InsideTuple { proto, inside, remote, untranslated }
     }
 
@@ -273,7 +276,7 @@ pub(super) fn hop(origin: Origin) -> Hop {
 }
 
 /// A summary in which the remote end of an ICMP query has no port.
-fn outbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
+pub(super) fn outbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
     let mut summary = transport.summary(ip);
     if summary.proto == Proto::Icmp {
         summary.destination.port = 0;

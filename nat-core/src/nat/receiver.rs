@@ -32,8 +32,9 @@ impl<W: Width> Nat<'_, W> {
             }
             Target::Untranslated => {
                 let inside = Inside { origin: Origin::Host, endpoint: destination };
-                let tuple = InsideTuple { proto, inside, remote: source, untranslated: true };
-                let mapping = self.flows.mapping_of_inside(&tuple).ok_or(DropReason::InsideDestination)?;
+                let tuple = self.inside_tuple(proto, inside, source);
+                let mapping = self.flows.mapping_of_inside(&tuple).filter(|_| tuple.untranslated);
+                let mapping = mapping.ok_or(DropReason::InsideDestination)?;
                 Ok(Receiver { inside, mapping: Some(mapping) })
             }
         }
@@ -53,12 +54,17 @@ impl<W: Width> Nat<'_, W> {
         self.flows.inside(self.flows.mapping(mapping)?)
     }
 
+    /// The inside endpoint that a rule names, if its answer would leave from where the packet has come to: no other rule
+    /// comes first for it, and no mapping that it has already.
     fn named_by_rule(&self, tuple: &OutsideTuple) -> Option<Endpoint> {
-        let OutsideTuple { proto, external, external_port: port, .. } = *tuple;
+        let OutsideTuple { proto, external, external_port: port, remote } = *tuple;
         // Of ICMP, only errors and replies come here, and they answer something.
         let address = self.pool.address(external, self.now).filter(|_| proto != Proto::Icmp)?;
-        let open = self.pool.is_active(external) && !self.is_reserved(proto, port);
         let external = Endpoint { address, port };
-        self.forwards.inside_of(proto, external, self.pool.primary()).filter(|_| open)
+        let endpoint = self.forwards.inside_of(proto, external, &self.pool)?;
+        let inside = Inside { origin: Origin::Host, endpoint };
+        let known = self.flows.mapping_of_inside(&InsideTuple { proto, inside, remote, untranslated: false });
+        let open = known.is_none() && self.follows_rule(proto, inside, external) && !self.is_reserved(proto, port);
+        open.then_some(endpoint)
     }
 }

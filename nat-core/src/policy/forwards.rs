@@ -8,6 +8,8 @@ use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
 use crate::forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
 use crate::state::{Endpoint, Proto};
 
+use super::Pool;
+
 /// An external endpoint that a rule gives to an inside endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Fixed {
@@ -23,7 +25,8 @@ pub(crate) enum Rule {
     DmzHost,
 }
 
-/// The rules. Where two could apply, port forwards come first, then one-to-one translation, then the DMZ host.
+/// The rules. Where two could apply, port forwards come first, then one-to-one translation, then the DMZ host. Those on an
+/// address that new mappings cannot get rest.
 pub(crate) struct Forwards {
     forwards: Vec<PortForward, MAX_PORT_FORWARDS>,
     one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
@@ -44,9 +47,12 @@ impl Forwards {
     }
 
     /// Adds a port forward that meets no other.
-    pub(crate) fn add(&mut self, forward: PortForward) -> Result<(), ForwardError> {
+    pub(crate) fn add(&mut self, forward: PortForward, pool: &Pool) -> Result<(), ForwardError> {
         let alike = || self.forwards.iter().filter(|other| other.protocol == forward.protocol);
-        let same_address = |other: &&PortForward| other.external_address == forward.external_address;
+        let same_address = |other: &&PortForward| {
+            other.external_address == forward.external_address
+                || address_of(other, pool).is_some_and(|address| address_of(&forward, pool) == Some(address))
+        };
         if alike().filter(same_address).any(|other| meet(external_ports(other), external_ports(&forward))) {
             return Err(ForwardError::ExternalPortInUse);
         }
@@ -64,53 +70,58 @@ impl Forwards {
     }
 
     /// The inside endpoint that whoever sends to `external` reaches first.
-    pub(crate) fn inside_of(&self, proto: Proto, external: Endpoint, primary: Option<u32>) -> Option<Endpoint> {
+    pub(crate) fn inside_of(&self, proto: Proto, external: Endpoint, pool: &Pool) -> Option<Endpoint> {
         let forward = |forward: &PortForward| {
-            let here = is_for(forward, proto) && address_of(forward, primary) == Some(external.address);
+            let here = is_for(forward, proto) && address_of(forward, pool) == Some(external.address);
             let distance = external.port.checked_sub(forward.external_port).filter(|_| here)?;
             let port = forward.inside_port.checked_add(distance).filter(|_| distance < forward.ports)?;
             Some(Endpoint { address: forward.inside_address.to_bits(), port })
         };
         self.forwards.iter().find_map(forward).or_else(|| {
             let host = self.one_to_one_host(external.address);
-            let dmz = || self.dmz_host.filter(|_| proto != Proto::Icmp && primary == Some(external.address));
+            let dmz = || self.dmz_host.filter(|_| proto != Proto::Icmp && pool.primary() == Some(external.address));
             host.or_else(dmz).map(|address| Endpoint { address, port: external.port })
         })
     }
 
-    /// The external endpoint from which `inside` sends.
-    pub(crate) fn external_of(&self, proto: Proto, inside: Endpoint, primary: Option<u32>) -> Option<Fixed> {
+    /// The external endpoint from which `inside` sends. It is one by which `inside` is reached: no other rule has it.
+    pub(crate) fn external_of(&self, proto: Proto, inside: Endpoint, pool: &Pool) -> Option<Fixed> {
+        let fixed = self.first_rule(proto, inside, pool)?;
+        (self.inside_of(proto, fixed.external, pool) == Some(inside)).then_some(fixed)
+    }
+
+    fn first_rule(&self, proto: Proto, inside: Endpoint, pool: &Pool) -> Option<Fixed> {
         let forward = |forward: &PortForward| {
             let here = is_for(forward, proto) && forward.inside_address.to_bits() == inside.address;
             let distance = inside.port.checked_sub(forward.inside_port).filter(|_| here)?;
             let port = forward.external_port.checked_add(distance).filter(|_| distance < forward.ports)?;
-            Some(Endpoint { address: address_of(forward, primary)?, port })
+            Some(Endpoint { address: address_of(forward, pool)?, port })
         };
         if let Some(external) = self.forwards.iter().find_map(forward) {
             return Some(Fixed { external, rule: Rule::PortForward });
         }
-        if let Some(address) = self.one_to_one_address(inside.address) {
+        if let Some(address) = self.one_to_one_address(inside.address).filter(|address| pool.may_give(*address)) {
             return Some(Fixed { external: Endpoint { address, port: inside.port }, rule: Rule::OneToOne });
         }
-        let dmz = self.dmz_host == Some(inside.address) && proto != Proto::Icmp;
-        let external = Endpoint { address: primary.filter(|_| dmz)?, port: inside.port };
+        let dmz = proto != Proto::Icmp && self.is_dmz_host(inside.address);
+        let external = Endpoint { address: pool.primary().filter(|_| dmz)?, port: inside.port };
         Some(Fixed { external, rule: Rule::DmzHost })
     }
 
-    /// Whether an external endpoint is kept for the inside endpoint that a rule names.
-    pub(crate) fn keeps(&self, proto: Proto, external: Endpoint, primary: Option<u32>) -> bool {
+    /// Whether an external endpoint is kept for the inside endpoint that a rule names, other than by one-to-one translation
+    /// for the host `inside` itself.
+    pub(crate) fn keeps(&self, proto: Proto, external: Endpoint, inside: u32, pool: &Pool) -> bool {
         let forward = |forward: &PortForward| {
             is_for(forward, proto)
-                && address_of(forward, primary) == Some(external.address)
+                && address_of(forward, pool) == Some(external.address)
                 && external_ports(forward).is_some_and(|ports| ports.contains(external.port))
         };
-        self.one_to_one_host(external.address).is_some() || self.forwards.iter().any(forward)
+        self.one_to_one_host(external.address).is_some_and(|host| host != inside) || self.forwards.iter().any(forward)
     }
 
     /// The ports that port forwards keep on an external address. No two ranges meet.
-    pub(crate) fn kept(&self, proto: Proto, address: u32, primary: Option<u32>) -> impl Iterator<Item = PortRange> {
-        let here =
-            move |forward: &&PortForward| is_for(forward, proto) && address_of(forward, primary) == Some(address);
+    pub(crate) fn kept(&self, proto: Proto, address: u32, pool: &Pool) -> impl Iterator<Item = PortRange> {
+        let here = move |forward: &&PortForward| is_for(forward, proto) && address_of(forward, pool) == Some(address);
         self.forwards.iter().filter(here).filter_map(external_ports)
     }
 
@@ -125,14 +136,20 @@ impl Forwards {
         let rule = self.one_to_one.iter().find(|rule| rule.inside.to_bits() == inside)?;
         Some(rule.external.to_bits())
     }
+
+    pub(crate) fn is_dmz_host(&self, inside: u32) -> bool {
+        self.dmz_host == Some(inside)
+    }
 }
 
 fn is_for(forward: &PortForward, proto: Proto) -> bool {
     matches!((forward.protocol, proto), (Protocol::Tcp, Proto::Tcp) | (Protocol::Udp, Proto::Udp))
 }
 
-fn address_of(forward: &PortForward, primary: Option<u32>) -> Option<u32> {
-    forward.external_address.map_or(primary, |address| Some(address.to_bits()))
+/// The external address of a forward; `None` while it rests.
+fn address_of(forward: &PortForward, pool: &Pool) -> Option<u32> {
+    let named = forward.external_address.map(|address| address.to_bits());
+    named.filter(|address| pool.may_give(*address)).or_else(|| pool.primary().filter(|_| named.is_none()))
 }
 
 /// The external ports of a forward; `None` if they are no range.

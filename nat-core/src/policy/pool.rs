@@ -67,6 +67,11 @@ impl Pool {
         self.active().any(|(active, _)| active == number)
     }
 
+    /// Whether this is an address that new mappings may get.
+    pub(crate) fn may_give(&self, address: u32) -> bool {
+        self.active().any(|(_, active)| active == address)
+    }
+
     /// The addresses that drain.
     pub(crate) fn draining(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.0.iter().filter(|place| place.drains_until.is_some()).map(|place| Ipv4Addr::from_bits(place.address))

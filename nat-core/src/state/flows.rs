@@ -12,7 +12,7 @@ use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
 use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
-use super::{Class, Endpoint, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Session, Tables};
+use super::{Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Session, Tables};
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
 
@@ -168,7 +168,7 @@ impl<'t, W: Width> Flows<'t, W> {
                 remote: session.remote().into(),
                 state: session.state,
                 expires_in: Duration::from_millis(u64::from(remaining(session, now)?)),
-                forwarded: mapping.is_port_forward(),
+                forwarded: mapping.given() != Given::Drawn,
             })
         })
     }

@@ -73,7 +73,7 @@ pub(crate) struct MappingEnds {
     /// The number of the external address.
     pub(crate) external: u8,
     pub(crate) external_port: u16,
-    pub(crate) port_forward: bool,
+    pub(crate) given: Given,
     /// Whether its external endpoint is the inside endpoint.
     pub(crate) untranslated: bool,
 }
@@ -81,14 +81,26 @@ pub(crate) struct MappingEnds {
 impl MappingEnds {
     pub(crate) fn of<W: Width>(mapping: &Mapping<W>, inside: Endpoint) -> Self {
         let Mapping { external, external_port, .. } = *mapping;
-        let (port_forward, untranslated) = (mapping.is_port_forward(), mapping.is_untranslated());
-        Self { proto: mapping.proto(), inside, external, external_port, port_forward, untranslated }
+        let (given, untranslated) = (mapping.given(), mapping.is_untranslated());
+        Self { proto: mapping.proto(), inside, external, external_port, given, untranslated }
     }
 }
 
 const PROTO: u8 = 0x03;
 const UNTRANSLATED: u8 = 0x04;
-const PORT_FORWARD: u8 = 0x80;
+const GIVEN: u8 = 0xc0;
+
+/// How a mapping has got its external port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Given {
+    /// From those that are free.
+    Drawn = 0x00,
+    /// By one-to-one translation, or as the DMZ host.
+    Rule = 0x40,
+    /// By a port forward, which keeps it.
+    PortForward = 0x80,
+}
 
 /// The two ends of a session as the inside knows them.
 #[derive(Clone, Copy, Debug)]
@@ -125,16 +137,20 @@ impl<W: Width> Mapping<W> {
 
     /// Whether this is a mapping for such sessions, its host aside.
     pub(crate) fn is_for(&self, tuple: &InsideTuple) -> bool {
-        self.inside_port == tuple.inside.endpoint.port && self.kind & !PORT_FORWARD == tuple.kind()
+        self.inside_port == tuple.inside.endpoint.port && self.kind & !GIVEN == tuple.kind()
     }
 
-    /// This mapping with the port that a port forward gives.
-    pub(crate) fn port_forward(self) -> Self {
-        Self { kind: self.kind | PORT_FORWARD, ..self }
+    /// This mapping with an external port that was given so.
+    pub(crate) fn given_by(self, given: Given) -> Self {
+        Self { kind: self.kind | given as u8, ..self }
     }
 
-    pub(crate) fn is_port_forward(&self) -> bool {
-        self.kind & PORT_FORWARD != 0
+    pub(crate) fn given(&self) -> Given {
+        match self.kind & GIVEN {
+            0x80 => Given::PortForward,
+            0x40 => Given::Rule,
+            _ => Given::Drawn,
+        }
     }
 
     pub(crate) fn proto(&self) -> Proto {

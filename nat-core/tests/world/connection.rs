@@ -38,6 +38,20 @@ impl Connection {
         connection
     }
 
+    /// An established connection that `remote` has opened from outside, to `external`.
+    #[track_caller]
+    pub(crate) fn accept(world: &mut World, external: SocketAddrV4, remote: SocketAddrV4) -> Self {
+        let inside = world.inbound(tcp(remote, external, SYN).seq(OUTSIDE_ISN)).forwarded().destination();
+        let (inside_next, outside_next) = (INSIDE_ISN, OUTSIDE_ISN + 1);
+        let mut connection = Self { inside, external, remote, inside_next, outside_next };
+        let answer = world.outbound(connection.inside_sends(SYN | ACK)).forwarded();
+        assert_eq!((answer.source(), answer.destination()), (external, remote), "the answer leaves from there");
+        connection.inside_next += 1;
+        world.inbound(connection.outside_sends(ACK)).forwarded();
+        assert_eq!(connection.state(world), SessionState::Established);
+        connection
+    }
+
     /// A segment with what the inside end would send next.
     pub(crate) fn inside_sends(&self, flags: u8) -> Datagram {
         let segment = tcp(self.inside, self.remote, flags).seq(self.inside_next);

@@ -256,9 +256,13 @@ pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], path: Path, config: &Conf
         assert_eq!(after.ttl(), before.ttl() - 1, "TTL");
     }
     // RFC 6864: what is not atomic gets an identification of the external address, and nothing else gets another.
-    let renumbered = path != Path::In && !before.is_atomic();
+    let untranslated = path == Path::Out && is_untranslated(&before, &after, config);
+    let renumbered = path != Path::In && !before.is_atomic() && !untranslated;
     check_same_header(&before, &if renumbered { after.with_id(before.ip.identification) } else { after.clone() });
     check_addresses(&before, &after, path, config);
+    if untranslated {
+        assert_eq!((before.source(), &before.body), (after.source(), &after.body), "nothing of it is translated");
+    }
     let segment = before.is(IpNumber::TCP) && !before.is_later_fragment();
     let clamped = config.mss_clamp && segment && before.tcp_flags() & SYN != 0;
     if !clamped {
@@ -269,9 +273,25 @@ pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], path: Path, config: &Conf
         );
     }
     check_same_checksum_error(&before, &after);
-    if before.is_icmp_error() {
+    if before.is_icmp_error() && !untranslated {
         check_quote(&before.quote(), &after.quote(), path, config);
     }
+}
+
+/// Whether a packet goes to a destination that is reached without translation (RFC 6888 REQ-6); an error, about a packet
+/// from there. A later fragment does not show its ports, so its source tells.
+fn is_untranslated(before: &Packet, after: &Packet, config: &Config) -> bool {
+    let quote = before.is_icmp_error().then(|| before.quote());
+    let (remote, protocol) = match &quote {
+        Some(quote) => (quote.source(), quote.ip.protocol),
+        None => (before.destination(), before.ip.protocol),
+    };
+    let has_ports = matches!(protocol, IpNumber::TCP | IpNumber::UDP);
+    config.untranslated.iter().filter(|entry| entry.network.contains(*remote.ip())).any(|entry| match entry.ports {
+        None => true,
+        Some(_) if before.is_later_fragment() => before.source() == after.source(),
+        Some(ports) => has_ports && ports.contains(remote.port()),
+    })
 }
 
 /// Holds a packet for the router's own stacks, translated back or untouched, against what came in.
@@ -297,6 +317,10 @@ fn check_addresses(before: &Packet, after: &Packet, path: Path, config: &Config)
     let (source, destination) = (after.source(), after.destination());
     if path == Path::In {
         assert_eq!(before.source(), source, "the remote endpoint stays");
+        let known = config.external_addresses.contains(before.destination().ip());
+        assert!(known || before.destination() == destination, "to an inside address, and translated: {after:?}");
+    } else if path == Path::Out && is_untranslated(before, after, config) {
+        assert!(config.inside.contains(*source.ip()), "{source} is not an inside host: {after:?}");
     } else {
         assert!(config.external_addresses.contains(source.ip()), "{source} is not an external address: {after:?}");
     }

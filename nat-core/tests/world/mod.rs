@@ -70,6 +70,8 @@ pub(crate) struct World {
     /// When the engine was last told the time: sessions that end after it are not yet gone from its list.
     told: Instant,
     packets: u64,
+    /// The addresses that were told to drain, and until when.
+    drains: Vec<(Ipv4Addr, Instant)>,
     /// The fragments that the engine has said to hold, with when and where they came in.
     held: Vec<(Instant, Origin, Vec<u8>)>,
     /// What became of those whose first was the last packet. A test that expects any takes them.
@@ -123,7 +125,8 @@ impl World {
     fn of(mut nat: Nat<'static>) -> Self {
         let now = Instant::from_secs(1000);
         let chronicle = Chronicle::of(&mut nat);
-        Self { nat, now, told: now, packets: 0, held: Vec::new(), released: Vec::new(), chronicle }
+        let (drains, held, released) = (Vec::new(), Vec::new(), Vec::new());
+        Self { nat, now, told: now, packets: 0, drains, held, released, chronicle }
     }
 
     /// The same world with its clock at `now`; only before the first packet.
@@ -194,6 +197,16 @@ impl World {
     pub(crate) fn step_back(&mut self, duration: Duration) {
         let millis = self.now.as_millis().saturating_sub(duration.as_millis() as u64);
         self.now = Instant::from_millis(millis);
+    }
+
+    /// Begins to take an external address away. Whether it was one.
+    pub(crate) fn drain_address(&mut self, address: Ipv4Addr, longest: Duration) -> bool {
+        let drains = self.nat.drain_external_address(address, longest, self.now);
+        if drains {
+            self.drains.retain(|(other, _)| *other != address);
+            self.drains.push((address, self.now.saturating_add(longest)));
+        }
+        drains
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -351,17 +364,18 @@ impl World {
             (Origin::Router, Side::Outside) => Path::FromRouter,
             (Origin::Wire(Side::Inside), Side::Inside) => {
                 let destination = *Packet::parse(sent).destination().ip();
-                assert!(self.nat.external_addresses().contains(&destination), "{destination} needs no router");
+                assert!(self.config().external_addresses.contains(&destination), "{destination} needs no router");
                 Path::Hairpin
             }
             _ => panic!("a packet never leaves outside that came from there, nor one of the router inside"),
         }
     }
 
-    /// The configuration with the external addresses as they are now.
+    /// The configuration with the external addresses as they are now, those that drain included.
     fn config(&self) -> Config {
         let mut config = self.nat.config().clone();
-        config.external_addresses = self.nat.external_addresses().iter().copied().collect();
+        let active = self.nat.external_addresses().iter().copied();
+        config.external_addresses = active.chain(self.nat.draining_addresses()).collect();
         config
     }
 
@@ -376,12 +390,17 @@ impl World {
         }
     }
 
-    /// Sessions whose time is not up at the world's clock, whether or not the engine has noticed.
+    /// Sessions whose time, and that of their address, is not up at the world's clock, whether or not the engine has noticed.
     fn living_sessions(&self) -> Vec<SessionInfo> {
         let unseen = self.now.saturating_duration_since(self.told);
         let mut sessions = self.sessions();
-        sessions.retain(|session| session.expires_in > unseen);
+        let gone: Vec<_> = self.nat.draining_addresses().filter(|address| self.has_drained(*address)).collect();
+        sessions.retain(|session| session.expires_in > unseen && !gone.contains(session.external.ip()));
         sessions
+    }
+
+    fn has_drained(&self, address: Ipv4Addr) -> bool {
+        self.drains.iter().any(|(other, until)| *other == address && *until <= self.now)
     }
 
     #[track_caller]

@@ -5,7 +5,7 @@ use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::Tcp;
 use crate::state::{
-    Class, Endpoint, ExternalPort, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto, Session,
+    Class, Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto, Session,
 };
 use crate::table::{Count, IndexFull, Link, Width};
 
@@ -19,8 +19,7 @@ pub(crate) struct NewMapping {
     /// The number of its external address.
     pub(crate) external: u8,
     pub(crate) external_port: u16,
-    /// Whether a port forward keeps that port.
-    pub(crate) port_forward: bool,
+    pub(crate) given: Given,
 }
 
 impl NewMapping {
@@ -32,9 +31,9 @@ impl NewMapping {
 
 impl From<&NewMapping> for MappingEnds {
     fn from(new: &NewMapping) -> Self {
-        let NewMapping { tuple, external, external_port, port_forward } = *new;
+        let NewMapping { tuple, external, external_port, given } = *new;
         let InsideTuple { proto, inside, untranslated, .. } = tuple;
-        Self { proto, inside: inside.endpoint, external, external_port, port_forward, untranslated }
+        Self { proto, inside: inside.endpoint, external, external_port, given, untranslated }
     }
 }
 
@@ -97,12 +96,12 @@ impl<W: Width> Flows<'_, W> {
 
     /// Adds a mapping, and its host if that has none yet.
     pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<Link<W>> {
-        let NewMapping { tuple, external, external_port, port_forward } = *new;
+        let NewMapping { tuple, external, external_port, given } = *new;
         let Inside { origin, endpoint } = tuple.inside;
         let known = self.find_host(origin, endpoint.address);
         let host = known.or_else(|| self.add_host(Host::new(origin, endpoint.address, external)))?;
         let mapping = Mapping::new(host, &tuple, external, external_port);
-        let link = self.mappings.insert(if port_forward { mapping.port_forward() } else { mapping })?;
+        let link = self.mappings.insert(mapping.given_by(given))?;
         if let Some(host) = self.hosts.get_mut(host) {
             host.add_mapping(tuple.proto);
         }
@@ -128,7 +127,7 @@ impl<W: Width> Flows<'_, W> {
     /// are not: there may be any number of each.
     fn count_port(&mut self, mapping: Link<W>, count: impl Fn(&mut PortUse, ExternalPort)) {
         if let Some(mapping) =
-            self.mappings.get(mapping).filter(|mapping| !self.overlapping && !mapping.is_port_forward())
+            self.mappings.get(mapping).filter(|mapping| !self.overlapping && mapping.given() != Given::PortForward)
         {
             count(&mut self.ports, ExternalPort::from(mapping));
         }
