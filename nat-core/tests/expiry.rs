@@ -43,20 +43,38 @@ fn reset(w: &mut World) -> Datagram {
     connection.outside_sends(ACK)
 }
 
-const RFC_TIMERS: [(&str, Open, u64); 6] = [
+fn half_closed_inside(w: &mut World) -> Datagram {
+    let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    w.outbound(connection.inside_sends(FIN | ACK)).forwarded();
+    connection.inside_next += 1;
+    connection.outside_sends(ACK)
+}
+
+fn half_closed_outside(w: &mut World) -> Datagram {
+    let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    w.inbound(connection.outside_sends(FIN | ACK)).forwarded();
+    connection.outside_next += 1;
+    connection.outside_sends(ACK)
+}
+
+const RFC_TIMERS: [(&str, Open, u64); 8] = [
     ("UDP (U5)", udp_session, 300),
     ("ICMP query (I2)", echo_session, 60),
     ("TCP partially open (X2.1)", half_open, 240),
     ("TCP established (T5)", established, 7440),
+    ("TCP half-closed by the inside (T5)", half_closed_inside, 7440),
+    ("TCP half-closed by the outside (T5)", half_closed_outside, 7440),
     ("TCP closing (T5)", closing, 240),
     ("TCP after a RST (X2.2)", reset, 240),
 ];
 
-const GATEWAY_TIMERS: [(&str, Open, u64); 6] = [
+const GATEWAY_TIMERS: [(&str, Open, u64); 8] = [
     ("UDP", udp_session, 350),
     ("ICMP query", echo_session, 350),
     ("TCP partially open", half_open, 350),
     ("TCP established", established, 350),
+    ("TCP half-closed by the inside", half_closed_inside, 350),
+    ("TCP half-closed by the outside", half_closed_outside, 350),
     ("TCP closing", closing, 240),
     ("TCP after a RST", reset, 240),
 ];
@@ -89,6 +107,46 @@ fn check_timers(timeouts: Timeouts, timers: &[(&str, Open, u64)]) {
 #[test]
 fn sessions_live_exactly_as_long_as_the_rfcs_say() {
     check_timers(Timeouts::RFC, &RFC_TIMERS);
+}
+
+/// Opens a session as [`RFC_TIMERS`] has it, and gives back what the inside would send next.
+fn inside_sends(name: &str, w: &mut World, open: Open) -> Datagram {
+    open(w);
+    let session = w.sessions()[0];
+    match name {
+        _ if name.starts_with("UDP") => udp(session.inside, session.remote),
+        _ if name.starts_with("ICMP") => echo_request(H1, S1, 7),
+        _ => tcp(session.inside, session.remote, ACK | PSH).seq(INSIDE_ISN + 1).ack(OUTSIDE_ISN + 1),
+    }
+}
+
+/// U5, I2, T5, X2.1, X2.2: the same timers for what the inside sends: a second before the end it uses the session, after
+/// it there is none. UDP and queries open another; a segment of the old connection is answered with a RST.
+#[test]
+fn the_inside_finds_its_session_as_long_as_the_outside() {
+    for (timeouts, timers) in [(Timeouts::RFC, RFC_TIMERS), (Timeouts::GATEWAY, GATEWAY_TIMERS)] {
+        for (name, open, timeout) in timers {
+            for woken in [true, false] {
+                for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
+                    let mut w = World::with(|config| config.timeouts = timeouts);
+                    let packet = inside_sends(name, &mut w, open);
+                    if woken {
+                        w.advance(secs(idle))
+                    } else {
+                        w.jump(secs(idle))
+                    }
+                    let outcome = w.outbound(packet);
+                    if !alive && name.starts_with("TCP") {
+                        outcome.rejected(DropReason::NoSession);
+                    } else {
+                        outcome.forwarded();
+                    }
+                    let opened = if alive || name.starts_with("TCP") { 1 } else { 2 };
+                    assert_eq!(w.stats().sessions_created, opened, "{name} after {idle} s, woken: {woken}");
+                }
+            }
+        }
+    }
 }
 
 /// AWS: the profile of cloud gateways.
@@ -306,23 +364,25 @@ fn an_expired_session_lets_no_error_out() {
     }
 }
 
-/// U5b, I2a, T5a: every timer can be set.
+/// U5b, I2a, T5a, X2.1: every timer can be set, and is that of its own sessions only.
 #[test]
 fn timers_are_configurable() {
-    for (_, open, _) in RFC_TIMERS {
-        let mut w = World::with(|config| {
-            config.timeouts.udp = secs(10);
-            config.timeouts.tcp_partially_open = secs(10);
-            config.timeouts.tcp_established = secs(10);
-            config.timeouts.tcp_closing = secs(10);
-            config.timeouts.tcp_reset = secs(10);
-            config.timeouts.icmp = secs(10);
-        });
-        let reply = open(&mut w);
-        w.advance(secs(9));
-        assert_eq!(w.sessions().len(), 1);
-        w.advance(secs(2));
-        w.inbound(reply).dropped(DropReason::NoMapping);
+    let timers = [10, 60, 20, 30, 30, 30, 40, 50];
+    for ((name, open, _), timeout) in RFC_TIMERS.into_iter().zip(timers) {
+        for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
+            let mut w = World::with(|config| {
+                config.timeouts.udp = secs(10);
+                config.timeouts.icmp = secs(60);
+                config.timeouts.tcp_partially_open = secs(20);
+                config.timeouts.tcp_established = secs(30);
+                config.timeouts.tcp_closing = secs(40);
+                config.timeouts.tcp_reset = secs(50);
+            });
+            let reply = open(&mut w);
+            w.advance(secs(idle));
+            assert_eq!(w.sessions().len(), usize::from(alive), "{name} after {idle} s");
+            assert_eq!(w.inbound(reply).is_forwarded(), alive, "{name} after {idle} s");
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) use build::{
     ACK, CWR, Checksum, Datagram, ECE, FIN, PSH, RST, SYN, URG, at, echo_reply, echo_request, fix_header_checksum,
     icmp, icmp_error, random_bytes, raw, tcp, timestamp_reply, timestamp_request, udp,
 };
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, INSIDE_ISN, OUTSIDE_ISN};
 pub(crate) use fragments::reassemble;
 pub(crate) use judge::{Packet, Path, Quote};
 pub(crate) use outcome::Outcome;
