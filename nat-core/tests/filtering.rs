@@ -75,6 +75,30 @@ fn a_connection_from_outside_through_an_open_filter_is_tracked() {
     assert_eq!(w.session(at(H1, 5000), at(S2, 7)).state, SessionState::Reset);
 }
 
+/// T3: the filter is not dependent on connections: once both ends have closed, a SYN from the same endpoint comes in while
+/// the mapping lives, and one from another does not.
+#[test]
+fn a_peer_may_connect_again_while_the_mapping_lives() {
+    for (filter, sender, admitted) in CASES {
+        let mut w = filtering(filter);
+        let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+        w.outbound(connection.inside_sends(FIN | ACK)).forwarded();
+        connection.inside_next += 1;
+        w.inbound(connection.outside_sends(FIN | ACK)).forwarded();
+        w.advance(secs(200));
+        let outcome = w.inbound(tcp(sender, connection.external, SYN).seq(70));
+        assert_eq!(outcome.is_forwarded(), admitted, "{filter:?}, {sender}: {outcome:?}");
+        if !admitted {
+            continue;
+        }
+        w.outbound(tcp(at(H1, 5000), sender, SYN | ACK).seq(90).ack(71)).forwarded();
+        w.inbound(tcp(sender, connection.external, ACK).seq(71).ack(91)).forwarded();
+        assert_eq!(w.session(at(H1, 5000), sender).state, SessionState::Established, "{filter:?}, {sender}");
+        w.advance(secs(41));
+        w.inbound(tcp(sender, connection.external, ACK).seq(71).ack(91)).forwarded();
+    }
+}
+
 /// A26, RFC 2663 section 2.6: only a SYN opens a TCP session, also where the filter lets everyone in.
 #[test]
 fn only_a_syn_from_outside_opens_a_tcp_session() {
