@@ -134,7 +134,8 @@ fn replies_to_icmp_queries_are_filtered_by_address() {
     }
 }
 
-/// T4, T4a, A8: whatever the outside starts by itself is dropped without a word and without state.
+/// T4, T4a, A8: whatever the outside starts by itself is dropped without a word and without state, and nothing is said
+/// about it later.
 #[test]
 fn unsolicited_packets_are_dropped_silently() {
     let mut w = World::new();
@@ -144,8 +145,19 @@ fn unsolicited_packets_are_dropped_silently() {
             w.inbound(tcp(at(ATTACKER, 7), at(N, port), flags)).dropped(DropReason::NoMapping);
         }
         w.inbound(echo_reply(ATTACKER, N, port)).dropped(DropReason::NoMapping);
+        let quoted = udp(at(N, port), at(ATTACKER, 7)).bytes();
+        let others = [
+            echo_request(ATTACKER, N, port),
+            timestamp_request(ATTACKER, N, port),
+            icmp_error(ATTACKER, N, (3, 3), &quoted),
+            udp(at(ATTACKER, 7), at(N, port)).payload(&[7; 200]).may_fragment().cut(&[96]).remove(0),
+            tcp(at(ATTACKER, 7), at(N, port), SYN).payload(b"early"),
+        ];
+        for packet in others {
+            assert!(matches!(w.inbound(packet), Outcome::Dropped(_)));
+        }
     }
-    assert_eq!(w.sessions(), []);
+    assert_eq!((w.sessions(), w.nat.poll_timeout()), (Vec::new(), None));
 }
 
 /// A1, AWS: the external address does not answer ping.

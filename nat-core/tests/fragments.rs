@@ -781,6 +781,20 @@ fn large_datagrams_and_fragments_are_cut() {
     }
 }
 
+/// U13a, X10: the pieces of one datagram share a new identification, which is not that of another host's.
+#[test]
+fn pieces_of_two_hosts_do_not_mix() {
+    let mut w = World::new();
+    let ids = [H1, H2].map(|host| {
+        let large = udp(at(host, 5000), at(S1, 53)).payload(&[7; 3000]).id(0x1234).may_fragment();
+        let pieces = w.outbound(large).fragmented();
+        let ids: HashSet<_> = pieces.iter().map(|piece| piece.ip.identification).collect();
+        assert_eq!((pieces.len(), ids.len()), (3, 1));
+        ids
+    });
+    assert_ne!(ids[0], ids[1]);
+}
+
 /// U13a: fragments that waited are cut too when they leave.
 #[test]
 fn released_fragments_are_cut() {
@@ -977,6 +991,9 @@ fn fragments_of_unknown_protocols_are_dropped() {
     for protocol in [0, 2, 41, 47, 50, 51, 132, 255] {
         for fragment in raw(S1, N, protocol, &[0; 200]).may_fragment().cut(&[96]) {
             w.inbound(&fragment).dropped(DropReason::UnknownProtocol);
+        }
+        for fragment in raw(H1, S1, protocol, &[0; 200]).may_fragment().cut(&[96]) {
+            w.outbound(&fragment).dropped(DropReason::UnknownProtocol);
         }
     }
 }

@@ -270,6 +270,11 @@ fn port_zero_is_dropped() {
     w.outbound(tcp(at(H1, 5000), at(S1, 0), SYN)).dropped(DropReason::PortZero);
     w.inbound(udp(at(S1, 0), external)).dropped(DropReason::PortZero);
     w.inbound(udp(at(S1, 53), at(N, 0))).dropped(DropReason::PortZero);
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    for flags in [SYN, ACK] {
+        w.inbound(tcp(at(S1, 0), connection.external, flags)).dropped(DropReason::PortZero);
+        w.inbound(tcp(at(S1, 80), at(N, 0), flags)).dropped(DropReason::PortZero);
+    }
 }
 
 /// U10, T6, A4: what looks like SIP, RTSP, TFTP, H.323, FTP or DCC passes untouched, both ways, and opens nothing.
