@@ -218,7 +218,7 @@ impl World {
     #[track_caller]
     fn run(&mut self, sent: Vec<u8>, origin: Origin) -> Outcome {
         self.check_nothing_untaken();
-        let before = self.living_sessions();
+        let before = self.living_sessions_with_their_ends();
         // Every other packet lies at an odd address: nothing may depend on alignment.
         let offset = (self.packets % 2) as usize;
         let mut memory = [&vec![0; offset][..], &sent].concat();
@@ -341,15 +341,19 @@ impl World {
         config
     }
 
-    /// The law: a packet that is not forwarded leaves itself and the tables as they were.
+    /// The law: a packet that is not forwarded leaves itself, the tables and the timers as they were.
     #[track_caller]
-    fn check_law(&self, verdict: &Verdict, before: &[SessionInfo], sent: &[u8], buffer: &[u8]) {
+    fn check_law(&self, verdict: &Verdict, before: &[(SessionKey, Instant)], sent: &[u8], buffer: &[u8]) {
         if matches!(verdict, Verdict::Drop(_) | Verdict::Reject(_) | Verdict::Hold) {
             assert_eq!(sent, buffer, "{verdict:?} changed the packet");
-            let after = self.living_sessions();
-            let keys = |list: &[SessionInfo]| list.iter().map(session_key).collect::<Vec<_>>();
-            assert!(keys(before) == keys(&after), "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}");
+            let after = self.living_sessions_with_their_ends();
+            assert!(before == after, "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}");
         }
+    }
+
+    fn living_sessions_with_their_ends(&self) -> Vec<(SessionKey, Instant)> {
+        let end = |session: &SessionInfo| self.told.saturating_add(session.expires_in);
+        self.living_sessions().iter().map(|session| (session_key(session), end(session))).collect()
     }
 
     /// Sessions whose time is not up at the world's clock, whether or not the engine has noticed.
