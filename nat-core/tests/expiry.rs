@@ -149,6 +149,19 @@ fn the_inside_finds_its_session_as_long_as_the_outside() {
     }
 }
 
+/// T5, X2.1: a connection that the outside opens is partially open until the outside proves that it has the SYN-ACK.
+#[test]
+fn a_connection_opened_from_outside_lives_as_long_while_it_opens() {
+    for (idle, alive) in [(239, true), (241, false)] {
+        let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
+        let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+        w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
+        w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+        w.advance(secs(idle));
+        assert_eq!(w.sessions().iter().any(|session| session.remote == at(S2, 7)), alive, "after {idle} s");
+    }
+}
+
 /// AWS: the profile of cloud gateways.
 #[test]
 fn sessions_live_exactly_as_long_as_at_a_gateway() {
@@ -304,11 +317,17 @@ fn the_clock_may_start_anywhere() {
     for start in starts {
         for (name, open, timeout) in RFC_TIMERS {
             for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
-                let mut w = World::new().starting_at(Instant::from_millis(start));
-                let reply = open(&mut w);
-                w.jump(secs(idle));
-                let forwarded = w.inbound(reply).is_forwarded();
-                assert_eq!(forwarded, alive, "{name} after {idle} s from {start} ms");
+                for woken in [true, false] {
+                    let mut w = World::new().starting_at(Instant::from_millis(start));
+                    let reply = open(&mut w);
+                    if woken {
+                        w.advance(secs(idle))
+                    } else {
+                        w.jump(secs(idle))
+                    }
+                    let forwarded = w.inbound(reply).is_forwarded();
+                    assert_eq!(forwarded, alive, "{name} after {idle} s from {start} ms, woken: {woken}");
+                }
             }
         }
     }

@@ -51,6 +51,10 @@ fn exchanges(w: &mut World) -> Vec<Exchange> {
         all.push(Exchange::new(w, "TCP", request, |_| response.clone()));
         let echo = echo_request(H1, S1, port).options(options);
         all.push(Exchange::new(w, "echo", echo, |left| echo_reply(S1, N, left.query_id()).options(options)));
+        let timestamp = timestamp_request(H1, S1, port + 1).options(options);
+        all.push(Exchange::new(w, "timestamp", timestamp, |left| {
+            timestamp_reply(S1, N, left.query_id()).options(options)
+        }));
     }
     all
 }
@@ -279,6 +283,22 @@ fn extensions_behind_a_cut_quote_are_not_taken_for_its_packet() {
             assert_eq!(told.body[..len - 20], own.body[..len - 20], "as the host sent it, its checksum too");
         }
     }
+}
+
+/// I4a, I5a: of a fragmented datagram the first fragment is quoted, and told apart by its ports; a later one has none.
+#[test]
+fn an_error_about_a_first_fragment_is_translated() {
+    let mut w = World::new();
+    let fragments = udp(at(H1, 5000), at(S1, 53)).payload(&[7; 301]).may_fragment().cut(&[104]);
+    let left = [&fragments[0], &fragments[1]].map(|fragment| w.outbound(fragment).forwarded());
+    let told = w.inbound(icmp_error(S1, N, (11, 1), &left[0].bytes())).forwarded().quote();
+    assert_eq!((told.source(), told.body), (at(H1, 5000), Packet::parse(&fragments[0].bytes()).body));
+    w.inbound(icmp_error(S1, N, (11, 1), &left[1].bytes())).dropped(DropReason::BadQuote);
+    let fragments = udp(at(S1, 53), left[0].source()).payload(&[7; 301]).may_fragment().cut(&[104]);
+    let arrived = [&fragments[0], &fragments[1]].map(|fragment| w.inbound(fragment).forwarded());
+    let told = w.outbound(icmp_error(H1, S1, (11, 1), &arrived[0].bytes())).forwarded().quote();
+    assert_eq!((told.destination(), told.body), (left[0].source(), Packet::parse(&fragments[0].bytes()).body));
+    w.outbound(icmp_error(H1, S1, (11, 1), &arrived[1].bytes())).dropped(DropReason::BadQuote);
 }
 
 /// I4, I5: an error about what no session knows is dropped, with a mapping or without.

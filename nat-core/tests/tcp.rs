@@ -668,6 +668,40 @@ fn a_reset_connections_ports_are_used_again() {
     assert_eq!(connection.state(&w), Reset);
 }
 
+/// S2, RFC 9293 section 3.5.1: a host that has restarted opens its connection anew, on the ports that it had before. The
+/// server's challenge tells it the number at which its RST counts; then the new connection is tracked.
+#[test]
+fn a_host_that_forgot_its_connection_opens_it_again() {
+    let (mut w, mut connection) = open();
+    End::Inside.sends_data(&mut w, &mut connection);
+    End::Outside.sends_data(&mut w, &mut connection);
+    w.inbound(connection.outside_sends(ACK)).forwarded();
+    w.outbound(connection.inside_sends(ACK)).forwarded();
+    let syn = tcp(connection.inside, connection.remote, SYN).seq(77);
+    w.outbound(&syn).forwarded();
+    let challenge = w.inbound(connection.outside_sends(ACK)).forwarded();
+    let answer = tcp(connection.inside, connection.remote, RST).seq(challenge.tcp().acknowledgment_number);
+    w.outbound(answer).forwarded();
+    assert_eq!(connection.state(&w), Reset);
+    w.outbound(&syn).forwarded();
+    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(5).ack(78)).forwarded();
+    assert_eq!(connection.state(&w), Established);
+    w.inbound(tcp(connection.remote, connection.external, RST).seq(6)).forwarded();
+    assert_eq!(connection.state(&w), Reset);
+}
+
+/// T2: a host that begins again before it has an answer, with another number: the answer to that one comes in, and the
+/// one to the first does not.
+#[test]
+fn an_attempt_may_begin_again_with_another_number() {
+    let mut w = World::new();
+    let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(77)).forwarded();
+    w.inbound(connection.outside_sends(SYN | ACK)).dropped(DropReason::NoSession);
+    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(5).ack(78)).forwarded();
+    assert_eq!(connection.state(&w), Established);
+}
+
 /// X7.1: what is left of a closed connection does not keep its session.
 #[test]
 fn stray_segments_do_not_keep_a_closed_session() {

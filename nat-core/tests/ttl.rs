@@ -180,13 +180,24 @@ fn a_packet_with_options_is_quoted_with_them() {
     assert_eq!(w.outbound(sent.clone()).rejected(DropReason::TtlExpired).payload(), sent);
 }
 
-/// I10d: the error travels in the class of the packet that caused it.
+/// I10d: the error travels in the class of the packet that caused it, to either side, whatever it says.
 #[test]
 fn an_error_copies_the_traffic_class() {
-    let mut w = World::new();
+    let mut w = World::with(|config| config.limits.sessions_per_host = Some(1));
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for class in [0, 10, 46, 48] {
-        let answer = w.outbound(udp(at(H1, 5000), at(S1, 53)).tos(class << 2).ttl(1)).rejected(DropReason::TtlExpired);
-        assert_eq!(answer.ip.dscp.value(), class);
+        // Congestion marks are not copied.
+        let of_class = |packet: Datagram| packet.tos(class << 2 | 1);
+        let answers = [
+            w.outbound(of_class(udp(at(H1, 5000), at(S1, 53))).ttl(1)).rejected(DropReason::TtlExpired),
+            w.inbound(of_class(udp(at(S1, 53), external)).ttl(1)).rejected(DropReason::TtlExpired),
+            w.outbound(of_class(udp(at(H1, 5000), at(S1, 53))).payload(&[7; 1500])).rejected(DropReason::PacketTooBig),
+            w.outbound(of_class(udp(at(H1, 5000), at(S2, 53)))).rejected(DropReason::HostLimit),
+        ];
+        for answer in answers {
+            assert_eq!((answer.ip.dscp.value(), answer.ip.ecn.value()), (class, 0), "{answer:?}");
+        }
+        w.advance(secs(10));
     }
 }
 
