@@ -57,6 +57,15 @@ fn half_closed_outside(w: &mut World) -> Datagram {
     connection.outside_sends(ACK)
 }
 
+/// Lets time pass, with the engine woken when it asks to be, or not.
+fn pass(w: &mut World, seconds: u64, woken: bool) {
+    if woken {
+        w.advance(secs(seconds));
+    } else {
+        w.jump(secs(seconds));
+    }
+}
+
 const RFC_TIMERS: [(&str, Open, u64); 8] = [
     ("UDP (U5)", udp_session, 300),
     ("ICMP query (I2)", echo_session, 60),
@@ -86,11 +95,7 @@ fn check_timers(timeouts: Timeouts, timers: &[(&str, Open, u64)]) {
             for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
                 let mut w = World::with(|config| config.timeouts = timeouts);
                 let reply = open(&mut w);
-                if woken {
-                    w.advance(secs(idle));
-                } else {
-                    w.jump(secs(idle));
-                }
+                pass(&mut w, idle, woken);
                 match w.inbound(reply) {
                     Outcome::Forwarded(_) => assert!(alive, "{name} was alive after {idle} s, woken: {woken}"),
                     other => {
@@ -130,11 +135,7 @@ fn the_inside_finds_its_session_as_long_as_the_outside() {
                 for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
                     let mut w = World::with(|config| config.timeouts = timeouts);
                     let packet = inside_sends(name, &mut w, open);
-                    if woken {
-                        w.advance(secs(idle))
-                    } else {
-                        w.jump(secs(idle))
-                    }
+                    pass(&mut w, idle, woken);
                     let outcome = w.outbound(packet);
                     if !alive && name.starts_with("TCP") {
                         outcome.rejected(DropReason::NoSession);
@@ -320,11 +321,7 @@ fn the_clock_may_start_anywhere() {
                 for woken in [true, false] {
                     let mut w = World::new().starting_at(Instant::from_millis(start));
                     let reply = open(&mut w);
-                    if woken {
-                        w.advance(secs(idle))
-                    } else {
-                        w.jump(secs(idle))
-                    }
+                    pass(&mut w, idle, woken);
                     let forwarded = w.inbound(reply).is_forwarded();
                     assert_eq!(forwarded, alive, "{name} after {idle} s from {start} ms, woken: {woken}");
                 }
