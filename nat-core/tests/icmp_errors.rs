@@ -399,6 +399,9 @@ fn an_error_about_the_nats_own_error_is_dropped() {
     w.inbound(icmp_error(TRANSIT, N, PORT_UNREACHABLE, &own.bytes())).dropped(DropReason::BadQuote);
 }
 
+/// Opens one session, with a packet each way.
+type OpenExchange = fn(&mut World) -> Exchange;
+
 fn udp_exchange(w: &mut World) -> Exchange {
     Exchange::new(w, "UDP", udp(at(H1, 5000), at(S1, 53)), |left| udp(at(S1, 53), left.source()))
 }
@@ -415,8 +418,7 @@ fn tcp_exchange(w: &mut World) -> Exchange {
 /// I6, X7.1: an error, from outside or inside, neither lengthens nor shortens the session that it is about.
 #[test]
 fn errors_do_not_touch_the_timer() {
-    let sessions: [(fn(&mut World) -> Exchange, u64); 3] =
-        [(udp_exchange, 300), (echo_exchange, 60), (tcp_exchange, 7440)];
+    let sessions: [(OpenExchange, u64); 3] = [(udp_exchange, 300), (echo_exchange, 60), (tcp_exchange, 7440)];
     for (open, timeout) in sessions {
         for kind in [PORT_UNREACHABLE, TOO_BIG, TIME_EXCEEDED] {
             let mut w = World::new();
