@@ -4,7 +4,7 @@ mod world;
 
 use core::net::Ipv4Addr;
 
-use nat_core::{DropReason, PortRange};
+use nat_core::{DropReason, Filtering, PortRange, SessionState};
 use world::*;
 
 /// A world in which whatever leaves, leaves from this port.
@@ -146,6 +146,24 @@ fn a_packet_with_a_wrong_checksum_changes_no_state() {
         w.outbound(connection.inside_sends(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
         w.inbound(connection.outside_sends(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
     }
+}
+
+/// C8, A24: nor does a segment that would only move a connection on: to established, or back from a RST.
+#[test]
+fn a_segment_with_a_wrong_checksum_moves_no_connection() {
+    let wrong = Checksum::OffBy(1);
+    let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
+    let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+    w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
+    w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+    let acknowledgment = tcp(at(S2, 7), external, ACK).seq(71).ack(91);
+    w.inbound(acknowledgment.clone().checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.inbound(acknowledgment).forwarded();
+    let connection = w.open_tcp(at(H1, 6000), at(S1, 80));
+    w.inbound(connection.outside_sends(RST)).forwarded();
+    w.inbound(connection.outside_sends(ACK).checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.outbound(connection.inside_sends(ACK).checksum(wrong)).dropped(DropReason::BadChecksum);
+    assert_eq!(connection.state(&w), SessionState::Reset);
 }
 
 /// A24: a TCP checksum of zero is wrong unless it is right, also on a packet that changes state.

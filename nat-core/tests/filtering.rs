@@ -75,6 +75,24 @@ fn a_connection_from_outside_through_an_open_filter_is_tracked() {
     assert_eq!(w.session(at(H1, 5000), at(S2, 7)).state, SessionState::Reset);
 }
 
+/// T-OOW, T5: whoever has not seen our SYN-ACK cannot acknowledge it: its segments do not establish, end or reset what a
+/// spoofed SYN began.
+#[test]
+fn a_connection_from_outside_is_established_by_the_true_acknowledgment_only() {
+    for (flags, seq, ack) in [(ACK, 71, 90), (ACK, 71, 5000), (FIN | ACK, 71, 5000), (ACK | PSH, 71, 89), (RST, 75, 0)]
+    {
+        let mut w = filtering(EndpointIndependent);
+        let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+        w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
+        w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+        let _ = w.inbound(tcp(at(S2, 7), external, flags).seq(seq).ack(ack));
+        let state = w.session(at(H1, 5000), at(S2, 7)).state;
+        assert_eq!(state, SessionState::OutsideSyn, "flags {flags:#04x}, acknowledging {ack}");
+        w.inbound(tcp(at(S2, 7), external, ACK).seq(71).ack(91)).forwarded();
+        assert_eq!(w.session(at(H1, 5000), at(S2, 7)).state, SessionState::Established);
+    }
+}
+
 /// T3: the filter is not dependent on connections: once both ends have closed, a SYN from the same endpoint comes in while
 /// the mapping lives, and one from another does not.
 #[test]

@@ -261,7 +261,8 @@ fn extensions_behind_the_quote_are_kept() {
 /// though its length reaches over them. The quoted checksum, which they are not summed into, is that of the sender.
 #[test]
 fn extensions_behind_a_cut_quote_are_not_taken_for_its_packet() {
-    for words in [32_u8, 64, 132] {
+    // As RFC 4884 asks for, and less than that.
+    for words in [7_u8, 9, 32, 64, 132] {
         let mut w = World::new();
         let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
         let sent = [
@@ -457,6 +458,19 @@ fn errors_do_not_touch_the_timer_of_a_connection_that_opens_or_closes() {
         w.advance(secs(2));
         assert!(!connection.is_alive(&w));
     }
+}
+
+/// X10: errors of two hosts that leave for one server do not share an identification.
+#[test]
+fn identifications_of_errors_do_not_collide() {
+    let mut w = World::new();
+    let ids = [H1, H2].map(|host| {
+        let external = w.open_udp(at(host, 5000), at(S1, 53));
+        let arrived = w.inbound(udp(at(S1, 53), external)).forwarded().bytes();
+        let error = icmp_error(host, S1, PORT_UNREACHABLE, &arrived).id(0x1234).may_fragment();
+        w.outbound(error).forwarded().ip.identification
+    });
+    assert_ne!(ids[0], ids[1]);
 }
 
 /// U12, T10, A9: no error of any type or code ends a session, whichever side it comes from.
