@@ -163,6 +163,26 @@ fn a_connection_opened_from_outside_lives_as_long_while_it_opens() {
     }
 }
 
+/// X2.1, A27: what opens is not kept open by the outside, which may repeat its SYN as often as it likes, nor by answers to
+/// it.
+#[test]
+fn repeated_syns_from_outside_keep_nothing_open() {
+    let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
+    let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+    let ours = Connection::syn_sent(&mut w, at(H1, 5000), at(S2, 8));
+    let theirs = tcp(at(S2, 7), external, SYN).seq(70);
+    w.inbound(&theirs).forwarded();
+    for _ in 0..2 {
+        w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+        w.inbound(ours.outside_sends(SYN)).forwarded();
+        w.advance(secs(119));
+        w.inbound(&theirs).forwarded();
+    }
+    assert_eq!(w.sessions().len(), 3);
+    w.advance(secs(3));
+    assert_eq!(w.sessions().len(), 1, "only the established one");
+}
+
 /// AWS: the profile of cloud gateways.
 #[test]
 fn sessions_live_exactly_as_long_as_at_a_gateway() {

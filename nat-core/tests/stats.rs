@@ -86,6 +86,29 @@ fn connections_are_counted() {
     assert_eq!(w.stats().gateway().active_connection_count, 1);
 }
 
+/// `ConnectionEstablishedCount`: neither an attempt that is refused nor one that is not answered, but one that both ends
+/// open at the same time.
+#[test]
+fn attempts_that_fail_are_not_established() {
+    let mut w = World::new();
+    let counts = |w: &World| {
+        let metrics = w.stats().gateway();
+        (metrics.connection_attempt_count, metrics.connection_established_count, metrics.active_connection_count)
+    };
+    let refused = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+    w.inbound(tcp(refused.remote, refused.external, RST | ACK).seq(0).ack(refused.inside_next)).forwarded();
+    assert_eq!(counts(&w), (1, 0, 0));
+    let given_up = Connection::syn_sent(&mut w, at(H1, 5001), at(S1, 80));
+    w.outbound(given_up.inside_sends(RST)).forwarded();
+    Connection::syn_sent(&mut w, at(H1, 5002), at(S1, 80));
+    w.advance(secs(241));
+    assert_eq!(counts(&w), (3, 0, 0));
+    let both = Connection::syn_sent(&mut w, at(H1, 5003), at(S1, 80));
+    w.inbound(both.outside_sends(SYN)).forwarded();
+    w.inbound(both.outside_sends(SYN | ACK)).forwarded();
+    assert_eq!(counts(&w), (4, 1, 1));
+}
+
 /// `ActiveConnectionCount`: not a connection that was closed or reset, though its session waits for its end; again one
 /// that goes on after a RST. `ConnectionAttemptCount`: a connection on the ports of the last one is another attempt.
 #[test]
