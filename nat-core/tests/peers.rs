@@ -76,9 +76,11 @@ fn ports_of_the_router_are_not_given_to_hosts() {
 #[test]
 fn forwarded_ports_are_not_given_to_hosts_of_their_protocol() {
     let mut w = World::with(|config| config.ports = PortRange::new(0x1234, 0x1235).expect("two ports"));
-    let service = |protocol, external_port| PortForward { protocol, external_port, inside_address: H2, inside_port: 9 };
-    w.nat.add_forward(service(Protocol::Udp, 0x1234)).expect("the port forward is accepted");
-    w.nat.add_forward(service(Protocol::Tcp, 0x1235)).expect("the port forward is accepted");
+    for (protocol, external_port) in [(Protocol::Udp, 0x1234), (Protocol::Tcp, 0x1235)] {
+        let mut service = web_server();
+        (service.protocol, service.external_port, service.inside_address) = (protocol, external_port, H2);
+        w.nat.add_forward(service).expect("the port forward is accepted");
+    }
     assert_eq!(w.open_udp(at(H1, 0x1234), at(S1, 53)).port(), 0x1235);
     assert_eq!(w.open_tcp(at(H1, 0x1235), at(S1, 80)).external.port(), 0x1234);
 }
