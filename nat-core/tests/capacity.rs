@@ -88,6 +88,26 @@ fn a_hosts_mappings_are_limited() {
     w.open_udp(at(H1, 6000), at(S1, 53));
 }
 
+/// G4: the limit is on all that a host has outside, ports and identifiers of every protocol together.
+#[test]
+fn a_hosts_mappings_are_limited_across_protocols() {
+    let mut w = World::with(|config| config.limits.mappings_per_host = Some(64));
+    for i in 0..64 {
+        match i % 3 {
+            0 => w.outbound(udp(at(H1, 5000 + i), at(S1, 53))),
+            1 => w.outbound(tcp(at(H1, 5000 + i), at(S1, 80), SYN)),
+            _ => w.outbound(echo_request(H1, S1, 5000 + i)),
+        }
+        .forwarded();
+    }
+    for packet in [udp(at(H1, 6000), at(S1, 53)), tcp(at(H1, 6000), at(S1, 80), SYN), echo_request(H1, S1, 6000)] {
+        assert_eq!(w.outbound(packet).rejected(DropReason::HostLimit).icmp_type(), PROHIBITED);
+    }
+    w.open_udp(at(H2, 5000), at(S1, 53));
+    w.open_tcp(at(H2, 5000), at(S1, 80));
+    w.open_echo(H2, S1, 7);
+}
+
 /// A5: a flood of one host: at every moment another host opens a session.
 #[test]
 fn a_flood_of_one_host_leaves_room_for_the_others() {

@@ -2,7 +2,9 @@
 
 mod world;
 
-use nat_core::{DropReason, PortRange};
+use core::net::Ipv4Addr;
+
+use nat_core::{DropReason, Filtering, PortRange, SessionState};
 use world::*;
 
 /// A world in which whatever leaves, leaves from this port.
@@ -54,30 +56,47 @@ fn an_absent_udp_checksum_stays_absent() {
     }
 }
 
-/// C4, C6: payloads for which the checksum is 0xFFFF before or after, found by trying all of them.
+/// C4, C6: every checksum there is, both ways: the world sums anew, and none becomes the sign for no checksum.
 #[test]
 fn every_udp_checksum_is_translated_right() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    let (mut before, mut after) = (0, 0);
-    for word in (0..=u16::MAX).step_by(3).chain([0x47BD, 0x44B5]) {
-        let packet = udp(at(H1, 5000), at(S1, 53)).payload(&word.to_be_bytes());
-        let own = Packet::parse(&packet.bytes()).checksum();
-        let left = w.outbound(packet).forwarded();
-        before += u32::from(own == 0xFFFF);
-        after += u32::from(left.checksum() == 0xFFFF);
+    let mut all_ones = [0; 4];
+    for word in 0..=u16::MAX {
+        let outgoing = udp(at(H1, 5000), at(S1, 53)).payload(&word.to_be_bytes()).bytes();
+        let incoming = udp(at(S1, 53), external).payload(&word.to_be_bytes()).bytes();
+        let packets = [
+            Packet::parse(&outgoing),
+            w.outbound(outgoing).forwarded(),
+            Packet::parse(&incoming),
+            w.inbound(incoming).forwarded(),
+        ];
+        for (count, packet) in all_ones.iter_mut().zip(packets) {
+            *count += u32::from(packet.checksum() == 0xFFFF);
+        }
     }
-    // Payloads made to hit both: the checksum of an empty word, taken as the payload, makes the sum zero.
+    assert!(all_ones.iter().all(|count| *count > 0), "the corners were met: {all_ones:?}");
+}
+
+/// C6: a translation that changes nothing, where equation 3 makes zero of 0xFFFF.
+#[test]
+fn a_translation_to_the_same_endpoint_keeps_the_checksum() {
+    let own = Ipv4Addr::new(192, 168, 1, 200);
+    let mut w = World::with(|config| {
+        config.external_addresses.clear();
+        config.external_addresses.push(own).expect("there is room");
+        config.ports = PortRange::new(5000, 5000).expect("a port");
+    });
     let hit = |from, to| {
-        let zero = udp(from, to).payload(&[0, 0]);
-        Packet::parse(&zero.bytes()).checksum().to_be_bytes()
+        let word = Packet::parse(&udp(from, to).payload(&[0, 0]).bytes()).checksum().to_be_bytes();
+        udp(from, to).payload(&word)
     };
-    let packet = udp(at(H1, 5000), at(S1, 53)).payload(&hit(at(H1, 5000), at(S1, 53)));
-    before += u32::from(Packet::parse(&packet.bytes()).checksum() == 0xFFFF);
-    assert_ne!(w.outbound(packet).forwarded().checksum(), 0);
-    let packet = udp(at(H1, 5000), at(S1, 53)).payload(&hit(external, at(S1, 53)));
-    after += u32::from(w.outbound(packet).forwarded().checksum() == 0xFFFF);
-    assert!(before > 0 && after > 0, "the corners were met");
+    for packet in [hit(at(own, 5000), at(S1, 53)), hit(at(S1, 53), at(own, 5000))] {
+        assert_eq!(Packet::parse(&packet.bytes()).checksum(), 0xFFFF, "the test's own packet");
+        let outgoing = packet.ip.source == own.octets();
+        let left = if outgoing { w.outbound(packet) } else { w.inbound(packet) }.forwarded();
+        assert_eq!(left.checksum(), 0xFFFF);
+    }
 }
 
 /// C7: a TCP checksum of zero is a number like any other.
@@ -127,6 +146,24 @@ fn a_packet_with_a_wrong_checksum_changes_no_state() {
         w.outbound(connection.inside_sends(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
         w.inbound(connection.outside_sends(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
     }
+}
+
+/// C8, A24: nor does a segment that would only move a connection on: to established, or back from a RST.
+#[test]
+fn a_segment_with_a_wrong_checksum_moves_no_connection() {
+    let wrong = Checksum::OffBy(1);
+    let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
+    let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+    w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
+    w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+    let acknowledgment = tcp(at(S2, 7), external, ACK).seq(71).ack(91);
+    w.inbound(acknowledgment.clone().checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.inbound(acknowledgment).forwarded();
+    let connection = w.open_tcp(at(H1, 6000), at(S1, 80));
+    w.inbound(connection.outside_sends(RST)).forwarded();
+    w.inbound(connection.outside_sends(ACK).checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.outbound(connection.inside_sends(ACK).checksum(wrong)).dropped(DropReason::BadChecksum);
+    assert_eq!(connection.state(&w), SessionState::Reset);
 }
 
 /// A24: a TCP checksum of zero is wrong unless it is right, also on a packet that changes state.

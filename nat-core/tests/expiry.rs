@@ -43,20 +43,47 @@ fn reset(w: &mut World) -> Datagram {
     connection.outside_sends(ACK)
 }
 
-const RFC_TIMERS: [(&str, Open, u64); 6] = [
+fn half_closed_inside(w: &mut World) -> Datagram {
+    let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    w.outbound(connection.inside_sends(FIN | ACK)).forwarded();
+    connection.inside_next += 1;
+    connection.outside_sends(ACK)
+}
+
+fn half_closed_outside(w: &mut World) -> Datagram {
+    let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    w.inbound(connection.outside_sends(FIN | ACK)).forwarded();
+    connection.outside_next += 1;
+    connection.outside_sends(ACK)
+}
+
+/// Lets time pass, with the engine woken when it asks to be, or not.
+fn pass(w: &mut World, seconds: u64, woken: bool) {
+    if woken {
+        w.advance(secs(seconds));
+    } else {
+        w.jump(secs(seconds));
+    }
+}
+
+const RFC_TIMERS: [(&str, Open, u64); 8] = [
     ("UDP (U5)", udp_session, 300),
     ("ICMP query (I2)", echo_session, 60),
     ("TCP partially open (X2.1)", half_open, 240),
     ("TCP established (T5)", established, 7440),
+    ("TCP half-closed by the inside (T5)", half_closed_inside, 7440),
+    ("TCP half-closed by the outside (T5)", half_closed_outside, 7440),
     ("TCP closing (T5)", closing, 240),
     ("TCP after a RST (X2.2)", reset, 240),
 ];
 
-const GATEWAY_TIMERS: [(&str, Open, u64); 6] = [
+const GATEWAY_TIMERS: [(&str, Open, u64); 8] = [
     ("UDP", udp_session, 350),
     ("ICMP query", echo_session, 350),
     ("TCP partially open", half_open, 350),
     ("TCP established", established, 350),
+    ("TCP half-closed by the inside", half_closed_inside, 350),
+    ("TCP half-closed by the outside", half_closed_outside, 350),
     ("TCP closing", closing, 240),
     ("TCP after a RST", reset, 240),
 ];
@@ -68,11 +95,7 @@ fn check_timers(timeouts: Timeouts, timers: &[(&str, Open, u64)]) {
             for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
                 let mut w = World::with(|config| config.timeouts = timeouts);
                 let reply = open(&mut w);
-                if woken {
-                    w.advance(secs(idle));
-                } else {
-                    w.jump(secs(idle));
-                }
+                pass(&mut w, idle, woken);
                 match w.inbound(reply) {
                     Outcome::Forwarded(_) => assert!(alive, "{name} was alive after {idle} s, woken: {woken}"),
                     other => {
@@ -89,6 +112,75 @@ fn check_timers(timeouts: Timeouts, timers: &[(&str, Open, u64)]) {
 #[test]
 fn sessions_live_exactly_as_long_as_the_rfcs_say() {
     check_timers(Timeouts::RFC, &RFC_TIMERS);
+}
+
+/// Opens a session as [`RFC_TIMERS`] has it, and gives back what the inside would send next.
+fn inside_sends(name: &str, w: &mut World, open: Open) -> Datagram {
+    open(w);
+    let session = w.sessions()[0];
+    match name {
+        _ if name.starts_with("UDP") => udp(session.inside, session.remote),
+        _ if name.starts_with("ICMP") => echo_request(H1, S1, 7),
+        _ => tcp(session.inside, session.remote, ACK | PSH).seq(INSIDE_ISN + 1).ack(OUTSIDE_ISN + 1),
+    }
+}
+
+/// U5, I2, T5, X2.1, X2.2: the same timers for what the inside sends: a second before the end it uses the session, after
+/// it there is none. UDP and queries open another; a segment of the old connection is answered with a RST.
+#[test]
+fn the_inside_finds_its_session_as_long_as_the_outside() {
+    for (timeouts, timers) in [(Timeouts::RFC, RFC_TIMERS), (Timeouts::GATEWAY, GATEWAY_TIMERS)] {
+        for (name, open, timeout) in timers {
+            for woken in [true, false] {
+                for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
+                    let mut w = World::with(|config| config.timeouts = timeouts);
+                    let packet = inside_sends(name, &mut w, open);
+                    pass(&mut w, idle, woken);
+                    let outcome = w.outbound(packet);
+                    if !alive && name.starts_with("TCP") {
+                        outcome.rejected(DropReason::NoSession);
+                    } else {
+                        outcome.forwarded();
+                    }
+                    let opened = if alive || name.starts_with("TCP") { 1 } else { 2 };
+                    assert_eq!(w.stats().sessions_created, opened, "{name} after {idle} s, woken: {woken}");
+                }
+            }
+        }
+    }
+}
+
+/// T5, X2.1: a connection that the outside opens is partially open until the outside proves that it has the SYN-ACK.
+#[test]
+fn a_connection_opened_from_outside_lives_as_long_while_it_opens() {
+    for (idle, alive) in [(239, true), (241, false)] {
+        let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
+        let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+        w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
+        w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+        w.advance(secs(idle));
+        assert_eq!(w.sessions().iter().any(|session| session.remote == at(S2, 7)), alive, "after {idle} s");
+    }
+}
+
+/// X2.1, A27: what opens is not kept open by the outside, which may repeat its SYN as often as it likes, nor by answers to
+/// it.
+#[test]
+fn repeated_syns_from_outside_keep_nothing_open() {
+    let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
+    let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+    let ours = Connection::syn_sent(&mut w, at(H1, 5000), at(S2, 8));
+    let theirs = tcp(at(S2, 7), external, SYN).seq(70);
+    w.inbound(&theirs).forwarded();
+    for _ in 0..2 {
+        w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+        w.inbound(ours.outside_sends(SYN)).forwarded();
+        w.advance(secs(119));
+        w.inbound(&theirs).forwarded();
+    }
+    assert_eq!(w.sessions().len(), 3);
+    w.advance(secs(3));
+    assert_eq!(w.sessions().len(), 1, "only the established one");
 }
 
 /// AWS: the profile of cloud gateways.
@@ -247,11 +339,13 @@ fn the_clock_may_start_anywhere() {
     for start in starts {
         for (name, open, timeout) in RFC_TIMERS {
             for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
-                let mut w = World::new().starting_at(Instant::from_millis(start));
-                let reply = open(&mut w);
-                w.jump(secs(idle));
-                let forwarded = w.inbound(reply).is_forwarded();
-                assert_eq!(forwarded, alive, "{name} after {idle} s from {start} ms");
+                for woken in [true, false] {
+                    let mut w = World::new().starting_at(Instant::from_millis(start));
+                    let reply = open(&mut w);
+                    pass(&mut w, idle, woken);
+                    let forwarded = w.inbound(reply).is_forwarded();
+                    assert_eq!(forwarded, alive, "{name} after {idle} s from {start} ms, woken: {woken}");
+                }
             }
         }
     }
@@ -307,24 +401,25 @@ fn an_expired_session_lets_no_error_out() {
     }
 }
 
-/// U5b, I2a, T5a: every timer can be set.
+/// U5b, I2a, T5a, X2.1: every timer can be set, and is that of its own sessions only.
 #[test]
 fn timers_are_configurable() {
-    for (_, open, _) in RFC_TIMERS {
-        let mut w = World::with(|config| {
-            config.timeouts.udp = secs(10);
-            config.timeouts.dns = Some(secs(10));
-            config.timeouts.tcp_partially_open = secs(10);
-            config.timeouts.tcp_established = secs(10);
-            config.timeouts.tcp_closing = secs(10);
-            config.timeouts.tcp_reset = secs(10);
-            config.timeouts.icmp = secs(10);
-        });
-        let reply = open(&mut w);
-        w.advance(secs(9));
-        assert_eq!(w.sessions().len(), 1);
-        w.advance(secs(2));
-        w.inbound(reply).dropped(DropReason::NoMapping);
+    let timers = [10, 60, 20, 30, 30, 30, 40, 50];
+    for ((name, open, _), timeout) in RFC_TIMERS.into_iter().zip(timers) {
+        for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
+            let mut w = World::with(|config| {
+                config.timeouts.udp = secs(10);
+                config.timeouts.icmp = secs(60);
+                config.timeouts.tcp_partially_open = secs(20);
+                config.timeouts.tcp_established = secs(30);
+                config.timeouts.tcp_closing = secs(40);
+                config.timeouts.tcp_reset = secs(50);
+            });
+            let reply = open(&mut w);
+            w.advance(secs(idle));
+            assert_eq!(w.sessions().len(), usize::from(alive), "{name} after {idle} s");
+            assert_eq!(w.inbound(reply).is_forwarded(), alive, "{name} after {idle} s");
+        }
     }
 }
 

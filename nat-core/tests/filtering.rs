@@ -120,6 +120,48 @@ fn a_connection_from_outside_through_an_open_filter_is_tracked() {
     assert_eq!(w.session(at(H1, 5000), at(S2, 7)).state, SessionState::Reset);
 }
 
+/// T-OOW, T5: whoever has not seen our SYN-ACK cannot acknowledge it: its segments do not establish, end or reset what a
+/// spoofed SYN began.
+#[test]
+fn a_connection_from_outside_is_established_by_the_true_acknowledgment_only() {
+    for (flags, seq, ack) in [(ACK, 71, 90), (ACK, 71, 5000), (FIN | ACK, 71, 5000), (ACK | PSH, 71, 89), (RST, 75, 0)]
+    {
+        let mut w = filtering(EndpointIndependent);
+        let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
+        w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
+        w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+        let _ = w.inbound(tcp(at(S2, 7), external, flags).seq(seq).ack(ack));
+        let state = w.session(at(H1, 5000), at(S2, 7)).state;
+        assert_eq!(state, SessionState::OutsideSyn, "flags {flags:#04x}, acknowledging {ack}");
+        w.inbound(tcp(at(S2, 7), external, ACK).seq(71).ack(91)).forwarded();
+        assert_eq!(w.session(at(H1, 5000), at(S2, 7)).state, SessionState::Established);
+    }
+}
+
+/// T3: the filter is not dependent on connections: once both ends have closed, a SYN from the same endpoint comes in while
+/// the mapping lives, and one from another does not.
+#[test]
+fn a_peer_may_connect_again_while_the_mapping_lives() {
+    for (filter, sender, admitted) in CASES {
+        let mut w = filtering(filter);
+        let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+        w.outbound(connection.inside_sends(FIN | ACK)).forwarded();
+        connection.inside_next += 1;
+        w.inbound(connection.outside_sends(FIN | ACK)).forwarded();
+        w.advance(secs(200));
+        let outcome = w.inbound(tcp(sender, connection.external, SYN).seq(70));
+        assert_eq!(outcome.is_forwarded(), admitted, "{filter:?}, {sender}: {outcome:?}");
+        if !admitted {
+            continue;
+        }
+        w.outbound(tcp(at(H1, 5000), sender, SYN | ACK).seq(90).ack(71)).forwarded();
+        w.inbound(tcp(sender, connection.external, ACK).seq(71).ack(91)).forwarded();
+        assert_eq!(w.session(at(H1, 5000), sender).state, SessionState::Established, "{filter:?}, {sender}");
+        w.advance(secs(41));
+        w.inbound(tcp(sender, connection.external, ACK).seq(71).ack(91)).forwarded();
+    }
+}
+
 /// A26, RFC 2663 section 2.6: only a SYN opens a TCP session, also where the filter lets everyone in.
 #[test]
 fn only_a_syn_from_outside_opens_a_tcp_session() {
@@ -155,7 +197,8 @@ fn replies_to_icmp_queries_are_filtered_by_address() {
     }
 }
 
-/// T4, T4a, A8: whatever the outside starts by itself is dropped without a word and without state.
+/// T4, T4a, A8: whatever the outside starts by itself is dropped without a word and without state, and nothing is said
+/// about it later.
 #[test]
 fn unsolicited_packets_are_dropped_silently() {
     let mut w = World::new();
@@ -165,8 +208,19 @@ fn unsolicited_packets_are_dropped_silently() {
             w.inbound(tcp(at(ATTACKER, 7), at(N, port), flags)).dropped(DropReason::NoMapping);
         }
         w.inbound(echo_reply(ATTACKER, N, port)).dropped(DropReason::NoMapping);
+        let quoted = udp(at(N, port), at(ATTACKER, 7)).bytes();
+        let others = [
+            echo_request(ATTACKER, N, port),
+            timestamp_request(ATTACKER, N, port),
+            icmp_error(ATTACKER, N, (3, 3), &quoted),
+            udp(at(ATTACKER, 7), at(N, port)).payload(&[7; 200]).may_fragment().cut(&[96]).remove(0),
+            tcp(at(ATTACKER, 7), at(N, port), SYN).payload(b"early"),
+        ];
+        for packet in others {
+            assert!(matches!(w.inbound(packet), Outcome::Dropped(_)));
+        }
     }
-    assert_eq!(w.sessions(), []);
+    assert_eq!((w.sessions(), w.nat.poll_timeout()), (Vec::new(), None));
 }
 
 /// A1, AWS: the external address does not answer ping.

@@ -176,6 +176,35 @@ fn fragments_arrive_in_all_orders() {
     }
 }
 
+/// U14: the same with every fragment twice, in all orders: what is joined is the datagram. A14: the first is let through
+/// once.
+#[test]
+fn fragments_may_come_twice() {
+    for (way, kind) in ways() {
+        for order in ORDERS {
+            for at_once in [true, false] {
+                let mut w = World::new();
+                let flow = Flow::open(&mut w, way, kind);
+                let fragments = flow.datagram.cut(&[104, 96]);
+                let twice: Vec<_> =
+                    if at_once { order.iter().flat_map(|n| [*n, *n]).collect() } else { [order, order].concat() };
+                let mut arrived = Vec::new();
+                let mut first_came = false;
+                for number in twice {
+                    if number == 0 && first_came {
+                        flow.sends(&mut w, &fragments[0]).dropped(DropReason::BadFragment);
+                        continue;
+                    }
+                    first_came |= number == 0;
+                    arrived.extend(flow.sends_and_gets(&mut w, &fragments[number]));
+                }
+                assert_eq!(arrived.len(), 5, "{way:?} {kind:?} {order:?}");
+                flow.check_whole(&arrived);
+            }
+        }
+    }
+}
+
 /// U14: the first goes ahead, and those that waited follow in the order in which they came, even twice.
 #[test]
 fn fragments_are_released_in_order_of_arrival() {
@@ -388,8 +417,9 @@ fn a_flood_of_later_fragments_harms_nobody() {
     for number in 0..10_000 {
         let outcome = w.inbound(stray(number));
         assert!(matches!(outcome, Outcome::Held | Outcome::Dropped(DropReason::Fragment)), "{outcome:?}");
-        w.outbound(udp(at(H1, 5000), at(S1, 53))).forwarded();
-        w.inbound(udp(at(S1, 53), external)).forwarded();
+        let remote = [at(S1, 53), at(S1, 54), at(S2, 99)][number as usize % 3];
+        assert_eq!(w.open_udp(at(H1, 5000), remote), external);
+        w.inbound(udp(remote, external)).forwarded();
         if number % 100 == 99 {
             let flow = &flows[number as usize / 100 % flows.len()];
             let datagram = flow.datagram.clone().id(number as u16);
@@ -751,6 +781,20 @@ fn large_datagrams_and_fragments_are_cut() {
     }
 }
 
+/// U13a, X10: the pieces of one datagram share a new identification, which is not that of another host's.
+#[test]
+fn pieces_of_two_hosts_do_not_mix() {
+    let mut w = World::new();
+    let ids = [H1, H2].map(|host| {
+        let large = udp(at(host, 5000), at(S1, 53)).payload(&[7; 3000]).id(0x1234).may_fragment();
+        let pieces = w.outbound(large).fragmented();
+        let ids: HashSet<_> = pieces.iter().map(|piece| piece.ip.identification).collect();
+        assert_eq!((pieces.len(), ids.len()), (3, 1));
+        ids
+    });
+    assert_ne!(ids[0], ids[1]);
+}
+
 /// U13a: fragments that waited are cut too when they leave.
 #[test]
 fn released_fragments_are_cut() {
@@ -963,6 +1007,9 @@ fn fragments_of_unknown_protocols_are_dropped() {
     for protocol in [0, 2, 41, 47, 50, 51, 132, 255] {
         for fragment in raw(S1, N, protocol, &[0; 200]).may_fragment().cut(&[96]) {
             w.inbound(&fragment).dropped(DropReason::UnknownProtocol);
+        }
+        for fragment in raw(H1, S1, protocol, &[0; 200]).may_fragment().cut(&[96]) {
+            w.outbound(&fragment).dropped(DropReason::UnknownProtocol);
         }
     }
 }

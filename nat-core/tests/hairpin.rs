@@ -90,22 +90,83 @@ fn a_connection_through_a_forward_is_tracked_at_both_ends() {
     w.outbound(tcp(server, seen, ACK).seq(908).ack(107)).forwarded();
 }
 
-/// I7, I5c: an error about a hairpinned packet: both its ends, and both ends of what it quotes, are translated.
+/// T8, T8a: the same between mappings of the hosts themselves, where no port is forwarded: handshake, data, close.
+#[test]
+fn a_connection_between_mappings_is_tracked_at_both_ends() {
+    let mut w = World::new();
+    let (client, server) = (at(H1, 5000), at(H2, 7000));
+    let public = w.open_tcp(server, at(S1, 80)).external;
+    let syn = w.outbound(tcp(client, public, SYN).seq(100)).forwarded();
+    let seen = syn.source();
+    assert_eq!((*seen.ip(), syn.destination()), (N, server));
+    let answer = w.outbound(tcp(server, seen, SYN | ACK).seq(900).ack(101)).forwarded();
+    assert_eq!((answer.source(), answer.destination()), (public, client));
+    w.outbound(tcp(client, public, ACK).seq(101).ack(901).payload(b"GET /")).forwarded();
+    for (inside, remote) in [(client, public), (server, seen)] {
+        assert_eq!(w.session(inside, remote).state, SessionState::Established);
+    }
+    w.advance(secs(7439));
+    w.outbound(tcp(server, seen, ACK | PSH).seq(901).ack(106).payload(b"200 OK")).forwarded();
+    w.outbound(tcp(server, seen, FIN | ACK).seq(907).ack(106)).forwarded();
+    w.outbound(tcp(client, public, FIN | ACK).seq(106).ack(908)).forwarded();
+    w.outbound(tcp(server, seen, ACK).seq(908).ack(107)).forwarded();
+    for (inside, remote) in [(client, public), (server, seen)] {
+        assert_eq!(w.session(inside, remote).state, SessionState::Closing);
+    }
+    w.advance(secs(241));
+    assert!(w.sessions().is_empty());
+}
+
+/// T8, T2a: two hosts that open to each other at the same time, as peers do that know only their external endpoints.
+#[test]
+fn a_simultaneous_open_works_by_hairpin() {
+    let mut w = World::new();
+    let (first, second) = (at(H1, 5000), at(H2, 7000));
+    let [a, b] = [first, second].map(|host| w.open_tcp(host, at(S1, 3478)).external);
+    assert_eq!(w.outbound(tcp(first, b, SYN).seq(100)).forwarded().destination(), second);
+    assert_eq!(w.outbound(tcp(second, a, SYN).seq(900)).forwarded().destination(), first);
+    w.outbound(tcp(first, b, SYN | ACK).seq(100).ack(901)).forwarded();
+    w.outbound(tcp(second, a, SYN | ACK).seq(900).ack(101)).forwarded();
+    w.outbound(tcp(first, b, ACK).seq(101).ack(901)).forwarded();
+    w.outbound(tcp(second, a, ACK).seq(901).ack(101)).forwarded();
+    for (inside, remote) in [(first, b), (second, a)] {
+        assert_eq!(w.session(inside, remote).state, SessionState::Established);
+    }
+}
+
+/// I7, I5c: an error about a hairpinned packet: both its ends, and both ends of what it quotes, are translated, whatever it
+/// says, about UDP with and without checksum and about TCP. I6, U12: it ends nothing.
 #[test]
 fn errors_come_back_by_hairpin() {
     let mut w = World::new();
-    let first = w.open_udp(at(H1, 5000), at(S1, 53));
-    let second = w.open_udp(at(H2, 7000), at(S1, 53));
-    let sent = udp(at(H1, 5000), second).options(&[148, 4, 0, 0]);
-    let arrived = w.outbound(&sent).forwarded();
-    for len in [arrived.ip.header_len() + 8, arrived.bytes().len()] {
-        let error = icmp_error(H2, *first.ip(), (3, 3), &arrived.bytes()[..len]);
-        let told = w.outbound(error).forwarded();
-        assert_eq!((*told.source().ip(), *told.destination().ip(), told.icmp_type()), (N, H1, (3, 3)));
-        let quote = told.quote();
-        assert_eq!((quote.source(), quote.destination()), (at(H1, 5000), second));
+    let server = w.open_udp(at(H2, 7000), at(S1, 53));
+    let tcp_server = w.open_tcp(at(H2, 7000), at(S1, 80)).external;
+    let options = [148, 4, 0, 0];
+    let packets = [
+        udp(at(H1, 5000), server),
+        udp(at(H1, 5000), server).options(&options),
+        udp(at(H1, 5000), server).checksum(Checksum::Zero),
+        tcp(at(H1, 5000), tcp_server, SYN),
+        tcp(at(H1, 5000), tcp_server, SYN).options(&options),
+    ];
+    for sent in packets {
         let own = Packet::parse(&sent.bytes());
-        assert_eq!(quote.body, own.body[..quote.body.len()], "as the host sent it");
+        let arrived = w.outbound(&sent).forwarded();
+        let before = w.sessions();
+        for kind in [(3, 1), (3, 3), (3, 4), (11, 0), (12, 0)] {
+            for len in [arrived.ip.header_len() + 8, arrived.ip.header_len() + 18, arrived.bytes().len()] {
+                let quoted = &arrived.bytes()[..len.min(arrived.bytes().len())];
+                let told = w.outbound(icmp_error(H2, N, kind, quoted).rest([0, 0, 5, 0])).forwarded();
+                assert_eq!((*told.source().ip(), *told.destination().ip(), told.icmp_type()), (N, H1, kind));
+                assert_eq!(told.icmp_rest(), [0, 0, 5, 0]);
+                let quote = told.quote();
+                assert_eq!((quote.source(), quote.destination()), (own.source(), own.destination()));
+                // Without the whole checksum of TCP in the quote there is nothing to translate it by.
+                let compared = if quote.body.len() >= 18 || own.ip.protocol.0 == 17 { quote.body.len() } else { 8 };
+                assert_eq!(quote.body[..compared], own.body[..compared], "as the host sent it");
+            }
+        }
+        assert_eq!(w.sessions(), before);
     }
 }
 

@@ -51,6 +51,10 @@ fn exchanges(w: &mut World) -> Vec<Exchange> {
         all.push(Exchange::new(w, "TCP", request, |_| response.clone()));
         let echo = echo_request(H1, S1, port).options(options);
         all.push(Exchange::new(w, "echo", echo, |left| echo_reply(S1, N, left.query_id()).options(options)));
+        let timestamp = timestamp_request(H1, S1, port + 1).options(options);
+        all.push(Exchange::new(w, "timestamp", timestamp, |left| {
+            timestamp_reply(S1, N, left.query_id()).options(options)
+        }));
     }
     all
 }
@@ -81,7 +85,8 @@ fn errors_from_outside_are_translated_with_their_quote() {
     let mut w = World::new();
     for exchange in exchanges(&mut w) {
         for quote in quotes(&exchange.left) {
-            for from in [S1, TRANSIT] {
+            // Routers on the way may have private addresses.
+            for from in [S1, TRANSIT, Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(100, 64, 0, 1)] {
                 let what = format!("{}, {} bytes quoted, from {from}", exchange.name, quote.len());
                 let error = icmp_error(from, N, TIME_EXCEEDED, &quote).ttl(60);
                 let inside = w.inbound(error).forwarded();
@@ -111,29 +116,34 @@ fn errors_from_inside_are_translated_with_their_quote() {
     }
 }
 
-/// U12b, I10a: all codes of Destination Unreachable and Time Exceeded, both ways.
+/// U12b, T9, I4b, I5b, I10a: all codes of Destination Unreachable and Time Exceeded, both ways, about all protocols.
 #[test]
 fn all_codes_of_the_errors_that_matter_pass() {
     let mut w = World::new();
-    let exchange = &exchanges(&mut w)[0];
-    for kind in (0..=15).map(|code| (3, code)).chain([(11, 0), (11, 1)]) {
-        let mtu = if kind == TOO_BIG { [0, 0, 5, 0] } else { [0; 4] };
-        let inward = w.inbound(icmp_error(TRANSIT, N, kind, &exchange.left.bytes()).rest(mtu)).forwarded();
-        assert_eq!((inward.icmp_type(), inward.icmp_rest()), (kind, mtu));
-        let outward = w.outbound(icmp_error(H1, S1, kind, &exchange.arrived.bytes()).rest(mtu)).forwarded();
-        assert_eq!((outward.icmp_type(), outward.icmp_rest()), (kind, mtu));
+    for exchange in exchanges(&mut w) {
+        for kind in (0..=15).map(|code| (3, code)).chain([(11, 0), (11, 1)]) {
+            let mtu = if kind == TOO_BIG { [0, 0, 5, 0] } else { [0; 4] };
+            let inward = w.inbound(icmp_error(TRANSIT, N, kind, &exchange.left.bytes()).rest(mtu)).forwarded();
+            assert_eq!((inward.icmp_type(), inward.icmp_rest()), (kind, mtu), "{}", exchange.name);
+            let outward = w.outbound(icmp_error(H1, S1, kind, &exchange.arrived.bytes()).rest(mtu)).forwarded();
+            assert_eq!((outward.icmp_type(), outward.icmp_rest()), (kind, mtu), "{}", exchange.name);
+        }
     }
 }
 
-/// P1, P2, I4b, I-7.1.2: the MTU of "too big" passes as it is, 0 of old routers included.
+/// P2, I4b, I-7.1.2: the MTU of "too big" passes as it is, 0 of old routers included, both ways, about all protocols.
 #[test]
 fn the_path_mtu_of_an_error_is_kept() {
     let mut w = World::new();
-    let exchange = &exchanges(&mut w)[0];
-    for mtu in [0_u16, 68, 576, 1280, 1492, 65535] {
-        let [high, low] = mtu.to_be_bytes();
-        let error = icmp_error(TRANSIT, N, TOO_BIG, &exchange.left.bytes()).rest([0, 0, high, low]);
-        assert_eq!(w.inbound(error).forwarded().icmp_rest(), [0, 0, high, low]);
+    for exchange in exchanges(&mut w) {
+        for mtu in [0_u16, 68, 576, 1280, 1492, 65535] {
+            let [high, low] = mtu.to_be_bytes();
+            let rest = [0, 0, high, low];
+            let inward = icmp_error(TRANSIT, N, TOO_BIG, &exchange.left.bytes()).rest(rest);
+            assert_eq!(w.inbound(inward).forwarded().icmp_rest(), rest, "{}", exchange.name);
+            let outward = icmp_error(H1, S1, TOO_BIG, &exchange.arrived.bytes()).rest(rest);
+            assert_eq!(w.outbound(outward).forwarded().icmp_rest(), rest, "{}", exchange.name);
+        }
     }
 }
 
@@ -216,22 +226,80 @@ fn a_wrong_quoted_transport_checksum_is_forwarded() {
     }
 }
 
-/// I3d, RFC 4884: extensions behind a padded quote pass as they are.
+/// An extension structure (version 2) with one MPLS label stack object (RFC 4950).
+const EXTENSION: [u8; 12] = [0x20, 0, 0xC1, 0x9A, 0, 8, 1, 1, 0x12, 0x34, 0x51, 0x40];
+
+/// I3d, RFC 4884: extensions behind a padded quote pass as they are, both ways, in all errors that may carry them.
 #[test]
 fn extensions_behind_the_quote_are_kept() {
     let mut w = World::new();
     for exchange in exchanges(&mut w) {
-        let mut quote = exchange.left.bytes();
-        quote.resize(128, 0);
-        // An extension structure (version 2) with one MPLS label stack object (RFC 4950).
-        quote.extend([0x20, 0, 0xC1, 0x9A, 0, 8, 1, 1, 0x12, 0x34, 0x51, 0x40]);
-        let error = icmp_error(TRANSIT, N, TIME_EXCEEDED, &quote).rest([0, 32, 0, 0]);
-        let inside = w.inbound(error).forwarded();
-        assert_eq!(inside.icmp_rest(), [0, 32, 0, 0]);
-        let len = exchange.left.bytes().len();
-        assert_eq!(inside.payload()[len..], quote[len..], "{}: padding and extensions", exchange.name);
-        assert_quotes(&Packet::parse(&inside.payload()[..len]), &exchange.outgoing, exchange.name);
+        for kind in [PORT_UNREACHABLE, TIME_EXCEEDED, (12, 0)] {
+            for inward in [true, false] {
+                let (quoted, own) =
+                    if inward { (&exchange.left, &exchange.outgoing) } else { (&exchange.arrived, &exchange.incoming) };
+                let mut quote = quoted.bytes();
+                quote.resize(128, 0);
+                quote.extend(EXTENSION);
+                let rest = [0, 32, 0, 0];
+                let outcome = if inward {
+                    w.inbound(icmp_error(TRANSIT, N, kind, &quote).rest(rest))
+                } else {
+                    w.outbound(icmp_error(H1, S1, kind, &quote).rest(rest))
+                };
+                let passed = outcome.forwarded();
+                assert_eq!((passed.icmp_type(), passed.icmp_rest()), (kind, rest));
+                let len = quoted.bytes().len();
+                assert_eq!(passed.payload()[len..], quote[len..], "{}: padding and extensions", exchange.name);
+                assert_quotes(&Packet::parse(&passed.payload()[..len]), own, exchange.name);
+            }
+        }
     }
+}
+
+/// I3d, RFC 4884 section 4.5: the quote may be cut where the extensions begin: they are no part of the quoted packet,
+/// though its length reaches over them. The quoted checksum, which they are not summed into, is that of the sender.
+#[test]
+fn extensions_behind_a_cut_quote_are_not_taken_for_its_packet() {
+    // As RFC 4884 asks for, and less than that.
+    for words in [7_u8, 9, 32, 64, 132] {
+        let mut w = World::new();
+        let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+        let sent = [
+            connection.inside_sends(ACK | PSH).payload(&[0xA7; 1400]),
+            udp(at(H1, 5000), at(S1, 53)).payload(&[0xA7; 1400]),
+            udp(at(H1, 5000), at(S1, 53)).payload(&[0xA7; 1400]).checksum(Checksum::Zero),
+            echo_request(H1, S1, 7).payload(&[0xA7; 1400]),
+        ];
+        for sent in sent {
+            let own = Packet::parse(&sent.bytes());
+            let mut quote = w.outbound(&sent).forwarded().bytes();
+            let len = usize::from(words) * 4;
+            quote.truncate(len);
+            quote.extend(EXTENSION);
+            let inside = w.inbound(icmp_error(TRANSIT, N, TIME_EXCEEDED, &quote).rest([0, words, 0, 0])).forwarded();
+            assert_eq!(inside.payload()[len..], EXTENSION);
+            let told = inside.quote();
+            assert_eq!((told.source(), told.destination()), (own.source(), own.destination()));
+            assert_eq!(told.body[..len - 20], own.body[..len - 20], "as the host sent it, its checksum too");
+        }
+    }
+}
+
+/// I4a, I5a: of a fragmented datagram the first fragment is quoted, and told apart by its ports; a later one has none.
+#[test]
+fn an_error_about_a_first_fragment_is_translated() {
+    let mut w = World::new();
+    let fragments = udp(at(H1, 5000), at(S1, 53)).payload(&[7; 301]).may_fragment().cut(&[104]);
+    let left = [&fragments[0], &fragments[1]].map(|fragment| w.outbound(fragment).forwarded());
+    let told = w.inbound(icmp_error(S1, N, (11, 1), &left[0].bytes())).forwarded().quote();
+    assert_eq!((told.source(), told.body), (at(H1, 5000), Packet::parse(&fragments[0].bytes()).body));
+    w.inbound(icmp_error(S1, N, (11, 1), &left[1].bytes())).dropped(DropReason::BadQuote);
+    let fragments = udp(at(S1, 53), left[0].source()).payload(&[7; 301]).may_fragment().cut(&[104]);
+    let arrived = [&fragments[0], &fragments[1]].map(|fragment| w.inbound(fragment).forwarded());
+    let told = w.outbound(icmp_error(H1, S1, (11, 1), &arrived[0].bytes())).forwarded().quote();
+    assert_eq!((told.destination(), told.body), (left[0].source(), Packet::parse(&fragments[0].bytes()).body));
+    w.outbound(icmp_error(H1, S1, (11, 1), &arrived[1].bytes())).dropped(DropReason::BadQuote);
 }
 
 /// I4, I5: an error about what no session knows is dropped, with a mapping or without.
@@ -332,39 +400,110 @@ fn an_error_about_the_nats_own_error_is_dropped() {
     w.inbound(icmp_error(TRANSIT, N, PORT_UNREACHABLE, &own.bytes())).dropped(DropReason::BadQuote);
 }
 
-/// I6: an error neither lengthens nor shortens the session it is about.
-#[test]
-fn errors_do_not_touch_the_timer() {
-    let mut w = World::new();
-    let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    let left = udp(external, at(S1, 53)).bytes();
-    w.advance(secs(299));
-    w.inbound(icmp_error(TRANSIT, N, PORT_UNREACHABLE, &left)).forwarded();
-    let arrived = udp(at(S1, 53), at(H1, 5000)).bytes();
-    w.outbound(icmp_error(H1, S1, PORT_UNREACHABLE, &arrived)).forwarded();
-    w.advance(secs(2));
-    w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NoMapping);
+/// Opens one session, with a packet each way.
+type OpenExchange = fn(&mut World) -> Exchange;
+
+fn udp_exchange(w: &mut World) -> Exchange {
+    Exchange::new(w, "UDP", udp(at(H1, 5000), at(S1, 53)), |left| udp(at(S1, 53), left.source()))
 }
 
-/// U12, T10, A9: no error of any type or code ends a session.
+fn echo_exchange(w: &mut World) -> Exchange {
+    Exchange::new(w, "echo", echo_request(H1, S1, 7), |left| echo_reply(S1, N, left.query_id()))
+}
+
+fn tcp_exchange(w: &mut World) -> Exchange {
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    Exchange::new(w, "TCP", connection.inside_sends(ACK), |_| connection.outside_sends(ACK))
+}
+
+/// I6, X7.1: an error, from outside or inside, neither lengthens nor shortens the session that it is about.
+#[test]
+fn errors_do_not_touch_the_timer() {
+    let sessions: [(OpenExchange, u64); 3] = [(udp_exchange, 300), (echo_exchange, 60), (tcp_exchange, 7440)];
+    for (open, timeout) in sessions {
+        for kind in [PORT_UNREACHABLE, TOO_BIG, TIME_EXCEEDED] {
+            let mut w = World::new();
+            let exchange = open(&mut w);
+            w.advance(secs(timeout - 1));
+            w.inbound(icmp_error(TRANSIT, N, kind, &exchange.left.bytes())).forwarded();
+            w.outbound(icmp_error(H1, S1, kind, &exchange.arrived.bytes())).forwarded();
+            assert_eq!(w.sessions()[0].expires_in, secs(1), "{}", exchange.name);
+            w.advance(secs(2));
+            w.inbound(exchange.incoming.bytes()).dropped(DropReason::NoMapping);
+        }
+    }
+}
+
+/// I6, T10: nor that of a connection that has not been answered yet, or that is closing.
+#[test]
+fn errors_do_not_touch_the_timer_of_a_connection_that_opens_or_closes() {
+    for closing in [false, true] {
+        let mut w = World::new();
+        let mut connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+        if closing {
+            w.inbound(connection.outside_sends(SYN | ACK)).forwarded();
+            connection.outside_next += 1;
+            w.outbound(connection.inside_sends(FIN | ACK)).forwarded();
+            connection.inside_next += 1;
+            w.inbound(connection.outside_sends(FIN | ACK)).forwarded();
+        }
+        let state = connection.state(&w);
+        w.advance(secs(239));
+        for code in [1, 3, 13] {
+            let quoted = tcp(connection.external, connection.remote, SYN).seq(connection.inside_next - 1);
+            w.inbound(icmp_error(TRANSIT, N, (3, code), &quoted.bytes())).forwarded();
+        }
+        assert_eq!(w.session(connection.inside, connection.remote).expires_in, secs(1));
+        assert_eq!(connection.state(&w), state);
+        w.advance(secs(2));
+        assert!(!connection.is_alive(&w));
+    }
+}
+
+/// X10: errors of two hosts that leave for one server do not share an identification.
+#[test]
+fn identifications_of_errors_do_not_collide() {
+    let mut w = World::new();
+    let ids = [H1, H2].map(|host| {
+        let external = w.open_udp(at(host, 5000), at(S1, 53));
+        let arrived = w.inbound(udp(at(S1, 53), external)).forwarded().bytes();
+        let error = icmp_error(host, S1, PORT_UNREACHABLE, &arrived).id(0x1234).may_fragment();
+        w.outbound(error).forwarded().ip.identification
+    });
+    assert_ne!(ids[0], ids[1]);
+}
+
+/// U12, T10, A9: no error of any type or code ends a session, whichever side it comes from.
 #[test]
 fn no_error_ends_a_session() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let id = w.open_echo(H1, S1, 7);
     let mut connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     let half_open = Connection::syn_sent(&mut w, at(H1, 5001), at(S1, 80));
-    for kind in [3, 4, 5, 11, 12] {
-        for code in 0..=15 {
-            for quoted in [
-                udp(external, at(S1, 53)),
-                tcp(connection.external, connection.remote, ACK),
-                tcp(half_open.external, half_open.remote, SYN),
-            ] {
-                let _ = w.inbound(icmp_error(TRANSIT, N, (kind, code), &quoted.bytes()));
-            }
+    let before = w.sessions();
+    for (kind, code) in [3, 4, 5, 11, 12].into_iter().flat_map(|kind| (0..=15).map(move |code| (kind, code))) {
+        let error = |from, to, quoted: Datagram| icmp_error(from, to, (kind, code), &quoted.bytes());
+        for quoted in [
+            udp(external, at(S1, 53)),
+            echo_request(N, S1, id),
+            tcp(connection.external, connection.remote, ACK).seq(connection.inside_next),
+            tcp(half_open.external, half_open.remote, SYN).seq(half_open.inside_next - 1),
+        ] {
+            let _ = w.inbound(error(TRANSIT, N, quoted.clone()));
+            let _ = w.inbound(error(S1, N, quoted));
+        }
+        for quoted in [
+            udp(at(S1, 53), at(H1, 5000)),
+            echo_reply(S1, H1, 7),
+            tcp(connection.remote, connection.inside, ACK).seq(connection.outside_next),
+        ] {
+            let _ = w.outbound(error(H1, S1, quoted));
         }
     }
+    assert_eq!(w.sessions(), before);
     w.inbound(udp(at(S1, 53), external)).forwarded();
+    w.inbound(echo_reply(S1, N, id)).forwarded();
     connection.send_from_outside(&mut w, b"still here");
     assert_eq!(half_open.state(&w), SessionState::InsideSyn);
     w.inbound(half_open.outside_sends(SYN | ACK)).forwarded();
@@ -393,9 +532,31 @@ fn a_quoted_route_does_not_leave() {
     w.inbound(udp(at(S1, 53), external)).forwarded();
     for kind in [7, 131, 137] {
         let option = [kind, 7, 8, 192, 168, 1, 10, 0];
-        let quoted = udp(at(S1, 53), at(H1, 5000)).options(&option).bytes();
-        let outcome = w.outbound(icmp_error(H1, S1, PORT_UNREACHABLE, &quoted));
-        assert!(matches!(outcome, Outcome::Dropped(_)), "option {kind}: {outcome:?}");
+        for options in [&option[..], &[&[1, 1, 1, 1], &option[..]].concat(), &[&[148, 4, 0, 0], &option[..]].concat()] {
+            let quoted = udp(at(S1, 53), at(H1, 5000)).options(options).bytes();
+            let outcome = w.outbound(icmp_error(H1, S1, PORT_UNREACHABLE, &quoted));
+            assert!(matches!(outcome, Outcome::Dropped(_)), "option {kind}: {outcome:?}");
+        }
+    }
+}
+
+/// I-7.3: nor does an ICMP message with a source route in its own header, be it an error or a query.
+#[test]
+fn icmp_with_a_source_route_does_not_leave() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    w.open_echo(H1, S1, 7);
+    let arrived = w.inbound(udp(at(S1, 53), external)).forwarded().bytes();
+    for kind in [7, 131, 137] {
+        let options = [kind, 7, 8, 192, 168, 1, 10, 0];
+        for message in [
+            icmp_error(H1, S1, PORT_UNREACHABLE, &arrived),
+            icmp_error(INSIDE_ROUTER, S1, TIME_EXCEEDED, &arrived),
+            echo_request(H1, S1, 7),
+            timestamp_request(H1, S1, 8),
+        ] {
+            w.outbound(message.options(&options)).dropped(DropReason::SourceRoute);
+        }
     }
 }
 
@@ -417,7 +578,8 @@ fn random_quotes_are_survived() {
             fix_header_checksum(&mut quote);
         }
         quote.truncate(random.usize(..=quote.len()));
-        let error = |from, to| icmp_error(from, to, [(3, 3), (3, 4), (11, 0), (12, 0)][0], &quote);
+        let kind = [PORT_UNREACHABLE, TOO_BIG, TIME_EXCEEDED, (12, 0)][random.usize(..4)];
+        let error = |from, to| icmp_error(from, to, kind, &quote);
         let _ = if inward { w.inbound(error(TRANSIT, N)) } else { w.outbound(error(H1, S1)) };
     }
 }

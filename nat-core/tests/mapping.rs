@@ -4,8 +4,9 @@ mod world;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
 
-use nat_core::{DropReason, Nat, PortRange, Seed, Side, Tables, Verdict};
+use nat_core::{DropReason, Filtering, Instant, Nat, PortRange, Seed, Side, Tables, Verdict};
 use world::*;
 
 /// U1, T1, I1a: one external endpoint for whatever an inside endpoint talks to.
@@ -77,7 +78,7 @@ fn a_host_keeps_one_external_address_for_all_protocols() {
     }
 }
 
-/// X4: a host whose address has no port left is refused; it does not move to another address.
+/// X4: a host whose address has no port left is refused, UDP and TCP; it does not move to another address.
 #[test]
 fn a_host_is_not_moved_to_another_address_when_its_own_has_no_port_left() {
     let mut w = World::with(|config| {
@@ -87,6 +88,11 @@ fn a_host_is_not_moved_to_another_address_when_its_own_has_no_port_left() {
     let addresses: HashSet<_> = (0..4).map(|i| *w.open_udp(at(H1, 5000 + i), at(S1, 53)).ip()).collect();
     assert_eq!(addresses.len(), 1);
     w.outbound(udp(at(H1, 5004), at(S1, 53))).rejected(DropReason::PortsExhausted);
+    // The other protocols too, whose ports are their own, on the same address.
+    for i in 0..4 {
+        assert!(addresses.contains(w.open_tcp(at(H1, 5000 + i), at(S1, 80)).external.ip()));
+    }
+    w.outbound(tcp(at(H1, 5004), at(S1, 80), SYN)).rejected(DropReason::PortsExhausted);
 }
 
 /// R5: the search ends, and finds the one port that is free; when none is left it says so and counts it.
@@ -129,46 +135,106 @@ fn reserved_ports_are_never_given_to_a_mapping() {
     w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::PortsExhausted);
 }
 
-/// The ports that 10 000 new mappings of the NAT with `seed` get, tables emptied now and then.
-fn allocations(seed: Seed) -> Vec<u16> {
+/// Ends what is due by `now`.
+fn end_all(nat: &mut Nat<'_>, now: Instant) {
+    while nat.poll_timeout().is_some_and(|due| due <= now) {
+        nat.handle_timeout(now);
+    }
+}
+
+/// The ports that 10 000 new mappings of the NAT with `seed` get, whose mappings end now and then.
+fn allocations(seed: Seed, opener: fn(u16) -> Datagram) -> Vec<u16> {
     let mut tables = Box::new(Tables::<1024, 1024>::new());
     let mut nat = Nat::new(&mut tables, config(), seed).expect("the configuration can work");
+    let mut now = Instant::from_secs(1);
     let mut ports = Vec::new();
     for i in 0..10_000_u16 {
         if i % 500 == 0 {
-            nat.clear();
+            now = now.saturating_add(secs(1000));
+            end_all(&mut nat, now);
         }
-        let mut packet = udp(at(H1, 2000 + i), at(S1, 53)).bytes();
-        let verdict = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1));
+        let mut packet = opener(i).bytes();
+        let verdict = nat.process(&mut packet, Side::Inside, now);
         assert!(matches!(verdict, Verdict::Forward { to: Side::Outside, .. }), "{verdict:?}");
-        ports.push(Packet::parse(&packet).source().port());
+        let left = Packet::parse(&packet);
+        ports.push(left.source().port());
     }
     ports
 }
 
-/// R1, R4: ports are spread evenly, do not follow from the port before, and depend on the secret.
+/// How far the high bytes of `values` are from evenly spread over `bytes`.
+fn chi_square(values: impl Iterator<Item = u16>, bytes: core::ops::RangeInclusive<u8>) -> f64 {
+    let mut counts = [0_u32; 256];
+    values.for_each(|value| counts[usize::from(value >> 8)] += 1);
+    let expected = f64::from(counts.iter().sum::<u32>()) / bytes.len() as f64;
+    let deviation = |byte: u8| (f64::from(counts[usize::from(byte)]) - expected).powi(2) / expected;
+    bytes.map(deviation).sum()
+}
+
+/// R1, R2, R4: ports and identifiers are spread evenly over their whole range, do not follow from those before, and
+/// depend on the secret.
 #[test]
 fn external_ports_cannot_be_predicted() {
-    let ports = allocations(SEED);
-    let mut by_high_byte = [0_u32; 256];
-    ports.iter().for_each(|port| by_high_byte[usize::from(port >> 8)] += 1);
-    let expected = 10_000.0 / 252.0;
-    let deviations = by_high_byte[4..].iter().map(|count| (f64::from(*count) - expected).powi(2) / expected);
-    let chi_square: f64 = deviations.sum();
-    // 251 degrees of freedom: the mean is 251, the standard deviation 22.
-    assert!((120.0..385.0).contains(&chi_square), "chi-square of the high byte: {chi_square}");
+    let openers: [fn(u16) -> Datagram; 3] = [
+        |i| udp(at(H1, 2000 + i), at(S1, 53)),
+        |i| tcp(at(H1, 2000 + i), at(S1, 80), SYN),
+        |i| echo_request(H1, S1, 2000 + i),
+    ];
+    for opener in openers {
+        let ports = allocations(SEED, opener);
+        assert!(ports.iter().all(|port| *port >= 1024));
+        // 251 degrees of freedom: the mean is 251, the standard deviation 22. Of the steps between ports it is 255.
+        let spread = chi_square(ports.iter().copied(), 4..=255);
+        assert!((120.0..385.0).contains(&spread), "chi-square of the high byte: {spread}");
+        let steps: Vec<_> = ports.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+        let spread = chi_square(steps.iter().copied(), 0..=255);
+        assert!((120.0..390.0).contains(&spread), "chi-square of the high byte of the steps: {spread}");
 
-    let mut steps = HashMap::new();
-    ports.windows(2).for_each(|pair| *steps.entry(pair[1].wrapping_sub(pair[0])).or_insert(0) += 1);
-    let commonest = steps.values().max().copied().unwrap_or(0);
-    assert!(commonest < 10, "one step between successive ports was taken {commonest} times in 10 000");
+        let mut counts = HashMap::new();
+        steps.iter().for_each(|step| *counts.entry(*step).or_insert(0) += 1);
+        let commonest = counts.values().max().copied().unwrap_or(0);
+        assert!(commonest < 10, "one step between successive ports was taken {commonest} times in 10 000");
 
-    let preserved = ports.iter().enumerate().filter(|(i, port)| 2000 + *i as u16 == **port).count();
-    assert!(preserved < 10, "{preserved} of 10 000 ports were preserved");
+        let preserved = ports.iter().enumerate().filter(|(i, port)| 2000 + *i as u16 == **port).count();
+        assert!(preserved < 10, "{preserved} of 10 000 ports were preserved");
 
-    let others = allocations(Seed::new(*b"a test's other.."));
-    let same = ports.iter().zip(&others).filter(|(a, b)| a == b).count();
-    assert!(same < 10, "{same} of 10 000 ports are the same with another secret");
+        let others = allocations(Seed::new(*b"a test's other.."), opener);
+        let same = ports.iter().zip(&others).filter(|(a, b)| a == b).count();
+        assert!(same < 10, "{same} of 10 000 ports are the same with another secret");
+    }
+}
+
+/// R1: a port is drawn for every mapping: an endpoint whose mapping has ended does not get its old one again.
+#[test]
+fn every_mapping_gets_a_port_of_its_own() {
+    let mut w = World::new();
+    let draw = |w: &mut World| {
+        let port = w.open_udp(at(H1, 5000), at(S1, 53)).port();
+        w.advance(secs(300 + 120 + 1));
+        port
+    };
+    let ports: HashSet<_> = (0..50).map(|_| draw(&mut w)).collect();
+    assert!(ports.len() > 45, "{} different ports in 50 mappings", ports.len());
+}
+
+/// R5: the one port that is free among all 64,512 is found.
+#[test]
+fn the_last_free_port_of_the_whole_range_is_found() {
+    static TABLES: Mutex<Tables<65_535, 65_535>> = Mutex::new(Tables::new());
+    let mut tables = TABLES.lock().expect("nobody has panicked with it");
+    let mut nat = Nat::new(&mut tables, config(), SEED).expect("the configuration can work");
+    let mut ports = HashSet::new();
+    let mut open = |host: Ipv4Addr, port: u16| {
+        let mut packet = udp(at(host, port), at(S1, 53)).bytes();
+        let verdict = nat.process(&mut packet, Side::Inside, Instant::from_secs(1));
+        matches!(verdict, Verdict::Forward { .. }).then(|| Packet::parse(&packet).source().port())
+    };
+    for port in 1024..=u16::MAX {
+        let external = open(H1, port).unwrap_or_else(|| panic!("no port for {port}"));
+        assert!(external >= 1024 && ports.insert(external), "{external}");
+    }
+    assert_eq!(ports.len(), 64_512);
+    assert_eq!(open(H2, 5000), None);
 }
 
 /// U7: an external address that lies in the inside network works; which address is meant is decided by the side.
@@ -183,6 +249,13 @@ fn an_external_address_may_lie_in_the_inside_network() {
         let from = w.open_udp(at(host, 5000), at(S1, 53));
         assert_eq!(*from.ip(), external);
         assert_eq!(w.inbound(udp(at(S1, 53), from)).forwarded().destination(), at(host, 5000));
+        let connection = w.open_tcp(at(host, 5000), at(S1, 80));
+        let data = w.inbound(connection.outside_sends(ACK).payload(b"200 OK")).forwarded();
+        assert_eq!((*connection.external.ip(), data.destination()), (external, at(host, 5000)));
+        let id = w.outbound(echo_request(host, S1, 7)).forwarded().query_id();
+        assert_eq!(w.inbound(echo_reply(S1, external, id)).forwarded().destination(), at(host, 7));
+        let error = icmp_error(TRANSIT, external, (11, 0), &udp(from, at(S1, 53)).bytes());
+        assert_eq!(*w.inbound(error).forwarded().destination().ip(), host);
     }
 }
 
@@ -197,25 +270,45 @@ fn port_zero_is_dropped() {
     w.outbound(tcp(at(H1, 5000), at(S1, 0), SYN)).dropped(DropReason::PortZero);
     w.inbound(udp(at(S1, 0), external)).dropped(DropReason::PortZero);
     w.inbound(udp(at(S1, 53), at(N, 0))).dropped(DropReason::PortZero);
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    for flags in [SYN, ACK] {
+        w.inbound(tcp(at(S1, 0), connection.external, flags)).dropped(DropReason::PortZero);
+        w.inbound(tcp(at(S1, 80), at(N, 0), flags)).dropped(DropReason::PortZero);
+    }
 }
 
-/// U10, T6, A4: what looks like SIP, FTP or DCC passes untouched and opens nothing.
+/// U10, T6, A4: what looks like SIP, RTSP, TFTP, H.323, FTP or DCC passes untouched, both ways, and opens nothing.
 #[test]
 fn payloads_are_not_read() {
-    let payloads: [&[u8]; 3] = [
-        b"REGISTER sip:198.51.100.10 SIP/2.0\r\nContact: <sip:x@192.168.1.10:5060>\r\n\r\n",
-        b"PORT 192,168,1,10,19,136\r\n",
-        b"PRIVMSG x :\x01DCC SEND f 3232235786 5000 1\x01\r\n",
+    let payloads: [(u16, &[u8]); 7] = [
+        (5060, b"REGISTER sip:198.51.100.10 SIP/2.0\r\nContact: <sip:x@192.168.1.10:5060>\r\n\r\n"),
+        (5060, b"INVITE sip:y@198.51.100.10 SIP/2.0\r\n\r\nc=IN IP4 192.168.1.10\r\nm=audio 49170 RTP/AVP 0\r\n"),
+        (554, b"SETUP rtsp://198.51.100.10/a RTSP/1.0\r\nTransport: RTP/AVP;unicast;client_port=4588-4589\r\n\r\n"),
+        (69, b"\x00\x01file\x00octet\x00"),
+        (1720, b"\x03\x00\x00\x20\x08\x02\x00\x01\x05\x05\x00\x7E\xC0\xA8\x01\x0A\x13\xC4\xC0\xA8\x01\x0A\x13\xC4"),
+        (21, b"PORT 192,168,1,10,19,136\r\n"),
+        (6667, b"PRIVMSG x :\x01DCC SEND f 3232235786 5000 1\x01\r\n"),
     ];
-    let mut w = World::new();
-    let mut connection = w.open_tcp(at(H1, 5060), at(S1, 5060));
-    for payload in payloads {
-        let leaving = w.outbound(udp(at(H1, 5060), at(S1, 5060)).payload(payload)).forwarded();
-        assert_eq!(leaving.payload(), payload);
-        connection.send_from_inside(&mut w, payload);
+    for (port, payload) in payloads {
+        let mut w = World::new();
+        let (inside, remote) = (at(H1, port), at(S1, port));
+        let left = w.outbound(udp(inside, remote).payload(payload)).forwarded();
+        assert_eq!(left.payload(), payload);
+        assert_eq!(w.inbound(udp(remote, left.source()).payload(payload)).forwarded().payload(), payload);
+        let connection = w.open_tcp(inside, remote);
+        let left = w.outbound(connection.inside_sends(ACK | PSH).payload(payload)).forwarded();
+        assert_eq!(left.payload(), payload);
+        let arrived = w.inbound(connection.outside_sends(ACK | PSH).payload(payload)).forwarded();
+        assert_eq!(arrived.payload(), payload);
+        assert_eq!((w.sessions().len(), w.stats().mappings_created), (2, 2));
+        // What these would have asked for stays closed.
+        for named in [5000, 5060, 4588, 4589, 49170] {
+            for external in [at(N, named), at(*left.source().ip(), left.source().port() ^ 1)] {
+                w.inbound(udp(remote, external)).dropped(DropReason::NoMapping);
+                w.inbound(tcp(at(S1, 20), external, SYN)).dropped(DropReason::NoMapping);
+            }
+        }
     }
-    assert_eq!(w.sessions().len(), 2);
-    assert_eq!(w.stats().mappings_created, 2);
 }
 
 /// U11, T1: what a mapping is does not change with load.
@@ -228,24 +321,55 @@ fn mappings_stay_endpoint_independent_when_the_tables_are_almost_full() {
     }
 }
 
-/// U11: RFC 4787 REQ-11: nor does it change with the number of mappings that came before.
+/// U11: nor where hosts use the same port, and so cannot all have it outside.
 #[test]
-fn mappings_stay_endpoint_independent_after_many_allocations() {
-    let mut tables = Box::new(Tables::<1024, 1024>::new());
-    let mut nat = Nat::new(&mut tables, config(), SEED).expect("the configuration can work");
-    let mut leaves_from = |from: SocketAddrV4, to: SocketAddrV4| {
-        let mut packet = udp(from, to).bytes();
-        if from.port().is_multiple_of(500) {
-            nat.clear();
+fn mappings_stay_endpoint_independent_after_a_collision() {
+    let mut w = World::with(|config| config.ports = PortRange::new(5000, 5007).expect("eight ports"));
+    let hosts: Vec<_> = (10..18).map(|host| at(Ipv4Addr::new(192, 168, 1, host), 5000)).collect();
+    let externals: Vec<_> = hosts.iter().map(|host| w.open_udp(*host, at(S1, 53))).collect();
+    assert_eq!(externals.iter().collect::<HashSet<_>>().len(), 8);
+    for (host, external) in hosts.iter().zip(&externals) {
+        for remote in [at(S1, 53), at(S1, 54), at(S2, 99)] {
+            assert_eq!(w.open_udp(*host, remote), *external);
         }
-        let verdict = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1));
-        assert!(matches!(verdict, Verdict::Forward { to: Side::Outside, .. }), "{verdict:?}");
-        Packet::parse(&packet).source()
-    };
-    for port in 1..=65_535 {
-        let external = leaves_from(at(H1, port), at(S1, 53));
-        if port > 65_000 && !port.is_multiple_of(500) {
-            assert_eq!(leaves_from(at(H1, port), at(S2, 99)), external);
+        w.inbound(udp(at(S2, 53), *external)).dropped(DropReason::Filtered);
+    }
+}
+
+/// U11: RFC 4787 REQ-11: neither mapping nor filter changes with the number of mappings that came before.
+#[test]
+fn nothing_changes_after_many_allocations() {
+    for filtering in [Filtering::AddressAndPortDependent, Filtering::AddressDependent, Filtering::EndpointIndependent] {
+        let mut config = config();
+        config.filtering = filtering;
+        let mut tables = Box::new(Tables::<1024, 4096>::new());
+        let mut nat = Nat::new(&mut tables, config, SEED).expect("the configuration can work");
+        let mut now = Instant::from_secs(1);
+        let mut leaves_from = |nat: &mut Nat<'_>, from: SocketAddrV4, to: SocketAddrV4| {
+            if from.port().is_multiple_of(500) {
+                now = now.saturating_add(secs(1000));
+                end_all(nat, now);
+            }
+            let mut packet = udp(from, to).bytes();
+            let verdict = nat.process(&mut packet, Side::Inside, now);
+            assert!(matches!(verdict, Verdict::Forward { to: Side::Outside, .. }), "{verdict:?}");
+            (Packet::parse(&packet).source(), now)
+        };
+        for port in 1..=65_535 {
+            let (external, _) = leaves_from(&mut nat, at(H1, port), at(S1, 53));
+            if port <= 65_000 || port.is_multiple_of(500) {
+                continue;
+            }
+            let (again, now) = leaves_from(&mut nat, at(H1, port), at(S2, 99));
+            assert_eq!(again, external);
+            for (sender, admitted) in [
+                (at(S1, 53), true),
+                (at(S1, 54), filtering != Filtering::AddressAndPortDependent),
+                (at(ATTACKER, 53), filtering == Filtering::EndpointIndependent),
+            ] {
+                let verdict = nat.process(&mut udp(sender, external).bytes(), Side::Outside, now);
+                assert_eq!(matches!(verdict, Verdict::Forward { .. }), admitted, "{filtering:?}, {sender}");
+            }
         }
     }
 }

@@ -125,6 +125,19 @@ fn packets_from_an_address_to_itself_are_dropped() {
     assert!(matches!(reason, Some(DropReason::Land | DropReason::Martian)), "{reason:?}");
 }
 
+/// A21, U7: nor where the networks overlap, and the number outside is that of the very host that its packet would reach.
+#[test]
+fn no_packet_arrives_from_the_number_of_its_receiver() {
+    let mut w = World::with(|config| {
+        config.filtering = Filtering::EndpointIndependent;
+        config.external_addresses.clear();
+        config.external_addresses.push(ip(192, 168, 1, 200)).expect("there is room");
+    });
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    assert_eq!(w.inbound(udp(at(H2, 53), external)).forwarded().destination(), at(H1, 5000));
+    w.inbound(udp(at(H1, 53), external)).dropped(DropReason::Land);
+}
+
 /// A22: multicast is not translated and not answered.
 #[test]
 fn multicast_is_dropped() {

@@ -100,8 +100,23 @@ fn a_path_mtu_is_not_remembered() {
 fn a_lost_probe_does_not_change_the_mapping() {
     let mut w = small(1400, 1500);
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    w.advance(secs(200));
+    let before = w.sessions();
     w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1450)).rejected(DropReason::PacketTooBig);
+    assert_eq!(w.sessions(), before, "its timer too");
+    w.inbound(udp(at(S1, 53), external)).forwarded();
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), external);
+}
+
+/// AWS: links of up to 8,500 bytes; beyond that a packet is dropped and answered, or fragmented where it may be.
+#[test]
+fn large_mtus_are_used_to_the_last_byte() {
+    let mut w = small(8500, 8500);
+    let external = w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8500)).forwarded().source();
+    w.inbound(sized(udp(at(S1, 53), external), 8500)).forwarded();
+    let answer = w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8501)).rejected(DropReason::PacketTooBig);
+    assert_eq!((answer.icmp_type(), answer.icmp_rest()), (TOO_BIG, [0, 0, 0x21, 0x34]));
+    assert_eq!(w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8501).may_fragment()).fragmented().len(), 2);
 }
 
 fn clamping(outside: u16, inside: u16) -> World {

@@ -2,9 +2,10 @@
 
 mod world;
 
+use core::net::Ipv4Addr;
 use std::collections::HashSet;
 
-use nat_core::{DropReason, ForwardError, PortForward, PortRange, Protocol, SessionState, Side};
+use nat_core::{DropReason, Filtering, ForwardError, PortForward, PortRange, Protocol, SessionState, Side};
 use world::*;
 
 fn web_server() -> PortForward {
@@ -37,6 +38,20 @@ fn a_connection_on_used_ports_starts_afresh() {
     assert_eq!(w.stats().resets_sent, 0);
 }
 
+/// lwIP 2: and making room for the new connection sent RSTs to its own destination.
+#[test]
+fn a_new_connection_resets_nobody() {
+    let mut w = World::sized::<4, 4, 2>(|_| ());
+    for port in 5000..5004 {
+        w.open_tcp(at(H1, port), at(S1, 80));
+    }
+    w.outbound(tcp(at(H1, 6000), at(S2, 80), SYN)).rejected(DropReason::MappingTableFull);
+    for port in 5000..5004 {
+        assert_eq!(w.session(at(H1, port), at(S1, 80)).state, SessionState::Established);
+    }
+    assert_eq!(w.stats().resets_sent, 0);
+}
+
 /// lwIP 3: adding a port forward again made duplicates until the table was full.
 #[test]
 fn adding_a_forward_again_takes_no_room() {
@@ -57,6 +72,19 @@ fn ports_of_the_router_are_not_given_to_hosts() {
     assert_ne!(of_router, of_host);
 }
 
+/// lwIP 4: of UDP only the listeners of TCP were asked.
+#[test]
+fn forwarded_ports_are_not_given_to_hosts_of_their_protocol() {
+    let mut w = World::with(|config| config.ports = PortRange::new(0x1234, 0x1235).expect("two ports"));
+    for (protocol, external_port) in [(Protocol::Udp, 0x1234), (Protocol::Tcp, 0x1235)] {
+        let mut service = web_server();
+        (service.protocol, service.external_port, service.inside_address) = (protocol, external_port, H2);
+        w.nat.add_forward(service).expect("the port forward is accepted");
+    }
+    assert_eq!(w.open_udp(at(H1, 0x1234), at(S1, 53)).port(), 0x1235);
+    assert_eq!(w.open_tcp(at(H1, 0x1235), at(S1, 80)).external.port(), 0x1234);
+}
+
 /// lwIP 5: later fragments were rewritten where a first one has its ports.
 #[test]
 fn later_fragments_are_not_rewritten() {
@@ -68,6 +96,36 @@ fn later_fragments_are_not_rewritten() {
     w.outbound(&fragments[0]).forwarded();
     let followed = w.outbound(&fragments[1]).forwarded();
     assert_eq!(payload(&followed.bytes()), payload(&fragments[1].bytes()));
+}
+
+/// lwIP 5: a transport header was read and written though the packet ended before it.
+#[test]
+fn a_packet_without_its_transport_header_is_not_rewritten() {
+    let mut w = World::new();
+    for (protocol, header) in [(1, 8), (6, 20), (17, 8)] {
+        for len in 0..header {
+            let fragment = raw(H1, S1, protocol, &vec![0x45; len]).may_fragment();
+            w.outbound(&fragment).dropped(DropReason::BadTransportLength);
+            if len % 8 == 0 && len > 0 {
+                w.outbound(fragment.fragment(0, true)).dropped(DropReason::BadTransportLength);
+            }
+        }
+    }
+}
+
+/// lwIP 6: without errors a route could not be traced through the NAT.
+#[test]
+fn a_traced_route_shows_its_hops() {
+    let mut w = World::new();
+    let probe = |port, ttl| udp(at(H1, 5000), at(S1, port)).ttl(ttl);
+    let first = w.outbound(probe(33434, 1)).rejected(DropReason::TtlExpired);
+    assert_eq!((*first.source().ip(), first.icmp_type()), (ROUTER, (11, 0)));
+    let left = w.outbound(probe(33435, 2)).forwarded().bytes();
+    let second = w.inbound(icmp_error(TRANSIT, N, (11, 0), &left[..28])).forwarded();
+    assert_eq!((*second.source().ip(), second.quote().destination().port()), (TRANSIT, 33435));
+    let left = w.outbound(probe(33436, 3)).forwarded().bytes();
+    let last = w.inbound(icmp_error(S1, N, (3, 3), &left)).forwarded();
+    assert_eq!((*last.source().ip(), last.quote().source()), (S1, at(H1, 5000)));
 }
 
 /// lwIP 6: ICMP errors were not translated, and GRE, ESP and other ICMP left with inside addresses.
@@ -128,8 +186,20 @@ fn a_reset_from_half_the_sequence_space_behind_is_not_believed() {
 fn a_wrong_address_is_refused_and_ends_nothing() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    assert!(w.nat.set_external_addresses(&[core::net::Ipv4Addr::BROADCAST]).is_err());
+    assert!(w.nat.set_external_addresses(&[Ipv4Addr::BROADCAST]).is_err());
     w.inbound(udp(at(S1, 53), external)).forwarded();
+}
+
+/// lwIP 10: what one address needed no more was taken from another that still used it.
+#[test]
+fn taking_one_address_away_leaves_the_sessions_of_another() {
+    let mut w = World::with(|config| config.external_addresses.push(N2).expect("there is room"));
+    let hosts = [H1, H2, H3].map(|host| (at(host, 5000), w.open_udp(at(host, 5000), at(S1, 53))));
+    let (kept, external) = hosts[0];
+    w.nat.set_external_addresses(&[*external.ip()]).expect("the address can work");
+    assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), kept);
+    let living = hosts.iter().filter(|(_, other)| other.ip() == external.ip()).count();
+    assert_eq!(w.sessions().len(), living);
 }
 
 /// NuttX: without a limit and with 24 h for every SYN, a port scan from inside ate all memory.
@@ -145,7 +215,47 @@ fn a_scan_from_inside_ends_by_itself() {
     w.open_tcp(at(H1, 5000), at(S1, 80));
 }
 
-/// NetX Duo: errors were dropped both ways, the TTL was not touched, options were cut off.
+/// NuttX: what may come from any address was looked for in the wrong bucket of the table.
+#[test]
+fn an_endpoint_open_to_all_is_found_from_everywhere() {
+    let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
+    w.nat.add_forward(web_server()).expect("the port forward is accepted");
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    for last in 1..=254 {
+        let remote = at(Ipv4Addr::new(198, 51, 100, last), u16::from(last) + 1024);
+        assert_eq!(w.inbound(udp(remote, external)).forwarded().destination(), at(H1, 5000));
+        assert_eq!(w.inbound(tcp(remote, at(N, 8080), SYN)).forwarded().destination(), at(H1, 80));
+    }
+}
+
+/// NetX Duo: ICMP errors were dropped both ways.
+#[test]
+fn errors_pass_both_ways() {
+    let mut w = World::new();
+    let left = w.outbound(udp(at(H1, 5000), at(S1, 53))).forwarded();
+    let arrived = w.inbound(udp(at(S1, 53), left.source())).forwarded();
+    let inward = w.inbound(icmp_error(TRANSIT, N, (3, 1), &left.bytes())).forwarded();
+    assert_eq!((*inward.destination().ip(), inward.quote().source()), (H1, at(H1, 5000)));
+    let outward = w.outbound(icmp_error(H1, S1, (3, 3), &arrived.bytes())).forwarded();
+    assert_eq!((*outward.source().ip(), outward.quote().destination()), (N, left.source()));
+}
+
+/// NetX Duo: there was one NAT for the whole program.
+#[test]
+fn a_program_may_have_several_nats() {
+    let [mut a, mut b] = [N, N2].map(|address| {
+        World::with(|config| {
+            config.external_addresses.clear();
+            config.external_addresses.push(address).expect("there is room");
+        })
+    });
+    let externals = [&mut a, &mut b].map(|w| w.open_udp(at(H1, 5000), at(S1, 53)));
+    assert_eq!(externals.map(|external| *external.ip()), [N, N2]);
+    a.nat.clear();
+    assert_eq!(b.inbound(udp(at(S1, 53), externals[1])).forwarded().destination(), at(H1, 5000));
+}
+
+/// NetX Duo: the TTL was not touched, options were cut off.
 #[test]
 fn the_time_to_live_falls_and_options_stay() {
     let mut w = World::new();
@@ -200,6 +310,20 @@ fn many_flows_and_pings_run_at_once() {
     for (i, id) in (0..50).zip(ids) {
         assert_eq!(w.inbound(echo_reply(S1, N, id)).forwarded().query_id(), i);
     }
+}
+
+/// RT-Thread: ending everything went through the table of pings by the length of another.
+#[test]
+fn clearing_ends_pings_like_other_sessions() {
+    let mut w = World::new();
+    for id in 0..50 {
+        w.open_echo(H1, S1, id);
+    }
+    w.open_udp(at(H1, 5000), at(S1, 53));
+    w.nat.clear();
+    assert_eq!(w.sessions(), []);
+    let id = w.open_echo(H1, S1, 7);
+    assert_eq!(w.inbound(echo_reply(S1, N, id)).forwarded().query_id(), 7);
 }
 
 /// Contiki-NG: whether a port was in use was checked against the first entry only.

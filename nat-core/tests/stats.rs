@@ -86,33 +86,98 @@ fn connections_are_counted() {
     assert_eq!(w.stats().gateway().active_connection_count, 1);
 }
 
-/// `IdleTimeoutCount`: a connection that just falls silent counts, one that was closed or reset does not.
+/// `ConnectionEstablishedCount`: neither an attempt that is refused nor one that is not answered, but one that both ends
+/// open at the same time.
+#[test]
+fn attempts_that_fail_are_not_established() {
+    let mut w = World::new();
+    let counts = |w: &World| {
+        let metrics = w.stats().gateway();
+        (metrics.connection_attempt_count, metrics.connection_established_count, metrics.active_connection_count)
+    };
+    let refused = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+    w.inbound(tcp(refused.remote, refused.external, RST | ACK).seq(0).ack(refused.inside_next)).forwarded();
+    assert_eq!(counts(&w), (1, 0, 0));
+    let given_up = Connection::syn_sent(&mut w, at(H1, 5001), at(S1, 80));
+    w.outbound(given_up.inside_sends(RST)).forwarded();
+    Connection::syn_sent(&mut w, at(H1, 5002), at(S1, 80));
+    w.advance(secs(241));
+    assert_eq!(counts(&w), (3, 0, 0));
+    let both = Connection::syn_sent(&mut w, at(H1, 5003), at(S1, 80));
+    w.inbound(both.outside_sends(SYN)).forwarded();
+    w.inbound(both.outside_sends(SYN | ACK)).forwarded();
+    assert_eq!(counts(&w), (4, 1, 1));
+}
+
+/// `ActiveConnectionCount`: not a connection that was closed or reset, though its session waits for its end; again one
+/// that goes on after a RST. `ConnectionAttemptCount`: a connection on the ports of the last one is another attempt.
+#[test]
+fn closed_connections_are_not_active() {
+    let mut w = World::new();
+    let active = |w: &World| w.stats().gateway().active_connection_count;
+    let mut closed = w.open_tcp(at(H1, 5000), at(S1, 80));
+    w.outbound(closed.inside_sends(FIN | ACK)).forwarded();
+    closed.inside_next += 1;
+    assert_eq!(active(&w), 1, "half-closed");
+    w.inbound(closed.outside_sends(FIN | ACK)).forwarded();
+    assert_eq!((active(&w), w.sessions().len()), (0, 1), "closed");
+    let mut reset = w.open_tcp(at(H1, 5001), at(S1, 80));
+    assert_eq!(active(&w), 1);
+    w.inbound(reset.outside_sends(RST)).forwarded();
+    assert_eq!((active(&w), w.sessions().len()), (0, 2), "reset");
+    reset.send_from_inside(&mut w, b"not believed");
+    assert_eq!(active(&w), 1, "restored");
+    w.open_tcp(at(H1, 5000), at(S1, 80));
+    let metrics = w.stats().gateway();
+    assert_eq!((metrics.connection_attempt_count, metrics.active_connection_count), (3, 2));
+    assert_eq!(metrics.connection_established_count, 3);
+}
+
+/// `IdleTimeoutCount`: a connection that just falls silent counts, one that was closed or reset does not, and what is no
+/// connection never does.
 #[test]
 fn idle_timeouts_count_what_was_not_closed() {
     let mut w = World::new();
+    w.open_udp(at(H1, 5000), at(S1, 53));
+    w.open_echo(H1, S1, 7);
     let mut closed = w.open_tcp(at(H1, 5000), at(S1, 80));
     w.outbound(closed.inside_sends(FIN | ACK)).forwarded();
     closed.inside_next += 1;
     w.inbound(closed.outside_sends(FIN | ACK)).forwarded();
     let reset = w.open_tcp(at(H1, 5001), at(S1, 80));
     w.inbound(reset.outside_sends(RST)).forwarded();
-    w.advance(secs(300));
-    assert_eq!(w.stats().gateway().idle_timeout_count, 0);
+    w.advance(secs(301));
+    assert_eq!((w.stats().gateway().idle_timeout_count, w.sessions().len()), (0, 0));
     w.open_tcp(at(H1, 5002), at(S1, 80));
     w.advance(secs(7441));
     assert_eq!(w.stats().gateway().idle_timeout_count, 1);
-    assert_eq!(w.stats().sessions_expired, 3);
+    assert_eq!(w.stats().sessions_expired, 5);
 }
 
-/// `ErrorPortAllocation`.
+/// `ErrorPortAllocation`: of every protocol, low ports too; not for other shortages.
 #[test]
 fn port_shortage_is_counted() {
-    let mut w = World::with(|config| config.ports = nat_core::PortRange::new(30000, 30000).expect("a port"));
-    w.open_udp(at(H1, 5000), at(S1, 53));
-    for i in 1..4 {
-        w.outbound(udp(at(H1, 5000 + i), at(S1, 53))).rejected(DropReason::PortsExhausted);
-        assert_eq!(w.stats().gateway().error_port_allocation, u64::from(i));
+    let openers: [fn(u16) -> Datagram; 4] = [
+        |i| udp(at(H1, 5000 + i), at(S1, 53)),
+        |i| tcp(at(H1, 5000 + i), at(S1, 80), SYN),
+        |i| echo_request(H1, S1, 5000 + i),
+        |i| udp(at(H1, 500 + i), at(S1, 53)),
+    ];
+    let mut w = World::sized::<5, 512, 16>(|config| {
+        config.ports = nat_core::PortRange::new(30000, 30000).expect("a port");
+        config.low_ports = nat_core::PortRange::new(300, 300).expect("a port");
+    });
+    let mut errors = 0;
+    for opener in openers {
+        w.outbound(opener(0)).forwarded();
+        for i in 1..4 {
+            w.outbound(opener(i)).refusal().expect("no port is left");
+            errors += 1;
+            assert_eq!(w.stats().gateway().error_port_allocation, errors);
+        }
     }
+    let by_reason = w.stats().rejected(DropReason::PortsExhausted) + w.stats().dropped(DropReason::PortsExhausted);
+    assert_eq!(by_reason, errors);
 }
 
 /// The names that cloud gateways give their metrics.
@@ -170,29 +235,41 @@ fn metrics_of_traffic_are_of_their_side() {
     }
 }
 
-/// The invariants of section 5: what came in on a side went out on the other, or was dropped, answered, or local.
+/// The invariants of section 5: what came in on a side went out on the other, by hairpin on the same, or was dropped,
+/// answered, or local.
 #[test]
 fn packets_in_are_packets_out_and_drops() {
     let mut random = fastrand::Rng::with_seed(6);
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    let (mut lost_inside, mut lost_outside) = (0, 0);
-    for _ in 0..500 {
+    let server = w.open_udp(at(H2, 7000), at(S1, 53));
+    let (mut lost_inside, mut lost_outside, mut by_hairpin) = (0, 0, 0);
+    for _ in 0..1000 {
         let port = 5000 + random.u16(..8);
-        let (from_inside, outcome) = match random.u8(..6) {
+        let ttl = random.u8(..3);
+        let quote = udp(external, at(S1, 53)).bytes();
+        let (from_inside, outcome) = match random.u8(..9) {
             0 => (true, w.outbound(udp(at(H1, port), at(S1, 53)))),
             1 => (true, w.outbound(tcp(at(H1, port), at(S1, 80), [SYN, ACK, 0][random.usize(..3)]))),
             2 => (true, w.outbound(udp(at(H1, port), at([ROUTER, H2, S2][random.usize(..3)], 53)))),
-            3 => (true, w.outbound(udp(at(H1, port), at(S1, 53)).ttl(random.u8(..3)))),
-            4 => (false, w.inbound(udp(at(S1, 53), external).ttl(random.u8(..3)))),
+            3 => (true, w.outbound(udp(at(H1, port), at(S1, 53)).ttl(ttl))),
+            4 => (false, w.inbound(udp(at(S1, 53), external).ttl(ttl))),
+            5 => (false, w.inbound(icmp_error(TRANSIT, N, (3, random.u8(..16)), &quote).ttl(ttl))),
+            6 => (true, w.outbound(echo_request(H1, [S1, N, ROUTER][random.usize(..3)], port))),
+            7 => {
+                let outcome = w.outbound(udp(at(H1, port), server).ttl(ttl));
+                by_hairpin += u64::from(outcome.is_forwarded());
+                (true, outcome)
+            }
             _ => (false, w.inbound(udp(at(S1, 53), at(N, random.u16(..))))),
         };
         let lost = if from_inside { &mut lost_inside } else { &mut lost_outside };
         *lost += u64::from(!outcome.is_forwarded());
     }
     let metrics = w.stats().gateway();
-    assert_eq!(metrics.packets_in_from_source, metrics.packets_out_to_destination + lost_inside);
-    assert_eq!(metrics.packets_in_from_destination, metrics.packets_out_to_source + lost_outside);
+    assert!(by_hairpin > 10, "{by_hairpin} hairpins");
+    assert_eq!(metrics.packets_in_from_source, metrics.packets_out_to_destination + by_hairpin + lost_inside);
+    assert_eq!(metrics.packets_in_from_destination + by_hairpin, metrics.packets_out_to_source + lost_outside);
     assert_eq!(metrics.packets_drop_count + w.stats().local, lost_inside + lost_outside);
 }
 

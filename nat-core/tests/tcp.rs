@@ -207,6 +207,31 @@ fn simultaneous_open_establishes_a_session() {
     }
 }
 
+/// T2a, T4: the peer's SYN comes first, is dropped without a word, and comes again once ours has opened the way. The
+/// first leaves nothing behind: nothing is said about it later.
+#[test]
+fn a_simultaneous_open_may_begin_outside() {
+    for wait in [0, 3, 6, 100] {
+        let mut w = World::new();
+        let (inside, remote) = (at(H1, 5000), at(S1, 80));
+        // An external endpoint that the peer has learned from a third party.
+        let external = w.open_tcp(inside, at(S2, 3478)).external;
+        let theirs = tcp(remote, external, SYN).seq(OUTSIDE_ISN);
+        w.inbound(&theirs).dropped(DropReason::Filtered);
+        w.advance(secs(wait));
+        let ours = w.outbound(tcp(inside, remote, SYN).seq(INSIDE_ISN)).forwarded();
+        assert_eq!((ours.source(), w.session(inside, remote).state), (external, InsideSyn), "after {wait} s");
+        w.advance(secs(3));
+        assert_eq!(w.inbound(&theirs).forwarded().destination(), inside);
+        w.outbound(tcp(inside, remote, SYN | ACK).seq(INSIDE_ISN).ack(OUTSIDE_ISN + 1)).forwarded();
+        w.inbound(tcp(remote, external, SYN | ACK).seq(OUTSIDE_ISN).ack(INSIDE_ISN + 1)).forwarded();
+        assert_eq!(w.session(inside, remote).state, Established);
+        w.advance(secs(7439));
+        w.outbound(tcp(inside, remote, ACK).seq(INSIDE_ISN + 1).ack(OUTSIDE_ISN + 1)).forwarded();
+        assert_eq!(w.stats().rejected_total(), 0);
+    }
+}
+
 /// T2: segments that a connection may legally carry pass unchanged and leave it established.
 #[test]
 fn legal_segments_pass() {
@@ -256,6 +281,104 @@ fn syns_come_in_all_legal_forms() {
         }
         assert_eq!(w.session(inside, remote).state, Established, "{name}");
         w.outbound(tcp(inside, remote, ACK).seq(covered).ack(5001)).forwarded();
+    }
+}
+
+/// T2: SYN-ACKs with data, with all usual options, with the answer to ECN set-up, and sent again.
+#[test]
+fn syn_acks_come_in_all_legal_forms() {
+    let forms: [(&str, u8, &[u8], &[u8]); 4] = [
+        ("plain", SYN | ACK, &[], &[]),
+        ("with data", SYN | ACK, &[], b"220 ready"),
+        ("with options", SYN | ACK, &[2, 4, 5, 180, 4, 2, 1, 3, 3, 14, 1, 1], &[]),
+        ("with ECN set-up", SYN | ACK | ECE, &[], &[]),
+    ];
+    for (name, flags, options, payload) in forms {
+        let mut w = World::new();
+        let mut connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+        let answer = connection.outside_sends(flags).tcp_options(options).payload(payload);
+        for _ in 0..2 {
+            let arrived = w.inbound(&answer).forwarded();
+            assert_eq!((arrived.destination(), arrived.tcp_flags()), (connection.inside, flags), "{name}");
+            assert_eq!(connection.state(&w), Established, "{name}");
+        }
+        connection.outside_next += 1 + payload.len() as u32;
+        w.outbound(connection.inside_sends(ACK)).forwarded();
+        // The numbers are tracked: the RST behind it is exact.
+        w.inbound(connection.outside_sends(RST)).forwarded();
+        assert_eq!(connection.state(&w), Reset, "{name}");
+    }
+}
+
+/// T2: with a window scale of 14 much more is under way unacknowledged than a plain window holds, and the numbers are
+/// tracked to the end of it.
+#[test]
+fn a_scaled_window_is_filled() {
+    for end in End::BOTH {
+        let mut w = World::with(|config| (config.inside_mtu, config.outside_mtu) = (u16::MAX, u16::MAX));
+        let mut connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+        w.inbound(connection.outside_sends(SYN | ACK).tcp_options(&[3, 3, 14, 1])).forwarded();
+        connection.outside_next += 1;
+        w.outbound(connection.inside_sends(ACK).window(u16::MAX)).forwarded();
+        for _ in 0..600 {
+            match end {
+                End::Inside => connection.send_from_inside(&mut w, &[7; 60_000]),
+                End::Outside => connection.send_from_outside(&mut w, &[7; 60_000]),
+            }
+        }
+        end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+        assert_eq!(connection.state(&w), Established, "{end:?}");
+        end.sends_fin(&mut w, &mut connection);
+        end.other().sends_fin(&mut w, &mut connection);
+        assert_eq!(connection.state(&w), Closing, "{end:?}");
+    }
+}
+
+/// T2: keep-alives alone, with or without their byte, keep a connection for ever, and the RST of its end is still exact.
+#[test]
+fn keep_alives_keep_a_connection() {
+    for end in End::BOTH {
+        for payload in [&[][..], &[0]] {
+            let (mut w, connection) = open();
+            for _ in 0..5 {
+                w.advance(secs(7200));
+                let probe = end.segment(&connection, ACK).seq(end.next(&connection).wrapping_sub(1)).payload(payload);
+                end.send(&mut w, probe).forwarded();
+                end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+            }
+            assert_eq!(connection.state(&w), Established, "{end:?}");
+            end.send(&mut w, end.segment(&connection, RST)).forwarded();
+            assert_eq!(connection.state(&w), Reset, "{end:?}");
+        }
+    }
+}
+
+/// T2: a client that gives up before it has an answer says so by a RST, which is passed on.
+#[test]
+fn a_client_may_give_up_its_attempt() {
+    let mut w = World::new();
+    let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+    w.outbound(connection.inside_sends(RST)).forwarded();
+    w.advance(secs(241));
+    assert!(!connection.is_alive(&w));
+}
+
+/// T2: after one FIN the other direction carries data for as long as it likes, and is acknowledged.
+#[test]
+fn a_half_closed_connection_carries_data() {
+    for first in End::BOTH {
+        let (mut w, mut connection) = half_closed(first);
+        let state = connection.state(&w);
+        for _ in 0..10 {
+            w.advance(secs(300));
+            first.other().sends_data(&mut w, &mut connection);
+            first.send(&mut w, first.segment(&connection, ACK)).forwarded();
+        }
+        w.advance(secs(7439));
+        first.other().sends_data(&mut w, &mut connection);
+        assert_eq!(connection.state(&w), state, "{first:?} closed first");
+        first.other().sends_fin(&mut w, &mut connection);
+        assert_eq!(connection.state(&w), Closing);
     }
 }
 
@@ -320,18 +443,20 @@ fn traffic_after_a_reset_restores_the_session() {
     }
 }
 
-/// X2: another RST is no traffic that restores a session.
+/// X2, X7.1: another RST is no traffic that restores a session, nor does it start the time anew.
 #[test]
 fn a_second_reset_restores_nothing() {
-    let (mut w, connection) = open();
-    w.outbound(connection.inside_sends(RST)).forwarded();
-    for _ in 0..2 {
-        w.advance(secs(100));
-        let _ = w.outbound(connection.inside_sends(RST));
-        assert_eq!(connection.state(&w), Reset);
+    for end in End::BOTH {
+        let (mut w, connection) = open();
+        end.send(&mut w, end.segment(&connection, RST)).forwarded();
+        for _ in 0..2 {
+            w.advance(secs(119));
+            let _ = end.send(&mut w, end.segment(&connection, RST));
+            assert_eq!(connection.state(&w), Reset, "{end:?}");
+        }
+        w.advance(secs(3));
+        assert!(!connection.is_alive(&w), "{end:?}");
     }
-    w.advance(secs(241));
-    assert!(!connection.is_alive(&w));
 }
 
 /// S3: data and then the RST right behind it, before anything was acknowledged, is exact too.
@@ -392,7 +517,7 @@ fn the_challenge_of_an_inexact_reset_works_through_the_nat() {
 fn a_flood_of_forged_resets_evicts_nothing() {
     let (mut w, mut connection) = open();
     let mut random = fastrand::Rng::with_seed(1);
-    for port in (1024..=u16::MAX).step_by(8).chain([connection.external.port(); 1000]) {
+    for port in (0..=u16::MAX).chain([connection.external.port(); 1000]) {
         let forged = tcp(connection.remote, at(N, port), RST).seq(random.u32(..));
         let outcome = w.inbound(forged);
         assert!(!matches!(outcome, Outcome::Rejected(..)), "never a word to the outside");
@@ -592,16 +717,67 @@ fn a_reset_connections_ports_are_used_again() {
     assert_eq!(connection.state(&w), Reset);
 }
 
-/// X7.1: what is left of a closed connection does not keep its session.
+/// S2, RFC 9293 section 3.5.1: a host that has restarted opens its connection anew, on the ports that it had before. The
+/// server's challenge tells it the number at which its RST counts; then the new connection is tracked.
+#[test]
+fn a_host_that_forgot_its_connection_opens_it_again() {
+    let (mut w, mut connection) = open();
+    End::Inside.sends_data(&mut w, &mut connection);
+    End::Outside.sends_data(&mut w, &mut connection);
+    w.inbound(connection.outside_sends(ACK)).forwarded();
+    w.outbound(connection.inside_sends(ACK)).forwarded();
+    let syn = tcp(connection.inside, connection.remote, SYN).seq(77);
+    w.outbound(&syn).forwarded();
+    let challenge = w.inbound(connection.outside_sends(ACK)).forwarded();
+    let answer = tcp(connection.inside, connection.remote, RST).seq(challenge.tcp().acknowledgment_number);
+    w.outbound(answer).forwarded();
+    assert_eq!(connection.state(&w), Reset);
+    w.outbound(&syn).forwarded();
+    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(5).ack(78)).forwarded();
+    assert_eq!(connection.state(&w), Established);
+    w.inbound(tcp(connection.remote, connection.external, RST).seq(6)).forwarded();
+    assert_eq!(connection.state(&w), Reset);
+}
+
+/// T2: a host that begins again before it has an answer, with another number: the answer to that one comes in, and the
+/// one to the first does not.
+#[test]
+fn an_attempt_may_begin_again_with_another_number() {
+    let mut w = World::new();
+    let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
+    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(77)).forwarded();
+    w.inbound(connection.outside_sends(SYN | ACK)).dropped(DropReason::NoSession);
+    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(5).ack(78)).forwarded();
+    assert_eq!(connection.state(&w), Established);
+}
+
+/// X7.1, T5: what is left of a closed connection does not keep its session, whoever sends it.
 #[test]
 fn stray_segments_do_not_keep_a_closed_session() {
-    let (mut w, connection) = closed();
-    for _ in 0..4 {
-        w.advance(secs(100));
-        let _ = w.inbound(connection.outside_sends(ACK));
+    for end in End::BOTH {
+        let (mut w, connection) = closed();
+        for flags in [ACK, FIN | ACK] {
+            w.advance(secs(119));
+            let _ = end.send(&mut w, end.segment(&connection, flags));
+            assert_eq!(connection.state(&w), Closing, "{end:?}");
+        }
+        w.advance(secs(3));
+        assert!(!connection.is_alive(&w), "{end:?}");
     }
-    w.advance(secs(241));
-    assert!(!connection.is_alive(&w));
+}
+
+/// T5: the numbers may be lost, as after a gap wider than is believed; what the inside sends still keeps the connection.
+#[test]
+fn traffic_keeps_a_connection_whose_numbers_are_lost() {
+    let (mut w, mut connection) = open();
+    connection.inside_next = connection.inside_next.wrapping_add(0x2000_0000);
+    connection.outside_next = connection.outside_next.wrapping_add(0x2000_0000);
+    for _ in 0..3 {
+        w.advance(secs(7000));
+        End::Inside.sends_data(&mut w, &mut connection);
+        End::Outside.sends_data(&mut w, &mut connection);
+    }
+    assert_eq!(connection.state(&w), Established);
 }
 
 /// A7: attempts that are never answered end by the timer of their own.

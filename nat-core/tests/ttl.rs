@@ -109,6 +109,57 @@ fn no_error_is_told_about_an_invalid_packet() {
     assert!(matches!(outcome, Outcome::Held), "nothing is said: {outcome:?}");
 }
 
+/// I10e: nor outside, though the filter lets everyone in: no header that is wrong, no source that is no host, no
+/// destination that is many, no later fragment, whether the time to live is up or the packet too big.
+#[test]
+fn no_error_is_told_outside_about_an_invalid_packet() {
+    let mut w = World::with(|config| (config.filtering, config.inside_mtu) = (Filtering::EndpointIndependent, 100));
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let too_big = |packet: Datagram| packet.payload(&[7; 200]);
+    for packet in [udp(at(S1, 53), external).ttl(1), too_big(udp(at(S1, 53), external))] {
+        w.inbound(&packet).rejected(if packet.ip.time_to_live == 1 {
+            DropReason::TtlExpired
+        } else {
+            DropReason::PacketTooBig
+        });
+        let mut bad_header = packet.bytes();
+        bad_header[11] ^= 1;
+        w.inbound(bad_header).dropped(DropReason::BadHeaderChecksum);
+        let sources =
+            ["0.0.0.0", "0.1.2.3", "127.0.0.1", "169.254.1.1", "192.168.1.10", "203.0.113.1", "224.0.0.1", "240.0.0.1"];
+        for source in sources.into_iter().chain(["255.255.255.255"]) {
+            let mut spoofed = packet.clone();
+            spoofed.ip.source = source.parse::<core::net::Ipv4Addr>().expect("an address").octets();
+            assert!(matches!(w.inbound(spoofed), Outcome::Dropped(_)), "{source}");
+        }
+        for destination in ["224.0.0.1", "255.255.255.255"] {
+            let mut to_many = packet.clone();
+            to_many.ip.destination = destination.parse::<core::net::Ipv4Addr>().expect("an address").octets();
+            assert!(matches!(w.inbound(to_many), Outcome::Dropped(_)), "{destination}");
+        }
+        let outcome = w.inbound(packet.fragment(800, false).body(&[7; 200]));
+        assert!(matches!(outcome, Outcome::Dropped(_) | Outcome::Held), "a later fragment: {outcome:?}");
+    }
+}
+
+/// I10e: no error about a packet to many, whether its time to live is up, it is too big, or nothing can be had for it.
+#[test]
+fn no_error_is_told_about_a_packet_to_many() {
+    let mut w = World::sized::<1, 1, 4>(|config| config.outside_mtu = 100);
+    w.open_udp(at(H2, 5000), at(S1, 53));
+    for destination in ["224.0.0.1", "239.255.255.250", "255.255.255.255", "192.168.1.255"] {
+        let destination = destination.parse().expect("an address");
+        let packets = [udp(at(H1, 5000), at(destination, 53)), tcp(at(H1, 5000), at(destination, 80), ACK)];
+        for packet in
+            packets.into_iter().flat_map(|packet| [packet.clone(), packet.clone().ttl(1), packet.payload(&[7; 200])])
+        {
+            let outcome = w.outbound(packet);
+            assert!(matches!(outcome, Outcome::Dropped(_) | Outcome::Local(..)), "{destination}: {outcome:?}");
+        }
+    }
+    w.outbound(udp(at(H1, 5000), at(S1, 53))).rejected(DropReason::MappingTableFull);
+}
+
 /// RFC 1812 section 4.3.2.3: the quote is as long as 576 bytes of error allow.
 #[test]
 fn a_long_packet_is_quoted_as_far_as_an_error_reaches() {
@@ -129,13 +180,24 @@ fn a_packet_with_options_is_quoted_with_them() {
     assert_eq!(w.outbound(sent.clone()).rejected(DropReason::TtlExpired).payload(), sent);
 }
 
-/// I10d: the error travels in the class of the packet that caused it.
+/// I10d: the error travels in the class of the packet that caused it, to either side, whatever it says.
 #[test]
 fn an_error_copies_the_traffic_class() {
-    let mut w = World::new();
+    let mut w = World::with(|config| config.limits.sessions_per_host = Some(1));
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for class in [0, 10, 46, 48] {
-        let answer = w.outbound(udp(at(H1, 5000), at(S1, 53)).tos(class << 2).ttl(1)).rejected(DropReason::TtlExpired);
-        assert_eq!(answer.ip.dscp.value(), class);
+        // Congestion marks are not copied.
+        let of_class = |packet: Datagram| packet.tos(class << 2 | 1);
+        let answers = [
+            w.outbound(of_class(udp(at(H1, 5000), at(S1, 53))).ttl(1)).rejected(DropReason::TtlExpired),
+            w.inbound(of_class(udp(at(S1, 53), external)).ttl(1)).rejected(DropReason::TtlExpired),
+            w.outbound(of_class(udp(at(H1, 5000), at(S1, 53))).payload(&[7; 1500])).rejected(DropReason::PacketTooBig),
+            w.outbound(of_class(udp(at(H1, 5000), at(S2, 53)))).rejected(DropReason::HostLimit),
+        ];
+        for answer in answers {
+            assert_eq!((answer.ip.dscp.value(), answer.ip.ecn.value()), (class, 0), "{answer:?}");
+        }
+        w.advance(secs(10));
     }
 }
 

@@ -111,8 +111,20 @@ impl Packet {
 
     #[track_caller]
     pub(crate) fn quote(&self) -> Self {
+        Self::parse_quote(&self.body[8..self.quote_end()])
+    }
+
+    /// What follows the quote of an ICMP error.
+    fn extensions(&self) -> &[u8] {
+        &self.body[self.quote_end()..]
+    }
+
+    /// RFC 4884 section 4.5: where the quote of an ICMP error ends, in words, if extensions follow.
+    #[track_caller]
+    fn quote_end(&self) -> usize {
         assert!(self.is_icmp_error(), "not an ICMP error: {self:?}");
-        Self::parse_quote(&self.body[8..])
+        let words = usize::from(self.body[5]);
+        if words == 0 { self.body.len() } else { self.body.len().min(8 + words * 4) }
     }
 
     fn is(&self, protocol: IpNumber) -> bool {
@@ -275,6 +287,7 @@ pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], path: Path, config: &Conf
     check_same_checksum_error(&before, &after);
     if before.is_icmp_error() && !untranslated {
         check_quote(&before.quote(), &after.quote(), path, config);
+        assert_eq!(before.extensions(), after.extensions(), "extensions of an error");
     }
 }
 

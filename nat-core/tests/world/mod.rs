@@ -24,7 +24,7 @@ pub(crate) use build::{
     ACK, CWR, Checksum, Datagram, ECE, FIN, PSH, RST, SYN, URG, at, echo_reply, echo_request, fix_header_checksum,
     icmp, icmp_error, random_bytes, raw, tcp, timestamp_reply, timestamp_request, udp,
 };
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, INSIDE_ISN, OUTSIDE_ISN};
 use events::Chronicle;
 pub(crate) use fragments::reassemble;
 pub(crate) use judge::{Packet, Path, Quote};
@@ -254,7 +254,7 @@ impl World {
     fn run(&mut self, sent: Vec<u8>, origin: Origin) -> Outcome {
         self.check_nothing_untaken();
         self.chronicle.hear(self.now.max(self.told));
-        let before = self.living_sessions();
+        let before = self.living_sessions_with_their_ends();
         // Every other packet lies at an odd address: nothing may depend on alignment.
         let offset = (self.packets % 2) as usize;
         let mut memory = [&vec![0; offset][..], &sent].concat();
@@ -379,15 +379,19 @@ impl World {
         config
     }
 
-    /// The law: a packet that is not forwarded leaves itself and the tables as they were.
+    /// The law: a packet that is not forwarded leaves itself, the tables and the timers as they were.
     #[track_caller]
-    fn check_law(&self, verdict: &Verdict, before: &[SessionInfo], sent: &[u8], buffer: &[u8]) {
+    fn check_law(&self, verdict: &Verdict, before: &[(SessionKey, Instant)], sent: &[u8], buffer: &[u8]) {
         if matches!(verdict, Verdict::Drop(_) | Verdict::Reject(_) | Verdict::Hold) {
             assert_eq!(sent, buffer, "{verdict:?} changed the packet");
-            let after = self.living_sessions();
-            let keys = |list: &[SessionInfo]| list.iter().map(session_key).collect::<Vec<_>>();
-            assert!(keys(before) == keys(&after), "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}");
+            let after = self.living_sessions_with_their_ends();
+            assert!(before == after, "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}");
         }
+    }
+
+    fn living_sessions_with_their_ends(&self) -> Vec<(SessionKey, Instant)> {
+        let end = |session: &SessionInfo| self.told.saturating_add(session.expires_in);
+        self.living_sessions().iter().map(|session| (session_key(session), end(session))).collect()
     }
 
     /// Sessions whose time, and that of their address, is not up at the world's clock, whether or not the engine has noticed.
