@@ -14,7 +14,7 @@ use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
 use naive::Naive;
-use nat_core::{DropReason, Filtering, Stats};
+use nat_core::{DropReason, Filtering, Mapping, Stats};
 use operation::{Operation, Run};
 use world::*;
 
@@ -24,6 +24,8 @@ const RUNS: u64 = 1500;
 /// What differs from run to run besides the operations.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
+    /// Whether external ports overlap, which takes the strictest filter.
+    overlapping: bool,
     filtering: Filtering,
     sessions_per_host: u16,
     ports: u16,
@@ -32,8 +34,10 @@ struct Setting {
 impl Setting {
     fn random(random: &mut fastrand::Rng) -> Self {
         use Filtering::{AddressAndPortDependent, AddressDependent, EndpointIndependent};
+        let filtering = [AddressAndPortDependent, AddressDependent, EndpointIndependent][random.usize(..3)];
         Self {
-            filtering: [AddressAndPortDependent, AddressDependent, EndpointIndependent][random.usize(..3)],
+            overlapping: filtering == AddressAndPortDependent && random.bool(),
+            filtering,
             sessions_per_host: [4, 6, u16::MAX][random.usize(..3)],
             ports: random.u16(2..7),
         }
@@ -42,12 +46,16 @@ impl Setting {
     fn run(self) -> Run {
         let world = World::sized::<{ Naive::MAPPINGS }, { Naive::SESSIONS }, { Naive::HOSTS }>(|config| {
             config.filtering = self.filtering;
+            if self.overlapping {
+                config.mapping = Mapping::AddressAndPortDependent;
+            }
             config.limits.sessions_per_host = Some(self.sessions_per_host);
             config.limits.icmp_error_burst = u16::MAX;
             config.limits.icmp_errors_per_second = u16::MAX;
             config.ports = nat_core::PortRange::new(30_000, 30_000 + self.ports - 1).expect("some ports");
         });
-        Run::new(world, Naive::new(self.filtering, self.sessions_per_host, 30_000..30_000 + self.ports))
+        let ports = 30_000..30_000 + self.ports;
+        Run::new(world, Naive::new(self.overlapping, self.filtering, self.sessions_per_host, ports))
     }
 }
 

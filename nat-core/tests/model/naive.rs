@@ -77,7 +77,12 @@ impl Expected {
 
 type SessionRow = ((u8, SocketAddrV4, SocketAddrV4, SocketAddrV4, SessionState), bool, Duration);
 
+/// What a mapping is for: protocol, inside endpoint, and the remote endpoint where ports overlap.
+type Key = (u8, SocketAddrV4, Option<SocketAddrV4>);
+
 pub(crate) struct Naive {
+    /// Whether external ports overlap: then each session has a mapping of its own.
+    overlapping: bool,
     filtering: Filtering,
     sessions_per_host: usize,
     ports: Range<u16>,
@@ -86,7 +91,7 @@ pub(crate) struct Naive {
     forwards: Vec<PortForward>,
     /// Each host with mappings, and its external address if that is known.
     hosts: BTreeMap<Ipv4Addr, Option<Ipv4Addr>>,
-    mappings: BTreeMap<(u8, SocketAddrV4), Mapping>,
+    mappings: BTreeMap<Key, Mapping>,
     sessions: BTreeMap<Pair, Session>,
     /// When each connection got its last RST, the latest at the end.
     resets: Vec<(Pair, Duration)>,
@@ -97,8 +102,9 @@ impl Naive {
     pub(crate) const SESSIONS: usize = 8;
     pub(crate) const HOSTS: usize = 3;
 
-    pub(crate) fn new(filtering: Filtering, sessions_per_host: u16, ports: Range<u16>) -> Self {
+    pub(crate) fn new(overlapping: bool, filtering: Filtering, sessions_per_host: u16, ports: Range<u16>) -> Self {
         Self {
+            overlapping,
             filtering,
             sessions_per_host: usize::from(sessions_per_host),
             ports,
@@ -154,13 +160,13 @@ impl Naive {
 
     fn end_target(&mut self, forward: &PortForward) {
         let key = (number(forward.protocol), target(forward));
-        self.end_mappings(|other, _| *other == key);
+        self.end_mappings(|(protocol, inside, _), _| (*protocol, *inside) == key);
     }
 
     /// A port forward has its ports: what is in the way ends.
     fn end_conflicts(&mut self) {
         let forwards: Vec<_> = self.forwarded_endpoints().collect();
-        self.end_mappings(|(protocol, inside), mapping| {
+        self.end_mappings(|(protocol, inside, _), mapping| {
             forwards.iter().any(|(of, external, target)| {
                 of == protocol && (inside == target) != (mapping.external == Some(*external))
             })
@@ -176,7 +182,7 @@ impl Naive {
             self.step(pair, Side::Inside, what);
             return Expected::Forwarded;
         }
-        let known = self.mappings.contains_key(&(pair.protocol, pair.inside));
+        let known = self.mappings.contains_key(&self.key(pair));
         let admitted = if known { self.admits(pair) } else { self.is_forwarded(pair) };
         let state = match what {
             What::Udp | What::Echo => Active,
@@ -217,7 +223,7 @@ impl Naive {
     pub(crate) fn open(&mut self, pair: &Pair, state: SessionState) {
         let external = self.forward_of(pair);
         self.hosts.entry(*pair.inside.ip()).or_insert_with(|| external.map(|external| *external.ip()));
-        self.mappings.entry((pair.protocol, pair.inside)).or_insert(Mapping { external });
+        self.mappings.entry(self.key(pair)).or_insert(Mapping { external });
         self.sessions.insert(
             *pair,
             Session {
@@ -234,7 +240,7 @@ impl Naive {
 
     /// The external endpoint that a packet has left from: new ones are learnt, known ones must be kept.
     pub(crate) fn learn(&mut self, pair: &Pair, external: SocketAddrV4) -> Result<(), String> {
-        let key = (pair.protocol, pair.inside);
+        let key = self.key(pair);
         let Some(mapping) = self.mappings.get(&key).copied() else {
             // A refusal of what a port forward let in leaves no trace.
             return if self.forward_of(pair) == Some(external) { Ok(()) } else { Err(format!("left from {external}")) };
@@ -244,7 +250,9 @@ impl Naive {
             return if known == external { Ok(()) } else { Err(format!("left from {external}, mapped to {known}")) };
         }
         let others = || self.mappings.iter().filter(|(other, _)| **other != key);
-        if others().any(|((protocol, _), other)| *protocol == pair.protocol && other.external == Some(external)) {
+        if others().any(|((protocol, _, remote), other)| {
+            (*protocol, *remote, other.external) == (pair.protocol, key.2, Some(external))
+        }) {
             return Err(format!("{external} is another's"));
         }
         if self.forwarded_endpoints().any(|(of, forwarded, _)| of == pair.protocol && forwarded == external) {
@@ -286,7 +294,7 @@ impl Naive {
 
     /// The external endpoint of the mapping of this number among those of `protocol`; else one that nobody has.
     pub(crate) fn external_of(&self, place: usize, protocol: SessionProtocol) -> SocketAddrV4 {
-        let of_protocol = self.mappings.iter().filter(|((of, _), _)| *of == protocol as u8);
+        let of_protocol = self.mappings.iter().filter(|((of, ..), _)| *of == protocol as u8);
         let mut known: Vec<_> = of_protocol.filter_map(|(_, mapping)| mapping.external).collect();
         let forwarded = self.forwarded_endpoints().filter(|(of, ..)| *of == protocol as u8);
         known.extend(forwarded.map(|(_, external, _)| external));
@@ -304,11 +312,13 @@ impl Naive {
         remote: SocketAddrV4,
     ) -> Option<Pair> {
         let protocol = protocol as u8;
-        let is_it = |of: u8, mapping: &Mapping| of == protocol && mapping.external == Some(external);
-        let found = self.mappings.iter().find(|((of, _), mapping)| is_it(*of, mapping));
+        let is_it = |(of, _, serves): &Key, mapping: &Mapping| {
+            *of == protocol && serves.is_none_or(|serves| serves == remote) && mapping.external == Some(external)
+        };
+        let found = self.mappings.iter().find(|(key, mapping)| is_it(key, mapping));
         let forwarded =
             || self.forwarded_endpoints().find(|(of, forwarded, _)| *of == protocol && *forwarded == external);
-        let inside = found.map(|((_, inside), _)| *inside).or_else(|| forwarded().map(|(.., inside)| inside))?;
+        let inside = found.map(|((_, inside, _), _)| *inside).or_else(|| forwarded().map(|(.., inside)| inside))?;
         Some(Pair { protocol, inside, remote })
     }
 
@@ -323,12 +333,14 @@ impl Naive {
 
     pub(crate) fn sessions(&self) -> Vec<SessionRow> {
         let rows = self.sessions.iter().map(|(pair, session)| {
-            let mapping = self.mappings[&(pair.protocol, pair.inside)];
+            let mapping = self.mappings[&self.key(pair)];
             let external = mapping.external.expect("a mapping with sessions has been seen");
             let row = (pair.protocol, pair.inside, external, pair.remote, session.state);
             (row, self.is_forwarded(pair), session.ends - self.now)
         });
-        rows.collect()
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by_key(|((protocol, inside, external, remote, _), ..)| (*protocol, *inside, *external, *remote));
+        rows
     }
 
     /// Protocol, external endpoint and target of each port forward, as long as there is a primary address.
@@ -350,17 +362,24 @@ impl Naive {
         self.forward_of(pair).is_some()
     }
 
-    fn end_mappings(&mut self, ends: impl Fn(&(u8, SocketAddrV4), &Mapping) -> bool) {
+    fn key(&self, pair: &Pair) -> Key {
+        (pair.protocol, pair.inside, self.overlapping.then_some(pair.remote))
+    }
+
+    fn end_mappings(&mut self, ends: impl Fn(&Key, &Mapping) -> bool) {
         let ended: Vec<_> =
             self.mappings.iter().filter(|(key, mapping)| ends(key, mapping)).map(|(key, _)| *key).collect();
-        self.end_sessions(|pair, _| ended.contains(&(pair.protocol, pair.inside)));
+        let overlapping = self.overlapping;
+        let key = |pair: &Pair| (pair.protocol, pair.inside, overlapping.then_some(pair.remote));
+        self.end_sessions(|pair, _| ended.contains(&key(pair)));
     }
 
     fn end_sessions(&mut self, ends: impl Fn(&Pair, &Session) -> bool) {
         self.sessions.retain(|pair, session| !ends(pair, session));
-        let Self { hosts, mappings, sessions, .. } = self;
-        mappings.retain(|key, _| sessions.keys().any(|pair| (pair.protocol, pair.inside) == *key));
-        hosts.retain(|host, _| mappings.keys().any(|(_, inside)| inside.ip() == host));
+        let used: BTreeSet<_> = self.sessions.keys().map(|pair| self.key(pair)).collect();
+        let Self { hosts, mappings, .. } = self;
+        mappings.retain(|key, _| used.contains(key));
+        hosts.retain(|host, _| mappings.keys().any(|(_, inside, _)| inside.ip() == host));
     }
 
     /// RFC 4787 REQ-8 for a sender that no session names.
@@ -388,7 +407,7 @@ impl Naive {
         if Self::SESSIONS - self.session_slots() < self.slots_needed(pair) {
             reasons.push(DropReason::SessionTableFull);
         }
-        if self.mappings.contains_key(&(pair.protocol, pair.inside)) {
+        if self.mappings.contains_key(&self.key(pair)) {
             return reasons;
         }
         if self.mappings.len() == Self::MAPPINGS {
@@ -402,11 +421,15 @@ impl Naive {
 
     /// How many of the addresses that a new mapping of `pair` may get have ports left, and how many have none.
     fn addresses_for(&self, pair: &Pair) -> (usize, usize) {
-        if self.mappings.contains_key(&(pair.protocol, pair.inside)) || self.is_forwarded(pair) {
+        let key = self.key(pair);
+        if self.mappings.contains_key(&key) || self.is_forwarded(pair) {
             return (1, 0);
         }
         let taken = |address: Ipv4Addr| {
-            let of_protocol = self.mappings.iter().filter(|((protocol, _), _)| *protocol == pair.protocol);
+            let of_protocol = self
+                .mappings
+                .iter()
+                .filter(|((protocol, _, remote), _)| (*protocol, *remote) == (pair.protocol, key.2));
             let mapped = of_protocol.filter_map(|(_, mapping)| mapping.external);
             let forwarded = self.forwarded_endpoints().filter(|(of, ..)| *of == pair.protocol).map(|(_, e, _)| e);
             let ports: BTreeSet<_> =
