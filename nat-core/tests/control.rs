@@ -6,8 +6,8 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, ConfigError, DropReason, Nat, PortForward, PortRange, Protocol, Seed, SessionProtocol, Side, Tables,
-    Timeouts,
+    Cidr, Config, ConfigError, DropReason, ExhaustionError, Filtering, Hairpinning, Mapping, Nat, PortForward,
+    PortRange, Protocol, Seed, SessionProtocol, Side, Tables, Timeouts,
 };
 use world::*;
 
@@ -316,4 +316,19 @@ fn a_new_nat_forgets_what_its_tables_held() {
     let nat = Nat::new(&mut tables, config(), SEED).expect("the configuration can work");
     assert_eq!(nat.sessions().count(), 0);
     assert_eq!(nat.poll_timeout(), None);
+}
+
+/// G1: who changes nothing gets what the RFCs ask for, and where they leave a choice the one that lets least in.
+#[test]
+fn the_defaults_are_those_of_the_rfcs() {
+    let config = Config::new(inside());
+    assert_eq!(config.mapping, Mapping::EndpointIndependent);
+    assert_eq!((config.filtering, config.tcp_filtering), (Filtering::AddressAndPortDependent, None));
+    assert_eq!(config.hairpinning, Hairpinning::Unfiltered);
+    assert_eq!(config.timeouts, Timeouts::RFC);
+    assert_eq!(config.exhaustion_error, ExhaustionError::AdministrativelyProhibited);
+    assert!(config.inside_icmp_errors && config.outside_icmp_errors && config.inside_ping && !config.outside_ping);
+    let ranges = (PortRange::new(1024, 65535).expect("ports"), PortRange::new(1, 1023).expect("ports"));
+    assert_eq!((config.ports, config.low_ports), ranges);
+    assert!(config.one_to_one.is_empty() && config.dmz_host.is_none() && config.untranslated.is_empty());
 }
