@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Reply, Seed, Side, Tables, Verdict, Width};
 use static_cell::ConstStaticCell;
 
-use crate::cli::ReplayOptions;
+use crate::cli::{ReplayOptions, refusal};
 use crate::engine::{self, FRAGMENTED, FREED, HELD, TablesTask};
 use crate::report;
 use capture::{Capture, Output};
@@ -42,12 +42,15 @@ impl TablesTask for Judge<'_> {
         let Self { options } = self;
         let (config, seed) = (options.config()?, options.nat.seed().unwrap_or(DEFAULT_SEED));
         // What the engine refuses is told before a file is touched.
-        options.nat.add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed)?)?;
+        options.nat.add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed).map_err(refusal)?)?;
         let inputs = Inputs::open(options)?;
         refuse_overwriting(options)?;
         let outputs = Outputs::create(options)?;
         let mut recorder = options.mapping_log.as_deref().map(Recorder::create).transpose()?;
-        let mut nat = Nat::new(tables, config, seed)?.with_fragments(FRAGMENTS.take()).with_quarantine(quarantine);
+        let mut nat = Nat::new(tables, config, seed)
+            .map_err(refusal)?
+            .with_fragments(FRAGMENTS.take())
+            .with_quarantine(quarantine);
         if let Some(recorder) = &mut recorder {
             nat.set_event_hook(recorder);
         }

@@ -16,7 +16,7 @@ use nat_core::{Cidr, Config, Nat, Quarantine, Seed, Tables, Width};
 use nat_embassy::{Control, LocalDevice, Outside, Parts, State};
 use static_cell::StaticCell;
 
-use crate::cli::RouterOptions;
+use crate::cli::{RouterOptions, refusal};
 use crate::engine::{self, FREED, StateTask, TablesTask, WAITING};
 use crate::report;
 use recorder::Recorder;
@@ -49,7 +49,7 @@ impl TablesTask for Check<'_> {
         tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
         _: &mut Quarantine<FREED, W>,
     ) -> Result<()> {
-        self.options.nat.add_forwards(&mut Nat::new(tables, self.config, self.seed)?)
+        self.options.nat.add_forwards(&mut Nat::new(tables, self.config, self.seed).map_err(refusal)?)
     }
 }
 
@@ -67,7 +67,7 @@ impl StateTask for Route<'_> {
         let Self { options, config, seed } = self;
         let recorder = options.mapping_log.as_deref().map(Recorder::append).transpose()?;
         let (lan, wan) = (open_tap(&options.lan.name)?, open_tap(&options.wan.name)?);
-        let parts = nat_embassy::new(state, config, seed, lan, wan)?;
+        let parts = nat_embassy::new(state, config, seed, lan, wan).map_err(refusal)?;
         if let Some(recorder) = recorder {
             parts.0.set_event_hook(RECORDER.init(recorder));
         }

@@ -1,0 +1,39 @@
+//! How long sessions live without traffic.
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use nat_core::{Config, Timeouts};
+
+use crate::cli::value::{Timeout, TimeoutName};
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Timers")]
+pub(super) struct TimerOptions {
+    #[arg(long = "timeout", value_name = "NAME=SECONDS", help = help())]
+    timeouts: Vec<Timeout>,
+}
+
+impl TimerOptions {
+    pub(super) fn apply(&self, config: &mut Config) -> Result<()> {
+        for (position, Timeout { name, time }) in self.timeouts.iter().enumerate() {
+            let twice = self.timeouts.iter().take(position).any(|earlier| earlier.name == *name);
+            ensure!(!twice, "--timeout {name} is given twice");
+            name.set(&mut config.timeouts, *time);
+        }
+        Ok(())
+    }
+}
+
+fn help() -> String {
+    format!(
+        "How long sessions live without traffic, as in udp=600; may be repeated, once for each name. `dns` is UDP with port 53 of \
+         a remote host, as `udp` unless set. With --profile rfc: {}; with --profile gateway: {}",
+        list(&Timeouts::RFC),
+        list(&Timeouts::GATEWAY)
+    )
+}
+
+fn list(timeouts: &Timeouts) -> String {
+    let entry = |name: &TimeoutName| name.get(timeouts).map(|time| format!("{name}={}", time.as_secs()));
+    TimeoutName::ALL.iter().filter_map(entry).collect::<Vec<_>>().join(" ")
+}
