@@ -12,12 +12,12 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use nat_core::{Cidr, Config};
 
 pub(crate) use nat_options::{NatOptions, refusal};
-use notes::{EXAMPLES, REPLAY_NOTES, ROUTER_NOTES};
+use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES};
 pub(crate) use value::{LanDevice, Network, WanDevice};
 
 /// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of captures
 #[derive(Debug, Parser)]
-#[command(name = "nat-host", version, after_help = EXAMPLES)]
+#[command(name = "nat-host", version, after_help = EXAMPLES, max_term_width = 126)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -35,10 +35,10 @@ pub(crate) enum Command {
     /// Show the NAT at work, with nothing to install (also without any argument)
     Demo(DemoOptions),
     /// Route between two TAP devices (Linux)
-    #[command(after_help = ROUTER_NOTES)]
+    #[command(after_help = MORE_OF_ROUTER, after_long_help = ROUTER_NOTES)]
     Router(RouterOptions),
     /// Run captures through the NAT
-    #[command(after_help = REPLAY_NOTES)]
+    #[command(after_help = MORE_OF_REPLAY, after_long_help = REPLAY_NOTES)]
     Replay(ReplayOptions),
 }
 

@@ -26,10 +26,10 @@ pub(super) struct LimitOptions {
     /// Sessions of one mapping, port forwards included [default: no limit of their own]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     mapping_sessions: Option<u16>,
-    /// How fast it gets new mappings, as in 100+20/s: 100 at once, then 20 a second [default: no limit]
+    /// How fast it gets mappings, as in 100+20/s: 100 at once, then 20 a second [default: as it asks]
     #[arg(long, value_name = "BURST+RATE/s")]
     mapping_rate: Option<RateValue>,
-    /// How fast it gets new sessions, in the same form [default: no limit]
+    /// How fast it gets sessions, in the same form [default: as it asks]
     #[arg(long, value_name = "BURST+RATE/s")]
     session_rate: Option<RateValue>,
 }

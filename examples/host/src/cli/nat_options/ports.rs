@@ -21,21 +21,26 @@ pub(super) struct PortOptions {
     /// External ports that the router keeps for itself: no mapping and no port forward gets them
     #[arg(long, value_name = "FIRST-LAST")]
     reserved_ports: Option<Ports>,
-    /// Give even inside ports even external ports, and odd ones odd (RFC 4787 REQ-4); where none is left, the session is
-    /// refused
+    /// Give even inside ports even external ports, and odd ones odd (RFC 4787 REQ-4)
+    ///
+    /// Where no port of that parity is left, the session is refused.
     #[arg(long)]
     port_parity: bool,
-    /// How long the UDP port, or the identifier of ICMP queries, of a mapping that has ended waits before another mapping gets
-    /// it (RFC 6888 REQ-8: at least 120); 0 for not at all
+    /// How long freed external ports of UDP and identifiers of ICMP wait (RFC 6888 REQ-8: at least 120); 0 for not at all
+    ///
+    /// Until then no other mapping gets them, so that what the peers of the old one still send reaches nobody. There is room for
+    /// 65535 that wait; beyond that, those that have waited longest go first. Where mapping is address-and-port-dependent none
+    /// waits: the remote endpoint tells sessions apart.
     #[arg(long, value_name = "SECONDS", default_value_t = QuarantineConfig::DEFAULT.delay.as_secs(),
         value_parser = value_parser!(u64).range(..=LONGEST))]
     quarantine: u64,
-    /// The same for TCP ports, which need not wait, as TCP connections are tracked to their end; 0 for not at all
+    /// The same for ports of TCP, which need not wait because connections are tracked to their end
     #[arg(long, value_name = "SECONDS", default_value_t = QuarantineConfig::DEFAULT.tcp_delay.as_secs(),
         value_parser = value_parser!(u64).range(..=LONGEST))]
     tcp_quarantine: u64,
-    /// Refuse new mappings as long after the first packet as well, when nobody knows which ports were in use before; port
-    /// forwards work at once
+    /// Make no new mapping for as long after the first packet, since nobody knows which ports were in use before
+    ///
+    /// Hosts are told as --exhaustion-error says. Port forwards work at once.
     #[arg(long)]
     quarantine_after_start: bool,
 }

@@ -15,21 +15,25 @@ pub(super) struct RuleOptions {
     /// One more external address; may be repeated, for up to 8 with the primary
     #[arg(long = "wan-address", value_name = "ADDRESS", value_parser = value::external_address)]
     wan_addresses: Vec<Ipv4Addr>,
-    /// Let the outside reach an inside endpoint, as in tcp:8080=192.168.77.10:80; a range of ports, as in
-    /// udp:5000-5009=192.168.77.10:6000, goes to as many inside ports; and of another external address than the primary, as in
-    /// tcp:198.51.100.78:443=192.168.77.10:443. May be repeated, 32 times in all
+    /// Let the outside reach an inside endpoint, as in tcp:8080=192.168.77.10:80; may be repeated, for up to 32
+    ///
+    /// A range of ports goes to as many inside ports: udp:5000-5009=192.168.77.10:6000. With an address it is of that --wan-address
+    /// and not of the primary: tcp:198.51.100.78:443=192.168.77.10:443.
     #[arg(long = "forward", value_name = "PROTOCOL:[EXTERNAL:]PORT[-PORT]=ADDRESS:PORT")]
     forwards: Vec<Forward>,
-    /// Have an external address, the primary or a --wan-address, stand for one inside host: ports stay as they are, whoever
-    /// sends, pings included (static NAT, RFC 2663 section 4.1.1). May be repeated
+    /// Have an external address stand for one inside host (static NAT, RFC 2663 section 4.1.1); may be repeated
+    ///
+    /// The address is the primary or a --wan-address. What arrives there goes to the host with its port unchanged, from whichever
+    /// sender, pings included; what the host sends leaves from there with its port unchanged.
     #[arg(long = "one-to-one", value_name = "EXTERNAL=INSIDE")]
     one_to_one: Vec<OneToOneRule>,
     /// The inside host that gets what arrives at a TCP or UDP port of the primary external address that nobody else has
     #[arg(long, value_name = "ADDRESS", value_parser = value::ipv4)]
     dmz_host: Option<Ipv4Addr>,
-    /// Leave what goes to these destinations as it is (RFC 6888 REQ-6), as in 10.0.0.0/8 or 10.0.0.0/8:80-443 for TCP and UDP
-    /// ports only. They answer to addresses of the LAN, so they need a route there, by way of this router; the answers come in,
-    /// and what they begin themselves is dropped. May be repeated, 8 times in all
+    /// Destinations reached without translation (RFC 6888 REQ-6), as in 10.0.0.0/8; may be repeated, for up to 8
+    ///
+    /// With ports, as in 10.0.0.0/8:80-443, only those of TCP and UDP. The destinations see addresses of the LAN, so their network
+    /// needs a route to the LAN by way of this router. Answers come in by their session; what begins there is dropped.
     #[arg(long = "untranslated", value_name = "NETWORK/LEN[:PORT[-PORT]]")]
     untranslated: Vec<UntranslatedNetwork>,
 }

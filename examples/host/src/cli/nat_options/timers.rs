@@ -9,7 +9,8 @@ use crate::cli::value::{Timeout, TimeoutName};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Timers")]
 pub(super) struct TimerOptions {
-    #[arg(long = "timeout", value_name = "NAME=SECONDS", help = help())]
+    /// How long sessions live without traffic, as in udp=600; may be repeated, once for each name
+    #[arg(long = "timeout", value_name = "NAME=SECONDS", long_help = help())]
     timeouts: Vec<Timeout>,
 }
 
@@ -26,8 +27,11 @@ impl TimerOptions {
 
 fn help() -> String {
     format!(
-        "How long sessions live without traffic, as in udp=600; may be repeated, once for each name. `dns` is UDP with port 53 of \
-         a remote host, as `udp` unless set. With --profile rfc: {}; with --profile gateway: {}",
+        "How long sessions live without traffic, as in udp=600; may be repeated, once for each name\n\n\
+         --profile rfc:      {}\n\
+         --profile gateway:  {}\n\n\
+         TCP is partially open until both sides have sent a SYN, closing once both have sent a FIN, and reset after a valid \
+         RST. `dns` is UDP with port 53 of a remote host, as `udp` unless it is set.",
         list(&Timeouts::RFC),
         list(&Timeouts::GATEWAY)
     )

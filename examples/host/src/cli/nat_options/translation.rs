@@ -6,19 +6,13 @@ use nat_core::{Cidr, Config, Filtering, Hairpinning, Mapping};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Translation")]
 pub(super) struct TranslationOptions {
-    /// What the other options start from: `rfc` is what the RFCs ask for; `gateway` is what cloud NAT gateways do: every idle
-    /// session ends after 350 s, external ports from 1024 up that overlap, a clamped MSS, no answer to a ping. Each option that
-    /// is given overrides the profile
+    /// What the other options start from; each that is given overrides it
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Profile::Rfc)]
     profile: Profile,
-    /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1). The address-and-port-dependent kind gives a
-    /// port for each remote endpoint, which others may have too if they talk to others; it takes a mapping for each session,
-    /// and hosts cannot be reached from endpoints that they have not sent to [default: endpoint-independent;
-    /// address-and-port-dependent with --profile gateway]
+    /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1) [default: as --profile says]
     #[arg(long, value_enum, value_name = "KIND")]
     mapping: Option<MappingKind>,
-    /// Who may send to an external endpoint (RFC 4787 section 5): anyone, any port of the remote addresses that the inside
-    /// endpoint has sent to, or only the remote endpoints that it has sent to
+    /// Who may send to an external endpoint (RFC 4787 section 5)
     #[arg(long, value_enum, value_name = "KIND", default_value_t = FilteringKind::AddressAndPortDependent)]
     filtering: FilteringKind,
     /// The same for TCP (RFC 5382 REQ-3) [default: as --filtering]
@@ -48,13 +42,20 @@ impl TranslationOptions {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Profile {
+    /// What the RFCs ask for: endpoint-independent mapping, and TCP connections live for 2 h 4 min without traffic
     Rfc,
+    /// What cloud NAT gateways do: address-and-port-dependent mapping, idle sessions end after 350 s, external ports from 1024
+    /// up for all, a clamped MSS, no answer to a ping
     Gateway,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum MappingKind {
+    /// One external endpoint for whatever it talks to; of --profile rfc
     EndpointIndependent,
+    /// An external port for each remote endpoint, which others may have too if they talk to others: as many sessions to each
+    /// destination as there are ports. Takes a mapping for each session, and address-and-port-dependent filtering; of
+    /// --profile gateway
     AddressAndPortDependent,
 }
 
@@ -69,8 +70,11 @@ impl From<MappingKind> for Mapping {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FilteringKind {
+    /// Anyone, as long as the mapping lives
     EndpointIndependent,
+    /// Any port of the remote addresses that the inside endpoint has sent to
     AddressDependent,
+    /// The remote endpoints that the inside endpoint has sent to
     AddressAndPortDependent,
 }
 
@@ -86,7 +90,9 @@ impl From<FilteringKind> for Filtering {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum HairpinKind {
+    /// No: they could reach each other directly
     Unfiltered,
+    /// Yes: as if they were outside
     Filtered,
 }
 
