@@ -69,7 +69,9 @@
 //!
 //! # Memory
 //!
-//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 50 KiB for queues, fragments, waiting packets and neighbours.
+//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 50 KiB
+//! for queues, fragments, waiting packets, neighbours, and external ports in quarantine. Of those, 64 can wait unless [`State`]
+//! has room for more; the next one then ends the wait of the one that has waited longest.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -138,11 +140,12 @@ pub fn new<
     const SESSIONS: usize,
     const HOSTS: usize,
     const WAITING: usize,
+    const FREED: usize,
     W: Width,
     Lan: Driver,
     Wan: Driver,
 >(
-    state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
+    state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     config: Config,
     seed: Seed,
     lan: Lan,
@@ -155,8 +158,8 @@ pub fn new<
     config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
     let further = core::mem::take(&mut config.external_addresses);
     let mtus = (config.inside_mtu, config.outside_mtu);
-    let State { tables, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing } = state;
-    let nat = Nat::new(tables, config, seed)?.with_fragments(fragments);
+    let State { tables, quarantine, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing } = state;
+    let nat = Nat::new(tables, config, seed)?.with_fragments(fragments).with_quarantine(quarantine);
     let shared = &*shared.write(Shared::new(nat, further, outside)?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);

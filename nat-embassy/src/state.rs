@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use nat_core::{Fragments, Reply, Tables, WideTables, Width};
+use nat_core::{Fragments, Quarantine, Reply, Tables, WideQuarantine, WideTables, Width};
 
 use crate::control::Shared;
 use crate::departing::Departing;
@@ -11,10 +11,11 @@ use crate::neighbours::Neighbours;
 use crate::waiting::Slot;
 
 /// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
-/// 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual devices, what ARP knows and keeps waiting, and
-/// fragments.
+/// 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual devices, what ARP knows and keeps waiting,
+/// fragments, and the quarantine of freed external ports.
 ///
-/// `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each.
+/// `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each. `FREED` external
+/// ports can be in quarantine, 1 to 65,535 at 18 bytes each: see [`QuarantineConfig`](nat_core::QuarantineConfig).
 ///
 /// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
 /// start, not moved there.
@@ -23,9 +24,11 @@ pub struct State<
     const SESSIONS: usize,
     const HOSTS: usize = 64,
     const WAITING: usize = 4,
+    const FREED: usize = 64,
     W: Width = u16,
 > {
     pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+    pub(crate) quarantine: Quarantine<FREED, W>,
     pub(crate) fragments: Fragments<DATAGRAMS, HELD>,
     pub(crate) shared: MaybeUninit<Shared<'static, W>>,
     pub(crate) lan: SideMemory<WAITING>,
@@ -34,9 +37,15 @@ pub struct State<
     pub(crate) departing: Departing,
 }
 
-/// All the memory of a router for up to 1,048,576 mappings, sessions and hosts each: its tables are [`WideTables`].
-pub type WideState<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64, const WAITING: usize = 4> =
-    State<MAPPINGS, SESSIONS, HOSTS, WAITING, u32>;
+/// All the memory of a router for up to 1,048,576 mappings, sessions, hosts and ports in quarantine each: its tables are
+/// [`WideTables`], and its quarantine [`WideQuarantine`].
+pub type WideState<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize = 64,
+    const WAITING: usize = 4,
+    const FREED: usize = 64,
+> = State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, u32>;
 
 /// Fragmented datagrams that can be under way at once.
 const DATAGRAMS: usize = 16;
@@ -60,30 +69,37 @@ impl<const WAITING: usize> SideMemory<WAITING> {
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize>
-    State<MAPPINGS, SESSIONS, HOSTS, WAITING>
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize>
+    State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     /// Memory that nothing uses yet.
     pub const fn new() -> Self {
-        Self::of(Tables::new())
+        Self::of(Tables::new(), Quarantine::new())
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize>
-    WideState<MAPPINGS, SESSIONS, HOSTS, WAITING>
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize>
+    WideState<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     /// Memory that nothing uses yet.
     pub const fn wide() -> Self {
-        Self::of(WideTables::wide())
+        Self::of(WideTables::wide(), WideQuarantine::wide())
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, W: Width>
-    State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>
+impl<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    const FREED: usize,
+    W: Width,
+> State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>
 {
-    const fn of(tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>) -> Self {
+    const fn of(tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>, quarantine: Quarantine<FREED, W>) -> Self {
         Self {
             tables,
+            quarantine,
             fragments: Fragments::new(),
             shared: MaybeUninit::uninit(),
             lan: SideMemory::new(),
@@ -94,8 +110,8 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAI
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize> Default
-    for State<MAPPINGS, SESSIONS, HOSTS, WAITING>
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize> Default
+    for State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     fn default() -> Self {
         Self::new()

@@ -1,23 +1,23 @@
 //! The command line: subcommands, their options, and what the options mean to the NAT.
 
+mod nat_options;
 mod notes;
 mod value;
 
 use core::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
-use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
-use nat_core::{Cidr, Config, Filtering, Hairpinning, MAX_EXTERNAL_ADDRESSES, Nat, Seed, Timeouts, Width};
+use anyhow::{Result, bail, ensure};
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use nat_core::{Cidr, Config};
 
-use crate::engine::{self, Capacity};
-
-use notes::{EXAMPLES, REPLAY_NOTES, ROUTER_NOTES};
-pub(crate) use value::{Forward, LanDevice, Network, SeedValue, WanDevice};
+pub(crate) use nat_options::{NatOptions, refusal};
+use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES};
+pub(crate) use value::{LanDevice, Network, WanDevice};
 
 /// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of captures
 #[derive(Debug, Parser)]
-#[command(name = "nat-host", version, after_help = EXAMPLES)]
+#[command(name = "nat-host", version, after_help = EXAMPLES, max_term_width = 126)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -35,10 +35,10 @@ pub(crate) enum Command {
     /// Show the NAT at work, with nothing to install (also without any argument)
     Demo(DemoOptions),
     /// Route between two TAP devices (Linux)
-    #[command(after_help = ROUTER_NOTES)]
+    #[command(after_help = MORE_OF_ROUTER, after_long_help = ROUTER_NOTES)]
     Router(RouterOptions),
     /// Run captures through the NAT
-    #[command(after_help = REPLAY_NOTES)]
+    #[command(after_help = MORE_OF_REPLAY, after_long_help = REPLAY_NOTES)]
     Replay(ReplayOptions),
 }
 
@@ -129,164 +129,9 @@ impl ReplayOptions {
     }
 }
 
-/// What `router` and `replay` have in common.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "NAT options")]
-pub(crate) struct NatOptions {
-    /// One more external address; may be repeated, for up to 8 with the primary
-    #[arg(long = "wan-address", value_name = "ADDRESS", value_parser = value::external_address)]
-    wan_addresses: Vec<Ipv4Addr>,
-    /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1)
-    #[arg(long, value_enum, value_name = "KIND", default_value_t = MappingKind::EndpointIndependent)]
-    mapping: MappingKind,
-    /// Who may send to an external endpoint (RFC 4787 section 5)
-    #[arg(long, value_enum, value_name = "KIND", default_value_t = FilteringKind::AddressAndPortDependent)]
-    filtering: FilteringKind,
-    /// Whether --filtering applies to LAN hosts that reach each other through an external address (RFC 4787 section 6)
-    #[arg(long, value_enum, value_name = "KIND", default_value_t = HairpinKind::Unfiltered)]
-    hairpin: HairpinKind,
-    /// How long idle sessions live: `rfc` keeps TCP for 2 h 4 min, `gateway` everything for 350 s as cloud NAT gateways do
-    #[arg(long, value_enum, value_name = "NAME", default_value_t = Profile::Rfc)]
-    profile: Profile,
-    /// Let the outside reach an inside endpoint, as in tcp:8080=192.168.77.10:80; may be repeated
-    #[arg(long = "forward", value_name = "PROTOCOL:PORT=ADDRESS:PORT")]
-    forwards: Vec<Forward>,
-    /// The largest IP datagram that may leave for the WAN, in bytes; what is larger leaves in fragments if it may
-    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = value_parser!(u16).range(68..))]
-    wan_mtu: u16,
-    /// The largest IP datagram that may leave for the LAN, in bytes; what is larger leaves in fragments if it may
-    #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = value_parser!(u16).range(68..))]
-    lan_mtu: u16,
-    /// Lower the MSS of TCP connections to what both MTUs carry
-    #[arg(long, action = ArgAction::SetTrue)]
-    mss_clamp: bool,
-    #[arg(long, value_name = "MAPPINGS", default_value_t = engine::MAPPINGS, help = engine::help(),
-        value_parser = value_parser!(u32).range(1..=engine::LARGEST.mappings.into()))]
-    mappings: u32,
-    /// Sessions to have room for; rounded up with --mappings. The line `tables:` says what came of both
-    #[arg(long, value_name = "SESSIONS", default_value_t = engine::SESSIONS,
-        value_parser = value_parser!(u32).range(1..=engine::LARGEST.sessions.into()))]
-    sessions: u32,
-    /// Sessions that one inside host may have
-    #[arg(long, value_name = "SESSIONS", default_value_t = 1024, value_parser = value_parser!(u16).range(1..))]
-    host_limit: u16,
-    /// The secret behind port numbers and table hashes, 16 bytes in hexadecimal [default: random for router, fixed for replay]
-    #[arg(long, value_name = "HEX")]
-    seed: Option<SeedValue>,
-}
-
-impl NatOptions {
-    /// The seed that was asked for.
-    pub(crate) fn seed(&self) -> Option<Seed> {
-        self.seed.map(|seed| seed.0)
-    }
-
-    fn config(&self, inside: Cidr, primary: Option<Ipv4Addr>) -> Result<Config> {
-        if let MappingKind::AddressAndPortDependent = self.mapping {
-            bail!("--mapping address-and-port-dependent is not implemented yet");
-        }
-        let mut config = Config::new(inside);
-        self.add_external_addresses(&mut config, primary)?;
-        config.filtering = self.filtering.into();
-        config.hairpinning = self.hairpin.into();
-        config.timeouts = match self.profile {
-            Profile::Rfc => Timeouts::RFC,
-            Profile::Gateway => Timeouts::GATEWAY,
-        };
-        config.limits.sessions_per_host = Some(self.host_limit);
-        // A host has no more mappings than sessions.
-        config.limits.mappings_per_host = Some(self.host_limit);
-        config.inside_mtu = self.lan_mtu;
-        config.outside_mtu = self.wan_mtu;
-        config.mss_clamp = self.mss_clamp;
-        Ok(config)
-    }
-
-    fn add_external_addresses(&self, config: &mut Config, primary: Option<Ipv4Addr>) -> Result<()> {
-        // Without a static primary, one place is for the address of the lease.
-        let room = MAX_EXTERNAL_ADDRESSES - usize::from(primary.is_none());
-        for address in primary.iter().chain(&self.wan_addresses) {
-            if config.external_addresses.contains(address) {
-                continue;
-            }
-            let fits = config.external_addresses.len() < room && config.external_addresses.push(*address).is_ok();
-            ensure!(fits, "--wan-address: more than {MAX_EXTERNAL_ADDRESSES} external addresses");
-        }
-        Ok(())
-    }
-
-    /// Refuses further external addresses that are another's.
-    fn check_wan_addresses(&self, lan: Cidr, wan: Option<Cidr>, gateway: Option<Ipv4Addr>) -> Result<()> {
-        for address in &self.wan_addresses {
-            let of_all = wan.is_some_and(|wan| wan.contains(*address) && !is_host_of(wan, *address));
-            ensure!(!of_all, "--wan-address {address} is the WAN's own or its broadcast address");
-            ensure!(Some(*address) != gateway, "--wan-address {address} is the gateway's");
-            ensure!(*address != lan.address(), "--wan-address {address} is the router's address on the LAN");
-        }
-        Ok(())
-    }
-
-    /// How large the tables are that were asked for.
-    pub(crate) fn capacity(&self) -> Result<Capacity> {
-        Capacity::holding(self.mappings, self.sessions)
-    }
-
-    /// Adds the port forwards to `nat`.
-    pub(crate) fn add_forwards(&self, nat: &mut Nat<'_, impl Width>) -> Result<()> {
-        for forward in &self.forwards {
-            nat.add_forward(forward.0).with_context(|| format!("--forward {forward}"))?;
-        }
-        Ok(())
-    }
-}
-
 /// Whether `address` can be one of a host in this network.
 fn is_host_of(network: Cidr, address: Ipv4Addr) -> bool {
     network.contains(address) && Some(address) != network.network() && Some(address) != network.broadcast()
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum MappingKind {
-    EndpointIndependent,
-    AddressAndPortDependent,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FilteringKind {
-    EndpointIndependent,
-    AddressDependent,
-    AddressAndPortDependent,
-}
-
-impl From<FilteringKind> for Filtering {
-    fn from(kind: FilteringKind) -> Self {
-        match kind {
-            FilteringKind::EndpointIndependent => Self::EndpointIndependent,
-            FilteringKind::AddressDependent => Self::AddressDependent,
-            FilteringKind::AddressAndPortDependent => Self::AddressAndPortDependent,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum HairpinKind {
-    Unfiltered,
-    Filtered,
-}
-
-impl From<HairpinKind> for Hairpinning {
-    fn from(kind: HairpinKind) -> Self {
-        match kind {
-            HairpinKind::Unfiltered => Self::Unfiltered,
-            HairpinKind::Filtered => Self::Filtered,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Profile {
-    Rfc,
-    Gateway,
 }
 
 /// The error as one line: what is wrong, and the tip if there is one, without the usage that clap puts below.
@@ -303,7 +148,10 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use clap::CommandFactory;
+    use nat_core::{ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, Rate, Untranslated};
 
     use super::*;
 
@@ -318,28 +166,159 @@ mod tests {
         assert!(matches!(cli.command(), Command::Demo(DemoOptions { pcap: None })));
     }
 
-    #[test]
-    fn options_turn_into_the_configuration_in_any_order() {
-        let replay = |arguments: &str| match Cli::try_parse_from(arguments.split(' ')).unwrap().command() {
+    /// The configuration of `replay` with these options.
+    #[track_caller]
+    fn config(options: &str) -> Config {
+        let arguments = "nat-host replay --lan-in A --lan 192.168.77.1/24 --wan 198.51.100.77/24";
+        let options = options.split_whitespace();
+        match Cli::try_parse_from(arguments.split(' ').chain(options)).unwrap().command() {
             Command::Replay(options) => options.config().unwrap(),
             other => panic!("{other:?}"),
-        };
-        let one = replay(
-            "nat-host replay --lan-in A --lan 192.168.77.1/24 --wan 198.51.100.77/24 --wan-address 198.51.100.78 \
-             --wan-address 198.51.100.77 --filtering address-dependent --hairpin filtered --profile gateway --wan-mtu 1400 \
-             --host-limit 7",
+        }
+    }
+
+    /// What both profiles get without further options.
+    fn plain(mut config: Config) -> Config {
+        config.external_addresses.push(WAN).unwrap();
+        config.limits.sessions_per_host = Some(1024);
+        config.limits.mappings_per_host = Some(1024);
+        config
+    }
+
+    /// `Config` has no equality.
+    #[track_caller]
+    fn assert_same(actual: &Config, expected: &Config, options: &str) {
+        assert_eq!(format!("{actual:#?}"), format!("{expected:#?}"), "{options}");
+    }
+
+    const WAN: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
+    const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 20);
+
+    fn lan() -> Cidr {
+        Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).unwrap()
+    }
+
+    #[test]
+    fn a_profile_is_the_configuration_of_its_name() {
+        assert_same(&config(""), &plain(Config::new(lan())), "");
+        assert_same(&config("--profile rfc"), &plain(Config::new(lan())), "rfc");
+        assert_same(&config("--profile gateway"), &plain(Config::gateway(lan())), "gateway");
+    }
+
+    /// What an option does to the configuration.
+    type Effect = fn(&mut Config);
+
+    #[track_caller]
+    fn assert_effects(profile: &str, base: fn(Cidr) -> Config, effects: &[(&str, Effect)]) {
+        for (options, effect) in effects {
+            let mut expected = plain(base(lan()));
+            effect(&mut expected);
+            assert_same(&config(&format!("{options} --profile {profile}")), &expected, options);
+        }
+    }
+
+    fn range(first: u16, last: u16) -> PortRange {
+        PortRange::new(first, last).unwrap()
+    }
+
+    #[test]
+    fn options_of_translation_and_rules_set_one_knob_each() {
+        assert_effects(
+            "rfc",
+            Config::new,
+            &[
+                ("--mapping address-and-port-dependent", |c| c.mapping = Mapping::AddressAndPortDependent),
+                ("--filtering address-dependent", |c| c.filtering = Filtering::AddressDependent),
+                ("--tcp-filtering endpoint-independent", |c| c.tcp_filtering = Some(Filtering::EndpointIndependent)),
+                ("--hairpin filtered", |c| c.hairpinning = Hairpinning::Filtered),
+                ("--wan-address 198.51.100.78", |c| c.external_addresses.push([198, 51, 100, 78].into()).unwrap()),
+                ("--wan-address 198.51.100.77", |_| {}),
+                ("--dmz-host 192.168.77.20", |c| c.dmz_host = Some(HOST)),
+                ("--one-to-one 198.51.100.77=192.168.77.20", |c| {
+                    c.one_to_one.push(OneToOne { external: WAN, inside: HOST }).unwrap();
+                }),
+                ("--untranslated 10.0.0.0/8:80-443", |c| {
+                    let network = Cidr::new([10, 0, 0, 0].into(), 8).unwrap();
+                    c.untranslated.push(Untranslated { network, ports: Some(range(80, 443)) }).unwrap();
+                }),
+            ],
         );
-        let other = replay(
-            "nat-host replay --host-limit 7 --hairpin filtered --wan-mtu 1400 --profile gateway --filtering address-dependent \
-             --wan-address 198.51.100.77 --wan-address 198.51.100.78 \
-             --wan 198.51.100.77/24 --lan 192.168.77.1/24 --lan-in A",
+    }
+
+    #[test]
+    fn options_of_ports_and_limits_set_one_knob_each() {
+        assert_effects(
+            "rfc",
+            Config::new,
+            &[
+                ("--ports 40000-49999", |c| c.ports = range(40000, 49999)),
+                ("--low-ports 512-1023", |c| c.low_ports = range(512, 1023)),
+                ("--reserved-ports 22", |c| c.reserved_ports = Some(range(22, 22))),
+                ("--port-parity", |c| c.port_parity = true),
+                ("--quarantine 0", |c| c.quarantine.delay = Duration::ZERO),
+                ("--tcp-quarantine 60", |c| c.quarantine.tcp_delay = Duration::from_secs(60)),
+                ("--quarantine-after-start", |c| c.quarantine.after_start = true),
+                ("--host-limit 7", |c| {
+                    (c.limits.sessions_per_host, c.limits.mappings_per_host) = (Some(7), Some(7));
+                }),
+                ("--host-mappings 7", |c| c.limits.mappings_per_host = Some(7)),
+                ("--host-tcp-mappings 7", |c| c.limits.tcp_mappings_per_host = Some(7)),
+                ("--host-udp-mappings 7", |c| c.limits.udp_mappings_per_host = Some(7)),
+                ("--host-icmp-mappings 7", |c| c.limits.icmp_mappings_per_host = Some(7)),
+                ("--mapping-sessions 7", |c| c.limits.sessions_per_mapping = Some(7)),
+                ("--mapping-rate 9+7/s", |c| c.limits.mapping_rate = Some(Rate { burst: 9, per_second: 7 })),
+                ("--session-rate 9+7/s", |c| c.limits.session_rate = Some(Rate { burst: 9, per_second: 7 })),
+            ],
         );
-        assert_eq!(format!("{one:?}"), format!("{other:?}"));
-        assert_eq!(one.external_addresses, ["198.51.100.77", "198.51.100.78"].map(|a| a.parse::<Ipv4Addr>().unwrap()));
-        assert_eq!(one.filtering, Filtering::AddressDependent);
-        assert_eq!(one.hairpinning, Hairpinning::Filtered);
-        assert_eq!(one.timeouts, Timeouts::GATEWAY);
-        assert_eq!((one.outside_mtu, one.inside_mtu, one.limits.sessions_per_host), (1400, 1500, Some(7)));
+    }
+
+    #[test]
+    fn options_of_answers_timers_and_links_set_one_knob_each() {
+        assert_effects(
+            "rfc",
+            Config::new,
+            &[
+                ("--icmp-errors lan", |c| c.outside_icmp_errors = false),
+                ("--icmp-errors wan", |c| c.inside_icmp_errors = false),
+                ("--icmp-errors none", |c| (c.inside_icmp_errors, c.outside_icmp_errors) = (false, false)),
+                ("--icmp-error-rate 9+7/s", |c| {
+                    (c.limits.icmp_error_burst, c.limits.icmp_errors_per_second) = (9, 7);
+                }),
+                ("--exhaustion-error host-unreachable", |c| c.exhaustion_error = ExhaustionError::HostUnreachable),
+                ("--exhaustion-error none", |c| c.exhaustion_error = ExhaustionError::None),
+                ("--lan-ping no", |c| c.inside_ping = false),
+                ("--wan-ping", |c| c.outside_ping = true),
+                ("--wan-ping yes", |c| c.outside_ping = true),
+                ("--timeout udp=120 --timeout dns=5", |c| {
+                    c.timeouts.udp = Duration::from_secs(120);
+                    c.timeouts.dns = Some(Duration::from_secs(5));
+                }),
+                ("--lan-mtu 1300", |c| c.inside_mtu = 1300),
+                ("--wan-mtu 1300", |c| c.outside_mtu = 1300),
+                ("--mss-clamp", |c| c.mss_clamp = true),
+                ("--mss-clamp no", |_| {}),
+            ],
+        );
+    }
+
+    /// Whatever the order.
+    #[test]
+    fn options_override_the_profile() {
+        assert_effects(
+            "gateway",
+            Config::gateway,
+            &[
+                ("--mapping endpoint-independent", |c| c.mapping = Mapping::EndpointIndependent),
+                ("--timeout tcp-established=7440", |c| c.timeouts.tcp_established = Duration::from_secs(7440)),
+                ("--ports 40000-49999", |c| (c.ports, c.low_ports) = (range(40000, 49999), range(40000, 49999))),
+                ("--low-ports 1-1023", |c| c.low_ports = range(1, 1023)),
+                ("--mss-clamp no", |c| c.mss_clamp = false),
+                ("--lan-ping", |c| c.inside_ping = true),
+            ],
+        );
+        let options = ["--profile gateway", "--mapping endpoint-independent", "--wan-mtu 1400"];
+        let reversed: Vec<_> = options.into_iter().rev().collect();
+        assert_same(&config(&reversed.join(" ")), &config(&options.join(" ")), "reversed");
     }
 
     #[test]

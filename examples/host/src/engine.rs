@@ -3,7 +3,7 @@
 use core::fmt;
 
 use anyhow::{Result, bail};
-use nat_core::{Tables, WideTables, Width};
+use nat_core::{Quarantine, Tables, WideQuarantine, WideTables, Width};
 #[cfg(target_os = "linux")]
 use nat_embassy::{State, WideState};
 use static_cell::ConstStaticCell;
@@ -16,6 +16,8 @@ pub(crate) const SESSIONS: u32 = 16_384;
 pub(crate) const FRAGMENTED: usize = 128;
 /// Fragments that can wait for the first of their datagram.
 pub(crate) const HELD: usize = 64;
+/// External ports that can be in quarantine at once: about all that an address has.
+pub(crate) const FREED: usize = 65_535;
 /// Packets that can wait on each side of the router while their neighbour is asked for.
 #[cfg(target_os = "linux")]
 pub(crate) const WAITING: usize = 64;
@@ -50,6 +52,7 @@ pub(crate) trait TablesTask {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
         tables: &'static mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+        quarantine: &'static mut Quarantine<FREED, W>,
     ) -> Result<()>;
 }
 
@@ -58,14 +61,14 @@ pub(crate) trait TablesTask {
 pub(crate) trait StateTask {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
-        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
+        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     ) -> Result<()>;
 }
 
 /// The capacities that are compiled in. No memory is taken by those that are not used, since tables are zeros at first;
 /// and none of them is ever on the stack.
 macro_rules! ladder {
-    ($($mappings:literal, $sessions:literal, $hosts:literal, $tables:ident, $state:ident, $empty:ident;)*) => {
+    ($($mappings:literal, $sessions:literal, $hosts:literal, $tables:ident, $quarantine:ident, $state:ident, $empty:ident;)*) => {
         /// The capacities there are, the smallest first.
         const LADDER: &[Capacity] = &[$(Capacity { mappings: $mappings, sessions: $sessions, hosts: $hosts }),*];
 
@@ -75,7 +78,9 @@ macro_rules! ladder {
                 $($mappings => {
                     static TABLES: ConstStaticCell<$tables<$mappings, $sessions, $hosts>> =
                         ConstStaticCell::new($tables::$empty());
-                    task.run(TABLES.take())
+                    static QUARANTINE: ConstStaticCell<$quarantine<FREED>> =
+                        ConstStaticCell::new($quarantine::$empty());
+                    task.run(TABLES.take(), QUARANTINE.take())
                 })*
                 _ => bail!("no tables of {capacity}"),
             }
@@ -86,7 +91,7 @@ macro_rules! ladder {
         pub(crate) fn with_state(capacity: Capacity, task: impl StateTask) -> Result<()> {
             match capacity.mappings {
                 $($mappings => {
-                    static STATE: ConstStaticCell<$state<$mappings, $sessions, $hosts, WAITING>> =
+                    static STATE: ConstStaticCell<$state<$mappings, $sessions, $hosts, WAITING, FREED>> =
                         ConstStaticCell::new($state::$empty());
                     task.run(STATE.take())
                 })*
@@ -97,13 +102,13 @@ macro_rules! ladder {
 }
 
 ladder! {
-    8, 16, 8, Tables, State, new;
-    64, 128, 64, Tables, State, new;
-    512, 1_024, 512, Tables, State, new;
-    8_192, 16_384, 1_024, Tables, State, new;
-    65_535, 65_535, 1_024, Tables, State, new;
-    131_072, 131_072, 1_024, WideTables, WideState, wide;
-    262_144, 262_144, 1_024, WideTables, WideState, wide;
+    8, 16, 8, Tables, Quarantine, State, new;
+    64, 128, 64, Tables, Quarantine, State, new;
+    512, 1_024, 512, Tables, Quarantine, State, new;
+    8_192, 16_384, 1_024, Tables, Quarantine, State, new;
+    65_535, 65_535, 1_024, Tables, Quarantine, State, new;
+    131_072, 131_072, 1_024, WideTables, WideQuarantine, WideState, wide;
+    262_144, 262_144, 1_024, WideTables, WideQuarantine, WideState, wide;
 }
 
 /// The largest tables there are.

@@ -9,11 +9,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, Seed, Side, Tables, Verdict, Width};
+use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Reply, Seed, Side, Tables, Verdict, Width};
 use static_cell::ConstStaticCell;
 
-use crate::cli::ReplayOptions;
-use crate::engine::{self, FRAGMENTED, HELD, TablesTask};
+use crate::cli::{ReplayOptions, refusal};
+use crate::engine::{self, FRAGMENTED, FREED, HELD, TablesTask};
 use crate::report;
 use capture::{Capture, Output};
 use recorder::Recorder;
@@ -37,16 +37,20 @@ impl TablesTask for Judge<'_> {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
         tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+        quarantine: &mut Quarantine<FREED, W>,
     ) -> Result<()> {
         let Self { options } = self;
         let (config, seed) = (options.config()?, options.nat.seed().unwrap_or(DEFAULT_SEED));
         // What the engine refuses is told before a file is touched.
-        options.nat.add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed)?)?;
+        options.nat.add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed).map_err(refusal)?)?;
         let inputs = Inputs::open(options)?;
         refuse_overwriting(options)?;
         let outputs = Outputs::create(options)?;
         let mut recorder = options.mapping_log.as_deref().map(Recorder::create).transpose()?;
-        let mut nat = Nat::new(tables, config, seed)?.with_fragments(FRAGMENTS.take());
+        let mut nat = Nat::new(tables, config, seed)
+            .map_err(refusal)?
+            .with_fragments(FRAGMENTS.take())
+            .with_quarantine(quarantine);
         if let Some(recorder) = &mut recorder {
             nat.set_event_hook(recorder);
         }

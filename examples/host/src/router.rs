@@ -12,12 +12,12 @@ use async_signal::{Signal, Signals};
 use embassy_net::{ConfigV4, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use embassy_time::Timer;
 use futures_lite::StreamExt;
-use nat_core::{Cidr, Config, Nat, Seed, Tables, Width};
+use nat_core::{Cidr, Config, Nat, Quarantine, Seed, Tables, Width};
 use nat_embassy::{Control, LocalDevice, Outside, Parts, State};
 use static_cell::StaticCell;
 
-use crate::cli::RouterOptions;
-use crate::engine::{self, StateTask, TablesTask, WAITING};
+use crate::cli::{RouterOptions, refusal};
+use crate::engine::{self, FREED, StateTask, TablesTask, WAITING};
 use crate::report;
 use recorder::Recorder;
 use tap::Tap;
@@ -47,8 +47,9 @@ impl TablesTask for Check<'_> {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
         tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+        _: &mut Quarantine<FREED, W>,
     ) -> Result<()> {
-        self.options.nat.add_forwards(&mut Nat::new(tables, self.config, self.seed)?)
+        self.options.nat.add_forwards(&mut Nat::new(tables, self.config, self.seed).map_err(refusal)?)
     }
 }
 
@@ -61,12 +62,12 @@ struct Route<'a> {
 impl StateTask for Route<'_> {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
-        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, W>,
+        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     ) -> Result<()> {
         let Self { options, config, seed } = self;
         let recorder = options.mapping_log.as_deref().map(Recorder::append).transpose()?;
         let (lan, wan) = (open_tap(&options.lan.name)?, open_tap(&options.wan.name)?);
-        let parts = nat_embassy::new(state, config, seed, lan, wan)?;
+        let parts = nat_embassy::new(state, config, seed, lan, wan).map_err(refusal)?;
         if let Some(recorder) = recorder {
             parts.0.set_event_hook(RECORDER.init(recorder));
         }

@@ -1,9 +1,26 @@
 //! What the command line refuses, and how.
 
-use std::process::{Command, Output};
+use core::time::Duration;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Instant;
 
+/// What becomes of a command line that ends by itself, at once: not one that is taken, and routes.
+#[track_caller]
 fn nat_host(arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nat-host")).args(arguments.split_whitespace()).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nat-host"));
+    command.args(arguments.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it runs and runs: {arguments}");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    child.wait_with_output().unwrap()
 }
 
 #[track_caller]
@@ -16,6 +33,8 @@ fn refused(arguments: &str, expected: &str) {
     assert!(output.stdout.is_empty(), "{arguments}");
 }
 
+#[cfg(target_os = "linux")]
+const ROUTER: &str = "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24";
 const REPLAY: &str = "replay --lan-in missing.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24";
 
 #[test]
@@ -25,7 +44,6 @@ fn bad_options_are_refused_in_one_line() {
     refused("--frobnicate", "unexpected argument '--frobnicate'");
     refused("demo --seed 1", "unexpected argument '--seed'");
     for (option, expected) in [
-        ("--mapping address-and-port-dependent", "not implemented yet"),
         ("--mapping symmetric", "possible values"),
         ("--filtering none", "possible values"),
         ("--hairpin off", "possible values: unfiltered, filtered"),
@@ -40,8 +58,69 @@ fn bad_options_are_refused_in_one_line() {
         ("--mappings 0", "0 is not in 1..=262144"),
         ("--mappings 262145", "262145 is not in 1..=262144"),
         ("--sessions 262145", "262145 is not in 1..=262144"),
+        ("--tcp-filtering none", "possible values"),
+        ("--ports 0-80", "'0' is not a port"),
+        ("--low-ports 80-79", "its first is above its last"),
+        ("--reserved-ports all", "'all' is not a port"),
+        ("--quarantine 1036801", "1036801 is not in 0..=1036800"),
+        ("--tcp-quarantine -1", "unexpected argument '-1'"),
+        ("--host-tcp-mappings 0", "0 is not in 1..=65535"),
+        ("--mapping-sessions 65536", "65536 is not in 1..=65535"),
+        ("--mapping-rate 20", "as in 100+20/s: 100 at once, then 20 a second"),
+        ("--session-rate 1+1001/s", "1 to 1000 a second"),
+        ("--icmp-errors no", "a similar value exists: 'none'"),
+        ("--icmp-error-rate 0+1/s", "lets nothing through"),
+        ("--exhaustion-error silence", "possible values: administratively-prohibited, host-unreachable, none"),
+        ("--lan-ping maybe", "possible values: yes, no"),
+        ("--timeout tcp=60", "'tcp' is not one of udp, dns, tcp-partially-open"),
+        ("--timeout udp=0", "not a number of seconds from 1 to 1036800"),
+        ("--timeout udp=60 --timeout udp=60", "--timeout udp is given twice"),
+        ("--dmz-host wan", "'wan' is not an IPv4 address"),
+        ("--one-to-one 198.51.100.77", "as in 198.51.100.78=192.168.77.20"),
+        ("--untranslated 10.0.0.1/8", "did you mean 10.0.0.0/8?"),
     ] {
         refused(&format!("{REPLAY} {option}"), expected);
+    }
+}
+
+/// What the engine refuses is told by the name of the option.
+#[test]
+fn configurations_that_cannot_work_are_told_by_option() {
+    let needs = "nat-host: --filtering, --tcp-filtering: address-and-port-dependent mapping needs";
+    for (options, expected) in [
+        ("--mapping address-and-port-dependent --filtering address-dependent", needs),
+        ("--mapping address-and-port-dependent --tcp-filtering endpoint-independent", needs),
+        ("--profile gateway --filtering endpoint-independent", needs),
+        ("--dmz-host 10.0.0.1", "--dmz-host: not a host of the inside network"),
+        ("--reserved-ports 1-65535", "--reserved-ports: leaves no port for mappings"),
+    ] {
+        refused(&format!("{REPLAY} {options}"), expected);
+        #[cfg(target_os = "linux")]
+        refused(&format!("{ROUTER} {options}"), expected);
+    }
+}
+
+#[test]
+fn rules_that_cannot_work_are_named() {
+    let many = |rule: &dyn Fn(u8) -> String| -> String { (1..=9).map(rule).collect() };
+    let addresses: String = (80..87).map(|host| format!(" --wan-address 198.51.100.{host}")).collect();
+    let hosts = |host| format!(" --one-to-one 198.51.100.{}=192.168.77.{}", 78 + host, 20 + host);
+    for (options, expected) in [
+        ("--one-to-one 198.51.100.78=192.168.77.20", "78 is not an external address of the router; add --wan-address"),
+        (
+            "--one-to-one 198.51.100.77=192.168.78.20",
+            "--one-to-one 198.51.100.77=192.168.78.20: 192.168.78.20 is not a host of the inside network",
+        ),
+        ("--one-to-one 198.51.100.77=192.168.77.1", "192.168.77.1 is not a host of the inside network"),
+        (
+            "--one-to-one 198.51.100.77=192.168.77.20 --one-to-one 198.51.100.77=192.168.77.21",
+            "--one-to-one: an address stands twice",
+        ),
+        ("--forward tcp:198.51.100.78:80=192.168.77.10:80", "add --wan-address 198.51.100.78"),
+        (&many(&|net| format!(" --untranslated 10.{net}.0.0/16")), "--untranslated: more than 8"),
+        (&format!("{addresses}{}", many(&hosts)), "198.51.100.79 is not an external address"),
+    ] {
+        refused(&format!("{REPLAY} {options}"), expected);
     }
 }
 
@@ -83,39 +162,102 @@ fn nine_external_addresses_are_too_many() {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
-    let router = "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24";
     refused("router --lan 192.168.77.1/24 --wan nat-wan=dhcp", "expected NAME=ADDRESS");
     refused("router --lan nat-lan=192.168.77.1/24 --wan nat-lan=198.51.100.77/24", "same device");
     refused("router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.0/24", "address of the network");
     refused("router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --gateway 198.51.100.1", "comes with the lease");
-    refused(&format!("{router} --gateway 203.0.113.1"), "not another host of the WAN");
-    refused(&format!("{router} --gateway 198.51.100.77"), "not another host of the WAN");
-    refused(&format!("{router} --gateway 198.51.100.0"), "not another host of the WAN");
-    refused(&format!("{router} --gateway 198.51.100.255"), "not another host of the WAN");
-    refused(&format!("{router} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");
-    refused(&format!("{router} --mapping-log missing/log.jsonl"), "cannot write missing/log.jsonl");
-    refused(&format!("{router} --mapping address-and-port-dependent"), "not implemented yet");
-    refused(&format!("{router} --forward tcp:80=10.0.0.1:80"), "not a host of the inside network");
+    refused(&format!("{ROUTER} --gateway 203.0.113.1"), "not another host of the WAN");
+    refused(&format!("{ROUTER} --gateway 198.51.100.77"), "not another host of the WAN");
+    refused(&format!("{ROUTER} --gateway 198.51.100.0"), "not another host of the WAN");
+    refused(&format!("{ROUTER} --gateway 198.51.100.255"), "not another host of the WAN");
+    refused(&format!("{ROUTER} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");
+    refused(&format!("{ROUTER} --mapping-log missing/log.jsonl"), "cannot write missing/log.jsonl");
+    refused(&format!("{ROUTER} --profile gateway --tcp-filtering address-dependent"), "--filtering, --tcp-filtering: ");
+    refused(&format!("{ROUTER} --timeout icmp=0"), "not a number of seconds");
+    refused(&format!("{ROUTER} --forward tcp:80=10.0.0.1:80"), "not a host of the inside network");
     let twice = "--forward tcp:80=192.168.77.10:80 --forward tcp:80=192.168.77.11:80";
-    refused(&format!("{router} {twice}"), "forwarded already");
+    refused(&format!("{ROUTER} {twice}"), "forwarded already");
 }
 
+#[track_caller]
+fn help(arguments: &str) -> String {
+    let output = nat_host(arguments);
+    assert!(output.status.success(), "{arguments}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the help says, wherever the width of the terminal breaks it.
 #[test]
 fn help_teaches_with_examples() {
     for (arguments, expected) in [
         ("--help", "sudo nat-host router --lan nat-lan=192.168.77.1/24"),
         ("help router", "ip addr add 192.168.77.10/24 dev nat-lan"),
-        ("router --help", "--host-limit <SESSIONS>"),
-        ("router --help", "--hairpin <KIND>"),
-        ("replay --help", "[default: unfiltered] [possible values: unfiltered, filtered]"),
+        ("help router", "--profile gateway --mapping endpoint-independent"),
+        ("router -h", "`nat-host help router` says more of each option"),
+        ("replay -h", "[default: unfiltered] [possible values: unfiltered, filtered]"),
         ("router --help", "--mapping-log <FILE>"),
         ("replay --help", "--mapping-log <FILE>"),
         ("replay --help", "editcap -F pcap"),
         ("replay --help", "rounded up to the first of 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,"),
+        ("replay --help", "as in 100+20/s: 100 at once, then 20 a second"),
+        ("replay --help", "--profile rfc: udp=300 tcp-partially-open=240 tcp-established=7440 tcp-closing=240"),
+        ("replay --help", "their network needs a route to the LAN by way of this router"),
+        ("replay --help", "A range of ports goes to as many inside ports: udp:5000-5009=192.168.77.10:6000."),
     ] {
-        let output = nat_host(arguments);
-        assert!(output.status.success(), "{arguments}");
-        let text = String::from_utf8(output.stdout).unwrap();
+        let text = help(arguments).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains(expected), "{arguments}: {text}");
+    }
+}
+
+/// Where one has a knob, so has the other.
+#[test]
+fn router_and_replay_have_the_same_options_of_the_nat() {
+    let options = |subcommand: &str| {
+        let text = help(&format!("{subcommand} -h"));
+        let start = text.find("\nTranslation:\n").expect("the first heading");
+        let lines = text[start..].lines().map(str::trim_start).filter(|line| line.starts_with("--"));
+        lines.map(|line| line.split_whitespace().next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(options("router"), options("replay"));
+    for option in [
+        "--profile",
+        "--mapping",
+        "--filtering",
+        "--tcp-filtering",
+        "--hairpin",
+        "--wan-address",
+        "--forward",
+        "--one-to-one",
+        "--dmz-host",
+        "--untranslated",
+        "--ports",
+        "--low-ports",
+        "--reserved-ports",
+        "--port-parity",
+        "--quarantine",
+        "--tcp-quarantine",
+        "--quarantine-after-start",
+        "--host-limit",
+        "--host-mappings",
+        "--host-tcp-mappings",
+        "--host-udp-mappings",
+        "--host-icmp-mappings",
+        "--mapping-sessions",
+        "--mapping-rate",
+        "--session-rate",
+        "--icmp-errors",
+        "--icmp-error-rate",
+        "--exhaustion-error",
+        "--lan-ping",
+        "--wan-ping",
+        "--timeout",
+        "--wan-mtu",
+        "--lan-mtu",
+        "--mss-clamp",
+        "--mappings",
+        "--sessions",
+        "--seed",
+    ] {
+        assert!(options("router").iter().any(|listed| listed == option), "{option}");
     }
 }

@@ -109,8 +109,8 @@ impl World {
 
 impl<W: Width> World<W> {
     /// A router of this memory.
-    pub fn of<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
-        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, 4, W>,
+    pub fn of<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const FREED: usize>(
+        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, 4, FREED, W>,
         config: Config,
         lan: Nic,
         wan: Nic,

@@ -1,4 +1,4 @@
-//! What the help says below the options.
+//! What the help says below the options. Paragraphs are one line each: the width of the terminal breaks them.
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -6,59 +6,71 @@ Examples:
       Watch the NAT at work: hosts, router and servers in this one process.
   nat-host demo --pcap captures
       The same, with both sides of the router written as captures for Wireshark.
-  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --gateway 198.51.100.1
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 \\
+      --wan nat-wan=198.51.100.77/24 --gateway 198.51.100.1
       Route real traffic between two TAP devices (Linux).
-  nat-host replay --lan-in lan.pcap --wan-in wan.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24 --json verdicts.jsonl
+  nat-host replay --lan-in lan.pcap --wan-in wan.pcap \\
+      --lan 192.168.77.1/24 --wan 198.51.100.77/24 --json verdicts.jsonl
       Judge the packets of captures, one line of JSON each.
 
 `nat-host help router` and `nat-host help replay` explain every option.";
 
+pub(crate) const MORE_OF_ROUTER: &str = "`nat-host help router` says more of each option, with examples.";
+pub(crate) const MORE_OF_REPLAY: &str = "`nat-host help replay` says more of each option, with examples.";
+
 pub(crate) const ROUTER_NOTES: &str = "\
-The two devices are opened, or created if they do not exist: plain TAP without packet information. The kernel's end of each
-device is the cable's far end, so it belongs to the hosts: give it the address of a host, or put it into a bridge or into
+The two devices are opened, or created if they do not exist: plain TAP without packet information. The kernel's end of each \
+device is the cable's far end, so it belongs to the hosts: give it the address of a host, or put it into a bridge or into \
 another network namespace. Once the line `ready:` is out, devices may be moved and renamed.
 
 Examples:
-  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --gateway 198.51.100.1
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 \\
+      --wan nat-wan=198.51.100.77/24 --gateway 198.51.100.1
       Then, elsewhere, make this machine a LAN host of the router:
       ip addr add 192.168.77.10/24 dev nat-lan && ip link set nat-lan up
   sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp
       Take the outside address from a DHCP server.
-  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/24 --forward tcp:8080=192.168.77.10:80
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 \\
+      --wan nat-wan=198.51.100.77/24 --forward tcp:8080=192.168.77.10:80
       Let the outside reach a web server inside.
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp \\
+      --profile gateway --mapping endpoint-independent --lan-ping
+      As a cloud NAT gateway, but one external endpoint for whatever an inside endpoint talks to, and pings are answered.
 
-The mapping log has a line of JSON for each event, written at once; `nat-host help replay` explains them. Its times are in
+The mapping log has a line of JSON for each event, written at once; `nat-host help replay` explains them. Its times are in \
 seconds since 1970 by the system's clock. If it cannot be written any more, the router says so and goes on without it.
 
 Ends at SIGINT or SIGTERM, with the counters. Exit status: 0 after a signal, 2 if it cannot start.";
 
 pub(crate) const REPLAY_NOTES: &str = "\
-Captures are classic pcap files, microseconds or nanoseconds, of link type RAW (101) or IPV4 (228). Both inputs are merged by
-timestamp, the LAN's packet first when two are equal; within a file the order of its records is kept. The timestamps are the
-clock. What leaves a side is written with the timestamp of the packet that caused it: a fragment that has waited for the
+Captures are classic pcap files, microseconds or nanoseconds, of link type RAW (101) or IPV4 (228). Both inputs are merged by \
+timestamp, the LAN's packet first when two are equal; within a file the order of its records is kept. The timestamps are the \
+clock. What leaves a side is written with the timestamp of the packet that caused it: a fragment that has waited for the \
 first of its datagram, with the timestamp of that.
 
 Each line of the JSON file tells of one input packet:
   time      its timestamp in seconds
   from      lan or wan
-  verdict   forward, local, reject, drop or hold: a fragment waits for the first of its datagram, to leave with it
-  to        the side that the packet, or the answer to a rejected one, was written to; else null
+  verdict   forward, local, reject, drop or hold (a fragment waits for its first)
+  to        the side that it, or the answer to it, was written to; else null
   reason    why it was rejected or dropped; else null
 
 Each line of the mapping log tells of one event, and never of a destination (RFC 6888 REQ-12):
   time      its time in seconds by the captures, in whole milliseconds
-  event     created, deleted, or refused: there was no room for a session
+  event     created, deleted, or refused: a host got no session
   protocol  icmp, tcp or udp
-  inside    the inside address and port, or query identifier; of a refused session the address
-  external  the external address and port, or query identifier; null of a refused session
-  forward   whether the mapping is a port forward; null of a refused session
+  inside    the inside address and port, or query identifier; if refused the address
+  external  the external address and port, or query identifier; if refused null
+  forward   whether the mapping is a port forward; if refused null
   reason    why a session was refused; else null
 Mappings that are there when the captures end are not deleted.
 
 Examples:
-  nat-host replay --lan-in lan.pcap --wan-in wan.pcap --lan-out to-lan.pcap --wan-out to-wan.pcap \\
+  nat-host replay --lan-in lan.pcap --wan-in wan.pcap \\
+      --lan-out to-lan.pcap --wan-out to-wan.pcap \\
       --lan 192.168.77.1/24 --wan 198.51.100.77/24
-  nat-host replay --lan-in lan.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24 --json verdicts.jsonl
+  nat-host replay --lan-in lan.pcap --lan 192.168.77.1/24 \\
+      --wan 198.51.100.77/24 --json verdicts.jsonl
   editcap -F pcap -T rawip -C 14 ethernet.pcapng lan.pcap
       Make such a capture of one with Ethernet headers. An input holds what arrived at the router, not what it sent.
 

@@ -1,10 +1,16 @@
 //! Option values that are more than a number or an address.
 
-use core::net::{Ipv4Addr, SocketAddrV4};
+mod amounts;
+mod rules;
+
+use core::net::Ipv4Addr;
 use core::str::FromStr;
 
-use anyhow::{Context, Result, bail, ensure};
-use nat_core::{Cidr, PortForward, Protocol, Seed};
+use anyhow::{Context, Result, ensure};
+use nat_core::{Cidr, Seed};
+
+pub(super) use amounts::{RateValue, Timeout, TimeoutName};
+pub(super) use rules::{Forward, OneToOneRule, Ports, UntranslatedNetwork};
 
 /// `192.168.77.1/24`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,10 +23,7 @@ impl FromStr for Network {
         let (address, prefix_len) =
             text.split_once('/').context("the prefix length is missing, as in 192.168.77.1/24")?;
         let address = ipv4(address)?;
-        let prefix_len: u8 =
-            prefix_len.parse().ok().with_context(|| format!("'{prefix_len}' is not a prefix length"))?;
-        let cidr =
-            Cidr::new(address, prefix_len).with_context(|| format!("/{prefix_len} is longer than an address"))?;
+        let cidr = network(address, prefix_len)?;
         ensure!(is_host(address), "{address} cannot be the address of a router");
         ensure!(Some(address) != cidr.network(), "{address} is the address of the network, not of a host in it");
         ensure!(Some(address) != cidr.broadcast(), "{address} is the broadcast address of the network");
@@ -62,57 +65,6 @@ impl FromStr for WanDevice {
     }
 }
 
-/// `tcp:8080=192.168.77.10:80`; with a range of ports, and with an external address, `udp:203.0.113.2:5000-5009=..`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Forward(pub(crate) PortForward);
-
-impl FromStr for Forward {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        const SHAPE: &str = "expected PROTOCOL:PORT=ADDRESS:PORT, as in tcp:8080=192.168.77.10:80";
-        let (outside, inside) = text.split_once('=').context(SHAPE)?;
-        let (protocol, external) = outside.split_once(':').context(SHAPE)?;
-        let (inside_address, inside_port) = inside.split_once(':').context(SHAPE)?;
-        let protocol = match protocol {
-            "tcp" => Protocol::Tcp,
-            "udp" => Protocol::Udp,
-            other => bail!("'{other}' is neither tcp nor udp"),
-        };
-        let (address, ports) = match external.split_once(':') {
-            Some((address, ports)) => (Some(external_address(address)?), ports),
-            None => (None, external),
-        };
-        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-        let (first, last) = (port(first)?, port(last)?);
-        ensure!(first <= last, "'{ports}' is no range of ports: its first is above its last");
-        let inside = SocketAddrV4::new(ipv4(inside_address)?, port(inside_port)?);
-        let mut forward = PortForward::new(protocol, first, inside);
-        forward.external_address = address;
-        forward.ports = (last - first).saturating_add(1);
-        Ok(Self(forward))
-    }
-}
-
-impl core::fmt::Display for Forward {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let PortForward { protocol, external_address, external_port, ports, inside_address, inside_port, .. } = self.0;
-        let protocol = match protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
-        write!(f, "{protocol}:")?;
-        if let Some(address) = external_address {
-            write!(f, "{address}:")?;
-        }
-        write!(f, "{external_port}")?;
-        if ports > 1 {
-            write!(f, "-{}", external_port.saturating_add(ports - 1))?;
-        }
-        write!(f, "={inside_address}:{inside_port}")
-    }
-}
-
 /// 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeedValue(pub(crate) Seed);
@@ -144,15 +96,15 @@ fn device<'t>(text: &'t str, example: &str) -> Result<(String, &'t str)> {
     Ok((name.to_owned(), address))
 }
 
-fn ipv4(text: &str) -> Result<Ipv4Addr> {
-    text.parse().ok().with_context(|| format!("'{text}' is not an IPv4 address"))
+/// A network as the two sides of its slash.
+fn network(address: Ipv4Addr, prefix_len: &str) -> Result<Cidr> {
+    let bits = prefix_len.parse().ok().with_context(|| format!("'{prefix_len}' is not a prefix length"))?;
+    Cidr::new(address, bits).with_context(|| format!("/{bits} is longer than an address"))
 }
 
-fn port(text: &str) -> Result<u16> {
-    match text.parse() {
-        Ok(port) if port > 0 => Ok(port),
-        _ => bail!("'{text}' is not a port from 1 to 65535"),
-    }
+/// An address of any kind.
+pub(crate) fn ipv4(text: &str) -> Result<Ipv4Addr> {
+    text.parse().ok().with_context(|| format!("'{text}' is not an IPv4 address"))
 }
 
 fn is_host(address: Ipv4Addr) -> bool {
@@ -165,7 +117,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn refused<T: FromStr<Err = anyhow::Error> + core::fmt::Debug>(text: &str, because: &str) {
+    pub(super) fn refused<T: FromStr<Err = anyhow::Error> + core::fmt::Debug>(text: &str, because: &str) {
         let error = text.parse::<T>().expect_err(text).to_string();
         assert!(error.contains(because), "{text}: {error}");
     }
@@ -198,32 +150,6 @@ mod tests {
         refused::<LanDevice>("a-name-of-16-long=192.168.77.1/24", "cannot be the name of a device");
         refused::<LanDevice>("nat-lan=dhcp", "prefix length is missing");
         refused::<WanDevice>("nat-wan=198.51.100.300/24", "not an IPv4 address");
-    }
-
-    #[test]
-    fn forwards_are_read_and_written_alike() {
-        for text in [
-            "tcp:8080=192.168.77.10:80",
-            "udp:53=10.0.0.2:5353",
-            "udp:5000-5009=10.0.0.2:6000",
-            "tcp:203.0.113.2:443=10.0.0.2:443",
-            "udp:203.0.113.2:1-65535=10.0.0.2:1",
-        ] {
-            assert_eq!(text.parse::<Forward>().unwrap().to_string(), text);
-        }
-        for (text, because) in [
-            ("8080=192.168.77.10:80", "expected PROTOCOL:PORT=ADDRESS:PORT"),
-            ("tcp:8080", "expected PROTOCOL:PORT=ADDRESS:PORT"),
-            ("sctp:8080=192.168.77.10:80", "'sctp' is neither tcp nor udp"),
-            ("tcp:0=192.168.77.10:80", "'0' is not a port"),
-            ("tcp:80=192.168.77.10:65536", "'65536' is not a port"),
-            ("tcp:80=192.168.77:80", "not an IPv4 address"),
-            ("tcp:90-80=192.168.77.10:80", "no range of ports"),
-            ("tcp:80-=192.168.77.10:80", "'' is not a port"),
-            ("tcp:127.0.0.1:80=192.168.77.10:80", "cannot be the address of a router"),
-        ] {
-            refused::<Forward>(text, because);
-        }
     }
 
     #[test]

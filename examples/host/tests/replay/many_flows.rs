@@ -63,14 +63,36 @@ fn eighty_thousand_endpoints_are_translated_at_once() {
     assert_eq!(external.iter().collect::<HashSet<_>>().len(), 80_000);
 }
 
+/// 55,000 endpoints inside that talk to each of two servers.
+fn two_destinations() -> Vec<Flow> {
+    let servers = [at(SERVER, 53), at(OTHER_SERVER, 53)];
+    servers.into_iter().flat_map(|server| endpoints(11, 5_000).map(move |inside| (inside, server))).collect()
+}
+
+/// RFC 7857 section 3: a port that is taken for one destination is free for another, so there are more mappings than ports.
 #[test]
 fn a_hundred_and_ten_thousand_sessions_over_two_destinations_share_one_external_address() {
-    let servers = [at(SERVER, 53), at(OTHER_SERVER, 53)];
-    let flows: Vec<Flow> =
-        servers.into_iter().flat_map(|server| endpoints(11, 5_000).map(move |e| (e, server))).collect();
-    let external = translated(&flows, LARGE);
+    let external = translated(&two_destinations(), &format!("{LARGE} --mapping address-and-port-dependent"));
     assert!(external.iter().all(|external| *external.ip() == EXTERNAL));
-    assert_eq!(external[..55_000], external[55_000..], "one mapping for both destinations");
+    let [one, other] =
+        [&external[..55_000], &external[55_000..]].map(|external| external.iter().collect::<HashSet<_>>());
+    assert_eq!((one.len(), other.len()), (55_000, 55_000), "a port each");
+    assert!(one.intersection(&other).count() >= 2 * 55_000 - 65_535, "both have most ports");
+    assert!(external[..55_000] != external[55_000..], "a mapping for each session, not for each endpoint inside");
+}
+
+/// By the mapping log: one for each session where they overlap, and else one for both destinations.
+#[test]
+fn overlapping_mappings_are_as_many_as_their_sessions() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("mappings.jsonl");
+    for (mapping, expected) in [("address-and-port-dependent", 110_000), ("endpoint-independent", 55_000)] {
+        let options = format!("{LARGE} --mapping {mapping} --mapping-log {}", log.display());
+        let outcome = replay(&two_destinations(), &[], &options);
+        assert!(outcome.summary.contains("sessions-created=110000 "), "{mapping}: {}", outcome.summary);
+        let created = std::fs::read_to_string(&log).unwrap().matches(r#""event":"created""#).count();
+        assert_eq!(created, expected, "{mapping}");
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use etherparse::icmpv4::DestUnreachableHeader::FragmentationNeeded;
 use etherparse::{
-    Icmpv4Type, IpFragOffset, IpHeaders, Ipv4Header, NetSlice, PacketBuilder, SlicedPacket, TcpOptionElement,
-    TransportSlice,
+    Icmpv4Type, IpFragOffset, IpHeaders, Ipv4Header, NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket,
+    TcpHeader, TcpOptionElement, TransportSlice,
 };
 
 use crate::run::Record;
@@ -145,6 +145,44 @@ pub(crate) fn ack(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     packet
 }
 
+/// A segment of a connection that is open, with the next sequence number of its side: the host's is 1001, the peer's 2001.
+fn next_segment(
+    from: SocketAddrV4,
+    to: SocketAddrV4,
+    flag: fn(PacketBuilderStep<TcpHeader>) -> PacketBuilderStep<TcpHeader>,
+) -> Vec<u8> {
+    let inside = from.ip().octets()[0] == 192;
+    let (seq, ack) = if inside { (1001, 2001) } else { (2001, 1001) };
+    let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
+    let mut packet = Vec::new();
+    flag(builder.tcp(from.port(), to.port(), seq, 65535).ack(ack)).write(&mut packet, &[]).unwrap();
+    packet
+}
+
+pub(crate) fn fin(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
+    next_segment(from, to, PacketBuilderStep::<TcpHeader>::fin)
+}
+
+pub(crate) fn rst(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
+    next_segment(from, to, PacketBuilderStep::<TcpHeader>::rst)
+}
+
+/// A ping; the identifier is the port of `from`.
+pub(crate) fn ping(from: SocketAddrV4, to: Ipv4Addr) -> Vec<u8> {
+    let mut packet = Vec::new();
+    let builder = PacketBuilder::ipv4(from.ip().octets(), to.octets(), 64).icmpv4_echo_request(from.port(), 1);
+    builder.write(&mut packet, b"ping").unwrap();
+    packet
+}
+
+/// Its answer; the identifier is the port of `to`.
+pub(crate) fn pong(from: Ipv4Addr, to: SocketAddrV4) -> Vec<u8> {
+    let mut packet = Vec::new();
+    let builder = PacketBuilder::ipv4(from.octets(), to.ip().octets(), 64).icmpv4_echo_reply(to.port(), 1);
+    builder.write(&mut packet, b"ping").unwrap();
+    packet
+}
+
 /// What matters of a packet that left, after every checksum was recomputed.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Seen {
@@ -160,7 +198,12 @@ pub(crate) enum Kind {
     Syn,
     Ack,
     Reset,
+    /// The port of the side that asks is its identifier.
+    Ping,
+    Pong,
     TimeExceeded,
+    /// With its code.
+    Unreachable(u8),
     /// With the MTU that it tells.
     FragmentationNeeded(u16),
 }
@@ -198,10 +241,13 @@ fn transport(ip: &Ipv4Header, transport: &TransportSlice<'_>) -> ((u16, u16), Ki
         TransportSlice::Icmpv4(icmp) => {
             assert_eq!(icmp.checksum(), icmp.icmp_type().calc_checksum(icmp.payload()), "ICMP checksum");
             let kind = match icmp.icmp_type() {
+                Icmpv4Type::EchoRequest(echo) => return ((echo.id, 0), Kind::Ping),
+                Icmpv4Type::EchoReply(echo) => return ((0, echo.id), Kind::Pong),
                 Icmpv4Type::TimeExceeded(_) => Kind::TimeExceeded,
                 Icmpv4Type::DestinationUnreachable(FragmentationNeeded { next_hop_mtu }) => {
                     Kind::FragmentationNeeded(next_hop_mtu)
                 }
+                Icmpv4Type::DestinationUnreachable(header) => Kind::Unreachable(header.code_u8()),
                 other => panic!("{other:?}"),
             };
             ((0, 0), kind)

@@ -1,0 +1,78 @@
+//! What the router itself says.
+
+use clap::{Args, ValueEnum};
+use nat_core::{Config, ExhaustionError};
+
+use super::Switch;
+use crate::cli::value::RateValue;
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Answers of the router")]
+pub(super) struct AnswerOptions {
+    /// To which sides the router says ICMP errors of its own (RFC 5508 REQ-9)
+    ///
+    /// Without those to the LAN, path MTU discovery toward a smaller WAN fails and traceroute does not show the router; those to
+    /// the WAN are about packets of live sessions only. Errors of others are translated either way.
+    #[arg(long, value_enum, value_name = "SIDES", default_value_t = Sides::Both)]
+    icmp_errors: Sides,
+    /// How many ICMP errors of its own go to each side: 20 at once, then 20 a second [default: 20+20/s]
+    #[arg(long, value_name = "BURST+RATE/s")]
+    icmp_error_rate: Option<RateValue>,
+    /// What a LAN host is told that gets no session, for want of room or of ports, or because of a limit
+    #[arg(long, value_enum, value_name = "ERROR", default_value_t = ExhaustionKind::AdministrativelyProhibited)]
+    exhaustion_error: ExhaustionKind,
+    /// Whether the router answers pings from the LAN to its own address there [default: yes; no with --profile gateway]
+    #[arg(long, value_enum, value_name = "yes|no", num_args = 0..=1, default_missing_value = "yes", hide_possible_values = true)]
+    lan_ping: Option<Switch>,
+    /// Whether the router answers pings from the WAN to its external addresses [default: no]
+    ///
+    /// It shows strangers that the address is in use, and that a NAT is there.
+    #[arg(long, value_enum, value_name = "yes|no", num_args = 0..=1, default_missing_value = "yes", hide_possible_values = true)]
+    wan_ping: Option<Switch>,
+}
+
+impl AnswerOptions {
+    pub(super) fn apply(&self, config: &mut Config) {
+        config.inside_icmp_errors = matches!(self.icmp_errors, Sides::Both | Sides::Lan);
+        config.outside_icmp_errors = matches!(self.icmp_errors, Sides::Both | Sides::Wan);
+        if let Some(RateValue(rate)) = self.icmp_error_rate {
+            config.limits.icmp_error_burst = rate.burst;
+            config.limits.icmp_errors_per_second = rate.per_second;
+        }
+        config.exhaustion_error = self.exhaustion_error.into();
+        Switch::apply(self.lan_ping, &mut config.inside_ping);
+        Switch::apply(self.wan_ping, &mut config.outside_ping);
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sides {
+    /// To the LAN and to the WAN
+    Both,
+    /// To the LAN only
+    Lan,
+    /// To the WAN only
+    Wan,
+    /// To neither
+    None,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExhaustionKind {
+    /// The error that ends most attempts at once (RFC 5508 REQ-8)
+    AdministrativelyProhibited,
+    /// The error after which TCP tries on (RFC 6888 REQ-11)
+    HostUnreachable,
+    /// Nothing
+    None,
+}
+
+impl From<ExhaustionKind> for ExhaustionError {
+    fn from(kind: ExhaustionKind) -> Self {
+        match kind {
+            ExhaustionKind::AdministrativelyProhibited => Self::AdministrativelyProhibited,
+            ExhaustionKind::HostUnreachable => Self::HostUnreachable,
+            ExhaustionKind::None => Self::None,
+        }
+    }
+}
