@@ -27,6 +27,9 @@ OURS = [
     Behaviour("strict", ("--filtering", "address-and-port-dependent", "--hairpin", "filtered"),
               "Endpoint Independent Mapping, Address and Port Dependent Filtering, no hairpin",
               "Independent Mapping, Port Dependent Filter, random port, no hairpin"),
+    Behaviour("APDM", ("--mapping", "address-and-port-dependent"),
+              "Address and Port Dependent Mapping, Address and Port Dependent Filtering, no hairpin",
+              "Dependent Mapping, random port, no hairpin"),
 ]
 # Linux keeps the ports of the hosts while they do not collide, which looks like an independent mapping.
 LINUX = Behaviour("Linux", (),
