@@ -1,10 +1,10 @@
-//! What becomes of mappings: one line of JSON for each event, without destinations (RFC 6888 REQ-12).
+//! What becomes of mappings and of blocks of ports: one line of JSON for each event, without destinations (RFC 6888 REQ-12).
 
 use core::time::Duration;
 use std::path::Path;
 
 use anyhow::Result;
-use nat_core::{Event, MappingEvent, Refusal};
+use nat_core::{Event, MappingEvent, PortBlock, Refusal};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -28,8 +28,11 @@ impl MappingLog {
 
     /// Adds `event` as one of `time`.
     pub(crate) fn write(&mut self, event: &Event, time: Duration) -> Result<()> {
-        let Some(line) = EventLine::new(event, time)? else { return Ok(()) };
-        self.0.write(&line)
+        match event {
+            Event::BlockAssigned(block) => self.0.write(&BlockLine::new("block-assigned", block, time)?),
+            Event::BlockReleased(block) => self.0.write(&BlockLine::new("block-released", block, time)?),
+            _ => EventLine::new(event, time)?.map_or(Ok(()), |line| self.0.write(&line)),
+        }
     }
 
     /// Writes what is still in memory.
@@ -81,6 +84,29 @@ impl EventLine {
             external: None,
             forward: None,
             reason: Some(refusal.reason.as_str()),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct BlockLine {
+    time: Box<RawValue>,
+    event: &'static str,
+    inside: String,
+    external: String,
+    first_port: u16,
+    last_port: u16,
+}
+
+impl BlockLine {
+    fn new(event: &'static str, block: &PortBlock, time: Duration) -> serde_json::Result<Self> {
+        Ok(Self {
+            time: seconds(time)?,
+            event,
+            inside: block.inside.to_string(),
+            external: block.external.to_string(),
+            first_port: block.ports.first(),
+            last_port: block.ports.last(),
         })
     }
 }
