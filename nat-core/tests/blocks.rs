@@ -105,6 +105,17 @@ fn a_block_is_used_up_to_its_last_port() {
     }
 }
 
+/// G14, G13: the last free port of a block is found whatever the order in which the others were drawn.
+#[test]
+fn the_last_port_of_a_block_is_found() {
+    let mut w = world(7);
+    for round in 0..500 {
+        assert_eq!(drawn(&mut w, H1, 5000), block(0, 7), "round {round}");
+        w.advance(secs(1));
+        w.nat.clear();
+    }
+}
+
 /// G14: a host whose block would go beyond the range is refused for want of ports, and takes no place in the table; when
 /// a host has gone, its block is the next one's.
 #[test]

@@ -110,3 +110,46 @@ impl BlockLine {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use nat_core::{Cidr, Config, EventHook, Nat, PortRange, Seed, Side, Tables};
+
+    use super::*;
+
+    struct Hook(MappingLog);
+
+    impl EventHook for Hook {
+        fn on_event(&mut self, event: &Event) {
+            self.0.write(event, Duration::from_millis(event.at().as_millis())).unwrap();
+        }
+    }
+
+    /// G14: a block has a line when it is assigned and when it is released.
+    #[test]
+    fn blocks_have_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut hook = Hook(MappingLog::create(&path).unwrap());
+        let mut config = Config::new(Cidr::new([192, 168, 77, 1].into(), 24).unwrap());
+        config.external_addresses.push([198, 51, 100, 77].into()).unwrap();
+        config.ports = PortRange::new(2000, 2999).unwrap();
+        config.port_blocks = Some(100);
+        let mut tables = Box::new(Tables::<4, 4, 4>::new());
+        let mut nat = Nat::new(&mut tables, config, Seed::new(*b"a test's own key")).unwrap();
+        nat.set_event_hook(&mut hook);
+        // UDP from 192.168.77.10:5000 to 192.0.2.53:53.
+        let mut packet = hex::decode("4500001c0000400040116ae9c0a84d0ac00002351388003500080000").unwrap();
+        let _ = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(7));
+        nat.clear();
+        drop(nat);
+        hook.0.flush().unwrap();
+        let log = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("block")).collect();
+        let block = r#""inside":"192.168.77.10","external":"198.51.100.77","first_port":2000,"last_port":2099}"#;
+        let line = |event| format!(r#"{{"time":7.000000,"event":"{event}",{block}"#);
+        assert_eq!(lines, [line("block-assigned"), line("block-released")]);
+    }
+}

@@ -6,10 +6,9 @@ use crate::table::Width;
 
 impl<W: Width> Nat<'_, W> {
     /// Assigns to the host of a mapping that has just been made its block on the external address, unless it has it already
-    /// or the port is not of the block.
+    /// or the port is not of the block. One that is not translated has no external address to have a block on.
     pub(super) fn assign_block(&mut self, new: &NewMapping) {
-        let of_block = new.given == Given::Drawn && !new.tuple.untranslated;
-        if self.config.port_blocks.is_none() || !of_block {
+        if self.config.port_blocks.is_none() || new.given != Given::Drawn {
             return;
         }
         if let Some(blocks) = self.flows.assign_block(new.tuple.inside, new.external) {

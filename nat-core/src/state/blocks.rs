@@ -11,6 +11,7 @@ const _: () = assert!(MAX_EXTERNAL_ADDRESSES <= u8::BITS as usize);
 impl Externals {
     pub(crate) const NONE: Self = Self(0);
 
+    /// The address with a number; none if no address can have it.
     pub(crate) fn of(number: u8) -> Self {
         Self(1_u8.checked_shl(u32::from(number)).unwrap_or(0))
     }
