@@ -1,5 +1,6 @@
 //! What is chosen when the NAT is built.
 
+mod blocks;
 mod gateway;
 mod limits;
 mod quarantine;
@@ -274,6 +275,19 @@ pub struct Config {
     /// Whether an even inside port leaves from an even external port, and an odd one from an odd one (RFC 4787 REQ-4). Where
     /// no port of that parity is left, the session is refused. ICMP query identifiers have no parity.
     pub port_parity: bool,
+    /// How many external ports of [`ports`](Self::ports) each inside host has for itself on its external address, at least 1
+    /// (RFC 6888 REQ-14, RFC 7422); `None` for any port to any host. Then a log needs two lines a host instead of two a
+    /// mapping, see [`Event::BlockAssigned`](crate::Event::BlockAssigned).
+    ///
+    /// A host has the block of its place in the table of hosts: `Tables` of more hosts than there are blocks waste them, and
+    /// what goes beyond, like a host whose block is used up, is refused for want of ports. All that the host sends leaves from
+    /// its block: UDP, TCP and ICMP queries, also from inside ports below 1024, so RFC 4787 REQ-3a does not hold. The
+    /// router's own stack has a block like a host. Only rules give other ports: port forwards, whose ports no host gets from
+    /// its block, and one-to-one translation. A DMZ host, which may have any port, cannot be with blocks.
+    ///
+    /// Each packet that is refused because a block is used up costs a search of the whole block; limits on mappings by
+    /// protocol ([`Limits`]) that are below the size of a block spare that.
+    pub port_blocks: Option<u16>,
     /// External ports that the router keeps for itself: never given to a mapping, nor to a port forward.
     pub reserved_ports: Option<PortRange>,
     /// How long freed external ports wait before another mapping gets them.
@@ -319,6 +333,7 @@ impl Config {
             ports: PortRange { first: 1024, last: 65535 },
             low_ports: PortRange { first: 1, last: 1023 },
             port_parity: false,
+            port_blocks: None,
             reserved_ports: None,
             quarantine: QuarantineConfig::DEFAULT,
             dhcp_client: false,
@@ -344,6 +359,7 @@ impl Config {
         self.check_rules()?;
         self.limits.check()?;
         self.quarantine.check()?;
+        self.check_blocks()?;
         check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
         check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
         let covers =

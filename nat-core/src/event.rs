@@ -2,7 +2,7 @@
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::{DropReason, Instant, SessionProtocol};
+use crate::{DropReason, Instant, PortRange, SessionProtocol};
 
 /// Takes note of events: the application's log. See [`Nat::set_event_hook`](crate::Nat::set_event_hook).
 ///
@@ -47,6 +47,15 @@ pub enum Event {
     MappingDeleted(MappingEvent),
     /// There was no room for the session of a packet from inside (RFC 6888 REQ-11c).
     SessionRefused(Refusal),
+    /// A host has got a block of external ports, where [`Config::port_blocks`](crate::Config::port_blocks) is set (RFC 6888
+    /// REQ-14): right before the first of its mappings on an external address.
+    ///
+    /// A log of blocks alone says whose a port is or was at any time, and may leave out the events of mappings. But those
+    /// ports that rules give are in no block, whatever is told of the block around them: port forwards, and one-to-one
+    /// translation.
+    BlockAssigned(PortBlock),
+    /// A block is free again: its host has lost its last mapping, or the external address is gone.
+    BlockReleased(PortBlock),
 }
 
 impl Event {
@@ -55,6 +64,7 @@ impl Event {
         match self {
             Self::MappingCreated(mapping) | Self::MappingDeleted(mapping) => mapping.at,
             Self::SessionRefused(refusal) => refusal.at,
+            Self::BlockAssigned(block) | Self::BlockReleased(block) => block.at,
         }
     }
 }
@@ -77,6 +87,21 @@ pub struct MappingEvent {
     pub external: SocketAddrV4,
     /// Whether it is open to all: by a port forward, one-to-one translation, or as the DMZ host.
     pub forwarded: bool,
+}
+
+/// A block of external ports that a host gets or loses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct PortBlock {
+    /// The time of the call that made the host's first mapping or ended its last, as that of a [`MappingEvent`].
+    pub at: Instant,
+    /// The inside host; an external address for the router itself.
+    pub inside: Ipv4Addr,
+    /// The external address.
+    pub external: Ipv4Addr,
+    /// The ports of UDP and TCP, and the identifiers of ICMP queries.
+    pub ports: PortRange,
 }
 
 /// A session that could not be had.

@@ -135,7 +135,7 @@ pub use config::{
     Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES,
     MAX_UNTRANSLATED, Mapping, PortRange, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
-pub use event::{Event, EventHook, MappingEvent, Refusal};
+pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
 pub use fragments::{Fragments, MAX_HELD_LEN};
 pub use nat::Nat;

@@ -100,6 +100,7 @@ impl<W: Width> Nat<'_, W> {
             self.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
             self.pair(tuple.inside, new.external);
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
+            self.assign_block(&new);
             self.journal().created(&MappingEnds::from(&new));
         }
         self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
@@ -114,7 +115,7 @@ impl<W: Width> Nat<'_, W> {
     /// Gives a host whose external address is gone the one of its new mapping (RFC 4787 REQ-2).
     fn pair(&mut self, inside: Inside, external: u8) {
         let host = self.flows.host(inside.origin, inside.endpoint.address);
-        if external != NO_EXTERNAL && host.is_some_and(|host| !self.pool.is_active(host.external)) {
+        if external != NO_EXTERNAL && host.is_some_and(|host| !self.pool.is_active(host.external())) {
             self.flows.set_host_external(inside, external);
         }
     }
@@ -141,7 +142,7 @@ impl<W: Width> Nat<'_, W> {
             self.pool.primary().ok_or(DropReason::AddressMissing)?;
             let external = self.choose_external(tuple.inside).ok_or(DropReason::PortsExhausted);
             let port = external.and_then(|external| self.choose_port(tuple, external));
-            let port = port.inspect_err(|_| self.count_port_error())?;
+            let port = port.inspect_err(|reason| self.count_port_error(*reason))?;
             (external?, port)
         };
         let new = NewMapping { tuple: *tuple, external, external_port, given };
@@ -149,7 +150,10 @@ impl<W: Width> Nat<'_, W> {
         Ok(new)
     }
 
-    fn count_port_error(&mut self) {
+    fn count_port_error(&mut self, reason: DropReason) {
+        if reason == DropReason::HostTableFull {
+            return;
+        }
         self.stats.tcp.port_errors = self.stats.tcp.port_errors.wrapping_add(1);
     }
 
@@ -166,7 +170,7 @@ impl<W: Width> Nat<'_, W> {
         let open = |address: u32| forwards.one_to_one_host(address).is_none_or(|host| host == endpoint.address);
         let find = |wanted: &dyn Fn(u8, u32) -> bool| pool.active().find(|(number, address)| wanted(*number, *address));
         let own = own.and_then(|own| find(&|_, address| address == own && open(address)));
-        let paired = flows.host(origin, endpoint.address).map(|host| host.external);
+        let paired = flows.host(origin, endpoint.address).map(|host| host.external());
         let paired = || paired.and_then(|paired| find(&|number, address| number == paired && open(address)));
         own.or_else(paired).map(|(number, _)| number).or_else(|| {
             let candidates = || pool.active().filter(|(_, address)| open(*address));
@@ -180,11 +184,7 @@ impl<W: Width> Nat<'_, W> {
         let InsideTuple { proto, inside, remote, .. } = *tuple;
         self.check_start(proto)?;
         let address = self.pool.address(external, self.now).ok_or(DropReason::AddressMissing)?;
-        let ports = self.port_pool(proto, external, inside.endpoint.port);
-        // Without this, whoever fills the range would have every later packet search all of it in vain.
-        if !self.flows.overlapping() && !self.has_free_port(&ports, self.open_ports(&ports, address)) {
-            return Err(DropReason::PortsExhausted);
-        }
+        let ports = self.candidates(tuple, external, address)?;
         let tick = self.tick();
         let Self { config, flows, forwards, pool, ports: picker, quarantine, .. } = self;
         let free = |port| {
@@ -195,10 +195,25 @@ impl<W: Width> Nat<'_, W> {
                 && flows.check_outside(&tuple).is_ok()
                 && !quarantine.contains(ExternalPort { proto, external, port }, tick)
         };
-        let ports = ports.ports(config);
         // How many ports a destination has used up nobody counts where they overlap, so the search has an end.
         let tries = if flows.overlapping() { OVERLAPPING_TRIES } else { ports.count() };
         picker.pick(ports, tries, free).ok_or(DropReason::PortsExhausted)
+    }
+
+    /// The external ports that a new mapping has the choice of: those of its host's block, or those that are for its inside
+    /// port.
+    fn candidates(&mut self, tuple: &InsideTuple, external: u8, address: u32) -> Result<Ports, DropReason> {
+        let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
+        if self.config.port_blocks.is_some() {
+            let number = self.flows.host_number(tuple.inside).ok_or(DropReason::HostTableFull)?;
+            let block = self.config.block(number).ok_or(DropReason::PortsExhausted)?;
+            return Ok(Ports::new(block, pool.parity));
+        }
+        // Without this, whoever fills the range would have every later packet search all of it in vain.
+        if !self.flows.overlapping() && !self.has_free_port(&pool, self.open_ports(&pool, address)) {
+            return Err(DropReason::PortsExhausted);
+        }
+        Ok(pool.ports(&self.config))
     }
 
     /// The external ports that are for an inside port. An identifier of ICMP queries has neither class nor parity.

@@ -2,12 +2,12 @@
 
 use core::net::Ipv4Addr;
 
-use crate::event::{Event, EventHook, MappingEvent, Refusal};
+use crate::event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 use crate::packet::Summary;
 use crate::policy::Pool;
-use crate::state::{Ended, Endpoint, ExternalPort, Flows, Given, MappingEnds, QuarantineTable};
+use crate::state::{Blocks, Ended, Endpoint, ExternalPort, Flows, Given, MappingEnds, QuarantineTable};
 use crate::table::Width;
-use crate::{DropReason, Instant, Nat, Stats};
+use crate::{Config, DropReason, Instant, Nat, Stats};
 
 use super::{count_ended, count_expired};
 
@@ -16,6 +16,7 @@ pub(super) type Hook<'t> = Option<&'t mut (dyn EventHook + Send)>;
 
 /// Where changes of the tables are told.
 pub(super) struct Journal<'n, 't, W: Width> {
+    config: &'n Config,
     stats: &'n mut Stats,
     hook: &'n mut Hook<'t>,
     pool: &'n Pool,
@@ -39,9 +40,9 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// The tables, and where their changes are told.
     pub(super) fn recorded(&mut self) -> (&mut Flows<'t, W>, Journal<'_, 't, W>) {
-        let Self { flows, stats, hook, pool, quarantine, now, .. } = self;
+        let Self { config, flows, stats, hook, pool, quarantine, now, .. } = self;
         let quarantine = Some(quarantine).filter(|_| !flows.overlapping());
-        (flows, Journal { stats, hook, pool, quarantine, at: *now })
+        (flows, Journal { config, stats, hook, pool, quarantine, at: *now })
     }
 
     pub(super) fn journal(&mut self) -> Journal<'_, 't, W> {
@@ -81,16 +82,40 @@ impl<W: Width> Journal<'_, '_, W> {
     /// A session has ended, and maybe its mapping.
     pub(super) fn ended(&mut self, ended: Ended) {
         count_ended(self.stats, ended);
-        if let Some(mapping) = ended.mapping {
-            self.deleted(&mapping);
-        }
+        self.left(ended);
     }
 
     /// The same by its timer.
     pub(super) fn expired(&mut self, ended: Ended) {
         count_expired(self.stats, ended);
+        self.left(ended);
+    }
+
+    fn left(&mut self, ended: Ended) {
         if let Some(mapping) = ended.mapping {
             self.deleted(&mapping);
+        }
+        if let Some(blocks) = ended.blocks {
+            self.released(blocks);
+        }
+    }
+
+    /// A host has got a block of ports.
+    pub(super) fn assigned(&mut self, blocks: Blocks) {
+        self.tell_blocks(blocks, Event::BlockAssigned);
+    }
+
+    /// A host has lost blocks of ports, while the external addresses still were what they had been for them.
+    pub(super) fn released(&mut self, blocks: Blocks) {
+        self.tell_blocks(blocks, Event::BlockReleased);
+    }
+
+    fn tell_blocks(&mut self, blocks: Blocks, event: fn(PortBlock) -> Event) {
+        let Some(hook) = self.hook else { return };
+        let Some(ports) = self.config.block(blocks.number) else { return };
+        let inside = Ipv4Addr::from_bits(blocks.inside);
+        for external in blocks.externals.numbers().filter_map(|number| self.pool.any_address(number)) {
+            hook.on_event(&event(PortBlock { at: self.at, inside, external: Ipv4Addr::from_bits(external), ports }));
         }
     }
 

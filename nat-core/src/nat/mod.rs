@@ -2,6 +2,7 @@
 
 mod admission;
 mod answers;
+mod blocks;
 mod control;
 mod errors;
 mod fragment;

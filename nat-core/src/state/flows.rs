@@ -1,5 +1,6 @@
 //! The tables together: what is in one of them and what the others know of it never fall apart.
 
+mod blocks;
 mod change;
 
 use core::time::Duration;
@@ -77,7 +78,7 @@ impl<'t, W: Width> Flows<'t, W> {
     /// The inside endpoint of `mapping`.
     pub(crate) fn inside(&self, mapping: &Mapping<W>) -> Option<Inside> {
         let host = self.hosts.get(mapping.host)?;
-        Some(Inside { origin: host.origin, endpoint: Endpoint { address: host.address, port: mapping.inside_port } })
+        Some(Inside { origin: host.origin(), endpoint: Endpoint { address: host.address, port: mapping.inside_port } })
     }
 
     pub(crate) fn mapping_of_inside(&self, tuple: &InsideTuple) -> Option<Link<W>> {

@@ -2,9 +2,11 @@
 
 use core::marker::PhantomData;
 
+use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::table::{Chain, Count, Link, Slot, Width};
 
 use super::Proto;
+use super::blocks::Externals;
 
 /// Who sends toward the outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,18 +33,39 @@ pub(crate) struct Host<W> {
     mappings: [Count<W>; Proto::COUNT],
     pub(crate) sessions: Count<W>,
     chain: Link<W>,
-    /// The number of the external address that all mappings of the host get (paired pooling, RFC 4787 REQ-2).
-    pub(crate) external: u8,
-    pub(crate) origin: Origin,
+    /// The number of its external address, and whether it is the router.
+    place: u8,
+    /// The external addresses on which it has its block of ports.
+    pub(crate) blocks: Externals,
 }
+
+const EXTERNAL: u8 = 0x0f;
+const ROUTER: u8 = 0x80;
+
+const _: () = assert!(MAX_EXTERNAL_ADDRESSES <= EXTERNAL as usize);
 
 impl<W: Width> Host<W> {
     pub(crate) fn new(origin: Origin, address: u32, external: u8) -> Self {
-        Self { address, external, origin, ..Self::FREE }
+        let router = if origin == Origin::Router { ROUTER } else { 0 };
+        Self { address, place: router | external & EXTERNAL, ..Self::FREE }
     }
 
     pub(crate) fn is(&self, origin: Origin, address: u32) -> bool {
-        self.address == address && self.origin == origin
+        self.address == address && self.origin() == origin
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        if self.place & ROUTER == 0 { Origin::Host } else { Origin::Router }
+    }
+
+    /// The number of the external address that all mappings of the host get (paired pooling, RFC 4787 REQ-2); one that no
+    /// address has, if it has not got one yet.
+    pub(crate) fn external(&self) -> u8 {
+        self.place & EXTERNAL
+    }
+
+    pub(crate) fn set_external(&mut self, external: u8) {
+        self.place = self.place & ROUTER | external & EXTERNAL;
     }
 
     /// How many mappings it has.
@@ -76,8 +99,8 @@ impl<W: Width> Slot for Host<W> {
         mappings: [Count::ZERO; Proto::COUNT],
         sessions: Count::ZERO,
         chain: Link::NONE,
-        external: 0,
-        origin: Origin::Host,
+        place: 0,
+        blocks: Externals::NONE,
     };
 
     fn is_free(&self) -> bool {

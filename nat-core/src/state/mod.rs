@@ -1,5 +1,6 @@
 //! What the engine remembers: hosts, mappings, sessions, and how TCP sessions come and go. Knows nothing of packets.
 
+mod blocks;
 mod host;
 mod mapping;
 mod port_use;
@@ -11,6 +12,7 @@ mod flows;
 mod tables;
 pub(crate) mod tcp;
 
+pub(crate) use blocks::Blocks;
 pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
 pub(crate) use host::{Host, Origin, Tokens};
 pub(crate) use mapping::{Endpoint, Given, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto};

@@ -1,10 +1,10 @@
 //! What the engine tells of its mappings, held against what it has.
 
-use core::net::SocketAddrV4;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use nat_core::{Event, EventHook, Instant, Mapping as Mode, MappingEvent, Nat};
+use nat_core::{Event, EventHook, Instant, Mapping as Mode, MappingEvent, Nat, PortBlock, PortRange};
 
 struct Hook(Sender<Event>);
 
@@ -17,11 +17,15 @@ impl EventHook for Hook {
 /// Protocol, inside endpoint, external endpoint, and whether it is a port forward.
 type Mapping = (u8, SocketAddrV4, SocketAddrV4, bool);
 
-/// The mappings there are according to the events alone.
+/// Inside and external address, and the ports.
+type Block = (Ipv4Addr, Ipv4Addr, PortRange);
+
+/// The mappings and blocks there are according to the events alone.
 pub(crate) struct Chronicle {
     told: Receiver<Event>,
     /// And how many of each: where external ports overlap, one for each remote endpoint.
     live: BTreeMap<Mapping, usize>,
+    blocks: Vec<Block>,
     untaken: Vec<Event>,
     latest: Instant,
 }
@@ -31,7 +35,7 @@ impl Chronicle {
     pub(crate) fn of(nat: &mut Nat<'static>) -> Self {
         let (hook, told) = channel();
         nat.set_event_hook(Box::leak(Box::new(Hook(hook))));
-        Self { told, live: BTreeMap::new(), untaken: Vec::new(), latest: Instant::from_millis(0) }
+        Self { told, live: BTreeMap::new(), blocks: Vec::new(), untaken: Vec::new(), latest: Instant::from_millis(0) }
     }
 
     /// All that was heard since the last time.
@@ -53,6 +57,17 @@ impl Chronicle {
                     self.live.retain(|_, count| *count > 0);
                 }
                 Event::SessionRefused(_) => {}
+                Event::BlockAssigned(block) => {
+                    let (_, external, ports) = block_key(&block);
+                    let free =
+                        |of: &Block| of.1 != external || of.2.last() < ports.first() || ports.last() < of.2.first();
+                    assert!(self.blocks.iter().all(free), "{block:?} is another's: {:?}", self.blocks);
+                    self.blocks.push(block_key(&block));
+                }
+                Event::BlockReleased(block) => {
+                    let place = self.blocks.iter().position(|other| *other == block_key(&block));
+                    self.blocks.remove(place.expect("what is released was assigned"));
+                }
                 other => panic!("unknown: {other:?}"),
             }
             let at = event.at();
@@ -80,7 +95,30 @@ impl Chronicle {
             }
         }
         assert_eq!(self.live, mappings, "the events tell of the mappings on the left");
+        self.check_blocks(nat);
     }
+
+    /// Every port that was drawn is of the block which the events alone give to its host, and no host without a mapping has
+    /// one.
+    #[track_caller]
+    fn check_blocks(&self, nat: &Nat<'_>) {
+        if nat.config().port_blocks.is_none() {
+            assert_eq!(self.blocks, [], "nobody has asked for blocks");
+            return;
+        }
+        for (_, inside, external, _) in self.live.keys().filter(|mapping| !mapping.3 && mapping.1 != mapping.2) {
+            let of_port = |block: &&Block| block.1 == *external.ip() && block.2.contains(external.port());
+            let owner = self.blocks.iter().find(of_port).map(|block| block.0);
+            assert_eq!(owner, Some(*inside.ip()), "whose {external} is, according to {:?}", self.blocks);
+        }
+        for (host, ..) in &self.blocks {
+            assert!(self.live.keys().any(|mapping| mapping.1.ip() == host), "{host} has no mapping, but a block");
+        }
+    }
+}
+
+fn block_key(block: &PortBlock) -> Block {
+    (block.inside, block.external, block.ports)
 }
 
 fn key(mapping: &MappingEvent) -> Mapping {

@@ -5,10 +5,12 @@ use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::Tcp;
 use crate::state::{
-    Class, Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto, Session,
+    Blocks, Class, Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto,
+    Session,
 };
 use crate::table::{Count, IndexFull, Link, Width};
 
+use super::blocks::blocks_of;
 use super::{Flows, any_port, remaining};
 
 /// A mapping that is about to be made.
@@ -54,6 +56,8 @@ pub(crate) struct Ended {
     pub(crate) state: SessionState,
     /// Its mapping, if that has ended with it.
     pub(crate) mapping: Option<MappingEnds>,
+    /// The blocks of ports of its host, if that has lost its last mapping.
+    pub(crate) blocks: Option<Blocks>,
 }
 
 impl<W: Width> Flows<'_, W> {
@@ -119,7 +123,7 @@ impl<W: Width> Flows<'_, W> {
     pub(crate) fn set_host_external(&mut self, inside: Inside, external: u8) {
         let host = self.find_host(inside.origin, inside.endpoint.address);
         if let Some(host) = host.and_then(|link| self.hosts.get_mut(link)) {
-            host.external = external;
+            host.set_external(external);
         }
     }
 
@@ -187,13 +191,13 @@ impl<W: Width> Flows<'_, W> {
         }
         self.remove_session(link, mapping_link, remote);
         self.release_leave(mapping_link, remote.address);
-        let mapping = if unused { self.remove_mapping(mapping_link, remote) } else { None };
-        Some(Ended { proto, state, mapping })
+        let (mapping, blocks) = if unused { self.remove_mapping(mapping_link, remote).unzip() } else { (None, None) };
+        Some(Ended { proto, state, mapping, blocks: blocks.flatten() })
     }
 
     /// Removes a mapping whose last session, with `remote`, has ended; and its host if that has no other. Returns what it
-    /// was.
-    fn remove_mapping(&mut self, link: Link<W>, remote: Endpoint) -> Option<MappingEnds> {
+    /// was, and the blocks of ports that are free with the host.
+    fn remove_mapping(&mut self, link: Link<W>, remote: Endpoint) -> Option<(MappingEnds, Option<Blocks>)> {
         let mapping = self.mappings.get(link)?;
         let (host, inside) = (mapping.host, self.inside(mapping)?);
         let ends = MappingEnds::of(mapping, inside.endpoint);
@@ -206,19 +210,20 @@ impl<W: Width> Flows<'_, W> {
             self.mappings_by_external.remove(&mut self.mappings, hash, link);
         }
         self.mappings.remove(link);
-        self.leave_host(host, proto);
-        Some(ends)
+        Some((ends, self.leave_host(host, proto)))
     }
 
-    /// Counts a mapping less, and removes the host if that was its last.
-    fn leave_host(&mut self, link: Link<W>, proto: Proto) {
-        let Some(host) = self.hosts.get_mut(link) else { return };
+    /// Counts a mapping less, and removes the host if that was its last. Returns its blocks of ports if so.
+    fn leave_host(&mut self, link: Link<W>, proto: Proto) -> Option<Blocks> {
+        let host = self.hosts.get_mut(link)?;
         host.remove_mapping(proto);
-        if host.mappings() == 0 {
-            let hash = self.key.hash(host.address, 0);
-            self.hosts_by_address.remove(&mut self.hosts, hash, link);
-            self.hosts.remove(link);
+        if host.mappings() != 0 {
+            return None;
         }
+        let (hash, blocks) = (self.key.hash(host.address, 0), blocks_of(host, link));
+        self.hosts_by_address.remove(&mut self.hosts, hash, link);
+        self.hosts.remove(link);
+        blocks
     }
 
     /// Ends the session that is most overdue at `now`.
