@@ -174,6 +174,7 @@ impl<'t, W: Width> Nat<'t, W> {
             self.jump(before, elapsed);
         }
         let tick = self.tick();
+        self.fragments.advance(elapsed, tick);
         self.quarantine.release_overdue(tick, limit);
         let (flows, mut journal) = self.recorded();
         for _ in 0..limit {
