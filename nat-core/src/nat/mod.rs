@@ -12,6 +12,7 @@ mod limits;
 mod one_to_one;
 mod outbound;
 mod ping;
+mod ping_errors;
 mod quarantine;
 mod receiver;
 mod tracking;
