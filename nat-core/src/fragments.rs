@@ -11,14 +11,17 @@ pub const MAX_HELD_LEN: usize = 1500;
 
 /// Memory for fragments: `DATAGRAMS` datagrams under way at once, and `HELD` fragments that wait for their first.
 ///
-/// All zeros when new. A datagram takes 28 bytes, a waiting fragment 1508. Hand it to
+/// All zeros when new. A datagram takes 32 bytes, a waiting fragment 1508. Hand it to
 /// [`Nat::with_fragments`](crate::Nat::with_fragments).
 pub struct Fragments<const DATAGRAMS: usize, const HELD: usize> {
     datagrams: [Tracked; DATAGRAMS],
     held: [Held; HELD],
 }
 
-const _: () = assert!(size_of::<Tracked>() == 28 && size_of::<Held>() == 1508);
+const _: () = assert!(size_of::<Tracked>() == 32 && size_of::<Held>() == 1508);
+
+// What makes `Tracked::FREE` all zeros.
+const _: () = assert!(Side::Inside as u8 == 0 && Exit::Inside as u8 == 0 && Stage::Free as u8 == 0);
 
 impl<const DATAGRAMS: usize, const HELD: usize> Fragments<DATAGRAMS, HELD> {
     /// Empty memory.
@@ -52,12 +55,23 @@ pub(crate) struct Way {
 /// Where the fragments of a datagram go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
-    /// Across the router.
-    Forward(Side),
+    /// Across the router, to the inside.
+    Inside,
+    /// Across the router, to the outside.
+    Outside,
     /// To the outside, from the router's own outside stack.
     FromRouter,
     /// To the router's own outside stack.
     Local,
+}
+
+impl Exit {
+    pub(crate) fn across(to: Side) -> Self {
+        match to {
+            Side::Inside => Self::Inside,
+            Side::Outside => Self::Outside,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,6 +87,8 @@ struct Tracked {
     key: Key,
     /// When it is forgotten, in milliseconds of the clock modulo 2^32.
     deadline: u32,
+    /// The number of the fragment that brought it here, of all that were noted: many may come within a millisecond.
+    arrival: u32,
     source: u32,
     destination: u32,
     id: u16,
@@ -91,14 +107,15 @@ impl Tracked {
     const FREE: Self =
         Self::new(Key { source: 0, destination: 0, id: 0, protocol: 0, from: Side::Inside }, 0, Progress::Free);
 
+    /// Something not yet put in its place.
     const fn new(key: Key, deadline: u32, progress: Progress) -> Self {
-        let nowhere = Way { source: 0, destination: 0, id: 0, exit: Exit::Forward(Side::Inside) };
+        let nowhere = Way { source: 0, destination: 0, id: 0, exit: Exit::Inside };
         let (stage, Way { source, destination, id, exit }) = match progress {
             Progress::Free => (Stage::Free, nowhere),
             Progress::Waiting => (Stage::Waiting, nowhere),
             Progress::Open(way) => (Stage::Open, way),
         };
-        Self { key, deadline, source, destination, id, exit, stage }
+        Self { key, deadline, arrival: 0, source, destination, id, exit, stage }
     }
 
     fn progress(&self) -> Progress {
@@ -150,13 +167,20 @@ impl<'t> FragmentTable<'t> {
 
     /// Empties `memory`.
     pub(crate) fn new<const DATAGRAMS: usize, const HELD: usize>(memory: &'t mut Fragments<DATAGRAMS, HELD>) -> Self {
-        for tracked in &mut memory.datagrams {
-            *tracked = Tracked::FREE;
+        let mut table = Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0 };
+        table.clear();
+        table
+    }
+
+    /// Forgets what was alive `elapsed` milliseconds ago and is not any more, at least every 2^31 ms, so that nothing comes
+    /// to life again when the clock has gone round. To be called whenever the clock goes on, to `now`.
+    pub(crate) fn advance(&mut self, elapsed: u64, now: u32) {
+        const HALF: u32 = 1 << 31;
+        if elapsed >= u64::from(OPEN_MILLIS) {
+            self.clear();
+        } else if (now ^ now.wrapping_sub(elapsed as u32)) & HALF != 0 {
+            self.forget_expired(now);
         }
-        for held in &mut memory.held {
-            held.datagram = 0;
-        }
-        Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0 }
     }
 
     /// Whether a first fragment may be looked at: it is the only one of its datagram.
@@ -172,8 +196,7 @@ impl<'t> FragmentTable<'t> {
     /// Remembers what became of a first fragment, and releases what has waited for it.
     pub(crate) fn open(&mut self, key: &Key, way: Way, now: u32) {
         let Some(position) = self.find(key, now).or_else(|| self.find_room(key, now)) else { return };
-        let progress = Progress::Open(way);
-        self.put(position, Tracked::new(*key, now.wrapping_add(OPEN_MILLIS), progress));
+        self.put(position, Tracked::new(*key, now.wrapping_add(OPEN_MILLIS), Progress::Open(way)));
     }
 
     /// Forgets what has waited for a first fragment that was refused.
@@ -231,8 +254,9 @@ impl<'t> FragmentTable<'t> {
             held.bytes.get_mut(len..end).ok_or(DropReason::Fragment)?.copy_from_slice(part);
             len = end;
         }
+        (held.datagram, held.len) = (number(position), len as u16);
         self.arrivals = self.arrivals.wrapping_add(1);
-        (held.datagram, held.len, held.arrival) = (number(position), len as u16, self.arrivals);
+        held.arrival = self.arrivals;
         Ok(())
     }
 
@@ -257,9 +281,8 @@ impl<'t> FragmentTable<'t> {
             return None;
         }
         let spare = |(_, tracked): &(usize, &Tracked)| !is_needed(tracked, now);
-        let left = |tracked: &Tracked| if alive(tracked, now) { tracked.deadline.wrapping_sub(now) } else { 0 };
         let spare = self.datagrams.iter().enumerate().filter(spare);
-        let (position, _) = spare.min_by_key(|(_, tracked)| left(tracked))?;
+        let (position, _) = spare.max_by_key(|(_, tracked)| (!alive(tracked, now), self.age(tracked)))?;
         self.forget(position);
         Some(position)
     }
@@ -272,14 +295,19 @@ impl<'t> FragmentTable<'t> {
         }
         let share_is_used = self.share_is_used(key, now);
         let rank = |tracked: &Tracked| match tracked.progress() {
-            _ if share_is_used && tracked.key.source != key.source => 2,
-            Progress::Waiting | Progress::Free => 0,
+            _ if share_is_used && tracked.key.source != key.source => 0,
+            Progress::Waiting | Progress::Free => 2,
             Progress::Open(_) => 1,
         };
-        let oldest = |(_, tracked): &(usize, &Tracked)| (rank(tracked), tracked.deadline.wrapping_sub(now));
-        let (position, _) = self.datagrams.iter().enumerate().min_by_key(oldest)?;
+        let oldest = |(_, tracked): &(usize, &Tracked)| (rank(tracked), self.age(tracked));
+        let (position, _) = self.datagrams.iter().enumerate().max_by_key(oldest)?;
         self.forget(position);
         Some(position)
+    }
+
+    /// How many fragments were noted after the one that brought this here. No more than 2^32 come within its time.
+    fn age(&self, tracked: &Tracked) -> u32 {
+        self.arrivals.wrapping_sub(tracked.arrival)
     }
 
     /// Whether half of the datagrams under way are of this source.
@@ -290,12 +318,13 @@ impl<'t> FragmentTable<'t> {
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        for position in 0..self.datagrams.len() {
-            self.forget(position);
+        self.datagrams.fill_with(|| Tracked::FREE);
+        for held in &mut *self.held {
+            held.datagram = 0;
         }
     }
 
-    /// Frees what waits for datagrams whose time is up.
+    /// Forgets datagrams whose time is up, and what waits for them.
     fn forget_expired(&mut self, now: u32) {
         for held in &mut *self.held {
             let tracked = self.datagrams.get(usize::from(held.datagram).wrapping_sub(1));
@@ -303,11 +332,16 @@ impl<'t> FragmentTable<'t> {
                 held.datagram = 0;
             }
         }
+        for tracked in self.datagrams.iter_mut().filter(|tracked| !alive(tracked, now)) {
+            *tracked = Tracked::FREE;
+        }
     }
 
     fn forget(&mut self, position: usize) {
         self.forget_held(number(position));
-        self.put(position, Tracked::FREE);
+        if let Some(slot) = self.datagrams.get_mut(position) {
+            *slot = Tracked::FREE;
+        }
     }
 
     fn forget_held(&mut self, datagram: u16) {
@@ -321,8 +355,9 @@ impl<'t> FragmentTable<'t> {
     }
 
     fn put(&mut self, position: usize, tracked: Tracked) {
+        self.arrivals = self.arrivals.wrapping_add(1);
         if let Some(slot) = self.datagrams.get_mut(position) {
-            *slot = tracked;
+            *slot = Tracked { arrival: self.arrivals, ..tracked };
         }
     }
 }

@@ -4,6 +4,7 @@
 mod world;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
+use core::time::Duration;
 use std::collections::HashSet;
 
 use nat_core::{DropReason, Filtering, Instant, Nat, Pieces, Seed, SessionState, Side, Tables, Verdict};
@@ -433,6 +434,23 @@ fn a_flood_of_later_fragments_harms_nobody() {
     assert!(w.stats().dropped(DropReason::Fragment) > 8_000, "the flood has filled what there is");
 }
 
+/// U14a, A15: datagrams of several hosts in turns, more than there is room for, all within a millisecond: the oldest makes
+/// room, which is complete, and not the newest.
+#[test]
+fn datagrams_in_order_come_through_in_turns_at_any_rate() {
+    let hosts = [H1, H2, H3];
+    let mut w = World::new();
+    for id in 0..200 {
+        let datagrams = hosts.map(|host| udp(at(host, 5000), at(S1, 53)).payload(&[7; 301]).may_fragment().id(id));
+        let fragments = datagrams.map(|datagram| datagram.cut(&[104, 96]));
+        for number in 0..3 {
+            for fragments in &fragments {
+                assert!(w.outbound(&fragments[number]).is_forwarded(), "{id}, {number}: {:?}", fragments[number]);
+            }
+        }
+    }
+}
+
 /// A15: in-order datagrams come through at any rate, whoever else has some under way.
 #[test]
 fn datagrams_in_order_come_through_at_any_rate() {
@@ -692,6 +710,47 @@ fn fragments_expire() {
         flow.sends(&mut w, fragments[1].clone().ttl(1)).dropped(DropReason::TtlExpired);
         assert_eq!(flow.sends(&mut w, fragments[1].clone().ttl(2)).forwarded().ttl(), 1);
     }
+}
+
+/// U14: when the clock of milliseconds has gone round, after 2^32 of them, nothing of a turn ago comes to life again:
+/// neither what waited nor what was open, in one step of the clock or in several.
+#[test]
+fn fragments_do_not_come_back_with_the_clock() {
+    let fragments = udp(at(H1, 5000), at(S1, 53)).payload(&[7; 301]).may_fragment().cut(&[104]);
+    let turn = Duration::from_millis(1 << 32);
+    for steps in [1, 2, 3] {
+        let mut w = World::new();
+        w.outbound(&fragments[1]).held();
+        let wait = |w: &mut World| (0..steps).for_each(|_| pass(w, turn / steps));
+        wait(&mut w);
+        w.outbound(&fragments[0]).forwarded();
+        assert_eq!(w.take_released().len(), 0, "{steps} steps");
+        wait(&mut w);
+        w.outbound(&fragments[1]).held();
+    }
+}
+
+/// U14: the same where the clock never goes far at once.
+#[test]
+fn fragments_do_not_come_back_in_small_steps() {
+    let fragments = udp(at(H1, 5000), at(S1, 53)).payload(&[7; 301]).may_fragment().cut(&[104]);
+    let mut w = World::new().starting_at(Instant::from_millis((1 << 31) - 1000));
+    w.outbound(&fragments[1]).held();
+    let end = w.now().saturating_add(Duration::from_millis(1 << 32));
+    let mut step = Duration::from_millis(1500); // to where it still waits
+    while w.now() < end {
+        w.jump(step.min(end.saturating_duration_since(w.now())));
+        assert_eq!(w.nat.release(&mut [0; 1500], w.now()), None);
+        step = Duration::from_millis(14_999);
+    }
+    w.outbound(&fragments[0]).forwarded();
+    assert_eq!(w.take_released().len(), 0);
+}
+
+/// Lets time pass, and has a packet come at the end of it.
+fn pass(w: &mut World, time: Duration) {
+    w.advance(time);
+    w.outbound(udp(at(H2, 5000), at(S1, 53))).forwarded();
 }
 
 /// What is for the router itself costs no hop.

@@ -166,6 +166,84 @@ fn errors_go_both_ways() {
     w.inbound(icmp_error(S1, N2, (3, 3), &unsent)).dropped(DropReason::NoSession);
 }
 
+/// I4, I5: errors about pings from outside, and about the replies, pass translated like those about packets with ports: a
+/// router on the way shows itself to those who trace the route, and the path MTU is told.
+#[test]
+fn errors_about_pings_go_both_ways() {
+    let mut w = one_to_one();
+    for (request, reply) in [
+        (echo_request(S1, N2, 7).payload(&[5; 40]), echo_reply(H2, S1, 7).payload(&[5; 40])),
+        (timestamp_request(S1, N2, 7), timestamp_reply(H2, S1, 7)),
+    ] {
+        let ping = w.inbound(&request).forwarded();
+        for reporter in [H2, H3] {
+            let told = w.outbound(icmp_error(reporter, S1, (11, 0), &ping.bytes())).forwarded();
+            assert_eq!((*told.source().ip(), *told.destination().ip(), told.icmp_type()), (N2, S1, (11, 0)));
+            let quote = told.quote();
+            assert_eq!((*quote.source().ip(), *quote.destination().ip(), quote.query_id()), (S1, N2, 7));
+        }
+        let pong = w.outbound(&reply).forwarded();
+        for reporter in [S1, TRANSIT] {
+            let too_big = icmp_error(reporter, N2, (3, 4), &pong.bytes()[..28]).rest([0, 0, 5, 0]);
+            let told = w.inbound(too_big).forwarded();
+            assert_eq!((*told.source().ip(), *told.destination().ip(), told.icmp_type()), (reporter, H2, (3, 4)));
+            let quote = told.quote();
+            assert_eq!((*quote.source().ip(), *quote.destination().ip(), quote.query_id()), (H2, S1, 7));
+        }
+    }
+    assert_eq!(w.sessions(), []);
+}
+
+/// I4, I5, A11: an error about a ping that cannot have come in, or a reply that cannot have gone out, is dropped.
+#[test]
+fn errors_about_pings_of_other_hosts_are_dropped() {
+    let mut w = one_to_one();
+    let about = |quoted: Datagram| quoted.bytes();
+    for (from, to, quoted) in [
+        (H1, S1, about(echo_request(S1, H1, 7))),
+        (H2, S1, about(echo_request(S2, H2, 7))),
+        (H2, S1, about(echo_reply(S1, H2, 7))),
+        (H2, N, about(echo_request(N, H2, 7))),
+        (H1, N2, about(echo_reply(N2, H1, 7))),
+        (H2, N, about(echo_reply(N, H2, 7))),
+    ] {
+        let outcome = w.outbound(icmp_error(from, to, (11, 0), &quoted));
+        assert!(matches!(outcome, Outcome::Dropped(_)), "{from} to {to}: {outcome:?}");
+    }
+    for (to, quoted) in [
+        (N, about(echo_reply(N, S1, 7))),
+        (N2, about(echo_reply(N, S1, 7))),
+        (N2, about(echo_reply(H2, S1, 7))),
+        (N2, about(echo_request(N2, S1, 7))),
+    ] {
+        let outcome = w.inbound(icmp_error(TRANSIT, to, (11, 0), &quoted));
+        assert!(matches!(outcome, Outcome::Dropped(_)), "to {to}: {outcome:?}");
+    }
+}
+
+/// I7: errors about pings that hairpin, and about their replies, come back by hairpin as long as who asks has a session.
+#[test]
+fn errors_about_hairpinned_pings_come_back() {
+    let mut w = one_to_one();
+    let ping = w.outbound(echo_request(H1, N2, 7)).forwarded();
+    let told = w.outbound(icmp_error(H3, N, (11, 0), &ping.bytes())).forwarded();
+    assert_eq!((*told.source().ip(), *told.destination().ip()), (N2, H1));
+    let quote = told.quote();
+    assert_eq!((*quote.source().ip(), *quote.destination().ip(), quote.query_id()), (H1, N2, 7), "as it was sent");
+
+    let reply = echo_reply(H2, N, ping.query_id());
+    let pong = w.outbound(&reply).forwarded();
+    let told = w.outbound(icmp_error(H1, N2, (3, 4), &pong.bytes()).rest([0, 0, 5, 0])).forwarded();
+    assert_eq!((*told.source().ip(), *told.destination().ip()), (N, H2));
+    let quote = told.quote();
+    let (source, destination) = (*quote.source().ip(), *quote.destination().ip());
+    assert_eq!((source, destination, quote.query_id()), (H2, N, ping.query_id()), "as it was sent");
+
+    w.advance(secs(61));
+    w.outbound(icmp_error(H3, N, (11, 0), &ping.bytes())).dropped(DropReason::NoSession);
+    w.outbound(icmp_error(H1, N2, (3, 4), &pong.bytes())).dropped(DropReason::NoSession);
+}
+
 /// U9, T8: other inside hosts reach it by its external address, and it reaches them, each by the ends that the outside
 /// knows.
 #[test]

@@ -15,6 +15,23 @@ fn open() -> (World, Connection) {
     (w, connection)
 }
 
+/// A connection over links that carry the largest packets.
+fn open_wide() -> (World, Connection) {
+    let mut w = World::with(|config| (config.inside_mtu, config.outside_mtu) = (u16::MAX, u16::MAX));
+    let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
+    (w, connection)
+}
+
+/// Sends so much from one end, unacknowledged.
+fn fill(w: &mut World, connection: &mut Connection, end: End, mebibytes: u32) {
+    for _ in 0..(mebibytes << 20) / 60_000 {
+        match end {
+            End::Inside => connection.send_from_inside(w, &[7; 60_000]),
+            End::Outside => connection.send_from_outside(w, &[7; 60_000]),
+        }
+    }
+}
+
 /// A connection whose end `first` has sent a FIN.
 fn half_closed(first: End) -> (World, Connection) {
     let (mut w, mut connection) = open();
@@ -61,6 +78,13 @@ impl End {
         }
     }
 
+    fn next_mut(self, connection: &mut Connection) -> &mut u32 {
+        match self {
+            Self::Inside => &mut connection.inside_next,
+            Self::Outside => &mut connection.outside_next,
+        }
+    }
+
     fn send(self, w: &mut World, segment: Datagram) -> Outcome {
         match self {
             Self::Inside => w.outbound(segment),
@@ -71,10 +95,7 @@ impl End {
     #[track_caller]
     fn sends_fin(self, w: &mut World, connection: &mut Connection) {
         self.send(w, self.segment(connection, FIN | ACK)).forwarded();
-        match self {
-            Self::Inside => connection.inside_next += 1,
-            Self::Outside => connection.outside_next += 1,
-        }
+        *self.next_mut(connection) += 1;
     }
 
     #[track_caller]
@@ -331,6 +352,77 @@ fn a_scaled_window_is_filled() {
         end.sends_fin(&mut w, &mut connection);
         end.other().sends_fin(&mut w, &mut connection);
         assert_eq!(connection.state(&w), Closing, "{end:?}");
+    }
+}
+
+/// T2, X2: one segment lost before it came here, with up to a wide window under way behind it (RFC 7323 section 2.3): the
+/// acknowledgment that closes the gap is believed, and both FINs count.
+#[test]
+fn a_gap_as_wide_as_a_large_window_is_closed() {
+    for (end, mebibytes) in End::BOTH.into_iter().flat_map(|end| [8, 15, 16, 17, 24, 64].map(|size| (end, size))) {
+        let (mut w, mut connection) = open_wide();
+        let lost = end.segment(&connection, ACK).payload(&[7; 60_000]);
+        *end.next_mut(&mut connection) += 60_000;
+        fill(&mut w, &mut connection, end, mebibytes);
+        end.send(&mut w, lost).forwarded();
+        end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+        assert_eq!(connection.state(&w), Established, "{end:?}, {mebibytes} MiB");
+        end.sends_fin(&mut w, &mut connection);
+        end.other().sends_fin(&mut w, &mut connection);
+        assert_eq!(connection.state(&w), Closing, "{end:?}, {mebibytes} MiB");
+    }
+}
+
+/// T2, X2: the same where the FIN follows at once, before the lost segment is sent again.
+#[test]
+fn a_fin_beyond_a_wide_gap_counts() {
+    for (end, mebibytes) in End::BOTH.into_iter().flat_map(|end| [8, 15, 16, 17, 24, 64].map(|size| (end, size))) {
+        let (mut w, mut connection) = open_wide();
+        let lost = end.segment(&connection, ACK).payload(&[7; 60_000]);
+        *end.next_mut(&mut connection) += 60_000;
+        fill(&mut w, &mut connection, end, mebibytes);
+        end.sends_fin(&mut w, &mut connection);
+        end.send(&mut w, lost).forwarded();
+        end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+        end.other().sends_fin(&mut w, &mut connection);
+        assert_eq!(connection.state(&w), Closing, "{end:?}, {mebibytes} MiB");
+    }
+}
+
+/// T2, X2: a FIN of the receiver, and its RST, count while its acknowledgments are far behind what is under way to it.
+#[test]
+fn the_receiver_of_a_wide_window_may_close() {
+    for end in End::BOTH {
+        let (mut w, mut connection) = open_wide();
+        let behind = *end.next_mut(&mut connection);
+        fill(&mut w, &mut connection, end, 64);
+        let receiver = end.other();
+        let data = receiver.segment(&connection, ACK).ack(behind).payload(b"data");
+        receiver.send(&mut w, data).forwarded();
+        *receiver.next_mut(&mut connection) += 4;
+        let fin = receiver.segment(&connection, FIN | ACK).ack(behind);
+        receiver.send(&mut w, fin).forwarded();
+        *receiver.next_mut(&mut connection) += 1;
+        end.sends_fin(&mut w, &mut connection);
+        assert_eq!(connection.state(&w), Closing, "{end:?}");
+    }
+}
+
+/// A1, A2: the same from one who does not know the numbers: neither what comes far after a gap, nor an acknowledgment of
+/// far more than was sent, moves what is known of a connection.
+#[test]
+fn a_forged_gap_is_not_skipped() {
+    for (end, ahead) in End::BOTH.into_iter().flat_map(|end| [9 << 20, 64 << 20, 1 << 30].map(|ahead| (end, ahead))) {
+        for off in [1, 1 << 10, 1 << 25, u32::MAX] {
+            let (mut w, connection) = open();
+            let at = end.next(&connection).wrapping_add(ahead);
+            let acknowledged = end.other().next(&connection).wrapping_add(off);
+            let _ = end.send(&mut w, end.segment(&connection, ACK).seq(at).ack(acknowledged).payload(b"forged"));
+            let _ = end.send(&mut w, end.segment(&connection, RST).seq(at.wrapping_add(6)));
+            assert_eq!(connection.state(&w), Established, "{end:?}, {ahead} ahead, {off} off");
+            let _ = end.send(&mut w, end.segment(&connection, RST));
+            assert_eq!(connection.state(&w), Reset, "the true one counts");
+        }
     }
 }
 

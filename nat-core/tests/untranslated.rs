@@ -265,6 +265,23 @@ fn large_packets_are_cut_or_answered() {
     assert_eq!(w.inbound(answer.may_fragment()).fragmented().len(), 2);
 }
 
+/// RFC 1812 section 4.3.2.4: an error about what is not translated has an address of the router for its source, not that
+/// of the host it was sent to.
+#[test]
+fn errors_come_from_the_router() {
+    let mut w = with(|config| config.inside_mtu = 576);
+    w.open_udp(at(H1, 5000), at(U, 53));
+    let expired = w.inbound(udp(at(U, 53), at(H1, 5000)).ttl(1)).rejected(DropReason::TtlExpired);
+    let too_big = udp(at(U, 53), at(H1, 5000)).payload(&[7; 1000]);
+    let too_big = w.inbound(too_big).rejected(DropReason::PacketTooBig);
+    for answer in [expired, too_big] {
+        assert_eq!((*answer.source().ip(), *answer.destination().ip()), (w.nat.config().inside.address(), U));
+    }
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let translated = w.inbound(udp(at(S1, 53), external).ttl(1)).rejected(DropReason::TtlExpired);
+    assert_eq!(translated.source().ip(), external.ip());
+}
+
 /// A20: a hop is a hop.
 #[test]
 fn the_time_to_live_is_used_up() {

@@ -23,17 +23,15 @@ impl<W: Width> Nat<'_, W> {
         origin: Origin,
     ) -> Result<Verdict, DropReason> {
         let quote = Quote::parse_sound(ip, header, body)?;
-        let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
         quote.check_route()?;
-        let remote = quote.end(End::Source, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
-        let tuple = self.inside_tuple(quote.proto(), Inside { origin, endpoint }, remote);
-        let mapping = self.flows.mapping_of_inside(&tuple);
-        let live = mapping.is_some_and(|mapping| self.flows.live_session(mapping, remote, self.tick()).is_some());
-        let external = self.open_endpoint(&tuple, mapping, live).ok_or(DropReason::NoSession)?;
+        let (external, untranslated) = match self.asked_endpoint(&quote, origin)? {
+            Some(external) => (external, false),
+            None => self.quoted_receiver(&quote, origin)?,
+        };
         check_hop(ip, origin == Origin::Host, self.config.outside_mtu)?;
         let delta = quote.rewrite(End::Destination, external);
         header.update_checksum(delta, body);
-        if tuple.untranslated {
+        if untranslated {
             translate::rewrite_address(ip, End::Source, ip.source(), hop(origin));
         } else {
             // Whoever sent it, the outside knows the external address only (RFC 5508 REQ-5c).
@@ -41,6 +39,20 @@ impl<W: Width> Nat<'_, W> {
             self.renew_id(ip);
         }
         Ok(self.depart(Side::Outside, ip.total_length()))
+    }
+
+    /// The endpoint by which the outside knows the receiver of the packet that an error from inside quotes, and whether it
+    /// is reached without translation.
+    fn quoted_receiver(&self, quote: &Quote<'_>, origin: Origin) -> Result<(Endpoint, bool), DropReason> {
+        let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
+        let remote = quote.end(End::Source, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
+        let tuple = self.inside_tuple(quote.proto(), Inside { origin, endpoint }, remote);
+        let mapping = self.flows.mapping_of_inside(&tuple);
+        let live = mapping.is_some_and(|mapping| self.flows.live_session(mapping, remote, self.tick()).is_some());
+        // No reply to a ping comes in without a session.
+        let sent = live || quote.proto() != Proto::Icmp;
+        let external = self.open_endpoint(&tuple, mapping, live).filter(|_| sent).ok_or(DropReason::NoSession)?;
+        Ok((external, tuple.untranslated))
     }
 
     /// An error from outside, from whatever address (RFC 4787 REQ-12a), about a packet that had gone out.
@@ -52,13 +64,10 @@ impl<W: Width> Nat<'_, W> {
         target: Target,
     ) -> Result<Verdict, DropReason> {
         let quote = Quote::parse_sound(ip, header, body)?;
-        let source = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
-        let remote = quote.end(End::Destination, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
-        let Receiver { inside, mapping } = self.quoted_sender(target, quote.proto(), source, remote)?;
-        mapping
-            .and_then(|mapping| self.flows.live_session(mapping, remote, self.tick()))
-            .ok_or(DropReason::NoSession)?;
-        let Inside { origin, endpoint } = inside;
+        let Inside { origin, endpoint } = match self.answering_endpoint(&quote, target)? {
+            Some(endpoint) => Inside { origin: Origin::Host, endpoint },
+            None => self.quoted_sender(&quote, target)?,
+        };
         let router = origin == Origin::Router;
         check_hop(ip, !router, self.config.inside_mtu)?;
         let delta = quote.rewrite(End::Source, endpoint);
@@ -73,16 +82,16 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Who sent the packet that an error from outside quotes.
-    fn quoted_sender(
-        &self,
-        target: Target,
-        proto: Proto,
-        source: Endpoint,
-        remote: Endpoint,
-    ) -> Result<Receiver<W>, DropReason> {
+    fn quoted_sender(&self, quote: &Quote<'_>, target: Target) -> Result<Inside, DropReason> {
+        let source = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
+        let remote = quote.end(End::Destination, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
         // As if the remote end had answered it.
-        let answer = Summary { proto, source: remote, destination: source, content: Content::Datagram };
-        self.receiver_of(target, &answer).map_err(|_| DropReason::NoSession)
+        let answer = Summary { proto: quote.proto(), source: remote, destination: source, content: Content::Datagram };
+        let Receiver { inside, mapping } = self.receiver_of(target, &answer).map_err(|_| DropReason::NoSession)?;
+        mapping
+            .and_then(|mapping| self.flows.live_session(mapping, remote, self.tick()))
+            .ok_or(DropReason::NoSession)?;
+        Ok(inside)
     }
 }
 

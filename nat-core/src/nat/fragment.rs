@@ -64,7 +64,7 @@ impl<'t, W: Width> Nat<'t, W> {
     pub(super) fn settle_first_fragment(&mut self, key: &Key, packet: &[u8], verdict: &Verdict, origin: Origin) {
         let exit = match verdict {
             Verdict::Forward { .. } | Verdict::Fragment { .. } if origin == Origin::Router => Exit::FromRouter,
-            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => Exit::Forward(*to),
+            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => Exit::across(*to),
             Verdict::Local { side: Side::Outside, .. } => Exit::Local,
             Verdict::Local { side: Side::Inside, .. } => return,
             Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => return self.fragments.refuse(key, self.tick()),
@@ -78,7 +78,8 @@ impl<'t, W: Width> Nat<'t, W> {
     fn follow(&self, ip: &mut ipv4::Header, way: &Way) -> Verdict {
         let len = ip.total_length();
         let (to, hop) = match way.exit {
-            Exit::Forward(to) => (to, Hop::Counted),
+            Exit::Inside => (Side::Inside, Hop::Counted),
+            Exit::Outside => (Side::Outside, Hop::Counted),
             Exit::FromRouter => (Side::Outside, Hop::Uncounted),
             Exit::Local => {
                 translate::rewrite_fragment(ip, way, Hop::Uncounted);

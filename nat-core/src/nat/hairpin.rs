@@ -106,6 +106,24 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Verdict, DropReason> {
         let quote = Quote::parse_sound(ip, header, body)?;
         quote.check_route()?;
+        let (receiver, own) = if quote.is_query(Class::Request) {
+            self.hairpinned_query(&quote)?
+        } else if quote.is_query(Class::Reply) {
+            self.hairpinned_reply(&quote)?
+        } else {
+            self.hairpinned_packet(&quote)?
+        };
+        super::errors::check_hop(ip, true, self.config.inside_mtu)?;
+        let delta = quote.rewrite_both(receiver, own);
+        header.update_checksum(delta, body);
+        translate::rewrite_address(ip, End::Source, own.address, Hop::Counted);
+        translate::rewrite_address(ip, End::Destination, receiver.address, Hop::Uncounted);
+        self.renew_id(ip);
+        Ok(self.depart(Side::Inside, ip.total_length()))
+    }
+
+    /// Both ends of a packet with ports that has come by hairpin, as its sender knows them.
+    fn hairpinned_packet(&self, quote: &Quote<'_>) -> Result<(Endpoint, Endpoint), DropReason> {
         let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
         let sender = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
         let number = self.external_number(sender.address).ok_or(DropReason::NoSession)?;
@@ -115,14 +133,9 @@ impl<W: Width> Nat<'_, W> {
         let target = self.flows.mapping_of_outside(&target).ok_or(DropReason::NoSession)?;
         self.flows.live_session(target, own, self.tick()).ok_or(DropReason::NoSession)?;
         let receiver = self.inside_endpoint(target).ok_or(DropReason::NoSession)?.endpoint;
-        super::errors::check_hop(ip, true, self.config.inside_mtu)?;
-        let delta = quote.rewrite_both(receiver, own);
-        header.update_checksum(delta, body);
-        translate::rewrite_address(ip, End::Source, own.address, Hop::Counted);
-        translate::rewrite_address(ip, End::Destination, receiver.address, Hop::Uncounted);
-        self.renew_id(ip);
-        Ok(self.depart(Side::Inside, ip.total_length()))
+        Ok((receiver, own))
     }
+
     /// The verdict on a packet that finds no session to come back to: a RST for a segment that belongs to none, as for one
     /// toward the outside.
     fn turned_away(

@@ -13,6 +13,7 @@ mod limits;
 mod one_to_one;
 mod outbound;
 mod ping;
+mod ping_errors;
 mod quarantine;
 mod receiver;
 mod tracking;
@@ -175,6 +176,7 @@ impl<'t, W: Width> Nat<'t, W> {
             self.jump(before, elapsed);
         }
         let tick = self.tick();
+        self.fragments.advance(elapsed, tick);
         self.quarantine.release_overdue(tick, limit);
         let (flows, mut journal) = self.recorded();
         for _ in 0..limit {
@@ -223,13 +225,17 @@ impl<'t, W: Width> Nat<'t, W> {
         self.pool.touches(&self.config.inside)
     }
 
-    /// An ICMP error about a packet with the header `ip` that came in on `side`, from the address that it was sent to or
-    /// through; or its silent drop, for the same reason, where errors are off or the limit on them is used up.
+    /// An ICMP error about a packet with the header `ip` that came in on `side`, from the external address that it was sent
+    /// to, or else from the router's inside address. Or its silent drop, for the same reason, where errors are off or the
+    /// limit on them is used up.
     fn reject(&mut self, side: Side, ip: &ipv4::Header, reason: DropReason, error: Error) -> Verdict {
+        // Only what is not translated comes to any other address than an external one.
+        let external = side == Side::Outside && self.external_number(ip.destination()).is_some();
+        let router = if external { ip.destination() } else { self.config.inside.address().to_bits() };
         let [inside, outside] = &mut self.error_limits;
-        let (on, limit, router) = match side {
-            Side::Inside => (self.config.inside_icmp_errors, inside, self.config.inside.address().to_bits()),
-            Side::Outside => (self.config.outside_icmp_errors, outside, ip.destination()),
+        let (on, limit) = match side {
+            Side::Inside => (self.config.inside_icmp_errors, inside),
+            Side::Outside => (self.config.outside_icmp_errors, outside),
         };
         if !on {
             Verdict::Drop(reason)

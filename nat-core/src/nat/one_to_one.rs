@@ -95,7 +95,8 @@ impl<W: Width> Nat<'_, W> {
         Ok(self.depart(Side::Outside, ip.total_length()))
     }
 
-    fn own_address(&self, inside: u32) -> Option<u32> {
+    /// The external address that an inside host has for itself.
+    pub(super) fn own_address(&self, inside: u32) -> Option<u32> {
         let address = self.forwards.one_to_one_address(inside)?;
         self.external_number(address).map(|_| address)
     }

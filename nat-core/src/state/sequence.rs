@@ -32,8 +32,13 @@ pub(crate) struct Sequences {
     outside: Sender,
 }
 
-/// How far a segment may be from what is known, in bytes: more than the windows in use, 1/256 of the sequence space.
+/// How far both numbers of a segment may be from what is known, in bytes: 1/256 of the sequence space, so that a blind
+/// forgery comes so near once in 2^15.
 const NEAR: u32 = 1 << 24;
+
+/// How far one of them may be where the other is right to the byte: the largest window (RFC 7323 section 2.3). A blind
+/// forgery has that about as rarely as it has the number of a RST that counts.
+const WINDOW: u32 = 1 << 30;
 
 impl Sequences {
     pub(crate) const NONE: Self =
@@ -73,8 +78,11 @@ impl Sequences {
 
     /// Whether a segment follows exactly on the SYN that the outside has sent, if it has sent one.
     pub(crate) fn follows_outside_syn(&self, segment: &Segment) -> bool {
-        let known = *self != Self::from_inside(self.inside.next, self.outside.acknowledged);
-        known && segment.sequence == self.outside.next
+        self.knows_outside() && segment.sequence == self.outside.next
+    }
+
+    fn knows_outside(&self) -> bool {
+        *self != Self::from_inside(self.inside.next, self.outside.acknowledged)
     }
 
     /// Whether a segment from outside acknowledges the inside's SYN, which nothing has acknowledged yet.
@@ -109,13 +117,30 @@ impl Sequences {
     pub(crate) fn is_exact_fin(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
         let end_of_data = segment.end().wrapping_sub(1);
-        self.fits(from, segment) && end_of_data.wrapping_sub(sender.next) < NEAR
+        self.follows(from, segment) && end_of_data.wrapping_sub(sender.next) < NEAR
+    }
+
+    /// Whether a segment fits what is known of both senders, and may move it on.
+    pub(crate) fn fits(&self, from: Side, segment: &Segment) -> bool {
+        self.follows(from, segment) || self.skips_gap(from, segment)
     }
 
     /// Whether a segment follows on what its sender has sent, and acknowledges what the other side may have sent.
-    pub(crate) fn fits(&self, from: Side, segment: &Segment) -> bool {
+    fn follows(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
-        sender.next.wrapping_sub(segment.sequence) <= NEAR && self.acknowledges_near(from, segment)
+        match sender.next.wrapping_sub(segment.sequence) {
+            0 => self.acknowledges_near(from, segment) || self.acknowledges_outstanding(from, segment),
+            behind => behind <= NEAR && self.acknowledges_near(from, segment),
+        }
+    }
+
+    /// Whether a segment comes so far after a gap that the acknowledgment which closes it would soon be near nothing known:
+    /// then what is known moves on without what was lost. The other direction rests, so the acknowledgment is a known one.
+    fn skips_gap(&self, from: Side, segment: &Segment) -> bool {
+        let (sender, receiver) = self.pair(from);
+        let ahead = segment.sequence.wrapping_sub(sender.next);
+        let known = |ack: u32| self.knows_outside() && (ack == receiver.next || ack == sender.acknowledged);
+        NEAR / 2 < ahead && ahead <= WINDOW && segment.acknowledgment.is_some_and(known)
     }
 
     /// Whether a segment comes after a gap in what its sender has sent, as when one before it was lost on its way here.
@@ -135,6 +160,15 @@ impl Sequences {
         let (_, receiver) = self.pair(from);
         let distance = |ack: u32| ack.wrapping_sub(receiver.next).wrapping_add(NEAR);
         segment.acknowledgment.is_some_and(|ack| distance(ack) <= 2 * NEAR)
+    }
+
+    /// Whether a segment acknowledges nothing but what is under way, or again what it has: with a window as wide as the
+    /// largest that is far behind what was sent.
+    fn acknowledges_outstanding(&self, from: Side, segment: &Segment) -> bool {
+        let (sender, receiver) = self.pair(from);
+        let outstanding = receiver.next.wrapping_sub(sender.acknowledged);
+        let more = |ack: u32| ack.wrapping_sub(sender.acknowledged);
+        outstanding <= WINDOW && segment.acknowledgment.is_some_and(|ack| more(ack) <= outstanding)
     }
 
     /// Takes note of a segment that fits.

@@ -315,6 +315,34 @@ mod tests {
         assert_eq!(session.state, OutsideFin);
     }
 
+    /// RFC 7323 section 2.3: nearly 2^30 bytes may be under way behind a lost segment.
+    #[test]
+    fn a_gap_of_the_largest_window_is_closed() {
+        const WINDOW: u32 = 0xffff << 14;
+        let mut session = established();
+        let end = (1..WINDOW / 0xffff).fold(PEER_ISN + 1, |front, _| {
+            let sequence = front.wrapping_add(0xffff);
+            step(Side::Outside, Kind::Other, &segment(sequence, ISN.wrapping_add(1), 0xffff), &mut session);
+            sequence
+        });
+        let end = end.wrapping_add(0xffff);
+        step(Side::Outside, Kind::Fin, &segment(end, ISN.wrapping_add(1), 1), &mut session);
+        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0xffff), &mut session);
+        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), end.wrapping_add(1), 0), &mut session);
+        assert_eq!(session.state, OutsideFin);
+        step(Side::Inside, Kind::Fin, &segment(ISN.wrapping_add(1), end.wrapping_add(1), 1), &mut session);
+        assert_eq!(session.state, Closing);
+    }
+
+    /// Before the outside has sent anything, nothing of the inside's numbers is skipped: what is not known is no number.
+    #[test]
+    fn nothing_is_skipped_before_the_answer() {
+        let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
+        let before = session;
+        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1 << 24), 0, 100), &mut session);
+        assert_eq!(session, before);
+    }
+
     /// RFC 5961 section 3.2 for FIN: ahead of what its sender has sent, or behind it, it does not count.
     #[test]
     fn only_the_fin_at_the_end_counts() {

@@ -84,6 +84,11 @@ impl<'p> Quote<'p> {
         }
     }
 
+    /// Whether an ICMP query of this class is quoted.
+    pub(crate) fn is_query(&self, class: Class) -> bool {
+        self.proto == Proto::Icmp && self.end(End::Source, End::Source, class).is_some()
+    }
+
     /// One end of the quoted packet. An ICMP query has its identifier at the end that is translated, and no port at the
     /// other; `None` if the quoted message is no query of the class `query`.
     pub(crate) fn end(&self, end: End, translated: End, query: Class) -> Option<Endpoint> {

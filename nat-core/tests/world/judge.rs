@@ -400,7 +400,12 @@ pub(crate) fn check_answer(sent: &[u8], answer: &Packet, side: Side, reply: &Rep
     let source = *answer.source().ip();
     match side {
         Side::Inside => assert!(source == config.inside.address() || config.external_addresses.contains(&source)),
-        Side::Outside => assert_eq!(source, *question.destination().ip(), "only the external address is seen outside"),
+        Side::Outside => {
+            let asked = *question.destination().ip();
+            let untranslated = config.inside.contains(asked) && !config.external_addresses.contains(&asked);
+            let router = if untranslated { config.inside.address() } else { asked };
+            assert_eq!(source, router, "the router speaks as whom the packet was sent to or through");
+        }
     }
     assert!(answer.is_icmp_error(), "an answer is an ICMP error or a RST: {answer:?}");
     let quoted = &answer.body[8..];
