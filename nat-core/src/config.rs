@@ -1,83 +1,30 @@
 //! What is chosen when the NAT is built.
 
 mod blocks;
+mod cidr;
 mod gateway;
 mod limits;
+mod port_range;
 mod quarantine;
 mod seed;
+mod timeouts;
 
 use core::net::Ipv4Addr;
-use core::time::Duration;
 
 use heapless::Vec;
 
 use crate::forward::OneToOne;
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 
+pub use cidr::Cidr;
 pub use limits::{Limits, Rate};
+pub use port_range::PortRange;
 pub use quarantine::QuarantineConfig;
 pub use seed::Seed;
+pub use timeouts::Timeouts;
 
 /// External addresses that one NAT can have: a primary and seven more.
 pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
-
-/// An address with the length of its network prefix, such as `192.168.77.1/24`.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Cidr {
-    address: Ipv4Addr,
-    prefix_len: u8,
-}
-
-impl Cidr {
-    /// The address `address` in a network of `prefix_len` leading bits, 0 to 32; `None` for more.
-    pub const fn new(address: Ipv4Addr, prefix_len: u8) -> Option<Self> {
-        if prefix_len > 32 { None } else { Some(Self { address, prefix_len }) }
-    }
-
-    /// The address.
-    pub const fn address(&self) -> Ipv4Addr {
-        self.address
-    }
-
-    /// The length of the network prefix in bits, 0 to 32.
-    pub const fn prefix_len(&self) -> u8 {
-        self.prefix_len
-    }
-
-    /// Whether `address` is of this network.
-    pub const fn contains(&self, address: Ipv4Addr) -> bool {
-        (address.to_bits() ^ self.address.to_bits()) & self.mask() == 0
-    }
-
-    /// The network's directed broadcast address; `None` where the prefix leaves no room for one (RFC 3021).
-    pub const fn broadcast(&self) -> Option<Ipv4Addr> {
-        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() | !self.mask())) }
-    }
-
-    /// The network's own address; `None` where the prefix leaves no room for one (RFC 3021).
-    pub const fn network(&self) -> Option<Ipv4Addr> {
-        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() & self.mask())) }
-    }
-
-    /// Whether `address` can be one of a host in this network.
-    pub(crate) fn is_host(&self, address: Ipv4Addr) -> bool {
-        self.contains(address) && Some(address) != self.network() && Some(address) != self.broadcast()
-    }
-
-    const fn mask(&self) -> u32 {
-        match 32 - self.prefix_len {
-            32 => 0,
-            host_bits => u32::MAX << host_bits,
-        }
-    }
-}
-
-impl core::fmt::Display for Cidr {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix_len)
-    }
-}
 
 /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -145,98 +92,6 @@ pub enum ExhaustionError {
     HostUnreachable,
     /// Nothing: the packet is dropped.
     None,
-}
-
-/// How long a session lives without traffic. Each at least 1 s and at most [`Timeouts::MAX`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub struct Timeouts {
-    /// UDP sessions. RFC 4787 REQ-5: at least 2 min, 5 min recommended.
-    pub udp: Duration,
-    /// UDP sessions with port 53 of a remote host, where one answer is the end. RFC 4787 REQ-5a lets it be shorter than
-    /// [`udp`](Self::udp), for this port alone; `None` for the same.
-    pub dns: Option<Duration>,
-    /// TCP from the first SYN until the other side's. RFC 7857 section 2.1: 4 min, may be less.
-    pub tcp_partially_open: Duration,
-    /// TCP established, one FIN included. RFC 5382 REQ-5: at least 2 h 4 min.
-    pub tcp_established: Duration,
-    /// TCP with both FINs seen. RFC 5382 REQ-5: at least 4 min.
-    pub tcp_closing: Duration,
-    /// TCP after a valid RST. RFC 7857 section 2.2: 4 min.
-    pub tcp_reset: Duration,
-    /// ICMP queries. RFC 5508 REQ-2: at least 1 min.
-    pub icmp: Duration,
-}
-
-impl Timeouts {
-    /// The longest timeout that can be set: 12 days.
-    pub const MAX: Duration = Duration::from_secs(12 * 24 * 3600);
-
-    /// What the RFCs ask for or recommend.
-    pub const RFC: Self = Self {
-        udp: Duration::from_secs(300),
-        dns: None,
-        tcp_partially_open: Duration::from_secs(240),
-        tcp_established: Duration::from_secs(7440),
-        tcp_closing: Duration::from_secs(240),
-        tcp_reset: Duration::from_secs(240),
-        icmp: Duration::from_secs(60),
-    };
-
-    /// What cloud NAT gateways do: 350 s of idle time for every session. Knowingly below RFC 5382 REQ-5.
-    pub const GATEWAY: Self = Self {
-        udp: Duration::from_secs(350),
-        dns: None,
-        tcp_partially_open: Duration::from_secs(350),
-        tcp_established: Duration::from_secs(350),
-        tcp_closing: Duration::from_secs(240),
-        tcp_reset: Duration::from_secs(240),
-        icmp: Duration::from_secs(350),
-    };
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self::RFC
-    }
-}
-
-/// A range of ports, both ends included.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct PortRange {
-    first: u16,
-    last: u16,
-}
-
-impl PortRange {
-    /// The ports `first` to `last`; `None` if there are none, or if port 0 is one of them.
-    pub const fn new(first: u16, last: u16) -> Option<Self> {
-        if first == 0 || first > last { None } else { Some(Self { first, last }) }
-    }
-
-    /// The lowest port.
-    pub const fn first(&self) -> u16 {
-        self.first
-    }
-
-    /// The highest port.
-    pub const fn last(&self) -> u16 {
-        self.last
-    }
-
-    /// The ports that are in both ranges.
-    pub(crate) const fn intersection(&self, other: Self) -> Option<Self> {
-        let first = if self.first > other.first { self.first } else { other.first };
-        let last = if self.last < other.last { self.last } else { other.last };
-        Self::new(first, last)
-    }
-
-    /// Whether `port` is in the range.
-    pub const fn contains(&self, port: u16) -> bool {
-        self.first <= port && port <= self.last
-    }
 }
 
 /// What is chosen when the NAT is built. [`Config::new`] gives the defaults; then set the fields that differ.
@@ -354,7 +209,7 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.check_inside()?;
         self.check_external_addresses(&self.external_addresses)?;
-        self.check_timeouts()?;
+        self.timeouts.check()?;
         self.check_mapping()?;
         self.check_rules()?;
         self.limits.check()?;
@@ -421,14 +276,6 @@ impl Config {
             ports && entry.network.contains(Ipv4Addr::from_bits(address))
         };
         self.untranslated.iter().any(covers)
-    }
-
-    fn check_timeouts(&self) -> Result<(), ConfigError> {
-        let Timeouts { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = self.timeouts;
-        for time in [udp, dns.unwrap_or(udp), tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
-            check("timeouts", Duration::from_secs(1) <= time && time <= Timeouts::MAX, "not 1 s to 12 days")?;
-        }
-        Ok(())
     }
 }
 

@@ -255,6 +255,7 @@ mod tests {
                 ("--low-ports 512-1023", |c| c.low_ports = range(512, 1023)),
                 ("--reserved-ports 22", |c| c.reserved_ports = Some(range(22, 22))),
                 ("--port-parity", |c| c.port_parity = true),
+                ("--port-blocks 512", |c| c.port_blocks = Some(512)),
                 ("--quarantine 0", |c| c.quarantine.delay = Duration::ZERO),
                 ("--tcp-quarantine 60", |c| c.quarantine.tcp_delay = Duration::from_secs(60)),
                 ("--quarantine-after-start", |c| c.quarantine.after_start = true),

@@ -31,7 +31,7 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// # Errors
     ///
-    /// The field `external_addresses`: more than [`MAX_EXTERNAL_ADDRESSES`](crate::MAX_EXTERNAL_ADDRESSES), one that is
+    /// The field `external_addresses`: more than [`MAX_EXTERNAL_ADDRESSES`], one that is
     /// not a host's, or one that stands twice. Then nothing has changed.
     pub fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
         self.config.check_external_addresses(addresses)?;

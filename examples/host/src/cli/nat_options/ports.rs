@@ -26,6 +26,12 @@ pub(super) struct PortOptions {
     /// Where no port of that parity is left, the session is refused.
     #[arg(long)]
     port_parity: bool,
+    /// Give each host a block of so many external ports, so that a log of mappings takes two lines a host (RFC 6888 REQ-14)
+    ///
+    /// Ports are random within the block, for inside ports below 1024 too. A host whose block is used up, or for which none is
+    /// left in --ports, gets no session more. Not together with --dmz-host.
+    #[arg(long, value_name = "PORTS", value_parser = value_parser!(u16).range(1..))]
+    port_blocks: Option<u16>,
     /// How long freed external ports of UDP and identifiers of ICMP wait (RFC 6888 REQ-8: at least 120); 0 for not at all
     ///
     /// Until then no other mapping gets them, so that what the peers of the old one still send reaches nobody. There is room for
@@ -57,6 +63,7 @@ impl PortOptions {
         }
         config.reserved_ports = self.reserved_ports.map(|ports| ports.0);
         config.port_parity = self.port_parity;
+        config.port_blocks = self.port_blocks;
         config.quarantine.delay = Duration::from_secs(self.quarantine);
         config.quarantine.tcp_delay = Duration::from_secs(self.tcp_quarantine);
         config.quarantine.after_start = self.quarantine_after_start;

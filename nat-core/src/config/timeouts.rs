@@ -1,0 +1,69 @@
+//! How long sessions live.
+
+use core::time::Duration;
+
+use super::{ConfigError, check};
+
+/// How long a session lives without traffic. Each at least 1 s and at most [`Timeouts::MAX`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// UDP sessions. RFC 4787 REQ-5: at least 2 min, 5 min recommended.
+    pub udp: Duration,
+    /// UDP sessions with port 53 of a remote host, where one answer is the end. RFC 4787 REQ-5a lets it be shorter than
+    /// [`udp`](Self::udp), for this port alone; `None` for the same.
+    pub dns: Option<Duration>,
+    /// TCP from the first SYN until the other side's. RFC 7857 section 2.1: 4 min, may be less.
+    pub tcp_partially_open: Duration,
+    /// TCP established, one FIN included. RFC 5382 REQ-5: at least 2 h 4 min.
+    pub tcp_established: Duration,
+    /// TCP with both FINs seen. RFC 5382 REQ-5: at least 4 min.
+    pub tcp_closing: Duration,
+    /// TCP after a valid RST. RFC 7857 section 2.2: 4 min.
+    pub tcp_reset: Duration,
+    /// ICMP queries. RFC 5508 REQ-2: at least 1 min.
+    pub icmp: Duration,
+}
+
+impl Timeouts {
+    /// The longest timeout that can be set: 12 days.
+    pub const MAX: Duration = Duration::from_secs(12 * 24 * 3600);
+
+    /// What the RFCs ask for or recommend.
+    pub const RFC: Self = Self {
+        udp: Duration::from_secs(300),
+        dns: None,
+        tcp_partially_open: Duration::from_secs(240),
+        tcp_established: Duration::from_secs(7440),
+        tcp_closing: Duration::from_secs(240),
+        tcp_reset: Duration::from_secs(240),
+        icmp: Duration::from_secs(60),
+    };
+
+    /// What cloud NAT gateways do: 350 s of idle time for every session. Knowingly below RFC 5382 REQ-5.
+    pub const GATEWAY: Self = Self {
+        udp: Duration::from_secs(350),
+        dns: None,
+        tcp_partially_open: Duration::from_secs(350),
+        tcp_established: Duration::from_secs(350),
+        tcp_closing: Duration::from_secs(240),
+        tcp_reset: Duration::from_secs(240),
+        icmp: Duration::from_secs(350),
+    };
+
+    /// Refuses times that cannot work.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let Self { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *self;
+        for time in [udp, dns.unwrap_or(udp), tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
+            check("timeouts", Duration::from_secs(1) <= time && time <= Self::MAX, "not 1 s to 12 days")?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self::RFC
+    }
+}
