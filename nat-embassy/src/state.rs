@@ -60,7 +60,7 @@ pub(crate) struct SideMemory<const WAITING: usize> {
     pub(crate) waiting: [Slot; WAITING],
 }
 
-// The crate's documentation says about 50 KiB beside the tables.
+// The crate's documentation says about 54 KiB beside the tables.
 const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 54 * 1024);
 
 impl<const WAITING: usize> SideMemory<WAITING> {

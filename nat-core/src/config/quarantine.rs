@@ -8,7 +8,9 @@ use super::{ConfigError, Timeouts, check};
 /// the peers of the old one still send reaches nobody.
 ///
 /// Ports wait where there is memory to remember them, see [`Nat::with_quarantine`](crate::Nat::with_quarantine). Port
-/// forwards are not affected: one may have a port that waits.
+/// forwards are not affected: one may have a port that waits. Where ports overlap
+/// ([`Mapping::AddressAndPortDependent`](crate::Mapping)) none waits: the remote endpoint tells sessions apart, which is
+/// an exception that RFC 6888 REQ-8 makes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
