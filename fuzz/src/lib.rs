@@ -67,8 +67,7 @@ struct World<'t> {
 
 impl<'t> World<'t> {
     fn new(mut nat: Nat<'t>) -> Self {
-        let forward =
-            |protocol, port| PortForward::new(protocol, port, SocketAddrV4::new(SERVER, 80));
+        let forward = |protocol, port| PortForward::new(protocol, port, SocketAddrV4::new(SERVER, 80));
         nat.add_forward(forward(Protocol::Tcp, 8080)).unwrap();
         nat.add_forward(forward(Protocol::Udp, 8080)).unwrap();
         Self { nat, now: Instant::from_secs(1), last: None }
