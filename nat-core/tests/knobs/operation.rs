@@ -41,7 +41,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(world: World) -> Self {
+    pub(crate) fn new(mut world: World) -> Self {
+        // The engine knows the time before any operation turns it back.
+        world.advance(Duration::ZERO);
         Self { world, recent: Recent::default(), trace: Vec::new() }
     }
 

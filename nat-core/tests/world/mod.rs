@@ -215,6 +215,7 @@ impl World {
     /// Begins to take an external address away. Whether it was one.
     pub(crate) fn drain_address(&mut self, address: Ipv4Addr, longest: Duration) -> bool {
         let drains = self.nat.drain_external_address(address, longest, self.now);
+        self.told = self.told.max(self.now);
         if drains {
             self.drains.retain(|(other, _)| *other != address);
             self.drains.push((address, self.now.saturating_add(longest)));
