@@ -18,7 +18,7 @@ use setting::{HOSTS, Setting};
 use world::*;
 
 const OPERATIONS: usize = 300;
-const RUNS: u64 = 80;
+const RUNS: u64 = 400;
 
 /// Performs `operations`, and then holds the world against one that is new. What was done before a difference, and the
 /// difference.

@@ -255,6 +255,10 @@ impl Run {
     /// What answers the last packet of a session reaches the host that sent it.
     fn check_answer(&mut self, sent: &Packet, left: &Packet) {
         let (from, to) = (left.destination(), left.source());
+        // A DHCP server's answers are the router's, whoever has asked.
+        if (from.port(), to.port()) == (67, 68) {
+            return;
+        }
         let whole = !left.is_first_fragment() && !left.is_later_fragment() && left.is_intact();
         let answer = match left.ip.protocol {
             IpNumber::UDP if whole => udp(from, to),
