@@ -434,3 +434,15 @@ fn sessions_are_limited_and_take_no_port() {
     w.open_udp(at(H2, 5002), at(U, 53));
     w.outbound(udp(at(H2, 5003), at(S1, 53))).rejected(DropReason::PortsExhausted);
 }
+
+/// RFC 6888 REQ-6: a host with an external address for itself is not pinged from there, so a reply that nobody has
+/// asked for does not leave, and never from that address.
+#[test]
+fn a_one_to_one_host_answers_no_ping_from_there() {
+    let mut w = with(|config| {
+        config.one_to_one.push(OneToOne { external: N, inside: H1 }).expect("there is room");
+    });
+    w.inbound(echo_request(U, N, 7)).dropped(DropReason::NoSession);
+    w.outbound(echo_reply(H1, U, 7)).dropped(DropReason::NoSession);
+    assert_eq!(*w.outbound(echo_reply(H1, S1, 7)).forwarded().source().ip(), N);
+}

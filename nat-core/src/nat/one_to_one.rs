@@ -88,7 +88,9 @@ impl<W: Width> Nat<'_, W> {
 
     /// The reply of such a host to a query that had come in.
     pub(super) fn reply_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
-        let address = self.own_address(ip.source()).ok_or(DropReason::NoSession)?;
+        // No query comes in from where answers would not be translated.
+        let open = !self.config.is_untranslated(ip.destination(), None);
+        let address = self.own_address(ip.source()).filter(|_| open).ok_or(DropReason::NoSession)?;
         self.check_hop(ip, Origin::Host, self.config.outside_mtu)?;
         translate::rewrite_address(ip, End::Source, address, Hop::Counted);
         self.renew_id(ip);

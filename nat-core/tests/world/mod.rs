@@ -110,6 +110,19 @@ impl World {
         Self::of(Self::engine::<256, 512, 16>(change).with_quarantine(memory))
     }
 
+    /// A world of the configuration `config` with room for next to nothing; `None` if the configuration is refused.
+    pub(crate) fn tiny(config: Config, fragments: bool, quarantine: bool) -> Option<Self> {
+        let tables = Box::leak(Box::new(Tables::<8, 12, 4>::new()));
+        let mut nat = Nat::new(tables, config, SEED).ok()?;
+        if fragments {
+            nat = nat.with_fragments(Box::leak(Box::new(Fragments::<3, 3>::new())));
+        }
+        if quarantine {
+            nat = nat.with_quarantine(Box::leak(Box::new(Quarantine::<8>::new())));
+        }
+        Some(Self::of(nat))
+    }
+
     /// A world without memory for fragments.
     pub(crate) fn without_fragments() -> Self {
         Self::of(Self::engine::<256, 512, 16>(|_| ()))
@@ -183,7 +196,7 @@ impl World {
             let next = self.nat.poll_timeout();
             assert!(next.is_none_or(|next| next > due), "handle_timeout({due:?}) left work that was due at {next:?}");
         }
-        (self.now, self.told) = (end, end);
+        (self.now, self.told) = (end, self.told.max(end));
         self.nat.handle_timeout(end);
         self.chronicle.check(&self.nat, end);
     }
@@ -201,6 +214,7 @@ impl World {
 
     /// Begins to take an external address away. Whether it was one.
     pub(crate) fn drain_address(&mut self, address: Ipv4Addr, longest: Duration) -> bool {
+        self.chronicle.hear(self.told);
         let drains = self.nat.drain_external_address(address, longest, self.now);
         self.told = self.told.max(self.now);
         self.chronicle.check(&self.nat, self.told);
