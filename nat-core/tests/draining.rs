@@ -403,3 +403,21 @@ fn any_time_will_do() {
     w.advance(secs(350));
     assert_eq!((draining(&w), w.sessions()), (vec![], vec![]));
 }
+
+/// U2: a host that has moved on, and whose next address is taken away, stays with the address of its living session when
+/// that is taken back; whoever gets the number of the lost one is not its.
+#[test]
+fn a_host_stays_with_the_address_of_its_living_session() {
+    let mut w = with(|config| config.mapping = Mapping::AddressAndPortDependent);
+    on(&mut w, N);
+    let first = w.sessions()[0];
+    let host = *first.inside.ip();
+    drain(&mut w, N);
+    assert_eq!(*w.open_udp(at(host, 5000), at(S2, 53)).ip(), N2);
+    w.nat.set_external_addresses(&[N]).expect("an address");
+    w.nat.set_external_addresses(&[N3, N]).expect("addresses");
+    assert_eq!(w.sessions(), [first]);
+    for port in 6000..6010 {
+        assert_eq!(*w.open_udp(at(host, port), at(S2, 53)).ip(), N);
+    }
+}

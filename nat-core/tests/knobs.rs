@@ -66,7 +66,7 @@ fn check_as_new(setting: &Setting, run: &mut Run) {
     for number in 0..36 {
         let host = HOSTS[number % HOSTS.len()];
         // A low port could take one of both ranges, or not.
-        let port = [2000, if setting.ranges_meet() { 2100 } else { 80 }, 30_000][number % 3] + (number / 3) as u16;
+        let port = [2000, if setting.ranges_meet() { 2100 } else { 80 }, 40_000][number % 3] + (number / 3) as u16;
         let packet = match number / 3 % 3 {
             0 => udp(at(host, port), at(S1, 9)),
             1 => tcp(at(host, port), at(S1, 9), SYN),

@@ -89,6 +89,7 @@ impl<W: Width> Nat<'_, W> {
     /// Ends all that has the external address of a number, so that another may get the number.
     fn end_address(&mut self, number: u8) {
         self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
+        self.flows.leave_external(number);
         self.release_blocks(number);
         self.quarantine.retain(|port| port.external != number);
     }

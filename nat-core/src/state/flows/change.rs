@@ -1,6 +1,7 @@
 //! Changes of the tables. Callers have checked that there is room, so that no change fails half-way.
 
 use crate::DropReason;
+use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::Tcp;
@@ -117,6 +118,27 @@ impl<W: Width> Flows<'_, W> {
             self.count_port(link, PortUse::add);
         }
         Some(link)
+    }
+
+    /// Gives the hosts of an external address that is gone the one of their other mappings, if they have any: whoever gets
+    /// its number next is not theirs. Walks the tables.
+    pub(crate) fn leave_external(&mut self, gone: u8) {
+        let mut cursor = 0;
+        while let Some((next, link)) = self.hosts.next_in_use(cursor) {
+            cursor = next;
+            if let Some(host) = self.hosts.get_mut(link).filter(|host| host.external() == gone) {
+                host.set_external(u8::MAX);
+            }
+        }
+        let mut cursor = 0;
+        while let Some((next, link)) = self.mappings.next_in_use(cursor) {
+            cursor = next;
+            let Some(mapping) = self.mappings.get(link).filter(|mapping| !mapping.is_untranslated()) else { continue };
+            let none = |host: &&mut Host<W>| usize::from(host.external()) >= MAX_EXTERNAL_ADDRESSES;
+            if let Some(host) = self.hosts.get_mut(mapping.host).filter(none) {
+                host.set_external(mapping.external);
+            }
+        }
     }
 
     /// Gives a host another external address for the mappings to come.
