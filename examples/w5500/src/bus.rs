@@ -1,0 +1,80 @@
+//! Accesses to the chip over SPI: short ones polled, long ones by DMA.
+
+use embedded_hal::digital::OutputPin;
+use embedded_hal::spi::SpiBus;
+use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
+
+use crate::fault::Fault;
+use crate::registers::Header;
+
+/// A bus with one chip on it.
+pub(crate) struct Bus<Spi, Cs> {
+    spi: Spi,
+    cs: Cs,
+    /// The longest part of a frame, in bytes, that is polled.
+    pub(crate) poll_limit: usize,
+}
+
+impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
+    pub(crate) const fn new(spi: Spi, cs: Cs, poll_limit: usize) -> Self {
+        Self { spi, cs, poll_limit }
+    }
+
+    /// A whole access that reads: sends `words`, a header and room for the answer, and returns what came meanwhile.
+    pub(crate) fn read<const N: usize>(&mut self, words: [u8; N]) -> Result<[u8; N], Fault> {
+        let answer = self.begin(words);
+        self.end()?;
+        answer
+    }
+
+    /// A whole access that writes: `words` is a header and the data.
+    pub(crate) fn write<const N: usize>(&mut self, words: [u8; N]) -> Result<(), Fault> {
+        self.select()?;
+        let done = SpiBus::write(&mut self.spi, &words);
+        self.end()?;
+        done.map_err(|_| Fault::Bus)
+    }
+
+    /// A whole access that writes a frame.
+    pub(crate) async fn write_frame(&mut self, header: Header, frame: &[u8]) -> Result<(), Fault> {
+        self.select()?;
+        let mut done = SpiBus::write(&mut self.spi, &header);
+        if done.is_ok() {
+            done = if frame.len() <= self.poll_limit {
+                SpiBus::write(&mut self.spi, frame)
+            } else {
+                AsyncSpiBus::write(&mut self.spi, frame).await
+            };
+        }
+        self.end()?;
+        done.map_err(|_| Fault::Bus)
+    }
+
+    /// Begins an access that reads, like [`Bus::read`], and leaves the chip selected for more of it.
+    pub(crate) fn begin<const N: usize>(&mut self, mut words: [u8; N]) -> Result<[u8; N], Fault> {
+        self.select()?;
+        SpiBus::transfer_in_place(&mut self.spi, &mut words).map_err(|_| Fault::Bus)?;
+        Ok(words)
+    }
+
+    /// Fills `frame` with the next bytes of an access that has begun. What is sent meanwhile is of no effect.
+    pub(crate) async fn continue_read(&mut self, frame: &mut [u8]) -> Result<(), Fault> {
+        let done = if frame.len() <= self.poll_limit {
+            SpiBus::transfer_in_place(&mut self.spi, frame)
+        } else {
+            AsyncSpiBus::read(&mut self.spi, frame).await
+        };
+        done.map_err(|_| Fault::Bus)
+    }
+
+    /// Ends an access, be it complete or not.
+    pub(crate) fn end(&mut self) -> Result<(), Fault> {
+        let flushed = SpiBus::flush(&mut self.spi);
+        self.cs.set_high().map_err(|_| Fault::Bus)?;
+        flushed.map_err(|_| Fault::Bus)
+    }
+
+    fn select(&mut self) -> Result<(), Fault> {
+        self.cs.set_low().map_err(|_| Fault::Bus)
+    }
+}

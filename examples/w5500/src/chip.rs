@@ -1,0 +1,159 @@
+//! The chip's registers and buffers, as the driver uses them.
+
+use embedded_hal::digital::OutputPin;
+use embedded_hal::spi::SpiBus;
+use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
+
+use crate::bus::Bus;
+use crate::fault::Fault;
+use crate::registers::{
+    Block, COMMAND_OPEN, COMMAND_RECEIVE, COMMAND_SEND, INTERRUPT_RECEIVED, INTERRUPT_SENT, LINK_UP, MODE_MAC_FILTER,
+    MODE_MACRAW, MODE_NO_IPV6, MODE_NO_MULTICAST, STATUS_MACRAW, VERSION, common, socket, to_read, to_write,
+    to_write_socket,
+};
+
+/// Which frames the chip lets in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Filter {
+    /// Those for this station and those for all stations, without IPv6: all that an IPv4 router has a use for.
+    #[default]
+    Own,
+    /// All of them, whoever they are for.
+    All,
+}
+
+/// The chip behind its bus. It holds nothing that the chip does not know better.
+pub(crate) struct Chip<Spi, Cs> {
+    pub(crate) bus: Bus<Spi, Cs>,
+}
+
+/// What the receive pointers say, read in one access.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct RxPointers {
+    /// The bytes received and not yet given back.
+    pub(crate) size: u16,
+    pub(crate) read: u16,
+    pub(crate) write: u16,
+}
+
+impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
+    /// Whether a W5500 answers, and whether its link is up.
+    pub(crate) fn link(&mut self) -> Result<(bool, u8), Fault> {
+        let [a, b, c] = to_read(Block::Common, common::PHY);
+        // From the PHY register to the version register: one access for both.
+        let [_, _, _, phy, .., version] = self.bus.read([a, b, c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
+        Ok((phy & LINK_UP != 0, version))
+    }
+
+    /// Whether the socket is as it was set up.
+    pub(crate) fn check_socket(&mut self) -> Result<(), Fault> {
+        let [a, b, c] = to_read(Block::Socket, socket::COMMAND);
+        let [_, _, _, command, _interrupt, status] = self.bus.read([a, b, c, 0, 0, 0])?;
+        match (status, command) {
+            (STATUS_MACRAW, 0) => Ok(()),
+            (STATUS_MACRAW, _) => Err(Fault::Command),
+            _ => Err(Fault::Socket),
+        }
+    }
+
+    /// Sets a chip up that was just reset: its address, all buffers to the first socket, and this one open for raw frames.
+    pub(crate) fn set_up(&mut self, mac: [u8; 6], filter: Filter) -> Result<(), Fault> {
+        let [a, b, c] = to_write(Block::Common, common::MAC_ADDRESS);
+        let [m0, m1, m2, m3, m4, m5] = mac;
+        self.bus.write([a, b, c, m0, m1, m2, m3, m4, m5])?;
+        // The sum over all sockets must not exceed what there is, so the others give theirs up first.
+        for socket in 1..8 {
+            let [a, b, c] = to_write_socket(socket, socket::BUFFER_SIZES);
+            self.bus.write([a, b, c, 0, 0])?;
+        }
+        let [a, b, c] = to_write(Block::Socket, socket::BUFFER_SIZES);
+        self.bus.write([a, b, c, 16, 16])?;
+        self.write_register(socket::MODE, mode(filter))?;
+        self.set_interrupts(INTERRUPT_RECEIVED)?;
+        let [a, b, c] = to_write(Block::Common, common::SOCKET_INTERRUPT_MASK);
+        self.bus.write([a, b, c, 1])?;
+        self.write_register(socket::COMMAND, COMMAND_OPEN)
+    }
+
+    /// Whether a chip that was set up took it all.
+    pub(crate) fn is_set_up(&mut self, mac: [u8; 6]) -> Result<bool, Fault> {
+        let [a, b, c] = to_read(Block::Common, common::MAC_ADDRESS);
+        let [_, _, _, address @ ..] = self.bus.read([a, b, c, 0, 0, 0, 0, 0, 0])?;
+        Ok(address == mac && self.link()?.1 == VERSION && self.check_socket().is_ok())
+    }
+
+    /// Takes back the interrupts `which`. Those that come later stand.
+    pub(crate) fn clear_interrupts(&mut self, which: u8) -> Result<(), Fault> {
+        self.write_register(socket::INTERRUPT, which)
+    }
+
+    /// Lets the interrupts `which` reach the pin.
+    pub(crate) fn set_interrupts(&mut self, which: u8) -> Result<(), Fault> {
+        self.write_register(socket::INTERRUPT_MASK, which)
+    }
+
+    /// Lets the pin tell, beside arrivals, that a frame has been sent: one that is under way now, at the earliest.
+    pub(crate) fn announce_sent(&mut self, and_clear: u8) -> Result<(), Fault> {
+        self.clear_interrupts(INTERRUPT_SENT | and_clear)?;
+        self.set_interrupts(INTERRUPT_RECEIVED | INTERRUPT_SENT)
+    }
+
+    pub(crate) fn rx_pointers(&mut self) -> Result<RxPointers, Fault> {
+        let [a, b, c] = to_read(Block::Socket, socket::RX_SIZE);
+        let [_, _, _, s1, s0, r1, r0, w1, w0] = self.bus.read([a, b, c, 0, 0, 0, 0, 0, 0])?;
+        Ok(RxPointers {
+            size: u16::from_be_bytes([s1, s0]),
+            read: u16::from_be_bytes([r1, r0]),
+            write: u16::from_be_bytes([w1, w0]),
+        })
+    }
+
+    /// Gives the chip back all that was received before `read`.
+    pub(crate) fn give_back(&mut self, read: u16) -> Result<(), Fault> {
+        self.write_pointer(socket::RX_READ, read)?;
+        self.write_register(socket::COMMAND, COMMAND_RECEIVE)
+    }
+
+    /// Begins to read the frame at `read`: returns its length word and leaves the chip selected for the frame itself.
+    pub(crate) fn begin_frame(&mut self, read: u16) -> Result<u16, Fault> {
+        let [a, b, c] = to_read(Block::RxBuffer, read);
+        let [_, _, _, high, low] = self.bus.begin([a, b, c, 0, 0])?;
+        Ok(u16::from_be_bytes([high, low]))
+    }
+
+    /// How far the chip has sent.
+    pub(crate) fn tx_read(&mut self) -> Result<u16, Fault> {
+        let [a, b, c] = to_read(Block::Socket, socket::TX_READ);
+        let [_, _, _, high, low] = self.bus.read([a, b, c, 0, 0])?;
+        Ok(u16::from_be_bytes([high, low]))
+    }
+
+    /// Puts a frame into the transmit buffer, without sending it.
+    pub(crate) async fn write_frame(&mut self, write: u16, frame: &[u8]) -> Result<(), Fault> {
+        self.bus.write_frame(to_write(Block::TxBuffer, write), frame).await
+    }
+
+    /// Sends what is in the transmit buffer before `write` as one frame.
+    pub(crate) fn send(&mut self, write: u16) -> Result<(), Fault> {
+        self.write_pointer(socket::TX_WRITE, write)?;
+        self.write_register(socket::COMMAND, COMMAND_SEND)
+    }
+
+    fn write_register(&mut self, offset: u16, value: u8) -> Result<(), Fault> {
+        let [a, b, c] = to_write(Block::Socket, offset);
+        self.bus.write([a, b, c, value])
+    }
+
+    fn write_pointer(&mut self, offset: u16, value: u16) -> Result<(), Fault> {
+        let ([a, b, c], [high, low]) = (to_write(Block::Socket, offset), value.to_be_bytes());
+        self.bus.write([a, b, c, high, low])
+    }
+}
+
+const fn mode(filter: Filter) -> u8 {
+    match filter {
+        Filter::Own => MODE_MACRAW | MODE_MAC_FILTER | MODE_NO_MULTICAST | MODE_NO_IPV6,
+        Filter::All => MODE_MACRAW,
+    }
+}

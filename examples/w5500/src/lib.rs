@@ -1,0 +1,117 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+// The application's side.
+mod runner;
+mod counters;
+mod fault;
+mod clock;
+
+// The ways of a frame.
+mod receiver;
+mod sender;
+
+// The chip.
+mod chip;
+mod bus;
+mod registers;
+
+mod log;
+
+use embassy_net_driver::HardwareAddress;
+use embassy_net_driver_channel as channel;
+use embedded_hal::digital::{InputPin, OutputPin};
+use embedded_hal::spi::SpiBus;
+use embedded_hal_async::digital::Wait;
+use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
+
+pub use chip::Filter;
+pub use clock::{Clock, EmbassyTime};
+pub use counters::{Counters, Monitor};
+pub use fault::Fault;
+pub use runner::Runner;
+
+use bus::Bus;
+use chip::Chip;
+use counters::Tally;
+use receiver::Receiver;
+use sender::Sender;
+
+/// The longest frame, header included and checksum not.
+const MTU: usize = 1514;
+
+/// The longest frame that is polled, unless [`Runner::with_poll_limit`] says otherwise.
+const POLL_LIMIT: usize = 64;
+
+/// The driver for the stack or the router.
+pub type Device<'d> = channel::Device<'d, MTU>;
+
+/// All the memory of a driver: `N_RX` received frames and `N_TX` frames to send, 1.5 KiB each.
+///
+/// All zeros when new, so a `static` of it costs RAM only and no flash.
+pub struct State<const N_RX: usize, const N_TX: usize> {
+    channel: channel::State<MTU, N_RX, N_TX>,
+    tally: Tally,
+}
+
+impl<const N_RX: usize, const N_TX: usize> State<N_RX, N_TX> {
+    /// Memory that nothing uses yet.
+    pub const fn new() -> Self {
+        Self { channel: channel::State::new(), tally: Tally::new() }
+    }
+}
+
+impl<const N_RX: usize, const N_TX: usize> Default for State<N_RX, N_TX> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a chip is connected to.
+pub struct Pins<Spi, Cs, Int, Reset> {
+    /// The bus, with nothing else on it: SPI mode 3 or 0, most significant bit first, at least 1 MHz.
+    pub bus: Spi,
+    /// SCSn, high while idle.
+    pub cs: Cs,
+    /// INTn.
+    pub int: Int,
+    /// RSTn.
+    pub reset: Reset,
+}
+
+/// A driver for the chip at `pins`, that will have the address `mac`.
+///
+/// Nothing is done to the chip yet: [`Runner::run`] brings it up, and the link is down until it has.
+pub fn new<'d, const N_RX: usize, const N_TX: usize, Spi, Cs, Int, Reset>(
+    mac: [u8; 6],
+    state: &'d mut State<N_RX, N_TX>,
+    pins: Pins<Spi, Cs, Int, Reset>,
+) -> (Device<'d>, Runner<'d, Spi, Cs, Int, Reset>)
+where
+    Spi: SpiBus<u8> + AsyncSpiBus<u8>,
+    Cs: OutputPin,
+    Int: InputPin + Wait,
+    Reset: OutputPin,
+{
+    let State { channel, tally } = state;
+    let tally = &*tally;
+    let (runner, device) = channel::new(channel, HardwareAddress::Ethernet(mac));
+    let (state, rx, tx) = runner.split();
+    let Pins { bus, cs, int, reset } = pins;
+    let runner = Runner {
+        mac,
+        filter: Filter::Own,
+        chip: Chip { bus: Bus::new(bus, cs, POLL_LIMIT) },
+        int,
+        reset,
+        clock: EmbassyTime,
+        receiver: Receiver::new(rx, tally),
+        sender: Sender::new(tx, tally),
+        state,
+        link_up: false,
+        tally,
+    };
+    (device, runner)
+}
