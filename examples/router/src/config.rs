@@ -1,0 +1,124 @@
+//! What is chosen when the router is built.
+
+use core::fmt;
+use core::net::Ipv4Addr;
+
+use embassy_net::StaticConfigV4;
+use nat_core::Cidr;
+
+use crate::dhcp::LEASES;
+
+/// What is chosen when the router is built. [`Config::new`] gives the defaults; then set the fields that differ.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The configuration of the NAT, with the router's own address inside. [`Config::new`] turns MSS clamping on.
+    /// Whether there is a DHCP client is taken from `outside`.
+    pub nat: nat_core::Config,
+    /// The static configuration of the outside; `None` to take a lease.
+    pub outside: Option<StaticConfigV4>,
+    /// What the DHCP server inside hands out; `None` for no server there.
+    pub dhcp_server: Option<DhcpServer>,
+}
+
+/// What the DHCP server inside hands out, besides the router as gateway and the DNS servers of the outside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DhcpServer {
+    /// The first address of the pool.
+    pub first: Ipv4Addr,
+    /// The last address of the pool. There can be [`LEASES`] addresses. The router's own may be
+    /// among them, and is never leased.
+    pub last: Ipv4Addr,
+    /// How long a lease lasts, in seconds, while the outside is configured. Before that, leases last
+    /// [`SHORT_LEASE_SECONDS`](crate::dhcp::SHORT_LEASE_SECONDS), so that clients come back soon for the DNS servers.
+    pub lease_seconds: u32,
+}
+
+/// How long a lease lasts by default: an hour, so that clients learn of other DNS servers within half an hour.
+const LEASE_SECONDS: u32 = 3600;
+
+/// The place of the first address to lease in the inside network, where that is large enough.
+const FIRST_LEASED: u32 = 100;
+
+impl Config {
+    /// The defaults of a router with this address inside: a lease outside, and a DHCP server for the
+    /// addresses from 100 up, or from the middle up where the network has fewer than 200.
+    pub fn new(inside: Cidr) -> Self {
+        let mut nat = nat_core::Config::new(inside);
+        nat.mss_clamp = true;
+        Self { nat, outside: None, dhcp_server: DhcpServer::of(inside) }
+    }
+}
+
+impl Default for Config {
+    /// The defaults of a router with the address 192.168.77.1 in a network of 24 bits.
+    fn default() -> Self {
+        const INSIDE: Cidr = match Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24) {
+            Some(inside) => inside,
+            None => panic!("a prefix is at most 32 bits long"),
+        };
+        Self::new(INSIDE)
+    }
+}
+
+impl DhcpServer {
+    /// The default pool of this network; `None` where it has no room for hosts besides the router.
+    pub fn of(inside: Cidr) -> Option<Self> {
+        let (network, broadcast) = (inside.network()?.to_bits(), inside.broadcast()?.to_bits());
+        let middle = (broadcast - network) / 2;
+        let first = network + FIRST_LEASED.min(middle).max(1);
+        let last = (broadcast - 1).min(first + LEASES as u32 - 1);
+        let pool = Self { first: first.into(), last: last.into(), lease_seconds: LEASE_SECONDS };
+        (pool.first != pool.last || pool.first != inside.address()).then_some(pool)
+    }
+
+    /// Refuses what cannot work in this network.
+    pub(crate) fn check(&self, inside: Cidr) -> Result<(), ConfigError> {
+        let is_host = |address| {
+            inside.contains(address) && Some(address) != inside.network() && Some(address) != inside.broadcast()
+        };
+        let check = |holds: bool, problem| if holds { Ok(()) } else { Err(ConfigError::DhcpServer(problem)) };
+        check(is_host(self.first) && is_host(self.last), "the pool is not of hosts of the inside network")?;
+        check(self.first <= self.last, "the pool ends before it begins")?;
+        check(self.len() <= LEASES, "the pool has more than 64 addresses")?;
+        check(self.len() > 1 || self.first != inside.address(), "the pool has no address but the router's own")?;
+        check(self.lease_seconds > 0, "a lease of no time")
+    }
+
+    /// How many addresses the pool has.
+    pub(crate) fn len(&self) -> usize {
+        (self.last.to_bits().saturating_sub(self.first.to_bits()) as usize).saturating_add(1)
+    }
+}
+
+// The text of the refusal says so.
+const _: () = assert!(LEASES == 64);
+
+/// Why a router cannot be built.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// What is wrong with [`Config::dhcp_server`], as a sentence without an end.
+    DhcpServer(&'static str),
+    /// The NAT refuses [`Config::nat`] or the address of [`Config::outside`].
+    Nat(nat_core::ConfigError),
+}
+
+impl From<nat_core::ConfigError> for ConfigError {
+    fn from(error: nat_core::ConfigError) -> Self {
+        Self::Nat(error)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DhcpServer(problem) => write!(f, "dhcp_server: {problem}"),
+            Self::Nat(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}

@@ -1,0 +1,51 @@
+//! The DHCP server inside (RFC 2131).
+//!
+//! It answers for the whole network: it refuses addresses that are not of its pool, and accepts what a client had before
+//! the router started anew. Requests that come through a relay agent are ignored.
+
+mod leases;
+mod message;
+mod server;
+mod socket;
+
+pub use leases::LEASES;
+pub use server::SHORT_LEASE_SECONDS;
+
+pub(crate) use server::Server;
+pub(crate) use socket::serve;
+
+use embassy_net::udp::PacketMetadata;
+use leases::Lease;
+
+/// Requests, and answers, that can wait.
+const QUEUE: usize = 4;
+
+/// The memory of the server.
+pub(crate) struct Memory {
+    pub(crate) leases: [Lease; LEASES],
+    received: Queue<{ 2 * message::MAX_LEN }>,
+    sent: Queue<{ 2 * message::MAX_LEN }>,
+    answer: [u8; message::MAX_LEN],
+}
+
+struct Queue<const LEN: usize> {
+    metadata: [PacketMetadata; QUEUE],
+    bytes: [u8; LEN],
+}
+
+impl Memory {
+    pub(crate) const fn new() -> Self {
+        Self {
+            leases: [Lease::FREE; LEASES],
+            received: Queue::new(),
+            sent: Queue::new(),
+            answer: [0; message::MAX_LEN],
+        }
+    }
+}
+
+impl<const LEN: usize> Queue<LEN> {
+    const fn new() -> Self {
+        Self { metadata: [PacketMetadata::EMPTY; QUEUE], bytes: [0; LEN] }
+    }
+}

@@ -1,0 +1,53 @@
+//! The status LED.
+
+use embedded_hal::digital::{ErrorType, OutputPin};
+
+/// What the LED shows. It is lit while its pin is high.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Pattern {
+    /// Fast blinking, five times a second: no link outside.
+    NoLink,
+    /// Slow blinking, once a second: a link outside, but no lease.
+    NoLease,
+    /// Steady, with a wink of 100 ms every two seconds: routing. A steady light without the wink is a router that is stuck.
+    Routing,
+}
+
+impl Pattern {
+    /// What to show of the outside.
+    pub const fn of(link: bool, configured: bool) -> Self {
+        match (link, configured) {
+            (false, _) => Self::NoLink,
+            (true, false) => Self::NoLease,
+            (true, true) => Self::Routing,
+        }
+    }
+
+    /// Whether the LED is lit, so many milliseconds after the start.
+    pub const fn is_lit(self, millis: u64) -> bool {
+        match self {
+            Self::NoLink => millis % 200 < 100,
+            Self::NoLease => millis % 1000 < 500,
+            Self::Routing => millis % 2000 >= 100,
+        }
+    }
+}
+
+/// No LED, for a board that has none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLed;
+
+impl ErrorType for NoLed {
+    type Error = core::convert::Infallible;
+}
+
+impl OutputPin for NoLed {
+    fn set_low(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! The router task that all firmware and `nat-host` share: `nat-embassy` with its two stacks, a DHCP client outside, a DHCP
+//! server inside, lines for the log, a status LED and a sign of life for the watchdog.
+//!
+//! 1. [`new`] takes the memory, the configuration, entropy and both drivers, and gives the two halves of a [`Router`].
+//! 2. Spawn [`Forwarding::run`] as one task: it moves the frames, and nothing else wakes it.
+//! 3. Spawn [`Services::run`] as another: it does all the rest, which is not in a hurry.
+//!
+//! ```
+//! use embassy_net_driver::Driver;
+//! use embedded_hal::digital::OutputPin;
+//! use nat_router::{Config, Memory};
+//! use static_cell::ConstStaticCell;
+//!
+//! static MEMORY: ConstStaticCell<Memory<512, 1024>> = ConstStaticCell::new(Memory::new());
+//!
+//! async fn route(entropy: [u8; 32], lan: impl Driver, wan: impl Driver, led: impl OutputPin) {
+//!     let router = nat_router::new(MEMORY.take(), Config::default(), entropy, lan, wan).expect("a sound configuration");
+//!     let forwarding = router.forwarding.run(|| { /* feed the watchdog */ });
+//!     // On a board: two tasks.
+//!     embassy_futures::join::join(forwarding, router.services.run(led)).await;
+//! }
+//! ```
+//!
+//! # The DHCP server
+//!
+//! It leases up to [`LEASES`] addresses, and tells clients the router as gateway and the DNS servers that the outside has
+//! at that moment. While the outside is not configured, leases last [`SHORT_LEASE_SECONDS`] only, so that clients come back
+//! soon for the DNS servers. A client gets its address again as long as no other needed it, mostly even after the router
+//! was off. What is not for this network itself, such as requests through a relay agent, is ignored.
+//!
+//! # The log
+//!
+//! Through `defmt` or `log`, by the features of these names: what the outside is configured with and when that changes;
+//! a warning when the networks outside and inside overlap; addresses leased inside, at most four lines a second; sessions
+//! that the NAT refused and why, at most one line a second; and every 10 s what was forwarded, what was dropped and how
+//! full the tables are. Links are told of by `nat-embassy`. Hosts are counted by the last 8 bits of their addresses.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+#[cfg(test)]
+extern crate std;
+
+// The application's side.
+mod config;
+mod memory;
+
+// The two tasks.
+mod forwarding;
+mod services;
+
+// What the services are.
+mod dhcp;
+mod uplink;
+mod statistics;
+mod led;
+
+// What the NAT tells.
+mod journal;
+
+mod log;
+mod pace;
+
+use embassy_net::{DhcpConfig, Ipv4Cidr, Stack, StaticConfigV4};
+use embassy_net_driver::Driver;
+use nat_core::{Cidr, Seed, Width};
+use nat_embassy::{Control, Outside};
+
+pub use config::{Config, ConfigError, DhcpServer};
+pub use dhcp::{LEASES, SHORT_LEASE_SECONDS};
+pub use forwarding::{Forwarding, LIFE_SIGN_INTERVAL};
+pub use led::{NoLed, Pattern};
+pub use memory::{Memory, SOCKETS, WideMemory};
+pub use services::Services;
+
+use journal::Recorder;
+
+/// A router: two tasks to spawn, and handles for the application.
+pub struct Router<Lan: Driver, Wan: Driver, W: Width = u16> {
+    /// The hot task.
+    pub forwarding: Forwarding<Lan, Wan, W>,
+    /// The task for everything else.
+    pub services: Services<W>,
+    /// The handle of the router, for port forwards and counters. An event hook of the application's takes the place of
+    /// that which tells of refused sessions and counts mappings for the log.
+    pub control: Control<'static, W>,
+    /// The router's own stack inside, with three sockets left for the application.
+    pub inside: Stack<'static>,
+    /// The router's own stack outside, with three sockets left for the application.
+    pub outside: Stack<'static>,
+}
+
+/// Builds a router between the drivers `lan` and `wan`.
+///
+/// `entropy` is fresh of every boot: 16 bytes for the NAT, and 8 for each of its own stacks.
+///
+/// # Errors
+///
+/// When the NAT refuses the configuration, or the DHCP server's does not suit the inside network.
+pub fn new<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    const FREED: usize,
+    W: Width,
+    Lan: Driver,
+    Wan: Driver,
+>(
+    memory: &'static mut Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
+    config: Config,
+    entropy: [u8; 32],
+    lan: Lan,
+    wan: Wan,
+) -> Result<Router<Lan, Wan, W>, ConfigError> {
+    let network = config.nat.inside;
+    if let Some(server) = &config.dhcp_server {
+        server.check(network)?;
+    }
+    let (seed, of_stacks) = split(entropy);
+    let Memory { state, inside, outside, dhcp, journal, recorder } = memory;
+    let outside_config = outside_config(&config);
+    let (leases_outside, dhcp_server) = (config.outside.is_none(), config.dhcp_server);
+    let (control, lan, wan, runner) = nat_embassy::new(state, adapter_config(config), seed, lan, wan)?;
+    let journal = &*journal;
+    control.set_event_hook(recorder.write(Recorder::new(journal)));
+    let inside = embassy_net::new(lan, inside_config(network), inside, of_stacks.0);
+    let outside = embassy_net::new(wan, outside_config, outside, of_stacks.1);
+    Ok(Router {
+        control,
+        inside: inside.0,
+        outside: outside.0,
+        forwarding: Forwarding::new(runner),
+        services: Services { control, inside, outside, leases_outside, dhcp, dhcp_server, journal, network },
+    })
+}
+
+/// The seeds of the NAT and of both stacks.
+fn split(entropy: [u8; 32]) -> (Seed, (u64, u64)) {
+    let bits = u128::from_le_bytes(core::array::from_fn(|place| entropy.get(place + 16).copied().unwrap_or(0)));
+    let seed = Seed::new(core::array::from_fn(|place| entropy.get(place).copied().unwrap_or(0)));
+    (seed, (bits as u64, (bits >> 64) as u64))
+}
+
+/// The configuration of the stack inside.
+fn inside_config(network: Cidr) -> embassy_net::Config {
+    embassy_net::Config::ipv4_static(StaticConfigV4 {
+        address: Ipv4Cidr::new(network.address(), network.prefix_len()),
+        gateway: None,
+        dns_servers: heapless::Vec::new(),
+    })
+}
+
+/// The configuration of the stack outside.
+fn outside_config(config: &Config) -> embassy_net::Config {
+    match &config.outside {
+        Some(outside) => embassy_net::Config::ipv4_static(outside.clone()),
+        None => embassy_net::Config::dhcpv4(dhcp_client_config()),
+    }
+}
+
+fn dhcp_client_config() -> DhcpConfig {
+    let mut config = DhcpConfig::default();
+    // The default is to ask every 10 s until a server answers. RFC 2131 section 4.1 starts with 4 s.
+    config.retry_config.discover_timeout = config.retry_config.initial_request_timeout;
+    config
+}
+
+fn adapter_config(config: Config) -> nat_embassy::Config {
+    let Config { mut nat, outside, .. } = config;
+    nat.dhcp_client = outside.is_none();
+    let mut adapter = nat_embassy::Config::new(nat);
+    adapter.outside = outside.and_then(|outside| {
+        let address = Cidr::new(outside.address.address(), outside.address.prefix_len())?;
+        Some(Outside { address, gateway: outside.gateway })
+    });
+    adapter
+}

@@ -1,0 +1,72 @@
+//! Everything besides forwarding: one task, which is not in a hurry.
+
+use core::future::pending;
+
+use embassy_futures::join::join5;
+use embassy_net::Stack;
+use embassy_time::{Duration, Instant, Timer};
+use embedded_hal::digital::OutputPin;
+use nat_core::{Cidr, Width};
+use nat_embassy::{Control, LanDevice, WanDevice};
+
+use crate::config::DhcpServer;
+use crate::dhcp;
+use crate::journal::Journal;
+use crate::led::Pattern;
+use crate::statistics::Statistics;
+use crate::uplink::Uplink;
+
+/// How often the LED is set and the outside is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The router's own stacks, its DHCP server, its log and its LED. Spawn [`Services::run`] as a task of its own.
+pub struct Services<W: Width = u16> {
+    pub(crate) control: Control<'static, W>,
+    pub(crate) inside: (Stack<'static>, embassy_net::Runner<'static, LanDevice<'static>>),
+    pub(crate) outside: (Stack<'static>, embassy_net::Runner<'static, WanDevice<'static>>),
+    pub(crate) leases_outside: bool,
+    pub(crate) dhcp: &'static mut dhcp::Memory,
+    pub(crate) dhcp_server: Option<DhcpServer>,
+    pub(crate) journal: &'static Journal,
+    pub(crate) network: Cidr,
+}
+
+impl<W: Width> Services<W> {
+    /// Runs both stacks, takes over the outside configuration, serves DHCP inside, and tells on the log and by `led` how
+    /// things are. Errors of the pin are ignored.
+    pub async fn run(self, led: impl OutputPin) -> ! {
+        let Self { control, inside, outside, leases_outside, dhcp, dhcp_server, journal, network } = self;
+        let (inside, mut inside_runner) = inside;
+        let (outside, mut outside_runner) = outside;
+        let follow = async {
+            if leases_outside {
+                control.follow(outside).await;
+            }
+        };
+        let serve = async {
+            if let Some(config) = dhcp_server {
+                dhcp::serve(inside, dhcp, &config, network, outside).await;
+            }
+        };
+        let watch = watch(outside, Uplink::new(network), Statistics::new(control, journal), led);
+        join5(inside_runner.run(), outside_runner.run(), follow, serve, watch).await;
+        pending().await
+    }
+}
+
+/// Looks at the outside every [`TICK`].
+async fn watch<W: Width>(
+    outside: Stack<'_>,
+    mut uplink: Uplink,
+    mut statistics: Statistics<W>,
+    mut led: impl OutputPin,
+) {
+    loop {
+        let now = Instant::now().as_millis();
+        uplink.look(outside.config_v4());
+        statistics.tell(now);
+        let pattern = Pattern::of(outside.is_link_up(), outside.is_config_up());
+        let _ = led.set_state(pattern.is_lit(now).into());
+        Timer::after(TICK).await;
+    }
+}
