@@ -27,14 +27,13 @@ impl Uplink {
         if config == self.config {
             return;
         }
-        let before = core::mem::replace(&mut self.config, config);
+        self.config = config;
         match &self.config {
             Some(config) => {
-                let what = if before.is_some() { "changed to" } else { "is" };
-                tell(what, config);
+                tell(config);
                 self.warn_of_overlap(config);
             }
-            None => info!("outside: lease lost"),
+            None => info!("outside: address lost"),
         }
     }
 
@@ -48,24 +47,29 @@ impl Uplink {
         warning!(
             "the outside network {}/{} overlaps the inside network {}/{}: hosts outside with such addresses cannot be \
              reached; give the inside another network, such as {}/24",
-            outside.address(),
+            network(outside),
             outside.prefix_len(),
-            self.inside.address(),
+            network(self.inside),
             self.inside.prefix_len(),
             better
         );
     }
 }
 
-fn tell(what: &str, config: &StaticConfigV4) {
+fn tell(config: &StaticConfigV4) {
     let (address, bits) = (config.address.address(), config.address.prefix_len());
     let none = Ipv4Addr::UNSPECIFIED;
     let gateway = config.gateway.unwrap_or(none);
     let [first, second, third] = [0, 1, 2].map(|place| config.dns_servers.get(place).copied().unwrap_or(none));
     info!(
-        "outside: address {} {}/{}, gateway {}, DNS {} {} {} (0.0.0.0: none)",
-        what, address, bits, gateway, first, second, third
+        "outside: address {}/{}, gateway {}, DNS {} {} {} (0.0.0.0: none)",
+        address, bits, gateway, first, second, third
     );
+}
+
+/// The address of a network; the address itself where the prefix leaves no room for one.
+fn network(cidr: Cidr) -> Ipv4Addr {
+    cidr.network().unwrap_or_else(|| cidr.address())
 }
 
 /// Whether two networks have addresses in common.

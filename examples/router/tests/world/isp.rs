@@ -1,0 +1,94 @@
+//! The provider outside: leases the router an address, and answers what is sent to its echo port.
+
+use core::cell::{Cell, RefCell};
+use core::net::Ipv4Addr;
+
+use edge_dhcp::{DhcpOption, MessageType, Options, Packet};
+
+use super::ROUTER_MACS;
+use super::wire::{End, Udp, arp_answer};
+
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+pub const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x03];
+pub const ECHO_PORT: u16 = 7;
+
+/// What the provider leases.
+#[derive(Clone)]
+pub struct Offer {
+    pub address: Ipv4Addr,
+    pub gateway: Ipv4Addr,
+    pub dns: Vec<Ipv4Addr>,
+}
+
+pub struct Isp {
+    pub wire: End,
+    /// `None` while it leases nothing.
+    pub offer: RefCell<Option<Offer>>,
+    /// Where the last datagram for the echo port came from.
+    pub asked_by: Cell<Option<(Ipv4Addr, u16)>>,
+}
+
+impl Isp {
+    pub fn new(wire: End) -> Self {
+        Self { wire, offer: RefCell::new(None), asked_by: Cell::new(None) }
+    }
+
+    /// Leases this address from now on, with these DNS servers.
+    pub fn lease(&self, last: u8, dns: &[[u8; 4]]) -> Ipv4Addr {
+        let address = Ipv4Addr::new(198, 51, 100, last);
+        let dns = dns.iter().copied().map(Ipv4Addr::from).collect();
+        *self.offer.borrow_mut() = Some(Offer { address, gateway: GATEWAY, dns });
+        address
+    }
+
+    pub async fn run(&self) {
+        loop {
+            let frame = self.wire.receive().await;
+            let gateway = self.offer.borrow().as_ref().map_or(GATEWAY, |offer| offer.gateway);
+            let answer = arp_answer(&frame, MAC, gateway).or_else(|| self.answer(gateway, Udp::read(&frame)?));
+            if let Some(answer) = answer {
+                self.wire.send(&answer).await;
+            }
+        }
+    }
+
+    fn answer(&self, gateway: Ipv4Addr, udp: Udp) -> Option<Vec<u8>> {
+        match udp.to.1 {
+            67 => {
+                let payload = self.answer_dhcp(gateway, &udp.payload)?;
+                let to = (Ipv4Addr::BROADCAST, 68);
+                Some(Udp { macs: (MAC, ROUTER_MACS[1]), from: (gateway, 67), to, payload }.frame())
+            }
+            ECHO_PORT => {
+                self.asked_by.set(Some(udp.from));
+                Some(Udp { macs: (MAC, udp.macs.0), from: udp.to, to: udp.from, payload: udp.payload }.frame())
+            }
+            _ => None,
+        }
+    }
+
+    fn answer_dhcp(&self, gateway: Ipv4Addr, request: &[u8]) -> Option<Vec<u8>> {
+        let offer = self.offer.borrow().clone()?;
+        let request = Packet::decode(request).ok()?;
+        let kind = request.options.iter().find_map(|option| match option {
+            DhcpOption::MessageType(MessageType::Discover) => Some(MessageType::Offer),
+            DhcpOption::MessageType(MessageType::Request) => Some(MessageType::Ack),
+            _ => None,
+        })?;
+        let dns: Vec<u8> = offer.dns.iter().flat_map(|address| address.octets()).collect();
+        let mut options = vec![
+            DhcpOption::MessageType(kind),
+            DhcpOption::ServerIdentifier(gateway),
+            DhcpOption::IpAddressLeaseTime(600),
+            DhcpOption::SubnetMask(Ipv4Addr::new(255, 255, 255, 0)),
+            DhcpOption::Unrecognized(3, &[]),
+        ];
+        let router = gateway.octets();
+        options[4] = DhcpOption::Unrecognized(3, &router);
+        if !dns.is_empty() {
+            options.push(DhcpOption::Unrecognized(6, &dns));
+        }
+        let reply = request.new_reply(Some(offer.address), Options::new(&options));
+        Some(reply.encode(&mut [0; 600]).ok()?.to_vec())
+    }
+}
