@@ -58,6 +58,9 @@ mod led;
 // What the NAT tells.
 mod journal;
 
+// What a board is called.
+mod identity;
+
 mod log;
 mod pace;
 
@@ -69,6 +72,7 @@ use nat_embassy::{Control, Outside};
 pub use config::{Config, ConfigError, DhcpServer};
 pub use dhcp::{LEASES, SHORT_LEASE_SECONDS};
 pub use forwarding::{Forwarding, LIFE_SIGN_INTERVAL};
+pub use identity::mac_address;
 pub use led::{NoLed, Pattern};
 pub use memory::{Memory, SOCKETS, WideMemory};
 pub use services::Services;
