@@ -7,12 +7,17 @@ mod value;
 use core::net::Ipv4Addr;
 use std::path::PathBuf;
 
+#[cfg(target_os = "linux")]
+use anyhow::Context;
 use anyhow::{Result, bail, ensure};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use nat_core::{Cidr, Config};
+#[cfg(target_os = "linux")]
+use nat_router::{ConfigError, DhcpServer};
 
 pub(crate) use nat_options::{NatOptions, refusal};
 use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES};
+use value::LeasePool;
 pub(crate) use value::{LanDevice, Network, WanDevice};
 
 /// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of captures
@@ -60,6 +65,9 @@ pub(crate) struct RouterOptions {
     /// The next router outside; without one only hosts of the WAN itself are reached
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
+    /// Lease up to 64 addresses of the LAN by DHCP, and tell the DNS servers of the WAN's lease; by default those from .100 up
+    #[arg(long, value_name = "FIRST-LAST")]
+    dhcp_server: Option<Option<LeasePool>>,
     /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
@@ -68,6 +76,22 @@ pub(crate) struct RouterOptions {
 }
 
 impl RouterOptions {
+    /// What the DHCP server of the LAN leases, if there is to be one.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn dhcp_server(&self) -> Result<Option<DhcpServer>> {
+        let Some(pool) = self.dhcp_server else { return Ok(None) };
+        let default = DhcpServer::of(self.lan.address);
+        let mut server = default.context("--dhcp-server: the LAN has no room for hosts besides the router")?;
+        if let Some(LeasePool { first, last }) = pool {
+            server = DhcpServer { first, last, ..server };
+        }
+        match server.check(self.lan.address) {
+            Err(ConfigError::DhcpServer(problem)) => bail!("--dhcp-server: {problem}"),
+            result => result?,
+        }
+        Ok(Some(server))
+    }
+
     /// The NAT's configuration, checked as far as that can be done without its devices.
     #[cfg(target_os = "linux")]
     pub(crate) fn config(&self) -> Result<Config> {

@@ -5,7 +5,7 @@ use core::fmt;
 use anyhow::{Result, bail};
 use nat_core::{Quarantine, Tables, WideQuarantine, WideTables, Width};
 #[cfg(target_os = "linux")]
-use nat_embassy::{State, WideState};
+use nat_router::{Memory, WideMemory};
 use static_cell::ConstStaticCell;
 
 /// Mappings there can be unless the options say otherwise.
@@ -58,17 +58,17 @@ pub(crate) trait TablesTask {
 
 /// What can be done with the memory of a router of any capacity.
 #[cfg(target_os = "linux")]
-pub(crate) trait StateTask {
+pub(crate) trait MemoryTask {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
-        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
+        memory: &'static mut Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     ) -> Result<()>;
 }
 
 /// The capacities that are compiled in. No memory is taken by those that are not used, since tables are zeros at first;
 /// and none of them is ever on the stack.
 macro_rules! ladder {
-    ($($mappings:literal, $sessions:literal, $hosts:literal, $tables:ident, $quarantine:ident, $state:ident, $empty:ident;)*) => {
+    ($($mappings:literal, $sessions:literal, $hosts:literal, $tables:ident, $quarantine:ident, $memory:ident, $empty:ident;)*) => {
         /// The capacities there are, the smallest first.
         const LADDER: &[Capacity] = &[$(Capacity { mappings: $mappings, sessions: $sessions, hosts: $hosts }),*];
 
@@ -88,12 +88,12 @@ macro_rules! ladder {
 
         /// Does `task` with the memory of a router of `capacity`, once in a process.
         #[cfg(target_os = "linux")]
-        pub(crate) fn with_state(capacity: Capacity, task: impl StateTask) -> Result<()> {
+        pub(crate) fn with_memory(capacity: Capacity, task: impl MemoryTask) -> Result<()> {
             match capacity.mappings {
                 $($mappings => {
-                    static STATE: ConstStaticCell<$state<$mappings, $sessions, $hosts, WAITING, FREED>> =
-                        ConstStaticCell::new($state::$empty());
-                    task.run(STATE.take())
+                    static MEMORY: ConstStaticCell<$memory<$mappings, $sessions, $hosts, WAITING, FREED>> =
+                        ConstStaticCell::new($memory::$empty());
+                    task.run(MEMORY.take())
                 })*
                 _ => bail!("no tables of {capacity}"),
             }
@@ -102,13 +102,13 @@ macro_rules! ladder {
 }
 
 ladder! {
-    8, 16, 8, Tables, Quarantine, State, new;
-    64, 128, 64, Tables, Quarantine, State, new;
-    512, 1_024, 512, Tables, Quarantine, State, new;
-    8_192, 16_384, 1_024, Tables, Quarantine, State, new;
-    65_535, 65_535, 1_024, Tables, Quarantine, State, new;
-    131_072, 131_072, 1_024, WideTables, WideQuarantine, WideState, wide;
-    262_144, 262_144, 1_024, WideTables, WideQuarantine, WideState, wide;
+    8, 16, 8, Tables, Quarantine, Memory, new;
+    64, 128, 64, Tables, Quarantine, Memory, new;
+    512, 1_024, 512, Tables, Quarantine, Memory, new;
+    8_192, 16_384, 1_024, Tables, Quarantine, Memory, new;
+    65_535, 65_535, 1_024, Tables, Quarantine, Memory, new;
+    131_072, 131_072, 1_024, WideTables, WideQuarantine, WideMemory, wide;
+    262_144, 262_144, 1_024, WideTables, WideQuarantine, WideMemory, wide;
 }
 
 /// The largest tables there are.

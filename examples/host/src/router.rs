@@ -9,22 +9,20 @@ use std::io::{self, Write};
 use anyhow::{Context, Result};
 use async_executor::LocalExecutor;
 use async_signal::{Signal, Signals};
-use embassy_net::{ConfigV4, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_net::{Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::Timer;
 use futures_lite::StreamExt;
-use nat_core::{Cidr, Config, Nat, Quarantine, Seed, Tables, Width};
-use nat_embassy::{Control, LocalDevice, Outside, Parts, State};
+use nat_core::{Config, Nat, Quarantine, Seed, Tables, Width};
+use nat_embassy::Control;
+use nat_router::{ConfigError, Entropy, Memory, NoLed, Router};
 use static_cell::StaticCell;
 
 use crate::cli::{RouterOptions, refusal};
-use crate::engine::{self, FREED, StateTask, TablesTask, WAITING};
+use crate::engine::{self, FREED, MemoryTask, TablesTask, WAITING};
 use crate::report;
 use recorder::Recorder;
 use tap::Tap;
 use tun_rs::SyncDevice;
-
-/// What DHCP and ping take.
-const SOCKETS: usize = 4;
 
 static RECORDER: StaticCell<Recorder> = StaticCell::new();
 
@@ -33,7 +31,7 @@ pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     let (capacity, config) = (options.nat.capacity()?, router_config(options)?);
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
     engine::with_tables(capacity, Check { options, config: config.nat.clone(), seed })?;
-    engine::with_state(capacity, Route { options, config, seed })
+    engine::with_memory(capacity, Route { options, config, seed })
 }
 
 /// Refuses what the engine would refuse, before a device is touched.
@@ -55,45 +53,41 @@ impl TablesTask for Check<'_> {
 
 struct Route<'a> {
     options: &'a RouterOptions,
-    config: nat_embassy::Config,
+    config: nat_router::Config,
     seed: Seed,
 }
 
-impl StateTask for Route<'_> {
+impl MemoryTask for Route<'_> {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
-        state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
+        memory: &'static mut Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     ) -> Result<()> {
         let Self { options, config, seed } = self;
         let recorder = options.mapping_log.as_deref().map(Recorder::append).transpose()?;
         let (lan, wan) = (open_tap(&options.lan.name)?, open_tap(&options.wan.name)?);
-        let parts = nat_embassy::new(state, config, seed, lan, wan).map_err(refusal)?;
+        let router = nat_router::new(memory, config, entropy(seed)?, lan, wan).map_err(|error| match error {
+            ConfigError::Nat(error) => refusal(error),
+            other => anyhow::Error::new(other),
+        })?;
         if let Some(recorder) = recorder {
-            parts.0.set_event_hook(RECORDER.init(recorder));
+            router.control.set_event_hook(RECORDER.init(recorder));
         }
-        route(parts, options)
+        route(router, options)
     }
 }
 
 type Device = Tap<SyncDevice>;
 
-fn route<W: Width>(parts: Parts<Device, Device, W>, options: &RouterOptions) -> Result<()> {
-    let (control, lan_device, wan_device, runner) = parts;
+fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -> Result<()> {
+    let Router { forwarding, services, control, outside, .. } = router;
     control.with_nat(|nat| options.nat.add_forwards(nat))?;
-    let outside = control.outside();
-
-    let (mut inside_memory, mut outside_memory) = (StackResources::new(), StackResources::new());
-    let (_, mut inside_stack) = stack(lan_device, Some(static_config(options.lan.address, None)), &mut inside_memory)?;
-    let outside_config = outside.map(|outside| static_config(outside.address, outside.gateway));
-    let (uplink, mut outside_stack) = stack(wan_device, outside_config, &mut outside_memory)?;
 
     let executor = LocalExecutor::new();
-    spawn(&executor, runner.run());
-    spawn(&executor, inside_stack.run());
-    spawn(&executor, outside_stack.run());
-    if outside.is_none() {
-        spawn(&executor, control.follow(uplink));
-        spawn(&executor, tell_of_leases(uplink, control));
+    // No watchdog, and no LED.
+    spawn(&executor, forwarding.run(|| ()));
+    spawn(&executor, services.run(NoLed));
+    if options.wan.address.is_none() {
+        spawn(&executor, tell_of_leases(outside, control));
     }
     let mut signals = Signals::new([Signal::Int, Signal::Term]).context("cannot catch signals")?;
     say(&format!("tables: {}", options.nat.capacity()?));
@@ -103,10 +97,15 @@ fn route<W: Width>(parts: Parts<Device, Device, W>, options: &RouterOptions) -> 
     Ok(())
 }
 
-fn router_config(options: &RouterOptions) -> Result<nat_embassy::Config> {
-    let nat: Config = options.config()?;
-    let mut config = nat_embassy::Config::new(nat);
-    config.outside = options.wan.address.map(|address| Outside { address, gateway: options.gateway });
+fn router_config(options: &RouterOptions) -> Result<nat_router::Config> {
+    let mut config = nat_router::Config::new(options.lan.address);
+    config.nat = options.config()?;
+    config.outside = options.wan.address.map(|address| StaticConfigV4 {
+        address: Ipv4Cidr::new(address.address(), address.prefix_len()),
+        gateway: options.gateway,
+        dns_servers: Default::default(),
+    });
+    config.dhcp_server = options.dhcp_server()?;
     Ok(config)
 }
 
@@ -136,34 +135,9 @@ fn random_seed() -> Result<Seed> {
     Ok(Seed::new(bytes))
 }
 
-/// The router's own stack on one side: static, or with a DHCP client.
-fn stack<'d>(
-    device: LocalDevice<'d>,
-    config: Option<StaticConfigV4>,
-    memory: &'d mut StackResources<SOCKETS>,
-) -> Result<(Stack<'d>, Runner<'d, LocalDevice<'d>>)> {
-    let mut config_of_stack = embassy_net::Config::default();
-    config_of_stack.ipv4 = match config {
-        Some(config) => ConfigV4::Static(config),
-        None => ConfigV4::Dhcp(dhcp_config()),
-    };
-    let seed = getrandom::u64().context("no random numbers")?;
-    Ok(embassy_net::new(device, config_of_stack, memory, seed))
-}
-
-fn dhcp_config() -> embassy_net::DhcpConfig {
-    let mut config = embassy_net::DhcpConfig::default();
-    // The default is to ask every 10 s until a server answers. RFC 2131 section 4.1 starts with 4 s.
-    config.retry_config.discover_timeout = config.retry_config.initial_request_timeout;
-    config
-}
-
-fn static_config(address: Cidr, gateway: Option<core::net::Ipv4Addr>) -> StaticConfigV4 {
-    StaticConfigV4 {
-        address: Ipv4Cidr::new(address.address(), address.prefix_len()),
-        gateway,
-        dns_servers: Default::default(),
-    }
+fn entropy(nat: Seed) -> Result<Entropy> {
+    let stack = || getrandom::u64().context("no random numbers");
+    Ok(Entropy { nat, stacks: [stack()?, stack()?] })
 }
 
 fn spawn<'e, T: 'e>(executor: &LocalExecutor<'e>, task: impl Future<Output = T> + 'e) {

@@ -73,8 +73,12 @@ impl DhcpServer {
         (pool.first != pool.last || pool.first != inside.address()).then_some(pool)
     }
 
-    /// Refuses what cannot work in this network.
-    pub(crate) fn check(&self, inside: Cidr) -> Result<(), ConfigError> {
+    /// Refuses what cannot work in this network. [`new`](crate::new) does so too.
+    ///
+    /// # Errors
+    ///
+    /// When the pool is not of up to [`LEASES`] hosts of the network, besides the router, or a lease lasts no time.
+    pub fn check(&self, inside: Cidr) -> Result<(), ConfigError> {
         let is_host = |address| {
             inside.contains(address) && Some(address) != inside.network() && Some(address) != inside.broadcast()
         };

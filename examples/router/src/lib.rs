@@ -94,9 +94,27 @@ pub struct Router<Lan: Driver, Wan: Driver, W: Width = u16> {
     pub outside: Stack<'static>,
 }
 
+/// What nobody may be able to guess.
+#[derive(Clone)]
+pub struct Entropy {
+    /// The NAT's seed.
+    pub nat: Seed,
+    /// The seeds of the stack inside and of that outside.
+    pub stacks: [u64; 2],
+}
+
+impl From<[u8; 32]> for Entropy {
+    /// Half of the bytes for the NAT, and a quarter for each stack.
+    fn from(bytes: [u8; 32]) -> Self {
+        let half = |from: usize| core::array::from_fn(|place| bytes.get(from + place).copied().unwrap_or(0));
+        let stacks = u128::from_le_bytes(half(16));
+        Self { nat: Seed::new(half(0)), stacks: [stacks as u64, (stacks >> 64) as u64] }
+    }
+}
+
 /// Builds a router between the drivers `lan` and `wan`.
 ///
-/// `entropy` is fresh of every boot: 16 bytes for the NAT, and 8 for each of its own stacks.
+/// `entropy` is fresh of every boot: 32 random bytes, or the [`Entropy`] that is made of them.
 ///
 /// # Errors
 ///
@@ -113,7 +131,7 @@ pub fn new<
 >(
     memory: &'static mut Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     config: Config,
-    entropy: [u8; 32],
+    entropy: impl Into<Entropy>,
     lan: Lan,
     wan: Wan,
 ) -> Result<Router<Lan, Wan, W>, ConfigError> {
@@ -121,15 +139,15 @@ pub fn new<
     if let Some(server) = &config.dhcp_server {
         server.check(network)?;
     }
-    let (seed, of_stacks) = split(entropy);
+    let Entropy { nat: seed, stacks: [seed_inside, seed_outside] } = entropy.into();
     let Memory { state, inside, outside, dhcp, journal, recorder } = memory;
     let outside_config = outside_config(&config);
     let (leases_outside, dhcp_server) = (config.outside.is_none(), config.dhcp_server);
     let (control, lan, wan, runner) = nat_embassy::new(state, adapter_config(config), seed, lan, wan)?;
     let journal = &*journal;
     control.set_event_hook(recorder.write(Recorder::new(journal)));
-    let inside = embassy_net::new(lan, inside_config(network), inside, of_stacks.0);
-    let outside = embassy_net::new(wan, outside_config, outside, of_stacks.1);
+    let inside = embassy_net::new(lan, inside_config(network), inside, seed_inside);
+    let outside = embassy_net::new(wan, outside_config, outside, seed_outside);
     Ok(Router {
         control,
         inside: inside.0,
@@ -137,13 +155,6 @@ pub fn new<
         forwarding: Forwarding::new(runner),
         services: Services { control, inside, outside, leases_outside, dhcp, dhcp_server, journal, network },
     })
-}
-
-/// The seeds of the NAT and of both stacks.
-fn split(entropy: [u8; 32]) -> (Seed, (u64, u64)) {
-    let bits = u128::from_le_bytes(core::array::from_fn(|place| entropy.get(place + 16).copied().unwrap_or(0)));
-    let seed = Seed::new(core::array::from_fn(|place| entropy.get(place).copied().unwrap_or(0)));
-    (seed, (bits as u64, (bits >> 64) as u64))
 }
 
 /// The configuration of the stack inside.

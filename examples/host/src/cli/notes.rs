@@ -30,6 +30,8 @@ Examples:
       ip addr add 192.168.77.10/24 dev nat-lan && ip link set nat-lan up
   sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp
       Take the outside address from a DHCP server.
+  sudo nat-host router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --dhcp-server
+      The same, and lease the hosts of the LAN their addresses, so that a machine plugged in works at once.
   sudo nat-host router --lan nat-lan=192.168.77.1/24 \\
       --wan nat-wan=198.51.100.77/24 --forward tcp:8080=192.168.77.10:80
       Let the outside reach a web server inside.

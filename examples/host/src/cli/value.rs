@@ -65,6 +65,22 @@ impl FromStr for WanDevice {
     }
 }
 
+/// `192.168.77.100-192.168.77.150`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct LeasePool {
+    pub(crate) first: Ipv4Addr,
+    pub(crate) last: Ipv4Addr,
+}
+
+impl FromStr for LeasePool {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (first, last) = text.split_once('-').context("expected FIRST-LAST, as in 192.168.77.100-192.168.77.150")?;
+        Ok(Self { first: ipv4(first)?, last: ipv4(last)? })
+    }
+}
+
 /// 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeedValue(pub(crate) Seed);
@@ -150,6 +166,14 @@ mod tests {
         refused::<LanDevice>("a-name-of-16-long=192.168.77.1/24", "cannot be the name of a device");
         refused::<LanDevice>("nat-lan=dhcp", "prefix length is missing");
         refused::<WanDevice>("nat-wan=198.51.100.300/24", "not an IPv4 address");
+    }
+
+    #[test]
+    fn a_pool_is_the_first_and_the_last_address() {
+        let pool: LeasePool = "192.168.77.100-192.168.77.150".parse().unwrap();
+        assert_eq!((pool.first, pool.last), ([192, 168, 77, 100].into(), [192, 168, 77, 150].into()));
+        refused::<LeasePool>("192.168.77.100", "expected FIRST-LAST");
+        refused::<LeasePool>("192.168.77.100-150", "'150' is not an IPv4 address");
     }
 
     #[test]
