@@ -4,22 +4,20 @@ use core::net::Ipv4Addr;
 
 use anyhow::Context;
 use embassy_executor::Spawner;
-use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Stack, StaticConfigV4};
+use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
-use nat_core::{Cidr, Seed, SessionInfo, Stats};
-use nat_embassy::{Control, LanDevice, Runner, State, WanDevice};
+use nat_core::{Cidr, SessionInfo, Stats};
+use nat_embassy::Control;
+use nat_router::{Config, Forwarding, Memory, NoLed, Services};
 use static_cell::ConstStaticCell;
 
 use super::addresses::{PREFIX_LEN, ROUTER, ROUTER_WAN_MAC};
-use super::host::new_stack;
 use super::step::say;
 use super::wire::{Port, Wire};
 use crate::report;
 
 /// As large as on a board with 64 KiB to spare.
-type Memory = State<512, 1024, 16>;
-
-static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<Memory<512, 1024, 16>> = ConstStaticCell::new(Memory::new());
 
 /// How often the router is asked whether it knows its new address.
 const MOMENT: Duration = Duration::from_micros(200);
@@ -35,16 +33,13 @@ impl Router {
     /// Plugs a router into both wires and starts it, with its stacks.
     pub(super) fn start(spawner: Spawner, lan: &Wire, wan: &Wire) -> anyhow::Result<Self> {
         let memory = MEMORY.try_take().context("the demo runs once in a process")?;
-        let mut entropy = [0; 16];
+        let mut entropy = [0; 32];
         getrandom::fill(&mut entropy).context("no entropy")?;
         let ports = (lan.plug(ROUTER.mac), wan.plug(ROUTER_WAN_MAC));
-        let config = nat_embassy::Config::new(nat_config());
-        let (control, lan_device, wan_device, runner) =
-            nat_embassy::new(memory, config, Seed::new(entropy), ports.0, ports.1)?;
-        let outside = start_stacks(spawner, lan_device, wan_device);
-        spawner.spawn(run_router(runner).expect(ONCE));
-        spawner.spawn(follow(control, outside).expect(ONCE));
-        Ok(Self { outside, control })
+        let router = nat_router::new(memory, config(), entropy, ports.0, ports.1)?;
+        spawner.spawn(forward(router.forwarding).expect(ONCE));
+        spawner.spawn(serve(router.services).expect(ONCE));
+        Ok(Self { outside: router.outside, control: router.control })
     }
 
     /// The address that the LAN hosts have outside; unspecified when there is none.
@@ -78,39 +73,19 @@ impl Router {
 
 const ONCE: &str = "each task of the router is started once";
 
-fn nat_config() -> nat_core::Config {
-    let mut config = nat_core::Config::new(Cidr::new(ROUTER.address, PREFIX_LEN).expect("a prefix of at most 32"));
-    config.dhcp_client = true;
+/// The defaults, but for the hosts: they have static addresses.
+fn config() -> Config {
+    let mut config = Config::new(Cidr::new(ROUTER.address, PREFIX_LEN).expect("a prefix of at most 32"));
+    config.dhcp_server = None;
     config
 }
 
-/// Starts the router's own stacks: one with its address on the LAN, and a DHCP client on the WAN, which is returned.
-fn start_stacks(spawner: Spawner, lan: LanDevice<'static>, wan: WanDevice<'static>) -> Stack<'static> {
-    let address = Ipv4Cidr::new(ROUTER.address, PREFIX_LEN);
-    let fixed = StaticConfigV4 { address, gateway: None, dns_servers: [].into_iter().collect() };
-    let (_, inside) = new_stack(lan, Config::ipv4_static(fixed));
-    let (outside, outside_runner) = new_stack(wan, Config::dhcpv4(DhcpConfig::default()));
-    spawner.spawn(run_inside(inside).expect(ONCE));
-    spawner.spawn(run_outside(outside_runner).expect(ONCE));
-    outside
+#[embassy_executor::task]
+async fn forward(forwarding: Forwarding<Port, Port>) -> ! {
+    forwarding.run(|| ()).await
 }
 
 #[embassy_executor::task]
-async fn run_router(runner: Runner<'static, Port, Port>) -> ! {
-    runner.run().await
-}
-
-#[embassy_executor::task]
-async fn run_inside(mut runner: embassy_net::Runner<'static, LanDevice<'static>>) -> ! {
-    runner.run().await
-}
-
-#[embassy_executor::task]
-async fn run_outside(mut runner: embassy_net::Runner<'static, WanDevice<'static>>) -> ! {
-    runner.run().await
-}
-
-#[embassy_executor::task]
-async fn follow(control: Control<'static>, outside: Stack<'static>) -> ! {
-    control.follow(outside).await
+async fn serve(services: Services) -> ! {
+    services.run(NoLed).await
 }
