@@ -109,6 +109,13 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         })
     }
 
+    /// Whether nothing has been received that was not given back. It costs less than [`Chip::rx_pointers`].
+    pub(crate) fn rx_is_empty(&mut self) -> Result<bool, Fault> {
+        let [a, b, c] = to_read(Block::Socket, socket::RX_SIZE);
+        let [_, _, _, size @ ..] = self.bus.read([a, b, c, 0, 0])?;
+        Ok(size == [0, 0])
+    }
+
     /// Gives the chip back all that was received before `read`.
     pub(crate) fn give_back(&mut self, read: u16) -> Result<(), Fault> {
         self.write_pointer(socket::RX_READ, read)?;

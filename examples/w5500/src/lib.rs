@@ -43,7 +43,7 @@ use sender::Sender;
 const MTU: usize = 1514;
 
 /// The longest frame that is polled, unless [`Runner::with_poll_limit`] says otherwise.
-const POLL_LIMIT: usize = 64;
+const POLL_LIMIT: usize = 32;
 
 /// The driver for the stack or the router.
 pub type Device<'d> = channel::Device<'d, MTU>;

@@ -113,11 +113,13 @@ impl<'d> Receiver<'d> {
         if !interrupt && !self.look {
             return Ok(false);
         }
+        self.look = false;
         if interrupt {
             chip.clear_interrupts(INTERRUPTS)?;
+        } else if chip.rx_is_empty()? {
+            return Ok(false);
         }
         self.waiting = self.size(chip)?;
-        self.look = false;
         if interrupt && self.waiting == 0 {
             self.idle_interrupts += 1;
             if self.idle_interrupts > IDLE_INTERRUPTS {

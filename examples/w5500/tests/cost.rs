@@ -22,7 +22,7 @@ fn bytes(accesses: &[Access]) -> u64 {
 }
 
 #[test]
-fn one_received_frame_takes_6_accesses_and_36_bytes_beside_its_own() {
+fn one_received_frame_takes_6_accesses_and_32_bytes_beside_its_own() {
     let mut board = Board::up();
     board.chip().receive(&frame(1, 60));
     board.receive_for(MILLISECOND);
@@ -33,10 +33,10 @@ fn one_received_frame_takes_6_accesses_and_36_bytes_beside_its_own() {
         read(RX, 0, 3 + 2 + 60), // length word and frame
         write(SOCKET, 0x28, 5),  // give the room back
         write(SOCKET, 0x01, 4),  // RECV
-        read(SOCKET, 0x26, 9),   // nothing more
+        read(SOCKET, 0x26, 5),   // nothing more
     ];
     assert_eq!(accesses, expected);
-    assert_eq!(bytes(&accesses), 60 + 36);
+    assert_eq!(bytes(&accesses), 60 + 32);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_frame_of_a_burst_takes_one_access_and_5_bytes_beside_its_own() {
     let accesses = board.take_accesses();
     assert_eq!(accesses.iter().filter(|access| access.block == RX).count(), 20);
     assert_eq!(accesses.len(), 20 + 5);
-    assert_eq!(bytes(&accesses), 20 * (60 + 5) + 31);
+    assert_eq!(bytes(&accesses), 20 * (60 + 5) + 27);
 }
 
 #[test]
@@ -88,6 +88,6 @@ fn a_quiet_second_takes_30_accesses_and_10_wakes() {
     board.run_for(1000 * MILLISECOND);
     let accesses = board.take_accesses();
     assert_eq!(accesses.len(), 10 * 3);
-    assert_eq!(bytes(&accesses), 10 * (15 + 6 + 9));
+    assert_eq!(bytes(&accesses), 10 * (15 + 6 + 5));
     assert_eq!(board.polls - polls, 10);
 }
