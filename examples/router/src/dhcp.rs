@@ -14,6 +14,8 @@ pub use server::SHORT_LEASE_SECONDS;
 pub(crate) use server::Server;
 pub(crate) use socket::serve;
 
+use core::mem::MaybeUninit;
+
 use embassy_net::udp::PacketMetadata;
 use leases::Lease;
 
@@ -29,7 +31,8 @@ pub(crate) struct Memory {
 }
 
 struct Queue<const LEN: usize> {
-    metadata: [PacketMetadata; QUEUE],
+    /// Written before it is used: empty metadata is not all zeros, and would put the whole memory of the router into flash.
+    metadata: MaybeUninit<[PacketMetadata; QUEUE]>,
     bytes: [u8; LEN],
 }
 
@@ -46,6 +49,11 @@ impl Memory {
 
 impl<const LEN: usize> Queue<LEN> {
     const fn new() -> Self {
-        Self { metadata: [PacketMetadata::EMPTY; QUEUE], bytes: [0; LEN] }
+        Self { metadata: MaybeUninit::uninit(), bytes: [0; LEN] }
+    }
+
+    /// Both parts, of an empty queue.
+    fn parts(&mut self) -> (&mut [PacketMetadata], &mut [u8]) {
+        (self.metadata.write([PacketMetadata::EMPTY; QUEUE]), &mut self.bytes)
     }
 }

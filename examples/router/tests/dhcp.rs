@@ -202,7 +202,9 @@ fn who_claims_an_address_that_is_not_his_does_not_hold_up_the_answers_to_others(
             edge_dhcp::Options::new(&[DhcpOption::MessageType(MessageType::Request)]),
         );
         stranger.send(packet.encode(&mut [0; 400]).unwrap().to_vec()).await;
+        let asked = embassy_time::Instant::now();
         assert!(Client::new(&world.lan, 1).obtain().await.is_some());
+        assert!(asked.elapsed().as_millis() < 900, "{} ms", asked.elapsed().as_millis());
     });
 }
 
@@ -237,7 +239,8 @@ fn ten_thousand_malformed_requests_leave_the_server_alive() {
             client.send(malformed(&mut random, &discover)).await;
             while world.lan.try_receive().is_some() {}
         }
-        embassy_time::Timer::after_millis(20).await;
+        // Answers that are still under way.
+        embassy_time::Timer::after_millis(200).await;
         while world.lan.try_receive().is_some() {}
         assert!(client.obtain().await.is_some());
     });

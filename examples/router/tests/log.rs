@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 
 use embassy_net::{Ipv4Cidr, StaticConfigV4};
 use embassy_net_driver::LinkState;
-use embassy_time::Timer;
+use embassy_time::{Instant, Timer};
 use nat_router::Config;
 use world::client::Client;
 use world::wire::Udp;
@@ -113,11 +113,13 @@ fn a_lease_inside_is_told_once_and_its_renewal_is_not() {
 #[test]
 fn a_flood_of_leases_is_told_four_times_a_second() {
     run_logged(Config::default(), async |world| {
+        let start = Instant::now();
         for last in 0..20 {
             Client::new(&world.lan, last).obtain().await.unwrap();
         }
-        let told = lines("DHCP:").len();
-        assert!((4..=8).contains(&told), "{told}");
+        let told = lines("DHCP:").len() as u64;
+        let most = 4 * (start.elapsed().as_secs() + 1);
+        assert!((4..=most).contains(&told), "{told} of {most}");
     });
 }
 
@@ -139,16 +141,21 @@ fn refused_sessions_are_told_once_a_second_with_the_count_of_the_others() {
             world.lan.send(&udp.frame()).await;
             while world.lan.try_receive().is_some() {}
         };
+        let start = Instant::now();
+        // The first has a session.
         for port in 5000..5041 {
             send(port).await;
         }
         Timer::after_millis(1100).await;
         send(5041).await;
-        Timer::after_millis(20).await;
-        let refused = lines("refused");
-        let first = format!("WARN: refused UDP session of {from}: host-limit (0 more untold)");
-        let second = format!("WARN: refused UDP session of {from}: host-limit (39 more untold)");
-        assert_eq!(refused, [first, second]);
+        Timer::after_millis(50).await;
+        let told = lines("refused");
+        let most = start.elapsed().as_secs() as usize + 1;
+        assert!((2..=most).contains(&told.len()), "{told:?}");
+        let line = format!("WARN: refused UDP session of {from}: host-limit (");
+        let untold = |told: &String| told.strip_prefix(&line)?.strip_suffix(" more untold)")?.parse::<usize>().ok();
+        let untold: usize = told.iter().map(|told| untold(told).unwrap_or_else(|| panic!("{told}"))).sum();
+        assert_eq!(untold + told.len(), 41);
     });
 }
 

@@ -32,8 +32,8 @@ pub(crate) async fn serve(
     outside: Stack<'_>,
 ) -> ! {
     let Memory { leases, received, sent, answer } = memory;
-    let mut socket =
-        UdpSocket::new(stack, &mut received.metadata, &mut received.bytes, &mut sent.metadata, &mut sent.bytes);
+    let ((received_metadata, received), (sent_metadata, sent)) = (received.parts(), sent.parts());
+    let mut socket = UdpSocket::new(stack, received_metadata, received, sent_metadata, sent);
     let mut server = Server::new(leases, config, inside);
     let mut pace = Pace::new(LINES);
     loop {
