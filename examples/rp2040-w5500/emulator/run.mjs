@@ -91,6 +91,7 @@ function run(board, milliseconds) {
 }
 
 function statistics(board, stopped) {
+  const { enabled, feeds, longestGapUs } = board.watchdog;
   return {
     simulatedMs: board.ns / 1e6,
     stopped,
@@ -99,7 +100,7 @@ function statistics(board, stopped) {
     exceptions: board.exceptions,
     stack: board.stack,
     cache: board.cache && { hits: board.cache.hits, misses: board.cache.misses },
-    watchdog: { enabled: board.watchdog.enabled, feeds: board.watchdog.feeds, longestGapUs: board.watchdog.longestGapUs },
+    watchdog: { enabled, feeds, longestGapUs },
     resets: board.resets,
     ledChanges: board.led.changes.length,
     rttBytes: board.rtt.length,

@@ -230,7 +230,7 @@ export class Board {
    * @param {{us: number, until?: () => boolean}} span at most `us` microseconds; ends when `until` is true, which is
    *   asked after each event and at least every 100 us of work
    * @returns {boolean} without `until` true; with it, whether it became true
-   * @throws {FirmwareStopped} on a panic, a bus fault, anything not modelled, and a reset unless `onReset` is 'reboot'
+   * @throws {FirmwareStopped} on a panic, a bus fault, anything not modelled; on a reset unless `onReset` is 'reboot'
    */
   run({ us, until }) {
     const end = this.clock.nanos + us * 1e3;

@@ -141,7 +141,7 @@ export class Clock {
   sleepUntil(nanos) {
     const now = this.nanos;
     if (nanos > now) this.offset += nanos - now;
-    // The sum may come out a rounding error below `nanos`; without naming the time an alarm due then would wait for ever.
+    // The sum may come out a rounding error below `nanos`: unless told the time, an alarm due then would never fire.
     this.fire(Math.max(nanos, now));
   }
 }

@@ -26,9 +26,8 @@ export class WatchdogObserver {
       if (offset === LOAD) this.fed(value);
     };
     this.device.onWatchdogTrigger = () => {
-      // Left running, the package's timer would fire again at once, for ever.
+      // Left enabled, the package's alarm would fire again at once, for ever.
       this.device.alarm.enable = false;
-      this.device.timer.enable = false;
       bite('watchdog');
     };
   }

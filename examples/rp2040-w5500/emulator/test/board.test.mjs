@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Board, FirmwareStopped } from '../src/board.mjs';
+import { Master, frameOf } from './master.mjs';
 import { CODE, LOOP, SLEEP, STACK, stores, tinyElf, tinyImage } from './tiny-image.mjs';
 
 const [WATCHDOG_CTRL, WATCHDOG_LOAD, WATCHDOG_SCRATCH1] = [0x40058000, 0x40058004, 0x40058010];
@@ -53,6 +54,21 @@ test('until ends a run of a busy program within 100 us, and of a sleeping one at
   }
 });
 
+test('until is asked every 100 us of a busy program without any event', () => {
+  const board = boot(LOOP);
+  assert.ok(board.run({ us: 10_000, until: () => board.cycles >= 125_000 }));
+  assert.ok(board.ns < 1.11e6);
+});
+
+test('time follows the clock that the firmware chooses', () => {
+  const board = boot(LOOP);
+  board.mcu.writeUint32(0x40008030, 2); // clk_ref from the crystal of 12 MHz
+  board.mcu.writeUint32(0x4000803c, 0); // clk_sys from clk_ref
+  const before = board.cycles;
+  board.run({ us: 1000 });
+  assert.ok(Math.abs(board.cycles - before - 12_000) < 10);
+});
+
 test('a store to flash stops the run and says where', () => {
   const symbols = [{ name: 'main', address: CODE | 1, size: 64, isFunction: true }];
   const board = Board.boot(tinyElf(tinyImage(stores([[0x10000000, 1]])), symbols));
@@ -97,6 +113,27 @@ test('SYSRESETREQ reboots, and is not taken for the watchdog', () => {
   board.run({ us: 1, until: () => board.resets.length > 0 });
   assert.equal(board.resets[0].reason, 'SYSRESETREQ');
   assert.equal(board.mcu.readUint32(WATCHDOG_REASON), 0);
+});
+
+test('a watchdog that ran before a reboot does not bite after it', () => {
+  const board = boot(SLEEP);
+  board.mcu.writeUint32(WATCHDOG_LOAD, 2000);
+  board.mcu.writeUint32(WATCHDOG_CTRL, WATCHDOG_ENABLE);
+  board.reboot();
+  board.run({ us: 5000 });
+  assert.equal(board.resets.length, 1);
+});
+
+test('a chip that asks for an interrupt does so over a reboot', () => {
+  const board = boot(SLEEP);
+  const levels = () => [21, 15].map((pin) => board.mcu.gpio[pin].rawInputValue);
+  assert.deepEqual(levels(), [true, true]);
+  Object.assign(Object.create(Master.prototype), { clock: board.clock, chip: board.ports[1].chip }).open();
+  board.ports[1].send(frameOf(60));
+  board.run({ us: 100 });
+  assert.deepEqual(levels(), [true, false]);
+  board.reboot();
+  assert.deepEqual(levels(), [true, false]);
 });
 
 test('cycles go on over a reboot, and the frames on the wires too', () => {
@@ -230,6 +267,31 @@ test('the profile names the functions, and its sum is the cycles that were used'
   assert.equal(exceptions, 0);
   board.run({ us: 100 });
   assert.equal(board.profile.report().cycles, used);
+});
+
+test('the profile counts a handler for itself, and what its exception costs apart', () => {
+  const [ISER, ISPR, IRQ] = [0xe000e100, 0xe000e200, 26];
+  const pairs = [[ISER, 1 << IRQ], [ISPR, 1 << IRQ]];
+  const handler = CODE + (pairs.length * 3 + LOOP.length) * 2;
+  const code = stores(pairs, [...LOOP, 0x4770]);
+  const symbols = [{ name: 'handler', address: handler | 1, size: 2, isFunction: true }];
+  const board = Board.boot(tinyElf(tinyImage(code, { [16 + IRQ]: handler }), symbols));
+  board.profile.start();
+  board.run({ us: 1 });
+  const { functions, exceptions } = board.profile.report();
+  const cyclesOf = (wanted) => functions.find(({ name }) => name === wanted)?.cycles;
+  assert.equal(exceptions, 1);
+  assert.equal(cyclesOf('handler'), 2);
+  assert.equal(cyclesOf('[exception entry and return]'), 15 + 13);
+});
+
+test('the profile goes on over a reboot', () => {
+  const board = boot(LOOP);
+  board.profile.start();
+  board.reboot();
+  const { cycles } = board.profile.report();
+  board.run({ us: 100 });
+  assert.ok(board.profile.report().cycles > cycles + 12_000);
 });
 
 test('the deepest stack is that since boot', () => {

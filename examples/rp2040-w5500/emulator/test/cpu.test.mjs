@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { RP2040 } from 'rp2040js';
 import { readBranches } from '../src/cpu/branches.mjs';
 import { ENTRY_CYCLES, RETURN_CYCLES } from '../src/cpu/exceptions.mjs';
+import { XipCache } from '../src/cpu/xip.mjs';
 import { CODE, STACK, machineWith } from './program.mjs';
 
 const NOP = 0xbf00;
@@ -136,6 +137,24 @@ test('with the flash cache a first fetch costs a miss and a second is free', () 
   step();
   assert.equal(core.cycles, 62);
   assert.equal(cache.misses, 1);
+});
+
+test('the flash cache holds two lines of a set, and a third takes the place of the one not used last', () => {
+  const core = { cycles: 0 };
+  const cache = new XipCache(core, 10);
+  const [a, b, c] = [5, 5 + 1024, 5 + 2048];
+  const missesOf = (...lines) => {
+    const before = cache.misses;
+    lines.forEach((line) => cache.load(line));
+    return cache.misses - before;
+  };
+  assert.equal(missesOf(a, b), 2);
+  assert.equal(missesOf(a, b, a, b), 0);
+  assert.equal(missesOf(a, c), 1);
+  assert.equal(missesOf(a, c), 0);
+  assert.equal(missesOf(b), 1);
+  assert.equal(missesOf(c), 0);
+  assert.equal(core.cycles, 40);
 });
 
 test('a package whose decoder looks different is refused', () => {

@@ -50,6 +50,15 @@ test('noise where the header will be is not read', () => {
   assert.equal(reader().take(mcu), undefined);
 });
 
+test('pointers outside the ring are not followed', () => {
+  for (const pointer of [36, 40]) {
+    const mcu = memory();
+    mcu.write('hello');
+    mcu.sramView.setUint32(HEADER + pointer, SIZE, true);
+    assert.equal(reader().take(mcu), undefined);
+  }
+});
+
 test('without the symbol nothing is read', () => {
   assert.equal(new RttReader(undefined).take(memory()), undefined);
 });

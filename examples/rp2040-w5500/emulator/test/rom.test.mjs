@@ -65,11 +65,34 @@ test('memcpy44 copies', () => {
   assert.deepEqual([...machine.mcu.sram.subarray(0x2000, 0x2004)], [1, 2, 3, 4]);
 });
 
+test('the second stage reads the status registers as it does on silicon', () => {
+  const { mcu } = machineWith([]);
+  const status = (command) => {
+    mcu.writeUint32(DR0, command);
+    mcu.writeUint32(DR0, 0);
+    mcu.readUint32(SR);
+    mcu.readUint32(DR0);
+    return mcu.readUint32(DR0);
+  };
+  mcu.writeUint32(SSIENR, 1);
+  assert.equal(status(0x35), 0x02, 'quad mode is enabled');
+  assert.equal(status(0x05), 0x00, 'no write is in progress');
+});
+
+test('a new command after SSIENR is not taken for the rest of the former', () => {
+  const { mcu } = machineWith([]);
+  assert.deepEqual(transfer(mcu, 0x4b, 4, 2), [1, 2]);
+  assert.deepEqual(transfer(mcu, 0x9f, 0, 1), [0xef]);
+});
+
 /** What embassy-rp's `read_flash_inner` does: the command, then the dummy bytes, then the data. */
 function readFlash(machine, command, dummies, count) {
-  const { mcu } = machine;
   call(machine, romFunction(machine, 'IF'));
   call(machine, romFunction(machine, 'EX'));
+  return transfer(machine.mcu, command, dummies, count);
+}
+
+function transfer(mcu, command, dummies, count) {
   mcu.writeUint32(SSIENR, 0);
   mcu.writeUint32(CTRLR0, mcu.readUint32(CTRLR0) | EEPROM_READ);
   mcu.writeUint32(CTRLR1, dummies + count - 1);

@@ -52,13 +52,20 @@ export function stores(pairs, then = LOOP) {
   return [...code, ...literals.flatMap((word) => [word & 0xffff, word >>> 16])];
 }
 
-/** @param {number[]} halfwords of the code @returns {Buffer} the flash's contents from its first byte */
-export function tinyImage(halfwords = LOOP) {
+/**
+ * @param {number[]} halfwords of the code
+ * @param {Record<number, number>} [vectors] further entries of the vector table, by exception number
+ * @returns {Buffer} the flash's contents from its first byte
+ */
+export function tinyImage(halfwords = LOOP, vectors = {}) {
   const image = Buffer.alloc(CODE - FLASH + halfwords.length * 2);
   SECOND_STAGE.forEach((halfword, i) => image.writeUInt16LE(halfword, i * 2));
   image.writeUInt32LE(crc32mpeg(image.subarray(0, CRC_AT)), CRC_AT);
   image.writeUInt32LE(STACK, VECTORS - FLASH);
   image.writeUInt32LE(CODE | 1, VECTORS - FLASH + 4);
+  for (const [number, handler] of Object.entries(vectors)) {
+    image.writeUInt32LE(handler | 1, VECTORS - FLASH + number * 4);
+  }
   halfwords.forEach((halfword, i) => image.writeUInt16LE(halfword, CODE - FLASH + i * 2));
   return image;
 }

@@ -51,7 +51,7 @@ for (const length of [60, 1514, 1518, 1600, 9000]) {
   });
 }
 
-test('200 frames of changing lengths come out as they went in, around the end of the memory and of the pointers', () => {
+test('200 frames come out as they went in, around the end of the memory and of the pointers', () => {
   const master = opened();
   let bytes = 0;
   for (let i = 0; i < 200; i++) {
@@ -61,6 +61,7 @@ test('200 frames of changing lengths come out as they went in, around the end of
     assert.deepEqual(master.fetch(), frame);
   }
   assert.ok(bytes > 0x10000);
+  assert.equal(master.read16(r.SN_RX_WR), bytes & 0xffff);
   assert.equal(master.fetch(), undefined);
   assert.deepEqual(master.mistakes, []);
 });
@@ -121,18 +122,26 @@ test('with reassertReceive a RECV command that leaves bytes raises RECV', () => 
   assert.equal(master.socketInterrupts(), r.IR_RECV);
 });
 
-for (const [bits, name, expected] of [
-  [0, 'without a filter', ['received', 'received', 'received', 'received', 'received']],
-  [r.MAC_FILTER, 'with MFEN', ['received', 'received', 'received', 'filtered', 'received']],
-  [r.MAC_FILTER | r.BLOCK_BROADCAST, 'with broadcast blocked', ['received', 'filtered', 'received', 'filtered', 'received']],
-  [r.MAC_FILTER | r.BLOCK_MULTICAST, 'with multicast blocked', ['received', 'received', 'filtered', 'filtered', 'received']],
-  [r.BLOCK_IPV6, 'with IPv6 blocked', ['received', 'received', 'received', 'received', 'filtered']],
+for (const [bits, name, kept] of [
+  [0, 'without a filter', ['own', 'broadcast', 'multicast', 'foreign', 'IPv6']],
+  [r.MAC_FILTER, 'with MFEN', ['own', 'broadcast', 'multicast', 'IPv6']],
+  [r.MAC_FILTER | r.BLOCK_BROADCAST, 'with broadcast blocked', ['own', 'multicast', 'IPv6']],
+  [r.MAC_FILTER | r.BLOCK_MULTICAST, 'with multicast blocked', ['own', 'broadcast', 'IPv6']],
+  [r.BLOCK_IPV6, 'with IPv6 blocked', ['own', 'broadcast', 'multicast', 'foreign']],
 ]) {
-  test(`${name} the socket takes own, broadcast, multicast, foreign and IPv6 frames as it should`, () => {
+  test(`${name} the socket takes ${kept.join(', ')} frames and no others`, () => {
     const master = new Master();
     master.open(r.MODE_MACRAW | bits);
-    const frames = [{ to: MAC }, { to: BROADCAST }, { to: MULTICAST }, { to: OTHER }, { to: MAC, type: IPV6 }];
-    assert.deepEqual(frames.map((kind) => master.chip.receive(frameOf(60, kind))), expected);
+    const kinds = {
+      own: { to: MAC },
+      broadcast: { to: BROADCAST },
+      multicast: { to: MULTICAST },
+      foreign: { to: OTHER },
+      IPv6: { to: MAC, type: IPV6 },
+    };
+    const taken = Object.keys(kinds).filter((kind) => master.chip.receive(frameOf(60, kinds[kind])) === 'received');
+    assert.deepEqual(taken, kept);
+    assert.equal(master.chip.counters.filtered, 5 - kept.length);
   });
 }
 
@@ -155,6 +164,14 @@ test('a SEND leaves when the wire has carried it, and then sets SENDOK and gives
   assert.equal(master.socketInterrupts(), r.IR_SENDOK);
   assert.equal(master.read16(r.SN_TX_FSR), 16384);
   assert.equal(master.read16(r.SN_TX_RD), master.read16(r.SN_TX_WR));
+});
+
+test('CLOSE ends a SEND that is under way', () => {
+  const master = opened();
+  master.send(frameOf(60));
+  master.command(r.CLOSE);
+  master.wait(100);
+  assert.deepEqual([master.sent.length, master.socketInterrupts()], [0, 0]);
 });
 
 test('a short frame is padded to 60 bytes with zeros', () => {

@@ -5,7 +5,10 @@
 export const ENTRY_CYCLES = 15;
 export const RETURN_CYCLES = 13;
 
-/** Adds to the core `exceptions` (count), `exceptionCycles` and `enteredAt` (address of the last handler entered), and follows the stack through an entry. */
+/**
+ * Adds to the core `exceptions` (count), `exceptionCycles` and `enteredAt` (address of the last handler entered), and
+ * follows the stack through an entry.
+ */
 export function installExceptions(core) {
   const { exceptionEntry, exceptionReturn } = core;
   core.exceptions = 0;

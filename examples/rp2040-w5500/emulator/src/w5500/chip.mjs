@@ -42,7 +42,8 @@ export class W5500 {
     this.options = { mbps: 100, linkDelayUs: 0, ...options };
     this.common = new Uint8Array(COMMON_REGISTERS);
     this.otherSockets = new Uint8Array(SOCKETS * SOCKET_REGISTERS);
-    this.counters = { received: 0, sent: 0, sentWithoutLink: 0, full: 0, filtered: 0, closed: 0, noLink: 0, spiBytes: 0 };
+    const lost = { full: 0, filtered: 0, closed: 0, noLink: 0 };
+    this.counters = { received: 0, sent: 0, sentWithoutLink: 0, ...lost, spiBytes: 0 };
     /** Called with the level of INTn whenever it changes. */
     this.onInterrupt = () => {};
     /** Called with each frame that has left on the wire. */
@@ -116,7 +117,8 @@ export class W5500 {
   releaseReset(lowNanos) {
     this.resetSince = null;
     if (lowNanos < RESET_NANOS) {
-      this.mistake(`RSTn was low for ${(lowNanos / 1e3).toFixed(1)} us, the datasheet asks for 500: not taken as a reset`);
+      const us = (lowNanos / 1e3).toFixed(1);
+      this.mistake(`RSTn was low for ${us} us, the datasheet asks for 500: not taken as a reset`);
       return;
     }
     this.readyAt = this.clock.nanos + START_NANOS;
@@ -222,7 +224,8 @@ export class W5500 {
     for (const at of [r.SN_RXBUF_SIZE, r.SN_TXBUF_SIZE]) {
       let sum = this.socket.registers[at];
       for (let n = 1; n < SOCKETS; n++) sum += this.otherSockets[n * SOCKET_REGISTERS + at];
-      if (sum > MEMORY_KIB) this.mistake(`${at === r.SN_RXBUF_SIZE ? 'RX' : 'TX'} buffers of all sockets are ${sum} KiB`);
+      const way = at === r.SN_RXBUF_SIZE ? 'RX' : 'TX';
+      if (sum > MEMORY_KIB) this.mistake(`${way} buffers of all sockets are ${sum} KiB`);
     }
   }
 

@@ -26,6 +26,8 @@ export const NO_FAULT = { clearedBy: 'nothing' };
 /** @param {string | null} kind a key of FAULTS, or null for a chip that works */
 export function faultNamed(kind) {
   if (kind === null) return NO_FAULT;
-  if (!Object.hasOwn(FAULTS, kind)) throw new Error(`no such fault: ${kind}; there are ${Object.keys(FAULTS).join(', ')}`);
+  if (!Object.hasOwn(FAULTS, kind)) {
+    throw new Error(`no such fault: ${kind}; there are ${Object.keys(FAULTS).join(', ')}`);
+  }
   return FAULTS[kind];
 }
