@@ -15,22 +15,25 @@ pub(crate) struct Bus<Spi, Cs> {
     pub(crate) poll_limit: usize,
 }
 
+// What is called from many places is not copied there: it would not fit the cache of a chip that runs from flash.
 impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
     pub(crate) const fn new(spi: Spi, cs: Cs, poll_limit: usize) -> Self {
         Self { spi, cs, poll_limit }
     }
 
-    /// A whole access that reads: sends `words`, a header and room for the answer, and returns what came meanwhile.
-    pub(crate) fn read<const N: usize>(&mut self, words: [u8; N]) -> Result<[u8; N], Fault> {
-        let answer = self.begin(words);
+    /// A whole access that reads: sends `words`, a header and room for the answer, and puts there what came meanwhile.
+    #[inline(never)]
+    pub(crate) fn read(&mut self, words: &mut [u8]) -> Result<(), Fault> {
+        let done = self.begin(words);
         self.end()?;
-        answer
+        done
     }
 
     /// A whole access that writes: `words` is a header and the data.
-    pub(crate) fn write<const N: usize>(&mut self, words: [u8; N]) -> Result<(), Fault> {
+    #[inline(never)]
+    pub(crate) fn write(&mut self, words: &[u8]) -> Result<(), Fault> {
         self.select()?;
-        let done = SpiBus::write(&mut self.spi, &words);
+        let done = SpiBus::write(&mut self.spi, words);
         self.end()?;
         done.map_err(|_| Fault::Bus)
     }
@@ -51,10 +54,10 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
     }
 
     /// Begins an access that reads, like [`Bus::read`], and leaves the chip selected for more of it.
-    pub(crate) fn begin<const N: usize>(&mut self, mut words: [u8; N]) -> Result<[u8; N], Fault> {
+    #[inline(never)]
+    pub(crate) fn begin(&mut self, words: &mut [u8]) -> Result<(), Fault> {
         self.select()?;
-        SpiBus::transfer_in_place(&mut self.spi, &mut words).map_err(|_| Fault::Bus)?;
-        Ok(words)
+        SpiBus::transfer_in_place(&mut self.spi, words).map_err(|_| Fault::Bus)
     }
 
     /// Fills `frame` with the next bytes of an access that has begun. What is sent meanwhile is of no effect.

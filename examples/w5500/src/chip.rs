@@ -42,14 +42,18 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
     pub(crate) fn link(&mut self) -> Result<(bool, u8), Fault> {
         let [a, b, c] = to_read(Block::Common, common::PHY);
         // From the PHY register to the version register: one access for both.
-        let [_, _, _, phy, .., version] = self.bus.read([a, b, c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
+        let mut words = [a, b, c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        self.bus.read(&mut words)?;
+        let [_, _, _, phy, .., version] = words;
         Ok((phy & LINK_UP != 0, version))
     }
 
     /// Whether the socket is as it was set up.
     pub(crate) fn check_socket(&mut self) -> Result<(), Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::COMMAND);
-        let [_, _, _, command, _interrupt, status] = self.bus.read([a, b, c, 0, 0, 0])?;
+        let mut words = [a, b, c, 0, 0, 0];
+        self.bus.read(&mut words)?;
+        let [_, _, _, command, _interrupt, status] = words;
         match (status, command) {
             (STATUS_MACRAW, 0) => Ok(()),
             (STATUS_MACRAW, _) => Err(Fault::Command),
@@ -61,25 +65,27 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
     pub(crate) fn set_up(&mut self, mac: [u8; 6], filter: Filter) -> Result<(), Fault> {
         let [a, b, c] = to_write(Block::Common, common::MAC_ADDRESS);
         let [m0, m1, m2, m3, m4, m5] = mac;
-        self.bus.write([a, b, c, m0, m1, m2, m3, m4, m5])?;
+        self.bus.write(&[a, b, c, m0, m1, m2, m3, m4, m5])?;
         // The sum over all sockets must not exceed what there is, so the others give theirs up first.
         for socket in 1..8 {
             let [a, b, c] = to_write_socket(socket, socket::BUFFER_SIZES);
-            self.bus.write([a, b, c, 0, 0])?;
+            self.bus.write(&[a, b, c, 0, 0])?;
         }
         let [a, b, c] = to_write(Block::Socket, socket::BUFFER_SIZES);
-        self.bus.write([a, b, c, 16, 16])?;
+        self.bus.write(&[a, b, c, 16, 16])?;
         self.write_register(socket::MODE, mode(filter))?;
         self.set_interrupts(INTERRUPT_RECEIVED)?;
         let [a, b, c] = to_write(Block::Common, common::SOCKET_INTERRUPT_MASK);
-        self.bus.write([a, b, c, 1])?;
+        self.bus.write(&[a, b, c, 1])?;
         self.write_register(socket::COMMAND, COMMAND_OPEN)
     }
 
     /// Whether a chip that was set up took it all.
     pub(crate) fn is_set_up(&mut self, mac: [u8; 6]) -> Result<bool, Fault> {
         let [a, b, c] = to_read(Block::Common, common::MAC_ADDRESS);
-        let [_, _, _, address @ ..] = self.bus.read([a, b, c, 0, 0, 0, 0, 0, 0])?;
+        let mut words = [a, b, c, 0, 0, 0, 0, 0, 0];
+        self.bus.read(&mut words)?;
+        let [_, _, _, address @ ..] = words;
         Ok(address == mac && self.link()?.1 == VERSION && self.check_socket().is_ok())
     }
 
@@ -101,7 +107,9 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
 
     pub(crate) fn rx_pointers(&mut self) -> Result<RxPointers, Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::RX_SIZE);
-        let [_, _, _, s1, s0, r1, r0, w1, w0] = self.bus.read([a, b, c, 0, 0, 0, 0, 0, 0])?;
+        let mut words = [a, b, c, 0, 0, 0, 0, 0, 0];
+        self.bus.read(&mut words)?;
+        let [_, _, _, s1, s0, r1, r0, w1, w0] = words;
         Ok(RxPointers {
             size: u16::from_be_bytes([s1, s0]),
             read: u16::from_be_bytes([r1, r0]),
@@ -112,7 +120,9 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
     /// Whether nothing has been received that was not given back. It costs less than [`Chip::rx_pointers`].
     pub(crate) fn rx_is_empty(&mut self) -> Result<bool, Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::RX_SIZE);
-        let [_, _, _, size @ ..] = self.bus.read([a, b, c, 0, 0])?;
+        let mut words = [a, b, c, 0, 0];
+        self.bus.read(&mut words)?;
+        let [_, _, _, size @ ..] = words;
         Ok(size == [0, 0])
     }
 
@@ -125,14 +135,18 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
     /// Begins to read the frame at `read`: returns its length word and leaves the chip selected for the frame itself.
     pub(crate) fn begin_frame(&mut self, read: u16) -> Result<u16, Fault> {
         let [a, b, c] = to_read(Block::RxBuffer, read);
-        let [_, _, _, high, low] = self.bus.begin([a, b, c, 0, 0])?;
+        let mut words = [a, b, c, 0, 0];
+        self.bus.begin(&mut words)?;
+        let [_, _, _, high, low] = words;
         Ok(u16::from_be_bytes([high, low]))
     }
 
     /// How far the chip has sent.
     pub(crate) fn tx_read(&mut self) -> Result<u16, Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::TX_READ);
-        let [_, _, _, high, low] = self.bus.read([a, b, c, 0, 0])?;
+        let mut words = [a, b, c, 0, 0];
+        self.bus.read(&mut words)?;
+        let [_, _, _, high, low] = words;
         Ok(u16::from_be_bytes([high, low]))
     }
 
@@ -149,12 +163,12 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
 
     fn write_register(&mut self, offset: u16, value: u8) -> Result<(), Fault> {
         let [a, b, c] = to_write(Block::Socket, offset);
-        self.bus.write([a, b, c, value])
+        self.bus.write(&[a, b, c, value])
     }
 
     fn write_pointer(&mut self, offset: u16, value: u16) -> Result<(), Fault> {
         let ([a, b, c], [high, low]) = (to_write(Block::Socket, offset), value.to_be_bytes());
-        self.bus.write([a, b, c, high, low])
+        self.bus.write(&[a, b, c, high, low])
     }
 }
 
