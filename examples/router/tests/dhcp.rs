@@ -34,6 +34,7 @@ fn a_client_gets_an_address_with_the_gateway_and_the_dns_servers_of_the_outside(
         assert_eq!((said.kind, said.server, &said.gateway[..]), (Some(MessageType::Ack), Some(ROUTER), &[ROUTER][..]));
         assert_eq!((said.mask, said.seconds), (Some(Ipv4Addr::new(255, 255, 255, 0)), Some(3600)));
         assert_eq!(said.dns, DNS.map(Ipv4Addr::from));
+        assert_eq!(said.broadcast, Some(inside(255).octets().to_vec()));
         assert!((inside(100)..=inside(163)).contains(&said.address.unwrap()), "{said:?}");
         assert_eq!(said.to, Some((BROADCAST, Ipv4Addr::BROADCAST)));
     });
@@ -119,7 +120,7 @@ fn requests_for_what_cannot_be_are_refused_to_all() {
             let said = client.request(&[DhcpOption::RequestedIpAddress(wrong)]).await.unwrap();
             assert_eq!((said.kind, said.address), (Some(MessageType::Nak), None), "{wrong}");
             assert_eq!(said.to, Some((BROADCAST, Ipv4Addr::BROADCAST)));
-            assert_eq!((said.seconds, said.dns, said.gateway), (None, vec![], vec![]));
+            assert_eq!((said.seconds, said.dns, said.gateway, said.broadcast), (None, vec![], vec![], None));
         }
     });
 }

@@ -32,6 +32,8 @@ pub struct Said {
     pub dns: Vec<Ipv4Addr>,
     pub seconds: Option<u32>,
     pub client_id: Option<Vec<u8>>,
+    /// The broadcast address of the network.
+    pub broadcast: Option<Vec<u8>>,
     /// The hardware and IP address that it was sent to.
     pub to: Option<([u8; 6], Ipv4Addr)>,
 }
@@ -126,6 +128,7 @@ fn read(udp: &Udp, mac: [u8; 6]) -> Option<Said> {
             DhcpOption::SubnetMask(mask) => said.mask = Some(mask),
             DhcpOption::DomainNameServer(addresses) => said.dns = addresses.iter().collect(),
             DhcpOption::IpAddressLeaseTime(seconds) => said.seconds = Some(seconds),
+            DhcpOption::Unrecognized(28, address) => said.broadcast = Some(address.to_vec()),
             DhcpOption::ClientIdentifier(id) => said.client_id = Some(id.to_vec()),
             _ => {}
         }
