@@ -1,0 +1,146 @@
+//! A W5500-EVB-Pico with a second W5500 on its free pins: what differs from other boards, and nothing else.
+//!
+//! | | outside, on the board (SPI0) | inside, wired (SPI1) |
+//! |---|---|---|
+//! | MISO | GPIO16 | GPIO12 |
+//! | SCSn | GPIO17 | GPIO13 |
+//! | SCLK | GPIO18 | GPIO10 |
+//! | MOSI | GPIO19 | GPIO11 |
+//! | RSTn | GPIO20 | GPIO14 |
+//! | INTn | GPIO21 | GPIO15 |
+
+use embassy_rp::flash::Flash;
+use embassy_rp::gpio::{Input, Level, Output, Pull};
+use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, FLASH, SPI0, SPI1, WATCHDOG};
+use embassy_rp::spi::{self, Async, Spi};
+use embassy_rp::watchdog::{ResetReason, Watchdog};
+use embassy_rp::{Peri, bind_interrupts, dma};
+use embassy_time::Duration;
+use nat_w5500::{Pins, Runner};
+
+use crate::entropy;
+
+/// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow (datasheet 1.1.0, table 9).
+const SPI_HZ: u32 = 31_250_000;
+
+/// How long the router may go without a sign of life, which it gives every half second, until it is restarted.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The flash of the board, which tells its unique id.
+const FLASH_BYTES: usize = 2 * 1024 * 1024;
+
+/// In the watchdog's first scratch register it says that the second holds the address of a fault.
+const FAULT_RECORDED: u32 = 0x4641_554c;
+
+bind_interrupts!(struct Interrupts {
+    DMA_IRQ_0 => dma::InterruptHandler<DMA_CH0>, dma::InterruptHandler<DMA_CH1>,
+        dma::InterruptHandler<DMA_CH2>, dma::InterruptHandler<DMA_CH3>;
+});
+
+/// The status LED, lit while high.
+pub(crate) type Led = Output<'static>;
+
+type Port<Bus> = Pins<Spi<'static, Bus, Async>, Output<'static>, Input<'static>, Output<'static>>;
+type PortRunner<Bus> = Runner<'static, Spi<'static, Bus, Async>, Output<'static>, Input<'static>, Output<'static>>;
+pub(crate) type InsideRunner = PortRunner<SPI1>;
+pub(crate) type OutsideRunner = PortRunner<SPI0>;
+
+/// What the board is made of, ready to be used.
+pub(crate) struct Board {
+    pub(crate) inside: Port<SPI1>,
+    pub(crate) outside: Port<SPI0>,
+    /// The same at every start, and different on every board.
+    pub(crate) unique_id: [u8; 8],
+    /// Different at every start.
+    pub(crate) entropy: [u8; 32],
+    pub(crate) led: Led,
+    pub(crate) life_sign: LifeSign,
+}
+
+impl Board {
+    /// Sets the clocks up, starts the watchdog, and tells on the log why the board has started.
+    pub(crate) fn start() -> Self {
+        let p = embassy_rp::init(embassy_rp::config::Config::default());
+        let life_sign = LifeSign::start(p.WATCHDOG);
+        let unique_id = unique_id(p.FLASH);
+        Self {
+            inside: Pins {
+                bus: Spi::new(p.SPI1, p.PIN_10, p.PIN_11, p.PIN_12, p.DMA_CH0, p.DMA_CH1, Interrupts, spi_config()),
+                cs: Output::new(p.PIN_13, Level::High),
+                int: Input::new(p.PIN_15, Pull::Up),
+                reset: Output::new(p.PIN_14, Level::High),
+            },
+            outside: Pins {
+                bus: Spi::new(p.SPI0, p.PIN_18, p.PIN_19, p.PIN_16, p.DMA_CH2, p.DMA_CH3, Interrupts, spi_config()),
+                cs: Output::new(p.PIN_17, Level::High),
+                int: Input::new(p.PIN_21, Pull::Up),
+                reset: Output::new(p.PIN_20, Level::High),
+            },
+            unique_id,
+            entropy: entropy::gather(&unique_id),
+            led: Output::new(p.PIN_25, Level::Low),
+            life_sign,
+        }
+    }
+}
+
+/// SPI mode 3, in which this chip's SPI sends bytes back to back; in mode 0 it pauses between them.
+fn spi_config() -> spi::Config {
+    let mut config = spi::Config::default();
+    config.frequency = SPI_HZ;
+    config.phase = spi::Phase::CaptureOnSecondTransition;
+    config.polarity = spi::Polarity::IdleHigh;
+    config
+}
+
+/// The 64 bits that the maker has put into the flash. It is not readable as memory while it tells them, so interrupts are
+/// off meanwhile, and no DMA may read from it: this is done before there is any.
+fn unique_id(flash: Peri<'static, FLASH>) -> [u8; 8] {
+    let mut id = [0; 8];
+    let read = Flash::<_, _, FLASH_BYTES>::new_blocking(flash).blocking_unique_id(&mut id);
+    if read.is_err() || id == [0; 8] || id == [0xff; 8] {
+        defmt::warn!("the flash has no unique id: two such boards have the same MAC addresses");
+    }
+    id
+}
+
+/// The watchdog, as that which must be told that the router lives.
+pub(crate) struct LifeSign(Watchdog);
+
+impl LifeSign {
+    fn start(watchdog: Peri<'static, WATCHDOG>) -> Self {
+        let mut watchdog = Watchdog::new(watchdog);
+        tell_reset_reason(&mut watchdog);
+        watchdog.pause_on_debug(true);
+        watchdog.start(PATIENCE);
+        Self(watchdog)
+    }
+
+    /// Puts the restart off once more.
+    pub(crate) fn give(&mut self) {
+        self.0.feed(PATIENCE);
+    }
+}
+
+fn tell_reset_reason(watchdog: &mut Watchdog) {
+    let fault = (watchdog.get_scratch(0) == FAULT_RECORDED).then(|| watchdog.get_scratch(1));
+    watchdog.set_scratch(0, 0);
+    match (watchdog.reset_reason(), fault) {
+        (_, Some(pc)) => defmt::error!("restarted after a fault at {=u32:#010x}", pc),
+        (Some(ResetReason::Forced), _) => defmt::info!("restarted on request"),
+        (Some(ResetReason::TimedOut), _) => defmt::error!("restarted by the watchdog: the router was stuck"),
+        (None, _) => defmt::info!("started by power-on or reset"),
+    }
+}
+
+/// Has the watchdog restart the board at once. The next start tells `pc` on the log.
+pub(crate) fn restart_after_fault(pc: u32) -> ! {
+    // SAFETY: nothing else runs any more.
+    let mut watchdog = Watchdog::new(unsafe { WATCHDOG::steal() });
+    watchdog.set_scratch(0, FAULT_RECORDED);
+    watchdog.set_scratch(1, pc);
+    watchdog.trigger_reset();
+    loop {
+        core::hint::spin_loop();
+    }
+}
