@@ -204,7 +204,7 @@ export class Board {
     return this.output.rtt;
   }
 
-  /** The stack: `top` is SP at the first instruction, `lowest` the lowest SP since boot, `deepest` the bytes between. */
+  /** The stack: `top` is SP at the first instruction, `lowest` the lowest since boot, `deepest` the bytes between. */
   get stack() {
     const top = this.mcu.flashView.getUint32(this.mcu.core.VTOR - 0x10000000, true);
     const lowest = this.mcu.core.lowestStack;
