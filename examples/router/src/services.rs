@@ -49,6 +49,7 @@ impl<W: Width> Services<W> {
             }
         };
         let watch = watch(outside, Uplink::new(network), Statistics::new(control, journal), led);
+        // The server relies on being polled in one task with its stack, and after it.
         join5(inside_runner.run(), outside_runner.run(), follow, serve, watch).await;
         pending().await
     }

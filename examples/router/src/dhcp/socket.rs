@@ -1,6 +1,8 @@
 //! The server on the router's stack inside.
 
+use core::future::poll_fn;
 use core::net::Ipv4Addr;
+use core::task::Poll;
 
 use embassy_net::udp::UdpSocket;
 use embassy_net::{IpAddress, Stack};
@@ -41,6 +43,7 @@ pub(crate) async fn serve(
             Timer::after(RETRY).await;
             continue;
         }
+        arrival(&socket).await;
         let Some(what) = hear(&mut socket, &mut server, answer, outside).await else { continue };
         tell(&what, &mut pace);
         let datagram = answer.get(..what.len).unwrap_or_default();
@@ -51,7 +54,15 @@ pub(crate) async fn serve(
     }
 }
 
-/// Waits for a datagram, and finds the answer to it.
+/// Waits until a datagram is there.
+///
+/// The socket's own ways to wait wake its stack whenever they are polled, and a stack in the same task would wake them in
+/// turn, for ever. But then the stack is also polled before this, so a look at each poll misses nothing.
+async fn arrival(socket: &UdpSocket<'_>) {
+    poll_fn(|_| if socket.may_recv() { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+/// Finds the answer to the datagram that is there.
 async fn hear(
     socket: &mut UdpSocket<'_>,
     server: &mut Server<'_>,
