@@ -53,6 +53,17 @@ fn a_frame_of_a_burst_takes_one_access_and_5_bytes_beside_its_own() {
 }
 
 #[test]
+fn room_is_given_back_for_each_4_kib_of_a_burst() {
+    let mut board = Board::up_with::<32, 4>(Setup::default());
+    for number in 0..12 {
+        board.chip().receive(&frame(number, 1300));
+    }
+    board.run_for(20 * MILLISECOND);
+    let gives = board.take_accesses().iter().filter(|access| **access == write(SOCKET, 0x01, 4)).count();
+    assert_eq!((board.counters().received, gives), (12, 3));
+}
+
+#[test]
 fn one_sent_frame_takes_3_accesses_and_12_bytes_beside_its_own() {
     let mut board = Board::up();
     board.send(&frame(1, 60));

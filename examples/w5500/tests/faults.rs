@@ -3,7 +3,7 @@
 mod model;
 
 use embassy_net_driver::Driver;
-use model::{Board, MAC, MILLISECOND, Setup, frame};
+use model::{Board, Failing, MAC, MILLISECOND, Setup, frame};
 use nat_w5500::Fault;
 
 /// Both ways work.
@@ -162,13 +162,45 @@ fn an_interrupt_that_cannot_be_taken_back_resets_the_chip() {
 }
 
 #[test]
+fn a_chip_that_forgets_what_it_is_told_is_not_taken_for_a_working_one() {
+    let mut board = Board::new::<4, 4>(Setup::default());
+    board.chip().deaf = true;
+    board.run_for(2000 * MILLISECOND);
+    assert!(!board.is_link_up());
+    assert_eq!((board.counters().resets, board.last_fault()), (0, Some(Fault::Absent)));
+    board.chip().deaf = false;
+    board.run_for(700 * MILLISECOND);
+    assert_works(&mut board);
+}
+
+#[test]
+fn pointers_that_begin_anew_reset_the_chip() {
+    let mut board = Board::up();
+    assert_works(&mut board);
+    board.chip().rewind();
+    board.chip().receive(&frame(1, 60));
+    assert_reset(&mut board, Fault::Pointers);
+}
+
+#[test]
+fn an_error_in_the_middle_of_an_access_resets_the_chip_once() {
+    let mut board = Board::up();
+    board.spi_fails.set(Failing::Received);
+    board.chip().receive(&frame(1, 60));
+    board.run_for(MILLISECOND);
+    board.spi_fails.set(Failing::None);
+    // The model notes it if the chip is still selected when it is selected again.
+    assert_reset(&mut board, Fault::Bus);
+}
+
+#[test]
 fn an_error_on_the_bus_resets_the_chip_once() {
     let mut board = Board::up();
-    board.spi_fails.set(true);
+    board.spi_fails.set(Failing::All);
     board.chip().receive(&frame(1, 60));
     board.run_for(MILLISECOND);
     assert!(!board.is_link_up());
-    board.spi_fails.set(false);
+    board.spi_fails.set(Failing::None);
     assert_eq!((board.last_fault(), board.counters().bus_errors), (Some(Fault::Bus), 1));
     assert_reset(&mut board, Fault::Bus);
 }
@@ -176,12 +208,12 @@ fn an_error_on_the_bus_resets_the_chip_once() {
 #[test]
 fn a_wedged_chip_is_not_reset_more_than_twice_a_second() {
     let mut board = Board::up();
-    board.spi_fails.set(true);
+    board.spi_fails.set(Failing::All);
     let resets = board.chip().hardware_resets;
     board.run_for(10_000 * MILLISECOND);
     assert!(board.chip().hardware_resets - resets <= 20);
     assert!(board.polls < 1000, "{} polls", board.polls);
-    board.spi_fails.set(false);
+    board.spi_fails.set(Failing::None);
     board.run_for(1000 * MILLISECOND);
     assert_works(&mut board);
 }

@@ -58,6 +58,23 @@ fn a_slow_wire_is_waited_for_without_polling_it() {
     let wire = 20 * (1514 + 24) * 8 * 100;
     assert!(board.now() - start - 10 * MILLISECOND < wire + wire / 20, "the wire idled");
     assert!(board.polls - polls < 20 * 6 + 20, "{} polls for 20 frames", board.polls - polls);
+    // Where nothing waits for it, no frame that is gone wakes the driver.
+    assert_eq!(board.chip().interrupt_mask(), 4);
+}
+
+#[test]
+fn a_frame_that_is_gone_just_before_it_is_waited_for_holds_up_nothing() {
+    let mut board = Board::up();
+    board.chip().megabits = 10;
+    // Such a first frame takes the wire about as long as the second takes the bus.
+    for length in 430..500 {
+        board.chip().sent.clear();
+        let start = board.now();
+        assert!(board.send(&frame(1, length)) && board.send(&frame(2, 1514)));
+        while board.chip().sent.len() < 2 {
+            assert!(board.step(start + 5 * MILLISECOND), "behind {length} bytes");
+        }
+    }
 }
 
 #[test]
@@ -79,16 +96,19 @@ fn a_slow_wire_does_not_hold_up_what_is_received() {
 fn a_slow_wire_and_a_stack_that_takes_nothing_leave_the_driver_asleep() {
     let mut board = Board::up();
     board.chip().megabits = 10;
-    for number in 0..20 {
+    for number in 0..15 {
         board.chip().receive(&frame(number, 1000));
     }
     for number in 0..4 {
         board.send(&frame(number, 1514));
     }
-    let polls = board.polls;
+    let (polls, now) = (board.polls, board.now());
+    board.chip().arrive_at(now + 500_000, frame(20, 1000));
     board.run_for(20 * MILLISECOND);
     assert_eq!(board.chip().sent.len(), 4);
     assert!(board.polls - polls < 40, "{} polls", board.polls - polls);
+    let accesses = board.take_accesses().len();
+    assert!(accesses < 60, "{accesses} accesses");
 }
 
 /// Both directions always have more to do. Returns how many frames each moved in 200 ms.

@@ -38,6 +38,8 @@ pub struct Chip {
     pub mute: bool,
     /// The pin is low, whatever the registers say.
     pub int_stuck: bool,
+    /// It loses what is written to its common registers.
+    pub deaf: bool,
     /// It takes no command but keeps it in the register.
     pub keeps_commands: bool,
     /// What has left by the wire.
@@ -76,6 +78,7 @@ impl Chip {
             megabits: 100,
             mute: false,
             int_stuck: false,
+            deaf: false,
             keeps_commands: false,
             sent: Vec::new(),
             mistakes: Vec::new(),
@@ -170,6 +173,21 @@ impl Chip {
 
     pub fn rx_size(&self) -> u16 {
         self.rx_write.wrapping_sub(self.rx_read)
+    }
+
+    /// The block of the access that is under way.
+    pub fn block(&self) -> Option<u8> {
+        self.access.as_ref().and_then(|header| header.get(2)).map(|control| control >> 3)
+    }
+
+    pub fn interrupt_mask(&self) -> u8 {
+        self.socket[0x2c]
+    }
+
+    /// What a socket does when it is opened again: its pointers begin anew.
+    pub fn rewind(&mut self) {
+        (self.rx_read, self.rx_write, self.tx_read) = (0, 0, 0);
+        self.socket[0x20..0x2c].fill(0);
     }
 
     pub fn mode(&self) -> u8 {
@@ -283,6 +301,7 @@ impl Chip {
     fn write(&mut self, block: u8, offset: u16, byte: u8) {
         let place = usize::from(offset);
         match (block, offset) {
+            (0, _) if self.deaf => {}
             (0, _) => self.common[place] = byte,
             (1, 0x01) if self.keeps_commands => self.socket[1] = byte,
             (1, 0x01) => self.command(byte),
@@ -326,8 +345,7 @@ impl Chip {
         if self.socket[0] & 0xf == 4 {
             self.socket[3] = 0x42;
         }
-        (self.rx_read, self.rx_write, self.tx_read) = (0, 0, 0);
-        self.socket[0x20..0x2c].fill(0);
+        self.rewind();
     }
 
     fn send(&mut self) {

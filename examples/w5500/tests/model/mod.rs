@@ -18,6 +18,7 @@ use embassy_time::Instant;
 use nat_w5500::{Clock, Counters, Device, Fault, Filter, Monitor, Pins, State};
 
 use chip::{Access, Chip};
+pub use pins::Failing;
 use pins::{Cs, Int, Reset, Spi};
 
 pub const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x0a];
@@ -25,7 +26,7 @@ pub const MILLISECOND: u64 = 1_000_000;
 
 pub struct Board {
     chip: Rc<RefCell<Chip>>,
-    pub spi_fails: Rc<Cell<bool>>,
+    pub spi_fails: Rc<Cell<Failing>>,
     dma: Rc<RefCell<Alarm>>,
     clock: TestClock,
     pub device: Device<'static>,
@@ -117,7 +118,7 @@ impl Board {
     /// A driver that has not begun.
     pub fn new<const N_RX: usize, const N_TX: usize>(setup: Setup) -> Self {
         let chip = Rc::new(RefCell::new(Chip::new()));
-        let (dma, spi_fails) = (Rc::<RefCell<Alarm>>::default(), Rc::<Cell<bool>>::default());
+        let (dma, spi_fails) = (Rc::<RefCell<Alarm>>::default(), Rc::<Cell<Failing>>::default());
         let clock = TestClock { chip: chip.clone(), alarm: Rc::default() };
         let bus = Spi { chip: chip.clone(), dma: dma.clone(), fails: spi_fails.clone() };
         let pins = Pins { bus, cs: Cs(chip.clone()), int: Int(chip.clone()), reset: Reset(chip.clone()) };

@@ -17,7 +17,17 @@ use super::chip::{BYTE, Chip};
 pub struct Spi {
     pub chip: Rc<RefCell<Chip>>,
     pub dma: Rc<RefCell<Alarm>>,
-    pub fails: Rc<Cell<bool>>,
+    pub fails: Rc<Cell<Failing>>,
+}
+
+/// Which accesses fail.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub enum Failing {
+    #[default]
+    None,
+    All,
+    /// Those of the receive buffer.
+    Received,
 }
 
 #[derive(Debug)]
@@ -34,7 +44,12 @@ impl Spi {
         for word in words {
             *word = self.chip.borrow_mut().transfer(*word, timed);
         }
-        if self.fails.get() { Err(Failed) } else { Ok(()) }
+        let fails = match self.fails.get() {
+            Failing::None => false,
+            Failing::All => true,
+            Failing::Received => self.chip.borrow().block() == Some(3),
+        };
+        if fails { Err(Failed) } else { Ok(()) }
     }
 
     async fn wait(&self, bytes: usize) {
