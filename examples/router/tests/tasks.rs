@@ -4,45 +4,16 @@ mod world;
 
 use core::cell::Cell;
 use core::net::Ipv4Addr;
-use core::pin::{Pin, pin};
-use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::Context;
-use std::sync::Arc;
-use std::task::Wake;
+use core::pin::pin;
 
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config as StackConfig, DhcpConfig, StackResources, StaticConfigV4};
 use embassy_net_driver::LinkState;
 use embassy_time::{Duration, Instant, Timer};
-use nat_router::{Config, LIFE_SIGN_INTERVAL, Memory, NoLed, Pattern};
+use nat_router::{Config, LIFE_SIGN_INTERVAL, Memory, Pattern};
 use world::isp::{ECHO_PORT, GATEWAY};
 use world::wire::{device, join_ends};
 use world::*;
-
-/// Whether a task has been woken.
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Polls `task` as an executor does, only when it is woken, until the clock says `end`. Returns how often that was.
-fn execute(task: &mut Pin<&mut impl Future>, woken: &Arc<Woken>, end: Instant) -> u32 {
-    let waker = woken.clone().into();
-    let mut polls = 0;
-    while Instant::now() < end {
-        if woken.0.swap(false, Ordering::Relaxed) {
-            polls += 1;
-            assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        } else {
-            std::thread::sleep(core::time::Duration::from_millis(1));
-        }
-    }
-    polls
-}
 
 #[test]
 fn signs_of_life_come_without_traffic() {
@@ -51,7 +22,7 @@ fn signs_of_life_come_without_traffic() {
     let router = nat_router::new(memory, Config::default(), [7; 32], lan, wan).expect("a sound configuration");
     let signs = Cell::new(0_u32);
     let mut forwarding = pin!(router.forwarding.run(|| signs.set(signs.get() + 1)));
-    let (woken, start) = (Arc::new(Woken(AtomicBool::new(true))), Instant::now());
+    let (woken, start) = (Woken::new(), Instant::now());
     for second in 1..=3 {
         let polls = execute(&mut forwarding, &woken, start + Duration::from_secs(second));
         let signs = signs.take();

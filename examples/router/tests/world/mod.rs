@@ -8,7 +8,12 @@ pub mod wire;
 use core::cell::{Cell, RefCell};
 use core::convert::Infallible;
 use core::net::Ipv4Addr;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::Context;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Wake;
 
 use embassy_futures::block_on;
 use embassy_futures::join::{join, join3};
@@ -129,6 +134,37 @@ impl OutputPin for Led {
         self.set(true);
         Ok(())
     }
+}
+
+/// Whether a task has been woken.
+pub struct Woken(AtomicBool);
+
+impl Woken {
+    /// A task that is to be polled for the first time.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(true)))
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Polls `task` as an executor does, only when it is woken, until the clock says `end`. Returns how often that was.
+pub fn execute(task: &mut Pin<&mut impl Future>, woken: &Arc<Woken>, end: Instant) -> u32 {
+    let waker = woken.clone().into();
+    let mut polls = 0;
+    while Instant::now() < end {
+        if woken.0.swap(false, Ordering::Relaxed) {
+            polls += 1;
+            assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        } else {
+            std::thread::sleep(core::time::Duration::from_millis(1));
+        }
+    }
+    polls
 }
 
 /// Does both at once.
