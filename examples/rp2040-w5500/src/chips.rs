@@ -3,10 +3,10 @@
 use embassy_time::{Duration, Ticker};
 use nat_w5500::{Counters, Monitor};
 
-/// How often there is a line about each chip about which there is something new to tell.
+/// How often each chip is looked at. There is a line about it if more has happened to it than frames.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A chip, and what it had done when it was last told of.
+/// A chip, and what had happened to it when it was last told of.
 pub(crate) struct Chip {
     name: &'static str,
     monitor: Monitor<'static>,
@@ -15,20 +15,26 @@ pub(crate) struct Chip {
 
 impl Chip {
     pub(crate) fn new(name: &'static str, monitor: Monitor<'static>) -> Self {
-        Self { name, monitor, told: monitor.counters() }
+        Self { name, monitor, told: without_frames(monitor.counters()) }
     }
 
     fn tell(&mut self) {
         let counters = self.monitor.counters();
-        if counters == self.told {
+        if without_frames(counters) == self.told {
             return;
         }
         match self.monitor.last_fault() {
             Some(fault) => defmt::info!("W5500 {=str}: {}, last fault: {}", self.name, counters, fault),
             None => defmt::info!("W5500 {=str}: {}", self.name, counters),
         }
-        self.told = counters;
+        self.told = without_frames(counters);
     }
+}
+
+/// The counters of all but frames that went their way, which the router's statistics tell of.
+fn without_frames(mut counters: Counters) -> Counters {
+    (counters.received, counters.received_bytes, counters.sent, counters.sent_bytes) = (0, 0, 0, 0);
+    counters
 }
 
 /// Tells of the chips for ever.
