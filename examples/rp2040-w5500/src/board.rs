@@ -20,7 +20,8 @@ use nat_w5500::{Pins, Runner};
 
 use crate::entropy;
 
-/// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow (datasheet 1.1.0, table 9).
+/// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow (datasheet 1.1.0, section
+/// 5.5.4).
 const SPI_HZ: u32 = 31_250_000;
 
 /// How long the router may go without a sign of life, which it gives every half second, until it is restarted.
@@ -93,8 +94,8 @@ fn spi_config() -> spi::Config {
     config
 }
 
-/// The 64 bits that the maker has put into the flash. It is not readable as memory while it tells them, so interrupts are
-/// off meanwhile, and no DMA may read from it: this is done before there is any.
+/// The 64 bits that the maker has put into the flash. It is not readable as memory while it tells them, so interrupts
+/// are off meanwhile, and no DMA may read from it: this is done before there is any.
 fn unique_id(flash: Peri<'static, FLASH>) -> [u8; 8] {
     let mut id = [0; 8];
     let read = Flash::<_, _, FLASH_BYTES>::new_blocking(flash).blocking_unique_id(&mut id);

@@ -1,5 +1,5 @@
-//! Router firmware for an RP2040 with two W5500. What it does and how to flash it is in the README beside it; what belongs
-//! to this board is in [`board`].
+//! Router firmware for an RP2040 with two W5500. What it does and how to flash it is in the README beside it; what
+//! belongs to this board is in [`board`].
 #![no_std]
 #![no_main]
 

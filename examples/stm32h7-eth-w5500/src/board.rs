@@ -1,7 +1,7 @@
 //! A NUCLEO-H743ZI2 with a W5500 on its Arduino header: what differs from other boards, and nothing else.
 //!
-//! The Ethernet MAC with the board's LAN8742 is outside: RMII on PA1, PA7, PB13, PC4, PC5, PG11, PG13; MDIO on PA2, MDC on
-//! PC1. The W5500 is inside, on SPI1:
+//! The Ethernet MAC with the board's LAN8742 is outside: RMII on PA1, PA7, PB13, PC4, PC5, PG11, PG13; MDIO on PA2, MDC
+//! on PC1. The W5500 is inside, on SPI1:
 //!
 //! | W5500 | pin | on the Arduino header |
 //! |---|---|---|
@@ -12,8 +12,8 @@
 //! | INTn | PD15 | D9 |
 //! | RSTn | PF3 | D8 |
 //!
-//! None of these is of RMII, of the ST-LINK's serial port (PD8, PD9), of SWD, or of an LED. MOSI is on PB5 because PA7, where
-//! SPI1 could have it too, is RMII's.
+//! None of these is of RMII, of the ST-LINK's serial port (PD8, PD9), of SWD, or of an LED. MOSI is on PB5 because PA7,
+//! where SPI1 could have it too, is RMII's.
 
 use embassy_stm32::eth::{self, Ethernet, GenericPhy, PacketQueue, Sma};
 use embassy_stm32::exti::{self, ExtiInput};
@@ -32,7 +32,7 @@ use static_cell::ConstStaticCell;
 
 use crate::phy::PacedPhy;
 
-/// Below the 33.3 MHz that the W5500 is guaranteed to follow (datasheet 1.1.0, table 9). PLL1's Q output is twice that.
+/// Below the 33.3 MHz that the W5500 is guaranteed to follow (datasheet 1.1.0, section 5.5.4). PLL1's Q output is twice that.
 const SPI: Hertz = Hertz(31_000_000);
 
 /// How long the router may go without a sign of life, which it gives every half second, until it is restarted.
@@ -115,8 +115,8 @@ pub(crate) fn unique_id() -> [u8; 12] {
     embassy_stm32::uid::uid()
 }
 
-/// 400 MHz for the core and 200 MHz for the buses, from the internal oscillator, which needs no jumper to be right. SPI1 gets
-/// 61.5 MHz, to be halved.
+/// 400 MHz for the core and 200 MHz for the buses, from the internal oscillator, which needs no jumper to be right. SPI1
+/// gets 61.5 MHz, to be halved.
 fn config() -> embassy_stm32::Config {
     let mut config = embassy_stm32::Config::default();
     config.rcc.hsi = Some(rcc::HSIPrescaler::DIV1);
