@@ -20,8 +20,8 @@ use nat_w5500::{Pins, Runner};
 
 use crate::entropy;
 
-/// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow (datasheet 1.1.0, section
-/// 5.5.4).
+/// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow (datasheet 1.1.0,
+/// section 5.5.4).
 const SPI_HZ: u32 = 31_250_000;
 
 /// How long the router may go without a sign of life, which it gives every half second, until it is restarted.

@@ -12,8 +12,8 @@ const SAMPLES: usize = 2048;
 /// Cycles between two samples: some dozen periods of the oscillator.
 const PAUSE: u32 = 250;
 
-/// So many equal samples in a row have a chance of 2^-20 if a sample is worth an eighth of a bit, less than which is
-/// counted on: the repetition count test of NIST SP 800-90B section 4.4.1.
+/// So many equal samples in a row have a chance of 2^-20 if a sample is worth an eighth of a bit, which is what
+/// is counted on: the repetition count test of NIST SP 800-90B section 4.4.1.
 const STUCK: usize = 161;
 
 /// 256 bits that are different at every start. `personal` makes them differ from those of other boards even if the

@@ -32,7 +32,8 @@ use static_cell::ConstStaticCell;
 
 use crate::phy::PacedPhy;
 
-/// Below the 33.3 MHz that the W5500 is guaranteed to follow (datasheet 1.1.0, section 5.5.4). PLL1's Q output is twice that.
+/// Below the 33.3 MHz that the W5500 is guaranteed to follow (datasheet 1.1.0, section 5.5.4).
+/// PLL1's Q output is twice that.
 const SPI: Hertz = Hertz(31_000_000);
 
 /// How long the router may go without a sign of life, which it gives every half second, until it is restarted.
@@ -115,8 +116,8 @@ pub(crate) fn unique_id() -> [u8; 12] {
     embassy_stm32::uid::uid()
 }
 
-/// 400 MHz for the core and 200 MHz for the buses, from the internal oscillator, which needs no jumper to be right. SPI1
-/// gets 61.5 MHz, to be halved.
+/// 400 MHz for the core and 200 MHz for the buses, from the internal oscillator, which needs no jumper to be right.
+/// SPI1 gets 61.5 MHz, to be halved.
 fn config() -> embassy_stm32::Config {
     let mut config = embassy_stm32::Config::default();
     config.rcc.hsi = Some(rcc::HSIPrescaler::DIV1);

@@ -12,8 +12,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Asks `P` for the link every [`INTERVAL`] only.
 ///
-/// The driver asks whenever it is asked itself, which is at every pass of the router, and the answer takes some 30 us on
-/// the management bus, for which the processor waits.
+/// The driver asks whenever it is asked itself, which is at every pass of the router, and the answer takes some 30 us
+/// on the management bus, for which the processor waits.
 pub(crate) struct PacedPhy<P> {
     phy: P,
     next: Instant,
