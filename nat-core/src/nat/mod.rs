@@ -97,7 +97,7 @@ impl<'t, W: Width> Nat<'t, W> {
             now: Instant::from_millis(0),
             first_packet: None,
             fragments: FragmentTable::none(),
-            ids: Identifications::new(HashKey::new(seed.identification_secret())),
+            ids: Identifications::new(seed.identification_secret()),
             hook: None,
         })
     }

@@ -280,7 +280,7 @@ mod tests {
 
     use super::*;
 
-    const KEY: [u32; 4] = [0x6b1e_93d5, 0xa24f_0c87, 0x3d95_e61b, 0xf078_2ac9];
+    const KEY: [u32; 5] = [0x6b1e_93d5, 0xa24f_0c87, 0x3d95_e61b, 0xf078_2ac9, 0x51c3_7a2f];
 
     fn port(proto: Proto, external: u8, port: u16) -> ExternalPort {
         ExternalPort { proto, external, port }
