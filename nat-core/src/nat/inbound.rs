@@ -127,7 +127,7 @@ impl<W: Width> Nat<'_, W> {
             self.check_way_in(ip, session.is_some())?;
         }
         if let Some(effect) = effect {
-            self.apply(&effect);
+            self.apply(effect, Side::Outside, &summary);
         }
         Ok(self.enter(inside, ip, transport))
     }

@@ -187,7 +187,7 @@ impl<W: Width> Nat<'_, W> {
             let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
             let effect = self.effect(session, Side::Inside, summary)?;
             Self::check_damage(ip, transport, summary, Some(&effect))?;
-            self.apply(&effect);
+            self.apply(effect, Side::Inside, summary);
             return Ok(external);
         }
         let origin = tuple.inside.origin;
@@ -211,7 +211,7 @@ impl<W: Width> Nat<'_, W> {
     fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<(Link<W>, Link<W>)> {
         let mapping = self.flows.mapping_of_inside(tuple)?;
         let session = self.flows.find_session(mapping, tuple.remote)?;
-        if self.flows.live_session(mapping, tuple.remote, self.tick()).is_some() {
+        if self.flows.is_live(session, self.tick()) {
             return Some((mapping, session));
         }
         if let Some(ended) = self.flows.end_session(session) {
