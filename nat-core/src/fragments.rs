@@ -231,6 +231,11 @@ impl<'t> FragmentTable<'t> {
         Ok(Next::Held)
     }
 
+    /// Whether any fragment waits.
+    pub(crate) fn holds_any(&self) -> bool {
+        self.held.iter().any(|held| held.datagram != 0)
+    }
+
     /// Moves the fragment that has waited longest, of those whose first has come, to the start of `buffer`: its length,
     /// and its way.
     pub(crate) fn release(&mut self, buffer: &mut [u8], now: u32) -> Option<(usize, Way)> {

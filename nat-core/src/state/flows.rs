@@ -202,7 +202,8 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// How long after `now` the next session ends: nothing if one is overdue. `None` without sessions.
     pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
-        let first = self.expiry.iter().filter_map(|list| self.sessions.get(list.first()));
+        let lists = self.expiry.iter().filter(|list| !list.first().is_none());
+        let first = lists.filter_map(|list| self.sessions.get(list.first()));
         first.map(|session| remaining(session, now).unwrap_or(0)).min()
     }
 
