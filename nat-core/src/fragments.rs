@@ -157,30 +157,34 @@ pub(crate) struct FragmentTable<'t> {
     datagrams: &'t mut [Tracked],
     held: &'t mut [Held],
     arrivals: u32,
+    /// When [`Self::advance`] was called last.
+    advanced: u32,
 }
 
 impl<'t> FragmentTable<'t> {
     /// A table without room: every fragment is refused.
     pub(crate) fn none() -> Self {
-        Self { datagrams: &mut [], held: &mut [], arrivals: 0 }
+        Self { datagrams: &mut [], held: &mut [], arrivals: 0, advanced: 0 }
     }
 
     /// Empties `memory`.
     pub(crate) fn new<const DATAGRAMS: usize, const HELD: usize>(memory: &'t mut Fragments<DATAGRAMS, HELD>) -> Self {
-        let mut table = Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0 };
+        let mut table = Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0, advanced: 0 };
         table.clear();
         table
     }
 
     /// Forgets what was alive `elapsed` milliseconds ago and is not any more, at least every 2^31 ms, so that nothing comes
-    /// to life again when the clock has gone round. To be called whenever the clock goes on, to `now`.
+    /// to life again when the clock has gone round. To be called when the clock has gone on to `now`, every few seconds and
+    /// whenever it has jumped.
     pub(crate) fn advance(&mut self, elapsed: u64, now: u32) {
         const HALF: u32 = 1 << 31;
         if elapsed >= u64::from(OPEN_MILLIS) {
             self.clear();
-        } else if (now ^ now.wrapping_sub(elapsed as u32)) & HALF != 0 {
+        } else if (now ^ self.advanced) & HALF != 0 {
             self.forget_expired(now);
         }
+        self.advanced = now;
     }
 
     /// Whether a first fragment may be looked at: it is the only one of its datagram.
@@ -227,10 +231,15 @@ impl<'t> FragmentTable<'t> {
         Ok(Next::Held)
     }
 
+    /// Whether any fragment waits.
+    pub(crate) fn holds_any(&self) -> bool {
+        self.held.iter().any(|held| held.datagram != 0)
+    }
+
     /// Moves the fragment that has waited longest, of those whose first has come, to the start of `buffer`: its length,
     /// and its way.
     pub(crate) fn release(&mut self, buffer: &mut [u8], now: u32) -> Option<(usize, Way)> {
-        let Self { datagrams, held, arrivals } = self;
+        let Self { datagrams, held, arrivals, .. } = self;
         let way = |held: &Held| {
             let tracked = datagrams.get(usize::from(held.datagram).wrapping_sub(1))?;
             match tracked.progress() {

@@ -1,33 +1,42 @@
 //! IPv4 identifications for what may be fragmented (RFC 6864).
 
-use crate::table::HashKey;
-
 /// New identifications for datagrams that may be fragmented. Two inside hosts may use the same at the same time; what
 /// leaves has one source, so the engine numbers it anew (RFC 6864 section 5.3.1).
 ///
 /// Destinations share a counter with one in 64 of the others, and each sees it from a start of its own: so little is told
 /// of what goes elsewhere, and many packets go before a number comes again.
 pub(crate) struct Identifications {
-    key: HashKey,
+    secret: [u32; 4],
     sent: [u16; COUNTERS],
 }
 
 const COUNTERS: usize = 64;
 
 impl Identifications {
-    pub(crate) const fn new(key: HashKey) -> Self {
-        Self { key, sent: [0; COUNTERS] }
+    pub(crate) const fn new(secret: [u32; 4]) -> Self {
+        Self { secret, sent: [0; COUNTERS] }
     }
 
     /// The next identification toward `destination`: no two in 65,536 packets to the destinations of its counter, and as
     /// far ahead as a field of 16 bits allows.
     pub(crate) fn next(&mut self, destination: u32, protocol: u8) -> u16 {
-        let hash = self.key.hash(destination, u32::from(protocol));
+        let hash = hash(self.secret, destination, u32::from(protocol));
         let start = hash as u16;
         let Some(sent) = self.sent.get_mut(counter_of(hash)) else { return start };
         *sent = sent.wrapping_add(1);
         start.wrapping_add(*sent)
     }
+}
+
+/// Two multiplications, each folding its 64-bit product, keyed before and after: more than tables need, because servers see
+/// half of the result.
+fn hash([a, b, c, d]: [u32; 4], high: u32, low: u32) -> u32 {
+    fold(fold(high ^ a, low ^ b) ^ high.rotate_left(16) ^ c, low ^ d)
+}
+
+fn fold(a: u32, b: u32) -> u32 {
+    let product = u64::from(a).wrapping_mul(u64::from(b));
+    (product as u32) ^ (product >> 32) as u32
 }
 
 /// Of bits that the start is not made of: destinations of one counter have starts that tell nothing of each other.
@@ -48,12 +57,12 @@ mod tests {
     const SERVER: u32 = 0xc633_640a;
 
     fn identifications(secret: u32) -> Identifications {
-        Identifications::new(HashKey::new([secret, 0x1234_5678, 0x9abc_def0, 0x0fed_cba9]))
+        Identifications::new([secret, 0x1234_5678, 0x9abc_def0, 0x0fed_cba9])
     }
 
     /// Destinations of other counters than the server's, of 256.
     fn others(ids: &Identifications) -> Vec<u32> {
-        let counter = |address: u32| counter_of(ids.key.hash(address, u32::from(UDP)));
+        let counter = |address: u32| counter_of(hash(ids.secret, address, u32::from(UDP)));
         (0xcb00_7100..0xcb00_7200).filter(|address| counter(*address) != counter(SERVER)).collect()
     }
 

@@ -145,11 +145,16 @@ impl Stats {
 
     /// Tells the time, before anything is counted that came at `now`.
     pub(crate) fn advance(&mut self, now: Instant) {
-        if self.peaks.is_due(now) {
+        if now >= self.peaks.due() {
             let packets = self.inside.packets_in.wrapping_add(self.outside.packets_in);
             let bytes = self.inside.bytes_in.wrapping_add(self.outside.bytes_in);
             self.peaks.complete(now, Volume { packets, bytes });
         }
+    }
+
+    /// When [`Stats::advance`] has work to do.
+    pub(crate) fn next_due(&self) -> Instant {
+        self.peaks.due()
     }
 
     pub(crate) fn count_in(&mut self, from: Side, origin: Origin, bytes: usize) {

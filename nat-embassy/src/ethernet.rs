@@ -1,11 +1,11 @@
 //! The Ethernet header.
 
 use zerocopy::byteorder::network_endian::U16;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The address of a station.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq, Unaligned)]
-#[repr(transparent)]
+/// The address of a station. Aligned, because a Cortex-M0+ copies what is not byte by byte.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C, align(2))]
 pub(crate) struct Mac(pub(crate) [u8; 6]);
 
 impl Mac {
@@ -37,7 +37,7 @@ impl EtherType {
 }
 
 /// The header at the start of a frame.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq, Unaligned)]
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) destination: Mac,

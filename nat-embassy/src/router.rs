@@ -58,9 +58,7 @@ impl<'d, W: Width> Router<'d, W> {
             if core::mem::take(&mut inner.outside_changed) {
                 outside.reset(inner);
             }
-            if inner.nat.poll_timeout().is_some_and(|at| at <= now) {
-                inner.nat.handle_timeout(now);
-            }
+            inner.nat.handle_timeout(now);
             for link in [inside, outside] {
                 link.stack.inbox.needs_time = false;
                 if link.neighbours.give_up(now) {

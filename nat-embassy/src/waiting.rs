@@ -12,6 +12,8 @@ pub(crate) struct WaitingPackets<'d> {
     slots: &'d mut [Slot],
     /// Counts packets, to tell which came first.
     arrivals: u32,
+    /// How many wait.
+    count: usize,
 }
 
 /// The place of one packet.
@@ -49,7 +51,7 @@ impl Slot {
 
 impl<'d> WaitingPackets<'d> {
     pub(crate) const fn new(slots: &'d mut [Slot]) -> Self {
-        Self { slots, arrivals: 0 }
+        Self { slots, arrivals: 0, count: 0 }
     }
 
     /// Keeps a copy of `datagram`, in a free place, else in that of the oldest packet for `next_hop`, else in that of the
@@ -66,6 +68,7 @@ impl<'d> WaitingPackets<'d> {
         };
         copy.copy_from_slice(datagram);
         let stored = if slot.is_free() { Stored::Kept } else { Stored::Replaced };
+        self.count += usize::from(slot.is_free());
         slot.len = datagram.len();
         slot.next_hop = next_hop;
         slot.arrival = arrivals;
@@ -75,7 +78,7 @@ impl<'d> WaitingPackets<'d> {
 
     /// Whether a packet waits for a next hop of which `condition` holds.
     pub(crate) fn any(&self, mut condition: impl FnMut(Ipv4Addr) -> bool) -> bool {
-        self.slots.iter().any(|slot| !slot.is_free() && condition(slot.next_hop))
+        self.count > 0 && self.slots.iter().any(|slot| !slot.is_free() && condition(slot.next_hop))
     }
 
     /// Takes out the oldest packet for whose next hop `lookup` finds something.
@@ -85,6 +88,7 @@ impl<'d> WaitingPackets<'d> {
         let found = waiting.filter_map(|slot| lookup(slot.next_hop).map(|found| (found, slot)));
         let (found, slot) = found.max_by_key(|(_, slot)| arrivals.wrapping_sub(slot.arrival))?;
         slot.free();
+        self.count -= 1;
         Some((found, slot.datagram.get(..slot.len)?))
     }
 
@@ -94,6 +98,7 @@ impl<'d> WaitingPackets<'d> {
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_free()) {
             if !keep(slot.next_hop) {
                 slot.free();
+                self.count -= 1;
                 dropped += 1;
             }
         }

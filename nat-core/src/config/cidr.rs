@@ -43,7 +43,8 @@ impl Cidr {
 
     /// Whether `address` can be one of a host in this network.
     pub(crate) fn is_host(&self, address: Ipv4Addr) -> bool {
-        self.contains(address) && Some(address) != self.network() && Some(address) != self.broadcast()
+        let host_bits = address.to_bits() & !self.mask();
+        self.contains(address) && (self.prefix_len >= 31 || host_bits != 0 && host_bits != !self.mask())
     }
 
     const fn mask(&self) -> u32 {

@@ -20,10 +20,11 @@ impl Seed {
     }
 
     /// The secrets drawn from this seed: one for table hashes, one for ports.
-    pub(crate) fn secrets(&self) -> Result<([u32; 4], [u8; 16]), ConfigError> {
+    pub(crate) fn secrets(&self) -> Result<([u32; 5], [u8; 16]), ConfigError> {
         check("seed", self.0 != [0; 16], "all zeros: the random number generator does not work")?;
         let [c, d] = [self.draw(3), self.draw(4)];
-        let hash = self.draw_words([1, 2]);
+        let [w, x, y, z] = self.draw_words([1, 2]);
+        let hash = [w, x, y, z, self.draw(7) as u32];
         let mut ports = [0; 16];
         let (first, second) = ports.split_at_mut(8);
         first.copy_from_slice(&c.to_le_bytes());

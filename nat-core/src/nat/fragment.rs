@@ -26,6 +26,9 @@ impl<'t, W: Width> Nat<'t, W> {
     /// Call it after every [`Nat::process`] whose verdict was not `Drop`, once that is carried out, until it gives `None`.
     /// `buffer` must hold [`MAX_HELD_LEN`](crate::MAX_HELD_LEN) bytes; a fragment longer than `buffer` is lost.
     pub fn release(&mut self, buffer: &mut [u8], now: Instant) -> Option<Verdict> {
+        if !self.fragments.holds_any() {
+            return None;
+        }
         self.advance(now, 0);
         let tick = self.tick();
         let (len, way) = self.fragments.release(buffer, tick)?;

@@ -52,7 +52,7 @@ impl<W: Width> Nat<'_, W> {
 
         let sender = self.send(ip, &transport, &summary, (&tuple, session.is_some()))?;
         if let Some(effect) = effect {
-            self.apply(&effect);
+            self.apply(effect, Side::Outside, &summary);
         }
         self.clamp_mss(&mut transport);
         translate::rewrite_both(ip, transport, sender, receiver);

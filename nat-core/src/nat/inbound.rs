@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use crate::packet::{Datagram, Summary, Transport};
-use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
+use crate::policy::addresses::{is_martian, is_multicast_or_broadcast, is_unicast};
 use crate::reply::Error;
 use crate::state::{Inside, Origin, Proto};
 use crate::table::Width;
@@ -37,7 +37,7 @@ impl<W: Width> Nat<'_, W> {
         if ip.source() == ip.destination() {
             return Err(DropReason::Land);
         }
-        if is_martian(ip.source()) || is_multicast_or_broadcast(ip.source()) {
+        if !is_unicast(ip.source()) {
             return Err(DropReason::Martian);
         }
         // Before anything is known of the outside its DHCP server may have any address, one of the inside network too.
@@ -67,18 +67,18 @@ impl<W: Width> Nat<'_, W> {
         let source = Ipv4Addr::from_bits(ip.source());
         let inside = &self.config.inside;
         let ours = self.external_number(ip.source()).is_some();
-        let refused = if self.networks_overlap() { !inside.is_host(source) } else { true };
-        if ours || inside.contains(source) && refused { Err(DropReason::Martian) } else { Ok(()) }
+        let refused = || !self.networks_overlap() || !inside.is_host(source);
+        if ours || inside.contains(source) && refused() { Err(DropReason::Martian) } else { Ok(()) }
     }
 
     /// Whether a packet is a DHCP server's to our client, by broadcast or to the address that it offers (RFC 2131 section
     /// 4.1).
     fn is_dhcp_answer(&self, datagram: &Datagram<'_>) -> bool {
-        let destination = Ipv4Addr::from_bits(datagram.ip.destination());
-        let ours = destination.is_broadcast()
-            || !is_martian(datagram.ip.destination()) && !is_multicast_or_broadcast(datagram.ip.destination());
-        let genuine = self.external_number(datagram.ip.source()).is_none();
-        self.config.dhcp_client && ours && genuine && datagram.udp_ports() == Some((DHCP_SERVER, DHCP_CLIENT))
+        let destination = datagram.ip.destination();
+        let ours = || Ipv4Addr::from_bits(destination).is_broadcast() || is_unicast(destination);
+        let genuine = || self.external_number(datagram.ip.source()).is_none();
+        let answers = self.config.dhcp_client && datagram.udp_ports() == Some((DHCP_SERVER, DHCP_CLIENT));
+        answers && ours() && genuine()
     }
 
     fn is_inside_host(&self, address: u32) -> bool {
@@ -127,7 +127,7 @@ impl<W: Width> Nat<'_, W> {
             self.check_way_in(ip, session.is_some())?;
         }
         if let Some(effect) = effect {
-            self.apply(&effect);
+            self.apply(effect, Side::Outside, &summary);
         }
         Ok(self.enter(inside, ip, transport))
     }

@@ -40,6 +40,8 @@ pub struct Nat<'t, W: Width = u16> {
     ports: PortPicker,
     stats: Stats,
     now: Instant,
+    /// Nothing has its time up before then.
+    quiet_until: Instant,
     /// When the first packet came.
     first_packet: Option<Instant>,
     quarantine: QuarantineTable<'t, W>,
@@ -62,6 +64,9 @@ const EXPIRED_PER_PACKET: usize = 64;
 /// the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each ends up to 64 that are most overdue, and there are no
 /// more than 2^20.
 const JUMP_MILLIS: u64 = 1 << 15;
+
+/// How long nothing can have its time up that has not begun yet, in milliseconds: the shortest timeout of a session.
+const MAX_QUIET: u32 = 1000;
 
 /// The ports of DHCP (RFC 2131 section 4.1).
 const DHCP_SERVER: u16 = 67;
@@ -95,9 +100,10 @@ impl<'t, W: Width> Nat<'t, W> {
             ports: PortPicker::new(port_secret),
             stats: Stats::default(),
             now: Instant::from_millis(0),
+            quiet_until: Instant::from_millis(0),
             first_packet: None,
             fragments: FragmentTable::none(),
-            ids: Identifications::new(HashKey::new(seed.identification_secret())),
+            ids: Identifications::new(seed.identification_secret()),
             hook: None,
         })
     }
@@ -168,6 +174,15 @@ impl<'t, W: Width> Nat<'t, W> {
     /// the clock has jumped.
     fn advance(&mut self, now: Instant, limit: usize) {
         let now = now.max(self.now);
+        if now < self.quiet_until {
+            self.now = now;
+        } else {
+            self.end_overdue(now, limit);
+            self.quiet_until = self.next_due();
+        }
+    }
+
+    fn end_overdue(&mut self, now: Instant, limit: usize) {
         let elapsed = now.as_millis().saturating_sub(self.now.as_millis());
         let before = self.tick();
         self.now = now;
@@ -185,6 +200,15 @@ impl<'t, W: Width> Nat<'t, W> {
             };
             journal.expired(ended);
         }
+    }
+
+    /// When something may have its time up: a session, a wait in quarantine or a window of the peaks.
+    fn next_due(&self) -> Instant {
+        let tick = self.tick();
+        let deadlines = [self.flows.next_deadline(tick), self.quarantine.next_deadline(tick)];
+        let quiet = deadlines.into_iter().flatten().fold(MAX_QUIET, u32::min);
+        let due = Instant::from_millis(self.now.as_millis().saturating_add(u64::from(quiet)));
+        due.min(self.stats.next_due())
     }
 
     /// Ends what is overdue after a jump of the clock, which stood at `before`, in steps over which deadlines can be

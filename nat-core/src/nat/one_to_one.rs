@@ -70,7 +70,7 @@ impl<W: Width> Nat<'_, W> {
         }
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let effect = self.effect(session, Side::Outside, &summary)?;
-        self.apply(&effect);
+        self.apply(effect, Side::Outside, &summary);
         translate::rewrite_both(ip, transport, Endpoint { address, ..endpoint }, endpoint);
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use crate::packet::{Content, Datagram, Summary, Transport};
-use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
+use crate::policy::addresses::{is_multicast_or_broadcast, is_unicast};
 use crate::reply::Error;
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Tcp};
@@ -63,14 +63,12 @@ impl<W: Width> Nat<'_, W> {
             Origin::Router if self.external_number(ip.source()).is_none() => return Err(DropReason::SpoofedSource),
             Origin::Router => {}
         }
-        let destination = Ipv4Addr::from_bits(ip.destination());
-        if is_multicast_or_broadcast(ip.destination()) {
-            Err(DropReason::Broadcast)
-        } else if is_martian(ip.destination()) {
-            Err(DropReason::Martian)
-        } else if let Some(external) = self.external_number(ip.destination()) {
+        let destination = ip.destination();
+        if !is_unicast(destination) {
+            Err(if is_multicast_or_broadcast(destination) { DropReason::Broadcast } else { DropReason::Martian })
+        } else if let Some(external) = self.external_number(destination) {
             if origin == Origin::Host { Ok(Route::Hairpin(external)) } else { Err(DropReason::Hairpin) }
-        } else if self.config.inside.contains(destination) && !self.networks_overlap() {
+        } else if self.config.inside.contains(Ipv4Addr::from_bits(destination)) && !self.networks_overlap() {
             Err(DropReason::InsideDestination)
         } else {
             Ok(Route::Across)
@@ -84,21 +82,18 @@ impl<W: Width> Nat<'_, W> {
         if source == destination {
             return Err(DropReason::Land);
         }
-        // A host that has no address yet asks for one by broadcast.
-        let asks = datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER)) && destination.is_broadcast();
-        if source.is_unspecified() && asks {
-            return Ok(Some(Route::Local));
-        }
-        if is_martian(ip.source()) || is_multicast_or_broadcast(ip.source()) {
-            return Err(DropReason::Martian);
+        if !is_unicast(source.to_bits()) {
+            // A host that has no address yet asks for one by broadcast.
+            let asks = source.is_unspecified() && destination.is_broadcast();
+            let dhcp = asks && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER));
+            return if dhcp { Ok(Some(Route::Local)) } else { Err(DropReason::Martian) };
         }
         if !inside.is_host(source) || source == inside.address() {
             return Err(DropReason::SpoofedSource);
         }
-        if destination == inside.address() || destination.is_broadcast() || Some(destination) == inside.broadcast() {
-            return Ok(Some(Route::Local));
-        }
-        Ok(None)
+        let ours = inside.contains(destination)
+            && (destination == inside.address() || Some(destination) == inside.broadcast());
+        Ok((ours || destination.is_broadcast()).then_some(Route::Local))
     }
 
     fn across(&mut self, datagram: Datagram<'_>, origin: Origin) -> Result<Verdict, Verdict> {
@@ -187,7 +182,7 @@ impl<W: Width> Nat<'_, W> {
             let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
             let effect = self.effect(session, Side::Inside, summary)?;
             Self::check_damage(ip, transport, summary, Some(&effect))?;
-            self.apply(&effect);
+            self.apply(effect, Side::Inside, summary);
             return Ok(external);
         }
         let origin = tuple.inside.origin;
@@ -211,7 +206,7 @@ impl<W: Width> Nat<'_, W> {
     fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<(Link<W>, Link<W>)> {
         let mapping = self.flows.mapping_of_inside(tuple)?;
         let session = self.flows.find_session(mapping, tuple.remote)?;
-        if self.flows.live_session(mapping, tuple.remote, self.tick()).is_some() {
+        if self.flows.is_live(session, self.tick()) {
             return Some((mapping, session));
         }
         if let Some(ended) = self.flows.end_session(session) {
@@ -263,8 +258,8 @@ impl<W: Width> Nat<'_, W> {
     /// Whether a packet of the router's own is its DHCP client's (RFC 2131).
     fn is_dhcp_request(&self, datagram: &Datagram<'_>) -> bool {
         let source = datagram.ip.source();
-        let ours = Ipv4Addr::from_bits(source).is_unspecified() || self.external_number(source).is_some();
-        self.config.dhcp_client && ours && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER))
+        let ours = || Ipv4Addr::from_bits(source).is_unspecified() || self.external_number(source).is_some();
+        self.config.dhcp_client && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER)) && ours()
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::packet::{Content, Summary, Transport};
 use crate::session_info::SessionState;
 use crate::state::Sequences;
-use crate::state::tcp::Tcp;
+use crate::state::tcp::{Step, Tcp};
 use crate::table::{Link, Width};
 use crate::translate::mss;
 use crate::wire::icmp::Class;
@@ -14,31 +14,48 @@ use crate::{DropReason, Nat, Side};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effect<W> {
     session: Link<W>,
-    after: Tcp,
-    /// Whether the timer of the session's state starts anew.
-    refresh: bool,
+    change: Change,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    None,
+    /// The inside sends now, without TCP.
+    Sent,
+    /// The timer starts anew, without TCP.
+    Heard,
+    Segment {
+        before: SessionState,
+        step: Step,
+    },
+}
+
+impl<W> Effect<W> {
     /// Whether the state changes.
-    moves: bool,
+    fn moves(&self) -> bool {
+        matches!(self.change, Change::Segment { before, step } if before != step.state)
+    }
 }
 
 impl<W: Width> Nat<'_, W> {
     /// What a packet does to the session at `link`, or why it must not pass. Changes nothing yet.
     pub(super) fn effect(&self, link: Link<W>, from: Side, summary: &Summary) -> Result<Effect<W>, DropReason> {
         let session = self.flows.session(link).ok_or(DropReason::NoSession)?;
-        let before = session.tcp();
-        let (after, refresh) = match (summary.content, from) {
-            (Content::Segment(kind, segment), _) => before.after(from, kind, &segment)?,
+        let change = match (&summary.content, from) {
+            (Content::Segment(kind, segment), _) => {
+                Change::Segment { before: session.state, step: session.tcp().step(from, *kind, segment)? }
+            }
             (Content::Query(Class::Reply | Class::Error | Class::Other), Side::Inside) => {
                 return Err(DropReason::NoSession);
             }
-            (Content::Datagram | Content::Query(_), Side::Inside) => (self.active(), true),
+            (Content::Datagram | Content::Query(_), Side::Inside) => Change::Sent,
             // The outside alone keeps no session alive (RFC 4787 REQ-6).
             (Content::Datagram | Content::Query(_), Side::Outside) => {
-                let silent = self.tick().wrapping_sub(before.sequences.when_last_sent());
-                (before, silent < self.flows.lifetime(session))
+                let silent = self.tick().wrapping_sub(session.when_last_sent());
+                if silent < self.flows.lifetime(session) { Change::Heard } else { Change::None }
             }
         };
-        Ok(Effect { session: link, after, refresh, moves: after.state != before.state })
+        Ok(Effect { session: link, change })
     }
 
     /// A session without TCP, whose inside sends now.
@@ -46,16 +63,20 @@ impl<W: Width> Nat<'_, W> {
         Tcp::new(SessionState::Active, Sequences::last_sent(self.tick()))
     }
 
-    pub(super) fn apply(&mut self, effect: &Effect<W>) {
-        let Effect { session, after, refresh, .. } = effect;
-        let before = self.flows.session(*session).map(|session| session.state);
-        if *refresh {
-            self.flows.refresh(*session, after, self.tick());
-        } else {
-            self.flows.note(*session, after);
-        }
-        if after.state != SessionState::Active {
-            self.count_state(before, after.state);
+    /// Does what was found for a packet from the same side.
+    pub(super) fn apply(&mut self, effect: Effect<W>, from: Side, summary: &Summary) {
+        let (session, now) = (effect.session, self.tick());
+        match (effect.change, &summary.content) {
+            (Change::Sent, _) => self.flows.note_sent(session, now),
+            (Change::Heard, _) => self.flows.restart_timer(session, now),
+            (Change::Segment { step, .. }, Content::Segment(_, segment)) => {
+                let before = self.flows.session(session).map(|session| session.state);
+                self.flows.take_step(session, step, (from, segment), now);
+                if before != Some(step.state) {
+                    self.count_state(before, step.state);
+                }
+            }
+            (Change::None | Change::Segment { .. }, _) => {}
         }
     }
 
@@ -67,7 +88,7 @@ impl<W: Width> Nat<'_, W> {
         summary: &Summary,
         effect: Option<&Effect<W>>,
     ) -> Result<(), DropReason> {
-        let matters = summary.content.moves_state() || effect.is_some_and(|effect| effect.moves);
+        let matters = summary.content.moves_state() || effect.is_some_and(Effect::moves);
         if matters && !transport.checksum_holds(ip) { Err(DropReason::BadChecksum) } else { Ok(()) }
     }
 

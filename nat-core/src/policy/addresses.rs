@@ -14,3 +14,25 @@ pub(crate) const fn is_martian(address: u32) -> bool {
 pub(crate) const fn is_multicast_or_broadcast(address: u32) -> bool {
     address >> 28 == 0xe || address == Ipv4Addr::BROADCAST.to_bits()
 }
+
+/// Whether `address` is neither of these: most are not, and then this is known at once.
+pub(crate) const fn is_unicast(address: u32) -> bool {
+    let [a, b, ..] = address.to_be_bytes();
+    a != 0 && a < 224 && a != 127 && !(a == 169 && b == 254)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unicast_is_neither_martian_nor_for_many() {
+        for start in 0..=u16::MAX {
+            for end in [0, 1, 0x1234, 0xffff] {
+                let address = u32::from(start) << 16 | end;
+                let other = is_martian(address) || is_multicast_or_broadcast(address);
+                assert_eq!(is_unicast(address), !other, "{address:#010x}");
+            }
+        }
+    }
+}

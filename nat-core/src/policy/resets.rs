@@ -54,7 +54,7 @@ impl ResetLimit {
 mod tests {
     use super::*;
 
-    const KEY: HashKey = HashKey::new([1, 2, 3, 4]);
+    const KEY: HashKey = HashKey::new([1, 2, 3, 4, 5]);
 
     fn ends(port: u16) -> Ends {
         Ends { source: 0xc0a8_010a, destination: 0xc633_640a, ports: [port, 80] }

@@ -118,8 +118,12 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// The session of `mapping` with `remote`, if its time is not up at `now`.
     pub(crate) fn live_session(&self, mapping: Link<W>, remote: Endpoint, now: u32) -> Option<Link<W>> {
-        let link = self.find_session(mapping, remote)?;
-        self.sessions.get(link).filter(|session| remaining(session, now).is_some()).map(|_| link)
+        self.find_session(mapping, remote).filter(|link| self.is_live(*link, now))
+    }
+
+    /// Whether a session's time is not up at `now`.
+    pub(crate) fn is_live(&self, session: Link<W>, now: u32) -> bool {
+        self.sessions.get(session).is_some_and(|session| remaining(session, now).is_some())
     }
 
     /// Whether a session of `mapping` with any port of `address` gives it leave to send.
@@ -142,9 +146,12 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// How long a session of this kind lives without traffic, in milliseconds.
     pub(crate) fn lifetime(&self, session: &Session<W>) -> u32 {
-        let mapping = self.mappings.get(session.mapping);
-        let class = mapping.map(|mapping| Class::of(mapping.proto(), session.state, session.remote_port));
-        class.and_then(|class| self.lifetimes.get(class as usize)).copied().unwrap_or(0)
+        self.class(session).and_then(|class| self.lifetimes.get(class as usize)).copied().unwrap_or(0)
+    }
+
+    fn class(&self, session: &Session<W>) -> Option<Class> {
+        let mapping = self.mappings.get(session.mapping)?;
+        Some(Class::of(mapping.proto(), session.state, session.remote_port))
     }
 
     /// The link that the next mapping will get.
@@ -195,7 +202,8 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// How long after `now` the next session ends: nothing if one is overdue. `None` without sessions.
     pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
-        let first = self.expiry.iter().filter_map(|list| self.sessions.get(list.first()));
+        let lists = self.expiry.iter().filter(|list| !list.first().is_none());
+        let first = lists.filter_map(|list| self.sessions.get(list.first()));
         first.map(|session| remaining(session, now).unwrap_or(0)).min()
     }
 

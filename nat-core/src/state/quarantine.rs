@@ -208,6 +208,12 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
     }
 
+    /// How long after `now` the next wait is over: nothing if one is already. `None` where nothing waits.
+    pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
+        let first = self.first_of_queues().into_iter().filter_map(|link| self.slots.get(link));
+        first.map(|freed| if freed.waits(now) { freed.deadline.wrapping_sub(now) } else { 0 }).min()
+    }
+
     /// Ends all waits.
     pub(crate) fn clear(&mut self) {
         while let Some(link) = self.first_of_queues().into_iter().find(|link| !link.is_none()) {
@@ -280,7 +286,7 @@ mod tests {
 
     use super::*;
 
-    const KEY: [u32; 4] = [0x6b1e_93d5, 0xa24f_0c87, 0x3d95_e61b, 0xf078_2ac9];
+    const KEY: [u32; 5] = [0x6b1e_93d5, 0xa24f_0c87, 0x3d95_e61b, 0xf078_2ac9, 0x51c3_7a2f];
 
     fn port(proto: Proto, external: u8, port: u16) -> ExternalPort {
         ExternalPort { proto, external, port }

@@ -47,6 +47,15 @@ impl<W: Width> Session<W> {
         (self.state, self.sequences, self.marks) = (state, sequences, early_fins.bits());
     }
 
+    /// Of a session without TCP: when its inside sent last.
+    pub(crate) fn when_last_sent(&self) -> u32 {
+        self.sequences.when_last_sent()
+    }
+
+    pub(crate) fn set_last_sent(&mut self, now: u32) {
+        self.sequences = Sequences::last_sent(now);
+    }
+
     /// The leave of `address` to send to `mapping`, held by one session.
     pub(crate) fn leave(mapping: Link<W>, address: u32) -> Self {
         Self { mapping, remote_address: address, deadline: 1, marks: LEAVE, ..Self::FREE }

@@ -77,23 +77,58 @@ impl Tcp {
         Self { state, sequences, early_fins: EarlyFins::NONE }
     }
 
-    /// What `segment` makes of the session, and whether the timer of its state starts anew; or why it must not pass.
-    pub(crate) fn after(&self, from: Side, kind: Kind, segment: &Segment) -> Result<(Self, bool), DropReason> {
+    /// What `segment` will do to the session; or why it must not pass.
+    pub(crate) fn step(&self, from: Side, kind: Kind, segment: &Segment) -> Result<Step, DropReason> {
         let signal = prove(self, from, kind, segment)?;
-        let mut after = Self { state: next(self.state, from, signal), ..*self };
+        let (mut state, mut early_fins) = (next(self.state, from, signal), self.early_fins);
         let other = from.opposite();
-        let acknowledges = matches!(signal, Signal::Traffic | Signal::Fin) && self.sequences.closes_gap(from, segment);
-        if acknowledges && self.early_fins.contains(other) {
-            after.state = next(after.state, other, Signal::Fin);
-            after.early_fins = after.early_fins.without(other);
+        let acknowledges = matches!(signal, Signal::Traffic | Signal::Fin) && self.early_fins.contains(other);
+        if acknowledges && self.sequences.closes_gap(from, segment) {
+            state = next(state, other, Signal::Fin);
+            early_fins = early_fins.without(other);
         }
         if kind == Kind::Fin && is_early_fin(self, from, segment) {
-            after.early_fins = after.early_fins.with(from);
+            early_fins = early_fins.with(from);
         }
-        note(&mut after, self.state, from, signal, segment);
-        let refresh = after.state != self.state || refreshes(self.state, from, signal);
-        Ok((after, refresh))
+        let refresh = state != self.state || refreshes(self.state, from, signal);
+        Ok(Step { state, early_fins, refresh, note: note(self, from, signal, segment) })
     }
+
+    /// Does what `step` says, which was found for `segment`.
+    pub(crate) fn take(&mut self, step: Step, from: Side, segment: &Segment) {
+        (self.state, self.early_fins) = (step.state, step.early_fins);
+        match step.note {
+            Note::Nothing => {}
+            Note::Syn => *self = Self::new(step.state, Sequences::from_syn(segment)),
+            Note::SynAck => *self = Self::new(step.state, Sequences::from_syn_ack(segment)),
+            Note::Outside => self.sequences.learn_outside(segment),
+            Note::Advance => self.sequences.advance(from, segment),
+        }
+    }
+}
+
+/// What a segment does to a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// The state after it.
+    pub(crate) state: SessionState,
+    /// Whether the timer of that state starts anew.
+    pub(crate) refresh: bool,
+    early_fins: EarlyFins,
+    note: Note,
+}
+
+/// What is noted of a segment's numbers.
+#[derive(Clone, Copy, Debug)]
+enum Note {
+    Nothing,
+    /// They are the first from inside: of a SYN, of a SYN-ACK.
+    Syn,
+    SynAck,
+    /// They are the first from outside.
+    Outside,
+    /// They move what is known on.
+    Advance,
 }
 
 /// The state after `signal`.
@@ -195,25 +230,19 @@ fn is_early_fin(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
     }
 }
 
-fn note(after: &mut Tcp, before: SessionState, from: Side, signal: Signal, segment: &Segment) {
-    let opening = matches!(before, SessionState::InsideSyn | SessionState::OutsideSyn);
-    let reopens = opening || matches!(before, SessionState::Closing | SessionState::Reset);
-    let sequences = &mut after.sequences;
+fn note(tcp: &Tcp, from: Side, signal: Signal, segment: &Segment) -> Note {
+    let Tcp { state, sequences, .. } = tcp;
+    let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
+    let reopens = opening || matches!(state, SessionState::Closing | SessionState::Reset);
     match (signal, from) {
-        (Signal::Syn | Signal::SynAck, Side::Inside) if opening && sequences.is_same_syn(segment) => {}
-        (Signal::Syn, Side::Inside) if reopens && before != SessionState::OutsideSyn => {
-            *after = Tcp::new(after.state, Sequences::from_syn(segment));
-        }
-        (Signal::SynAck, Side::Inside) if reopens && before != SessionState::InsideSyn => {
-            *after = Tcp::new(after.state, Sequences::from_syn_ack(segment));
-        }
-        (Signal::Syn | Signal::SynAck, Side::Outside) if before == SessionState::InsideSyn => {
-            sequences.learn_outside(segment);
-        }
-        (Signal::Traffic | Signal::Fin, _) if sequences.fits(from, segment) => sequences.advance(from, segment),
+        (Signal::Syn | Signal::SynAck, Side::Inside) if opening && sequences.is_same_syn(segment) => Note::Nothing,
+        (Signal::Syn, Side::Inside) if reopens && *state != SessionState::OutsideSyn => Note::Syn,
+        (Signal::SynAck, Side::Inside) if reopens && *state != SessionState::InsideSyn => Note::SynAck,
+        (Signal::Syn | Signal::SynAck, Side::Outside) if *state == SessionState::InsideSyn => Note::Outside,
+        (Signal::Traffic | Signal::Fin, _) if sequences.fits(from, segment) => Note::Advance,
         // A RST that counts behind an early FIN proves that FIN.
-        (Signal::Reset, _) if sequences.is_one_beyond(from, segment) => sequences.advance(from, segment),
-        _ => {}
+        (Signal::Reset, _) if sequences.is_one_beyond(from, segment) => Note::Advance,
+        _ => Note::Nothing,
     }
 }
 
@@ -258,9 +287,9 @@ mod tests {
 
     /// Does to `session` what `segment` does. Returns whether its timer starts anew.
     fn step(from: Side, kind: Kind, segment: &Segment, session: &mut Tcp) -> bool {
-        let (after, refresh) = session.after(from, kind, segment).expect("the segment passes");
-        *session = after;
-        refresh
+        let step = session.step(from, kind, segment).expect("the segment passes");
+        session.take(step, from, segment);
+        step.refresh
     }
 
     const SYN: Segment = Segment { sequence: ISN, acknowledgment: None, length: 1 };

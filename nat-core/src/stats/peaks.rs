@@ -29,9 +29,9 @@ const WINDOW_SECS: u64 = 10;
 const WINDOW_MILLIS: u64 = WINDOW_SECS * 1000;
 
 impl Peaks {
-    /// Whether a window is complete at `now`, so that [`Peaks::complete`] is due.
-    pub(crate) fn is_due(&self, now: Instant) -> bool {
-        now.as_millis() >= self.end
+    /// When a window is complete, and so [`Peaks::complete`] due.
+    pub(crate) fn due(&self) -> Instant {
+        Instant::from_millis(self.end)
     }
 
     /// Completes the windows that have ended by `now`. All that has come since the last call, up to `total`, came in the
@@ -80,7 +80,7 @@ mod tests {
 
         fn at(&mut self, millis: u64) {
             let now = Instant::from_millis(millis);
-            if self.peaks.is_due(now) {
+            if now >= self.peaks.due() {
                 self.peaks.complete(now, self.total);
             }
         }

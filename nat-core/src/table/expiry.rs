@@ -36,6 +36,14 @@ impl<W: Width> ExpiryList<W> {
         self.last = link;
     }
 
+    /// Puts the slot at `link`, which is in this list, to the end of it.
+    pub(crate) fn renew<T: Aging + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
+        if link != self.last {
+            self.remove(slots, link);
+            self.push(slots, link);
+        }
+    }
+
     /// Takes out the slot at `link`, which is in this list.
     pub(crate) fn remove<T: Aging + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
         let Some(slot) = slots.get_mut(link) else { return };

@@ -1,20 +1,33 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 
+use zerocopy::FromBytes;
+
 /// The one's complement sum of `bytes`, an odd last byte padded with zero. A datagram is valid when its sum, checksum
 /// and pseudo-header included, is `0xffff`.
+///
+/// INVARIANT: `bytes` are of one datagram, so there are fewer than 2^16 words of less than 2^16.
 pub(crate) fn sum(bytes: &[u8]) -> u16 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut total: u64 = 0;
-    for word in words {
-        // The sum does not care for byte order as long as it is the same all along (RFC 1071 section 2).
-        total = total.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let last = rest.first().map_or(0, |byte| u16::from_ne_bytes([*byte, 0]));
+    // The sum does not care for byte order as long as it is the same all along (RFC 1071 section 2).
+    let total = match <[u16]>::ref_from_prefix_with_elems(bytes, pairs.len()) {
+        Ok((words, _)) => words.iter().fold(0, add_word),
+        // Where memory is not aligned.
+        Err(_) => pairs.iter().map(|pair| u16::from_ne_bytes(*pair)).fold(0, |total, word| add_word(total, &word)),
+    };
+    u16::from_be(fold(add_word(total, &last)))
+}
+
+/// The same of a header, at once.
+pub(crate) fn sum_header<const WORDS: usize>(header: &[u8]) -> u16 {
+    match <[u16; WORDS]>::ref_from_bytes(header) {
+        Ok(words) => u16::from_be(fold(words.iter().fold(0, add_word))),
+        Err(_) => sum(header),
     }
-    let mut last = [0; 4];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    total = total.wrapping_add(u64::from(u32::from_ne_bytes(last)));
-    u16::from_be(fold(fold_u32(total)))
+}
+
+fn add_word(total: u32, word: &u16) -> u32 {
+    total.wrapping_add(u32::from(*word))
 }
 
 /// Adds two one's complement sums.
@@ -53,11 +66,6 @@ impl Delta {
     pub(crate) const fn apply(self, checksum: u16) -> u16 {
         !fold(self.0.wrapping_add(!checksum as u32))
     }
-}
-
-const fn fold_u32(total: u64) -> u32 {
-    let once = (total >> 32) + (total & 0xffff_ffff);
-    ((once >> 32) + (once & 0xffff_ffff)) as u32
 }
 
 const fn fold(total: u32) -> u16 {

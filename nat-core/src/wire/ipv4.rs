@@ -114,7 +114,9 @@ impl Header {
 
     /// Whether the header checksum holds for this header with `options`.
     pub(crate) fn checksum_holds(&self, options: &[u8]) -> bool {
-        checksum::add(checksum::sum(self.as_bytes()), checksum::sum(options)) == 0xffff
+        let header = checksum::sum_header::<{ Self::LEN / 2 }>(self.as_bytes());
+        let sum = if options.is_empty() { header } else { checksum::add(header, checksum::sum(options)) };
+        sum == 0xffff
     }
 
     /// The header of a fragment of this datagram: with `options`, at `offset` words of 8 bytes into it, of

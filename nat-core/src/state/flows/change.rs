@@ -1,15 +1,15 @@
 //! Changes of the tables. Callers have checked that there is room, so that no change fails half-way.
 
-use crate::DropReason;
 use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
-use crate::state::tcp::Tcp;
+use crate::state::tcp::{Step, Tcp};
 use crate::state::{
     Blocks, Class, Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto,
-    Session,
+    Segment, Session,
 };
 use crate::table::{Count, IndexFull, Link, Width};
+use crate::{DropReason, Side};
 
 use super::blocks::blocks_of;
 use super::{Flows, any_port, remaining};
@@ -178,23 +178,43 @@ impl<W: Width> Flows<'_, W> {
         Some(link)
     }
 
-    /// Moves a session on, and starts the timer of its state.
-    pub(crate) fn refresh(&mut self, link: Link<W>, tcp: &Tcp, now: u32) {
+    /// Moves a TCP session on by a segment.
+    pub(crate) fn take_step(&mut self, link: Link<W>, step: Step, (from, segment): (Side, &Segment), now: u32) {
         let Some(session) = self.sessions.get_mut(link) else { return };
         let (before, port) = (session.state, session.remote_port);
-        session.set_tcp(tcp);
-        let Some(mapping) = self.mappings.get(session.mapping) else { return };
-        let proto = mapping.proto();
-        if let Some(list) = self.expiry.get_mut(Class::of(proto, before, port) as usize) {
+        let mut tcp = session.tcp();
+        tcp.take(step, from, segment);
+        session.set_tcp(&tcp);
+        if !step.refresh {
+            return;
+        }
+        if step.state == before {
+            return self.restart_timer(link, now);
+        }
+        if let Some(list) = self.expiry.get_mut(Class::of(Proto::Tcp, before, port) as usize) {
             list.remove(&mut self.sessions, link);
         }
-        self.start_timer(link, Class::of(proto, tcp.state, port), now);
+        self.start_timer(link, Class::of(Proto::Tcp, step.state, port), now);
     }
 
-    /// Moves a session on within its state, and leaves its timer alone.
-    pub(crate) fn note(&mut self, link: Link<W>, tcp: &Tcp) {
+    /// Takes note that the inside end of a session without TCP sends, and starts its timer anew.
+    pub(crate) fn note_sent(&mut self, link: Link<W>, now: u32) {
         if let Some(session) = self.sessions.get_mut(link) {
-            session.set_tcp(tcp);
+            session.set_last_sent(now);
+        }
+        self.restart_timer(link, now);
+    }
+
+    /// Starts the timer of a session's state anew.
+    pub(crate) fn restart_timer(&mut self, link: Link<W>, now: u32) {
+        let Some(session) = self.sessions.get(link) else { return };
+        let Some(class) = self.class(session) else { return };
+        let lifetime = self.lifetimes.get(class as usize).copied().unwrap_or(0);
+        if let Some(list) = self.expiry.get_mut(class as usize) {
+            list.renew(&mut self.sessions, link);
+        }
+        if let Some(session) = self.sessions.get_mut(link) {
+            session.deadline = now.wrapping_add(lifetime);
         }
     }
 
