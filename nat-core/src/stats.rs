@@ -167,6 +167,12 @@ impl Stats {
         traffic.bytes_in = traffic.bytes_in.wrapping_add(bytes as u64);
     }
 
+    /// Counts a packet that a host sent or gets, which came in from `from` and is forwarded to the other side.
+    pub(crate) fn count_across(&mut self, from: Side, bytes: usize) {
+        self.count_in(from, Origin::Host, bytes);
+        self.count_verdict(&Verdict::Forward { to: from.opposite(), len: bytes });
+    }
+
     pub(crate) fn count_verdict(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Drop(reason) => self.dropped.count(*reason),

@@ -232,7 +232,6 @@ pub(crate) fn send_own<D: Driver>(
     port: &mut Port<D>,
     pass: &mut Pass<'_, '_>,
 ) -> bool {
-    router.free_fragments(pass.now);
     if !router.has_own(side, pass.now) {
         return false;
     }

@@ -67,6 +67,7 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
 
     fn round(&mut self, pass: &mut Pass<'_, '_>) -> bool {
         let Self { lan, wan, router } = self;
+        router.free_fragments(pass.now);
         let mut progress = port::send_own(router, Side::Inside, lan, pass);
         progress |= port::send_own(router, Side::Outside, wan, pass);
         progress |= port::serve(router, Side::Inside, lan, wan, pass);

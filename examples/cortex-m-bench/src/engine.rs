@@ -5,7 +5,7 @@ use static_cell::ConstStaticCell;
 
 use crate::board::Console;
 use crate::counter::Counter;
-use crate::packets::{EXTERNAL, Ends, MAX_LEN, Protocol, ROUTER, Step, write};
+use crate::packets::{EXTERNAL, Ends, Frame, HEADER_LEN, MAX_LEN, Protocol, ROUTER, Step, write};
 
 const FLOWS: usize = 512;
 const LENGTHS: [usize; 2] = [46, MAX_LEN];
@@ -15,11 +15,11 @@ const ROUNDS: usize = 64;
 static TABLES: ConstStaticCell<Tables<640, 640>> = ConstStaticCell::new(Tables::new());
 static FRAGMENTS: ConstStaticCell<Fragments<16, 4>> = ConstStaticCell::new(Fragments::new());
 static QUARANTINE: ConstStaticCell<Quarantine<64>> = ConstStaticCell::new(Quarantine::new());
-static PACKET: ConstStaticCell<[u8; MAX_LEN]> = ConstStaticCell::new([0; MAX_LEN]);
+static FRAME: ConstStaticCell<Frame> = ConstStaticCell::new(Frame::EMPTY);
 
 struct Bench<'b> {
     nat: Nat<'static>,
-    packet: &'static mut [u8; MAX_LEN],
+    packet: &'static mut [u8],
     counter: &'b Counter,
     millis: u64,
     /// The external port of each flow.
@@ -31,7 +31,8 @@ pub fn run(counter: &Counter, console: &mut Console) {
     config.external_addresses.push(EXTERNAL).expect("room for one");
     let nat = Nat::new(TABLES.take(), config, Seed::new([7; 16])).expect("a sound configuration");
     let nat = nat.with_fragments(FRAGMENTS.take()).with_quarantine(QUARANTINE.take());
-    let mut bench = Bench { nat, packet: PACKET.take(), counter, millis: 1_000_000, ports: [0; FLOWS] };
+    let mut bench =
+        Bench { nat, packet: &mut FRAME.take().0[HEADER_LEN..], counter, millis: 1_000_000, ports: [0; FLOWS] };
     for flows in [1, 64, FLOWS] {
         for (name, protocol) in [("UDP", Protocol::Udp), ("TCP", Protocol::Tcp), ("ICMP", Protocol::Icmp)] {
             bench.open(protocol, flows);

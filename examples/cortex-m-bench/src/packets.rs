@@ -2,11 +2,25 @@
 
 use core::net::Ipv4Addr;
 
-use etherparse::{Icmpv4Header, Icmpv4Type, IcmpEchoHeader, IpNumber, Ipv4Header, TcpHeader, UdpHeader};
+use etherparse::{IcmpEchoHeader, Icmpv4Header, Icmpv4Type, IpNumber, Ipv4Header, TcpHeader, UdpHeader};
 use nat_core::Side;
 
 /// The longest datagram.
 pub const MAX_LEN: usize = 1500;
+
+/// Memory of a frame with its Ethernet header, aligned as drivers do: so the datagram stands at an even address.
+#[repr(align(4))]
+pub struct Frame(pub [u8; FRAME_LEN]);
+
+/// The length of an Ethernet header.
+pub const HEADER_LEN: usize = 14;
+
+/// The longest frame.
+pub const FRAME_LEN: usize = HEADER_LEN + MAX_LEN;
+
+impl Frame {
+    pub const EMPTY: Self = Self([0; FRAME_LEN]);
+}
 
 pub const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub const EXTERNAL: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);

@@ -10,10 +10,8 @@ use static_cell::ConstStaticCell;
 
 use crate::board::Console;
 use crate::counter::Counter;
-use crate::packets::{EXTERNAL, Ends, GATEWAY, MAX_LEN, Protocol, ROUTER, Step, write};
+use crate::packets::{EXTERNAL, Ends, FRAME_LEN, Frame, GATEWAY, HEADER_LEN, MAX_LEN, Protocol, ROUTER, Step, write};
 
-const HEADER_LEN: usize = 14;
-const FRAME_LEN: usize = HEADER_LEN + MAX_LEN;
 const ROUNDS: u32 = 64;
 /// Frames that a driver can have received.
 const BURST: usize = 8;
@@ -26,11 +24,11 @@ static WAN: ConstStaticCell<Wire> = ConstStaticCell::new(Wire::new(0x20));
 struct Wire {
     router: [u8; 6],
     station: [u8; 6],
-    received: RefCell<[[u8; FRAME_LEN]; BURST]>,
+    received: RefCell<[Frame; BURST]>,
     received_len: Cell<usize>,
     /// How many of them have not been read.
     waiting: Cell<usize>,
-    sent: RefCell<[u8; FRAME_LEN]>,
+    sent: RefCell<Frame>,
     sent_count: Cell<u32>,
 }
 
@@ -39,10 +37,10 @@ impl Wire {
         Self {
             router: [2, 0, 0, 0, network, 1],
             station: [2, 0, 0, 0, network, 2],
-            received: RefCell::new([[0; FRAME_LEN]; BURST]),
+            received: RefCell::new([const { Frame::EMPTY }; BURST]),
             received_len: Cell::new(0),
             waiting: Cell::new(0),
-            sent: RefCell::new([0; FRAME_LEN]),
+            sent: RefCell::new(Frame::EMPTY),
             sent_count: Cell::new(0),
         }
     }
@@ -50,7 +48,7 @@ impl Wire {
     /// Adds a frame whose payload is written by `write` to those received, which are all alike.
     fn receive(&self, ethertype: u16, destination: [u8; 6], write: impl FnOnce(&mut [u8]) -> usize) {
         let waiting = self.waiting.get();
-        let frame = &mut self.received.borrow_mut()[waiting];
+        let frame = &mut self.received.borrow_mut()[waiting].0;
         frame[..6].copy_from_slice(&destination);
         frame[6..12].copy_from_slice(&self.station);
         frame[12..14].copy_from_slice(&ethertype.to_be_bytes());
@@ -79,14 +77,14 @@ struct Tx(&'static Wire);
 
 impl RxToken for Rx {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, f: F) -> R {
-        f(&mut self.0.received.borrow_mut()[self.1][..self.0.received_len.get()])
+        f(&mut self.0.received.borrow_mut()[self.1].0[..self.0.received_len.get()])
     }
 }
 
 impl TxToken for Tx {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         self.0.sent_count.set(self.0.sent_count.get() + 1);
-        f(&mut self.0.sent.borrow_mut()[..len])
+        f(&mut self.0.sent.borrow_mut().0[..len])
     }
 }
 
@@ -156,7 +154,7 @@ impl Bench<'_> {
         self.pass();
         self.load(protocol, Step::Syn, &Ends::outbound(0), 46);
         self.pass();
-        let port = u16::from_be_bytes(self.wan.sent.borrow()[34..36].try_into().expect("two bytes"));
+        let port = u16::from_be_bytes(self.wan.sent.borrow().0[34..36].try_into().expect("two bytes"));
         self.load(protocol, Step::SynAck, &Ends::inbound(port), 46);
         self.pass();
         self.load(protocol, Step::Data, &Ends::outbound(0), 46);

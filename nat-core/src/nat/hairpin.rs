@@ -48,11 +48,11 @@ impl<W: Width> Nat<'_, W> {
             Ok(found) => found,
             Err(reason) => return Err(self.turned_away(ip, &transport, &summary, reason)),
         };
-        let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
+        let effect = session.map(|link| self.effect(link, Side::Outside, &summary.content)).transpose()?;
 
         let sender = self.send(ip, &transport, &summary, (&tuple, session.is_some()))?;
         if let Some(effect) = effect {
-            self.apply(effect, Side::Outside, &summary);
+            self.apply(effect, Side::Outside, &summary.content);
         }
         self.clamp_mss(&mut transport);
         translate::rewrite_both(ip, transport, sender, receiver);

@@ -121,13 +121,13 @@ impl<W: Width> Nat<'_, W> {
                 && !self.is_answered_from_elsewhere(target, inside, &summary);
             summary.content.check_unsolicited(admitted)?;
         }
-        let effect = session.map(|link| self.effect(link, Side::Outside, &summary)).transpose()?;
+        let effect = session.map(|link| self.effect(link, Side::Outside, &summary.content)).transpose()?;
         Self::check_damage(ip, &transport, &summary, effect.as_ref())?;
         if inside.origin == Origin::Host {
             self.check_way_in(ip, session.is_some())?;
         }
         if let Some(effect) = effect {
-            self.apply(effect, Side::Outside, &summary);
+            self.apply(effect, Side::Outside, &summary.content);
         }
         Ok(self.enter(inside, ip, transport))
     }

@@ -16,6 +16,7 @@ mod ping;
 mod ping_errors;
 mod quarantine;
 mod receiver;
+mod short_way;
 mod tracking;
 
 use crate::fragments::FragmentTable;
@@ -115,7 +116,10 @@ impl<'t, W: Width> Nat<'t, W> {
     /// it was.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
-        self.judge(packet, from, Origin::Host)
+        match self.short_way(packet, from) {
+            Some(len) => Verdict::Forward { to: from.opposite(), len },
+            None => self.judge(packet, from, Origin::Host),
+        }
     }
 
     /// Judges an IPv4 datagram that the router's own outside stack sends, and translates it like one from inside, so

@@ -69,8 +69,8 @@ impl<W: Width> Nat<'_, W> {
             return Err(DropReason::Hairpin.into());
         }
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
-        let effect = self.effect(session, Side::Outside, &summary)?;
-        self.apply(effect, Side::Outside, &summary);
+        let effect = self.effect(session, Side::Outside, &summary.content)?;
+        self.apply(effect, Side::Outside, &summary.content);
         translate::rewrite_both(ip, transport, Endpoint { address, ..endpoint }, endpoint);
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))

@@ -180,9 +180,9 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Endpoint, Verdict> {
         if let Some((mapping, session)) = self.session_outbound(tuple) {
             let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
-            let effect = self.effect(session, Side::Inside, summary)?;
+            let effect = self.effect(session, Side::Inside, &summary.content)?;
             Self::check_damage(ip, transport, summary, Some(&effect))?;
-            self.apply(effect, Side::Inside, summary);
+            self.apply(effect, Side::Inside, &summary.content);
             return Ok(external);
         }
         let origin = tuple.inside.origin;

@@ -22,8 +22,8 @@ impl HashKey {
         let sum = a.wrapping_mul(high.0).wrapping_add(b.wrapping_mul(high.1));
         let sum = c.wrapping_mul(low.0).wrapping_add(d.wrapping_mul(low.1)).wrapping_add(sum);
         // Odd, so that no two sums become the same.
-        let mixed = (sum ^ sum >> 16).wrapping_mul(e | 1);
-        mixed ^ mixed >> 15
+        let mixed = (sum ^ (sum >> 16)).wrapping_mul(e | 1);
+        mixed ^ (mixed >> 15)
     }
 }
 
@@ -41,7 +41,8 @@ mod tests {
     fn longest_chain(hash: &HashKey, key: impl Fn(u32) -> (u32, u32)) -> usize {
         let mut buckets = [0; KEYS as usize];
         for (high, low) in (0..KEYS).map(key) {
-            buckets[((hash.hash(high, low) >> 16) * KEYS >> 16) as usize] += 1;
+            let bucket = ((hash.hash(high, low) >> 16) * KEYS) >> 16;
+            buckets[bucket as usize] += 1;
         }
         buckets.into_iter().max().unwrap_or(0)
     }
@@ -53,15 +54,16 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         for secret in 0..2000 {
             let hash = HashKey::new(core::array::from_fn(|_| random.u32(..)));
+            let port = |port: u32| port << 16 | 2;
             for (name, longest) in [
-                ("ports", longest_chain(&hash, |i| (0x0a00_0002, 20_000 + i << 16 | 2))),
-                ("every 64th port", longest_chain(&hash, |i| (0x0a00_0002, i << 22 | 2))),
+                ("ports", longest_chain(&hash, |i| (0x0a00_0002, port(20_000 + i)))),
+                ("every 64th port", longest_chain(&hash, |i| (0x0a00_0002, port(i * 64)))),
                 ("hosts", longest_chain(&hash, |i| (0x0a00_0000 + i, 0))),
                 ("networks", longest_chain(&hash, |i| (i << 16, 0))),
-                ("ports of eight hosts", longest_chain(&hash, |i| (0x0a00_0000 + i % 8, 20_000 + i / 8 << 16 | 2))),
-                ("hosts with ports", longest_chain(&hash, |i| (0x0a00_0000 + i, 20_000 + i << 16 | 2))),
-                ("mappings to one server", longest_chain(&hash, |i| (0xcb00_7101, 443 << 16 | i + 1))),
-                ("ports and mappings", longest_chain(&hash, |i| (0xcb00_7101, 20_000 + i << 16 | i + 1))),
+                ("ports of eight hosts", longest_chain(&hash, |i| (0x0a00_0000 + i % 8, port(20_000 + i / 8)))),
+                ("hosts with ports", longest_chain(&hash, |i| (0x0a00_0000 + i, port(20_000 + i)))),
+                ("mappings to one server", longest_chain(&hash, |i| (0xcb00_7101, 443 << 16 | (i + 1)))),
+                ("ports and mappings", longest_chain(&hash, |i| (0xcb00_7101, port(20_000 + i) ^ i))),
             ] {
                 assert!(longest <= 12, "{name}: {longest} in one bucket with secret {secret}");
             }

@@ -67,6 +67,11 @@ impl Header {
         self.total_length.get()
     }
 
+    /// Whether this is IPv4, without options, and the datagram whole.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.version_and_length == 0x45 && !self.is_fragment()
+    }
+
     pub(crate) fn dont_fragment(&self) -> bool {
         self.flags_and_offset.get() & DONT_FRAGMENT != 0
     }

@@ -8,7 +8,7 @@ use cortex_m_bench::{engine, router};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    let mut console = Console::new();
+    let mut console = Console::open();
     let core = cortex_m::Peripherals::take().expect("nobody has taken them");
     let counter = Counter::start(core.SYST);
     console.line(format_args!("{UNIT}                        flows   46 bytes 1500 bytes"));

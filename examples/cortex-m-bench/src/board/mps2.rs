@@ -9,12 +9,12 @@ pub const UNIT: &str = "instructions";
 pub struct Console;
 
 impl Console {
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         Self
     }
 
     pub fn line(&mut self, line: core::fmt::Arguments<'_>) {
-        hprintln!("{line}");
+        hprintln!("{}", line);
     }
 }
 

@@ -9,7 +9,7 @@ pub const UNIT: &str = "cycles";
 pub struct Console(UartTx<'static, Blocking>);
 
 impl Console {
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         let board = embassy_rp::init(embassy_rp::config::Config::default());
         Self(UartTx::new_blocking(board.UART0, board.PIN_0, Config::default()))
     }

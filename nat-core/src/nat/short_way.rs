@@ -1,0 +1,207 @@
+//! The short way of most packets: whole datagrams of a live session, which change nothing but its timer and its numbers.
+//!
+//! Whatever passes here would pass the long way too, with the same verdict and the same effect: each condition below is
+//! one of the long way's. What is not sure to fulfil them goes that way, as if it had never been here. That both ends have
+//! addresses of hosts, and the inner one of a host inside, is not asked again: there would be no session.
+
+use core::net::Ipv4Addr;
+
+use crate::packet::Plain;
+use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
+use crate::table::{Link, Width};
+use crate::translate::{self, End, Hop};
+use crate::wire::ipv4;
+use crate::{Nat, Side};
+
+use super::DHCP_SERVER;
+
+impl<W: Width> Nat<'_, W> {
+    /// Translates a packet that can go the short way, to the other side, and gives its length. `None` for any other, of
+    /// which nothing has been noted.
+    pub(super) fn short_way(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
+        let plain = Plain::parse(packet)?;
+        let (end, endpoint) = match from {
+            Side::Inside => (End::Source, self.short_way_out(&plain)?),
+            Side::Outside => (End::Destination, self.short_way_in(&plain)?),
+        };
+        let Plain { ip, transport, .. } = plain;
+        translate::rewrite(ip, transport, end, endpoint, Hop::Counted);
+        if from == Side::Inside {
+            self.renew_id(ip);
+        }
+        let len = usize::from(ip.total_length());
+        self.stats.count_across(from, len);
+        Some(len)
+    }
+
+    /// Moves the session on of a packet from inside. Returns the external endpoint that it leaves from.
+    fn short_way_out(&mut self, plain: &Plain<'_>) -> Option<Endpoint> {
+        let Plain { ip, proto, source, destination: remote, .. } = plain;
+        if !self.config.untranslated.is_empty() || !fits(ip, self.config.outside_mtu) || !self.is_outside(*remote) {
+            return None;
+        }
+        let inside = Inside { origin: Origin::Host, endpoint: *source };
+        let tuple = InsideTuple { proto: *proto, inside, remote: *remote, untranslated: false };
+        let mapping = self.flows.mapping_of_inside(&tuple)?;
+        let external = self.external_endpoint(mapping)?;
+        self.move_on(mapping, (Side::Inside, *remote), plain)?;
+        Some(external)
+    }
+
+    /// Moves the session on of a packet from outside. Returns the inside endpoint that it is for.
+    fn short_way_in(&mut self, plain: &Plain<'_>) -> Option<Endpoint> {
+        let Plain { ip, proto, source: remote, destination, .. } = plain;
+        let dhcp = self.config.dhcp_client && remote.port == DHCP_SERVER;
+        if dhcp || !fits(ip, self.config.inside_mtu) || !self.is_outside(*remote) {
+            return None;
+        }
+        let external = self.external_number(destination.address)?;
+        let tuple = OutsideTuple { proto: *proto, external, external_port: destination.port, remote: *remote };
+        let mapping = self.flows.mapping_of_outside(&tuple)?;
+        let inside = self.inside_endpoint(mapping).filter(|inside| inside.origin == Origin::Host)?;
+        self.move_on(mapping, (Side::Outside, *remote), plain)?;
+        Some(inside.endpoint)
+    }
+
+    /// Whether an endpoint is outside by its address, which the router's addresses can change.
+    fn is_outside(&self, remote: Endpoint) -> bool {
+        let inside = self.config.inside.contains(Ipv4Addr::from_bits(remote.address));
+        !inside && self.external_number(remote.address).is_none()
+    }
+
+    /// Does to the session of `mapping` with `remote` what a packet does to it, if that does not take the proof of a checksum.
+    fn move_on(&mut self, mapping: Link<W>, (from, remote): (Side, Endpoint), plain: &Plain<'_>) -> Option<()> {
+        let session = self.flows.live_session(mapping, remote, self.tick())?;
+        let effect = self.effect(session, from, &plain.content).ok().filter(|effect| !effect.moves())?;
+        self.apply(effect, from, &plain.content);
+        Some(())
+    }
+}
+
+/// Whether nothing speaks against one hop more, over a link of this `mtu`.
+fn fits(ip: &ipv4::Header, mtu: u16) -> bool {
+    ip.ttl() > 1 && ip.total_length() <= mtu
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    use etherparse::PacketBuilder;
+
+    use crate::{Cidr, Config, Fragments, Instant, Seed, SessionInfo, Tables, Verdict};
+
+    use super::super::EXPIRED_PER_PACKET;
+    use super::*;
+
+    const EXTERNAL: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
+    const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+
+    fn nat() -> Nat<'static> {
+        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).expect("a prefix length"));
+        config.external_addresses.push(EXTERNAL).expect("room for one");
+        config.dhcp_client = true;
+        config.inside_mtu = 600;
+        config.ports = crate::PortRange::new(5000, 5003).expect("a range");
+        let (tables, fragments) = (Box::leak(Box::new(Tables::<64, 64>::new())), Box::new(Fragments::<4, 2>::new()));
+        let nat = Nat::new(tables, config, Seed::new([7; 16])).expect("a sound configuration");
+        nat.with_fragments(Box::leak(fragments))
+    }
+
+    /// A packet of which most are of a few flows, and some are damaged.
+    fn packet(random: &mut fastrand::Rng, from: Side) -> Vec<u8> {
+        let host = Ipv4Addr::new(192, 168, 77, if random.u8(..) < 240 { 2 } else { random.u8(0..4) });
+        let host = if random.u8(..) < 240 { host } else { EXTERNAL };
+        let server = SERVER;
+        let other = random.choice([server, EXTERNAL, host]).unwrap_or(server);
+        let (source, destination) = match from {
+            Side::Inside => (host, if random.u8(..) < 240 { server } else { other }),
+            Side::Outside => (if random.u8(..) < 240 { server } else { other }, EXTERNAL),
+        };
+        let ports = (random.u16(5000..5004), random.choice([53, 80]).unwrap_or(80));
+        let ports = if from == Side::Inside { ports } else { (ports.1, ports.0) };
+        let ttl = if random.u8(..) < 240 { 64 } else { random.u8(0..3) };
+        let ip = PacketBuilder::ipv4(source.octets(), destination.octets(), ttl);
+        let data = [7; 900];
+        let data = &data[..random.choice([0, 0, 1, 10, 700]).unwrap_or(0)];
+        let mut bytes = Vec::new();
+        if random.bool() {
+            ip.udp(ports.0, ports.1).write(&mut bytes, data).expect("a vector grows");
+        } else {
+            let numbers = [0; 2].map(|_| 1000 + random.choice([0, 1, 1, 1, 2, 1 << 25]).unwrap_or(0));
+            let tcp = ip.tcp(ports.0, ports.1, numbers[0], 0xffff);
+            let tcp = match random.u8(0..12) {
+                0 => tcp.syn(),
+                1 => tcp.syn().ack(numbers[1]),
+                2 => tcp.fin().ack(numbers[1]),
+                3 => tcp.rst(),
+                4 => tcp,
+                _ => tcp.ack(numbers[1]),
+            };
+            tcp.write(&mut bytes, data).expect("a vector grows");
+        }
+        damage(random, &mut bytes);
+        bytes
+    }
+
+    /// Changes the flags of some datagrams, and any byte of others; most with a header checksum that holds.
+    fn damage(random: &mut fastrand::Rng, bytes: &mut [u8]) {
+        match random.u8(0..8) {
+            0 => bytes[6] = random.choice([0, 0x20, 0x40, 0x80]).unwrap_or(0),
+            1 => bytes[random.usize(0..20)] ^= 1 << random.u8(0..8),
+            2 | 3 => bytes[random.usize(24..bytes.len())] ^= 1 << random.u8(0..8),
+            _ => return,
+        }
+        if random.u8(..) < 230 {
+            bytes[10..12].fill(0);
+            let sum = !crate::wire::checksum::sum(&bytes[..20]);
+            bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+        }
+    }
+
+    /// Two engines alike, one of which sends all packets the long way, never differ in a verdict, a byte, a counter or a
+    /// session.
+    #[test]
+    fn the_short_way_leads_where_the_long_way_does() {
+        let mut shortcuts = 0_u32;
+        for seed in 0..400 {
+            let (mut either, mut long) = (nat(), nat());
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut now = 0;
+            for _ in 0..600 {
+                now += random.choice([0, 0, 1, 1, 40, 40, 900, 900, 61_000]).unwrap_or(0);
+                let at = Instant::from_millis(now);
+                let from = if random.bool() { Side::Inside } else { Side::Outside };
+                let mut packet = packet(&mut random, from);
+                let mut same = packet.clone();
+                either.advance(at, EXPIRED_PER_PACKET);
+                long.advance(at, EXPIRED_PER_PACKET);
+                if random.u8(..) == 0 {
+                    let addresses = [EXTERNAL, SERVER];
+                    let addresses = &addresses[..random.usize(1..3)];
+                    assert_eq!(either.set_external_addresses(addresses), long.set_external_addresses(addresses));
+                }
+                let ours = from == Side::Inside && packet[12..16] == EXTERNAL.octets();
+                let origin = if ours { Origin::Router } else { Origin::Host };
+                let shortcut = if ours { None } else { either.short_way(&mut packet, from) };
+                shortcuts += u32::from(shortcut.is_some());
+                let verdict = match shortcut {
+                    Some(len) => Verdict::Forward { to: from.opposite(), len },
+                    None => either.judge(&mut packet, from, origin),
+                };
+                assert_eq!(verdict, long.judge(&mut same, from, origin), "seed {seed}");
+                assert_eq!(packet, same, "seed {seed}");
+                assert_eq!(either.stats(), long.stats(), "seed {seed}");
+                assert_eq!(sessions(&either), sessions(&long), "seed {seed}");
+            }
+        }
+        assert!(shortcuts > 5000, "{shortcuts} packets went the short way");
+    }
+
+    fn sessions(nat: &Nat<'_>) -> Vec<SessionInfo> {
+        nat.sessions().collect()
+    }
+}
