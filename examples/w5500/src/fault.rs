@@ -6,7 +6,8 @@
 #[non_exhaustive]
 pub enum Fault {
     /// It does not answer after a reset, or forgets what it was told. Nothing is connected, most likely.
-    Absent,
+    // From 1 on, so that no fault at all is zero: `State` must be all zeros when new.
+    Absent = 1,
     /// The SPI bus or a pin reported an error.
     Bus,
     /// It has not taken a command.
