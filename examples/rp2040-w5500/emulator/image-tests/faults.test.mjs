@@ -1,0 +1,107 @@
+/** Chips that hang, and a processor that is stuck: the router mends itself. */
+import assert from 'node:assert/strict';
+import { pingExchange, udpBack, udpExchange, udpOut } from './flows.mjs';
+import { echoServers } from './peers/wan.mjs';
+import { pattern, udp } from './wire/build.mjs';
+import { SERVER } from './flows.mjs';
+import { imageTest, ROUTER_INSIDE } from './world.mjs';
+
+/** From a chip that hangs to traffic, the new lease included. */
+const MENDED_MS = 2500;
+/** The watchdog's patience, a boot, and a lease. */
+const REBORN_MS = 5000;
+
+/** Kinds of failure that leave traces only when there is something to send. */
+const NEEDS_TRAFFIC = new Set(['sends', 'deaf', 'closed']);
+
+function mended(world, what) {
+  const { laptop } = world;
+  world.wan.servers = echoServers;
+  const end = world.ms + MENDED_MS;
+  let answered = 0;
+  while (world.ms < end && answered === 0) {
+    laptop.send(udp({ src: laptop.ip, dst: SERVER, srcPort: 5000, dstPort: 7, data: pattern(30) }));
+    world.run(50);
+    answered = world.lan.drain().filter((packet) => packet.udp).length;
+  }
+  assert.ok(answered > 0, `no traffic ${MENDED_MS} ms after ${what}`);
+}
+
+for (const side of ['lan', 'wan']) {
+  for (const kind of ['ones', 'zeros', 'deaf', 'sends', 'closed']) {
+    imageTest(`a chip on the ${side} that fails as '${kind}' is reset, and traffic goes on`, (world) => {
+      udpExchange(world);
+      world.board[side].wedge(kind);
+      mended(world, `the chip failed as '${kind}'`);
+      world.run(500);
+      world.wan.servers = () => undefined;
+      world.lan.drain();
+      pingExchange(world);
+      assert.match(world.board.log, /W5500 reset/, NEEDS_TRAFFIC.has(kind) ? 'told on the log' : 'found at the next check');
+    });
+  }
+
+  imageTest(`with a broken interrupt line on the ${side} traffic still flows, slower`, (world) => {
+    world.board[side].wedge('interrupt');
+    world.wan.servers = echoServers;
+    for (let i = 0; i < 5; i++) {
+      world.laptop.send(udp({ src: world.laptop.ip, dst: SERVER, srcPort: 5000, dstPort: 7, data: pattern(30) }));
+      world.lan.expect('an answer', (packet) => packet.udp, 500);
+    }
+  });
+}
+
+imageTest('while the chip outside is dead hosts inside are served', (world) => {
+  world.board.wan.wedge('missing');
+  world.run(1000);
+  world.addHost().lease();
+  world.laptop.resolve(ROUTER_INSIDE);
+}, { end: { stuck: true } });
+
+imageTest('while the chip inside is dead the outside is answered', (world) => {
+  world.board.lan.wedge('missing');
+  world.run(1000);
+  world.wan.resolve(world.wan.routerIp);
+}, { end: { stuck: true } });
+
+function routesAgain(world) {
+  world.awaitLease(REBORN_MS);
+  world.laptop.resolve(ROUTER_INSIDE);
+  udpExchange(world, { srcPort: 5001 });
+}
+
+imageTest('a router that is stuck in a loop is restarted by the watchdog, says so, and routes again', (world) => {
+  udpExchange(world);
+  const since = world.ms;
+  // From here on the instruction at PC is `b .`, a branch to itself, with interrupts off.
+  const { mcu } = world.board;
+  mcu.core.PM = true;
+  const spin = 0x20041ff0;
+  mcu.sramView.setUint16(spin - 0x20000000, 0xe7fe, true);
+  mcu.core.PC = spin;
+  routesAgain(world);
+  assert.ok(world.ms - since < REBORN_MS, `${world.ms - since} ms`);
+  assert.match(world.board.log, /restarted by the watchdog: the router was stuck/);
+}, { onReset: 'reboot', end: { resets: ['watchdog'] } });
+
+imageTest('a fault of the processor restarts the router, which tells where it was, and routes again', (world) => {
+  udpExchange(world);
+  world.board.mcu.core.PC = 0x1ff00000;
+  routesAgain(world);
+  assert.match(world.board.log, /restarted after a fault at/);
+}, { onReset: 'reboot', end: { resets: ['watchdog'] } });
+
+imageTest('after a restart the router leases the laptop the address it has', (world) => {
+  const { ip } = world.laptop;
+  world.board.reboot('watchdog');
+  world.awaitLease(REBORN_MS);
+  assert.deepEqual([world.laptop.renew().type, world.laptop.ip], ['ack', ip]);
+}, { onReset: 'reboot', end: { resets: ['watchdog'] } });
+
+imageTest('a reboot finds chips with frames in them and brings them up', (world) => {
+  const out = udpOut(world, { srcPort: 5000 });
+  for (let i = 0; i < 20; i++) world.wan.sendTo(world.outside.routerMac, out.ip.bytes);
+  world.board.reboot('watchdog');
+  routesAgain(world);
+  assert.throws(() => udpBack(world, out), /no an answer/);
+}, { onReset: 'reboot', end: { resets: ['watchdog'] } });

@@ -1,0 +1,65 @@
+/**
+ * Whose cycles they are. The whole program is optimised as one, so functions are inlined across crates and symbols say
+ * little: the line tables of the ELF file tell for each instruction which source line it came from, and through which calls.
+ */
+import { spawnSync } from 'node:child_process';
+
+const FLASH = 0x10000000;
+const SRAM = 0x20000000;
+const BUFFER = 1 << 30;
+/** Where a source file is tells its crate. */
+const REGISTRY = /registry\/src\/[^/]+\/(.+?)-\d[^/]*\//;
+const LIBRARY = /library\/(?:core|alloc|std|portable-simd)\//;
+const BUILTINS = /compiler[-_]builtins/;
+const OURS = /(nat-core|nat-embassy|examples\/router|examples\/w5500|examples\/rp2040-w5500)\/src\//;
+const NAMES = { 'examples/router': 'nat-router', 'examples/w5500': 'nat-w5500', 'examples/rp2040-w5500': 'firmware' };
+const UNKNOWN = 'unknown';
+
+/** @returns {string | undefined} undefined for the standard library, whose code works for who called it */
+function crateOf(file) {
+  if (BUILTINS.test(file)) return 'memcpy, division (compiler_builtins)';
+  if (LIBRARY.test(file)) return undefined;
+  const ours = OURS.exec(file);
+  if (ours) return NAMES[ours[1]] ?? ours[1];
+  return REGISTRY.exec(file)?.[1] ?? UNKNOWN;
+}
+
+/** The crate of the innermost frame that is not of the standard library. */
+function crateOfFrames(frames) {
+  for (const { FileName } of frames) {
+    const crate = FileName === '' ? undefined : crateOf(FileName);
+    if (crate) return crate;
+  }
+  return UNKNOWN;
+}
+
+/** @param {number[]} addresses @returns {object[][]} for each the frames it was inlined through, innermost first */
+function symbolize(elf, addresses) {
+  const input = addresses.map((address) => `0x${address.toString(16)}\n`).join('');
+  const options = [`--obj=${elf}`, '--inlines', '--output-style=JSON'];
+  const run = spawnSync('llvm-symbolizer', options, { input, encoding: 'utf8', maxBuffer: BUFFER });
+  if (run.error) throw new Error(`llvm-symbolizer is needed to tell whose cycles they are: ${run.error.message}`);
+  return run.stdout.trim().split('\n').map((line) => JSON.parse(line).Symbol ?? []);
+}
+
+function counted(slots, base) {
+  const hits = [];
+  slots.forEach((cycles, slot) => cycles > 0 && hits.push([base + 2 * slot, cycles]));
+  return hits;
+}
+
+/**
+ * @param {import('../../src/profiler.mjs').Profiler} profile that has been stopped
+ * @param {string} elf
+ * @returns {[string, number][]} crates with their cycles, most costly first
+ */
+export function cyclesByCrate(profile, elf) {
+  const hits = [...counted(profile.flash, FLASH), ...counted(profile.sram, SRAM)];
+  const frames = symbolize(elf, hits.map(([address]) => address));
+  const sums = new Map([['exception entry and return', profile.exceptionCycles]]);
+  hits.forEach(([, cycles], i) => {
+    const crate = crateOfFrames(frames[i]);
+    sums.set(crate, (sums.get(crate) ?? 0) + cycles);
+  });
+  return [...sums].sort((a, b) => b[1] - a[1]);
+}
