@@ -53,6 +53,8 @@ counters! {
     unsent_link_down,
     /// Frames to send that were dropped because they were shorter than an Ethernet header.
     unsent_runts,
+    /// Answers to received frames that were dropped because there was no room to transmit.
+    unsent_full,
     /// Frames that were in the chip, sent or not, when it was reset.
     unsent_reset,
     /// How often a frame was not sent in time.

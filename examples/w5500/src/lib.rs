@@ -10,6 +10,8 @@ mod fault;
 mod clock;
 
 // The ways of a frame.
+mod device;
+mod queue;
 mod receiver;
 mod sender;
 
@@ -20,8 +22,6 @@ mod registers;
 
 mod log;
 
-use embassy_net_driver::HardwareAddress;
-use embassy_net_driver_channel as channel;
 use embedded_hal::digital::{InputPin, OutputPin};
 use embedded_hal::spi::SpiBus;
 use embedded_hal_async::digital::Wait;
@@ -30,12 +30,15 @@ use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 pub use chip::Filter;
 pub use clock::{Clock, EmbassyTime};
 pub use counters::{Counters, Monitor};
+pub use device::{Device, RxToken, TxToken};
 pub use fault::Fault;
 pub use runner::Runner;
 
 use bus::Bus;
 use chip::Chip;
 use counters::Tally;
+use device::Link;
+use queue::Queue;
 use receiver::Receiver;
 use sender::Sender;
 
@@ -45,21 +48,20 @@ const MTU: usize = 1514;
 /// The longest frame that is polled, unless [`Runner::with_poll_limit`] says otherwise.
 const POLL_LIMIT: usize = 32;
 
-/// The driver for the stack or the router.
-pub type Device<'d> = channel::Device<'d, MTU>;
-
 /// All the memory of a driver: `N_RX` received frames and `N_TX` frames to send, 1.5 KiB each.
 ///
 /// All zeros when new, so a `static` of it costs RAM only and no flash.
 pub struct State<const N_RX: usize, const N_TX: usize> {
-    channel: channel::State<MTU, N_RX, N_TX>,
+    rx: Queue<N_RX>,
+    tx: Queue<N_TX>,
+    link: Link,
     tally: Tally,
 }
 
 impl<const N_RX: usize, const N_TX: usize> State<N_RX, N_TX> {
     /// Memory that nothing uses yet.
     pub const fn new() -> Self {
-        Self { channel: channel::State::new(), tally: Tally::new() }
+        Self { rx: Queue::new(), tx: Queue::new(), link: Link::new(), tally: Tally::new() }
     }
 }
 
@@ -95,12 +97,11 @@ where
     Int: InputPin + Wait,
     Reset: OutputPin,
 {
-    let State { channel, tally } = state;
-    let tally = &*tally;
-    let (runner, device) = channel::new(channel, HardwareAddress::Ethernet(mac));
-    let (state, rx, tx) = runner.split();
+    let State { rx, tx, link, tally } = &*state;
+    let (rx, tx) = (rx.channel(), tx.channel());
     let Pins { bus, cs, int, reset } = pins;
     let runner = Runner {
+        name: "W5500",
         mac,
         filter: Filter::Own,
         chip: Chip { bus: Bus::new(bus, cs, POLL_LIMIT) },
@@ -109,9 +110,9 @@ where
         clock: EmbassyTime,
         receiver: Receiver::new(rx, tally),
         sender: Sender::new(tx, tally),
-        state,
+        link,
         link_up: false,
         tally,
     };
-    (device, runner)
+    (Device { rx, tx, link, mac, tally }, runner)
 }

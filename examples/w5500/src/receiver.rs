@@ -1,6 +1,5 @@
 //! From the chip's receive buffer into the channel.
 
-use embassy_net_driver_channel::RxRunner;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
 use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
@@ -9,6 +8,7 @@ use crate::MTU;
 use crate::chip::{Chip, RxPointers};
 use crate::counters::Tally;
 use crate::fault::Fault;
+use crate::queue::Channel;
 use crate::registers::{BUFFER_LEN, INTERRUPTS};
 
 /// Before each frame stands its length, these two bytes included.
@@ -34,7 +34,7 @@ const RESYNCS: u32 = 3;
 const IDLE_INTERRUPTS: u32 = 64;
 
 pub(crate) struct Receiver<'d> {
-    channel: RxRunner<'d, MTU>,
+    channel: Channel<'d>,
     tally: &'d Tally,
     /// Where the next frame begins.
     read: u16,
@@ -59,7 +59,7 @@ enum Length {
 }
 
 impl<'d> Receiver<'d> {
-    pub(crate) fn new(channel: RxRunner<'d, MTU>, tally: &'d Tally) -> Self {
+    pub(crate) fn new(channel: Channel<'d>, tally: &'d Tally) -> Self {
         Self { channel, tally, read: 0, waiting: 0, kept: 0, look: true, resyncs: 0, idle_interrupts: 0 }
     }
 
@@ -71,8 +71,8 @@ impl<'d> Receiver<'d> {
     }
 
     /// The channel, to wait for room in it, if that is what the next frame waits for.
-    pub(crate) fn wants_room(&mut self) -> Option<&mut RxRunner<'d, MTU>> {
-        (self.waiting > 0).then_some(&mut self.channel)
+    pub(crate) fn wants_room(&self) -> Option<Channel<'d>> {
+        (self.waiting > 0).then_some(self.channel)
     }
 
     /// Has the buffer looked at, interrupt or not.
@@ -92,7 +92,7 @@ impl<'d> Receiver<'d> {
         if self.waiting == 0 && !self.find(chip, interrupt)? {
             return Ok(false);
         }
-        if self.channel.try_rx_buf().is_none() {
+        if self.channel.room().is_none() {
             self.settle(chip)?;
             return Ok(false);
         }
@@ -144,18 +144,17 @@ impl<'d> Receiver<'d> {
     }
 
     /// Reads the next frame, or skips it.
+    #[expect(clippy::await_holding_refcell_ref, reason = "what is neither pushed nor popped belongs to this end alone")]
     async fn take<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
     ) -> Result<(), Fault> {
         let word = chip.begin_frame(self.read)?;
         let length = self.judge(word);
-        let frame = match (&length, self.channel.try_rx_buf()) {
-            (&Length::Fits(length), Some(buffer)) => buffer.get_mut(..length),
-            _ => None,
-        };
-        if let Some(frame) = frame {
-            let done = chip.bus.continue_read(frame).await;
+        if let Length::Fits(length) = length
+            && let Some(mut packet) = self.channel.room()
+        {
+            let done = chip.bus.continue_read(packet.resize(length)).await;
             chip.bus.end()?;
             done?;
         } else {
@@ -188,7 +187,7 @@ impl<'d> Receiver<'d> {
             Length::Oversized => self.tally.oversized.add(1),
             Length::Runt => self.tally.runts.add(1),
             Length::Fits(length) => {
-                self.channel.rx_done(length);
+                self.channel.push();
                 self.tally.received.add(1);
                 self.tally.received_bytes.add(length as u64);
             }

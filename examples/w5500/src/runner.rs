@@ -5,8 +5,6 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
 use embassy_futures::yield_now;
-use embassy_net_driver::LinkState;
-use embassy_net_driver_channel::StateRunner;
 use embassy_time::{Duration, Instant};
 use embedded_hal::digital::{InputPin, OutputPin};
 use embedded_hal::spi::SpiBus;
@@ -16,6 +14,7 @@ use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 use crate::chip::{Chip, Filter};
 use crate::clock::{Clock, EmbassyTime};
 use crate::counters::{Monitor, Tally};
+use crate::device::Link;
 use crate::fault::Fault;
 use crate::log::{info, warning};
 use crate::receiver::Receiver;
@@ -44,6 +43,7 @@ const TURNS: u32 = 16;
 ///
 /// The bus is used by nobody else while the runner lives.
 pub struct Runner<'d, Spi, Cs, Int, Reset, Time = EmbassyTime> {
+    pub(crate) name: &'static str,
     pub(crate) mac: [u8; 6],
     pub(crate) filter: Filter,
     pub(crate) chip: Chip<Spi, Cs>,
@@ -52,12 +52,17 @@ pub struct Runner<'d, Spi, Cs, Int, Reset, Time = EmbassyTime> {
     pub(crate) clock: Time,
     pub(crate) receiver: Receiver<'d>,
     pub(crate) sender: Sender<'d>,
-    pub(crate) state: StateRunner<'d>,
+    pub(crate) link: &'d Link,
     pub(crate) link_up: bool,
     pub(crate) tally: &'d Tally,
 }
 
 impl<'d, Spi, Cs, Int, Reset, Time> Runner<'d, Spi, Cs, Int, Reset, Time> {
+    /// Has `name` begin the lines on the log, `W5500` unless this says otherwise.
+    pub fn with_name(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
     /// Lets in other frames than [`Filter::Own`] does.
     pub fn with_filter(self, filter: Filter) -> Self {
         Self { filter, ..self }
@@ -75,8 +80,8 @@ impl<'d, Spi, Cs, Int, Reset, Time> Runner<'d, Spi, Cs, Int, Reset, Time> {
 
     /// Takes the time from `clock`, for callers that move it themselves.
     pub fn with_clock<Other: Clock + Clone>(self, clock: Other) -> Runner<'d, Spi, Cs, Int, Reset, Other> {
-        let Self { mac, filter, chip, int, reset, receiver, sender, state, link_up, tally, .. } = self;
-        Runner { mac, filter, chip, int, reset, clock, receiver, sender, state, link_up, tally }
+        let Self { name, mac, filter, chip, int, reset, receiver, sender, link, link_up, tally, .. } = self;
+        Runner { name, mac, filter, chip, int, reset, clock, receiver, sender, link, link_up, tally }
     }
 
     /// A handle to the counters that stays when the runner runs.
@@ -101,17 +106,17 @@ where
             let began = self.clock.now();
             let fault = match self.start().await {
                 Ok(()) => {
-                    info!("W5500 found");
+                    info!("{}: found", self.name);
                     missing = false;
                     let fault = self.work().await;
                     self.tally.resets.add(1);
-                    warning!("W5500 reset: {:?}", fault);
+                    warning!("{}: reset: {:?}", self.name, fault);
                     fault
                 }
                 Err(fault) => {
                     self.tally.failed_starts.add(1);
                     if !missing {
-                        warning!("W5500 not found: {:?}", fault);
+                        warning!("{}: not found: {:?}", self.name, fault);
                     }
                     missing = true;
                     fault
@@ -208,8 +213,8 @@ where
             if core::mem::replace(&mut asleep, true) {
                 return Poll::Ready(Ok(()));
             }
-            let mut ready = receiver.wants_room().is_some_and(|channel| channel.poll_rx_buf(cx).is_ready());
-            ready |= sender.wants_frame().is_some_and(|channel| channel.poll_tx_buf(cx).is_ready());
+            let mut ready = receiver.wants_room().is_some_and(|channel| channel.poll_room(cx.waker()));
+            ready |= sender.wants_frame().is_some_and(|channel| channel.poll_frame(cx.waker()));
             if ready || alarm.is_due(cx) {
                 return Poll::Ready(Ok(()));
             }
@@ -241,8 +246,8 @@ where
     fn set_link(&mut self, up: bool) {
         if up != self.link_up {
             self.link_up = up;
-            self.state.set_link_state(if up { LinkState::Up } else { LinkState::Down });
-            info!("W5500 link up: {}", up);
+            self.link.set(up);
+            info!("{}: link up: {}", self.name, up);
             self.tally.link_ups.add(up.into());
         }
     }

@@ -1,21 +1,20 @@
 //! From the channel into the chip's transmit buffer.
 
-use embassy_net_driver_channel::TxRunner;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
 use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 
-use crate::MTU;
 use crate::chip::Chip;
 use crate::counters::Tally;
 use crate::fault::Fault;
+use crate::queue::Channel;
 use crate::receiver::MIN_FRAME;
 use crate::registers::INTERRUPT_RECEIVED;
 
 /// One frame is under way at most, because the chip sends all that it was told of as one; the next is written to the
 /// buffer meanwhile.
 pub(crate) struct Sender<'d> {
-    channel: TxRunner<'d, MTU>,
+    channel: Channel<'d>,
     tally: &'d Tally,
     /// Where the last frame that the chip was told to send ends.
     write: u16,
@@ -30,7 +29,7 @@ pub(crate) struct Sender<'d> {
 }
 
 impl<'d> Sender<'d> {
-    pub(crate) const fn new(channel: TxRunner<'d, MTU>, tally: &'d Tally) -> Self {
+    pub(crate) const fn new(channel: Channel<'d>, tally: &'d Tally) -> Self {
         Self { channel, tally, write: 0, under_way: false, staged: None, announced: false, overdue: None }
     }
 
@@ -42,8 +41,8 @@ impl<'d> Sender<'d> {
     }
 
     /// The channel, to wait for frames, if the next can be taken.
-    pub(crate) fn wants_frame(&mut self) -> Option<&mut TxRunner<'d, MTU>> {
-        self.staged.is_none().then_some(&mut self.channel)
+    pub(crate) fn wants_frame(&self) -> Option<Channel<'d>> {
+        self.staged.is_none().then_some(self.channel)
     }
 
     /// Moves one frame, if there is one. Returns whether there may be more to do.
@@ -74,14 +73,16 @@ impl<'d> Sender<'d> {
     }
 
     /// Writes the next frame to the chip's buffer, or drops it. Returns whether there was one.
+    #[expect(clippy::await_holding_refcell_ref, reason = "what is neither pushed nor popped belongs to this end alone")]
     async fn stage<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
         link_up: bool,
     ) -> Result<bool, Fault> {
-        let Some(frame) = self.channel.try_tx_buf() else {
+        let Some(mut packet) = self.channel.oldest() else {
             return Ok(false);
         };
+        let frame = packet.frame();
         if !link_up {
             self.tally.unsent_link_down.add(1);
         } else if frame.len() < MIN_FRAME {
@@ -90,7 +91,7 @@ impl<'d> Sender<'d> {
             self.staged = u16::try_from(frame.len()).ok();
             chip.write_frame(self.write, frame).await?;
         }
-        self.channel.tx_done();
+        self.channel.pop();
         Ok(true)
     }
 

@@ -1,0 +1,117 @@
+//! The end of the driver that a stack or a router holds.
+
+use core::cell::Cell;
+use core::task::Context;
+
+use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState};
+
+use crate::MTU;
+use crate::counters::Tally;
+use crate::queue::{Channel, Packet, Waiting};
+
+/// Whether the link is up.
+pub(crate) struct Link {
+    up: Cell<bool>,
+    waiting: Waiting,
+}
+
+impl Link {
+    pub(crate) const fn new() -> Self {
+        Self { up: Cell::new(false), waiting: Waiting::new() }
+    }
+
+    pub(crate) fn set(&self, up: bool) {
+        self.up.set(up);
+        self.waiting.wake();
+    }
+}
+
+/// The driver for the stack or the router, on the same executor as the runner.
+///
+/// A received frame is handed up whether there is room to transmit or not: else a router with traffic both ways would
+/// starve one of them, as each frame of the other fills the room that was asked for. If there is no room for an answer
+/// when it is made, it is dropped, and counted as [`unsent_full`](crate::Counters::unsent_full).
+pub struct Device<'d> {
+    pub(crate) rx: Channel<'d>,
+    pub(crate) tx: Channel<'d>,
+    pub(crate) link: &'d Link,
+    pub(crate) mac: [u8; 6],
+    pub(crate) tally: &'d Tally,
+}
+
+impl Driver for Device<'_> {
+    type RxToken<'a>
+        = RxToken<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = TxToken<'a>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+        let Self { rx, tx, tally, .. } = *self;
+        rx.poll_frame(cx.waker()).then_some((RxToken { rx }, TxToken { tx, tally }))
+    }
+
+    fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
+        let Self { tx, tally, .. } = *self;
+        tx.poll_room(cx.waker()).then_some(TxToken { tx, tally })
+    }
+
+    fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
+        self.link.waiting.register(cx.waker());
+        if self.link.up.get() { LinkState::Up } else { LinkState::Down }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.max_transmission_unit = MTU;
+        capabilities
+    }
+
+    fn hardware_address(&self) -> HardwareAddress {
+        HardwareAddress::Ethernet(self.mac)
+    }
+}
+
+/// A received frame. It stays the next one until it is consumed.
+pub struct RxToken<'a> {
+    rx: Channel<'a>,
+}
+
+impl embassy_net_driver::RxToken for RxToken<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, f: F) -> R {
+        let Some(mut packet) = self.rx.oldest() else {
+            return f(&mut []);
+        };
+        let result = f(packet.frame());
+        self.rx.pop();
+        result
+    }
+}
+
+/// Leave to transmit a frame of up to 1514 bytes.
+pub struct TxToken<'a> {
+    tx: Channel<'a>,
+    tally: &'a Tally,
+}
+
+impl embassy_net_driver::TxToken for TxToken<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let Some(mut packet) = self.tx.room() else {
+            self.tally.unsent_full.add(1);
+            return drop_frame(len, f);
+        };
+        let result = f(packet.resize(len));
+        self.tx.push();
+        result
+    }
+}
+
+/// Has `f` write a frame that nobody gets. Apart, because the frame takes 1.5 KiB of the stack meanwhile.
+#[cold]
+#[inline(never)]
+fn drop_frame<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
+    f(Packet::new().resize(len))
+}

@@ -1,0 +1,137 @@
+//! Frames on their way between the device and the runner. Both are on one executor, so cells are enough.
+
+use core::cell::{Cell, RefCell, RefMut};
+use core::task::Waker;
+
+use embassy_sync::waitqueue::WakerRegistration;
+
+use crate::MTU;
+
+/// Room for a frame. In all of them it begins at a word, so that a copy from one to another goes by words.
+#[repr(C)]
+pub(crate) struct Packet {
+    len: usize,
+    bytes: [u8; MTU],
+}
+
+impl Packet {
+    pub(crate) const fn new() -> Self {
+        Self { len: 0, bytes: [0; MTU] }
+    }
+
+    /// The frame.
+    pub(crate) fn frame(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.len).unwrap_or_default()
+    }
+
+    /// The same, `len` bytes long from now on, but no longer than there is room for.
+    pub(crate) fn resize(&mut self, len: usize) -> &mut [u8] {
+        self.len = len.min(MTU);
+        self.frame()
+    }
+}
+
+/// A task that waits, if one does.
+pub(crate) struct Waiting(Cell<WakerRegistration>);
+
+impl Waiting {
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(WakerRegistration::new()))
+    }
+
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut waiting = self.0.take();
+        waiting.register(waker);
+        self.0.set(waiting);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.0.take().wake();
+    }
+}
+
+/// The memory of a queue.
+pub(crate) struct Queue<const N: usize> {
+    packets: [RefCell<Packet>; N],
+    ends: Ends,
+}
+
+struct Ends {
+    oldest: Cell<usize>,
+    len: Cell<usize>,
+    /// Who waits for a frame.
+    consumer: Waiting,
+    /// Who waits for room.
+    producer: Waiting,
+}
+
+impl<const N: usize> Queue<N> {
+    pub(crate) const fn new() -> Self {
+        let ends = Ends { oldest: Cell::new(0), len: Cell::new(0), consumer: Waiting::new(), producer: Waiting::new() };
+        Self { packets: [const { RefCell::new(Packet::new()) }; N], ends }
+    }
+
+    pub(crate) const fn channel(&self) -> Channel<'_> {
+        Channel { packets: &self.packets, ends: &self.ends }
+    }
+}
+
+/// A queue as its producer and its consumer use it, one of each.
+#[derive(Clone, Copy)]
+pub(crate) struct Channel<'d> {
+    packets: &'d [RefCell<Packet>],
+    ends: &'d Ends,
+}
+
+impl<'d> Channel<'d> {
+    /// Room for the next frame. [`Channel::push`] puts it into the queue.
+    pub(crate) fn room(&self) -> Option<RefMut<'d, Packet>> {
+        self.has_room().then(|| self.packet(self.ends.len.get()))?
+    }
+
+    /// Whether there is room. If not, `waker` is woken when there is.
+    pub(crate) fn poll_room(&self, waker: &Waker) -> bool {
+        if !self.has_room() {
+            self.ends.producer.register(waker);
+        }
+        self.has_room()
+    }
+
+    pub(crate) fn push(&self) {
+        self.ends.len.set(self.ends.len.get().saturating_add(1));
+        self.ends.consumer.wake();
+    }
+
+    /// The frame that is next. [`Channel::pop`] removes it.
+    pub(crate) fn oldest(&self) -> Option<RefMut<'d, Packet>> {
+        self.has_frame().then(|| self.packet(0))?
+    }
+
+    /// Whether there is a frame. If not, `waker` is woken when there is.
+    pub(crate) fn poll_frame(&self, waker: &Waker) -> bool {
+        if !self.has_frame() {
+            self.ends.consumer.register(waker);
+        }
+        self.has_frame()
+    }
+
+    pub(crate) fn pop(&self) {
+        let next = self.ends.oldest.get().saturating_add(1);
+        self.ends.oldest.set(if next < self.packets.len() { next } else { 0 });
+        self.ends.len.set(self.ends.len.get().saturating_sub(1));
+        self.ends.producer.wake();
+    }
+
+    fn has_frame(&self) -> bool {
+        self.ends.len.get() > 0
+    }
+
+    fn has_room(&self) -> bool {
+        self.ends.len.get() < self.packets.len()
+    }
+
+    fn packet(&self, behind_oldest: usize) -> Option<RefMut<'d, Packet>> {
+        let at = self.ends.oldest.get().saturating_add(behind_oldest);
+        self.packets.get(at.checked_sub(self.packets.len()).unwrap_or(at))?.try_borrow_mut().ok()
+    }
+}
