@@ -12,13 +12,14 @@
 use embassy_rp::flash::Flash;
 use embassy_rp::gpio::{Input, Level, Output, Pull};
 use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, FLASH, SPI0, SPI1, WATCHDOG};
-use embassy_rp::spi::{self, Async, Spi};
+use embassy_rp::spi::{self, Spi};
 use embassy_rp::watchdog::{ResetReason, Watchdog};
-use embassy_rp::{Peri, bind_interrupts, dma};
+use embassy_rp::{Peri, bind_interrupts, dma, pac};
 use embassy_time::Duration;
 use nat_w5500::{Pins, Runner};
 
 use crate::entropy;
+use crate::filled_spi::FilledSpi;
 
 /// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow (datasheet 1.1.0,
 /// section 5.5.4).
@@ -41,8 +42,8 @@ bind_interrupts!(struct Interrupts {
 /// The status LED, lit while high.
 pub(crate) type Led = Output<'static>;
 
-type Port<Bus> = Pins<Spi<'static, Bus, Async>, Output<'static>, Input<'static>, Output<'static>>;
-type PortRunner<Bus> = Runner<'static, Spi<'static, Bus, Async>, Output<'static>, Input<'static>, Output<'static>>;
+type Port<Bus> = Pins<FilledSpi<Bus>, Output<'static>, Input<'static>, Output<'static>>;
+type PortRunner<Bus> = Runner<'static, FilledSpi<Bus>, Output<'static>, Input<'static>, Output<'static>>;
 pub(crate) type InsideRunner = PortRunner<SPI1>;
 pub(crate) type OutsideRunner = PortRunner<SPI0>;
 
@@ -64,15 +65,18 @@ impl Board {
         let p = embassy_rp::init(embassy_rp::config::Config::default());
         let life_sign = LifeSign::start(p.WATCHDOG);
         let unique_id = unique_id(p.FLASH);
+        let spi = spi_config();
+        let inside = Spi::new(p.SPI1, p.PIN_10, p.PIN_11, p.PIN_12, p.DMA_CH0, p.DMA_CH1, Interrupts, spi.clone());
+        let outside = Spi::new(p.SPI0, p.PIN_18, p.PIN_19, p.PIN_16, p.DMA_CH2, p.DMA_CH3, Interrupts, spi);
         Self {
             inside: Pins {
-                bus: Spi::new(p.SPI1, p.PIN_10, p.PIN_11, p.PIN_12, p.DMA_CH0, p.DMA_CH1, Interrupts, spi_config()),
+                bus: FilledSpi::new(inside, pac::SPI1),
                 cs: Output::new(p.PIN_13, Level::High),
                 int: Input::new(p.PIN_15, Pull::Up),
                 reset: Output::new(p.PIN_14, Level::High),
             },
             outside: Pins {
-                bus: Spi::new(p.SPI0, p.PIN_18, p.PIN_19, p.PIN_16, p.DMA_CH2, p.DMA_CH3, Interrupts, spi_config()),
+                bus: FilledSpi::new(outside, pac::SPI0),
                 cs: Output::new(p.PIN_17, Level::High),
                 int: Input::new(p.PIN_21, Pull::Up),
                 reset: Output::new(p.PIN_20, Level::High),

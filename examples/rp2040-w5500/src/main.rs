@@ -7,6 +7,7 @@ mod board;
 mod chips;
 mod entropy;
 mod fault;
+mod filled_spi;
 
 use defmt_rtt as _;
 use embassy_executor::Spawner;
@@ -49,7 +50,9 @@ async fn main(spawner: Spawner) {
     defmt::info!("inside {=[u8; 6]:02x}, outside {=[u8; 6]:02x}, {} mappings", inside_mac, outside_mac, MAPPINGS);
 
     let (lan, inside) = nat_w5500::new(inside_mac, INSIDE.take(), inside);
+    let inside = inside.with_name("W5500 inside");
     let (wan, outside) = nat_w5500::new(outside_mac, OUTSIDE.take(), outside);
+    let outside = outside.with_name("W5500 outside");
     let chips = [Chip::new("inside", inside.monitor()), Chip::new("outside", outside.monitor())];
     let router = nat_router::new(ROUTER.take(), Config::default(), entropy, lan, wan);
     let router = defmt::unwrap!(router, "the default configuration is sound");
