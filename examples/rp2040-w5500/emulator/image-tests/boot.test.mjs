@@ -110,7 +110,7 @@ imageTest('without a chip inside, the log says so and the outside takes its leas
   world.board.lan.wedge('missing');
   world.awaitLease(SOON_MS);
   world.run(2000);
-  assert.match(world.board.log, /W5500 not found/);
+  assert.match(world.board.log, /W5500 inside: not found/);
   assert.match(world.board.log, /outside: address 198\.51\.100\.77/);
 }, { cold: true });
 
@@ -122,7 +122,7 @@ imageTest('without a chip outside, the log says so and hosts inside get their ad
   assert.equal(ack.router, '192.168.77.1');
   assert.ok(ack.lease <= 120, `a short lease as long as there are no DNS servers to tell: ${ack.lease} s`);
   host.resolve('192.168.77.1');
-  assert.match(world.board.log, /W5500 not found/);
+  assert.match(world.board.log, /W5500 outside: not found/);
 }, { cold: true });
 
 imageTest('a chip that answers only later is brought up then', (world) => {

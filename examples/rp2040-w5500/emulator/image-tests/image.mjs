@@ -1,5 +1,6 @@
 /** Which image is tested: `run.mjs` says so in the environment. */
 import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 function file(variable) {
   const path = process.env[variable];
@@ -16,7 +17,7 @@ export const uf2 = () => file('ROUTER_UF2');
 
 /** Where captures and figures of this run go. */
 export function resultsFolder() {
-  const folder = process.env.ROUTER_RESULTS ?? 'image-tests/results';
+  const folder = process.env.ROUTER_RESULTS ?? fileURLToPath(new URL('results', import.meta.url));
   fs.mkdirSync(folder, { recursive: true });
   return folder;
 }
