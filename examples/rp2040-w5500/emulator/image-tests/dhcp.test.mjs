@@ -7,31 +7,37 @@ import { imageTest, ROUTER_INSIDE } from './world.mjs';
 
 const SHORT = { ...PROVIDER, leaseSeconds: 60 };
 
-imageTest('a laptop that is plugged in gets an address, the router as gateway, and the outside DNS servers', (world) => {
-  const host = world.addHost();
-  const { offer, ack } = host.lease();
-  for (const message of [offer, ack]) {
-    assert.equal(message.router, ROUTER_INSIDE);
-    assert.equal(message.server, ROUTER_INSIDE);
-    assert.equal(message.mask, '255.255.255.0');
-    assert.deepEqual(message.dns, PROVIDER.dns);
-    assert.match(message.yiaddr, /^192\.168\.77\.1[0-6]\d$/);
-  }
-  assert.equal(offer.yiaddr, ack.yiaddr);
-  assert.ok(ack.lease >= 600, `a lease of ${ack.lease} s`);
-});
+imageTest(
+  'a laptop that is plugged in gets an address, the router as gateway, and the outside DNS servers',
+  (world) => {
+    const host = world.addHost();
+    const { offer, ack } = host.lease();
+    for (const message of [offer, ack]) {
+      assert.equal(message.router, ROUTER_INSIDE);
+      assert.equal(message.server, ROUTER_INSIDE);
+      assert.equal(message.mask, '255.255.255.0');
+      assert.deepEqual(message.dns, PROVIDER.dns);
+      assert.match(message.yiaddr, /^192\.168\.77\.1[0-6]\d$/);
+    }
+    assert.equal(offer.yiaddr, ack.yiaddr);
+    assert.ok(ack.lease >= 600, `a lease of ${ack.lease} s`);
+  },
+);
 
-imageTest('each of 64 hosts gets an address of its own, the 65th none, and all keep theirs when they renew', (world) => {
-  const hosts = [world.laptop, ...Array.from({ length: 63 }, () => world.addHost())];
-  hosts.slice(1).forEach((host) => host.lease());
-  const addresses = hosts.map(({ ip }) => ip);
-  assert.equal(new Set(addresses).size, 64);
-  const late = world.addHost();
-  late.sendDhcp({ type: 'discover' });
-  world.run(1000);
-  assert.deepEqual(late.replies, []);
-  hosts.forEach((host) => assert.deepEqual([host.renew().type, host.ip], ['ack', host.ip]));
-});
+imageTest(
+  'each of 64 hosts gets an address of its own, the 65th none, and all keep theirs when they renew',
+  (world) => {
+    const hosts = [world.laptop, ...Array.from({ length: 63 }, () => world.addHost())];
+    hosts.slice(1).forEach((host) => host.lease());
+    const addresses = hosts.map(({ ip }) => ip);
+    assert.equal(new Set(addresses).size, 64);
+    const late = world.addHost();
+    late.sendDhcp({ type: 'discover' });
+    world.run(1000);
+    assert.deepEqual(late.replies, []);
+    hosts.forEach((host) => assert.deepEqual([host.renew().type, host.ip], ['ack', host.ip]));
+  },
+);
 
 imageTest('a host that asks for an address of another network is refused it', (world) => {
   const host = world.addHost();
@@ -66,7 +72,11 @@ imageTest('when the provider gives another address, old flows end and new ones w
   const old = udpOut(world, { srcPort: 5100 });
   world.wan.dhcp.provider = { ...SHORT, address: '198.51.100.99' };
   world.wan.neighbours.clear();
-  world.until('a request for the other address', () => world.wan.dhcp.heard.at(-1).requested === '198.51.100.99', 70_000);
+  world.until(
+    'a request for the other address',
+    () => world.wan.dhcp.heard.at(-1).requested === '198.51.100.99',
+    70_000,
+  );
   world.run(500);
   assert.match(world.board.log, /outside: address 198\.51\.100\.99\/24/);
   world.wan.resolve('198.51.100.99');
@@ -75,44 +85,54 @@ imageTest('when the provider gives another address, old flows end and new ones w
   assert.equal(udpExchange(world, { srcPort: 5101 }).ip.src, '198.51.100.99');
 });
 
-imageTest('when the lease expires nothing more goes out under the old address, and a new lease brings the router back', (world) => {
-  world.wan.dhcp.provider = SHORT;
-  world.board.wan.link(false);
-  world.run(500);
-  world.board.wan.link(true);
-  world.awaitLease();
-  udpExchange(world);
-  world.wan.dhcp.mode = 'silent';
-  world.run(62_000);
-  assert.match(world.board.log, /outside: address lost/);
-  world.outside.drain();
-  world.laptop.send(udp({ src: world.laptop.ip, dst: SERVER, srcPort: 5200, dstPort: 7, data: pattern(8) }));
-  world.outside.expectSilence(500, ({ ip }) => ip.src !== '0.0.0.0');
-  world.wan.dhcp.mode = 'answer';
-  world.awaitLease(90_000);
-  udpExchange(world, { srcPort: 5201 });
-});
+imageTest(
+  'when the lease expires nothing more goes out under the old address, and a new lease brings the router back',
+  (world) => {
+    world.wan.dhcp.provider = SHORT;
+    world.board.wan.link(false);
+    world.run(500);
+    world.board.wan.link(true);
+    world.awaitLease();
+    udpExchange(world);
+    world.wan.dhcp.mode = 'silent';
+    world.run(62_000);
+    assert.match(world.board.log, /outside: address lost/);
+    world.outside.drain();
+    world.laptop.send(udp({ src: world.laptop.ip, dst: SERVER, srcPort: 5200, dstPort: 7, data: pattern(8) }));
+    world.outside.expectSilence(500, ({ ip }) => ip.src !== '0.0.0.0');
+    world.wan.dhcp.mode = 'answer';
+    world.awaitLease(90_000);
+    udpExchange(world, { srcPort: 5201 });
+  },
+);
 
 // smoltcp's client asks again at once, some hundred times a second: that must not stop the inside.
-imageTest('a provider that refuses is asked again until it gives an address, and hosts inside are served meanwhile', (world) => {
-  world.wan.dhcp.mode = 'refuse';
-  world.run(1000);
-  const asked = world.wan.dhcp.heard.filter(({ type }) => type === 'discover').length;
-  assert.ok(asked >= 2, `${asked} times`);
-  const host = world.addHost();
-  host.lease();
-  host.resolve(ROUTER_INSIDE);
-  world.wan.dhcp.mode = 'answer';
-  world.awaitLease(90_000);
-}, { cold: true });
+imageTest(
+  'a provider that refuses is asked again until it gives an address, and hosts inside are served meanwhile',
+  (world) => {
+    world.wan.dhcp.mode = 'refuse';
+    world.run(1000);
+    const asked = world.wan.dhcp.heard.filter(({ type }) => type === 'discover').length;
+    assert.ok(asked >= 2, `${asked} times`);
+    const host = world.addHost();
+    host.lease();
+    host.resolve(ROUTER_INSIDE);
+    world.wan.dhcp.mode = 'answer';
+    world.awaitLease(90_000);
+  },
+  { cold: true },
+);
 
-imageTest('the cable outside is plugged into another network: new address, gateway and DNS servers, also for the hosts', (world) => {
-  udpExchange(world);
-  world.board.wan.link(false);
-  world.run(3000);
-  world.wan.move(OTHER_PROVIDER);
-  world.board.wan.link(true);
-  world.awaitLease(10_000);
-  udpExchange(world, { srcPort: 5001 });
-  assert.equal(world.laptop.renew().dns[0], OTHER_PROVIDER.dns[0]);
-});
+imageTest(
+  'the cable outside is plugged into another network: new address, gateway and DNS servers, also for the hosts',
+  (world) => {
+    udpExchange(world);
+    world.board.wan.link(false);
+    world.run(3000);
+    world.wan.move(OTHER_PROVIDER);
+    world.board.wan.link(true);
+    world.awaitLease(10_000);
+    udpExchange(world, { srcPort: 5001 });
+    assert.equal(world.laptop.renew().dns[0], OTHER_PROVIDER.dns[0]);
+  },
+);

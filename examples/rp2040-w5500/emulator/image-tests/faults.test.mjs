@@ -11,7 +11,7 @@ const MENDED_MS = 2500;
 /** The watchdog's patience, a boot, and a lease. */
 const REBORN_MS = 5000;
 
-/** Traffic both ways, because a chip that has gone deaf can only be told from a silent network when there is something to send. */
+/** Traffic both ways: a chip that has gone deaf shows only when there is something to send. */
 function mended(world, { out, what }) {
   const { laptop, wan } = world;
   wan.servers = echoServers;
@@ -54,18 +54,26 @@ for (const side of Object.keys(SIDES)) {
   });
 }
 
-imageTest('while the chip outside is dead hosts inside are served', (world) => {
-  world.board.wan.wedge('missing');
-  world.run(1000);
-  world.addHost().lease();
-  world.laptop.resolve(ROUTER_INSIDE);
-}, { end: { stuck: true } });
+imageTest(
+  'while the chip outside is dead hosts inside are served',
+  (world) => {
+    world.board.wan.wedge('missing');
+    world.run(1000);
+    world.addHost().lease();
+    world.laptop.resolve(ROUTER_INSIDE);
+  },
+  { end: { stuck: true } },
+);
 
-imageTest('while the chip inside is dead the outside is answered', (world) => {
-  world.board.lan.wedge('missing');
-  world.run(1000);
-  world.wan.resolve(world.wan.routerIp);
-}, { end: { stuck: true } });
+imageTest(
+  'while the chip inside is dead the outside is answered',
+  (world) => {
+    world.board.lan.wedge('missing');
+    world.run(1000);
+    world.wan.resolve(world.wan.routerIp);
+  },
+  { end: { stuck: true } },
+);
 
 function routesAgain(world) {
   world.awaitLease(REBORN_MS);
@@ -73,38 +81,54 @@ function routesAgain(world) {
   udpExchange(world, { srcPort: 5001 });
 }
 
-imageTest('a router that is stuck in a loop is restarted by the watchdog, says so, and routes again', (world) => {
-  udpExchange(world);
-  const since = world.ms;
-  // From here on the instruction at PC is `b .`, a branch to itself, with interrupts off.
-  const { mcu } = world.board;
-  mcu.core.PM = true;
-  const spin = 0x20041ff0;
-  mcu.sramView.setUint16(spin - 0x20000000, 0xe7fe, true);
-  mcu.core.PC = spin;
-  routesAgain(world);
-  assert.ok(world.ms - since < REBORN_MS, `${world.ms - since} ms`);
-  assert.match(world.board.log, /restarted by the watchdog: the router was stuck/);
-}, { onReset: 'reboot', end: { resets: ['watchdog'] } });
+imageTest(
+  'a router that is stuck in a loop is restarted by the watchdog, says so, and routes again',
+  (world) => {
+    udpExchange(world);
+    const since = world.ms;
+    // From here on the instruction at PC is `b .`, a branch to itself, with interrupts off.
+    const { mcu } = world.board;
+    mcu.core.PM = true;
+    const spin = 0x20041ff0;
+    mcu.sramView.setUint16(spin - 0x20000000, 0xe7fe, true);
+    mcu.core.PC = spin;
+    routesAgain(world);
+    assert.ok(world.ms - since < REBORN_MS, `${world.ms - since} ms`);
+    assert.match(world.board.log, /restarted by the watchdog: the router was stuck/);
+  },
+  { onReset: 'reboot', end: { resets: ['watchdog'] } },
+);
 
-imageTest('a fault of the processor restarts the router, which tells where it was, and routes again', (world) => {
-  udpExchange(world);
-  world.board.mcu.core.exceptionEntry(HARD_FAULT);
-  routesAgain(world);
-  assert.match(world.board.log, /restarted after a fault at/);
-}, { onReset: 'reboot', end: { resets: ['watchdog'] } });
+imageTest(
+  'a fault of the processor restarts the router, which tells where it was, and routes again',
+  (world) => {
+    udpExchange(world);
+    world.board.mcu.core.exceptionEntry(HARD_FAULT);
+    routesAgain(world);
+    assert.match(world.board.log, /restarted after a fault at/);
+  },
+  { onReset: 'reboot', end: { resets: ['watchdog'] } },
+);
 
-imageTest('after a restart the router leases the laptop the address it has', (world) => {
-  const { ip } = world.laptop;
-  world.board.reboot('watchdog');
-  world.awaitLease(REBORN_MS);
-  assert.deepEqual([world.laptop.renew().type, world.laptop.ip], ['ack', ip]);
-}, { onReset: 'reboot', end: { resets: ['watchdog'] } });
+imageTest(
+  'after a restart the router leases the laptop the address it has',
+  (world) => {
+    const { ip } = world.laptop;
+    world.board.reboot('watchdog');
+    world.awaitLease(REBORN_MS);
+    assert.deepEqual([world.laptop.renew().type, world.laptop.ip], ['ack', ip]);
+  },
+  { onReset: 'reboot', end: { resets: ['watchdog'] } },
+);
 
-imageTest('a reboot finds chips with frames in them and brings them up', (world) => {
-  const out = udpOut(world, { srcPort: 5000 });
-  for (let i = 0; i < 20; i++) world.wan.sendTo(world.outside.routerMac, out.ip.bytes);
-  world.board.reboot('watchdog');
-  routesAgain(world);
-  assert.throws(() => udpBack(world, out), /no an answer/);
-}, { onReset: 'reboot', end: { resets: ['watchdog'] } });
+imageTest(
+  'a reboot finds chips with frames in them and brings them up',
+  (world) => {
+    const out = udpOut(world, { srcPort: 5000 });
+    for (let i = 0; i < 20; i++) world.wan.sendTo(world.outside.routerMac, out.ip.bytes);
+    world.board.reboot('watchdog');
+    routesAgain(world);
+    assert.throws(() => udpBack(world, out), /no an answer/);
+  },
+  { onReset: 'reboot', end: { resets: ['watchdog'] } },
+);

@@ -10,9 +10,15 @@ export const ECHO_PORT = 7;
 export const STRANGER = '192.0.2.66';
 
 /** A UDP datagram of a host to a server; returns it as it came out of the router. */
-export function udpOut(world, { host = world.laptop, srcPort = 5000, dst = SERVER, dstPort = ECHO_PORT, data = pattern(32), ...ip }) {
+export function udpOut(
+  world,
+  { host = world.laptop, srcPort = 5000, dst = SERVER, dstPort = ECHO_PORT, data = pattern(32), ...ip },
+) {
   host.send(udp({ src: host.ip, dst, srcPort, dstPort, data, ...ip }));
-  return world.outside.expect(`a datagram for port ${dstPort}`, (packet) => packet.udp?.dstPort === dstPort && packet.ip.dst === dst);
+  return world.outside.expect(
+    `a datagram for port ${dstPort}`,
+    (packet) => packet.udp?.dstPort === dstPort && packet.ip.dst === dst,
+  );
 }
 
 /** The server's answer to a datagram as it came out; returns the answer as the host gets it. */
@@ -53,7 +59,10 @@ export function pingExchange(world, { host = world.laptop, dst = SERVER, id = 77
 export function connect(world, { host = world.laptop, srcPort = 40000, dst = SERVER, dstPort = 80 } = {}) {
   const client = new TcpEnd(host, { src: host.ip, srcPort, dst, dstPort });
   client.send(['syn']);
-  const syn = world.outside.expect('a SYN', (packet) => packet.tcp?.dstPort === dstPort && packet.tcp.flags.includes('syn'));
+  const syn = world.outside.expect(
+    'a SYN',
+    (packet) => packet.tcp?.dstPort === dstPort && packet.tcp.flags.includes('syn'),
+  );
   const server = TcpEnd.answering(world.wan, syn);
   server.take(syn);
   server.send(['syn', 'ack']);
@@ -69,4 +78,5 @@ export function expectSegment(world, segment, end, what) {
 }
 
 /** A SYN from anywhere, as a scanner sends it. */
-export const syn = ({ src, dst, srcPort = 54321, dstPort }) => tcp({ src, dst, srcPort, dstPort, seq: 1, flags: ['syn'] });
+export const syn = ({ src, dst, srcPort = 54321, dstPort }) =>
+  tcp({ src, dst, srcPort, dstPort, seq: 1, flags: ['syn'] });

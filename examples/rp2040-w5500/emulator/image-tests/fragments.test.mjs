@@ -18,7 +18,12 @@ function through(world, from, to, { datagram, order }) {
   return reassemble(arrived);
 }
 
-const ORDERS = { 'in order': [0, 1, 2], 'the first last': [1, 2, 0], 'the last first': [2, 0, 1], backwards: [2, 1, 0] };
+const ORDERS = {
+  'in order': [0, 1, 2],
+  'the first last': [1, 2, 0],
+  'the last first': [2, 0, 1],
+  backwards: [2, 1, 0],
+};
 
 for (const [label, order] of Object.entries(ORDERS)) {
   imageTest(`a datagram in fragments goes out, ${label}`, (world) => {
@@ -53,5 +58,8 @@ imageTest('fragmentation needed from outside tells the host the size that fits',
   assert.equal(out.ip.dontFragment, true);
   world.wan.send(icmpError({ src: '203.0.113.1', dst: out.ip.src, type: 3, code: 4, mtu: 1400, quoted: out.ip.bytes }));
   const { icmp, ip } = world.lan.expect('fragmentation needed', (packet) => packet.icmp);
-  assert.deepEqual([ip.dst, icmp.mtu, icmp.quoted.src, icmp.quoted.srcPort], [world.laptop.ip, 1400, world.laptop.ip, 5001]);
+  assert.deepEqual(
+    [ip.dst, icmp.mtu, icmp.quoted.src, icmp.quoted.srcPort],
+    [world.laptop.ip, 1400, world.laptop.ip, 5001],
+  );
 });

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 function file(variable) {
   const path = process.env[variable];
-  if (!path) throw new Error(`${variable} is not set: run the tests with \`npm run test:image -- ROUTER.elf ROUTER.uf2\``);
+  if (!path)
+    throw new Error(`${variable} is not set: run the tests with \`npm run test:image -- ROUTER.elf ROUTER.uf2\``);
   if (!fs.existsSync(path)) throw new Error(`${variable}: there is no ${path}`);
   return path;
 }

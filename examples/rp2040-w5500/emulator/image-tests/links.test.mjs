@@ -32,16 +32,19 @@ imageTest('while the cable inside is pulled the outside is served, and nothing i
   udpExchange(world);
 });
 
-imageTest('after the cable outside was pulled and plugged in again the lease is asked for anew and flows go on', (world) => {
-  const out = udpOut(world, { srcPort: 5000 });
-  world.board.wan.link(false);
-  world.run(2000);
-  world.board.wan.link(true);
-  world.awaitLease(10_000);
-  world.wan.resolve(world.wan.routerIp);
-  udpBack(world, out);
-  assert.equal(udpExchange(world, { srcPort: 5000 }).udp.srcPort, out.udp.srcPort);
-});
+imageTest(
+  'after the cable outside was pulled and plugged in again the lease is asked for anew and flows go on',
+  (world) => {
+    const out = udpOut(world, { srcPort: 5000 });
+    world.board.wan.link(false);
+    world.run(2000);
+    world.board.wan.link(true);
+    world.awaitLease(10_000);
+    world.wan.resolve(world.wan.routerIp);
+    udpBack(world, out);
+    assert.equal(udpExchange(world, { srcPort: 5000 }).udp.srcPort, out.udp.srcPort);
+  },
+);
 
 imageTest('while the cable outside is pulled hosts inside get addresses', (world) => {
   world.board.wan.link(false);

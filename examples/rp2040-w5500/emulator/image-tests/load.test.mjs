@@ -45,14 +45,19 @@ for (const length of [1515, 1518, 1600, 2000, 9000]) {
     const out = udpOut(world, { srcPort: 5000 });
     const data = pattern(length - 42);
     world.laptop.send(udp({ src: world.laptop.ip, dst: SERVER, srcPort: 5000, dstPort: 7, data }));
-    world.wan.sendTo(world.outside.routerMac, udp({ src: SERVER, dst: out.ip.src, srcPort: 7, dstPort: out.udp.srcPort, data }));
+    world.wan.sendTo(
+      world.outside.routerMac,
+      udp({ src: SERVER, dst: out.ip.src, srcPort: 7, dstPort: out.udp.srcPort, data }),
+    );
     const { lan, wan } = world.board;
     world.run(100);
     assert.deepEqual([world.lan.drain(), world.outside.drain()], [[], []]);
     assert.deepEqual([lan.unread, wan.unread], [0, 0]);
     udpExchange(world, { srcPort: 5001 });
     world.run(10_000);
-    const dropped = [...world.board.log.matchAll(/W5500 (inside|outside): .*oversized: ([1-9]\d*)/g)].map(([, side]) => side);
+    const dropped = [...world.board.log.matchAll(/W5500 (inside|outside): .*oversized: ([1-9]\d*)/g)].map(
+      ([, side]) => side,
+    );
     assert.deepEqual([...new Set(dropped)].sort(), ['inside', 'outside'], 'counted on the log');
   });
 }
@@ -61,7 +66,8 @@ imageTest('an oversized frame between others takes none of them along', (world) 
   const traffic = new Traffic(world, 60);
   for (let i = 0; i < 30; i++) {
     traffic.send('in');
-    if (i % 3 === 0) world.outside.sendFrame(ethernet({ dst: world.outside.routerMac, src: world.wan.mac }, pattern(1600, i)));
+    if (i % 3 === 0)
+      world.outside.sendFrame(ethernet({ dst: world.outside.routerMac, src: world.wan.mac }, pattern(1600, i)));
   }
   world.run(200);
   assert.equal(traffic.counts.in, 30);

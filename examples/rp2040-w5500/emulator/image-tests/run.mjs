@@ -1,6 +1,6 @@
 /**
- * Tests an image: `npm run test:image -- ROUTER.elf ROUTER.uf2 [FILE..]`. Without FILEs all of them. At the end it tells
- * the deepest stack of all boards that ran, and fails if too little was left.
+ * Tests an image: `npm run test:image -- ROUTER.elf ROUTER.uf2 [FILE..]`. Without FILEs all of them. At the end it
+ * tells the deepest stack of all boards that ran, and fails if too little was left.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -23,7 +23,11 @@ function testFiles(named) {
 function tellStack(results) {
   const file = path.join(results, 'stack.jsonl');
   if (!fs.existsSync(file)) return true;
-  const boards = fs.readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  const boards = fs
+    .readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   const { test, deepest, room } = boards.reduce((one, other) => (other.deepest > one.deepest ? other : one));
   console.log(`deepest stack of ${boards.length} boards: ${deepest} of ${room} bytes, in ${test}`);
   return room - deepest >= LEAST_STACK_LEFT;
@@ -36,7 +40,10 @@ for (const image of [elf, uf2]) {
 const results = path.join(HERE, 'results');
 fs.rmSync(results, { recursive: true, force: true });
 const env = { ...process.env, ROUTER_ELF: path.resolve(elf), ROUTER_UF2: path.resolve(uf2), ROUTER_RESULTS: results };
-const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...testFiles(named)], { env, stdio: 'inherit' });
+const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...testFiles(named)], {
+  env,
+  stdio: 'inherit',
+});
 const enough = tellStack(results);
 if (!enough) console.error(`less than ${LEAST_STACK_LEFT} bytes of stack were left`);
 process.exitCode = run.status === 0 && enough ? 0 : 1;

@@ -184,33 +184,37 @@ function answerFragments(firsts, { ip }) {
   return [udp({ src: ip.dst, dst: ip.src, srcPort, dstPort, data })];
 }
 
-imageTest(`${MINUTES} minutes of mixed load lose nothing, and the watchdog is fed in time`, (world) => {
-  const random = randomWords(4);
-  world.wan.dhcp.provider = { ...PROVIDER, leaseSeconds: 120 };
-  world.makeReady();
-  serve(world);
-  const hosts = [world.laptop, ...Array.from({ length: HOSTS - 1 }, () => world.addHost())];
-  hosts.slice(1).forEach((host) => {
-    host.lease();
-    host.resolve('192.168.77.1');
-  });
-  const workers = hosts.map((host) => new Worker(world, host, random));
-  world.working = true;
-  workers.forEach((worker) => worker.start());
-  for (let minute = 1; minute <= MINUTES; minute++) {
-    world.run(60_000);
-    const host = hosts[minute % HOSTS];
-    host.startRenewal();
-  }
-  world.working = false;
-  world.run(2000);
-  const sum = (field) => workers.reduce((total, worker) => total + worker[field], 0);
-  assert.deepEqual({ answered: sum('answered'), wrong: sum('wrong') }, { answered: sum('sent'), wrong: 0 });
-  assert.ok(sum('sent') > MINUTES * 60 * HOSTS, `${sum('sent')} questions`);
-  assert.ok(world.wan.dhcp.acks >= MINUTES - 1, `${world.wan.dhcp.acks} renewals`);
-  const { longestGapUs, timeoutUs } = world.board.watchdog;
-  assert.ok(longestGapUs < timeoutUs / 2, `fed after ${longestGapUs} us, bites after ${timeoutUs}`);
-  const lost = [world.board.lan, world.board.wan].map(({ counters }) => counters.full);
-  assert.deepEqual(lost, [0, 0], 'frames that the chips had no room for');
-  assert.deepEqual([world.lan.drain(), world.outside.drain()], [[], []], 'packets that nobody asked for');
-}, { cold: true });
+imageTest(
+  `${MINUTES} minutes of mixed load lose nothing, and the watchdog is fed in time`,
+  (world) => {
+    const random = randomWords(4);
+    world.wan.dhcp.provider = { ...PROVIDER, leaseSeconds: 120 };
+    world.makeReady();
+    serve(world);
+    const hosts = [world.laptop, ...Array.from({ length: HOSTS - 1 }, () => world.addHost())];
+    hosts.slice(1).forEach((host) => {
+      host.lease();
+      host.resolve('192.168.77.1');
+    });
+    const workers = hosts.map((host) => new Worker(world, host, random));
+    world.working = true;
+    workers.forEach((worker) => worker.start());
+    for (let minute = 1; minute <= MINUTES; minute++) {
+      world.run(60_000);
+      const host = hosts[minute % HOSTS];
+      host.startRenewal();
+    }
+    world.working = false;
+    world.run(2000);
+    const sum = (field) => workers.reduce((total, worker) => total + worker[field], 0);
+    assert.deepEqual({ answered: sum('answered'), wrong: sum('wrong') }, { answered: sum('sent'), wrong: 0 });
+    assert.ok(sum('sent') > MINUTES * 60 * HOSTS, `${sum('sent')} questions`);
+    assert.ok(world.wan.dhcp.acks >= MINUTES - 1, `${world.wan.dhcp.acks} renewals`);
+    const { longestGapUs, timeoutUs } = world.board.watchdog;
+    assert.ok(longestGapUs < timeoutUs / 2, `fed after ${longestGapUs} us, bites after ${timeoutUs}`);
+    const lost = [world.board.lan, world.board.wan].map(({ counters }) => counters.full);
+    assert.deepEqual(lost, [0, 0], 'frames that the chips had no room for');
+    assert.deepEqual([world.lan.drain(), world.outside.drain()], [[], []], 'packets that nobody asked for');
+  },
+  { cold: true },
+);

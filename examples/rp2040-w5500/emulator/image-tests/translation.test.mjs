@@ -82,7 +82,9 @@ imageTest('a TCP connection carries data both ways and ends with a FIN each way'
 
 imageTest('the MSS of a SYN is lowered to what fits, and no other option changes', (world) => {
   const options = Buffer.from([2, 4, 0x23, 0x00, 4, 2, 1, 3, 3, 7, 1, 1]);
-  world.laptop.send(tcp({ src: world.laptop.ip, dst: SERVER, srcPort: 4000, dstPort: 80, seq: 5, flags: ['syn'], options }));
+  world.laptop.send(
+    tcp({ src: world.laptop.ip, dst: SERVER, srcPort: 4000, dstPort: 80, seq: 5, flags: ['syn'], options }),
+  );
   const out = world.outside.expect('the SYN', (packet) => packet.tcp);
   assert.equal(out.tcp.options.readUInt16BE(2), 1460);
   assert.deepEqual(out.tcp.options.subarray(4), options.subarray(4));
@@ -118,7 +120,15 @@ imageTest('a port scan from outside gets no answer at all, from any port and by 
   }
   world.wan.send(echo({ src: STRANGER, dst, id: 9, seq: 1, data: pattern(20) }));
   world.wan.send(tcp({ src: STRANGER, dst, srcPort: 1, dstPort: 80, seq: 1, ack: 1, flags: ['ack'] }));
-  world.wan.send(icmpError({ src: STRANGER, dst, type: 3, code: 3, quoted: udp({ src: dst, dst: STRANGER, srcPort: 9, dstPort: 9 }) }));
+  world.wan.send(
+    icmpError({
+      src: STRANGER,
+      dst,
+      type: 3,
+      code: 3,
+      quoted: udp({ src: dst, dst: STRANGER, srcPort: 9, dstPort: 9 }),
+    }),
+  );
   world.outside.expectSilence(1500, (packet) => packet.ip);
   world.lan.expectSilence(1);
   udpExchange(world);
@@ -149,7 +159,9 @@ imageTest('an ICMP error about no session goes nowhere', (world) => {
 });
 
 imageTest('traceroute from inside finds the router, and then the hops behind it', (world) => {
-  world.laptop.send(udp({ src: world.laptop.ip, dst: SERVER, srcPort: 5002, dstPort: 33434, ttl: 1, data: pattern(12) }));
+  world.laptop.send(
+    udp({ src: world.laptop.ip, dst: SERVER, srcPort: 5002, dstPort: 33434, ttl: 1, data: pattern(12) }),
+  );
   const first = world.lan.expect('Time Exceeded', ({ icmp }) => icmp?.type === 11);
   assert.deepEqual([first.ip.src, first.ip.dst, first.icmp.code], [ROUTER_INSIDE, world.laptop.ip, 0]);
   assert.deepEqual([first.icmp.quoted.src, first.icmp.quoted.srcPort], [world.laptop.ip, 5002]);
@@ -161,19 +173,23 @@ imageTest('traceroute from inside finds the router, and then the hops behind it'
   assert.deepEqual([second.ip.src, second.icmp.quoted.src], [world.wan.ip, world.laptop.ip]);
 });
 
-imageTest('a packet that was corrupted on the way is not repaired by a new checksum', (world) => {
-  const out = udpOut(world, { srcPort: 5003 });
-  const answer = { src: SERVER, dst: out.ip.src, srcPort: 7, dstPort: out.udp.srcPort, data: pattern(50) };
-  const [header, data] = [udp(answer), udp(answer)];
-  header[8] ^= 0x10;
-  data[40] ^= 0xff;
-  world.wan.send(header);
-  world.lan.expectSilence(50);
-  world.wan.sendTo(world.outside.routerMac, data);
-  world.run(50);
-  assert.equal(world.law.crimes.length, 1);
-  assert.match(world.law.crimes.pop(), /UDP checksum/);
-}, { judged: false });
+imageTest(
+  'a packet that was corrupted on the way is not repaired by a new checksum',
+  (world) => {
+    const out = udpOut(world, { srcPort: 5003 });
+    const answer = { src: SERVER, dst: out.ip.src, srcPort: 7, dstPort: out.udp.srcPort, data: pattern(50) };
+    const [header, data] = [udp(answer), udp(answer)];
+    header[8] ^= 0x10;
+    data[40] ^= 0xff;
+    world.wan.send(header);
+    world.lan.expectSilence(50);
+    world.wan.sendTo(world.outside.routerMac, data);
+    world.run(50);
+    assert.equal(world.law.crimes.length, 1);
+    assert.match(world.law.crimes.pop(), /UDP checksum/);
+  },
+  { judged: false },
+);
 
 imageTest('the router answers a ping to its inside address', (world) => {
   world.laptop.send(echo({ src: world.laptop.ip, dst: ROUTER_INSIDE, id: 3, seq: 4, data: pattern(40) }));
@@ -188,7 +204,9 @@ imageTest('hosts inside reach each other under their outside addresses', (world)
   const external = hosts.map((host, i) => udpOut(world, { host, srcPort: 7000 + i }).udp.srcPort);
   const call = (from, to) => {
     const data = pattern(20, from);
-    hosts[from].send(udp({ src: hosts[from].ip, dst: world.wan.routerIp, srcPort: 7000 + from, dstPort: external[to], data }));
+    hosts[from].send(
+      udp({ src: hosts[from].ip, dst: world.wan.routerIp, srcPort: 7000 + from, dstPort: external[to], data }),
+    );
   };
   call(0, 1);
   world.run(20);

@@ -1,6 +1,6 @@
 /**
- * The world of a test: the board with the image in its flash, a LAN and a WAN that the test plays, and judges over all that
- * the board sends.
+ * The world of a test: the board with the image in its flash, a LAN and a WAN that the test plays, and judges over all
+ * that the board sends.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -91,7 +91,11 @@ export class World {
   finish({ resets = [], mistakes = [], stuck = false } = {}) {
     const { board } = this;
     assert.deepEqual(this.law.crimes.slice(0, 3), [], `${this.law.crimes.length} packets that must not be`);
-    assert.deepEqual(board.resets.map(({ reason }) => reason), resets, 'resets of the board');
+    assert.deepEqual(
+      board.resets.map(({ reason }) => reason),
+      resets,
+      'resets of the board',
+    );
     const made = board.mistakes.map(({ text }) => text).filter((text) => !mistakes.some((known) => known.test(text)));
     assert.deepEqual(made.slice(0, 3), [], `${made.length} mistakes in the use of the W5500`);
     if (!stuck) assert.deepEqual([board.lan.unread, board.wan.unread], [0, 0], 'bytes that lie unread in the chips');
@@ -116,7 +120,8 @@ export class World {
   /** The error with what one wants to know of the board. */
   explain(error) {
     const tail = this.board.log.trimEnd().split('\n').slice(-LOG_LINES).join('\n  ');
-    error.message += `\nat ${this.ms.toFixed(3)} ms; captures: ${this.captures.join(' ')}; the log ends with:\n  ${tail}`;
+    const place = `at ${this.ms.toFixed(3)} ms; captures: ${this.captures.join(' ')}`;
+    error.message += `\n${place}; the log ends with:\n  ${tail}`;
     return error;
   }
 

@@ -1,6 +1,7 @@
 /**
  * Whose cycles they are. The whole program is optimised as one, so functions are inlined across crates and symbols say
- * little: the line tables of the ELF file tell for each instruction which source line it came from, and through which calls.
+ * little: the line tables of the ELF file tell for each instruction which source line it came from, and through which
+ * calls.
  */
 import { spawnSync } from 'node:child_process';
 
@@ -39,7 +40,10 @@ function symbolize(elf, addresses) {
   const options = [`--obj=${elf}`, '--inlines', '--output-style=JSON'];
   const run = spawnSync('llvm-symbolizer', options, { input, encoding: 'utf8', maxBuffer: BUFFER });
   if (run.error) throw new Error(`llvm-symbolizer is needed to tell whose cycles they are: ${run.error.message}`);
-  return run.stdout.trim().split('\n').map((line) => JSON.parse(line).Symbol ?? []);
+  return run.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).Symbol ?? []);
 }
 
 function counted(slots, base) {
@@ -55,7 +59,10 @@ function counted(slots, base) {
  */
 export function cyclesByCrate(profile, elf) {
   const hits = [...counted(profile.flash, FLASH), ...counted(profile.sram, SRAM)];
-  const frames = symbolize(elf, hits.map(([address]) => address));
+  const frames = symbolize(
+    elf,
+    hits.map(([address]) => address),
+  );
   const sums = new Map([['exception entry and return', profile.exceptionCycles]]);
   hits.forEach(([, cycles], i) => {
     const crate = crateOfFrames(frames[i]);

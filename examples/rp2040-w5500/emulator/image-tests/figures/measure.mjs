@@ -104,7 +104,12 @@ function measureCrates(traffic, elf) {
 }
 
 function memory(board) {
-  const sections = board.sections.map(({ name, size, address, stored }) => ({ name, size, ram: address >= RAM, stored }));
+  const sections = board.sections.map(({ name, size, address, stored }) => ({
+    name,
+    size,
+    ram: address >= RAM,
+    stored,
+  }));
   const sum = (kind) => sections.filter(kind).reduce((total, { size }) => total + size, 0);
   const bySection = Object.fromEntries(sections.map(({ name, size }) => [name, size]));
   return { flash: sum(({ stored }) => stored), ram: sum(({ ram }) => ram) + stackRoom(board), bySection };

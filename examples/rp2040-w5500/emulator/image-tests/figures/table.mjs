@@ -29,10 +29,23 @@ function shares(frames, field, count) {
 export function markdown({ frames, memory, stack, idleCyclesPerMs }) {
   const sizes = Object.keys(frames).map((size) => `${size} B`);
   return [
-    table(['UDP of one session', 'cycles a packet', 'packets a second', 'latency, us', 'CPU busy, %'], Object.entries(frames).flatMap(frameRows)),
+    table(
+      ['UDP of one session', 'cycles a packet', 'packets a second', 'latency, us', 'CPU busy, %'],
+      Object.entries(frames).flatMap(frameRows),
+    ),
     table(['cycles a packet by crate, both ways saturated', ...sizes], shares(frames, 'byCrate')),
     table(['by function, with all that is inlined into it', ...sizes], shares(frames, 'byFunction', 15)),
-    table(['memory', 'bytes'], [...Object.entries(memory.bySection), ['flash', memory.flash], ['RAM, stack included', memory.ram]]),
-    table(['', ''], [['deepest stack, bytes', stack.deepest], ['room for it', stack.room], ['cycles a millisecond while idle', idleCyclesPerMs]]),
+    table(
+      ['memory', 'bytes'],
+      [...Object.entries(memory.bySection), ['flash', memory.flash], ['RAM, stack included', memory.ram]],
+    ),
+    table(
+      ['', ''],
+      [
+        ['deepest stack, bytes', stack.deepest],
+        ['room for it', stack.room],
+        ['cycles a millisecond while idle', idleCyclesPerMs],
+      ],
+    ),
   ].join('\n');
 }

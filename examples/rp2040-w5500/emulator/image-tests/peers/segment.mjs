@@ -78,7 +78,8 @@ export class Segment {
   expectSilence(ms, match = () => true) {
     this.world.run(ms);
     const heard = this.inbox.filter(match);
-    if (heard.length > 0) this.world.fail(`the ${this.name} heard ${heard.length} packets, the first: ${describe(heard[0])}`);
+    if (heard.length > 0)
+      this.world.fail(`the ${this.name} heard ${heard.length} packets, the first: ${describe(heard[0])}`);
   }
 
   /** Empties the inbox and returns what was in it. */
@@ -92,6 +93,12 @@ export function describe({ eth, arp, ip, udp, tcp, icmp }) {
   if (arp) return `ARP ${arp.operation} of ${arp.senderIp} for ${arp.targetIp}`;
   const ends = udp ?? tcp;
   const ports = ends ? ` ${ends.srcPort} > ${ends.dstPort}` : '';
-  const kind = udp ? 'UDP' : tcp ? `TCP ${tcp.flags}` : icmp ? `ICMP ${icmp.type}/${icmp.code}` : `protocol ${ip.protocol}`;
+  const kind = udp
+    ? 'UDP'
+    : tcp
+      ? `TCP ${tcp.flags}`
+      : icmp
+        ? `ICMP ${icmp.type}/${icmp.code}`
+        : `protocol ${ip.protocol}`;
   return `${kind} ${ip.src} > ${ip.dst}${ports}, ${ip.totalLength} bytes in a frame of ${eth.length}`;
 }

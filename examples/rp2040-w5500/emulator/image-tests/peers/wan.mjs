@@ -1,6 +1,6 @@
 /**
- * The outside: a gateway with the whole Internet behind it, and the provider's DHCP server. Every address that is not the
- * router's is reached through it.
+ * The outside: a gateway with the whole Internet behind it, and the provider's DHCP server. Every address that is not
+ * the router's is reached through it.
  */
 import { echo, udp } from '../wire/build.mjs';
 import { DhcpServer } from './dhcp-server.mjs';
@@ -65,7 +65,8 @@ export class Wan extends Station {
 /** Servers that send the data of each UDP datagram and each echo request back, and leave the rest to the test. */
 export function echoServers({ ip, udp: segment, icmp }) {
   if (segment) return [answerUdp(ip, segment)];
-  if (icmp?.type === 8) return [echo({ src: ip.dst, dst: ip.src, type: 0, id: icmp.id, seq: icmp.seq, data: icmp.data })];
+  if (icmp?.type === 8)
+    return [echo({ src: ip.dst, dst: ip.src, type: 0, id: icmp.id, seq: icmp.seq, data: icmp.data })];
   return undefined;
 }
 

@@ -26,7 +26,7 @@ export function arp({ operation = 1, senderMac, senderIp, targetMac = '00:00:00:
 /**
  * An IPv4 datagram, or a fragment of one.
  *
- * @param {object} header `src`, `dst`, `protocol`; `ttl`, `tos`, `id`, `dontFragment`, `moreFragments`; `offset` in bytes
+ * @param {object} header `src`, `dst`, `protocol`, `ttl`, `tos`, `id`, `dontFragment`, `moreFragments`, `offset` (bytes)
  */
 export function ipv4(header, payload) {
   const { src, dst, protocol, ttl = 64, tos = 0, id = 0 } = header;
@@ -89,7 +89,7 @@ export function echo({ type = 8, id: ident, seq, ...rest }) {
   return icmp({ ...fields, id: ipId, type, rest: quad });
 }
 
-/** An ICMP error about `quoted`, a datagram of which it quotes the header and 8 bytes, or `quote` bytes of the payload. */
+/** An ICMP error about the datagram `quoted`: it quotes the header and `quote` bytes of the payload. */
 export function icmpError({ type, code, mtu = 0, quoted, quote = 8, ...ip }) {
   const rest = Buffer.from([0, 0, mtu >> 8, mtu & 0xff]);
   return icmp({ ...ip, type, code, rest, data: Buffer.from(quoted.subarray(0, IPV4_HEADER + quote)) });

@@ -7,7 +7,18 @@ export const CLIENT_PORT = 68;
 
 const MAGIC = 0x63825363;
 const FIXED = 240;
-const CODES = { mask: 1, router: 3, dns: 6, hostname: 12, requested: 50, lease: 51, type: 53, server: 54, renew: 58, rebind: 59 };
+const CODES = {
+  mask: 1,
+  router: 3,
+  dns: 6,
+  hostname: 12,
+  requested: 50,
+  lease: 51,
+  type: 53,
+  server: 54,
+  renew: 58,
+  rebind: 59,
+};
 const NAMES = new Map(Object.entries(CODES).map(([name, code]) => [code, name]));
 const TYPE_NAMES = new Map(Object.entries(TYPES).map(([name, code]) => [code, name]));
 const SECONDS = new Set(['lease', 'renew', 'rebind']);
@@ -16,7 +27,16 @@ const SECONDS = new Set(['lease', 'renew', 'rebind']);
  * @param {object} message `type`, `op`, `xid`, `mac`, and where they differ from zero `ciaddr`, `yiaddr`, `broadcast`;
  *   `options` by the names above, addresses as text or lists of it
  */
-export function buildDhcp({ type, op, xid, mac, ciaddr = '0.0.0.0', yiaddr = '0.0.0.0', broadcast = false, options = {} }) {
+export function buildDhcp({
+  type,
+  op,
+  xid,
+  mac,
+  ciaddr = '0.0.0.0',
+  yiaddr = '0.0.0.0',
+  broadcast = false,
+  options = {},
+}) {
   const fixed = Buffer.alloc(FIXED);
   fixed.set([op, 1, 6, 0]);
   fixed.writeUInt32BE(xid, 4);

@@ -13,8 +13,8 @@ function demand(holds, problem) {
 }
 
 /**
- * @returns {object} `eth`, then `arp`, or `ip` and one of `udp`, `tcp`, `icmp`, whose `data` is the payload. A fragment has
- *   `ip` only.
+ * @returns {object} `eth`, then `arp`, or `ip` and one of `udp`, `tcp`, `icmp`, whose `data` is the payload. A fragment
+ *   has `ip` only.
  */
 export function parseFrame(bytes) {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -41,7 +41,10 @@ function parseArp(bytes) {
 
 /** Padding that is not zero tells strangers what was sent to somebody else (CVE-2003-0001). */
 function demandZeros(padding) {
-  demand(padding.every((byte) => byte === 0), 'padding with somebody else\'s bytes');
+  demand(
+    padding.every((byte) => byte === 0),
+    "padding with somebody else's bytes",
+  );
 }
 
 /** Parses an IPv4 datagram and what follows it in the frame. */
@@ -156,7 +159,10 @@ export function reassemble(packets) {
   parts.forEach((part, i) => {
     const end = i === 0 ? 0 : parts[i - 1].offset + parts[i - 1].payload.length;
     demand(part.offset === end, `a gap between fragments at ${end}`);
-    demand(part.id === parts[0].id && part.src === parts[0].src && part.dst === parts[0].dst, 'fragments of several datagrams');
+    demand(
+      part.id === parts[0].id && part.src === parts[0].src && part.dst === parts[0].dst,
+      'fragments of several datagrams',
+    );
   });
   const ip = { ...parts[0], moreFragments: false, payload: Buffer.concat(parts.map(({ payload }) => payload)) };
   return { ip, ...parsePayload(ip) };
