@@ -9,6 +9,12 @@ import { fileURLToPath } from 'node:url';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const LEAST_STACK_LEFT = 512;
+/** What the tests call, and where to get it. */
+const TOOLS = {
+  [process.env.DEFMT_PRINT ?? 'defmt-print']: 'cargo install --locked defmt-print',
+  tshark: 'apt-get install tshark',
+  'llvm-symbolizer': 'apt-get install llvm',
+};
 const USAGE = 'usage: npm run test:image -- ROUTER.elf ROUTER.uf2 [FILE..]';
 
 function testFiles(named) {
@@ -36,6 +42,9 @@ function tellStack(results) {
 const [elf, uf2, ...named] = process.argv.slice(2);
 for (const image of [elf, uf2]) {
   if (!image || !fs.existsSync(image)) throw new Error(image ? `there is no ${image}` : USAGE);
+}
+for (const [tool, how] of Object.entries(TOOLS)) {
+  if (spawnSync(tool, ['--version']).error) throw new Error(`${tool} is not there: ${how}`);
 }
 const results = path.join(HERE, 'results');
 fs.rmSync(results, { recursive: true, force: true });
