@@ -157,6 +157,15 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    /// The protocol of what carries it.
+    pub(crate) fn proto(&self) -> Proto {
+        match self {
+            Self::Datagram => Proto::Udp,
+            Self::Query(_) => Proto::Icmp,
+            Self::Segment(..) => Proto::Tcp,
+        }
+    }
+
     /// Whether the packet may change more of a session than its timer, so that its checksum must hold.
     pub(crate) fn moves_state(self) -> bool {
         matches!(self, Self::Segment(Kind::Syn | Kind::SynAck | Kind::Fin | Kind::Reset, _))
