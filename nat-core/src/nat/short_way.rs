@@ -24,8 +24,8 @@ impl<W: Width> Nat<'_, W> {
             Side::Inside => (End::Source, self.short_way_out(&plain)?),
             Side::Outside => (End::Destination, self.short_way_in(&plain)?),
         };
-        let Plain { ip, transport, .. } = plain;
-        translate::rewrite(ip, transport, end, endpoint, Hop::Counted);
+        let Plain { ip, mut transport, .. } = plain;
+        translate::rewrite_at_once(ip, &mut transport, end, endpoint, Hop::Counted);
         if from == Side::Inside {
             self.renew_id(ip);
         }
