@@ -100,8 +100,9 @@ impl<'p> Plain<'p> {
             Transport::Udp(header, _) => ((header.source_port(), header.destination_port()), Content::Datagram),
             Transport::Tcp(..) | Transport::Icmp(..) => return None,
         };
-        let source = Endpoint { address: ip.source(), port: ports.0 };
-        let destination = Endpoint { address: ip.destination(), port: ports.1 };
+        let addresses = ip.addresses();
+        let source = Endpoint { address: addresses.0, port: ports.0 };
+        let destination = Endpoint { address: addresses.1, port: ports.1 };
         Some(Self { ip, transport, proto, source, destination, content })
     }
 }
@@ -157,6 +158,15 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    /// The protocol of what carries it.
+    pub(crate) fn proto(&self) -> Proto {
+        match self {
+            Self::Datagram => Proto::Udp,
+            Self::Query(_) => Proto::Icmp,
+            Self::Segment(..) => Proto::Tcp,
+        }
+    }
+
     /// Whether the packet may change more of a session than its timer, so that its checksum must hold.
     pub(crate) fn moves_state(self) -> bool {
         matches!(self, Self::Segment(Kind::Syn | Kind::SynAck | Kind::Fin | Kind::Reset, _))

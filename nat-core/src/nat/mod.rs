@@ -176,14 +176,20 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Sets the clock to `now`, and ends up to `limit` sessions and as many waits of ports whose time is up; all of them if
     /// the clock has jumped.
+    #[inline]
     fn advance(&mut self, now: Instant, limit: usize) {
         let now = now.max(self.now);
         if now < self.quiet_until {
             self.now = now;
         } else {
-            self.end_overdue(now, limit);
-            self.quiet_until = self.next_due();
+            self.end_due(now, limit);
         }
+    }
+
+    #[cold]
+    fn end_due(&mut self, now: Instant, limit: usize) {
+        self.end_overdue(now, limit);
+        self.quiet_until = self.next_due();
     }
 
     fn end_overdue(&mut self, now: Instant, limit: usize) {

@@ -24,8 +24,8 @@ impl<W: Width> Nat<'_, W> {
             Side::Inside => (End::Source, self.short_way_out(&plain)?),
             Side::Outside => (End::Destination, self.short_way_in(&plain)?),
         };
-        let Plain { ip, transport, .. } = plain;
-        translate::rewrite(ip, transport, end, endpoint, Hop::Counted);
+        let Plain { ip, mut transport, .. } = plain;
+        translate::rewrite_at_once(ip, &mut transport, end, endpoint, Hop::Counted);
         if from == Side::Inside {
             self.renew_id(ip);
         }
@@ -66,10 +66,11 @@ impl<W: Width> Nat<'_, W> {
     /// Whether an endpoint is outside by its address, which the router's addresses can change.
     fn is_outside(&self, remote: Endpoint) -> bool {
         let inside = self.config.inside.contains(Ipv4Addr::from_bits(remote.address));
-        !inside && self.external_number(remote.address).is_none()
+        !inside && !self.pool.has(remote.address)
     }
 
     /// Does to the session of `mapping` with `remote` what a packet does to it, if that does not take the proof of a checksum.
+    #[inline(always)]
     fn move_on(&mut self, mapping: Link<W>, (from, remote): (Side, Endpoint), plain: &Plain<'_>) -> Option<()> {
         let session = self.flows.live_session(mapping, remote, self.tick())?;
         let effect = self.effect(session, from, &plain.content).ok().filter(|effect| !effect.moves())?;

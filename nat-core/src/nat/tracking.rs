@@ -54,7 +54,7 @@ impl<W: Width> Nat<'_, W> {
             // The outside alone keeps no session alive (RFC 4787 REQ-6).
             (Content::Datagram | Content::Query(_), Side::Outside) => {
                 let silent = self.tick().wrapping_sub(session.when_last_sent());
-                if silent < self.flows.lifetime(session) { Change::Heard } else { Change::None }
+                if silent < self.flows.lifetime(session, content.proto()) { Change::Heard } else { Change::None }
             }
         };
         Ok(Effect { session: link, change })
@@ -70,8 +70,8 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn apply(&mut self, effect: Effect<W>, from: Side, content: &Content) {
         let (session, now) = (effect.session, self.tick());
         match (effect.change, content) {
-            (Change::Sent, _) => self.flows.note_sent(session, now),
-            (Change::Heard, _) => self.flows.restart_timer(session, now),
+            (Change::Sent, _) => self.flows.note_sent(session, content.proto(), now),
+            (Change::Heard, _) => self.flows.restart_timer(session, content.proto(), now),
             (Change::Segment { step, .. }, Content::Segment(_, segment)) => {
                 let before = self.flows.session(session).map(|session| session.state);
                 self.flows.take_step(session, step, (from, segment), now);

@@ -38,6 +38,11 @@ impl Pool {
         place.drains_until.is_none_or(|until| now < until).then_some(place.address)
     }
 
+    /// Whether this is one of the addresses, whether or not it may still be used.
+    pub(crate) fn has(&self, address: u32) -> bool {
+        self.0.iter().any(|place| place.address == address)
+    }
+
     /// The numbers in use.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u8> {
         self.0.iter().map(|place| place.number)

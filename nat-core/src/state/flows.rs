@@ -13,7 +13,7 @@ use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
 use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
-use super::{Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Session, Tables};
+use super::{Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Proto, Session, Tables};
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
 
@@ -144,14 +144,10 @@ impl<'t, W: Width> Flows<'t, W> {
         &self.key
     }
 
-    /// How long a session of this kind lives without traffic, in milliseconds.
-    pub(crate) fn lifetime(&self, session: &Session<W>) -> u32 {
-        self.class(session).and_then(|class| self.lifetimes.get(class as usize)).copied().unwrap_or(0)
-    }
-
-    fn class(&self, session: &Session<W>) -> Option<Class> {
-        let mapping = self.mappings.get(session.mapping)?;
-        Some(Class::of(mapping.proto(), session.state, session.remote_port))
+    /// How long a session of `proto` and of this kind lives without traffic, in milliseconds.
+    pub(crate) fn lifetime(&self, session: &Session<W>, proto: Proto) -> u32 {
+        let class = Class::of(proto, session.state, session.remote_port);
+        self.lifetimes.get(class as usize).copied().unwrap_or(0)
     }
 
     /// The link that the next mapping will get.

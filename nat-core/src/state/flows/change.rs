@@ -189,7 +189,7 @@ impl<W: Width> Flows<'_, W> {
             return;
         }
         if step.state == before {
-            return self.restart_timer(link, now);
+            return self.restart_timer(link, Proto::Tcp, now);
         }
         if let Some(list) = self.expiry.get_mut(Class::of(Proto::Tcp, before, port) as usize) {
             list.remove(&mut self.sessions, link);
@@ -197,24 +197,23 @@ impl<W: Width> Flows<'_, W> {
         self.start_timer(link, Class::of(Proto::Tcp, step.state, port), now);
     }
 
-    /// Takes note that the inside end of a session without TCP sends, and starts its timer anew.
-    pub(crate) fn note_sent(&mut self, link: Link<W>, now: u32) {
+    /// Takes note that the inside end of a session of `proto`, not TCP, sends, and starts its timer anew.
+    pub(crate) fn note_sent(&mut self, link: Link<W>, proto: Proto, now: u32) {
         if let Some(session) = self.sessions.get_mut(link) {
             session.set_last_sent(now);
         }
-        self.restart_timer(link, now);
+        self.restart_timer(link, proto, now);
     }
 
-    /// Starts the timer of a session's state anew.
-    pub(crate) fn restart_timer(&mut self, link: Link<W>, now: u32) {
-        let Some(session) = self.sessions.get(link) else { return };
-        let Some(class) = self.class(session) else { return };
+    /// Starts the timer of the state of a session of `proto` anew.
+    #[inline(always)]
+    pub(crate) fn restart_timer(&mut self, link: Link<W>, proto: Proto, now: u32) {
+        let Some(session) = self.sessions.get_mut(link) else { return };
+        let class = Class::of(proto, session.state, session.remote_port);
         let lifetime = self.lifetimes.get(class as usize).copied().unwrap_or(0);
+        session.deadline = now.wrapping_add(lifetime);
         if let Some(list) = self.expiry.get_mut(class as usize) {
             list.renew(&mut self.sessions, link);
-        }
-        if let Some(session) = self.sessions.get_mut(link) {
-            session.deadline = now.wrapping_add(lifetime);
         }
     }
 
