@@ -6,6 +6,7 @@ use nat_core::Cidr;
 
 /// What is chosen when the router is built. [`Config::new`] gives the defaults; then set the fields that differ.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Config {
     /// The configuration of the NAT. Its MTUs are lowered to what the drivers carry. Its external addresses are further
@@ -25,6 +26,7 @@ impl Config {
 
 /// How the router reaches the outside: a DHCP lease or a static configuration.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Outside {
     /// The primary external address of the NAT, with the prefix of the outside network: what lies in it is on-link.
     pub address: Cidr,
