@@ -186,7 +186,7 @@ impl<W: Width> Nat<'_, W> {
     /// Ends the mappings of the inside endpoints of a port forward.
     fn end_target(&mut self, forward: &PortForward) {
         let (proto, host, ports) =
-            (proto_of(forward.protocol), forward.inside_address.to_bits(), inside_ports(forward));
+            (Proto::from(forward.protocol), forward.inside_address.to_bits(), inside_ports(forward));
         self.end_mappings(|nat, mapping| {
             let inside = nat.flows.inside(mapping).filter(|inside| inside.endpoint.address == host);
             let is_target = inside.zip(ports).is_some_and(|(inside, ports)| ports.contains(inside.endpoint.port));
@@ -232,12 +232,5 @@ impl<W: Width> Nat<'_, W> {
                 self.journal().ended(ended);
             }
         }
-    }
-}
-
-fn proto_of(protocol: Protocol) -> Proto {
-    match protocol {
-        Protocol::Tcp => Proto::Tcp,
-        Protocol::Udp => Proto::Udp,
     }
 }

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use crate::state::{ExternalPort, NewMapping, PortPool, Proto, Quarantine, QuarantineTable};
 use crate::table::{Link, Width};
-use crate::{DropReason, Nat, PortForward, Protocol};
+use crate::{DropReason, Nat, PortForward};
 
 impl<'t, W: Width> Nat<'t, W> {
     /// This NAT with memory for the quarantine of external ports, which it empties. Without it a port is free again as
@@ -39,10 +39,7 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Has the ports wait that a port forward had kept, as far as there is room.
     pub(super) fn hold_ports_of(&mut self, forward: &PortForward) {
-        let proto = match forward.protocol {
-            Protocol::Tcp => Proto::Tcp,
-            Protocol::Udp => Proto::Udp,
-        };
+        let proto = Proto::from(forward.protocol);
         let address = forward.external_address.map(Ipv4Addr::to_bits).or_else(|| self.pool.primary());
         let Some(external) = address.and_then(|address| self.external_number(address)) else { return };
         let room = self.quarantine.room();

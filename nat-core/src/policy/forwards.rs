@@ -5,7 +5,7 @@
 use heapless::Vec;
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
-use crate::forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
+use crate::forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward};
 use crate::state::{Endpoint, Proto};
 
 use super::Pool;
@@ -143,7 +143,7 @@ impl Forwards {
 }
 
 fn is_for(forward: &PortForward, proto: Proto) -> bool {
-    matches!((forward.protocol, proto), (Protocol::Tcp, Proto::Tcp) | (Protocol::Udp, Proto::Udp))
+    Proto::from(forward.protocol) == proto
 }
 
 /// The external address of a forward; `None` while it rests.

@@ -3,6 +3,7 @@
 use core::marker::PhantomData;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
+use crate::forward::Protocol;
 use crate::session_info::SessionProtocol;
 use crate::table::{Chain, Count, Link, Slot, Width};
 
@@ -19,6 +20,15 @@ pub(crate) enum Proto {
 
 impl Proto {
     pub(crate) const COUNT: usize = 3;
+}
+
+impl From<Protocol> for Proto {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Udp => Self::Udp,
+        }
+    }
 }
 
 impl From<Proto> for SessionProtocol {
