@@ -14,6 +14,8 @@ use core::time::Duration;
 
 use nat_core::{Instant, Side};
 
+use crate::bytes;
+
 /// Milliseconds: nothing, the moments around timeouts, and leaps.
 const STEPS: [u64; 15] =
     [0, 0, 0, 0, 1, 50, 1_000, 10_000, 61_000, 241_000, 301_000, 351_000, 7_441_000, 86_400_000, 4_294_967_295];
@@ -34,7 +36,25 @@ pub(crate) struct Entry<'d> {
     pub(crate) payload: &'d [u8],
 }
 
+/// What was forwarded last, and where to: an answer to it comes from there.
+pub(crate) type Last = Option<(Vec<u8>, Side)>;
+
 impl Entry<'_> {
+    /// The packet and the side that it comes from; `None` when it is an answer and there is nothing to answer yet.
+    pub(crate) fn packet(&self, last: &Last) -> Option<(Vec<u8>, Side)> {
+        let last = last.as_ref();
+        let (mut packet, from) = match self.kind {
+            Kind::Answer => last.map(|(packet, to)| (bytes::answer(packet, self.payload), *to)),
+            Kind::Error => last.map(|(packet, to)| (bytes::error(packet, self.payload), *to)),
+            Kind::From(side) => Some((self.payload.to_vec(), side)),
+            Kind::Local => Some((self.payload.to_vec(), Side::Inside)),
+        }?;
+        if self.repair {
+            bytes::repair(&mut packet);
+        }
+        Some((packet, from))
+    }
+
     /// The clock at this entry. The last step goes back by a second.
     pub(crate) fn time_after(&self, now: Instant) -> Instant {
         match STEPS.get(usize::from(self.step)) {

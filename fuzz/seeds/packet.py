@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the named seeds of the target `process` beside this file: each is a script in the form of src/script.rs."""
+"""Writes the named seeds of `packet` beside this file: each is a script in the form of src/packet/script.rs."""
 
 import pathlib
 import struct
 
-OUT = pathlib.Path(__file__).resolve().parent / "process"
+OUT = pathlib.Path(__file__).resolve().parent / "packet"
 INSIDE, OUTSIDE, LOCAL, ANSWER = 0, 1, 2, 3
 REPAIR, ERROR, NO_TIMERS = 4, 8, 8
 AFTER_301_S, AFTER_351_S = 10 << 4, 11 << 4

@@ -1,10 +1,6 @@
-//! Each named seed does what its name says; so the fuzzer starts from packets that get somewhere.
+//! Each named seed of `packet` gets the verdicts of its name.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
-
-use nat_core::Verdict;
+mod seeds;
 
 const EXPECTED: &[(&str, &[&str])] = &[
     ("bad_header_checksum", &["drop bad-header-checksum"]),
@@ -39,30 +35,5 @@ const EXPECTED: &[(&str, &[&str])] = &[
 
 #[test]
 fn every_seed_gets_the_verdicts_of_its_name() {
-    let expected: BTreeMap<_, _> = EXPECTED
-        .iter()
-        .map(|(name, words)| (name.to_string(), words.iter().map(|w| w.to_string()).collect()))
-        .collect();
-    let seen: BTreeMap<String, Vec<String>> = seeds().collect();
-    assert_eq!(seen, expected);
-}
-
-fn seeds() -> impl Iterator<Item = (String, Vec<String>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("seeds/process");
-    fs::read_dir(folder).unwrap().map(|file| {
-        let path = file.unwrap().path();
-        let verdicts = nat_fuzz::run(&fs::read(&path).unwrap());
-        (path.file_stem().unwrap().to_str().unwrap().to_owned(), verdicts.iter().map(word).collect())
-    })
-}
-
-fn word(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Drop(reason) => format!("drop {}", reason.as_str()),
-        Verdict::Forward { .. } => "forward".to_owned(),
-        Verdict::Fragment { .. } => "fragment".to_owned(),
-        Verdict::Hold => "hold".to_owned(),
-        Verdict::Local { .. } => "local".to_owned(),
-        Verdict::Reject(reply) => format!("reject {}", reply.reason().as_str()),
-    }
+    seeds::check("packet", nat_fuzz::packet::run, EXPECTED);
 }

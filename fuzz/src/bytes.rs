@@ -101,6 +101,62 @@ fn swap(bytes: &mut [u8], first: usize, second: usize, len: usize) {
     }
 }
 
+/// The packet that an ICMP error quotes, whole enough for its ports.
+pub(crate) fn quote(packet: &[u8]) -> Option<&[u8]> {
+    let (header, total) = lengths(packet)?;
+    let is_error = packet[9] == ICMP && packet[6] & 0x1f == 0 && packet[7] == 0 && total >= header + 8 + 28;
+    let body = &packet[header..total];
+    (is_error && matches!(body[0], 3 | 4 | 5 | 11 | 12)).then(|| &body[8..])
+}
+
+/// RFC 6864: whole, and to stay so.
+pub(crate) fn is_atomic(packet: &[u8]) -> bool {
+    packet[6] & 0x7f == 0x40 && packet[7] == 0
+}
+
+/// The datagram with all that translation and forwarding change set to zero; TCP options too if `clamped` and a SYN.
+pub(crate) fn without_translation(packet: &[u8], clamped: bool) -> Vec<u8> {
+    let Some((header, total)) = lengths(packet) else { return packet.to_vec() };
+    let quoted = quote(packet).is_some();
+    let mut bytes = packet[..total].to_vec();
+    bytes[8] = 0;
+    bytes[10..20].fill(0);
+    if packet[6] & 0x1f != 0 || packet[7] != 0 {
+        return bytes;
+    }
+    zero_transport(packet[9], &mut bytes[header..], clamped);
+    if quoted {
+        // The identifier field of an error is no identifier, but a length and, after it, an MTU.
+        bytes[header + 4..header + 6].copy_from_slice(&packet[header + 4..header + 6]);
+        zero_quote(&mut bytes[header + 8..]);
+    }
+    bytes
+}
+
+fn zero_quote(quote: &mut [u8]) {
+    let (protocol, header) = (quote[9], 4 * usize::from(quote[0] & 15));
+    quote[10..20].fill(0);
+    if let Some(transport) = quote.get_mut(header..) {
+        zero_transport(protocol, transport, false);
+    }
+}
+
+/// Ports or identifier, and the checksum.
+fn zero_transport(protocol: u8, transport: &mut [u8], clamped: bool) {
+    let is_syn = protocol == TCP && transport.get(13).is_some_and(|flags| flags & 2 != 0);
+    let options = if clamped && is_syn { 20..usize::from(transport[12] >> 4) * 4 } else { 0..0 };
+    let fields = match protocol {
+        ICMP => [2..6, 0..0, 0..0],
+        TCP => [0..4, 16..18, options],
+        UDP => [0..4, 6..8, 0..0],
+        _ => return,
+    };
+    let len = transport.len();
+    for field in fields.into_iter().filter(|field| field.start < field.end.min(len)) {
+        transport[field.start..field.end.min(len)].fill(0);
+    }
+}
+
 /// Where the checksum is in the transport header; `None` for fragments and other protocols.
 fn checksum_offset(packet: &[u8]) -> Option<usize> {
     let fragment = packet[6] & 0x3f != 0 || packet[7] != 0;

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use nat_core::{DropReason, Instant, Nat, Reply, SessionInfo, Side, Verdict};
 
+use super::FOREVER;
+use crate::bytes;
 use crate::script::{Entry, Kind};
-use crate::{FOREVER, packet};
 
 /// How things stood before a packet.
 pub(crate) struct Before {
@@ -51,24 +52,40 @@ impl Before {
         match to {
             Side::Inside => assert!(nat.config().inside.contains(destination), "{destination} is not inside"),
             Side::Outside if self.is_dhcp_request() => {}
-            Side::Outside => assert!(nat.external_addresses().contains(&source), "{source} left untranslated"),
+            Side::Outside => {
+                assert!(nat.external_addresses().contains(&source), "{source} left untranslated");
+                check_quote_leaves(nat, packet);
+            }
         }
-        if packet::transport_is_valid(&self.packet) {
-            assert!(packet::transport_is_valid(packet), "the transport checksum was valid, and is not any more");
+        self.check_untouched(nat, packet);
+        if bytes::transport_is_valid(&self.packet) {
+            assert!(bytes::transport_is_valid(packet), "the transport checksum was valid, and is not any more");
         }
     }
 
+    /// Whatever translation has no business with is as it came in.
+    fn check_untouched(&self, nat: &Nat<'_>, packet: &[u8]) {
+        let clamped = nat.config().mss_clamp;
+        let [before, after] = [&self.packet, packet].map(|packet| bytes::without_translation(packet, clamped));
+        let mut before = before;
+        if !bytes::is_atomic(&self.packet) {
+            // RFC 6864: what may be fragmented may get another identification.
+            before[4..6].copy_from_slice(&packet[4..6]);
+        }
+        assert_eq!(before, after, "bytes that translation has no business with");
+    }
+
     fn check_datagram(&self, packet: &[u8], len: usize) {
-        let (_, total) = packet::lengths(packet).expect("a forwarded packet is a datagram");
+        let (_, total) = bytes::lengths(packet).expect("a forwarded packet is a datagram");
         assert_eq!(len, total, "the length of the verdict is not that of the datagram");
-        assert!(packet::header_is_valid(packet), "the header checksum is wrong");
+        assert!(bytes::header_is_valid(packet), "the header checksum is wrong");
     }
 
     fn check_reply(&self, packet: &[u8], reply: &Reply) {
         let mut buffer = [0xa5; Reply::MAX_LEN];
         let len = reply.emit(packet, &mut buffer).expect("MAX_LEN bytes suffice");
-        assert_eq!(packet::lengths(&buffer[..len]).expect("an answer is a datagram").1, len);
-        assert!(packet::header_is_valid(&buffer) && packet::transport_is_valid(&buffer), "a checksum of an answer");
+        assert_eq!(bytes::lengths(&buffer[..len]).expect("an answer is a datagram").1, len);
+        assert!(bytes::header_is_valid(&buffer) && bytes::transport_is_valid(&buffer), "a checksum of an answer");
         assert_eq!(addresses(&buffer).1, addresses(packet).0, "an answer goes to the sender");
         assert_eq!(addresses(&buffer).1, reply.destination());
         assert_eq!(reply.emit(packet, &mut buffer[..len - 1]), None, "an answer does not fit into less");
@@ -80,7 +97,7 @@ impl Before {
 
     /// A DHCP client's packets leave as they are: it has no address yet.
     fn is_dhcp_request(&self) -> bool {
-        let Some((header, _)) = packet::lengths(&self.packet) else {
+        let Some((header, _)) = bytes::lengths(&self.packet) else {
             return false;
         };
         self.local && self.packet[9] == 17 && self.packet.get(header..header + 4) == Some(&[0, 68, 0, 67])
@@ -94,8 +111,8 @@ pub(crate) fn check_released(packet: &[u8], verdict: &Verdict) {
         Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } | Verdict::Local { len, .. } => *len,
         Verdict::Hold | Verdict::Reject(_) => panic!("{verdict:?} on a fragment that had waited"),
     };
-    assert_eq!(packet::lengths(packet).expect("a released fragment is a datagram").1, len);
-    assert!(packet::header_is_valid(packet), "the header checksum of a released fragment");
+    assert_eq!(bytes::lengths(packet).expect("a released fragment is a datagram").1, len);
+    assert!(bytes::header_is_valid(packet), "the header checksum of a released fragment");
 }
 
 /// What must hold after `packets` packets, of which the last came at `now`.
@@ -111,6 +128,15 @@ pub(crate) fn check_end(nat: &mut Nat<'_>, packets: usize, now: Instant) {
     nat.handle_timeout(now.saturating_add(FOREVER));
     assert_eq!(nat.sessions().count(), 0, "sessions outlived their timeouts");
     assert_eq!(nat.poll_timeout(), None, "a timer without a session");
+}
+
+/// No inside address is quoted in what leaves. Extensions behind the quote may hold some (RFC 5837): they are left alone,
+/// as RFC 5508 REQ-3d wants it.
+fn check_quote_leaves(nat: &Nat<'_>, packet: &[u8]) {
+    let Some(quote) = bytes::quote(packet) else { return };
+    let (source, destination) = addresses(quote);
+    let inside = nat.config().inside;
+    assert!(!inside.contains(source) && !inside.contains(destination), "{source} -> {destination} is quoted outside");
 }
 
 fn addresses(packet: &[u8]) -> (Ipv4Addr, Ipv4Addr) {

@@ -1,0 +1,84 @@
+//! What leaves against what should: etherparse reads the packet that came in, the list of sessions says what its ends
+//! become, and smoltcp writes that into a copy and sums it from scratch. The copy and what left must be equal, byte for
+//! byte, and both parsers must take it.
+//!
+//! Inputs are scripts, as for [`crate::packet`].
+//!
+//! Not compared: the identification of what may be fragmented, which is drawn; the address of a later fragment, which
+//! shows no port to look up, and so is only known to be one of those that are possible; checksums that were wrong before.
+
+mod expected;
+mod lookup;
+mod parsers;
+
+use nat_core::{Fragments, Instant, Nat, Pieces, Side, Tables, Verdict};
+
+use crate::script::{Entry, Kind, Last, Script};
+use crate::{packet, word};
+use expected::Way;
+use lookup::Lookup;
+
+/// Runs the script in `data`, and returns what became of each packet.
+pub fn run(data: &[u8]) -> Vec<String> {
+    let Some((&options, data)) = data.split_first() else {
+        return Vec::new();
+    };
+    let (mut tables, mut fragments) = (Tables::new(), Fragments::new());
+    let nat = packet::nat(&mut tables, &mut fragments, options);
+    let mut run = Run { nat, now: Instant::from_secs(1), last: None };
+    Script::new(data).filter_map(|entry| run.step(&entry)).map(|verdict| word(&verdict)).collect()
+}
+
+struct Run<'t> {
+    nat: Nat<'t>,
+    now: Instant,
+    last: Last,
+}
+
+impl Run<'_> {
+    fn step(&mut self, entry: &Entry<'_>) -> Option<Verdict> {
+        let (sent, from) = entry.packet(&self.last)?;
+        self.now = entry.time_after(self.now);
+        if entry.fires_timers {
+            self.nat.handle_timeout(self.now);
+        }
+        let mut lookup = Lookup::default();
+        lookup.note(&self.nat);
+        let mut buffer = sent.clone();
+        let verdict = match entry.kind {
+            Kind::Local => self.nat.process_local(&mut buffer, self.now),
+            Kind::Answer | Kind::Error | Kind::From(_) => self.nat.process(&mut buffer, from, self.now),
+        };
+        lookup.note(&self.nat);
+        let local = entry.kind == Kind::Local;
+        match verdict {
+            Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
+                buffer.truncate(len);
+                let way = Way::of(local, from, to);
+                expected::check(&lookup, way, &sent, &buffer);
+                check_pieces(&verdict, &buffer);
+                self.last = Some((buffer, to));
+            }
+            Verdict::Local { len, side } => {
+                let way = if side == Side::Outside { Way::ToRouter } else { Way::Untouched };
+                expected::check(&lookup, way, &sent, &buffer[..len]);
+            }
+            Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => assert_eq!(sent, buffer),
+        }
+        Some(verdict)
+    }
+}
+
+/// Pieces that smoltcp takes for fragments of this datagram, side by side.
+fn check_pieces(verdict: &Verdict, datagram: &[u8]) {
+    let Verdict::Fragment { mtu, .. } = *verdict else { return };
+    let mut pieces = Pieces::new(datagram, mtu);
+    let (mut piece, mut payload) = ([0; 1500], Vec::new());
+    let start = parsers::fragment_offset(datagram);
+    while let Some(len) = pieces.emit(&mut piece) {
+        assert!(len <= usize::from(mtu), "a fragment of {len} bytes for an MTU of {mtu}");
+        assert_eq!(parsers::fragment_offset(&piece[..len]), start + payload.len(), "fragments side by side");
+        payload.extend_from_slice(parsers::check_ipv4(&piece[..len]));
+    }
+    assert_eq!(payload, parsers::check_ipv4(datagram), "fragments carry what the datagram does");
+}
