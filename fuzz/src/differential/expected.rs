@@ -66,7 +66,10 @@ pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
         _ => learn_checksum(&mut expected, left),
     }
     assert_eq!(normal(&expected), normal(left), "{way:?}: expected on the left\n{expected:02x?}\n{left:02x?}");
-    assert!(held.is_none() || held == parsers::transport_holds(left), "a transport checksum that has got better or worse");
+    assert!(
+        held.is_none() || held == parsers::transport_holds(left),
+        "a transport checksum that has got better or worse"
+    );
     if held == Some(true) {
         etherparse::SlicedPacket::from_ip(left).expect("etherparse takes it");
     }

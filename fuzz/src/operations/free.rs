@@ -1,0 +1,177 @@
+//! Anything in any order, with what always holds checked after each step.
+
+use core::time::Duration;
+
+use arbitrary::Arbitrary;
+use nat_core::{Fragments, Nat, Side, Tables, Timeouts, WideQuarantine, WideTables};
+
+use super::world;
+use choices::Choices;
+use operation::Run;
+use packets::{Door, Step};
+use setting::EXTERNAL;
+use twin::Twin;
+use world::Outcome;
+
+mod choices;
+#[path = "../../../nat-core/tests/knobs/invariants.rs"]
+mod invariants;
+#[path = "../../../nat-core/tests/knobs/operation.rs"]
+mod operation;
+mod packets;
+#[allow(dead_code, reason = "worlds are not held against new ones here")]
+#[path = "../../../nat-core/tests/knobs/setting.rs"]
+mod setting;
+mod twin;
+
+#[derive(Arbitrary, Debug)]
+pub(super) struct Input {
+    choices: Choices,
+    /// Beside a NAT with wide tables. Then operations that are drawn at random are left out.
+    twin: bool,
+    steps: Vec<Step>,
+}
+
+pub(super) fn run(input: Input) -> Vec<String> {
+    let setting = input.choices.setting();
+    let Some(world) = setting.world() else { return vec!["refused".to_owned()] };
+    let (mut tables, mut fragments) = (wide_tables(), Fragments::<3, 3>::new());
+    let mut quarantine = WideQuarantine::<8>::wide();
+    let twin = input.twin.then(|| {
+        let mut nat = Nat::new(&mut tables, setting.config.clone(), world::SEED).expect("as before");
+        if setting.fragments {
+            nat = nat.with_fragments(&mut fragments);
+        }
+        if setting.quarantine {
+            nat = nat.with_quarantine(&mut quarantine);
+        }
+        Twin { nat }
+    });
+    let run = Run::new(world.starting_at(input.choices.start()));
+    let mut pair = Pair { run, twin };
+    pair.advance(Duration::ZERO);
+    let words = input.steps.iter().filter_map(|step| pair.perform(*step)).collect();
+    // The clock may have been turned back many times.
+    pair.advance(Timeouts::MAX * 2);
+    words
+}
+
+fn wide_tables() -> WideTables<8, 12, 4> {
+    Tables::wide()
+}
+
+/// The world, and perhaps its twin.
+struct Pair<'t> {
+    run: Run,
+    twin: Option<Twin<'t>>,
+}
+
+impl Pair<'_> {
+    /// Performs a step, and checks what holds after it. A packet's fate in words.
+    fn perform(&mut self, step: Step) -> Option<String> {
+        let before = self.run.world.sessions();
+        let word = self.do_step(step);
+        invariants::check(&self.run.world, &before);
+        if let Some(twin) = &self.twin {
+            twin.check(&self.run.world);
+        }
+        word
+    }
+
+    fn do_step(&mut self, step: Step) -> Option<String> {
+        if let Some((door, packet)) = step.packet(&self.run.world) {
+            return Some(self.send(door, &packet.bytes()));
+        }
+        match step {
+            Step::Advance(pause) => self.advance(pause.duration()),
+            Step::Jump(pause) => self.run.world.jump(pause.duration()),
+            Step::Back { millis } => self.run.world.step_back(Duration::from_millis(millis.into())),
+            Step::Random(seed) if self.twin.is_none() => self.run.perform(seed.into()),
+            other => self.configure(other),
+        }
+        None
+    }
+
+    fn send(&mut self, door: Door, bytes: &[u8]) -> String {
+        let world = &mut self.run.world;
+        let outcome = match door {
+            Door::Wire(Side::Inside) => world.outbound(bytes),
+            Door::Wire(Side::Outside) => world.inbound(bytes),
+            Door::Router => world.router_sends(bytes),
+        };
+        let now = world.now();
+        _ = world.take_released();
+        if let Some(twin) = &mut self.twin {
+            twin.packet(door, bytes, now, &outcome);
+        }
+        word(&outcome)
+    }
+
+    fn advance(&mut self, duration: Duration) {
+        self.run.world.advance(duration);
+        let now = self.run.world.now();
+        if let Some(twin) = &mut self.twin {
+            twin.advance(now);
+        }
+    }
+
+    fn configure(&mut self, step: Step) {
+        let nat = &mut self.run.world.nat;
+        let twin = self.twin.as_mut().map(|twin| &mut twin.nat);
+        match step {
+            Step::Forward { .. } => {
+                let forward = step.forward().expect("a port forward");
+                let added = nat.add_forward(forward);
+                assert!(twin.is_none_or(|twin| twin.add_forward(forward) == added));
+            }
+            Step::Unforward { place } => {
+                let forwards: Vec<_> = nat.forwards().collect();
+                if let Some(forward) = forwards.get(usize::from(place) % forwards.len().max(1)) {
+                    assert!(nat.remove_forward(forward));
+                    assert!(twin.is_none_or(|twin| twin.remove_forward(forward)));
+                }
+            }
+            Step::Addresses { first, count } => {
+                let addresses: Vec<_> =
+                    (0..count % 4).map(|n| EXTERNAL[usize::from(first.wrapping_add(n)) % 3]).collect();
+                let set = nat.set_external_addresses(&addresses);
+                assert!(twin.is_none_or(|twin| twin.set_external_addresses(&addresses) == set));
+            }
+            Step::Drain { address, seconds } => self.drain(address, seconds),
+            Step::Mtu { inside, mtu } => {
+                let side = if inside { Side::Inside } else { Side::Outside };
+                let mtu = 60 + u16::from(mtu) * 6;
+                let set = nat.set_mtu(side, mtu);
+                assert!(twin.is_none_or(|twin| twin.set_mtu(side, mtu) == set));
+            }
+            Step::Clear => {
+                nat.clear();
+                if let Some(twin) = twin {
+                    twin.clear();
+                }
+            }
+            // A packet that refers to a session, where there is none.
+            _ => {}
+        }
+    }
+
+    fn drain(&mut self, address: u8, seconds: u16) {
+        let address = EXTERNAL[usize::from(address) % 3];
+        let longest = Duration::from_secs(seconds.into());
+        let drains = self.run.world.drain_address(address, longest);
+        let now = self.run.world.now();
+        let same = |twin: &mut Twin<'_>| twin.nat.drain_external_address(address, longest, now) == drains;
+        assert!(self.twin.as_mut().is_none_or(same));
+    }
+}
+
+fn word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Dropped(reason) => format!("drop {}", reason.as_str()),
+        Outcome::Forwarded(_) => "forward".to_owned(),
+        Outcome::Fragmented(..) => "fragment".to_owned(),
+        Outcome::Held => "hold".to_owned(),
+        Outcome::Local(..) => "local".to_owned(),
+        Outcome::Rejected(reason, _) => format!("reject {}", reason.as_str()),
+    }
+}
