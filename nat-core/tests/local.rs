@@ -134,6 +134,19 @@ fn a_dhcp_client_renews_its_lease() {
     w.inbound(udp(at(S1, 67), at(N, 68))).local(Side::Outside);
 }
 
+/// What a DHCP client sends is not translated, but the link carries no more of it than of anything else. Found by fuzzing:
+/// it left whole, whatever its size.
+#[test]
+fn a_dhcp_message_larger_than_the_link_leaves_in_fragments_or_not_at_all() {
+    let mut w = World::with(|config| (config.dhcp_client, config.outside_mtu) = (true, 576));
+    for source in [UNSPECIFIED, at(N, 68)] {
+        let message = |len: usize| udp(source, EVERYONE).payload(&vec![7; len - 28]);
+        assert_eq!(w.router_sends(message(576)).forwarded().bytes(), message(576).bytes());
+        assert_eq!(w.router_sends(message(577).may_fragment()).fragmented().len(), 2);
+        w.router_sends(message(577)).dropped(DropReason::PacketTooBig);
+    }
+}
+
 /// Without a DHCP client nothing of DHCP passes.
 #[test]
 fn dhcp_is_closed_without_a_client() {

@@ -40,7 +40,8 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn outbound(&mut self, datagram: Datagram<'_>, origin: Origin) -> Result<Verdict, Verdict> {
         let len = datagram.len();
         if origin == Origin::Router && self.is_dhcp_request(&datagram) {
-            return Ok(Verdict::Forward { to: Side::Outside, len });
+            self.check_hop(datagram.ip, origin, self.config.outside_mtu)?;
+            return Ok(self.depart(Side::Outside, datagram.ip.total_length()));
         }
         match self.route_outbound(&datagram, origin)? {
             Route::Across => self.across(datagram, origin),
