@@ -1,4 +1,0 @@
-//! Soon.
-pub fn run(_: &[u8]) -> Vec<String> {
-    Vec::new()
-}

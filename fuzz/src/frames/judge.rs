@@ -1,0 +1,110 @@
+//! What every frame that leaves must satisfy, read with etherparse and smoltcp.
+
+use core::net::Ipv4Addr;
+
+use etherparse::{EtherType, Ethernet2Header, SlicedPacket};
+use nat_core::Side;
+use smoltcp::wire::Ipv4Packet;
+
+use super::steps::OTHER_ADDRESS;
+use super::world::frames::{Mac, as_arp, judge as judge_datagram};
+use super::world::{ROUTER_LAN, ROUTER_WAN, World, cidr};
+
+pub(super) struct Judge {
+    /// Whether drivers carry bare IP, inside and outside.
+    bare: [bool; 2],
+    /// Whether a frame came in whose checksums may be wrong.
+    pub(super) bent: bool,
+    /// Datagrams that left outside, the latest last.
+    left: Vec<Vec<u8>>,
+}
+
+impl Judge {
+    pub(super) fn new(lan_is_bare: bool, wan_is_bare: bool) -> Self {
+        Self { bare: [lan_is_bare, wan_is_bare], bent: false, left: Vec::new() }
+    }
+
+    /// One of the datagrams that left outside lately.
+    pub(super) fn left(&self, place: u8) -> Option<&[u8]> {
+        let place = usize::from(place).checked_rem(self.left.len())?;
+        Some(&self.left[self.left.len() - 1 - place])
+    }
+
+    /// Judges what was sent on both sides since the last time, and says of what kind it was.
+    pub(super) fn take_sent(&mut self, world: &World) -> Vec<String> {
+        let inside = world.lan.take_sent().into_iter().map(|frame| (Side::Inside, frame));
+        let outside = world.wan.take_sent().into_iter().map(|frame| (Side::Outside, frame));
+        inside.chain(outside).map(|(side, frame)| self.frame(side, &frame)).collect()
+    }
+
+    fn frame(&mut self, side: Side, frame: &[u8]) -> String {
+        let (bare, router, name) = match side {
+            Side::Inside => (self.bare[0], ROUTER_LAN, "inside"),
+            Side::Outside => (self.bare[1], ROUTER_WAN, "outside"),
+        };
+        let datagram = if bare { Some(frame) } else { payload(side, frame, router.0) };
+        let Some(datagram) = datagram else { return format!("{name} arp") };
+        let protocol = self.datagram(side, datagram);
+        format!("{name} {protocol}")
+    }
+
+    fn datagram(&mut self, side: Side, datagram: &[u8]) -> &'static str {
+        let packet = Ipv4Packet::new_checked(datagram).expect("smoltcp takes it for IPv4");
+        assert!(packet.verify_checksum(), "header checksum: {datagram:02x?}");
+        let datagram = &datagram[..usize::from(packet.total_len())];
+        if !self.bent {
+            judge_datagram(datagram);
+            SlicedPacket::from_ip(datagram).expect("etherparse takes it");
+        }
+        if side == Side::Outside {
+            check_leaves(datagram);
+            self.left.push(datagram.to_vec());
+            if self.left.len() > 8 {
+                self.left.remove(0);
+            }
+        }
+        match packet.next_header().into() {
+            1_u8 => "icmp",
+            6 => "tcp",
+            17 => "udp",
+            _ => "other",
+        }
+    }
+}
+
+/// The datagram of a frame with a sound link header; `None` of ARP, which is judged here.
+fn payload(side: Side, frame: &[u8], router: Mac) -> Option<&[u8]> {
+    let (header, payload) = Ethernet2Header::from_slice(frame).expect("a link header");
+    assert_eq!(header.source, router, "frames are from the router's station");
+    assert_ne!(header.destination, router, "the router sends to itself");
+    if header.ether_type == EtherType::IPV4 {
+        return Some(payload);
+    }
+    assert_eq!(header.ether_type, EtherType::ARP, "neither IPv4 nor ARP leaves");
+    let arp = as_arp(frame).expect("etherparse takes it for ARP");
+    if side == Side::Outside {
+        for address in [arp.sender_ipv4_addr(), arp.target_ipv4_addr()] {
+            assert!(!is_inside(address), "{address} is told outside: {frame:02x?}");
+        }
+    }
+    None
+}
+
+/// Nothing that leaves outside tells of the inside.
+fn check_leaves(datagram: &[u8]) {
+    let address = |at: usize| Ipv4Addr::new(datagram[at], datagram[at + 1], datagram[at + 2], datagram[at + 3]);
+    let (source, destination) = (address(12), address(16));
+    let dhcp = source.is_unspecified();
+    assert!(dhcp || [ROUTER_WAN.1, OTHER_ADDRESS].contains(&source), "{source} leaves: {datagram:02x?}");
+    assert!(!is_inside(destination), "to {destination} outside: {datagram:02x?}");
+    if let Some(quote) = crate::bytes::quote(datagram) {
+        for place in [12, 16] {
+            let quoted = Ipv4Addr::new(quote[place], quote[place + 1], quote[place + 2], quote[place + 3]);
+            assert!(!is_inside(quoted), "{quoted} is quoted outside: {datagram:02x?}");
+        }
+    }
+}
+
+fn is_inside(address: Ipv4Addr) -> bool {
+    cidr(ROUTER_LAN.1).contains(address)
+}

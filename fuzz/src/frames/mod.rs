@@ -1,0 +1,112 @@
+//! The router of `nat-embassy` between two drivers that fill up, refuse tokens, lose frames and links, on a clock that only
+//! the input moves. Read by `arbitrary`.
+//!
+//! - It never panics, spends no token on nothing, and comes to rest after each step.
+//! - What leaves outside is from the router's station, carries an external source, and shows no inside address: not in ARP,
+//!   and not in what an ICMP error quotes. Every IPv4 packet that leaves on either side is one for smoltcp and etherparse,
+//!   and has right checksums as long as no frame with bent bytes was sent.
+//! - At the end, when links are up and drivers have room, all that had waited goes, every queue has its whole room again,
+//!   and a new session works both ways.
+//!
+//! A driver that [wakes its task](world::nic::Script) whenever it has nothing never comes to rest, so there is none here.
+
+mod afterwards;
+mod judge;
+mod steps;
+#[path = "../../../nat-embassy/tests/world/mod.rs"]
+mod world;
+
+use core::net::SocketAddrV4;
+
+use arbitrary::{Arbitrary, Unstructured};
+use nat_core::{Filtering, PortForward, Protocol};
+use nat_embassy::{FrameDrop, FrameStats, State};
+
+use judge::Judge;
+use steps::Step;
+use world::nic::Nic;
+use world::{HOST, ROUTER_LAN, ROUTER_WAN, World, ethernet_nic, ip_nic};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    lan: Medium,
+    wan: Medium,
+    dhcp_client: bool,
+    open: bool,
+    forward: bool,
+    introduced: bool,
+    steps: Vec<Step>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Medium {
+    ip: bool,
+    /// Bytes that a frame is shorter than usual at most.
+    less: u8,
+    reads_early: bool,
+    pairs_need_room: bool,
+}
+
+impl Medium {
+    fn nic(self, station: world::frames::Station) -> Nic {
+        let nic = if self.ip { ip_nic() } else { ethernet_nic(station) };
+        nic.script(|script| {
+            script.mtu -= usize::from(self.less) * 4;
+            script.reads_early = self.reads_early;
+            script.pairs_need_room = self.pairs_need_room;
+        });
+        nic
+    }
+}
+
+/// Runs the steps in `data`, and returns what each made the router do.
+pub fn run(data: &[u8]) -> Vec<String> {
+    let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(data)) else {
+        return Vec::new();
+    };
+    if std::env::var_os("FUZZ_SHOW").is_some() {
+        println!("{input:#?}");
+    }
+    crate::memory::lend(Box::new(State::<16, 32, 8>::new()), |state| {
+        let mut config = world::config();
+        config.nat.dhcp_client = input.dhcp_client;
+        if input.open {
+            config.nat.filtering = Filtering::EndpointIndependent;
+        }
+        let mut world = World::of(state, config, input.lan.nic(ROUTER_LAN), input.wan.nic(ROUTER_WAN));
+        if input.forward {
+            let forward = PortForward::new(Protocol::Udp, 4000, SocketAddrV4::new(HOST.1, 5000));
+            world.control.with_nat(|nat| nat.add_forward(forward)).expect("nothing is there yet");
+        }
+        if input.introduced && !input.lan.ip && !input.wan.ip {
+            world.introduce();
+        }
+        play(world, &input)
+    })
+}
+
+fn play(mut world: World, input: &Input) -> Vec<String> {
+    let mut judge = Judge::new(input.lan.ip, input.wan.ip);
+    let words = input
+        .steps
+        .iter()
+        .map(|step| {
+            let before = world.control.stats();
+            steps::perform(step, &mut world, &mut judge);
+            world.run();
+            let kinds = judge.take_sent(&world);
+            [kinds, drops(&before, &world.control.stats())].concat().join(", ")
+        })
+        .collect();
+    afterwards::check(&mut world, &mut judge);
+    words
+}
+
+/// What was dropped between two readings.
+fn drops(before: &FrameStats, after: &FrameStats) -> Vec<String> {
+    let dropped = |reason: &FrameDrop| {
+        let count = |stats: &FrameStats| stats.inside.dropped(*reason) + stats.outside.dropped(*reason);
+        (count(after) > count(before)).then(|| format!("drop {}", reason.as_str()))
+    };
+    FrameDrop::ALL.iter().filter_map(dropped).collect()
+}
