@@ -219,11 +219,7 @@ fn sum_transport(datagram: &mut [u8]) {
     match protocol {
         IpNumber::ICMP => Icmpv4Packet::new_unchecked(transport).fill_checksum(),
         IpNumber::TCP => TcpPacket::new_unchecked(transport).fill_checksum(&source, &destination),
-        _ => {
-            // What is behind the datagram's own length is not summed (RFC 768).
-            let len = usize::from(UdpPacket::new_unchecked(&*transport).len());
-            UdpPacket::new_unchecked(&mut transport[..len]).fill_checksum(&source, &destination);
-        }
+        _ => UdpPacket::new_unchecked(transport).fill_checksum(&source, &destination),
     }
 }
 

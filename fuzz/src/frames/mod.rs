@@ -85,6 +85,21 @@ pub fn run(data: &[u8]) -> Vec<String> {
     })
 }
 
+/// One frame from outside or from inside to a router that knows its neighbours, and what it makes the router do.
+pub(crate) fn one(wan: bool, frame: &[u8]) -> Vec<String> {
+    crate::memory::lend(Box::new(State::<4, 8, 4>::new()), |state| {
+        let mut world = World::of(state, world::config(), ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+        world.introduce();
+        let mut judge = Judge::new(false, false);
+        judge.bent = true;
+        let before = world.control.stats();
+        let nic = if wan { &world.wan } else { &world.lan };
+        nic.arrive(frame.to_vec());
+        world.run();
+        [judge.take_sent(&world), drops(&before, &world.control.stats())].concat()
+    })
+}
+
 fn play(mut world: World, input: &Input) -> Vec<String> {
     let mut judge = Judge::new(input.lan.ip, input.wan.ip);
     let words = input

@@ -113,6 +113,9 @@ pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
                 .contains(&bytes.len())
             {
                 World::stack_sends(device, &bytes);
+                if !wan {
+                    judge.own.push(bytes);
+                }
             }
         }
         Step::Take { wan } => {
