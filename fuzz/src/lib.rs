@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod bytes;
+mod judges;
 mod memory;
 mod script;
 

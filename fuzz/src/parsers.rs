@@ -8,7 +8,9 @@
 //! - Link padding behind a datagram changes nothing.
 //! - The fragments of anything are no larger than the MTU, and a larger buffer changes nothing of an answer.
 
-use nat_core::{DropReason, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, Side, Tables, Verdict};
+use nat_core::{
+    DropReason, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, SessionProtocol, Side, Tables, Verdict,
+};
 use smoltcp::wire::Ipv4Packet;
 
 use crate::{bytes, frames, packet, word};
@@ -19,7 +21,7 @@ enum Door {
     Inside,
     Outside,
     Local,
-    /// A packet that an ICMP error from outside quotes; options: type and code of the error.
+    /// A packet that an ICMP error from outside quotes, as if it were of a session; options: type and code of the error.
     Quote,
     /// What follows the fixed header of a TCP SYN from inside.
     Segment,
@@ -83,13 +85,30 @@ fn ipv4(change: impl FnOnce(&mut [u8; 20]), payload: &[u8]) -> Vec<u8> {
 fn quoting(quote: &[u8], options: u8) -> Vec<u8> {
     let kind = [3, 11, 12, 3][usize::from(options >> 1) % 4];
     let code = if options & 6 == 6 { 4 } else { 0 };
-    let icmp = [&[kind, code, 0, 0, 0, options >> 3, 5, 0], quote].concat();
+    let mut icmp = [&[kind, code, 0, 0, 0, options >> 3, 5, 0], quote].concat();
+    write_external_port(&mut icmp[8..]);
     let change = |header: &mut [u8; 20]| {
         header[9] = 1;
         header[12..16].copy_from_slice(&[198, 51, 100, 254]);
         header[16..20].copy_from_slice(&[203, 0, 113, 1]);
     };
     ipv4(change, &icmp)
+}
+
+/// Makes the quoted packet one that has left by a session of the primed NAT.
+fn write_external_port(quote: &mut [u8]) {
+    let (mut tables, mut fragments) = (Tables::new(), Fragments::new());
+    let mut nat = packet::nat(&mut tables, &mut fragments, OPTIONS);
+    prime(&mut nat);
+    let (protocol, place) = match quote.get(9) {
+        Some(1) => (SessionProtocol::Icmp, 24),
+        Some(6) => (SessionProtocol::Tcp, 20),
+        _ => (SessionProtocol::Udp, 20),
+    };
+    let session = nat.sessions().find(|session| session.protocol == protocol);
+    if let (Some(session), Some(field)) = (session, quote.get_mut(place..place + 2)) {
+        field.copy_from_slice(&session.external.port().to_be_bytes());
+    }
 }
 
 fn syn(rest: &[u8]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Each named seed of `packet` gets the verdicts of its name.
+//! Each named seed of `packet` has the outcome of its name, and `differential`, which reads the same scripts, agrees.
 
 mod seeds;
 
@@ -9,6 +9,8 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("hairpin", &["forward"]),
     ("icmp_echo", &["forward", "forward"]),
     ("icmp_frag_needed", &["forward", "forward"]),
+    ("icmp_from_inside", &["forward", "forward"]),
+    ("icmp_interface_information", &["forward", "forward", "forward"]),
     ("icmp_port_unreachable", &["forward", "forward"]),
     ("icmp_time_exceeded", &["forward", "forward"]),
     ("land", &["drop land"]),
@@ -34,6 +36,11 @@ const EXPECTED: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn every_seed_gets_the_verdicts_of_its_name() {
+fn every_seed_has_the_outcome_of_its_name() {
     seeds::check("packet", nat_fuzz::packet::run, EXPECTED);
+}
+
+#[test]
+fn the_same_scripts_have_the_same_outcome_where_they_are_compared_with_other_parsers() {
+    seeds::check("differential", nat_fuzz::differential::run, EXPECTED);
 }

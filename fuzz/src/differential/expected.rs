@@ -8,7 +8,7 @@ use smoltcp::wire::{Icmpv4Packet, Ipv4Packet, TcpOption, TcpPacket, UdpPacket};
 use nat_core::Side;
 
 use super::lookup::Lookup;
-use super::parsers::{self, Ends};
+use crate::judges::{self, Ends};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,16 +46,16 @@ impl Way {
 
 /// Holds the packet that left against the one that should have.
 pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
-    parsers::check_ipv4(left);
+    judges::check_ipv4(left);
     let mut expected = sent[..left.len()].to_vec();
-    let held = parsers::transport_holds(&expected);
+    let held = judges::transport_holds(&expected);
     if is_dhcp(&expected) && matches!(way, Way::FromRouter | Way::ToRouter) {
         // A client that has no address yet cannot be translated.
         assert_eq!(expected, left, "DHCP is left alone");
         return;
     }
     if way != Way::Untouched {
-        match parsers::quote(sent) {
+        match judges::quote(sent) {
             Some((start, _)) => error(lookup, way, &mut expected, left, start),
             None => plain(lookup, way, &mut expected, left),
         }
@@ -67,7 +67,7 @@ pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
     }
     assert_eq!(normal(&expected), normal(left), "{way:?}: expected on the left\n{expected:02x?}\n{left:02x?}");
     assert!(
-        held.is_none() || held == parsers::transport_holds(left),
+        held.is_none() || held == judges::transport_holds(left),
         "a transport checksum that has got better or worse"
     );
     if held == Some(true) {
@@ -77,7 +77,7 @@ pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
 
 /// TTL, and the identification of what may be fragmented; then the header's checksum.
 fn finish(way: Way, expected: &mut [u8], left: &[u8]) {
-    let renumbered = !parsers::is_atomic(expected) && !matches!(way, Way::In | Way::ToRouter | Way::Untouched);
+    let renumbered = !judges::is_atomic(expected) && !matches!(way, Way::In | Way::ToRouter | Way::Untouched);
     let mut packet = Ipv4Packet::new_unchecked(expected);
     let after = Ipv4Packet::new_unchecked(left);
     if renumbered {
@@ -91,12 +91,12 @@ fn finish(way: Way, expected: &mut [u8], left: &[u8]) {
 
 /// A packet that is no ICMP error.
 fn plain(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8]) {
-    let before = parsers::ends(expected).expect("a header");
+    let before = judges::ends(expected).expect("a header");
     let (source, destination) = if before.shown {
         translated(lookup, way, &before)
     } else {
         // A later fragment, or a protocol without ports: the addresses are possible ones.
-        let after = parsers::ends(left).expect("a header");
+        let after = judges::ends(left).expect("a header");
         assert!(!way.translates_source() || lookup.is_external(*after.source.ip()), "{after:?}");
         assert!(way != Way::ToRouter || lookup.is_external(*after.destination.ip()), "{after:?}");
         let inside = lookup.is_inside(*after.destination.ip());
@@ -134,12 +134,12 @@ fn translated(lookup: &Lookup, way: Way, ends: &Ends) -> (SocketAddrV4, SocketAd
 
 /// An ICMP error: the quoted packet had gone the other way, so its ends are translated the other way round.
 fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usize) {
-    let (_, quote) = parsers::quote(expected).expect("an error");
-    let quoted = parsers::ends(quote).expect("a quoted header");
+    let (_, quote) = judges::quote(expected).expect("an error");
+    let quoted = judges::ends(quote).expect("a quoted header");
     let backwards = Ends { source: quoted.destination, destination: quoted.source, ..quoted };
     let (destination, source) = translated(lookup, way, &backwards);
     let complete = usize::from(Ipv4Packet::new_unchecked(quote).total_len()) <= quote.len();
-    let whole = if complete { parsers::transport_holds(quote) } else { None };
+    let whole = if complete { judges::transport_holds(quote) } else { None };
     let mut outer = Ipv4Packet::new_unchecked(&mut *expected);
     if way.translates_source() {
         // It leaves from the external address of the host whose packet is quoted.
@@ -161,12 +161,12 @@ fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usi
 }
 
 fn quote_len(left: &[u8], start: usize) -> usize {
-    parsers::quote(left).map_or(left.len() - start, |(_, quote)| quote.len())
+    judges::quote(left).map_or(left.len() - start, |(_, quote)| quote.len())
 }
 
 /// Writes addresses, and ports or identifier where the packet shows them.
 fn write_ends(bytes: &mut [u8], source: SocketAddrV4, destination: SocketAddrV4) {
-    let shown = parsers::ends(bytes).is_some_and(|ends| ends.shown);
+    let shown = judges::ends(bytes).is_some_and(|ends| ends.shown);
     let mut packet = Ipv4Packet::new_unchecked(&mut *bytes);
     packet.set_src_addr(*source.ip());
     packet.set_dst_addr(*destination.ip());
@@ -259,7 +259,7 @@ fn normal(datagram: &[u8]) -> Vec<u8> {
 }
 
 fn is_dhcp(datagram: &[u8]) -> bool {
-    parsers::ends(datagram).is_some_and(|ends| {
+    judges::ends(datagram).is_some_and(|ends| {
         let ports = (ends.source.port(), ends.destination.port());
         ends.protocol == IpNumber::UDP && matches!(ports, (68, 67) | (67, 68))
     })

@@ -9,12 +9,11 @@
 
 mod expected;
 mod lookup;
-mod parsers;
 
 use nat_core::{Fragments, Instant, Nat, Pieces, Side, Tables, Verdict};
 
 use crate::script::{Entry, Kind, Last, Script};
-use crate::{packet, word};
+use crate::{judges, packet, word};
 use expected::Way;
 use lookup::Lookup;
 
@@ -74,11 +73,11 @@ fn check_pieces(verdict: &Verdict, datagram: &[u8]) {
     let Verdict::Fragment { mtu, .. } = *verdict else { return };
     let mut pieces = Pieces::new(datagram, mtu);
     let (mut piece, mut payload) = ([0; 1500], Vec::new());
-    let start = parsers::fragment_offset(datagram);
+    let start = judges::fragment_offset(datagram);
     while let Some(len) = pieces.emit(&mut piece) {
         assert!(len <= usize::from(mtu), "a fragment of {len} bytes for an MTU of {mtu}");
-        assert_eq!(parsers::fragment_offset(&piece[..len]), start + payload.len(), "fragments side by side");
-        payload.extend_from_slice(parsers::check_ipv4(&piece[..len]));
+        assert_eq!(judges::fragment_offset(&piece[..len]), start + payload.len(), "fragments side by side");
+        payload.extend_from_slice(judges::check_ipv4(&piece[..len]));
     }
-    assert_eq!(payload, parsers::check_ipv4(datagram), "fragments carry what the datagram does");
+    assert_eq!(payload, judges::check_ipv4(datagram), "fragments carry what the datagram does");
 }

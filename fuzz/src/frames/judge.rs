@@ -3,13 +3,14 @@
 use core::net::Ipv4Addr;
 
 use etherparse::checksum::Sum16BitWords;
-use etherparse::{EtherType, Ethernet2Header, SlicedPacket};
+use etherparse::{ArpOperation, EtherType, Ethernet2Header, SlicedPacket};
 use nat_core::Side;
 use smoltcp::wire::Ipv4Packet;
 
 use super::steps::OTHER_ADDRESS;
-use super::world::frames::{Mac, as_arp, judge as judge_datagram};
+use super::world::frames::{Mac, as_arp};
 use super::world::{ROUTER_LAN, ROUTER_WAN, World, cidr};
+use crate::judges;
 
 pub(super) struct Judge {
     /// Whether drivers carry bare IP, inside and outside.
@@ -61,7 +62,7 @@ impl Judge {
         assert_eq!(Sum16BitWords::new().add_slice(header).ones_complement(), 0, "header checksum: {datagram:02x?}");
         let datagram = &datagram[..usize::from(packet.total_len())];
         if !self.bent {
-            judge_datagram(datagram);
+            assert_ne!(judges::transport_holds(datagram), Some(false), "transport checksum: {datagram:02x?}");
             SlicedPacket::from_ip(datagram).expect("etherparse takes it");
         }
         if side == Side::Outside {
@@ -91,7 +92,9 @@ fn payload(side: Side, frame: &[u8], router: Mac) -> Option<&[u8]> {
     assert_eq!(header.ether_type, EtherType::ARP, "neither IPv4 nor ARP leaves");
     let arp = as_arp(frame).expect("etherparse takes it for ARP");
     if side == Side::Outside {
-        for address in [arp.sender_ipv4_addr(), arp.target_ipv4_addr()] {
+        // An answer repeats the address that the asker says it has.
+        let asked = (arp.operation == ArpOperation::REQUEST).then(|| arp.target_ipv4_addr());
+        for address in [Some(arp.sender_ipv4_addr()), asked].into_iter().flatten() {
             assert!(!is_inside(address), "{address} is told outside: {frame:02x?}");
         }
     }

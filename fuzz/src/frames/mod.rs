@@ -19,7 +19,7 @@ mod world;
 use core::net::SocketAddrV4;
 
 use arbitrary::{Arbitrary, Unstructured};
-use nat_core::{Filtering, PortForward, Protocol};
+use nat_core::{DropReason, Filtering, PortForward, Protocol, Stats};
 use nat_embassy::{FrameDrop, FrameStats, State};
 
 use judge::Judge;
@@ -92,11 +92,11 @@ pub(crate) fn one(wan: bool, frame: &[u8]) -> Vec<String> {
         world.introduce();
         let mut judge = Judge::new(false, false);
         judge.bent = true;
-        let before = world.control.stats();
+        let before = Counts::of(&world);
         let nic = if wan { &world.wan } else { &world.lan };
         nic.arrive(frame.to_vec());
         world.run();
-        [judge.take_sent(&world), drops(&before, &world.control.stats())].concat()
+        [judge.take_sent(&world), before.since(&world)].concat()
     })
 }
 
@@ -106,22 +106,37 @@ fn play(mut world: World, input: &Input) -> Vec<String> {
         .steps
         .iter()
         .map(|step| {
-            let before = world.control.stats();
+            let before = Counts::of(&world);
             steps::perform(step, &mut world, &mut judge);
             world.run();
-            let kinds = judge.take_sent(&world);
-            [kinds, drops(&before, &world.control.stats())].concat().join(", ")
+            [judge.take_sent(&world), before.since(&world)].concat().join(", ")
         })
         .collect();
     afterwards::check(&mut world, &mut judge);
     words
 }
 
-/// What was dropped between two readings.
-fn drops(before: &FrameStats, after: &FrameStats) -> Vec<String> {
-    let dropped = |reason: &FrameDrop| {
-        let count = |stats: &FrameStats| stats.inside.dropped(*reason) + stats.outside.dropped(*reason);
-        (count(after) > count(before)).then(|| format!("drop {}", reason.as_str()))
-    };
-    FrameDrop::ALL.iter().filter_map(dropped).collect()
+/// What has been counted.
+struct Counts {
+    frames: FrameStats,
+    nat: Stats,
+}
+
+impl Counts {
+    fn of(world: &World) -> Self {
+        Self { frames: world.control.stats(), nat: world.control.with_nat(|nat| nat.stats().clone()) }
+    }
+
+    /// What was dropped since, and whether a local stack got anything.
+    fn since(&self, world: &World) -> Vec<String> {
+        let now = Self::of(world);
+        let of_frames =
+            |counts: &Self, reason| counts.frames.inside.dropped(reason) + counts.frames.outside.dropped(reason);
+        let to_stack = |counts: &Self| counts.frames.inside.to_stack + counts.frames.outside.to_stack;
+        let frames = FrameDrop::ALL.iter().filter(|reason| of_frames(&now, **reason) > of_frames(self, **reason));
+        let nat = DropReason::ALL.iter().filter(|reason| now.nat.dropped(**reason) > self.nat.dropped(**reason));
+        let local = (to_stack(&now) > to_stack(self)).then(|| "to stack".to_owned());
+        let frames = frames.map(|reason| format!("drop {}", reason.as_str()));
+        frames.chain(nat.map(|reason| format!("drop {}", reason.as_str()))).chain(local).collect()
+    }
 }

@@ -1,40 +1,12 @@
-#!/usr/bin/env python3
-"""Writes the named seeds of `packet` beside this file: each is a script in the form of src/packet/script.rs."""
+"""Seeds of `packet` and of `differential`: scripts in the form of src/script.rs, after the byte of options."""
 
-import pathlib
 import struct
 
-OUT = pathlib.Path(__file__).resolve().parent / "packet"
+from packets import *
+
 INSIDE, OUTSIDE, LOCAL, ANSWER = 0, 1, 2, 3
 REPAIR, ERROR, NO_TIMERS = 4, 8, 8
 AFTER_301_S, AFTER_351_S = 10 << 4, 11 << 4
-FIN, SYN, RST, ACK = 1, 2, 4, 16
-HOST, EXTERNAL, SERVER = "192.168.1.10", "203.0.113.1", "198.51.100.10"
-
-
-def address(text):
-    return bytes(map(int, text.split(".")))
-
-
-def ipv4(protocol, payload, source=HOST, to=SERVER, ttl=64, options=b"", fragment=0x4000):
-    words = 5 + len(options) // 4
-    total = 4 * words + len(payload)
-    fixed = struct.pack(">BBHHHBBH", 0x40 | words, 0, total, 0x1234, fragment, ttl, protocol, 0)
-    return fixed + address(source) + address(to) + options + payload
-
-
-def udp(source_port=5000, port=53, payload=b"query", **header):
-    return ipv4(17, struct.pack(">HHHH", source_port, port, 8 + len(payload), 0) + payload, **header)
-
-
-def tcp(flags, seq=0x1000, ack=0, source_port=40000, port=443, options=b"", **header):
-    words = 5 + len(options) // 4
-    fixed = struct.pack(">HHIIBBHHH", source_port, port, seq, ack, words << 4, flags, 0xFFFF, 0, 0)
-    return ipv4(6, fixed + options, **header)
-
-
-def icmp(kind, code=0, rest=b"\x12\x34\x00\x01", payload=b"ping", **header):
-    return ipv4(1, bytes([kind, code, 0, 0]) + rest + payload, **header)
 
 
 def entry(control, payload=b""):
@@ -58,7 +30,16 @@ FLAGS, ACK_LOW = 33, 31
 TYPE, CODE = 20, 21
 HANDSHAKE = [sent(tcp(SYN)), answer((FLAGS, SYN | ACK), (ACK_LOW, 1)), sent(tcp(ACK, seq=0x1001, ack=1))]
 
-SEEDS = {
+# The source address of an error, that of an inside host.
+FROM_HOST = list(zip(range(12, 16), address(HOST)))
+
+# An inside host quotes a packet that came in by a port forward, and tells the address of its interface behind that
+# (RFC 5837). The quote is translated; the extension is left alone (RFC 5508 REQ-3d), and so the address leaves.
+QUOTE = summed(udp(5000, 80, source=SERVER, to=HOST, payload=bytes(100)))
+INTERFACE = b"\x20\0" + checksum(b"\x20\0\0\0\0\x0c\2\4\0\1\0\0" + address(HOST))
+INTERFACE += b"\0\x0c\2\4\0\1\0\0" + address(HOST)
+
+ENTRIES = {
     "bad_header_checksum": [entry(INSIDE, udp())],
     "dhcp_lease": [
         sent(udp(68, 67, source="0.0.0.0", to="255.255.255.255"), LOCAL),
@@ -68,6 +49,12 @@ SEEDS = {
     "hairpin": [sent(tcp(SYN, to=EXTERNAL, port=8080))],
     "icmp_echo": [sent(icmp(8)), answer()],
     "icmp_frag_needed": [sent(udp(payload=bytes(1200))), error((TYPE, 3), (CODE, 4))],
+    "icmp_from_inside": [sent(udp(5000, 8080, source=SERVER, to=EXTERNAL), OUTSIDE), error(*FROM_HOST, (TYPE, 3), (CODE, 3))],
+    "icmp_interface_information": [
+        sent(udp(5000, 8080, source=SERVER, to=EXTERNAL), OUTSIDE),
+        answer(),
+        sent(icmp(3, 3, rest=b"\0\x20\0\0", payload=QUOTE + INTERFACE, to=SERVER)),
+    ],
     "icmp_port_unreachable": [sent(udp()), error((TYPE, 3), (CODE, 3))],
     "icmp_time_exceeded": [sent(tcp(SYN)), error((TYPE, 11))],
     "land": [sent(udp(to=HOST))],
@@ -102,6 +89,4 @@ SEEDS = {
 # Configuration bits that a seed needs: dhcp_client, the gateway profile, MSS clamping, an outside MTU of 576.
 OPTIONS = {"dhcp_lease": 1 << 4, "tcp_gateway_idle": 1 << 3, "tcp_mss": 1 << 5, "too_big": 1 << 7}
 
-OUT.mkdir(exist_ok=True)
-for name, entries in SEEDS.items():
-    (OUT / f"{name}.bin").write_bytes(bytes([OPTIONS.get(name, 0)]) + b"".join(entries))
+SEEDS = {name: bytes([OPTIONS.get(name, 0)]) + b"".join(entries) for name, entries in ENTRIES.items()}

@@ -8,16 +8,16 @@ use smoltcp::wire::{Icmpv4Packet, Ipv4Packet, TcpPacket, UdpPacket};
 
 /// One end of a packet for each way to look at it, as far as the packet shows them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
-    pub(super) protocol: IpNumber,
-    pub(super) source: SocketAddrV4,
-    pub(super) destination: SocketAddrV4,
+pub(crate) struct Ends {
+    pub(crate) protocol: IpNumber,
+    pub(crate) source: SocketAddrV4,
+    pub(crate) destination: SocketAddrV4,
     /// Whether ports, or an identifier, are to be seen.
-    pub(super) shown: bool,
+    pub(crate) shown: bool,
 }
 
 /// The payload of a datagram that both parsers take for IPv4.
-pub(super) fn check_ipv4(datagram: &[u8]) -> &[u8] {
+pub(crate) fn check_ipv4(datagram: &[u8]) -> &[u8] {
     let packet = Ipv4Packet::new_checked(datagram).expect("smoltcp takes it for IPv4");
     let (header, rest) = Ipv4Header::from_slice(datagram).expect("etherparse takes it for IPv4");
     // etherparse forgets the reserved bit of the flags, so the bytes themselves are summed.
@@ -32,7 +32,7 @@ pub(super) fn check_ipv4(datagram: &[u8]) -> &[u8] {
 
 /// Whether the transport checksum holds, summed by etherparse: under a fuzzer smoltcp takes any for right. `None` where there
 /// is none to hold.
-pub(super) fn transport_holds(datagram: &[u8]) -> Option<bool> {
+pub(crate) fn transport_holds(datagram: &[u8]) -> Option<bool> {
     let packet = Ipv4Packet::new_checked(datagram).ok()?;
     if packet.more_frags() || packet.frag_offset() != 0 {
         return None;
@@ -59,12 +59,12 @@ pub(super) fn transport_holds(datagram: &[u8]) -> Option<bool> {
     Some(sum.ones_complement() == 0)
 }
 
-pub(super) fn fragment_offset(datagram: &[u8]) -> usize {
+pub(crate) fn fragment_offset(datagram: &[u8]) -> usize {
     usize::from(Ipv4Packet::new_unchecked(datagram).frag_offset())
 }
 
 /// What etherparse sees of the ends of a packet, or of the start of one.
-pub(super) fn ends(bytes: &[u8]) -> Option<Ends> {
+pub(crate) fn ends(bytes: &[u8]) -> Option<Ends> {
     let header = Ipv4HeaderSlice::from_slice(bytes).ok()?;
     let transport = bytes.get(header.slice().len()..)?;
     let word = |at: usize| Some(u16::from_be_bytes(transport.get(at..at + 2)?.try_into().ok()?));
@@ -87,7 +87,7 @@ pub(super) fn ends(bytes: &[u8]) -> Option<Ends> {
 }
 
 /// The packet that an ICMP error quotes, and where it starts.
-pub(super) fn quote(datagram: &[u8]) -> Option<(usize, &[u8])> {
+pub(crate) fn quote(datagram: &[u8]) -> Option<(usize, &[u8])> {
     let header = Ipv4HeaderSlice::from_slice(datagram).ok()?;
     let start = header.slice().len();
     let is_error = header.protocol() == IpNumber::ICMP
@@ -100,7 +100,7 @@ pub(super) fn quote(datagram: &[u8]) -> Option<(usize, &[u8])> {
     is_error.then_some((start + 8, &quote[..len]))
 }
 
-pub(super) fn is_atomic(datagram: &[u8]) -> bool {
+pub(crate) fn is_atomic(datagram: &[u8]) -> bool {
     let packet = Ipv4Packet::new_unchecked(datagram);
     packet.dont_frag() && !packet.more_frags() && packet.frag_offset() == 0
 }

@@ -1,0 +1,49 @@
+//! Each named seed of `parsers` has the outcome of its name.
+
+mod seeds;
+
+const EXPECTED: &[(&str, &[&str])] = &[
+    ("answer", &["answer", "answer"]),
+    ("answer_into_nothing", &["none", "none"]),
+    ("bad_header_checksum", &["drop bad-header-checksum"]),
+    ("echo", &["forward"]),
+    ("first_fragment", &["drop bad-fragment"]),
+    ("frame_arp_cut_short", &["drop bad-arp"]),
+    ("frame_arp_of_our_own", &["drop bad-arp"]),
+    ("frame_arp_request", &["inside arp"]),
+    ("frame_ipv6", &["drop ipv6"]),
+    ("frame_outside", &["drop no-mapping"]),
+    ("frame_runt", &["drop runt"]),
+    ("frame_udp", &["outside udp"]),
+    ("frame_vlan", &["drop vlan"]),
+    ("ipv6", &["drop bad-version"]),
+    ("later_fragment", &["hold"]),
+    ("mss", &["forward"]),
+    ("mss_behind_end_of_options", &["forward"]),
+    ("option_of_no_length", &["forward"]),
+    ("other_protocol", &["drop unknown-protocol"]),
+    ("pieces", &["5 pieces"]),
+    ("pieces_of_nothing", &["0 pieces"]),
+    ("port_forward", &["forward"]),
+    ("quote", &["forward"]),
+    ("quote_cut_short", &["drop bad-quote"]),
+    ("quote_of_other_version", &["drop bad-quote"]),
+    ("quote_of_ping", &["forward"]),
+    ("quote_of_tcp", &["forward"]),
+    ("quote_with_extension", &["forward"]),
+    ("record_route", &["drop source-route"]),
+    ("router_alert", &["forward"]),
+    ("router_dns", &["forward"]),
+    ("source_route", &["drop source-route"]),
+    ("tcp_no_flags", &["drop bad-tcp-flags"]),
+    ("tcp_syn", &["forward"]),
+    ("truncated", &["drop truncated"]),
+    ("udp", &["forward"]),
+    ("udp_length_beyond_packet", &["drop bad-transport-length"]),
+    ("unsolicited", &["drop no-mapping"]),
+];
+
+#[test]
+fn every_seed_has_the_outcome_of_its_name() {
+    seeds::check("parsers", nat_fuzz::parsers::run, EXPECTED);
+}
