@@ -33,3 +33,10 @@ pub(crate) fn word(verdict: &Verdict) -> String {
         Verdict::Reject(reply) => format!("reject {}", reply.reason().as_str()),
     }
 }
+
+/// Prints what the bytes stand for, if the environment has `FUZZ_SHOW`.
+pub(crate) fn show(input: &impl core::fmt::Debug) {
+    if std::env::var_os("FUZZ_SHOW").is_some() {
+        println!("{input:#?}");
+    }
+}

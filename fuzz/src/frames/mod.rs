@@ -64,9 +64,7 @@ pub fn run(data: &[u8]) -> Vec<String> {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(data)) else {
         return Vec::new();
     };
-    if std::env::var_os("FUZZ_SHOW").is_some() {
-        println!("{input:#?}");
-    }
+    crate::show(&input);
     crate::memory::lend(Box::new(State::<16, 32, 8>::new()), |state| {
         let mut config = world::config();
         config.nat.dhcp_client = input.dhcp_client;

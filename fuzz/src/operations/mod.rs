@@ -32,9 +32,7 @@ pub fn run(data: &[u8]) -> Vec<String> {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(data)) else {
         return Vec::new();
     };
-    if std::env::var_os("FUZZ_SHOW").is_some() {
-        println!("{input:#?}");
-    }
+    crate::show(&input);
     match input {
         Input::Modelled(input) => modelled::run(&input),
         Input::Free(input) => free::run(input),

@@ -112,7 +112,7 @@ impl Choices {
             config.port_parity = parity;
         }
         if let Some(blocks) = self.blocks {
-            let ports = u16::from(config.ports.last() - config.ports.first());
+            let ports = config.ports.last() - config.ports.first();
             config.port_blocks = Some(1 + u16::from(blocks) % (ports + 1).min(8));
             config.dmz_host = None;
             // A host's low ports are of its block too.
