@@ -10,8 +10,8 @@ GATEWAY, EXTERNAL, OTHER_ADDRESS, SERVER, HOST, OTHER_HOST, ROUTER = range(7)
 LAN, WAN = flag(False), flag(True)
 
 
-def medium(ip=False, less=0, reads_early=False, pairs_need_room=False):
-    return flag(ip) + u8(less) + flag(reads_early) + flag(pairs_need_room)
+def medium(ip=False, less=0, reads_early=False):
+    return flag(ip) + u8(less) + flag(reads_early)
 
 
 def router(*steps, lan=medium(), wan=medium(), dhcp=False, open=False, forward=False, introduced=True):
@@ -81,7 +81,7 @@ SEEDS = {
     "too_big": router(inside(udp(length=1400)), wan=medium(less=250)),
     "bare_ip_outside": router(inside(udp()), ANSWER, wan=medium(ip=True), introduced=False),
     "reads_early": router(room(WAN, 0), inside(udp()), inside(udp()), room(WAN, 1), wait(50),
-                          lan=medium(reads_early=True, pairs_need_room=True)),
+                          lan=medium(reads_early=True)),
     "address_changes": router(inside(udp()), step("outside", u8(1)), inside(udp()), step("outside", u8(3)), inside(udp())),
     "port_forward": router(outside(udp(port=2, to_port=6), to=5, sender=0), forward=True),
     "unsolicited": router(outside(udp(port=2, to_port=6), to=5, sender=0)),

@@ -3,7 +3,7 @@
 use core::net::SocketAddrV4;
 
 use etherparse::checksum::Sum16BitWords;
-use etherparse::{IpNumber, Ipv4Header, Ipv4HeaderSlice};
+use etherparse::{IpNumber, Ipv4Header, Ipv4HeaderSlice, SlicedPacket};
 use smoltcp::wire::{Icmpv4Packet, Ipv4Packet, TcpPacket, UdpPacket};
 
 /// One end of a packet for each way to look at it, as far as the packet shows them.
@@ -28,6 +28,22 @@ pub(crate) fn check_ipv4(datagram: &[u8]) -> &[u8] {
     );
     assert_eq!(usize::from(packet.total_len()), datagram.len(), "the verdict's length is the datagram's");
     rest
+}
+
+/// Checks that both parsers take the whole of a datagram, as far as TCP and UDP go: of ICMP, etherparse wants more than a
+/// router needs to know.
+pub(crate) fn check_whole(datagram: &[u8]) {
+    let payload = check_ipv4(datagram);
+    let packet = Ipv4Packet::new_unchecked(datagram);
+    if packet.more_frags() || packet.frag_offset() != 0 {
+        return;
+    }
+    match IpNumber(packet.next_header().into()) {
+        IpNumber::TCP => _ = TcpPacket::new_checked(payload).expect("smoltcp takes it for TCP"),
+        IpNumber::UDP => _ = UdpPacket::new_checked(payload).expect("smoltcp takes it for UDP"),
+        _ => return,
+    }
+    SlicedPacket::from_ip(datagram).expect("etherparse takes it");
 }
 
 /// Whether the transport checksum holds, summed by etherparse: under a fuzzer smoltcp takes any for right. `None` where there

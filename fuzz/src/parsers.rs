@@ -11,9 +11,8 @@
 use nat_core::{
     DropReason, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, SessionProtocol, Side, Tables, Verdict,
 };
-use smoltcp::wire::Ipv4Packet;
 
-use crate::{bytes, frames, packet, word};
+use crate::{bytes, frames, judges, packet, word};
 
 #[derive(Clone, Copy)]
 enum Door {
@@ -150,9 +149,9 @@ fn datagram(sent: &[u8], entrance: Entrance) -> Vec<String> {
         assert_eq!(buffer[..total], other[..total], "padding has changed the packet");
     }
     match verdict {
-        Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } | Verdict::Local { len, .. } => {
-            check_parsers(&buffer[..len]);
-        }
+        Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } => judges::check_whole(&buffer[..len]),
+        // What is for the router itself is for its stack to parse.
+        Verdict::Local { len, .. } => _ = judges::check_ipv4(&buffer[..len]),
         Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => assert_eq!(sent, buffer, "it was changed"),
     }
     if verdict == Verdict::Drop(DropReason::BadHeaderChecksum) {
@@ -175,14 +174,6 @@ fn process(sent: &[u8], entrance: Entrance) -> (Verdict, Vec<u8>) {
     let mut waiting = [0; MAX_HELD_LEN];
     assert!(nat.release(&mut waiting, NOW).is_none(), "nothing has waited");
     (verdict, buffer)
-}
-
-fn check_parsers(datagram: &[u8]) {
-    Ipv4Packet::new_checked(datagram).expect("smoltcp takes it for IPv4");
-    let (header, _) = etherparse::Ipv4Header::from_slice(datagram).expect("etherparse takes it for IPv4");
-    if !header.is_fragmenting_payload() {
-        etherparse::SlicedPacket::from_ip(datagram).expect("etherparse takes it");
-    }
 }
 
 fn pieces(data: &[u8]) -> Vec<String> {

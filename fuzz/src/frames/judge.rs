@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use etherparse::checksum::Sum16BitWords;
-use etherparse::{ArpOperation, EtherType, Ethernet2Header, SlicedPacket};
+use etherparse::{ArpOperation, EtherType, Ethernet2Header};
 use nat_core::Side;
 use smoltcp::wire::Ipv4Packet;
 
@@ -63,7 +63,7 @@ impl Judge {
         let datagram = &datagram[..usize::from(packet.total_len())];
         if !self.bent {
             assert_ne!(judges::transport_holds(datagram), Some(false), "transport checksum: {datagram:02x?}");
-            SlicedPacket::from_ip(datagram).expect("etherparse takes it");
+            judges::check_whole(datagram);
         }
         if side == Side::Outside {
             check_leaves(datagram);

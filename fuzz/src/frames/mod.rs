@@ -44,7 +44,6 @@ struct Medium {
     /// Bytes that a frame is shorter than usual at most.
     less: u8,
     reads_early: bool,
-    pairs_need_room: bool,
 }
 
 impl Medium {
@@ -53,7 +52,8 @@ impl Medium {
         nic.script(|script| {
             script.mtu -= usize::from(self.less) * 4;
             script.reads_early = self.reads_early;
-            script.pairs_need_room = self.pairs_need_room;
+            // A driver that hands up a frame must take the answer to it, so a full one hands up none.
+            script.pairs_need_room = true;
         });
         nic
     }
