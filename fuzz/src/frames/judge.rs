@@ -17,8 +17,8 @@ pub(super) struct Judge {
     bare: [bool; 2],
     /// Whether a frame came in whose checksums may be wrong.
     pub(super) bent: bool,
-    /// Frames of the router's own inside stack, which talks to the LAN directly.
-    pub(super) own: Vec<Vec<u8>>,
+    /// Frames of the router's own stacks that go as they are: all inside, and ARP outside.
+    pub(super) own: Vec<(Side, Vec<u8>)>,
     /// Datagrams that left outside, the latest last.
     left: Vec<Vec<u8>>,
 }
@@ -42,13 +42,13 @@ impl Judge {
     }
 
     fn frame(&mut self, side: Side, frame: &[u8]) -> String {
-        if side == Side::Inside && self.own.iter().any(|own| own == frame) {
-            return "inside own".to_owned();
-        }
         let (bare, router, name) = match side {
             Side::Inside => (self.bare[0], ROUTER_LAN, "inside"),
             Side::Outside => (self.bare[1], ROUTER_WAN, "outside"),
         };
+        if self.own.iter().any(|(of, own)| *of == side && own == frame) {
+            return format!("{name} own");
+        }
         let datagram = if bare { Some(frame) } else { payload(side, frame, router.0) };
         let Some(datagram) = datagram else { return format!("{name} arp") };
         let protocol = self.datagram(side, datagram);

@@ -5,6 +5,7 @@ use core::net::Ipv4Addr;
 use arbitrary::Arbitrary;
 use embassy_net_driver::{HardwareAddress, LinkState};
 use etherparse::{ArpOperation, EtherType, PacketBuilder};
+use nat_core::Side;
 use nat_embassy::{MTU, Outside};
 
 use super::judge::Judge;
@@ -106,15 +107,19 @@ pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
             }
         }
         Step::Stack { wan, frame } => {
-            let bytes = strip(&nic(world, *wan), frame.build(*wan, true, judge));
-            let bytes = frame.bend.apply(bytes, judge);
+            // A stack knows its own station, so no byte of the link header is bent.
+            let whole = frame.build(*wan, true, judge);
+            let bent = [&whole[..14], &frame.bend.apply(whole[14..].to_vec(), judge)].concat();
+            let bytes = strip(&nic(world, *wan), bent);
             let device = if *wan { &mut world.wan_stack } else { &mut world.lan_stack };
             if (1..=MTU.min(embassy_net_driver::Driver::capabilities(device).max_transmission_unit))
                 .contains(&bytes.len())
             {
                 World::stack_sends(device, &bytes);
                 if !wan {
-                    judge.own.push(bytes);
+                    judge.own.push((Side::Inside, bytes));
+                } else if bytes.get(12..14) == Some(&[8, 6]) {
+                    judge.own.push((Side::Outside, bytes));
                 }
             }
         }
