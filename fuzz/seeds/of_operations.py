@@ -87,6 +87,7 @@ SEEDS = {
     "model_tcp": modelled(*HANDSHAKE, out(FIN_SENT), back(FIN_SENT), out(ACK_SENT), wait(240)),
     "model_reset": modelled(*HANDSHAKE, back(FAR_RESET), back(RESET), wait(240)),
     "model_forward": modelled(forwarded(True, 1), back(SYN_SENT), out(SYN_ACK), back(ACK_SENT)),
+    "model_forward_ends_sessions": modelled(out(UDP), forwarded(False, 1), back(UDP), out(UDP)),
     "model_full": modelled(*FLOOD),
     "model_overlapping": modelled(*FLOOD, overlapping=True, ports=0),
     "model_addresses": modelled(out(UDP), addresses(2), out(UDP, host=1), addresses(6), out(UDP), addresses(1), out(UDP)),

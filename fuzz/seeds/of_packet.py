@@ -45,6 +45,10 @@ ENTRIES = {
         sent(udp(68, 67, source="0.0.0.0", to="255.255.255.255"), LOCAL),
         sent(udp(67, 68, source="203.0.113.254", to="255.255.255.255"), OUTSIDE),
     ],
+    "dhcp_too_big": [
+        sent(udp(68, 67, source="0.0.0.0", to="255.255.255.255", payload=bytes(600), fragment=fragment), LOCAL)
+        for fragment in (0, 0x4000)
+    ],
     "fragment": [sent(udp(fragment=0x2000))],
     "hairpin": [sent(tcp(SYN, to=EXTERNAL, port=8080))],
     "icmp_echo": [sent(icmp(8)), answer()],
@@ -75,6 +79,7 @@ ENTRIES = {
     "tcp_gateway_idle": [*HANDSHAKE, sent(tcp(ACK, seq=0x1001, ack=1), INSIDE | AFTER_351_S)],
     "tcp_handshake": HANDSHAKE,
     "tcp_mss": [sent(tcp(SYN, options=b"\x02\x04\x05\xb4\x01\x01\x04\x02"))],
+    "tcp_mss_at_odd_place": [sent(tcp(SYN, options=b"\x01\x02\x04\x05\xb4\x01\x01\x00"))],
     "tcp_reset": [*HANDSHAKE, answer((FLAGS, RST | ACK))],
     "tcp_simultaneous_open": [sent(tcp(SYN)), answer((FLAGS, SYN))],
     "tcp_syn": [sent(tcp(SYN))],
@@ -86,7 +91,15 @@ ENTRIES = {
     "udp_expiry_unnoticed": [sent(udp()), sent(udp(), INSIDE | NO_TIMERS | AFTER_301_S), answer()],
     "unsolicited": [sent(tcp(SYN, source=SERVER, to=EXTERNAL, port=22), OUTSIDE)],
 }
-# Configuration bits that a seed needs: dhcp_client, the gateway profile, MSS clamping, an outside MTU of 576.
-OPTIONS = {"dhcp_lease": 1 << 4, "tcp_gateway_idle": 1 << 3, "tcp_mss": 1 << 5, "too_big": 1 << 7}
+# Configuration bits that a seed needs.
+GATEWAY_PROFILE, DHCP_CLIENT, MSS_CLAMP, SMALL_INSIDE, SMALL_OUTSIDE = 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7
+OPTIONS = {
+    "dhcp_lease": DHCP_CLIENT,
+    "dhcp_too_big": DHCP_CLIENT | SMALL_OUTSIDE,
+    "tcp_gateway_idle": GATEWAY_PROFILE,
+    "tcp_mss": MSS_CLAMP | SMALL_INSIDE | SMALL_OUTSIDE,
+    "tcp_mss_at_odd_place": MSS_CLAMP | SMALL_INSIDE | SMALL_OUTSIDE,
+    "too_big": SMALL_OUTSIDE,
+}
 
 SEEDS = {name: bytes([OPTIONS.get(name, 0)]) + b"".join(entries) for name, entries in ENTRIES.items()}

@@ -40,7 +40,7 @@ SEEDS = {
     "quote_of_tcp": through("quote", summed(tcp(SYN, port=80, source=EXTERNAL)), 1 | 1 << 1),
     "quote_of_ping": through("quote", summed(icmp(8, source=EXTERNAL, rest=bytes(4)))),
     "quote_cut_short": through("quote", QUOTE[:27]),
-    "quote_of_other_version": through("quote", b"\x65" + QUOTE[1:]),
+    "quote_of_other_version": through("quote", summed(b"\x65" + QUOTE[1:])),
     "quote_with_extension": through("quote", QUOTE + bytes.fromhex("2000dfff00080101deadbeef"), 1 | 31 << 3),
     "mss": through("segment", b"\x02\x04\x05\xb4\x01\x03\x03\x07"),
     "mss_behind_end_of_options": through("segment", b"\x00\x02\x04\x05\xb4\x00\x00\x00"),

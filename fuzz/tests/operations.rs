@@ -39,6 +39,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("free_wrap", &["forward", "forward", "drop no-mapping"]),
     ("model_addresses", &["3 forwarded, 1 refused"]),
     ("model_forward", &["3 forwarded, 0 refused"]),
+    ("model_forward_ends_sessions", &["3 forwarded, 0 refused"]),
     ("model_full", &["8 forwarded, 16 refused"]),
     ("model_overlapping", &["4 forwarded, 20 refused"]),
     ("model_reset", &["5 forwarded, 0 refused"]),

@@ -5,6 +5,7 @@ mod seeds;
 const EXPECTED: &[(&str, &[&str])] = &[
     ("bad_header_checksum", &["drop bad-header-checksum"]),
     ("dhcp_lease", &["forward", "local"]),
+    ("dhcp_too_big", &["fragment", "drop packet-too-big"]),
     ("fragment", &["drop bad-fragment"]),
     ("hairpin", &["forward"]),
     ("icmp_echo", &["forward", "forward"]),
@@ -23,6 +24,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("tcp_gateway_idle", &["forward", "forward", "forward", "reject no-session"]),
     ("tcp_handshake", &["forward", "forward", "forward"]),
     ("tcp_mss", &["forward"]),
+    ("tcp_mss_at_odd_place", &["forward"]),
     ("tcp_reset", &["forward", "forward", "forward", "forward"]),
     ("tcp_simultaneous_open", &["forward", "forward"]),
     ("tcp_syn", &["forward"]),
