@@ -259,9 +259,9 @@ impl<'t> FragmentTable<'t> {
         let held = self.held.get_mut(slot).ok_or(DropReason::Fragment)?;
         let mut len = 0_usize;
         for part in packet {
-            let end = len.saturating_add(part.len());
-            held.bytes.get_mut(len..end).ok_or(DropReason::Fragment)?.copy_from_slice(part);
-            len = end;
+            let room = held.bytes.get_mut(len..).and_then(|room| room.split_at_mut_checked(part.len()));
+            room.ok_or(DropReason::Fragment)?.0.copy_from_slice(part);
+            len = len.saturating_add(part.len());
         }
         (held.datagram, held.len) = (number(position), len as u16);
         self.arrivals = self.arrivals.wrapping_add(1);

@@ -105,7 +105,17 @@
 #![deny(missing_docs)]
 #![cfg_attr(
     not(test),
-    deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::unwrap_used)
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
 )]
 
 // A packet's journey: bytes, checked headers, what is remembered, what is allowed, the rewriting, the whole.

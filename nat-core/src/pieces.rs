@@ -82,12 +82,11 @@ fn copy(mut options: &[u8], kept: &mut [u8; MAX_OPTIONS]) -> usize {
         }
         let option_len = rest.first().map_or(0, |len| usize::from(*len)).max(2);
         let Some(option) = options.get(..option_len) else { break };
-        let end = len.saturating_add(option_len);
         if kind & COPIED != 0
-            && let Some(place) = kept.get_mut(len..end)
+            && let Some((place, _)) = kept.get_mut(len..).and_then(|room| room.split_at_mut_checked(option.len()))
         {
             place.copy_from_slice(option);
-            len = end;
+            len = len.saturating_add(option_len);
         }
         options = options.get(option_len..).unwrap_or_default();
     }

@@ -48,9 +48,9 @@ impl Cidr {
     }
 
     const fn mask(&self) -> u32 {
-        match 32 - self.prefix_len {
-            32 => 0,
-            host_bits => u32::MAX << host_bits,
+        match u32::MAX.checked_shl(32_u32.wrapping_sub(self.prefix_len as u32)) {
+            Some(mask) => mask,
+            None => 0,
         }
     }
 }

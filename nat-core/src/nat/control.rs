@@ -37,7 +37,10 @@ impl<W: Width> Nat<'_, W> {
         self.config.check_external_addresses(addresses)?;
         let Self { pool, now, .. } = self;
         let kept = |number| pool.address(number, *now).is_some_and(|old| addresses.iter().any(|a| a.to_bits() == old));
-        let lost: Vec<u8, MAX_EXTERNAL_ADDRESSES> = pool.numbers().filter(|number| !kept(*number)).collect();
+        let mut lost = Vec::<u8, MAX_EXTERNAL_ADDRESSES>::new();
+        for number in pool.numbers().filter(|number| !kept(*number)) {
+            let _room = lost.push(number);
+        }
         for number in lost {
             self.end_address(number);
         }

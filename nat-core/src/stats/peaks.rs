@@ -43,7 +43,7 @@ impl Peaks {
         let packets = total.packets.wrapping_sub(self.start.packets);
         let mut volume = Volume { packets, bytes: total.bytes.wrapping_sub(self.start.bytes) };
         // After a jump of the clock no more windows count than there are places, and all of them were empty.
-        for _ in 0..ended.min(WINDOWS as u64 + 1) {
+        for _ in 0..ended.min(const { WINDOWS as u64 + 1 }) {
             self.push(core::mem::take(&mut volume));
         }
         self.start = total;
@@ -59,7 +59,7 @@ impl Peaks {
         if let Some(place) = self.complete.get_mut(self.oldest) {
             *place = volume;
         }
-        self.oldest = (self.oldest + 1) % WINDOWS;
+        self.oldest = self.oldest.wrapping_add(1) % WINDOWS;
     }
 }
 

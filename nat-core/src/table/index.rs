@@ -64,9 +64,9 @@ impl<'t, C: Chain> Index<'t, C> {
 
     /// Whether `count` slots with `hash` can be inserted.
     pub(crate) fn check_room(&self, slots: &Slots<'_, C::Slot>, hash: u32, count: usize) -> Result<(), IndexFull> {
-        let mut probes = 0;
+        let mut probes = 0_usize;
         self.find(slots, hash, |_, _| {
-            probes += 1;
+            probes = probes.saturating_add(1);
             false
         });
         if count <= MAX_PROBES.saturating_sub(probes) { Ok(()) } else { Err(IndexFull) }

@@ -32,7 +32,7 @@ fn add_word(total: u32, word: &u16) -> u32 {
 
 /// Adds two one's complement sums.
 pub(crate) const fn add(a: u16, b: u16) -> u16 {
-    fold(a as u32 + b as u32)
+    fold((a as u32).wrapping_add(b as u32))
 }
 
 /// The sum of the pseudo-header of TCP and UDP (RFC 9293 section 3.1, RFC 768).
@@ -69,8 +69,8 @@ impl Delta {
 }
 
 const fn fold(total: u32) -> u16 {
-    let once = (total >> 16) + (total & 0xffff);
-    ((once >> 16) + (once & 0xffff)) as u16
+    let once = (total >> 16).wrapping_add(total & 0xffff);
+    (once >> 16).wrapping_add(once & 0xffff) as u16
 }
 
 #[cfg(test)]
