@@ -41,8 +41,8 @@ pub struct Limits {
     /// ICMP query mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
     pub icmp_mappings_per_host: Option<u16>,
     /// TCP sessions of one inside host of which one end has not answered the other yet; `None` for a quarter of the table.
-    /// Those that the host answers, behind a port forward, make room for each other, oldest first; those that it opens are
-    /// refused beyond. RFC 4987 section 3.
+    /// One more takes the place of the oldest that the host has answered, behind a port forward, and nobody acknowledged;
+    /// without any it is refused. RFC 4987 section 3.
     pub half_open_per_host: Option<u16>,
     /// The same of all hosts together; `None` for half of the table. A host that has no more sessions than are kept for it
     /// opens one nevertheless.

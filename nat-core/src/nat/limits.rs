@@ -89,8 +89,7 @@ impl<W: Width> Nat<'_, W> {
         if !of_host && !(of_all && shares.has_its_own(sessions)) {
             return Ok(None);
         }
-        let oldest = self.flows.oldest_unacknowledged(tuple.inside).filter(|_| state == SessionState::OutsideSyn);
-        oldest.map(Some).ok_or(DropReason::HalfOpenLimit)
+        self.flows.oldest_unacknowledged(tuple.inside).map(Some).ok_or(DropReason::HalfOpenLimit)
     }
 
     /// Ends the session that [`Nat::check_half_open`] has found.
