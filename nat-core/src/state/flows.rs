@@ -233,6 +233,27 @@ impl<'t, W: Width> Flows<'t, W> {
         first.map(|session| remaining(session, now).unwrap_or(0)).min()
     }
 
+    /// How many slots have been looked at, in all tables, since this was last asked.
+    #[cfg(test)]
+    pub(crate) fn take_probes(&self) -> usize {
+        let by_inside = self.mappings_by_inside.take_probes();
+        let mappings = by_inside + self.mappings_by_external.take_probes();
+        self.hosts_by_address.take_probes() + mappings + self.sessions_by_remote.take_probes()
+    }
+
+    /// Whether sessions of `mapping` with these two share a bucket.
+    #[cfg(test)]
+    pub(crate) fn remotes_collide(&self, mapping: Link<W>, [one, other]: [Endpoint; 2]) -> bool {
+        let hash = |remote| self.remote_hash(mapping, remote);
+        self.sessions_by_remote.share_bucket(hash(one), hash(other))
+    }
+
+    /// Whether mappings of these two share a bucket.
+    #[cfg(test)]
+    pub(crate) fn insides_collide(&self, [one, other]: [&InsideTuple; 2]) -> bool {
+        self.mappings_by_inside.share_bucket(self.inside_hash(one), self.inside_hash(other))
+    }
+
     fn find_host(&self, origin: Origin, address: u32) -> Option<Link<W>> {
         let hash = self.key.hash(address, 0);
         self.hosts_by_address.find(&self.hosts, hash, |_, host| host.is(origin, address))
