@@ -84,9 +84,10 @@ impl<W: Width> Nat<'_, W> {
         let (limits, shares, room) = (&self.config.limits, self.flows.shares(), self.flows.capacity().1);
         let host = self.flows.host(origin, endpoint.address);
         let (sessions, half_open) = host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
-        let of_host = half_open >= limits.half_open_per_host.map_or(room.div_ceil(4), usize::from);
-        let of_all = shares.half_open() >= limits.half_open.map_or(room.div_ceil(2), usize::from);
-        if !of_host && !(of_all && shares.has_its_own(sessions)) {
+        let most = |limit: Option<u16>, part: usize| limit.map_or_else(|| room.div_ceil(part), usize::from);
+        let of_host = half_open >= most(limits.half_open_per_host, 4);
+        let of_all = shares.has_its_own(sessions) && shares.half_open() >= most(limits.half_open, 2);
+        if !(of_host || of_all) {
             return Ok(None);
         }
         self.flows.oldest_unacknowledged(tuple.inside).map(Some).ok_or(DropReason::HalfOpenLimit)

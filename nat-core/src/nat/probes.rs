@@ -22,6 +22,9 @@ const EXTERNAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// mapping, on both ways through the engine, to check that it may be, and to make it.
 const SEARCHES: usize = 6;
 
+/// The ends of the session with a number.
+type Pattern = fn(u32) -> (Endpoint, Endpoint);
+
 fn nat(seed: u8, change: impl FnOnce(&mut Config)) -> Nat<'static> {
     let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
     config.external_addresses.push(EXTERNAL).expect("room for one");
@@ -43,7 +46,7 @@ fn inside(address: u32, port: u16) -> InsideTuple {
 }
 
 fn remotes() -> impl Iterator<Item = Endpoint> {
-    (0..4_000_000_u32).map(|i| Endpoint { address: 0x0808_0000 | i / 60_000, port: 1 + (i % 60_000) as u16 })
+    (0..4_000_000_u32).map(|i| Endpoint { address: 0x0808_0000 + i / 60_000, port: 1 + (i % 60_000) as u16 })
 }
 
 /// Sends a UDP datagram from inside. Its verdict, and how many slots were looked at.
@@ -111,7 +114,7 @@ fn a_flood_of_chosen_inside_endpoints_meets_the_bound() {
 /// full. No bucket is ever full, and no packet costs more than four full buckets.
 #[test]
 fn keys_chosen_without_the_secret_stay_far_from_the_bound() {
-    let patterns: [(&str, fn(u32) -> (Endpoint, Endpoint)); 4] = [
+    let patterns: [(&str, Pattern); 4] = [
         ("in order", |i| (Endpoint { address: host(0), port: 5000 }, Endpoint { address: 0x0808_0808 + i, port: 53 })),
         ("in steps", |i| {
             (Endpoint { address: host(0), port: 5000 }, Endpoint { address: 0x0808_0000 + i * 1024, port: 53 })

@@ -16,6 +16,9 @@ fn world(change: impl FnOnce(&mut Config)) -> World {
     })
 }
 
+/// The inside port and the remote endpoint of the session with a number.
+type Pattern = fn(u16) -> (u16, core::net::SocketAddrV4);
+
 /// A packet of a flood from inside, which may pass or not.
 #[track_caller]
 fn pour(w: &mut World, packet: Datagram) -> bool {
@@ -223,7 +226,7 @@ fn a8_syns_from_outside_make_no_state() {
 /// `a_flood_of_chosen_keys_meets_the_bound` shows what one that knows the secret would get.
 #[test]
 fn a29_tuples_picked_without_the_secret_do_not_collide() {
-    let patterns: [(&str, fn(u16) -> (u16, core::net::SocketAddrV4)); 5] = [
+    let patterns: [(&str, Pattern); 5] = [
         ("ports in order", |i| (1024 + i, at(S1, 53))),
         ("every 32nd port", |i| (1024 + i * 32, at(S1, 53))),
         ("equal halves", |i| {
