@@ -71,7 +71,7 @@ fn a15_fragments_without_a_first_take_no_room_from_others() {
     let mut victim = Victim::open(&mut w);
     victim.under(&mut w, 0..10_000_u32, |w, number| {
         let source =
-            if number % 2 == 0 { ATTACKER } else { Ipv4Addr::from_bits(S1.to_bits() & !0xFF | number % 250 + 1) };
+            if number % 2 == 0 { ATTACKER } else { Ipv4Addr::from_bits((S1.to_bits() & !0xFF) + number % 250 + 1) };
         let stray = udp(at(source, 1), at(N, 1)).may_fragment().id(number as u16);
         let outcome = w.inbound(stray.fragment(800, true).body(&[0; 64]));
         assert!(matches!(outcome, Outcome::Held | Outcome::Dropped(DropReason::Fragment)), "{outcome:?}");
