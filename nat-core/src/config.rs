@@ -269,6 +269,11 @@ impl Config {
         Ok(())
     }
 
+    /// Whether sessions give leave to every port of their remote address.
+    pub(crate) fn gives_leave(&self) -> bool {
+        [self.filtering, self.tcp_filtering.unwrap_or(self.filtering)].contains(&Filtering::AddressDependent)
+    }
+
     /// Whether what goes to this address, and to this port if the protocol has any, is not translated.
     pub(crate) fn is_untranslated(&self, address: u32, port: Option<u16>) -> bool {
         let covers = |entry: &Untranslated| {

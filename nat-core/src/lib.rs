@@ -97,9 +97,10 @@
 //! # When the tables are full
 //!
 //! A new session is refused and counted: the inside host is told by ICMP "administratively prohibited" (RFC 5508 REQ-8),
-//! or as [`ExhaustionError`] says, within the limit on errors, and the application by its [`EventHook`]. Nothing is ever
-//! evicted to make room. What one host may use up is limited by [`Limits`], to half of the tables unless configured
-//! otherwise.
+//! or as [`ExhaustionError`] says, within the limit on errors, and the application by its [`EventHook`]. No mapping is
+//! ever evicted to make room, and no session but an answer to a SYN from outside that nobody has acknowledged. What one
+//! host may use up is limited by [`Limits`], to half of the tables unless configured otherwise, and some is kept for each
+//! host that has nothing yet.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -55,6 +55,8 @@ pub struct Stats {
     pub sessions_created: u64,
     /// Sessions that ended by their timer.
     pub sessions_expired: u64,
+    /// TCP sessions that ended before the outside had acknowledged their SYN-ACK, to make room for one more of the same host.
+    pub half_open_ended: u64,
     /// External ports that went out of quarantine before their time, because its memory was full.
     pub ports_released_early: u64,
     pub(crate) tcp: TcpStats,

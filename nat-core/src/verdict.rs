@@ -129,6 +129,8 @@ drop_reasons! {
     Fragment = "fragment",
     /// From inside to an external address, and nothing that can be turned back inside.
     Hairpin = "hairpin",
+    /// Too many TCP connections of the inside host, or of all, have been begun and not answered (RFC 4987).
+    HalfOpenLimit = "half-open-limit",
     /// The inside host has used up its sessions or mappings, or the sessions of one mapping (RFC 6888 REQ-4, REQ-5).
     HostLimit = "host-limit",
     /// The inside host gets its sessions or mappings faster than it may (RFC 6888 REQ-4c).

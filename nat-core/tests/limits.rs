@@ -247,6 +247,111 @@ fn without_a_rate_a_host_is_as_fast_as_it_asks() {
     assert_eq!(mappings_had(&mut w, H1, 2000, 200), 200);
 }
 
+/// A host whose port forward is full of answers that nobody has acknowledged, in a table of 64 sessions.
+fn answering(half_open: u16) -> World {
+    let mut w = limited(|limits| limits.half_open_per_host = Some(half_open));
+    w.nat.add_forward(PortForward::new(Protocol::Tcp, 80, at(H1, 80))).expect("a port forward");
+    for i in 0..half_open {
+        answer(&mut w, i).forwarded();
+    }
+    w
+}
+
+/// H1's answer to a SYN from a port of the attacker's.
+fn answer(w: &mut World, i: u16) -> Outcome {
+    w.inbound(tcp(at(ATTACKER, 1000 + i), at(N, 80), SYN).seq(70)).forwarded();
+    w.outbound(tcp(at(H1, 80), at(ATTACKER, 1000 + i), SYN | ACK).seq(90).ack(71))
+}
+
+/// A7, G11d: the oldest answer to a SYN from outside that nobody has acknowledged makes room for one more connection of
+/// its host, from either side. It is never the last of its mapping.
+#[test]
+fn the_oldest_unacknowledged_answer_makes_room() {
+    let mut w = answering(4);
+    let established = w.inbound(tcp(at(ATTACKER, 1000), at(N, 80), ACK).seq(71).ack(91)).forwarded();
+    assert_eq!(w.session(at(H1, 80), established.source()).state, SessionState::Established);
+    answer(&mut w, 4).forwarded();
+    assert_eq!(w.stats().half_open_ended, 0, "one was acknowledged");
+    answer(&mut w, 5).forwarded();
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
+    let left: Vec<_> = w.sessions().iter().map(|session| session.remote.port()).collect();
+    assert_eq!((w.stats().half_open_ended, left), (2, vec![1000, 1003, 1004, 1005, 80]));
+    // Those of its own make no room, nor does the last of a mapping.
+    for i in 0..3 {
+        let _ = w.outbound(tcp(at(H1, 5001 + i), at(S1, 80), SYN));
+    }
+    w.outbound(tcp(at(H1, 6000), at(S1, 80), SYN)).rejected(DropReason::HalfOpenLimit);
+    let own = w.sessions().iter().filter(|session| session.state == SessionState::InsideSyn).count();
+    assert_eq!((own, w.stats().half_open_ended), (4, 5), "the established one keeps the mapping");
+
+    let mut w = answering(1);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).rejected(DropReason::HalfOpenLimit);
+    assert_eq!(answer(&mut w, 9).rejected(DropReason::HalfOpenLimit).icmp_type(), PROHIBITED);
+}
+
+/// A7: a connection is half open until the other end has answered, and again when its ports are used again. What counts
+/// is what there is: of a host, and of all.
+#[test]
+fn connections_that_are_not_answered_are_counted() {
+    for of_all in [false, true] {
+        let mut w = limited(|limits| {
+            *if of_all { &mut limits.half_open } else { &mut limits.half_open_per_host } = Some(3);
+        });
+        let syn = |w: &mut World, host, port| w.outbound(tcp(at(host, port), at(S1, 80), SYN)).refusal();
+        for round in 0..3 {
+            let base = 5000 + 100 * round;
+            let mut opening: Vec<_> =
+                (0..3).map(|i| Connection::syn_sent(&mut w, at(H1, base + i), at(S1, 80))).collect();
+            assert_eq!(syn(&mut w, H1, base + 9), Some(DropReason::HalfOpenLimit));
+            assert_eq!(syn(&mut w, H2, base + 9), of_all.then_some(DropReason::HalfOpenLimit));
+            w.open_udp(at(H1, 5000), at(S1, 53));
+            // Answered, reset, and left alone until its time is up: each makes room for one.
+            w.inbound(opening[0].outside_sends(SYN | ACK)).forwarded();
+            assert_eq!(syn(&mut w, H1, base + 10), None);
+            opening[1].outside_next = 0;
+            w.inbound(opening[1].outside_sends(RST | ACK)).forwarded();
+            assert_eq!(syn(&mut w, H1, base + 11), None);
+            assert_eq!(syn(&mut w, H1, base + 12), Some(DropReason::HalfOpenLimit));
+            w.advance(secs(241));
+        }
+        let left = w.nat.sessions().filter(|s| s.state == SessionState::InsideSyn).count();
+        assert_eq!(left, 0);
+    }
+}
+
+/// A6, G4: so many mappings and sessions are kept for each host that there may be; who has them shares the rest.
+#[test]
+fn what_is_kept_for_others_is_not_to_be_had() {
+    for filtering in [Filtering::AddressAndPortDependent, Filtering::AddressDependent] {
+        let mut w = World::sized::<32, 64, 5>(|config| {
+            config.filtering = filtering;
+            config.limits.kept_per_host = Some(4);
+        });
+        let had = (0..40).filter(|i| w.outbound(udp(at(H1, 5000 + i), at(S1, 53))).is_forwarded()).count();
+        assert_eq!(had, 32 - 4 * 4, "all but what is kept for three hosts and the router");
+        for host in [H2, H3] {
+            let had = (0..40).filter(|i| w.outbound(udp(at(host, 5000 + i), at(S1, 53))).is_forwarded()).count();
+            assert_eq!(had, 4);
+        }
+        // A session is refused as well, where a mapping needs none.
+        let remotes = (0..90_u16).filter(|i| w.outbound(udp(at(H1, 5000), at(S2, 100 + i))).is_forwarded());
+        // Filtered by address a session may take two places, and so may those that are kept.
+        let left = if filtering == Filtering::AddressDependent { 64 - 2 * 24 - 2 * 8 } else { 64 - 24 - 8 };
+        assert_eq!(remotes.count(), left);
+        for i in 0..4 {
+            w.router_sends(udp(at(N, 5000 + i), at(S1, 53))).forwarded();
+        }
+        let fourth = core::net::Ipv4Addr::new(192, 168, 1, 40);
+        for i in 0..4 {
+            w.open_udp(at(fourth, 5000 + i), at([S1, S2][usize::from(i % 2)], 53));
+        }
+        w.outbound(udp(at(fourth, 6000), at(S1, 53))).refusal().expect("no more than is kept");
+        w.advance(secs(301));
+        let again = (0..40).filter(|i| w.outbound(udp(at(H1, 5000 + i), at(S1, 53))).is_forwarded()).count();
+        assert_eq!(again, 16, "all is given back");
+    }
+}
+
 /// Limits of nothing, and rates that cannot be kept, are refused when the NAT is built.
 #[test]
 fn limits_that_cannot_work_are_refused() {
@@ -260,6 +365,8 @@ fn limits_that_cannot_work_are_refused() {
     assert_eq!(problem(|limits| limits.tcp_mappings_per_host = Some(0)), Some("limits"));
     assert_eq!(problem(|limits| limits.udp_mappings_per_host = Some(0)), Some("limits"));
     assert_eq!(problem(|limits| limits.icmp_mappings_per_host = Some(0)), Some("limits"));
+    assert_eq!(problem(|limits| limits.half_open_per_host = Some(0)), Some("limits"));
+    assert_eq!(problem(|limits| limits.half_open = Some(0)), Some("limits"));
     for wrong in [rate(0, 1), rate(1, 0), rate(1, 1001)] {
         assert_eq!(problem(|limits| limits.mapping_rate = wrong), Some("limits"), "{wrong:?}");
         assert_eq!(problem(|limits| limits.session_rate = wrong), Some("limits"), "{wrong:?}");

@@ -22,8 +22,8 @@ impl Rate {
     }
 }
 
-/// What one inside host, and answers to either side, may use up. Whatever would go beyond is refused; nothing that a host
-/// has is taken from it. The router itself has no limits.
+/// What one inside host, and answers to either side, may use up. Whatever would go beyond is refused; no mapping, and
+/// nothing that both ends have agreed to, is taken from a host. The router itself has no limits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -40,6 +40,19 @@ pub struct Limits {
     pub udp_mappings_per_host: Option<u16>,
     /// ICMP query mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
     pub icmp_mappings_per_host: Option<u16>,
+    /// TCP sessions of one inside host of which one end has not answered the other yet; `None` for a quarter of the table.
+    /// One more takes the place of the oldest that the host has answered, behind a port forward, and nobody acknowledged;
+    /// without any it is refused. RFC 4987 section 3.
+    pub half_open_per_host: Option<u16>,
+    /// The same of all hosts together; `None` for half of the table. A host that has no more sessions than are kept for it
+    /// opens one nevertheless.
+    pub half_open: Option<u16>,
+    /// Mappings, and as many sessions, that are kept for each of the inside hosts that there may be: others cannot have
+    /// them, however many they pretend to be. `None` for a sixteenth of the tables between all hosts, at least one for each;
+    /// but none where that would be more than half of the tables. RFC 6888 REQ-4.
+    ///
+    /// A host beyond them shares the rest with all others.
+    pub kept_per_host: Option<u16>,
     /// How fast one inside host may get mappings; `None` for as fast as it asks. RFC 6888 REQ-4c.
     ///
     /// A host is forgotten with its last mapping: the next time it has its burst at once.
@@ -55,7 +68,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Half of the tables for one host, as fast as it asks; ICMP errors in bursts of 20, then 20 a second. RSTs toward the
+    /// Half of the tables for one host, as fast as it asks, and a quarter half open; some of them kept for each other; ICMP errors in bursts of 20, then 20 a second. RSTs toward the
     /// inside have no limit: each answers one packet of a host, and is smaller than most.
     pub const DEFAULT: Self = Self {
         sessions_per_host: None,
@@ -64,6 +77,9 @@ impl Limits {
         tcp_mappings_per_host: None,
         udp_mappings_per_host: None,
         icmp_mappings_per_host: None,
+        half_open_per_host: None,
+        half_open: None,
+        kept_per_host: None,
         mapping_rate: None,
         session_rate: None,
         icmp_error_burst: 20,
@@ -73,6 +89,8 @@ impl Limits {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check("limits", self.sessions_per_host != Some(0), "one host needs at least one session")?;
         check("limits", self.sessions_per_mapping != Some(0), "one mapping needs at least one session")?;
+        let half_open = [self.half_open_per_host, self.half_open];
+        check("limits", !half_open.contains(&Some(0)), "a connection cannot begin without being half open")?;
         let by_protocol = [self.tcp_mappings_per_host, self.udp_mappings_per_host, self.icmp_mappings_per_host];
         for limit in [self.mappings_per_host].into_iter().chain(by_protocol) {
             check("limits", limit != Some(0), "one host needs at least one mapping")?;

@@ -86,6 +86,7 @@ impl<W: Width> Nat<'_, W> {
         begin: Tcp,
     ) -> Result<Endpoint, DropReason> {
         let tokens = self.check_limits(tuple, mapping)?;
+        let oldest = self.check_half_open(tuple, begin.state)?;
         let new_mapping = match mapping {
             // Its address may have drained, and nobody has taken it away yet.
             Some(mapping) => self.external_endpoint(mapping).map(|_| None).ok_or(DropReason::AddressMissing)?,
@@ -96,6 +97,7 @@ impl<W: Width> Nat<'_, W> {
         let new_session = NewSession { mapping: link, remote: tuple.remote, begin, leave };
         self.flows.check_session(&new_session)?;
 
+        self.make_room(oldest);
         if let Some(new) = new_mapping {
             self.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
             self.pair(tuple.inside, new.external);

@@ -14,6 +14,8 @@ mod one_to_one;
 mod outbound;
 mod ping;
 mod ping_errors;
+#[cfg(test)]
+mod probes;
 mod quarantine;
 mod receiver;
 mod short_way;

@@ -7,13 +7,15 @@ use core::time::Duration;
 
 use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
-use crate::table::{ExpiryList, HashKey, Index, Link, Slots, Width};
+use crate::table::{ExpiryList, HashKey, Index, Link, MAX_PROBES, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
 use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
-use super::{Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Proto, Session, Tables};
+use super::{
+    Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Proto, Session, Shares, Tables,
+};
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
 
@@ -32,6 +34,7 @@ pub(crate) struct Flows<'t, W: Width> {
     sessions_by_remote: Index<'t, ByRemote<W>>,
     expiry: [ExpiryList<W>; Class::COUNT],
     ports: PortUse,
+    shares: Shares,
 }
 
 impl<'t, W: Width> Flows<'t, W> {
@@ -54,6 +57,7 @@ impl<'t, W: Width> Flows<'t, W> {
             sessions_by_remote: Index::new(&mut tables.sessions_by_remote),
             expiry: [ExpiryList::EMPTY; Class::COUNT],
             ports: PortUse::new(config),
+            shares: Shares::new(&config.limits, (MAPPINGS, SESSIONS, HOSTS)),
         }
     }
 
@@ -136,6 +140,32 @@ impl<'t, W: Width> Flows<'t, W> {
         (self.mappings.capacity(), self.sessions.capacity())
     }
 
+    /// How many mappings and sessions there is room for.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        (self.mappings.room(), self.sessions.room())
+    }
+
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// One of the oldest sessions of a host that the outside has not acknowledged yet, and that is not the last of its
+    /// mapping.
+    pub(crate) fn oldest_unacknowledged(&self, inside: Inside) -> Option<Link<W>> {
+        let host = self.find_host(inside.origin, inside.endpoint.address)?;
+        let list = self.expiry.get(Class::TcpOutsideSyn as usize)?;
+        let mut link = list.first();
+        for _ in 0..MAX_PROBES {
+            let session = self.sessions.get(link)?;
+            let mapping = self.mappings.get(session.mapping)?;
+            if mapping.host == host && mapping.sessions.get() > 1 {
+                return Some(link);
+            }
+            link = session.later();
+        }
+        None
+    }
+
     pub(crate) fn ports_in_use(&self, pool: &PortPool) -> usize {
         self.ports.count(pool)
     }
@@ -201,6 +231,27 @@ impl<'t, W: Width> Flows<'t, W> {
         let lists = self.expiry.iter().filter(|list| !list.first().is_none());
         let first = lists.filter_map(|list| self.sessions.get(list.first()));
         first.map(|session| remaining(session, now).unwrap_or(0)).min()
+    }
+
+    /// How many slots have been looked at, in all tables, since this was last asked.
+    #[cfg(test)]
+    pub(crate) fn take_probes(&self) -> usize {
+        let by_inside = self.mappings_by_inside.take_probes();
+        let mappings = by_inside + self.mappings_by_external.take_probes();
+        self.hosts_by_address.take_probes() + mappings + self.sessions_by_remote.take_probes()
+    }
+
+    /// Whether sessions of `mapping` with these two share a bucket.
+    #[cfg(test)]
+    pub(crate) fn remotes_collide(&self, mapping: Link<W>, [one, other]: [Endpoint; 2]) -> bool {
+        let hash = |remote| self.remote_hash(mapping, remote);
+        self.sessions_by_remote.share_bucket(hash(one), hash(other))
+    }
+
+    /// Whether mappings of these two share a bucket.
+    #[cfg(test)]
+    pub(crate) fn insides_collide(&self, [one, other]: [&InsideTuple; 2]) -> bool {
+        self.mappings_by_inside.share_bucket(self.inside_hash(one), self.inside_hash(other))
     }
 
     fn find_host(&self, origin: Origin, address: u32) -> Option<Link<W>> {

@@ -32,6 +32,8 @@ pub(crate) struct Host<W> {
     pub(crate) tokens: Tokens,
     mappings: [Count<W>; Proto::COUNT],
     pub(crate) sessions: Count<W>,
+    /// Of the sessions, those of TCP that one end has not answered yet.
+    pub(crate) half_open: Count<W>,
     chain: Link<W>,
     /// The number of its external address, and whether it is the router.
     place: u8,
@@ -98,6 +100,7 @@ impl<W: Width> Slot for Host<W> {
         tokens: Tokens { mappings: 0, sessions: 0 },
         mappings: [Count::ZERO; Proto::COUNT],
         sessions: Count::ZERO,
+        half_open: Count::ZERO,
         chain: Link::NONE,
         place: 0,
         blocks: Externals::NONE,

@@ -61,6 +61,12 @@ impl<W: Width> Session<W> {
         Self { mapping, remote_address: address, deadline: 1, marks: LEAVE, ..Self::FREE }
     }
 
+    /// The next one of its class to end.
+    pub(crate) fn later(&self) -> Link<W> {
+        let [_, later] = self.neighbours;
+        later
+    }
+
     pub(crate) fn is_leave(&self) -> bool {
         self.marks == LEAVE
     }
@@ -123,13 +129,16 @@ pub(crate) enum Class {
     Icmp,
     TcpClosing,
     TcpEstablished,
-    TcpPartiallyOpen,
+    /// Opened from inside, and not answered.
+    TcpInsideSyn,
+    /// Opened from outside, and not acknowledged: in a list of their own, because they make room for each other.
+    TcpOutsideSyn,
     TcpReset,
     Udp,
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const COUNT: usize = 8;
 
     /// The class of a session with this port of its remote host.
     pub(crate) fn of(proto: Proto, state: SessionState, remote_port: u16) -> Self {
@@ -137,7 +146,8 @@ impl Class {
             (Proto::Icmp, _) => Self::Icmp,
             (Proto::Udp, _) if remote_port == DNS => Self::Dns,
             (Proto::Udp, _) => Self::Udp,
-            (Proto::Tcp, SessionState::InsideSyn | SessionState::OutsideSyn) => Self::TcpPartiallyOpen,
+            (Proto::Tcp, SessionState::InsideSyn) => Self::TcpInsideSyn,
+            (Proto::Tcp, SessionState::OutsideSyn) => Self::TcpOutsideSyn,
             (Proto::Tcp, SessionState::Closing) => Self::TcpClosing,
             (Proto::Tcp, SessionState::Reset) => Self::TcpReset,
             (
@@ -150,7 +160,9 @@ impl Class {
     /// How long, in milliseconds, by class. The configuration has been checked: none is above 2^30.
     pub(crate) fn lifetimes(timeouts: &Timeouts) -> [u32; Self::COUNT] {
         let Timeouts { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *timeouts;
-        let by_class = [dns.unwrap_or(udp), icmp, tcp_closing, tcp_established, tcp_partially_open, tcp_reset, udp];
+        let dns = dns.unwrap_or(udp);
+        let half_open = tcp_partially_open;
+        let by_class = [dns, icmp, tcp_closing, tcp_established, half_open, half_open, tcp_reset, udp];
         by_class.map(|time| time.as_millis() as u32)
     }
 }

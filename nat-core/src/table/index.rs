@@ -25,12 +25,20 @@ pub(crate) struct IndexFull;
 pub(crate) struct Index<'t, C: Chain> {
     buckets: &'t mut [LinkOf<C::Slot>],
     chain: PhantomData<C>,
+    /// How many slots have been looked at.
+    #[cfg(test)]
+    probes: core::cell::Cell<usize>,
 }
 
 impl<'t, C: Chain> Index<'t, C> {
     /// Empties `buckets`.
     pub(crate) fn new(buckets: &'t mut [LinkOf<C::Slot>]) -> Self {
-        let mut index = Self { buckets, chain: PhantomData };
+        let mut index = Self {
+            buckets,
+            chain: PhantomData,
+            #[cfg(test)]
+            probes: core::cell::Cell::new(0),
+        };
         index.clear();
         index
     }
@@ -49,6 +57,8 @@ impl<'t, C: Chain> Index<'t, C> {
         let mut link = *self.buckets.get(self.bucket(hash))?;
         for _ in 0..MAX_PROBES {
             let slot = slots.get(link)?;
+            #[cfg(test)]
+            self.probes.set(self.probes.get() + 1);
             if matches(link, slot) {
                 return Some(link);
             }
@@ -110,6 +120,12 @@ impl<'t, C: Chain> Index<'t, C> {
         }
     }
 
+    /// How many slots have been looked at since this was last asked.
+    #[cfg(test)]
+    pub(crate) fn take_probes(&self) -> usize {
+        self.probes.take()
+    }
+
     fn bucket(&self, hash: u32) -> usize {
         <C::Slot as Slot>::Width::scale(hash, self.buckets.len())
     }
@@ -165,7 +181,9 @@ mod tests {
             link
         });
         let extra = slots.insert(Number { value: 99, next: Link::NONE }).expect("a slot");
+        index.take_probes();
         assert_eq!(index.insert(&mut slots, HASH, extra), Err(IndexFull));
+        assert_eq!(index.take_probes(), MAX_PROBES, "a refusal looks at one bucket and no further");
         let find = |slots: &Slots<'_, Number>, index: &Index<'_, ByValue>, value| {
             index.find(slots, HASH, |_, slot| slot.value == value)
         };

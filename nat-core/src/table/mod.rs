@@ -10,7 +10,7 @@ mod slots;
 
 pub(crate) use expiry::{Aging, ExpiryList};
 pub(crate) use hash::HashKey;
-pub(crate) use index::{Chain, Index, IndexFull};
+pub(crate) use index::{Chain, Index, IndexFull, MAX_PROBES};
 pub use link::Width;
 pub(crate) use link::{Count, Link};
 pub(crate) use slots::{LinkOf, Slot, Slots};

@@ -100,7 +100,7 @@ pub(crate) struct Naive {
 impl Naive {
     pub(crate) const MAPPINGS: usize = 4;
     pub(crate) const SESSIONS: usize = 8;
-    pub(crate) const HOSTS: usize = 3;
+    pub(crate) const HOSTS: usize = 4;
 
     pub(crate) fn new(overlapping: bool, filtering: Filtering, sessions_per_host: u16, ports: Range<u16>) -> Self {
         Self {
@@ -413,7 +413,7 @@ impl Naive {
         if self.mappings.len() == Self::MAPPINGS {
             reasons.push(DropReason::MappingTableFull);
         }
-        if !self.hosts.contains_key(pair.inside.ip()) && self.hosts.len() == Self::HOSTS {
+        if !self.hosts.contains_key(pair.inside.ip()) && self.hosts.len() == Self::HOSTS - 1 {
             reasons.push(DropReason::HostTableFull);
         }
         reasons

@@ -60,6 +60,9 @@ pub(crate) fn config() -> Config {
     // One host may fill the tables, unless a test says otherwise.
     config.limits.sessions_per_host = Some(u16::MAX);
     config.limits.mappings_per_host = Some(u16::MAX);
+    config.limits.half_open_per_host = Some(u16::MAX);
+    config.limits.half_open = Some(u16::MAX);
+    config.limits.kept_per_host = Some(0);
     config.external_addresses.push(N).expect("there is room for one address");
     config
 }
@@ -72,7 +75,7 @@ pub(crate) struct World {
     packets: u64,
     /// The addresses that were told to drain, and until when.
     drains: Vec<(Ipv4Addr, Instant)>,
-    /// The fragments that the engine has said to hold, with when and where they came in.
+    /// The fragments that the engine has said to hold, with when by its clock, which never goes back, and where they came in.
     held: Vec<(Instant, Origin, Vec<u8>)>,
     /// What became of those whose first was the last packet. A test that expects any takes them.
     released: Vec<Outcome>,
@@ -165,6 +168,15 @@ impl World {
     #[track_caller]
     pub(crate) fn router_sends(&mut self, packet: impl Into<Vec<u8>>) -> Outcome {
         self.run(packet.into(), Origin::Router)
+    }
+
+    /// A packet of a flood, of which only the verdict is looked at: neither is it held against what came in, nor the tables
+    /// against what they were.
+    pub(crate) fn flood(&mut self, packet: impl Into<Vec<u8>>, from: Side) -> Verdict {
+        let verdict = self.nat.process(&mut packet.into(), from, self.now);
+        self.packets += 1;
+        self.told = self.told.max(self.now);
+        verdict
     }
 
     /// What became of the fragments that had waited for the last packet, in the order in which they left.
@@ -286,7 +298,7 @@ impl World {
         self.drain(&verdict, origin, &sent);
         self.check_totals();
         if verdict == Verdict::Hold {
-            self.held.push((self.now, origin, sent.clone()));
+            self.held.push((self.told, origin, sent.clone()));
         }
         self.outcome(verdict, origin, &sent, buffer)
     }
@@ -303,8 +315,8 @@ impl World {
             let outcome = self.outcome(released, origin, &waited, &buffer);
             self.released.push(outcome);
         }
-        let now = self.now;
-        self.held.retain(|(since, ..)| now.saturating_duration_since(*since) < HOLD);
+        let now = self.told;
+        self.held.retain(|(since, ..)| now.saturating_duration_since(*since) <= HOLD);
     }
 
     /// The fragment, as it came in, that has left as the start of `buffer`.
@@ -316,7 +328,7 @@ impl World {
             *from == origin && held.key() == first.key() && held.offset() == left.offset() && held.body == left.body
         });
         let (since, _, sent) = self.held.remove(place.unwrap_or_else(|| panic!("nobody sent {left:?} with {first:?}")));
-        assert!(self.now.saturating_duration_since(since) <= HOLD, "{left:?} has waited since {since:?}");
+        assert!(self.told.saturating_duration_since(since) <= HOLD, "{left:?} has waited since {since:?}");
         sent
     }
 

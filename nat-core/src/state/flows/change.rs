@@ -5,8 +5,8 @@ use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::{Step, Tcp};
 use crate::state::{
-    Blocks, Class, Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto,
-    Segment, Session,
+    Blocks, Class, Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, Origin,
+    OutsideTuple, Proto, Segment, Session,
 };
 use crate::table::{Count, IndexFull, Link, Width};
 use crate::{DropReason, Side};
@@ -80,7 +80,8 @@ impl<W: Width> Flows<'_, W> {
     pub(crate) fn check_mapping(&self, new: &NewMapping) -> Result<(), DropReason> {
         let Inside { origin, endpoint } = new.tuple.inside;
         if self.find_host(origin, endpoint.address).is_none() {
-            if self.hosts.room() == 0 {
+            let kept = if origin == Origin::Host { self.shares.kept_hosts(self.hosts.capacity()) } else { 0 };
+            if self.hosts.room() <= kept {
                 return Err(DropReason::HostTableFull);
             }
             let hash = self.key.hash(endpoint.address, 0);
@@ -109,6 +110,7 @@ impl<W: Width> Flows<'_, W> {
         let link = self.mappings.insert(mapping.given_by(given))?;
         if let Some(host) = self.hosts.get_mut(host) {
             host.add_mapping(tuple.proto);
+            self.shares.add_mapping(host.mappings());
         }
         let hash = self.inside_hash(&tuple);
         self.mappings_by_inside.insert(&mut self.mappings, hash, link).ok()?;
@@ -172,7 +174,7 @@ impl<W: Width> Flows<'_, W> {
         mapping.sessions.increment();
         let class = Class::of(mapping.proto(), begin.state, remote.port);
         if let Some(host) = self.hosts.get_mut(mapping.host) {
-            host.sessions.increment();
+            self.shares.add_session(host, begin.state);
         }
         self.start_timer(link, class, now);
         Some(link)
@@ -195,6 +197,18 @@ impl<W: Width> Flows<'_, W> {
             list.remove(&mut self.sessions, link);
         }
         self.start_timer(link, Class::of(Proto::Tcp, step.state, port), now);
+        self.count_state(link, before);
+    }
+
+    /// Counts that a TCP session has left the state `before`.
+    fn count_state(&mut self, link: Link<W>, before: SessionState) {
+        let Some((mapping, after)) = self.sessions.get(link).map(|session| (session.mapping, session.state)) else {
+            return;
+        };
+        let host = self.mappings.get(mapping).and_then(|mapping| self.hosts.get_mut(mapping.host));
+        if let Some(host) = host {
+            self.shares.change_state(&mut host.half_open, Some(before), Some(after));
+        }
     }
 
     /// Takes note that the inside end of a session of `proto`, not TCP, sends, and starts its timer anew.
@@ -225,7 +239,7 @@ impl<W: Width> Flows<'_, W> {
         mapping.sessions.decrement();
         let (proto, unused) = (mapping.proto(), mapping.sessions == Count::ZERO);
         if let Some(host) = self.hosts.get_mut(mapping.host) {
-            host.sessions.decrement();
+            self.shares.remove_session(host, state);
         }
         if let Some(list) = self.expiry.get_mut(Class::of(proto, state, remote.port) as usize) {
             list.remove(&mut self.sessions, link);
@@ -257,11 +271,13 @@ impl<W: Width> Flows<'_, W> {
     /// Counts a mapping less, and removes the host if that was its last. Returns its blocks of ports if so.
     fn leave_host(&mut self, link: Link<W>, proto: Proto) -> Option<Blocks> {
         let host = self.hosts.get_mut(link)?;
+        self.shares.remove_mapping(host.mappings());
         host.remove_mapping(proto);
         if host.mappings() != 0 {
             return None;
         }
         let (hash, blocks) = (self.key.hash(host.address, 0), blocks_of(host, link));
+        self.shares.remove_host(host.origin());
         self.hosts_by_address.remove(&mut self.hosts, hash, link);
         self.hosts.remove(link);
         blocks
@@ -278,10 +294,11 @@ impl<W: Width> Flows<'_, W> {
     }
 
     fn add_host(&mut self, host: Host<W>) -> Option<Link<W>> {
-        let address = host.address;
+        let (address, origin) = (host.address, host.origin());
         let link = self.hosts.insert(host)?;
         let hash = self.key.hash(address, 0);
         self.hosts_by_address.insert(&mut self.hosts, hash, link).ok()?;
+        self.shares.add_host(origin);
         Some(link)
     }
 

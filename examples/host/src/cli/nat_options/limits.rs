@@ -26,6 +26,16 @@ pub(super) struct LimitOptions {
     /// Sessions of one mapping, port forwards included [default: no limit of their own]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     mapping_sessions: Option<u16>,
+    /// TCP connections that it may have begun and that are not answered yet [default: a quarter of --sessions]
+    #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
+    host_half_open: Option<u16>,
+    /// The same of all hosts together [default: half of --sessions]
+    #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
+    half_open: Option<u16>,
+    /// Mappings, and sessions, kept for each host that there may be [default: a sixteenth of the tables for all, at least
+    /// one for each]
+    #[arg(long, value_name = "SESSIONS")]
+    kept: Option<u16>,
     /// How fast it gets mappings, as in 100+20/s: 100 at once, then 20 a second [default: as it asks]
     #[arg(long, value_name = "BURST+RATE/s")]
     mapping_rate: Option<RateValue>,
@@ -44,6 +54,9 @@ impl LimitOptions {
         limits.udp_mappings_per_host = self.host_udp_mappings;
         limits.icmp_mappings_per_host = self.host_icmp_mappings;
         limits.sessions_per_mapping = self.mapping_sessions;
+        limits.half_open_per_host = self.host_half_open;
+        limits.half_open = self.half_open;
+        limits.kept_per_host = self.kept;
         limits.mapping_rate = self.mapping_rate.map(|rate| rate.0);
         limits.session_rate = self.session_rate.map(|rate| rate.0);
     }

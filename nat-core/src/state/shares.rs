@@ -1,0 +1,114 @@
+//! What the inside hosts have of the tables, counted as it changes, so that nothing is walked to know who may have more.
+
+use crate::config::Limits;
+use crate::session_info::SessionState;
+use crate::table::{Count, Width};
+
+use super::{Host, Origin};
+
+/// What is kept for hosts, and how much of that they have taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shares {
+    /// Mappings, and sessions, that are kept for each host.
+    per_host: usize,
+    /// How many of them no host has taken.
+    mappings: usize,
+    sessions: usize,
+    /// TCP sessions that one end has not answered yet.
+    half_open: usize,
+    /// The addresses from which the router itself talks.
+    routers: usize,
+}
+
+/// By default a sixteenth of the tables is kept.
+const KEPT_PART: usize = 16;
+
+impl Shares {
+    /// Of tables with room for so many mappings, sessions and hosts.
+    pub(crate) fn new(limits: &Limits, (mappings, sessions, hosts): (usize, usize, usize)) -> Self {
+        let smaller = mappings.min(sessions);
+        let part = (smaller / KEPT_PART).checked_div(hosts).unwrap_or(0).max(1);
+        let default = if part.saturating_mul(hosts) <= smaller / 2 { part } else { 0 };
+        let per_host = limits.kept_per_host.map_or(default, usize::from);
+        let all = per_host.saturating_mul(hosts);
+        Self { per_host, mappings: all, sessions: all, half_open: 0, routers: 0 }
+    }
+
+    /// Whether a host that has `count` mappings, or sessions, has all that are kept for it.
+    pub(crate) fn has_its_own(&self, count: usize) -> bool {
+        count >= self.per_host
+    }
+
+    /// Mappings that are kept for other hosts than one that has its own.
+    pub(crate) fn kept_mappings(&self) -> usize {
+        self.mappings
+    }
+
+    /// Sessions that are kept for other hosts than one that has its own.
+    pub(crate) fn kept_sessions(&self) -> usize {
+        self.sessions
+    }
+
+    pub(crate) fn half_open(&self) -> usize {
+        self.half_open
+    }
+
+    /// Places of hosts that are kept for the router, of so many.
+    pub(crate) fn kept_hosts(&self, capacity: usize) -> usize {
+        usize::from(self.routers == 0 && capacity > 1)
+    }
+
+    pub(crate) fn add_host(&mut self, origin: Origin) {
+        self.routers = self.routers.saturating_add(usize::from(origin == Origin::Router));
+    }
+
+    pub(crate) fn remove_host(&mut self, origin: Origin) {
+        self.routers = self.routers.saturating_sub(usize::from(origin == Origin::Router));
+    }
+
+    /// `count` is how many mappings the host has with this one.
+    pub(crate) fn add_mapping(&mut self, count: usize) {
+        self.mappings = self.mappings.saturating_sub(usize::from(count <= self.per_host));
+    }
+
+    /// `count` is how many mappings the host had with this one.
+    pub(crate) fn remove_mapping(&mut self, count: usize) {
+        self.mappings = self.mappings.saturating_add(usize::from(count <= self.per_host));
+    }
+
+    pub(crate) fn add_session<W: Width>(&mut self, host: &mut Host<W>, state: SessionState) {
+        host.sessions.increment();
+        self.sessions = self.sessions.saturating_sub(usize::from(host.sessions.get() <= self.per_host));
+        self.change_state(&mut host.half_open, None, Some(state));
+    }
+
+    pub(crate) fn remove_session<W: Width>(&mut self, host: &mut Host<W>, state: SessionState) {
+        self.sessions = self.sessions.saturating_add(usize::from(host.sessions.get() <= self.per_host));
+        host.sessions.decrement();
+        self.change_state(&mut host.half_open, Some(state), None);
+    }
+
+    /// Counts a session of a host that goes from one state to another, begins or ends.
+    pub(crate) fn change_state<W: Width>(
+        &mut self,
+        of_host: &mut Count<W>,
+        before: Option<SessionState>,
+        after: Option<SessionState>,
+    ) {
+        match (before.is_some_and(is_half_open), after.is_some_and(is_half_open)) {
+            (false, true) => {
+                of_host.increment();
+                self.half_open = self.half_open.saturating_add(1);
+            }
+            (true, false) => {
+                of_host.decrement();
+                self.half_open = self.half_open.saturating_sub(1);
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+}
+
+pub(crate) fn is_half_open(state: SessionState) -> bool {
+    matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn)
+}
