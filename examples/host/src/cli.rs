@@ -16,7 +16,7 @@ use nat_core::{Cidr, Config};
 use nat_router::{ConfigError, DhcpServer};
 
 pub(crate) use nat_options::{NatOptions, refusal};
-use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES};
+use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES, SOAK_NOTES};
 use value::LeasePool;
 pub(crate) use value::{LanDevice, Network, WanDevice};
 
@@ -45,6 +45,22 @@ pub(crate) enum Command {
     /// Run captures through the NAT
     #[command(after_help = MORE_OF_REPLAY, after_long_help = REPLAY_NOTES)]
     Replay(ReplayOptions),
+    /// Send the engine a thousand million packets and judge what it does
+    #[command(after_help = SOAK_NOTES)]
+    Soak(SoakOptions),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SoakOptions {
+    /// Packets in all
+    #[arg(long, value_name = "N", default_value_t = 1_000_000_000)]
+    pub(crate) packets: u64,
+    /// What the packets are drawn from; the same seed repeats them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Engines side by side, each with the next seed and its share of the packets
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub(crate) threads: u64,
 }
 
 #[derive(Args, Debug)]

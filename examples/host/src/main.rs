@@ -9,6 +9,7 @@ mod replay;
 mod report;
 #[cfg(target_os = "linux")]
 mod router;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     match command {
         Command::Demo(options) => finish(demo::run(demo::Options { pcap: options.pcap }), 1),
         Command::Replay(options) => finish(replay::run(&options), CANNOT),
+        Command::Soak(options) => finish(soak::run(&options), 1),
         #[cfg(target_os = "linux")]
         Command::Router(options) => finish(router::run(&options), CANNOT),
         #[cfg(not(target_os = "linux"))]

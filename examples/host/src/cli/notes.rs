@@ -15,6 +15,21 @@ Examples:
 
 `nat-host help router` and `nat-host help replay` explain every option.";
 
+pub(crate) const SOAK_NOTES: &str = "\
+Hosts that open flows until the tables are full, answers, hairpins, fragments, port forwards and the router's own traffic, \
+between attacks: forged resets and ICMP errors, scans, false sources, bent packets and random bytes. The clock is virtual, \
+starts a minute before it wraps, and jumps by hours and days; the external addresses change.
+
+Every packet of sixteen flows is read and compared as it arrives. Of all packets it is checked that none leaves with an inside \
+address, and at intervals that the state and the counters are sound. At the end no session may be left, and the room has to be \
+that of a new engine.
+
+Ends with status 1, the seed and the number of the packet when something is wrong.
+
+Examples:
+  nat-host soak --packets 10000000
+  nat-host soak --threads 2";
+
 pub(crate) const MORE_OF_ROUTER: &str = "`nat-host help router` says more of each option, with examples.";
 pub(crate) const MORE_OF_REPLAY: &str = "`nat-host help replay` says more of each option, with examples.";
 
