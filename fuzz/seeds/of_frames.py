@@ -87,6 +87,8 @@ SEEDS = {
     "unsolicited": router(outside(udp(port=2, to_port=6), to=5, sender=0)),
     "own_stack": router(inside(udp(), to=ROUTER), step("take", LAN), stack(LAN, udp(), to=HOST)),
     "own_stack_outside": router(stack(WAN, udp(), to=3 + 4), ANSWER, step("take", WAN)),
+    # A DHCP server outside that has an address of the inside network, the first host's: the lease is renewed there.
+    "dhcp_server_with_an_inside_address": router(stack(WAN, udp(port=4, to_port=3), to=0), dhcp=True),
     "runt": router(inside(udp(), bend=NONE + some(u16(9)))),
     "other_ethertype": router(inside(body("bytes", u16(0x1234), many([u8(1)] * 50)))),
     "bent_header": router(inside(udp(), bend=some(u8(24) + u8(9) + u8(25) + u8(9)) + NONE)),

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use etherparse::checksum::Sum16BitWords;
-use etherparse::{ArpOperation, EtherType, Ethernet2Header};
+use etherparse::{ArpOperation, EtherType, Ethernet2Header, SlicedPacket, TransportSlice};
 use nat_core::Side;
 use smoltcp::wire::Ipv4Packet;
 
@@ -105,15 +105,23 @@ fn payload(side: Side, frame: &[u8], router: Mac) -> Option<&[u8]> {
 fn check_leaves(datagram: &[u8]) {
     let address = |at: usize| Ipv4Addr::new(datagram[at], datagram[at + 1], datagram[at + 2], datagram[at + 3]);
     let (source, destination) = (address(12), address(16));
-    let dhcp = source.is_unspecified();
-    assert!(dhcp || [ROUTER_WAN.1, OTHER_ADDRESS].contains(&source), "{source} leaves: {datagram:02x?}");
-    assert!(!is_inside(destination), "to {destination} outside: {datagram:02x?}");
+    let dhcp = is_dhcp_client(datagram);
+    let own = [ROUTER_WAN.1, OTHER_ADDRESS].contains(&source);
+    assert!(own || dhcp && source.is_unspecified(), "{source} leaves: {datagram:02x?}");
+    // A DHCP server outside may have an address of the inside network (RFC 4787 REQ-7).
+    assert!(dhcp || !is_inside(destination), "to {destination} outside: {datagram:02x?}");
     if let Some(quote) = crate::bytes::quote(datagram) {
         for place in [12, 16] {
             let quoted = Ipv4Addr::new(quote[place], quote[place + 1], quote[place + 2], quote[place + 3]);
             assert!(!is_inside(quoted), "{quoted} is quoted outside: {datagram:02x?}");
         }
     }
+}
+
+/// Whether the router's DHCP client has sent this (RFC 2131 section 4.1).
+fn is_dhcp_client(datagram: &[u8]) -> bool {
+    let sliced = SlicedPacket::from_ip(datagram).ok().and_then(|sliced| sliced.transport);
+    matches!(sliced, Some(TransportSlice::Udp(udp)) if (udp.source_port(), udp.destination_port()) == (68, 67))
 }
 
 fn is_inside(address: Ipv4Addr) -> bool {

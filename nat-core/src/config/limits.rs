@@ -68,8 +68,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Half of the tables for one host, as fast as it asks, and a quarter half open; some of them kept for each other; ICMP errors in bursts of 20, then 20 a second. RSTs toward the
-    /// inside have no limit: each answers one packet of a host, and is smaller than most.
+    /// Half of the tables for one host, as fast as it asks, and a quarter of them half open; some kept for each other host;
+    /// ICMP errors in bursts of 20, then 20 a second. RSTs toward the inside have no limit: each answers one packet of a
+    /// host, and is smaller than most.
     pub const DEFAULT: Self = Self {
         sessions_per_host: None,
         sessions_per_mapping: None,
