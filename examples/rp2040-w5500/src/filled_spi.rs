@@ -37,7 +37,6 @@ impl Dma {
         pace: (TreqSel, TreqSel),
         irq: impl Binding<Send::Interrupt, InterruptHandler<Send>>
         + Binding<Receive::Interrupt, InterruptHandler<Receive>>
-        + Copy
         + 'static,
     ) -> Self {
         let dma = Self { send: Channel::new(send, irq), receive: Channel::new(receive, irq), pace };
