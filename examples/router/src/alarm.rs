@@ -74,3 +74,22 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_says_what_the_time_driver_does_after_steps_of_any_length() {
+        let mut clock = Clock::new();
+        let mut ticks = 0_u64;
+        let steps = [0, 1, 998, 999, 1000, 1001, 2999, 1 << 20, u32::MAX.into(), 1 << 32, (1 << 32) + 1, 1 << 50];
+        for round in 0..20 {
+            for step in steps {
+                ticks += step + round;
+                let now = Instant::from_ticks(ticks);
+                assert_eq!(clock.millis(now), now.as_millis(), "at tick {ticks}");
+            }
+        }
+    }
+}
