@@ -9,8 +9,11 @@ use core::task::{Context, Poll};
 use embassy_time::{Duration, Instant, TICK_HZ, Timer};
 
 /// The ticks of a millisecond, where they are a whole number.
-const TICKS: Option<u32> =
-    if TICK_HZ % 1000 == 0 && TICK_HZ / 1000 <= u32::MAX as u64 { Some((TICK_HZ / 1000) as u32) } else { None };
+const TICKS: Option<u32> = if TICK_HZ.is_multiple_of(1000) && TICK_HZ / 1000 <= u32::MAX as u64 {
+    Some((TICK_HZ / 1000) as u32)
+} else {
+    None
+};
 
 /// The time in milliseconds.
 pub(crate) struct Clock {
@@ -77,7 +80,35 @@ impl Alarm {
 
 #[cfg(test)]
 mod tests {
+    use core::sync::atomic::{AtomicBool, Ordering};
+    use core::task::Waker;
+    use std::sync::Arc;
+    use std::task::Wake;
+    use std::thread;
+
     use super::*;
+
+    struct Flag(AtomicBool);
+
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_earlier_time_counts_and_the_alarm_is_set_anew_when_it_has_gone_off() {
+        let (mut alarm, flag) = (Alarm::new(), Arc::new(Flag(AtomicBool::new(false))));
+        let waker = Waker::from(flag.clone());
+        for round in 0..3 {
+            let now = Instant::now().as_millis();
+            for due in [10_000, 20, 10_000] {
+                alarm.wake_by(now + due, now, &mut Context::from_waker(&waker));
+            }
+            thread::sleep(core::time::Duration::from_millis(200));
+            assert!(flag.0.swap(false, Ordering::Relaxed), "round {round}");
+        }
+    }
 
     #[test]
     fn the_clock_says_what_the_time_driver_does_after_steps_of_any_length() {
