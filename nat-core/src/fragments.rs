@@ -156,6 +156,8 @@ const WAIT_MILLIS: u32 = 2_000;
 pub(crate) struct FragmentTable<'t> {
     datagrams: &'t mut [Tracked],
     held: &'t mut [Held],
+    /// How many fragments wait.
+    waiting: usize,
     arrivals: u32,
     /// When [`Self::advance`] was called last.
     advanced: u32,
@@ -164,12 +166,13 @@ pub(crate) struct FragmentTable<'t> {
 impl<'t> FragmentTable<'t> {
     /// A table without room: every fragment is refused.
     pub(crate) fn none() -> Self {
-        Self { datagrams: &mut [], held: &mut [], arrivals: 0, advanced: 0 }
+        Self { datagrams: &mut [], held: &mut [], waiting: 0, arrivals: 0, advanced: 0 }
     }
 
     /// Empties `memory`.
     pub(crate) fn new<const DATAGRAMS: usize, const HELD: usize>(memory: &'t mut Fragments<DATAGRAMS, HELD>) -> Self {
-        let mut table = Self { datagrams: &mut memory.datagrams, held: &mut memory.held, arrivals: 0, advanced: 0 };
+        let Fragments { datagrams, held } = memory;
+        let mut table = Self { datagrams, held, waiting: 0, arrivals: 0, advanced: 0 };
         table.clear();
         table
     }
@@ -233,13 +236,13 @@ impl<'t> FragmentTable<'t> {
 
     /// Whether any fragment waits.
     pub(crate) fn holds_any(&self) -> bool {
-        self.held.iter().any(|held| held.datagram != 0)
+        self.waiting > 0
     }
 
     /// Moves the fragment that has waited longest, of those whose first has come, to the start of `buffer`: its length,
     /// and its way.
     pub(crate) fn release(&mut self, buffer: &mut [u8], now: u32) -> Option<(usize, Way)> {
-        let Self { datagrams, held, arrivals, .. } = self;
+        let Self { datagrams, held, waiting, arrivals, .. } = self;
         let way = |held: &Held| {
             let tracked = datagrams.get(usize::from(held.datagram).wrapping_sub(1))?;
             match tracked.progress() {
@@ -250,6 +253,7 @@ impl<'t> FragmentTable<'t> {
         let due = held.iter_mut().filter_map(|held| way(held).map(|way| (held, way)));
         let (held, way) = due.max_by_key(|(held, _)| arrivals.wrapping_sub(held.arrival))?;
         held.datagram = 0;
+        *waiting = waiting.saturating_sub(1);
         let len = usize::from(held.len);
         buffer.get_mut(..len)?.copy_from_slice(held.bytes.get(..len)?);
         Some((len, way))
@@ -264,6 +268,7 @@ impl<'t> FragmentTable<'t> {
             len = len.saturating_add(part.len());
         }
         (held.datagram, held.len) = (number(position), len as u16);
+        self.waiting = self.waiting.saturating_add(1);
         self.arrivals = self.arrivals.wrapping_add(1);
         held.arrival = self.arrivals;
         Ok(())
@@ -331,6 +336,7 @@ impl<'t> FragmentTable<'t> {
         for held in &mut *self.held {
             held.datagram = 0;
         }
+        self.waiting = 0;
     }
 
     /// Forgets datagrams whose time is up, and what waits for them.
@@ -341,6 +347,7 @@ impl<'t> FragmentTable<'t> {
                 held.datagram = 0;
             }
         }
+        self.count_waiting();
         for tracked in self.datagrams.iter_mut().filter(|tracked| !alive(tracked, now)) {
             *tracked = Tracked::FREE;
         }
@@ -357,6 +364,11 @@ impl<'t> FragmentTable<'t> {
         for held in self.held.iter_mut().filter(|held| held.datagram == datagram) {
             held.datagram = 0;
         }
+        self.count_waiting();
+    }
+
+    fn count_waiting(&mut self) {
+        self.waiting = self.held.iter().filter(|held| held.datagram != 0).count();
     }
 
     fn progress(&self, position: usize) -> Progress {

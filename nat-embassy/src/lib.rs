@@ -65,7 +65,8 @@
 //!
 //! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is translated like an inside host,
 //! so its ports never collide with theirs, and nothing from outside reaches it but answers, and DHCP if
-//! [`nat_core::Config::dhcp_client`] is set.
+//! [`nat_core::Config::dhcp_client`] is set. A DHCP client there that is refused again and again starts over at most every
+//! 4 s, then 8 s, and so on up to 64 s (RFC 2131 section 4.1).
 //!
 //! # Memory
 //!
@@ -89,6 +90,7 @@ mod router;
 mod link;
 mod resolve;
 mod send;
+mod discovery;
 mod outgoing;
 mod departing;
 mod local;

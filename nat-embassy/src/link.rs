@@ -10,6 +10,7 @@ use zerocopy::IntoBytes;
 
 use crate::arp::Packet;
 use crate::control::Inner;
+use crate::discovery::Discovery;
 use crate::ethernet::{EtherType, Header, Mac};
 use crate::local::{ChannelState, LocalDevice, StackPort};
 use crate::neighbours::{Neighbours, NextHop};
@@ -140,6 +141,7 @@ impl<'d> Link<'d> {
             return false;
         }
         self.up = up;
+        self.stack.discovery = Discovery::default();
         self.stack.state.set_link_state(if up { LinkState::Up } else { LinkState::Down });
         true
     }

@@ -9,6 +9,7 @@ use nat_core::Instant;
 use zerocopy::IntoBytes;
 
 use crate::FrameDrop;
+use crate::discovery::Discovery;
 use crate::ethernet::{Header, Mac};
 
 /// The longest frame of a virtual device in bytes, link header included.
@@ -81,6 +82,8 @@ pub(crate) struct StackPort<'d> {
     pub(crate) state: channel::StateRunner<'d>,
     pub(crate) inbox: Inbox<'d>,
     pub(crate) outbox: channel::TxRunner<'d, MTU>,
+    /// How often the stack has looked for a DHCP server.
+    pub(crate) discovery: Discovery,
     /// The neighbour that the stack was told of last, and when.
     pub(crate) introduced: Option<(Ipv4Addr, Mac, Instant)>,
 }
@@ -95,7 +98,8 @@ pub(crate) struct Inbox<'d> {
 impl<'d> StackPort<'d> {
     pub(crate) fn new(runner: channel::Runner<'d, MTU>) -> Self {
         let (state, rx, outbox) = runner.split();
-        Self { state, inbox: Inbox { rx, needs_time: false }, outbox, introduced: None }
+        let inbox = Inbox { rx, needs_time: false };
+        Self { state, inbox, outbox, discovery: Discovery::default(), introduced: None }
     }
 }
 

@@ -153,7 +153,7 @@ pub(crate) fn forward<I: Driver, E: Driver>(
         }
     };
     // What comes next may need the place of what departs now.
-    if router.is_departing(Side::Inside) || router.is_departing(Side::Outside) {
+    if router.departs() {
         return false;
     }
     let Some((frame, answer)) = ingress.driver.receive(pass.cx) else {
@@ -205,36 +205,52 @@ pub(crate) fn send_from_stack<D: Driver>(
     true
 }
 
-/// Moves one frame to `egress`, be it from `ingress` or from the local stack, and one of the other if there is room for
-/// both. They take turns in going first, so that neither starves the other when room is scarce.
+/// Who may have frames that leave by a side. Whoever had none wakes us when that changes, so it is not asked again in the
+/// same pass.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources {
+    other_side: bool,
+    stack: bool,
+}
+
+impl Sources {
+    pub(crate) const ALL: Self = Self { other_side: true, stack: true };
+
+    pub(crate) const fn any(self) -> bool {
+        self.other_side || self.stack
+    }
+}
+
+/// Moves one frame to `egress` from each of `sources`, if there is room for both, and strikes out those without one. They
+/// take turns in going first, so that neither starves the other when room is scarce.
 pub(crate) fn serve<I: Driver, E: Driver>(
     router: &mut Router<'_, impl Width>,
     from: Side,
     ingress: &mut Port<I>,
     egress: &mut Port<E>,
-    pass: &mut Pass<'_, '_>,
-) -> bool {
+    (sources, pass): (&mut Sources, &mut Pass<'_, '_>),
+) {
     let to = from.opposite();
-    if egress.stack_first {
-        let progress = send_from_stack(router, to, egress, pass);
-        forward(router, from, ingress, egress, pass) | progress
-    } else {
-        let progress = forward(router, from, ingress, egress, pass);
-        send_from_stack(router, to, egress, pass) | progress
+    let stack_first = egress.stack_first;
+    if stack_first && sources.stack {
+        sources.stack = send_from_stack(router, to, egress, pass);
+    }
+    if sources.other_side {
+        sources.other_side = forward(router, from, ingress, egress, pass);
+    }
+    if !stack_first && sources.stack {
+        sources.stack = send_from_stack(router, to, egress, pass);
     }
 }
 
-/// Sends one frame that the router itself has to say on `side`, if there is any. Returns whether there may be more to do:
-/// a departing datagram moves on even where its frame has to wait for a neighbour, or where it is over.
+/// Sends one frame that the router itself has to say on `side`. Returns whether there may be more to do: a departing
+/// datagram moves on even where its frame has to wait for a neighbour, or where it is over.
 pub(crate) fn send_own<D: Driver>(
     router: &mut Router<'_, impl Width>,
     side: Side,
     port: &mut Port<D>,
     pass: &mut Pass<'_, '_>,
 ) -> bool {
-    if !router.has_own(side, pass.now) {
-        return false;
-    }
     let Some(token) = port.driver.transmit(pass.cx) else {
         return false;
     };

@@ -65,7 +65,7 @@ impl Link<'_> {
             && self.nic.mac().is_some()
             && (self.neighbours.due().is_some_and(|due| due <= now)
                 || self.waiting.any(|next_hop| self.neighbours.station(next_hop).is_some())
-                || inner.own_addresses(self.nic.side).nth(self.announced).is_some())
+                || self.announced < inner.own_address_count(self.nic.side))
     }
 
     /// What the router itself has to send: its addresses after a change, then packets whose neighbour has answered, then
@@ -116,6 +116,13 @@ impl<W: Width> Inner<'_, W> {
         let in_force = side == Side::Outside && self.outside.is_some();
         let outside: &[_] = if in_force { self.nat.external_addresses() } else { &[] };
         inside.into_iter().chain(outside.iter().copied())
+    }
+
+    fn own_address_count(&self, side: Side) -> usize {
+        match side {
+            Side::Inside => 1,
+            Side::Outside => self.outside.map_or(0, |_| self.nat.external_addresses().len()),
+        }
     }
 
     fn is_own(&self, side: Side, address: Ipv4Addr) -> bool {

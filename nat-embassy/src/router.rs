@@ -72,10 +72,15 @@ impl<'d, W: Width> Router<'d, W> {
         });
     }
 
-    /// Lets the next fragment that need wait no longer depart, if nothing else does.
-    pub(crate) fn free_fragments(&mut self, now: Instant) {
+    /// Lets the next fragment that need wait no longer depart, if nothing else does. Returns whether [`Self::own_frame`] has
+    /// something to send, inside and outside.
+    pub(crate) fn own_work(&mut self, now: Instant) -> [bool; 2] {
         let Self { shared, links, .. } = self;
-        shared.with(|inner| links.free_fragments(inner, now));
+        shared.with(|inner| {
+            links.free_fragments(inner, now);
+            let departs_to = links.departing.to();
+            [&links.inside, &links.outside].map(|link| departs_to == Some(link.nic.side) || link.has_own(inner, now))
+        })
     }
 
     /// Takes over the state of a driver's link.
@@ -117,9 +122,7 @@ impl<'d, W: Width> Router<'d, W> {
                 Ok(Content::Arp) => link.arp(inner, frame, answer, arrival.now),
                 Ok(Content::Ipv4(header)) => {
                     let datagram = frame.get_mut(header.map_or(0, |_| Header::LEN)..).unwrap_or_default();
-                    let fate = links.datagram(inner, datagram, answer, Arrival { header, ..arrival });
-                    links.free_fragments(inner, arrival.now);
-                    fate
+                    links.datagram(inner, datagram, answer, Arrival { header, ..arrival })
                 }
                 Err(reason) => Err((arrival.from, reason)),
             };
@@ -149,7 +152,12 @@ impl<'d, W: Width> Router<'d, W> {
         self.links.side_mut(side).stack.outbox.tx_done();
     }
 
-    /// Whether a datagram leaves by `side` in more than one frame, or after the packet that set it free.
+    /// Whether a datagram leaves in more than one frame, or after the packet that set it free.
+    pub(crate) const fn departs(&self) -> bool {
+        self.links.departing.to().is_some()
+    }
+
+    /// Whether it leaves so by `side`.
     pub(crate) fn is_departing(&self, side: Side) -> bool {
         self.links.departing.to() == Some(side)
     }
@@ -160,12 +168,6 @@ impl<'d, W: Width> Router<'d, W> {
             self.links.departing.clear();
             self.shared.with(|inner| inner.stats.side_mut(side).drop_frame(reason));
         }
-    }
-
-    /// Whether [`Self::own_frame`] has something to send.
-    pub(crate) fn has_own(&self, side: Side, now: Instant) -> bool {
-        let link = self.links.side(side);
-        self.is_departing(side) || self.shared.with(|inner| link.has_own(inner, now))
     }
 
     /// What the router itself has to send on `side`: its addresses, packets whose neighbour has answered, questions.

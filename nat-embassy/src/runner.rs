@@ -9,7 +9,7 @@ use embassy_net_driver::Driver;
 use embassy_time::{Duration, Timer};
 use nat_core::{Instant, Side, Width};
 
-use crate::port::{self, Pass, Port};
+use crate::port::{self, Pass, Port, Sources};
 use crate::router::Router;
 
 /// Rounds of one pass. In each, every source of frames gets its turn once; after that many, other tasks get theirs.
@@ -54,8 +54,9 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
         let (link, address) = self.wan.status(cx);
         self.router.set_link(Side::Outside, link, address);
         let mut pass = Pass { cx, now, wake_at: None };
+        let mut sources = [Sources::ALL; 2];
         let mut rounds = 0;
-        while self.round(&mut pass) {
+        while self.round(&mut sources, &mut pass) {
             rounds += 1;
             if rounds == ROUNDS || self.router.stack_needs_time() {
                 pass.cx.waker().wake_by_ref();
@@ -65,14 +66,21 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
         self.router.next_deadline(now).into_iter().chain(pass.wake_at).min()
     }
 
-    fn round(&mut self, pass: &mut Pass<'_, '_>) -> bool {
+    /// Gives the router itself and all of `sources` their turn. Returns whether there may be more to do.
+    fn round(&mut self, sources: &mut [Sources; 2], pass: &mut Pass<'_, '_>) -> bool {
         let Self { lan, wan, router } = self;
-        router.free_fragments(pass.now);
-        let mut progress = port::send_own(router, Side::Inside, lan, pass);
-        progress |= port::send_own(router, Side::Outside, wan, pass);
-        progress |= port::serve(router, Side::Inside, lan, wan, pass);
-        progress |= port::serve(router, Side::Outside, wan, lan, pass);
-        progress
+        let [inside, outside] = router.own_work(pass.now);
+        let mut progress = inside && port::send_own(router, Side::Inside, lan, pass);
+        progress |= outside && port::send_own(router, Side::Outside, wan, pass);
+        let departs = router.departs();
+        let [outward, inward] = sources;
+        port::serve(router, Side::Inside, lan, wan, (outward, pass));
+        port::serve(router, Side::Outside, wan, lan, (inward, pass));
+        // What departs holds the others up, who are then not waited for.
+        if progress || (departs && !router.departs()) {
+            *sources = [Sources::ALL; 2];
+        }
+        sources.iter().any(|sources| sources.any())
     }
 }
 

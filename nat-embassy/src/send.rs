@@ -33,7 +33,7 @@ impl Link<'_> {
         if !self.up {
             return Err(FrameDrop::LinkDown);
         }
-        let Self { nic, stack: StackPort { inbox, outbox, .. }, .. } = self;
+        let Self { nic, stack: StackPort { inbox, outbox, discovery, .. }, .. } = self;
         let frame = outbox.try_tx_buf().unwrap_or_default();
         let (header, body) = match nic.medium {
             Medium::Ethernet(_) => {
@@ -44,6 +44,7 @@ impl Link<'_> {
         let ethertype = header.map_or(EtherType::IPV4, |header| header.ethertype());
         match (nic.side, ethertype) {
             (Side::Inside, _) | (Side::Outside, EtherType::ARP) => nic.outgoing(header, body).map(Some),
+            (Side::Outside, EtherType::IPV4) if discovery.is_too_soon(body, now) => Err(FrameDrop::DiscoverTooSoon),
             (Side::Outside, EtherType::IPV4) => match translate(inner, nic.side, body, answer, now)? {
                 Judged::Leaves(len) => nic.outgoing(header, body.get(..len).unwrap_or_default()).map(Some),
                 Judged::Lost => Ok(None),

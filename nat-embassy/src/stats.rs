@@ -40,6 +40,8 @@ frame_drops! {
     BadSource = "bad-source",
     /// For the broadcast address of the network it would have to leave to (RFC 2644).
     DirectedBroadcast = "directed-broadcast",
+    /// A DHCPDISCOVER of the router's own stack, which looks for a server too often (RFC 2131 section 4.1).
+    DiscoverTooSoon = "discover-too-soon",
     /// It waited for a neighbour's address when the link went down or the outside address changed.
     Flushed = "flushed",
     /// Longer than what carries it: the driver it came from or leaves by, or a frame of the local stack.

@@ -160,3 +160,44 @@ fn a_full_side_does_not_keep_the_other_waiting_for_its_pieces() {
     assert!(arrived.iter().any(|frame| frame[12..14] == [8, 0] || frame[12..14] == [8, 6]), "{arrived:?}");
     assert_eq!(w.wan.take_sent().len(), 1, "what there was room for");
 }
+
+#[test]
+fn who_was_held_up_by_pieces_that_are_given_up_goes_on_at_once() {
+    let mut config = config();
+    (config.nat.inside_mtu, config.nat.outside_mtu) = (576, 576);
+    let mut w = World::with(config, ip_nic(), ip_nic());
+    w.lan.arrive(outbound().build());
+    w.run();
+    let sent = w.wan.take_sent();
+    let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    w.lan.make_room(1);
+    let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
+    w.wan.arrive(fragments(&answer, 2000).remove(0));
+    w.run();
+    assert_eq!(w.lan.take_sent().len(), 1, "what there was room for");
+    w.lan.arrive(outbound().build());
+    w.run();
+    assert_eq!(w.wan.take_sent().len(), 0, "it waits for the pieces");
+    w.advance(20);
+    assert_eq!((w.wan.take_sent().len(), w.inside_drops(FrameDrop::TxFull)), (1, 1));
+}
+
+#[test]
+fn pieces_hold_the_other_side_up_no_longer_than_they_take() {
+    let mut config = config();
+    (config.nat.inside_mtu, config.nat.outside_mtu) = (576, 576);
+    let mut w = World::with(config, ip_nic(), ip_nic());
+    w.lan.arrive(outbound().build());
+    w.run();
+    let sent = w.wan.take_sent();
+    let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
+    w.lan.make_room(1);
+    w.wan.arrive(fragments(&answer, 2000).remove(0));
+    w.lan.arrive(outbound().build());
+    w.lan.arrive(outbound().build());
+    w.run();
+    w.lan.make_room(2);
+    w.run();
+    assert_eq!((w.lan.take_sent().len(), w.wan.take_sent().len()), (3, 2));
+}

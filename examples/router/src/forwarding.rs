@@ -1,13 +1,14 @@
 //! The hot task: the router itself, and its sign of life.
 
 use core::convert::Infallible;
-use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::future::poll_fn;
 use core::task::{Context, Poll};
 
 use embassy_net_driver::Driver;
-use embassy_time::{Duration, Instant, Timer};
+use embassy_time::{Duration, Instant};
 use nat_core::Width;
+
+use crate::alarm::{Alarm, Clock};
 
 /// How long the sign of life stays away at most while there is nothing to forward: half a second.
 pub const LIFE_SIGN_INTERVAL: Duration = Duration::from_millis(500);
@@ -15,11 +16,13 @@ pub const LIFE_SIGN_INTERVAL: Duration = Duration::from_millis(500);
 /// Moves the frames. Spawn [`Forwarding::run`] as a task of its own.
 pub struct Forwarding<Lan: Driver, Wan: Driver, W: Width = u16> {
     runner: nat_embassy::Runner<'static, Lan, Wan, W>,
+    clock: Clock,
+    alarm: Alarm,
 }
 
 impl<Lan: Driver, Wan: Driver, W: Width> Forwarding<Lan, Wan, W> {
     pub(crate) const fn new(runner: nat_embassy::Runner<'static, Lan, Wan, W>) -> Self {
-        Self { runner }
+        Self { runner, clock: Clock::new(), alarm: Alarm::new() }
     }
 
     /// Forwards. Nothing is forwarded, and the local stacks hear nothing, unless this is polled; it must be the only task
@@ -40,14 +43,9 @@ impl<Lan: Driver, Wan: Driver, W: Width> Forwarding<Lan, Wan, W> {
 
     /// One pass, and a wake-up for the next.
     fn pass(&mut self, cx: &mut Context<'_>) {
-        let now = Instant::now();
-        let due = self.runner.poll(cx, nat_core::Instant::from_millis(now.as_millis()));
-        let due = due.and_then(|at| Instant::try_from_millis(at.as_millis()));
-        // Where a millisecond is no whole number of ticks, the time is rounded down to one at which it is not yet reached.
-        let due = due.map(|at| at.saturating_add(Duration::from_ticks(1)));
-        let sign = now.saturating_add(LIFE_SIGN_INTERVAL);
-        if pin!(Timer::at(due.map_or(sign, |due| due.min(sign)))).poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
+        let now = self.clock.millis(Instant::now());
+        let due = self.runner.poll(cx, nat_core::Instant::from_millis(now));
+        let sign = now.saturating_add(LIFE_SIGN_INTERVAL.as_millis());
+        self.alarm.wake_by(due.map_or(sign, |due| due.as_millis().min(sign)), now, cx);
     }
 }

@@ -47,6 +47,7 @@ mod memory;
 
 // The two tasks.
 mod forwarding;
+mod alarm;
 mod services;
 
 // What the services are.

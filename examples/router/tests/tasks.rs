@@ -125,3 +125,17 @@ async fn ask_echo(host: embassy_net::Stack<'_>) {
     let (len, from) = socket.recv_from(&mut answer).await.unwrap();
     assert_eq!((&answer[..len], from.endpoint), (&b"who am I?"[..], (GATEWAY, ECHO_PORT).into()));
 }
+
+/// RFC 2131 section 4.1: a client waits 4 s at first until it tries again.
+#[test]
+fn a_provider_that_refuses_is_asked_once_more_and_then_every_few_seconds() {
+    run(Config::default(), async |world| {
+        world.isp.refuses.set(true);
+        let address = world.isp.lease(77, &[]);
+        Timer::after_secs(3).await;
+        assert_eq!(world.isp.discovers.get(), 2);
+        world.isp.refuses.set(false);
+        world.lease(address).await;
+        assert_eq!(world.isp.discovers.get(), 3);
+    });
+}

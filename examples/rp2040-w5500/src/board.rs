@@ -11,6 +11,7 @@
 
 use embassy_rp::flash::Flash;
 use embassy_rp::gpio::{Input, Level, Output, Pull};
+use embassy_rp::pac::dma::vals::TreqSel;
 use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, FLASH, SPI0, SPI1, WATCHDOG};
 use embassy_rp::spi::{self, Spi};
 use embassy_rp::watchdog::{ResetReason, Watchdog};
@@ -19,7 +20,7 @@ use embassy_time::Duration;
 use nat_w5500::{Pins, Runner};
 
 use crate::entropy;
-use crate::filled_spi::FilledSpi;
+use crate::filled_spi::{Dma, FilledSpi};
 
 /// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow (datasheet 1.1.0,
 /// section 5.5.4).
@@ -66,17 +67,19 @@ impl Board {
         let life_sign = LifeSign::start(p.WATCHDOG);
         let unique_id = unique_id(p.FLASH);
         let spi = spi_config();
-        let inside = Spi::new(p.SPI1, p.PIN_10, p.PIN_11, p.PIN_12, p.DMA_CH0, p.DMA_CH1, Interrupts, spi.clone());
-        let outside = Spi::new(p.SPI0, p.PIN_18, p.PIN_19, p.PIN_16, p.DMA_CH2, p.DMA_CH3, Interrupts, spi);
+        let inside = Spi::new_blocking(p.SPI1, p.PIN_10, p.PIN_11, p.PIN_12, spi.clone());
+        let outside = Spi::new_blocking(p.SPI0, p.PIN_18, p.PIN_19, p.PIN_16, spi);
+        let inside_dma = Dma::new((p.DMA_CH0, p.DMA_CH1), (TreqSel::SPI1_TX, TreqSel::SPI1_RX), Interrupts);
+        let outside_dma = Dma::new((p.DMA_CH2, p.DMA_CH3), (TreqSel::SPI0_TX, TreqSel::SPI0_RX), Interrupts);
         Self {
             inside: Pins {
-                bus: FilledSpi::new(inside, pac::SPI1),
+                bus: FilledSpi::new(inside, pac::SPI1, inside_dma),
                 cs: Output::new(p.PIN_13, Level::High),
                 int: Input::new(p.PIN_15, Pull::Up),
                 reset: Output::new(p.PIN_14, Level::High),
             },
             outside: Pins {
-                bus: FilledSpi::new(outside, pac::SPI0),
+                bus: FilledSpi::new(outside, pac::SPI0, outside_dma),
                 cs: Output::new(p.PIN_17, Level::High),
                 int: Input::new(p.PIN_21, Pull::Up),
                 reset: Output::new(p.PIN_20, Level::High),

@@ -1,11 +1,15 @@
-//! The SPI of the RP2040, with polled transfers that keep its FIFO filled.
+//! The SPI of the RP2040: short transfers are polled with its FIFO kept filled, long ones go by DMA with one interrupt.
 //!
-//! `embassy-rp` waits for the answer to each byte before it sends the next, so the bus is idle for longer than it takes to
-//! send one. A W5500 is told and asked much in a few bytes each, for every frame. What goes by DMA is left to `embassy-rp`.
+//! `embassy-rp` waits for the answer to each polled byte before it sends the next, so the bus is idle for longer than it
+//! takes to send one; and by DMA it takes an interrupt and a turn of the task from each of the two channels. A W5500 is told
+//! and asked much in a few bytes each, for every frame, and most frames are short.
 
-use embassy_rp::pac;
+use embassy_rp::dma::{Channel, ChannelInstance, InterruptHandler};
+use embassy_rp::interrupt::typelevel::Binding;
+use embassy_rp::pac::dma::vals::TreqSel;
 use embassy_rp::pac::spi::regs::Dr;
-use embassy_rp::spi::{Async, Error, Instance, Spi};
+use embassy_rp::spi::{Blocking, Error, Instance, Spi};
+use embassy_rp::{Peri, pac};
 use embedded_hal::spi::{ErrorType, SpiBus};
 
 /// The FIFO of each direction holds that many bytes (RP2040 datasheet, section 4.4.1).
@@ -13,14 +17,38 @@ const FIFO: usize = 8;
 
 /// A bus whose polled transfers send up to [`FIFO`] bytes before they wait for the answers to them.
 pub(crate) struct FilledSpi<Bus: Instance + 'static> {
-    spi: Spi<'static, Bus, Async>,
+    spi: Spi<'static, Bus, Blocking>,
     registers: pac::spi::Spi,
+    dma: Dma,
+}
+
+/// The DMA channels of a bus, which both take part in every transfer. Only that which receives interrupts: it ends last.
+pub(crate) struct Dma {
+    send: Channel<'static>,
+    receive: Channel<'static>,
+    /// What paces the channel that sends, and the one that receives.
+    pace: (TreqSel, TreqSel),
+}
+
+impl Dma {
+    /// `pace` are the requests of the bus to send and to receive.
+    pub(crate) fn new<Send: ChannelInstance, Receive: ChannelInstance>(
+        (send, receive): (Peri<'static, Send>, Peri<'static, Receive>),
+        pace: (TreqSel, TreqSel),
+        irq: impl Binding<Send::Interrupt, InterruptHandler<Send>>
+        + Binding<Receive::Interrupt, InterruptHandler<Receive>>
+        + 'static,
+    ) -> Self {
+        let dma = Self { send: Channel::new(send, irq), receive: Channel::new(receive, irq), pace };
+        pac::DMA.inte(0).modify(|channels| *channels &= !(1 << Send::number()));
+        dma
+    }
 }
 
 impl<Bus: Instance> FilledSpi<Bus> {
-    /// `registers` are those of `spi`, which does not tell them.
-    pub(crate) const fn new(spi: Spi<'static, Bus, Async>, registers: pac::spi::Spi) -> Self {
-        Self { spi, registers }
+    /// `registers` are those of `spi`, which does not tell them, and `dma` is paced by it.
+    pub(crate) const fn new(spi: Spi<'static, Bus, Blocking>, registers: pac::spi::Spi, dma: Dma) -> Self {
+        Self { spi, registers, dma }
     }
 
     fn send(&self, byte: u8) {
@@ -71,21 +99,39 @@ impl<Bus: Instance> SpiBus<u8> for FilledSpi<Bus> {
     }
 }
 
+// Each transfer by DMA receives as much as it sends, and ends with what was received, like a polled one. A transfer that is
+// given up is stopped when its futures are dropped.
 impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
     async fn read(&mut self, words: &mut [u8]) -> Result<(), Error> {
-        self.spi.read(words).await
+        let Dma { send, receive, pace } = &mut self.dma;
+        let register = self.registers.dr().as_ptr();
+        // SAFETY: `words` is borrowed for as long as the transfers last, and the register is always there.
+        let received = unsafe { receive.read(register.cast::<u8>(), words, pace.1, false) };
+        // SAFETY: as above.
+        let _sent = unsafe { send.write_zeros(words.len(), register.cast::<u8>(), pace.0) };
+        received.await;
+        Ok(())
     }
 
     async fn write(&mut self, words: &[u8]) -> Result<(), Error> {
-        self.spi.write(words).await
+        let Dma { send, receive, pace } = &mut self.dma;
+        let register = self.registers.dr().as_ptr();
+        // SAFETY: the register is always there.
+        let received = unsafe { receive.read_discard(register.cast::<u8>(), words.len(), pace.1) };
+        // SAFETY: `words` is borrowed for as long as the transfers last.
+        let _sent = unsafe { send.write(words, register.cast::<u8>(), pace.0, false) };
+        received.await;
+        Ok(())
     }
 
+    // The driver of the W5500 does not use these two.
+
     async fn transfer(&mut self, read: &mut [u8], write: &[u8]) -> Result<(), Error> {
-        self.spi.transfer(read, write).await
+        SpiBus::transfer(self, read, write)
     }
 
     async fn transfer_in_place(&mut self, words: &mut [u8]) -> Result<(), Error> {
-        self.spi.transfer_in_place(words).await
+        SpiBus::transfer_in_place(self, words)
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

@@ -82,6 +82,9 @@ impl<W: Width> Nat<'_, W> {
 
     /// Takes away the external addresses that have drained.
     pub(super) fn end_drained(&mut self) {
+        if !self.pool.drains() {
+            return;
+        }
         while let Some(number) = self.pool.drained(self.now, |number| !self.flows.uses(number)) {
             self.end_address(number);
             self.pool.remove(number);

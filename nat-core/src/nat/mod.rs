@@ -141,6 +141,9 @@ impl<'t, W: Width> Nat<'t, W> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let after = self.flows.next_deadline(self.tick());
         let ends = after.map(|after| Instant::from_millis(self.now.as_millis().saturating_add(u64::from(after))));
+        if !self.pool.drains() {
+            return ends;
+        }
         [ends, self.pool.next_drained()].into_iter().flatten().min()
     }
 

@@ -109,6 +109,11 @@ impl Pool {
         self.0.push(place).is_ok()
     }
 
+    /// Whether any address drains.
+    pub(crate) fn drains(&self) -> bool {
+        self.0.last().is_some_and(|place| place.drains_until.is_some())
+    }
+
     /// When the next address has drained.
     pub(crate) fn next_drained(&self) -> Option<Instant> {
         self.0.iter().filter_map(|place| place.drains_until).min()

@@ -24,13 +24,18 @@ pub struct Isp {
     pub wire: End,
     /// `None` while it leases nothing.
     pub offer: RefCell<Option<Offer>>,
+    /// Whether it takes its offers back when they are asked for.
+    pub refuses: Cell<bool>,
+    /// How often it was looked for.
+    pub discovers: Cell<u32>,
     /// Where the last datagram for the echo port came from.
     pub asked_by: Cell<Option<(Ipv4Addr, u16)>>,
 }
 
 impl Isp {
     pub fn new(wire: End) -> Self {
-        Self { wire, offer: RefCell::new(None), asked_by: Cell::new(None) }
+        let (offer, refuses) = (RefCell::new(None), Cell::new(false));
+        Self { wire, offer, refuses, discovers: Cell::new(0), asked_by: Cell::new(None) }
     }
 
     /// Leases this address from now on, with these DNS servers.
@@ -72,9 +77,11 @@ impl Isp {
         let request = Packet::decode(request).ok()?;
         let kind = request.options.iter().find_map(|option| match option {
             DhcpOption::MessageType(MessageType::Discover) => Some(MessageType::Offer),
+            DhcpOption::MessageType(MessageType::Request) if self.refuses.get() => Some(MessageType::Nak),
             DhcpOption::MessageType(MessageType::Request) => Some(MessageType::Ack),
             _ => None,
         })?;
+        self.discovers.set(self.discovers.get() + u32::from(kind == MessageType::Offer));
         let dns: Vec<u8> = offer.dns.iter().flat_map(|address| address.octets()).collect();
         let mut options = vec![
             DhcpOption::MessageType(kind),
