@@ -8,6 +8,7 @@ use embassy_time::{Duration, Timer};
 use heapless::Vec;
 use nat_core::{Cidr, ConfigError, EventHook, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
 
+use crate::deadline::Deadline;
 use crate::log::{info, warning};
 use crate::{FrameStats, Outside};
 
@@ -27,6 +28,7 @@ pub(crate) struct Shared<'d, W: Width> {
 
 pub(crate) struct Inner<'d, W: Width> {
     pub(crate) nat: Nat<'d, W>,
+    pub(crate) deadline: Deadline,
     pub(crate) stats: FrameStats,
     pub(crate) outside: Option<Outside>,
     /// Set when `outside` is new to the runner.
@@ -44,6 +46,7 @@ impl<'d, W: Width> Shared<'d, W> {
     ) -> Result<Self, ConfigError> {
         let mut inner = Inner {
             nat,
+            deadline: Deadline::UNKNOWN,
             stats: FrameStats::ZERO,
             outside: None,
             outside_changed: true,
@@ -97,6 +100,7 @@ impl<W: Width> Inner<'_, W> {
         self.nat.set_external_addresses(&addresses)?;
         self.outside = outside;
         self.outside_changed = true;
+        self.deadline = Deadline::UNKNOWN;
         Ok(())
     }
 }
@@ -184,6 +188,7 @@ impl<'d, W: Width> Control<'d, W> {
         self.shared.with(|inner| {
             let result = f(&mut inner.nat);
             // The call may have brought the NAT's next deadline nearer.
+            inner.deadline = Deadline::UNKNOWN;
             inner.waker.wake();
             result
         })

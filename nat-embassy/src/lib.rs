@@ -87,6 +87,7 @@ mod stats;
 mod runner;
 mod port;
 mod router;
+mod deadline;
 mod link;
 mod resolve;
 mod send;

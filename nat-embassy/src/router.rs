@@ -58,7 +58,7 @@ impl<'d, W: Width> Router<'d, W> {
             if core::mem::take(&mut inner.outside_changed) {
                 outside.reset(inner);
             }
-            inner.nat.handle_timeout(now);
+            inner.deadline.keep(&mut inner.nat, now);
             for link in [inside, outside] {
                 link.stack.inbox.needs_time = false;
                 if link.neighbours.give_up(now) {
@@ -106,7 +106,7 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let Links { inside, outside, .. } = &self.links;
         let questions = [inside.neighbours.due(), outside.neighbours.due()].into_iter().flatten();
-        let nat = self.shared.with(|inner| inner.nat.poll_timeout());
+        let nat = self.shared.with(|inner| inner.deadline.next());
         questions.filter(|at| *at > now).chain(nat).min()
     }
 
@@ -216,6 +216,7 @@ impl<'d> Links<'d> {
         if ipv4::source(datagram).is_some_and(|source| inner.is_for_many(from, source)) {
             return Err((from, FrameDrop::BadSource));
         }
+        inner.deadline.note_packet();
         match inner.nat.process(datagram, from, now) {
             Verdict::Drop(_) | Verdict::Hold => Ok(None),
             Verdict::Forward { to, len } => {

@@ -68,6 +68,7 @@ fn translate<'a>(
     answer: &'a mut AnswerBuffer,
     now: Instant,
 ) -> Result<Judged<'a>, FrameDrop> {
+    inner.deadline.note_packet();
     let back = match inner.nat.process_local(datagram, now) {
         Verdict::Drop(_) | Verdict::Hold => return Ok(Judged::Lost),
         Verdict::Forward { to, len } if to == side => return Ok(Judged::Leaves(len)),

@@ -3,60 +3,75 @@
 use core::net::Ipv4Addr;
 
 /// An address with the length of its network prefix, such as `192.168.77.1/24`.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Cidr {
-    address: Ipv4Addr,
-    prefix_len: u8,
+    address: u32,
+    mask: u32,
 }
+
+/// The mask of a network where there is no room for addresses of its own and of all, from here on (RFC 3021).
+const POINT_TO_POINT: u32 = 0xffff_fffe;
 
 impl Cidr {
     /// The address `address` in a network of `prefix_len` leading bits, 0 to 32; `None` for more.
     pub const fn new(address: Ipv4Addr, prefix_len: u8) -> Option<Self> {
-        if prefix_len > 32 { None } else { Some(Self { address, prefix_len }) }
+        if prefix_len > 32 {
+            return None;
+        }
+        let mask = match u32::MAX.checked_shl(32_u32.wrapping_sub(prefix_len as u32)) {
+            Some(mask) => mask,
+            None => 0,
+        };
+        Some(Self { address: address.to_bits(), mask })
     }
 
     /// The address.
     pub const fn address(&self) -> Ipv4Addr {
-        self.address
+        Ipv4Addr::from_bits(self.address)
     }
 
     /// The length of the network prefix in bits, 0 to 32.
     pub const fn prefix_len(&self) -> u8 {
-        self.prefix_len
+        self.mask.leading_ones() as u8
     }
 
     /// Whether `address` is of this network.
     pub const fn contains(&self, address: Ipv4Addr) -> bool {
-        (address.to_bits() ^ self.address.to_bits()) & self.mask() == 0
+        (address.to_bits() ^ self.address) & self.mask == 0
     }
 
     /// The network's directed broadcast address; `None` where the prefix leaves no room for one (RFC 3021).
     pub const fn broadcast(&self) -> Option<Ipv4Addr> {
-        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() | !self.mask())) }
+        if self.mask >= POINT_TO_POINT { None } else { Some(Ipv4Addr::from_bits(self.address | !self.mask)) }
     }
 
     /// The network's own address; `None` where the prefix leaves no room for one (RFC 3021).
     pub const fn network(&self) -> Option<Ipv4Addr> {
-        if self.prefix_len >= 31 { None } else { Some(Ipv4Addr::from_bits(self.address.to_bits() & self.mask())) }
+        if self.mask >= POINT_TO_POINT { None } else { Some(Ipv4Addr::from_bits(self.address & self.mask)) }
     }
 
     /// Whether `address` can be one of a host in this network.
     pub(crate) fn is_host(&self, address: Ipv4Addr) -> bool {
-        let host_bits = address.to_bits() & !self.mask();
-        self.contains(address) && (self.prefix_len >= 31 || host_bits != 0 && host_bits != !self.mask())
-    }
-
-    const fn mask(&self) -> u32 {
-        match u32::MAX.checked_shl(32_u32.wrapping_sub(self.prefix_len as u32)) {
-            Some(mask) => mask,
-            None => 0,
-        }
+        let host_bits = address.to_bits() & !self.mask;
+        self.contains(address) && (self.mask >= POINT_TO_POINT || host_bits != 0 && host_bits != !self.mask)
     }
 }
 
 impl core::fmt::Display for Cidr {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix_len)
+        write!(f, "{}/{}", self.address(), self.prefix_len())
+    }
+}
+
+impl core::fmt::Debug for Cidr {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Cidr {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}/{}", self.address(), self.prefix_len());
     }
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{ConfigError, check};
 
-/// How long a session lives without traffic. Each at least 1 s and at most [`Timeouts::MAX`].
+/// How long a session lives without traffic. Each at least [`Timeouts::MIN`] and at most [`Timeouts::MAX`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -27,6 +27,9 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// The shortest timeout that can be set: 1 s.
+    pub const MIN: Duration = Duration::from_secs(1);
+
     /// The longest timeout that can be set: 12 days.
     pub const MAX: Duration = Duration::from_secs(12 * 24 * 3600);
 
@@ -56,7 +59,7 @@ impl Timeouts {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let Self { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *self;
         for time in [udp, dns.unwrap_or(udp), tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
-            check("timeouts", Duration::from_secs(1) <= time && time <= Self::MAX, "not 1 s to 12 days")?;
+            check("timeouts", Self::MIN <= time && time <= Self::MAX, "not 1 s to 12 days")?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ const EXPIRED_PER_PACKET: usize = 64;
 const JUMP_MILLIS: u64 = 1 << 15;
 
 /// How long nothing can have its time up that has not begun yet, in milliseconds: the shortest timeout of a session.
-const MAX_QUIET: u32 = 1000;
+const MAX_QUIET: u32 = Timeouts::MIN.as_millis() as u32;
 
 /// The ports of DHCP (RFC 2131 section 4.1).
 const DHCP_SERVER: u16 = 67;
