@@ -13,6 +13,10 @@ QUERY = udp(5000, 53, source=HOST_77, to="203.0.113.80")
 QUOTE = summed(udp(0, 53, source=EXTERNAL, payload=bytes(96)))
 
 
+def with_reserved_bit(datagram):
+    return datagram[:6] + bytes([datagram[6] | 0x80]) + datagram[7:]
+
+
 def through(door, data, options=1):
     return bytes([DOORS.index(door), options]) + data
 
@@ -28,6 +32,8 @@ SEEDS = {
     "tcp_no_flags": through("inside", tcp(0, source_port=5000, port=80)),
     "echo": through("inside", icmp(8, rest=b"\0\7\0\1")),
     "bad_header_checksum": through("inside", udp(5000, 53), 0),
+    # The checksum that it would have without the reserved bit.
+    "checksum_without_reserved_bit": through("inside", with_reserved_bit(summed(udp(5000, 53))), 0),
     "truncated": through("inside", udp(5000, 53)[:19]),
     "ipv6": through("inside", b"\x60" + bytes(50)),
     "first_fragment": through("inside", udp(5000, 53, payload=bytes(12), fragment=0x2000)),

@@ -9,6 +9,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("bare_ip_outside", &["outside udp", "inside arp"]),
     ("bent_header", &["drop bad-header-checksum"]),
     ("cut", &["outside udp, outside udp, outside udp"]),
+    ("dhcp_client_with_a_wrong_length", &["outside udp"]),
     ("dhcp_server_with_an_inside_address", &["outside udp"]),
     ("driver_full", &["", "", "drop tx-full", "", "outside udp"]),
     ("handshake", &["outside tcp", "inside tcp"]),

@@ -6,6 +6,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("answer", &["answer", "answer"]),
     ("answer_into_nothing", &["none", "none"]),
     ("bad_header_checksum", &["drop bad-header-checksum"]),
+    ("checksum_without_reserved_bit", &["drop bad-header-checksum"]),
     ("echo", &["forward"]),
     ("first_fragment", &["drop bad-fragment"]),
     ("frame_arp_cut_short", &["drop bad-arp"]),

@@ -3,9 +3,9 @@
 use core::net::Ipv4Addr;
 
 use etherparse::checksum::Sum16BitWords;
-use etherparse::{ArpOperation, EtherType, Ethernet2Header, SlicedPacket, TransportSlice};
+use etherparse::{ArpOperation, EtherType, Ethernet2Header};
 use nat_core::Side;
-use smoltcp::wire::Ipv4Packet;
+use smoltcp::wire::{IpProtocol, Ipv4Packet};
 
 use super::steps::OTHER_ADDRESS;
 use super::world::frames::{Mac, as_arp};
@@ -118,10 +118,11 @@ fn check_leaves(datagram: &[u8]) {
     }
 }
 
-/// Whether the router's DHCP client has sent this (RFC 2131 section 4.1).
+/// Whether the router's DHCP client has sent this (RFC 2131 section 4.1), be the length in its UDP header right or not.
 fn is_dhcp_client(datagram: &[u8]) -> bool {
-    let sliced = SlicedPacket::from_ip(datagram).ok().and_then(|sliced| sliced.transport);
-    matches!(sliced, Some(TransportSlice::Udp(udp)) if (udp.source_port(), udp.destination_port()) == (68, 67))
+    let ip = Ipv4Packet::new_checked(datagram).expect("smoltcp takes it for IPv4");
+    let ports = ip.payload().get(..4);
+    ip.next_header() == IpProtocol::Udp && ip.frag_offset() == 0 && ports == Some(&[0, 68, 0, 67])
 }
 
 fn is_inside(address: Ipv4Addr) -> bool {
