@@ -91,7 +91,7 @@ SEEDS = {
     "dhcp_server_with_an_inside_address": router(stack(WAN, udp(port=4, to_port=3), to=0), dhcp=True),
     # Its UDP header says another length than there is.
     "dhcp_client_with_a_wrong_length": router(
-        stack(WAN, udp(port=4, to_port=3), to=0, bend=some(u8(38) + u8(9) + u8(39) + u8(9)) + NONE), dhcp=True
+        stack(WAN, udp(port=4, to_port=3), to=0, bend=some(u8(24) + u8(0) + u8(25) + u8(0xEF)) + NONE), dhcp=True
     ),
     "runt": router(inside(udp(), bend=NONE + some(u16(9)))),
     "other_ethertype": router(inside(body("bytes", u16(0x1234), many([u8(1)] * 50)))),
