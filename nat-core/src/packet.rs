@@ -1,5 +1,7 @@
 //! A datagram whose headers have been checked: what comes after this may trust every length.
 
+pub(crate) mod plain;
+
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::DropReason;
@@ -65,45 +67,6 @@ impl<'p> Datagram<'p> {
             _ => return Err(DropReason::UnknownProtocol),
         };
         Ok((self.ip, transport))
-    }
-}
-
-/// A whole datagram without options, of UDP or of a TCP connection that it neither opens nor ends, its headers sound.
-pub(crate) struct Plain<'p> {
-    pub(crate) ip: &'p mut ipv4::Header,
-    pub(crate) transport: Transport<'p>,
-    pub(crate) proto: Proto,
-    pub(crate) source: Endpoint,
-    pub(crate) destination: Endpoint,
-    pub(crate) content: Content,
-}
-
-impl<'p> Plain<'p> {
-    /// The datagram at the start of `packet`, if it is such a one.
-    pub(crate) fn parse(packet: &'p mut [u8]) -> Option<Self> {
-        let (ip, rest) = ipv4::Header::mut_from_prefix(packet).ok()?;
-        let payload = usize::from(ip.total_length()).checked_sub(ipv4::Header::LEN)?;
-        let payload = rest.get_mut(..payload)?;
-        if !ip.is_plain() || !ip.checksum_holds(&[]) {
-            return None;
-        }
-        let (transport, proto) = match ip.protocol() {
-            ipv4::TCP => (parse_tcp(payload).ok()?, Proto::Tcp),
-            ipv4::UDP => (parse_udp(payload, false).ok()?, Proto::Udp),
-            _ => return None,
-        };
-        let (ports, content) = match &transport {
-            Transport::Tcp(header, body) if header.flags() == tcp::Flags::ACK => {
-                let content = Content::Segment(Kind::Other, segment(header, body));
-                ((header.source_port(), header.destination_port()), content)
-            }
-            Transport::Udp(header, _) => ((header.source_port(), header.destination_port()), Content::Datagram),
-            Transport::Tcp(..) | Transport::Icmp(..) => return None,
-        };
-        let addresses = ip.addresses();
-        let source = Endpoint { address: addresses.0, port: ports.0 };
-        let destination = Endpoint { address: addresses.1, port: ports.1 };
-        Some(Self { ip, transport, proto, source, destination, content })
     }
 }
 

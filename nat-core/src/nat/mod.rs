@@ -116,6 +116,9 @@ impl<'t, W: Width> Nat<'t, W> {
     ///
     /// The caller carries the [`Verdict`] out. Unless it is `Forward`, `Fragment` or `Local`, `packet` is as
     /// it was.
+    ///
+    /// Most packets of live sessions take less time if `packet` is at an even address, as an IPv4 datagram behind
+    /// an Ethernet header is whose frame is aligned.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         match self.short_way(packet, from) {

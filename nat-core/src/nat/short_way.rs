@@ -6,11 +6,11 @@
 
 use core::net::Ipv4Addr;
 
-use crate::packet::Plain;
+use crate::packet::Content;
+use crate::packet::plain::Plain;
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
 use crate::table::{Link, Width};
-use crate::translate::{self, End, Hop};
-use crate::wire::ipv4;
+use crate::translate::End;
 use crate::{Nat, Side};
 
 use super::DHCP_SERVER;
@@ -18,48 +18,55 @@ use super::DHCP_SERVER;
 impl<W: Width> Nat<'_, W> {
     /// Translates a packet that can go the short way, to the other side, and gives its length. `None` for any other, of
     /// which nothing has been noted.
+    #[inline(always)]
     pub(super) fn short_way(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
-        let plain = Plain::parse(packet)?;
-        let (end, endpoint) = match from {
-            Side::Inside => (End::Source, self.short_way_out(&plain)?),
-            Side::Outside => (End::Destination, self.short_way_in(&plain)?),
-        };
-        let Plain { ip, mut transport, .. } = plain;
-        translate::rewrite_at_once(ip, &mut transport, end, endpoint, Hop::Counted);
-        if from == Side::Inside {
-            self.renew_id(ip);
+        let (mut plain, content) = Plain::parse(packet)?;
+        match from {
+            Side::Inside => {
+                let external = self.short_way_out(&plain, content)?;
+                plain.rewrite(End::Source, external);
+                if let Some((destination, protocol)) = plain.needs_id() {
+                    plain.set_id(self.ids.next(destination, protocol));
+                }
+            }
+            Side::Outside => {
+                let inside = self.short_way_in(&plain, content)?;
+                plain.rewrite(End::Destination, inside);
+            }
         }
-        let len = usize::from(ip.total_length());
+        let len = usize::from(plain.total_length());
         self.stats.count_across(from, len);
         Some(len)
     }
 
     /// Moves the session on of a packet from inside. Returns the external endpoint that it leaves from.
-    fn short_way_out(&mut self, plain: &Plain<'_>) -> Option<Endpoint> {
-        let Plain { ip, proto, source, destination: remote, .. } = plain;
-        if !self.config.untranslated.is_empty() || !fits(ip, self.config.outside_mtu) || !self.is_outside(*remote) {
+    #[inline(always)]
+    fn short_way_out(&mut self, plain: &Plain<'_>, content: Content) -> Option<Endpoint> {
+        let remote = plain.destination();
+        if !self.config.untranslated.is_empty() || !fits(plain, self.config.outside_mtu) || !self.is_outside(remote) {
             return None;
         }
-        let inside = Inside { origin: Origin::Host, endpoint: *source };
-        let tuple = InsideTuple { proto: *proto, inside, remote: *remote, untranslated: false };
+        let inside = Inside { origin: Origin::Host, endpoint: plain.source() };
+        let tuple = InsideTuple { proto: plain.proto(), inside, remote, untranslated: false };
         let mapping = self.flows.mapping_of_inside(&tuple)?;
         let external = self.external_endpoint(mapping)?;
-        self.move_on(mapping, (Side::Inside, *remote), plain)?;
+        self.move_on(mapping, (Side::Inside, remote), content)?;
         Some(external)
     }
 
     /// Moves the session on of a packet from outside. Returns the inside endpoint that it is for.
-    fn short_way_in(&mut self, plain: &Plain<'_>) -> Option<Endpoint> {
-        let Plain { ip, proto, source: remote, destination, .. } = plain;
+    #[inline(always)]
+    fn short_way_in(&mut self, plain: &Plain<'_>, content: Content) -> Option<Endpoint> {
+        let (remote, destination) = (plain.source(), plain.destination());
         let dhcp = self.config.dhcp_client && remote.port == DHCP_SERVER;
-        if dhcp || !fits(ip, self.config.inside_mtu) || !self.is_outside(*remote) {
+        if dhcp || !fits(plain, self.config.inside_mtu) || !self.is_outside(remote) {
             return None;
         }
         let external = self.external_number(destination.address)?;
-        let tuple = OutsideTuple { proto: *proto, external, external_port: destination.port, remote: *remote };
+        let tuple = OutsideTuple { proto: plain.proto(), external, external_port: destination.port, remote };
         let mapping = self.flows.mapping_of_outside(&tuple)?;
         let inside = self.inside_endpoint(mapping).filter(|inside| inside.origin == Origin::Host)?;
-        self.move_on(mapping, (Side::Outside, *remote), plain)?;
+        self.move_on(mapping, (Side::Outside, remote), content)?;
         Some(inside.endpoint)
     }
 
@@ -71,17 +78,17 @@ impl<W: Width> Nat<'_, W> {
 
     /// Does to the session of `mapping` with `remote` what a packet does to it, if that does not take the proof of a checksum.
     #[inline(always)]
-    fn move_on(&mut self, mapping: Link<W>, (from, remote): (Side, Endpoint), plain: &Plain<'_>) -> Option<()> {
+    fn move_on(&mut self, mapping: Link<W>, (from, remote): (Side, Endpoint), content: Content) -> Option<()> {
         let session = self.flows.live_session(mapping, remote, self.tick())?;
-        let effect = self.effect(session, from, &plain.content).ok().filter(|effect| !effect.moves())?;
-        self.apply(effect, from, &plain.content);
+        let effect = self.effect(session, from, &content).ok().filter(|effect| !effect.moves())?;
+        self.apply(effect, from, &content);
         Some(())
     }
 }
 
 /// Whether nothing speaks against one hop more, over a link of this `mtu`.
-fn fits(ip: &ipv4::Header, mtu: u16) -> bool {
-    ip.ttl() > 1 && ip.total_length() <= mtu
+fn fits(plain: &Plain<'_>, mtu: u16) -> bool {
+    plain.ttl() > 1 && plain.total_length() <= mtu
 }
 
 #[cfg(test)]
@@ -92,6 +99,7 @@ mod tests {
     use std::vec::Vec;
 
     use etherparse::PacketBuilder;
+    use zerocopy::IntoBytes;
 
     use crate::{Cidr, Config, Fragments, Instant, Seed, SessionInfo, Tables, Verdict};
 
@@ -200,6 +208,29 @@ mod tests {
             }
         }
         assert!(shortcuts > 5000, "{shortcuts} packets went the short way");
+    }
+
+    /// Only the time it takes depends on where in memory a packet is.
+    #[test]
+    fn a_packet_at_an_odd_address_is_translated_too() {
+        let ip = || PacketBuilder::ipv4([192, 168, 77, 2], SERVER.octets(), 64);
+        let mut opening = Vec::new();
+        ip().udp(5000, 80).write(&mut opening, b"first").expect("a vector grows");
+        let translated = [0, 1].map(|offset| {
+            let mut nat = nat();
+            assert!(matches!(nat.judge(&mut opening.clone(), Side::Inside, Origin::Host), Verdict::Forward { .. }));
+            let mut memory = [0_u16; 32];
+            let memory = memory.as_mut_bytes();
+            memory[offset..][..opening.len()].copy_from_slice(&opening);
+            let packet = &mut memory[offset..][..opening.len()];
+            let shortcut = nat.short_way(packet, Side::Inside);
+            assert_eq!(shortcut.is_some(), offset == 0);
+            if shortcut.is_none() {
+                assert!(matches!(nat.judge(packet, Side::Inside, Origin::Host), Verdict::Forward { .. }));
+            }
+            packet.to_vec()
+        });
+        assert_eq!(translated[0], translated[1]);
     }
 
     fn sessions(nat: &Nat<'_>) -> Vec<SessionInfo> {

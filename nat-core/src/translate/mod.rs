@@ -54,12 +54,6 @@ pub(crate) fn rewrite_both(
 }
 
 fn rewrite_end(ip: &mut ipv4::Header, transport: &mut Transport<'_>, end: End, to: Endpoint, hop: Hop) {
-    rewrite_at_once(ip, transport, end, to, hop);
-}
-
-/// Gives the packet `to` as one of its ends, without a call: for the short way only, because it takes much flash.
-#[inline(always)]
-pub(crate) fn rewrite_at_once(ip: &mut ipv4::Header, transport: &mut Transport<'_>, end: End, to: Endpoint, hop: Hop) {
     let addresses = rewrite_address(ip, end, to.address, hop);
     match transport {
         Transport::Tcp(header, _) => {
@@ -98,14 +92,11 @@ pub(crate) fn rewrite_id(ip: &mut ipv4::Header, id: u16) {
 }
 
 /// Gives the IPv4 header `address` as one of its ends. Returns how the addresses changed, for the pseudo-header.
-#[inline(always)]
 pub(crate) fn rewrite_address(ip: &mut ipv4::Header, end: End, address: u32, hop: Hop) -> Delta {
-    let (source, destination) = ip.addresses();
-    let old = if end == End::Source { source } else { destination };
-    match end {
+    let old = match end {
         End::Source => ip.set_source(address),
         End::Destination => ip.set_destination(address),
-    }
+    };
     let addresses = Delta::default().and_u32(old, address);
     let header = match hop {
         Hop::Counted => ip.decrement_ttl().and(addresses),

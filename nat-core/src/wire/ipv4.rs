@@ -25,9 +25,9 @@ pub(crate) struct Header {
     destination: U32,
 }
 
-const DONT_FRAGMENT: u16 = 0x4000;
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET: u16 = 0x1fff;
+pub(crate) const DONT_FRAGMENT: u16 = 0x4000;
+pub(crate) const MORE_FRAGMENTS: u16 = 0x2000;
+pub(crate) const OFFSET: u16 = 0x1fff;
 
 impl Header {
     pub(crate) const LEN: usize = size_of::<Self>();
@@ -65,11 +65,6 @@ impl Header {
 
     pub(crate) fn total_length(&self) -> u16 {
         self.total_length.get()
-    }
-
-    /// Whether this is IPv4, without options, and the datagram whole.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.version_and_length == 0x45 && !self.is_fragment()
     }
 
     pub(crate) fn dont_fragment(&self) -> bool {
@@ -119,18 +114,7 @@ impl Header {
 
     /// Whether the header checksum holds for this header with `options`.
     pub(crate) fn checksum_holds(&self, options: &[u8]) -> bool {
-        let header = checksum::sum_header::<{ Self::LEN / 2 }>(self.as_bytes());
-        let sum = if options.is_empty() { header } else { checksum::add(header, checksum::sum(options)) };
-        sum == 0xffff
-    }
-
-    /// The source and the destination, by halfwords where memory is aligned: a Cortex-M0+ reads bytes half as fast.
-    #[inline(always)]
-    pub(crate) fn addresses(&self) -> (u32, u32) {
-        match <[u16; Self::LEN / 2]>::ref_from_bytes(self.as_bytes()) {
-            Ok([.., a, b, c, d]) => (join(*a, *b), join(*c, *d)),
-            Err(_) => (self.source(), self.destination()),
-        }
+        checksum::add(checksum::sum(self.as_bytes()), checksum::sum(options)) == 0xffff
     }
 
     /// The header of a fragment of this datagram: with `options`, at `offset` words of 8 bytes into it, of
@@ -162,12 +146,14 @@ impl Header {
         Delta::default().and_u16(old.get(), id)
     }
 
-    pub(crate) fn set_source(&mut self, address: u32) {
-        self.source = U32::new(address);
+    /// Sets the source, and gives what it was.
+    pub(crate) fn set_source(&mut self, address: u32) -> u32 {
+        core::mem::replace(&mut self.source, U32::new(address)).get()
     }
 
-    pub(crate) fn set_destination(&mut self, address: u32) {
-        self.destination = U32::new(address);
+    /// Sets the destination, and gives what it was.
+    pub(crate) fn set_destination(&mut self, address: u32) -> u32 {
+        core::mem::replace(&mut self.destination, U32::new(address)).get()
     }
 
     pub(crate) fn set_checksum(&mut self, checksum: u16) {
@@ -179,27 +165,5 @@ impl Header {
         let old = u16::from_be_bytes([self.ttl, self.protocol]);
         self.ttl = self.ttl.saturating_sub(1);
         Delta::default().and_u16(old, u16::from_be_bytes([self.ttl, self.protocol]))
-    }
-}
-
-/// The number of two halfwords as a packet has them.
-fn join(high: u16, low: u16) -> u32 {
-    u32::from(u16::from_be(high)) << 16 | u32::from(u16::from_be(low))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_the_same_wherever_the_header_is_in_memory() {
-        let header = Header::new(0, 20, UDP, 0xc0a8_4d02, 0xcb00_7101);
-        let mut memory = [0_u16; 12];
-        for offset in 0..4 {
-            let place = &mut memory.as_mut_bytes()[offset..][..Header::LEN];
-            place.copy_from_slice(header.as_bytes());
-            let header = Header::ref_from_bytes(place).expect("as long as a header");
-            assert_eq!(header.addresses(), (0xc0a8_4d02, 0xcb00_7101), "{offset} bytes into memory");
-        }
     }
 }

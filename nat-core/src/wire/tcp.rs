@@ -33,6 +33,11 @@ impl Flags {
     pub(crate) const RST_ACK: Self = Self(0x14);
     pub(crate) const FIN_ACK: Self = Self(0x11);
 
+    /// Those of a header.
+    pub(crate) fn of(bits: u8) -> Self {
+        Self(bits & (Self::SYN_ACK.0 | Self::RST.0 | Self::FIN.0))
+    }
+
     pub(crate) fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -89,7 +94,7 @@ impl Header {
     }
 
     pub(crate) fn flags(&self) -> Flags {
-        Flags(self.flags & (Flags::SYN_ACK.0 | Flags::RST.0 | Flags::FIN.0))
+        Flags::of(self.flags)
     }
 
     /// Sets the port, and gives the change.
