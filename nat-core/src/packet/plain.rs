@@ -154,6 +154,7 @@ impl Head {
     }
 
     /// Whether this is IPv4 without options, whole, with a header checksum that holds, and ports of which none is zero.
+    #[inline(always)]
     fn is_sound(&self) -> bool {
         let [version_and_length, _] = self.version_and_tos.to_ne_bytes();
         let fragment = self.flags_and_offset & u16::to_be(ipv4::MORE_FRAGMENTS | ipv4::OFFSET) != 0;

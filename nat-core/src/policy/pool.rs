@@ -28,19 +28,19 @@ impl Pool {
 
     /// The number of an address, as long as it may be used at `now`.
     pub(crate) fn number(&self, address: u32, now: Instant) -> Option<u8> {
-        let place = self.0.iter().find(|place| place.address == address)?;
+        let place = self.find(|place| place.address == address)?;
         place.drains_until.is_none_or(|until| now < until).then_some(place.number)
     }
 
     /// The address of a number, as long as it may be used at `now`.
     pub(crate) fn address(&self, number: u8, now: Instant) -> Option<u32> {
-        let place = self.0.iter().find(|place| place.number == number)?;
+        let place = self.find(|place| place.number == number)?;
         place.drains_until.is_none_or(|until| now < until).then_some(place.address)
     }
 
     /// Whether this is one of the addresses, whether or not it may still be used.
     pub(crate) fn has(&self, address: u32) -> bool {
-        self.0.iter().any(|place| place.address == address)
+        self.find(|place| place.address == address).is_some()
     }
 
     /// The numbers in use.
@@ -125,10 +125,24 @@ impl Pool {
         self.0.iter().find(drained).map(|place| place.number)
     }
 
+    /// Most routers have one address, so that one is looked at without a loop.
+    #[inline(always)]
+    fn find(&self, is_it: impl Fn(&Place) -> bool) -> Option<&Place> {
+        match self.0.as_slice() {
+            [only] => is_it(only).then_some(only),
+            places => find_among(places, is_it),
+        }
+    }
+
     /// Takes an address away.
     pub(crate) fn remove(&mut self, number: u8) {
         self.0.retain(|place| place.number != number);
     }
+}
+
+#[inline(never)]
+fn find_among(places: &[Place], is_it: impl Fn(&Place) -> bool) -> Option<&Place> {
+    places.iter().find(|place| is_it(place))
 }
 
 #[cfg(test)]

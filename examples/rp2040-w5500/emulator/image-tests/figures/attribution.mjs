@@ -10,13 +10,14 @@ const SRAM = 0x20000000;
 const BUFFER = 1 << 30;
 /** Where a source file is tells its crate. */
 const REGISTRY = /registry\/src\/[^/]+\/(.+?)-\d[^/]*\//;
-const LIBRARY = /library\/(?:core|alloc|std|portable-simd)\//;
+/** The standard library, and crates without a task of their own. */
+const LIBRARY = /library\/(?:core|alloc|std|portable-simd)\/|\/(?:heapless|zerocopy)-\d/;
 const BUILTINS = /compiler[-_]builtins/;
 const OURS = /(nat-core|nat-embassy|examples\/router|examples\/w5500|examples\/rp2040-w5500)\/src\//;
 const NAMES = { 'examples/router': 'nat-router', 'examples/w5500': 'nat-w5500', 'examples/rp2040-w5500': 'firmware' };
 const UNKNOWN = 'unknown';
 
-/** @returns {string | undefined} undefined for the standard library, whose code works for who called it */
+/** @returns {string | undefined} undefined for libraries, whose code works for who called it */
 function crateOf(file) {
   if (BUILTINS.test(file)) return 'memcpy, division (compiler_builtins)';
   if (LIBRARY.test(file)) return undefined;
@@ -25,7 +26,7 @@ function crateOf(file) {
   return REGISTRY.exec(file)?.[1] ?? UNKNOWN;
 }
 
-/** The crate of the innermost frame that is not of the standard library. */
+/** The crate of the innermost frame that is not of a library. */
 function crateOfFrames(frames) {
   for (const { FileName } of frames) {
     const crate = FileName === '' ? undefined : crateOf(FileName);
