@@ -62,7 +62,8 @@ impl Fault {
             nic.script(|script| (script.refuses, script.link) = (None, LinkState::Up));
             nic.make_room(usize::MAX);
         }
-        // The first may have to wait while their neighbours are asked for.
+        // Questions that nobody has answered are over. The first may have to wait while their neighbours are asked for.
+        self.w.advance(4_000);
         self.send_on([0]);
         let missing = self.traffic.missing();
         self.send_on(0..FLOWS);
