@@ -9,7 +9,7 @@ use heapless::Vec;
 use nat_core::{Cidr, ConfigError, EventHook, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
 
 use crate::log::{info, warning};
-use crate::{FrameStats, Outside};
+use crate::{FrameDrop, FrameStats, Outside};
 
 /// How often [`Control::follow`] looks at the stack.
 ///
@@ -81,6 +81,11 @@ impl<W: Width> Inner<'_, W> {
             Side::Inside => Some(destination),
             Side::Outside => self.outside?.next_hop(destination),
         }
+    }
+
+    /// That something may leave by `side`: outside, not while the configuration is lost and the sessions wait for it.
+    pub(crate) fn check_in_force(&self, side: Side) -> Result<(), FrameDrop> {
+        if self.network(side).is_some() { Ok(()) } else { Err(FrameDrop::NoRoute) }
     }
 
     pub(crate) fn count_delivery(&mut self, side: Side) {

@@ -170,6 +170,7 @@ impl<'d> Link<'d> {
             return Err(FrameDrop::Giant);
         }
         let Some(mac) = self.nic.mac() else {
+            inner.check_in_force(self.nic.side)?;
             return self.nic.outgoing(None, datagram).map(Some);
         };
         let next_hop = next_hop.filter(|hop| !hop.is_unspecified()).ok_or(FrameDrop::NoRoute)?;

@@ -2,7 +2,6 @@
 
 use nat_core::{Instant, Side, Verdict, Width};
 
-use crate::FrameDrop;
 use crate::control::Inner;
 use crate::ethernet::{EtherType, Header};
 use crate::link::Link;
@@ -10,6 +9,7 @@ use crate::local::StackPort;
 use crate::outgoing::Outgoing;
 use crate::port::Medium;
 use crate::router::AnswerBuffer;
+use crate::{FrameDrop, ipv4};
 
 /// What becomes of a datagram from the local stack.
 enum Judged<'a> {
@@ -46,7 +46,14 @@ impl Link<'_> {
             (Side::Inside, _) | (Side::Outside, EtherType::ARP) => nic.outgoing(header, body).map(Some),
             (Side::Outside, EtherType::IPV4) if discovery.is_too_soon(body, now) => Err(FrameDrop::DiscoverTooSoon),
             (Side::Outside, EtherType::IPV4) => match translate(inner, nic.side, body, answer, now)? {
-                Judged::Leaves(len) => nic.outgoing(header, body.get(..len).unwrap_or_default()).map(Some),
+                Judged::Leaves(len) => {
+                    let datagram = body.get(..len).unwrap_or_default();
+                    // A DHCP client speaks before there is an address. What has one waits for it to be in force again.
+                    if ipv4::source(datagram).is_some_and(|source| !source.is_unspecified()) {
+                        inner.check_in_force(nic.side)?;
+                    }
+                    nic.outgoing(header, datagram).map(Some)
+                }
                 Judged::Lost => Ok(None),
                 Judged::Returns(datagram) => {
                     inbox.push(nic.stack_header(None).as_ref(), datagram)?;

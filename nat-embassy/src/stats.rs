@@ -47,7 +47,8 @@ frame_drops! {
     DiscoverTooSoon = "discover-too-soon",
     /// An ARP packet in which another station claims an address of the router (RFC 5227).
     DuplicateAddress = "duplicate-address",
-    /// It waited for a neighbour's address when the link went down or the outside address changed.
+    /// It waited for a neighbour's address when the link went down or the outside address changed; or it had not left in all
+    /// its fragments when the outside address changed.
     Flushed = "flushed",
     /// Longer than what carries it: the driver it came from or leaves by, or a frame of the local stack.
     Giant = "giant",
