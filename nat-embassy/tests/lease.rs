@@ -319,7 +319,11 @@ fn whenever_the_address_changes_nothing_leaves_from_one_that_is_not_in_force() {
             World::stack_sends(&mut w.wan_stack, &ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &own.build()));
             disturb(&mut random, &w.wan);
             // Sometimes one pass only, so that a change comes in the middle of things.
-            if random.below(2) == 0 { w.poll() } else { w.advance(random.below(30) as u64) }
+            if random.below(2) == 0 {
+                w.poll()
+            } else {
+                w.advance(random.below(30) as u64)
+            }
             let sent = w.wan.take_sent();
             left += sent.iter().filter(|frame| as_arp(frame).is_none()).count();
             let false_sources = sent.iter().map(|frame| source_of(frame)).filter(|from| Some(*from) != in_force);

@@ -19,10 +19,7 @@ fn with_session() -> (World, u16) {
 }
 
 fn ends(w: &World) -> [(Side, Nic, Mac, Mac); 2] {
-    [
-        (Side::Inside, w.lan.clone(), ROUTER_LAN.0, HOST.0),
-        (Side::Outside, w.wan.clone(), ROUTER_WAN.0, GATEWAY.0),
-    ]
+    [(Side::Inside, w.lan.clone(), ROUTER_LAN.0, HOST.0), (Side::Outside, w.wan.clone(), ROUTER_WAN.0, GATEWAY.0)]
 }
 
 fn dropped_by_nat(w: &World) -> u64 {
