@@ -320,9 +320,9 @@ fn whenever_the_address_changes_nothing_leaves_from_one_that_is_not_in_force() {
             disturb(&mut random, &w.wan);
             // Sometimes one pass only, so that a change comes in the middle of things.
             if random.below(2) == 0 {
-                w.poll()
+                w.poll();
             } else {
-                w.advance(random.below(30) as u64)
+                w.advance(random.below(30) as u64);
             }
             let sent = w.wan.take_sent();
             left += sent.iter().filter(|frame| as_arp(frame).is_none()).count();
