@@ -121,7 +121,7 @@ impl<'d, W: Width> Control<'d, W> {
     ///
     /// Its address becomes the primary external address of the NAT, which decides what happens to the sessions of the
     /// old one: see [`Nat::set_external_addresses`]. Neighbours known outside are forgotten, packets that wait for one
-    /// are dropped, and the new addresses are announced. The configuration in force already changes nothing.
+    /// are dropped, as are the fragments of a datagram that has left in part, and the new addresses are announced. The configuration in force already changes nothing.
     ///
     /// A configuration that the NAT refuses, such as a lease of a loopback address, counts as `None`,
     /// with a warning in the log.

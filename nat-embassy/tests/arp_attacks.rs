@@ -142,6 +142,44 @@ fn the_neighbours_remembered_are_bounded() {
     assert!((1..=31).contains(&known.count()), "beside the gateway there are 31 places");
 }
 
+/// With every place in use, one more gets one only if something is to be sent to it; and then not that of a neighbour in use,
+/// if another has only spoken.
+#[test]
+fn whoever_only_speaks_makes_room_before_a_neighbour_in_use() {
+    let mut w = World::acquainted();
+    let neighbour = |number: u8| ([0x02, 0, 0, 0, 1, number], Ipv4Addr::new(198, 51, 100, number));
+    let to = |number: u8| from_host(&Udp { dst: neighbour(number).1, ..outbound() });
+    let speaks = |w: &mut World, number: u8| {
+        w.wan.arrive(arp_request(neighbour(number), ROUTER_WAN.1));
+        w.run();
+        w.wan.take_sent();
+    };
+    let reached = |w: &mut World, number: u8| {
+        w.advance(1);
+        w.lan.arrive(to(number));
+        w.run();
+        w.wan.take_sent().iter().any(|frame| destination_mac(frame) == neighbour(number).0)
+    };
+    // Beside the gateway, 30 are in use. The last place is for one who has only spoken, later than all of them.
+    for number in 100..130 {
+        speaks(&mut w, number);
+        assert!(reached(&mut w, number));
+    }
+    w.advance(1);
+    speaks(&mut w, 130);
+    // One more is needed, who answers when asked.
+    assert!(!reached(&mut w, 131));
+    w.wan.arrive(arp_reply(neighbour(131), ROUTER_WAN));
+    w.run();
+    w.wan.take_sent();
+    // Now all are in use, and those who speak get no place.
+    (140..200).for_each(|number| speaks(&mut w, number));
+    for number in (100..130).chain([131]) {
+        assert!(reached(&mut w, number), "{number} was displaced");
+    }
+    assert!(!reached(&mut w, 199));
+}
+
 /// One who makes the router ask for many that are not there: a scan of the outside network from inside, and the answers of an
 /// accomplice to packets with many false sources.
 #[test]
