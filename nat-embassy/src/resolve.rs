@@ -50,11 +50,9 @@ impl Link<'_> {
             return Err(FrameDrop::DuplicateAddress);
         }
         let for_us = inner.is_own(self.nic.side, packet.target());
-        let mut believed = true;
-        if inner.is_neighbour(self.nic.side, sender) {
-            believed = self.neighbours.learn(sender, station, for_us, now);
-            self.drop_orphans(inner);
-        }
+        let believed =
+            !inner.is_neighbour(self.nic.side, sender) || self.neighbours.learn(sender, station, for_us, now);
+        self.drop_orphans(inner);
         match operation {
             // Whoever asks may have the address in truth, and then has to send.
             Operation::Request if for_us => {

@@ -46,14 +46,7 @@ impl Link<'_> {
             (Side::Inside, _) | (Side::Outside, EtherType::ARP) => nic.outgoing(header, body).map(Some),
             (Side::Outside, EtherType::IPV4) if discovery.is_too_soon(body, now) => Err(FrameDrop::DiscoverTooSoon),
             (Side::Outside, EtherType::IPV4) => match translate(inner, nic.side, body, answer, now)? {
-                Judged::Leaves(len) => {
-                    let datagram = body.get(..len).unwrap_or_default();
-                    // A DHCP client speaks before there is an address. What has one waits for it to be in force again.
-                    if ipv4::source(datagram).is_some_and(|source| !source.is_unspecified()) {
-                        inner.check_in_force(nic.side)?;
-                    }
-                    nic.outgoing(header, datagram).map(Some)
-                }
+                Judged::Leaves(len) => nic.outgoing(header, body.get(..len).unwrap_or_default()).map(Some),
                 Judged::Lost => Ok(None),
                 Judged::Returns(datagram) => {
                     inbox.push(nic.stack_header(None).as_ref(), datagram)?;
@@ -77,7 +70,13 @@ fn translate<'a>(
 ) -> Result<Judged<'a>, FrameDrop> {
     let back = match inner.nat.process_local(datagram, now) {
         Verdict::Drop(_) | Verdict::Hold => return Ok(Judged::Lost),
-        Verdict::Forward { to, len } if to == side => return Ok(Judged::Leaves(len)),
+        Verdict::Forward { to, len } if to == side => {
+            // A DHCP client speaks before there is an address.
+            if ipv4::source(datagram).is_some_and(|source| !source.is_unspecified()) {
+                inner.check_in_force(side)?;
+            }
+            return Ok(Judged::Leaves(len));
+        }
         Verdict::Local { side: to, len } if to == side => datagram.get(..len),
         // This stack has no way to the other side: hosts there are reached by the stack of that side.
         Verdict::Forward { .. } | Verdict::Local { .. } => return Err(FrameDrop::NoRoute),
