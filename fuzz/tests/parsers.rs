@@ -10,7 +10,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("echo", &["forward"]),
     ("first_fragment", &["drop bad-fragment"]),
     ("frame_arp_cut_short", &["drop bad-arp"]),
-    ("frame_arp_of_our_own", &["drop bad-arp"]),
+    ("frame_arp_of_our_own", &["inside arp", "drop duplicate-address"]),
     ("frame_arp_request", &["inside arp"]),
     ("frame_ipv6", &["drop ipv6"]),
     ("frame_outside", &["drop no-mapping"]),

@@ -10,7 +10,7 @@ use nat_core::{Cidr, ConfigError, EventHook, MAX_EXTERNAL_ADDRESSES, Nat, Side, 
 
 use crate::deadline::Deadline;
 use crate::log::{info, warning};
-use crate::{FrameStats, Outside};
+use crate::{FrameDrop, FrameStats, Outside};
 
 /// How often [`Control::follow`] looks at the stack.
 ///
@@ -86,6 +86,11 @@ impl<W: Width> Inner<'_, W> {
         }
     }
 
+    /// That something may leave by `side`: outside, not while the configuration is lost and the sessions wait for it.
+    pub(crate) fn check_in_force(&self, side: Side) -> Result<(), FrameDrop> {
+        if self.network(side).is_some() { Ok(()) } else { Err(FrameDrop::NoRoute) }
+    }
+
     pub(crate) fn count_delivery(&mut self, side: Side) {
         let stats = self.stats.side_mut(side);
         stats.to_stack = stats.to_stack.wrapping_add(1);
@@ -120,7 +125,7 @@ impl<'d, W: Width> Control<'d, W> {
     ///
     /// Its address becomes the primary external address of the NAT, which decides what happens to the sessions of the
     /// old one: see [`Nat::set_external_addresses`]. Neighbours known outside are forgotten, packets that wait for one
-    /// are dropped, and the new addresses are announced. The configuration in force already changes nothing.
+    /// are dropped, as are the fragments of a datagram that has left in part, and the new addresses are announced. The configuration in force already changes nothing.
     ///
     /// A configuration that the NAT refuses, such as a lease of a loopback address, counts as `None`,
     /// with a warning in the log.

@@ -1,8 +1,9 @@
 //! A datagram that leaves in more than one frame, or after the packet that set it free: it waits here for its turns.
 
-use nat_core::{Pieces, Side};
+use nat_core::{Pieces, Side, Width};
 
-use crate::ipv4;
+use crate::control::Inner;
+use crate::{FrameDrop, ipv4};
 
 /// The largest datagram that can leave so, in bytes: what fits an Ethernet frame.
 const MAX_LEN: usize = 1500;
@@ -70,8 +71,15 @@ impl Departing {
         Some((len, pieces.position()))
     }
 
-    /// Forgets what has not left yet.
-    pub(crate) fn clear(&mut self) {
+    /// Drops and counts what has not left by `side` yet.
+    pub(crate) fn give_up(&mut self, side: Side, reason: FrameDrop, inner: &mut Inner<'_, impl Width>) {
+        if self.to() == Some(side) {
+            self.clear();
+            inner.stats.side_mut(side).drop_frame(reason);
+        }
+    }
+
+    fn clear(&mut self) {
         self.len = 0;
     }
 }

@@ -61,11 +61,21 @@
 //! second. Meanwhile packets for it wait; on each side 4 can unless
 //! [`State`] has room for more, and the oldest makes room for the newest.
 //!
+//! Neither floods nor scans take the place of a neighbour in use: for 60 s after a packet was sent to it, none who only
+//! speaks to the router does; and at most 16 are asked for at once of whom nothing is known yet, the gateway apart.
+//!
+//! ARP has no proof of who speaks, so who came first is believed. A station that claims the address of a neighbour, when
+//! another station has confirmed within 120 s that it has it, counts as [`FrameDrop::ArpConflict`]: the other is asked, at
+//! most once a second, and only when it has not answered for 3 s the address goes to whoever answers for it next. A station
+//! that claims an address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never gives its address up:
+//! it announces its addresses in return, at most every 10 s (RFC 5227 section 2.4 (c)).
+//!
 //! # The stacks of the router
 //!
 //! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is translated like an inside host,
 //! so its ports never collide with theirs, and nothing from outside reaches it but answers, and DHCP if
-//! [`nat_core::Config::dhcp_client`] is set. A DHCP client there that is refused again and again starts over at most every
+//! [`nat_core::Config::dhcp_client`] is set. While there is no outside configuration, or it is lost, nothing but DHCP and ARP
+//! leaves there. A DHCP client there that is refused again and again starts over at most every
 //! 4 s, then 8 s, and so on up to 64 s (RFC 2131 section 4.1).
 //!
 //! # Memory

@@ -52,6 +52,8 @@ pub(crate) struct Link<'d> {
     pub(crate) waiting: WaitingPackets<'d>,
     /// How many of the router's addresses on this side have been announced.
     pub(crate) announced: usize,
+    /// When they were announced last because another station claimed one.
+    pub(crate) defended_at: Option<Instant>,
 }
 
 impl Nic {
@@ -125,7 +127,7 @@ impl<'d> Link<'d> {
         neighbours: &'d mut Neighbours,
         waiting: WaitingPackets<'d>,
     ) -> Self {
-        Self { nic, up: false, stack, neighbours, waiting, announced: 0 }
+        Self { nic, up: false, stack, neighbours, waiting, announced: 0, defended_at: None }
     }
 
     /// Takes over the state of the driver's link. Returns whether the link went up or down.
@@ -168,6 +170,7 @@ impl<'d> Link<'d> {
             return Err(FrameDrop::Giant);
         }
         let Some(mac) = self.nic.mac() else {
+            inner.check_in_force(self.nic.side)?;
             return self.nic.outgoing(None, datagram).map(Some);
         };
         let next_hop = next_hop.filter(|hop| !hop.is_unspecified()).ok_or(FrameDrop::NoRoute)?;

@@ -7,11 +7,19 @@ use nat_core::Instant;
 
 use crate::ethernet::Mac;
 
-/// Neighbours that one side remembers. When one more comes, the one unused for longest makes room.
+/// Neighbours that one side remembers. When one more is needed, the one unused for longest makes room.
 const CAPACITY: usize = 32;
+
+/// Neighbours that can be asked for at once while nothing is known of them, the gateway apart. Whoever scans a network leaves
+/// the other places to those who are there.
+const MAX_UNKNOWN: usize = CAPACITY / 2;
 
 /// How long what a neighbour said is believed without asking again.
 const FRESH: Duration = Duration::from_secs(60);
+
+/// How long nobody else is believed who claims its address, unless it no longer answers. Longer than [`FRESH`], so that a
+/// neighbour in use has been asked again before.
+const HELD: Duration = Duration::from_secs(120);
 
 /// How long to wait for an answer before asking again (RFC 1122 section 2.3.2.1: at most one a second).
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,11 +47,14 @@ struct Neighbour {
     address: Ipv4Addr,
     /// Zero: not known yet.
     mac: Mac,
+    /// Whether something was sent to it. If not, it has only spoken to us.
+    used: bool,
     asking: bool,
     /// Asks sent since `asking` was set.
     asks: u8,
     asked_at: Instant,
     confirmed_at: Instant,
+    /// When something was sent to it last, or it got its place.
     used_at: Instant,
 }
 
@@ -54,7 +65,7 @@ pub(crate) enum NextHop {
     Known(Mac),
     /// Being asked for.
     Asked,
-    /// Not known, and no room to ask for it: all neighbours here are being asked for.
+    /// Not known, and not to be asked for now: as many as may be are already.
     Full,
 }
 
@@ -70,6 +81,7 @@ impl Neighbour {
     const FREE: Self = Self {
         address: Ipv4Addr::UNSPECIFIED,
         mac: Mac::ZERO,
+        used: false,
         asking: false,
         asks: 0,
         asked_at: Instant::from_millis(0),
@@ -102,10 +114,19 @@ impl Neighbour {
         self.asks >= ASKS && self.is_due(now)
     }
 
-    /// Whether another may take its place. One that has not answered yet stays until it counts as absent, so that making
-    /// room cannot be used to ask for the same address more often.
-    fn may_go(&self) -> bool {
-        self.is_known()
+    /// Whether one that is `needed`, or has only spoken to us, may take its place. One that has not answered yet stays until
+    /// it counts as absent, so that making room cannot be used to ask for the same address more often.
+    fn may_go(&self, needed: bool, now: Instant) -> bool {
+        self.is_known() && (needed || !self.is_in_use(now))
+    }
+
+    fn is_in_use(&self, now: Instant) -> bool {
+        self.used && now.saturating_duration_since(self.used_at) < FRESH
+    }
+
+    /// Whether another station than `mac` has its address, as far as is known.
+    fn is_held_against(&self, mac: Mac, now: Instant) -> bool {
+        self.is_known() && self.mac != mac && now.saturating_duration_since(self.confirmed_at) < HELD
     }
 
     fn start_asking(&mut self) {
@@ -127,14 +148,14 @@ impl Neighbours {
     /// The station of `address`, which a packet is to be sent to now. If it is not known, or was confirmed too long ago,
     /// it is going to be asked for.
     pub(crate) fn next_hop(&mut self, address: Ipv4Addr, now: Instant) -> NextHop {
-        let Some(index) = self.find(address).or_else(|| self.claim(address, now)) else {
+        let Some(index) = self.find(address).or_else(|| self.claim(address, true, now)) else {
             return NextHop::Full;
         };
         self.last = index;
         let Some(entry) = self.entries.get_mut(index) else {
             return NextHop::Full;
         };
-        entry.used_at = now;
+        (entry.used, entry.used_at) = (true, now);
         let stale = !entry.is_known() || now.saturating_duration_since(entry.confirmed_at) >= FRESH;
         if stale && !entry.asking {
             entry.start_asking();
@@ -156,13 +177,23 @@ impl Neighbours {
 
     /// Believes that `mac` has `address`. One who is not here yet gets a place only if `admit` is set (RFC 826: who
     /// speaks to us is going to be spoken to; what others say among themselves is not worth a place).
-    pub(crate) fn learn(&mut self, address: Ipv4Addr, mac: Mac, admit: bool, now: Instant) {
-        let place = self.find(address).or_else(|| if admit { self.claim(address, now) } else { None });
-        if let Some(entry) = place.and_then(|index| self.entries.get_mut(index)) {
-            entry.mac = mac;
-            entry.asking = false;
-            entry.confirmed_at = now;
+    ///
+    /// Returns `false` if another station has said the same not long ago. That one is asked again then, at most once a
+    /// second, and when it does not answer, its place is free for whoever does.
+    pub(crate) fn learn(&mut self, address: Ipv4Addr, mac: Mac, admit: bool, now: Instant) -> bool {
+        let place = self.find(address).or_else(|| if admit { self.claim(address, false, now) } else { None });
+        let Some(entry) = place.and_then(|index| self.entries.get_mut(index)) else {
+            return true;
+        };
+        if !entry.is_held_against(mac, now) {
+            (entry.mac, entry.asking, entry.confirmed_at) = (mac, false, now);
+            return true;
         }
+        if !entry.asking && now.saturating_duration_since(entry.confirmed_at) >= ASK_INTERVAL {
+            entry.start_asking();
+            self.due = Some(Instant::from_millis(0));
+        }
+        false
     }
 
     /// When [`Self::take_ask`] or [`Self::give_up`] has something to do.
@@ -212,14 +243,19 @@ impl Neighbours {
         self.entries.iter().position(|entry| entry.address == address)
     }
 
-    /// Gives `address` a place: a free one, or that of the neighbour unused for longest.
-    fn claim(&mut self, address: Ipv4Addr, now: Instant) -> Option<usize> {
+    /// Gives `address` a place: a free one, or that of the neighbour unused for longest. If it is `needed`, because something is
+    /// to be sent there, that can be any; else only one that is not in use.
+    fn claim(&mut self, address: Ipv4Addr, needed: bool, now: Instant) -> Option<usize> {
         let kept = self.kept;
+        let unknown = self.entries.iter().filter(|entry| !entry.is_free() && !entry.is_known()).count();
+        if needed && unknown >= MAX_UNKNOWN && address != kept {
+            return None;
+        }
         let free = self.entries.iter().position(Neighbour::is_free);
         let index = free.or_else(|| {
             let candidates = self.entries.iter().enumerate();
-            let candidates = candidates.filter(|(_, entry)| entry.address != kept && entry.may_go());
-            candidates.min_by_key(|(_, entry)| entry.used_at).map(|(index, _)| index)
+            let candidates = candidates.filter(|(_, entry)| entry.address != kept && entry.may_go(needed, now));
+            candidates.min_by_key(|(_, entry)| (entry.is_in_use(now), entry.used_at)).map(|(index, _)| index)
         })?;
         *self.entries.get_mut(index)? = Neighbour { address, used_at: now, ..Neighbour::FREE };
         Some(index)

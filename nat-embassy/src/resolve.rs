@@ -1,6 +1,7 @@
 //! ARP: what the router learns, answers and asks.
 
 use core::net::Ipv4Addr;
+use core::time::Duration;
 
 use nat_core::{Instant, Side, Width};
 use zerocopy::IntoBytes;
@@ -10,8 +11,12 @@ use crate::arp::{Operation, Packet};
 use crate::control::Inner;
 use crate::ethernet::{EtherType, Header, Mac};
 use crate::link::Link;
+use crate::log::warning;
 use crate::outgoing::Outgoing;
 use crate::router::{AnswerBuffer, Fate};
+
+/// How often an address of ours is announced because others claim it (`DEFEND_INTERVAL` of RFC 5227).
+const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Link<'_> {
     /// Takes in an ARP frame. Requests for an address of the router are answered here; replies go to the local stack
@@ -36,26 +41,44 @@ impl Link<'_> {
         let payload = frame.get(Header::LEN..).unwrap_or_default();
         let (packet, operation) = Packet::parse(payload).ok_or(FrameDrop::BadArp)?;
         let mac = self.nic.mac().ok_or(FrameDrop::BadArp)?;
-        let sender = packet.sender();
-        if !packet.sender_mac.is_station() || packet.sender_mac == mac || inner.is_own(self.nic.side, sender) {
+        let (sender, station) = (packet.sender(), packet.sender_mac);
+        if !station.is_station() || station == mac {
             return Err(FrameDrop::BadArp);
         }
-        let for_us = inner.is_own(self.nic.side, packet.target());
-        if inner.is_neighbour(self.nic.side, sender) {
-            self.neighbours.learn(sender, packet.sender_mac, for_us, now);
-            self.drop_orphans(inner);
+        if inner.is_own(self.nic.side, sender) {
+            self.defend(station, now);
+            return Err(FrameDrop::DuplicateAddress);
         }
+        let for_us = inner.is_own(self.nic.side, packet.target());
+        let believed =
+            !inner.is_neighbour(self.nic.side, sender) || self.neighbours.learn(sender, station, for_us, now);
+        self.drop_orphans(inner);
         match operation {
+            // Whoever asks may have the address in truth, and then has to send.
             Operation::Request if for_us => {
-                let header = Header::new(packet.sender_mac, mac, EtherType::ARP);
+                if !believed {
+                    inner.stats.side_mut(self.nic.side).drop_frame(FrameDrop::ArpConflict);
+                }
+                let header = Header::new(station, mac, EtherType::ARP);
                 self.nic.outgoing(Some(header), write(&packet.answer(mac), answer)).map(Some)
             }
+            _ if !believed => Err(FrameDrop::ArpConflict),
             Operation::Request => Ok(None),
             Operation::Reply => {
                 self.stack.inbox.push(None, frame)?;
                 inner.count_delivery(self.nic.side);
                 Ok(None)
             }
+        }
+    }
+
+    /// Announces our addresses anew, because `station` claims one of them, unless that was done a short while ago. A router
+    /// never gives its address up (RFC 5227 section 2.4 (c)).
+    fn defend(&mut self, station: Mac, now: Instant) {
+        if self.defended_at.is_none_or(|at| now.saturating_duration_since(at) >= DEFEND_INTERVAL) {
+            self.defended_at = Some(now);
+            self.announced = 0;
+            warning!("station {:?} claims an address of the router", station.0);
         }
     }
 

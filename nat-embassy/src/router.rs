@@ -57,6 +57,8 @@ impl<'d, W: Width> Router<'d, W> {
             inner.waker.register(waker);
             if core::mem::take(&mut inner.outside_changed) {
                 outside.reset(inner);
+                // Its source is an address that may be ours no longer.
+                departing.give_up(Side::Outside, FrameDrop::Flushed, inner);
             }
             inner.deadline.keep(&mut inner.nat, now);
             for link in [inside, outside] {
@@ -64,9 +66,8 @@ impl<'d, W: Width> Router<'d, W> {
                 if link.neighbours.give_up(now) {
                     link.drop_orphans(inner);
                 }
-                if !link.up && departing.to() == Some(link.nic.side) {
-                    departing.clear();
-                    inner.stats.side_mut(link.nic.side).drop_frame(FrameDrop::LinkDown);
+                if !link.up {
+                    departing.give_up(link.nic.side, FrameDrop::LinkDown, inner);
                 }
             }
         });
@@ -165,8 +166,7 @@ impl<'d, W: Width> Router<'d, W> {
     /// Drops what departs by `side`, whose driver has had no room for long.
     pub(crate) fn give_up_departing(&mut self, side: Side, reason: FrameDrop) {
         if self.is_departing(side) {
-            self.links.departing.clear();
-            self.shared.with(|inner| inner.stats.side_mut(side).drop_frame(reason));
+            self.shared.with(|inner| self.links.departing.give_up(side, reason, inner));
         }
     }
 

@@ -2,7 +2,6 @@
 
 use nat_core::{Instant, Side, Verdict, Width};
 
-use crate::FrameDrop;
 use crate::control::Inner;
 use crate::ethernet::{EtherType, Header};
 use crate::link::Link;
@@ -10,6 +9,7 @@ use crate::local::StackPort;
 use crate::outgoing::Outgoing;
 use crate::port::Medium;
 use crate::router::AnswerBuffer;
+use crate::{FrameDrop, ipv4};
 
 /// What becomes of a datagram from the local stack.
 enum Judged<'a> {
@@ -71,7 +71,13 @@ fn translate<'a>(
     inner.deadline.note_packet();
     let back = match inner.nat.process_local(datagram, now) {
         Verdict::Drop(_) | Verdict::Hold => return Ok(Judged::Lost),
-        Verdict::Forward { to, len } if to == side => return Ok(Judged::Leaves(len)),
+        Verdict::Forward { to, len } if to == side => {
+            // A DHCP client speaks before there is an address.
+            if ipv4::source(datagram).is_some_and(|source| !source.is_unspecified()) {
+                inner.check_in_force(side)?;
+            }
+            return Ok(Judged::Leaves(len));
+        }
         Verdict::Local { side: to, len } if to == side => datagram.get(..len),
         // This stack has no way to the other side: hosts there are reached by the stack of that side.
         Verdict::Forward { .. } | Verdict::Local { .. } => return Err(FrameDrop::NoRoute),

@@ -30,6 +30,9 @@ macro_rules! frame_drops {
 }
 
 frame_drops! {
+    /// An ARP packet that claims the address of a neighbour for another station than the one known, which is asked first. Not
+    /// believed, but answered where it asks for the router.
+    ArpConflict = "arp-conflict",
     /// It waited for a neighbour's address, and a newer packet took its place.
     ArpPendingReplaced = "arp-pending-replaced",
     /// The neighbour did not answer, or had to make room for another.
@@ -42,7 +45,10 @@ frame_drops! {
     DirectedBroadcast = "directed-broadcast",
     /// A DHCPDISCOVER of the router's own stack, which looks for a server too often (RFC 2131 section 4.1).
     DiscoverTooSoon = "discover-too-soon",
-    /// It waited for a neighbour's address when the link went down or the outside address changed.
+    /// An ARP packet in which another station claims an address of the router (RFC 5227).
+    DuplicateAddress = "duplicate-address",
+    /// It waited for a neighbour's address when the link went down or the outside address changed; or it had not left in all
+    /// its fragments when the outside address changed.
     Flushed = "flushed",
     /// Longer than what carries it: the driver it came from or leaves by, or a frame of the local stack.
     Giant = "giant",
@@ -56,7 +62,7 @@ frame_drops! {
     LocalQueueFull = "local-queue-full",
     /// Sent to a group of stations.
     Multicast = "multicast",
-    /// Every neighbour there is room for is being asked for.
+    /// As many neighbours as may be are being asked for.
     NeighboursFull = "neighbours-full",
     /// No gateway leads to its destination, or there is no outside address yet.
     NoRoute = "no-route",

@@ -2,35 +2,15 @@
 
 mod world;
 
-use etherparse::{IpNumber, Ipv4Header};
+use etherparse::Ipv4Header;
 use nat_embassy::FrameDrop;
-use world::frames::{Udp, ipv4_frame};
+use world::frames::{Udp, fragments, ipv4_frame};
 use world::nic::Nic;
 use world::*;
 
 fn with_mtu(nic: Nic, mtu: usize) -> Nic {
     nic.script(|script| script.mtu = mtu);
     nic
-}
-
-/// The fragments of a datagram that may be fragmented, each with at most `len` bytes of payload, a multiple of 8.
-fn fragments(datagram: &[u8], len: usize) -> Vec<Vec<u8>> {
-    let pieces: Vec<&[u8]> = datagram[20..].chunks(len).collect();
-    let build = |(i, piece): (usize, &&[u8])| {
-        let mut header = Ipv4Header::from_slice(datagram).unwrap().0;
-        header.protocol = IpNumber::UDP;
-        header.dont_fragment = false;
-        header.identification = 77;
-        header.fragment_offset = ((i * len / 8) as u16).try_into().unwrap();
-        header.more_fragments = i + 1 < pieces.len();
-        header.set_payload_len(piece.len()).unwrap();
-        header.header_checksum = header.calc_header_checksum();
-        let mut bytes = Vec::new();
-        header.write(&mut bytes).unwrap();
-        bytes.extend_from_slice(piece);
-        bytes
-    };
-    pieces.iter().enumerate().map(build).collect()
 }
 
 /// Puts the payloads of datagrams together in order of their offsets.

@@ -7,41 +7,22 @@ use core::net::Ipv4Addr;
 use embassy_net_driver::LinkState;
 use world::frames::{Udp, arp_reply, arp_request, echo_request, ipv4_frame};
 use world::nic::Nic;
+use world::random::Random;
 use world::*;
 
-/// xorshift64*: the same sequence in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn choose<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())].clone()
-    }
-
-    /// Some frame of somebody, now and then cut, padded or with a few bytes that are wrong.
-    fn frame(&mut self, frames: &[Vec<u8>]) -> Vec<u8> {
-        let mut frame = self.choose(frames);
-        if self.below(3) == 0 {
-            for _ in 0..=self.below(3) {
-                let at = self.below(frame.len().min(64));
-                frame[at] = self.next() as u8;
-            }
+/// Some frame of somebody, now and then cut, padded or with a few bytes that are wrong.
+fn any_frame(random: &mut Random, frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut frame = random.choose(frames);
+    if random.below(3) == 0 {
+        for _ in 0..=random.below(3) {
+            let at = random.below(frame.len().min(64));
+            frame[at] = random.next() as u8;
         }
-        if self.below(8) == 0 {
-            frame.resize(self.below(1600), 0x5a);
-        }
-        frame
     }
+    if random.below(8) == 0 {
+        frame.resize(random.below(1600), 0x5a);
+    }
+    frame
 }
 
 fn frames_inside() -> Vec<Vec<u8>> {
@@ -110,18 +91,18 @@ fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
     for nic in [&w.lan, &w.wan] {
         nic.script(|script| script.pairs_need_room = true);
     }
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let (inside, outside) = (frames_inside(), frames_outside());
     let mut answers = vec![from_gateway(&inbound(4000))];
     let own = ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &Udp { src: ROUTER_WAN.1, ..outbound() }.build());
     let other = nat_embassy::Outside { address: cidr(OTHER_ADDRESS), ..OUTSIDE };
     for step in 0..30_000 {
         match random.below(20) {
-            0..=7 => w.lan.arrive(random.frame(&inside)),
-            8..=11 => w.wan.arrive(random.frame(&outside)),
-            12..=14 => w.wan.arrive(random.frame(&answers)),
+            0..=7 => w.lan.arrive(any_frame(&mut random, &inside)),
+            8..=11 => w.wan.arrive(any_frame(&mut random, &outside)),
+            12..=14 => w.wan.arrive(any_frame(&mut random, &answers)),
             15 => {
-                let mut frame = random.frame(core::slice::from_ref(&own));
+                let mut frame = any_frame(&mut random, core::slice::from_ref(&own));
                 frame.truncate(nat_embassy::MTU);
                 World::stack_sends(&mut w.wan_stack, &frame);
             }

@@ -3,8 +3,8 @@
 use core::net::Ipv4Addr;
 
 use etherparse::{
-    ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, NetSlice, PacketBuilder,
-    SlicedPacket, TransportSlice,
+    ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, Ipv4Header, NetSlice,
+    PacketBuilder, SlicedPacket, TcpHeader, TransportSlice,
 };
 
 pub type Mac = [u8; 6];
@@ -131,4 +131,53 @@ pub fn judge_frame(frame: &[u8]) -> (Ethernet2Header, Seen) {
     let (header, datagram) = Ethernet2Header::from_slice(frame).expect("a link header");
     assert_eq!(header.ether_type, EtherType::IPV4);
     (header, judge(datagram))
+}
+
+/// A TCP segment without data. `change` sets its flags.
+pub fn tcp(
+    (src, src_port): (Ipv4Addr, u16),
+    (dst, dst_port): (Ipv4Addr, u16),
+    change: impl FnOnce(&mut TcpHeader),
+) -> Vec<u8> {
+    let mut header = TcpHeader::new(src_port, dst_port, 1000, 8192);
+    change(&mut header);
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4(src.octets(), dst.octets(), 64)
+        .tcp_header(header)
+        .write(&mut bytes, &[])
+        .expect("a segment that fits");
+    bytes
+}
+
+/// The fragments of a datagram, each with at most `len` bytes of payload, a multiple of 8.
+pub fn fragments(datagram: &[u8], len: usize) -> Vec<Vec<u8>> {
+    let pieces: Vec<&[u8]> = datagram[20..].chunks(len).collect();
+    let build = |(i, piece): (usize, &&[u8])| {
+        let mut header = Ipv4Header::from_slice(datagram).expect("a header").0;
+        header.dont_fragment = false;
+        header.identification = 77;
+        header.fragment_offset = ((i * len / 8) as u16).try_into().expect("within a datagram");
+        header.more_fragments = i + 1 < pieces.len();
+        header.set_payload_len(piece.len()).expect("fits");
+        header.header_checksum = header.calc_header_checksum();
+        let mut bytes = Vec::new();
+        header.write(&mut bytes).expect("fits");
+        bytes.extend_from_slice(piece);
+        bytes
+    };
+    pieces.iter().enumerate().map(build).collect()
+}
+
+/// What an IPv4 packet that may be a fragment says of its source, or an ARP packet of its sender.
+#[track_caller]
+pub fn source_of(frame: &[u8]) -> Ipv4Addr {
+    match as_arp(frame) {
+        Some(arp) => arp.sender_ipv4_addr(),
+        None => {
+            let (_, datagram) = Ethernet2Header::from_slice(frame).expect("a link header");
+            let header = Ipv4Header::from_slice(datagram).expect("IPv4").0;
+            assert_eq!(header.header_checksum, header.calc_header_checksum(), "IPv4 header checksum");
+            header.source.into()
+        }
+    }
 }

@@ -3,6 +3,8 @@
 
 pub mod frames;
 pub mod nic;
+pub mod random;
+pub mod traffic;
 
 use core::net::Ipv4Addr;
 use core::sync::atomic::{AtomicBool, Ordering};

@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use embassy_net_driver::{Capabilities, ChecksumCapabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 
+use super::random::Random;
+
 /// What was asked of a driver, in order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Call {
@@ -33,6 +35,8 @@ pub struct Script {
     pub pairs_need_room: bool,
     /// Wakes its task whenever it has nothing to hand up (enc28j60).
     pub wakes_itself: bool,
+    /// Refuses one token in three by the way, and wakes its task to try again (a busy bus).
+    pub refuses: Option<Random>,
     /// The one waker slot.
     pub waker: Option<Waker>,
     pub calls: Vec<Call>,
@@ -56,6 +60,7 @@ impl Nic {
             lost: 0,
             pairs_need_room: false,
             wakes_itself: false,
+            refuses: None,
             waker: None,
             calls: Vec::new(),
         })))
@@ -94,6 +99,15 @@ impl Nic {
         }
     }
 
+    /// Whether this token is refused.
+    fn refuses(&self, cx: &Context<'_>) -> bool {
+        let refused = self.script(|script| script.refuses.as_mut().is_some_and(|random| random.below(3) == 0));
+        if refused {
+            cx.waker().wake_by_ref();
+        }
+        refused
+    }
+
     fn register(&self, cx: &Context<'_>) {
         let evicted = self.script(|script| script.waker.replace(cx.waker().clone()));
         let same_task = evicted.is_none_or(|evicted| evicted.will_wake(cx.waker()));
@@ -107,6 +121,9 @@ impl Driver for Nic {
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received, Room)> {
         self.register(cx);
+        if self.refuses(cx) {
+            return None;
+        }
         let frame = self.script(|script| {
             script.calls.push(Call::Receive);
             if script.pairs_need_room && script.room == 0 {
@@ -122,6 +139,9 @@ impl Driver for Nic {
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Room> {
         self.register(cx);
+        if self.refuses(cx) {
+            return None;
+        }
         self.script(|script| {
             script.calls.push(Call::Transmit);
             (script.room > 0).then(|| Room(self.clone()))
