@@ -74,9 +74,9 @@
 //!
 //! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is translated like an inside host,
 //! so its ports never collide with theirs, and nothing from outside reaches it but answers, and DHCP if
-//! [`nat_core::Config::dhcp_client`] is set. While there is no outside configuration, or it is lost, nothing but DHCP and ARP
-//! leaves there. A DHCP client there that is refused again and again starts over at most every
-//! 4 s, then 8 s, and so on up to 64 s (RFC 2131 section 4.1).
+//! [`nat_core::Config::dhcp_client`] is set. While there is no outside configuration, nothing but DHCP and ARP leaves
+//! there. A DHCP client there that is refused again and again starts over at most every 4 s, then 8 s, and so on up to
+//! 64 s (RFC 2131 section 4.1).
 //!
 //! # Memory
 //!
