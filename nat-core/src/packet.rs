@@ -1,7 +1,5 @@
 //! A datagram whose headers have been checked: what comes after this may trust every length.
 
-pub(crate) mod plain;
-
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::DropReason;

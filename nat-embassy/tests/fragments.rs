@@ -141,8 +141,8 @@ fn a_full_side_does_not_keep_the_other_waiting_for_its_pieces() {
     assert_eq!(w.wan.take_sent().len(), 1, "what there was room for");
 }
 
-#[test]
-fn who_was_held_up_by_pieces_that_are_given_up_goes_on_at_once() {
+/// A world of bare IP links with an MTU of 576, and the external port of a session.
+fn world_of_small_links() -> (World, u16) {
     let mut config = config();
     (config.nat.inside_mtu, config.nat.outside_mtu) = (576, 576);
     let mut w = World::with(config, ip_nic(), ip_nic());
@@ -150,6 +150,12 @@ fn who_was_held_up_by_pieces_that_are_given_up_goes_on_at_once() {
     w.run();
     let sent = w.wan.take_sent();
     let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    (w, external_port)
+}
+
+#[test]
+fn who_was_held_up_by_pieces_that_are_given_up_goes_on_at_once() {
+    let (mut w, external_port) = world_of_small_links();
     w.lan.make_room(1);
     let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
     w.wan.arrive(fragments(&answer, 2000).remove(0));
@@ -164,13 +170,7 @@ fn who_was_held_up_by_pieces_that_are_given_up_goes_on_at_once() {
 
 #[test]
 fn pieces_hold_the_other_side_up_no_longer_than_they_take() {
-    let mut config = config();
-    (config.nat.inside_mtu, config.nat.outside_mtu) = (576, 576);
-    let mut w = World::with(config, ip_nic(), ip_nic());
-    w.lan.arrive(outbound().build());
-    w.run();
-    let sent = w.wan.take_sent();
-    let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    let (mut w, external_port) = world_of_small_links();
     let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
     w.lan.make_room(1);
     w.wan.arrive(fragments(&answer, 2000).remove(0));

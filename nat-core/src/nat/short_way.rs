@@ -7,10 +7,10 @@
 use core::net::Ipv4Addr;
 
 use crate::packet::Content;
-use crate::packet::plain::Plain;
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
 use crate::table::{Link, Width};
 use crate::translate::End;
+use crate::translate::plain::Plain;
 use crate::{Nat, Side};
 
 use super::DHCP_SERVER;

@@ -14,6 +14,7 @@
 //! leaves damaged (RFC 1624, RFC 5382 section 8).
 
 pub(crate) mod mss;
+pub(crate) mod plain;
 pub(crate) mod quote;
 
 use crate::fragments::Way;

@@ -8,9 +8,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::packet::Content;
 use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Proto, Segment};
-use crate::translate::End;
 use crate::wire::checksum::Delta;
 use crate::wire::{checksum, ipv4, tcp};
+
+use super::End;
 
 /// An IPv4 header without options, and the ports behind it.
 #[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
