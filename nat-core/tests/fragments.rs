@@ -1240,6 +1240,65 @@ fn pieces_end_where_they_do_not_fit() {
     assert_eq!(buffer[..128], datagram[..], "what fits is one piece");
 }
 
+/// U14, A14: datagrams of several sources with few identifications, whose fragments come in all orders, mixed with firsts
+/// that are refused. Everybody has finished one datagram before beginning the next, so all within the memory arrive; each
+/// piece of every datagram leaves with the addresses and the identification of its first.
+#[test]
+fn random_datagrams_are_delivered_whole_or_not_at_all() {
+    let mut random = fastrand::Rng::with_seed(29);
+    let mut w = World::fragmenting::<16, 16>(|_| ());
+    let senders: Vec<_> = [H1, H2, H3].into_iter().flat_map(|host| [(host, S1), (host, S2)]).collect();
+    let ends: Vec<_> = senders.iter().map(|(host, server)| w.open_udp(at(*host, 5000), at(*server, 53))).collect();
+    for round in 0..300_u32 {
+        // One host asks each server, and one is answered by it: ways in and out at once.
+        let mut steps = Vec::new();
+        let mut sent = Vec::new();
+        for (number, server) in [S1, S2].into_iter().enumerate() {
+            let sender = random.usize(..3) * 2 + number;
+            let host = senders[sender].0;
+            for (out, datagram) in
+                [(true, udp(at(host, 5000), at(server, 53))), (false, udp(at(server, 53), ends[sender]))]
+            {
+                let payload = random_bytes(&mut random, 300);
+                let datagram = datagram.payload(&payload).may_fragment().id(random.u16(..2));
+                let mut fragments = datagram.cut(&[64, 56, 48, 40][..random.usize(1..5)]);
+                random.shuffle(&mut fragments);
+                steps.push((sent.len(), out, fragments));
+                sent.push((payload, Vec::new()));
+            }
+        }
+        while !steps.is_empty() {
+            let chosen = random.usize(..steps.len());
+            let (number, out, fragments) = &mut steps[chosen];
+            let fragment = fragments.pop().expect("a fragment");
+            if fragment.ip.fragment_offset.value() == 0 {
+                // Forged, to a port that nobody has or at its last hop.
+                let mut forged = fragment.clone().ttl(1);
+                forged.ip.time_to_live = 1;
+                let refused = if *out { w.outbound(forged) } else { w.inbound(forged) };
+                assert!(matches!(refused, Outcome::Rejected(DropReason::TtlExpired, _)), "{refused:?}");
+            }
+            let outcome = if *out { w.outbound(fragment) } else { w.inbound(fragment) };
+            if !matches!(outcome, Outcome::Held) {
+                sent[*number].1.push(outcome.forwarded());
+            }
+            sent[*number].1.extend(w.released());
+            if fragments.is_empty() {
+                steps.swap_remove(chosen);
+            }
+        }
+        for (payload, arrived) in sent {
+            let whole = reassemble(&arrived);
+            assert!(whole.is_intact() && whole.payload() == payload, "round {round}: {whole:?}");
+        }
+        // Beyond the time for which later fragments follow a first.
+        w.jump(secs(random.u64(15..20)));
+        for (host, server) in &senders {
+            w.open_udp(at(*host, 5000), at(*server, 53));
+        }
+    }
+}
+
 /// Random fragments by both sides with random times between: the world judges all that leaves.
 #[test]
 fn random_fragments_break_nothing() {
