@@ -22,17 +22,33 @@
 //!    with fresh entropy.
 //! 2. Take a datagram from one [`Side`] and give it to [`Nat::process`] with the time.
 //! 3. Carry out the [`Verdict`]: send it on, hand it to the router's own stack, answer with [`Reply::emit`], or discard it.
-//!    Then send on the fragments that have waited for it: [`Nat::release`].
+//!    Then carry out those of the fragments that have waited for it, which can be any but `Hold` and `Reject`:
+//!    [`Nat::release`].
 //! 4. When [`Nat::poll_timeout`] is due, and before the next packet is judged, call [`Nat::handle_timeout`], so that
 //!    sessions which have ended make room.
 //!
 //! ```
 //! use core::net::Ipv4Addr;
-//! use nat_core::{Cidr, Config, Fragments, Instant, Nat, Pieces, Reply, Seed, Side, Tables, Verdict};
+//! use nat_core::{Cidr, Config, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, Seed, Side, Tables, Verdict};
 //!
-//! # fn receive() -> Option<(Side, &'static mut [u8])> { None }
+//! # use std::cell::{Cell, RefCell};
+//! # // A datagram of 2,960 bytes in two fragments, the last one first, to a link of 600 bytes.
+//! # thread_local! {
+//! #     static RECEIVED: Cell<usize> = const { Cell::new(0) };
+//! #     static SENT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+//! # }
+//! # fn receive() -> Option<(Side, &'static mut [u8])> {
+//! #     let number = RECEIVED.replace(RECEIVED.get() + 1);
+//! #     let [flags, offset] = [[0x00_u8, 185], [0x20, 0]].get(number).copied()?;
+//! #     let mut packet = vec![0x45, 0, 0x05, 0xDC, 0, 9, flags, offset, 64, 17, 0, 0, 192, 168, 77, 10, 203, 0, 113, 5];
+//! #     let sum: u32 = packet.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+//! #     packet[10..12].copy_from_slice(&(!((sum >> 16) + sum) as u16).to_be_bytes());
+//! #     let udp = [0x13, 0x88, 0, 53, 0x0B, 0x90, 0, 0]; // without a checksum
+//! #     packet.extend(udp.into_iter().chain(std::iter::repeat(7)).take(1480));
+//! #     Some((Side::Inside, packet.leak()))
+//! # }
 //! # fn now() -> Instant { Instant::from_millis(0) }
-//! # fn send(_: Side, _: &[u8]) {}
+//! # fn send(_: Side, packet: &[u8]) { SENT.with_borrow_mut(|sent| sent.push(packet.to_vec())) }
 //! # fn local(_: Side, _: &[u8]) {}
 //! # fn entropy() -> [u8; 16] { [7; 16] }
 //! # fn main() -> Result<(), nat_core::ConfigError> {
@@ -44,8 +60,28 @@
 //! # };
 //! let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).unwrap());
 //! config.external_addresses.push(Ipv4Addr::new(198, 51, 100, 77)).unwrap();
+//! config.outside_mtu = 600;
 //! # let fragments: &'static mut Fragments<8, 4> = Box::leak(Box::new(Fragments::new()));
 //! let mut nat = Nat::new(tables, config, Seed::new(entropy()))?.with_fragments(fragments);
+//!
+//! // 3. The one verdict on the packet in `buffer`, which came in on side `from`.
+//! let carry_out = |verdict: Verdict, buffer: &[u8], from: Side| match verdict {
+//!     Verdict::Forward { to, len } => send(to, &buffer[..len]),
+//!     Verdict::Fragment { to, len, mtu } => {
+//!         let (mut pieces, mut piece) = (Pieces::new(&buffer[..len], mtu), [0; 1500]);
+//!         while let Some(len) = pieces.emit(&mut piece) {
+//!             send(to, &piece[..len]);
+//!         }
+//!     }
+//!     Verdict::Local { side, len } => local(side, &buffer[..len]),
+//!     Verdict::Reject(reply) => {
+//!         let mut answer = [0; Reply::MAX_LEN];
+//!         if let Some(len) = reply.emit(buffer, &mut answer) {
+//!             send(from, &answer[..len]);
+//!         }
+//!     }
+//!     Verdict::Drop(_) | Verdict::Hold => {}
+//! };
 //!
 //! // 2. Every datagram of either side.
 //! while let Some((from, packet)) = receive() {
@@ -53,30 +89,21 @@
 //!     if nat.poll_timeout().is_some_and(|due| due <= now()) {
 //!         nat.handle_timeout(now());
 //!     }
-//!     // 3. Exactly one verdict.
-//!     match nat.process(packet, from, now()) {
-//!         Verdict::Forward { to, len } => send(to, &packet[..len]),
-//!         Verdict::Fragment { to, len, mtu } => {
-//!             let (mut pieces, mut piece) = (Pieces::new(&packet[..len], mtu), [0; 1500]);
-//!             while let Some(len) = pieces.emit(&mut piece) {
-//!                 send(to, &piece[..len]);
-//!             }
-//!         }
-//!         Verdict::Local { side, len } => local(side, &packet[..len]),
-//!         Verdict::Reject(reply) => {
-//!             let mut answer = [0; Reply::MAX_LEN];
-//!             if let Some(len) = reply.emit(packet, &mut answer) {
-//!                 send(from, &answer[..len]);
-//!             }
-//!         }
-//!         Verdict::Drop(_) | Verdict::Hold => {}
-//!     }
+//!     carry_out(nat.process(packet, from, now()), packet, from);
 //!     // Fragments that have waited for this packet follow it; their verdicts are carried out like the others.
-//!     let mut waiting = [0; 1500];
-//!     while let Some(Verdict::Forward { to, len }) = nat.release(&mut waiting, now()) {
-//!         send(to, &waiting[..len]);
+//!     let mut waiting = [0; MAX_HELD_LEN];
+//!     while let Some(verdict) = nat.release(&mut waiting, now()) {
+//!         carry_out(verdict, &waiting, from);
 //!     }
 //! }
+//! # // Both fragments have left, each in pieces: all 2,960 bytes, from one address and with one identification.
+//! # SENT.with_borrow(|sent| {
+//! #     assert_eq!(sent.len(), 6);
+//! #     assert!(sent.iter().all(|piece| piece.len() <= 600 && piece[4..6] == sent[0][4..6]));
+//! #     assert!(sent.iter().all(|piece| piece[12..16] == [198, 51, 100, 77]));
+//! #     assert_eq!(sent.iter().map(|piece| piece.len() - 20).sum::<usize>(), 2960);
+//! # });
+//! # assert_eq!((nat.stats().held, nat.stats().released), (1, 1));
 //! # Ok(())
 //! # }
 //! ```

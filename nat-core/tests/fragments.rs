@@ -177,8 +177,8 @@ fn fragments_arrive_in_all_orders() {
     }
 }
 
-/// U14: the same with every fragment twice, in all orders: what is joined is the datagram. A14: the first is let through
-/// once.
+/// U14: the same with every fragment twice, in all orders: what is joined is the datagram. A copy of the first joins the
+/// others of its datagram under their identification.
 #[test]
 fn fragments_may_come_twice() {
     for (way, kind) in ways() {
@@ -190,16 +190,10 @@ fn fragments_may_come_twice() {
                 let twice: Vec<_> =
                     if at_once { order.iter().flat_map(|n| [*n, *n]).collect() } else { [order, order].concat() };
                 let mut arrived = Vec::new();
-                let mut first_came = false;
                 for number in twice {
-                    if number == 0 && first_came {
-                        flow.sends(&mut w, &fragments[0]).dropped(DropReason::BadFragment);
-                        continue;
-                    }
-                    first_came |= number == 0;
                     arrived.extend(flow.sends_and_gets(&mut w, &fragments[number]));
                 }
-                assert_eq!(arrived.len(), 5, "{way:?} {kind:?} {order:?}");
+                assert_eq!(arrived.len(), 6, "{way:?} {kind:?} {order:?}");
                 flow.check_whole(&arrived);
             }
         }
@@ -300,9 +294,9 @@ fn the_key_includes_the_side() {
     w.inbound(&fragments[1]).forwarded();
 }
 
-/// A first fragment that may not come in releases nothing, and what waited for it is gone.
+/// A first fragment that may not come in releases nothing and changes nothing: what waits goes on waiting for one that may.
 #[test]
-fn a_refused_first_releases_nothing() {
+fn a_refused_first_changes_nothing_for_what_waits() {
     for kind in [Kind::Udp, Kind::Tcp] {
         let mut w = World::new();
         let external = w.open_udp(at(H1, 5000), at(S1, 53));
@@ -315,25 +309,56 @@ fn a_refused_first_releases_nothing() {
         w.inbound(&fragments[1]).held();
         assert!(matches!(w.inbound(&fragments[0]), Outcome::Dropped(_)));
         assert_eq!(w.stats().released, 0);
-        // Now it may come in: only what comes from now on follows.
+        // Now it may come in.
         if kind == Kind::Udp {
             assert_eq!(w.open_udp(at(H1, 5000), at(S2, 53)), external);
-            w.inbound(&fragments[0]).forwarded();
-            assert_eq!(w.take_released().len(), 0, "what waited is gone");
+            let arrived = [vec![w.inbound(&fragments[0]).forwarded()], w.released()].concat();
+            assert_eq!(offsets(&arrived), [0, 144, 96]);
+            assert!(reassemble(&arrived).is_intact());
         }
     }
 }
 
 /// The same inside: a first fragment that is answered with an error.
 #[test]
-fn an_answered_first_releases_nothing() {
+fn an_answered_first_changes_nothing_for_what_waits() {
     let mut w = World::new();
     let fragments = udp(at(H1, 5000), at(S1, 53)).payload(&[7; 200]).may_fragment().cut(&[96]);
     w.outbound(&fragments[1]).held();
     w.outbound(fragments[0].clone().ttl(1)).rejected(DropReason::TtlExpired);
-    w.outbound(&fragments[0]).forwarded();
-    assert_eq!(w.take_released().len(), 0);
+    assert_eq!(w.sessions(), []);
+    let first = w.outbound(&fragments[0]).forwarded();
+    assert!(reassemble(&[vec![first], w.released()].concat()).is_intact());
     assert_eq!(w.sessions().len(), 1);
+}
+
+/// What comes right behind a first that was refused is not held, so the next datagram of the same identification does not
+/// get it; nor does it get what an earlier one left behind where that lies over its own.
+#[test]
+fn remains_of_a_refused_datagram_do_not_join_the_next() {
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let of = |byte, len| udp(at(S2, 53), external).payload(&vec![byte; len]).id(0).may_fragment();
+    for fragment in of(1, 200).cut(&[96, 48]) {
+        w.inbound(&fragment).refusal().expect("the filter is shut");
+    }
+    w.open_udp(at(H1, 5000), at(S2, 53));
+    for byte in 2..20 {
+        let fragments = of(byte, 200).cut(&[96, 48]);
+        let arrived: Vec<_> = fragments.iter().map(|fragment| w.inbound(fragment).forwarded()).collect();
+        assert_eq!(w.released().len(), 0);
+        assert!(reassemble(&arrived).is_intact());
+    }
+    // Left behind at other places: over the first, and over one another.
+    let mut w = World::new();
+    let external = w.open_udp(at(H1, 5000), at(S1, 53));
+    let of = |byte, len| udp(at(S1, 53), external).payload(&vec![byte; len]).id(0).may_fragment();
+    w.inbound(&of(1, 200).cut(&[48])[1]).held();
+    let fragments = of(2, 200).cut(&[96]);
+    w.inbound(&fragments[1]).held();
+    let arrived = [vec![w.inbound(&fragments[0]).forwarded()], w.released()].concat();
+    assert_eq!(arrived.len(), 2);
+    assert!(reassemble(&arrived).is_intact());
 }
 
 /// RFC 6146 section 4: a fragment waits two seconds for its first, and no longer.
@@ -524,12 +549,13 @@ fn a_flood_that_is_over_leaves_room() {
 /// A15: datagrams, not bytes, may run out first; then too what is new is dropped, and what is known is not.
 #[test]
 fn datagrams_are_bounded_too() {
-    let mut w = World::fragmenting::<2, 8>(|_| ());
+    let mut w = World::fragmenting::<3, 8>(|_| ());
     let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
     let fragments = flow.datagram.cut(&[104, 96]);
     flow.sends(&mut w, &fragments[0]).forwarded();
     w.inbound(stray(1)).held();
-    w.inbound(stray(2)).dropped(DropReason::Fragment);
+    w.inbound(stray(2)).held();
+    w.inbound(stray(3)).dropped(DropReason::Fragment);
     w.inbound(stray(1).fragment(864, true)).held();
     flow.sends(&mut w, &fragments[1]).forwarded();
     // A first fragment takes the place of what waits.
@@ -540,30 +566,50 @@ fn datagrams_are_bounded_too() {
     flow.sends(&mut w, flow.datagram.cut(&[104, 96]).remove(2)).forwarded();
 }
 
-/// A15: one source gets half of the room at most, by bytes and by datagrams.
+/// A15: one source may have all of the room while nobody else needs it, and gives up what is more than half to those who
+/// do, its newest first; by bytes and by datagrams.
 #[test]
-fn a_source_gets_half_of_the_room() {
+fn a_source_keeps_half_of_the_room_at_most() {
     let of_source = |number: u32, source: Ipv4Addr| {
         let mut packet = stray(number * 200);
         packet.ip.source = source.octets();
         packet
     };
     let mut w = World::new();
+    for number in 0..8 {
+        w.inbound(of_source(number, ATTACKER)).held();
+    }
+    w.inbound(of_source(8, ATTACKER)).dropped(DropReason::Fragment);
+    w.inbound(of_source(7, ATTACKER).fragment(1600, true)).dropped(DropReason::Fragment);
+    for number in 0..4 {
+        w.inbound(of_source(number, S2)).held();
+    }
+    w.inbound(of_source(4, S2)).dropped(DropReason::Fragment);
+    w.inbound(of_source(4, ATTACKER)).dropped(DropReason::Fragment);
+    let mut w = World::fragmenting::<4, 100>(|_| ());
     for number in 0..4 {
         w.inbound(of_source(number, ATTACKER)).held();
     }
     w.inbound(of_source(4, ATTACKER)).dropped(DropReason::Fragment);
-    w.inbound(of_source(3, ATTACKER).fragment(1600, true)).dropped(DropReason::Fragment);
-    for number in 0..4 {
+    w.inbound(of_source(3, ATTACKER).fragment(1600, true)).held();
+    for number in 0..2 {
         w.inbound(of_source(number, S2)).held();
     }
-    let mut w = World::fragmenting::<4, 100>(|_| ());
-    for number in 0..2 {
-        w.inbound(of_source(number, ATTACKER)).held();
+    w.inbound(of_source(2, S2)).dropped(DropReason::Fragment);
+}
+
+/// U14: however many datagrams a second come last fragment first, those that have passed make room.
+#[test]
+fn datagrams_in_reverse_come_through_at_any_rate() {
+    let mut w = World::fragmenting::<4, 4>(|_| ());
+    let flows = [Flow::open(&mut w, Way::In, Kind::Udp), Flow::open(&mut w, Way::Out, Kind::Tcp)];
+    for number in 0..300 {
+        for flow in &flows {
+            let fragments = flow.datagram.clone().id(number).cut(&[104, 96]);
+            let arrived: Vec<_> = fragments.iter().rev().flat_map(|f| flow.sends_and_gets(&mut w, f)).collect();
+            flow.check_whole(&arrived);
+        }
     }
-    w.inbound(of_source(2, ATTACKER)).dropped(DropReason::Fragment);
-    w.inbound(of_source(1, ATTACKER).fragment(1600, true)).held();
-    w.inbound(of_source(2, S2)).held();
 }
 
 /// What is larger than a place for it does not wait.
@@ -621,21 +667,91 @@ fn tcp_fragments_over_the_flags_are_dropped() {
     }
 }
 
-/// A14: there is one first fragment of a datagram. A second, with ports of its own, is dropped.
+/// A14, RFC 6864: identifications come again, at once, of one session or of two: each first is judged by itself, and what
+/// follows goes its way. Toward the outside each datagram has an identification of its own.
 #[test]
-fn a_second_first_fragment_is_dropped() {
+fn an_identification_may_come_again() {
     for (way, kind) in ways() {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, way, kind);
-        let fragments = flow.datagram.cut(&[104]);
-        let mut arrived = flow.sends_and_gets(&mut w, &fragments[0]);
-        flow.sends(&mut w, &fragments[0]).dropped(DropReason::BadFragment);
-        let other_ports = udp(at(H1, 9), at(S1, 9)).payload(&[0; 128]).may_fragment().cut(&[104]);
-        if matches!((way, kind), (Way::Out, Kind::Udp)) {
-            flow.sends(&mut w, &other_ports[0]).dropped(DropReason::BadFragment);
+        let mut flow = Flow::open(&mut w, way, kind);
+        let mut ids = HashSet::new();
+        for number in 0..70_u8 {
+            flow.datagram = flow.datagram.payload(&[number; 301]).id(0);
+            let fragments = flow.datagram.cut(&[104, 96]);
+            let arrived: Vec<_> = fragments.iter().flat_map(|f| flow.sends_and_gets(&mut w, f)).collect();
+            assert_eq!(arrived.len(), 3);
+            flow.check_whole(&arrived);
+            ids.insert(arrived[0].ip.identification);
         }
-        // The first way stays.
-        arrived.extend(flow.sends_and_gets(&mut w, &fragments[1]));
+        assert_eq!(ids.len(), if matches!(way, Way::Out | Way::Hairpin) { 70 } else { 1 }, "{way:?} {kind:?}");
+    }
+}
+
+/// A14: a second first fragment with other ports, for another host, takes its followers along; one that is refused does
+/// not.
+#[test]
+fn later_fragments_follow_the_last_first_that_was_let_through() {
+    let mut w = World::new();
+    let hosts = [H1, H2];
+    let externals = hosts.map(|host| w.open_udp(at(host, 5000), at(S1, 53)));
+    for turn in 0..20_u8 {
+        let number = usize::from(turn % 2);
+        let datagram = udp(at(S1, 53), externals[number]).payload(&[turn; 200]).may_fragment().id(0);
+        let fragments = datagram.cut(&[104]);
+        let mut arrived = vec![w.inbound(&fragments[0]).forwarded()];
+        // To a port that nobody has, and of the same port at its last hop.
+        let refused = udp(at(S1, 53), at(N, 1)).payload(&[9; 200]).may_fragment().id(0).cut(&[104]);
+        w.inbound(&refused[0]).dropped(DropReason::NoMapping);
+        let other = udp(at(S1, 53), externals[1 - number]).payload(&[9; 200]).may_fragment().id(0).ttl(1).cut(&[104]);
+        w.inbound(&other[0]).rejected(DropReason::TtlExpired);
+        arrived.push(w.inbound(&fragments[1]).forwarded());
+        let whole = reassemble(&arrived);
+        assert!(whole.is_intact() && whole.destination() == at(hosts[number], 5000), "{whole:?}");
+        w.jump(secs(1));
+    }
+}
+
+/// A14: fragments that are due go the way of the first that let them go, whatever comes before they are taken out.
+#[test]
+fn due_fragments_keep_their_way() {
+    let mut tables = Tables::<16, 16>::new();
+    let mut memory = nat_core::Fragments::<2, 2>::new();
+    let nat = Nat::new(&mut tables, config(), Seed::new([7; 16])).expect("the configuration can work");
+    let mut nat = nat.with_fragments(&mut memory);
+    let now = Instant::from_secs(1);
+    let of = |byte: u8| udp(at(H1, 5000), at(S1, 53)).payload(&[byte; 200]).may_fragment().id(0).cut(&[104]);
+    let send = |nat: &mut Nat<'_>, datagram: &Datagram| {
+        let mut packet = datagram.bytes();
+        (nat.process(&mut packet, Side::Inside, now), Packet::parse(&packet))
+    };
+    assert_eq!(send(&mut nat, &of(1)[1]).0, Verdict::Hold);
+    let (_, first) = send(&mut nat, &of(1)[0]);
+    let (_, next) = send(&mut nat, &of(2)[0]);
+    assert_ne!(first.ip.identification, next.ip.identification);
+    let mut buffer = [0; 1500];
+    assert!(matches!(nat.release(&mut buffer, now), Some(Verdict::Forward { .. })));
+    assert!(reassemble(&[first, Packet::parse(&buffer)]).is_intact());
+    assert_eq!(nat.release(&mut buffer, now), None);
+    let (_, last) = send(&mut nat, &of(2)[1]);
+    assert!(reassemble(&[next, last]).is_intact());
+}
+
+/// U14: through a router that does nothing else, a datagram needs a place for each fragment that comes before its first:
+/// all of four in reverse, or the last of 45.
+#[test]
+fn an_idle_router_lets_one_source_use_all_places() {
+    for (way, kind) in ways() {
+        let mut w = World::fragmenting::<16, 4>(|_| ());
+        let mut flow = Flow::open(&mut w, way, kind);
+        let fragments = flow.datagram.cut(&[104, 48, 48, 40]);
+        let arrived: Vec<_> = fragments.iter().rev().flat_map(|f| flow.sends_and_gets(&mut w, f)).collect();
+        assert_eq!(arrived.len(), 5);
+        flow.check_whole(&arrived);
+        flow.datagram = flow.datagram.payload(&[0xA7; 65_000]).id(77);
+        let mut fragments = flow.datagram.cut(&[1480; 43]);
+        fragments.rotate_right(1);
+        let arrived: Vec<_> = fragments.iter().flat_map(|f| flow.sends_and_gets(&mut w, f)).collect();
+        assert_eq!(arrived.len(), 44);
         flow.check_whole(&arrived);
     }
 }
@@ -1122,6 +1238,65 @@ fn pieces_end_where_they_do_not_fit() {
     let mut whole = Pieces::new(&datagram, 128);
     assert_eq!((whole.emit(&mut buffer), whole.emit(&mut [])), (Some(128), None));
     assert_eq!(buffer[..128], datagram[..], "what fits is one piece");
+}
+
+/// U14, A14: datagrams of several sources with few identifications, whose fragments come in all orders, mixed with firsts
+/// that are refused. Everybody has finished one datagram before beginning the next, so all within the memory arrive; each
+/// piece of every datagram leaves with the addresses and the identification of its first.
+#[test]
+fn random_datagrams_are_delivered_whole_or_not_at_all() {
+    let mut random = fastrand::Rng::with_seed(29);
+    let mut w = World::fragmenting::<16, 16>(|_| ());
+    let senders: Vec<_> = [H1, H2, H3].into_iter().flat_map(|host| [(host, S1), (host, S2)]).collect();
+    let ends: Vec<_> = senders.iter().map(|(host, server)| w.open_udp(at(*host, 5000), at(*server, 53))).collect();
+    for round in 0..300_u32 {
+        // One host asks each server, and one is answered by it: ways in and out at once.
+        let mut steps = Vec::new();
+        let mut sent = Vec::new();
+        for (number, server) in [S1, S2].into_iter().enumerate() {
+            let sender = random.usize(..3) * 2 + number;
+            let host = senders[sender].0;
+            for (out, datagram) in
+                [(true, udp(at(host, 5000), at(server, 53))), (false, udp(at(server, 53), ends[sender]))]
+            {
+                let payload = random_bytes(&mut random, 300);
+                let datagram = datagram.payload(&payload).may_fragment().id(random.u16(..2));
+                let mut fragments = datagram.cut(&[64, 56, 48, 40][..random.usize(1..5)]);
+                random.shuffle(&mut fragments);
+                steps.push((sent.len(), out, fragments));
+                sent.push((payload, Vec::new()));
+            }
+        }
+        while !steps.is_empty() {
+            let chosen = random.usize(..steps.len());
+            let (number, out, fragments) = &mut steps[chosen];
+            let fragment = fragments.pop().expect("a fragment");
+            if fragment.ip.fragment_offset.value() == 0 {
+                // Forged, to a port that nobody has or at its last hop.
+                let mut forged = fragment.clone().ttl(1);
+                forged.ip.time_to_live = 1;
+                let refused = if *out { w.outbound(forged) } else { w.inbound(forged) };
+                assert!(matches!(refused, Outcome::Rejected(DropReason::TtlExpired, _)), "{refused:?}");
+            }
+            let outcome = if *out { w.outbound(fragment) } else { w.inbound(fragment) };
+            if !matches!(outcome, Outcome::Held) {
+                sent[*number].1.push(outcome.forwarded());
+            }
+            sent[*number].1.extend(w.released());
+            if fragments.is_empty() {
+                steps.swap_remove(chosen);
+            }
+        }
+        for (payload, arrived) in sent {
+            let whole = reassemble(&arrived);
+            assert!(whole.is_intact() && whole.payload() == payload, "round {round}: {whole:?}");
+        }
+        // Beyond the time for which later fragments follow a first.
+        w.jump(secs(random.u64(15..20)));
+        for (host, server) in &senders {
+            w.open_udp(at(*host, 5000), at(*server, 53));
+        }
+    }
 }
 
 /// Random fragments by both sides with random times between: the world judges all that leaves.

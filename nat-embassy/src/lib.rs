@@ -42,7 +42,7 @@
 //! error is sent about a frame to every station (RFC 1122 sections 3.2.2 and 3.3.6).
 //!
 //! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 4 fragments can
-//! wait for their first. A datagram larger than the next link leaves in fragments, one such datagram at a time: another
+//! wait for their first, so one of five fragments can come in reverse. A datagram larger than the next link leaves in fragments, one such datagram at a time: another
 //! that comes meanwhile is dropped.
 //!
 //! # A full or dead side

@@ -53,6 +53,60 @@ fn fragments_follow_their_first_in_any_order() {
     }
 }
 
+/// All four places for fragments that wait are one source's while nobody else needs them.
+#[test]
+fn four_fragments_in_reverse_come_through() {
+    let mut w = World::acquainted();
+    for number in 2..=5 {
+        let large = Udp { payload: (0..240 * number - 8).map(|i| i as u8).collect(), ..outbound() };
+        let pieces = fragments(&large.build(), 240);
+        assert_eq!(pieces.len(), number);
+        for piece in pieces.iter().rev() {
+            w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, piece));
+        }
+        w.run();
+        let sent = w.wan.take_sent();
+        assert_eq!(sent.len(), number);
+        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
+        assert_eq!(reassemble(&datagrams)[8..], large.payload);
+    }
+}
+
+/// 65,000 bytes, the last fragment first, all in a burst.
+#[test]
+fn the_largest_datagrams_come_through_last_fragment_first() {
+    let mut w = World::acquainted();
+    let large = Udp { payload: (0..65_000).map(|i| i as u8).collect(), ..outbound() };
+    let mut pieces = fragments(&large.build(), 1480);
+    pieces.rotate_right(1);
+    let mut sent = Vec::new();
+    for piece in &pieces {
+        w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, piece));
+        w.run();
+        sent.extend(w.wan.take_sent());
+    }
+    let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
+    assert_eq!(reassemble(&datagrams)[8..], large.payload);
+}
+
+/// A host that uses one identification for all its datagrams: each leaves whole, with an identification of its own.
+#[test]
+fn datagrams_of_one_identification_leave_whole() {
+    let mut w = World::acquainted();
+    let mut ids = std::collections::HashSet::new();
+    for _ in 0..70 {
+        for piece in fragments(&big().build(), 480) {
+            w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &piece));
+        }
+        w.run();
+        let sent = w.wan.take_sent();
+        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
+        assert_eq!(reassemble(&datagrams)[8..], big().payload);
+        ids.insert([sent[0][18], sent[0][19]]);
+    }
+    assert_eq!(ids.len(), 1, "copies of one datagram are one datagram");
+}
+
 #[test]
 fn a_datagram_larger_than_the_way_out_leaves_in_fragments() {
     let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));

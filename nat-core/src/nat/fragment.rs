@@ -2,13 +2,15 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::fragments::{Exit, FragmentTable, Fragments, Key, Next, Way};
+use crate::fragments::{Exit, Extent, First, FragmentTable, Fragments, Key, Next, Stage, Way};
 use crate::packet::Datagram;
-use crate::state::Origin;
+use crate::state::{Inside, Origin};
 use crate::table::Width;
 use crate::translate::{self, Hop};
 use crate::wire::ipv4;
 use crate::{DropReason, Instant, Nat, Side, Verdict};
+
+use super::inbound::inbound_summary;
 
 impl<'t, W: Width> Nat<'t, W> {
     /// This NAT with memory for fragments, which it empties. Without it every fragment is dropped.
@@ -49,33 +51,53 @@ impl<'t, W: Width> Nat<'t, W> {
         let tick = self.tick();
         let key = key(datagram.ip, from);
         let packet: [&[u8]; 3] = [datagram.ip.as_bytes(), datagram.options, datagram.payload];
-        match self.fragments.next(&key, &packet, tick)? {
+        match self.fragments.next(&key, Extent::of(datagram.ip), &packet, tick)? {
             Next::Held => Ok(Verdict::Hold),
             Next::Follow(way) => Ok(self.follow(datagram.ip, &way)),
         }
     }
 
-    /// Whether this, if it is a first fragment, may be looked at.
+    /// Whether this, if it is a first fragment, may be looked at. Each is judged by itself, whatever is known of its key.
     pub(super) fn check_first_fragment(&self, datagram: &Datagram<'_>, from: Side) -> Result<(), DropReason> {
-        let Some(key) = first_key(datagram, from) else { return Ok(()) };
+        if first_key(datagram, from).is_none() {
+            return Ok(());
+        }
         check_geometry(datagram)?;
-        let tick = self.tick();
-        self.fragments.check_first(&key, tick)
+        self.fragments.check_memory()
     }
 
-    /// Remembers what became of the first fragment at the start of `packet`, for the others to follow.
-    pub(super) fn settle_first_fragment(&mut self, key: &Key, packet: &[u8], verdict: &Verdict, origin: Origin) {
+    /// Notes what became of the first fragment at the start of `packet`, for the others to follow.
+    pub(super) fn settle_first_fragment(&mut self, key: &Key, packet: &mut [u8], verdict: &Verdict, origin: Origin) {
+        let tick = self.tick();
         let exit = match verdict {
             Verdict::Forward { .. } | Verdict::Fragment { .. } if origin == Origin::Router => Exit::FromRouter,
             Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => Exit::across(*to),
             Verdict::Local { side: Side::Outside, .. } => Exit::Local,
             Verdict::Local { side: Side::Inside, .. } => return,
-            Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => return self.fragments.refuse(key, self.tick()),
+            Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => return self.fragments.refuse(key, tick),
         };
-        if let Ok((ip, _)) = ipv4::Header::ref_from_prefix(packet) {
-            let way = Way { source: ip.source(), destination: ip.destination(), id: ip.id(), exit };
-            self.fragments.open(key, way, self.tick());
+        let stage = if self.is_of_session(packet, key, exit) { Stage::InSession } else { Stage::Admitted };
+        let Ok((ip, body)) = ipv4::Header::mut_from_prefix(packet) else { return };
+        let mut way = Way { source: ip.source(), destination: ip.destination(), id: ip.id(), exit };
+        let first = First { way, stage, extent: Extent::of(ip), fingerprint: fingerprint(ip, body) };
+        if let Some(id) = self.fragments.id_of_copy(key, &first, tick).filter(|id| *id != way.id) {
+            translate::rewrite_id(ip, id);
+            way.id = id;
         }
+        self.fragments.open(key, &First { way, ..first }, tick);
+    }
+
+    /// Whether the translated first fragment at the start of `packet` belongs to a session. What came from inside does.
+    fn is_of_session(&self, packet: &mut [u8], key: &Key, exit: Exit) -> bool {
+        if key.from == Side::Inside {
+            return true;
+        }
+        let origin = if exit == Exit::Local { Origin::Router } else { Origin::Host };
+        let Ok((ip, transport)) = Datagram::parse(packet).and_then(Datagram::transport) else { return false };
+        let summary = inbound_summary(&transport, ip);
+        let inside = Inside { origin, endpoint: summary.destination };
+        let mapping = self.flows.mapping_of_inside(&self.inside_tuple(summary.proto, inside, summary.source));
+        mapping.is_some_and(|mapping| self.flows.live_session(mapping, summary.source, self.tick()).is_some())
     }
 
     fn follow(&self, ip: &mut ipv4::Header, way: &Way) -> Verdict {
@@ -123,6 +145,14 @@ impl<'t, W: Width> Nat<'t, W> {
             Side::Outside => self.config.outside_mtu,
         }
     }
+}
+
+/// Tells a copy of a first fragment from the first of another datagram: of its start, where the checksum of the whole
+/// datagram is, and of its length (FNV-1a).
+fn fingerprint(ip: &ipv4::Header, body: &[u8]) -> u32 {
+    const START: usize = 64;
+    let start = body.iter().take(START).copied().chain(ip.total_length().to_be_bytes());
+    start.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The key of a datagram of which this is the first fragment.

@@ -163,7 +163,7 @@ impl<W: Width> Nat<'_, W> {
 }
 
 /// A summary in which the remote end of an ICMP query has no port.
-fn inbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
+pub(super) fn inbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
     let mut summary = transport.summary(ip);
     if summary.proto == Proto::Icmp {
         summary.source.port = 0;

@@ -44,7 +44,8 @@ fn a13_tiny_first_fragments_hide_no_flags() {
     });
 }
 
-/// A14: a later fragment that would lie over the flags, and a second first fragment with other ports.
+/// A14: a later fragment that would lie over the flags, and a second first fragment with other ports, which is judged by
+/// itself: refused, it changes nothing.
 #[test]
 fn a14_overlapping_fragments_rewrite_no_header() {
     let mut w = World::new();
@@ -57,7 +58,7 @@ fn a14_overlapping_fragments_rewrite_no_header() {
         let over_flags = flags.clone().fragment(8, true).body(&flags.bytes()[28..36]);
         w.inbound(over_flags).dropped(DropReason::BadFragment);
         let other_ports = tcp(at(S1, 9), at(N, 9), SYN).payload(&[8; 200]).may_fragment().id(id).cut(&[104]);
-        w.inbound(&other_ports[0]).dropped(DropReason::BadFragment);
+        w.inbound(&other_ports[0]).dropped(DropReason::NoMapping);
         assert_eq!(w.inbound(&pieces[1]).forwarded().destination().ip(), &H3, "the first way stays");
         w.advance(core::time::Duration::from_millis(20));
     });
@@ -80,6 +81,44 @@ fn a15_fragments_without_a_first_take_no_room_from_others() {
         }
     });
     assert!(w.stats().dropped(DropReason::Fragment) > 9_000, "the attacker has filled what there is");
+}
+
+/// A15: first fragments through a port forward, from sources of all kinds: what belongs to sessions of other hosts keeps its
+/// place, in order with a pause between the fragments, and out of order.
+#[test]
+fn a15_first_fragments_through_a_forward_displace_no_session() {
+    for rate in [1, 4, 20] {
+        let mut w = World::fragmenting::<16, 4>(|_| ());
+        let forward = nat_core::PortForward::new(nat_core::Protocol::Udp, 51_820, at(H1, 51_820));
+        w.nat.add_forward(forward).expect("the port forward is accepted");
+        let external = w.open_udp(at(H2, 4000), at(S1, 53));
+        let mut strangers = 0_u32;
+        let mut flood = |w: &mut World| {
+            for _ in 0..rate * 5 {
+                strangers += 1;
+                let source = Ipv4Addr::from_bits(0x0b00_0000 + strangers);
+                let datagram = udp(at(source, 4444), at(N, 51_820)).payload(&[7; 200]).may_fragment();
+                w.inbound(&datagram.id(strangers as u16).cut(&[104])[0]).forwarded();
+            }
+            w.advance(core::time::Duration::from_millis(5));
+        };
+        for id in 0..50 {
+            let fragments = udp(at(S1, 53), external).payload(&[id as u8; 200]).may_fragment().id(id).cut(&[104]);
+            let (early, late) = if id % 2 == 0 { (0, 1) } else { (1, 0) };
+            flood(&mut w);
+            let early = w.inbound(&fragments[early]);
+            flood(&mut w);
+            let mut arrived = vec![w.inbound(&fragments[late]).forwarded()];
+            arrived.extend(w.released());
+            if id % 2 == 0 {
+                arrived.push(early.forwarded());
+            } else {
+                early.held();
+            }
+            let whole = reassemble(&arrived);
+            assert!(whole.is_intact() && whole.destination() == at(H2, 4000), "{rate} per ms: {whole:?}");
+        }
+    }
 }
 
 /// A16: the ping of death, pieces of odd lengths, and a neighbour who adds to what the server sends.

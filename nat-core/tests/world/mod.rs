@@ -306,6 +306,9 @@ impl World {
     /// Gets and judges what has waited for the packet `sent`.
     #[track_caller]
     fn drain(&mut self, verdict: &Verdict, origin: Origin, sent: &[u8]) {
+        // Copies of one fragment wait no longer for one another.
+        let now = self.told;
+        self.held.retain(|(since, ..)| now.saturating_duration_since(*since) <= HOLD);
         let mut buffer = [0xA5; MAX_HELD_LEN];
         while let Some(released) = self.nat.release(&mut buffer, self.now) {
             let first = Packet::parse(sent);
@@ -315,8 +318,6 @@ impl World {
             let outcome = self.outcome(released, origin, &waited, &buffer);
             self.released.push(outcome);
         }
-        let now = self.told;
-        self.held.retain(|(since, ..)| now.saturating_duration_since(*since) <= HOLD);
     }
 
     /// The fragment, as it came in, that has left as the start of `buffer`.
