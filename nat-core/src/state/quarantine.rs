@@ -6,6 +6,9 @@ use core::time::Duration;
 use crate::config::{Config, QuarantineConfig};
 use crate::table::{Aging, Chain, ExpiryList, HashKey, Index, Link, Slot, Slots, Width};
 
+#[cfg(feature = "audit")]
+use crate::table::audit::{Fault, audit_list, ensure};
+
 use super::Proto;
 use super::port_use::{ExternalPort, PortPool, PortUse};
 
@@ -99,6 +102,16 @@ impl<W: Width> Slot for Freed<W> {
 impl<W: Width> Aging for Freed<W> {
     fn neighbours(&mut self) -> &mut [Link<W>; 2] {
         &mut self.neighbours
+    }
+
+    #[cfg(feature = "audit")]
+    fn both_neighbours(&self) -> [Link<W>; 2] {
+        self.neighbours
+    }
+
+    #[cfg(feature = "audit")]
+    fn deadline(&self) -> u32 {
+        self.deadline
     }
 }
 
@@ -230,6 +243,23 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
                 self.remove(link);
             }
         }
+    }
+
+    /// Whether each port that waits is found, once, in the list of its protocol, and is counted.
+    #[cfg(feature = "audit")]
+    pub(crate) fn audit(&self) -> Result<(), Fault> {
+        self.slots.audit::<ByPort<W>>()?;
+        self.index.audit(&self.slots, self.slots.iter().count())?;
+        let mut held = PortUse::like(&self.held);
+        for (link, freed) in self.slots.iter() {
+            ensure(self.find(freed.port()) == Some(link), "a port in quarantine that is not found")?;
+            held.add(freed.port());
+        }
+        ensure(held.counts_like(&self.held), "the ports in quarantine")?;
+        let of_tcp = |freed: &Freed<W>| freed.proto == Proto::Tcp;
+        let listed = audit_list(&self.queue.list, &self.slots, |freed| !of_tcp(freed))?;
+        let of_tcp = audit_list(&self.tcp_queue.list, &self.slots, of_tcp)?;
+        ensure(listed.wrapping_add(of_tcp) == self.slots.iter().count(), "a port in quarantine in no list")
     }
 
     /// Makes room for one port. Returns how many others were let go before their time.

@@ -95,7 +95,7 @@ impl Tcp {
     }
 
     /// Does what `step` says, which was found for `segment`.
-    pub(crate) fn take(&mut self, step: Step, from: Side, segment: &Segment) {
+    pub(crate) fn take(&mut self, step: &Step, from: Side, segment: &Segment) {
         (self.state, self.early_fins) = (step.state, step.early_fins);
         match step.note {
             Note::Nothing => {}
@@ -108,7 +108,7 @@ impl Tcp {
 }
 
 /// What a segment does to a session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Step {
     /// The state after it.
     pub(crate) state: SessionState,
@@ -288,7 +288,7 @@ mod tests {
     /// Does to `session` what `segment` does. Returns whether its timer starts anew.
     fn step(from: Side, kind: Kind, segment: &Segment, session: &mut Tcp) -> bool {
         let step = session.step(from, kind, segment).expect("the segment passes");
-        session.take(step, from, segment);
+        session.take(&step, from, segment);
         step.refresh
     }
 

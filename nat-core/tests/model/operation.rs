@@ -157,6 +157,7 @@ impl Run {
                 self.model.clear();
             }
         }
+        self.world.check_tables();
         self.compare_sessions()
     }
 
