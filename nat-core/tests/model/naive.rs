@@ -278,7 +278,8 @@ impl Naive {
             let before_answer = session.state == InsideSyn;
             let heard = session.heard && matches!(what, What::Ack | What::Fin);
             if before_answer && matches!(what, What::Ack | What::Fin | What::FarFin) && !heard {
-                return Expected::Dropped(DropReason::NoSession);
+                // It answers nothing, and the host has to see it (RFC 9293 section 3.5.1).
+                return Expected::Forwarded;
             }
             self.step(pair, Side::Outside, what);
             return Expected::Forwarded;
