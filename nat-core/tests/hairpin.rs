@@ -156,7 +156,7 @@ fn a_host_that_connects_to_itself_leaves_nothing_behind() {
     assert_eq!(w.sessions(), []);
 }
 
-/// R3: whatever a host does to itself, its half-open connections end and others may open theirs.
+/// A7: whatever a host does to itself, its half-open connections end and others may open theirs.
 #[test]
 fn connections_of_a_host_to_itself_do_not_use_up_the_half_open_limit() {
     let mut w = World::with(|config| config.limits.half_open = Some(8));

@@ -35,7 +35,8 @@ struct Session {
     answered: bool,
     /// TCP: whether the outside has sent a SYN of its own that acknowledges nothing.
     heard: bool,
-    /// TCP: whether the inside has sent its FIN before the end of the handshake.
+    /// TCP: whether the inside has sent its FIN before the end of the handshake, and nothing has acknowledged it yet. It is
+    /// a FIN in whatever state it is acknowledged, after a RST too that was not the end.
     early_fin: bool,
 }
 
@@ -495,6 +496,7 @@ impl Naive {
             (state @ (Established | InsideFin | OutsideFin), _, Ack) => (state, true),
             (Closing | Reset, Inside, Syn) => (InsideSyn, true),
             (Closing | Reset, Inside, SynAck) => (OutsideSyn, true),
+            (Reset, Outside, Ack | Fin) if session.early_fin => (InsideFin, true),
             (Reset, _, Ack | Fin) => (Established, true),
             (state, _, _) => (state, false),
         };
@@ -509,7 +511,10 @@ impl Naive {
                 (OutsideSyn, Inside, Fin) => true,
                 // With other numbers than before: the connection begins anew.
                 (OutsideSyn, Inside, SynAck) => false,
-                (OutsideSyn, _, _) => session.early_fin,
+                // It stands where the FIN ends, and nothing can acknowledge the FIN anew.
+                (OutsideSyn, Inside, What::Reset) => false,
+                (OutsideSyn, _, _) => session.early_fin && matches!(next, OutsideSyn | Reset),
+                (Reset, _, _) => session.early_fin && next == Reset,
                 _ => false,
             };
             session.heard = match (session.state, from, what) {
