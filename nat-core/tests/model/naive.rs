@@ -333,6 +333,11 @@ impl Naive {
         self.sessions.get(pair).is_some_and(|session| session.answered)
     }
 
+    /// Whether the inside has sent its FIN early, and would send it again.
+    pub(crate) fn has_early_fin(&self, pair: &Pair) -> bool {
+        self.sessions.get(pair).is_some_and(|session| session.early_fin)
+    }
+
     pub(crate) fn sessions(&self) -> Vec<SessionRow> {
         let rows = self.sessions.iter().map(|(pair, session)| {
             let mapping = self.mappings[&self.key(pair)];
@@ -496,7 +501,11 @@ impl Naive {
             (state @ (Established | InsideFin | OutsideFin), _, Ack) => (state, true),
             (Closing | Reset, Inside, Syn) => (InsideSyn, true),
             (Closing | Reset, Inside, SynAck) => (OutsideSyn, true),
-            (Reset, Outside, Ack | Fin) if session.early_fin => (InsideFin, true),
+            (Reset | Established, Outside, Ack) if session.early_fin => (InsideFin, true),
+            (Reset, Outside, Fin) if session.early_fin => (InsideFin, true),
+            (Established, Outside, Fin) if session.early_fin => (Closing, true),
+            // Behind a FIN that nothing has acknowledged, it is not at what is known to be the end.
+            (Established, Inside, What::Reset) if session.early_fin => (Established, false),
             (Reset, _, Ack | Fin) => (Established, true),
             (state, _, _) => (state, false),
         };
@@ -514,7 +523,9 @@ impl Naive {
                 // It stands where the FIN ends, and nothing can acknowledge the FIN anew.
                 (OutsideSyn, Inside, What::Reset) => false,
                 (OutsideSyn, _, _) => session.early_fin && matches!(next, OutsideSyn | Reset),
-                (Reset, _, _) => session.early_fin && next == Reset,
+                // Sent again in its place, it counts itself.
+                (Reset | Established, Inside, Fin) => false,
+                (Reset | Established, _, _) => session.early_fin && matches!(next, Reset | Established),
                 _ => false,
             };
             session.heard = match (session.state, from, what) {
