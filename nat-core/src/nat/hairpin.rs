@@ -48,12 +48,12 @@ impl<W: Width> Nat<'_, W> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = transport.summary(ip);
         let tuple = self.outbound_tuple(&summary, Origin::Host);
-        self.end_dead_session(&tuple);
+        let live = self.session_outbound(&tuple);
         let (receiver, session) = match self.hairpin_receiver(&tuple, &summary, external) {
             Ok(found) => found,
             Err(reason) => return Err(self.turned_away(ip, &transport, &summary, reason)),
         };
-        let sending = self.sending(ip, &transport, &summary, (&tuple, session.is_some()))?;
+        let sending = self.sending(ip, &transport, &summary, (&tuple, live, session.is_some()))?;
         if let Some(session) = session {
             let effect = self.effect_after(sending.effect(), session, &summary.content)?;
             Self::check_damage(ip, &transport, &summary, Some(&effect))?;

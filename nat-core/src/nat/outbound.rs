@@ -198,40 +198,43 @@ impl<W: Width> Nat<'_, W> {
         summary: &Summary,
         tuple: &InsideTuple,
     ) -> Result<Endpoint, Verdict> {
-        self.end_dead_session(tuple);
-        let sending = self.sending(ip, transport, summary, (tuple, false))?;
+        if let Some(live) = self.session_outbound(tuple) {
+            let (external, effect) = self.sending_on(ip, transport, summary, live)?;
+            self.apply(effect, Side::Inside, &summary.content);
+            return Ok(external);
+        }
+        let sending = self.sending(ip, transport, summary, (tuple, None, false))?;
         self.commit_sending(ip, summary, tuple, sending)
     }
 
-    /// Ends the session of a packet from inside if its time is up, because its place is needed. To be called before
-    /// anything is decided: the mapping may end with it.
-    pub(super) fn end_dead_session(&mut self, tuple: &InsideTuple) {
-        let session = self.flows.mapping_of_inside(tuple).and_then(|link| self.flows.find_session(link, tuple.remote));
-        if let Some(session) = session
-            && !self.flows.is_live(session, self.tick())
-            && let Some(ended) = self.flows.end_session(session)
-        {
+    /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed, and its
+    /// mapping may end with it: so this comes before anything else is decided.
+    pub(super) fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<(Link<W>, Link<W>)> {
+        let mapping = self.flows.mapping_of_inside(tuple)?;
+        let session = self.flows.find_session(mapping, tuple.remote)?;
+        if self.flows.is_live(session, self.tick()) {
+            return Some((mapping, session));
+        }
+        if let Some(ended) = self.flows.end_session(session) {
             self.journal().expired(ended);
         }
+        None
     }
 
-    /// Decides the sender's half of a packet from inside. Changes nothing. `expected` says that the receiver waits for an
-    /// answer of this sender.
+    /// Decides the sender's half of a packet from inside, whose mapping and session are `live` if it has them. Changes
+    /// nothing. `expected` says that the receiver waits for an answer of this sender.
     pub(super) fn sending(
         &self,
         ip: &ipv4::Header,
         transport: &Transport<'_>,
         summary: &Summary,
-        (tuple, expected): (&InsideTuple, bool),
+        (tuple, live, expected): (&InsideTuple, Option<(Link<W>, Link<W>)>, bool),
     ) -> Result<Sending<W>, DropReason> {
-        let mapping = self.flows.mapping_of_inside(tuple);
-        let live = |mapping| Some((mapping, self.flows.live_session(mapping, tuple.remote, self.tick())?));
-        if let Some((mapping, session)) = mapping.and_then(live) {
-            let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
-            let effect = self.effect(session, Side::Inside, &summary.content)?;
-            Self::check_damage(ip, transport, summary, Some(&effect))?;
+        if let Some(live) = live {
+            let (external, effect) = self.sending_on(ip, transport, summary, live)?;
             return Ok(Sending::Known(external, effect));
         }
+        let mapping = self.flows.mapping_of_inside(tuple);
         let open = self.open_endpoint(tuple, mapping, expected);
         let opening = self.opening(summary, open.is_some(), tuple.inside.origin)?;
         if !transport.checksum_holds(ip) {
@@ -242,6 +245,21 @@ impl<W: Width> Nat<'_, W> {
             Opening::Pass => Sending::Pass(open.ok_or(DropReason::NoSession)?),
             Opening::Reset => Sending::Reset,
         })
+    }
+
+    /// The same of a packet that has a mapping and a session: the external endpoint that it leaves from, and what it does.
+    #[inline(always)]
+    fn sending_on(
+        &self,
+        ip: &ipv4::Header,
+        transport: &Transport<'_>,
+        summary: &Summary,
+        (mapping, session): (Link<W>, Link<W>),
+    ) -> Result<(Endpoint, Effect<W>), DropReason> {
+        let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
+        let effect = self.effect(session, Side::Inside, &summary.content)?;
+        Self::check_damage(ip, transport, summary, Some(&effect))?;
+        Ok((external, effect))
     }
 
     /// Does what [`Nat::sending`] has decided, if nothing has changed the tables since. Returns the external endpoint that
