@@ -37,6 +37,9 @@ enum Opening {
     Reset,
 }
 
+/// The mapping and the session of a packet from inside, alive.
+type Live<W> = (Link<W>, Link<W>);
+
 /// The sender's half of a packet from inside: what it will do to the tables, decided and not done yet.
 pub(super) enum Sending<W> {
     /// It moves its session on, and leaves from this external endpoint.
@@ -209,7 +212,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed, and its
     /// mapping may end with it: so this comes before anything else is decided.
-    pub(super) fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<(Link<W>, Link<W>)> {
+    pub(super) fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<Live<W>> {
         let mapping = self.flows.mapping_of_inside(tuple)?;
         let session = self.flows.find_session(mapping, tuple.remote)?;
         if self.flows.is_live(session, self.tick()) {
@@ -228,7 +231,7 @@ impl<W: Width> Nat<'_, W> {
         ip: &ipv4::Header,
         transport: &Transport<'_>,
         summary: &Summary,
-        (tuple, live, expected): (&InsideTuple, Option<(Link<W>, Link<W>)>, bool),
+        (tuple, live, expected): (&InsideTuple, Option<Live<W>>, bool),
     ) -> Result<Sending<W>, DropReason> {
         if let Some(live) = live {
             let (external, effect) = self.sending_on(ip, transport, summary, live)?;
@@ -254,7 +257,7 @@ impl<W: Width> Nat<'_, W> {
         ip: &ipv4::Header,
         transport: &Transport<'_>,
         summary: &Summary,
-        (mapping, session): (Link<W>, Link<W>),
+        (mapping, session): Live<W>,
     ) -> Result<(Endpoint, Effect<W>), DropReason> {
         let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
         let effect = self.effect(session, Side::Inside, &summary.content)?;
