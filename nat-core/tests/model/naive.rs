@@ -494,6 +494,11 @@ impl Naive {
             (state, _, _) if far => (state, false),
             // A refused connection: the outside has no numbers, so nothing of it, nor a FIN to it, is exact.
             (state, Outside, _) | (state, _, Fin) if state != Active && !session.answered => (state, false),
+            (Reset | Established, Outside, Ack) if session.early_fin => (InsideFin, true),
+            (Reset, Outside, Fin) if session.early_fin => (InsideFin, true),
+            (Established, Outside, Fin) if session.early_fin => (Closing, true),
+            // Behind a FIN that nothing has acknowledged, it is not at what is known to be the end.
+            (Established, Inside, What::Reset) if session.early_fin => (Established, false),
             (InsideSyn | OutsideSyn | Established | InsideFin | OutsideFin, _, What::Reset) => (Reset, true),
             (Established, Inside, Fin) | (InsideFin, Inside, Fin) => (InsideFin, true),
             (Established, Outside, Fin) | (OutsideFin, Outside, Fin) => (OutsideFin, true),
@@ -501,11 +506,6 @@ impl Naive {
             (state @ (Established | InsideFin | OutsideFin), _, Ack) => (state, true),
             (Closing | Reset, Inside, Syn) => (InsideSyn, true),
             (Closing | Reset, Inside, SynAck) => (OutsideSyn, true),
-            (Reset | Established, Outside, Ack) if session.early_fin => (InsideFin, true),
-            (Reset, Outside, Fin) if session.early_fin => (InsideFin, true),
-            (Established, Outside, Fin) if session.early_fin => (Closing, true),
-            // Behind a FIN that nothing has acknowledged, it is not at what is known to be the end.
-            (Established, Inside, What::Reset) if session.early_fin => (Established, false),
             (Reset, _, Ack | Fin) => (Established, true),
             (state, _, _) => (state, false),
         };
