@@ -134,6 +134,60 @@ fn a_simultaneous_open_works_by_hairpin() {
     }
 }
 
+/// T8: a host that connects to its own external endpoint has one session, which is moved on from both sides. After a RST
+/// and another SYN it ends like any other, and nothing of it is left over; the world walks the tables after each packet.
+#[test]
+fn a_host_that_connects_to_itself_leaves_nothing_behind() {
+    let mut w = World::new();
+    let host = at(H1, 5000);
+    let public = w.outbound(tcp(host, at(S1, 80), SYN).seq(1)).forwarded().source();
+    for round in 0..3 {
+        let isn = 1000 + round * 100_000;
+        w.outbound(tcp(host, public, SYN).seq(isn)).forwarded();
+        assert_eq!(w.session(host, public).state, SessionState::InsideSyn);
+        w.outbound(tcp(host, public, SYN | ACK).seq(isn).ack(isn + 1)).forwarded();
+        assert_eq!(w.session(host, public).state, SessionState::Established);
+        w.outbound(tcp(host, public, ACK).seq(isn + 1).ack(isn + 1).payload(b"to myself")).forwarded();
+        w.outbound(tcp(host, public, RST | ACK).seq(isn + 10).ack(isn + 10)).forwarded();
+        assert_eq!(w.session(host, public).state, SessionState::Reset);
+    }
+    w.outbound(tcp(host, public, SYN).seq(900_000)).forwarded();
+    w.advance(secs(241));
+    assert_eq!(w.sessions(), []);
+}
+
+/// A7: whatever a host does to itself, its half-open connections end and others may open theirs.
+#[test]
+fn connections_of_a_host_to_itself_do_not_use_up_the_half_open_limit() {
+    let mut w = World::with(|config| config.limits.half_open = Some(8));
+    let host = at(H1, 5000);
+    let public = w.outbound(tcp(host, at(S1, 80), SYN)).forwarded().source();
+    for round in 0..50 {
+        w.outbound(tcp(host, public, SYN).seq(round * 1000)).forwarded();
+        w.outbound(tcp(host, public, RST | ACK).seq(round * 1000 + 1).ack(round * 1000 + 1)).forwarded();
+    }
+    w.advance(secs(241));
+    for port in 0..8 {
+        w.outbound(tcp(at(H2, 6000 + port), at(S1, 80), SYN)).forwarded();
+    }
+}
+
+/// A24: what a segment with a wrong checksum would do to the receiver's session counts as much as what it would do to the
+/// sender's.
+#[test]
+fn a_hairpin_with_a_wrong_checksum_moves_no_session_of_its_receiver() {
+    let mut w = with_server();
+    let (client, server, public) = (at(H1, 5000), at(H2, 80), at(N, 8080));
+    let seen = w.outbound(tcp(client, public, SYN).seq(100)).forwarded().source();
+    w.outbound(tcp(server, seen, SYN | ACK).seq(900).ack(101)).forwarded();
+    let acknowledgment = tcp(client, public, ACK).seq(101).ack(901);
+    let damaged = acknowledgment.clone().checksum(Checksum::OffBy(1));
+    w.outbound(damaged).dropped(DropReason::BadChecksum);
+    assert_eq!(w.session(server, seen).state, SessionState::OutsideSyn);
+    w.outbound(acknowledgment).forwarded();
+    assert_eq!(w.session(server, seen).state, SessionState::Established);
+}
+
 /// I7, I5c: an error about a hairpinned packet: both its ends, and both ends of what it quotes, are translated, whatever it
 /// says, about UDP with and without checksum and about TCP. I6, U12: it ends nothing.
 #[test]

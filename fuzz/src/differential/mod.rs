@@ -49,6 +49,7 @@ impl Run<'_> {
             Kind::Answer | Kind::Error | Kind::From(_) => self.nat.process(&mut buffer, from, self.now),
         };
         lookup.note(&self.nat);
+        assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in the tables");
         let local = entry.kind == Kind::Local;
         match verdict {
             Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {

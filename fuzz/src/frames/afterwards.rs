@@ -15,6 +15,7 @@ use super::world::{
 const WAITING: usize = 4;
 
 pub(super) fn check(world: &mut World, judge: &mut Judge) {
+    assert_eq!(world.control.with_nat(|nat| nat.audit()), Ok(()), "what is not as it should be in the tables");
     recover(world);
     judge.take_sent(world);
     assert_eq!(world.control.with_nat(|nat| nat.sessions().count()), 0, "sessions outlived their timeouts");

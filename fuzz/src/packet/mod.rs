@@ -79,6 +79,7 @@ impl World<'_> {
         self.now = entry.time_after(self.now);
         if entry.fires_timers {
             self.nat.handle_timeout(self.now);
+            assert!(self.nat.poll_timeout().is_none_or(|due| due > self.now), "work is left that was due");
         }
         Some(self.judge(entry, &mut bytes, from))
     }
@@ -90,6 +91,7 @@ impl World<'_> {
             Kind::Answer | Kind::Error | Kind::From(_) => self.nat.process(bytes, from, self.now),
         };
         before.check(&self.nat, bytes, &verdict);
+        assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in the tables");
         check_pieces(bytes, &verdict);
         let mut waiting = [0; MAX_HELD_LEN];
         while let Some(verdict) = self.nat.release(&mut waiting, self.now) {

@@ -1,7 +1,11 @@
 //! From inside to an external address, and so back inside (RFC 4787 REQ-9, RFC 5382 REQ-8, RFC 5508 REQ-7).
 //!
 //! The receiver sees the sender's external endpoint, as it would from outside. Each end has a session of its own: the
-//! packet moves the sender's on as one that leaves, and the receiver's as one that comes in.
+//! packet moves the sender's on as one that leaves, and the receiver's as one that comes in. A host that talks to its own
+//! external endpoint has one session, which the packet moves on twice.
+//!
+//! Both halves are decided before anything changes. Then the sender's half is done, which may add a session or end others,
+//! and after it nothing that was found in the tables before is used: the receiver's half is found again.
 
 use crate::packet::{Content, Datagram, Summary, Transport};
 use crate::state::tcp::Kind;
@@ -44,20 +48,37 @@ impl<W: Width> Nat<'_, W> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = transport.summary(ip);
         let tuple = self.outbound_tuple(&summary, Origin::Host);
+        let live = self.session_outbound(&tuple);
         let (receiver, session) = match self.hairpin_receiver(&tuple, &summary, external) {
             Ok(found) => found,
             Err(reason) => return Err(self.turned_away(ip, &transport, &summary, reason)),
         };
-        let effect = session.map(|link| self.effect(link, Side::Outside, &summary.content)).transpose()?;
+        let sending = self.sending(ip, &transport, &summary, (&tuple, live, session.is_some()))?;
+        if let Some(session) = session {
+            let effect = self.effect_after(sending.effect(), session, &summary.content)?;
+            Self::check_damage(ip, &transport, &summary, Some(&effect))?;
+        }
 
-        let sender = self.send(ip, &transport, &summary, (&tuple, session.is_some()))?;
-        if let Some(effect) = effect {
-            self.apply(effect, Side::Outside, &summary.content);
+        let sender = self.commit_sending(ip, &summary, &tuple, sending)?;
+        if session.is_some() {
+            self.move_receiver_on(&summary, sender, external);
         }
         self.clamp_mss(&mut transport);
         translate::rewrite_both(ip, transport, sender, receiver);
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))
+    }
+
+    /// The receiver's half of a packet from `sender` to the external address of this number, whose sender's half is done:
+    /// moves on the session that it has for the receiver, if that is still there.
+    fn move_receiver_on(&mut self, summary: &Summary, sender: Endpoint, external: u8) {
+        let Summary { proto, destination, content, .. } = *summary;
+        let tuple = OutsideTuple { proto, external, external_port: destination.port, remote: sender };
+        let mapping = self.flows.mapping_of_outside(&tuple);
+        let session = mapping.and_then(|mapping| self.flows.live_session(mapping, sender, self.tick()));
+        if let Some(Ok(effect)) = session.map(|session| self.effect(session, Side::Outside, &content)) {
+            self.apply(effect, Side::Outside, &content);
+        }
     }
 
     /// The inside endpoint that a packet comes back to, and the receiver's session with its sender, if there is one.

@@ -2,6 +2,8 @@
 
 mod admission;
 mod answers;
+#[cfg(feature = "audit")]
+mod audit;
 mod blocks;
 mod control;
 mod errors;

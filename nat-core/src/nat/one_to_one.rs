@@ -45,7 +45,7 @@ impl<W: Width> Nat<'_, W> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = outbound_summary(&transport, ip);
         let tuple = self.outbound_tuple(&summary, Origin::Host);
-        let sender = self.send(ip, &transport, &summary, (&tuple, false))?;
+        let sender = self.send(ip, &transport, &summary, &tuple)?;
         translate::rewrite_both(ip, transport, sender, Endpoint { address, ..sender });
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))
@@ -70,6 +70,7 @@ impl<W: Width> Nat<'_, W> {
         }
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let effect = self.effect(session, Side::Outside, &summary.content)?;
+        Self::check_damage(ip, &transport, &summary, Some(&effect))?;
         self.apply(effect, Side::Outside, &summary.content);
         translate::rewrite_both(ip, transport, Endpoint { address, ..endpoint }, endpoint);
         self.renew_id(ip);

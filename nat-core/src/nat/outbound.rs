@@ -14,6 +14,7 @@ use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
+use super::tracking::Effect;
 use super::{DHCP_CLIENT, DHCP_SERVER};
 
 /// Where a packet from inside is going.
@@ -34,6 +35,28 @@ enum Opening {
     Pass,
     /// Its session is gone, and the host should know.
     Reset,
+}
+
+/// The mapping and the session of a packet from inside, alive.
+type Live<W> = (Link<W>, Link<W>);
+
+/// The sender's half of a packet from inside: what it will do to the tables, decided and not done yet.
+pub(super) enum Sending<W> {
+    /// It moves its session on, and leaves from this external endpoint.
+    Known(Endpoint, Effect<W>),
+    /// It begins a session, of this mapping if there is one for it already.
+    Begin(Option<Link<W>>, Tcp),
+    /// It passes from this external endpoint, and leaves no trace.
+    Pass(Endpoint),
+    /// Its host gets a RST.
+    Reset,
+}
+
+impl<W> Sending<W> {
+    /// What it does to a session that is there already.
+    pub(super) fn effect(&self) -> Option<&Effect<W>> {
+        if let Self::Known(_, effect) = self { Some(effect) } else { None }
+    }
 }
 
 impl<W: Width> Nat<'_, W> {
@@ -125,7 +148,7 @@ impl<W: Width> Nat<'_, W> {
         let summary = outbound_summary(&transport, ip);
         let tuple = self.outbound_tuple(&summary, origin);
         self.check_way_out(ip, &tuple)?;
-        let external = self.send(ip, &transport, &summary, (&tuple, false))?;
+        let external = self.send(ip, &transport, &summary, &tuple)?;
         self.clamp_mss(&mut transport);
         translate::rewrite(ip, transport, End::Source, external, hop(origin));
         if !tuple.untranslated {
@@ -169,42 +192,27 @@ impl<W: Width> Nat<'_, W> {
         Ok(())
     }
 
-    /// The sender's half of a packet from inside: moves its session on, or opens it. `expected` says that the receiver
-    /// waits for an answer of this sender. Returns the external endpoint that the packet leaves from; without one it
-    /// changes nothing.
+    /// The sender's half of a packet from inside whose other half changes nothing: moves its session on, or opens it.
+    /// Returns the external endpoint that the packet leaves from; without one it changes nothing.
     pub(super) fn send(
         &mut self,
         ip: &ipv4::Header,
         transport: &Transport<'_>,
         summary: &Summary,
-        (tuple, expected): (&InsideTuple, bool),
+        tuple: &InsideTuple,
     ) -> Result<Endpoint, Verdict> {
-        if let Some((mapping, session)) = self.session_outbound(tuple) {
-            let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
-            let effect = self.effect(session, Side::Inside, &summary.content)?;
-            Self::check_damage(ip, transport, summary, Some(&effect))?;
+        if let Some(live) = self.session_outbound(tuple) {
+            let (external, effect) = self.sending_on(ip, transport, summary, live)?;
             self.apply(effect, Side::Inside, &summary.content);
             return Ok(external);
         }
-        let origin = tuple.inside.origin;
-        let mapping = self.flows.mapping_of_inside(tuple);
-        let open = self.open_endpoint(tuple, mapping, expected);
-        let opening = self.opening(summary, open.is_some(), origin)?;
-        if !transport.checksum_holds(ip) {
-            return Err(DropReason::BadChecksum.into());
-        }
-        match opening {
-            Opening::Begin(begin) => self.admit(tuple, mapping, begin).map_err(|reason| {
-                self.tell_refusal(summary, reason);
-                self.refuse_session(ip, origin, reason)
-            }),
-            Opening::Pass => Ok(open.ok_or(DropReason::NoSession)?),
-            Opening::Reset => Err(self.reset(summary)),
-        }
+        let sending = self.sending(ip, transport, summary, (tuple, None, false))?;
+        self.commit_sending(ip, summary, tuple, sending)
     }
 
-    /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed.
-    fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<(Link<W>, Link<W>)> {
+    /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed, and its
+    /// mapping may end with it: so this comes before anything else is decided.
+    pub(super) fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<Live<W>> {
         let mapping = self.flows.mapping_of_inside(tuple)?;
         let session = self.flows.find_session(mapping, tuple.remote)?;
         if self.flows.is_live(session, self.tick()) {
@@ -214,6 +222,70 @@ impl<W: Width> Nat<'_, W> {
             self.journal().expired(ended);
         }
         None
+    }
+
+    /// Decides the sender's half of a packet from inside, whose mapping and session are `live` if it has them. Changes
+    /// nothing. `expected` says that the receiver waits for an answer of this sender.
+    pub(super) fn sending(
+        &self,
+        ip: &ipv4::Header,
+        transport: &Transport<'_>,
+        summary: &Summary,
+        (tuple, live, expected): (&InsideTuple, Option<Live<W>>, bool),
+    ) -> Result<Sending<W>, DropReason> {
+        if let Some(live) = live {
+            let (external, effect) = self.sending_on(ip, transport, summary, live)?;
+            return Ok(Sending::Known(external, effect));
+        }
+        let mapping = self.flows.mapping_of_inside(tuple);
+        let open = self.open_endpoint(tuple, mapping, expected);
+        let opening = self.opening(summary, open.is_some(), tuple.inside.origin)?;
+        if !transport.checksum_holds(ip) {
+            return Err(DropReason::BadChecksum);
+        }
+        Ok(match opening {
+            Opening::Begin(begin) => Sending::Begin(mapping, begin),
+            Opening::Pass => Sending::Pass(open.ok_or(DropReason::NoSession)?),
+            Opening::Reset => Sending::Reset,
+        })
+    }
+
+    /// The same of a packet that has a mapping and a session: the external endpoint that it leaves from, and what it does.
+    #[inline(always)]
+    fn sending_on(
+        &self,
+        ip: &ipv4::Header,
+        transport: &Transport<'_>,
+        summary: &Summary,
+        (mapping, session): Live<W>,
+    ) -> Result<(Endpoint, Effect<W>), DropReason> {
+        let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
+        let effect = self.effect(session, Side::Inside, &summary.content)?;
+        Self::check_damage(ip, transport, summary, Some(&effect))?;
+        Ok((external, effect))
+    }
+
+    /// Does what [`Nat::sending`] has decided, if nothing has changed the tables since. Returns the external endpoint that
+    /// the packet leaves from; without one it changes nothing.
+    pub(super) fn commit_sending(
+        &mut self,
+        ip: &ipv4::Header,
+        summary: &Summary,
+        tuple: &InsideTuple,
+        sending: Sending<W>,
+    ) -> Result<Endpoint, Verdict> {
+        match sending {
+            Sending::Known(external, effect) => {
+                self.apply(effect, Side::Inside, &summary.content);
+                Ok(external)
+            }
+            Sending::Begin(mapping, begin) => self.admit(tuple, mapping, begin).map_err(|reason| {
+                self.tell_refusal(summary, reason);
+                self.refuse_session(ip, tuple.inside.origin, reason)
+            }),
+            Sending::Pass(external) => Ok(external),
+            Sending::Reset => Err(self.reset(summary)),
+        }
     }
 
     /// The external endpoint through which the remote end may have sent first, unseen.

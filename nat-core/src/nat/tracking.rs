@@ -1,9 +1,13 @@
 //! What a packet does to the session that it belongs to.
+//!
+//! An [`Effect`] holds for the tables as they are when it is found. It cannot be copied and is used up when it is applied,
+//! and nothing that adds, ends or moves on a session may come between. Whoever has to move on two sessions by one packet
+//! finds the second effect again, after the first: see the hairpin.
 
 use crate::packet::{Content, Summary, Transport};
 use crate::session_info::SessionState;
-use crate::state::Sequences;
-use crate::state::tcp::{Step, Tcp};
+use crate::state::tcp::{Kind, Step, Tcp};
+use crate::state::{Segment, Sequences};
 use crate::table::{Link, Width};
 use crate::translate::mss;
 use crate::wire::icmp::Class;
@@ -11,13 +15,14 @@ use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side};
 
 /// What a packet does to its session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
+#[must_use]
 pub(super) struct Effect<W> {
     session: Link<W>,
     change: Change,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Change {
     None,
     /// The inside sends now, without TCP.
@@ -30,10 +35,17 @@ enum Change {
     },
 }
 
+impl Change {
+    #[inline(always)]
+    fn segment(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Self, DropReason> {
+        Ok(Self::Segment { before: tcp.state, step: tcp.step(from, kind, segment)? })
+    }
+}
+
 impl<W> Effect<W> {
     /// Whether the state changes.
     pub(super) fn moves(&self) -> bool {
-        matches!(self.change, Change::Segment { before, step } if before != step.state)
+        matches!(&self.change, Change::Segment { before, step } if *before != step.state)
     }
 }
 
@@ -44,9 +56,7 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn effect(&self, link: Link<W>, from: Side, content: &Content) -> Result<Effect<W>, DropReason> {
         let session = self.flows.session(link).ok_or(DropReason::NoSession)?;
         let change = match (content, from) {
-            (Content::Segment(kind, segment), _) => {
-                Change::Segment { before: session.state, step: session.tcp().step(from, *kind, segment)? }
-            }
+            (Content::Segment(kind, segment), _) => Change::segment(&session.tcp(), from, *kind, segment)?,
             (Content::Query(Class::Reply | Class::Error | Class::Other), Side::Inside) => {
                 return Err(DropReason::NoSession);
             }
@@ -58,6 +68,25 @@ impl<W: Width> Nat<'_, W> {
             }
         };
         Ok(Effect { session: link, change })
+    }
+
+    /// What a packet that turns back inside does to the receiver's session at `link` once `sent`, which it does to its
+    /// sender's, is done. Both may be one session: that of a host with its own external endpoint.
+    pub(super) fn effect_after(
+        &self,
+        sent: Option<&Effect<W>>,
+        link: Link<W>,
+        content: &Content,
+    ) -> Result<Effect<W>, DropReason> {
+        if let Content::Segment(kind, segment) = content
+            && let Some(Effect { session, change: Change::Segment { step, .. } }) = sent
+            && *session == link
+        {
+            let mut tcp = self.flows.session(link).ok_or(DropReason::NoSession)?.tcp();
+            tcp.take(step, Side::Inside, segment);
+            return Ok(Effect { session: link, change: Change::segment(&tcp, Side::Outside, *kind, segment)? });
+        }
+        self.effect(link, Side::Outside, content)
     }
 
     /// A session without TCP, whose inside sends now.
@@ -73,10 +102,10 @@ impl<W: Width> Nat<'_, W> {
             (Change::Sent, _) => self.flows.note_sent(session, content.proto(), now),
             (Change::Heard, _) => self.flows.restart_timer(session, content.proto(), now),
             (Change::Segment { step, .. }, Content::Segment(_, segment)) => {
-                let before = self.flows.session(session).map(|session| session.state);
-                self.flows.take_step(session, step, (from, segment), now);
-                if before != Some(step.state) {
-                    self.count_state(before, step.state);
+                let after = step.state;
+                let before = self.flows.take_step(session, &step, (from, segment), now);
+                if before.is_some_and(|before| before != after) {
+                    self.count_state(before, after);
                 }
             }
             (Change::None | Change::Segment { .. }, _) => {}

@@ -1,5 +1,7 @@
 //! The tables together: what is in one of them and what the others know of it never fall apart.
 
+#[cfg(feature = "audit")]
+mod audit;
 mod blocks;
 mod change;
 

@@ -90,6 +90,17 @@ impl PortUse {
         self.change(port, |count| count.saturating_sub(1));
     }
 
+    /// The same ranges with no port taken.
+    #[cfg(feature = "audit")]
+    pub(crate) fn like(other: &Self) -> Self {
+        Self { ranges: other.ranges, used: Default::default() }
+    }
+
+    #[cfg(feature = "audit")]
+    pub(crate) fn counts_like(&self, other: &Self) -> bool {
+        self.used == other.used
+    }
+
     fn change(&mut self, port: ExternalPort, change: impl Fn(u16) -> u16) {
         let used = self.used.get_mut(port.proto as usize);
         let Some(used) = used.and_then(|used| used.get_mut(usize::from(port.external))) else { return };

@@ -6,6 +6,9 @@ use core::time::Duration;
 use crate::config::{Config, QuarantineConfig};
 use crate::table::{Aging, Chain, ExpiryList, HashKey, Index, Link, Slot, Slots, Width};
 
+#[cfg(feature = "audit")]
+use crate::table::audit::{Fault, audit_list, ensure};
+
 use super::Proto;
 use super::port_use::{ExternalPort, PortPool, PortUse};
 
@@ -100,6 +103,16 @@ impl<W: Width> Aging for Freed<W> {
     fn neighbours(&mut self) -> &mut [Link<W>; 2] {
         &mut self.neighbours
     }
+
+    #[cfg(feature = "audit")]
+    fn both_neighbours(&self) -> [Link<W>; 2] {
+        self.neighbours
+    }
+
+    #[cfg(feature = "audit")]
+    fn deadline(&self) -> u32 {
+        self.deadline
+    }
 }
 
 struct ByPort<W>(PhantomData<W>);
@@ -171,13 +184,15 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         self.find(port).and_then(|link| self.slots.get(link)).is_some_and(|freed| freed.waits(now))
     }
 
-    /// Has `port`, which has just been freed and does not wait, do so from `now` on. Where there is no room the port that
-    /// has waited longest is let go. Returns how many ports were let go before their time.
+    /// Has `port`, which has just been freed, wait from `now` on, anew if it does already: two port forwards can have kept
+    /// it. Where there is no room the port that has waited longest is let go. Returns how many ports were let go before
+    /// their time.
     pub(crate) fn hold(&mut self, port: ExternalPort, now: u32) -> u64 {
         let delay = if port.proto == Proto::Tcp { self.tcp_queue.delay } else { self.queue.delay };
         if delay == 0 || self.slots.capacity() == 0 {
             return 0;
         }
+        self.release(port);
         let hash = self.hash(port);
         if self.index.check_room(&self.slots, hash, 1).is_err() {
             return 1;
@@ -230,6 +245,23 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
                 self.remove(link);
             }
         }
+    }
+
+    /// Whether each port that waits is found, once, in the list of its protocol, and is counted.
+    #[cfg(feature = "audit")]
+    pub(crate) fn audit(&self) -> Result<(), Fault> {
+        self.slots.audit::<ByPort<W>>()?;
+        self.index.audit(&self.slots, self.slots.iter().count())?;
+        let mut held = PortUse::like(&self.held);
+        for (link, freed) in self.slots.iter() {
+            ensure(self.find(freed.port()) == Some(link), "a port in quarantine that is not found")?;
+            held.add(freed.port());
+        }
+        ensure(held.counts_like(&self.held), "the ports in quarantine")?;
+        let of_tcp = |freed: &Freed<W>| freed.proto == Proto::Tcp;
+        let listed = audit_list(&self.queue.list, &self.slots, |freed| !of_tcp(freed))?;
+        let of_tcp = audit_list(&self.tcp_queue.list, &self.slots, of_tcp)?;
+        ensure(listed.wrapping_add(of_tcp) == self.slots.iter().count(), "a port in quarantine in no list")
     }
 
     /// Makes room for one port. Returns how many others were let go before their time.
@@ -326,6 +358,21 @@ mod tests {
             assert_eq!((counts(&table, 0), counts(&table, 1)), ([0; 3], [0; 3]));
             assert_eq!(table.slots.room(), 64);
         }
+    }
+
+    /// RFC 6888 REQ-8: a port that is freed while it waits, waits once, from then on.
+    #[test]
+    fn a_port_freed_twice_waits_once() {
+        let mut memory = Quarantine::<4>::new();
+        let mut table = QuarantineTable::new(&mut memory, HashKey::new(KEY), &config());
+        for now in [0, 50_000] {
+            assert_eq!(table.hold(port(Proto::Udp, 0, 2000), now), 0);
+            assert_eq!((counts(&table, 0), table.audit()), ([0, 0, 1], Ok(())));
+        }
+        table.release_overdue(120_000, usize::MAX);
+        assert!(table.contains(port(Proto::Udp, 0, 2000), 120_000));
+        table.release_overdue(170_000, usize::MAX);
+        assert_eq!((counts(&table, 0), table.slots.room()), ([0; 3], 4));
     }
 
     /// RFC 6888 REQ-8: what is let go is found no more, and what stays ends like any other.

@@ -71,9 +71,22 @@ impl Sequences {
         self.inside.acknowledged = segment.sequence;
     }
 
-    /// Whether a SYN or SYN-ACK from inside repeats the one that opened the session.
+    /// Whether a SYN or SYN-ACK from inside repeats the one that opened the session, which the outside has not acknowledged
+    /// yet: it has the same initial number, whatever data it carries (RFC 7413 section 4.2.1).
     pub(crate) fn is_same_syn(&self, segment: &Segment) -> bool {
-        segment.end() == self.inside.next
+        segment.sequence == self.outside.acknowledged
+    }
+
+    /// Takes note of such a SYN or SYN-ACK. What was sent with an earlier one may still be acknowledged, so the end stays
+    /// where it is farther.
+    pub(crate) fn repeat_syn(&mut self, segment: &Segment) {
+        self.inside.next = later(self.inside.next, segment.end());
+        // A SYN-ACK says which SYN of the outside it answers: the latest, or again one that may have had more data.
+        let other = |ack: &u32| self.knows_outside() && self.outside.next.wrapping_sub(*ack) > NEAR;
+        if let Some(acknowledgment) = segment.acknowledgment.filter(other) {
+            self.inside.acknowledged = acknowledgment;
+            self.outside.next = acknowledgment;
+        }
     }
 
     /// Whether a segment follows exactly on the SYN that the outside has sent, if it has sent one.
@@ -90,15 +103,21 @@ impl Sequences {
         self.acknowledges_up_to(self.inside.next, segment)
     }
 
-    /// The same of the inside's SYN-ACK, which a FIN may have followed.
-    pub(crate) fn acknowledges_syn_ack(&self, segment: &Segment) -> bool {
-        self.acknowledges_up_to(self.inside.next.wrapping_add(1), segment)
+    /// The same of the inside's SYN-ACK, and of the FIN that has followed it if one has.
+    pub(crate) fn acknowledges_syn_ack(&self, with_fin: bool, segment: &Segment) -> bool {
+        self.acknowledges_up_to(self.inside.next.wrapping_add(u32::from(with_fin)), segment)
     }
 
     fn acknowledges_up_to(&self, end: u32, segment: &Segment) -> bool {
         let initial = self.outside.acknowledged;
         let beyond = |acknowledgment: u32| acknowledgment.wrapping_sub(initial);
         segment.acknowledgment.is_some_and(|ack| 0 < beyond(ack) && beyond(ack) <= beyond(end))
+    }
+
+    /// Whether a RST from inside stands at the end of what the inside has sent, of which the outside has acknowledged
+    /// nothing. One at its initial number answers an acknowledgment of something else (RFC 9293 section 3.10.7.3).
+    pub(crate) fn is_at_end(&self, segment: &Segment) -> bool {
+        segment.sequence == self.inside.next
     }
 
     /// Whether a RST stands exactly where the receiver, or its own sender, has got to (RFC 5961 section 3.2).

@@ -104,6 +104,16 @@ impl<W: Width> Aging for Session<W> {
     fn neighbours(&mut self) -> &mut [Link<W>; 2] {
         &mut self.neighbours
     }
+
+    #[cfg(feature = "audit")]
+    fn both_neighbours(&self) -> [Link<W>; 2] {
+        self.neighbours
+    }
+
+    #[cfg(feature = "audit")]
+    fn deadline(&self) -> u32 {
+        self.deadline
+    }
 }
 
 /// Sessions by mapping and remote endpoint.

@@ -53,6 +53,18 @@ impl Shares {
         self.half_open
     }
 
+    /// Mappings, and sessions, that are kept for each host.
+    #[cfg(feature = "audit")]
+    pub(super) fn per_host(&self) -> usize {
+        self.per_host
+    }
+
+    /// The addresses from which the router itself talks.
+    #[cfg(feature = "audit")]
+    pub(super) fn routers(&self) -> usize {
+        self.routers
+    }
+
     /// Places of hosts that are kept for the router, of so many.
     pub(crate) fn kept_hosts(&self, capacity: usize) -> usize {
         usize::from(self.routers == 0 && capacity > 1)

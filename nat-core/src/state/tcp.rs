@@ -95,10 +95,11 @@ impl Tcp {
     }
 
     /// Does what `step` says, which was found for `segment`.
-    pub(crate) fn take(&mut self, step: Step, from: Side, segment: &Segment) {
+    pub(crate) fn take(&mut self, step: &Step, from: Side, segment: &Segment) {
         (self.state, self.early_fins) = (step.state, step.early_fins);
         match step.note {
             Note::Nothing => {}
+            Note::Repeat => self.sequences.repeat_syn(segment),
             Note::Syn => *self = Self::new(step.state, Sequences::from_syn(segment)),
             Note::SynAck => *self = Self::new(step.state, Sequences::from_syn_ack(segment)),
             Note::Outside => self.sequences.learn_outside(segment),
@@ -108,7 +109,7 @@ impl Tcp {
 }
 
 /// What a segment does to a session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Step {
     /// The state after it.
     pub(crate) state: SessionState,
@@ -122,6 +123,8 @@ pub(crate) struct Step {
 #[derive(Clone, Copy, Debug)]
 enum Note {
     Nothing,
+    /// They are those of the SYN or SYN-ACK that opened the session, which comes again.
+    Repeat,
     /// They are the first from inside: of a SYN, of a SYN-ACK.
     Syn,
     SynAck,
@@ -185,7 +188,8 @@ fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal,
     }
     // The outside proves with its first acknowledgment that it got the SYN-ACK, and is no spoofed address.
     let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
-    let handshake = !opening || from == Side::Inside || sequences.acknowledges_syn_ack(segment);
+    let with_fin = tcp.early_fins.contains(Side::Inside);
+    let handshake = !opening || from == Side::Inside || sequences.acknowledges_syn_ack(with_fin, segment);
     let proven = |genuine: bool, signal| if genuine { signal } else { Signal::Unproven };
     Ok(match kind {
         Kind::Syn => Signal::Syn,
@@ -195,7 +199,11 @@ fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal,
         Kind::Fin => proven(handshake && sequences.is_exact_fin(from, segment), Signal::Fin),
         Kind::Reset => {
             let after_fin = opening && tcp.early_fins.contains(from) && sequences.is_one_beyond(from, segment);
-            proven(after_fin || sequences.is_exact_reset(from, segment), Signal::Reset)
+            let exact = match from {
+                Side::Inside if opening => sequences.is_at_end(segment),
+                Side::Inside | Side::Outside => sequences.is_exact_reset(from, segment),
+            };
+            proven(after_fin || exact, Signal::Reset)
         }
         // What the inside sends keeps its session alive even where the numbers have lost their thread.
         Kind::Other if from == Side::Inside => Signal::Traffic,
@@ -203,8 +211,10 @@ fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal,
     })
 }
 
-/// The outside's answer to a SYN: its own SYN, and what acknowledges ours; nothing else passes (a packet from the past of
-/// these ports, or a forgery).
+/// The outside's answer to a SYN: its own SYN, and what acknowledges ours. Whatever acknowledges something else is from
+/// the past of these ports, or a forgery: it changes nothing, but the inside has to see it, because its RST in answer is
+/// what ends a connection that only the outside remembers (RFC 9293 sections 3.5 and 3.5.1, RFC 5961 section 4). A RST
+/// that does not answer the SYN is one that its receiver would drop too (RFC 9293 section 3.10.7.3).
 fn prove_answer(sequences: &Sequences, kind: Kind, segment: &Segment) -> Result<Signal, DropReason> {
     let acknowledges = sequences.acknowledges_syn(segment);
     let follows = acknowledges && sequences.follows_outside_syn(segment);
@@ -215,6 +225,7 @@ fn prove_answer(sequences: &Sequences, kind: Kind, segment: &Segment) -> Result<
         // A simultaneous open, in which the other side has got our SYN-ACK.
         Kind::Fin if follows => Ok(Signal::Fin),
         Kind::Other if follows => Ok(Signal::Traffic),
+        Kind::SynAck | Kind::Fin | Kind::Other if segment.acknowledgment.is_some() => Ok(Signal::Unproven),
         Kind::SynAck | Kind::Reset | Kind::Fin | Kind::Other => Err(DropReason::NoSession),
     }
 }
@@ -235,7 +246,7 @@ fn note(tcp: &Tcp, from: Side, signal: Signal, segment: &Segment) -> Note {
     let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
     let reopens = opening || matches!(state, SessionState::Closing | SessionState::Reset);
     match (signal, from) {
-        (Signal::Syn | Signal::SynAck, Side::Inside) if opening && sequences.is_same_syn(segment) => Note::Nothing,
+        (Signal::Syn | Signal::SynAck, Side::Inside) if opening && sequences.is_same_syn(segment) => Note::Repeat,
         (Signal::Syn, Side::Inside) if reopens && *state != SessionState::OutsideSyn => Note::Syn,
         (Signal::SynAck, Side::Inside) if reopens && *state != SessionState::InsideSyn => Note::SynAck,
         (Signal::Syn | Signal::SynAck, Side::Outside) if *state == SessionState::InsideSyn => Note::Outside,
@@ -288,7 +299,7 @@ mod tests {
     /// Does to `session` what `segment` does. Returns whether its timer starts anew.
     fn step(from: Side, kind: Kind, segment: &Segment, session: &mut Tcp) -> bool {
         let step = session.step(from, kind, segment).expect("the segment passes");
-        session.take(step, from, segment);
+        session.take(&step, from, segment);
         step.refresh
     }
 

@@ -6,6 +6,14 @@ use super::{Link, LinkOf, Slot, Slots, Width};
 pub(crate) trait Aging: Slot {
     /// The neighbours in the list: the one that expires earlier, the one that expires later.
     fn neighbours(&mut self) -> &mut [LinkOf<Self>; 2];
+
+    /// The same to look at.
+    #[cfg(feature = "audit")]
+    fn both_neighbours(&self) -> [LinkOf<Self>; 2];
+
+    /// When it expires, in milliseconds modulo 2^32.
+    #[cfg(feature = "audit")]
+    fn deadline(&self) -> u32;
 }
 
 const EARLIER: usize = 0;
@@ -22,6 +30,12 @@ impl<W: Width> ExpiryList<W> {
     /// The slot that expires first.
     pub(crate) fn first(&self) -> Link<W> {
         self.first
+    }
+
+    /// The slot that expires last.
+    #[cfg(feature = "audit")]
+    pub(crate) fn last(&self) -> Link<W> {
+        self.last
     }
 
     /// Appends the slot at `link`, which is in no list and expires after all that are in this one.

@@ -23,7 +23,7 @@ pub(crate) trait Chain {
 pub(crate) struct IndexFull;
 
 pub(crate) struct Index<'t, C: Chain> {
-    buckets: &'t mut [LinkOf<C::Slot>],
+    pub(super) buckets: &'t mut [LinkOf<C::Slot>],
     chain: PhantomData<C>,
     /// How many slots have been looked at.
     #[cfg(test)]

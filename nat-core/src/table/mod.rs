@@ -2,6 +2,8 @@
 //!
 //! Everything is found by [`Link`], the position of a slot; nothing moves and nothing is allocated.
 
+#[cfg(feature = "audit")]
+pub(crate) mod audit;
 mod expiry;
 mod hash;
 mod index;

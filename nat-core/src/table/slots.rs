@@ -22,11 +22,11 @@ pub(crate) type LinkOf<T> = Link<<T as Slot>::Width>;
 /// The slots, and which of them are free.
 pub(crate) struct Slots<'t, T: Slot> {
     slots: &'t mut [T],
-    in_use: usize,
+    pub(super) in_use: usize,
     /// Slots from here on have never been in use since the table was emptied.
-    untouched: usize,
+    pub(super) untouched: usize,
     /// The first of the slots that were in use and are free again.
-    free: LinkOf<T>,
+    pub(super) free: LinkOf<T>,
 }
 
 impl<'t, T: Slot> Slots<'t, T> {

@@ -92,15 +92,23 @@ fn a28_the_peers_of_a_port_do_not_reach_its_next_owner() {
         assert!(matches!(outcome, Outcome::Dropped(DropReason::Filtered | DropReason::PortZero)), "{outcome:?}");
     }
 
-    // The same peer, and TCP, which need not wait: of an old connection nothing passes for an answer to the new SYN.
+    // The same peer, and TCP, which need not wait: of an old connection nothing passes for an answer to the new SYN. The
+    // new owner sees what it acknowledges, and refuses it.
     let old = w.open_tcp(at(H1, 5000), SERVER);
     w.inbound(old.outside_sends(RST)).forwarded();
     w.advance(secs(241));
     let new = w.outbound(tcp(HOST, SERVER, SYN).seq(77)).forwarded().source();
     assert_eq!(new, old.external);
-    for flags in [ACK, ACK | PSH, FIN | ACK, RST, RST | ACK, SYN | ACK] {
+    w.advance(secs(100));
+    for flags in [ACK, ACK | PSH, FIN | ACK, SYN | ACK] {
+        w.inbound(old.outside_sends(flags)).forwarded();
+        w.outbound(tcp(HOST, SERVER, RST).seq(old.inside_next)).forwarded();
+    }
+    for flags in [RST, RST | ACK] {
         w.inbound(old.outside_sends(flags)).dropped(DropReason::NoSession);
     }
+    let session = w.session(HOST, SERVER);
+    assert_eq!((session.state, session.expires_in), (SessionState::InsideSyn, secs(140)));
     w.inbound(tcp(SERVER, new, SYN | ACK).seq(3).ack(78)).forwarded();
     assert_eq!(w.session(HOST, SERVER).state, SessionState::Established);
 }

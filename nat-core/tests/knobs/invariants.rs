@@ -19,6 +19,7 @@ const SESSIONS: usize = 12;
 type Place = (u8, SocketAddrV4, SocketAddrV4, Option<SocketAddrV4>);
 
 pub(crate) fn check(world: &World, before: &[SessionInfo]) {
+    world.check_tables();
     let sessions = world.sessions();
     check_external_endpoints(world.nat.config(), &sessions);
     check_drawn_ports(world, &sessions);

@@ -35,7 +35,8 @@ struct Session {
     answered: bool,
     /// TCP: whether the outside has sent a SYN of its own that acknowledges nothing.
     heard: bool,
-    /// TCP: whether the inside has sent its FIN before the end of the handshake.
+    /// TCP: whether the inside has sent its FIN before the end of the handshake, and nothing has acknowledged it yet. It is
+    /// a FIN in whatever state it is acknowledged, after a RST too that was not the end.
     early_fin: bool,
 }
 
@@ -278,7 +279,8 @@ impl Naive {
             let before_answer = session.state == InsideSyn;
             let heard = session.heard && matches!(what, What::Ack | What::Fin);
             if before_answer && matches!(what, What::Ack | What::Fin | What::FarFin) && !heard {
-                return Expected::Dropped(DropReason::NoSession);
+                // It answers nothing, and the host has to see it (RFC 9293 section 3.5.1).
+                return Expected::Forwarded;
             }
             self.step(pair, Side::Outside, what);
             return Expected::Forwarded;
@@ -329,6 +331,11 @@ impl Naive {
     /// Whether both ends of a connection know each other's numbers.
     pub(crate) fn is_answered(&self, pair: &Pair) -> bool {
         self.sessions.get(pair).is_some_and(|session| session.answered)
+    }
+
+    /// Whether the inside has sent its FIN early, and would send it again.
+    pub(crate) fn has_early_fin(&self, pair: &Pair) -> bool {
+        self.sessions.get(pair).is_some_and(|session| session.early_fin)
     }
 
     pub(crate) fn sessions(&self) -> Vec<SessionRow> {
@@ -487,6 +494,11 @@ impl Naive {
             (state, _, _) if far => (state, false),
             // A refused connection: the outside has no numbers, so nothing of it, nor a FIN to it, is exact.
             (state, Outside, _) | (state, _, Fin) if state != Active && !session.answered => (state, false),
+            (Reset | Established, Outside, Ack) if session.early_fin => (InsideFin, true),
+            (Reset, Outside, Fin) if session.early_fin => (InsideFin, true),
+            (Established, Outside, Fin) if session.early_fin => (Closing, true),
+            // Behind a FIN that nothing has acknowledged, it is not at what is known to be the end.
+            (Established, Inside, What::Reset) if session.early_fin => (Established, false),
             (InsideSyn | OutsideSyn | Established | InsideFin | OutsideFin, _, What::Reset) => (Reset, true),
             (Established, Inside, Fin) | (InsideFin, Inside, Fin) => (InsideFin, true),
             (Established, Outside, Fin) | (OutsideFin, Outside, Fin) => (OutsideFin, true),
@@ -508,7 +520,12 @@ impl Naive {
                 (OutsideSyn, Inside, Fin) => true,
                 // With other numbers than before: the connection begins anew.
                 (OutsideSyn, Inside, SynAck) => false,
-                (OutsideSyn, _, _) => session.early_fin,
+                // It stands where the FIN ends, and nothing can acknowledge the FIN anew.
+                (OutsideSyn, Inside, What::Reset) => false,
+                (OutsideSyn, _, _) => session.early_fin && matches!(next, OutsideSyn | Reset),
+                // Sent again in its place, it counts itself.
+                (Reset | Established, Inside, Fin) => false,
+                (Reset | Established, _, _) => session.early_fin && matches!(next, Reset | Established),
                 _ => false,
             };
             session.heard = match (session.state, from, what) {

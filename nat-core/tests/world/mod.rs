@@ -211,6 +211,9 @@ impl World {
         (self.now, self.told) = (end, self.told.max(end));
         self.nat.handle_timeout(end);
         self.chronicle.check(&self.nat, end);
+        self.check_tables();
+        let next = self.nat.poll_timeout();
+        assert!(next.is_none_or(|next| next > end), "handle_timeout({end:?}) left work that was due at {next:?}");
     }
 
     /// Lets time pass while nobody calls `handle_timeout`.
@@ -297,6 +300,7 @@ impl World {
         self.check_law(&verdict, &before, &sent, buffer);
         self.drain(&verdict, origin, &sent);
         self.check_totals();
+        self.check_tables();
         if verdict == Verdict::Hold {
             self.held.push((self.told, origin, sent.clone()));
         }
@@ -447,6 +451,15 @@ impl World {
         assert!(live, "an answer to the outside about a packet of no live session: {packet:?}");
     }
 
+    /// The tables agree with each other. With many sessions, or many packets, it would take too long to ask each time.
+    #[track_caller]
+    pub(crate) fn check_tables(&self) {
+        let few = self.packets < 1000 && self.nat.sessions().count() < 64;
+        if few || self.packets.is_multiple_of(128) {
+            assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in the tables");
+        }
+    }
+
     #[track_caller]
     fn check_totals(&self) {
         let stats = self.stats();
@@ -471,6 +484,7 @@ impl Drop for World {
         self.advance(nat_core::Timeouts::MAX + secs(1));
         assert_eq!(self.sessions(), [], "sessions outlived the longest timeout");
         assert_eq!(self.nat.poll_timeout(), None, "a deadline is left without a session");
+        assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in empty tables");
         let stats = self.stats();
         assert!(stats.sessions_expired <= stats.sessions_created, "more sessions ended than began");
         assert_eq!(stats.gateway().active_connection_count, 0, "active connections without a session");

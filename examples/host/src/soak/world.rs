@@ -335,9 +335,21 @@ impl World {
             ensure!(session.expires_in <= Duration::from_secs(7440), "a session for ever: {session:?}");
             *hosts.entry(*session.inside.ip()).or_default() += 1;
         }
+        self.check_tables()?;
         ensure!(answers.len() <= SESSIONS && hosts.len() <= HOSTS, "more than there is room for");
         ensure!(hosts.values().all(|count| *count <= SESSIONS / 2), "a host has more than its share: {hosts:?}");
         self.check_counters()
+    }
+
+    /// Whatever the tables count and link agrees with a walk of them, and no timer that has run out is left.
+    fn check_tables(&mut self) -> Result<()> {
+        if let Err(fault) = self.nat.audit() {
+            bail!("the tables are not in order: {fault}");
+        }
+        let now = Instant::from_millis(self.now);
+        self.nat.handle_timeout(now);
+        ensure!(self.nat.poll_timeout().is_none_or(|due| due > now), "a timer that has run out is left");
+        Ok(())
     }
 
     /// One packet, one verdict, one count.

@@ -44,6 +44,7 @@ impl Twin<'_> {
     }
 
     pub(super) fn check(&self, world: &World) {
+        assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in wide tables");
         assert!(world.nat.sessions().eq(self.nat.sessions()), "sessions of narrow and of wide tables");
         assert_eq!(world.nat.poll_timeout(), self.nat.poll_timeout());
         assert!(world.nat.draining_addresses().eq(self.nat.draining_addresses()));

@@ -180,31 +180,40 @@ impl<W: Width> Flows<'_, W> {
         Some(link)
     }
 
-    /// Moves a TCP session on by a segment.
-    pub(crate) fn take_step(&mut self, link: Link<W>, step: Step, (from, segment): (Side, &Segment), now: u32) {
-        let Some(session) = self.sessions.get_mut(link) else { return };
-        let (before, port) = (session.state, session.remote_port);
+    /// Moves a TCP session on by a segment. Returns the state that it was in.
+    ///
+    /// Whatever `step` was found for, list and counts follow the state that the session leaves here: nothing is taken from
+    /// what was known of it before.
+    #[inline(always)]
+    pub(crate) fn take_step(
+        &mut self,
+        link: Link<W>,
+        step: &Step,
+        (from, segment): (Side, &Segment),
+        now: u32,
+    ) -> Option<SessionState> {
+        let session = self.sessions.get_mut(link)?;
+        let before = session.state;
         let mut tcp = session.tcp();
         tcp.take(step, from, segment);
         session.set_tcp(&tcp);
-        if !step.refresh {
-            return;
+        if tcp.state != before {
+            self.follow_state(link, before, now);
+        } else if step.refresh {
+            self.restart_timer(link, Proto::Tcp, now);
         }
-        if step.state == before {
-            return self.restart_timer(link, Proto::Tcp, now);
-        }
+        Some(before)
+    }
+
+    /// Puts a TCP session that has just left the state `before` into the list of its new one, starts the timer of that, and
+    /// counts it.
+    fn follow_state(&mut self, link: Link<W>, before: SessionState, now: u32) {
+        let Some(session) = self.sessions.get(link) else { return };
+        let (mapping, after, port) = (session.mapping, session.state, session.remote_port);
         if let Some(list) = self.expiry.get_mut(Class::of(Proto::Tcp, before, port) as usize) {
             list.remove(&mut self.sessions, link);
         }
-        self.start_timer(link, Class::of(Proto::Tcp, step.state, port), now);
-        self.count_state(link, before);
-    }
-
-    /// Counts that a TCP session has left the state `before`.
-    fn count_state(&mut self, link: Link<W>, before: SessionState) {
-        let Some((mapping, after)) = self.sessions.get(link).map(|session| (session.mapping, session.state)) else {
-            return;
-        };
+        self.start_timer(link, Class::of(Proto::Tcp, after, port), now);
         let host = self.mappings.get(mapping).and_then(|mapping| self.hosts.get_mut(mapping.host));
         if let Some(host) = host {
             self.shares.change_state(&mut host.half_open, Some(before), Some(after));

@@ -1,0 +1,28 @@
+//! Whether the engine is in order, for tests and fuzzing.
+
+use crate::Nat;
+use crate::table::Width;
+
+use super::is_active;
+
+impl<W: Width> Nat<'_, W> {
+    /// Whether the tables agree with each other: every counter with a count, every index with every slot, every list with
+    /// the state of what is in it. For tests and fuzzing, with the feature `audit`: it walks every table, in time that
+    /// grows with the square of the sessions.
+    ///
+    /// # Errors
+    ///
+    /// What is not as it should be. It is a fault of the engine, whatever its caller has done.
+    pub fn audit(&self) -> Result<(), &'static str> {
+        self.flows.audit(self.tick())?;
+        self.quarantine.audit()?;
+        let active = self.flows.count_tcp(|session| is_active(session.state));
+        if self.stats.tcp.active != active as u64 {
+            return Err("the active connections");
+        }
+        if self.now < self.quiet_until && self.next_due() < self.quiet_until {
+            return Err("something has its time up earlier than was noted");
+        }
+        Ok(())
+    }
+}

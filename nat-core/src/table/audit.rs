@@ -1,0 +1,80 @@
+//! Whether slots, indexes and lists are in order. Each of these walks the whole table.
+
+use super::{Aging, Chain, ExpiryList, Index, LinkOf, MAX_PROBES, Slot, Slots};
+
+/// What is not as it should be.
+pub(crate) type Fault = &'static str;
+
+/// `fault` unless `sound`.
+pub(crate) fn ensure(sound: bool, fault: Fault) -> Result<(), Fault> {
+    if sound { Ok(()) } else { Err(fault) }
+}
+
+impl<T: Slot> Slots<'_, T> {
+    /// Whether each slot is in use or in the list of free ones, which runs through the links of `C`, or was never in use.
+    pub(crate) fn audit<C: Chain<Slot = T>>(&self) -> Result<(), Fault> {
+        ensure(self.iter().count() == self.in_use, "the number of slots in use")?;
+        let (mut link, mut free) = (self.free, 0_usize);
+        while !link.is_none() {
+            let slot = self.get(link).ok_or("the list of free slots leads nowhere")?;
+            ensure(slot.is_free(), "a slot in use in the list of free slots")?;
+            free = free.wrapping_add(1);
+            ensure(free <= self.untouched, "the list of free slots has no end")?;
+            link = C::next(slot);
+        }
+        ensure(self.in_use.wrapping_add(free) == self.untouched, "the number of free slots")
+    }
+
+    /// Whether `link` is one of a slot in use.
+    pub(crate) fn is_in_use(&self, link: LinkOf<T>) -> bool {
+        link.position() < self.untouched && self.get(link).is_some_and(|slot| !slot.is_free())
+    }
+}
+
+impl<C: Chain> Index<'_, C> {
+    /// Whether this has as many slots as `expected`, all of them in use, and no chain longer than may be probed.
+    pub(crate) fn audit(&self, slots: &Slots<'_, C::Slot>, expected: usize) -> Result<(), Fault> {
+        let mut found = 0_usize;
+        for head in self.buckets.iter() {
+            let (mut link, mut length) = (*head, 0_usize);
+            while !link.is_none() {
+                ensure(slots.is_in_use(link), "a free slot in an index")?;
+                length = length.wrapping_add(1);
+                ensure(length <= MAX_PROBES, "a chain of an index is too long")?;
+                link = slots.get(link).map(C::next).ok_or("a chain of an index leads nowhere")?;
+            }
+            found = found.wrapping_add(length);
+        }
+        ensure(found == expected, "the number of slots in an index")
+    }
+
+    /// Whether the slot at `link` is found by `hash`.
+    pub(crate) fn has(&self, slots: &Slots<'_, C::Slot>, hash: u32, link: LinkOf<C::Slot>) -> bool {
+        self.find(slots, hash, |other, _| other == link).is_some()
+    }
+}
+
+/// The length of `list`, of which each slot `belongs`, if it is linked both ways and in order of deadline.
+pub(crate) fn audit_list<T: Aging>(
+    list: &ExpiryList<T::Width>,
+    slots: &Slots<'_, T>,
+    belongs: impl Fn(&T) -> bool,
+) -> Result<usize, Fault> {
+    let (mut before, mut link, mut length) = (LinkOf::<T>::NONE, list.first(), 0_usize);
+    while !link.is_none() {
+        ensure(slots.is_in_use(link), "a free slot in a list")?;
+        let slot = slots.get(link).ok_or("a list leads nowhere")?;
+        ensure(belongs(slot), "a slot in a list of another class")?;
+        let [earlier, later] = slot.both_neighbours();
+        ensure(earlier == before, "a list is not linked both ways")?;
+        if let Some(before) = slots.get(before) {
+            let after = slot.deadline().wrapping_sub(before.deadline());
+            ensure(after <= i32::MAX as u32, "a list is not in order of deadline")?;
+        }
+        length = length.wrapping_add(1);
+        ensure(length <= slots.capacity(), "a list has no end")?;
+        (before, link) = (link, later);
+    }
+    ensure(before == list.last(), "the end of a list")?;
+    Ok(length)
+}
