@@ -108,7 +108,9 @@ fn the_engine_agrees_with_a_naive_model() {
         DropReason::PortsExhausted,
         DropReason::SessionTableFull,
     ];
-    for seed in 0..RUNS {
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let (first, runs) = (number("MODEL_FIRST").unwrap_or(0), number("MODEL_RUNS").unwrap_or(RUNS));
+    for seed in first..first + runs {
         let mut random = fastrand::Rng::with_seed(seed);
         let setting = Setting::random(&mut random);
         let mut operations: Vec<_> = (0..OPERATIONS).map(|_| Operation::random(&mut random)).collect();
@@ -122,5 +124,6 @@ fn the_engine_agrees_with_a_naive_model() {
             }
         }
     }
-    assert_eq!(unmet, [], "refusals that no run has met");
+    // A few runs need not meet all of them.
+    assert!(unmet.is_empty() || runs < RUNS, "refusals that no run has met: {unmet:?}");
 }

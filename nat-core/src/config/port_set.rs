@@ -31,7 +31,7 @@ impl core::error::Error for PortSetFull {}
 impl PortSet {
     /// Ports that access networks or servers are known to filter, so that a connection from one of them fails for no reason
     /// that its user can see. Most are ports of services that were abused to reflect floods: a datagram *from* such a port
-    /// looks like a reflected one. The list and the source of each entry: `docs/excluded-ports.md`.
+    /// looks like a reflected one. `docs/excluded-ports.md` of the repository has the source of each.
     pub const FILTERED: Self = Self {
         ranges: Vec::from_array([
             single(7),
