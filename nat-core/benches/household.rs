@@ -4,7 +4,8 @@
 #[path = "../tests/household/mod.rs"]
 mod household;
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use nat_core::Config;
 

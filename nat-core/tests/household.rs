@@ -3,7 +3,7 @@
 #[path = "household/mod.rs"]
 mod household;
 
-use std::time::Duration;
+use core::time::Duration;
 
 use household::{Report, play};
 

@@ -1,6 +1,6 @@
 //! One flow of a host: its packets in their order, and the time between them.
 
-use std::net::SocketAddrV4;
+use core::net::SocketAddrV4;
 
 use etherparse::PacketBuilder;
 
@@ -52,9 +52,8 @@ pub(crate) struct Flow {
 
 impl Flow {
     pub(crate) fn new(
-        host: u8,
+        (host, port): (u8, u16),
         protocol: Protocol,
-        port: u16,
         remote: SocketAddrV4,
         start: u64,
         steps: Vec<Step>,

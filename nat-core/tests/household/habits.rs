@@ -17,7 +17,7 @@
 //! All look names up at a resolver outside, each query from a port of its own (RFC 5452), which is the heaviest that a host can
 //! do: one that keeps its socket, or asks the router, makes fewer sessions.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use super::HOUR;
 use super::flow::{Flow, Protocol, Step, Way};
@@ -137,7 +137,7 @@ impl Plan<'_> {
         for _ in 0..2 {
             let port = self.random.u16(32_768..49_152);
             let steps = vec![Step::data(0, Way::Out, 40), Step::data(20, Way::In, 120)];
-            self.flows.push(Flow::new(host, Protocol::Udp, port, RESOLVER, at, steps));
+            self.flows.push(Flow::new((host, port), Protocol::Udp, RESOLVER, at, steps));
         }
         at + 30
     }
@@ -175,7 +175,7 @@ impl Plan<'_> {
         let port = &mut self.ports[usize::from(host)];
         *port = if *port == u16::MAX { 49_152 } else { *port + 1 };
         let server = Ipv4Addr::new(198, 51, self.random.u8(101..200), self.random.u8(1..255));
-        self.flows.push(Flow::new(host, protocol, *port, SocketAddrV4::new(server, 443), at, steps));
+        self.flows.push(Flow::new((host, *port), protocol, SocketAddrV4::new(server, 443), at, steps));
     }
 
     /// A time from an exponential distribution with this mean, in milliseconds.

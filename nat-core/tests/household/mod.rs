@@ -4,9 +4,9 @@ mod flow;
 mod habits;
 mod report;
 
-use std::cmp::Reverse;
+use core::cmp::Reverse;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::BinaryHeap;
-use std::net::{Ipv4Addr, SocketAddrV4};
 
 use nat_core::{Cidr, Config, Instant, Nat, Seed, Side, Tables, Verdict};
 

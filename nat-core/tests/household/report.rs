@@ -1,7 +1,7 @@
 //! What came of the hour.
 
+use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use nat_core::{SessionInfo, SessionProtocol};
 
