@@ -5,6 +5,7 @@ mod cidr;
 mod gateway;
 mod limits;
 mod port_range;
+mod port_set;
 mod quarantine;
 mod seed;
 mod timeouts;
@@ -15,10 +16,12 @@ use heapless::Vec;
 
 use crate::forward::OneToOne;
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
+use crate::state::Proto;
 
 pub use cidr::Cidr;
 pub use limits::{Limits, Rate};
 pub use port_range::PortRange;
+pub use port_set::{MAX_PORT_RANGES, PortSet, PortSetFull};
 pub use quarantine::QuarantineConfig;
 pub use seed::Seed;
 pub use timeouts::Timeouts;
@@ -145,6 +148,11 @@ pub struct Config {
     pub port_blocks: Option<u16>,
     /// External ports that the router keeps for itself: never given to a mapping, nor to a port forward.
     pub reserved_ports: Option<PortRange>,
+    /// External TCP and UDP ports that no new mapping draws, because networks on the way filter them
+    /// ([`PortSet::FILTERED`]); [`PortSet::EMPTY`] to draw from all. Port forwards, one-to-one translation and the DMZ host may
+    /// have them. Identifiers of ICMP queries are not ports, and are drawn from all of `ports`. In a block of
+    /// [`port_blocks`](Self::port_blocks) these ports are left out, so its host has that many ports less.
+    pub excluded_ports: PortSet,
     /// How long freed external ports wait before another mapping gets them.
     pub quarantine: QuarantineConfig,
     /// Whether the router is a DHCP client outside: then a DHCP server's packets from there reach the router's stack.
@@ -190,6 +198,7 @@ impl Config {
             port_parity: false,
             port_blocks: None,
             reserved_ports: None,
+            excluded_ports: PortSet::FILTERED,
             quarantine: QuarantineConfig::DEFAULT,
             dhcp_client: false,
             inside_mtu: 1500,
@@ -217,10 +226,19 @@ impl Config {
         self.check_blocks()?;
         check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
         check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
-        let covers =
-            |reserved: PortRange, range: PortRange| reserved.contains(range.first) && reserved.contains(range.last);
-        let covered = |reserved| covers(reserved, self.ports) || covers(reserved, self.low_ports);
-        check("reserved_ports", !self.reserved_ports.is_some_and(covered), "leaves no port for mappings")
+        self.check_closed_ports()
+    }
+
+    /// Refuses ports that are all kept from mappings.
+    fn check_closed_ports(&self) -> Result<(), ConfigError> {
+        const PROBLEM: &str = "leaves no port for mappings";
+        let mut closed = PortSet::<{ MAX_PORT_RANGES + 1 }>::EMPTY;
+        let mut close = |field, range| {
+            let _there_is_room = closed.insert(range);
+            check(field, !closed.covers(self.ports) && !closed.covers(self.low_ports), PROBLEM)
+        };
+        self.reserved_ports.into_iter().try_for_each(|range| close("reserved_ports", range))?;
+        self.excluded_ports.ranges().try_for_each(|range| close("excluded_ports", range))
     }
 
     fn check_inside(&self) -> Result<(), ConfigError> {
@@ -267,6 +285,11 @@ impl Config {
             check("one_to_one", !self.one_to_one.iter().take(position).any(alike), "an address stands twice")?;
         }
         Ok(())
+    }
+
+    /// Whether no mapping of `proto` draws `port`, though a rule may have it.
+    pub(crate) fn is_excluded(&self, proto: Proto, port: u16) -> bool {
+        proto != Proto::Icmp && self.excluded_ports.contains(port)
     }
 
     /// Whether sessions give leave to every port of their remote address.

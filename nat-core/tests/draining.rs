@@ -421,3 +421,33 @@ fn a_host_stays_with_the_address_of_its_living_session() {
         assert_eq!(*w.open_udp(at(host, port), at(S2, 53)).ip(), N);
     }
 }
+
+/// U2: a host that has living sessions on an address that is taken back, and on the one that it had moved to, draws from
+/// either of them and no third; and where the sessions of one end first, it stays with the other.
+#[test]
+fn a_host_stays_with_its_living_sessions_when_a_drain_is_taken_back() {
+    for stays in [N, N2] {
+        let mut w = with(|config| config.external_addresses.push(N3).expect("there is room"));
+        let (inside, _) = on(&mut w, N);
+        drain(&mut w, N);
+        let moved = at(*inside.ip(), 6000);
+        w.nat.set_external_addresses(&[N, N2]).expect("addresses");
+        assert!(w.drain_address(N, LONGEST));
+        assert_eq!(*w.open_udp(moved, at(S1, 53)).ip(), N2);
+        w.nat.set_external_addresses(&[N, N2, N3]).expect("addresses");
+        for port in 7000..7020 {
+            assert_ne!(*w.open_udp(at(*inside.ip(), port), at(S1, 53)).ip(), N3);
+        }
+        // Only one of the sessions goes on.
+        let alive = if stays == N { inside } else { moved };
+        for _ in 0..3 {
+            w.advance(secs(1800));
+            assert_eq!(*w.open_udp(alive, at(S1, 53)).ip(), stays);
+        }
+        assert_eq!(w.sessions().len(), 1);
+        for port in 8000..8020 {
+            assert_eq!(*w.open_udp(at(*inside.ip(), port), at(S1, 53)).ip(), stays);
+            assert_eq!(*w.outbound(echo_request(*inside.ip(), S1, port)).forwarded().source().ip(), stays);
+        }
+    }
+}

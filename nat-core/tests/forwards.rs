@@ -239,3 +239,75 @@ fn a_forwarded_host_may_refuse() {
     let refusal = w.outbound(tcp(at(H1, 80), at(S1, 9), RST | ACK).seq(0).ack(11)).forwarded();
     assert_eq!(refusal.source(), at(N, 8080));
 }
+
+/// Two forwards of ports 40000 to 40044, one on the primary address and one on another that becomes the primary.
+fn meeting() -> (World, [PortForward; 2]) {
+    let mut w = World::with(|config| {
+        config.external_addresses.push(N2).expect("there is room");
+        config.ports = PortRange::new(40_000, 40_099).expect("a range");
+    });
+    let primary = PortForward { ports: 45, ..forward(Udp, 40_000, at(H1, 5000)) };
+    let named = PortForward { external_address: Some(N2), ports: 45, ..forward(Udp, 40_000, at(H2, 6000)) };
+    for forward in [primary, named] {
+        w.nat.add_forward(forward).expect("they do not meet");
+    }
+    assert_eq!(w.nat.resting_forwards().count(), 0);
+    w.nat.set_external_addresses(&[N2]).expect("an address");
+    (w, [primary, named])
+}
+
+/// Forwards that come to share ports keep them once: the later one rests, and all other ports are there to be drawn.
+#[test]
+fn forwards_that_come_to_share_a_port_keep_it_once() {
+    let (mut w, [_, named]) = meeting();
+    assert!(w.nat.resting_forwards().eq([named]));
+    assert_eq!(w.inbound(udp(at(S1, 7), at(N2, 40_000))).forwarded().destination(), at(H1, 5000));
+    // What the resting one is for draws a port like any other.
+    assert!(w.open_udp(at(H2, 6000), at(S1, 9)).port() >= 40_045);
+    for port in 1..55 {
+        w.open_udp(at(H3, 2000 + port), at(S1, 9));
+    }
+    w.outbound(udp(at(H3, 3000), at(S1, 9))).rejected(DropReason::PortsExhausted);
+}
+
+/// A forward that rests takes effect when the one before it goes, or when its address is no longer the primary; its target
+/// never has two external endpoints, and no port is lost.
+#[test]
+fn a_resting_forward_takes_effect_when_the_other_goes() {
+    for removed in [true, false] {
+        let (mut w, [primary, named]) = meeting();
+        w.open_udp(at(H2, 6000), at(S1, 9));
+        if removed {
+            assert!(w.nat.remove_forward(&primary));
+        } else {
+            w.nat.set_external_addresses(&[N, N2]).expect("addresses");
+        }
+        assert_eq!(w.nat.resting_forwards().count(), 0);
+        assert_eq!(w.open_udp(at(H2, 6000), at(S1, 9)), at(N2, 40_000));
+        assert_eq!(w.inbound(udp(at(S1, 7), at(N2, 40_001))).forwarded().destination(), at(H2, 6001));
+        assert!(w.nat.remove_forward(&named));
+        w.nat.clear();
+        w.nat.set_external_addresses(&[N2]).expect("an address");
+        w.advance(secs(121));
+        let left = if removed { 100 } else { 55 };
+        for port in 0..left {
+            w.open_udp(at(H3, 2000 + port), at(S1, 9));
+        }
+        w.outbound(udp(at(H3, 3000), at(S1, 9))).rejected(DropReason::PortsExhausted);
+    }
+}
+
+/// A mapping that has drawn the very port which a forward gives its endpoint later is not counted beside the forward.
+#[test]
+fn a_port_that_was_drawn_before_its_forward_is_counted_once() {
+    let mut w = World::with(|config| config.ports = PortRange::new(40_000, 40_000).expect("a port"));
+    let resting = PortForward { external_address: Some(N2), ..forward(Udp, 40_000, at(H1, 5000)) };
+    w.nat.add_forward(resting).expect("it rests");
+    assert_eq!(w.nat.resting_forwards().count(), 1);
+    assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
+    assert!(w.sessions().iter().all(|session| !session.forwarded));
+    assert!(w.nat.remove_forward(&resting));
+    w.nat.add_forward(forward(Udp, 40_000, at(H1, 5000))).expect("a forward");
+    assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
+    assert!(w.sessions().iter().all(|session| session.forwarded));
+}

@@ -163,6 +163,7 @@ fn the_dhcp_port_is_open_to_dhcp_servers_only() {
     let mut w = World::with(|config| {
         config.dhcp_client = true;
         config.low_ports = nat_core::PortRange::new(67, 69).expect("three ports");
+        config.excluded_ports = nat_core::PortSet::EMPTY;
     });
     w.inbound(udp(at(S1, 53), at(N, 68))).dropped(DropReason::NoMapping);
     w.inbound(tcp(at(S1, 67), at(N, 68), SYN)).dropped(DropReason::NoMapping);

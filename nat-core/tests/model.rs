@@ -124,5 +124,6 @@ fn the_engine_agrees_with_a_naive_model() {
             }
         }
     }
+    // A few runs need not meet all of them.
     assert!(unmet.is_empty() || runs < RUNS, "refusals that no run has met: {unmet:?}");
 }

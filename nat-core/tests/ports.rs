@@ -4,7 +4,7 @@ mod world;
 
 use std::collections::HashSet;
 
-use nat_core::{DropReason, PortRange};
+use nat_core::{Config, DropReason, Nat, PortForward, PortRange, PortSet, Protocol, Seed, Tables};
 use world::*;
 
 fn range(first: u16, last: u16) -> PortRange {
@@ -134,6 +134,7 @@ fn the_dhcp_port_counts_among_the_even_ports() {
         config.port_parity = true;
         config.dhcp_client = true;
         config.low_ports = range(66, 71);
+        config.excluded_ports = PortSet::EMPTY;
     });
     let mut found = |bit: u16| drawn(&mut w, (0..6).map(|i| 500 + 2 * i + bit)).into_iter().collect::<HashSet<_>>();
     assert_eq!(found(0), HashSet::from([66, 70]));
@@ -170,4 +171,82 @@ fn a_search_without_a_port_of_the_parity_is_not_begun() {
         drawn(&mut w, (0..32).map(|i| 5001 + 2 * i))
     };
     assert_eq!(drawn_after(0), drawn_after(10));
+}
+
+/// R2: no mapping draws a port that networks filter, of either range; every other port is drawn, and identifiers of ICMP
+/// queries are no ports.
+#[test]
+fn filtered_ports_are_not_drawn() {
+    let filtered = PortSet::FILTERED;
+    for (ports, from) in [(range(1, 200), 1), (range(1000, 1100), 2000), (range(1430, 1440), 2000)] {
+        let mut w = World::with(|config| (config.ports, config.low_ports) = (ports, ports));
+        let expected: HashSet<_> = (ports.first()..=ports.last()).filter(|port| !filtered.contains(*port)).collect();
+        let found: Vec<_> = drawn(&mut w, from..from + 300);
+        assert_eq!((found.len(), found.into_iter().collect()), (expected.len(), expected), "{ports:?}");
+        w.outbound(tcp(at(H2, from), at(S1, 53), SYN)).forwarded();
+        w.nat.clear();
+        let queries = ports.last() - ports.first() + 1;
+        let found: HashSet<_> = (0..queries).map(|id| w.open_echo(H1, S1, id)).collect();
+        assert_eq!(found.len(), usize::from(queries), "identifiers");
+    }
+}
+
+/// The excluded ports are those that are configured: none, or others.
+#[test]
+fn excluded_ports_can_be_chosen() {
+    let some = |ports: &[(u16, u16)]| {
+        let mut set = PortSet::EMPTY;
+        ports.iter().for_each(|(first, last)| set.insert(range(*first, *last)).expect("there is room"));
+        set
+    };
+    for (excluded, left) in [(some(&[]), 5), (some(&[(137, 138)]), 3), (some(&[(130, 136), (139, 139)]), 2)] {
+        let mut w = World::with(|config| {
+            config.ports = range(135, 139);
+            config.excluded_ports = excluded.clone();
+        });
+        let found = drawn(&mut w, 5000..5100);
+        assert_eq!(found.len(), left);
+        assert!(found.iter().all(|port| !excluded.contains(*port)));
+    }
+}
+
+/// Rules may give excluded ports, and those are neither counted among the ports to draw nor kept waiting.
+#[test]
+fn rules_may_give_excluded_ports() {
+    for dmz in [false, true] {
+        let mut w = World::with(|config| {
+            config.ports = range(5350, 5356);
+            config.dmz_host = dmz.then_some(H1);
+        });
+        if !dmz {
+            let forward = PortForward::new(Protocol::Udp, 5353, at(H1, 5353));
+            w.nat.add_forward(forward).expect("an excluded port may be forwarded");
+        }
+        assert_eq!(w.inbound(udp(at(S1, 9), at(N, 5353))).forwarded().destination(), at(H1, 5353));
+        assert_eq!(w.open_udp(at(H1, 5353), at(S1, 9)).port(), 5353);
+        for round in 0..2 {
+            let found: HashSet<_> = (0..5).map(|i| w.open_udp(at(H2, 6000 + i), at(S1, 53)).port()).collect();
+            assert_eq!(found, HashSet::from([5350, 5351, 5352, 5354, 5356]), "round {round}");
+            w.outbound(udp(at(H2, 7000), at(S1, 53))).rejected(DropReason::PortsExhausted);
+            w.nat.clear();
+            w.advance(secs(121));
+        }
+    }
+}
+
+/// Ports that are all excluded, or reserved, leave nothing to draw.
+#[test]
+fn a_range_that_is_excluded_is_refused() {
+    for (reserved, excluded, field) in [
+        (None, PortSet::FILTERED, "excluded_ports"),
+        (Some(range(135, 139)), PortSet::EMPTY, "reserved_ports"),
+        (Some(range(135, 139)), PortSet::FILTERED, "reserved_ports"),
+    ] {
+        let mut config = Config::new(inside());
+        config.ports = range(135, 139);
+        (config.reserved_ports, config.excluded_ports) = (reserved, excluded);
+        let mut tables = Box::new(Tables::<8, 8>::new());
+        let error = Nat::new(&mut tables, config, Seed::new([7; 16])).err().expect("no port is left");
+        assert_eq!((error.field, error.problem), (field, "leaves no port for mappings"));
+    }
 }

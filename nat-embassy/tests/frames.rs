@@ -271,6 +271,36 @@ fn a_dhcp_client_outside_works_before_there_is_an_address() {
     assert_eq!(World::stack_receives(&mut w.wan_stack).as_ref(), Some(&offers[1]));
 }
 
+/// RFC 2131 section 4.1: of a client that starts over each second, since its requests are refused, two DISCOVERs leave and
+/// then one in 64 s. The others are counted, and what is no DISCOVER leaves meanwhile.
+#[test]
+fn a_dhcp_client_that_starts_over_at_once_is_slowed_down() {
+    let mut config = config();
+    config.outside = None;
+    config.nat.dhcp_client = true;
+    let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let message = |kind: u8| {
+        let mut payload = vec![0; 236];
+        payload.extend([99, 130, 83, 99, 53, 1, kind, 255]);
+        let message = Udp { src: [0, 0, 0, 0].into(), src_port: 68, dst: [255; 4].into(), dst_port: 67, ..outbound() };
+        ipv4_frame(BROADCAST, ROUTER_WAN.0, &Udp { payload, ..message }.build())
+    };
+    let mut left = Vec::new();
+    for second in 0..70 {
+        World::stack_sends(&mut w.wan_stack, &message(1));
+        w.run();
+        if w.wan.take_sent() == [message(1)] {
+            left.push(second);
+        }
+        World::stack_sends(&mut w.wan_stack, &message(3));
+        w.run();
+        assert_eq!(w.wan.take_sent(), [message(3)], "a request is no discover");
+        w.advance(1000);
+    }
+    assert_eq!(left, [0, 1, 65]);
+    assert_eq!(w.outside_drops(FrameDrop::DiscoverTooSoon), 70 - left.len() as u64);
+}
+
 #[test]
 fn a_stack_that_does_not_keep_up_loses_frames_and_stops_nobody() {
     let mut w = World::acquainted();

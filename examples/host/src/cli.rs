@@ -191,7 +191,7 @@ mod tests {
     use core::time::Duration;
 
     use clap::CommandFactory;
-    use nat_core::{ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, Rate, Untranslated};
+    use nat_core::{ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, PortSet, Rate, Untranslated};
 
     use super::*;
 
@@ -220,8 +220,6 @@ mod tests {
     /// What both profiles get without further options.
     fn plain(mut config: Config) -> Config {
         config.external_addresses.push(WAN).unwrap();
-        config.limits.sessions_per_host = Some(1024);
-        config.limits.mappings_per_host = Some(1024);
         config
     }
 
@@ -294,6 +292,7 @@ mod tests {
                 ("--ports 40000-49999", |c| c.ports = range(40000, 49999)),
                 ("--low-ports 512-1023", |c| c.low_ports = range(512, 1023)),
                 ("--reserved-ports 22", |c| c.reserved_ports = Some(range(22, 22))),
+                ("--excluded-ports none", |c| c.excluded_ports = PortSet::EMPTY),
                 ("--port-parity", |c| c.port_parity = true),
                 ("--port-blocks 512", |c| c.port_blocks = Some(512)),
                 ("--quarantine 0", |c| c.quarantine.delay = Duration::ZERO),

@@ -62,6 +62,7 @@ fn bad_options_are_refused_in_one_line() {
         ("--ports 0-80", "'0' is not a port"),
         ("--low-ports 80-79", "its first is above its last"),
         ("--reserved-ports all", "'all' is not a port"),
+        ("--excluded-ports 25,none", "'none' is not a port"),
         ("--quarantine 1036801", "1036801 is not in 0..=1036800"),
         ("--tcp-quarantine -1", "unexpected argument '-1'"),
         ("--host-tcp-mappings 0", "0 is not in 1..=65535"),
@@ -93,6 +94,7 @@ fn configurations_that_cannot_work_are_told_by_option() {
         ("--profile gateway --filtering endpoint-independent", needs),
         ("--dmz-host 10.0.0.1", "--dmz-host: not a host of the inside network"),
         ("--reserved-ports 1-65535", "--reserved-ports: leaves no port for mappings"),
+        ("--ports 5353-5353", "--excluded-ports: leaves no port for mappings"),
     ] {
         refused(&format!("{REPLAY} {options}"), expected);
         #[cfg(target_os = "linux")]
@@ -237,6 +239,7 @@ fn router_and_replay_have_the_same_options_of_the_nat() {
         "--ports",
         "--low-ports",
         "--reserved-ports",
+        "--excluded-ports",
         "--port-parity",
         "--quarantine",
         "--tcp-quarantine",

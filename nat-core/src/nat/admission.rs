@@ -1,11 +1,12 @@
 //! Whether a new session may be, and where it goes. Decides first; then nothing can fail.
 
-use crate::config::{Config, PortRange};
-use crate::policy::forwards::{Fixed, Rule};
+use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
+use crate::forward::MAX_PORT_FORWARDS;
+use crate::policy::forwards::Fixed;
 use crate::state::tcp::Tcp;
 use crate::state::{
-    Endpoint, ExternalPort, Given, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin, OutsideTuple,
-    Parity, PortClass, PortPool, Ports, Proto,
+    Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin,
+    OutsideTuple, Parity, PortClass, PortPool, Ports, Proto,
 };
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
@@ -131,11 +132,7 @@ impl<W: Width> Nat<'_, W> {
 
     fn choose_mapping(&mut self, tuple: &InsideTuple) -> Result<NewMapping, DropReason> {
         let fixed = self.fixed(tuple);
-        let given = match fixed.map(|(_, fixed)| fixed.rule) {
-            Some(Rule::PortForward) => Given::PortForward,
-            Some(Rule::OneToOne | Rule::DmzHost) => Given::Rule,
-            None => Given::Drawn,
-        };
+        let given = fixed.map_or(Given::Drawn, |(_, fixed)| fixed.rule.into());
         let (external, external_port) = if tuple.untranslated {
             (NO_EXTERNAL, 0)
         } else if let Some((number, fixed)) = fixed {
@@ -159,8 +156,10 @@ impl<W: Width> Nat<'_, W> {
         self.stats.tcp.port_errors = self.stats.tcp.port_errors.wrapping_add(1);
     }
 
-    /// The number of the external address that a host's mappings get: the same one as long as it is there (RFC 4787
-    /// REQ-2), and that of the rule which names the host. `None` if each stands for one other host.
+    /// The number of the external address that a host's next mapping gets: that of the rule which names the host, or else
+    /// one from which it draws ports already, as long as a mapping of that kind lives (RFC 4787 REQ-2). A host has several
+    /// of these only after a drain was taken back, until the mappings on all but one have ended. `None` if each address
+    /// stands for one other host.
     fn choose_external(&mut self, inside: Inside) -> Option<u8> {
         let Inside { origin, endpoint } = inside;
         let Self { flows, forwards, pool, ports, .. } = self;
@@ -172,9 +171,12 @@ impl<W: Width> Nat<'_, W> {
         let open = |address: u32| forwards.one_to_one_host(address).is_none_or(|host| host == endpoint.address);
         let find = |wanted: &dyn Fn(u8, u32) -> bool| pool.active().find(|(number, address)| wanted(*number, *address));
         let own = own.and_then(|own| find(&|_, address| address == own && open(address)));
-        let paired = flows.host(origin, endpoint.address).map(|host| host.external());
-        let paired = || paired.and_then(|paired| find(&|number, address| number == paired && open(address)));
-        own.or_else(paired).map(|(number, _)| number).or_else(|| {
+        let known = flows.host(origin, endpoint.address);
+        let paired = |host: &Host<W>| {
+            let drawn = find(&|number, address| host.has_drawn_on(number) && open(address));
+            drawn.or_else(|| find(&|number, address| number == host.external() && open(address)))
+        };
+        own.or_else(|| known.and_then(paired)).map(|(number, _)| number).or_else(|| {
             let candidates = || pool.active().filter(|(_, address)| open(*address));
             let count = candidates().count();
             let place = if count <= 1 { 0 } else { ports.pick_below(count as u32) as usize };
@@ -183,16 +185,16 @@ impl<W: Width> Nat<'_, W> {
     }
 
     fn choose_port(&mut self, tuple: &InsideTuple, external: u8) -> Result<u16, DropReason> {
-        let InsideTuple { proto, inside, remote, .. } = *tuple;
+        let InsideTuple { proto, remote, .. } = *tuple;
         self.check_start(proto)?;
         let address = self.pool.address(external, self.now).ok_or(DropReason::AddressMissing)?;
-        let ports = self.candidates(tuple, external, address)?;
+        let closed = closed_ports(&self.config, proto, self.forwards.kept(proto, address, &self.pool));
+        let ports = self.candidates(tuple, external, &closed)?;
         let tick = self.tick();
-        let Self { config, flows, forwards, pool, ports: picker, quarantine, .. } = self;
+        let Self { flows, ports: picker, quarantine, .. } = self;
         let free = |port| {
             let tuple = OutsideTuple { proto, external, external_port: port, remote };
-            !is_reserved(config, proto, port)
-                && !forwards.keeps(proto, Endpoint { address, port }, inside.endpoint.address, pool)
+            !closed.contains(port)
                 && flows.mapping_of_outside(&tuple).is_none()
                 && flows.check_outside(&tuple).is_ok()
                 && !quarantine.contains(ExternalPort { proto, external, port }, tick)
@@ -202,9 +204,9 @@ impl<W: Width> Nat<'_, W> {
         picker.pick(ports, tries, free).ok_or(DropReason::PortsExhausted)
     }
 
-    /// The external ports that a new mapping has the choice of: those of its host's block, or those that are for its inside
-    /// port.
-    fn candidates(&mut self, tuple: &InsideTuple, external: u8, address: u32) -> Result<Ports, DropReason> {
+    /// The external ports that a new mapping has the choice of but for those that are `closed`: those of its host's block, or
+    /// those that are for its inside port.
+    fn candidates(&mut self, tuple: &InsideTuple, external: u8, closed: &ClosedPorts) -> Result<Ports, DropReason> {
         let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
         if self.config.port_blocks.is_some() {
             let number = self.flows.host_number(tuple.inside).ok_or(DropReason::HostTableFull)?;
@@ -212,7 +214,7 @@ impl<W: Width> Nat<'_, W> {
             return Ok(Ports::new(block, pool.parity));
         }
         // Without this, whoever fills the range would have every later packet search all of it in vain.
-        if !self.flows.overlapping() && !self.has_free_port(&pool, self.open_ports(&pool, address)) {
+        if !self.flows.overlapping() && !self.has_free_port(&pool, open_ports(&self.config, &pool, closed)) {
             return Err(DropReason::PortsExhausted);
         }
         Ok(pool.ports(&self.config))
@@ -227,14 +229,6 @@ impl<W: Width> Nat<'_, W> {
         PortPool { proto, external, class, parity }
     }
 
-    /// How many ports of `ports` mappings can have on `address`: all that neither the router nor a port forward keeps.
-    fn open_ports(&self, ports: &PortPool, address: u32) -> usize {
-        let range = ports.class.range(&self.config);
-        let kept = self.forwards.kept(ports.proto, address, &self.pool);
-        let kept = kept.filter_map(|kept| kept.intersection(range)).map(|kept| Ports::new(kept, ports.parity).count());
-        open_ports(&self.config, ports).saturating_sub(kept.fold(0, usize::saturating_add))
-    }
-
     pub(super) fn is_reserved(&self, proto: Proto, port: u16) -> bool {
         is_reserved(&self.config, proto, port)
     }
@@ -245,46 +239,81 @@ fn is_reserved(config: &Config, proto: Proto, port: u16) -> bool {
         || proto == Proto::Udp && config.dhcp_client && port == DHCP_CLIENT
 }
 
-/// How many ports of `pool` the router does not keep for itself.
-fn open_ports(config: &Config, pool: &PortPool) -> usize {
+/// Ports of an external address that no mapping draws, of one protocol.
+type ClosedPorts = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
+
+/// The ports that no mapping of `proto` draws: those that the router keeps, those that are excluded, and those that port
+/// forwards have `kept`. The search and the count of free ports both go by this set, so that they agree.
+fn closed_ports(config: &Config, proto: Proto, kept: impl Iterator<Item = PortRange>) -> ClosedPorts {
+    let mut closed = ClosedPorts::EMPTY;
+    if proto == Proto::Icmp {
+        return closed;
+    }
+    let dhcp = PortRange::new(DHCP_CLIENT, DHCP_CLIENT).filter(|_| proto == Proto::Udp && config.dhcp_client);
+    let own = config.excluded_ports.ranges().chain(config.reserved_ports).chain(dhcp);
+    for range in own.chain(kept) {
+        let _there_is_room = closed.insert(range);
+    }
+    closed
+}
+
+/// How many ports of `pool` are not `closed`.
+fn open_ports(config: &Config, pool: &PortPool, closed: &ClosedPorts) -> usize {
     let range = pool.class.range(config);
-    let reserved = config.reserved_ports.filter(|_| pool.proto != Proto::Icmp);
-    let dhcp = PortRange::new(DHCP_CLIENT, DHCP_CLIENT).filter(|_| {
-        pool.proto == Proto::Udp
-            && config.dhcp_client
-            && range.contains(DHCP_CLIENT)
-            && !reserved.is_some_and(|reserved| reserved.contains(DHCP_CLIENT))
-    });
-    let count = |range: Option<PortRange>| range.map_or(0, |range| Ports::new(range, pool.parity).count());
-    let shared = reserved.and_then(|reserved| reserved.intersection(range));
-    pool.ports(config).count().saturating_sub(count(shared)).saturating_sub(count(dhcp))
+    let shared = closed.ranges().filter_map(|closed| closed.intersection(range));
+    let count = shared.map(|shared| Ports::new(shared, pool.parity).count()).fold(0, usize::saturating_add);
+    pool.ports(config).count().saturating_sub(count)
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use core::net::Ipv4Addr;
+    use std::vec::Vec;
 
     use crate::Cidr;
 
     use super::*;
 
-    /// R5: a search is begun exactly if a port is left: as many are open as are not reserved.
+    fn range(random: &mut fastrand::Rng, first: u16, count: u16) -> PortRange {
+        let first = first + random.u16(..count);
+        PortRange::new(first, first + random.u16(..count)).expect("a range")
+    }
+
+    /// R5: a search is begun exactly if a port is left: as many are open as are neither reserved, nor excluded, nor kept by a
+    /// port forward, however these meet.
     #[test]
-    fn open_ports_are_those_that_are_not_reserved() {
+    fn open_ports_are_those_that_are_not_closed() {
         let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
-        config.low_ports = PortRange::new(66, 71).expect("a range");
-        for reserved in [None, Some((1, 60)), Some((60, 67)), Some((68, 68)), Some((69, 69)), Some((70, 2000))] {
-            config.reserved_ports = reserved.and_then(|(first, last)| PortRange::new(first, last));
-            config.dhcp_client = !config.dhcp_client;
-            for (proto, class) in [Proto::Icmp, Proto::Tcp, Proto::Udp]
-                .into_iter()
-                .flat_map(|proto| [(proto, PortClass::Low), (proto, PortClass::High)])
-            {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..3000 {
+            (config.low_ports, config.ports) = (range(&mut random, 60, 12), range(&mut random, 66, 12));
+            config.reserved_ports = random.bool().then(|| range(&mut random, 58, 12));
+            config.dhcp_client = random.bool();
+            config.excluded_ports = PortSet::FILTERED;
+            if random.bool() {
+                config.excluded_ports = PortSet::EMPTY;
+                for _ in 0..random.usize(..6) {
+                    config.excluded_ports.insert(range(&mut random, 58, 14)).expect("room for six");
+                }
+            }
+            let kept: Vec<_> = (0..random.usize(..4)).map(|_| range(&mut random, 60, 14)).collect();
+            let proto = [Proto::Icmp, Proto::Tcp, Proto::Udp][random.usize(..3)];
+            let kept = if proto == Proto::Icmp { Vec::new() } else { kept };
+            let closed = closed_ports(&config, proto, kept.iter().copied());
+            for class in [PortClass::Low, PortClass::High] {
                 for parity in [None, Some(Parity::Even), Some(Parity::Odd)] {
                     let pool = PortPool { proto, external: 0, class, parity };
                     let ports = pool.ports(&config);
-                    let open = (0..ports.count() as u32).filter(|at| !is_reserved(&config, proto, ports.at(*at)));
-                    assert_eq!(open_ports(&config, &pool), open.count(), "{pool:?}, {reserved:?}");
+                    let is_open = |port: u16| {
+                        let excluded = proto != Proto::Icmp && config.excluded_ports.contains(port);
+                        !is_reserved(&config, proto, port) && !excluded && !kept.iter().any(|kept| kept.contains(port))
+                    };
+                    let open: Vec<_> =
+                        (0..ports.count() as u32).map(|at| ports.at(at)).filter(|port| is_open(*port)).collect();
+                    assert!(open.iter().all(|port| !closed.contains(*port)), "{pool:?}, {config:?}");
+                    assert_eq!(open_ports(&config, &pool, &closed), open.len(), "{pool:?}, {kept:?}, {config:?}");
                 }
             }
         }

@@ -8,7 +8,7 @@ use heapless::Vec;
 use crate::config::{MIN_MTU, check};
 use crate::log::info;
 use crate::policy::forwards::{Rule, external_ports, inside_ports};
-use crate::state::{Endpoint, ExternalPort, Mapping, Origin, Proto};
+use crate::state::{Endpoint, ExternalPort, Given, Mapping, Origin, Proto};
 use crate::table::Width;
 use crate::{
     Config, ConfigError, ForwardError, Instant, MAX_EXTERNAL_ADDRESSES, Nat, PortForward, Protocol, SessionInfo, Side,
@@ -27,7 +27,8 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// Sessions through an address that is no longer there end, for their peers know no other: what the inside still
     /// sends on them is answered with a RST. Sessions through addresses that stay go on. Port forwards move to the new
-    /// primary address, and their sessions end if it is another.
+    /// primary address, and their sessions end if it is another. One that meets an earlier one there rests for the ports that
+    /// both have, see [`Nat::resting_forwards`].
     ///
     /// # Errors
     ///
@@ -47,6 +48,7 @@ impl<W: Width> Nat<'_, W> {
         self.pool.replace(addresses);
         self.config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
         self.end_conflicts();
+        self.tell_resting();
         self.fragments.clear();
         match addresses {
             [] => info!("no external address"),
@@ -71,6 +73,7 @@ impl<W: Width> Nat<'_, W> {
             self.config.external_addresses.retain(|other| *other != address);
             self.end_conflicts();
             info!("external address {} drains", address);
+            self.tell_resting();
         }
         draining
     }
@@ -129,12 +132,15 @@ impl<W: Width> Nat<'_, W> {
         Ok(())
     }
 
-    /// Removes a port forward, and ends its sessions. Returns whether there was such a one.
+    /// Removes a port forward, and ends its sessions. One that has rested because of it takes effect, see
+    /// [`Nat::resting_forwards`]. Returns whether there was such a one.
     pub fn remove_forward(&mut self, forward: &PortForward) -> bool {
         let removed = self.forwards.remove(forward);
         if removed {
             self.end_target(forward);
             self.hold_ports_of(forward);
+            // One that had rested for its ports has them now, and none of them waits.
+            self.end_conflicts();
         }
         removed
     }
@@ -142,6 +148,13 @@ impl<W: Width> Nat<'_, W> {
     /// The port forwards, in the order in which they were added.
     pub fn forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
         self.forwards.iter().copied()
+    }
+
+    /// The port forwards of which some ports, or all, have no effect at present: their external address is not one of the
+    /// NAT's, or drains, or an earlier port forward has the port on it. Two can come to that when the primary address
+    /// changes, if only one of them names its address; [`Nat::add_forward`] refuses those that meet when they are added.
+    pub fn resting_forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
+        self.forwards.resting(&self.pool).copied()
     }
 
     /// Ends every session and with it every mapping; port forwards stay.
@@ -169,6 +182,14 @@ impl<W: Width> Nat<'_, W> {
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Logs the port forwards that rest.
+    fn tell_resting(&self) {
+        for forward in self.forwards.resting(&self.pool) {
+            let PortForward { external_port, inside_address, inside_port, .. } = forward;
+            info!("port {} to {}:{} rests", external_port, inside_address, inside_port);
+        }
     }
 
     fn check_forward(&self, forward: &PortForward) -> Result<(), ForwardError> {
@@ -200,8 +221,9 @@ impl<W: Width> Nat<'_, W> {
         });
     }
 
-    /// Ends the mappings that are not as the rules have it: those that have another's external endpoint, and those that
-    /// have to have another external endpoint themselves. Those that drain end by themselves.
+    /// Ends the mappings that are not as the rules have it: those that have another's external endpoint, those that have to
+    /// have another external endpoint themselves, and those that have the right one, but not from the rule which gives it
+    /// now: a port is counted with what has given it. Those that drain end by themselves.
     fn end_conflicts(&mut self) {
         self.end_mappings(|nat, mapping| {
             let Some(inside) = nat.flows.inside(mapping) else { return true };
@@ -216,7 +238,10 @@ impl<W: Width> Nat<'_, W> {
                 .external_of(proto, inside.endpoint, &nat.pool)
                 .filter(|fixed| host && fixed.rule != Rule::DmzHost && !nat.is_reserved(proto, fixed.external.port));
             let kept = nat.forwards.keeps(proto, external, inside.endpoint.address, &nat.pool);
-            own.map_or(kept, |own| own.external != external)
+            match own {
+                Some(own) => own.external != external || mapping.given() != own.rule.into(),
+                None => kept || mapping.given() == Given::PortForward,
+            }
         });
         // A port that a rule keeps is counted with the rule, and nobody else gets it.
         let Self { quarantine, forwards, pool, now, .. } = self;

@@ -75,6 +75,10 @@ impl<W: Width> Journal<'_, '_, W> {
     /// An external port is for others from now on.
     pub(super) fn freed(&mut self, port: ExternalPort) {
         let Some(quarantine) = self.quarantine.as_deref_mut() else { return };
+        if self.config.is_excluded(port.proto, port.port) {
+            // No mapping draws it, and a rule may have it at any time.
+            return;
+        }
         let let_go = quarantine.hold(port, self.at.as_millis() as u32);
         self.stats.ports_released_early = self.stats.ports_released_early.wrapping_add(let_go);
     }

@@ -37,7 +37,8 @@ impl<'t, W: Width> Nat<'t, W> {
         in_use.saturating_add(self.quarantine.count(pool)) < open
     }
 
-    /// Has the ports wait that a port forward had kept, as far as there is room.
+    /// Has the ports wait that a port forward had kept, as far as there is room. The caller ends the wait of those that
+    /// another port forward keeps now.
     pub(super) fn hold_ports_of(&mut self, forward: &PortForward) {
         let proto = Proto::from(forward.protocol);
         let address = forward.external_address.map(Ipv4Addr::to_bits).or_else(|| self.pool.primary());

@@ -6,7 +6,7 @@ use heapless::Vec;
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
 use crate::forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward};
-use crate::state::{Endpoint, Proto};
+use crate::state::{Endpoint, Given, Proto};
 
 use super::Pool;
 
@@ -25,8 +25,18 @@ pub(crate) enum Rule {
     DmzHost,
 }
 
+impl From<Rule> for Given {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::PortForward => Self::PortForward,
+            Rule::OneToOne | Rule::DmzHost => Self::Rule,
+        }
+    }
+}
+
 /// The rules. Where two could apply, port forwards come first, then one-to-one translation, then the DMZ host. Those on an
-/// address that new mappings cannot get rest.
+/// address that new mappings cannot get rest. Of two port forwards that come to have a port in common, since the primary
+/// address has changed, the later one rests for that port.
 pub(crate) struct Forwards {
     forwards: Vec<PortForward, MAX_PORT_FORWARDS>,
     one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
@@ -67,6 +77,22 @@ impl Forwards {
     pub(crate) fn remove(&mut self, forward: &PortForward) -> bool {
         let position = self.forwards.iter().position(|other| other == forward);
         position.map(|position| self.forwards.remove(position)).is_some()
+    }
+
+    /// The port forwards that rest, wholly or for some of their ports: their external address is none at present, or an
+    /// earlier one has the port there.
+    pub(crate) fn resting(&self, pool: &Pool) -> impl Iterator<Item = &PortForward> {
+        self.forwards
+            .iter()
+            .enumerate()
+            .filter(move |(place, forward)| {
+                let Some(address) = address_of(forward, pool) else { return true };
+                let mut earlier = self.forwards.iter().take(*place).filter(|other| other.protocol == forward.protocol);
+                earlier.any(|other| {
+                    address_of(other, pool) == Some(address) && meet(external_ports(other), external_ports(forward))
+                })
+            })
+            .map(|(_, forward)| forward)
     }
 
     /// The inside endpoint that whoever sends to `external` reaches first.
@@ -119,7 +145,8 @@ impl Forwards {
         self.one_to_one_host(external.address).is_some_and(|host| host != inside) || self.forwards.iter().any(forward)
     }
 
-    /// The ports that port forwards keep on an external address. No two ranges meet.
+    /// The ports that port forwards keep on an external address. Ranges may meet where the primary address has changed since
+    /// they were added.
     pub(crate) fn kept(&self, proto: Proto, address: u32, pool: &Pool) -> impl Iterator<Item = PortRange> {
         let here = move |forward: &&PortForward| is_for(forward, proto) && address_of(forward, pool) == Some(address);
         self.forwards.iter().filter(here).filter_map(external_ports)

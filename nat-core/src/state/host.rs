@@ -39,6 +39,8 @@ pub(crate) struct Host<W> {
     place: u8,
     /// The external addresses on which it has its block of ports.
     pub(crate) blocks: Externals,
+    /// How many of its mappings have a port that was drawn, by the number of their external address.
+    drawn: [Count<W>; MAX_EXTERNAL_ADDRESSES],
 }
 
 const EXTERNAL: u8 = 0x0f;
@@ -60,14 +62,31 @@ impl<W: Width> Host<W> {
         if self.place & ROUTER == 0 { Origin::Host } else { Origin::Router }
     }
 
-    /// The number of the external address that all mappings of the host get (paired pooling, RFC 4787 REQ-2); one that no
-    /// address has, if it has not got one yet.
+    /// The number of the external address that the host's next mapping gets where none of its mappings says (paired pooling,
+    /// RFC 4787 REQ-2); one that no address has, if it has not got one yet.
     pub(crate) fn external(&self) -> u8 {
         self.place & EXTERNAL
     }
 
     pub(crate) fn set_external(&mut self, external: u8) {
         self.place = self.place & ROUTER | external & EXTERNAL;
+    }
+
+    /// Whether it has a mapping with a drawn port on the external address of this number.
+    pub(crate) fn has_drawn_on(&self, external: u8) -> bool {
+        self.drawn.get(usize::from(external)).is_some_and(|count| count.get() != 0)
+    }
+
+    pub(crate) fn add_drawn(&mut self, external: u8) {
+        if let Some(count) = self.drawn.get_mut(usize::from(external)) {
+            count.increment();
+        }
+    }
+
+    pub(crate) fn remove_drawn(&mut self, external: u8) {
+        if let Some(count) = self.drawn.get_mut(usize::from(external)) {
+            count.decrement();
+        }
     }
 
     /// How many mappings it has.
@@ -104,6 +123,7 @@ impl<W: Width> Slot for Host<W> {
         chain: Link::NONE,
         place: 0,
         blocks: Externals::NONE,
+        drawn: [Count::ZERO; MAX_EXTERNAL_ADDRESSES],
     };
 
     fn is_free(&self) -> bool {

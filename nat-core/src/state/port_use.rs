@@ -1,6 +1,6 @@
 //! How many external ports are taken, so that a search which cannot succeed is not begun.
 
-use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
+use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange, PortSet};
 use crate::table::Width;
 
 use super::{Mapping, Parity, Ports, Proto};
@@ -61,15 +61,17 @@ impl<W: Width> From<&Mapping<W>> for ExternalPort {
 type ByParity = [u16; Parity::COUNT];
 
 /// The ports that are taken, by protocol, external address, class and parity. Ranges may overlap: then a port counts in
-/// both.
+/// both. A port that no mapping draws counts in none: it is not there to be taken, and a rule may have it.
 pub(crate) struct PortUse {
+    excluded: PortSet,
     ranges: [PortRange; PortClass::ALL.len()],
     used: [[[ByParity; PortClass::ALL.len()]; MAX_EXTERNAL_ADDRESSES]; Proto::COUNT],
 }
 
 impl PortUse {
     pub(crate) fn new(config: &Config) -> Self {
-        Self { ranges: PortClass::ALL.map(|class| class.range(config)), used: Default::default() }
+        let excluded = config.excluded_ports.clone();
+        Self { excluded, ranges: PortClass::ALL.map(|class| class.range(config)), used: Default::default() }
     }
 
     pub(crate) fn count(&self, pool: &PortPool) -> usize {
@@ -102,6 +104,9 @@ impl PortUse {
     }
 
     fn change(&mut self, port: ExternalPort, change: impl Fn(u16) -> u16) {
+        if port.proto != Proto::Icmp && self.excluded.contains(port.port) {
+            return;
+        }
         let used = self.used.get_mut(port.proto as usize);
         let Some(used) = used.and_then(|used| used.get_mut(usize::from(port.external))) else { return };
         for (range, counts) in self.ranges.iter().zip(used) {
@@ -126,6 +131,8 @@ mod tests {
         let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
         (config.low_ports, config.ports) =
             (PortRange::new(1000, 2003).expect("a range"), PortRange::new(2000, 3000).expect("a range"));
+        config.excluded_ports = PortSet::EMPTY;
+        config.excluded_ports.insert(PortRange::new(2002, 2002).expect("a range")).expect("room for one");
         let mut used = PortUse::new(&config);
         let count =
             |used: &PortUse, class, parity| used.count(&PortPool { proto: Proto::Udp, external: 1, class, parity });
@@ -133,7 +140,7 @@ mod tests {
             [PortClass::Low, PortClass::High]
                 .map(|class| [None, Some(Parity::Even), Some(Parity::Odd)].map(|parity| count(used, class, parity)))
         };
-        let ports = [999, 1001, 1999, 2000, 2001, 2003, 2004, 3000, 3001];
+        let ports = [999, 1001, 1999, 2000, 2001, 2002, 2003, 2004, 3000, 3001];
         let external = |port| ExternalPort { proto: Proto::Udp, external: 1, port };
         ports.iter().for_each(|port| used.add(external(*port)));
         used.add(ExternalPort { external: 0, ..external(2002) });

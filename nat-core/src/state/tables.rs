@@ -28,10 +28,10 @@ pub type WideTables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: u
 const _: () = {
     assert!(size_of::<Mapping<u16>>() + 2 * size_of::<Link<u16>>() == 18);
     assert!(size_of::<Session<u16>>() + size_of::<Link<u16>>() == 38);
-    assert!(size_of::<Host<u16>>() + size_of::<Link<u16>>() == 30);
+    assert!(size_of::<Host<u16>>() + size_of::<Link<u16>>() == 46);
     assert!(size_of::<Mapping<u32>>() + 2 * size_of::<Link<u32>>() == 32);
     assert!(size_of::<Session<u32>>() + size_of::<Link<u32>>() == 48);
-    assert!(size_of::<Host<u32>>() + size_of::<Link<u32>>() == 44);
+    assert!(size_of::<Host<u32>>() + size_of::<Link<u32>>() == 76);
 };
 
 impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> Tables<MAPPINGS, SESSIONS, HOSTS> {

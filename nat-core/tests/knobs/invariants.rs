@@ -58,6 +58,7 @@ fn check_drawn_ports(world: &World, sessions: &[SessionInfo]) {
             continue;
         }
         assert!(candidates(config, protocol, inside.port()).contains(&external.port()), "a wrong port: {session:?}");
+        assert!(!is_excluded(config, protocol, external.port()), "an excluded port: {session:?}");
         let draining: Vec<_> = world.nat.draining_addresses().collect();
         let foreign = config.one_to_one.iter().any(|rule| {
             rule.external == *external.ip() && rule.inside != *inside.ip() && !draining.contains(external.ip())
@@ -145,6 +146,7 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
     let taken = |address: Ipv4Addr, port: u16| {
         let endpoint = at(address, port);
         is_reserved(config, protocol, port)
+            || is_excluded(config, protocol, port)
             || kept.iter().any(|(external, _)| *external == endpoint)
             || sessions.iter().any(|session| session.protocol == protocol && session.external == endpoint)
     };
@@ -170,6 +172,10 @@ fn is_reserved(config: &Config, protocol: SessionProtocol, port: u16) -> bool {
     let reserved = config.reserved_ports.is_some_and(|range| range.contains(port));
     protocol != SessionProtocol::Icmp && reserved
         || protocol == SessionProtocol::Udp && config.dhcp_client && port == 68
+}
+
+fn is_excluded(config: &Config, protocol: SessionProtocol, port: u16) -> bool {
+    protocol != SessionProtocol::Icmp && config.excluded_ports.contains(port)
 }
 
 fn forwardable(protocol: SessionProtocol) -> Option<Protocol> {

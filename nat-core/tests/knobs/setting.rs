@@ -3,7 +3,8 @@
 use core::net::Ipv4Addr;
 
 use nat_core::{
-    Cidr, Config, ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, Rate, Timeouts, Untranslated,
+    Cidr, Config, ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, PortSet, Rate, Timeouts,
+    Untranslated,
 };
 
 use super::world::*;
@@ -30,6 +31,7 @@ impl Setting {
         choose_limits(&mut config, random);
         choose_timeouts(&mut config, random);
         choose_answers(&mut config, random);
+        choose_excluded_ports(&mut config, random);
         Self { config, fragments: random.u8(..4) != 0, quarantine: random.bool() }
     }
 
@@ -89,6 +91,19 @@ fn choose_ports(config: &mut Config, random: &mut fastrand::Rng) {
     config.port_parity = random.bool();
     let reserved = one_of(random, &[500, 30_000, 30_002, 66]);
     config.reserved_ports = (random.u8(..3) == 0).then(|| range(reserved, reserved + random.u16(..3)));
+}
+
+/// Draws from a copy of `random`, so that a seed stands for the same operations whatever is excluded.
+fn choose_excluded_ports(config: &mut Config, random: &fastrand::Rng) {
+    let mut random = random.clone();
+    if random.u8(..4) == 0 {
+        return;
+    }
+    config.excluded_ports = PortSet::EMPTY;
+    for _ in 0..random.usize(..4) {
+        let excluded = one_of(&mut random, &[64, 500, 503, 30_000, 30_002, 30_005]);
+        config.excluded_ports.insert(range(excluded, excluded + random.u16(..3))).expect("room for three");
+    }
 }
 
 fn choose_limits(config: &mut Config, random: &mut fastrand::Rng) {

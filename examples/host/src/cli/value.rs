@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use nat_core::{Cidr, Seed};
 
 pub(super) use amounts::{RateValue, Timeout, TimeoutName};
-pub(super) use rules::{Forward, OneToOneRule, Ports, UntranslatedNetwork};
+pub(super) use rules::{ExcludedPorts, Forward, OneToOneRule, Ports, UntranslatedNetwork};
 
 /// `192.168.77.1/24`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -110,6 +110,9 @@ impl<W: Width> Flows<'_, W> {
         let link = self.mappings.insert(mapping.given_by(given))?;
         if let Some(host) = self.hosts.get_mut(host) {
             host.add_mapping(tuple.proto);
+            if given == Given::Drawn && !tuple.untranslated {
+                host.add_drawn(external);
+            }
             self.shares.add_mapping(host.mappings());
         }
         let hash = self.inside_hash(&tuple);
@@ -265,7 +268,7 @@ impl<W: Width> Flows<'_, W> {
         let mapping = self.mappings.get(link)?;
         let (host, inside) = (mapping.host, self.inside(mapping)?);
         let ends = MappingEnds::of(mapping, inside.endpoint);
-        let MappingEnds { proto, external, external_port, untranslated, .. } = ends;
+        let MappingEnds { proto, external, external_port, given, untranslated, .. } = ends;
         let hash = self.inside_hash(&InsideTuple { proto, inside, remote, untranslated });
         self.mappings_by_inside.remove(&mut self.mappings, hash, link);
         if !untranslated {
@@ -274,6 +277,12 @@ impl<W: Width> Flows<'_, W> {
             self.mappings_by_external.remove(&mut self.mappings, hash, link);
         }
         self.mappings.remove(link);
+        if given == Given::Drawn
+            && !untranslated
+            && let Some(host) = self.hosts.get_mut(host)
+        {
+            host.remove_drawn(external);
+        }
         Some((ends, self.leave_host(host, proto)))
     }
 

@@ -8,10 +8,10 @@ use crate::cli::value::RateValue;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits of one inside host (RFC 6888 REQ-4 and REQ-5)")]
 pub(super) struct LimitOptions {
-    /// Sessions that it may have
-    #[arg(long, value_name = "SESSIONS", default_value_t = 1024, value_parser = value_parser!(u16).range(1..))]
-    host_limit: u16,
-    /// Mappings that it may have [default: as --host-limit]
+    /// Sessions that it may have [default: half of the tables]
+    #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
+    host_limit: Option<u16>,
+    /// Mappings that it may have [default: as --host-limit, or half of the tables]
     #[arg(long, value_name = "MAPPINGS", value_parser = value_parser!(u16).range(1..))]
     host_mappings: Option<u16>,
     /// TCP mappings that it may have [default: no limit of their own]
@@ -26,10 +26,10 @@ pub(super) struct LimitOptions {
     /// Sessions of one mapping, port forwards included [default: no limit of their own]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     mapping_sessions: Option<u16>,
-    /// TCP connections that it may have begun and that are not answered yet [default: a quarter of --sessions]
+    /// TCP connections that it may have begun and that are not answered yet [default: a quarter of the tables]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     host_half_open: Option<u16>,
-    /// The same of all hosts together [default: half of --sessions]
+    /// The same of all hosts together [default: half of the tables]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     half_open: Option<u16>,
     /// Mappings, and sessions, kept for each host that there may be [default: a sixteenth of the tables for all, at least
@@ -47,9 +47,10 @@ pub(super) struct LimitOptions {
 impl LimitOptions {
     pub(super) fn apply(&self, config: &mut Config) {
         let limits = &mut config.limits;
-        limits.sessions_per_host = Some(self.host_limit);
+        // What is not given follows the tables.
+        limits.sessions_per_host = self.host_limit;
         // A host has no more mappings than sessions.
-        limits.mappings_per_host = self.host_mappings.or(Some(self.host_limit));
+        limits.mappings_per_host = self.host_mappings.or(self.host_limit);
         limits.tcp_mappings_per_host = self.host_tcp_mappings;
         limits.udp_mappings_per_host = self.host_udp_mappings;
         limits.icmp_mappings_per_host = self.host_icmp_mappings;

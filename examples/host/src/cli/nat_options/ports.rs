@@ -5,7 +5,7 @@ use core::time::Duration;
 use clap::{Args, value_parser};
 use nat_core::{Config, QuarantineConfig, Timeouts};
 
-use crate::cli::value::Ports;
+use crate::cli::value::{ExcludedPorts, Ports};
 
 const LONGEST: u64 = Timeouts::MAX.as_secs();
 
@@ -21,6 +21,13 @@ pub(super) struct PortOptions {
     /// External ports that the router keeps for itself: no mapping and no port forward gets them
     #[arg(long, value_name = "FIRST-LAST")]
     reserved_ports: Option<Ports>,
+    /// External ports of TCP and UDP that no mapping draws, as in 25,135-139; `none` to draw from all [default: those that
+    /// access networks and servers are known to filter, 38 ports such as 19, 25, 445, 1900]
+    ///
+    /// A connection from such a port fails for no reason that its user can see. docs/excluded-ports.md says which they are and
+    /// who filters them. Port forwards, one-to-one translation and the DMZ host may have them.
+    #[arg(long, value_name = "PORTS")]
+    excluded_ports: Option<ExcludedPorts>,
     /// Give even inside ports even external ports, and odd ones odd (RFC 4787 REQ-4)
     ///
     /// Where no port of that parity is left, the session is refused.
@@ -62,6 +69,9 @@ impl PortOptions {
             config.low_ports = ports.0;
         }
         config.reserved_ports = self.reserved_ports.map(|ports| ports.0);
+        if let Some(excluded) = &self.excluded_ports {
+            config.excluded_ports = excluded.0.clone();
+        }
         config.port_parity = self.port_parity;
         config.port_blocks = self.port_blocks;
         config.quarantine.delay = Duration::from_secs(self.quarantine);

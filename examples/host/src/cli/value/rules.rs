@@ -5,7 +5,7 @@ use core::net::SocketAddrV4;
 use core::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
-use nat_core::{OneToOne, PortForward, PortRange, Protocol, Untranslated};
+use nat_core::{MAX_PORT_RANGES, OneToOne, PortForward, PortRange, PortSet, Protocol, Untranslated};
 
 use super::{external_address, ipv4, network};
 
@@ -113,6 +113,26 @@ impl FromStr for Ports {
     }
 }
 
+/// `25,135-139`, or `none`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ExcludedPorts(pub(crate) PortSet);
+
+impl FromStr for ExcludedPorts {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut ports = PortSet::EMPTY;
+        if text == "none" {
+            return Ok(Self(ports));
+        }
+        for range in text.split(',') {
+            let room = ports.insert(range.parse::<Ports>()?.0);
+            room.ok().with_context(|| format!("more than {MAX_PORT_RANGES} ranges of ports"))?;
+        }
+        Ok(Self(ports))
+    }
+}
+
 fn port(text: &str) -> Result<u16> {
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
@@ -191,5 +211,21 @@ mod tests {
         refused::<Ports>("0-80", "'0' is not a port");
         refused::<Ports>("80-79", "no range of ports");
         refused::<Ports>("80-65536", "'65536' is not a port");
+    }
+
+    #[test]
+    fn excluded_ports_are_a_list_or_none() {
+        let ranges = |text: &str| {
+            let ExcludedPorts(ports) = text.parse().unwrap();
+            ports.ranges().map(|range| (range.first(), range.last())).collect::<Vec<_>>()
+        };
+        assert_eq!(ranges("none"), []);
+        assert_eq!(ranges("25"), [(25, 25)]);
+        assert_eq!(ranges("445,135-139,25,136"), [(25, 25), (135, 139), (445, 445)]);
+        refused::<ExcludedPorts>("", "'' is not a port");
+        refused::<ExcludedPorts>("25,", "'' is not a port");
+        refused::<ExcludedPorts>("25;26", "'25;26' is not a port");
+        let odd: Vec<_> = (0..41).map(|number| (2 * number + 1).to_string()).collect();
+        refused::<ExcludedPorts>(&odd.join(","), "more than 40 ranges");
     }
 }

@@ -1,0 +1,169 @@
+//! Sets of ports.
+
+use heapless::Vec;
+
+use super::PortRange;
+
+/// Ranges that a [`PortSet`] can have.
+pub const MAX_PORT_RANGES: usize = 40;
+
+/// A set of ports, as ranges.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PortSet<const RANGES: usize = MAX_PORT_RANGES> {
+    /// From the lowest to the highest. No two meet or lie side by side.
+    ranges: Vec<PortRange, RANGES>,
+}
+
+/// There is no room for one more range.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PortSetFull;
+
+impl core::fmt::Display for PortSetFull {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("more ranges of ports than there is room for")
+    }
+}
+
+impl core::error::Error for PortSetFull {}
+
+impl PortSet {
+    /// Ports that access networks or servers are known to filter, so that a connection from one of them fails for no reason
+    /// that its user can see. Most are ports of services that were abused to reflect floods: a datagram *from* such a port
+    /// looks like a reflected one. `docs/excluded-ports.md` of the repository has the source of each.
+    pub const FILTERED: Self = Self {
+        ranges: Vec::from_array([
+            single(7),
+            single(17),
+            single(19),
+            single(25),
+            single(53),
+            PortRange { first: 67, last: 69 },
+            single(111),
+            single(123),
+            PortRange { first: 135, last: 139 },
+            single(161),
+            single(389),
+            single(445),
+            single(500),
+            single(520),
+            PortRange { first: 1025, last: 1030 },
+            PortRange { first: 1433, last: 1434 },
+            single(1900),
+            single(3702),
+            single(5353),
+            single(5355),
+            single(10001),
+            single(11211),
+            single(17185),
+            single(20800),
+            single(27015),
+            single(27960),
+        ]),
+    };
+}
+
+const fn single(port: u16) -> PortRange {
+    PortRange { first: port, last: port }
+}
+
+impl<const RANGES: usize> PortSet<RANGES> {
+    /// No port.
+    pub const EMPTY: Self = Self { ranges: Vec::new() };
+
+    /// Adds the ports of a range. Ranges that meet become one.
+    ///
+    /// # Errors
+    ///
+    /// There are as many ranges as there can be. Then nothing was added.
+    pub fn insert(&mut self, range: PortRange) -> Result<(), PortSetFull> {
+        // The ranges that meet the new one, or touch it, become part of it.
+        let before = |other: &PortRange| u32::from(other.last).saturating_add(1) < u32::from(range.first);
+        let after = |other: &PortRange| u32::from(range.last).saturating_add(1) < u32::from(other.first);
+        let mut whole = range;
+        for other in self.ranges.iter().filter(|other| !before(other) && !after(other)) {
+            whole = PortRange { first: whole.first.min(other.first), last: whole.last.max(other.last) };
+        }
+        let merges = self.ranges.iter().any(|other| !before(other) && !after(other));
+        if self.ranges.is_full() && !merges {
+            return Err(PortSetFull);
+        }
+        self.ranges.retain(|other| before(other) || after(other));
+        let place = self.ranges.iter().take_while(|other| before(other)).count();
+        self.ranges.insert(place, whole).map_err(|_| PortSetFull)
+    }
+
+    /// Whether `port` is one of them.
+    pub fn contains(&self, port: u16) -> bool {
+        let place = self.ranges.partition_point(|range| range.last < port);
+        self.ranges.get(place).is_some_and(|range| range.contains(port))
+    }
+
+    /// The ranges, from the lowest to the highest. No two meet.
+    pub fn ranges(&self) -> impl Iterator<Item = PortRange> + '_ {
+        self.ranges.iter().copied()
+    }
+
+    /// Whether all ports of `range` are in the set.
+    pub(crate) fn covers(&self, range: PortRange) -> bool {
+        self.ranges().any(|own| own.contains(range.first) && own.contains(range.last))
+    }
+}
+
+impl<const RANGES: usize> Default for PortSet<RANGES> {
+    /// No port.
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn range(first: u16, last: u16) -> PortRange {
+        PortRange::new(first, last).expect("a range")
+    }
+
+    #[track_caller]
+    fn assert_sound<const RANGES: usize>(set: &PortSet<RANGES>) {
+        for (low, high) in set.ranges.iter().zip(set.ranges.iter().skip(1)) {
+            assert!(u32::from(low.last) + 1 < u32::from(high.first), "{low:?} and {high:?} meet");
+        }
+        assert!(set.ranges().all(|range| range.first != 0 && range.first <= range.last));
+    }
+
+    #[test]
+    fn the_filtered_ports_are_in_order() {
+        assert_sound(&PortSet::FILTERED);
+    }
+
+    /// A set of ranges is the set of their ports, in whichever order they come; and what has no room changes nothing.
+    #[test]
+    fn a_set_has_the_ports_of_its_ranges() {
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..2000 {
+            let base = [1, 40_000, 65_500][random.usize(..3)];
+            let (mut set, mut ports) = (PortSet::<6>::EMPTY, BTreeSet::new());
+            for _ in 0..random.usize(..12) {
+                let first: u16 = base + random.u16(..30);
+                let added = range(first, first + random.u16(..5));
+                if set.insert(added).is_ok() {
+                    ports.extend(added.first..=added.last);
+                } else {
+                    assert_eq!(set.ranges.len(), 6);
+                }
+                assert_sound(&set);
+                assert!(set.ranges().flat_map(|range| range.first..=range.last).eq(ports.iter().copied()));
+                assert!((base..=base + 35).all(|port| set.contains(port) == ports.contains(&port)));
+                let some = range(base + 3, base + 3 + random.u16(..9));
+                assert_eq!(set.covers(some), (some.first..=some.last).all(|port| ports.contains(&port)));
+            }
+        }
+    }
+}
