@@ -50,7 +50,7 @@ impl<W: Width> Nat<'_, W> {
         };
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary.content)).transpose()?;
 
-        let sender = self.send(ip, &transport, &summary, (&tuple, session.is_some()))?;
+        let sender = self.send(ip, &transport, &summary, (&tuple, session))?;
         if let Some(effect) = effect {
             self.apply(effect, Side::Outside, &summary.content);
         }

@@ -45,7 +45,7 @@ impl<W: Width> Nat<'_, W> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = outbound_summary(&transport, ip);
         let tuple = self.outbound_tuple(&summary, Origin::Host);
-        let sender = self.send(ip, &transport, &summary, (&tuple, false))?;
+        let sender = self.send(ip, &transport, &summary, (&tuple, None))?;
         translate::rewrite_both(ip, transport, sender, Endpoint { address, ..sender });
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))

@@ -125,7 +125,7 @@ impl<W: Width> Nat<'_, W> {
         let summary = outbound_summary(&transport, ip);
         let tuple = self.outbound_tuple(&summary, origin);
         self.check_way_out(ip, &tuple)?;
-        let external = self.send(ip, &transport, &summary, (&tuple, false))?;
+        let external = self.send(ip, &transport, &summary, (&tuple, None))?;
         self.clamp_mss(&mut transport);
         translate::rewrite(ip, transport, End::Source, external, hop(origin));
         if !tuple.untranslated {
@@ -169,38 +169,54 @@ impl<W: Width> Nat<'_, W> {
         Ok(())
     }
 
-    /// The sender's half of a packet from inside: moves its session on, or opens it. `expected` says that the receiver
-    /// waits for an answer of this sender. Returns the external endpoint that the packet leaves from; without one it
+    /// The sender's half of a packet from inside: moves its session on, or opens it. `receiver` is the session of a receiver
+    /// inside that waits for an answer of this sender, and it stays. Returns the external endpoint that the packet leaves from; without one it
     /// changes nothing.
     pub(super) fn send(
         &mut self,
         ip: &ipv4::Header,
         transport: &Transport<'_>,
         summary: &Summary,
-        (tuple, expected): (&InsideTuple, bool),
+        (tuple, receiver): (&InsideTuple, Option<Link<W>>),
     ) -> Result<Endpoint, Verdict> {
         if let Some((mapping, session)) = self.session_outbound(tuple) {
             let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
             let effect = self.effect(session, Side::Inside, &summary.content)?;
             Self::check_damage(ip, transport, summary, Some(&effect))?;
+            if let Some(state) = effect.opens() {
+                let reopened = self.reopen(tuple.inside, state, receiver);
+                reopened.map_err(|reason| self.refuse_opening(ip, summary, tuple, reason))?;
+            }
             self.apply(effect, Side::Inside, &summary.content);
             return Ok(external);
         }
         let origin = tuple.inside.origin;
         let mapping = self.flows.mapping_of_inside(tuple);
-        let open = self.open_endpoint(tuple, mapping, expected);
+        let open = self.open_endpoint(tuple, mapping, receiver.is_some());
         let opening = self.opening(summary, open.is_some(), origin)?;
         if !transport.checksum_holds(ip) {
             return Err(DropReason::BadChecksum.into());
         }
         match opening {
-            Opening::Begin(begin) => self.admit(tuple, mapping, begin).map_err(|reason| {
-                self.tell_refusal(summary, reason);
-                self.refuse_session(ip, origin, reason)
-            }),
+            Opening::Begin(begin) => match self.reserve(tuple, mapping, begin, receiver) {
+                Ok(reservation) => Ok(self.commit(reservation)),
+                Err(reason) => Err(self.refuse_opening(ip, summary, tuple, reason)),
+            },
             Opening::Pass => Ok(open.ok_or(DropReason::NoSession)?),
             Opening::Reset => Err(self.reset(summary)),
         }
+    }
+
+    /// The verdict on a packet whose session may not begin, or not begin again.
+    fn refuse_opening(
+        &mut self,
+        ip: &ipv4::Header,
+        summary: &Summary,
+        tuple: &InsideTuple,
+        reason: DropReason,
+    ) -> Verdict {
+        self.tell_refusal(summary, reason);
+        self.refuse_session(ip, tuple.inside.origin, reason)
     }
 
     /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed.
@@ -233,7 +249,7 @@ impl<W: Width> Nat<'_, W> {
     /// How a packet without a session may go on. `admitted` says that its receiver may have sent first, unseen.
     fn opening(&self, summary: &Summary, admitted: bool, origin: Origin) -> Result<Opening, DropReason> {
         Ok(match summary.content {
-            Content::Datagram | Content::Query(Class::Request) => Opening::Begin(self.active()),
+            Content::Datagram(_) | Content::Query(Class::Request) => Opening::Begin(self.active(&summary.content)),
             Content::Segment(Kind::Syn, segment) => {
                 Opening::Begin(Tcp::new(SessionState::InsideSyn, Sequences::from_syn(&segment)))
             }

@@ -162,6 +162,12 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         self.held.count(pool)
     }
 
+    /// Whether ports of `proto` wait here.
+    pub(crate) fn delays(&self, proto: Proto) -> bool {
+        let delay = if proto == Proto::Tcp { self.tcp_queue.delay } else { self.queue.delay };
+        delay != 0 && self.slots.capacity() != 0
+    }
+
     /// How many ports there is room for.
     pub(crate) fn room(&self) -> usize {
         self.slots.room()
