@@ -124,10 +124,10 @@
 //! # When the tables are full
 //!
 //! A new session is refused and counted: the inside host is told by ICMP "administratively prohibited" (RFC 5508 REQ-8),
-//! or as [`ExhaustionError`] says, within the limit on errors, and the application by its [`EventHook`]. No mapping is
-//! ever evicted to make room, and no session but an answer to a SYN from outside that nobody has acknowledged. What one
-//! host may use up is limited by [`Limits`], to half of the tables unless configured otherwise, and some is kept for each
-//! host that has nothing yet.
+//! or as [`ExhaustionError`] says, within the limit on errors, and the application by its [`EventHook`]. Before that, a
+//! session of the same host that is done or half open ends to make room, in the order that [`Limits`] tells. No
+//! established connection is ever evicted, and nothing of another host. What one host may use up is limited by [`Limits`],
+//! to half of the tables unless configured otherwise, and some is kept for each host that has nothing yet.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

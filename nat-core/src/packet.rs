@@ -112,7 +112,8 @@ pub(crate) struct Summary {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Content {
-    Datagram,
+    /// UDP, with what tells it from others of its flow: its length and its checksum. Zero without a checksum.
+    Datagram(u32),
     /// An ICMP message that is no error. Its identifier stands for both ports.
     Query(icmp::Class),
     Segment(Kind, Segment),
@@ -122,9 +123,18 @@ impl Content {
     /// The protocol of what carries it.
     pub(crate) fn proto(&self) -> Proto {
         match self {
-            Self::Datagram => Proto::Udp,
+            Self::Datagram(_) => Proto::Udp,
             Self::Query(_) => Proto::Icmp,
             Self::Segment(..) => Proto::Tcp,
+        }
+    }
+
+    /// What the inside asks with it, if it is not of TCP: the same again if that is repeated, zero if it cannot be told.
+    pub(crate) fn question(&self) -> u32 {
+        match self {
+            Self::Datagram(question) => *question,
+            Self::Query(_) => 1,
+            Self::Segment(..) => 0,
         }
     }
 
@@ -138,7 +148,7 @@ impl Content {
     pub(crate) fn check_unsolicited(self, admitted: bool) -> Result<(), DropReason> {
         match self {
             _ if !admitted => Err(DropReason::Filtered),
-            Self::Datagram | Self::Query(_) | Self::Segment(Kind::Syn, _) => Ok(()),
+            Self::Datagram(_) | Self::Query(_) | Self::Segment(Kind::Syn, _) => Ok(()),
             Self::Segment(..) => Err(DropReason::NoSession),
         }
     }
@@ -152,11 +162,20 @@ impl Transport<'_> {
                 let ports = (header.source_port(), header.destination_port());
                 (Proto::Tcp, ports, Content::Segment(kind(header.flags()), segment(header, body)))
             }
-            Self::Udp(header, _) => (Proto::Udp, (header.source_port(), header.destination_port()), Content::Datagram),
+            Self::Udp(header, _) => {
+                let content = datagram(header.length().to_be(), header.checksum().to_be());
+                (Proto::Udp, (header.source_port(), header.destination_port()), content)
+            }
         };
         let source = Endpoint { address: ip.source(), port: ports.0 };
         Summary { proto, source, destination: Endpoint { address: ip.destination(), port: ports.1 }, content }
     }
+}
+
+/// Of UDP with this length and checksum, as the packet has them, whatever the order of bytes.
+#[inline(always)]
+pub(crate) fn datagram(length: u16, checksum: u16) -> Content {
+    Content::Datagram(if checksum == 0 { 0 } else { u32::from(length) << 16 | u32::from(checksum) })
 }
 
 fn kind(flags: tcp::Flags) -> Kind {

@@ -55,7 +55,10 @@ pub struct Stats {
     pub sessions_created: u64,
     /// Sessions that ended by their timer.
     pub sessions_expired: u64,
-    /// TCP sessions that ended before the outside had acknowledged their SYN-ACK, to make room for one more of the same host.
+    /// Sessions that were done or half open, and ended to make room for another one of the same host, see
+    /// [`Limits`](crate::Limits).
+    pub sessions_evicted: u64,
+    /// Of those, TCP sessions that one end had not answered yet.
     pub half_open_ended: u64,
     /// External ports that went out of quarantine before their time, because its memory was full.
     pub ports_released_early: u64,

@@ -96,7 +96,10 @@ fn a_hosts_mappings_are_limited_across_protocols() {
     for i in 0..64 {
         match i % 3 {
             0 => w.outbound(udp(at(H1, 5000 + i), at(S1, 53))),
-            1 => w.outbound(tcp(at(H1, 5000 + i), at(S1, 80), SYN)),
+            1 => {
+                w.open_tcp(at(H1, 5000 + i), at(S1, 80));
+                continue;
+            }
             _ => w.outbound(echo_request(H1, S1, 5000 + i)),
         }
         .forwarded();
@@ -175,19 +178,22 @@ fn the_error_of_a_refused_session_can_be_chosen() {
     assert_eq!(config().exhaustion_error, AdministrativelyProhibited);
 }
 
-/// G11d, A7: no session is ended to make room, not even one that was never answered.
+/// G11d, A7: nothing established is ended to make room, and nothing of another host: only what a host has begun itself
+/// makes room for what it begins next, the oldest first.
 #[test]
-fn nothing_is_evicted_to_make_room() {
+fn only_what_a_host_has_begun_makes_room_for_what_it_begins() {
     let mut w = World::sized::<8, 8, 4>(|_| ());
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for i in 1..8 {
         w.outbound(tcp(at(H2, 5000 + i), at(S1, 80), SYN)).forwarded();
     }
-    let before = w.sessions();
     for i in 0..100 {
-        assert!(w.outbound(tcp(at(H2, 6000 + i), at(S1, 80), SYN)).refusal().is_some());
+        w.outbound(tcp(at(H2, 6000 + i), at(S1, 80), SYN)).forwarded();
+        assert!(w.outbound(tcp(at(H1, 6000 + i), at(S1, 80), SYN)).refusal().is_some());
+        assert!(w.outbound(udp(at(H3, 6000 + i), at(S1, 80))).refusal().is_some());
     }
-    assert_eq!(w.sessions(), before);
+    let left: Vec<_> = w.sessions().iter().map(|session| session.inside.port()).collect();
+    assert_eq!(left, [5000, 6093, 6094, 6095, 6096, 6097, 6098, 6099]);
     w.inbound(connection.outside_sends(ACK)).forwarded();
 }
 
@@ -242,8 +248,11 @@ fn tables_can_be_filled_again_and_again() {
 fn tables_of_one_work() {
     let mut w = World::sized::<1, 1, 1>(|_| ());
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    w.inbound(udp(at(S1, 53), external)).forwarded();
     assert!(w.outbound(udp(at(H1, 5001), at(S1, 53))).refusal().is_some());
+    w.inbound(udp(at(S1, 53), external)).forwarded();
+    assert!(w.outbound(udp(at(H2, 5001), at(S1, 53))).refusal().is_some());
+    w.open_udp(at(H1, 5001), at(S1, 53));
+    assert!(w.outbound(udp(at(H1, 5002), at(S1, 53))).refusal().is_some(), "it was not answered");
     w.advance(secs(301));
     w.open_udp(at(H2, 5001), at(S1, 53));
 }

@@ -108,10 +108,33 @@ fn check_timers(timeouts: Timeouts, timers: &[(&str, Open, u64)]) {
     }
 }
 
+/// [`Timeouts::RFC`] with the timer of UDP for port 53 too, which is the port of the sessions here.
+fn rfc_but_for_dns() -> Timeouts {
+    let mut timeouts = Timeouts::RFC;
+    timeouts.dns = None;
+    timeouts
+}
+
+/// U5a: by default a question to port 53 lives for 30 s, and each one sent again starts that anew; no other port has less
+/// than 300 s.
+#[test]
+fn questions_to_dns_servers_live_for_thirty_seconds() {
+    let mut w = World::with(|config| config.timeouts = Timeouts::RFC);
+    let (dns, other) = (w.open_udp(at(H1, 5000), at(S1, 53)), w.open_udp(at(H1, 5001), at(S1, 54)));
+    w.advance(secs(29));
+    w.outbound(udp(at(H1, 5000), at(S1, 53))).forwarded();
+    w.advance(secs(29));
+    w.inbound(udp(at(S1, 53), dns)).forwarded();
+    w.advance(secs(31));
+    w.inbound(udp(at(S1, 53), dns)).dropped(DropReason::NoMapping);
+    w.advance(secs(200));
+    w.inbound(udp(at(S1, 54), other)).forwarded();
+}
+
 /// U5, I2, T5, X2.1, X2.2: each timer at one second before its end and after it, with and without `handle_timeout`.
 #[test]
 fn sessions_live_exactly_as_long_as_the_rfcs_say() {
-    check_timers(Timeouts::RFC, &RFC_TIMERS);
+    check_timers(rfc_but_for_dns(), &RFC_TIMERS);
 }
 
 /// Opens a session as [`RFC_TIMERS`] has it, and gives back what the inside would send next.
@@ -129,7 +152,7 @@ fn inside_sends(name: &str, w: &mut World, open: Open) -> Datagram {
 /// it there is none. UDP and queries open another; a segment of the old connection is answered with a RST.
 #[test]
 fn the_inside_finds_its_session_as_long_as_the_outside() {
-    for (timeouts, timers) in [(Timeouts::RFC, RFC_TIMERS), (Timeouts::GATEWAY, GATEWAY_TIMERS)] {
+    for (timeouts, timers) in [(rfc_but_for_dns(), RFC_TIMERS), (Timeouts::GATEWAY, GATEWAY_TIMERS)] {
         for (name, open, timeout) in timers {
             for woken in [true, false] {
                 for (idle, alive) in [(timeout - 1, true), (timeout + 1, false)] {
@@ -195,7 +218,7 @@ fn the_default_profile_keeps_the_floors() {
     let rfc = Timeouts::default();
     assert_eq!(rfc, Timeouts::RFC);
     assert!(rfc.udp >= secs(300), "RFC 4787 REQ-5c");
-    assert_eq!((rfc.dns, Timeouts::GATEWAY.dns), (None, None), "RFC 4787 REQ-5a is opt-in");
+    assert_eq!((rfc.dns, Timeouts::GATEWAY.dns), (Some(secs(30)), None), "RFC 4787 REQ-5a, port 53 only");
     assert!(rfc.tcp_established >= secs(2 * 3600 + 4 * 60), "RFC 5382 REQ-5");
     assert!(rfc.tcp_partially_open >= secs(240) && rfc.tcp_closing >= secs(240), "RFC 5382 REQ-5");
     assert!(rfc.tcp_reset >= secs(240), "RFC 7857 section 2.2");

@@ -29,6 +29,16 @@ fn mappings_had(w: &mut World, host: core::net::Ipv4Addr, first: u16, count: u16
     (first..first + count).filter(got).count()
 }
 
+/// Sends a packet, and has a SYN answered. Whether it was forwarded.
+fn establish(w: &mut World, packet: &Datagram) -> bool {
+    let Outcome::Forwarded(left) = w.outbound(packet) else { return false };
+    if left.ip.protocol == etherparse::IpNumber::TCP {
+        let answer = tcp(left.destination(), left.source(), SYN | ACK).seq(9);
+        w.inbound(answer.ack(left.tcp().sequence_number.wrapping_add(1))).forwarded();
+    }
+    true
+}
+
 /// G4b: RFC 6888 REQ-4b: each protocol has a limit of its own; one that is reached leaves the other two alone.
 #[test]
 fn a_hosts_mappings_are_limited_by_protocol() {
@@ -42,7 +52,7 @@ fn a_hosts_mappings_are_limited_by_protocol() {
     for (limited_one, _, set) in protocols {
         let mut w = limited(set);
         for (name, send, _) in protocols {
-            let had = (0..8).filter(|i| w.outbound(send(*i)).is_forwarded()).count();
+            let had = (0..8).filter(|i| establish(&mut w, &send(*i))).count();
             assert_eq!(had, if name == limited_one { 3 } else { 8 }, "{name} where {limited_one} is limited");
         }
         assert_eq!(w.stats().rejected(DropReason::HostLimit), 5);
@@ -58,7 +68,7 @@ fn the_limit_on_all_mappings_is_on_the_sum_of_protocols() {
     });
     for i in 0..2 {
         w.open_udp(at(H1, 5000 + i), at(S1, 53));
-        w.outbound(tcp(at(H1, 5000 + i), at(S1, 80), SYN)).forwarded();
+        w.open_tcp(at(H1, 5000 + i), at(S1, 80));
     }
     w.open_echo(H1, S1, 7);
     let answer = w.outbound(tcp(at(H1, 6000), at(S1, 80), SYN)).rejected(DropReason::HostLimit);
@@ -69,7 +79,7 @@ fn the_limit_on_all_mappings_is_on_the_sum_of_protocols() {
     w.open_udp(at(H2, 5000), at(S1, 53));
     // ICMP gives its mapping back after 60 s: one more may be had, of whichever protocol.
     w.advance(secs(61));
-    w.outbound(tcp(at(H1, 6000), at(S1, 80), SYN)).forwarded();
+    w.open_tcp(at(H1, 6000), at(S1, 80));
     w.outbound(tcp(at(H1, 6001), at(S1, 80), SYN)).rejected(DropReason::HostLimit);
 }
 
@@ -117,12 +127,17 @@ fn a_port_forwards_sessions_are_limited() {
     let mut w = limited(|limits| limits.sessions_per_mapping = Some(2));
     let forward = PortForward::new(Protocol::Tcp, 80, at(H1, 80));
     w.nat.add_forward(forward).expect("a port forward");
+    let genuine = Connection::accept(&mut w, at(N, 80), at(S1, 999));
     for i in 0..5 {
-        w.inbound(tcp(at(ATTACKER, 1000 + i), at(N, 80), SYN).seq(70)).forwarded();
-        let answer = w.outbound(tcp(at(H1, 80), at(ATTACKER, 1000 + i), SYN | ACK).seq(90).ack(71));
-        assert_eq!(answer.refusal(), (i >= 2).then_some(DropReason::HostLimit));
+        answer(&mut w, i).forwarded();
+        let remotes: Vec<_> = w.sessions().iter().map(|session| session.remote).collect();
+        assert_eq!(remotes, [at(S1, 999), at(ATTACKER, 1000 + i)], "the newest takes the place of the one before");
     }
-    assert_eq!(w.session(at(H1, 80), at(ATTACKER, 1000)).state, SessionState::OutsideSyn);
+    let other = Connection::accept(&mut w, at(N, 80), at(S2, 999));
+    answer(&mut w, 5).rejected(DropReason::HostLimit);
+    for connection in [genuine, other] {
+        w.inbound(connection.outside_sends(ACK)).forwarded();
+    }
 }
 
 /// G4c: RFC 6888 REQ-4c: a host gets a burst of mappings, then so many a second; others do not feel it.
@@ -264,7 +279,7 @@ fn answer(w: &mut World, i: u16) -> Outcome {
 }
 
 /// A7, G11d: the oldest answer to a SYN from outside that nobody has acknowledged makes room for one more connection of
-/// its host, from either side. It is never the last of its mapping.
+/// its host, from either side, and then the oldest that the host has begun; for one from outside that is never so.
 #[test]
 fn the_oldest_unacknowledged_answer_makes_room() {
     let mut w = answering(4);
@@ -276,17 +291,22 @@ fn the_oldest_unacknowledged_answer_makes_room() {
     w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
     let left: Vec<_> = w.sessions().iter().map(|session| session.remote.port()).collect();
     assert_eq!((w.stats().half_open_ended, left), (2, vec![1000, 1003, 1004, 1005, 80]));
-    // Those of its own make no room, nor does the last of a mapping.
     for i in 0..3 {
-        let _ = w.outbound(tcp(at(H1, 5001 + i), at(S1, 80), SYN));
+        w.outbound(tcp(at(H1, 5001 + i), at(S1, 80), SYN)).forwarded();
     }
-    w.outbound(tcp(at(H1, 6000), at(S1, 80), SYN)).rejected(DropReason::HalfOpenLimit);
-    let own = w.sessions().iter().filter(|session| session.state == SessionState::InsideSyn).count();
-    assert_eq!((own, w.stats().half_open_ended), (4, 5), "the established one keeps the mapping");
+    answer(&mut w, 9).rejected(DropReason::HalfOpenLimit);
+    w.outbound(tcp(at(H1, 6000), at(S1, 80), SYN)).forwarded();
+    let own = w.sessions().into_iter().filter(|session| session.state == SessionState::InsideSyn);
+    assert_eq!(own.map(|session| session.inside.port()).collect::<Vec<_>>(), [5001, 5002, 5003, 6000]);
+    assert_eq!(w.session(at(H1, 80), established.source()).state, SessionState::Established);
 
+    // Also the last of its mapping; but never what another host has.
     let mut w = answering(1);
-    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).rejected(DropReason::HalfOpenLimit);
-    assert_eq!(answer(&mut w, 9).rejected(DropReason::HalfOpenLimit).icmp_type(), PROHIBITED);
+    answer(&mut w, 9).forwarded();
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
+    w.outbound(tcp(at(H2, 5000), at(S1, 80), SYN)).forwarded();
+    assert_eq!(answer(&mut w, 10).rejected(DropReason::HalfOpenLimit).icmp_type(), PROHIBITED);
+    assert_eq!(w.sessions().len(), 2);
 }
 
 /// A7: a connection is half open until the other end has answered, and again when its ports are used again. What counts
@@ -298,20 +318,24 @@ fn connections_that_are_not_answered_are_counted() {
             *if of_all { &mut limits.half_open } else { &mut limits.half_open_per_host } = Some(3);
         });
         let syn = |w: &mut World, host, port| w.outbound(tcp(at(host, port), at(S1, 80), SYN)).refusal();
+        let mut ended = 0;
         for round in 0..3 {
             let base = 5000 + 100 * round;
             let mut opening: Vec<_> =
                 (0..3).map(|i| Connection::syn_sent(&mut w, at(H1, base + i), at(S1, 80))).collect();
-            assert_eq!(syn(&mut w, H1, base + 9), Some(DropReason::HalfOpenLimit));
             assert_eq!(syn(&mut w, H2, base + 9), of_all.then_some(DropReason::HalfOpenLimit));
             w.open_udp(at(H1, 5000), at(S1, 53));
-            // Answered, reset, and left alone until its time is up: each makes room for one.
+            // Answered, and reset: each makes room for one; beyond that the oldest does.
             w.inbound(opening[0].outside_sends(SYN | ACK)).forwarded();
             assert_eq!(syn(&mut w, H1, base + 10), None);
             opening[1].outside_next = 0;
             w.inbound(opening[1].outside_sends(RST | ACK)).forwarded();
             assert_eq!(syn(&mut w, H1, base + 11), None);
-            assert_eq!(syn(&mut w, H1, base + 12), Some(DropReason::HalfOpenLimit));
+            assert_eq!(w.stats().half_open_ended, ended);
+            assert_eq!(syn(&mut w, H1, base + 12), None);
+            ended += 1;
+            assert_eq!(w.stats().half_open_ended, ended);
+            w.inbound(opening[2].outside_sends(SYN | ACK)).dropped(DropReason::NoMapping);
             w.advance(secs(241));
         }
         let left = w.nat.sessions().filter(|s| s.state == SessionState::InsideSyn).count();

@@ -58,7 +58,10 @@ impl Bench<'_> {
                 self.ports[flow] = u16::from_be_bytes([self.packet[24], self.packet[25]]);
             }
             self.forward(protocol, Step::SynAck, &Ends::inbound(self.ports[flow]), 46);
-            self.forward(protocol, Step::Data, &Ends::outbound(flow), 46);
+            // More than one question and its answer, so that nothing but timers changes from here on.
+            for len in LENGTHS {
+                self.forward(protocol, Step::Data, &Ends::outbound(flow), len);
+            }
         }
     }
 

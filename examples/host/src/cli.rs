@@ -191,7 +191,9 @@ mod tests {
     use core::time::Duration;
 
     use clap::CommandFactory;
-    use nat_core::{ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, PortSet, Rate, Untranslated};
+    use nat_core::{
+        ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, PortSet, Rate, Untranslated,
+    };
 
     use super::*;
 

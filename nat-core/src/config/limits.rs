@@ -22,8 +22,23 @@ impl Rate {
     }
 }
 
-/// What one inside host, and answers to either side, may use up. Whatever would go beyond is refused; no mapping, and
-/// nothing that both ends have agreed to, is taken from a host. The router itself has no limits.
+/// What one inside host, and answers to either side, may use up. The router itself has no limits.
+///
+/// Where a new session would go beyond a limit of its host, or finds the tables full, a session of the same host that is
+/// done or half open ends to make room for it, and its mapping with it if it was the last. It is the oldest of the first of
+/// these kinds that the host has, and that has what is lacking:
+///
+/// 1. TCP after a valid RST,
+/// 2. TCP closed by both ends,
+/// 3. a UDP or ICMP session whose inside has asked one question, or repeated it, and was answered; with port 53 of a remote
+///    host, and of ICMP, each question counts by itself,
+/// 4. TCP opened from outside, behind a port forward, and not acknowledged yet,
+/// 5. TCP opened from inside and not answered yet; not for a session that is opened from outside.
+///
+/// "Oldest" is by when it came to be of its kind. For a limit on mappings it is the last session of a mapping, for one of
+/// half-open sessions one that is half open; up to 16 of each kind are looked at. Without any the new session is refused.
+/// Nothing else is taken from a host: no connection that both ends have agreed to and one of them has not closed, no other
+/// UDP or ICMP session, and nothing for the sake of another host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -40,16 +55,19 @@ pub struct Limits {
     pub udp_mappings_per_host: Option<u16>,
     /// ICMP query mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
     pub icmp_mappings_per_host: Option<u16>,
-    /// TCP sessions of one inside host of which one end has not answered the other yet; `None` for a quarter of the table.
-    /// One more takes the place of the oldest that the host has answered, behind a port forward, and nobody acknowledged;
-    /// without any it is refused. RFC 4987 section 3.
+    /// TCP sessions of one inside host of which one end has not answered the other yet; `None` for a quarter of the table
+    /// of sessions, or of mappings if that is smaller and external ports overlap. RFC 4987 section 3.
     pub half_open_per_host: Option<u16>,
-    /// The same of all hosts together; `None` for half of the table. A host that has no more sessions than are kept for it
-    /// opens one nevertheless.
+    /// The same of all hosts together; `None` for half of the table. A quarter of them is for those that are opened from
+    /// inside. A host that has no more sessions than are kept for it opens one nevertheless.
     pub half_open: Option<u16>,
     /// Mappings, and as many sessions, that are kept for each of the inside hosts that there may be: others cannot have
     /// them, however many they pretend to be. `None` for a sixteenth of the tables between all hosts, at least one for each;
     /// but none where that would be more than half of the tables. RFC 6888 REQ-4.
+    ///
+    /// As many external ports of each pool, which is those for inside ports below 1024, or for others, of one protocol and
+    /// external address, are kept for each host too, but never more than half of the pool; by default a quarter of the pool
+    /// between all hosts, at least one for each. None are where each host has a block of ports, or where ports overlap.
     ///
     /// A host beyond them shares the rest with all others.
     pub kept_per_host: Option<u16>,

@@ -11,8 +11,10 @@ use super::{ConfigError, check};
 pub struct Timeouts {
     /// UDP sessions. RFC 4787 REQ-5: at least 2 min, 5 min recommended.
     pub udp: Duration,
-    /// UDP sessions with port 53 of a remote host, where one answer is the end. RFC 4787 REQ-5a lets it be shorter than
-    /// [`udp`](Self::udp), for this port alone; `None` for the same.
+    /// UDP sessions with port 53 of a remote host, where one answer is the end; `None` for as long as
+    /// [`udp`](Self::udp). RFC 4787 REQ-5a lets it be shorter, for this port alone. Each query sent again starts it anew, so
+    /// it need only be longer than the longest a resolver waits for one answer: those of common systems ask again within 1
+    /// to 15 s, and give up after 30 s at most.
     pub dns: Option<Duration>,
     /// TCP from the first SYN until the other side's. RFC 7857 section 2.1: 4 min, may be less.
     pub tcp_partially_open: Duration,
@@ -33,10 +35,10 @@ impl Timeouts {
     /// The longest timeout that can be set: 12 days.
     pub const MAX: Duration = Duration::from_secs(12 * 24 * 3600);
 
-    /// What the RFCs ask for or recommend.
+    /// What the RFCs ask for or recommend; for DNS, where they name no time, 30 s.
     pub const RFC: Self = Self {
         udp: Duration::from_secs(300),
-        dns: None,
+        dns: Some(Duration::from_secs(30)),
         tcp_partially_open: Duration::from_secs(240),
         tcp_established: Duration::from_secs(7440),
         tcp_closing: Duration::from_secs(240),

@@ -3,18 +3,17 @@
 use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
 use crate::forward::MAX_PORT_FORWARDS;
 use crate::policy::forwards::Fixed;
+use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
 use crate::state::{
     Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin,
-    OutsideTuple, Parity, PortClass, PortPool, Ports, Proto,
+    OutsideTuple, Parity, PortClass, PortPool, Ports, Proto, Tokens,
 };
 use crate::table::{Link, Width};
 use crate::{DropReason, Filtering, Nat};
 
 use super::DHCP_CLIENT;
-
-/// Inside ports below this get external ports below it (RFC 4787 REQ-3a).
-const FIRST_HIGH_PORT: u16 = 1024;
+use super::shortage::{PortWanted, Shortage};
 
 /// The number that no external address has.
 const NO_EXTERNAL: u8 = u8::MAX;
@@ -22,6 +21,30 @@ const NO_EXTERNAL: u8 = u8::MAX;
 /// Ports tried for a new session where they overlap. While a destination has used less than 99 in 100 of them, the chance
 /// that all of these are taken is below 1 in 30,000.
 const OVERLAPPING_TRIES: usize = 1024;
+
+/// A session from inside that was decided on and can be made: nothing can fail any more, as long as the tables stay as they
+/// were.
+pub(super) struct Reservation<W> {
+    inside: Inside,
+    proto: Proto,
+    /// Its mapping, if that is there already.
+    mapping: Option<Link<W>>,
+    new_mapping: Option<NewMapping>,
+    session: NewSession<W>,
+    /// The session that ends to make room for it.
+    yielding: Option<Link<W>>,
+    tokens: Option<Tokens>,
+    external: Endpoint,
+}
+
+/// What a session needs that is being decided on.
+struct Request<'r, W> {
+    tuple: &'r InsideTuple,
+    state: SessionState,
+    shortage: Shortage<W>,
+    /// The session that is not to end.
+    keep: Option<Link<W>>,
+}
 
 impl<W: Width> Nat<'_, W> {
     /// Whether `mapping` lets `address` in from ports that no session of it names: one that a rule has opened, and what the
@@ -79,40 +102,73 @@ impl<W: Width> Nat<'_, W> {
         self.flows.next_deadline(self.tick()) == Some(0)
     }
 
-    /// Makes the session of a packet from inside, and its mapping if there is none yet. Returns its external endpoint.
-    pub(super) fn admit(
+    /// Decides whether the session of a packet from inside may be, with its mapping if there is none yet, and which other
+    /// session of the same host ends to make room for it, if need be; never `keep`. Changes nothing.
+    pub(super) fn reserve(
         &mut self,
         tuple: &InsideTuple,
         mapping: Option<Link<W>>,
         begin: Tcp,
-    ) -> Result<Endpoint, DropReason> {
-        let tokens = self.check_limits(tuple, mapping)?;
-        let oldest = self.check_half_open(tuple, begin.state)?;
-        let new_mapping = match mapping {
-            // Its address may have drained, and nobody has taken it away yet.
-            Some(mapping) => self.external_endpoint(mapping).map(|_| None).ok_or(DropReason::AddressMissing)?,
-            None => Some(self.choose_mapping(tuple)?),
-        };
+        keep: Option<Link<W>>,
+    ) -> Result<Reservation<W>, DropReason> {
+        let Inside { origin, endpoint } = tuple.inside;
         let leave = self.needs_leave(tuple, mapping);
-        let link = mapping.or_else(|| self.flows.next_mapping()).ok_or(DropReason::MappingTableFull)?;
-        let new_session = NewSession { mapping: link, remote: tuple.remote, begin, leave };
-        self.flows.check_session(&new_session)?;
+        let shortage = self.find_shortage(tuple, mapping, (begin.state, leave));
+        let request = Request { tuple, state: begin.state, shortage, keep };
+        let mut yielding = self.find_yielding(tuple.inside, &request.shortage, begin.state, keep)?;
+        let tokens = match origin {
+            Origin::Router => None,
+            Origin::Host => self.check_rates(self.flows.host(origin, endpoint.address), mapping.is_none())?,
+        };
+        let (new_mapping, external) = match mapping {
+            // Its address may have drained, and nobody has taken it away yet.
+            Some(mapping) => (None, self.external_endpoint(mapping)),
+            None => {
+                let new = self.choose_mapping(&request, &mut yielding)?;
+                (Some(new), self.external_of(&new))
+            }
+        };
+        let external = external.ok_or(DropReason::AddressMissing)?;
+        let link = mapping.or_else(|| self.mapping_after(yielding)).ok_or(DropReason::MappingTableFull)?;
+        let session = NewSession { mapping: link, remote: tuple.remote, begin, leave };
+        self.flows.check_session(&session)?;
+        let (inside, proto) = (tuple.inside, tuple.proto);
+        Ok(Reservation { inside, proto, mapping, new_mapping, session, yielding, tokens, external })
+    }
 
-        self.make_room(oldest);
-        if let Some(new) = new_mapping {
-            self.add_mapping(&new).ok_or(DropReason::MappingTableFull)?;
-            self.pair(tuple.inside, new.external);
+    /// Makes the session that was decided on, before anything else has changed. Returns its external endpoint.
+    pub(super) fn commit(&mut self, reservation: Reservation<W>) -> Endpoint {
+        let Reservation { inside, proto, mapping, new_mapping, session, yielding, tokens, external } = reservation;
+        self.end_yielding(yielding, mapping);
+        if let Some(new) = &new_mapping {
+            self.add_mapping(new);
+            self.pair(inside, new.external);
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
-            self.assign_block(&new);
-            self.journal().created(&MappingEnds::from(&new));
+            self.assign_block(new);
+            self.journal().created(&MappingEnds::from(new));
         }
-        self.flows.add_session(&new_session, self.tick()).ok_or(DropReason::SessionTableFull)?;
-        self.take_tokens(tuple.inside, tokens);
+        self.flows.add_session(&session, self.tick());
+        self.take_tokens(inside, tokens);
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);
-        if tuple.proto == Proto::Tcp {
-            self.count_state(None, begin.state);
+        if proto == Proto::Tcp {
+            self.count_state(None, session.begin.state);
         }
-        self.external_endpoint(link).ok_or(DropReason::AddressMissing)
+        external
+    }
+
+    /// The link that a new mapping gets once the session that makes room has ended, which may be the last of its own.
+    fn mapping_after(&self, yielding: Option<Link<W>>) -> Option<Link<W>> {
+        let ending = yielding.and_then(|link| self.flows.session(link)).map(|session| session.mapping);
+        let last = |link: &Link<W>| self.flows.mapping(*link).is_some_and(|mapping| mapping.sessions.get() == 1);
+        ending.filter(last).or_else(|| self.flows.next_mapping())
+    }
+
+    /// The external endpoint of a mapping to be.
+    fn external_of(&self, new: &NewMapping) -> Option<Endpoint> {
+        if new.tuple.untranslated {
+            return Some(new.tuple.inside.endpoint);
+        }
+        Some(Endpoint { address: self.pool.address(new.external, self.now)?, port: new.external_port })
     }
 
     /// Gives a host whose external address is gone the one of its new mapping (RFC 4787 REQ-2).
@@ -130,8 +186,14 @@ impl<W: Width> Nat<'_, W> {
         self.filtering(tuple.proto) == Filtering::AddressDependent && tuple.proto != Proto::Icmp && !open
     }
 
-    fn choose_mapping(&mut self, tuple: &InsideTuple) -> Result<NewMapping, DropReason> {
-        let fixed = self.fixed(tuple);
+    /// Chooses the mapping of a new session. Where no port is left, the session in `yielding` becomes one whose port that is.
+    fn choose_mapping(
+        &mut self,
+        request: &Request<'_, W>,
+        yielding: &mut Option<Link<W>>,
+    ) -> Result<NewMapping, DropReason> {
+        let tuple = *request.tuple;
+        let fixed = self.fixed(&tuple);
         let given = fixed.map_or(Given::Drawn, |(_, fixed)| fixed.rule.into());
         let (external, external_port) = if tuple.untranslated {
             (NO_EXTERNAL, 0)
@@ -139,14 +201,29 @@ impl<W: Width> Nat<'_, W> {
             (number, fixed.external.port)
         } else {
             self.pool.primary().ok_or(DropReason::AddressMissing)?;
-            let external = self.choose_external(tuple.inside).ok_or(DropReason::PortsExhausted);
-            let port = external.and_then(|external| self.choose_port(tuple, external));
-            let port = port.inspect_err(|reason| self.count_port_error(*reason))?;
-            (external?, port)
+            self.draw(request, yielding).inspect_err(|reason| self.count_port_error(*reason))?
         };
-        let new = NewMapping { tuple: *tuple, external, external_port, given };
+        let new = NewMapping { tuple, external, external_port, given };
         self.flows.check_mapping(&new)?;
         Ok(new)
+    }
+
+    /// Draws an external port: a free one, or else that of a session which makes room.
+    fn draw(&mut self, request: &Request<'_, W>, yielding: &mut Option<Link<W>>) -> Result<(u8, u16), DropReason> {
+        let Request { tuple, state, shortage, keep } = request;
+        let external = self.choose_external(tuple.inside).ok_or(DropReason::PortsExhausted)?;
+        let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
+        let ports = self.candidates(tuple, &pool)?;
+        match self.choose_port(tuple, &pool, ports) {
+            Err(DropReason::PortsExhausted) => {
+                let wanted = PortWanted { pool, ports, remote: tuple.remote };
+                let found = self.find_port_yielding(tuple.inside, shortage, *state, (&wanted, *keep));
+                let (link, port) = found.ok_or(DropReason::PortsExhausted)?;
+                *yielding = Some(link);
+                Ok((external, port))
+            }
+            port => Ok((external, port?)),
+        }
     }
 
     fn count_port_error(&mut self, reason: DropReason) {
@@ -184,12 +261,19 @@ impl<W: Width> Nat<'_, W> {
         })
     }
 
-    fn choose_port(&mut self, tuple: &InsideTuple, external: u8) -> Result<u16, DropReason> {
-        let InsideTuple { proto, remote, .. } = *tuple;
+    fn choose_port(&mut self, tuple: &InsideTuple, pool: &PortPool, ports: Ports) -> Result<u16, DropReason> {
+        let InsideTuple { proto, inside, remote, .. } = *tuple;
+        let external = pool.external;
         self.check_start(proto)?;
         let address = self.pool.address(external, self.now).ok_or(DropReason::AddressMissing)?;
         let closed = closed_ports(&self.config, proto, self.forwards.kept(proto, address, &self.pool));
-        let ports = self.candidates(tuple, external, &closed)?;
+        // Without this, whoever fills the range would have every later packet search all of it in vain.
+        if !self.flows.overlapping() && self.config.port_blocks.is_none() {
+            let open = open_ports(&self.config, pool, &closed).saturating_sub(self.kept_ports(inside, pool, address));
+            if !self.has_free_port(pool, open) {
+                return Err(DropReason::PortsExhausted);
+            }
+        }
         let tick = self.tick();
         let Self { flows, ports: picker, quarantine, .. } = self;
         let free = |port| {
@@ -204,29 +288,28 @@ impl<W: Width> Nat<'_, W> {
         picker.pick(ports, tries, free).ok_or(DropReason::PortsExhausted)
     }
 
-    /// The external ports that a new mapping has the choice of but for those that are `closed`: those of its host's block, or
-    /// those that are for its inside port.
-    fn candidates(&mut self, tuple: &InsideTuple, external: u8, closed: &ClosedPorts) -> Result<Ports, DropReason> {
-        let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
-        if self.config.port_blocks.is_some() {
-            let number = self.flows.host_number(tuple.inside).ok_or(DropReason::HostTableFull)?;
-            let block = self.config.block(number).ok_or(DropReason::PortsExhausted)?;
-            return Ok(Ports::new(block, pool.parity));
+    /// The external ports that a new mapping has the choice of: those of its host's block, or those that are for its inside
+    /// port.
+    fn candidates(&self, tuple: &InsideTuple, pool: &PortPool) -> Result<Ports, DropReason> {
+        if self.config.port_blocks.is_none() {
+            return Ok(pool.ports(&self.config));
         }
-        // Without this, whoever fills the range would have every later packet search all of it in vain.
-        if !self.flows.overlapping() && !self.has_free_port(&pool, open_ports(&self.config, &pool, closed)) {
-            return Err(DropReason::PortsExhausted);
-        }
-        Ok(pool.ports(&self.config))
+        let number = self.flows.host_number(tuple.inside).ok_or(DropReason::HostTableFull)?;
+        let block = self.config.block(number).ok_or(DropReason::PortsExhausted)?;
+        Ok(Ports::new(block, pool.parity))
+    }
+
+    /// Ports of `pool` on `address` that a host must leave to others. The router itself, and the host that an address
+    /// stands for, need not.
+    fn kept_ports(&self, inside: Inside, pool: &PortPool, address: u32) -> usize {
+        let shared = inside.origin == Origin::Host && self.forwards.one_to_one_host(address).is_none();
+        if shared { self.flows.kept_ports(inside, pool, &self.config) } else { 0 }
     }
 
     /// The external ports that are for an inside port. An identifier of ICMP queries has neither class nor parity.
     fn port_pool(&self, proto: Proto, external: u8, inside_port: u16) -> PortPool {
-        let port = Some(inside_port).filter(|_| proto != Proto::Icmp);
-        let low = port.is_some_and(|port| port < FIRST_HIGH_PORT);
-        let class = if low { PortClass::Low } else { PortClass::High };
-        let parity = port.filter(|_| self.config.port_parity).map(Parity::of);
-        PortPool { proto, external, class, parity }
+        let parity = (proto != Proto::Icmp && self.config.port_parity).then(|| Parity::of(inside_port));
+        PortPool { proto, external, class: PortClass::of(proto, inside_port), parity }
     }
 
     pub(super) fn is_reserved(&self, proto: Proto, port: u16) -> bool {

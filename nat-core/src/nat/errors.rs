@@ -86,7 +86,8 @@ impl<W: Width> Nat<'_, W> {
         let source = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
         let remote = quote.end(End::Destination, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
         // As if the remote end had answered it.
-        let answer = Summary { proto: quote.proto(), source: remote, destination: source, content: Content::Datagram };
+        let answer =
+            Summary { proto: quote.proto(), source: remote, destination: source, content: Content::Datagram(0) };
         let Receiver { inside, mapping } = self.receiver_of(target, &answer).map_err(|_| DropReason::NoSession)?;
         mapping
             .and_then(|mapping| self.flows.live_session(mapping, remote, self.tick()))

@@ -59,7 +59,7 @@ impl<W: Width> Nat<'_, W> {
             Self::check_damage(ip, &transport, &summary, Some(&effect))?;
         }
 
-        let sender = self.commit_sending(ip, &summary, &tuple, sending)?;
+        let sender = self.commit_sending(ip, &summary, (&tuple, session), sending)?;
         if session.is_some() {
             self.move_receiver_on(&summary, sender, external);
         }

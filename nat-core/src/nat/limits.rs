@@ -1,4 +1,4 @@
-//! What one host may use up, and how fast (RFC 6888 REQ-4, REQ-5).
+//! What one inside host may use up, and how fast (RFC 6888 REQ-4, REQ-5).
 
 use crate::config::Rate;
 use crate::session_info::SessionState;
@@ -6,27 +6,40 @@ use crate::state::{Host, Inside, InsideTuple, Origin, Proto, Tokens, is_half_ope
 use crate::table::{Link, Width};
 use crate::{DropReason, Nat};
 
+use super::shortage::Shortage;
+
 impl<W: Width> Nat<'_, W> {
-    /// Whether a host may have a session more, and a mapping if it has none for it. Returns what it takes of its rates,
-    /// for [`Nat::take_tokens`] once nothing can fail any more.
-    pub(super) fn check_limits(
+    /// What a host's new session lacks, by the limits and by what is free.
+    pub(super) fn find_shortage(
         &self,
         tuple: &InsideTuple,
         mapping: Option<Link<W>>,
-    ) -> Result<Option<Tokens>, DropReason> {
+        (state, leave): (SessionState, bool),
+    ) -> Shortage<W> {
         let Inside { origin, endpoint } = tuple.inside;
-        if origin == Origin::Router {
-            return Ok(None);
+        let slots = self.flows.slots_of_session(mapping, tuple.remote.address, leave);
+        let mut shortage = Shortage::none(slots);
+        if origin == Origin::Host {
+            let host = self.flows.host(origin, endpoint.address);
+            if let Some(host) = host {
+                self.check_numbers(&mut shortage, host, tuple.proto, mapping);
+            }
+            self.check_shares(&mut shortage, host, mapping.is_none());
+            if tuple.proto == Proto::Tcp {
+                self.check_half_open(&mut shortage, host, state);
+            }
         }
-        let host = self.flows.host(origin, endpoint.address);
-        if let Some(host) = host {
-            self.check_numbers(host, tuple.proto, mapping)?;
+        let (mapping_room, session_room) = self.flows.room();
+        if mapping.is_none() && mapping_room == 0 {
+            shortage.of_mappings(DropReason::MappingTableFull);
         }
-        self.check_shares(host, mapping.is_none())?;
-        self.check_rates(host, mapping.is_none())
+        if session_room < slots {
+            shortage.of_slots(DropReason::SessionTableFull);
+        }
+        shortage
     }
 
-    fn check_numbers(&self, host: &Host<W>, proto: Proto, mapping: Option<Link<W>>) -> Result<(), DropReason> {
+    fn check_numbers(&self, shortage: &mut Shortage<W>, host: &Host<W>, proto: Proto, mapping: Option<Link<W>>) {
         let limits = &self.config.limits;
         let (mapping_room, session_room) = self.flows.capacity();
         let most = |limit: Option<u16>, room: usize| limit.map_or_else(|| room.div_ceil(2), usize::from);
@@ -36,72 +49,86 @@ impl<W: Width> Nat<'_, W> {
             Proto::Tcp => limits.tcp_mappings_per_host,
             Proto::Udp => limits.udp_mappings_per_host,
         };
-        let used_up = match mapping.and_then(|link| self.flows.mapping(link)) {
-            Some(mapping) => reached(mapping.sessions.get(), limits.sessions_per_mapping),
-            None => {
-                host.mappings() >= most(limits.mappings_per_host, mapping_room)
-                    || reached(host.mappings_of(proto), of_proto)
+        if let Some(link) = mapping {
+            let sessions = self.flows.mapping(link).map_or(0, |mapping| mapping.sessions.get());
+            if reached(sessions, limits.sessions_per_mapping) {
+                shortage.of_sessions_of(link, DropReason::HostLimit);
             }
-        };
-        if used_up || host.sessions.get() >= most(limits.sessions_per_host, session_room) {
-            return Err(DropReason::HostLimit);
+        } else {
+            if host.mappings() >= most(limits.mappings_per_host, mapping_room) {
+                shortage.of_mappings(DropReason::HostLimit);
+            }
+            if reached(host.mappings_of(proto), of_proto) {
+                shortage.of_mappings_of(proto, DropReason::HostLimit);
+            }
         }
-        Ok(())
+        if host.sessions.get() >= most(limits.sessions_per_host, session_room) {
+            shortage.of_sessions(DropReason::HostLimit);
+        }
     }
 
     /// Leaves to other hosts what is kept for them.
-    fn check_shares(&self, host: Option<&Host<W>>, new_mapping: bool) -> Result<(), DropReason> {
+    fn check_shares(&self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
         let shares = self.flows.shares();
         let (mapping_room, session_room) = self.flows.room();
         let (mappings, sessions) = host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
         let kept = shares.kept_mappings();
         if new_mapping && shares.has_its_own(mappings) && kept != 0 && mapping_room <= kept {
-            return Err(DropReason::MappingTableFull);
+            shortage.of_mappings(DropReason::MappingTableFull);
         }
         // A session may take the place of its address's leave too, and so may those of the others.
         let places = if self.config.gives_leave() { 2 } else { 1 };
         let kept = shares.kept_sessions().saturating_mul(places);
         if shares.has_its_own(sessions) && kept != 0 && session_room < kept.saturating_add(places) {
-            return Err(DropReason::SessionTableFull);
+            shortage.of_slots(DropReason::SessionTableFull);
         }
+    }
+
+    /// Whether a host may have one TCP session more in `state` that is half open, if it is.
+    ///
+    /// Whoever sends SYNs to a port forward from addresses that are not its own has the host behind it answer them. So
+    /// of all that may be half open, a quarter is for what hosts begin themselves. Where ports overlap, each such session
+    /// takes a mapping too.
+    fn check_half_open(&self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, state: SessionState) {
+        if !is_half_open(state) {
+            return;
+        }
+        let (limits, shares, (mappings, sessions)) = (&self.config.limits, self.flows.shares(), self.flows.capacity());
+        let room = if self.flows.overlapping() { mappings.min(sessions) } else { sessions };
+        let most = |limit: Option<u16>, part: usize| limit.map_or_else(|| room.div_ceil(part), usize::from);
+        let of_all = most(limits.half_open, 2);
+        let of_all = if state == SessionState::OutsideSyn { of_all.saturating_sub(of_all / 4) } else { of_all };
+        let (sessions, half_open) = host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
+        let reached = half_open >= most(limits.half_open_per_host, 4);
+        if reached || shares.has_its_own(sessions) && shares.half_open() >= of_all {
+            shortage.of_half_open(DropReason::HalfOpenLimit);
+        }
+    }
+
+    /// Opens an ended session of a host again, as far as limits are concerned: it is half open once more, and counts as one
+    /// more by the rate of sessions. Ends the one that makes room for it, which is not `keep`. Changes nothing if it fails.
+    pub(super) fn reopen(
+        &mut self,
+        inside: Inside,
+        state: SessionState,
+        keep: Option<Link<W>>,
+    ) -> Result<(), DropReason> {
+        if inside.origin == Origin::Router {
+            return Ok(());
+        }
+        let host = self.flows.host(inside.origin, inside.endpoint.address);
+        let mut shortage = Shortage::none(0);
+        self.check_half_open(&mut shortage, host, state);
+        let yielding = self.find_yielding(inside, &shortage, state, keep)?;
+        let tokens = self.check_rates(host, false)?;
+        self.end_yielding(yielding, None);
+        self.take_tokens(inside, tokens);
         Ok(())
     }
 
-    /// Whether a host may begin one connection more that is not answered yet. Returns the session that makes room for it,
-    /// for [`Nat::make_room`] once nothing can fail any more.
-    ///
-    /// Whoever sends SYNs to a port forward from addresses that are not its own has the host behind it answer them, and
-    /// nobody acknowledges the answers. So the newest of these is the one most likely to be genuine.
-    pub(super) fn check_half_open(
-        &self,
-        tuple: &InsideTuple,
-        state: SessionState,
-    ) -> Result<Option<Link<W>>, DropReason> {
-        let Inside { origin, endpoint } = tuple.inside;
-        if origin == Origin::Router || tuple.proto != Proto::Tcp || !is_half_open(state) {
-            return Ok(None);
-        }
-        let (limits, shares, room) = (&self.config.limits, self.flows.shares(), self.flows.capacity().1);
-        let host = self.flows.host(origin, endpoint.address);
-        let (sessions, half_open) = host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
-        let most = |limit: Option<u16>, part: usize| limit.map_or_else(|| room.div_ceil(part), usize::from);
-        let of_host = half_open >= most(limits.half_open_per_host, 4);
-        let of_all = shares.has_its_own(sessions) && shares.half_open() >= most(limits.half_open, 2);
-        if !(of_host || of_all) {
-            return Ok(None);
-        }
-        self.flows.oldest_unacknowledged(tuple.inside).map(Some).ok_or(DropReason::HalfOpenLimit)
-    }
-
-    /// Ends the session that [`Nat::check_half_open`] has found.
-    pub(super) fn make_room(&mut self, session: Option<Link<W>>) {
-        if let Some(ended) = session.and_then(|session| self.flows.end_session(session)) {
-            self.journal().ended(ended);
-            self.stats.half_open_ended = self.stats.half_open_ended.wrapping_add(1);
-        }
-    }
-
-    fn check_rates(&self, host: Option<&Host<W>>, new_mapping: bool) -> Result<Option<Tokens>, DropReason> {
+    /// What a host takes of its rates for a session, and a mapping if that is new; for [`Nat::take_tokens`] once nothing can
+    /// fail any more.
+    pub(super) fn check_rates(&self, host: Option<&Host<W>>, new_mapping: bool) -> Result<Option<Tokens>, DropReason> {
         let limits = &self.config.limits;
         if limits.mapping_rate.is_none() && limits.session_rate.is_none() {
             return Ok(None);

@@ -21,6 +21,7 @@ mod probes;
 mod quarantine;
 mod receiver;
 mod short_way;
+mod shortage;
 mod tracking;
 
 use crate::fragments::FragmentTable;

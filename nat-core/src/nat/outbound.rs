@@ -201,13 +201,16 @@ impl<W: Width> Nat<'_, W> {
         summary: &Summary,
         tuple: &InsideTuple,
     ) -> Result<Endpoint, Verdict> {
-        if let Some(live) = self.session_outbound(tuple) {
+        let live = self.session_outbound(tuple);
+        if let Some(live) = live {
             let (external, effect) = self.sending_on(ip, transport, summary, live)?;
-            self.apply(effect, Side::Inside, &summary.content);
-            return Ok(external);
+            if effect.opens().is_none() {
+                self.apply(effect, Side::Inside, &summary.content);
+                return Ok(external);
+            }
         }
-        let sending = self.sending(ip, transport, summary, (tuple, None, false))?;
-        self.commit_sending(ip, summary, tuple, sending)
+        let sending = self.sending(ip, transport, summary, (tuple, live, false))?;
+        self.commit_sending(ip, summary, (tuple, None), sending)
     }
 
     /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed, and its
@@ -265,27 +268,44 @@ impl<W: Width> Nat<'_, W> {
         Ok((external, effect))
     }
 
-    /// Does what [`Nat::sending`] has decided, if nothing has changed the tables since. Returns the external endpoint that
-    /// the packet leaves from; without one it changes nothing.
+    /// Does what [`Nat::sending`] has decided, if nothing has changed the tables since. No other session ends to make room
+    /// than one of the sender's own, and never the `receiver`'s. Returns the external endpoint that the packet leaves from;
+    /// without one it changes nothing.
     pub(super) fn commit_sending(
         &mut self,
         ip: &ipv4::Header,
         summary: &Summary,
-        tuple: &InsideTuple,
+        (tuple, receiver): (&InsideTuple, Option<Link<W>>),
         sending: Sending<W>,
     ) -> Result<Endpoint, Verdict> {
         match sending {
             Sending::Known(external, effect) => {
+                if let Some(state) = effect.opens() {
+                    let reopened = self.reopen(tuple.inside, state, receiver);
+                    reopened.map_err(|reason| self.refuse_opening(ip, summary, tuple, reason))?;
+                }
                 self.apply(effect, Side::Inside, &summary.content);
                 Ok(external)
             }
-            Sending::Begin(mapping, begin) => self.admit(tuple, mapping, begin).map_err(|reason| {
-                self.tell_refusal(summary, reason);
-                self.refuse_session(ip, tuple.inside.origin, reason)
-            }),
+            Sending::Begin(mapping, begin) => match self.reserve(tuple, mapping, begin, receiver) {
+                Ok(reservation) => Ok(self.commit(reservation)),
+                Err(reason) => Err(self.refuse_opening(ip, summary, tuple, reason)),
+            },
             Sending::Pass(external) => Ok(external),
             Sending::Reset => Err(self.reset(summary)),
         }
+    }
+
+    /// The verdict on a packet whose session may not begin, or not begin again.
+    fn refuse_opening(
+        &mut self,
+        ip: &ipv4::Header,
+        summary: &Summary,
+        tuple: &InsideTuple,
+        reason: DropReason,
+    ) -> Verdict {
+        self.tell_refusal(summary, reason);
+        self.refuse_session(ip, tuple.inside.origin, reason)
     }
 
     /// The external endpoint through which the remote end may have sent first, unseen.
@@ -305,7 +325,7 @@ impl<W: Width> Nat<'_, W> {
     /// How a packet without a session may go on. `admitted` says that its receiver may have sent first, unseen.
     fn opening(&self, summary: &Summary, admitted: bool, origin: Origin) -> Result<Opening, DropReason> {
         Ok(match summary.content {
-            Content::Datagram | Content::Query(Class::Request) => Opening::Begin(self.active()),
+            Content::Datagram(_) | Content::Query(Class::Request) => Opening::Begin(self.active(&summary.content)),
             Content::Segment(Kind::Syn, segment) => {
                 Opening::Begin(Tcp::new(SessionState::InsideSyn, Sequences::from_syn(&segment)))
             }

@@ -26,6 +26,11 @@ impl<'t, W: Width> Nat<'t, W> {
         if rules.after_start && running < delay { Err(DropReason::Quarantine) } else { Ok(()) }
     }
 
+    /// Whether a port of `proto` waits when its mapping has ended.
+    pub(super) fn waits(&self, proto: Proto) -> bool {
+        !self.flows.overlapping() && self.quarantine.delays(proto)
+    }
+
     /// Whether any port of `pool`, of which there are `open`, is neither in use nor in quarantine.
     pub(super) fn has_free_port(&mut self, pool: &PortPool, open: usize) -> bool {
         let in_use = self.flows.ports_in_use(pool);

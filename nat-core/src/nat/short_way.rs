@@ -205,6 +205,8 @@ mod tests {
                 assert_eq!(packet, same, "seed {seed}");
                 assert_eq!(either.stats(), long.stats(), "seed {seed}");
                 assert_eq!(sessions(&either), sessions(&long), "seed {seed}");
+                assert_eq!(either.flows.audit_host_lists(), Ok(()), "seed {seed}");
+                assert_eq!(long.flows.audit_host_lists(), Ok(()), "seed {seed}");
             }
         }
         assert!(shortcuts > 5000, "{shortcuts} packets went the short way");

@@ -7,7 +7,7 @@
 use crate::packet::{Content, Summary, Transport};
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Step, Tcp};
-use crate::state::{Segment, Sequences};
+use crate::state::{Segment, Sequences, is_half_open};
 use crate::table::{Link, Width};
 use crate::translate::mss;
 use crate::wire::icmp::Class;
@@ -43,6 +43,14 @@ impl Change {
 }
 
 impl<W> Effect<W> {
+    /// The state that the session takes, if one end waits for the other's answer from now on.
+    pub(super) fn opens(&self) -> Option<SessionState> {
+        match &self.change {
+            Change::Segment { before, step } if !is_half_open(*before) && is_half_open(step.state) => Some(step.state),
+            _ => None,
+        }
+    }
+
     /// Whether the state changes.
     pub(super) fn moves(&self) -> bool {
         matches!(&self.change, Change::Segment { before, step } if *before != step.state)
@@ -60,9 +68,9 @@ impl<W: Width> Nat<'_, W> {
             (Content::Query(Class::Reply | Class::Error | Class::Other), Side::Inside) => {
                 return Err(DropReason::NoSession);
             }
-            (Content::Datagram | Content::Query(_), Side::Inside) => Change::Sent,
+            (Content::Datagram(_) | Content::Query(_), Side::Inside) => Change::Sent,
             // The outside alone keeps no session alive (RFC 4787 REQ-6).
-            (Content::Datagram | Content::Query(_), Side::Outside) => {
+            (Content::Datagram(_) | Content::Query(_), Side::Outside) => {
                 let silent = self.tick().wrapping_sub(session.when_last_sent());
                 if silent < self.flows.lifetime(session, content.proto()) { Change::Heard } else { Change::None }
             }
@@ -90,8 +98,8 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// A session without TCP, whose inside sends now.
-    pub(super) fn active(&self) -> Tcp {
-        Tcp::new(SessionState::Active, Sequences::last_sent(self.tick()))
+    pub(super) fn active(&self, content: &Content) -> Tcp {
+        Tcp::new(SessionState::Active, Sequences::asked(self.tick(), content.question()))
     }
 
     /// Does what was found for a packet from the same side.
@@ -99,8 +107,8 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn apply(&mut self, effect: Effect<W>, from: Side, content: &Content) {
         let (session, now) = (effect.session, self.tick());
         match (effect.change, content) {
-            (Change::Sent, _) => self.flows.note_sent(session, content.proto(), now),
-            (Change::Heard, _) => self.flows.restart_timer(session, content.proto(), now),
+            (Change::Sent, _) => self.flows.note_sent(session, content.proto(), now, content.question()),
+            (Change::Heard, _) => self.flows.note_heard(session, content.proto(), now),
             (Change::Segment { step, .. }, Content::Segment(_, segment)) => {
                 let after = step.state;
                 let before = self.flows.take_step(session, &step, (from, segment), now);

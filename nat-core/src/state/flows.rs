@@ -4,19 +4,21 @@
 mod audit;
 mod blocks;
 mod change;
+mod standing;
 
 use core::time::Duration;
 
 use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
-use crate::table::{ExpiryList, HashKey, Index, Link, MAX_PROBES, Slots, Width};
+use crate::table::{ExpiryList, HashKey, Index, Link, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
 use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
 use super::{
-    Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, Proto, Session, Shares, Tables,
+    Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, PortShares, Proto, Session,
+    Shares, Tables,
 };
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
@@ -37,6 +39,7 @@ pub(crate) struct Flows<'t, W: Width> {
     expiry: [ExpiryList<W>; Class::COUNT],
     ports: PortUse,
     shares: Shares,
+    port_shares: PortShares,
 }
 
 impl<'t, W: Width> Flows<'t, W> {
@@ -60,6 +63,7 @@ impl<'t, W: Width> Flows<'t, W> {
             expiry: [ExpiryList::EMPTY; Class::COUNT],
             ports: PortUse::new(config),
             shares: Shares::new(&config.limits, (MAPPINGS, SESSIONS, HOSTS)),
+            port_shares: PortShares::new(config, HOSTS),
         }
     }
 
@@ -151,21 +155,17 @@ impl<'t, W: Width> Flows<'t, W> {
         &self.shares
     }
 
-    /// One of the oldest sessions of a host that the outside has not acknowledged yet, and that is not the last of its
-    /// mapping.
-    pub(crate) fn oldest_unacknowledged(&self, inside: Inside) -> Option<Link<W>> {
-        let host = self.find_host(inside.origin, inside.endpoint.address)?;
-        let list = self.expiry.get(Class::TcpOutsideSyn as usize)?;
-        let mut link = list.first();
-        for _ in 0..MAX_PROBES {
-            let session = self.sessions.get(link)?;
-            let mapping = self.mappings.get(session.mapping)?;
-            if mapping.host == host && mapping.sessions.get() > 1 {
-                return Some(link);
-            }
-            link = session.later();
-        }
-        None
+    /// Whether the leave of a session's remote address ends with it.
+    pub(crate) fn is_last_of_leave(&self, session: &Session<W>) -> bool {
+        let leave = self.find_leave(session.mapping, session.remote_address);
+        leave.and_then(|leave| self.sessions.get(leave)).is_some_and(|leave| leave.deadline == 1)
+    }
+
+    /// Ports of `pool` that `inside` must leave to other hosts: none while it has not got those that are kept for itself.
+    pub(crate) fn kept_ports(&self, inside: Inside, pool: &PortPool, config: &Config) -> usize {
+        let PortPool { proto, class, .. } = *pool;
+        let own = self.host(inside.origin, inside.endpoint.address).map_or(0, |host| host.kept_ports(proto, class));
+        if own < self.port_shares.per_host(class) { 0 } else { self.port_shares.kept(pool, config) }
     }
 
     pub(crate) fn ports_in_use(&self, pool: &PortPool) -> usize {
@@ -182,7 +182,7 @@ impl<'t, W: Width> Flows<'t, W> {
         self.lifetimes.get(class as usize).copied().unwrap_or(0)
     }
 
-    /// The link that the next mapping will get.
+    /// The link that the next mapping will get. If another ends before, it is the link of that one.
     pub(crate) fn next_mapping(&self) -> Option<Link<W>> {
         self.mappings.next_link()
     }

@@ -5,8 +5,8 @@ use core::marker::PhantomData;
 use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::table::{Chain, Count, Link, Slot, Width};
 
-use super::Proto;
 use super::blocks::Externals;
+use super::{PortClass, Proto, Rank, RankList};
 
 /// Who sends toward the outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,7 +34,11 @@ pub(crate) struct Host<W> {
     pub(crate) sessions: Count<W>,
     /// Of the sessions, those of TCP that one end has not answered yet.
     pub(crate) half_open: Count<W>,
+    /// Its sessions that may make room for others of its own, by rank, the oldest first.
+    yielding: [RankList<W>; Rank::COUNT],
     chain: Link<W>,
+    /// Of the ports that are kept for it, how many it has, by protocol and class.
+    kept_ports: [[u8; PortClass::COUNT]; Proto::COUNT],
     /// The number of its external address, and whether it is the router.
     place: u8,
     /// The external addresses on which it has its block of ports.
@@ -94,6 +98,22 @@ impl<W: Width> Host<W> {
         self.mappings.iter().fold(0, |sum, count| sum.saturating_add(count.get()))
     }
 
+    pub(crate) fn yielding(&self, rank: Rank) -> Option<&RankList<W>> {
+        self.yielding.get(rank as usize)
+    }
+
+    pub(crate) fn yielding_mut(&mut self, rank: Rank) -> Option<&mut RankList<W>> {
+        self.yielding.get_mut(rank as usize)
+    }
+
+    pub(crate) fn kept_ports(&self, proto: Proto, class: PortClass) -> u8 {
+        self.kept_ports.get(proto as usize).and_then(|ports| ports.get(class as usize)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn kept_ports_mut(&mut self, proto: Proto, class: PortClass) -> Option<&mut u8> {
+        self.kept_ports.get_mut(proto as usize).and_then(|ports| ports.get_mut(class as usize))
+    }
+
     pub(crate) fn mappings_of(&self, proto: Proto) -> usize {
         self.mappings.get(proto as usize).map_or(0, |count| count.get())
     }
@@ -120,6 +140,8 @@ impl<W: Width> Slot for Host<W> {
         mappings: [Count::ZERO; Proto::COUNT],
         sessions: Count::ZERO,
         half_open: Count::ZERO,
+        yielding: [const { RankList::EMPTY }; Rank::COUNT],
+        kept_ports: [[0; PortClass::COUNT]; Proto::COUNT],
         chain: Link::NONE,
         place: 0,
         blocks: Externals::NONE,

@@ -98,6 +98,7 @@ impl MappingEnds {
 
 const PROTO: u8 = 0x03;
 const UNTRANSLATED: u8 = 0x04;
+const KEPT_PORT: u8 = 0x08;
 const GIVEN: u8 = 0xc0;
 
 /// How a mapping has got its external port.
@@ -147,7 +148,7 @@ impl<W: Width> Mapping<W> {
 
     /// Whether this is a mapping for such sessions, its host aside.
     pub(crate) fn is_for(&self, tuple: &InsideTuple) -> bool {
-        self.inside_port == tuple.inside.endpoint.port && self.kind & !GIVEN == tuple.kind()
+        self.inside_port == tuple.inside.endpoint.port && self.kind & !(GIVEN | KEPT_PORT) == tuple.kind()
     }
 
     /// This mapping with an external port that was given so.
@@ -161,6 +162,20 @@ impl<W: Width> Mapping<W> {
             0x40 => Given::Rule,
             _ => Given::Drawn,
         }
+    }
+
+    /// Whether its external port was drawn from those that were free.
+    pub(crate) fn is_drawn(&self) -> bool {
+        self.given() == Given::Drawn && !self.is_untranslated()
+    }
+
+    /// Whether its external port is one of those that are kept for its host.
+    pub(crate) fn has_kept_port(&self) -> bool {
+        self.kind & KEPT_PORT != 0
+    }
+
+    pub(crate) fn set_kept_port(&mut self) {
+        self.kind |= KEPT_PORT;
     }
 
     pub(crate) fn proto(&self) -> Proto {

@@ -15,8 +15,17 @@ pub(crate) enum PortClass {
     High,
 }
 
+/// Inside ports below this get external ports below it (RFC 4787 REQ-3a).
+const FIRST_HIGH_PORT: u16 = 1024;
+
 impl PortClass {
-    const ALL: [Self; 2] = [Self::Low, Self::High];
+    pub(crate) const COUNT: usize = 2;
+    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Low, Self::High];
+
+    /// The class of the external ports for an inside port. Identifiers of ICMP queries have one class.
+    pub(crate) fn of(proto: Proto, inside_port: u16) -> Self {
+        if proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT { Self::Low } else { Self::High }
+    }
 
     pub(crate) fn range(self, config: &Config) -> PortRange {
         match self {
@@ -95,7 +104,7 @@ impl PortUse {
     /// The same ranges with no port taken.
     #[cfg(feature = "audit")]
     pub(crate) fn like(other: &Self) -> Self {
-        Self { ranges: other.ranges, used: Default::default() }
+        Self { ranges: other.ranges, excluded: other.excluded.clone(), used: Default::default() }
     }
 
     #[cfg(feature = "audit")]

@@ -37,6 +37,12 @@ impl Ports {
         Self { first, step: 2, count: last.wrapping_add(2).wrapping_sub(first) / 2 }
     }
 
+    pub(crate) fn contains(&self, port: u16) -> bool {
+        let Some(above) = u32::from(port).checked_sub(self.first) else { return false };
+        let position = above.checked_div(self.step).unwrap_or(0);
+        position < self.count && self.at(position) == port
+    }
+
     pub(crate) fn count(self) -> usize {
         self.count as usize
     }

@@ -108,11 +108,6 @@ impl<W: Width> Aging for Freed<W> {
     fn both_neighbours(&self) -> [Link<W>; 2] {
         self.neighbours
     }
-
-    #[cfg(feature = "audit")]
-    fn deadline(&self) -> u32 {
-        self.deadline
-    }
 }
 
 struct ByPort<W>(PhantomData<W>);
@@ -173,6 +168,12 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     /// How many ports of `pool` wait, or have waited and were not released yet.
     pub(crate) fn count(&self, pool: &PortPool) -> usize {
         self.held.count(pool)
+    }
+
+    /// Whether ports of `proto` wait here.
+    pub(crate) fn delays(&self, proto: Proto) -> bool {
+        let delay = if proto == Proto::Tcp { self.tcp_queue.delay } else { self.queue.delay };
+        delay != 0 && self.slots.capacity() != 0
     }
 
     /// How many ports there is room for.
@@ -259,8 +260,8 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
         ensure(held.counts_like(&self.held), "the ports in quarantine")?;
         let of_tcp = |freed: &Freed<W>| freed.proto == Proto::Tcp;
-        let listed = audit_list(&self.queue.list, &self.slots, |freed| !of_tcp(freed))?;
-        let of_tcp = audit_list(&self.tcp_queue.list, &self.slots, of_tcp)?;
+        let listed = audit_list(&self.queue.list, &self.slots, |freed| !of_tcp(freed), |freed| freed.deadline)?;
+        let of_tcp = audit_list(&self.tcp_queue.list, &self.slots, of_tcp, |freed| freed.deadline)?;
         ensure(listed.wrapping_add(of_tcp) == self.slots.iter().count(), "a port in quarantine in no list")
     }
 

@@ -211,13 +211,26 @@ impl Sequences {
         }
     }
 
-    /// The same 16 bytes for a session that has no sequence numbers: the moment the inside last sent, in milliseconds.
-    pub(crate) fn last_sent(millis: u32) -> Self {
-        Self { inside: Sender { next: millis, acknowledged: 0 }, ..Self::NONE }
+    /// The same 16 bytes for a session that has no sequence numbers: the moment the inside last sent, in milliseconds, and
+    /// what it asked.
+    pub(crate) fn asked(millis: u32, question: u32) -> Self {
+        Self { inside: Sender { next: millis, acknowledged: question }, ..Self::NONE }
     }
 
     pub(crate) fn when_last_sent(&self) -> u32 {
         self.inside.next
+    }
+
+    pub(crate) fn set_last_sent(&mut self, millis: u32) {
+        self.inside.next = millis;
+    }
+
+    pub(crate) fn question(&self) -> u32 {
+        self.inside.acknowledged
+    }
+
+    pub(crate) fn set_question(&mut self, question: u32) {
+        self.inside.acknowledged = question;
     }
 }
 

@@ -4,10 +4,10 @@ use core::marker::PhantomData;
 
 use crate::config::Timeouts;
 use crate::session_info::SessionState;
-use crate::table::{Aging, Chain, Link, Slot, Width};
+use crate::table::{Aging, Chain, Expiry, Link, Slot, Width};
 
 use super::tcp::{EarlyFins, Tcp};
-use super::{Endpoint, Proto, Sequences};
+use super::{ByRank, Endpoint, Proto, Sequences};
 
 /// A session; or, with address-dependent filtering, the leave of a remote address to send to a mapping from any port.
 pub(crate) struct Session<W> {
@@ -19,12 +19,29 @@ pub(crate) struct Session<W> {
     pub(crate) remote_port: u16,
     by_remote: Link<W>,
     neighbours: [Link<W>; 2],
+    /// Those in the list of its host and rank.
+    in_rank: [Link<W>; 2],
     pub(crate) state: SessionState,
-    /// Whether it is a leave; of a session, the FINs that came early.
+    /// Whether it is a leave; of a session of TCP, the FINs that came early; of any other, its [`Exchange`].
     marks: u8,
 }
 
+const EARLY_FINS: u8 = 0x03;
+const ASKED: u8 = 0x04;
+const ANSWERED: u8 = 0x08;
 const LEAVE: u8 = 0x80;
+
+/// How far a session without TCP has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Exchange {
+    /// The inside has asked, once or the same again, and waits for the answer.
+    Asked = ASKED,
+    /// It was answered, and the inside has sent nothing since.
+    Answered = ANSWERED,
+    /// It is more than one question and its answer.
+    Continuing = 0,
+}
 
 /// The port of DNS servers (RFC 1035 section 4.2.1).
 const DNS: u16 = 53;
@@ -33,12 +50,15 @@ impl<W: Width> Session<W> {
     pub(crate) fn new(mapping: Link<W>, remote: Endpoint, begin: &Tcp) -> Self {
         let mut session = Self { mapping, remote_address: remote.address, remote_port: remote.port, ..Self::FREE };
         session.set_tcp(begin);
+        if begin.state == SessionState::Active {
+            session.set_exchange(Exchange::Asked);
+        }
         session
     }
 
     /// How far it has come. Without TCP: [`SessionState::Active`], and when the inside last sent.
     pub(crate) fn tcp(&self) -> Tcp {
-        let early_fins = EarlyFins::from_bits(self.marks & !LEAVE);
+        let early_fins = EarlyFins::from_bits(self.marks & EARLY_FINS);
         Tcp { state: self.state, sequences: self.sequences, early_fins }
     }
 
@@ -53,7 +73,36 @@ impl<W: Width> Session<W> {
     }
 
     pub(crate) fn set_last_sent(&mut self, now: u32) {
-        self.sequences = Sequences::last_sent(now);
+        self.sequences.set_last_sent(now);
+    }
+
+    /// Of a session without TCP: whether its exchange goes further when the inside asks `question`.
+    #[inline(always)]
+    pub(crate) fn is_asked_anew(&self, question: u32) -> bool {
+        let repeated = self.sequences.question() == question && question != 0;
+        self.marks & (ASKED | ANSWERED) != 0 && (self.marks & ANSWERED != 0 || !repeated)
+    }
+
+    /// Of a session without TCP: whether its question waits for an answer.
+    #[inline(always)]
+    pub(crate) fn is_asked(&self) -> bool {
+        self.marks & ASKED != 0
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.marks & ANSWERED != 0
+    }
+
+    pub(crate) fn set_exchange(&mut self, exchange: Exchange) {
+        self.marks = exchange as u8;
+    }
+
+    /// The exchange after the inside has sent again. Each question to a DNS server, and each ICMP query, is one of its own.
+    pub(crate) fn ask_again(&mut self, proto: Proto, question: u32) {
+        let alone = proto == Proto::Icmp || self.remote_port == DNS;
+        let repeated = question == self.sequences.question() && question != 0;
+        self.set_exchange(if alone || repeated { Exchange::Asked } else { Exchange::Continuing });
+        self.sequences.set_question(question);
     }
 
     /// The leave of `address` to send to `mapping`, held by one session.
@@ -61,9 +110,9 @@ impl<W: Width> Session<W> {
         Self { mapping, remote_address: address, deadline: 1, marks: LEAVE, ..Self::FREE }
     }
 
-    /// The next one of its class to end.
-    pub(crate) fn later(&self) -> Link<W> {
-        let [_, later] = self.neighbours;
+    /// The next younger one of its host and rank.
+    pub(crate) fn later_in_rank(&self) -> Link<W> {
+        let [_, later] = self.in_rank;
         later
     }
 
@@ -87,6 +136,7 @@ impl<W: Width> Slot for Session<W> {
         remote_port: 0,
         by_remote: Link::NONE,
         neighbours: [Link::NONE; 2],
+        in_rank: [Link::NONE; 2],
         state: SessionState::Active,
         marks: 0,
     };
@@ -100,7 +150,7 @@ impl<W: Width> Slot for Session<W> {
     }
 }
 
-impl<W: Width> Aging for Session<W> {
+impl<W: Width> Aging<Expiry> for Session<W> {
     fn neighbours(&mut self) -> &mut [Link<W>; 2] {
         &mut self.neighbours
     }
@@ -109,10 +159,16 @@ impl<W: Width> Aging for Session<W> {
     fn both_neighbours(&self) -> [Link<W>; 2] {
         self.neighbours
     }
+}
+
+impl<W: Width> Aging<ByRank> for Session<W> {
+    fn neighbours(&mut self) -> &mut [Link<W>; 2] {
+        &mut self.in_rank
+    }
 
     #[cfg(feature = "audit")]
-    fn deadline(&self) -> u32 {
-        self.deadline
+    fn both_neighbours(&self) -> [Link<W>; 2] {
+        self.in_rank
     }
 }
 
@@ -139,16 +195,14 @@ pub(crate) enum Class {
     Icmp,
     TcpClosing,
     TcpEstablished,
-    /// Opened from inside, and not answered.
-    TcpInsideSyn,
-    /// Opened from outside, and not acknowledged: in a list of their own, because they make room for each other.
-    TcpOutsideSyn,
+    /// Opened by one end, and not answered by the other.
+    TcpPartiallyOpen,
     TcpReset,
     Udp,
 }
 
 impl Class {
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 7;
 
     /// The class of a session with this port of its remote host.
     pub(crate) fn of(proto: Proto, state: SessionState, remote_port: u16) -> Self {
@@ -156,8 +210,7 @@ impl Class {
             (Proto::Icmp, _) => Self::Icmp,
             (Proto::Udp, _) if remote_port == DNS => Self::Dns,
             (Proto::Udp, _) => Self::Udp,
-            (Proto::Tcp, SessionState::InsideSyn) => Self::TcpInsideSyn,
-            (Proto::Tcp, SessionState::OutsideSyn) => Self::TcpOutsideSyn,
+            (Proto::Tcp, SessionState::InsideSyn | SessionState::OutsideSyn) => Self::TcpPartiallyOpen,
             (Proto::Tcp, SessionState::Closing) => Self::TcpClosing,
             (Proto::Tcp, SessionState::Reset) => Self::TcpReset,
             (
@@ -171,8 +224,7 @@ impl Class {
     pub(crate) fn lifetimes(timeouts: &Timeouts) -> [u32; Self::COUNT] {
         let Timeouts { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *timeouts;
         let dns = dns.unwrap_or(udp);
-        let half_open = tcp_partially_open;
-        let by_class = [dns, icmp, tcp_closing, tcp_established, half_open, half_open, tcp_reset, udp];
+        let by_class = [dns, icmp, tcp_closing, tcp_established, tcp_partially_open, tcp_reset, udp];
         by_class.map(|time| time.as_millis() as u32)
     }
 }

@@ -1,33 +1,39 @@
-//! Slots in order of expiry: one list for each length of time, so that whatever is refreshed goes to the end.
+//! Slots in order of age. In order of expiry: one list for each length of time, so that whatever is refreshed goes to the
+//! end.
+
+use core::marker::PhantomData;
 
 use super::{Link, LinkOf, Slot, Slots, Width};
 
-/// A slot that can be in a list.
-pub(crate) trait Aging: Slot {
-    /// The neighbours in the list: the one that expires earlier, the one that expires later.
+/// The order of lists by deadline.
+#[derive(Clone, Copy)]
+pub(crate) enum Expiry {}
+
+/// A slot that can be in a list of this order, and in one list of each order at a time.
+pub(crate) trait Aging<Order = Expiry>: Slot {
+    /// The neighbours in the list: the earlier one, the later one.
     fn neighbours(&mut self) -> &mut [LinkOf<Self>; 2];
 
     /// The same to look at.
     #[cfg(feature = "audit")]
     fn both_neighbours(&self) -> [LinkOf<Self>; 2];
-
-    /// When it expires, in milliseconds modulo 2^32.
-    #[cfg(feature = "audit")]
-    fn deadline(&self) -> u32;
 }
 
 const EARLIER: usize = 0;
 const LATER: usize = 1;
 
-pub(crate) struct ExpiryList<W> {
+pub(crate) struct AgeList<W, Order = Expiry> {
     first: Link<W>,
     last: Link<W>,
+    order: PhantomData<Order>,
 }
 
-impl<W: Width> ExpiryList<W> {
-    pub(crate) const EMPTY: Self = Self { first: Link::NONE, last: Link::NONE };
+pub(crate) type ExpiryList<W> = AgeList<W, Expiry>;
 
-    /// The slot that expires first.
+impl<W: Width, Order> AgeList<W, Order> {
+    pub(crate) const EMPTY: Self = Self { first: Link::NONE, last: Link::NONE, order: PhantomData };
+
+    /// The oldest slot; of those in order of expiry, the one that expires first.
     pub(crate) fn first(&self) -> Link<W> {
         self.first
     }
@@ -38,8 +44,8 @@ impl<W: Width> ExpiryList<W> {
         self.last
     }
 
-    /// Appends the slot at `link`, which is in no list and expires after all that are in this one.
-    pub(crate) fn push<T: Aging + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
+    /// Appends the slot at `link`, which is in no list of this order and is younger than all that are in this one.
+    pub(crate) fn push<T: Aging<Order> + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
         if let Some(slot) = slots.get_mut(link) {
             *slot.neighbours() = [self.last, Link::NONE];
         }
@@ -51,7 +57,7 @@ impl<W: Width> ExpiryList<W> {
     }
 
     /// Puts the slot at `link`, which is in this list, to the end of it.
-    pub(crate) fn renew<T: Aging + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
+    pub(crate) fn renew<T: Aging<Order> + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
         if link != self.last {
             self.remove(slots, link);
             self.push(slots, link);
@@ -59,7 +65,7 @@ impl<W: Width> ExpiryList<W> {
     }
 
     /// Takes out the slot at `link`, which is in this list.
-    pub(crate) fn remove<T: Aging + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
+    pub(crate) fn remove<T: Aging<Order> + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
         let Some(slot) = slots.get_mut(link) else { return };
         let [earlier, later] = *slot.neighbours();
         match slots.get_mut(earlier) {

@@ -1,4 +1,4 @@
-//! Fixed memory: slots, hash indexes over them, lists in order of expiry. Knows nothing of packets.
+//! Fixed memory: slots, hash indexes over them, lists in order of age. Knows nothing of packets.
 //!
 //! Everything is found by [`Link`], the position of a slot; nothing moves and nothing is allocated.
 
@@ -10,7 +10,7 @@ mod index;
 mod link;
 mod slots;
 
-pub(crate) use expiry::{Aging, ExpiryList};
+pub(crate) use expiry::{AgeList, Aging, Expiry, ExpiryList};
 pub(crate) use hash::HashKey;
 pub(crate) use index::{Chain, Index, IndexFull, MAX_PROBES};
 pub use link::Width;

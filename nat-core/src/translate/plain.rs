@@ -5,7 +5,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::packet::Content;
+use crate::packet::{Content, datagram};
 use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Proto, Segment};
 use crate::wire::checksum::Delta;
@@ -72,7 +72,11 @@ impl<'p> Plain<'p> {
             return None;
         }
         let (transport, content) = match head.protocol() {
-            ipv4::UDP => (Transport::Udp(Udp::parse(rest)?), Content::Datagram),
+            ipv4::UDP => {
+                let header = Udp::parse(rest)?;
+                let content = datagram(header.length, header.checksum);
+                (Transport::Udp(header), content)
+            }
             ipv4::TCP => {
                 let (header, segment) = Tcp::parse(rest)?;
                 (Transport::Tcp(header), Content::Segment(Kind::Other, segment))

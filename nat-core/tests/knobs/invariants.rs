@@ -14,6 +14,7 @@ use super::world::*;
 /// The capacities of a tiny world.
 const MAPPINGS: usize = 8;
 const SESSIONS: usize = 12;
+const HOST_PLACES: usize = 4;
 
 /// A mapping as the sessions show it; where ports overlap, each session has its own.
 type Place = (u8, SocketAddrV4, SocketAddrV4, Option<SocketAddrV4>);
@@ -151,7 +152,19 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
             || sessions.iter().any(|session| session.protocol == protocol && session.external == endpoint)
     };
     let ports = candidates(config, protocol, packet.source().port());
-    let full = |address: Ipv4Addr| ports.iter().all(|port| taken(address, *port));
+    // A host that has a port of these already leaves one to each of the others that there may be, but no more than half.
+    let own = |address: Ipv4Addr| {
+        sessions.iter().any(|session| {
+            let low = session.inside.port() < 1024 && protocol != SessionProtocol::Icmp;
+            let same = low == (packet.source().port() < 1024 && protocol != SessionProtocol::Icmp);
+            let of_host = *session.inside.ip() == host && session.protocol == protocol && same;
+            of_host && *session.external.ip() == address && !session.forwarded
+        })
+    };
+    let full = |address: Ipv4Addr| {
+        let free = ports.iter().filter(|port| !taken(address, **port)).count();
+        free == 0 || own(address) && free <= (HOST_PLACES - 1).min(ports.len() / 2)
+    };
     assert!(open.is_empty() || open.iter().any(|address| full(**address)), "ports are left for {packet:?}");
 }
 

@@ -38,6 +38,23 @@ struct Session {
     /// TCP: whether the inside has sent its FIN before the end of the handshake, and nothing has acknowledged it yet. It is
     /// a FIN in whatever state it is acknowledged, after a RST too that was not the end.
     early_fin: bool,
+    /// Not TCP: what the inside has asked, if that is all it has said.
+    question: Option<What>,
+    /// Not TCP: whether the outside has answered since.
+    replied: bool,
+    /// When it came to be of its kind, of those that make room.
+    since: u64,
+}
+
+/// What a new session lacks, and so must come free with the one that makes room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Lack {
+    Session,
+    Slots(usize),
+    Mapping,
+    HalfOpen,
+    /// A port of an address.
+    Port(Ipv4Addr),
 }
 
 /// What the engine must do.
@@ -86,6 +103,9 @@ pub(crate) struct Naive {
     overlapping: bool,
     filtering: Filtering,
     sessions_per_host: usize,
+    half_open_per_host: usize,
+    /// How often a session came to be of a kind that makes room.
+    turns: u64,
     ports: Range<u16>,
     addresses: Vec<Ipv4Addr>,
     now: Duration,
@@ -103,11 +123,18 @@ impl Naive {
     pub(crate) const SESSIONS: usize = 8;
     pub(crate) const HOSTS: usize = 4;
 
-    pub(crate) fn new(overlapping: bool, filtering: Filtering, sessions_per_host: u16, ports: Range<u16>) -> Self {
+    pub(crate) fn new(
+        overlapping: bool,
+        filtering: Filtering,
+        (sessions_per_host, half_open_per_host): (u16, u16),
+        ports: Range<u16>,
+    ) -> Self {
         Self {
             overlapping,
             filtering,
             sessions_per_host: usize::from(sessions_per_host),
+            half_open_per_host: usize::from(half_open_per_host),
+            turns: 0,
             ports,
             addresses: vec![N],
             now: Duration::ZERO,
@@ -178,15 +205,13 @@ impl Naive {
         if self.addresses.is_empty() {
             return Expected::Answered(vec![DropReason::AddressMissing]);
         }
-        if let Some(session) = self.sessions.get_mut(pair) {
-            session.last_sent = self.now;
-            self.step(pair, Side::Inside, what);
-            return Expected::Forwarded;
+        if self.sessions.contains_key(pair) {
+            return self.send_on(pair, what);
         }
         let known = self.mappings.contains_key(&self.key(pair));
         let admitted = if known { self.admits(pair) } else { self.is_forwarded(pair) };
         let state = match what {
-            What::Udp | What::Echo => Active,
+            What::Udp | What::OtherUdp | What::Echo => Active,
             What::Syn => InsideSyn,
             What::SynAck if admitted => OutsideSyn,
             What::Reset | What::FarReset if admitted => return Expected::Forwarded,
@@ -195,18 +220,102 @@ impl Naive {
                 return self.reset_of(pair);
             }
         };
-        let (with_ports, without_ports) = self.addresses_for(pair);
-        let mut refusals = self.refusals(pair);
-        if with_ports == 0 {
-            refusals.push(DropReason::PortsExhausted);
+        let lacks = self.lacks(pair, state);
+        if !lacks.is_empty() && self.yielding(pair, state, &lacks).is_none() {
+            return Expected::Answered(lacks.iter().map(|(_, reason)| *reason).collect());
         }
-        if refusals.is_empty() {
-            return Expected::Opens { state, ports_may_lack: without_ports > 0 };
+        if !self.hosts.contains_key(pair.inside.ip()) && self.hosts.len() == Self::HOSTS - 1 {
+            return Expected::Answered(vec![DropReason::HostTableFull, DropReason::PortsExhausted]);
         }
-        if without_ports > 0 {
-            refusals.push(DropReason::PortsExhausted);
+        let addresses = self.addresses_for(pair);
+        let works = |address: &&Option<Ipv4Addr>| self.makes_room(pair, state, **address).is_ok();
+        let working = addresses.iter().filter(works).count();
+        if working == 0 {
+            return Expected::Answered(vec![DropReason::PortsExhausted]);
         }
-        Expected::Answered(refusals)
+        Expected::Opens { state, ports_may_lack: working < addresses.len() }
+    }
+
+    /// A packet from inside of a session that is there.
+    fn send_on(&mut self, pair: &Pair, what: What) -> Expected {
+        let ended = matches!(self.sessions[pair].state, Closing | Reset);
+        let reopened = match what {
+            What::Syn if ended => Some(InsideSyn),
+            What::SynAck if ended => Some(OutsideSyn),
+            _ => None,
+        };
+        if let Some(state) = reopened
+            && self.half_open(pair) >= self.half_open_per_host
+        {
+            let lacks = [(Lack::HalfOpen, DropReason::HalfOpenLimit)];
+            let Some(yielding) = self.yielding(pair, state, &lacks) else {
+                return Expected::Answered(vec![DropReason::HalfOpenLimit]);
+            };
+            self.end_sessions(|other, _| *other == yielding);
+        }
+        if let Some(session) = self.sessions.get_mut(pair) {
+            session.last_sent = self.now;
+        }
+        self.step(pair, Side::Inside, what);
+        Expected::Forwarded
+    }
+
+    fn half_open(&self, pair: &Pair) -> usize {
+        let half_open = |(other, session): &(&Pair, &Session)| {
+            other.inside.ip() == pair.inside.ip() && matches!(session.state, InsideSyn | OutsideSyn)
+        };
+        self.sessions.iter().filter(half_open).count()
+    }
+
+    /// The session that ends if a new one of `pair` is opened and its port is drawn on `address`, if it is drawn; an error
+    /// if none can make room.
+    fn makes_room(&self, pair: &Pair, state: SessionState, address: Option<Ipv4Addr>) -> Result<Option<Pair>, ()> {
+        let mut lacks = self.lacks(pair, state);
+        if let Some(address) = address.filter(|address| self.taken_ports(pair, *address) == self.ports.len()) {
+            lacks.push((Lack::Port(address), DropReason::PortsExhausted));
+        }
+        if lacks.is_empty() { Ok(None) } else { self.yielding(pair, state, &lacks).map(Some).ok_or(()) }
+    }
+
+    /// The session of the same host that makes room for a new one: the oldest of the first kind.
+    fn yielding(&self, pair: &Pair, state: SessionState, lacks: &[(Lack, DropReason)]) -> Option<Pair> {
+        let candidates = self.sessions.iter().filter(|(other, session)| {
+            let kind = kind(other, session);
+            other.inside.ip() == pair.inside.ip()
+                && kind.is_some_and(|kind| state != OutsideSyn || kind < INSIDE_SYN)
+                && lacks.iter().all(|(lack, _)| self.frees(other, session, *lack, pair))
+        });
+        candidates.min_by_key(|(other, session)| (kind(other, session), session.since)).map(|(other, _)| *other)
+    }
+
+    /// Whether what `pair` lacks comes free when a session ends.
+    fn frees(&self, ending: &Pair, session: &Session, lack: Lack, pair: &Pair) -> bool {
+        let alone = self.sessions.keys().filter(|other| self.key(other) == self.key(ending)).count() == 1;
+        match lack {
+            Lack::Session => true,
+            Lack::HalfOpen => matches!(session.state, InsideSyn | OutsideSyn),
+            Lack::Mapping => alone,
+            Lack::Slots(needed) => {
+                let of_address = |other: &&Pair| {
+                    (other.protocol, other.inside, other.remote.ip())
+                        == (ending.protocol, ending.inside, ending.remote.ip())
+                };
+                let last = self.remembers_address(ending)
+                    && !self.is_forwarded(ending)
+                    && self.sessions.keys().filter(of_address).count() == 1;
+                needed <= if last { 2 } else { 1 }
+            }
+            Lack::Port(address) => {
+                let external = self.mappings[&self.key(ending)].external;
+                let same_remote = !self.overlapping || ending.remote == pair.remote;
+                let here = |external: SocketAddrV4| *external.ip() == address && self.ports.contains(&external.port());
+                alone
+                    && ending.protocol == pair.protocol
+                    && same_remote
+                    && !self.is_forwarded(ending)
+                    && external.is_some_and(here)
+            }
+        }
     }
 
     fn reset_of(&self, pair: &Pair) -> Expected {
@@ -220,11 +329,24 @@ impl Naive {
         self.resets.push((*pair, self.now));
     }
 
-    /// A packet has opened a session.
-    pub(crate) fn open(&mut self, pair: &Pair, state: SessionState) {
+    /// A packet has opened a session, and left from `external`.
+    pub(crate) fn open(&mut self, pair: &Pair, (state, what): (SessionState, What), external: SocketAddrV4) {
+        let drawn = !self.mappings.contains_key(&self.key(pair)) && !self.is_forwarded(pair);
+        let yielding = self.makes_room(pair, state, drawn.then_some(*external.ip())).expect("it was had");
+        let own = self.key(pair);
+        if let Some(yielding) = yielding {
+            // Its mapping stays if it is the one of the new session.
+            let (mapping, host) = (self.mappings.get(&own).copied(), self.hosts.get(pair.inside.ip()).copied());
+            self.end_sessions(|other, _| *other == yielding);
+            if let (Some(mapping), Some(host)) = (mapping, host) {
+                self.mappings.entry(own).or_insert(mapping);
+                self.hosts.entry(*pair.inside.ip()).or_insert(host);
+            }
+        }
         let external = self.forward_of(pair);
         self.hosts.entry(*pair.inside.ip()).or_insert_with(|| external.map(|external| *external.ip()));
-        self.mappings.entry(self.key(pair)).or_insert(Mapping { external });
+        self.mappings.entry(own).or_insert(Mapping { external });
+        self.turns += 1;
         self.sessions.insert(
             *pair,
             Session {
@@ -234,6 +356,9 @@ impl Naive {
                 answered: state == OutsideSyn,
                 heard: false,
                 early_fin: false,
+                question: Some(what),
+                replied: false,
+                since: self.turns,
             },
         );
         self.refresh(pair);
@@ -289,7 +414,7 @@ impl Naive {
             return Expected::Dropped(DropReason::Filtered);
         }
         match what {
-            What::Udp | What::Echo | What::Syn => Expected::Forwarded,
+            What::Udp | What::OtherUdp | What::Echo | What::Syn => Expected::Forwarded,
             _ => Expected::Dropped(DropReason::NoSession),
         }
     }
@@ -404,51 +529,47 @@ impl Naive {
             }
     }
 
-    /// Every reason for which a new session of `pair` cannot be had.
-    fn refusals(&self, pair: &Pair) -> Vec<DropReason> {
-        let mut reasons = Vec::new();
+    /// All that a new session of `pair` lacks, ports aside, and what it is refused for if nothing makes room.
+    fn lacks(&self, pair: &Pair, state: SessionState) -> Vec<(Lack, DropReason)> {
+        let mut lacks = Vec::new();
         let of_host = self.sessions.keys().filter(|other| other.inside.ip() == pair.inside.ip()).count();
         if of_host >= self.sessions_per_host {
-            reasons.push(DropReason::HostLimit);
+            lacks.push((Lack::Session, DropReason::HostLimit));
         }
-        if Self::SESSIONS - self.session_slots() < self.slots_needed(pair) {
-            reasons.push(DropReason::SessionTableFull);
+        if matches!(state, InsideSyn | OutsideSyn) && self.half_open(pair) >= self.half_open_per_host {
+            lacks.push((Lack::HalfOpen, DropReason::HalfOpenLimit));
         }
-        if self.mappings.contains_key(&self.key(pair)) {
-            return reasons;
+        let needed = self.slots_needed(pair);
+        if Self::SESSIONS - self.session_slots() < needed {
+            lacks.push((Lack::Slots(needed), DropReason::SessionTableFull));
         }
-        if self.mappings.len() == Self::MAPPINGS {
-            reasons.push(DropReason::MappingTableFull);
+        if !self.mappings.contains_key(&self.key(pair)) && self.mappings.len() == Self::MAPPINGS {
+            lacks.push((Lack::Mapping, DropReason::MappingTableFull));
         }
-        if !self.hosts.contains_key(pair.inside.ip()) && self.hosts.len() == Self::HOSTS - 1 {
-            reasons.push(DropReason::HostTableFull);
-        }
-        reasons
+        lacks
     }
 
-    /// How many of the addresses that a new mapping of `pair` may get have ports left, and how many have none.
-    fn addresses_for(&self, pair: &Pair) -> (usize, usize) {
-        let key = self.key(pair);
-        if self.mappings.contains_key(&key) || self.is_forwarded(pair) {
-            return (1, 0);
+    /// The addresses that a new mapping of `pair` may get a port of; `None` if it has one, or need not draw it.
+    fn addresses_for(&self, pair: &Pair) -> Vec<Option<Ipv4Addr>> {
+        if self.mappings.contains_key(&self.key(pair)) || self.is_forwarded(pair) {
+            return vec![None];
         }
-        let taken = |address: Ipv4Addr| {
-            let of_protocol = self
-                .mappings
-                .iter()
-                .filter(|((protocol, _, remote), _)| (*protocol, *remote) == (pair.protocol, key.2));
-            let mapped = of_protocol.filter_map(|(_, mapping)| mapping.external);
-            let forwarded = self.forwarded_endpoints().filter(|(of, ..)| *of == pair.protocol).map(|(_, e, _)| e);
-            let ports: BTreeSet<_> =
-                mapped.chain(forwarded).filter(|e| *e.ip() == address).map(|external| external.port()).collect();
-            ports.into_iter().filter(|port| self.ports.contains(port)).count()
-        };
-        let candidates = match self.hosts.get(pair.inside.ip()).copied().flatten() {
-            Some(paired) => vec![paired],
-            None => self.addresses.clone(),
-        };
-        let without_ports = candidates.iter().filter(|address| taken(**address) == self.ports.len()).count();
-        (candidates.len() - without_ports, without_ports)
+        match self.hosts.get(pair.inside.ip()).copied().flatten() {
+            Some(paired) => vec![Some(paired)],
+            None => self.addresses.iter().copied().map(Some).collect(),
+        }
+    }
+
+    /// How many ports of an address nobody else can get for a new mapping of `pair`.
+    fn taken_ports(&self, pair: &Pair, address: Ipv4Addr) -> usize {
+        let serves = self.key(pair).2;
+        let of_protocol =
+            self.mappings.iter().filter(|((protocol, _, remote), _)| (*protocol, *remote) == (pair.protocol, serves));
+        let mapped = of_protocol.filter_map(|(_, mapping)| mapping.external);
+        let forwarded = self.forwarded_endpoints().filter(|(of, ..)| *of == pair.protocol).map(|(_, e, _)| e);
+        let ports: BTreeSet<_> =
+            mapped.chain(forwarded).filter(|e| *e.ip() == address).map(|external| external.port()).collect();
+        ports.into_iter().filter(|port| self.ports.contains(port)).count()
     }
 
     /// Filtering by address remembers each remote address of a mapping in a slot of its own.
@@ -477,10 +598,11 @@ impl Naive {
         use Side::{Inside, Outside};
         use What::{Ack, FarFin, FarReset, Fin, Syn, SynAck};
         let session = self.sessions[pair];
+        let before = kind(pair, &session);
         let far = matches!(what, FarFin | FarReset);
         let (next, refresh) = match (session.state, from, what) {
             (Active, Inside, _) => (Active, true),
-            (Active, Outside, _) => (Active, self.now - session.last_sent < lifetime(pair.protocol, Active)),
+            (Active, Outside, _) => (Active, self.now - session.last_sent < lifetime(pair, Active)),
             (InsideSyn, Inside, Syn) => (InsideSyn, true),
             // The outside's own SYN may be forged: what acknowledges ours counts.
             (InsideSyn, Outside, Syn) => (InsideSyn, false),
@@ -506,6 +628,8 @@ impl Naive {
             (state @ (Established | InsideFin | OutsideFin), _, Ack) => (state, true),
             (Closing | Reset, Inside, Syn) => (InsideSyn, true),
             (Closing | Reset, Inside, SynAck) => (OutsideSyn, true),
+            // The other end has got the FIN that went before the RST.
+            (Reset, Outside, Ack | Fin) if session.early_fin => (InsideFin, true),
             (Reset, _, Ack | Fin) => (Established, true),
             (state, _, _) => (state, false),
         };
@@ -534,6 +658,11 @@ impl Naive {
                 _ => false,
             };
             session.state = next;
+            session.converse(pair, from, (what, refresh));
+            if kind(pair, session) != before {
+                self.turns += 1;
+                session.since = self.turns;
+            }
         }
         if refresh {
             self.refresh(pair);
@@ -542,15 +671,46 @@ impl Naive {
 
     fn refresh(&mut self, pair: &Pair) {
         if let Some(session) = self.sessions.get_mut(pair) {
-            session.ends = self.now + lifetime(pair.protocol, session.state);
+            session.ends = self.now + lifetime(pair, session.state);
         }
     }
 }
 
+impl Session {
+    /// What a packet other than TCP makes of a question and its answer. To a DNS server, and by ICMP, each is one of its own.
+    fn converse(&mut self, pair: &Pair, from: Side, (what, heard): (What, bool)) {
+        let each_alone = pair.protocol == SessionProtocol::Icmp as u8 || pair.remote.port() == 53;
+        match from {
+            Side::Inside => {
+                self.question = (each_alone || self.question == Some(what)).then_some(what);
+                self.replied = false;
+            }
+            Side::Outside => self.replied |= heard,
+        }
+    }
+}
+
+/// The kinds of sessions that make room, the first first: the one that may not for a session from outside is the last.
+fn kind(pair: &Pair, session: &Session) -> Option<u8> {
+    match session.state {
+        Reset => Some(0),
+        Closing => Some(1),
+        Active if pair.protocol != SessionProtocol::Tcp as u8 => {
+            (session.question.is_some() && session.replied).then_some(2)
+        }
+        OutsideSyn => Some(3),
+        InsideSyn => Some(INSIDE_SYN),
+        Active | Established | InsideFin | OutsideFin => None,
+    }
+}
+
+const INSIDE_SYN: u8 = 4;
+
 /// The timers of `Timeouts::RFC`, written down once more.
-fn lifetime(protocol: u8, state: SessionState) -> Duration {
+fn lifetime(pair: &Pair, state: SessionState) -> Duration {
     Duration::from_secs(match state {
-        Active if protocol == SessionProtocol::Icmp as u8 => 60,
+        Active if pair.protocol == SessionProtocol::Icmp as u8 => 60,
+        Active if pair.remote.port() == 53 => 30,
         Active => 300,
         Established | InsideFin | OutsideFin => 7440,
         InsideSyn | OutsideSyn | Closing | Reset => 240,

@@ -10,7 +10,7 @@ use super::naive::{Expected, Naive, Pair};
 use super::world::*;
 
 const HOSTS: [Ipv4Addr; 4] = [H1, H2, H3, Ipv4Addr::new(192, 168, 1, 13)];
-const REMOTES: [SocketAddrV4; 3] = [at(S1, 80), at(S1, 81), at(S2, 80)];
+const REMOTES: [SocketAddrV4; 4] = [at(S1, 80), at(S1, 81), at(S2, 80), at(S2, 53)];
 const ADDRESSES: [&[Ipv4Addr]; 7] = [&[N], &[N2], &[N, N2], &[N2, N], &[N3, N, N2], &[N2, N3], &[]];
 
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub(crate) enum Operation {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum What {
     Udp,
+    /// A datagram unlike the one above.
+    OtherUdp,
     Echo,
     Syn,
     SynAck,
@@ -64,16 +66,16 @@ pub(crate) enum What {
 impl What {
     pub(crate) fn protocol(self) -> SessionProtocol {
         match self {
-            Self::Udp => SessionProtocol::Udp,
+            Self::Udp | Self::OtherUdp => SessionProtocol::Udp,
             Self::Echo => SessionProtocol::Icmp,
             _ => SessionProtocol::Tcp,
         }
     }
 
     fn random(random: &mut fastrand::Rng) -> Self {
-        use What::{Ack, Echo, FarFin, FarReset, Fin, Reset, Syn, SynAck, Udp};
+        use What::{Ack, Echo, FarFin, FarReset, Fin, OtherUdp, Reset, Syn, SynAck, Udp};
         let often =
-            [Udp, Udp, Udp, Echo, Syn, Syn, Syn, SynAck, SynAck, Ack, Ack, Ack, Fin, Fin, FarFin, Reset, FarReset];
+            [Udp, Udp, OtherUdp, Echo, Syn, Syn, Syn, SynAck, SynAck, Ack, Ack, Ack, Fin, Fin, FarFin, Reset, FarReset];
         often[random.usize(..often.len())]
     }
 }
@@ -178,6 +180,7 @@ impl Run {
         let pair = Pair { protocol: what.protocol() as u8, inside, remote };
         let packet = match what {
             What::Udp => udp(inside, remote),
+            What::OtherUdp => udp(inside, remote).payload(b"another"),
             What::Echo => echo_request(*inside.ip(), *remote.ip(), inside.port()),
             _ => self.segment(&pair, Side::Inside, what, (inside, remote)),
         };
@@ -192,7 +195,7 @@ impl Run {
         }
         if let Outcome::Forwarded(packet) = outcome {
             if let Expected::Opens { state, .. } = expected {
-                self.model.open(&pair, state);
+                self.model.open(&pair, (state, what), packet.source());
             }
             self.model.learn(&pair, packet.source()).map_err(|e| format!("{what:?} {inside} -> {remote}: {e}"))?;
             if !repeats_fin {
@@ -207,7 +210,7 @@ impl Run {
         let external = self.model.external_of(mapping, what.protocol());
         let pair = self.model.pair_at(what.protocol(), external, remote);
         let packet = match what {
-            What::Udp => udp(remote, external),
+            What::Udp | What::OtherUdp => udp(remote, external),
             What::Echo => echo_reply(*remote.ip(), *external.ip(), external.port()),
             _ => {
                 let nobody = Pair { protocol: what.protocol() as u8, inside: at(H1, 1), remote };
@@ -253,7 +256,7 @@ impl Run {
             What::FarFin => (FIN | ACK, own.wrapping_add(0x2000_0000)),
             What::Reset => (RST | ACK, own),
             What::FarReset => (RST | ACK, own.wrapping_add(0x2000_0000)),
-            What::Udp | What::Echo => unreachable!("not a segment"),
+            What::Udp | What::OtherUdp | What::Echo => unreachable!("not a segment"),
         };
         if from == Side::Inside
             && what == What::SynAck

@@ -22,6 +22,7 @@ impl<W: Width> Flows<'_, W> {
         self.sessions.audit::<ByRemote<W>>()?;
         self.audit_indexes()?;
         self.audit_lists(now)?;
+        self.audit_host_lists()?;
         self.sessions.iter().try_for_each(|(link, session)| self.audit_session(link, session))?;
         self.mappings.iter().try_for_each(|(link, mapping)| self.audit_mapping(link, mapping))?;
         self.hosts.iter().try_for_each(|(link, host)| self.audit_host(link, host))?;
@@ -55,7 +56,7 @@ impl<W: Width> Flows<'_, W> {
                 let class = |proto| Class::of(proto, session.state, session.remote_port) as usize;
                 !session.is_leave() && self.proto_of(session).map(class) == Some(number)
             };
-            listed = listed.wrapping_add(audit_list(list, &self.sessions, belongs)?);
+            listed = listed.wrapping_add(audit_list(list, &self.sessions, belongs, |session| session.deadline)?);
             let last = self.sessions.get(list.last());
             let left = last.map_or(0, |session| session.deadline.wrapping_sub(now));
             ensure(left <= lifetime || left > i32::MAX as u32, "a session outlives its class")?;
@@ -153,7 +154,7 @@ mod tests {
 
     use crate::session_info::SessionState;
     use crate::state::tcp::Tcp;
-    use crate::state::{Endpoint, Inside, NewMapping, NewSession, Sequences, Tables};
+    use crate::state::{Endpoint, Inside, NewMapping, NewSession, Rank, RankList, Sequences, Tables};
     use crate::table::{Count, ExpiryList, HashKey, Slot};
     use crate::{Cidr, Config};
 
@@ -224,19 +225,21 @@ mod tests {
             flows.sessions.get_mut(session).expect("a session").state = SessionState::Established;
         });
         assert_eq!(state, Err("a slot in a list of another class"));
-        let none = planted(|flows, _| flows.expiry[Class::TcpInsideSyn as usize] = ExpiryList::EMPTY);
+        let none = planted(|flows, _| flows.expiry[Class::TcpPartiallyOpen as usize] = ExpiryList::EMPTY);
         assert_eq!(none, Err("a session in no list"));
-        let cut = planted(|flows, [session, other, _]| {
-            flows.sessions.get_mut(session).expect("a session").state = SessionState::OutsideSyn;
-            flows.expiry[Class::TcpOutsideSyn as usize].push(&mut flows.sessions, session);
-            flows.expiry[Class::TcpInsideSyn as usize] = ExpiryList::EMPTY;
-            flows.sessions.get_mut(other).expect("a session").deadline = NOW.wrapping_add(300_000);
+        let out_of_order = planted(|flows, [session, ..]| {
+            flows.sessions.get_mut(session).expect("a session").deadline = NOW.wrapping_add(300_000);
         });
-        assert_eq!(cut, Err("a list is not in order of deadline"));
-        let late = planted(|flows, [session, ..]| {
+        assert_eq!(out_of_order, Err("a list is not in order of deadline"));
+        let late = planted(|flows, [_, session, _]| {
             flows.sessions.get_mut(session).expect("a session").deadline = NOW.wrapping_add(300_000);
         });
         assert_eq!(late, Err("a session outlives its class"));
+        let unranked = planted(|flows, _| {
+            let host = flows.host_mut(Origin::Host, 0xc0a8_010a).expect("a host");
+            *host.yielding_mut(Rank::InsideSyn).expect("a rank") = RankList::EMPTY;
+        });
+        assert_eq!(unranked, Err("a session that may make room stands in no list"));
     }
 
     #[test]

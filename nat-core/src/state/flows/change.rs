@@ -5,13 +5,14 @@ use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::{Step, Tcp};
 use crate::state::{
-    Blocks, Class, Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, Origin,
-    OutsideTuple, Proto, Segment, Session,
+    Blocks, Class, Endpoint, Exchange, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, Origin,
+    OutsideTuple, PortClass, Proto, Segment, Session,
 };
 use crate::table::{Count, IndexFull, Link, Width};
 use crate::{DropReason, Side};
 
 use super::blocks::blocks_of;
+use super::standing::Standing;
 use super::{Flows, any_port, remaining};
 
 /// A mapping that is about to be made.
@@ -62,12 +63,15 @@ pub(crate) struct Ended {
 }
 
 impl<W: Width> Flows<'_, W> {
-    /// Whether `new` can be added.
+    /// How many slots a new session of `mapping`, if that is there, with `address` takes, if a leave is due or not.
+    pub(crate) fn slots_of_session(&self, mapping: Option<Link<W>>, address: u32, leave: bool) -> usize {
+        let new_leave = leave && !mapping.is_some_and(|mapping| self.has_leave(mapping, address));
+        if new_leave { 2 } else { 1 }
+    }
+
+    /// Whether the index has room for `new`.
     pub(crate) fn check_session(&self, new: &NewSession<W>) -> Result<(), DropReason> {
         let new_leave = new.leave && !self.has_leave(new.mapping, new.remote.address);
-        if self.sessions.room() < if new_leave { 2 } else { 1 } {
-            return Err(DropReason::SessionTableFull);
-        }
         let hash = self.remote_hash(new.mapping, new.remote);
         let leave_hash = self.remote_hash(new.mapping, any_port(new.remote.address));
         let index = &self.sessions_by_remote;
@@ -76,7 +80,7 @@ impl<W: Width> Flows<'_, W> {
         if new_leave { index.check_room(&self.sessions, leave_hash, 1).map_err(index_full) } else { Ok(()) }
     }
 
-    /// Whether `new` can be added.
+    /// Whether the indexes have room for `new`, and for its host if that has no mapping yet.
     pub(crate) fn check_mapping(&self, new: &NewMapping) -> Result<(), DropReason> {
         let Inside { origin, endpoint } = new.tuple.inside;
         if self.find_host(origin, endpoint.address).is_none() {
@@ -86,9 +90,6 @@ impl<W: Width> Flows<'_, W> {
             }
             let hash = self.key.hash(endpoint.address, 0);
             self.hosts_by_address.check_room(&self.hosts, hash, 1).map_err(index_full)?;
-        }
-        if self.mappings.room() == 0 {
-            return Err(DropReason::MappingTableFull);
         }
         let hash = self.inside_hash(&new.tuple);
         self.mappings_by_inside.check_room(&self.mappings, hash, 1).map_err(index_full)?;
@@ -121,6 +122,7 @@ impl<W: Width> Flows<'_, W> {
             let hash = self.outside_hash(&new.outside());
             self.mappings_by_external.insert(&mut self.mappings, hash, link).ok()?;
             self.count_port(link, PortUse::add);
+            self.take_kept_port(link);
         }
         Some(link)
     }
@@ -164,6 +166,29 @@ impl<W: Width> Flows<'_, W> {
         }
     }
 
+    /// Notes a port that was drawn as one of those that are kept for its host, as long as it has not got them all.
+    fn take_kept_port(&mut self, link: Link<W>) {
+        let Some(mapping) = self.mappings.get_mut(link).filter(|mapping| mapping.is_drawn()) else { return };
+        let (proto, class) = (mapping.proto(), PortClass::of(mapping.proto(), mapping.inside_port));
+        let host = self.hosts.get_mut(mapping.host);
+        let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) else { return };
+        if *count < self.port_shares.per_host(class) {
+            *count = count.saturating_add(1);
+            mapping.set_kept_port();
+            self.port_shares.take(proto, mapping.external, class);
+        }
+    }
+
+    fn give_back_kept_port(&mut self, link: Link<W>) {
+        let Some(mapping) = self.mappings.get(link).filter(|mapping| mapping.has_kept_port()) else { return };
+        let (proto, class) = (mapping.proto(), PortClass::of(mapping.proto(), mapping.inside_port));
+        let host = self.hosts.get_mut(mapping.host);
+        if let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) {
+            *count = count.saturating_sub(1);
+        }
+        self.port_shares.give_back(proto, mapping.external, class);
+    }
+
     /// Adds a session, with the leave of its remote address if asked for.
     pub(crate) fn add_session(&mut self, new: &NewSession<W>, now: u32) -> Option<Link<W>> {
         let NewSession { mapping, remote, begin, leave } = *new;
@@ -175,17 +200,16 @@ impl<W: Width> Flows<'_, W> {
         self.sessions_by_remote.insert(&mut self.sessions, hash, link).ok()?;
         let mapping = self.mappings.get_mut(mapping)?;
         mapping.sessions.increment();
-        let class = Class::of(mapping.proto(), begin.state, remote.port);
-        if let Some(host) = self.hosts.get_mut(mapping.host) {
-            self.shares.add_session(host, begin.state);
-        }
-        self.start_timer(link, class, now);
+        let (proto, host) = (mapping.proto(), mapping.host);
+        let standing = Standing::of(self.sessions.get(link)?, proto);
+        self.set_deadline(link, standing.class, now);
+        self.restate((link, host), None, Some(standing));
         Some(link)
     }
 
     /// Moves a TCP session on by a segment. Returns the state that it was in.
     ///
-    /// Whatever `step` was found for, list and counts follow the state that the session leaves here: nothing is taken from
+    /// Whatever `step` was found for, lists and counts follow the state that the session leaves here: nothing is taken from
     /// what was known of it before.
     #[inline(always)]
     pub(crate) fn take_step(
@@ -199,36 +223,57 @@ impl<W: Width> Flows<'_, W> {
         let before = session.state;
         let mut tcp = session.tcp();
         tcp.take(step, from, segment);
-        session.set_tcp(&tcp);
         if tcp.state != before {
-            self.follow_state(link, before, now);
-        } else if step.refresh {
+            self.move_on(link, Proto::Tcp, now, |session| session.set_tcp(&tcp));
+            return Some(before);
+        }
+        session.set_tcp(&tcp);
+        if step.refresh {
             self.restart_timer(link, Proto::Tcp, now);
         }
         Some(before)
     }
 
-    /// Puts a TCP session that has just left the state `before` into the list of its new one, starts the timer of that, and
-    /// counts it.
-    fn follow_state(&mut self, link: Link<W>, before: SessionState, now: u32) {
-        let Some(session) = self.sessions.get(link) else { return };
-        let (mapping, after, port) = (session.mapping, session.state, session.remote_port);
-        if let Some(list) = self.expiry.get_mut(Class::of(Proto::Tcp, before, port) as usize) {
-            list.remove(&mut self.sessions, link);
-        }
-        self.start_timer(link, Class::of(Proto::Tcp, after, port), now);
-        let host = self.mappings.get(mapping).and_then(|mapping| self.hosts.get_mut(mapping.host));
-        if let Some(host) = host {
-            self.shares.change_state(&mut host.half_open, Some(before), Some(after));
-        }
+    /// Changes a session of `proto` so that it stands elsewhere, and starts its timer anew.
+    fn move_on(&mut self, link: Link<W>, proto: Proto, now: u32, change: impl FnOnce(&mut Session<W>)) {
+        let Some(session) = self.sessions.get_mut(link) else { return };
+        let before = Standing::of(session, proto);
+        change(session);
+        let after = Standing::of(session, proto);
+        let Some(host) = self.mappings.get(session.mapping).map(|mapping| mapping.host) else { return };
+        self.restate((link, host), Some(before), Some(after));
+        self.restart_timer(link, proto, now);
     }
 
-    /// Takes note that the inside end of a session of `proto`, not TCP, sends, and starts its timer anew.
-    pub(crate) fn note_sent(&mut self, link: Link<W>, proto: Proto, now: u32) {
+    /// Takes note that the inside end of a session of `proto`, not TCP, sends what asks `question`, and starts its timer anew.
+    #[inline(always)]
+    pub(crate) fn note_sent(&mut self, link: Link<W>, proto: Proto, now: u32, question: u32) {
         if let Some(session) = self.sessions.get_mut(link) {
             session.set_last_sent(now);
+            if session.is_asked_anew(question) {
+                return self.ask_again(link, proto, now, question);
+            }
         }
         self.restart_timer(link, proto, now);
+    }
+
+    /// Takes note that the outside end of a session of `proto`, not TCP, sends, and starts its timer anew.
+    #[inline(always)]
+    pub(crate) fn note_heard(&mut self, link: Link<W>, proto: Proto, now: u32) {
+        if self.sessions.get(link).is_some_and(Session::is_asked) {
+            return self.answer(link, proto, now);
+        }
+        self.restart_timer(link, proto, now);
+    }
+
+    #[cold]
+    fn ask_again(&mut self, link: Link<W>, proto: Proto, now: u32, question: u32) {
+        self.move_on(link, proto, now, |session| session.ask_again(proto, question));
+    }
+
+    #[cold]
+    fn answer(&mut self, link: Link<W>, proto: Proto, now: u32) {
+        self.move_on(link, proto, now, |session| session.set_exchange(Exchange::Answered));
     }
 
     /// Starts the timer of the state of a session of `proto` anew.
@@ -245,17 +290,18 @@ impl<W: Width> Flows<'_, W> {
 
     /// Ends a session, and its mapping if that has no other.
     pub(crate) fn end_session(&mut self, link: Link<W>) -> Option<Ended> {
+        self.end_session_but(link, None)
+    }
+
+    /// Ends a session, and its mapping if that has no other, unless it is `kept`, which is about to get one.
+    pub(crate) fn end_session_but(&mut self, link: Link<W>, kept: Option<Link<W>>) -> Option<Ended> {
         let session = self.sessions.get(link)?;
         let (mapping_link, remote, state) = (session.mapping, session.remote(), session.state);
         let mapping = self.mappings.get_mut(mapping_link)?;
         mapping.sessions.decrement();
-        let (proto, unused) = (mapping.proto(), mapping.sessions == Count::ZERO);
-        if let Some(host) = self.hosts.get_mut(mapping.host) {
-            self.shares.remove_session(host, state);
-        }
-        if let Some(list) = self.expiry.get_mut(Class::of(proto, state, remote.port) as usize) {
-            list.remove(&mut self.sessions, link);
-        }
+        let unused = mapping.sessions == Count::ZERO && kept != Some(mapping_link);
+        let (proto, host) = (mapping.proto(), mapping.host);
+        self.restate((link, host), Some(Standing::of(session, proto)), None);
         self.remove_session(link, mapping_link, remote);
         self.release_leave(mapping_link, remote.address);
         let (mapping, blocks) = if unused { self.remove_mapping(mapping_link, remote).unzip() } else { (None, None) };
@@ -273,6 +319,7 @@ impl<W: Width> Flows<'_, W> {
         self.mappings_by_inside.remove(&mut self.mappings, hash, link);
         if !untranslated {
             self.count_port(link, PortUse::remove);
+            self.give_back_kept_port(link);
             let hash = self.outside_hash(&OutsideTuple { proto, external, external_port, remote });
             self.mappings_by_external.remove(&mut self.mappings, hash, link);
         }
@@ -350,13 +397,10 @@ impl<W: Width> Flows<'_, W> {
         self.sessions.remove(link);
     }
 
-    fn start_timer(&mut self, link: Link<W>, class: Class, now: u32) {
+    fn set_deadline(&mut self, link: Link<W>, class: Class, now: u32) {
         let lifetime = self.lifetimes.get(class as usize).copied().unwrap_or(0);
         if let Some(session) = self.sessions.get_mut(link) {
             session.deadline = now.wrapping_add(lifetime);
-        }
-        if let Some(list) = self.expiry.get_mut(class as usize) {
-            list.push(&mut self.sessions, link);
         }
     }
 }

@@ -31,7 +31,7 @@ fn help() -> String {
          --profile rfc:      {}\n\
          --profile gateway:  {}\n\n\
          TCP is partially open until both sides have sent a SYN, closing once both have sent a FIN, and reset after a valid \
-         RST. `dns` is UDP with port 53 of a remote host, as `udp` unless it is set.",
+         RST. `dns` is UDP with port 53 of a remote host, as `udp` where the profile has none.",
         list(&Timeouts::RFC),
         list(&Timeouts::GATEWAY)
     )

@@ -1,0 +1,65 @@
+//! Which external ports are kept for hosts that have none yet, so that no host takes all of a pool.
+
+use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange};
+
+use super::{PortClass, PortPool, Proto};
+
+/// Ports are kept by protocol, external address and class. Of the ports that a host has drawn the first few are those that
+/// are kept for it; the mapping remembers whether its port is one of them.
+pub(crate) struct PortShares {
+    /// How many ports of each class are kept for each host.
+    per_host: [u8; PortClass::COUNT],
+    hosts: usize,
+    /// How many of them hosts have.
+    taken: [[[u16; PortClass::COUNT]; MAX_EXTERNAL_ADDRESSES]; Proto::COUNT],
+}
+
+/// By default a quarter of each pool is kept.
+const KEPT_PART: usize = 4;
+
+impl PortShares {
+    /// None are kept where each host has a block of ports, and none where ports overlap: then it is each destination that
+    /// has so many, and nobody counts them.
+    pub(crate) fn new(config: &Config, hosts: usize) -> Self {
+        let shared = config.port_blocks.is_none() && config.mapping == Mapping::EndpointIndependent;
+        let share = |class: PortClass| {
+            let default = || (ports(class.range(config)) / KEPT_PART).checked_div(hosts).unwrap_or(0).max(1);
+            let share = config.limits.kept_per_host.map_or_else(default, usize::from);
+            if shared { u8::try_from(share).unwrap_or(u8::MAX) } else { 0 }
+        };
+        Self { per_host: PortClass::ALL.map(share), hosts, taken: Default::default() }
+    }
+
+    /// Ports of `pool` that are kept for others than a host that has its own: never more than half of the pool.
+    pub(crate) fn kept(&self, pool: &PortPool, config: &Config) -> usize {
+        let all = usize::from(self.per_host(pool.class)).saturating_mul(self.hosts);
+        let taken = self.taken.get(pool.proto as usize).and_then(|taken| taken.get(usize::from(pool.external)));
+        let taken = taken.and_then(|taken| taken.get(pool.class as usize)).copied().unwrap_or(0);
+        all.saturating_sub(usize::from(taken)).min(pool.ports(config).count() / 2)
+    }
+
+    pub(crate) fn per_host(&self, class: PortClass) -> u8 {
+        self.per_host.get(class as usize).copied().unwrap_or(0)
+    }
+
+    /// A host takes one of those that are kept for it.
+    pub(crate) fn take(&mut self, proto: Proto, external: u8, class: PortClass) {
+        self.change(proto, external, class, |taken| taken.saturating_add(1));
+    }
+
+    /// A host gives one of them back.
+    pub(crate) fn give_back(&mut self, proto: Proto, external: u8, class: PortClass) {
+        self.change(proto, external, class, |taken| taken.saturating_sub(1));
+    }
+
+    fn change(&mut self, proto: Proto, external: u8, class: PortClass, change: impl FnOnce(u16) -> u16) {
+        let taken = self.taken.get_mut(proto as usize).and_then(|taken| taken.get_mut(usize::from(external)));
+        if let Some(taken) = taken.and_then(|taken| taken.get_mut(class as usize)) {
+            *taken = change(*taken);
+        }
+    }
+}
+
+fn ports(range: PortRange) -> usize {
+    usize::from(range.last().saturating_sub(range.first())).saturating_add(1)
+}
