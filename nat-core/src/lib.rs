@@ -143,7 +143,7 @@ mod time;
 mod verdict;
 
 pub use config::{
-    Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES,
+    Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, InsideResets, Limits, MAX_EXTERNAL_ADDRESSES,
     MAX_UNTRANSLATED, Mapping, PortRange, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
 pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};

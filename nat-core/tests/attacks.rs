@@ -16,6 +16,8 @@ mod exhaustion;
 mod fragments;
 #[path = "attacks/headers.rs"]
 mod headers;
+#[path = "attacks/limits.rs"]
+mod limits;
 #[path = "attacks/ports.rs"]
 mod ports;
 #[path = "attacks/tcp.rs"]

@@ -120,8 +120,9 @@ fn a6_what_is_kept_for_a_host_is_its_own() {
     for number in 1..4 {
         newcomer(&mut w, H1, number);
     }
-    w.outbound(udp(at(H1, 9), at(S1, 53))).dropped(DropReason::MappingTableFull);
-    w.outbound(udp(at(H2, 9), at(S1, 53))).dropped(DropReason::HostTableFull);
+    // It is told, whatever errors the others have got.
+    w.outbound(udp(at(H1, 9), at(S1, 53))).rejected(DropReason::MappingTableFull);
+    assert_eq!(w.outbound(udp(at(H2, 9), at(S1, 53))).refusal(), Some(DropReason::HostTableFull));
     for number in 0..4 {
         w.router_sends(udp(at(N, 5000 + number), at(S1, 53))).forwarded();
     }
