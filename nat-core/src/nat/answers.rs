@@ -74,11 +74,11 @@ impl<W: Width> Nat<'_, W> {
         if origin == Origin::Router || !self.config.inside_icmp_errors {
             return Verdict::Drop(reason);
         }
-        let tick = self.tick();
+        let now = self.now;
         let AnswerLimits { allowance, inside, .. } = &mut self.answers;
         let shared = inside.of(self.flows.key(), ip.source());
         let due = self.flows.host_mut(origin, ip.source()).map(|host| &mut host.errors).or(shared);
-        if due.is_some_and(|due| allowance.take(due, tick, urgency(error))) {
+        if due.is_some_and(|due| allowance.take(due, now, urgency(error))) {
             Verdict::Reject(Reply::error(reason, self.config.inside.address().to_bits(), ip.source(), error))
         } else {
             self.withhold(reason)
@@ -103,10 +103,10 @@ impl<W: Width> Nat<'_, W> {
         if !self.config.outside_icmp_errors {
             return Verdict::Drop(reason);
         }
-        let tick = self.tick();
+        let now = self.now;
         let AnswerLimits { allowance, outside, .. } = &self.answers;
         let due = self.flows.errors_about(session).filter(|_| outside.answers());
-        if !due.is_some_and(|due| allowance.take(due, tick, urgency(error))) {
+        if !due.is_some_and(|due| allowance.take(due, now, urgency(error))) {
             return self.withhold(reason);
         }
         // Only what is not translated comes to any other address than an external one.
@@ -117,10 +117,10 @@ impl<W: Width> Nat<'_, W> {
 
     /// Whether a ping from outside, sent by `source`, may be answered; if so it is taken as answered.
     pub(super) fn may_answer_ping(&mut self, source: u32) -> bool {
-        let tick = self.tick();
+        let now = self.now;
         let AnswerLimits { allowance, pings, .. } = &mut self.answers;
         let due = pings.of(self.flows.key(), source);
-        due.is_some_and(|due| allowance.take(due, tick, Urgency::Ordinary))
+        due.is_some_and(|due| allowance.take(due, now, Urgency::Ordinary))
     }
 
     /// A RST for a segment from inside that belongs to no session, as far as that is configured.

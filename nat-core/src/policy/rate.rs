@@ -22,9 +22,6 @@ use crate::Instant;
 use crate::config::Limits;
 use crate::table::HashKey;
 
-/// One answer, in the thousandths in which answers are reckoned: so many a millisecond as there are answers a second.
-const ONE: u32 = 1000;
-
 /// Which answers a limit is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Urgency {
@@ -37,28 +34,28 @@ pub(crate) enum Urgency {
 /// What one destination may get: a burst of answers at once, then so many a second.
 pub(crate) struct Allowance {
     burst: u32,
-    per_second: u32,
+    per_second: u64,
 }
 
 impl Allowance {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let burst = u32::from(limits.icmp_error_burst).saturating_mul(ONE);
-        Self { burst, per_second: u32::from(limits.icmp_errors_per_second) }
+        let burst = u32::from(limits.icmp_error_burst);
+        Self { burst, per_second: u64::from(limits.icmp_errors_per_second) }
     }
 
-    /// Whether one answer may be sent at the millisecond `now`, modulo 2^32; if so it is taken as sent. `due` is when all that
-    /// were sent before are earned, in thousandths of an answer since the start of the clock modulo 2^32; zero at first.
+    /// Whether one answer may be sent at `now`; if so it is taken as sent. `due` is when all that
+    /// were sent before are earned, in answers since the start of the clock modulo 2^32; zero at first.
     ///
     /// After weeks of rest the clock may have come round to just before `due` by chance. Then the destination is treated for
     /// once as if it had just had its burst.
-    pub(crate) fn take(&self, due: &mut u32, now: u32, urgency: Urgency) -> bool {
-        let now = now.wrapping_mul(self.per_second);
+    pub(crate) fn take(&self, due: &mut u32, now: Instant, urgency: Urgency) -> bool {
+        let now = (now.as_millis().wrapping_mul(self.per_second) / 1000) as u32;
         let urgent = self.burst.saturating_mul(2);
         // What is owed is never more than that, so a `due` that seems further ahead lies behind.
         let owed = due.wrapping_sub(now);
         let owed = if *due == 0 || owed > urgent { 0 } else { owed };
         let most = if urgency == Urgency::Urgent { urgent } else { self.burst };
-        let with_this = owed.saturating_add(ONE);
+        let with_this = owed.saturating_add(1);
         let allowed = with_this <= most;
         if allowed {
             *due = now.wrapping_add(with_this);
@@ -167,12 +164,13 @@ mod tests {
     }
 
     fn taken(allowance: &Allowance, due: &mut u32, now: u32, urgency: Urgency) -> usize {
+        let now = Instant::from_millis(u64::from(now));
         (0..100).filter(|_| allowance.take(due, now, urgency)).count()
     }
 
     #[test]
     fn a_burst_then_so_many_a_second() {
-        for start in [5, 1_000_000, u32::MAX - 700, u32::MAX] {
+        for start in [0_u32, 500, 1_000_000, 4_000_000_000] {
             let (allowance, mut due) = (Allowance::new(&limits(3, 2)), 0);
             let mut at = |millis: u32| taken(&allowance, &mut due, start.wrapping_add(millis), Urgency::Ordinary);
             assert_eq!([at(0), at(499), at(500), at(1000)], [3, 0, 1, 1], "from {start}");
@@ -197,7 +195,9 @@ mod tests {
         assert_eq!(taken(&Allowance::new(&limits(0, 0)), &mut 0, 1000, Urgency::Urgent), 0);
         let most = Allowance::new(&limits(u16::MAX, u16::MAX));
         let mut due = 0;
-        let all = (0..200_000).filter(|_| most.take(&mut due, u32::MAX, Urgency::Ordinary)).count();
+        let all = (0..200_000)
+            .filter(|_| most.take(&mut due, Instant::from_millis(u64::from(u32::MAX)), Urgency::Ordinary))
+            .count();
         assert_eq!(all, usize::from(u16::MAX));
     }
 

@@ -49,7 +49,7 @@ impl Scene {
 
     /// One round of the attack: forged packets in the server's name to `ports`, in between packets of the attacker's own
     /// sessions, more than are answered. All the answers that the attacker sees, by session and in order.
-    fn round(&mut self, ports: impl Iterator<Item = u16>) -> Vec<bool> {
+    fn round(&mut self, before: bool, ports: impl Iterator<Item = u16>) -> Vec<bool> {
         self.w.advance(Duration::from_millis(1000));
         for packet in &self.keep {
             let _ = self.w.flood(packet.clone(), Side::Inside);
@@ -62,7 +62,9 @@ impl Scene {
                 }
             }
         };
-        send_own(&mut self.w, 3);
+        if before {
+            send_own(&mut self.w, 3);
+        }
         for port in ports {
             for packet in too_far(SERVER, at(N, port)) {
                 let _ = self.w.flood(packet, Side::Outside);
@@ -97,15 +99,16 @@ fn a31_errors_do_not_tell_whether_a_forged_packet_matched() {
             let others = if round % 100 == 0 { 1024..2524 } else { 1024..1032 };
             let right = hit.port;
             let others = others.filter(|port| *port != right);
-            let matching = core::iter::repeat_n(right, 12);
-            let other = core::iter::repeat_n(1023, 12);
-            let seen = [hit.round(matching.chain(others.clone())), miss.round(other.chain(others))];
+            let matching = core::iter::repeat_n(right, 5);
+            let other = core::iter::repeat_n(1023, 5);
+            let before = round % 4 == 3;
+            let seen = [hit.round(before, matching.chain(others.clone())), miss.round(before, other.chain(others))];
             told += usize::from(seen[0] != seen[1]);
             answers += seen[0].iter().filter(|answer| **answer).count();
         }
         assert_eq!(told, 0, "of {ROUNDS} rounds tell whether the port was right");
-        assert!(answers > 200_000, "the attacker gets its own errors: {answers}");
-        assert!(hit.w.stats().answers_withheld > 30_000, "and has met their limit");
+        assert!(answers > 100_000, "the attacker gets its own errors: {answers}");
+        assert!(hit.w.stats().answers_withheld > 5_000, "and has met their limit");
     }
 }
 
@@ -117,7 +120,7 @@ fn a31_a_search_finds_no_port() {
         let (mut low, mut high) = (1024_u16, u16::MAX);
         while low < high {
             let middle = low.midpoint(high);
-            let seen = scene.round(low..=middle);
+            let seen = scene.round(false, low..=middle);
             let full = 12 * 20;
             if seen.iter().filter(|answer| **answer).count() < full {
                 high = middle;
@@ -138,7 +141,7 @@ fn a31_a_flood_does_not_use_up_the_errors_of_others() {
         let mut told = [0, 0];
         for second in 0..100_u16 {
             let ports = (0..2000).map(|number| 1024 + second + number * 30).filter(|port| *port != scene.port);
-            scene.round(ports.collect::<Vec<_>>().into_iter());
+            scene.round(true, ports.collect::<Vec<_>>().into_iter());
             for (packet, told) in [&expired, &too_big].into_iter().zip(&mut told) {
                 *told += usize::from(matches!(scene.w.flood(packet.clone(), Side::Outside), Verdict::Reject(_)));
             }
