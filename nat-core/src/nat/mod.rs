@@ -166,9 +166,9 @@ impl<'t, W: Width> Nat<'t, W> {
             Side::Inside => self.outbound(datagram, origin),
             Side::Outside => self.inbound(datagram),
         };
-        let verdict = verdict.or_else(|refused| match refused {
-            Verdict::Reject(reply) if !answers::is_answerable(packet) => Err(reply.reason().into()),
-            refused => Err(refused),
+        let verdict = verdict.map_err(|refused| match refused {
+            Verdict::Reject(reply) if !answers::is_answerable(packet) => reply.reason().into(),
+            refused => refused,
         });
         if let Some(key) = first_fragment {
             let verdict = verdict.as_ref().unwrap_or_else(|refused| refused);

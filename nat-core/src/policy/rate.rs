@@ -79,7 +79,7 @@ impl<const N: usize> Places<N> {
     pub(crate) fn of(&mut self, key: &HashKey, address: u32) -> Option<&mut u32> {
         // The constant sets the hash apart from those of the tables.
         let hash = key.hash(address, 0x616e_7377);
-        self.due.get_mut((hash >> 16) as usize % N)
+        self.due.get_mut(scaled(hash, N as u32) as usize)
     }
 }
 
