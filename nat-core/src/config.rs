@@ -97,6 +97,22 @@ pub enum ExhaustionError {
     None,
 }
 
+/// Whether a host inside gets a RST for a segment of a connection that the NAT does not know, which may have ended here or
+/// come from before a restart (RFC 9293 section 3.10.7.1). The RST is in the name of the remote end.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum InsideResets {
+    /// Always: after a restart of the router connections end at once. A host that scans the outside with lone ACKs (`nmap -sA`,
+    /// `nmap -PA`) takes every address there for one that is up, and each port for unfiltered.
+    #[default]
+    Always,
+    /// For any segment but one that carries nothing but an ACK. Scanners see what is there; a connection without traffic of
+    /// its own ends with its next data after a restart, not with its next keepalive.
+    NotForBareAck,
+    /// Never: after a restart of the router connections hang until they time out at the host.
+    Never,
+}
+
 /// What is chosen when the NAT is built. [`Config::new`] gives the defaults; then set the fields that differ.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -170,11 +186,13 @@ pub struct Config {
     pub outside_icmp_errors: bool,
     /// What a host inside is told when it cannot have a session.
     pub exhaustion_error: ExhaustionError,
+    /// Whether a host inside gets a RST for a segment of a connection that the NAT does not know.
+    pub inside_resets: InsideResets,
     /// Whether pings to the router's own address inside, or to all hosts inside, reach the router's inside stack, which
     /// answers as it sees fit.
     pub inside_ping: bool,
-    /// Whether pings from outside to an external address reach the router's outside stack, as many as the limit on ICMP
-    /// errors allows, and its answers leave. Shows strangers that the address is in use, and that a NAT is there.
+    /// Whether pings from outside to an external address reach the router's outside stack, as many from each source as the
+    /// limit on ICMP errors allows, and its answers leave. Shows strangers that the address is in use, and that a NAT is there.
     pub outside_ping: bool,
 }
 
@@ -207,6 +225,7 @@ impl Config {
             inside_icmp_errors: true,
             outside_icmp_errors: true,
             exhaustion_error: ExhaustionError::AdministrativelyProhibited,
+            inside_resets: InsideResets::Always,
             inside_ping: true,
             outside_ping: false,
         }

@@ -170,7 +170,7 @@ mod time;
 mod verdict;
 
 pub use config::{
-    Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES,
+    Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, InsideResets, Limits, MAX_EXTERNAL_ADDRESSES,
     MAX_PORT_RANGES, MAX_UNTRANSLATED, Mapping, PortRange, PortSet, PortSetFull, QuarantineConfig, Rate, Seed,
     Timeouts, Untranslated,
 };

@@ -56,6 +56,11 @@ impl<'p> Datagram<'p> {
         udp.then(|| (header.source_port(), header.destination_port()))
     }
 
+    /// Whether it carries a protocol that is translated.
+    pub(crate) fn is_translatable(&self) -> bool {
+        matches!(self.ip.protocol(), ipv4::ICMP | ipv4::TCP | ipv4::UDP)
+    }
+
     /// The IPv4 header apart from what it carries, the lengths and flags of that checked.
     pub(crate) fn transport(self) -> Result<(&'p mut ipv4::Header, Transport<'p>), DropReason> {
         let transport = match self.ip.protocol() {
@@ -239,7 +244,8 @@ pub(crate) fn check_options(mut options: &[u8]) -> Result<(), DropReason> {
         options = match *kind {
             END => return Ok(()),
             NO_OPERATION => rest,
-            RECORD_ROUTE | TIMESTAMP | LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => return Err(DropReason::SourceRoute),
+            LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => return Err(DropReason::SourceRoute),
+            RECORD_ROUTE | TIMESTAMP => return Err(DropReason::RecordRoute),
             _ => {
                 let len = rest.first().map_or(0, |len| usize::from(*len));
                 if len < 2 {

@@ -106,15 +106,18 @@ fn emit_error(
     buffer: &mut [u8],
 ) -> Option<usize> {
     const HEADERS: usize = ipv4::Header::LEN + icmp::Header::LEN;
-    /// The bits of the type of service that are ECN, which an answer does not copy.
-    const ECN: u8 = 0x03;
+    /// "Internetwork control", which is the precedence of errors (RFC 1812 section 4.3.2.5).
+    const PRECEDENCE: u8 = 6 << 5;
+    /// The bits of the type of service that an error copies; the rest are ECN.
+    const TYPE_OF_SERVICE: u8 = 0x1c;
     let quote = packet.get(..packet.len().min(Reply::MAX_LEN - HEADERS))?;
     let len = HEADERS.checked_add(quote.len())?;
     let (head, body) = buffer.get_mut(..len)?.split_at_mut_checked(HEADERS)?;
     body.copy_from_slice(quote);
     let mut message = error.header();
     message.set_checksum(!checksum::add(checksum::sum(message.as_bytes()), checksum::sum(body)));
-    let header = ipv4::Header::new(ip.tos() & !ECN, len as u16, ipv4::ICMP, source, destination);
+    let header =
+        ipv4::Header::new(PRECEDENCE | ip.tos() & TYPE_OF_SERVICE, len as u16, ipv4::ICMP, source, destination);
     write(head, header.as_bytes(), message.as_bytes())?;
     Some(len)
 }

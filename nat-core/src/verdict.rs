@@ -161,9 +161,11 @@ drop_reasons! {
     PortZero = "port-zero",
     /// Too soon after the start for a new mapping: its port may have been in use before (RFC 6888 REQ-8).
     Quarantine = "quarantine",
+    /// A record route or timestamp option (RFC 7126 sections 4.5 and 4.7).
+    RecordRoute = "record-route",
     /// The session table is full.
     SessionTableFull = "session-table-full",
-    /// A source route, record route or timestamp option (RFC 7126).
+    /// A source route option (RFC 7126 sections 4.3 and 4.4).
     SourceRoute = "source-route",
     /// From inside, with a source address that is not of the inside network.
     SpoofedSource = "spoofed-source",
@@ -173,6 +175,6 @@ drop_reasons! {
     TtlExpired = "ttl-expired",
     /// An ICMP type that is not translated.
     UnknownIcmpType = "unknown-icmp-type",
-    /// A protocol other than UDP, TCP and ICMP.
+    /// A protocol other than UDP, TCP and ICMP. From inside, answered with an ICMP error (RFC 5508 REQ-8).
     UnknownProtocol = "unknown-protocol",
 }

@@ -1,4 +1,4 @@
-//! The attacks that a NAT at the edge of a hostile network meets, one test each: A1 to A30 of `docs/attacks.md`.
+//! The attacks that a NAT at the edge of a hostile network meets, one test each: A1 to A33 of `docs/attacks.md`.
 //!
 //! Each plays the attacker's packets in order and in full number, while a victim's flows go on. What is asserted is the
 //! victim's view: every byte arrives, and no timer runs shorter or longer than its own traffic makes it. And the
@@ -16,6 +16,8 @@ mod exhaustion;
 mod fragments;
 #[path = "attacks/headers.rs"]
 mod headers;
+#[path = "attacks/limits.rs"]
+mod limits;
 #[path = "attacks/ports.rs"]
 mod ports;
 #[path = "attacks/tcp.rs"]

@@ -1175,7 +1175,8 @@ fn fragmented_errors_are_dropped() {
     assert_eq!(w.stats().released, 0);
 }
 
-/// A18: later fragments of protocols that are not translated do not wait for a first that never passes.
+/// A18, I10e: later fragments of protocols that are not translated do not wait for a first that never passes, and are not
+/// answered; the first is, inside.
 #[test]
 fn fragments_of_unknown_protocols_are_dropped() {
     let mut w = World::new();
@@ -1183,9 +1184,9 @@ fn fragments_of_unknown_protocols_are_dropped() {
         for fragment in raw(S1, N, protocol, &[0; 200]).may_fragment().cut(&[96]) {
             w.inbound(&fragment).dropped(DropReason::UnknownProtocol);
         }
-        for fragment in raw(H1, S1, protocol, &[0; 200]).may_fragment().cut(&[96]) {
-            w.outbound(&fragment).dropped(DropReason::UnknownProtocol);
-        }
+        let fragments = raw(H1, S1, protocol, &[0; 200]).may_fragment().cut(&[96]);
+        w.outbound(&fragments[0]).rejected(DropReason::UnknownProtocol);
+        w.outbound(&fragments[1]).dropped(DropReason::UnknownProtocol);
     }
 }
 

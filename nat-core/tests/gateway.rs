@@ -34,7 +34,7 @@ fn the_profile_is_the_default_but_for_what_gateways_do_otherwise() {
 fn other_protocols_do_not_pass_a_gateway() {
     let mut w = gateway();
     for protocol in [47, 50, 51, 132] {
-        w.outbound(raw(H1, S1, protocol, &[7; 40])).dropped(DropReason::UnknownProtocol);
+        w.outbound(raw(H1, S1, protocol, &[7; 40])).rejected(DropReason::UnknownProtocol);
         w.inbound(raw(S1, N, protocol, &[7; 40])).dropped(DropReason::UnknownProtocol);
     }
 }

@@ -103,8 +103,6 @@ fn shortest(setting: Setting, mut operations: Vec<Operation>) -> Vec<Operation> 
 
 #[test]
 fn the_engine_agrees_with_a_naive_model() {
-    let first = std::env::var("MODEL_FIRST").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    let runs = std::env::var("MODEL_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);
     let mut unmet = vec![
         DropReason::AddressMissing,
         DropReason::Filtered,

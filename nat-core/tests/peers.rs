@@ -136,7 +136,7 @@ fn path_mtu_discovery_works_and_nothing_leaks() {
     let too_big = icmp_error(TRANSIT, N, (3, 4), &left[..28]).rest([0, 0, 5, 0]);
     assert_eq!(w.inbound(too_big).forwarded().quote().source(), at(H1, 5000));
     for protocol in [47, 50, 51] {
-        w.outbound(raw(H1, S1, protocol, &[0; 40])).dropped(DropReason::UnknownProtocol);
+        w.outbound(raw(H1, S1, protocol, &[0; 40])).rejected(DropReason::UnknownProtocol);
     }
     w.outbound(icmp(H1, S1, 17, 0, [0, 7, 0, 1])).dropped(DropReason::UnknownIcmpType);
 }

@@ -747,6 +747,39 @@ fn no_connection_withholds_the_reset_of_another() {
     assert_eq!(w.stats().answers_withheld, 0);
 }
 
+/// S4: for which segments of unknown connections there is a RST can be chosen. What is not answered is a silent drop.
+#[test]
+fn the_segments_that_are_reset_can_be_chosen() {
+    use nat_core::InsideResets::{Always, Never, NotForBareAck};
+    for resets in [Always, NotForBareAck, Never] {
+        for has_sessions in [false, true] {
+            let mut w = World::with(|config| config.inside_resets = resets);
+            if has_sessions {
+                w.open_udp(at(H1, 5000), at(S1, 53));
+            }
+            let segment = |flags| tcp(at(H1, 5000), at(S1, 80), flags).seq(7).ack(8);
+            let bare = [segment(ACK), segment(ACK | ECE)];
+            let others = [
+                segment(ACK).payload(b"late"),
+                segment(ACK | PSH).payload(b"x"),
+                segment(FIN | ACK),
+                segment(SYN | ACK),
+            ];
+            for (packets, due) in [(&bare[..], resets == Always), (&others[..], resets != Never)] {
+                for packet in packets {
+                    if due {
+                        w.outbound(packet).rejected(DropReason::NoSession);
+                    } else {
+                        w.outbound(packet).dropped(DropReason::NoSession);
+                    }
+                    w.advance(INTERVAL);
+                }
+            }
+            assert_eq!(w.stats().answers_withheld, 0);
+        }
+    }
+}
+
 /// S4: never a RST about a RST.
 #[test]
 fn a_reset_without_a_session_is_dropped() {

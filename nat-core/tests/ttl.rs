@@ -180,12 +180,13 @@ fn a_packet_with_options_is_quoted_with_them() {
     assert_eq!(w.outbound(sent.clone()).rejected(DropReason::TtlExpired).payload(), sent);
 }
 
-/// I10d: the error travels in the class of the packet that caused it, to either side, whatever it says.
+/// I10d, RFC 1812 section 4.3.2.5: an error has the precedence "internetwork control", to either side, whatever it says,
+/// and the type of service of the packet that caused it.
 #[test]
-fn an_error_copies_the_traffic_class() {
+fn an_error_has_precedence_and_copies_the_type_of_service() {
     let mut w = World::with(|config| config.limits.sessions_per_host = Some(1));
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    for class in [0, 10, 46, 48] {
+    for class in [0, 7, 10, 46, 48, 63] {
         // Congestion marks are not copied.
         let of_class = |packet: Datagram| packet.tos(class << 2 | 1);
         let answers = [
@@ -195,7 +196,7 @@ fn an_error_copies_the_traffic_class() {
             w.outbound(of_class(udp(at(H1, 5000), at(S2, 53)))).rejected(DropReason::HostLimit),
         ];
         for answer in answers {
-            assert_eq!((answer.ip.dscp.value(), answer.ip.ecn.value()), (class, 0), "{answer:?}");
+            assert_eq!((answer.ip.dscp.value(), answer.ip.ecn.value()), (48 | class & 7, 0), "{answer:?}");
         }
         w.advance(secs(10));
     }

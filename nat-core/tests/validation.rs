@@ -156,21 +156,21 @@ fn impossible_tcp_flags_are_dropped() {
 /// A19, RFC 7126: source routes, record route and timestamps are not forwarded.
 #[test]
 fn options_that_ask_routers_for_something_are_dropped() {
-    let options: [(&str, &[u8]); 4] = [
-        ("LSRR", &[131, 7, 4, 192, 168, 1, 10, 0]),
-        ("SSRR", &[137, 7, 4, 192, 168, 1, 10, 0]),
-        ("RR", &[7, 7, 4, 0, 0, 0, 0, 0]),
-        ("TS", &[68, 8, 5, 0, 0, 0, 0, 0]),
+    let options: [(&str, &[u8], DropReason); 4] = [
+        ("LSRR", &[131, 7, 4, 192, 168, 1, 10, 0], DropReason::SourceRoute),
+        ("SSRR", &[137, 7, 4, 192, 168, 1, 10, 0], DropReason::SourceRoute),
+        ("RR", &[7, 7, 4, 0, 0, 0, 0, 0], DropReason::RecordRoute),
+        ("TS", &[68, 8, 5, 0, 0, 0, 0, 0], DropReason::RecordRoute),
     ];
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    for (name, option) in options {
+    for (name, option, reason) in options {
         let behind_no_op = [&[1, 1, 1, 1], option].concat();
         for options in [option, &behind_no_op] {
             let out = w.outbound(outgoing().options(options)).refusal();
-            assert_eq!(out, Some(DropReason::SourceRoute), "{name}");
+            assert_eq!(out, Some(reason), "{name}");
             let inward = w.inbound(udp(at(S1, 53), external).options(options)).refusal();
-            assert_eq!(inward, Some(DropReason::SourceRoute), "{name}");
+            assert_eq!(inward, Some(reason), "{name}");
         }
     }
 }
@@ -231,12 +231,12 @@ fn fragments_without_memory_are_dropped() {
     }
 }
 
-/// AWS, A18: protocols without ports are dropped both ways and never leave.
+/// AWS, A18: protocols without ports are refused both ways and never leave; nothing is said outside.
 #[test]
 fn unknown_protocols_are_dropped() {
     let mut w = World::new();
     for protocol in [0, 2, 4, 41, 47, 50, 51, 132, 136, 255] {
-        w.outbound(raw(H1, S1, protocol, &[0; 40])).dropped(DropReason::UnknownProtocol);
+        w.outbound(raw(H1, S1, protocol, &[0; 40])).rejected(DropReason::UnknownProtocol);
         w.inbound(raw(S1, N, protocol, &[0; 40])).dropped(DropReason::UnknownProtocol);
     }
 }

@@ -192,7 +192,8 @@ mod tests {
 
     use clap::CommandFactory;
     use nat_core::{
-        ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, PortSet, Rate, Untranslated,
+        ExhaustionError, Filtering, Hairpinning, InsideResets, Mapping, OneToOne, PortRange, PortSet, Rate,
+        Untranslated,
     };
 
     use super::*;
@@ -331,6 +332,9 @@ mod tests {
                 }),
                 ("--exhaustion-error host-unreachable", |c| c.exhaustion_error = ExhaustionError::HostUnreachable),
                 ("--exhaustion-error none", |c| c.exhaustion_error = ExhaustionError::None),
+                ("--lan-resets always", |_| {}),
+                ("--lan-resets not-for-bare-ack", |c| c.inside_resets = InsideResets::NotForBareAck),
+                ("--lan-resets never", |c| c.inside_resets = InsideResets::Never),
                 ("--lan-ping no", |c| c.inside_ping = false),
                 ("--wan-ping", |c| c.outside_ping = true),
                 ("--wan-ping yes", |c| c.outside_ping = true),

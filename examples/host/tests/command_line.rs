@@ -258,6 +258,7 @@ fn router_and_replay_have_the_same_options_of_the_nat() {
         "--icmp-errors",
         "--icmp-error-rate",
         "--exhaustion-error",
+        "--lan-resets",
         "--lan-ping",
         "--wan-ping",
         "--timeout",

@@ -79,16 +79,25 @@ pub struct Limits {
     ///
     /// A host is forgotten with its last mapping: the next time it has its burst at once.
     pub session_rate: Option<Rate>,
-    /// ICMP errors originated toward one side in a burst. RFC 1812 section 4.3.2.8.
+    /// ICMP errors that the router originates toward one destination in a burst: toward an inside host, or toward the peer
+    /// outside of one session. "Fragmentation needed" may go beyond by as much again, so that no other error keeps it from
+    /// being sent. Also the pings from one source outside that are answered, see
+    /// [`Config::outside_ping`](crate::Config::outside_ping). RFC 1812 section 4.3.2.8.
+    ///
+    /// Destinations do not share this, so what one gets tells nothing about another, and there is no total that could be
+    /// used up. What bounds all errors together: toward the inside, each host that has a mapping has a share of its own, and
+    /// all others together have 64 shares. Toward the outside each session has one, and where more packets than 64 times this
+    /// come in a second that are due an error, or 64 times [`icmp_errors_per_second`](Self::icmp_errors_per_second) if
+    /// that is more, only so many of them are answered, drawn at random. All sources of pings together have 32 shares.
     pub icmp_error_burst: u16,
-    /// ICMP errors originated toward one side, a second, beyond the burst.
+    /// ICMP errors originated toward one destination, a second, beyond the burst.
     pub icmp_errors_per_second: u16,
 }
 
 impl Limits {
     /// Half of the tables for one host, as fast as it asks, and a quarter of them half open; some kept for each other host;
-    /// ICMP errors in bursts of 20, then 20 a second. RSTs toward the inside have no limit: each answers one packet of a
-    /// host, and is smaller than most.
+    /// ICMP errors in bursts of 20, then 20 a second, for each destination. RSTs toward the inside have no limit that can
+    /// be set: each connection gets one in 100 ms at most.
     pub const DEFAULT: Self = Self {
         sessions_per_host: None,
         sessions_per_mapping: None,

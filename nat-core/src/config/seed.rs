@@ -37,6 +37,11 @@ impl Seed {
         self.draw_words([5, 6])
     }
 
+    /// The secret of the draws that thin answers in a flood.
+    pub(crate) fn answer_secret(&self) -> u32 {
+        self.draw(8) as u32
+    }
+
     fn draw_words(&self, labels: [u64; 2]) -> [u32; 4] {
         let [a, b] = labels.map(|label| self.draw(label));
         [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32]

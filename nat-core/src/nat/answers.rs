@@ -1,12 +1,52 @@
-//! What hosts inside are told about packets that go no further.
+//! What the router answers itself about packets that go no further: to whom, about what, and how often.
 
-use crate::packet::Summary;
-use crate::policy::Ends;
+use zerocopy::FromBytes;
+
+use crate::packet::{Content, Summary};
+use crate::policy::addresses::is_unicast;
+use crate::policy::{Allowance, Ends, ErrorLoad, Places, ResetLimit, Urgency};
 use crate::reply::{Error, Reply};
 use crate::state::Origin;
-use crate::table::Width;
+use crate::state::tcp::Kind;
+use crate::table::{Link, Width};
+use crate::wire::icmp::{self, Class};
 use crate::wire::ipv4;
-use crate::{DropReason, ExhaustionError, Nat, Verdict};
+use crate::{Config, DropReason, ExhaustionError, InsideResets, Nat, Verdict};
+
+/// The limits on answers that are not in an entry of the tables, see [`rate`](crate::policy).
+pub(super) struct AnswerLimits {
+    allowance: Allowance,
+    /// Of inside hosts without an entry in the table of hosts.
+    inside: Places<64>,
+    /// Of those outside who ping.
+    pings: Places<32>,
+    outside: ErrorLoad,
+    resets: ResetLimit,
+}
+
+impl AnswerLimits {
+    pub(super) fn new(config: &Config, secret: u32) -> Self {
+        Self {
+            allowance: Allowance::new(&config.limits),
+            inside: Places::new(),
+            pings: Places::new(),
+            outside: ErrorLoad::new(&config.limits, secret),
+            resets: ResetLimit::new(),
+        }
+    }
+}
+
+/// Whether a packet may be answered at all, by an ICMP error or a RST (RFC 1812 section 4.3.2.7, RFC 1122 section 3.2.2): it
+/// is no ICMP error, and nothing else than a query of ICMP; no later fragment; from one host, to one other.
+pub(super) fn is_answerable(packet: &[u8]) -> bool {
+    let Ok((ip, rest)) = ipv4::Header::ref_from_prefix(packet) else { return false };
+    let options = ip.header_length().saturating_sub(ipv4::Header::LEN);
+    let message = rest.get(options..).and_then(|payload| icmp::Header::ref_from_prefix(payload).ok());
+    let query = |(header, _): (&icmp::Header, _)| matches!(header.class(), Class::Request | Class::Reply);
+    let (source, destination) = (ip.source(), ip.destination());
+    let between_hosts = is_unicast(source) && is_unicast(destination) && source != destination;
+    between_hosts && ip.fragment_offset() == 0 && (ip.protocol() != ipv4::ICMP || message.is_some_and(query))
+}
 
 impl<W: Width> Nat<'_, W> {
     /// Refuses a session for want of room, ports or leave.
@@ -20,12 +60,88 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// A RST for a segment from inside that belongs to no session.
+    /// Refuses a packet from inside of a protocol that is not translated (RFC 5508 REQ-8).
+    pub(super) fn refuse_protocol(&mut self, ip: &ipv4::Header, origin: Origin) -> Verdict {
+        if origin == Origin::Host && ip.ttl() <= 1 {
+            return self.refuse(ip, origin, DropReason::TtlExpired, Error::TimeExceeded);
+        }
+        self.refuse(ip, origin, DropReason::UnknownProtocol, Error::AdministrativelyProhibited)
+    }
+
+    /// Answers a packet from a host with `error`, from the router's inside address; what the router sends itself is dropped
+    /// silently. So is the packet where errors are off or the host has got too many.
+    pub(super) fn refuse(&mut self, ip: &ipv4::Header, origin: Origin, reason: DropReason, error: Error) -> Verdict {
+        if origin == Origin::Router || !self.config.inside_icmp_errors {
+            return Verdict::Drop(reason);
+        }
+        let now = self.now;
+        let AnswerLimits { allowance, inside, .. } = &mut self.answers;
+        let shared = inside.of(self.flows.key(), ip.source());
+        let due = self.flows.host_mut(origin, ip.source()).map(|host| &mut host.errors).or(shared);
+        if due.is_some_and(|due| allowance.take(due, now, urgency(error))) {
+            Verdict::Reject(Reply::error(reason, self.config.inside.address().to_bits(), ip.source(), error))
+        } else {
+            self.withhold(reason)
+        }
+    }
+
+    /// Counts a packet from outside that is due an error if it is of a session. To be called before that is looked up, about
+    /// each such packet: what follows from it must not depend on the session.
+    pub(super) fn count_error_due(&mut self) {
+        self.answers.outside.count(self.now);
+    }
+
+    /// Answers a packet from outside, which is of `session`, with `error`, from the external address that it was sent to, or
+    /// else from the router's inside address. Or drops it, where errors are off or too many are due.
+    pub(super) fn refuse_outside(
+        &mut self,
+        session: Link<W>,
+        ip: &ipv4::Header,
+        reason: DropReason,
+        error: Error,
+    ) -> Verdict {
+        if !self.config.outside_icmp_errors {
+            return Verdict::Drop(reason);
+        }
+        let now = self.now;
+        let AnswerLimits { allowance, outside, .. } = &self.answers;
+        let due = self.flows.errors_about(session).filter(|_| outside.answers());
+        if !due.is_some_and(|due| allowance.take(due, now, urgency(error))) {
+            return self.withhold(reason);
+        }
+        // Only what is not translated comes to any other address than an external one.
+        let external = self.external_number(ip.destination()).is_some();
+        let router = if external { ip.destination() } else { self.config.inside.address().to_bits() };
+        Verdict::Reject(Reply::error(reason, router, ip.source(), error))
+    }
+
+    /// Whether a ping from outside, sent by `source`, may be answered; if so it is taken as answered.
+    pub(super) fn may_answer_ping(&mut self, source: u32) -> bool {
+        let now = self.now;
+        let AnswerLimits { allowance, pings, .. } = &mut self.answers;
+        let due = pings.of(self.flows.key(), source);
+        due.is_some_and(|due| allowance.take(due, now, Urgency::Ordinary))
+    }
+
+    /// A RST for a segment from inside that belongs to no session, as far as that is configured.
     pub(super) fn reset(&mut self, summary: &Summary) -> Verdict {
         let Summary { source, destination, .. } = summary;
+        let due = match self.config.inside_resets {
+            InsideResets::Always => true,
+            InsideResets::NotForBareAck => !is_bare_ack(&summary.content),
+            InsideResets::Never => false,
+        };
+        if !due {
+            return Verdict::Drop(DropReason::NoSession);
+        }
         let ports = [source.port, destination.port];
         let ends = Ends { source: source.address, destination: destination.address, ports };
-        if self.reset_limit.take(self.flows.key(), ends, self.now) {
+        let (key, tick) = (self.flows.key().clone(), self.tick());
+        let allowed = match self.flows.host_mut(Origin::Host, source.address) {
+            Some(host) => host.reset.take(&key, &ends, tick),
+            None => self.answers.resets.take(&key, ends, self.now),
+        };
+        if allowed {
             Verdict::Reject(Reply::reset(DropReason::NoSession, source.address))
         } else {
             self.withhold(DropReason::NoSession)
@@ -37,4 +153,16 @@ impl<W: Width> Nat<'_, W> {
         self.stats.answers_withheld = self.stats.answers_withheld.wrapping_add(1);
         Verdict::Drop(reason)
     }
+}
+
+fn urgency(error: Error) -> Urgency {
+    match error {
+        Error::FragmentationNeeded { .. } => Urgency::Urgent,
+        _ => Urgency::Ordinary,
+    }
+}
+
+/// Whether a segment carries nothing but an acknowledgment.
+fn is_bare_ack(content: &Content) -> bool {
+    matches!(content, Content::Segment(Kind::Other, segment) if segment.acknowledgment.is_some() && segment.length == 0)
 }

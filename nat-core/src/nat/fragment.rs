@@ -44,7 +44,7 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// A fragment that is not its datagram's first: it follows the first, or waits for it.
     pub(super) fn later_fragment(&mut self, datagram: Datagram<'_>, from: Side) -> Result<Verdict, Verdict> {
-        if !matches!(datagram.ip.protocol(), ipv4::ICMP | ipv4::TCP | ipv4::UDP) {
+        if !datagram.is_translatable() {
             return Err(DropReason::UnknownProtocol.into());
         }
         check_geometry(&datagram)?;

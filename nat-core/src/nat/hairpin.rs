@@ -25,6 +25,9 @@ impl<W: Width> Nat<'_, W> {
             return self.later_fragment(datagram, Side::Inside);
         }
         self.check_first_fragment(&datagram, Side::Inside)?;
+        if !datagram.is_translatable() {
+            return Err(self.refuse_protocol(datagram.ip, Origin::Host));
+        }
         let (ip, transport) = datagram.transport()?;
         match transport {
             Transport::Icmp(header, body) if header.class() == Class::Error => {

@@ -6,7 +6,7 @@ use crate::packet::{Datagram, Summary, Transport};
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast, is_unicast};
 use crate::reply::Error;
 use crate::state::{Inside, Origin, Proto};
-use crate::table::Width;
+use crate::table::{Link, Width};
 use crate::translate::{self, End, Hop};
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
@@ -90,6 +90,9 @@ impl<W: Width> Nat<'_, W> {
         if datagram.ip.fragment_offset() != 0 {
             return self.later_fragment(datagram, Side::Outside);
         }
+        if self.too_far(datagram.ip).is_some() {
+            self.count_error_due();
+        }
         self.check_first_fragment(&datagram, Side::Outside)?;
         let (ip, transport) = datagram.transport()?;
         match transport {
@@ -124,7 +127,7 @@ impl<W: Width> Nat<'_, W> {
         let effect = session.map(|link| self.effect(link, Side::Outside, &summary.content)).transpose()?;
         Self::check_damage(ip, &transport, &summary, effect.as_ref())?;
         if inside.origin == Origin::Host {
-            self.check_way_in(ip, session.is_some())?;
+            self.check_way_in(ip, session)?;
         }
         if let Some(effect) = effect {
             self.apply(effect, Side::Outside, &summary.content);
@@ -138,16 +141,24 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// What speaks against sending a packet in: its time to live, its size. Only a packet of a live session is answered.
-    pub(super) fn check_way_in(&mut self, ip: &ipv4::Header, live: bool) -> Result<(), Verdict> {
+    pub(super) fn check_way_in(&mut self, ip: &ipv4::Header, session: Option<Link<W>>) -> Result<(), Verdict> {
+        let Some((reason, error)) = self.too_far(ip) else { return Ok(()) };
+        Err(match session {
+            Some(session) => self.refuse_outside(session, ip, reason, error),
+            None => Verdict::Drop(reason),
+        })
+    }
+
+    /// Why a packet from outside cannot make the last hop, and the error that is due then.
+    fn too_far(&self, ip: &ipv4::Header) -> Option<(DropReason, Error)> {
         let mtu = self.config.inside_mtu;
-        let (reason, error) = if ip.ttl() <= 1 {
-            (DropReason::TtlExpired, Error::TimeExceeded)
+        if ip.ttl() <= 1 {
+            Some((DropReason::TtlExpired, Error::TimeExceeded))
         } else if ip.total_length() > mtu && ip.dont_fragment() {
-            (DropReason::PacketTooBig, Error::FragmentationNeeded { mtu })
+            Some((DropReason::PacketTooBig, Error::FragmentationNeeded { mtu }))
         } else {
-            return Ok(());
-        };
-        Err(if live { self.reject(Side::Outside, ip, reason, error) } else { Verdict::Drop(reason) })
+            None
+        }
     }
 
     pub(super) fn enter(&self, inside: Inside, ip: &mut ipv4::Header, mut transport: Transport<'_>) -> Verdict {

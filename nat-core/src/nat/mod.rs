@@ -27,13 +27,11 @@ mod tracking;
 use crate::fragments::FragmentTable;
 use crate::identification::Identifications;
 use crate::packet::Datagram;
-use crate::policy::{Forwards, Pool, PortPicker, RateLimit, ResetLimit};
-use crate::reply::{Error, Reply};
+use crate::policy::{Forwards, Pool, PortPicker};
 use crate::session_info::SessionState;
 use crate::state::{Ended, Flows, Origin, Proto, QuarantineTable};
 use crate::table::{HashKey, Width};
-use crate::wire::ipv4;
-use crate::{Config, ConfigError, DropReason, Instant, Seed, Side, Stats, Tables, Timeouts, Verdict};
+use crate::{Config, ConfigError, Instant, Seed, Side, Stats, Tables, Timeouts, Verdict};
 
 /// A NAT.
 ///
@@ -51,11 +49,7 @@ pub struct Nat<'t, W: Width = u16> {
     /// When the first packet came.
     first_packet: Option<Instant>,
     quarantine: QuarantineTable<'t, W>,
-    /// Answers toward the inside, and toward the outside.
-    error_limits: [RateLimit; 2],
-    /// Pings from outside.
-    ping_limit: RateLimit,
-    reset_limit: ResetLimit,
+    answers: answers::AnswerLimits,
     fragments: FragmentTable<'t>,
     ids: Identifications,
     hook: journal::Hook<'t>,
@@ -93,13 +87,10 @@ impl<'t, W: Width> Nat<'t, W> {
         let (hash_secret, port_secret) = seed.secrets()?;
         let key = HashKey::new(hash_secret);
         let flows = Flows::new(tables, key.clone(), &config);
-        let limit = || RateLimit::new(config.limits.icmp_error_burst, config.limits.icmp_errors_per_second);
         Ok(Self {
-            error_limits: [limit(), limit()],
+            answers: answers::AnswerLimits::new(&config, seed.answer_secret()),
             pool: Pool::new(&config.external_addresses),
             forwards: Forwards::new(&config),
-            ping_limit: limit(),
-            reset_limit: ResetLimit::new(),
             quarantine: QuarantineTable::none(key, &config),
             config,
             flows,
@@ -178,6 +169,10 @@ impl<'t, W: Width> Nat<'t, W> {
             Side::Inside => self.outbound(datagram, origin),
             Side::Outside => self.inbound(datagram),
         };
+        let verdict = verdict.map_err(|refused| match refused {
+            Verdict::Reject(reply) if !answers::is_answerable(packet) => reply.reason().into(),
+            refused => refused,
+        });
         if let Some(key) = first_fragment {
             let verdict = verdict.as_ref().unwrap_or_else(|refused| refused);
             self.settle_first_fragment(&key, packet, verdict, origin);
@@ -268,35 +263,6 @@ impl<'t, W: Width> Nat<'t, W> {
     /// network (RFC 4787 REQ-7). Then the side alone tells whose an address is.
     fn networks_overlap(&self) -> bool {
         self.pool.touches(&self.config.inside)
-    }
-
-    /// An ICMP error about a packet with the header `ip` that came in on `side`, from the external address that it was sent
-    /// to, or else from the router's inside address. Or its silent drop, for the same reason, where errors are off or the
-    /// limit on them is used up.
-    fn reject(&mut self, side: Side, ip: &ipv4::Header, reason: DropReason, error: Error) -> Verdict {
-        // Only what is not translated comes to any other address than an external one.
-        let external = side == Side::Outside && self.external_number(ip.destination()).is_some();
-        let router = if external { ip.destination() } else { self.config.inside.address().to_bits() };
-        let [inside, outside] = &mut self.error_limits;
-        let (on, limit) = match side {
-            Side::Inside => (self.config.inside_icmp_errors, inside),
-            Side::Outside => (self.config.outside_icmp_errors, outside),
-        };
-        if !on {
-            Verdict::Drop(reason)
-        } else if limit.take(self.now) {
-            Verdict::Reject(Reply::error(reason, router, ip.source(), error))
-        } else {
-            self.withhold(reason)
-        }
-    }
-
-    /// Answers a packet from a host with `error`; what the router sends itself is dropped silently.
-    fn refuse(&mut self, ip: &ipv4::Header, origin: Origin, reason: DropReason, error: Error) -> Verdict {
-        match origin {
-            Origin::Host => self.reject(Side::Inside, ip, reason, error),
-            Origin::Router => Verdict::Drop(reason),
-        }
     }
 
     /// Counts a TCP session's way from one state to the next.

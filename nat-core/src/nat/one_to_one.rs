@@ -29,7 +29,7 @@ impl<W: Width> Nat<'_, W> {
         if address == ip.source() {
             return Err(DropReason::Land.into());
         }
-        self.check_way_in(ip, false)?;
+        self.check_way_in(ip, None)?;
         let inside = Inside { origin: Origin::Host, endpoint: Endpoint { address, port: header.id() } };
         Ok(self.enter(inside, ip, Transport::Icmp(header, body)))
     }

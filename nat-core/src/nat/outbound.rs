@@ -125,6 +125,9 @@ impl<W: Width> Nat<'_, W> {
             return self.later_fragment(datagram, Side::Inside);
         }
         self.check_first_fragment(&datagram, Side::Inside)?;
+        if !datagram.is_translatable() {
+            return Err(self.refuse_protocol(datagram.ip, origin));
+        }
         let (ip, transport) = datagram.transport()?;
         if let Transport::Icmp(header, body) = transport {
             match header.class() {

@@ -35,7 +35,7 @@ impl<W: Width> Nat<'_, W> {
         if !header.checksum_holds(body) {
             return Err(DropReason::BadChecksum.into());
         }
-        if !self.ping_limit.take(self.now) {
+        if !self.may_answer_ping(ip.source()) {
             return Err(self.withhold(DropReason::EchoRefused));
         }
         Ok(Verdict::Local { side: Side::Outside, len: usize::from(ip.total_length()) })

@@ -11,5 +11,5 @@ mod resets;
 pub(crate) use forwards::Forwards;
 pub(crate) use pool::Pool;
 pub(crate) use ports::PortPicker;
-pub(crate) use rate::RateLimit;
+pub(crate) use rate::{Allowance, ErrorLoad, Places, Urgency};
 pub(crate) use resets::{Ends, ResetLimit};

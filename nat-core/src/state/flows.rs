@@ -85,6 +85,11 @@ impl<'t, W: Width> Flows<'t, W> {
         self.sessions.get(link)
     }
 
+    /// When the ICMP errors about `session` are earned that were sent outside.
+    pub(crate) fn errors_about(&mut self, session: Link<W>) -> Option<&mut u32> {
+        Some(&mut self.sessions.get_mut(session)?.errors)
+    }
+
     /// The inside endpoint of `mapping`.
     pub(crate) fn inside(&self, mapping: &Mapping<W>) -> Option<Inside> {
         let host = self.hosts.get(mapping.host)?;

@@ -25,11 +25,27 @@ pub(crate) struct Tokens {
     pub(crate) sessions: u32,
 }
 
+/// The RST that a host got last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct LastReset {
+    /// A hash of the connection, which is never zero.
+    pub(crate) connection: u32,
+    /// In milliseconds of the clock modulo 2^32.
+    pub(crate) at: u32,
+}
+
+impl LastReset {
+    pub(crate) const NONE: Self = Self { connection: 0, at: 0 };
+}
+
 /// An inside host with at least one mapping; or the router itself.
 pub(crate) struct Host<W> {
     pub(crate) address: u32,
     /// When the tokens are earned that its mappings and its sessions have taken, see [`Rate::take`](crate::Rate).
     pub(crate) tokens: Tokens,
+    /// When the ICMP errors are earned that it has got, see `Allowance` of `policy`.
+    pub(crate) errors: u32,
+    pub(crate) reset: LastReset,
     mappings: [Count<W>; Proto::COUNT],
     pub(crate) sessions: Count<W>,
     /// Of the sessions, those of TCP that one end has not answered yet.
@@ -137,6 +153,8 @@ impl<W: Width> Slot for Host<W> {
     const FREE: Self = Self {
         address: 0,
         tokens: Tokens { mappings: 0, sessions: 0 },
+        errors: 0,
+        reset: LastReset::NONE,
         mappings: [Count::ZERO; Proto::COUNT],
         sessions: Count::ZERO,
         half_open: Count::ZERO,

@@ -17,7 +17,7 @@ pub(crate) mod tcp;
 
 pub(crate) use blocks::Blocks;
 pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
-pub(crate) use host::{Host, Origin, Tokens};
+pub(crate) use host::{Host, LastReset, Origin, Tokens};
 pub(crate) use mapping::{Endpoint, Given, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto};
 pub(crate) use port_shares::PortShares;
 pub(crate) use port_use::{ExternalPort, PortClass, PortPool};

@@ -15,6 +15,8 @@ pub(crate) struct Session<W> {
     /// When it ends, in milliseconds of the clock modulo 2^32. Of a leave: how many sessions hold it.
     pub(crate) deadline: u32,
     sequences: Sequences,
+    /// When the ICMP errors about it are earned that were sent outside, see `Allowance` of `policy`.
+    pub(crate) errors: u32,
     pub(crate) mapping: Link<W>,
     pub(crate) remote_port: u16,
     by_remote: Link<W>,
@@ -132,6 +134,7 @@ impl<W: Width> Slot for Session<W> {
         remote_address: 0,
         deadline: 0,
         sequences: Sequences::NONE,
+        errors: 0,
         mapping: Link::NONE,
         remote_port: 0,
         by_remote: Link::NONE,

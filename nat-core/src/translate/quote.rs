@@ -46,8 +46,7 @@ impl<'p> Quote<'p> {
         if header.next_hop_mtu().is_some_and(|mtu| 0 < mtu && mtu < MIN_MTU) {
             return Err(DropReason::BadQuote);
         }
-        let extended = header.original_datagram_length();
-        let quoted_len = if extended == 0 { body.len() } else { extended.min(body.len()) };
+        let quoted_len = quoted_length(header, body);
         let quoted = body.get_mut(..quoted_len).ok_or(DropReason::BadQuote)?;
         let (ip, rest) = ipv4::Header::mut_from_prefix(quoted).map_err(|_| DropReason::BadQuote)?;
         let options_len = ip.header_length().checked_sub(ipv4::Header::LEN).ok_or(DropReason::BadQuote)?;
@@ -130,6 +129,20 @@ impl<'p> Quote<'p> {
             Proto::Udp => header.and(rewrite_udp(self.transport, end, to.port, addresses)),
         }
     }
+}
+
+/// How many bytes of `body`, which follows the header of an ICMP error, are of the quoted packet.
+///
+/// Where an extension structure follows, the header tells its place; but some senders leave anything in that word, which
+/// was unused before RFC 4884. So it counts only if the structure is there, and leaves room for what every quote has.
+fn quoted_length(header: &icmp::Header, body: &[u8]) -> usize {
+    /// Version 2, and the first of the reserved bits (RFC 4884 section 7).
+    const EXTENSION: u8 = 0x20;
+    let told = header.original_datagram_length();
+    let internet_header = body.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    let least = internet_header.max(ipv4::Header::LEN).saturating_add(QUOTED);
+    let extended = told >= least && body.get(told) == Some(&EXTENSION);
+    if extended { told } else { body.len() }
 }
 
 fn rewrite_query(transport: &mut [u8], id: u16) -> Delta {

@@ -124,8 +124,9 @@ fn a6_what_is_kept_for_a_host_is_its_own() {
     for number in 0..2 {
         w.outbound(udp(at(H1, 9 + number), at(S1, 53))).forwarded();
     }
-    w.outbound(udp(at(H1, 11), at(S1, 53))).dropped(DropReason::MappingTableFull);
-    w.outbound(udp(at(H2, 9), at(S1, 53))).dropped(DropReason::HostTableFull);
+    // It is told, whatever errors the others have got.
+    w.outbound(udp(at(H1, 11), at(S1, 53))).rejected(DropReason::MappingTableFull);
+    assert_eq!(w.outbound(udp(at(H2, 9), at(S1, 53))).refusal(), Some(DropReason::HostTableFull));
     for number in 0..4 {
         w.router_sends(udp(at(N, 5000 + number), at(S1, 53))).forwarded();
     }

@@ -69,17 +69,21 @@ fn a19_no_option_routes_a_packet() {
     let routes: [u8; 4] = [131, 137, 7, 68];
     victim.under(&mut w, routes, |w, kind| {
         let [a, b, c, d] = H2.octets();
+        let reason = if kind >= 131 { DropReason::SourceRoute } else { DropReason::RecordRoute };
         for options in [vec![kind, 7, 4, a, b, c, d, 0], vec![1, kind, 7, 4, a, b, c, d], vec![kind, 3, 4, 0]] {
-            w.inbound(udp(at(S2, 5353), external).options(&options)).dropped(DropReason::SourceRoute);
-            w.inbound(udp(at(ATTACKER, 5353), external).options(&options)).dropped(DropReason::SourceRoute);
-            w.outbound(udp(at(H1, 5353), at(S2, 5353)).options(&options)).dropped(DropReason::SourceRoute);
+            w.inbound(udp(at(S2, 5353), external).options(&options)).dropped(reason);
+            w.inbound(udp(at(ATTACKER, 5353), external).options(&options)).dropped(reason);
+            w.outbound(udp(at(H1, 5353), at(S2, 5353)).options(&options)).dropped(reason);
         }
     });
     victim.under(&mut w, 2..=u8::MAX, |w, kind| {
         for len in [0, 1, 5, 39, 255] {
             let outcome = w.inbound(udp(at(S2, 5353), external).options(&[kind, len, 0, 0]));
             assert!(
-                matches!(outcome.refusal(), Some(DropReason::BadOptions | DropReason::SourceRoute)),
+                matches!(
+                    outcome.refusal(),
+                    Some(DropReason::BadOptions | DropReason::SourceRoute | DropReason::RecordRoute)
+                ),
                 "{kind} {len}"
             );
         }

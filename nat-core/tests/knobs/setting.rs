@@ -3,8 +3,8 @@
 use core::net::Ipv4Addr;
 
 use nat_core::{
-    Cidr, Config, ExhaustionError, Filtering, Hairpinning, Mapping, OneToOne, PortRange, PortSet, Rate, Timeouts,
-    Untranslated,
+    Cidr, Config, ExhaustionError, Filtering, Hairpinning, InsideResets, Mapping, OneToOne, PortRange, PortSet, Rate,
+    Timeouts, Untranslated,
 };
 
 use super::world::*;
@@ -142,6 +142,8 @@ fn choose_timeouts(config: &mut Config, random: &mut fastrand::Rng) {
 fn choose_answers(config: &mut Config, random: &mut fastrand::Rng) {
     config.inside_icmp_errors = random.bool();
     config.outside_icmp_errors = random.bool();
+    let resets = [InsideResets::Always, InsideResets::NotForBareAck, InsideResets::Never];
+    config.inside_resets = one_of(random, &resets);
     config.inside_ping = random.bool();
     config.outside_ping = random.bool();
     let errors = [ExhaustionError::AdministrativelyProhibited, ExhaustionError::HostUnreachable, ExhaustionError::None];

@@ -65,7 +65,7 @@ pub(crate) enum Expected {
     /// Answered, for one of these reasons: the standards do not say which comes first.
     Answered(Vec<DropReason>),
     /// Answered with a RST, or dropped where the connection got one within 100 ms. The engine may forget that once others
-    /// have got theirs.
+    /// have got theirs, and when hosts come and go.
     Reset {
         sent: bool,
         withheld: bool,
@@ -115,7 +115,10 @@ pub(crate) struct Naive {
     mappings: BTreeMap<Key, Mapping>,
     sessions: BTreeMap<Pair, Session>,
     /// When each connection got its last RST, the latest at the end.
-    resets: Vec<(Pair, Duration)>,
+    /// The connections that got a RST, when, and with how many changes of the hosts before.
+    resets: Vec<(Pair, Duration, usize)>,
+    /// How often hosts have come or gone.
+    host_changes: usize,
 }
 
 impl Naive {
@@ -143,6 +146,7 @@ impl Naive {
             mappings: BTreeMap::new(),
             sessions: BTreeMap::new(),
             resets: Vec::new(),
+            host_changes: 0,
         }
     }
 
@@ -319,14 +323,16 @@ impl Naive {
     }
 
     fn reset_of(&self, pair: &Pair) -> Expected {
-        let recent = |reset: &(Pair, Duration)| reset.0 == *pair && self.now - reset.1 < Duration::from_millis(100);
-        Expected::Reset { sent: !self.resets.last().is_some_and(recent), withheld: self.resets.iter().any(recent) }
+        let recent =
+            |reset: &(Pair, Duration, usize)| reset.0 == *pair && self.now - reset.1 < Duration::from_millis(100);
+        let remembered = self.resets.last().is_some_and(|reset| recent(reset) && reset.2 == self.host_changes);
+        Expected::Reset { sent: !remembered, withheld: self.resets.iter().any(recent) }
     }
 
     /// A connection has got a RST.
     pub(crate) fn note_reset(&mut self, pair: &Pair) {
-        self.resets.retain(|(other, _)| other != pair);
-        self.resets.push((*pair, self.now));
+        self.resets.retain(|(other, ..)| other != pair);
+        self.resets.push((*pair, self.now, self.host_changes));
     }
 
     /// A packet has opened a session, and left from `external`.
@@ -344,6 +350,7 @@ impl Naive {
             }
         }
         let external = self.forward_of(pair);
+        self.host_changes += usize::from(!self.hosts.contains_key(pair.inside.ip()));
         self.hosts.entry(*pair.inside.ip()).or_insert_with(|| external.map(|external| *external.ip()));
         self.mappings.entry(own).or_insert(Mapping { external });
         self.turns += 1;
@@ -390,6 +397,7 @@ impl Naive {
         if !self.addresses.contains(external.ip()) || !self.ports.contains(&external.port()) {
             return Err(format!("{external} is not one of ours"));
         }
+        self.host_changes += usize::from(!self.hosts.contains_key(pair.inside.ip()));
         self.hosts.insert(*pair.inside.ip(), Some(*external.ip()));
         self.mappings.insert(key, Mapping { external: Some(external) });
         Ok(())
@@ -511,7 +519,9 @@ impl Naive {
         let used: BTreeSet<_> = self.sessions.keys().map(|pair| self.key(pair)).collect();
         let Self { hosts, mappings, .. } = self;
         mappings.retain(|key, _| used.contains(key));
+        let before = hosts.len();
         hosts.retain(|host, _| mappings.keys().any(|(_, inside, _)| inside.ip() == host));
+        self.host_changes += before - hosts.len();
     }
 
     /// RFC 4787 REQ-8 for a sender that no session names.

@@ -119,12 +119,16 @@ impl Packet {
         &self.body[self.quote_end()..]
     }
 
-    /// RFC 4884 section 4.5: where the quote of an ICMP error ends, in words, if extensions follow.
+    /// RFC 4884 section 4.5: where the quote of an ICMP error ends, in words, if extensions follow: a structure of version 2,
+    /// behind at least the headers that every quote has.
     #[track_caller]
     fn quote_end(&self) -> usize {
         assert!(self.is_icmp_error(), "not an ICMP error: {self:?}");
         let words = usize::from(self.body[5]);
-        if words == 0 { self.body.len() } else { self.body.len().min(8 + words * 4) }
+        let end = 8 + words * 4;
+        let headers = self.body.get(8).map_or(20, |first| usize::from(first & 15).max(5) * 4) + 8;
+        let extended = words * 4 >= headers && self.body.get(end) == Some(&0x20);
+        if extended { end } else { self.body.len() }
     }
 
     fn is(&self, protocol: IpNumber) -> bool {
@@ -387,6 +391,7 @@ fn check_quote(before: &Quote, after: &Quote, path: Path, config: &Config) {
 #[track_caller]
 pub(crate) fn check_answer(sent: &[u8], answer: &Packet, side: Side, reply: &Reply, config: &Config) {
     let question = Packet::parse(sent);
+    check_answerable(&question);
     answer.check_header_checksum("the answer");
     assert_eq!(answer.checksum_error(), ChecksumError::None, "transport checksum of the answer {answer:?}");
     assert_eq!(answer.destination().ip(), question.source().ip(), "an answer goes to the sender");
@@ -407,11 +412,30 @@ pub(crate) fn check_answer(sent: &[u8], answer: &Packet, side: Side, reply: &Rep
             assert_eq!(source, router, "the router speaks as whom the packet was sent to or through");
         }
     }
+    assert_eq!(answer.ip.dscp.value() >> 3, 6, "the precedence of an error is internetwork control");
     assert!(answer.is_icmp_error(), "an answer is an ICMP error or a RST: {answer:?}");
     let quoted = &answer.body[8..];
     let question = question.bytes();
     assert!(quoted.len() >= question.len().min(usize::from(question[0] & 15) * 4 + 8), "too short a quote");
     assert_eq!(quoted, &question[..quoted.len()], "the quote is what the sender sent");
+}
+
+/// RFC 1812 section 4.3.2.7: what is never answered.
+#[track_caller]
+fn check_answerable(question: &Packet) {
+    assert!(!question.is_later_fragment(), "a later fragment is answered: {question:?}");
+    let queries = |kind| QUERIES.contains(&kind) || QUERY_REPLIES.contains(&kind);
+    let query = !question.is(IpNumber::ICMP) || queries(question.body[0]);
+    assert!(query, "an ICMP message that is no query is answered: {question:?}");
+    let (source, destination) = (*question.source().ip(), *question.destination().ip());
+    assert_ne!(source, destination, "LAND is answered");
+    for end in [source, destination] {
+        let [first, ..] = end.octets();
+        let host = !matches!(first, 0 | 127 | 224..) && !end.is_link_local();
+        assert!(host, "answered: {question:?}, of which {end} is no host");
+    }
+    let options = &question.header[20..];
+    assert!(![7, 68, 131, 137].iter().any(|kind| options.first() == Some(kind)), "an option is answered: {question:?}");
 }
 
 /// RFC 9293 section 3.10.7.1: the RST for a segment that belongs to no connection.

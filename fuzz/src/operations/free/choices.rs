@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use arbitrary::Arbitrary;
-use nat_core::{Config, Filtering, Hairpinning, Instant, Mapping, OneToOne, PortRange, Rate};
+use nat_core::{Config, Filtering, Hairpinning, InsideResets, Instant, Mapping, OneToOne, PortRange, Rate};
 
 use super::setting::{EXTERNAL, HOSTS, Setting};
 use super::world;
@@ -102,6 +102,8 @@ impl Choices {
             config.limits.sessions_per_mapping = some(limits.sessions_per_mapping, 4);
             let rate = Rate { burst: 1 + u16::from(limits.rate % 5), per_second: 1 };
             config.limits.mapping_rate = (limits.rate >= 128).then_some(rate);
+            let resets = [InsideResets::Always, InsideResets::NotForBareAck, InsideResets::Never];
+            config.inside_resets = resets[usize::from(limits.rate) % resets.len()];
         }
     }
 

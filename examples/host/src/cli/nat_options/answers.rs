@@ -1,7 +1,7 @@
 //! What the router itself says.
 
 use clap::{Args, ValueEnum};
-use nat_core::{Config, ExhaustionError};
+use nat_core::{Config, ExhaustionError, InsideResets};
 
 use super::Switch;
 use crate::cli::value::RateValue;
@@ -15,12 +15,18 @@ pub(super) struct AnswerOptions {
     /// the WAN are about packets of live sessions only. Errors of others are translated either way.
     #[arg(long, value_enum, value_name = "SIDES", default_value_t = Sides::Both)]
     icmp_errors: Sides,
-    /// How many ICMP errors of its own go to each side: 20 at once, then 20 a second [default: 20+20/s]
+    /// How many ICMP errors of its own go to each destination: 20 at once, then 20 a second [default: 20+20/s]
     #[arg(long, value_name = "BURST+RATE/s")]
     icmp_error_rate: Option<RateValue>,
     /// What a LAN host is told that gets no session, for want of room or of ports, or because of a limit
     #[arg(long, value_enum, value_name = "ERROR", default_value_t = ExhaustionKind::AdministrativelyProhibited)]
     exhaustion_error: ExhaustionKind,
+    /// For which segments of a TCP connection that the NAT does not know a LAN host gets a RST
+    ///
+    /// With RSTs connections end at once after a restart of the router; but a LAN host that scans the WAN with lone ACKs (nmap
+    /// -sA, -PA) takes every address there for one that is up.
+    #[arg(long, value_enum, value_name = "SEGMENTS", default_value_t = ResetKind::Always)]
+    lan_resets: ResetKind,
     /// Whether the router answers pings from the LAN to its own address there [default: yes; no with --profile gateway]
     #[arg(long, value_enum, value_name = "yes|no", num_args = 0..=1, default_missing_value = "yes", hide_possible_values = true)]
     lan_ping: Option<Switch>,
@@ -40,6 +46,7 @@ impl AnswerOptions {
             config.limits.icmp_errors_per_second = rate.per_second;
         }
         config.exhaustion_error = self.exhaustion_error.into();
+        config.inside_resets = self.lan_resets.into();
         Switch::apply(self.lan_ping, &mut config.inside_ping);
         Switch::apply(self.wan_ping, &mut config.outside_ping);
     }
@@ -73,6 +80,26 @@ impl From<ExhaustionKind> for ExhaustionError {
             ExhaustionKind::AdministrativelyProhibited => Self::AdministrativelyProhibited,
             ExhaustionKind::HostUnreachable => Self::HostUnreachable,
             ExhaustionKind::None => Self::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ResetKind {
+    /// For all
+    Always,
+    /// For all but those that carry nothing but an ACK
+    NotForBareAck,
+    /// For none
+    Never,
+}
+
+impl From<ResetKind> for InsideResets {
+    fn from(kind: ResetKind) -> Self {
+        match kind {
+            ResetKind::Always => Self::Always,
+            ResetKind::NotForBareAck => Self::NotForBareAck,
+            ResetKind::Never => Self::Never,
         }
     }
 }
