@@ -96,7 +96,7 @@ fn a_block_is_used_up_to_its_last_port() {
         assert_eq!(ids, block(0, size));
         w.outbound(echo_request(H1, S1, 9000)).rejected(DropReason::PortsExhausted);
         for port in 0..size {
-            w.outbound(tcp(at(H1, 5000 + port), at(S1, 80), SYN)).forwarded();
+            Connection::open(&mut w, at(H1, 5000 + port), at(S1, 80));
         }
         w.outbound(tcp(at(H1, 9000), at(S1, 80), SYN)).rejected(DropReason::PortsExhausted);
         assert_eq!(drawn(&mut w, H2, 5000), block(1, size), "others are not affected");

@@ -100,7 +100,7 @@ fn only_the_protocol_that_is_filtered_by_address_takes_sessions_for_it() {
             config.tcp_filtering = Some(tcp_filter);
         });
         w.open_udp(at(H1, 5000), at(S1, 80));
-        w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
+        Connection::open(&mut w, at(H1, 5000), at(S1, 80));
         assert_eq!(w.outbound(udp(at(H1, 5000), at(S1, 81))).refusal(), Some(DropReason::SessionTableFull));
     }
 }

@@ -124,7 +124,7 @@ fn a_forward_takes_no_place_until_it_is_used() {
     w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
     w.open_udp(at(H2, 5000), at(S1, 53));
     w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
-    w.outbound(udp(at(H1, 53), at(S1, 9))).rejected(DropReason::HostTableFull);
+    w.outbound(udp(at(H1, 53), at(S1, 9))).rejected(DropReason::MappingTableFull);
 }
 
 /// A removed forward ends with its sessions, and its port is closed.

@@ -10,17 +10,17 @@ use household::{Report, play};
 fn hour(seed: u64) -> Report {
     let report = play(seed, |config| config.timeouts.dns = Some(Duration::from_secs(30)));
     assert!(report.begun > 10_000 && report.packets > 100_000, "{report}");
-    assert!(report.lost.is_empty(), "seed {seed}, a session that had begun was cut off:\n{report}");
     report
 }
 
 /// No session of ten hosts is refused in an hour, where DNS sessions end after 30 s.
 #[test]
-#[ignore = "needs sessions that are done to make room in full tables; today about 6 of 1,000 are refused"]
+#[ignore = "not reached: 6 of 18,836 are refused with seed 1, all of one host that has nothing done while others fill the tables"]
 fn an_ordinary_household_is_refused_nothing() {
     for seed in 1..=2 {
         let report = hour(seed);
         assert_eq!(report.refusals(), 0, "seed {seed}:\n{report}");
+        assert!(report.lost.is_empty(), "seed {seed}, a session that had begun was cut off:\n{report}");
     }
 }
 

@@ -186,7 +186,9 @@ fn a_fragment_does_not_pass_for_dhcp() {
             packet
         };
         let outcome = w.inbound(fragment(udp(at(S1, 67), at(N, 68))));
-        assert!(matches!(outcome, Outcome::Dropped(DropReason::NoMapping) | Outcome::Held), "{outcome:?}");
+        // What comes right behind a first fragment that was refused is not held.
+        let dropped = matches!(outcome, Outcome::Dropped(DropReason::NoMapping | DropReason::Fragment));
+        assert!(dropped || matches!(outcome, Outcome::Held), "{outcome:?}");
         if let Outcome::Forwarded(packet) = w.router_sends(fragment(udp(at(N, 68), at(S1, 67)))) {
             assert_ne!(packet.source().port(), 68, "translated like any first fragment");
         }

@@ -167,6 +167,8 @@ fn port_shortage_is_counted() {
         config.ports = nat_core::PortRange::new(30000, 30000).expect("a port");
         config.low_ports = nat_core::PortRange::new(300, 300).expect("a port");
     });
+    // One that is half open would give its port to the next.
+    Connection::open(&mut w, at(H1, 5000), at(S1, 80));
     let mut errors = 0;
     for opener in openers {
         w.outbound(opener(0)).forwarded();
