@@ -55,6 +55,7 @@ impl<'d, W: Width> Router<'d, W> {
         let Links { inside, outside, departing } = &mut self.links;
         self.shared.with(|inner| {
             inner.waker.register(waker);
+            inner.clock.note(now);
             if core::mem::take(&mut inner.outside_changed) {
                 outside.reset(inner);
                 // Its source is an address that may be ours no longer.
@@ -82,6 +83,11 @@ impl<'d, W: Width> Router<'d, W> {
             let departs_to = links.departing.to();
             [&links.inside, &links.outside].map(|link| departs_to == Some(link.nic.side) || link.has_own(inner, now))
         })
+    }
+
+    /// Notes that the passes are given the time of `embassy_time`.
+    pub(crate) fn run_on_system_clock(&self) {
+        self.shared.with(|inner| inner.clock.follow_system());
     }
 
     /// Takes over the state of a driver's link.

@@ -9,6 +9,7 @@ use embassy_net_driver::Driver;
 use embassy_time::{Duration, Timer};
 use nat_core::{Instant, Side, Width};
 
+use crate::clock;
 use crate::port::{self, Pass, Port, Sources};
 use crate::router::Router;
 
@@ -33,8 +34,9 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
     /// number of frames, so drivers that always have more to do, or that wake their task at every poll, leave time for
     /// other tasks of the executor.
     pub async fn run(mut self) -> ! {
+        self.router.run_on_system_clock();
         let never: Infallible = poll_fn(|cx| {
-            if let Some(at) = self.poll(cx, now()) {
+            if let Some(at) = self.poll(cx, clock::system()) {
                 wake_at(at, cx);
             }
             Poll::Pending
@@ -82,10 +84,6 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
         }
         sources.iter().any(|sources| sources.any())
     }
-}
-
-fn now() -> Instant {
-    Instant::from_millis(embassy_time::Instant::now().as_millis())
 }
 
 /// Arranges for the task of `cx` to be woken at `at`.
