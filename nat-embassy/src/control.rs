@@ -94,6 +94,13 @@ impl<W: Width> Inner<'_, W> {
         if self.network(side).is_some() { Ok(()) } else { Err(FrameDrop::NoRoute) }
     }
 
+    pub(crate) fn count_put_off(&mut self) {
+        if self.stats.timers_put_off == 0 {
+            warning!("timers of the NAT stay due: put off, please report");
+        }
+        self.stats.timers_put_off = self.stats.timers_put_off.wrapping_add(1);
+    }
+
     pub(crate) fn count_delivery(&mut self, side: Side) {
         let stats = self.stats.side_mut(side);
         stats.to_stack = stats.to_stack.wrapping_add(1);

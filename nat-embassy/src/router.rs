@@ -12,6 +12,7 @@ use crate::ethernet::{EtherType, Header, Mac};
 use crate::link::{Content, Link};
 use crate::log::info;
 use crate::outgoing::Outgoing;
+use crate::state::HELD;
 use crate::{FrameDrop, ipv4};
 
 /// Where answers are written before they are sent.
@@ -61,7 +62,9 @@ impl<'d, W: Width> Router<'d, W> {
                 // Its source is an address that may be ours no longer.
                 departing.give_up(Side::Outside, FrameDrop::Flushed, inner);
             }
-            inner.deadline.keep(&mut inner.nat, now);
+            if inner.deadline.keep(&mut inner.nat, now) {
+                inner.count_put_off();
+            }
             for link in [inside, outside] {
                 link.stack.inbox.needs_time = false;
                 if link.neighbours.give_up(now) {
@@ -269,7 +272,11 @@ impl<'d> Links<'d> {
 
     /// Takes fragments that need wait no longer out of the NAT, as far as there is room for them.
     fn free_fragments(&mut self, inner: &mut Inner<'_, impl Width>, now: Instant) {
-        while let Some(verdict) = self.departing.room().and_then(|room| inner.nat.release(room, now)) {
+        // No more than can be held, whatever the NAT says.
+        for _ in 0..HELD {
+            let Some(verdict) = self.departing.room().and_then(|room| inner.nat.release(room, now)) else {
+                return;
+            };
             match verdict {
                 Verdict::Forward { to, len } => self.departing.begin(to, len, u16::MAX),
                 Verdict::Fragment { to, len, mtu } => self.departing.begin(to, len, mtu),

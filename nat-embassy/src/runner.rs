@@ -48,7 +48,7 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
     /// One pass of [`Runner::run`], for a caller that has a clock of its own: moves frames, a bounded number of them, and
     /// does what is due at `now`.
     ///
-    /// Call it again when the waker of `cx` is woken, and at the returned time.
+    /// Call it again when the waker of `cx` is woken, and at the returned time, which is always after `now`.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<Instant> {
         self.router.begin(cx.waker(), now);
         let (link, address) = self.lan.status(cx);
@@ -65,7 +65,9 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
                 break;
             }
         }
-        self.router.next_deadline(now).into_iter().chain(pass.wake_at).min()
+        let soonest = now.saturating_add(core::time::Duration::from_millis(1));
+        let deadline = self.router.next_deadline(now).into_iter().chain(pass.wake_at).min();
+        deadline.map(|at| at.max(soonest))
     }
 
     /// Gives the router itself and all of `sources` their turn. Returns whether there may be more to do.

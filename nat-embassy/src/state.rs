@@ -51,7 +51,7 @@ pub type WideState<
 const DATAGRAMS: usize = 16;
 
 /// Fragments that can wait for the first of their datagram.
-const HELD: usize = 4;
+pub(crate) const HELD: usize = 4;
 
 /// The memory of one side.
 pub(crate) struct SideMemory<const WAITING: usize> {
