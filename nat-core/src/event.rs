@@ -74,7 +74,8 @@ impl Event {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct MappingEvent {
-    /// The time of the call that made or deleted it, or the latest that the engine knew where a call has none.
+    /// The time of the call that made or deleted it; for [`Nat::add_forward`](crate::Nat::add_forward), which has none, the
+    /// latest that the engine has been given.
     ///
     /// A mapping whose time is up is not used any more, but deleted by the next call only: this may be later than the end
     /// of its timer, unless [`Nat::handle_timeout`](crate::Nat::handle_timeout) is called in time.

@@ -3,6 +3,8 @@
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
+use crate::Instant;
+
 /// What a session speaks.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -52,8 +54,10 @@ pub struct SessionInfo {
     pub remote: SocketAddrV4,
     /// How far it has come.
     pub state: SessionState,
-    /// How long it will live without traffic.
+    /// How long it will live without traffic, counted from the latest time that the engine has been given.
     pub expires_in: Duration,
+    /// When it ends without traffic. It is over from then on, whether or not the engine has been given that time yet.
+    pub expires_at: Instant,
     /// Whether its mapping is open to all: by a port forward, one-to-one translation, or as the DMZ host.
     pub forwarded: bool,
 }

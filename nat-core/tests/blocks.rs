@@ -112,7 +112,7 @@ fn the_last_port_of_a_block_is_found() {
     for round in 0..500 {
         assert_eq!(drawn(&mut w, H1, 5000), block(0, 7), "round {round}");
         w.advance(secs(1));
-        w.nat.clear();
+        w.clear();
     }
 }
 
@@ -338,14 +338,14 @@ fn blocks_follow_a_change_of_addresses() {
     w.drain_address(old, secs(1000));
     w.open_udp(at(H1, 5001), at(S1, 53));
     w.events();
-    w.nat.set_external_addresses(&[other, N3]).expect("addresses");
+    w.set_external_addresses(&[other, N3]).expect("addresses");
     let line = |sign, address| (sign, H1, address, FIRST, FIRST + 19);
     assert_eq!(told(&mut w), [line('-', old)]);
-    w.nat.set_external_addresses(&[N3]).expect("addresses");
+    w.set_external_addresses(&[N3]).expect("addresses");
     assert_eq!(told(&mut w), [line('-', other)]);
     assert_eq!(*w.open_udp(at(H1, 5001), at(S1, 53)).ip(), N3);
     assert_eq!(told(&mut w), [line('+', N3)]);
-    w.nat.clear();
+    w.clear();
     assert_eq!(told(&mut w), [line('-', N3)]);
 }
 
@@ -376,16 +376,16 @@ fn random_change(w: &mut World, random: &mut fastrand::Rng, inside: SocketAddrV4
         }
         3..6 => {
             let forward = w.nat.forwards().next();
-            forward.map(|forward| w.nat.remove_forward(&forward));
+            forward.map(|forward| w.remove_forward(&forward));
         }
         6..8 => {
             let addresses: [&[Ipv4Addr]; 5] = [&[N], &[N2, N], &[N, N2, N3], &[N3, N2], &[]];
-            w.nat.set_external_addresses(addresses[random.usize(..5)]).expect("addresses");
+            w.set_external_addresses(addresses[random.usize(..5)]).expect("addresses");
         }
         8..11 => {
             w.drain_address([N, N2, N3][random.usize(..3)], secs(random.u64(..400)));
         }
-        _ => w.nat.clear(),
+        _ => w.clear(),
     }
 }
 

@@ -239,7 +239,7 @@ fn tables_can_be_filled_again_and_again() {
         }
         assert_eq!(w.sessions().len(), opened);
         w.outbound(udp(at(H1, 4000), at(S1, 53))).refusal().expect("a refusal");
-        if round % 2 == 0 { w.advance(secs(301)) } else { w.nat.clear() }
+        if round % 2 == 0 { w.advance(secs(301)) } else { w.clear() }
     }
 }
 

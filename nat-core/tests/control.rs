@@ -146,7 +146,7 @@ fn sessions_end_with_their_external_address() {
     let hosts: Vec<_> = (10..50).map(|host| at(Ipv4Addr::new(192, 168, 1, host), 5000)).take(14).collect();
     let externals: Vec<_> = hosts.iter().map(|host| w.open_udp(*host, at(S1, 53))).collect();
     let kept = *externals[0].ip();
-    w.nat.set_external_addresses(&[kept]).expect("the address can work");
+    w.set_external_addresses(&[kept]).expect("the address can work");
     assert_eq!(w.nat.external_addresses(), [kept]);
     assert!(w.sessions().iter().all(|session| *session.external.ip() == kept));
     for (host, external) in hosts.iter().zip(&externals) {
@@ -166,7 +166,7 @@ fn sessions_end_with_their_external_address() {
 fn a_changed_address_resets_connections_toward_the_inside() {
     let mut w = World::new();
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
-    w.nat.set_external_addresses(&[N2]).expect("the address can work");
+    w.set_external_addresses(&[N2]).expect("the address can work");
     assert_eq!(w.sessions(), []);
     w.inbound(connection.outside_sends(ACK)).dropped(DropReason::NotForUs);
     w.outbound(connection.inside_sends(ACK)).rejected(DropReason::NoSession);
@@ -180,9 +180,9 @@ fn setting_the_same_addresses_changes_nothing() {
     let mut w = World::with(|config| addresses(config, &[N, N2]));
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let before = w.sessions();
-    w.nat.set_external_addresses(&[N, N2]).expect("the addresses can work");
-    w.nat.set_external_addresses(&[N2, N]).expect("the addresses can work");
-    w.nat.set_external_addresses(&[N3, N2, N]).expect("the addresses can work");
+    w.set_external_addresses(&[N, N2]).expect("the addresses can work");
+    w.set_external_addresses(&[N2, N]).expect("the addresses can work");
+    w.set_external_addresses(&[N3, N2, N]).expect("the addresses can work");
     assert_eq!(w.sessions(), before);
     assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), at(H1, 5000));
     assert_eq!(w.open_udp(at(H1, 5001), at(S1, 53)).ip(), external.ip(), "a host stays on its address");
@@ -193,10 +193,10 @@ fn setting_the_same_addresses_changes_nothing() {
 fn an_address_may_go_and_come_back() {
     let mut w = World::new();
     w.open_udp(at(H1, 5000), at(S1, 53));
-    w.nat.set_external_addresses(&[]).expect("no address is a state");
+    w.set_external_addresses(&[]).expect("no address is a state");
     assert_eq!(w.sessions(), []);
     w.outbound(udp(at(H1, 5000), at(S1, 53))).rejected(DropReason::AddressMissing);
-    w.nat.set_external_addresses(&[N]).expect("the address can work");
+    w.set_external_addresses(&[N]).expect("the address can work");
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     w.inbound(udp(at(S1, 53), external)).forwarded();
 }
@@ -209,12 +209,12 @@ fn wrong_addresses_change_nothing() {
     let before = w.sessions();
     let nine: Vec<_> = (1..=9).map(|i| Ipv4Addr::new(203, 0, 113, i)).collect();
     for wrong in [&[N2, Ipv4Addr::BROADCAST][..], &[N2, N2], &[Ipv4Addr::UNSPECIFIED], &[Ipv4Addr::BROADCAST], &nine] {
-        let error = w.nat.set_external_addresses(wrong).expect_err("a wrong list");
+        let error = w.set_external_addresses(wrong).expect_err("a wrong list");
         assert_eq!(error.field, "external_addresses");
         assert_eq!(w.nat.external_addresses(), [N]);
         assert_eq!(w.sessions(), before);
     }
-    w.nat.set_external_addresses(&nine[..8]).expect("eight addresses fit");
+    w.set_external_addresses(&nine[..8]).expect("eight addresses fit");
 }
 
 /// MTUs can change, and impossible ones are refused.
@@ -245,7 +245,7 @@ fn clear_ends_all_but_port_forwards() {
         external = w.open_udp(at(H1, 5000 + i), at(S1, 53));
     }
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
-    w.nat.clear();
+    w.clear();
     assert_eq!(w.sessions(), []);
     assert_eq!(w.nat.poll_timeout(), None);
     w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NoMapping);

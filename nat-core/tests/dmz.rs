@@ -177,7 +177,7 @@ fn forwards_come_and_go_beside_the_dmz_host() {
     w.nat.add_forward(forward).expect("the port forward is accepted");
     assert_eq!(w.sessions().len(), 1, "the session on port 81 goes on");
     assert_eq!(Connection::accept(&mut w, at(N, 80), at(S1, 9)).inside, at(H1, 80));
-    assert!(w.nat.remove_forward(&forward));
+    assert!(w.remove_forward(&forward));
     assert_eq!(Connection::accept(&mut w, at(N, 80), at(S1, 9)).inside, at(D, 80));
 }
 
@@ -207,7 +207,7 @@ fn the_dmz_host_is_behind_the_primary_address_only() {
     let mut w = dmz_with(|config| config.external_addresses.push(N2).expect("there is room"));
     w.inbound(udp(at(S1, 9), at(N2, 80))).dropped(DropReason::NoMapping);
     w.inbound(udp(at(S1, 9), at(N, 80))).forwarded();
-    w.nat.set_external_addresses(&[N2, N]).expect("the addresses can work");
+    w.set_external_addresses(&[N2, N]).expect("the addresses can work");
     w.inbound(udp(at(S1, 9), at(N, 80))).dropped(DropReason::NoMapping);
     assert_eq!(w.inbound(udp(at(S1, 9), at(N2, 80))).forwarded().destination(), at(D, 80));
     assert_eq!(w.outbound(udp(at(D, 80), at(S1, 9))).forwarded().source(), at(N2, 80));

@@ -39,7 +39,7 @@ fn on(w: &mut World, address: Ipv4Addr) -> (SocketAddrV4, SocketAddrV4) {
         if *external.ip() == address {
             return (inside, external);
         }
-        w.nat.clear();
+        w.clear();
     }
     panic!("no host gets {address}");
 }
@@ -233,7 +233,7 @@ fn a_forward_on_the_address_rests() {
     w.inbound(udp(at(S2, 53), at(N, 4500))).dropped(DropReason::Filtered);
     w.advance(LONGEST);
     assert_eq!(*w.open_udp(at(H1, 5000), at(S1, 53)).ip(), N2);
-    w.nat.set_external_addresses(&[N2, N]).expect("the addresses can work");
+    w.set_external_addresses(&[N2, N]).expect("the addresses can work");
     assert_eq!(w.inbound(udp(at(S2, 53), at(N, 4500))).forwarded().destination(), at(H1, 5000));
 }
 
@@ -245,7 +245,7 @@ fn other_changes_leave_its_sessions_alone() {
     assert_eq!(w.open_udp(at(H1, 53), at(S1, 53)), at(N, 53));
     drain(&mut w, N);
     w.nat.add_forward(PortForward::new(Protocol::Tcp, 8080, at(H2, 80))).expect("the port forward is accepted");
-    assert!(w.nat.remove_forward(&PortForward::new(Protocol::Tcp, 8080, at(H2, 80))));
+    assert!(w.remove_forward(&PortForward::new(Protocol::Tcp, 8080, at(H2, 80))));
     w.inbound(udp(at(S1, 53), at(N, 53))).forwarded();
     assert_eq!(w.open_udp(at(H1, 53), at(S1, 53)), at(N, 53));
 }
@@ -291,12 +291,12 @@ fn setting_the_addresses_ends_a_drain() {
     let mut w = world();
     let (inside, external) = on(&mut w, N);
     drain(&mut w, N);
-    w.nat.set_external_addresses(&[N2, N]).expect("the addresses can work");
+    w.set_external_addresses(&[N2, N]).expect("the addresses can work");
     assert_eq!((draining(&w), w.nat.external_addresses()), (vec![], &[N2, N][..]));
     w.advance(LONGEST + LONGEST);
     assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), inside);
     drain(&mut w, N);
-    w.nat.set_external_addresses(&[N2, N3]).expect("the addresses can work");
+    w.set_external_addresses(&[N2, N3]).expect("the addresses can work");
     assert_eq!((draining(&w), w.sessions()), (vec![], vec![]));
     w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NotForUs);
 }
@@ -314,7 +314,7 @@ fn a_new_address_inherits_nothing() {
         let wait: fn(&mut World, Duration) = if handled { World::advance } else { World::jump };
         wait(&mut w, LONGEST);
         w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NotForUs);
-        w.nat.set_external_addresses(&[N3]).expect("the address can work");
+        w.set_external_addresses(&[N3]).expect("the address can work");
         assert_eq!(w.sessions(), []);
         for port in 30000..30004 {
             w.inbound(udp(at(S1, 53), at(N3, port))).dropped(DropReason::NoMapping);
@@ -414,8 +414,8 @@ fn a_host_stays_with_the_address_of_its_living_session() {
     let host = *first.inside.ip();
     drain(&mut w, N);
     assert_eq!(*w.open_udp(at(host, 5000), at(S2, 53)).ip(), N2);
-    w.nat.set_external_addresses(&[N]).expect("an address");
-    w.nat.set_external_addresses(&[N3, N]).expect("addresses");
+    w.set_external_addresses(&[N]).expect("an address");
+    w.set_external_addresses(&[N3, N]).expect("addresses");
     assert_eq!(w.sessions(), [first]);
     for port in 6000..6010 {
         assert_eq!(*w.open_udp(at(host, port), at(S2, 53)).ip(), N);
@@ -431,10 +431,10 @@ fn a_host_stays_with_its_living_sessions_when_a_drain_is_taken_back() {
         let (inside, _) = on(&mut w, N);
         drain(&mut w, N);
         let moved = at(*inside.ip(), 6000);
-        w.nat.set_external_addresses(&[N, N2]).expect("addresses");
+        w.set_external_addresses(&[N, N2]).expect("addresses");
         assert!(w.drain_address(N, LONGEST));
         assert_eq!(*w.open_udp(moved, at(S1, 53)).ip(), N2);
-        w.nat.set_external_addresses(&[N, N2, N3]).expect("addresses");
+        w.set_external_addresses(&[N, N2, N3]).expect("addresses");
         for port in 7000..7020 {
             assert_ne!(*w.open_udp(at(*inside.ip(), port), at(S1, 53)).ip(), N3);
         }

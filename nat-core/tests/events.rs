@@ -177,7 +177,7 @@ fn clearing_is_told() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     w.events();
-    w.nat.clear();
+    w.clear();
     assert_eq!(lines(w.events()), [('-', at(H1, 5000), external, false)]);
 }
 
@@ -192,9 +192,9 @@ fn the_mapping_of_a_port_forward_is_told_of() {
         w.outbound(udp(at(H2, 53), remote)).forwarded();
     }
     assert_eq!(lines(w.events()), [('+', at(H2, 53), at(N, 40_000), true)]);
-    assert!(w.nat.remove_forward(&FORWARD));
+    assert!(w.remove_forward(&FORWARD));
     assert_eq!(lines(w.events()), [('-', at(H2, 53), at(N, 40_000), true)]);
-    assert!(!w.nat.remove_forward(&FORWARD));
+    assert!(!w.remove_forward(&FORWARD));
     assert_eq!(w.events(), []);
 }
 
@@ -249,11 +249,11 @@ fn the_end_of_draining_is_told_of() {
 fn mappings_of_a_lost_address_are_deleted_with_that_address() {
     let mut w = one_port();
     let (stays, goes) = (host_on(&mut w, N2), host_on(&mut w, N));
-    w.nat.set_external_addresses(&[N3, N2]).expect("addresses");
+    w.set_external_addresses(&[N3, N2]).expect("addresses");
     assert_eq!(lines(w.events()), [('-', goes, at(N, 40_000), false)]);
-    w.nat.set_external_addresses(&[N2, N3]).expect("addresses");
+    w.set_external_addresses(&[N2, N3]).expect("addresses");
     assert_eq!(w.events(), []);
-    w.nat.clear();
+    w.clear();
     assert_eq!(lines(w.events()), [('-', stays, at(N2, 40_000), false)]);
 }
 
@@ -265,13 +265,13 @@ fn the_mapping_of_a_port_forward_that_moves_is_deleted() {
     w.nat.add_forward(FORWARD).expect("there is room");
     w.outbound(udp(at(H2, 53), at(S1, 99))).forwarded();
     w.events();
-    w.nat.set_external_addresses(&[N2, N]).expect("addresses");
+    w.set_external_addresses(&[N2, N]).expect("addresses");
     let mut told = lines(w.events());
     told.sort();
     let mut expected = [('-', at(H2, 53), at(N, 40_000), true), ('-', other, at(N2, 40_000), false)];
     expected.sort();
     assert_eq!(told, expected);
-    w.nat.set_external_addresses(&[N2, N3]).expect("addresses");
+    w.set_external_addresses(&[N2, N3]).expect("addresses");
     assert_eq!(w.events(), [], "the primary address has stayed");
 }
 
@@ -374,13 +374,13 @@ fn random_change(w: &mut World, random: &mut fastrand::Rng) {
         }
         4..6 => {
             let forward = w.nat.forwards().next();
-            forward.map(|forward| w.nat.remove_forward(&forward));
+            forward.map(|forward| w.remove_forward(&forward));
         }
         6..9 => {
             let addresses: [&[Ipv4Addr]; 5] = [&[N], &[N2, N], &[N, N2], &[N3, N2], &[]];
-            w.nat.set_external_addresses(addresses[random.usize(..5)]).expect("addresses");
+            w.set_external_addresses(addresses[random.usize(..5)]).expect("addresses");
         }
-        _ => w.nat.clear(),
+        _ => w.clear(),
     }
 }
 
@@ -438,8 +438,46 @@ fn a_nat_with_a_hook_can_be_sent_to_another_thread() {
         scope.spawn(move || {
             let mut packet: Vec<u8> = udp(at(H1, 5000), at(S1, 53)).into();
             let _ = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1));
-            nat.clear();
+            nat.clear(nat_core::Instant::from_secs(1));
         });
     });
     assert_eq!(count.0, 2, "created and deleted");
+}
+
+/// G12: what the application ends, ends at the time that it gives, however long no packet has come.
+#[test]
+fn what_the_application_ends_is_told_of_with_its_own_time() {
+    let forward = PortForward::new(Protocol::Udp, 8080, at(H1, 80));
+    type End = fn(&mut World, &PortForward);
+    let ends: [End; 3] = [
+        |w, _| w.clear(),
+        |w, forward| assert!(w.remove_forward(forward)),
+        |w, _| w.set_external_addresses(&[N2]).expect("the address can work"),
+    ];
+    for end in ends {
+        let mut w = World::new();
+        w.nat.add_forward(forward).expect("a forward that works");
+        w.open_udp(at(H1, 80), at(S1, 53));
+        w.events();
+        w.jump(secs(100));
+        end(&mut w, &forward);
+        let events = w.events();
+        let [Event::MappingDeleted(deleted)] = events[..] else { panic!("{events:?}") };
+        assert_eq!(deleted.at, w.now());
+    }
+}
+
+/// When a session ends does not depend on when it is asked.
+#[test]
+fn the_end_of_a_session_is_the_same_however_old_the_clock_of_the_engine_is() {
+    let mut w = World::new();
+    w.open_udp(at(H1, 5000), at(S1, 53));
+    let ends = w.now().saturating_add(secs(300));
+    let at_first = w.sessions()[0];
+    assert_eq!((at_first.expires_at, at_first.expires_in), (ends, secs(300)));
+    w.jump(secs(100));
+    assert_eq!(w.sessions(), [at_first]);
+    let now = w.now();
+    w.nat.handle_timeout(now);
+    assert_eq!((w.sessions()[0].expires_at, w.sessions()[0].expires_in), (ends, secs(200)));
 }

@@ -112,7 +112,7 @@ fn there_is_room_for_so_many_forwards() {
         w.nat.add_forward(forward(Tcp, 8080 + i, at(H1, 80 + i))).expect("there is room");
     }
     assert_eq!(w.nat.add_forward(forward(Tcp, 9000, at(H2, 90))), Err(ForwardError::TooMany));
-    assert!(w.nat.remove_forward(&forward(Tcp, 8080, at(H1, 80))));
+    assert!(w.remove_forward(&forward(Tcp, 8080, at(H1, 80))));
     w.nat.add_forward(forward(Tcp, 9000, at(H2, 90))).expect("there is room again");
 }
 
@@ -136,9 +136,9 @@ fn removing_a_forward_ends_its_sessions() {
         assert_eq!(w.open_udp(at(H1, inside), at(S1, 9)), at(N, external));
     }
     let first = forward(Udp, 53, at(H1, 5353));
-    assert!(w.nat.remove_forward(&first));
-    assert!(!w.nat.remove_forward(&first), "it is gone");
-    assert!(!w.nat.remove_forward(&forward(Tcp, 54, at(H1, 5354))), "there is none of that protocol");
+    assert!(w.remove_forward(&first));
+    assert!(!w.remove_forward(&first), "it is gone");
+    assert!(!w.remove_forward(&forward(Tcp, 54, at(H1, 5354))), "there is none of that protocol");
     assert_eq!(w.sessions().len(), 1);
     w.inbound(udp(at(S1, 9), at(N, 53))).dropped(DropReason::NoMapping);
     w.inbound(udp(at(S1, 9), at(N, 54))).forwarded();
@@ -175,7 +175,7 @@ fn forwards_follow_the_primary_address() {
     let mut w = with([forward(Tcp, 8080, at(H1, 80)), forward(Udp, 4500, at(H1, 5000))]);
     w.inbound(tcp(at(S1, 9), at(N, 8080), SYN).seq(10)).forwarded();
     w.outbound(tcp(at(H1, 80), at(S1, 9), SYN | ACK).ack(11)).forwarded();
-    w.nat.set_external_addresses(&[N2, N]).expect("the addresses can work");
+    w.set_external_addresses(&[N2, N]).expect("the addresses can work");
     assert_eq!(w.inbound(tcp(at(S2, 9), at(N2, 8080), SYN)).forwarded().destination(), at(H1, 80));
     assert_eq!(w.open_udp(at(H1, 5000), at(S2, 53)), at(N2, 4500));
     assert!(w.inbound(tcp(at(S2, 9), at(N, 8080), SYN)).refusal().is_some(), "no longer the primary address");
@@ -187,7 +187,7 @@ fn a_forward_waits_for_an_address() {
     let mut w = World::with(|config| config.external_addresses.clear());
     w.nat.add_forward(forward(Tcp, 8080, at(H1, 80))).expect("the port forward is accepted");
     w.inbound(tcp(at(S1, 9), at(N, 8080), SYN)).dropped(DropReason::NotForUs);
-    w.nat.set_external_addresses(&[N]).expect("the address can work");
+    w.set_external_addresses(&[N]).expect("the address can work");
     assert_eq!(w.inbound(tcp(at(S1, 9), at(N, 8080), SYN)).forwarded().destination(), at(H1, 80));
 }
 
@@ -252,7 +252,7 @@ fn meeting() -> (World, [PortForward; 2]) {
         w.nat.add_forward(forward).expect("they do not meet");
     }
     assert_eq!(w.nat.resting_forwards().count(), 0);
-    w.nat.set_external_addresses(&[N2]).expect("an address");
+    w.set_external_addresses(&[N2]).expect("an address");
     (w, [primary, named])
 }
 
@@ -278,16 +278,16 @@ fn a_resting_forward_takes_effect_when_the_other_goes() {
         let (mut w, [primary, named]) = meeting();
         w.open_udp(at(H2, 6000), at(S1, 9));
         if removed {
-            assert!(w.nat.remove_forward(&primary));
+            assert!(w.remove_forward(&primary));
         } else {
-            w.nat.set_external_addresses(&[N, N2]).expect("addresses");
+            w.set_external_addresses(&[N, N2]).expect("addresses");
         }
         assert_eq!(w.nat.resting_forwards().count(), 0);
         assert_eq!(w.open_udp(at(H2, 6000), at(S1, 9)), at(N2, 40_000));
         assert_eq!(w.inbound(udp(at(S1, 7), at(N2, 40_001))).forwarded().destination(), at(H2, 6001));
-        assert!(w.nat.remove_forward(&named));
-        w.nat.clear();
-        w.nat.set_external_addresses(&[N2]).expect("an address");
+        assert!(w.remove_forward(&named));
+        w.clear();
+        w.set_external_addresses(&[N2]).expect("an address");
         w.advance(secs(121));
         let left = if removed { 100 } else { 55 };
         for port in 0..left {
@@ -306,7 +306,7 @@ fn a_port_that_was_drawn_before_its_forward_is_counted_once() {
     assert_eq!(w.nat.resting_forwards().count(), 1);
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
     assert!(w.sessions().iter().all(|session| !session.forwarded));
-    assert!(w.nat.remove_forward(&resting));
+    assert!(w.remove_forward(&resting));
     w.nat.add_forward(forward(Udp, 40_000, at(H1, 5000))).expect("a forward");
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
     assert!(w.sessions().iter().all(|session| session.forwarded));

@@ -1199,8 +1199,8 @@ fn fragments_do_not_outlive_their_address() {
         let fragments = flow.datagram.cut(&[104, 96]);
         flow.sends(&mut w, &fragments[0]).forwarded();
         flow.sends(&mut w, &fragments[1]).forwarded();
-        w.nat.set_external_addresses(&[N2]).expect("the address can work");
-        w.nat.set_external_addresses(&[N]).expect("the address can work");
+        w.set_external_addresses(&[N2]).expect("the address can work");
+        w.set_external_addresses(&[N]).expect("the address can work");
         assert!(!flow.sends(&mut w, &fragments[2]).is_forwarded());
     }
 }

@@ -79,8 +79,8 @@ fn a_gateway_has_up_to_eight_addresses() {
     let mut w = gateway();
     let addresses: Vec<_> = (1..=9).map(|i| core::net::Ipv4Addr::new(10, 9, 8, i)).collect();
     assert_eq!(MAX_EXTERNAL_ADDRESSES, 8);
-    w.nat.set_external_addresses(&addresses).expect_err("nine");
-    w.nat.set_external_addresses(&addresses[..8]).expect("eight");
+    w.set_external_addresses(&addresses).expect_err("nine");
+    w.set_external_addresses(&addresses[..8]).expect("eight");
     assert!(addresses[..8].contains(w.open_udp(at(H1, 5000), at(S1, 80)).ip()));
 }
 

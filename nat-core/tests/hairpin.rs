@@ -397,7 +397,7 @@ fn hairpin_sessions_are_refreshed_and_end() {
 #[test]
 fn a_hairpin_follows_the_primary_address() {
     let mut w = with_server();
-    w.nat.set_external_addresses(&[N2]).expect("the address can work");
+    w.set_external_addresses(&[N2]).expect("the address can work");
     assert_eq!(w.outbound(tcp(at(H1, 5000), at(N2, 8080), SYN)).forwarded().destination(), at(H2, 80));
     // The old one is any other address of the outside now.
     assert_eq!(w.outbound(tcp(at(H1, 5000), at(N, 8080), SYN)).forwarded().destination(), at(N, 8080));

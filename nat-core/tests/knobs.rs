@@ -54,12 +54,12 @@ fn check_as_new(setting: &Setting, run: &mut Run) {
     for forward in forwards {
         // Two that do not meet may do so on other addresses.
         if new.nat.add_forward(forward).is_err() {
-            assert!(world.nat.remove_forward(&forward));
+            assert!(world.remove_forward(&forward));
         }
     }
     // With one address there is nothing to choose.
     for world in [&mut *world, &mut new] {
-        world.nat.set_external_addresses(&[N2]).expect("an address of a host");
+        world.set_external_addresses(&[N2]).expect("an address of a host");
         let _first_packet = world.outbound(udp(at(H1, 2000), at(S1, 80)));
         world.advance(Timeouts::MAX * 2 + secs(1));
     }

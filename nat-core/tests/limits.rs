@@ -92,7 +92,7 @@ fn port_forwards_count_for_their_protocol() {
     w.open_udp(at(H1, 9000), at(S1, 53));
     w.outbound(udp(at(H1, 5000), at(S1, 53))).rejected(DropReason::HostLimit);
     w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
-    assert!(w.nat.remove_forward(&forward));
+    assert!(w.remove_forward(&forward));
     w.open_udp(at(H1, 5000), at(S1, 53));
 }
 

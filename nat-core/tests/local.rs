@@ -219,7 +219,7 @@ fn dhcp_works_where_the_networks_overlap() {
         w.inbound(udp(at(server, 67), at(offered, 68))).local(Side::Outside);
     }
     for address in [offered, ROUTER] {
-        w.nat.set_external_addresses(&[address]).expect("an address that works");
+        w.set_external_addresses(&[address]).expect("an address that works");
         let external = w.open_udp(at(H1, 5000), at(S1, 53));
         assert_eq!(*external.ip(), address);
         w.inbound(udp(at(S1, 53), external)).forwarded();
@@ -252,7 +252,7 @@ fn the_routers_sessions_end_like_any() {
 fn the_routers_sessions_end_with_its_address() {
     let mut w = World::new();
     w.router_sends(udp(at(N, 5353), at(S1, 53))).forwarded();
-    w.nat.set_external_addresses(&[N2]).expect("the address can work");
+    w.set_external_addresses(&[N2]).expect("the address can work");
     assert_eq!(w.sessions(), []);
     assert!(!w.router_sends(udp(at(N, 5353), at(S1, 53))).is_forwarded());
     assert_eq!(*w.router_sends(udp(at(N2, 5353), at(S1, 53))).forwarded().source().ip(), N2);

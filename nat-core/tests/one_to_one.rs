@@ -310,7 +310,7 @@ fn hairpinned_replies_are_tracked() {
 fn the_routers_old_queries_are_not_answered_from_inside() {
     let mut w = World::with(|config| config.one_to_one.push(RULE).expect("there is room"));
     let id = w.router_sends(echo_request(N, N2, 7)).forwarded().query_id();
-    w.nat.set_external_addresses(&[N, N2]).expect("the addresses can work");
+    w.set_external_addresses(&[N, N2]).expect("the addresses can work");
     w.outbound(echo_reply(H2, N, id)).dropped(DropReason::Hairpin);
 }
 
@@ -348,13 +348,13 @@ fn the_rule_waits_for_its_address() {
     assert_eq!(*shared.ip(), N);
     w.outbound(echo_reply(H2, S1, 7)).dropped(DropReason::NoSession);
     w.nat.add_forward(PortForward::new(Tcp, 8080, at(H1, 80))).expect("the port forward is accepted");
-    w.nat.set_external_addresses(&[N, N3]).expect("the addresses can work");
+    w.set_external_addresses(&[N, N3]).expect("the addresses can work");
     assert_eq!(w.inbound(udp(at(S1, 53), shared)).forwarded().destination(), at(H2, 5000));
-    w.nat.set_external_addresses(&[N, N3, N2]).expect("the addresses can work");
+    w.set_external_addresses(&[N, N3, N2]).expect("the addresses can work");
     w.inbound(udp(at(S1, 53), shared)).dropped(DropReason::NoMapping);
     assert_eq!(w.open_udp(at(H2, 5000), at(S1, 53)), at(N2, 5000));
     assert_eq!(*w.inbound(echo_request(S1, N2, 7)).forwarded().destination().ip(), H2);
-    w.nat.set_external_addresses(&[N3]).expect("the addresses can work");
+    w.set_external_addresses(&[N3]).expect("the addresses can work");
     assert_eq!(*w.open_udp(at(H2, 5000), at(S1, 53)).ip(), N3);
     w.inbound(echo_request(S1, N2, 7)).dropped(DropReason::NotForUs);
 }

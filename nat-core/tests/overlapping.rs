@@ -204,7 +204,7 @@ fn an_address_can_be_taken_away() {
     }
     let (kept, lost): (Vec<_>, Vec<_>) = w.sessions().into_iter().partition(|session| *session.external.ip() == N2);
     assert!(!kept.is_empty() && !lost.is_empty());
-    w.nat.set_external_addresses(&[N2, N3]).expect("the addresses can work");
+    w.set_external_addresses(&[N2, N3]).expect("the addresses can work");
     assert_eq!(w.sessions(), kept);
     for session in kept {
         assert_eq!(w.inbound(udp(session.remote, session.external)).forwarded().destination(), session.inside);

@@ -158,7 +158,7 @@ fn a_forward_answers_from_the_address_of_today() {
     let mut w = World::with(|config| config.external_addresses.clear());
     w.nat.add_forward(web_server()).expect("the port forward is accepted");
     for address in [N, N2] {
-        w.nat.set_external_addresses(&[address]).expect("the address can work");
+        w.set_external_addresses(&[address]).expect("the address can work");
         w.inbound(tcp(at(S1, 9), at(address, 8080), SYN).seq(10)).forwarded();
         let answer = w.outbound(tcp(at(H1, 80), at(S1, 9), SYN | ACK).ack(11)).forwarded();
         assert_eq!(answer.source(), at(address, 8080));
@@ -186,7 +186,7 @@ fn a_reset_from_half_the_sequence_space_behind_is_not_believed() {
 fn a_wrong_address_is_refused_and_ends_nothing() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    assert!(w.nat.set_external_addresses(&[Ipv4Addr::BROADCAST]).is_err());
+    assert!(w.set_external_addresses(&[Ipv4Addr::BROADCAST]).is_err());
     w.inbound(udp(at(S1, 53), external)).forwarded();
 }
 
@@ -196,7 +196,7 @@ fn taking_one_address_away_leaves_the_sessions_of_another() {
     let mut w = World::with(|config| config.external_addresses.push(N2).expect("there is room"));
     let hosts = [H1, H2, H3].map(|host| (at(host, 5000), w.open_udp(at(host, 5000), at(S1, 53))));
     let (kept, external) = hosts[0];
-    w.nat.set_external_addresses(&[*external.ip()]).expect("the address can work");
+    w.set_external_addresses(&[*external.ip()]).expect("the address can work");
     assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), kept);
     let living = hosts.iter().filter(|(_, other)| other.ip() == external.ip()).count();
     assert_eq!(w.sessions().len(), living);
@@ -251,7 +251,7 @@ fn a_program_may_have_several_nats() {
     });
     let externals = [&mut a, &mut b].map(|w| w.open_udp(at(H1, 5000), at(S1, 53)));
     assert_eq!(externals.map(|external| *external.ip()), [N, N2]);
-    a.nat.clear();
+    a.clear();
     assert_eq!(b.inbound(udp(at(S1, 53), externals[1])).forwarded().destination(), at(H1, 5000));
 }
 
@@ -320,7 +320,7 @@ fn clearing_ends_pings_like_other_sessions() {
         w.open_echo(H1, S1, id);
     }
     w.open_udp(at(H1, 5000), at(S1, 53));
-    w.nat.clear();
+    w.clear();
     assert_eq!(w.sessions(), []);
     let id = w.open_echo(H1, S1, 7);
     assert_eq!(w.inbound(echo_reply(S1, N, id)).forwarded().query_id(), 7);

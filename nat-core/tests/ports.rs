@@ -184,7 +184,7 @@ fn filtered_ports_are_not_drawn() {
         let found: Vec<_> = drawn(&mut w, from..from + 300);
         assert_eq!((found.len(), found.into_iter().collect()), (expected.len(), expected), "{ports:?}");
         w.outbound(tcp(at(H2, from), at(S1, 53), SYN)).forwarded();
-        w.nat.clear();
+        w.clear();
         let queries = ports.last() - ports.first() + 1;
         let found: HashSet<_> = (0..queries).map(|id| w.open_echo(H1, S1, id)).collect();
         assert_eq!(found.len(), usize::from(queries), "identifiers");
@@ -228,7 +228,7 @@ fn rules_may_give_excluded_ports() {
             let found: HashSet<_> = (0..5).map(|i| w.open_udp(at(H2, 6000 + i), at(S1, 53)).port()).collect();
             assert_eq!(found, HashSet::from([5350, 5351, 5352, 5354, 5356]), "round {round}");
             w.outbound(udp(at(H2, 7000), at(S1, 53))).rejected(DropReason::PortsExhausted);
-            w.nat.clear();
+            w.clear();
             w.advance(secs(121));
         }
     }

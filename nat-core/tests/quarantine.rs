@@ -308,7 +308,7 @@ fn many_waits_that_are_over_make_room() {
         w.jump(secs(step));
         w.inbound(udp(at(ATTACKER, 7), at(N, 1))).dropped(DropReason::NoMapping);
     }
-    w.nat.clear();
+    w.clear();
     assert_eq!(w.stats().ports_released_early, 0);
 }
 
@@ -433,7 +433,7 @@ fn the_quarantine_follows_its_address() {
         let mut w = world(2, |config| config.external_addresses.push(N2).expect("there is room"));
         assert_eq!(use_up(&mut w, 10).len(), 4);
         w.advance(secs(300));
-        w.nat.set_external_addresses(addresses).expect("usable addresses");
+        w.set_external_addresses(addresses).expect("usable addresses");
         let given = use_up(&mut w, 60);
         let expected = free.iter().flat_map(|address| [at(*address, P), at(*address, P + 1)]);
         assert_eq!(given, expected.collect(), "{addresses:?}");
@@ -449,8 +449,8 @@ fn the_quarantine_of_a_lost_address_is_forgotten() {
     assert_eq!(use_up(&mut w, 10).len(), 2);
     w.advance(secs(300));
     assert_eq!(use_up(&mut w, 60).len(), 0);
-    w.nat.set_external_addresses(&[]).expect("no address at all");
-    w.nat.set_external_addresses(&[N]).expect("a usable address");
+    w.set_external_addresses(&[]).expect("no address at all");
+    w.set_external_addresses(&[N]).expect("a usable address");
     assert_eq!(use_up(&mut w, 60).len(), 2);
 }
 
@@ -466,7 +466,7 @@ fn a_port_forward_may_have_a_port_that_waits() {
     assert!(!ports.contains(&third));
     w.advance(secs(120));
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(ports[1]));
-    assert!(w.nat.remove_forward(&forward(ports[0])));
+    assert!(w.remove_forward(&forward(ports[0])));
     assert_eq!(udp_port(&mut w, at(H2, 5001)), WAITS);
     w.inbound(udp(at(S2, 7), at(N, ports[0]))).dropped(DropReason::NoMapping);
     w.advance(secs(120));
@@ -497,9 +497,9 @@ fn a_port_forward_that_moves_ends_the_wait_of_its_port() {
     w.nat.add_forward(forward(P)).expect("a port forward on the primary address");
     assert_eq!(use_up(&mut w, 10), BTreeSet::from([at(N2, P)]));
     w.advance(secs(300));
-    w.nat.set_external_addresses(&[N2]).expect("a usable address");
+    w.set_external_addresses(&[N2]).expect("a usable address");
     assert_eq!(udp_port(&mut w, at(H2, 500)), Ok(P + 1));
-    assert!(w.nat.remove_forward(&forward(P)));
+    assert!(w.remove_forward(&forward(P)));
     assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
     w.advance(secs(120));
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(P));
@@ -512,7 +512,7 @@ fn ports_wait_after_clear() {
     for i in 0..4 {
         w.open_udp(at(H1, 5000 + i), at(S1, 53));
     }
-    w.nat.clear();
+    w.clear();
     assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
     w.advance(secs(120));
     for i in 0..4 {

@@ -39,7 +39,7 @@ fn two_addresses(config: &mut Config) {
 }
 
 fn move_to(w: &mut World, addresses: &[Ipv4Addr]) {
-    w.nat.set_external_addresses(addresses).expect("the addresses can work");
+    w.set_external_addresses(addresses).expect("the addresses can work");
 }
 
 /// Each external port leads to the inside port that is as far from the first, and back.
@@ -237,7 +237,7 @@ fn kept_ports_are_counted_exactly() {
         w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::PortsExhausted);
         // TCP has ports of its own, and a removed forward gives its ports back.
         w.open_tcp(at(H1, 6000), at(S1, 80));
-        assert!(w.nat.remove_forward(&forwards[0]));
+        assert!(w.remove_forward(&forwards[0]));
         let mut freed: Vec<_> = (0..3).map(|i| w.open_udp(at(H1, 6000 + i), at(S1, 53)).port()).collect();
         freed.sort_unstable();
         assert_eq!(freed, [30002, 30003, 30004]);
@@ -270,8 +270,8 @@ fn a_removed_range_closes_all_its_ports() {
         w.open_udp(at(H1, 7000 + i), at(S1, 53));
     }
     w.open_tcp(at(H1, 7000), at(S1, 80));
-    assert!(!w.nat.remove_forward(&range(Udp, 5000, at(H1, 7000), 9)), "that is another");
-    assert!(w.nat.remove_forward(&gone));
+    assert!(!w.remove_forward(&range(Udp, 5000, at(H1, 7000), 9)), "that is another");
+    assert!(w.remove_forward(&gone));
     assert_eq!(w.sessions().len(), 2);
     for i in 0..10 {
         w.inbound(udp(at(S1, 53), at(N, 5000 + i))).dropped(DropReason::NoMapping);

@@ -287,7 +287,7 @@ fn the_errors_of_all_reasons_can_be_turned_off() {
     let mut w = World::sized::<4, 1, 4>(|config| config.inside_icmp_errors = false);
     w.open_udp(at(H1, 5000), at(S1, 53));
     w.outbound(udp(at(H1, 5001), at(S1, 53))).dropped(DropReason::SessionTableFull);
-    w.nat.set_external_addresses(&[]).expect("none is a number of addresses");
+    w.set_external_addresses(&[]).expect("none is a number of addresses");
     w.outbound(udp(at(H1, 5000), at(S1, 53))).dropped(DropReason::AddressMissing);
     assert_eq!((w.stats().icmp_errors_sent, w.stats().answers_withheld), (0, 0));
 }

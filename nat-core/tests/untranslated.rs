@@ -158,7 +158,7 @@ fn an_endpoint_has_translated_sessions_beside_untranslated_ones() {
     w.inbound(udp(at(U, 53), external)).dropped(DropReason::Filtered);
     w.inbound(udp(at(S1, 53), at(H1, 5000))).dropped(DropReason::InsideDestination);
     assert_eq!(w.sessions().len(), 2);
-    w.nat.set_external_addresses(&[N2]).expect("the address can work");
+    w.set_external_addresses(&[N2]).expect("the address can work");
     assert_eq!(w.sessions().len(), 1, "only what was translated has lost its address");
     assert_eq!(w.inbound(udp(at(U, 53), at(H1, 5000))).forwarded().destination(), at(H1, 5000));
 }
@@ -337,7 +337,7 @@ fn no_external_address_is_needed() {
     w.open_echo(H1, U, 7);
     assert_eq!(w.inbound(echo_reply(U, H1, 7)).forwarded().query_id(), 7);
     w.outbound(udp(at(H1, 5000), at(S1, 53))).rejected(DropReason::AddressMissing);
-    w.nat.set_external_addresses(&[N]).expect("the address can work");
+    w.set_external_addresses(&[N]).expect("the address can work");
     assert_eq!(*w.open_udp(at(H1, 5000), at(S1, 53)).ip(), N);
     assert_eq!(w.sessions().len(), 3, "the sessions go on");
 }
@@ -403,7 +403,7 @@ fn rules_do_not_translate_either() {
     }
     // A forward of such an endpoint that comes or goes leaves those sessions alone.
     w.nat.add_forward(PortForward::new(Protocol::Udp, 81, at(H3, 80))).expect("the port forward is accepted");
-    assert!(w.nat.remove_forward(&PortForward::new(Protocol::Udp, 8080, at(H1, 80))));
+    assert!(w.remove_forward(&PortForward::new(Protocol::Udp, 8080, at(H1, 80))));
     assert_eq!(w.sessions().len(), 3);
 }
 

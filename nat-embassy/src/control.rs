@@ -6,8 +6,9 @@ use core::net::Ipv4Addr;
 use embassy_sync::waitqueue::WakerRegistration;
 use embassy_time::{Duration, Timer};
 use heapless::Vec;
-use nat_core::{Cidr, ConfigError, EventHook, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
+use nat_core::{Cidr, ConfigError, EventHook, Instant, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
 
+use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::log::{info, warning};
 use crate::{FrameDrop, FrameStats, Outside};
@@ -34,6 +35,7 @@ pub(crate) struct Inner<'d, W: Width> {
     /// Set when `outside` is new to the runner.
     pub(crate) outside_changed: bool,
     pub(crate) waker: WakerRegistration,
+    pub(crate) clock: Clock,
     /// The external addresses besides the primary one.
     further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
 }
@@ -51,6 +53,7 @@ impl<'d, W: Width> Shared<'d, W> {
             outside: None,
             outside_changed: true,
             waker: WakerRegistration::new(),
+            clock: Clock::default(),
             further,
         };
         inner.replace_outside(outside)?;
@@ -91,6 +94,13 @@ impl<W: Width> Inner<'_, W> {
         if self.network(side).is_some() { Ok(()) } else { Err(FrameDrop::NoRoute) }
     }
 
+    pub(crate) fn count_put_off(&mut self) {
+        if self.stats.timers_put_off == 0 {
+            warning!("timers of the NAT stay due: put off, please report");
+        }
+        self.stats.timers_put_off = self.stats.timers_put_off.wrapping_add(1);
+    }
+
     pub(crate) fn count_delivery(&mut self, side: Side) {
         let stats = self.stats.side_mut(side);
         stats.to_stack = stats.to_stack.wrapping_add(1);
@@ -102,7 +112,7 @@ impl<W: Width> Inner<'_, W> {
             let further = self.further.iter().copied().filter(|address| *address != primary);
             addresses.extend(core::iter::once(primary).chain(further));
         }
-        self.nat.set_external_addresses(&addresses)?;
+        self.nat.set_external_addresses(&addresses, self.clock.now())?;
         self.outside = outside;
         self.outside_changed = true;
         self.deadline = Deadline::UNKNOWN;
@@ -184,13 +194,31 @@ impl<'d, W: Width> Control<'d, W> {
         });
     }
 
-    /// Calls `f` with the NAT: to add port forwards, list sessions, read counters and so on.
+    /// The time of the router's clock, which the methods of the NAT take: that of `embassy_time` with [`Runner::run`], or
+    /// else the time of the latest [`Runner::poll`].
+    ///
+    /// [`Runner::run`]: crate::Runner::run
+    /// [`Runner::poll`]: crate::Runner::poll
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared.with(|inner| inner.clock.now())
+    }
+
+    /// Calls `f` with the NAT, as it is at [`Control::now`]: to add port forwards, list sessions, read counters and so on.
+    ///
+    /// ```
+    /// # fn end_all(control: nat_embassy::Control<'_>) {
+    /// let now = control.now();
+    /// control.with_nat(|nat| nat.clear(now));
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
     /// If `f` calls a method of a `Control` of the same router.
     pub fn with_nat<R>(&self, f: impl FnOnce(&mut Nat<'_, W>) -> R) -> R {
         self.shared.with(|inner| {
+            inner.nat.handle_timeout(inner.clock.now());
             let result = f(&mut inner.nat);
             // The call may have brought the NAT's next deadline nearer.
             inner.deadline = Deadline::UNKNOWN;

@@ -97,6 +97,7 @@ mod stats;
 mod runner;
 mod port;
 mod router;
+mod clock;
 mod deadline;
 mod link;
 mod resolve;

@@ -12,6 +12,7 @@ use crate::ethernet::{EtherType, Header, Mac};
 use crate::link::{Content, Link};
 use crate::log::info;
 use crate::outgoing::Outgoing;
+use crate::state::HELD;
 use crate::{FrameDrop, ipv4};
 
 /// Where answers are written before they are sent.
@@ -55,12 +56,15 @@ impl<'d, W: Width> Router<'d, W> {
         let Links { inside, outside, departing } = &mut self.links;
         self.shared.with(|inner| {
             inner.waker.register(waker);
+            inner.clock.note(now);
             if core::mem::take(&mut inner.outside_changed) {
                 outside.reset(inner);
                 // Its source is an address that may be ours no longer.
                 departing.give_up(Side::Outside, FrameDrop::Flushed, inner);
             }
-            inner.deadline.keep(&mut inner.nat, now);
+            if inner.deadline.keep(&mut inner.nat, now) {
+                inner.count_put_off();
+            }
             for link in [inside, outside] {
                 link.stack.inbox.needs_time = false;
                 if link.neighbours.give_up(now) {
@@ -82,6 +86,11 @@ impl<'d, W: Width> Router<'d, W> {
             let departs_to = links.departing.to();
             [&links.inside, &links.outside].map(|link| departs_to == Some(link.nic.side) || link.has_own(inner, now))
         })
+    }
+
+    /// Notes that the passes are given the time of `embassy_time`.
+    pub(crate) fn run_on_system_clock(&self) {
+        self.shared.with(|inner| inner.clock.follow_system());
     }
 
     /// Takes over the state of a driver's link.
@@ -263,7 +272,11 @@ impl<'d> Links<'d> {
 
     /// Takes fragments that need wait no longer out of the NAT, as far as there is room for them.
     fn free_fragments(&mut self, inner: &mut Inner<'_, impl Width>, now: Instant) {
-        while let Some(verdict) = self.departing.room().and_then(|room| inner.nat.release(room, now)) {
+        // No more than can be held, whatever the NAT says.
+        for _ in 0..HELD {
+            let Some(verdict) = self.departing.room().and_then(|room| inner.nat.release(room, now)) else {
+                return;
+            };
             match verdict {
                 Verdict::Forward { to, len } => self.departing.begin(to, len, u16::MAX),
                 Verdict::Fragment { to, len, mtu } => self.departing.begin(to, len, mtu),

@@ -9,6 +9,7 @@ use embassy_net_driver::Driver;
 use embassy_time::{Duration, Timer};
 use nat_core::{Instant, Side, Width};
 
+use crate::clock;
 use crate::port::{self, Pass, Port, Sources};
 use crate::router::Router;
 
@@ -33,8 +34,9 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
     /// number of frames, so drivers that always have more to do, or that wake their task at every poll, leave time for
     /// other tasks of the executor.
     pub async fn run(mut self) -> ! {
+        self.router.run_on_system_clock();
         let never: Infallible = poll_fn(|cx| {
-            if let Some(at) = self.poll(cx, now()) {
+            if let Some(at) = self.poll(cx, clock::system()) {
                 wake_at(at, cx);
             }
             Poll::Pending
@@ -46,7 +48,7 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
     /// One pass of [`Runner::run`], for a caller that has a clock of its own: moves frames, a bounded number of them, and
     /// does what is due at `now`.
     ///
-    /// Call it again when the waker of `cx` is woken, and at the returned time.
+    /// Call it again when the waker of `cx` is woken, and at the returned time, which is always after `now`.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<Instant> {
         self.router.begin(cx.waker(), now);
         let (link, address) = self.lan.status(cx);
@@ -63,7 +65,9 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
                 break;
             }
         }
-        self.router.next_deadline(now).into_iter().chain(pass.wake_at).min()
+        let soonest = now.saturating_add(core::time::Duration::from_millis(1));
+        let deadline = self.router.next_deadline(now).into_iter().chain(pass.wake_at).min();
+        deadline.map(|at| at.max(soonest))
     }
 
     /// Gives the router itself and all of `sources` their turn. Returns whether there may be more to do.
@@ -82,10 +86,6 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
         }
         sources.iter().any(|sources| sources.any())
     }
-}
-
-fn now() -> Instant {
-    Instant::from_millis(embassy_time::Instant::now().as_millis())
 }
 
 /// Arranges for the task of `cx` to be woken at `at`.

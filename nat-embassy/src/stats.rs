@@ -124,10 +124,13 @@ pub struct FrameStats {
     pub inside: SideStats,
     /// The WAN.
     pub outside: SideStats,
+    /// How often the NAT had work to do that it had just been told to do, which is then put off by a second. Always 0, or
+    /// else a fault of the NAT: please report it.
+    pub timers_put_off: u64,
 }
 
 impl FrameStats {
-    pub(crate) const ZERO: Self = Self { inside: SideStats::ZERO, outside: SideStats::ZERO };
+    pub(crate) const ZERO: Self = Self { inside: SideStats::ZERO, outside: SideStats::ZERO, timers_put_off: 0 };
 
     /// The counters of `side`.
     pub const fn side(&self, side: Side) -> &SideStats {

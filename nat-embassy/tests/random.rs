@@ -131,7 +131,8 @@ fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
         nic.make_room(usize::MAX);
     }
     w.control.set_outside(Some(OUTSIDE));
-    w.control.with_nat(|nat| nat.clear());
+    let now = w.control.now();
+    w.control.with_nat(|nat| nat.clear(now));
     w.run();
     w.advance(10_000);
     w.introduce();

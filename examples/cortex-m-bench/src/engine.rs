@@ -50,7 +50,7 @@ pub fn run(counter: &Counter, console: &mut Console) {
 impl Bench<'_> {
     /// Puts the NAT into the state of having these flows and no others.
     fn open(&mut self, protocol: Protocol, flows: usize) {
-        self.nat.clear();
+        self.nat.clear(Instant::from_millis(self.millis));
         for flow in 0..flows {
             self.forward(protocol, Step::Syn, &Ends::outbound(flow), 46);
             self.ports[flow] = u16::from_be_bytes([self.packet[20], self.packet[21]]);

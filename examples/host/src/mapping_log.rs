@@ -143,7 +143,7 @@ mod tests {
         // UDP from 192.168.77.10:5000 to 192.0.2.53:53.
         let mut packet = hex::decode("4500001c0000400040116ae9c0a84d0ac00002351388003500080000").unwrap();
         let _ = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(7));
-        nat.clear();
+        nat.clear(nat_core::Instant::from_secs(7));
         drop(nat);
         hook.0.flush().unwrap();
         let log = fs::read_to_string(&path).unwrap();

@@ -104,7 +104,7 @@ fn answer(reply: &Reply, packet: &[u8], buffer: &mut [u8]) {
 
 fn addresses<W: Width>(nat: &mut Nat<'_, W>) {
     let addresses = unknown([Ipv4Addr::LOCALHOST; 9]);
-    report(nat.set_external_addresses(addresses.get(..unknown(9)).unwrap_or_default()));
+    report(nat.set_external_addresses(addresses.get(..unknown(9)).unwrap_or_default(), now()));
     unknown(nat.external_addresses());
     unknown(nat.drain_external_address(unknown(Ipv4Addr::LOCALHOST), duration(), now()));
     nat.draining_addresses().for_each(consume);
@@ -119,7 +119,7 @@ fn forwards<W: Width>(nat: &mut Nat<'_, W>) {
     let mut forward = PortForward::new(unknown(Protocol::Tcp), unknown(8080), inside);
     forward.ports = unknown(1);
     report(nat.add_forward(forward));
-    unknown(nat.remove_forward(&forward));
+    unknown(nat.remove_forward(&forward, now()));
     nat.forwards().for_each(consume);
 }
 
@@ -133,7 +133,7 @@ fn observe<W: Width>(nat: &mut Nat<'_, W>) {
     unknown(now().saturating_add(duration()).saturating_duration_since(now()));
     unknown((now().as_millis(), Instant::from_secs(unknown(1)), side().opposite()));
     if unknown(true) {
-        nat.clear();
+        nat.clear(now());
     }
 }
 

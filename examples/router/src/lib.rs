@@ -59,8 +59,9 @@ mod led;
 // What the NAT tells.
 mod journal;
 
-// What a board is called.
+// What a board needs besides.
 mod identity;
+mod paced_link;
 
 mod log;
 mod pace;
@@ -76,6 +77,7 @@ pub use forwarding::{Forwarding, LIFE_SIGN_INTERVAL};
 pub use identity::mac_address;
 pub use led::{NoLed, Pattern};
 pub use memory::{Memory, SOCKETS, WideMemory};
+pub use paced_link::PacedLink;
 pub use services::Services;
 
 use journal::Recorder;

@@ -175,7 +175,8 @@ fn statistics_are_told_every_ten_seconds_in_two_lines() {
         while world.control.with_nat(|nat| nat.sessions().count()) == 0 {
             Timer::after_millis(1).await;
         }
-        world.control.with_nat(|nat| nat.clear());
+        let now = world.control.now();
+        world.control.with_nat(|nat| nat.clear(now));
         send(from, 5000, 7).await;
         send(from, 5001, 7).await;
         send(Ipv4Addr::new(172, 16, 0, 1), 5002, 7).await;

@@ -42,10 +42,14 @@ const PATIENCE_MICROS: u32 = 3_000_000;
 /// The address of the LAN8742 on this board.
 const PHY_ADDRESS: u8 = 0;
 
-/// Frames that can wait in each direction in the Ethernet MAC.
-const QUEUE: usize = 8;
+/// Frames that can wait in the Ethernet MAC to be sent.
+const SENDING: usize = 8;
 
-static FRAMES: ConstStaticCell<PacketQueue<QUEUE, QUEUE>> = ConstStaticCell::new(PacketQueue::new());
+/// Frames that can wait in the Ethernet MAC for the router: a burst of 100 at the full rate of the wire, while the router is
+/// busy. One place more stays empty, where the MAC stops. Each takes 1.5 KiB of the AXI SRAM.
+const RECEIVED: usize = 101;
+
+static FRAMES: ConstStaticCell<PacketQueue<SENDING, RECEIVED>> = ConstStaticCell::new(PacketQueue::new());
 
 bind_interrupts!(struct Interrupts {
     DMA1_STREAM0 => dma::InterruptHandler<DMA1_CH0>;

@@ -45,7 +45,8 @@ fn recover(world: &mut World) {
         world.run();
         world.advance(20_000);
     }
-    world.control.with_nat(|nat| nat.clear());
+    let now = world.control.now();
+    world.control.with_nat(|nat| nat.clear(now));
     world.run();
 }
 

@@ -116,38 +116,39 @@ impl Pair<'_> {
     }
 
     fn configure(&mut self, step: Step) {
-        let nat = &mut self.run.world.nat;
+        let now = self.run.world.now();
+        let world = &mut self.run.world;
         let twin = self.twin.as_mut().map(|twin| &mut twin.nat);
         match step {
             Step::Forward { .. } => {
                 let forward = step.forward().expect("a port forward");
-                let added = nat.add_forward(forward);
+                let added = world.nat.add_forward(forward);
                 assert!(twin.is_none_or(|twin| twin.add_forward(forward) == added));
             }
             Step::Unforward { place } => {
-                let forwards: Vec<_> = nat.forwards().collect();
+                let forwards: Vec<_> = world.nat.forwards().collect();
                 if let Some(forward) = forwards.get(usize::from(place) % forwards.len().max(1)) {
-                    assert!(nat.remove_forward(forward));
-                    assert!(twin.is_none_or(|twin| twin.remove_forward(forward)));
+                    assert!(world.remove_forward(forward));
+                    assert!(twin.is_none_or(|twin| twin.remove_forward(forward, now)));
                 }
             }
             Step::Addresses { first, count } => {
                 let addresses: Vec<_> =
                     (0..count % 4).map(|n| EXTERNAL[usize::from(first.wrapping_add(n)) % 3]).collect();
-                let set = nat.set_external_addresses(&addresses);
-                assert!(twin.is_none_or(|twin| twin.set_external_addresses(&addresses) == set));
+                let set = world.set_external_addresses(&addresses);
+                assert!(twin.is_none_or(|twin| twin.set_external_addresses(&addresses, now) == set));
             }
             Step::Drain { address, seconds } => self.drain(address, seconds),
             Step::Mtu { inside, mtu } => {
                 let side = if inside { Side::Inside } else { Side::Outside };
                 let mtu = 60 + u16::from(mtu) * 6;
-                let set = nat.set_mtu(side, mtu);
+                let set = world.nat.set_mtu(side, mtu);
                 assert!(twin.is_none_or(|twin| twin.set_mtu(side, mtu) == set));
             }
             Step::Clear => {
-                nat.clear();
+                world.clear();
                 if let Some(twin) = twin {
-                    twin.clear();
+                    twin.clear(now);
                 }
             }
             // A packet that refers to a session, where there is none.

@@ -23,7 +23,7 @@ impl<W: Width> Nat<'_, W> {
         &self.config.external_addresses
     }
 
-    /// Replaces the external addresses, the primary first; empty when there is none at present.
+    /// Replaces the external addresses at `now`, the primary first; empty when there is none at present.
     ///
     /// Sessions through an address that is no longer there end, for their peers know no other: what the inside still
     /// sends on them is answered with a RST. Sessions through addresses that stay go on. Port forwards move to the new
@@ -34,8 +34,9 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// The field `external_addresses`: more than [`MAX_EXTERNAL_ADDRESSES`], one that is
     /// not a host's, or one that stands twice. Then nothing has changed.
-    pub fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
+    pub fn set_external_addresses(&mut self, addresses: &[Ipv4Addr], now: Instant) -> Result<(), ConfigError> {
         self.config.check_external_addresses(addresses)?;
+        self.advance(now, 0);
         let Self { pool, now, .. } = self;
         let kept = |number| pool.address(number, *now).is_some_and(|old| addresses.iter().any(|a| a.to_bits() == old));
         let mut lost = Vec::<u8, MAX_EXTERNAL_ADDRESSES>::new();
@@ -118,7 +119,8 @@ impl<W: Width> Nat<'_, W> {
         Ok(())
     }
 
-    /// Adds a port forward. Sessions that traffic had opened through either of its endpoints end.
+    /// Adds a port forward. Sessions that traffic had opened through either of its endpoints end, at the latest time that
+    /// the engine has been given: call [`Nat::handle_timeout`] first where the time in their events matters.
     ///
     /// # Errors
     ///
@@ -132,9 +134,10 @@ impl<W: Width> Nat<'_, W> {
         Ok(())
     }
 
-    /// Removes a port forward, and ends its sessions. One that has rested because of it takes effect, see
+    /// Removes a port forward, and ends its sessions at `now`. One that has rested because of it takes effect, see
     /// [`Nat::resting_forwards`]. Returns whether there was such a one.
-    pub fn remove_forward(&mut self, forward: &PortForward) -> bool {
+    pub fn remove_forward(&mut self, forward: &PortForward, now: Instant) -> bool {
+        self.advance(now, 0);
         let removed = self.forwards.remove(forward);
         if removed {
             self.end_target(forward);
@@ -157,15 +160,17 @@ impl<W: Width> Nat<'_, W> {
         self.forwards.resting(&self.pool).copied()
     }
 
-    /// Ends every session and with it every mapping; port forwards stay.
-    pub fn clear(&mut self) {
+    /// Ends every session and with it every mapping at `now`; port forwards stay.
+    pub fn clear(&mut self, now: Instant) {
+        self.advance(now, 0);
         self.end_mappings(|_, _| true);
         self.fragments.clear();
     }
 
-    /// The sessions there are, in no particular order.
+    /// The sessions there are, in no particular order, as of the latest time that the engine has been given. Where that
+    /// may be long ago, call [`Nat::handle_timeout`] first, or see [`SessionInfo::expires_at`].
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        let sessions = self.flows.sessions(self.now.as_millis() as u32, |mapping, inside| {
+        let sessions = self.flows.sessions(self.now, |mapping, inside| {
             let address = self.pool.address(mapping.external, self.now).unwrap_or(0);
             let external = Endpoint { address, port: mapping.external_port };
             if mapping.is_untranslated() { inside.endpoint } else { external }

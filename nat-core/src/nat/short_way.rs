@@ -191,7 +191,8 @@ mod tests {
                 if random.u8(..) == 0 {
                     let addresses = [EXTERNAL, SERVER];
                     let addresses = &addresses[..random.usize(1..3)];
-                    assert_eq!(either.set_external_addresses(addresses), long.set_external_addresses(addresses));
+                    let set = either.set_external_addresses(addresses, at);
+                    assert_eq!(set, long.set_external_addresses(addresses, at));
                 }
                 let ours = from == Side::Inside && packet[12..16] == EXTERNAL.octets();
                 let origin = if ours { Origin::Router } else { Origin::Host };

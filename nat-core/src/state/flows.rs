@@ -8,6 +8,7 @@ mod standing;
 
 use core::time::Duration;
 
+use crate::Instant;
 use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
 use crate::table::{ExpiryList, HashKey, Index, Link, Slots, Width};
@@ -195,20 +196,22 @@ impl<'t, W: Width> Flows<'t, W> {
     /// The sessions there are at `now`. Walks the whole table.
     pub(crate) fn sessions<'f>(
         &'f self,
-        now: u32,
+        now: Instant,
         external_of: impl Fn(&Mapping<W>, Inside) -> Endpoint + 'f,
     ) -> impl Iterator<Item = SessionInfo> + 'f {
         self.sessions.iter().filter(|(_, session)| !session.is_leave()).filter_map(move |(_, session)| {
             let mapping = self.mappings.get(session.mapping)?;
             let inside = self.inside(mapping)?;
             let external = external_of(mapping, inside);
+            let expires_in = Duration::from_millis(u64::from(remaining(session, now.as_millis() as u32)?));
             Some(SessionInfo {
                 protocol: mapping.proto().into(),
                 inside: inside.endpoint.into(),
                 external: external.into(),
                 remote: session.remote().into(),
                 state: session.state,
-                expires_in: Duration::from_millis(u64::from(remaining(session, now)?)),
+                expires_in,
+                expires_at: now.saturating_add(expires_in),
                 forwarded: mapping.given() != Given::Drawn,
             })
         })

@@ -65,7 +65,7 @@ impl Run {
             98 => self.change_mtu(random),
             _ => {
                 self.trace.push("clear".into());
-                self.world.nat.clear();
+                self.world.clear();
             }
         }
     }
@@ -196,7 +196,7 @@ impl Run {
         if !forwards.is_empty() {
             let forward = one_of(random, &forwards);
             self.trace.push(format!("remove {forward:?}"));
-            assert!(self.world.nat.remove_forward(&forward));
+            assert!(self.world.remove_forward(&forward));
         }
     }
 
@@ -205,7 +205,7 @@ impl Run {
         random.shuffle(&mut addresses);
         addresses.truncate(random.usize(..4));
         self.trace.push(format!("addresses {addresses:?}"));
-        self.world.nat.set_external_addresses(&addresses).expect("three addresses of hosts");
+        self.world.set_external_addresses(&addresses).expect("three addresses of hosts");
     }
 
     fn drain(&mut self, random: &mut fastrand::Rng) {

@@ -146,16 +146,16 @@ impl Run {
             Operation::Unforward { place } => {
                 let forward = self.world.nat.forwards().nth(place);
                 if let Some(forward) = forward {
-                    let removed = self.world.nat.remove_forward(&forward);
+                    let removed = self.world.remove_forward(&forward);
                     same("remove_forward", &removed, &self.model.remove_forward(&forward))?;
                 }
             }
             Operation::Addresses { list } => {
-                self.world.nat.set_external_addresses(ADDRESSES[list]).expect("the addresses can work");
+                self.world.set_external_addresses(ADDRESSES[list]).expect("the addresses can work");
                 self.model.set_addresses(ADDRESSES[list]);
             }
             Operation::Clear => {
-                self.world.nat.clear();
+                self.world.clear();
                 self.model.clear();
             }
         }

@@ -43,6 +43,17 @@ impl Chronicle {
         core::mem::take(&mut self.untaken)
     }
 
+    /// How many events nobody has taken yet.
+    pub(crate) fn count(&self) -> usize {
+        self.untaken.len()
+    }
+
+    /// All events but the first `before` are of the time `now`.
+    #[track_caller]
+    pub(crate) fn judge_time(&self, before: usize, now: Instant) {
+        assert!(self.untaken[before..].iter().all(|event| event.at() == now), "{:?} at {now:?}", self.untaken);
+    }
+
     /// Hears what was told by calls since the last one that was checked, none of them later than `now`.
     #[track_caller]
     pub(crate) fn hear(&mut self, now: Instant) {

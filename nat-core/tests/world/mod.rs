@@ -16,8 +16,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, DropReason, Event, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Seed, SessionInfo,
-    Side, Stats, Tables, Verdict,
+    Cidr, Config, ConfigError, DropReason, Event, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, PortForward,
+    Quarantine, Seed, SessionInfo, Side, Stats, Tables, Verdict,
 };
 
 pub(crate) use build::{
@@ -240,6 +240,32 @@ impl World {
             self.drains.push((address, self.now.saturating_add(longest)));
         }
         drains
+    }
+
+    /// Replaces the external addresses.
+    pub(crate) fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
+        self.change(|nat, now| nat.set_external_addresses(addresses, now))
+    }
+
+    /// Removes a port forward. Whether it was one.
+    pub(crate) fn remove_forward(&mut self, forward: &PortForward) -> bool {
+        self.change(|nat, now| nat.remove_forward(forward, now))
+    }
+
+    /// Ends all sessions.
+    pub(crate) fn clear(&mut self) {
+        self.change(Nat::clear);
+    }
+
+    /// Has the application change something now. What it ends, ends now: no event tells of an earlier time.
+    fn change<R>(&mut self, change: impl FnOnce(&mut Nat<'static>, Instant) -> R) -> R {
+        self.chronicle.hear(self.told);
+        self.told = self.told.max(self.now);
+        let before = self.chronicle.count();
+        let result = change(&mut self.nat, self.now);
+        self.chronicle.check(&self.nat, self.told);
+        self.chronicle.judge_time(before, self.told);
+        result
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -65,7 +65,7 @@ fn emit(verdict: &Verdict, packet: &[u8], buffer: &mut [u8]) {
 
 fn control(nat: &mut Nat<'_>) {
     let addresses = black_box([Ipv4Addr::new(198, 51, 100, 2), Ipv4Addr::new(198, 51, 100, 3)]);
-    let _ = black_box(nat.set_external_addresses(&addresses));
+    let _ = black_box(nat.set_external_addresses(&addresses, now()));
     black_box(nat.drain_external_address(addresses[0], black_box(Duration::from_secs(350)), now()));
     black_box(nat.draining_addresses().count());
     let _ = black_box(nat.set_mtu(black_box(Side::Inside), black_box(1400)));
@@ -77,14 +77,14 @@ fn control(nat: &mut Nat<'_>) {
     nat.handle_timeout(now());
     black_box(nat.poll_timeout());
     if black_box(true) {
-        nat.clear();
+        nat.clear(now());
     }
 }
 
 fn forwards(nat: &mut Nat<'_>) {
     let forward = black_box(PortForward::new(Protocol::Tcp, 8080, SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80)));
     let _ = black_box(nat.add_forward(forward));
-    black_box(nat.remove_forward(&forward));
+    black_box(nat.remove_forward(&forward, now()));
     nat.forwards().for_each(|forward| {
         black_box(forward);
     });

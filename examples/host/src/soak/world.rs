@@ -299,7 +299,7 @@ impl World {
     /// Gives the router other external addresses: all sessions end.
     fn renumber(&mut self) -> Result<()> {
         let addresses = externals(self.random.u8(1..100));
-        self.nat.set_external_addresses(&addresses)?;
+        self.nat.set_external_addresses(&addresses, Instant::from_millis(self.now))?;
         self.tally.addresses += 1;
         self.begin_anew()
     }
