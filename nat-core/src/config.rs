@@ -302,6 +302,14 @@ pub struct ConfigError {
     pub problem: &'static str,
 }
 
+impl ConfigError {
+    /// An error of what else is configured together with a NAT: `field`, and what is wrong with it, as a sentence without an
+    /// end.
+    pub const fn new(field: &'static str, problem: &'static str) -> Self {
+        Self { field, problem }
+    }
+}
+
 impl core::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{}: {}", self.field, self.problem)
