@@ -144,7 +144,7 @@ mod verdict;
 
 pub use config::{
     Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, Limits, MAX_EXTERNAL_ADDRESSES,
-    MAX_UNTRANSLATED, Mapping, PortRange, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
+    MAX_UNTRANSLATED, Mapping, ParseCidrError, PortRange, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
 pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};

@@ -286,6 +286,11 @@ impl<'d, W: Width> Control<'d, W> {
         self.shared.with(|inner| inner.nat.set_event_hook(hook));
     }
 
+    /// Tells nobody of events from now on.
+    pub fn clear_event_hook(&self) {
+        self.shared.with(|inner| inner.nat.clear_event_hook());
+    }
+
     /// The frame counters at present.
     pub fn stats(&self) -> FrameStats {
         self.shared.with(|inner| inner.stats)
