@@ -15,10 +15,11 @@ use core::net::Ipv4Addr;
 use heapless::Vec;
 
 use crate::forward::OneToOne;
+use crate::log::warning;
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::state::Proto;
 
-pub use cidr::Cidr;
+pub use cidr::{Cidr, ParseCidrError};
 pub use limits::{Limits, Rate};
 pub use port_range::PortRange;
 pub use port_set::{MAX_PORT_RANGES, PortSet, PortSetFull};
@@ -121,33 +122,60 @@ pub struct Config {
     /// The router's own address inside, and the inside network. Packets from inside with another source are dropped.
     pub inside: Cidr,
     /// The external addresses, the primary first. May be empty until an address is known, and changed later with
-    /// [`Nat::set_external_addresses`](crate::Nat::set_external_addresses).
+    /// [`Nat::set_external_addresses`](crate::Nat::set_external_addresses). One of the inside network works (RFC 4787 REQ-7),
+    /// but hosts reach no host outside that has such an address: the log gets a warning.
+    ///
+    /// Default: None.
     pub external_addresses: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
     /// How an inside endpoint gets its external endpoint. Never changes under load (RFC 4787 REQ-11).
+    ///
+    /// Default: [`Mapping::EndpointIndependent`].
     pub mapping: Mapping,
     /// Who may send to an external endpoint. Never changes under load (RFC 4787 REQ-11).
+    ///
+    /// Default: [`Filtering::AddressAndPortDependent`].
     pub filtering: Filtering,
     /// The same for TCP, where it differs (RFC 5382 REQ-3b); `None` for as `filtering` says.
+    ///
+    /// Default: `None`.
     pub tcp_filtering: Option<Filtering>,
     /// Whether the filter applies to packets from inside that come back inside.
+    ///
+    /// Default: [`Hairpinning::Unfiltered`].
     pub hairpinning: Hairpinning,
     /// External addresses that stand for one inside host each.
+    ///
+    /// Default: None.
     pub one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
     /// The inside host that gets what arrives at a TCP or UDP port of the primary external address that nobody else has. What it
     /// sends leaves with its port unchanged where that is free.
+    ///
+    /// Default: `None`.
     pub dmz_host: Option<Ipv4Addr>,
     /// Destinations that are reached without translation. What comes from there by itself is dropped all the same.
+    ///
+    /// Default: None.
     pub untranslated: Vec<Untranslated, MAX_UNTRANSLATED>,
     /// How long sessions live without traffic.
+    ///
+    /// Default: [`Timeouts::RFC`].
     pub timeouts: Timeouts,
     /// What one inside host, and answers, may use up.
+    ///
+    /// Default: [`Limits::DEFAULT`].
     pub limits: Limits,
     /// External ports for inside ports from 1024 up, and for ICMP query identifiers.
+    ///
+    /// Default: 1024 to 65535.
     pub ports: PortRange,
     /// External ports for inside ports below 1024 (RFC 4787 REQ-3a).
+    ///
+    /// Default: 1 to 1023.
     pub low_ports: PortRange,
     /// Whether an even inside port leaves from an even external port, and an odd one from an odd one (RFC 4787 REQ-4). Where
     /// no port of that parity is left, the session is refused. ICMP query identifiers have no parity.
+    ///
+    /// Default: no.
     pub port_parity: bool,
     /// How many external ports of [`ports`](Self::ports) each inside host has for itself on its external address, at least 1
     /// (RFC 6888 REQ-14, RFC 7422); `None` for any port to any host. Then a log needs two lines a host instead of two a
@@ -161,38 +189,66 @@ pub struct Config {
     ///
     /// Each packet that is refused because a block is used up costs a search of the whole block; limits on mappings by
     /// protocol ([`Limits`]) that are below the size of a block spare that.
+    ///
+    /// Default: `None`.
     pub port_blocks: Option<u16>,
     /// External ports that the router keeps for itself: never given to a mapping, nor to a port forward.
+    ///
+    /// Default: `None`.
     pub reserved_ports: Option<PortRange>,
     /// External TCP and UDP ports that no new mapping draws, because networks on the way filter them
     /// ([`PortSet::FILTERED`]); [`PortSet::EMPTY`] to draw from all. Port forwards, one-to-one translation and the DMZ host may
     /// have them. Identifiers of ICMP queries are not ports, and are drawn from all of `ports`. In a block of
     /// [`port_blocks`](Self::port_blocks) these ports are left out, so its host has that many ports less.
+    ///
+    /// Default: [`PortSet::FILTERED`].
     pub excluded_ports: PortSet,
     /// How long freed external ports wait before another mapping gets them.
+    ///
+    /// Default: [`QuarantineConfig::DEFAULT`].
     pub quarantine: QuarantineConfig,
     /// Whether the router is a DHCP client outside: then a DHCP server's packets from there reach the router's stack.
+    ///
+    /// Default: no.
     pub dhcp_client: bool,
     /// The largest datagram that may leave inside, in bytes, at least 68.
+    ///
+    /// Default: 1500.
     pub inside_mtu: u16,
     /// The largest datagram that may leave outside, in bytes, at least 68.
+    ///
+    /// Default: 1500.
     pub outside_mtu: u16,
     /// Whether the MSS of forwarded SYNs is lowered to what both MTUs carry.
+    ///
+    /// Default: no.
     pub mss_clamp: bool,
     /// Whether the router says ICMP errors of its own to the inside (RFC 5508 REQ-9). Without them path MTU discovery toward
     /// a smaller outside link fails, and traceroute does not show the router. Errors of others are translated either way.
+    ///
+    /// Default: yes.
     pub inside_icmp_errors: bool,
     /// Whether the router says ICMP errors of its own to the outside, which it does about packets of live sessions only.
+    ///
+    /// Default: yes.
     pub outside_icmp_errors: bool,
     /// What a host inside is told when it cannot have a session.
+    ///
+    /// Default: [`ExhaustionError::AdministrativelyProhibited`].
     pub exhaustion_error: ExhaustionError,
     /// Whether a host inside gets a RST for a segment of a connection that the NAT does not know.
+    ///
+    /// Default: [`InsideResets::Always`].
     pub inside_resets: InsideResets,
     /// Whether pings to the router's own address inside, or to all hosts inside, reach the router's inside stack, which
     /// answers as it sees fit.
+    ///
+    /// Default: yes.
     pub inside_ping: bool,
     /// Whether pings from outside to an external address reach the router's outside stack, as many from each source as the
     /// limit on ICMP errors allows, and its answers leave. Shows strangers that the address is in use, and that a NAT is there.
+    ///
+    /// Default: no.
     pub outside_ping: bool,
 }
 
@@ -266,6 +322,18 @@ impl Config {
         check("inside", usable, "the address is not one of a host")?;
         check("inside", (1..=31).contains(&self.inside.prefix_len()), "the prefix length is not 1 to 31")?;
         check("inside", self.inside.is_host(address), "the address is the network's own or its broadcast address")
+    }
+
+    /// Warns of external addresses that work, but not as most would expect: those of the inside network too, as when a DHCP
+    /// server outside uses the same private network (RFC 4787 REQ-7).
+    pub(crate) fn warn_of_external_addresses(&self, addresses: &[Ipv4Addr]) {
+        for address in addresses.iter().filter(|address| self.inside.contains(**address)) {
+            warning!(
+                "external address {} is of the inside network {} too: hosts reach no host outside with such an address",
+                address,
+                self.inside
+            );
+        }
     }
 
     /// Refuses external addresses that cannot work.
@@ -342,6 +410,14 @@ pub struct ConfigError {
     pub field: &'static str,
     /// What is wrong with it, as a sentence without an end.
     pub problem: &'static str,
+}
+
+impl ConfigError {
+    /// An error of what else is configured together with a NAT: `field`, and what is wrong with it, as a sentence without an
+    /// end.
+    pub const fn new(field: &'static str, problem: &'static str) -> Self {
+        Self { field, problem }
+    }
 }
 
 impl core::fmt::Display for ConfigError {

@@ -171,8 +171,8 @@ mod verdict;
 
 pub use config::{
     Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, InsideResets, Limits, MAX_EXTERNAL_ADDRESSES,
-    MAX_PORT_RANGES, MAX_UNTRANSLATED, Mapping, PortRange, PortSet, PortSetFull, QuarantineConfig, Rate, Seed,
-    Timeouts, Untranslated,
+    MAX_PORT_RANGES, MAX_UNTRANSLATED, Mapping, ParseCidrError, PortRange, PortSet, PortSetFull, QuarantineConfig,
+    Rate, Seed, Timeouts, Untranslated,
 };
 pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};

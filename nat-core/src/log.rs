@@ -11,4 +11,15 @@ macro_rules! info {
     }};
 }
 
-pub(crate) use info;
+macro_rules! warning {
+    ($text:literal $(, $value:expr)* $(,)?) => {{
+        #[cfg(feature = "defmt")]
+        defmt::warn!($text $(, $value)*);
+        #[cfg(feature = "log")]
+        log::warn!($text $(, $value)*);
+        #[cfg(not(any(feature = "defmt", feature = "log")))]
+        let _ = ($(&$value,)*);
+    }};
+}
+
+pub(crate) use {info, warning};

@@ -22,6 +22,16 @@ impl Side {
     }
 }
 
+impl core::fmt::Display for Side {
+    /// `inside` or `outside`.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(match self {
+            Self::Inside => "inside",
+            Self::Outside => "outside",
+        })
+    }
+}
+
 /// What the caller does with a packet that [`Nat::process`](crate::Nat::process) has judged.
 ///
 /// Exhaustive on purpose: a new verdict must break every adapter.
@@ -89,6 +99,12 @@ macro_rules! drop_reasons {
                 match self {
                     $(Self::$name => $text,)*
                 }
+            }
+        }
+
+        impl core::fmt::Display for DropReason {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.pad(self.as_str())
             }
         }
     };

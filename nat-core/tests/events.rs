@@ -9,7 +9,7 @@ use std::thread;
 
 use nat_core::{
     DropReason, Event, EventHook, MappingEvent, Nat, PortForward, PortRange, Protocol, Refusal, SessionProtocol, Side,
-    Tables,
+    Tables, Verdict,
 };
 use world::*;
 
@@ -480,4 +480,23 @@ fn the_end_of_a_session_is_the_same_however_old_the_clock_of_the_engine_is() {
     let now = w.now();
     w.nat.handle_timeout(now);
     assert_eq!((w.sessions()[0].expires_at, w.sessions()[0].expires_in), (ends, secs(200)));
+}
+
+/// A hook that is taken away hears nothing more.
+#[test]
+fn a_hook_can_be_taken_away() {
+    let (mut tables, mut count) = (Tables::<4, 4, 4>::new(), Silent);
+    let mut nat = Nat::new(&mut tables, config(), SEED).expect("the configuration can work");
+    nat.set_event_hook(&mut count);
+    nat.clear_event_hook();
+    let mut packet: Vec<u8> = udp(at(H1, 5000), at(S1, 53)).into();
+    assert!(matches!(nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1)), Verdict::Forward { .. }));
+}
+
+struct Silent;
+
+impl EventHook for Silent {
+    fn on_event(&mut self, event: &Event) {
+        panic!("{event:?}");
+    }
 }

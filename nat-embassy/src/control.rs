@@ -8,6 +8,7 @@ use embassy_time::{Duration, Timer};
 use heapless::Vec;
 use nat_core::{Cidr, ConfigError, EventHook, Instant, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
 
+use crate::addresses::Addresses;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::log::{info, warning};
@@ -36,8 +37,11 @@ pub(crate) struct Inner<'d, W: Width> {
     pub(crate) outside_changed: bool,
     pub(crate) waker: WakerRegistration,
     pub(crate) clock: Clock,
-    /// The external addresses besides the primary one.
-    further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
+    addresses: Addresses,
+    /// Whether the outside configuration is lost for the moment, while the NAT keeps its address for the sessions.
+    suspended: bool,
+    /// The outside configuration that the NAT has refused, if it was the last.
+    refused: Option<Outside>,
 }
 
 impl<'d, W: Width> Shared<'d, W> {
@@ -54,8 +58,11 @@ impl<'d, W: Width> Shared<'d, W> {
             outside_changed: true,
             waker: WakerRegistration::new(),
             clock: Clock::default(),
-            further,
+            addresses: Addresses::new(further),
+            suspended: false,
+            refused: None,
         };
+        inner.check_further()?;
         inner.replace_outside(outside)?;
         Ok(Self { cell: RefCell::new(inner) })
     }
@@ -106,17 +113,51 @@ impl<W: Width> Inner<'_, W> {
         stats.to_stack = stats.to_stack.wrapping_add(1);
     }
 
+    /// Refuses external addresses of the configuration that cannot work, before any lease comes.
+    fn check_further(&mut self) -> Result<(), ConfigError> {
+        self.nat.set_external_addresses(self.addresses.further(), self.clock.now())
+    }
+
     fn replace_outside(&mut self, outside: Option<Outside>) -> Result<(), ConfigError> {
-        let mut addresses = Vec::<Ipv4Addr, { MAX_EXTERNAL_ADDRESSES + 1 }>::new();
-        if let Some(primary) = outside.map(|outside| outside.address.address()) {
-            let further = self.further.iter().copied().filter(|address| *address != primary);
-            addresses.extend(core::iter::once(primary).chain(further));
-        }
+        let primary = outside.map(|outside| outside.address.address());
+        let addresses = primary.map(|primary| self.addresses.with(primary)).unwrap_or_default();
         self.nat.set_external_addresses(&addresses, self.clock.now())?;
+        self.addresses.set_primary(primary);
         self.outside = outside;
+        self.suspended = false;
         self.outside_changed = true;
         self.deadline = Deadline::UNKNOWN;
         Ok(())
+    }
+
+    /// The same while the router runs: what cannot work counts as `None`.
+    fn put_in_force(&mut self, outside: Option<Outside>) {
+        self.refused = None;
+        if let Err(error) = self.replace_outside(outside) {
+            warning!("outside address refused: {}: {}", error.field, error.problem);
+            self.refused = outside;
+            let _ = self.replace_outside(None);
+        }
+        match self.outside {
+            Some(outside) => tell(outside),
+            None => info!("no outside address"),
+        }
+        self.waker.wake();
+    }
+
+    fn external_addresses(&self) -> Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES> {
+        self.nat.external_addresses().iter().copied().collect()
+    }
+
+    fn is_in_force(&self, outside: Option<Outside>) -> bool {
+        self.outside == outside && !self.suspended
+    }
+}
+
+fn tell(outside: Outside) {
+    info!("outside address {:?}", outside.address.address().octets());
+    if let Some(gateway) = outside.gateway.filter(|gateway| !outside.address.contains(*gateway)) {
+        warning!("gateway {:?} is not in the outside network", gateway.octets());
     }
 }
 
@@ -141,18 +182,9 @@ impl<'d, W: Width> Control<'d, W> {
     /// with a warning in the log.
     pub fn set_outside(&self, outside: Option<Outside>) {
         self.shared.with(|inner| {
-            if inner.outside == outside && (outside.is_some() || inner.nat.external_addresses().is_empty()) {
-                return;
+            if !inner.is_in_force(outside) {
+                inner.put_in_force(outside);
             }
-            if let Err(error) = inner.replace_outside(outside) {
-                warning!("outside address refused: {}: {}", error.field, error.problem);
-                let _ = inner.replace_outside(None);
-            }
-            match inner.outside {
-                Some(outside) => info!("outside address {:?}", outside.address.address().octets()),
-                None => info!("no outside address"),
-            }
-            inner.waker.wake();
         });
     }
 
@@ -165,7 +197,8 @@ impl<'d, W: Width> Control<'d, W> {
     /// Keeps the router's outside configuration the same as that of `stack`, the stack on its outside device: now and
     /// after every change, be it a DHCP lease or static.
     ///
-    /// A change reaches the router within 100 ms. When the stack loses its configuration, as with every interruption of
+    /// A change reaches the router within 100 ms, and nothing but a change wakes it. A configuration that the NAT refuses is
+    /// not tried again before it changes. When the stack loses its configuration, as with every interruption of
     /// the link, nothing is sent outside any more, nor answered there; but the sessions live on for a minute, so that
     /// they survive if the same address comes back.
     pub async fn follow(&self, stack: embassy_net::Stack<'_>) -> ! {
@@ -174,12 +207,19 @@ impl<'d, W: Width> Control<'d, W> {
             match stack.config_v4().and_then(|config| outside_of(&config)) {
                 Some(outside) => {
                     lost = None;
-                    self.set_outside(Some(outside));
+                    self.set_outside_once(Some(outside));
                 }
                 None if lost.get_or_insert_with(embassy_time::Instant::now).elapsed() < LOST_HOLDS => self.suspend(),
-                None => self.set_outside(None),
+                None => self.set_outside_once(None),
             }
             Timer::after(FOLLOW_INTERVAL).await;
+        }
+    }
+
+    /// [`Control::set_outside`], but what the NAT has refused already is not tried again.
+    fn set_outside_once(&self, outside: Option<Outside>) {
+        if outside.is_none() || self.shared.with(|inner| inner.refused != outside) {
+            self.set_outside(outside);
         }
     }
 
@@ -187,6 +227,7 @@ impl<'d, W: Width> Control<'d, W> {
     fn suspend(&self) {
         self.shared.with(|inner| {
             if inner.outside.take().is_some() {
+                inner.suspended = true;
                 inner.outside_changed = true;
                 info!("outside configuration lost");
                 inner.waker.wake();
@@ -213,13 +254,21 @@ impl<'d, W: Width> Control<'d, W> {
     /// # }
     /// ```
     ///
+    /// External addresses that `f` adds are kept beside every outside configuration to come, as those of
+    /// [`Config::nat`](crate::Config::nat) are, and those that it takes away or drains do not come back. The primary address
+    /// alone is the outside configuration's: if `f` takes it away, it is back with the next one that has it. While there is
+    /// no outside configuration, the NAT has none of them.
+    ///
     /// # Panics
     ///
     /// If `f` calls a method of a `Control` of the same router.
     pub fn with_nat<R>(&self, f: impl FnOnce(&mut Nat<'_, W>) -> R) -> R {
         self.shared.with(|inner| {
             inner.nat.handle_timeout(inner.clock.now());
+            let before = inner.external_addresses();
             let result = f(&mut inner.nat);
+            let after = inner.external_addresses();
+            inner.addresses.note_change(&before, &after);
             // The call may have brought the NAT's next deadline nearer.
             inner.deadline = Deadline::UNKNOWN;
             inner.waker.wake();
@@ -235,6 +284,11 @@ impl<'d, W: Width> Control<'d, W> {
     /// The router panics if `hook` calls a method of a `Control` of the same router.
     pub fn set_event_hook(&self, hook: &'d mut (dyn EventHook + Send)) {
         self.shared.with(|inner| inner.nat.set_event_hook(hook));
+    }
+
+    /// Tells nobody of events from now on.
+    pub fn clear_event_hook(&self) {
+        self.shared.with(|inner| inner.nat.clear_event_hook());
     }
 
     /// The frame counters at present.

@@ -90,6 +90,7 @@
 // The application's side.
 mod config;
 mod control;
+mod addresses;
 mod state;
 mod stats;
 
@@ -148,7 +149,8 @@ pub type Parts<Lan, Wan, W = u16> =
 ///
 /// # Errors
 ///
-/// When the NAT refuses the configuration: the error names the field.
+/// When the NAT refuses the configuration: the error names the field. When a driver reports a maximum frame length that
+/// has no room for the smallest MTU of IPv4, 68 bytes: the error names `lan` or `wan`.
 pub fn new<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -168,6 +170,8 @@ pub fn new<
     let Config { nat: mut config, outside } = config;
     let (lan, wan) = (Port::new(lan), Port::new(wan));
     let (lan_is, wan_is) = (lan.properties(), wan.properties());
+    check_driver("lan", &lan_is)?;
+    check_driver("wan", &wan_is)?;
     config.inside_mtu = config.inside_mtu.min(ip_mtu(&lan_is));
     config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
     let further = core::mem::take(&mut config.external_addresses);
@@ -184,6 +188,15 @@ pub fn new<
     let links = Links { inside, outside, departing };
     let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
     Ok((Control::new(shared), lan_device, wan_device, runner))
+}
+
+/// Refuses a driver that carries no IPv4 (RFC 791 section 3.2), such as one that does not know its limit yet.
+fn check_driver(name: &'static str, properties: &Properties) -> Result<(), ConfigError> {
+    const MIN_MTU: u16 = 68;
+    if ip_mtu(properties) >= MIN_MTU {
+        return Ok(());
+    }
+    Err(ConfigError::new(name, "the driver reports a max_transmission_unit without room for 68 bytes of IPv4"))
 }
 
 /// The longest datagram that a driver carries: its own limit counts the link header.

@@ -26,6 +26,12 @@ macro_rules! frame_drops {
                 }
             }
         }
+
+        impl core::fmt::Display for FrameDrop {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
     };
 }
 

@@ -261,3 +261,101 @@ fn the_application_hears_of_mappings() {
     assert_eq!((created.inside, created.external), (deleted.inside, deleted.external));
     assert_eq!((*created.inside.ip(), *deleted.external.ip()), (HOST.1, ROUTER_WAN.1));
 }
+
+/// An address that the application adds is the NAT's until the application takes it away, whatever the outside does.
+#[test]
+fn addresses_added_at_run_time_outlast_changes_of_the_outside() {
+    let [configured, added, drained] = [78, 79, 80].map(|last| Ipv4Addr::new(198, 51, 100, last));
+    let mut config = config();
+    config.nat.external_addresses.push(configured).unwrap();
+    let w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let addresses = || w.control.with_nat(|nat| nat.external_addresses().to_vec());
+    let now = w.control.now();
+    w.control.with_nat(|nat| nat.set_external_addresses(&[ROUTER_WAN.1, configured, added, drained], now)).unwrap();
+    w.control.set_outside(Some(Outside { gateway: Some(NEW_GATEWAY), ..OUTSIDE }));
+    assert_eq!(addresses(), [ROUTER_WAN.1, configured, added, drained]);
+    assert!(w.control.with_nat(|nat| nat.drain_external_address(drained, core::time::Duration::from_secs(1), now)));
+    w.control.set_outside(Some(NEW));
+    assert_eq!(addresses(), [NEW_ADDRESS, configured, added]);
+    w.control.set_outside(None);
+    assert_eq!(addresses(), Vec::<Ipv4Addr>::new());
+    w.control.set_outside(Some(OUTSIDE));
+    assert_eq!(addresses(), [ROUTER_WAN.1, configured, added]);
+    w.control.with_nat(|nat| nat.set_external_addresses(&[ROUTER_WAN.1, added], now)).unwrap();
+    w.control.set_outside(Some(NEW));
+    assert_eq!(addresses(), [NEW_ADDRESS, added]);
+}
+
+/// The primary address is the outside's, and does not stay when the outside has another.
+#[test]
+fn a_primary_address_that_was_taken_away_and_back_goes_with_the_outside() {
+    let w = World::new();
+    let (now, further) = (w.control.now(), Ipv4Addr::new(198, 51, 100, 78));
+    for list in [&[further][..], &[further, ROUTER_WAN.1]] {
+        w.control.with_nat(|nat| nat.set_external_addresses(list, now)).unwrap();
+    }
+    w.control.set_outside(Some(NEW));
+    assert_eq!(w.control.with_nat(|nat| nat.external_addresses().to_vec()), [NEW_ADDRESS, further]);
+}
+
+/// Without an outside, the addresses of the application are left alone by the stack that is followed.
+#[test]
+fn following_wakes_the_router_only_when_something_has_changed() {
+    let mut config = config();
+    config.outside = None;
+    let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let wan_stack = core::mem::replace(&mut w.wan_stack, World::new().wan_stack);
+    let resources = Box::leak(Box::new(embassy_net::StackResources::<2>::new()));
+    let (stack, _runner) = embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
+    let (control, now) = (w.control, w.control.now());
+    let mut follow = pin!(control.follow(stack));
+    // Whether the first of four looks woke the router, and whether any other did.
+    let mut looks = |w: &mut World| {
+        let woken = [0; 4].map(|_| {
+            w.run();
+            std::thread::sleep(core::time::Duration::from_millis(120));
+            assert!(follow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            w.is_woken()
+        });
+        (woken[0], woken[1..].contains(&true))
+    };
+    assert_eq!(looks(&mut w), (false, false), "no configuration at all");
+    let added = Ipv4Addr::new(198, 51, 100, 78);
+    control.with_nat(|nat| nat.set_external_addresses(&[added], now)).unwrap();
+    assert_eq!(looks(&mut w), (false, false), "an address of the application's");
+    assert_eq!(control.with_nat(|nat| nat.external_addresses().to_vec()), [added]);
+    // One that works, and one that the NAT refuses.
+    for (address, works) in [(ROUTER_WAN.1, true), (Ipv4Addr::LOCALHOST, false)] {
+        stack.set_config_v4(embassy_net::ConfigV4::Static(embassy_net::StaticConfigV4 {
+            address: embassy_net::Ipv4Cidr::new(address, 24),
+            gateway: None,
+            dns_servers: Default::default(),
+        }));
+        assert_eq!(looks(&mut w), (true, false), "{address}");
+        assert_eq!(control.outside().is_some(), works, "{address}");
+    }
+    stack.set_config_v4(embassy_net::ConfigV4::None);
+    assert_eq!(looks(&mut w), (false, false), "it was not in force");
+}
+
+#[test]
+fn a_driver_without_room_for_a_datagram_is_named() {
+    use embassy_net_driver::HardwareAddress;
+    let nics = [0, 14, 81].map(|frame| nic::Nic::new(HardwareAddress::Ethernet(ROUTER_LAN.0), frame));
+    for small in nics.into_iter().chain([nic::Nic::new(HardwareAddress::Ip, 67)]) {
+        for (name, lan, wan) in
+            [("lan", small.clone(), ethernet_nic(ROUTER_WAN)), ("wan", ethernet_nic(ROUTER_LAN), small.clone())]
+        {
+            let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
+            let error = nat_embassy::new(state, config(), SEED, lan, wan).err().expect("no room");
+            assert_eq!(error.field, name);
+            assert!(error.problem.contains("driver"), "{error}");
+        }
+    }
+    // What the user did set is still called by its name.
+    let mut config = config();
+    config.nat.inside_mtu = 67;
+    let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
+    let error = nat_embassy::new(state, config, SEED, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN)).err();
+    assert_eq!(error.expect("too small").field, "inside_mtu");
+}

@@ -87,6 +87,12 @@ pub(crate) struct RouterOptions {
     /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
+    /// Print the counters every N seconds, not only at SIGUSR1 and at the end
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) stats_every: Option<u32>,
+    /// Tell on standard error of links, leases and refused sessions too, not only of what is wrong
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
     #[command(flatten)]
     pub(crate) nat: NatOptions,
 }

@@ -81,7 +81,30 @@ A NAT router at work: every machine below is an embassy-net stack of its own, ev
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::replay;
+
+    /// What arrived at the demo's router can be judged again.
+    fn check_replay(captures: &Path) {
+        let file = |name: &str| captures.join(name).display().to_string();
+        let arguments = [
+            ["nat-host", "replay"].map(str::to_owned).to_vec(),
+            ["--lan", "192.168.77.1/24", "--wan", "198.51.100.77/24"].map(str::to_owned).to_vec(),
+            vec!["--lan-in".to_owned(), file("lan.pcap"), "--wan-in".to_owned(), file("wan.pcap")],
+            vec!["--wan-out".to_owned(), file("to-wan.pcap"), "--json".to_owned(), file("verdicts.jsonl")],
+        ];
+        let Command::Replay(options) = Cli::try_parse_from(arguments.concat()).unwrap().command() else { panic!() };
+        replay::run(&options).unwrap();
+        let verdicts = std::fs::read_to_string(captures.join("verdicts.jsonl")).unwrap();
+        let count = |verdict: &str| verdicts.lines().filter(|line| line.contains(verdict)).count();
+        let outward = count(r#""verdict":"forward","to":"wan""#);
+        assert!(outward > 100, "{outward} of {} packets", verdicts.lines().count());
+    }
 
     #[test]
     fn every_step_works_and_both_sides_are_captured() {
@@ -98,5 +121,6 @@ mod tests {
             }
             assert!(frames > 1000, "{name}: {frames}");
         }
+        check_replay(&pcap);
     }
 }

@@ -8,14 +8,14 @@ use core::time::Duration;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Reply, Seed, Side, Tables, Verdict, Width};
 use static_cell::ConstStaticCell;
 
 use crate::cli::{ReplayOptions, refusal};
 use crate::engine::{self, FRAGMENTED, FREED, HELD, TablesTask};
 use crate::report;
-use capture::{Capture, Output};
+use capture::{Arrivals, Capture, Output};
 use recorder::Recorder;
 use verdict_lines::VerdictLines;
 
@@ -86,8 +86,11 @@ fn judge(
     outputs: &mut Outputs,
 ) -> Result<()> {
     let now = Instant::from_millis(u64::try_from(time.as_millis())?);
+    let mut done = None;
     while let Some(due) = nat.poll_timeout().filter(|due| *due <= now) {
+        ensure!(done < Some(due), "the engine's timer of {} ms stays due: please report it", due.as_millis());
         nat.handle_timeout(due);
+        done = Some(due);
     }
     let verdict = nat.process(packet, from, now);
     outputs.verdict(time, from, &verdict)?;
@@ -128,8 +131,13 @@ struct Inputs {
 
 impl Inputs {
     fn open(options: &ReplayOptions) -> Result<Self> {
-        let open = |path: &Option<PathBuf>| path.as_deref().map(Capture::open).transpose();
-        Ok(Self { lan: open(&options.lan_in)?, wan: open(&options.wan_in)? })
+        let open = |path: &Option<PathBuf>, arrivals: Arrivals| {
+            path.as_deref().map(|path| Capture::open(path, arrivals)).transpose()
+        };
+        let (lan, external) = (options.lan.0, options.config()?.external_addresses);
+        let from_lan = move |source| lan.contains(source) && source != lan.address();
+        let from_wan = move |source| !external.contains(&source);
+        Ok(Self { lan: open(&options.lan_in, Box::new(from_lan))?, wan: open(&options.wan_in, Box::new(from_wan))? })
     }
 
     /// The capture whose record is next: the earlier one, or the LAN's if both are of the same time.

@@ -74,7 +74,10 @@ pub(crate) fn frames(stats: &FrameStats) -> Table {
     row("from the router's own stack", &|side| side.from_stack);
     row("dropped", &SideStats::dropped_total);
     for reason in FrameDrop::ALL {
-        row(&format!("  {}", reason.as_str()), &|side| side.dropped(reason));
+        row(&format!("  {reason}"), &|side| side.dropped(reason));
+    }
+    if stats.timers_put_off > 0 {
+        table.add_row(["timers put off".to_owned(), stats.timers_put_off.to_string(), String::new()]);
     }
     table
 }

@@ -1,6 +1,7 @@
 //! The router on two TAP devices.
 
 mod recorder;
+mod stderr_log;
 mod tap;
 
 use core::future::Future;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result};
 use async_executor::LocalExecutor;
 use async_signal::{Signal, Signals};
 use embassy_net::{Ipv4Cidr, Stack, StaticConfigV4};
-use embassy_time::Timer;
+use embassy_time::{Duration, Ticker, Timer};
 use futures_lite::StreamExt;
 use nat_core::{Config, Nat, Quarantine, Seed, Tables, Width};
 use nat_embassy::Control;
@@ -26,7 +27,7 @@ use tun_rs::SyncDevice;
 
 static RECORDER: StaticCell<Recorder> = StaticCell::new();
 
-/// Routes until SIGINT or SIGTERM, then prints the counters.
+/// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and at intervals if asked for.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     let (capacity, config) = (options.nat.capacity()?, router_config(options)?);
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
@@ -63,6 +64,8 @@ impl MemoryTask for Route<'_> {
         memory: &'static mut Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     ) -> Result<()> {
         let Self { options, config, seed } = self;
+        // Not before all that can be refused has been: a refusal is one line.
+        stderr_log::start(options.verbose);
         let recorder = options.mapping_log.as_deref().map(Recorder::append).transpose()?;
         let (lan, wan) = (open_tap(&options.lan.name)?, open_tap(&options.wan.name)?);
         let router = nat_router::new(memory, config, entropy(seed)?, lan, wan).map_err(|error| match error {
@@ -89,10 +92,13 @@ fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -
     if options.wan.address.is_none() {
         spawn(&executor, tell_of_leases(outside, control));
     }
-    let mut signals = Signals::new([Signal::Int, Signal::Term]).context("cannot catch signals")?;
+    if let Some(seconds) = options.stats_every {
+        spawn(&executor, say_counters_every(seconds, control));
+    }
+    let signals = Signals::new([Signal::Int, Signal::Term, Signal::Usr1]).context("cannot catch signals")?;
     say(&format!("tables: {}", options.nat.capacity()?));
     say(&ready(options));
-    async_io::block_on(executor.run(signals.next()));
+    async_io::block_on(executor.run(until_the_end(signals, control)));
     say(&summary(control));
     Ok(())
 }
@@ -142,6 +148,21 @@ fn entropy(nat: Seed) -> Result<Entropy> {
 
 fn spawn<'e, T: 'e>(executor: &LocalExecutor<'e>, task: impl Future<Output = T> + 'e) {
     executor.spawn(task).detach();
+}
+
+/// Waits for a signal to end, and says the counters at those that ask for them.
+async fn until_the_end(mut signals: Signals, control: Control<'_, impl Width>) {
+    while let Some(Ok(Signal::Usr1)) = signals.next().await {
+        say(&summary(control));
+    }
+}
+
+async fn say_counters_every(seconds: u32, control: Control<'_, impl Width>) {
+    let mut ticker = Ticker::every(Duration::from_secs(seconds.into()));
+    loop {
+        ticker.next().await;
+        say(&summary(control));
+    }
 }
 
 async fn tell_of_leases(uplink: Stack<'_>, control: Control<'_, impl Width>) {

@@ -129,6 +129,7 @@ fn observe<W: Width>(nat: &mut Nat<'_, W>) {
     unknown((stats.dropped_total(), stats.rejected_total(), stats.gateway(), stats.gateway().named()));
     let reason = unknown(DropReason::Land);
     unknown((stats.dropped(reason), stats.rejected(reason)));
+    unknown(write!(Sink, "{reason} {}", side()).is_ok());
     unknown(stats.clone() == *stats);
     unknown(now().saturating_add(duration()).saturating_duration_since(now()));
     unknown((now().as_millis(), Instant::from_secs(unknown(1)), side().opposite()));

@@ -63,6 +63,34 @@ impl core::fmt::Display for Cidr {
     }
 }
 
+/// What was to be a [`Cidr`] is not an IPv4 address, a slash and a prefix length of 0 to 32.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct ParseCidrError;
+
+impl core::fmt::Display for ParseCidrError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("not an IPv4 address with a prefix length, such as 192.168.77.1/24")
+    }
+}
+
+impl core::error::Error for ParseCidrError {}
+
+impl core::str::FromStr for Cidr {
+    type Err = ParseCidrError;
+
+    /// Reads what [`Display`](core::fmt::Display) writes, such as `192.168.77.1/24`.
+    fn from_str(text: &str) -> Result<Self, ParseCidrError> {
+        let (address, prefix_len) = text.split_once('/').ok_or(ParseCidrError)?;
+        let address = address.parse().map_err(|_| ParseCidrError)?;
+        // A number may have a sign elsewhere, but not here.
+        let digits = prefix_len.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix_len = prefix_len.parse().ok().filter(|_| digits).ok_or(ParseCidrError)?;
+        Self::new(address, prefix_len).ok_or(ParseCidrError)
+    }
+}
+
 impl core::fmt::Debug for Cidr {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         core::fmt::Display::fmt(self, f)
@@ -73,5 +101,27 @@ impl core::fmt::Debug for Cidr {
 impl defmt::Format for Cidr {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "{}/{}", self.address(), self.prefix_len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_can_be_read_and_nothing_else() {
+        for text in ["192.168.77.1/24", "0.0.0.0/0", "255.255.255.255/32", "10.0.0.1/8"] {
+            assert_eq!(text.parse::<Cidr>().map(|cidr| cidr.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["", "/", "10.0.0.1", "10.0.0.1/", "10.0.0.1/33", "10.0.0.1/+8", "10.0.0.1/-1", "10.0.0/8"] {
+            assert_eq!(text.parse::<Cidr>(), Err(ParseCidrError), "{text}");
+        }
+        for text in ["10.0.0.1/8/8", " 10.0.0.1/8", "10.0.0.1/8 ", "10.0.0.1/256", "010.0.0.1/8", "::1/64"] {
+            assert_eq!(text.parse::<Cidr>(), Err(ParseCidrError), "{text}");
+        }
     }
 }

@@ -46,6 +46,7 @@ impl<W: Width> Nat<'_, W> {
         for number in lost {
             self.end_address(number);
         }
+        self.config.warn_of_external_addresses(addresses);
         self.pool.replace(addresses);
         self.config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
         self.end_conflicts();

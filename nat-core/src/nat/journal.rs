@@ -38,6 +38,11 @@ impl<'t, W: Width> Nat<'t, W> {
         self.hook = Some(hook);
     }
 
+    /// Tells nobody of events from now on.
+    pub fn clear_event_hook(&mut self) {
+        self.hook = None;
+    }
+
     /// The tables, and where their changes are told.
     pub(super) fn recorded(&mut self) -> (&mut Flows<'t, W>, Journal<'_, 't, W>) {
         let Self { config, flows, stats, hook, pool, quarantine, now, .. } = self;

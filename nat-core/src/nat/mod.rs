@@ -84,6 +84,7 @@ impl<'t, W: Width> Nat<'t, W> {
         seed: Seed,
     ) -> Result<Self, ConfigError> {
         config.check()?;
+        config.warn_of_external_addresses(&config.external_addresses);
         let (hash_secret, port_secret) = seed.secrets()?;
         let key = HashKey::new(hash_secret);
         let flows = Flows::new(tables, key.clone(), &config);

@@ -57,12 +57,19 @@ Examples:
 The mapping log has a line of JSON for each event, written at once; `nat-host help replay` explains them. Its times are in \
 seconds since 1970 by the system's clock. If it cannot be written any more, the router says so and goes on without it.
 
-Ends at SIGINT or SIGTERM, with the counters. Exit status: 0 after a signal, 2 if it cannot start.";
+Warnings are lines on standard error, as of networks that overlap; with -v the whole log of the router is.
+
+Prints the counters at SIGUSR1, with --stats-every also at intervals. Ends at SIGINT or SIGTERM, with the counters. Exit status: 0 after a signal, 2 if it cannot start.";
 
 pub(crate) const REPLAY_NOTES: &str = "\
-Captures are classic pcap files, microseconds or nanoseconds, of link type RAW (101) or IPV4 (228). Both inputs are merged by \
+Captures are classic pcap files, microseconds or nanoseconds, of link type RAW (101), IPV4 (228) or ETHERNET (1), as \
+`nat-host demo --pcap` writes them. Both inputs are merged by \
 timestamp, the LAN's packet first when two are equal; within a file the order of its records is kept. The timestamps are the \
-clock. What leaves a side is written with the timestamp of the packet that caused it: a fragment that has waited for the \
+clock. A capture with Ethernet headers may hold all that was on the wire: only IPv4 packets count, and of those not what the router \
+sent, which is what comes from no LAN address or the router's own in the LAN's capture, and from an external address in the \
+WAN's. A capture without headers holds what arrived at the router, and nothing else.
+
+What leaves a side is written with the timestamp of the packet that caused it: a fragment that has waited for the \
 first of its datagram, with the timestamp of that.
 
 Each line of the JSON file tells of one input packet:
@@ -88,7 +95,11 @@ Examples:
       --lan 192.168.77.1/24 --wan 198.51.100.77/24
   nat-host replay --lan-in lan.pcap --lan 192.168.77.1/24 \\
       --wan 198.51.100.77/24 --json verdicts.jsonl
-  editcap -F pcap -T rawip -C 14 ethernet.pcapng lan.pcap
-      Make such a capture of one with Ethernet headers. An input holds what arrived at the router, not what it sent.
+  nat-host demo --pcap captures && nat-host replay \\
+      --lan-in captures/lan.pcap --wan-in captures/wan.pcap \\
+      --lan 192.168.77.1/24 --wan 198.51.100.77/24
+      Judge again what arrived at the demo's router. Its NAT drew other external ports, so answers find no mapping.
+  editcap -F pcap capture.pcapng lan.pcap
+      Convert a capture of another format.
 
 Exit status: 0 if every packet was read, 2 if not.";

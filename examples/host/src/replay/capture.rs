@@ -1,5 +1,6 @@
 //! Classic pcap files of IPv4 packets, read and written record by record.
 
+use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -23,18 +24,27 @@ pub(crate) struct Capture {
     offset: u64,
     time: Option<Duration>,
     packet: Vec<u8>,
+    /// What of a capture with Ethernet headers has arrived at the router.
+    frames: Option<Arrivals>,
 }
+
+/// Whether an IPv4 packet has arrived at the router, by its source: a wire also carries what the router itself sends.
+pub(crate) type Arrivals = Box<dyn Fn(Ipv4Addr) -> bool>;
 
 impl Capture {
     /// Opens the capture at `path` and reads its first record.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    ///
+    /// Of a capture with Ethernet headers, a record is an IPv4 packet that has arrived at the router, without its header.
+    pub(crate) fn open(path: &Path, arrivals: Arrivals) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let reader = PcapReader::new(file).map_err(|error| foreign(path, error))?;
         let header = reader.header();
         check_header(&header).with_context(|| path.display().to_string())?;
         let resolution = header.ts_resolution;
         let path = path.to_owned();
-        let mut capture = Self { path, reader, resolution, offset: FILE_HEADER, time: None, packet: Vec::new() };
+        let frames = Some(arrivals).filter(|_| header.datalink == DataLink::ETHERNET);
+        let mut capture =
+            Self { path, reader, resolution, offset: FILE_HEADER, time: None, packet: Vec::new(), frames };
         capture.advance()?;
         Ok(capture)
     }
@@ -49,8 +59,19 @@ impl Capture {
         &mut self.packet
     }
 
-    /// Reads the next record.
+    /// Reads the next record that counts.
     pub(crate) fn advance(&mut self) -> Result<()> {
+        loop {
+            self.read_record()?;
+            let Some(arrivals) = self.frames.as_ref().filter(|_| self.time.is_some()) else { return Ok(()) };
+            if let Some(datagram) = datagram(&self.packet).filter(|datagram| arrivals(source(datagram))) {
+                self.packet = datagram.to_vec();
+                return Ok(());
+            }
+        }
+    }
+
+    fn read_record(&mut self) -> Result<()> {
         self.time = None;
         let offset = self.offset;
         let Some(record) = self.reader.next_raw_packet() else { return Ok(()) };
@@ -79,6 +100,18 @@ impl Capture {
     }
 }
 
+/// The IPv4 packet in an Ethernet frame, if its header was captured.
+fn datagram(frame: &[u8]) -> Option<&[u8]> {
+    const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
+    let (header, datagram) = frame.split_at_checked(14)?;
+    (header[12..] == ETHERTYPE_IPV4 && datagram.len() >= 20).then_some(datagram)
+}
+
+/// The source of an IPv4 packet of 20 bytes or more.
+fn source(datagram: &[u8]) -> Ipv4Addr {
+    Ipv4Addr::new(datagram[12], datagram[13], datagram[14], datagram[15])
+}
+
 /// What lies behind an error, which says "reading" of files that are written, too.
 fn cause(error: PcapError) -> Error {
     match error {
@@ -102,8 +135,10 @@ fn check_header(header: &PcapHeader) -> Result<()> {
     let (major, minor) = (header.version_major, header.version_minor);
     ensure!((major, minor) == (2, 4), "pcap version {major}.{minor} at byte offset 4, expected 2.4");
     match header.datalink {
-        DataLink::RAW | DataLink::IPV4 => Ok(()),
-        other => bail!("link type {} at byte offset 20, expected RAW (101) or IPV4 (228)", u32::from(other)),
+        DataLink::RAW | DataLink::IPV4 | DataLink::ETHERNET => Ok(()),
+        other => {
+            bail!("link type {} at byte offset 20, expected RAW (101), IPV4 (228) or ETHERNET (1)", u32::from(other))
+        }
     }
 }
 

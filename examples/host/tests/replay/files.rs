@@ -67,7 +67,7 @@ fn a_foreign_file_is_refused_with_the_offset_of_what_is_foreign() {
         (b"This is no capture, but long enough to be one.".to_vec(), "byte offset 0"),
         (with(0, &[0x0a, 0x0d, 0x0d, 0x0a]), "editcap -F pcap"),
         (with(4, &[3, 0]), "version 3.4 at byte offset 4"),
-        (capture(DataLink::ETHERNET), "link type 1 at byte offset 20"),
+        (capture(DataLink::IEEE802_11), "link type 105 at byte offset 20"),
         (with(24 + 4, &1_000_000_u32.to_le_bytes()), "byte offset 24"),
         (with(24 + 8, &u32::MAX.to_le_bytes()), "byte offset 24"),
     ] {
@@ -120,4 +120,34 @@ fn an_input_is_never_written_over() {
         assert_eq!(output.status.code(), Some(2), "{option}");
         assert_eq!(fs::read(files.path("lan-in")).unwrap(), whole, "{option}");
     }
+}
+
+/// A capture of a wire holds frames of all kinds, and of both directions: what has arrived at the router counts.
+#[test]
+fn of_frames_with_an_ethernet_header_those_count_that_arrive_at_the_router() {
+    let frame = |ethertype: u16, packet: &[u8]| {
+        let header = [&[0x02; 12][..], &ethertype.to_be_bytes()].concat();
+        [&header, packet].concat()
+    };
+    let ipv4 = |packet: &[u8]| frame(0x0800, packet);
+    let (host, server) = (at(HOST, 5000), at(SERVER, 53));
+    let router = at("192.168.77.1".parse().unwrap(), 53);
+    let external = at("198.51.100.77".parse().unwrap(), 5000);
+    let mut replay = Replay::new();
+    replay.datalink = DataLink::ETHERNET;
+    let outcome = replay
+        .lan(Duration::from_secs(1), &frame(0x0806, &[0; 46]))
+        .lan(Duration::from_secs(2), &ipv4(&udp(host, server)))
+        .lan(Duration::from_secs(3), &ipv4(&udp(server, host)))
+        .lan(Duration::from_secs(3), &ipv4(&udp(router, host)))
+        .lan(Duration::from_secs(3), &[0x02; 13])
+        .lan(Duration::from_secs(3), &ipv4(&[0x45; 19]))
+        .wan(Duration::from_secs(4), &ipv4(&udp(external, server)))
+        .wan(Duration::from_secs(5), &frame(0x86dd, &[0x60; 60]))
+        .wan(Duration::from_secs(6), &ipv4(&udp(server, external)))
+        .options("--forward udp:5000=192.168.77.10:5000")
+        .run();
+    assert_eq!(outcome.verdicts.len(), 2, "{:?}", outcome.lines);
+    assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"]);
+    assert_eq!(outcome.wan[0].1.len(), udp(host, server).len(), "written without a link header");
 }
