@@ -206,7 +206,7 @@ fn help_teaches_with_examples() {
         ("replay --help", "editcap -F pcap"),
         ("replay --help", "rounded up to the first of 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,"),
         ("replay --help", "as in 100+20/s: 100 at once, then 20 a second"),
-        ("replay --help", "--profile rfc: udp=300 tcp-partially-open=240 tcp-established=7440 tcp-closing=240"),
+        ("replay --help", "--profile rfc: udp=300 dns=30 tcp-partially-open=240 tcp-established=7440 tcp-closing=240"),
         ("replay --help", "their network needs a route to the LAN by way of this router"),
         ("replay --help", "A range of ports goes to as many inside ports: udp:5000-5009=192.168.77.10:6000."),
     ] {

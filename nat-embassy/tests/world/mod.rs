@@ -41,6 +41,8 @@ pub const SEED: Seed = Seed::new([7; 16]);
 pub fn config() -> Config {
     let mut config = Config::new(nat_core::Config::new(cidr(ROUTER_LAN.1)));
     config.outside = Some(OUTSIDE);
+    // Queries are as good as any UDP here, and live as long.
+    config.nat.timeouts.dns = None;
     // There is one host, and it may fill the tables.
     config.nat.limits.sessions_per_host = Some(u16::MAX);
     config.nat.limits.mappings_per_host = Some(u16::MAX);

@@ -50,7 +50,10 @@ fn a_protocol_has_a_limit_of_its_own() {
         [("--host-tcp-mappings 1", 1), ("--host-udp-mappings 1", 3), ("--host-icmp-mappings 1", 5)]
     {
         let mut expected = [FORWARD; 6];
-        expected[refused] = LIMIT;
+        // A connection that is half open makes room for another.
+        if refused != 1 {
+            expected[refused] = LIMIT;
+        }
         assert_eq!(verdicts(&packets, options), expected, "{options}");
     }
 }

@@ -11,7 +11,7 @@ use crate::run::{Outcome, Replay};
 type Flow = (SocketAddrV4, SocketAddrV4);
 
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 6);
-const LARGE: &str = "--mappings 131072 --sessions 131072 --host-limit 65535";
+const LARGE: &str = "--mappings 131072 --sessions 131072 --host-limit 65535 --kept 0";
 
 /// The endpoints of so many hosts with so many ports each.
 fn endpoints(hosts: u8, ports: u16) -> impl Iterator<Item = SocketAddrV4> {
@@ -99,7 +99,7 @@ fn overlapping_mappings_are_as_many_as_their_sessions() {
 fn small_tables_are_full_where_they_say() {
     let flows: Vec<Flow> = endpoints(1, 8).map(|inside| (inside, at(SERVER, 53))).collect();
     let one_more = [&flows[..], &[(at(Ipv4Addr::new(192, 168, 77, 10), 9), at(SERVER, 53))]].concat();
-    let outcome = replay(&one_more, &[], "--mappings 8 --sessions 8");
+    let outcome = replay(&one_more, &[], "--mappings 8 --sessions 8 --host-limit 16 --kept 0");
     assert!(outcome.summary.starts_with("tables: 8 mappings, 16 sessions, 8 hosts\n"), "{}", outcome.summary);
     let mut expected = ["forward wan"; 9].map(str::to_owned);
     expected[8] = "reject lan mapping-table-full".to_owned();

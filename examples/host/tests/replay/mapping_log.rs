@@ -76,7 +76,7 @@ fn port_forwards_have_a_line() {
 fn the_log_holds_no_destination() {
     let server = at(SERVER, 443);
     let packets = [
-        (T, syn(at(HOST, 5000), server)),
+        (T, udp(at(HOST, 4999), server)),
         (after(1), udp(at(HOST, 5000), server)),
         (after(2), udp(at(HOST, 5001), server)),
         (after(10_000), udp(at(PEER, 5001), server)),

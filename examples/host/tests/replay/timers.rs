@@ -79,17 +79,18 @@ fn every_timeout_is_as_it_was_asked_for() {
         let option = format!("--timeout {name}=30");
         assert_eq!(verdict(flow, probe, 29, &option), "forward lan", "{name}");
         assert_eq!(verdict(flow, probe, 31, &option), "drop no-mapping", "{name}");
-        assert_eq!(verdict(flow, probe, 31, "--profile rfc"), "forward lan", "{name}");
-        let others =
-            flows.iter().map(|(name, ..)| *name).filter(|other| *other != name && !(name == "dns" && *other == "udp"));
+        // DNS has 30 s by default.
+        let by_default = if name == "dns" { "drop no-mapping" } else { "forward lan" };
+        assert_eq!(verdict(flow, probe, 31, "--profile rfc"), by_default, "{name}");
+        let others = flows.iter().map(|(name, ..)| *name).filter(|other| *other != name);
         let others: Vec<String> = others.map(|other| format!("--timeout {other}=30")).collect();
-        assert_eq!(verdict(flow, probe, 31, &others.join(" ")), "forward lan", "{name}");
+        assert_eq!(verdict(flow, probe, 31, &others.join(" ")), by_default, "{name}");
     }
 }
 
 #[test]
-fn dns_is_as_udp_unless_it_is_set() {
-    assert_eq!(verdict(&[QUERY], ANSWER, 31, "--timeout udp=30"), "drop no-mapping");
+fn dns_has_a_timeout_of_its_own() {
+    assert_eq!(verdict(&[QUERY], ANSWER, 29, "--timeout udp=10"), "forward lan");
     assert_eq!(verdict(&[QUERY], ANSWER, 31, "--timeout udp=30 --timeout dns=60"), "forward lan");
 }
 
