@@ -45,16 +45,26 @@ fn open_near(w: &mut World) -> u16 {
     w.lan.arrive(to_near());
     w.run();
     let external = judge_all(&w.wan.take_sent())[0].ports.expect("UDP").0;
+    // A question alone would make room for others once it is answered.
+    w.lan.arrive(from_host(&Udp {
+        payload: b"more than a question".to_vec(),
+        dst: NEAR.1,
+        dst_port: 443,
+        src_port: 6000,
+        ..outbound()
+    }));
+    w.run();
+    w.wan.take_sent();
     assert_reachable(w, external, "at first");
     external
 }
 
 fn to_near() -> Vec<u8> {
-    from_host(&Udp { dst: NEAR.1, src_port: 6000, ..outbound() })
+    from_host(&Udp { dst: NEAR.1, dst_port: 443, src_port: 6000, ..outbound() })
 }
 
 fn from_near(external: u16) -> Vec<u8> {
-    let datagram = Udp { src: NEAR.1, ..inbound(external) }.build();
+    let datagram = Udp { src: NEAR.1, src_port: 443, ..inbound(external) }.build();
     frames::ipv4_frame(ROUTER_WAN.0, NEAR.0, &datagram)
 }
 
