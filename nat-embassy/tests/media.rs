@@ -30,7 +30,7 @@ fn a_driver_that_carries_no_ipv4_is_refused() {
     let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
     let (lan, wan) = (with_mtu(ethernet_nic(ROUTER_LAN), 13), ethernet_nic(ROUTER_WAN));
     let error = nat_embassy::new(state, config(), SEED, lan, wan).err().expect("refused");
-    assert_eq!(error.field, "lan");
+    assert_eq!(error.field, "lan", "the argument, not a field of the configuration that nobody has set");
 }
 
 #[test]
