@@ -211,7 +211,8 @@ impl<W: Width> Nat<'_, W> {
     /// Draws an external port: a free one, or else that of a session which makes room.
     fn draw(&mut self, request: &Request<'_, W>, yielding: &mut Option<Link<W>>) -> Result<(u8, u16), DropReason> {
         let Request { tuple, state, shortage, keep } = request;
-        let external = self.choose_external(tuple.inside).ok_or(DropReason::PortsExhausted)?;
+        let leaving = yielding.and_then(|session| self.drawn_until_end(session));
+        let external = self.choose_external(tuple.inside, leaving).ok_or(DropReason::PortsExhausted)?;
         let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
         let ports = self.candidates(tuple, &pool)?;
         match self.choose_port(tuple, &pool, ports) {
@@ -226,6 +227,12 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
+    /// The number of the external address from which the mapping of `session` has drawn its port, if it ends with it.
+    fn drawn_until_end(&self, session: Link<W>) -> Option<u8> {
+        let mapping = self.flows.mapping(self.flows.session(session)?.mapping)?;
+        (mapping.is_drawn() && mapping.sessions.get() == 1).then_some(mapping.external)
+    }
+
     fn count_port_error(&mut self, reason: DropReason) {
         if reason == DropReason::HostTableFull {
             return;
@@ -235,9 +242,9 @@ impl<W: Width> Nat<'_, W> {
 
     /// The number of the external address that a host's next mapping gets: that of the rule which names the host, or else
     /// one from which it draws ports already, as long as a mapping of that kind lives (RFC 4787 REQ-2). A host has several
-    /// of these only after a drain was taken back, until the mappings on all but one have ended. `None` if each address
-    /// stands for one other host.
-    fn choose_external(&mut self, inside: Inside) -> Option<u8> {
+    /// of these only after a drain was taken back, until the mappings on all but one have ended. One mapping with a port drawn
+    /// from `leaving` ends before the new one begins, so it does not count. `None` if each address stands for one other host.
+    fn choose_external(&mut self, inside: Inside, leaving: Option<u8>) -> Option<u8> {
         let Inside { origin, endpoint } = inside;
         let Self { flows, forwards, pool, ports, .. } = self;
         let dmz = || pool.primary().filter(|_| forwards.is_dmz_host(endpoint.address));
@@ -250,7 +257,8 @@ impl<W: Width> Nat<'_, W> {
         let own = own.and_then(|own| find(&|_, address| address == own && open(address)));
         let known = flows.host(origin, endpoint.address);
         let paired = |host: &Host<W>| {
-            let drawn = find(&|number, address| host.has_drawn_on(number) && open(address));
+            let ending = |number| usize::from(leaving == Some(number));
+            let drawn = find(&|number, address| host.drawn_on(number) > ending(number) && open(address));
             drawn.or_else(|| find(&|number, address| number == host.external() && open(address)))
         };
         own.or_else(|| known.and_then(paired)).map(|(number, _)| number).or_else(|| {

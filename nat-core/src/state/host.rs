@@ -92,9 +92,9 @@ impl<W: Width> Host<W> {
         self.place = self.place & ROUTER | external & EXTERNAL;
     }
 
-    /// Whether it has a mapping with a drawn port on the external address of this number.
-    pub(crate) fn has_drawn_on(&self, external: u8) -> bool {
-        self.drawn.get(usize::from(external)).is_some_and(|count| count.get() != 0)
+    /// How many mappings it has with a port drawn from the external address of this number.
+    pub(crate) fn drawn_on(&self, external: u8) -> usize {
+        self.drawn.get(usize::from(external)).map_or(0, |count| count.get())
     }
 
     pub(crate) fn add_drawn(&mut self, external: u8) {

@@ -33,9 +33,14 @@ impl PortShares {
     /// Ports of `pool` that are kept for others than a host that has its own: never more than half of the pool.
     pub(crate) fn kept(&self, pool: &PortPool, config: &Config) -> usize {
         let all = usize::from(self.per_host(pool.class)).saturating_mul(self.hosts);
-        let taken = self.taken.get(pool.proto as usize).and_then(|taken| taken.get(usize::from(pool.external)));
-        let taken = taken.and_then(|taken| taken.get(pool.class as usize)).copied().unwrap_or(0);
-        all.saturating_sub(usize::from(taken)).min(pool.ports(config).count() / 2)
+        let taken = self.taken(pool.proto, pool.external, pool.class);
+        all.saturating_sub(taken).min(pool.ports(config).count() / 2)
+    }
+
+    /// How many of those that are kept hosts have.
+    pub(crate) fn taken(&self, proto: Proto, external: u8, class: PortClass) -> usize {
+        let taken = self.taken.get(proto as usize).and_then(|taken| taken.get(usize::from(external)));
+        taken.and_then(|taken| taken.get(class as usize)).copied().map_or(0, usize::from)
     }
 
     pub(crate) fn per_host(&self, class: PortClass) -> u8 {

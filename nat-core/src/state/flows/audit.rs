@@ -2,12 +2,14 @@
 //!
 //! For tests only: the time is quadratic in the number of sessions.
 
+use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::state::host::ByAddress;
 use crate::state::mapping::ByInside;
 use crate::state::port_use::PortUse;
 use crate::state::session::ByRemote;
 use crate::state::{
-    Class, ExternalPort, Given, Host, InsideTuple, Mapping, Origin, OutsideTuple, Proto, Session, is_half_open,
+    Class, ExternalPort, Given, Host, InsideTuple, Mapping, Origin, OutsideTuple, PortClass, Proto, Session,
+    is_half_open,
 };
 use crate::table::audit::{Fault, audit_list, ensure};
 use crate::table::{Link, Width};
@@ -110,6 +112,16 @@ impl<W: Width> Flows<'_, W> {
             let mappings = self.mappings.iter().filter(|(_, mapping)| own(mapping)).count();
             ensure(mappings == host.mappings_of(proto), "the mappings of a host")?;
         }
+        for external in 0..MAX_EXTERNAL_ADDRESSES as u8 {
+            let own = |mapping: &Mapping<W>| mapping.host == link && mapping.is_drawn() && mapping.external == external;
+            let drawn = self.mappings.iter().filter(|(_, mapping)| own(mapping)).count();
+            ensure(drawn == host.drawn_on(external), "the drawn ports of a host on an address")?;
+        }
+        for (proto, class) in proto_classes() {
+            let own = |mapping: &Mapping<W>| mapping.host == link && is_kept(mapping, proto, class);
+            let kept = self.mappings.iter().filter(|(_, mapping)| own(mapping)).count();
+            ensure(kept == usize::from(host.kept_ports(proto, class)), "the kept ports of a host")?;
+        }
         let is_own = |session: &Session<W>| {
             !session.is_leave() && self.mappings.get(session.mapping).is_some_and(|mapping| mapping.host == link)
         };
@@ -124,7 +136,15 @@ impl<W: Width> Flows<'_, W> {
         let drawn = |mapping: &Mapping<W>| !mapping.is_untranslated() && mapping.given() != Given::PortForward;
         let mappings = self.mappings.iter().filter(|(_, mapping)| !self.overlapping && drawn(mapping));
         mappings.for_each(|(_, mapping)| ports.add(ExternalPort::from(mapping)));
-        ensure(ports.counts_like(&self.ports), "the ports in use")
+        ensure(ports.counts_like(&self.ports), "the ports in use")?;
+        for (proto, class) in proto_classes() {
+            for external in 0..MAX_EXTERNAL_ADDRESSES as u8 {
+                let kept = |mapping: &Mapping<W>| mapping.external == external && is_kept(mapping, proto, class);
+                let taken = self.mappings.iter().filter(|(_, mapping)| kept(mapping)).count();
+                ensure(taken == self.port_shares.taken(proto, external, class), "the kept ports that are taken")?;
+            }
+        }
+        Ok(())
     }
 
     fn audit_shares(&self) -> Result<(), Fault> {
@@ -142,6 +162,16 @@ impl<W: Width> Flows<'_, W> {
         let routers = self.hosts.iter().filter(|(_, host)| host.origin() == Origin::Router).count();
         ensure(shares.routers() == routers, "the addresses of the router")
     }
+}
+
+/// Whether a mapping has one of the ports of these that are kept for its host.
+fn is_kept<W: Width>(mapping: &Mapping<W>, proto: Proto, class: PortClass) -> bool {
+    mapping.has_kept_port() && mapping.proto() == proto && PortClass::of(proto, mapping.inside_port) == class
+}
+
+fn proto_classes() -> impl Iterator<Item = (Proto, PortClass)> {
+    let protos = [Proto::Icmp, Proto::Tcp, Proto::Udp].into_iter();
+    protos.flat_map(|proto| PortClass::ALL.map(|class| (proto, class)))
 }
 
 #[cfg(test)]
@@ -265,6 +295,12 @@ mod tests {
         });
         assert_eq!(half_open, Err("the half-open sessions of all"));
         assert_eq!(planted(|flows, _| flows.shares.add_host(Origin::Router)), Err("the addresses of the router"));
+        let drawn = planted(|flows, _| host(flows).add_drawn(3));
+        assert_eq!(drawn, Err("the drawn ports of a host on an address"));
+        let kept = planted(|flows, _| *host(flows).kept_ports_mut(Proto::Tcp, PortClass::High).expect("a count") += 1);
+        assert_eq!(kept, Err("the kept ports of a host"));
+        let taken = planted(|flows, _| flows.port_shares.take(Proto::Udp, 0, PortClass::Low));
+        assert_eq!(taken, Err("the kept ports that are taken"));
         let leave = planted(|flows, [session, ..]| {
             let link = flows.sessions.get(session).map(|session| session.mapping).expect("a session");
             let leave = flows.find_leave(link, REMOTE.address).expect("a leave");
