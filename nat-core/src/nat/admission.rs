@@ -6,7 +6,7 @@ use crate::policy::forwards::Fixed;
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
 use crate::state::{
-    Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, MappingEnds, NewMapping, NewSession, Origin,
+    Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, NewMapping, NewSession, Origin,
     OutsideTuple, Parity, PortClass, PortPool, Ports, Proto, Tokens,
 };
 use crate::table::{Link, Width};
@@ -212,10 +212,12 @@ impl<W: Width> Nat<'_, W> {
     fn draw(&mut self, request: &Request<'_, W>, yielding: &mut Option<Link<W>>) -> Result<(u8, u16), DropReason> {
         let Request { tuple, state, shortage, keep } = request;
         let leaving = yielding.and_then(|session| self.drawn_until_end(session));
-        let external = self.choose_external(tuple.inside, leaving).ok_or(DropReason::PortsExhausted)?;
+        let external = self
+            .choose_external(tuple.inside, leaving.map(|mapping| mapping.external))
+            .ok_or(DropReason::PortsExhausted)?;
         let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
         let ports = self.candidates(tuple, &pool)?;
-        match self.choose_port(tuple, &pool, ports) {
+        match self.choose_port(tuple, &pool, ports, *yielding) {
             Err(DropReason::PortsExhausted) => {
                 let wanted = PortWanted { pool, ports, remote: tuple.remote };
                 let found = self.find_port_yielding(tuple.inside, shortage, *state, (&wanted, *keep));
@@ -227,10 +229,10 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// The number of the external address from which the mapping of `session` has drawn its port, if it ends with it.
-    fn drawn_until_end(&self, session: Link<W>) -> Option<u8> {
+    /// The mapping of `session`, if it has drawn its port and ends with that session.
+    fn drawn_until_end(&self, session: Link<W>) -> Option<&Mapping<W>> {
         let mapping = self.flows.mapping(self.flows.session(session)?.mapping)?;
-        (mapping.is_drawn() && mapping.sessions.get() == 1).then_some(mapping.external)
+        Some(mapping).filter(|mapping| mapping.is_drawn() && mapping.sessions.get() == 1)
     }
 
     fn count_port_error(&mut self, reason: DropReason) {
@@ -269,7 +271,14 @@ impl<W: Width> Nat<'_, W> {
         })
     }
 
-    fn choose_port(&mut self, tuple: &InsideTuple, pool: &PortPool, ports: Ports) -> Result<u16, DropReason> {
+    /// Draws a port that is free now. The session in `yielding` ends before the new mapping begins.
+    fn choose_port(
+        &mut self,
+        tuple: &InsideTuple,
+        pool: &PortPool,
+        ports: Ports,
+        yielding: Option<Link<W>>,
+    ) -> Result<u16, DropReason> {
         let InsideTuple { proto, inside, remote, .. } = *tuple;
         let external = pool.external;
         self.check_start(proto)?;
@@ -277,8 +286,9 @@ impl<W: Width> Nat<'_, W> {
         let closed = closed_ports(&self.config, proto, self.forwards.kept(proto, address, &self.pool));
         // Without this, whoever fills the range would have every later packet search all of it in vain.
         if !self.flows.overlapping() && self.config.port_blocks.is_none() {
-            let open = open_ports(&self.config, pool, &closed).saturating_sub(self.kept_ports(inside, pool, address));
-            if !self.has_free_port(pool, open) {
+            let open = open_ports(&self.config, pool, &closed);
+            let kept = self.kept_ports(inside, pool, (address, open), yielding);
+            if !self.has_free_port(pool, open.saturating_sub(kept)) {
                 return Err(DropReason::PortsExhausted);
             }
         }
@@ -307,11 +317,20 @@ impl<W: Width> Nat<'_, W> {
         Ok(Ports::new(block, pool.parity))
     }
 
-    /// Ports of `pool` on `address` that a host must leave to others. The router itself, and the host that an address
-    /// stands for, need not.
-    fn kept_ports(&self, inside: Inside, pool: &PortPool, address: u32) -> usize {
-        let shared = inside.origin == Origin::Host && self.forwards.one_to_one_host(address).is_none();
-        if shared { self.flows.kept_ports(inside, pool, &self.config) } else { 0 }
+    /// Ports of `pool` on `address`, where so many are `open`, that a host must leave to others. The router itself, and the
+    /// host that an address stands for, need not.
+    fn kept_ports(
+        &self,
+        inside: Inside,
+        pool: &PortPool,
+        (address, open): (u32, usize),
+        yielding: Option<Link<W>>,
+    ) -> usize {
+        if inside.origin == Origin::Router || self.forwards.one_to_one_host(address).is_some() {
+            return 0;
+        }
+        let leaving = yielding.and_then(|session| self.drawn_until_end(session));
+        self.flows.kept_ports(inside, pool, open, leaving)
     }
 
     /// The external ports that are for an inside port. An identifier of ICMP queries has neither class nor parity.

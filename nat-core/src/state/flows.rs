@@ -167,11 +167,22 @@ impl<'t, W: Width> Flows<'t, W> {
         leave.and_then(|leave| self.sessions.get(leave)).is_some_and(|leave| leave.deadline == 1)
     }
 
-    /// Ports of `pool` that `inside` must leave to other hosts: none while it has not got those that are kept for itself.
-    pub(crate) fn kept_ports(&self, inside: Inside, pool: &PortPool, config: &Config) -> usize {
-        let PortPool { proto, class, .. } = *pool;
-        let own = self.host(inside.origin, inside.endpoint.address).map_or(0, |host| host.kept_ports(proto, class));
-        if own < self.port_shares.per_host(class) { 0 } else { self.port_shares.kept(pool, config) }
+    /// Ports of `pool`, of which so many are `open`, that `inside` must leave to other hosts: none while it has not got those
+    /// that are kept for itself. The mapping `leaving` ends before its next one begins, so its port does not count.
+    pub(crate) fn kept_ports(
+        &self,
+        inside: Inside,
+        pool: &PortPool,
+        open: usize,
+        leaving: Option<&Mapping<W>>,
+    ) -> usize {
+        let PortPool { proto, external, class, .. } = *pool;
+        let has_port_here = |host: &&Host<W>| host.drawn_on(external) != 0;
+        let host = self.host(inside.origin, inside.endpoint.address).filter(has_port_here);
+        let own = host.map_or(0, |host| host.kept_ports(proto, class));
+        let leaves = |mapping: &&Mapping<W>| mapping.has_kept_port_of(proto, class);
+        let own = own.saturating_sub(u8::from(leaving.filter(leaves).is_some()));
+        if own < self.port_shares.per_host(class) { 0 } else { self.port_shares.kept(pool, open) }
     }
 
     pub(crate) fn ports_in_use(&self, pool: &PortPool) -> usize {

@@ -7,7 +7,7 @@ use crate::forward::Protocol;
 use crate::session_info::SessionProtocol;
 use crate::table::{Chain, Count, Link, Slot, Width};
 
-use super::Origin;
+use super::{Origin, PortClass};
 
 /// What a mapping is for. Mappings and filters are per protocol (RFC 7857 sections 5 and 6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -167,6 +167,11 @@ impl<W: Width> Mapping<W> {
     /// Whether its external port was drawn from those that were free.
     pub(crate) fn is_drawn(&self) -> bool {
         self.given() == Given::Drawn && !self.is_untranslated()
+    }
+
+    /// Whether its external port is one of those of this protocol and class that are kept for its host.
+    pub(crate) fn has_kept_port_of(&self, proto: Proto, class: PortClass) -> bool {
+        self.has_kept_port() && self.proto() == proto && PortClass::of(proto, self.inside_port) == class
     }
 
     /// Whether its external port is one of those that are kept for its host.

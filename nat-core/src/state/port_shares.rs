@@ -30,11 +30,12 @@ impl PortShares {
         Self { per_host: PortClass::ALL.map(share), hosts, taken: Default::default() }
     }
 
-    /// Ports of `pool` that are kept for others than a host that has its own: never more than half of the pool.
-    pub(crate) fn kept(&self, pool: &PortPool, config: &Config) -> usize {
+    /// Ports of `pool` that are kept for others than a host that has its own: never more than half of the `open` ones, those
+    /// of the pool that mappings may draw at all.
+    pub(crate) fn kept(&self, pool: &PortPool, open: usize) -> usize {
         let all = usize::from(self.per_host(pool.class)).saturating_mul(self.hosts);
         let taken = self.taken(pool.proto, pool.external, pool.class);
-        all.saturating_sub(taken).min(pool.ports(config).count() / 2)
+        all.saturating_sub(taken).min(open / 2)
     }
 
     /// How many of those that are kept hosts have.

@@ -144,11 +144,14 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
     let open: Vec<_> = world.nat.external_addresses().iter().filter(|address| !foreign(**address)).collect();
     let sessions = world.sessions();
     let kept = forwardable(protocol).map(|protocol| kept(&world.nat, protocol)).unwrap_or_default();
-    let taken = |address: Ipv4Addr, port: u16| {
-        let endpoint = at(address, port);
+    let closed = |address: Ipv4Addr, port: u16| {
         is_reserved(config, protocol, port)
             || is_excluded(config, protocol, port)
-            || kept.iter().any(|(external, _)| *external == endpoint)
+            || kept.iter().any(|(external, _)| *external == at(address, port))
+    };
+    let taken = |address: Ipv4Addr, port: u16| {
+        let endpoint = at(address, port);
+        closed(address, port)
             || sessions.iter().any(|session| session.protocol == protocol && session.external == endpoint)
     };
     let ports = candidates(config, protocol, packet.source().port());
@@ -163,7 +166,8 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
     };
     let full = |address: Ipv4Addr| {
         let free = ports.iter().filter(|port| !taken(address, **port)).count();
-        free == 0 || own(address) && free <= (HOST_PLACES - 1).min(ports.len() / 2)
+        let open = ports.iter().filter(|port| !closed(address, **port)).count();
+        free == 0 || own(address) && free <= (HOST_PLACES - 1).min(open / 2)
     };
     assert!(open.is_empty() || open.iter().any(|address| full(**address)), "ports are left for {packet:?}");
 }

@@ -118,7 +118,7 @@ impl<W: Width> Flows<'_, W> {
             ensure(drawn == host.drawn_on(external), "the drawn ports of a host on an address")?;
         }
         for (proto, class) in proto_classes() {
-            let own = |mapping: &Mapping<W>| mapping.host == link && is_kept(mapping, proto, class);
+            let own = |mapping: &Mapping<W>| mapping.host == link && mapping.has_kept_port_of(proto, class);
             let kept = self.mappings.iter().filter(|(_, mapping)| own(mapping)).count();
             ensure(kept == usize::from(host.kept_ports(proto, class)), "the kept ports of a host")?;
         }
@@ -139,7 +139,8 @@ impl<W: Width> Flows<'_, W> {
         ensure(ports.counts_like(&self.ports), "the ports in use")?;
         for (proto, class) in proto_classes() {
             for external in 0..MAX_EXTERNAL_ADDRESSES as u8 {
-                let kept = |mapping: &Mapping<W>| mapping.external == external && is_kept(mapping, proto, class);
+                let kept =
+                    |mapping: &Mapping<W>| mapping.external == external && mapping.has_kept_port_of(proto, class);
                 let taken = self.mappings.iter().filter(|(_, mapping)| kept(mapping)).count();
                 ensure(taken == self.port_shares.taken(proto, external, class), "the kept ports that are taken")?;
             }
@@ -162,11 +163,6 @@ impl<W: Width> Flows<'_, W> {
         let routers = self.hosts.iter().filter(|(_, host)| host.origin() == Origin::Router).count();
         ensure(shares.routers() == routers, "the addresses of the router")
     }
-}
-
-/// Whether a mapping has one of the ports of these that are kept for its host.
-fn is_kept<W: Width>(mapping: &Mapping<W>, proto: Proto, class: PortClass) -> bool {
-    mapping.has_kept_port() && mapping.proto() == proto && PortClass::of(proto, mapping.inside_port) == class
 }
 
 fn proto_classes() -> impl Iterator<Item = (Proto, PortClass)> {
