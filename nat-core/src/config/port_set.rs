@@ -105,6 +105,18 @@ impl<const RANGES: usize> PortSet<RANGES> {
         self.ranges.iter().copied()
     }
 
+    /// The same ports in a set for more ranges. Those that there is no room for are left out, so there must be.
+    pub(crate) fn widened<const MORE: usize>(&self) -> PortSet<MORE> {
+        const { assert!(MORE >= RANGES, "a set for more ranges") };
+        PortSet { ranges: Vec::from_slice(&self.ranges).unwrap_or_default() }
+    }
+
+    /// How many ports there are.
+    pub(crate) fn count(&self) -> usize {
+        let of_range = |range: PortRange| usize::from(range.last.saturating_sub(range.first)).saturating_add(1);
+        self.ranges().map(of_range).fold(0, usize::saturating_add)
+    }
+
     /// Whether all ports of `range` are in the set.
     pub(crate) fn covers(&self, range: PortRange) -> bool {
         self.ranges().any(|own| own.contains(range.first) && own.contains(range.last))
@@ -160,6 +172,7 @@ mod tests {
                 }
                 assert_sound(&set);
                 assert!(set.ranges().flat_map(|range| range.first..=range.last).eq(ports.iter().copied()));
+                assert_eq!((set.count(), set.widened::<9>().ranges().eq(set.ranges())), (ports.len(), true));
                 assert!((base..=base + 35).all(|port| set.contains(port) == ports.contains(&port)));
                 let some = range(base + 3, base + 3 + random.u16(..9));
                 assert_eq!(set.covers(some), (some.first..=some.last).all(|port| ports.contains(&port)));

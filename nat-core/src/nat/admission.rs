@@ -285,12 +285,11 @@ impl<W: Width> Nat<'_, W> {
         let address = self.pool.address(external, self.now).ok_or(DropReason::AddressMissing)?;
         let closed = closed_ports(&self.config, proto, self.forwards.kept(proto, address, &self.pool));
         // Without this, whoever fills the range would have every later packet search all of it in vain.
-        if !self.flows.overlapping() && self.config.port_blocks.is_none() {
-            let open = open_ports(&self.config, pool, &closed);
-            let kept = self.kept_ports(inside, pool, (address, open), yielding);
-            if !self.has_free_port(pool, open.saturating_sub(kept)) {
-                return Err(DropReason::PortsExhausted);
-            }
+        if !self.flows.overlapping()
+            && self.config.port_blocks.is_none()
+            && !self.may_draw(inside, pool, (address, &closed), yielding)
+        {
+            return Err(DropReason::PortsExhausted);
         }
         let tick = self.tick();
         let Self { flows, ports: picker, quarantine, .. } = self;
@@ -315,6 +314,23 @@ impl<W: Width> Nat<'_, W> {
         let number = self.flows.host_number(tuple.inside).ok_or(DropReason::HostTableFull)?;
         let block = self.config.block(number).ok_or(DropReason::PortsExhausted)?;
         Ok(Ports::new(block, pool.parity))
+    }
+
+    /// Whether a port of `pool` on `address` is left for a host, where those that are `closed` are nobody's.
+    fn may_draw(
+        &mut self,
+        inside: Inside,
+        pool: &PortPool,
+        (address, closed): (u32, &ClosedPorts),
+        yielding: Option<Link<W>>,
+    ) -> bool {
+        let left = |nat: &mut Self, open: usize| {
+            let kept = nat.kept_ports(inside, pool, (address, open), yielding);
+            nat.has_free_port(pool, open.saturating_sub(kept))
+        };
+        // Few ports are closed: mostly one is left even if all of these were of this pool, and then nobody need count them.
+        let at_least = pool.ports(&self.config).count().saturating_sub(closed.count());
+        left(self, at_least) || left(self, open_ports(&self.config, pool, closed))
     }
 
     /// Ports of `pool` on `address`, where so many are `open`, that a host must leave to others. The router itself, and the
@@ -355,13 +371,13 @@ type ClosedPorts = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
 /// The ports that no mapping of `proto` draws: those that the router keeps, those that are excluded, and those that port
 /// forwards have `kept`. The search and the count of free ports both go by this set, so that they agree.
 fn closed_ports(config: &Config, proto: Proto, kept: impl Iterator<Item = PortRange>) -> ClosedPorts {
-    let mut closed = ClosedPorts::EMPTY;
     if proto == Proto::Icmp {
-        return closed;
+        return ClosedPorts::EMPTY;
     }
+    // A copy of what is in order already: to insert range by range would cost a new flow several times all else.
+    let mut closed: ClosedPorts = config.excluded_ports.widened();
     let dhcp = PortRange::new(DHCP_CLIENT, DHCP_CLIENT).filter(|_| proto == Proto::Udp && config.dhcp_client);
-    let own = config.excluded_ports.ranges().chain(config.reserved_ports).chain(dhcp);
-    for range in own.chain(kept) {
+    for range in config.reserved_ports.into_iter().chain(dhcp).chain(kept) {
         let _there_is_room = closed.insert(range);
     }
     closed
