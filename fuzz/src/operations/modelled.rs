@@ -86,6 +86,7 @@ fn begin(input: &Input) -> Run {
     let filters = [AddressAndPortDependent, AddressDependent, EndpointIndependent];
     let filtering = if input.overlapping { AddressAndPortDependent } else { filters[usize::from(input.filter) % 3] };
     let limit = [4, 6, u16::MAX][usize::from(input.sessions_per_host) % 3];
+    let half_open = [u16::MAX, 1, 2][usize::from(input.sessions_per_host) / 3 % 3];
     let ports = 30_000..30_002 + u16::from(input.ports % 5);
     let world = world::World::sized::<{ Naive::MAPPINGS }, { Naive::SESSIONS }, { Naive::HOSTS }>(|config| {
         config.filtering = filtering;
@@ -93,9 +94,11 @@ fn begin(input: &Input) -> Run {
             config.mapping = Mapping::AddressAndPortDependent;
         }
         config.limits.sessions_per_host = Some(limit);
+        config.limits.half_open_per_host = Some(half_open);
+        config.timeouts = nat_core::Timeouts::RFC;
         config.limits.icmp_error_burst = u16::MAX;
         config.limits.icmp_errors_per_second = u16::MAX;
         config.ports = PortRange::new(ports.start, ports.end - 1).expect("some ports");
     });
-    Run::new(world, Naive::new(input.overlapping, filtering, limit, ports))
+    Run::new(world, Naive::new(input.overlapping, filtering, (limit, half_open), ports))
 }

@@ -482,8 +482,11 @@ impl World {
     /// The tables agree with each other. With many sessions, or many packets, it would take too long to ask each time.
     #[track_caller]
     pub(crate) fn check_tables(&self) {
-        // Miri looks for undefined behaviour, of which the audit has none, and takes minutes for it.
-        let few = !cfg!(miri) && self.packets < 1000 && self.nat.sessions().count() < 64;
+        // Miri looks for undefined behaviour in packets' bytes, and would take minutes for the audits.
+        if cfg!(miri) {
+            return;
+        }
+        let few = self.packets < 1000 && self.nat.sessions().count() < 64;
         if few || self.packets.is_multiple_of(128) {
             assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in the tables");
         }
