@@ -90,7 +90,7 @@ impl<const RANGES: usize> PortSet<RANGES> {
             return Err(PortSetFull);
         }
         self.ranges.retain(|other| before(other) || after(other));
-        let place = self.ranges.iter().take_while(|other| before(other)).count();
+        let place = self.ranges.partition_point(before);
         self.ranges.insert(place, whole).map_err(|_| PortSetFull)
     }
 
