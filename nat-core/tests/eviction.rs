@@ -3,6 +3,7 @@
 mod world;
 
 use core::net::SocketAddrV4;
+use core::time::Duration;
 
 use nat_core::{Config, DropReason, Mapping, PortForward, PortRange, Protocol, SessionState};
 use world::*;
@@ -171,6 +172,41 @@ fn sessions_make_room_in_the_order_of_their_ranks() {
                     }
                 }
             }
+        }
+    }
+}
+
+/// RFC 5382 section 5: where less than an eighth of the tables is free, a connection that ended 4 s ago makes room for a new
+/// session of its host although there is room, so that the last places are left for hosts with none to give up.
+#[test]
+fn ended_connections_make_room_before_the_tables_are_full() {
+    for mode in MODES {
+        for by_mapping in [false, true] {
+            let narrow = |config: &mut Config| config.mapping = mode;
+            let mut w =
+                if by_mapping { World::sized::<32, 128, 4>(narrow) } else { World::sized::<128, 32, 4>(narrow) };
+            closing(&mut w, 5000);
+            reset(&mut w, 5001);
+            dns(&mut w, 5002);
+            w.advance(Duration::from_millis(3900));
+            // 27 sessions or mappings: four of 32 are free, which is an eighth.
+            for port in 5003..5016 {
+                w.open_udp(at(H1, port), at(S2, 9));
+            }
+            for port in 5000..5012 {
+                w.open_udp(at(H2, port), at(S2, 9));
+            }
+            assert_eq!(w.stats().sessions_evicted, 0);
+            w.open_udp(at(H2, 5012), at(S2, 9));
+            w.open_udp(at(H1, 5016), at(S2, 9));
+            assert_eq!(w.stats().sessions_evicted, 0, "neither another host's, nor one that ended just now");
+            w.advance(Duration::from_millis(200));
+            for (port, gone) in [(5017, 5001), (5018, 5000)] {
+                w.open_udp(at(H1, port), at(S2, 9));
+                assert!(!ports(&w).contains(&gone), "{gone} makes room, {mode:?}, by mapping: {by_mapping}");
+            }
+            assert!(ports(&w).contains(&5002), "what was answered does not, while there is room");
+            assert_eq!(w.stats().sessions_evicted, 2);
         }
     }
 }

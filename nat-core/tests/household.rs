@@ -3,6 +3,7 @@
 #[path = "household/mod.rs"]
 mod household;
 
+use core::ops::Range;
 use core::time::Duration;
 
 use household::{Report, play};
@@ -13,26 +14,19 @@ fn hour(seed: u64) -> Report {
     report
 }
 
-/// No session of ten hosts is refused in an hour, where DNS sessions end after 30 s.
+/// The hours that are played: `HOUSEHOLD_RUNS` seeds from `HOUSEHOLD_FIRST` on.
+fn seeds() -> Range<u64> {
+    let number = |name, default| std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(default);
+    let first = number("HOUSEHOLD_FIRST", 1);
+    first..first + number("HOUSEHOLD_RUNS", 2)
+}
+
+/// No session of ten hosts is refused in an hour, nor ended before its time, where DNS sessions end after 30 s.
 #[test]
-#[ignore = "not reached: 6 of 18,836 are refused with seed 1, all of one host that has nothing done while others fill the tables"]
 fn an_ordinary_household_is_refused_nothing() {
-    for seed in 1..=2 {
+    for seed in seeds() {
         let report = hour(seed);
         assert_eq!(report.refusals(), 0, "seed {seed}:\n{report}");
         assert!(report.lost.is_empty(), "seed {seed}, a session that had begun was cut off:\n{report}");
-    }
-}
-
-/// What is refused is for want of room in the table of mappings, seldom, and never to the hosts that ask for little.
-#[test]
-fn a_busy_hour_costs_the_quiet_hosts_nothing() {
-    let report = hour(1);
-    assert!(report.refused.keys().all(|reason| *reason == "mapping-table-full"), "{report}");
-    assert!(report.refusals() * 100 < report.begun, "{report}");
-    // Late answers, after the session of their question has made room.
-    assert!(report.lost.values().sum::<u64>() * 1000 < report.begun, "{report}");
-    for (quiet, name) in [(7, "speaker"), (8, "thermostat"), (9, "camera")] {
-        assert_eq!(report.refused_hosts.get(&quiet), None, "{name}:\n{report}");
     }
 }

@@ -115,7 +115,10 @@ impl<W: Width> Nat<'_, W> {
         let leave = self.needs_leave(tuple, mapping);
         let shortage = self.find_shortage(tuple, mapping, (begin.state, leave));
         let request = Request { tuple, state: begin.state, shortage, keep };
-        let mut yielding = self.find_yielding(tuple.inside, &request.shortage, begin.state, keep)?;
+        let mut yielding = match self.find_yielding(tuple.inside, &request.shortage, begin.state, keep)? {
+            None => self.find_ended(tuple.inside, mapping.is_none(), keep),
+            needed => needed,
+        };
         let tokens = match origin {
             Origin::Router => None,
             Origin::Host => self.check_rates(self.flows.host(origin, endpoint.address), mapping.is_none())?,

@@ -5,6 +5,9 @@ use crate::state::{Endpoint, ExternalPort, Inside, Mapping, PortPool, Ports, Pro
 use crate::table::{Link, Width};
 use crate::{DropReason, Nat};
 
+/// How long a connection that has ended is left alone while there is room, in milliseconds: its last segments are under way.
+const LINGER: u32 = 4000;
+
 /// What a new session lacks. One session of its host that is done, or half open, can make room for it if it takes all of
 /// that with it when it ends; else the new one is refused.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +106,21 @@ impl<W: Width> Nat<'_, W> {
             Some(link) != keep && shortage.is_met_by(session, mapping, self.slots_with(session))
         };
         self.flows.find_yielding(inside, Rank::displaced_by(state), fits).map(Some).ok_or(reason)
+    }
+
+    /// The session that makes room for a new one of the same host although that lacks nothing, where the tables are nearly
+    /// full: one whose connection ended [`LINGER`] ago, so that nobody misses it. Else the rest of the tables would fill up with such
+    /// sessions of hosts that have enough, and a host that has none of its own would be refused.
+    pub(super) fn find_ended(&self, inside: Inside, new_mapping: bool, keep: Option<Link<W>>) -> Option<Link<W>> {
+        let (few_mappings, few_sessions) = self.flows.is_nearly_full();
+        let few_mappings = few_mappings && new_mapping;
+        if !few_mappings && !few_sessions {
+            return None;
+        }
+        self.flows.find_yielding(inside, Rank::ENDED, |link, session, mapping| {
+            let frees = !few_mappings || mapping.sessions.get() == 1;
+            Some(link) != keep && frees && self.flows.rested(session, mapping.proto(), self.tick()) >= LINGER
+        })
     }
 
     /// The same for one that lacks an external port besides: the session that makes room is the last of a mapping whose port

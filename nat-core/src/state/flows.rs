@@ -157,6 +157,12 @@ impl<'t, W: Width> Flows<'t, W> {
         (self.mappings.room(), self.sessions.room())
     }
 
+    /// Whether less than an eighth of the mappings, and of the sessions, is free.
+    pub(crate) fn is_nearly_full(&self) -> (bool, bool) {
+        let ((mappings, sessions), (mapping_room, session_room)) = (self.capacity(), self.room());
+        (mapping_room < mappings / 8, session_room < sessions / 8)
+    }
+
     pub(crate) fn shares(&self) -> &Shares {
         &self.shares
     }
@@ -168,7 +174,8 @@ impl<'t, W: Width> Flows<'t, W> {
     }
 
     /// Ports of `pool`, of which so many are `open`, that `inside` must leave to other hosts: none while it has not got those
-    /// that are kept for itself. The mapping `leaving` ends before its next one begins, so its port does not count.
+    /// that are kept for itself, on whichever external address. The mapping `leaving` ends before its next one begins, so its
+    /// port does not count.
     pub(crate) fn kept_ports(
         &self,
         inside: Inside,
@@ -176,9 +183,8 @@ impl<'t, W: Width> Flows<'t, W> {
         open: usize,
         leaving: Option<&Mapping<W>>,
     ) -> usize {
-        let PortPool { proto, external, class, .. } = *pool;
-        let has_port_here = |host: &&Host<W>| host.drawn_on(external) != 0;
-        let host = self.host(inside.origin, inside.endpoint.address).filter(has_port_here);
+        let PortPool { proto, class, .. } = *pool;
+        let host = self.host(inside.origin, inside.endpoint.address);
         let own = host.map_or(0, |host| host.kept_ports(proto, class));
         let leaves = |mapping: &&Mapping<W>| mapping.has_kept_port_of(proto, class);
         let own = own.saturating_sub(u8::from(leaving.filter(leaves).is_some()));
@@ -197,6 +203,11 @@ impl<'t, W: Width> Flows<'t, W> {
     pub(crate) fn lifetime(&self, session: &Session<W>, proto: Proto) -> u32 {
         let class = Class::of(proto, session.state, session.remote_port);
         self.lifetimes.get(class as usize).copied().unwrap_or(0)
+    }
+
+    /// How long ago the time of a session of `proto` last started anew, in milliseconds.
+    pub(crate) fn rested(&self, session: &Session<W>, proto: Proto, now: u32) -> u32 {
+        self.lifetime(session, proto).saturating_sub(remaining(session, now).unwrap_or(0))
     }
 
     /// The link that the next mapping will get. If another ends before, it is the link of that one.

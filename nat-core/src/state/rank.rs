@@ -25,6 +25,9 @@ pub(crate) enum Rank {
 impl Rank {
     pub(crate) const COUNT: usize = 5;
 
+    /// Connections that have ended.
+    pub(crate) const ENDED: &'static [Self] = &[Self::Reset, Self::Closing];
+
     /// What a new session in `state` may take the place of. Whoever sends SYNs to a port forward from outside has the host
     /// answer them, and so may not displace what the host has begun itself.
     pub(crate) fn displaced_by(state: SessionState) -> &'static [Self] {

@@ -155,19 +155,17 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
             || sessions.iter().any(|session| session.protocol == protocol && session.external == endpoint)
     };
     let ports = candidates(config, protocol, packet.source().port());
-    // A host that has a port of these already leaves one to each of the others that there may be, but no more than half.
-    let own = |address: Ipv4Addr| {
-        sessions.iter().any(|session| {
-            let low = session.inside.port() < 1024 && protocol != SessionProtocol::Icmp;
-            let same = low == (packet.source().port() < 1024 && protocol != SessionProtocol::Icmp);
-            let of_host = *session.inside.ip() == host && session.protocol == protocol && same;
-            of_host && *session.external.ip() == address && !session.forwarded
-        })
-    };
+    // A host that has a port of this kind already, on whichever address, leaves one to each of the others that there may be,
+    // but no more than half.
+    let is_low = |port: u16| port < 1024 && protocol != SessionProtocol::Icmp;
+    let has_own = sessions.iter().any(|session| {
+        let of_host = *session.inside.ip() == host && session.protocol == protocol && !session.forwarded;
+        of_host && is_low(session.inside.port()) == is_low(packet.source().port())
+    });
     let full = |address: Ipv4Addr| {
         let free = ports.iter().filter(|port| !taken(address, **port)).count();
         let open = ports.iter().filter(|port| !closed(address, **port)).count();
-        free == 0 || own(address) && free <= (HOST_PLACES - 1).min(open / 2)
+        free == 0 || has_own && free <= (HOST_PLACES - 1).min(open / 2)
     };
     assert!(open.is_empty() || open.iter().any(|address| full(**address)), "ports are left for {packet:?}");
 }
