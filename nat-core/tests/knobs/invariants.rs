@@ -118,8 +118,8 @@ fn check_pairing(world: &World, before: &[SessionInfo], sessions: &[SessionInfo]
         own.map(|session| *session.external.ip()).filter(|address| active.contains(address)).collect()
     };
     let ruled = |host| config.dmz_host == Some(host) || config.one_to_one.iter().any(|rule| rule.inside == host);
-    let key = |session: &SessionInfo| (session.protocol as u8, session.inside, session.external, session.remote);
-    let lives = |session: &&SessionInfo| sessions.iter().any(|other| key(other) == key(session));
+    // A mapping lives on when a session of it makes room for another one of it.
+    let lives = |session: &&SessionInfo| sessions.iter().any(|other| place(config, other) == place(config, session));
     let before: Vec<_> = before.iter().filter(lives).copied().collect();
     for host in HOSTS.into_iter().filter(|host| !ruled(*host)) {
         let (had, has) = (drawn(host, &before), drawn(host, sessions));
