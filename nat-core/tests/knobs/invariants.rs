@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use etherparse::IpNumber;
-use nat_core::{Config, Mapping, PortRange, Protocol, SessionInfo, SessionProtocol};
+use nat_core::{Config, Mapping, PortRange, Protocol, SessionInfo, SessionProtocol, SessionState};
 
 use super::operation::kept;
 use super::setting::HOSTS;
@@ -87,6 +87,11 @@ fn check_limits(config: &Config, sessions: &[SessionInfo]) {
     for host in HOSTS {
         let own: Vec<_> = sessions.iter().filter(|session| *session.inside.ip() == host).collect();
         assert!(own.len() <= most(limits.sessions_per_host, SESSIONS), "sessions of {host}: {own:#?}");
+        let is_half_open =
+            |session: &SessionInfo| matches!(session.state, SessionState::InsideSyn | SessionState::OutsideSyn);
+        let half_open = own.iter().filter(|session| is_half_open(session)).count();
+        let most_half_open = limits.half_open_per_host.map_or(SESSIONS.div_ceil(4), usize::from);
+        assert!(half_open <= most_half_open, "half-open sessions of {host}: {own:#?}");
         let mut mappings: BTreeMap<Place, usize> = BTreeMap::new();
         for session in own {
             *mappings.entry(place(config, session)).or_insert(0) += 1;

@@ -117,6 +117,8 @@ fn choose_limits(config: &mut Config, random: &mut fastrand::Rng) {
     limits.icmp_mappings_per_host = some(4);
     limits.mapping_rate = some(5).map(|burst| Rate { burst, per_second: 1 });
     limits.session_rate = some(5).map(|burst| Rate { burst, per_second: 2 });
+    limits.half_open_per_host = some(4);
+    limits.half_open = some(6);
     if random.u8(..4) == 0 {
         (limits.sessions_per_host, limits.mappings_per_host) = (None, None);
     }
