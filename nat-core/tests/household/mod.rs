@@ -16,7 +16,7 @@ pub(crate) use report::Report;
 /// What `examples/rp2040-w5500` has room for.
 const MAPPINGS: usize = 1024;
 const SESSIONS: usize = 2048;
-const HOSTS: usize = 32;
+const HOSTS: usize = 64;
 
 const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 const EXTERNAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
