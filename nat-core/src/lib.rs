@@ -126,10 +126,11 @@
 //! A new session is refused and counted: the inside host is told by ICMP "administratively prohibited" (RFC 5508 REQ-8),
 //! or as [`ExhaustionError`] says, within the limit on errors, and the application by its [`EventHook`]. Before that, a
 //! session of the same host that is done or half open ends to make room, in the order that [`Limits`] tells. Where less
-//! than an eighth of a table is free, a host's connection that ended 4 s ago or earlier makes room for its next session
-//! although there is room, so that a host with nothing to give up finds a place too (RFC 5382 section 5). No established
-//! connection is ever evicted, and nothing of another host. What one host may use up is limited by [`Limits`],
-//! to half of the tables unless configured otherwise, and some is kept for each host that has nothing yet.
+//! than an eighth of a table is free, a host's session that has been done for a while (a TCP connection 4 s, an answered
+//! question 30 s) makes room for its next one although there is room, so that a host with nothing to give up finds a place
+//! too (RFC 5382 section 5). No established connection is ever evicted, and nothing of another host. What one host may
+//! use up is limited by [`Limits`], to half of the tables unless configured otherwise, and some is kept for each host that
+//! has nothing yet.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

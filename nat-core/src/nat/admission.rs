@@ -116,7 +116,7 @@ impl<W: Width> Nat<'_, W> {
         let shortage = self.find_shortage(tuple, mapping, (begin.state, leave));
         let request = Request { tuple, state: begin.state, shortage, keep };
         let mut yielding = match self.find_yielding(tuple.inside, &request.shortage, begin.state, keep)? {
-            None => self.find_ended(tuple.inside, mapping.is_none(), keep),
+            None => self.find_done(tuple.inside, mapping.is_none(), keep),
             needed => needed,
         };
         let tokens = match origin {

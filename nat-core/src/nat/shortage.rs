@@ -5,8 +5,14 @@ use crate::state::{Endpoint, ExternalPort, Inside, Mapping, PortPool, Ports, Pro
 use crate::table::{Link, Width};
 use crate::{DropReason, Nat};
 
-/// How long a connection that has ended is left alone while there is room, in milliseconds: its last segments are under way.
-const LINGER: u32 = 4000;
+/// How long a session that is done is left alone while there is room, in milliseconds: the last segments of a connection are
+/// under way, and who has asked one question may ask another. The latter is the shorter timer of DNS.
+const fn linger(proto: Proto) -> u32 {
+    match proto {
+        Proto::Tcp => 4000,
+        Proto::Icmp | Proto::Udp => 30_000,
+    }
+}
 
 /// What a new session lacks. One session of its host that is done, or half open, can make room for it if it takes all of
 /// that with it when it ends; else the new one is refused.
@@ -109,17 +115,19 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The session that makes room for a new one of the same host although that lacks nothing, where the tables are nearly
-    /// full: one whose connection ended [`LINGER`] ago, so that nobody misses it. Else the rest of the tables would fill up with such
+    /// full: one that has been done for a while, so that nobody misses it. Else the rest of the tables would fill up with such
     /// sessions of hosts that have enough, and a host that has none of its own would be refused.
-    pub(super) fn find_ended(&self, inside: Inside, new_mapping: bool, keep: Option<Link<W>>) -> Option<Link<W>> {
+    pub(super) fn find_done(&self, inside: Inside, new_mapping: bool, keep: Option<Link<W>>) -> Option<Link<W>> {
         let (few_mappings, few_sessions) = self.flows.is_nearly_full();
         let few_mappings = few_mappings && new_mapping;
         if !few_mappings && !few_sessions {
             return None;
         }
-        self.flows.find_yielding(inside, Rank::ENDED, |link, session, mapping| {
+        self.flows.find_yielding(inside, Rank::DONE, |link, session, mapping| {
             let frees = !few_mappings || mapping.sessions.get() == 1;
-            Some(link) != keep && frees && self.flows.rested(session, mapping.proto(), self.tick()) >= LINGER
+            Some(link) != keep
+                && frees
+                && self.flows.rested(session, mapping.proto(), self.tick()) >= linger(mapping.proto())
         })
     }
 

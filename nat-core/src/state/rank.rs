@@ -25,8 +25,8 @@ pub(crate) enum Rank {
 impl Rank {
     pub(crate) const COUNT: usize = 5;
 
-    /// Connections that have ended.
-    pub(crate) const ENDED: &'static [Self] = &[Self::Reset, Self::Closing];
+    /// What is done.
+    pub(crate) const DONE: &'static [Self] = &[Self::Reset, Self::Closing, Self::Answered];
 
     /// What a new session in `state` may take the place of. Whoever sends SYNs to a port forward from outside has the host
     /// answer them, and so may not displace what the host has begun itself.
