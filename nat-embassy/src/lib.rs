@@ -80,7 +80,7 @@
 //!
 //! # Memory
 //!
-//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 59 KiB
+//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 60 KiB
 //! for queues, fragments, waiting packets, neighbours, and external ports in quarantine. Of those, 64 can wait unless [`State`]
 //! has room for more; the next one then ends the wait of the one that has waited longest.
 #![no_std]
