@@ -213,11 +213,26 @@ impl<W: Width> Nat<'_, W> {
 
     /// Draws an external port: a free one, or else that of a session which makes room.
     fn draw(&mut self, request: &Request<'_, W>, yielding: &mut Option<Link<W>>) -> Result<(u8, u16), DropReason> {
+        let inside = request.tuple.inside;
+        let leaving = yielding.and_then(|session| self.drawn_until_end(session)).map(|mapping| mapping.external);
+        let first = self.choose_external(inside, leaving).ok_or(DropReason::PortsExhausted)?;
+        match self.draw_from(first, request, yielding) {
+            Err(DropReason::PortsExhausted) => {
+                let other = self.other_external(inside, first, leaving).ok_or(DropReason::PortsExhausted)?;
+                self.draw_from(other, request, yielding)
+            }
+            drawn => drawn,
+        }
+    }
+
+    /// The same from the external address of a number.
+    fn draw_from(
+        &mut self,
+        external: u8,
+        request: &Request<'_, W>,
+        yielding: &mut Option<Link<W>>,
+    ) -> Result<(u8, u16), DropReason> {
         let Request { tuple, state, shortage, keep } = request;
-        let leaving = yielding.and_then(|session| self.drawn_until_end(session));
-        let external = self
-            .choose_external(tuple.inside, leaving.map(|mapping| mapping.external))
-            .ok_or(DropReason::PortsExhausted)?;
         let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
         let ports = self.candidates(tuple, &pool)?;
         match self.choose_port(tuple, &pool, ports, *yielding) {
@@ -230,6 +245,17 @@ impl<W: Width> Nat<'_, W> {
             }
             port => Ok((external, port?)),
         }
+    }
+
+    /// Another external address than `first` from which a host draws ports at present. One mapping with a port drawn from
+    /// `leaving` ends before its next one begins, so it does not count.
+    pub(super) fn other_external(&self, inside: Inside, first: u8, leaving: Option<u8>) -> Option<u8> {
+        let host = self.flows.host(inside.origin, inside.endpoint.address)?;
+        let draws = |number: u8| host.drawn_on(number) > usize::from(leaving == Some(number));
+        let mut others = self.pool.active().filter(|(number, _)| *number != first && draws(*number));
+        let open =
+            |address: u32| self.forwards.one_to_one_host(address).is_none_or(|owner| owner == inside.endpoint.address);
+        others.find(|(_, address)| open(*address)).map(|(number, _)| number)
     }
 
     /// The mapping of `session`, if it has drawn its port and ends with that session.

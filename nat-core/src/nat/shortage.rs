@@ -132,7 +132,8 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The same for one that lacks an external port besides: the session that makes room is the last of a mapping whose port
-    /// is one of those wanted, and does not wait then before another mapping may have it. Returns the port too.
+    /// is one of those wanted, and does not wait then before another mapping may have it. Not the last port of a host on an
+    /// address while it draws from another one: there it gets its next one instead (RFC 4787 REQ-2). Returns the port too.
     pub(super) fn find_port_yielding(
         &self,
         inside: Inside,
@@ -141,7 +142,9 @@ impl<W: Width> Nat<'_, W> {
         (wanted, keep): (&PortWanted, Option<Link<W>>),
     ) -> Option<(Link<W>, u16)> {
         let PortWanted { pool, ports, remote } = wanted;
-        if self.waits(pool.proto) {
+        let host = self.flows.host(inside.origin, inside.endpoint.address)?;
+        let leaves = host.drawn_on(pool.external) == 1 && self.other_external(inside, pool.external, None).is_some();
+        if leaves || self.waits(pool.proto) {
             return None;
         }
         let fits = |link, session: &Session<W>, mapping: &Mapping<W>| {

@@ -178,6 +178,7 @@ impl Run {
     fn send_out(&mut self, inside: SocketAddrV4, remote: SocketAddrV4, what: What) -> Result<(), String> {
         let remote = if what == What::Echo { at(*remote.ip(), 0) } else { remote };
         let pair = Pair { protocol: what.protocol() as u8, inside, remote };
+        let numbers = self.numbers.get(&pair).copied();
         let packet = match what {
             What::Udp => udp(inside, remote),
             What::OtherUdp => udp(inside, remote).payload(b"another"),
@@ -201,6 +202,9 @@ impl Run {
             if !repeats_fin {
                 self.count(&pair, Side::Inside, what);
             }
+        } else if let Some(numbers) = numbers {
+            // The other end has not seen what was refused, and goes on as before.
+            self.numbers.insert(pair, numbers);
         }
         Ok(())
     }
