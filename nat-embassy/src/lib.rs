@@ -38,7 +38,8 @@
 //!
 //! It is read once, translated where the driver has put it, and copied once, into the transmit buffer of the other
 //! driver. Every frame that goes no further is counted, by [`FrameDrop`] here and by [`nat_core::DropReason`] in the NAT.
-//! IPv6, VLAN tags and multicast are dropped. So is what was sent to every station but to one IP address, and no ICMP
+//! IPv6, frames of a VLAN and multicast are dropped; a tag that only gives a priority (VLAN id 0) is ignored, and what leaves
+//! has none. So is what was sent to every station but to one IP address, and no ICMP
 //! error is sent about a frame to every station (RFC 1122 sections 3.2.2 and 3.3.6).
 //!
 //! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 4 fragments can

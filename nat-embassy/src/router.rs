@@ -150,8 +150,8 @@ impl<'d, W: Width> Router<'d, W> {
             stats.received = stats.received.wrapping_add(1);
             let link = links.side_mut(arrival.from);
             let fate = match link.nic.classify(frame) {
-                Ok(Content::Arp) => link.arp(inner, frame, answer, arrival.now),
-                Ok(Content::Ipv4(header)) => {
+                Ok((frame, Content::Arp)) => link.arp(inner, frame, answer, arrival.now),
+                Ok((frame, Content::Ipv4(header))) => {
                     let datagram = frame.get_mut(header.map_or(0, |_| Header::LEN)..).unwrap_or_default();
                     links.datagram(inner, datagram, answer, Arrival { header, ..arrival })
                 }
