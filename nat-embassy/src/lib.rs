@@ -57,13 +57,14 @@
 //! # ARP
 //!
 //! The router answers for its inside address inside and for all its external addresses outside, and announces them when
-//! they or the link change. Each side remembers 32 neighbours, learned from ARP alone: what is said to the router, and
-//! answers to what it asked. They are confirmed again after 60 s of use. A neighbour is asked for three times, once a
+//! they or the link change. As many neighbours are remembered inside as the NAT has places for hosts, and 64 outside,
+//! at 26 bytes each. They are learned from ARP alone: what is said to the router, and answers to what it asked. They are confirmed again after 60 s of use. A neighbour is asked for three times, once a
 //! second. Meanwhile packets for it wait; on each side 4 can unless
 //! [`State`] has room for more, and the oldest makes room for the newest.
 //!
 //! Neither floods nor scans take the place of a neighbour in use: for 60 s after a packet was sent to it, none who only
-//! speaks to the router does; and at most 16 are asked for at once of whom nothing is known yet, the gateway apart.
+//! speaks to the router does. Those who are asked for have no place yet; at most 16 are asked for at once, the gateway apart.
+//! Who answers can take the place of the neighbour that was used longest ago, though of none that was used within the last second.
 //!
 //! ARP has no proof of who speaks, so who came first is believed. A station that claims the address of a neighbour, when
 //! another station has confirmed within 120 s that it has it, counts as [`FrameDrop::ArpConflict`]: the other is asked, at
@@ -142,6 +143,7 @@ pub use stats::{FrameDrop, FrameStats, SideStats};
 
 use control::Shared;
 use link::{Link, Nic, virtual_device};
+use neighbours::Neighbours;
 use port::{Port, Properties};
 use router::{Links, Router};
 use state::SideMemory;
@@ -189,13 +191,16 @@ pub fn new<
     let mtus = (config.inside_mtu, config.outside_mtu);
     let State { tables, quarantine, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing, frame } =
         state;
+    let secret = seed.table_secret();
     let nat = Nat::new(tables, config, seed)?.with_fragments(fragments).with_quarantine(quarantine);
     let shared = &*shared.write(Shared::new(nat, further, outside, frame)?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
-    let SideMemory { neighbours, waiting, .. } = lan_memory;
+    let SideMemory { neighbours, queries, waiting, .. } = lan_memory;
+    let neighbours = Neighbours::new(neighbours, queries, secret);
     let inside = Link::new(Nic::new(Side::Inside, &lan_is), lan_stack, neighbours, WaitingPackets::new(waiting));
-    let SideMemory { neighbours, waiting, .. } = wan_memory;
+    let SideMemory { neighbours, queries, waiting, .. } = wan_memory;
+    let neighbours = Neighbours::new(neighbours, queries, secret);
     let outside = Link::new(Nic::new(Side::Outside, &wan_is), wan_stack, neighbours, WaitingPackets::new(waiting));
     let links = Links { inside, outside, departing, lent: None };
     let runner = Runner::new(lan, wan, Router::new(shared, links, answer));

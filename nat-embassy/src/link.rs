@@ -48,7 +48,7 @@ pub(crate) struct Link<'d> {
     pub(crate) nic: Nic,
     pub(crate) up: bool,
     pub(crate) stack: StackPort<'d>,
-    pub(crate) neighbours: &'d mut Neighbours,
+    pub(crate) neighbours: Neighbours<'d>,
     pub(crate) waiting: WaitingPackets<'d>,
     /// How many of the router's addresses on this side have been announced.
     pub(crate) announced: usize,
@@ -143,7 +143,7 @@ impl<'d> Link<'d> {
     pub(crate) const fn new(
         nic: Nic,
         stack: StackPort<'d>,
-        neighbours: &'d mut Neighbours,
+        neighbours: Neighbours<'d>,
         waiting: WaitingPackets<'d>,
     ) -> Self {
         Self { nic, up: false, stack, neighbours, waiting, announced: 0, defended_at: None }

@@ -8,14 +8,14 @@ use crate::application::FrameBuffer;
 use crate::control::Shared;
 use crate::departing::Departing;
 use crate::local::ChannelState;
-use crate::neighbours::Neighbours;
+use crate::neighbours;
 use crate::waiting::Slot;
 
 /// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
 /// 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual devices, what ARP knows and keeps waiting,
 /// fragments, and the quarantine of freed external ports.
 ///
-/// `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each. `FREED` external
+/// `HOSTS` stations are remembered inside, and 64 outside, at 26 bytes each. `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each. `FREED` external
 /// ports can be in quarantine, 1 to 65,535 at 18 bytes each: see [`QuarantineConfig`](nat_core::QuarantineConfig).
 ///
 /// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
@@ -32,8 +32,8 @@ pub struct State<
     pub(crate) quarantine: Quarantine<FREED, W>,
     pub(crate) fragments: Fragments<DATAGRAMS, HELD>,
     pub(crate) shared: MaybeUninit<Shared<'static, W>>,
-    pub(crate) lan: SideMemory<WAITING>,
-    pub(crate) wan: SideMemory<WAITING>,
+    pub(crate) lan: SideMemory<WAITING, HOSTS>,
+    pub(crate) wan: SideMemory<WAITING, OUTSIDE_NEIGHBOURS>,
     pub(crate) answer: [u8; Reply::MAX_LEN],
     pub(crate) departing: Departing,
     pub(crate) frame: FrameBuffer,
@@ -55,19 +55,28 @@ const DATAGRAMS: usize = 16;
 /// Fragments that can wait for the first of their datagram.
 pub(crate) const HELD: usize = 4;
 
+/// Neighbours that are remembered outside. Inside there are as many as hosts.
+const OUTSIDE_NEIGHBOURS: usize = 64;
+
 /// The memory of one side.
-pub(crate) struct SideMemory<const WAITING: usize> {
+pub(crate) struct SideMemory<const WAITING: usize, const NEIGHBOURS: usize> {
     pub(crate) channel: ChannelState,
-    pub(crate) neighbours: Neighbours,
+    pub(crate) neighbours: neighbours::Memory<NEIGHBOURS>,
+    pub(crate) queries: neighbours::Queries,
     pub(crate) waiting: [Slot; WAITING],
 }
 
 // The crate's documentation says about 57 KiB beside the tables, which this rounds to.
 const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 57 * 1024 + 512);
 
-impl<const WAITING: usize> SideMemory<WAITING> {
+impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOURS> {
     const fn new() -> Self {
-        Self { channel: ChannelState::new(), neighbours: Neighbours::new(), waiting: [Slot::FREE; WAITING] }
+        Self {
+            channel: ChannelState::new(),
+            neighbours: neighbours::Memory::new(),
+            queries: neighbours::Queries::new(),
+            waiting: [Slot::FREE; WAITING],
+        }
     }
 }
 

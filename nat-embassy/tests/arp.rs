@@ -13,8 +13,11 @@ use world::*;
 /// Packets that can wait, on each side.
 const WAITING: usize = 4;
 
-/// Neighbours remembered, on each side.
-const NEIGHBOURS: usize = 32;
+/// Neighbours remembered outside.
+const NEIGHBOURS: usize = 64;
+
+/// Neighbours asked for at once of whom nothing is known.
+const MAX_UNKNOWN: usize = 16;
 
 /// A station on the outside network.
 fn neighbour(number: u8) -> Station {
@@ -395,7 +398,7 @@ fn a_flood_of_new_neighbours_does_not_displace_those_in_use() {
 }
 
 #[test]
-fn a_scan_of_the_outside_network_asks_for_no_more_neighbours_than_half_the_places() {
+fn a_scan_of_the_outside_network_asks_for_no_more_than_16_neighbours_at_once() {
     let mut w = World::acquainted();
     let mut asked_for = Vec::new();
     for number in 100..=200 {
@@ -404,8 +407,8 @@ fn a_scan_of_the_outside_network_asks_for_no_more_neighbours_than_half_the_place
         asked_for.extend(asked(&w.wan.take_sent()));
         w.advance(1);
     }
-    assert_eq!(asked_for.len(), NEIGHBOURS / 2);
-    assert_eq!(w.outside_drops(FrameDrop::NeighboursFull), 101 - 16);
+    assert_eq!(asked_for.len(), MAX_UNKNOWN);
+    assert_eq!(w.outside_drops(FrameDrop::NeighboursFull), 101 - MAX_UNKNOWN as u64);
     w.lan.arrive(to(SERVER, b"hello"));
     w.run();
     assert_eq!(judge_all(&w.wan.take_sent())[0].payload, b"hello", "the gateway was not displaced");
@@ -416,11 +419,11 @@ fn a_packet_whose_neighbour_made_room_is_dropped_and_counted() {
     let mut w = World::new();
     w.lan.arrive(to(neighbour(9).1, b"waits"));
     w.run();
-    // It answers, but the driver is full for a minute, so its packet goes on waiting until others have taken all places.
+    // It answers, but the driver is full for more than a minute, so its packet goes on waiting until others have taken all places.
     w.wan.make_room(0);
     w.wan.arrive(arp_reply(neighbour(9), ROUTER_WAN));
-    w.advance(60_000);
-    for number in 100..=131 {
+    w.advance(62_000);
+    for number in (100..).take(NEIGHBOURS) {
         w.wan.arrive(arp_reply(neighbour(number), ROUTER_WAN));
         w.run();
         w.advance(1);
