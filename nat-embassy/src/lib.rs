@@ -58,13 +58,15 @@
 //!
 //! The router answers for its inside address inside and for all its external addresses outside, and announces them when
 //! they or the link change. As many neighbours are remembered inside as the NAT has places for hosts, and 64 outside,
-//! at 26 bytes each. They are learned from ARP alone: what is said to the router, and answers to what it asked. They are confirmed again after 60 s of use. A neighbour is asked for three times, once a
-//! second. Meanwhile packets for it wait; on each side 4 can unless
-//! [`State`] has room for more, and the oldest makes room for the newest.
+//! at 26 bytes each. They are learned from ARP alone: what is said to the router, and answers to what it asked. They are
+//! confirmed again after 60 s of use. A neighbour is asked for three times, once a second. Meanwhile packets for it wait; on
+//! each side 4 can unless [`State`] has room for more, and the oldest makes room for the newest. When there is no answer, the
+//! inside hosts that sent them are told, "host unreachable" (RFC 1812 section 5.2.7.1).
 //!
 //! Neither floods nor scans take the place of a neighbour in use: for 60 s after a packet was sent to it, none who only
 //! speaks to the router does. Those who are asked for have no place yet; at most 16 are asked for at once, the gateway apart.
-//! Who answers can take the place of the neighbour that was used longest ago, though of none that was used within the last second.
+//! Who answers can take the place of the neighbour that was used longest ago, though of none that was used within the last
+//! second.
 //!
 //! ARP has no proof of who speaks, so who came first is believed. A station that claims the address of a neighbour, when
 //! another station has confirmed within 120 s that it has it, counts as [`FrameDrop::ArpConflict`]: the other is asked, at

@@ -12,6 +12,7 @@ use crate::departing::Departing;
 use crate::ethernet::{EtherType, Header, Mac};
 use crate::link::{Content, Link};
 use crate::log::info;
+use crate::neighbours::NextHop;
 use crate::outgoing::Outgoing;
 use crate::state::HELD;
 use crate::{FrameDrop, ipv4};
@@ -56,11 +57,12 @@ impl<'d, W: Width> Router<'d, W> {
 
     /// Starts a pass at `now`: takes over what the application changed, and does what is due.
     pub(crate) fn begin(&mut self, waker: &Waker, now: Instant) {
-        let Links { inside, outside, departing, .. } = &mut self.links;
-        self.shared.with(|inner| {
+        let Self { shared, links, answer } = self;
+        shared.with(|inner| {
             inner.waker.register(waker);
             inner.clock.note(now);
             if core::mem::take(&mut inner.outside_changed) {
+                let Links { outside, departing, .. } = links;
                 outside.reset(inner);
                 // Its source is an address that may be ours no longer.
                 departing.give_up(Side::Outside, FrameDrop::Flushed, inner);
@@ -68,11 +70,14 @@ impl<'d, W: Width> Router<'d, W> {
             if inner.deadline.keep(&mut inner.nat, now) {
                 inner.count_put_off();
             }
+            for side in [Side::Inside, Side::Outside] {
+                if links.side_mut(side).neighbours.give_up(now) {
+                    links.drop_unreachable(inner, side, answer, now);
+                }
+            }
+            let Links { inside, outside, departing, .. } = links;
             for link in [inside, outside] {
                 link.stack.inbox.needs_time = false;
-                if link.neighbours.give_up(now) {
-                    link.drop_orphans(inner);
-                }
                 if !link.up {
                     departing.give_up(link.nic.side, FrameDrop::LinkDown, inner);
                 }
@@ -282,6 +287,38 @@ impl<'d> Links<'d> {
                 let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
                 self.side(from).nic.outgoing(header, body).map(Some).map_err(|reason| (from, reason))
             }
+        }
+    }
+
+    /// Drops the packets that wait on `side` for a neighbour that has not answered, and tells the inside hosts that sent
+    /// them.
+    fn drop_unreachable(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        side: Side,
+        answer: &mut AnswerBuffer,
+        now: Instant,
+    ) {
+        loop {
+            let Link { neighbours, waiting, .. } = self.side_mut(side);
+            let Some(datagram) = waiting.take_orphan(|next_hop| neighbours.contains(next_hop)) else { return };
+            let error = inner.nat.host_unreachable(datagram, side, answer, now);
+            inner.stats.side_mut(side).drop_frame(FrameDrop::ArpUnresolved);
+            if let Some(error) = error.and_then(|len| answer.get(..len)) {
+                self.send_inside(error, now);
+            }
+        }
+    }
+
+    /// Has a datagram of the router's own leave inside, if there is room to wait for its turn: nothing else is displaced
+    /// for it.
+    fn send_inside(&mut self, datagram: &[u8], now: Instant) {
+        let Self { inside, departing, .. } = self;
+        let Some(host) = ipv4::destination(datagram) else { return };
+        if inside.nic.mac().is_none() {
+            departing.take(Side::Inside, datagram, u16::MAX);
+        } else if inside.waiting.has_room() && inside.neighbours.next_hop(host, now) != NextHop::Full {
+            inside.waiting.put(host, datagram);
         }
     }
 

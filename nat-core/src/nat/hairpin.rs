@@ -122,7 +122,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// An error from inside about a packet that had come by hairpin: both ends of it, and of what it quotes, are
     /// translated.
-    fn error_hairpin(
+    pub(super) fn error_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
