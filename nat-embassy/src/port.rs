@@ -152,8 +152,8 @@ pub(crate) fn forward<I: Driver, E: Driver>(
             return false;
         }
     };
-    // What comes next may need the place of what departs now.
-    if router.departs() {
+    // What comes next may need the place of what departs now, and is not to overtake it.
+    if router.is_departing(from.opposite()) {
         return false;
     }
     let Some((frame, answer)) = ingress.driver.receive(pass.cx) else {

@@ -94,10 +94,9 @@ impl<'d, W: Width> Router<'d, W> {
                 inner.probes.advance(link.nic.side, link.can_ask(), now);
             }
             links.free_fragments(inner, now);
-            let departs_to = links.departing.to();
             [&links.inside, &links.outside].map(|link| {
                 let side = link.nic.side;
-                departs_to == Some(side) || inner.application_frame.waits(side) || link.has_own(inner, now)
+                links.departing.is_under_way(side) || inner.application_frame.waits(side) || link.has_own(inner, now)
             })
         })
     }
@@ -188,14 +187,14 @@ impl<'d, W: Width> Router<'d, W> {
         self.links.side_mut(side).stack.outbox.tx_done();
     }
 
-    /// Whether a datagram leaves in more than one frame, or after the packet that set it free.
-    pub(crate) const fn departs(&self) -> bool {
-        self.links.departing.to().is_some()
+    /// Whether a datagram leaves by `side` in more than one frame, or after the packet that set it free.
+    pub(crate) const fn is_departing(&self, side: Side) -> bool {
+        self.links.departing.is_under_way(side)
     }
 
-    /// Whether it leaves so by `side`.
-    pub(crate) fn is_departing(&self, side: Side) -> bool {
-        self.links.departing.to() == Some(side)
+    /// Whether one leaves so by either side.
+    pub(crate) const fn departs(&self) -> [bool; 2] {
+        [self.is_departing(Side::Inside), self.is_departing(Side::Outside)]
     }
 
     /// Whether there may be more to send on `side` even if [`Self::own_frame`] has nothing.
@@ -219,7 +218,7 @@ impl<'d, W: Width> Router<'d, W> {
                 let fate = links.application_frame(inner, side).map_err(|reason| (side, reason));
                 return inner.settle(fate);
             }
-            if links.departing.to() == Some(side) {
+            if links.departing.is_under_way(side) {
                 let fate = links.depart(inner, side, now).map_err(|reason| (side, reason));
                 return inner.settle(fate);
             }
@@ -388,7 +387,7 @@ impl<'d> Links<'d> {
         now: Instant,
     ) -> Result<Option<Outgoing<'_>>, FrameDrop> {
         let Self { inside, outside, departing, .. } = self;
-        let datagram = departing.next().unwrap_or_default();
+        let datagram = departing.next(side).unwrap_or_default();
         let destination = ipv4::destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED);
         let next_hop = inner.next_hop(side, destination);
         let link = if side == Side::Inside { inside } else { outside };
