@@ -127,6 +127,7 @@ mod waiting;
 
 // Headers.
 mod arp;
+mod echo;
 mod ethernet;
 mod ipv4;
 

@@ -15,7 +15,7 @@ use crate::log::info;
 use crate::neighbours::NextHop;
 use crate::outgoing::Outgoing;
 use crate::state::HELD;
-use crate::{FrameDrop, ipv4};
+use crate::{FrameDrop, echo, ipv4};
 
 /// Where answers are written before they are sent.
 pub(crate) type AnswerBuffer = [u8; Reply::MAX_LEN];
@@ -271,6 +271,12 @@ impl<'d> Links<'d> {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 self.cut(to, datagram, mtu, arrival).map_err(|reason| (to, reason))
             }
+            Verdict::Local { side, len } if from == Side::Inside && is_answered_here(inner, datagram, side) => {
+                let datagram = datagram.get_mut(..len).unwrap_or_default();
+                echo::answer_in_place(datagram);
+                let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
+                self.inside.nic.outgoing(header, datagram).map(Some).map_err(|reason| (from, reason))
+            }
             Verdict::Local { side, len } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 let header = header.as_ref().filter(|_| side == from);
@@ -412,6 +418,14 @@ impl<'d> Links<'d> {
         let next_hop = inner.next_hop(to, destination);
         self.side_mut(to).toward(inner, next_hop, datagram, arrival.now)
     }
+}
+
+/// Whether a datagram from inside, which is for the stack of `side`, is a ping that needs no stack: one to an external address,
+/// or a fragment of one to the inside address, where those are answered.
+fn is_answered_here(inner: &Inner<'_, impl Width>, datagram: &[u8], side: Side) -> bool {
+    let config = inner.nat.config();
+    let inside = ipv4::destination(datagram) == Some(config.inside.address());
+    side == Side::Outside || (config.inside_ping && inside && echo::is_ping_fragment(datagram))
 }
 
 impl<W: Width> Inner<'_, W> {

@@ -427,3 +427,96 @@ fn every_frame_is_counted_once() {
     assert_eq!(stats.inside.dropped_total() + stats.outside.dropped_total(), 0);
     assert_eq!(MTU, 1514);
 }
+
+/// What the echo reply in these frames for the host says, put together: its source and its payload.
+#[track_caller]
+fn echoed(frames: &[Vec<u8>]) -> (Ipv4Addr, Vec<u8>) {
+    use etherparse::{Icmpv4Header, Icmpv4Type, Ipv4Header};
+    let mut whole = Vec::new();
+    let mut source = Ipv4Addr::UNSPECIFIED;
+    for frame in frames {
+        assert_eq!((destination_mac(frame), &frame[6..12]), (HOST.0, &ROUTER_LAN.0[..]));
+        let (ip, payload) = Ipv4Header::from_slice(&frame[14..]).expect("IPv4");
+        assert_eq!(ip.header_checksum, ip.calc_header_checksum());
+        assert_eq!((Ipv4Addr::from(ip.destination), ip.time_to_live), (HOST.1, 64));
+        source = ip.source.into();
+        let at = usize::from(ip.fragment_offset.value()) * 8;
+        let payload = &payload[..usize::from(ip.payload_len().expect("a length"))];
+        whole.resize(whole.len().max(at + payload.len()), 0);
+        whole[at..at + payload.len()].copy_from_slice(payload);
+    }
+    let (icmp, payload) = Icmpv4Header::from_slice(&whole).expect("ICMP");
+    assert!(matches!(icmp.icmp_type, Icmpv4Type::EchoReply(echo) if (echo.id, echo.seq) == (7, 1)));
+    assert_eq!(icmp.checksum, icmp.icmp_type.calc_checksum(payload), "ICMP checksum");
+    (source, payload.to_vec())
+}
+
+/// RFC 1122 section 3.2.2.6: "data received in an ICMP Echo Request MUST be entirely included in the resulting Echo Reply".
+#[test]
+fn pings_in_fragments_are_answered_in_any_order() {
+    for (len, reverse) in [(2_000, false), (2_000, true), (8_000, true), (60_000, false)] {
+        let mut w = World::acquainted();
+        let mut pieces = frames::fragments(&echo_request(HOST.1, ROUTER_LAN.1, len), 1480);
+        if reverse {
+            pieces.reverse();
+        }
+        let count = pieces.len();
+        for piece in pieces {
+            w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &piece));
+        }
+        w.run();
+        let sent = w.lan.take_sent();
+        assert_eq!(sent.len(), count);
+        assert_eq!(echoed(&sent), (ROUTER_LAN.1, vec![0x5a; len]));
+        assert_eq!(w.control.stats().inside.dropped_total(), 0);
+        assert!(w.stack_frames().is_empty());
+    }
+}
+
+#[test]
+fn fragments_of_other_icmp_or_of_pings_to_all_or_where_pings_are_refused_are_not_answered() {
+    let ping = |to| frames::fragments(&echo_request(HOST.1, to, 2_000), 1480);
+    let mut w = World::acquainted();
+    let mut no_ping = frames::fragments(&echo_reply(HOST.1, ROUTER_LAN.1, 2_000), 1480);
+    no_ping.truncate(1);
+    for piece in no_ping.into_iter().chain(ping(Ipv4Addr::new(192, 168, 77, 255))) {
+        w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &piece));
+    }
+    w.run();
+    assert_eq!(w.lan.take_sent().len(), 0);
+
+    let mut deaf = config();
+    deaf.nat.inside_ping = false;
+    let mut w = World::with(deaf, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    w.introduce();
+    for piece in ping(ROUTER_LAN.1) {
+        w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &piece));
+    }
+    w.run();
+    assert_eq!(w.lan.take_sent().len(), 0);
+}
+
+/// RFC 1812 section 4.3.3.6, from either side: whoever sees the address answer sees it from inside, too.
+#[test]
+fn an_external_address_that_answers_pings_answers_hosts_inside() {
+    for outside_ping in [false, true] {
+        let mut config = config();
+        config.nat.outside_ping = outside_ping;
+        let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+        w.introduce();
+        let mut last_hop = echo_request(HOST.1, ROUTER_WAN.1, 56);
+        last_hop[8] = 1;
+        let sum = etherparse::Ipv4Header::from_slice(&last_hop).expect("IPv4").0.calc_header_checksum();
+        last_hop[10..12].copy_from_slice(&sum.to_be_bytes());
+        for ping in [echo_request(HOST.1, ROUTER_WAN.1, 1_400), last_hop] {
+            w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &ping));
+            w.run();
+            let sent = w.lan.take_sent();
+            assert_eq!(sent.len(), usize::from(outside_ping));
+            if outside_ping {
+                assert_eq!(echoed(&sent), (ROUTER_WAN.1, vec![0x5a; ping.len() - 28]));
+            }
+        }
+        assert_eq!((w.wan.take_sent().len(), World::stack_receives(&mut w.wan_stack)), (0, None));
+    }
+}
