@@ -207,7 +207,7 @@ pub fn new<
     let outside = Link::new(Nic::new(Side::Outside, &wan_is), wan_stack, neighbours, WaitingPackets::new(waiting));
     let links = Links { inside, outside, departing, lent: None };
     let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
-    Ok((Control::new(shared), lan_device, wan_device, runner))
+    Ok((Control::new(shared), lan_device, wan_device.watched_by(&shared.outside_stack), runner))
 }
 
 /// Refuses a driver that carries no IPv4 (RFC 791 section 3.2), such as one that does not know its limit yet.
