@@ -245,8 +245,8 @@ pub struct Config {
     ///
     /// Default: yes.
     pub inside_ping: bool,
-    /// Whether pings from outside to an external address reach the router's outside stack, as many from each source as the
-    /// limit on ICMP errors allows, and its answers leave. Shows strangers that the address is in use, and that a NAT is there.
+    /// Whether pings to an external address, from outside and from hosts inside, reach the router's outside stack, as many from
+    /// each source as the limit on ICMP errors allows, and its answers leave. Shows strangers that the address is in use, and that a NAT is there.
     ///
     /// Default: no.
     pub outside_ping: bool,

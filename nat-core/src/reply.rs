@@ -98,7 +98,8 @@ impl Reply {
     }
 }
 
-fn emit_error(
+/// Writes the ICMP error about the datagram `packet`, whose header is `ip`, from `source` to `destination`.
+pub(crate) fn emit_error(
     ip: &ipv4::Header,
     packet: &[u8],
     (source, destination): (u32, u32),

@@ -61,6 +61,9 @@ pub enum Verdict {
     /// The engine has kept a copy of the packet, a fragment that waits for its first. Discard the buffer.
     Hold,
     /// Hand the first `len` bytes of the buffer to the router's own stack on side `side`.
+    ///
+    /// That can be the outside stack for a packet from inside: a ping to an external address, where
+    /// [`Config::outside_ping`](crate::Config::outside_ping) is set. Its answer goes back inside, and not through the NAT.
     Local {
         /// The side whose stack the packet is for.
         side: Side,

@@ -177,14 +177,23 @@ fn nothing_but_answers_to_pings_goes_out() {
     assert_eq!(w.stats().forwarded, 0);
 }
 
-/// X12: what hosts inside ask an external address stays unanswered.
+/// X12: pings of hosts inside to an external address are the router's as those from outside are, and by the same limit.
 #[test]
-fn pings_do_not_hairpin_to_the_router() {
+fn an_external_address_answers_hosts_inside_as_it_does_others() {
+    let mut w = World::new();
+    w.outbound(echo_request(H1, N, 7)).dropped(DropReason::Hairpin);
     let mut w = answering();
     for to in [N, N2] {
-        w.outbound(echo_request(H1, to, 7)).dropped(DropReason::Hairpin);
+        let ping = echo_request(H1, to, 7);
+        assert_eq!(w.outbound(&ping).local(Side::Outside).bytes(), ping.bytes());
+        assert_eq!(w.outbound(echo_request(H1, to, 7).ttl(1)).local(Side::Outside).bytes()[8], 1, "no hop is needed");
         w.outbound(echo_reply(H1, to, 7)).dropped(DropReason::Hairpin);
+        w.outbound(echo_request(H1, to, 7).checksum(Checksum::OffBy(1))).dropped(DropReason::BadChecksum);
     }
+    assert_eq!(w.sessions(), []);
+    let outcomes: Vec<_> = (0..100).map(|_| w.outbound(echo_request(H2, N, 7))).collect();
+    let answered = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Local(Side::Outside, _))).count();
+    assert_eq!(answered, 20, "the burst");
 }
 
 /// X10, I-7.1.1: an answer leaves under the rules of the link: numbered apart from what hosts send, and no larger.

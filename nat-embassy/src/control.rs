@@ -1,7 +1,10 @@
 //! The handle by which the application reaches the running router.
 
 use core::cell::RefCell;
+use core::future::{Future, poll_fn};
 use core::net::Ipv4Addr;
+use core::pin::pin;
+use core::task::Poll;
 
 use embassy_sync::waitqueue::WakerRegistration;
 use embassy_time::{Duration, Timer};
@@ -9,16 +12,17 @@ use heapless::Vec;
 use nat_core::{Cidr, ConfigError, EventHook, Instant, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
 
 use crate::addresses::Addresses;
+use crate::application::{ApplicationFrame, FrameBuffer};
 use crate::clock::Clock;
+use crate::conflicts::Conflicts;
 use crate::deadline::Deadline;
+use crate::local::StackWatch;
 use crate::log::{info, warning};
+use crate::probes::Probes;
 use crate::{FrameDrop, FrameStats, Outside};
 
-/// How often [`Control::follow`] looks at the stack.
-///
-/// Looking is used instead of the stack's own notice because a stack wakes one waiter only: a second would steal the
-/// wake-ups of an application that waits for its configuration.
-const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
+/// How often [`Control::follow`] looks at a stack that does not run. One that runs is looked at each time.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long sessions outlive the outside configuration that [`Control::follow`] has seen go.
 const LOST_HOLDS: Duration = Duration::from_secs(60);
@@ -26,6 +30,8 @@ const LOST_HOLDS: Duration = Duration::from_secs(60);
 /// What the runner and the handles share.
 pub(crate) struct Shared<'d, W: Width> {
     cell: RefCell<Inner<'d, W>>,
+    /// Told when the outside stack runs.
+    pub(crate) outside_stack: StackWatch,
 }
 
 pub(crate) struct Inner<'d, W: Width> {
@@ -37,6 +43,11 @@ pub(crate) struct Inner<'d, W: Width> {
     pub(crate) outside_changed: bool,
     pub(crate) waker: WakerRegistration,
     pub(crate) clock: Clock,
+    pub(crate) probes: Probes,
+    pub(crate) conflicts: Conflicts,
+    pub(crate) application_frame: ApplicationFrame<'d>,
+    /// Whether the links are up, inside and outside.
+    links_up: [bool; 2],
     addresses: Addresses,
     /// Whether the outside configuration is lost for the moment, while the NAT keeps its address for the sessions.
     suspended: bool,
@@ -49,6 +60,7 @@ impl<'d, W: Width> Shared<'d, W> {
         nat: Nat<'d, W>,
         further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
         outside: Option<Outside>,
+        frame: &'d mut FrameBuffer,
     ) -> Result<Self, ConfigError> {
         let mut inner = Inner {
             nat,
@@ -58,13 +70,17 @@ impl<'d, W: Width> Shared<'d, W> {
             outside_changed: true,
             waker: WakerRegistration::new(),
             clock: Clock::default(),
+            probes: Probes::new(),
+            conflicts: Conflicts::new(),
+            application_frame: ApplicationFrame::None(frame),
+            links_up: [false; 2],
             addresses: Addresses::new(further),
             suspended: false,
             refused: None,
         };
         inner.check_further()?;
         inner.replace_outside(outside)?;
-        Ok(Self { cell: RefCell::new(inner) })
+        Ok(Self { cell: RefCell::new(inner), outside_stack: StackWatch::new() })
     }
 
     /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across an await.
@@ -79,6 +95,24 @@ impl<W: Width> Inner<'_, W> {
         match side {
             Side::Inside => Some(self.nat.config().inside),
             Side::Outside => self.outside.map(|outside| outside.address),
+        }
+    }
+
+    /// Whether the link of `side` is up.
+    pub(crate) const fn is_up(&self, side: Side) -> bool {
+        let [inside, outside] = self.links_up;
+        match side {
+            Side::Inside => inside,
+            Side::Outside => outside,
+        }
+    }
+
+    /// Notes whether the link of `side` is up.
+    pub(crate) const fn set_up(&mut self, side: Side, up: bool) {
+        let [inside, outside] = &mut self.links_up;
+        match side {
+            Side::Inside => *inside = up,
+            Side::Outside => *outside = up,
         }
     }
 
@@ -164,7 +198,7 @@ fn tell(outside: Outside) {
 /// The handle by which the application reaches the running router. Copies are the same router.
 #[derive(Clone, Copy)]
 pub struct Control<'d, W: Width = u16> {
-    shared: &'d Shared<'d, W>,
+    pub(crate) shared: &'d Shared<'d, W>,
 }
 
 impl<'d, W: Width> Control<'d, W> {
@@ -197,23 +231,48 @@ impl<'d, W: Width> Control<'d, W> {
     /// Keeps the router's outside configuration the same as that of `stack`, the stack on its outside device: now and
     /// after every change, be it a DHCP lease or static.
     ///
-    /// A change reaches the router within 100 ms, and nothing but a change wakes it. A configuration that the NAT refuses is
-    /// not tried again before it changes. When the stack loses its configuration, as with every interruption of
+    /// A lease reaches the router at once, and so does the loss of one, since the stack runs then. A configuration that the
+    /// application gives to the stack does so when the stack runs next, or after 5 s. Nothing but a change wakes the router.
+    /// A configuration that the NAT refuses is not tried again before it changes. When the stack loses its configuration, as with every interruption of
     /// the link, nothing is sent outside any more, nor answered there; but the sessions live on for a minute, so that
     /// they survive if the same address comes back.
     pub async fn follow(&self, stack: embassy_net::Stack<'_>) -> ! {
         let mut lost: Option<embassy_time::Instant> = None;
         loop {
-            match stack.config_v4().and_then(|config| outside_of(&config)) {
+            let config = stack.config_v4();
+            let mut next = embassy_time::Instant::now() + FOLLOW_INTERVAL;
+            match config.as_ref().and_then(outside_of) {
                 Some(outside) => {
                     lost = None;
                     self.set_outside_once(Some(outside));
                 }
-                None if lost.get_or_insert_with(embassy_time::Instant::now).elapsed() < LOST_HOLDS => self.suspend(),
-                None => self.set_outside_once(None),
+                None => {
+                    let ends = *lost.get_or_insert_with(embassy_time::Instant::now) + LOST_HOLDS;
+                    if embassy_time::Instant::now() < ends {
+                        self.suspend();
+                        next = next.min(ends);
+                    } else {
+                        self.set_outside_once(None);
+                    }
+                }
             }
-            Timer::after(FOLLOW_INTERVAL).await;
+            self.config_changed(stack, &config, next).await;
         }
+    }
+
+    /// Waits until the configuration of `stack` is not `known` any more, but no longer than until `next`.
+    async fn config_changed(
+        &self,
+        stack: embassy_net::Stack<'_>,
+        known: &Option<embassy_net::StaticConfigV4>,
+        next: embassy_time::Instant,
+    ) {
+        let mut timer = pin!(Timer::at(next));
+        poll_fn(|cx| {
+            self.shared.outside_stack.register(cx.waker());
+            if stack.config_v4() == *known { timer.as_mut().poll(cx) } else { Poll::Ready(()) }
+        })
+        .await;
     }
 
     /// [`Control::set_outside`], but what the NAT has refused already is not tried again.

@@ -38,12 +38,13 @@
 //!
 //! It is read once, translated where the driver has put it, and copied once, into the transmit buffer of the other
 //! driver. Every frame that goes no further is counted, by [`FrameDrop`] here and by [`nat_core::DropReason`] in the NAT.
-//! IPv6, VLAN tags and multicast are dropped. So is what was sent to every station but to one IP address, and no ICMP
+//! IPv6, frames of a VLAN and multicast are dropped; a tag that only gives a priority (VLAN id 0) is ignored, and what leaves
+//! has none. So is what was sent to every station but to one IP address, and no ICMP
 //! error is sent about a frame to every station (RFC 1122 sections 3.2.2 and 3.3.6).
 //!
 //! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 7 fragments can
 //! wait for their first, so a datagram of eight fragments can come in reverse. A datagram larger than the next link leaves
-//! in fragments, one such datagram at a time: another that comes meanwhile is dropped.
+//! in fragments, one such datagram at a time on each side: what comes after it for that side waits.
 //!
 //! # A full or dead side
 //!
@@ -56,19 +57,28 @@
 //! # ARP
 //!
 //! The router answers for its inside address inside and for all its external addresses outside, and announces them when
-//! they or the link change. Each side remembers 32 neighbours, learned from ARP alone: what is said to the router, and
-//! answers to what it asked. They are confirmed again after 60 s of use. A neighbour is asked for three times, once a
-//! second. Meanwhile packets for it wait; on each side 4 can unless
-//! [`State`] has room for more, and the oldest makes room for the newest.
+//! they or the link change. As many neighbours are remembered inside as the NAT has places for hosts, and 64 outside,
+//! at 26 bytes each. They are learned from ARP alone: what is said to the router, and answers to what it asked. They are
+//! confirmed again after 60 s of use. A neighbour is asked for three times, once a second. Meanwhile packets for it wait; on
+//! each side 4 can unless [`State`] has room for more, and the oldest makes room for the newest. When there is no answer, the
+//! inside hosts that sent them are told, "host unreachable" (RFC 1812 section 5.2.7.1).
 //!
 //! Neither floods nor scans take the place of a neighbour in use: for 60 s after a packet was sent to it, none who only
-//! speaks to the router does; and at most 16 are asked for at once of whom nothing is known yet, the gateway apart.
+//! speaks to the router does. Those who are asked for have no place yet; at most 16 are asked for at once, the gateway apart.
+//! Who answers can take the place of the neighbour that was used longest ago, though of none that was used within the last
+//! second.
 //!
 //! ARP has no proof of who speaks, so who came first is believed. A station that claims the address of a neighbour, when
 //! another station has confirmed within 120 s that it has it, counts as [`FrameDrop::ArpConflict`]: the other is asked, at
 //! most once a second, and only when it has not answered for 3 s the address goes to whoever answers for it next. A station
 //! that claims an address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never gives its address up:
 //! it announces its addresses in return, at most every 10 s (RFC 5227 section 2.4 (c)).
+//!
+//! # What the application can ask of the links
+//!
+//! [`Control::probe`] asks by ARP whether an address is in use on a side, [`Control::conflict`] waits for a station that claims
+//! an address of the router, and [`Control::send_frame`] sends a frame of the application's own making. A DHCP server needs
+//! the first and the last, a DHCP client the first two.
 //!
 //! # The stacks of the router
 //!
@@ -80,7 +90,7 @@
 //!
 //! # Memory
 //!
-//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 60 KiB
+//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 64 KiB
 //! for queues, fragments, waiting packets, neighbours, and external ports in quarantine. Of those, 64 can wait unless [`State`]
 //! has room for more; the next one then ends the wait of the one that has waited longest.
 #![no_std]
@@ -90,6 +100,9 @@
 // The application's side.
 mod config;
 mod control;
+mod application;
+mod probes;
+mod conflicts;
 mod addresses;
 mod state;
 mod stats;
@@ -114,6 +127,7 @@ mod waiting;
 
 // Headers.
 mod arp;
+mod echo;
 mod ethernet;
 mod ipv4;
 
@@ -123,6 +137,7 @@ use embassy_net_driver::Driver;
 use nat_core::{ConfigError, Nat, Seed, Side, Width};
 
 pub use config::{Config, Outside};
+pub use conflicts::AddressConflict;
 pub use control::Control;
 pub use local::{LanDevice, LocalDevice, MTU, WanDevice};
 pub use runner::Runner;
@@ -131,6 +146,7 @@ pub use stats::{FrameDrop, FrameStats, SideStats};
 
 use control::Shared;
 use link::{Link, Nic, virtual_device};
+use neighbours::Neighbours;
 use port::{Port, Properties};
 use router::{Links, Router};
 use state::SideMemory;
@@ -176,18 +192,22 @@ pub fn new<
     config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
     let further = core::mem::take(&mut config.external_addresses);
     let mtus = (config.inside_mtu, config.outside_mtu);
-    let State { tables, quarantine, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing } = state;
+    let State { tables, quarantine, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing, frame } =
+        state;
+    let secret = seed.table_secret();
     let nat = Nat::new(tables, config, seed)?.with_fragments(fragments).with_quarantine(quarantine);
-    let shared = &*shared.write(Shared::new(nat, further, outside)?);
+    let shared = &*shared.write(Shared::new(nat, further, outside, frame)?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
-    let SideMemory { neighbours, waiting, .. } = lan_memory;
+    let SideMemory { neighbours, queries, waiting, .. } = lan_memory;
+    let neighbours = Neighbours::new(neighbours, queries, secret);
     let inside = Link::new(Nic::new(Side::Inside, &lan_is), lan_stack, neighbours, WaitingPackets::new(waiting));
-    let SideMemory { neighbours, waiting, .. } = wan_memory;
+    let SideMemory { neighbours, queries, waiting, .. } = wan_memory;
+    let neighbours = Neighbours::new(neighbours, queries, secret);
     let outside = Link::new(Nic::new(Side::Outside, &wan_is), wan_stack, neighbours, WaitingPackets::new(waiting));
-    let links = Links { inside, outside, departing };
+    let links = Links { inside, outside, departing, lent: None };
     let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
-    Ok((Control::new(shared), lan_device, wan_device, runner))
+    Ok((Control::new(shared), lan_device, wan_device.watched_by(&shared.outside_stack), runner))
 }
 
 /// Refuses a driver that carries no IPv4 (RFC 791 section 3.2), such as one that does not know its limit yet.

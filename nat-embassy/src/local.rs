@@ -1,10 +1,12 @@
 //! The virtual devices that carry what is for the router itself.
 
+use core::cell::RefCell;
 use core::net::Ipv4Addr;
-use core::task::Context;
+use core::task::{Context, Waker};
 
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState};
 use embassy_net_driver_channel as channel;
+use embassy_sync::waitqueue::MultiWakerRegistration;
 use nat_core::Instant;
 use zerocopy::IntoBytes;
 
@@ -36,11 +38,35 @@ pub type WanDevice<'d> = LocalDevice<'d>;
 pub struct LocalDevice<'d> {
     channel: channel::Device<'d, MTU>,
     max_frame: usize,
+    watch: Option<&'d StackWatch>,
+}
+
+/// Who is woken whenever a stack runs: all that it learns, it learns then. The stack's own notice wakes one task only, and
+/// two that wait for it would wake each other for ever.
+pub(crate) struct StackWatch(RefCell<MultiWakerRegistration<2>>);
+
+impl StackWatch {
+    pub(crate) const fn new() -> Self {
+        Self(RefCell::new(MultiWakerRegistration::new()))
+    }
+
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.0.borrow_mut().register(waker);
+    }
+
+    fn wake(&self) {
+        self.0.borrow_mut().wake();
+    }
 }
 
 impl<'d> LocalDevice<'d> {
     pub(crate) fn new(channel: channel::Device<'d, MTU>, max_frame: usize) -> Self {
-        Self { channel, max_frame: max_frame.min(MTU) }
+        Self { channel, max_frame: max_frame.min(MTU), watch: None }
+    }
+
+    /// Has `watch` told when the stack runs.
+    pub(crate) fn watched_by(self, watch: &'d StackWatch) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 }
 
@@ -63,6 +89,10 @@ impl Driver for LocalDevice<'_> {
     }
 
     fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
+        // A stack asks for it whenever it runs.
+        if let Some(watch) = self.watch {
+            watch.wake();
+        }
         self.channel.link_state(cx)
     }
 

@@ -1,4 +1,10 @@
 //! Which station has which address: the ARP cache of one side (RFC 1122 section 2.3.2).
+//!
+//! A neighbour has a place in the table only once its station is known. Who is asked for waits among the questions, which have
+//! a memory of their own: so asking for somebody never costs a known neighbour its place.
+
+mod queries;
+mod table;
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -6,13 +12,11 @@ use core::time::Duration;
 use nat_core::Instant;
 
 use crate::ethernet::Mac;
+use queries::{ASK_INTERVAL, Kind, Query};
+use table::{Id, Stamp, Table};
 
-/// Neighbours that one side remembers. When one more is needed, the one unused for longest makes room.
-const CAPACITY: usize = 32;
-
-/// Neighbours that can be asked for at once while nothing is known of them, the gateway apart. Whoever scans a network leaves
-/// the other places to those who are there.
-const MAX_UNKNOWN: usize = CAPACITY / 2;
+pub(crate) use queries::Queries;
+pub(crate) use table::Memory;
 
 /// How long what a neighbour said is believed without asking again.
 const FRESH: Duration = Duration::from_secs(60);
@@ -21,41 +25,25 @@ const FRESH: Duration = Duration::from_secs(60);
 /// neighbour in use has been asked again before.
 const HELD: Duration = Duration::from_secs(120);
 
-/// How long to wait for an answer before asking again (RFC 1122 section 2.3.2.1: at most one a second).
-const ASK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long after something was sent to a neighbour it is in use: whoever only speaks gets none of these places. A minute,
+/// and what the table does not see of its use.
+const IN_USE: Duration = Duration::from_secs(60).saturating_add(Table::USE_PRECISION);
 
-/// How often a neighbour is asked for before it counts as absent.
-const ASKS: u8 = 3;
+/// A neighbour to whom nothing was sent for so long makes room for one that has answered, if all are in use. One that is used
+/// more often does not: with more neighbours than places, all would lose theirs before they are used again.
+const BUSY: Duration = Duration::from_secs(1).saturating_add(Table::USE_PRECISION);
 
 /// The neighbours of one side, keyed by address: two addresses of one station are two neighbours.
 ///
 /// Addresses are learned from ARP alone, never from the source of a forwarded packet: that would let any host redirect
 /// another's traffic with a single forged datagram, and would put hosts here that nobody talks to.
-pub(crate) struct Neighbours {
-    entries: [Neighbour; CAPACITY],
-    /// The entry used last, which is mostly the next one too.
-    last: usize,
+pub(crate) struct Neighbours<'d> {
+    table: Table<'d>,
+    queries: &'d mut Queries,
     /// The gateway: never the one that makes room.
     kept: Ipv4Addr,
     /// No ask is due, and none fails, before this; `None` when nothing is being asked.
     due: Option<Instant>,
-}
-
-#[derive(Clone, Copy)]
-struct Neighbour {
-    /// Unspecified: free.
-    address: Ipv4Addr,
-    /// Zero: not known yet.
-    mac: Mac,
-    /// Whether something was sent to it. If not, it has only spoken to us.
-    used: bool,
-    asking: bool,
-    /// Asks sent since `asking` was set.
-    asks: u8,
-    asked_at: Instant,
-    confirmed_at: Instant,
-    /// When something was sent to it last, or it got its place.
-    used_at: Instant,
 }
 
 /// What is known about a next hop.
@@ -77,102 +65,63 @@ pub(crate) struct Ask {
     pub(crate) station: Option<Mac>,
 }
 
-impl Neighbour {
-    const FREE: Self = Self {
-        address: Ipv4Addr::UNSPECIFIED,
-        mac: Mac::ZERO,
-        used: false,
-        asking: false,
-        asks: 0,
-        asked_at: Instant::from_millis(0),
-        confirmed_at: Instant::from_millis(0),
-        used_at: Instant::from_millis(0),
-    };
-
-    fn is_free(&self) -> bool {
-        self.address.is_unspecified()
-    }
-
-    fn is_known(&self) -> bool {
-        self.mac != Mac::ZERO
-    }
-
-    /// When to ask next, or to give up; `None` when nothing is being asked.
-    fn due(&self) -> Option<Instant> {
-        match (self.asking, self.asks) {
-            (false, _) => None,
-            (true, 0) => Some(Instant::from_millis(0)),
-            (true, _) => Some(self.asked_at.saturating_add(ASK_INTERVAL)),
-        }
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        self.due().is_some_and(|due| due <= now)
-    }
-
-    fn has_failed(&self, now: Instant) -> bool {
-        self.asks >= ASKS && self.is_due(now)
-    }
-
-    /// Whether one that is `needed`, or has only spoken to us, may take its place. One that has not answered yet stays until
-    /// it counts as absent, so that making room cannot be used to ask for the same address more often.
-    fn may_go(&self, needed: bool, now: Instant) -> bool {
-        self.is_known() && (needed || !self.is_in_use(now))
-    }
-
-    fn is_in_use(&self, now: Instant) -> bool {
-        self.used && now.saturating_duration_since(self.used_at) < FRESH
-    }
-
-    /// Whether another station than `mac` has its address, as far as is known.
-    fn is_held_against(&self, mac: Mac, now: Instant) -> bool {
-        self.is_known() && self.mac != mac && now.saturating_duration_since(self.confirmed_at) < HELD
-    }
-
-    fn start_asking(&mut self) {
-        self.asking = true;
-        self.asks = 0;
-    }
-}
-
-impl Neighbours {
-    pub(crate) const fn new() -> Self {
-        Self { entries: [Neighbour::FREE; CAPACITY], last: 0, kept: Ipv4Addr::UNSPECIFIED, due: None }
+impl<'d> Neighbours<'d> {
+    /// Nobody is known yet. With `secret`, which is of this boot, nobody can tell whose addresses share a hash.
+    pub(crate) fn new<const N: usize>(memory: &'d mut Memory<N>, queries: &'d mut Queries, secret: u32) -> Self {
+        Self { table: Table::new(memory.parts(), secret), queries, kept: Ipv4Addr::UNSPECIFIED, due: None }
     }
 
     /// Forgets everybody, and never lets `keep` make room from now on.
     pub(crate) fn reset(&mut self, keep: Option<Ipv4Addr>) {
-        *self = Self { kept: keep.unwrap_or(Ipv4Addr::UNSPECIFIED), ..Self::new() };
+        self.table.clear();
+        self.queries.clear();
+        (self.kept, self.due) = (keep.unwrap_or(Ipv4Addr::UNSPECIFIED), None);
     }
 
     /// The station of `address`, which a packet is to be sent to now. If it is not known, or was confirmed too long ago,
     /// it is going to be asked for.
     pub(crate) fn next_hop(&mut self, address: Ipv4Addr, now: Instant) -> NextHop {
-        let Some(index) = self.find(address).or_else(|| self.claim(address, true, now)) else {
-            return NextHop::Full;
-        };
-        self.last = index;
-        let Some(entry) = self.entries.get_mut(index) else {
-            return NextHop::Full;
-        };
-        (entry.used, entry.used_at) = (true, now);
-        let stale = !entry.is_known() || now.saturating_duration_since(entry.confirmed_at) >= FRESH;
-        if stale && !entry.asking {
-            entry.start_asking();
-            self.due = Some(Instant::from_millis(0));
+        let at = Stamp::of(now);
+        if let Some(id) = self.table.find(address) {
+            self.table.touch(id, at);
+            return self.known(id, at);
         }
-        if entry.is_known() { NextHop::Known(entry.mac) } else { NextHop::Asked }
+        match self.queries.find(address) {
+            Some(query) if query.is_guest(now) => NextHop::Known(query.mac),
+            Some(query) if query.kind != Kind::Guest => NextHop::Asked,
+            _ => self.ask(address),
+        }
+    }
+
+    fn ask(&mut self, address: Ipv4Addr) -> NextHop {
+        self.queries.remove(address);
+        if !self.queries.ask_for(address, address == self.kept) {
+            return NextHop::Full;
+        }
+        self.due = Some(Instant::from_millis(0));
+        NextHop::Asked
+    }
+
+    /// The station of a neighbour in the table, which is asked again if it has not confirmed its address for long.
+    fn known(&mut self, id: Id, now: Stamp) -> NextHop {
+        let Some(entry) = self.table.get(id) else { return NextHop::Full };
+        if entry.confirmed_at.age(now) >= FRESH {
+            self.queries.confirm(entry.address(), entry.mac);
+            self.due = self.queries.due();
+        }
+        NextHop::Known(entry.mac)
     }
 
     /// The station of `address` if it is known. Unlike [`Self::next_hop`], changes nothing.
     pub(crate) fn station(&self, address: Ipv4Addr) -> Option<Mac> {
-        let entry = self.entries.get(self.find(address)?)?;
-        entry.is_known().then_some(entry.mac)
+        let guest = || self.queries.find(address).filter(|query| query.kind == Kind::Guest).map(|query| query.mac);
+        let entry = self.table.find(address).and_then(|id| self.table.get(id));
+        entry.map(|entry| entry.mac).or_else(guest)
     }
 
     /// Whether `address` has a place here, known or being asked for.
     pub(crate) fn contains(&self, address: Ipv4Addr) -> bool {
-        self.find(address).is_some()
+        self.table.find(address).is_some() || self.queries.find(address).is_some()
     }
 
     /// Believes that `mac` has `address`. One who is not here yet gets a place only if `admit` is set (RFC 826: who
@@ -181,23 +130,56 @@ impl Neighbours {
     /// Returns `false` if another station has said the same not long ago. That one is asked again then, at most once a
     /// second, and when it does not answer, its place is free for whoever does.
     pub(crate) fn learn(&mut self, address: Ipv4Addr, mac: Mac, admit: bool, now: Instant) -> bool {
-        let place = self.find(address).or_else(|| if admit { self.claim(address, false, now) } else { None });
-        let Some(entry) = place.and_then(|index| self.entries.get_mut(index)) else {
-            return true;
+        let at = Stamp::of(now);
+        let held = |query: &Query| query.is_guest(now) && query.mac != mac;
+        let believed = match (self.table.find(address), self.queries.find(address).map(held)) {
+            (Some(id), _) => self.confirmed(id, mac, at),
+            (None, Some(true)) => false,
+            (None, Some(false)) => {
+                self.answered(address, mac, now);
+                true
+            }
+            (None, None) => {
+                if admit {
+                    self.place(address, mac, false, at);
+                }
+                true
+            }
         };
-        if !entry.is_held_against(mac, now) {
-            (entry.mac, entry.asking, entry.confirmed_at) = (mac, false, now);
+        self.due = self.queries.due();
+        believed
+    }
+
+    /// Takes what `mac` says for a confirmation by the neighbour, unless another station has the address.
+    fn confirmed(&mut self, id: Id, mac: Mac, now: Stamp) -> bool {
+        let Some(entry) = self.table.get_mut(id) else { return true };
+        let address = entry.address();
+        let age = entry.confirmed_at.age(now);
+        if entry.mac == mac || age >= HELD {
+            (entry.mac, entry.confirmed_at) = (mac, now);
+            self.queries.remove(address);
             return true;
         }
-        if !entry.asking && now.saturating_duration_since(entry.confirmed_at) >= ASK_INTERVAL {
-            entry.start_asking();
-            self.due = Some(Instant::from_millis(0));
+        if age >= ASK_INTERVAL {
+            self.queries.confirm(address, entry.mac);
         }
         false
     }
 
+    /// Gives a neighbour that was asked for its place.
+    fn answered(&mut self, address: Ipv4Addr, mac: Mac, now: Instant) {
+        let at = Stamp::of(now);
+        match self.place(address, mac, true, at) {
+            Some(id) => {
+                self.queries.remove(address);
+                self.table.touch(id, at);
+            }
+            None => self.queries.entertain(address, mac, now),
+        }
+    }
+
     /// When [`Self::take_ask`] or [`Self::give_up`] has something to do.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    pub(crate) const fn due(&self) -> Option<Instant> {
         self.due
     }
 
@@ -206,14 +188,9 @@ impl Neighbours {
         if self.due.is_none_or(|due| due > now) {
             return None;
         }
-        let entry = self.entries.iter_mut().find(|entry| entry.asks < ASKS && entry.is_due(now));
-        let ask = entry.map(|entry| {
-            entry.asks += 1;
-            entry.asked_at = now;
-            Ask { address: entry.address, station: entry.is_known().then_some(entry.mac) }
-        });
+        let ask = self.queries.take_ask(now);
         if ask.is_none() {
-            self.update_due();
+            self.due = self.queries.due();
         }
         ask
     }
@@ -224,40 +201,34 @@ impl Neighbours {
             return false;
         }
         let mut any = false;
-        for entry in self.entries.iter_mut().filter(|entry| entry.has_failed(now)) {
-            *entry = Neighbour::FREE;
+        while let Some(query) = self.queries.take_failed(now) {
+            if let Some(id) = self.table.find(query.address) {
+                self.table.remove(id);
+            }
             any = true;
         }
-        self.update_due();
+        self.due = self.queries.due();
         any
     }
 
-    fn update_due(&mut self) {
-        self.due = self.entries.iter().filter_map(Neighbour::due).min();
+    /// Gives `address` a place, free or another's. If it is `needed`, because something is to be sent there, that can be
+    /// one that is in use, but not busy; else only one that is not in use.
+    fn place(&mut self, address: Ipv4Addr, mac: Mac, needed: bool, now: Stamp) -> Option<Id> {
+        if let Some(id) = self.table.insert(address, mac, now) {
+            return Some(id);
+        }
+        let unused = self.table.oldest(true, self.kept).filter(|id| self.is_unused_for(*id, IN_USE, now));
+        let silent = || self.table.oldest(false, self.kept);
+        let idle = || self.table.oldest(true, self.kept).filter(|id| needed && self.is_unused_for(*id, BUSY, now));
+        let id = unused.or_else(silent).or_else(idle)?;
+        if let Some(entry) = self.table.get(id) {
+            self.queries.remove(entry.address());
+        }
+        self.table.remove(id);
+        self.table.insert(address, mac, now)
     }
 
-    fn find(&self, address: Ipv4Addr) -> Option<usize> {
-        if self.entries.get(self.last).is_some_and(|entry| entry.address == address) {
-            return Some(self.last);
-        }
-        self.entries.iter().position(|entry| entry.address == address)
-    }
-
-    /// Gives `address` a place: a free one, or that of the neighbour unused for longest. If it is `needed`, because something is
-    /// to be sent there, that can be any; else only one that is not in use.
-    fn claim(&mut self, address: Ipv4Addr, needed: bool, now: Instant) -> Option<usize> {
-        let kept = self.kept;
-        let unknown = self.entries.iter().filter(|entry| !entry.is_free() && !entry.is_known()).count();
-        if needed && unknown >= MAX_UNKNOWN && address != kept {
-            return None;
-        }
-        let free = self.entries.iter().position(Neighbour::is_free);
-        let index = free.or_else(|| {
-            let candidates = self.entries.iter().enumerate();
-            let candidates = candidates.filter(|(_, entry)| entry.address != kept && entry.may_go(needed, now));
-            candidates.min_by_key(|(_, entry)| (entry.is_in_use(now), entry.used_at)).map(|(index, _)| index)
-        })?;
-        *self.entries.get_mut(index)? = Neighbour { address, used_at: now, ..Neighbour::FREE };
-        Some(index)
+    fn is_unused_for(&self, id: Id, time: Duration, now: Stamp) -> bool {
+        self.table.get(id).and_then(|entry| entry.unused_for(now)).is_none_or(|unused| unused >= time)
     }
 }

@@ -6,14 +6,16 @@ use core::task::{Context, Waker};
 use embassy_net_driver::{HardwareAddress, LinkState};
 use nat_core::{Instant, Reply, Side, Verdict, Width};
 
+use crate::application::FrameBuffer;
 use crate::control::{Inner, Shared};
 use crate::departing::Departing;
 use crate::ethernet::{EtherType, Header, Mac};
 use crate::link::{Content, Link};
 use crate::log::info;
+use crate::neighbours::NextHop;
 use crate::outgoing::Outgoing;
 use crate::state::HELD;
-use crate::{FrameDrop, ipv4};
+use crate::{FrameDrop, echo, ipv4};
 
 /// Where answers are written before they are sent.
 pub(crate) type AnswerBuffer = [u8; Reply::MAX_LEN];
@@ -33,6 +35,8 @@ pub(crate) struct Links<'d> {
     pub(crate) inside: Link<'d>,
     pub(crate) outside: Link<'d>,
     pub(crate) departing: &'d mut Departing,
+    /// The memory of the application's frame that was sent last, to be given back.
+    pub(crate) lent: Option<&'d mut FrameBuffer>,
 }
 
 /// How a frame arrived.
@@ -53,11 +57,12 @@ impl<'d, W: Width> Router<'d, W> {
 
     /// Starts a pass at `now`: takes over what the application changed, and does what is due.
     pub(crate) fn begin(&mut self, waker: &Waker, now: Instant) {
-        let Links { inside, outside, departing } = &mut self.links;
-        self.shared.with(|inner| {
+        let Self { shared, links, answer } = self;
+        shared.with(|inner| {
             inner.waker.register(waker);
             inner.clock.note(now);
             if core::mem::take(&mut inner.outside_changed) {
+                let Links { outside, departing, .. } = links;
                 outside.reset(inner);
                 // Its source is an address that may be ours no longer.
                 departing.give_up(Side::Outside, FrameDrop::Flushed, inner);
@@ -65,11 +70,14 @@ impl<'d, W: Width> Router<'d, W> {
             if inner.deadline.keep(&mut inner.nat, now) {
                 inner.count_put_off();
             }
+            for side in [Side::Inside, Side::Outside] {
+                if links.side_mut(side).neighbours.give_up(now) {
+                    links.drop_unreachable(inner, side, answer, now);
+                }
+            }
+            let Links { inside, outside, departing, .. } = links;
             for link in [inside, outside] {
                 link.stack.inbox.needs_time = false;
-                if link.neighbours.give_up(now) {
-                    link.drop_orphans(inner);
-                }
                 if !link.up {
                     departing.give_up(link.nic.side, FrameDrop::LinkDown, inner);
                 }
@@ -82,10 +90,23 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn own_work(&mut self, now: Instant) -> [bool; 2] {
         let Self { shared, links, .. } = self;
         shared.with(|inner| {
+            for link in [&links.inside, &links.outside] {
+                inner.probes.advance(link.nic.side, link.can_ask(), now);
+            }
             links.free_fragments(inner, now);
-            let departs_to = links.departing.to();
-            [&links.inside, &links.outside].map(|link| departs_to == Some(link.nic.side) || link.has_own(inner, now))
+            [&links.inside, &links.outside].map(|link| {
+                let side = link.nic.side;
+                links.departing.is_under_way(side) || inner.application_frame.waits(side) || link.has_own(inner, now)
+            })
         })
+    }
+
+    /// Ends a pass: what the application can use again is its own.
+    pub(crate) fn end(&mut self) {
+        let Self { shared, links, .. } = self;
+        if let Some(buffer) = links.lent.take() {
+            shared.with(|inner| inner.application_frame.give_back(buffer));
+        }
     }
 
     /// Notes that the passes are given the time of `embassy_time`.
@@ -98,7 +119,11 @@ impl<'d, W: Width> Router<'d, W> {
         let link = self.links.side_mut(side);
         if link.update(state, address) {
             info!("link of side {:?} is up: {}", side, link.up);
-            self.shared.with(|inner| link.reset(inner));
+            self.shared.with(|inner| {
+                inner.set_up(side, link.up);
+                inner.drop_application_frame(side, FrameDrop::LinkDown);
+                link.reset(inner);
+            });
         }
     }
 
@@ -116,8 +141,8 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let Links { inside, outside, .. } = &self.links;
         let questions = [inside.neighbours.due(), outside.neighbours.due()].into_iter().flatten();
-        let nat = self.shared.with(|inner| inner.deadline.next());
-        questions.filter(|at| *at > now).chain(nat).min()
+        let (nat, probes) = self.shared.with(|inner| (inner.deadline.next(), inner.probes.next_deadline(now)));
+        questions.filter(|at| *at > now).chain(probes).chain(nat).min()
     }
 
     /// Takes in a frame from a driver. Returns the one frame that is to be sent because of it, if any: on the other side,
@@ -129,8 +154,8 @@ impl<'d, W: Width> Router<'d, W> {
             stats.received = stats.received.wrapping_add(1);
             let link = links.side_mut(arrival.from);
             let fate = match link.nic.classify(frame) {
-                Ok(Content::Arp) => link.arp(inner, frame, answer, arrival.now),
-                Ok(Content::Ipv4(header)) => {
+                Ok((frame, Content::Arp)) => link.arp(inner, frame, answer, arrival.now),
+                Ok((frame, Content::Ipv4(header))) => {
                     let datagram = frame.get_mut(header.map_or(0, |_| Header::LEN)..).unwrap_or_default();
                     links.datagram(inner, datagram, answer, Arrival { header, ..arrival })
                 }
@@ -162,18 +187,24 @@ impl<'d, W: Width> Router<'d, W> {
         self.links.side_mut(side).stack.outbox.tx_done();
     }
 
-    /// Whether a datagram leaves in more than one frame, or after the packet that set it free.
-    pub(crate) const fn departs(&self) -> bool {
-        self.links.departing.to().is_some()
+    /// Whether a datagram leaves by `side` in more than one frame, or after the packet that set it free.
+    pub(crate) const fn is_departing(&self, side: Side) -> bool {
+        self.links.departing.is_under_way(side)
     }
 
-    /// Whether it leaves so by `side`.
-    pub(crate) fn is_departing(&self, side: Side) -> bool {
-        self.links.departing.to() == Some(side)
+    /// Whether one leaves so by either side.
+    pub(crate) const fn departs(&self) -> [bool; 2] {
+        [self.is_departing(Side::Inside), self.is_departing(Side::Outside)]
     }
 
-    /// Drops what departs by `side`, whose driver has had no room for long.
+    /// Whether there may be more to send on `side` even if [`Self::own_frame`] has nothing.
+    pub(crate) fn moves_on(&self, side: Side) -> bool {
+        self.is_departing(side) || self.shared.with(|inner| inner.application_frame.waits(side))
+    }
+
+    /// Drops what departs by `side`, and the application's frame for it: its driver has had no room for long.
     pub(crate) fn give_up_departing(&mut self, side: Side, reason: FrameDrop) {
+        self.shared.with(|inner| inner.drop_application_frame(side, reason));
         if self.is_departing(side) {
             self.shared.with(|inner| self.links.departing.give_up(side, reason, inner));
         }
@@ -183,7 +214,11 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn own_frame(&mut self, side: Side, now: Instant) -> Option<Outgoing<'_>> {
         let Self { shared, links, answer } = self;
         shared.with(|inner| {
-            if links.departing.to() == Some(side) {
+            if inner.application_frame.waits(side) {
+                let fate = links.application_frame(inner, side).map_err(|reason| (side, reason));
+                return inner.settle(fate);
+            }
+            if links.departing.is_under_way(side) {
                 let fate = links.depart(inner, side, now).map_err(|reason| (side, reason));
                 return inner.settle(fate);
             }
@@ -236,6 +271,12 @@ impl<'d> Links<'d> {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 self.cut(to, datagram, mtu, arrival).map_err(|reason| (to, reason))
             }
+            Verdict::Local { side, len } if from == Side::Inside && is_answered_here(inner, datagram, side) => {
+                let datagram = datagram.get_mut(..len).unwrap_or_default();
+                echo::answer_in_place(datagram);
+                let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
+                self.inside.nic.outgoing(header, datagram).map(Some).map_err(|reason| (from, reason))
+            }
             Verdict::Local { side, len } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 let header = header.as_ref().filter(|_| side == from);
@@ -251,6 +292,38 @@ impl<'d> Links<'d> {
                 let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
                 self.side(from).nic.outgoing(header, body).map(Some).map_err(|reason| (from, reason))
             }
+        }
+    }
+
+    /// Drops the packets that wait on `side` for a neighbour that has not answered, and tells the inside hosts that sent
+    /// them.
+    fn drop_unreachable(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        side: Side,
+        answer: &mut AnswerBuffer,
+        now: Instant,
+    ) {
+        loop {
+            let Link { neighbours, waiting, .. } = self.side_mut(side);
+            let Some(datagram) = waiting.take_orphan(|next_hop| neighbours.contains(next_hop)) else { return };
+            let error = inner.nat.host_unreachable(datagram, side, answer, now);
+            inner.stats.side_mut(side).drop_frame(FrameDrop::ArpUnresolved);
+            if let Some(error) = error.and_then(|len| answer.get(..len)) {
+                self.send_inside(error, now);
+            }
+        }
+    }
+
+    /// Has a datagram of the router's own leave inside, if there is room to wait for its turn: nothing else is displaced
+    /// for it.
+    fn send_inside(&mut self, datagram: &[u8], now: Instant) {
+        let Self { inside, departing, .. } = self;
+        let Some(host) = ipv4::destination(datagram) else { return };
+        if inside.nic.mac().is_none() {
+            departing.take(Side::Inside, datagram, u16::MAX);
+        } else if inside.waiting.has_room() && inside.neighbours.next_hop(host, now) != NextHop::Full {
+            inside.waiting.put(host, datagram);
         }
     }
 
@@ -287,12 +360,29 @@ impl<'d> Links<'d> {
     }
 
     fn deliver_fragment(&mut self, inner: &mut Inner<'_, impl Width>, side: Side, len: usize, now: Instant) {
-        let Self { inside, outside, departing } = self;
+        let Self { inside, outside, departing, .. } = self;
         let link = if side == Side::Inside { inside } else { outside };
         let datagram = departing.room().and_then(|room| room.get(..len)).unwrap_or_default();
         if let Err(reason) = link.deliver(inner, None, datagram, now) {
             inner.stats.side_mut(side).drop_frame(reason);
         }
+    }
+
+    /// The application's frame, which leaves by `side`.
+    fn application_frame(
+        &mut self,
+        inner: &mut Inner<'d, impl Width>,
+        side: Side,
+    ) -> Result<Option<Outgoing<'_>>, FrameDrop> {
+        let Self { inside, outside, lent, .. } = self;
+        *lent = inner.application_frame.lend(side);
+        let frame = lent.as_mut().map(|buffer| buffer.frame()).unwrap_or_default();
+        let link = if side == Side::Inside { inside } else { outside };
+        let (header, body) = match link.nic.mac() {
+            Some(_) => Header::split(frame).map(|(header, body)| (Some(header), body)).ok_or(FrameDrop::Runt)?,
+            None => (None, frame),
+        };
+        link.nic.outgoing(header, body).map(Some)
     }
 
     /// The next frame of the datagram that departs by `side`.
@@ -302,8 +392,8 @@ impl<'d> Links<'d> {
         side: Side,
         now: Instant,
     ) -> Result<Option<Outgoing<'_>>, FrameDrop> {
-        let Self { inside, outside, departing } = self;
-        let datagram = departing.next().unwrap_or_default();
+        let Self { inside, outside, departing, .. } = self;
+        let datagram = departing.next(side).unwrap_or_default();
         let destination = ipv4::destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED);
         let next_hop = inner.next_hop(side, destination);
         let link = if side == Side::Inside { inside } else { outside };
@@ -328,6 +418,14 @@ impl<'d> Links<'d> {
         let next_hop = inner.next_hop(to, destination);
         self.side_mut(to).toward(inner, next_hop, datagram, arrival.now)
     }
+}
+
+/// Whether a datagram from inside, which is for the stack of `side`, is a ping that needs no stack: one to an external address,
+/// or a fragment of one to the inside address, where those are answered.
+fn is_answered_here(inner: &Inner<'_, impl Width>, datagram: &[u8], side: Side) -> bool {
+    let config = inner.nat.config();
+    let inside = ipv4::destination(datagram) == Some(config.inside.address());
+    side == Side::Outside || (config.inside_ping && inside && echo::is_ping_fragment(datagram))
 }
 
 impl<W: Width> Inner<'_, W> {

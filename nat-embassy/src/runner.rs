@@ -65,6 +65,7 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
                 break;
             }
         }
+        self.router.end();
         let soonest = now.saturating_add(core::time::Duration::from_millis(1));
         let deadline = self.router.next_deadline(now).into_iter().chain(pass.wake_at).min();
         deadline.map(|at| at.max(soonest))
@@ -81,7 +82,8 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
         port::serve(router, Side::Inside, lan, wan, (outward, pass));
         port::serve(router, Side::Outside, wan, lan, (inward, pass));
         // What departs holds the others up, who are then not waited for.
-        if progress || (departs && !router.departs()) {
+        let gone = departs.iter().zip(router.departs()).any(|(before, now)| *before && !now);
+        if progress || gone {
             *sources = [Sources::ALL; 2];
         }
         sources.iter().any(|sources| sources.any())

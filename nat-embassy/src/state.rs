@@ -4,17 +4,18 @@ use core::mem::MaybeUninit;
 
 use nat_core::{Fragments, Quarantine, Reply, Tables, WideQuarantine, WideTables, Width};
 
+use crate::application::FrameBuffer;
 use crate::control::Shared;
 use crate::departing::Departing;
 use crate::local::ChannelState;
-use crate::neighbours::Neighbours;
+use crate::neighbours;
 use crate::waiting::Slot;
 
 /// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
 /// 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual devices, what ARP knows and keeps waiting,
 /// fragments, and the quarantine of freed external ports.
 ///
-/// `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each. `FREED` external
+/// `HOSTS` stations are remembered inside, and 64 outside, at 26 bytes each. `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each. `FREED` external
 /// ports can be in quarantine, 1 to 65,535 at 18 bytes each: see [`QuarantineConfig`](nat_core::QuarantineConfig).
 ///
 /// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
@@ -31,10 +32,11 @@ pub struct State<
     pub(crate) quarantine: Quarantine<FREED, W>,
     pub(crate) fragments: Fragments<DATAGRAMS, HELD>,
     pub(crate) shared: MaybeUninit<Shared<'static, W>>,
-    pub(crate) lan: SideMemory<WAITING>,
-    pub(crate) wan: SideMemory<WAITING>,
+    pub(crate) lan: SideMemory<WAITING, HOSTS>,
+    pub(crate) wan: SideMemory<WAITING, OUTSIDE_NEIGHBOURS>,
     pub(crate) answer: [u8; Reply::MAX_LEN],
     pub(crate) departing: Departing,
+    pub(crate) frame: FrameBuffer,
 }
 
 /// All the memory of a router for up to 1,048,576 mappings, sessions, hosts and ports in quarantine each: its tables are
@@ -54,19 +56,28 @@ const DATAGRAMS: usize = 16;
 /// where its sender begins with the last.
 pub(crate) const HELD: usize = 7;
 
+/// Neighbours that are remembered outside. Inside there are as many as hosts.
+const OUTSIDE_NEIGHBOURS: usize = 64;
+
 /// The memory of one side.
-pub(crate) struct SideMemory<const WAITING: usize> {
+pub(crate) struct SideMemory<const WAITING: usize, const NEIGHBOURS: usize> {
     pub(crate) channel: ChannelState,
-    pub(crate) neighbours: Neighbours,
+    pub(crate) neighbours: neighbours::Memory<NEIGHBOURS>,
+    pub(crate) queries: neighbours::Queries,
     pub(crate) waiting: [Slot; WAITING],
 }
 
-// The crate's documentation says about 60 KiB beside the tables, which this rounds to.
-const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 60 * 1024 + 512);
+// The crate's documentation says about 64 KiB beside the tables, which this rounds to.
+const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 64 * 1024 + 512);
 
-impl<const WAITING: usize> SideMemory<WAITING> {
+impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOURS> {
     const fn new() -> Self {
-        Self { channel: ChannelState::new(), neighbours: Neighbours::new(), waiting: [Slot::FREE; WAITING] }
+        Self {
+            channel: ChannelState::new(),
+            neighbours: neighbours::Memory::new(),
+            queries: neighbours::Queries::new(),
+            waiting: [Slot::FREE; WAITING],
+        }
     }
 }
 
@@ -107,6 +118,7 @@ impl<
             wan: SideMemory::new(),
             answer: [0; Reply::MAX_LEN],
             departing: Departing::new(),
+            frame: FrameBuffer::new(),
         }
     }
 }

@@ -92,6 +92,19 @@ impl<'d> WaitingPackets<'d> {
         Some((found, slot.datagram.get(..slot.len)?))
     }
 
+    /// Whether one more can wait without the loss of another.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.count < self.slots.len()
+    }
+
+    /// Takes out a packet for whose next hop `keep` does not hold.
+    pub(crate) fn take_orphan(&mut self, keep: impl Fn(Ipv4Addr) -> bool) -> Option<&[u8]> {
+        let slot = self.slots.iter_mut().find(|slot| !slot.is_free() && !keep(slot.next_hop))?;
+        slot.free();
+        self.count -= 1;
+        slot.datagram.get(..slot.len)
+    }
+
     /// Drops the packets for whose next hop `keep` does not hold. Returns how many.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(Ipv4Addr) -> bool) -> u32 {
         let mut dropped = 0;

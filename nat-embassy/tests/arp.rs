@@ -13,8 +13,11 @@ use world::*;
 /// Packets that can wait, on each side.
 const WAITING: usize = 4;
 
-/// Neighbours remembered, on each side.
-const NEIGHBOURS: usize = 32;
+/// Neighbours remembered outside.
+const NEIGHBOURS: usize = 64;
+
+/// Neighbours asked for at once of whom nothing is known.
+const MAX_UNKNOWN: usize = 16;
 
 /// A station on the outside network.
 fn neighbour(number: u8) -> Station {
@@ -395,7 +398,7 @@ fn a_flood_of_new_neighbours_does_not_displace_those_in_use() {
 }
 
 #[test]
-fn a_scan_of_the_outside_network_asks_for_no_more_neighbours_than_half_the_places() {
+fn a_scan_of_the_outside_network_asks_for_no_more_than_16_neighbours_at_once() {
     let mut w = World::acquainted();
     let mut asked_for = Vec::new();
     for number in 100..=200 {
@@ -404,8 +407,8 @@ fn a_scan_of_the_outside_network_asks_for_no_more_neighbours_than_half_the_place
         asked_for.extend(asked(&w.wan.take_sent()));
         w.advance(1);
     }
-    assert_eq!(asked_for.len(), NEIGHBOURS / 2);
-    assert_eq!(w.outside_drops(FrameDrop::NeighboursFull), 101 - 16);
+    assert_eq!(asked_for.len(), MAX_UNKNOWN);
+    assert_eq!(w.outside_drops(FrameDrop::NeighboursFull), 101 - MAX_UNKNOWN as u64);
     w.lan.arrive(to(SERVER, b"hello"));
     w.run();
     assert_eq!(judge_all(&w.wan.take_sent())[0].payload, b"hello", "the gateway was not displaced");
@@ -416,11 +419,11 @@ fn a_packet_whose_neighbour_made_room_is_dropped_and_counted() {
     let mut w = World::new();
     w.lan.arrive(to(neighbour(9).1, b"waits"));
     w.run();
-    // It answers, but the driver is full for a minute, so its packet goes on waiting until others have taken all places.
+    // It answers, but the driver is full for more than a minute, so its packet goes on waiting until others have taken all places.
     w.wan.make_room(0);
     w.wan.arrive(arp_reply(neighbour(9), ROUTER_WAN));
-    w.advance(60_000);
-    for number in 100..=131 {
+    w.advance(62_000);
+    for number in (100..).take(NEIGHBOURS) {
         w.wan.arrive(arp_reply(neighbour(number), ROUTER_WAN));
         w.run();
         w.advance(1);
@@ -430,4 +433,96 @@ fn a_packet_whose_neighbour_made_room_is_dropped_and_counted() {
     w.wan.make_room(10);
     w.run();
     assert_eq!(w.wan.take_sent().len(), 0);
+}
+
+/// The ICMP error in a frame for the host: its source, its type and code, and the datagram it quotes.
+#[track_caller]
+fn unreachable(frame: &[u8], host: Station) -> (Ipv4Addr, [u8; 2], Vec<u8>) {
+    let (header, seen) = judge_frame(frame);
+    assert_eq!((header.destination, seen.dst), (host.0, host.1));
+    (seen.src, [frame[34], frame[35]], seen.payload)
+}
+
+/// RFC 1812 section 5.2.7.1, code 1: "the router is unable to deliver it to the destination host because of an ARP failure".
+#[test]
+fn a_host_is_told_that_its_neighbour_outside_does_not_answer() {
+    for quoted in [
+        Udp { dst: neighbour(200).1, ..outbound() }.build(),
+        world::frames::echo_request(HOST.1, neighbour(200).1, 40),
+        world::frames::tcp((HOST.1, 5000), (neighbour(200).1, 80), |tcp| tcp.syn = true),
+        // As many as can be quoted, and more.
+        Udp { dst: neighbour(200).1, payload: vec![1; 1000], ..outbound() }.build(),
+    ] {
+        let mut w = World::acquainted();
+        w.lan.arrive(world::frames::ipv4_frame(ROUTER_LAN.0, HOST.0, &quoted));
+        w.run();
+        w.advance(2_900);
+        assert_eq!(w.lan.take_sent().len(), 0, "not before the last answer could have come");
+        w.advance(200);
+        let sent = w.lan.take_sent();
+        let [error] = &sent[..] else { panic!("one error: {sent:02x?}") };
+        let (source, kind, quote) = unreachable(error, HOST);
+        assert_eq!((source, kind), (ROUTER_LAN.1, [3, 1]));
+        assert!(quote.len() >= quoted.len().min(548), "as much as fits 576 bytes (RFC 1812 section 4.3.2.3)");
+        // Its own packet, as it was: addresses, ports or identifier, and payload. The router has passed it on once.
+        assert_eq!(quote[12..], quoted[12..quote.len()]);
+        assert_eq!(w.outside_drops(FrameDrop::ArpUnresolved), 1);
+        assert_eq!(w.wan.take_sent().len(), 3, "the questions alone");
+    }
+}
+
+/// From one host to another that is not there, by the router's external address: the first is told, in terms of what it sent.
+#[test]
+fn a_host_is_told_that_another_inside_does_not_answer() {
+    let mut w = World::acquainted();
+    let absent = Ipv4Addr::new(192, 168, 77, 200);
+    let forward = nat_core::PortForward::new(nat_core::Protocol::Udp, 8080, core::net::SocketAddrV4::new(absent, 80));
+    w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
+    let quoted = Udp { dst: ROUTER_WAN.1, dst_port: 8080, ..outbound() }.build();
+    w.lan.arrive(world::frames::ipv4_frame(ROUTER_LAN.0, HOST.0, &quoted));
+    w.advance(3_100);
+    let sent = w.lan.take_sent();
+    let errors: Vec<_> = sent.iter().filter(|frame| as_arp(frame).is_none()).collect();
+    assert_eq!(errors.len(), 1);
+    let (source, kind, quote) = unreachable(errors[0], HOST);
+    assert_eq!((source, kind), (ROUTER_LAN.1, [3, 1]));
+    assert_eq!(quote[12..], quoted[12..]);
+}
+
+/// Strangers learn nothing, errors are never answered, and a host that scans gets no more errors than its limit.
+#[test]
+fn whoever_is_due_no_error_about_an_absent_neighbour_gets_none() {
+    // From outside, by a port forward to a host that is not there.
+    let mut w = World::acquainted();
+    let forward = nat_core::PortForward::new(
+        nat_core::Protocol::Udp,
+        8080,
+        core::net::SocketAddrV4::new(Ipv4Addr::new(192, 168, 77, 200), 80),
+    );
+    w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
+    w.wan.arrive(from_gateway(&inbound(8080)));
+    w.advance(3_100);
+    assert_eq!((w.wan.take_sent().len(), w.inside_drops(FrameDrop::ArpUnresolved)), (0, 1));
+
+    // Errors inside are off.
+    let mut quiet = config();
+    quiet.nat.inside_icmp_errors = false;
+    let mut w = World::with(quiet, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    w.introduce();
+    w.lan.arrive(to(neighbour(200).1, b"quiet"));
+    w.advance(3_100);
+    assert_eq!(w.lan.take_sent().len(), 0);
+
+    // Whoever asks for many who are not there gets no more errors than its limit.
+    let mut limited = config();
+    (limited.nat.limits.icmp_error_burst, limited.nat.limits.icmp_errors_per_second) = (2, 1);
+    let mut w = World::with(limited, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    w.introduce();
+    for number in 100..104 {
+        w.lan.arrive(to(neighbour(number).1, b"scan"));
+    }
+    w.advance(3_100);
+    let errors = w.lan.take_sent().len();
+    let withheld = w.control.with_nat(|nat| nat.stats().answers_withheld);
+    assert_eq!((errors, withheld, w.outside_drops(FrameDrop::ArpUnresolved)), (2, 2, 4));
 }

@@ -359,3 +359,44 @@ fn a_driver_without_room_for_a_datagram_is_named() {
     let error = nat_embassy::new(state, config, SEED, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN)).err();
     assert_eq!(error.expect("too small").field, "inside_mtu");
 }
+
+#[derive(Default)]
+struct Woken(core::sync::atomic::AtomicBool);
+
+impl std::task::Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, core::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// It wakes when the stack runs, as a stack does that gets a lease, and at no other time worth a word.
+#[test]
+fn following_a_stack_that_rests_wakes_nobody() {
+    let mut config = config();
+    config.outside = None;
+    let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let wan_stack = core::mem::replace(&mut w.wan_stack, World::new().wan_stack);
+    let resources = Box::leak(Box::new(embassy_net::StackResources::<2>::new()));
+    let (stack, mut runner) = embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
+    let woken = std::sync::Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let is_woken = || woken.0.swap(false, core::sync::atomic::Ordering::Relaxed);
+    let control = w.control;
+    let mut follow = pin!(control.follow(stack));
+    assert!(follow.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    std::thread::sleep(core::time::Duration::from_millis(400));
+    assert!(!is_woken(), "nothing has happened");
+
+    stack.set_config_v4(embassy_net::ConfigV4::Static(embassy_net::StaticConfigV4 {
+        address: embassy_net::Ipv4Cidr::new(ROUTER_WAN.1, 24),
+        gateway: Some(GATEWAY.1),
+        dns_servers: Default::default(),
+    }));
+    let mut run = pin!(runner.run());
+    assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(is_woken(), "the stack has run");
+    assert!(follow.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(control.outside(), Some(OUTSIDE));
+    std::thread::sleep(core::time::Duration::from_millis(400));
+    assert!(!is_woken(), "nothing has happened since");
+}

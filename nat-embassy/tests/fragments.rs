@@ -207,19 +207,48 @@ fn world_of_small_links() -> (World, u16) {
     (w, external_port)
 }
 
+/// The other direction goes on without a pause, whole datagrams and such as are cut themselves.
 #[test]
-fn who_was_held_up_by_pieces_that_are_given_up_goes_on_at_once() {
+fn pieces_that_wait_for_a_full_driver_hold_up_nothing_that_leaves_by_the_other() {
+    let (mut w, external_port) = world_of_small_links();
+    let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
+    let large = Udp { payload: vec![8; 1200], ..outbound() }.build();
+    for _ in 0..5 {
+        w.lan.make_room(1);
+        w.wan.arrive(fragments(&answer, 2000).remove(0));
+        w.run();
+        assert_eq!(w.lan.take_sent().len(), 1, "what there was room for");
+        for millisecond in 0..14 {
+            w.lan.arrive(outbound().build());
+            w.lan.arrive(fragments(&large, 2000).remove(0));
+            w.run();
+            assert_eq!(w.wan.take_sent().len(), 1 + 3, "after {millisecond} ms");
+            w.advance(1);
+        }
+        w.lan.make_room(usize::MAX);
+        w.run();
+        assert_eq!(w.lan.take_sent().len(), 0, "the other pieces are given up");
+    }
+    assert_eq!((w.inside_drops(FrameDrop::TxFull), w.outside_drops(FrameDrop::TxFull)), (5, 0));
+}
+
+/// What comes next for the full side waits in its driver, behind the pieces, and leaves after them.
+#[test]
+fn what_comes_after_pieces_for_the_same_side_does_not_overtake_them() {
     let (mut w, external_port) = world_of_small_links();
     w.lan.make_room(1);
     let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
     w.wan.arrive(fragments(&answer, 2000).remove(0));
+    w.wan.arrive(inbound(external_port).build());
     w.run();
-    assert_eq!(w.lan.take_sent().len(), 1, "what there was room for");
-    w.lan.arrive(outbound().build());
+    w.advance(5);
+    assert_eq!(w.lan.take_sent().len(), 1);
+    w.lan.make_room(usize::MAX);
     w.run();
-    assert_eq!(w.wan.take_sent().len(), 0, "it waits for the pieces");
-    w.advance(20);
-    assert_eq!((w.wan.take_sent().len(), w.inside_drops(FrameDrop::TxFull)), (1, 1));
+    let sent = w.lan.take_sent();
+    assert_eq!(sent.len(), 3);
+    assert_eq!(judge_datagrams(&sent[2..])[0].payload, inbound(external_port).payload);
+    assert_eq!(w.inside_drops(FrameDrop::TxFull), 0);
 }
 
 #[test]

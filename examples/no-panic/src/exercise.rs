@@ -80,6 +80,7 @@ fn packets<W: Width>(nat: &mut Nat<'_, W>, buffer: &mut [u8]) {
     emit(&verdict, packet, buffer);
     let len = unknown(buffer.len());
     unknown(nat.release(buffer.get_mut(..len).unwrap_or_default(), now()));
+    unknown(nat.host_unreachable(packet, side(), buffer, now()));
     nat.handle_timeout(now());
     unknown(nat.poll_timeout());
 }

@@ -42,6 +42,12 @@ impl Seed {
         self.draw(8) as u32
     }
 
+    /// A secret for the hash of tables beside the NAT's, such as one of neighbours: nobody who does not know it can choose keys
+    /// that collide there. It tells nothing of the NAT's own.
+    pub fn table_secret(&self) -> u32 {
+        self.draw(64) as u32
+    }
+
     fn draw_words(&self, labels: [u64; 2]) -> [u32; 4] {
         let [a, b] = labels.map(|label| self.draw(label));
         [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32]

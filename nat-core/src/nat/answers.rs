@@ -74,15 +74,20 @@ impl<W: Width> Nat<'_, W> {
         if origin == Origin::Router || !self.config.inside_icmp_errors {
             return Verdict::Drop(reason);
         }
-        let now = self.now;
-        let AnswerLimits { allowance, inside, .. } = &mut self.answers;
-        let shared = inside.of(self.flows.key(), ip.source());
-        let due = self.flows.host_mut(origin, ip.source()).map(|host| &mut host.errors).or(shared);
-        if due.is_some_and(|due| allowance.take(due, now, urgency(error))) {
+        if self.may_refuse(origin, ip.source(), error) {
             Verdict::Reject(Reply::error(reason, self.config.inside.address().to_bits(), ip.source(), error))
         } else {
             self.withhold(reason)
         }
+    }
+
+    /// Whether the inside host `source` may be sent `error` now; if so it is taken as sent.
+    pub(super) fn may_refuse(&mut self, origin: Origin, source: u32, error: Error) -> bool {
+        let now = self.now;
+        let AnswerLimits { allowance, inside, .. } = &mut self.answers;
+        let shared = inside.of(self.flows.key(), source);
+        let due = self.flows.host_mut(origin, source).map(|host| &mut host.errors).or(shared);
+        due.is_some_and(|due| allowance.take(due, now, urgency(error)))
     }
 
     /// Counts a packet from outside that is due an error if it is of a session. To be called before that is looked up, about
@@ -148,9 +153,14 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
+    /// Counts an answer that is beyond its limit.
+    pub(super) fn count_withheld(&mut self) {
+        self.stats.answers_withheld = self.stats.answers_withheld.wrapping_add(1);
+    }
+
     /// The silent drop of a packet whose answer is beyond its limit.
     pub(super) fn withhold(&mut self, reason: DropReason) -> Verdict {
-        self.stats.answers_withheld = self.stats.answers_withheld.wrapping_add(1);
+        self.count_withheld();
         Verdict::Drop(reason)
     }
 }

@@ -34,6 +34,7 @@ impl<W: Width> Nat<'_, W> {
                 Ok(self.error_hairpin(ip, header, body)?)
             }
             Transport::Icmp(header, body) => match header.class() {
+                Class::Request if self.is_ping_for_router(ip, header) => self.ping_inbound(ip, header, body),
                 Class::Request => self.query_hairpin(ip, Transport::Icmp(header, body)),
                 Class::Reply => self.reply_hairpin(ip, Transport::Icmp(header, body), external),
                 Class::Error | Class::Other => Err(DropReason::Hairpin.into()),
@@ -122,7 +123,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// An error from inside about a packet that had come by hairpin: both ends of it, and of what it quotes, are
     /// translated.
-    fn error_hairpin(
+    pub(super) fn error_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,

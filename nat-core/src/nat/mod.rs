@@ -23,6 +23,7 @@ mod receiver;
 mod short_way;
 mod shortage;
 mod tracking;
+mod unreachable;
 
 use crate::fragments::FragmentTable;
 use crate::identification::Identifications;

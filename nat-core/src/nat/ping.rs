@@ -18,6 +18,12 @@ impl<W: Width> Nat<'_, W> {
         if ping && !self.config.inside_ping { Err(DropReason::EchoRefused) } else { Ok(()) }
     }
 
+    /// Whether a query of a host to an external address is a ping that the router answers there, as it does those from outside.
+    pub(super) fn is_ping_for_router(&self, ip: &ipv4::Header, header: &icmp::Header) -> bool {
+        let ping = self.config.outside_ping && header.is_echo_request();
+        ping && self.forwards.one_to_one_host(ip.destination()).is_none()
+    }
+
     /// A query to an external address, for which there can be no session: the router's, if it is a ping. One in fragments is
     /// refused, because its checksum cannot be verified.
     pub(super) fn ping_inbound(

@@ -1,0 +1,70 @@
+//! What an inside host is told when the next hop of its packet does not answer.
+
+use zerocopy::FromBytes;
+
+use crate::packet::{Datagram, Transport};
+use crate::reply::{self, Error};
+use crate::state::Origin;
+use crate::table::Width;
+use crate::translate::{self, End, Hop};
+use crate::wire::ipv4;
+use crate::{Instant, Nat, Side, Verdict};
+
+use super::receiver::Target;
+use super::{EXPIRED_PER_PACKET, answers};
+
+impl<W: Width> Nat<'_, W> {
+    /// Writes to `buffer` what the inside host that has sent `packet` is told when that cannot be delivered: an ICMP
+    /// destination unreachable, host unreachable, from the router's inside address (RFC 1812 sections 3.3.2 and
+    /// 5.2.7.1). Returns its length in bytes; the caller sends it inside, to the address that its header names.
+    ///
+    /// `packet` is a translated datagram as [`Verdict::Forward`] had it leave by `side`, for whose next hop no station
+    /// answered. What the host sees quoted is its own packet, as far as the session says.
+    ///
+    /// `None`, with `buffer` in an unspecified state, where nothing is due: the packet is none of an inside host's, or of no
+    /// session any more; nothing of its kind is answered (RFC 1812 section 4.3.2.7); the errors are off
+    /// ([`Config::inside_icmp_errors`](crate::Config::inside_icmp_errors)), or the host has got too many of them, which is
+    /// counted as a withheld answer; or `buffer` is shorter than [`Reply::MAX_LEN`](crate::Reply::MAX_LEN).
+    pub fn host_unreachable(&mut self, packet: &[u8], side: Side, buffer: &mut [u8], now: Instant) -> Option<usize> {
+        self.advance(now, EXPIRED_PER_PACKET);
+        if !self.config.inside_icmp_errors || !answers::is_answerable(packet) {
+            return None;
+        }
+        let len = self.write_unreachable(packet, buffer)?;
+        let host = self.return_to_sender(buffer.get_mut(..len)?, side)?;
+        if self.may_refuse(Origin::Host, host, Error::HostUnreachable) {
+            Some(len)
+        } else {
+            self.count_withheld();
+            None
+        }
+    }
+
+    /// Writes the error as if a router behind the NAT had sent it to the translated source.
+    fn write_unreachable(&self, packet: &[u8], buffer: &mut [u8]) -> Option<usize> {
+        let (ip, _) = ipv4::Header::ref_from_prefix(packet).ok()?;
+        let datagram = packet.get(..usize::from(ip.total_length()))?;
+        let ends = (self.config.inside.address().to_bits(), ip.source());
+        reply::emit_error(ip, datagram, ends, Error::HostUnreachable, buffer)
+    }
+
+    /// Translates the error like one that comes back, and gives the inside host that it goes to.
+    fn return_to_sender(&mut self, error: &mut [u8], side: Side) -> Option<u32> {
+        let datagram = Datagram::parse(error).ok()?;
+        let external = self.external_number(datagram.ip.destination());
+        let (ip, transport) = datagram.transport().ok()?;
+        let Transport::Icmp(header, body) = transport else { return None };
+        let verdict = match (side, external) {
+            (Side::Outside, Some(external)) => self.error_inbound(ip, header, body, Target::External(external)),
+            (Side::Outside, None) => self.error_inbound(ip, header, body, Target::Untranslated),
+            (Side::Inside, Some(_)) => self.error_hairpin(ip, header, body),
+            // It came from outside.
+            (Side::Inside, None) => return None,
+        };
+        if !matches!(verdict, Ok(Verdict::Forward { to: Side::Inside, .. })) {
+            return None;
+        }
+        translate::rewrite_address(ip, End::Source, self.config.inside.address().to_bits(), Hop::Uncounted);
+        Some(ip.destination())
+    }
+}
