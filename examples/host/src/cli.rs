@@ -17,8 +17,10 @@ use nat_router::{ConfigError, DhcpServer};
 
 pub(crate) use nat_options::{NatOptions, refusal};
 use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES, SOAK_NOTES};
-use value::LeasePool;
+use value::{Lan, LeasePool, MacAddress};
 pub(crate) use value::{LanDevice, Network, WanDevice};
+
+use crate::replay::{Mac, Networks};
 
 /// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of captures
 #[derive(Debug, Parser)]
@@ -136,43 +138,55 @@ impl RouterOptions {
 }
 
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("input").required(true).multiple(true).args(["lan_in", "wan_in"]))]
+#[command(group = ArgGroup::new("input").required(true).multiple(true).args(["lan_in", "wan_in", "capture"]))]
 pub(crate) struct ReplayOptions {
-    /// Packets that arrive from the LAN
+    /// Packets that arrive from the LAN: a pcap or pcapng file
     #[arg(long, value_name = "FILE")]
     pub(crate) lan_in: Option<PathBuf>,
-    /// Packets that arrive from the WAN
+    /// Packets that arrive from the WAN: a pcap or pcapng file
     #[arg(long, value_name = "FILE")]
     pub(crate) wan_in: Option<PathBuf>,
-    /// Where to write what leaves for the LAN
+    /// Packets of both directions in one pcap or pcapng file, told apart by --lan or --lan-mac
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lan_in", "wan_in"])]
+    pub(crate) capture: Option<PathBuf>,
+    /// With --capture: the MAC address of a host inside; frames from it come from inside, frames to it from outside (repeatable)
+    #[arg(long, value_name = "MAC", requires = "capture", value_parser = mac_address)]
+    pub(crate) lan_mac: Vec<Mac>,
+    /// Where to write what leaves for the LAN, as pcap of link type RAW
     #[arg(long, value_name = "FILE")]
     pub(crate) lan_out: Option<PathBuf>,
-    /// Where to write what leaves for the WAN
+    /// Where to write what leaves for the WAN, as pcap of link type RAW
     #[arg(long, value_name = "FILE")]
     pub(crate) wan_out: Option<PathBuf>,
-    /// Where to write one line of JSON for each packet read
+    /// Where to write one line of JSON for each packet judged
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Where to write one line of JSON for each mapping that begins or ends, and for each session refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
-    /// The router's address on the LAN, with the LAN's prefix length
-    #[arg(long, value_name = "ADDRESS/LEN")]
-    pub(crate) lan: Network,
-    /// The router's primary external address, with the WAN's prefix length
-    #[arg(long, value_name = "ADDRESS/LEN")]
-    pub(crate) wan: Network,
+    /// The router's address on the LAN, with the LAN's prefix length; with --capture also the network alone, as in
+    /// 192.168.77.0/24, or one host as in 192.168.77.10/32; with --lan-mac by default the /24 of the first host found
+    #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "lan_mac")]
+    pub(crate) lan: Option<Lan>,
+    /// The router's primary external address, with the WAN's prefix length; with --capture by default 198.51.100.77/24
+    #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "capture")]
+    pub(crate) wan: Option<Network>,
     #[command(flatten)]
     pub(crate) nat: NatOptions,
 }
 
 impl ReplayOptions {
-    /// The NAT's configuration.
-    pub(crate) fn config(&self) -> Result<Config> {
-        let config = self.nat.config(self.lan.0, Some(self.wan.0.address()))?;
-        self.nat.check_wan_addresses(self.lan.0, Some(self.wan.0), None)?;
+    /// The NAT's configuration between these networks.
+    pub(crate) fn config(&self, networks: Networks) -> Result<Config> {
+        let Networks { lan, wan, .. } = networks;
+        let config = self.nat.config(lan, Some(wan.address()))?;
+        self.nat.check_wan_addresses(lan, Some(wan), None)?;
         Ok(config)
     }
+}
+
+fn mac_address(text: &str) -> Result<Mac> {
+    text.parse().map(|MacAddress(address)| address)
 }
 
 /// Whether `address` can be one of a host in this network.
@@ -221,7 +235,7 @@ mod tests {
         let arguments = "nat-host replay --lan-in A --lan 192.168.77.1/24 --wan 198.51.100.77/24";
         let options = options.split_whitespace();
         match Cli::try_parse_from(arguments.split(' ').chain(options)).unwrap().command() {
-            Command::Replay(options) => options.config().unwrap(),
+            Command::Replay(options) => options.config(crate::replay::networks(&options).unwrap()).unwrap(),
             other => panic!("{other:?}"),
         }
     }
