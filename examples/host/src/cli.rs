@@ -17,8 +17,8 @@ use nat_router::{ConfigError, DhcpServer};
 
 pub(crate) use nat_options::{NatOptions, refusal};
 use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES, SOAK_NOTES};
-use value::{Lan, LeasePool, MacAddress};
-pub(crate) use value::{LanDevice, Network, WanDevice};
+use value::{Lan, LeasePool};
+pub(crate) use value::{LanDevice, MacAddress, Network, WanDevice};
 
 use crate::replay::{Mac, Networks};
 
@@ -92,7 +92,18 @@ pub(crate) struct RouterOptions {
     /// Print the counters every N seconds, not only at SIGUSR1 and at the end
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) stats_every: Option<u32>,
-    /// Tell on standard error of links, leases and refused sessions too, not only of what is wrong
+    /// The MAC address of the router's interface on the LAN; by default one of this machine and the device's name
+    #[arg(long, value_name = "MAC")]
+    pub(crate) lan_mac: Option<MacAddress>,
+    /// The MAC address of the router's interface on the WAN; by default one of this machine and the device's name
+    #[arg(long, value_name = "MAC")]
+    pub(crate) wan_mac: Option<MacAddress>,
+    /// Frames that may wait on each TAP device until the router reads them, about 2.3 kB each while they wait; what is more
+    /// the kernel drops. A queue that is longer already stays
+    #[arg(long, value_name = "FRAMES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) tap_queue: u32,
+    /// Write the router's log to standard error: -v links, leases and refused sessions, -vv what helps to find faults, -vvv
+    /// everything; without it warnings and errors only
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(flatten)]
@@ -120,6 +131,8 @@ impl RouterOptions {
     #[cfg(target_os = "linux")]
     pub(crate) fn config(&self) -> Result<Config> {
         ensure!(self.lan.name != self.wan.name, "--lan and --wan name the same device");
+        let same = self.lan_mac.is_some() && self.lan_mac == self.wan_mac;
+        ensure!(!same, "--lan-mac and --wan-mac are the same: give each interface an address of its own");
         let mut config = self.nat.config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
         match (self.wan.address, self.gateway) {
             (Some(wan), Some(gateway)) => {

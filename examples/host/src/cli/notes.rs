@@ -38,7 +38,9 @@ pub(crate) const MORE_OF_REPLAY: &str = "`nat-host help replay` says more of eac
 pub(crate) const ROUTER_NOTES: &str = "\
 The two devices are opened, or created if they do not exist: plain TAP without packet information. The kernel's end of each \
 device is the cable's far end, so it belongs to the hosts: give it the address of a host, or put it into a bridge or into \
-another network namespace. Once the line `ready:` is out, devices may be moved and renamed.
+another network namespace. The router's own end has a MAC address that stays the same at each start, made of the number of the \
+machine (/etc/machine-id) and the name of the device; where two such routers with the same names of devices share a network, set \
+--lan-mac and --wan-mac. Once the line `ready:` is out, devices may be moved and renamed.
 
 Examples:
   sudo nat-host router --lan nat-lan=192.168.77.1/24 \\
@@ -59,7 +61,7 @@ Examples:
 The mapping log has a line of JSON for each event, written at once; `nat-host help replay` explains them. Its times are in \
 seconds since 1970 by the system's clock. If it cannot be written any more, the router says so and goes on without it.
 
-Warnings are lines on standard error, as of networks that overlap; with -v the whole log of the router is.
+Warnings are lines on standard error, as of networks that overlap; -v, -vv and -vvv write more of the router's log there.
 
 Prints the counters at SIGUSR1, with --stats-every also at intervals. Ends at SIGINT or SIGTERM, with the counters. Exit status: 0 after a signal, 2 if it cannot start.";
 
