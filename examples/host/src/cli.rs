@@ -22,7 +22,8 @@ pub(crate) use value::{LanDevice, MacAddress, Network, WanDevice};
 
 use crate::replay::{Mac, Networks};
 
-/// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of captures
+/// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of
+/// captures
 #[derive(Debug, Parser)]
 #[command(name = "nat-host", version, after_help = EXAMPLES, max_term_width = 126)]
 pub(crate) struct Cli {
@@ -83,7 +84,8 @@ pub(crate) struct RouterOptions {
     /// The next router outside; without one only hosts of the WAN itself are reached
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
-    /// Lease up to 64 addresses of the LAN by DHCP, and tell the DNS servers of the WAN's lease; by default those from .100 up
+    /// Lease up to 64 addresses of the LAN by DHCP, and tell the DNS servers of the WAN's lease; by default those from
+    /// .100 up
     #[arg(long, value_name = "FIRST-LAST")]
     dhcp_server: Option<Option<LeasePool>>,
     /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session refused
@@ -98,12 +100,13 @@ pub(crate) struct RouterOptions {
     /// The MAC address of the router's interface on the WAN; by default one of this machine and the device's name
     #[arg(long, value_name = "MAC")]
     pub(crate) wan_mac: Option<MacAddress>,
-    /// Frames that may wait on each TAP device until the router reads them, about 2.3 kB each while they wait; what is more
-    /// the kernel drops. A queue that is longer already stays
-    #[arg(long, value_name = "FRAMES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Frames that may wait on each TAP device until the router reads them, about 2.3 kB each while they wait; what is
+    /// more the kernel drops. A queue that is longer already stays
+    #[arg(long, value_name = "FRAMES", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) tap_queue: u32,
-    /// Write the router's log to standard error: -v links, leases and refused sessions, -vv what helps to find faults, -vvv
-    /// everything; without it warnings and errors only
+    /// Write the router's log to standard error: -v links, leases and refused sessions, -vv what helps to find faults,
+    /// -vvv everything; without it warnings and errors only
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(flatten)]
@@ -162,8 +165,10 @@ pub(crate) struct ReplayOptions {
     /// Packets of both directions in one pcap or pcapng file, told apart by --lan or --lan-mac
     #[arg(long, value_name = "FILE", conflicts_with_all = ["lan_in", "wan_in"])]
     pub(crate) capture: Option<PathBuf>,
-    /// With --capture: the MAC address of a host inside; frames from it come from inside, frames to it from outside (repeatable)
-    #[arg(long, value_name = "MAC", requires = "capture", value_parser = mac_address)]
+    /// With --capture: the MAC address of a host inside; frames from it come from inside, frames to it from outside
+    /// (repeatable)
+    #[arg(long, value_name = "MAC", value_parser = mac_address)]
+    #[arg(requires = "capture", conflicts_with_all = ["lan_in", "wan_in"])]
     pub(crate) lan_mac: Vec<Mac>,
     /// Where to write what leaves for the LAN, as pcap of link type RAW
     #[arg(long, value_name = "FILE")]

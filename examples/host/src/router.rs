@@ -29,7 +29,8 @@ use tun_rs::SyncDevice;
 
 static RECORDER: StaticCell<Recorder> = StaticCell::new();
 
-/// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and at intervals if asked for.
+/// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and at intervals if
+/// asked for.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     let (capacity, config) = (options.nat.capacity()?, router_config(options)?);
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;

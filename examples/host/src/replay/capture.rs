@@ -5,9 +5,11 @@ mod pcapng;
 mod source;
 
 use core::time::Duration;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow};
 
 use super::link_type::LinkType;
 use pcap::Pcap;
@@ -53,14 +55,20 @@ impl Reader {
     ///
     /// Fails if it is of neither format. Says nothing of the link type: of pcapng, each interface has its own.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let mut source = Source::open(path)?;
-        let magic: [u8; 4] = source.array("file header").with_context(|| path.display().to_string())?;
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        Self::new(file).with_context(|| path.display().to_string())
+    }
+
+    /// The capture that `file` is.
+    pub(crate) fn new(file: impl Read + 'static) -> Result<Self> {
+        let mut source = Source::new(file);
+        let magic: [u8; 4] = source.array("file header")?;
         let format = match magic {
-            pcapng::MAGIC => PcapNg::new(source, magic).map(Format::PcapNg),
-            _ if pcap::is_magic(magic) => Pcap::new(source, magic).map(Format::Pcap),
-            _ => foreign(magic),
+            pcapng::MAGIC => Format::PcapNg(PcapNg::new(source, magic)?),
+            _ if pcap::is_magic(magic) => Format::Pcap(Pcap::new(source, magic)?),
+            _ => return Err(foreign(magic)),
         };
-        format.map(Self).with_context(|| path.display().to_string())
+        Ok(Self(format))
     }
 
     /// Reads on. After an error there is nothing more to read.
@@ -80,9 +88,9 @@ impl Reader {
     }
 }
 
-fn foreign<T>(magic: [u8; 4]) -> Result<T> {
+fn foreign(magic: [u8; 4]) -> Error {
     if magic.starts_with(&[0x1f, 0x8b]) {
-        bail!("compressed at byte offset 0: decompress it first, as with `gunzip`");
+        return anyhow!("compressed at byte offset 0: decompress it first, as with `gunzip`");
     }
-    bail!("neither pcap nor pcapng at byte offset 0: convert it, as with `editcap -F pcap`")
+    anyhow!("neither pcap nor pcapng at byte offset 0: convert it, as with `editcap -F pcap`")
 }

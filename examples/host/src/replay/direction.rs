@@ -33,8 +33,8 @@ pub(crate) struct BothSides {
     addresses: Addresses,
     /// The interfaces of the hosts inside.
     lan_macs: Vec<Mac>,
-    /// Whether a packet to an external address was seen. Then the capture is of the outside too, and what goes to the LAN from
-    /// there is what the router has made of such packets.
+    /// Whether a packet to an external address was seen. Then the capture is of the outside too, and what goes to the
+    /// LAN from there is what the router has made of such packets.
     sees_outside: bool,
 }
 
@@ -42,8 +42,8 @@ pub(crate) struct BothSides {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Arrival {
     pub(crate) from: Side,
-    /// Whether it has been translated already: it is addressed to a host of the LAN, as a capture taken inside shows what comes
-    /// from outside.
+    /// Whether it has been translated already: it is addressed to a host of the LAN, as a capture taken inside shows
+    /// what comes from outside.
     pub(crate) to_host: bool,
 }
 

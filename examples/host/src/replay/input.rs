@@ -34,11 +34,15 @@ pub(crate) struct Packet {
 impl Input {
     /// Opens the capture at `path` and reads up to its first packet.
     pub(crate) fn open(path: &Path, direction: Direction) -> Result<Self> {
-        let reader = Reader::open(path)?;
+        Self::new(path, Reader::open(path)?, direction)
+    }
+
+    /// The capture of the name `path` that `reader` reads.
+    fn new(path: &Path, reader: Reader, direction: Direction) -> Result<Self> {
         if let Some(link_type) = reader.link_type().filter(|link_type| !link::is_supported(*link_type)) {
             bail!(
-                "{}: link type {link_type} at byte offset 20 is not supported: Ethernet, Linux cooked, loopback, PPP, HDLC, \
-                 802.11 and raw IPv4 are",
+                "{}: link type {link_type} at byte offset 20 is not supported: Ethernet, Linux cooked, loopback, PPP, \
+                 HDLC, 802.11 and raw IPv4 are",
                 path.display()
             );
         }
@@ -118,10 +122,9 @@ fn is_incomplete(packet: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::io::Cursor;
 
     use nat_core::{Cidr, Side};
-    use tempfile::TempDir;
 
     use super::*;
     use crate::replay::direction::{Addresses, BothSides};
@@ -222,10 +225,9 @@ mod tests {
     }
 
     /// Reads all of `file`; returns how many packets there were, or `None` if it was refused.
-    fn read(directory: &TempDir, file: &[u8]) -> Option<usize> {
-        let path = directory.path().join("capture");
-        fs::write(&path, file).unwrap();
-        let mut input = Input::open(&path, both()).ok()?;
+    fn read(file: &[u8]) -> Option<usize> {
+        let reader = Reader::new(Cursor::new(file.to_vec())).ok()?;
+        let mut input = Input::new("capture".as_ref(), reader, both()).ok()?;
         let mut translations = Translations::new([198, 51, 100, 77].into());
         let mut packets = 0;
         while let Some(packet) = input.packet() {
@@ -250,18 +252,16 @@ mod tests {
 
     #[test]
     fn files_without_damage_are_read_to_their_end() {
-        let directory = tempfile::tempdir().unwrap();
         let (expected, interfaces) = (packets().len(), headers().len());
         let (last, classic) = (files().len() - 1, files());
         for (i, file) in classic.iter().enumerate() {
-            assert_eq!(read(&directory, file), Some(if i == last { interfaces } else { expected }), "{i}");
+            assert_eq!(read(file), Some(if i == last { interfaces } else { expected }), "{i}");
         }
     }
 
     /// Whatever a file says, it is read or refused: no panic, no endless loop, no packet that is not in it.
     #[test]
     fn files_with_random_damage_are_read_or_refused() {
-        let directory = tempfile::tempdir().unwrap();
         let rounds = std::env::var(ROUNDS).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(4_000_u64);
         let files = files();
         let mut refused = 0;
@@ -269,7 +269,7 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut file = files[random.usize(..files.len())].clone();
             damage(&mut random, &mut file);
-            refused += u64::from(read(&directory, &file).is_none());
+            refused += u64::from(read(&file).is_none());
         }
         assert!(refused > 0 && refused < rounds / 2, "{refused} of {rounds} refused");
     }

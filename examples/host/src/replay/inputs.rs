@@ -22,10 +22,11 @@ impl Inputs {
         given.into_iter().filter_map(open).collect::<Result<_>>().map(Self)
     }
 
-    /// The capture whose packet is next, and what is known of that: the earliest one, or the LAN's if two are of the same time.
+    /// The capture whose packet is next, and what is known of that: the earliest one, or the LAN's if two are of the
+    /// same time.
     ///
-    /// Only the next packet of each is compared, so packets of one capture never overtake each other even where its timestamps
-    /// step back.
+    /// Only the next packet of each is compared, so packets of one capture never overtake each other even where its
+    /// timestamps step back.
     pub(crate) fn next(&mut self) -> Option<(&mut Input, Packet)> {
         let packets = self.0.iter_mut().filter_map(|input| input.packet().map(|packet| (input, packet)));
         // Of several that are the earliest, the first in the order of the options.

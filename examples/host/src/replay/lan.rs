@@ -21,7 +21,8 @@ const DEFAULT_PREFIX_LEN: u8 = 24;
 pub(crate) struct Networks {
     /// Whose hosts are inside.
     pub(crate) hosts: Cidr,
-    /// The router's address inside. Its network contains `hosts`, and is larger where that leaves no address for a router.
+    /// The router's address inside. Its network contains `hosts`, and is larger where that leaves no address for a
+    /// router.
     pub(crate) lan: Cidr,
     /// The router's primary external address.
     pub(crate) wan: Cidr,
@@ -59,7 +60,8 @@ fn is_network(lan: Cidr) -> bool {
     lan.network().is_none_or(|network| network == lan.address())
 }
 
-/// A network that contains `hosts`, with the address that its last host would have for a router: the first one often is somebody's.
+/// A network that contains `hosts`, with the address that its last host would have for a router: the first one often is
+/// somebody's.
 fn with_router(hosts: Cidr) -> Result<Cidr> {
     for prefix_len in (1..=hosts.prefix_len().min(30)).rev() {
         let network = Cidr::new(hosts.address(), prefix_len).context("no such prefix length")?;

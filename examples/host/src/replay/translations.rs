@@ -1,5 +1,5 @@
-//! A capture taken inside shows what comes from outside as the LAN got it: addressed to a host, by the router that was there.
-//! Here such packets are given back the external addresses that they would have under the replay's own router.
+//! A capture taken inside shows what comes from outside as the LAN got it: addressed to a host, by the router that was
+//! there. Here such packets are given back the external addresses that they would have under the replay's own router.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::HashMap;
@@ -23,8 +23,8 @@ pub(crate) struct Translations {
     primary: Ipv4Addr,
 }
 
-/// Which endpoint a packet goes from, and which to. Those of an ICMP query are the address and the identifier of the host that
-/// asks, and the address and 0 of the one that answers.
+/// Which endpoint a packet goes from, and which to. Those of an ICMP query are the address and the identifier of the
+/// host that asks, and the address and 0 of the one that answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Flow {
     protocol: u8,
@@ -45,8 +45,8 @@ impl Translations {
         self.hosts.insert(*before.from.ip(), *after.from.ip());
     }
 
-    /// Addresses a packet from outside that is addressed to a host to what the host is outside. Checksums that were wrong stay
-    /// wrong. A packet that is malformed stays as it is: the NAT judges it.
+    /// Addresses a packet from outside that is addressed to a host to what the host is outside. Checksums that were
+    /// wrong stay wrong. A packet that is malformed stays as it is: the NAT judges it.
     pub(crate) fn readdress(&self, packet: &mut [u8]) {
         if let Some(error) = Quote::of(packet) {
             let external = self.external(error.flow.protocol, error.flow.from, error.flow.to);
@@ -61,8 +61,8 @@ impl Translations {
         }
     }
 
-    /// What is `inside` to `remote`. A host that has sent nothing by an endpoint gets that of the same port, where a port forward
-    /// or nothing may be.
+    /// What is `inside` to `remote`. A host that has sent nothing by an endpoint gets that of the same port, where a
+    /// port forward or nothing may be.
     fn external(&self, protocol: u8, inside: SocketAddrV4, remote: SocketAddrV4) -> SocketAddrV4 {
         let flow = self.flows.get(&(protocol, inside, remote));
         flow.or_else(|| self.endpoints.get(&(protocol, inside))).copied().unwrap_or_else(|| {

@@ -1,18 +1,20 @@
-//! The MAC addresses of the router, the same at each start: neighbours keep them, and DHCP servers know clients by them.
+//! The MAC addresses of the router, the same at each start: neighbours keep them, and DHCP servers know clients by
+//! them.
 
 use core::hash::Hasher;
 use std::fs;
 
 use siphasher::sip::SipHasher13;
 
-/// Files that tell machines apart, and stay the same: <https://www.freedesktop.org/software/systemd/man/machine-id.html>. The
-/// number is confidential, so only a hash of it is on the wire.
+/// Files that tell machines apart, and stay the same:
+/// <https://www.freedesktop.org/software/systemd/man/machine-id.html>. The number is confidential, so only a hash of it
+/// is on the wire.
 const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 /// Of this program, so that no other one derives the same addresses.
 const KEY: &[u8; 16] = b"nat-host MAC key";
 
-/// The address of the router's end of the device `name`: its own for each machine and name. A machine that has no number gets
-/// the same address as others without one.
+/// The address of the router's end of the device `name`: its own for each machine and name. A machine that has no
+/// number gets the same address as others without one.
 pub(super) fn of_device(name: &str) -> [u8; 6] {
     let machine = MACHINE_IDS.iter().find_map(|path| fs::read(path).ok().filter(|id| !id.trim_ascii().is_empty()));
     derive(machine.unwrap_or_default().trim_ascii(), name)

@@ -9,8 +9,8 @@ struct StderrLog;
 
 static LOG: StderrLog = StderrLog;
 
-/// Writes warnings and errors from now on; with one `-v` also what the router tells otherwise, with two also what helps to find
-/// faults, and with three everything.
+/// Writes warnings and errors from now on; with one `-v` also what the router tells otherwise, with two also what helps
+/// to find faults, and with three everything.
 pub(crate) fn start(verbosity: u8) {
     let level = match verbosity {
         0 => LevelFilter::Warn,

@@ -51,8 +51,8 @@ impl Pcap {
         Ok(Self { source, header, bytes })
     }
 
-    /// The lower half of its field: in the upper one is how long the check sequence of frames is, which follows the IPv4 packet
-    /// and is cut off with all that does.
+    /// The lower half of its field: in the upper one is how long the check sequence of frames is, which follows the
+    /// IPv4 packet and is cut off with all that does.
     pub(super) fn link_type(&self) -> LinkType {
         LinkType(self.header.network.0 as u32 & 0xffff)
     }
@@ -84,7 +84,8 @@ impl Pcap {
 
 /// How many bytes of the frame follow the record header, which is brought into the order of version 2.4.
 ///
-/// Before version 2.3 the two lengths stood the other way round, and in some files of 2.3: what was captured is never the longer.
+/// Before version 2.3 the two lengths stood the other way round, and in some files of 2.3: what was captured is never
+/// the longer.
 fn captured_len(header: &PcapHeader, bytes: &mut [u8]) -> usize {
     let Some(lengths) = bytes.get_mut(LENGTHS..LENGTHS + 8) else { return 0 };
     let field = |bytes: &[u8]| {

@@ -30,7 +30,8 @@ const MAX_INTERFACES: usize = 1 << 16;
 pub(super) struct PcapNg {
     source: Source,
     big_endian: bool,
-    /// Those of the section. One whose description is malformed keeps its place, since packets name interfaces by number.
+    /// Those of the section. One whose description is malformed keeps its place, since packets name interfaces by
+    /// number.
     interfaces: Vec<Option<Interface>>,
     /// The block at hand.
     bytes: Vec<u8>,
@@ -209,8 +210,8 @@ impl Interface {
     }
 }
 
-/// The resolution of a clock: a power of 10, or of 2 with the highest bit set, which pcap-parser refuses. What is finer than 64
-/// bits can count makes no time of a packet.
+/// The resolution of a clock: a power of 10, or of 2 with the highest bit set, which pcap-parser refuses. What is finer
+/// than 64 bits can count makes no time of a packet.
 fn per_second(resolution: u8) -> u64 {
     let exponent = u32::from(resolution & 0x7f);
     let power = if resolution & 0x80 == 0 { 10_u64.checked_pow(exponent) } else { 1_u64.checked_shl(exponent) };

@@ -1,14 +1,12 @@
 //! The bytes of a file, with their offsets.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 /// A file that is read once from its beginning, be it a pipe.
 pub(super) struct Source {
-    reader: BufReader<File>,
+    reader: Box<dyn Read>,
     /// How many bytes have been read.
     offset: u64,
     /// Where the record that is being read begins.
@@ -16,10 +14,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let context = || format!("cannot open {}", path.display());
-        let file = File::open(path).with_context(context)?;
-        Ok(Self { reader: BufReader::with_capacity(1 << 16, file), offset: 0, start: 0 })
+    pub(super) fn new(reader: impl Read + 'static) -> Self {
+        Self { reader: Box::new(BufReader::with_capacity(1 << 16, reader)), offset: 0, start: 0 }
     }
 
     /// Where the record that is being read begins.

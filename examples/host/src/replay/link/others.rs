@@ -47,8 +47,8 @@ fn family(number: u32, rest: &[u8]) -> Frame<'_> {
     }
 }
 
-/// What Linux's packet filter writes: family, version, group, and then values with their length and type, of which one is the
-/// packet.
+/// What Linux's packet filter writes: family, version, group, and then values with their length and type, of which one
+/// is the packet.
 pub(super) fn nflog(data: &[u8]) -> Option<Frame<'_>> {
     const PAYLOAD: u16 = 9;
     let number = u32::from(*data.first()?);

@@ -22,8 +22,8 @@ pub(super) fn radiotap(data: &[u8]) -> Option<Frame<'_>> {
     if pads_headers(header) { padded(rest) } else { wireless(rest) }
 }
 
-/// Whether headers are filled up to a multiple of 4 bytes, as some hardware does. The flags say so, which are behind a time of 8
-/// bytes if there is that; the words that say what there is may go on.
+/// Whether headers are filled up to a multiple of 4 bytes, as some hardware does. The flags say so, which are behind a
+/// time of 8 bytes if there is that; the words that say what there is may go on.
 fn pads_headers(header: &[u8]) -> bool {
     const TIME: u32 = 1;
     const FLAGS: u32 = 1 << 1;
