@@ -17,10 +17,13 @@ use nat_router::{ConfigError, DhcpServer};
 
 pub(crate) use nat_options::{NatOptions, refusal};
 use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES, SOAK_NOTES};
-use value::LeasePool;
-pub(crate) use value::{LanDevice, Network, WanDevice};
+use value::{Lan, LeasePool};
+pub(crate) use value::{LanDevice, MacAddress, Network, WanDevice};
 
-/// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of captures
+use crate::replay::{Mac, Networks};
+
+/// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of
+/// captures
 #[derive(Debug, Parser)]
 #[command(name = "nat-host", version, after_help = EXAMPLES, max_term_width = 126)]
 pub(crate) struct Cli {
@@ -81,7 +84,8 @@ pub(crate) struct RouterOptions {
     /// The next router outside; without one only hosts of the WAN itself are reached
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
-    /// Lease up to 64 addresses of the LAN by DHCP, and tell the DNS servers of the WAN's lease; by default those from .100 up
+    /// Lease up to 64 addresses of the LAN by DHCP, and tell the DNS servers of the WAN's lease; by default those from
+    /// .100 up
     #[arg(long, value_name = "FIRST-LAST")]
     dhcp_server: Option<Option<LeasePool>>,
     /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session refused
@@ -90,7 +94,19 @@ pub(crate) struct RouterOptions {
     /// Print the counters every N seconds, not only at SIGUSR1 and at the end
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) stats_every: Option<u32>,
-    /// Tell on standard error of links, leases and refused sessions too, not only of what is wrong
+    /// The MAC address of the router's interface on the LAN; by default one of this machine and the device's name
+    #[arg(long, value_name = "MAC")]
+    pub(crate) lan_mac: Option<MacAddress>,
+    /// The MAC address of the router's interface on the WAN; by default one of this machine and the device's name
+    #[arg(long, value_name = "MAC")]
+    pub(crate) wan_mac: Option<MacAddress>,
+    /// Frames that may wait on each TAP device until the router reads them, about 2.3 kB each while they wait; what is
+    /// more the kernel drops. A queue that is longer already stays
+    #[arg(long, value_name = "FRAMES", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) tap_queue: u32,
+    /// Write the router's log to standard error: -v links, leases and refused sessions, -vv what helps to find faults,
+    /// -vvv everything; without it warnings and errors only
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(flatten)]
@@ -118,6 +134,8 @@ impl RouterOptions {
     #[cfg(target_os = "linux")]
     pub(crate) fn config(&self) -> Result<Config> {
         ensure!(self.lan.name != self.wan.name, "--lan and --wan name the same device");
+        let same = self.lan_mac.is_some() && self.lan_mac == self.wan_mac;
+        ensure!(!same, "--lan-mac and --wan-mac are the same: give each interface an address of its own");
         let mut config = self.nat.config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
         match (self.wan.address, self.gateway) {
             (Some(wan), Some(gateway)) => {
@@ -136,43 +154,57 @@ impl RouterOptions {
 }
 
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("input").required(true).multiple(true).args(["lan_in", "wan_in"]))]
+#[command(group = ArgGroup::new("input").required(true).multiple(true).args(["lan_in", "wan_in", "capture"]))]
 pub(crate) struct ReplayOptions {
-    /// Packets that arrive from the LAN
+    /// Packets that arrive from the LAN: a pcap or pcapng file
     #[arg(long, value_name = "FILE")]
     pub(crate) lan_in: Option<PathBuf>,
-    /// Packets that arrive from the WAN
+    /// Packets that arrive from the WAN: a pcap or pcapng file
     #[arg(long, value_name = "FILE")]
     pub(crate) wan_in: Option<PathBuf>,
-    /// Where to write what leaves for the LAN
+    /// Packets of both directions in one pcap or pcapng file, told apart by --lan or --lan-mac
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lan_in", "wan_in"])]
+    pub(crate) capture: Option<PathBuf>,
+    /// With --capture: the MAC address of a host inside; frames from it come from inside, frames to it from outside
+    /// (repeatable)
+    #[arg(long, value_name = "MAC", value_parser = mac_address)]
+    #[arg(requires = "capture", conflicts_with_all = ["lan_in", "wan_in"])]
+    pub(crate) lan_mac: Vec<Mac>,
+    /// Where to write what leaves for the LAN, as pcap of link type RAW
     #[arg(long, value_name = "FILE")]
     pub(crate) lan_out: Option<PathBuf>,
-    /// Where to write what leaves for the WAN
+    /// Where to write what leaves for the WAN, as pcap of link type RAW
     #[arg(long, value_name = "FILE")]
     pub(crate) wan_out: Option<PathBuf>,
-    /// Where to write one line of JSON for each packet read
+    /// Where to write one line of JSON for each packet judged
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Where to write one line of JSON for each mapping that begins or ends, and for each session refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
-    /// The router's address on the LAN, with the LAN's prefix length
-    #[arg(long, value_name = "ADDRESS/LEN")]
-    pub(crate) lan: Network,
-    /// The router's primary external address, with the WAN's prefix length
-    #[arg(long, value_name = "ADDRESS/LEN")]
-    pub(crate) wan: Network,
+    /// The router's address on the LAN, with the LAN's prefix length; with --capture also the network alone, as in
+    /// 192.168.77.0/24, or one host as in 192.168.77.10/32; with --lan-mac by default the /24 of the first host found
+    #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "lan_mac")]
+    pub(crate) lan: Option<Lan>,
+    /// The router's primary external address, with the WAN's prefix length; with --capture by default 198.51.100.77/24
+    #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "capture")]
+    pub(crate) wan: Option<Network>,
     #[command(flatten)]
     pub(crate) nat: NatOptions,
 }
 
 impl ReplayOptions {
-    /// The NAT's configuration.
-    pub(crate) fn config(&self) -> Result<Config> {
-        let config = self.nat.config(self.lan.0, Some(self.wan.0.address()))?;
-        self.nat.check_wan_addresses(self.lan.0, Some(self.wan.0), None)?;
+    /// The NAT's configuration between these networks.
+    pub(crate) fn config(&self, networks: Networks) -> Result<Config> {
+        let Networks { lan, wan, .. } = networks;
+        let config = self.nat.config(lan, Some(wan.address()))?;
+        self.nat.check_wan_addresses(lan, Some(wan), None)?;
         Ok(config)
     }
+}
+
+fn mac_address(text: &str) -> Result<Mac> {
+    text.parse().map(|MacAddress(address)| address)
 }
 
 /// Whether `address` can be one of a host in this network.
@@ -221,7 +253,7 @@ mod tests {
         let arguments = "nat-host replay --lan-in A --lan 192.168.77.1/24 --wan 198.51.100.77/24";
         let options = options.split_whitespace();
         match Cli::try_parse_from(arguments.split(' ').chain(options)).unwrap().command() {
-            Command::Replay(options) => options.config().unwrap(),
+            Command::Replay(options) => options.config(crate::replay::networks(&options).unwrap()).unwrap(),
             other => panic!("{other:?}"),
         }
     }

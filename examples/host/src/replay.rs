@@ -1,7 +1,17 @@
 //! Captures through the NAT: their timestamps are the clock.
 
 mod capture;
+mod direction;
+mod input;
+mod inputs;
+mod lan;
+mod link;
+mod link_type;
+mod output;
+mod outputs;
 mod recorder;
+mod tally;
+mod translations;
 mod verdict_lines;
 
 use core::time::Duration;
@@ -9,15 +19,23 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use nat_core::{Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Reply, Seed, Side, Tables, Verdict, Width};
+use nat_core::{
+    Config, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Reply, Seed, Side, Tables, Verdict, Width,
+};
 use static_cell::ConstStaticCell;
 
 use crate::cli::{ReplayOptions, refusal};
 use crate::engine::{self, FRAGMENTED, FREED, HELD, TablesTask};
 use crate::report;
-use capture::{Arrivals, Capture, Output};
+use direction::Addresses;
+use input::Packet;
+use inputs::Inputs;
+use outputs::Outputs;
 use recorder::Recorder;
-use verdict_lines::VerdictLines;
+use translations::{Flow, Translations};
+
+pub(crate) use lan::{Networks, networks};
+pub(crate) use link::Mac;
 
 static FRAGMENTS: ConstStaticCell<Fragments<FRAGMENTED, HELD>> = ConstStaticCell::new(Fragments::new());
 
@@ -26,11 +44,13 @@ const DEFAULT_SEED: Seed = Seed::new(*b"nat-host replay.");
 
 /// Judges every packet of the input captures and writes what the options ask for.
 pub(crate) fn run(options: &ReplayOptions) -> Result<()> {
-    engine::with_tables(options.nat.capacity()?, Judge { options })
+    let networks = networks(options)?;
+    engine::with_tables(options.nat.capacity()?, Judge { options, networks })
 }
 
 struct Judge<'a> {
     options: &'a ReplayOptions,
+    networks: Networks,
 }
 
 impl TablesTask for Judge<'_> {
@@ -39,11 +59,11 @@ impl TablesTask for Judge<'_> {
         tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
         quarantine: &mut Quarantine<FREED, W>,
     ) -> Result<()> {
-        let Self { options } = self;
-        let (config, seed) = (options.config()?, options.nat.seed().unwrap_or(DEFAULT_SEED));
+        let Self { options, networks } = self;
+        let (config, seed) = (options.config(networks)?, options.nat.seed().unwrap_or(DEFAULT_SEED));
         // What the engine refuses is told before a file is touched.
         options.nat.add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed).map_err(refusal)?)?;
-        let inputs = Inputs::open(options)?;
+        let inputs = Inputs::open(options, addresses(networks, &config))?;
         refuse_overwriting(options)?;
         let outputs = Outputs::create(options)?;
         let mut recorder = options.mapping_log.as_deref().map(Recorder::create).transpose()?;
@@ -54,53 +74,76 @@ impl TablesTask for Judge<'_> {
         if let Some(recorder) = &mut recorder {
             nat.set_event_hook(recorder);
         }
-        let summary = judge_all(nat, inputs, outputs, options)?;
+        options.nat.add_forwards(&mut nat)?;
+        let translations = Translations::new(networks.wan.address());
+        let (summary, result) = Replay { nat, outputs, translations }.run(inputs)?;
         recorder.map_or(Ok(()), Recorder::finish)?;
         // That nobody reads it is no failure: the files are written.
         let _ = writeln!(io::stdout(), "tables: {}\n\n{summary}", options.nat.capacity()?);
+        result
+    }
+}
+
+/// Whose addresses are whose in the captures.
+fn addresses(networks: Networks, config: &Config) -> Addresses {
+    let external = config.external_addresses.iter().copied().collect();
+    Addresses { lan: networks.hosts, router: networks.lan.address(), external }
+}
+
+/// A replay under way.
+struct Replay<'t, W: Width> {
+    nat: Nat<'t, W>,
+    outputs: Outputs,
+    translations: Translations,
+}
+
+impl<W: Width> Replay<'_, W> {
+    /// Judges every packet. Returns what was counted; and what was wrong with a capture, of which the rest was judged.
+    fn run(mut self, mut inputs: Inputs) -> Result<(String, Result<()>)> {
+        while let Some((input, packet)) = inputs.next() {
+            if packet.cut {
+                self.outputs.cut(&packet)?;
+            } else {
+                self.judge(input.bytes_mut(), packet)?;
+            }
+            input.advance();
+        }
+        self.outputs.finish()?;
+        let (captures, result) = inputs.finish();
+        Ok((format!("{captures}\n\n{}", report::summary(self.nat.stats())), result))
+    }
+
+    fn judge(&mut self, bytes: &mut [u8], packet: Packet) -> Result<()> {
+        let Packet { time, arrival, .. } = packet;
+        let now = Instant::from_millis(u64::try_from(time.as_millis())?);
+        self.run_timers(now)?;
+        if arrival.to_host {
+            self.translations.readdress(bytes);
+        }
+        let before = Flow::of(bytes).filter(|_| arrival.from == Side::Inside);
+        let verdict = self.nat.process(bytes, arrival.from, now);
+        self.outputs.verdict(time, arrival.from, &verdict)?;
+        if let Verdict::Forward { to: Side::Outside, .. } | Verdict::Fragment { to: Side::Outside, .. } = verdict {
+            self.translations.learn(before, bytes);
+        }
+        carry_out(verdict, bytes, arrival.from, time, &mut self.outputs)?;
+        // Fragments that have waited for this packet leave with it.
+        let mut waiting = [0; MAX_HELD_LEN];
+        while let Some(verdict) = self.nat.release(&mut waiting, now) {
+            carry_out(verdict, &waiting, arrival.from, time, &mut self.outputs)?;
+        }
         Ok(())
     }
-}
 
-/// Judges every packet. Returns the counters.
-fn judge_all(
-    mut nat: Nat<'_, impl Width>,
-    mut inputs: Inputs,
-    mut outputs: Outputs,
-    options: &ReplayOptions,
-) -> Result<String> {
-    options.nat.add_forwards(&mut nat)?;
-    while let Some((from, capture, time)) = inputs.next() {
-        judge(&mut nat, from, capture.packet_mut(), time, &mut outputs)?;
-        capture.advance()?;
+    fn run_timers(&mut self, now: Instant) -> Result<()> {
+        let mut done = None;
+        while let Some(due) = self.nat.poll_timeout().filter(|due| *due <= now) {
+            ensure!(done < Some(due), "the engine's timer of {} ms stays due: please report it", due.as_millis());
+            self.nat.handle_timeout(due);
+            done = Some(due);
+        }
+        Ok(())
     }
-    outputs.finish()?;
-    Ok(report::summary(nat.stats()))
-}
-
-fn judge(
-    nat: &mut Nat<'_, impl Width>,
-    from: Side,
-    packet: &mut [u8],
-    time: Duration,
-    outputs: &mut Outputs,
-) -> Result<()> {
-    let now = Instant::from_millis(u64::try_from(time.as_millis())?);
-    let mut done = None;
-    while let Some(due) = nat.poll_timeout().filter(|due| *due <= now) {
-        ensure!(done < Some(due), "the engine's timer of {} ms stays due: please report it", due.as_millis());
-        nat.handle_timeout(due);
-        done = Some(due);
-    }
-    let verdict = nat.process(packet, from, now);
-    outputs.verdict(time, from, &verdict)?;
-    carry_out(verdict, packet, from, time, outputs)?;
-    // Fragments that have waited for this packet leave with it.
-    let mut waiting = [0; MAX_HELD_LEN];
-    while let Some(verdict) = nat.release(&mut waiting, now) {
-        carry_out(verdict, &waiting, from, time, outputs)?;
-    }
-    Ok(())
 }
 
 fn carry_out(verdict: Verdict, packet: &[u8], from: Side, time: Duration, outputs: &mut Outputs) -> Result<()> {
@@ -123,78 +166,11 @@ fn carry_out(verdict: Verdict, packet: &[u8], from: Side, time: Duration, output
     }
 }
 
-/// Both captures, merged by timestamp.
-struct Inputs {
-    lan: Option<Capture>,
-    wan: Option<Capture>,
-}
-
-impl Inputs {
-    fn open(options: &ReplayOptions) -> Result<Self> {
-        let open = |path: &Option<PathBuf>, arrivals: Arrivals| {
-            path.as_deref().map(|path| Capture::open(path, arrivals)).transpose()
-        };
-        let (lan, external) = (options.lan.0, options.config()?.external_addresses);
-        let from_lan = move |source| lan.contains(source) && source != lan.address();
-        let from_wan = move |source| !external.contains(&source);
-        Ok(Self { lan: open(&options.lan_in, Box::new(from_lan))?, wan: open(&options.wan_in, Box::new(from_wan))? })
-    }
-
-    /// The capture whose record is next: the earlier one, or the LAN's if both are of the same time.
-    ///
-    /// Only the next record of each is compared, so records of one capture never overtake each other even where its
-    /// timestamps step back.
-    fn next(&mut self) -> Option<(Side, &mut Capture, Duration)> {
-        let time = |capture: &Option<Capture>| capture.as_ref().and_then(Capture::time);
-        match (time(&self.lan), time(&self.wan)) {
-            (Some(lan), wan) if wan.is_none_or(|wan| lan <= wan) => Some((Side::Inside, self.lan.as_mut()?, lan)),
-            (_, Some(wan)) => Some((Side::Outside, self.wan.as_mut()?, wan)),
-            _ => None,
-        }
-    }
-}
-
-/// The files that were asked for.
-struct Outputs {
-    lan: Option<Output>,
-    wan: Option<Output>,
-    json: Option<VerdictLines>,
-}
-
-impl Outputs {
-    fn create(options: &ReplayOptions) -> Result<Self> {
-        let create = |path: &Option<PathBuf>| path.as_deref().map(Output::create).transpose();
-        Ok(Self {
-            lan: create(&options.lan_out)?,
-            wan: create(&options.wan_out)?,
-            json: options.json.as_deref().map(VerdictLines::create).transpose()?,
-        })
-    }
-
-    fn packet(&mut self, to: Side, time: Duration, packet: &[u8]) -> Result<()> {
-        let output = match to {
-            Side::Inside => &mut self.lan,
-            Side::Outside => &mut self.wan,
-        };
-        output.as_mut().map_or(Ok(()), |output| output.write(time, packet))
-    }
-
-    fn verdict(&mut self, time: Duration, from: Side, verdict: &Verdict) -> Result<()> {
-        self.json.as_mut().map_or(Ok(()), |json| json.write(time, from, verdict))
-    }
-
-    fn finish(self) -> Result<()> {
-        for output in [self.lan, self.wan].into_iter().flatten() {
-            output.finish()?;
-        }
-        self.json.map_or(Ok(()), VerdictLines::finish)
-    }
-}
-
 /// An output that is an input would destroy the capture before it is read.
 fn refuse_overwriting(options: &ReplayOptions) -> Result<()> {
     let outputs = [&options.lan_out, &options.wan_out, &options.json, &options.mapping_log].into_iter().flatten();
-    let mut taken: Vec<&PathBuf> = [&options.lan_in, &options.wan_in].into_iter().flatten().collect();
+    let inputs = [&options.lan_in, &options.wan_in, &options.capture];
+    let mut taken: Vec<&PathBuf> = inputs.into_iter().flatten().collect();
     // Devices, such as /dev/null, lose nothing by being written.
     for output in outputs.filter(|path| path.is_file() || !path.exists()) {
         if taken.iter().any(|path| *path == output || same_file::is_same_file(path, output).unwrap_or(false)) {

@@ -1,5 +1,6 @@
 //! The router on two TAP devices.
 
+mod mac;
 mod recorder;
 mod stderr_log;
 mod tap;
@@ -13,12 +14,13 @@ use async_signal::{Signal, Signals};
 use embassy_net::{Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Duration, Ticker, Timer};
 use futures_lite::StreamExt;
+use log::{info, warn};
 use nat_core::{Config, Nat, Quarantine, Seed, Tables, Width};
 use nat_embassy::Control;
 use nat_router::{ConfigError, Entropy, Memory, NoLed, Router};
 use static_cell::StaticCell;
 
-use crate::cli::{RouterOptions, refusal};
+use crate::cli::{MacAddress, RouterOptions, refusal};
 use crate::engine::{self, FREED, MemoryTask, TablesTask, WAITING};
 use crate::report;
 use recorder::Recorder;
@@ -27,7 +29,8 @@ use tun_rs::SyncDevice;
 
 static RECORDER: StaticCell<Recorder> = StaticCell::new();
 
-/// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and at intervals if asked for.
+/// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and at intervals if
+/// asked for.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     let (capacity, config) = (options.nat.capacity()?, router_config(options)?);
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
@@ -67,7 +70,10 @@ impl MemoryTask for Route<'_> {
         // Not before all that can be refused has been: a refusal is one line.
         stderr_log::start(options.verbose);
         let recorder = options.mapping_log.as_deref().map(Recorder::append).transpose()?;
-        let (lan, wan) = (open_tap(&options.lan.name)?, open_tap(&options.wan.name)?);
+        let (lan, wan) = (
+            open_tap(&options.lan.name, options.lan_mac, options)?,
+            open_tap(&options.wan.name, options.wan_mac, options)?,
+        );
         let router = nat_router::new(memory, config, entropy(seed)?, lan, wan).map_err(|error| match error {
             ConfigError::Nat(error) => refusal(error),
             other => anyhow::Error::new(other),
@@ -115,7 +121,8 @@ fn router_config(options: &RouterOptions) -> Result<nat_router::Config> {
     Ok(config)
 }
 
-fn open_tap(name: &str) -> Result<Device> {
+/// Opens the TAP device `name` for an interface that has the MAC address `mac`, or by default that of its name.
+fn open_tap(name: &str, mac: Option<MacAddress>, options: &RouterOptions) -> Result<Device> {
     let device = tap::open(name).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => " (it takes root, or the capability CAP_NET_ADMIN)",
@@ -124,15 +131,12 @@ fn open_tap(name: &str) -> Result<Device> {
         };
         anyhow::Error::new(error).context(format!("cannot open the TAP device {name}{hint}"))
     })?;
-    Tap::new(device, hardware_address()?).with_context(|| format!("cannot use the TAP device {name}"))
-}
-
-/// A random address of the locally administered kind: the kernel's end of the device has another.
-fn hardware_address() -> Result<[u8; 6]> {
-    let mut address = [0; 6];
-    getrandom::fill(&mut address).context("no random numbers")?;
-    address[0] = address[0] & 0xfc | 0x02;
-    Ok(address)
+    if let Err(error) = tap::lengthen_queue(&device, options.tap_queue) {
+        warn!("{name}: cannot set the transmit queue to {} frames: {error}", options.tap_queue);
+    }
+    let mac = mac.map_or_else(|| mac::of_device(name), |MacAddress(address)| address);
+    info!("{name}: MAC address {}", mac.map(|byte| format!("{byte:02x}")).join(":"));
+    Tap::new(device, mac).with_context(|| format!("cannot use the TAP device {name}"))
 }
 
 fn random_seed() -> Result<Seed> {

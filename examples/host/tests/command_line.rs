@@ -79,6 +79,8 @@ fn bad_options_are_refused_in_one_line() {
         ("--dmz-host wan", "'wan' is not an IPv4 address"),
         ("--one-to-one 198.51.100.77", "as in 198.51.100.78=192.168.77.20"),
         ("--untranslated 10.0.0.1/8", "did you mean 10.0.0.0/8?"),
+        ("--capture missing.pcap", "cannot be used with"),
+        ("--lan-mac 02:00:00:00:00:01", "cannot be used with"),
     ] {
         refused(&format!("{REPLAY} {option}"), expected);
     }
@@ -124,6 +126,15 @@ fn rules_that_cannot_work_are_named() {
     ] {
         refused(&format!("{REPLAY} {options}"), expected);
     }
+}
+
+#[test]
+fn networks_of_captures_that_cannot_be_are_refused() {
+    refused("replay --capture missing.pcap", "--lan <ADDRESS/LEN>");
+    refused("replay --capture missing.pcap --lan 10.0.0.0/8", "cannot open missing.pcap");
+    refused("replay --capture missing.pcap --lan-mac 02:00:00:00:00:01", "cannot open missing.pcap");
+    let two = "replay --lan-in missing.pcap --wan 198.51.100.77/24 --lan";
+    refused(&format!("{two} 192.168.77.0/24"), "192.168.77.0 is the address of the network, not of a host in it");
 }
 
 #[test]
@@ -177,6 +188,10 @@ fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
     refused(&format!("{ROUTER} --gateway 198.51.100.0"), "not another host of the WAN");
     refused(&format!("{ROUTER} --gateway 198.51.100.255"), "not another host of the WAN");
     refused(&format!("{ROUTER} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");
+    refused(&format!("{ROUTER} --lan-mac 02:00:00:00:00"), "is not a MAC address, as in 02:00:00:00:00:01");
+    refused(&format!("{ROUTER} --wan-mac ff:ff:ff:ff:ff:ff"), "cannot be the address of one interface");
+    refused(&format!("{ROUTER} --lan-mac 02:00:00:00:00:01 --wan-mac 02:00:00:00:00:01"), "are the same");
+    refused(&format!("{ROUTER} --tap-queue 0"), "0 is not in 1..=1000000");
     refused(&format!("{ROUTER} --mapping-log missing/log.jsonl"), "cannot write missing/log.jsonl");
     refused(&format!("{ROUTER} --profile gateway --tcp-filtering address-dependent"), "--filtering, --tcp-filtering: ");
     refused(&format!("{ROUTER} --timeout icmp=0"), "not a number of seconds");
@@ -204,6 +219,11 @@ fn help_teaches_with_examples() {
         ("router --help", "--mapping-log <FILE>"),
         ("replay --help", "--mapping-log <FILE>"),
         ("replay --help", "editcap -F pcap"),
+        ("replay --help", "nat-host replay --capture home.pcapng --lan 192.168.1.0/24"),
+        ("replay --help", "addressed to the external endpoint that the host has in this replay"),
+        ("replay --help", "with --capture by default 198.51.100.77/24"),
+        ("router --help", "[default: 10000]"),
+        ("router --help", "made of the number of the machine (/etc/machine-id) and the name of the device"),
         ("replay --help", "rounded up to the first of 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,"),
         ("replay --help", "as in 100+20/s: 100 at once, then 20 a second"),
         ("replay --help", "--profile rfc: udp=300 dns=30 tcp-partially-open=240 tcp-established=7440 tcp-closing=240"),

@@ -20,14 +20,46 @@ impl FromStr for Network {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (address, prefix_len) =
-            text.split_once('/').context("the prefix length is missing, as in 192.168.77.1/24")?;
-        let address = ipv4(address)?;
-        let cidr = network(address, prefix_len)?;
+        let cidr = network_of(text)?;
+        let address = cidr.address();
         ensure!(is_host(address), "{address} cannot be the address of a router");
         ensure!(Some(address) != cidr.network(), "{address} is the address of the network, not of a host in it");
         ensure!(Some(address) != cidr.broadcast(), "{address} is the broadcast address of the network");
         Ok(Self(cidr))
+    }
+}
+
+/// `192.168.77.1/24`, or the network itself: `192.168.77.0/24`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Lan(pub(crate) Cidr);
+
+impl FromStr for Lan {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match network_of(text)? {
+            cidr if cidr.network() == Some(cidr.address()) && is_host(cidr.address()) => Ok(Self(cidr)),
+            _ => text.parse::<Network>().map(|network| Self(network.0)),
+        }
+    }
+}
+
+/// `02:00:00:00:00:01`: the address of one interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct MacAddress(pub(crate) [u8; 6]);
+
+impl FromStr for MacAddress {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut address = [0; 6];
+        let digits = text.replace([':', '-'], "");
+        let is_whole = text.split([':', '-']).all(|byte| byte.len() == 2) && digits.len() == 12;
+        let decoded = hex::decode_to_slice(digits, &mut address).is_ok();
+        ensure!(is_whole && decoded, "'{text}' is not a MAC address, as in 02:00:00:00:00:01");
+        let is_station = address[0] & 1 == 0 && address != [0; 6];
+        ensure!(is_station, "{text} cannot be the address of one interface");
+        Ok(Self(address))
     }
 }
 
@@ -112,6 +144,12 @@ fn device<'t>(text: &'t str, example: &str) -> Result<(String, &'t str)> {
     Ok((name.to_owned(), address))
 }
 
+/// An address of any kind, with the length of its network's prefix.
+fn network_of(text: &str) -> Result<Cidr> {
+    let (address, prefix_len) = text.split_once('/').context("the prefix length is missing, as in 192.168.77.1/24")?;
+    network(ipv4(address)?, prefix_len)
+}
+
 /// A network as the two sides of its slash.
 fn network(address: Ipv4Addr, prefix_len: &str) -> Result<Cidr> {
     let bits = prefix_len.parse().ok().with_context(|| format!("'{prefix_len}' is not a prefix length"))?;
@@ -166,6 +204,32 @@ mod tests {
         refused::<LanDevice>("a-name-of-16-long=192.168.77.1/24", "cannot be the name of a device");
         refused::<LanDevice>("nat-lan=dhcp", "prefix length is missing");
         refused::<WanDevice>("nat-wan=198.51.100.300/24", "not an IPv4 address");
+    }
+
+    #[test]
+    fn a_lan_may_be_given_as_the_network_itself() {
+        for text in ["192.168.77.1/24", "192.168.77.0/24", "10.0.0.0/8", "10.0.0.5/32"] {
+            assert_eq!(text.parse::<Lan>().unwrap().0.to_string(), text);
+        }
+        refused::<Lan>("192.168.77.255/24", "broadcast address");
+        refused::<Lan>("0.0.0.0/0", "cannot be the address of a router");
+        refused::<Lan>("224.0.0.0/4", "cannot be the address of a router");
+        refused::<Lan>("10.0.0.0", "prefix length is missing");
+    }
+
+    #[test]
+    fn a_mac_address_is_of_one_interface() {
+        for text in ["02:00:00:00:00:0a", "02-00-00-00-00-0A"] {
+            assert_eq!(text.parse::<MacAddress>().unwrap().0, [2, 0, 0, 0, 0, 10]);
+        }
+        for text in
+            ["", "02", "02:00:00:00:00", "2:0:0:0:0:1", "02:00:00:00:00:0g", "020000000001", "02:00:00:00:00:01:02"]
+        {
+            refused::<MacAddress>(text, "is not a MAC address, as in");
+        }
+        refused::<MacAddress>("ff:ff:ff:ff:ff:ff", "cannot be the address of one interface");
+        refused::<MacAddress>("01:00:5e:00:00:01", "cannot be the address of one interface");
+        refused::<MacAddress>("00:00:00:00:00:00", "cannot be the address of one interface");
     }
 
     #[test]

@@ -24,6 +24,13 @@ impl VerdictLines {
         self.0.write(&VerdictLine::new(time, from, verdict)?)
     }
 
+    /// Appends that the packet that came in on `from` at `time` was cut when it was captured, so that it was not
+    /// judged.
+    pub(crate) fn write_cut(&mut self, time: Duration, from: Side) -> Result<()> {
+        let time = seconds(time)?;
+        self.0.write(&VerdictLine { time, from: side(from), verdict: "drop", to: None, reason: Some("cut") })
+    }
+
     /// Writes what is still in memory.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.0.flush()

@@ -9,11 +9,13 @@ struct StderrLog;
 
 static LOG: StderrLog = StderrLog;
 
-/// Writes warnings and errors from now on; what the router tells otherwise with one `-v`, and more with two.
+/// Writes warnings and errors from now on; with one `-v` also what the router tells otherwise, with two also what helps
+/// to find faults, and with three everything.
 pub(crate) fn start(verbosity: u8) {
     let level = match verbosity {
         0 => LevelFilter::Warn,
         1 => LevelFilter::Info,
+        2 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
     // Nobody else in this program sets one.

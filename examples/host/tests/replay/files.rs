@@ -65,9 +65,11 @@ fn a_foreign_file_is_refused_with_the_offset_of_what_is_foreign() {
     };
     for (bytes, expected) in [
         (b"This is no capture, but long enough to be one.".to_vec(), "byte offset 0"),
-        (with(0, &[0x0a, 0x0d, 0x0d, 0x0a]), "editcap -F pcap"),
+        (b"This is no capture, but long enough to be one.".to_vec(), "editcap -F pcap"),
+        ([&[0x1f, 0x8b][..], &whole].concat(), "gunzip"),
+        (with(0, &[0x0a, 0x0d, 0x0d, 0x0a]), "no byte order"),
         (with(4, &[3, 0]), "version 3.4 at byte offset 4"),
-        (capture(DataLink::IEEE802_11), "link type 105 at byte offset 20"),
+        (capture(DataLink::USB_LINUX_MMAPPED), "link type 220 (USB_LINUX_MMAPPED) at byte offset 20"),
         (with(24 + 4, &1_000_000_u32.to_le_bytes()), "byte offset 24"),
         (with(24 + 8, &u32::MAX.to_le_bytes()), "byte offset 24"),
     ] {

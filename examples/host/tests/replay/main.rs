@@ -1,14 +1,18 @@
 //! `nat-host replay` as a black box: captures in, captures and verdicts out.
 
 mod answers;
+mod both_directions;
 mod clock;
+mod cut;
 mod files;
 mod fragments;
 mod hairpin;
 mod limits;
+mod link;
 mod many_flows;
 mod mapping_log;
 mod packet;
+mod pcapng;
 mod ports;
 mod rules;
 mod run;

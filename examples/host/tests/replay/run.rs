@@ -56,16 +56,7 @@ impl Replay {
         let files = Files::new();
         self.write(&files.path("lan-in"), &self.lan);
         self.write(&files.path("wan-in"), &self.wan);
-        let output = files.replay(&["lan-in", "wan-in", "lan-out", "wan-out", "json"], &self.options);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let lines = fs::read_to_string(files.path("json")).unwrap();
-        Outcome {
-            lan: read(&files.path("lan-out")),
-            wan: read(&files.path("wan-out")),
-            verdicts: lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
-            lines: lines.lines().map(str::to_owned).collect(),
-            summary: String::from_utf8(output.stdout).unwrap(),
-        }
+        files.outcome(&["lan-in", "wan-in", "lan-out", "wan-out", "json"], &self.options)
     }
 
     pub(crate) fn write(&self, path: &PathBuf, records: &[Record]) {
@@ -111,6 +102,21 @@ impl Files {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// Runs `replay` with the files of these options, and further options. It must succeed, and write all that it can.
+    #[track_caller]
+    pub(crate) fn outcome(&self, files: &[&str], options: &[String]) -> Outcome {
+        let output = self.replay(files, options);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = fs::read_to_string(self.path("json")).unwrap();
+        Outcome {
+            lan: read(&self.path("lan-out")),
+            wan: read(&self.path("wan-out")),
+            verdicts: lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+            lines: lines.lines().map(str::to_owned).collect(),
+            summary: String::from_utf8(output.stdout).unwrap(),
+        }
     }
 
     /// Runs `replay` with the files of these options, and further options.

@@ -1,0 +1,99 @@
+//! Headers that say by a number of the system's, or by another link type, what follows.
+
+use super::{Frame, Kind, Stations, be16, ethernet, header, le16, le32, mac};
+use crate::replay::link_type::LinkType;
+
+/// No header: the first bits say which version of the protocol it is.
+///
+/// Only version 6 is none of the NAT's: it judges what is of no version.
+pub(super) fn raw(data: &[u8]) -> Option<Frame<'_>> {
+    match data.first().map(|byte| byte >> 4) {
+        Some(6) => Some(Frame::other(Kind::Ipv6)),
+        _ => Some(Frame::ipv4(data)),
+    }
+}
+
+/// A protocol family in the byte order of the machine that captured it, which is not known.
+pub(super) fn null(data: &[u8]) -> Option<Frame<'_>> {
+    let number = le32(data, 0)?;
+    let number = if number > 0xffff { number.swap_bytes() } else { number };
+    Some(family(number, data.get(4..)?))
+}
+
+/// A protocol family in the byte order of the network.
+pub(super) fn loopback(data: &[u8]) -> Option<Frame<'_>> {
+    Some(family(le32(data, 0)?.swap_bytes(), data.get(4..)?))
+}
+
+/// What OpenBSD writes of IPsec: family, index, flags.
+pub(super) fn enc(data: &[u8]) -> Option<Frame<'_>> {
+    let number = le32(data, 0)?;
+    let number = if number > 0xffff { number.swap_bytes() } else { number };
+    Some(family(number, data.get(12..)?))
+}
+
+/// What OpenBSD's packet filter writes: a header with its length and the family first, up to a multiple of 4 bytes.
+pub(super) fn pflog(data: &[u8]) -> Option<Frame<'_>> {
+    let [len, number, ..] = *data else { return None };
+    Some(family(number.into(), data.get(usize::from(len).next_multiple_of(4)..)?))
+}
+
+/// 2 is IPv4 everywhere; for IPv6 systems have numbers of their own.
+fn family(number: u32, rest: &[u8]) -> Frame<'_> {
+    match number {
+        2 => Frame::ipv4(rest),
+        10 | 23 | 24 | 28 | 30 => Frame::other(Kind::Ipv6),
+        other => Frame::other(Kind::Family(other)),
+    }
+}
+
+/// What Linux's packet filter writes: family, version, group, and then values with their length and type, of which one
+/// is the packet.
+pub(super) fn nflog(data: &[u8]) -> Option<Frame<'_>> {
+    const PAYLOAD: u16 = 9;
+    let number = u32::from(*data.first()?);
+    let mut values = data.get(4..)?;
+    loop {
+        let (len, value_type) = (usize::from(le16(values, 0)?), le16(values, 2)? & 0x7fff);
+        if value_type == PAYLOAD {
+            let value = values.get(4..)?;
+            return Some(family(number, value.get(..len.checked_sub(4)?).unwrap_or(value)));
+        }
+        values = values.get(len.max(4).next_multiple_of(4)..)?;
+    }
+}
+
+/// A header with a length, and the link type of what follows.
+pub(super) fn ppi(data: &[u8]) -> Option<Frame<'_>> {
+    nested(le32(data, 4)?, data.get(usize::from(le16(data, 2)?).max(8)..)?)
+}
+
+/// The header that macOS writes: its length, the type of what follows, and the link type of that.
+pub(super) fn pktap(data: &[u8]) -> Option<Frame<'_>> {
+    nested(le32(data, 8)?, data.get((le32(data, 0)? as usize).max(12)..)?)
+}
+
+/// What follows has a header of another link type, which is not one of these two again.
+fn nested(number: u32, rest: &[u8]) -> Option<Frame<'_>> {
+    let link_type = LinkType(number);
+    match header(link_type) {
+        Some(header) if !matches!(link_type, LinkType::PPI | LinkType::PKTAP) => header(rest),
+        _ => Some(Frame::other(Kind::Unsupported(link_type))),
+    }
+}
+
+/// Access and frame control, the two addresses, and a route if the sender's says so.
+pub(super) fn token_ring(data: &[u8]) -> Option<Frame<'_>> {
+    const HEADER: usize = 14;
+    let (to, mut from) = (mac(data, 2)?, mac(data, 8)?);
+    let has_route = from[0] & 0x80 != 0;
+    from[0] &= 0x7f;
+    let route_len = if has_route { usize::from(data.get(HEADER)? & 0x1f) } else { 0 };
+    let frame = ethernet::llc(data.get(HEADER + route_len..)?)?;
+    Some(frame.between(Stations { from: Some(from), to: Some(to) }))
+}
+
+/// Two addresses of 8 bytes, and an EtherType.
+pub(super) fn firewire(data: &[u8]) -> Option<Frame<'_>> {
+    ethernet::ether_type_of(be16(data, 16)?, data.get(18..)?)
+}
