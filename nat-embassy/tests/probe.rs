@@ -63,7 +63,7 @@ fn three_probes_a_quarter_of_a_second_apart_then_silence_is_told_after_one_secon
     }
 }
 
-/// All that RFC 5227 section 2.1.1 counts as a sign that the address is in use, or is about to be.
+/// L3: all that RFC 5227 section 2.1.1 counts as a sign that the address is in use, or is about to be.
 #[test]
 fn every_sign_that_another_station_has_the_address_is_an_answer() {
     let reply = arp_reply(HOLDER, (ROUTER_LAN.0, Ipv4Addr::UNSPECIFIED));

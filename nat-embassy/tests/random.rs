@@ -2,17 +2,23 @@
 
 mod world;
 
+use core::future::Future;
 use core::net::Ipv4Addr;
+use core::task::{Context, Waker};
 
 use embassy_net_driver::LinkState;
-use world::frames::{Udp, arp_reply, arp_request, echo_request, ipv4_frame};
+use nat_core::Side;
+use world::frames::{Udp, arp_reply, arp_request, echo_request, fragments, ipv4_frame};
 use world::nic::Nic;
 use world::random::Random;
 use world::*;
 
-/// Some frame of somebody, now and then cut, padded or with a few bytes that are wrong.
+/// Some frame of somebody, now and then with a priority tag, cut, padded or with a few bytes that are wrong.
 fn any_frame(random: &mut Random, frames: &[Vec<u8>]) -> Vec<u8> {
     let mut frame = random.choose(frames);
+    if random.below(8) == 0 {
+        frame.splice(12..12, [0x81, 0x00, (random.below(16) << 4) as u8, 0x00]);
+    }
     if random.below(3) == 0 {
         for _ in 0..=random.below(3) {
             let at = random.below(frame.len().min(64));
@@ -39,7 +45,10 @@ fn frames_inside() -> Vec<Vec<u8>> {
         ipv4_frame(ROUTER_LAN.0, HOST.0, &echo_request(HOST.1, SERVER, 1400)),
         arp_request(HOST, ROUTER_LAN.1),
         arp_reply(HOST, ROUTER_LAN),
+        ipv4_frame(ROUTER_LAN.0, HOST.0, &echo_request(HOST.1, ROUTER_WAN.1, 56)),
     ]);
+    let ping = echo_request(HOST.1, ROUTER_LAN.1, 3000);
+    frames.extend(fragments(&ping, 1480).iter().map(|piece| ipv4_frame(ROUTER_LAN.0, HOST.0, piece)));
     frames
 }
 
@@ -87,7 +96,10 @@ const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
 
 #[test]
 fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
-    let mut w = World::acquainted();
+    let mut config = config();
+    config.nat.outside_ping = true;
+    let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    w.introduce();
     for nic in [&w.lan, &w.wan] {
         nic.script(|script| script.pairs_need_room = true);
     }
@@ -96,7 +108,9 @@ fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
     let mut answers = vec![from_gateway(&inbound(4000))];
     let own = ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &Udp { src: ROUTER_WAN.1, ..outbound() }.build());
     let other = nat_embassy::Outside { address: cidr(OTHER_ADDRESS), ..OUTSIDE };
-    for step in 0..30_000 {
+    let control = w.control;
+    let mut probe = None;
+    for step in 0..45_000 {
         match random.below(20) {
             0..=7 => w.lan.arrive(any_frame(&mut random, &inside)),
             8..=11 => w.wan.arrive(any_frame(&mut random, &outside)),
@@ -106,7 +120,12 @@ fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
                 frame.truncate(nat_embassy::MTU);
                 World::stack_sends(&mut w.wan_stack, &frame);
             }
-            16 => _ = World::stack_receives(&mut w.lan_stack),
+            16 => match random.below(4) {
+                0 => _ = w.control.send_frame(random.choose(&[Side::Inside, Side::Outside]), &own),
+                1 => probe = None,
+                2 => probe = Some(Box::pin(control.probe(random.choose(&[Side::Inside, Side::Outside]), HOST.1))),
+                _ => _ = World::stack_receives(&mut w.lan_stack),
+            },
             17 => disturb(&mut random, &w.lan.clone()),
             18 => disturb(&mut random, &w.wan.clone()),
             _ if random.below(8) == 0 => w.control.set_outside(random.choose(&[None, Some(OUTSIDE), Some(other)])),
@@ -115,6 +134,10 @@ fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
         if random.below(2) == 0 {
             let millis = random.below(700) as u64;
             w.advance(millis);
+        }
+        let polled = probe.as_mut().map(|probe| probe.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        if polled.is_some_and(|result| result.is_ready()) {
+            probe = None;
         }
         let sent = w.wan.take_sent();
         assert_translated(&sent, step);
