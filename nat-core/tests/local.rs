@@ -157,6 +157,28 @@ fn dhcp_is_closed_without_a_client() {
     }
 }
 
+/// A DHCP client inside asks by broadcast from no address, from one of this network, and from the one that it had in another
+/// network (RFC 2131 section 4.3.2). Nothing else comes in from such a source, and no station passes for the router.
+#[test]
+fn a_dhcp_client_of_another_network_reaches_the_server_inside() {
+    let mut w = World::new();
+    let [foreign, link_local] = [Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(169, 254, 7, 7)];
+    for source in [Ipv4Addr::UNSPECIFIED, H1, foreign, link_local] {
+        w.outbound(udp(at(source, 68), EVERYONE)).local(Side::Inside);
+    }
+    for impossible in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(224, 0, 0, 1), Ipv4Addr::new(0, 1, 2, 3), link_local] {
+        w.outbound(udp(at(impossible, 68), at(S1, 67))).dropped(DropReason::Martian);
+    }
+    for impossible in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(224, 0, 0, 1), Ipv4Addr::new(0, 1, 2, 3)] {
+        w.outbound(udp(at(impossible, 68), EVERYONE)).dropped(DropReason::Martian);
+    }
+    w.outbound(udp(at(ROUTER, 68), EVERYONE)).dropped(DropReason::SpoofedSource);
+    for (from, to) in [(67, EVERYONE), (68, at(Ipv4Addr::BROADCAST, 69)), (68, at(ROUTER, 67)), (68, at(S1, 67))] {
+        w.outbound(udp(at(foreign, from), to)).dropped(DropReason::SpoofedSource);
+    }
+    w.outbound(tcp(at(foreign, 68), EVERYONE, SYN)).dropped(DropReason::SpoofedSource);
+}
+
 /// Port 68 is for DHCP servers only, and no dynamic mapping takes it.
 #[test]
 fn the_dhcp_port_is_open_to_dhcp_servers_only() {
