@@ -9,9 +9,12 @@ use heapless::Vec;
 use nat_core::{Cidr, ConfigError, EventHook, Instant, MAX_EXTERNAL_ADDRESSES, Nat, Side, Width};
 
 use crate::addresses::Addresses;
+use crate::application::{ApplicationFrame, FrameBuffer};
 use crate::clock::Clock;
+use crate::conflicts::Conflicts;
 use crate::deadline::Deadline;
 use crate::log::{info, warning};
+use crate::probes::Probes;
 use crate::{FrameDrop, FrameStats, Outside};
 
 /// How often [`Control::follow`] looks at the stack.
@@ -37,6 +40,11 @@ pub(crate) struct Inner<'d, W: Width> {
     pub(crate) outside_changed: bool,
     pub(crate) waker: WakerRegistration,
     pub(crate) clock: Clock,
+    pub(crate) probes: Probes,
+    pub(crate) conflicts: Conflicts,
+    pub(crate) application_frame: ApplicationFrame<'d>,
+    /// Whether the links are up, inside and outside.
+    links_up: [bool; 2],
     addresses: Addresses,
     /// Whether the outside configuration is lost for the moment, while the NAT keeps its address for the sessions.
     suspended: bool,
@@ -49,6 +57,7 @@ impl<'d, W: Width> Shared<'d, W> {
         nat: Nat<'d, W>,
         further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
         outside: Option<Outside>,
+        frame: &'d mut FrameBuffer,
     ) -> Result<Self, ConfigError> {
         let mut inner = Inner {
             nat,
@@ -58,6 +67,10 @@ impl<'d, W: Width> Shared<'d, W> {
             outside_changed: true,
             waker: WakerRegistration::new(),
             clock: Clock::default(),
+            probes: Probes::new(),
+            conflicts: Conflicts::new(),
+            application_frame: ApplicationFrame::None(frame),
+            links_up: [false; 2],
             addresses: Addresses::new(further),
             suspended: false,
             refused: None,
@@ -79,6 +92,24 @@ impl<W: Width> Inner<'_, W> {
         match side {
             Side::Inside => Some(self.nat.config().inside),
             Side::Outside => self.outside.map(|outside| outside.address),
+        }
+    }
+
+    /// Whether the link of `side` is up.
+    pub(crate) const fn is_up(&self, side: Side) -> bool {
+        let [inside, outside] = self.links_up;
+        match side {
+            Side::Inside => inside,
+            Side::Outside => outside,
+        }
+    }
+
+    /// Notes whether the link of `side` is up.
+    pub(crate) const fn set_up(&mut self, side: Side, up: bool) {
+        let [inside, outside] = &mut self.links_up;
+        match side {
+            Side::Inside => *inside = up,
+            Side::Outside => *outside = up,
         }
     }
 
@@ -164,7 +195,7 @@ fn tell(outside: Outside) {
 /// The handle by which the application reaches the running router. Copies are the same router.
 #[derive(Clone, Copy)]
 pub struct Control<'d, W: Width = u16> {
-    shared: &'d Shared<'d, W>,
+    pub(crate) shared: &'d Shared<'d, W>,
 }
 
 impl<'d, W: Width> Control<'d, W> {

@@ -38,7 +38,8 @@
 //!
 //! It is read once, translated where the driver has put it, and copied once, into the transmit buffer of the other
 //! driver. Every frame that goes no further is counted, by [`FrameDrop`] here and by [`nat_core::DropReason`] in the NAT.
-//! IPv6, VLAN tags and multicast are dropped. So is what was sent to every station but to one IP address, and no ICMP
+//! IPv6, frames of a VLAN and multicast are dropped; a tag that only gives a priority (VLAN id 0) is ignored, and what leaves
+//! has none. So is what was sent to every station but to one IP address, and no ICMP
 //! error is sent about a frame to every station (RFC 1122 sections 3.2.2 and 3.3.6).
 //!
 //! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 4 fragments can
@@ -70,6 +71,12 @@
 //! that claims an address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never gives its address up:
 //! it announces its addresses in return, at most every 10 s (RFC 5227 section 2.4 (c)).
 //!
+//! # What the application can ask of the links
+//!
+//! [`Control::probe`] asks by ARP whether an address is in use on a side, [`Control::conflict`] waits for a station that claims
+//! an address of the router, and [`Control::send_frame`] sends a frame of the application's own making. A DHCP server needs
+//! the first and the last, a DHCP client the first two.
+//!
 //! # The stacks of the router
 //!
 //! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is translated like an inside host,
@@ -80,7 +87,7 @@
 //!
 //! # Memory
 //!
-//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 55 KiB
+//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 57 KiB
 //! for queues, fragments, waiting packets, neighbours, and external ports in quarantine. Of those, 64 can wait unless [`State`]
 //! has room for more; the next one then ends the wait of the one that has waited longest.
 #![no_std]
@@ -90,6 +97,9 @@
 // The application's side.
 mod config;
 mod control;
+mod application;
+mod probes;
+mod conflicts;
 mod addresses;
 mod state;
 mod stats;
@@ -123,6 +133,7 @@ use embassy_net_driver::Driver;
 use nat_core::{ConfigError, Nat, Seed, Side, Width};
 
 pub use config::{Config, Outside};
+pub use conflicts::AddressConflict;
 pub use control::Control;
 pub use local::{LanDevice, LocalDevice, MTU, WanDevice};
 pub use runner::Runner;
@@ -176,16 +187,17 @@ pub fn new<
     config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
     let further = core::mem::take(&mut config.external_addresses);
     let mtus = (config.inside_mtu, config.outside_mtu);
-    let State { tables, quarantine, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing } = state;
+    let State { tables, quarantine, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing, frame } =
+        state;
     let nat = Nat::new(tables, config, seed)?.with_fragments(fragments).with_quarantine(quarantine);
-    let shared = &*shared.write(Shared::new(nat, further, outside)?);
+    let shared = &*shared.write(Shared::new(nat, further, outside, frame)?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
     let SideMemory { neighbours, waiting, .. } = lan_memory;
     let inside = Link::new(Nic::new(Side::Inside, &lan_is), lan_stack, neighbours, WaitingPackets::new(waiting));
     let SideMemory { neighbours, waiting, .. } = wan_memory;
     let outside = Link::new(Nic::new(Side::Outside, &wan_is), wan_stack, neighbours, WaitingPackets::new(waiting));
-    let links = Links { inside, outside, departing };
+    let links = Links { inside, outside, departing, lent: None };
     let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
     Ok((Control::new(shared), lan_device, wan_device, runner))
 }

@@ -11,7 +11,7 @@ use zerocopy::IntoBytes;
 use crate::arp::Packet;
 use crate::control::Inner;
 use crate::discovery::Discovery;
-use crate::ethernet::{EtherType, Header, Mac};
+use crate::ethernet::{EtherType, Header, Mac, TAG_LEN, is_tagged, without_priority_tag};
 use crate::local::{ChannelState, LocalDevice, StackPort};
 use crate::neighbours::{Neighbours, NextHop};
 use crate::outgoing::Outgoing;
@@ -74,9 +74,28 @@ impl Nic {
         }
     }
 
-    /// Finds out what a received frame carries.
-    pub(crate) fn classify(&self, frame: &mut [u8]) -> Result<Content, FrameDrop> {
-        if frame.len() > self.max_frame.saturating_add(CHECK_SEQUENCE_LEN) {
+    /// Finds out what a received frame carries: the frame, without a priority tag, and its content.
+    pub(crate) fn classify<'a>(&self, frame: &'a mut [u8]) -> Result<(&'a mut [u8], Content), FrameDrop> {
+        match self.classify_untagged(frame) {
+            Ok(content) => Ok((frame, content)),
+            Err(FrameDrop::Vlan) => {
+                let frame = without_priority_tag(frame).ok_or(FrameDrop::Vlan)?;
+                let content = self.classify_untagged(frame)?;
+                Ok((frame, content))
+            }
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// Whether a frame is too long to be taken in. A tag comes on top of what the driver carries.
+    fn is_giant(&self, frame: &mut [u8]) -> bool {
+        let longest = self.max_frame.saturating_add(CHECK_SEQUENCE_LEN);
+        let is_ethernet = matches!(self.medium, Medium::Ethernet(_));
+        frame.len() > longest && !(is_ethernet && frame.len() <= longest.saturating_add(TAG_LEN) && is_tagged(frame))
+    }
+
+    fn classify_untagged(&self, frame: &mut [u8]) -> Result<Content, FrameDrop> {
+        if self.is_giant(frame) {
             return Err(FrameDrop::Giant);
         }
         let mac = match self.medium {

@@ -244,7 +244,8 @@ pub(crate) fn serve<I: Driver, E: Driver>(
 }
 
 /// Sends one frame that the router itself has to say on `side`. Returns whether there may be more to do: a departing
-/// datagram moves on even where its frame has to wait for a neighbour, or where it is over.
+/// datagram moves on even where its frame has to wait for a neighbour, or where it is over, and a frame of the application
+/// that is too long for the driver is followed by others.
 pub(crate) fn send_own<D: Driver>(
     router: &mut Router<'_, impl Width>,
     side: Side,
@@ -254,9 +255,9 @@ pub(crate) fn send_own<D: Driver>(
     let Some(token) = port.driver.transmit(pass.cx) else {
         return false;
     };
-    let departing = router.is_departing(side);
+    let moves_on = router.moves_on(side);
     let Some(outgoing) = router.own_frame(side, pass.now) else {
-        return departing;
+        return moves_on;
     };
     outgoing.transmit(token);
     true

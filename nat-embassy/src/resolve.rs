@@ -45,7 +45,9 @@ impl Link<'_> {
         if !station.is_station() || station == mac {
             return Err(FrameDrop::BadArp);
         }
+        inner.probes.hear(self.nic.side, &packet, operation);
         if inner.is_own(self.nic.side, sender) {
+            inner.conflicts.note(self.nic.side, sender, station);
             self.defend(station, now);
             return Err(FrameDrop::DuplicateAddress);
         }
@@ -82,25 +84,34 @@ impl Link<'_> {
         }
     }
 
+    /// Whether a question can be asked.
+    pub(crate) const fn can_ask(&self) -> bool {
+        self.up && self.nic.mac().is_some()
+    }
+
     /// Whether [`Self::own_frame`] has something to send.
     pub(crate) fn has_own(&self, inner: &Inner<'_, impl Width>, now: Instant) -> bool {
-        self.up
-            && self.nic.mac().is_some()
-            && (self.neighbours.due().is_some_and(|due| due <= now)
+        self.can_ask()
+            && (inner.probes.is_due(self.nic.side, now)
+                || self.neighbours.due().is_some_and(|due| due <= now)
                 || self.waiting.any(|next_hop| self.neighbours.station(next_hop).is_some())
                 || self.announced < inner.own_address_count(self.nic.side))
     }
 
-    /// What the router itself has to send: its addresses after a change, then packets whose neighbour has answered, then
+    /// What the router itself has to send: probes of the application, its addresses after a change, then packets whose neighbour has answered, then
     /// questions.
     pub(crate) fn own_frame<'a>(
         &'a mut self,
-        inner: &Inner<'_, impl Width>,
+        inner: &mut Inner<'_, impl Width>,
         answer: &'a mut AnswerBuffer,
         now: Instant,
     ) -> Option<Outgoing<'a>> {
         let mac = self.nic.mac()?;
         let to_all = Header::new(Mac::BROADCAST, mac, EtherType::ARP);
+        if let Some(address) = inner.probes.take(self.nic.side, now) {
+            let probe = Packet::request(mac, Ipv4Addr::UNSPECIFIED, address);
+            return self.nic.outgoing(Some(to_all), write(&probe, answer)).ok();
+        }
         if let Some(address) = inner.own_addresses(self.nic.side).nth(self.announced) {
             self.announced += 1;
             return self.nic.outgoing(Some(to_all), write(&Packet::request(mac, address, address), answer)).ok();

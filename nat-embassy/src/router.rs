@@ -6,6 +6,7 @@ use core::task::{Context, Waker};
 use embassy_net_driver::{HardwareAddress, LinkState};
 use nat_core::{Instant, Reply, Side, Verdict, Width};
 
+use crate::application::FrameBuffer;
 use crate::control::{Inner, Shared};
 use crate::departing::Departing;
 use crate::ethernet::{EtherType, Header, Mac};
@@ -33,6 +34,8 @@ pub(crate) struct Links<'d> {
     pub(crate) inside: Link<'d>,
     pub(crate) outside: Link<'d>,
     pub(crate) departing: &'d mut Departing,
+    /// The memory of the application's frame that was sent last, to be given back.
+    pub(crate) lent: Option<&'d mut FrameBuffer>,
 }
 
 /// How a frame arrived.
@@ -53,7 +56,7 @@ impl<'d, W: Width> Router<'d, W> {
 
     /// Starts a pass at `now`: takes over what the application changed, and does what is due.
     pub(crate) fn begin(&mut self, waker: &Waker, now: Instant) {
-        let Links { inside, outside, departing } = &mut self.links;
+        let Links { inside, outside, departing, .. } = &mut self.links;
         self.shared.with(|inner| {
             inner.waker.register(waker);
             inner.clock.note(now);
@@ -82,10 +85,24 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn own_work(&mut self, now: Instant) -> [bool; 2] {
         let Self { shared, links, .. } = self;
         shared.with(|inner| {
+            for link in [&links.inside, &links.outside] {
+                inner.probes.advance(link.nic.side, link.can_ask(), now);
+            }
             links.free_fragments(inner, now);
             let departs_to = links.departing.to();
-            [&links.inside, &links.outside].map(|link| departs_to == Some(link.nic.side) || link.has_own(inner, now))
+            [&links.inside, &links.outside].map(|link| {
+                let side = link.nic.side;
+                departs_to == Some(side) || inner.application_frame.waits(side) || link.has_own(inner, now)
+            })
         })
+    }
+
+    /// Ends a pass: what the application can use again is its own.
+    pub(crate) fn end(&mut self) {
+        let Self { shared, links, .. } = self;
+        if let Some(buffer) = links.lent.take() {
+            shared.with(|inner| inner.application_frame.give_back(buffer));
+        }
     }
 
     /// Notes that the passes are given the time of `embassy_time`.
@@ -98,7 +115,11 @@ impl<'d, W: Width> Router<'d, W> {
         let link = self.links.side_mut(side);
         if link.update(state, address) {
             info!("link of side {:?} is up: {}", side, link.up);
-            self.shared.with(|inner| link.reset(inner));
+            self.shared.with(|inner| {
+                inner.set_up(side, link.up);
+                inner.drop_application_frame(side, FrameDrop::LinkDown);
+                link.reset(inner);
+            });
         }
     }
 
@@ -116,8 +137,8 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let Links { inside, outside, .. } = &self.links;
         let questions = [inside.neighbours.due(), outside.neighbours.due()].into_iter().flatten();
-        let nat = self.shared.with(|inner| inner.deadline.next());
-        questions.filter(|at| *at > now).chain(nat).min()
+        let (nat, probes) = self.shared.with(|inner| (inner.deadline.next(), inner.probes.next_deadline(now)));
+        questions.filter(|at| *at > now).chain(probes).chain(nat).min()
     }
 
     /// Takes in a frame from a driver. Returns the one frame that is to be sent because of it, if any: on the other side,
@@ -129,8 +150,8 @@ impl<'d, W: Width> Router<'d, W> {
             stats.received = stats.received.wrapping_add(1);
             let link = links.side_mut(arrival.from);
             let fate = match link.nic.classify(frame) {
-                Ok(Content::Arp) => link.arp(inner, frame, answer, arrival.now),
-                Ok(Content::Ipv4(header)) => {
+                Ok((frame, Content::Arp)) => link.arp(inner, frame, answer, arrival.now),
+                Ok((frame, Content::Ipv4(header))) => {
                     let datagram = frame.get_mut(header.map_or(0, |_| Header::LEN)..).unwrap_or_default();
                     links.datagram(inner, datagram, answer, Arrival { header, ..arrival })
                 }
@@ -172,8 +193,14 @@ impl<'d, W: Width> Router<'d, W> {
         self.links.departing.to() == Some(side)
     }
 
-    /// Drops what departs by `side`, whose driver has had no room for long.
+    /// Whether there may be more to send on `side` even if [`Self::own_frame`] has nothing.
+    pub(crate) fn moves_on(&self, side: Side) -> bool {
+        self.is_departing(side) || self.shared.with(|inner| inner.application_frame.waits(side))
+    }
+
+    /// Drops what departs by `side`, and the application's frame for it: its driver has had no room for long.
     pub(crate) fn give_up_departing(&mut self, side: Side, reason: FrameDrop) {
+        self.shared.with(|inner| inner.drop_application_frame(side, reason));
         if self.is_departing(side) {
             self.shared.with(|inner| self.links.departing.give_up(side, reason, inner));
         }
@@ -183,6 +210,10 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn own_frame(&mut self, side: Side, now: Instant) -> Option<Outgoing<'_>> {
         let Self { shared, links, answer } = self;
         shared.with(|inner| {
+            if inner.application_frame.waits(side) {
+                let fate = links.application_frame(inner, side).map_err(|reason| (side, reason));
+                return inner.settle(fate);
+            }
             if links.departing.to() == Some(side) {
                 let fate = links.depart(inner, side, now).map_err(|reason| (side, reason));
                 return inner.settle(fate);
@@ -287,12 +318,29 @@ impl<'d> Links<'d> {
     }
 
     fn deliver_fragment(&mut self, inner: &mut Inner<'_, impl Width>, side: Side, len: usize, now: Instant) {
-        let Self { inside, outside, departing } = self;
+        let Self { inside, outside, departing, .. } = self;
         let link = if side == Side::Inside { inside } else { outside };
         let datagram = departing.room().and_then(|room| room.get(..len)).unwrap_or_default();
         if let Err(reason) = link.deliver(inner, None, datagram, now) {
             inner.stats.side_mut(side).drop_frame(reason);
         }
+    }
+
+    /// The application's frame, which leaves by `side`.
+    fn application_frame(
+        &mut self,
+        inner: &mut Inner<'d, impl Width>,
+        side: Side,
+    ) -> Result<Option<Outgoing<'_>>, FrameDrop> {
+        let Self { inside, outside, lent, .. } = self;
+        *lent = inner.application_frame.lend(side);
+        let frame = lent.as_mut().map(|buffer| buffer.frame()).unwrap_or_default();
+        let link = if side == Side::Inside { inside } else { outside };
+        let (header, body) = match link.nic.mac() {
+            Some(_) => Header::split(frame).map(|(header, body)| (Some(header), body)).ok_or(FrameDrop::Runt)?,
+            None => (None, frame),
+        };
+        link.nic.outgoing(header, body).map(Some)
     }
 
     /// The next frame of the datagram that departs by `side`.
@@ -302,7 +350,7 @@ impl<'d> Links<'d> {
         side: Side,
         now: Instant,
     ) -> Result<Option<Outgoing<'_>>, FrameDrop> {
-        let Self { inside, outside, departing } = self;
+        let Self { inside, outside, departing, .. } = self;
         let datagram = departing.next().unwrap_or_default();
         let destination = ipv4::destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED);
         let next_hop = inner.next_hop(side, destination);

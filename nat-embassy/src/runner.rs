@@ -65,6 +65,7 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
                 break;
             }
         }
+        self.router.end();
         let soonest = now.saturating_add(core::time::Duration::from_millis(1));
         let deadline = self.router.next_deadline(now).into_iter().chain(pass.wake_at).min();
         deadline.map(|at| at.max(soonest))

@@ -4,6 +4,7 @@ use core::mem::MaybeUninit;
 
 use nat_core::{Fragments, Quarantine, Reply, Tables, WideQuarantine, WideTables, Width};
 
+use crate::application::FrameBuffer;
 use crate::control::Shared;
 use crate::departing::Departing;
 use crate::local::ChannelState;
@@ -35,6 +36,7 @@ pub struct State<
     pub(crate) wan: SideMemory<WAITING>,
     pub(crate) answer: [u8; Reply::MAX_LEN],
     pub(crate) departing: Departing,
+    pub(crate) frame: FrameBuffer,
 }
 
 /// All the memory of a router for up to 1,048,576 mappings, sessions, hosts and ports in quarantine each: its tables are
@@ -60,8 +62,8 @@ pub(crate) struct SideMemory<const WAITING: usize> {
     pub(crate) waiting: [Slot; WAITING],
 }
 
-// The crate's documentation says about 55 KiB beside the tables, which this rounds to.
-const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 55 * 1024 + 512);
+// The crate's documentation says about 57 KiB beside the tables, which this rounds to.
+const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 57 * 1024 + 512);
 
 impl<const WAITING: usize> SideMemory<WAITING> {
     const fn new() -> Self {
@@ -106,6 +108,7 @@ impl<
             wan: SideMemory::new(),
             answer: [0; Reply::MAX_LEN],
             departing: Departing::new(),
+            frame: FrameBuffer::new(),
         }
     }
 }

@@ -80,7 +80,7 @@ frame_drops! {
     Runt = "runt",
     /// The driver it would leave by has had no room for too long.
     TxFull = "tx-full",
-    /// Tagged (IEEE 802.1Q), which is not supported.
+    /// Tagged for a VLAN (IEEE 802.1Q), which is not supported. A tag with the VLAN id 0 names none, and is ignored.
     Vlan = "vlan",
 }
 

@@ -2,11 +2,14 @@
 
 mod world;
 
+use core::net::Ipv4Addr;
+
 use etherparse::EtherType;
 use nat_core::Side;
 use nat_embassy::{FrameDrop, MTU};
 use world::frames::{
-    BROADCAST, Mac, Station, Udp, arp_reply, as_arp, echo_reply, echo_request, ethernet, ipv4_frame, judge_frame,
+    BROADCAST, Mac, Station, Udp, arp_reply, arp_request, as_arp, echo_reply, echo_request, ethernet, ipv4_frame,
+    judge_frame,
 };
 use world::*;
 
@@ -39,6 +42,90 @@ fn frames_that_are_not_for_the_router_are_dropped_by_reason() {
         assert_eq!(w.lan.take_sent().len() + w.wan.take_sent().len(), 0, "{label}");
         assert_eq!(w.control.with_nat(|nat| nat.sessions().count()), 0, "{label}");
         assert!(World::stack_receives(&mut w.lan_stack).is_none(), "{label}");
+    }
+}
+
+/// The same frame with an IEEE 802.1Q tag: `tag` is the priority (3 bits), the drop eligibility (1) and the VLAN id (12).
+fn tagged(frame: &[u8], tag: u16) -> Vec<u8> {
+    let [high, low] = tag.to_be_bytes();
+    [&frame[..12], &[0x81, 0, high, low], &frame[12..]].concat()
+}
+
+/// All priorities, and both drop eligibilities, of the VLAN id 0.
+const PRIORITIES: [u16; 4] = [0x0000, 0x6000, 0xe000, 0xf000];
+
+#[test]
+fn a_priority_tag_changes_nothing_and_what_leaves_has_none() {
+    for tag in PRIORITIES {
+        let mut w = World::acquainted();
+        let external = w.open_session();
+        w.lan.arrive(tagged(&from_host(&outbound()), tag));
+        w.wan.arrive(tagged(&from_gateway(&inbound(external)), tag));
+        w.run();
+        let (outward, inward) = (w.wan.take_sent(), w.lan.take_sent());
+        assert_eq!(judge_all(&outward)[0].payload, outbound().payload);
+        assert_eq!(judge_all(&inward)[0].payload, inbound(external).payload);
+
+        let probe = [arp_request(HOST, ROUTER_LAN.1), arp_request(GATEWAY, ROUTER_WAN.1)];
+        w.lan.arrive(tagged(&probe[0], tag));
+        w.wan.arrive(tagged(&probe[1], tag));
+        w.run();
+        assert_eq!(w.lan.take_sent(), [arp_reply(ROUTER_LAN, HOST)], "ARP inside");
+        assert_eq!(w.wan.take_sent(), [arp_reply(ROUTER_WAN, GATEWAY)], "ARP outside");
+    }
+}
+
+/// A DHCP client inside asks with a tag, and so does whoever pings the router; its stack sees frames as without.
+#[test]
+fn the_stacks_of_the_router_get_priority_tagged_frames_without_the_tag() {
+    let discover =
+        Udp { src: Ipv4Addr::UNSPECIFIED, src_port: 68, dst: Ipv4Addr::BROADCAST, dst_port: 67, payload: vec![1; 240] };
+    let discover = ipv4_frame(BROADCAST, HOST.0, &discover.build());
+    let mut w = World::new();
+    w.lan.arrive(tagged(&discover, 0xa000));
+    w.run();
+    assert_eq!(w.stack_frames(), [discover]);
+    let reply = arp_reply(HOST, ROUTER_LAN);
+    w.lan.arrive(tagged(&reply, 0xa000));
+    w.run();
+    assert_eq!(w.stack_frames(), [reply]);
+}
+
+#[test]
+fn frames_of_a_vlan_cut_in_the_tag_or_tagged_twice_are_dropped() {
+    let frame = from_host(&outbound());
+    let mut rows: Vec<_> = [1, 2, 0xfff, 0x6001, 0x1100].map(|tag| tagged(&frame, tag)).into();
+    rows.push(tagged(&tagged(&frame, 0), 0));
+    rows.push(tagged(&tagged(&frame, 100), 0));
+    rows.push(ethernet(ROUTER_LAN.0, HOST.0, EtherType::PROVIDER_BRIDGING, &tagged(&frame, 0)[14..]));
+    rows.extend((14..16).map(|len| tagged(&frame, 0)[..len].to_vec()));
+    for frame in rows {
+        let mut w = World::acquainted();
+        w.lan.arrive(frame.clone());
+        w.run();
+        assert_eq!(w.inside_drops(FrameDrop::Vlan), 1, "{frame:02x?}");
+        assert_eq!(w.control.stats().inside.dropped_total(), 1);
+    }
+    for len in 16..18 {
+        let mut w = World::acquainted();
+        w.lan.arrive(tagged(&frame, 0)[..len].to_vec());
+        w.run();
+        assert_eq!(w.inside_drops(FrameDrop::Runt), 1, "the frame ends in its ethertype, after {len} bytes");
+    }
+}
+
+/// A tag makes a frame of full size 4 bytes longer than the driver says it carries, and the check sequence 4 more.
+#[test]
+fn a_tagged_frame_of_full_size_passes_and_one_byte_more_is_a_giant() {
+    let full = from_host(&Udp { payload: vec![0x5a; 1472], ..outbound() });
+    for (beyond, passes) in [(0, true), (4, true), (5, false)] {
+        let mut w = World::acquainted();
+        let mut frame = tagged(&full, 0x2000);
+        frame.resize(1518 + beyond, 0);
+        w.lan.arrive(frame);
+        w.run();
+        assert_eq!(w.wan.take_sent().len(), usize::from(passes), "{beyond} bytes beyond");
+        assert_eq!(w.inside_drops(FrameDrop::Giant), u64::from(!passes), "{beyond} bytes beyond");
     }
 }
 

@@ -41,7 +41,7 @@ counters! {
     sent,
     /// Their bytes.
     sent_bytes,
-    /// Received frames longer than 1514 bytes, skipped.
+    /// Received frames longer than 1518 bytes, skipped.
     oversized,
     /// Received frames shorter than an Ethernet header, skipped.
     runts,

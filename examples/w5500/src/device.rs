@@ -103,7 +103,7 @@ impl embassy_net_driver::TxToken for TxToken<'_> {
             self.tally.unsent_full.add(1);
             return drop_frame(len, f);
         };
-        let result = f(packet.resize(len));
+        let result = f(packet.resize(len.min(MTU)));
         self.tx.push();
         result
     }
@@ -113,5 +113,5 @@ impl embassy_net_driver::TxToken for TxToken<'_> {
 #[cold]
 #[inline(never)]
 fn drop_frame<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
-    f(Packet::new().resize(len))
+    f(Packet::new().resize(len.min(MTU)))
 }

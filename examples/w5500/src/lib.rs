@@ -45,6 +45,9 @@ use sender::Sender;
 /// The longest frame, header included and checksum not.
 const MTU: usize = 1514;
 
+/// The longest frame that is received: one with an IEEE 802.1Q tag, which may give no more than its priority.
+const LONGEST: usize = MTU + 4;
+
 /// The longest frame that is polled, unless [`Runner::with_poll_limit`] says otherwise.
 const POLL_LIMIT: usize = 32;
 

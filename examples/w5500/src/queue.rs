@@ -5,18 +5,18 @@ use core::task::Waker;
 
 use embassy_sync::waitqueue::WakerRegistration;
 
-use crate::MTU;
+use crate::LONGEST;
 
 /// Room for a frame. In all of them it begins at a word, so that a copy from one to another goes by words.
 #[repr(C)]
 pub(crate) struct Packet {
     len: usize,
-    bytes: [u8; MTU],
+    bytes: [u8; LONGEST],
 }
 
 impl Packet {
     pub(crate) const fn new() -> Self {
-        Self { len: 0, bytes: [0; MTU] }
+        Self { len: 0, bytes: [0; LONGEST] }
     }
 
     /// The frame.
@@ -26,7 +26,7 @@ impl Packet {
 
     /// The same, `len` bytes long from now on, but no longer than there is room for.
     pub(crate) fn resize(&mut self, len: usize) -> &mut [u8] {
-        self.len = len.min(MTU);
+        self.len = len.min(LONGEST);
         self.frame()
     }
 }

@@ -4,7 +4,7 @@ use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
 use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 
-use crate::MTU;
+use crate::LONGEST;
 use crate::chip::{Chip, RxPointers};
 use crate::counters::Tally;
 use crate::fault::Fault;
@@ -169,7 +169,7 @@ impl<'d> Receiver<'d> {
             Length::Nonsense
         } else if length < MIN_FRAME {
             Length::Runt
-        } else if length > MTU {
+        } else if length > LONGEST {
             Length::Oversized
         } else {
             Length::Fits(length)

@@ -14,7 +14,7 @@ impl Random {
     }
 
     fn length(&mut self) -> usize {
-        const LENGTHS: [usize; 12] = [0, 1, 13, 14, 59, 60, 64, 65, 1513, 1514, 1515, 1600];
+        const LENGTHS: [usize; 14] = [0, 1, 13, 14, 59, 60, 64, 65, 1513, 1514, 1515, 1518, 1519, 1600];
         let length = if self.below(2) == 0 { LENGTHS[self.below(12) as usize] as u64 } else { 14 + self.below(1501) };
         length as usize
     }
@@ -36,7 +36,7 @@ impl Expected {
         match random.below(8) {
             0..=2 if usize::from(board.chip().rx_size()) + frame.len() + 2 <= model::chip::BUFFER => {
                 board.chip().receive(&frame);
-                if (14..=1514).contains(&frame.len()) {
+                if (14..=1518).contains(&frame.len()) {
                     self.received.push(frame);
                 } else {
                     self.skipped += 1;
