@@ -13,7 +13,7 @@ use crate::control::{Control, Shared};
 use crate::ethernet::Mac;
 
 /// Addresses that can be probed at once. A caller with one more waits for its turn.
-const CAPACITY: usize = 4;
+const CAPACITY: usize = 8;
 
 /// Probes sent for one address (`PROBE_NUM`).
 const PROBES: u8 = 3;
@@ -185,7 +185,7 @@ impl<W: Width> Control<'_, W> {
     /// of that side is down or goes down, the side is without Ethernet, or no station can have the address. A driver that
     /// has no room for a probe all that time counts as silence.
     ///
-    /// Four addresses can be probed at a time; further callers wait for their turn first. Dropping the future ends
+    /// Eight addresses can be probed at a time; further callers wait for their turn first. Dropping the future ends
     /// the probe. The runner must run meanwhile.
     pub async fn probe(&self, side: Side, address: Ipv4Addr) -> Option<[u8; 6]> {
         if address.is_unspecified() || address.is_broadcast() || address.is_multicast() {

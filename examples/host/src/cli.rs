@@ -81,7 +81,7 @@ pub(crate) struct RouterOptions {
     /// The next router outside; without one only hosts of the WAN itself are reached
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
-    /// Lease up to 64 addresses of the LAN by DHCP, and tell the DNS servers of the WAN's lease; by default those from .100 up
+    /// Lease addresses of the LAN by DHCP, as many as the tables have hosts, and tell the DNS servers of the WAN's lease; by default 64 from .100 up
     #[arg(long, value_name = "FIRST-LAST")]
     dhcp_server: Option<Option<LeasePool>>,
     /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session refused
@@ -107,7 +107,7 @@ impl RouterOptions {
         if let Some(LeasePool { first, last }) = pool {
             server = DhcpServer { first, last, ..server };
         }
-        match server.check(self.lan.address) {
+        match server.check(self.lan.address, self.nat.capacity()?.hosts as usize) {
             Err(ConfigError::DhcpServer(problem)) => bail!("--dhcp-server: {problem}"),
             result => result?,
         }

@@ -23,7 +23,7 @@
 //!
 //! # The DHCP server
 //!
-//! It leases up to [`LEASES`] addresses, and tells clients the router as gateway and the DNS servers that the outside has
+//! It leases up to `HOSTS` addresses of the [`Memory`], [`LEASES`] by default, and tells clients the router as gateway and the DNS servers that the outside has
 //! at that moment. While the outside is not configured, leases last [`SHORT_LEASE_SECONDS`] only, so that clients come back
 //! soon for the DNS servers. A client gets its address again as long as no other needed it, mostly even after the router
 //! was off. What is not for this network itself, such as requests through a relay agent, is ignored.
@@ -71,8 +71,8 @@ use embassy_net_driver::Driver;
 use nat_core::{Cidr, Seed, Width};
 use nat_embassy::{Control, Outside};
 
-pub use config::{Config, ConfigError, DhcpServer};
-pub use dhcp::{LEASES, SHORT_LEASE_SECONDS};
+pub use config::{Config, ConfigError, DhcpServer, LEASES};
+pub use dhcp::SHORT_LEASE_SECONDS;
 pub use forwarding::{Forwarding, LIFE_SIGN_INTERVAL};
 pub use identity::mac_address;
 pub use led::{NoLed, Pattern};
@@ -139,13 +139,17 @@ pub fn new<
     wan: Wan,
 ) -> Result<Router<Lan, Wan, W>, ConfigError> {
     let network = config.nat.inside;
-    if let Some(server) = &config.dhcp_server {
-        server.check(network)?;
+    let dhcp_server = config.dhcp_server.map(|server| server.fit(network, HOSTS));
+    if let Some(server) = &dhcp_server {
+        server.check(network, HOSTS)?;
     }
     let Entropy { nat: seed, stacks: [seed_inside, seed_outside] } = entropy.into();
+    let identity = dhcp::Identity::new([seed_inside, seed_outside]);
     let Memory { state, inside, outside, dhcp, journal, recorder } = memory;
     let outside_config = outside_config(&config);
-    let (leases_outside, dhcp_server) = (config.outside.is_none(), config.dhcp_server);
+    let leases_outside = config.outside.is_none();
+    let dhcp::Memory { leases, buffers: dhcp } = dhcp;
+    let dhcp_server = dhcp_server.map(|server| dhcp::Server::new(leases, &server, network, identity));
     let (control, lan, wan, runner) = nat_embassy::new(state, adapter_config(config), seed, lan, wan)?;
     let journal = &*journal;
     control.set_event_hook(recorder.write(Recorder::new(journal)));

@@ -9,7 +9,6 @@ use embedded_hal::digital::OutputPin;
 use nat_core::{Cidr, Width};
 use nat_embassy::{Control, LanDevice, WanDevice};
 
-use crate::config::DhcpServer;
 use crate::dhcp;
 use crate::journal::Journal;
 use crate::led::Pattern;
@@ -25,8 +24,8 @@ pub struct Services<W: Width = u16> {
     pub(crate) inside: (Stack<'static>, embassy_net::Runner<'static, LanDevice<'static>>),
     pub(crate) outside: (Stack<'static>, embassy_net::Runner<'static, WanDevice<'static>>),
     pub(crate) leases_outside: bool,
-    pub(crate) dhcp: &'static mut dhcp::Memory,
-    pub(crate) dhcp_server: Option<DhcpServer>,
+    pub(crate) dhcp: &'static mut dhcp::Buffers,
+    pub(crate) dhcp_server: Option<dhcp::Server<'static>>,
     pub(crate) journal: &'static Journal,
     pub(crate) network: Cidr,
 }
@@ -44,8 +43,8 @@ impl<W: Width> Services<W> {
             }
         };
         let serve = async {
-            if let Some(config) = dhcp_server {
-                dhcp::serve(inside, dhcp, &config, network, outside).await;
+            if let Some(server) = dhcp_server {
+                dhcp::serve(control, inside, outside, dhcp, server).await;
             }
         };
         let watch = watch(outside, Uplink::new(network), Statistics::new(control, journal), led);
