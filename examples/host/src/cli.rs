@@ -104,12 +104,13 @@ impl RouterOptions {
         let Some(pool) = self.dhcp_server else { return Ok(None) };
         let default = DhcpServer::of(self.lan.address);
         let mut server = default.context("--dhcp-server: the LAN has no room for hosts besides the router")?;
+        // Of the default pool, the router leases as much as its memory has room for.
         if let Some(LeasePool { first, last }) = pool {
             server = DhcpServer { first, last, ..server };
-        }
-        match server.check(self.lan.address, self.nat.capacity()?.hosts as usize) {
-            Err(ConfigError::DhcpServer(problem)) => bail!("--dhcp-server: {problem}"),
-            result => result?,
+            match server.check(self.lan.address, self.nat.capacity()?.hosts as usize) {
+                Err(ConfigError::DhcpServer(problem)) => bail!("--dhcp-server: {problem}"),
+                result => result?,
+            }
         }
         Ok(Some(server))
     }
