@@ -23,6 +23,7 @@ pub(crate) use socket::serve;
 use core::mem::MaybeUninit;
 
 use embassy_net::udp::PacketMetadata;
+use identifiers::Identifiers;
 use leases::Lease;
 
 /// Requests that can wait.
@@ -34,6 +35,7 @@ const MAX_REQUEST_LEN: usize = 1500 - 28;
 /// The memory of the server, whose pool has up to `LEASES` addresses.
 pub(crate) struct Memory<const LEASES: usize> {
     pub(crate) leases: [Lease; LEASES],
+    pub(crate) identifiers: Identifiers,
     pub(crate) buffers: Buffers,
 }
 
@@ -52,7 +54,7 @@ struct Queue<const LEN: usize> {
 impl<const LEASES: usize> Memory<LEASES> {
     pub(crate) const fn new() -> Self {
         let buffers = Buffers { received: Queue::new(), answer: [0; frame::HEADERS_LEN + message::MAX_LEN] };
-        Self { leases: [Lease::FREE; LEASES], buffers }
+        Self { leases: [Lease::FREE; LEASES], identifiers: Identifiers::new(), buffers }
     }
 }
 

@@ -15,7 +15,7 @@ const CAPACITY: usize = 512;
 const HEADER_LEN: usize = 5;
 
 /// Identifiers of different lengths, one behind the other, each with the address that its client waits for.
-pub(super) struct Identifiers {
+pub(crate) struct Identifiers {
     records: Vec<u8, CAPACITY>,
 }
 
@@ -26,7 +26,7 @@ struct Record {
 }
 
 impl Identifiers {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { records: Vec::new() }
     }
 

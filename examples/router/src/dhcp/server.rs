@@ -22,7 +22,7 @@ pub const SHORT_LEASE_SECONDS: u32 = 60;
 /// client's message waits and others are served, and [`Server::probed`] has the answer.
 pub(crate) struct Server<'d> {
     leases: Leases<'d>,
-    identifiers: Identifiers,
+    identifiers: &'d mut Identifiers,
     identity: Identity,
     inside: Cidr,
     lease_seconds: u32,
@@ -73,10 +73,15 @@ impl Decision {
 
 impl<'d> Server<'d> {
     /// A server for the pool of `config`, as far as `memory` has room for it.
-    pub(crate) fn new(memory: &'d mut [Lease], config: &DhcpServer, inside: Cidr, identity: Identity) -> Self {
-        let len = config.len().min(memory.len());
-        let leases = Leases::new(memory.get_mut(..len).unwrap_or_default(), config.first, inside.address());
-        let identifiers = Identifiers::new();
+    pub(crate) fn new(
+        memory: (&'d mut [Lease], &'d mut Identifiers),
+        config: &DhcpServer,
+        inside: Cidr,
+        identity: Identity,
+    ) -> Self {
+        let (leases, identifiers) = memory;
+        let len = config.len().min(leases.len());
+        let leases = Leases::new(leases.get_mut(..len).unwrap_or_default(), config.first, inside.address());
         Self { leases, identifiers, identity, inside, lease_seconds: config.lease_seconds }
     }
 

@@ -12,10 +12,10 @@ use nat_core::Cidr;
 use rand_core::Rng;
 use rand_pcg::Pcg32;
 
-use super::leases::{IN_USE_SECONDS, Lease, Mac};
+use super::leases::{IN_USE_SECONDS, Mac};
 use super::news::News;
 use super::server::{Answer, Moment, Outcome, SHORT_LEASE_SECONDS};
-use super::{Identity, Server};
+use super::{Identity, Memory, Server};
 use crate::config::DhcpServer;
 
 const ROUTER: Ipv4Addr = inside(1);
@@ -87,10 +87,10 @@ impl Lab {
     /// A server with the addresses from `first` to `last`.
     fn new(first: u8, last: u8) -> Self {
         let config = DhcpServer { first: inside(first), last: inside(last), lease_seconds: LEASE_SECONDS };
-        let memory = Box::leak(Box::new([Lease::FREE; 254]));
+        let memory = Box::leak(Box::new(Memory::<254>::new()));
         let network = Cidr::new(ROUTER, 24).expect("a network");
         Self {
-            server: Server::new(memory, &config, network, Identity::new([1, 2])),
+            server: Server::new((&mut memory.leases, &mut memory.identifiers), &config, network, Identity::new([1, 2])),
             now: 100,
             dns: Some(vec![Ipv4Addr::new(9, 9, 9, 9)]),
             stations: BTreeMap::new(),
