@@ -40,7 +40,8 @@ pub(crate) struct Inner<'d, W: Width> {
     pub(crate) outside_changed: bool,
     pub(crate) waker: WakerRegistration,
     pub(crate) clock: Clock,
-    pub(crate) probes: Probes,
+    /// Not part of this, because every move of it through the stack would move them.
+    pub(crate) probes: &'d mut Probes,
     pub(crate) conflicts: Conflicts,
     pub(crate) application_frame: ApplicationFrame<'d>,
     /// Whether the links are up, inside and outside.
@@ -58,6 +59,7 @@ impl<'d, W: Width> Shared<'d, W> {
         further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
         outside: Option<Outside>,
         frame: &'d mut FrameBuffer,
+        probes: &'d mut Probes,
     ) -> Result<Self, ConfigError> {
         let mut inner = Inner {
             nat,
@@ -67,7 +69,7 @@ impl<'d, W: Width> Shared<'d, W> {
             outside_changed: true,
             waker: WakerRegistration::new(),
             clock: Clock::default(),
-            probes: Probes::new(),
+            probes,
             conflicts: Conflicts::new(),
             application_frame: ApplicationFrame::None(frame),
             links_up: [false; 2],

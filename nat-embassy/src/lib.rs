@@ -131,11 +131,13 @@ mod log;
 
 use embassy_net_driver::Driver;
 use nat_core::{ConfigError, Nat, Seed, Side, Width};
+use probes::Probes;
 
 pub use config::{Config, Outside};
 pub use conflicts::AddressConflict;
 pub use control::Control;
 pub use local::{LanDevice, LocalDevice, MTU, WanDevice};
+pub use probes::Probing;
 pub use runner::Runner;
 pub use state::{State, WideState};
 pub use stats::{FrameDrop, FrameStats, SideStats};
@@ -187,10 +189,20 @@ pub fn new<
     config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
     let further = core::mem::take(&mut config.external_addresses);
     let mtus = (config.inside_mtu, config.outside_mtu);
-    let State { tables, quarantine, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing, frame } =
-        state;
+    let State {
+        tables,
+        quarantine,
+        fragments,
+        shared,
+        lan: lan_memory,
+        wan: wan_memory,
+        answer,
+        departing,
+        frame,
+        probes,
+    } = state;
     let nat = Nat::new(tables, config, seed)?.with_fragments(fragments).with_quarantine(quarantine);
-    let shared = &*shared.write(Shared::new(nat, further, outside, frame)?);
+    let shared = &*shared.write(Shared::new(nat, further, outside, frame, probes.write(Probes::new()))?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
     let SideMemory { neighbours, waiting, .. } = lan_memory;

@@ -1,17 +1,15 @@
 //! The server on the router's stack inside.
 
-use core::cell::Cell;
 use core::future::poll_fn;
 use core::net::Ipv4Addr;
+use core::pin::Pin;
 use core::task::Poll;
 
-use embassy_futures::join::{join, join_array};
-use embassy_futures::yield_now;
 use embassy_net::udp::UdpSocket;
 use embassy_net::{HardwareAddress, Stack};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use nat_core::{Side, Width};
-use nat_embassy::Control;
+use nat_embassy::{Control, Probing};
 use smoltcp::wire::DHCP_SERVER_PORT;
 
 use super::frame::{HEADERS_LEN, write_headers};
@@ -32,14 +30,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Addresses that are probed at once. A probe takes a second, so that so many new clients are served each second.
 const PROBES: usize = 8;
 
-/// What a prober does.
-#[derive(Clone, Copy)]
-enum Probe {
-    Nothing,
-    Runs(Ipv4Addr),
-    /// The station that has answered, if any.
-    Done(Ipv4Addr, Option<Mac>),
-}
+/// The probes that run, each with its address.
+type Probes<'d, W> = [Option<(Ipv4Addr, Probing<'d, W>)>; PROBES];
 
 /// What the server has to deal with next.
 enum Event {
@@ -54,49 +46,48 @@ pub(crate) async fn serve<W: Width>(
     outside: Stack<'_>,
     buffers: &mut Buffers,
     mut server: Server<'_>,
-) {
+) -> ! {
     let Buffers { received, answer } = buffers;
     let (metadata, bytes) = received.parts();
     // What it sends does not go through the socket.
     let mut socket = UdpSocket::new(inside, metadata, bytes, &mut [], &mut []);
-    let probes = [const { Cell::new(Probe::Nothing) }; PROBES];
+    let mut probes: Probes<'_, W> = [const { None }; PROBES];
     let mut teller = Teller::new(server.pool_len());
-    let answers = async {
-        loop {
-            if !socket.is_open() && socket.bind(DHCP_SERVER_PORT).is_err() {
-                Timer::after(RETRY).await;
-                continue;
-            }
-            let event = next_event(&socket, &probes).await;
-            let config = outside.config_v4();
-            let dns = config.as_ref().map(|config| config.dns_servers.as_slice());
-            let moment = Moment { now: seconds(), dns };
-            let message = answer.get_mut(HEADERS_LEN..).unwrap_or_default();
-            let Outcome { answer: to_send, news } = match event {
-                Event::Datagram => socket.recv_from_with(|datagram, _| server.hear(datagram, moment, message)).await,
-                Event::Probed(address, station) => server.probed(address, station, moment, message),
-            };
-            for news in news {
-                teller.tell(news, Instant::now().as_millis());
-            }
-            start_probes(&mut server, &probes);
-            if let (Some(to_send), HardwareAddress::Ethernet(mac)) = (to_send, inside.hardware_address()) {
-                send(control, answer, (mac.0, server.router()), to_send).await;
-            }
+    loop {
+        if !socket.is_open() && socket.bind(DHCP_SERVER_PORT).is_err() {
+            Timer::after(RETRY).await;
+            continue;
         }
-    };
-    join(answers, join_array(probes.each_ref().map(|cell| probe(control, cell)))).await;
+        let event = next_event(&socket, &mut probes).await;
+        let config = outside.config_v4();
+        let dns = config.as_ref().map(|config| config.dns_servers.as_slice());
+        let moment = Moment { now: seconds(), dns };
+        let message = answer.get_mut(HEADERS_LEN..).unwrap_or_default();
+        let Outcome { answer: to_send, news } = match event {
+            Event::Datagram => socket.recv_from_with(|datagram, _| server.hear(datagram, moment, message)).await,
+            Event::Probed(address, station) => server.probed(address, station, moment, message),
+        };
+        for news in news {
+            teller.tell(news, Instant::now().as_millis());
+        }
+        start_probes(control, &mut server, &mut probes);
+        if let (Some(to_send), HardwareAddress::Ethernet(mac)) = (to_send, inside.hardware_address()) {
+            send(control, answer, (mac.0, server.router()), to_send).await;
+        }
+    }
 }
 
 /// Waits until there is something to do.
 ///
 /// The socket's own ways to wait wake its stack whenever they are polled, and a stack in the same task would wake them in
 /// turn, for ever. But then the stack is also polled before this, so a look at each poll misses nothing.
-async fn next_event(socket: &UdpSocket<'_>, probes: &[Cell<Probe>]) -> Event {
-    poll_fn(|_| {
-        for cell in probes {
-            if let Probe::Done(address, station) = cell.get() {
-                cell.set(Probe::Nothing);
+async fn next_event<W: Width>(socket: &UdpSocket<'_>, probes: &mut Probes<'_, W>) -> Event {
+    poll_fn(|cx| {
+        for place in probes.iter_mut() {
+            let Some((address, probe)) = place else { continue };
+            if let Poll::Ready(station) = Pin::new(probe).poll(cx) {
+                let address = *address;
+                *place = None;
                 return Poll::Ready(Event::Probed(address, station));
             }
         }
@@ -105,26 +96,11 @@ async fn next_event(socket: &UdpSocket<'_>, probes: &[Cell<Probe>]) -> Event {
     .await
 }
 
-/// Gives the probers that do nothing what is to be probed. They are polled after this, in the same task.
-fn start_probes(server: &mut Server<'_>, probes: &[Cell<Probe>]) {
-    for cell in probes.iter().filter(|cell| matches!(cell.get(), Probe::Nothing)) {
+/// Starts what is to be probed, as far as there are places.
+fn start_probes<'d, W: Width>(control: Control<'d, W>, server: &mut Server<'_>, probes: &mut Probes<'d, W>) {
+    for place in probes.iter_mut().filter(|place| place.is_none()) {
         let Some(address) = server.next_probe(seconds()) else { return };
-        cell.set(Probe::Runs(address));
-    }
-}
-
-/// A prober: does what `cell` says, again and again.
-async fn probe<W: Width>(control: Control<'_, W>, cell: &Cell<Probe>) {
-    loop {
-        let address = poll_fn(|_| match cell.get() {
-            Probe::Runs(address) => Poll::Ready(address),
-            Probe::Nothing | Probe::Done(..) => Poll::Pending,
-        });
-        let address = address.await;
-        let station = control.probe(Side::Inside, address).await;
-        cell.set(Probe::Done(address, station));
-        // The server was polled before this, and must be once more.
-        yield_now().await;
+        *place = Some((address, control.probe(Side::Inside, address)));
     }
 }
 
