@@ -241,7 +241,7 @@ impl<'d, W: Width> Control<'d, W> {
                     self.set_outside_once(Some(outside));
                 }
                 None if lost.get_or_insert_with(embassy_time::Instant::now).elapsed() < LOST_HOLDS => {
-                    self.suspend_outside()
+                    self.suspend_outside();
                 }
                 None => self.set_outside_once(None),
             }

@@ -287,7 +287,7 @@ impl<W: Width> Inner<'_, W> {
         let on_link = |address: &Ipv4Addr| network.contains(*address);
         Some(destination)
             .filter(on_link)
-            .or_else(|| gateway.map(|gateway| Some(gateway).filter(on_link).unwrap_or(network.address())))
+            .or_else(|| gateway.map(|gateway| Some(gateway).filter(on_link).unwrap_or_else(|| network.address())))
     }
 }
 

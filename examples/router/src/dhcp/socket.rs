@@ -10,6 +10,7 @@ use embassy_time::{Duration, Instant, Timer, with_timeout};
 use nat_core::Cidr;
 use smoltcp::wire::{DHCP_CLIENT_PORT, DHCP_SERVER_PORT};
 
+use super::client::DhcpClient;
 use super::server::{Answer, Heard, Leased};
 use super::{Memory, Server};
 use crate::config::DhcpServer;
@@ -25,13 +26,13 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Leases told on the log each second.
 const LINES: u8 = 4;
 
-/// Leases addresses of the network `inside` on `stack`, with the DNS servers that `outside` has. No error ends it.
+/// Leases addresses of the network `inside` on `stack`, with the DNS servers that `outside` knows. No error ends it.
 pub(crate) async fn serve(
     stack: Stack<'_>,
     memory: &mut Memory,
     config: &DhcpServer,
     inside: Cidr,
-    outside: Stack<'_>,
+    outside: DhcpClient,
 ) -> ! {
     let Memory { leases, received, sent, answer } = memory;
     let ((received_metadata, received), (sent_metadata, sent)) = (received.parts(), sent.parts());
@@ -67,12 +68,12 @@ async fn hear(
     socket: &mut UdpSocket<'_>,
     server: &mut Server<'_>,
     answer: &mut [u8],
-    outside: Stack<'_>,
+    outside: DhcpClient,
 ) -> Option<Answer> {
     let answer = socket.recv_from_with(|datagram, from| {
         let IpAddress::Ipv4(from) = from.endpoint.addr;
-        let config = outside.config_v4();
-        let dns = config.as_ref().map(|config| config.dns_servers.as_slice());
+        let servers = outside.dns_servers();
+        let dns = servers.as_deref();
         let now = u32::try_from(Instant::now().as_secs()).unwrap_or(u32::MAX);
         server.answer(Heard { datagram, from, now, dns }, answer)
     });
