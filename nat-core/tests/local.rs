@@ -179,15 +179,19 @@ fn a_dhcp_client_of_another_network_reaches_the_server_inside() {
     w.outbound(tcp(at(foreign, 68), EVERYONE, SYN)).dropped(DropReason::SpoofedSource);
 }
 
-/// Port 68 is for DHCP servers only, and no dynamic mapping takes it.
+/// UDP to port 68 is for the DHCP client, from whatever port, since some servers and relays do not send from 67 (RFC 2131
+/// section 4.1 names the port that they send to). No dynamic mapping takes that port.
 #[test]
-fn the_dhcp_port_is_open_to_dhcp_servers_only() {
+fn the_dhcp_port_is_the_dhcp_clients_only() {
     let mut w = World::with(|config| {
         config.dhcp_client = true;
         config.low_ports = nat_core::PortRange::new(67, 69).expect("three ports");
         config.excluded_ports = nat_core::PortSet::EMPTY;
     });
-    w.inbound(udp(at(S1, 53), at(N, 68))).dropped(DropReason::NoMapping);
+    for port in [67, 53, 1067, 65535] {
+        w.inbound(udp(at(S1, port), at(N, 68))).local(Side::Outside);
+        w.inbound(udp(at(S1, port), at(Ipv4Addr::new(10, 9, 8, 7), 68))).local(Side::Outside);
+    }
     w.inbound(tcp(at(S1, 67), at(N, 68), SYN)).dropped(DropReason::NoMapping);
     w.inbound(udp(at(S1, 67), at(N, 69))).dropped(DropReason::NoMapping);
     for port in [100, 101] {

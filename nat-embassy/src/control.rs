@@ -242,7 +242,9 @@ impl<'d, W: Width> Control<'d, W> {
                     lost = None;
                     self.set_outside_once(Some(outside));
                 }
-                None if lost.get_or_insert_with(embassy_time::Instant::now).elapsed() < LOST_HOLDS => self.suspend(),
+                None if lost.get_or_insert_with(embassy_time::Instant::now).elapsed() < LOST_HOLDS => {
+                    self.suspend_outside();
+                }
                 None => self.set_outside_once(None),
             }
             Timer::after(FOLLOW_INTERVAL).await;
@@ -256,8 +258,10 @@ impl<'d, W: Width> Control<'d, W> {
         }
     }
 
-    /// Takes the outside configuration out of force, and leaves the sessions of its address alone.
-    fn suspend(&self) {
+    /// Takes the outside configuration out of force, and leaves the sessions of its address alone: nothing is sent outside any
+    /// more, nor answered there. The sessions go on if [`Control::set_outside`] brings the same address back, and end when it
+    /// brings another or `None`, which is for the caller to do in time.
+    pub fn suspend_outside(&self) {
         self.shared.with(|inner| {
             if inner.outside.take().is_some() {
                 inner.suspended = true;

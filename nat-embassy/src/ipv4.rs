@@ -15,6 +15,11 @@ pub(crate) fn header_length(datagram: &[u8]) -> usize {
     datagram.first().map_or(0, |first| usize::from(first & 0x0f) * 4)
 }
 
+/// Whether a datagram claims to carry ICMP.
+pub(crate) fn is_icmp(datagram: &[u8]) -> bool {
+    datagram.get(9) == Some(&ICMP)
+}
+
 /// Where a datagram claims to come from; `None` if it is too short to say.
 pub(crate) fn source(datagram: &[u8]) -> Option<Ipv4Addr> {
     datagram.get(12..)?.first_chunk().copied().map(Ipv4Addr::from_octets)

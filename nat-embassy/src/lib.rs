@@ -82,7 +82,9 @@
 //! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is translated like an inside host,
 //! so its ports never collide with theirs, and nothing from outside reaches it but answers, and DHCP if
 //! [`nat_core::Config::dhcp_client`] is set. While there is no outside configuration, nothing but DHCP and ARP leaves
-//! there. A DHCP client there that is refused again and again starts over at most every 4 s, then 8 s, and so on up to
+//! there. Its datagrams leave to the next hop that the router knows, and its own ARP questions are answered by the router for
+//! every address: so its configuration need not be that of the outside, as long as it lets it send. What is said to the
+//! port of a DHCP client reaches it as a broadcast, whatever address it was for. A DHCP client there that is refused again and again starts over at most every 4 s, then 8 s, and so on up to
 //! 64 s (RFC 2131 section 4.1).
 //!
 //! # Memory
@@ -114,6 +116,7 @@ mod link;
 mod resolve;
 mod send;
 mod discovery;
+mod dhcp;
 mod outgoing;
 mod departing;
 mod local;

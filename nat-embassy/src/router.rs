@@ -14,7 +14,7 @@ use crate::link::{Content, Link};
 use crate::log::info;
 use crate::outgoing::Outgoing;
 use crate::state::HELD;
-use crate::{FrameDrop, ipv4};
+use crate::{FrameDrop, dhcp, ipv4};
 
 /// Where answers are written before they are sent.
 pub(crate) type AnswerBuffer = [u8; Reply::MAX_LEN];
@@ -249,7 +249,9 @@ impl<'d> Links<'d> {
     ) -> Fate<'a> {
         let Arrival { from, now, header, .. } = arrival;
         let to_all = header.is_some_and(|header| header.destination == Mac::BROADCAST);
-        if to_all && !ipv4::destination(datagram).is_some_and(|destination| inner.is_for_many(from, destination)) {
+        // Some relays and switches send to all stations what is for the address that a DHCP client is offered.
+        let many = || ipv4::destination(datagram).is_some_and(|destination| inner.is_for_many(from, destination));
+        if to_all && !many() && !inner.is_to_dhcp_client(from, datagram) {
             return Err((from, FrameDrop::LinkBroadcast));
         }
         // The engine knows no more of the outside than its own addresses there.
@@ -268,7 +270,10 @@ impl<'d> Links<'d> {
                 self.cut(to, datagram, mtu, arrival).map_err(|reason| (to, reason))
             }
             Verdict::Local { side, len } => {
-                let datagram = datagram.get(..len).unwrap_or_default();
+                let datagram = datagram.get_mut(..len).unwrap_or_default();
+                if inner.is_to_dhcp_client(from, datagram) {
+                    dhcp::readdress(datagram);
+                }
                 let header = header.as_ref().filter(|_| side == from);
                 self.side_mut(side)
                     .deliver(inner, header, datagram, now)
@@ -379,6 +384,10 @@ impl<'d> Links<'d> {
 }
 
 impl<W: Width> Inner<'_, W> {
+    fn is_to_dhcp_client(&self, from: Side, datagram: &[u8]) -> bool {
+        from == Side::Outside && self.nat.config().dhcp_client && dhcp::is_to_client(datagram)
+    }
+
     /// Counts the fate of a frame.
     fn settle<'a>(&mut self, fate: Fate<'a>) -> Option<Outgoing<'a>> {
         match fate {

@@ -18,6 +18,8 @@ pub struct Config {
     pub nat: nat_core::Config,
     /// The static configuration of the outside; `None` to take a lease.
     pub outside: Option<StaticConfigV4>,
+    /// The host name that the DHCP client outside gives: up to 63 ASCII letters, digits and hyphens. Empty for none.
+    pub host_name: &'static str,
     /// What the DHCP server inside hands out; `None` for no server there.
     pub dhcp_server: Option<DhcpServer>,
 }
@@ -39,6 +41,9 @@ pub struct DhcpServer {
 /// How long a lease lasts by default: an hour, so that clients learn of other DNS servers within half an hour.
 const LEASE_SECONDS: u32 = 3600;
 
+/// The host name of a router that was given none.
+const HOST_NAME: &str = "nat-router";
+
 /// The place of the first address to lease in the inside network, where that is large enough.
 const FIRST_LEASED: u32 = 100;
 
@@ -49,7 +54,7 @@ impl Config {
     pub fn new(inside: Cidr) -> Self {
         let mut nat = nat_core::Config::new(inside);
         nat.mss_clamp = true;
-        Self { nat, outside: None, dhcp_server: DhcpServer::of(inside) }
+        Self { nat, outside: None, host_name: HOST_NAME, dhcp_server: DhcpServer::of(inside) }
     }
 }
 
@@ -115,6 +120,8 @@ impl DhcpServer {
 pub enum ConfigError {
     /// What is wrong with [`Config::dhcp_server`], as a sentence without an end.
     DhcpServer(&'static str),
+    /// [`Config::host_name`] is too long, or has other characters than letters, digits and hyphens.
+    HostName,
     /// The NAT refuses [`Config::nat`] or the address of [`Config::outside`].
     Nat(nat_core::ConfigError),
 }
@@ -129,6 +136,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DhcpServer(problem) => write!(f, "dhcp_server: {problem}"),
+            Self::HostName => f.write_str("host_name: not up to 63 ASCII letters, digits and hyphens"),
             Self::Nat(error) => error.fmt(f),
         }
     }

@@ -1,8 +1,9 @@
-//! The DHCP server inside (RFC 2131).
+//! DHCP (RFC 2131): the server inside, and the client outside.
 //!
-//! It answers for the whole network: it refuses addresses that are not of its pool, and accepts what a client had before
+//! The server answers for the whole network: it refuses addresses that are not of its pool, and accepts what a client had before
 //! the router was started again, if no other station uses it. Requests that come through a relay agent are ignored.
 
+pub(crate) mod client;
 mod frame;
 mod identifiers;
 mod identity;

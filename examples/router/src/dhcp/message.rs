@@ -6,6 +6,7 @@ use smoltcp::wire::{
     ArpHardware, DhcpFlags, DhcpMessageType, DhcpOpCode, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress,
 };
 
+use super::client::MAX_DNS_SERVERS;
 use super::leases::Mac;
 
 /// The longest message that every client takes: that in an IPv4 datagram of 576 bytes (RFC 2131 section 2).
@@ -19,7 +20,11 @@ const MIN_CLIENT_ID: usize = 2;
 
 const MAGIC: u32 = 0x6382_5363;
 
+/// The bytes before the data of an option: its code and its length.
+const OPTION_HEADER_LEN: usize = 2;
+
 mod option {
+    pub(super) const DNS_SERVERS: u8 = 6;
     pub(super) const BROADCAST_ADDRESS: u8 = 28;
     pub(super) const REQUESTED_ADDRESS: u8 = 50;
     pub(super) const MESSAGE_TYPE: u8 = 53;
@@ -116,12 +121,20 @@ impl Reply {
     pub(super) fn emit(&self, client: &Client<'_>, network: &Network<'_>, buffer: &mut [u8]) -> Option<usize> {
         buffer.fill(0);
         let broadcast = network.broadcast.map(|address| address.octets());
-        let mut options = heapless::Vec::<DhcpOption<'_>, 2>::new();
+        let mut dns = heapless::Vec::<u8, { 4 * MAX_DNS_SERVERS }>::new();
+        let mut options = heapless::Vec::<DhcpOption<'_>, 3>::new();
         // A server must give the identifier back, also with a NAK (RFC 6842).
         options.extend(client.id.map(|data| DhcpOption { kind: option::CLIENT_ID, data }));
         if !matches!(self, Self::Refusal) {
             options.extend(broadcast.as_ref().map(|data| DhcpOption { kind: option::BROADCAST_ADDRESS, data }));
         }
+        if !matches!(self, Self::Refusal) {
+            // After a very long identifier there is no room for all of them.
+            let len = self.repr(client, network, &options).buffer_len() + OPTION_HEADER_LEN;
+            let room = buffer.len().saturating_sub(len) / 4;
+            dns.extend(network.dns.iter().take(room.min(MAX_DNS_SERVERS)).flat_map(|address| address.octets()));
+        }
+        options.extend((!dns.is_empty()).then_some(DhcpOption { kind: option::DNS_SERVERS, data: &dns }));
         let reply = self.repr(client, network, &options);
         let len = reply.buffer_len().max(MIN_LEN);
         reply.emit(&mut DhcpPacket::new_unchecked(buffer.get_mut(..len)?)).ok()?;
@@ -164,7 +177,8 @@ impl Reply {
             client_identifier: None,
             server_identifier: Some(network.router),
             parameter_request_list: None,
-            dns_servers: (told && !network.dns.is_empty()).then(|| network.dns.iter().copied().take(MAX_DNS).collect()),
+            // smoltcp's field has room for three.
+            dns_servers: None,
             max_size: None,
             lease_duration,
             renew_duration: None,
@@ -173,6 +187,3 @@ impl Reply {
         }
     }
 }
-
-/// DNS servers that a message has room for.
-const MAX_DNS: usize = smoltcp::wire::DHCP_MAX_DNS_SERVER_COUNT;

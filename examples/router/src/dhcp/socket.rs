@@ -12,6 +12,7 @@ use nat_core::{Side, Width};
 use nat_embassy::{Control, Probing};
 use smoltcp::wire::DHCP_SERVER_PORT;
 
+use super::client::DhcpClient;
 use super::frame::{HEADERS_LEN, write_headers};
 use super::leases::Mac;
 use super::news::Teller;
@@ -39,11 +40,11 @@ enum Event {
     Probed(Ipv4Addr, Option<Mac>),
 }
 
-/// Leases addresses on the side `inside`, with the DNS servers that `outside` has. No error ends it.
+/// Leases addresses on the side `inside`, with the DNS servers that `outside` knows. No error ends it.
 pub(crate) async fn serve<W: Width>(
     control: Control<'_, W>,
     inside: Stack<'_>,
-    outside: Stack<'_>,
+    outside: DhcpClient,
     buffers: &mut Buffers,
     mut server: Server<'_>,
 ) -> ! {
@@ -59,9 +60,8 @@ pub(crate) async fn serve<W: Width>(
             continue;
         }
         let event = next_event(&socket, &mut probes).await;
-        let config = outside.config_v4();
-        let dns = config.as_ref().map(|config| config.dns_servers.as_slice());
-        let moment = Moment { now: seconds(), dns };
+        let dns = outside.dns_servers();
+        let moment = Moment { now: seconds(), dns: dns.as_deref() };
         let message = answer.get_mut(HEADERS_LEN..).unwrap_or_default();
         let Outcome { answer: to_send, news } = match event {
             Event::Datagram => socket.recv_from_with(|datagram, _| server.hear(datagram, moment, message)).await,

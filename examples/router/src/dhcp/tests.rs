@@ -522,10 +522,14 @@ fn leases_are_short_only_while_the_outside_is_not_configured() {
     lab.dns = None;
     let said = lab.discover(&client(1)).expect("an offer");
     assert_eq!((said.seconds, said.dns), (Some(SHORT_LEASE_SECONDS), vec![]));
-    let dns: Vec<_> = (1..4).map(|last| Ipv4Addr::new(9, 9, 9, last)).collect();
+    let dns: Vec<_> = (1..=5).map(|last| Ipv4Addr::new(9, 9, 9, last)).collect();
     lab.dns = Some(dns.clone());
     let said = lab.select(&client(1), said.address.expect("an address")).expect("an answer");
-    assert_eq!((said.seconds, said.dns), (Some(LEASE_SECONDS), dns));
+    assert_eq!((said.seconds, &said.dns), (Some(LEASE_SECONDS), &dns));
+    // After the longest identifier there is room for fewer.
+    let long = Client { id: Some(vec![7; 255]), ..client(2) };
+    let said = lab.discover(&long).expect("an offer");
+    assert_eq!((said.seconds, &said.dns[..]), (Some(LEASE_SECONDS), &dns[..3]));
 }
 
 #[test]
