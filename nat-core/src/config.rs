@@ -207,7 +207,8 @@ pub struct Config {
     ///
     /// Default: [`QuarantineConfig::DEFAULT`].
     pub quarantine: QuarantineConfig,
-    /// Whether the router is a DHCP client outside: then a DHCP server's packets from there reach the router's stack.
+    /// Whether the router is a DHCP client outside: then UDP from there to port 68 reaches the router's
+    /// stack, from any port and to any address of one host.
     ///
     /// Default: no.
     pub dhcp_client: bool,

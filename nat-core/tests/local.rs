@@ -157,15 +157,41 @@ fn dhcp_is_closed_without_a_client() {
     }
 }
 
-/// Port 68 is for DHCP servers only, and no dynamic mapping takes it.
+/// A DHCP client inside asks by broadcast from no address, from one of this network, and from the one that it had in another
+/// network (RFC 2131 section 4.3.2). Nothing else comes in from such a source, and no station passes for the router.
 #[test]
-fn the_dhcp_port_is_open_to_dhcp_servers_only() {
+fn a_dhcp_client_of_another_network_reaches_the_server_inside() {
+    let mut w = World::new();
+    let [foreign, link_local] = [Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(169, 254, 7, 7)];
+    for source in [Ipv4Addr::UNSPECIFIED, H1, foreign, link_local] {
+        w.outbound(udp(at(source, 68), EVERYONE)).local(Side::Inside);
+    }
+    for impossible in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(224, 0, 0, 1), Ipv4Addr::new(0, 1, 2, 3), link_local] {
+        w.outbound(udp(at(impossible, 68), at(S1, 67))).dropped(DropReason::Martian);
+    }
+    for impossible in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(224, 0, 0, 1), Ipv4Addr::new(0, 1, 2, 3)] {
+        w.outbound(udp(at(impossible, 68), EVERYONE)).dropped(DropReason::Martian);
+    }
+    w.outbound(udp(at(ROUTER, 68), EVERYONE)).dropped(DropReason::SpoofedSource);
+    for (from, to) in [(67, EVERYONE), (68, at(Ipv4Addr::BROADCAST, 69)), (68, at(ROUTER, 67)), (68, at(S1, 67))] {
+        w.outbound(udp(at(foreign, from), to)).dropped(DropReason::SpoofedSource);
+    }
+    w.outbound(tcp(at(foreign, 68), EVERYONE, SYN)).dropped(DropReason::SpoofedSource);
+}
+
+/// UDP to port 68 is for the DHCP client, from whatever port, since some servers and relays do not send from 67 (RFC 2131
+/// section 4.1 names the port that they send to). No dynamic mapping takes that port.
+#[test]
+fn the_dhcp_port_is_the_dhcp_clients_only() {
     let mut w = World::with(|config| {
         config.dhcp_client = true;
         config.low_ports = nat_core::PortRange::new(67, 69).expect("three ports");
         config.excluded_ports = nat_core::PortSet::EMPTY;
     });
-    w.inbound(udp(at(S1, 53), at(N, 68))).dropped(DropReason::NoMapping);
+    for port in [67, 53, 1067, 65535] {
+        w.inbound(udp(at(S1, port), at(N, 68))).local(Side::Outside);
+        w.inbound(udp(at(S1, port), at(Ipv4Addr::new(10, 9, 8, 7), 68))).local(Side::Outside);
+    }
     w.inbound(tcp(at(S1, 67), at(N, 68), SYN)).dropped(DropReason::NoMapping);
     w.inbound(udp(at(S1, 67), at(N, 69))).dropped(DropReason::NoMapping);
     for port in [100, 101] {

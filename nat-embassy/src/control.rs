@@ -43,7 +43,8 @@ pub(crate) struct Inner<'d, W: Width> {
     pub(crate) outside_changed: bool,
     pub(crate) waker: WakerRegistration,
     pub(crate) clock: Clock,
-    pub(crate) probes: Probes,
+    /// Not part of this, because every move of it through the stack would move them.
+    pub(crate) probes: &'d mut Probes,
     pub(crate) conflicts: Conflicts,
     pub(crate) application_frame: ApplicationFrame<'d>,
     /// Whether the links are up, inside and outside.
@@ -61,6 +62,7 @@ impl<'d, W: Width> Shared<'d, W> {
         further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
         outside: Option<Outside>,
         frame: &'d mut FrameBuffer,
+        probes: &'d mut Probes,
     ) -> Result<Self, ConfigError> {
         let mut inner = Inner {
             nat,
@@ -70,7 +72,7 @@ impl<'d, W: Width> Shared<'d, W> {
             outside_changed: true,
             waker: WakerRegistration::new(),
             clock: Clock::default(),
-            probes: Probes::new(),
+            probes,
             conflicts: Conflicts::new(),
             application_frame: ApplicationFrame::None(frame),
             links_up: [false; 2],
@@ -249,7 +251,7 @@ impl<'d, W: Width> Control<'d, W> {
                 None => {
                     let ends = *lost.get_or_insert_with(embassy_time::Instant::now) + LOST_HOLDS;
                     if embassy_time::Instant::now() < ends {
-                        self.suspend();
+                        self.suspend_outside();
                         next = next.min(ends);
                     } else {
                         self.set_outside_once(None);
@@ -282,8 +284,10 @@ impl<'d, W: Width> Control<'d, W> {
         }
     }
 
-    /// Takes the outside configuration out of force, and leaves the sessions of its address alone.
-    fn suspend(&self) {
+    /// Takes the outside configuration out of force, and leaves the sessions of its address alone: nothing is sent outside any
+    /// more, nor answered there. The sessions go on if [`Control::set_outside`] brings the same address back, and end when it
+    /// brings another or `None`, which is for the caller to do in time.
+    pub fn suspend_outside(&self) {
         self.shared.with(|inner| {
             if inner.outside.take().is_some() {
                 inner.suspended = true;

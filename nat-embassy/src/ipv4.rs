@@ -16,6 +16,11 @@ pub(crate) fn header_length(datagram: &[u8]) -> usize {
     datagram.first().map_or(0, |first| usize::from(first & 0x0f) * 4)
 }
 
+/// Whether a datagram claims to carry ICMP.
+pub(crate) fn is_icmp(datagram: &[u8]) -> bool {
+    datagram.get(9) == Some(&ICMP)
+}
+
 /// Where a datagram claims to come from; `None` if it is too short to say.
 pub(crate) fn source(datagram: &[u8]) -> Option<Ipv4Addr> {
     datagram.get(12..)?.first_chunk().copied().map(Ipv4Addr::from_octets)
@@ -39,11 +44,6 @@ pub(crate) fn is_fragment(datagram: &[u8]) -> bool {
 /// Where in the datagram that it is a fragment of its payload begins, in units of 8 bytes.
 pub(crate) fn fragment_offset(datagram: &[u8]) -> u16 {
     fragmentation(datagram) & OFFSET_MASK
-}
-
-/// Whether a datagram says that it carries ICMP.
-pub(crate) fn is_icmp(datagram: &[u8]) -> bool {
-    datagram.get(9) == Some(&ICMP)
 }
 
 /// Sends a datagram back: swaps its addresses, and gives it this time to live. All in it must be there that its header

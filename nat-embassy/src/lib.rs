@@ -85,7 +85,9 @@
 //! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is translated like an inside host,
 //! so its ports never collide with theirs, and nothing from outside reaches it but answers, and DHCP if
 //! [`nat_core::Config::dhcp_client`] is set. While there is no outside configuration, nothing but DHCP and ARP leaves
-//! there. A DHCP client there that is refused again and again starts over at most every 4 s, then 8 s, and so on up to
+//! there. Its datagrams leave to the next hop that the router knows, and its own ARP questions are answered by the router for
+//! every address: so its configuration need not be that of the outside, as long as it lets it send. What is said to the
+//! port of a DHCP client reaches it as a broadcast, whatever address it was for. A DHCP client there that is refused again and again starts over at most every 4 s, then 8 s, and so on up to
 //! 64 s (RFC 2131 section 4.1).
 //!
 //! # Memory
@@ -117,6 +119,7 @@ mod link;
 mod resolve;
 mod send;
 mod discovery;
+mod dhcp;
 mod outgoing;
 mod departing;
 mod local;
@@ -135,11 +138,13 @@ mod log;
 
 use embassy_net_driver::Driver;
 use nat_core::{ConfigError, Nat, Seed, Side, Width};
+use probes::Probes;
 
 pub use config::{Config, Outside};
 pub use conflicts::AddressConflict;
 pub use control::Control;
 pub use local::{LanDevice, LocalDevice, MTU, WanDevice};
+pub use probes::Probing;
 pub use runner::Runner;
 pub use state::{State, WideState};
 pub use stats::{FrameDrop, FrameStats, SideStats};
@@ -192,11 +197,21 @@ pub fn new<
     config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
     let further = core::mem::take(&mut config.external_addresses);
     let mtus = (config.inside_mtu, config.outside_mtu);
-    let State { tables, quarantine, fragments, shared, lan: lan_memory, wan: wan_memory, answer, departing, frame } =
-        state;
+    let State {
+        tables,
+        quarantine,
+        fragments,
+        shared,
+        lan: lan_memory,
+        wan: wan_memory,
+        answer,
+        departing,
+        frame,
+        probes,
+    } = state;
     let secret = seed.table_secret();
     let nat = Nat::new(tables, config, seed)?.with_fragments(fragments).with_quarantine(quarantine);
-    let shared = &*shared.write(Shared::new(nat, further, outside, frame)?);
+    let shared = &*shared.write(Shared::new(nat, further, outside, frame, probes.write(Probes::new()))?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
     let SideMemory { neighbours, queries, waiting, .. } = lan_memory;

@@ -17,7 +17,7 @@ use crate::neighbours::{Neighbours, NextHop};
 use crate::outgoing::Outgoing;
 use crate::port::{Medium, Properties};
 use crate::waiting::{Stored, WaitingPackets};
-use crate::{FrameDrop, ipv4};
+use crate::{FrameDrop, Outside, ipv4};
 
 /// Bytes that some drivers leave at the end of a frame: the frame check sequence.
 const CHECK_SEQUENCE_LEN: usize = 4;
@@ -54,6 +54,13 @@ pub(crate) struct Link<'d> {
     pub(crate) announced: usize,
     /// When they were announced last because another station claimed one.
     pub(crate) defended_at: Option<Instant>,
+}
+
+/// What of a side a datagram needs on its way out.
+pub(crate) struct Way<'a, 'd> {
+    pub(crate) nic: &'a Nic,
+    pub(crate) neighbours: &'a mut Neighbours<'d>,
+    pub(crate) waiting: &'a mut WaitingPackets<'d>,
 }
 
 impl Nic {
@@ -177,6 +184,80 @@ impl<'d> Link<'d> {
         }
     }
 
+    /// See [`Way::toward`].
+    pub(crate) fn toward<'a>(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        next_hop: Option<Ipv4Addr>,
+        datagram: &'a [u8],
+        now: Instant,
+    ) -> Result<Option<Outgoing<'a>>, FrameDrop> {
+        let Self { nic, neighbours, waiting, .. } = self;
+        Way { nic, neighbours, waiting }.toward(inner, next_hop, datagram, now)
+    }
+
+    /// Drops the packets that wait for a neighbour who is not asked for any more.
+    pub(crate) fn drop_orphans(&mut self, inner: &mut Inner<'_, impl Width>) {
+        let Self { nic, neighbours, waiting, .. } = self;
+        Way { nic, neighbours, waiting }.drop_orphans(inner);
+    }
+
+    /// Hands a datagram, which arrived with `header` if on this side, to the local stack.
+    pub(crate) fn deliver(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        header: Option<&Header>,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Result<(), FrameDrop> {
+        if let Some((header, sender)) = header.zip(ipv4::source(datagram)) {
+            match self.nic.side {
+                Side::Inside if inner.is_neighbour(Side::Inside, sender) => {
+                    self.introduce(inner, header.source, sender, now)?;
+                }
+                // The way back for the answer to a ping, as the stack takes it: every station there is the router to it.
+                Side::Outside if ipv4::is_icmp(datagram) => {
+                    if let (Some(mac), Some(hop)) = (self.nic.mac(), inner.stack_hop(sender)) {
+                        self.introduce(inner, mac, hop, now)?;
+                    }
+                }
+                Side::Inside | Side::Outside => {}
+            }
+        }
+        self.stack.inbox.push(self.nic.stack_header(header).as_ref(), datagram)?;
+        inner.count_delivery(self.nic.side);
+        Ok(())
+    }
+
+    /// Tells the local stack, in an ARP reply, which station the neighbour `sender` is, unless it was told just now.
+    ///
+    /// Stacks answer a ping at once or not at all: where they would have to ask for the neighbour first, the answer is
+    /// lost.
+    fn introduce(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        station: Mac,
+        sender: Ipv4Addr,
+        now: Instant,
+    ) -> Result<(), FrameDrop> {
+        let known = self.stack.introduced.is_some_and(|(address, mac, at)| {
+            (address, mac) == (sender, station) && now.saturating_duration_since(at) < INTRODUCTION_HOLDS
+        });
+        if known {
+            return Ok(());
+        }
+        let (Some(mac), Some(own)) = (self.nic.mac(), inner.own_addresses(self.nic.side).next()) else {
+            return Ok(());
+        };
+        let reply = Packet::reply((station, sender), (mac, own));
+        self.stack.inbox.push(Some(&Header::new(mac, station, EtherType::ARP)), reply.as_bytes())?;
+        inner.count_delivery(self.nic.side);
+        self.stack.introduced = Some((sender, station, now));
+        Ok(())
+    }
+}
+
+impl Way<'_, '_> {
     /// A frame with `datagram` for `next_hop`, or none yet: then the datagram waits until the neighbour has answered.
     pub(crate) fn toward<'a>(
         &mut self,
@@ -215,49 +296,17 @@ impl<'d> Link<'d> {
             inner.stats.side_mut(self.nic.side).drop_frame(FrameDrop::ArpUnresolved);
         }
     }
+}
 
-    /// Hands a datagram, which arrived with `header` if on this side, to the local stack.
-    pub(crate) fn deliver(
-        &mut self,
-        inner: &mut Inner<'_, impl Width>,
-        header: Option<&Header>,
-        datagram: &[u8],
-        now: Instant,
-    ) -> Result<(), FrameDrop> {
-        // Outside, nothing that arrives is answered at once.
-        if let (Side::Inside, Some((header, sender))) = (self.nic.side, header.zip(ipv4::source(datagram))) {
-            self.introduce(inner, header.source, sender, now)?;
-        }
-        self.stack.inbox.push(self.nic.stack_header(header).as_ref(), datagram)?;
-        inner.count_delivery(self.nic.side);
-        Ok(())
-    }
-
-    /// Tells the local stack, in an ARP reply, which station the neighbour `sender` is, unless it was told just now.
-    ///
-    /// Stacks answer a ping at once or not at all: where they would have to ask for the neighbour first, the answer is
-    /// lost.
-    fn introduce(
-        &mut self,
-        inner: &mut Inner<'_, impl Width>,
-        station: Mac,
-        sender: Ipv4Addr,
-        now: Instant,
-    ) -> Result<(), FrameDrop> {
-        let known = self.stack.introduced.is_some_and(|(address, mac, at)| {
-            (address, mac) == (sender, station) && now.saturating_duration_since(at) < INTRODUCTION_HOLDS
-        });
-        if known || !inner.is_neighbour(self.nic.side, sender) {
-            return Ok(());
-        }
-        let (Some(mac), Some(own)) = (self.nic.mac(), inner.own_addresses(self.nic.side).next()) else {
-            return Ok(());
-        };
-        let reply = Packet::reply((station, sender), (mac, own));
-        self.stack.inbox.push(Some(&Header::new(mac, station, EtherType::ARP)), reply.as_bytes())?;
-        inner.count_delivery(self.nic.side);
-        self.stack.introduced = Some((sender, station, now));
-        Ok(())
+impl<W: Width> Inner<'_, W> {
+    /// The neighbour that the stack outside hands a datagram for `destination` to: its own address stands for a gateway that is
+    /// in no network of its own.
+    fn stack_hop(&self, destination: Ipv4Addr) -> Option<Ipv4Addr> {
+        let Outside { address: network, gateway } = self.outside?;
+        let on_link = |address: &Ipv4Addr| network.contains(*address);
+        Some(destination)
+            .filter(on_link)
+            .or_else(|| gateway.map(|gateway| Some(gateway).filter(on_link).unwrap_or_else(|| network.address())))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Whether an address is in use on a side: ARP probes for the application (RFC 5227 section 2.1.1).
 
-use core::future::poll_fn;
 use core::net::Ipv4Addr;
-use core::task::{Poll, Waker};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 
 use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
@@ -13,7 +13,7 @@ use crate::control::{Control, Shared};
 use crate::ethernet::Mac;
 
 /// Addresses that can be probed at once. A caller with one more waits for its turn.
-const CAPACITY: usize = 4;
+const CAPACITY: usize = 8;
 
 /// Probes sent for one address (`PROBE_NUM`).
 const PROBES: u8 = 3;
@@ -161,19 +161,50 @@ impl Probes {
     }
 }
 
-/// The place of a probe, free again when the caller has its result or waits no longer.
-struct Place<'d, W: Width> {
+/// The future of [`Control::probe`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Probing<'d, W: Width = u16> {
     shared: &'d Shared<'d, W>,
-    index: usize,
+    side: Side,
+    address: Ipv4Addr,
+    /// The place of the probe, from the first poll that has found one to the result.
+    place: Option<usize>,
 }
 
-impl<W: Width> Drop for Place<'_, W> {
-    fn drop(&mut self) {
-        self.shared.with(|inner| inner.probes.release(self.index));
+impl<W: Width> Future for Probing<'_, W> {
+    type Output = Option<[u8; 6]>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { shared, side, address, place } = &mut *self;
+        if address.is_unspecified() || address.is_broadcast() || address.is_multicast() {
+            return Poll::Ready(None);
+        }
+        shared.with(|inner| {
+            let index = match *place {
+                Some(index) => index,
+                None => {
+                    let index = ready!(inner.probes.begin(*side, *address, cx.waker()));
+                    inner.waker.wake();
+                    *place.insert(index)
+                }
+            };
+            let answer = ready!(inner.probes.poll(index, cx.waker()));
+            *place = None;
+            inner.probes.release(index);
+            Poll::Ready(answer.map(|station| station.0))
+        })
     }
 }
 
-impl<W: Width> Control<'_, W> {
+impl<W: Width> Drop for Probing<'_, W> {
+    fn drop(&mut self) {
+        if let Some(index) = self.place {
+            self.shared.with(|inner| inner.probes.release(index));
+        }
+    }
+}
+
+impl<'d, W: Width> Control<'d, W> {
     /// Asks by ARP whether a station on `side` has `address`, as RFC 5227 section 2.1.1 has it: before a DHCP server offers
     /// the address, and before a DHCP client uses it. Returns the hardware address of the first station that answered.
     ///
@@ -185,17 +216,9 @@ impl<W: Width> Control<'_, W> {
     /// of that side is down or goes down, the side is without Ethernet, or no station can have the address. A driver that
     /// has no room for a probe all that time counts as silence.
     ///
-    /// Four addresses can be probed at a time; further callers wait for their turn first. Dropping the future ends
-    /// the probe. The runner must run meanwhile.
-    pub async fn probe(&self, side: Side, address: Ipv4Addr) -> Option<[u8; 6]> {
-        if address.is_unspecified() || address.is_broadcast() || address.is_multicast() {
-            return None;
-        }
-        let shared = self.shared;
-        let index = poll_fn(|cx| shared.with(|inner| inner.probes.begin(side, address, cx.waker()))).await;
-        let place = Place { shared, index };
-        shared.with(|inner| inner.waker.wake());
-        let answer = poll_fn(|cx| shared.with(|inner| inner.probes.poll(place.index, cx.waker()))).await;
-        answer.map(|station| station.0)
+    /// Eight addresses can be probed at a time; further callers wait for their turn first. The probe begins when the future is
+    /// polled first, and ends when it is dropped. The runner must run meanwhile.
+    pub const fn probe(&self, side: Side, address: Ipv4Addr) -> Probing<'d, W> {
+        Probing { shared: self.shared, side, address, place: None }
     }
 }

@@ -15,7 +15,7 @@ use crate::log::info;
 use crate::neighbours::NextHop;
 use crate::outgoing::Outgoing;
 use crate::state::HELD;
-use crate::{FrameDrop, echo, ipv4};
+use crate::{FrameDrop, dhcp, echo, ipv4};
 
 /// Where answers are written before they are sent.
 pub(crate) type AnswerBuffer = [u8; Reply::MAX_LEN];
@@ -253,7 +253,9 @@ impl<'d> Links<'d> {
     ) -> Fate<'a> {
         let Arrival { from, now, header, .. } = arrival;
         let to_all = header.is_some_and(|header| header.destination == Mac::BROADCAST);
-        if to_all && !ipv4::destination(datagram).is_some_and(|destination| inner.is_for_many(from, destination)) {
+        // Some relays and switches send to all stations what is for the address that a DHCP client is offered.
+        let many = || ipv4::destination(datagram).is_some_and(|destination| inner.is_for_many(from, destination));
+        if to_all && !many() && !inner.is_to_dhcp_client(from, datagram) {
             return Err((from, FrameDrop::LinkBroadcast));
         }
         // The engine knows no more of the outside than its own addresses there.
@@ -278,7 +280,10 @@ impl<'d> Links<'d> {
                 self.inside.nic.outgoing(header, datagram).map(Some).map_err(|reason| (from, reason))
             }
             Verdict::Local { side, len } => {
-                let datagram = datagram.get(..len).unwrap_or_default();
+                let datagram = datagram.get_mut(..len).unwrap_or_default();
+                if inner.is_to_dhcp_client(from, datagram) {
+                    dhcp::readdress(datagram);
+                }
                 let header = header.as_ref().filter(|_| side == from);
                 self.side_mut(side)
                     .deliver(inner, header, datagram, now)
@@ -429,6 +434,10 @@ fn is_answered_here(inner: &Inner<'_, impl Width>, datagram: &[u8], side: Side) 
 }
 
 impl<W: Width> Inner<'_, W> {
+    fn is_to_dhcp_client(&self, from: Side, datagram: &[u8]) -> bool {
+        from == Side::Outside && self.nat.config().dhcp_client && dhcp::is_to_client(datagram)
+    }
+
     /// Counts the fate of a frame.
     fn settle<'a>(&mut self, fate: Fate<'a>) -> Option<Outgoing<'a>> {
         match fate {

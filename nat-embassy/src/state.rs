@@ -9,6 +9,7 @@ use crate::control::Shared;
 use crate::departing::Departing;
 use crate::local::ChannelState;
 use crate::neighbours;
+use crate::probes::Probes;
 use crate::waiting::Slot;
 
 /// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
@@ -37,6 +38,7 @@ pub struct State<
     pub(crate) answer: [u8; Reply::MAX_LEN],
     pub(crate) departing: Departing,
     pub(crate) frame: FrameBuffer,
+    pub(crate) probes: MaybeUninit<Probes>,
 }
 
 /// All the memory of a router for up to 1,048,576 mappings, sessions, hosts and ports in quarantine each: its tables are
@@ -119,6 +121,7 @@ impl<
             answer: [0; Reply::MAX_LEN],
             departing: Departing::new(),
             frame: FrameBuffer::new(),
+            probes: MaybeUninit::uninit(),
         }
     }
 }

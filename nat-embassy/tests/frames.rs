@@ -5,8 +5,9 @@ mod world;
 use core::net::Ipv4Addr;
 
 use etherparse::EtherType;
+
 use nat_core::Side;
-use nat_embassy::{FrameDrop, MTU};
+use nat_embassy::{FrameDrop, MTU, Outside};
 use world::frames::{
     BROADCAST, Mac, Station, Udp, arp_reply, arp_request, as_arp, echo_reply, echo_request, ethernet, ipv4_frame,
     judge_frame,
@@ -303,8 +304,8 @@ fn a_ping_from_outside_reaches_the_outside_stack_where_configured_and_its_answer
 fn the_outside_stack_is_translated_like_a_host_and_gets_its_answers() {
     let mut w = World::acquainted();
     let query = Udp { src: ROUTER_WAN.1, src_port: 40_000, ..outbound() };
-    // The header is the stack's own choice: it does its own resolution.
-    assert!(World::stack_sends(&mut w.wan_stack, &ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &query.build())));
+    // Whatever station the stack takes the gateway for.
+    assert!(World::stack_sends(&mut w.wan_stack, &ipv4_frame(ROUTER_WAN.0, ROUTER_WAN.0, &query.build())));
     w.run();
     let sent = w.wan.take_sent();
     let (header, seen) = judge_frame(&sent[0]);
@@ -319,7 +320,7 @@ fn the_outside_stack_is_translated_like_a_host_and_gets_its_answers() {
 }
 
 #[test]
-fn the_outside_stack_sends_nothing_but_arp_and_ipv4() {
+fn the_outside_stack_sends_nothing_but_ipv4() {
     let mut w = World::acquainted();
     let rows = [(EtherType::IPV6, FrameDrop::Ipv6), (EtherType(0x88cc), FrameDrop::OtherEthertype)];
     for (ethertype, reason) in rows {
@@ -330,10 +331,82 @@ fn the_outside_stack_sends_nothing_but_arp_and_ipv4() {
     World::stack_sends(&mut w.wan_stack, &[0; 13]);
     w.run();
     assert_eq!(w.outside_drops(FrameDrop::Runt), 1);
-    let request = world::frames::arp_request(ROUTER_WAN, GATEWAY.1);
-    World::stack_sends(&mut w.wan_stack, &request);
+    assert_eq!(w.wan.take_sent().len(), 0);
+}
+
+/// The stack may take any address for a neighbour: the router answers for it, and knows the way.
+#[test]
+fn the_outside_stack_is_told_at_once_of_any_neighbour_it_asks_for_and_nobody_hears_of_it() {
+    let mut w = World::new();
+    for address in [GATEWAY.1, ROUTER_WAN.1, SERVER] {
+        World::stack_sends(&mut w.wan_stack, &world::frames::arp_request(ROUTER_WAN, address));
+        w.run();
+        let expected = world::frames::arp_reply((ROUTER_WAN.0, address), ROUTER_WAN);
+        assert_eq!(World::stack_receives(&mut w.wan_stack), Some(expected), "{address}");
+        World::stack_sends(&mut w.wan_stack, &world::frames::arp_reply(ROUTER_WAN, GATEWAY));
+        w.run();
+        assert_eq!(w.wan.take_sent().len(), 0);
+    }
+}
+
+/// A /32 with the gateway in no network of ours, as hosters and mobile networks have it.
+#[test]
+fn the_outside_stack_reaches_the_outside_by_a_gateway_off_its_network() {
+    let mut config = config();
+    let gateway = ([0x02, 0, 0, 0, 0, 0x33], Ipv4Addr::new(203, 0, 113, 1));
+    let address = nat_core::Cidr::new(ROUTER_WAN.1, 32).unwrap();
+    config.outside = Some(Outside { address, gateway: Some(gateway.1) });
+    let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
     w.run();
-    assert_eq!(w.wan.take_sent(), [request]);
+    w.wan.take_sent();
+    let query = Udp { src: ROUTER_WAN.1, src_port: 40_000, ..outbound() };
+    assert!(World::stack_sends(&mut w.wan_stack, &ipv4_frame(ROUTER_WAN.0, ROUTER_WAN.0, &query.build())));
+    w.run();
+    assert_eq!(w.wan.take_sent(), [world::frames::arp_request(ROUTER_WAN, gateway.1)]);
+    w.wan.arrive(world::frames::arp_reply(gateway, ROUTER_WAN));
+    w.run();
+    let sent = w.wan.take_sent();
+    let [sent] = &sent[..] else { panic!("the datagram that waited: {sent:?}") };
+    let (header, seen) = judge_frame(sent);
+    assert_eq!((header.destination, seen.src, seen.dst), (gateway.0, ROUTER_WAN.1, SERVER));
+}
+
+/// Before it answers a ping, the stack knows how: the first answer is not lost.
+#[test]
+fn the_outside_stack_is_told_of_the_way_back_before_it_hears_a_ping() {
+    for (gateway, hop) in [(GATEWAY.1, GATEWAY.1), (Ipv4Addr::new(203, 0, 113, 1), ROUTER_WAN.1)] {
+        let mut config = config();
+        config.nat.outside_ping = true;
+        config.outside = Some(Outside { gateway: Some(gateway), ..OUTSIDE });
+        let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+        w.wan.arrive(ipv4_frame(ROUTER_WAN.0, GATEWAY.0, &echo_request(SERVER, ROUTER_WAN.1, 56)));
+        w.run();
+        let told = World::stack_receives(&mut w.wan_stack).expect("a neighbour");
+        assert_eq!(told, world::frames::arp_reply((ROUTER_WAN.0, hop), ROUTER_WAN));
+        World::stack_receives(&mut w.wan_stack).expect("the ping");
+    }
+}
+
+/// Some switches and relays send to all stations what is for the address that is offered.
+#[test]
+fn what_a_dhcp_server_says_reaches_the_stack_whomever_it_is_sent_to() {
+    let mut config = config();
+    config.outside = None;
+    config.nat.dhcp_client = true;
+    let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let offered = Ipv4Addr::new(198, 51, 100, 60);
+    for (station, address) in [(BROADCAST, offered), (ROUTER_WAN.0, offered), (ROUTER_WAN.0, [255; 4].into())] {
+        let offer = Udp { src: GATEWAY.1, src_port: 1067, dst: address, dst_port: 68, ..inbound(0) };
+        w.wan.arrive(ipv4_frame(station, GATEWAY.0, &offer.build()));
+        w.run();
+        let frame = World::stack_receives(&mut w.wan_stack).expect("the offer");
+        let (header, seen) = judge_frame(&frame);
+        assert_eq!((header.destination, seen.dst), (station, Ipv4Addr::BROADCAST), "the stack has no address yet");
+    }
+    let other = Udp { src: GATEWAY.1, src_port: 67, dst: offered, dst_port: 69, ..inbound(0) };
+    w.wan.arrive(ipv4_frame(BROADCAST, GATEWAY.0, &other.build()));
+    w.run();
+    assert_eq!(w.outside_drops(FrameDrop::LinkBroadcast), 1);
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl Wake for Woken {
 fn callers_are_woken_for_a_place_and_for_the_result_and_a_dropped_caller_leaves_its_place() {
     let mut w = World::new();
     let control = w.control;
-    let others: Vec<_> = (0..4)
+    let others: Vec<_> = (0..8)
         .map(|number| {
             let mut caller = Box::pin(control.probe(Side::Inside, Ipv4Addr::new(192, 168, 77, 60 + number)));
             assert!(poll(&mut caller.as_mut()).is_pending());
@@ -220,18 +220,18 @@ fn callers_are_woken_for_a_place_and_for_the_result_and_a_dropped_caller_leaves_
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let mut cx = Context::from_waker(&waker);
-    let mut fifth = pin!(control.probe(Side::Inside, ADDRESS));
-    assert!(fifth.as_mut().poll(&mut cx).is_pending());
+    let mut ninth = pin!(control.probe(Side::Inside, ADDRESS));
+    assert!(ninth.as_mut().poll(&mut cx).is_pending());
     w.run();
     assert!(!asked(&w.lan.take_sent()).contains(&ADDRESS), "it waits for a place");
     drop(others);
     assert!(woken.0.swap(false, Ordering::Relaxed), "there is a place");
-    assert!(fifth.as_mut().poll(&mut cx).is_pending());
+    assert!(ninth.as_mut().poll(&mut cx).is_pending());
     w.run();
     assert_eq!(asked(&w.lan.take_sent()), [ADDRESS], "the dropped probes have ended");
     w.advance(1_000);
     assert!(woken.0.load(Ordering::Relaxed), "there is a result");
-    assert_eq!(fifth.as_mut().poll(&mut cx), Poll::Ready(None));
+    assert_eq!(ninth.as_mut().poll(&mut cx), Poll::Ready(None));
 }
 
 #[test]

@@ -81,11 +81,11 @@ pub(crate) struct RouterOptions {
     /// The TAP device of the WAN, and the router's primary external address there, or `dhcp` to take a lease
     #[arg(long, value_name = "NAME=ADDRESS/LEN|dhcp")]
     pub(crate) wan: WanDevice,
-    /// The next router outside; without one only hosts of the WAN itself are reached
+    /// The next router outside, which need not be in a WAN of /32; without one only hosts of the WAN itself are reached
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
-    /// Lease up to 64 addresses of the LAN by DHCP, and tell the DNS servers of the WAN's lease; by default those from
-    /// .100 up
+    /// Lease addresses of the LAN by DHCP, as many as the tables have hosts, and tell the DNS servers of the WAN's lease;
+    /// by default 64 from .100 up
     #[arg(long, value_name = "FIRST-LAST")]
     dhcp_server: Option<Option<LeasePool>>,
     /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session refused
@@ -120,12 +120,13 @@ impl RouterOptions {
         let Some(pool) = self.dhcp_server else { return Ok(None) };
         let default = DhcpServer::of(self.lan.address);
         let mut server = default.context("--dhcp-server: the LAN has no room for hosts besides the router")?;
+        // Of the default pool, the router leases as much as its memory has room for.
         if let Some(LeasePool { first, last }) = pool {
             server = DhcpServer { first, last, ..server };
-        }
-        match server.check(self.lan.address) {
-            Err(ConfigError::DhcpServer(problem)) => bail!("--dhcp-server: {problem}"),
-            result => result?,
+            match server.check(self.lan.address, self.nat.capacity()?.hosts as usize) {
+                Err(ConfigError::DhcpServer(problem)) => bail!("--dhcp-server: {problem}"),
+                result => result?,
+            }
         }
         Ok(Some(server))
     }
@@ -139,8 +140,11 @@ impl RouterOptions {
         let mut config = self.nat.config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
         match (self.wan.address, self.gateway) {
             (Some(wan), Some(gateway)) => {
-                let reachable = is_host_of(wan, gateway) && gateway != wan.address();
-                ensure!(reachable, "--gateway {gateway} is not another host of the WAN {wan}");
+                let on_link = is_host_of(wan, gateway) && gateway != wan.address();
+                // As hosters have it: a WAN of one address, with the gateway in no network of ours.
+                let alone = wan.prefix_len() == 32 && gateway != wan.address();
+                let apart = alone && !self.lan.address.contains(gateway) && is_unicast(gateway);
+                ensure!(on_link || apart, "--gateway {gateway} is not another host of the WAN {wan}");
             }
             (None, Some(_)) => {
                 bail!("--gateway cannot be set with --wan {}=dhcp: it comes with the lease", self.wan.name)
@@ -210,6 +214,13 @@ fn mac_address(text: &str) -> Result<Mac> {
 /// Whether `address` can be one of a host in this network.
 fn is_host_of(network: Cidr, address: Ipv4Addr) -> bool {
     network.contains(address) && Some(address) != network.network() && Some(address) != network.broadcast()
+}
+
+/// Whether one host can have `address`.
+#[cfg(target_os = "linux")]
+const fn is_unicast(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    first != 0 && first < 224 && !address.is_loopback()
 }
 
 /// The error as one line: what is wrong, and the tip if there is one, without the usage that clap puts below.

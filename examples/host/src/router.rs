@@ -11,13 +11,13 @@ use std::io::{self, Write};
 use anyhow::{Context, Result};
 use async_executor::LocalExecutor;
 use async_signal::{Signal, Signals};
-use embassy_net::{Ipv4Cidr, Stack, StaticConfigV4};
-use embassy_time::{Duration, Ticker, Timer};
+use embassy_net::{Ipv4Cidr, StaticConfigV4};
+use embassy_time::{Duration, Ticker, with_timeout};
 use futures_lite::StreamExt;
 use log::{info, warn};
 use nat_core::{Config, Nat, Quarantine, Seed, Tables, Width};
 use nat_embassy::Control;
-use nat_router::{ConfigError, Entropy, Memory, NoLed, Router};
+use nat_router::{ConfigError, DhcpClient, Entropy, Memory, NoLed, Router};
 use static_cell::StaticCell;
 
 use crate::cli::{MacAddress, RouterOptions, refusal};
@@ -28,6 +28,9 @@ use tap::Tap;
 use tun_rs::SyncDevice;
 
 static RECORDER: StaticCell<Recorder> = StaticCell::new();
+
+/// How long the lease may take to be given back at the end.
+const RELEASE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and at intervals if
 /// asked for.
@@ -88,7 +91,7 @@ impl MemoryTask for Route<'_> {
 type Device = Tap<SyncDevice>;
 
 fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -> Result<()> {
-    let Router { forwarding, services, control, outside, .. } = router;
+    let Router { forwarding, services, control, dhcp_client, .. } = router;
     control.with_nat(|nat| options.nat.add_forwards(nat))?;
 
     let executor = LocalExecutor::new();
@@ -96,7 +99,7 @@ fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -
     spawn(&executor, forwarding.run(|| ()));
     spawn(&executor, services.run(NoLed));
     if options.wan.address.is_none() {
-        spawn(&executor, tell_of_leases(outside, control));
+        spawn(&executor, tell_of_leases(dhcp_client));
     }
     if let Some(seconds) = options.stats_every {
         spawn(&executor, say_counters_every(seconds, control));
@@ -104,7 +107,11 @@ fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Usr1]).context("cannot catch signals")?;
     say(&format!("tables: {}", options.nat.capacity()?));
     say(&ready(options));
-    async_io::block_on(executor.run(until_the_end(signals, control)));
+    async_io::block_on(executor.run(async {
+        until_the_end(signals, control).await;
+        // Not where the message cannot leave.
+        let _ = with_timeout(RELEASE_TIMEOUT, dhcp_client.release()).await;
+    }));
     say(&summary(control));
     Ok(())
 }
@@ -169,19 +176,18 @@ async fn say_counters_every(seconds: u32, control: Control<'_, impl Width>) {
     }
 }
 
-async fn tell_of_leases(uplink: Stack<'_>, control: Control<'_, impl Width>) {
+/// Says each lease, and each change of it other than of its end.
+async fn tell_of_leases(client: DhcpClient) {
+    let mut seen = 0;
     loop {
-        uplink.wait_config_up().await;
-        if let Some(config) = uplink.config_v4() {
-            let gateway = config.gateway.map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
-            // Not before the router has it too.
-            while control.outside().is_none_or(|outside| outside.address.address() != config.address.address()) {
-                Timer::after_millis(10).await;
+        client.changed(&mut seen).await;
+        match client.lease() {
+            Some(lease) => {
+                let gateway = lease.gateway.map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
+                say(&format!("lease: {}, gateway {gateway}", lease.address));
             }
-            say(&format!("lease: {}, gateway {gateway}", config.address));
+            None => say("lease: lost"),
         }
-        uplink.wait_config_down().await;
-        say("lease: lost");
     }
 }
 

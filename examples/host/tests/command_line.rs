@@ -181,10 +181,15 @@ fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
     refused("router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --gateway 198.51.100.1", "comes with the lease");
     let dhcp_server = "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --dhcp-server";
     refused(&format!("{dhcp_server} 192.168.78.1-192.168.78.9"), "not of hosts of the inside network");
-    refused(&format!("{dhcp_server} 192.168.77.10-192.168.77.90"), "more than 64 addresses");
+    let wide = "router --lan nat-lan=10.77.0.1/16 --wan nat-wan=dhcp --dhcp-server";
+    refused(&format!("{wide} 10.77.1.0-10.77.255.254"), "more addresses than the memory has hosts");
     refused(&format!("{dhcp_server} 192.168.77.20-192.168.77.10"), "ends before it begins");
     refused(&format!("{ROUTER} --gateway 203.0.113.1"), "not another host of the WAN");
     refused(&format!("{ROUTER} --gateway 198.51.100.77"), "not another host of the WAN");
+    for gateway in ["198.51.100.77", "192.168.77.9", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"] {
+        let alone = "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/32";
+        refused(&format!("{alone} --gateway {gateway}"), "not another host of the WAN");
+    }
     refused(&format!("{ROUTER} --gateway 198.51.100.0"), "not another host of the WAN");
     refused(&format!("{ROUTER} --gateway 198.51.100.255"), "not another host of the WAN");
     refused(&format!("{ROUTER} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");

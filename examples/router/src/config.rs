@@ -6,7 +6,8 @@ use core::net::Ipv4Addr;
 use embassy_net::StaticConfigV4;
 use nat_core::Cidr;
 
-use crate::dhcp::LEASES;
+/// How many addresses the default pool of the DHCP server has, where the inside network and the memory have room.
+pub const LEASES: usize = 64;
 
 /// What is chosen when the router is built. [`Config::new`] gives the defaults; then set the fields that differ.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Config {
     pub nat: nat_core::Config,
     /// The static configuration of the outside; `None` to take a lease.
     pub outside: Option<StaticConfigV4>,
+    /// The host name that the DHCP client outside gives: up to 63 ASCII letters, digits and hyphens. Empty for none.
+    pub host_name: &'static str,
     /// What the DHCP server inside hands out; `None` for no server there.
     pub dhcp_server: Option<DhcpServer>,
 }
@@ -27,8 +30,8 @@ pub struct Config {
 pub struct DhcpServer {
     /// The first address of the pool.
     pub first: Ipv4Addr,
-    /// The last address of the pool. There can be [`LEASES`] addresses. The router's own may be
-    /// among them, and is never leased.
+    /// The last address of the pool. There can be as many addresses as the [`Memory`](crate::Memory) has `HOSTS`. The router's
+    /// own may be among them, and is never leased.
     pub last: Ipv4Addr,
     /// How long a lease lasts, in seconds, while the outside is configured. Before that, leases last
     /// [`SHORT_LEASE_SECONDS`](crate::dhcp::SHORT_LEASE_SECONDS), so that clients come back soon for the DNS servers.
@@ -38,16 +41,20 @@ pub struct DhcpServer {
 /// How long a lease lasts by default: an hour, so that clients learn of other DNS servers within half an hour.
 const LEASE_SECONDS: u32 = 3600;
 
+/// The host name of a router that was given none.
+const HOST_NAME: &str = "nat-router";
+
 /// The place of the first address to lease in the inside network, where that is large enough.
 const FIRST_LEASED: u32 = 100;
 
 impl Config {
-    /// The defaults of a router with this address inside: a lease outside, and a DHCP server for the
-    /// addresses from 100 up, or from the middle up where the network has fewer than 200.
+    /// The defaults of a router with this address inside: a lease outside, and a DHCP server for the [`LEASES`]
+    /// addresses from 100 up, or from the middle up where the network has fewer than 200. [`new`](crate::new) leaves the last
+    /// ones of this pool out where the memory has fewer `HOSTS`.
     pub fn new(inside: Cidr) -> Self {
         let mut nat = nat_core::Config::new(inside);
         nat.mss_clamp = true;
-        Self { nat, outside: None, dhcp_server: DhcpServer::of(inside) }
+        Self { nat, outside: None, host_name: HOST_NAME, dhcp_server: DhcpServer::of(inside) }
     }
 }
 
@@ -73,21 +80,31 @@ impl DhcpServer {
         (pool.first != pool.last || pool.first != inside.address()).then_some(pool)
     }
 
-    /// Refuses what cannot work in this network. [`new`](crate::new) does so too.
+    /// Refuses what cannot work in this network, with a memory for this many `hosts`. [`new`](crate::new) does so too.
     ///
     /// # Errors
     ///
-    /// When the pool is not of up to [`LEASES`] hosts of the network, besides the router, or a lease lasts no time.
-    pub fn check(&self, inside: Cidr) -> Result<(), ConfigError> {
+    /// When the pool is not of up to `hosts` hosts of the network, besides the router, or a lease lasts no time.
+    pub fn check(&self, inside: Cidr, hosts: usize) -> Result<(), ConfigError> {
         let is_host = |address| {
             inside.contains(address) && Some(address) != inside.network() && Some(address) != inside.broadcast()
         };
         let check = |holds: bool, problem| if holds { Ok(()) } else { Err(ConfigError::DhcpServer(problem)) };
         check(is_host(self.first) && is_host(self.last), "the pool is not of hosts of the inside network")?;
         check(self.first <= self.last, "the pool ends before it begins")?;
-        check(self.len() <= LEASES, "the pool has more than 64 addresses")?;
+        check(self.len() <= hosts, "the pool has more addresses than the memory has hosts")?;
         check(self.len() > 1 || self.first != inside.address(), "the pool has no address but the router's own")?;
         check(self.lease_seconds > 0, "a lease of no time")
+    }
+
+    /// The same, but the default pool with no more addresses than a memory for this many `hosts` has room for.
+    pub(crate) fn fit(self, inside: Cidr, hosts: usize) -> Self {
+        let is_default = Self::of(inside).is_some_and(|pool| (pool.first, pool.last) == (self.first, self.last));
+        if !is_default || self.len() <= hosts {
+            return self;
+        }
+        let others = u32::try_from(hosts).unwrap_or(u32::MAX).saturating_sub(1);
+        Self { last: Ipv4Addr::from_bits(self.first.to_bits().saturating_add(others)), ..self }
     }
 
     /// How many addresses the pool has.
@@ -96,9 +113,6 @@ impl DhcpServer {
     }
 }
 
-// The text of the refusal says so.
-const _: () = assert!(LEASES == 64);
-
 /// Why a router cannot be built.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -106,6 +120,8 @@ const _: () = assert!(LEASES == 64);
 pub enum ConfigError {
     /// What is wrong with [`Config::dhcp_server`], as a sentence without an end.
     DhcpServer(&'static str),
+    /// [`Config::host_name`] is too long, or has other characters than letters, digits and hyphens.
+    HostName,
     /// The NAT refuses [`Config::nat`] or the address of [`Config::outside`].
     Nat(nat_core::ConfigError),
 }
@@ -120,6 +136,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DhcpServer(problem) => write!(f, "dhcp_server: {problem}"),
+            Self::HostName => f.write_str("host_name: not up to 63 ASCII letters, digits and hyphens"),
             Self::Nat(error) => error.fmt(f),
         }
     }

@@ -1,33 +1,49 @@
-//! The DHCP server inside (RFC 2131).
+//! DHCP (RFC 2131): the server inside, and the client outside.
 //!
-//! It answers for the whole network: it refuses addresses that are not of its pool, and accepts what a client had before
-//! the router started anew. Requests that come through a relay agent are ignored.
+//! The server answers for the whole network: it refuses addresses that are not of its pool, and accepts what a client had before
+//! the router was started again, if no other station uses it. Requests that come through a relay agent are ignored.
 
+pub(crate) mod client;
+mod frame;
+mod identifiers;
+mod identity;
 mod leases;
 mod message;
+mod news;
 mod server;
 mod socket;
+#[cfg(test)]
+mod tests;
 
-pub use leases::LEASES;
 pub use server::SHORT_LEASE_SECONDS;
 
+pub(crate) use identity::Identity;
 pub(crate) use server::Server;
 pub(crate) use socket::serve;
 
 use core::mem::MaybeUninit;
 
 use embassy_net::udp::PacketMetadata;
+use identifiers::Identifiers;
 use leases::Lease;
 
-/// Requests, and answers, that can wait.
+/// Requests that can wait.
 const QUEUE: usize = 4;
 
-/// The memory of the server.
-pub(crate) struct Memory {
+/// The longest message of a client: all that a frame of 1,500 bytes has room for.
+const MAX_REQUEST_LEN: usize = 1500 - 28;
+
+/// The memory of the server, whose pool has up to `LEASES` addresses.
+pub(crate) struct Memory<const LEASES: usize> {
     pub(crate) leases: [Lease; LEASES],
-    received: Queue<{ 2 * message::MAX_LEN }>,
-    sent: Queue<{ 2 * message::MAX_LEN }>,
-    answer: [u8; message::MAX_LEN],
+    pub(crate) identifiers: Identifiers,
+    pub(crate) buffers: Buffers,
+}
+
+/// The server's buffers.
+pub(crate) struct Buffers {
+    received: Queue<{ MAX_REQUEST_LEN + message::MAX_LEN }>,
+    answer: [u8; frame::HEADERS_LEN + message::MAX_LEN],
 }
 
 struct Queue<const LEN: usize> {
@@ -36,14 +52,10 @@ struct Queue<const LEN: usize> {
     bytes: [u8; LEN],
 }
 
-impl Memory {
+impl<const LEASES: usize> Memory<LEASES> {
     pub(crate) const fn new() -> Self {
-        Self {
-            leases: [Lease::FREE; LEASES],
-            received: Queue::new(),
-            sent: Queue::new(),
-            answer: [0; message::MAX_LEN],
-        }
+        let buffers = Buffers { received: Queue::new(), answer: [0; frame::HEADERS_LEN + message::MAX_LEN] };
+        Self { leases: [Lease::FREE; LEASES], identifiers: Identifiers::new(), buffers }
     }
 }
 

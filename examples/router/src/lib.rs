@@ -23,15 +23,29 @@
 //!
 //! # The DHCP server
 //!
-//! It leases up to [`LEASES`] addresses, and tells clients the router as gateway and the DNS servers that the outside has
-//! at that moment. While the outside is not configured, leases last [`SHORT_LEASE_SECONDS`] only, so that clients come back
-//! soon for the DNS servers. A client gets its address again as long as no other needed it, mostly even after the router
-//! was off. What is not for this network itself, such as requests through a relay agent, is ignored.
+//! It leases up to `HOSTS` addresses of the [`Memory`], [`LEASES`] by default, at 24 bytes each, and tells clients the router as
+//! gateway and the DNS servers that the outside has at that moment. While the outside is not configured, so that there is no DNS
+//! server to tell, leases last [`SHORT_LEASE_SECONDS`] only, and clients come back soon. A client gets its address again as
+//! long as no other needed it, mostly even after the router was off.
+//!
+//! - A new address is probed by ARP before a client hears of it (RFC 2131 section 2.2), which takes a second; up to eight at
+//!   once, while all others are served. An address that is in use is set aside for ten minutes and told on the log. A client
+//!   that has a lease, or that alone answers for the address it asks for, does not wait: so clients keep their addresses when
+//!   the router starts again, no two get the same, and a host with a static address in the pool keeps it.
+//! - A client is its client identifier, option 61, or its hardware address where it sends none (section 4.2). A keyed hash
+//!   of it with 64 bits is remembered.
+//! - It answers for the whole network: a client that asks for an address of another network, or for one that it cannot have, is
+//!   refused (section 4.3.2).
+//! - Answers go by unicast to clients that can receive it, and by broadcast to the others (section 4.1). What comes through a
+//!   relay agent is ignored.
+//! - DECLINE sets the client's address aside, RELEASE frees it, a REQUEST for another server frees what was offered, and INFORM
+//!   is answered without a lease. An offer that is not taken keeps its address for 10 s.
 //!
 //! # The log
 //!
 //! Through `defmt` or `log`, by the features of these names: what the outside is configured with and when that changes;
-//! a warning when the networks outside and inside overlap; addresses leased inside, at most four lines a second; sessions
+//! a warning when the networks outside and inside overlap; addresses leased inside, found in use or declined, at most four lines
+//! a second; a full pool, at most once a minute; sessions
 //! that the NAT refused and why, at most one line a second; and every 10 s what was forwarded, what was dropped and how
 //! full the tables are. Links are told of by `nat-embassy`. Hosts are counted by the last 8 bits of their addresses.
 #![no_std]
@@ -66,13 +80,14 @@ mod paced_link;
 mod log;
 mod pace;
 
-use embassy_net::{DhcpConfig, Ipv4Cidr, Stack, StaticConfigV4};
+use embassy_net::{Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_net_driver::Driver;
 use nat_core::{Cidr, Seed, Width};
 use nat_embassy::{Control, Outside};
 
-pub use config::{Config, ConfigError, DhcpServer};
-pub use dhcp::{LEASES, SHORT_LEASE_SECONDS};
+pub use config::{Config, ConfigError, DhcpServer, LEASES};
+pub use dhcp::SHORT_LEASE_SECONDS;
+pub use dhcp::client::{DhcpClient, Lease, MAX_DNS_SERVERS};
 pub use forwarding::{Forwarding, LIFE_SIGN_INTERVAL};
 pub use identity::mac_address;
 pub use led::{NoLed, Pattern};
@@ -80,6 +95,7 @@ pub use memory::{Memory, SOCKETS, WideMemory};
 pub use paced_link::PacedLink;
 pub use services::Services;
 
+use dhcp::client::{Client, MAX_HOST_NAME, Shared, stack_config};
 use journal::Recorder;
 
 /// A router: two tasks to spawn, and handles for the application.
@@ -93,8 +109,11 @@ pub struct Router<Lan: Driver, Wan: Driver, W: Width = u16> {
     pub control: Control<'static, W>,
     /// The router's own stack inside, with three sockets left for the application.
     pub inside: Stack<'static>,
-    /// The router's own stack outside, with three sockets left for the application.
+    /// The router's own stack outside, with three sockets left for the application. It knows the first three DNS servers. Where
+    /// the gateway is not in the network, its configuration has the router's own address in the place of it.
     pub outside: Stack<'static>,
+    /// The configuration of the outside, and the way to give a lease back.
+    pub dhcp_client: DhcpClient,
 }
 
 /// What nobody may be able to guess.
@@ -139,25 +158,51 @@ pub fn new<
     wan: Wan,
 ) -> Result<Router<Lan, Wan, W>, ConfigError> {
     let network = config.nat.inside;
-    if let Some(server) = &config.dhcp_server {
-        server.check(network)?;
+    let dhcp_server = config.dhcp_server.map(|server| server.fit(network, HOSTS));
+    if let Some(server) = &dhcp_server {
+        server.check(network, HOSTS)?;
     }
     let Entropy { nat: seed, stacks: [seed_inside, seed_outside] } = entropy.into();
-    let Memory { state, inside, outside, dhcp, journal, recorder } = memory;
-    let outside_config = outside_config(&config);
-    let (leases_outside, dhcp_server) = (config.outside.is_none(), config.dhcp_server);
+    let identity = dhcp::Identity::new([seed_inside, seed_outside]);
+    if !is_host_name(config.host_name) {
+        return Err(ConfigError::HostName);
+    }
+    let Memory { state, inside, outside, dhcp, dhcp_client: client_memory, uplink, journal, recorder } = memory;
+    let (host_name, fixed) = (config.host_name, fixed_lease(&config));
+    let dhcp::Memory { leases, identifiers, buffers: dhcp } = dhcp;
+    let dhcp_server = dhcp_server.map(|server| dhcp::Server::new((leases, identifiers), &server, network, identity));
     let (control, lan, wan, runner) = nat_embassy::new(state, adapter_config(config), seed, lan, wan)?;
+    let client = fixed.is_none().then(|| Client::new(host_name, seed_outside));
     let journal = &*journal;
     control.set_event_hook(recorder.write(Recorder::new(journal)));
+    let outside_config = fixed.as_ref().map(|lease| embassy_net::Config::ipv4_static(stack_config(lease)));
+    let uplink = &*uplink.write(Shared::new(fixed));
     let inside = embassy_net::new(lan, inside_config(network), inside, seed_inside);
-    let outside = embassy_net::new(wan, outside_config, outside, seed_outside);
+    let outside = embassy_net::new(wan, outside_config.unwrap_or_default(), outside, seed_outside);
     Ok(Router {
         control,
         inside: inside.0,
         outside: outside.0,
+        dhcp_client: DhcpClient::new(uplink),
         forwarding: Forwarding::new(runner),
-        services: Services { control, inside, outside, leases_outside, dhcp, dhcp_server, journal, network },
+        services: Services {
+            control,
+            inside,
+            outside,
+            client,
+            client_memory,
+            uplink,
+            dhcp,
+            dhcp_server,
+            journal,
+            network,
+        },
     })
+}
+
+/// Whether a DHCP client can give this name (RFC 1123 section 2.1); none is given where it is empty.
+fn is_host_name(name: &str) -> bool {
+    name.len() <= MAX_HOST_NAME && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The configuration of the stack inside.
@@ -169,19 +214,17 @@ fn inside_config(network: Cidr) -> embassy_net::Config {
     })
 }
 
-/// The configuration of the stack outside.
-fn outside_config(config: &Config) -> embassy_net::Config {
-    match &config.outside {
-        Some(outside) => embassy_net::Config::ipv4_static(outside.clone()),
-        None => embassy_net::Config::dhcpv4(dhcp_client_config()),
-    }
-}
-
-fn dhcp_client_config() -> DhcpConfig {
-    let mut config = DhcpConfig::default();
-    // The default is to ask every 10 s until a server answers. RFC 2131 section 4.1 starts with 4 s.
-    config.retry_config.discover_timeout = config.retry_config.initial_request_timeout;
-    config
+/// The static configuration of the outside, as if it were leased.
+fn fixed_lease(config: &Config) -> Option<Lease> {
+    let outside = config.outside.as_ref()?;
+    Some(Lease {
+        address: Cidr::new(outside.address.address(), outside.address.prefix_len())?,
+        gateway: outside.gateway,
+        dns_servers: outside.dns_servers.iter().copied().collect(),
+        mtu: None,
+        server: core::net::Ipv4Addr::UNSPECIFIED,
+        seconds: None,
+    })
 }
 
 fn adapter_config(config: Config) -> nat_embassy::Config {

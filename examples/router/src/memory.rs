@@ -9,10 +9,11 @@ use nat_embassy::{State, WideState};
 use crate::dhcp;
 use crate::journal::{Journal, Recorder};
 
-/// Sockets of each of the router's own stacks. DHCP takes one; the others are for the application.
+/// Sockets of each of the router's own stacks. DHCP takes one of each; the others are for the application.
 pub const SOCKETS: usize = 4;
 
-/// All the memory of a router: a [`State`] with the same parameters, that of both stacks, and that of the DHCP server.
+/// All the memory of a router: a [`State`] with the same parameters, that of both stacks, that of the DHCP server, whose pool can
+/// have `HOSTS` addresses at 24 bytes each, and that of the DHCP client.
 ///
 /// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
 /// start, not moved there.
@@ -27,7 +28,9 @@ pub struct Memory<
     pub(crate) state: State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     pub(crate) inside: StackResources<SOCKETS>,
     pub(crate) outside: StackResources<SOCKETS>,
-    pub(crate) dhcp: dhcp::Memory,
+    pub(crate) dhcp: dhcp::Memory<HOSTS>,
+    pub(crate) dhcp_client: dhcp::client::Memory,
+    pub(crate) uplink: MaybeUninit<dhcp::client::Shared>,
     pub(crate) journal: Journal,
     pub(crate) recorder: MaybeUninit<Recorder<'static>>,
 }
@@ -74,6 +77,8 @@ impl<
             inside: StackResources::new(),
             outside: StackResources::new(),
             dhcp: dhcp::Memory::new(),
+            dhcp_client: dhcp::client::Memory::new(),
+            uplink: MaybeUninit::uninit(),
             journal: Journal::new(),
             recorder: MaybeUninit::uninit(),
         }

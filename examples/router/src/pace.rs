@@ -1,11 +1,13 @@
 //! How often a line may be told.
 
-/// The window that lines are counted in, in milliseconds.
+/// The window that lines are counted in if no other is given, in milliseconds.
 const WINDOW: u64 = 1000;
 
-/// Lets a number of lines through each second, and counts the others.
+/// Lets a number of lines through each second or longer window, and counts the others.
 pub(crate) struct Pace {
     lines: u8,
+    /// In milliseconds.
+    window: u64,
     /// When the window began; `None` before the first line.
     since: Option<u64>,
     told: u8,
@@ -15,12 +17,17 @@ pub(crate) struct Pace {
 impl Pace {
     /// A pace of `lines` a second.
     pub(crate) const fn new(lines: u8) -> Self {
-        Self { lines, since: None, told: 0, untold: 0 }
+        Self::with_window(lines, WINDOW)
+    }
+
+    /// A pace of `lines` in `window` milliseconds.
+    pub(crate) const fn with_window(lines: u8, window: u64) -> Self {
+        Self { lines, window, since: None, told: 0, untold: 0 }
     }
 
     /// Whether a line may be told at `now`, in milliseconds: if so, how many were not since the last one.
     pub(crate) fn allow(&mut self, now: u64) -> Option<u32> {
-        if self.since.is_none_or(|since| now.saturating_sub(since) >= WINDOW) {
+        if self.since.is_none_or(|since| now.saturating_sub(since) >= self.window) {
             self.since = Some(now);
             self.told = 0;
         }

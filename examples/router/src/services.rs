@@ -9,8 +9,8 @@ use embedded_hal::digital::OutputPin;
 use nat_core::{Cidr, Width};
 use nat_embassy::{Control, LanDevice, WanDevice};
 
-use crate::config::DhcpServer;
 use crate::dhcp;
+use crate::dhcp::client::DhcpClient;
 use crate::journal::Journal;
 use crate::led::Pattern;
 use crate::statistics::Statistics;
@@ -24,9 +24,12 @@ pub struct Services<W: Width = u16> {
     pub(crate) control: Control<'static, W>,
     pub(crate) inside: (Stack<'static>, embassy_net::Runner<'static, LanDevice<'static>>),
     pub(crate) outside: (Stack<'static>, embassy_net::Runner<'static, WanDevice<'static>>),
-    pub(crate) leases_outside: bool,
-    pub(crate) dhcp: &'static mut dhcp::Memory,
-    pub(crate) dhcp_server: Option<DhcpServer>,
+    /// `None` with a static configuration.
+    pub(crate) client: Option<dhcp::client::Client>,
+    pub(crate) client_memory: &'static mut dhcp::client::Memory,
+    pub(crate) uplink: &'static dhcp::client::Shared,
+    pub(crate) dhcp: &'static mut dhcp::Buffers,
+    pub(crate) dhcp_server: Option<dhcp::Server<'static>>,
     pub(crate) journal: &'static Journal,
     pub(crate) network: Cidr,
 }
@@ -35,22 +38,25 @@ impl<W: Width> Services<W> {
     /// Runs both stacks, takes over the outside configuration, serves DHCP inside, and tells on the log and by `led` how
     /// things are. Errors of the pin are ignored.
     pub async fn run(self, led: impl OutputPin) -> ! {
-        let Self { control, inside, outside, leases_outside, dhcp, dhcp_server, journal, network } = self;
+        let Self { control, inside, outside, client, client_memory, uplink, dhcp, dhcp_server, journal, network } =
+            self;
+        let handle = DhcpClient::new(uplink);
         let (inside, mut inside_runner) = inside;
         let (outside, mut outside_runner) = outside;
-        let follow = async {
-            if leases_outside {
-                control.follow(outside).await;
+        let lease = async {
+            match client {
+                Some(client) => dhcp::client::run(outside, control, client_memory, client, uplink).await,
+                None => handle.set_static(),
             }
         };
         let serve = async {
-            if let Some(config) = dhcp_server {
-                dhcp::serve(inside, dhcp, &config, network, outside).await;
+            if let Some(server) = dhcp_server {
+                dhcp::serve(control, inside, handle, dhcp, server).await;
             }
         };
-        let watch = watch(outside, Uplink::new(network), Statistics::new(control, journal), led);
-        // The server relies on being polled in one task with its stack, and after it.
-        join5(inside_runner.run(), outside_runner.run(), follow, serve, watch).await;
+        let watch = watch(outside, handle, Uplink::new(network), Statistics::new(control, journal), led);
+        // The server and the client rely on being polled in one task with their stacks, and after them.
+        join5(inside_runner.run(), outside_runner.run(), lease, serve, watch).await;
         pending().await
     }
 }
@@ -58,13 +64,14 @@ impl<W: Width> Services<W> {
 /// Looks at the outside every [`TICK`].
 async fn watch<W: Width>(
     outside: Stack<'_>,
+    client: DhcpClient,
     mut uplink: Uplink,
     mut statistics: Statistics<W>,
     mut led: impl OutputPin,
 ) {
     loop {
         let now = Instant::now().as_millis();
-        uplink.look(outside.config_v4());
+        uplink.look(client.lease());
         statistics.tell(now);
         let pattern = Pattern::of(outside.is_link_up(), outside.is_config_up());
         let _ = led.set_state(pattern.is_lit(now).into());

@@ -2,9 +2,9 @@
 
 use core::net::Ipv4Addr;
 
-use embassy_net::StaticConfigV4;
 use nat_core::Cidr;
 
+use crate::dhcp::client::Lease;
 use crate::log::{info, warning};
 
 /// Networks to have inside, for a router whose own is in the way.
@@ -14,31 +14,31 @@ const NETWORKS: [Ipv4Addr; 3] =
 /// The outside as it was last seen.
 pub(crate) struct Uplink {
     inside: Cidr,
-    config: Option<StaticConfigV4>,
+    lease: Option<Lease>,
 }
 
 impl Uplink {
     pub(crate) const fn new(inside: Cidr) -> Self {
-        Self { inside, config: None }
+        Self { inside, lease: None }
     }
 
-    /// Tells what has changed.
-    pub(crate) fn look(&mut self, config: Option<StaticConfigV4>) {
-        if config == self.config {
+    /// Tells what has changed, other than the time that a lease lasts.
+    pub(crate) fn look(&mut self, lease: Option<Lease>) {
+        let timeless = lease.clone().map(|lease| Lease { seconds: None, ..lease });
+        if timeless == self.lease {
             return;
         }
-        self.config = config;
-        match &self.config {
-            Some(config) => {
-                tell(config);
-                self.warn_of_overlap(config);
+        self.lease = timeless;
+        match &lease {
+            Some(lease) => {
+                tell(lease);
+                self.warn_of_overlap(lease.address);
             }
             None => info!("outside: address lost"),
         }
     }
 
-    fn warn_of_overlap(&self, config: &StaticConfigV4) {
-        let Some(outside) = Cidr::new(config.address.address(), config.address.prefix_len()) else { return };
+    fn warn_of_overlap(&self, outside: Cidr) {
         if !overlap(outside, self.inside) {
             return;
         }
@@ -56,14 +56,24 @@ impl Uplink {
     }
 }
 
-fn tell(config: &StaticConfigV4) {
-    let (address, bits) = (config.address.address(), config.address.prefix_len());
-    let none = Ipv4Addr::UNSPECIFIED;
-    let gateway = config.gateway.unwrap_or(none);
-    let [first, second, third] = [0, 1, 2].map(|place| config.dns_servers.get(place).copied().unwrap_or(none));
+fn tell(lease: &Lease) {
+    const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+    let (address, bits) = (lease.address.address(), lease.address.prefix_len());
+    let gateway = lease.gateway.unwrap_or(NONE);
+    let [one, two, three, four, five] = [0, 1, 2, 3, 4].map(|n| lease.dns_servers.get(n).copied().unwrap_or(NONE));
     info!(
-        "outside: address {}/{}, gateway {}, DNS {} {} {} (0.0.0.0: none)",
-        address, bits, gateway, first, second, third
+        "outside: address {}/{}, gateway {}, DNS {} {} {} {} {}, MTU {}, server {}, {} s (0: none, or for ever)",
+        address,
+        bits,
+        gateway,
+        one,
+        two,
+        three,
+        four,
+        five,
+        lease.mtu.unwrap_or(0),
+        lease.server,
+        lease.seconds.unwrap_or(0)
     );
 }
 

@@ -5,12 +5,13 @@ mod world;
 use core::cell::RefCell;
 use core::net::Ipv4Addr;
 
+use edge_dhcp::{DhcpOption, MessageType};
 use embassy_net::{Ipv4Cidr, StaticConfigV4};
 use embassy_net_driver::LinkState;
 use embassy_time::{Instant, Timer};
-use nat_router::Config;
+use nat_router::{Config, DhcpServer};
 use world::client::Client;
-use world::wire::Udp;
+use world::wire::{Udp, arp_answer};
 use world::*;
 
 thread_local! {
@@ -114,12 +115,60 @@ fn a_lease_inside_is_told_once_and_its_renewal_is_not() {
 fn a_flood_of_leases_is_told_four_times_a_second() {
     run_logged(Config::default(), async |world| {
         let start = Instant::now();
-        for last in 0..20 {
-            Client::new(&world.lan, last).obtain().await.unwrap();
+        let request = [DhcpOption::MessageType(MessageType::Request)];
+        for last in 0..16 {
+            // It has the address already, and answers the probe for it: so no second passes for each.
+            let address = Some(Ipv4Addr::new(192, 168, 77, 100 + last));
+            let client = Client { address, ..Client::new(&world.lan, last) };
+            assert_eq!(client.ask(&request).await.unwrap().kind, Some(MessageType::Ack));
         }
         let told = lines("DHCP:").len() as u64;
         let most = 4 * (start.elapsed().as_secs() + 1);
         assert!((4..=most).contains(&told), "{told} of {most}");
+    });
+}
+
+#[test]
+fn a_full_pool_an_address_in_use_and_one_declined_are_told() {
+    let mut config = Config::default();
+    let address = Ipv4Addr::new(192, 168, 77, 100);
+    config.dhcp_server = Some(DhcpServer { first: address, last: address, lease_seconds: 3600 });
+    run_logged(config, async |world| {
+        let owner = Client { address: Some(address), ..Client::new(&world.lan, 1) };
+        // Nobody is told that there is no address more than once a minute.
+        let discover = [DhcpOption::MessageType(MessageType::Discover)];
+        let newcomer = Client::new(&world.lan, 2);
+        newcomer.say(&discover).await;
+        while world.lan.try_receive().and_then(|frame| arp_answer(&frame, owner.mac, address)).is_none() {
+            Timer::after_millis(1).await;
+        }
+        // The announcement of the address is an answer, too.
+        let mut announcement = vec![0xff; 6];
+        announcement.extend(owner.mac);
+        announcement.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        announcement.extend(owner.mac);
+        announcement.extend(address.octets());
+        announcement.extend([0; 6]);
+        announcement.extend(address.octets());
+        world.lan.send(&announcement).await;
+        let line = wait_for("in use by").await;
+        let expected =
+            "WARN: DHCP: 192.168.77.100 is in use by 02:00:00:00:10:01, which has no lease of it: not leased to";
+        assert!(line.starts_with(expected), "{line}");
+        for _ in 0..5 {
+            newcomer.say(&discover).await;
+        }
+        let line = wait_for("no address for").await;
+        assert!(line.starts_with("WARN: DHCP: no address for 02:00:00:00:10:02: all 1 of the pool are"), "{line}");
+        let request = [DhcpOption::MessageType(MessageType::Request)];
+        assert_eq!(owner.ask(&request).await.unwrap().kind, Some(MessageType::Ack));
+        let options = [DhcpOption::ServerIdentifier(ROUTER), DhcpOption::RequestedIpAddress(address)];
+        Client { address: None, ..owner }
+            .say(&[&[DhcpOption::MessageType(MessageType::Decline)], &options[..]].concat())
+            .await;
+        let line = wait_for("declined by").await;
+        assert!(line.starts_with("WARN: DHCP: 192.168.77.100 declined by 02:00:00:00:10:01, which"), "{line}");
+        assert_eq!(lines("no address for").len(), 1);
     });
 }
 

@@ -13,7 +13,7 @@ use crate::translate::End;
 use crate::translate::plain::Plain;
 use crate::{Nat, Side};
 
-use super::DHCP_SERVER;
+use super::DHCP_CLIENT;
 
 impl<W: Width> Nat<'_, W> {
     /// Translates a packet that can go the short way, to the other side, and gives its length. `None` for any other, of
@@ -58,7 +58,7 @@ impl<W: Width> Nat<'_, W> {
     #[inline(always)]
     fn short_way_in(&mut self, plain: &Plain<'_>, content: Content) -> Option<Endpoint> {
         let (remote, destination) = (plain.source(), plain.destination());
-        let dhcp = self.config.dhcp_client && remote.port == DHCP_SERVER;
+        let dhcp = self.config.dhcp_client && destination.port == DHCP_CLIENT;
         if dhcp || !fits(plain, self.config.inside_mtu) || !self.is_outside(remote) {
             return None;
         }

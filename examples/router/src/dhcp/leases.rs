@@ -1,54 +1,179 @@
-//! Who has which address.
+//! The pool: which client has which address, and which addresses are to be probed first.
 
 use core::net::Ipv4Addr;
 
-use crate::config::DhcpServer;
-
-/// The largest pool of addresses to lease.
-pub const LEASES: usize = 64;
-
-/// How long an offered address is kept for the client that it was offered to, in seconds. Short, because a flood of
-/// made-up clients keeps every address that long.
+/// How long an offered address is kept for its client, in seconds, and how long a client waits for the probe of one. Short,
+/// because a flood of made-up clients keeps every address that long.
 const OFFER_SECONDS: u32 = 10;
 
-/// How long an address is not leased after a client has found it in use, in seconds.
-const DECLINED_SECONDS: u32 = 600;
+/// How long an address that was found in use is not leased, in seconds.
+pub(super) const IN_USE_SECONDS: u32 = 600;
 
 pub(crate) type Mac = [u8; 6];
 
-/// The state of one address of the pool. It is remembered beyond its end, until the address is needed for another client,
-/// so that clients get their address again.
+/// A client: a keyed hash of its identifier, see [`Identity`](super::identity::Identity).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ClientKey(pub(super) [u8; 8]);
+
+/// The state of one address of the pool, with the message that waits until the address has been probed.
+///
+/// A lease is remembered beyond its end, until the address is needed for another client, so that clients get their
+/// address again.
 #[derive(Clone, Copy)]
 pub(crate) struct Lease {
-    mac: Mac,
-    state: State,
+    client: ClientKey,
     /// When it ends, in seconds since the start.
     until: u32,
+    /// The transaction of the question.
+    transaction: u32,
+    /// The hardware address of the client; while the address is in use by another station, that of the station.
+    mac: Mac,
+    state: State,
+    flags: Flags,
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
+// What the documentation says that a lease costs.
+const _: () = assert!(size_of::<Lease>() == 24);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 enum State {
     Free = 0,
+    /// Kept for a client, and to be probed.
+    Chosen,
+    /// Being probed.
+    Probed,
+    /// Probed, and kept for its client.
     Offered,
     Leased,
+    /// A station has answered the probe.
+    InUse,
+    /// A client has found it in use.
     Declined,
 }
 
-impl Lease {
-    pub(crate) const FREE: Self = Self { mac: [0; 6], state: State::Free, until: 0 };
+/// What a client waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wanted {
+    Offer,
+    Ack,
+}
 
-    fn is_of(&self, mac: Mac) -> bool {
-        self.mac == mac && matches!(self.state, State::Offered | State::Leased)
+/// The part of a client's message that its answer is made of, while the address is probed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Question {
+    pub(super) mac: Mac,
+    pub(super) transaction: u32,
+    pub(super) wanted: Wanted,
+    /// The client can receive broadcasts only.
+    pub(super) broadcast: bool,
+    /// The client uses the address already: its message had it in `ciaddr`.
+    pub(super) current: bool,
+    /// The identifier of the client is its hardware type and address.
+    pub(super) hardware_id: bool,
+}
+
+/// A [`Question`], but for its numbers, in a byte.
+#[derive(Clone, Copy)]
+struct Flags(u8);
+
+impl Flags {
+    const NONE: Self = Self(0);
+    const OFFER: u8 = 1;
+    const ACK: u8 = 1 << 1;
+    const BROADCAST: u8 = 1 << 2;
+    const CURRENT: u8 = 1 << 3;
+    const HARDWARE_ID: u8 = 1 << 4;
+    /// The client asked for this address, or had it before: that it answers a probe for the address itself is no conflict.
+    const ITS_OWN: u8 = 1 << 5;
+
+    const fn of(question: &Question, its_own: bool) -> Self {
+        let wanted = match question.wanted {
+            Wanted::Offer => Self::OFFER,
+            Wanted::Ack => Self::ACK,
+        };
+        Self(
+            wanted
+                | if question.broadcast { Self::BROADCAST } else { 0 }
+                | if question.current { Self::CURRENT } else { 0 }
+                | if question.hardware_id { Self::HARDWARE_ID } else { 0 }
+                | if its_own { Self::ITS_OWN } else { 0 },
+        )
+    }
+
+    const fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+}
+
+impl Lease {
+    pub(crate) const FREE: Self = Self {
+        client: ClientKey([0; 8]),
+        until: 0,
+        transaction: 0,
+        mac: [0; 6],
+        state: State::Free,
+        flags: Flags::NONE,
+    };
+
+    fn is_of(&self, client: ClientKey) -> bool {
+        self.client == client && matches!(self.state, State::Chosen | State::Probed | State::Offered | State::Leased)
     }
 
     const fn is_over(&self, now: u32) -> bool {
         matches!(self.state, State::Free) || self.until <= now
     }
 
-    fn is_open_to(&self, mac: Mac, now: u32) -> bool {
-        self.is_over(now) || self.is_of(mac)
+    /// Whether `asker` can have it, if no other station uses it. A station that has answered a probe for it can.
+    fn is_open_to(&self, asker: &Asker, now: u32) -> bool {
+        self.is_over(now) || self.is_of(asker.client) || (self.state == State::InUse && self.mac == asker.question.mac)
     }
+
+    /// The question that waits for the probe, if one does.
+    fn question(&self) -> Option<Question> {
+        let wanted = match (self.flags.has(Flags::OFFER), self.flags.has(Flags::ACK)) {
+            (true, _) => Wanted::Offer,
+            (_, true) => Wanted::Ack,
+            _ => return None,
+        };
+        Some(Question {
+            mac: self.mac,
+            transaction: self.transaction,
+            wanted,
+            broadcast: self.flags.has(Flags::BROADCAST),
+            current: self.flags.has(Flags::CURRENT),
+            hardware_id: self.flags.has(Flags::HARDWARE_ID),
+        })
+    }
+
+    /// Keeps the address for a client until it has been probed.
+    fn choose(&mut self, asker: &Asker, its_own: bool, now: u32) {
+        // An address that is being probed, or waits for that, is kept as long as it was.
+        let pending = self.is_of(asker.client) && self.is_pending() && !self.is_over(now);
+        let its_own = its_own || (pending && self.flags.has(Flags::ITS_OWN));
+        let (state, until) =
+            if pending { (self.state, self.until) } else { (State::Chosen, now.saturating_add(OFFER_SECONDS)) };
+        let Asker { client, question } = *asker;
+        let (mac, transaction) = (question.mac, question.transaction);
+        *self = Self { client, until, transaction, mac, state, flags: Flags::of(&question, its_own) };
+    }
+
+    const fn is_pending(&self) -> bool {
+        matches!(self.state, State::Chosen | State::Probed)
+    }
+
+    const fn becomes(&mut self, state: State, until: u32) {
+        self.state = state;
+        self.until = until;
+        self.flags = Flags::NONE;
+    }
+}
+
+/// A client, and what it asks.
+#[derive(Clone, Copy)]
+pub(super) struct Asker {
+    pub(super) client: ClientKey,
+    pub(super) question: Question,
 }
 
 /// The pool of addresses. Each has its place in the memory, so none is leased twice.
@@ -58,74 +183,174 @@ pub(crate) struct Leases<'d> {
     router: Ipv4Addr,
 }
 
-/// What was granted.
+/// An address for a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Grant {
+pub(super) enum Choice {
+    /// The client can have it.
+    Ready(Ipv4Addr),
+    /// It must be probed first; the question waits.
+    ToProbe(Ipv4Addr),
+}
+
+/// What becomes of a request for an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Grant {
     New,
     Renewed,
+    /// The address must be probed first; the question waits.
+    ToProbe,
+    Refused,
+}
+
+/// What the probe of an address has shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Probed {
+    pub(super) client: ClientKey,
+    /// The question that waited.
+    pub(super) question: Option<Question>,
+    /// Whether another station has the address.
+    pub(super) in_use: bool,
 }
 
 impl<'d> Leases<'d> {
-    /// The pool of `config`, of which the address `router` is never leased.
-    pub(crate) fn new(memory: &'d mut [Lease; LEASES], config: &DhcpServer, router: Ipv4Addr) -> Self {
-        let len = config.len().min(LEASES);
-        Self { leases: memory.get_mut(..len).unwrap_or_default(), first: config.first, router }
+    /// The pool of `leases.len()` addresses from `first` on, of which the address `router` is never leased.
+    pub(crate) const fn new(leases: &'d mut [Lease], first: Ipv4Addr, router: Ipv4Addr) -> Self {
+        Self { leases, first, router }
     }
 
-    /// Finds an address for `mac`, and keeps it for a while: the one it has or had, the one it asks for, or another.
-    pub(crate) fn offer(&mut self, mac: Mac, asked: Option<Ipv4Addr>, now: u32) -> Option<Ipv4Addr> {
-        let place = self.place_of(mac).or_else(|| self.open_place(asked?, mac, now)).or_else(|| self.any(mac, now))?;
+    /// How many addresses the pool has.
+    pub(super) const fn len(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Finds an address for a client that has none, and keeps it for a while: the one it has or had, the one it asks
+    /// for, or another. `None` when there is none.
+    pub(super) fn offer(&mut self, asker: &Asker, asked: Option<Ipv4Addr>, now: u32) -> Option<Choice> {
+        let place = self
+            .place_of(asker.client)
+            .or_else(|| self.open_place(asked?, asker, now))
+            .or_else(|| self.any(asker.question.mac, now))?;
+        let address = self.address(place);
         let lease = self.leases.get_mut(place)?;
-        if lease.state != State::Leased || lease.is_over(now) {
-            *lease = Lease { mac, state: State::Offered, until: now.saturating_add(OFFER_SECONDS) };
+        match lease.state {
+            State::Leased if !lease.is_over(now) => return Some(Choice::Ready(address)),
+            State::Offered if !lease.is_over(now) => {
+                lease.until = now.saturating_add(OFFER_SECONDS);
+                return Some(Choice::Ready(address));
+            }
+            _ => {}
         }
-        Some(self.address(place))
+        let had = lease.is_of(asker.client) && matches!(lease.state, State::Offered | State::Leased);
+        lease.choose(asker, had || asked == Some(address), now);
+        Some(Choice::ToProbe(address))
     }
 
-    /// Leases `address` to `mac` for so many seconds; `None` if that cannot be.
-    pub(crate) fn grant(&mut self, mac: Mac, address: Ipv4Addr, now: u32, seconds: u32) -> Option<Grant> {
-        let place = self.open_place(address, mac, now)?;
-        // A client has one address.
+    /// Leases `address` to a client for so many seconds, at once if it is known that no other station has the address.
+    pub(super) fn grant(&mut self, asker: &Asker, address: Ipv4Addr, now: u32, seconds: u32) -> Grant {
+        let Some(place) = self.open_place(address, asker, now) else { return Grant::Refused };
+        let Some(lease) = self.leases.get_mut(place) else { return Grant::Refused };
+        let kept = lease.is_of(asker.client) && !lease.is_over(now);
+        match lease.state {
+            State::Leased if kept => {
+                lease.becomes(State::Leased, now.saturating_add(seconds));
+                Grant::Renewed
+            }
+            State::Offered if kept => {
+                self.lease_out(place, asker.client, now, seconds);
+                Grant::New
+            }
+            _ => {
+                lease.choose(asker, true, now);
+                Grant::ToProbe
+            }
+        }
+    }
+
+    fn lease_out(&mut self, place: usize, client: ClientKey, now: u32, seconds: u32) {
         for (other, lease) in self.leases.iter_mut().enumerate() {
-            if other != place && lease.is_of(mac) {
+            if other == place {
+                lease.becomes(State::Leased, now.saturating_add(seconds));
+            } else if lease.is_of(client) {
+                // A client has one address.
                 *lease = Lease::FREE;
             }
         }
-        let lease = self.leases.get_mut(place)?;
-        let renewed = lease.is_of(mac) && lease.state == State::Leased && !lease.is_over(now);
-        *lease = Lease { mac, state: State::Leased, until: now.saturating_add(seconds) };
-        Some(if renewed { Grant::Renewed } else { Grant::New })
     }
 
-    /// The client does not want what it was offered.
-    pub(crate) fn withdraw(&mut self, mac: Mac, now: u32) {
-        if let Some(lease) = self.leases.iter_mut().find(|lease| lease.is_of(mac) && lease.state == State::Offered) {
-            lease.until = now;
+    /// The next address to probe: the one that has waited longest. The result goes to [`Self::probed`].
+    pub(super) fn next_probe(&mut self, now: u32) -> Option<Ipv4Addr> {
+        let waiting = self.leases.iter_mut().enumerate();
+        let waiting = waiting.filter(|(_, lease)| lease.state == State::Chosen && !lease.is_over(now));
+        let (place, lease) = waiting.min_by_key(|(_, lease)| lease.until)?;
+        lease.state = State::Probed;
+        lease.until = now.saturating_add(OFFER_SECONDS);
+        Some(self.address(place))
+    }
+
+    /// Takes in that `station`, or nobody, has answered the probe for `address`. `None` if that is of no interest any more.
+    pub(super) fn probed(&mut self, address: Ipv4Addr, station: Option<Mac>, now: u32) -> Option<Probed> {
+        let place = self.place_at(address)?;
+        let lease = self.leases.get_mut(place).filter(|lease| lease.state == State::Probed)?;
+        let (client, question) = (lease.client, lease.question());
+        let other = station.filter(|station| *station != lease.mac || !lease.flags.has(Flags::ITS_OWN));
+        match other {
+            None => lease.becomes(State::Offered, now.saturating_add(OFFER_SECONDS)),
+            Some(station) => {
+                *lease = Lease { mac: station, ..Lease::FREE };
+                lease.becomes(State::InUse, now.saturating_add(IN_USE_SECONDS));
+            }
+        }
+        Some(Probed { client, question, in_use: other.is_some() })
+    }
+
+    /// Whether a question waits for the probe of `address`.
+    pub(super) fn has_question(&self, address: Ipv4Addr, now: u32) -> bool {
+        let lease = self.place_at(address).and_then(|place| self.leases.get(place));
+        lease.is_some_and(|lease| lease.is_pending() && !lease.is_over(now) && lease.question().is_some())
+    }
+
+    /// Forgets the question that waits for the probe of `address`: the client will have to ask again.
+    pub(super) fn forget_question(&mut self, address: Ipv4Addr) {
+        if let Some(lease) = self.place_at(address).and_then(|place| self.leases.get_mut(place)) {
+            lease.flags = Flags(lease.flags.0 & !(Flags::OFFER | Flags::ACK));
+        }
+    }
+
+    /// The client does not want what it was offered, or waits for.
+    pub(super) fn withdraw(&mut self, client: ClientKey, now: u32) {
+        for lease in self.leases.iter_mut().filter(|lease| lease.is_of(client) && lease.state != State::Leased) {
+            match lease.state {
+                // Its probe goes on, but for nobody.
+                State::Probed => lease.flags = Flags::NONE,
+                _ => lease.until = now,
+            }
         }
     }
 
     /// The client gives its address back. It gets the same again if it comes back before others need it.
-    pub(crate) fn release(&mut self, mac: Mac, address: Ipv4Addr, now: u32) {
-        if let Some(lease) = self.lease_of(mac, address) {
+    pub(super) fn release(&mut self, client: ClientKey, address: Ipv4Addr, now: u32) {
+        if let Some(lease) = self.lease_of(client, address) {
             lease.until = now;
         }
     }
 
-    /// The client has found its address in use by another. What others say of an address counts nothing, or anyone could
-    /// empty the pool.
-    pub(crate) fn decline(&mut self, mac: Mac, address: Ipv4Addr, now: u32) {
-        if let Some(lease) = self.lease_of(mac, address) {
-            *lease = Lease { mac: [0; 6], state: State::Declined, until: now.saturating_add(DECLINED_SECONDS) };
-        }
+    /// The client has found its address in use by another station. What others say of an address does not count, or anyone
+    /// could empty the pool. Returns whether it was the client's.
+    pub(super) fn decline(&mut self, client: ClientKey, address: Ipv4Addr, now: u32) -> bool {
+        let Some(lease) = self.lease_of(client, address) else { return false };
+        *lease = Lease::FREE;
+        lease.becomes(State::Declined, now.saturating_add(IN_USE_SECONDS));
+        true
     }
 
-    fn lease_of(&mut self, mac: Mac, address: Ipv4Addr) -> Option<&mut Lease> {
+    fn lease_of(&mut self, client: ClientKey, address: Ipv4Addr) -> Option<&mut Lease> {
         let place = self.place_at(address)?;
-        self.leases.get_mut(place).filter(|lease| lease.is_of(mac))
+        let lease = self.leases.get_mut(place)?;
+        (lease.is_of(client) && matches!(lease.state, State::Offered | State::Leased)).then_some(lease)
     }
 
-    fn place_of(&self, mac: Mac) -> Option<usize> {
-        self.leases.iter().position(|lease| lease.is_of(mac))
+    fn place_of(&self, client: ClientKey) -> Option<usize> {
+        self.leases.iter().position(|lease| lease.is_of(client))
     }
 
     /// The place of `address` if it may be leased at all.
@@ -134,16 +359,16 @@ impl<'d> Leases<'d> {
         (place < self.leases.len() && address != self.router).then_some(place)
     }
 
-    fn open_place(&self, address: Ipv4Addr, mac: Mac, now: u32) -> Option<usize> {
-        self.place_at(address).filter(|place| self.leases.get(*place).is_some_and(|lease| lease.is_open_to(mac, now)))
+    fn open_place(&self, address: Ipv4Addr, asker: &Asker, now: u32) -> Option<usize> {
+        self.place_at(address).filter(|place| self.leases.get(*place).is_some_and(|lease| lease.is_open_to(asker, now)))
     }
 
     fn address(&self, place: usize) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.first.to_bits().wrapping_add(place as u32))
     }
 
-    /// A place that is over. One that nobody has used is the best, sought from a place that `mac` alone decides: so most
-    /// clients get the same address from a router that has started anew and remembers none. Otherwise the one that was
+    /// A place that is over. One that no client has used is the best, sought from a place that `mac` alone decides: so most
+    /// clients get the same address from a router that has started again and remembers none. Otherwise the one that was
     /// over first, so that clients find their address as long as possible.
     fn any(&self, mac: Mac, now: u32) -> Option<usize> {
         let len = self.leases.len();
@@ -152,6 +377,8 @@ impl<'d> Leases<'d> {
         let open = places.filter(|place| self.address(*place) != self.router);
         let open =
             open.filter_map(|place| Some((place, self.leases.get(place)?))).filter(|(_, lease)| lease.is_over(now));
+        // A probe that is under way ends its state itself.
+        let open = open.filter(|(_, lease)| lease.state != State::Probed);
         open.min_by_key(|(_, lease)| (lease.state == State::Leased, lease.until)).map(|(place, _)| place)
     }
 }

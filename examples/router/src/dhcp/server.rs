@@ -2,124 +2,279 @@
 
 use core::net::Ipv4Addr;
 
+use heapless::Vec;
 use nat_core::Cidr;
 use smoltcp::wire::{DhcpMessageType, DhcpPacket};
 
-use super::leases::{Grant, LEASES, Lease, Leases, Mac};
-use super::message::{Network, Reply, Request};
+use super::identifiers::Identifiers;
+use super::identity::{Identity, hardware_id};
+use super::leases::{Asker, Choice, Grant, Lease, Leases, Mac, Probed, Question, Wanted};
+use super::message::{Client, Network, Reply, Request};
+use super::news::News;
 use crate::config::DhcpServer;
 
 /// How long a lease lasts while the router itself has none outside, in seconds: a client asks again after half of it.
 pub const SHORT_LEASE_SECONDS: u32 = 60;
 
-/// The server, apart from its socket and its clock.
+/// The server, apart from its socket, its clock and its probes.
+///
+/// A new address is probed before a client hears of it (RFC 2131 section 2.2). [`Server::next_probe`] says which; meanwhile the
+/// client's message waits and others are served, and [`Server::probed`] has the answer.
 pub(crate) struct Server<'d> {
     leases: Leases<'d>,
+    identifiers: &'d mut Identifiers,
+    identity: Identity,
     inside: Cidr,
     lease_seconds: u32,
 }
 
-/// What the server hears.
+/// What an answer depends on besides the client.
 #[derive(Clone, Copy)]
-pub(crate) struct Heard<'a> {
-    pub(crate) datagram: &'a [u8],
-    /// The address that it came from.
-    pub(crate) from: Ipv4Addr,
+pub(crate) struct Moment<'a> {
     /// Seconds since the start.
     pub(crate) now: u32,
     /// The DNS servers of the outside; `None` while it is not configured.
     pub(crate) dns: Option<&'a [Ipv4Addr]>,
 }
 
-/// An address, the client that it is leased to, and for how many seconds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Leased {
-    pub(crate) address: Ipv4Addr,
-    pub(crate) mac: Mac,
-    pub(crate) seconds: u32,
+/// What came of a message or of a probe.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) answer: Option<Answer>,
+    pub(crate) news: Vec<News, 2>,
 }
 
 /// An answer, as it is to be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Answer {
+    /// The length of the message.
     pub(crate) len: usize,
-    pub(crate) to: Ipv4Addr,
-    /// What was leased by it that was not before.
-    pub(crate) leased: Option<Leased>,
+    /// The hardware and IP address of the receiver.
+    pub(crate) to: (Mac, Ipv4Addr),
+}
+
+/// What is to be answered, if anything, and told.
+struct Decision {
+    reply: Option<Reply>,
+    news: Option<News>,
+}
+
+impl Decision {
+    const NOTHING: Self = Self { reply: None, news: None };
+
+    const fn reply(reply: Reply) -> Self {
+        Self { reply: Some(reply), news: None }
+    }
+
+    const fn news(news: News) -> Self {
+        Self { reply: None, news: Some(news) }
+    }
 }
 
 impl<'d> Server<'d> {
-    pub(crate) fn new(memory: &'d mut [Lease; LEASES], config: &DhcpServer, inside: Cidr) -> Self {
-        let leases = Leases::new(memory, config, inside.address());
-        Self { leases, inside, lease_seconds: config.lease_seconds }
+    /// A server for the pool of `config`, as far as `memory` has room for it.
+    pub(crate) fn new(
+        memory: (&'d mut [Lease], &'d mut Identifiers),
+        config: &DhcpServer,
+        inside: Cidr,
+        identity: Identity,
+    ) -> Self {
+        let (leases, identifiers) = memory;
+        let len = config.len().min(leases.len());
+        let leases = Leases::new(leases.get_mut(..len).unwrap_or_default(), config.first, inside.address());
+        Self { leases, identifiers, identity, inside, lease_seconds: config.lease_seconds }
     }
 
-    /// Takes in a datagram, which may be anything, and writes what is to be answered, if anything, into `buffer`.
-    pub(crate) fn answer(&mut self, heard: Heard<'_>, buffer: &mut [u8]) -> Option<Answer> {
-        let packet = DhcpPacket::new_unchecked(heard.datagram);
-        let request = Request::parse(&packet)?;
-        let (reply, leased) = self.reply(&request, heard)?;
-        let network = Network {
-            router: self.inside.address(),
-            mask: Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - u32::from(self.inside.prefix_len())).unwrap_or(0)),
-            broadcast: self.inside.broadcast(),
-            dns: heard.dns.unwrap_or_default(),
-        };
-        let len = reply.emit(&request, &network, buffer)?;
-        Some(Answer { len, to: destination(&reply, &request, heard.from), leased })
+    /// The address of the router, which answers come from.
+    pub(crate) const fn router(&self) -> Ipv4Addr {
+        self.inside.address()
     }
 
-    fn reply(&mut self, request: &Request<'_>, heard: Heard<'_>) -> Option<(Reply, Option<Leased>)> {
-        let Request { mac, asked, .. } = *request;
-        let for_us = request.server.is_none_or(|server| server == self.inside.address());
+    /// How many addresses the pool has.
+    pub(crate) const fn pool_len(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Takes in a datagram, which may be anything, and writes what is to be answered at once, if anything, into `buffer`.
+    pub(crate) fn hear(&mut self, datagram: &[u8], moment: Moment<'_>, buffer: &mut [u8]) -> Outcome {
+        let packet = DhcpPacket::new_unchecked(datagram);
+        let Some(mut request) = Request::parse(&packet) else { return Outcome::default() };
+        request.client.current = request.current.filter(|address| self.is_host(*address));
+        let decision = self.decide(&request, moment).unwrap_or(Decision::NOTHING);
+        self.carry_out(decision, &request.client, moment, buffer)
+    }
+
+    /// The next address to probe. What came of it must be told to [`Self::probed`].
+    pub(crate) fn next_probe(&mut self, now: u32) -> Option<Ipv4Addr> {
+        self.leases.next_probe(now)
+    }
+
+    /// Takes in which `station` has answered the probe for `address`, if any, and writes the answer to the client that has waited
+    /// for that into `buffer`.
+    pub(crate) fn probed(
+        &mut self,
+        address: Ipv4Addr,
+        station: Option<Mac>,
+        moment: Moment<'_>,
+        buffer: &mut [u8],
+    ) -> Outcome {
+        let Some(probed) = self.leases.probed(address, station, moment.now) else { return Outcome::default() };
+        let id = self.identifiers.take(address);
+        let mut outcome = Outcome::default();
+        if let Some(question) = probed.question {
+            let hardware_id = hardware_id(question.mac);
+            let client = Client {
+                mac: question.mac,
+                transaction: question.transaction,
+                broadcast: question.broadcast,
+                current: question.current.then_some(address),
+                id: if question.hardware_id { Some(&hardware_id) } else { id.as_deref() },
+            };
+            let decision = self.decide_after_probe(&client, address, &probed, moment).unwrap_or(Decision::NOTHING);
+            outcome = self.carry_out(decision, &client, moment, buffer);
+        }
+        let in_use = station.filter(|_| probed.in_use).map(|station| News::InUse { address, station });
+        // There is room for both: a decision brings one at most.
+        outcome.news = in_use.into_iter().chain(outcome.news).collect();
+        outcome
+    }
+
+    /// What becomes of a message; `None` if nothing.
+    fn decide(&mut self, request: &Request<'_>, moment: Moment<'_>) -> Option<Decision> {
+        let Request { client, asked, .. } = *request;
+        let key = self.identity.of(client.id, client.mac);
+        let for_us = request.server.is_none_or(|server| server == self.router());
         match request.kind {
             DhcpMessageType::Discover => {
-                let address = self.leases.offer(mac, asked, heard.now)?;
-                Some((Reply::Address(DhcpMessageType::Offer, address, self.seconds(heard)), None))
+                let asker = Asker { client: key, question: question(&client, Wanted::Offer, None) };
+                Some(self.offer(&asker, &client, asked, moment))
             }
-            DhcpMessageType::Request if for_us => self.grant(request, heard),
+            DhcpMessageType::Request if for_us => {
+                let address = asked.or(request.current)?;
+                let asker = Asker { client: key, question: question(&client, Wanted::Ack, Some(address)) };
+                Some(self.grant(&asker, &client, address, moment))
+            }
             // The client has chosen the offer of another server.
             DhcpMessageType::Request => {
-                self.leases.withdraw(mac, heard.now);
+                self.leases.withdraw(key, moment.now);
                 None
             }
             DhcpMessageType::Decline if for_us => {
-                self.leases.decline(mac, asked?, heard.now);
-                None
+                let (address, mac) = (asked?, client.mac);
+                let was_its = self.leases.decline(key, address, moment.now);
+                was_its.then_some(Decision::news(News::Declined { address, mac }))
             }
             DhcpMessageType::Release if for_us => {
-                self.leases.release(mac, request.current?, heard.now);
+                self.leases.release(key, request.current?, moment.now);
                 None
             }
-            DhcpMessageType::Inform => Some((Reply::Network, None)),
+            // A station with an address of another network would be told wrong things.
+            DhcpMessageType::Inform if request.current == client.current => Some(Decision::reply(Reply::Network)),
             _ => None,
         }
     }
 
-    fn grant(&mut self, request: &Request<'_>, heard: Heard<'_>) -> Option<(Reply, Option<Leased>)> {
-        let (mac, seconds) = (request.mac, self.seconds(heard));
-        let address = request.asked.or(request.current)?;
-        Some(match self.leases.grant(mac, address, heard.now, seconds) {
-            Some(grant) => {
-                let leased = (grant == Grant::New).then_some(Leased { address, mac, seconds });
-                (Reply::Address(DhcpMessageType::Ack, address, seconds), leased)
-            }
-            None => (Reply::Refusal, None),
+    /// What becomes of a message that has waited for the probe of `address`.
+    fn decide_after_probe(
+        &mut self,
+        client: &Client<'_>,
+        address: Ipv4Addr,
+        probed: &Probed,
+        moment: Moment<'_>,
+    ) -> Option<Decision> {
+        let asker = Asker { client: probed.client, question: probed.question? };
+        Some(match asker.question.wanted {
+            Wanted::Ack if probed.in_use => Decision::reply(Reply::Refusal),
+            Wanted::Ack => self.grant(&asker, client, address, moment),
+            Wanted::Offer if probed.in_use => self.offer(&asker, client, None, moment),
+            Wanted::Offer => Decision::reply(self.address(DhcpMessageType::Offer, address, moment)),
         })
     }
 
-    fn seconds(&self, heard: Heard<'_>) -> u32 {
-        if heard.dns.is_some() { self.lease_seconds } else { self.lease_seconds.min(SHORT_LEASE_SECONDS) }
+    fn offer(&mut self, asker: &Asker, client: &Client<'_>, asked: Option<Ipv4Addr>, moment: Moment<'_>) -> Decision {
+        match self.leases.offer(asker, asked, moment.now) {
+            Some(Choice::Ready(address)) => Decision::reply(self.address(DhcpMessageType::Offer, address, moment)),
+            Some(Choice::ToProbe(address)) => {
+                self.keep_identifier(address, client, moment.now);
+                Decision::NOTHING
+            }
+            None => Decision::news(News::Full { mac: client.mac }),
+        }
+    }
+
+    fn grant(&mut self, asker: &Asker, client: &Client<'_>, address: Ipv4Addr, moment: Moment<'_>) -> Decision {
+        let (seconds, mac) = (self.seconds(moment), client.mac);
+        let news = match self.leases.grant(asker, address, moment.now, seconds) {
+            Grant::New => Some(News::Leased { address, mac, seconds }),
+            Grant::Renewed => None,
+            Grant::Refused => return Decision::reply(Reply::Refusal),
+            Grant::ToProbe => {
+                self.keep_identifier(address, client, moment.now);
+                return Decision::NOTHING;
+            }
+        };
+        Decision { reply: Some(self.address(DhcpMessageType::Ack, address, moment)), news }
+    }
+
+    /// Keeps the identifier of a client that waits for the probe of `address`. Where there is no room, the client does not wait:
+    /// it asks again by itself, and the probe is over by then.
+    fn keep_identifier(&mut self, address: Ipv4Addr, client: &Client<'_>, now: u32) {
+        match client.id.filter(|id| *id != hardware_id(client.mac)) {
+            Some(id) => {
+                let leases = &self.leases;
+                if !self.identifiers.keep(address, id, |address| leases.has_question(address, now)) {
+                    self.leases.forget_question(address);
+                }
+            }
+            None => drop(self.identifiers.take(address)),
+        }
+    }
+
+    fn carry_out(&self, decision: Decision, client: &Client<'_>, moment: Moment<'_>, buffer: &mut [u8]) -> Outcome {
+        let answer = decision.reply.and_then(|reply| self.emit(&reply, client, moment, buffer));
+        Outcome { answer, news: decision.news.into_iter().collect() }
+    }
+
+    fn emit(&self, reply: &Reply, client: &Client<'_>, moment: Moment<'_>, buffer: &mut [u8]) -> Option<Answer> {
+        let network = Network {
+            router: self.router(),
+            mask: Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - u32::from(self.inside.prefix_len())).unwrap_or(0)),
+            broadcast: self.inside.broadcast(),
+            dns: moment.dns.unwrap_or_default(),
+        };
+        let len = reply.emit(client, &network, buffer)?;
+        Some(Answer { len, to: reply.destination(client) })
+    }
+
+    const fn address(&self, kind: DhcpMessageType, address: Ipv4Addr, moment: Moment<'_>) -> Reply {
+        Reply::Address(kind, address, self.seconds(moment))
+    }
+
+    const fn seconds(&self, moment: Moment<'_>) -> u32 {
+        if moment.dns.is_some() || self.lease_seconds < SHORT_LEASE_SECONDS {
+            self.lease_seconds
+        } else {
+            SHORT_LEASE_SECONDS
+        }
+    }
+
+    /// Whether `address` can be that of a client in this network.
+    fn is_host(&self, address: Ipv4Addr) -> bool {
+        self.inside.contains(address)
+            && address != self.router()
+            && Some(address) != self.inside.network()
+            && Some(address) != self.inside.broadcast()
     }
 }
 
-/// Where the answer goes (RFC 2131 section 4.1): to all, unless the client has its address already.
-///
-/// It must also have sent from there, so that its hardware address is known: to ask for that of whatever address a stranger
-/// claims would hold up the answers to all others.
-fn destination(reply: &Reply, request: &Request<'_>, from: Ipv4Addr) -> Ipv4Addr {
-    match (reply, request.current) {
-        (Reply::Address(..) | Reply::Network, Some(current)) if current == from => current,
-        _ => Ipv4Addr::BROADCAST,
+/// What of a client's message has to be remembered while the address is probed that it asks for.
+fn question(client: &Client<'_>, wanted: Wanted, address: Option<Ipv4Addr>) -> Question {
+    Question {
+        mac: client.mac,
+        transaction: client.transaction,
+        wanted,
+        broadcast: client.broadcast,
+        current: address.is_some() && client.current == address,
+        hardware_id: client.id.is_some_and(|id| id == hardware_id(client.mac)),
     }
 }

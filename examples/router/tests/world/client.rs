@@ -3,12 +3,13 @@
 use core::net::Ipv4Addr;
 
 use edge_dhcp::{DhcpOption, MessageType, Options, Packet};
+use embassy_time::{Duration, with_timeout};
 
 use super::wire::{BROADCAST, End, Udp, arp_answer};
 use super::{ROUTER, ROUTER_MACS};
 
-/// One who asks after each question, and is answered always: an answer to the question comes before that, or never.
-const WITNESS: [u8; 6] = [0x02, 0, 0, 0, 0x11, 0];
+/// How long an answer can take: an address is probed for a second before it is offered.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 const NOWHERE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
@@ -67,13 +68,7 @@ impl<'w> Client<'w> {
     /// Says this, and returns the answer, if there is one.
     pub async fn ask(&self, options: &[DhcpOption<'_>]) -> Option<Said> {
         self.say(options).await;
-        let witness = Client { mac: WITNESS, address: None, wire: self.wire };
-        witness.say(&[DhcpOption::MessageType(MessageType::Inform)]).await;
-        let answer = self.hear().await;
-        if answer.is_some() {
-            assert_eq!(self.hear().await, None);
-        }
-        answer
+        with_timeout(PATIENCE, self.hear()).await.ok()
     }
 
     pub async fn say(&self, options: &[DhcpOption<'_>]) {
@@ -92,8 +87,8 @@ impl<'w> Client<'w> {
         self.wire.send(&Udp { macs: (self.mac, mac), from, to: (to, 67), payload }.frame()).await;
     }
 
-    /// The next answer; `None` if it is for the witness.
-    async fn hear(&self) -> Option<Said> {
+    /// The next answer.
+    async fn hear(&self) -> Said {
         loop {
             let frame = self.wire.receive().await;
             if let Some(answer) = self.address.and_then(|address| arp_answer(&frame, self.mac, address)) {
@@ -103,10 +98,7 @@ impl<'w> Client<'w> {
                 continue;
             };
             if let Some(said) = read(&udp, self.mac) {
-                return Some(said);
-            }
-            if read(&udp, WITNESS).is_some() {
-                return None;
+                return said;
             }
         }
     }

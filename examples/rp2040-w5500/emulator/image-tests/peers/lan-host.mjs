@@ -5,6 +5,8 @@ import { Station } from './station.mjs';
 
 const ANY = '0.0.0.0';
 const ALL = '255.255.255.255';
+/** How long the router probes an address before it offers it. */
+const PROBE_MS = 1000;
 
 export class LanHost extends Station {
   /** @param {number} number makes its hardware address */
@@ -38,11 +40,20 @@ export class LanHost extends Station {
     return ((this.number << 16) | this.transactions) >>> 0;
   }
 
-  /** Discover, offer, request, ack. Configures itself. @returns {object} the ack */
-  lease({ ms = 500 } = {}) {
+  /** Discover, offer, request, ack. Configures itself. @returns {object} the offer and the ack */
+  lease(options) {
+    this.discover();
+    return this.takeOffer(options);
+  }
+
+  discover() {
     this.transactions += 1;
     this.sendDhcp({ type: 'discover', options: { hostname: `host-${this.number}` } });
-    const offer = this.awaitReply('a DHCP offer', ms);
+  }
+
+  /** What follows on `discover`. @returns {object} the offer and the ack */
+  takeOffer({ ms = 500 } = {}) {
+    const offer = this.awaitReply('a DHCP offer', PROBE_MS + ms);
     this.sendDhcp({ type: 'request', options: { requested: offer.yiaddr, server: offer.server } });
     const ack = this.awaitReply('a DHCP ack', ms);
     this.configure(ack);

@@ -1,0 +1,200 @@
+//! What a server leases, and which of it is taken.
+
+use core::fmt;
+use core::net::Ipv4Addr;
+
+use heapless::Vec;
+use nat_core::Cidr;
+
+use super::options::{Options, code, take};
+use super::reply::Reply;
+
+/// DNS servers of the outside that are remembered.
+pub const MAX_DNS_SERVERS: usize = 5;
+
+/// The lowest MTU that is taken from a server: that which every host must receive (RFC 791).
+const MIN_MTU: u16 = 576;
+
+/// The lease time that stands for ever (RFC 2131 section 3.3).
+const FOR_EVER: u32 = u32::MAX;
+
+/// How long a lease lasts, in seconds, of which the server does not say it.
+const DEFAULT_SECONDS: u32 = 3600;
+
+/// How long a lease lasts at least, in seconds. A server that leases for less is asked again no sooner than after half of
+/// this.
+const MIN_SECONDS: u32 = 10;
+
+/// The configuration of the outside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Lease {
+    /// The router's address, with the prefix length of the network outside. Without a subnet mask, or with one that cannot
+    /// be, it is that of the address's class (RFC 791: 8, 16 or 24 bits).
+    pub address: Cidr,
+    /// Where packets for all other networks go: the first router of the default route of option 121, if there is that
+    /// option (RFC 3442), or else of option 3. It need not be in the network.
+    pub gateway: Option<Ipv4Addr>,
+    /// The DNS servers, the preferred first.
+    pub dns_servers: Vec<Ipv4Addr, MAX_DNS_SERVERS>,
+    /// The MTU of the network, at least 576 bytes, if the server tells one.
+    pub mtu: Option<u16>,
+    /// The server that leases the address; unspecified with a static configuration.
+    pub server: Ipv4Addr,
+    /// How long the lease lasts, in seconds; `None` for ever.
+    pub seconds: Option<u32>,
+}
+
+/// The lease time, and the times for renewing and rebinding, as the server gives them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Times {
+    /// `None` for ever.
+    pub(super) lease: Option<u32>,
+    pub(super) renewal: Option<u32>,
+    pub(super) rebinding: Option<u32>,
+}
+
+/// Why what a server leases is not taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Refusal {
+    /// The server has said no.
+    Nak,
+    /// A message of another server than that whose offer was taken.
+    OtherServer,
+    /// An address that no host can have.
+    Address,
+    /// Another station has the address.
+    InUse,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Refusal {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nak => "the server refuses the request (NAK)",
+            Self::OtherServer => "not the server that was chosen",
+            Self::Address => "no host can have that address",
+            Self::InUse => "another station has that address",
+        }
+    }
+}
+
+impl Lease {
+    /// Reads an OFFER or an ACK. What it leaves out is as in `before`, if there is that.
+    pub(super) fn read(reply: &Reply<'_>, before: Option<&Self>) -> Result<Self, Refusal> {
+        let (options, own) = (reply.options, reply.address);
+        if !can_be_a_hosts(own) {
+            return Err(Refusal::Address);
+        }
+        let before = before.filter(|before| before.address.address() == own);
+        let address = network(own, &options, before).ok_or(Refusal::Address)?;
+        let mut dns_servers: Vec<_, MAX_DNS_SERVERS> = Vec::new();
+        dns_servers
+            .extend(options.addresses(code::DNS_SERVERS).filter(|dns| can_be_a_hosts(*dns)).take(MAX_DNS_SERVERS));
+        if let Some(before) = before.filter(|_| !options.contains(code::DNS_SERVERS)) {
+            dns_servers.clone_from(&before.dns_servers);
+        }
+        let told = options.contains(code::ROUTERS) || options.contains(code::CLASSLESS_ROUTES);
+        let mtu = options.u16(code::INTERFACE_MTU).map(|mtu| mtu.max(MIN_MTU));
+        Ok(Self {
+            address,
+            gateway: if told { gateway(own, &options) } else { before.and_then(|before| before.gateway) },
+            dns_servers,
+            mtu: mtu.or_else(|| before.and_then(|before| before.mtu)),
+            server: reply.server,
+            seconds: Times::of(&options).lease,
+        })
+    }
+}
+
+impl Times {
+    pub(super) fn of(options: &Options<'_>) -> Self {
+        let lease = options.u32(code::LEASE_TIME).unwrap_or(DEFAULT_SECONDS).max(MIN_SECONDS);
+        Self {
+            lease: Some(lease).filter(|lease| *lease != FOR_EVER),
+            renewal: options.u32(code::RENEWAL_TIME),
+            rebinding: options.u32(code::REBINDING_TIME),
+        }
+    }
+}
+
+/// Whether an address is one that a host can have, as far as the address alone says.
+fn can_be_a_hosts(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    (1..224).contains(&first) && !address.is_loopback()
+}
+
+/// The address with its prefix. One that is the first or the last of its network, where no host can be, is taken to be
+/// alone there.
+fn network(own: Ipv4Addr, options: &Options<'_>, before: Option<&Lease>) -> Option<Cidr> {
+    let told = options.address(code::SUBNET_MASK).and_then(prefix_len);
+    let bits =
+        told.or_else(|| before.map(|before| before.address.prefix_len())).unwrap_or_else(|| class_prefix_len(own));
+    let network = Cidr::new(own, bits)?;
+    let is_host = network.network() != Some(own) && network.broadcast() != Some(own);
+    if is_host { Some(network) } else { Cidr::new(own, 32) }
+}
+
+/// The prefix length of a subnet mask; `None` if it is none, or of no bits.
+fn prefix_len(mask: Ipv4Addr) -> Option<u8> {
+    let bits = mask.to_bits();
+    let len = bits.leading_ones();
+    (len > 0 && bits.count_ones() == len).then_some(len as u8)
+}
+
+/// RFC 791 section 3.2.
+fn class_prefix_len(address: Ipv4Addr) -> u8 {
+    match address.octets() {
+        [0..128, ..] => 8,
+        [128..192, ..] => 16,
+        _ => 24,
+    }
+}
+
+fn gateway(own: Ipv4Addr, options: &Options<'_>) -> Option<Ipv4Addr> {
+    let usable = |router: &Ipv4Addr| can_be_a_hosts(*router) && *router != own;
+    match default_route(options) {
+        Routes::None => options.addresses(code::ROUTERS).find(usable),
+        Routes::Default(router) => Some(router).filter(usable),
+    }
+}
+
+/// What option 121 says of the default route.
+enum Routes {
+    /// There are no classless routes, or they are malformed.
+    None,
+    /// The router; unspecified without a default route.
+    Default(Ipv4Addr),
+}
+
+/// The default route of option 121 is that with the shortest prefix, of up to one bit: some networks give two halves.
+/// Routes to smaller networks are not taken.
+fn default_route(options: &Options<'_>) -> Routes {
+    let mut bytes = options.bytes(code::CLASSLESS_ROUTES);
+    let mut best: Option<(u8, Ipv4Addr)> = None;
+    let mut any = false;
+    while let Some(bits) = bytes.next() {
+        let Some(router) = route(bits, &mut bytes) else { return Routes::None };
+        any = true;
+        if bits <= 1 && best.is_none_or(|(shortest, _)| bits < shortest) {
+            best = Some((bits, router));
+        }
+    }
+    if any { Routes::Default(best.map_or(Ipv4Addr::UNSPECIFIED, |(_, router)| router)) } else { Routes::None }
+}
+
+/// The router of a route to a destination of so many bits, of which only the bytes that matter are there.
+fn route(bits: u8, bytes: &mut impl Iterator<Item = u8>) -> Option<Ipv4Addr> {
+    if bits > 32 {
+        return None;
+    }
+    for _ in 0..bits.div_ceil(8) {
+        bytes.next()?;
+    }
+    take(bytes).map(Ipv4Addr::from_octets)
+}
