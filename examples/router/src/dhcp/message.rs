@@ -6,6 +6,7 @@ use smoltcp::wire::{
     ArpHardware, DhcpFlags, DhcpMessageType, DhcpOpCode, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress,
 };
 
+use super::client::MAX_DNS_SERVERS;
 use super::leases::Mac;
 
 /// The longest message that every client takes (RFC 2131 section 2).
@@ -20,6 +21,7 @@ const MAGIC: u32 = 0x6382_5363;
 const MAX_CLIENT_ID: usize = 64;
 
 mod option {
+    pub(super) const DNS_SERVERS: u8 = 6;
     pub(super) const BROADCAST_ADDRESS: u8 = 28;
     pub(super) const REQUESTED_ADDRESS: u8 = 50;
     pub(super) const MESSAGE_TYPE: u8 = 53;
@@ -106,11 +108,15 @@ impl Reply {
     pub(super) fn emit(&self, request: &Request<'_>, network: &Network<'_>, buffer: &mut [u8]) -> Option<usize> {
         buffer.fill(0);
         let broadcast = network.broadcast.map(|address| address.octets());
-        let mut options = heapless::Vec::<DhcpOption<'_>, 2>::new();
+        // smoltcp has room for three.
+        let dns: heapless::Vec<u8, { 4 * MAX_DNS_SERVERS }> =
+            network.dns.iter().take(MAX_DNS_SERVERS).flat_map(|address| address.octets()).collect();
+        let mut options = heapless::Vec::<DhcpOption<'_>, 3>::new();
         // A server must give the identifier back, also with a NAK (RFC 6842).
         options.extend(request.client_id.map(|data| DhcpOption { kind: option::CLIENT_ID, data }));
         if !matches!(self, Self::Refusal) {
             options.extend(broadcast.as_ref().map(|data| DhcpOption { kind: option::BROADCAST_ADDRESS, data }));
+            options.extend(Some(DhcpOption { kind: option::DNS_SERVERS, data: &dns }).filter(|_| !dns.is_empty()));
         }
         let reply = self.repr(request, network, &options);
         let len = reply.buffer_len().max(MIN_LEN);
@@ -143,7 +149,7 @@ impl Reply {
             client_identifier: None,
             server_identifier: Some(network.router),
             parameter_request_list: None,
-            dns_servers: (told && !network.dns.is_empty()).then(|| network.dns.iter().copied().take(MAX_DNS).collect()),
+            dns_servers: None,
             max_size: None,
             lease_duration,
             renew_duration: None,
@@ -152,6 +158,3 @@ impl Reply {
         }
     }
 }
-
-/// DNS servers that a message has room for.
-const MAX_DNS: usize = smoltcp::wire::DHCP_MAX_DNS_SERVER_COUNT;
