@@ -127,8 +127,6 @@ impl Reply {
         options.extend(client.id.map(|data| DhcpOption { kind: option::CLIENT_ID, data }));
         if !matches!(self, Self::Refusal) {
             options.extend(broadcast.as_ref().map(|data| DhcpOption { kind: option::BROADCAST_ADDRESS, data }));
-        }
-        if !matches!(self, Self::Refusal) {
             // After a very long identifier there is no room for all of them.
             let len = self.repr(client, network, &options).buffer_len() + OPTION_HEADER_LEN;
             let room = buffer.len().saturating_sub(len) / 4;

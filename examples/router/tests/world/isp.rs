@@ -20,8 +20,21 @@ pub struct Offer {
     pub dns: Vec<Ipv4Addr>,
 }
 
+/// A station that has an address.
+#[derive(Clone, Copy)]
+pub struct Neighbour {
+    pub mac: [u8; 6],
+    pub address: Ipv4Addr,
+}
+
 pub struct Isp {
     pub wire: End,
+    pub mask: Cell<Ipv4Addr>,
+    pub mtu: Cell<Option<u16>>,
+    /// Another station on the wire.
+    pub neighbour: Cell<Option<Neighbour>>,
+    pub declined: Cell<Option<Ipv4Addr>>,
+    pub released: Cell<Option<Ipv4Addr>>,
     /// `None` while it leases nothing.
     pub offer: RefCell<Option<Offer>>,
     /// Whether it takes its offers back when they are asked for.
@@ -35,7 +48,18 @@ pub struct Isp {
 impl Isp {
     pub fn new(wire: End) -> Self {
         let (offer, refuses) = (RefCell::new(None), Cell::new(false));
-        Self { wire, offer, refuses, discovers: Cell::new(0), asked_by: Cell::new(None) }
+        Self {
+            wire,
+            mask: Cell::new(Ipv4Addr::new(255, 255, 255, 0)),
+            mtu: Cell::new(None),
+            neighbour: Cell::new(None),
+            declined: Cell::new(None),
+            released: Cell::new(None),
+            offer,
+            refuses,
+            discovers: Cell::new(0),
+            asked_by: Cell::new(None),
+        }
     }
 
     /// Leases this address from now on, with these DNS servers.
@@ -50,7 +74,10 @@ impl Isp {
         loop {
             let frame = self.wire.receive().await;
             let gateway = self.offer.borrow().as_ref().map_or(GATEWAY, |offer| offer.gateway);
-            let answer = arp_answer(&frame, MAC, gateway).or_else(|| self.answer(gateway, Udp::read(&frame)?));
+            let neighbour = self.neighbour.get().and_then(|station| arp_answer(&frame, station.mac, station.address));
+            let answer = neighbour
+                .or_else(|| arp_answer(&frame, MAC, gateway))
+                .or_else(|| self.answer(gateway, Udp::read(&frame)?));
             if let Some(answer) = answer {
                 self.wire.send(&answer).await;
             }
@@ -75,6 +102,7 @@ impl Isp {
     fn answer_dhcp(&self, gateway: Ipv4Addr, request: &[u8]) -> Option<Vec<u8>> {
         let offer = self.offer.borrow().clone()?;
         let request = Packet::decode(request).ok()?;
+        self.note(&request);
         let kind = request.options.iter().find_map(|option| match option {
             DhcpOption::MessageType(MessageType::Discover) => Some(MessageType::Offer),
             DhcpOption::MessageType(MessageType::Request) if self.refuses.get() => Some(MessageType::Nak),
@@ -87,7 +115,7 @@ impl Isp {
             DhcpOption::MessageType(kind),
             DhcpOption::ServerIdentifier(gateway),
             DhcpOption::IpAddressLeaseTime(600),
-            DhcpOption::SubnetMask(Ipv4Addr::new(255, 255, 255, 0)),
+            DhcpOption::SubnetMask(self.mask.get()),
             DhcpOption::Unrecognized(3, &[]),
         ];
         let router = gateway.octets();
@@ -95,7 +123,23 @@ impl Isp {
         if !dns.is_empty() {
             options.push(DhcpOption::Unrecognized(6, &dns));
         }
+        let mtu = self.mtu.get().map(u16::to_be_bytes);
+        options.extend(mtu.iter().map(|mtu| DhcpOption::Unrecognized(26, mtu)));
         let reply = request.new_reply(Some(offer.address), Options::new(&options));
         Some(reply.encode(&mut [0; 600]).ok()?.to_vec())
+    }
+
+    fn note(&self, request: &Packet<'_>) {
+        let address = request.options.iter().find_map(|option| match option {
+            DhcpOption::RequestedIpAddress(address) => Some(address),
+            _ => None,
+        });
+        for option in request.options.iter() {
+            match option {
+                DhcpOption::MessageType(MessageType::Decline) => self.declined.set(address),
+                DhcpOption::MessageType(MessageType::Release) => self.released.set(Some(request.ciaddr)),
+                _ => {}
+            }
+        }
     }
 }

@@ -23,7 +23,7 @@ use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_hal::digital::{ErrorType, OutputPin};
 use nat_core::Cidr;
 use nat_embassy::Control;
-use nat_router::{Config, Memory};
+use nat_router::{Config, DhcpClient, Memory};
 
 use isp::Isp;
 use wire::{End, device};
@@ -42,6 +42,7 @@ pub const fn cidr(address: Ipv4Addr, bits: u8) -> Cidr {
 pub struct World {
     pub control: Control<'static>,
     pub outside: Stack<'static>,
+    pub dhcp_client: DhcpClient,
     /// The wire inside.
     pub lan: Rc<End>,
     pub isp: Rc<Isp>,
@@ -69,6 +70,7 @@ pub fn run_tasks<T>(tasks: Tasks, config: Config, test: impl AsyncFnOnce(&World)
     let world = World {
         control: router.control,
         outside: router.outside,
+        dhcp_client: router.dhcp_client,
         lan: Rc::new(lan),
         isp: Rc::new(Isp::new(wan)),
         life: Rc::default(),

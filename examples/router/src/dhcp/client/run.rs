@@ -31,7 +31,7 @@ const PROBE_WAIT: Duration = Duration::from_millis(200);
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a RELEASE may take from the stack to the driver.
-const FAREWELL: Duration = Duration::from_millis(50);
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Refusals told on the log each second.
 const LINES: u8 = 2;
@@ -79,7 +79,8 @@ pub(crate) async fn run<W: Width>(
         take_mac(&mut client, stack);
         let up = stack.is_link_up();
         client.set_link(up, now());
-        if shared.is_release_asked() {
+        let released = shared.is_release_asked();
+        if released {
             client.release();
         }
         while socket.may_recv() {
@@ -98,7 +99,7 @@ pub(crate) async fn run<W: Width>(
                 change => outside.change(change),
             }
         }
-        if shared.is_release_asked() {
+        if released {
             shared.released();
         }
         wait(&socket, (stack, up), shared, client.poll_at()).await;
@@ -165,7 +166,12 @@ async fn probe<W: Width>(
             while let Some(Action::Use(lease)) = client.poll(now(), message) {
                 outside.change(Action::Use(lease));
             }
-            probe.await.is_some()
+            // The application may be about to end.
+            let asked = poll_fn(|cx| {
+                outside.shared.register(cx.waker());
+                if outside.shared.is_release_asked() { Poll::Ready(()) } else { Poll::Pending }
+            });
+            matches!(select(probe, asked).await, Either::First(Some(_)))
         }
     };
     tell(client.probed(taken, now()), pace);
