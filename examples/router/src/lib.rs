@@ -47,7 +47,8 @@
 //! Through `defmt` or `log`, by the features of these names: what the outside is configured with and when that changes;
 //! a warning when the networks outside and inside overlap; addresses leased inside, found in use or declined, at most
 //! four lines a second; a full pool, at most once a minute; sessions that the NAT refused and why, at most one line a
-//! second; and every 10 s what was forwarded, what was dropped and how full the tables are. Links are told of by `nat-embassy`. Hosts are counted by the last 8 bits of their addresses.
+//! second; and every 10 s what was forwarded, what was dropped and how full the tables are. Links are told of by
+//! `nat-embassy`. Hosts are counted by the last 8 bits of their addresses.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
