@@ -1,7 +1,8 @@
 //! DHCP (RFC 2131): the server inside, and the client outside.
 //!
-//! The server answers for the whole network: it refuses addresses that are not of its pool, and accepts what a client had before
-//! the router was started again, if no other station uses it. Requests that come through a relay agent are ignored.
+//! The server answers for the whole network: it refuses addresses that are not of its pool, and accepts what a client
+//! had before the router was started again, if no other station uses it. Requests that come through a relay agent are
+//! ignored.
 
 pub(crate) mod client;
 mod frame;
@@ -47,7 +48,8 @@ pub(crate) struct Buffers {
 }
 
 struct Queue<const LEN: usize> {
-    /// Written before it is used: empty metadata is not all zeros, and would put the whole memory of the router into flash.
+    /// Written before it is used: empty metadata is not all zeros, and would put the whole memory of the router into
+    /// flash.
     metadata: MaybeUninit<[PacketMetadata; QUEUE]>,
     bytes: [u8; LEN],
 }

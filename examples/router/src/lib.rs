@@ -23,31 +23,32 @@
 //!
 //! # The DHCP server
 //!
-//! It leases up to `HOSTS` addresses of the [`Memory`], [`LEASES`] by default, at 24 bytes each, and tells clients the router as
-//! gateway and the DNS servers that the outside has at that moment. While the outside is not configured, so that there is no DNS
-//! server to tell, leases last [`SHORT_LEASE_SECONDS`] only, and clients come back soon. A client gets its address again as
-//! long as no other needed it, mostly even after the router was off.
+//! It leases up to `HOSTS` addresses of the [`Memory`], [`LEASES`] by default, at 24 bytes each, and tells clients the
+//! router as gateway and the DNS servers that the outside has at that moment. While the outside is not configured, so
+//! that there is no DNS server to tell, leases last [`SHORT_LEASE_SECONDS`] only, and clients come back soon. A client
+//! gets its address again as long as no other needed it, mostly even after the router was off.
 //!
-//! - A new address is probed by ARP before a client hears of it (RFC 2131 section 2.2), which takes a second; up to eight at
-//!   once, while all others are served. An address that is in use is set aside for ten minutes and told on the log. A client
-//!   that has a lease, or that alone answers for the address it asks for, does not wait: so clients keep their addresses when
-//!   the router starts again, no two get the same, and a host with a static address in the pool keeps it.
-//! - A client is its client identifier, option 61, or its hardware address where it sends none (section 4.2). A keyed hash
-//!   of it with 64 bits is remembered.
-//! - It answers for the whole network: a client that asks for an address of another network, or for one that it cannot have, is
-//!   refused (section 4.3.2).
-//! - Answers go by unicast to clients that can receive it, and by broadcast to the others (section 4.1). What comes through a
-//!   relay agent is ignored.
-//! - DECLINE sets the client's address aside, RELEASE frees it, a REQUEST for another server frees what was offered, and INFORM
-//!   is answered without a lease. An offer that is not taken keeps its address for 10 s.
+//! - A new address is probed by ARP before a client hears of it (RFC 2131 section 2.2), which takes a second; up to
+//!   eight at once, while all others are served. An address that is in use is set aside for ten minutes and told on the
+//!   log. A client that has a lease, or that alone answers for the address it asks for, does not wait: so clients keep
+//!   their addresses when the router starts again, no two get the same, and a host with a static address in the pool
+//!   keeps it.
+//! - A client is its client identifier, option 61, or its hardware address where it sends none (section 4.2). A keyed
+//!   hash of it with 64 bits is remembered.
+//! - It answers for the whole network: a client that asks for an address of another network, or for one that it cannot
+//!   have, is refused (section 4.3.2).
+//! - Answers go by unicast to clients that can receive it, and by broadcast to the others (section 4.1). What comes
+//!   through a relay agent is ignored.
+//! - DECLINE sets the client's address aside, RELEASE frees it, a REQUEST for another server frees what was offered,
+//!   and INFORM is answered without a lease. An offer that is not taken keeps its address for 10 s.
 //!
 //! # The log
 //!
 //! Through `defmt` or `log`, by the features of these names: what the outside is configured with and when that changes;
-//! a warning when the networks outside and inside overlap; addresses leased inside, found in use or declined, at most four lines
-//! a second; a full pool, at most once a minute; sessions
-//! that the NAT refused and why, at most one line a second; and every 10 s what was forwarded, what was dropped and how
-//! full the tables are. Links are told of by `nat-embassy`. Hosts are counted by the last 8 bits of their addresses.
+//! a warning when the networks outside and inside overlap; addresses leased inside, found in use or declined, at most
+//! four lines a second; a full pool, at most once a minute; sessions that the NAT refused and why, at most one line a
+//! second; and every 10 s what was forwarded, what was dropped and how full the tables are. Links are told of by
+//! `nat-embassy`. Hosts are counted by the last 8 bits of their addresses.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -12,8 +12,8 @@ use crate::journal::{Journal, Recorder};
 /// Sockets of each of the router's own stacks. DHCP takes one of each; the others are for the application.
 pub const SOCKETS: usize = 4;
 
-/// All the memory of a router: a [`State`] with the same parameters, that of both stacks, that of the DHCP server, whose pool can
-/// have `HOSTS` addresses at 24 bytes each, and that of the DHCP client.
+/// All the memory of a router: a [`State`] with the same parameters, that of both stacks, that of the DHCP server,
+/// whose pool can have `HOSTS` addresses at 24 bytes each, and that of the DHCP client.
 ///
 /// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
 /// start, not moved there.

@@ -106,8 +106,8 @@ impl<W: Width> Nat<'_, W> {
         if source == destination {
             return Err(DropReason::Land);
         }
-        // A DHCP client asks by broadcast while it has no address, and goes on to do so from the address that it had in another
-        // network (RFC 2131 section 4.3.2, REBINDING): only the server can tell it that the address is wrong here.
+        // A DHCP client asks by broadcast while it has no address, and goes on to do so from the address that it had in
+        // another network (RFC 2131 section 4.3.2, REBINDING): only the server can tell it that the address is wrong here.
         if destination.is_broadcast() && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER)) {
             let of_a_client = source.is_unspecified() || source.is_link_local() || is_unicast(source.to_bits());
             if of_a_client && source != inside.address() {

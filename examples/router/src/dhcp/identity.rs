@@ -9,9 +9,9 @@ use super::leases::{ClientKey, Mac};
 /// The hardware type of Ethernet (RFC 1700).
 const ETHERNET: u8 = 1;
 
-/// Makes the key of a client: a keyed hash of its client identifier (option 61), or of its hardware type and address where
-/// it sends none. Clients that share a hardware address and have an identifier each are so told apart, and one that comes
-/// with another hardware address is known again.
+/// Makes the key of a client: a keyed hash of its client identifier (option 61), or of its hardware type and address
+/// where it sends none. Clients that share a hardware address and have an identifier each are so told apart, and one
+/// that comes with another hardware address is known again.
 ///
 /// With 64 bits, two of 1,000 clients have the same key with a chance of 1 in 37 million million, and as the key of the
 /// hash is secret, nobody can look for identifiers with the same.

@@ -2,8 +2,8 @@
 
 use core::net::Ipv4Addr;
 
-/// How long an offered address is kept for its client, in seconds, and how long a client waits for the probe of one. Short,
-/// because a flood of made-up clients keeps every address that long.
+/// How long an offered address is kept for its client, in seconds, and how long a client waits for the probe of one.
+/// Short, because a flood of made-up clients keeps every address that long.
 const OFFER_SECONDS: u32 = 10;
 
 /// How long an address that was found in use is not leased, in seconds.
@@ -84,7 +84,8 @@ impl Flags {
     const BROADCAST: u8 = 1 << 2;
     const CURRENT: u8 = 1 << 3;
     const HARDWARE_ID: u8 = 1 << 4;
-    /// The client asked for this address, or had it before: that it answers a probe for the address itself is no conflict.
+    /// The client asked for this address, or had it before: that it answers a probe for the address itself is no
+    /// conflict.
     const ITS_OWN: u8 = 1 << 5;
 
     const fn of(question: &Question, its_own: bool) -> Self {
@@ -287,7 +288,8 @@ impl<'d> Leases<'d> {
         Some(self.address(place))
     }
 
-    /// Takes in that `station`, or nobody, has answered the probe for `address`. `None` if that is of no interest any more.
+    /// Takes in that `station`, or nobody, has answered the probe for `address`. `None` if that is of no interest any
+    /// more.
     pub(super) fn probed(&mut self, address: Ipv4Addr, station: Option<Mac>, now: u32) -> Option<Probed> {
         let place = self.place_at(address)?;
         let lease = self.leases.get_mut(place).filter(|lease| lease.state == State::Probed)?;
@@ -334,8 +336,8 @@ impl<'d> Leases<'d> {
         }
     }
 
-    /// The client has found its address in use by another station. What others say of an address does not count, or anyone
-    /// could empty the pool. Returns whether it was the client's.
+    /// The client has found its address in use by another station. What others say of an address does not count, or
+    /// anyone could empty the pool. Returns whether it was the client's.
     pub(super) fn decline(&mut self, client: ClientKey, address: Ipv4Addr, now: u32) -> bool {
         let Some(lease) = self.lease_of(client, address) else { return false };
         *lease = Lease::FREE;
@@ -367,9 +369,9 @@ impl<'d> Leases<'d> {
         Ipv4Addr::from_bits(self.first.to_bits().wrapping_add(place as u32))
     }
 
-    /// A place that is over. One that no client has used is the best, sought from a place that `mac` alone decides: so most
-    /// clients get the same address from a router that has started again and remembers none. Otherwise the one that was
-    /// over first, so that clients find their address as long as possible.
+    /// A place that is over. One that no client has used is the best, sought from a place that `mac` alone decides: so
+    /// most clients get the same address from a router that has started again and remembers none. Otherwise the one
+    /// that was over first, so that clients find their address as long as possible.
     fn any(&self, mac: Mac, now: u32) -> Option<usize> {
         let len = self.leases.len();
         let start = mac.iter().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(*byte))) as usize;

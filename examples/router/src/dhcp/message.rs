@@ -57,8 +57,8 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the message of a client that is on this network itself. `None` for all else, also for what comes through a relay
-    /// agent.
+    /// Reads the message of a client that is on this network itself. `None` for all else, also for what comes through a
+    /// relay agent.
     pub(super) fn parse(packet: &'a DhcpPacket<&'a [u8]>) -> Option<Self> {
         packet.check_len().ok()?;
         let sound = packet.opcode() == DhcpOpCode::Request

@@ -18,8 +18,8 @@ pub const SHORT_LEASE_SECONDS: u32 = 60;
 
 /// The server, apart from its socket, its clock and its probes.
 ///
-/// A new address is probed before a client hears of it (RFC 2131 section 2.2). [`Server::next_probe`] says which; meanwhile the
-/// client's message waits and others are served, and [`Server::probed`] has the answer.
+/// A new address is probed before a client hears of it (RFC 2131 section 2.2). [`Server::next_probe`] says which;
+/// meanwhile the client's message waits and others are served, and [`Server::probed`] has the answer.
 pub(crate) struct Server<'d> {
     leases: Leases<'d>,
     identifiers: &'d mut Identifiers,
@@ -95,7 +95,8 @@ impl<'d> Server<'d> {
         self.leases.len()
     }
 
-    /// Takes in a datagram, which may be anything, and writes what is to be answered at once, if anything, into `buffer`.
+    /// Takes in a datagram, which may be anything, and writes what is to be answered at once, if anything, into
+    /// `buffer`.
     pub(crate) fn hear(&mut self, datagram: &[u8], moment: Moment<'_>, buffer: &mut [u8]) -> Outcome {
         let packet = DhcpPacket::new_unchecked(datagram);
         let Some(mut request) = Request::parse(&packet) else { return Outcome::default() };
@@ -109,8 +110,8 @@ impl<'d> Server<'d> {
         self.leases.next_probe(now)
     }
 
-    /// Takes in which `station` has answered the probe for `address`, if any, and writes the answer to the client that has waited
-    /// for that into `buffer`.
+    /// Takes in which `station` has answered the probe for `address`, if any, and writes the answer to the client that
+    /// has waited for that into `buffer`.
     pub(crate) fn probed(
         &mut self,
         address: Ipv4Addr,
@@ -216,8 +217,8 @@ impl<'d> Server<'d> {
         Decision { reply: Some(self.address(DhcpMessageType::Ack, address, moment)), news }
     }
 
-    /// Keeps the identifier of a client that waits for the probe of `address`. Where there is no room, the client does not wait:
-    /// it asks again by itself, and the probe is over by then.
+    /// Keeps the identifier of a client that waits for the probe of `address`. Where there is no room, the client does
+    /// not wait: it asks again by itself, and the probe is over by then.
     fn keep_identifier(&mut self, address: Ipv4Addr, client: &Client<'_>, now: u32) {
         match client.id.filter(|id| *id != hardware_id(client.mac)) {
             Some(id) => {

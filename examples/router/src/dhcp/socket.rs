@@ -79,8 +79,8 @@ pub(crate) async fn serve<W: Width>(
 
 /// Waits until there is something to do.
 ///
-/// The socket's own ways to wait wake its stack whenever they are polled, and a stack in the same task would wake them in
-/// turn, for ever. But then the stack is also polled before this, so a look at each poll misses nothing.
+/// The socket's own ways to wait wake its stack whenever they are polled, and a stack in the same task would wake them
+/// in turn, for ever. But then the stack is also polled before this, so a look at each poll misses nothing.
 async fn next_event<W: Width>(socket: &UdpSocket<'_>, probes: &mut Probes<'_, W>) -> Event {
     poll_fn(|cx| {
         for place in probes.iter_mut() {

@@ -1,5 +1,5 @@
-//! The server against the tables of RFC 2131, with a clock and stations that the tests hold. Messages are built and read by
-//! edge-dhcp.
+//! The server against the tables of RFC 2131, with a clock and stations that the tests hold. Messages are built and
+//! read by edge-dhcp.
 
 use core::net::Ipv4Addr;
 use std::boxed::Box;
@@ -340,7 +340,8 @@ fn a_client_keeps_the_address_that_it_alone_answers_for() {
     assert_eq!(lab.ask(&anna, &asks).and_then(|said| said.address), Some(inside(120)));
 }
 
-/// Behind one hardware address there may be several clients: what one has, another that did not ask for it does not get.
+/// Behind one hardware address there may be several clients: what one has, another that did not ask for it does not
+/// get.
 #[test]
 fn an_address_that_is_in_use_behind_the_same_hardware_address_is_not_offered() {
     let mut lab = Lab::new(100, 163);
