@@ -6,7 +6,8 @@ import { BROADCAST_MAC } from '../wire/address.mjs';
 export class DhcpServer {
   /**
    * @param {import('./station.mjs').Station} station where it runs
-   * @param {object} provider `address`, `mask`, `dns`, `leaseSeconds`; the station's address is the gateway
+   * @param {object} provider `address`, `mask`, `dns`, `leaseSeconds`; the station's address is the gateway, with
+   *   `otherRouters` after it; `timers` are the options `renew` and `rebind`
    */
   constructor(station, provider) {
     this.station = station;
@@ -38,11 +39,19 @@ export class DhcpServer {
     return this.mode === 'refuse' || asked !== this.provider.address ? 'nak' : 'ack';
   }
 
+  /** Says NAK to the client's last message, as another server does that is not asked. */
+  refuseAs(station) {
+    const { xid, mac } = this.heard.at(-1);
+    const data = buildDhcp({ op: 2, type: 'nak', xid, mac, options: { server: station.ip } });
+    const ends = { src: station.ip, dst: '255.255.255.255', srcPort: SERVER_PORT, dstPort: CLIENT_PORT };
+    station.sendTo(BROADCAST_MAC, udp({ ...ends, data }));
+  }
+
   send(type, { xid, mac, ciaddr, eth }) {
-    const { address, mask, dns, leaseSeconds } = this.provider;
+    const { address, mask, dns, leaseSeconds, otherRouters = [], timers = {} } = this.provider;
     const { ip } = this.station;
     if (type === 'ack') Object.assign(this, { acks: this.acks + 1, leased: address });
-    const network = { mask, router: ip, dns, lease: leaseSeconds };
+    const network = { mask, router: [ip, ...otherRouters], dns, lease: leaseSeconds, ...timers };
     const options = type === 'nak' ? { server: ip } : { server: ip, ...network };
     const yiaddr = type === 'nak' ? '0.0.0.0' : address;
     const data = buildDhcp({ op: 2, type, xid, mac, ciaddr, yiaddr, options });

@@ -3,6 +3,7 @@
  * judged, and handed to the stations; what no station takes goes to the inbox of the test.
  */
 import { BROADCAST_MAC } from '../wire/address.mjs';
+import { priorityTagged } from '../wire/build.mjs';
 import { parseFrame } from '../wire/parse.mjs';
 
 export class Segment {
@@ -20,6 +21,8 @@ export class Segment {
     this.inbox = [];
     /** All ARP that the board has sent. */
     this.arps = [];
+    /** Set to true for a network that tags every frame with a priority. */
+    this.tagged = false;
     /** Set to false where nobody looks into the inbox, for long runs. */
     this.keep = true;
     /** Called with each packet that the board sends, before anybody else. */
@@ -38,7 +41,7 @@ export class Segment {
 
   /** Puts a whole frame on the wire. */
   sendFrame(frame) {
-    return this.port.send(frame);
+    return this.port.send(this.tagged ? priorityTagged(frame) : frame);
   }
 
   take(frame, ns) {

@@ -15,6 +15,11 @@ export function ethernet({ dst, src, type = 0x0800 }, payload) {
   return Buffer.concat([macBytes(dst), macBytes(src), Buffer.from([type >> 8, type & 0xff]), payload]);
 }
 
+/** The same frame with a tag of IEEE 802.1Q that has a priority and VLAN 0, no VLAN at all. */
+export function priorityTagged(frame, priority = 3) {
+  return Buffer.concat([frame.subarray(0, 12), Buffer.from([0x81, 0x00, priority << 5, 0]), frame.subarray(12)]);
+}
+
 /** An ARP request, or a reply with `operation: 2`. */
 export function arp({ operation = 1, senderMac, senderIp, targetMac = '00:00:00:00:00:00', targetIp }) {
   const header = Buffer.from([0, 1, 8, 0, 6, 4, 0, operation]);
