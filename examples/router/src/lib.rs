@@ -21,6 +21,11 @@
 //! }
 //! ```
 //!
+//! # The DHCP client
+//!
+//! Without a static configuration the outside is leased (RFC 2131). The [`DhcpClient`] of a [`Router`] tells the lease and
+//! gives it back. What the client takes of a lease, and what it does about servers that misbehave, is in the README.
+//!
 //! # The DHCP server
 //!
 //! It leases up to `HOSTS` addresses of the [`Memory`], [`LEASES`] by default, at 24 bytes each, and tells clients the
@@ -45,6 +50,7 @@
 //! # The log
 //!
 //! Through `defmt` or `log`, by the features of these names: what the outside is configured with and when that changes;
+//! what a DHCP server outside said that was not taken, and why, at most two lines a second;
 //! a warning when the networks outside and inside overlap; addresses leased inside, found in use or declined, at most
 //! four lines a second; a full pool, at most once a minute; sessions that the NAT refused and why, at most one line a
 //! second; and every 10 s what was forwarded, what was dropped and how full the tables are. Links are told of by
