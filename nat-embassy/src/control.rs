@@ -21,7 +21,7 @@ use crate::log::{info, warning};
 use crate::probes::Probes;
 use crate::{FrameDrop, FrameStats, Outside};
 
-/// How often [`Control::follow`] looks at a stack that does not run. One that runs is looked at each time.
+/// How often [`Control::follow`] looks at a stack that gets and sends nothing. After each frame it looks at once.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long sessions outlive the outside configuration that [`Control::follow`] has seen go.
@@ -30,7 +30,7 @@ const LOST_HOLDS: Duration = Duration::from_secs(60);
 /// What the runner and the handles share.
 pub(crate) struct Shared<'d, W: Width> {
     cell: RefCell<Inner<'d, W>>,
-    /// Told when the outside stack runs.
+    /// Told when the outside stack may have learned something.
     pub(crate) outside_stack: StackWatch,
 }
 
@@ -233,8 +233,9 @@ impl<'d, W: Width> Control<'d, W> {
     /// Keeps the router's outside configuration the same as that of `stack`, the stack on its outside device: now and
     /// after every change, be it a DHCP lease or static.
     ///
-    /// A lease reaches the router at once, and so does the loss of one, since the stack runs then. A configuration that the
-    /// application gives to the stack does so when the stack runs next, or after 5 s. Nothing but a change wakes the router.
+    /// A lease reaches the router at once, and so does the loss of one with the link, since the stack gets a frame then, or its
+    /// link changes. A configuration that the application gives to the stack does so with the next frame, or after 5 s.
+    /// Nothing but a change wakes the router.
     /// A configuration that the NAT refuses is not tried again before it changes. When the stack loses its configuration, as with every interruption of
     /// the link, nothing is sent outside any more, nor answered there; but the sessions live on for a minute, so that
     /// they survive if the same address comes back.

@@ -39,10 +39,13 @@ pub struct LocalDevice<'d> {
     channel: channel::Device<'d, MTU>,
     max_frame: usize,
     watch: Option<&'d StackWatch>,
+    /// The link state that the stack was told last.
+    link: LinkState,
 }
 
-/// Who is woken whenever a stack runs: all that it learns, it learns then. The stack's own notice wakes one task only, and
-/// two that wait for it would wake each other for ever.
+/// Who is woken when a stack gets or sends a frame, or its link changes: all that it learns, it learns then. The stack's own
+/// notice wakes one task only, and two that wait for it would wake each other for ever. A stack that runs for nothing wakes
+/// nobody, or else it would keep a task awake that runs it and waits for it.
 pub(crate) struct StackWatch(RefCell<MultiWakerRegistration<2>>);
 
 impl StackWatch {
@@ -61,10 +64,16 @@ impl StackWatch {
 
 impl<'d> LocalDevice<'d> {
     pub(crate) fn new(channel: channel::Device<'d, MTU>, max_frame: usize) -> Self {
-        Self { channel, max_frame: max_frame.min(MTU), watch: None }
+        Self { channel, max_frame: max_frame.min(MTU), watch: None, link: LinkState::Down }
     }
 
-    /// Has `watch` told when the stack runs.
+    fn notify(&self) {
+        if let Some(watch) = self.watch {
+            watch.wake();
+        }
+    }
+
+    /// Has `watch` told when the stack has learned something.
     pub(crate) fn watched_by(self, watch: &'d StackWatch) -> Self {
         Self { watch: Some(watch), ..self }
     }
@@ -81,19 +90,27 @@ impl Driver for LocalDevice<'_> {
         Self: 'a;
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
-        self.channel.receive(cx)
-    }
-
-    fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
-        self.channel.transmit(cx)
-    }
-
-    fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
-        // A stack asks for it whenever it runs.
+        let tokens = self.channel.receive(cx)?;
         if let Some(watch) = self.watch {
             watch.wake();
         }
-        self.channel.link_state(cx)
+        Some(tokens)
+    }
+
+    fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
+        let token = self.channel.transmit(cx)?;
+        if let Some(watch) = self.watch {
+            watch.wake();
+        }
+        Some(token)
+    }
+
+    fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
+        let state = self.channel.link_state(cx);
+        if core::mem::replace(&mut self.link, state) != state {
+            self.notify();
+        }
+        state
     }
 
     fn capabilities(&self) -> Capabilities {

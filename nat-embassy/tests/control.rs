@@ -369,7 +369,7 @@ impl std::task::Wake for Woken {
     }
 }
 
-/// It wakes when the stack runs, as a stack does that gets a lease, and at no other time worth a word.
+/// It wakes when the stack gets a frame, as with a lease, or its link changes, and at no other time worth a word.
 #[test]
 fn following_a_stack_that_rests_wakes_nobody() {
     let mut config = config();
@@ -387,14 +387,23 @@ fn following_a_stack_that_rests_wakes_nobody() {
     std::thread::sleep(core::time::Duration::from_millis(400));
     assert!(!is_woken(), "nothing has happened");
 
+    let mut run = pin!(runner.run());
+    let mut run_stack = || assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    run_stack();
+    assert!(is_woken(), "the stack has seen its link");
+    assert!(follow.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    run_stack();
+    assert!(!is_woken(), "a stack that runs for nothing keeps nobody awake");
+
     stack.set_config_v4(embassy_net::ConfigV4::Static(embassy_net::StaticConfigV4 {
         address: embassy_net::Ipv4Cidr::new(ROUTER_WAN.1, 24),
         gateway: Some(GATEWAY.1),
         dns_servers: Default::default(),
     }));
-    let mut run = pin!(runner.run());
-    assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert!(is_woken(), "the stack has run");
+    w.wan.arrive(gateway_answers());
+    w.run();
+    run_stack();
+    assert!(is_woken(), "the stack has got a frame");
     assert!(follow.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     assert_eq!(control.outside(), Some(OUTSIDE));
     std::thread::sleep(core::time::Duration::from_millis(400));
