@@ -23,7 +23,7 @@ program() {
 check() {
     local built
     (cat "$folder/manifest" && printf '%s\n' "$@") >"$folder/finding/Cargo.toml"
-    echo "with ${*//$'\n'/, }"
+    echo "with $1"
     built=0
     (cd "$folder/finding" && cargo build --quiet) || built=$?
     if [ "$built" != 0 ]; then
