@@ -12,7 +12,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 program() {
-    cargo new --quiet --vcs none --name finding "$folder/finding" 2>/dev/null
+    cargo new --quiet --vcs none --name finding "$folder/finding"
     cp "$folder/finding/Cargo.toml" "$folder/manifest"
     for module in "$@"; do
         cp "$here/$module.rs" "$folder/finding/src/"
@@ -21,10 +21,9 @@ program() {
 }
 
 check() {
-    local built
+    local built=0
     (cat "$folder/manifest" && printf '%s\n' "$@") >"$folder/finding/Cargo.toml"
     echo "with $1"
-    built=0
     (cd "$folder/finding" && cargo build --quiet) || built=$?
     if [ "$built" != 0 ]; then
         echo "$script: the program cannot be built" >&2

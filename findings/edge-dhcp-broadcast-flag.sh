@@ -3,8 +3,7 @@
 #
 # The flag is the highest of the 16 bits of the field `flags` (RFC 2131 figure 2), 0x80 0x00 in a message.
 # Guess:   so is Packet::broadcast.
-# Instead: it is 0x00 0x80: other servers do not see the flag of its client, and its server does not see the flag of other
-#          clients, so that neither asks for broadcasts nor sends them.
+# Instead: it is 0x00 0x80, which other implementations do not take for the flag, and theirs is not seen.
 # Seen:
 # | written with broadcast true: 00 80
 # | read with the flag set: broadcast false

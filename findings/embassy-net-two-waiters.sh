@@ -3,7 +3,8 @@
 #
 # Guess:   any number of tasks can sleep in wait_config_up, wait_link_up and so on: they take &self, and Stack is Copy.
 # Instead: the stack keeps one waker. A second task that waits takes its place and wakes the first, which does the same to
-#          the second: nobody misses the event, but the processor never sleeps until then.
+#          the second: nobody misses the event, but the processor does not sleep until then. The documentation of
+#          WakerRegistration in embassy-sync says so, that of embassy-net does not.
 # Seen:
 # | one task waits for the configuration: all asleep
 # | two tasks wait for the configuration: awake after 10000 turns

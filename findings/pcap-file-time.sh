@@ -2,7 +2,7 @@
 # pcap-file 2.0.0: time stamps of pcapng are nanoseconds, whatever the interface says.
 #
 # The unit is if_tsresol of the interface, and microseconds without that option (pcapng, Interface Description Block). The
-# crate has the field as a Duration. 3.0.0-rc.3, not released yet, has the unit.
+# crate has the field as a Duration. The candidate 3.0.0-rc.3 goes by the interface.
 # Guess:   1,500,000 ticks of an interface without if_tsresol are 1.5 s, and a Duration of 1.5 s is written as so many.
 # Instead: read, they are 1.5 ms; written, 1.5 s are 1,500,000,000 ticks, and no option says that these are nanoseconds.
 # Seen:
