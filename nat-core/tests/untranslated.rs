@@ -446,3 +446,17 @@ fn a_one_to_one_host_answers_no_ping_from_there() {
     w.outbound(echo_reply(H1, U, 7)).dropped(DropReason::NoSession);
     assert_eq!(*w.outbound(echo_reply(H1, S1, 7)).forwarded().source().ip(), N);
 }
+
+/// RFC 2131 section 4.1: what is sent to the port of the DHCP client is the router's, but not what answers a host whose
+/// address is not translated and which talks from that port.
+#[test]
+fn the_dhcp_clients_port_of_an_untranslated_host_is_its_own() {
+    let mut w = World::with(|config| {
+        config.dhcp_client = true;
+        config.untranslated.push(entry("198.51.100.10/32", None)).expect("room for one");
+    });
+    w.outbound(udp(at(H1, 68), at(S1, 9))).forwarded();
+    assert_eq!(w.inbound(udp(at(S1, 9), at(H1, 68))).forwarded().destination(), at(H1, 68));
+    w.inbound(udp(at(S2, 67), at(H1, 68))).local(nat_core::Side::Outside);
+    w.inbound(udp(at(S2, 9), at(N, 68))).local(nat_core::Side::Outside);
+}

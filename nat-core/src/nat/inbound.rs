@@ -12,8 +12,8 @@ use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
-use super::DHCP_CLIENT;
 use super::receiver::{Receiver, Target};
+use super::{DHCP_CLIENT, DHCP_SERVER};
 
 /// Where a packet from outside is going.
 enum Route {
@@ -72,14 +72,16 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Whether a packet is a DHCP server's to our client, by broadcast or to the address that it offers (RFC 2131 section
-    /// 4.1). It may come from any port: section 4.1 says only where servers send to, and some relays send from others.
+    /// 4.1). It may come from any port: section 4.1 says only where servers send to, and some relays send from others. One
+    /// from another port than the server's to an inside address is of an untranslated session.
     fn is_dhcp_answer(&self, datagram: &Datagram<'_>) -> bool {
         let destination = datagram.ip.destination();
         let ours = || Ipv4Addr::from_bits(destination).is_broadcast() || is_unicast(destination);
         let genuine = || self.external_number(datagram.ip.source()).is_none();
-        let to_client = datagram.udp_ports().is_some_and(|(_, port)| port == DHCP_CLIENT);
-        let answers = self.config.dhcp_client && to_client;
-        answers && ours() && genuine()
+        let inside = self.config.inside.contains(Ipv4Addr::from_bits(destination));
+        let to_client =
+            datagram.udp_ports().is_some_and(|(from, to)| to == DHCP_CLIENT && (from == DHCP_SERVER || !inside));
+        self.config.dhcp_client && to_client && ours() && genuine()
     }
 
     fn is_inside_host(&self, address: u32) -> bool {

@@ -135,7 +135,8 @@ fn check_pairing(world: &World, before: &[SessionInfo], sessions: &[SessionInfo]
 /// Whether there is an address that the sender of `packet` may have, and no port of it is left.
 pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
     let config = world.nat.config();
-    let overdue = world.nat.poll_timeout().is_some_and(|due| due <= world.now());
+    // By the engine's clock, which never goes back.
+    let overdue = world.nat.poll_timeout().is_some_and(|due| due <= world.told());
     if overdue || config.mapping == Mapping::AddressAndPortDependent || waits(config) {
         return;
     }

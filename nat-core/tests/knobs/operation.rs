@@ -255,8 +255,9 @@ impl Run {
     /// What answers the last packet of a session reaches the host that sent it.
     fn check_answer(&mut self, sent: &Packet, left: &Packet) {
         let (from, to) = (left.destination(), left.source());
-        // A DHCP server's answers are the router's, whoever has asked.
-        if (from.port(), to.port()) == (67, 68) {
+        // What is sent to the DHCP client's port is the router's, whoever has asked; from another port than the server's,
+        // unless it is for an inside address.
+        if left.ip.protocol == IpNumber::UDP && to.port() == 68 && (from.port() == 67 || !HOSTS.contains(to.ip())) {
             return;
         }
         let whole = !left.is_first_fragment() && !left.is_later_fragment() && left.is_intact();

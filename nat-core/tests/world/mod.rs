@@ -200,6 +200,11 @@ impl World {
         self.chronicle.take()
     }
 
+    /// The latest time that the engine has been given.
+    pub(crate) fn told(&self) -> Instant {
+        self.told
+    }
+
     /// Lets time pass as an event loop does: the engine is woken whenever it asked to be.
     pub(crate) fn advance(&mut self, duration: Duration) {
         let end = self.now.saturating_add(duration);
