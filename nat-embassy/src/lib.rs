@@ -42,8 +42,8 @@
 //! has none. So is what was sent to every station but to one IP address, and no ICMP
 //! error is sent about a frame to every station (RFC 1122 sections 3.2.2 and 3.3.6).
 //!
-//! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 7 fragments can
-//! wait for their first, so a datagram of eight fragments can come in reverse. A datagram larger than the next link leaves
+//! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 5 fragments can
+//! wait for their first, so a datagram of six fragments can come in reverse. A datagram larger than the next link leaves
 //! in fragments, one such datagram at a time on each side: what comes after it for that side waits.
 //!
 //! # A full or dead side
@@ -92,7 +92,7 @@
 //!
 //! # Memory
 //!
-//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 64 KiB
+//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 61 KiB
 //! for queues, fragments, waiting packets, neighbours, and external ports in quarantine. Of those, 64 can wait unless [`State`]
 //! has room for more; the next one then ends the wait of the one that has waited longest.
 #![no_std]

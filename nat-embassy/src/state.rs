@@ -54,9 +54,8 @@ pub type WideState<
 /// Fragmented datagrams that can be under way at once.
 const DATAGRAMS: usize = 16;
 
-/// Fragments that can wait for the first of their datagram: all others of one of 8 KiB, or of a jumbo frame's 9,000 bytes,
-/// where its sender begins with the last.
-pub(crate) const HELD: usize = 7;
+/// Fragments that can wait for the first of their datagram: all others of one of 8 KiB, where its sender begins with the last.
+pub(crate) const HELD: usize = 5;
 
 /// Neighbours that are remembered outside. Inside there are as many as hosts.
 const OUTSIDE_NEIGHBOURS: usize = 64;
@@ -69,8 +68,8 @@ pub(crate) struct SideMemory<const WAITING: usize, const NEIGHBOURS: usize> {
     pub(crate) waiting: [Slot; WAITING],
 }
 
-// The crate's documentation says about 64 KiB beside the tables, which this rounds to.
-const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 64 * 1024 + 512);
+// The crate's documentation says about 61 KiB beside the tables, which this rounds to.
+const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 61 * 1024 + 512);
 
 impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOURS> {
     const fn new() -> Self {
