@@ -16,6 +16,11 @@ pub(crate) fn header_length(datagram: &[u8]) -> usize {
     datagram.first().map_or(0, |first| usize::from(first & 0x0f) * 4)
 }
 
+/// The length that a datagram claims, in bytes; none for what is too short to claim one.
+pub(crate) fn total_length(datagram: &[u8]) -> usize {
+    datagram.get(2..).and_then(|rest| rest.first_chunk().copied()).map_or(0, |length| u16::from_be_bytes(length).into())
+}
+
 /// Whether a datagram claims to carry ICMP.
 pub(crate) fn is_icmp(datagram: &[u8]) -> bool {
     datagram.get(9) == Some(&ICMP)

@@ -101,6 +101,13 @@ impl Nic {
         frame.len() > longest && !(is_ethernet && frame.len() <= longest.saturating_add(TAG_LEN) && is_tagged(frame))
     }
 
+    /// Whether the datagram in a frame of Ethernet is longer than this side carries, so that what is beyond the longest frame
+    /// is not its check sequence.
+    fn exceeds(&self, frame: &[u8]) -> bool {
+        let datagram = || frame.get(Header::LEN..).map_or(0, ipv4::total_length);
+        frame.len() > self.max_frame && datagram().saturating_add(Header::LEN) > self.max_frame
+    }
+
     fn classify_untagged(&self, frame: &mut [u8]) -> Result<Content, FrameDrop> {
         if self.is_giant(frame) {
             return Err(FrameDrop::Giant);
@@ -115,6 +122,7 @@ impl Nic {
         check_stations(&header, mac)?;
         match header.ethertype() {
             EtherType::ARP => Ok(Content::Arp),
+            EtherType::IPV4 if self.exceeds(frame) => Err(FrameDrop::Giant),
             EtherType::IPV4 => Ok(Content::Ipv4(Some(header))),
             EtherType::IPV6 => Err(FrameDrop::Ipv6),
             EtherType::VLAN | EtherType::SERVICE_VLAN => Err(FrameDrop::Vlan),

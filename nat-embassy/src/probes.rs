@@ -28,6 +28,8 @@ const DURATION: Duration = Duration::from_millis(1000);
 /// The probes that callers wait for.
 pub(crate) struct Probes {
     places: [Option<Probe>; CAPACITY],
+    /// How many places are taken, so that none need be looked at while none is: each pass of the router wants to know.
+    taken: usize,
     /// Callers that found no place.
     queue: MultiWakerRegistration<CAPACITY>,
 }
@@ -84,7 +86,7 @@ impl Probe {
 
 impl Probes {
     pub(crate) const fn new() -> Self {
-        Self { places: [const { None }; CAPACITY], queue: MultiWakerRegistration::new() }
+        Self { places: [const { None }; CAPACITY], taken: 0, queue: MultiWakerRegistration::new() }
     }
 
     /// Begins to probe for `address`: the place of the probe. When there is none, `waker` is woken once there may be one.
@@ -94,6 +96,7 @@ impl Probes {
             return Poll::Pending;
         };
         *place = Some(Probe { side, address, progress: Progress::New, caller: WakerRegistration::new() });
+        self.taken += 1;
         Poll::Ready(index)
     }
 
@@ -109,14 +112,20 @@ impl Probes {
     }
 
     fn release(&mut self, index: usize) {
-        if let Some(place) = self.places.get_mut(index) {
-            *place = None;
+        if self.places.get_mut(index).and_then(Option::take).is_some() {
+            self.taken -= 1;
             self.queue.wake();
         }
     }
 
     fn all(&mut self, side: Side) -> impl Iterator<Item = &mut Probe> {
-        self.places.iter_mut().flatten().filter(move |probe| probe.side == side)
+        let places = if self.taken == 0 { &mut [][..] } else { &mut self.places };
+        places.iter_mut().flatten().filter(move |probe| probe.side == side)
+    }
+
+    /// The places, or none of them while all are free.
+    fn taken(&self) -> &[Option<Probe>] {
+        if self.taken == 0 { &[] } else { &self.places }
     }
 
     /// Starts what is new on `side`, and ends what has had its time. Where the side cannot ask, all ends at once.
@@ -133,7 +142,7 @@ impl Probes {
 
     /// Whether [`Self::take`] has an address to ask for.
     pub(crate) fn is_due(&self, side: Side, now: Instant) -> bool {
-        let probes = self.places.iter().flatten().filter(|probe| probe.side == side);
+        let probes = self.taken().iter().flatten().filter(|probe| probe.side == side);
         probes.filter_map(Probe::next_at).any(|at| at <= now)
     }
 
@@ -149,7 +158,7 @@ impl Probes {
 
     /// When something is to be done after `now`. A probe that is due already waits for room in its driver.
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let probes = self.places.iter().flatten();
+        let probes = self.taken().iter().flatten();
         probes.flat_map(|probe| [probe.next_at(), probe.ends_at()]).flatten().filter(|at| *at > now).min()
     }
 

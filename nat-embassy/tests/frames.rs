@@ -175,6 +175,12 @@ fn giants_are_dropped_where_they_do_not_fit() {
     w.lan.arrive(from_host(&Udp { payload: vec![0; 1472 + 5], ..outbound() }));
     w.run();
     assert_eq!(w.inside_drops(FrameDrop::Giant), 1);
+    // What is beyond is no check sequence if the datagram goes on there.
+    for beyond in 1..=4 {
+        w.lan.arrive(from_host(&Udp { payload: vec![0; 1472 + beyond], ..outbound() }));
+        w.run();
+        assert_eq!(w.inside_drops(FrameDrop::Giant), 1 + beyond as u64);
+    }
 
     let mut frame = from_host(&Udp { payload: vec![0; 1472], ..outbound() });
     frame.extend_from_slice(&[0xfc; 4]);

