@@ -110,9 +110,11 @@ pub(crate) fn quote(datagram: &[u8]) -> Option<(usize, &[u8])> {
         && header.fragments_offset().value() == 0
         && matches!(datagram.get(start)?, 3 | 4 | 5 | 11 | 12);
     let quote = datagram.get(start + 8..)?;
-    // RFC 4884: the length of the quote in words, if extensions follow.
-    let words = usize::from(*datagram.get(start + 5)?);
-    let len = if words == 0 { quote.len() } else { quote.len().min(4 * words) };
+    // RFC 4884: the length of the quote in words, if extensions follow: a structure of version 2. Else the word is unused,
+    // as it is where the length leaves no room for the ports.
+    let told = 4 * usize::from(*datagram.get(start + 5)?);
+    let least = 4 * usize::from(quote.first()? & 15).max(5) + 8;
+    let len = if told >= least && quote.get(told) == Some(&0x20) { told } else { quote.len() };
     is_error.then_some((start + 8, &quote[..len]))
 }
 

@@ -24,7 +24,10 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("runt", &["drop runt"]),
     ("session", &["outside udp", "inside udp"]),
     ("too_big", &["inside icmp"]),
-    ("unknown_neighbour", &["outside arp", "outside arp", "outside arp", "drop arp-unresolved", ""]),
+    (
+        "unknown_neighbour",
+        &["outside arp", "outside arp", "outside arp", "inside arp, drop arp-unresolved", "inside arp"],
+    ),
     ("unsolicited", &["drop no-mapping"]),
 ];
 

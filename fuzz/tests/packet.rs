@@ -6,6 +6,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("bad_header_checksum", &["drop bad-header-checksum"]),
     ("dhcp_lease", &["forward", "local"]),
     ("dhcp_too_big", &["fragment", "drop packet-too-big"]),
+    ("error_with_an_impossible_quote_length", &["drop bad-total-length", "forward"]),
     ("fragment", &["drop bad-fragment"]),
     ("hairpin", &["forward"]),
     ("icmp_echo", &["forward", "forward"]),

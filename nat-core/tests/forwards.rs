@@ -258,7 +258,6 @@ fn meeting() -> (World, [PortForward; 2]) {
 
 /// Forwards that come to share ports keep them once: the later one rests, and all other ports are there to be drawn.
 #[test]
-#[cfg_attr(miri, ignore = "dozens of sessions take minutes")]
 fn forwards_that_come_to_share_a_port_keep_it_once() {
     let (mut w, [_, named]) = meeting();
     assert!(w.nat.resting_forwards().eq([named]));
@@ -274,7 +273,6 @@ fn forwards_that_come_to_share_a_port_keep_it_once() {
 /// A forward that rests takes effect when the one before it goes, or when its address is no longer the primary; its target
 /// never has two external endpoints, and no port is lost.
 #[test]
-#[cfg_attr(miri, ignore = "dozens of sessions take minutes")]
 fn a_resting_forward_takes_effect_when_the_other_goes() {
     for removed in [true, false] {
         let (mut w, [primary, named]) = meeting();

@@ -4,7 +4,7 @@
 //! and dhcproto 0.15 write and read messages, and leave states and timers to the caller; leasehund 0.8 is a server with a
 //! client that never renews; mozim 0.3 and toe-beans 0.11 need an operating system.
 //!
-//! [`machine`] is the client without sockets and clocks; [`run`] binds it to the router's stack outside.
+//! [`machine`] is the client without sockets and clocks; [`mod@run`] binds it to the router's stack outside.
 
 mod handle;
 mod lease;
