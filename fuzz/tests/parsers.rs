@@ -14,6 +14,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("frame_arp_request", &["inside arp"]),
     ("frame_ipv6", &["drop ipv6"]),
     ("frame_outside", &["drop no-mapping"]),
+    ("frame_priority_tag", &["outside udp"]),
     ("frame_runt", &["drop runt"]),
     ("frame_udp", &["outside udp"]),
     ("frame_vlan", &["drop vlan"]),
