@@ -32,6 +32,16 @@ impl Pattern {
             Self::Routing => millis % 2000 >= 100,
         }
     }
+
+    /// Milliseconds until it is lit or goes out next, so many after the start.
+    pub(crate) const fn next_change(self, millis: u64) -> u64 {
+        match self {
+            Self::NoLink => 100 - millis % 100,
+            Self::NoLease => 500 - millis % 500,
+            Self::Routing if millis % 2000 < 100 => 100 - millis % 2000,
+            Self::Routing => 2000 - millis % 2000,
+        }
+    }
 }
 
 /// No LED, for a board that has none.
@@ -49,5 +59,22 @@ impl OutputPin for NoLed {
 
     fn set_high(&mut self) -> Result<(), Self::Error> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    /// Nothing changes before the time that is told, and then something does.
+    #[test]
+    fn each_change_is_told() {
+        for pattern in [Pattern::NoLink, Pattern::NoLease, Pattern::Routing] {
+            for now in 0..4000 {
+                let next = now + pattern.next_change(now);
+                assert!((now..next).all(|at| pattern.is_lit(at) == pattern.is_lit(now)), "{pattern:?} at {now}");
+                assert_ne!(pattern.is_lit(next), pattern.is_lit(now), "{pattern:?} at {now}");
+            }
+        }
     }
 }

@@ -16,8 +16,9 @@ use crate::led::Pattern;
 use crate::statistics::Statistics;
 use crate::uplink::Uplink;
 
-/// How often the LED is set and the outside is looked at.
-const TICK: Duration = Duration::from_millis(100);
+/// How often the outside is looked at, and what there is to tell, beside each change of the LED. Nothing else wakes a router
+/// that has nothing to do as often.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The router's own stacks, its DHCP server, its log and its LED. Spawn [`Services::run`] as a task of its own.
 pub struct Services<W: Width = u16> {
@@ -61,7 +62,7 @@ impl<W: Width> Services<W> {
     }
 }
 
-/// Looks at the outside every [`TICK`].
+/// Looks at the outside every [`LOOK_INTERVAL`], and whenever the LED changes.
 async fn watch<W: Width>(
     outside: Stack<'_>,
     client: DhcpClient,
@@ -75,6 +76,6 @@ async fn watch<W: Width>(
         statistics.tell(now);
         let pattern = Pattern::of(outside.is_link_up(), outside.is_config_up());
         let _ = led.set_state(pattern.is_lit(now).into());
-        Timer::after(TICK).await;
+        Timer::after(LOOK_INTERVAL.min(Duration::from_millis(pattern.next_change(now)))).await;
     }
 }
