@@ -4,6 +4,7 @@ mod seeds;
 
 const EXPECTED: &[(&str, &[&str])] = &[
     ("bad_header_checksum", &["drop bad-header-checksum"]),
+    ("dhcp_answer_from_another_port", &["forward", "local"]),
     ("dhcp_lease", &["forward", "local"]),
     ("dhcp_too_big", &["fragment", "drop packet-too-big"]),
     ("error_with_an_impossible_quote_length", &["drop bad-total-length", "forward"]),

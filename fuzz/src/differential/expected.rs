@@ -49,7 +49,7 @@ pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
     judges::check_ipv4(left);
     let mut expected = sent[..left.len()].to_vec();
     let held = judges::transport_holds(&expected);
-    if is_dhcp(&expected) && matches!(way, Way::FromRouter | Way::ToRouter) {
+    if is_dhcp(way, &expected) {
         // A client that has no address yet cannot be translated.
         assert_eq!(expected, left, "DHCP is left alone");
         return;
@@ -258,9 +258,15 @@ fn normal(datagram: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn is_dhcp(datagram: &[u8]) -> bool {
+/// Whether a packet is of the router's own DHCP client, or for it: a server may answer from any port.
+fn is_dhcp(way: Way, datagram: &[u8]) -> bool {
     judges::ends(datagram).is_some_and(|ends| {
         let ports = (ends.source.port(), ends.destination.port());
-        ends.protocol == IpNumber::UDP && matches!(ports, (68, 67) | (67, 68))
+        let of_client = match way {
+            Way::FromRouter => ports == (68, 67),
+            Way::ToRouter => ports.1 == 68,
+            _ => false,
+        };
+        ends.protocol == IpNumber::UDP && of_client
     })
 }
