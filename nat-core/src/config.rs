@@ -207,8 +207,9 @@ pub struct Config {
     ///
     /// Default: [`QuarantineConfig::DEFAULT`].
     pub quarantine: QuarantineConfig,
-    /// Whether the router is a DHCP client outside: then UDP from there to port 68 reaches the router's
-    /// stack, from any port and to any address of one host.
+    /// Whether the router is a DHCP client outside: then UDP from there to port 68 reaches the router's stack, to all
+    /// stations or to any address of one. From another port than the server's, 67, it does not if the address is an inside
+    /// one: that is of an untranslated session.
     ///
     /// Default: no.
     pub dhcp_client: bool,
@@ -246,8 +247,9 @@ pub struct Config {
     ///
     /// Default: yes.
     pub inside_ping: bool,
-    /// Whether pings to an external address, from outside and from hosts inside, reach the router's outside stack, as many from
-    /// each source as the limit on ICMP errors allows, and its answers leave. Shows strangers that the address is in use, and that a NAT is there.
+    /// Whether pings to an external address, from outside and from hosts inside, reach the router's outside stack, as many
+    /// from each source as the limit on ICMP errors allows, and its answers leave. Shows strangers that the address is in
+    /// use, and that a NAT is there.
     ///
     /// Default: no.
     pub outside_ping: bool,

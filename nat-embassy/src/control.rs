@@ -212,7 +212,8 @@ impl<'d, W: Width> Control<'d, W> {
     ///
     /// Its address becomes the primary external address of the NAT, which decides what happens to the sessions of the
     /// old one: see [`Nat::set_external_addresses`]. Neighbours known outside are forgotten, packets that wait for one
-    /// are dropped, as are the fragments of a datagram that has left in part, and the new addresses are announced. The configuration in force already changes nothing.
+    /// are dropped, as are the fragments of a datagram that has left in part, and the new addresses are announced. The
+    /// configuration in force already changes nothing.
     ///
     /// A configuration that the NAT refuses, such as a lease of a loopback address, counts as `None`,
     /// with a warning in the log.
@@ -233,12 +234,12 @@ impl<'d, W: Width> Control<'d, W> {
     /// Keeps the router's outside configuration the same as that of `stack`, the stack on its outside device: now and
     /// after every change, be it a DHCP lease or static.
     ///
-    /// A lease reaches the router at once, and so does the loss of one with the link, since the stack gets a frame then, or its
-    /// link changes. A configuration that the application gives to the stack does so with the next frame, or after 5 s.
-    /// Nothing but a change wakes the router.
-    /// A configuration that the NAT refuses is not tried again before it changes. When the stack loses its configuration, as with every interruption of
-    /// the link, nothing is sent outside any more, nor answered there; but the sessions live on for a minute, so that
-    /// they survive if the same address comes back.
+    /// A lease reaches the router at once, and so does the loss of one with the link, since the stack gets a frame then, or
+    /// its link changes. A configuration that the application gives to the stack does so with the next frame, or after 5 s.
+    /// Nothing but a change wakes the runner. A configuration that the NAT refuses is not tried again before it changes.
+    ///
+    /// When the stack loses its configuration, as with every interruption of the link, nothing is sent outside any more, nor
+    /// answered there; but the sessions live on for a minute, so that they survive if the same address comes back.
     pub async fn follow(&self, stack: embassy_net::Stack<'_>) -> ! {
         let mut lost: Option<embassy_time::Instant> = None;
         loop {

@@ -39,8 +39,8 @@
 //! It is read once, translated where the driver has put it, and copied once, into the transmit buffer of the other
 //! driver. Every frame that goes no further is counted, by [`FrameDrop`] here and by [`nat_core::DropReason`] in the NAT.
 //! IPv6, frames of a VLAN and multicast are dropped; a tag that only gives a priority (VLAN id 0) is ignored, and what leaves
-//! has none. So is what was sent to every station but to one IP address, and no ICMP
-//! error is sent about a frame to every station (RFC 1122 sections 3.2.2 and 3.3.6).
+//! has none. What was sent to every station but to one IP address is dropped too, and no ICMP error is sent about a frame to
+//! every station (RFC 1122 sections 3.2.2 and 3.3.6).
 //!
 //! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 5 fragments can
 //! wait for their first, so a datagram of six fragments can come in reverse. A datagram larger than the next link leaves
@@ -87,8 +87,8 @@
 //! [`nat_core::Config::dhcp_client`] is set. While there is no outside configuration, nothing but DHCP and ARP leaves
 //! there. Its datagrams leave to the next hop that the router knows, and its own ARP questions are answered by the router for
 //! every address: so its configuration need not be that of the outside, as long as it lets it send. What is said to the
-//! port of a DHCP client reaches it as a broadcast, whatever address it was for. A DHCP client there that is refused again and again starts over at most every 4 s, then 8 s, and so on up to
-//! 64 s (RFC 2131 section 4.1).
+//! port of a DHCP client reaches it as a broadcast, whatever address it was for. A DHCP client there that is refused again
+//! and again starts over at most every 4 s, then 8 s, and so on up to 64 s (RFC 2131 section 4.1).
 //!
 //! # Memory
 //!

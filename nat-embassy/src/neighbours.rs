@@ -87,8 +87,8 @@ impl<'d> Neighbours<'d> {
             return self.known(id, at);
         }
         match self.queries.find(address) {
-            Some(query) if query.is_guest(now) => NextHop::Known(query.mac),
-            Some(query) if query.kind != Kind::Guest => NextHop::Asked,
+            Some(query) if query.has_answered(now) => NextHop::Known(query.mac),
+            Some(query) if query.kind != Kind::Answered => NextHop::Asked,
             _ => self.ask(address),
         }
     }
@@ -114,9 +114,10 @@ impl<'d> Neighbours<'d> {
 
     /// The station of `address` if it is known. Unlike [`Self::next_hop`], changes nothing.
     pub(crate) fn station(&self, address: Ipv4Addr) -> Option<Mac> {
-        let guest = || self.queries.find(address).filter(|query| query.kind == Kind::Guest).map(|query| query.mac);
+        let answered =
+            || self.queries.find(address).filter(|query| query.kind == Kind::Answered).map(|query| query.mac);
         let entry = self.table.find(address).and_then(|id| self.table.get(id));
-        entry.map(|entry| entry.mac).or_else(guest)
+        entry.map(|entry| entry.mac).or_else(answered)
     }
 
     /// Whether `address` has a place here, known or being asked for.
@@ -131,7 +132,7 @@ impl<'d> Neighbours<'d> {
     /// second, and when it does not answer, its place is free for whoever does.
     pub(crate) fn learn(&mut self, address: Ipv4Addr, mac: Mac, admit: bool, now: Instant) -> bool {
         let at = Stamp::of(now);
-        let held = |query: &Query| query.is_guest(now) && query.mac != mac;
+        let held = |query: &Query| query.has_answered(now) && query.mac != mac;
         let believed = match (self.table.find(address), self.queries.find(address).map(held)) {
             (Some(id), _) => self.confirmed(id, mac, at),
             (None, Some(true)) => false,
@@ -174,7 +175,7 @@ impl<'d> Neighbours<'d> {
                 self.queries.remove(address);
                 self.table.touch(id, at);
             }
-            None => self.queries.entertain(address, mac, now),
+            None => self.queries.keep_answer(address, mac, now),
         }
     }
 

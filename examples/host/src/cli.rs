@@ -166,7 +166,7 @@ pub(crate) struct ReplayOptions {
     /// Packets that arrive from the WAN: a pcap or pcapng file
     #[arg(long, value_name = "FILE")]
     pub(crate) wan_in: Option<PathBuf>,
-    /// Packets of both directions in one pcap or pcapng file, told apart by --lan or --lan-mac
+    /// Packets of both directions in one pcap or pcapng file; --lan or --lan-mac says which are from inside
     #[arg(long, value_name = "FILE", conflicts_with_all = ["lan_in", "wan_in"])]
     pub(crate) capture: Option<PathBuf>,
     /// With --capture: the MAC address of a host inside; frames from it come from inside, frames to it from outside

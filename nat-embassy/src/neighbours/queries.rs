@@ -32,7 +32,7 @@ pub(super) enum Kind {
     /// The neighbour is in the table, and this station is asked whether it still has the address.
     Confirm,
     /// It has answered, and the table had no place for it. It is used from here until another question needs the place.
-    Guest,
+    Answered,
 }
 
 #[derive(Clone, Copy)]
@@ -55,15 +55,15 @@ impl Query {
         asked_at: Instant::from_millis(0),
     };
 
-    /// Whether it is a guest that was heard of not long ago.
-    pub(super) fn is_guest(&self, now: Instant) -> bool {
-        self.kind == Kind::Guest && now.saturating_duration_since(self.asked_at) < FRESH
+    /// Whether it has answered not long ago, and has no place in the table.
+    pub(super) fn has_answered(&self, now: Instant) -> bool {
+        self.kind == Kind::Answered && now.saturating_duration_since(self.asked_at) < FRESH
     }
 
     /// When to ask next, or to give up; `None` when nothing is being asked.
     fn due(&self) -> Option<Instant> {
         match (self.kind, self.asks) {
-            (Kind::Free | Kind::Guest, _) => None,
+            (Kind::Free | Kind::Answered, _) => None,
             (Kind::Unknown | Kind::Confirm, 0) => Some(Instant::from_millis(0)),
             (Kind::Unknown | Kind::Confirm, _) => Some(self.asked_at.saturating_add(ASK_INTERVAL)),
         }
@@ -112,10 +112,10 @@ impl Queries {
         }
     }
 
-    /// Makes a neighbour that has answered a guest.
-    pub(super) fn entertain(&mut self, address: Ipv4Addr, mac: Mac, now: Instant) {
+    /// Keeps the answer of a neighbour for which the table has no place.
+    pub(super) fn keep_answer(&mut self, address: Ipv4Addr, mac: Mac, now: Instant) {
         if let Some(query) = self.places.iter_mut().find(|query| query.address == address) {
-            (query.mac, query.kind, query.asked_at) = (mac, Kind::Guest, now);
+            (query.mac, query.kind, query.asked_at) = (mac, Kind::Answered, now);
         }
     }
 
@@ -142,10 +142,10 @@ impl Queries {
         self.places.iter().filter(|query| query.kind == kind).count()
     }
 
-    /// Puts a question in a free place, or in that of the guest that came first.
+    /// Puts a question in a free place, or in that of the oldest answer.
     fn put(&mut self, query: Query) -> bool {
         let rank = |query: &Query| (query.kind != Kind::Free, query.asked_at);
-        let open = self.places.iter_mut().filter(|query| matches!(query.kind, Kind::Free | Kind::Guest));
+        let open = self.places.iter_mut().filter(|query| matches!(query.kind, Kind::Free | Kind::Answered));
         open.min_by_key(|query| rank(query)).map(|place| *place = query).is_some()
     }
 }
