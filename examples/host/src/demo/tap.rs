@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use etherparse::{ArpOperation, LaxNetSlice, LaxSlicedPacket};
+use etherparse::{ArpOperation, ArpPacketSlice, LaxNetSlice, LaxSlicedPacket};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, PcapResult, TsResolution};
 
@@ -29,7 +29,8 @@ impl Tap {
         Ok(Self { capture: Some(capture), ..Self::default() })
     }
 
-    /// How many frames `mac` has sent.
+    /// How many frames `mac` has sent, without ARP probes and announcements of its own address: those follow a lease by
+    /// a second or more, whatever else happens (RFC 5227 section 2).
     pub(super) fn frames_from(&self, mac: Mac) -> u64 {
         self.frames_from.get(&mac).copied().unwrap_or(0)
     }
@@ -41,7 +42,9 @@ impl Tap {
 
     /// Takes note of `frame`.
     pub(super) fn see(&mut self, frame: &[u8]) {
-        if let Some(from) = frame.get(6..12).and_then(|mac| Mac::try_from(mac).ok()) {
+        if let Some(from) = frame.get(6..12).and_then(|mac| Mac::try_from(mac).ok())
+            && !is_about_its_sender(frame)
+        {
             *self.frames_from.entry(from).or_default() += 1;
         }
         if let Some((address, mac)) = arp_answer(frame) {
@@ -58,11 +61,24 @@ impl Tap {
     }
 }
 
+fn arp_packet(frame: &[u8]) -> Option<ArpPacketSlice<'_>> {
+    match LaxSlicedPacket::from_ethernet(frame).ok()?.net? {
+        LaxNetSlice::Arp(arp) => Some(arp),
+        _ => None,
+    }
+}
+
+/// Whether `frame` is an ARP probe, which names no sender, or an announcement, which asks for its sender.
+fn is_about_its_sender(frame: &[u8]) -> bool {
+    arp_packet(frame).is_some_and(|arp| {
+        let sender = arp.sender_protocol_addr();
+        sender == [0; 4] || sender == arp.target_protocol_addr()
+    })
+}
+
 /// The address and interface that `frame` names, if it is an ARP reply.
 fn arp_answer(frame: &[u8]) -> Option<(Ipv4Addr, Mac)> {
-    let Some(LaxNetSlice::Arp(arp)) = LaxSlicedPacket::from_ethernet(frame).ok()?.net else {
-        return None;
-    };
+    let arp = arp_packet(frame)?;
     if arp.operation() != ArpOperation::REPLY {
         return None;
     }
@@ -97,5 +113,40 @@ impl Capture {
     fn finish(self) -> anyhow::Result<()> {
         self.outcome.context("a frame could not be written to the capture")?;
         self.writer.into_writer().flush().context("the capture could not be written to its end")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etherparse::{ArpEthIpv4Packet, ArpPacket, EtherType, PacketBuilder};
+
+    use super::*;
+
+    const STATION: Mac = [2, 0, 0, 0, 0, 0xa];
+    const ADDRESS: [u8; 4] = [192, 0, 2, 10];
+
+    fn query(sender_ipv4: [u8; 4], target_ipv4: [u8; 4]) -> Vec<u8> {
+        let arp: ArpPacket = ArpEthIpv4Packet {
+            operation: ArpOperation::REQUEST,
+            sender_mac: STATION,
+            sender_ipv4,
+            target_mac: [0; 6],
+            target_ipv4,
+        }
+        .into();
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2(STATION, [0xff; 6]).arp(arp).write(&mut frame).unwrap();
+        assert_eq!(frame[12..14], EtherType::ARP.0.to_be_bytes());
+        frame
+    }
+
+    #[test]
+    fn probes_and_announcements_are_not_counted_and_queries_are() {
+        let mut tap = Tap::default();
+        tap.see(&query([0; 4], ADDRESS));
+        tap.see(&query(ADDRESS, ADDRESS));
+        assert_eq!(tap.frames_from(STATION), 0);
+        tap.see(&query(ADDRESS, [192, 0, 2, 1]));
+        assert_eq!(tap.frames_from(STATION), 1);
     }
 }
