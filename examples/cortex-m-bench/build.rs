@@ -5,7 +5,11 @@ use std::{env, fs};
 
 fn main() {
     let rp2040 = env::var("TARGET").is_ok_and(|target| target == "thumbv6m-none-eabi");
-    let memory = if rp2040 { "memory-rp2040.x" } else { "memory-mps2.x" };
+    let memory = if rp2040 {
+        "memory-rp2040.x"
+    } else {
+        "memory-mps2.x"
+    };
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     fs::copy(memory, out.join("memory.x")).expect("the memory map can be copied");
     println!("cargo:rerun-if-changed={memory}");

@@ -8,7 +8,8 @@ const UDP: u8 = 17;
 pub(crate) fn lengths(packet: &[u8]) -> Option<(usize, usize)> {
     let header = 4 * usize::from(packet.first()? & 15);
     let total = usize::from(u16::from_be_bytes([*packet.get(2)?, *packet.get(3)?]));
-    (header >= 20 && header <= total && total <= packet.len() && packet[0] >> 4 == 4).then_some((header, total))
+    (header >= 20 && header <= total && total <= packet.len() && packet[0] >> 4 == 4)
+        .then_some((header, total))
 }
 
 /// Whether the header checksum is right.
@@ -16,8 +17,8 @@ pub(crate) fn header_is_valid(packet: &[u8]) -> bool {
     lengths(packet).is_some_and(|(header, _)| sum(&packet[..header], 0) == 0xffff)
 }
 
-/// Whether the transport checksum is right, or absent in the way that UDP allows. False for fragments and for what has
-/// no checksum that a NAT would touch.
+/// Whether the transport checksum is right, or absent in the way that UDP allows. False for
+/// fragments and for what has no checksum that a NAT would touch.
 pub(crate) fn transport_is_valid(packet: &[u8]) -> bool {
     let Some((header, total)) = lengths(packet) else {
         return false;
@@ -38,7 +39,9 @@ pub(crate) fn transport_is_valid(packet: &[u8]) -> bool {
 
 /// Makes both checksums right, as far as there is room for them.
 pub(crate) fn repair(packet: &mut [u8]) {
-    let Some((header, total)) = lengths(packet) else { return };
+    let Some((header, total)) = lengths(packet) else {
+        return;
+    };
     if let Some(at) = checksum_offset(packet).filter(|at| header + at + 2 <= total) {
         packet[header + at..][..2].fill(0);
         let pseudo = pseudo_header(packet, total - header);
@@ -53,8 +56,8 @@ pub(crate) fn repair(packet: &mut [u8]) {
     packet[10..12].copy_from_slice(&checksum.to_be_bytes());
 }
 
-/// What the receiver of `packet` might say: addresses, ports and sequence numbers swapped, echo requests answered; then
-/// `patches`, pairs of offset and value.
+/// What the receiver of `packet` might say: addresses, ports and sequence numbers swapped, echo
+/// requests answered; then `patches`, pairs of offset and value.
 pub(crate) fn answer(packet: &[u8], patches: &[u8]) -> Vec<u8> {
     let mut bytes = packet.to_vec();
     if let Some((header, total)) = lengths(packet) {
@@ -74,7 +77,8 @@ pub(crate) fn answer(packet: &[u8], patches: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// An ICMP error about `packet` to its source, from a router on the way; then `patches`, which set the type and more.
+/// An ICMP error about `packet` to its source, from a router on the way; then `patches`, which set
+/// the type and more.
 pub(crate) fn error(packet: &[u8], patches: &[u8]) -> Vec<u8> {
     let quote = &packet[..packet.len().min(128)];
     let total = (28 + quote.len()) as u16;
@@ -104,7 +108,8 @@ fn swap(bytes: &mut [u8], first: usize, second: usize, len: usize) {
 /// The packet that an ICMP error quotes, whole enough for its ports.
 pub(crate) fn quote(packet: &[u8]) -> Option<&[u8]> {
     let (header, total) = lengths(packet)?;
-    let is_error = packet[9] == ICMP && packet[6] & 0x1f == 0 && packet[7] == 0 && total >= header + 8 + 28;
+    let is_error =
+        packet[9] == ICMP && packet[6] & 0x1f == 0 && packet[7] == 0 && total >= header + 8 + 28;
     let body = &packet[header..total];
     (is_error && matches!(body[0], 3 | 4 | 5 | 11 | 12)).then(|| &body[8..])
 }
@@ -114,9 +119,12 @@ pub(crate) fn is_atomic(packet: &[u8]) -> bool {
     packet[6] & 0x7f == 0x40 && packet[7] == 0
 }
 
-/// The datagram with all that translation and forwarding change set to zero; TCP options too if `clamped` and a SYN.
+/// The datagram with all that translation and forwarding change set to zero; TCP options too if
+/// `clamped` and a SYN.
 pub(crate) fn without_translation(packet: &[u8], clamped: bool) -> Vec<u8> {
-    let Some((header, total)) = lengths(packet) else { return packet.to_vec() };
+    let Some((header, total)) = lengths(packet) else {
+        return packet.to_vec();
+    };
     let quoted = quote(packet).is_some();
     let mut bytes = packet[..total].to_vec();
     bytes[8] = 0;
@@ -144,7 +152,11 @@ fn zero_quote(quote: &mut [u8]) {
 /// Ports or identifier, and the checksum.
 fn zero_transport(protocol: u8, transport: &mut [u8], clamped: bool) {
     let is_syn = protocol == TCP && transport.get(13).is_some_and(|flags| flags & 2 != 0);
-    let options = if clamped && is_syn { 20..usize::from(transport[12] >> 4) * 4 } else { 0..0 };
+    let options = if clamped && is_syn {
+        20..usize::from(transport[12] >> 4) * 4
+    } else {
+        0..0
+    };
     let fields = match protocol {
         ICMP => [2..6, 0..0, 0..0],
         TCP => [0..4, 16..18, options],
@@ -152,7 +164,10 @@ fn zero_transport(protocol: u8, transport: &mut [u8], clamped: bool) {
         _ => return,
     };
     let len = transport.len();
-    for field in fields.into_iter().filter(|field| field.start < field.end.min(len)) {
+    for field in fields
+        .into_iter()
+        .filter(|field| field.start < field.end.min(len))
+    {
         transport[field.start..field.end.min(len)].fill(0);
     }
 }
@@ -178,7 +193,9 @@ fn pseudo_header(packet: &[u8], len: usize) -> u32 {
 
 /// The one's complement sum of `bytes` and `initial`, folded to 16 bits.
 fn sum(bytes: &[u8], initial: u32) -> u16 {
-    let words = bytes.chunks(2).map(|w| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0)));
+    let words = bytes
+        .chunks(2)
+        .map(|w| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0)));
     let mut sum = initial + words.sum::<u32>();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

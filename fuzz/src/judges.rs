@@ -22,16 +22,22 @@ pub(crate) fn check_ipv4(datagram: &[u8]) -> &[u8] {
     let (header, rest) = Ipv4Header::from_slice(datagram).expect("etherparse takes it for IPv4");
     // etherparse forgets the reserved bit of the flags, so the bytes themselves are summed.
     assert_eq!(
-        Sum16BitWords::new().add_slice(&datagram[..header.header_len()]).ones_complement(),
+        Sum16BitWords::new()
+            .add_slice(&datagram[..header.header_len()])
+            .ones_complement(),
         0,
         "header checksum"
     );
-    assert_eq!(usize::from(packet.total_len()), datagram.len(), "the verdict's length is the datagram's");
+    assert_eq!(
+        usize::from(packet.total_len()),
+        datagram.len(),
+        "the verdict's length is the datagram's"
+    );
     rest
 }
 
-/// Checks that both parsers take the whole of a datagram, as far as TCP and UDP go: of ICMP, etherparse wants more than a
-/// router needs to know.
+/// Checks that both parsers take the whole of a datagram, as far as TCP and UDP go: of ICMP,
+/// etherparse wants more than a router needs to know.
 pub(crate) fn check_whole(datagram: &[u8]) {
     let payload = check_ipv4(datagram);
     let packet = Ipv4Packet::new_unchecked(datagram);
@@ -46,16 +52,22 @@ pub(crate) fn check_whole(datagram: &[u8]) {
     SlicedPacket::from_ip(datagram).expect("etherparse takes it");
 }
 
-/// Whether the transport checksum holds, summed by etherparse: under a fuzzer smoltcp takes any for right. `None` where there
-/// is none to hold.
+/// Whether the transport checksum holds, summed by etherparse: under a fuzzer smoltcp takes any for
+/// right. `None` where there is none to hold.
 pub(crate) fn transport_holds(datagram: &[u8]) -> Option<bool> {
     let packet = Ipv4Packet::new_checked(datagram).ok()?;
     if packet.more_frags() || packet.frag_offset() != 0 {
         return None;
     }
     let (protocol, payload) = (IpNumber(packet.next_header().into()), packet.payload());
-    let addresses = Sum16BitWords::new().add_4bytes(packet.src_addr().octets()).add_4bytes(packet.dst_addr().octets());
-    let pseudo = |len: usize| addresses.add_2bytes([0, protocol.0]).add_2bytes((len as u16).to_be_bytes());
+    let addresses = Sum16BitWords::new()
+        .add_4bytes(packet.src_addr().octets())
+        .add_4bytes(packet.dst_addr().octets());
+    let pseudo = |len: usize| {
+        addresses
+            .add_2bytes([0, protocol.0])
+            .add_2bytes((len as u16).to_be_bytes())
+    };
     let sum = match protocol {
         IpNumber::ICMP => {
             Icmpv4Packet::new_checked(payload).ok()?;
@@ -66,7 +78,9 @@ pub(crate) fn transport_holds(datagram: &[u8]) -> Option<bool> {
             pseudo(payload.len()).add_slice(payload)
         }
         IpNumber::UDP => {
-            let udp = UdpPacket::new_checked(payload).ok().filter(|udp| udp.checksum() != 0)?;
+            let udp = UdpPacket::new_checked(payload)
+                .ok()
+                .filter(|udp| udp.checksum() != 0)?;
             // What is behind the datagram's own length is not summed (RFC 768).
             pseudo(udp.len().into()).add_slice(&payload[..udp.len().into()])
         }
@@ -83,7 +97,11 @@ pub(crate) fn fragment_offset(datagram: &[u8]) -> usize {
 pub(crate) fn ends(bytes: &[u8]) -> Option<Ends> {
     let header = Ipv4HeaderSlice::from_slice(bytes).ok()?;
     let transport = bytes.get(header.slice().len()..)?;
-    let word = |at: usize| Some(u16::from_be_bytes(transport.get(at..at + 2)?.try_into().ok()?));
+    let word = |at: usize| {
+        Some(u16::from_be_bytes(
+            transport.get(at..at + 2)?.try_into().ok()?,
+        ))
+    };
     let protocol = header.protocol();
     let ports = match protocol {
         _ if header.fragments_offset().value() != 0 => None,
@@ -110,11 +128,15 @@ pub(crate) fn quote(datagram: &[u8]) -> Option<(usize, &[u8])> {
         && header.fragments_offset().value() == 0
         && matches!(datagram.get(start)?, 3 | 4 | 5 | 11 | 12);
     let quote = datagram.get(start + 8..)?;
-    // RFC 4884: the length of the quote in words, if extensions follow: a structure of version 2. Else the word is unused,
-    // as it is where the length leaves no room for the ports.
+    // RFC 4884: the length of the quote in words, if extensions follow: a structure of version 2.
+    // Else the word is unused, as it is where the length leaves no room for the ports.
     let told = 4 * usize::from(*datagram.get(start + 5)?);
     let least = 4 * usize::from(quote.first()? & 15).max(5) + 8;
-    let len = if told >= least && quote.get(told) == Some(&0x20) { told } else { quote.len() };
+    let len = if told >= least && quote.get(told) == Some(&0x20) {
+        told
+    } else {
+        quote.len()
+    };
     is_error.then_some((start + 8, &quote[..len]))
 }
 

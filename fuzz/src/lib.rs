@@ -1,12 +1,15 @@
-//! Five fuzz targets: each module here takes the bytes of one input, and panics where a promise is broken.
+//! Five fuzz targets: each module here takes the bytes of one input, and panics where a promise is
+//! broken.
 //!
 //! - [`parsers`]: any bytes at every door of `nat-core` and `nat-embassy`.
 //! - [`packet`]: scripts of packets against one NAT, and what must hold of each packet.
-//! - [`operations`]: sequences of whatever can be done to a NAT, against a naive model and against the invariants.
+//! - [`operations`]: sequences of whatever can be done to a NAT, against a naive model and against
+//!   the invariants.
 //! - [`differential`]: what leaves, byte for byte against what etherparse and smoltcp make of it.
 //! - [`frames`]: the router between drivers that fail.
 //!
-//! Each `run` returns what became of the packets, in words, so that a test can hold the seeds to their names.
+//! Each `run` returns what became of the packets, in words, so that a test can hold the seeds to
+//! their names.
 #![deny(unsafe_code)]
 
 mod bytes;

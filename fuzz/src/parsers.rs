@@ -1,16 +1,21 @@
-//! Any bytes at every door: the parsers of the libraries are private, so each is reached through what is public.
+//! Any bytes at every door: the parsers of the libraries are private, so each is reached through
+//! what is public.
 //!
-//! The first byte of an input chooses the door, see [`Door`], the second has options; the rest goes in.
+//! The first byte of an input chooses the door, see [`Door`], the second has options; the rest goes
+//! in.
 //!
 //! - Nothing panics, whatever the bytes and their length.
-//! - What is not forwarded is unchanged. What is forwarded or taken in is a datagram for etherparse and smoltcp too, so no
-//!   parser here is more lenient than both; and none is refused for a header checksum that etherparse finds right.
+//! - What is not forwarded is unchanged. What is forwarded or taken in is a datagram for etherparse
+//!   and smoltcp too, so no parser here is more lenient than both; and none is refused for a header
+//!   checksum that etherparse finds right.
 //! - Link padding behind a datagram changes nothing.
-//! - The fragments of anything are no larger than the MTU, and a larger buffer changes nothing of an answer.
+//! - The fragments of anything are no larger than the MTU, and a larger buffer changes nothing of
+//!   an answer.
 
 use etherparse::checksum::Sum16BitWords;
 use nat_core::{
-    DropReason, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, SessionProtocol, Side, Tables, Verdict,
+    DropReason, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, SessionProtocol, Side,
+    Tables, Verdict,
 };
 
 use crate::{bytes, frames, judges, packet, word};
@@ -21,23 +26,37 @@ enum Door {
     Inside,
     Outside,
     Local,
-    /// A packet that an ICMP error from outside quotes, as if it were of a session; options: type and code of the error.
+    /// A packet that an ICMP error from outside quotes, as if it were of a session; options: type
+    /// and code of the error.
     Quote,
     /// What follows the fixed header of a TCP SYN from inside.
     Segment,
-    /// What follows the fixed IPv4 header of a UDP datagram from inside; options: words of the header beyond five.
+    /// What follows the fixed IPv4 header of a UDP datagram from inside; options: words of the
+    /// header beyond five.
     Header,
     /// A frame from inside, or from outside.
     LanFrame,
     WanFrame,
     /// A datagram to be cut: two bytes of MTU, two of a place to go on from.
     Pieces,
-    /// A packet that is answered, though another was rejected: two bytes of the buffer's length first.
+    /// A packet that is answered, though another was rejected: two bytes of the buffer's length
+    /// first.
     Answer,
 }
 
 use Door::{Answer, Header, Inside, LanFrame, Local, Outside, Quote, Segment, WanFrame};
-const DOORS: [Door; 10] = [Inside, Outside, Local, Quote, Segment, Header, LanFrame, WanFrame, Door::Pieces, Answer];
+const DOORS: [Door; 10] = [
+    Inside,
+    Outside,
+    Local,
+    Quote,
+    Segment,
+    Header,
+    LanFrame,
+    WanFrame,
+    Door::Pieces,
+    Answer,
+];
 
 /// Sends the bytes through their door, and returns what became of them.
 pub fn run(data: &[u8]) -> Vec<String> {
@@ -55,9 +74,15 @@ pub fn run(data: &[u8]) -> Vec<String> {
         Inside => datagram(&repaired(data.to_vec()), Entrance::From(Side::Inside)),
         Outside => datagram(&repaired(data.to_vec()), Entrance::From(Side::Outside)),
         Local => datagram(&repaired(data.to_vec()), Entrance::Local),
-        Quote => datagram(&repaired(quoting(data, options)), Entrance::From(Side::Outside)),
+        Quote => datagram(
+            &repaired(quoting(data, options)),
+            Entrance::From(Side::Outside),
+        ),
         Segment => datagram(&repaired(syn(data)), Entrance::From(Side::Inside)),
-        Header => datagram(&repaired(long_header(data, options)), Entrance::From(Side::Inside)),
+        Header => datagram(
+            &repaired(long_header(data, options)),
+            Entrance::From(Side::Inside),
+        ),
         LanFrame => frames::one(false, data),
         WanFrame => frames::one(true, data),
         Door::Pieces => pieces(data),
@@ -71,7 +96,9 @@ enum Entrance {
     Local,
 }
 
-const HEADER: [u8; 20] = [0x45, 0, 0, 0, 0x12, 0x34, 0x40, 0, 64, 17, 0, 0, 192, 168, 1, 10, 198, 51, 100, 10];
+const HEADER: [u8; 20] = [
+    0x45, 0, 0, 0, 0x12, 0x34, 0x40, 0, 64, 17, 0, 0, 192, 168, 1, 10, 198, 51, 100, 10,
+];
 
 /// A datagram with this header and payload, and no other length than it has.
 fn ipv4(change: impl FnOnce(&mut [u8; 20]), payload: &[u8]) -> Vec<u8> {
@@ -113,8 +140,32 @@ fn write_external_port(quote: &mut [u8]) {
 
 fn syn(rest: &[u8]) -> Vec<u8> {
     let words = (rest.len() / 4).min(10) as u8;
-    let segment =
-        [&[0x9c, 0x40, 1, 0xbb, 0, 0, 0x10, 0, 0, 0, 0, 0, (5 + words) << 4, 2, 0xff, 0xff, 0, 0, 0, 0], rest].concat();
+    let segment = [
+        &[
+            0x9c,
+            0x40,
+            1,
+            0xbb,
+            0,
+            0,
+            0x10,
+            0,
+            0,
+            0,
+            0,
+            0,
+            (5 + words) << 4,
+            2,
+            0xff,
+            0xff,
+            0,
+            0,
+            0,
+            0,
+        ],
+        rest,
+    ]
+    .concat();
     ipv4(|header| header[9] = 6, &segment)
 }
 
@@ -131,10 +182,20 @@ fn prime(nat: &mut Nat<'_>) {
     };
     let opened = [
         send(&[0x13, 0x88, 0, 53, 0, 8, 0, 0], 17),
-        send(&[0x13, 0x88, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 4, 0, 0, 0, 0, 0], 6),
+        send(
+            &[
+                0x13, 0x88, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 4, 0, 0, 0, 0, 0,
+            ],
+            6,
+        ),
         send(&[8, 0, 0, 0, 0, 7, 0, 1], 1),
     ];
-    assert!(opened.iter().all(|verdict| matches!(verdict, Verdict::Forward { .. })), "{opened:?}");
+    assert!(
+        opened
+            .iter()
+            .all(|verdict| matches!(verdict, Verdict::Forward { .. })),
+        "{opened:?}"
+    );
 }
 
 const NOW: Instant = Instant::from_secs(1000);
@@ -146,20 +207,38 @@ fn datagram(sent: &[u8], entrance: Entrance) -> Vec<String> {
     if let Some((_, total)) = bytes::lengths(sent) {
         let padded = [&sent[..total], &[0xee; 7]].concat();
         let (with_padding, other) = process(&padded, entrance);
-        assert_eq!(word(&verdict), word(&with_padding), "padding has changed the verdict");
-        assert_eq!(buffer[..total], other[..total], "padding has changed the packet");
+        assert_eq!(
+            word(&verdict),
+            word(&with_padding),
+            "padding has changed the verdict"
+        );
+        assert_eq!(
+            buffer[..total],
+            other[..total],
+            "padding has changed the packet"
+        );
     }
     match verdict {
-        Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } => judges::check_whole(&buffer[..len]),
+        Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } => {
+            judges::check_whole(&buffer[..len])
+        }
         // What is for the router itself is for its stack to parse.
         Verdict::Local { len, .. } => _ = judges::check_ipv4(&buffer[..len]),
-        Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => assert_eq!(sent, buffer, "it was changed"),
+        Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => {
+            assert_eq!(sent, buffer, "it was changed")
+        }
     }
     if verdict == Verdict::Drop(DropReason::BadHeaderChecksum) {
         // etherparse's sum of a header that it has parsed leaves out the reserved bit.
-        let header =
-            &sent[..etherparse::Ipv4HeaderSlice::from_slice(sent).expect("etherparse takes it for IPv4").slice().len()];
-        assert_ne!(Sum16BitWords::new().add_slice(header).ones_complement(), 0, "its header checksum is right");
+        let header = &sent[..etherparse::Ipv4HeaderSlice::from_slice(sent)
+            .expect("etherparse takes it for IPv4")
+            .slice()
+            .len()];
+        assert_ne!(
+            Sum16BitWords::new().add_slice(header).ones_complement(),
+            0,
+            "its header checksum is right"
+        );
     }
     vec![word(&verdict)]
 }
@@ -175,12 +254,16 @@ fn process(sent: &[u8], entrance: Entrance) -> (Verdict, Vec<u8>) {
         Entrance::Local => nat.process_local(&mut buffer, NOW),
     };
     let mut waiting = [0; MAX_HELD_LEN];
-    assert!(nat.release(&mut waiting, NOW).is_none(), "nothing has waited");
+    assert!(
+        nat.release(&mut waiting, NOW).is_none(),
+        "nothing has waited"
+    );
     (verdict, buffer)
 }
 
 fn pieces(data: &[u8]) -> Vec<String> {
-    let Some((&[high, low, position_high, position_low], data)) = data.split_first_chunk::<4>() else {
+    let Some((&[high, low, position_high, position_low], data)) = data.split_first_chunk::<4>()
+    else {
         return Vec::new();
     };
     let mtu = u16::from_be_bytes([high, low]);
@@ -188,7 +271,10 @@ fn pieces(data: &[u8]) -> Vec<String> {
     let mut pieces = Pieces::resume(data, mtu, position);
     let (mut buffer, mut count) = (vec![0; usize::from(mtu)], 0);
     while let Some(len) = pieces.emit(&mut buffer) {
-        assert!(len <= usize::from(mtu), "a fragment of {len} bytes for an MTU of {mtu}");
+        assert!(
+            len <= usize::from(mtu),
+            "a fragment of {len} bytes for an MTU of {mtu}"
+        );
         count += 1;
         assert!(count <= 8192, "more fragments than a datagram has words");
     }
@@ -204,18 +290,32 @@ fn answer(data: &[u8]) -> Vec<String> {
     let (mut tables, mut fragments) = (Tables::new(), Fragments::new());
     let mut nat = packet::nat(&mut tables, &mut fragments, OPTIONS);
     let mut expired = ipv4(|header| header[8] = 1, &[0x13, 0x88, 0, 53, 0, 8, 0, 0]);
-    let mut stray =
-        ipv4(|header| header[9] = 6, &[0x13, 0x88, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 16, 4, 0, 0, 0, 0, 0]);
+    let mut stray = ipv4(
+        |header| header[9] = 6,
+        &[
+            0x13, 0x88, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 16, 4, 0, 0, 0, 0, 0,
+        ],
+    );
     let mut words = Vec::new();
     for rejected in [&mut expired, &mut stray] {
         bytes::repair(rejected);
-        let Verdict::Reject(reply) = nat.process(rejected, Side::Inside, NOW) else { panic!("not rejected") };
+        let Verdict::Reject(reply) = nat.process(rejected, Side::Inside, NOW) else {
+            panic!("not rejected")
+        };
         let (mut buffer, mut whole) = (vec![0; len], [0; Reply::MAX_LEN]);
         let emitted = [reply.emit(data, &mut buffer), reply.emit(data, &mut whole)];
         if let [Some(short), Some(long)] = emitted {
-            assert_eq!(buffer[..short], whole[..long], "a larger buffer has changed the answer");
+            assert_eq!(
+                buffer[..short],
+                whole[..long],
+                "a larger buffer has changed the answer"
+            );
         }
-        words.push(if emitted[0].is_some() { "answer".to_owned() } else { "none".to_owned() });
+        words.push(if emitted[0].is_some() {
+            "answer".to_owned()
+        } else {
+            "none".to_owned()
+        });
     }
     words
 }

@@ -1,13 +1,15 @@
 //! How bytes become packets.
 //!
-//! The first byte of the input chooses the configuration. Then come entries: a control byte, a length of two bytes (big
-//! endian, cut to what is left), and that many bytes of payload. The control byte, from its lowest bit:
+//! The first byte of the input chooses the configuration. Then come entries: a control byte, a
+//! length of two bytes (big endian, cut to what is left), and that many bytes of payload. The
+//! control byte, from its lowest bit:
 //!
-//! - two bits: the payload is a packet from inside (0), from outside (1), from the router's own outside stack (2), or
-//!   patches to an answer to the packet forwarded last (3), as pairs of offset and value;
+//! - two bits: the payload is a packet from inside (0), from outside (1), from the router's own
+//!   outside stack (2), or patches to an answer to the packet forwarded last (3), as pairs of
+//!   offset and value;
 //! - one bit: checksums are made valid first;
-//! - one bit: an answer is an ICMP error about that packet, from a router on the way; before any other packet, timers
-//!   are not fired, so that the engine meets sessions whose time is up;
+//! - one bit: an answer is an ICMP error about that packet, from a router on the way; before any
+//!   other packet, timers are not fired, so that the engine meets sessions whose time is up;
 //! - four bits: how much time passes before, see [`STEPS`].
 
 use core::time::Duration;
@@ -17,8 +19,23 @@ use nat_core::{Instant, Side};
 use crate::bytes;
 
 /// Milliseconds: nothing, the moments around timeouts, and leaps.
-const STEPS: [u64; 15] =
-    [0, 0, 0, 0, 1, 50, 1_000, 10_000, 61_000, 241_000, 301_000, 351_000, 7_441_000, 86_400_000, 4_294_967_295];
+const STEPS: [u64; 15] = [
+    0,
+    0,
+    0,
+    0,
+    1,
+    50,
+    1_000,
+    10_000,
+    61_000,
+    241_000,
+    301_000,
+    351_000,
+    7_441_000,
+    86_400_000,
+    4_294_967_295,
+];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
@@ -40,7 +57,8 @@ pub(crate) struct Entry<'d> {
 pub(crate) type Last = Option<(Vec<u8>, Side)>;
 
 impl Entry<'_> {
-    /// The packet and the side that it comes from; `None` when it is an answer and there is nothing to answer yet.
+    /// The packet and the side that it comes from; `None` when it is an answer and there is nothing
+    /// to answer yet.
     pub(crate) fn packet(&self, last: &Last) -> Option<(Vec<u8>, Side)> {
         let last = last.as_ref();
         let (mut packet, from) = match self.kind {
@@ -90,6 +108,12 @@ impl<'d> Iterator for Script<'d> {
             _ => Kind::Answer,
         };
         let fires_timers = kind == Kind::Error || control & 8 == 0;
-        Some(Entry { kind, repair: control & 4 != 0, fires_timers, step: control >> 4, payload })
+        Some(Entry {
+            kind,
+            repair: control & 4 != 0,
+            fires_timers,
+            step: control >> 4,
+            payload,
+        })
     }
 }

@@ -3,7 +3,16 @@
 mod seeds;
 
 const EXPECTED: &[(&str, &[&str])] = &[
-    ("address_changes", &["outside udp", "outside arp", "outside arp", "drop flushed", "inside icmp"]),
+    (
+        "address_changes",
+        &[
+            "outside udp",
+            "outside arp",
+            "outside arp",
+            "drop flushed",
+            "inside icmp",
+        ],
+    ),
     ("arp_of_the_router_itself", &["drop bad-source"]),
     ("arp_request", &["inside arp"]),
     ("bare_ip_outside", &["outside udp", "inside arp"]),
@@ -13,7 +22,10 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("dhcp_server_with_an_inside_address", &["outside udp"]),
     ("driver_full", &["", "", "drop tx-full", "", "outside udp"]),
     ("handshake", &["outside tcp", "inside tcp"]),
-    ("link_lost", &["", "drop link-down", "outside arp", "outside arp"]),
+    (
+        "link_lost",
+        &["", "drop link-down", "outside arp", "outside arp"],
+    ),
     ("other_ethertype", &["drop other-ethertype"]),
     ("own_stack", &["to stack", "", "inside own"]),
     ("own_stack_outside", &["outside udp", "to stack", ""]),
@@ -26,7 +38,13 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("too_big", &["inside icmp"]),
     (
         "unknown_neighbour",
-        &["outside arp", "outside arp", "outside arp", "inside arp, drop arp-unresolved", "inside arp"],
+        &[
+            "outside arp",
+            "outside arp",
+            "outside arp",
+            "inside arp, drop arp-unresolved",
+            "inside arp",
+        ],
     ),
     ("unsolicited", &["drop no-mapping"]),
 ];

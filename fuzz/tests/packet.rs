@@ -1,4 +1,5 @@
-//! Each named seed of `packet` has the outcome of its name, and `differential`, which reads the same scripts, agrees.
+//! Each named seed of `packet` has the outcome of its name, and `differential`, which reads the
+//! same scripts, agrees.
 
 mod seeds;
 
@@ -7,13 +8,19 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("dhcp_answer_from_another_port", &["forward", "local"]),
     ("dhcp_lease", &["forward", "local"]),
     ("dhcp_too_big", &["fragment", "drop packet-too-big"]),
-    ("error_with_an_impossible_quote_length", &["drop bad-total-length", "forward"]),
+    (
+        "error_with_an_impossible_quote_length",
+        &["drop bad-total-length", "forward"],
+    ),
     ("fragment", &["drop bad-fragment"]),
     ("hairpin", &["forward"]),
     ("icmp_echo", &["forward", "forward"]),
     ("icmp_frag_needed", &["forward", "forward"]),
     ("icmp_from_inside", &["forward", "forward"]),
-    ("icmp_interface_information", &["forward", "forward", "forward"]),
+    (
+        "icmp_interface_information",
+        &["forward", "forward", "forward"],
+    ),
     ("icmp_port_unreachable", &["forward", "forward"]),
     ("icmp_time_exceeded", &["forward", "forward"]),
     ("land", &["drop land"]),
@@ -22,8 +29,16 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("port_forward", &["forward", "forward"]),
     ("router_dns", &["forward", "local"]),
     ("source_route", &["drop source-route"]),
-    ("tcp_close", &["forward", "forward", "forward", "forward", "forward", "forward"]),
-    ("tcp_gateway_idle", &["forward", "forward", "forward", "reject no-session"]),
+    (
+        "tcp_close",
+        &[
+            "forward", "forward", "forward", "forward", "forward", "forward",
+        ],
+    ),
+    (
+        "tcp_gateway_idle",
+        &["forward", "forward", "forward", "reject no-session"],
+    ),
     ("tcp_handshake", &["forward", "forward", "forward"]),
     ("tcp_mss", &["forward"]),
     ("tcp_mss_at_odd_place", &["forward"]),

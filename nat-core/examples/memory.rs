@@ -25,7 +25,10 @@ fn main() {
     row::<2048, 4096, 254>();
     row::<8192, 16384, 1024>();
     println!();
-    println!("The engine beside its tables: {} bytes on this machine.", size_of::<Nat<'_>>());
+    println!(
+        "The engine beside its tables: {} bytes on this machine.",
+        size_of::<Nat<'_>>()
+    );
 }
 
 fn row<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>() {

@@ -37,11 +37,12 @@ pub enum Mapping {
     /// One external endpoint for whatever it talks to (RFC 4787 REQ-1).
     #[default]
     EndpointIndependent,
-    /// An external port for each remote endpoint, which other inside endpoints may have too as long as they talk to others
-    /// (port overlapping, RFC 7857 section 3). So an external address carries as many sessions to *each* destination as it
-    /// has ports, as cloud NAT gateways do; but hosts outside that exchange what they see of a host's port cannot reach it,
-    /// and hosts inside reach each other through port forwards only. Takes a mapping for each session, and filtering that
-    /// is address-and-port-dependent.
+    /// An external port for each remote endpoint, which other inside endpoints may have too as long
+    /// as they talk to others (port overlapping, RFC 7857 section 3). So an external address
+    /// carries as many sessions to *each* destination as it has ports, as cloud NAT gateways
+    /// do; but hosts outside that exchange what they see of a host's port cannot reach it,
+    /// and hosts inside reach each other through port forwards only. Takes a mapping for each
+    /// session, and filtering that is address-and-port-dependent.
     AddressAndPortDependent,
 }
 
@@ -49,10 +50,12 @@ pub enum Mapping {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Filtering {
-    /// Only the remote endpoints that the inside endpoint has sent to. Nothing unsolicited comes in.
+    /// Only the remote endpoints that the inside endpoint has sent to. Nothing unsolicited comes
+    /// in.
     #[default]
     AddressAndPortDependent,
-    /// Any port of a remote address that the inside endpoint has sent to. Each remote address takes one session more.
+    /// Any port of a remote address that the inside endpoint has sent to. Each remote address takes
+    /// one session more.
     AddressDependent,
     /// Anyone, as long as the mapping lives.
     EndpointIndependent,
@@ -65,13 +68,15 @@ pub enum Hairpinning {
     /// No: the sender is inside, and could reach the host directly.
     #[default]
     Unfiltered,
-    /// Yes: as if the packet came from outside. Port forwards stay open; two hosts that know nothing but each other's
-    /// external endpoint cannot meet, because a packet that is refused leaves no session that would let the other in.
+    /// Yes: as if the packet came from outside. Port forwards stay open; two hosts that know
+    /// nothing but each other's external endpoint cannot meet, because a packet that is refused
+    /// leaves no session that would let the other in.
     Filtered,
 }
 
-/// Destinations that what comes from inside reaches as it is, without translation (RFC 6888 REQ-6), such as a network of
-/// the same owner that knows the way back. Answers find their way by the session, as if it were translated.
+/// Destinations that what comes from inside reaches as it is, without translation (RFC 6888 REQ-6),
+/// such as a network of the same owner that knows the way back. Answers find their way by the
+/// session, as if it were translated.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Untranslated {
@@ -84,12 +89,13 @@ pub struct Untranslated {
 /// Entries that [`Config::untranslated`] can have.
 pub const MAX_UNTRANSLATED: usize = 8;
 
-/// What a host inside is told when it cannot have a session: no room, no port, or a limit is reached. Within the limit on
-/// ICMP errors.
+/// What a host inside is told when it cannot have a session: no room, no port, or a limit is
+/// reached. Within the limit on ICMP errors.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ExhaustionError {
-    /// "Communication administratively prohibited", which ends most attempts at once (RFC 5508 REQ-8).
+    /// "Communication administratively prohibited", which ends most attempts at once (RFC 5508
+    /// REQ-8).
     #[default]
     AdministrativelyProhibited,
     /// "Host unreachable", after which TCP tries on (RFC 6888 REQ-11).
@@ -98,36 +104,43 @@ pub enum ExhaustionError {
     None,
 }
 
-/// Whether a host inside gets a RST for a segment of a connection that the NAT does not know, which may have ended here or
-/// come from before a restart (RFC 9293 section 3.10.7.1). The RST is in the name of the remote end.
+/// Whether a host inside gets a RST for a segment of a connection that the NAT does not know, which
+/// may have ended here or come from before a restart (RFC 9293 section 3.10.7.1). The RST is in the
+/// name of the remote end.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InsideResets {
-    /// Always: after a restart of the router connections end at once. A host that scans the outside with lone ACKs (`nmap -sA`,
-    /// `nmap -PA`) takes every address there for one that is up, and each port for unfiltered.
+    /// Always: after a restart of the router connections end at once. A host that scans the outside
+    /// with lone ACKs (`nmap -sA`, `nmap -PA`) takes every address there for one that is up,
+    /// and each port for unfiltered.
     #[default]
     Always,
-    /// For any segment but one that carries nothing but an ACK. Scanners see what is there; a connection without traffic of
-    /// its own ends with its next data after a restart, not with its next keepalive.
+    /// For any segment but one that carries nothing but an ACK. Scanners see what is there; a
+    /// connection without traffic of its own ends with its next data after a restart, not with
+    /// its next keepalive.
     NotForBareAck,
     /// Never: after a restart of the router connections hang until they time out at the host.
     Never,
 }
 
-/// What is chosen when the NAT is built. [`Config::new`] gives the defaults; then set the fields that differ.
+/// What is chosen when the NAT is built. [`Config::new`] gives the defaults; then set the fields
+/// that differ.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Config {
-    /// The router's own address inside, and the inside network. Packets from inside with another source are dropped.
+    /// The router's own address inside, and the inside network. Packets from inside with another
+    /// source are dropped.
     pub inside: Cidr,
-    /// The external addresses, the primary first. May be empty until an address is known, and changed later with
-    /// [`Nat::set_external_addresses`](crate::Nat::set_external_addresses). One of the inside network works (RFC 4787 REQ-7),
-    /// but hosts reach no host outside that has such an address: the log gets a warning.
+    /// The external addresses, the primary first. May be empty until an address is known, and
+    /// changed later with [`Nat::set_external_addresses`](crate::Nat::set_external_addresses).
+    /// One of the inside network works (RFC 4787 REQ-7), but hosts reach no host outside that
+    /// has such an address: the log gets a warning.
     ///
     /// Default: None.
     pub external_addresses: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
-    /// How an inside endpoint gets its external endpoint. Never changes under load (RFC 4787 REQ-11).
+    /// How an inside endpoint gets its external endpoint. Never changes under load (RFC 4787
+    /// REQ-11).
     ///
     /// Default: [`Mapping::EndpointIndependent`].
     pub mapping: Mapping,
@@ -147,12 +160,13 @@ pub struct Config {
     ///
     /// Default: None.
     pub one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
-    /// The inside host that gets what arrives at a TCP or UDP port of the primary external address that nobody else has. What it
-    /// sends leaves with its port unchanged where that is free.
+    /// The inside host that gets what arrives at a TCP or UDP port of the primary external address
+    /// that nobody else has. What it sends leaves with its port unchanged where that is free.
     ///
     /// Default: `None`.
     pub dmz_host: Option<Ipv4Addr>,
-    /// Destinations that are reached without translation. What comes from there by itself is dropped all the same.
+    /// Destinations that are reached without translation. What comes from there by itself is
+    /// dropped all the same.
     ///
     /// Default: None.
     pub untranslated: Vec<Untranslated, MAX_UNTRANSLATED>,
@@ -172,34 +186,42 @@ pub struct Config {
     ///
     /// Default: 1 to 1023.
     pub low_ports: PortRange,
-    /// Whether an even inside port leaves from an even external port, and an odd one from an odd one (RFC 4787 REQ-4). Where
-    /// no port of that parity is left, the session is refused. ICMP query identifiers have no parity.
+    /// Whether an even inside port leaves from an even external port, and an odd one from an odd
+    /// one (RFC 4787 REQ-4). Where no port of that parity is left, the session is refused.
+    /// ICMP query identifiers have no parity.
     ///
     /// Default: no.
     pub port_parity: bool,
-    /// How many external ports of [`ports`](Self::ports) each inside host has for itself on its external address, at least 1
-    /// (RFC 6888 REQ-14, RFC 7422); `None` for any port to any host. Then a log needs two lines a host instead of two a
-    /// mapping, see [`Event::BlockAssigned`](crate::Event::BlockAssigned).
+    /// How many external ports of [`ports`](Self::ports) each inside host has for itself on its
+    /// external address, at least 1 (RFC 6888 REQ-14, RFC 7422); `None` for any port to any
+    /// host. Then a log needs two lines a host instead of two a mapping, see
+    /// [`Event::BlockAssigned`](crate::Event::BlockAssigned).
     ///
-    /// A host has the block of its place in the table of hosts: `Tables` of more hosts than there are blocks waste them, and
-    /// what goes beyond, like a host whose block is used up, is refused for want of ports. All that the host sends leaves from
-    /// its block: UDP, TCP and ICMP queries, also from inside ports below 1024, so RFC 4787 REQ-3a does not hold. The
-    /// router's own stack has a block like a host. Only rules give other ports: port forwards, whose ports no host gets from
-    /// its block, and one-to-one translation. A DMZ host, which may have any port, cannot be with blocks.
+    /// A host has the block of its place in the table of hosts: `Tables` of more hosts than there
+    /// are blocks waste them, and what goes beyond, like a host whose block is used up, is
+    /// refused for want of ports. All that the host sends leaves from its block: UDP, TCP and
+    /// ICMP queries, also from inside ports below 1024, so RFC 4787 REQ-3a does not hold. The
+    /// router's own stack has a block like a host. Only rules give other ports: port forwards,
+    /// whose ports no host gets from its block, and one-to-one translation. A DMZ host, which
+    /// may have any port, cannot be with blocks.
     ///
-    /// Each packet that is refused because a block is used up costs a search of the whole block; limits on mappings by
-    /// protocol ([`Limits`]) that are below the size of a block spare that.
+    /// Each packet that is refused because a block is used up costs a search of the whole block;
+    /// limits on mappings by protocol ([`Limits`]) that are below the size of a block spare
+    /// that.
     ///
     /// Default: `None`.
     pub port_blocks: Option<u16>,
-    /// External ports that the router keeps for itself: never given to a mapping, nor to a port forward.
+    /// External ports that the router keeps for itself: never given to a mapping, nor to a port
+    /// forward.
     ///
     /// Default: `None`.
     pub reserved_ports: Option<PortRange>,
-    /// External TCP and UDP ports that no new mapping draws, because networks on the way filter them
-    /// ([`PortSet::FILTERED`]); [`PortSet::EMPTY`] to draw from all. Port forwards, one-to-one translation and the DMZ host may
-    /// have them. Identifiers of ICMP queries are not ports, and are drawn from all of `ports`. In a block of
-    /// [`port_blocks`](Self::port_blocks) these ports are left out, so its host has that many ports less.
+    /// External TCP and UDP ports that no new mapping draws, because networks on the way filter
+    /// them ([`PortSet::FILTERED`]); [`PortSet::EMPTY`] to draw from all. Port forwards,
+    /// one-to-one translation and the DMZ host may have them. Identifiers of ICMP queries are
+    /// not ports, and are drawn from all of `ports`. In a block of
+    /// [`port_blocks`](Self::port_blocks) these ports are left out, so its host has that many
+    /// ports less.
     ///
     /// Default: [`PortSet::FILTERED`].
     pub excluded_ports: PortSet,
@@ -207,9 +229,10 @@ pub struct Config {
     ///
     /// Default: [`QuarantineConfig::DEFAULT`].
     pub quarantine: QuarantineConfig,
-    /// Whether the router is a DHCP client outside: then UDP from there to port 68 reaches the router's stack, to all
-    /// stations or to any address of one. From another port than the server's, 67, it does not if the address is an inside
-    /// one: that is of an untranslated session.
+    /// Whether the router is a DHCP client outside: then UDP from there to port 68 reaches the
+    /// router's stack, to all stations or to any address of one. From another port than the
+    /// server's, 67, it does not if the address is an inside one: that is of an untranslated
+    /// session.
     ///
     /// Default: no.
     pub dhcp_client: bool,
@@ -225,12 +248,14 @@ pub struct Config {
     ///
     /// Default: no.
     pub mss_clamp: bool,
-    /// Whether the router says ICMP errors of its own to the inside (RFC 5508 REQ-9). Without them path MTU discovery toward
-    /// a smaller outside link fails, and traceroute does not show the router. Errors of others are translated either way.
+    /// Whether the router says ICMP errors of its own to the inside (RFC 5508 REQ-9). Without them
+    /// path MTU discovery toward a smaller outside link fails, and traceroute does not show
+    /// the router. Errors of others are translated either way.
     ///
     /// Default: yes.
     pub inside_icmp_errors: bool,
-    /// Whether the router says ICMP errors of its own to the outside, which it does about packets of live sessions only.
+    /// Whether the router says ICMP errors of its own to the outside, which it does about packets
+    /// of live sessions only.
     ///
     /// Default: yes.
     pub outside_icmp_errors: bool,
@@ -242,21 +267,23 @@ pub struct Config {
     ///
     /// Default: [`InsideResets::Always`].
     pub inside_resets: InsideResets,
-    /// Whether pings to the router's own address inside, or to all hosts inside, reach the router's inside stack, which
-    /// answers as it sees fit.
+    /// Whether pings to the router's own address inside, or to all hosts inside, reach the
+    /// router's inside stack, which answers as it sees fit.
     ///
     /// Default: yes.
     pub inside_ping: bool,
-    /// Whether pings to an external address, from outside and from hosts inside, reach the router's outside stack, as many
-    /// from each source as the limit on ICMP errors allows, and its answers leave. Shows strangers that the address is in
-    /// use, and that a NAT is there.
+    /// Whether pings to an external address, from outside and from hosts inside, reach the
+    /// router's outside stack, as many from each source as the limit on ICMP errors allows,
+    /// and its answers leave. Shows strangers that the address is in use, and that a NAT is
+    /// there.
     ///
     /// Default: no.
     pub outside_ping: bool,
 }
 
 impl Config {
-    /// The defaults, for a router with the address `inside` on its inside network and no external address yet.
+    /// The defaults, for a router with the address `inside` on its inside network and no external
+    /// address yet.
     pub const fn new(inside: Cidr) -> Self {
         Self {
             inside,
@@ -270,8 +297,14 @@ impl Config {
             untranslated: Vec::new(),
             timeouts: Timeouts::RFC,
             limits: Limits::DEFAULT,
-            ports: PortRange { first: 1024, last: 65535 },
-            low_ports: PortRange { first: 1, last: 1023 },
+            ports: PortRange {
+                first: 1024,
+                last: 65535,
+            },
+            low_ports: PortRange {
+                first: 1,
+                last: 1023,
+            },
             port_parity: false,
             port_blocks: None,
             reserved_ports: None,
@@ -313,24 +346,45 @@ impl Config {
         let mut closed = PortSet::<{ MAX_PORT_RANGES + 1 }>::EMPTY;
         let mut close = |field, range| {
             let _there_is_room = closed.insert(range);
-            check(field, !closed.covers(self.ports) && !closed.covers(self.low_ports), PROBLEM)
+            check(
+                field,
+                !closed.covers(self.ports) && !closed.covers(self.low_ports),
+                PROBLEM,
+            )
         };
-        self.reserved_ports.into_iter().try_for_each(|range| close("reserved_ports", range))?;
-        self.excluded_ports.ranges().try_for_each(|range| close("excluded_ports", range))
+        self.reserved_ports
+            .into_iter()
+            .try_for_each(|range| close("reserved_ports", range))?;
+        self.excluded_ports
+            .ranges()
+            .try_for_each(|range| close("excluded_ports", range))
     }
 
     fn check_inside(&self) -> Result<(), ConfigError> {
         let address = self.inside.address();
-        let usable = !is_martian(address.to_bits()) && !is_multicast_or_broadcast(address.to_bits());
+        let usable =
+            !is_martian(address.to_bits()) && !is_multicast_or_broadcast(address.to_bits());
         check("inside", usable, "the address is not one of a host")?;
-        check("inside", (1..=31).contains(&self.inside.prefix_len()), "the prefix length is not 1 to 31")?;
-        check("inside", self.inside.is_host(address), "the address is the network's own or its broadcast address")
+        check(
+            "inside",
+            (1..=31).contains(&self.inside.prefix_len()),
+            "the prefix length is not 1 to 31",
+        )?;
+        check(
+            "inside",
+            self.inside.is_host(address),
+            "the address is the network's own or its broadcast address",
+        )
     }
 
-    /// Warns of external addresses that work, but not as most would expect: those of the inside network too, as when a DHCP
-    /// server outside uses the same private network (RFC 4787 REQ-7).
+    /// Warns of external addresses that work, but not as most would expect: those of the inside
+    /// network too, as when a DHCP server outside uses the same private network (RFC 4787
+    /// REQ-7).
     pub(crate) fn warn_of_external_addresses(&self, addresses: &[Ipv4Addr]) {
-        for address in addresses.iter().filter(|address| self.inside.contains(**address)) {
+        for address in addresses
+            .iter()
+            .filter(|address| self.inside.contains(**address))
+        {
             warning!(
                 "external address {} is of the inside network {} too: hosts reach no host outside with such an address",
                 address,
@@ -340,15 +394,37 @@ impl Config {
     }
 
     /// Refuses external addresses that cannot work.
-    pub(crate) fn check_external_addresses(&self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
+    pub(crate) fn check_external_addresses(
+        &self,
+        addresses: &[Ipv4Addr],
+    ) -> Result<(), ConfigError> {
         const FIELD: &str = "external_addresses";
-        check(FIELD, addresses.len() <= MAX_EXTERNAL_ADDRESSES, "more than 8")?;
+        check(
+            FIELD,
+            addresses.len() <= MAX_EXTERNAL_ADDRESSES,
+            "more than 8",
+        )?;
         for (position, address) in addresses.iter().enumerate() {
             let bits = address.to_bits();
-            check(FIELD, !is_martian(bits) && !is_multicast_or_broadcast(bits), "an address is not one of a host")?;
+            check(
+                FIELD,
+                !is_martian(bits) && !is_multicast_or_broadcast(bits),
+                "an address is not one of a host",
+            )?;
             let stands_for_all = self.inside.contains(*address) && !self.inside.is_host(*address);
-            check(FIELD, !stands_for_all, "an address is the inside network's own or its broadcast address")?;
-            check(FIELD, !addresses.iter().take(position).any(|other| other == address), "an address stands twice")?;
+            check(
+                FIELD,
+                !stands_for_all,
+                "an address is the inside network's own or its broadcast address",
+            )?;
+            check(
+                FIELD,
+                !addresses
+                    .iter()
+                    .take(position)
+                    .any(|other| other == address),
+                "an address stands twice",
+            )?;
         }
         Ok(())
     }
@@ -357,22 +433,39 @@ impl Config {
         let filters = [self.filtering, self.tcp_filtering.unwrap_or(self.filtering)];
         let exact = filters == [Filtering::AddressAndPortDependent; 2];
         let possible = exact || self.mapping == Mapping::EndpointIndependent;
-        check("filtering", possible, "address-and-port-dependent mapping needs address-and-port-dependent filtering")
+        check(
+            "filtering",
+            possible,
+            "address-and-port-dependent mapping needs address-and-port-dependent filtering",
+        )
     }
 
     fn check_rules(&self) -> Result<(), ConfigError> {
-        let host = |address: Ipv4Addr| self.inside.is_host(address) && address != self.inside.address();
-        check("dmz_host", self.dmz_host.is_none_or(host), "not a host of the inside network")?;
+        let host =
+            |address: Ipv4Addr| self.inside.is_host(address) && address != self.inside.address();
+        check(
+            "dmz_host",
+            self.dmz_host.is_none_or(host),
+            "not a host of the inside network",
+        )?;
         for (position, OneToOne { external, inside }) in self.one_to_one.iter().enumerate() {
             let bits = external.to_bits();
-            check("one_to_one", host(*inside), "not a host of the inside network")?;
+            check(
+                "one_to_one",
+                host(*inside),
+                "not a host of the inside network",
+            )?;
             check(
                 "one_to_one",
                 !is_martian(bits) && !is_multicast_or_broadcast(bits),
                 "an address is not one of a host",
             )?;
             let alike = |other: &OneToOne| other.external == *external || other.inside == *inside;
-            check("one_to_one", !self.one_to_one.iter().take(position).any(alike), "an address stands twice")?;
+            check(
+                "one_to_one",
+                !self.one_to_one.iter().take(position).any(alike),
+                "an address stands twice",
+            )?;
         }
         Ok(())
     }
@@ -384,13 +477,17 @@ impl Config {
 
     /// Whether sessions give leave to every port of their remote address.
     pub(crate) fn gives_leave(&self) -> bool {
-        [self.filtering, self.tcp_filtering.unwrap_or(self.filtering)].contains(&Filtering::AddressDependent)
+        [self.filtering, self.tcp_filtering.unwrap_or(self.filtering)]
+            .contains(&Filtering::AddressDependent)
     }
 
-    /// Whether what goes to this address, and to this port if the protocol has any, is not translated.
+    /// Whether what goes to this address, and to this port if the protocol has any, is not
+    /// translated.
     pub(crate) fn is_untranslated(&self, address: u32, port: Option<u16>) -> bool {
         let covers = |entry: &Untranslated| {
-            let ports = entry.ports.is_none_or(|ports| port.is_some_and(|port| ports.contains(port)));
+            let ports = entry
+                .ports
+                .is_none_or(|ports| port.is_some_and(|port| ports.contains(port)));
             ports && entry.network.contains(Ipv4Addr::from_bits(address))
         };
         self.untranslated.iter().any(covers)
@@ -400,8 +497,16 @@ impl Config {
 /// The smallest MTU of IPv4 (RFC 791 section 3.2).
 pub(crate) const MIN_MTU: u16 = 68;
 
-pub(crate) fn check(field: &'static str, holds: bool, problem: &'static str) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError { field, problem }) }
+pub(crate) fn check(
+    field: &'static str,
+    holds: bool,
+    problem: &'static str,
+) -> Result<(), ConfigError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(ConfigError { field, problem })
+    }
 }
 
 /// Which field of the configuration cannot work, and why.
@@ -416,8 +521,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// An error of what else is configured together with a NAT: `field`, and what is wrong with it, as a sentence without an
-    /// end.
+    /// An error of what else is configured together with a NAT: `field`, and what is wrong with it,
+    /// as a sentence without an end.
     pub const fn new(field: &'static str, problem: &'static str) -> Self {
         Self { field, problem }
     }

@@ -4,7 +4,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::{DropReason, Instant, PortRange, SessionProtocol};
 
-/// Takes note of events: the application's log. See [`Nat::set_event_hook`](crate::Nat::set_event_hook).
+/// Takes note of events: the application's log. See
+/// [`Nat::set_event_hook`](crate::Nat::set_event_hook).
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -31,8 +32,8 @@ use crate::{DropReason, Instant, PortRange, SessionProtocol};
 pub trait EventHook {
     /// Takes note of `event`, which has just happened.
     ///
-    /// Called from inside the engine, so the packet that is judged waits for it: hand the event on, and do slow work
-    /// elsewhere.
+    /// Called from inside the engine, so the packet that is judged waits for it: hand the event on,
+    /// and do slow work elsewhere.
     fn on_event(&mut self, event: &Event);
 }
 
@@ -47,12 +48,13 @@ pub enum Event {
     MappingDeleted(MappingEvent),
     /// There was no room for the session of a packet from inside (RFC 6888 REQ-11c).
     SessionRefused(Refusal),
-    /// A host has got a block of external ports, where [`Config::port_blocks`](crate::Config::port_blocks) is set (RFC 6888
-    /// REQ-14): right before the first of its mappings on an external address.
+    /// A host has got a block of external ports, where
+    /// [`Config::port_blocks`](crate::Config::port_blocks) is set (RFC 6888 REQ-14): right
+    /// before the first of its mappings on an external address.
     ///
-    /// A log of blocks alone says whose a port is or was at any time, and may leave out the events of mappings. But those
-    /// ports that rules give are in no block, whatever is told of the block around them: port forwards, and one-to-one
-    /// translation.
+    /// A log of blocks alone says whose a port is or was at any time, and may leave out the events
+    /// of mappings. But those ports that rules give are in no block, whatever is told of the
+    /// block around them: port forwards, and one-to-one translation.
     BlockAssigned(PortBlock),
     /// A block is free again: its host has lost its last mapping, or the external address is gone.
     BlockReleased(PortBlock),
@@ -74,11 +76,13 @@ impl Event {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct MappingEvent {
-    /// The time of the call that made or deleted it; for [`Nat::add_forward`](crate::Nat::add_forward), which has none, the
-    /// latest that the engine has been given.
+    /// The time of the call that made or deleted it; for
+    /// [`Nat::add_forward`](crate::Nat::add_forward), which has none, the latest that the
+    /// engine has been given.
     ///
-    /// A mapping whose time is up is not used any more, but deleted by the next call only: this may be later than the end
-    /// of its timer, unless [`Nat::handle_timeout`](crate::Nat::handle_timeout) is called in time.
+    /// A mapping whose time is up is not used any more, but deleted by the next call only: this
+    /// may be later than the end of its timer, unless
+    /// [`Nat::handle_timeout`](crate::Nat::handle_timeout) is called in time.
     pub at: Instant,
     /// What it is for.
     pub protocol: SessionProtocol,
@@ -95,7 +99,8 @@ pub struct MappingEvent {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct PortBlock {
-    /// The time of the call that made the host's first mapping or ended its last, as that of a [`MappingEvent`].
+    /// The time of the call that made the host's first mapping or ended its last, as that of a
+    /// [`MappingEvent`].
     pub at: Instant,
     /// The inside host; an external address for the router itself.
     pub inside: Ipv4Addr,
@@ -112,7 +117,8 @@ pub struct PortBlock {
 pub struct Refusal {
     /// The time of the packet.
     pub at: Instant,
-    /// What was used up: ports, a table, or the host's share. The verdict on the packet has the same reason.
+    /// What was used up: ports, a table, or the host's share. The verdict on the packet has the
+    /// same reason.
     pub reason: DropReason,
     /// What the packet speaks.
     pub protocol: SessionProtocol,

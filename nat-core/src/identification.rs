@@ -1,10 +1,11 @@
 //! IPv4 identifications for what may be fragmented (RFC 6864).
 
-/// New identifications for datagrams that may be fragmented. Two inside hosts may use the same at the same time; what
-/// leaves has one source, so the engine numbers it anew (RFC 6864 section 5.3.1).
+/// New identifications for datagrams that may be fragmented. Two inside hosts may use the same at
+/// the same time; what leaves has one source, so the engine numbers it anew (RFC 6864 section
+/// 5.3.1).
 ///
-/// Destinations share a counter with one in 64 of the others, and each sees it from a start of its own: so little is told
-/// of what goes elsewhere, and many packets go before a number comes again.
+/// Destinations share a counter with one in 64 of the others, and each sees it from a start of its
+/// own: so little is told of what goes elsewhere, and many packets go before a number comes again.
 pub(crate) struct Identifications {
     secret: [u32; 4],
     sent: [u16; COUNTERS],
@@ -14,22 +15,27 @@ const COUNTERS: usize = 64;
 
 impl Identifications {
     pub(crate) const fn new(secret: [u32; 4]) -> Self {
-        Self { secret, sent: [0; COUNTERS] }
+        Self {
+            secret,
+            sent: [0; COUNTERS],
+        }
     }
 
-    /// The next identification toward `destination`: no two in 65,536 packets to the destinations of its counter, and as
-    /// far ahead as a field of 16 bits allows.
+    /// The next identification toward `destination`: no two in 65,536 packets to the destinations
+    /// of its counter, and as far ahead as a field of 16 bits allows.
     pub(crate) fn next(&mut self, destination: u32, protocol: u8) -> u16 {
         let hash = hash(self.secret, destination, u32::from(protocol));
         let start = hash as u16;
-        let Some(sent) = self.sent.get_mut(counter_of(hash)) else { return start };
+        let Some(sent) = self.sent.get_mut(counter_of(hash)) else {
+            return start;
+        };
         *sent = sent.wrapping_add(1);
         start.wrapping_add(*sent)
     }
 }
 
-/// Two multiplications, each folding its 64-bit product, keyed before and after: more than tables need, because servers see
-/// half of the result.
+/// Two multiplications, each folding its 64-bit product, keyed before and after: more than tables
+/// need, because servers see half of the result.
 fn hash([a, b, c, d]: [u32; 4], high: u32, low: u32) -> u32 {
     fold(fold(high ^ a, low ^ b) ^ high.rotate_left(16) ^ c, low ^ d)
 }
@@ -39,7 +45,8 @@ fn fold(a: u32, b: u32) -> u32 {
     (product as u32) ^ (product >> 32) as u32
 }
 
-/// Of bits that the start is not made of: destinations of one counter have starts that tell nothing of each other.
+/// Of bits that the start is not made of: destinations of one counter have starts that tell nothing
+/// of each other.
 fn counter_of(hash: u32) -> usize {
     (hash >> 26) as usize
 }
@@ -63,7 +70,9 @@ mod tests {
     /// Destinations of other counters than the server's, of 256.
     fn others(ids: &Identifications) -> Vec<u32> {
         let counter = |address: u32| counter_of(hash(ids.secret, address, u32::from(UDP)));
-        (0xcb00_7100..0xcb00_7200).filter(|address| counter(*address) != counter(SERVER)).collect()
+        (0xcb00_7100..0xcb00_7200)
+            .filter(|address| counter(*address) != counter(SERVER))
+            .collect()
     }
 
     /// X10: as many as 16 bits can tell apart, whatever goes to destinations of other counters.
@@ -73,10 +82,16 @@ mod tests {
         let elsewhere = others(&ids);
         let mut seen = HashSet::new();
         for packet in 0..=usize::from(u16::MAX) {
-            assert!(seen.insert(ids.next(SERVER, UDP)), "packet {packet} has a number of an earlier one");
+            assert!(
+                seen.insert(ids.next(SERVER, UDP)),
+                "packet {packet} has a number of an earlier one"
+            );
             ids.next(elsewhere[packet % elsewhere.len()], UDP);
         }
-        assert!(seen.contains(&ids.next(SERVER, UDP)), "there are no more numbers");
+        assert!(
+            seen.contains(&ids.next(SERVER, UDP)),
+            "there are no more numbers"
+        );
     }
 
     /// X10: traffic to one destination does not use up the numbers of another.
@@ -84,7 +99,11 @@ mod tests {
     fn destinations_of_two_counters_do_not_share_them() {
         let mut ids = identifications(1);
         let elsewhere = others(&ids);
-        assert!(elsewhere.len() > 240, "{} of 256 destinations have other counters", elsewhere.len());
+        assert!(
+            elsewhere.len() > 240,
+            "{} of 256 destinations have other counters",
+            elsewhere.len()
+        );
         let first = ids.next(SERVER, UDP);
         for destination in elsewhere {
             ids.next(destination, UDP);
@@ -99,13 +118,19 @@ mod tests {
         for destination in 0..6400_u32 {
             ids.next(SERVER.wrapping_add(destination), UDP);
         }
-        assert!(ids.sent.iter().all(|sent| (40..200).contains(sent)), "{:?}", ids.sent);
+        assert!(
+            ids.sent.iter().all(|sent| (40..200).contains(sent)),
+            "{:?}",
+            ids.sent
+        );
     }
 
     /// X10: another secret, other numbers from the first on.
     #[test]
     fn first_identifications_depend_on_the_secret() {
-        let firsts: HashSet<u16> = (0..100).map(|secret| identifications(secret).next(SERVER, UDP)).collect();
+        let firsts: HashSet<u16> = (0..100)
+            .map(|secret| identifications(secret).next(SERVER, UDP))
+            .collect();
         assert!(firsts.len() > 95, "{} different of 100", firsts.len());
     }
 }

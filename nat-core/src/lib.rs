@@ -1,31 +1,34 @@
 //! A NAT engine for small routers: one IPv4 datagram in, one verdict out, in fixed memory.
 //!
-//! Hosts inside reach the outside through one external address, or a few. The source of what leaves is replaced; a table
-//! remembers which inside endpoint has which external port; answers are rewritten and handed back; whatever the outside
-//! starts by itself is dropped. No allocation, no unsafe code, no panic, bounded work for each packet.
+//! Hosts inside reach the outside through one external address, or a few. The source of what leaves
+//! is replaced; a table remembers which inside endpoint has which external port; answers are
+//! rewritten and handed back; whatever the outside starts by itself is dropped. No allocation, no
+//! unsafe code, no panic, bounded work for each packet.
 //!
-//! The engine does no input or output and never reads a clock: the caller brings packets and time, and carries the
-//! verdicts out. `nat-embassy` does that for two embassy network drivers.
+//! The engine does no input or output and never reads a clock: the caller brings packets and time,
+//! and carries the verdicts out. `nat-embassy` does that for two embassy network drivers.
 //!
 //! # The law
 //!
-//! > **Every packet gets exactly one verdict, and a packet that is not forwarded leaves the tables as they were, counters
+//! > **Every packet gets exactly one verdict, and a packet that is not forwarded leaves the tables
+//! > as they were, counters
 //! > aside.**
 //!
-//! Two more follow from how it is built. *Only packets from inside make state*: what the outside sends, even to a port
-//! forward, passes or is dropped without a trace, and a session begins when the inside answers. And *nothing leaves
-//! untranslated*: a packet that cannot be translated is dropped.
+//! Two more follow from how it is built. *Only packets from inside make state*: what the outside
+//! sends, even to a port forward, passes or is dropped without a trace, and a session begins when
+//! the inside answers. And *nothing leaves untranslated*: a packet that cannot be translated is
+//! dropped.
 //!
 //! # The loop
 //!
-//! 1. Put [`Tables`] where they live, usually a `static`, and make a [`Nat`] of them, of a [`Config`] and of a [`Seed`]
-//!    with fresh entropy.
+//! 1. Put [`Tables`] where they live, usually a `static`, and make a [`Nat`] of them, of a
+//!    [`Config`] and of a [`Seed`] with fresh entropy.
 //! 2. Take a datagram from one [`Side`] and give it to [`Nat::process`] with the time.
-//! 3. Carry out the [`Verdict`]: send it on, hand it to the router's own stack, answer with [`Reply::emit`], or discard it.
-//!    Then carry out those of the fragments that have waited for it, which can be any but `Hold` and `Reject`:
-//!    [`Nat::release`].
-//! 4. When [`Nat::poll_timeout`] is due, and before the next packet is judged, call [`Nat::handle_timeout`], so that
-//!    sessions which have ended make room.
+//! 3. Carry out the [`Verdict`]: send it on, hand it to the router's own stack, answer with
+//!    [`Reply::emit`], or discard it. Then carry out those of the fragments that have waited for
+//!    it, which can be any but `Hold` and `Reject`: [`Nat::release`].
+//! 4. When [`Nat::poll_timeout`] is due, and before the next packet is judged, call
+//!    [`Nat::handle_timeout`], so that sessions which have ended make room.
 //!
 //! ```
 //! use core::net::Ipv4Addr;
@@ -110,27 +113,29 @@
 //!
 //! # Words
 //!
-//! As RFC 4787 and RFC 6146 have them. An *endpoint* is an address with a port, or with the identifier of an ICMP query.
-//! A *mapping* is an inside endpoint and the external endpoint that it has. A *session* is a mapping and a remote
-//! endpoint that talks through it, with its state and timer. A *port forward* is a mapping that is configured. The
-//! *sides* are inside and outside. A *verdict* is what happens to a packet.
+//! As RFC 4787 and RFC 6146 have them. An *endpoint* is an address with a port, or with the
+//! identifier of an ICMP query. A *mapping* is an inside endpoint and the external endpoint that it
+//! has. A *session* is a mapping and a remote endpoint that talks through it, with its state and
+//! timer. A *port forward* is a mapping that is configured. The *sides* are inside and outside. A
+//! *verdict* is what happens to a packet.
 //!
 //! # Layers
 //!
-//! Dependencies point down only: `nat` orchestrates; `translate` alone writes packet bytes; `policy` says what is allowed;
-//! `state` remembers, in the fixed tables of `table`; `packet` and `wire` see headers. `wire` knows nothing of tables, and
-//! `table` nothing of packets.
+//! Dependencies point down only: `nat` orchestrates; `translate` alone writes packet bytes;
+//! `policy` says what is allowed; `state` remembers, in the fixed tables of `table`; `packet` and
+//! `wire` see headers. `wire` knows nothing of tables, and `table` nothing of packets.
 //!
 //! # When the tables are full
 //!
-//! A new session is refused and counted: the inside host is told by ICMP "administratively prohibited" (RFC 5508 REQ-8),
-//! or as [`ExhaustionError`] says, within the limit on errors, and the application by its [`EventHook`]. Before that, a
-//! session of the same host that is done or half open ends to make room, in the order that [`Limits`] tells. Where less
-//! than an eighth of a table is free, a host's session that has been done for a while (a TCP connection 4 s, an answered
-//! question 30 s) makes room for its next one although there is room, so that a host with nothing to give up finds a place
-//! too (RFC 5382 section 5). No established connection is ever evicted, and nothing of another host. What one host may
-//! use up is limited by [`Limits`], to half of the tables unless configured otherwise, and some is kept for each host that
-//! has nothing yet.
+//! A new session is refused and counted: the inside host is told by ICMP "administratively
+//! prohibited" (RFC 5508 REQ-8), or as [`ExhaustionError`] says, within the limit on errors, and
+//! the application by its [`EventHook`]. Before that, a session of the same host that is done or
+//! half open ends to make room, in the order that [`Limits`] tells. Where less than an eighth of a
+//! table is free, a host's session that has been done for a while (a TCP connection 4 s, an
+//! answered question 30 s) makes room for its next one although there is room, so that a host with
+//! nothing to give up finds a place too (RFC 5382 section 5). No established connection is ever
+//! evicted, and nothing of another host. What one host may use up is limited by [`Limits`], to half
+//! of the tables unless configured otherwise, and some is kept for each host that has nothing yet.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -149,16 +154,17 @@
     )
 )]
 
-// A packet's journey: bytes, checked headers, what is remembered, what is allowed, the rewriting, the whole.
-mod wire;
-mod packet;
-mod table;
-mod state;
-mod policy;
+// A packet's journey: bytes, checked headers, what is remembered, what is allowed, the rewriting,
+// the whole.
 mod fragments;
 mod identification;
-mod translate;
 mod nat;
+mod packet;
+mod policy;
+mod state;
+mod table;
+mod translate;
+mod wire;
 
 // What callers see of it.
 mod config;
@@ -173,9 +179,9 @@ mod time;
 mod verdict;
 
 pub use config::{
-    Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, InsideResets, Limits, MAX_EXTERNAL_ADDRESSES,
-    MAX_PORT_RANGES, MAX_UNTRANSLATED, Mapping, ParseCidrError, PortRange, PortSet, PortSetFull, QuarantineConfig,
-    Rate, Seed, Timeouts, Untranslated,
+    Cidr, Config, ConfigError, ExhaustionError, Filtering, Hairpinning, InsideResets, Limits,
+    MAX_EXTERNAL_ADDRESSES, MAX_PORT_RANGES, MAX_UNTRANSLATED, Mapping, ParseCidrError, PortRange,
+    PortSet, PortSetFull, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
 pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};

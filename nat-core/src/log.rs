@@ -1,4 +1,5 @@
-//! Messages about what the application changes, through `defmt` or `log` if their feature is on. Never one per packet.
+//! Messages about what the application changes, through `defmt` or `log` if their feature is on.
+//! Never one per packet.
 
 macro_rules! info {
     ($text:literal $(, $value:expr)* $(,)?) => {{

@@ -25,23 +25,37 @@ impl<'p> Datagram<'p> {
     /// The datagram at the start of `packet`, link padding left out (RFC 1812 section 5.2.2).
     pub(crate) fn parse(packet: &'p mut [u8]) -> Result<Self, DropReason> {
         let available = packet.len();
-        let (ip, rest) = ipv4::Header::mut_from_prefix(packet).map_err(|_| DropReason::Truncated)?;
+        let (ip, rest) =
+            ipv4::Header::mut_from_prefix(packet).map_err(|_| DropReason::Truncated)?;
         if ip.version() != 4 {
             return Err(DropReason::BadVersion);
         }
         let total = usize::from(ip.total_length());
-        let options_len = ip.header_length().checked_sub(ipv4::Header::LEN).ok_or(DropReason::BadHeaderLength)?;
+        let options_len = ip
+            .header_length()
+            .checked_sub(ipv4::Header::LEN)
+            .ok_or(DropReason::BadHeaderLength)?;
         if ip.header_length() > available {
             return Err(DropReason::BadHeaderLength);
         }
-        let payload_len = total.checked_sub(ip.header_length()).ok_or(DropReason::BadTotalLength)?;
-        let (options, rest) = rest.split_at_mut_checked(options_len).ok_or(DropReason::BadHeaderLength)?;
-        let payload = rest.get_mut(..payload_len).ok_or(DropReason::BadTotalLength)?;
+        let payload_len = total
+            .checked_sub(ip.header_length())
+            .ok_or(DropReason::BadTotalLength)?;
+        let (options, rest) = rest
+            .split_at_mut_checked(options_len)
+            .ok_or(DropReason::BadHeaderLength)?;
+        let payload = rest
+            .get_mut(..payload_len)
+            .ok_or(DropReason::BadTotalLength)?;
         if !ip.checksum_holds(options) {
             return Err(DropReason::BadHeaderChecksum);
         }
         check_options(options)?;
-        Ok(Self { ip, options, payload })
+        Ok(Self {
+            ip,
+            options,
+            payload,
+        })
     }
 
     /// The length of the whole datagram in bytes.
@@ -74,23 +88,31 @@ impl<'p> Datagram<'p> {
 }
 
 impl Transport<'_> {
-    /// Whether the transport checksum holds, or, for UDP, is absent; or cannot be told, because the rest of the datagram
-    /// is in other fragments.
+    /// Whether the transport checksum holds, or, for UDP, is absent; or cannot be told, because the
+    /// rest of the datagram is in other fragments.
     pub(crate) fn checksum_holds(&self, ip: &ipv4::Header) -> bool {
         let with_pseudo_header = |len: usize, header: &[u8], body: &[u8]| {
-            let pseudo = checksum::pseudo_header(ip.source(), ip.destination(), ip.protocol(), len as u16);
-            checksum::add(pseudo, checksum::add(checksum::sum(header), checksum::sum(body))) == 0xffff
+            let pseudo =
+                checksum::pseudo_header(ip.source(), ip.destination(), ip.protocol(), len as u16);
+            checksum::add(
+                pseudo,
+                checksum::add(checksum::sum(header), checksum::sum(body)),
+            ) == 0xffff
         };
         match self {
             _ if ip.is_fragment() => true,
             Self::Icmp(header, body) => header.checksum_holds(body),
-            Self::Tcp(header, body) => {
-                with_pseudo_header(body.len().saturating_add(tcp::Header::LEN), header.as_bytes(), body)
-            }
+            Self::Tcp(header, body) => with_pseudo_header(
+                body.len().saturating_add(tcp::Header::LEN),
+                header.as_bytes(),
+                body,
+            ),
             Self::Udp(header, _) if header.checksum() == 0 => true,
             Self::Udp(header, body) => {
                 let len = usize::from(header.length());
-                let counted = body.get(..len.saturating_sub(udp::Header::LEN)).unwrap_or(body);
+                let counted = body
+                    .get(..len.saturating_sub(udp::Header::LEN))
+                    .unwrap_or(body);
                 with_pseudo_header(len, header.as_bytes(), counted)
             }
         }
@@ -117,7 +139,8 @@ pub(crate) struct Summary {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Content {
-    /// UDP, with what tells it from others of its flow: its length and its checksum. Zero without a checksum.
+    /// UDP, with what tells it from others of its flow: its length and its checksum. Zero without a
+    /// checksum.
     Datagram(u32),
     /// An ICMP message that is no error. Its identifier stands for both ports.
     Query(icmp::Class),
@@ -134,7 +157,8 @@ impl Content {
         }
     }
 
-    /// What the inside asks with it, if it is not of TCP: the same again if that is repeated, zero if it cannot be told.
+    /// What the inside asks with it, if it is not of TCP: the same again if that is repeated, zero
+    /// if it cannot be told.
     pub(crate) fn question(&self) -> u32 {
         match self {
             Self::Datagram(question) => *question,
@@ -143,13 +167,18 @@ impl Content {
         }
     }
 
-    /// Whether the packet may change more of a session than its timer, so that its checksum must hold.
+    /// Whether the packet may change more of a session than its timer, so that its checksum must
+    /// hold.
     pub(crate) fn moves_state(self) -> bool {
-        matches!(self, Self::Segment(Kind::Syn | Kind::SynAck | Kind::Fin | Kind::Reset, _))
+        matches!(
+            self,
+            Self::Segment(Kind::Syn | Kind::SynAck | Kind::Fin | Kind::Reset, _)
+        )
     }
 
-    /// Whether a packet toward the inside may pass without a session, given that the filter lets its sender in. It leaves
-    /// no trace: a session begins when the inside answers, so nobody outside can fill the tables or keep a mapping alive.
+    /// Whether a packet toward the inside may pass without a session, given that the filter lets
+    /// its sender in. It leaves no trace: a session begins when the inside answers, so nobody
+    /// outside can fill the tables or keep a mapping alive.
     pub(crate) fn check_unsolicited(self, admitted: bool) -> Result<(), DropReason> {
         match self {
             _ if !admitted => Err(DropReason::Filtered),
@@ -162,25 +191,52 @@ impl Content {
 impl Transport<'_> {
     pub(crate) fn summary(&self, ip: &ipv4::Header) -> Summary {
         let (proto, ports, content) = match self {
-            Self::Icmp(header, _) => (Proto::Icmp, (header.id(), header.id()), Content::Query(header.class())),
+            Self::Icmp(header, _) => (
+                Proto::Icmp,
+                (header.id(), header.id()),
+                Content::Query(header.class()),
+            ),
             Self::Tcp(header, body) => {
                 let ports = (header.source_port(), header.destination_port());
-                (Proto::Tcp, ports, Content::Segment(kind(header.flags()), segment(header, body)))
+                (
+                    Proto::Tcp,
+                    ports,
+                    Content::Segment(kind(header.flags()), segment(header, body)),
+                )
             }
             Self::Udp(header, _) => {
                 let content = datagram(header.length().to_be(), header.checksum().to_be());
-                (Proto::Udp, (header.source_port(), header.destination_port()), content)
+                (
+                    Proto::Udp,
+                    (header.source_port(), header.destination_port()),
+                    content,
+                )
             }
         };
-        let source = Endpoint { address: ip.source(), port: ports.0 };
-        Summary { proto, source, destination: Endpoint { address: ip.destination(), port: ports.1 }, content }
+        let source = Endpoint {
+            address: ip.source(),
+            port: ports.0,
+        };
+        Summary {
+            proto,
+            source,
+            destination: Endpoint {
+                address: ip.destination(),
+                port: ports.1,
+            },
+            content,
+        }
     }
 }
 
 /// Of UDP with this length and checksum, as the packet has them, whatever the order of bytes.
 #[inline(always)]
 pub(crate) fn datagram(length: u16, checksum: u16) -> Content {
-    Content::Datagram(if checksum == 0 { 0 } else { u32::from(length) << 16 | u32::from(checksum) })
+    Content::Datagram(if checksum == 0 {
+        0
+    } else {
+        u32::from(length) << 16 | u32::from(checksum)
+    })
 }
 
 fn kind(flags: tcp::Flags) -> Kind {
@@ -194,17 +250,26 @@ fn kind(flags: tcp::Flags) -> Kind {
 }
 
 fn segment(header: &tcp::Header, body: &[u8]) -> Segment {
-    let acknowledgment = header.flags().contains(tcp::Flags::ACK).then(|| header.acknowledgment());
-    Segment { sequence: header.sequence(), acknowledgment, length: sequence_length(header, body) }
+    let acknowledgment = header
+        .flags()
+        .contains(tcp::Flags::ACK)
+        .then(|| header.acknowledgment());
+    Segment {
+        sequence: header.sequence(),
+        acknowledgment,
+        length: sequence_length(header, body),
+    }
 }
 
 fn parse_icmp(payload: &mut [u8]) -> Result<Transport<'_>, DropReason> {
-    let (header, body) = icmp::Header::mut_from_prefix(payload).map_err(|_| DropReason::BadTransportLength)?;
+    let (header, body) =
+        icmp::Header::mut_from_prefix(payload).map_err(|_| DropReason::BadTransportLength)?;
     Ok(Transport::Icmp(header, body))
 }
 
 fn parse_tcp(payload: &mut [u8]) -> Result<Transport<'_>, DropReason> {
-    let (header, body) = tcp::Header::mut_from_prefix(payload).map_err(|_| DropReason::BadTransportLength)?;
+    let (header, body) =
+        tcp::Header::mut_from_prefix(payload).map_err(|_| DropReason::BadTransportLength)?;
     let options = header.header_length().checked_sub(tcp::Header::LEN);
     if options.is_none_or(|len| len > body.len()) {
         return Err(DropReason::BadTransportLength);
@@ -220,7 +285,8 @@ fn parse_tcp(payload: &mut [u8]) -> Result<Transport<'_>, DropReason> {
 
 /// In a first fragment the length is that of the whole datagram.
 fn parse_udp(payload: &mut [u8], first_fragment: bool) -> Result<Transport<'_>, DropReason> {
-    let (header, body) = udp::Header::mut_from_prefix(payload).map_err(|_| DropReason::BadTransportLength)?;
+    let (header, body) =
+        udp::Header::mut_from_prefix(payload).map_err(|_| DropReason::BadTransportLength)?;
     let body_len = usize::from(header.length()).checked_sub(udp::Header::LEN);
     if body_len.is_none_or(|len| len > body.len() && !first_fragment) {
         return Err(DropReason::BadTransportLength);
@@ -231,8 +297,8 @@ fn parse_udp(payload: &mut [u8], first_fragment: bool) -> Result<Transport<'_>, 
     Ok(Transport::Udp(header, body))
 }
 
-/// Refuses options that steer or record the path (RFC 7126 sections 4.3 to 4.5 and 4.7), and malformed ones. The engine
-/// acts on none.
+/// Refuses options that steer or record the path (RFC 7126 sections 4.3 to 4.5 and 4.7), and
+/// malformed ones. The engine acts on none.
 pub(crate) fn check_options(mut options: &[u8]) -> Result<(), DropReason> {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;

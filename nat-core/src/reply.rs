@@ -45,8 +45,12 @@ pub(crate) enum Error {
 impl Error {
     fn header(self) -> icmp::Header {
         match self {
-            Self::AdministrativelyProhibited => icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 13, 0),
-            Self::FragmentationNeeded { mtu } => icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 4, mtu),
+            Self::AdministrativelyProhibited => {
+                icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 13, 0)
+            }
+            Self::FragmentationNeeded { mtu } => {
+                icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 4, mtu)
+            }
             Self::HostUnreachable => icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 1, 0),
             Self::NetUnreachable => icmp::Header::error(icmp::DESTINATION_UNREACHABLE, 0, 0),
             Self::TimeExceeded => icmp::Header::error(icmp::TIME_EXCEEDED, 0, 0),
@@ -59,12 +63,23 @@ impl Reply {
     pub const MAX_LEN: usize = 576;
 
     pub(crate) fn error(reason: DropReason, from: u32, to: u32, error: Error) -> Self {
-        let kind = Kind::Error { source: Ipv4Addr::from_bits(from), error };
-        Self { reason, destination: Ipv4Addr::from_bits(to), kind }
+        let kind = Kind::Error {
+            source: Ipv4Addr::from_bits(from),
+            error,
+        };
+        Self {
+            reason,
+            destination: Ipv4Addr::from_bits(to),
+            kind,
+        }
     }
 
     pub(crate) fn reset(reason: DropReason, to: u32) -> Self {
-        Self { reason, destination: Ipv4Addr::from_bits(to), kind: Kind::Reset }
+        Self {
+            reason,
+            destination: Ipv4Addr::from_bits(to),
+            kind: Kind::Reset,
+        }
     }
 
     /// Why the packet was not forwarded.
@@ -82,23 +97,30 @@ impl Reply {
         self.destination
     }
 
-    /// Writes the answer, an IPv4 datagram, to the start of `buffer`, and returns its length in bytes.
+    /// Writes the answer, an IPv4 datagram, to the start of `buffer`, and returns its length in
+    /// bytes.
     ///
-    /// `packet` is the buffer that [`Nat::process`](crate::Nat::process) got, as that call left it. `None`, with `buffer`
-    /// in an unspecified state, if `buffer` is too short: [`Reply::MAX_LEN`] bytes always suffice.
+    /// `packet` is the buffer that [`Nat::process`](crate::Nat::process) got, as that call left it.
+    /// `None`, with `buffer` in an unspecified state, if `buffer` is too short:
+    /// [`Reply::MAX_LEN`] bytes always suffice.
     pub fn emit(&self, packet: &[u8], buffer: &mut [u8]) -> Option<usize> {
         let (ip, _) = ipv4::Header::ref_from_prefix(packet).ok()?;
         let packet = packet.get(..usize::from(ip.total_length()))?;
         match self.kind {
-            Kind::Error { source, error } => {
-                emit_error(ip, packet, (source.to_bits(), self.destination.to_bits()), error, buffer)
-            }
+            Kind::Error { source, error } => emit_error(
+                ip,
+                packet,
+                (source.to_bits(), self.destination.to_bits()),
+                error,
+                buffer,
+            ),
             Kind::Reset => emit_reset(ip, packet, buffer),
         }
     }
 }
 
-/// Writes the ICMP error about the datagram `packet`, whose header is `ip`, from `source` to `destination`.
+/// Writes the ICMP error about the datagram `packet`, whose header is `ip`, from `source` to
+/// `destination`.
 pub(crate) fn emit_error(
     ip: &ipv4::Header,
     packet: &[u8],
@@ -116,9 +138,17 @@ pub(crate) fn emit_error(
     let (head, body) = buffer.get_mut(..len)?.split_at_mut_checked(HEADERS)?;
     body.copy_from_slice(quote);
     let mut message = error.header();
-    message.set_checksum(!checksum::add(checksum::sum(message.as_bytes()), checksum::sum(body)));
-    let header =
-        ipv4::Header::new(PRECEDENCE | ip.tos() & TYPE_OF_SERVICE, len as u16, ipv4::ICMP, source, destination);
+    message.set_checksum(!checksum::add(
+        checksum::sum(message.as_bytes()),
+        checksum::sum(body),
+    ));
+    let header = ipv4::Header::new(
+        PRECEDENCE | ip.tos() & TYPE_OF_SERVICE,
+        len as u16,
+        ipv4::ICMP,
+        source,
+        destination,
+    );
     write(head, header.as_bytes(), message.as_bytes())?;
     Some(len)
 }
@@ -127,11 +157,22 @@ pub(crate) fn emit_error(
 fn emit_reset(ip: &ipv4::Header, packet: &[u8], buffer: &mut [u8]) -> Option<usize> {
     const LEN: usize = ipv4::Header::LEN + tcp::Header::LEN;
     let (segment, body) = tcp::Header::ref_from_prefix(packet.get(ip.header_length()..)?).ok()?;
-    let (ports, flags) = ((segment.destination_port(), segment.source_port()), segment.flags());
+    let (ports, flags) = (
+        (segment.destination_port(), segment.source_port()),
+        segment.flags(),
+    );
     let mut reset = if flags.contains(tcp::Flags::ACK) {
-        tcp::Header::new(ports.0, ports.1, segment.acknowledgment(), 0, tcp::Flags::RST)
+        tcp::Header::new(
+            ports.0,
+            ports.1,
+            segment.acknowledgment(),
+            0,
+            tcp::Flags::RST,
+        )
     } else {
-        let acknowledgment = segment.sequence().wrapping_add(sequence_length(segment, body));
+        let acknowledgment = segment
+            .sequence()
+            .wrapping_add(sequence_length(segment, body));
         tcp::Header::new(ports.0, ports.1, 0, acknowledgment, tcp::Flags::RST_ACK)
     };
     let (source, destination) = (ip.destination(), ip.source());

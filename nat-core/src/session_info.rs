@@ -17,7 +17,8 @@ pub enum SessionProtocol {
     Udp,
 }
 
-/// How far a session has come: the states of RFC 6146 section 3.5.2 for TCP, one state for all else.
+/// How far a session has come: the states of RFC 6146 section 3.5.2 for TCP, one state for all
+/// else.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SessionState {
@@ -25,7 +26,8 @@ pub enum SessionState {
     Active,
     /// TCP: a SYN from inside that the outside has not acknowledged yet.
     InsideSyn,
-    /// TCP: a SYN-ACK from inside, to a SYN from outside, that the outside has not acknowledged yet.
+    /// TCP: a SYN-ACK from inside, to a SYN from outside, that the outside has not acknowledged
+    /// yet.
     OutsideSyn,
     /// TCP: SYNs from both sides, the inside's acknowledged.
     Established,
@@ -54,10 +56,13 @@ pub struct SessionInfo {
     pub remote: SocketAddrV4,
     /// How far it has come.
     pub state: SessionState,
-    /// How long it will live without traffic, counted from the latest time that the engine has been given.
+    /// How long it will live without traffic, counted from the latest time that the engine has
+    /// been given.
     pub expires_in: Duration,
-    /// When it ends without traffic. It is over from then on, whether or not the engine has been given that time yet.
+    /// When it ends without traffic. It is over from then on, whether or not the engine has been
+    /// given that time yet.
     pub expires_at: Instant,
-    /// Whether its mapping is open to all: by a port forward, one-to-one translation, or as the DMZ host.
+    /// Whether its mapping is open to all: by a port forward, one-to-one translation, or as the
+    /// DMZ host.
     pub forwarded: bool,
 }

@@ -7,7 +7,8 @@ use crate::{DropReason, Instant, Side, Verdict};
 
 use peaks::{Peaks, Volume};
 
-/// Packets and bytes of one side. Bytes are those of IPv4 datagrams, link headers and padding left out.
+/// Packets and bytes of one side. Bytes are those of IPv4 datagrams, link headers and padding left
+/// out.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -24,7 +25,8 @@ pub struct Traffic {
 
 /// What the engine has done since it was built. Counters never wrap in practice: they have 64 bits.
 ///
-/// Every packet is counted once by its verdict: packets in = forwarded + held + local + rejected + dropped.
+/// Every packet is counted once by its verdict: packets in = forwarded + held + local + rejected +
+/// dropped.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -33,7 +35,8 @@ pub struct Stats {
     pub inside: Traffic,
     /// Traffic of the outside.
     pub outside: Traffic,
-    /// Packets of the router's own stack, given to [`Nat::process_local`](crate::Nat::process_local).
+    /// Packets of the router's own stack, given to
+    /// [`Nat::process_local`](crate::Nat::process_local).
     pub from_router: u64,
     /// Packets forwarded.
     pub forwarded: u64,
@@ -47,7 +50,8 @@ pub struct Stats {
     pub icmp_errors_sent: u64,
     /// Packets whose verdict was an answer by TCP RST, toward the inside only.
     pub resets_sent: u64,
-    /// Answers that were due but beyond their limit (ICMP errors, RSTs, pings from outside); their packets count as dropped.
+    /// Answers that were due but beyond their limit (ICMP errors, RSTs, pings from outside); their
+    /// packets count as dropped.
     pub answers_withheld: u64,
     /// Mappings created by traffic.
     pub mappings_created: u64,
@@ -55,8 +59,8 @@ pub struct Stats {
     pub sessions_created: u64,
     /// Sessions that ended by their timer.
     pub sessions_expired: u64,
-    /// Sessions that were done or half open, and ended to make room for another one of the same host, see
-    /// [`Limits`](crate::Limits).
+    /// Sessions that were done or half open, and ended to make room for another one of the same
+    /// host, see [`Limits`](crate::Limits).
     pub sessions_evicted: u64,
     /// Of those, TCP sessions that one end had not answered yet.
     pub half_open_ended: u64,
@@ -172,7 +176,8 @@ impl Stats {
         traffic.bytes_in = traffic.bytes_in.wrapping_add(bytes as u64);
     }
 
-    /// Counts a packet that a host sent or gets, which came in from `from` and is forwarded to the other side.
+    /// Counts a packet that a host sent or gets, which came in from `from` and is forwarded to the
+    /// other side.
     pub(crate) fn count_across(&mut self, from: Side, bytes: usize) {
         let (came, left) = match from {
             Side::Inside => (&mut self.inside, &mut self.outside),
@@ -198,7 +203,11 @@ impl Stats {
             Verdict::Local { .. } => self.local = self.local.wrapping_add(1),
             Verdict::Reject(reply) => {
                 self.rejected.count(reply.reason());
-                let sent = if reply.is_reset() { &mut self.resets_sent } else { &mut self.icmp_errors_sent };
+                let sent = if reply.is_reset() {
+                    &mut self.resets_sent
+                } else {
+                    &mut self.icmp_errors_sent
+                };
                 *sent = sent.wrapping_add(1);
             }
         }
@@ -222,13 +231,14 @@ impl Stats {
     }
 }
 
-/// The counters under the names of the AWS NAT gateway's CloudWatch metrics, as totals since the engine was built; but for
-/// the connections there are now, and for the peaks.
+/// The counters under the names of the AWS NAT gateway's CloudWatch metrics, as totals since the
+/// engine was built; but for the connections there are now, and for the peaks.
 ///
-/// The peaks are of the packets received on both sides, whatever became of them; those of the router itself are not among
-/// them. They are as of the last call that told the engine the time: the clock is cut into windows of 10 s, which begin at
-/// whole multiples of 10 s, and the six that were complete by then count. So a peak is seen 10 s after its beginning at the
-/// latest, and forgotten a minute after its window.
+/// The peaks are of the packets received on both sides, whatever became of them; those of the
+/// router itself are not among them. They are as of the last call that told the engine the time:
+/// the clock is cut into windows of 10 s, which begin at whole multiples of 10 s, and the six that
+/// were complete by then count. So a peak is seen 10 s after its beginning at the latest, and
+/// forgotten a minute after its window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -241,7 +251,8 @@ pub struct GatewayMetrics {
     pub connection_established_count: u64,
     /// `ErrorPortAllocation`: times that no external port could be had.
     pub error_port_allocation: u64,
-    /// `IdleTimeoutCount`: TCP connections that ended by their idle timer, not closed by FIN or RST.
+    /// `IdleTimeoutCount`: TCP connections that ended by their idle timer, not closed by FIN or
+    /// RST.
     pub idle_timeout_count: u64,
     /// `PacketsDropCount`: packets dropped, the answered ones included.
     pub packets_drop_count: u64,
@@ -273,7 +284,10 @@ impl GatewayMetrics {
         [
             ("ActiveConnectionCount", self.active_connection_count),
             ("ConnectionAttemptCount", self.connection_attempt_count),
-            ("ConnectionEstablishedCount", self.connection_established_count),
+            (
+                "ConnectionEstablishedCount",
+                self.connection_established_count,
+            ),
             ("ErrorPortAllocation", self.error_port_allocation),
             ("IdleTimeoutCount", self.idle_timeout_count),
             ("PacketsDropCount", self.packets_drop_count),

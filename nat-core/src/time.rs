@@ -4,8 +4,9 @@ use core::time::Duration;
 
 /// A moment, in whole milliseconds since an epoch of the caller's choice.
 ///
-/// Only differences matter: the clock may start anywhere, and may jump forward by years. A moment before the latest one
-/// that the engine has seen is read as that latest moment, so a clock that steps back stops time instead of undoing it.
+/// Only differences matter: the clock may start anywhere, and may jump forward by years. A moment
+/// before the latest one that the engine has seen is read as that latest moment, so a clock that
+/// steps back stops time instead of undoing it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
@@ -16,7 +17,8 @@ impl Instant {
         Self(millis)
     }
 
-    /// The moment `secs` seconds after the epoch; the latest moment there is when that does not fit.
+    /// The moment `secs` seconds after the epoch; the latest moment there is when that does not
+    /// fit.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
     }
@@ -26,10 +28,15 @@ impl Instant {
         self.0
     }
 
-    /// The moment `duration` later, rounded down to a millisecond; the latest moment there is when that does not fit.
+    /// The moment `duration` later, rounded down to a millisecond; the latest moment there is when
+    /// that does not fit.
     pub const fn saturating_add(self, duration: Duration) -> Self {
         let millis = duration.as_millis();
-        if millis > u64::MAX as u128 { Self(u64::MAX) } else { Self(self.0.saturating_add(millis as u64)) }
+        if millis > u64::MAX as u128 {
+            Self(u64::MAX)
+        } else {
+            Self(self.0.saturating_add(millis as u64))
+        }
     }
 
     /// How long after `earlier` this is; nothing when it is not after it.

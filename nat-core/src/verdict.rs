@@ -41,15 +41,16 @@ impl core::fmt::Display for Side {
 pub enum Verdict {
     /// Discard the packet. The tables are as they were, counters aside.
     Drop(DropReason),
-    /// Send the first `len` bytes of the buffer out of side `to`: they hold the translated datagram.
+    /// Send the first `len` bytes of the buffer out of side `to`: they hold the translated
+    /// datagram.
     Forward {
         /// The side to send it out of.
         to: Side,
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
     },
-    /// Send the first `len` bytes of the buffer, the translated datagram, out of side `to` in fragments: see
-    /// [`Pieces`](crate::Pieces).
+    /// Send the first `len` bytes of the buffer, the translated datagram, out of side `to` in
+    /// fragments: see [`Pieces`](crate::Pieces).
     Fragment {
         /// The side to send it out of.
         to: Side,
@@ -58,19 +59,22 @@ pub enum Verdict {
         /// The largest fragment, in bytes.
         mtu: u16,
     },
-    /// The engine has kept a copy of the packet, a fragment that waits for its first. Discard the buffer.
+    /// The engine has kept a copy of the packet, a fragment that waits for its first. Discard the
+    /// buffer.
     Hold,
     /// Hand the first `len` bytes of the buffer to the router's own stack on side `side`.
     ///
     /// That can be the outside stack for a packet from inside: a ping to an external address, where
-    /// [`Config::outside_ping`](crate::Config::outside_ping) is set. Its answer goes back inside, and not through the NAT.
+    /// [`Config::outside_ping`](crate::Config::outside_ping) is set. Its answer goes back inside,
+    /// and not through the NAT.
     Local {
         /// The side whose stack the packet is for.
         side: Side,
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
     },
-    /// Discard the packet and send exactly one answer back out of the side it came from: see [`Reply::emit`].
+    /// Discard the packet and send exactly one answer back out of the side it came from: see
+    /// [`Reply::emit`].
     Reject(Reply),
 }
 

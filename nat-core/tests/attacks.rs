@@ -1,8 +1,10 @@
-//! The attacks that a NAT at the edge of a hostile network meets, one test each: A1 to A33 of `docs/attacks.md`.
+//! The attacks that a NAT at the edge of a hostile network meets, one test each: A1 to A33 of
+//! `docs/attacks.md`.
 //!
-//! Each plays the attacker's packets in order and in full number, while a victim's flows go on. What is asserted is the
-//! victim's view: every byte arrives, and no timer runs shorter or longer than its own traffic makes it. And the
-//! attacker's: nothing comes back that tells it anything. The world judges each packet besides.
+//! Each plays the attacker's packets in order and in full number, while a victim's flows go on.
+//! What is asserted is the victim's view: every byte arrives, and no timer runs shorter or longer
+//! than its own traffic makes it. And the attacker's: nothing comes back that tells it anything.
+//! The world judges each packet besides.
 
 mod world;
 

@@ -32,7 +32,8 @@ fn the_vectors_come_out() {
     assert_eq!((left.ip.header_checksum, left.checksum()), (0xC355, 0x44B5));
 }
 
-/// C4: a UDP checksum that comes out as zero is sent as 0xFFFF, and translated back it is what it was.
+/// C4: a UDP checksum that comes out as zero is sent as 0xFFFF, and translated back it is what it
+/// was.
 #[test]
 fn a_udp_checksum_of_zero_is_sent_as_all_ones() {
     let mut w = only_port(57589);
@@ -40,7 +41,11 @@ fn a_udp_checksum_of_zero_is_sent_as_all_ones() {
     assert_eq!((left.source(), left.checksum()), (at(N, 57589), 0xFFFF));
     // The same sum comes back: the pseudo-header has the addresses the other way round.
     let reply = udp(at(S1, 53), at(N, 57589));
-    assert_eq!(Packet::parse(&reply.bytes()).checksum(), 0xFFFF, "the test's own packet");
+    assert_eq!(
+        Packet::parse(&reply.bytes()).checksum(),
+        0xFFFF,
+        "the test's own packet"
+    );
     assert_eq!(w.inbound(reply).forwarded().checksum(), 0x47BD);
 }
 
@@ -51,20 +56,27 @@ fn an_absent_udp_checksum_stays_absent() {
         let mut w = only_port(port);
         let left = w.outbound(vector().checksum(Checksum::Zero)).forwarded();
         assert_eq!(left.checksum(), 0);
-        let back = w.inbound(udp(at(S1, 53), left.source()).checksum(Checksum::Zero)).forwarded();
+        let back = w
+            .inbound(udp(at(S1, 53), left.source()).checksum(Checksum::Zero))
+            .forwarded();
         assert_eq!(back.checksum(), 0);
     }
 }
 
-/// C4, C6: every checksum there is, both ways: the world sums anew, and none becomes the sign for no checksum.
+/// C4, C6: every checksum there is, both ways: the world sums anew, and none becomes the sign for
+/// no checksum.
 #[test]
 fn every_udp_checksum_is_translated_right() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let mut all_ones = [0; 4];
     for word in 0..=u16::MAX {
-        let outgoing = udp(at(H1, 5000), at(S1, 53)).payload(&word.to_be_bytes()).bytes();
-        let incoming = udp(at(S1, 53), external).payload(&word.to_be_bytes()).bytes();
+        let outgoing = udp(at(H1, 5000), at(S1, 53))
+            .payload(&word.to_be_bytes())
+            .bytes();
+        let incoming = udp(at(S1, 53), external)
+            .payload(&word.to_be_bytes())
+            .bytes();
         let packets = [
             Packet::parse(&outgoing),
             w.outbound(outgoing).forwarded(),
@@ -75,7 +87,10 @@ fn every_udp_checksum_is_translated_right() {
             *count += u32::from(packet.checksum() == 0xFFFF);
         }
     }
-    assert!(all_ones.iter().all(|count| *count > 0), "the corners were met: {all_ones:?}");
+    assert!(
+        all_ones.iter().all(|count| *count > 0),
+        "the corners were met: {all_ones:?}"
+    );
 }
 
 /// C6: a translation that changes nothing, where equation 3 makes zero of 0xFFFF.
@@ -88,13 +103,27 @@ fn a_translation_to_the_same_endpoint_keeps_the_checksum() {
         config.ports = PortRange::new(5000, 5000).expect("a port");
     });
     let hit = |from, to| {
-        let word = Packet::parse(&udp(from, to).payload(&[0, 0]).bytes()).checksum().to_be_bytes();
+        let word = Packet::parse(&udp(from, to).payload(&[0, 0]).bytes())
+            .checksum()
+            .to_be_bytes();
         udp(from, to).payload(&word)
     };
-    for packet in [hit(at(own, 5000), at(S1, 53)), hit(at(S1, 53), at(own, 5000))] {
-        assert_eq!(Packet::parse(&packet.bytes()).checksum(), 0xFFFF, "the test's own packet");
+    for packet in [
+        hit(at(own, 5000), at(S1, 53)),
+        hit(at(S1, 53), at(own, 5000)),
+    ] {
+        assert_eq!(
+            Packet::parse(&packet.bytes()).checksum(),
+            0xFFFF,
+            "the test's own packet"
+        );
         let outgoing = packet.ip.source == own.octets();
-        let left = if outgoing { w.outbound(packet) } else { w.inbound(packet) }.forwarded();
+        let left = if outgoing {
+            w.outbound(packet)
+        } else {
+            w.inbound(packet)
+        }
+        .forwarded();
         assert_eq!(left.checksum(), 0xFFFF);
     }
 }
@@ -105,18 +134,29 @@ fn a_tcp_checksum_of_zero_is_updated() {
     let mut w = World::new();
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     let hit = |segment: Datagram| {
-        let word = Packet::parse(&segment.clone().payload(&[0, 0]).bytes()).checksum().to_be_bytes();
+        let word = Packet::parse(&segment.clone().payload(&[0, 0]).bytes())
+            .checksum()
+            .to_be_bytes();
         segment.payload(&word)
     };
     let out = hit(connection.inside_sends(ACK));
-    assert_eq!(Packet::parse(&out.bytes()).checksum(), 0, "the test's own packet");
+    assert_eq!(
+        Packet::parse(&out.bytes()).checksum(),
+        0,
+        "the test's own packet"
+    );
     w.outbound(out).forwarded();
     let inward = hit(connection.outside_sends(ACK));
-    assert_eq!(Packet::parse(&inward.bytes()).checksum(), 0, "the test's own packet");
+    assert_eq!(
+        Packet::parse(&inward.bytes()).checksum(),
+        0,
+        "the test's own packet"
+    );
     w.inbound(inward).forwarded();
 }
 
-/// C8: a wrong checksum of a packet that changes nothing stays as wrong as it was: the world compares.
+/// C8: a wrong checksum of a packet that changes nothing stays as wrong as it was: the world
+/// compares.
 #[test]
 fn a_wrong_checksum_is_never_repaired() {
     let mut w = World::new();
@@ -124,45 +164,62 @@ fn a_wrong_checksum_is_never_repaired() {
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for error in [1, 2, 0x100, 0x7FFF, 0x8000, 0xFFFE] {
         let wrong = Checksum::OffBy(error);
-        for packet in [udp(at(H1, 5000), at(S1, 53)), connection.inside_sends(ACK).payload(b"data")] {
+        for packet in [
+            udp(at(H1, 5000), at(S1, 53)),
+            connection.inside_sends(ACK).payload(b"data"),
+        ] {
             w.outbound(packet.checksum(wrong)).forwarded();
         }
-        for packet in [udp(at(S1, 53), external), connection.outside_sends(ACK).payload(b"data")] {
+        for packet in [
+            udp(at(S1, 53), external),
+            connection.outside_sends(ACK).payload(b"data"),
+        ] {
             w.inbound(packet.checksum(wrong)).forwarded();
         }
     }
 }
 
-/// A24: a packet that would open a session, or change the state of one, has a right checksum or is dropped.
+/// A24: a packet that would open a session, or change the state of one, has a right checksum or is
+/// dropped.
 #[test]
 fn a_packet_with_a_wrong_checksum_changes_no_state() {
     let mut w = World::new();
     let wrong = Checksum::OffBy(1);
-    w.outbound(udp(at(H1, 5000), at(S1, 53)).checksum(wrong)).dropped(DropReason::BadChecksum);
-    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(wrong)).dropped(DropReason::BadChecksum);
-    w.outbound(echo_request(H1, S1, 7).checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.outbound(udp(at(H1, 5000), at(S1, 53)).checksum(wrong))
+        .dropped(DropReason::BadChecksum);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(wrong))
+        .dropped(DropReason::BadChecksum);
+    w.outbound(echo_request(H1, S1, 7).checksum(wrong))
+        .dropped(DropReason::BadChecksum);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for flags in [SYN, SYN | ACK, FIN | ACK, RST, RST | ACK] {
-        w.outbound(connection.inside_sends(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
-        w.inbound(connection.outside_sends(flags).checksum(wrong)).dropped(DropReason::BadChecksum);
+        w.outbound(connection.inside_sends(flags).checksum(wrong))
+            .dropped(DropReason::BadChecksum);
+        w.inbound(connection.outside_sends(flags).checksum(wrong))
+            .dropped(DropReason::BadChecksum);
     }
 }
 
-/// C8, A24: nor does a segment that would only move a connection on: to established, or back from a RST.
+/// C8, A24: nor does a segment that would only move a connection on: to established, or back from a
+/// RST.
 #[test]
 fn a_segment_with_a_wrong_checksum_moves_no_connection() {
     let wrong = Checksum::OffBy(1);
     let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
     let external = w.open_tcp(at(H1, 5000), at(S1, 80)).external;
     w.inbound(tcp(at(S2, 7), external, SYN).seq(70)).forwarded();
-    w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71)).forwarded();
+    w.outbound(tcp(at(H1, 5000), at(S2, 7), SYN | ACK).seq(90).ack(71))
+        .forwarded();
     let acknowledgment = tcp(at(S2, 7), external, ACK).seq(71).ack(91);
-    w.inbound(acknowledgment.clone().checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.inbound(acknowledgment.clone().checksum(wrong))
+        .dropped(DropReason::BadChecksum);
     w.inbound(acknowledgment).forwarded();
     let connection = w.open_tcp(at(H1, 6000), at(S1, 80));
     w.inbound(connection.outside_sends(RST)).forwarded();
-    w.inbound(connection.outside_sends(ACK).checksum(wrong)).dropped(DropReason::BadChecksum);
-    w.outbound(connection.inside_sends(ACK).checksum(wrong)).dropped(DropReason::BadChecksum);
+    w.inbound(connection.outside_sends(ACK).checksum(wrong))
+        .dropped(DropReason::BadChecksum);
+    w.outbound(connection.inside_sends(ACK).checksum(wrong))
+        .dropped(DropReason::BadChecksum);
     assert_eq!(connection.state(&w), SessionState::Reset);
 }
 
@@ -170,7 +227,8 @@ fn a_segment_with_a_wrong_checksum_moves_no_connection() {
 #[test]
 fn a_tcp_segment_cannot_go_without_checksum() {
     let mut w = World::new();
-    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(Checksum::Zero)).dropped(DropReason::BadChecksum);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).checksum(Checksum::Zero))
+        .dropped(DropReason::BadChecksum);
 }
 
 /// C9: an echo reply of nothing but zeros has the checksum 0xFFFF, not zero.
@@ -181,8 +239,19 @@ fn the_checksum_of_an_all_zero_echo_reply_is_all_ones() {
         let request = echo_request(H1, S1, 0).rest([0; 4]).payload(payload);
         let id = w.outbound(request).forwarded().query_id();
         let [high, low] = id.to_be_bytes();
-        let reply = w.inbound(echo_reply(S1, N, id).rest([high, low, 0, 0]).payload(payload)).forwarded();
-        assert_eq!((reply.query_id(), reply.checksum()), (0, 0xFFFF), "{} bytes", payload.len());
+        let reply = w
+            .inbound(
+                echo_reply(S1, N, id)
+                    .rest([high, low, 0, 0])
+                    .payload(payload),
+            )
+            .forwarded();
+        assert_eq!(
+            (reply.query_id(), reply.checksum()),
+            (0, 0xFFFF),
+            "{} bytes",
+            payload.len()
+        );
     }
 }
 
@@ -211,7 +280,11 @@ fn random_packets_leave_with_right_checksums() {
         let host = [H1, H2, H3][random.usize(..3)];
         let port = 4000 + random.u16(..20);
         let shape = |packet: Datagram, random: &mut fastrand::Rng| {
-            let packet = packet.payload(&payload).options(&options).tos(random.u8(..)).ttl(random.u8(2..));
+            let packet = packet
+                .payload(&payload)
+                .options(&options)
+                .tos(random.u8(..))
+                .ttl(random.u8(2..));
             packet.id(random.u16(..))
         };
         let kind = random.u8(..4);

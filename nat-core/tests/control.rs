@@ -6,8 +6,8 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, ConfigError, DropReason, ExhaustionError, Filtering, Hairpinning, Mapping, Nat, PortForward,
-    PortRange, Protocol, Seed, SessionProtocol, Side, Tables, Timeouts,
+    Cidr, Config, ConfigError, DropReason, ExhaustionError, Filtering, Hairpinning, Mapping, Nat,
+    PortForward, PortRange, Protocol, Seed, SessionProtocol, Side, Tables, Timeouts,
 };
 use world::*;
 
@@ -24,7 +24,10 @@ fn refused(field: &str, change: impl FnOnce(&mut Config)) {
     let error = build(config.clone(), SEED).expect_err(field);
     assert!(error.field.starts_with(field), "{error} is about {field}");
     assert!(!error.problem.is_empty());
-    assert_eq!(error.to_string(), format!("{}: {}", error.field, error.problem));
+    assert_eq!(
+        error.to_string(),
+        format!("{}: {}", error.field, error.problem)
+    );
 }
 
 fn addresses(config: &mut Config, addresses: &[Ipv4Addr]) {
@@ -37,7 +40,11 @@ fn addresses(config: &mut Config, addresses: &[Ipv4Addr]) {
 fn a_seed_of_zeros_is_refused() {
     let error = build(config(), Seed::new([0; 16])).expect_err("no entropy");
     assert_eq!(error.field, "seed");
-    build(config(), Seed::new([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])).expect("some entropy");
+    build(
+        config(),
+        Seed::new([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+    )
+    .expect("some entropy");
 }
 
 /// The seed is a secret: it is not printed.
@@ -63,7 +70,12 @@ fn an_inside_network_that_cannot_work_is_refused() {
         let inside = Cidr::new(address.parse().expect("an address"), len).expect("a prefix length");
         refused("inside", |config| config.inside = inside);
     }
-    for (address, len) in [("192.168.1.1", 24), ("10.0.0.1", 8), ("172.16.0.1", 30), ("192.168.1.1", 16)] {
+    for (address, len) in [
+        ("192.168.1.1", 24),
+        ("10.0.0.1", 8),
+        ("172.16.0.1", 30),
+        ("192.168.1.1", 16),
+    ] {
         let inside = Cidr::new(address.parse().expect("an address"), len).expect("a prefix length");
         let mut config = config();
         config.inside = inside;
@@ -86,9 +98,13 @@ fn external_addresses_that_cannot_work_are_refused() {
     ] {
         let wrong = wrong.parse().expect("an address");
         refused("external_addresses", |config| addresses(config, &[wrong]));
-        refused("external_addresses", |config| addresses(config, &[N, wrong]));
+        refused("external_addresses", |config| {
+            addresses(config, &[N, wrong]);
+        });
     }
-    refused("external_addresses", |config| addresses(config, &[N, N2, N]));
+    refused("external_addresses", |config| {
+        addresses(config, &[N, N2, N]);
+    });
 }
 
 /// Everything else that cannot work.
@@ -109,9 +125,12 @@ fn values_that_cannot_work_are_refused() {
         |t| &mut t.icmp,
     ];
     for timer in timers {
-        for wrong in
-            [Duration::ZERO, Duration::from_millis(999), Timeouts::MAX + Duration::from_millis(1), Duration::MAX]
-        {
+        for wrong in [
+            Duration::ZERO,
+            Duration::from_millis(999),
+            Timeouts::MAX + Duration::from_millis(1),
+            Duration::MAX,
+        ] {
             refused("timeouts", |config| *timer(&mut config.timeouts) = wrong);
         }
         for right in [secs(1), Timeouts::MAX] {
@@ -143,17 +162,32 @@ fn ranges_and_prefixes_are_right_by_construction() {
 #[test]
 fn sessions_end_with_their_external_address() {
     let mut w = World::with(|config| addresses(config, &[N, N2, N3]));
-    let hosts: Vec<_> = (10..50).map(|host| at(Ipv4Addr::new(192, 168, 1, host), 5000)).take(14).collect();
-    let externals: Vec<_> = hosts.iter().map(|host| w.open_udp(*host, at(S1, 53))).collect();
+    let hosts: Vec<_> = (10..50)
+        .map(|host| at(Ipv4Addr::new(192, 168, 1, host), 5000))
+        .take(14)
+        .collect();
+    let externals: Vec<_> = hosts
+        .iter()
+        .map(|host| w.open_udp(*host, at(S1, 53)))
+        .collect();
     let kept = *externals[0].ip();
-    w.set_external_addresses(&[kept]).expect("the address can work");
+    w.set_external_addresses(&[kept])
+        .expect("the address can work");
     assert_eq!(w.nat.external_addresses(), [kept]);
-    assert!(w.sessions().iter().all(|session| *session.external.ip() == kept));
+    assert!(
+        w.sessions()
+            .iter()
+            .all(|session| *session.external.ip() == kept)
+    );
     for (host, external) in hosts.iter().zip(&externals) {
         let outcome = w.inbound(udp(at(S1, 53), *external));
         if *external.ip() == kept {
             assert_eq!(outcome.forwarded().destination(), *host);
-            assert_eq!(w.open_udp(*host, at(S1, 53)), *external, "a kept session keeps its endpoint");
+            assert_eq!(
+                w.open_udp(*host, at(S1, 53)),
+                *external,
+                "a kept session keeps its endpoint"
+            );
         } else {
             outcome.dropped(DropReason::NotForUs);
             assert_eq!(*w.open_udp(*host, at(S1, 53)).ip(), kept);
@@ -166,10 +200,13 @@ fn sessions_end_with_their_external_address() {
 fn a_changed_address_resets_connections_toward_the_inside() {
     let mut w = World::new();
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
-    w.set_external_addresses(&[N2]).expect("the address can work");
+    w.set_external_addresses(&[N2])
+        .expect("the address can work");
     assert_eq!(w.sessions(), []);
-    w.inbound(connection.outside_sends(ACK)).dropped(DropReason::NotForUs);
-    w.outbound(connection.inside_sends(ACK)).rejected(DropReason::NoSession);
+    w.inbound(connection.outside_sends(ACK))
+        .dropped(DropReason::NotForUs);
+    w.outbound(connection.inside_sends(ACK))
+        .rejected(DropReason::NoSession);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     assert_eq!(*connection.external.ip(), N2);
 }
@@ -180,12 +217,24 @@ fn setting_the_same_addresses_changes_nothing() {
     let mut w = World::with(|config| addresses(config, &[N, N2]));
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let before = w.sessions();
-    w.set_external_addresses(&[N, N2]).expect("the addresses can work");
-    w.set_external_addresses(&[N2, N]).expect("the addresses can work");
-    w.set_external_addresses(&[N3, N2, N]).expect("the addresses can work");
+    w.set_external_addresses(&[N, N2])
+        .expect("the addresses can work");
+    w.set_external_addresses(&[N2, N])
+        .expect("the addresses can work");
+    w.set_external_addresses(&[N3, N2, N])
+        .expect("the addresses can work");
     assert_eq!(w.sessions(), before);
-    assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), at(H1, 5000));
-    assert_eq!(w.open_udp(at(H1, 5001), at(S1, 53)).ip(), external.ip(), "a host stays on its address");
+    assert_eq!(
+        w.inbound(udp(at(S1, 53), external))
+            .forwarded()
+            .destination(),
+        at(H1, 5000)
+    );
+    assert_eq!(
+        w.open_udp(at(H1, 5001), at(S1, 53)).ip(),
+        external.ip(),
+        "a host stays on its address"
+    );
 }
 
 /// An outage: without an address the inside is told so, and all works again after it.
@@ -193,10 +242,13 @@ fn setting_the_same_addresses_changes_nothing() {
 fn an_address_may_go_and_come_back() {
     let mut w = World::new();
     w.open_udp(at(H1, 5000), at(S1, 53));
-    w.set_external_addresses(&[]).expect("no address is a state");
+    w.set_external_addresses(&[])
+        .expect("no address is a state");
     assert_eq!(w.sessions(), []);
-    w.outbound(udp(at(H1, 5000), at(S1, 53))).rejected(DropReason::AddressMissing);
-    w.set_external_addresses(&[N]).expect("the address can work");
+    w.outbound(udp(at(H1, 5000), at(S1, 53)))
+        .rejected(DropReason::AddressMissing);
+    w.set_external_addresses(&[N])
+        .expect("the address can work");
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     w.inbound(udp(at(S1, 53), external)).forwarded();
 }
@@ -208,13 +260,20 @@ fn wrong_addresses_change_nothing() {
     w.open_udp(at(H1, 5000), at(S1, 53));
     let before = w.sessions();
     let nine: Vec<_> = (1..=9).map(|i| Ipv4Addr::new(203, 0, 113, i)).collect();
-    for wrong in [&[N2, Ipv4Addr::BROADCAST][..], &[N2, N2], &[Ipv4Addr::UNSPECIFIED], &[Ipv4Addr::BROADCAST], &nine] {
+    for wrong in [
+        &[N2, Ipv4Addr::BROADCAST][..],
+        &[N2, N2],
+        &[Ipv4Addr::UNSPECIFIED],
+        &[Ipv4Addr::BROADCAST],
+        &nine,
+    ] {
         let error = w.set_external_addresses(wrong).expect_err("a wrong list");
         assert_eq!(error.field, "external_addresses");
         assert_eq!(w.nat.external_addresses(), [N]);
         assert_eq!(w.sessions(), before);
     }
-    w.set_external_addresses(&nine[..8]).expect("eight addresses fit");
+    w.set_external_addresses(&nine[..8])
+        .expect("eight addresses fit");
 }
 
 /// MTUs can change, and impossible ones are refused.
@@ -223,22 +282,29 @@ fn an_mtu_may_change() {
     let mut w = World::new();
     let big = || udp(at(H1, 5000), at(S1, 53)).payload(&[7; 1400]);
     w.outbound(big()).forwarded();
-    w.nat.set_mtu(Side::Outside, 1280).expect("1280 bytes is an MTU");
+    w.nat
+        .set_mtu(Side::Outside, 1280)
+        .expect("1280 bytes is an MTU");
     w.outbound(big()).rejected(DropReason::PacketTooBig);
     for side in [Side::Inside, Side::Outside] {
         let error = w.nat.set_mtu(side, 67).expect_err("67 bytes is no MTU");
         assert!(error.field.ends_with("mtu"), "{error}");
     }
-    w.nat.set_mtu(Side::Outside, 1500).expect("1500 bytes is an MTU");
+    w.nat
+        .set_mtu(Side::Outside, 1500)
+        .expect("1500 bytes is an MTU");
     w.outbound(big()).forwarded();
 }
 
 /// `clear` ends everything that traffic made, and leaves what was configured.
 #[test]
 fn clear_ends_all_but_port_forwards() {
-    let mut w = World::with(|config| config.ports = PortRange::new(30000, 30003).expect("four ports"));
+    let mut w =
+        World::with(|config| config.ports = PortRange::new(30000, 30003).expect("four ports"));
     let forward = PortForward::new(Protocol::Udp, 53, at(H2, 53));
-    w.nat.add_forward(forward).expect("the port forward is accepted");
+    w.nat
+        .add_forward(forward)
+        .expect("the port forward is accepted");
     w.outbound(udp(at(H2, 53), at(S1, 9))).forwarded();
     let mut external = at(N, 1);
     for i in 0..4 {
@@ -248,8 +314,10 @@ fn clear_ends_all_but_port_forwards() {
     w.clear();
     assert_eq!(w.sessions(), []);
     assert_eq!(w.nat.poll_timeout(), None);
-    w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NoMapping);
-    w.outbound(connection.inside_sends(ACK)).rejected(DropReason::NoSession);
+    w.inbound(udp(at(S1, 53), external))
+        .dropped(DropReason::NoMapping);
+    w.outbound(connection.inside_sends(ACK))
+        .rejected(DropReason::NoSession);
     assert_eq!(w.nat.forwards().collect::<Vec<_>>(), [forward]);
     w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
     for i in 0..4 {
@@ -264,11 +332,33 @@ fn sessions_are_listed_as_they_are() {
     let udp_external = w.open_udp(at(H1, 5000), at(S1, 53));
     let connection = w.open_tcp(at(H2, 5000), at(S2, 80));
     let id = w.open_echo(H1, S2, 7);
-    let list: Vec<_> = w.sessions().iter().map(|s| (s.protocol, s.inside, s.external, s.remote, s.forwarded)).collect();
+    let list: Vec<_> = w
+        .sessions()
+        .iter()
+        .map(|s| (s.protocol, s.inside, s.external, s.remote, s.forwarded))
+        .collect();
     let expected = [
-        (SessionProtocol::Icmp, at(H1, 7), at(N, id), at(S2, 0), false),
-        (SessionProtocol::Tcp, at(H2, 5000), connection.external, at(S2, 80), false),
-        (SessionProtocol::Udp, at(H1, 5000), udp_external, at(S1, 53), false),
+        (
+            SessionProtocol::Icmp,
+            at(H1, 7),
+            at(N, id),
+            at(S2, 0),
+            false,
+        ),
+        (
+            SessionProtocol::Tcp,
+            at(H2, 5000),
+            connection.external,
+            at(S2, 80),
+            false,
+        ),
+        (
+            SessionProtocol::Udp,
+            at(H1, 5000),
+            udp_external,
+            at(S1, 53),
+            false,
+        ),
     ];
     assert_eq!(list, expected);
 }
@@ -279,7 +369,8 @@ fn two_nats_do_not_share_state() {
     let mut a = World::new();
     let mut b = World::new();
     let external = a.open_udp(at(H1, 5000), at(S1, 53));
-    b.inbound(udp(at(S1, 53), external)).dropped(DropReason::NoMapping);
+    b.inbound(udp(at(S1, 53), external))
+        .dropped(DropReason::NoMapping);
     assert_eq!(b.sessions(), []);
 }
 
@@ -288,7 +379,9 @@ fn two_nats_do_not_share_state() {
 fn a_seed_repeats_a_run() {
     let run = || {
         let mut w = World::new();
-        (0..50).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port()).collect::<Vec<_>>()
+        (0..50)
+            .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port())
+            .collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
 }
@@ -318,17 +411,34 @@ fn a_new_nat_forgets_what_its_tables_held() {
     assert_eq!(nat.poll_timeout(), None);
 }
 
-/// G1: who changes nothing gets what the RFCs ask for, and where they leave a choice the one that lets least in.
+/// G1: who changes nothing gets what the RFCs ask for, and where they leave a choice the one that
+/// lets least in.
 #[test]
 fn the_defaults_are_those_of_the_rfcs() {
     let config = Config::new(inside());
     assert_eq!(config.mapping, Mapping::EndpointIndependent);
-    assert_eq!((config.filtering, config.tcp_filtering), (Filtering::AddressAndPortDependent, None));
+    assert_eq!(
+        (config.filtering, config.tcp_filtering),
+        (Filtering::AddressAndPortDependent, None)
+    );
     assert_eq!(config.hairpinning, Hairpinning::Unfiltered);
     assert_eq!(config.timeouts, Timeouts::RFC);
-    assert_eq!(config.exhaustion_error, ExhaustionError::AdministrativelyProhibited);
-    assert!(config.inside_icmp_errors && config.outside_icmp_errors && config.inside_ping && !config.outside_ping);
-    let ranges = (PortRange::new(1024, 65535).expect("ports"), PortRange::new(1, 1023).expect("ports"));
+    assert_eq!(
+        config.exhaustion_error,
+        ExhaustionError::AdministrativelyProhibited
+    );
+    assert!(
+        config.inside_icmp_errors
+            && config.outside_icmp_errors
+            && config.inside_ping
+            && !config.outside_ping
+    );
+    let ranges = (
+        PortRange::new(1024, 65535).expect("ports"),
+        PortRange::new(1, 1023).expect("ports"),
+    );
     assert_eq!((config.ports, config.low_ports), ranges);
-    assert!(config.one_to_one.is_empty() && config.dmz_host.is_none() && config.untranslated.is_empty());
+    assert!(
+        config.one_to_one.is_empty() && config.dmz_host.is_none() && config.untranslated.is_empty()
+    );
 }

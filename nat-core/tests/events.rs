@@ -1,6 +1,7 @@
 //! What the engine tells the application of its mappings: RFC 6888 REQ-11c and REQ-12.
 //!
-//! The world listens in every test of every file, and holds what it hears against the mappings there are.
+//! The world listens in every test of every file, and holds what it hears against the mappings
+//! there are.
 
 mod world;
 
@@ -8,8 +9,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 
 use nat_core::{
-    DropReason, Event, EventHook, MappingEvent, Nat, PortForward, PortRange, Protocol, Refusal, SessionProtocol, Side,
-    Tables, Verdict,
+    DropReason, Event, EventHook, MappingEvent, Nat, PortForward, PortRange, Protocol, Refusal,
+    SessionProtocol, Side, Tables, Verdict,
 };
 use world::*;
 
@@ -48,7 +49,10 @@ fn only_refusal(w: &mut World) -> Refusal {
 /// A world in which every dynamic mapping has port 40000, whichever address it is on.
 fn one_port() -> World {
     World::with(|config| {
-        config.external_addresses.push(N2).expect("there is room for two");
+        config
+            .external_addresses
+            .push(N2)
+            .expect("there is room for two");
         config.ports = PortRange::new(40_000, 40_000).expect("one port");
     })
 }
@@ -67,16 +71,21 @@ fn host_on(w: &mut World, external: Ipv4Addr) -> SocketAddrV4 {
     panic!("no host was given {external}");
 }
 
-/// G12: a mapping is told of once when it begins and once when it ends, however many sessions it has, with its protocol,
-/// both endpoints and the time.
+/// G12: a mapping is told of once when it begins and once when it ends, however many sessions it
+/// has, with its protocol, both endpoints and the time.
 #[test]
 fn a_mapping_is_told_of_when_it_begins_and_when_it_ends() {
     let mut w = World::new();
     let (inside, begin) = (at(H1, 5000), w.now());
     let external = w.open_udp(inside, at(S1, 53));
     let created = w.events();
-    let [Event::MappingCreated(mapping)] = created[..] else { panic!("{created:?}") };
-    assert_eq!((mapping.protocol, mapping.inside, mapping.external), (SessionProtocol::Udp, inside, external));
+    let [Event::MappingCreated(mapping)] = created[..] else {
+        panic!("{created:?}")
+    };
+    assert_eq!(
+        (mapping.protocol, mapping.inside, mapping.external),
+        (SessionProtocol::Udp, inside, external)
+    );
     assert_eq!((mapping.at, mapping.forwarded), (begin, false));
 
     w.advance(secs(10));
@@ -97,37 +106,53 @@ fn mappings_of_all_protocols_are_told_of() {
     let inside = at(H1, 7);
     let id = w.open_echo(H1, S1, 7);
     let echo = only_mapping(&mut w);
-    assert_eq!((echo.protocol, echo.inside, echo.external), (SessionProtocol::Icmp, inside, at(N, id)));
+    assert_eq!(
+        (echo.protocol, echo.inside, echo.external),
+        (SessionProtocol::Icmp, inside, at(N, id))
+    );
     let external = w.open_tcp(inside, at(S1, 80)).external;
     let tcp = only_mapping(&mut w);
-    assert_eq!((tcp.protocol, tcp.inside, tcp.external), (SessionProtocol::Tcp, inside, external));
+    assert_eq!(
+        (tcp.protocol, tcp.inside, tcp.external),
+        (SessionProtocol::Tcp, inside, external)
+    );
     let external = w.open_udp(inside, at(S1, 53));
     let udp = only_mapping(&mut w);
-    assert_eq!((udp.protocol, udp.inside, udp.external), (SessionProtocol::Udp, inside, external));
+    assert_eq!(
+        (udp.protocol, udp.inside, udp.external),
+        (SessionProtocol::Udp, inside, external)
+    );
 }
 
 /// G12: the router's own mappings are told of like those of hosts.
 #[test]
 fn the_routers_own_mappings_are_told_of() {
     let mut w = World::new();
-    let external = w.router_sends(udp(at(N, 5000), at(S1, 53))).forwarded().source();
+    let external = w
+        .router_sends(udp(at(N, 5000), at(S1, 53)))
+        .forwarded()
+        .source();
     assert_eq!(lines(w.events()), [('+', at(N, 5000), external, false)]);
     w.advance(secs(300));
     assert_eq!(lines(w.events()), [('-', at(N, 5000), external, false)]);
 }
 
-/// G12: what the outside sends makes no mapping, so there is nothing to tell; nor is there of what is dropped.
+/// G12: what the outside sends makes no mapping, so there is nothing to tell; nor is there of what
+/// is dropped.
 #[test]
 fn nothing_is_told_of_packets_that_change_no_mapping() {
     let mut w = World::new();
-    w.inbound(udp(at(ATTACKER, 53), at(N, 40_000))).dropped(DropReason::NoMapping);
-    w.outbound(udp(at(S1, 5000), at(S2, 53))).dropped(DropReason::SpoofedSource);
-    w.outbound(tcp(at(H1, 5000), at(S1, 80), ACK)).rejected(DropReason::NoSession);
+    w.inbound(udp(at(ATTACKER, 53), at(N, 40_000)))
+        .dropped(DropReason::NoMapping);
+    w.outbound(udp(at(S1, 5000), at(S2, 53)))
+        .dropped(DropReason::SpoofedSource);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), ACK))
+        .rejected(DropReason::NoSession);
     assert_eq!(w.events(), []);
 }
 
-/// G12: a mapping whose time is up is deleted by the next call, and has the time of that; by a small step of the clock
-/// or a large one.
+/// G12: a mapping whose time is up is deleted by the next call, and has the time of that; by a
+/// small step of the clock or a large one.
 #[test]
 fn the_time_of_a_deletion_is_that_of_the_call() {
     for late in [secs(7), secs(7000), secs(7_000_000)] {
@@ -137,24 +162,42 @@ fn the_time_of_a_deletion_is_that_of_the_call() {
         w.events();
         w.jump(secs(1) + late);
         assert_eq!(w.events(), [], "nobody has called");
-        w.inbound(udp(at(S2, 53), at(N, 1))).dropped(DropReason::NoMapping);
+        w.inbound(udp(at(S2, 53), at(N, 1)))
+            .dropped(DropReason::NoMapping);
         assert_eq!(only_mapping(&mut w).at, w.now(), "{late:?} late");
     }
 }
 
-/// G12: an endpoint that is so late that its packet finds its own mapping overdue: that ends first, then another begins.
+/// G12: an endpoint that is so late that its packet finds its own mapping overdue: that ends first,
+/// then another begins.
 #[test]
 fn an_overdue_mapping_ends_before_it_begins_anew() {
     let mut w = World::new();
-    let externals: Vec<_> = (0..100).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53))).collect();
+    let externals: Vec<_> = (0..100)
+        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)))
+        .collect();
     w.advance(secs(290));
     w.events();
     w.jump(secs(20));
     let external = w.open_udp(at(H1, 5099), at(S1, 53));
     let told = lines(w.events());
-    let own: Vec<_> = told.iter().copied().filter(|line| line.1 == at(H1, 5099)).collect();
-    assert_eq!(own, [('-', at(H1, 5099), externals[99], false), ('+', at(H1, 5099), external, false)]);
-    assert_eq!(told.len(), 64 + 2, "64 that were most overdue, and this one");
+    let own: Vec<_> = told
+        .iter()
+        .copied()
+        .filter(|line| line.1 == at(H1, 5099))
+        .collect();
+    assert_eq!(
+        own,
+        [
+            ('-', at(H1, 5099), externals[99], false),
+            ('+', at(H1, 5099), external, false)
+        ]
+    );
+    assert_eq!(
+        told.len(),
+        64 + 2,
+        "64 that were most overdue, and this one"
+    );
 }
 
 /// G12: TCP sessions that close take their mappings with them once they are done.
@@ -167,8 +210,14 @@ fn the_mapping_of_a_closed_connection_is_deleted() {
     assert_eq!(w.events(), [], "the session lives on for a while");
     w.advance(secs(7440));
     let deleted = only_mapping(&mut w);
-    assert_eq!((deleted.inside, deleted.external), (mapping.inside, mapping.external));
-    assert!(deleted.at < w.now(), "long before an open one would have ended");
+    assert_eq!(
+        (deleted.inside, deleted.external),
+        (mapping.inside, mapping.external)
+    );
+    assert!(
+        deleted.at < w.now(),
+        "long before an open one would have ended"
+    );
 }
 
 /// G12: `clear` ends every mapping.
@@ -205,16 +254,26 @@ fn a_port_forward_takes_the_place_of_mappings() {
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let own = w.open_udp(at(H2, 53), at(S1, 53));
     w.events();
-    let forward = PortForward { external_port: external.port(), ..FORWARD };
+    let forward = PortForward {
+        external_port: external.port(),
+        ..FORWARD
+    };
     w.nat.add_forward(forward).expect("there is room");
     let mut told = lines(w.events());
     told.sort();
-    assert_eq!(told, [('-', at(H1, 5000), external, false), ('-', at(H2, 53), own, false)]);
+    assert_eq!(
+        told,
+        [
+            ('-', at(H1, 5000), external, false),
+            ('-', at(H2, 53), own, false)
+        ]
+    );
     w.nat.add_forward(forward).expect_err("it is there already");
     assert_eq!(w.events(), []);
 }
 
-/// G12: where external ports overlap, each remote endpoint has a mapping, and each of them is told of.
+/// G12: where external ports overlap, each remote endpoint has a mapping, and each of them is told
+/// of.
 #[test]
 fn overlapping_mappings_are_told_of_one_by_one() {
     let mut w = World::with(|config| {
@@ -223,7 +282,10 @@ fn overlapping_mappings_are_told_of_one_by_one() {
     });
     for (host, remote) in [(H1, at(S1, 53)), (H1, at(S2, 53)), (H2, at(S1, 54))] {
         w.open_udp(at(host, 5000), remote);
-        assert_eq!(lines(w.events()), [('+', at(host, 5000), at(N, 40_000), false)]);
+        assert_eq!(
+            lines(w.events()),
+            [('+', at(host, 5000), at(N, 40_000), false)]
+        );
     }
     w.advance(secs(300));
     assert_eq!(w.events().len(), 3);
@@ -243,8 +305,8 @@ fn the_end_of_draining_is_told_of() {
     assert_eq!(lines(w.events()), [('-', at(H1, 5000), external, false)]);
 }
 
-/// G12: a mapping that is deleted because its address has gone is told of with that address. Those whose address stays
-/// are not told of, whatever its place in the list.
+/// G12: a mapping that is deleted because its address has gone is told of with that address. Those
+/// whose address stays are not told of, whatever its place in the list.
 #[test]
 fn mappings_of_a_lost_address_are_deleted_with_that_address() {
     let mut w = one_port();
@@ -257,7 +319,8 @@ fn mappings_of_a_lost_address_are_deleted_with_that_address() {
     assert_eq!(lines(w.events()), [('-', stays, at(N2, 40_000), false)]);
 }
 
-/// G12: a port forward moves with the primary address: its mapping ends, and so does a dynamic one that it meets there.
+/// G12: a port forward moves with the primary address: its mapping ends, and so does a dynamic one
+/// that it meets there.
 #[test]
 fn the_mapping_of_a_port_forward_that_moves_is_deleted() {
     let mut w = one_port();
@@ -268,23 +331,31 @@ fn the_mapping_of_a_port_forward_that_moves_is_deleted() {
     w.set_external_addresses(&[N2, N]).expect("addresses");
     let mut told = lines(w.events());
     told.sort();
-    let mut expected = [('-', at(H2, 53), at(N, 40_000), true), ('-', other, at(N2, 40_000), false)];
+    let mut expected = [
+        ('-', at(H2, 53), at(N, 40_000), true),
+        ('-', other, at(N2, 40_000), false),
+    ];
     expected.sort();
     assert_eq!(told, expected);
     w.set_external_addresses(&[N2, N3]).expect("addresses");
     assert_eq!(w.events(), [], "the primary address has stayed");
 }
 
-/// G11c: the application is told of each session that is refused for want of room, once, with the reason of the verdict.
+/// G11c: the application is told of each session that is refused for want of room, once, with the
+/// reason of the verdict.
 #[test]
 fn each_refused_session_is_told_of() {
     #[track_caller]
     fn refused(mut w: World, reason: DropReason) {
         w.events();
         w.advance(secs(1));
-        w.outbound(tcp(at(H2, 5000), at(S2, 80), SYN)).rejected(reason);
+        w.outbound(tcp(at(H2, 5000), at(S2, 80), SYN))
+            .rejected(reason);
         let refusal = only_refusal(&mut w);
-        assert_eq!((refusal.reason, refusal.protocol), (reason, SessionProtocol::Tcp));
+        assert_eq!(
+            (refusal.reason, refusal.protocol),
+            (reason, SessionProtocol::Tcp)
+        );
         assert_eq!((refusal.inside, refusal.at), (H2, w.now()));
     }
     let mut w = World::sized::<8, 1, 8>(|_| ());
@@ -299,26 +370,32 @@ fn each_refused_session_is_told_of() {
     let mut w = World::with(|config| config.limits.sessions_per_host = Some(1));
     w.open_udp(at(H2, 5000), at(S1, 53));
     refused(w, DropReason::HostLimit);
-    let mut w = World::with(|config| config.ports = PortRange::new(40_000, 40_000).expect("one port"));
+    let mut w =
+        World::with(|config| config.ports = PortRange::new(40_000, 40_000).expect("one port"));
     w.open_tcp(at(H1, 5000), at(S1, 80));
     refused(w, DropReason::PortsExhausted);
 }
 
-/// G11c: a refusal is told of even if the limit on errors leaves the host without an answer, and the router's own too.
+/// G11c: a refusal is told of even if the limit on errors leaves the host without an answer, and
+/// the router's own too.
 #[test]
 fn silent_refusals_are_told_of() {
     let mut w = World::sized::<8, 1, 8>(|config| config.limits.icmp_error_burst = 1);
     w.open_udp(at(H1, 5000), at(S1, 53));
     w.events();
-    w.outbound(udp(at(H1, 5001), at(S1, 53))).rejected(DropReason::SessionTableFull);
+    w.outbound(udp(at(H1, 5001), at(S1, 53)))
+        .rejected(DropReason::SessionTableFull);
     assert_eq!(only_refusal(&mut w).reason, DropReason::SessionTableFull);
-    w.outbound(udp(at(H1, 5001), at(S1, 53))).dropped(DropReason::SessionTableFull);
+    w.outbound(udp(at(H1, 5001), at(S1, 53)))
+        .dropped(DropReason::SessionTableFull);
     assert_eq!(only_refusal(&mut w).reason, DropReason::SessionTableFull);
-    w.router_sends(udp(at(N, 5000), at(S1, 53))).dropped(DropReason::SessionTableFull);
+    w.router_sends(udp(at(N, 5000), at(S1, 53)))
+        .dropped(DropReason::SessionTableFull);
     assert_eq!(only_refusal(&mut w).inside, N);
 }
 
-/// G12: nothing that is told names the destination, neither its address nor its port: `Debug` shows every field.
+/// G12: nothing that is told names the destination, neither its address nor its port: `Debug` shows
+/// every field.
 #[test]
 fn events_hold_no_destination() {
     let mut w = World::with(|config| {
@@ -328,13 +405,21 @@ fn events_hold_no_destination() {
     let destination = at(Ipv4Addr::new(100, 99, 98, 97), 61_234);
     w.open_udp(at(H1, 5000), destination);
     w.open_tcp(at(H1, 5001), destination);
-    w.outbound(udp(at(H1, 5002), destination)).rejected(DropReason::HostLimit);
+    w.outbound(udp(at(H1, 5002), destination))
+        .rejected(DropReason::HostLimit);
     w.advance(secs(7440));
     let events = w.events();
-    assert_eq!(events.len(), 5, "two mappings that come and go, and a refusal: {events:?}");
+    assert_eq!(
+        events.len(),
+        5,
+        "two mappings that come and go, and a refusal: {events:?}"
+    );
     for event in events {
         let text = format!("{event:?}");
-        assert!(!text.contains("100.99.98.97") && !text.contains("61234"), "{text}");
+        assert!(
+            !text.contains("100.99.98.97") && !text.contains("61234"),
+            "{text}"
+        );
     }
 }
 
@@ -349,7 +434,10 @@ fn random_operation(w: &mut World, random: &mut fastrand::Rng) {
 
 fn random_packet(w: &mut World, random: &mut fastrand::Rng) {
     let host = [H1, H2, H3][random.usize(..3)];
-    let (inside, remote) = (at(host, 5000 + random.u16(..4)), at([S1, S2][random.usize(..2)], 80 + random.u16(..2)));
+    let (inside, remote) = (
+        at(host, 5000 + random.u16(..4)),
+        at([S1, S2][random.usize(..2)], 80 + random.u16(..2)),
+    );
     let external = at([N, N2][random.usize(..2)], 40_000 + random.u16(..6));
     let flags = [SYN, SYN | ACK, ACK, RST | ACK, FIN | ACK][random.usize(..5)];
     let _ = match random.u8(..16) {
@@ -370,7 +458,11 @@ fn random_change(w: &mut World, random: &mut fastrand::Rng) {
         0..4 => {
             let inside_address = [H1, H2, H3][random.usize(..3)];
             let inside_port = 5000 + random.u16(..4);
-            let _ = w.nat.add_forward(PortForward::new(protocol, external_port, at(inside_address, inside_port)));
+            let _ = w.nat.add_forward(PortForward::new(
+                protocol,
+                external_port,
+                at(inside_address, inside_port),
+            ));
         }
         4..6 => {
             let forward = w.nat.forwards().next();
@@ -378,14 +470,15 @@ fn random_change(w: &mut World, random: &mut fastrand::Rng) {
         }
         6..9 => {
             let addresses: [&[Ipv4Addr]; 5] = [&[N], &[N2, N], &[N, N2], &[N3, N2], &[]];
-            w.set_external_addresses(addresses[random.usize(..5)]).expect("addresses");
+            w.set_external_addresses(addresses[random.usize(..5)])
+                .expect("addresses");
         }
         _ => w.clear(),
     }
 }
 
-/// G12, G11c: whoever knows only the events knows at any time which mappings there are; the world compares after each
-/// step. And every refusal is told of.
+/// G12, G11c: whoever knows only the events knows at any time which mappings there are; the world
+/// compares after each step. And every refusal is told of.
 #[test]
 fn the_live_mappings_follow_from_the_events_alone() {
     let (mut created, mut deleted, mut refused) = (0, 0, 0);
@@ -417,9 +510,21 @@ fn the_live_mappings_follow_from_the_events_alone() {
 
 /// Packets that were refused for want of room.
 fn want_of_room(w: &World) -> u64 {
-    use DropReason::{HostLimit, HostTableFull, IndexFull, MappingTableFull, PortsExhausted, SessionTableFull};
-    let reasons = [HostLimit, HostTableFull, IndexFull, MappingTableFull, PortsExhausted, SessionTableFull];
-    reasons.iter().map(|reason| w.stats().dropped(*reason) + w.stats().rejected(*reason)).sum()
+    use DropReason::{
+        HostLimit, HostTableFull, IndexFull, MappingTableFull, PortsExhausted, SessionTableFull,
+    };
+    let reasons = [
+        HostLimit,
+        HostTableFull,
+        IndexFull,
+        MappingTableFull,
+        PortsExhausted,
+        SessionTableFull,
+    ];
+    reasons
+        .iter()
+        .map(|reason| w.stats().dropped(*reason) + w.stats().rejected(*reason))
+        .sum()
 }
 
 /// A NAT with a hook moves to another thread, as one without does.
@@ -452,7 +557,10 @@ fn what_the_application_ends_is_told_of_with_its_own_time() {
     let ends: [End; 3] = [
         |w, _| w.clear(),
         |w, forward| assert!(w.remove_forward(forward)),
-        |w, _| w.set_external_addresses(&[N2]).expect("the address can work"),
+        |w, _| {
+            w.set_external_addresses(&[N2])
+                .expect("the address can work");
+        },
     ];
     for end in ends {
         let mut w = World::new();
@@ -462,7 +570,9 @@ fn what_the_application_ends_is_told_of_with_its_own_time() {
         w.jump(secs(100));
         end(&mut w, &forward);
         let events = w.events();
-        let [Event::MappingDeleted(deleted)] = events[..] else { panic!("{events:?}") };
+        let [Event::MappingDeleted(deleted)] = events[..] else {
+            panic!("{events:?}")
+        };
         assert_eq!(deleted.at, w.now());
     }
 }
@@ -474,12 +584,18 @@ fn the_end_of_a_session_is_the_same_however_old_the_clock_of_the_engine_is() {
     w.open_udp(at(H1, 5000), at(S1, 53));
     let ends = w.now().saturating_add(secs(300));
     let at_first = w.sessions()[0];
-    assert_eq!((at_first.expires_at, at_first.expires_in), (ends, secs(300)));
+    assert_eq!(
+        (at_first.expires_at, at_first.expires_in),
+        (ends, secs(300))
+    );
     w.jump(secs(100));
     assert_eq!(w.sessions(), [at_first]);
     let now = w.now();
     w.nat.handle_timeout(now);
-    assert_eq!((w.sessions()[0].expires_at, w.sessions()[0].expires_in), (ends, secs(200)));
+    assert_eq!(
+        (w.sessions()[0].expires_at, w.sessions()[0].expires_in),
+        (ends, secs(200))
+    );
 }
 
 /// A hook that is taken away hears nothing more.
@@ -490,7 +606,10 @@ fn a_hook_can_be_taken_away() {
     nat.set_event_hook(&mut count);
     nat.clear_event_hook();
     let mut packet: Vec<u8> = udp(at(H1, 5000), at(S1, 53)).into();
-    assert!(matches!(nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1)), Verdict::Forward { .. }));
+    assert!(matches!(
+        nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(1)),
+        Verdict::Forward { .. }
+    ));
 }
 
 struct Silent;

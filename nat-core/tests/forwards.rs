@@ -4,7 +4,9 @@ mod world;
 
 use core::net::SocketAddrV4;
 
-use nat_core::{DropReason, ForwardError, MAX_PORT_FORWARDS, PortForward, PortRange, Protocol, SessionState};
+use nat_core::{
+    DropReason, ForwardError, MAX_PORT_FORWARDS, PortForward, PortRange, Protocol, SessionState,
+};
 use world::*;
 
 use Protocol::{Tcp, Udp};
@@ -16,26 +18,50 @@ const fn forward(protocol: Protocol, external_port: u16, to: SocketAddrV4) -> Po
 fn with(forwards: impl IntoIterator<Item = PortForward>) -> World {
     let mut w = World::new();
     for forward in forwards {
-        w.nat.add_forward(forward).expect("the port forward is accepted");
+        w.nat
+            .add_forward(forward)
+            .expect("the port forward is accepted");
     }
     w
 }
 
-/// What arrives at the forwarded port goes to the inside endpoint, from whichever sender, and answers go back.
+/// What arrives at the forwarded port goes to the inside endpoint, from whichever sender, and
+/// answers go back.
 #[test]
 fn the_outside_reaches_a_forwarded_endpoint() {
-    let mut w = with([forward(Tcp, 8080, at(H1, 80)), forward(Udp, 53, at(H2, 5353))]);
+    let mut w = with([
+        forward(Tcp, 8080, at(H1, 80)),
+        forward(Udp, 53, at(H2, 5353)),
+    ]);
     for client in [at(S1, 40000), at(S2, 40000), at(S2, 40001)] {
         let syn = w.inbound(tcp(client, at(N, 8080), SYN).seq(10)).forwarded();
         assert_eq!(syn.destination(), at(H1, 80));
-        assert!(w.sessions().iter().all(|session| session.remote != client), "a session begins with the answer");
-        let answer = w.outbound(tcp(at(H1, 80), client, SYN | ACK).seq(90).ack(11)).forwarded();
+        assert!(
+            w.sessions().iter().all(|session| session.remote != client),
+            "a session begins with the answer"
+        );
+        let answer = w
+            .outbound(tcp(at(H1, 80), client, SYN | ACK).seq(90).ack(11))
+            .forwarded();
         assert_eq!(answer.source(), at(N, 8080));
-        assert_eq!(w.session(at(H1, 80), client).state, SessionState::OutsideSyn);
-        w.inbound(tcp(client, at(N, 8080), ACK).seq(11).ack(91)).forwarded();
-        assert_eq!(w.session(at(H1, 80), client).state, SessionState::Established);
-        assert_eq!(w.inbound(udp(client, at(N, 53))).forwarded().destination(), at(H2, 5353));
-        assert_eq!(w.outbound(udp(at(H2, 5353), client)).forwarded().source(), at(N, 53));
+        assert_eq!(
+            w.session(at(H1, 80), client).state,
+            SessionState::OutsideSyn
+        );
+        w.inbound(tcp(client, at(N, 8080), ACK).seq(11).ack(91))
+            .forwarded();
+        assert_eq!(
+            w.session(at(H1, 80), client).state,
+            SessionState::Established
+        );
+        assert_eq!(
+            w.inbound(udp(client, at(N, 53))).forwarded().destination(),
+            at(H2, 5353)
+        );
+        assert_eq!(
+            w.outbound(udp(at(H2, 5353), client)).forwarded().source(),
+            at(N, 53)
+        );
     }
     assert!(w.sessions().iter().all(|session| session.forwarded));
 }
@@ -44,18 +70,30 @@ fn the_outside_reaches_a_forwarded_endpoint() {
 #[test]
 fn nothing_else_is_opened_by_a_forward() {
     let mut w = with([forward(Tcp, 8080, at(H1, 80))]);
-    w.inbound(udp(at(S1, 9), at(N, 8080))).dropped(DropReason::NoMapping);
-    w.inbound(tcp(at(S1, 9), at(N, 8081), SYN)).dropped(DropReason::NoMapping);
-    w.inbound(tcp(at(S1, 9), at(N, 80), SYN)).dropped(DropReason::NoMapping);
+    w.inbound(udp(at(S1, 9), at(N, 8080)))
+        .dropped(DropReason::NoMapping);
+    w.inbound(tcp(at(S1, 9), at(N, 8081), SYN))
+        .dropped(DropReason::NoMapping);
+    w.inbound(tcp(at(S1, 9), at(N, 80), SYN))
+        .dropped(DropReason::NoMapping);
     for flags in [ACK, SYN | ACK, FIN | ACK, RST] {
-        assert!(matches!(w.inbound(tcp(at(S1, 9), at(N, 8080), flags)), Outcome::Dropped(_)), "flags {flags:#04x}");
+        assert!(
+            matches!(
+                w.inbound(tcp(at(S1, 9), at(N, 8080), flags)),
+                Outcome::Dropped(_)
+            ),
+            "flags {flags:#04x}"
+        );
     }
 }
 
 /// NP9: what the inside endpoint sends by itself leaves from the forwarded port.
 #[test]
 fn the_inside_endpoint_sends_from_its_forwarded_port() {
-    let mut w = with([forward(Udp, 4500, at(H1, 5000)), forward(Tcp, 4501, at(H1, 5000))]);
+    let mut w = with([
+        forward(Udp, 4500, at(H1, 5000)),
+        forward(Tcp, 4501, at(H1, 5000)),
+    ]);
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N, 4500));
     assert_eq!(w.open_tcp(at(H1, 5000), at(S1, 80)).external, at(N, 4501));
     // Only that endpoint does.
@@ -66,20 +104,33 @@ fn the_inside_endpoint_sends_from_its_forwarded_port() {
 /// No dynamic mapping takes a forwarded port, though it is the only one left.
 #[test]
 fn dynamic_mappings_never_take_a_forwarded_port() {
-    let mut w = World::with(|config| config.ports = PortRange::new(30000, 30007).expect("eight ports"));
-    w.nat.add_forward(forward(Udp, 30003, at(H2, 80))).expect("the port forward is accepted");
+    let mut w =
+        World::with(|config| config.ports = PortRange::new(30000, 30007).expect("eight ports"));
+    w.nat
+        .add_forward(forward(Udp, 30003, at(H2, 80)))
+        .expect("the port forward is accepted");
     for i in 0..7 {
         assert_ne!(w.open_udp(at(H1, 5000 + i), at(S1, 53)).port(), 30003);
     }
-    w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::PortsExhausted);
-    assert_eq!(w.inbound(udp(at(S1, 53), at(N, 30003))).forwarded().destination(), at(H2, 80));
+    w.outbound(udp(at(H1, 6000), at(S1, 53)))
+        .rejected(DropReason::PortsExhausted);
+    assert_eq!(
+        w.inbound(udp(at(S1, 53), at(N, 30003)))
+            .forwarded()
+            .destination(),
+        at(H2, 80)
+    );
 }
 
 /// Each mistake has its error, and changes nothing.
 #[test]
 fn impossible_forwards_are_refused() {
-    let mut w = World::with(|config| config.reserved_ports = Some(PortRange::new(60000, 60009).expect("ten ports")));
-    w.nat.add_forward(forward(Tcp, 8080, at(H1, 80))).expect("the port forward is accepted");
+    let mut w = World::with(|config| {
+        config.reserved_ports = Some(PortRange::new(60000, 60009).expect("ten ports"));
+    });
+    w.nat
+        .add_forward(forward(Tcp, 8080, at(H1, 80)))
+        .expect("the port forward is accepted");
     let network = "192.168.1.0".parse().expect("an address");
     let broadcast = "192.168.1.255".parse().expect("an address");
     let cases = [
@@ -90,9 +141,18 @@ fn impossible_forwards_are_refused() {
         (forward(Tcp, 81, at(ROUTER, 81)), ForwardError::NotInside),
         (forward(Tcp, 81, at(network, 81)), ForwardError::NotInside),
         (forward(Tcp, 81, at(broadcast, 81)), ForwardError::NotInside),
-        (forward(Tcp, 8080, at(H2, 81)), ForwardError::ExternalPortInUse),
-        (forward(Tcp, 8080, at(H1, 80)), ForwardError::ExternalPortInUse),
-        (forward(Tcp, 81, at(H1, 80)), ForwardError::InsideEndpointInUse),
+        (
+            forward(Tcp, 8080, at(H2, 81)),
+            ForwardError::ExternalPortInUse,
+        ),
+        (
+            forward(Tcp, 8080, at(H1, 80)),
+            ForwardError::ExternalPortInUse,
+        ),
+        (
+            forward(Tcp, 81, at(H1, 80)),
+            ForwardError::InsideEndpointInUse,
+        ),
         (forward(Tcp, 60000, at(H1, 81)), ForwardError::PortReserved),
         (forward(Tcp, 60009, at(H1, 81)), ForwardError::PortReserved),
     ];
@@ -101,7 +161,9 @@ fn impossible_forwards_are_refused() {
         assert_eq!(w.nat.forwards().count(), 1, "{wrong:?}");
     }
     // The other protocol is another forward.
-    w.nat.add_forward(forward(Udp, 8080, at(H1, 80))).expect("the port forward is accepted");
+    w.nat
+        .add_forward(forward(Udp, 8080, at(H1, 80)))
+        .expect("the port forward is accepted");
 }
 
 /// As many forwards as there can be are accepted, and one more has its error.
@@ -109,28 +171,41 @@ fn impossible_forwards_are_refused() {
 fn there_is_room_for_so_many_forwards() {
     let mut w = World::sized::<4, 8, 2>(|_| ());
     for i in 0..MAX_PORT_FORWARDS as u16 {
-        w.nat.add_forward(forward(Tcp, 8080 + i, at(H1, 80 + i))).expect("there is room");
+        w.nat
+            .add_forward(forward(Tcp, 8080 + i, at(H1, 80 + i)))
+            .expect("there is room");
     }
-    assert_eq!(w.nat.add_forward(forward(Tcp, 9000, at(H2, 90))), Err(ForwardError::TooMany));
+    assert_eq!(
+        w.nat.add_forward(forward(Tcp, 9000, at(H2, 90))),
+        Err(ForwardError::TooMany)
+    );
     assert!(w.remove_forward(&forward(Tcp, 8080, at(H1, 80))));
-    w.nat.add_forward(forward(Tcp, 9000, at(H2, 90))).expect("there is room again");
+    w.nat
+        .add_forward(forward(Tcp, 9000, at(H2, 90)))
+        .expect("there is room again");
 }
 
 /// A forward takes no place in the tables before its target has answered.
 #[test]
 fn a_forward_takes_no_place_until_it_is_used() {
     let mut w = World::sized::<1, 1, 1>(|_| ());
-    w.nat.add_forward(forward(Udp, 53, at(H1, 53))).expect("the port forward is accepted");
+    w.nat
+        .add_forward(forward(Udp, 53, at(H1, 53)))
+        .expect("the port forward is accepted");
     w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
     w.open_udp(at(H2, 5000), at(S1, 53));
     w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
-    w.outbound(udp(at(H1, 53), at(S1, 9))).rejected(DropReason::MappingTableFull);
+    w.outbound(udp(at(H1, 53), at(S1, 9)))
+        .rejected(DropReason::MappingTableFull);
 }
 
 /// A removed forward ends with its sessions, and its port is closed.
 #[test]
 fn removing_a_forward_ends_its_sessions() {
-    let mut w = with([forward(Udp, 53, at(H1, 5353)), forward(Udp, 54, at(H1, 5354))]);
+    let mut w = with([
+        forward(Udp, 53, at(H1, 5353)),
+        forward(Udp, 54, at(H1, 5354)),
+    ]);
     for (external, inside) in [(53, 5353), (54, 5354)] {
         w.inbound(udp(at(S1, 9), at(N, external))).forwarded();
         assert_eq!(w.open_udp(at(H1, inside), at(S1, 9)), at(N, external));
@@ -138,9 +213,13 @@ fn removing_a_forward_ends_its_sessions() {
     let first = forward(Udp, 53, at(H1, 5353));
     assert!(w.remove_forward(&first));
     assert!(!w.remove_forward(&first), "it is gone");
-    assert!(!w.remove_forward(&forward(Tcp, 54, at(H1, 5354))), "there is none of that protocol");
+    assert!(
+        !w.remove_forward(&forward(Tcp, 54, at(H1, 5354))),
+        "there is none of that protocol"
+    );
     assert_eq!(w.sessions().len(), 1);
-    w.inbound(udp(at(S1, 9), at(N, 53))).dropped(DropReason::NoMapping);
+    w.inbound(udp(at(S1, 9), at(N, 53)))
+        .dropped(DropReason::NoMapping);
     w.inbound(udp(at(S1, 9), at(N, 54))).forwarded();
     // The endpoint is an ordinary one now.
     w.open_udp(at(H1, 5353), at(S1, 53));
@@ -162,7 +241,10 @@ fn a_forward_stays_when_its_sessions_end() {
 /// The list of forwards is what was added.
 #[test]
 fn forwards_are_listed() {
-    let both = [forward(Tcp, 8080, at(H1, 80)), forward(Udp, 8080, at(H1, 80))];
+    let both = [
+        forward(Tcp, 8080, at(H1, 80)),
+        forward(Udp, 8080, at(H1, 80)),
+    ];
     let w = with(both);
     let listed: Vec<_> = w.nat.forwards().collect();
     assert_eq!(listed.len(), 2);
@@ -172,32 +254,61 @@ fn forwards_are_listed() {
 /// Forwards are on the primary external address, whatever that is at the time.
 #[test]
 fn forwards_follow_the_primary_address() {
-    let mut w = with([forward(Tcp, 8080, at(H1, 80)), forward(Udp, 4500, at(H1, 5000))]);
-    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN).seq(10)).forwarded();
-    w.outbound(tcp(at(H1, 80), at(S1, 9), SYN | ACK).ack(11)).forwarded();
-    w.set_external_addresses(&[N2, N]).expect("the addresses can work");
-    assert_eq!(w.inbound(tcp(at(S2, 9), at(N2, 8080), SYN)).forwarded().destination(), at(H1, 80));
+    let mut w = with([
+        forward(Tcp, 8080, at(H1, 80)),
+        forward(Udp, 4500, at(H1, 5000)),
+    ]);
+    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN).seq(10))
+        .forwarded();
+    w.outbound(tcp(at(H1, 80), at(S1, 9), SYN | ACK).ack(11))
+        .forwarded();
+    w.set_external_addresses(&[N2, N])
+        .expect("the addresses can work");
+    assert_eq!(
+        w.inbound(tcp(at(S2, 9), at(N2, 8080), SYN))
+            .forwarded()
+            .destination(),
+        at(H1, 80)
+    );
     assert_eq!(w.open_udp(at(H1, 5000), at(S2, 53)), at(N2, 4500));
-    assert!(w.inbound(tcp(at(S2, 9), at(N, 8080), SYN)).refusal().is_some(), "no longer the primary address");
+    assert!(
+        w.inbound(tcp(at(S2, 9), at(N, 8080), SYN))
+            .refusal()
+            .is_some(),
+        "no longer the primary address"
+    );
 }
 
 /// A forward may be set up before there is an address.
 #[test]
 fn a_forward_waits_for_an_address() {
     let mut w = World::with(|config| config.external_addresses.clear());
-    w.nat.add_forward(forward(Tcp, 8080, at(H1, 80))).expect("the port forward is accepted");
-    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN)).dropped(DropReason::NotForUs);
-    w.set_external_addresses(&[N]).expect("the address can work");
-    assert_eq!(w.inbound(tcp(at(S1, 9), at(N, 8080), SYN)).forwarded().destination(), at(H1, 80));
+    w.nat
+        .add_forward(forward(Tcp, 8080, at(H1, 80)))
+        .expect("the port forward is accepted");
+    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN))
+        .dropped(DropReason::NotForUs);
+    w.set_external_addresses(&[N])
+        .expect("the address can work");
+    assert_eq!(
+        w.inbound(tcp(at(S1, 9), at(N, 8080), SYN))
+            .forwarded()
+            .destination(),
+        at(H1, 80)
+    );
 }
 
-/// A forward to an endpoint, or of a port, that is in use by a mapping takes over, or is refused; never both.
+/// A forward to an endpoint, or of a port, that is in use by a mapping takes over, or is refused;
+/// never both.
 #[test]
 fn a_forward_and_a_living_mapping_do_not_share_a_port() {
     let mut w = World::with(|config| config.ports = PortRange::new(30000, 30000).expect("a port"));
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N, 30000));
     let taken = w.nat.add_forward(forward(Udp, 30000, at(H2, 80)));
-    let inside = w.inbound(udp(at(S1, 53), at(N, 30000))).forwarded().destination();
+    let inside = w
+        .inbound(udp(at(S1, 53), at(N, 30000)))
+        .forwarded()
+        .destination();
     match taken {
         Ok(()) => assert_eq!(inside, at(H2, 80)),
         Err(_) => assert_eq!(inside, at(H1, 5000)),
@@ -221,13 +332,23 @@ fn a_forwarded_connection_is_tracked_to_its_end() {
     let mut w = with([forward(Tcp, 8080, at(H1, 80))]);
     let client = at(S1, 40000);
     for isn in [100, 500_000] {
-        w.inbound(tcp(client, at(N, 8080), SYN).seq(isn)).forwarded();
-        w.outbound(tcp(at(H1, 80), client, SYN | ACK).seq(isn).ack(isn + 1)).forwarded();
-        w.inbound(tcp(client, at(N, 8080), ACK).seq(isn + 1).ack(isn + 1)).forwarded();
-        w.inbound(tcp(client, at(N, 8080), FIN | ACK).seq(isn + 1).ack(isn + 1)).forwarded();
-        w.outbound(tcp(at(H1, 80), client, FIN | ACK).seq(isn + 1).ack(isn + 2)).forwarded();
+        w.inbound(tcp(client, at(N, 8080), SYN).seq(isn))
+            .forwarded();
+        w.outbound(tcp(at(H1, 80), client, SYN | ACK).seq(isn).ack(isn + 1))
+            .forwarded();
+        w.inbound(tcp(client, at(N, 8080), ACK).seq(isn + 1).ack(isn + 1))
+            .forwarded();
+        w.inbound(
+            tcp(client, at(N, 8080), FIN | ACK)
+                .seq(isn + 1)
+                .ack(isn + 1),
+        )
+        .forwarded();
+        w.outbound(tcp(at(H1, 80), client, FIN | ACK).seq(isn + 1).ack(isn + 2))
+            .forwarded();
         assert_eq!(w.session(at(H1, 80), client).state, SessionState::Closing);
-        w.inbound(tcp(client, at(N, 8080), ACK).seq(isn + 2).ack(isn + 2)).forwarded();
+        w.inbound(tcp(client, at(N, 8080), ACK).seq(isn + 2).ack(isn + 2))
+            .forwarded();
     }
 }
 
@@ -235,19 +356,30 @@ fn a_forwarded_connection_is_tracked_to_its_end() {
 #[test]
 fn a_forwarded_host_may_refuse() {
     let mut w = with([forward(Tcp, 8080, at(H1, 80))]);
-    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN).seq(10)).forwarded();
-    let refusal = w.outbound(tcp(at(H1, 80), at(S1, 9), RST | ACK).seq(0).ack(11)).forwarded();
+    w.inbound(tcp(at(S1, 9), at(N, 8080), SYN).seq(10))
+        .forwarded();
+    let refusal = w
+        .outbound(tcp(at(H1, 80), at(S1, 9), RST | ACK).seq(0).ack(11))
+        .forwarded();
     assert_eq!(refusal.source(), at(N, 8080));
 }
 
-/// Two forwards of ports 40000 to 40044, one on the primary address and one on another that becomes the primary.
+/// Two forwards of ports 40000 to 40044, one on the primary address and one on another that becomes
+/// the primary.
 fn meeting() -> (World, [PortForward; 2]) {
     let mut w = World::with(|config| {
         config.external_addresses.push(N2).expect("there is room");
         config.ports = PortRange::new(40_000, 40_099).expect("a range");
     });
-    let primary = PortForward { ports: 45, ..forward(Udp, 40_000, at(H1, 5000)) };
-    let named = PortForward { external_address: Some(N2), ports: 45, ..forward(Udp, 40_000, at(H2, 6000)) };
+    let primary = PortForward {
+        ports: 45,
+        ..forward(Udp, 40_000, at(H1, 5000))
+    };
+    let named = PortForward {
+        external_address: Some(N2),
+        ports: 45,
+        ..forward(Udp, 40_000, at(H2, 6000))
+    };
     for forward in [primary, named] {
         w.nat.add_forward(forward).expect("they do not meet");
     }
@@ -256,22 +388,29 @@ fn meeting() -> (World, [PortForward; 2]) {
     (w, [primary, named])
 }
 
-/// Forwards that come to share ports keep them once: the later one rests, and all other ports are there to be drawn.
+/// Forwards that come to share ports keep them once: the later one rests, and all other ports are
+/// there to be drawn.
 #[test]
 fn forwards_that_come_to_share_a_port_keep_it_once() {
     let (mut w, [_, named]) = meeting();
     assert!(w.nat.resting_forwards().eq([named]));
-    assert_eq!(w.inbound(udp(at(S1, 7), at(N2, 40_000))).forwarded().destination(), at(H1, 5000));
+    assert_eq!(
+        w.inbound(udp(at(S1, 7), at(N2, 40_000)))
+            .forwarded()
+            .destination(),
+        at(H1, 5000)
+    );
     // What the resting one is for draws a port like any other.
     assert!(w.open_udp(at(H2, 6000), at(S1, 9)).port() >= 40_045);
     for port in 1..55 {
         w.open_udp(at(H3, 2000 + port), at(S1, 9));
     }
-    w.outbound(udp(at(H3, 3000), at(S1, 9))).rejected(DropReason::PortsExhausted);
+    w.outbound(udp(at(H3, 3000), at(S1, 9)))
+        .rejected(DropReason::PortsExhausted);
 }
 
-/// A forward that rests takes effect when the one before it goes, or when its address is no longer the primary; its target
-/// never has two external endpoints, and no port is lost.
+/// A forward that rests takes effect when the one before it goes, or when its address is no longer
+/// the primary; its target never has two external endpoints, and no port is lost.
 #[test]
 fn a_resting_forward_takes_effect_when_the_other_goes() {
     for removed in [true, false] {
@@ -284,7 +423,12 @@ fn a_resting_forward_takes_effect_when_the_other_goes() {
         }
         assert_eq!(w.nat.resting_forwards().count(), 0);
         assert_eq!(w.open_udp(at(H2, 6000), at(S1, 9)), at(N2, 40_000));
-        assert_eq!(w.inbound(udp(at(S1, 7), at(N2, 40_001))).forwarded().destination(), at(H2, 6001));
+        assert_eq!(
+            w.inbound(udp(at(S1, 7), at(N2, 40_001)))
+                .forwarded()
+                .destination(),
+            at(H2, 6001)
+        );
         assert!(w.remove_forward(&named));
         w.clear();
         w.set_external_addresses(&[N2]).expect("an address");
@@ -293,21 +437,29 @@ fn a_resting_forward_takes_effect_when_the_other_goes() {
         for port in 0..left {
             w.open_udp(at(H3, 2000 + port), at(S1, 9));
         }
-        w.outbound(udp(at(H3, 3000), at(S1, 9))).rejected(DropReason::PortsExhausted);
+        w.outbound(udp(at(H3, 3000), at(S1, 9)))
+            .rejected(DropReason::PortsExhausted);
     }
 }
 
-/// A mapping that has drawn the very port which a forward gives its endpoint later is not counted beside the forward.
+/// A mapping that has drawn the very port which a forward gives its endpoint later is not counted
+/// beside the forward.
 #[test]
 fn a_port_that_was_drawn_before_its_forward_is_counted_once() {
-    let mut w = World::with(|config| config.ports = PortRange::new(40_000, 40_000).expect("a port"));
-    let resting = PortForward { external_address: Some(N2), ..forward(Udp, 40_000, at(H1, 5000)) };
+    let mut w =
+        World::with(|config| config.ports = PortRange::new(40_000, 40_000).expect("a port"));
+    let resting = PortForward {
+        external_address: Some(N2),
+        ..forward(Udp, 40_000, at(H1, 5000))
+    };
     w.nat.add_forward(resting).expect("it rests");
     assert_eq!(w.nat.resting_forwards().count(), 1);
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
     assert!(w.sessions().iter().all(|session| !session.forwarded));
     assert!(w.remove_forward(&resting));
-    w.nat.add_forward(forward(Udp, 40_000, at(H1, 5000))).expect("a forward");
+    w.nat
+        .add_forward(forward(Udp, 40_000, at(H1, 5000)))
+        .expect("a forward");
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
     assert!(w.sessions().iter().all(|session| session.forwarded));
 }

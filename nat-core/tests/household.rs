@@ -9,13 +9,21 @@ use household::{Report, play};
 
 fn hour(seed: u64) -> Report {
     let report = play(seed, |_| ());
-    assert!(report.begun > 10_000 && report.packets > 100_000, "{report}");
+    assert!(
+        report.begun > 10_000 && report.packets > 100_000,
+        "{report}"
+    );
     report
 }
 
 /// The hours that are played: `HOUSEHOLD_RUNS` seeds from `HOUSEHOLD_FIRST` on.
 fn seeds() -> Range<u64> {
-    let number = |name, default| std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(default);
+    let number = |name, default| {
+        std::env::var(name)
+            .ok()
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(default)
+    };
     let first = number("HOUSEHOLD_FIRST", 1);
     first..first + number("HOUSEHOLD_RUNS", 2)
 }
@@ -26,6 +34,9 @@ fn an_ordinary_household_is_refused_nothing() {
     for seed in seeds() {
         let report = hour(seed);
         assert_eq!(report.refusals(), 0, "seed {seed}:\n{report}");
-        assert!(report.lost.is_empty(), "seed {seed}, a session that had begun was cut off:\n{report}");
+        assert!(
+            report.lost.is_empty(),
+            "seed {seed}, a session that had begun was cut off:\n{report}"
+        );
     }
 }

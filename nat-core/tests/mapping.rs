@@ -1,4 +1,5 @@
-//! How inside endpoints get external endpoints: RFC 4787 section 4, RFC 5382, RFC 5508 section 3, RFC 6056, RFC 6888.
+//! How inside endpoints get external endpoints: RFC 4787 section 4, RFC 5382, RFC 5508 section 3,
+//! RFC 6056, RFC 6888.
 
 mod world;
 
@@ -15,16 +16,25 @@ fn a_mapping_serves_every_remote_endpoint() {
     let mut w = World::new();
     let remotes = [at(S1, 53), at(S1, 54), at(S2, 99)];
     let external = w.open_udp(at(H1, 5000), remotes[0]);
-    let tcp_external = w.outbound(tcp(at(H1, 5000), remotes[0], SYN)).forwarded().source();
+    let tcp_external = w
+        .outbound(tcp(at(H1, 5000), remotes[0], SYN))
+        .forwarded()
+        .source();
     for remote in remotes {
         assert_eq!(w.open_udp(at(H1, 5000), remote), external);
-        assert_eq!(w.outbound(tcp(at(H1, 5000), remote, SYN)).forwarded().source(), tcp_external);
+        assert_eq!(
+            w.outbound(tcp(at(H1, 5000), remote, SYN))
+                .forwarded()
+                .source(),
+            tcp_external
+        );
     }
     let id = w.open_echo(H1, S1, 7);
     assert_eq!(w.open_echo(H1, S2, 7), id);
 }
 
-/// U3, T7, I1a: the same source port of several hosts never shares an external port, and replies find their host.
+/// U3, T7, I1a: the same source port of several hosts never shares an external port, and replies
+/// find their host.
 #[test]
 fn hosts_with_one_source_port_get_different_external_endpoints() {
     let mut w = World::new();
@@ -32,18 +42,36 @@ fn hosts_with_one_source_port_get_different_external_endpoints() {
     let externals = hosts.map(|host| w.open_udp(at(host, 5000), at(S1, 53)));
     assert_eq!(HashSet::from(externals).len(), 3);
     for (host, external) in hosts.into_iter().zip(externals) {
-        assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), at(host, 5000));
+        assert_eq!(
+            w.inbound(udp(at(S1, 53), external))
+                .forwarded()
+                .destination(),
+            at(host, 5000)
+        );
     }
     let connections = hosts.map(|host| w.open_tcp(at(host, 5000), at(S1, 80)));
-    assert_eq!(connections.each_ref().map(|c| c.external).into_iter().collect::<HashSet<_>>().len(), 3);
+    assert_eq!(
+        connections
+            .each_ref()
+            .map(|c| c.external)
+            .into_iter()
+            .collect::<HashSet<_>>()
+            .len(),
+        3
+    );
     for connection in connections {
-        let reply = w.inbound(connection.outside_sends(ACK).payload(b"200 OK")).forwarded();
+        let reply = w
+            .inbound(connection.outside_sends(ACK).payload(b"200 OK"))
+            .forwarded();
         assert_eq!(reply.destination(), connection.inside);
     }
     let ids = hosts.map(|host| w.open_echo(host, S1, 7));
     assert_eq!(HashSet::from(ids).len(), 3);
     for (host, id) in hosts.into_iter().zip(ids) {
-        assert_eq!(w.inbound(echo_reply(S1, N, id)).forwarded().destination(), at(host, 7));
+        assert_eq!(
+            w.inbound(echo_reply(S1, N, id)).forwarded().destination(),
+            at(host, 7)
+        );
     }
 }
 
@@ -52,13 +80,26 @@ fn hosts_with_one_source_port_get_different_external_endpoints() {
 fn the_external_port_is_of_the_inside_ports_range_class() {
     let mut w = World::new();
     for port in [1, 53, 123, 500, 1023] {
-        assert!((1..=1023).contains(&w.open_udp(at(H1, port), at(S1, 53)).port()), "from {port}");
+        assert!(
+            (1..=1023).contains(&w.open_udp(at(H1, port), at(S1, 53)).port()),
+            "from {port}"
+        );
         let syn = w.outbound(tcp(at(H1, port), at(S1, 80), SYN)).forwarded();
         assert!((1..=1023).contains(&syn.source().port()), "from {port}");
     }
     for port in [1024, 5000, 49152, 65535] {
-        assert!(w.open_udp(at(H1, port), at(S1, 53)).port() >= 1024, "from {port}");
-        assert!(w.outbound(tcp(at(H1, port), at(S1, 80), SYN)).forwarded().source().port() >= 1024, "from {port}");
+        assert!(
+            w.open_udp(at(H1, port), at(S1, 53)).port() >= 1024,
+            "from {port}"
+        );
+        assert!(
+            w.outbound(tcp(at(H1, port), at(S1, 80), SYN))
+                .forwarded()
+                .source()
+                .port()
+                >= 1024,
+            "from {port}"
+        );
     }
 }
 
@@ -72,37 +113,57 @@ fn a_host_keeps_one_external_address_for_all_protocols() {
         let address = *w.open_udp(at(host, 5000), at(S1, 53)).ip();
         for port in 6000..6010 {
             assert_eq!(*w.open_udp(at(host, port), at(S2, 53)).ip(), address);
-            assert_eq!(*w.open_tcp(at(host, port), at(S1, 80)).external.ip(), address);
+            assert_eq!(
+                *w.open_tcp(at(host, port), at(S1, 80)).external.ip(),
+                address
+            );
         }
-        assert_eq!(*w.outbound(echo_request(host, S1, 1)).forwarded().source().ip(), address);
+        assert_eq!(
+            *w.outbound(echo_request(host, S1, 1))
+                .forwarded()
+                .source()
+                .ip(),
+            address
+        );
     }
 }
 
-/// X4: a host whose address has no port left is refused, UDP and TCP; it does not move to another address.
+/// X4: a host whose address has no port left is refused, UDP and TCP; it does not move to another
+/// address.
 #[test]
 fn a_host_is_not_moved_to_another_address_when_its_own_has_no_port_left() {
     let mut w = World::with(|config| {
         config.external_addresses.push(N2).expect("there is room");
         config.ports = PortRange::new(2000, 2003).expect("four ports");
     });
-    let addresses: HashSet<_> = (0..4).map(|i| *w.open_udp(at(H1, 5000 + i), at(S1, 53)).ip()).collect();
+    let addresses: HashSet<_> = (0..4)
+        .map(|i| *w.open_udp(at(H1, 5000 + i), at(S1, 53)).ip())
+        .collect();
     assert_eq!(addresses.len(), 1);
-    w.outbound(udp(at(H1, 5004), at(S1, 53))).rejected(DropReason::PortsExhausted);
+    w.outbound(udp(at(H1, 5004), at(S1, 53)))
+        .rejected(DropReason::PortsExhausted);
     // The other protocols too, whose ports are their own, on the same address.
     for i in 0..4 {
         assert!(addresses.contains(w.open_tcp(at(H1, 5000 + i), at(S1, 80)).external.ip()));
     }
-    w.outbound(tcp(at(H1, 5004), at(S1, 80), SYN)).rejected(DropReason::PortsExhausted);
+    w.outbound(tcp(at(H1, 5004), at(S1, 80), SYN))
+        .rejected(DropReason::PortsExhausted);
 }
 
-/// R5: the search ends, and finds the one port that is free; when none is left it says so and counts it.
+/// R5: the search ends, and finds the one port that is free; when none is left it says so and
+/// counts it.
 #[test]
 fn the_last_free_port_is_found() {
-    let mut w = World::with(|config| config.ports = PortRange::new(30000, 30063).expect("64 ports"));
-    let ports: HashSet<_> = (0..64).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port()).collect();
+    let mut w =
+        World::with(|config| config.ports = PortRange::new(30000, 30063).expect("64 ports"));
+    let ports: HashSet<_> = (0..64)
+        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port())
+        .collect();
     assert_eq!(ports, (30000..=30063).collect());
     let errors = w.stats().gateway().error_port_allocation;
-    let answer = w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::PortsExhausted);
+    let answer = w
+        .outbound(udp(at(H1, 6000), at(S1, 53)))
+        .rejected(DropReason::PortsExhausted);
     assert_eq!(answer.icmp_type(), (3, 13));
     assert_eq!(w.stats().gateway().error_port_allocation, errors + 1);
     // Another protocol has ports of its own, and mappings that exist serve new remote endpoints.
@@ -113,10 +174,18 @@ fn the_last_free_port_is_found() {
 /// Ports of mappings that have ended are free again, every one of them.
 #[test]
 fn ended_mappings_give_their_ports_back() {
-    let mut w = World::with(|config| config.ports = PortRange::new(30000, 30063).expect("64 ports"));
+    let mut w =
+        World::with(|config| config.ports = PortRange::new(30000, 30063).expect("64 ports"));
     for round in 0..5 {
-        let open = |i: u16| w.open_udp(at(H1, 5000 + 100 * round + i), at(S1, 53)).port();
-        assert_eq!((0..64).map(open).collect::<HashSet<_>>().len(), 64, "round {round}");
+        let open = |i: u16| {
+            w.open_udp(at(H1, 5000 + 100 * round + i), at(S1, 53))
+                .port()
+        };
+        assert_eq!(
+            (0..64).map(open).collect::<HashSet<_>>().len(),
+            64,
+            "round {round}"
+        );
         w.advance(secs(300 + 120 + 1));
     }
 }
@@ -129,10 +198,13 @@ fn reserved_ports_are_never_given_to_a_mapping() {
         config.ports = PortRange::new(30000, 30063).expect("64 ports");
         config.reserved_ports = Some(reserved);
     });
-    let ports: HashSet<_> = (0..54).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port()).collect();
+    let ports: HashSet<_> = (0..54)
+        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port())
+        .collect();
     assert_eq!(ports.len(), 54);
     assert!(ports.iter().all(|port| !reserved.contains(*port)));
-    w.outbound(udp(at(H1, 6000), at(S1, 53))).rejected(DropReason::PortsExhausted);
+    w.outbound(udp(at(H1, 6000), at(S1, 53)))
+        .rejected(DropReason::PortsExhausted);
 }
 
 /// Ends what is due by `now`.
@@ -155,7 +227,16 @@ fn allocations(seed: Seed, opener: fn(u16) -> Datagram) -> Vec<u16> {
         }
         let mut packet = opener(i).bytes();
         let verdict = nat.process(&mut packet, Side::Inside, now);
-        assert!(matches!(verdict, Verdict::Forward { to: Side::Outside, .. }), "{verdict:?}");
+        assert!(
+            matches!(
+                verdict,
+                Verdict::Forward {
+                    to: Side::Outside,
+                    ..
+                }
+            ),
+            "{verdict:?}"
+        );
         let left = Packet::parse(&packet);
         ports.push(left.source().port());
     }
@@ -171,8 +252,8 @@ fn chi_square(values: impl Iterator<Item = u16>, bytes: core::ops::RangeInclusiv
     bytes.map(deviation).sum()
 }
 
-/// R1, R2, R4: ports and identifiers are spread evenly over their whole range, do not follow from those before, and
-/// depend on the secret.
+/// R1, R2, R4: ports and identifiers are spread evenly over their whole range, do not follow from
+/// those before, and depend on the secret.
 #[test]
 fn external_ports_cannot_be_predicted() {
     let openers: [fn(u16) -> Datagram; 3] = [
@@ -183,28 +264,51 @@ fn external_ports_cannot_be_predicted() {
     for opener in openers {
         let ports = allocations(SEED, opener);
         assert!(ports.iter().all(|port| *port >= 1024));
-        // 251 degrees of freedom: the mean is 251, the standard deviation 22. Of the steps between ports it is 255.
+        // 251 degrees of freedom: the mean is 251, the standard deviation 22. Of the steps between
+        // ports it is 255.
         let spread = chi_square(ports.iter().copied(), 4..=255);
-        assert!((120.0..385.0).contains(&spread), "chi-square of the high byte: {spread}");
-        let steps: Vec<_> = ports.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+        assert!(
+            (120.0..385.0).contains(&spread),
+            "chi-square of the high byte: {spread}"
+        );
+        let steps: Vec<_> = ports
+            .windows(2)
+            .map(|pair| pair[1].wrapping_sub(pair[0]))
+            .collect();
         let spread = chi_square(steps.iter().copied(), 0..=255);
-        assert!((120.0..390.0).contains(&spread), "chi-square of the high byte of the steps: {spread}");
+        assert!(
+            (120.0..390.0).contains(&spread),
+            "chi-square of the high byte of the steps: {spread}"
+        );
 
         let mut counts = HashMap::new();
-        steps.iter().for_each(|step| *counts.entry(*step).or_insert(0) += 1);
+        steps
+            .iter()
+            .for_each(|step| *counts.entry(*step).or_insert(0) += 1);
         let commonest = counts.values().max().copied().unwrap_or(0);
-        assert!(commonest < 10, "one step between successive ports was taken {commonest} times in 10 000");
+        assert!(
+            commonest < 10,
+            "one step between successive ports was taken {commonest} times in 10 000"
+        );
 
-        let preserved = ports.iter().enumerate().filter(|(i, port)| 2000 + *i as u16 == **port).count();
+        let preserved = ports
+            .iter()
+            .enumerate()
+            .filter(|(i, port)| 2000 + *i as u16 == **port)
+            .count();
         assert!(preserved < 10, "{preserved} of 10 000 ports were preserved");
 
         let others = allocations(Seed::new(*b"a test's other.."), opener);
         let same = ports.iter().zip(&others).filter(|(a, b)| a == b).count();
-        assert!(same < 10, "{same} of 10 000 ports are the same with another secret");
+        assert!(
+            same < 10,
+            "{same} of 10 000 ports are the same with another secret"
+        );
     }
 }
 
-/// R1: a port is drawn for every mapping: an endpoint whose mapping has ended does not get its old one again.
+/// R1: a port is drawn for every mapping: an endpoint whose mapping has ended does not get its old
+/// one again.
 #[test]
 fn every_mapping_gets_a_port_of_its_own() {
     let mut w = World::new();
@@ -214,7 +318,11 @@ fn every_mapping_gets_a_port_of_its_own() {
         port
     };
     let ports: HashSet<_> = (0..50).map(|_| draw(&mut w)).collect();
-    assert!(ports.len() > 45, "{} different ports in 50 mappings", ports.len());
+    assert!(
+        ports.len() > 45,
+        "{} different ports in 50 mappings",
+        ports.len()
+    );
 }
 
 /// R5: the one port that is free among all 64,512 is found.
@@ -239,23 +347,40 @@ fn the_last_free_port_of_the_whole_range_is_found() {
     assert_eq!(open(H2, 5000), None);
 }
 
-/// U7: an external address that lies in the inside network works; which address is meant is decided by the side.
+/// U7: an external address that lies in the inside network works; which address is meant is decided
+/// by the side.
 #[test]
 fn an_external_address_may_lie_in_the_inside_network() {
     let external = Ipv4Addr::new(192, 168, 1, 200);
     let mut w = World::with(|config| {
         config.external_addresses.clear();
-        config.external_addresses.push(external).expect("there is room");
+        config
+            .external_addresses
+            .push(external)
+            .expect("there is room");
     });
     for host in [H1, external] {
         let from = w.open_udp(at(host, 5000), at(S1, 53));
         assert_eq!(*from.ip(), external);
-        assert_eq!(w.inbound(udp(at(S1, 53), from)).forwarded().destination(), at(host, 5000));
+        assert_eq!(
+            w.inbound(udp(at(S1, 53), from)).forwarded().destination(),
+            at(host, 5000)
+        );
         let connection = w.open_tcp(at(host, 5000), at(S1, 80));
-        let data = w.inbound(connection.outside_sends(ACK).payload(b"200 OK")).forwarded();
-        assert_eq!((*connection.external.ip(), data.destination()), (external, at(host, 5000)));
+        let data = w
+            .inbound(connection.outside_sends(ACK).payload(b"200 OK"))
+            .forwarded();
+        assert_eq!(
+            (*connection.external.ip(), data.destination()),
+            (external, at(host, 5000))
+        );
         let id = w.outbound(echo_request(host, S1, 7)).forwarded().query_id();
-        assert_eq!(w.inbound(echo_reply(S1, external, id)).forwarded().destination(), at(host, 7));
+        assert_eq!(
+            w.inbound(echo_reply(S1, external, id))
+                .forwarded()
+                .destination(),
+            at(host, 7)
+        );
         let error = icmp_error(TRANSIT, external, (11, 0), &udp(from, at(S1, 53)).bytes());
         assert_eq!(*w.inbound(error).forwarded().destination().ip(), host);
     }
@@ -266,20 +391,29 @@ fn an_external_address_may_lie_in_the_inside_network() {
 fn port_zero_is_dropped() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    w.outbound(udp(at(H1, 0), at(S1, 53))).dropped(DropReason::PortZero);
-    w.outbound(udp(at(H1, 5000), at(S1, 0))).dropped(DropReason::PortZero);
-    w.outbound(tcp(at(H1, 0), at(S1, 80), SYN)).dropped(DropReason::PortZero);
-    w.outbound(tcp(at(H1, 5000), at(S1, 0), SYN)).dropped(DropReason::PortZero);
-    w.inbound(udp(at(S1, 0), external)).dropped(DropReason::PortZero);
-    w.inbound(udp(at(S1, 53), at(N, 0))).dropped(DropReason::PortZero);
+    w.outbound(udp(at(H1, 0), at(S1, 53)))
+        .dropped(DropReason::PortZero);
+    w.outbound(udp(at(H1, 5000), at(S1, 0)))
+        .dropped(DropReason::PortZero);
+    w.outbound(tcp(at(H1, 0), at(S1, 80), SYN))
+        .dropped(DropReason::PortZero);
+    w.outbound(tcp(at(H1, 5000), at(S1, 0), SYN))
+        .dropped(DropReason::PortZero);
+    w.inbound(udp(at(S1, 0), external))
+        .dropped(DropReason::PortZero);
+    w.inbound(udp(at(S1, 53), at(N, 0)))
+        .dropped(DropReason::PortZero);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for flags in [SYN, ACK] {
-        w.inbound(tcp(at(S1, 0), connection.external, flags)).dropped(DropReason::PortZero);
-        w.inbound(tcp(at(S1, 80), at(N, 0), flags)).dropped(DropReason::PortZero);
+        w.inbound(tcp(at(S1, 0), connection.external, flags))
+            .dropped(DropReason::PortZero);
+        w.inbound(tcp(at(S1, 80), at(N, 0), flags))
+            .dropped(DropReason::PortZero);
     }
 }
 
-/// U10, T6, A4: what looks like SIP, RTSP, TFTP, H.323, FTP or DCC passes untouched, both ways, and opens nothing.
+/// U10, T6, A4: what looks like SIP, RTSP, TFTP, H.323, FTP or DCC passes untouched, both ways, and
+/// opens nothing.
 #[test]
 fn payloads_are_not_read() {
     let payloads: [(u16, &[u8]); 7] = [
@@ -296,18 +430,32 @@ fn payloads_are_not_read() {
         let (inside, remote) = (at(H1, port), at(S1, port));
         let left = w.outbound(udp(inside, remote).payload(payload)).forwarded();
         assert_eq!(left.payload(), payload);
-        assert_eq!(w.inbound(udp(remote, left.source()).payload(payload)).forwarded().payload(), payload);
+        assert_eq!(
+            w.inbound(udp(remote, left.source()).payload(payload))
+                .forwarded()
+                .payload(),
+            payload
+        );
         let connection = w.open_tcp(inside, remote);
-        let left = w.outbound(connection.inside_sends(ACK | PSH).payload(payload)).forwarded();
+        let left = w
+            .outbound(connection.inside_sends(ACK | PSH).payload(payload))
+            .forwarded();
         assert_eq!(left.payload(), payload);
-        let arrived = w.inbound(connection.outside_sends(ACK | PSH).payload(payload)).forwarded();
+        let arrived = w
+            .inbound(connection.outside_sends(ACK | PSH).payload(payload))
+            .forwarded();
         assert_eq!(arrived.payload(), payload);
         assert_eq!((w.sessions().len(), w.stats().mappings_created), (2, 2));
         // What these would have asked for stays closed.
         for named in [5000, 5060, 4588, 4589, 49170] {
-            for external in [at(N, named), at(*left.source().ip(), left.source().port() ^ 1)] {
-                w.inbound(udp(remote, external)).dropped(DropReason::NoMapping);
-                w.inbound(tcp(at(S1, 20), external, SYN)).dropped(DropReason::NoMapping);
+            for external in [
+                at(N, named),
+                at(*left.source().ip(), left.source().port() ^ 1),
+            ] {
+                w.inbound(udp(remote, external))
+                    .dropped(DropReason::NoMapping);
+                w.inbound(tcp(at(S1, 20), external, SYN))
+                    .dropped(DropReason::NoMapping);
             }
         }
     }
@@ -317,7 +465,9 @@ fn payloads_are_not_read() {
 #[test]
 fn mappings_stay_endpoint_independent_when_the_tables_are_almost_full() {
     let mut w = World::sized::<16, 32, 4>(|_| ());
-    let externals: Vec<_> = (0..15).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53))).collect();
+    let externals: Vec<_> = (0..15)
+        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)))
+        .collect();
     for (i, external) in externals.iter().enumerate() {
         assert_eq!(w.open_udp(at(H1, 5000 + i as u16), at(S2, 99)), *external);
     }
@@ -326,22 +476,34 @@ fn mappings_stay_endpoint_independent_when_the_tables_are_almost_full() {
 /// U11: nor where hosts use the same port, and so cannot all have it outside.
 #[test]
 fn mappings_stay_endpoint_independent_after_a_collision() {
-    let mut w = World::with(|config| config.ports = PortRange::new(5000, 5007).expect("eight ports"));
-    let hosts: Vec<_> = (10..18).map(|host| at(Ipv4Addr::new(192, 168, 1, host), 5000)).collect();
-    let externals: Vec<_> = hosts.iter().map(|host| w.open_udp(*host, at(S1, 53))).collect();
+    let mut w =
+        World::with(|config| config.ports = PortRange::new(5000, 5007).expect("eight ports"));
+    let hosts: Vec<_> = (10..18)
+        .map(|host| at(Ipv4Addr::new(192, 168, 1, host), 5000))
+        .collect();
+    let externals: Vec<_> = hosts
+        .iter()
+        .map(|host| w.open_udp(*host, at(S1, 53)))
+        .collect();
     assert_eq!(externals.iter().collect::<HashSet<_>>().len(), 8);
     for (host, external) in hosts.iter().zip(&externals) {
         for remote in [at(S1, 53), at(S1, 54), at(S2, 99)] {
             assert_eq!(w.open_udp(*host, remote), *external);
         }
-        w.inbound(udp(at(S2, 53), *external)).dropped(DropReason::Filtered);
+        w.inbound(udp(at(S2, 53), *external))
+            .dropped(DropReason::Filtered);
     }
 }
 
-/// U11: RFC 4787 REQ-11: neither mapping nor filter changes with the number of mappings that came before.
+/// U11: RFC 4787 REQ-11: neither mapping nor filter changes with the number of mappings that came
+/// before.
 #[test]
 fn nothing_changes_after_many_allocations() {
-    for filtering in [Filtering::AddressAndPortDependent, Filtering::AddressDependent, Filtering::EndpointIndependent] {
+    for filtering in [
+        Filtering::AddressAndPortDependent,
+        Filtering::AddressDependent,
+        Filtering::EndpointIndependent,
+    ] {
         let mut config = config();
         config.filtering = filtering;
         let mut tables = Box::new(Tables::<1024, 4096>::new());
@@ -354,7 +516,16 @@ fn nothing_changes_after_many_allocations() {
             }
             let mut packet = udp(from, to).bytes();
             let verdict = nat.process(&mut packet, Side::Inside, now);
-            assert!(matches!(verdict, Verdict::Forward { to: Side::Outside, .. }), "{verdict:?}");
+            assert!(
+                matches!(
+                    verdict,
+                    Verdict::Forward {
+                        to: Side::Outside,
+                        ..
+                    }
+                ),
+                "{verdict:?}"
+            );
             (Packet::parse(&packet).source(), now)
         };
         for port in 1..=65_535 {
@@ -367,16 +538,24 @@ fn nothing_changes_after_many_allocations() {
             for (sender, admitted) in [
                 (at(S1, 53), true),
                 (at(S1, 54), filtering != Filtering::AddressAndPortDependent),
-                (at(ATTACKER, 53), filtering == Filtering::EndpointIndependent),
+                (
+                    at(ATTACKER, 53),
+                    filtering == Filtering::EndpointIndependent,
+                ),
             ] {
                 let verdict = nat.process(&mut udp(sender, external).bytes(), Side::Outside, now);
-                assert_eq!(matches!(verdict, Verdict::Forward { .. }), admitted, "{filtering:?}, {sender}");
+                assert_eq!(
+                    matches!(verdict, Verdict::Forward { .. }),
+                    admitted,
+                    "{filtering:?}, {sender}"
+                );
             }
         }
     }
 }
 
-/// G3: RFC 6888 REQ-3: the external addresses may be of several networks, private ones too, and all are used.
+/// G3: RFC 6888 REQ-3: the external addresses may be of several networks, private ones too, and all
+/// are used.
 #[test]
 fn external_addresses_may_be_of_any_networks() {
     let pool: [Ipv4Addr; 8] = [
@@ -397,18 +576,30 @@ fn external_addresses_may_be_of_any_networks() {
     for host in 2..200 {
         let inside = at(Ipv4Addr::new(192, 168, 1, host), 5000);
         let external = w.open_udp(inside, at(S1, 53));
-        assert_eq!(w.inbound(udp(at(S1, 53), external)).forwarded().destination(), inside);
+        assert_eq!(
+            w.inbound(udp(at(S1, 53), external))
+                .forwarded()
+                .destination(),
+            inside
+        );
         used.insert(*external.ip());
     }
     assert_eq!(used, HashSet::from(pool));
 }
 
-/// Cloud NAT gateways give ports from 1024 up only, which RFC 4787 REQ-3a advises against: a choice of configuration.
+/// Cloud NAT gateways give ports from 1024 up only, which RFC 4787 REQ-3a advises against: a choice
+/// of configuration.
 #[test]
 fn low_inside_ports_leave_from_high_ones_when_so_configured() {
     let mut w = World::with(|config| config.low_ports = config.ports);
     for port in [1, 53, 123, 500, 1023, 1024] {
-        assert!(w.open_udp(at(H1, port), at(S1, 53)).port() >= 1024, "from {port}");
-        assert!(w.open_tcp(at(H1, port), at(S1, 80)).external.port() >= 1024, "from {port}");
+        assert!(
+            w.open_udp(at(H1, port), at(S1, 53)).port() >= 1024,
+            "from {port}"
+        );
+        assert!(
+            w.open_tcp(at(H1, port), at(S1, 80)).external.port() >= 1024,
+            "from {port}"
+        );
     }
 }

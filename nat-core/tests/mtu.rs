@@ -1,4 +1,5 @@
-//! Packets that do not fit, and the MSS: RFC 4787 REQ-13, RFC 5508 section 7.1, RFC 1191, standards P1 and P5.
+//! Packets that do not fit, and the MSS: RFC 4787 REQ-13, RFC 5508 section 7.1, RFC 1191, standards
+//! P1 and P5.
 
 mod world;
 
@@ -16,7 +17,8 @@ fn sized(packet: Datagram, len: usize) -> Datagram {
     packet.payload(&vec![7; len - 28])
 }
 
-/// U13, P1, I-7.1.1: too big to leave and not to be fragmented: the host is told the MTU, quoting what it sent.
+/// U13, P1, I-7.1.1: too big to leave and not to be fragmented: the host is told the MTU, quoting
+/// what it sent.
 #[test]
 fn a_packet_too_big_for_the_outside_is_answered_with_the_mtu() {
     let mut w = small(1400, 1500);
@@ -24,8 +26,15 @@ fn a_packet_too_big_for_the_outside_is_answered_with_the_mtu() {
     w.outbound(sized(packet(), 1400)).forwarded();
     let sent = sized(packet(), 1401).bytes();
     let answer = w.outbound(sent.clone()).rejected(DropReason::PacketTooBig);
-    assert_eq!((answer.icmp_type(), *answer.source().ip()), (TOO_BIG, ROUTER));
-    assert_eq!(answer.icmp_rest(), [0, 0, 5, 120], "the MTU, with zeros before it");
+    assert_eq!(
+        (answer.icmp_type(), *answer.source().ip()),
+        (TOO_BIG, ROUTER)
+    );
+    assert_eq!(
+        answer.icmp_rest(),
+        [0, 0, 5, 120],
+        "the MTU, with zeros before it"
+    );
     assert!(sent.starts_with(answer.payload()));
 }
 
@@ -33,24 +42,38 @@ fn a_packet_too_big_for_the_outside_is_answered_with_the_mtu() {
 #[test]
 fn a_packet_too_big_opens_no_session() {
     let mut w = small(1400, 1500);
-    w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1500)).rejected(DropReason::PacketTooBig);
+    w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1500))
+        .rejected(DropReason::PacketTooBig);
     assert_eq!(w.sessions(), []);
 }
 
 /// I-7.1.1: the same from outside, but only about a packet of a live session.
 #[test]
 fn a_packet_too_big_for_the_inside_is_answered_only_in_a_session() {
-    for filtering in [Filtering::AddressAndPortDependent, Filtering::EndpointIndependent] {
+    for filtering in [
+        Filtering::AddressAndPortDependent,
+        Filtering::EndpointIndependent,
+    ] {
         let mut w = World::with(|config| (config.inside_mtu, config.filtering) = (1400, filtering));
         let external = w.open_udp(at(H1, 5000), at(S1, 53));
-        w.inbound(sized(udp(at(S1, 53), external), 1400)).forwarded();
+        w.inbound(sized(udp(at(S1, 53), external), 1400))
+            .forwarded();
         let sent = sized(udp(at(S1, 53), external), 1401).bytes();
         let answer = w.inbound(sent.clone()).rejected(DropReason::PacketTooBig);
         assert_eq!((answer.icmp_type(), *answer.source().ip()), (TOO_BIG, N));
         assert_eq!(answer.icmp_rest(), [0, 0, 5, 120]);
-        assert!(sent.starts_with(answer.payload()), "still addressed to the external endpoint");
-        assert!(matches!(w.inbound(sized(udp(at(S2, 53), external), 1401)), Outcome::Dropped(_)));
-        assert!(matches!(w.inbound(sized(udp(at(S1, 53), at(N, 9)), 1401)), Outcome::Dropped(_)));
+        assert!(
+            sent.starts_with(answer.payload()),
+            "still addressed to the external endpoint"
+        );
+        assert!(matches!(
+            w.inbound(sized(udp(at(S2, 53), external), 1401)),
+            Outcome::Dropped(_)
+        ));
+        assert!(matches!(
+            w.inbound(sized(udp(at(S1, 53), at(N, 9)), 1401)),
+            Outcome::Dropped(_)
+        ));
     }
 }
 
@@ -62,19 +85,33 @@ fn a_strangers_packet_too_big_is_not_answered() {
         config.inside_mtu = 1400;
     });
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
-    assert!(matches!(w.inbound(sized(udp(at(S2, 53), external), 1401)), Outcome::Dropped(_)));
+    assert!(matches!(
+        w.inbound(sized(udp(at(S2, 53), external), 1401)),
+        Outcome::Dropped(_)
+    ));
 }
 
-/// U13a: what may be fragmented is, by both sides; the world holds the pieces against RFC 791 and joins them again.
+/// U13a: what may be fragmented is, by both sides; the world holds the pieces against RFC 791 and
+/// joins them again.
 #[test]
 fn a_packet_that_may_be_fragmented_is() {
     let mut w = small(1400, 1300);
     let outgoing = |len| sized(udp(at(H1, 5000), at(S1, 53)), len).may_fragment();
     let external = w.outbound(outgoing(1400)).forwarded().source();
     assert_eq!(w.outbound(outgoing(1401)).fragmented().len(), 2);
-    w.inbound(sized(udp(at(S1, 53), external), 1300).may_fragment()).forwarded();
-    assert_eq!(w.inbound(sized(udp(at(S1, 53), external), 1301).may_fragment()).fragmented().len(), 2);
-    assert_eq!(w.outbound(outgoing(20_000)).fragmented().len(), 15, "19,980 bytes, 1376 in each");
+    w.inbound(sized(udp(at(S1, 53), external), 1300).may_fragment())
+        .forwarded();
+    assert_eq!(
+        w.inbound(sized(udp(at(S1, 53), external), 1301).may_fragment())
+            .fragmented()
+            .len(),
+        2
+    );
+    assert_eq!(
+        w.outbound(outgoing(20_000)).fragmented().len(),
+        15,
+        "19,980 bytes, 1376 in each"
+    );
 }
 
 /// I10e: no error about an ICMP error, however big.
@@ -83,16 +120,24 @@ fn an_icmp_error_too_big_is_not_answered() {
     let mut w = small(100, 100);
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let quote = udp(external, at(S1, 53)).payload(&[7; 72]).bytes();
-    assert!(matches!(w.inbound(icmp_error(TRANSIT, N, (3, 3), &quote)), Outcome::Dropped(_)));
+    assert!(matches!(
+        w.inbound(icmp_error(TRANSIT, N, (3, 3), &quote)),
+        Outcome::Dropped(_)
+    ));
 }
 
 /// P3: the NAT keeps no path MTU: after a "too big" from outside, big packets still leave.
 #[test]
 fn a_path_mtu_is_not_remembered() {
     let mut w = World::new();
-    let left = w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1500)).forwarded().bytes();
-    w.inbound(icmp_error(TRANSIT, N, TOO_BIG, &left[..28]).rest([0, 0, 2, 64])).forwarded();
-    w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1500)).forwarded();
+    let left = w
+        .outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1500))
+        .forwarded()
+        .bytes();
+    w.inbound(icmp_error(TRANSIT, N, TOO_BIG, &left[..28]).rest([0, 0, 2, 64]))
+        .forwarded();
+    w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1500))
+        .forwarded();
 }
 
 /// P6: a probe that is lost for its size leaves the mapping as it was.
@@ -102,21 +147,37 @@ fn a_lost_probe_does_not_change_the_mapping() {
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     w.advance(secs(200));
     let before = w.sessions();
-    w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1450)).rejected(DropReason::PacketTooBig);
+    w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 1450))
+        .rejected(DropReason::PacketTooBig);
     assert_eq!(w.sessions(), before, "its timer too");
     w.inbound(udp(at(S1, 53), external)).forwarded();
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), external);
 }
 
-/// AWS: links of up to 8,500 bytes; beyond that a packet is dropped and answered, or fragmented where it may be.
+/// AWS: links of up to 8,500 bytes; beyond that a packet is dropped and answered, or fragmented
+/// where it may be.
 #[test]
 fn large_mtus_are_used_to_the_last_byte() {
     let mut w = small(8500, 8500);
-    let external = w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8500)).forwarded().source();
-    w.inbound(sized(udp(at(S1, 53), external), 8500)).forwarded();
-    let answer = w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8501)).rejected(DropReason::PacketTooBig);
-    assert_eq!((answer.icmp_type(), answer.icmp_rest()), (TOO_BIG, [0, 0, 0x21, 0x34]));
-    assert_eq!(w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8501).may_fragment()).fragmented().len(), 2);
+    let external = w
+        .outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8500))
+        .forwarded()
+        .source();
+    w.inbound(sized(udp(at(S1, 53), external), 8500))
+        .forwarded();
+    let answer = w
+        .outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8501))
+        .rejected(DropReason::PacketTooBig);
+    assert_eq!(
+        (answer.icmp_type(), answer.icmp_rest()),
+        (TOO_BIG, [0, 0, 0x21, 0x34])
+    );
+    assert_eq!(
+        w.outbound(sized(udp(at(H1, 5000), at(S1, 53)), 8501).may_fragment())
+            .fragmented()
+            .len(),
+        2
+    );
 }
 
 fn clamping(outside: u16, inside: u16) -> World {
@@ -129,7 +190,13 @@ fn clamping(outside: u16, inside: u16) -> World {
 /// A SYN's options as they left.
 #[track_caller]
 fn clamped(w: &mut World, options: &[u8]) -> Vec<u8> {
-    let left = w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN).tcp_options(options).payload(b"data")).forwarded();
+    let left = w
+        .outbound(
+            tcp(at(H1, 5000), at(S1, 80), SYN)
+                .tcp_options(options)
+                .payload(b"data"),
+        )
+        .forwarded();
     assert_eq!(left.payload(), b"data");
     left.tcp().options.as_slice().to_vec()
 }
@@ -150,7 +217,11 @@ fn the_mss_is_lowered_to_what_fits() {
         (1400, 1500, 0, 0),
     ] {
         let mut w = clamping(outside, inside);
-        assert_eq!(clamped(&mut w, &mss(offered)), mss(left), "{offered} with MTUs {outside}, {inside}");
+        assert_eq!(
+            clamped(&mut w, &mss(offered)),
+            mss(left),
+            "{offered} with MTUs {outside}, {inside}"
+        );
     }
 }
 
@@ -159,8 +230,13 @@ fn the_mss_is_lowered_to_what_fits() {
 fn the_mss_of_a_syn_ack_is_lowered() {
     let mut w = clamping(1400, 1500);
     let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
-    let answer = connection.outside_sends(SYN | ACK).tcp_options(&[2, 4, 5, 180]);
-    assert_eq!(w.inbound(answer).forwarded().tcp().options.as_slice(), [2, 4, 5, 80]);
+    let answer = connection
+        .outside_sends(SYN | ACK)
+        .tcp_options(&[2, 4, 5, 180]);
+    assert_eq!(
+        w.inbound(answer).forwarded().tcp().options.as_slice(),
+        [2, 4, 5, 80]
+    );
 }
 
 /// P5: the option is found wherever it stands, at odd places too, and nothing else is touched.
@@ -205,8 +281,14 @@ fn other_segments_are_not_clamped() {
     let mut w = clamping(1400, 1500);
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     let segment = connection.inside_sends(ACK).tcp_options(&[2, 4, 5, 180]);
-    assert_eq!(w.outbound(segment).forwarded().tcp().options.as_slice(), [2, 4, 5, 180]);
-    assert_eq!(clamped(&mut small(1400, 1500), &[2, 4, 5, 180]), [2, 4, 5, 180]);
+    assert_eq!(
+        w.outbound(segment).forwarded().tcp().options.as_slice(),
+        [2, 4, 5, 180]
+    );
+    assert_eq!(
+        clamped(&mut small(1400, 1500), &[2, 4, 5, 180]),
+        [2, 4, 5, 180]
+    );
 }
 
 /// P5: the clamp follows an MTU that changes.
@@ -214,7 +296,9 @@ fn other_segments_are_not_clamped() {
 fn the_mss_follows_the_mtu() {
     let mut w = clamping(1500, 1500);
     assert_eq!(clamped(&mut w, &[2, 4, 5, 180]), [2, 4, 5, 180]);
-    w.nat.set_mtu(Side::Outside, 1280).expect("1280 bytes is an MTU");
+    w.nat
+        .set_mtu(Side::Outside, 1280)
+        .expect("1280 bytes is an MTU");
     assert_eq!(clamped(&mut w, &[2, 4, 5, 180]), [2, 4, 4, 216]);
 }
 

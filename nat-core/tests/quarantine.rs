@@ -7,15 +7,16 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use nat_core::{
-    Config, DropReason, Filtering, Instant, Nat, PortForward, PortRange, Protocol, Tables, Timeouts, WideQuarantine,
-    WideTables,
+    Config, DropReason, Filtering, Instant, Nat, PortForward, PortRange, Protocol, Tables,
+    Timeouts, WideQuarantine, WideTables,
 };
 use world::*;
 
 const P: u16 = 30_000;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A world with as many external ports as `ports` says, from [`P`] up, and room for all of them in quarantine.
+/// A world with as many external ports as `ports` says, from [`P`] up, and room for all of them in
+/// quarantine.
 fn world(ports: u16, change: impl FnOnce(&mut Config)) -> World {
     World::quarantining::<64>(|config| {
         config.ports = PortRange::new(P, P + ports - 1).expect("some ports");
@@ -31,7 +32,9 @@ fn forward(external_port: u16) -> PortForward {
 #[track_caller]
 fn udp_port(w: &mut World, inside: SocketAddrV4) -> Result<u16, DropReason> {
     let outcome = w.outbound(udp(inside, at(S1, 53)));
-    outcome.refusal().map_or_else(|| Ok(outcome.forwarded().source().port()), Err)
+    outcome
+        .refusal()
+        .map_or_else(|| Ok(outcome.forwarded().source().port()), Err)
 }
 
 const WAITS: Result<u16, DropReason> = Err(DropReason::PortsExhausted);
@@ -43,9 +46,15 @@ fn a_freed_udp_port_waits_120_s() {
     w.open_udp(at(H1, 5000), at(S1, 53));
     w.advance(secs(300));
     assert_eq!(w.sessions(), []);
-    let answer = w.outbound(udp(at(H2, 5000), at(S1, 53))).rejected(DropReason::PortsExhausted);
+    let answer = w
+        .outbound(udp(at(H2, 5000), at(S1, 53)))
+        .rejected(DropReason::PortsExhausted);
     assert_eq!(answer.icmp_type(), (3, 13));
-    assert_eq!(udp_port(&mut w, at(H1, 5000)), WAITS, "nor does its old owner get it");
+    assert_eq!(
+        udp_port(&mut w, at(H1, 5000)),
+        WAITS,
+        "nor does its old owner get it"
+    );
     w.advance(secs(120) - MILLISECOND);
     assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
     w.advance(MILLISECOND);
@@ -58,7 +67,8 @@ fn a_freed_identifier_waits_120_s() {
     let mut w = world(1, |_| ());
     w.open_echo(H1, S1, 7);
     w.advance(secs(60 + 120) - MILLISECOND);
-    w.outbound(echo_request(H2, S1, 7)).rejected(DropReason::PortsExhausted);
+    w.outbound(echo_request(H2, S1, 7))
+        .rejected(DropReason::PortsExhausted);
     w.advance(MILLISECOND);
     assert_eq!(w.open_echo(H2, S1, 7), P);
 }
@@ -69,7 +79,8 @@ fn a_freed_tcp_port_is_free_at_once_by_default() {
     let mut w = world(1, |_| ());
     w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
     w.advance(secs(240) - MILLISECOND);
-    w.outbound(tcp(at(H2, 5000), at(S1, 80), SYN)).rejected(DropReason::PortsExhausted);
+    w.outbound(tcp(at(H2, 5000), at(S1, 80), SYN))
+        .rejected(DropReason::PortsExhausted);
     w.advance(MILLISECOND);
     w.outbound(tcp(at(H2, 5000), at(S1, 80), SYN)).forwarded();
 }
@@ -87,14 +98,21 @@ fn the_delays_are_configurable() {
         w.outbound(udp(at(H1, 5000), at(S1, 53))).forwarded();
         w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
         w.advance(secs(10));
-        let protocols = [udp(at(H2, 5000), at(S1, 53)), tcp(at(H2, 5000), at(S1, 80), SYN)];
-        let mut delays = [udp_delay, tcp_delay].into_iter().zip(protocols).collect::<Vec<_>>();
+        let protocols = [
+            udp(at(H2, 5000), at(S1, 53)),
+            tcp(at(H2, 5000), at(S1, 80), SYN),
+        ];
+        let mut delays = [udp_delay, tcp_delay]
+            .into_iter()
+            .zip(protocols)
+            .collect::<Vec<_>>();
         delays.sort_by_key(|(delay, _)| *delay);
         let mut passed = Duration::ZERO;
         for (delay, packet) in delays {
             if secs(delay) > passed {
                 w.advance(secs(delay) - passed - MILLISECOND);
-                w.outbound(packet.clone()).rejected(DropReason::PortsExhausted);
+                w.outbound(packet.clone())
+                    .rejected(DropReason::PortsExhausted);
                 w.advance(MILLISECOND);
                 passed = secs(delay);
             }
@@ -113,10 +131,13 @@ fn without_memory_there_is_no_quarantine() {
     assert_eq!(w.stats().ports_released_early, 0);
 }
 
-/// A28: through a filter that is open to everyone, what an old peer still sends reaches nobody, until the time is over.
+/// A28: through a filter that is open to everyone, what an old peer still sends reaches nobody,
+/// until the time is over.
 #[test]
 fn packets_of_old_peers_reach_nobody() {
-    let mut w = world(2, |config| config.filtering = Filtering::EndpointIndependent);
+    let mut w = world(2, |config| {
+        config.filtering = Filtering::EndpointIndependent;
+    });
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     w.inbound(udp(at(S2, 7), external)).forwarded();
     w.advance(secs(300));
@@ -124,22 +145,33 @@ fn packets_of_old_peers_reach_nobody() {
     w.open_udp(at(H2, 5000), at(S1, 53));
     assert_eq!(udp_port(&mut w, at(H3, 5000)), WAITS);
     for _ in 0..119 {
-        w.inbound(udp(at(S1, 53), external)).dropped(DropReason::NoMapping);
-        w.inbound(udp(at(S2, 7), external)).dropped(DropReason::NoMapping);
+        w.inbound(udp(at(S1, 53), external))
+            .dropped(DropReason::NoMapping);
+        w.inbound(udp(at(S2, 7), external))
+            .dropped(DropReason::NoMapping);
         w.advance(secs(1));
     }
     w.advance(secs(1));
     assert_eq!(w.open_udp(at(H3, 5000), at(S1, 53)), external);
-    assert_eq!(w.inbound(udp(at(S2, 7), external)).forwarded().destination(), at(H3, 5000));
+    assert_eq!(
+        w.inbound(udp(at(S2, 7), external))
+            .forwarded()
+            .destination(),
+        at(H3, 5000)
+    );
 }
 
 /// G8, G13: while a port outside quarantine is free, it is found, and the session is not refused.
 #[test]
 fn free_ports_are_found_among_those_that_wait() {
     let mut w = world(48, |_| ());
-    let waiting: HashSet<_> = (0..40).map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port()).collect();
+    let waiting: HashSet<_> = (0..40)
+        .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)).port())
+        .collect();
     w.advance(secs(300));
-    let found: HashSet<_> = (0..8).map(|i| w.open_udp(at(H2, 5000 + i), at(S1, 53)).port()).collect();
+    let found: HashSet<_> = (0..8)
+        .map(|i| w.open_udp(at(H2, 5000 + i), at(S1, 53)).port())
+        .collect();
     assert_eq!(found.len(), 8);
     assert!(found.is_disjoint(&waiting));
     assert_eq!(udp_port(&mut w, at(H2, 6000)), WAITS);
@@ -147,7 +179,9 @@ fn free_ports_are_found_among_those_that_wait() {
     w.outbound(tcp(at(H2, 6000), at(S1, 80), SYN)).forwarded();
     w.open_echo(H2, S1, 7);
     w.advance(secs(120));
-    let found: HashSet<_> = (0..40).map(|i| w.open_udp(at(H2, 6000 + i), at(S1, 53)).port()).collect();
+    let found: HashSet<_> = (0..40)
+        .map(|i| w.open_udp(at(H2, 6000 + i), at(S1, 53)).port())
+        .collect();
     assert_eq!(found, waiting);
 }
 
@@ -169,7 +203,8 @@ fn ports_wait_within_their_parity() {
     }
 }
 
-/// G8: waits that are over count no more, also where many of them are over at once and only packets move the clock.
+/// G8: waits that are over count no more, also where many of them are over at once and only packets
+/// move the clock.
 #[test]
 fn waits_that_are_over_refuse_nobody() {
     let mut w = World::quarantining::<128>(|config| {
@@ -186,7 +221,8 @@ fn waits_that_are_over_refuse_nobody() {
     assert_eq!((w.sessions().len(), w.stats().ports_released_early), (0, 0));
     for _ in 0..4 {
         w.jump(secs(29) + MILLISECOND * 500);
-        w.outbound(echo_request(H2, S1, 7)).rejected(DropReason::PortsExhausted);
+        w.outbound(echo_request(H2, S1, 7))
+            .rejected(DropReason::PortsExhausted);
     }
     // All 101 waits are over now, more than one packet ends on its way.
     w.jump(secs(2));
@@ -196,7 +232,8 @@ fn waits_that_are_over_refuse_nobody() {
     }
 }
 
-/// G8, R5: a search that must fail is not begun: it draws no random number, so what is drawn after it is the same.
+/// G8, R5: a search that must fail is not begun: it draws no random number, so what is drawn after
+/// it is the same.
 #[test]
 fn no_search_is_begun_while_all_free_ports_wait() {
     let drawn_after = |refused: u16| {
@@ -209,7 +246,9 @@ fn no_search_is_begun_while_all_free_ports_wait() {
             assert_eq!(udp_port(&mut w, at(H2, 5000 + i)), WAITS);
         }
         w.advance(secs(120));
-        (0..40).map(|i| w.open_udp(at(H2, 6000 + i), at(S1, 53)).port()).collect::<Vec<_>>()
+        (0..40)
+            .map(|i| w.open_udp(at(H2, 6000 + i), at(S1, 53)).port())
+            .collect::<Vec<_>>()
     };
     assert_eq!(drawn_after(0), drawn_after(10));
 }
@@ -226,7 +265,8 @@ fn a_wait_has_no_deadline() {
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(P));
 }
 
-/// G8: RFC 6888 REQ-8: the number of ports in quarantine is bounded, by the memory: the one that has waited longest goes.
+/// G8: RFC 6888 REQ-8: the number of ports in quarantine is bounded, by the memory: the one that
+/// has waited longest goes.
 #[test]
 fn when_the_memory_is_full_the_port_that_waits_longest_is_let_go() {
     let mut w = World::quarantining::<3>(|config| {
@@ -242,10 +282,15 @@ fn when_the_memory_is_full_the_port_that_waits_longest_is_let_go() {
     assert_eq!(w.stats().ports_released_early, 0);
     for gone in 1..8 {
         assert_eq!(w.sessions().len(), 8 - gone);
-        assert_eq!(w.stats().ports_released_early, (gone as u64).saturating_sub(3));
+        assert_eq!(
+            w.stats().ports_released_early,
+            (gone as u64).saturating_sub(3)
+        );
         w.advance(secs(1));
     }
-    let free: HashSet<_> = (0..5).map(|i| w.open_udp(at(H2, 5000 + i), at(S1, 53)).port()).collect();
+    let free: HashSet<_> = (0..5)
+        .map(|i| w.open_udp(at(H2, 5000 + i), at(S1, 53)).port())
+        .collect();
     assert_eq!(free, ports[..5].iter().copied().collect());
     assert_eq!(udp_port(&mut w, at(H2, 6000)), WAITS);
 }
@@ -268,7 +313,8 @@ fn protocols_share_the_memory_fairly() {
         w.advance(secs(10));
         w.open_udp(at(H1, 5001), at(S1, 53));
         w.advance(secs(10) - MILLISECOND);
-        w.outbound(connection(H2)).rejected(DropReason::PortsExhausted);
+        w.outbound(connection(H2))
+            .rejected(DropReason::PortsExhausted);
         assert_eq!(w.stats().ports_released_early, 0);
         w.advance(MILLISECOND);
         assert_eq!(w.stats().ports_released_early, 1);
@@ -280,15 +326,20 @@ fn protocols_share_the_memory_fairly() {
 /// G8: room that is taken by waits which are over is room: nobody is let go early for them.
 #[test]
 fn waits_that_are_over_make_room() {
-    let mut w = World::quarantining::<2>(|config| config.ports = PortRange::new(P, P + 3).expect("four ports"));
+    let mut w = World::quarantining::<2>(|config| {
+        config.ports = PortRange::new(P, P + 3).expect("four ports");
+    });
     for i in 0..4 {
         w.open_udp(at(H1, 5000 + i), at(S1, 53));
         w.advance(secs(100 * u64::from(i % 2)));
     }
-    // The first two wait until 420 s; the others are freed at 500 s, without anybody having looked in between.
+    // The first two wait until 420 s; the others are freed at 500 s, without anybody having looked
+    // in between.
     w.advance(secs(100));
     w.jump(secs(200));
-    let free: HashSet<_> = (0..2).map(|i| udp_port(&mut w, at(H2, 5000 + i)).expect("a free port")).collect();
+    let free: HashSet<_> = (0..2)
+        .map(|i| udp_port(&mut w, at(H2, 5000 + i)).expect("a free port"))
+        .collect();
     assert_eq!((free.len(), udp_port(&mut w, at(H2, 6000))), (2, WAITS));
     assert_eq!(w.stats().ports_released_early, 0);
 }
@@ -296,7 +347,9 @@ fn waits_that_are_over_make_room() {
 /// G8: so it is where more of them are over than one packet ends.
 #[test]
 fn many_waits_that_are_over_make_room() {
-    let mut w = World::quarantining::<128>(|config| config.ports = PortRange::new(P, P + 299).expect("300 ports"));
+    let mut w = World::quarantining::<128>(|config| {
+        config.ports = PortRange::new(P, P + 299).expect("300 ports");
+    });
     for i in 0..128 {
         w.open_udp(at(H1, 5000 + i), at(S1, 53));
     }
@@ -306,7 +359,8 @@ fn many_waits_that_are_over_make_room() {
     }
     for step in [30, 30, 30, 29, 2] {
         w.jump(secs(step));
-        w.inbound(udp(at(ATTACKER, 7), at(N, 1))).dropped(DropReason::NoMapping);
+        w.inbound(udp(at(ATTACKER, 7), at(N, 1)))
+            .dropped(DropReason::NoMapping);
     }
     w.clear();
     assert_eq!(w.stats().ports_released_early, 0);
@@ -316,7 +370,8 @@ fn many_waits_that_are_over_make_room() {
 #[test]
 fn a_port_waits_whose_session_was_found_dead() {
     let mut w = world(64, |_| ());
-    // More sessions than one packet ends; those of ICMP are found last, for they are the least overdue.
+    // More sessions than one packet ends; those of ICMP are found last, for they are the least
+    // overdue.
     for i in 0..64 {
         w.open_udp(at(H1, 5000 + i), at(S1, 53));
     }
@@ -327,7 +382,8 @@ fn a_port_waits_whose_session_was_found_dead() {
     }
     w.advance(secs(59));
     w.jump(secs(2));
-    w.outbound(echo_request(H1, S1, 63)).rejected(DropReason::PortsExhausted);
+    w.outbound(echo_request(H1, S1, 63))
+        .rejected(DropReason::PortsExhausted);
 }
 
 /// G8, 0.3: the low 32 bits of the clock start anew while a port waits.
@@ -339,63 +395,96 @@ fn waits_survive_the_turn_of_the_clock() {
         w.open_udp(at(H1, 5000), at(S1, 53));
         w.advance(secs(300));
         for _ in 0..120 {
-            assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS, "freed {before} s before the turn");
+            assert_eq!(
+                udp_port(&mut w, at(H2, 5000)),
+                WAITS,
+                "freed {before} s before the turn"
+            );
             w.advance(secs(1));
         }
-        assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(P), "freed {before} s before the turn");
+        assert_eq!(
+            udp_port(&mut w, at(H2, 5000)),
+            Ok(P),
+            "freed {before} s before the turn"
+        );
     }
 }
 
-/// G8, 0.3: after a jump of the clock, by any time, a wait is over if its time is, and not otherwise.
+/// G8, 0.3: after a jump of the clock, by any time, a wait is over if its time is, and not
+/// otherwise.
 #[test]
 fn waits_are_over_after_a_jump() {
     let turn = Duration::from_millis(1 << 32);
-    for jump in
-        [secs(1), secs(3600), Timeouts::MAX - MILLISECOND, Timeouts::MAX, turn / 2, turn - secs(1), turn, turn * 9]
-    {
+    for jump in [
+        secs(1),
+        secs(3600),
+        Timeouts::MAX - MILLISECOND,
+        Timeouts::MAX,
+        turn / 2,
+        turn - secs(1),
+        turn,
+        turn * 9,
+    ] {
         let mut w = world(1, |config| config.quarantine.delay = Timeouts::MAX);
         w.open_udp(at(H1, 5000), at(S1, 53));
         w.advance(secs(300));
         w.jump(jump);
-        assert_eq!(udp_port(&mut w, at(H2, 5000)).is_ok(), jump >= Timeouts::MAX, "after {jump:?}");
+        assert_eq!(
+            udp_port(&mut w, at(H2, 5000)).is_ok(),
+            jump >= Timeouts::MAX,
+            "after {jump:?}"
+        );
     }
 }
 
 /// G8, 0.3: so it does when a few packets come between long jumps.
 #[test]
 fn waits_that_are_over_do_not_come_back_between_jumps() {
-    let mut w = World::quarantining::<256>(|config| config.ports = PortRange::new(P, P + 249).expect("250 ports"));
+    let mut w = World::quarantining::<256>(|config| {
+        config.ports = PortRange::new(P, P + 249).expect("250 ports");
+    });
     for i in 0..250 {
         w.open_udp(at(H1, 5000 + i), at(S1, 53));
     }
     w.advance(secs(300));
     for days in [11, 11, 4] {
         w.jump(secs(days * 24 * 3600));
-        w.inbound(udp(at(ATTACKER, 7), at(N, 1))).dropped(DropReason::NoMapping);
+        w.inbound(udp(at(ATTACKER, 7), at(N, 1)))
+            .dropped(DropReason::NoMapping);
     }
     for i in 0..250 {
         w.open_udp(at(H2, 5000 + i), at(S1, 53));
     }
 }
 
-/// G8, 0.3: a wait that is over stays over, however long packets come after it and no mapping is made.
+/// G8, 0.3: a wait that is over stays over, however long packets come after it and no mapping is
+/// made.
 #[test]
 fn a_wait_that_is_over_does_not_come_back() {
     let mut w = world(1, |_| ());
     w.open_udp(at(H1, 5000), at(S1, 53));
     w.advance(secs(300));
-    let end = w.now().saturating_add(Duration::from_millis((1 << 31) + 200_000));
+    let end = w
+        .now()
+        .saturating_add(Duration::from_millis((1 << 31) + 200_000));
     while w.now() < end {
         w.jump(secs(32));
-        w.inbound(udp(at(ATTACKER, 7), at(N, 1))).dropped(DropReason::NoMapping);
+        w.inbound(udp(at(ATTACKER, 7), at(N, 1)))
+            .dropped(DropReason::NoMapping);
     }
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(P));
 }
 
-/// G8: where nobody has looked when a mapping's time was up, its port waits from when it was noticed.
+/// G8: where nobody has looked when a mapping's time was up, its port waits from when it was
+/// noticed.
 #[test]
 fn a_port_waits_from_when_its_end_was_noticed() {
-    for late in [secs(301), secs(1000), secs(50 * 24 * 3600), Duration::from_millis(1 << 33)] {
+    for late in [
+        secs(301),
+        secs(1000),
+        secs(50 * 24 * 3600),
+        Duration::from_millis(1 << 33),
+    ] {
         let mut w = world(1, |_| ());
         w.open_udp(at(H1, 5000), at(S1, 53));
         w.jump(late);
@@ -407,7 +496,8 @@ fn a_port_waits_from_when_its_end_was_noticed() {
     }
 }
 
-/// Has host after host, up from 192.168.1.`first`, open UDP until every port of every address is in use: which they are.
+/// Has host after host, up from 192.168.1.`first`, open UDP until every port of every address is in
+/// use: which they are.
 fn use_up(w: &mut World, first: u8) -> BTreeSet<SocketAddrV4> {
     let hosts = (first..first + 40).map(|i| Ipv4Addr::new(192, 168, 1, i));
     let external = hosts.filter_map(|host| {
@@ -417,7 +507,8 @@ fn use_up(w: &mut World, first: u8) -> BTreeSet<SocketAddrV4> {
     external.collect()
 }
 
-/// G8: ports of an address that stays wait on, whatever its place in the list; at one that is new none waits.
+/// G8: ports of an address that stays wait on, whatever its place in the list; at one that is new
+/// none waits.
 #[test]
 fn the_quarantine_follows_its_address() {
     let pools: [(&[Ipv4Addr], &[Ipv4Addr]); 7] = [
@@ -430,15 +521,24 @@ fn the_quarantine_follows_its_address() {
         (&[N, N3, N2], &[N3]),
     ];
     for (addresses, free) in pools {
-        let mut w = world(2, |config| config.external_addresses.push(N2).expect("there is room"));
+        let mut w = world(2, |config| {
+            config.external_addresses.push(N2).expect("there is room");
+        });
         assert_eq!(use_up(&mut w, 10).len(), 4);
         w.advance(secs(300));
-        w.set_external_addresses(addresses).expect("usable addresses");
+        w.set_external_addresses(addresses)
+            .expect("usable addresses");
         let given = use_up(&mut w, 60);
-        let expected = free.iter().flat_map(|address| [at(*address, P), at(*address, P + 1)]);
+        let expected = free
+            .iter()
+            .flat_map(|address| [at(*address, P), at(*address, P + 1)]);
         assert_eq!(given, expected.collect(), "{addresses:?}");
         w.advance(secs(420));
-        assert_eq!(use_up(&mut w, 110).len(), 2 * addresses.len(), "{addresses:?}");
+        assert_eq!(
+            use_up(&mut w, 110).len(),
+            2 * addresses.len(),
+            "{addresses:?}"
+        );
     }
 }
 
@@ -460,15 +560,24 @@ fn a_port_forward_may_have_a_port_that_waits() {
     let mut w = world(3, |_| ());
     let ports = [5000, 5001].map(|from| w.open_udp(at(H1, from), at(S1, 53)).port());
     w.advance(secs(300));
-    w.nat.add_forward(forward(ports[0])).expect("a port forward");
-    assert_eq!(w.inbound(udp(at(S2, 7), at(N, ports[0]))).forwarded().destination(), at(H3, 9000));
-    let third = udp_port(&mut w, at(H1, 5002)).expect("a port that is neither in use nor waits: nothing counts twice");
+    w.nat
+        .add_forward(forward(ports[0]))
+        .expect("a port forward");
+    assert_eq!(
+        w.inbound(udp(at(S2, 7), at(N, ports[0])))
+            .forwarded()
+            .destination(),
+        at(H3, 9000)
+    );
+    let third = udp_port(&mut w, at(H1, 5002))
+        .expect("a port that is neither in use nor waits: nothing counts twice");
     assert!(!ports.contains(&third));
     w.advance(secs(120));
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(ports[1]));
     assert!(w.remove_forward(&forward(ports[0])));
     assert_eq!(udp_port(&mut w, at(H2, 5001)), WAITS);
-    w.inbound(udp(at(S2, 7), at(N, ports[0]))).dropped(DropReason::NoMapping);
+    w.inbound(udp(at(S2, 7), at(N, ports[0])))
+        .dropped(DropReason::NoMapping);
     w.advance(secs(120));
     assert_eq!(udp_port(&mut w, at(H2, 5001)), Ok(ports[0]));
 }
@@ -479,7 +588,9 @@ fn mappings_that_a_port_forward_ends_give_their_ports_back_after_the_wait() {
     let mut w = world(3, |_| ());
     let ports = [5000, 5001].map(|from| w.open_udp(at(H1, from), at(S1, 53)).port());
     let of_target = w.open_udp(at(H3, 9000), at(S1, 53)).port();
-    w.nat.add_forward(forward(ports[0])).expect("a port forward");
+    w.nat
+        .add_forward(forward(ports[0]))
+        .expect("a port forward");
     assert_eq!(w.sessions().len(), 1);
     assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
     w.advance(secs(120));
@@ -487,14 +598,18 @@ fn mappings_that_a_port_forward_ends_give_their_ports_back_after_the_wait() {
     assert_eq!(udp_port(&mut w, at(H2, 5001)), WAITS, "the third is in use");
 }
 
-/// G8: a port forward that moves to another address ends the wait of its port there, and the port counts once.
+/// G8: a port forward that moves to another address ends the wait of its port there, and the port
+/// counts once.
 #[test]
 fn a_port_forward_that_moves_ends_the_wait_of_its_port() {
     let mut w = world(1, |config| {
         config.external_addresses.push(N2).expect("there is room");
-        config.low_ports = PortRange::new(P, P + 1).expect("two ports, one of them for high inside ports too");
+        config.low_ports =
+            PortRange::new(P, P + 1).expect("two ports, one of them for high inside ports too");
     });
-    w.nat.add_forward(forward(P)).expect("a port forward on the primary address");
+    w.nat
+        .add_forward(forward(P))
+        .expect("a port forward on the primary address");
     assert_eq!(use_up(&mut w, 10), BTreeSet::from([at(N2, P)]));
     w.advance(secs(300));
     w.set_external_addresses(&[N2]).expect("a usable address");
@@ -520,7 +635,8 @@ fn ports_wait_after_clear() {
     }
 }
 
-/// G8: at every step of a long random run, a port is given exactly if one is free whose wait is over.
+/// G8: at every step of a long random run, a port is given exactly if one is free whose wait is
+/// over.
 #[test]
 fn exactly_the_ports_whose_wait_is_over_are_given() {
     const PORTS: u16 = 6;
@@ -540,46 +656,65 @@ fn exactly_the_ports_whose_wait_is_over_are_given() {
         let free = (P..P + PORTS).any(|port| !freed.get(&port).is_some_and(waits));
         match udp_port(&mut w, at(H1, 1024 + i)) {
             Ok(port) => {
-                assert!(!freed.get(&port).is_some_and(waits), "{port} was freed at {:?}, {now:?}", freed.get(&port));
+                assert!(
+                    !freed.get(&port).is_some_and(waits),
+                    "{port} was freed at {:?}, {now:?}",
+                    freed.get(&port)
+                );
                 freed.insert(port, now.saturating_add(secs(30)));
                 opened += 1;
             }
             Err(reason) => {
-                assert_eq!((reason, free), (DropReason::PortsExhausted, false), "{freed:?}, {now:?}");
+                assert_eq!(
+                    (reason, free),
+                    (DropReason::PortsExhausted, false),
+                    "{freed:?}, {now:?}"
+                );
                 refused += 1;
             }
         }
     }
-    assert!(refused > 300 && opened > 300, "{refused} refused, {opened} opened");
+    assert!(
+        refused > 300 && opened > 300,
+        "{refused} refused, {opened} opened"
+    );
 }
 
-/// G8: RFC 6888 REQ-8 after a restart, where configured: no new mapping until the delay has passed since the first packet.
+/// G8: RFC 6888 REQ-8 after a restart, where configured: no new mapping until the delay has passed
+/// since the first packet.
 #[test]
 fn after_a_start_no_mapping_is_made_for_the_delay() {
     let mut w = World::with(|config| config.quarantine.after_start = true);
     w.nat.add_forward(forward(9000)).expect("a port forward");
     w.advance(secs(500));
     // The first packet, of whatever kind.
-    w.inbound(udp(at(ATTACKER, 7), at(N, 1))).dropped(DropReason::NoMapping);
+    w.inbound(udp(at(ATTACKER, 7), at(N, 1)))
+        .dropped(DropReason::NoMapping);
     w.advance(secs(60));
-    let answer = w.outbound(udp(at(H1, 5000), at(S1, 53))).rejected(DropReason::Quarantine);
+    let answer = w
+        .outbound(udp(at(H1, 5000), at(S1, 53)))
+        .rejected(DropReason::Quarantine);
     assert_eq!(answer.icmp_type(), (3, 13));
-    w.outbound(echo_request(H1, S1, 7)).rejected(DropReason::Quarantine);
-    w.router_sends(udp(at(N, 5000), at(S1, 53))).dropped(DropReason::Quarantine);
+    w.outbound(echo_request(H1, S1, 7))
+        .rejected(DropReason::Quarantine);
+    w.router_sends(udp(at(N, 5000), at(S1, 53)))
+        .dropped(DropReason::Quarantine);
     assert_eq!(w.stats().gateway().error_port_allocation, 3);
     // Port forwards are no new mappings, and TCP is excepted, as ever by default.
     w.inbound(udp(at(S2, 7), at(N, 9000))).forwarded();
     w.outbound(udp(at(H3, 9000), at(S2, 7))).forwarded();
     w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
     w.advance(secs(60) - MILLISECOND);
-    w.outbound(udp(at(H1, 5000), at(S1, 53))).rejected(DropReason::Quarantine);
+    w.outbound(udp(at(H1, 5000), at(S1, 53)))
+        .rejected(DropReason::Quarantine);
     w.advance(MILLISECOND);
     w.open_udp(at(H1, 5000), at(S1, 53));
     w.open_echo(H1, S1, 7);
     w.router_sends(udp(at(N, 5000), at(S1, 53))).forwarded();
 }
 
-/// G8: TCP waits after a start as long as its own delay says; and nobody waits unless it is configured.
+/// G8: TCP waits after a start as long as its own delay says; and nobody waits unless it is
+/// configured.
 #[test]
 fn the_wait_after_a_start_is_an_option_for_each_protocol() {
     let mut w = World::with(|config| {
@@ -588,7 +723,8 @@ fn the_wait_after_a_start_is_an_option_for_each_protocol() {
         config.quarantine.tcp_delay = secs(30);
     });
     w.open_udp(at(H1, 5000), at(S1, 53));
-    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).rejected(DropReason::Quarantine);
+    w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN))
+        .rejected(DropReason::Quarantine);
     w.advance(secs(30));
     w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
     let mut w = world(1, |_| ());
@@ -602,13 +738,21 @@ fn delays_are_at_most_12_days() {
         let mut config = config();
         change(&mut config);
         let mut tables = Box::new(Tables::<4, 4, 4>::new());
-        Nat::new(&mut tables, config, SEED).err().map(|error| error.field)
+        Nat::new(&mut tables, config, SEED)
+            .err()
+            .map(|error| error.field)
     }
     let most = Timeouts::MAX;
     assert_eq!(field(|config| config.quarantine.delay = most), None);
     assert_eq!(field(|config| config.quarantine.tcp_delay = most), None);
-    assert_eq!(field(|config| config.quarantine.delay = most + MILLISECOND), Some("quarantine"));
-    assert_eq!(field(|config| config.quarantine.tcp_delay = most + MILLISECOND), Some("quarantine"));
+    assert_eq!(
+        field(|config| config.quarantine.delay = most + MILLISECOND),
+        Some("quarantine")
+    );
+    assert_eq!(
+        field(|config| config.quarantine.tcp_delay = most + MILLISECOND),
+        Some("quarantine")
+    );
 }
 
 /// G8: wide tables have a quarantine as wide.
@@ -618,7 +762,9 @@ fn wide_tables_have_a_wide_quarantine() {
     let mut memory = Box::new(WideQuarantine::<16>::wide());
     let mut config = config();
     config.ports = PortRange::new(P, P).expect("a port");
-    let mut nat = Nat::new(&mut tables, config, SEED).expect("the configuration can work").with_quarantine(&mut memory);
+    let mut nat = Nat::new(&mut tables, config, SEED)
+        .expect("the configuration can work")
+        .with_quarantine(&mut memory);
     let mut send = |from: Ipv4Addr, now: u64| {
         let mut packet = udp(at(from, 5000), at(S1, 53)).bytes();
         let verdict = nat.process(&mut packet, nat_core::Side::Inside, Instant::from_secs(now));

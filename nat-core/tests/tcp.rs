@@ -17,7 +17,8 @@ fn open() -> (World, Connection) {
 
 /// A connection over links that carry the largest packets.
 fn open_wide() -> (World, Connection) {
-    let mut w = World::with(|config| (config.inside_mtu, config.outside_mtu) = (u16::MAX, u16::MAX));
+    let mut w =
+        World::with(|config| (config.inside_mtu, config.outside_mtu) = (u16::MAX, u16::MAX));
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     (w, connection)
 }
@@ -94,7 +95,8 @@ impl End {
 
     #[track_caller]
     fn sends_fin(self, w: &mut World, connection: &mut Connection) {
-        self.send(w, self.segment(connection, FIN | ACK)).forwarded();
+        self.send(w, self.segment(connection, FIN | ACK))
+            .forwarded();
         *self.next_mut(connection) += 1;
     }
 
@@ -113,7 +115,8 @@ fn a_session_follows_its_connection() {
     let mut w = World::new();
     let mut connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
     assert_eq!(connection.state(&w), InsideSyn);
-    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(connection.inside_next - 1)).forwarded();
+    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(connection.inside_next - 1))
+        .forwarded();
     assert_eq!(connection.state(&w), InsideSyn, "after a retransmitted SYN");
     w.inbound(connection.outside_sends(SYN | ACK)).forwarded();
     connection.outside_next += 1;
@@ -125,7 +128,11 @@ fn a_session_follows_its_connection() {
     End::Outside.sends_fin(&mut w, &mut connection);
     assert_eq!(connection.state(&w), OutsideFin);
     End::Inside.sends_data(&mut w, &mut connection);
-    assert_eq!(connection.state(&w), OutsideFin, "the other direction is still open");
+    assert_eq!(
+        connection.state(&w),
+        OutsideFin,
+        "the other direction is still open"
+    );
     End::Inside.sends_fin(&mut w, &mut connection);
     assert_eq!(connection.state(&w), Closing);
     w.inbound(connection.outside_sends(ACK)).forwarded();
@@ -138,7 +145,9 @@ fn either_end_may_close_first() {
     for (first, half) in [(End::Inside, InsideFin), (End::Outside, OutsideFin)] {
         let (mut w, mut connection) = half_closed(first);
         assert_eq!(connection.state(&w), half);
-        first.send(&mut w, first.segment(&connection, ACK)).forwarded();
+        first
+            .send(&mut w, first.segment(&connection, ACK))
+            .forwarded();
         assert_eq!(connection.state(&w), half, "{first:?} cannot close twice");
         first.other().sends_data(&mut w, &mut connection);
         first.other().sends_fin(&mut w, &mut connection);
@@ -164,12 +173,16 @@ fn fins_come_in_all_legal_forms() {
     w.inbound(connection.outside_sends(ACK)).forwarded();
 }
 
-/// T2, A2: a segment that overtook another is accounted for once it is acknowledged, and the FIN behind it counts.
+/// T2, A2: a segment that overtook another is accounted for once it is acknowledged, and the FIN
+/// behind it counts.
 #[test]
 fn a_fin_behind_data_out_of_order_counts() {
     for end in End::BOTH {
         let (mut w, mut connection) = open();
-        let segment = |from: u32| end.segment(&connection, ACK).seq(end.next(&connection).wrapping_add(from));
+        let segment = |from: u32| {
+            end.segment(&connection, ACK)
+                .seq(end.next(&connection).wrapping_add(from))
+        };
         let (early, late) = (segment(4).payload(b"5678"), segment(0).payload(b"1234"));
         end.send(&mut w, early).forwarded();
         end.send(&mut w, late).forwarded();
@@ -177,30 +190,43 @@ fn a_fin_behind_data_out_of_order_counts() {
             End::Inside => connection.inside_next += 8,
             End::Outside => connection.outside_next += 8,
         }
-        end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+        end.other()
+            .send(&mut w, end.other().segment(&connection, ACK))
+            .forwarded();
         end.sends_fin(&mut w, &mut connection);
-        let half = if end == End::Inside { InsideFin } else { OutsideFin };
+        let half = if end == End::Inside {
+            InsideFin
+        } else {
+            OutsideFin
+        };
         assert_eq!(connection.state(&w), half, "{end:?}");
     }
 }
 
-/// T2: a FIN that overtakes data which is sent again, by loss or reordering, ends its direction like any other: else
-/// each such connection would hold its session for two hours.
+/// T2: a FIN that overtakes data which is sent again, by loss or reordering, ends its direction
+/// like any other: else each such connection would hold its session for two hours.
 #[test]
 fn a_fin_that_overtakes_data_counts() {
     for first in End::BOTH {
         let (mut w, mut connection) = open();
         let data = first.segment(&connection, ACK).payload(b"late");
-        let fin = first.segment(&connection, FIN | ACK).seq(first.next(&connection).wrapping_add(4));
+        let fin = first
+            .segment(&connection, FIN | ACK)
+            .seq(first.next(&connection).wrapping_add(4));
         first.send(&mut w, fin).forwarded();
         first.send(&mut w, data).forwarded();
         match first {
             End::Inside => connection.inside_next += 5,
             End::Outside => connection.outside_next += 5,
         }
-        first.other().send(&mut w, first.other().segment(&connection, ACK)).forwarded();
+        first
+            .other()
+            .send(&mut w, first.other().segment(&connection, ACK))
+            .forwarded();
         first.other().sends_fin(&mut w, &mut connection);
-        first.send(&mut w, first.segment(&connection, ACK)).forwarded();
+        first
+            .send(&mut w, first.segment(&connection, ACK))
+            .forwarded();
         assert_eq!(connection.state(&w), Closing, "{first:?} closed first");
     }
 }
@@ -220,16 +246,26 @@ fn simultaneous_open_establishes_a_session() {
             w.outbound(&ours).forwarded();
         }
         connection.outside_next += 1;
-        w.outbound(connection.inside_sends(SYN | ACK).seq(connection.inside_next - 1)).forwarded();
-        w.inbound(connection.outside_sends(SYN | ACK).seq(connection.outside_next - 1)).forwarded();
+        w.outbound(
+            connection
+                .inside_sends(SYN | ACK)
+                .seq(connection.inside_next - 1),
+        )
+        .forwarded();
+        w.inbound(
+            connection
+                .outside_sends(SYN | ACK)
+                .seq(connection.outside_next - 1),
+        )
+        .forwarded();
         assert_eq!(connection.state(&w), Established);
         End::Inside.sends_data(&mut w, &mut connection);
         End::Outside.sends_data(&mut w, &mut connection);
     }
 }
 
-/// T2a, T4: the peer's SYN comes first, is dropped without a word, and comes again once ours has opened the way. The
-/// first leaves nothing behind: nothing is said about it later.
+/// T2a, T4: the peer's SYN comes first, is dropped without a word, and comes again once ours has
+/// opened the way. The first leaves nothing behind: nothing is said about it later.
 #[test]
 fn a_simultaneous_open_may_begin_outside() {
     for wait in [0, 3, 6, 100] {
@@ -240,15 +276,36 @@ fn a_simultaneous_open_may_begin_outside() {
         let theirs = tcp(remote, external, SYN).seq(OUTSIDE_ISN);
         w.inbound(&theirs).dropped(DropReason::Filtered);
         w.advance(secs(wait));
-        let ours = w.outbound(tcp(inside, remote, SYN).seq(INSIDE_ISN)).forwarded();
-        assert_eq!((ours.source(), w.session(inside, remote).state), (external, InsideSyn), "after {wait} s");
+        let ours = w
+            .outbound(tcp(inside, remote, SYN).seq(INSIDE_ISN))
+            .forwarded();
+        assert_eq!(
+            (ours.source(), w.session(inside, remote).state),
+            (external, InsideSyn),
+            "after {wait} s"
+        );
         w.advance(secs(3));
         assert_eq!(w.inbound(&theirs).forwarded().destination(), inside);
-        w.outbound(tcp(inside, remote, SYN | ACK).seq(INSIDE_ISN).ack(OUTSIDE_ISN + 1)).forwarded();
-        w.inbound(tcp(remote, external, SYN | ACK).seq(OUTSIDE_ISN).ack(INSIDE_ISN + 1)).forwarded();
+        w.outbound(
+            tcp(inside, remote, SYN | ACK)
+                .seq(INSIDE_ISN)
+                .ack(OUTSIDE_ISN + 1),
+        )
+        .forwarded();
+        w.inbound(
+            tcp(remote, external, SYN | ACK)
+                .seq(OUTSIDE_ISN)
+                .ack(INSIDE_ISN + 1),
+        )
+        .forwarded();
         assert_eq!(w.session(inside, remote).state, Established);
         w.advance(secs(7439));
-        w.outbound(tcp(inside, remote, ACK).seq(INSIDE_ISN + 1).ack(OUTSIDE_ISN + 1)).forwarded();
+        w.outbound(
+            tcp(inside, remote, ACK)
+                .seq(INSIDE_ISN + 1)
+                .ack(OUTSIDE_ISN + 1),
+        )
+        .forwarded();
         assert_eq!(w.stats().rejected_total(), 0);
     }
 }
@@ -263,17 +320,44 @@ fn legal_segments_pass() {
         let next = end.next(&connection);
         let plain = |flags| end.segment(&connection, flags);
         let segments = [
-            ("keep-alive without data", plain(ACK).seq(next.wrapping_sub(1))),
-            ("keep-alive with a byte", plain(ACK).seq(next.wrapping_sub(1)).payload(&[0])),
+            (
+                "keep-alive without data",
+                plain(ACK).seq(next.wrapping_sub(1)),
+            ),
+            (
+                "keep-alive with a byte",
+                plain(ACK).seq(next.wrapping_sub(1)).payload(&[0]),
+            ),
             ("zero window", plain(ACK).window(0)),
             ("window probe", plain(ACK).payload(&[1])),
-            ("urgent data", plain(ACK | PSH | URG).payload(b"!").tcp_header(|header| header.urgent_pointer = 1)),
+            (
+                "urgent data",
+                plain(ACK | PSH | URG)
+                    .payload(b"!")
+                    .tcp_header(|header| header.urgent_pointer = 1),
+            ),
             ("ECN echo", plain(ACK | ECE)),
             ("congestion window reduced", plain(ACK | CWR)),
-            ("selective acknowledgment", plain(ACK).tcp_options(&[1, 1, 5, 10, 0, 0, 0, 9, 0, 0, 0, 19])),
-            ("timestamps", plain(ACK).tcp_options(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2])),
-            ("a retransmission", plain(ACK | PSH).seq(next.wrapping_sub(9)).payload(b"some data")),
-            ("a segment out of order", plain(ACK | PSH).seq(next.wrapping_add(1000)).payload(b"later")),
+            (
+                "selective acknowledgment",
+                plain(ACK).tcp_options(&[1, 1, 5, 10, 0, 0, 0, 9, 0, 0, 0, 19]),
+            ),
+            (
+                "timestamps",
+                plain(ACK).tcp_options(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
+            ),
+            (
+                "a retransmission",
+                plain(ACK | PSH)
+                    .seq(next.wrapping_sub(9))
+                    .payload(b"some data"),
+            ),
+            (
+                "a segment out of order",
+                plain(ACK | PSH)
+                    .seq(next.wrapping_add(1000))
+                    .payload(b"later"),
+            ),
         ];
         for (name, segment) in segments {
             let expected = segment.bytes()[40..].to_vec();
@@ -289,8 +373,14 @@ fn legal_segments_pass() {
 fn syns_come_in_all_legal_forms() {
     let (inside, remote) = (at(H1, 5000), at(S1, 80));
     let syns = [
-        ("with data", tcp(inside, remote, SYN).payload(b"GET / HTTP/1.1\r\n\r\n")),
-        ("with options", tcp(inside, remote, SYN).tcp_options(&[2, 4, 5, 180, 4, 2, 1, 3, 3, 14, 1, 1])),
+        (
+            "with data",
+            tcp(inside, remote, SYN).payload(b"GET / HTTP/1.1\r\n\r\n"),
+        ),
+        (
+            "with options",
+            tcp(inside, remote, SYN).tcp_options(&[2, 4, 5, 180, 4, 2, 1, 3, 3, 14, 1, 1]),
+        ),
         ("with ECN set-up", tcp(inside, remote, SYN | ECE | CWR)),
     ];
     for (name, syn) in syns {
@@ -298,10 +388,12 @@ fn syns_come_in_all_legal_forms() {
         let left = w.outbound(syn.seq(1000)).forwarded();
         let covered = 1001 + left.payload().len() as u32;
         for ack in [1001, covered] {
-            w.inbound(tcp(remote, left.source(), SYN | ACK).seq(5000).ack(ack)).forwarded();
+            w.inbound(tcp(remote, left.source(), SYN | ACK).seq(5000).ack(ack))
+                .forwarded();
         }
         assert_eq!(w.session(inside, remote).state, Established, "{name}");
-        w.outbound(tcp(inside, remote, ACK).seq(covered).ack(5001)).forwarded();
+        w.outbound(tcp(inside, remote, ACK).seq(covered).ack(5001))
+            .forwarded();
     }
 }
 
@@ -311,16 +403,28 @@ fn syn_acks_come_in_all_legal_forms() {
     let forms: [(&str, u8, &[u8], &[u8]); 4] = [
         ("plain", SYN | ACK, &[], &[]),
         ("with data", SYN | ACK, &[], b"220 ready"),
-        ("with options", SYN | ACK, &[2, 4, 5, 180, 4, 2, 1, 3, 3, 14, 1, 1], &[]),
+        (
+            "with options",
+            SYN | ACK,
+            &[2, 4, 5, 180, 4, 2, 1, 3, 3, 14, 1, 1],
+            &[],
+        ),
         ("with ECN set-up", SYN | ACK | ECE, &[], &[]),
     ];
     for (name, flags, options, payload) in forms {
         let mut w = World::new();
         let mut connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
-        let answer = connection.outside_sends(flags).tcp_options(options).payload(payload);
+        let answer = connection
+            .outside_sends(flags)
+            .tcp_options(options)
+            .payload(payload);
         for _ in 0..2 {
             let arrived = w.inbound(&answer).forwarded();
-            assert_eq!((arrived.destination(), arrived.tcp_flags()), (connection.inside, flags), "{name}");
+            assert_eq!(
+                (arrived.destination(), arrived.tcp_flags()),
+                (connection.inside, flags),
+                "{name}"
+            );
             assert_eq!(connection.state(&w), Established, "{name}");
         }
         connection.outside_next += 1 + payload.len() as u32;
@@ -331,23 +435,32 @@ fn syn_acks_come_in_all_legal_forms() {
     }
 }
 
-/// T2: with a window scale of 14 much more is under way unacknowledged than a plain window holds, and the numbers are
-/// tracked to the end of it.
+/// T2: with a window scale of 14 much more is under way unacknowledged than a plain window holds,
+/// and the numbers are tracked to the end of it.
 #[test]
 fn a_scaled_window_is_filled() {
     for end in End::BOTH {
-        let mut w = World::with(|config| (config.inside_mtu, config.outside_mtu) = (u16::MAX, u16::MAX));
+        let mut w =
+            World::with(|config| (config.inside_mtu, config.outside_mtu) = (u16::MAX, u16::MAX));
         let mut connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
-        w.inbound(connection.outside_sends(SYN | ACK).tcp_options(&[3, 3, 14, 1])).forwarded();
+        w.inbound(
+            connection
+                .outside_sends(SYN | ACK)
+                .tcp_options(&[3, 3, 14, 1]),
+        )
+        .forwarded();
         connection.outside_next += 1;
-        w.outbound(connection.inside_sends(ACK).window(u16::MAX)).forwarded();
+        w.outbound(connection.inside_sends(ACK).window(u16::MAX))
+            .forwarded();
         for _ in 0..600 {
             match end {
                 End::Inside => connection.send_from_inside(&mut w, &[7; 60_000]),
                 End::Outside => connection.send_from_outside(&mut w, &[7; 60_000]),
             }
         }
-        end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+        end.other()
+            .send(&mut w, end.other().segment(&connection, ACK))
+            .forwarded();
         assert_eq!(connection.state(&w), Established, "{end:?}");
         end.sends_fin(&mut w, &mut connection);
         end.other().sends_fin(&mut w, &mut connection);
@@ -355,18 +468,27 @@ fn a_scaled_window_is_filled() {
     }
 }
 
-/// T2, X2: one segment lost before it came here, with up to a wide window under way behind it (RFC 7323 section 2.3): the
-/// acknowledgment that closes the gap is believed, and both FINs count.
+/// T2, X2: one segment lost before it came here, with up to a wide window under way behind it (RFC
+/// 7323 section 2.3): the acknowledgment that closes the gap is believed, and both FINs count.
 #[test]
 fn a_gap_as_wide_as_a_large_window_is_closed() {
-    for (end, mebibytes) in End::BOTH.into_iter().flat_map(|end| [8, 15, 16, 17, 24, 64].map(|size| (end, size))) {
+    for (end, mebibytes) in End::BOTH
+        .into_iter()
+        .flat_map(|end| [8, 15, 16, 17, 24, 64].map(|size| (end, size)))
+    {
         let (mut w, mut connection) = open_wide();
         let lost = end.segment(&connection, ACK).payload(&[7; 60_000]);
         *end.next_mut(&mut connection) += 60_000;
         fill(&mut w, &mut connection, end, mebibytes);
         end.send(&mut w, lost).forwarded();
-        end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
-        assert_eq!(connection.state(&w), Established, "{end:?}, {mebibytes} MiB");
+        end.other()
+            .send(&mut w, end.other().segment(&connection, ACK))
+            .forwarded();
+        assert_eq!(
+            connection.state(&w),
+            Established,
+            "{end:?}, {mebibytes} MiB"
+        );
         end.sends_fin(&mut w, &mut connection);
         end.other().sends_fin(&mut w, &mut connection);
         assert_eq!(connection.state(&w), Closing, "{end:?}, {mebibytes} MiB");
@@ -376,20 +498,26 @@ fn a_gap_as_wide_as_a_large_window_is_closed() {
 /// T2, X2: the same where the FIN follows at once, before the lost segment is sent again.
 #[test]
 fn a_fin_beyond_a_wide_gap_counts() {
-    for (end, mebibytes) in End::BOTH.into_iter().flat_map(|end| [8, 15, 16, 17, 24, 64].map(|size| (end, size))) {
+    for (end, mebibytes) in End::BOTH
+        .into_iter()
+        .flat_map(|end| [8, 15, 16, 17, 24, 64].map(|size| (end, size)))
+    {
         let (mut w, mut connection) = open_wide();
         let lost = end.segment(&connection, ACK).payload(&[7; 60_000]);
         *end.next_mut(&mut connection) += 60_000;
         fill(&mut w, &mut connection, end, mebibytes);
         end.sends_fin(&mut w, &mut connection);
         end.send(&mut w, lost).forwarded();
-        end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+        end.other()
+            .send(&mut w, end.other().segment(&connection, ACK))
+            .forwarded();
         end.other().sends_fin(&mut w, &mut connection);
         assert_eq!(connection.state(&w), Closing, "{end:?}, {mebibytes} MiB");
     }
 }
 
-/// T2, X2: a FIN of the receiver, and its RST, count while its acknowledgments are far behind what is under way to it.
+/// T2, X2: a FIN of the receiver, and its RST, count while its acknowledgments are far behind what
+/// is under way to it.
 #[test]
 fn the_receiver_of_a_wide_window_may_close() {
     for end in End::BOTH {
@@ -397,7 +525,10 @@ fn the_receiver_of_a_wide_window_may_close() {
         let behind = *end.next_mut(&mut connection);
         fill(&mut w, &mut connection, end, 64);
         let receiver = end.other();
-        let data = receiver.segment(&connection, ACK).ack(behind).payload(b"data");
+        let data = receiver
+            .segment(&connection, ACK)
+            .ack(behind)
+            .payload(b"data");
         receiver.send(&mut w, data).forwarded();
         *receiver.next_mut(&mut connection) += 4;
         let fin = receiver.segment(&connection, FIN | ACK).ack(behind);
@@ -408,25 +539,42 @@ fn the_receiver_of_a_wide_window_may_close() {
     }
 }
 
-/// A1, A2: the same from one who does not know the numbers: neither what comes far after a gap, nor an acknowledgment of
-/// far more than was sent, moves what is known of a connection.
+/// A1, A2: the same from one who does not know the numbers: neither what comes far after a gap, nor
+/// an acknowledgment of far more than was sent, moves what is known of a connection.
 #[test]
 fn a_forged_gap_is_not_skipped() {
-    for (end, ahead) in End::BOTH.into_iter().flat_map(|end| [9 << 20, 64 << 20, 1 << 30].map(|ahead| (end, ahead))) {
+    for (end, ahead) in End::BOTH
+        .into_iter()
+        .flat_map(|end| [9 << 20, 64 << 20, 1 << 30].map(|ahead| (end, ahead)))
+    {
         for off in [1, 1 << 10, 1 << 25, u32::MAX] {
             let (mut w, connection) = open();
             let at = end.next(&connection).wrapping_add(ahead);
             let acknowledged = end.other().next(&connection).wrapping_add(off);
-            let _ = end.send(&mut w, end.segment(&connection, ACK).seq(at).ack(acknowledged).payload(b"forged"));
-            let _ = end.send(&mut w, end.segment(&connection, RST).seq(at.wrapping_add(6)));
-            assert_eq!(connection.state(&w), Established, "{end:?}, {ahead} ahead, {off} off");
+            let _ = end.send(
+                &mut w,
+                end.segment(&connection, ACK)
+                    .seq(at)
+                    .ack(acknowledged)
+                    .payload(b"forged"),
+            );
+            let _ = end.send(
+                &mut w,
+                end.segment(&connection, RST).seq(at.wrapping_add(6)),
+            );
+            assert_eq!(
+                connection.state(&w),
+                Established,
+                "{end:?}, {ahead} ahead, {off} off"
+            );
             let _ = end.send(&mut w, end.segment(&connection, RST));
             assert_eq!(connection.state(&w), Reset, "the true one counts");
         }
     }
 }
 
-/// T2: keep-alives alone, with or without their byte, keep a connection for ever, and the RST of its end is still exact.
+/// T2: keep-alives alone, with or without their byte, keep a connection for ever, and the RST of
+/// its end is still exact.
 #[test]
 fn keep_alives_keep_a_connection() {
     for end in End::BOTH {
@@ -434,9 +582,14 @@ fn keep_alives_keep_a_connection() {
             let (mut w, connection) = open();
             for _ in 0..5 {
                 w.advance(secs(7200));
-                let probe = end.segment(&connection, ACK).seq(end.next(&connection).wrapping_sub(1)).payload(payload);
+                let probe = end
+                    .segment(&connection, ACK)
+                    .seq(end.next(&connection).wrapping_sub(1))
+                    .payload(payload);
                 end.send(&mut w, probe).forwarded();
-                end.other().send(&mut w, end.other().segment(&connection, ACK)).forwarded();
+                end.other()
+                    .send(&mut w, end.other().segment(&connection, ACK))
+                    .forwarded();
             }
             assert_eq!(connection.state(&w), Established, "{end:?}");
             end.send(&mut w, end.segment(&connection, RST)).forwarded();
@@ -464,7 +617,9 @@ fn a_half_closed_connection_carries_data() {
         for _ in 0..10 {
             w.advance(secs(300));
             first.other().sends_data(&mut w, &mut connection);
-            first.send(&mut w, first.segment(&connection, ACK)).forwarded();
+            first
+                .send(&mut w, first.segment(&connection, ACK))
+                .forwarded();
         }
         w.advance(secs(7439));
         first.other().sends_data(&mut w, &mut connection);
@@ -479,14 +634,32 @@ fn a_half_closed_connection_carries_data() {
 fn sequence_numbers_wrap() {
     let mut w = World::new();
     let (inside, remote) = (at(H1, 5000), at(S1, 80));
-    let external = w.outbound(tcp(inside, remote, SYN).seq(u32::MAX)).forwarded().source();
-    w.inbound(tcp(remote, external, SYN | ACK).seq(u32::MAX - 2).ack(0)).forwarded();
+    let external = w
+        .outbound(tcp(inside, remote, SYN).seq(u32::MAX))
+        .forwarded()
+        .source();
+    w.inbound(tcp(remote, external, SYN | ACK).seq(u32::MAX - 2).ack(0))
+        .forwarded();
     assert_eq!(w.session(inside, remote).state, Established);
-    w.outbound(tcp(inside, remote, ACK).seq(0).ack(u32::MAX - 1).payload(b"12345")).forwarded();
-    w.inbound(tcp(remote, external, ACK).seq(u32::MAX - 1).ack(5).payload(b"1234")).forwarded();
-    w.inbound(tcp(remote, external, FIN | ACK).seq(2).ack(5)).forwarded();
+    w.outbound(
+        tcp(inside, remote, ACK)
+            .seq(0)
+            .ack(u32::MAX - 1)
+            .payload(b"12345"),
+    )
+    .forwarded();
+    w.inbound(
+        tcp(remote, external, ACK)
+            .seq(u32::MAX - 1)
+            .ack(5)
+            .payload(b"1234"),
+    )
+    .forwarded();
+    w.inbound(tcp(remote, external, FIN | ACK).seq(2).ack(5))
+        .forwarded();
     assert_eq!(w.session(inside, remote).state, OutsideFin);
-    w.outbound(tcp(inside, remote, RST | ACK).seq(5).ack(3)).forwarded();
+    w.outbound(tcp(inside, remote, RST | ACK).seq(5).ack(3))
+        .forwarded();
     assert_eq!(w.session(inside, remote).state, Reset);
 }
 
@@ -497,29 +670,40 @@ fn a_half_closed_session_lives_as_long_as_an_established_one() {
         for (idle, alive) in [(7439, true), (7441, false)] {
             let (mut w, connection) = half_closed(end);
             w.advance(secs(idle));
-            assert_eq!(w.inbound(connection.outside_sends(ACK)).is_forwarded(), alive, "{end:?}, {idle} s");
+            assert_eq!(
+                w.inbound(connection.outside_sends(ACK)).is_forwarded(),
+                alive,
+                "{end:?}, {idle} s"
+            );
         }
     }
 }
 
-/// X2.2a, S3: the exact RST of either end is passed on, and the session lives 240 s more unless traffic goes on.
+/// X2.2a, S3: the exact RST of either end is passed on, and the session lives 240 s more unless
+/// traffic goes on.
 #[test]
 fn an_exact_reset_ends_a_session_after_its_time() {
     for end in End::BOTH {
         for flags in [RST, RST | ACK] {
             for (idle, alive) in [(239, true), (241, false)] {
                 let (mut w, connection) = open();
-                end.send(&mut w, end.segment(&connection, flags)).forwarded();
+                end.send(&mut w, end.segment(&connection, flags))
+                    .forwarded();
                 assert_eq!(connection.state(&w), Reset, "{end:?}");
                 w.advance(secs(idle));
                 assert_eq!(connection.is_alive(&w), alive, "{end:?}, {idle} s");
-                assert_eq!(w.inbound(connection.outside_sends(ACK)).is_forwarded(), alive, "{end:?}, {idle} s");
+                assert_eq!(
+                    w.inbound(connection.outside_sends(ACK)).is_forwarded(),
+                    alive,
+                    "{end:?}, {idle} s"
+                );
             }
         }
     }
 }
 
-/// X2.2: after a RST that its receiver did not believe, traffic brings the session back for its full time.
+/// X2.2: after a RST that its receiver did not believe, traffic brings the session back for its
+/// full time.
 #[test]
 fn traffic_after_a_reset_restores_the_session() {
     for end in End::BOTH {
@@ -528,7 +712,11 @@ fn traffic_after_a_reset_restores_the_session() {
             end.send(&mut w, end.segment(&connection, RST)).forwarded();
             w.advance(secs(200));
             sender.sends_data(&mut w, &mut connection);
-            assert_eq!(connection.state(&w), Established, "{sender:?} after a RST of {end:?}");
+            assert_eq!(
+                connection.state(&w),
+                Established,
+                "{sender:?} after a RST of {end:?}"
+            );
             w.advance(secs(7000));
             sender.other().sends_data(&mut w, &mut connection);
         }
@@ -569,7 +757,8 @@ fn a_reset_at_what_was_acknowledged_is_exact() {
         let (mut w, mut connection) = open();
         let acknowledged = end.next(&connection);
         end.sends_data(&mut w, &mut connection);
-        end.send(&mut w, end.segment(&connection, RST).seq(acknowledged)).forwarded();
+        end.send(&mut w, end.segment(&connection, RST).seq(acknowledged))
+            .forwarded();
         assert_eq!(connection.state(&w), Reset, "{end:?}");
     }
 }
@@ -578,26 +767,53 @@ fn a_reset_at_what_was_acknowledged_is_exact() {
 #[test]
 fn an_inexact_reset_has_no_effect() {
     for end in End::BOTH {
-        for distance in [1_u32, 2, 1000, 60_000, 0x4000_0000, 0x7FFF_FFFF, 0x8000_0000, u32::MAX] {
+        for distance in [
+            1_u32,
+            2,
+            1000,
+            60_000,
+            0x4000_0000,
+            0x7FFF_FFFF,
+            0x8000_0000,
+            u32::MAX,
+        ] {
             let (mut w, connection) = open();
             w.advance(secs(1000));
-            let forged = end.segment(&connection, RST).seq(end.next(&connection).wrapping_add(distance));
+            let forged = end
+                .segment(&connection, RST)
+                .seq(end.next(&connection).wrapping_add(distance));
             let _ = end.send(&mut w, forged);
-            assert_eq!(connection.state(&w), Established, "{end:?}, {distance:#x} off");
+            assert_eq!(
+                connection.state(&w),
+                Established,
+                "{end:?}, {distance:#x} off"
+            );
             w.advance(secs(6439));
-            assert!(connection.is_alive(&w), "{end:?}, {distance:#x} off: the timer was shortened");
+            assert!(
+                connection.is_alive(&w),
+                "{end:?}, {distance:#x} off: the timer was shortened"
+            );
             w.advance(secs(2));
-            assert!(!connection.is_alive(&w), "{end:?}, {distance:#x} off: the timer was restarted");
+            assert!(
+                !connection.is_alive(&w),
+                "{end:?}, {distance:#x} off: the timer was restarted"
+            );
         }
     }
 }
 
-/// S1: the RST of RFC 5961: in the window but not exact passes, the challenge ACK passes, and the exact one counts.
+/// S1: the RST of RFC 5961: in the window but not exact passes, the challenge ACK passes, and the
+/// exact one counts.
 #[test]
 fn the_challenge_of_an_inexact_reset_works_through_the_nat() {
     let (mut w, mut connection) = open();
     connection.send_from_inside(&mut w, b"GET /");
-    w.inbound(connection.outside_sends(RST).seq(connection.outside_next + 10)).forwarded();
+    w.inbound(
+        connection
+            .outside_sends(RST)
+            .seq(connection.outside_next + 10),
+    )
+    .forwarded();
     assert_eq!(connection.state(&w), Established);
     w.outbound(connection.inside_sends(ACK)).forwarded();
     w.inbound(connection.outside_sends(RST)).forwarded();
@@ -612,7 +828,10 @@ fn a_flood_of_forged_resets_evicts_nothing() {
     for port in (0..=u16::MAX).chain([connection.external.port(); 1000]) {
         let forged = tcp(connection.remote, at(N, port), RST).seq(random.u32(..));
         let outcome = w.inbound(forged);
-        assert!(!matches!(outcome, Outcome::Rejected(..)), "never a word to the outside");
+        assert!(
+            !matches!(outcome, Outcome::Rejected(..)),
+            "never a word to the outside"
+        );
     }
     assert_eq!(connection.state(&w), Established);
     connection.send_from_inside(&mut w, b"still");
@@ -625,11 +844,23 @@ fn a_flood_of_forged_resets_evicts_nothing() {
 #[test]
 fn a_forged_fin_has_no_effect() {
     for end in End::BOTH {
-        for distance in [0x1000_0000_u32, 0x4000_0000, 0x7FFF_FFFF, 0x8000_0000, 0xC000_0000] {
+        for distance in [
+            0x1000_0000_u32,
+            0x4000_0000,
+            0x7FFF_FFFF,
+            0x8000_0000,
+            0xC000_0000,
+        ] {
             let (mut w, connection) = open();
-            let forged = end.segment(&connection, FIN | ACK).seq(end.next(&connection).wrapping_add(distance));
+            let forged = end
+                .segment(&connection, FIN | ACK)
+                .seq(end.next(&connection).wrapping_add(distance));
             let _ = end.send(&mut w, forged);
-            assert_eq!(connection.state(&w), Established, "{end:?}, {distance:#x} off");
+            assert_eq!(
+                connection.state(&w),
+                Established,
+                "{end:?}, {distance:#x} off"
+            );
         }
     }
 }
@@ -640,14 +871,17 @@ fn forged_fins_for_both_ends_close_nothing() {
     let (mut w, mut connection) = open();
     let mut random = fastrand::Rng::with_seed(2);
     for _ in 0..1000 {
-        let seq = connection.outside_next.wrapping_add(random.u32(0x10_0000..0xFFF0_0000));
+        let seq = connection
+            .outside_next
+            .wrapping_add(random.u32(0x10_0000..0xFFF0_0000));
         let _ = w.inbound(connection.outside_sends(FIN | ACK).seq(seq));
     }
     assert_eq!(connection.state(&w), Established);
     connection.send_from_outside(&mut w, b"data");
 }
 
-/// S2, A2: a SYN or SYN-ACK within an established connection is passed on at most; the challenge ACK decides.
+/// S2, A2: a SYN or SYN-ACK within an established connection is passed on at most; the challenge
+/// ACK decides.
 #[test]
 fn a_syn_within_a_connection_resets_nothing() {
     for end in End::BOTH {
@@ -655,13 +889,26 @@ fn a_syn_within_a_connection_resets_nothing() {
             let (mut w, mut connection) = open();
             let forged = end.segment(&connection, flags).seq(77_777).ack(88_888);
             let _ = end.send(&mut w, forged);
-            assert_eq!(connection.state(&w), Established, "{end:?}, flags {flags:#04x}");
-            // Tracking goes on with the numbers of the connection: its own RST is exact, one after the SYN's is not.
+            assert_eq!(
+                connection.state(&w),
+                Established,
+                "{end:?}, flags {flags:#04x}"
+            );
+            // Tracking goes on with the numbers of the connection: its own RST is exact, one after
+            // the SYN's is not.
             let _ = end.send(&mut w, end.segment(&connection, RST).seq(77_778));
-            assert_eq!(connection.state(&w), Established, "{end:?}, flags {flags:#04x}: RST behind the SYN");
+            assert_eq!(
+                connection.state(&w),
+                Established,
+                "{end:?}, flags {flags:#04x}: RST behind the SYN"
+            );
             end.other().sends_data(&mut w, &mut connection);
             end.send(&mut w, end.segment(&connection, RST)).forwarded();
-            assert_eq!(connection.state(&w), Reset, "{end:?}, flags {flags:#04x}: the true RST");
+            assert_eq!(
+                connection.state(&w),
+                Reset,
+                "{end:?}, flags {flags:#04x}: the true RST"
+            );
         }
     }
 }
@@ -671,7 +918,11 @@ fn a_syn_within_a_connection_resets_nothing() {
 fn a_forged_acknowledgment_does_not_validate_a_reset() {
     let (mut w, connection) = open();
     let elsewhere = connection.inside_next.wrapping_add(0x2000_0000);
-    let _ = w.inbound(tcp(connection.remote, connection.external, ACK).seq(connection.outside_next).ack(elsewhere));
+    let _ = w.inbound(
+        tcp(connection.remote, connection.external, ACK)
+            .seq(connection.outside_next)
+            .ack(elsewhere),
+    );
     // The peer's forged ACK would make this the highest acknowledged number of the inside end.
     let _ = w.outbound(connection.inside_sends(RST).seq(elsewhere));
     assert_eq!(connection.state(&w), Established);
@@ -682,21 +933,33 @@ fn a_forged_acknowledgment_does_not_validate_a_reset() {
 fn a_refused_connection_is_reset() {
     let mut w = World::new();
     let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
-    let refusal = tcp(connection.remote, connection.external, RST | ACK).seq(0).ack(connection.inside_next);
+    let refusal = tcp(connection.remote, connection.external, RST | ACK)
+        .seq(0)
+        .ack(connection.inside_next);
     w.inbound(refusal).forwarded();
     w.advance(secs(241));
     assert!(!connection.is_alive(&w));
 }
 
-/// A26, S4: a segment of a session that is gone is answered with a RST inside; the world checks its numbers.
+/// A26, S4: a segment of a session that is gone is answered with a RST inside; the world checks its
+/// numbers.
 #[test]
 fn a_segment_without_a_session_is_reset_inside() {
     let mut w = World::new();
     for flags in [ACK, ACK | PSH, FIN | ACK, SYN | ACK, ACK | URG] {
-        let segment = tcp(at(H1, 5000), at(S1, 80), flags).seq(7777).ack(8888).payload(b"late");
+        let segment = tcp(at(H1, 5000), at(S1, 80), flags)
+            .seq(7777)
+            .ack(8888)
+            .payload(b"late");
         let reset = w.outbound(segment).rejected(DropReason::NoSession);
-        assert_eq!((reset.source(), reset.destination()), (at(S1, 80), at(H1, 5000)));
-        assert_eq!((reset.tcp_flags(), reset.tcp().sequence_number), (RST, 8888));
+        assert_eq!(
+            (reset.source(), reset.destination()),
+            (at(S1, 80), at(H1, 5000))
+        );
+        assert_eq!(
+            (reset.tcp_flags(), reset.tcp().sequence_number),
+            (RST, 8888)
+        );
         w.advance(INTERVAL);
     }
     assert_eq!(w.stats().resets_sent, 5);
@@ -718,23 +981,30 @@ fn resets_are_limited_by_connection() {
             w.outbound(&segment).dropped(DropReason::NoSession);
         }
         w.advance(INTERVAL / 10);
-        assert_eq!((w.stats().resets_sent, w.stats().answers_withheld), (round, 9 * round));
+        assert_eq!(
+            (w.stats().resets_sent, w.stats().answers_withheld),
+            (round, 9 * round)
+        );
     }
 }
 
-/// S4, RFC 5961 section 10, CVE-2016-5696: no limit is shared, so nobody learns of others by the RSTs that it gets:
-/// neither of another host's, nor of its own, nor of one that differs in a single field.
+/// S4, RFC 5961 section 10, CVE-2016-5696: no limit is shared, so nobody learns of others by the
+/// RSTs that it gets: neither of another host's, nor of its own, nor of one that differs in a
+/// single field.
 #[test]
 fn no_connection_withholds_the_reset_of_another() {
     let mut w = World::new();
     let ack = |from, to| tcp(from, to, ACK).seq(1).ack(2);
     for i in 0..2000 {
-        let (from, to) =
-            (at([H1, H2, H3][usize::from(i % 3)], 5000 + i / 12), at([S1, S2][usize::from(i % 2)], 80 + i % 4));
+        let (from, to) = (
+            at([H1, H2, H3][usize::from(i % 3)], 5000 + i / 12),
+            at([S1, S2][usize::from(i % 2)], 80 + i % 4),
+        );
         w.outbound(ack(from, to)).rejected(DropReason::NoSession);
     }
     let mut w = World::new();
-    w.outbound(ack(at(H1, 5000), at(S1, 80))).rejected(DropReason::NoSession);
+    w.outbound(ack(at(H1, 5000), at(S1, 80)))
+        .rejected(DropReason::NoSession);
     for (from, to) in [
         (at(H2, 5000), at(S1, 80)),
         (at(H1, 5001), at(S1, 80)),
@@ -747,7 +1017,8 @@ fn no_connection_withholds_the_reset_of_another() {
     assert_eq!(w.stats().answers_withheld, 0);
 }
 
-/// S4: for which segments of unknown connections there is a RST can be chosen. What is not answered is a silent drop.
+/// S4: for which segments of unknown connections there is a RST can be chosen. What is not answered
+/// is a silent drop.
 #[test]
 fn the_segments_that_are_reset_can_be_chosen() {
     use nat_core::InsideResets::{Always, Never, NotForBareAck};
@@ -765,7 +1036,10 @@ fn the_segments_that_are_reset_can_be_chosen() {
                 segment(FIN | ACK),
                 segment(SYN | ACK),
             ];
-            for (packets, due) in [(&bare[..], resets == Always), (&others[..], resets != Never)] {
+            for (packets, due) in [
+                (&bare[..], resets == Always),
+                (&others[..], resets != Never),
+            ] {
                 for packet in packets {
                     if due {
                         w.outbound(packet).rejected(DropReason::NoSession);
@@ -785,8 +1059,10 @@ fn the_segments_that_are_reset_can_be_chosen() {
 fn a_reset_without_a_session_is_dropped() {
     let mut w = World::new();
     for flags in [RST, RST | ACK] {
-        w.outbound(tcp(at(H1, 5000), at(S1, 80), flags)).dropped(DropReason::NoSession);
-        w.inbound(tcp(at(S1, 80), at(N, 5000), flags)).dropped(DropReason::NoMapping);
+        w.outbound(tcp(at(H1, 5000), at(S1, 80), flags))
+            .dropped(DropReason::NoSession);
+        w.inbound(tcp(at(S1, 80), at(N, 5000), flags))
+            .dropped(DropReason::NoMapping);
     }
 }
 
@@ -795,8 +1071,10 @@ fn a_reset_without_a_session_is_dropped() {
 fn a_segment_from_outside_without_a_session_is_dropped() {
     let (mut w, connection) = open();
     for flags in [SYN, SYN | ACK, ACK, ACK | PSH, FIN | ACK, RST, RST | ACK] {
-        w.inbound(tcp(at(S2, 80), connection.external, flags)).dropped(DropReason::Filtered);
-        w.inbound(tcp(at(S1, 81), connection.external, flags)).dropped(DropReason::Filtered);
+        w.inbound(tcp(at(S2, 80), connection.external, flags))
+            .dropped(DropReason::Filtered);
+        w.inbound(tcp(at(S1, 81), connection.external, flags))
+            .dropped(DropReason::Filtered);
     }
 }
 
@@ -806,13 +1084,24 @@ fn a_closed_connections_ports_are_used_again() {
     let (mut w, connection) = closed();
     let again = tcp(connection.inside, connection.remote, SYN).seq(500_000_000);
     assert_eq!(w.outbound(again).forwarded().source(), connection.external);
-    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(9).ack(500_000_001)).forwarded();
+    w.inbound(
+        tcp(connection.remote, connection.external, SYN | ACK)
+            .seq(9)
+            .ack(500_000_001),
+    )
+    .forwarded();
     assert_eq!(connection.state(&w), Established);
-    w.outbound(tcp(connection.inside, connection.remote, ACK).seq(500_000_001).ack(10)).forwarded();
+    w.outbound(
+        tcp(connection.inside, connection.remote, ACK)
+            .seq(500_000_001)
+            .ack(10),
+    )
+    .forwarded();
     w.advance(secs(7439));
     assert!(connection.is_alive(&w));
     // The new numbers are tracked.
-    w.inbound(tcp(connection.remote, connection.external, RST).seq(10)).forwarded();
+    w.inbound(tcp(connection.remote, connection.external, RST).seq(10))
+        .forwarded();
     assert_eq!(connection.state(&w), Reset);
 }
 
@@ -821,15 +1110,23 @@ fn a_closed_connections_ports_are_used_again() {
 fn a_reset_connections_ports_are_used_again() {
     let (mut w, connection) = open();
     w.inbound(connection.outside_sends(RST)).forwarded();
-    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(500_000_000)).forwarded();
-    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(9).ack(500_000_001)).forwarded();
+    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(500_000_000))
+        .forwarded();
+    w.inbound(
+        tcp(connection.remote, connection.external, SYN | ACK)
+            .seq(9)
+            .ack(500_000_001),
+    )
+    .forwarded();
     assert_eq!(connection.state(&w), Established);
-    w.outbound(tcp(connection.inside, connection.remote, RST).seq(500_000_001)).forwarded();
+    w.outbound(tcp(connection.inside, connection.remote, RST).seq(500_000_001))
+        .forwarded();
     assert_eq!(connection.state(&w), Reset);
 }
 
-/// S2, RFC 9293 section 3.5.1: a host that has restarted opens its connection anew, on the ports that it had before. The
-/// server's challenge tells it the number at which its RST counts; then the new connection is tracked.
+/// S2, RFC 9293 section 3.5.1: a host that has restarted opens its connection anew, on the ports
+/// that it had before. The server's challenge tells it the number at which its RST counts; then the
+/// new connection is tracked.
 #[test]
 fn a_host_that_forgot_its_connection_opens_it_again() {
     let (mut w, mut connection) = open();
@@ -840,27 +1137,46 @@ fn a_host_that_forgot_its_connection_opens_it_again() {
     let syn = tcp(connection.inside, connection.remote, SYN).seq(77);
     w.outbound(&syn).forwarded();
     let challenge = w.inbound(connection.outside_sends(ACK)).forwarded();
-    let answer = tcp(connection.inside, connection.remote, RST).seq(challenge.tcp().acknowledgment_number);
+    let answer =
+        tcp(connection.inside, connection.remote, RST).seq(challenge.tcp().acknowledgment_number);
     w.outbound(answer).forwarded();
     assert_eq!(connection.state(&w), Reset);
     w.outbound(&syn).forwarded();
-    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(5).ack(78)).forwarded();
+    w.inbound(
+        tcp(connection.remote, connection.external, SYN | ACK)
+            .seq(5)
+            .ack(78),
+    )
+    .forwarded();
     assert_eq!(connection.state(&w), Established);
-    w.inbound(tcp(connection.remote, connection.external, RST).seq(6)).forwarded();
+    w.inbound(tcp(connection.remote, connection.external, RST).seq(6))
+        .forwarded();
     assert_eq!(connection.state(&w), Reset);
 }
 
-/// T2, RFC 9293 section 3.5, figure 7: a host that begins again before it has an answer, with another number: the answer to
-/// that one counts. The one to the first reaches the host, which refuses it with a RST, and changes nothing.
+/// T2, RFC 9293 section 3.5, figure 7: a host that begins again before it has an answer, with
+/// another number: the answer to that one counts. The one to the first reaches the host, which
+/// refuses it with a RST, and changes nothing.
 #[test]
 fn an_attempt_may_begin_again_with_another_number() {
     let mut w = World::new();
     let connection = Connection::syn_sent(&mut w, at(H1, 5000), at(S1, 80));
-    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(77)).forwarded();
-    let old = w.inbound(connection.outside_sends(SYN | ACK)).forwarded().tcp().acknowledgment_number;
-    w.outbound(tcp(connection.inside, connection.remote, RST).seq(old)).forwarded();
+    w.outbound(tcp(connection.inside, connection.remote, SYN).seq(77))
+        .forwarded();
+    let old = w
+        .inbound(connection.outside_sends(SYN | ACK))
+        .forwarded()
+        .tcp()
+        .acknowledgment_number;
+    w.outbound(tcp(connection.inside, connection.remote, RST).seq(old))
+        .forwarded();
     assert_eq!(connection.state(&w), InsideSyn);
-    w.inbound(tcp(connection.remote, connection.external, SYN | ACK).seq(5).ack(78)).forwarded();
+    w.inbound(
+        tcp(connection.remote, connection.external, SYN | ACK)
+            .seq(5)
+            .ack(78),
+    )
+    .forwarded();
     assert_eq!(connection.state(&w), Established);
 }
 
@@ -879,7 +1195,8 @@ fn stray_segments_do_not_keep_a_closed_session() {
     }
 }
 
-/// T5: the numbers may be lost, as after a gap wider than is believed; what the inside sends still keeps the connection.
+/// T5: the numbers may be lost, as after a gap wider than is believed; what the inside sends still
+/// keeps the connection.
 #[test]
 fn traffic_keeps_a_connection_whose_numbers_are_lost() {
     let (mut w, mut connection) = open();
@@ -904,7 +1221,8 @@ fn unanswered_syns_end_by_their_own_timer() {
     assert!(!connection.is_alive(&w));
 }
 
-/// X2: a long transfer with losses, reordering and window limits stays established and keeps exact numbers.
+/// X2: a long transfer with losses, reordering and window limits stays established and keeps exact
+/// numbers.
 #[test]
 fn a_transfer_with_losses_is_followed() {
     let (mut w, mut connection) = open();
@@ -915,7 +1233,8 @@ fn a_transfer_with_losses_is_followed() {
         let mut segments: Vec<u32> = (0..10).map(|i| base.wrapping_add(i * 1460)).collect();
         random.shuffle(&mut segments);
         for seq in segments {
-            w.inbound(connection.outside_sends(ACK).seq(seq).payload(&[5; 1460])).forwarded();
+            w.inbound(connection.outside_sends(ACK).seq(seq).payload(&[5; 1460]))
+                .forwarded();
         }
         connection.outside_next = base.wrapping_add(14_600);
         w.outbound(connection.inside_sends(ACK)).forwarded();

@@ -30,7 +30,8 @@ fn outgoing() -> Datagram {
 
 type Case = (&'static str, Vec<u8>, Vec<DropReason>);
 
-/// Checks on both sides that each packet is dropped for one of its reasons, with addresses that are right there.
+/// Checks on both sides that each packet is dropped for one of its reasons, with addresses that are
+/// right there.
 #[track_caller]
 fn refused(cases: impl Fn(Ipv4Addr, Ipv4Addr) -> Vec<Case>) {
     for (side, from, to) in [(Side::Inside, H1, S1), (Side::Outside, S1, N)] {
@@ -40,7 +41,9 @@ fn refused(cases: impl Fn(Ipv4Addr, Ipv4Addr) -> Vec<Case>) {
                 Side::Inside => w.outbound(packet.clone()),
                 Side::Outside => w.inbound(packet.clone()),
             };
-            let Outcome::Dropped(reason) = outcome else { panic!("{name}, {side:?}: {outcome:?}") };
+            let Outcome::Dropped(reason) = outcome else {
+                panic!("{name}, {side:?}: {outcome:?}")
+            };
             assert!(reasons.contains(&reason), "{name}, {side:?}: {reason:?}");
             assert_eq!(w.stats().dropped(reason), 1, "{name}, {side:?}");
         }
@@ -57,23 +60,55 @@ fn malformed_headers_are_dropped_with_their_reason() {
         bad_checksum[10] ^= 0x10;
         vec![
             ("nothing", Vec::new(), vec![Truncated]),
-            ("half a header", packet().bytes()[..10].to_vec(), vec![Truncated]),
-            ("a byte less than a header", packet().bytes()[..19].to_vec(), vec![Truncated]),
+            (
+                "half a header",
+                packet().bytes()[..10].to_vec(),
+                vec![Truncated],
+            ),
+            (
+                "a byte less than a header",
+                packet().bytes()[..19].to_vec(),
+                vec![Truncated],
+            ),
             ("version 6", with_byte(packet(), 0, 0x65), vec![BadVersion]),
             ("version 0", with_byte(packet(), 0, 0x05), vec![BadVersion]),
             ("IHL 4", with_byte(packet(), 0, 0x44), vec![BadHeaderLength]),
             ("IHL 0", with_byte(packet(), 0, 0x40), vec![BadHeaderLength]),
-            ("IHL beyond the packet", with_byte(packet(), 0, 0x4F), vec![BadHeaderLength]),
+            (
+                "IHL beyond the packet",
+                with_byte(packet(), 0, 0x4F),
+                vec![BadHeaderLength],
+            ),
             (
                 "IHL beyond the total length",
                 with_total_length(packet().options(&[1; 8]), 24),
                 vec![BadHeaderLength, BadTotalLength],
             ),
-            ("total length beyond the packet", with_total_length(packet(), 37), vec![BadTotalLength]),
-            ("total length 65535", with_total_length(packet(), 65535), vec![BadTotalLength]),
-            ("total length below the header", with_total_length(packet(), 19), vec![BadTotalLength, BadHeaderLength]),
-            ("total length 0", with_total_length(packet(), 0), vec![BadTotalLength, BadHeaderLength]),
-            ("a wrong header checksum", bad_checksum, vec![BadHeaderChecksum]),
+            (
+                "total length beyond the packet",
+                with_total_length(packet(), 37),
+                vec![BadTotalLength],
+            ),
+            (
+                "total length 65535",
+                with_total_length(packet(), 65535),
+                vec![BadTotalLength],
+            ),
+            (
+                "total length below the header",
+                with_total_length(packet(), 19),
+                vec![BadTotalLength, BadHeaderLength],
+            ),
+            (
+                "total length 0",
+                with_total_length(packet(), 0),
+                vec![BadTotalLength, BadHeaderLength],
+            ),
+            (
+                "a wrong header checksum",
+                bad_checksum,
+                vec![BadHeaderChecksum],
+            ),
         ]
     });
 }
@@ -99,12 +134,36 @@ fn malformed_transport_headers_are_dropped_with_their_reason() {
         vec![
             ("UDP length 0", with_udp_length(packet(), 0), reasons()),
             ("UDP length 7", with_udp_length(packet(), 7), reasons()),
-            ("UDP length beyond the datagram", with_udp_length(packet(), 17), reasons()),
-            ("UDP length 65535", with_udp_length(packet(), 65535), reasons()),
-            ("TCP data offset 0", with_data_offset(segment(), 0), reasons()),
-            ("TCP data offset 4", with_data_offset(segment(), 4), reasons()),
-            ("TCP data offset beyond the segment", with_data_offset(segment(), 7), reasons()),
-            ("TCP data offset 15", with_data_offset(segment(), 15), reasons()),
+            (
+                "UDP length beyond the datagram",
+                with_udp_length(packet(), 17),
+                reasons(),
+            ),
+            (
+                "UDP length 65535",
+                with_udp_length(packet(), 65535),
+                reasons(),
+            ),
+            (
+                "TCP data offset 0",
+                with_data_offset(segment(), 0),
+                reasons(),
+            ),
+            (
+                "TCP data offset 4",
+                with_data_offset(segment(), 4),
+                reasons(),
+            ),
+            (
+                "TCP data offset beyond the segment",
+                with_data_offset(segment(), 7),
+                reasons(),
+            ),
+            (
+                "TCP data offset 15",
+                with_data_offset(segment(), 15),
+                reasons(),
+            ),
             ("no UDP header", empty(17, 0), reasons()),
             ("7 bytes of UDP header", empty(17, 7), reasons()),
             ("no TCP header", empty(6, 0), reasons()),
@@ -147,9 +206,12 @@ fn impossible_tcp_flags_are_dropped() {
         FIN | SYN | RST | PSH | ACK | URG | ECE | CWR,
     ];
     for flags in impossible {
-        w.outbound(connection.inside_sends(flags)).dropped(DropReason::BadTcpFlags);
-        w.inbound(connection.outside_sends(flags)).dropped(DropReason::BadTcpFlags);
-        w.outbound(tcp(at(H2, 1), at(S2, 2), flags)).dropped(DropReason::BadTcpFlags);
+        w.outbound(connection.inside_sends(flags))
+            .dropped(DropReason::BadTcpFlags);
+        w.inbound(connection.outside_sends(flags))
+            .dropped(DropReason::BadTcpFlags);
+        w.outbound(tcp(at(H2, 1), at(S2, 2), flags))
+            .dropped(DropReason::BadTcpFlags);
     }
 }
 
@@ -157,8 +219,16 @@ fn impossible_tcp_flags_are_dropped() {
 #[test]
 fn options_that_ask_routers_for_something_are_dropped() {
     let options: [(&str, &[u8], DropReason); 4] = [
-        ("LSRR", &[131, 7, 4, 192, 168, 1, 10, 0], DropReason::SourceRoute),
-        ("SSRR", &[137, 7, 4, 192, 168, 1, 10, 0], DropReason::SourceRoute),
+        (
+            "LSRR",
+            &[131, 7, 4, 192, 168, 1, 10, 0],
+            DropReason::SourceRoute,
+        ),
+        (
+            "SSRR",
+            &[137, 7, 4, 192, 168, 1, 10, 0],
+            DropReason::SourceRoute,
+        ),
         ("RR", &[7, 7, 4, 0, 0, 0, 0, 0], DropReason::RecordRoute),
         ("TS", &[68, 8, 5, 0, 0, 0, 0, 0], DropReason::RecordRoute),
     ];
@@ -169,7 +239,9 @@ fn options_that_ask_routers_for_something_are_dropped() {
         for options in [option, &behind_no_op] {
             let out = w.outbound(outgoing().options(options)).refusal();
             assert_eq!(out, Some(reason), "{name}");
-            let inward = w.inbound(udp(at(S1, 53), external).options(options)).refusal();
+            let inward = w
+                .inbound(udp(at(S1, 53), external).options(options))
+                .refusal();
             assert_eq!(inward, Some(reason), "{name}");
         }
     }
@@ -202,7 +274,9 @@ fn harmless_options_are_forwarded_untouched() {
         options[..4].copy_from_slice(&[148, 4, 0, 0]);
         let leaving = w.outbound(outgoing().options(&options)).forwarded();
         assert_eq!(leaving.ip.options.as_slice(), options);
-        let back = w.inbound(udp(at(S1, 53), leaving.source()).options(&options)).forwarded();
+        let back = w
+            .inbound(udp(at(S1, 53), leaving.source()).options(&options))
+            .forwarded();
         assert_eq!(back.ip.options.as_slice(), options);
         let segment = tcp(at(H1, 7000 + words as u16), at(S1, 80), SYN).options(&options);
         w.outbound(segment).forwarded();
@@ -211,7 +285,8 @@ fn harmless_options_are_forwarded_untouched() {
     w.outbound(outgoing().options(&[1, 0, 131, 3])).forwarded();
 }
 
-/// Without memory for them, fragments are dropped and counted, first and later ones, and leave no state.
+/// Without memory for them, fragments are dropped and counted, first and later ones, and leave no
+/// state.
 #[test]
 fn fragments_without_memory_are_dropped() {
     let mut w = World::without_fragments();
@@ -224,20 +299,26 @@ fn fragments_without_memory_are_dropped() {
             packet.ip.fragment_offset = offset.try_into().expect("13 bits");
             packet
         };
-        w.outbound(fragment(outgoing())).dropped(DropReason::Fragment);
-        w.outbound(fragment(udp(at(H2, 1), at(S1, 53)))).dropped(DropReason::Fragment);
-        w.inbound(fragment(udp(at(S1, 53), external))).dropped(DropReason::Fragment);
+        w.outbound(fragment(outgoing()))
+            .dropped(DropReason::Fragment);
+        w.outbound(fragment(udp(at(H2, 1), at(S1, 53))))
+            .dropped(DropReason::Fragment);
+        w.inbound(fragment(udp(at(S1, 53), external)))
+            .dropped(DropReason::Fragment);
         assert_eq!(w.sessions(), before);
     }
 }
 
-/// AWS, A18: protocols without ports are refused both ways and never leave; nothing is said outside.
+/// AWS, A18: protocols without ports are refused both ways and never leave; nothing is said
+/// outside.
 #[test]
 fn unknown_protocols_are_dropped() {
     let mut w = World::new();
     for protocol in [0, 2, 4, 41, 47, 50, 51, 132, 136, 255] {
-        w.outbound(raw(H1, S1, protocol, &[0; 40])).rejected(DropReason::UnknownProtocol);
-        w.inbound(raw(S1, N, protocol, &[0; 40])).dropped(DropReason::UnknownProtocol);
+        w.outbound(raw(H1, S1, protocol, &[0; 40]))
+            .rejected(DropReason::UnknownProtocol);
+        w.inbound(raw(S1, N, protocol, &[0; 40]))
+            .dropped(DropReason::UnknownProtocol);
     }
 }
 
@@ -245,9 +326,13 @@ fn unknown_protocols_are_dropped() {
 #[test]
 fn unknown_icmp_types_are_dropped() {
     let mut w = World::new();
-    for kind in [1, 2, 6, 7, 9, 10, 15, 16, 17, 18, 30, 37, 38, 40, 41, 42, 255] {
-        w.outbound(icmp(H1, S1, kind, 0, [0, 7, 0, 1]).payload(&[0; 32])).dropped(DropReason::UnknownIcmpType);
-        w.inbound(icmp(S1, N, kind, 0, [0, 7, 0, 1]).payload(&[0; 32])).dropped(DropReason::UnknownIcmpType);
+    for kind in [
+        1, 2, 6, 7, 9, 10, 15, 16, 17, 18, 30, 37, 38, 40, 41, 42, 255,
+    ] {
+        w.outbound(icmp(H1, S1, kind, 0, [0, 7, 0, 1]).payload(&[0; 32]))
+            .dropped(DropReason::UnknownIcmpType);
+        w.inbound(icmp(S1, N, kind, 0, [0, 7, 0, 1]).payload(&[0; 32]))
+            .dropped(DropReason::UnknownIcmpType);
     }
 }
 
@@ -258,15 +343,25 @@ fn link_padding_is_cut_off() {
     for padding in [1, 2, 3, 18, 46] {
         let leaving = w.outbound(outgoing().padding(padding)).forwarded();
         assert_eq!(leaving.payload(), b"nat-core");
-        let back = w.inbound(udp(at(S1, 53), leaving.source()).padding(padding)).forwarded();
+        let back = w
+            .inbound(udp(at(S1, 53), leaving.source()).padding(padding))
+            .forwarded();
         assert_eq!(back.payload(), b"nat-core");
-        w.outbound(tcp(at(H1, 6000), at(S1, 80), SYN).padding(padding)).forwarded();
-        let answer = w.outbound(outgoing().ttl(1).padding(padding)).rejected(DropReason::TtlExpired);
-        assert_eq!(answer.payload(), outgoing().ttl(1).bytes(), "padding is not quoted");
+        w.outbound(tcp(at(H1, 6000), at(S1, 80), SYN).padding(padding))
+            .forwarded();
+        let answer = w
+            .outbound(outgoing().ttl(1).padding(padding))
+            .rejected(DropReason::TtlExpired);
+        assert_eq!(
+            answer.payload(),
+            outgoing().ttl(1).bytes(),
+            "padding is not quoted"
+        );
     }
 }
 
-/// One packet of each kind that passes, from inside and from outside, for a world in which their sessions are open.
+/// One packet of each kind that passes, from inside and from outside, for a world in which their
+/// sessions are open.
 fn specimens(w: &mut World) -> Vec<(Side, Vec<u8>)> {
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let id = w.open_echo(H1, S1, 7);
@@ -276,7 +371,9 @@ fn specimens(w: &mut World) -> Vec<(Side, Vec<u8>)> {
     let inside = [
         outgoing().bytes(),
         outgoing().options(&[148, 4, 0, 0, 1, 1, 1, 0]).bytes(),
-        tcp(at(H2, 9), at(S2, 80), SYN).tcp_options(&[2, 4, 5, 180, 1, 3, 3, 7]).bytes(),
+        tcp(at(H2, 9), at(S2, 80), SYN)
+            .tcp_options(&[2, 4, 5, 180, 1, 3, 3, 7])
+            .bytes(),
         connection.inside_sends(ACK | PSH).payload(b"GET /").bytes(),
         echo_request(H1, S1, 7).bytes(),
         icmp_error(H1, S1, (3, 3), &arrived).bytes(),
@@ -288,7 +385,9 @@ fn specimens(w: &mut World) -> Vec<(Side, Vec<u8>)> {
         icmp_error(TRANSIT, N, (11, 0), &left).bytes(),
     ];
     let sided = |side, packets: Vec<Vec<u8>>| packets.into_iter().map(move |packet| (side, packet));
-    sided(Side::Inside, inside.to_vec()).chain(sided(Side::Outside, outside.to_vec())).collect()
+    sided(Side::Inside, inside.to_vec())
+        .chain(sided(Side::Outside, outside.to_vec()))
+        .collect()
 }
 
 fn send(w: &mut World, side: Side, packet: Vec<u8>) -> Outcome {
@@ -298,14 +397,19 @@ fn send(w: &mut World, side: Side, packet: Vec<u8>) -> Outcome {
     }
 }
 
-/// A25: every length of every packet, cut off by the link or declared so; nothing panics, nothing leaves wrong.
+/// A25: every length of every packet, cut off by the link or declared so; nothing panics, nothing
+/// leaves wrong.
 #[test]
 fn packets_of_every_length_are_survived() {
     let mut w = World::new();
     for (side, packet) in specimens(&mut w) {
         for len in 0..packet.len() {
             let mut cut = packet[..len].to_vec();
-            assert!(send(&mut w, side, cut.clone()).refusal().is_some(), "{len} of {} bytes", packet.len());
+            assert!(
+                send(&mut w, side, cut.clone()).refusal().is_some(),
+                "{len} of {} bytes",
+                packet.len()
+            );
             if len >= 20 && usize::from(cut[0] & 15) * 4 <= len {
                 cut[2..4].copy_from_slice(&(len as u16).to_be_bytes());
                 fix_header_checksum(&mut cut);
@@ -343,7 +447,11 @@ fn garbage_is_survived() {
     for len in 0..=64 {
         for round in 0..100 {
             let mut bytes = random_bytes(&mut random, len);
-            let side = if random.bool() { Side::Inside } else { Side::Outside };
+            let side = if random.bool() {
+                Side::Inside
+            } else {
+                Side::Outside
+            };
             if round % 2 == 0 && len >= 20 {
                 plausible_header(&mut bytes, side, &mut random);
             }

@@ -1,4 +1,5 @@
-//! Frames of the application's own making, such as the answer of a DHCP server to a client without an address.
+//! Frames of the application's own making, such as the answer of a DHCP server to a client without
+//! an address.
 
 use nat_core::{Side, Width};
 
@@ -15,7 +16,10 @@ pub(crate) struct FrameBuffer {
 
 impl FrameBuffer {
     pub(crate) const fn new() -> Self {
-        Self { frame: [0; MTU], len: 0 }
+        Self {
+            frame: [0; MTU],
+            len: 0,
+        }
     }
 
     pub(crate) fn frame(&mut self) -> &mut [u8] {
@@ -69,9 +73,14 @@ impl<W: Width> Inner<'_, W> {
         let ApplicationFrame::None(buffer) = &mut self.application_frame else {
             return Err(FrameDrop::TxFull);
         };
-        buffer.frame.get_mut(..frame.len()).ok_or(FrameDrop::Giant)?.copy_from_slice(frame);
+        buffer
+            .frame
+            .get_mut(..frame.len())
+            .ok_or(FrameDrop::Giant)?
+            .copy_from_slice(frame);
         buffer.len = frame.len();
-        if let ApplicationFrame::None(buffer) = core::mem::replace(&mut self.application_frame, ApplicationFrame::Lent)
+        if let ApplicationFrame::None(buffer) =
+            core::mem::replace(&mut self.application_frame, ApplicationFrame::Lent)
         {
             self.application_frame = ApplicationFrame::Waits(side, buffer);
         }
@@ -81,25 +90,29 @@ impl<W: Width> Inner<'_, W> {
 }
 
 impl<W: Width> Control<'_, W> {
-    /// Sends `frame` on `side`: a whole Ethernet frame without its check sequence, 14 to [`MTU`] bytes long, or on a side
-    /// without Ethernet an IPv4 datagram.
+    /// Sends `frame` on `side`: a whole Ethernet frame without its check sequence, 14 to [`MTU`]
+    /// bytes long, or on a side without Ethernet an IPv4 datagram.
     ///
-    /// It leaves as it is, before anything else that waits for that side. Neither the NAT nor ARP have a say, so its
-    /// addresses, lengths and checksums are the caller's business. It is for what no socket can send, such as the answer
-    /// of a DHCP server to a station that has no address yet (RFC 2131 section 4.1).
+    /// It leaves as it is, before anything else that waits for that side. Neither the NAT nor ARP
+    /// have a say, so its addresses, lengths and checksums are the caller's business. It is for
+    /// what no socket can send, such as the answer of a DHCP server to a station that has no
+    /// address yet (RFC 2131 section 4.1).
     ///
-    /// One frame can wait, for both sides together. It is copied, and leaves in the next pass of the runner in which the
-    /// driver has room. A driver without room for 10 ms drops it ([`FrameDrop::TxFull`]), as does one whose link goes down
-    /// ([`FrameDrop::LinkDown`]) or that carries no such long frames ([`FrameDrop::Giant`]); these are counted.
+    /// One frame can wait, for both sides together. It is copied, and leaves in the next pass of
+    /// the runner in which the driver has room. A driver without room for 10 ms drops it
+    /// ([`FrameDrop::TxFull`]), as does one whose link goes down ([`FrameDrop::LinkDown`]) or
+    /// that carries no such long frames ([`FrameDrop::Giant`]); these are counted.
     ///
     /// # Errors
     ///
-    /// The frame is not sent, and not counted, when the link of `side` is down ([`FrameDrop::LinkDown`]), another frame
-    /// still waits ([`FrameDrop::TxFull`]), or the length is out of range ([`FrameDrop::Runt`], [`FrameDrop::Giant`]).
+    /// The frame is not sent, and not counted, when the link of `side` is down
+    /// ([`FrameDrop::LinkDown`]), another frame still waits ([`FrameDrop::TxFull`]), or the
+    /// length is out of range ([`FrameDrop::Runt`], [`FrameDrop::Giant`]).
     pub fn send_frame(&self, side: Side, frame: &[u8]) -> Result<(), FrameDrop> {
         if frame.len() < Header::LEN {
             return Err(FrameDrop::Runt);
         }
-        self.shared.with(|inner| inner.put_application_frame(side, frame))
+        self.shared
+            .with(|inner| inner.put_application_frame(side, frame))
     }
 }

@@ -34,8 +34,8 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
-    /// Reads the packet at the start of `bytes`, link padding ignored; `None` if it is not for IPv4 over Ethernet, or
-    /// neither a request nor a reply.
+    /// Reads the packet at the start of `bytes`, link padding ignored; `None` if it is not for IPv4
+    /// over Ethernet, or neither a request nor a reply.
     pub(crate) fn parse(bytes: &[u8]) -> Option<(Self, Operation)> {
         let (packet, _padding) = Self::read_from_prefix(bytes).ok()?;
         let operation = match packet.operation.get() {
@@ -50,14 +50,19 @@ impl Packet {
         ours.then_some((packet, operation))
     }
 
-    /// Asks who has `target`. With `target` its own address, a station announces itself (RFC 5227 section 2.3).
+    /// Asks who has `target`. With `target` its own address, a station announces itself (RFC 5227
+    /// section 2.3).
     pub(crate) fn request(sender_mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> Self {
         Self::new(REQUEST, (sender_mac, sender), (Mac::ZERO, target))
     }
 
     /// Tells the sender of `self` that `mac` has the address it asks for.
     pub(crate) fn answer(&self, mac: Mac) -> Self {
-        Self::new(REPLY, (mac, self.target()), (self.sender_mac, self.sender()))
+        Self::new(
+            REPLY,
+            (mac, self.target()),
+            (self.sender_mac, self.sender()),
+        )
     }
 
     /// Tells the station `target` that `sender` has its address.

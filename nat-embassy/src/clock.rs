@@ -7,8 +7,9 @@ use nat_core::Instant;
 pub(crate) struct Clock {
     /// The time of the latest pass.
     latest: Instant,
-    /// Whether the passes are given the time of `embassy_time`. A caller of [`Runner::poll`](crate::Runner::poll) has a
-    /// clock of its own, which only its calls tell.
+    /// Whether the passes are given the time of `embassy_time`. A caller of
+    /// [`Runner::poll`](crate::Runner::poll) has a clock of its own, which only its calls
+    /// tell.
     follows_system: bool,
 }
 
@@ -25,7 +26,11 @@ impl Clock {
 
     /// The time now.
     pub(crate) fn now(&self) -> Instant {
-        if self.follows_system { system() } else { self.latest }
+        if self.follows_system {
+            system()
+        } else {
+            self.latest
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Stations that claim an address of the router, as the application hears of them (RFC 5227 section 2.4).
+//! Stations that claim an address of the router, as the application hears of them (RFC 5227 section
+//! 2.4).
 
 use core::future::poll_fn;
 use core::net::Ipv4Addr;
@@ -33,7 +34,11 @@ pub(crate) struct Conflicts {
 
 impl Conflicts {
     pub(crate) const fn new() -> Self {
-        Self { latest: [None; 2], counts: [0; 2], callers: MultiWakerRegistration::new() }
+        Self {
+            latest: [None; 2],
+            counts: [0; 2],
+            callers: MultiWakerRegistration::new(),
+        }
     }
 
     /// Notes that `station` claims `address`.
@@ -44,7 +49,10 @@ impl Conflicts {
             Side::Inside => (inside, inside_count),
             Side::Outside => (outside, outside_count),
         };
-        *latest = Some(AddressConflict { address, station: station.0 });
+        *latest = Some(AddressConflict {
+            address,
+            station: station.0,
+        });
         *count = count.wrapping_add(1);
         self.callers.wake();
     }
@@ -70,13 +78,19 @@ impl Conflicts {
 }
 
 impl<W: Width> Control<'_, W> {
-    /// Waits for the next ARP packet in which another station claims an address of the router on `side`.
+    /// Waits for the next ARP packet in which another station claims an address of the router on
+    /// `side`.
     ///
-    /// Each of them counts as [`FrameDrop::DuplicateAddress`](crate::FrameDrop::DuplicateAddress) too, and the router
-    /// announces its addresses in return, at most every 10 s. Whoever leases the address, such as a DHCP client, may give
-    /// it up when there is a second conflict within these 10 s (RFC 5227 section 2.4 (b)).
+    /// Each of them counts as [`FrameDrop::DuplicateAddress`](crate::FrameDrop::DuplicateAddress)
+    /// too, and the router announces its addresses in return, at most every 10 s. Whoever
+    /// leases the address, such as a DHCP client, may give it up when there is a second
+    /// conflict within these 10 s (RFC 5227 section 2.4 (b)).
     pub async fn conflict(&self, side: Side) -> AddressConflict {
         let (seen, _) = self.shared.with(|inner| inner.conflicts.of(side));
-        poll_fn(|cx| self.shared.with(|inner| inner.conflicts.poll(side, seen, cx.waker()))).await
+        poll_fn(|cx| {
+            self.shared
+                .with(|inner| inner.conflicts.poll(side, seen, cx.waker()))
+        })
+        .await
     }
 }

@@ -21,7 +21,8 @@ use crate::log::{info, warning};
 use crate::probes::Probes;
 use crate::{FrameDrop, FrameStats, Outside};
 
-/// How often [`Control::follow`] looks at a stack that gets and sends nothing. After each frame it looks at once.
+/// How often [`Control::follow`] looks at a stack that gets and sends nothing. After each frame it
+/// looks at once.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long sessions outlive the outside configuration that [`Control::follow`] has seen go.
@@ -50,7 +51,8 @@ pub(crate) struct Inner<'d, W: Width> {
     /// Whether the links are up, inside and outside.
     links_up: [bool; 2],
     addresses: Addresses,
-    /// Whether the outside configuration is lost for the moment, while the NAT keeps its address for the sessions.
+    /// Whether the outside configuration is lost for the moment, while the NAT keeps its address
+    /// for the sessions.
     suspended: bool,
     /// The outside configuration that the NAT has refused, if it was the last.
     refused: Option<Outside>,
@@ -82,10 +84,14 @@ impl<'d, W: Width> Shared<'d, W> {
         };
         inner.check_further()?;
         inner.replace_outside(outside)?;
-        Ok(Self { cell: RefCell::new(inner), outside_stack: StackWatch::new() })
+        Ok(Self {
+            cell: RefCell::new(inner),
+            outside_stack: StackWatch::new(),
+        })
     }
 
-    /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across an await.
+    /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across
+    /// an await.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'d, W>) -> R) -> R {
         f(&mut self.cell.borrow_mut())
     }
@@ -132,9 +138,14 @@ impl<W: Width> Inner<'_, W> {
         }
     }
 
-    /// That something may leave by `side`: outside, not while the configuration is lost and the sessions wait for it.
+    /// That something may leave by `side`: outside, not while the configuration is lost and the
+    /// sessions wait for it.
     pub(crate) fn check_in_force(&self, side: Side) -> Result<(), FrameDrop> {
-        if self.network(side).is_some() { Ok(()) } else { Err(FrameDrop::NoRoute) }
+        if self.network(side).is_some() {
+            Ok(())
+        } else {
+            Err(FrameDrop::NoRoute)
+        }
     }
 
     pub(crate) fn count_put_off(&mut self) {
@@ -151,13 +162,17 @@ impl<W: Width> Inner<'_, W> {
 
     /// Refuses external addresses of the configuration that cannot work, before any lease comes.
     fn check_further(&mut self) -> Result<(), ConfigError> {
-        self.nat.set_external_addresses(self.addresses.further(), self.clock.now())
+        self.nat
+            .set_external_addresses(self.addresses.further(), self.clock.now())
     }
 
     fn replace_outside(&mut self, outside: Option<Outside>) -> Result<(), ConfigError> {
         let primary = outside.map(|outside| outside.address.address());
-        let addresses = primary.map(|primary| self.addresses.with(primary)).unwrap_or_default();
-        self.nat.set_external_addresses(&addresses, self.clock.now())?;
+        let addresses = primary
+            .map(|primary| self.addresses.with(primary))
+            .unwrap_or_default();
+        self.nat
+            .set_external_addresses(&addresses, self.clock.now())?;
         self.addresses.set_primary(primary);
         self.outside = outside;
         self.suspended = false;
@@ -170,7 +185,11 @@ impl<W: Width> Inner<'_, W> {
     fn put_in_force(&mut self, outside: Option<Outside>) {
         self.refused = None;
         if let Err(error) = self.replace_outside(outside) {
-            warning!("outside address refused: {}: {}", error.field, error.problem);
+            warning!(
+                "outside address refused: {}: {}",
+                error.field,
+                error.problem
+            );
             self.refused = outside;
             let _ = self.replace_outside(None);
         }
@@ -192,8 +211,14 @@ impl<W: Width> Inner<'_, W> {
 
 fn tell(outside: Outside) {
     info!("outside address {:?}", outside.address.address().octets());
-    if let Some(gateway) = outside.gateway.filter(|gateway| !outside.address.contains(*gateway)) {
-        warning!("gateway {:?} is not in the outside network", gateway.octets());
+    if let Some(gateway) = outside
+        .gateway
+        .filter(|gateway| !outside.address.contains(*gateway))
+    {
+        warning!(
+            "gateway {:?} is not in the outside network",
+            gateway.octets()
+        );
     }
 }
 
@@ -208,15 +233,17 @@ impl<'d, W: Width> Control<'d, W> {
         Self { shared }
     }
 
-    /// Puts a new lease or static configuration of the outside in force; `None` when there is none any more.
+    /// Puts a new lease or static configuration of the outside in force; `None` when there is none
+    /// any more.
     ///
-    /// Its address becomes the primary external address of the NAT, which decides what happens to the sessions of the
-    /// old one: see [`Nat::set_external_addresses`]. Neighbours known outside are forgotten, packets that wait for one
-    /// are dropped, as are the fragments of a datagram that has left in part, and the new addresses are announced. The
-    /// configuration in force already changes nothing.
+    /// Its address becomes the primary external address of the NAT, which decides what happens to
+    /// the sessions of the old one: see [`Nat::set_external_addresses`]. Neighbours known
+    /// outside are forgotten, packets that wait for one are dropped, as are the fragments of a
+    /// datagram that has left in part, and the new addresses are announced. The configuration
+    /// in force already changes nothing.
     ///
-    /// A configuration that the NAT refuses, such as a lease of a loopback address, counts as `None`,
-    /// with a warning in the log.
+    /// A configuration that the NAT refuses, such as a lease of a loopback address, counts as
+    /// `None`, with a warning in the log.
     pub fn set_outside(&self, outside: Option<Outside>) {
         self.shared.with(|inner| {
             if !inner.is_in_force(outside) {
@@ -231,15 +258,17 @@ impl<'d, W: Width> Control<'d, W> {
         self.shared.with(|inner| inner.outside)
     }
 
-    /// Keeps the router's outside configuration the same as that of `stack`, the stack on its outside device: now and
-    /// after every change, be it a DHCP lease or static.
+    /// Keeps the router's outside configuration the same as that of `stack`, the stack on its
+    /// outside device: now and after every change, be it a DHCP lease or static.
     ///
-    /// A lease reaches the router at once, and so does the loss of one with the link, since the stack gets a frame then, or
-    /// its link changes. A configuration that the application gives to the stack does so with the next frame, or after 5 s.
-    /// Nothing but a change wakes the runner. A configuration that the NAT refuses is not tried again before it changes.
+    /// A lease reaches the router at once, and so does the loss of one with the link, since the
+    /// stack gets a frame then, or its link changes. A configuration that the application gives
+    /// to the stack does so with the next frame, or after 5 s. Nothing but a change wakes the
+    /// runner. A configuration that the NAT refuses is not tried again before it changes.
     ///
-    /// When the stack loses its configuration, as with every interruption of the link, nothing is sent outside any more, nor
-    /// answered there; but the sessions live on for a minute, so that they survive if the same address comes back.
+    /// When the stack loses its configuration, as with every interruption of the link, nothing is
+    /// sent outside any more, nor answered there; but the sessions live on for a minute, so
+    /// that they survive if the same address comes back.
     pub async fn follow(&self, stack: embassy_net::Stack<'_>) -> ! {
         let mut lost: Option<embassy_time::Instant> = None;
         loop {
@@ -264,7 +293,8 @@ impl<'d, W: Width> Control<'d, W> {
         }
     }
 
-    /// Waits until the configuration of `stack` is not `known` any more, but no longer than until `next`.
+    /// Waits until the configuration of `stack` is not `known` any more, but no longer than until
+    /// `next`.
     async fn config_changed(
         &self,
         stack: embassy_net::Stack<'_>,
@@ -274,7 +304,11 @@ impl<'d, W: Width> Control<'d, W> {
         let mut timer = pin!(Timer::at(next));
         poll_fn(|cx| {
             self.shared.outside_stack.register(cx.waker());
-            if stack.config_v4() == *known { timer.as_mut().poll(cx) } else { Poll::Ready(()) }
+            if stack.config_v4() == *known {
+                timer.as_mut().poll(cx)
+            } else {
+                Poll::Ready(())
+            }
         })
         .await;
     }
@@ -286,9 +320,10 @@ impl<'d, W: Width> Control<'d, W> {
         }
     }
 
-    /// Takes the outside configuration out of force, and leaves the sessions of its address alone: nothing is sent outside any
-    /// more, nor answered there. The sessions go on if [`Control::set_outside`] brings the same address back, and end when it
-    /// brings another or `None`, which is for the caller to do in time.
+    /// Takes the outside configuration out of force, and leaves the sessions of its address alone:
+    /// nothing is sent outside any more, nor answered there. The sessions go on if
+    /// [`Control::set_outside`] brings the same address back, and end when it brings another or
+    /// `None`, which is for the caller to do in time.
     pub fn suspend_outside(&self) {
         self.shared.with(|inner| {
             if inner.outside.take().is_some() {
@@ -300,8 +335,8 @@ impl<'d, W: Width> Control<'d, W> {
         });
     }
 
-    /// The time of the router's clock, which the methods of the NAT take: that of `embassy_time` with [`Runner::run`], or
-    /// else the time of the latest [`Runner::poll`].
+    /// The time of the router's clock, which the methods of the NAT take: that of `embassy_time`
+    /// with [`Runner::run`], or else the time of the latest [`Runner::poll`].
     ///
     /// [`Runner::run`]: crate::Runner::run
     /// [`Runner::poll`]: crate::Runner::poll
@@ -310,7 +345,8 @@ impl<'d, W: Width> Control<'d, W> {
         self.shared.with(|inner| inner.clock.now())
     }
 
-    /// Calls `f` with the NAT, as it is at [`Control::now`]: to add port forwards, list sessions, read counters and so on.
+    /// Calls `f` with the NAT, as it is at [`Control::now`]: to add port forwards, list sessions,
+    /// read counters and so on.
     ///
     /// ```
     /// # fn end_all(control: nat_embassy::Control<'_>) {
@@ -319,10 +355,11 @@ impl<'d, W: Width> Control<'d, W> {
     /// # }
     /// ```
     ///
-    /// External addresses that `f` adds are kept beside every outside configuration to come, as those of
-    /// [`Config::nat`](crate::Config::nat) are, and those that it takes away or drains do not come back. The primary address
-    /// alone is the outside configuration's: if `f` takes it away, it is back with the next one that has it. While there is
-    /// no outside configuration, the NAT has none of them.
+    /// External addresses that `f` adds are kept beside every outside configuration to come, as
+    /// those of [`Config::nat`](crate::Config::nat) are, and those that it takes away or drains
+    /// do not come back. The primary address alone is the outside configuration's: if `f` takes
+    /// it away, it is back with the next one that has it. While there is no outside
+    /// configuration, the NAT has none of them.
     ///
     /// # Panics
     ///
@@ -341,8 +378,8 @@ impl<'d, W: Width> Control<'d, W> {
         })
     }
 
-    /// Tells `hook` from now on of mappings and refused sessions: see [`Nat::set_event_hook`]. To hear of all mappings, set it
-    /// before the runner runs.
+    /// Tells `hook` from now on of mappings and refused sessions: see [`Nat::set_event_hook`]. To
+    /// hear of all mappings, set it before the runner runs.
     ///
     /// # Panics
     ///
@@ -364,5 +401,8 @@ impl<'d, W: Width> Control<'d, W> {
 
 fn outside_of(config: &embassy_net::StaticConfigV4) -> Option<Outside> {
     let address = Cidr::new(config.address.address(), config.address.prefix_len())?;
-    Some(Outside { address, gateway: config.gateway })
+    Some(Outside {
+        address,
+        gateway: config.gateway,
+    })
 }

@@ -23,8 +23,8 @@ impl<W: Width> Timers for Nat<'_, W> {
     }
 }
 
-/// When the NAT has work to do. Always a time to come, once it has been asked, whatever the NAT says: a task that is woken
-/// for a time that has passed would never let the processor sleep.
+/// When the NAT has work to do. Always a time to come, once it has been asked, whatever the NAT
+/// says: a task that is woken for a time that has passed would never let the processor sleep.
 pub(crate) struct Deadline {
     /// What it said when it was asked last.
     said: Option<Instant>,
@@ -36,14 +36,19 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// To be asked for at once.
-    pub(crate) const UNKNOWN: Self = Self { said: None, holds_until: Instant::from_millis(0), stale: true };
+    pub(crate) const UNKNOWN: Self = Self {
+        said: None,
+        holds_until: Instant::from_millis(0),
+        stale: true,
+    };
 
     /// Notes that the NAT has got a packet.
     pub(crate) const fn note_packet(&mut self) {
         self.stale = true;
     }
 
-    /// Has the NAT do what is due at `now`. Returns whether it wants to do more at once, which is put off.
+    /// Has the NAT do what is due at `now`. Returns whether it wants to do more at once, which is
+    /// put off.
     pub(crate) fn keep(&mut self, nat: &mut impl Timers, now: Instant) -> bool {
         if now < self.holds_until {
             return false;
@@ -51,7 +56,11 @@ impl Deadline {
         nat.handle_timeout(now);
         let said = nat.poll_timeout();
         let again = said.is_some_and(|at| at <= now);
-        self.said = if again { Some(now.saturating_add(PUT_OFF)) } else { said };
+        self.said = if again {
+            Some(now.saturating_add(PUT_OFF))
+        } else {
+            said
+        };
         self.stale = false;
         // No session ends sooner after its last packet.
         let surely = now.saturating_add(Timeouts::MIN);
@@ -61,7 +70,11 @@ impl Deadline {
 
     /// When [`Deadline::keep`] is to be called next, if nothing else happens before.
     pub(crate) const fn next(&self) -> Option<Instant> {
-        if self.stale { Some(self.holds_until) } else { self.said }
+        if self.stale {
+            Some(self.holds_until)
+        } else {
+            self.said
+        }
     }
 }
 
@@ -80,17 +93,28 @@ mod tests {
     const SESSION: Duration = Duration::from_secs(300);
 
     fn nat() -> Nat<'static> {
-        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).expect("a prefix length"));
-        config.external_addresses.push(Ipv4Addr::new(198, 51, 100, 1)).expect("room for one");
+        let mut config =
+            Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).expect("a prefix length"));
+        config
+            .external_addresses
+            .push(Ipv4Addr::new(198, 51, 100, 1))
+            .expect("room for one");
         (config.timeouts.udp, config.timeouts.dns) = (SESSION, Some(Timeouts::MIN));
-        Nat::new(Box::leak(Box::new(Tables::<8, 8>::new())), config, Seed::new([7; 16])).expect("a sound configuration")
+        Nat::new(
+            Box::leak(Box::new(Tables::<8, 8>::new())),
+            config,
+            Seed::new([7; 16]),
+        )
+        .expect("a sound configuration")
     }
 
     /// A host asks, and the deadline hears of it.
     fn ask(nat: &mut Nat<'_>, deadline: &mut Deadline, port: u16, now: Instant) {
         let mut packet = std::vec::Vec::new();
         let ip = PacketBuilder::ipv4([192, 168, 77, 2], [203, 0, 113, 1], 64);
-        ip.udp(4000, port).write(&mut packet, b"?").expect("a vector grows");
+        ip.udp(4000, port)
+            .write(&mut packet, b"?")
+            .expect("a vector grows");
         let verdict = nat.process(&mut packet, Side::Inside, now);
         assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
         deadline.note_packet();
@@ -133,7 +157,13 @@ mod tests {
     fn timers_that_stay_due_are_put_off_and_counted() {
         let start = Instant::from_secs(1000);
         for due in [Instant::from_millis(0), start, Instant::from_secs(1010)] {
-            let (mut nat, mut deadline) = (Stuck { due: Some(due), calls: 0 }, Deadline::UNKNOWN);
+            let (mut nat, mut deadline) = (
+                Stuck {
+                    due: Some(due),
+                    calls: 0,
+                },
+                Deadline::UNKNOWN,
+            );
             let (mut now, mut passes, mut put_off) = (start, 0, 0);
             while now < start.saturating_add(Duration::from_secs(60)) {
                 // A packet in each pass.
@@ -144,16 +174,31 @@ mod tests {
                 assert!(next > now, "due at {next:?}, at {now:?}");
                 now = next;
             }
-            assert!(passes <= 60 && nat.calls == passes, "{passes} passes, {} calls", nat.calls);
+            assert!(
+                passes <= 60 && nat.calls == passes,
+                "{passes} passes, {} calls",
+                nat.calls
+            );
             let all = due <= start;
-            assert!(if all { put_off == passes } else { (49..=51).contains(&put_off) }, "{put_off} of {passes}");
+            assert!(
+                if all {
+                    put_off == passes
+                } else {
+                    (49..=51).contains(&put_off)
+                },
+                "{put_off} of {passes}"
+            );
         }
     }
 
-    /// The application may ask for a look at the timers at any time; it is not what wakes the task again.
+    /// The application may ask for a look at the timers at any time; it is not what wakes the task
+    /// again.
     #[test]
     fn timers_that_stay_due_are_put_off_after_each_change_of_the_application() {
-        let mut nat = Stuck { due: Some(Instant::from_millis(0)), calls: 0 };
+        let mut nat = Stuck {
+            due: Some(Instant::from_millis(0)),
+            calls: 0,
+        };
         for millis in 1..100 {
             let (now, mut deadline) = (Instant::from_millis(millis), Deadline::UNKNOWN);
             assert!(deadline.keep(&mut nat, now));
@@ -172,7 +217,10 @@ mod tests {
             deadline.keep(&mut nat, begun);
             ask(&mut nat, &mut deadline, 53, begun);
             let due = deadline.next().expect("there are sessions");
-            assert!(begun < due && due <= begun.saturating_add(Timeouts::MIN), "begun at {begun:?}, due at {due:?}");
+            assert!(
+                begun < due && due <= begun.saturating_add(Timeouts::MIN),
+                "begun at {begun:?}, due at {due:?}"
+            );
         }
     }
 }

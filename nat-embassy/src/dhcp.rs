@@ -1,4 +1,5 @@
-//! Messages of DHCP servers outside, which may come for an address that the router does not have yet (RFC 2131 section 4.1).
+//! Messages of DHCP servers outside, which may come for an address that the router does not have
+//! yet (RFC 2131 section 4.1).
 
 use core::net::Ipv4Addr;
 
@@ -15,16 +16,22 @@ const FRAGMENT_MASK: u16 = 0x3fff;
 /// Whether a datagram from outside is to a DHCP client's port.
 pub(crate) fn is_to_client(datagram: &[u8]) -> bool {
     let header = datagram.first_chunk::<20>();
-    let whole_udp = header
-        .is_some_and(|header| header[9] == UDP && u16::from_be_bytes([header[6], header[7]]) & FRAGMENT_MASK == 0);
-    let ports = datagram.get(ipv4::header_length(datagram)..).and_then(|udp| udp.get(2..4));
+    let whole_udp = header.is_some_and(|header| {
+        header[9] == UDP && u16::from_be_bytes([header[6], header[7]]) & FRAGMENT_MASK == 0
+    });
+    let ports = datagram
+        .get(ipv4::header_length(datagram)..)
+        .and_then(|udp| udp.get(2..4));
     whole_udp && ports == Some(&CLIENT_PORT[..])
 }
 
-/// Has a datagram go to all: a stack hears no UDP to an address that it does not have, and a client is offered one.
+/// Has a datagram go to all: a stack hears no UDP to an address that it does not have, and a client
+/// is offered one.
 pub(crate) fn readdress(datagram: &mut [u8]) {
     let udp_at = ipv4::header_length(datagram);
-    let Some(before) = ipv4::destination(datagram).map(|address| address.octets()) else { return };
+    let Some(before) = ipv4::destination(datagram).map(|address| address.octets()) else {
+        return;
+    };
     let after = Ipv4Addr::BROADCAST.octets();
     update(datagram, IP_CHECKSUM_AT, before, after);
     // None is sent as zero (RFC 768).
@@ -38,7 +45,9 @@ pub(crate) fn readdress(datagram: &mut [u8]) {
 
 /// Updates the checksum at `at` after a change of an address (RFC 1624 equation 3).
 fn update(datagram: &mut [u8], at: usize, before: [u8; 4], after: [u8; 4]) {
-    let Some([high, low]) = datagram.get_mut(at..at + 2) else { return };
+    let Some([high, low]) = datagram.get_mut(at..at + 2) else {
+        return;
+    };
     let words = |[a, b, c, d]: [u8; 4]| [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
     let removed = words(before).map(|word| u32::from(!word));
     let added = words(after).map(u32::from);
@@ -63,7 +72,9 @@ mod tests {
     fn offer(port: u16) -> Vec<u8> {
         let mut bytes = Vec::new();
         let builder = PacketBuilder::ipv4([198, 51, 100, 1], [198, 51, 100, 60], 64).udp(67, port);
-        builder.write(&mut bytes, b"an offer of an odd length").expect("a vector grows");
+        builder
+            .write(&mut bytes, b"an offer of an odd length")
+            .expect("a vector grows");
         bytes
     }
 
@@ -73,11 +84,21 @@ mod tests {
         assert!(is_to_client(&bytes));
         readdress(&mut bytes);
         let packet = SlicedPacket::from_ip(&bytes).expect("a datagram");
-        let Some(etherparse::NetSlice::Ipv4(ip)) = &packet.net else { panic!("IPv4") };
+        let Some(etherparse::NetSlice::Ipv4(ip)) = &packet.net else {
+            panic!("IPv4")
+        };
         let header = ip.header().to_header();
-        assert_eq!((header.destination, header.header_checksum), ([255; 4], header.calc_header_checksum()));
-        let Some(TransportSlice::Udp(udp)) = &packet.transport else { panic!("UDP") };
-        let sum = udp.to_header().calc_checksum_ipv4(&header, udp.payload()).expect("a short payload");
+        assert_eq!(
+            (header.destination, header.header_checksum),
+            ([255; 4], header.calc_header_checksum())
+        );
+        let Some(TransportSlice::Udp(udp)) = &packet.transport else {
+            panic!("UDP")
+        };
+        let sum = udp
+            .to_header()
+            .calc_checksum_ipv4(&header, udp.payload())
+            .expect("a short payload");
         assert_eq!(udp.checksum(), sum);
     }
 
@@ -86,7 +107,10 @@ mod tests {
         let mut bytes = offer(68);
         bytes[26..28].fill(0);
         readdress(&mut bytes);
-        assert_eq!((&bytes[26..28], &bytes[16..20]), (&[0, 0][..], &[255; 4][..]));
+        assert_eq!(
+            (&bytes[26..28], &bytes[16..20]),
+            (&[0, 0][..], &[255; 4][..])
+        );
     }
 
     #[test]

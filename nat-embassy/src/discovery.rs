@@ -1,7 +1,8 @@
 //! How often the outside stack may look for a DHCP server (RFC 2131 section 4.1).
 //!
-//! A DHCP client starts over when its request is refused, and smoltcp's does so at once: with a server that refuses all
-//! requests it would send as many as the two can exchange, a thousand a second.
+//! A DHCP client starts over when its request is refused, and smoltcp's does so at once: with a
+//! server that refuses all requests it would send as many as the two can exchange, a thousand a
+//! second.
 
 use core::time::Duration;
 
@@ -20,7 +21,8 @@ const END: u8 = 255;
 const MESSAGE_TYPE: u8 = 53;
 const DISCOVER: u8 = 1;
 
-/// A client that has no answer waits for longer than this until it asks again; sooner it does when it starts over.
+/// A client that has no answer waits for longer than this until it asks again; sooner it does when
+/// it starts over.
 const RETRY: Duration = Duration::from_secs(3);
 
 /// The wait for the first refusal that is one too many, which doubles with each that follows.
@@ -29,8 +31,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(4);
 /// How often it doubles.
 const DOUBLINGS: u32 = 4;
 
-/// When so long nothing was looked for, all is forgotten: the client has had a lease. It is longer than the longest wait,
-/// in which the client goes on to try.
+/// When so long nothing was looked for, all is forgotten: the client has had a lease. It is longer
+/// than the longest wait, in which the client goes on to try.
 const FORGOTTEN: Duration = Duration::from_secs(128);
 
 /// The DISCOVERs of the outside stack.
@@ -45,16 +47,18 @@ pub(crate) struct Discovery {
 }
 
 impl Discovery {
-    /// Whether `datagram` of the outside stack must not leave at `now`: a DISCOVER that comes too soon. The client tries
-    /// again by itself, as if there had been no answer.
+    /// Whether `datagram` of the outside stack must not leave at `now`: a DISCOVER that comes too
+    /// soon. The client tries again by itself, as if there had been no answer.
     pub(crate) fn is_too_soon(&mut self, datagram: &[u8], now: Instant) -> bool {
         is_discover(datagram) && !self.may_leave(now)
     }
 
-    /// Whether a DISCOVER may leave at `now`. The first after a refusal always may: a server refuses a client once that comes
-    /// with an address of another network.
+    /// Whether a DISCOVER may leave at `now`. The first after a refusal always may: a server
+    /// refuses a client once that comes with an address of another network.
     fn may_leave(&mut self, now: Instant) -> bool {
-        let since = |then: Option<Instant>| then.map_or(Duration::MAX, |then| now.saturating_duration_since(then));
+        let since = |then: Option<Instant>| {
+            then.map_or(Duration::MAX, |then| now.saturating_duration_since(then))
+        };
         let tried = since(self.tried);
         if tried >= FORGOTTEN {
             self.restarts = 0;
@@ -101,7 +105,8 @@ fn message_type(options: &[u8]) -> Option<u8> {
 mod tests {
     use super::*;
 
-    /// The seconds at which DISCOVERs leave when each is refused at once, and the client tries again every `retry` seconds.
+    /// The seconds at which DISCOVERs leave when each is refused at once, and the client tries
+    /// again every `retry` seconds.
     fn leaves(retry: u64, seconds: u64) -> impl Iterator<Item = u64> {
         let mut discovery = Discovery::default();
         let mut at = 0;
@@ -120,7 +125,8 @@ mod tests {
         })
     }
 
-    /// RFC 2131 section 4.1: "4 seconds [...] doubled with subsequent retransmissions up to a maximum of 64 seconds".
+    /// RFC 2131 section 4.1: "4 seconds [...] doubled with subsequent retransmissions up to a
+    /// maximum of 64 seconds".
     #[test]
     fn refusals_in_a_row_double_the_wait_up_to_64_s() {
         assert!(leaves(4, 250).eq([0, 0, 4, 12, 28, 60, 124, 188]));

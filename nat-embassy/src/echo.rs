@@ -1,8 +1,10 @@
-//! Pings that the router answers without its stacks: those in fragments, and those of inside hosts to an external address.
+//! Pings that the router answers without its stacks: those in fragments, and those of inside hosts
+//! to an external address.
 //!
-//! A stack would have to put a ping together that comes in fragments, in memory for the longest one. But the answer is the
-//! question, back to its sender: with another type in its first fragment, and nothing else. So each fragment is answered by
-//! itself, in its place, and the sender puts the answer together (RFC 1122 section 3.2.2.6).
+//! A stack would have to put a ping together that comes in fragments, in memory for the longest
+//! one. But the answer is the question, back to its sender: with another type in its first
+//! fragment, and nothing else. So each fragment is answered by itself, in its place, and the sender
+//! puts the answer together (RFC 1122 section 3.2.2.6).
 
 use crate::ipv4;
 
@@ -10,11 +12,14 @@ const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
 const DEFAULT_TTL: u8 = 64;
 
-/// Whether a datagram is a fragment of an ICMP message that may be a ping: its first is one, and of a later one it is not known.
+/// Whether a datagram is a fragment of an ICMP message that may be a ping: its first is one, and of
+/// a later one it is not known.
 ///
 /// One whose first fragment is no ping is answered in part then, which nobody can put together.
 pub(crate) fn is_ping_fragment(datagram: &[u8]) -> bool {
-    let message = datagram.get(ipv4::header_length(datagram)..).unwrap_or_default();
+    let message = datagram
+        .get(ipv4::header_length(datagram)..)
+        .unwrap_or_default();
     let fragment = ipv4::is_icmp(datagram) && ipv4::is_fragment(datagram);
     fragment && (ipv4::fragment_offset(datagram) > 0 || message.first() == Some(&ECHO_REQUEST))
 }
@@ -23,11 +28,14 @@ pub(crate) fn is_ping_fragment(datagram: &[u8]) -> bool {
 pub(crate) fn answer_in_place(datagram: &mut [u8]) {
     let header_len = ipv4::header_length(datagram);
     if ipv4::fragment_offset(datagram) == 0
-        && let Some(&mut [ref mut kind, _, ref mut high, ref mut low, ..]) = datagram.get_mut(header_len..)
+        && let Some(&mut [ref mut kind, _, ref mut high, ref mut low, ..]) =
+            datagram.get_mut(header_len..)
     {
         *kind = ECHO_REPLY;
-        // RFC 1624: the sum is less by what the type was, so its complement is more, with the carry at the other end.
-        let (sum, carry) = u16::from_be_bytes([*high, *low]).overflowing_add(u16::from_be_bytes([ECHO_REQUEST, 0]));
+        // RFC 1624: the sum is less by what the type was, so its complement is more, with the carry
+        // at the other end.
+        let (sum, carry) = u16::from_be_bytes([*high, *low])
+            .overflowing_add(u16::from_be_bytes([ECHO_REQUEST, 0]));
         [*high, *low] = sum.wrapping_add(u16::from(carry)).to_be_bytes();
     }
     ipv4::return_to_sender(datagram, DEFAULT_TTL);
@@ -43,12 +51,14 @@ mod tests {
 
     use super::*;
 
-    /// Whatever the payload, the answer is the one that the other end would make, checksums and all.
+    /// Whatever the payload, the answer is the one that the other end would make, checksums and
+    /// all.
     #[test]
     fn the_answer_has_the_addresses_swapped_and_sound_checksums() {
         for seed in 0..2_000_u32 {
-            let payload: Vec<u8> =
-                (0..seed % 70).map(|at| (seed.wrapping_mul(0x9e37_79b1) >> (at % 25)) as u8).collect();
+            let payload: Vec<u8> = (0..seed % 70)
+                .map(|at| (seed.wrapping_mul(0x9e37_79b1) >> (at % 25)) as u8)
+                .collect();
             let mut datagram = Vec::new();
             PacketBuilder::ipv4([192, 168, 77, 10], [192, 168, 77, 1], 1)
                 .icmpv4_echo_request(seed as u16, (seed * 31) as u16)
@@ -56,14 +66,25 @@ mod tests {
                 .unwrap();
             answer_in_place(&mut datagram);
             let (ip, message) = Ipv4Header::from_slice(&datagram).unwrap();
-            assert_eq!((ip.source, ip.destination, ip.time_to_live), ([192, 168, 77, 1], [192, 168, 77, 10], 64));
+            assert_eq!(
+                (ip.source, ip.destination, ip.time_to_live),
+                ([192, 168, 77, 1], [192, 168, 77, 10], 64)
+            );
             assert_eq!(ip.header_checksum, ip.calc_header_checksum());
             let (icmp, echoed) = Icmpv4Header::from_slice(message).unwrap();
-            assert!(matches!(icmp.icmp_type, Icmpv4Type::EchoReply(echo) if echo.id == seed as u16));
+            assert!(
+                matches!(icmp.icmp_type, Icmpv4Type::EchoReply(echo) if echo.id == seed as u16)
+            );
             assert_eq!(echoed, payload);
-            let sum: u32 =
-                message.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
-            assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff, "the sum over the message and its checksum");
+            let sum: u32 = message
+                .chunks(2)
+                .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)))
+                .sum();
+            assert_eq!(
+                (sum & 0xffff) + (sum >> 16),
+                0xffff,
+                "the sum over the message and its checksum"
+            );
         }
     }
 

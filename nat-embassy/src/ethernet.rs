@@ -36,19 +36,27 @@ impl EtherType {
     pub(crate) const SERVICE_VLAN: u16 = 0x88a8;
 }
 
-/// The length of an IEEE 802.1Q tag: its type and the tag control information, between the stations and the ethertype.
+/// The length of an IEEE 802.1Q tag: its type and the tag control information, between the stations
+/// and the ethertype.
 pub(crate) const TAG_LEN: usize = 4;
 
-/// The bits of the tag control information that are the VLAN id. The others are the priority and the drop eligibility.
+/// The bits of the tag control information that are the VLAN id. The others are the priority and
+/// the drop eligibility.
 const VLAN_ID: u16 = 0x0fff;
 
-/// Takes the tag off a frame that is priority-tagged: that has an IEEE 802.1Q tag with the VLAN id 0. Such a frame belongs
-/// to no VLAN, and is the same as one without a tag but for its priority (IEEE 802.1Q-2018 sections 3.184 and 6.9.1).
+/// Takes the tag off a frame that is priority-tagged: that has an IEEE 802.1Q tag with the VLAN id
+/// 0. Such a frame belongs to no VLAN, and is the same as one without a tag but for its priority
+/// (IEEE 802.1Q-2018 sections 3.184 and 6.9.1).
 ///
-/// The stations move up to the ethertype, so that what follows the header stays where it is. `None` for all other frames.
+/// The stations move up to the ethertype, so that what follows the header stays where it is. `None`
+/// for all other frames.
 pub(crate) fn without_priority_tag(frame: &mut [u8]) -> Option<&mut [u8]> {
     let (header, _) = Header::split(frame)?;
-    let tag = frame.get(Header::LEN..)?.first_chunk().copied().map(u16::from_be_bytes)?;
+    let tag = frame
+        .get(Header::LEN..)?
+        .first_chunk()
+        .copied()
+        .map(u16::from_be_bytes)?;
     if header.ethertype() != EtherType::VLAN || tag & VLAN_ID != 0 {
         return None;
     }
@@ -74,7 +82,11 @@ impl Header {
     pub(crate) const LEN: usize = size_of::<Self>();
 
     pub(crate) const fn new(destination: Mac, source: Mac, ethertype: u16) -> Self {
-        Self { destination, source, ethertype: U16::new(ethertype) }
+        Self {
+            destination,
+            source,
+            ethertype: U16::new(ethertype),
+        }
     }
 
     /// Splits `frame` into its header and the rest; `None` if it is too short for one.

@@ -13,12 +13,17 @@ pub(crate) fn version(datagram: &[u8]) -> Option<u8> {
 
 /// The header length that a datagram claims, in bytes.
 pub(crate) fn header_length(datagram: &[u8]) -> usize {
-    datagram.first().map_or(0, |first| usize::from(first & 0x0f) * 4)
+    datagram
+        .first()
+        .map_or(0, |first| usize::from(first & 0x0f) * 4)
 }
 
 /// The length that a datagram claims, in bytes; none for what is too short to claim one.
 pub(crate) fn total_length(datagram: &[u8]) -> usize {
-    datagram.get(2..).and_then(|rest| rest.first_chunk().copied()).map_or(0, |length| u16::from_be_bytes(length).into())
+    datagram
+        .get(2..)
+        .and_then(|rest| rest.first_chunk().copied())
+        .map_or(0, |length| u16::from_be_bytes(length).into())
 }
 
 /// Whether a datagram claims to carry ICMP.
@@ -28,17 +33,28 @@ pub(crate) fn is_icmp(datagram: &[u8]) -> bool {
 
 /// Where a datagram claims to come from; `None` if it is too short to say.
 pub(crate) fn source(datagram: &[u8]) -> Option<Ipv4Addr> {
-    datagram.get(12..)?.first_chunk().copied().map(Ipv4Addr::from_octets)
+    datagram
+        .get(12..)?
+        .first_chunk()
+        .copied()
+        .map(Ipv4Addr::from_octets)
 }
 
 /// Where a datagram goes; `None` if it is too short to say.
 pub(crate) fn destination(datagram: &[u8]) -> Option<Ipv4Addr> {
-    datagram.get(16..)?.first_chunk().copied().map(Ipv4Addr::from_octets)
+    datagram
+        .get(16..)?
+        .first_chunk()
+        .copied()
+        .map(Ipv4Addr::from_octets)
 }
 
 /// The flags and the fragment offset; none for what is too short to have them.
 fn fragmentation(datagram: &[u8]) -> u16 {
-    datagram.get(6..).and_then(|rest| rest.first_chunk().copied()).map_or(0, u16::from_be_bytes)
+    datagram
+        .get(6..)
+        .and_then(|rest| rest.first_chunk().copied())
+        .map_or(0, u16::from_be_bytes)
 }
 
 /// Whether a datagram is a fragment of another.
@@ -51,20 +67,40 @@ pub(crate) fn fragment_offset(datagram: &[u8]) -> u16 {
     fragmentation(datagram) & OFFSET_MASK
 }
 
-/// Sends a datagram back: swaps its addresses, and gives it this time to live. All in it must be there that its header
-/// claims.
+/// Sends a datagram back: swaps its addresses, and gives it this time to live. All in it must be
+/// there that its header claims.
 pub(crate) fn return_to_sender(datagram: &mut [u8], ttl: u8) {
     let header_len = header_length(datagram);
-    let Some(header) = datagram.get_mut(..header_len) else { return };
-    let Some(&mut [_, _, _, _, _, _, _, _, ref mut old_ttl, _, ref mut high, ref mut low, ref mut addresses @ ..]) =
-        header.get_mut(..20)
+    let Some(header) = datagram.get_mut(..header_len) else {
+        return;
+    };
+    let Some(
+        &mut [
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            ref mut old_ttl,
+            _,
+            ref mut high,
+            ref mut low,
+            ref mut addresses @ ..,
+        ],
+    ) = header.get_mut(..20)
     else {
         return;
     };
     *old_ttl = ttl;
     (*high, *low) = (0, 0);
     addresses.rotate_left(4);
-    let sum: u32 = header.chunks_exact(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum();
+    let sum: u32 = header
+        .chunks_exact(2)
+        .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])))
+        .sum();
     let sum = (sum & 0xffff) + (sum >> 16);
     let checksum = !(((sum & 0xffff) + (sum >> 16)) as u16);
     if let Some(field) = header.get_mut(10..12) {
@@ -72,9 +108,11 @@ pub(crate) fn return_to_sender(datagram: &mut [u8], ttl: u8) {
     }
 }
 
-/// Zeroes the checksum of an ICMP message, for a device that fills it in when sending and needs it to be zero before.
+/// Zeroes the checksum of an ICMP message, for a device that fills it in when sending and needs it
+/// to be zero before.
 ///
-/// Fragments stay as they are: the device cannot sum what it does not have, and sends them unchanged.
+/// Fragments stay as they are: the device cannot sum what it does not have, and sends them
+/// unchanged.
 pub(crate) fn clear_icmp_checksum(datagram: &mut [u8]) {
     let Some(&[first, _, _, _, _, _, high, low, _, protocol]) = datagram.first_chunk() else {
         return;

@@ -1,4 +1,5 @@
-//! Binds the [`nat_core`] NAT engine to two `embassy-net` drivers: a board with two network interfaces becomes a router.
+//! Binds the [`nat_core`] NAT engine to two `embassy-net` drivers: a board with two network
+//! interfaces becomes a router.
 //!
 //! ```text
 //!   embassy_net::Stack          embassy_net::Stack         the router's own: DHCP server, web page; DHCP client, DNS
@@ -10,10 +11,12 @@
 //!     lan: Driver                  wan: Driver             the two NICs, of any kind and make
 //! ```
 //!
-//! 1. [`new`] takes both drivers and gives a [`Control`], a device for each side, and the [`Runner`].
+//! 1. [`new`] takes both drivers and gives a [`Control`], a device for each side, and the
+//!    [`Runner`].
 //! 2. Spawn [`Runner::run`]. It is the only task that touches the drivers.
 //! 3. Run a stack on each device: nothing else gives the router an address to be reached at.
-//! 4. Tell the router its outside address: [`Control::follow`] takes it from the outside stack, be it leased or static.
+//! 4. Tell the router its outside address: [`Control::follow`] takes it from the outside stack, be
+//!    it leased or static.
 //!
 //! ```
 //! use embassy_net_driver::Driver;
@@ -36,93 +39,103 @@
 //!
 //! # What happens to a frame
 //!
-//! It is read once, translated where the driver has put it, and copied once, into the transmit buffer of the other
-//! driver. Every frame that goes no further is counted, by [`FrameDrop`] here and by [`nat_core::DropReason`] in the NAT.
-//! IPv6, frames of a VLAN and multicast are dropped; a tag that only gives a priority (VLAN id 0) is ignored, and what leaves
-//! has none. What was sent to every station but to one IP address is dropped too, and no ICMP error is sent about a frame to
-//! every station (RFC 1122 sections 3.2.2 and 3.3.6).
+//! It is read once, translated where the driver has put it, and copied once, into the transmit
+//! buffer of the other driver. Every frame that goes no further is counted, by [`FrameDrop`] here
+//! and by [`nat_core::DropReason`] in the NAT. IPv6, frames of a VLAN and multicast are dropped; a
+//! tag that only gives a priority (VLAN id 0) is ignored, and what leaves has none. What was sent
+//! to every station but to one IP address is dropped too, and no ICMP error is sent about a frame
+//! to every station (RFC 1122 sections 3.2.2 and 3.3.6).
 //!
-//! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way, and 5 fragments can
-//! wait for their first, so a datagram of six fragments can come in reverse. A datagram larger than the next link leaves
-//! in fragments, one such datagram at a time on each side: what comes after it for that side waits.
+//! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way,
+//! and 5 fragments can wait for their first, so a datagram of six fragments can come in reverse. A
+//! datagram larger than the next link leaves in fragments, one such datagram at a time on each
+//! side: what comes after it for that side waits.
 //!
 //! # A full or dead side
 //!
-//! While one driver has no room, the frames of the other wait in that other driver for up to 10 ms, so that a burst
-//! survives until the transmit ring is emptied. After that they are read again, and those that need the full driver are
-//! dropped until it has room: ARP, the local stacks and the other direction go on. A driver whose link is down gets
-//! nothing, and is waited for not at all. Some drivers hand up no frame while they have no room to answer it; such a
-//! driver, while full, receives nothing either.
+//! While one driver has no room, the frames of the other wait in that other driver for up to 10 ms,
+//! so that a burst survives until the transmit ring is emptied. After that they are read again, and
+//! those that need the full driver are dropped until it has room: ARP, the local stacks and the
+//! other direction go on. A driver whose link is down gets nothing, and is waited for not at all.
+//! Some drivers hand up no frame while they have no room to answer it; such a driver, while full,
+//! receives nothing either.
 //!
 //! # ARP
 //!
-//! The router answers for its inside address inside and for all its external addresses outside, and announces them when
-//! they or the link change. As many neighbours are remembered inside as the NAT has places for hosts, and 64 outside,
-//! at 26 bytes each. They are learned from ARP alone: what is said to the router, and answers to what it asked. They are
-//! confirmed again after 60 s of use. A neighbour is asked for three times, once a second. Meanwhile packets for it wait; on
-//! each side 4 can unless [`State`] has room for more, and the oldest makes room for the newest. When there is no answer, the
-//! inside hosts that sent them are told, "host unreachable" (RFC 1812 section 5.2.7.1).
+//! The router answers for its inside address inside and for all its external addresses outside, and
+//! announces them when they or the link change. As many neighbours are remembered inside as the NAT
+//! has places for hosts, and 64 outside, at 26 bytes each. They are learned from ARP alone: what is
+//! said to the router, and answers to what it asked. They are confirmed again after 60 s of use. A
+//! neighbour is asked for three times, once a second. Meanwhile packets for it wait; on each side 4
+//! can unless [`State`] has room for more, and the oldest makes room for the newest. When there is
+//! no answer, the inside hosts that sent them are told, "host unreachable" (RFC 1812 section
+//! 5.2.7.1).
 //!
-//! Neither floods nor scans take the place of a neighbour in use: for 60 s after a packet was sent to it, none who only
-//! speaks to the router does. Those who are asked for have no place yet; at most 16 are asked for at once, the gateway apart.
-//! Who answers can take the place of the neighbour that was used longest ago, though of none that was used within the last
-//! second.
+//! Neither floods nor scans take the place of a neighbour in use: for 60 s after a packet was sent
+//! to it, none who only speaks to the router does. Those who are asked for have no place yet; at
+//! most 16 are asked for at once, the gateway apart. Who answers can take the place of the
+//! neighbour that was used longest ago, though of none that was used within the last second.
 //!
-//! ARP has no proof of who speaks, so who came first is believed. A station that claims the address of a neighbour, when
-//! another station has confirmed within 120 s that it has it, counts as [`FrameDrop::ArpConflict`]: the other is asked, at
-//! most once a second, and only when it has not answered for 3 s the address goes to whoever answers for it next. A station
-//! that claims an address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never gives its address up:
-//! it announces its addresses in return, at most every 10 s (RFC 5227 section 2.4 (c)).
+//! ARP has no proof of who speaks, so who came first is believed. A station that claims the address
+//! of a neighbour, when another station has confirmed within 120 s that it has it, counts as
+//! [`FrameDrop::ArpConflict`]: the other is asked, at most once a second, and only when it has not
+//! answered for 3 s the address goes to whoever answers for it next. A station that claims an
+//! address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never gives its
+//! address up: it announces its addresses in return, at most every 10 s (RFC 5227 section 2.4 (c)).
 //!
 //! # What the application can ask of the links
 //!
-//! [`Control::probe`] asks by ARP whether an address is in use on a side, [`Control::conflict`] waits for a station that claims
-//! an address of the router, and [`Control::send_frame`] sends a frame of the application's own making. A DHCP server needs
-//! the first and the last, a DHCP client the first two.
+//! [`Control::probe`] asks by ARP whether an address is in use on a side, [`Control::conflict`]
+//! waits for a station that claims an address of the router, and [`Control::send_frame`] sends a
+//! frame of the application's own making. A DHCP server needs the first and the last, a DHCP client
+//! the first two.
 //!
 //! # The stacks of the router
 //!
-//! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is translated like an inside host,
-//! so its ports never collide with theirs, and nothing from outside reaches it but answers, and DHCP if
-//! [`nat_core::Config::dhcp_client`] is set. While there is no outside configuration, nothing but DHCP and ARP leaves
-//! there. Its datagrams leave to the next hop that the router knows, and its own ARP questions are answered by the router for
-//! every address: so its configuration need not be that of the outside, as long as it lets it send. What is said to the
-//! port of a DHCP client reaches it as a broadcast, whatever address it was for. A DHCP client there that is refused again
-//! and again starts over at most every 4 s, then 8 s, and so on up to 64 s (RFC 2131 section 4.1).
+//! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is
+//! translated like an inside host, so its ports never collide with theirs, and nothing from outside
+//! reaches it but answers, and DHCP if [`nat_core::Config::dhcp_client`] is set. While there is no
+//! outside configuration, nothing but DHCP and ARP leaves there. Its datagrams leave to the next
+//! hop that the router knows, and its own ARP questions are answered by the router for
+//! every address: so its configuration need not be that of the outside, as long as it lets it send.
+//! What is said to the port of a DHCP client reaches it as a broadcast, whatever address it was
+//! for. A DHCP client there that is refused again and again starts over at most every 4 s, then 8
+//! s, and so on up to 64 s (RFC 2131 section 4.1).
 //!
 //! # Memory
 //!
-//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the tables, and about 61 KiB
-//! for queues, fragments, waiting packets, neighbours, and external ports in quarantine. Of those, 64 can wait unless [`State`]
-//! has room for more; the next one then ends the wait of the one that has waited longest.
+//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the
+//! tables, and about 61 KiB for queues, fragments, waiting packets, neighbours, and external ports
+//! in quarantine. Of those, 64 can wait unless [`State`] has room for more; the next one then ends
+//! the wait of the one that has waited longest.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 // The application's side.
-mod config;
-mod control;
-mod application;
-mod probes;
-mod conflicts;
 mod addresses;
+mod application;
+mod config;
+mod conflicts;
+mod control;
+mod probes;
 mod state;
 mod stats;
 
 // The way of a frame: out of a driver, through the NAT, into the other driver.
-mod runner;
-mod port;
-mod router;
 mod clock;
 mod deadline;
-mod link;
-mod resolve;
-mod send;
-mod discovery;
-mod dhcp;
-mod outgoing;
 mod departing;
+mod dhcp;
+mod discovery;
+mod link;
 mod local;
+mod outgoing;
+mod port;
+mod resolve;
+mod router;
+mod runner;
+mod send;
 
 // What is known about neighbours, and waits for them.
 mod neighbours;
@@ -158,20 +171,27 @@ use state::SideMemory;
 use waiting::WaitingPackets;
 
 /// A router: its handle, a device for each of its own stacks, and the task that does all the work.
-pub type Parts<Lan, Wan, W = u16> =
-    (Control<'static, W>, LanDevice<'static>, WanDevice<'static>, Runner<'static, Lan, Wan, W>);
+pub type Parts<Lan, Wan, W = u16> = (
+    Control<'static, W>,
+    LanDevice<'static>,
+    WanDevice<'static>,
+    Runner<'static, Lan, Wan, W>,
+);
 
 /// Builds a router between the drivers `lan` and `wan`.
 ///
-/// Spawn [`Runner::run`], run an `embassy_net::Stack` on each of the devices, and let [`Control::follow`] or
-/// [`Control::set_outside`] say what the outside address is, unless `config` does. `seed` is fresh entropy of every boot.
+/// Spawn [`Runner::run`], run an `embassy_net::Stack` on each of the devices, and let
+/// [`Control::follow`] or [`Control::set_outside`] say what the outside address is, unless `config`
+/// does. `seed` is fresh entropy of every boot.
 ///
-/// The state is borrowed for ever, because the NAT that it holds refers to the tables that it holds.
+/// The state is borrowed for ever, because the NAT that it holds refers to the tables that it
+/// holds.
 ///
 /// # Errors
 ///
-/// When the NAT refuses the configuration: the error names the field. When a driver reports a maximum frame length that
-/// has no room for the smallest MTU of IPv4, 68 bytes: the error names `lan` or `wan`.
+/// When the NAT refuses the configuration: the error names the field. When a driver reports a
+/// maximum frame length that has no room for the smallest MTU of IPv4, 68 bytes: the error names
+/// `lan` or `wan`.
 pub fn new<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -188,7 +208,10 @@ pub fn new<
     lan: Lan,
     wan: Wan,
 ) -> Result<Parts<Lan, Wan, W>, ConfigError> {
-    let Config { nat: mut config, outside } = config;
+    let Config {
+        nat: mut config,
+        outside,
+    } = config;
     let (lan, wan) = (Port::new(lan), Port::new(wan));
     let (lan_is, wan_is) = (lan.properties(), wan.properties());
     check_driver("lan", &lan_is)?;
@@ -210,28 +233,70 @@ pub fn new<
         probes,
     } = state;
     let secret = seed.table_secret();
-    let nat = Nat::new(tables, config, seed)?.with_fragments(fragments).with_quarantine(quarantine);
-    let shared = &*shared.write(Shared::new(nat, further, outside, frame, probes.write(Probes::new()))?);
+    let nat = Nat::new(tables, config, seed)?
+        .with_fragments(fragments)
+        .with_quarantine(quarantine);
+    let shared = &*shared.write(Shared::new(
+        nat,
+        further,
+        outside,
+        frame,
+        probes.write(Probes::new()),
+    )?);
     let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
     let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
-    let SideMemory { neighbours, queries, waiting, .. } = lan_memory;
+    let SideMemory {
+        neighbours,
+        queries,
+        waiting,
+        ..
+    } = lan_memory;
     let neighbours = Neighbours::new(neighbours, queries, secret);
-    let inside = Link::new(Nic::new(Side::Inside, &lan_is), lan_stack, neighbours, WaitingPackets::new(waiting));
-    let SideMemory { neighbours, queries, waiting, .. } = wan_memory;
+    let inside = Link::new(
+        Nic::new(Side::Inside, &lan_is),
+        lan_stack,
+        neighbours,
+        WaitingPackets::new(waiting),
+    );
+    let SideMemory {
+        neighbours,
+        queries,
+        waiting,
+        ..
+    } = wan_memory;
     let neighbours = Neighbours::new(neighbours, queries, secret);
-    let outside = Link::new(Nic::new(Side::Outside, &wan_is), wan_stack, neighbours, WaitingPackets::new(waiting));
-    let links = Links { inside, outside, departing, lent: None };
+    let outside = Link::new(
+        Nic::new(Side::Outside, &wan_is),
+        wan_stack,
+        neighbours,
+        WaitingPackets::new(waiting),
+    );
+    let links = Links {
+        inside,
+        outside,
+        departing,
+        lent: None,
+    };
     let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
-    Ok((Control::new(shared), lan_device, wan_device.watched_by(&shared.outside_stack), runner))
+    Ok((
+        Control::new(shared),
+        lan_device,
+        wan_device.watched_by(&shared.outside_stack),
+        runner,
+    ))
 }
 
-/// Refuses a driver that carries no IPv4 (RFC 791 section 3.2), such as one that does not know its limit yet.
+/// Refuses a driver that carries no IPv4 (RFC 791 section 3.2), such as one that does not know its
+/// limit yet.
 fn check_driver(name: &'static str, properties: &Properties) -> Result<(), ConfigError> {
     const MIN_MTU: u16 = 68;
     if ip_mtu(properties) >= MIN_MTU {
         return Ok(());
     }
-    Err(ConfigError::new(name, "the driver reports a max_transmission_unit without room for 68 bytes of IPv4"))
+    Err(ConfigError::new(
+        name,
+        "the driver reports a max_transmission_unit without room for 68 bytes of IPv4",
+    ))
 }
 
 /// The longest datagram that a driver carries: its own limit counts the link header.

@@ -31,10 +31,12 @@ pub type LanDevice<'d> = LocalDevice<'d>;
 /// The device on which the stack of the router's WAN side runs.
 pub type WanDevice<'d> = LocalDevice<'d>;
 
-/// A virtual network device: an ordinary `embassy_net::Stack` runs on it, for what is addressed to the router itself.
+/// A virtual network device: an ordinary `embassy_net::Stack` runs on it, for what is addressed to
+/// the router itself.
 ///
-/// It has the hardware address, the medium and the link state of the driver on its side. Its MTU is what that side
-/// carries, up to [`MTU`]. It offloads no checksum, whatever the driver does, because the NAT translates them.
+/// It has the hardware address, the medium and the link state of the driver on its side. Its MTU is
+/// what that side carries, up to [`MTU`]. It offloads no checksum, whatever the driver does,
+/// because the NAT translates them.
 pub struct LocalDevice<'d> {
     channel: channel::Device<'d, MTU>,
     max_frame: usize,
@@ -43,9 +45,10 @@ pub struct LocalDevice<'d> {
     link: LinkState,
 }
 
-/// Who is woken when a stack gets or sends a frame, or its link changes: all that it learns, it learns then. The stack's own
-/// notice wakes one task only, and two that wait for it would wake each other for ever. A stack that runs for nothing wakes
-/// nobody, or else it would keep a task awake that runs it and waits for it.
+/// Who is woken when a stack gets or sends a frame, or its link changes: all that it learns, it
+/// learns then. The stack's own notice wakes one task only, and two that wait for it would wake
+/// each other for ever. A stack that runs for nothing wakes nobody, or else it would keep a task
+/// awake that runs it and waits for it.
 pub(crate) struct StackWatch(RefCell<MultiWakerRegistration<2>>);
 
 impl StackWatch {
@@ -64,7 +67,12 @@ impl StackWatch {
 
 impl<'d> LocalDevice<'d> {
     pub(crate) fn new(channel: channel::Device<'d, MTU>, max_frame: usize) -> Self {
-        Self { channel, max_frame: max_frame.min(MTU), watch: None, link: LinkState::Down }
+        Self {
+            channel,
+            max_frame: max_frame.min(MTU),
+            watch: None,
+            link: LinkState::Down,
+        }
     }
 
     fn notify(&self) {
@@ -75,7 +83,10 @@ impl<'d> LocalDevice<'d> {
 
     /// Has `watch` told when the stack has learned something.
     pub(crate) fn watched_by(self, watch: &'d StackWatch) -> Self {
-        Self { watch: Some(watch), ..self }
+        Self {
+            watch: Some(watch),
+            ..self
+        }
     }
 }
 
@@ -145,8 +156,17 @@ pub(crate) struct Inbox<'d> {
 impl<'d> StackPort<'d> {
     pub(crate) fn new(runner: channel::Runner<'d, MTU>) -> Self {
         let (state, rx, outbox) = runner.split();
-        let inbox = Inbox { rx, needs_time: false };
-        Self { state, inbox, outbox, discovery: Discovery::default(), introduced: None }
+        let inbox = Inbox {
+            rx,
+            needs_time: false,
+        };
+        Self {
+            state,
+            inbox,
+            outbox,
+            discovery: Discovery::default(),
+            introduced: None,
+        }
     }
 }
 
@@ -155,9 +175,13 @@ impl Inbox<'_> {
     pub(crate) fn push(&mut self, header: Option<&Header>, body: &[u8]) -> Result<(), FrameDrop> {
         let header = header.map_or(&[][..], Header::as_bytes);
         let buffer = self.rx.try_rx_buf().ok_or(FrameDrop::LocalQueueFull)?;
-        let (head, rest) = buffer.split_at_mut_checked(header.len()).ok_or(FrameDrop::Giant)?;
+        let (head, rest) = buffer
+            .split_at_mut_checked(header.len())
+            .ok_or(FrameDrop::Giant)?;
         head.copy_from_slice(header);
-        rest.get_mut(..body.len()).ok_or(FrameDrop::Giant)?.copy_from_slice(body);
+        rest.get_mut(..body.len())
+            .ok_or(FrameDrop::Giant)?
+            .copy_from_slice(body);
         self.rx.rx_done(header.len() + body.len());
         self.needs_time = self.rx.try_rx_buf().is_none();
         Ok(())

@@ -35,7 +35,11 @@ impl Outgoing<'_> {
             return;
         };
         body.copy_from_slice(self.body);
-        if self.clear_icmp_checksum && self.header.is_none_or(|header| header.ethertype() == EtherType::IPV4) {
+        if self.clear_icmp_checksum
+            && self
+                .header
+                .is_none_or(|header| header.ethertype() == EtherType::IPV4)
+        {
             ipv4::clear_icmp_checksum(body);
         }
     }

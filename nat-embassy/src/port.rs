@@ -11,12 +11,13 @@ use crate::ethernet::{Header, Mac};
 use crate::outgoing::Outgoing;
 use crate::router::{Arrival, Router};
 
-/// How long the frames of one side wait in their driver while the driver of the other side has no room.
+/// How long the frames of one side wait in their driver while the driver of the other side has no
+/// room.
 ///
-/// Not waiting at all would lose the better part of every burst that is longer than a transmit ring, because the task
-/// that empties the ring cannot run before this one yields. Waiting for ever would let a dead side stop the other side's
-/// ARP and local traffic. After this long, frames are read again, and those that need the full driver are dropped,
-/// until it has room.
+/// Not waiting at all would lose the better part of every burst that is longer than a transmit
+/// ring, because the task that empties the ring cannot run before this one yields. Waiting for ever
+/// would let a dead side stop the other side's ARP and local traffic. After this long, frames are
+/// read again, and those that need the full driver are dropped, until it has room.
 const HOLD: Duration = Duration::from_millis(10);
 
 /// What kind of frames a driver carries.
@@ -53,8 +54,8 @@ pub(crate) struct Properties {
     pub(crate) address: HardwareAddress,
     /// The longest frame, link header included.
     pub(crate) max_frame: usize,
-    /// Whether the device computes ICMP checksums when sending. It then needs zero in their place: the insertion of
-    /// STM32, for one, adds up whatever stands there.
+    /// Whether the device computes ICMP checksums when sending. It then needs zero in their place:
+    /// the insertion of STM32, for one, adds up whatever stands there.
     pub(crate) fills_icmp_checksum: bool,
 }
 
@@ -86,7 +87,11 @@ enum Room<T> {
 
 impl<D: Driver> Port<D> {
     pub(crate) const fn new(driver: D) -> Self {
-        Self { driver, full_since: None, stack_first: false }
+        Self {
+            driver,
+            full_since: None,
+            stack_first: false,
+        }
     }
 
     pub(crate) fn properties(&self) -> Properties {
@@ -94,7 +99,10 @@ impl<D: Driver> Port<D> {
         Properties {
             address: self.driver.hardware_address(),
             max_frame: capabilities.max_transmission_unit,
-            fills_icmp_checksum: matches!(capabilities.checksum.icmpv4, Checksum::Rx | Checksum::None),
+            fills_icmp_checksum: matches!(
+                capabilities.checksum.icmpv4,
+                Checksum::Rx | Checksum::None
+            ),
         }
     }
 
@@ -113,7 +121,11 @@ impl<D: Driver> Port<D> {
             return Room::Token(token);
         }
         let until = self.full_since.get_or_insert(pass.now).saturating_add(HOLD);
-        if until > pass.now { Room::Wait(until) } else { Room::Blocked(FrameDrop::TxFull) }
+        if until > pass.now {
+            Room::Wait(until)
+        } else {
+            Room::Blocked(FrameDrop::TxFull)
+        }
     }
 }
 
@@ -131,9 +143,10 @@ impl Outgoing<'_> {
 
 /// Moves one frame from `ingress` to wherever it belongs. Returns whether there was one.
 ///
-/// The token of the other driver is taken before the frame is received, because some drivers lose a frame that is
-/// received and not consumed. While the other driver has no room, this one is left alone for a while (see [`HOLD`]); its
-/// waker is not registered then, but that of the full driver is, and a timer.
+/// The token of the other driver is taken before the frame is received, because some drivers lose a
+/// frame that is received and not consumed. While the other driver has no room, this one is left
+/// alone for a while (see [`HOLD`]); its waker is not registered then, but that of the full driver
+/// is, and a timer.
 pub(crate) fn forward<I: Driver, E: Driver>(
     router: &mut Router<'_, impl Width>,
     from: Side,
@@ -159,7 +172,12 @@ pub(crate) fn forward<I: Driver, E: Driver>(
     let Some((frame, answer)) = ingress.driver.receive(pass.cx) else {
         return false;
     };
-    let arrival = Arrival { from, now: pass.now, blocked, header: None };
+    let arrival = Arrival {
+        from,
+        now: pass.now,
+        blocked,
+        header: None,
+    };
     let forwarded = frame.consume(|frame| {
         let outgoing = router.accept(frame, arrival)?;
         if outgoing.to == from {
@@ -177,8 +195,8 @@ pub(crate) fn forward<I: Driver, E: Driver>(
 
 /// Moves one frame from the local stack of `side` to `port`. Returns whether there was one.
 ///
-/// While the driver has no room, the frame stays where it is: that holds up nobody but this stack. While the link is down
-/// it is dropped.
+/// While the driver has no room, the frame stays where it is: that holds up nobody but this stack.
+/// While the link is down it is dropped.
 pub(crate) fn send_from_stack<D: Driver>(
     router: &mut Router<'_, impl Width>,
     side: Side,
@@ -205,8 +223,8 @@ pub(crate) fn send_from_stack<D: Driver>(
     true
 }
 
-/// Who may have frames that leave by a side. Whoever had none wakes us when that changes, so it is not asked again in the
-/// same pass.
+/// Who may have frames that leave by a side. Whoever had none wakes us when that changes, so it is
+/// not asked again in the same pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Sources {
     other_side: bool,
@@ -214,15 +232,19 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub(crate) const ALL: Self = Self { other_side: true, stack: true };
+    pub(crate) const ALL: Self = Self {
+        other_side: true,
+        stack: true,
+    };
 
     pub(crate) const fn any(self) -> bool {
         self.other_side || self.stack
     }
 }
 
-/// Moves one frame to `egress` from each of `sources`, if there is room for both, and strikes out those without one. They
-/// take turns in going first, so that neither starves the other when room is scarce.
+/// Moves one frame to `egress` from each of `sources`, if there is room for both, and strikes out
+/// those without one. They take turns in going first, so that neither starves the other when room
+/// is scarce.
 pub(crate) fn serve<I: Driver, E: Driver>(
     router: &mut Router<'_, impl Width>,
     from: Side,
@@ -243,9 +265,10 @@ pub(crate) fn serve<I: Driver, E: Driver>(
     }
 }
 
-/// Sends one frame that the router itself has to say on `side`. Returns whether there may be more to do: a departing
-/// datagram moves on even where its frame has to wait for a neighbour, or where it is over, and a frame of the application
-/// that is too long for the driver is followed by others.
+/// Sends one frame that the router itself has to say on `side`. Returns whether there may be more
+/// to do: a departing datagram moves on even where its frame has to wait for a neighbour, or where
+/// it is over, and a frame of the application that is too long for the driver is followed by
+/// others.
 pub(crate) fn send_own<D: Driver>(
     router: &mut Router<'_, impl Width>,
     side: Side,

@@ -18,17 +18,20 @@ const CAPACITY: usize = 8;
 /// Probes sent for one address (`PROBE_NUM`).
 const PROBES: u8 = 3;
 
-/// Time between two probes. RFC 5227 waits 1 to 2 s (`PROBE_MIN`, `PROBE_MAX`), which is too long for a DHCP server: its
-/// client gives up waiting for an OFFER after 4 s (RFC 2131 section 4.1), and many do sooner.
+/// Time between two probes. RFC 5227 waits 1 to 2 s (`PROBE_MIN`, `PROBE_MAX`), which is too long
+/// for a DHCP server: its client gives up waiting for an OFFER after 4 s (RFC 2131 section 4.1),
+/// and many do sooner.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Time from the first probe to the result, when nobody has answered. Half of it is left for the answer to the last probe.
+/// Time from the first probe to the result, when nobody has answered. Half of it is left for the
+/// answer to the last probe.
 const DURATION: Duration = Duration::from_millis(1000);
 
 /// The probes that callers wait for.
 pub(crate) struct Probes {
     places: [Option<Probe>; CAPACITY],
-    /// How many places are taken, so that none need be looked at while none is: each pass of the router wants to know.
+    /// How many places are taken, so that none need be looked at while none is: each pass of the
+    /// router wants to know.
     taken: usize,
     /// Callers that found no place.
     queue: MultiWakerRegistration<CAPACITY>,
@@ -86,16 +89,31 @@ impl Probe {
 
 impl Probes {
     pub(crate) const fn new() -> Self {
-        Self { places: [const { None }; CAPACITY], taken: 0, queue: MultiWakerRegistration::new() }
+        Self {
+            places: [const { None }; CAPACITY],
+            taken: 0,
+            queue: MultiWakerRegistration::new(),
+        }
     }
 
-    /// Begins to probe for `address`: the place of the probe. When there is none, `waker` is woken once there may be one.
+    /// Begins to probe for `address`: the place of the probe. When there is none, `waker` is woken
+    /// once there may be one.
     fn begin(&mut self, side: Side, address: Ipv4Addr, waker: &Waker) -> Poll<usize> {
-        let Some((index, place)) = self.places.iter_mut().enumerate().find(|(_, place)| place.is_none()) else {
+        let Some((index, place)) = self
+            .places
+            .iter_mut()
+            .enumerate()
+            .find(|(_, place)| place.is_none())
+        else {
             self.queue.register(waker);
             return Poll::Pending;
         };
-        *place = Some(Probe { side, address, progress: Progress::New, caller: WakerRegistration::new() });
+        *place = Some(Probe {
+            side,
+            address,
+            progress: Progress::New,
+            caller: WakerRegistration::new(),
+        });
         self.taken += 1;
         Poll::Ready(index)
     }
@@ -119,8 +137,15 @@ impl Probes {
     }
 
     fn all(&mut self, side: Side) -> impl Iterator<Item = &mut Probe> {
-        let places = if self.taken == 0 { &mut [][..] } else { &mut self.places };
-        places.iter_mut().flatten().filter(move |probe| probe.side == side)
+        let places = if self.taken == 0 {
+            &mut [][..]
+        } else {
+            &mut self.places
+        };
+        places
+            .iter_mut()
+            .flatten()
+            .filter(move |probe| probe.side == side)
     }
 
     /// The places, or none of them while all are free.
@@ -128,27 +153,38 @@ impl Probes {
         if self.taken == 0 { &[] } else { &self.places }
     }
 
-    /// Starts what is new on `side`, and ends what has had its time. Where the side cannot ask, all ends at once.
+    /// Starts what is new on `side`, and ends what has had its time. Where the side cannot ask, all
+    /// ends at once.
     pub(crate) fn advance(&mut self, side: Side, can_ask: bool, now: Instant) {
         for probe in self.all(side) {
             if !can_ask || probe.ends_at().is_some_and(|at| at <= now) {
                 probe.end(None);
             } else if matches!(probe.progress, Progress::New) {
                 let ends_at = now.saturating_add(DURATION);
-                probe.progress = Progress::Asking { sent: 0, next_at: now, ends_at };
+                probe.progress = Progress::Asking {
+                    sent: 0,
+                    next_at: now,
+                    ends_at,
+                };
             }
         }
     }
 
     /// Whether [`Self::take`] has an address to ask for.
     pub(crate) fn is_due(&self, side: Side, now: Instant) -> bool {
-        let probes = self.taken().iter().flatten().filter(|probe| probe.side == side);
+        let probes = self
+            .taken()
+            .iter()
+            .flatten()
+            .filter(|probe| probe.side == side);
         probes.filter_map(Probe::next_at).any(|at| at <= now)
     }
 
     /// The next address to ask for on `side`. The caller asks.
     pub(crate) fn take(&mut self, side: Side, now: Instant) -> Option<Ipv4Addr> {
-        let probe = self.all(side).find(|probe| probe.next_at().is_some_and(|at| at <= now))?;
+        let probe = self
+            .all(side)
+            .find(|probe| probe.next_at().is_some_and(|at| at <= now))?;
         if let Progress::Asking { sent, next_at, .. } = &mut probe.progress {
             *sent = sent.saturating_add(1);
             *next_at = now.saturating_add(INTERVAL);
@@ -156,15 +192,23 @@ impl Probes {
         Some(probe.address)
     }
 
-    /// When something is to be done after `now`. A probe that is due already waits for room in its driver.
+    /// When something is to be done after `now`. A probe that is due already waits for room in its
+    /// driver.
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let probes = self.taken().iter().flatten();
-        probes.flat_map(|probe| [probe.next_at(), probe.ends_at()]).flatten().filter(|at| *at > now).min()
+        probes
+            .flat_map(|probe| [probe.next_at(), probe.ends_at()])
+            .flatten()
+            .filter(|at| *at > now)
+            .min()
     }
 
     /// Takes note of an ARP packet that another station has sent on `side`.
     pub(crate) fn hear(&mut self, side: Side, packet: &Packet, operation: Operation) {
-        for probe in self.all(side).filter(|probe| probe.is_answered_by(packet, operation)) {
+        for probe in self
+            .all(side)
+            .filter(|probe| probe.is_answered_by(packet, operation))
+        {
             probe.end(Some(packet.sender_mac));
         }
     }
@@ -184,7 +228,12 @@ impl<W: Width> Future for Probing<'_, W> {
     type Output = Option<[u8; 6]>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, side, address, place } = &mut *self;
+        let Self {
+            shared,
+            side,
+            address,
+            place,
+        } = &mut *self;
         if address.is_unspecified() || address.is_broadcast() || address.is_multicast() {
             return Poll::Ready(None);
         }
@@ -214,20 +263,29 @@ impl<W: Width> Drop for Probing<'_, W> {
 }
 
 impl<'d, W: Width> Control<'d, W> {
-    /// Asks by ARP whether a station on `side` has `address`, as RFC 5227 section 2.1.1 has it: before a DHCP server offers
-    /// the address, and before a DHCP client uses it. Returns the hardware address of the first station that answered.
+    /// Asks by ARP whether a station on `side` has `address`, as RFC 5227 section 2.1.1 has it:
+    /// before a DHCP server offers the address, and before a DHCP client uses it. Returns the
+    /// hardware address of the first station that answered.
     ///
-    /// Three probes are sent, 250 ms apart, each from the sender address 0.0.0.0, so that no station learns anything from
-    /// them; the side needs no configuration. Any ARP packet that says a station has the address is an answer. So is the
-    /// probe of another station for it, which is about to use it. The router's own packets are not.
+    /// Three probes are sent, 250 ms apart, each from the sender address 0.0.0.0, so that no
+    /// station learns anything from them; the side needs no configuration. Any ARP packet that
+    /// says a station has the address is an answer. So is the probe of another station for it,
+    /// which is about to use it. The router's own packets are not.
     ///
-    /// `None` comes 1 s after the first probe when nobody has answered. It comes at once when nobody can be asked: the link
-    /// of that side is down or goes down, the side is without Ethernet, or no station can have the address. A driver that
-    /// has no room for a probe all that time counts as silence.
+    /// `None` comes 1 s after the first probe when nobody has answered. It comes at once when
+    /// nobody can be asked: the link of that side is down or goes down, the side is without
+    /// Ethernet, or no station can have the address. A driver that has no room for a probe all
+    /// that time counts as silence.
     ///
-    /// Eight addresses can be probed at a time; further callers wait for their turn first. The probe begins when the future is
-    /// polled first, and ends when it is dropped. The runner must run meanwhile.
+    /// Eight addresses can be probed at a time; further callers wait for their turn first. The
+    /// probe begins when the future is polled first, and ends when it is dropped. The runner
+    /// must run meanwhile.
     pub const fn probe(&self, side: Side, address: Ipv4Addr) -> Probing<'d, W> {
-        Probing { shared: self.shared, side, address, place: None }
+        Probing {
+            shared: self.shared,
+            side,
+            address,
+            place: None,
+        }
     }
 }

@@ -15,12 +15,13 @@ use crate::log::warning;
 use crate::outgoing::Outgoing;
 use crate::router::{AnswerBuffer, Fate};
 
-/// How often an address of ours is announced because others claim it (`DEFEND_INTERVAL` of RFC 5227).
+/// How often an address of ours is announced because others claim it (`DEFEND_INTERVAL` of RFC
+/// 5227).
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Link<'_> {
-    /// Takes in an ARP frame. Requests for an address of the router are answered here; replies go to the local stack
-    /// too, which has asked for some of them.
+    /// Takes in an ARP frame. Requests for an address of the router are answered here; replies go
+    /// to the local stack too, which has asked for some of them.
     pub(crate) fn arp<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
@@ -28,7 +29,8 @@ impl Link<'_> {
         answer: &'a mut AnswerBuffer,
         now: Instant,
     ) -> Fate<'a> {
-        self.receive_arp(inner, frame, answer, now).map_err(|reason| (self.nic.side, reason))
+        self.receive_arp(inner, frame, answer, now)
+            .map_err(|reason| (self.nic.side, reason))
     }
 
     fn receive_arp<'a>(
@@ -52,17 +54,22 @@ impl Link<'_> {
             return Err(FrameDrop::DuplicateAddress);
         }
         let for_us = inner.is_own(self.nic.side, packet.target());
-        let believed =
-            !inner.is_neighbour(self.nic.side, sender) || self.neighbours.learn(sender, station, for_us, now);
+        let believed = !inner.is_neighbour(self.nic.side, sender)
+            || self.neighbours.learn(sender, station, for_us, now);
         self.drop_orphans(inner);
         match operation {
             // Whoever asks may have the address in truth, and then has to send.
             Operation::Request if for_us => {
                 if !believed {
-                    inner.stats.side_mut(self.nic.side).drop_frame(FrameDrop::ArpConflict);
+                    inner
+                        .stats
+                        .side_mut(self.nic.side)
+                        .drop_frame(FrameDrop::ArpConflict);
                 }
                 let header = Header::new(station, mac, EtherType::ARP);
-                self.nic.outgoing(Some(header), write(&packet.answer(mac), answer)).map(Some)
+                self.nic
+                    .outgoing(Some(header), write(&packet.answer(mac), answer))
+                    .map(Some)
             }
             _ if !believed => Err(FrameDrop::ArpConflict),
             Operation::Request => Ok(None),
@@ -74,10 +81,13 @@ impl Link<'_> {
         }
     }
 
-    /// Announces our addresses anew, because `station` claims one of them, unless that was done a short while ago. A router
-    /// never gives its address up (RFC 5227 section 2.4 (c)).
+    /// Announces our addresses anew, because `station` claims one of them, unless that was done a
+    /// short while ago. A router never gives its address up (RFC 5227 section 2.4 (c)).
     fn defend(&mut self, station: Mac, now: Instant) {
-        if self.defended_at.is_none_or(|at| now.saturating_duration_since(at) >= DEFEND_INTERVAL) {
+        if self
+            .defended_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= DEFEND_INTERVAL)
+        {
             self.defended_at = Some(now);
             self.announced = 0;
             warning!("station {:?} claims an address of the router", station.0);
@@ -94,12 +104,14 @@ impl Link<'_> {
         self.can_ask()
             && (inner.probes.is_due(self.nic.side, now)
                 || self.neighbours.due().is_some_and(|due| due <= now)
-                || self.waiting.any(|next_hop| self.neighbours.station(next_hop).is_some())
+                || self
+                    .waiting
+                    .any(|next_hop| self.neighbours.station(next_hop).is_some())
                 || self.announced < inner.own_address_count(self.nic.side))
     }
 
-    /// What the router itself has to send: probes of the application, its addresses after a change, then packets whose neighbour has answered, then
-    /// questions.
+    /// What the router itself has to send: probes of the application, its addresses after a change,
+    /// then packets whose neighbour has answered, then questions.
     pub(crate) fn own_frame<'a>(
         &'a mut self,
         inner: &mut Inner<'_, impl Width>,
@@ -114,21 +126,38 @@ impl Link<'_> {
         }
         if let Some(address) = inner.own_addresses(self.nic.side).nth(self.announced) {
             self.announced += 1;
-            return self.nic.outgoing(Some(to_all), write(&Packet::request(mac, address, address), answer)).ok();
+            return self
+                .nic
+                .outgoing(
+                    Some(to_all),
+                    write(&Packet::request(mac, address, address), answer),
+                )
+                .ok();
         }
-        if self.waiting.any(|next_hop| self.neighbours.station(next_hop).is_some()) {
+        if self
+            .waiting
+            .any(|next_hop| self.neighbours.station(next_hop).is_some())
+        {
             return self.waiting_frame(mac);
         }
         let ask = self.neighbours.take_ask(now)?;
         let request = Packet::request(mac, inner.own_addresses(self.nic.side).next()?, ask.address);
         let header = Header::new(ask.station.unwrap_or(Mac::BROADCAST), mac, EtherType::ARP);
-        self.nic.outgoing(Some(header), write(&request, answer)).ok()
+        self.nic
+            .outgoing(Some(header), write(&request, answer))
+            .ok()
     }
 
     fn waiting_frame(&mut self, mac: Mac) -> Option<Outgoing<'_>> {
-        let Self { nic, neighbours, waiting, .. } = self;
+        let Self {
+            nic,
+            neighbours,
+            waiting,
+            ..
+        } = self;
         let (station, datagram) = waiting.take(|next_hop| neighbours.station(next_hop))?;
-        nic.outgoing(Some(Header::new(station, mac, EtherType::IPV4)), datagram).ok()
+        nic.outgoing(Some(Header::new(station, mac, EtherType::IPV4)), datagram)
+            .ok()
     }
 }
 
@@ -148,14 +177,20 @@ impl<W: Width> Inner<'_, W> {
     pub(crate) fn own_addresses(&self, side: Side) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let inside = (side == Side::Inside).then(|| self.nat.config().inside.address());
         let in_force = side == Side::Outside && self.outside.is_some();
-        let outside: &[_] = if in_force { self.nat.external_addresses() } else { &[] };
+        let outside: &[_] = if in_force {
+            self.nat.external_addresses()
+        } else {
+            &[]
+        };
         inside.into_iter().chain(outside.iter().copied())
     }
 
     fn own_address_count(&self, side: Side) -> usize {
         match side {
             Side::Inside => 1,
-            Side::Outside => self.outside.map_or(0, |_| self.nat.external_addresses().len()),
+            Side::Outside => self
+                .outside
+                .map_or(0, |_| self.nat.external_addresses().len()),
         }
     }
 
@@ -163,13 +198,15 @@ impl<W: Width> Inner<'_, W> {
         self.own_addresses(side).any(|own| own == address)
     }
 
-    /// Whether `address` can be that of a neighbour on `side`. A probe's is not: it is unspecified (RFC 5227).
+    /// Whether `address` can be that of a neighbour on `side`. A probe's is not: it is unspecified
+    /// (RFC 5227).
     pub(crate) fn is_neighbour(&self, side: Side, address: Ipv4Addr) -> bool {
         if address.is_unspecified() || self.is_for_many(side, address) {
             return false;
         }
         let network = self.network(side);
-        let on_link = network.is_some_and(|network| network.contains(address) && network.network() != Some(address));
+        let on_link = network
+            .is_some_and(|network| network.contains(address) && network.network() != Some(address));
         let gateway = self.outside.and_then(|outside| outside.gateway);
         on_link || (side == Side::Outside && gateway == Some(address))
     }

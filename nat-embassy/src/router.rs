@@ -1,4 +1,5 @@
-//! What happens to a frame: read, judged by the NAT, and given a way out. No driver is touched here, and no clock read.
+//! What happens to a frame: read, judged by the NAT, and given a way out. No driver is touched
+//! here, and no clock read.
 
 use core::net::Ipv4Addr;
 use core::task::{Context, Waker};
@@ -20,7 +21,8 @@ use crate::{FrameDrop, dhcp, echo, ipv4};
 /// Where answers are written before they are sent.
 pub(crate) type AnswerBuffer = [u8; Reply::MAX_LEN];
 
-/// What becomes of a frame: something to send because of it, or nothing, or a drop counted on a side.
+/// What becomes of a frame: something to send because of it, or nothing, or a drop counted on a
+/// side.
 pub(crate) type Fate<'a> = Result<Option<Outgoing<'a>>, (Side, FrameDrop)>;
 
 /// The router without its drivers.
@@ -51,18 +53,32 @@ pub(crate) struct Arrival {
 }
 
 impl<'d, W: Width> Router<'d, W> {
-    pub(crate) const fn new(shared: &'d Shared<'d, W>, links: Links<'d>, answer: &'d mut AnswerBuffer) -> Self {
-        Self { shared, links, answer }
+    pub(crate) const fn new(
+        shared: &'d Shared<'d, W>,
+        links: Links<'d>,
+        answer: &'d mut AnswerBuffer,
+    ) -> Self {
+        Self {
+            shared,
+            links,
+            answer,
+        }
     }
 
     /// Starts a pass at `now`: takes over what the application changed, and does what is due.
     pub(crate) fn begin(&mut self, waker: &Waker, now: Instant) {
-        let Self { shared, links, answer } = self;
+        let Self {
+            shared,
+            links,
+            answer,
+        } = self;
         shared.with(|inner| {
             inner.waker.register(waker);
             inner.clock.note(now);
             if core::mem::take(&mut inner.outside_changed) {
-                let Links { outside, departing, .. } = links;
+                let Links {
+                    outside, departing, ..
+                } = links;
                 outside.reset(inner);
                 // Its source is an address that may be ours no longer.
                 departing.give_up(Side::Outside, FrameDrop::Flushed, inner);
@@ -75,7 +91,12 @@ impl<'d, W: Width> Router<'d, W> {
                     links.drop_unreachable(inner, side, answer, now);
                 }
             }
-            let Links { inside, outside, departing, .. } = links;
+            let Links {
+                inside,
+                outside,
+                departing,
+                ..
+            } = links;
             for link in [inside, outside] {
                 link.stack.inbox.needs_time = false;
                 if !link.up {
@@ -85,8 +106,8 @@ impl<'d, W: Width> Router<'d, W> {
         });
     }
 
-    /// Lets the next fragment that need wait no longer depart, if nothing else does. Returns whether [`Self::own_frame`] has
-    /// something to send, inside and outside.
+    /// Lets the next fragment that need wait no longer depart, if nothing else does. Returns
+    /// whether [`Self::own_frame`] has something to send, inside and outside.
     pub(crate) fn own_work(&mut self, now: Instant) -> [bool; 2] {
         let Self { shared, links, .. } = self;
         shared.with(|inner| {
@@ -96,7 +117,9 @@ impl<'d, W: Width> Router<'d, W> {
             links.free_fragments(inner, now);
             [&links.inside, &links.outside].map(|link| {
                 let side = link.nic.side;
-                links.departing.is_under_way(side) || inner.application_frame.waits(side) || link.has_own(inner, now)
+                links.departing.is_under_way(side)
+                    || inner.application_frame.waits(side)
+                    || link.has_own(inner, now)
             })
         })
     }
@@ -136,19 +159,37 @@ impl<'d, W: Width> Router<'d, W> {
         self.links.inside.stack.inbox.needs_time || self.links.outside.stack.inbox.needs_time
     }
 
-    /// When the next pass is needed at the latest. A question that is due already waits for room in a driver, which will
-    /// wake us.
+    /// When the next pass is needed at the latest. A question that is due already waits for room in
+    /// a driver, which will wake us.
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let Links { inside, outside, .. } = &self.links;
-        let questions = [inside.neighbours.due(), outside.neighbours.due()].into_iter().flatten();
-        let (nat, probes) = self.shared.with(|inner| (inner.deadline.next(), inner.probes.next_deadline(now)));
-        questions.filter(|at| *at > now).chain(probes).chain(nat).min()
+        let Links {
+            inside, outside, ..
+        } = &self.links;
+        let questions = [inside.neighbours.due(), outside.neighbours.due()]
+            .into_iter()
+            .flatten();
+        let (nat, probes) = self
+            .shared
+            .with(|inner| (inner.deadline.next(), inner.probes.next_deadline(now)));
+        questions
+            .filter(|at| *at > now)
+            .chain(probes)
+            .chain(nat)
+            .min()
     }
 
-    /// Takes in a frame from a driver. Returns the one frame that is to be sent because of it, if any: on the other side,
-    /// or as an answer on the side it came from.
-    pub(crate) fn accept<'a>(&'a mut self, frame: &'a mut [u8], arrival: Arrival) -> Option<Outgoing<'a>> {
-        let Self { shared, links, answer } = self;
+    /// Takes in a frame from a driver. Returns the one frame that is to be sent because of it, if
+    /// any: on the other side, or as an answer on the side it came from.
+    pub(crate) fn accept<'a>(
+        &'a mut self,
+        frame: &'a mut [u8],
+        arrival: Arrival,
+    ) -> Option<Outgoing<'a>> {
+        let Self {
+            shared,
+            links,
+            answer,
+        } = self;
         shared.with(|inner| {
             let stats = inner.stats.side_mut(arrival.from);
             stats.received = stats.received.wrapping_add(1);
@@ -156,7 +197,9 @@ impl<'d, W: Width> Router<'d, W> {
             let fate = match link.nic.classify(frame) {
                 Ok((frame, Content::Arp)) => link.arp(inner, frame, answer, arrival.now),
                 Ok((frame, Content::Ipv4(header))) => {
-                    let datagram = frame.get_mut(header.map_or(0, |_| Header::LEN)..).unwrap_or_default();
+                    let datagram = frame
+                        .get_mut(header.map_or(0, |_| Header::LEN)..)
+                        .unwrap_or_default();
                     links.datagram(inner, datagram, answer, Arrival { header, ..arrival })
                 }
                 Err(reason) => Err((arrival.from, reason)),
@@ -167,13 +210,22 @@ impl<'d, W: Width> Router<'d, W> {
 
     /// Whether the local stack of `side` has a frame to send.
     pub(crate) fn poll_stack(&mut self, side: Side, cx: &mut Context<'_>) -> bool {
-        self.links.side_mut(side).stack.outbox.poll_tx_buf(cx).is_ready()
+        self.links
+            .side_mut(side)
+            .stack
+            .outbox
+            .poll_tx_buf(cx)
+            .is_ready()
     }
 
-    /// Takes in the frame that [`Self::poll_stack`] has found. Returns the frame that is to be sent on the same side, if
-    /// any. Afterwards, [`Self::stack_frame_done`] must be called.
+    /// Takes in the frame that [`Self::poll_stack`] has found. Returns the frame that is to be sent
+    /// on the same side, if any. Afterwards, [`Self::stack_frame_done`] must be called.
     pub(crate) fn accept_from_stack(&mut self, side: Side, now: Instant) -> Option<Outgoing<'_>> {
-        let Self { shared, links, answer } = self;
+        let Self {
+            shared,
+            links,
+            answer,
+        } = self;
         shared.with(|inner| {
             let stats = inner.stats.side_mut(side);
             stats.from_stack = stats.from_stack.wrapping_add(1);
@@ -187,39 +239,58 @@ impl<'d, W: Width> Router<'d, W> {
         self.links.side_mut(side).stack.outbox.tx_done();
     }
 
-    /// Whether a datagram leaves by `side` in more than one frame, or after the packet that set it free.
+    /// Whether a datagram leaves by `side` in more than one frame, or after the packet that set it
+    /// free.
     pub(crate) const fn is_departing(&self, side: Side) -> bool {
         self.links.departing.is_under_way(side)
     }
 
     /// Whether one leaves so by either side.
     pub(crate) const fn departs(&self) -> [bool; 2] {
-        [self.is_departing(Side::Inside), self.is_departing(Side::Outside)]
+        [
+            self.is_departing(Side::Inside),
+            self.is_departing(Side::Outside),
+        ]
     }
 
     /// Whether there may be more to send on `side` even if [`Self::own_frame`] has nothing.
     pub(crate) fn moves_on(&self, side: Side) -> bool {
-        self.is_departing(side) || self.shared.with(|inner| inner.application_frame.waits(side))
+        self.is_departing(side)
+            || self
+                .shared
+                .with(|inner| inner.application_frame.waits(side))
     }
 
-    /// Drops what departs by `side`, and the application's frame for it: its driver has had no room for long.
+    /// Drops what departs by `side`, and the application's frame for it: its driver has had no room
+    /// for long.
     pub(crate) fn give_up_departing(&mut self, side: Side, reason: FrameDrop) {
-        self.shared.with(|inner| inner.drop_application_frame(side, reason));
+        self.shared
+            .with(|inner| inner.drop_application_frame(side, reason));
         if self.is_departing(side) {
-            self.shared.with(|inner| self.links.departing.give_up(side, reason, inner));
+            self.shared
+                .with(|inner| self.links.departing.give_up(side, reason, inner));
         }
     }
 
-    /// What the router itself has to send on `side`: its addresses, packets whose neighbour has answered, questions.
+    /// What the router itself has to send on `side`: its addresses, packets whose neighbour has
+    /// answered, questions.
     pub(crate) fn own_frame(&mut self, side: Side, now: Instant) -> Option<Outgoing<'_>> {
-        let Self { shared, links, answer } = self;
+        let Self {
+            shared,
+            links,
+            answer,
+        } = self;
         shared.with(|inner| {
             if inner.application_frame.waits(side) {
-                let fate = links.application_frame(inner, side).map_err(|reason| (side, reason));
+                let fate = links
+                    .application_frame(inner, side)
+                    .map_err(|reason| (side, reason));
                 return inner.settle(fate);
             }
             if links.departing.is_under_way(side) {
-                let fate = links.depart(inner, side, now).map_err(|reason| (side, reason));
+                let fate = links
+                    .depart(inner, side, now)
+                    .map_err(|reason| (side, reason));
                 return inner.settle(fate);
             }
             let outgoing = links.side_mut(side).own_frame(inner, answer, now);
@@ -251,10 +322,16 @@ impl<'d> Links<'d> {
         answer: &'a mut AnswerBuffer,
         arrival: Arrival,
     ) -> Fate<'a> {
-        let Arrival { from, now, header, .. } = arrival;
+        let Arrival {
+            from, now, header, ..
+        } = arrival;
         let to_all = header.is_some_and(|header| header.destination == Mac::BROADCAST);
-        // Some relays and switches send to all stations what is for the address that a DHCP client is offered.
-        let many = || ipv4::destination(datagram).is_some_and(|destination| inner.is_for_many(from, destination));
+        // Some relays and switches send to all stations what is for the address that a DHCP client
+        // is offered.
+        let many = || {
+            ipv4::destination(datagram)
+                .is_some_and(|destination| inner.is_for_many(from, destination))
+        };
         if to_all && !many() && !inner.is_to_dhcp_client(from, datagram) {
             return Err((from, FrameDrop::LinkBroadcast));
         }
@@ -267,17 +344,26 @@ impl<'d> Links<'d> {
             Verdict::Drop(_) | Verdict::Hold => Ok(None),
             Verdict::Forward { to, len } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
-                self.forward(inner, to, datagram, arrival).map_err(|reason| (to, reason))
+                self.forward(inner, to, datagram, arrival)
+                    .map_err(|reason| (to, reason))
             }
             Verdict::Fragment { to, len, mtu } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
-                self.cut(to, datagram, mtu, arrival).map_err(|reason| (to, reason))
+                self.cut(to, datagram, mtu, arrival)
+                    .map_err(|reason| (to, reason))
             }
-            Verdict::Local { side, len } if from == Side::Inside && is_answered_here(inner, datagram, side) => {
+            Verdict::Local { side, len }
+                if from == Side::Inside && is_answered_here(inner, datagram, side) =>
+            {
                 let datagram = datagram.get_mut(..len).unwrap_or_default();
                 echo::answer_in_place(datagram);
-                let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
-                self.inside.nic.outgoing(header, datagram).map(Some).map_err(|reason| (from, reason))
+                let header = header
+                    .map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
+                self.inside
+                    .nic
+                    .outgoing(header, datagram)
+                    .map(Some)
+                    .map_err(|reason| (from, reason))
             }
             Verdict::Local { side, len } => {
                 let datagram = datagram.get_mut(..len).unwrap_or_default();
@@ -290,18 +376,27 @@ impl<'d> Links<'d> {
                     .map(|()| None)
                     .map_err(|reason| (side, reason))
             }
-            // The NAT does not answer what is for many either; that a frame to all is for many was checked above.
+            // The NAT does not answer what is for many either; that a frame to all is for many was
+            // checked above.
             Verdict::Reject(_) if to_all => Err((from, FrameDrop::LinkBroadcast)),
             Verdict::Reject(reply) => {
-                let body = reply.emit(datagram, answer).and_then(|len| answer.get(..len)).unwrap_or_default();
-                let header = header.map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
-                self.side(from).nic.outgoing(header, body).map(Some).map_err(|reason| (from, reason))
+                let body = reply
+                    .emit(datagram, answer)
+                    .and_then(|len| answer.get(..len))
+                    .unwrap_or_default();
+                let header = header
+                    .map(|header| Header::new(header.source, header.destination, EtherType::IPV4));
+                self.side(from)
+                    .nic
+                    .outgoing(header, body)
+                    .map(Some)
+                    .map_err(|reason| (from, reason))
             }
         }
     }
 
-    /// Drops the packets that wait on `side` for a neighbour that has not answered, and tells the inside hosts that sent
-    /// them.
+    /// Drops the packets that wait on `side` for a neighbour that has not answered, and tells the
+    /// inside hosts that sent them.
     fn drop_unreachable(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
@@ -310,24 +405,40 @@ impl<'d> Links<'d> {
         now: Instant,
     ) {
         loop {
-            let Link { neighbours, waiting, .. } = self.side_mut(side);
-            let Some(datagram) = waiting.take_orphan(|next_hop| neighbours.contains(next_hop)) else { return };
+            let Link {
+                neighbours,
+                waiting,
+                ..
+            } = self.side_mut(side);
+            let Some(datagram) = waiting.take_orphan(|next_hop| neighbours.contains(next_hop))
+            else {
+                return;
+            };
             let error = inner.nat.host_unreachable(datagram, side, answer, now);
-            inner.stats.side_mut(side).drop_frame(FrameDrop::ArpUnresolved);
+            inner
+                .stats
+                .side_mut(side)
+                .drop_frame(FrameDrop::ArpUnresolved);
             if let Some(error) = error.and_then(|len| answer.get(..len)) {
                 self.send_inside(error, now);
             }
         }
     }
 
-    /// Has a datagram of the router's own leave inside, if there is room to wait for its turn: nothing else is displaced
-    /// for it.
+    /// Has a datagram of the router's own leave inside, if there is room to wait for its turn:
+    /// nothing else is displaced for it.
     fn send_inside(&mut self, datagram: &[u8], now: Instant) {
-        let Self { inside, departing, .. } = self;
-        let Some(host) = ipv4::destination(datagram) else { return };
+        let Self {
+            inside, departing, ..
+        } = self;
+        let Some(host) = ipv4::destination(datagram) else {
+            return;
+        };
         if inside.nic.mac().is_none() {
             departing.take(Side::Inside, datagram, u16::MAX);
-        } else if inside.waiting.has_room() && inside.neighbours.next_hop(host, now) != NextHop::Full {
+        } else if inside.waiting.has_room()
+            && inside.neighbours.next_hop(host, now) != NextHop::Full
+        {
             inside.waiting.put(host, datagram);
         }
     }
@@ -341,7 +452,10 @@ impl<'d> Links<'d> {
         arrival: Arrival,
     ) -> Result<Option<Outgoing<'a>>, FrameDrop> {
         // Where the driver is full for the moment, it waits for its turn like any.
-        match arrival.blocked.filter(|reason| to != arrival.from && *reason != FrameDrop::TxFull) {
+        match arrival
+            .blocked
+            .filter(|reason| to != arrival.from && *reason != FrameDrop::TxFull)
+        {
             Some(reason) => Err(reason),
             None if self.departing.take(to, datagram, mtu) => Ok(None),
             None => Err(FrameDrop::TxFull),
@@ -352,7 +466,11 @@ impl<'d> Links<'d> {
     fn free_fragments(&mut self, inner: &mut Inner<'_, impl Width>, now: Instant) {
         // No more than can be held, whatever the NAT says.
         for _ in 0..HELD {
-            let Some(verdict) = self.departing.room().and_then(|room| inner.nat.release(room, now)) else {
+            let Some(verdict) = self
+                .departing
+                .room()
+                .and_then(|room| inner.nat.release(room, now))
+            else {
                 return;
             };
             match verdict {
@@ -364,10 +482,28 @@ impl<'d> Links<'d> {
         }
     }
 
-    fn deliver_fragment(&mut self, inner: &mut Inner<'_, impl Width>, side: Side, len: usize, now: Instant) {
-        let Self { inside, outside, departing, .. } = self;
-        let link = if side == Side::Inside { inside } else { outside };
-        let datagram = departing.room().and_then(|room| room.get(..len)).unwrap_or_default();
+    fn deliver_fragment(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        side: Side,
+        len: usize,
+        now: Instant,
+    ) {
+        let Self {
+            inside,
+            outside,
+            departing,
+            ..
+        } = self;
+        let link = if side == Side::Inside {
+            inside
+        } else {
+            outside
+        };
+        let datagram = departing
+            .room()
+            .and_then(|room| room.get(..len))
+            .unwrap_or_default();
         if let Err(reason) = link.deliver(inner, None, datagram, now) {
             inner.stats.side_mut(side).drop_frame(reason);
         }
@@ -379,12 +515,26 @@ impl<'d> Links<'d> {
         inner: &mut Inner<'d, impl Width>,
         side: Side,
     ) -> Result<Option<Outgoing<'_>>, FrameDrop> {
-        let Self { inside, outside, lent, .. } = self;
+        let Self {
+            inside,
+            outside,
+            lent,
+            ..
+        } = self;
         *lent = inner.application_frame.lend(side);
-        let frame = lent.as_mut().map(|buffer| buffer.frame()).unwrap_or_default();
-        let link = if side == Side::Inside { inside } else { outside };
+        let frame = lent
+            .as_mut()
+            .map(|buffer| buffer.frame())
+            .unwrap_or_default();
+        let link = if side == Side::Inside {
+            inside
+        } else {
+            outside
+        };
         let (header, body) = match link.nic.mac() {
-            Some(_) => Header::split(frame).map(|(header, body)| (Some(header), body)).ok_or(FrameDrop::Runt)?,
+            Some(_) => Header::split(frame)
+                .map(|(header, body)| (Some(header), body))
+                .ok_or(FrameDrop::Runt)?,
             None => (None, frame),
         };
         link.nic.outgoing(header, body).map(Some)
@@ -397,11 +547,20 @@ impl<'d> Links<'d> {
         side: Side,
         now: Instant,
     ) -> Result<Option<Outgoing<'_>>, FrameDrop> {
-        let Self { inside, outside, departing, .. } = self;
+        let Self {
+            inside,
+            outside,
+            departing,
+            ..
+        } = self;
         let datagram = departing.next(side).unwrap_or_default();
         let destination = ipv4::destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED);
         let next_hop = inner.next_hop(side, destination);
-        let link = if side == Side::Inside { inside } else { outside };
+        let link = if side == Side::Inside {
+            inside
+        } else {
+            outside
+        };
         link.toward(inner, next_hop, datagram, now)
     }
 
@@ -421,12 +580,14 @@ impl<'d> Links<'d> {
             return Err(FrameDrop::DirectedBroadcast);
         }
         let next_hop = inner.next_hop(to, destination);
-        self.side_mut(to).toward(inner, next_hop, datagram, arrival.now)
+        self.side_mut(to)
+            .toward(inner, next_hop, datagram, arrival.now)
     }
 }
 
-/// Whether a datagram from inside, which is for the stack of `side`, is a ping that needs no stack: one to an external address,
-/// or a fragment of one to the inside address, where those are answered.
+/// Whether a datagram from inside, which is for the stack of `side`, is a ping that needs no stack:
+/// one to an external address, or a fragment of one to the inside address, where those are
+/// answered.
 fn is_answered_here(inner: &Inner<'_, impl Width>, datagram: &[u8], side: Side) -> bool {
     let config = inner.nat.config();
     let inside = ipv4::destination(datagram) == Some(config.inside.address());

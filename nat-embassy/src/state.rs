@@ -12,15 +12,18 @@ use crate::neighbours;
 use crate::probes::Probes;
 use crate::waiting::Slot;
 
-/// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts,
-/// 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual devices, what ARP knows and keeps waiting,
-/// fragments, and the quarantine of freed external ports.
+/// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of
+/// `HOSTS` inside hosts, 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual
+/// devices, what ARP knows and keeps waiting, fragments, and the quarantine of freed external
+/// ports.
 ///
-/// `HOSTS` stations are remembered inside, and 64 outside, at 26 bytes each. `WAITING` packets can wait on each side while their neighbour's address is asked for, at 1.5 KiB each. `FREED` external
-/// ports can be in quarantine, 1 to 65,535 at 18 bytes each: see [`QuarantineConfig`](nat_core::QuarantineConfig).
+/// `HOSTS` stations are remembered inside, and 64 outside, at 26 bytes each. `WAITING` packets can
+/// wait on each side while their neighbour's address is asked for, at 1.5 KiB each. `FREED`
+/// external ports can be in quarantine, 1 to 65,535 at 18 bytes each: see
+/// [`QuarantineConfig`](nat_core::QuarantineConfig).
 ///
-/// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
-/// start, not moved there.
+/// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a
+/// `static` from the start, not moved there.
 pub struct State<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -41,8 +44,8 @@ pub struct State<
     pub(crate) probes: MaybeUninit<Probes>,
 }
 
-/// All the memory of a router for up to 1,048,576 mappings, sessions, hosts and ports in quarantine each: its tables are
-/// [`WideTables`], and its quarantine [`WideQuarantine`].
+/// All the memory of a router for up to 1,048,576 mappings, sessions, hosts and ports in quarantine
+/// each: its tables are [`WideTables`], and its quarantine [`WideQuarantine`].
 pub type WideState<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -54,7 +57,8 @@ pub type WideState<
 /// Fragmented datagrams that can be under way at once.
 const DATAGRAMS: usize = 16;
 
-/// Fragments that can wait for the first of their datagram: all others of one of 8 KiB, where its sender begins with the last.
+/// Fragments that can wait for the first of their datagram: all others of one of 8 KiB, where its
+/// sender begins with the last.
 pub(crate) const HELD: usize = 5;
 
 /// Neighbours that are remembered outside. Inside there are as many as hosts.
@@ -69,7 +73,8 @@ pub(crate) struct SideMemory<const WAITING: usize, const NEIGHBOURS: usize> {
 }
 
 // The crate's documentation says about 61 KiB beside the tables, which this rounds to.
-const _: () = assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 61 * 1024 + 512);
+const _: () =
+    assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 61 * 1024 + 512);
 
 impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOURS> {
     const fn new() -> Self {
@@ -82,8 +87,13 @@ impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOU
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize>
-    State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
+impl<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    const FREED: usize,
+> State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     /// Memory that nothing uses yet.
     pub const fn new() -> Self {
@@ -91,8 +101,13 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAI
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize>
-    WideState<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
+impl<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    const FREED: usize,
+> WideState<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     /// Memory that nothing uses yet.
     pub const fn wide() -> Self {
@@ -109,7 +124,10 @@ impl<
     W: Width,
 > State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>
 {
-    const fn of(tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>, quarantine: Quarantine<FREED, W>) -> Self {
+    const fn of(
+        tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+        quarantine: Quarantine<FREED, W>,
+    ) -> Self {
         Self {
             tables,
             quarantine,
@@ -125,8 +143,13 @@ impl<
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize> Default
-    for State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
+impl<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    const FREED: usize,
+> Default for State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     fn default() -> Self {
         Self::new()

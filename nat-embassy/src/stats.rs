@@ -101,17 +101,25 @@ pub struct SideStats {
 }
 
 impl SideStats {
-    const ZERO: Self = Self { received: 0, sent: 0, to_stack: 0, from_stack: 0, dropped: [0; FrameDrop::COUNT] };
+    const ZERO: Self = Self {
+        received: 0,
+        sent: 0,
+        to_stack: 0,
+        from_stack: 0,
+        dropped: [0; FrameDrop::COUNT],
+    };
 
-    /// Frames dropped for `reason`: on the side they came from if it concerns what they are, and on the side they would
-    /// have left by if it concerns the way out.
+    /// Frames dropped for `reason`: on the side they came from if it concerns what they are, and on
+    /// the side they would have left by if it concerns the way out.
     pub fn dropped(&self, reason: FrameDrop) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or(0)
     }
 
     /// All frames dropped.
     pub fn dropped_total(&self) -> u64 {
-        self.dropped.iter().fold(0, |sum, count| sum.wrapping_add(*count))
+        self.dropped
+            .iter()
+            .fold(0, |sum, count| sum.wrapping_add(*count))
     }
 
     pub(crate) fn drop_frame(&mut self, reason: FrameDrop) {
@@ -130,13 +138,17 @@ pub struct FrameStats {
     pub inside: SideStats,
     /// The WAN.
     pub outside: SideStats,
-    /// How often the NAT had work to do that it had just been told to do, which is then put off by a second. Always 0, or
-    /// else a fault of the NAT: please report it.
+    /// How often the NAT had work to do that it had just been told to do, which is then put off by
+    /// a second. Always 0, or else a fault of the NAT: please report it.
     pub timers_put_off: u64,
 }
 
 impl FrameStats {
-    pub(crate) const ZERO: Self = Self { inside: SideStats::ZERO, outside: SideStats::ZERO, timers_put_off: 0 };
+    pub(crate) const ZERO: Self = Self {
+        inside: SideStats::ZERO,
+        outside: SideStats::ZERO,
+        timers_put_off: 0,
+    };
 
     /// The counters of `side`.
     pub const fn side(&self, side: Side) -> &SideStats {

@@ -37,8 +37,12 @@ pub(crate) enum Stored {
 }
 
 impl Slot {
-    pub(crate) const FREE: Self =
-        Self { next_hop: Ipv4Addr::UNSPECIFIED, arrival: 0, len: 0, datagram: [0; MAX_DATAGRAM] };
+    pub(crate) const FREE: Self = Self {
+        next_hop: Ipv4Addr::UNSPECIFIED,
+        arrival: 0,
+        len: 0,
+        datagram: [0; MAX_DATAGRAM],
+    };
 
     fn is_free(&self) -> bool {
         self.next_hop.is_unspecified()
@@ -51,15 +55,25 @@ impl Slot {
 
 impl<'d> WaitingPackets<'d> {
     pub(crate) const fn new(slots: &'d mut [Slot]) -> Self {
-        Self { slots, arrivals: 0, count: 0 }
+        Self {
+            slots,
+            arrivals: 0,
+            count: 0,
+        }
     }
 
-    /// Keeps a copy of `datagram`, in a free place, else in that of the oldest packet for `next_hop`, else in that of the
-    /// packet that has waited longest.
+    /// Keeps a copy of `datagram`, in a free place, else in that of the oldest packet for
+    /// `next_hop`, else in that of the packet that has waited longest.
     pub(crate) fn put(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Stored {
         let arrivals = self.arrivals;
         // Wrap-safe: the age of a packet, not its number, says which came first.
-        let rank = |slot: &Slot| (slot.is_free(), slot.next_hop == next_hop, arrivals.wrapping_sub(slot.arrival));
+        let rank = |slot: &Slot| {
+            (
+                slot.is_free(),
+                slot.next_hop == next_hop,
+                arrivals.wrapping_sub(slot.arrival),
+            )
+        };
         let Some(slot) = self.slots.iter_mut().max_by_key(|slot| rank(slot)) else {
             return Stored::TooLong;
         };
@@ -67,7 +81,11 @@ impl<'d> WaitingPackets<'d> {
             return Stored::TooLong;
         };
         copy.copy_from_slice(datagram);
-        let stored = if slot.is_free() { Stored::Kept } else { Stored::Replaced };
+        let stored = if slot.is_free() {
+            Stored::Kept
+        } else {
+            Stored::Replaced
+        };
         self.count += usize::from(slot.is_free());
         slot.len = datagram.len();
         slot.next_hop = next_hop;
@@ -78,7 +96,11 @@ impl<'d> WaitingPackets<'d> {
 
     /// Whether a packet waits for a next hop of which `condition` holds.
     pub(crate) fn any(&self, mut condition: impl FnMut(Ipv4Addr) -> bool) -> bool {
-        self.count > 0 && self.slots.iter().any(|slot| !slot.is_free() && condition(slot.next_hop))
+        self.count > 0
+            && self
+                .slots
+                .iter()
+                .any(|slot| !slot.is_free() && condition(slot.next_hop))
     }
 
     /// Takes out the oldest packet for whose next hop `lookup` finds something.
@@ -99,7 +121,10 @@ impl<'d> WaitingPackets<'d> {
 
     /// Takes out a packet for whose next hop `keep` does not hold.
     pub(crate) fn take_orphan(&mut self, keep: impl Fn(Ipv4Addr) -> bool) -> Option<&[u8]> {
-        let slot = self.slots.iter_mut().find(|slot| !slot.is_free() && !keep(slot.next_hop))?;
+        let slot = self
+            .slots
+            .iter_mut()
+            .find(|slot| !slot.is_free() && !keep(slot.next_hop))?;
         slot.free();
         self.count -= 1;
         slot.datagram.get(..slot.len)

@@ -7,7 +7,9 @@ use core::net::Ipv4Addr;
 use embassy_net_driver::LinkState;
 use etherparse::ArpOperation;
 use nat_embassy::FrameDrop;
-use world::frames::{BROADCAST, Station, Udp, arp, arp_reply, arp_request, as_arp, ethernet, judge_frame};
+use world::frames::{
+    BROADCAST, Station, Udp, arp, arp_reply, arp_request, as_arp, ethernet, judge_frame,
+};
 use world::*;
 
 /// Packets that can wait, on each side.
@@ -21,11 +23,18 @@ const MAX_UNKNOWN: usize = 16;
 
 /// A station on the outside network.
 fn neighbour(number: u8) -> Station {
-    ([0x02, 0, 0, 0, 1, number], Ipv4Addr::new(198, 51, 100, number))
+    (
+        [0x02, 0, 0, 0, 1, number],
+        Ipv4Addr::new(198, 51, 100, number),
+    )
 }
 
 fn to(destination: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
-    from_host(&Udp { dst: destination, payload: payload.to_vec(), ..outbound() })
+    from_host(&Udp {
+        dst: destination,
+        payload: payload.to_vec(),
+        ..outbound()
+    })
 }
 
 fn arp_from(sender: Station, destination: world::frames::Mac, body: &[u8]) -> Vec<u8> {
@@ -47,22 +56,36 @@ fn it_answers_for_its_inside_address_inside_and_for_all_its_external_addresses_o
         (false, ROUTER_LAN.1, false),
         (false, GATEWAY.1, false),
     ] {
-        let (nic, asker, router) =
-            if inside { (w.lan.clone(), HOST, ROUTER_LAN) } else { (w.wan.clone(), neighbour(9), ROUTER_WAN) };
+        let (nic, asker, router) = if inside {
+            (w.lan.clone(), HOST, ROUTER_LAN)
+        } else {
+            (w.wan.clone(), neighbour(9), ROUTER_WAN)
+        };
         nic.arrive(arp_request(asker, address));
         w.run();
         let expected = answered.then(|| arp_reply((router.0, address), asker));
-        assert_eq!(nic.take_sent(), Vec::from_iter(expected), "{address} asked for inside: {inside}");
+        assert_eq!(
+            nic.take_sent(),
+            Vec::from_iter(expected),
+            "{address} asked for inside: {inside}"
+        );
     }
-    assert!(World::stack_receives(&mut w.lan_stack).is_none(), "requests are none of the stacks' business");
+    assert!(
+        World::stack_receives(&mut w.lan_stack).is_none(),
+        "requests are none of the stacks' business"
+    );
 }
 
 #[test]
 fn a_probe_is_answered_and_teaches_nothing() {
     let mut w = World::new();
-    w.lan.arrive(arp_request((HOST.0, Ipv4Addr::UNSPECIFIED), ROUTER_LAN.1));
+    w.lan
+        .arrive(arp_request((HOST.0, Ipv4Addr::UNSPECIFIED), ROUTER_LAN.1));
     w.run();
-    assert_eq!(as_arp(&w.lan.take_sent()[0]).unwrap().operation, ArpOperation::REPLY);
+    assert_eq!(
+        as_arp(&w.lan.take_sent()[0]).unwrap().operation,
+        ArpOperation::REPLY
+    );
 }
 
 #[test]
@@ -70,7 +93,10 @@ fn a_reply_reaches_the_local_stack_too() {
     let mut w = World::new();
     w.wan.arrive(gateway_answers());
     w.run();
-    assert_eq!(World::stack_receives(&mut w.wan_stack), Some(gateway_answers()));
+    assert_eq!(
+        World::stack_receives(&mut w.wan_stack),
+        Some(gateway_answers())
+    );
 }
 
 #[test]
@@ -84,7 +110,10 @@ fn the_gateway_is_asked_for_and_the_packet_leaves_when_it_answers() {
     w.run();
     let sent = w.wan.take_sent();
     let (header, seen) = judge_frame(&sent[0]);
-    assert_eq!((sent.len(), header.destination, &seen.payload[..]), (1, GATEWAY.0, &b"first"[..]));
+    assert_eq!(
+        (sent.len(), header.destination, &seen.payload[..]),
+        (1, GATEWAY.0, &b"first"[..])
+    );
 }
 
 #[test]
@@ -142,7 +171,10 @@ fn one_question_a_second_and_three_in_all_then_the_packet_is_dropped() {
     }
     assert_eq!(questions, [0, 10, 20]);
     assert_eq!(w.outside_drops(FrameDrop::ArpUnresolved), WAITING as u64);
-    assert_eq!(w.outside_drops(FrameDrop::ArpPendingReplaced), 30 - WAITING as u64);
+    assert_eq!(
+        w.outside_drops(FrameDrop::ArpPendingReplaced),
+        30 - WAITING as u64
+    );
     // Nothing is asked for, and nothing waits, any more.
     w.wan.arrive(gateway_answers());
     w.run();
@@ -174,7 +206,10 @@ fn the_newest_packets_for_a_neighbour_wait_and_leave_in_order() {
     let seen = judge_all(&w.wan.take_sent());
     let seen: Vec<_> = seen.iter().map(|seen| &seen.payload[..]).collect();
     assert_eq!(seen, payloads[payloads.len() - WAITING..]);
-    assert_eq!(w.outside_drops(FrameDrop::ArpPendingReplaced), (payloads.len() - WAITING) as u64);
+    assert_eq!(
+        w.outside_drops(FrameDrop::ArpPendingReplaced),
+        (payloads.len() - WAITING) as u64
+    );
 }
 
 #[test]
@@ -191,9 +226,20 @@ fn packets_for_a_few_neighbours_wait_and_the_one_that_waited_longest_makes_room(
         w.wan.arrive(arp_reply(*neighbour, ROUTER_WAN));
     }
     w.run();
-    let mut reached: Vec<_> = w.wan.take_sent().iter().map(|frame| judge_frame(frame).1.dst).collect();
+    let mut reached: Vec<_> = w
+        .wan
+        .take_sent()
+        .iter()
+        .map(|frame| judge_frame(frame).1.dst)
+        .collect();
     reached.sort();
-    assert_eq!(reached, neighbours[1..].iter().map(|neighbour| neighbour.1).collect::<Vec<_>>());
+    assert_eq!(
+        reached,
+        neighbours[1..]
+            .iter()
+            .map(|neighbour| neighbour.1)
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -235,9 +281,16 @@ fn what_a_neighbour_says_is_believed_for_a_minute_then_asked_of_it_alone_without
     w.lan.arrive(to(SERVER, b"stale"));
     w.run();
     let sent = w.wan.take_sent();
-    assert_eq!(judge_frame(&sent[0]).1.payload, b"stale", "used while it is asked");
+    assert_eq!(
+        judge_frame(&sent[0]).1.payload,
+        b"stale",
+        "used while it is asked"
+    );
     let question = as_arp(&sent[1]).unwrap();
-    assert_eq!((destination_mac(&sent[1]), question.target_ipv4_addr()), (GATEWAY.0, GATEWAY.1));
+    assert_eq!(
+        (destination_mac(&sent[1]), question.target_ipv4_addr()),
+        (GATEWAY.0, GATEWAY.1)
+    );
     w.wan.arrive(gateway_answers());
     w.advance(10_000);
     assert_eq!(w.wan.take_sent().len(), 0, "confirmed");
@@ -255,7 +308,8 @@ fn a_neighbour_that_does_not_confirm_is_forgotten_and_asked_of_all() {
     assert_eq!(asked(&w.wan.take_sent()), [GATEWAY.1]);
 }
 
-/// RFC 5227 section 2.3: who takes over an address announces it to all. The station that had it is asked first.
+/// RFC 5227 section 2.3: who takes over an address announces it to all. The station that had it is
+/// asked first.
 #[test]
 fn a_neighbour_may_move_to_another_station_once_the_one_it_had_is_silent() {
     let mut w = World::acquainted();
@@ -264,9 +318,14 @@ fn a_neighbour_may_move_to_another_station_once_the_one_it_had_is_silent() {
     w.wan.arrive(arp_request(moved, moved.1));
     w.run();
     let questions = w.wan.take_sent();
-    let [question] = &questions[..] else { panic!("one question: {questions:02x?}") };
+    let [question] = &questions[..] else {
+        panic!("one question: {questions:02x?}")
+    };
     assert_eq!(
-        (destination_mac(question), as_arp(question).unwrap().target_ipv4_addr()),
+        (
+            destination_mac(question),
+            as_arp(question).unwrap().target_ipv4_addr()
+        ),
         (GATEWAY.0, GATEWAY.1),
         "to it alone"
     );
@@ -292,7 +351,10 @@ fn two_addresses_of_one_station_are_two_neighbours() {
         w.wan.arrive(arp_reply((station, address), ROUTER_WAN));
         w.run();
         let sent = w.wan.take_sent();
-        assert_eq!((destination_mac(&sent[0]), judge_frame(&sent[0]).1.dst), (station, address));
+        assert_eq!(
+            (destination_mac(&sent[0]), judge_frame(&sent[0]).1.dst),
+            (station, address)
+        );
     }
 }
 
@@ -309,7 +371,10 @@ fn nothing_false_is_learned() {
     operation[7] = 3;
     let rows = [
         ("a broadcast station", reply((BROADCAST, victim.1))),
-        ("a group of stations", reply(([0x03, 0, 0, 0, 0, 1], victim.1))),
+        (
+            "a group of stations",
+            reply(([0x03, 0, 0, 0, 0, 1], victim.1)),
+        ),
         ("no station", reply(([0; 6], victim.1))),
         ("the router's own station", reply((ROUTER_WAN.0, victim.1))),
         ("another hardware", hardware),
@@ -318,7 +383,8 @@ fn nothing_false_is_learned() {
     ];
     for (label, body) in rows {
         let mut w = World::acquainted();
-        w.wan.arrive(arp_from((liar, victim.1), ROUTER_WAN.0, &body));
+        w.wan
+            .arrive(arp_from((liar, victim.1), ROUTER_WAN.0, &body));
         w.run();
         assert_eq!(w.outside_drops(FrameDrop::BadArp), 1, "{label}");
         w.lan.arrive(to(SERVER, b"hello"));
@@ -331,19 +397,34 @@ fn nothing_false_is_learned() {
 fn addresses_that_no_neighbour_can_have_take_no_place() {
     let beyond = SERVER.octets();
     let inside = HOST.1.octets();
-    for address in [[198, 51, 100, 0], [198, 51, 100, 255], [224, 0, 0, 1], [255; 4], beyond, inside, [0; 4]] {
+    for address in [
+        [198, 51, 100, 0],
+        [198, 51, 100, 255],
+        [224, 0, 0, 1],
+        [255; 4],
+        beyond,
+        inside,
+        [0; 4],
+    ] {
         let mut w = World::new();
         for number in (100..).take(NEIGHBOURS) {
             w.wan.arrive(arp_reply(neighbour(number), ROUTER_WAN));
             w.run();
             w.advance(1);
         }
-        w.wan.arrive(arp_reply(([0x02, 0, 0, 0, 0, 0x66], address.into()), ROUTER_WAN));
+        w.wan.arrive(arp_reply(
+            ([0x02, 0, 0, 0, 0, 0x66], address.into()),
+            ROUTER_WAN,
+        ));
         w.run();
         w.lan.arrive(to(neighbour(100).1, b"hello"));
         w.run();
         let sent = w.wan.take_sent();
-        assert_eq!(destination_mac(&sent[0]), neighbour(100).0, "displaced by {address:?}");
+        assert_eq!(
+            destination_mac(&sent[0]),
+            neighbour(100).0,
+            "displaced by {address:?}"
+        );
     }
 }
 
@@ -392,7 +473,10 @@ fn a_flood_of_new_neighbours_does_not_displace_those_in_use() {
         w.run();
         w.advance(10);
         let sent = w.wan.take_sent();
-        assert!(sent.iter().any(|frame| destination_mac(frame) == GATEWAY.0), "after {number}");
+        assert!(
+            sent.iter().any(|frame| destination_mac(frame) == GATEWAY.0),
+            "after {number}"
+        );
         assert!(asked(&sent).is_empty(), "after {number}");
     }
 }
@@ -408,10 +492,17 @@ fn a_scan_of_the_outside_network_asks_for_no_more_than_16_neighbours_at_once() {
         w.advance(1);
     }
     assert_eq!(asked_for.len(), MAX_UNKNOWN);
-    assert_eq!(w.outside_drops(FrameDrop::NeighboursFull), 101 - MAX_UNKNOWN as u64);
+    assert_eq!(
+        w.outside_drops(FrameDrop::NeighboursFull),
+        101 - MAX_UNKNOWN as u64
+    );
     w.lan.arrive(to(SERVER, b"hello"));
     w.run();
-    assert_eq!(judge_all(&w.wan.take_sent())[0].payload, b"hello", "the gateway was not displaced");
+    assert_eq!(
+        judge_all(&w.wan.take_sent())[0].payload,
+        b"hello",
+        "the gateway was not displaced"
+    );
 }
 
 #[test]
@@ -419,7 +510,8 @@ fn a_packet_whose_neighbour_made_room_is_dropped_and_counted() {
     let mut w = World::new();
     w.lan.arrive(to(neighbour(9).1, b"waits"));
     w.run();
-    // It answers, but the driver is full for more than a minute, so its packet goes on waiting until others have taken all places.
+    // It answers, but the driver is full for more than a minute, so its packet goes on waiting
+    // until others have taken all places.
     w.wan.make_room(0);
     w.wan.arrive(arp_reply(neighbour(9), ROUTER_WAN));
     w.advance(62_000);
@@ -435,7 +527,8 @@ fn a_packet_whose_neighbour_made_room_is_dropped_and_counted() {
     assert_eq!(w.wan.take_sent().len(), 0);
 }
 
-/// The ICMP error in a frame for the host: its source, its type and code, and the datagram it quotes.
+/// The ICMP error in a frame for the host: its source, its type and code, and the datagram it
+/// quotes.
 #[track_caller]
 fn unreachable(frame: &[u8], host: Station) -> (Ipv4Addr, [u8; 2], Vec<u8>) {
     let (header, seen) = judge_frame(frame);
@@ -443,53 +536,89 @@ fn unreachable(frame: &[u8], host: Station) -> (Ipv4Addr, [u8; 2], Vec<u8>) {
     (seen.src, [frame[34], frame[35]], seen.payload)
 }
 
-/// RFC 1812 section 5.2.7.1, code 1: "the router is unable to deliver it to the destination host because of an ARP failure".
+/// RFC 1812 section 5.2.7.1, code 1: "the router is unable to deliver it to the destination host
+/// because of an ARP failure".
 #[test]
 fn a_host_is_told_that_its_neighbour_outside_does_not_answer() {
     for quoted in [
-        Udp { dst: neighbour(200).1, ..outbound() }.build(),
+        Udp {
+            dst: neighbour(200).1,
+            ..outbound()
+        }
+        .build(),
         world::frames::echo_request(HOST.1, neighbour(200).1, 40),
         world::frames::tcp((HOST.1, 5000), (neighbour(200).1, 80), |tcp| tcp.syn = true),
         // As many as can be quoted, and more.
-        Udp { dst: neighbour(200).1, payload: vec![1; 1000], ..outbound() }.build(),
+        Udp {
+            dst: neighbour(200).1,
+            payload: vec![1; 1000],
+            ..outbound()
+        }
+        .build(),
     ] {
         let mut w = World::acquainted();
-        w.lan.arrive(world::frames::ipv4_frame(ROUTER_LAN.0, HOST.0, &quoted));
+        w.lan
+            .arrive(world::frames::ipv4_frame(ROUTER_LAN.0, HOST.0, &quoted));
         w.run();
         w.advance(2_900);
-        assert_eq!(w.lan.take_sent().len(), 0, "not before the last answer could have come");
+        assert_eq!(
+            w.lan.take_sent().len(),
+            0,
+            "not before the last answer could have come"
+        );
         w.advance(200);
         let sent = w.lan.take_sent();
-        let [error] = &sent[..] else { panic!("one error: {sent:02x?}") };
+        let [error] = &sent[..] else {
+            panic!("one error: {sent:02x?}")
+        };
         let (source, kind, quote) = unreachable(error, HOST);
         assert_eq!((source, kind), (ROUTER_LAN.1, [3, 1]));
-        assert!(quote.len() >= quoted.len().min(548), "as much as fits 576 bytes (RFC 1812 section 4.3.2.3)");
-        // Its own packet, as it was: addresses, ports or identifier, and payload. The router has passed it on once.
+        assert!(
+            quote.len() >= quoted.len().min(548),
+            "as much as fits 576 bytes (RFC 1812 section 4.3.2.3)"
+        );
+        // Its own packet, as it was: addresses, ports or identifier, and payload. The router has
+        // passed it on once.
         assert_eq!(quote[12..], quoted[12..quote.len()]);
         assert_eq!(w.outside_drops(FrameDrop::ArpUnresolved), 1);
         assert_eq!(w.wan.take_sent().len(), 3, "the questions alone");
     }
 }
 
-/// From one host to another that is not there, by the router's external address: the first is told, in terms of what it sent.
+/// From one host to another that is not there, by the router's external address: the first is told,
+/// in terms of what it sent.
 #[test]
 fn a_host_is_told_that_another_inside_does_not_answer() {
     let mut w = World::acquainted();
     let absent = Ipv4Addr::new(192, 168, 77, 200);
-    let forward = nat_core::PortForward::new(nat_core::Protocol::Udp, 8080, core::net::SocketAddrV4::new(absent, 80));
+    let forward = nat_core::PortForward::new(
+        nat_core::Protocol::Udp,
+        8080,
+        core::net::SocketAddrV4::new(absent, 80),
+    );
     w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
-    let quoted = Udp { dst: ROUTER_WAN.1, dst_port: 8080, ..outbound() }.build();
-    w.lan.arrive(world::frames::ipv4_frame(ROUTER_LAN.0, HOST.0, &quoted));
+    let quoted = Udp {
+        dst: ROUTER_WAN.1,
+        dst_port: 8080,
+        ..outbound()
+    }
+    .build();
+    w.lan
+        .arrive(world::frames::ipv4_frame(ROUTER_LAN.0, HOST.0, &quoted));
     w.advance(3_100);
     let sent = w.lan.take_sent();
-    let errors: Vec<_> = sent.iter().filter(|frame| as_arp(frame).is_none()).collect();
+    let errors: Vec<_> = sent
+        .iter()
+        .filter(|frame| as_arp(frame).is_none())
+        .collect();
     assert_eq!(errors.len(), 1);
     let (source, kind, quote) = unreachable(errors[0], HOST);
     assert_eq!((source, kind), (ROUTER_LAN.1, [3, 1]));
     assert_eq!(quote[12..], quoted[12..]);
 }
 
-/// Strangers learn nothing, errors are never answered, and a host that scans gets no more errors than its limit.
+/// Strangers learn nothing, errors are never answered, and a host that scans gets no more errors
+/// than its limit.
 #[test]
 fn whoever_is_due_no_error_about_an_absent_neighbour_gets_none() {
     // From outside, by a port forward to a host that is not there.
@@ -502,7 +631,13 @@ fn whoever_is_due_no_error_about_an_absent_neighbour_gets_none() {
     w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
     w.wan.arrive(from_gateway(&inbound(8080)));
     w.advance(3_100);
-    assert_eq!((w.wan.take_sent().len(), w.inside_drops(FrameDrop::ArpUnresolved)), (0, 1));
+    assert_eq!(
+        (
+            w.wan.take_sent().len(),
+            w.inside_drops(FrameDrop::ArpUnresolved)
+        ),
+        (0, 1)
+    );
 
     // Errors inside are off.
     let mut quiet = config();
@@ -515,7 +650,10 @@ fn whoever_is_due_no_error_about_an_absent_neighbour_gets_none() {
 
     // Whoever asks for many who are not there gets no more errors than its limit.
     let mut limited = config();
-    (limited.nat.limits.icmp_error_burst, limited.nat.limits.icmp_errors_per_second) = (2, 1);
+    (
+        limited.nat.limits.icmp_error_burst,
+        limited.nat.limits.icmp_errors_per_second,
+    ) = (2, 1);
     let mut w = World::with(limited, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
     w.introduce();
     for number in 100..104 {
@@ -524,5 +662,8 @@ fn whoever_is_due_no_error_about_an_absent_neighbour_gets_none() {
     w.advance(3_100);
     let errors = w.lan.take_sent().len();
     let withheld = w.control.with_nat(|nat| nat.stats().answers_withheld);
-    assert_eq!((errors, withheld, w.outside_drops(FrameDrop::ArpUnresolved)), (2, 2, 4));
+    assert_eq!(
+        (errors, withheld, w.outside_drops(FrameDrop::ArpUnresolved)),
+        (2, 2, 4)
+    );
 }

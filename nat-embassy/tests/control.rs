@@ -15,7 +15,10 @@ use world::*;
 
 const NEW_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
 const NEW_GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
-const NEW: Outside = Outside { address: cidr(NEW_ADDRESS), gateway: Some(NEW_GATEWAY) };
+const NEW: Outside = Outside {
+    address: cidr(NEW_ADDRESS),
+    gateway: Some(NEW_GATEWAY),
+};
 
 #[test]
 fn the_addresses_are_announced_when_the_link_comes_up() {
@@ -37,13 +40,22 @@ fn a_new_address_is_announced_and_used() {
     w.control.set_outside(Some(NEW));
     assert!(w.is_woken());
     w.run();
-    assert_eq!(w.wan.take_sent(), [arp_request((ROUTER_WAN.0, NEW_ADDRESS), NEW_ADDRESS)]);
-    assert_eq!(w.control.with_nat(|nat| nat.external_addresses().to_vec()), [NEW_ADDRESS]);
+    assert_eq!(
+        w.wan.take_sent(),
+        [arp_request((ROUTER_WAN.0, NEW_ADDRESS), NEW_ADDRESS)]
+    );
+    assert_eq!(
+        w.control.with_nat(|nat| nat.external_addresses().to_vec()),
+        [NEW_ADDRESS]
+    );
 
     // The old gateway is not even on the mind; the new one is asked for, from the new address.
     w.lan.arrive(from_host(&outbound()));
     w.run();
-    assert_eq!(w.wan.take_sent(), [arp_request((ROUTER_WAN.0, NEW_ADDRESS), NEW_GATEWAY)]);
+    assert_eq!(
+        w.wan.take_sent(),
+        [arp_request((ROUTER_WAN.0, NEW_ADDRESS), NEW_GATEWAY)]
+    );
     w.wan.arrive(arp_request(GATEWAY, ROUTER_WAN.1));
     w.run();
     assert_eq!(w.wan.take_sent().len(), 0, "no answer for the old address");
@@ -66,7 +78,11 @@ fn packets_that_wait_are_flushed_when_the_address_or_the_link_changes() {
     w.wan.set_link(LinkState::Up);
     w.run();
     w.advance(10_000);
-    assert_eq!(asked(&w.wan.take_sent()), [NEW_ADDRESS], "nothing but the announcement");
+    assert_eq!(
+        asked(&w.wan.take_sent()),
+        [NEW_ADDRESS],
+        "nothing but the announcement"
+    );
 }
 
 #[test]
@@ -85,7 +101,10 @@ fn the_same_configuration_again_changes_nothing() {
 fn another_gateway_keeps_the_sessions() {
     let mut w = World::acquainted();
     let external = w.open_session();
-    w.control.set_outside(Some(Outside { gateway: Some(NEW_GATEWAY), ..OUTSIDE }));
+    w.control.set_outside(Some(Outside {
+        gateway: Some(NEW_GATEWAY),
+        ..OUTSIDE
+    }));
     w.run();
     w.wan.take_sent();
     w.wan.arrive(from_gateway(&inbound(external)));
@@ -126,23 +145,42 @@ fn further_addresses_stay_beside_every_primary_one() {
 #[test]
 fn too_many_addresses_are_refused_when_the_router_is_built() {
     let mut config = config();
-    config.nat.external_addresses.extend((1..=8).map(|last| Ipv4Addr::new(198, 51, 100, 200 + last)));
+    config
+        .nat
+        .external_addresses
+        .extend((1..=8).map(|last| Ipv4Addr::new(198, 51, 100, 200 + last)));
     let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
-    let built = nat_embassy::new(state, config, SEED, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
-    assert_eq!(built.err().expect("nine addresses").field, "external_addresses");
+    let built = nat_embassy::new(
+        state,
+        config,
+        SEED,
+        ethernet_nic(ROUTER_LAN),
+        ethernet_nic(ROUTER_WAN),
+    );
+    assert_eq!(
+        built.err().expect("nine addresses").field,
+        "external_addresses"
+    );
 }
 
 #[test]
 fn a_lease_that_cannot_work_counts_as_none() {
     let w = World::new();
-    w.control.set_outside(Some(Outside { address: cidr(Ipv4Addr::LOCALHOST), gateway: None }));
+    w.control.set_outside(Some(Outside {
+        address: cidr(Ipv4Addr::LOCALHOST),
+        gateway: None,
+    }));
     assert_eq!(w.control.with_nat(|nat| nat.external_addresses().len()), 0);
 }
 
 #[test]
 fn a_port_forward_lets_the_outside_in() {
     let mut w = World::acquainted();
-    let forward = PortForward::new(Protocol::Udp, 8080, core::net::SocketAddrV4::new(HOST.1, 80));
+    let forward = PortForward::new(
+        Protocol::Udp,
+        8080,
+        core::net::SocketAddrV4::new(HOST.1, 80),
+    );
     w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
     w.wan.arrive(from_gateway(&inbound(8080)));
     w.run();
@@ -173,14 +211,20 @@ fn the_router_follows_the_configuration_of_its_outside_stack() {
     // The world stays whole: it gets the device of another router.
     let wan_stack = core::mem::replace(&mut w.wan_stack, World::new().wan_stack);
     let resources = Box::leak(Box::new(embassy_net::StackResources::<2>::new()));
-    let (stack, _runner) = embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
+    let (stack, _runner) =
+        embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
     let control = w.control;
     let addresses = || control.with_nat(|nat| nat.external_addresses().to_vec());
     let mut follow = pin!(control.follow(stack));
     let mut look = || {
         // A look every 100 ms.
         std::thread::sleep(core::time::Duration::from_millis(120));
-        assert!(follow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(
+            follow
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
     };
     look();
     assert!(addresses().is_empty());
@@ -196,7 +240,8 @@ fn the_router_follows_the_configuration_of_its_outside_stack() {
         look();
         assert_eq!(addresses(), [address]);
     }
-    // A short interruption: the NAT keeps the address for its sessions, and the router says nothing under it.
+    // A short interruption: the NAT keeps the address for its sessions, and the router says nothing
+    // under it.
     stack.set_config_v4(embassy_net::ConfigV4::None);
     look();
     assert_eq!((addresses(), control.outside()), (vec![NEW_ADDRESS], None));
@@ -206,7 +251,13 @@ fn the_router_follows_the_configuration_of_its_outside_stack() {
     w.lan.arrive(from_host(&outbound()));
     w.run();
     assert_eq!(w.wan.take_sent(), Vec::<Vec<u8>>::new());
-    assert_eq!(w.control.stats().side(Side::Outside).dropped(FrameDrop::NoRoute), 1);
+    assert_eq!(
+        w.control
+            .stats()
+            .side(Side::Outside)
+            .dropped(FrameDrop::NoRoute),
+        1
+    );
     stack.set_config_v4(fixed(NEW_ADDRESS));
     look();
     w.run();
@@ -221,11 +272,18 @@ fn the_router_follows_the_configuration_of_its_outside_stack() {
 fn the_clock_of_the_platform_drives_the_router() {
     let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
     let (lan, wan) = (ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
-    let (_control, _lan, _wan, runner) = nat_embassy::new(state, config(), SEED, lan.clone(), wan.clone()).unwrap();
-    lan.arrive(from_host(&Udp { payload: vec![], ..outbound() }));
+    let (_control, _lan, _wan, runner) =
+        nat_embassy::new(state, config(), SEED, lan.clone(), wan.clone()).unwrap();
+    lan.arrive(from_host(&Udp {
+        payload: vec![],
+        ..outbound()
+    }));
     let run = runner.run();
     let three_questions = async {
-        while asked(&wan.script(|script| script.sent.clone())).iter().filter(|address| **address == GATEWAY.1).count()
+        while asked(&wan.script(|script| script.sent.clone()))
+            .iter()
+            .filter(|address| **address == GATEWAY.1)
+            .count()
             < 2
         {
             embassy_futures::yield_now().await;
@@ -248,7 +306,8 @@ impl EventHook for Hook {
     }
 }
 
-/// RFC 6888 REQ-12: the application hears of mappings, those too that end because the outside address has changed.
+/// RFC 6888 REQ-12: the application hears of mappings, those too that end because the outside
+/// address has changed.
 #[test]
 fn the_application_hears_of_mappings() {
     let mut w = World::acquainted();
@@ -257,12 +316,25 @@ fn the_application_hears_of_mappings() {
     w.open_session();
     w.control.set_outside(Some(NEW));
     let told: Vec<Event> = events.try_iter().collect();
-    let [Event::MappingCreated(created), Event::MappingDeleted(deleted)] = told[..] else { panic!("{told:?}") };
-    assert_eq!((created.inside, created.external), (deleted.inside, deleted.external));
-    assert_eq!((*created.inside.ip(), *deleted.external.ip()), (HOST.1, ROUTER_WAN.1));
+    let [
+        Event::MappingCreated(created),
+        Event::MappingDeleted(deleted),
+    ] = told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(
+        (created.inside, created.external),
+        (deleted.inside, deleted.external)
+    );
+    assert_eq!(
+        (*created.inside.ip(), *deleted.external.ip()),
+        (HOST.1, ROUTER_WAN.1)
+    );
 }
 
-/// An address that the application adds is the NAT's until the application takes it away, whatever the outside does.
+/// An address that the application adds is the NAT's until the application takes it away, whatever
+/// the outside does.
 #[test]
 fn addresses_added_at_run_time_outlast_changes_of_the_outside() {
     let [configured, added, drained] = [78, 79, 80].map(|last| Ipv4Addr::new(198, 51, 100, last));
@@ -271,17 +343,30 @@ fn addresses_added_at_run_time_outlast_changes_of_the_outside() {
     let w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
     let addresses = || w.control.with_nat(|nat| nat.external_addresses().to_vec());
     let now = w.control.now();
-    w.control.with_nat(|nat| nat.set_external_addresses(&[ROUTER_WAN.1, configured, added, drained], now)).unwrap();
-    w.control.set_outside(Some(Outside { gateway: Some(NEW_GATEWAY), ..OUTSIDE }));
+    w.control
+        .with_nat(|nat| {
+            nat.set_external_addresses(&[ROUTER_WAN.1, configured, added, drained], now)
+        })
+        .unwrap();
+    w.control.set_outside(Some(Outside {
+        gateway: Some(NEW_GATEWAY),
+        ..OUTSIDE
+    }));
     assert_eq!(addresses(), [ROUTER_WAN.1, configured, added, drained]);
-    assert!(w.control.with_nat(|nat| nat.drain_external_address(drained, core::time::Duration::from_secs(1), now)));
+    assert!(w.control.with_nat(|nat| nat.drain_external_address(
+        drained,
+        core::time::Duration::from_secs(1),
+        now
+    )));
     w.control.set_outside(Some(NEW));
     assert_eq!(addresses(), [NEW_ADDRESS, configured, added]);
     w.control.set_outside(None);
     assert_eq!(addresses(), Vec::<Ipv4Addr>::new());
     w.control.set_outside(Some(OUTSIDE));
     assert_eq!(addresses(), [ROUTER_WAN.1, configured, added]);
-    w.control.with_nat(|nat| nat.set_external_addresses(&[ROUTER_WAN.1, added], now)).unwrap();
+    w.control
+        .with_nat(|nat| nat.set_external_addresses(&[ROUTER_WAN.1, added], now))
+        .unwrap();
     w.control.set_outside(Some(NEW));
     assert_eq!(addresses(), [NEW_ADDRESS, added]);
 }
@@ -292,13 +377,19 @@ fn a_primary_address_that_was_taken_away_and_back_goes_with_the_outside() {
     let w = World::new();
     let (now, further) = (w.control.now(), Ipv4Addr::new(198, 51, 100, 78));
     for list in [&[further][..], &[further, ROUTER_WAN.1]] {
-        w.control.with_nat(|nat| nat.set_external_addresses(list, now)).unwrap();
+        w.control
+            .with_nat(|nat| nat.set_external_addresses(list, now))
+            .unwrap();
     }
     w.control.set_outside(Some(NEW));
-    assert_eq!(w.control.with_nat(|nat| nat.external_addresses().to_vec()), [NEW_ADDRESS, further]);
+    assert_eq!(
+        w.control.with_nat(|nat| nat.external_addresses().to_vec()),
+        [NEW_ADDRESS, further]
+    );
 }
 
-/// Without an outside, the addresses of the application are left alone by the stack that is followed.
+/// Without an outside, the addresses of the application are left alone by the stack that is
+/// followed.
 #[test]
 fn following_wakes_the_router_only_when_something_has_changed() {
     let mut config = config();
@@ -306,7 +397,8 @@ fn following_wakes_the_router_only_when_something_has_changed() {
     let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
     let wan_stack = core::mem::replace(&mut w.wan_stack, World::new().wan_stack);
     let resources = Box::leak(Box::new(embassy_net::StackResources::<2>::new()));
-    let (stack, _runner) = embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
+    let (stack, _runner) =
+        embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
     let (control, now) = (w.control, w.control.now());
     let mut follow = pin!(control.follow(stack));
     // Whether the first of four looks woke the router, and whether any other did.
@@ -314,16 +406,30 @@ fn following_wakes_the_router_only_when_something_has_changed() {
         let woken = [0; 4].map(|_| {
             w.run();
             std::thread::sleep(core::time::Duration::from_millis(120));
-            assert!(follow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(
+                follow
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
             w.is_woken()
         });
         (woken[0], woken[1..].contains(&true))
     };
     assert_eq!(looks(&mut w), (false, false), "no configuration at all");
     let added = Ipv4Addr::new(198, 51, 100, 78);
-    control.with_nat(|nat| nat.set_external_addresses(&[added], now)).unwrap();
-    assert_eq!(looks(&mut w), (false, false), "an address of the application's");
-    assert_eq!(control.with_nat(|nat| nat.external_addresses().to_vec()), [added]);
+    control
+        .with_nat(|nat| nat.set_external_addresses(&[added], now))
+        .unwrap();
+    assert_eq!(
+        looks(&mut w),
+        (false, false),
+        "an address of the application's"
+    );
+    assert_eq!(
+        control.with_nat(|nat| nat.external_addresses().to_vec()),
+        [added]
+    );
     // One that works, and one that the NAT refuses.
     for (address, works) in [(ROUTER_WAN.1, true), (Ipv4Addr::LOCALHOST, false)] {
         stack.set_config_v4(embassy_net::ConfigV4::Static(embassy_net::StaticConfigV4 {
@@ -341,13 +447,20 @@ fn following_wakes_the_router_only_when_something_has_changed() {
 #[test]
 fn a_driver_without_room_for_a_datagram_is_named() {
     use embassy_net_driver::HardwareAddress;
-    let nics = [0, 14, 81].map(|frame| nic::Nic::new(HardwareAddress::Ethernet(ROUTER_LAN.0), frame));
-    for small in nics.into_iter().chain([nic::Nic::new(HardwareAddress::Ip, 67)]) {
-        for (name, lan, wan) in
-            [("lan", small.clone(), ethernet_nic(ROUTER_WAN)), ("wan", ethernet_nic(ROUTER_LAN), small.clone())]
-        {
+    let nics =
+        [0, 14, 81].map(|frame| nic::Nic::new(HardwareAddress::Ethernet(ROUTER_LAN.0), frame));
+    for small in nics
+        .into_iter()
+        .chain([nic::Nic::new(HardwareAddress::Ip, 67)])
+    {
+        for (name, lan, wan) in [
+            ("lan", small.clone(), ethernet_nic(ROUTER_WAN)),
+            ("wan", ethernet_nic(ROUTER_LAN), small.clone()),
+        ] {
             let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
-            let error = nat_embassy::new(state, config(), SEED, lan, wan).err().expect("no room");
+            let error = nat_embassy::new(state, config(), SEED, lan, wan)
+                .err()
+                .expect("no room");
             assert_eq!(error.field, name);
             assert!(error.problem.contains("driver"), "{error}");
         }
@@ -356,7 +469,14 @@ fn a_driver_without_room_for_a_datagram_is_named() {
     let mut config = config();
     config.nat.inside_mtu = 67;
     let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
-    let error = nat_embassy::new(state, config, SEED, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN)).err();
+    let error = nat_embassy::new(
+        state,
+        config,
+        SEED,
+        ethernet_nic(ROUTER_LAN),
+        ethernet_nic(ROUTER_WAN),
+    )
+    .err();
     assert_eq!(error.expect("too small").field, "inside_mtu");
 }
 
@@ -369,7 +489,8 @@ impl std::task::Wake for Woken {
     }
 }
 
-/// It wakes when the stack gets a frame, as with a lease, or its link changes, and at no other time worth a word.
+/// It wakes when the stack gets a frame, as with a lease, or its link changes, and at no other time
+/// worth a word.
 #[test]
 fn following_a_stack_that_rests_wakes_nobody() {
     let mut config = config();
@@ -377,23 +498,43 @@ fn following_a_stack_that_rests_wakes_nobody() {
     let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
     let wan_stack = core::mem::replace(&mut w.wan_stack, World::new().wan_stack);
     let resources = Box::leak(Box::new(embassy_net::StackResources::<2>::new()));
-    let (stack, mut runner) = embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
+    let (stack, mut runner) =
+        embassy_net::new(wan_stack, embassy_net::Config::default(), resources, 1);
     let woken = std::sync::Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let is_woken = || woken.0.swap(false, core::sync::atomic::Ordering::Relaxed);
     let control = w.control;
     let mut follow = pin!(control.follow(stack));
-    assert!(follow.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(
+        follow
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
     std::thread::sleep(core::time::Duration::from_millis(400));
     assert!(!is_woken(), "nothing has happened");
 
     let mut run = pin!(runner.run());
-    let mut run_stack = || assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let mut run_stack = || {
+        assert!(
+            run.as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+    };
     run_stack();
     assert!(is_woken(), "the stack has seen its link");
-    assert!(follow.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(
+        follow
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
     run_stack();
-    assert!(!is_woken(), "a stack that runs for nothing keeps nobody awake");
+    assert!(
+        !is_woken(),
+        "a stack that runs for nothing keeps nobody awake"
+    );
 
     stack.set_config_v4(embassy_net::ConfigV4::Static(embassy_net::StaticConfigV4 {
         address: embassy_net::Ipv4Cidr::new(ROUTER_WAN.1, 24),
@@ -404,7 +545,12 @@ fn following_a_stack_that_rests_wakes_nobody() {
     w.run();
     run_stack();
     assert!(is_woken(), "the stack has got a frame");
-    assert!(follow.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(
+        follow
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
     assert_eq!(control.outside(), Some(OUTSIDE));
     std::thread::sleep(core::time::Duration::from_millis(400));
     assert!(!is_woken(), "nothing has happened since");

@@ -15,22 +15,34 @@ fn a_session_is_carried_both_ways() {
     w.run();
     let sent = w.wan.take_sent();
     let (header, seen) = judge_frame(&sent[0]);
-    assert_eq!((header.source, header.destination), (ROUTER_WAN.0, GATEWAY.0));
-    assert_eq!((seen.src, seen.dst, &seen.payload[..]), (ROUTER_WAN.1, SERVER, &b"question"[..]));
+    assert_eq!(
+        (header.source, header.destination),
+        (ROUTER_WAN.0, GATEWAY.0)
+    );
+    assert_eq!(
+        (seen.src, seen.dst, &seen.payload[..]),
+        (ROUTER_WAN.1, SERVER, &b"question"[..])
+    );
 
     w.wan.arrive(from_gateway(&inbound(seen.ports.unwrap().0)));
     w.run();
     let sent = w.lan.take_sent();
     let (header, seen) = judge_frame(&sent[0]);
     assert_eq!((header.source, header.destination), (ROUTER_LAN.0, HOST.0));
-    assert_eq!((seen.dst, seen.ports, &seen.payload[..]), (HOST.1, Some((53, 5000)), &b"answer"[..]));
+    assert_eq!(
+        (seen.dst, seen.ports, &seen.payload[..]),
+        (HOST.1, Some((53, 5000)), &b"answer"[..])
+    );
     assert_eq!((sent.len(), w.wan.take_sent().len()), (1, 0));
 }
 
 #[test]
 fn link_padding_is_not_forwarded() {
     let mut w = World::acquainted();
-    let mut frame = from_host(&Udp { payload: vec![1], ..outbound() });
+    let mut frame = from_host(&Udp {
+        payload: vec![1],
+        ..outbound()
+    });
     frame.resize(60, 0xee);
     w.lan.arrive(frame);
     w.run();
@@ -65,7 +77,10 @@ fn the_egress_token_is_taken_before_the_frame_is_received() {
     w.wan.make_room(usize::MAX);
     w.run();
     assert_eq!(w.wan.take_sent().len(), 7);
-    assert_eq!(w.lan.script(|script| script.lost) + w.wan.script(|script| script.lost), 0);
+    assert_eq!(
+        w.lan.script(|script| script.lost) + w.wan.script(|script| script.lost),
+        0
+    );
 }
 
 #[test]
@@ -117,19 +132,36 @@ fn a_side_that_stays_full_stops_neither_arp_nor_the_stack_nor_the_other_directio
     w.wan.make_room(0);
     w.run();
     w.lan.arrive(from_host(&outbound()));
-    w.lan.arrive(world::frames::arp_request(OTHER_HOST, ROUTER_LAN.1));
-    w.lan.arrive(from_host(&Udp { dst: ROUTER_LAN.1, ..outbound() }));
+    w.lan
+        .arrive(world::frames::arp_request(OTHER_HOST, ROUTER_LAN.1));
+    w.lan.arrive(from_host(&Udp {
+        dst: ROUTER_LAN.1,
+        ..outbound()
+    }));
     w.wan.arrive(from_gateway(&inbound(external)));
     w.run();
-    assert_eq!(judge_all(&w.lan.take_sent()).len(), 1, "the other direction goes on at once");
+    assert_eq!(
+        judge_all(&w.lan.take_sent()).len(),
+        1,
+        "the other direction goes on at once"
+    );
     w.advance(10);
     assert_eq!(w.outside_drops(FrameDrop::TxFull), 1);
-    assert!(world::frames::as_arp(&w.lan.take_sent()[0]).is_some(), "ARP is answered");
-    assert!(World::stack_receives(&mut w.lan_stack).is_some(), "the local stack gets its packet");
+    assert!(
+        world::frames::as_arp(&w.lan.take_sent()[0]).is_some(),
+        "ARP is answered"
+    );
+    assert!(
+        World::stack_receives(&mut w.lan_stack).is_some(),
+        "the local stack gets its packet"
+    );
 
     // From now on nothing waits at all, until the driver has room.
     w.lan.arrive(from_host(&outbound()));
-    w.lan.arrive(from_host(&Udp { dst: ROUTER_LAN.1, ..outbound() }));
+    w.lan.arrive(from_host(&Udp {
+        dst: ROUTER_LAN.1,
+        ..outbound()
+    }));
     w.run();
     assert_eq!(w.outside_drops(FrameDrop::TxFull), 2);
     assert!(World::stack_receives(&mut w.lan_stack).is_some());
@@ -148,7 +180,10 @@ fn a_driver_whose_pairs_need_room_does_not_stop_the_other_side() {
     w.wan.make_room(0);
     w.wan.arrive(from_gateway(&inbound(4000)));
     w.run();
-    w.lan.arrive(from_host(&Udp { dst: ROUTER_LAN.1, ..outbound() }));
+    w.lan.arrive(from_host(&Udp {
+        dst: ROUTER_LAN.1,
+        ..outbound()
+    }));
     w.advance(10);
     assert!(World::stack_receives(&mut w.lan_stack).is_some());
 }
@@ -159,7 +194,10 @@ fn a_dead_link_drops_at_once_and_the_rest_goes_on() {
     w.wan.set_link(LinkState::Down);
     w.run();
     w.lan.arrive(from_host(&outbound()));
-    w.lan.arrive(from_host(&Udp { dst: ROUTER_LAN.1, ..outbound() }));
+    w.lan.arrive(from_host(&Udp {
+        dst: ROUTER_LAN.1,
+        ..outbound()
+    }));
     w.run();
     assert_eq!(w.outside_drops(FrameDrop::LinkDown), 1);
     assert_eq!(w.wan.take_sent().len(), 0);
@@ -176,12 +214,24 @@ fn the_local_stacks_see_the_link_of_their_driver() {
     w.run();
     assert!(w.wan_stack.link_state(&mut cx) == LinkState::Down);
     assert!(w.lan_stack.link_state(&mut cx) == LinkState::Up);
-    let frame = ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &Udp { src: ROUTER_WAN.1, ..outbound() }.build());
+    let frame = ipv4_frame(
+        GATEWAY.0,
+        ROUTER_WAN.0,
+        &Udp {
+            src: ROUTER_WAN.1,
+            ..outbound()
+        }
+        .build(),
+    );
     for _ in 0..20 {
         World::stack_sends(&mut w.wan_stack, &frame);
         w.poll();
     }
-    assert_eq!(w.outside_drops(FrameDrop::LinkDown), 20, "what it sends all the same does not pile up");
+    assert_eq!(
+        w.outside_drops(FrameDrop::LinkDown),
+        20,
+        "what it sends all the same does not pile up"
+    );
     assert_eq!(w.wan.take_sent().len(), 0);
 }
 
@@ -229,14 +279,28 @@ fn a_driver_that_wakes_its_task_at_every_poll_does_not_keep_it_from_yielding() {
 fn a_local_stack_and_the_other_side_take_turns_when_room_is_scarce() {
     let mut w = World::acquainted();
     let external = w.open_session();
-    let own = ipv4_frame(HOST.0, ROUTER_LAN.0, &Udp { src: ROUTER_LAN.1, dst: HOST.1, ..outbound() }.build());
+    let own = ipv4_frame(
+        HOST.0,
+        ROUTER_LAN.0,
+        &Udp {
+            src: ROUTER_LAN.1,
+            dst: HOST.1,
+            ..outbound()
+        }
+        .build(),
+    );
     let mut from_stack = 0;
     for _ in 0..20 {
         w.wan.arrive(from_gateway(&inbound(external)));
         World::stack_sends(&mut w.lan_stack, &own);
         w.lan.make_room(1);
         w.run();
-        from_stack += w.lan.take_sent().iter().filter(|frame| judge(&frame[14..]).src == ROUTER_LAN.1).count();
+        from_stack += w
+            .lan
+            .take_sent()
+            .iter()
+            .filter(|frame| judge(&frame[14..]).src == ROUTER_LAN.1)
+            .count();
     }
     assert!((8..=12).contains(&from_stack), "{from_stack} of 20");
 }

@@ -20,7 +20,10 @@ fn reassemble(datagrams: &[&[u8]]) -> Vec<u8> {
         .map(|datagram| {
             let header = Ipv4Header::from_slice(datagram).unwrap().0;
             assert_eq!(header.header_checksum, header.calc_header_checksum());
-            (usize::from(header.fragment_offset.value()) * 8, &datagram[20..usize::from(header.total_len)])
+            (
+                usize::from(header.fragment_offset.value()) * 8,
+                &datagram[20..usize::from(header.total_len)],
+            )
         })
         .collect();
     parts.sort_unstable();
@@ -33,7 +36,10 @@ fn reassemble(datagrams: &[&[u8]]) -> Vec<u8> {
 }
 
 fn big() -> Udp {
-    Udp { payload: (0..1200).map(|i| i as u8).collect(), ..outbound() }
+    Udp {
+        payload: (0..1200).map(|i| i as u8).collect(),
+        ..outbound()
+    }
 }
 
 #[test]
@@ -48,7 +54,11 @@ fn fragments_follow_their_first_in_any_order() {
         let sent = w.wan.take_sent();
         assert_eq!(sent.len(), 3, "order {order:?}");
         let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
-        assert_eq!(reassemble(&datagrams)[8..], big().payload, "order {order:?}");
+        assert_eq!(
+            reassemble(&datagrams)[8..],
+            big().payload,
+            "order {order:?}"
+        );
         assert!(sent.iter().all(|frame| destination_mac(frame) == GATEWAY.0));
     }
 }
@@ -58,7 +68,10 @@ fn fragments_follow_their_first_in_any_order() {
 fn four_fragments_in_reverse_come_through() {
     let mut w = World::acquainted();
     for number in 2..=5 {
-        let large = Udp { payload: (0..240 * number - 8).map(|i| i as u8).collect(), ..outbound() };
+        let large = Udp {
+            payload: (0..240 * number - 8).map(|i| i as u8).collect(),
+            ..outbound()
+        };
         let pieces = fragments(&large.build(), 240);
         assert_eq!(pieces.len(), number);
         for piece in pieces.iter().rev() {
@@ -76,7 +89,10 @@ fn four_fragments_in_reverse_come_through() {
 #[test]
 fn the_largest_datagrams_come_through_last_fragment_first() {
     let mut w = World::acquainted();
-    let large = Udp { payload: (0..65_000).map(|i| i as u8).collect(), ..outbound() };
+    let large = Udp {
+        payload: (0..65_000).map(|i| i as u8).collect(),
+        ..outbound()
+    };
     let mut pieces = fragments(&large.build(), 1480);
     pieces.rotate_right(1);
     let mut sent = Vec::new();
@@ -89,7 +105,8 @@ fn the_largest_datagrams_come_through_last_fragment_first() {
     assert_eq!(reassemble(&datagrams)[8..], large.payload);
 }
 
-/// A host that uses one identification for all its datagrams: each leaves whole, with an identification of its own.
+/// A host that uses one identification for all its datagrams: each leaves whole, with an
+/// identification of its own.
 #[test]
 fn datagrams_of_one_identification_leave_whole() {
     let mut w = World::acquainted();
@@ -110,7 +127,9 @@ fn datagrams_of_one_identification_leave_whole() {
 #[test]
 fn a_datagram_larger_than_the_way_out_leaves_in_fragments() {
     let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));
-    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    let [whole] = &fragments(&big().build(), 2000)[..] else {
+        panic!("one piece")
+    };
     for _ in 0..2 {
         w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, whole));
         w.run();
@@ -126,7 +145,9 @@ fn a_dead_link_does_not_keep_fragments_waiting() {
     let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));
     w.wan.set_link(embassy_net_driver::LinkState::Down);
     w.run();
-    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    let [whole] = &fragments(&big().build(), 2000)[..] else {
+        panic!("one piece")
+    };
     w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, whole));
     w.run();
     assert_eq!(w.outside_drops(FrameDrop::LinkDown), 1);
@@ -141,7 +162,9 @@ fn a_dead_link_does_not_keep_fragments_waiting() {
 #[test]
 fn datagrams_that_are_cut_follow_each_other_without_loss() {
     let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));
-    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    let [whole] = &fragments(&big().build(), 2000)[..] else {
+        panic!("one piece")
+    };
     for _ in 0..5 {
         w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, whole));
     }
@@ -155,14 +178,22 @@ fn an_answer_is_cut_while_its_question_has_just_left() {
     let mut config = config();
     (config.nat.inside_mtu, config.nat.outside_mtu) = (576, 576);
     let mut w = World::with(config, ip_nic(), ip_nic());
-    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
+    let [whole] = &fragments(&big().build(), 2000)[..] else {
+        panic!("one piece")
+    };
     w.lan.arrive(whole.clone());
     w.run();
     let sent = w.wan.take_sent();
     assert_eq!(sent.len(), 3);
     let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
-    let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
-    let [answer] = &fragments(&answer, 2000)[..] else { panic!("one piece") };
+    let answer = Udp {
+        payload: vec![9; 1200],
+        ..inbound(external_port)
+    }
+    .build();
+    let [answer] = &fragments(&answer, 2000)[..] else {
+        panic!("one piece")
+    };
     // Both come in the same pass.
     w.lan.arrive(whole.clone());
     w.wan.arrive(answer.clone());
@@ -173,8 +204,11 @@ fn an_answer_is_cut_while_its_question_has_just_left() {
 #[test]
 fn a_full_side_does_not_keep_the_other_waiting_for_its_pieces() {
     let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 576));
-    let [whole] = &fragments(&big().build(), 2000)[..] else { panic!("one piece") };
-    w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &outbound().build()));
+    let [whole] = &fragments(&big().build(), 2000)[..] else {
+        panic!("one piece")
+    };
+    w.lan
+        .arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &outbound().build()));
     w.run();
     let sent = w.wan.take_sent();
     let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
@@ -191,7 +225,12 @@ fn a_full_side_does_not_keep_the_other_waiting_for_its_pieces() {
         w.run();
     }
     let arrived = w.lan.take_sent();
-    assert!(arrived.iter().any(|frame| frame[12..14] == [8, 0] || frame[12..14] == [8, 6]), "{arrived:?}");
+    assert!(
+        arrived
+            .iter()
+            .any(|frame| frame[12..14] == [8, 0] || frame[12..14] == [8, 6]),
+        "{arrived:?}"
+    );
     assert_eq!(w.wan.take_sent().len(), 1, "what there was room for");
 }
 
@@ -211,8 +250,16 @@ fn world_of_small_links() -> (World, u16) {
 #[test]
 fn pieces_that_wait_for_a_full_driver_hold_up_nothing_that_leaves_by_the_other() {
     let (mut w, external_port) = world_of_small_links();
-    let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
-    let large = Udp { payload: vec![8; 1200], ..outbound() }.build();
+    let answer = Udp {
+        payload: vec![9; 1200],
+        ..inbound(external_port)
+    }
+    .build();
+    let large = Udp {
+        payload: vec![8; 1200],
+        ..outbound()
+    }
+    .build();
     for _ in 0..5 {
         w.lan.make_room(1);
         w.wan.arrive(fragments(&answer, 2000).remove(0));
@@ -229,7 +276,13 @@ fn pieces_that_wait_for_a_full_driver_hold_up_nothing_that_leaves_by_the_other()
         w.run();
         assert_eq!(w.lan.take_sent().len(), 0, "the other pieces are given up");
     }
-    assert_eq!((w.inside_drops(FrameDrop::TxFull), w.outside_drops(FrameDrop::TxFull)), (5, 0));
+    assert_eq!(
+        (
+            w.inside_drops(FrameDrop::TxFull),
+            w.outside_drops(FrameDrop::TxFull)
+        ),
+        (5, 0)
+    );
 }
 
 /// What comes next for the full side waits in its driver, behind the pieces, and leaves after them.
@@ -237,7 +290,11 @@ fn pieces_that_wait_for_a_full_driver_hold_up_nothing_that_leaves_by_the_other()
 fn what_comes_after_pieces_for_the_same_side_does_not_overtake_them() {
     let (mut w, external_port) = world_of_small_links();
     w.lan.make_room(1);
-    let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
+    let answer = Udp {
+        payload: vec![9; 1200],
+        ..inbound(external_port)
+    }
+    .build();
     w.wan.arrive(fragments(&answer, 2000).remove(0));
     w.wan.arrive(inbound(external_port).build());
     w.run();
@@ -247,14 +304,21 @@ fn what_comes_after_pieces_for_the_same_side_does_not_overtake_them() {
     w.run();
     let sent = w.lan.take_sent();
     assert_eq!(sent.len(), 3);
-    assert_eq!(judge_datagrams(&sent[2..])[0].payload, inbound(external_port).payload);
+    assert_eq!(
+        judge_datagrams(&sent[2..])[0].payload,
+        inbound(external_port).payload
+    );
     assert_eq!(w.inside_drops(FrameDrop::TxFull), 0);
 }
 
 #[test]
 fn pieces_hold_the_other_side_up_no_longer_than_they_take() {
     let (mut w, external_port) = world_of_small_links();
-    let answer = Udp { payload: vec![9; 1200], ..inbound(external_port) }.build();
+    let answer = Udp {
+        payload: vec![9; 1200],
+        ..inbound(external_port)
+    }
+    .build();
     w.lan.make_room(1);
     w.wan.arrive(fragments(&answer, 2000).remove(0));
     w.lan.arrive(outbound().build());

@@ -10,7 +10,8 @@ use world::*;
 
 fn mtus(lan: Nic, wan: Nic) -> (u16, u16) {
     let w = World::with(config(), lan, wan);
-    w.control.with_nat(|nat| (nat.config().inside_mtu, nat.config().outside_mtu))
+    w.control
+        .with_nat(|nat| (nat.config().inside_mtu, nat.config().outside_mtu))
 }
 
 fn with_mtu(nic: Nic, mtu: usize) -> Nic {
@@ -21,22 +22,46 @@ fn with_mtu(nic: Nic, mtu: usize) -> Nic {
 #[test]
 fn the_mtu_of_a_driver_counts_the_ethernet_header_and_no_other() {
     assert_eq!(mtus(ethernet_nic(ROUTER_LAN), ip_nic()), (1500, 1500));
-    assert_eq!(mtus(with_mtu(ethernet_nic(ROUTER_LAN), 1014), with_mtu(ip_nic(), 1492)), (1000, 1492));
-    assert_eq!(mtus(with_mtu(ip_nic(), 9000), with_mtu(ethernet_nic(ROUTER_WAN), 9014)), (1500, 1500));
+    assert_eq!(
+        mtus(
+            with_mtu(ethernet_nic(ROUTER_LAN), 1014),
+            with_mtu(ip_nic(), 1492)
+        ),
+        (1000, 1492)
+    );
+    assert_eq!(
+        mtus(
+            with_mtu(ip_nic(), 9000),
+            with_mtu(ethernet_nic(ROUTER_WAN), 9014)
+        ),
+        (1500, 1500)
+    );
 }
 
 #[test]
 fn a_driver_that_carries_no_ipv4_is_refused() {
     let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
-    let (lan, wan) = (with_mtu(ethernet_nic(ROUTER_LAN), 13), ethernet_nic(ROUTER_WAN));
-    let error = nat_embassy::new(state, config(), SEED, lan, wan).err().expect("refused");
-    assert_eq!(error.field, "lan", "the argument, not a field of the configuration that nobody has set");
+    let (lan, wan) = (
+        with_mtu(ethernet_nic(ROUTER_LAN), 13),
+        ethernet_nic(ROUTER_WAN),
+    );
+    let error = nat_embassy::new(state, config(), SEED, lan, wan)
+        .err()
+        .expect("refused");
+    assert_eq!(
+        error.field, "lan",
+        "the argument, not a field of the configuration that nobody has set"
+    );
 }
 
 #[test]
 fn a_packet_above_the_mtu_of_the_way_out_is_answered_with_that_mtu() {
     let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), with_mtu(ip_nic(), 1400));
-    let mut datagram = Udp { payload: vec![0; 1400], ..outbound() }.build();
+    let mut datagram = Udp {
+        payload: vec![0; 1400],
+        ..outbound()
+    }
+    .build();
     datagram[6] |= 0x40;
     let header = etherparse::Ipv4Header::from_slice(&datagram).unwrap().0;
     datagram[10..12].copy_from_slice(&header.calc_header_checksum().to_be_bytes());
@@ -49,8 +74,15 @@ fn a_packet_above_the_mtu_of_the_way_out_is_answered_with_that_mtu() {
 
 #[test]
 fn the_devices_of_the_local_stacks_mirror_their_drivers() {
-    let w = World::with(config(), with_mtu(ethernet_nic(ROUTER_LAN), 1014), with_mtu(ip_nic(), 1400));
-    assert_eq!(w.lan_stack.hardware_address(), HardwareAddress::Ethernet(ROUTER_LAN.0));
+    let w = World::with(
+        config(),
+        with_mtu(ethernet_nic(ROUTER_LAN), 1014),
+        with_mtu(ip_nic(), 1400),
+    );
+    assert_eq!(
+        w.lan_stack.hardware_address(),
+        HardwareAddress::Ethernet(ROUTER_LAN.0)
+    );
     assert_eq!(w.wan_stack.hardware_address(), HardwareAddress::Ip);
     assert_eq!(w.lan_stack.capabilities().max_transmission_unit, 1014);
     assert_eq!(w.wan_stack.capabilities().max_transmission_unit, 1400);
@@ -58,7 +90,10 @@ fn the_devices_of_the_local_stacks_mirror_their_drivers() {
 
 #[test]
 fn the_devices_of_the_local_stacks_offload_nothing_whatever_the_drivers_do() {
-    let (lan, wan) = (offloading(ethernet_nic(ROUTER_LAN)), offloading(ethernet_nic(ROUTER_WAN)));
+    let (lan, wan) = (
+        offloading(ethernet_nic(ROUTER_LAN)),
+        offloading(ethernet_nic(ROUTER_WAN)),
+    );
     let w = World::with(config(), lan, wan);
     for device in [&w.lan_stack, &w.wan_stack] {
         let checksum = device.capabilities().checksum;
@@ -72,9 +107,13 @@ fn the_devices_of_the_local_stacks_offload_nothing_whatever_the_drivers_do() {
 fn a_hardware_address_that_a_driver_learns_late_is_taken_over() {
     let late = [0x02, 0, 0, 0, 0, 0x55];
     let mut w = World::acquainted();
-    w.wan.script(|script| script.address = HardwareAddress::Ethernet(late));
+    w.wan
+        .script(|script| script.address = HardwareAddress::Ethernet(late));
     w.open_session_after_poll();
-    assert_eq!(w.wan_stack.hardware_address(), HardwareAddress::Ethernet(late));
+    assert_eq!(
+        w.wan_stack.hardware_address(),
+        HardwareAddress::Ethernet(late)
+    );
 }
 
 impl World {
@@ -83,7 +122,11 @@ impl World {
         self.poll();
         self.run();
         let announced = self.wan.take_sent();
-        assert_eq!(announced[0][6..12], [0x02, 0, 0, 0, 0, 0x55], "announced anew");
+        assert_eq!(
+            announced[0][6..12],
+            [0x02, 0, 0, 0, 0, 0x55],
+            "announced anew"
+        );
         self.lan.arrive(from_host(&outbound()));
         self.run();
         assert_eq!(self.wan.take_sent()[0][6..12], [0x02, 0, 0, 0, 0, 0x55]);
@@ -93,18 +136,35 @@ impl World {
 #[test]
 fn every_pair_of_media_is_carried_both_ways() {
     for (lan_is_ip, wan_is_ip) in [(false, true), (true, false), (true, true)] {
-        let lan = if lan_is_ip { ip_nic() } else { ethernet_nic(ROUTER_LAN) };
-        let wan = if wan_is_ip { ip_nic() } else { ethernet_nic(ROUTER_WAN) };
+        let lan = if lan_is_ip {
+            ip_nic()
+        } else {
+            ethernet_nic(ROUTER_LAN)
+        };
+        let wan = if wan_is_ip {
+            ip_nic()
+        } else {
+            ethernet_nic(ROUTER_WAN)
+        };
         let mut w = World::with(config(), lan, wan);
         w.introduce();
         let wrap = |is_ip: bool, frame: Vec<u8>| if is_ip { frame[14..].to_vec() } else { frame };
-        let unwrap = |is_ip: bool, frame: &[u8]| if is_ip { judge(frame) } else { judge_frame(frame).1 };
+        let unwrap = |is_ip: bool, frame: &[u8]| {
+            if is_ip {
+                judge(frame)
+            } else {
+                judge_frame(frame).1
+            }
+        };
         w.lan.arrive(wrap(lan_is_ip, from_host(&outbound())));
         w.run();
         let sent = w.wan.take_sent();
         let seen = unwrap(wan_is_ip, &sent[0]);
         assert_eq!((seen.src, seen.dst), (ROUTER_WAN.1, SERVER));
-        w.wan.arrive(wrap(wan_is_ip, from_gateway(&inbound(seen.ports.unwrap().0))));
+        w.wan.arrive(wrap(
+            wan_is_ip,
+            from_gateway(&inbound(seen.ports.unwrap().0)),
+        ));
         w.run();
         let seen = unwrap(lan_is_ip, &w.lan.take_sent()[0]);
         assert_eq!((seen.dst, seen.ports), (HOST.1, Some((53, 5000))));
@@ -113,7 +173,10 @@ fn every_pair_of_media_is_carried_both_ways() {
 
 #[test]
 fn full_frames_fit_when_the_header_is_added_or_taken_away() {
-    let full = Udp { payload: vec![1; 1472], ..outbound() };
+    let full = Udp {
+        payload: vec![1; 1472],
+        ..outbound()
+    };
     let mut w = World::with(config(), ip_nic(), ethernet_nic(ROUTER_WAN));
     w.introduce();
     w.lan.arrive(full.build());
@@ -134,13 +197,23 @@ fn local_stacks_without_link_headers_send_and_receive() {
     assert_eq!(World::stack_receives(&mut w.lan_stack), Some(ping));
     let answer = echo_request(ROUTER_LAN.1, HOST.1, 56);
     World::stack_sends(&mut w.lan_stack, &answer);
-    World::stack_sends(&mut w.wan_stack, &Udp { src: ROUTER_WAN.1, ..outbound() }.build());
+    World::stack_sends(
+        &mut w.wan_stack,
+        &Udp {
+            src: ROUTER_WAN.1,
+            ..outbound()
+        }
+        .build(),
+    );
     w.run();
     assert_eq!(w.lan.take_sent(), [answer]);
     let seen = judge(&w.wan.take_sent()[0]);
     w.wan.arrive(inbound(seen.ports.unwrap().0).build());
     w.run();
-    assert_eq!(judge(&World::stack_receives(&mut w.wan_stack).unwrap()).ports, Some((53, 5000)));
+    assert_eq!(
+        judge(&World::stack_receives(&mut w.wan_stack).unwrap()).ports,
+        Some((53, 5000))
+    );
 }
 
 #[test]
@@ -175,8 +248,16 @@ fn ping_frame() -> Vec<u8> {
 #[test]
 fn icmp_checksums_are_zero_toward_a_driver_that_inserts_them_and_right_toward_another() {
     for (lan_offloads, wan_offloads) in [(false, true), (true, false)] {
-        let lan = if lan_offloads { offloading(ethernet_nic(ROUTER_LAN)) } else { ethernet_nic(ROUTER_LAN) };
-        let wan = if wan_offloads { offloading(ethernet_nic(ROUTER_WAN)) } else { ethernet_nic(ROUTER_WAN) };
+        let lan = if lan_offloads {
+            offloading(ethernet_nic(ROUTER_LAN))
+        } else {
+            ethernet_nic(ROUTER_LAN)
+        };
+        let wan = if wan_offloads {
+            offloading(ethernet_nic(ROUTER_WAN))
+        } else {
+            ethernet_nic(ROUTER_WAN)
+        };
         let mut w = World::with(config(), lan, wan);
         w.introduce();
         w.lan.arrive(ping_frame());
@@ -206,13 +287,19 @@ fn icmp_checksums_are_zero_toward_a_driver_that_inserts_them_and_right_toward_an
 /// What the device does: over the message with zero in the place of the checksum.
 fn insert_icmp_checksum(frame: &mut [u8]) {
     frame[36..38].fill(0);
-    let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&frame[34..]).ones_complement();
+    let sum = etherparse::checksum::Sum16BitWords::new()
+        .add_slice(&frame[34..])
+        .ones_complement();
     frame[36..38].copy_from_slice(&sum.to_ne_bytes());
 }
 
 #[test]
 fn udp_checksums_are_right_toward_either_kind_of_driver() {
-    let mut w = World::with(config(), offloading(ethernet_nic(ROUTER_LAN)), offloading(ethernet_nic(ROUTER_WAN)));
+    let mut w = World::with(
+        config(),
+        offloading(ethernet_nic(ROUTER_LAN)),
+        offloading(ethernet_nic(ROUTER_WAN)),
+    );
     w.introduce();
     let external = w.open_session();
     w.wan.arrive(from_gateway(&inbound(external)));
@@ -224,12 +311,20 @@ fn udp_checksums_are_right_toward_either_kind_of_driver() {
 fn answers_local_frames_and_packets_that_waited_leave_with_a_zero_icmp_checksum_too() {
     let mut config = config();
     config.outside = None;
-    let mut w = World::with(config, offloading(ethernet_nic(ROUTER_LAN)), offloading(ethernet_nic(ROUTER_WAN)));
+    let mut w = World::with(
+        config,
+        offloading(ethernet_nic(ROUTER_LAN)),
+        offloading(ethernet_nic(ROUTER_WAN)),
+    );
     w.lan.arrive(from_host(&outbound()));
     w.run();
     let error = w.lan.take_sent().remove(0);
     assert_eq!(error[34..38], [3, 0, 0, 0], "an ICMP error of the router");
-    let own = ipv4_frame(HOST.0, ROUTER_LAN.0, &echo_request(ROUTER_LAN.1, HOST.1, 56));
+    let own = ipv4_frame(
+        HOST.0,
+        ROUTER_LAN.0,
+        &echo_request(ROUTER_LAN.1, HOST.1, 56),
+    );
     World::stack_sends(&mut w.lan_stack, &own);
     w.run();
     assert_eq!(w.lan.take_sent()[0][36..38], [0, 0], "of the local stack");
@@ -246,10 +341,18 @@ fn answers_local_frames_and_packets_that_waited_leave_with_a_zero_icmp_checksum_
 
 #[test]
 fn fragments_keep_their_icmp_checksum() {
-    let mut w = World::with(config(), offloading(ethernet_nic(ROUTER_LAN)), ethernet_nic(ROUTER_WAN));
+    let mut w = World::with(
+        config(),
+        offloading(ethernet_nic(ROUTER_LAN)),
+        ethernet_nic(ROUTER_WAN),
+    );
     // Only the local stack sends fragments at present.
     for flags in [0x20, 0x00] {
-        let mut own = ipv4_frame(HOST.0, ROUTER_LAN.0, &echo_request(ROUTER_LAN.1, HOST.1, 56));
+        let mut own = ipv4_frame(
+            HOST.0,
+            ROUTER_LAN.0,
+            &echo_request(ROUTER_LAN.1, HOST.1, 56),
+        );
         own[20] = flags;
         own[21] = if flags == 0 { 7 } else { 0 };
         World::stack_sends(&mut w.lan_stack, &own);
@@ -260,9 +363,18 @@ fn fragments_keep_their_icmp_checksum() {
 
 #[test]
 fn frames_that_are_not_ipv4_leave_as_they_are() {
-    let mut w = World::with(config(), offloading(ethernet_nic(ROUTER_LAN)), ethernet_nic(ROUTER_WAN));
+    let mut w = World::with(
+        config(),
+        offloading(ethernet_nic(ROUTER_LAN)),
+        ethernet_nic(ROUTER_WAN),
+    );
     let looks_like_icmp = echo_request(ROUTER_LAN.1, HOST.1, 56);
-    let own = ethernet(HOST.0, ROUTER_LAN.0, etherparse::EtherType(0x88b5), &looks_like_icmp);
+    let own = ethernet(
+        HOST.0,
+        ROUTER_LAN.0,
+        etherparse::EtherType(0x88b5),
+        &looks_like_icmp,
+    );
     World::stack_sends(&mut w.lan_stack, &own);
     w.run();
     assert_eq!(w.lan.take_sent(), [own]);

@@ -1,5 +1,5 @@
-//! What the application asks of the links itself: whether an address is in use, who claims the router's, and frames of its
-//! own making.
+//! What the application asks of the links itself: whether an address is in use, who claims the
+//! router's, and frames of its own making.
 
 mod world;
 
@@ -29,7 +29,9 @@ fn probe_frame(station: Mac, address: Ipv4Addr) -> Vec<u8> {
 }
 
 fn poll<F: Future>(future: &mut Pin<&mut F>) -> Poll<F::Output> {
-    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// When frames left on a side, in milliseconds after the start, and the frames, until `end`.
@@ -47,7 +49,11 @@ fn timeline(w: &mut World, nic: &nic::Nic, end: u64) -> Vec<(u64, Vec<u8>)> {
 fn three_probes_a_quarter_of_a_second_apart_then_silence_is_told_after_one_second() {
     for (side, router) in [(Side::Inside, ROUTER_LAN), (Side::Outside, ROUTER_WAN)] {
         let mut w = World::new();
-        let nic = if side == Side::Inside { w.lan.clone() } else { w.wan.clone() };
+        let nic = if side == Side::Inside {
+            w.lan.clone()
+        } else {
+            w.wan.clone()
+        };
         let control = w.control;
         let mut probe = pin!(control.probe(side, ADDRESS));
         assert!(poll(&mut probe).is_pending());
@@ -63,18 +69,32 @@ fn three_probes_a_quarter_of_a_second_apart_then_silence_is_told_after_one_secon
     }
 }
 
-/// L3: all that RFC 5227 section 2.1.1 counts as a sign that the address is in use, or is about to be.
+/// L3: all that RFC 5227 section 2.1.1 counts as a sign that the address is in use, or is about to
+/// be.
 #[test]
 fn every_sign_that_another_station_has_the_address_is_an_answer() {
     let reply = arp_reply(HOLDER, (ROUTER_LAN.0, Ipv4Addr::UNSPECIFIED));
-    let to_all = ethernet(BROADCAST, HOLDER.0, EtherType::ARP, &arp(ArpOperation::REPLY, HOLDER, HOLDER));
+    let to_all = ethernet(
+        BROADCAST,
+        HOLDER.0,
+        EtherType::ARP,
+        &arp(ArpOperation::REPLY, HOLDER, HOLDER),
+    );
     for (sign, frame, station) in [
         ("a reply", reply, HOLDER.0),
         ("a reply to all", to_all, HOLDER.0),
         ("an announcement", arp_request(HOLDER, ADDRESS), HOLDER.0),
         ("a question from it", arp_request(HOLDER, HOST.1), HOLDER.0),
-        ("a question for the router from it", arp_request(HOLDER, ROUTER_LAN.1), HOLDER.0),
-        ("the probe of another station", probe_frame(PROBER, ADDRESS), PROBER),
+        (
+            "a question for the router from it",
+            arp_request(HOLDER, ROUTER_LAN.1),
+            HOLDER.0,
+        ),
+        (
+            "the probe of another station",
+            probe_frame(PROBER, ADDRESS),
+            PROBER,
+        ),
     ] {
         let mut w = World::new();
         let control = w.control;
@@ -122,7 +142,8 @@ fn the_outside_needs_no_configuration() {
     w.run();
     assert_eq!(w.wan.take_sent(), [probe_frame(ROUTER_WAN.0, ROUTER_WAN.1)]);
     let holder = (PROBER, ROUTER_WAN.1);
-    w.wan.arrive(arp_reply(holder, (ROUTER_WAN.0, Ipv4Addr::UNSPECIFIED)));
+    w.wan
+        .arrive(arp_reply(holder, (ROUTER_WAN.0, Ipv4Addr::UNSPECIFIED)));
     w.run();
     assert_eq!(poll(&mut probe), Poll::Ready(Some(PROBER)));
 }
@@ -151,34 +172,62 @@ fn where_nobody_can_be_asked_the_end_comes_at_once() {
     assert!(poll(&mut probe).is_pending());
     bare.run();
     assert_eq!(poll(&mut probe), Poll::Ready(None));
-    for address in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)] {
-        assert_eq!(poll(&mut pin!(control.probe(Side::Outside, address))), Poll::Ready(None), "{address}");
+    for address in [
+        Ipv4Addr::UNSPECIFIED,
+        Ipv4Addr::BROADCAST,
+        Ipv4Addr::new(224, 0, 0, 1),
+    ] {
+        assert_eq!(
+            poll(&mut pin!(control.probe(Side::Outside, address))),
+            Poll::Ready(None),
+            "{address}"
+        );
     }
 }
 
-/// A probe begun before the router has run for the first time is not ended by the link that is not known yet.
+/// A probe begun before the router has run for the first time is not ended by the link that is not
+/// known yet.
 #[test]
 fn a_probe_may_begin_before_the_runner() {
     let state = Box::leak(Box::new(nat_embassy::State::<4, 8, 2>::new()));
     let (lan, wan) = (ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
-    let (control, _lan, _wan, mut runner) = nat_embassy::new(state, config(), SEED, lan.clone(), wan).unwrap();
+    let (control, _lan, _wan, mut runner) =
+        nat_embassy::new(state, config(), SEED, lan.clone(), wan).unwrap();
     let mut probe = pin!(control.probe(Side::Inside, ADDRESS));
     assert!(poll(&mut probe).is_pending());
-    runner.poll(&mut Context::from_waker(Waker::noop()), nat_core::Instant::from_secs(1));
+    runner.poll(
+        &mut Context::from_waker(Waker::noop()),
+        nat_core::Instant::from_secs(1),
+    );
     assert!(poll(&mut probe).is_pending());
-    assert!(lan.take_sent().contains(&probe_frame(ROUTER_LAN.0, ADDRESS)));
+    assert!(
+        lan.take_sent()
+            .contains(&probe_frame(ROUTER_LAN.0, ADDRESS))
+    );
 }
 
-/// Twelve callers at once, three times as many as there are places: each gets the answer to its own question.
+/// Twelve callers at once, three times as many as there are places: each gets the answer to its own
+/// question.
 #[test]
 fn many_callers_at_once_do_not_take_one_another_s_answers() {
     let mut w = World::new();
     let control = w.control;
-    let holder = |number: u8| ([0x02, 0, 0, 0, 3, number], Ipv4Addr::new(192, 168, 77, 100 + number));
-    let mut callers: Vec<_> = (0..12).map(|number| Box::pin(control.probe(Side::Inside, holder(number).1))).collect();
+    let holder = |number: u8| {
+        (
+            [0x02, 0, 0, 0, 3, number],
+            Ipv4Addr::new(192, 168, 77, 100 + number),
+        )
+    };
+    let mut callers: Vec<_> = (0..12)
+        .map(|number| Box::pin(control.probe(Side::Inside, holder(number).1)))
+        .collect();
     let mut results = [const { None }; 12];
     for _ in 0..4_000 {
-        for (caller, result) in callers.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
+        for (caller, result) in callers
+            .iter_mut()
+            .zip(&mut results)
+            .filter(|(_, result)| result.is_none())
+        {
             if let Poll::Ready(answer) = poll(&mut caller.as_mut()) {
                 *result = Some(answer);
             }
@@ -188,12 +237,16 @@ fn many_callers_at_once_do_not_take_one_another_s_answers() {
             let number = address.octets()[3] - 100;
             // Those with an even number are there.
             if number % 2 == 0 {
-                w.lan.arrive(arp_reply(holder(number), (ROUTER_LAN.0, Ipv4Addr::UNSPECIFIED)));
+                w.lan.arrive(arp_reply(
+                    holder(number),
+                    (ROUTER_LAN.0, Ipv4Addr::UNSPECIFIED),
+                ));
             }
         }
         w.advance(1);
     }
-    let expected = core::array::from_fn(|number| Some((number % 2 == 0).then(|| holder(number as u8).0)));
+    let expected =
+        core::array::from_fn(|number| Some((number % 2 == 0).then(|| holder(number as u8).0)));
     assert_eq!(results, expected);
 }
 
@@ -212,7 +265,8 @@ fn callers_are_woken_for_a_place_and_for_the_result_and_a_dropped_caller_leaves_
     let control = w.control;
     let others: Vec<_> = (0..8)
         .map(|number| {
-            let mut caller = Box::pin(control.probe(Side::Inside, Ipv4Addr::new(192, 168, 77, 60 + number)));
+            let mut caller =
+                Box::pin(control.probe(Side::Inside, Ipv4Addr::new(192, 168, 77, 60 + number)));
             assert!(poll(&mut caller.as_mut()).is_pending());
             caller
         })
@@ -223,12 +277,19 @@ fn callers_are_woken_for_a_place_and_for_the_result_and_a_dropped_caller_leaves_
     let mut ninth = pin!(control.probe(Side::Inside, ADDRESS));
     assert!(ninth.as_mut().poll(&mut cx).is_pending());
     w.run();
-    assert!(!asked(&w.lan.take_sent()).contains(&ADDRESS), "it waits for a place");
+    assert!(
+        !asked(&w.lan.take_sent()).contains(&ADDRESS),
+        "it waits for a place"
+    );
     drop(others);
     assert!(woken.0.swap(false, Ordering::Relaxed), "there is a place");
     assert!(ninth.as_mut().poll(&mut cx).is_pending());
     w.run();
-    assert_eq!(asked(&w.lan.take_sent()), [ADDRESS], "the dropped probes have ended");
+    assert_eq!(
+        asked(&w.lan.take_sent()),
+        [ADDRESS],
+        "the dropped probes have ended"
+    );
     w.advance(1_000);
     assert!(woken.0.load(Ordering::Relaxed), "there is a result");
     assert_eq!(ninth.as_mut().poll(&mut cx), Poll::Ready(None));
@@ -244,7 +305,11 @@ fn a_full_driver_delays_the_result_of_a_probe_by_nothing() {
     w.advance(600);
     w.lan.make_room(usize::MAX);
     w.run();
-    assert_eq!(asked(&w.lan.take_sent()), [ADDRESS], "one probe, and not three at once");
+    assert_eq!(
+        asked(&w.lan.take_sent()),
+        [ADDRESS],
+        "one probe, and not three at once"
+    );
     w.advance(400);
     assert_eq!(poll(&mut probe), Poll::Ready(None));
 }
@@ -259,10 +324,17 @@ fn conflicts_about_an_address_of_the_router_are_told_to_whoever_waits() {
     assert!(poll(&mut conflict).is_pending() && poll(&mut inside).is_pending());
     w.wan.arrive(arp_request(GATEWAY, ROUTER_WAN.1));
     w.run();
-    assert!(poll(&mut conflict).is_pending(), "a question for it claims nothing");
-    w.wan.arrive(arp_request((PROBER, ROUTER_WAN.1), ROUTER_WAN.1));
+    assert!(
+        poll(&mut conflict).is_pending(),
+        "a question for it claims nothing"
+    );
+    w.wan
+        .arrive(arp_request((PROBER, ROUTER_WAN.1), ROUTER_WAN.1));
     w.run();
-    let expected = AddressConflict { address: ROUTER_WAN.1, station: PROBER };
+    let expected = AddressConflict {
+        address: ROUTER_WAN.1,
+        station: PROBER,
+    };
     assert_eq!(poll(&mut conflict), Poll::Ready(expected));
     assert!(poll(&mut inside).is_pending(), "the other side");
     let mut next = pin!(control.conflict(Side::Outside));
@@ -289,10 +361,16 @@ fn a_frame_of_the_application_leaves_as_it_is_by_the_side_it_names() {
         assert_eq!(w.lan.take_sent(), core::slice::from_ref(&frame));
         assert_eq!(w.control.send_frame(Side::Outside, &frame), Ok(()));
         w.run();
-        assert_eq!((w.lan.take_sent().len(), w.wan.take_sent()), (0, vec![frame]));
+        assert_eq!(
+            (w.lan.take_sent().len(), w.wan.take_sent()),
+            (0, vec![frame])
+        );
     }
     let stats = w.control.stats();
-    assert_eq!([stats.inside.dropped_total(), stats.outside.dropped_total()], [0, 0]);
+    assert_eq!(
+        [stats.inside.dropped_total(), stats.outside.dropped_total()],
+        [0, 0]
+    );
 }
 
 #[test]
@@ -310,31 +388,55 @@ fn one_frame_waits_at_a_time_and_the_next_is_refused() {
     let first = offer(HOLDER.0, b"first");
     assert_eq!(w.control.send_frame(Side::Inside, &first), Ok(()));
     for side in [Side::Inside, Side::Outside] {
-        assert_eq!(w.control.send_frame(side, &offer(HOLDER.0, b"second")), Err(FrameDrop::TxFull));
+        assert_eq!(
+            w.control.send_frame(side, &offer(HOLDER.0, b"second")),
+            Err(FrameDrop::TxFull)
+        );
     }
     w.poll();
     assert_eq!(w.lan.take_sent(), [first]);
     let third = offer(HOLDER.0, b"third");
-    assert_eq!(w.control.send_frame(Side::Inside, &third), Ok(()), "free as soon as it has left");
+    assert_eq!(
+        w.control.send_frame(Side::Inside, &third),
+        Ok(()),
+        "free as soon as it has left"
+    );
     w.run();
     assert_eq!(w.lan.take_sent(), [third]);
 }
 
 #[test]
 fn frames_that_cannot_be_sent_are_refused_or_counted() {
-    let mut w = World::with(config(), nic::Nic::new(ethernet_nic(ROUTER_LAN).script(|s| s.address), 600), ip_nic());
-    assert_eq!(w.control.send_frame(Side::Inside, &[0; 13]), Err(FrameDrop::Runt));
-    assert_eq!(w.control.send_frame(Side::Inside, &[0; 1515]), Err(FrameDrop::Giant));
+    let mut w = World::with(
+        config(),
+        nic::Nic::new(ethernet_nic(ROUTER_LAN).script(|s| s.address), 600),
+        ip_nic(),
+    );
+    assert_eq!(
+        w.control.send_frame(Side::Inside, &[0; 13]),
+        Err(FrameDrop::Runt)
+    );
+    assert_eq!(
+        w.control.send_frame(Side::Inside, &[0; 1515]),
+        Err(FrameDrop::Giant)
+    );
     assert_eq!(w.inside_drops(FrameDrop::Giant), 0, "the caller knows");
     assert_eq!(w.control.send_frame(Side::Inside, &[0; 601]), Ok(()));
     w.run();
-    assert_eq!((w.lan.take_sent().len(), w.inside_drops(FrameDrop::Giant)), (0, 1), "the driver carries no such frame");
+    assert_eq!(
+        (w.lan.take_sent().len(), w.inside_drops(FrameDrop::Giant)),
+        (0, 1),
+        "the driver carries no such frame"
+    );
     assert_eq!(w.control.send_frame(Side::Inside, &[0; 600]), Ok(()));
     w.run();
     assert_eq!(w.lan.take_sent().len(), 1);
     w.lan.set_link(LinkState::Down);
     w.run();
-    assert_eq!(w.control.send_frame(Side::Inside, &[0; 600]), Err(FrameDrop::LinkDown));
+    assert_eq!(
+        w.control.send_frame(Side::Inside, &[0; 600]),
+        Err(FrameDrop::LinkDown)
+    );
 }
 
 /// A dead side does not keep the place from the other.
@@ -345,7 +447,10 @@ fn a_frame_for_a_driver_that_is_full_or_goes_down_gives_its_place_back() {
     let frame = offer(HOLDER.0, b"waits");
     assert_eq!(w.control.send_frame(Side::Outside, &frame), Ok(()));
     w.run();
-    assert_eq!(w.control.send_frame(Side::Inside, &frame), Err(FrameDrop::TxFull));
+    assert_eq!(
+        w.control.send_frame(Side::Inside, &frame),
+        Err(FrameDrop::TxFull)
+    );
     w.advance(11);
     assert_eq!(w.outside_drops(FrameDrop::TxFull), 1);
     assert_eq!(w.control.send_frame(Side::Outside, &frame), Ok(()));

@@ -8,20 +8,29 @@ use nat_core::PortRange;
 use nat_embassy::State;
 use world::*;
 
-/// A router that has three external ports for hosts, and room to keep `FREED` of them in quarantine.
+/// A router that has three external ports for hosts, and room to keep `FREED` of them in
+/// quarantine.
 fn world<const FREED: usize>() -> World {
     let mut config = config();
     config.nat.ports = PortRange::new(40_000, 40_002).expect("ports");
     config.nat.limits.kept_per_host = Some(0);
     let state = Box::leak(Box::new(State::<64, 128, 16, 4, FREED>::new()));
-    let mut w = World::of(state, config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+    let mut w = World::of(
+        state,
+        config,
+        ethernet_nic(ROUTER_LAN),
+        ethernet_nic(ROUTER_WAN),
+    );
     w.introduce();
     w
 }
 
 /// The external port that a new session of the host gets, if any.
 fn open(w: &mut World, src_port: u16) -> Option<u16> {
-    w.lan.arrive(from_host(&frames::Udp { src_port, ..outbound() }));
+    w.lan.arrive(from_host(&frames::Udp {
+        src_port,
+        ..outbound()
+    }));
     w.run();
     w.lan.take_sent();
     let sent = judge_all(&w.wan.take_sent());
@@ -32,7 +41,10 @@ fn open(w: &mut World, src_port: u16) -> Option<u16> {
 #[test]
 fn a_freed_port_waits_two_minutes() {
     let mut w = world::<64>();
-    let ends = w.control.with_nat(|nat| nat.config().timeouts.udp).as_millis() as u64;
+    let ends = w
+        .control
+        .with_nat(|nat| nat.config().timeouts.udp)
+        .as_millis() as u64;
     for port in [5000, 5001, 5002] {
         assert!(open(&mut w, port).is_some());
     }
@@ -49,7 +61,10 @@ fn a_freed_port_waits_two_minutes() {
 #[test]
 fn the_memory_says_how_many_wait() {
     let mut w = world::<1>();
-    let ends = w.control.with_nat(|nat| nat.config().timeouts.udp).as_millis() as u64;
+    let ends = w
+        .control
+        .with_nat(|nat| nat.config().timeouts.udp)
+        .as_millis() as u64;
     for port in [5000, 5001, 5002] {
         assert!(open(&mut w, port).is_some());
     }

@@ -13,7 +13,8 @@ use world::nic::Nic;
 use world::random::Random;
 use world::*;
 
-/// Some frame of somebody, now and then with a priority tag, cut, padded or with a few bytes that are wrong.
+/// Some frame of somebody, now and then with a priority tag, cut, padded or with a few bytes that
+/// are wrong.
 fn any_frame(random: &mut Random, frames: &[Vec<u8>]) -> Vec<u8> {
     let mut frame = random.choose(frames);
     if random.below(8) == 0 {
@@ -35,30 +36,57 @@ fn frames_inside() -> Vec<Vec<u8>> {
     let mut frames: Vec<_> = (0..40u8)
         .map(|number| {
             let dst = Ipv4Addr::new(198, 51, 100, number);
-            from_host(&Udp { src_port: 5000 + u16::from(number), dst, ..outbound() })
+            from_host(&Udp {
+                src_port: 5000 + u16::from(number),
+                dst,
+                ..outbound()
+            })
         })
         .collect();
     frames.extend([
         from_host(&outbound()),
-        from_host(&Udp { dst: ROUTER_LAN.1, ..outbound() }),
-        from_host(&Udp { dst: ROUTER_WAN.1, ..outbound() }),
+        from_host(&Udp {
+            dst: ROUTER_LAN.1,
+            ..outbound()
+        }),
+        from_host(&Udp {
+            dst: ROUTER_WAN.1,
+            ..outbound()
+        }),
         ipv4_frame(ROUTER_LAN.0, HOST.0, &echo_request(HOST.1, SERVER, 1400)),
         arp_request(HOST, ROUTER_LAN.1),
         arp_reply(HOST, ROUTER_LAN),
-        ipv4_frame(ROUTER_LAN.0, HOST.0, &echo_request(HOST.1, ROUTER_WAN.1, 56)),
+        ipv4_frame(
+            ROUTER_LAN.0,
+            HOST.0,
+            &echo_request(HOST.1, ROUTER_WAN.1, 56),
+        ),
     ]);
     let ping = echo_request(HOST.1, ROUTER_LAN.1, 3000);
-    frames.extend(fragments(&ping, 1480).iter().map(|piece| ipv4_frame(ROUTER_LAN.0, HOST.0, piece)));
+    frames.extend(
+        fragments(&ping, 1480)
+            .iter()
+            .map(|piece| ipv4_frame(ROUTER_LAN.0, HOST.0, piece)),
+    );
     frames
 }
 
 fn frames_outside() -> Vec<Vec<u8>> {
     let mut frames: Vec<_> = (1..40u8)
-        .map(|number| arp_reply(([2, 0, 0, 0, 3, number], Ipv4Addr::new(198, 51, 100, number)), ROUTER_WAN))
+        .map(|number| {
+            arp_reply(
+                ([2, 0, 0, 0, 3, number], Ipv4Addr::new(198, 51, 100, number)),
+                ROUTER_WAN,
+            )
+        })
         .collect();
     frames.extend([
         from_gateway(&inbound(4000)),
-        ipv4_frame(ROUTER_WAN.0, GATEWAY.0, &echo_request(SERVER, ROUTER_WAN.1, 56)),
+        ipv4_frame(
+            ROUTER_WAN.0,
+            GATEWAY.0,
+            &echo_request(SERVER, ROUTER_WAN.1, 56),
+        ),
         arp_request(GATEWAY, ROUTER_WAN.1),
         gateway_answers(),
     ]);
@@ -72,7 +100,13 @@ fn answer_to(frame: &[u8]) -> Option<Vec<u8>> {
     let port = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
     is_udp.then(|| {
         let (src, src_port, dst, dst_port) = (address(30), port(36), address(26), port(34));
-        from_gateway(&Udp { src, src_port, dst, dst_port, payload: vec![1; 100] })
+        from_gateway(&Udp {
+            src,
+            src_port,
+            dst,
+            dst_port,
+            payload: vec![1; 100],
+        })
     })
 }
 
@@ -88,7 +122,10 @@ fn disturb(random: &mut Random, nic: &Nic) {
 fn assert_translated(frames: &[Vec<u8>], step: u32) {
     for frame in frames.iter().filter(|frame| frame[12..14] == [0x08, 0x00]) {
         let source = Ipv4Addr::from_octets(frame[26..30].try_into().unwrap());
-        assert!([ROUTER_WAN.1, OTHER_ADDRESS].contains(&source), "{source} leaves in step {step}");
+        assert!(
+            [ROUTER_WAN.1, OTHER_ADDRESS].contains(&source),
+            "{source} leaves in step {step}"
+        );
     }
 }
 
@@ -106,8 +143,19 @@ fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
     let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let (inside, outside) = (frames_inside(), frames_outside());
     let mut answers = vec![from_gateway(&inbound(4000))];
-    let own = ipv4_frame(GATEWAY.0, ROUTER_WAN.0, &Udp { src: ROUTER_WAN.1, ..outbound() }.build());
-    let other = nat_embassy::Outside { address: cidr(OTHER_ADDRESS), ..OUTSIDE };
+    let own = ipv4_frame(
+        GATEWAY.0,
+        ROUTER_WAN.0,
+        &Udp {
+            src: ROUTER_WAN.1,
+            ..outbound()
+        }
+        .build(),
+    );
+    let other = nat_embassy::Outside {
+        address: cidr(OTHER_ADDRESS),
+        ..OUTSIDE
+    };
     let control = w.control;
     let mut probe = None;
     for step in 0..45_000 {
@@ -121,32 +169,58 @@ fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
                 World::stack_sends(&mut w.wan_stack, &frame);
             }
             16 => match random.below(4) {
-                0 => _ = w.control.send_frame(random.choose(&[Side::Inside, Side::Outside]), &own),
+                0 => {
+                    _ = w
+                        .control
+                        .send_frame(random.choose(&[Side::Inside, Side::Outside]), &own);
+                }
                 1 => probe = None,
-                2 => probe = Some(Box::pin(control.probe(random.choose(&[Side::Inside, Side::Outside]), HOST.1))),
+                2 => {
+                    probe = Some(Box::pin(
+                        control.probe(random.choose(&[Side::Inside, Side::Outside]), HOST.1),
+                    ));
+                }
                 _ => _ = World::stack_receives(&mut w.lan_stack),
             },
             17 => disturb(&mut random, &w.lan.clone()),
             18 => disturb(&mut random, &w.wan.clone()),
-            _ if random.below(8) == 0 => w.control.set_outside(random.choose(&[None, Some(OUTSIDE), Some(other)])),
+            _ if random.below(8) == 0 => {
+                w.control
+                    .set_outside(random.choose(&[None, Some(OUTSIDE), Some(other)]));
+            }
             _ => w.lan.arrive(from_host(&outbound())),
         }
         if random.below(2) == 0 {
             let millis = random.below(700) as u64;
             w.advance(millis);
         }
-        let polled = probe.as_mut().map(|probe| probe.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        let polled = probe
+            .as_mut()
+            .map(|probe| probe.as_mut().poll(&mut Context::from_waker(Waker::noop())));
         if polled.is_some_and(|result| result.is_ready()) {
             probe = None;
         }
         let sent = w.wan.take_sent();
         assert_translated(&sent, step);
-        answers = sent.iter().filter_map(|frame| answer_to(frame)).chain(answers).take(8).collect();
+        answers = sent
+            .iter()
+            .filter_map(|frame| answer_to(frame))
+            .chain(answers)
+            .take(8)
+            .collect();
         w.lan.take_sent();
     }
 
-    let carried = w.control.with_nat(|nat| (nat.stats().inside.packets_out, nat.stats().outside.packets_out));
-    assert!(carried.0 > 100 && carried.1 > 1000, "not much has happened: {carried:?}");
+    let carried = w.control.with_nat(|nat| {
+        (
+            nat.stats().inside.packets_out,
+            nat.stats().outside.packets_out,
+        )
+    });
+    assert!(
+        carried.0 > 100 && carried.1 > 1000,
+        "not much has happened: {carried:?}"
+    );
 
     // And it still works.
     for nic in [w.lan.clone(), w.wan.clone()] {

@@ -34,10 +34,17 @@ async fn wire(one: Plug, other: Plug) {
     let (other_state, mut to_other, mut from_other) = other.split();
     state.set_link_state(LinkState::Up);
     other_state.set_link_state(LinkState::Up);
-    join(carry(&mut from_one, &mut to_other), carry(&mut from_other, &mut to_one)).await;
+    join(
+        carry(&mut from_one, &mut to_other),
+        carry(&mut from_other, &mut to_one),
+    )
+    .await;
 }
 
-async fn carry(from: &mut channel::TxRunner<'static, 1514>, to: &mut channel::RxRunner<'static, 1514>) {
+async fn carry(
+    from: &mut channel::TxRunner<'static, 1514>,
+    to: &mut channel::RxRunner<'static, 1514>,
+) {
     loop {
         let frame = from.tx_buf().await;
         let len = frame.len();
@@ -57,7 +64,12 @@ fn stack<D: Driver>(
         gateway: Some(gateway),
         dns_servers: Default::default(),
     });
-    embassy_net::new(device, config, Box::leak(Box::new(StackResources::<4>::new())), 42)
+    embassy_net::new(
+        device,
+        config,
+        Box::leak(Box::new(StackResources::<4>::new())),
+        42,
+    )
 }
 
 struct Stacks {
@@ -72,15 +84,32 @@ fn run<F: Future>(test: impl FnOnce(Stacks) -> F) -> F::Output {
     let ((host_plug, host), (server_plug, server)) = (device(HOST), device(SERVER));
     let state = Box::leak(Box::new(State::<64, 128, 16>::new()));
     let config = nat_embassy::Config::new(nat_core::Config::new(cidr(ROUTER_LAN.1)));
-    let (control, lan_device, wan_device, router) = nat_embassy::new(state, config, SEED, lan, wan).unwrap();
+    let (control, lan_device, wan_device, router) =
+        nat_embassy::new(state, config, SEED, lan, wan).unwrap();
     let (host, mut host_runner) = stack(host, HOST.1, ROUTER_LAN.1);
     let (server, mut server_runner) = stack(server, SERVER.1, GATEWAY.1);
     let (_inside, mut inside_runner) = stack(lan_device, ROUTER_LAN.1, ROUTER_LAN.1);
     let (router_outside, mut outside_runner) = stack(wan_device, ROUTER_WAN.1, GATEWAY.1);
     let wires = join(wire(lan_plug, host_plug), wire(wan_plug, server_plug));
-    let own = join3(inside_runner.run(), outside_runner.run(), control.follow(router_outside));
-    let everything = join4(router.run(), join(host_runner.run(), server_runner.run()), own, wires);
-    let test = with_timeout(Duration::from_secs(20), test(Stacks { host, server, router_outside }));
+    let own = join3(
+        inside_runner.run(),
+        outside_runner.run(),
+        control.follow(router_outside),
+    );
+    let everything = join4(
+        router.run(),
+        join(host_runner.run(), server_runner.run()),
+        own,
+        wires,
+    );
+    let test = with_timeout(
+        Duration::from_secs(20),
+        test(Stacks {
+            host,
+            server,
+            router_outside,
+        }),
+    );
     match block_on(select(everything, test)) {
         Either::First(_) => unreachable!("none of them ends"),
         Either::Second(result) => result.expect("within 20 s"),
@@ -94,11 +123,17 @@ struct UdpMemory {
 
 impl UdpMemory {
     fn new() -> Self {
-        Self { meta: [[PacketMetadata::EMPTY; 4]; 2], bytes: Default::default() }
+        Self {
+            meta: [[PacketMetadata::EMPTY; 4]; 2],
+            bytes: Default::default(),
+        }
     }
 
     fn socket(&mut self, stack: Stack<'static>, port: u16) -> UdpSocket<'_> {
-        let Self { meta: [rx_meta, tx_meta], bytes: [rx, tx] } = self;
+        let Self {
+            meta: [rx_meta, tx_meta],
+            bytes: [rx, tx],
+        } = self;
         rx.resize(4096, 0);
         tx.resize(4096, 0);
         let mut socket = UdpSocket::new(stack, rx_meta, rx, tx_meta, tx);
@@ -124,7 +159,10 @@ fn udp_reaches_the_server_from_the_external_address_and_the_answer_the_host() {
             client.send_to(&[7; 1472], (SERVER.1, 53)).await.unwrap();
             let mut buffer = [0; 2048];
             let (len, from) = client.recv_from(&mut buffer).await.unwrap();
-            assert_eq!((&buffer[..len], from.endpoint), (&[7; 1472][..], IpEndpoint::new(SERVER.1.into(), 53)));
+            assert_eq!(
+                (&buffer[..len], from.endpoint),
+                (&[7; 1472][..], IpEndpoint::new(SERVER.1.into(), 53))
+            );
         };
         join(echo, ask).await;
     });
@@ -151,7 +189,11 @@ async fn receive_pattern(socket: &mut TcpSocket<'_>, len: usize, key: u8) {
             count => received.extend_from_slice(&buffer[..count]),
         }
     }
-    assert!(received.iter().copied().eq(pattern(len, key)), "{} bytes of {len}", received.len());
+    assert!(
+        received.iter().copied().eq(pattern(len, key)),
+        "{} bytes of {len}",
+        received.len()
+    );
 }
 
 fn pattern(len: usize, key: u8) -> impl Iterator<Item = u8> {

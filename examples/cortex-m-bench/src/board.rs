@@ -1,4 +1,5 @@
-//! The two boards: where a line is printed, what a tick of SysTick stands for, and how the image ends.
+//! The two boards: where a line is printed, what a tick of SysTick stands for, and how the image
+//! ends.
 
 #[cfg(not(rp2040))]
 mod mps2;

@@ -24,7 +24,8 @@ impl Counter {
         counter
     }
 
-    /// What `f` gives, and the cycles that it takes, or on the simulated Cortex-M4 the instructions.
+    /// What `f` gives, and the cycles that it takes, or on the simulated Cortex-M4 the
+    /// instructions.
     #[inline(never)]
     pub fn measure<T>(&self, f: impl FnOnce() -> T) -> (T, u32) {
         let before = SYST::get_current();

@@ -1,6 +1,8 @@
 //! What a packet costs in the engine alone.
 
-use nat_core::{Cidr, Config, DropReason, Fragments, Instant, Nat, Quarantine, Seed, Side, Tables, Verdict};
+use nat_core::{
+    Cidr, Config, DropReason, Fragments, Instant, Nat, Quarantine, Seed, Side, Tables, Verdict,
+};
 use static_cell::ConstStaticCell;
 
 use crate::board::Console;
@@ -28,22 +30,43 @@ struct Bench<'b> {
 
 pub fn run(counter: &Counter, console: &mut Console) {
     let mut config = Config::new(Cidr::new(ROUTER, 24).expect("a prefix length"));
-    config.external_addresses.push(EXTERNAL).expect("room for one");
+    config
+        .external_addresses
+        .push(EXTERNAL)
+        .expect("room for one");
     let nat = Nat::new(TABLES.take(), config, Seed::new([7; 16])).expect("a sound configuration");
-    let nat = nat.with_fragments(FRAGMENTS.take()).with_quarantine(QUARANTINE.take());
-    let mut bench =
-        Bench { nat, packet: &mut FRAME.take().0[HEADER_LEN..], counter, millis: 1_000_000, ports: [0; FLOWS] };
+    let nat = nat
+        .with_fragments(FRAGMENTS.take())
+        .with_quarantine(QUARANTINE.take());
+    let mut bench = Bench {
+        nat,
+        packet: &mut FRAME.take().0[HEADER_LEN..],
+        counter,
+        millis: 1_000_000,
+        ports: [0; FLOWS],
+    };
     for flows in [1, 64, FLOWS] {
-        for (name, protocol) in [("UDP", Protocol::Udp), ("TCP", Protocol::Tcp), ("ICMP", Protocol::Icmp)] {
+        for (name, protocol) in [
+            ("UDP", Protocol::Udp),
+            ("TCP", Protocol::Tcp),
+            ("ICMP", Protocol::Icmp),
+        ] {
             bench.open(protocol, flows);
             for (way, from) in [("out", Side::Inside), ("in", Side::Outside)] {
-                let [short, long] = LENGTHS.map(|len| bench.established(protocol, from, flows, len));
-                console.line(format_args!("{name:4} {way:3} established       {flows:>5} {short:>10} {long:>10}"));
+                let [short, long] =
+                    LENGTHS.map(|len| bench.established(protocol, from, flows, len));
+                console.line(format_args!(
+                    "{name:4} {way:3} established       {flows:>5} {short:>10} {long:>10}"
+                ));
             }
         }
         let [new, dropped] = [bench.new_flow(flows), bench.unsolicited()];
-        console.line(format_args!("UDP  out new flow          {flows:>5} {new:>10}"));
-        console.line(format_args!("UDP  in  unsolicited       {flows:>5} {dropped:>10}"));
+        console.line(format_args!(
+            "UDP  out new flow          {flows:>5} {new:>10}"
+        ));
+        console.line(format_args!(
+            "UDP  in  unsolicited       {flows:>5} {dropped:>10}"
+        ));
     }
 }
 
@@ -58,7 +81,8 @@ impl Bench<'_> {
                 self.ports[flow] = u16::from_be_bytes([self.packet[24], self.packet[25]]);
             }
             self.forward(protocol, Step::SynAck, &Ends::inbound(self.ports[flow]), 46);
-            // More than one question and its answer, so that nothing but timers changes from here on.
+            // More than one question and its answer, so that nothing but timers changes from here
+            // on.
             for len in LENGTHS {
                 self.forward(protocol, Step::Data, &Ends::outbound(flow), len);
             }
@@ -102,10 +126,19 @@ impl Bench<'_> {
     }
 
     /// Builds a packet and has it judged, one a millisecond.
-    fn process(&mut self, protocol: Protocol, step: Step, ends: &Ends, len: usize) -> (Verdict, u32) {
+    fn process(
+        &mut self,
+        protocol: Protocol,
+        step: Step,
+        ends: &Ends,
+        len: usize,
+    ) -> (Verdict, u32) {
         write(self.packet, protocol, step, ends, len);
         self.millis += 1;
         let (packet, from) = (&mut self.packet[..len], ends.from());
-        self.counter.measure(|| self.nat.process(packet, from, Instant::from_millis(self.millis)))
+        self.counter.measure(|| {
+            self.nat
+                .process(packet, from, Instant::from_millis(self.millis))
+        })
     }
 }

@@ -2,13 +2,16 @@
 
 use core::net::Ipv4Addr;
 
-use etherparse::{IcmpEchoHeader, Icmpv4Header, Icmpv4Type, IpNumber, Ipv4Header, TcpHeader, UdpHeader};
+use etherparse::{
+    IcmpEchoHeader, Icmpv4Header, Icmpv4Type, IpNumber, Ipv4Header, TcpHeader, UdpHeader,
+};
 use nat_core::Side;
 
 /// The longest datagram.
 pub const MAX_LEN: usize = 1500;
 
-/// Memory of a frame with its Ethernet header, aligned as drivers do: so the datagram stands at an even address.
+/// Memory of a frame with its Ethernet header, aligned as drivers do: so the datagram stands at an
+/// even address.
 #[repr(align(4))]
 pub struct Frame(pub [u8; FRAME_LEN]);
 
@@ -55,22 +58,34 @@ impl Ends {
     /// From inside, of flow `flow`.
     pub fn outbound(flow: usize) -> Self {
         let host = Ipv4Addr::new(10, 0, 0, (flow % 8) as u8 + 2);
-        Self { source: (host, 20_000 + (flow / 8) as u16), destination: (SERVER, SERVICE), reply: false }
+        Self {
+            source: (host, 20_000 + (flow / 8) as u16),
+            destination: (SERVER, SERVICE),
+            reply: false,
+        }
     }
 
     /// From the server, to the external port `port`.
     pub fn inbound(port: u16) -> Self {
-        Self { source: (SERVER, SERVICE), destination: (EXTERNAL, port), reply: true }
+        Self {
+            source: (SERVER, SERVICE),
+            destination: (EXTERNAL, port),
+            reply: true,
+        }
     }
 
     /// The side that the packet comes from.
     pub fn from(&self) -> Side {
-        if self.reply { Side::Outside } else { Side::Inside }
+        if self.reply {
+            Side::Outside
+        } else {
+            Side::Inside
+        }
     }
 }
 
-/// Writes a datagram of `len` bytes at least to the start of `buffer`, the bytes up to `len` after its headers being
-/// data. Returns its length.
+/// Writes a datagram of `len` bytes at least to the start of `buffer`, the bytes up to `len` after
+/// its headers being data. Returns its length.
 pub fn write(buffer: &mut [u8], protocol: Protocol, step: Step, ends: &Ends, len: usize) -> usize {
     let (source, destination) = (ends.source.0.octets(), ends.destination.0.octets());
     let number = match protocol {
@@ -78,9 +93,20 @@ pub fn write(buffer: &mut [u8], protocol: Protocol, step: Step, ends: &Ends, len
         Protocol::Tcp => IpNumber::TCP,
         Protocol::Udp => IpNumber::UDP,
     };
-    let header_len = if protocol == Protocol::Tcp { TcpHeader::MIN_LEN } else { UdpHeader::LEN };
+    let header_len = if protocol == Protocol::Tcp {
+        TcpHeader::MIN_LEN
+    } else {
+        UdpHeader::LEN
+    };
     let data_len = len.saturating_sub(Ipv4Header::MIN_LEN + header_len);
-    let mut ip = Ipv4Header::new((header_len + data_len) as u16, 64, number, source, destination).expect("it fits");
+    let mut ip = Ipv4Header::new(
+        (header_len + data_len) as u16,
+        64,
+        number,
+        source,
+        destination,
+    )
+    .expect("it fits");
     ip.header_checksum = ip.calc_header_checksum();
     let (head, rest) = buffer.split_at_mut(Ipv4Header::MIN_LEN);
     head.copy_from_slice(&ip.to_bytes());
@@ -100,15 +126,31 @@ pub fn write(buffer: &mut [u8], protocol: Protocol, step: Step, ends: &Ends, len
 }
 
 fn icmp(ends: &Ends, data: &[u8]) -> Icmpv4Header {
-    let id = if ends.reply { ends.destination.1 } else { ends.source.1 };
+    let id = if ends.reply {
+        ends.destination.1
+    } else {
+        ends.source.1
+    };
     let echo = IcmpEchoHeader { id, seq: 1 };
-    let kind = if ends.reply { Icmpv4Type::EchoReply(echo) } else { Icmpv4Type::EchoRequest(echo) };
+    let kind = if ends.reply {
+        Icmpv4Type::EchoReply(echo)
+    } else {
+        Icmpv4Type::EchoRequest(echo)
+    };
     Icmpv4Header::with_checksum(kind, data)
 }
 
 fn tcp(ends: &Ends, step: Step, ip: &Ipv4Header, data: &[u8]) -> TcpHeader {
-    let (own, other) = if ends.reply { (7_000_000, 1_000_000) } else { (1_000_000, 7_000_000) };
-    let sequence = if matches!(step, Step::Data) { own + 1 } else { own };
+    let (own, other) = if ends.reply {
+        (7_000_000, 1_000_000)
+    } else {
+        (1_000_000, 7_000_000)
+    };
+    let sequence = if matches!(step, Step::Data) {
+        own + 1
+    } else {
+        own
+    };
     let mut header = TcpHeader::new(ends.source.1, ends.destination.1, sequence, 0xffff);
     header.syn = !matches!(step, Step::Data);
     header.ack = !matches!(step, Step::Syn);

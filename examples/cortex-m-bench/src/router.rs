@@ -10,7 +10,9 @@ use static_cell::ConstStaticCell;
 
 use crate::board::Console;
 use crate::counter::Counter;
-use crate::packets::{EXTERNAL, Ends, FRAME_LEN, Frame, GATEWAY, HEADER_LEN, MAX_LEN, Protocol, ROUTER, Step, write};
+use crate::packets::{
+    EXTERNAL, Ends, FRAME_LEN, Frame, GATEWAY, HEADER_LEN, MAX_LEN, Protocol, ROUTER, Step, write,
+};
 
 const ROUNDS: u32 = 64;
 /// Frames that a driver can have received.
@@ -46,13 +48,19 @@ impl Wire {
     }
 
     /// Adds a frame whose payload is written by `write` to those received, which are all alike.
-    fn receive(&self, ethertype: u16, destination: [u8; 6], write: impl FnOnce(&mut [u8]) -> usize) {
+    fn receive(
+        &self,
+        ethertype: u16,
+        destination: [u8; 6],
+        write: impl FnOnce(&mut [u8]) -> usize,
+    ) {
         let waiting = self.waiting.get();
         let frame = &mut self.received.borrow_mut()[waiting].0;
         frame[..6].copy_from_slice(&destination);
         frame[6..12].copy_from_slice(&self.station);
         frame[12..14].copy_from_slice(&ethertype.to_be_bytes());
-        self.received_len.set(HEADER_LEN + write(&mut frame[HEADER_LEN..]));
+        self.received_len
+            .set(HEADER_LEN + write(&mut frame[HEADER_LEN..]));
         self.waiting.set(waiting + 1);
     }
 
@@ -127,19 +135,37 @@ struct Bench<'b> {
 
 pub fn run(counter: &Counter, console: &mut Console) {
     let (lan, wan): (&Wire, &Wire) = (LAN.take(), WAN.take());
-    let mut config = Config::new(nat_core::Config::new(Cidr::new(ROUTER, 24).expect("a prefix length")));
+    let mut config = Config::new(nat_core::Config::new(
+        Cidr::new(ROUTER, 24).expect("a prefix length"),
+    ));
     let address = Cidr::new(EXTERNAL, 24).expect("a prefix length");
-    config.outside = Some(Outside { address, gateway: Some(GATEWAY) });
+    config.outside = Some(Outside {
+        address,
+        gateway: Some(GATEWAY),
+    });
     let parts = nat_embassy::new(STATE.take(), config, Seed::new([7; 16]), Nic(lan), Nic(wan));
     let (_, _, _, runner) = parts.expect("a sound configuration");
-    let mut bench = Bench { runner, lan, wan, counter, millis: 1_000_000 };
-    let [udp, tcp] = [Protocol::Udp, Protocol::Tcp].map(|protocol| (protocol, bench.open(protocol)));
-    console.line(format_args!("pass without a frame                   {:>5}", bench.pass()));
+    let mut bench = Bench {
+        runner,
+        lan,
+        wan,
+        counter,
+        millis: 1_000_000,
+    };
+    let [udp, tcp] =
+        [Protocol::Udp, Protocol::Tcp].map(|protocol| (protocol, bench.open(protocol)));
+    console.line(format_args!(
+        "pass without a frame                   {:>5}",
+        bench.pass()
+    ));
     for (name, (protocol, port)) in [("UDP", udp), ("TCP", tcp)] {
         for (way, ends) in [("out", Ends::outbound(0)), ("in", Ends::inbound(port))] {
             for burst in [1, BURST] {
-                let [short, long] = [46, MAX_LEN].map(|len| bench.frames(protocol, &ends, len, burst));
-                console.line(format_args!("{name}  {way:3} frame of {burst} in a pass     {short:>10} {long:>10}"));
+                let [short, long] =
+                    [46, MAX_LEN].map(|len| bench.frames(protocol, &ends, len, burst));
+                console.line(format_args!(
+                    "{name}  {way:3} frame of {burst} in a pass     {short:>10} {long:>10}"
+                ));
             }
         }
     }
@@ -154,7 +180,11 @@ impl Bench<'_> {
         self.pass();
         self.load(protocol, Step::Syn, &Ends::outbound(0), 46);
         self.pass();
-        let port = u16::from_be_bytes(self.wan.sent.borrow().0[34..36].try_into().expect("two bytes"));
+        let port = u16::from_be_bytes(
+            self.wan.sent.borrow().0[34..36]
+                .try_into()
+                .expect("two bytes"),
+        );
         self.load(protocol, Step::SynAck, &Ends::inbound(port), 46);
         self.pass();
         self.load(protocol, Step::Data, &Ends::outbound(0), 46);
@@ -167,7 +197,11 @@ impl Bench<'_> {
         let mut total = 0;
         for _ in 0..ROUNDS {
             (0..burst).for_each(|_| self.load(protocol, Step::Data, ends, len));
-            let to = if ends.from() == Side::Inside { self.wan } else { self.lan };
+            let to = if ends.from() == Side::Inside {
+                self.wan
+            } else {
+                self.lan
+            };
             let before = to.sent_count.get();
             total += self.pass();
             assert_eq!(to.sent_count.get(), before + burst as u32);
@@ -176,8 +210,14 @@ impl Bench<'_> {
     }
 
     fn load(&mut self, protocol: Protocol, step: Step, ends: &Ends, len: usize) {
-        let wire = if ends.from() == Side::Inside { self.lan } else { self.wan };
-        wire.receive(0x0800, wire.router, |payload| write(payload, protocol, step, ends, len).max(46));
+        let wire = if ends.from() == Side::Inside {
+            self.lan
+        } else {
+            self.wan
+        };
+        wire.receive(0x0800, wire.router, |payload| {
+            write(payload, protocol, step, ends, len).max(46)
+        });
     }
 
     fn pass(&mut self) -> u32 {

@@ -22,8 +22,8 @@ pub(crate) use value::{LanDevice, MacAddress, Network, WanDevice};
 
 use crate::replay::{Mac, Networks};
 
-/// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP devices, a replay of
-/// captures
+/// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP
+/// devices, a replay of captures
 #[derive(Debug, Parser)]
 #[command(name = "nat-host", version, after_help = EXAMPLES, max_term_width = 126)]
 pub(crate) struct Cli {
@@ -34,7 +34,8 @@ pub(crate) struct Cli {
 impl Cli {
     /// What to do: the demo if nothing was said.
     pub(crate) fn command(self) -> Command {
-        self.command.unwrap_or(Command::Demo(DemoOptions { pcap: None }))
+        self.command
+            .unwrap_or(Command::Demo(DemoOptions { pcap: None }))
     }
 }
 
@@ -78,35 +79,40 @@ pub(crate) struct RouterOptions {
     /// The TAP device of the LAN, and the router's address there with the LAN's prefix length
     #[arg(long, value_name = "NAME=ADDRESS/LEN")]
     pub(crate) lan: LanDevice,
-    /// The TAP device of the WAN, and the router's primary external address there, or `dhcp` to take a lease
+    /// The TAP device of the WAN, and the router's primary external address there, or `dhcp` to
+    /// take a lease
     #[arg(long, value_name = "NAME=ADDRESS/LEN|dhcp")]
     pub(crate) wan: WanDevice,
-    /// The next router outside, which need not be in a WAN of /32; without one only hosts of the WAN itself are reached
+    /// The next router outside, which need not be in a WAN of /32; without one only hosts of the
+    /// WAN itself are reached
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
-    /// Lease addresses of the LAN by DHCP, as many as the tables have hosts, and tell the DNS servers of the WAN's lease;
-    /// by default 64 from .100 up
+    /// Lease addresses of the LAN by DHCP, as many as the tables have hosts, and tell the DNS
+    /// servers of the WAN's lease; by default 64 from .100 up
     #[arg(long, value_name = "FIRST-LAST")]
     dhcp_server: Option<Option<LeasePool>>,
-    /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session refused
+    /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session
+    /// refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
     /// Print the counters every N seconds, not only at SIGUSR1 and at the end
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) stats_every: Option<u32>,
-    /// The MAC address of the router's interface on the LAN; by default one of this machine and the device's name
+    /// The MAC address of the router's interface on the LAN; by default one of this machine and
+    /// the device's name
     #[arg(long, value_name = "MAC")]
     pub(crate) lan_mac: Option<MacAddress>,
-    /// The MAC address of the router's interface on the WAN; by default one of this machine and the device's name
+    /// The MAC address of the router's interface on the WAN; by default one of this machine and
+    /// the device's name
     #[arg(long, value_name = "MAC")]
     pub(crate) wan_mac: Option<MacAddress>,
-    /// Frames that may wait on each TAP device until the router reads them, about 2.3 kB each while they wait; what is
-    /// more the kernel drops. A queue that is longer already stays
+    /// Frames that may wait on each TAP device until the router reads them, about 2.3 kB each
+    /// while they wait; what is more the kernel drops. A queue that is longer already stays
     #[arg(long, value_name = "FRAMES", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) tap_queue: u32,
-    /// Write the router's log to standard error: -v links, leases and refused sessions, -vv what helps to find faults,
-    /// -vvv everything; without it warnings and errors only
+    /// Write the router's log to standard error: -v links, leases and refused sessions, -vv what
+    /// helps to find faults, -vvv everything; without it warnings and errors only
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(flatten)]
@@ -117,12 +123,19 @@ impl RouterOptions {
     /// What the DHCP server of the LAN leases, if there is to be one.
     #[cfg(target_os = "linux")]
     pub(crate) fn dhcp_server(&self) -> Result<Option<DhcpServer>> {
-        let Some(pool) = self.dhcp_server else { return Ok(None) };
+        let Some(pool) = self.dhcp_server else {
+            return Ok(None);
+        };
         let default = DhcpServer::of(self.lan.address);
-        let mut server = default.context("--dhcp-server: the LAN has no room for hosts besides the router")?;
+        let mut server =
+            default.context("--dhcp-server: the LAN has no room for hosts besides the router")?;
         // Of the default pool, the router leases as much as its memory has room for.
         if let Some(LeasePool { first, last }) = pool {
-            server = DhcpServer { first, last, ..server };
+            server = DhcpServer {
+                first,
+                last,
+                ..server
+            };
             match server.check(self.lan.address, self.nat.capacity()?.hosts as usize) {
                 Err(ConfigError::DhcpServer(problem)) => bail!("--dhcp-server: {problem}"),
                 result => result?,
@@ -134,24 +147,39 @@ impl RouterOptions {
     /// The NAT's configuration, checked as far as that can be done without its devices.
     #[cfg(target_os = "linux")]
     pub(crate) fn config(&self) -> Result<Config> {
-        ensure!(self.lan.name != self.wan.name, "--lan and --wan name the same device");
+        ensure!(
+            self.lan.name != self.wan.name,
+            "--lan and --wan name the same device"
+        );
         let same = self.lan_mac.is_some() && self.lan_mac == self.wan_mac;
-        ensure!(!same, "--lan-mac and --wan-mac are the same: give each interface an address of its own");
-        let mut config = self.nat.config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
+        ensure!(
+            !same,
+            "--lan-mac and --wan-mac are the same: give each interface an address of its own"
+        );
+        let mut config = self
+            .nat
+            .config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
         match (self.wan.address, self.gateway) {
             (Some(wan), Some(gateway)) => {
                 let on_link = is_host_of(wan, gateway) && gateway != wan.address();
                 // As hosters have it: a WAN of one address, with the gateway in no network of ours.
                 let alone = wan.prefix_len() == 32 && gateway != wan.address();
                 let apart = alone && !self.lan.address.contains(gateway) && is_unicast(gateway);
-                ensure!(on_link || apart, "--gateway {gateway} is not another host of the WAN {wan}");
+                ensure!(
+                    on_link || apart,
+                    "--gateway {gateway} is not another host of the WAN {wan}"
+                );
             }
             (None, Some(_)) => {
-                bail!("--gateway cannot be set with --wan {}=dhcp: it comes with the lease", self.wan.name)
+                bail!(
+                    "--gateway cannot be set with --wan {}=dhcp: it comes with the lease",
+                    self.wan.name
+                )
             }
             (Some(_) | None, None) => {}
         }
-        self.nat.check_wan_addresses(self.lan.address, self.wan.address, self.gateway)?;
+        self.nat
+            .check_wan_addresses(self.lan.address, self.wan.address, self.gateway)?;
         config.dhcp_client = self.wan.address.is_none();
         Ok(config)
     }
@@ -166,11 +194,12 @@ pub(crate) struct ReplayOptions {
     /// Packets that arrive from the WAN: a pcap or pcapng file
     #[arg(long, value_name = "FILE")]
     pub(crate) wan_in: Option<PathBuf>,
-    /// Packets of both directions in one pcap or pcapng file; --lan or --lan-mac says which are from inside
+    /// Packets of both directions in one pcap or pcapng file; --lan or --lan-mac says which are
+    /// from inside
     #[arg(long, value_name = "FILE", conflicts_with_all = ["lan_in", "wan_in"])]
     pub(crate) capture: Option<PathBuf>,
-    /// With --capture: the MAC address of a host inside; frames from it come from inside, frames to it from outside
-    /// (repeatable)
+    /// With --capture: the MAC address of a host inside; frames from it come from inside, frames
+    /// to it from outside (repeatable)
     #[arg(long, value_name = "MAC", value_parser = mac_address)]
     #[arg(requires = "capture", conflicts_with_all = ["lan_in", "wan_in"])]
     pub(crate) lan_mac: Vec<Mac>,
@@ -183,14 +212,17 @@ pub(crate) struct ReplayOptions {
     /// Where to write one line of JSON for each packet judged
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Where to write one line of JSON for each mapping that begins or ends, and for each session refused
+    /// Where to write one line of JSON for each mapping that begins or ends, and for each session
+    /// refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
-    /// The router's address on the LAN, with the LAN's prefix length; with --capture also the network alone, as in
-    /// 192.168.77.0/24, or one host as in 192.168.77.10/32; with --lan-mac by default the /24 of the first host found
+    /// The router's address on the LAN, with the LAN's prefix length; with --capture also the
+    /// network alone, as in 192.168.77.0/24, or one host as in 192.168.77.10/32; with
+    /// --lan-mac by default the /24 of the first host found
     #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "lan_mac")]
     pub(crate) lan: Option<Lan>,
-    /// The router's primary external address, with the WAN's prefix length; with --capture by default 198.51.100.77/24
+    /// The router's primary external address, with the WAN's prefix length; with --capture by
+    /// default 198.51.100.77/24
     #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "capture")]
     pub(crate) wan: Option<Network>,
     #[command(flatten)]
@@ -213,7 +245,9 @@ fn mac_address(text: &str) -> Result<Mac> {
 
 /// Whether `address` can be one of a host in this network.
 fn is_host_of(network: Cidr, address: Ipv4Addr) -> bool {
-    network.contains(address) && Some(address) != network.network() && Some(address) != network.broadcast()
+    network.contains(address)
+        && Some(address) != network.network()
+        && Some(address) != network.broadcast()
 }
 
 /// Whether one host can have `address`.
@@ -223,10 +257,13 @@ const fn is_unicast(address: Ipv4Addr) -> bool {
     first != 0 && first < 224 && !address.is_loopback()
 }
 
-/// The error as one line: what is wrong, and the tip if there is one, without the usage that clap puts below.
+/// The error as one line: what is wrong, and the tip if there is one, without the usage that clap
+/// puts below.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let mut paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     let what = paragraphs.next().unwrap_or_default();
     let what = what.strip_prefix("error: ").unwrap_or(&what).to_owned();
     match paragraphs.find(|paragraph| paragraph.starts_with("tip: ")) {
@@ -241,8 +278,8 @@ mod tests {
 
     use clap::CommandFactory;
     use nat_core::{
-        ExhaustionError, Filtering, Hairpinning, InsideResets, Mapping, OneToOne, PortRange, PortSet, Rate,
-        Untranslated,
+        ExhaustionError, Filtering, Hairpinning, InsideResets, Mapping, OneToOne, PortRange,
+        PortSet, Rate, Untranslated,
     };
 
     use super::*;
@@ -255,7 +292,10 @@ mod tests {
     #[test]
     fn no_argument_means_the_demo() {
         let cli = Cli::try_parse_from(["nat-host"]).unwrap();
-        assert!(matches!(cli.command(), Command::Demo(DemoOptions { pcap: None })));
+        assert!(matches!(
+            cli.command(),
+            Command::Demo(DemoOptions { pcap: None })
+        ));
     }
 
     /// The configuration of `replay` with these options.
@@ -263,8 +303,13 @@ mod tests {
     fn config(options: &str) -> Config {
         let arguments = "nat-host replay --lan-in A --lan 192.168.77.1/24 --wan 198.51.100.77/24";
         let options = options.split_whitespace();
-        match Cli::try_parse_from(arguments.split(' ').chain(options)).unwrap().command() {
-            Command::Replay(options) => options.config(crate::replay::networks(&options).unwrap()).unwrap(),
+        match Cli::try_parse_from(arguments.split(' ').chain(options))
+            .unwrap()
+            .command()
+        {
+            Command::Replay(options) => options
+                .config(crate::replay::networks(&options).unwrap())
+                .unwrap(),
             other => panic!("{other:?}"),
         }
     }
@@ -278,7 +323,11 @@ mod tests {
     /// `Config` has no equality.
     #[track_caller]
     fn assert_same(actual: &Config, expected: &Config, options: &str) {
-        assert_eq!(format!("{actual:#?}"), format!("{expected:#?}"), "{options}");
+        assert_eq!(
+            format!("{actual:#?}"),
+            format!("{expected:#?}"),
+            "{options}"
+        );
     }
 
     const WAN: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
@@ -292,7 +341,11 @@ mod tests {
     fn a_profile_is_the_configuration_of_its_name() {
         assert_same(&config(""), &plain(Config::new(lan())), "");
         assert_same(&config("--profile rfc"), &plain(Config::new(lan())), "rfc");
-        assert_same(&config("--profile gateway"), &plain(Config::gateway(lan())), "gateway");
+        assert_same(
+            &config("--profile gateway"),
+            &plain(Config::gateway(lan())),
+            "gateway",
+        );
     }
 
     /// What an option does to the configuration.
@@ -303,7 +356,11 @@ mod tests {
         for (options, effect) in effects {
             let mut expected = plain(base(lan()));
             effect(&mut expected);
-            assert_same(&config(&format!("{options} --profile {profile}")), &expected, options);
+            assert_same(
+                &config(&format!("{options} --profile {profile}")),
+                &expected,
+                options,
+            );
         }
     }
 
@@ -317,19 +374,41 @@ mod tests {
             "rfc",
             Config::new,
             &[
-                ("--mapping address-and-port-dependent", |c| c.mapping = Mapping::AddressAndPortDependent),
-                ("--filtering address-dependent", |c| c.filtering = Filtering::AddressDependent),
-                ("--tcp-filtering endpoint-independent", |c| c.tcp_filtering = Some(Filtering::EndpointIndependent)),
-                ("--hairpin filtered", |c| c.hairpinning = Hairpinning::Filtered),
-                ("--wan-address 198.51.100.78", |c| c.external_addresses.push([198, 51, 100, 78].into()).unwrap()),
+                ("--mapping address-and-port-dependent", |c| {
+                    c.mapping = Mapping::AddressAndPortDependent;
+                }),
+                ("--filtering address-dependent", |c| {
+                    c.filtering = Filtering::AddressDependent;
+                }),
+                ("--tcp-filtering endpoint-independent", |c| {
+                    c.tcp_filtering = Some(Filtering::EndpointIndependent);
+                }),
+                ("--hairpin filtered", |c| {
+                    c.hairpinning = Hairpinning::Filtered;
+                }),
+                ("--wan-address 198.51.100.78", |c| {
+                    c.external_addresses
+                        .push([198, 51, 100, 78].into())
+                        .unwrap();
+                }),
                 ("--wan-address 198.51.100.77", |_| {}),
                 ("--dmz-host 192.168.77.20", |c| c.dmz_host = Some(HOST)),
                 ("--one-to-one 198.51.100.77=192.168.77.20", |c| {
-                    c.one_to_one.push(OneToOne { external: WAN, inside: HOST }).unwrap();
+                    c.one_to_one
+                        .push(OneToOne {
+                            external: WAN,
+                            inside: HOST,
+                        })
+                        .unwrap();
                 }),
                 ("--untranslated 10.0.0.0/8:80-443", |c| {
                     let network = Cidr::new([10, 0, 0, 0].into(), 8).unwrap();
-                    c.untranslated.push(Untranslated { network, ports: Some(range(80, 443)) }).unwrap();
+                    c.untranslated
+                        .push(Untranslated {
+                            network,
+                            ports: Some(range(80, 443)),
+                        })
+                        .unwrap();
                 }),
             ],
         );
@@ -343,26 +422,56 @@ mod tests {
             &[
                 ("--ports 40000-49999", |c| c.ports = range(40000, 49999)),
                 ("--low-ports 512-1023", |c| c.low_ports = range(512, 1023)),
-                ("--reserved-ports 22", |c| c.reserved_ports = Some(range(22, 22))),
-                ("--excluded-ports none", |c| c.excluded_ports = PortSet::EMPTY),
+                ("--reserved-ports 22", |c| {
+                    c.reserved_ports = Some(range(22, 22));
+                }),
+                ("--excluded-ports none", |c| {
+                    c.excluded_ports = PortSet::EMPTY;
+                }),
                 ("--port-parity", |c| c.port_parity = true),
                 ("--port-blocks 512", |c| c.port_blocks = Some(512)),
                 ("--quarantine 0", |c| c.quarantine.delay = Duration::ZERO),
-                ("--tcp-quarantine 60", |c| c.quarantine.tcp_delay = Duration::from_secs(60)),
-                ("--quarantine-after-start", |c| c.quarantine.after_start = true),
+                ("--tcp-quarantine 60", |c| {
+                    c.quarantine.tcp_delay = Duration::from_secs(60);
+                }),
+                ("--quarantine-after-start", |c| {
+                    c.quarantine.after_start = true;
+                }),
                 ("--host-limit 7", |c| {
                     (c.limits.sessions_per_host, c.limits.mappings_per_host) = (Some(7), Some(7));
                 }),
-                ("--host-mappings 7", |c| c.limits.mappings_per_host = Some(7)),
-                ("--host-tcp-mappings 7", |c| c.limits.tcp_mappings_per_host = Some(7)),
-                ("--host-udp-mappings 7", |c| c.limits.udp_mappings_per_host = Some(7)),
-                ("--host-icmp-mappings 7", |c| c.limits.icmp_mappings_per_host = Some(7)),
-                ("--mapping-sessions 7", |c| c.limits.sessions_per_mapping = Some(7)),
-                ("--host-half-open 7", |c| c.limits.half_open_per_host = Some(7)),
+                ("--host-mappings 7", |c| {
+                    c.limits.mappings_per_host = Some(7);
+                }),
+                ("--host-tcp-mappings 7", |c| {
+                    c.limits.tcp_mappings_per_host = Some(7);
+                }),
+                ("--host-udp-mappings 7", |c| {
+                    c.limits.udp_mappings_per_host = Some(7);
+                }),
+                ("--host-icmp-mappings 7", |c| {
+                    c.limits.icmp_mappings_per_host = Some(7);
+                }),
+                ("--mapping-sessions 7", |c| {
+                    c.limits.sessions_per_mapping = Some(7);
+                }),
+                ("--host-half-open 7", |c| {
+                    c.limits.half_open_per_host = Some(7);
+                }),
                 ("--half-open 7", |c| c.limits.half_open = Some(7)),
                 ("--kept 0", |c| c.limits.kept_per_host = Some(0)),
-                ("--mapping-rate 9+7/s", |c| c.limits.mapping_rate = Some(Rate { burst: 9, per_second: 7 })),
-                ("--session-rate 9+7/s", |c| c.limits.session_rate = Some(Rate { burst: 9, per_second: 7 })),
+                ("--mapping-rate 9+7/s", |c| {
+                    c.limits.mapping_rate = Some(Rate {
+                        burst: 9,
+                        per_second: 7,
+                    });
+                }),
+                ("--session-rate 9+7/s", |c| {
+                    c.limits.session_rate = Some(Rate {
+                        burst: 9,
+                        per_second: 7,
+                    });
+                }),
             ],
         );
     }
@@ -375,15 +484,25 @@ mod tests {
             &[
                 ("--icmp-errors lan", |c| c.outside_icmp_errors = false),
                 ("--icmp-errors wan", |c| c.inside_icmp_errors = false),
-                ("--icmp-errors none", |c| (c.inside_icmp_errors, c.outside_icmp_errors) = (false, false)),
+                ("--icmp-errors none", |c| {
+                    (c.inside_icmp_errors, c.outside_icmp_errors) = (false, false);
+                }),
                 ("--icmp-error-rate 9+7/s", |c| {
                     (c.limits.icmp_error_burst, c.limits.icmp_errors_per_second) = (9, 7);
                 }),
-                ("--exhaustion-error host-unreachable", |c| c.exhaustion_error = ExhaustionError::HostUnreachable),
-                ("--exhaustion-error none", |c| c.exhaustion_error = ExhaustionError::None),
+                ("--exhaustion-error host-unreachable", |c| {
+                    c.exhaustion_error = ExhaustionError::HostUnreachable;
+                }),
+                ("--exhaustion-error none", |c| {
+                    c.exhaustion_error = ExhaustionError::None;
+                }),
                 ("--lan-resets always", |_| {}),
-                ("--lan-resets not-for-bare-ack", |c| c.inside_resets = InsideResets::NotForBareAck),
-                ("--lan-resets never", |c| c.inside_resets = InsideResets::Never),
+                ("--lan-resets not-for-bare-ack", |c| {
+                    c.inside_resets = InsideResets::NotForBareAck;
+                }),
+                ("--lan-resets never", |c| {
+                    c.inside_resets = InsideResets::Never;
+                }),
                 ("--lan-ping no", |c| c.inside_ping = false),
                 ("--wan-ping", |c| c.outside_ping = true),
                 ("--wan-ping yes", |c| c.outside_ping = true),
@@ -406,30 +525,56 @@ mod tests {
             "gateway",
             Config::gateway,
             &[
-                ("--mapping endpoint-independent", |c| c.mapping = Mapping::EndpointIndependent),
-                ("--timeout tcp-established=7440", |c| c.timeouts.tcp_established = Duration::from_secs(7440)),
-                ("--ports 40000-49999", |c| (c.ports, c.low_ports) = (range(40000, 49999), range(40000, 49999))),
+                ("--mapping endpoint-independent", |c| {
+                    c.mapping = Mapping::EndpointIndependent;
+                }),
+                ("--timeout tcp-established=7440", |c| {
+                    c.timeouts.tcp_established = Duration::from_secs(7440);
+                }),
+                ("--ports 40000-49999", |c| {
+                    (c.ports, c.low_ports) = (range(40000, 49999), range(40000, 49999));
+                }),
                 ("--low-ports 1-1023", |c| c.low_ports = range(1, 1023)),
                 ("--mss-clamp no", |c| c.mss_clamp = false),
                 ("--lan-ping", |c| c.inside_ping = true),
             ],
         );
-        let options = ["--profile gateway", "--mapping endpoint-independent", "--wan-mtu 1400"];
+        let options = [
+            "--profile gateway",
+            "--mapping endpoint-independent",
+            "--wan-mtu 1400",
+        ];
         let reversed: Vec<_> = options.into_iter().rev().collect();
-        assert_same(&config(&reversed.join(" ")), &config(&options.join(" ")), "reversed");
+        assert_same(
+            &config(&reversed.join(" ")),
+            &config(&options.join(" ")),
+            "reversed",
+        );
     }
 
     #[test]
     fn errors_of_the_command_line_are_one_line() {
         for (arguments, expected) in [
             ("nat-host replay", "required arguments were not provided"),
-            ("nat-host replay --mapping none", "possible values: endpoint-independent"),
-            ("nat-host replay --lan 192.168.77.1 --wan 198.51.100.77/24", "prefix length is missing"),
-            ("nat-host router --lann a", "tip: a similar argument exists: '--lan'"),
+            (
+                "nat-host replay --mapping none",
+                "possible values: endpoint-independent",
+            ),
+            (
+                "nat-host replay --lan 192.168.77.1 --wan 198.51.100.77/24",
+                "prefix length is missing",
+            ),
+            (
+                "nat-host router --lann a",
+                "tip: a similar argument exists: '--lan'",
+            ),
             ("nat-host bridge", "unrecognized subcommand 'bridge'"),
         ] {
             let line = one_line(&Cli::try_parse_from(arguments.split(' ')).unwrap_err());
-            assert!(line.contains(expected) && !line.contains('\n') && !line.contains("Usage"), "{line}");
+            assert!(
+                line.contains(expected) && !line.contains('\n') && !line.contains("Usage"),
+                "{line}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `demo`: hosts, router and servers in one process, and everything the NAT does shown step by step.
+//! `demo`: hosts, router and servers in one process, and everything the NAT does shown step by
+//! step.
 
 mod addresses;
 mod host;
@@ -30,7 +31,8 @@ pub(crate) struct Options {
 /// What became of the demo: a world that could not be built, or the step that failed.
 type Outcome = anyhow::Result<Result<(), Failed>>;
 
-/// Shows the demo. The error, if any, is for people. Runs once in a process: the router's memory is a static.
+/// Shows the demo. The error, if any, is for people. Runs once in a process: the router's memory is
+/// a static.
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let executor = Box::leak(Box::new(Executor::new()));
     let outcome: &'static OnceCell<Outcome> = Box::leak(Box::new(OnceCell::new()));
@@ -66,7 +68,10 @@ All of it worked, in {seconds:.1} s."
         ));
     }
     if let Some(directory) = &options.pcap {
-        say(format_args!("Captures of both sides of the router are in {}.", directory.display()));
+        say(format_args!(
+            "Captures of both sides of the router are in {}.",
+            directory.display()
+        ));
     }
     Ok(result)
 }
@@ -94,26 +99,59 @@ mod tests {
         let file = |name: &str| captures.join(name).display().to_string();
         let arguments = [
             ["nat-host", "replay"].map(str::to_owned).to_vec(),
-            ["--lan", "192.168.77.1/24", "--wan", "198.51.100.77/24"].map(str::to_owned).to_vec(),
-            vec!["--lan-in".to_owned(), file("lan.pcap"), "--wan-in".to_owned(), file("wan.pcap")],
-            vec!["--wan-out".to_owned(), file("to-wan.pcap"), "--json".to_owned(), file("verdicts.jsonl")],
+            ["--lan", "192.168.77.1/24", "--wan", "198.51.100.77/24"]
+                .map(str::to_owned)
+                .to_vec(),
+            vec![
+                "--lan-in".to_owned(),
+                file("lan.pcap"),
+                "--wan-in".to_owned(),
+                file("wan.pcap"),
+            ],
+            vec![
+                "--wan-out".to_owned(),
+                file("to-wan.pcap"),
+                "--json".to_owned(),
+                file("verdicts.jsonl"),
+            ],
         ];
-        let Command::Replay(options) = Cli::try_parse_from(arguments.concat()).unwrap().command() else { panic!() };
+        let Command::Replay(options) = Cli::try_parse_from(arguments.concat()).unwrap().command()
+        else {
+            panic!()
+        };
         replay::run(&options).unwrap();
         let verdicts = std::fs::read_to_string(captures.join("verdicts.jsonl")).unwrap();
-        let count = |verdict: &str| verdicts.lines().filter(|line| line.contains(verdict)).count();
+        let count = |verdict: &str| {
+            verdicts
+                .lines()
+                .filter(|line| line.contains(verdict))
+                .count()
+        };
         let outward = count(r#""verdict":"forward","to":"wan""#);
-        assert!(outward > 100, "{outward} of {} packets", verdicts.lines().count());
+        assert!(
+            outward > 100,
+            "{outward} of {} packets",
+            verdicts.lines().count()
+        );
     }
 
     #[test]
     fn every_step_works_and_both_sides_are_captured() {
         let directory = tempfile::tempdir().unwrap();
         let pcap = directory.path().join("made/on/the/way");
-        run(Options { pcap: Some(pcap.clone()) }).unwrap();
+        run(Options {
+            pcap: Some(pcap.clone()),
+        })
+        .unwrap();
         for name in ["lan.pcap", "wan.pcap"] {
-            let mut capture = pcap_file::pcap::PcapReader::new(std::fs::File::open(pcap.join(name)).unwrap()).unwrap();
-            assert_eq!(capture.header().datalink, pcap_file::DataLink::ETHERNET, "{name}");
+            let mut capture =
+                pcap_file::pcap::PcapReader::new(std::fs::File::open(pcap.join(name)).unwrap())
+                    .unwrap();
+            assert_eq!(
+                capture.header().datalink,
+                pcap_file::DataLink::ETHERNET,
+                "{name}"
+            );
             let mut frames = 0;
             while let Some(frame) = capture.next_packet() {
                 assert!(frame.unwrap().data.len() >= 14, "{name}");

@@ -33,7 +33,8 @@ pub(crate) struct Capacity {
 impl Capacity {
     /// The smallest on the ladder that has room for so many.
     pub(crate) fn holding(mappings: u32, sessions: u32) -> Result<Self> {
-        let holds = |capacity: &&Self| mappings <= capacity.mappings && sessions <= capacity.sessions;
+        let holds =
+            |capacity: &&Self| mappings <= capacity.mappings && sessions <= capacity.sessions;
         match LADDER.iter().find(holds) {
             Some(capacity) => Ok(*capacity),
             None => bail!("the largest tables are {LARGEST}"),
@@ -43,7 +44,11 @@ impl Capacity {
 
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} mappings, {} sessions, {} hosts", self.mappings, self.sessions, self.hosts)
+        write!(
+            f,
+            "{} mappings, {} sessions, {} hosts",
+            self.mappings, self.sessions, self.hosts
+        )
     }
 }
 
@@ -65,8 +70,8 @@ pub(crate) trait MemoryTask {
     ) -> Result<()>;
 }
 
-/// The capacities that are compiled in. No memory is taken by those that are not used, since tables are zeros at first;
-/// and none of them is ever on the stack.
+/// The capacities that are compiled in. No memory is taken by those that are not used, since tables
+/// are zeros at first; and none of them is ever on the stack.
 macro_rules! ladder {
     ($($mappings:literal, $sessions:literal, $hosts:literal, $tables:ident, $quarantine:ident, $memory:ident, $empty:ident;)*) => {
         /// The capacities there are, the smallest first.
@@ -116,9 +121,14 @@ pub(crate) const LARGEST: Capacity = LADDER[LADDER.len() - 1];
 
 /// What the options for the capacity say of it.
 pub(crate) fn help() -> String {
-    let steps: Vec<String> = LADDER.iter().map(|step| format!("{}/{}", step.mappings, step.sessions)).collect();
+    let steps: Vec<String> = LADDER
+        .iter()
+        .map(|step| format!("{}/{}", step.mappings, step.sessions))
+        .collect();
     let steps = steps.join(", ");
-    format!("Mappings to have room for; with --sessions, rounded up to the first of {steps} that holds both")
+    format!(
+        "Mappings to have room for; with --sessions, rounded up to the first of {steps} that holds both"
+    )
 }
 
 #[cfg(test)]
@@ -139,17 +149,28 @@ mod tests {
             ((1, 262_144), (262_144, 262_144)),
         ] {
             let capacity = Capacity::holding(mappings, sessions).unwrap();
-            assert_eq!((capacity.mappings, capacity.sessions), expected, "{mappings}, {sessions}");
+            assert_eq!(
+                (capacity.mappings, capacity.sessions),
+                expected,
+                "{mappings}, {sessions}"
+            );
         }
         let error = Capacity::holding(1, 262_145).unwrap_err().to_string();
-        assert!(error.contains("262144 mappings, 262144 sessions"), "{error}");
+        assert!(
+            error.contains("262144 mappings, 262144 sessions"),
+            "{error}"
+        );
     }
 
     /// Each step is found by its mappings alone.
     #[test]
     fn every_step_of_the_ladder_is_larger_than_the_one_before() {
         for (small, large) in LADDER.iter().zip(LADDER.iter().skip(1)) {
-            assert!(small.mappings < large.mappings && small.sessions <= large.sessions && small.hosts <= large.hosts);
+            assert!(
+                small.mappings < large.mappings
+                    && small.sessions <= large.sessions
+                    && small.hosts <= large.hosts
+            );
         }
     }
 }

@@ -23,29 +23,39 @@ impl JsonLines {
     /// The file at `path`, to be continued.
     #[cfg(target_os = "linux")]
     pub(crate) fn append(path: &Path) -> Result<Self> {
-        Self::open(path, OpenOptions::new().append(true).create(true).open(path))
+        Self::open(
+            path,
+            OpenOptions::new().append(true).create(true).open(path),
+        )
     }
 
     fn open(path: &Path, file: io::Result<File>) -> Result<Self> {
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+        })
     }
 
     /// Adds `line`.
     pub(crate) fn write(&mut self, line: &impl Serialize) -> Result<()> {
         let Self { path, file } = self;
-        let written = serde_json::to_writer(&mut *file, line).map_err(Into::into).and_then(|()| file.write_all(b"\n"));
+        let written = serde_json::to_writer(&mut *file, line)
+            .map_err(Into::into)
+            .and_then(|()| file.write_all(b"\n"));
         written.with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Writes what is still in memory.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.file.flush().with_context(|| format!("cannot write {}", self.path.display()))
+        self.file
+            .flush()
+            .with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
-/// Seconds as an exact decimal, for a float cannot hold today's nanoseconds: in microseconds, or in nanoseconds where
-/// those are not zero.
+/// Seconds as an exact decimal, for a float cannot hold today's nanoseconds: in microseconds, or in
+/// nanoseconds where those are not zero.
 pub(crate) fn seconds(time: Duration) -> serde_json::Result<Box<RawValue>> {
     RawValue::from_string(match time.subsec_nanos() {
         nanos if nanos % 1_000 == 0 => format!("{}.{:06}", time.as_secs(), nanos / 1_000),

@@ -1,4 +1,5 @@
-//! The NAT of nat-core on a developer's machine: a demo in one process, a router on two TAP devices, a replay of captures.
+//! The NAT of nat-core on a developer's machine: a demo in one process, a router on two TAP
+//! devices, a replay of captures.
 
 mod cli;
 mod demo;
@@ -17,7 +18,8 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 
-/// A command line, a file or a right that makes the task impossible. The demo's own failures are status 1.
+/// A command line, a file or a right that makes the task impossible. The demo's own failures are
+/// status 1.
 const CANNOT: u8 = 2;
 
 fn main() -> ExitCode {
@@ -33,7 +35,10 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Command::Router(options) => finish(router::run(&options), CANNOT),
         #[cfg(not(target_os = "linux"))]
-        Command::Router(_) => refuse("router needs the TAP devices of Linux; demo and replay run here", CANNOT),
+        Command::Router(_) => refuse(
+            "router needs the TAP devices of Linux; demo and replay run here",
+            CANNOT,
+        ),
     }
 }
 

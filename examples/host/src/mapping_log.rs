@@ -1,4 +1,5 @@
-//! What becomes of mappings and of blocks of ports: one line of JSON for each event, without destinations (RFC 6888 REQ-12).
+//! What becomes of mappings and of blocks of ports: one line of JSON for each event, without
+//! destinations (RFC 6888 REQ-12).
 
 use core::time::Duration;
 use std::path::Path;
@@ -29,8 +30,14 @@ impl MappingLog {
     /// Adds `event` as one of `time`.
     pub(crate) fn write(&mut self, event: &Event, time: Duration) -> Result<()> {
         match event {
-            Event::BlockAssigned(block) => self.0.write(&BlockLine::new("block-assigned", block, time)?),
-            Event::BlockReleased(block) => self.0.write(&BlockLine::new("block-released", block, time)?),
+            Event::BlockAssigned(block) => {
+                self.0
+                    .write(&BlockLine::new("block-assigned", block, time)?)
+            }
+            Event::BlockReleased(block) => {
+                self.0
+                    .write(&BlockLine::new("block-released", block, time)?)
+            }
             _ => EventLine::new(event, time)?.map_or(Ok(()), |line| self.0.write(&line)),
         }
     }
@@ -63,7 +70,11 @@ impl EventLine {
         }
     }
 
-    fn of_mapping(event: &'static str, mapping: &MappingEvent, time: Duration) -> serde_json::Result<Self> {
+    fn of_mapping(
+        event: &'static str,
+        mapping: &MappingEvent,
+        time: Duration,
+    ) -> serde_json::Result<Self> {
         Ok(Self {
             time: seconds(time)?,
             event,
@@ -123,7 +134,9 @@ mod tests {
 
     impl EventHook for Hook {
         fn on_event(&mut self, event: &Event) {
-            self.0.write(event, Duration::from_millis(event.at().as_millis())).unwrap();
+            self.0
+                .write(event, Duration::from_millis(event.at().as_millis()))
+                .unwrap();
         }
     }
 
@@ -134,14 +147,18 @@ mod tests {
         let path = folder.path().join("log");
         let mut hook = Hook(MappingLog::create(&path).unwrap());
         let mut config = Config::new(Cidr::new([192, 168, 77, 1].into(), 24).unwrap());
-        config.external_addresses.push([198, 51, 100, 77].into()).unwrap();
+        config
+            .external_addresses
+            .push([198, 51, 100, 77].into())
+            .unwrap();
         config.ports = PortRange::new(2000, 2999).unwrap();
         config.port_blocks = Some(100);
         let mut tables = Box::new(Tables::<4, 4, 4>::new());
         let mut nat = Nat::new(&mut tables, config, Seed::new(*b"a test's own key")).unwrap();
         nat.set_event_hook(&mut hook);
         // UDP from 192.168.77.10:5000 to 192.0.2.53:53.
-        let mut packet = hex::decode("4500001c0000400040116ae9c0a84d0ac00002351388003500080000").unwrap();
+        let mut packet =
+            hex::decode("4500001c0000400040116ae9c0a84d0ac00002351388003500080000").unwrap();
         let _ = nat.process(&mut packet, Side::Inside, nat_core::Instant::from_secs(7));
         nat.clear(nat_core::Instant::from_secs(7));
         drop(nat);

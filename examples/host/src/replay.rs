@@ -20,7 +20,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use nat_core::{
-    Config, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Reply, Seed, Side, Tables, Verdict, Width,
+    Config, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Reply, Seed, Side, Tables,
+    Verdict, Width,
 };
 use static_cell::ConstStaticCell;
 
@@ -37,7 +38,8 @@ use translations::{Flow, Translations};
 pub(crate) use lan::{Networks, networks};
 pub(crate) use link::Mac;
 
-static FRAGMENTS: ConstStaticCell<Fragments<FRAGMENTED, HELD>> = ConstStaticCell::new(Fragments::new());
+static FRAGMENTS: ConstStaticCell<Fragments<FRAGMENTED, HELD>> =
+    ConstStaticCell::new(Fragments::new());
 
 /// Fixed, so that the same captures give the same translations.
 const DEFAULT_SEED: Seed = Seed::new(*b"nat-host replay.");
@@ -60,13 +62,22 @@ impl TablesTask for Judge<'_> {
         quarantine: &mut Quarantine<FREED, W>,
     ) -> Result<()> {
         let Self { options, networks } = self;
-        let (config, seed) = (options.config(networks)?, options.nat.seed().unwrap_or(DEFAULT_SEED));
+        let (config, seed) = (
+            options.config(networks)?,
+            options.nat.seed().unwrap_or(DEFAULT_SEED),
+        );
         // What the engine refuses is told before a file is touched.
-        options.nat.add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed).map_err(refusal)?)?;
+        options
+            .nat
+            .add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed).map_err(refusal)?)?;
         let inputs = Inputs::open(options, addresses(networks, &config))?;
         refuse_overwriting(options)?;
         let outputs = Outputs::create(options)?;
-        let mut recorder = options.mapping_log.as_deref().map(Recorder::create).transpose()?;
+        let mut recorder = options
+            .mapping_log
+            .as_deref()
+            .map(Recorder::create)
+            .transpose()?;
         let mut nat = Nat::new(tables, config, seed)
             .map_err(refusal)?
             .with_fragments(FRAGMENTS.take())
@@ -76,10 +87,19 @@ impl TablesTask for Judge<'_> {
         }
         options.nat.add_forwards(&mut nat)?;
         let translations = Translations::new(networks.wan.address());
-        let (summary, result) = Replay { nat, outputs, translations }.run(inputs)?;
+        let (summary, result) = Replay {
+            nat,
+            outputs,
+            translations,
+        }
+        .run(inputs)?;
         recorder.map_or(Ok(()), Recorder::finish)?;
         // That nobody reads it is no failure: the files are written.
-        let _ = writeln!(io::stdout(), "tables: {}\n\n{summary}", options.nat.capacity()?);
+        let _ = writeln!(
+            io::stdout(),
+            "tables: {}\n\n{summary}",
+            options.nat.capacity()?
+        );
         result
     }
 }
@@ -87,7 +107,11 @@ impl TablesTask for Judge<'_> {
 /// Whose addresses are whose in the captures.
 fn addresses(networks: Networks, config: &Config) -> Addresses {
     let external = config.external_addresses.iter().copied().collect();
-    Addresses { lan: networks.hosts, router: networks.lan.address(), external }
+    Addresses {
+        lan: networks.hosts,
+        router: networks.lan.address(),
+        external,
+    }
 }
 
 /// A replay under way.
@@ -98,7 +122,8 @@ struct Replay<'t, W: Width> {
 }
 
 impl<W: Width> Replay<'_, W> {
-    /// Judges every packet. Returns what was counted; and what was wrong with a capture, of which the rest was judged.
+    /// Judges every packet. Returns what was counted; and what was wrong with a capture, of which
+    /// the rest was judged.
     fn run(mut self, mut inputs: Inputs) -> Result<(String, Result<()>)> {
         while let Some((input, packet)) = inputs.next() {
             if packet.cut {
@@ -110,7 +135,10 @@ impl<W: Width> Replay<'_, W> {
         }
         self.outputs.finish()?;
         let (captures, result) = inputs.finish();
-        Ok((format!("{captures}\n\n{}", report::summary(self.nat.stats())), result))
+        Ok((
+            format!("{captures}\n\n{}", report::summary(self.nat.stats())),
+            result,
+        ))
     }
 
     fn judge(&mut self, bytes: &mut [u8], packet: Packet) -> Result<()> {
@@ -123,7 +151,13 @@ impl<W: Width> Replay<'_, W> {
         let before = Flow::of(bytes).filter(|_| arrival.from == Side::Inside);
         let verdict = self.nat.process(bytes, arrival.from, now);
         self.outputs.verdict(time, arrival.from, &verdict)?;
-        if let Verdict::Forward { to: Side::Outside, .. } | Verdict::Fragment { to: Side::Outside, .. } = verdict {
+        if let Verdict::Forward {
+            to: Side::Outside, ..
+        }
+        | Verdict::Fragment {
+            to: Side::Outside, ..
+        } = verdict
+        {
             self.translations.learn(before, bytes);
         }
         carry_out(verdict, bytes, arrival.from, time, &mut self.outputs)?;
@@ -138,7 +172,11 @@ impl<W: Width> Replay<'_, W> {
     fn run_timers(&mut self, now: Instant) -> Result<()> {
         let mut done = None;
         while let Some(due) = self.nat.poll_timeout().filter(|due| *due <= now) {
-            ensure!(done < Some(due), "the engine's timer of {} ms stays due: please report it", due.as_millis());
+            ensure!(
+                done < Some(due),
+                "the engine's timer of {} ms stays due: please report it",
+                due.as_millis()
+            );
             self.nat.handle_timeout(due);
             done = Some(due);
         }
@@ -146,21 +184,41 @@ impl<W: Width> Replay<'_, W> {
     }
 }
 
-fn carry_out(verdict: Verdict, packet: &[u8], from: Side, time: Duration, outputs: &mut Outputs) -> Result<()> {
+fn carry_out(
+    verdict: Verdict,
+    packet: &[u8],
+    from: Side,
+    time: Duration,
+    outputs: &mut Outputs,
+) -> Result<()> {
     match verdict {
-        Verdict::Forward { to, len } => outputs.packet(to, time, packet.get(..len).context("verdict beyond packet")?),
+        Verdict::Forward { to, len } => outputs.packet(
+            to,
+            time,
+            packet.get(..len).context("verdict beyond packet")?,
+        ),
         Verdict::Fragment { to, len, mtu } => {
             let mut pieces = Pieces::new(packet.get(..len).context("verdict beyond packet")?, mtu);
             let mut piece = vec![0; usize::from(mtu)];
             while let Some(len) = pieces.emit(&mut piece) {
-                outputs.packet(to, time, piece.get(..len).context("fragment beyond buffer")?)?;
+                outputs.packet(
+                    to,
+                    time,
+                    piece.get(..len).context("fragment beyond buffer")?,
+                )?;
             }
             Ok(())
         }
         Verdict::Reject(reply) => {
             let mut answer = [0; Reply::MAX_LEN];
-            let len = reply.emit(packet, &mut answer).context("answer longer than its limit")?;
-            outputs.packet(from, time, answer.get(..len).context("answer beyond buffer")?)
+            let len = reply
+                .emit(packet, &mut answer)
+                .context("answer longer than its limit")?;
+            outputs.packet(
+                from,
+                time,
+                answer.get(..len).context("answer beyond buffer")?,
+            )
         }
         Verdict::Drop(_) | Verdict::Hold | Verdict::Local { .. } => Ok(()),
     }
@@ -168,12 +226,22 @@ fn carry_out(verdict: Verdict, packet: &[u8], from: Side, time: Duration, output
 
 /// An output that is an input would destroy the capture before it is read.
 fn refuse_overwriting(options: &ReplayOptions) -> Result<()> {
-    let outputs = [&options.lan_out, &options.wan_out, &options.json, &options.mapping_log].into_iter().flatten();
+    let outputs = [
+        &options.lan_out,
+        &options.wan_out,
+        &options.json,
+        &options.mapping_log,
+    ]
+    .into_iter()
+    .flatten();
     let inputs = [&options.lan_in, &options.wan_in, &options.capture];
     let mut taken: Vec<&PathBuf> = inputs.into_iter().flatten().collect();
     // Devices, such as /dev/null, lose nothing by being written.
     for output in outputs.filter(|path| path.is_file() || !path.exists()) {
-        if taken.iter().any(|path| *path == output || same_file::is_same_file(path, output).unwrap_or(false)) {
+        if taken
+            .iter()
+            .any(|path| *path == output || same_file::is_same_file(path, output).unwrap_or(false))
+        {
             bail!("{} would be written over", output.display());
         }
         taken.push(output);

@@ -13,7 +13,14 @@ const STYLE: TableStyle = presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle:
 pub(crate) fn sessions(sessions: impl Iterator<Item = SessionInfo>) -> Table {
     let mut sessions: Vec<SessionInfo> = sessions.collect();
     sessions.sort_by_key(|session| (protocol(session.protocol), session.inside, session.remote));
-    let mut table = table(&["protocol", "inside", "external", "remote", "state", "expires in"]);
+    let mut table = table(&[
+        "protocol",
+        "inside",
+        "external",
+        "remote",
+        "state",
+        "expires in",
+    ]);
     for session in sessions {
         table.add_row([
             Cell::new(protocol(session.protocol)),
@@ -21,7 +28,8 @@ pub(crate) fn sessions(sessions: impl Iterator<Item = SessionInfo>) -> Table {
             Cell::new(session.external),
             Cell::new(remote(&session)),
             Cell::new(state(&session)),
-            Cell::new(format!("{} s", session.expires_in.as_secs())).set_alignment(CellAlignment::Right),
+            Cell::new(format!("{} s", session.expires_in.as_secs()))
+                .set_alignment(CellAlignment::Right),
         ]);
     }
     table
@@ -31,7 +39,10 @@ pub(crate) fn sessions(sessions: impl Iterator<Item = SessionInfo>) -> Table {
 pub(crate) fn counters(stats: &Stats) -> Table {
     let mut table = table(&["packets", "count"]);
     let mut row = |name: &str, count: u64| {
-        table.add_row([Cell::new(name), Cell::new(count).set_alignment(CellAlignment::Right)]);
+        table.add_row([
+            Cell::new(name),
+            Cell::new(count).set_alignment(CellAlignment::Right),
+        ]);
     };
     row("received inside", stats.inside.packets_in);
     row("received outside", stats.outside.packets_in);
@@ -54,7 +65,10 @@ pub(crate) fn counters(stats: &Stats) -> Table {
 pub(crate) fn gateway(stats: &Stats) -> Table {
     let mut table = table(&["metric", "value"]);
     for (name, value) in stats.gateway().named() {
-        table.add_row([Cell::new(name), Cell::new(value).set_alignment(CellAlignment::Right)]);
+        table.add_row([
+            Cell::new(name),
+            Cell::new(value).set_alignment(CellAlignment::Right),
+        ]);
     }
     table
 }
@@ -77,14 +91,23 @@ pub(crate) fn frames(stats: &FrameStats) -> Table {
         row(&format!("  {reason}"), &|side| side.dropped(reason));
     }
     if stats.timers_put_off > 0 {
-        table.add_row(["timers put off".to_owned(), stats.timers_put_off.to_string(), String::new()]);
+        table.add_row([
+            "timers put off".to_owned(),
+            stats.timers_put_off.to_string(),
+            String::new(),
+        ]);
     }
     table
 }
 
 /// All that the engine has counted.
 pub(crate) fn summary(stats: &Stats) -> String {
-    format!("{}\n\n{}\n\n{}", counters(stats), gateway(stats), stats_line(stats))
+    format!(
+        "{}\n\n{}\n\n{}",
+        counters(stats),
+        gateway(stats),
+        stats_line(stats)
+    )
 }
 
 /// The sums in one line that starts with `stats:`.
@@ -114,7 +137,10 @@ fn table(header: &[&str]) -> Table {
 }
 
 fn reasons(count: impl Fn(DropReason) -> u64) -> impl Iterator<Item = (&'static str, u64)> {
-    DropReason::ALL.into_iter().map(move |reason| (reason.as_str(), count(reason))).filter(|(_, count)| *count > 0)
+    DropReason::ALL
+        .into_iter()
+        .map(move |reason| (reason.as_str(), count(reason)))
+        .filter(|(_, count)| *count > 0)
 }
 
 /// The protocol as a word.

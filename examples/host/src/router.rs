@@ -32,13 +32,27 @@ static RECORDER: StaticCell<Recorder> = StaticCell::new();
 /// How long the lease may take to be given back at the end.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and at intervals if
-/// asked for.
+/// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and
+/// at intervals if asked for.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     let (capacity, config) = (options.nat.capacity()?, router_config(options)?);
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
-    engine::with_tables(capacity, Check { options, config: config.nat.clone(), seed })?;
-    engine::with_memory(capacity, Route { options, config, seed })
+    engine::with_tables(
+        capacity,
+        Check {
+            options,
+            config: config.nat.clone(),
+            seed,
+        },
+    )?;
+    engine::with_memory(
+        capacity,
+        Route {
+            options,
+            config,
+            seed,
+        },
+    )
 }
 
 /// Refuses what the engine would refuse, before a device is touched.
@@ -54,7 +68,9 @@ impl TablesTask for Check<'_> {
         tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
         _: &mut Quarantine<FREED, W>,
     ) -> Result<()> {
-        self.options.nat.add_forwards(&mut Nat::new(tables, self.config, self.seed).map_err(refusal)?)
+        self.options
+            .nat
+            .add_forwards(&mut Nat::new(tables, self.config, self.seed).map_err(refusal)?)
     }
 }
 
@@ -69,18 +85,28 @@ impl MemoryTask for Route<'_> {
         self,
         memory: &'static mut Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
     ) -> Result<()> {
-        let Self { options, config, seed } = self;
+        let Self {
+            options,
+            config,
+            seed,
+        } = self;
         // Not before all that can be refused has been: a refusal is one line.
         stderr_log::start(options.verbose);
-        let recorder = options.mapping_log.as_deref().map(Recorder::append).transpose()?;
+        let recorder = options
+            .mapping_log
+            .as_deref()
+            .map(Recorder::append)
+            .transpose()?;
         let (lan, wan) = (
             open_tap(&options.lan.name, options.lan_mac, options)?,
             open_tap(&options.wan.name, options.wan_mac, options)?,
         );
-        let router = nat_router::new(memory, config, entropy(seed)?, lan, wan).map_err(|error| match error {
-            ConfigError::Nat(error) => refusal(error),
-            other => anyhow::Error::new(other),
-        })?;
+        let router = nat_router::new(memory, config, entropy(seed)?, lan, wan).map_err(
+            |error| match error {
+                ConfigError::Nat(error) => refusal(error),
+                other => anyhow::Error::new(other),
+            },
+        )?;
         if let Some(recorder) = recorder {
             router.control.set_event_hook(RECORDER.init(recorder));
         }
@@ -91,7 +117,13 @@ impl MemoryTask for Route<'_> {
 type Device = Tap<SyncDevice>;
 
 fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -> Result<()> {
-    let Router { forwarding, services, control, dhcp_client, .. } = router;
+    let Router {
+        forwarding,
+        services,
+        control,
+        dhcp_client,
+        ..
+    } = router;
     control.with_nat(|nat| options.nat.add_forwards(nat))?;
 
     let executor = LocalExecutor::new();
@@ -104,7 +136,8 @@ fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -
     if let Some(seconds) = options.stats_every {
         spawn(&executor, say_counters_every(seconds, control));
     }
-    let signals = Signals::new([Signal::Int, Signal::Term, Signal::Usr1]).context("cannot catch signals")?;
+    let signals =
+        Signals::new([Signal::Int, Signal::Term, Signal::Usr1]).context("cannot catch signals")?;
     say(&format!("tables: {}", options.nat.capacity()?));
     say(&ready(options));
     async_io::block_on(executor.run(async {
@@ -128,21 +161,30 @@ fn router_config(options: &RouterOptions) -> Result<nat_router::Config> {
     Ok(config)
 }
 
-/// Opens the TAP device `name` for an interface that has the MAC address `mac`, or by default that of its name.
+/// Opens the TAP device `name` for an interface that has the MAC address `mac`, or by default that
+/// of its name.
 fn open_tap(name: &str, mac: Option<MacAddress>, options: &RouterOptions) -> Result<Device> {
     let device = tap::open(name).map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::PermissionDenied => " (it takes root, or the capability CAP_NET_ADMIN)",
-            io::ErrorKind::InvalidInput => " (is there a device of that name which is no TAP device?)",
+            io::ErrorKind::InvalidInput => {
+                " (is there a device of that name which is no TAP device?)"
+            }
             _ => "",
         };
         anyhow::Error::new(error).context(format!("cannot open the TAP device {name}{hint}"))
     })?;
     if let Err(error) = tap::lengthen_queue(&device, options.tap_queue) {
-        warn!("{name}: cannot set the transmit queue to {} frames: {error}", options.tap_queue);
+        warn!(
+            "{name}: cannot set the transmit queue to {} frames: {error}",
+            options.tap_queue
+        );
     }
     let mac = mac.map_or_else(|| mac::of_device(name), |MacAddress(address)| address);
-    info!("{name}: MAC address {}", mac.map(|byte| format!("{byte:02x}")).join(":"));
+    info!(
+        "{name}: MAC address {}",
+        mac.map(|byte| format!("{byte:02x}")).join(":")
+    );
     Tap::new(device, mac).with_context(|| format!("cannot use the TAP device {name}"))
 }
 
@@ -154,7 +196,10 @@ fn random_seed() -> Result<Seed> {
 
 fn entropy(nat: Seed) -> Result<Entropy> {
     let stack = || getrandom::u64().context("no random numbers");
-    Ok(Entropy { nat, stacks: [stack()?, stack()?] })
+    Ok(Entropy {
+        nat,
+        stacks: [stack()?, stack()?],
+    })
 }
 
 fn spawn<'e, T: 'e>(executor: &LocalExecutor<'e>, task: impl Future<Output = T> + 'e) {
@@ -183,7 +228,9 @@ async fn tell_of_leases(client: DhcpClient) {
         client.changed(&mut seen).await;
         match client.lease() {
             Some(lease) => {
-                let gateway = lease.gateway.map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
+                let gateway = lease
+                    .gateway
+                    .map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
                 say(&format!("lease: {}, gateway {gateway}", lease.address));
             }
             None => say("lease: lost"),
@@ -192,9 +239,17 @@ async fn tell_of_leases(client: DhcpClient) {
 }
 
 fn ready(options: &RouterOptions) -> String {
-    let wan = options.wan.address.map_or_else(|| "dhcp".to_owned(), |address| address.to_string());
-    let gateway = options.gateway.map_or_else(String::new, |gateway| format!(" via {gateway}"));
-    format!("ready: {} {} -> {} {wan}{gateway}", options.lan.name, options.lan.address, options.wan.name)
+    let wan = options
+        .wan
+        .address
+        .map_or_else(|| "dhcp".to_owned(), |address| address.to_string());
+    let gateway = options
+        .gateway
+        .map_or_else(String::new, |gateway| format!(" via {gateway}"));
+    format!(
+        "ready: {} {} -> {} {wan}{gateway}",
+        options.lan.name, options.lan.address, options.wan.name
+    )
 }
 
 fn summary(control: Control<'_, impl Width>) -> String {
@@ -202,7 +257,10 @@ fn summary(control: Control<'_, impl Width>) -> String {
     control.with_nat(|nat| {
         let stats = nat.stats();
         let (counters, gateway) = (report::counters(stats), report::gateway(stats));
-        format!("{counters}\n\n{frames}\n\n{gateway}\n\n{}", report::stats_line(stats))
+        format!(
+            "{counters}\n\n{frames}\n\n{gateway}\n\n{}",
+            report::stats_line(stats)
+        )
     })
 }
 

@@ -1,4 +1,5 @@
-//! A thousand million packets through the engine, on a virtual clock: nothing is lost, nothing leaks, nothing stays.
+//! A thousand million packets through the engine, on a virtual clock: nothing is lost, nothing
+//! leaks, nothing stays.
 
 mod judge;
 mod packet;
@@ -31,29 +32,45 @@ pub(crate) fn run(options: &SoakOptions) -> Result<()> {
     let tally = thread::scope(|scope| {
         let teller = scope.spawn(|| tell_progress(options.packets, &done, &over));
         let done = &done;
-        let soaks: Vec<_> =
-            (0..options.threads).map(|number| scope.spawn(move || soak(options, number, done))).collect();
-        let tallies: Vec<_> =
-            soaks.into_iter().map(|soak| soak.join().map_err(|_| anyhow!("the engine panicked"))).collect();
+        let soaks: Vec<_> = (0..options.threads)
+            .map(|number| scope.spawn(move || soak(options, number, done)))
+            .collect();
+        let tallies: Vec<_> = soaks
+            .into_iter()
+            .map(|soak| soak.join().map_err(|_| anyhow!("the engine panicked")))
+            .collect();
         over.store(true, Ordering::Relaxed);
         teller.thread().unpark();
-        tallies.into_iter().try_fold(Tally::default(), |sum, tally| Ok::<_, anyhow::Error>(sum.and(tally??)))
+        tallies
+            .into_iter()
+            .try_fold(Tally::default(), |sum, tally| {
+                Ok::<_, anyhow::Error>(sum.and(tally??))
+            })
     })?;
     let seconds = begin.elapsed().as_secs_f64();
     println!("{}", tally.table());
-    println!("{} packets in {seconds:.1} s, {:.0} a second", tally.packets, tally.packets as f64 / seconds);
+    println!(
+        "{} packets in {seconds:.1} s, {:.0} a second",
+        tally.packets,
+        tally.packets as f64 / seconds
+    );
     println!("soak passed");
     Ok(())
 }
 
 fn soak(options: &SoakOptions, number: u64, done: &AtomicU64) -> Result<Tally> {
-    let (share, rest) = (options.packets / options.threads, options.packets % options.threads);
+    let (share, rest) = (
+        options.packets / options.threads,
+        options.packets % options.threads,
+    );
     let seed = options.seed.wrapping_add(number);
     let mut world = World::new(seed)?;
     let ended = world.run(share + u64::from(number < rest), done);
     let packet = world.packets();
     ended.with_context(|| {
-        format!("packet {packet} of seed {seed}; `soak --seed {seed} --packets {packet}` repeats it")
+        format!(
+            "packet {packet} of seed {seed}; `soak --seed {seed} --packets {packet}` repeats it"
+        )
     })?;
     Ok(world.tally())
 }
@@ -66,7 +83,10 @@ fn tell_progress(packets: u64, done: &AtomicU64, over: &AtomicBool) {
             return;
         }
         let now = done.load(Ordering::Relaxed);
-        let (percent, rate) = (now as f64 / packets as f64 * 100.0, (now - before) as f64 / TELL.as_secs_f64() / 1e6);
+        let (percent, rate) = (
+            now as f64 / packets as f64 * 100.0,
+            (now - before) as f64 / TELL.as_secs_f64() / 1e6,
+        );
         eprintln!("{now} packets, {percent:.1} %, {rate:.2} million a second");
         before = now;
     }
@@ -78,6 +98,11 @@ mod tests {
 
     #[test]
     fn a_short_soak_passes() {
-        run(&SoakOptions { packets: 300_000, seed: 1, threads: 2 }).expect("nothing is wrong");
+        run(&SoakOptions {
+            packets: 300_000,
+            seed: 1,
+            threads: 2,
+        })
+        .expect("nothing is wrong");
     }
 }

@@ -9,7 +9,11 @@ use std::time::Instant;
 #[track_caller]
 fn nat_host(arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nat-host"));
-    command.args(arguments.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments.split_whitespace())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(5);
     while child.try_wait().unwrap().is_none() {
@@ -29,7 +33,10 @@ fn refused(arguments: &str, expected: &str) {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{arguments}: {message}");
     assert_eq!(message.lines().count(), 1, "{arguments}: {message}");
-    assert!(message.starts_with("nat-host: ") && message.contains(expected), "{arguments}: {message}");
+    assert!(
+        message.starts_with("nat-host: ") && message.contains(expected),
+        "{arguments}: {message}"
+    );
     assert!(output.stdout.is_empty(), "{arguments}");
 }
 
@@ -48,7 +55,10 @@ fn bad_options_are_refused_in_one_line() {
         ("--filtering none", "possible values"),
         ("--hairpin off", "possible values: unfiltered, filtered"),
         ("--profile aws", "possible values"),
-        ("--forward 8080=192.168.77.10:80", "tcp:8080=192.168.77.10:80"),
+        (
+            "--forward 8080=192.168.77.10:80",
+            "tcp:8080=192.168.77.10:80",
+        ),
         ("--seed 1234", "32 hexadecimal digits"),
         ("--seed 00000000000000000000000000000000", "predictable"),
         ("--wan-mtu 67", "67 is not in 68..=65535"),
@@ -67,17 +77,35 @@ fn bad_options_are_refused_in_one_line() {
         ("--tcp-quarantine -1", "unexpected argument '-1'"),
         ("--host-tcp-mappings 0", "0 is not in 1..=65535"),
         ("--mapping-sessions 65536", "65536 is not in 1..=65535"),
-        ("--mapping-rate 20", "as in 100+20/s: 100 at once, then 20 a second"),
+        (
+            "--mapping-rate 20",
+            "as in 100+20/s: 100 at once, then 20 a second",
+        ),
         ("--session-rate 1+1001/s", "1 to 1000 a second"),
         ("--icmp-errors no", "a similar value exists: 'none'"),
         ("--icmp-error-rate 0+1/s", "lets nothing through"),
-        ("--exhaustion-error silence", "possible values: administratively-prohibited, host-unreachable, none"),
+        (
+            "--exhaustion-error silence",
+            "possible values: administratively-prohibited, host-unreachable, none",
+        ),
         ("--lan-ping maybe", "possible values: yes, no"),
-        ("--timeout tcp=60", "'tcp' is not one of udp, dns, tcp-partially-open"),
-        ("--timeout udp=0", "not a number of seconds from 1 to 1036800"),
-        ("--timeout udp=60 --timeout udp=60", "--timeout udp is given twice"),
+        (
+            "--timeout tcp=60",
+            "'tcp' is not one of udp, dns, tcp-partially-open",
+        ),
+        (
+            "--timeout udp=0",
+            "not a number of seconds from 1 to 1036800",
+        ),
+        (
+            "--timeout udp=60 --timeout udp=60",
+            "--timeout udp is given twice",
+        ),
         ("--dmz-host wan", "'wan' is not an IPv4 address"),
-        ("--one-to-one 198.51.100.77", "as in 198.51.100.78=192.168.77.20"),
+        (
+            "--one-to-one 198.51.100.77",
+            "as in 198.51.100.78=192.168.77.20",
+        ),
         ("--untranslated 10.0.0.1/8", "did you mean 10.0.0.0/8?"),
         ("--capture missing.pcap", "cannot be used with"),
         ("--lan-mac 02:00:00:00:00:01", "cannot be used with"),
@@ -91,12 +119,27 @@ fn bad_options_are_refused_in_one_line() {
 fn configurations_that_cannot_work_are_told_by_option() {
     let needs = "nat-host: --filtering, --tcp-filtering: address-and-port-dependent mapping needs";
     for (options, expected) in [
-        ("--mapping address-and-port-dependent --filtering address-dependent", needs),
-        ("--mapping address-and-port-dependent --tcp-filtering endpoint-independent", needs),
+        (
+            "--mapping address-and-port-dependent --filtering address-dependent",
+            needs,
+        ),
+        (
+            "--mapping address-and-port-dependent --tcp-filtering endpoint-independent",
+            needs,
+        ),
         ("--profile gateway --filtering endpoint-independent", needs),
-        ("--dmz-host 10.0.0.1", "--dmz-host: not a host of the inside network"),
-        ("--reserved-ports 1-65535", "--reserved-ports: leaves no port for mappings"),
-        ("--ports 5353-5353", "--excluded-ports: leaves no port for mappings"),
+        (
+            "--dmz-host 10.0.0.1",
+            "--dmz-host: not a host of the inside network",
+        ),
+        (
+            "--reserved-ports 1-65535",
+            "--reserved-ports: leaves no port for mappings",
+        ),
+        (
+            "--ports 5353-5353",
+            "--excluded-ports: leaves no port for mappings",
+        ),
     ] {
         refused(&format!("{REPLAY} {options}"), expected);
         #[cfg(target_os = "linux")]
@@ -107,22 +150,45 @@ fn configurations_that_cannot_work_are_told_by_option() {
 #[test]
 fn rules_that_cannot_work_are_named() {
     let many = |rule: &dyn Fn(u8) -> String| -> String { (1..=9).map(rule).collect() };
-    let addresses: String = (80..87).map(|host| format!(" --wan-address 198.51.100.{host}")).collect();
-    let hosts = |host| format!(" --one-to-one 198.51.100.{}=192.168.77.{}", 78 + host, 20 + host);
+    let addresses: String = (80..87)
+        .map(|host| format!(" --wan-address 198.51.100.{host}"))
+        .collect();
+    let hosts = |host| {
+        format!(
+            " --one-to-one 198.51.100.{}=192.168.77.{}",
+            78 + host,
+            20 + host
+        )
+    };
     for (options, expected) in [
-        ("--one-to-one 198.51.100.78=192.168.77.20", "78 is not an external address of the router; add --wan-address"),
+        (
+            "--one-to-one 198.51.100.78=192.168.77.20",
+            "78 is not an external address of the router; add --wan-address",
+        ),
         (
             "--one-to-one 198.51.100.77=192.168.78.20",
             "--one-to-one 198.51.100.77=192.168.78.20: 192.168.78.20 is not a host of the inside network",
         ),
-        ("--one-to-one 198.51.100.77=192.168.77.1", "192.168.77.1 is not a host of the inside network"),
+        (
+            "--one-to-one 198.51.100.77=192.168.77.1",
+            "192.168.77.1 is not a host of the inside network",
+        ),
         (
             "--one-to-one 198.51.100.77=192.168.77.20 --one-to-one 198.51.100.77=192.168.77.21",
             "--one-to-one: an address stands twice",
         ),
-        ("--forward tcp:198.51.100.78:80=192.168.77.10:80", "add --wan-address 198.51.100.78"),
-        (&many(&|net| format!(" --untranslated 10.{net}.0.0/16")), "--untranslated: more than 8"),
-        (&format!("{addresses}{}", many(&hosts)), "198.51.100.79 is not an external address"),
+        (
+            "--forward tcp:198.51.100.78:80=192.168.77.10:80",
+            "add --wan-address 198.51.100.78",
+        ),
+        (
+            &many(&|net| format!(" --untranslated 10.{net}.0.0/16")),
+            "--untranslated: more than 8",
+        ),
+        (
+            &format!("{addresses}{}", many(&hosts)),
+            "198.51.100.79 is not an external address",
+        ),
     ] {
         refused(&format!("{REPLAY} {options}"), expected);
     }
@@ -131,10 +197,19 @@ fn rules_that_cannot_work_are_named() {
 #[test]
 fn networks_of_captures_that_cannot_be_are_refused() {
     refused("replay --capture missing.pcap", "--lan <ADDRESS/LEN>");
-    refused("replay --capture missing.pcap --lan 10.0.0.0/8", "cannot open missing.pcap");
-    refused("replay --capture missing.pcap --lan-mac 02:00:00:00:00:01", "cannot open missing.pcap");
+    refused(
+        "replay --capture missing.pcap --lan 10.0.0.0/8",
+        "cannot open missing.pcap",
+    );
+    refused(
+        "replay --capture missing.pcap --lan-mac 02:00:00:00:00:01",
+        "cannot open missing.pcap",
+    );
     let two = "replay --lan-in missing.pcap --wan 198.51.100.77/24 --lan";
-    refused(&format!("{two} 192.168.77.0/24"), "192.168.77.0 is the address of the network, not of a host in it");
+    refused(
+        &format!("{two} 192.168.77.0/24"),
+        "192.168.77.0 is the address of the network, not of a host in it",
+    );
 }
 
 #[test]
@@ -144,8 +219,14 @@ fn port_forwards_that_cannot_work_are_named() {
             "--forward tcp:80=10.0.0.1:80",
             "--forward tcp:80=10.0.0.1:80: the target is not a host of the inside network",
         ),
-        ("--forward tcp:80=192.168.77.1:80", "not a host of the inside network"),
-        ("--forward tcp:80=192.168.77.10:80 --forward tcp:80=192.168.77.11:80", "forwarded already"),
+        (
+            "--forward tcp:80=192.168.77.1:80",
+            "not a host of the inside network",
+        ),
+        (
+            "--forward tcp:80=192.168.77.10:80 --forward tcp:80=192.168.77.11:80",
+            "forwarded already",
+        ),
     ] {
         refused(&format!("{REPLAY} {options}"), expected);
     }
@@ -153,54 +234,140 @@ fn port_forwards_that_cannot_work_are_named() {
 
 #[test]
 fn further_addresses_are_those_of_hosts_and_nobody_elses() {
-    refused(&format!("{REPLAY} --wan-address 198.51.100.255"), "the WAN's own or its broadcast address");
-    refused(&format!("{REPLAY} --wan-address 192.168.77.1"), "the router's address on the LAN");
+    refused(
+        &format!("{REPLAY} --wan-address 198.51.100.255"),
+        "the WAN's own or its broadcast address",
+    );
+    refused(
+        &format!("{REPLAY} --wan-address 192.168.77.1"),
+        "the router's address on the LAN",
+    );
 }
 
 #[test]
 fn as_many_forwards_as_there_can_be_are_taken() {
     let forwards = |count: u16| -> String {
-        (2000..2000 + count).map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}")).collect()
+        (2000..2000 + count)
+            .map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}"))
+            .collect()
     };
     refused(&format!("{REPLAY}{}", forwards(32)), "missing.pcap");
-    refused(&format!("{REPLAY}{}", forwards(33)), "--forward tcp:2032=192.168.77.10:2032: there are as many");
+    refused(
+        &format!("{REPLAY}{}", forwards(33)),
+        "--forward tcp:2032=192.168.77.10:2032: there are as many",
+    );
 }
 
 #[test]
 fn nine_external_addresses_are_too_many() {
-    let options: String = (1..9).map(|host| format!(" --wan-address 198.51.100.{host}")).collect();
-    refused(&format!("{REPLAY}{options}"), "more than 8 external addresses");
+    let options: String = (1..9)
+        .map(|host| format!(" --wan-address 198.51.100.{host}"))
+        .collect();
+    refused(
+        &format!("{REPLAY}{options}"),
+        "more than 8 external addresses",
+    );
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
-    refused("router --lan 192.168.77.1/24 --wan nat-wan=dhcp", "expected NAME=ADDRESS");
-    refused("router --lan nat-lan=192.168.77.1/24 --wan nat-lan=198.51.100.77/24", "same device");
-    refused("router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.0/24", "address of the network");
-    refused("router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --gateway 198.51.100.1", "comes with the lease");
+    refused(
+        "router --lan 192.168.77.1/24 --wan nat-wan=dhcp",
+        "expected NAME=ADDRESS",
+    );
+    refused(
+        "router --lan nat-lan=192.168.77.1/24 --wan nat-lan=198.51.100.77/24",
+        "same device",
+    );
+    refused(
+        "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.0/24",
+        "address of the network",
+    );
+    refused(
+        "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --gateway 198.51.100.1",
+        "comes with the lease",
+    );
     let dhcp_server = "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --dhcp-server";
-    refused(&format!("{dhcp_server} 192.168.78.1-192.168.78.9"), "not of hosts of the inside network");
+    refused(
+        &format!("{dhcp_server} 192.168.78.1-192.168.78.9"),
+        "not of hosts of the inside network",
+    );
     let wide = "router --lan nat-lan=10.77.0.1/16 --wan nat-wan=dhcp --dhcp-server";
-    refused(&format!("{wide} 10.77.1.0-10.77.255.254"), "more addresses than the memory has hosts");
-    refused(&format!("{dhcp_server} 192.168.77.20-192.168.77.10"), "ends before it begins");
-    refused(&format!("{ROUTER} --gateway 203.0.113.1"), "not another host of the WAN");
-    refused(&format!("{ROUTER} --gateway 198.51.100.77"), "not another host of the WAN");
-    for gateway in ["198.51.100.77", "192.168.77.9", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"] {
+    refused(
+        &format!("{wide} 10.77.1.0-10.77.255.254"),
+        "more addresses than the memory has hosts",
+    );
+    refused(
+        &format!("{dhcp_server} 192.168.77.20-192.168.77.10"),
+        "ends before it begins",
+    );
+    refused(
+        &format!("{ROUTER} --gateway 203.0.113.1"),
+        "not another host of the WAN",
+    );
+    refused(
+        &format!("{ROUTER} --gateway 198.51.100.77"),
+        "not another host of the WAN",
+    );
+    for gateway in [
+        "198.51.100.77",
+        "192.168.77.9",
+        "0.0.0.0",
+        "127.0.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+    ] {
         let alone = "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.100.77/32";
-        refused(&format!("{alone} --gateway {gateway}"), "not another host of the WAN");
+        refused(
+            &format!("{alone} --gateway {gateway}"),
+            "not another host of the WAN",
+        );
     }
-    refused(&format!("{ROUTER} --gateway 198.51.100.0"), "not another host of the WAN");
-    refused(&format!("{ROUTER} --gateway 198.51.100.255"), "not another host of the WAN");
-    refused(&format!("{ROUTER} --gateway 198.51.100.1 --wan-address 198.51.100.1"), "is the gateway's");
-    refused(&format!("{ROUTER} --lan-mac 02:00:00:00:00"), "is not a MAC address, as in 02:00:00:00:00:01");
-    refused(&format!("{ROUTER} --wan-mac ff:ff:ff:ff:ff:ff"), "cannot be the address of one interface");
-    refused(&format!("{ROUTER} --lan-mac 02:00:00:00:00:01 --wan-mac 02:00:00:00:00:01"), "are the same");
-    refused(&format!("{ROUTER} --tap-queue 0"), "0 is not in 1..=1000000");
-    refused(&format!("{ROUTER} --mapping-log missing/log.jsonl"), "cannot write missing/log.jsonl");
-    refused(&format!("{ROUTER} --profile gateway --tcp-filtering address-dependent"), "--filtering, --tcp-filtering: ");
-    refused(&format!("{ROUTER} --timeout icmp=0"), "not a number of seconds");
-    refused(&format!("{ROUTER} --forward tcp:80=10.0.0.1:80"), "not a host of the inside network");
+    refused(
+        &format!("{ROUTER} --gateway 198.51.100.0"),
+        "not another host of the WAN",
+    );
+    refused(
+        &format!("{ROUTER} --gateway 198.51.100.255"),
+        "not another host of the WAN",
+    );
+    refused(
+        &format!("{ROUTER} --gateway 198.51.100.1 --wan-address 198.51.100.1"),
+        "is the gateway's",
+    );
+    refused(
+        &format!("{ROUTER} --lan-mac 02:00:00:00:00"),
+        "is not a MAC address, as in 02:00:00:00:00:01",
+    );
+    refused(
+        &format!("{ROUTER} --wan-mac ff:ff:ff:ff:ff:ff"),
+        "cannot be the address of one interface",
+    );
+    refused(
+        &format!("{ROUTER} --lan-mac 02:00:00:00:00:01 --wan-mac 02:00:00:00:00:01"),
+        "are the same",
+    );
+    refused(
+        &format!("{ROUTER} --tap-queue 0"),
+        "0 is not in 1..=1000000",
+    );
+    refused(
+        &format!("{ROUTER} --mapping-log missing/log.jsonl"),
+        "cannot write missing/log.jsonl",
+    );
+    refused(
+        &format!("{ROUTER} --profile gateway --tcp-filtering address-dependent"),
+        "--filtering, --tcp-filtering: ",
+    );
+    refused(
+        &format!("{ROUTER} --timeout icmp=0"),
+        "not a number of seconds",
+    );
+    refused(
+        &format!("{ROUTER} --forward tcp:80=10.0.0.1:80"),
+        "not a host of the inside network",
+    );
     let twice = "--forward tcp:80=192.168.77.10:80 --forward tcp:80=192.168.77.11:80";
     refused(&format!("{ROUTER} {twice}"), "forwarded already");
 }
@@ -216,26 +383,68 @@ fn help(arguments: &str) -> String {
 #[test]
 fn help_teaches_with_examples() {
     for (arguments, expected) in [
-        ("--help", "sudo nat-host router --lan nat-lan=192.168.77.1/24"),
+        (
+            "--help",
+            "sudo nat-host router --lan nat-lan=192.168.77.1/24",
+        ),
         ("help router", "ip addr add 192.168.77.10/24 dev nat-lan"),
-        ("help router", "--profile gateway --mapping endpoint-independent"),
-        ("router -h", "`nat-host help router` says more of each option"),
-        ("replay -h", "[default: unfiltered] [possible values: unfiltered, filtered]"),
+        (
+            "help router",
+            "--profile gateway --mapping endpoint-independent",
+        ),
+        (
+            "router -h",
+            "`nat-host help router` says more of each option",
+        ),
+        (
+            "replay -h",
+            "[default: unfiltered] [possible values: unfiltered, filtered]",
+        ),
         ("router --help", "--mapping-log <FILE>"),
         ("replay --help", "--mapping-log <FILE>"),
         ("replay --help", "editcap -F pcap"),
-        ("replay --help", "nat-host replay --capture home.pcapng --lan 192.168.1.0/24"),
-        ("replay --help", "addressed to the external endpoint that the host has in this replay"),
-        ("replay --help", "with --capture by default 198.51.100.77/24"),
+        (
+            "replay --help",
+            "nat-host replay --capture home.pcapng --lan 192.168.1.0/24",
+        ),
+        (
+            "replay --help",
+            "addressed to the external endpoint that the host has in this replay",
+        ),
+        (
+            "replay --help",
+            "with --capture by default 198.51.100.77/24",
+        ),
         ("router --help", "[default: 10000]"),
-        ("router --help", "made of the number of the machine (/etc/machine-id) and the name of the device"),
-        ("replay --help", "rounded up to the first of 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,"),
-        ("replay --help", "as in 100+20/s: 100 at once, then 20 a second"),
-        ("replay --help", "--profile rfc: udp=300 dns=30 tcp-partially-open=240 tcp-established=7440 tcp-closing=240"),
-        ("replay --help", "their network needs a route to the LAN by way of this router"),
-        ("replay --help", "A range of ports goes to as many inside ports: udp:5000-5009=192.168.77.10:6000."),
+        (
+            "router --help",
+            "made of the number of the machine (/etc/machine-id) and the name of the device",
+        ),
+        (
+            "replay --help",
+            "rounded up to the first of 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,",
+        ),
+        (
+            "replay --help",
+            "as in 100+20/s: 100 at once, then 20 a second",
+        ),
+        (
+            "replay --help",
+            "--profile rfc: udp=300 dns=30 tcp-partially-open=240 tcp-established=7440 tcp-closing=240",
+        ),
+        (
+            "replay --help",
+            "their network needs a route to the LAN by way of this router",
+        ),
+        (
+            "replay --help",
+            "A range of ports goes to as many inside ports: udp:5000-5009=192.168.77.10:6000.",
+        ),
     ] {
-        let text = help(arguments).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = help(arguments)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         assert!(text.contains(expected), "{arguments}: {text}");
     }
 }
@@ -246,8 +455,18 @@ fn router_and_replay_have_the_same_options_of_the_nat() {
     let options = |subcommand: &str| {
         let text = help(&format!("{subcommand} -h"));
         let start = text.find("\nTranslation:\n").expect("the first heading");
-        let lines = text[start..].lines().map(str::trim_start).filter(|line| line.starts_with("--"));
-        lines.map(|line| line.split_whitespace().next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        let lines = text[start..]
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| line.starts_with("--"));
+        lines
+            .map(|line| {
+                line.split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(options("router"), options("replay"));
     for option in [
@@ -294,6 +513,9 @@ fn router_and_replay_have_the_same_options_of_the_nat() {
         "--sessions",
         "--seed",
     ] {
-        assert!(options("router").iter().any(|listed| listed == option), "{option}");
+        assert!(
+            options("router").iter().any(|listed| listed == option),
+            "{option}"
+        );
     }
 }

@@ -6,8 +6,9 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, DropReason, Event, EventHook, Fragments, Instant, Mapping, Nat, Pieces, PortForward, PortRange,
-    Protocol, Quarantine, QuarantineConfig, Reply, Seed, Side, Tables, Verdict, WideQuarantine, WideTables, Width,
+    Cidr, Config, DropReason, Event, EventHook, Fragments, Instant, Mapping, Nat, Pieces,
+    PortForward, PortRange, Protocol, Quarantine, QuarantineConfig, Reply, Seed, Side, Tables,
+    Verdict, WideQuarantine, WideTables, Width,
 };
 use static_cell::ConstStaticCell;
 
@@ -16,17 +17,23 @@ pub(crate) fn narrow() -> Option<()> {
     static TABLES: ConstStaticCell<Tables<512, 1024>> = ConstStaticCell::new(Tables::new());
     static QUARANTINE: ConstStaticCell<Quarantine<64>> = ConstStaticCell::new(Quarantine::new());
     static FRAGMENTS: ConstStaticCell<Fragments<16, 4>> = ConstStaticCell::new(Fragments::new());
-    let nat = Nat::new(TABLES.try_take()?, config(), seed()).ok()?.with_quarantine(QUARANTINE.try_take()?);
+    let nat = Nat::new(TABLES.try_take()?, config(), seed())
+        .ok()?
+        .with_quarantine(QUARANTINE.try_take()?);
     drive(nat.with_fragments(FRAGMENTS.try_take()?), &mut Hook);
     Some(())
 }
 
 /// The engine with 32-bit links.
 pub(crate) fn wide() -> Option<()> {
-    static TABLES: ConstStaticCell<WideTables<70_000, 80_000>> = ConstStaticCell::new(WideTables::wide());
-    static QUARANTINE: ConstStaticCell<WideQuarantine<70_000>> = ConstStaticCell::new(WideQuarantine::wide());
+    static TABLES: ConstStaticCell<WideTables<70_000, 80_000>> =
+        ConstStaticCell::new(WideTables::wide());
+    static QUARANTINE: ConstStaticCell<WideQuarantine<70_000>> =
+        ConstStaticCell::new(WideQuarantine::wide());
     static FRAGMENTS: ConstStaticCell<Fragments<16, 4>> = ConstStaticCell::new(Fragments::new());
-    let nat = Nat::new(TABLES.try_take()?, config(), seed()).ok()?.with_quarantine(QUARANTINE.try_take()?);
+    let nat = Nat::new(TABLES.try_take()?, config(), seed())
+        .ok()?
+        .with_quarantine(QUARANTINE.try_take()?);
     drive(nat.with_fragments(FRAGMENTS.try_take()?), &mut Hook);
     Some(())
 }
@@ -34,7 +41,11 @@ pub(crate) fn wide() -> Option<()> {
 fn config() -> Config {
     let prefix = Cidr::new(unknown(Ipv4Addr::LOCALHOST), unknown(24));
     let inside = prefix.unwrap_or(const { Cidr::new(Ipv4Addr::new(10, 0, 0, 1), 24).unwrap() });
-    let mut config = unknown(if unknown(true) { Config::new(inside) } else { Config::gateway(inside) });
+    let mut config = unknown(if unknown(true) {
+        Config::new(inside)
+    } else {
+        Config::gateway(inside)
+    });
     config.ports = ports().unwrap_or(config.ports);
     config.mapping = unknown(Mapping::EndpointIndependent);
     let _ = config.external_addresses.push(unknown(Ipv4Addr::LOCALHOST));
@@ -99,7 +110,11 @@ fn emit(verdict: &Verdict, packet: &[u8], buffer: &mut [u8]) {
 }
 
 fn answer(reply: &Reply, packet: &[u8], buffer: &mut [u8]) {
-    unknown((reply.reason().as_str(), reply.is_reset(), reply.destination()));
+    unknown((
+        reply.reason().as_str(),
+        reply.is_reset(),
+        reply.destination(),
+    ));
     unknown(reply.emit(packet, buffer));
 }
 
@@ -111,7 +126,12 @@ fn addresses<W: Width>(nat: &mut Nat<'_, W>) {
     nat.draining_addresses().for_each(consume);
     report(nat.set_mtu(side(), unknown(1400)));
     let inside = nat.config().inside;
-    unknown((inside.address(), inside.prefix_len(), inside.broadcast(), inside.network()));
+    unknown((
+        inside.address(),
+        inside.prefix_len(),
+        inside.broadcast(),
+        inside.network(),
+    ));
     unknown(inside.contains(unknown(Ipv4Addr::LOCALHOST)));
 }
 
@@ -127,19 +147,33 @@ fn forwards<W: Width>(nat: &mut Nat<'_, W>) {
 fn observe<W: Width>(nat: &mut Nat<'_, W>) {
     nat.sessions().for_each(consume);
     let stats = nat.stats();
-    unknown((stats.dropped_total(), stats.rejected_total(), stats.gateway(), stats.gateway().named()));
+    unknown((
+        stats.dropped_total(),
+        stats.rejected_total(),
+        stats.gateway(),
+        stats.gateway().named(),
+    ));
     let reason = unknown(DropReason::Land);
     unknown((stats.dropped(reason), stats.rejected(reason)));
     unknown(write!(Sink, "{reason} {}", side()).is_ok());
     unknown(stats.clone() == *stats);
-    unknown(now().saturating_add(duration()).saturating_duration_since(now()));
-    unknown((now().as_millis(), Instant::from_secs(unknown(1)), side().opposite()));
+    unknown(
+        now()
+            .saturating_add(duration())
+            .saturating_duration_since(now()),
+    );
+    unknown((
+        now().as_millis(),
+        Instant::from_secs(unknown(1)),
+        side().opposite(),
+    ));
     if unknown(true) {
         nat.clear(now());
     }
 }
 
-/// Of what can be printed, all but [`Cidr`]: the standard library keeps panics for printing an address.
+/// Of what can be printed, all but [`Cidr`]: the standard library keeps panics for printing an
+/// address.
 fn report<T>(result: Result<T, impl Display>) {
     if let Err(error) = result {
         unknown(write!(Sink, "{error}").is_ok());
@@ -151,7 +185,11 @@ struct Sink;
 impl Write for Sink {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         unknown(text.as_ptr());
-        if unknown(true) { Ok(()) } else { Err(core::fmt::Error) }
+        if unknown(true) {
+            Ok(())
+        } else {
+            Err(core::fmt::Error)
+        }
     }
 }
 

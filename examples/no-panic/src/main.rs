@@ -1,4 +1,5 @@
-//! All that the engine offers, with a panic handler that cannot be linked: if this links, no panic is left in it.
+//! All that the engine offers, with a panic handler that cannot be linked: if this links, no panic
+//! is left in it.
 #![no_std]
 #![no_main]
 
@@ -8,7 +9,8 @@ mod exercise;
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe extern "C" {
-        // Nobody defines it. The linker drops this function, and with it the want of a definition, if none calls it.
+        // Nobody defines it. The linker drops this function, and with it the want of a definition,
+        // if none calls it.
         safe fn a_panic_is_left__run_find_panics() -> !;
     }
     a_panic_is_left__run_find_panics()

@@ -1,6 +1,8 @@
-//! When the hot task looks again, in the milliseconds of the router and in the ticks of `embassy-time`.
+//! When the hot task looks again, in the milliseconds of the router and in the ticks of
+//! `embassy-time`.
 //!
-//! Both are 64-bit, and to divide and multiply them at each pass is dear on a small core: the last results are kept.
+//! Both are 64-bit, and to divide and multiply them at each pass is dear on a small core: the last
+//! results are kept.
 
 use core::future::Future;
 use core::pin::pin;
@@ -24,7 +26,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) const fn new() -> Self {
-        Self { millis: 0, began: 0 }
+        Self {
+            millis: 0,
+            began: 0,
+        }
     }
 
     /// What [`Instant::as_millis`] says of `now`, which is never before the last one.
@@ -56,20 +61,28 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     pub(crate) const fn new() -> Self {
-        Self { millis: 0, at: Instant::MIN }
+        Self {
+            millis: 0,
+            at: Instant::MIN,
+        }
     }
 
-    /// Has the task of `cx` woken at `due` or before, both in milliseconds. To be called again at each turn of the task.
+    /// Has the task of `cx` woken at `due` or before, both in milliseconds. To be called again at
+    /// each turn of the task.
     ///
-    /// The timer that was set stays if it is yet to come and early enough. It is asked for anew all the same, in case that a
-    /// timer of another future in the task has taken its place and has ended: a tick later, because the queue of timers is
-    /// walked for one that is no later than what it has.
+    /// The timer that was set stays if it is yet to come and early enough. It is asked for anew all
+    /// the same, in case that a timer of another future in the task has taken its place and has
+    /// ended: a tick later, because the queue of timers is walked for one that is no later than
+    /// what it has.
     pub(crate) fn wake_by(&mut self, due: u64, now: u64, cx: &mut Context<'_>) {
         const TICK: Duration = Duration::from_ticks(1);
         let mut at = self.at;
         if due < self.millis || self.millis <= now {
-            // Where a millisecond is no whole number of ticks, the time is rounded down to one at which it is not yet reached.
-            at = Instant::try_from_millis(due).unwrap_or(Instant::MAX).saturating_add(TICK);
+            // Where a millisecond is no whole number of ticks, the time is rounded down to one at
+            // which it is not yet reached.
+            at = Instant::try_from_millis(due)
+                .unwrap_or(Instant::MAX)
+                .saturating_add(TICK);
             (self.millis, self.at) = (due, at.saturating_add(TICK));
         }
         if let Poll::Ready(()) = pin!(Timer::at(at)).poll(cx) {
@@ -114,7 +127,20 @@ mod tests {
     fn the_clock_says_what_the_time_driver_does_after_steps_of_any_length() {
         let mut clock = Clock::new();
         let mut ticks = 0_u64;
-        let steps = [0, 1, 998, 999, 1000, 1001, 2999, 1 << 20, u32::MAX.into(), 1 << 32, (1 << 32) + 1, 1 << 50];
+        let steps = [
+            0,
+            1,
+            998,
+            999,
+            1000,
+            1001,
+            2999,
+            1 << 20,
+            u32::MAX.into(),
+            1 << 32,
+            (1 << 32) + 1,
+            1 << 50,
+        ];
         for round in 0..20 {
             for step in steps {
                 ticks += step + round;

@@ -6,39 +6,46 @@ use core::net::Ipv4Addr;
 use embassy_net::StaticConfigV4;
 use nat_core::Cidr;
 
-/// How many addresses the default pool of the DHCP server has, where the inside network and the memory have room.
+/// How many addresses the default pool of the DHCP server has, where the inside network and the
+/// memory have room.
 pub const LEASES: usize = 64;
 
-/// What is chosen when the router is built. [`Config::new`] gives the defaults; then set the fields that differ.
+/// What is chosen when the router is built. [`Config::new`] gives the defaults; then set the fields
+/// that differ.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The configuration of the NAT, with the router's own address inside. [`Config::new`] turns MSS clamping on.
-    /// Whether there is a DHCP client is taken from `outside`.
+    /// The configuration of the NAT, with the router's own address inside. [`Config::new`] turns
+    /// MSS clamping on. Whether there is a DHCP client is taken from `outside`.
     pub nat: nat_core::Config,
     /// The static configuration of the outside; `None` to take a lease.
     pub outside: Option<StaticConfigV4>,
-    /// The host name that the DHCP client outside gives: up to 63 ASCII letters, digits and hyphens. Empty for none.
+    /// The host name that the DHCP client outside gives: up to 63 ASCII letters, digits and
+    /// hyphens. Empty for none.
     pub host_name: &'static str,
     /// What the DHCP server inside hands out; `None` for no server there.
     pub dhcp_server: Option<DhcpServer>,
 }
 
-/// What the DHCP server inside hands out, besides the router as gateway and the DNS servers of the outside.
+/// What the DHCP server inside hands out, besides the router as gateway and the DNS servers of the
+/// outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DhcpServer {
     /// The first address of the pool.
     pub first: Ipv4Addr,
-    /// The last address of the pool. There can be as many addresses as the [`Memory`](crate::Memory) has `HOSTS`. The router's
-    /// own may be among them, and is never leased.
+    /// The last address of the pool. There can be as many addresses as the
+    /// [`Memory`](crate::Memory) has `HOSTS`. The router's own may be among them, and is never
+    /// leased.
     pub last: Ipv4Addr,
-    /// How long a lease lasts, in seconds, while the outside is configured. Before that, leases last
-    /// [`SHORT_LEASE_SECONDS`](crate::dhcp::SHORT_LEASE_SECONDS), so that clients come back soon for the DNS servers.
+    /// How long a lease lasts, in seconds, while the outside is configured. Before that, leases
+    /// last [`SHORT_LEASE_SECONDS`](crate::dhcp::SHORT_LEASE_SECONDS), so that clients come
+    /// back soon for the DNS servers.
     pub lease_seconds: u32,
 }
 
-/// How long a lease lasts by default: an hour, so that clients learn of other DNS servers within half an hour.
+/// How long a lease lasts by default: an hour, so that clients learn of other DNS servers within
+/// half an hour.
 const LEASE_SECONDS: u32 = 3600;
 
 /// The host name of a router that was given none.
@@ -48,13 +55,19 @@ const HOST_NAME: &str = "nat-router";
 const FIRST_LEASED: u32 = 100;
 
 impl Config {
-    /// The defaults of a router with this address inside: a lease outside, and a DHCP server for the [`LEASES`]
-    /// addresses from 100 up, or from the middle up where the network has fewer than 200. [`new`](crate::new) leaves the last
-    /// ones of this pool out where the memory has fewer `HOSTS`.
+    /// The defaults of a router with this address inside: a lease outside, and a DHCP server for
+    /// the [`LEASES`] addresses from 100 up, or from the middle up where the network has fewer
+    /// than 200. [`new`](crate::new) leaves the last ones of this pool out where the memory has
+    /// fewer `HOSTS`.
     pub fn new(inside: Cidr) -> Self {
         let mut nat = nat_core::Config::new(inside);
         nat.mss_clamp = true;
-        Self { nat, outside: None, host_name: HOST_NAME, dhcp_server: DhcpServer::of(inside) }
+        Self {
+            nat,
+            outside: None,
+            host_name: HOST_NAME,
+            dhcp_server: DhcpServer::of(inside),
+        }
     }
 }
 
@@ -76,35 +89,63 @@ impl DhcpServer {
         let middle = (broadcast - network) / 2;
         let first = network + FIRST_LEASED.min(middle).max(1);
         let last = (broadcast - 1).min(first + LEASES as u32 - 1);
-        let pool = Self { first: first.into(), last: last.into(), lease_seconds: LEASE_SECONDS };
+        let pool = Self {
+            first: first.into(),
+            last: last.into(),
+            lease_seconds: LEASE_SECONDS,
+        };
         (pool.first != pool.last || pool.first != inside.address()).then_some(pool)
     }
 
-    /// Refuses what cannot work in this network, with a memory for this many `hosts`. [`new`](crate::new) does so too.
+    /// Refuses what cannot work in this network, with a memory for this many `hosts`.
+    /// [`new`](crate::new) does so too.
     ///
     /// # Errors
     ///
-    /// When the pool is not of up to `hosts` hosts of the network, besides the router, or a lease lasts no time.
+    /// When the pool is not of up to `hosts` hosts of the network, besides the router, or a lease
+    /// lasts no time.
     pub fn check(&self, inside: Cidr, hosts: usize) -> Result<(), ConfigError> {
         let is_host = |address| {
-            inside.contains(address) && Some(address) != inside.network() && Some(address) != inside.broadcast()
+            inside.contains(address)
+                && Some(address) != inside.network()
+                && Some(address) != inside.broadcast()
         };
-        let check = |holds: bool, problem| if holds { Ok(()) } else { Err(ConfigError::DhcpServer(problem)) };
-        check(is_host(self.first) && is_host(self.last), "the pool is not of hosts of the inside network")?;
+        let check = |holds: bool, problem| {
+            if holds {
+                Ok(())
+            } else {
+                Err(ConfigError::DhcpServer(problem))
+            }
+        };
+        check(
+            is_host(self.first) && is_host(self.last),
+            "the pool is not of hosts of the inside network",
+        )?;
         check(self.first <= self.last, "the pool ends before it begins")?;
-        check(self.len() <= hosts, "the pool has more addresses than the memory has hosts")?;
-        check(self.len() > 1 || self.first != inside.address(), "the pool has no address but the router's own")?;
+        check(
+            self.len() <= hosts,
+            "the pool has more addresses than the memory has hosts",
+        )?;
+        check(
+            self.len() > 1 || self.first != inside.address(),
+            "the pool has no address but the router's own",
+        )?;
         check(self.lease_seconds > 0, "a lease of no time")
     }
 
-    /// The same, but the default pool with no more addresses than a memory for this many `hosts` has room for.
+    /// The same, but the default pool with no more addresses than a memory for this many `hosts`
+    /// has room for.
     pub(crate) fn fit(self, inside: Cidr, hosts: usize) -> Self {
-        let is_default = Self::of(inside).is_some_and(|pool| (pool.first, pool.last) == (self.first, self.last));
+        let is_default =
+            Self::of(inside).is_some_and(|pool| (pool.first, pool.last) == (self.first, self.last));
         if !is_default || self.len() <= hosts {
             return self;
         }
         let others = u32::try_from(hosts).unwrap_or(u32::MAX).saturating_sub(1);
-        Self { last: Ipv4Addr::from_bits(self.first.to_bits().saturating_add(others)), ..self }
+        Self {
+            last: Ipv4Addr::from_bits(self.first.to_bits().saturating_add(others)),
+            ..self
+        }
     }
 
     /// How many addresses the pool has.
@@ -136,7 +177,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DhcpServer(problem) => write!(f, "dhcp_server: {problem}"),
-            Self::HostName => f.write_str("host_name: not up to 63 ASCII letters, digits and hyphens"),
+            Self::HostName => {
+                f.write_str("host_name: not up to 63 ASCII letters, digits and hyphens")
+            }
             Self::Nat(error) => error.fmt(f),
         }
     }

@@ -1,8 +1,8 @@
 //! DHCP (RFC 2131): the server inside, and the client outside.
 //!
-//! The server answers for the whole network: it refuses addresses that are not of its pool, and accepts what a client
-//! had before the router was started again, if no other station uses it. Requests that come through a relay agent are
-//! ignored.
+//! The server answers for the whole network: it refuses addresses that are not of its pool, and
+//! accepts what a client had before the router was started again, if no other station uses it.
+//! Requests that come through a relay agent are ignored.
 
 pub(crate) mod client;
 mod frame;
@@ -48,26 +48,39 @@ pub(crate) struct Buffers {
 }
 
 struct Queue<const LEN: usize> {
-    /// Written before it is used: empty metadata is not all zeros, and would put the whole memory of the router into
-    /// flash.
+    /// Written before it is used: empty metadata is not all zeros, and would put the whole memory
+    /// of the router into flash.
     metadata: MaybeUninit<[PacketMetadata; QUEUE]>,
     bytes: [u8; LEN],
 }
 
 impl<const LEASES: usize> Memory<LEASES> {
     pub(crate) const fn new() -> Self {
-        let buffers = Buffers { received: Queue::new(), answer: [0; frame::HEADERS_LEN + message::MAX_LEN] };
-        Self { leases: [Lease::FREE; LEASES], identifiers: Identifiers::new(), buffers }
+        let buffers = Buffers {
+            received: Queue::new(),
+            answer: [0; frame::HEADERS_LEN + message::MAX_LEN],
+        };
+        Self {
+            leases: [Lease::FREE; LEASES],
+            identifiers: Identifiers::new(),
+            buffers,
+        }
     }
 }
 
 impl<const LEN: usize> Queue<LEN> {
     const fn new() -> Self {
-        Self { metadata: MaybeUninit::uninit(), bytes: [0; LEN] }
+        Self {
+            metadata: MaybeUninit::uninit(),
+            bytes: [0; LEN],
+        }
     }
 
     /// Both parts, of an empty queue.
     fn parts(&mut self) -> (&mut [PacketMetadata], &mut [u8]) {
-        (self.metadata.write([PacketMetadata::EMPTY; QUEUE]), &mut self.bytes)
+        (
+            self.metadata.write([PacketMetadata::EMPTY; QUEUE]),
+            &mut self.bytes,
+        )
     }
 }

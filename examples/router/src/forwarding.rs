@@ -22,15 +22,20 @@ pub struct Forwarding<Lan: Driver, Wan: Driver, W: Width = u16> {
 
 impl<Lan: Driver, Wan: Driver, W: Width> Forwarding<Lan, Wan, W> {
     pub(crate) const fn new(runner: nat_embassy::Runner<'static, Lan, Wan, W>) -> Self {
-        Self { runner, clock: Clock::new(), alarm: Alarm::new() }
+        Self {
+            runner,
+            clock: Clock::new(),
+            alarm: Alarm::new(),
+        }
     }
 
-    /// Forwards. Nothing is forwarded, and the local stacks hear nothing, unless this is polled; it must be the only task
-    /// that polls the two drivers.
+    /// Forwards. Nothing is forwarded, and the local stacks hear nothing, unless this is polled; it
+    /// must be the only task that polls the two drivers.
     ///
-    /// Calls `alive` after each pass over both drivers, of a bounded number of frames each, and at least every
-    /// [`LIFE_SIGN_INTERVAL`]. Feed the watchdog there and nowhere else, with a period of at least two seconds: then a
-    /// router that is stuck, or whose executor is, starts again. `alive` must take no longer than a few instructions.
+    /// Calls `alive` after each pass over both drivers, of a bounded number of frames each, and at
+    /// least every [`LIFE_SIGN_INTERVAL`]. Feed the watchdog there and nowhere else, with a
+    /// period of at least two seconds: then a router that is stuck, or whose executor is,
+    /// starts again. `alive` must take no longer than a few instructions.
     pub async fn run(mut self, mut alive: impl FnMut()) -> ! {
         let never: Infallible = poll_fn(|cx| {
             self.pass(cx);
@@ -46,6 +51,7 @@ impl<Lan: Driver, Wan: Driver, W: Width> Forwarding<Lan, Wan, W> {
         let now = self.clock.millis(Instant::now());
         let due = self.runner.poll(cx, nat_core::Instant::from_millis(now));
         let sign = now.saturating_add(LIFE_SIGN_INTERVAL.as_millis());
-        self.alarm.wake_by(due.map_or(sign, |due| due.as_millis().min(sign)), now, cx);
+        self.alarm
+            .wake_by(due.map_or(sign, |due| due.as_millis().min(sign)), now, cx);
     }
 }

@@ -5,15 +5,16 @@ use core::hash::Hasher;
 use nat_core::Side;
 use siphasher::sip::SipHasher24;
 
-/// The two low bits of a MAC address's first byte (IEEE 802-2014 section 8.2): it is of a group; it is locally administered.
+/// The two low bits of a MAC address's first byte (IEEE 802-2014 section 8.2): it is of a group; it
+/// is locally administered.
 const GROUP: u8 = 0b01;
 const LOCAL: u8 = 0b10;
 
-/// The MAC address of the NIC on `side` of the board with this `unique_id`: always the same, locally administered, and
-/// different on both sides.
+/// The MAC address of the NIC on `side` of the board with this `unique_id`: always the same,
+/// locally administered, and different on both sides.
 ///
-/// It is a hash, because unique ids often differ in few bits. Among 1000 boards in one network, the chance that two have an
-/// address in common is below 1 in 10 million.
+/// It is a hash, because unique ids often differ in few bits. Among 1000 boards in one network, the
+/// chance that two have an address in common is below 1 in 10 million.
 #[must_use]
 pub fn mac_address(unique_id: &[u8], side: Side) -> [u8; 6] {
     let mut hasher = SipHasher24::new();
@@ -31,7 +32,11 @@ pub fn mac_address(unique_id: &[u8], side: Side) -> [u8; 6] {
 mod tests {
     use super::*;
 
-    const IDS: [[u8; 8]; 3] = [[0; 8], *b"\xe6\x60\x58\x38\x83\x12\x34\x2c", *b"\xe6\x60\x58\x38\x83\x12\x34\x2d"];
+    const IDS: [[u8; 8]; 3] = [
+        [0; 8],
+        *b"\xe6\x60\x58\x38\x83\x12\x34\x2c",
+        *b"\xe6\x60\x58\x38\x83\x12\x34\x2d",
+    ];
 
     #[test]
     fn mac_address_is_of_one_station_and_locally_administered() {
@@ -45,7 +50,10 @@ mod tests {
     #[test]
     fn sides_of_a_board_differ() {
         for id in (0..=u8::MAX).map(|byte| [byte; 8]) {
-            assert_ne!(mac_address(&id, Side::Inside), mac_address(&id, Side::Outside));
+            assert_ne!(
+                mac_address(&id, Side::Inside),
+                mac_address(&id, Side::Outside)
+            );
         }
     }
 
@@ -53,7 +61,10 @@ mod tests {
     fn boards_whose_ids_differ_in_one_bit_have_addresses_that_differ_in_many() {
         let [_, one, other] = IDS.map(|id| {
             u64::from_be_bytes(core::array::from_fn(|place| {
-                mac_address(&id, Side::Inside).get(place).copied().unwrap_or(0)
+                mac_address(&id, Side::Inside)
+                    .get(place)
+                    .copied()
+                    .unwrap_or(0)
             }))
         });
         assert!((one ^ other).count_ones() >= 12, "{one:x} {other:x}");
@@ -61,6 +72,9 @@ mod tests {
 
     #[test]
     fn mac_address_stays_what_it_was_in_earlier_versions() {
-        assert_eq!(mac_address(&IDS[1], Side::Outside), [0x3e, 0x36, 0x3f, 0xf5, 0xfe, 0xd7]);
+        assert_eq!(
+            mac_address(&IDS[1], Side::Outside),
+            [0x3e, 0x36, 0x3f, 0xf5, 0xfe, 0xd7]
+        );
     }
 }

@@ -7,8 +7,8 @@ use nat_core::{Event, EventHook, Refusal, SessionProtocol};
 use crate::log::warning;
 use crate::pace::Pace;
 
-/// How many mappings there are. Only the [`Recorder`] writes it, so a load and a store are enough: not every CPU that has
-/// these can do both at once.
+/// How many mappings there are. Only the [`Recorder`] writes it, so a load and a store are enough:
+/// not every CPU that has these can do both at once.
 pub(crate) struct Journal {
     mappings: AtomicU32,
     most: AtomicU32,
@@ -16,12 +16,18 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) const fn new() -> Self {
-        Self { mappings: AtomicU32::new(0), most: AtomicU32::new(0) }
+        Self {
+            mappings: AtomicU32::new(0),
+            most: AtomicU32::new(0),
+        }
     }
 
     /// Mappings there are now, and the most there have been.
     pub(crate) fn mappings(&self) -> (u32, u32) {
-        (self.mappings.load(Ordering::Relaxed), self.most.load(Ordering::Relaxed))
+        (
+            self.mappings.load(Ordering::Relaxed),
+            self.most.load(Ordering::Relaxed),
+        )
     }
 
     fn set_mappings(&self, count: u32) {
@@ -40,11 +46,16 @@ pub(crate) struct Recorder<'d> {
 
 impl<'d> Recorder<'d> {
     pub(crate) const fn new(journal: &'d Journal) -> Self {
-        Self { journal, pace: Pace::new(1) }
+        Self {
+            journal,
+            pace: Pace::new(1),
+        }
     }
 
     fn tell(&mut self, refusal: &Refusal) {
-        let Some(untold) = self.pace.allow(refusal.at.as_millis()) else { return };
+        let Some(untold) = self.pace.allow(refusal.at.as_millis()) else {
+            return;
+        };
         let protocol = match refusal.protocol {
             SessionProtocol::Icmp => "ICMP",
             SessionProtocol::Tcp => "TCP",

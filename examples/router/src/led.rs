@@ -10,7 +10,8 @@ pub enum Pattern {
     NoLink,
     /// Slow blinking, once a second: a link outside, but no lease.
     NoLease,
-    /// Steady, with a wink of 100 ms every two seconds: routing. A steady light without the wink is a router that is stuck.
+    /// Steady, with a wink of 100 ms every two seconds: routing. A steady light without the wink is
+    /// a router that is stuck.
     Routing,
 }
 
@@ -72,8 +73,15 @@ mod tests {
         for pattern in [Pattern::NoLink, Pattern::NoLease, Pattern::Routing] {
             for now in 0..4000 {
                 let next = now + pattern.next_change(now);
-                assert!((now..next).all(|at| pattern.is_lit(at) == pattern.is_lit(now)), "{pattern:?} at {now}");
-                assert_ne!(pattern.is_lit(next), pattern.is_lit(now), "{pattern:?} at {now}");
+                assert!(
+                    (now..next).all(|at| pattern.is_lit(at) == pattern.is_lit(now)),
+                    "{pattern:?} at {now}"
+                );
+                assert_ne!(
+                    pattern.is_lit(next),
+                    pattern.is_lit(now),
+                    "{pattern:?} at {now}"
+                );
             }
         }
     }

@@ -9,14 +9,16 @@ use nat_embassy::{State, WideState};
 use crate::dhcp;
 use crate::journal::{Journal, Recorder};
 
-/// Sockets of each of the router's own stacks. DHCP takes one of each; the others are for the application.
+/// Sockets of each of the router's own stacks. DHCP takes one of each; the others are for the
+/// application.
 pub const SOCKETS: usize = 4;
 
-/// All the memory of a router: a [`State`] with the same parameters, that of both stacks, that of the DHCP server,
-/// whose pool can have `HOSTS` addresses at 24 bytes each, and that of the DHCP client.
+/// All the memory of a router: a [`State`] with the same parameters, that of both stacks, that of
+/// the DHCP server, whose pool can have `HOSTS` addresses at 24 bytes each, and that of the DHCP
+/// client.
 ///
-/// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a `static` from the
-/// start, not moved there.
+/// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a
+/// `static` from the start, not moved there.
 pub struct Memory<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -44,8 +46,13 @@ pub type WideMemory<
     const FREED: usize = 64,
 > = Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, u32>;
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize>
-    Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
+impl<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    const FREED: usize,
+> Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     /// Memory that nothing uses yet.
     pub const fn new() -> Self {
@@ -53,8 +60,13 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAI
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize>
-    WideMemory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
+impl<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    const FREED: usize,
+> WideMemory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     /// Memory that nothing uses yet.
     pub const fn wide() -> Self {
@@ -85,8 +97,13 @@ impl<
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const WAITING: usize, const FREED: usize> Default
-    for Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
+impl<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize,
+    const WAITING: usize,
+    const FREED: usize,
+> Default for Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
     fn default() -> Self {
         Self::new()

@@ -22,12 +22,22 @@ impl Pace {
 
     /// A pace of `lines` in `window` milliseconds.
     pub(crate) const fn with_window(lines: u8, window: u64) -> Self {
-        Self { lines, window, since: None, told: 0, untold: 0 }
+        Self {
+            lines,
+            window,
+            since: None,
+            told: 0,
+            untold: 0,
+        }
     }
 
-    /// Whether a line may be told at `now`, in milliseconds: if so, how many were not since the last one.
+    /// Whether a line may be told at `now`, in milliseconds: if so, how many were not since the
+    /// last one.
     pub(crate) fn allow(&mut self, now: u64) -> Option<u32> {
-        if self.since.is_none_or(|since| now.saturating_sub(since) >= self.window) {
+        if self
+            .since
+            .is_none_or(|since| now.saturating_sub(since) >= self.window)
+        {
             self.since = Some(now);
             self.told = 0;
         }
@@ -48,6 +58,18 @@ mod tests {
     fn so_many_lines_a_second_are_told_and_the_others_counted() {
         let mut pace = Pace::new(2);
         let told = [5, 6, 7, 1004, 1005, 1006, 1007, 4000].map(|now| pace.allow(now));
-        assert_eq!(told, [Some(0), Some(0), None, None, Some(2), Some(0), None, Some(1)]);
+        assert_eq!(
+            told,
+            [
+                Some(0),
+                Some(0),
+                None,
+                None,
+                Some(2),
+                Some(0),
+                None,
+                Some(1)
+            ]
+        );
     }
 }

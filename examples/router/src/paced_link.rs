@@ -8,9 +8,10 @@ use embassy_time::{Duration, Instant, Timer};
 
 /// Reads the state of a link every [`PacedLink::INTERVAL`] only, and says in between what it was.
 ///
-/// For Ethernet drivers that read the status of their PHY whenever they are asked for the link, which is at every pass of
-/// the router: a read over MDIO takes some 30 us, for which the processor waits. A driver's PHY calls [`PacedLink::poll`]
-/// in the place of its own reading, and keeps the `PacedLink` for as long as itself.
+/// For Ethernet drivers that read the status of their PHY whenever they are asked for the link,
+/// which is at every pass of the router: a read over MDIO takes some 30 us, for which the processor
+/// waits. A driver's PHY calls [`PacedLink::poll`] in the place of its own reading, and keeps the
+/// `PacedLink` for as long as itself.
 ///
 /// ```
 /// use core::task::Context;
@@ -45,12 +46,19 @@ impl PacedLink {
 
     /// A link that is read at the first [`PacedLink::poll`].
     pub const fn new() -> Self {
-        Self { next: Instant::MIN, up: false }
+        Self {
+            next: Instant::MIN,
+            up: false,
+        }
     }
 
-    /// Whether the link is up, which `read` says where it is time to read it. The task of `cx` is woken when it is to be
-    /// read again.
-    pub fn poll(&mut self, cx: &mut Context<'_>, read: impl FnOnce(&mut Context<'_>) -> bool) -> bool {
+    /// Whether the link is up, which `read` says where it is time to read it. The task of `cx` is
+    /// woken when it is to be read again.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: impl FnOnce(&mut Context<'_>) -> bool,
+    ) -> bool {
         self.poll_by(&SystemClock, cx, read)
     }
 
@@ -65,7 +73,8 @@ impl PacedLink {
             self.up = read(cx);
             self.next = now.saturating_add(Self::INTERVAL);
         }
-        // At each poll, because a task has one place in the queue of timers, which is empty when it has been woken.
+        // At each poll, because a task has one place in the queue of timers, which is empty when it
+        // has been woken.
         clock.wake_at(self.next, cx);
         self.up
     }
@@ -89,8 +98,8 @@ impl Clock for SystemClock {
         Instant::now()
     }
 
-    /// What the timer says does not count: a new one is never ready at its first poll, however late it is. It does have the
-    /// task woken, at once if it is late.
+    /// What the timer says does not count: a new one is never ready at its first poll, however late
+    /// it is. It does have the task woken, at once if it is late.
     fn wake_at(&self, at: Instant, cx: &mut Context<'_>) {
         let _ = pin!(Timer::at(at)).poll(cx);
     }
@@ -108,7 +117,8 @@ mod tests {
 
     use super::*;
 
-    /// A clock that only the test moves. As with embassy's timers, what is asked for counts until it has come.
+    /// A clock that only the test moves. As with embassy's timers, what is asked for counts until
+    /// it has come.
     #[derive(Default)]
     struct MockClock {
         millis: Cell<u64>,
@@ -136,11 +146,21 @@ mod tests {
 
     impl Board {
         fn new() -> Self {
-            Self { clock: MockClock::default(), link: PacedLink::new(), plugged: false, reads: Vec::new() }
+            Self {
+                clock: MockClock::default(),
+                link: PacedLink::new(),
+                plugged: false,
+                reads: Vec::new(),
+            }
         }
 
         fn pass(&mut self) -> bool {
-            let Self { clock, link, plugged, reads } = self;
+            let Self {
+                clock,
+                link,
+                plugged,
+                reads,
+            } = self;
             link.poll_by(clock, &mut Context::from_waker(Waker::noop()), |_| {
                 reads.push(clock.millis.get());
                 *plugged
@@ -149,7 +169,11 @@ mod tests {
 
         /// Sleeps until the alarm, and passes.
         fn sleep(&mut self) -> bool {
-            let at = self.clock.alarm.take().expect("the link is to be read again");
+            let at = self
+                .clock
+                .alarm
+                .take()
+                .expect("the link is to be read again");
             assert!(at > self.clock.now(), "no rest before the next reading");
             self.clock.millis.set(at.as_millis());
             self.pass()
@@ -200,6 +224,9 @@ mod tests {
         while !flag.0.swap(false, Ordering::Relaxed) {
             thread::sleep(core::time::Duration::from_millis(10));
         }
-        assert!(link.poll(&mut cx, |_| true), "read again when the task has been woken");
+        assert!(
+            link.poll(&mut cx, |_| true),
+            "read again when the task has been woken"
+        );
     }
 }

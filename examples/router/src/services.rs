@@ -16,15 +16,22 @@ use crate::led::Pattern;
 use crate::statistics::Statistics;
 use crate::uplink::Uplink;
 
-/// How often the outside is looked at, and what there is to tell, beside each change of the LED. Nothing else wakes a router
-/// that has nothing to do as often.
+/// How often the outside is looked at, and what there is to tell, beside each change of the LED.
+/// Nothing else wakes a router that has nothing to do as often.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The router's own stacks, its DHCP server, its log and its LED. Spawn [`Services::run`] as a task of its own.
+/// The router's own stacks, its DHCP server, its log and its LED. Spawn [`Services::run`] as a task
+/// of its own.
 pub struct Services<W: Width = u16> {
     pub(crate) control: Control<'static, W>,
-    pub(crate) inside: (Stack<'static>, embassy_net::Runner<'static, LanDevice<'static>>),
-    pub(crate) outside: (Stack<'static>, embassy_net::Runner<'static, WanDevice<'static>>),
+    pub(crate) inside: (
+        Stack<'static>,
+        embassy_net::Runner<'static, LanDevice<'static>>,
+    ),
+    pub(crate) outside: (
+        Stack<'static>,
+        embassy_net::Runner<'static, WanDevice<'static>>,
+    ),
     /// `None` with a static configuration.
     pub(crate) client: Option<dhcp::client::Client>,
     pub(crate) client_memory: &'static mut dhcp::client::Memory,
@@ -36,17 +43,29 @@ pub struct Services<W: Width = u16> {
 }
 
 impl<W: Width> Services<W> {
-    /// Runs both stacks, takes over the outside configuration, serves DHCP inside, and tells on the log and by `led` how
-    /// things are. Errors of the pin are ignored.
+    /// Runs both stacks, takes over the outside configuration, serves DHCP inside, and tells on the
+    /// log and by `led` how things are. Errors of the pin are ignored.
     pub async fn run(self, led: impl OutputPin) -> ! {
-        let Self { control, inside, outside, client, client_memory, uplink, dhcp, dhcp_server, journal, network } =
-            self;
+        let Self {
+            control,
+            inside,
+            outside,
+            client,
+            client_memory,
+            uplink,
+            dhcp,
+            dhcp_server,
+            journal,
+            network,
+        } = self;
         let handle = DhcpClient::new(uplink);
         let (inside, mut inside_runner) = inside;
         let (outside, mut outside_runner) = outside;
         let lease = async {
             match client {
-                Some(client) => dhcp::client::run(outside, control, client_memory, client, uplink).await,
+                Some(client) => {
+                    dhcp::client::run(outside, control, client_memory, client, uplink).await;
+                }
                 None => handle.set_static(),
             }
         };
@@ -55,9 +74,23 @@ impl<W: Width> Services<W> {
                 dhcp::serve(control, inside, handle, dhcp, server).await;
             }
         };
-        let watch = watch(outside, handle, Uplink::new(network), Statistics::new(control, journal), led);
-        // The server and the client rely on being polled in one task with their stacks, and after them.
-        join5(inside_runner.run(), outside_runner.run(), lease, serve, watch).await;
+        let watch = watch(
+            outside,
+            handle,
+            Uplink::new(network),
+            Statistics::new(control, journal),
+            led,
+        );
+        // The server and the client rely on being polled in one task with their stacks, and after
+        // them.
+        join5(
+            inside_runner.run(),
+            outside_runner.run(),
+            lease,
+            serve,
+            watch,
+        )
+        .await;
         pending().await
     }
 }

@@ -31,7 +31,13 @@ type Count = (&'static str, u64);
 
 impl<W: Width> Statistics<W> {
     pub(crate) fn new(control: Control<'static, W>, journal: &'static Journal) -> Self {
-        Self { control, journal, due: INTERVAL, told: Forwarded::default(), most_sessions: 0 }
+        Self {
+            control,
+            journal,
+            due: INTERVAL,
+            told: Forwarded::default(),
+            most_sessions: 0,
+        }
     }
 
     /// Tells the statistics if they are due at `now`, in milliseconds since the start.
@@ -48,16 +54,38 @@ impl<W: Width> Statistics<W> {
         let frames = self.control.stats();
         let (forwarded, dropped, top) = self.control.with_nat(|nat| {
             let stats = nat.stats();
-            let forwarded = Forwarded { out: stats.outside.packets_out, back: stats.inside.packets_out };
-            let of_nat = |reason: &DropReason| (reason.as_str(), stats.dropped(*reason) + stats.rejected(*reason));
+            let forwarded = Forwarded {
+                out: stats.outside.packets_out,
+                back: stats.inside.packets_out,
+            };
+            let of_nat = |reason: &DropReason| {
+                (
+                    reason.as_str(),
+                    stats.dropped(*reason) + stats.rejected(*reason),
+                )
+            };
             let sides = [Side::Inside, Side::Outside].map(|side| frames.side(side));
-            let of_frames =
-                |reason: &FrameDrop| (reason.as_str(), sides.iter().map(|side| side.dropped(*reason)).sum());
-            let counts = DropReason::ALL.iter().map(of_nat).chain(FrameDrop::ALL.iter().map(of_frames));
-            (forwarded, counts.clone().map(|(_, count)| count).sum::<u64>(), highest(counts))
+            let of_frames = |reason: &FrameDrop| {
+                (
+                    reason.as_str(),
+                    sides.iter().map(|side| side.dropped(*reason)).sum(),
+                )
+            };
+            let counts = DropReason::ALL
+                .iter()
+                .map(of_nat)
+                .chain(FrameDrop::ALL.iter().map(of_frames));
+            (
+                forwarded,
+                counts.clone().map(|(_, count)| count).sum::<u64>(),
+                highest(counts),
+            )
         });
         let Forwarded { out, back } = self.told;
-        let (out, back) = (forwarded.out.wrapping_sub(out), forwarded.back.wrapping_sub(back));
+        let (out, back) = (
+            forwarded.out.wrapping_sub(out),
+            forwarded.back.wrapping_sub(back),
+        );
         self.told = forwarded;
         let [(one, ones), (two, twos), (three, threes)] = top;
         info!(
@@ -78,7 +106,10 @@ impl<W: Width> Statistics<W> {
                     *word |= 1 << (last % 32);
                 }
             }
-            (sessions, hosts.iter().map(|word| word.count_ones()).sum::<u32>())
+            (
+                sessions,
+                hosts.iter().map(|word| word.count_ones()).sum::<u32>(),
+            )
         });
         self.most_sessions = self.most_sessions.max(sessions);
         let (mappings, most) = self.journal.mappings();
@@ -113,6 +144,9 @@ mod tests {
     fn the_three_highest_counts_come_in_order() {
         let counts = [("a", 1), ("b", 5), ("c", 0), ("d", 3), ("e", 5), ("f", 4)];
         assert_eq!(highest(counts.into_iter()), [("b", 5), ("e", 5), ("f", 4)]);
-        assert_eq!(highest([("a", 0), ("b", 2)].into_iter()), [("b", 2), ("-", 0), ("-", 0)]);
+        assert_eq!(
+            highest([("a", 0), ("b", 2)].into_iter()),
+            [("b", 2), ("-", 0), ("-", 0)]
+        );
     }
 }

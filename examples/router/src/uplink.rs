@@ -8,8 +8,11 @@ use crate::dhcp::client::Lease;
 use crate::log::{info, warning};
 
 /// Networks to have inside, for a router whose own is in the way.
-const NETWORKS: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(192, 168, 77, 1), Ipv4Addr::new(10, 77, 0, 1), Ipv4Addr::new(172, 31, 77, 1)];
+const NETWORKS: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(192, 168, 77, 1),
+    Ipv4Addr::new(10, 77, 0, 1),
+    Ipv4Addr::new(172, 31, 77, 1),
+];
 
 /// The outside as it was last seen.
 pub(crate) struct Uplink {
@@ -19,12 +22,18 @@ pub(crate) struct Uplink {
 
 impl Uplink {
     pub(crate) const fn new(inside: Cidr) -> Self {
-        Self { inside, lease: None }
+        Self {
+            inside,
+            lease: None,
+        }
     }
 
     /// Tells what has changed, other than the time that a lease lasts.
     pub(crate) fn look(&mut self, lease: Option<Lease>) {
-        let timeless = lease.clone().map(|lease| Lease { seconds: None, ..lease });
+        let timeless = lease.clone().map(|lease| Lease {
+            seconds: None,
+            ..lease
+        });
         if timeless == self.lease {
             return;
         }
@@ -42,8 +51,14 @@ impl Uplink {
         if !overlap(outside, self.inside) {
             return;
         }
-        let free = |address: &&Ipv4Addr| Cidr::new(**address, 24).is_some_and(|network| !overlap(network, outside));
-        let better = NETWORKS.iter().find(free).copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let free = |address: &&Ipv4Addr| {
+            Cidr::new(**address, 24).is_some_and(|network| !overlap(network, outside))
+        };
+        let better = NETWORKS
+            .iter()
+            .find(free)
+            .copied()
+            .unwrap_or(Ipv4Addr::UNSPECIFIED);
         warning!(
             "the outside network {}/{} overlaps the inside network {}/{}: hosts outside with such addresses cannot be \
              reached; give the inside another network, such as {}/24",
@@ -60,7 +75,8 @@ fn tell(lease: &Lease) {
     const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
     let (address, bits) = (lease.address.address(), lease.address.prefix_len());
     let gateway = lease.gateway.unwrap_or(NONE);
-    let [one, two, three, four, five] = [0, 1, 2, 3, 4].map(|n| lease.dns_servers.get(n).copied().unwrap_or(NONE));
+    let [one, two, three, four, five] =
+        [0, 1, 2, 3, 4].map(|n| lease.dns_servers.get(n).copied().unwrap_or(NONE));
     info!(
         "outside: address {}/{}, gateway {}, DNS {} {} {} {} {}, MTU {}, server {}, {} s (0: none, or for ever)",
         address,

@@ -14,7 +14,13 @@ use world::client::Client;
 use world::wire::Udp;
 use world::*;
 
-const DNS: [[u8; 4]; 5] = [[9, 9, 9, 9], [1, 1, 1, 1], [8, 8, 8, 8], [8, 8, 4, 4], [9, 9, 9, 10]];
+const DNS: [[u8; 4]; 5] = [
+    [9, 9, 9, 9],
+    [1, 1, 1, 1],
+    [8, 8, 8, 8],
+    [8, 8, 4, 4],
+    [9, 9, 9, 10],
+];
 
 /// An address of the inside network.
 fn inside(last: u8) -> Ipv4Addr {
@@ -24,7 +30,11 @@ fn inside(last: u8) -> Ipv4Addr {
 /// A router with this pool.
 fn pool(first: u8, last: u8) -> Config {
     let mut config = Config::default();
-    config.dhcp_server = Some(DhcpServer { first: inside(first), last: inside(last), lease_seconds: 3600 });
+    config.dhcp_server = Some(DhcpServer {
+        first: inside(first),
+        last: inside(last),
+        lease_seconds: 3600,
+    });
     config
 }
 
@@ -33,13 +43,26 @@ fn a_client_gets_an_address_with_the_gateway_and_the_dns_servers_of_the_outside(
     run(Config::default(), async |world| {
         world.lease(world.isp.lease(77, &DNS)).await;
         let said = Client::new(&world.lan, 1).obtain().await.unwrap();
-        assert_eq!((said.kind, said.server, &said.gateway[..]), (Some(MessageType::Ack), Some(ROUTER), &[ROUTER][..]));
-        assert_eq!((said.mask, said.seconds), (Some(Ipv4Addr::new(255, 255, 255, 0)), Some(3600)));
+        assert_eq!(
+            (said.kind, said.server, &said.gateway[..]),
+            (Some(MessageType::Ack), Some(ROUTER), &[ROUTER][..])
+        );
+        assert_eq!(
+            (said.mask, said.seconds),
+            (Some(Ipv4Addr::new(255, 255, 255, 0)), Some(3600))
+        );
         assert_eq!(said.dns, DNS.map(Ipv4Addr::from));
         assert_eq!(said.broadcast, Some(inside(255).octets().to_vec()));
-        assert!((inside(100)..=inside(163)).contains(&said.address.unwrap()), "{said:?}");
-        // The client can receive more than broadcasts, as it has not said otherwise (RFC 2131 section 4.1).
-        assert_eq!(said.to, Some((Client::new(&world.lan, 1).mac, said.address.unwrap())));
+        assert!(
+            (inside(100)..=inside(163)).contains(&said.address.unwrap()),
+            "{said:?}"
+        );
+        // The client can receive more than broadcasts, as it has not said otherwise (RFC 2131
+        // section 4.1).
+        assert_eq!(
+            said.to,
+            Some((Client::new(&world.lan, 1).mac, said.address.unwrap()))
+        );
     });
 }
 
@@ -47,7 +70,10 @@ fn a_client_gets_an_address_with_the_gateway_and_the_dns_servers_of_the_outside(
 fn without_an_outside_lease_leases_are_short_and_have_no_dns_server() {
     run(Config::default(), async |world| {
         let said = Client::new(&world.lan, 1).obtain().await.unwrap();
-        assert_eq!((said.seconds, said.dns), (Some(SHORT_LEASE_SECONDS), vec![]));
+        assert_eq!(
+            (said.seconds, said.dns),
+            (Some(SHORT_LEASE_SECONDS), vec![])
+        );
         assert_eq!(said.gateway, [ROUTER]);
     });
 }
@@ -66,7 +92,10 @@ fn a_renewal_tells_the_dns_servers_that_the_outside_has_by_then_to_the_client_al
         world.isp.wire.set_link(embassy_net_driver::LinkState::Up);
         world.lease(address).await;
         let said = client.request(&[]).await.unwrap();
-        assert_eq!((said.kind, said.address), (Some(MessageType::Ack), client.address));
+        assert_eq!(
+            (said.kind, said.address),
+            (Some(MessageType::Ack), client.address)
+        );
         assert_eq!(said.dns, [Ipv4Addr::new(8, 8, 8, 8)]);
         assert_eq!(said.to, Some((client.mac, client.address.unwrap())));
     });
@@ -77,7 +106,10 @@ fn the_same_client_gets_the_same_address_again_also_from_a_router_that_was_off()
     let obtain = || {
         run(Config::default(), async |world| {
             let client = Client::new(&world.lan, 42);
-            let [first, second] = [client.obtain().await.unwrap(), client.obtain().await.unwrap()];
+            let [first, second] = [
+                client.obtain().await.unwrap(),
+                client.obtain().await.unwrap(),
+            ];
             assert_eq!(first.address, second.address);
             first.address
         })
@@ -98,11 +130,17 @@ fn who_claims_an_address_that_is_not_his_does_not_hold_up_the_answers_to_others(
             false,
             edge_dhcp::Options::new(&[DhcpOption::MessageType(MessageType::Request)]),
         );
-        stranger.send(packet.encode(&mut [0; 400]).unwrap().to_vec()).await;
+        stranger
+            .send(packet.encode(&mut [0; 400]).unwrap().to_vec())
+            .await;
         let asked = Instant::now();
         assert!(Client::new(&world.lan, 1).obtain().await.is_some());
         // The probe takes a second.
-        assert!(asked.elapsed().as_millis() < 1400, "{} ms", asked.elapsed().as_millis());
+        assert!(
+            asked.elapsed().as_millis() < 1400,
+            "{} ms",
+            asked.elapsed().as_millis()
+        );
     });
 }
 
@@ -120,12 +158,16 @@ async fn frames(world: &World, millis: u64) -> Vec<Vec<u8>> {
 /// Whether the lengths and checksums in a frame with a UDP datagram are right.
 fn is_sound(frame: &[u8]) -> bool {
     let packet = SlicedPacket::from_ethernet(frame).unwrap();
-    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Udp(udp))) = (packet.net, packet.transport) else {
+    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Udp(udp))) = (packet.net, packet.transport)
+    else {
         return false;
     };
     let (header, udp_header) = (ip.header().to_header(), udp.to_header());
     header.header_checksum == header.calc_header_checksum()
-        && udp_header.checksum == udp_header.calc_checksum_ipv4(&header, udp.payload()).unwrap()
+        && udp_header.checksum
+            == udp_header
+                .calc_checksum_ipv4(&header, udp.payload())
+                .unwrap()
         && frame.len() == 14 + usize::from(header.total_len)
         && usize::from(udp_header.length) == 8 + udp.payload().len()
 }
@@ -142,10 +184,20 @@ fn many_new_clients_are_served_at_once_and_one_with_a_lease_meanwhile() {
             Client::new(&world.lan, last).say(&discover).await;
         }
         let renewed = settled.ask(&renew).await.unwrap();
-        assert_eq!((renewed.kind, renewed.address), (Some(MessageType::Ack), settled.address));
-        assert!(start.elapsed().as_millis() < 500, "{} ms", start.elapsed().as_millis());
+        assert_eq!(
+            (renewed.kind, renewed.address),
+            (Some(MessageType::Ack), settled.address)
+        );
+        assert!(
+            start.elapsed().as_millis() < 500,
+            "{} ms",
+            start.elapsed().as_millis()
+        );
         let frames = frames(world, 1500).await;
-        let offers: Vec<_> = frames.iter().filter_map(|frame| Udp::read(frame).map(|udp| (udp, frame))).collect();
+        let offers: Vec<_> = frames
+            .iter()
+            .filter_map(|frame| Udp::read(frame).map(|udp| (udp, frame)))
+            .collect();
         assert_eq!(offers.len(), 6);
         let mut addresses: Vec<_> = offers.iter().map(|(udp, _)| udp.to.0).collect();
         addresses.sort_unstable();
@@ -153,7 +205,10 @@ fn many_new_clients_are_served_at_once_and_one_with_a_lease_meanwhile() {
         assert_eq!(addresses.len(), 6);
         for (udp, frame) in offers {
             assert!(is_sound(frame), "{frame:02x?}");
-            assert_eq!((udp.macs.0, udp.from, udp.to.1), (ROUTER_MACS[0], (ROUTER, 67), 68));
+            assert_eq!(
+                (udp.macs.0, udp.from, udp.to.1),
+                (ROUTER_MACS[0], (ROUTER, 67), 68)
+            );
         }
     });
 }
@@ -165,7 +220,9 @@ fn a_host_with_a_static_address_in_the_pool_keeps_it() {
         let mut addresses = Vec::new();
         for last in 0..2 {
             let client = Client::new(&world.lan, last);
-            client.say(&[DhcpOption::MessageType(MessageType::Discover)]).await;
+            client
+                .say(&[DhcpOption::MessageType(MessageType::Discover)])
+                .await;
             let end = Instant::now() + Duration::from_millis(1500);
             while Instant::now() < end {
                 let Some(frame) = world.lan.try_receive() else {
@@ -187,7 +244,14 @@ fn a_message_as_long_as_the_link_carries_is_answered() {
     run(Config::default(), async |world| {
         let client = Client::new(&world.lan, 1);
         let options = [DhcpOption::MessageType(MessageType::Discover)];
-        let packet = edge_dhcp::Packet::new_request(client.mac, 7, 0, None, false, edge_dhcp::Options::new(&options));
+        let packet = edge_dhcp::Packet::new_request(
+            client.mac,
+            7,
+            0,
+            None,
+            false,
+            edge_dhcp::Options::new(&options),
+        );
         let mut message = packet.encode(&mut [0; 400]).unwrap().to_vec();
         message.truncate(243);
         while message.len() < 1472 - 1 {
@@ -198,7 +262,13 @@ fn a_message_as_long_as_the_link_carries_is_answered() {
         message.push(255);
         client.send(message).await;
         let frames = frames(world, 1300).await;
-        assert_eq!(frames.iter().filter(|frame| Udp::read(frame).is_some()).count(), 1);
+        assert_eq!(
+            frames
+                .iter()
+                .filter(|frame| Udp::read(frame).is_some())
+                .count(),
+            1
+        );
     });
 }
 
@@ -225,8 +295,18 @@ fn malformed(random: &mut Pcg32, discover: &[u8]) -> Vec<u8> {
 fn ten_thousand_malformed_requests_leave_the_server_alive() {
     run(Config::default(), async |world| {
         let client = Client::new(&world.lan, 1);
-        let kind = [DhcpOption::MessageType(MessageType::Discover), DhcpOption::RequestedIpAddress(inside(120))];
-        let packet = edge_dhcp::Packet::new_request([2; 6], 7, 0, None, false, edge_dhcp::Options::new(&kind));
+        let kind = [
+            DhcpOption::MessageType(MessageType::Discover),
+            DhcpOption::RequestedIpAddress(inside(120)),
+        ];
+        let packet = edge_dhcp::Packet::new_request(
+            [2; 6],
+            7,
+            0,
+            None,
+            false,
+            edge_dhcp::Options::new(&kind),
+        );
         let discover = packet.encode(&mut [0; 400]).unwrap().to_vec();
         let mut random = Pcg32::new(1, 1);
         for _ in 0..10_000 {
@@ -237,8 +317,16 @@ fn ten_thousand_malformed_requests_leave_the_server_alive() {
         Timer::after_millis(200).await;
         while world.lan.try_receive().is_some() {}
         // Addresses are all kept for made-up clients by now, but that is another matter.
-        let informed = Client { address: Some(inside(20)), ..client };
-        assert!(informed.ask(&[DhcpOption::MessageType(MessageType::Inform)]).await.is_some());
+        let informed = Client {
+            address: Some(inside(20)),
+            ..client
+        };
+        assert!(
+            informed
+                .ask(&[DhcpOption::MessageType(MessageType::Inform)])
+                .await
+                .is_some()
+        );
     });
 }
 
@@ -246,7 +334,11 @@ fn ten_thousand_malformed_requests_leave_the_server_alive() {
 fn pools_that_cannot_work_are_refused() {
     let refused = |first: Ipv4Addr, last: Ipv4Addr, lease_seconds: u32| {
         let mut config = Config::default();
-        config.dhcp_server = Some(DhcpServer { first, last, lease_seconds });
+        config.dhcp_server = Some(DhcpServer {
+            first,
+            last,
+            lease_seconds,
+        });
         let memory = Box::leak(Box::new(nat_router::Memory::<8, 8, 64>::new()));
         let [(_, lan), (_, wan)] = ROUTER_MACS.map(wire::device);
         match nat_router::new(memory, config, [7; 32], lan, wan) {
@@ -257,16 +349,31 @@ fn pools_that_cannot_work_are_refused() {
     for (first, last, because) in [
         (inside(0), inside(10), "not of hosts"),
         (inside(200), inside(255), "not of hosts"),
-        (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 9), "not of hosts"),
+        (
+            Ipv4Addr::new(10, 0, 0, 1),
+            Ipv4Addr::new(10, 0, 0, 9),
+            "not of hosts",
+        ),
         (inside(20), inside(10), "ends before"),
-        (inside(100), inside(164), "more addresses than the memory has hosts"),
+        (
+            inside(100),
+            inside(164),
+            "more addresses than the memory has hosts",
+        ),
         (ROUTER, ROUTER, "router's own"),
     ] {
         let error = refused(first, last, 60);
-        assert!(error.to_string().contains(because), "{first} to {last}: {error}");
+        assert!(
+            error.to_string().contains(because),
+            "{first} to {last}: {error}"
+        );
         assert!(matches!(error, ConfigError::DhcpServer(_)));
     }
-    assert!(refused(inside(10), inside(20), 0).to_string().contains("no time"));
+    assert!(
+        refused(inside(10), inside(20), 0)
+            .to_string()
+            .contains("no time")
+    );
 }
 
 #[test]
@@ -276,18 +383,36 @@ fn a_pool_has_as_many_addresses_as_the_memory_has_hosts_and_the_default_pool_no_
         let [(_, lan), (_, wan)] = ROUTER_MACS.map(wire::device);
         nat_router::new(memory, config, [7; 32], lan, wan).is_ok()
     };
-    assert_eq!([pool(100, 103), pool(100, 104), Config::default()].map(sound), [true, false, true]);
-    let pool = DhcpServer { first: inside(2), last: inside(254), lease_seconds: 60 };
-    assert_eq!([253, 252].map(|hosts| pool.check(cidr(ROUTER, 24), hosts).is_ok()), [true, false]);
+    assert_eq!(
+        [pool(100, 103), pool(100, 104), Config::default()].map(sound),
+        [true, false, true]
+    );
+    let pool = DhcpServer {
+        first: inside(2),
+        last: inside(254),
+        lease_seconds: 60,
+    };
+    assert_eq!(
+        [253, 252].map(|hosts| pool.check(cidr(ROUTER, 24), hosts).is_ok()),
+        [true, false]
+    );
 }
 
 #[test]
 fn the_default_pool_suits_networks_of_every_size() {
-    for (bits, expected) in
-        [(8, Some((100, 163))), (24, Some((100, 163))), (26, Some((31, 62))), (30, Some((1, 2))), (31, None)]
-    {
+    for (bits, expected) in [
+        (8, Some((100, 163))),
+        (24, Some((100, 163))),
+        (26, Some((31, 62))),
+        (30, Some((1, 2))),
+        (31, None),
+    ] {
         let pool = DhcpServer::of(cidr(ROUTER, bits));
         let last = |address: Ipv4Addr| address.octets()[3];
-        assert_eq!(pool.map(|pool| (last(pool.first), last(pool.last))), expected, "/{bits}");
+        assert_eq!(
+            pool.map(|pool| (last(pool.first), last(pool.last))),
+            expected,
+            "/{bits}"
+        );
     }
 }

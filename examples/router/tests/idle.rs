@@ -13,9 +13,14 @@ use world::{ROUTER_MACS, Woken, execute};
 fn the_services_sleep_while_there_is_nothing_to_do() {
     let memory = Box::leak(Box::new(Memory::<64, 128, 16>::new()));
     let [(_lan, lan), (_wan, wan)] = ROUTER_MACS.map(device);
-    let router = nat_router::new(memory, Config::default(), [7; 32], lan, wan).expect("a sound configuration");
+    let router = nat_router::new(memory, Config::default(), [7; 32], lan, wan)
+        .expect("a sound configuration");
     let mut services = pin!(router.services.run(NoLed));
-    let polls = execute(&mut services, &Woken::new(), Instant::now() + Duration::from_secs(1));
+    let polls = execute(
+        &mut services,
+        &Woken::new(),
+        Instant::now() + Duration::from_secs(1),
+    );
     // Ten ticks of 100 ms of the timer that looks at the outside, and a few for the stacks.
     assert!((10..60).contains(&polls), "{polls} polls in a second");
 }

@@ -1,7 +1,10 @@
 //! Where the memory of a router lies.
 
 #![cfg(target_os = "linux")]
-#![allow(unsafe_code, reason = "the linker's symbols are foreign statics; only their addresses are taken")]
+#![allow(
+    unsafe_code,
+    reason = "the linker's symbols are foreign statics; only their addresses are taken"
+)]
 
 use nat_router::{Memory, WideMemory};
 use static_cell::ConstStaticCell;

@@ -1,4 +1,5 @@
-//! A W5500-EVB-Pico with a second W5500 on its free pins: what differs from other boards, and nothing else.
+//! A W5500-EVB-Pico with a second W5500 on its free pins: what differs from other boards, and
+//! nothing else.
 //!
 //! | | outside, on the board (SPI0) | inside, wired (SPI1) |
 //! |---|---|---|
@@ -22,11 +23,12 @@ use nat_w5500::{Pins, Runner};
 use crate::entropy;
 use crate::filled_spi::{Dma, FilledSpi};
 
-/// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow (datasheet 1.1.0,
-/// section 5.5.4).
+/// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow
+/// (datasheet 1.1.0, section 5.5.4).
 const SPI_HZ: u32 = 31_250_000;
 
-/// How long the router may go without a sign of life, which it gives every half second, until it is restarted.
+/// How long the router may go without a sign of life, which it gives every half second, until it is
+/// restarted.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The flash of the board, which tells its unique id.
@@ -44,7 +46,8 @@ bind_interrupts!(struct Interrupts {
 pub(crate) type Led = Output<'static>;
 
 type Port<Bus> = Pins<FilledSpi<Bus>, Output<'static>, Input<'static>, Output<'static>>;
-type PortRunner<Bus> = Runner<'static, FilledSpi<Bus>, Output<'static>, Input<'static>, Output<'static>>;
+type PortRunner<Bus> =
+    Runner<'static, FilledSpi<Bus>, Output<'static>, Input<'static>, Output<'static>>;
 pub(crate) type InsideRunner = PortRunner<SPI1>;
 pub(crate) type OutsideRunner = PortRunner<SPI0>;
 
@@ -69,8 +72,16 @@ impl Board {
         let spi = spi_config();
         let inside = Spi::new_blocking(p.SPI1, p.PIN_10, p.PIN_11, p.PIN_12, spi.clone());
         let outside = Spi::new_blocking(p.SPI0, p.PIN_18, p.PIN_19, p.PIN_16, spi);
-        let inside_dma = Dma::new((p.DMA_CH0, p.DMA_CH1), (TreqSel::SPI1_TX, TreqSel::SPI1_RX), Interrupts);
-        let outside_dma = Dma::new((p.DMA_CH2, p.DMA_CH3), (TreqSel::SPI0_TX, TreqSel::SPI0_RX), Interrupts);
+        let inside_dma = Dma::new(
+            (p.DMA_CH0, p.DMA_CH1),
+            (TreqSel::SPI1_TX, TreqSel::SPI1_RX),
+            Interrupts,
+        );
+        let outside_dma = Dma::new(
+            (p.DMA_CH2, p.DMA_CH3),
+            (TreqSel::SPI0_TX, TreqSel::SPI0_RX),
+            Interrupts,
+        );
         Self {
             inside: Pins {
                 bus: FilledSpi::new(inside, pac::SPI1, inside_dma),
@@ -101,8 +112,9 @@ fn spi_config() -> spi::Config {
     config
 }
 
-/// The 64 bits that the maker has put into the flash. It is not readable as memory while it tells them, so interrupts
-/// are off meanwhile, and no DMA may read from it: this is done before there is any.
+/// The 64 bits that the maker has put into the flash. It is not readable as memory while it tells
+/// them, so interrupts are off meanwhile, and no DMA may read from it: this is done before there is
+/// any.
 fn unique_id(flash: Peri<'static, FLASH>) -> [u8; 8] {
     let mut id = [0; 8];
     let read = Flash::<_, _, FLASH_BYTES>::new_blocking(flash).blocking_unique_id(&mut id);
@@ -136,7 +148,9 @@ fn tell_reset_reason(watchdog: &mut Watchdog) {
     match (watchdog.reset_reason(), fault) {
         (_, Some(pc)) => defmt::error!("restarted after a fault at {=u32:#010x}", pc),
         (Some(ResetReason::Forced), _) => defmt::info!("restarted on request"),
-        (Some(ResetReason::TimedOut), _) => defmt::error!("restarted by the watchdog: the router was stuck"),
+        (Some(ResetReason::TimedOut), _) => {
+            defmt::error!("restarted by the watchdog: the router was stuck")
+        }
         (None, _) => defmt::info!("started by power-on or reset"),
     }
 }

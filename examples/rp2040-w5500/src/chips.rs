@@ -3,7 +3,8 @@
 use embassy_time::{Duration, Ticker};
 use nat_w5500::{Counters, Monitor};
 
-/// How often each chip is looked at. There is a line about it if more has happened to it than frames.
+/// How often each chip is looked at. There is a line about it if more has happened to it than
+/// frames.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// A chip, and what had happened to it when it was last told of.
@@ -15,7 +16,11 @@ pub(crate) struct Chip {
 
 impl Chip {
     pub(crate) fn new(name: &'static str, monitor: Monitor<'static>) -> Self {
-        Self { name, monitor, told: without_frames(monitor.counters()) }
+        Self {
+            name,
+            monitor,
+            told: without_frames(monitor.counters()),
+        }
     }
 
     fn tell(&mut self) {
@@ -24,7 +29,12 @@ impl Chip {
             return;
         }
         match self.monitor.last_fault() {
-            Some(fault) => defmt::info!("W5500 {=str}: {}, last fault: {}", self.name, counters, fault),
+            Some(fault) => defmt::info!(
+                "W5500 {=str}: {}, last fault: {}",
+                self.name,
+                counters,
+                fault
+            ),
             None => defmt::info!("W5500 {=str}: {}", self.name, counters),
         }
         self.told = without_frames(counters);
@@ -33,7 +43,12 @@ impl Chip {
 
 /// The counters of all but frames that went their way, which the router's statistics tell of.
 fn without_frames(mut counters: Counters) -> Counters {
-    (counters.received, counters.received_bytes, counters.sent, counters.sent_bytes) = (0, 0, 0, 0);
+    (
+        counters.received,
+        counters.received_bytes,
+        counters.sent,
+        counters.sent_bytes,
+    ) = (0, 0, 0, 0);
     counters
 }
 

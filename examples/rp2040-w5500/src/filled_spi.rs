@@ -1,8 +1,10 @@
-//! The SPI of the RP2040: short transfers are polled with its FIFO kept filled, long ones go by DMA with one interrupt.
+//! The SPI of the RP2040: short transfers are polled with its FIFO kept filled, long ones go by DMA
+//! with one interrupt.
 //!
-//! `embassy-rp` waits for the answer to each polled byte before it sends the next, so the bus is idle for longer than it
-//! takes to send one; and by DMA it takes an interrupt and a turn of the task from each of the two channels. A W5500 is told
-//! and asked much in a few bytes each, for every frame, and most frames are short.
+//! `embassy-rp` waits for the answer to each polled byte before it sends the next, so the bus is
+//! idle for longer than it takes to send one; and by DMA it takes an interrupt and a turn of the
+//! task from each of the two channels. A W5500 is told and asked much in a few bytes each, for
+//! every frame, and most frames are short.
 
 use embassy_rp::dma::{Channel, ChannelInstance, InterruptHandler};
 use embassy_rp::interrupt::typelevel::Binding;
@@ -22,7 +24,8 @@ pub(crate) struct FilledSpi<Bus: Instance + 'static> {
     dma: Dma,
 }
 
-/// The DMA channels of a bus, which both take part in every transfer. Only that which receives interrupts: it ends last.
+/// The DMA channels of a bus, which both take part in every transfer. Only that which receives
+/// interrupts: it ends last.
 pub(crate) struct Dma {
     send: Channel<'static>,
     receive: Channel<'static>,
@@ -39,16 +42,30 @@ impl Dma {
         + Binding<Receive::Interrupt, InterruptHandler<Receive>>
         + 'static,
     ) -> Self {
-        let dma = Self { send: Channel::new(send, irq), receive: Channel::new(receive, irq), pace };
-        pac::DMA.inte(0).modify(|channels| *channels &= !(1 << Send::number()));
+        let dma = Self {
+            send: Channel::new(send, irq),
+            receive: Channel::new(receive, irq),
+            pace,
+        };
+        pac::DMA
+            .inte(0)
+            .modify(|channels| *channels &= !(1 << Send::number()));
         dma
     }
 }
 
 impl<Bus: Instance> FilledSpi<Bus> {
     /// `registers` are those of `spi`, which does not tell them, and `dma` is paced by it.
-    pub(crate) const fn new(spi: Spi<'static, Bus, Blocking>, registers: pac::spi::Spi, dma: Dma) -> Self {
-        Self { spi, registers, dma }
+    pub(crate) const fn new(
+        spi: Spi<'static, Bus, Blocking>,
+        registers: pac::spi::Spi,
+        dma: Dma,
+    ) -> Self {
+        Self {
+            spi,
+            registers,
+            dma,
+        }
     }
 
     fn send(&self, byte: u8) {
@@ -66,7 +83,8 @@ impl<Bus: Instance> ErrorType for FilledSpi<Bus> {
     type Error = Error;
 }
 
-// Each transfer ends with the last answer, so the FIFOs are empty and the bus is idle between two of them.
+// Each transfer ends with the last answer, so the FIFOs are empty and the bus is idle between two
+// of them.
 impl<Bus: Instance> SpiBus<u8> for FilledSpi<Bus> {
     fn write(&mut self, words: &[u8]) -> Result<(), Error> {
         for chunk in words.chunks(FIFO) {
@@ -99,13 +117,18 @@ impl<Bus: Instance> SpiBus<u8> for FilledSpi<Bus> {
     }
 }
 
-// Each transfer by DMA receives as much as it sends, and ends with what was received, like a polled one. A transfer that is
-// given up is stopped when its futures are dropped.
+// Each transfer by DMA receives as much as it sends, and ends with what was received, like a polled
+// one. A transfer that is given up is stopped when its futures are dropped.
 impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
     async fn read(&mut self, words: &mut [u8]) -> Result<(), Error> {
-        let Dma { send, receive, pace } = &mut self.dma;
+        let Dma {
+            send,
+            receive,
+            pace,
+        } = &mut self.dma;
         let register = self.registers.dr().as_ptr();
-        // SAFETY: `words` is borrowed for as long as the transfers last, and the register is always there.
+        // SAFETY: `words` is borrowed for as long as the transfers last, and the register is always
+        // there.
         let received = unsafe { receive.read(register.cast::<u8>(), words, pace.1, false) };
         // SAFETY: as above.
         let _sent = unsafe { send.write_zeros(words.len(), register.cast::<u8>(), pace.0) };
@@ -114,7 +137,11 @@ impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
     }
 
     async fn write(&mut self, words: &[u8]) -> Result<(), Error> {
-        let Dma { send, receive, pace } = &mut self.dma;
+        let Dma {
+            send,
+            receive,
+            pace,
+        } = &mut self.dma;
         let register = self.registers.dr().as_ptr();
         // SAFETY: the register is always there.
         let received = unsafe { receive.read_discard(register.cast::<u8>(), words.len(), pace.1) };

@@ -1,7 +1,8 @@
-//! A NUCLEO-H743ZI2 with a W5500 on its Arduino header: what differs from other boards, and nothing else.
+//! A NUCLEO-H743ZI2 with a W5500 on its Arduino header: what differs from other boards, and nothing
+//! else.
 //!
-//! The Ethernet MAC with the board's LAN8742 is outside: RMII on PA1, PA7, PB13, PC4, PC5, PG11, PG13; MDIO on PA2, MDC
-//! on PC1. The W5500 is inside, on SPI1:
+//! The Ethernet MAC with the board's LAN8742 is outside: RMII on PA1, PA7, PB13, PC4, PC5, PG11,
+//! PG13; MDIO on PA2, MDC on PC1. The W5500 is inside, on SPI1:
 //!
 //! | W5500 | pin | on the Arduino header |
 //! |---|---|---|
@@ -12,8 +13,8 @@
 //! | INTn | PD15 | D9 |
 //! | RSTn | PF3 | D8 |
 //!
-//! None of these is of RMII, of the ST-LINK's serial port (PD8, PD9), of SWD, or of an LED. MOSI is on PB5 because PA7,
-//! where SPI1 could have it too, is RMII's.
+//! None of these is of RMII, of the ST-LINK's serial port (PD8, PD9), of SWD, or of an LED. MOSI is
+//! on PB5 because PA7, where SPI1 could have it too, is RMII's.
 
 use embassy_stm32::eth::{self, Ethernet, GenericPhy, PacketQueue, Sma};
 use embassy_stm32::exti::{self, ExtiInput};
@@ -36,7 +37,8 @@ use crate::phy::PacedPhy;
 /// PLL1's Q output is twice that.
 const SPI: Hertz = Hertz(31_000_000);
 
-/// How long the router may go without a sign of life, which it gives every half second, until it is restarted.
+/// How long the router may go without a sign of life, which it gives every half second, until it is
+/// restarted.
 const PATIENCE_MICROS: u32 = 3_000_000;
 
 /// The address of the LAN8742 on this board.
@@ -45,11 +47,13 @@ const PHY_ADDRESS: u8 = 0;
 /// Frames that can wait in the Ethernet MAC to be sent.
 const SENDING: usize = 8;
 
-/// Frames that can wait in the Ethernet MAC for the router: a burst of 100 at the full rate of the wire, while the router is
-/// busy. One place more stays empty, where the MAC stops. Each takes 1.5 KiB of the AXI SRAM.
+/// Frames that can wait in the Ethernet MAC for the router: a burst of 100 at the full rate of the
+/// wire, while the router is busy. One place more stays empty, where the MAC stops. Each takes 1.5
+/// KiB of the AXI SRAM.
 const RECEIVED: usize = 101;
 
-static FRAMES: ConstStaticCell<PacketQueue<SENDING, RECEIVED>> = ConstStaticCell::new(PacketQueue::new());
+static FRAMES: ConstStaticCell<PacketQueue<SENDING, RECEIVED>> =
+    ConstStaticCell::new(PacketQueue::new());
 
 bind_interrupts!(struct Interrupts {
     DMA1_STREAM0 => dma::InterruptHandler<DMA1_CH0>;
@@ -84,12 +88,24 @@ impl Board {
         let p = embassy_stm32::init(config());
         tell_reset_reason();
         let life_sign = LifeSign::start(p.IWDG1);
-        let phy = PacedPhy::new(GenericPhy::new(Sma::new(p.ETH_SMA, p.PA2, p.PC1), PHY_ADDRESS));
+        let phy = PacedPhy::new(GenericPhy::new(
+            Sma::new(p.ETH_SMA, p.PA2, p.PC1),
+            PHY_ADDRESS,
+        ));
         let mut entropy = [0; 32];
         Rng::new(p.RNG, Interrupts).fill_bytes(&mut entropy);
         Self {
             inside: Pins {
-                bus: Spi::new(p.SPI1, p.PA5, p.PB5, p.PA6, p.DMA1_CH0, p.DMA1_CH1, Interrupts, spi_config()),
+                bus: Spi::new(
+                    p.SPI1,
+                    p.PA5,
+                    p.PB5,
+                    p.PA6,
+                    p.DMA1_CH0,
+                    p.DMA1_CH1,
+                    Interrupts,
+                    spi_config(),
+                ),
                 cs: Output::new(p.PD14, Level::High, Speed::VeryHigh),
                 int: ExtiInput::new(p.PD15, p.EXTI15, Pull::Up, Interrupts),
                 reset: Output::new(p.PF3, Level::High, Speed::Low),
@@ -120,8 +136,8 @@ pub(crate) fn unique_id() -> [u8; 12] {
     embassy_stm32::uid::uid()
 }
 
-/// 400 MHz for the core and 200 MHz for the buses, from the internal oscillator, which needs no jumper to be right.
-/// SPI1 gets 61.5 MHz, to be halved.
+/// 400 MHz for the core and 200 MHz for the buses, from the internal oscillator, which needs no
+/// jumper to be right. SPI1 gets 61.5 MHz, to be halved.
 fn config() -> embassy_stm32::Config {
     let mut config = embassy_stm32::Config::default();
     config.rcc.hsi = Some(rcc::HSIPrescaler::DIV1);

@@ -5,7 +5,8 @@ use core::task::Context;
 use embassy_stm32::eth::Phy;
 use nat_router::PacedLink;
 
-/// Asks `P` for the link every [`PacedLink::INTERVAL`] only: the driver would ask at every pass of the router.
+/// Asks `P` for the link every [`PacedLink::INTERVAL`] only: the driver would ask at every pass of
+/// the router.
 pub(crate) struct PacedPhy<P> {
     phy: P,
     link: PacedLink,
@@ -13,7 +14,10 @@ pub(crate) struct PacedPhy<P> {
 
 impl<P> PacedPhy<P> {
     pub(crate) const fn new(phy: P) -> Self {
-        Self { phy, link: PacedLink::new() }
+        Self {
+            phy,
+            link: PacedLink::new(),
+        }
     }
 }
 

@@ -15,13 +15,19 @@ pub(crate) struct Bus<Spi, Cs> {
     pub(crate) poll_limit: usize,
 }
 
-// What is called from many places is not copied there: it would not fit the cache of a chip that runs from flash.
+// What is called from many places is not copied there: it would not fit the cache of a chip that
+// runs from flash.
 impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
     pub(crate) const fn new(spi: Spi, cs: Cs, poll_limit: usize) -> Self {
-        Self { spi, cs, poll_limit }
+        Self {
+            spi,
+            cs,
+            poll_limit,
+        }
     }
 
-    /// A whole access that reads: sends `words`, a header and room for the answer, and puts there what came meanwhile.
+    /// A whole access that reads: sends `words`, a header and room for the answer, and puts there
+    /// what came meanwhile.
     #[inline(never)]
     pub(crate) fn read(&mut self, words: &mut [u8]) -> Result<(), Fault> {
         let done = self.begin(words);
@@ -53,14 +59,16 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         done.map_err(|_| Fault::Bus)
     }
 
-    /// Begins an access that reads, like [`Bus::read`], and leaves the chip selected for more of it.
+    /// Begins an access that reads, like [`Bus::read`], and leaves the chip selected for more of
+    /// it.
     #[inline(never)]
     pub(crate) fn begin(&mut self, words: &mut [u8]) -> Result<(), Fault> {
         self.select()?;
         SpiBus::transfer_in_place(&mut self.spi, words).map_err(|_| Fault::Bus)
     }
 
-    /// Fills `frame` with the next bytes of an access that has begun. What is sent meanwhile is of no effect.
+    /// Fills `frame` with the next bytes of an access that has begun. What is sent meanwhile is of
+    /// no effect.
     pub(crate) async fn continue_read(&mut self, frame: &mut [u8]) -> Result<(), Fault> {
         let done = if frame.len() <= self.poll_limit {
             SpiBus::transfer_in_place(&mut self.spi, frame)

@@ -7,16 +7,17 @@ use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 use crate::bus::Bus;
 use crate::fault::Fault;
 use crate::registers::{
-    Block, COMMAND_OPEN, COMMAND_RECEIVE, COMMAND_SEND, INTERRUPT_RECEIVED, INTERRUPT_SENT, LINK_UP, MODE_MAC_FILTER,
-    MODE_MACRAW, MODE_NO_IPV6, MODE_NO_MULTICAST, STATUS_MACRAW, VERSION, common, socket, to_read, to_write,
-    to_write_socket,
+    Block, COMMAND_OPEN, COMMAND_RECEIVE, COMMAND_SEND, INTERRUPT_RECEIVED, INTERRUPT_SENT,
+    LINK_UP, MODE_MAC_FILTER, MODE_MACRAW, MODE_NO_IPV6, MODE_NO_MULTICAST, STATUS_MACRAW, VERSION,
+    common, socket, to_read, to_write, to_write_socket,
 };
 
 /// Which frames the chip lets in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Filter {
-    /// Those for this station and those for all stations, without IPv6: all that an IPv4 router has a use for.
+    /// Those for this station and those for all stations, without IPv6: all that an IPv4 router has
+    /// a use for.
     #[default]
     Own,
     /// All of them, whoever they are for.
@@ -61,12 +62,14 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         }
     }
 
-    /// Sets a chip up that was just reset: its address, all buffers to the first socket, and this one open for raw frames.
+    /// Sets a chip up that was just reset: its address, all buffers to the first socket, and this
+    /// one open for raw frames.
     pub(crate) fn set_up(&mut self, mac: [u8; 6], filter: Filter) -> Result<(), Fault> {
         let [a, b, c] = to_write(Block::Common, common::MAC_ADDRESS);
         let [m0, m1, m2, m3, m4, m5] = mac;
         self.bus.write(&[a, b, c, m0, m1, m2, m3, m4, m5])?;
-        // The sum over all sockets must not exceed what there is, so the others give theirs up first.
+        // The sum over all sockets must not exceed what there is, so the others give theirs up
+        // first.
         for socket in 1..8 {
             let [a, b, c] = to_write_socket(socket, socket::BUFFER_SIZES);
             self.bus.write(&[a, b, c, 0, 0])?;
@@ -99,7 +102,8 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         self.write_register(socket::INTERRUPT_MASK, which)
     }
 
-    /// Lets the pin tell, beside arrivals, that a frame has been sent: one that is under way now, at the earliest.
+    /// Lets the pin tell, beside arrivals, that a frame has been sent: one that is under way now,
+    /// at the earliest.
     pub(crate) fn announce_sent(&mut self, and_clear: u8) -> Result<(), Fault> {
         self.clear_interrupts(INTERRUPT_SENT | and_clear)?;
         self.set_interrupts(INTERRUPT_RECEIVED | INTERRUPT_SENT)
@@ -117,7 +121,8 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         })
     }
 
-    /// Whether nothing has been received that was not given back. It costs less than [`Chip::rx_pointers`].
+    /// Whether nothing has been received that was not given back. It costs less than
+    /// [`Chip::rx_pointers`].
     pub(crate) fn rx_is_empty(&mut self) -> Result<bool, Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::RX_SIZE);
         let mut words = [a, b, c, 0, 0];
@@ -132,7 +137,8 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         self.write_register(socket::COMMAND, COMMAND_RECEIVE)
     }
 
-    /// Begins to read the frame at `read`: returns its length word and leaves the chip selected for the frame itself.
+    /// Begins to read the frame at `read`: returns its length word and leaves the chip selected for
+    /// the frame itself.
     pub(crate) fn begin_frame(&mut self, read: u16) -> Result<u16, Fault> {
         let [a, b, c] = to_read(Block::RxBuffer, read);
         let mut words = [a, b, c, 0, 0];
@@ -152,7 +158,9 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
 
     /// Puts a frame into the transmit buffer, without sending it.
     pub(crate) async fn write_frame(&mut self, write: u16, frame: &[u8]) -> Result<(), Fault> {
-        self.bus.write_frame(to_write(Block::TxBuffer, write), frame).await
+        self.bus
+            .write_frame(to_write(Block::TxBuffer, write), frame)
+            .await
     }
 
     /// Sends what is in the transmit buffer before `write` as one frame.

@@ -4,7 +4,8 @@ use core::future::Future;
 
 use embassy_time::{Instant, Timer};
 
-/// The time. [`EmbassyTime`] is that of the executor; another one is for callers that move the time themselves.
+/// The time. [`EmbassyTime`] is that of the executor; another one is for callers that move the time
+/// themselves.
 pub trait Clock {
     /// The time now. It never goes backwards.
     fn now(&self) -> Instant;

@@ -17,7 +17,10 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) const fn new() -> Self {
-        Self { up: Cell::new(false), waiting: Waiting::new() }
+        Self {
+            up: Cell::new(false),
+            waiting: Waiting::new(),
+        }
     }
 
     pub(crate) fn set(&self, up: bool) {
@@ -28,9 +31,10 @@ impl Link {
 
 /// The driver for the stack or the router, on the same executor as the runner.
 ///
-/// A received frame is handed up whether there is room to transmit or not: else a router with traffic both ways would
-/// starve one of them, as each frame of the other fills the room that was asked for. If there is no room for an answer
-/// when it is made, it is dropped, and counted as [`unsent_full`](crate::Counters::unsent_full).
+/// A received frame is handed up whether there is room to transmit or not: else a router with
+/// traffic both ways would starve one of them, as each frame of the other fills the room that was
+/// asked for. If there is no room for an answer when it is made, it is dropped, and counted as
+/// [`unsent_full`](crate::Counters::unsent_full).
 pub struct Device<'d> {
     pub(crate) rx: Channel<'d>,
     pub(crate) tx: Channel<'d>,
@@ -51,7 +55,8 @@ impl Driver for Device<'_> {
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
         let Self { rx, tx, tally, .. } = *self;
-        rx.poll_frame(cx.waker()).then_some((RxToken { rx }, TxToken { tx, tally }))
+        rx.poll_frame(cx.waker())
+            .then_some((RxToken { rx }, TxToken { tx, tally }))
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
@@ -61,7 +66,11 @@ impl Driver for Device<'_> {
 
     fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
         self.link.waiting.register(cx.waker());
-        if self.link.up.get() { LinkState::Up } else { LinkState::Down }
+        if self.link.up.get() {
+            LinkState::Up
+        } else {
+            LinkState::Down
+        }
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -109,7 +118,8 @@ impl embassy_net_driver::TxToken for TxToken<'_> {
     }
 }
 
-/// Has `f` write a frame that nobody gets. Apart, because the frame takes 1.5 KiB of the stack meanwhile.
+/// Has `f` write a frame that nobody gets. Apart, because the frame takes 1.5 KiB of the stack
+/// meanwhile.
 #[cold]
 #[inline(never)]
 fn drop_frame<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {

@@ -5,7 +5,8 @@
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
-    /// It does not answer after a reset, or forgets what it was told. Nothing is connected, most likely.
+    /// It does not answer after a reset, or forgets what it was told. Nothing is connected, most
+    /// likely.
     // From 1 on, so that no fault at all is zero: `State` must be all zeros when new.
     Absent = 1,
     /// The SPI bus or a pin reported an error.
@@ -16,7 +17,8 @@ pub enum Fault {
     Framing,
     /// It interrupts without a reason that could be removed.
     Interrupt,
-    /// Its pointers into the buffers make no sense, or are not those it was told: it has been reset by something else.
+    /// Its pointers into the buffers make no sense, or are not those it was told: it has been reset
+    /// by something else.
     Pointers,
     /// A frame that it was told to send was not sent for 100 ms.
     Send,

@@ -4,10 +4,10 @@
 #![deny(missing_docs)]
 
 // The application's side.
-mod runner;
+mod clock;
 mod counters;
 mod fault;
-mod clock;
+mod runner;
 
 // The ways of a frame.
 mod device;
@@ -16,8 +16,8 @@ mod receiver;
 mod sender;
 
 // The chip.
-mod chip;
 mod bus;
+mod chip;
 mod registers;
 
 mod log;
@@ -45,7 +45,8 @@ use sender::Sender;
 /// The longest frame, header included and checksum not.
 const MTU: usize = 1514;
 
-/// The longest frame that is received: one with an IEEE 802.1Q tag, which may give no more than its priority.
+/// The longest frame that is received: one with an IEEE 802.1Q tag, which may give no more than its
+/// priority.
 const LONGEST: usize = MTU + 4;
 
 /// The longest frame that is polled, unless [`Runner::with_poll_limit`] says otherwise.
@@ -64,7 +65,12 @@ pub struct State<const N_RX: usize, const N_TX: usize> {
 impl<const N_RX: usize, const N_TX: usize> State<N_RX, N_TX> {
     /// Memory that nothing uses yet.
     pub const fn new() -> Self {
-        Self { rx: Queue::new(), tx: Queue::new(), link: Link::new(), tally: Tally::new() }
+        Self {
+            rx: Queue::new(),
+            tx: Queue::new(),
+            link: Link::new(),
+            tally: Tally::new(),
+        }
     }
 }
 
@@ -76,7 +82,8 @@ impl<const N_RX: usize, const N_TX: usize> Default for State<N_RX, N_TX> {
 
 /// What a chip is connected to.
 pub struct Pins<Spi, Cs, Int, Reset> {
-    /// The bus, with nothing else on it: SPI mode 3 or 0, most significant bit first, at least 1 MHz.
+    /// The bus, with nothing else on it: SPI mode 3 or 0, most significant bit first, at least 1
+    /// MHz.
     pub bus: Spi,
     /// SCSn, high while idle.
     pub cs: Cs,
@@ -88,7 +95,8 @@ pub struct Pins<Spi, Cs, Int, Reset> {
 
 /// A driver for the chip at `pins`, that will have the address `mac`.
 ///
-/// Nothing is done to the chip yet: [`Runner::run`] brings it up, and the link is down until it has.
+/// Nothing is done to the chip yet: [`Runner::run`] brings it up, and the link is down until it
+/// has.
 pub fn new<'d, const N_RX: usize, const N_TX: usize, Spi, Cs, Int, Reset>(
     mac: [u8; 6],
     state: &'d mut State<N_RX, N_TX>,
@@ -100,14 +108,26 @@ where
     Int: InputPin + Wait,
     Reset: OutputPin,
 {
-    let State { rx, tx, link, tally } = &*state;
+    let State {
+        rx,
+        tx,
+        link,
+        tally,
+    } = &*state;
     let (rx, tx) = (rx.channel(), tx.channel());
-    let Pins { bus, cs, int, reset } = pins;
+    let Pins {
+        bus,
+        cs,
+        int,
+        reset,
+    } = pins;
     let runner = Runner {
         name: "W5500",
         mac,
         filter: Filter::Own,
-        chip: Chip { bus: Bus::new(bus, cs, POLL_LIMIT) },
+        chip: Chip {
+            bus: Bus::new(bus, cs, POLL_LIMIT),
+        },
         int,
         reset,
         clock: EmbassyTime,
@@ -117,5 +137,14 @@ where
         link_up: false,
         tally,
     };
-    (Device { rx, tx, link, mac, tally }, runner)
+    (
+        Device {
+            rx,
+            tx,
+            link,
+            mac,
+            tally,
+        },
+        runner,
+    )
 }

@@ -1,4 +1,5 @@
-//! Messages about rare events, through `defmt` or `log` if their feature is on. Never one per packet.
+//! Messages about rare events, through `defmt` or `log` if their feature is on. Never one per
+//! packet.
 
 macro_rules! info {
     ($text:literal $(, $value:expr)* $(,)?) => {{

@@ -1,4 +1,5 @@
-//! Frames on their way between the device and the runner. Both are on one executor, so cells are enough.
+//! Frames on their way between the device and the runner. Both are on one executor, so cells are
+//! enough.
 
 use core::cell::{Cell, RefCell, RefMut};
 use core::task::Waker;
@@ -7,7 +8,8 @@ use embassy_sync::waitqueue::WakerRegistration;
 
 use crate::LONGEST;
 
-/// Room for a frame. In all of them it begins at a word, so that a copy from one to another goes by words.
+/// Room for a frame. In all of them it begins at a word, so that a copy from one to another goes by
+/// words.
 #[repr(C)]
 pub(crate) struct Packet {
     len: usize,
@@ -16,7 +18,10 @@ pub(crate) struct Packet {
 
 impl Packet {
     pub(crate) const fn new() -> Self {
-        Self { len: 0, bytes: [0; LONGEST] }
+        Self {
+            len: 0,
+            bytes: [0; LONGEST],
+        }
     }
 
     /// The frame.
@@ -67,12 +72,23 @@ struct Ends {
 
 impl<const N: usize> Queue<N> {
     pub(crate) const fn new() -> Self {
-        let ends = Ends { oldest: Cell::new(0), len: Cell::new(0), consumer: Waiting::new(), producer: Waiting::new() };
-        Self { packets: [const { RefCell::new(Packet::new()) }; N], ends }
+        let ends = Ends {
+            oldest: Cell::new(0),
+            len: Cell::new(0),
+            consumer: Waiting::new(),
+            producer: Waiting::new(),
+        };
+        Self {
+            packets: [const { RefCell::new(Packet::new()) }; N],
+            ends,
+        }
     }
 
     pub(crate) const fn channel(&self) -> Channel<'_> {
-        Channel { packets: &self.packets, ends: &self.ends }
+        Channel {
+            packets: &self.packets,
+            ends: &self.ends,
+        }
     }
 }
 
@@ -117,7 +133,9 @@ impl<'d> Channel<'d> {
 
     pub(crate) fn pop(&self) {
         let next = self.ends.oldest.get().saturating_add(1);
-        self.ends.oldest.set(if next < self.packets.len() { next } else { 0 });
+        self.ends
+            .oldest
+            .set(if next < self.packets.len() { next } else { 0 });
         self.ends.len.set(self.ends.len.get().saturating_sub(1));
         self.ends.producer.wake();
     }
@@ -132,6 +150,9 @@ impl<'d> Channel<'d> {
 
     fn packet(&self, behind_oldest: usize) -> Option<RefMut<'d, Packet>> {
         let at = self.ends.oldest.get().saturating_add(behind_oldest);
-        self.packets.get(at.checked_sub(self.packets.len()).unwrap_or(at))?.try_borrow_mut().ok()
+        self.packets
+            .get(at.checked_sub(self.packets.len()).unwrap_or(at))?
+            .try_borrow_mut()
+            .ok()
     }
 }

@@ -17,14 +17,16 @@ const LENGTH_WORD: u16 = 2;
 /// The shortest frame: an Ethernet header.
 pub(crate) const MIN_FRAME: usize = 14;
 
-/// How many bytes are read before the chip gets their room back, unless there is nothing more to read. Each time costs two
-/// accesses; the rest of the buffer is enough for what arrives meanwhile.
+/// How many bytes are read before the chip gets their room back, unless there is nothing more to
+/// read. Each time costs two accesses; the rest of the buffer is enough for what arrives meanwhile.
 const GIVE_BACK: u16 = BUFFER_LEN / 4;
 
-/// How often the pointers are read until they agree. They change while they are read, and after a command.
+/// How often the pointers are read until they agree. They change while they are read, and after a
+/// command.
 const POINTER_READS: u32 = 8;
 
-/// From how many readings on it is enough that the size is the same twice, which is all that the datasheet asks for.
+/// From how many readings on it is enough that the size is the same twice, which is all that the
+/// datasheet asks for.
 const POINTER_READS_APART: u32 = 4;
 
 /// How often in a row the buffer may hold no chain of frames, until the chip is reset.
@@ -60,7 +62,16 @@ enum Length {
 
 impl<'d> Receiver<'d> {
     pub(crate) fn new(channel: Channel<'d>, tally: &'d Tally) -> Self {
-        Self { channel, tally, read: 0, waiting: 0, kept: 0, look: true, resyncs: 0, idle_interrupts: 0 }
+        Self {
+            channel,
+            tally,
+            read: 0,
+            waiting: 0,
+            kept: 0,
+            look: true,
+            resyncs: 0,
+            idle_interrupts: 0,
+        }
     }
 
     /// Begins anew with a chip that was set up. What was in its buffer is lost.
@@ -80,10 +91,12 @@ impl<'d> Receiver<'d> {
         self.look = true;
     }
 
-    /// Moves one frame, if there is one and there is room for it. Returns whether there may be more to do.
+    /// Moves one frame, if there is one and there is room for it. Returns whether there may be more
+    /// to do.
     ///
-    /// `interrupt` says whether the chip interrupts. That tells of arrivals only, once each, and not of what is left in the
-    /// buffer; so it is taken back first, and then the buffer is emptied, until it is seen to be empty.
+    /// `interrupt` says whether the chip interrupts. That tells of arrivals only, once each, and
+    /// not of what is left in the buffer; so it is taken back first, and then the buffer is
+    /// emptied, until it is seen to be empty.
     pub(crate) async fn serve<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
@@ -130,11 +143,15 @@ impl<'d> Receiver<'d> {
     }
 
     /// How much waits in the chip.
-    fn size<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(&self, chip: &mut Chip<Spi, Cs>) -> Result<u16, Fault> {
+    fn size<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
+        &self,
+        chip: &mut Chip<Spi, Cs>,
+    ) -> Result<u16, Fault> {
         let mut last = None;
         for reading in 0..POINTER_READS {
             let RxPointers { size, read, write } = chip.rx_pointers()?;
-            let agree = write.wrapping_sub(read) == size || (reading >= POINTER_READS_APART && last == Some(size));
+            let agree = write.wrapping_sub(read) == size
+                || (reading >= POINTER_READS_APART && last == Some(size));
             if agree && read == self.read && size <= BUFFER_LEN {
                 return Ok(size);
             }
@@ -144,7 +161,10 @@ impl<'d> Receiver<'d> {
     }
 
     /// Reads the next frame, or skips it.
-    #[expect(clippy::await_holding_refcell_ref, reason = "what is neither pushed nor popped belongs to this end alone")]
+    #[expect(
+        clippy::await_holding_refcell_ref,
+        reason = "what is neither pushed nor popped belongs to this end alone"
+    )]
     async fn take<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
@@ -197,8 +217,8 @@ impl<'d> Receiver<'d> {
         Ok(())
     }
 
-    /// Throws away all that has arrived, because where the frames in it begin is not known. What arrives next begins where
-    /// that ends.
+    /// Throws away all that has arrived, because where the frames in it begin is not known. What
+    /// arrives next begins where that ends.
     fn resync<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,

@@ -1,7 +1,8 @@
 //! Where things are in the chip, and what its bits mean (W5500 datasheet 1.1.0, chapters 2 and 4).
 
-/// The three bytes that begin every access (section 2.2): an offset, and which block, to read or to write. The length is
-/// what is transferred until the chip is deselected (variable data length mode).
+/// The three bytes that begin every access (section 2.2): an offset, and which block, to read or to
+/// write. The length is what is transferred until the chip is deselected (variable data length
+/// mode).
 pub(crate) type Header = [u8; 3];
 
 #[derive(Clone, Copy)]

@@ -21,22 +21,24 @@ use crate::receiver::Receiver;
 use crate::registers::{INTERRUPT_RECEIVED, VERSION};
 use crate::sender::Sender;
 
-/// How often the link and the chip's health are looked at. A pulled cable is seen soon, at a cost of five short accesses,
-/// below 0.1 % of a 125 MHz core. It is also the time that a frame gets to be sent; the longest takes 1.2 ms at 10 Mbit/s.
+/// How often the link and the chip's health are looked at. A pulled cable is seen soon, at a cost
+/// of five short accesses, below 0.1 % of a 125 MHz core. It is also the time that a frame gets to
+/// be sent; the longest takes 1.2 ms at 10 Mbit/s.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The reset pin is held low for at least 500 us (datasheet 1.1.0, section 5.5.1).
 const RESET: Duration = Duration::from_millis(1);
 
-/// How often, and with what pause, the chip is asked whether it is up after a reset. It needs 1 ms at least; some need
-/// longer until they tell their version.
+/// How often, and with what pause, the chip is asked whether it is up after a reset. It needs 1 ms
+/// at least; some need longer until they tell their version.
 const START_TRIES: u32 = 50;
 const START_PAUSE: Duration = Duration::from_millis(2);
 
 /// A chip is reset once in that time at most.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// After that many frames in each direction without a pause, other tasks get their turn, and the clock is looked at.
+/// After that many frames in each direction without a pause, other tasks get their turn, and the
+/// clock is looked at.
 const TURNS: u32 = 16;
 
 /// Drives one chip. Spawn [`Runner::run`] as a task.
@@ -68,20 +70,51 @@ impl<'d, Spi, Cs, Int, Reset, Time> Runner<'d, Spi, Cs, Int, Reset, Time> {
         Self { filter, ..self }
     }
 
-    /// Polls the bus for frames of up to `bytes`, 32 unless this says otherwise, and uses DMA for longer ones.
+    /// Polls the bus for frames of up to `bytes`, 32 unless this says otherwise, and uses DMA for
+    /// longer ones.
     ///
-    /// Polling keeps the processor for as long as the transfer takes; DMA costs it the set-up, an interrupt or two, and
-    /// another poll of the task, about as much as polling 30 to 60 bytes at 31.25 MHz on an RP2040. In return other tasks
-    /// run meanwhile, and so does the bus of another chip.
+    /// Polling keeps the processor for as long as the transfer takes; DMA costs it the set-up, an
+    /// interrupt or two, and another poll of the task, about as much as polling 30 to 60 bytes
+    /// at 31.25 MHz on an RP2040. In return other tasks run meanwhile, and so does the bus of
+    /// another chip.
     pub fn with_poll_limit(mut self, bytes: usize) -> Self {
         self.chip.bus.poll_limit = bytes;
         self
     }
 
     /// Takes the time from `clock`, for callers that move it themselves.
-    pub fn with_clock<Other: Clock + Clone>(self, clock: Other) -> Runner<'d, Spi, Cs, Int, Reset, Other> {
-        let Self { name, mac, filter, chip, int, reset, receiver, sender, link, link_up, tally, .. } = self;
-        Runner { name, mac, filter, chip, int, reset, clock, receiver, sender, link, link_up, tally }
+    pub fn with_clock<Other: Clock + Clone>(
+        self,
+        clock: Other,
+    ) -> Runner<'d, Spi, Cs, Int, Reset, Other> {
+        let Self {
+            name,
+            mac,
+            filter,
+            chip,
+            int,
+            reset,
+            receiver,
+            sender,
+            link,
+            link_up,
+            tally,
+            ..
+        } = self;
+        Runner {
+            name,
+            mac,
+            filter,
+            chip,
+            int,
+            reset,
+            clock,
+            receiver,
+            sender,
+            link,
+            link_up,
+            tally,
+        }
     }
 
     /// A handle to the counters that stays when the runner runs.
@@ -98,8 +131,8 @@ where
     Reset: OutputPin,
     Time: Clock + Clone,
 {
-    /// Brings the chip up, moves frames, and brings it up again whenever something is wrong with it. The link is down
-    /// meanwhile.
+    /// Brings the chip up, moves frames, and brings it up again whenever something is wrong with
+    /// it. The link is down meanwhile.
     pub async fn run(mut self) -> ! {
         let mut missing = false;
         loop {
@@ -150,7 +183,11 @@ where
             if self.chip.link()?.1 == VERSION {
                 self.chip.set_up(self.mac, self.filter)?;
                 self.sleep(START_PAUSE).await;
-                return if self.chip.is_set_up(self.mac)? { Ok(()) } else { Err(Fault::Absent) };
+                return if self.chip.is_set_up(self.mac)? {
+                    Ok(())
+                } else {
+                    Err(Fault::Absent)
+                };
             }
         }
         Err(Fault::Absent)
@@ -173,7 +210,10 @@ where
     async fn work_until(&mut self, end: Instant) -> Result<(), Fault> {
         self.check()?;
         let clock = self.clock.clone();
-        let mut alarm = Alarm { sleep: pin!(clock.sleep_until(end)), set_by: None };
+        let mut alarm = Alarm {
+            sleep: pin!(clock.sleep_until(end)),
+            set_by: None,
+        };
         while clock.now() < end {
             self.turns(&mut alarm).await?;
         }
@@ -181,7 +221,10 @@ where
     }
 
     /// Moves one frame each way in turn, until there is nothing more to do or other tasks are due.
-    async fn turns(&mut self, alarm: &mut Alarm<'_, impl Future<Output = ()>>) -> Result<(), Fault> {
+    async fn turns(
+        &mut self,
+        alarm: &mut Alarm<'_, impl Future<Output = ()>>,
+    ) -> Result<(), Fault> {
         for _ in 0..TURNS {
             let interrupt = self.int.is_low().map_err(|_| Fault::Bus)?;
             let received = self.receiver.serve(&mut self.chip, interrupt).await?;
@@ -196,25 +239,35 @@ where
 
     /// Waits until there may be something to do, or it is time for `alarm`.
     ///
-    /// Everything is asked once, for it to wake this task. What woke it is not asked again: the next turn sees that anyway,
-    /// and cheaper.
+    /// Everything is asked once, for it to wake this task. What woke it is not asked again: the
+    /// next turn sees that anyway, and cheaper.
     async fn idle(&mut self, alarm: &mut Alarm<'_, impl Future<Output = ()>>) -> Result<(), Fault> {
         let blocked = self.receiver.wants_room().is_some();
-        // With no room for the frames that have arrived, their interrupt is of no use, and stands in the way of the other.
+        // With no room for the frames that have arrived, their interrupt is of no use, and stands
+        // in the way of the other.
         let and_clear = if blocked { INTERRUPT_RECEIVED } else { 0 };
         if self.sender.await_sent(&mut self.chip, and_clear)? {
             return Ok(());
         }
         let needs_interrupt = !blocked || self.sender.wants_frame().is_none();
-        let Self { int, receiver, sender, .. } = self;
+        let Self {
+            int,
+            receiver,
+            sender,
+            ..
+        } = self;
         let mut interrupt = pin!(int.wait_for_low());
         let mut asleep = false;
         poll_fn(|cx| {
             if core::mem::replace(&mut asleep, true) {
                 return Poll::Ready(Ok(()));
             }
-            let mut ready = receiver.wants_room().is_some_and(|channel| channel.poll_room(cx.waker()));
-            ready |= sender.wants_frame().is_some_and(|channel| channel.poll_frame(cx.waker()));
+            let mut ready = receiver
+                .wants_room()
+                .is_some_and(|channel| channel.poll_room(cx.waker()));
+            ready |= sender
+                .wants_frame()
+                .is_some_and(|channel| channel.poll_frame(cx.waker()));
             if ready || alarm.is_due(cx) {
                 return Poll::Ready(Ok(()));
             }
@@ -253,7 +306,8 @@ where
     }
 }
 
-/// A point in time that this task is woken at. Setting a timer is dear, so it is set once for all waits until then.
+/// A point in time that this task is woken at. Setting a timer is dear, so it is set once for all
+/// waits until then.
 struct Alarm<'a, Sleep> {
     sleep: Pin<&'a mut Sleep>,
     /// Who will be woken.
@@ -263,7 +317,11 @@ struct Alarm<'a, Sleep> {
 impl<Sleep: Future<Output = ()>> Alarm<'_, Sleep> {
     /// Has the task of `cx` woken, unless it is due already.
     fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.set_by.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if self
+            .set_by
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             return false;
         }
         self.set_by = Some(cx.waker().clone());

@@ -11,8 +11,8 @@ use crate::queue::Channel;
 use crate::receiver::MIN_FRAME;
 use crate::registers::INTERRUPT_RECEIVED;
 
-/// One frame is under way at most, because the chip sends all that it was told of as one; the next is written to the
-/// buffer meanwhile.
+/// One frame is under way at most, because the chip sends all that it was told of as one; the next
+/// is written to the buffer meanwhile.
 pub(crate) struct Sender<'d> {
     channel: Channel<'d>,
     tally: &'d Tally,
@@ -30,12 +30,22 @@ pub(crate) struct Sender<'d> {
 
 impl<'d> Sender<'d> {
     pub(crate) const fn new(channel: Channel<'d>, tally: &'d Tally) -> Self {
-        Self { channel, tally, write: 0, under_way: false, staged: None, announced: false, overdue: None }
+        Self {
+            channel,
+            tally,
+            write: 0,
+            under_way: false,
+            staged: None,
+            announced: false,
+            overdue: None,
+        }
     }
 
     /// Begins anew with a chip that was set up. What was in its buffer is lost.
     pub(crate) fn restart(&mut self) {
-        self.tally.unsent_reset.add(u64::from(self.under_way) + u64::from(self.staged.is_some()));
+        self.tally
+            .unsent_reset
+            .add(u64::from(self.under_way) + u64::from(self.staged.is_some()));
         (self.write, self.under_way, self.staged) = (0, false, None);
         (self.announced, self.overdue) = (false, None);
     }
@@ -73,7 +83,10 @@ impl<'d> Sender<'d> {
     }
 
     /// Writes the next frame to the chip's buffer, or drops it. Returns whether there was one.
-    #[expect(clippy::await_holding_refcell_ref, reason = "what is neither pushed nor popped belongs to this end alone")]
+    #[expect(
+        clippy::await_holding_refcell_ref,
+        reason = "what is neither pushed nor popped belongs to this end alone"
+    )]
     async fn stage<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
@@ -106,8 +119,9 @@ impl<'d> Sender<'d> {
         Ok(self.under_way)
     }
 
-    /// Before nothing is done until the chip interrupts: has it do so when the staged frame can be sent, if there is one.
-    /// Returns whether that is so already. `and_clear` are further interrupts to take back.
+    /// Before nothing is done until the chip interrupts: has it do so when the staged frame can be
+    /// sent, if there is one. Returns whether that is so already. `and_clear` are further
+    /// interrupts to take back.
     pub(crate) fn await_sent<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,

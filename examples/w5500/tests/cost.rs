@@ -1,4 +1,5 @@
-//! What a frame costs on the bus: accesses, and bytes with their headers. The README tells these figures.
+//! What a frame costs on the bus: accesses, and bytes with their headers. The README tells these
+//! figures.
 
 mod model;
 
@@ -10,11 +11,21 @@ const TX: u8 = 2;
 const RX: u8 = 3;
 
 fn read(block: u8, offset: u16, bytes: u64) -> Access {
-    Access { block, offset, write: false, bytes }
+    Access {
+        block,
+        offset,
+        write: false,
+        bytes,
+    }
 }
 
 fn write(block: u8, offset: u16, bytes: u64) -> Access {
-    Access { block, offset, write: true, bytes }
+    Access {
+        block,
+        offset,
+        write: true,
+        bytes,
+    }
 }
 
 fn bytes(accesses: &[Access]) -> u64 {
@@ -47,7 +58,10 @@ fn a_frame_of_a_burst_takes_one_access_and_5_bytes_beside_its_own() {
     }
     board.run_for(MILLISECOND);
     let accesses = board.take_accesses();
-    assert_eq!(accesses.iter().filter(|access| access.block == RX).count(), 20);
+    assert_eq!(
+        accesses.iter().filter(|access| access.block == RX).count(),
+        20
+    );
     assert_eq!(accesses.len(), 20 + 5);
     assert_eq!(bytes(&accesses), 20 * (60 + 5) + 27);
 }
@@ -59,7 +73,11 @@ fn room_is_given_back_for_each_4_kib_of_a_burst() {
         board.chip().receive(&frame(number, 1300));
     }
     board.run_for(20 * MILLISECOND);
-    let gives = board.take_accesses().iter().filter(|access| **access == write(SOCKET, 0x01, 4)).count();
+    let gives = board
+        .take_accesses()
+        .iter()
+        .filter(|access| **access == write(SOCKET, 0x01, 4))
+        .count();
     assert_eq!((board.counters().received, gives), (12, 3));
 }
 
@@ -69,7 +87,14 @@ fn one_sent_frame_takes_3_accesses_and_12_bytes_beside_its_own() {
     board.send(&frame(1, 60));
     board.run_for(MILLISECOND);
     let accesses = board.take_accesses();
-    assert_eq!(accesses, [write(TX, 0, 3 + 60), write(SOCKET, 0x24, 5), write(SOCKET, 0x01, 4)]);
+    assert_eq!(
+        accesses,
+        [
+            write(TX, 0, 3 + 60),
+            write(SOCKET, 0x24, 5),
+            write(SOCKET, 0x01, 4)
+        ]
+    );
     assert_eq!(bytes(&accesses), 60 + 12);
 }
 

@@ -46,8 +46,15 @@ fn a_chip_that_is_missing_at_boot_is_found_when_it_comes() {
     board.chip().present = false;
     board.run_for(3000 * MILLISECOND);
     assert!(!board.is_link_up());
-    assert!((4..=8).contains(&board.counters().failed_starts), "{:?}", board.counters());
-    assert_eq!((board.counters().resets, board.last_fault()), (0, Some(Fault::Absent)));
+    assert!(
+        (4..=8).contains(&board.counters().failed_starts),
+        "{:?}",
+        board.counters()
+    );
+    assert_eq!(
+        (board.counters().resets, board.last_fault()),
+        (0, Some(Fault::Absent))
+    );
     board.chip().present = true;
     board.run_for(700 * MILLISECOND);
     assert_works(&mut board);
@@ -61,7 +68,10 @@ fn the_link_is_seen_to_go_and_to_come() {
     assert!(!board.is_link_up());
     assert!(board.send(&frame(1, 60)));
     board.run_for(MILLISECOND);
-    assert_eq!((board.counters().unsent_link_down, board.counters().sent), (1, 0));
+    assert_eq!(
+        (board.counters().unsent_link_down, board.counters().sent),
+        (1, 0)
+    );
     board.chip().link = true;
     board.run_for(101 * MILLISECOND);
     assert_works(&mut board);
@@ -113,7 +123,8 @@ fn a_send_that_never_ends_is_ended_by_a_reset_and_its_frames_are_counted() {
     }
     assert_reset(&mut board, Fault::Send);
     let counters = board.counters();
-    // One was under way, one was in the buffer, and the third was sent afterwards or dropped with the link.
+    // One was under way, one was in the buffer, and the third was sent afterwards or dropped with
+    // the link.
     assert_eq!((counters.unsent_reset, counters.send_timeouts), (2, 1));
     assert_eq!(counters.sent - 1 + counters.unsent_link_down, 1 + 1);
 }
@@ -149,7 +160,10 @@ fn a_buffer_that_never_holds_frames_resets_the_chip() {
         board.chip().receive_raw(&[0xff; 80]);
         board.run_for(MILLISECOND);
     }
-    assert_eq!((board.counters().resyncs, board.counters().discarded_bytes), (3, 4 * 80));
+    assert_eq!(
+        (board.counters().resyncs, board.counters().discarded_bytes),
+        (3, 4 * 80)
+    );
     assert_reset(&mut board, Fault::Framing);
 }
 
@@ -167,7 +181,10 @@ fn a_chip_that_forgets_what_it_is_told_is_not_taken_for_a_working_one() {
     board.chip().deaf = true;
     board.run_for(2000 * MILLISECOND);
     assert!(!board.is_link_up());
-    assert_eq!((board.counters().resets, board.last_fault()), (0, Some(Fault::Absent)));
+    assert_eq!(
+        (board.counters().resets, board.last_fault()),
+        (0, Some(Fault::Absent))
+    );
     board.chip().deaf = false;
     board.run_for(700 * MILLISECOND);
     assert_works(&mut board);
@@ -201,7 +218,10 @@ fn an_error_on_the_bus_resets_the_chip_once() {
     board.run_for(MILLISECOND);
     assert!(!board.is_link_up());
     board.spi_fails.set(Failing::None);
-    assert_eq!((board.last_fault(), board.counters().bus_errors), (Some(Fault::Bus), 1));
+    assert_eq!(
+        (board.last_fault(), board.counters().bus_errors),
+        (Some(Fault::Bus), 1)
+    );
     assert_reset(&mut board, Fault::Bus);
 }
 
@@ -222,5 +242,8 @@ fn a_wedged_chip_is_not_reset_more_than_twice_a_second() {
 fn the_device_says_what_it_is() {
     let board = Board::up();
     assert_eq!(board.device.capabilities().max_transmission_unit, 1514);
-    assert!(matches!(board.device.hardware_address(), embassy_net_driver::HardwareAddress::Ethernet(MAC)));
+    assert!(matches!(
+        board.device.hardware_address(),
+        embassy_net_driver::HardwareAddress::Ethernet(MAC)
+    ));
 }

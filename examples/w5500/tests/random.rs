@@ -9,13 +9,22 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
 
     fn length(&mut self) -> usize {
-        const LENGTHS: [usize; 14] = [0, 1, 13, 14, 59, 60, 64, 65, 1513, 1514, 1515, 1518, 1519, 1600];
-        let length = if self.below(2) == 0 { LENGTHS[self.below(12) as usize] as u64 } else { 14 + self.below(1501) };
+        const LENGTHS: [usize; 14] = [
+            0, 1, 13, 14, 59, 60, 64, 65, 1513, 1514, 1515, 1518, 1519, 1600,
+        ];
+        let length = if self.below(2) == 0 {
+            LENGTHS[self.below(12) as usize] as u64
+        } else {
+            14 + self.below(1501)
+        };
         length as usize
     }
 }
@@ -34,7 +43,9 @@ impl Expected {
     fn act(&mut self, board: &mut Board, random: &mut Random, number: usize) {
         let frame = frame(number, random.length());
         match random.below(8) {
-            0..=2 if usize::from(board.chip().rx_size()) + frame.len() + 2 <= model::chip::BUFFER => {
+            0..=2
+                if usize::from(board.chip().rx_size()) + frame.len() + 2 <= model::chip::BUFFER =>
+            {
                 board.chip().receive(&frame);
                 if (14..=1518).contains(&frame.len()) {
                     self.received.push(frame);
@@ -60,7 +71,10 @@ fn random_traffic_of_every_length_comes_through_whole_and_in_order() {
     for seed in 0..40 {
         let mut random = Random(seed);
         let limit = random.below(100) as usize;
-        let mut board = Board::up_with::<3, 2>(Setup { poll_limit: Some(limit), ..Setup::default() });
+        let mut board = Board::up_with::<3, 2>(Setup {
+            poll_limit: Some(limit),
+            ..Setup::default()
+        });
         let (mut expected, mut received) = (Expected::default(), Vec::new());
         for number in 0..3000 {
             expected.act(&mut board, &mut random, number);
@@ -70,9 +84,22 @@ fn random_traffic_of_every_length_comes_through_whole_and_in_order() {
         }
         received.extend(board.receive_for(300 * MILLISECOND));
         let counters = board.counters();
-        assert!(received == expected.received, "seed {seed}: {} of {}", received.len(), expected.received.len());
-        assert!(board.chip().sent == expected.sent, "seed {seed}: {:?}", counters);
-        assert_eq!(counters.runts + counters.oversized, expected.skipped, "seed {seed}");
+        assert!(
+            received == expected.received,
+            "seed {seed}: {} of {}",
+            received.len(),
+            expected.received.len()
+        );
+        assert!(
+            board.chip().sent == expected.sent,
+            "seed {seed}: {:?}",
+            counters
+        );
+        assert_eq!(
+            counters.runts + counters.oversized,
+            expected.skipped,
+            "seed {seed}"
+        );
         assert_eq!(counters.unsent_runts, expected.unsent, "seed {seed}");
         assert_eq!((counters.resets, counters.resyncs), (0, 0), "seed {seed}");
     }
@@ -87,7 +114,9 @@ fn harm(board: &Board, random: &mut Random) {
         2 => chip.set_version(random.below(256) as u8),
         3 => chip.set_rx_write(random.below(0x1_0000) as u16),
         4 => {
-            let noise: Vec<u8> = (0..random.below(300)).map(|_| random.below(256) as u8).collect();
+            let noise: Vec<u8> = (0..random.below(300))
+                .map(|_| random.below(256) as u8)
+                .collect();
             chip.receive_raw(&noise);
         }
         5 => chip.mute = true,
@@ -117,7 +146,16 @@ fn whatever_happens_to_the_chip_it_works_again_within_two_seconds() {
         let sent = board.chip().sent.len();
         board.chip().receive(&frame(1, 60));
         assert!(board.send(&frame(2, 60)));
-        assert_eq!(board.receive_for(5 * MILLISECOND), [frame(1, 60)], "seed {seed}: {:?}", board.last_fault());
-        assert_eq!(board.chip().sent.split_off(sent), [frame(2, 60)], "seed {seed}");
+        assert_eq!(
+            board.receive_for(5 * MILLISECOND),
+            [frame(1, 60)],
+            "seed {seed}: {:?}",
+            board.last_fault()
+        );
+        assert_eq!(
+            board.chip().sent.split_off(sent),
+            [frame(2, 60)],
+            "seed {seed}"
+        );
     }
 }

@@ -19,12 +19,20 @@ fn send_all(board: &mut Board, frames: &[Vec<u8>]) {
 #[test]
 fn frames_of_every_length_are_sent_whole_and_in_order() {
     for poll_limit in [Some(0), Some(64), Some(2000)] {
-        let mut board = Board::up_with::<4, 4>(Setup { poll_limit, ..Setup::default() });
-        let frames: Vec<_> = [14, 15, 42, 59, 60, 64, 65, 1513, 1514].map(|length| frame(length, length)).into();
+        let mut board = Board::up_with::<4, 4>(Setup {
+            poll_limit,
+            ..Setup::default()
+        });
+        let frames: Vec<_> = [14, 15, 42, 59, 60, 64, 65, 1513, 1514]
+            .map(|length| frame(length, length))
+            .into();
         send_all(&mut board, &frames);
         assert_eq!(board.chip().sent, frames);
         let bytes: usize = frames.iter().map(Vec::len).sum();
-        assert_eq!((board.counters().sent, board.counters().sent_bytes), (9, bytes as u64));
+        assert_eq!(
+            (board.counters().sent, board.counters().sent_bytes),
+            (9, bytes as u64)
+        );
     }
 }
 
@@ -34,14 +42,19 @@ fn frames_too_short_for_a_header_never_reach_the_chip() {
     let frames = [0, 1, 13].map(|length| frame(1, length));
     send_all(&mut board, &frames);
     assert!(board.chip().accesses.iter().all(|access| access.block != 2));
-    assert_eq!((board.counters().sent, board.counters().unsent_runts), (0, 3));
+    assert_eq!(
+        (board.counters().sent, board.counters().unsent_runts),
+        (0, 3)
+    );
 }
 
 #[test]
 fn the_buffer_and_the_pointers_wrap_wherever_a_frame_lies() {
     for first in 60..130 {
         let mut board = Board::up();
-        let frames: Vec<_> = (0..50).map(|number| frame(number, if number == 0 { first } else { 1514 })).collect();
+        let frames: Vec<_> = (0..50)
+            .map(|number| frame(number, if number == 0 { first } else { 1514 }))
+            .collect();
         send_all(&mut board, &frames);
         assert!(board.chip().sent == frames, "behind one of {first} bytes");
     }
@@ -56,8 +69,15 @@ fn a_slow_wire_is_waited_for_without_polling_it() {
     send_all(&mut board, &frames);
     assert_eq!(board.chip().sent, frames);
     let wire = 20 * (1514 + 24) * 8 * 100;
-    assert!(board.now() - start - 10 * MILLISECOND < wire + wire / 20, "the wire idled");
-    assert!(board.polls - polls < 20 * 6 + 20, "{} polls for 20 frames", board.polls - polls);
+    assert!(
+        board.now() - start - 10 * MILLISECOND < wire + wire / 20,
+        "the wire idled"
+    );
+    assert!(
+        board.polls - polls < 20 * 6 + 20,
+        "{} polls for 20 frames",
+        board.polls - polls
+    );
     // Where nothing waits for it, no frame that is gone wakes the driver.
     assert_eq!(board.chip().interrupt_mask(), 4);
 }
@@ -83,13 +103,18 @@ fn a_slow_wire_does_not_hold_up_what_is_received() {
     board.chip().megabits = 10;
     let start = board.now();
     for number in 0..20 {
-        board.chip().arrive_at(start + number as u64 * 200_000, frame(number, 60));
+        board
+            .chip()
+            .arrive_at(start + number as u64 * 200_000, frame(number, 60));
     }
     for number in 0..4 {
         board.send(&frame(number, 1514));
     }
     let received = board.receive_for(4 * MILLISECOND);
-    assert_eq!(received, (0..20).map(|number| frame(number, 60)).collect::<Vec<_>>());
+    assert_eq!(
+        received,
+        (0..20).map(|number| frame(number, 60)).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -113,7 +138,10 @@ fn a_slow_wire_and_a_stack_that_takes_nothing_leave_the_driver_asleep() {
 
 /// Both directions always have more to do. Returns how many frames each moved in 200 ms.
 fn saturate(length: usize, poll_limit: usize) -> (u64, u64) {
-    let mut board = Board::up_with::<4, 4>(Setup { poll_limit: Some(poll_limit), ..Setup::default() });
+    let mut board = Board::up_with::<4, 4>(Setup {
+        poll_limit: Some(poll_limit),
+        ..Setup::default()
+    });
     let end = board.now() + 200 * MILLISECOND;
     let before = board.counters();
     loop {
@@ -135,10 +163,16 @@ fn both_directions_saturated_are_served_one_to_one() {
     for length in [60, 300, 1514] {
         for poll_limit in [0, 64] {
             let (received, sent) = saturate(length, poll_limit);
-            assert!(received.abs_diff(sent) <= 8, "{length} bytes: {received} in, {sent} out");
+            assert!(
+                received.abs_diff(sent) <= 8,
+                "{length} bytes: {received} in, {sent} out"
+            );
             // The bytes of the frames alone take that share of the bus, at least.
             let busy = (received + sent) * (length as u64) * model::chip::BYTE;
-            assert!(busy > 200 * MILLISECOND / 2, "{length} bytes: {received} in, {sent} out");
+            assert!(
+                busy > 200 * MILLISECOND / 2,
+                "{length} bytes: {received} in, {sent} out"
+            );
         }
     }
 }

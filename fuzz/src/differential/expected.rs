@@ -65,7 +65,11 @@ pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
         Some(true) => sum_transport(&mut expected),
         _ => learn_checksum(&mut expected, left),
     }
-    assert_eq!(normal(&expected), normal(left), "{way:?}: expected on the left\n{expected:02x?}\n{left:02x?}");
+    assert_eq!(
+        normal(&expected),
+        normal(left),
+        "{way:?}: expected on the left\n{expected:02x?}\n{left:02x?}"
+    );
     assert!(
         held.is_none() || held == judges::transport_holds(left),
         "a transport checksum that has got better or worse"
@@ -77,7 +81,8 @@ pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
 
 /// TTL, and the identification of what may be fragmented; then the header's checksum.
 fn finish(way: Way, expected: &mut [u8], left: &[u8]) {
-    let renumbered = !judges::is_atomic(expected) && !matches!(way, Way::In | Way::ToRouter | Way::Untouched);
+    let renumbered =
+        !judges::is_atomic(expected) && !matches!(way, Way::In | Way::ToRouter | Way::Untouched);
     let mut packet = Ipv4Packet::new_unchecked(expected);
     let after = Ipv4Packet::new_unchecked(left);
     if renumbered {
@@ -97,12 +102,32 @@ fn plain(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8]) {
     } else {
         // A later fragment, or a protocol without ports: the addresses are possible ones.
         let after = judges::ends(left).expect("a header");
-        assert!(!way.translates_source() || lookup.is_external(*after.source.ip()), "{after:?}");
-        assert!(way != Way::ToRouter || lookup.is_external(*after.destination.ip()), "{after:?}");
+        assert!(
+            !way.translates_source() || lookup.is_external(*after.source.ip()),
+            "{after:?}"
+        );
+        assert!(
+            way != Way::ToRouter || lookup.is_external(*after.destination.ip()),
+            "{after:?}"
+        );
         let inside = lookup.is_inside(*after.destination.ip());
-        assert!(!matches!(way, Way::In | Way::Hairpin) || inside, "{after:?}");
-        let source = if way.translates_source() { after.source } else { before.source };
-        (source, if way.translates_destination() { after.destination } else { before.destination })
+        assert!(
+            !matches!(way, Way::In | Way::Hairpin) || inside,
+            "{after:?}"
+        );
+        let source = if way.translates_source() {
+            after.source
+        } else {
+            before.source
+        };
+        (
+            source,
+            if way.translates_destination() {
+                after.destination
+            } else {
+                before.destination
+            },
+        )
     };
     write_ends(expected, source, destination);
     if before.protocol == IpNumber::TCP
@@ -115,7 +140,12 @@ fn plain(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8]) {
 
 /// The ends of a packet, or of one that is quoted backwards, as they leave.
 fn translated(lookup: &Lookup, way: Way, ends: &Ends) -> (SocketAddrV4, SocketAddrV4) {
-    let Ends { protocol, source, destination, .. } = *ends;
+    let Ends {
+        protocol,
+        source,
+        destination,
+        ..
+    } = *ends;
     let new_source = if way.translates_source() {
         let found = lookup.external(protocol, source, destination);
         found.unwrap_or_else(|| panic!("{ends:?} leaves without a session"))
@@ -132,14 +162,23 @@ fn translated(lookup: &Lookup, way: Way, ends: &Ends) -> (SocketAddrV4, SocketAd
     (new_source, new_destination)
 }
 
-/// An ICMP error: the quoted packet had gone the other way, so its ends are translated the other way round.
+/// An ICMP error: the quoted packet had gone the other way, so its ends are translated the other
+/// way round.
 fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usize) {
     let (_, quote) = judges::quote(expected).expect("an error");
     let quoted = judges::ends(quote).expect("a quoted header");
-    let backwards = Ends { source: quoted.destination, destination: quoted.source, ..quoted };
+    let backwards = Ends {
+        source: quoted.destination,
+        destination: quoted.source,
+        ..quoted
+    };
     let (destination, source) = translated(lookup, way, &backwards);
     let complete = usize::from(Ipv4Packet::new_unchecked(quote).total_len()) <= quote.len();
-    let whole = if complete { judges::transport_holds(quote) } else { None };
+    let whole = if complete {
+        judges::transport_holds(quote)
+    } else {
+        None
+    };
     let mut outer = Ipv4Packet::new_unchecked(&mut *expected);
     if way.translates_source() {
         // It leaves from the external address of the host whose packet is quoted.
@@ -170,12 +209,19 @@ fn write_ends(bytes: &mut [u8], source: SocketAddrV4, destination: SocketAddrV4)
     let mut packet = Ipv4Packet::new_unchecked(&mut *bytes);
     packet.set_src_addr(*source.ip());
     packet.set_dst_addr(*destination.ip());
-    let (start, protocol) = (usize::from(packet.header_len()), IpNumber(packet.next_header().into()));
+    let (start, protocol) = (
+        usize::from(packet.header_len()),
+        IpNumber(packet.next_header().into()),
+    );
     let transport = &mut bytes[start..];
     match protocol {
         _ if !shown => {}
         IpNumber::ICMP => {
-            let id = if matches!(transport[0], 8 | 13) { source.port() } else { destination.port() };
+            let id = if matches!(transport[0], 8 | 13) {
+                source.port()
+            } else {
+                destination.port()
+            };
             Icmpv4Packet::new_unchecked(transport).set_echo_ident(id);
         }
         // The ports of TCP stand where UDP has them.
@@ -214,7 +260,10 @@ fn clamp(datagram: &mut [u8], limit: u16) {
 fn sum_transport(datagram: &mut [u8]) {
     let packet = Ipv4Packet::new_unchecked(&*datagram);
     let (source, destination) = (packet.src_addr().into(), packet.dst_addr().into());
-    let (start, protocol) = (usize::from(packet.header_len()), IpNumber(packet.next_header().into()));
+    let (start, protocol) = (
+        usize::from(packet.header_len()),
+        IpNumber(packet.next_header().into()),
+    );
     let transport = &mut datagram[start..];
     match protocol {
         IpNumber::ICMP => Icmpv4Packet::new_unchecked(transport).fill_checksum(),
@@ -236,10 +285,12 @@ fn checksum_place(bytes: &[u8]) -> Option<usize> {
     Some(start + field).filter(|place| place + 2 <= bytes.len())
 }
 
-/// Takes the transport checksum for what it is: the part that it sums is not all there, or it was wrong before. None stays
-/// none.
+/// Takes the transport checksum for what it is: the part that it sums is not all there, or it was
+/// wrong before. None stays none.
 fn learn_checksum(expected: &mut [u8], left: &[u8]) {
-    let Some(place) = checksum_place(expected) else { return };
+    let Some(place) = checksum_place(expected) else {
+        return;
+    };
     let is_udp = expected[9] == IpNumber::UDP.0;
     if !is_udp || expected[place..place + 2] != [0, 0] {
         expected[place..place + 2].copy_from_slice(&left[place..place + 2]);
@@ -258,7 +309,8 @@ fn normal(datagram: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Whether a packet is of the router's own DHCP client, or for it: a server may answer from any port.
+/// Whether a packet is of the router's own DHCP client, or for it: a server may answer from any
+/// port.
 fn is_dhcp(way: Way, datagram: &[u8]) -> bool {
     judges::ends(datagram).is_some_and(|ends| {
         let ports = (ends.source.port(), ends.destination.port());

@@ -1,4 +1,5 @@
-//! What the ends of a packet become, according to the sessions and port forwards that the NAT lists.
+//! What the ends of a packet become, according to the sessions and port forwards that the NAT
+//! lists.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -25,12 +26,22 @@ impl Lookup {
         self.external = nat.external_addresses().to_vec();
         let config = nat.config();
         self.inside = Some(config.inside);
-        self.clamp = config.mss_clamp.then(|| config.inside_mtu.min(config.outside_mtu) - 40);
+        self.clamp = config
+            .mss_clamp
+            .then(|| config.inside_mtu.min(config.outside_mtu) - 40);
         let primary = self.external[0];
         let forward = |forward: nat_core::PortForward| {
-            let protocol = if forward.protocol == Protocol::Tcp { IpNumber::TCP } else { IpNumber::UDP };
+            let protocol = if forward.protocol == Protocol::Tcp {
+                IpNumber::TCP
+            } else {
+                IpNumber::UDP
+            };
             let external = SocketAddrV4::new(primary, forward.external_port);
-            (protocol, external, SocketAddrV4::new(forward.inside_address, forward.inside_port))
+            (
+                protocol,
+                external,
+                SocketAddrV4::new(forward.inside_address, forward.inside_port),
+            )
         };
         self.forwards = nat.forwards().map(forward).collect();
     }
@@ -44,8 +55,14 @@ impl Lookup {
     ) -> Option<SocketAddrV4> {
         let of_inside = || self.of(protocol).filter(|session| session.inside == inside);
         let exact = of_inside().find(|session| session.remote == remote);
-        let found = exact.or_else(|| of_inside().next()).map(|session| session.external);
-        let forwarded = || self.forwards.iter().find(|(of, _, target)| (*of, *target) == (protocol, inside));
+        let found = exact
+            .or_else(|| of_inside().next())
+            .map(|session| session.external);
+        let forwarded = || {
+            self.forwards
+                .iter()
+                .find(|(of, _, target)| (*of, *target) == (protocol, inside))
+        };
         found.or_else(|| forwarded().map(|(_, external, _)| *external))
     }
 
@@ -56,10 +73,19 @@ impl Lookup {
         external: SocketAddrV4,
         remote: SocketAddrV4,
     ) -> Option<SocketAddrV4> {
-        let of_external = || self.of(protocol).filter(|session| session.external == external);
+        let of_external = || {
+            self.of(protocol)
+                .filter(|session| session.external == external)
+        };
         let exact = of_external().find(|session| session.remote == remote);
-        let found = exact.or_else(|| of_external().next()).map(|session| session.inside);
-        let forwarded = || self.forwards.iter().find(|(of, forwarded, _)| (*of, *forwarded) == (protocol, external));
+        let found = exact
+            .or_else(|| of_external().next())
+            .map(|session| session.inside);
+        let forwarded = || {
+            self.forwards
+                .iter()
+                .find(|(of, forwarded, _)| (*of, *forwarded) == (protocol, external))
+        };
         found.or_else(|| forwarded().map(|(_, _, target)| *target))
     }
 
@@ -78,6 +104,8 @@ impl Lookup {
             IpNumber::UDP => Some(SessionProtocol::Udp),
             _ => None,
         };
-        self.sessions.iter().filter(move |session| Some(session.protocol) == protocol)
+        self.sessions
+            .iter()
+            .filter(move |session| Some(session.protocol) == protocol)
     }
 }

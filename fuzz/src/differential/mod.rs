@@ -1,11 +1,12 @@
-//! What leaves against what should: etherparse reads the packet that came in, the list of sessions says what its ends
-//! become, and smoltcp writes that into a copy and sums it from scratch. The copy and what left must be equal, byte for
-//! byte, and both parsers must take it.
+//! What leaves against what should: etherparse reads the packet that came in, the list of sessions
+//! says what its ends become, and smoltcp writes that into a copy and sums it from scratch. The
+//! copy and what left must be equal, byte for byte, and both parsers must take it.
 //!
 //! Inputs are scripts, as for [`crate::packet`].
 //!
-//! Not compared: the identification of what may be fragmented, which is drawn; the address of a later fragment, which
-//! shows no port to look up, and so is only known to be one of those that are possible; checksums that were wrong before.
+//! Not compared: the identification of what may be fragmented, which is drawn; the address of a
+//! later fragment, which shows no port to look up, and so is only known to be one of those that are
+//! possible; checksums that were wrong before.
 
 mod expected;
 mod lookup;
@@ -24,8 +25,15 @@ pub fn run(data: &[u8]) -> Vec<String> {
     };
     let (mut tables, mut fragments) = (Tables::new(), Fragments::new());
     let nat = packet::nat(&mut tables, &mut fragments, options);
-    let mut run = Run { nat, now: Instant::from_secs(1), last: None };
-    Script::new(data).filter_map(|entry| run.step(&entry)).map(|verdict| word(&verdict)).collect()
+    let mut run = Run {
+        nat,
+        now: Instant::from_secs(1),
+        last: None,
+    };
+    Script::new(data)
+        .filter_map(|entry| run.step(&entry))
+        .map(|verdict| word(&verdict))
+        .collect()
 }
 
 struct Run<'t> {
@@ -46,10 +54,16 @@ impl Run<'_> {
         let mut buffer = sent.clone();
         let verdict = match entry.kind {
             Kind::Local => self.nat.process_local(&mut buffer, self.now),
-            Kind::Answer | Kind::Error | Kind::From(_) => self.nat.process(&mut buffer, from, self.now),
+            Kind::Answer | Kind::Error | Kind::From(_) => {
+                self.nat.process(&mut buffer, from, self.now)
+            }
         };
         lookup.note(&self.nat);
-        assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in the tables");
+        assert_eq!(
+            self.nat.audit(),
+            Ok(()),
+            "what is not as it should be in the tables"
+        );
         let local = entry.kind == Kind::Local;
         match verdict {
             Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
@@ -62,7 +76,11 @@ impl Run<'_> {
             Verdict::Local { len, side } => {
                 // A ping of a host to an external address is the router's as it is.
                 let translated = side == Side::Outside && (local || from == Side::Outside);
-                let way = if translated { Way::ToRouter } else { Way::Untouched };
+                let way = if translated {
+                    Way::ToRouter
+                } else {
+                    Way::Untouched
+                };
                 expected::check(&lookup, way, &sent, &buffer[..len]);
             }
             Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => assert_eq!(sent, buffer),
@@ -73,14 +91,27 @@ impl Run<'_> {
 
 /// Pieces that smoltcp takes for fragments of this datagram, side by side.
 fn check_pieces(verdict: &Verdict, datagram: &[u8]) {
-    let Verdict::Fragment { mtu, .. } = *verdict else { return };
+    let Verdict::Fragment { mtu, .. } = *verdict else {
+        return;
+    };
     let mut pieces = Pieces::new(datagram, mtu);
     let (mut piece, mut payload) = ([0; 1500], Vec::new());
     let start = judges::fragment_offset(datagram);
     while let Some(len) = pieces.emit(&mut piece) {
-        assert!(len <= usize::from(mtu), "a fragment of {len} bytes for an MTU of {mtu}");
-        assert_eq!(judges::fragment_offset(&piece[..len]), start + payload.len(), "fragments side by side");
+        assert!(
+            len <= usize::from(mtu),
+            "a fragment of {len} bytes for an MTU of {mtu}"
+        );
+        assert_eq!(
+            judges::fragment_offset(&piece[..len]),
+            start + payload.len(),
+            "fragments side by side"
+        );
         payload.extend_from_slice(judges::check_ipv4(&piece[..len]));
     }
-    assert_eq!(payload, judges::check_ipv4(datagram), "fragments carry what the datagram does");
+    assert_eq!(
+        payload,
+        judges::check_ipv4(datagram),
+        "fragments carry what the datagram does"
+    );
 }

@@ -8,22 +8,40 @@ use super::judge::Judge;
 use super::world::frames::{Udp, arp_reply, arp_request, ipv4_frame};
 use super::world::nic::Nic;
 use super::world::{
-    GATEWAY, HOST, OTHER_HOST, OUTSIDE, ROUTER_LAN, ROUTER_WAN, World, from_gateway, inbound, outbound,
+    GATEWAY, HOST, OTHER_HOST, OUTSIDE, ROUTER_LAN, ROUTER_WAN, World, from_gateway, inbound,
+    outbound,
 };
 
 /// Datagrams that can wait for a neighbour, and frames for a local stack.
 const WAITING: usize = 4;
 
 pub(super) fn check(world: &mut World, judge: &mut Judge) {
-    assert_eq!(world.control.with_nat(|nat| nat.audit()), Ok(()), "what is not as it should be in the tables");
+    assert_eq!(
+        world.control.with_nat(|nat| nat.audit()),
+        Ok(()),
+        "what is not as it should be in the tables"
+    );
     recover(world);
     judge.take_sent(world);
-    assert_eq!(world.control.with_nat(|nat| nat.sessions().count()), 0, "sessions outlived their timeouts");
-    assert_eq!(world.control.with_nat(|nat| nat.poll_timeout()), None, "a deadline without a session");
+    assert_eq!(
+        world.control.with_nat(|nat| nat.sessions().count()),
+        0,
+        "sessions outlived their timeouts"
+    );
+    assert_eq!(
+        world.control.with_nat(|nat| nat.poll_timeout()),
+        None,
+        "a deadline without a session"
+    );
     for nic in [&world.lan, &world.wan] {
-        assert_eq!(nic.script(|script| script.arrived.len()), 0, "frames that nobody takes");
+        assert_eq!(
+            nic.script(|script| script.arrived.len()),
+            0,
+            "frames that nobody takes"
+        );
     }
-    let ethernet = |nic: &Nic| nic.script(|script| matches!(script.address, HardwareAddress::Ethernet(_)));
+    let ethernet =
+        |nic: &Nic| nic.script(|script| matches!(script.address, HardwareAddress::Ethernet(_)));
     if ethernet(&world.lan) && ethernet(&world.wan) {
         check_stack_queue(world);
         check_waiting(world);
@@ -31,7 +49,8 @@ pub(super) fn check(world: &mut World, judge: &mut Judge) {
     }
 }
 
-/// Links come up, drivers get room, stacks take what waits for them, and all that has a time runs out.
+/// Links come up, drivers get room, stacks take what waits for them, and all that has a time runs
+/// out.
 fn recover(world: &mut World) {
     for nic in [world.lan.clone(), world.wan.clone()] {
         nic.set_link(LinkState::Up);
@@ -55,11 +74,23 @@ fn check_stack_queue(world: &mut World) {
     world.introduce();
     while World::stack_receives(&mut world.lan_stack).is_some() {}
     for _ in 0..WAITING {
-        world.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &Udp { dst: ROUTER_LAN.1, ..outbound() }.build()));
+        world.lan.arrive(ipv4_frame(
+            ROUTER_LAN.0,
+            HOST.0,
+            &Udp {
+                dst: ROUTER_LAN.1,
+                ..outbound()
+            }
+            .build(),
+        ));
     }
     world.run();
     let own: Vec<_> = core::iter::from_fn(|| World::stack_receives(&mut world.lan_stack)).collect();
-    assert!(own.len() >= WAITING, "{} frames of {WAITING} find room for the router's stack", own.len());
+    assert!(
+        own.len() >= WAITING,
+        "{} frames of {WAITING} find room for the router's stack",
+        own.len()
+    );
 }
 
 /// As many packets wait for a neighbour that nobody knows as in a new router, and all of them go.
@@ -67,14 +98,24 @@ fn check_waiting(world: &mut World) {
     let unknown = ([2, 0, 0, 0, 0, 0x66], Ipv4Addr::new(198, 51, 100, 66));
     world.wan.take_sent();
     for number in 0..WAITING as u16 {
-        let udp = Udp { src_port: 6000 + number, dst: unknown.1, ..outbound() };
-        world.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &udp.build()));
+        let udp = Udp {
+            src_port: 6000 + number,
+            dst: unknown.1,
+            ..outbound()
+        };
+        world
+            .lan
+            .arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &udp.build()));
     }
     world.run();
     world.wan.take_sent();
     world.wan.arrive(arp_reply(unknown, ROUTER_WAN));
     world.run();
-    assert_eq!(world.wan.take_sent().len(), WAITING, "packets that had waited for their neighbour");
+    assert_eq!(
+        world.wan.take_sent().len(),
+        WAITING,
+        "packets that had waited for their neighbour"
+    );
 }
 
 fn check_session(world: &mut World) {

@@ -25,7 +25,12 @@ pub(super) struct Judge {
 
 impl Judge {
     pub(super) fn new(lan_is_bare: bool, wan_is_bare: bool) -> Self {
-        Self { bare: [lan_is_bare, wan_is_bare], bent: false, own: Vec::new(), left: Vec::new() }
+        Self {
+            bare: [lan_is_bare, wan_is_bare],
+            bent: false,
+            own: Vec::new(),
+            left: Vec::new(),
+        }
     }
 
     /// One of the datagrams that left outside lately.
@@ -36,9 +41,20 @@ impl Judge {
 
     /// Judges what was sent on both sides since the last time, and says of what kind it was.
     pub(super) fn take_sent(&mut self, world: &World) -> Vec<String> {
-        let inside = world.lan.take_sent().into_iter().map(|frame| (Side::Inside, frame));
-        let outside = world.wan.take_sent().into_iter().map(|frame| (Side::Outside, frame));
-        inside.chain(outside).map(|(side, frame)| self.frame(side, &frame)).collect()
+        let inside = world
+            .lan
+            .take_sent()
+            .into_iter()
+            .map(|frame| (Side::Inside, frame));
+        let outside = world
+            .wan
+            .take_sent()
+            .into_iter()
+            .map(|frame| (Side::Outside, frame));
+        inside
+            .chain(outside)
+            .map(|(side, frame)| self.frame(side, &frame))
+            .collect()
     }
 
     fn frame(&mut self, side: Side, frame: &[u8]) -> String {
@@ -49,8 +65,14 @@ impl Judge {
         if self.own.iter().any(|(of, own)| *of == side && own == frame) {
             return format!("{name} own");
         }
-        let datagram = if bare { Some(frame) } else { payload(side, frame, router.0) };
-        let Some(datagram) = datagram else { return format!("{name} arp") };
+        let datagram = if bare {
+            Some(frame)
+        } else {
+            payload(side, frame, router.0)
+        };
+        let Some(datagram) = datagram else {
+            return format!("{name} arp");
+        };
         let protocol = self.datagram(side, datagram);
         format!("{name} {protocol}")
     }
@@ -59,10 +81,18 @@ impl Judge {
         let packet = Ipv4Packet::new_checked(datagram).expect("smoltcp takes it for IPv4");
         // smoltcp takes any checksum for right under a fuzzer.
         let header = &datagram[..usize::from(packet.header_len())];
-        assert_eq!(Sum16BitWords::new().add_slice(header).ones_complement(), 0, "header checksum: {datagram:02x?}");
+        assert_eq!(
+            Sum16BitWords::new().add_slice(header).ones_complement(),
+            0,
+            "header checksum: {datagram:02x?}"
+        );
         let datagram = &datagram[..usize::from(packet.total_len())];
         if !self.bent {
-            assert_ne!(judges::transport_holds(datagram), Some(false), "transport checksum: {datagram:02x?}");
+            assert_ne!(
+                judges::transport_holds(datagram),
+                Some(false),
+                "transport checksum: {datagram:02x?}"
+            );
             judges::check_whole(datagram);
         }
         if side == Side::Outside {
@@ -84,18 +114,28 @@ impl Judge {
 /// The datagram of a frame with a sound link header; `None` of ARP, which is judged here.
 fn payload(side: Side, frame: &[u8], router: Mac) -> Option<&[u8]> {
     let (header, payload) = Ethernet2Header::from_slice(frame).expect("a link header");
-    assert_eq!(header.source, router, "frames are from the router's station");
+    assert_eq!(
+        header.source, router,
+        "frames are from the router's station"
+    );
     assert_ne!(header.destination, router, "the router sends to itself");
     if header.ether_type == EtherType::IPV4 {
         return Some(payload);
     }
-    assert_eq!(header.ether_type, EtherType::ARP, "neither IPv4 nor ARP leaves");
+    assert_eq!(
+        header.ether_type,
+        EtherType::ARP,
+        "neither IPv4 nor ARP leaves"
+    );
     let arp = as_arp(frame).expect("etherparse takes it for ARP");
     if side == Side::Outside {
         // An answer repeats the address that the asker says it has.
         let asked = (arp.operation == ArpOperation::REQUEST).then(|| arp.target_ipv4_addr());
         for address in [Some(arp.sender_ipv4_addr()), asked].into_iter().flatten() {
-            assert!(!is_inside(address), "{address} is told outside: {frame:02x?}");
+            assert!(
+                !is_inside(address),
+                "{address} is told outside: {frame:02x?}"
+            );
         }
     }
     None
@@ -103,22 +143,44 @@ fn payload(side: Side, frame: &[u8], router: Mac) -> Option<&[u8]> {
 
 /// Nothing that leaves outside tells of the inside.
 fn check_leaves(datagram: &[u8]) {
-    let address = |at: usize| Ipv4Addr::new(datagram[at], datagram[at + 1], datagram[at + 2], datagram[at + 3]);
+    let address = |at: usize| {
+        Ipv4Addr::new(
+            datagram[at],
+            datagram[at + 1],
+            datagram[at + 2],
+            datagram[at + 3],
+        )
+    };
     let (source, destination) = (address(12), address(16));
     let dhcp = is_dhcp_client(datagram);
     let own = [ROUTER_WAN.1, OTHER_ADDRESS].contains(&source);
-    assert!(own || dhcp && source.is_unspecified(), "{source} leaves: {datagram:02x?}");
+    assert!(
+        own || dhcp && source.is_unspecified(),
+        "{source} leaves: {datagram:02x?}"
+    );
     // A DHCP server outside may have an address of the inside network (RFC 4787 REQ-7).
-    assert!(dhcp || !is_inside(destination), "to {destination} outside: {datagram:02x?}");
+    assert!(
+        dhcp || !is_inside(destination),
+        "to {destination} outside: {datagram:02x?}"
+    );
     if let Some(quote) = crate::bytes::quote(datagram) {
         for place in [12, 16] {
-            let quoted = Ipv4Addr::new(quote[place], quote[place + 1], quote[place + 2], quote[place + 3]);
-            assert!(!is_inside(quoted), "{quoted} is quoted outside: {datagram:02x?}");
+            let quoted = Ipv4Addr::new(
+                quote[place],
+                quote[place + 1],
+                quote[place + 2],
+                quote[place + 3],
+            );
+            assert!(
+                !is_inside(quoted),
+                "{quoted} is quoted outside: {datagram:02x?}"
+            );
         }
     }
 }
 
-/// Whether the router's DHCP client has sent this (RFC 2131 section 4.1), be the length in its UDP header right or not.
+/// Whether the router's DHCP client has sent this (RFC 2131 section 4.1), be the length in its UDP
+/// header right or not.
 fn is_dhcp_client(datagram: &[u8]) -> bool {
     let ip = Ipv4Packet::new_checked(datagram).expect("smoltcp takes it for IPv4");
     let ports = ip.payload().get(..4);

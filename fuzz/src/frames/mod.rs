@@ -1,14 +1,16 @@
-//! The router of `nat-embassy` between two drivers that fill up, refuse tokens, lose frames and links, on a clock that only
-//! the input moves. Read by `arbitrary`.
+//! The router of `nat-embassy` between two drivers that fill up, refuse tokens, lose frames and
+//! links, on a clock that only the input moves. Read by `arbitrary`.
 //!
 //! - It never panics, spends no token on nothing, and comes to rest after each step.
-//! - What leaves outside is from the router's station, carries an external source, and shows no inside address: not in ARP,
-//!   and not in what an ICMP error quotes. Every IPv4 packet that leaves on either side is one for smoltcp and etherparse,
-//!   and has right checksums as long as no frame with bent bytes was sent.
-//! - At the end, when links are up and drivers have room, all that had waited goes, every queue has its whole room again,
-//!   and a new session works both ways.
+//! - What leaves outside is from the router's station, carries an external source, and shows no
+//!   inside address: not in ARP, and not in what an ICMP error quotes. Every IPv4 packet that
+//!   leaves on either side is one for smoltcp and etherparse, and has right checksums as long as no
+//!   frame with bent bytes was sent.
+//! - At the end, when links are up and drivers have room, all that had waited goes, every queue has
+//!   its whole room again, and a new session works both ways.
 //!
-//! A driver that [wakes its task](world::nic::Script) whenever it has nothing never comes to rest, so there is none here.
+//! A driver that [wakes its task](world::nic::Script) whenever it has nothing never comes to rest,
+//! so there is none here.
 
 mod afterwards;
 mod judge;
@@ -48,11 +50,16 @@ struct Medium {
 
 impl Medium {
     fn nic(self, station: world::frames::Station) -> Nic {
-        let nic = if self.ip { ip_nic() } else { ethernet_nic(station) };
+        let nic = if self.ip {
+            ip_nic()
+        } else {
+            ethernet_nic(station)
+        };
         nic.script(|script| {
             script.mtu -= usize::from(self.less) * 4;
             script.reads_early = self.reads_early;
-            // A driver that hands up a frame must take the answer to it, so a full one hands up none.
+            // A driver that hands up a frame must take the answer to it, so a full one hands up
+            // none.
             script.pairs_need_room = true;
         });
         nic
@@ -71,10 +78,18 @@ pub fn run(data: &[u8]) -> Vec<String> {
         if input.open {
             config.nat.filtering = Filtering::EndpointIndependent;
         }
-        let mut world = World::of(state, config, input.lan.nic(ROUTER_LAN), input.wan.nic(ROUTER_WAN));
+        let mut world = World::of(
+            state,
+            config,
+            input.lan.nic(ROUTER_LAN),
+            input.wan.nic(ROUTER_WAN),
+        );
         if input.forward {
             let forward = PortForward::new(Protocol::Udp, 4000, SocketAddrV4::new(HOST.1, 5000));
-            world.control.with_nat(|nat| nat.add_forward(forward)).expect("nothing is there yet");
+            world
+                .control
+                .with_nat(|nat| nat.add_forward(forward))
+                .expect("nothing is there yet");
         }
         if input.introduced && !input.lan.ip && !input.wan.ip {
             world.introduce();
@@ -83,10 +98,16 @@ pub fn run(data: &[u8]) -> Vec<String> {
     })
 }
 
-/// One frame from outside or from inside to a router that knows its neighbours, and what it makes the router do.
+/// One frame from outside or from inside to a router that knows its neighbours, and what it makes
+/// the router do.
 pub(crate) fn one(wan: bool, frame: &[u8]) -> Vec<String> {
     crate::memory::lend(Box::new(State::<4, 8, 4>::new()), |state| {
-        let mut world = World::of(state, world::config(), ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
+        let mut world = World::of(
+            state,
+            world::config(),
+            ethernet_nic(ROUTER_LAN),
+            ethernet_nic(ROUTER_WAN),
+        );
         world.introduce();
         let mut judge = Judge::new(false, false);
         judge.bent = true;
@@ -107,7 +128,9 @@ fn play(mut world: World, input: &Input) -> Vec<String> {
             let before = Counts::of(&world);
             steps::perform(step, &mut world, &mut judge);
             world.run();
-            [judge.take_sent(&world), before.since(&world)].concat().join(", ")
+            [judge.take_sent(&world), before.since(&world)]
+                .concat()
+                .join(", ")
         })
         .collect();
     afterwards::check(&mut world, &mut judge);
@@ -122,19 +145,31 @@ struct Counts {
 
 impl Counts {
     fn of(world: &World) -> Self {
-        Self { frames: world.control.stats(), nat: world.control.with_nat(|nat| nat.stats().clone()) }
+        Self {
+            frames: world.control.stats(),
+            nat: world.control.with_nat(|nat| nat.stats().clone()),
+        }
     }
 
     /// What was dropped since, and whether a local stack got anything.
     fn since(&self, world: &World) -> Vec<String> {
         let now = Self::of(world);
-        let of_frames =
-            |counts: &Self, reason| counts.frames.inside.dropped(reason) + counts.frames.outside.dropped(reason);
-        let to_stack = |counts: &Self| counts.frames.inside.to_stack + counts.frames.outside.to_stack;
-        let frames = FrameDrop::ALL.iter().filter(|reason| of_frames(&now, **reason) > of_frames(self, **reason));
-        let nat = DropReason::ALL.iter().filter(|reason| now.nat.dropped(**reason) > self.nat.dropped(**reason));
+        let of_frames = |counts: &Self, reason| {
+            counts.frames.inside.dropped(reason) + counts.frames.outside.dropped(reason)
+        };
+        let to_stack =
+            |counts: &Self| counts.frames.inside.to_stack + counts.frames.outside.to_stack;
+        let frames = FrameDrop::ALL
+            .iter()
+            .filter(|reason| of_frames(&now, **reason) > of_frames(self, **reason));
+        let nat = DropReason::ALL
+            .iter()
+            .filter(|reason| now.nat.dropped(**reason) > self.nat.dropped(**reason));
         let local = (to_stack(&now) > to_stack(self)).then(|| "to stack".to_owned());
         let frames = frames.map(|reason| format!("drop {}", reason.as_str()));
-        frames.chain(nat.map(|reason| format!("drop {}", reason.as_str()))).chain(local).collect()
+        frames
+            .chain(nat.map(|reason| format!("drop {}", reason.as_str())))
+            .chain(local)
+            .collect()
     }
 }

@@ -11,11 +11,23 @@ use nat_embassy::{MTU, Outside};
 use super::judge::Judge;
 use super::world::frames::{BROADCAST, Mac, Station, Udp, arp, ethernet};
 use super::world::nic::Nic;
-use super::world::{GATEWAY, HOST, OTHER_HOST, OUTSIDE, ROUTER_LAN, ROUTER_WAN, SERVER, World, cidr};
+use super::world::{
+    GATEWAY, HOST, OTHER_HOST, OUTSIDE, ROUTER_LAN, ROUTER_WAN, SERVER, World, cidr,
+};
 
 pub(super) const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
-const LAN: [Station; 4] = [HOST, OTHER_HOST, ROUTER_LAN, ([2, 0, 0, 0, 0, 0x0c], Ipv4Addr::new(192, 168, 77, 255))];
-const WAN: [Station; 4] = [GATEWAY, ROUTER_WAN, ([2, 0, 0, 0, 0, 4], OTHER_ADDRESS), ([2, 0, 0, 0, 0, 5], SERVER)];
+const LAN: [Station; 4] = [
+    HOST,
+    OTHER_HOST,
+    ROUTER_LAN,
+    ([2, 0, 0, 0, 0, 0x0c], Ipv4Addr::new(192, 168, 77, 255)),
+];
+const WAN: [Station; 4] = [
+    GATEWAY,
+    ROUTER_WAN,
+    ([2, 0, 0, 0, 0, 4], OTHER_ADDRESS),
+    ([2, 0, 0, 0, 0, 5], SERVER),
+];
 const PORTS: [u16; 8] = [5000, 5001, 53, 67, 68, 80, 4000, 500];
 
 #[derive(Arbitrary, Clone, Debug)]
@@ -73,11 +85,29 @@ pub(super) struct Frame {
 
 #[derive(Arbitrary, Clone, Debug)]
 enum Body {
-    Udp { port: u8, to_port: u8, len: u16, ttl: u8 },
-    Tcp { port: u8, to_port: u8, flags: u8, seq: u32 },
-    Echo { reply: bool, len: u8 },
-    Arp { reply: bool },
-    Bytes { ethertype: u16, bytes: Vec<u8> },
+    Udp {
+        port: u8,
+        to_port: u8,
+        len: u16,
+        ttl: u8,
+    },
+    Tcp {
+        port: u8,
+        to_port: u8,
+        flags: u8,
+        seq: u32,
+    },
+    Echo {
+        reply: bool,
+        len: u8,
+    },
+    Arp {
+        reply: bool,
+    },
+    Bytes {
+        ethertype: u16,
+        bytes: Vec<u8>,
+    },
 }
 
 /// Bytes of a frame that are not what they were, and another length.
@@ -88,21 +118,33 @@ pub(super) struct Bend {
 }
 
 pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
-    let nic = |world: &World, wan: bool| if wan { world.wan.clone() } else { world.lan.clone() };
+    let nic = |world: &World, wan: bool| {
+        if wan {
+            world.wan.clone()
+        } else {
+            world.lan.clone()
+        }
+    };
     match step {
         Step::Arrive { wan, frame } => {
             let bytes = frame.build(*wan, false, judge);
             arrive(&nic(world, *wan), &bytes, &frame.bend, judge);
         }
         Step::Answer { place, bend } => {
-            if let Some(answer) = judge.left(*place).map(|packet| crate::bytes::answer(packet, &[])) {
+            if let Some(answer) = judge
+                .left(*place)
+                .map(|packet| crate::bytes::answer(packet, &[]))
+            {
                 arrive(&world.wan, &to_router(answer), bend, judge);
             }
         }
         Step::Error { place, kind, bend } => {
             let kinds = [(3, 3), (3, 4), (11, 0), (12, 0)];
             let (kind, code) = kinds[usize::from(*kind) % kinds.len()];
-            if let Some(error) = judge.left(*place).map(|packet| crate::bytes::error(packet, &[20, kind, 21, code])) {
+            if let Some(error) = judge
+                .left(*place)
+                .map(|packet| crate::bytes::error(packet, &[20, kind, 21, code]))
+            {
                 arrive(&world.wan, &to_router(error), bend, judge);
             }
         }
@@ -111,7 +153,11 @@ pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
             let whole = frame.build(*wan, true, judge);
             let bent = [&whole[..14], &frame.bend.apply(whole[14..].to_vec(), judge)].concat();
             let bytes = strip(&nic(world, *wan), bent);
-            let device = if *wan { &mut world.wan_stack } else { &mut world.lan_stack };
+            let device = if *wan {
+                &mut world.wan_stack
+            } else {
+                &mut world.lan_stack
+            };
             if (1..=MTU.min(embassy_net_driver::Driver::capabilities(device).max_transmission_unit))
                 .contains(&bytes.len())
             {
@@ -124,14 +170,28 @@ pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
             }
         }
         Step::Take { wan } => {
-            World::stack_receives(if *wan { &mut world.wan_stack } else { &mut world.lan_stack });
+            World::stack_receives(if *wan {
+                &mut world.wan_stack
+            } else {
+                &mut world.lan_stack
+            });
         }
         Step::Room { wan, frames } => nic(world, *wan).make_room(usize::from(frames % 4)),
-        Step::Link { wan, up } => nic(world, *wan).set_link(if *up { LinkState::Up } else { LinkState::Down }),
+        Step::Link { wan, up } => {
+            nic(world, *wan).set_link(if *up { LinkState::Up } else { LinkState::Down })
+        }
         Step::Outside { choice } => {
-            let other = Outside { address: cidr(OTHER_ADDRESS), ..OUTSIDE };
-            let alone = Outside { gateway: None, ..OUTSIDE };
-            world.control.set_outside([Some(OUTSIDE), Some(other), Some(alone), None][usize::from(choice % 4)]);
+            let other = Outside {
+                address: cidr(OTHER_ADDRESS),
+                ..OUTSIDE
+            };
+            let alone = Outside {
+                gateway: None,
+                ..OUTSIDE
+            };
+            world.control.set_outside(
+                [Some(OUTSIDE), Some(other), Some(alone), None][usize::from(choice % 4)],
+            );
         }
         Step::Pass { millis } => world.advance(u64::from(*millis)),
     }
@@ -157,7 +217,11 @@ impl Frame {
     fn build(&self, wan: bool, own: bool, judge: &mut Judge) -> Vec<u8> {
         let (near, far) = if wan { (WAN, LAN) } else { (LAN, WAN) };
         let router = if wan { ROUTER_WAN } else { ROUTER_LAN };
-        let sender = if own { router } else { near[usize::from(self.from) % 4] };
+        let sender = if own {
+            router
+        } else {
+            near[usize::from(self.from) % 4]
+        };
         let all: Vec<Station> = [far, near].concat();
         let target = match usize::from(self.to) {
             255 => (BROADCAST, Ipv4Addr::BROADCAST),
@@ -180,37 +244,90 @@ impl Body {
         let ip = |ttl| PacketBuilder::ipv4(sender.1.octets(), target.1.octets(), ttl);
         let mut bytes = Vec::new();
         match *self {
-            Self::Udp { port: from, to_port, len, ttl } if ttl >= 250 => {
+            Self::Udp {
+                port: from,
+                to_port,
+                len,
+                ttl,
+            } if ttl >= 250 => {
                 let payload = vec![0x5a; usize::from(len % 1472)];
                 let (src, dst) = (sender.1, target.1);
-                bytes = Udp { src, src_port: port(from), dst, dst_port: port(to_port), payload }.build();
+                bytes = Udp {
+                    src,
+                    src_port: port(from),
+                    dst,
+                    dst_port: port(to_port),
+                    payload,
+                }
+                .build();
             }
-            Self::Udp { port: from, to_port, len, ttl } => {
+            Self::Udp {
+                port: from,
+                to_port,
+                len,
+                ttl,
+            } => {
                 let builder = ip(ttl).udp(port(from), port(to_port));
-                builder.write(&mut bytes, &vec![0x5a; usize::from(len % 1472)]).expect("a datagram that fits");
+                builder
+                    .write(&mut bytes, &vec![0x5a; usize::from(len % 1472)])
+                    .expect("a datagram that fits");
                 // So it may be cut.
                 bytes[6] &= !0x40;
                 crate::bytes::repair(&mut bytes);
             }
-            Self::Tcp { port: from, to_port, flags, seq } => {
+            Self::Tcp {
+                port: from,
+                to_port,
+                flags,
+                seq,
+            } => {
                 let mut builder = ip(64).tcp(port(from), port(to_port), seq, 1024);
-                builder = if flags & 1 != 0 { builder.fin() } else { builder };
-                builder = if flags & 2 != 0 { builder.syn() } else { builder };
-                builder = if flags & 4 != 0 { builder.rst() } else { builder };
-                builder = if flags & 16 != 0 { builder.ack(1) } else { builder };
+                builder = if flags & 1 != 0 {
+                    builder.fin()
+                } else {
+                    builder
+                };
+                builder = if flags & 2 != 0 {
+                    builder.syn()
+                } else {
+                    builder
+                };
+                builder = if flags & 4 != 0 {
+                    builder.rst()
+                } else {
+                    builder
+                };
+                builder = if flags & 16 != 0 {
+                    builder.ack(1)
+                } else {
+                    builder
+                };
                 builder.write(&mut bytes, &[]).expect("a segment that fits");
             }
             Self::Echo { reply, len } => {
                 let payload = vec![0x5a; usize::from(len)];
-                let builder = if reply { ip(64).icmpv4_echo_reply(7, 1) } else { ip(64).icmpv4_echo_request(7, 1) };
-                builder.write(&mut bytes, &payload).expect("a message that fits");
+                let builder = if reply {
+                    ip(64).icmpv4_echo_reply(7, 1)
+                } else {
+                    ip(64).icmpv4_echo_request(7, 1)
+                };
+                builder
+                    .write(&mut bytes, &payload)
+                    .expect("a message that fits");
             }
             Self::Arp { reply } => {
-                let operation = if reply { ArpOperation::REPLY } else { ArpOperation::REQUEST };
+                let operation = if reply {
+                    ArpOperation::REPLY
+                } else {
+                    ArpOperation::REQUEST
+                };
                 let asked = if reply { target } else { ([0; 6], target.1) };
                 return (EtherType::ARP, arp(operation, sender, asked));
             }
-            Self::Bytes { ethertype, ref bytes } => {
+            Self::Bytes {
+                ethertype,
+                ref bytes,
+            } => {
                 judge.bent = true;
                 return (EtherType(ethertype), bytes.clone());
             }

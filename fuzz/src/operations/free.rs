@@ -34,11 +34,14 @@ pub(super) struct Input {
 
 pub(super) fn run(input: Input) -> Vec<String> {
     let setting = input.choices.setting();
-    let Some(world) = setting.world() else { return vec!["refused".to_owned()] };
+    let Some(world) = setting.world() else {
+        return vec!["refused".to_owned()];
+    };
     let (mut tables, mut fragments) = (wide_tables(), Fragments::<3, 3>::new());
     let mut quarantine = WideQuarantine::<8>::wide();
     let twin = input.twin.then(|| {
-        let mut nat = Nat::new(&mut tables, setting.config.clone(), world::SEED).expect("as before");
+        let mut nat =
+            Nat::new(&mut tables, setting.config.clone(), world::SEED).expect("as before");
         if setting.fragments {
             nat = nat.with_fragments(&mut fragments);
         }
@@ -50,7 +53,11 @@ pub(super) fn run(input: Input) -> Vec<String> {
     let run = Run::new(world.starting_at(input.choices.start()));
     let mut pair = Pair { run, twin };
     pair.advance(Duration::ZERO);
-    let words = input.steps.iter().filter_map(|step| pair.perform(*step)).collect();
+    let words = input
+        .steps
+        .iter()
+        .filter_map(|step| pair.perform(*step))
+        .collect();
     // The clock may have been turned back many times.
     pair.advance(Timeouts::MAX * 2);
     words
@@ -85,7 +92,10 @@ impl Pair<'_> {
         match step {
             Step::Advance(pause) => self.advance(pause.duration()),
             Step::Jump(pause) => self.run.world.jump(pause.duration()),
-            Step::Back { millis } => self.run.world.step_back(Duration::from_millis(millis.into())),
+            Step::Back { millis } => self
+                .run
+                .world
+                .step_back(Duration::from_millis(millis.into())),
             Step::Random(seed) if self.twin.is_none() => self.run.perform(seed.into()),
             other => self.configure(other),
         }
@@ -133,10 +143,13 @@ impl Pair<'_> {
                 }
             }
             Step::Addresses { first, count } => {
-                let addresses: Vec<_> =
-                    (0..count % 4).map(|n| EXTERNAL[usize::from(first.wrapping_add(n)) % 3]).collect();
+                let addresses: Vec<_> = (0..count % 4)
+                    .map(|n| EXTERNAL[usize::from(first.wrapping_add(n)) % 3])
+                    .collect();
                 let set = world.set_external_addresses(&addresses);
-                assert!(twin.is_none_or(|twin| twin.set_external_addresses(&addresses, now) == set));
+                assert!(
+                    twin.is_none_or(|twin| twin.set_external_addresses(&addresses, now) == set)
+                );
             }
             Step::Drain { address, seconds } => self.drain(address, seconds),
             Step::Mtu { inside, mtu } => {
@@ -161,7 +174,8 @@ impl Pair<'_> {
         let longest = Duration::from_secs(seconds.into());
         let drains = self.run.world.drain_address(address, longest);
         let now = self.run.world.now();
-        let same = |twin: &mut Twin<'_>| twin.nat.drain_external_address(address, longest, now) == drains;
+        let same =
+            |twin: &mut Twin<'_>| twin.nat.drain_external_address(address, longest, now) == drains;
         assert!(self.twin.as_mut().is_none_or(same));
     }
 }

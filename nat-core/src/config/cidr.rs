@@ -9,7 +9,8 @@ pub struct Cidr {
     mask: u32,
 }
 
-/// The mask of a network where there is no room for addresses of its own and of all, from here on (RFC 3021).
+/// The mask of a network where there is no room for addresses of its own and of all, from here on
+/// (RFC 3021).
 const POINT_TO_POINT: u32 = 0xffff_fffe;
 
 impl Cidr {
@@ -22,7 +23,10 @@ impl Cidr {
             Some(mask) => mask,
             None => 0,
         };
-        Some(Self { address: address.to_bits(), mask })
+        Some(Self {
+            address: address.to_bits(),
+            mask,
+        })
     }
 
     /// The address.
@@ -40,20 +44,30 @@ impl Cidr {
         (address.to_bits() ^ self.address) & self.mask == 0
     }
 
-    /// The network's directed broadcast address; `None` where the prefix leaves no room for one (RFC 3021).
+    /// The network's directed broadcast address; `None` where the prefix leaves no room for one
+    /// (RFC 3021).
     pub const fn broadcast(&self) -> Option<Ipv4Addr> {
-        if self.mask >= POINT_TO_POINT { None } else { Some(Ipv4Addr::from_bits(self.address | !self.mask)) }
+        if self.mask >= POINT_TO_POINT {
+            None
+        } else {
+            Some(Ipv4Addr::from_bits(self.address | !self.mask))
+        }
     }
 
     /// The network's own address; `None` where the prefix leaves no room for one (RFC 3021).
     pub const fn network(&self) -> Option<Ipv4Addr> {
-        if self.mask >= POINT_TO_POINT { None } else { Some(Ipv4Addr::from_bits(self.address & self.mask)) }
+        if self.mask >= POINT_TO_POINT {
+            None
+        } else {
+            Some(Ipv4Addr::from_bits(self.address & self.mask))
+        }
     }
 
     /// Whether `address` can be one of a host in this network.
     pub(crate) fn is_host(&self, address: Ipv4Addr) -> bool {
         let host_bits = address.to_bits() & !self.mask;
-        self.contains(address) && (self.mask >= POINT_TO_POINT || host_bits != 0 && host_bits != !self.mask)
+        self.contains(address)
+            && (self.mask >= POINT_TO_POINT || host_bits != 0 && host_bits != !self.mask)
     }
 }
 
@@ -86,7 +100,11 @@ impl core::str::FromStr for Cidr {
         let address = address.parse().map_err(|_| ParseCidrError)?;
         // A number may have a sign elsewhere, but not here.
         let digits = prefix_len.bytes().all(|byte| byte.is_ascii_digit());
-        let prefix_len = prefix_len.parse().ok().filter(|_| digits).ok_or(ParseCidrError)?;
+        let prefix_len = prefix_len
+            .parse()
+            .ok()
+            .filter(|_| digits)
+            .ok_or(ParseCidrError)?;
         Self::new(address, prefix_len).ok_or(ParseCidrError)
     }
 }
@@ -114,13 +132,37 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read_and_nothing_else() {
-        for text in ["192.168.77.1/24", "0.0.0.0/0", "255.255.255.255/32", "10.0.0.1/8"] {
-            assert_eq!(text.parse::<Cidr>().map(|cidr| cidr.to_string()).as_deref(), Ok(text));
+        for text in [
+            "192.168.77.1/24",
+            "0.0.0.0/0",
+            "255.255.255.255/32",
+            "10.0.0.1/8",
+        ] {
+            assert_eq!(
+                text.parse::<Cidr>().map(|cidr| cidr.to_string()).as_deref(),
+                Ok(text)
+            );
         }
-        for text in ["", "/", "10.0.0.1", "10.0.0.1/", "10.0.0.1/33", "10.0.0.1/+8", "10.0.0.1/-1", "10.0.0/8"] {
+        for text in [
+            "",
+            "/",
+            "10.0.0.1",
+            "10.0.0.1/",
+            "10.0.0.1/33",
+            "10.0.0.1/+8",
+            "10.0.0.1/-1",
+            "10.0.0/8",
+        ] {
             assert_eq!(text.parse::<Cidr>(), Err(ParseCidrError), "{text}");
         }
-        for text in ["10.0.0.1/8/8", " 10.0.0.1/8", "10.0.0.1/8 ", "10.0.0.1/256", "010.0.0.1/8", "::1/64"] {
+        for text in [
+            "10.0.0.1/8/8",
+            " 10.0.0.1/8",
+            "10.0.0.1/8 ",
+            "10.0.0.1/256",
+            "010.0.0.1/8",
+            "::1/64",
+        ] {
             assert_eq!(text.parse::<Cidr>(), Err(ParseCidrError), "{text}");
         }
     }

@@ -11,7 +11,11 @@ pub struct PortRange {
 impl PortRange {
     /// The ports `first` to `last`; `None` if there are none, or if port 0 is one of them.
     pub const fn new(first: u16, last: u16) -> Option<Self> {
-        if first == 0 || first > last { None } else { Some(Self { first, last }) }
+        if first == 0 || first > last {
+            None
+        } else {
+            Some(Self { first, last })
+        }
     }
 
     /// The lowest port.
@@ -26,8 +30,16 @@ impl PortRange {
 
     /// The ports that are in both ranges.
     pub(crate) const fn intersection(&self, other: Self) -> Option<Self> {
-        let first = if self.first > other.first { self.first } else { other.first };
-        let last = if self.last < other.last { self.last } else { other.last };
+        let first = if self.first > other.first {
+            self.first
+        } else {
+            other.first
+        };
+        let last = if self.last < other.last {
+            self.last
+        } else {
+            other.last
+        };
         Self::new(first, last)
     }
 

@@ -29,9 +29,10 @@ impl core::fmt::Display for PortSetFull {
 impl core::error::Error for PortSetFull {}
 
 impl PortSet {
-    /// Ports that access networks or servers are known to filter, so that a connection from one of them fails for no reason
-    /// that its user can see. Most are ports of services that were abused to reflect floods: a datagram *from* such a port
-    /// looks like a reflected one. `docs/excluded-ports.md` of the repository has the source of each.
+    /// Ports that access networks or servers are known to filter, so that a connection from one of
+    /// them fails for no reason that its user can see. Most are ports of services that were
+    /// abused to reflect floods: a datagram *from* such a port looks like a reflected one.
+    /// `docs/excluded-ports.md` of the repository has the source of each.
     pub const FILTERED: Self = Self {
         ranges: Vec::from_array([
             single(7),
@@ -39,17 +40,29 @@ impl PortSet {
             single(19),
             single(25),
             single(53),
-            PortRange { first: 67, last: 69 },
+            PortRange {
+                first: 67,
+                last: 69,
+            },
             single(111),
             single(123),
-            PortRange { first: 135, last: 139 },
+            PortRange {
+                first: 135,
+                last: 139,
+            },
             single(161),
             single(389),
             single(445),
             single(500),
             single(520),
-            PortRange { first: 1025, last: 1030 },
-            PortRange { first: 1433, last: 1434 },
+            PortRange {
+                first: 1025,
+                last: 1030,
+            },
+            PortRange {
+                first: 1433,
+                last: 1434,
+            },
             single(1900),
             single(3702),
             single(5353),
@@ -65,7 +78,10 @@ impl PortSet {
 }
 
 const fn single(port: u16) -> PortRange {
-    PortRange { first: port, last: port }
+    PortRange {
+        first: port,
+        last: port,
+    }
 }
 
 impl<const RANGES: usize> PortSet<RANGES> {
@@ -79,13 +95,25 @@ impl<const RANGES: usize> PortSet<RANGES> {
     /// There are as many ranges as there can be. Then nothing was added.
     pub fn insert(&mut self, range: PortRange) -> Result<(), PortSetFull> {
         // The ranges that meet the new one, or touch it, become part of it.
-        let before = |other: &PortRange| u32::from(other.last).saturating_add(1) < u32::from(range.first);
-        let after = |other: &PortRange| u32::from(range.last).saturating_add(1) < u32::from(other.first);
+        let before =
+            |other: &PortRange| u32::from(other.last).saturating_add(1) < u32::from(range.first);
+        let after =
+            |other: &PortRange| u32::from(range.last).saturating_add(1) < u32::from(other.first);
         let mut whole = range;
-        for other in self.ranges.iter().filter(|other| !before(other) && !after(other)) {
-            whole = PortRange { first: whole.first.min(other.first), last: whole.last.max(other.last) };
+        for other in self
+            .ranges
+            .iter()
+            .filter(|other| !before(other) && !after(other))
+        {
+            whole = PortRange {
+                first: whole.first.min(other.first),
+                last: whole.last.max(other.last),
+            };
         }
-        let merges = self.ranges.iter().any(|other| !before(other) && !after(other));
+        let merges = self
+            .ranges
+            .iter()
+            .any(|other| !before(other) && !after(other));
         if self.ranges.is_full() && !merges {
             return Err(PortSetFull);
         }
@@ -97,7 +125,9 @@ impl<const RANGES: usize> PortSet<RANGES> {
     /// Whether `port` is one of them.
     pub fn contains(&self, port: u16) -> bool {
         let place = self.ranges.partition_point(|range| range.last < port);
-        self.ranges.get(place).is_some_and(|range| range.contains(port))
+        self.ranges
+            .get(place)
+            .is_some_and(|range| range.contains(port))
     }
 
     /// The ranges, from the lowest to the highest. No two meet.
@@ -105,21 +135,27 @@ impl<const RANGES: usize> PortSet<RANGES> {
         self.ranges.iter().copied()
     }
 
-    /// The same ports in a set for more ranges. Those that there is no room for are left out, so there must be.
+    /// The same ports in a set for more ranges. Those that there is no room for are left out, so
+    /// there must be.
     pub(crate) fn widened<const MORE: usize>(&self) -> PortSet<MORE> {
         const { assert!(MORE >= RANGES, "a set for more ranges") };
-        PortSet { ranges: Vec::from_slice(&self.ranges).unwrap_or_default() }
+        PortSet {
+            ranges: Vec::from_slice(&self.ranges).unwrap_or_default(),
+        }
     }
 
     /// How many ports there are.
     pub(crate) fn count(&self) -> usize {
-        let of_range = |range: PortRange| usize::from(range.last.saturating_sub(range.first)).saturating_add(1);
+        let of_range = |range: PortRange| {
+            usize::from(range.last.saturating_sub(range.first)).saturating_add(1)
+        };
         self.ranges().map(of_range).fold(0, usize::saturating_add)
     }
 
     /// Whether all ports of `range` are in the set.
     pub(crate) fn covers(&self, range: PortRange) -> bool {
-        self.ranges().any(|own| own.contains(range.first) && own.contains(range.last))
+        self.ranges()
+            .any(|own| own.contains(range.first) && own.contains(range.last))
     }
 }
 
@@ -145,9 +181,15 @@ mod tests {
     #[track_caller]
     fn assert_sound<const RANGES: usize>(set: &PortSet<RANGES>) {
         for (low, high) in set.ranges.iter().zip(set.ranges.iter().skip(1)) {
-            assert!(u32::from(low.last) + 1 < u32::from(high.first), "{low:?} and {high:?} meet");
+            assert!(
+                u32::from(low.last) + 1 < u32::from(high.first),
+                "{low:?} and {high:?} meet"
+            );
         }
-        assert!(set.ranges().all(|range| range.first != 0 && range.first <= range.last));
+        assert!(
+            set.ranges()
+                .all(|range| range.first != 0 && range.first <= range.last)
+        );
     }
 
     #[test]
@@ -155,7 +197,8 @@ mod tests {
         assert_sound(&PortSet::FILTERED);
     }
 
-    /// A set of ranges is the set of their ports, in whichever order they come; and what has no room changes nothing.
+    /// A set of ranges is the set of their ports, in whichever order they come; and what has no
+    /// room changes nothing.
     #[test]
     fn a_set_has_the_ports_of_its_ranges() {
         let mut random = fastrand::Rng::with_seed(5);
@@ -171,11 +214,21 @@ mod tests {
                     assert_eq!(set.ranges.len(), 6);
                 }
                 assert_sound(&set);
-                assert!(set.ranges().flat_map(|range| range.first..=range.last).eq(ports.iter().copied()));
-                assert_eq!((set.count(), set.widened::<9>().ranges().eq(set.ranges())), (ports.len(), true));
+                assert!(
+                    set.ranges()
+                        .flat_map(|range| range.first..=range.last)
+                        .eq(ports.iter().copied())
+                );
+                assert_eq!(
+                    (set.count(), set.widened::<9>().ranges().eq(set.ranges())),
+                    (ports.len(), true)
+                );
                 assert!((base..=base + 35).all(|port| set.contains(port) == ports.contains(&port)));
                 let some = range(base + 3, base + 3 + random.u16(..9));
-                assert_eq!(set.covers(some), (some.first..=some.last).all(|port| ports.contains(&port)));
+                assert_eq!(
+                    set.covers(some),
+                    (some.first..=some.last).all(|port| ports.contains(&port))
+                );
             }
         }
     }

@@ -6,22 +6,28 @@ use siphasher::sip::SipHasher24;
 
 use super::{ConfigError, check};
 
-/// The secret from which table hashes, external ports and IPv4 identifications are drawn: 16 bytes of entropy, new at
-/// every boot.
+/// The secret from which table hashes, external ports and IPv4 identifications are drawn: 16 bytes
+/// of entropy, new at every boot.
 ///
-/// With a seed that an attacker can guess, external ports are predictable (RFC 6056) and table collisions can be built.
+/// With a seed that an attacker can guess, external ports are predictable (RFC 6056) and table
+/// collisions can be built.
 #[derive(Clone, Copy)]
 pub struct Seed([u8; 16]);
 
 impl Seed {
-    /// The seed of `entropy`. All bytes zero, the sign of an absent generator, is refused when the NAT is built.
+    /// The seed of `entropy`. All bytes zero, the sign of an absent generator, is refused when the
+    /// NAT is built.
     pub const fn new(entropy: [u8; 16]) -> Self {
         Self(entropy)
     }
 
     /// The secrets drawn from this seed: one for table hashes, one for ports.
     pub(crate) fn secrets(&self) -> Result<([u32; 5], [u8; 16]), ConfigError> {
-        check("seed", self.0 != [0; 16], "all zeros: the random number generator does not work")?;
+        check(
+            "seed",
+            self.0 != [0; 16],
+            "all zeros: the random number generator does not work",
+        )?;
         let [c, d] = [self.draw(3), self.draw(4)];
         let [w, x, y, z] = self.draw_words([1, 2]);
         let hash = [w, x, y, z, self.draw(7) as u32];
@@ -32,7 +38,8 @@ impl Seed {
         Ok((hash, ports))
     }
 
-    /// The secret for IPv4 identifications. Servers see what is made of it, so it is not that of the tables.
+    /// The secret for IPv4 identifications. Servers see what is made of it, so it is not that of
+    /// the tables.
     pub(crate) fn identification_secret(&self) -> [u32; 4] {
         self.draw_words([5, 6])
     }
@@ -42,8 +49,8 @@ impl Seed {
         self.draw(8) as u32
     }
 
-    /// A secret for the hash of tables beside the NAT's, such as one of neighbours: nobody who does not know it can choose keys
-    /// that collide there. It tells nothing of the NAT's own.
+    /// A secret for the hash of tables beside the NAT's, such as one of neighbours: nobody who does
+    /// not know it can choose keys that collide there. It tells nothing of the NAT's own.
     pub fn table_secret(&self) -> u32 {
         self.draw(64) as u32
     }

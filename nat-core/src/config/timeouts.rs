@@ -4,17 +4,19 @@ use core::time::Duration;
 
 use super::{ConfigError, check};
 
-/// How long a session lives without traffic. Each at least [`Timeouts::MIN`] and at most [`Timeouts::MAX`].
+/// How long a session lives without traffic. Each at least [`Timeouts::MIN`] and at most
+/// [`Timeouts::MAX`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Timeouts {
     /// UDP sessions. RFC 4787 REQ-5: at least 2 min, 5 min recommended.
     pub udp: Duration,
-    /// UDP sessions with port 53 of a remote host, where one answer is the end; `None` for as long as
-    /// [`udp`](Self::udp). RFC 4787 REQ-5a lets it be shorter, for this port alone. Each query sent again starts it anew, so
-    /// it need only be longer than the longest a resolver waits for one answer: those of common systems ask again within 1
-    /// to 15 s, and give up after 30 s at most.
+    /// UDP sessions with port 53 of a remote host, where one answer is the end; `None` for as long
+    /// as [`udp`](Self::udp). RFC 4787 REQ-5a lets it be shorter, for this port alone. Each
+    /// query sent again starts it anew, so it need only be longer than the longest a resolver
+    /// waits for one answer: those of common systems ask again within 1 to 15 s, and give up
+    /// after 30 s at most.
     pub dns: Option<Duration>,
     /// TCP from the first SYN until the other side's. RFC 7857 section 2.1: 4 min, may be less.
     pub tcp_partially_open: Duration,
@@ -46,7 +48,8 @@ impl Timeouts {
         icmp: Duration::from_secs(60),
     };
 
-    /// What cloud NAT gateways do: 350 s of idle time for every session. Knowingly below RFC 5382 REQ-5.
+    /// What cloud NAT gateways do: 350 s of idle time for every session. Knowingly below RFC 5382
+    /// REQ-5.
     pub const GATEWAY: Self = Self {
         udp: Duration::from_secs(350),
         dns: None,
@@ -59,9 +62,29 @@ impl Timeouts {
 
     /// Refuses times that cannot work.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let Self { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *self;
-        for time in [udp, dns.unwrap_or(udp), tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp] {
-            check("timeouts", Self::MIN <= time && time <= Self::MAX, "not 1 s to 12 days")?;
+        let Self {
+            udp,
+            dns,
+            tcp_partially_open,
+            tcp_established,
+            tcp_closing,
+            tcp_reset,
+            icmp,
+        } = *self;
+        for time in [
+            udp,
+            dns.unwrap_or(udp),
+            tcp_partially_open,
+            tcp_established,
+            tcp_closing,
+            tcp_reset,
+            icmp,
+        ] {
+            check(
+                "timeouts",
+                Self::MIN <= time && time <= Self::MAX,
+                "not 1 s to 12 days",
+            )?;
         }
         Ok(())
     }

@@ -1,13 +1,15 @@
-//! The datagrams under way: of each its key, and once its first fragment was let through, its route.
+//! The datagrams under way: of each its key, and once its first fragment was let through, its
+//! route.
 //!
-//! Every walk is over a fixed array of the size that the caller chose, and only fragments cause one.
+//! Every walk is over a fixed array of the size that the caller chose, and only fragments cause
+//! one.
 
 use crate::Side;
 
 use super::{Extent, OPEN_MILLIS, WAIT_MILLIS};
 
-/// What the fragments of one datagram have in common (RFC 791 section 3.2), and the side they come in by, so that one
-/// side cannot add to datagrams of the other.
+/// What the fragments of one datagram have in common (RFC 791 section 3.2), and the side they come
+/// in by, so that one side cannot add to datagrams of the other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Key {
     pub(crate) source: u32,
@@ -28,7 +30,12 @@ pub(crate) struct Way {
 
 impl Way {
     /// All zeros, as free slots have it.
-    pub(super) const NONE: Self = Self { source: 0, destination: 0, id: 0, exit: Exit::Inside };
+    pub(super) const NONE: Self = Self {
+        source: 0,
+        destination: 0,
+        id: 0,
+        exit: Exit::Inside,
+    };
 }
 
 /// Where the fragments of a datagram go.
@@ -63,14 +70,16 @@ pub(crate) struct First {
     pub(crate) fingerprint: u32,
 }
 
-/// How far a datagram has come, and so its claim to a slot: that of a later stage is the better one.
+/// How far a datagram has come, and so its claim to a slot: that of a later stage is the better
+/// one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stage {
     Free,
-    /// The first fragment has not been let through yet. Anybody can cause this, from any source address.
+    /// The first fragment has not been let through yet. Anybody can cause this, from any source
+    /// address.
     Waiting,
-    /// The first fragment was let through by a port forward or an open filter, without a session. A stranger can cause
-    /// this, from any source address.
+    /// The first fragment was let through by a port forward or an open filter, without a session. A
+    /// stranger can cause this, from any source address.
     Admitted,
     /// The first fragment belongs to a session, or came from inside.
     InSession,
@@ -81,7 +90,8 @@ pub(super) struct Tracked {
     key: Key,
     /// When it is forgotten, in milliseconds of the clock modulo 2^32.
     deadline: u32,
-    /// The number of the fragment that brought it here, of all that were noted: many may come within a millisecond.
+    /// The number of the fragment that brought it here, of all that were noted: many may come
+    /// within a millisecond.
     arrival: u32,
     fingerprint: u32,
     source: u32,
@@ -98,7 +108,13 @@ const _: () = assert!(Side::Inside as u8 == 0 && Exit::Inside as u8 == 0 && Stag
 
 impl Tracked {
     pub(super) const FREE: Self = Self {
-        key: Key { source: 0, destination: 0, id: 0, protocol: 0, from: Side::Inside },
+        key: Key {
+            source: 0,
+            destination: 0,
+            id: 0,
+            protocol: 0,
+            from: Side::Inside,
+        },
         deadline: 0,
         arrival: 0,
         fingerprint: 0,
@@ -110,8 +126,19 @@ impl Tracked {
     };
 
     fn way(&self) -> Way {
-        let Self { source, destination, id, exit, .. } = *self;
-        Way { source, destination, id, exit }
+        let Self {
+            source,
+            destination,
+            id,
+            exit,
+            ..
+        } = *self;
+        Way {
+            source,
+            destination,
+            id,
+            exit,
+        }
     }
 
     fn owner(&self) -> u32 {
@@ -125,8 +152,8 @@ impl Tracked {
         self.stage != Stage::Free && is_ahead(self.deadline, now, OPEN_MILLIS)
     }
 
-    /// Whether more of the datagram must be expected. Once its first fragment has passed for as long as a fragment would
-    /// wait for it, most likely all of it has come.
+    /// Whether more of the datagram must be expected. Once its first fragment has passed for as
+    /// long as a fragment would wait for it, most likely all of it has come.
     fn is_needed(&self, now: u32) -> bool {
         const SPARE_MILLIS: u32 = OPEN_MILLIS - WAIT_MILLIS;
         let fresh = self.deadline.wrapping_sub(now) > SPARE_MILLIS;
@@ -134,7 +161,8 @@ impl Tracked {
     }
 }
 
-/// The address whose share of the slots a route counts to: that of the inside end, which a stranger cannot choose freely.
+/// The address whose share of the slots a route counts to: that of the inside end, which a stranger
+/// cannot choose freely.
 fn owner(key: &Key, way: &Way) -> u32 {
     match key.from {
         Side::Inside => key.source,
@@ -158,7 +186,9 @@ impl<'t> Routes<'t> {
     }
 
     pub(super) fn find(&self, key: &Key, now: u32) -> Option<usize> {
-        self.slots.iter().position(|tracked| tracked.key == *key && tracked.is_alive(now))
+        self.slots
+            .iter()
+            .position(|tracked| tracked.key == *key && tracked.is_alive(now))
     }
 
     /// The route of a datagram whose first fragment was let through.
@@ -169,27 +199,52 @@ impl<'t> Routes<'t> {
 
     /// Begins or prolongs the wait for a first fragment.
     pub(super) fn wait(&mut self, position: usize, key: &Key, now: u32) {
-        self.put(position, key, (Stage::Waiting, Way::NONE), now.wrapping_add(WAIT_MILLIS));
+        self.put(
+            position,
+            key,
+            (Stage::Waiting, Way::NONE),
+            now.wrapping_add(WAIT_MILLIS),
+        );
     }
 
     /// Notes the route of a datagram; a route that it had before is no longer followed.
     pub(super) fn open(&mut self, position: usize, key: &Key, first: &First, now: u32) {
-        self.put(position, key, (first.stage, first.way), now.wrapping_add(OPEN_MILLIS));
+        self.put(
+            position,
+            key,
+            (first.stage, first.way),
+            now.wrapping_add(OPEN_MILLIS),
+        );
         if let Some(slot) = self.slots.get_mut(position) {
             slot.fingerprint = first.fingerprint;
         }
     }
 
-    /// The identification of the datagram at `position`, if `first` is its first fragment come twice.
+    /// The identification of the datagram at `position`, if `first` is its first fragment come
+    /// twice.
     pub(super) fn id_of_copy(&self, position: usize, first: &First) -> Option<u16> {
         let way = self.way(position)?;
-        let same = self.slots.get(position).is_some_and(|tracked| tracked.fingerprint == first.fingerprint);
-        (same && way == Way { id: way.id, ..first.way }).then_some(way.id)
+        let same = self
+            .slots
+            .get(position)
+            .is_some_and(|tracked| tracked.fingerprint == first.fingerprint);
+        (same
+            && way
+                == Way {
+                    id: way.id,
+                    ..first.way
+                })
+        .then_some(way.id)
     }
 
     fn put(&mut self, position: usize, key: &Key, (stage, way): (Stage, Way), deadline: u32) {
         self.arrivals = self.arrivals.wrapping_add(1);
-        let Way { source, destination, id, exit } = way;
+        let Way {
+            source,
+            destination,
+            id,
+            exit,
+        } = way;
         if let Some(slot) = self.slots.get_mut(position) {
             *slot = Tracked {
                 key: *key,
@@ -216,7 +271,11 @@ impl<'t> Routes<'t> {
     }
 
     pub(super) fn forget_expired(&mut self, now: u32) {
-        for tracked in self.slots.iter_mut().filter(|tracked| !tracked.is_alive(now)) {
+        for tracked in self
+            .slots
+            .iter_mut()
+            .filter(|tracked| !tracked.is_alive(now))
+        {
             *tracked = Tracked::FREE;
         }
     }
@@ -231,25 +290,33 @@ impl<'t> Routes<'t> {
         self.place(first.stage, owner(key, &first.way), now)
     }
 
-    /// A free slot; else that of the oldest datagram that can be spared; else the one to take from another datagram, which
-    /// [`Self::free`] must end first. Shares bind only where nothing is free.
+    /// A free slot; else that of the oldest datagram that can be spared; else the one to take from
+    /// another datagram, which [`Self::free`] must end first. Shares bind only where nothing is
+    /// free.
     fn place(&self, stage: Stage, owner: u32, now: u32) -> Option<usize> {
-        let spare = self.slots.iter().enumerate().filter(|(_, tracked)| !tracked.is_needed(now));
+        let spare = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, tracked)| !tracked.is_needed(now));
         let spare = spare.max_by_key(|(_, tracked)| (!tracked.is_alive(now), self.age(tracked)));
-        spare.map(|(position, _)| position).or_else(|| self.take_from(stage, owner))
+        spare
+            .map(|(position, _)| position)
+            .or_else(|| self.take_from(stage, owner))
     }
 
-    /// Which datagram gives up its slot where all are needed. What strangers can cause never takes the place of a route
-    /// that belongs to a session:
+    /// Which datagram gives up its slot where all are needed. What strangers can cause never takes
+    /// the place of a route that belongs to a session:
     ///
     /// 1. An owner of half of the slots with routes of this stage gives up its own oldest.
     /// 2. Routes without a session that fill more than half of the slots give up their oldest.
-    /// 3. A datagram that waits takes the newest waiting place of another source that has more than half; the older ones
-    ///    keep the time they were promised. Else, while less than half of the slots wait, it takes the oldest place of a
-    ///    session, whose datagram most likely has passed.
+    /// 3. A datagram that waits takes the newest waiting place of another source that has more than
+    ///    half; the older ones keep the time they were promised. Else, while less than half of the
+    ///    slots wait, it takes the oldest place of a session, whose datagram most likely has
+    ///    passed.
     /// 4. A route without a session takes the oldest place of such, or else of one that waits.
-    /// 5. A route of a session takes the oldest place of one that waits, without a session, or of an owner of more than half
-    ///    of the slots, in this order; or else the oldest.
+    /// 5. A route of a session takes the oldest place of one that waits, without a session, or of
+    ///    an owner of more than half of the slots, in this order; or else the oldest.
     fn take_from(&self, stage: Stage, owner: u32) -> Option<usize> {
         let half = self.slots.len().div_ceil(2);
         let own = |tracked: &Tracked| tracked.stage == stage && tracked.owner() == owner;
@@ -261,15 +328,23 @@ impl<'t> Routes<'t> {
             return self.oldest(of(Stage::Admitted));
         }
         let most = majority(self.slots.iter().map(Tracked::owner));
-        let of_most = |wanted: Stage| move |tracked: &Tracked| tracked.stage == wanted && Some(tracked.owner()) == most;
+        let of_most = |wanted: Stage| {
+            move |tracked: &Tracked| tracked.stage == wanted && Some(tracked.owner()) == most
+        };
         match stage {
             Stage::Free => None,
             Stage::Waiting => {
                 let few = self.count(of(Stage::Waiting)) < half;
-                let theirs = if most == Some(owner) { None } else { self.newest(of_most(Stage::Waiting)) };
+                let theirs = if most == Some(owner) {
+                    None
+                } else {
+                    self.newest(of_most(Stage::Waiting))
+                };
                 theirs.or_else(|| self.oldest(of(Stage::InSession)).filter(|_| few))
             }
-            Stage::Admitted => self.oldest(of(Stage::Admitted)).or_else(|| self.oldest(of(Stage::Waiting))),
+            Stage::Admitted => self
+                .oldest(of(Stage::Admitted))
+                .or_else(|| self.oldest(of(Stage::Waiting))),
             Stage::InSession => self
                 .oldest(of(Stage::Waiting))
                 .or_else(|| self.oldest(of(Stage::Admitted)))
@@ -283,16 +358,29 @@ impl<'t> Routes<'t> {
     }
 
     fn oldest(&self, wanted: impl Fn(&Tracked) -> bool) -> Option<usize> {
-        let wanted = self.slots.iter().enumerate().filter(|(_, tracked)| wanted(tracked));
-        wanted.max_by_key(|(_, tracked)| self.age(tracked)).map(|(position, _)| position)
+        let wanted = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, tracked)| wanted(tracked));
+        wanted
+            .max_by_key(|(_, tracked)| self.age(tracked))
+            .map(|(position, _)| position)
     }
 
     fn newest(&self, wanted: impl Fn(&Tracked) -> bool) -> Option<usize> {
-        let wanted = self.slots.iter().enumerate().filter(|(_, tracked)| wanted(tracked));
-        wanted.min_by_key(|(_, tracked)| self.age(tracked)).map(|(position, _)| position)
+        let wanted = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, tracked)| wanted(tracked));
+        wanted
+            .min_by_key(|(_, tracked)| self.age(tracked))
+            .map(|(position, _)| position)
     }
 
-    /// How many fragments were noted after the one that brought this here. No more than 2^32 come within its time.
+    /// How many fragments were noted after the one that brought this here. No more than 2^32 come
+    /// within its time.
     fn age(&self, tracked: &Tracked) -> u32 {
         self.arrivals.wrapping_sub(tracked.arrival)
     }
@@ -303,7 +391,8 @@ pub(super) fn is_ahead(deadline: u32, now: u32, longest: u32) -> bool {
     (1..=longest).contains(&deadline.wrapping_sub(now))
 }
 
-/// Which of `owners` holds more than half of the places, if any does (Boyer and Moore's majority vote: two walks).
+/// Which of `owners` holds more than half of the places, if any does (Boyer and Moore's majority
+/// vote: two walks).
 pub(super) fn majority(owners: impl Iterator<Item = u32> + Clone) -> Option<u32> {
     let (mut candidate, mut lead) = (None, 0_usize);
     for owner in owners.clone() {
@@ -315,6 +404,9 @@ pub(super) fn majority(owners: impl Iterator<Item = u32> + Clone) -> Option<u32>
             lead = lead.saturating_sub(1);
         }
     }
-    let of_candidate = owners.clone().filter(|owner| Some(*owner) == candidate).count();
+    let of_candidate = owners
+        .clone()
+        .filter(|owner| Some(*owner) == candidate)
+        .count();
     candidate.filter(|_| of_candidate > owners.count() / 2)
 }

@@ -1,4 +1,5 @@
-//! What the router answers itself about packets that go no further: to whom, about what, and how often.
+//! What the router answers itself about packets that go no further: to whom, about what, and how
+//! often.
 
 use zerocopy::FromBytes;
 
@@ -36,26 +37,41 @@ impl AnswerLimits {
     }
 }
 
-/// Whether a packet may be answered at all, by an ICMP error or a RST (RFC 1812 section 4.3.2.7, RFC 1122 section 3.2.2): it
-/// is no ICMP error, and nothing else than a query of ICMP; no later fragment; from one host, to one other.
+/// Whether a packet may be answered at all, by an ICMP error or a RST (RFC 1812 section 4.3.2.7,
+/// RFC 1122 section 3.2.2): it is no ICMP error, and nothing else than a query of ICMP; no later
+/// fragment; from one host, to one other.
 pub(super) fn is_answerable(packet: &[u8]) -> bool {
-    let Ok((ip, rest)) = ipv4::Header::ref_from_prefix(packet) else { return false };
+    let Ok((ip, rest)) = ipv4::Header::ref_from_prefix(packet) else {
+        return false;
+    };
     let options = ip.header_length().saturating_sub(ipv4::Header::LEN);
-    let message = rest.get(options..).and_then(|payload| icmp::Header::ref_from_prefix(payload).ok());
-    let query = |(header, _): (&icmp::Header, _)| matches!(header.class(), Class::Request | Class::Reply);
+    let message = rest
+        .get(options..)
+        .and_then(|payload| icmp::Header::ref_from_prefix(payload).ok());
+    let query =
+        |(header, _): (&icmp::Header, _)| matches!(header.class(), Class::Request | Class::Reply);
     let (source, destination) = (ip.source(), ip.destination());
     let between_hosts = is_unicast(source) && is_unicast(destination) && source != destination;
-    between_hosts && ip.fragment_offset() == 0 && (ip.protocol() != ipv4::ICMP || message.is_some_and(query))
+    between_hosts
+        && ip.fragment_offset() == 0
+        && (ip.protocol() != ipv4::ICMP || message.is_some_and(query))
 }
 
 impl<W: Width> Nat<'_, W> {
     /// Refuses a session for want of room, ports or leave.
-    pub(super) fn refuse_session(&mut self, ip: &ipv4::Header, origin: Origin, reason: DropReason) -> Verdict {
+    pub(super) fn refuse_session(
+        &mut self,
+        ip: &ipv4::Header,
+        origin: Origin,
+        reason: DropReason,
+    ) -> Verdict {
         match self.config.exhaustion_error {
             ExhaustionError::AdministrativelyProhibited => {
                 self.refuse(ip, origin, reason, Error::AdministrativelyProhibited)
             }
-            ExhaustionError::HostUnreachable => self.refuse(ip, origin, reason, Error::HostUnreachable),
+            ExhaustionError::HostUnreachable => {
+                self.refuse(ip, origin, reason, Error::HostUnreachable)
+            }
             ExhaustionError::None => Verdict::Drop(reason),
         }
     }
@@ -65,17 +81,34 @@ impl<W: Width> Nat<'_, W> {
         if origin == Origin::Host && ip.ttl() <= 1 {
             return self.refuse(ip, origin, DropReason::TtlExpired, Error::TimeExceeded);
         }
-        self.refuse(ip, origin, DropReason::UnknownProtocol, Error::AdministrativelyProhibited)
+        self.refuse(
+            ip,
+            origin,
+            DropReason::UnknownProtocol,
+            Error::AdministrativelyProhibited,
+        )
     }
 
-    /// Answers a packet from a host with `error`, from the router's inside address; what the router sends itself is dropped
-    /// silently. So is the packet where errors are off or the host has got too many.
-    pub(super) fn refuse(&mut self, ip: &ipv4::Header, origin: Origin, reason: DropReason, error: Error) -> Verdict {
+    /// Answers a packet from a host with `error`, from the router's inside address; what the router
+    /// sends itself is dropped silently. So is the packet where errors are off or the host has
+    /// got too many.
+    pub(super) fn refuse(
+        &mut self,
+        ip: &ipv4::Header,
+        origin: Origin,
+        reason: DropReason,
+        error: Error,
+    ) -> Verdict {
         if origin == Origin::Router || !self.config.inside_icmp_errors {
             return Verdict::Drop(reason);
         }
         if self.may_refuse(origin, ip.source(), error) {
-            Verdict::Reject(Reply::error(reason, self.config.inside.address().to_bits(), ip.source(), error))
+            Verdict::Reject(Reply::error(
+                reason,
+                self.config.inside.address().to_bits(),
+                ip.source(),
+                error,
+            ))
         } else {
             self.withhold(reason)
         }
@@ -84,20 +117,28 @@ impl<W: Width> Nat<'_, W> {
     /// Whether the inside host `source` may be sent `error` now; if so it is taken as sent.
     pub(super) fn may_refuse(&mut self, origin: Origin, source: u32, error: Error) -> bool {
         let now = self.now;
-        let AnswerLimits { allowance, inside, .. } = &mut self.answers;
+        let AnswerLimits {
+            allowance, inside, ..
+        } = &mut self.answers;
         let shared = inside.of(self.flows.key(), source);
-        let due = self.flows.host_mut(origin, source).map(|host| &mut host.errors).or(shared);
+        let due = self
+            .flows
+            .host_mut(origin, source)
+            .map(|host| &mut host.errors)
+            .or(shared);
         due.is_some_and(|due| allowance.take(due, now, urgency(error)))
     }
 
-    /// Counts a packet from outside that is due an error if it is of a session. To be called before that is looked up, about
-    /// each such packet: what follows from it must not depend on the session.
+    /// Counts a packet from outside that is due an error if it is of a session. To be called before
+    /// that is looked up, about each such packet: what follows from it must not depend on the
+    /// session.
     pub(super) fn count_error_due(&mut self) {
         self.answers.outside.count(self.now);
     }
 
-    /// Answers a packet from outside, which is of `session`, with `error`, from the external address that it was sent to, or
-    /// else from the router's inside address. Or drops it, where errors are off or too many are due.
+    /// Answers a packet from outside, which is of `session`, with `error`, from the external
+    /// address that it was sent to, or else from the router's inside address. Or drops it,
+    /// where errors are off or too many are due.
     pub(super) fn refuse_outside(
         &mut self,
         session: Link<W>,
@@ -109,28 +150,44 @@ impl<W: Width> Nat<'_, W> {
             return Verdict::Drop(reason);
         }
         let now = self.now;
-        let AnswerLimits { allowance, outside, .. } = &self.answers;
-        let due = self.flows.errors_about(session).filter(|_| outside.answers());
+        let AnswerLimits {
+            allowance, outside, ..
+        } = &self.answers;
+        let due = self
+            .flows
+            .errors_about(session)
+            .filter(|_| outside.answers());
         if !due.is_some_and(|due| allowance.take(due, now, urgency(error))) {
             return self.withhold(reason);
         }
         // Only what is not translated comes to any other address than an external one.
         let external = self.external_number(ip.destination()).is_some();
-        let router = if external { ip.destination() } else { self.config.inside.address().to_bits() };
+        let router = if external {
+            ip.destination()
+        } else {
+            self.config.inside.address().to_bits()
+        };
         Verdict::Reject(Reply::error(reason, router, ip.source(), error))
     }
 
-    /// Whether a ping from outside, sent by `source`, may be answered; if so it is taken as answered.
+    /// Whether a ping from outside, sent by `source`, may be answered; if so it is taken as
+    /// answered.
     pub(super) fn may_answer_ping(&mut self, source: u32) -> bool {
         let now = self.now;
-        let AnswerLimits { allowance, pings, .. } = &mut self.answers;
+        let AnswerLimits {
+            allowance, pings, ..
+        } = &mut self.answers;
         let due = pings.of(self.flows.key(), source);
         due.is_some_and(|due| allowance.take(due, now, Urgency::Ordinary))
     }
 
     /// A RST for a segment from inside that belongs to no session, as far as that is configured.
     pub(super) fn reset(&mut self, summary: &Summary) -> Verdict {
-        let Summary { source, destination, .. } = summary;
+        let Summary {
+            source,
+            destination,
+            ..
+        } = summary;
         let due = match self.config.inside_resets {
             InsideResets::Always => true,
             InsideResets::NotForBareAck => !is_bare_ack(&summary.content),
@@ -140,7 +197,11 @@ impl<W: Width> Nat<'_, W> {
             return Verdict::Drop(DropReason::NoSession);
         }
         let ports = [source.port, destination.port];
-        let ends = Ends { source: source.address, destination: destination.address, ports };
+        let ends = Ends {
+            source: source.address,
+            destination: destination.address,
+            ports,
+        };
         let (key, tick) = (self.flows.key().clone(), self.tick());
         let allowed = match self.flows.host_mut(Origin::Host, source.address) {
             Some(host) => host.reset.take(&key, &ends, tick),

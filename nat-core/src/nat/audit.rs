@@ -6,9 +6,10 @@ use crate::table::Width;
 use super::is_active;
 
 impl<W: Width> Nat<'_, W> {
-    /// Whether the tables agree with each other: every counter with a count, every index with every slot, every list with
-    /// the state of what is in it. For tests and fuzzing, with the feature `audit`: it walks every table, in time that
-    /// grows with the square of the sessions.
+    /// Whether the tables agree with each other: every counter with a count, every index with every
+    /// slot, every list with the state of what is in it. For tests and fuzzing, with the
+    /// feature `audit`: it walks every table, in time that grows with the square of the
+    /// sessions.
     ///
     /// # Errors
     ///

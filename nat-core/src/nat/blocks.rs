@@ -5,8 +5,9 @@ use crate::state::{Given, NewMapping};
 use crate::table::Width;
 
 impl<W: Width> Nat<'_, W> {
-    /// Assigns to the host of a mapping that has just been made its block on the external address, unless it has it already
-    /// or the port is not of the block. One that is not translated has no external address to have a block on.
+    /// Assigns to the host of a mapping that has just been made its block on the external address,
+    /// unless it has it already or the port is not of the block. One that is not translated has
+    /// no external address to have a block on.
     pub(super) fn assign_block(&mut self, new: &NewMapping) {
         if self.config.port_blocks.is_none() || new.given != Given::Drawn {
             return;
@@ -16,7 +17,8 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// Takes the blocks on an external address, which no mapping has any more, from the hosts that are left.
+    /// Takes the blocks on an external address, which no mapping has any more, from the hosts that
+    /// are left.
     pub(super) fn release_blocks(&mut self, external: u8) {
         let mut cursor = 0;
         while let Some((next, blocks)) = self.flows.release_block(cursor, external) {

@@ -1,5 +1,5 @@
-//! ICMP errors about packets of a session (RFC 5508 section 4). They neither refresh nor end it, whatever they say (RFC
-//! 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
+//! ICMP errors about packets of a session (RFC 5508 section 4). They neither refresh nor end it,
+//! whatever they say (RFC 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
 
 use crate::packet::{Content, Summary};
 use crate::state::{Endpoint, Inside, Origin, Proto};
@@ -14,7 +14,8 @@ use super::outbound::hop;
 use super::receiver::{Receiver, Target};
 
 impl<W: Width> Nat<'_, W> {
-    /// An error from inside about a packet that had come in, from its receiver or from a router on the way to it.
+    /// An error from inside about a packet that had come in, from its receiver or from a router on
+    /// the way to it.
     pub(super) fn error_outbound(
         &mut self,
         ip: &mut ipv4::Header,
@@ -41,21 +42,37 @@ impl<W: Width> Nat<'_, W> {
         Ok(self.depart(Side::Outside, ip.total_length()))
     }
 
-    /// The endpoint by which the outside knows the receiver of the packet that an error from inside quotes, and whether it
-    /// is reached without translation.
-    fn quoted_receiver(&self, quote: &Quote<'_>, origin: Origin) -> Result<(Endpoint, bool), DropReason> {
-        let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
-        let remote = quote.end(End::Source, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
+    /// The endpoint by which the outside knows the receiver of the packet that an error from inside
+    /// quotes, and whether it is reached without translation.
+    fn quoted_receiver(
+        &self,
+        quote: &Quote<'_>,
+        origin: Origin,
+    ) -> Result<(Endpoint, bool), DropReason> {
+        let endpoint = quote
+            .end(End::Destination, End::Destination, Class::Reply)
+            .ok_or(DropReason::BadQuote)?;
+        let remote = quote
+            .end(End::Source, End::Destination, Class::Reply)
+            .ok_or(DropReason::BadQuote)?;
         let tuple = self.inside_tuple(quote.proto(), Inside { origin, endpoint }, remote);
         let mapping = self.flows.mapping_of_inside(&tuple);
-        let live = mapping.is_some_and(|mapping| self.flows.live_session(mapping, remote, self.tick()).is_some());
+        let live = mapping.is_some_and(|mapping| {
+            self.flows
+                .live_session(mapping, remote, self.tick())
+                .is_some()
+        });
         // No reply to a ping comes in without a session.
         let sent = live || quote.proto() != Proto::Icmp;
-        let external = self.open_endpoint(&tuple, mapping, live).filter(|_| sent).ok_or(DropReason::NoSession)?;
+        let external = self
+            .open_endpoint(&tuple, mapping, live)
+            .filter(|_| sent)
+            .ok_or(DropReason::NoSession)?;
         Ok((external, tuple.untranslated))
     }
 
-    /// An error from outside, from whatever address (RFC 4787 REQ-12a), about a packet that had gone out.
+    /// An error from outside, from whatever address (RFC 4787 REQ-12a), about a packet that had
+    /// gone out.
     pub(super) fn error_inbound(
         &self,
         ip: &mut ipv4::Header,
@@ -65,7 +82,10 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Verdict, DropReason> {
         let quote = Quote::parse_sound(ip, header, body)?;
         let Inside { origin, endpoint } = match self.answering_endpoint(&quote, target)? {
-            Some(endpoint) => Inside { origin: Origin::Host, endpoint },
+            Some(endpoint) => Inside {
+                origin: Origin::Host,
+                endpoint,
+            },
             None => self.quoted_sender(&quote, target)?,
         };
         let router = origin == Origin::Router;
@@ -75,7 +95,10 @@ impl<W: Width> Nat<'_, W> {
         let len = usize::from(ip.total_length());
         if router {
             translate::rewrite_address(ip, End::Destination, endpoint.address, Hop::Uncounted);
-            return Ok(Verdict::Local { side: Side::Outside, len });
+            return Ok(Verdict::Local {
+                side: Side::Outside,
+                len,
+            });
         }
         translate::rewrite_address(ip, End::Destination, endpoint.address, Hop::Counted);
         Ok(self.depart(Side::Inside, ip.total_length()))
@@ -83,12 +106,22 @@ impl<W: Width> Nat<'_, W> {
 
     /// Who sent the packet that an error from outside quotes.
     fn quoted_sender(&self, quote: &Quote<'_>, target: Target) -> Result<Inside, DropReason> {
-        let source = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
-        let remote = quote.end(End::Destination, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
+        let source = quote
+            .end(End::Source, End::Source, Class::Request)
+            .ok_or(DropReason::BadQuote)?;
+        let remote = quote
+            .end(End::Destination, End::Source, Class::Request)
+            .ok_or(DropReason::BadQuote)?;
         // As if the remote end had answered it.
-        let answer =
-            Summary { proto: quote.proto(), source: remote, destination: source, content: Content::Datagram(0) };
-        let Receiver { inside, mapping } = self.receiver_of(target, &answer).map_err(|_| DropReason::NoSession)?;
+        let answer = Summary {
+            proto: quote.proto(),
+            source: remote,
+            destination: source,
+            content: Content::Datagram(0),
+        };
+        let Receiver { inside, mapping } = self
+            .receiver_of(target, &answer)
+            .map_err(|_| DropReason::NoSession)?;
         mapping
             .and_then(|mapping| self.flows.live_session(mapping, remote, self.tick()))
             .ok_or(DropReason::NoSession)?;

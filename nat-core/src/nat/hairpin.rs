@@ -1,11 +1,14 @@
-//! From inside to an external address, and so back inside (RFC 4787 REQ-9, RFC 5382 REQ-8, RFC 5508 REQ-7).
+//! From inside to an external address, and so back inside (RFC 4787 REQ-9, RFC 5382 REQ-8, RFC 5508
+//! REQ-7).
 //!
-//! The receiver sees the sender's external endpoint, as it would from outside. Each end has a session of its own: the
-//! packet moves the sender's on as one that leaves, and the receiver's as one that comes in. A host that talks to its own
-//! external endpoint has one session, which the packet moves on twice.
+//! The receiver sees the sender's external endpoint, as it would from outside. Each end has a
+//! session of its own: the packet moves the sender's on as one that leaves, and the receiver's as
+//! one that comes in. A host that talks to its own external endpoint has one session, which the
+//! packet moves on twice.
 //!
-//! Both halves are decided before anything changes. Then the sender's half is done, which may add a session or end others,
-//! and after it nothing that was found in the tables before is used: the receiver's half is found again.
+//! Both halves are decided before anything changes. Then the sender's half is done, which may add a
+//! session or end others, and after it nothing that was found in the tables before is used: the
+//! receiver's half is found again.
 
 use crate::packet::{Content, Datagram, Summary, Transport};
 use crate::state::tcp::Kind;
@@ -20,7 +23,11 @@ use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
 use super::receiver::Receiver;
 
 impl<W: Width> Nat<'_, W> {
-    pub(super) fn hairpin(&mut self, datagram: Datagram<'_>, external: u8) -> Result<Verdict, Verdict> {
+    pub(super) fn hairpin(
+        &mut self,
+        datagram: Datagram<'_>,
+        external: u8,
+    ) -> Result<Verdict, Verdict> {
         if datagram.ip.fragment_offset() != 0 {
             return self.later_fragment(datagram, Side::Inside);
         }
@@ -34,7 +41,9 @@ impl<W: Width> Nat<'_, W> {
                 Ok(self.error_hairpin(ip, header, body)?)
             }
             Transport::Icmp(header, body) => match header.class() {
-                Class::Request if self.is_ping_for_router(ip, header) => self.ping_inbound(ip, header, body),
+                Class::Request if self.is_ping_for_router(ip, header) => {
+                    self.ping_inbound(ip, header, body)
+                }
                 Class::Request => self.query_hairpin(ip, Transport::Icmp(header, body)),
                 Class::Reply => self.reply_hairpin(ip, Transport::Icmp(header, body), external),
                 Class::Error | Class::Other => Err(DropReason::Hairpin.into()),
@@ -73,19 +82,34 @@ impl<W: Width> Nat<'_, W> {
         Ok(self.depart(Side::Inside, ip.total_length()))
     }
 
-    /// The receiver's half of a packet from `sender` to the external address of this number, whose sender's half is done:
-    /// moves on the session that it has for the receiver, if that is still there.
+    /// The receiver's half of a packet from `sender` to the external address of this number, whose
+    /// sender's half is done: moves on the session that it has for the receiver, if that is
+    /// still there.
     fn move_receiver_on(&mut self, summary: &Summary, sender: Endpoint, external: u8) {
-        let Summary { proto, destination, content, .. } = *summary;
-        let tuple = OutsideTuple { proto, external, external_port: destination.port, remote: sender };
+        let Summary {
+            proto,
+            destination,
+            content,
+            ..
+        } = *summary;
+        let tuple = OutsideTuple {
+            proto,
+            external,
+            external_port: destination.port,
+            remote: sender,
+        };
         let mapping = self.flows.mapping_of_outside(&tuple);
-        let session = mapping.and_then(|mapping| self.flows.live_session(mapping, sender, self.tick()));
-        if let Some(Ok(effect)) = session.map(|session| self.effect(session, Side::Outside, &content)) {
+        let session =
+            mapping.and_then(|mapping| self.flows.live_session(mapping, sender, self.tick()));
+        if let Some(Ok(effect)) =
+            session.map(|session| self.effect(session, Side::Outside, &content))
+        {
             self.apply(effect, Side::Outside, &content);
         }
     }
 
-    /// The inside endpoint that a packet comes back to, and the receiver's session with its sender, if there is one.
+    /// The inside endpoint that a packet comes back to, and the receiver's session with its sender,
+    /// if there is one.
     fn hairpin_receiver(
         &self,
         tuple: &InsideTuple,
@@ -95,18 +119,25 @@ impl<W: Width> Nat<'_, W> {
         let sender = self.sender(tuple);
         let external_port = summary.destination.port;
         let remote = sender.unwrap_or(summary.source);
-        let Receiver { inside, mapping } =
-            self.behind(&OutsideTuple { proto: summary.proto, external, external_port, remote })?;
+        let Receiver { inside, mapping } = self.behind(&OutsideTuple {
+            proto: summary.proto,
+            external,
+            external_port,
+            remote,
+        })?;
         if inside.origin == Origin::Router {
             return Err(DropReason::Hairpin);
         }
-        let session =
-            sender.zip(mapping).and_then(|(sender, target)| self.flows.live_session(target, sender, self.tick()));
+        let session = sender
+            .zip(mapping)
+            .and_then(|(sender, target)| self.flows.live_session(target, sender, self.tick()));
         if session.is_none() {
-            let unfiltered = self.config.hairpinning == Hairpinning::Unfiltered && !self.is_behind();
+            let unfiltered =
+                self.config.hairpinning == Hairpinning::Unfiltered && !self.is_behind();
             let admitted = unfiltered
                 || mapping.is_none_or(|target| {
-                    self.is_forwarded(target) || sender.is_some_and(|sender| self.admits(target, sender.address))
+                    self.is_forwarded(target)
+                        || sender.is_some_and(|sender| self.admits(target, sender.address))
                 });
             summary.content.check_unsolicited(admitted)?;
         }
@@ -121,8 +152,8 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// An error from inside about a packet that had come by hairpin: both ends of it, and of what it quotes, are
-    /// translated.
+    /// An error from inside about a packet that had come by hairpin: both ends of it, and of what
+    /// it quotes, are translated.
     pub(super) fn error_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
@@ -149,20 +180,46 @@ impl<W: Width> Nat<'_, W> {
 
     /// Both ends of a packet with ports that has come by hairpin, as its sender knows them.
     fn hairpinned_packet(&self, quote: &Quote<'_>) -> Result<(Endpoint, Endpoint), DropReason> {
-        let endpoint = quote.end(End::Destination, End::Destination, Class::Reply).ok_or(DropReason::BadQuote)?;
-        let sender = quote.end(End::Source, End::Source, Class::Request).ok_or(DropReason::BadQuote)?;
-        let number = self.external_number(sender.address).ok_or(DropReason::NoSession)?;
-        let own = self.inside_tuple(quote.proto(), Inside { origin: Origin::Host, endpoint }, sender);
+        let endpoint = quote
+            .end(End::Destination, End::Destination, Class::Reply)
+            .ok_or(DropReason::BadQuote)?;
+        let sender = quote
+            .end(End::Source, End::Source, Class::Request)
+            .ok_or(DropReason::BadQuote)?;
+        let number = self
+            .external_number(sender.address)
+            .ok_or(DropReason::NoSession)?;
+        let own = self.inside_tuple(
+            quote.proto(),
+            Inside {
+                origin: Origin::Host,
+                endpoint,
+            },
+            sender,
+        );
         let own = self.sender(&own).ok_or(DropReason::NoSession)?;
-        let target = OutsideTuple { proto: quote.proto(), external: number, external_port: sender.port, remote: own };
-        let target = self.flows.mapping_of_outside(&target).ok_or(DropReason::NoSession)?;
-        self.flows.live_session(target, own, self.tick()).ok_or(DropReason::NoSession)?;
-        let receiver = self.inside_endpoint(target).ok_or(DropReason::NoSession)?.endpoint;
+        let target = OutsideTuple {
+            proto: quote.proto(),
+            external: number,
+            external_port: sender.port,
+            remote: own,
+        };
+        let target = self
+            .flows
+            .mapping_of_outside(&target)
+            .ok_or(DropReason::NoSession)?;
+        self.flows
+            .live_session(target, own, self.tick())
+            .ok_or(DropReason::NoSession)?;
+        let receiver = self
+            .inside_endpoint(target)
+            .ok_or(DropReason::NoSession)?
+            .endpoint;
         Ok((receiver, own))
     }
 
-    /// The verdict on a packet that finds no session to come back to: a RST for a segment that belongs to none, as for one
-    /// toward the outside.
+    /// The verdict on a packet that finds no session to come back to: a RST for a segment that
+    /// belongs to none, as for one toward the outside.
     fn turned_away(
         &mut self,
         ip: &ipv4::Header,
@@ -170,7 +227,14 @@ impl<W: Width> Nat<'_, W> {
         summary: &Summary,
         reason: DropReason,
     ) -> Verdict {
-        let stray = matches!(summary.content, Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _));
-        if stray && transport.checksum_holds(ip) { self.reset(summary) } else { Verdict::Drop(reason) }
+        let stray = matches!(
+            summary.content,
+            Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _)
+        );
+        if stray && transport.checksum_holds(ip) {
+            self.reset(summary)
+        } else {
+            Verdict::Drop(reason)
+        }
     }
 }

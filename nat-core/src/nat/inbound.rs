@@ -27,7 +27,10 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn inbound(&mut self, datagram: Datagram<'_>) -> Result<Verdict, Verdict> {
         let len = datagram.len();
         match self.route_inbound(&datagram)? {
-            Route::DhcpClient => Ok(Verdict::Local { side: Side::Outside, len }),
+            Route::DhcpClient => Ok(Verdict::Local {
+                side: Side::Outside,
+                len,
+            }),
             Route::In(target) => self.arrive(datagram, target),
         }
     }
@@ -40,7 +43,8 @@ impl<W: Width> Nat<'_, W> {
         if !is_unicast(ip.source()) {
             return Err(DropReason::Martian);
         }
-        // Before anything is known of the outside its DHCP server may have any address, one of the inside network too.
+        // Before anything is known of the outside its DHCP server may have any address, one of the
+        // inside network too.
         if self.is_dhcp_answer(datagram) {
             return Ok(Route::DhcpClient);
         }
@@ -54,33 +58,47 @@ impl<W: Width> Nat<'_, W> {
             DropReason::Martian
         } else if self.is_inside_host(ip.destination()) && !self.config.untranslated.is_empty() {
             return Ok(Route::In(Target::Untranslated));
-        } else if self.config.inside.contains(Ipv4Addr::from_bits(ip.destination())) {
+        } else if self
+            .config
+            .inside
+            .contains(Ipv4Addr::from_bits(ip.destination()))
+        {
             DropReason::InsideDestination
         } else {
             DropReason::NotForUs
         })
     }
 
-    /// Refuses a source that cannot be outside: an external address, or one of the inside network. Where the networks
-    /// overlap only the addresses that stand for all hosts inside are refused (RFC 4787 REQ-7).
+    /// Refuses a source that cannot be outside: an external address, or one of the inside network.
+    /// Where the networks overlap only the addresses that stand for all hosts inside are
+    /// refused (RFC 4787 REQ-7).
     fn check_source(&self, ip: &ipv4::Header) -> Result<(), DropReason> {
         let source = Ipv4Addr::from_bits(ip.source());
         let inside = &self.config.inside;
         let ours = self.external_number(ip.source()).is_some();
         let refused = || !self.networks_overlap() || !inside.is_host(source);
-        if ours || inside.contains(source) && refused() { Err(DropReason::Martian) } else { Ok(()) }
+        if ours || inside.contains(source) && refused() {
+            Err(DropReason::Martian)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Whether a packet is a DHCP server's to our client, by broadcast or to the address that it offers (RFC 2131 section
-    /// 4.1). It may come from any port: section 4.1 says only where servers send to, and some relays send from others. One
-    /// from another port than the server's to an inside address is of an untranslated session.
+    /// Whether a packet is a DHCP server's to our client, by broadcast or to the address that it
+    /// offers (RFC 2131 section 4.1). It may come from any port: section 4.1 says only where
+    /// servers send to, and some relays send from others. One from another port than the
+    /// server's to an inside address is of an untranslated session.
     fn is_dhcp_answer(&self, datagram: &Datagram<'_>) -> bool {
         let destination = datagram.ip.destination();
         let ours = || Ipv4Addr::from_bits(destination).is_broadcast() || is_unicast(destination);
         let genuine = || self.external_number(datagram.ip.source()).is_none();
-        let inside = self.config.inside.contains(Ipv4Addr::from_bits(destination));
-        let to_client =
-            datagram.udp_ports().is_some_and(|(from, to)| to == DHCP_CLIENT && (from == DHCP_SERVER || !inside));
+        let inside = self
+            .config
+            .inside
+            .contains(Ipv4Addr::from_bits(destination));
+        let to_client = datagram
+            .udp_ports()
+            .is_some_and(|(from, to)| to == DHCP_CLIENT && (from == DHCP_SERVER || !inside));
         self.config.dhcp_client && to_client && ours() && genuine()
     }
 
@@ -120,14 +138,20 @@ impl<W: Width> Nat<'_, W> {
         if inside.endpoint.address == summary.source.address {
             return Err(DropReason::Land.into());
         }
-        let session = mapping.and_then(|mapping| self.flows.live_session(mapping, summary.source, self.tick()));
+        let session = mapping.and_then(|mapping| {
+            self.flows
+                .live_session(mapping, summary.source, self.tick())
+        });
         if session.is_none() {
             // Without a mapping it is a rule that names the receiver.
-            let admitted = mapping.is_none_or(|mapping| self.admits(mapping, summary.source.address))
+            let admitted = mapping
+                .is_none_or(|mapping| self.admits(mapping, summary.source.address))
                 && !self.is_answered_from_elsewhere(target, inside, &summary);
             summary.content.check_unsolicited(admitted)?;
         }
-        let effect = session.map(|link| self.effect(link, Side::Outside, &summary.content)).transpose()?;
+        let effect = session
+            .map(|link| self.effect(link, Side::Outside, &summary.content))
+            .transpose()?;
         Self::check_damage(ip, &transport, &summary, effect.as_ref())?;
         if inside.origin == Origin::Host {
             self.check_way_in(ip, session)?;
@@ -138,14 +162,30 @@ impl<W: Width> Nat<'_, W> {
         Ok(self.enter(inside, ip, transport))
     }
 
-    /// Whether the sender would be answered without translation, and so not from the external address that it knows.
-    fn is_answered_from_elsewhere(&self, target: Target, inside: Inside, summary: &Summary) -> bool {
-        matches!(target, Target::External(_)) && self.inside_tuple(summary.proto, inside, summary.source).untranslated
+    /// Whether the sender would be answered without translation, and so not from the external
+    /// address that it knows.
+    fn is_answered_from_elsewhere(
+        &self,
+        target: Target,
+        inside: Inside,
+        summary: &Summary,
+    ) -> bool {
+        matches!(target, Target::External(_))
+            && self
+                .inside_tuple(summary.proto, inside, summary.source)
+                .untranslated
     }
 
-    /// What speaks against sending a packet in: its time to live, its size. Only a packet of a live session is answered.
-    pub(super) fn check_way_in(&mut self, ip: &ipv4::Header, session: Option<Link<W>>) -> Result<(), Verdict> {
-        let Some((reason, error)) = self.too_far(ip) else { return Ok(()) };
+    /// What speaks against sending a packet in: its time to live, its size. Only a packet of a live
+    /// session is answered.
+    pub(super) fn check_way_in(
+        &mut self,
+        ip: &ipv4::Header,
+        session: Option<Link<W>>,
+    ) -> Result<(), Verdict> {
+        let Some((reason, error)) = self.too_far(ip) else {
+            return Ok(());
+        };
         Err(match session {
             Some(session) => self.refuse_outside(session, ip, reason, error),
             None => Verdict::Drop(reason),
@@ -164,14 +204,34 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    pub(super) fn enter(&self, inside: Inside, ip: &mut ipv4::Header, mut transport: Transport<'_>) -> Verdict {
+    pub(super) fn enter(
+        &self,
+        inside: Inside,
+        ip: &mut ipv4::Header,
+        mut transport: Transport<'_>,
+    ) -> Verdict {
         let len = usize::from(ip.total_length());
         if inside.origin == Origin::Router {
-            translate::rewrite(ip, transport, End::Destination, inside.endpoint, Hop::Uncounted);
-            return Verdict::Local { side: Side::Outside, len };
+            translate::rewrite(
+                ip,
+                transport,
+                End::Destination,
+                inside.endpoint,
+                Hop::Uncounted,
+            );
+            return Verdict::Local {
+                side: Side::Outside,
+                len,
+            };
         }
         self.clamp_mss(&mut transport);
-        translate::rewrite(ip, transport, End::Destination, inside.endpoint, Hop::Counted);
+        translate::rewrite(
+            ip,
+            transport,
+            End::Destination,
+            inside.endpoint,
+            Hop::Counted,
+        );
         self.depart(Side::Inside, ip.total_length())
     }
 }

@@ -5,7 +5,9 @@ use core::net::Ipv4Addr;
 use crate::event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 use crate::packet::Summary;
 use crate::policy::Pool;
-use crate::state::{Blocks, Ended, Endpoint, ExternalPort, Flows, Given, MappingEnds, QuarantineTable};
+use crate::state::{
+    Blocks, Ended, Endpoint, ExternalPort, Flows, Given, MappingEnds, QuarantineTable,
+};
 use crate::table::Width;
 use crate::{Config, DropReason, Instant, Nat, Stats};
 
@@ -20,20 +22,23 @@ pub(super) struct Journal<'n, 't, W: Width> {
     stats: &'n mut Stats,
     hook: &'n mut Hook<'t>,
     pool: &'n Pool,
-    /// Where freed ports wait; not where they overlap, because then the remote endpoint tells sessions apart.
+    /// Where freed ports wait; not where they overlap, because then the remote endpoint tells
+    /// sessions apart.
     quarantine: Option<&'n mut QuarantineTable<'t, W>>,
     at: Instant,
 }
 
 impl<'t, W: Width> Nat<'t, W> {
-    /// Tells `hook` from now on of every mapping that begins or ends, and of every session that is refused for want of
-    /// room: once each, in order, before the call returns that brings it about.
+    /// Tells `hook` from now on of every mapping that begins or ends, and of every session that is
+    /// refused for want of room: once each, in order, before the call returns that brings it
+    /// about.
     ///
-    /// Every deletion follows the creation of the same mapping, so whoever has listened since the NAT was built knows
-    /// which mappings there are. A port forward has a mapping as long as it has sessions. Nothing is told when the NAT itself
-    /// is dropped.
+    /// Every deletion follows the creation of the same mapping, so whoever has listened since the
+    /// NAT was built knows which mappings there are. A port forward has a mapping as long as it
+    /// has sessions. Nothing is told when the NAT itself is dropped.
     ///
-    /// Refusals come as fast as a host sends; a hook that writes them down had better have a limit of its own.
+    /// Refusals come as fast as a host sends; a hook that writes them down had better have a limit
+    /// of its own.
     pub fn set_event_hook(&mut self, hook: &'t mut (dyn EventHook + Send)) {
         self.hook = Some(hook);
     }
@@ -45,9 +50,28 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// The tables, and where their changes are told.
     pub(super) fn recorded(&mut self) -> (&mut Flows<'t, W>, Journal<'_, 't, W>) {
-        let Self { config, flows, stats, hook, pool, quarantine, now, .. } = self;
+        let Self {
+            config,
+            flows,
+            stats,
+            hook,
+            pool,
+            quarantine,
+            now,
+            ..
+        } = self;
         let quarantine = Some(quarantine).filter(|_| !flows.overlapping());
-        (flows, Journal { config, stats, hook, pool, quarantine, at: *now })
+        (
+            flows,
+            Journal {
+                config,
+                stats,
+                hook,
+                pool,
+                quarantine,
+                at: *now,
+            },
+        )
     }
 
     pub(super) fn journal(&mut self) -> Journal<'_, 't, W> {
@@ -57,8 +81,16 @@ impl<'t, W: Width> Nat<'t, W> {
     /// Tells that a packet got no session.
     pub(super) fn tell_refusal(&mut self, summary: &Summary, reason: DropReason) {
         let Some(hook) = &mut self.hook else { return };
-        let (protocol, inside) = (summary.proto.into(), Ipv4Addr::from_bits(summary.source.address));
-        hook.on_event(&Event::SessionRefused(Refusal { at: self.now, reason, protocol, inside }));
+        let (protocol, inside) = (
+            summary.proto.into(),
+            Ipv4Addr::from_bits(summary.source.address),
+        );
+        hook.on_event(&Event::SessionRefused(Refusal {
+            at: self.now,
+            reason,
+            protocol,
+            inside,
+        }));
     }
 }
 
@@ -73,13 +105,19 @@ impl<W: Width> Journal<'_, '_, W> {
         self.tell(ends, Event::MappingDeleted);
         // The port of a port forward is not free before the forward is gone.
         if ends.given != Given::PortForward && !ends.untranslated {
-            self.freed(ExternalPort { proto: ends.proto, external: ends.external, port: ends.external_port });
+            self.freed(ExternalPort {
+                proto: ends.proto,
+                external: ends.external,
+                port: ends.external_port,
+            });
         }
     }
 
     /// An external port is for others from now on.
     pub(super) fn freed(&mut self, port: ExternalPort) {
-        let Some(quarantine) = self.quarantine.as_deref_mut() else { return };
+        let Some(quarantine) = self.quarantine.as_deref_mut() else {
+            return;
+        };
         if self.config.is_excluded(port.proto, port.port) {
             // No mapping draws it, and a rule may have it at any time.
             return;
@@ -114,26 +152,48 @@ impl<W: Width> Journal<'_, '_, W> {
         self.tell_blocks(blocks, Event::BlockAssigned);
     }
 
-    /// A host has lost blocks of ports, while the external addresses still were what they had been for them.
+    /// A host has lost blocks of ports, while the external addresses still were what they had been
+    /// for them.
     pub(super) fn released(&mut self, blocks: Blocks) {
         self.tell_blocks(blocks, Event::BlockReleased);
     }
 
     fn tell_blocks(&mut self, blocks: Blocks, event: fn(PortBlock) -> Event) {
         let Some(hook) = self.hook else { return };
-        let Some(ports) = self.config.block(blocks.number) else { return };
+        let Some(ports) = self.config.block(blocks.number) else {
+            return;
+        };
         let inside = Ipv4Addr::from_bits(blocks.inside);
-        for external in blocks.externals.numbers().filter_map(|number| self.pool.any_address(number)) {
-            hook.on_event(&event(PortBlock { at: self.at, inside, external: Ipv4Addr::from_bits(external), ports }));
+        for external in blocks
+            .externals
+            .numbers()
+            .filter_map(|number| self.pool.any_address(number))
+        {
+            hook.on_event(&event(PortBlock {
+                at: self.at,
+                inside,
+                external: Ipv4Addr::from_bits(external),
+                ports,
+            }));
         }
     }
 
     fn tell(&mut self, ends: &MappingEnds, event: fn(MappingEvent) -> Event) {
         let Some(hook) = self.hook else { return };
-        let MappingEnds { proto, inside, external, external_port, given, untranslated } = *ends;
+        let MappingEnds {
+            proto,
+            inside,
+            external,
+            external_port,
+            given,
+            untranslated,
+        } = *ends;
         let external = match self.pool.any_address(external) {
             _ if untranslated => inside,
-            Some(address) => Endpoint { address, port: external_port },
+            Some(address) => Endpoint {
+                address,
+                port: external_port,
+            },
             None => return,
         };
         hook.on_event(&event(MappingEvent {

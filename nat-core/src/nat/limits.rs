@@ -17,7 +17,9 @@ impl<W: Width> Nat<'_, W> {
         (state, leave): (SessionState, bool),
     ) -> Shortage<W> {
         let Inside { origin, endpoint } = tuple.inside;
-        let slots = self.flows.slots_of_session(mapping, tuple.remote.address, leave);
+        let slots = self
+            .flows
+            .slots_of_session(mapping, tuple.remote.address, leave);
         let mut shortage = Shortage::none(slots);
         if origin == Origin::Host {
             let host = self.flows.host(origin, endpoint.address);
@@ -39,18 +41,30 @@ impl<W: Width> Nat<'_, W> {
         shortage
     }
 
-    fn check_numbers(&self, shortage: &mut Shortage<W>, host: &Host<W>, proto: Proto, mapping: Option<Link<W>>) {
+    fn check_numbers(
+        &self,
+        shortage: &mut Shortage<W>,
+        host: &Host<W>,
+        proto: Proto,
+        mapping: Option<Link<W>>,
+    ) {
         let limits = &self.config.limits;
         let (mapping_room, session_room) = self.flows.capacity();
-        let most = |limit: Option<u16>, room: usize| limit.map_or_else(|| room.div_ceil(2), usize::from);
-        let reached = |count: usize, limit: Option<u16>| limit.is_some_and(|limit| count >= usize::from(limit));
+        let most =
+            |limit: Option<u16>, room: usize| limit.map_or_else(|| room.div_ceil(2), usize::from);
+        let reached = |count: usize, limit: Option<u16>| {
+            limit.is_some_and(|limit| count >= usize::from(limit))
+        };
         let of_proto = match proto {
             Proto::Icmp => limits.icmp_mappings_per_host,
             Proto::Tcp => limits.tcp_mappings_per_host,
             Proto::Udp => limits.udp_mappings_per_host,
         };
         if let Some(link) = mapping {
-            let sessions = self.flows.mapping(link).map_or(0, |mapping| mapping.sessions.get());
+            let sessions = self
+                .flows
+                .mapping(link)
+                .map_or(0, |mapping| mapping.sessions.get());
             if reached(sessions, limits.sessions_per_mapping) {
                 shortage.of_sessions_of(link, DropReason::HostLimit);
             }
@@ -71,7 +85,8 @@ impl<W: Width> Nat<'_, W> {
     fn check_shares(&self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
         let shares = self.flows.shares();
         let (mapping_room, session_room) = self.flows.room();
-        let (mappings, sessions) = host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
+        let (mappings, sessions) =
+            host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
         let kept = shares.kept_mappings();
         if new_mapping && shares.has_its_own(mappings) && kept != 0 && mapping_room <= kept {
             shortage.of_mappings(DropReason::MappingTableFull);
@@ -86,27 +101,48 @@ impl<W: Width> Nat<'_, W> {
 
     /// Whether a host may have one TCP session more in `state` that is half open, if it is.
     ///
-    /// Whoever sends SYNs to a port forward from addresses that are not its own has the host behind it answer them. So
-    /// of all that may be half open, a quarter is for what hosts begin themselves. Where ports overlap, each such session
-    /// takes a mapping too.
-    fn check_half_open(&self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, state: SessionState) {
+    /// Whoever sends SYNs to a port forward from addresses that are not its own has the host behind
+    /// it answer them. So of all that may be half open, a quarter is for what hosts begin
+    /// themselves. Where ports overlap, each such session takes a mapping too.
+    fn check_half_open(
+        &self,
+        shortage: &mut Shortage<W>,
+        host: Option<&Host<W>>,
+        state: SessionState,
+    ) {
         if !is_half_open(state) {
             return;
         }
-        let (limits, shares, (mappings, sessions)) = (&self.config.limits, self.flows.shares(), self.flows.capacity());
-        let room = if self.flows.overlapping() { mappings.min(sessions) } else { sessions };
-        let most = |limit: Option<u16>, part: usize| limit.map_or_else(|| room.div_ceil(part), usize::from);
+        let (limits, shares, (mappings, sessions)) = (
+            &self.config.limits,
+            self.flows.shares(),
+            self.flows.capacity(),
+        );
+        let room = if self.flows.overlapping() {
+            mappings.min(sessions)
+        } else {
+            sessions
+        };
+        let most = |limit: Option<u16>, part: usize| {
+            limit.map_or_else(|| room.div_ceil(part), usize::from)
+        };
         let of_all = most(limits.half_open, 2);
-        let of_all = if state == SessionState::OutsideSyn { of_all.saturating_sub(of_all / 4) } else { of_all };
-        let (sessions, half_open) = host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
+        let of_all = if state == SessionState::OutsideSyn {
+            of_all.saturating_sub(of_all / 4)
+        } else {
+            of_all
+        };
+        let (sessions, half_open) =
+            host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
         let reached = half_open >= most(limits.half_open_per_host, 4);
         if reached || shares.has_its_own(sessions) && shares.half_open() >= of_all {
             shortage.of_half_open(DropReason::HalfOpenLimit);
         }
     }
 
-    /// Opens an ended session of a host again, as far as limits are concerned: it is half open once more, and counts as one
-    /// more by the rate of sessions. Ends the one that makes room for it, which is not `keep`. Changes nothing if it fails.
+    /// Opens an ended session of a host again, as far as limits are concerned: it is half open once
+    /// more, and counts as one more by the rate of sessions. Ends the one that makes room for
+    /// it, which is not `keep`. Changes nothing if it fails.
     pub(super) fn reopen(
         &mut self,
         inside: Inside,
@@ -126,9 +162,13 @@ impl<W: Width> Nat<'_, W> {
         Ok(())
     }
 
-    /// What a host takes of its rates for a session, and a mapping if that is new; for [`Nat::take_tokens`] once nothing can
-    /// fail any more.
-    pub(super) fn check_rates(&self, host: Option<&Host<W>>, new_mapping: bool) -> Result<Option<Tokens>, DropReason> {
+    /// What a host takes of its rates for a session, and a mapping if that is new; for
+    /// [`Nat::take_tokens`] once nothing can fail any more.
+    pub(super) fn check_rates(
+        &self,
+        host: Option<&Host<W>>,
+        new_mapping: bool,
+    ) -> Result<Option<Tokens>, DropReason> {
         let limits = &self.config.limits;
         if limits.mapping_rate.is_none() && limits.session_rate.is_none() {
             return Ok(None);
@@ -140,7 +180,11 @@ impl<W: Width> Nat<'_, W> {
         };
         let sessions = take(limits.session_rate, taken.map(|taken| taken.sessions))?;
         let due = taken.map(|taken| taken.mappings);
-        let mappings = if new_mapping { take(limits.mapping_rate, due)? } else { due.unwrap_or(0) };
+        let mappings = if new_mapping {
+            take(limits.mapping_rate, due)?
+        } else {
+            due.unwrap_or(0)
+        };
         Ok(Some(Tokens { mappings, sessions }))
     }
 

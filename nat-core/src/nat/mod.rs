@@ -36,7 +36,8 @@ use crate::{Config, ConfigError, Instant, Seed, Side, Stats, Tables, Timeouts, V
 
 /// A NAT.
 ///
-/// Time is an argument: `now` comes from a clock of the caller's. A `now` before the latest one is read as the latest.
+/// Time is an argument: `now` comes from a clock of the caller's. A `now` before the latest one is
+/// read as the latest.
 pub struct Nat<'t, W: Width = u16> {
     config: Config,
     flows: Flows<'t, W>,
@@ -56,17 +57,19 @@ pub struct Nat<'t, W: Width = u16> {
     hook: journal::Hook<'t>,
 }
 
-/// Sessions that one packet ends when their time is up. None is left over where [`Nat::handle_timeout`] is called in time.
+/// Sessions that one packet ends when their time is up. None is left over where
+/// [`Nat::handle_timeout`] is called in time.
 const EXPIRED_PER_PACKET: usize = 64;
 
 /// Beyond this the clock has jumped, and everything overdue ends before a packet is looked at.
 ///
-/// INVARIANT: deadlines are kept modulo 2^32 ms and compared over 2^31 ms. A session can be overdue that long only if
-/// the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each ends up to 64 that are most overdue, and there are no
-/// more than 2^20.
+/// INVARIANT: deadlines are kept modulo 2^32 ms and compared over 2^31 ms. A session can be overdue
+/// that long only if the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each ends up to 64
+/// that are most overdue, and there are no more than 2^20.
 const JUMP_MILLIS: u64 = 1 << 15;
 
-/// How long nothing can have its time up that has not begun yet, in milliseconds: the shortest timeout of a session.
+/// How long nothing can have its time up that has not begun yet, in milliseconds: the shortest
+/// timeout of a session.
 const MAX_QUIET: u32 = Timeouts::MIN.as_millis() as u32;
 
 /// The ports of DHCP (RFC 2131 section 4.1).
@@ -74,7 +77,8 @@ const DHCP_SERVER: u16 = 67;
 const DHCP_CLIENT: u16 = 68;
 
 impl<'t, W: Width> Nat<'t, W> {
-    /// A NAT of `config` that keeps its state in `tables`, which it empties, and draws its secrets from `seed`.
+    /// A NAT of `config` that keeps its state in `tables`, which it empties, and draws its secrets
+    /// from `seed`.
     ///
     /// # Errors
     ///
@@ -107,39 +111,46 @@ impl<'t, W: Width> Nat<'t, W> {
         })
     }
 
-    /// Judges the IPv4 datagram at the start of `packet`, which came in on side `from`, and translates it in place if it
-    /// is to be forwarded. Bytes after the datagram's own length are link padding and are left alone.
+    /// Judges the IPv4 datagram at the start of `packet`, which came in on side `from`, and
+    /// translates it in place if it is to be forwarded. Bytes after the datagram's own length
+    /// are link padding and are left alone.
     ///
-    /// The caller carries the [`Verdict`] out. Unless it is `Forward`, `Fragment` or `Local`, `packet` is as
-    /// it was.
+    /// The caller carries the [`Verdict`] out. Unless it is `Forward`, `Fragment` or `Local`,
+    /// `packet` is as it was.
     ///
-    /// Most packets of live sessions take less time if `packet` is at an even address, as an IPv4 datagram behind
-    /// an Ethernet header is whose frame is aligned.
+    /// Most packets of live sessions take less time if `packet` is at an even address, as an IPv4
+    /// datagram behind an Ethernet header is whose frame is aligned.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         match self.short_way(packet, from) {
-            Some(len) => Verdict::Forward { to: from.opposite(), len },
+            Some(len) => Verdict::Forward {
+                to: from.opposite(),
+                len,
+            },
             None => self.judge(packet, from, Origin::Host),
         }
     }
 
-    /// Judges an IPv4 datagram that the router's own outside stack sends, and translates it like one from inside, so
-    /// that the router's ports never collide with those of its hosts. Answers to it get the verdict
-    /// `Local { side: Outside, .. }`.
+    /// Judges an IPv4 datagram that the router's own outside stack sends, and translates it like
+    /// one from inside, so that the router's ports never collide with those of its hosts.
+    /// Answers to it get the verdict `Local { side: Outside, .. }`.
     ///
-    /// A DHCP client's packets pass as they are, where [`Config::dhcp_client`] is set. There is no answer to what the
-    /// router sends, so the verdict is never `Reject`; of fragments the same is true as for [`Nat::process`].
+    /// A DHCP client's packets pass as they are, where [`Config::dhcp_client`] is set. There is no
+    /// answer to what the router sends, so the verdict is never `Reject`; of fragments the same
+    /// is true as for [`Nat::process`].
     pub fn process_local(&mut self, packet: &mut [u8], now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         self.judge(packet, Side::Inside, Origin::Router)
     }
 
-    /// When [`Nat::handle_timeout`] has work to do next, if nothing else happens before; in the past if it has some
-    /// already. May change with every other call that takes `&mut self`.
+    /// When [`Nat::handle_timeout`] has work to do next, if nothing else happens before; in the
+    /// past if it has some already. May change with every other call that takes `&mut self`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let after = self.flows.next_deadline(self.tick());
-        let ends = after.map(|after| Instant::from_millis(self.now.as_millis().saturating_add(u64::from(after))));
+        let ends = after.map(|after| {
+            Instant::from_millis(self.now.as_millis().saturating_add(u64::from(after)))
+        });
         if !self.pool.drains() {
             return ends;
         }
@@ -148,8 +159,8 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Ends the sessions whose time is up at `now`. Spurious calls do nothing.
     ///
-    /// A session whose time is up is never used, whether or not this was called; calling it in time keeps the tables free.
-    /// Takes time in proportion to the sessions that end.
+    /// A session whose time is up is never used, whether or not this was called; calling it in time
+    /// keeps the tables free. Takes time in proportion to the sessions that end.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now, usize::MAX);
         self.end_drained();
@@ -157,14 +168,22 @@ impl<'t, W: Width> Nat<'t, W> {
 
     fn judge(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Verdict {
         self.first_packet.get_or_insert(self.now);
-        let verdict = self.try_judge(packet, from, origin).unwrap_or_else(|refused| refused);
+        let verdict = self
+            .try_judge(packet, from, origin)
+            .unwrap_or_else(|refused| refused);
         self.stats.count_verdict(&verdict);
         verdict
     }
 
-    fn try_judge(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Result<Verdict, Verdict> {
+    fn try_judge(
+        &mut self,
+        packet: &mut [u8],
+        from: Side,
+        origin: Origin,
+    ) -> Result<Verdict, Verdict> {
         let len = packet.len();
-        let datagram = Datagram::parse(packet).inspect_err(|_| self.stats.count_in(from, origin, len))?;
+        let datagram =
+            Datagram::parse(packet).inspect_err(|_| self.stats.count_in(from, origin, len))?;
         self.stats.count_in(from, origin, datagram.len());
         let first_fragment = fragment::first_key(&datagram, from);
         let verdict = match from {
@@ -182,8 +201,8 @@ impl<'t, W: Width> Nat<'t, W> {
         verdict
     }
 
-    /// Sets the clock to `now`, and ends up to `limit` sessions and as many waits of ports whose time is up; all of them if
-    /// the clock has jumped.
+    /// Sets the clock to `now`, and ends up to `limit` sessions and as many waits of ports whose
+    /// time is up; all of them if the clock has jumped.
     #[inline]
     fn advance(&mut self, now: Instant, limit: usize) {
         let now = now.max(self.now);
@@ -220,17 +239,22 @@ impl<'t, W: Width> Nat<'t, W> {
         }
     }
 
-    /// When something may have its time up: a session, a wait in quarantine or a window of the peaks.
+    /// When something may have its time up: a session, a wait in quarantine or a window of the
+    /// peaks.
     fn next_due(&self) -> Instant {
         let tick = self.tick();
-        let deadlines = [self.flows.next_deadline(tick), self.quarantine.next_deadline(tick)];
+        let deadlines = [
+            self.flows.next_deadline(tick),
+            self.quarantine.next_deadline(tick),
+        ];
         let quiet = deadlines.into_iter().flatten().fold(MAX_QUIET, u32::min);
         let due = Instant::from_millis(self.now.as_millis().saturating_add(u64::from(quiet)));
         due.min(self.stats.next_due())
     }
 
-    /// Ends what is overdue after a jump of the clock, which stood at `before`, in steps over which deadlines can be
-    /// compared. No session outlives the longest timeout, so a longer jump takes no more steps than that.
+    /// Ends what is overdue after a jump of the clock, which stood at `before`, in steps over which
+    /// deadlines can be compared. No session outlives the longest timeout, so a longer jump
+    /// takes no more steps than that.
     fn jump(&mut self, before: u32, elapsed: u64) {
         const STEP: u64 = 1 << 30;
         const LONGEST: u64 = Timeouts::MAX.as_millis() as u64;
@@ -261,8 +285,9 @@ impl<'t, W: Width> Nat<'t, W> {
         self.pool.number(address, self.now)
     }
 
-    /// Whether an external address is of the inside network too, as when a DHCP server outside uses the same private
-    /// network (RFC 4787 REQ-7). Then the side alone tells whose an address is.
+    /// Whether an external address is of the inside network too, as when a DHCP server outside uses
+    /// the same private network (RFC 4787 REQ-7). Then the side alone tells whose an address
+    /// is.
     fn networks_overlap(&self) -> bool {
         self.pool.touches(&self.config.inside)
     }
@@ -300,8 +325,10 @@ fn count_ended(stats: &mut Stats, ended: Ended) {
 fn count_expired(stats: &mut Stats, ended: Ended) {
     count_ended(stats, ended);
     stats.sessions_expired = stats.sessions_expired.wrapping_add(1);
-    let established =
-        matches!(ended.state, SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin);
+    let established = matches!(
+        ended.state,
+        SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin
+    );
     if established {
         stats.tcp.idle_timeouts = stats.tcp.idle_timeouts.wrapping_add(1);
     }

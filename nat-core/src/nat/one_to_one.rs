@@ -1,5 +1,5 @@
-//! ICMP queries to a host that has an external address for itself, and its replies. From outside neither makes state, nor
-//! needs any: the identifier stays as it is.
+//! ICMP queries to a host that has an external address for itself, and its replies. From outside
+//! neither makes state, nor needs any: the identifier stays as it is.
 
 use crate::packet::{Summary, Transport};
 use crate::state::{Endpoint, Inside, Origin, OutsideTuple};
@@ -12,7 +12,8 @@ use super::outbound::outbound_summary;
 use super::receiver::Target;
 
 impl<W: Width> Nat<'_, W> {
-    /// A query from outside. One to an external address that stands for a host goes there; else it asks the router.
+    /// A query from outside. One to an external address that stands for a host goes there; else it
+    /// asks the router.
     pub(super) fn query_inbound(
         &mut self,
         ip: &mut ipv4::Header,
@@ -20,22 +21,34 @@ impl<W: Width> Nat<'_, W> {
         body: &mut [u8],
         target: Target,
     ) -> Result<Verdict, Verdict> {
-        let Target::External(_) = target else { return Err(DropReason::NoSession.into()) };
+        let Target::External(_) = target else {
+            return Err(DropReason::NoSession.into());
+        };
         if self.forwards.one_to_one_host(ip.destination()).is_none() {
             return self.ping_inbound(ip, header, body);
         }
         let open = !self.config.is_untranslated(ip.source(), None);
-        let address = self.asked_host(ip).filter(|_| open).ok_or(DropReason::NoSession)?;
+        let address = self
+            .asked_host(ip)
+            .filter(|_| open)
+            .ok_or(DropReason::NoSession)?;
         if address == ip.source() {
             return Err(DropReason::Land.into());
         }
         self.check_way_in(ip, None)?;
-        let inside = Inside { origin: Origin::Host, endpoint: Endpoint { address, port: header.id() } };
+        let inside = Inside {
+            origin: Origin::Host,
+            endpoint: Endpoint {
+                address,
+                port: header.id(),
+            },
+        };
         Ok(self.enter(inside, ip, Transport::Icmp(header, body)))
     }
 
-    /// The same from inside (RFC 7857 section 12). The reply finds its way by the session of the one who asks. Any other
-    /// external address would be the router's, which does not answer there.
+    /// The same from inside (RFC 7857 section 12). The reply finds its way by the session of the
+    /// one who asks. Any other external address would be the router's, which does not answer
+    /// there.
     pub(super) fn query_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
@@ -59,12 +72,32 @@ impl<W: Width> Nat<'_, W> {
         external: u8,
     ) -> Result<Verdict, Verdict> {
         let address = self.own_address(ip.source()).ok_or(DropReason::Hairpin)?;
-        let summary = Summary { source: Endpoint { address, port: 0 }, ..transport.summary(ip) };
-        let Summary { proto, source: remote, destination, .. } = summary;
-        let asker = OutsideTuple { proto, external, external_port: destination.port, remote };
-        let mapping = self.flows.mapping_of_outside(&asker).ok_or(DropReason::NoMapping)?;
-        let session = self.flows.live_session(mapping, remote, self.tick()).ok_or(DropReason::NoSession)?;
-        let Inside { origin, endpoint } = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
+        let summary = Summary {
+            source: Endpoint { address, port: 0 },
+            ..transport.summary(ip)
+        };
+        let Summary {
+            proto,
+            source: remote,
+            destination,
+            ..
+        } = summary;
+        let asker = OutsideTuple {
+            proto,
+            external,
+            external_port: destination.port,
+            remote,
+        };
+        let mapping = self
+            .flows
+            .mapping_of_outside(&asker)
+            .ok_or(DropReason::NoMapping)?;
+        let session = self
+            .flows
+            .live_session(mapping, remote, self.tick())
+            .ok_or(DropReason::NoSession)?;
+        let Inside { origin, endpoint } =
+            self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
         if origin == Origin::Router {
             return Err(DropReason::Hairpin.into());
         }
@@ -72,14 +105,24 @@ impl<W: Width> Nat<'_, W> {
         let effect = self.effect(session, Side::Outside, &summary.content)?;
         Self::check_damage(ip, &transport, &summary, Some(&effect))?;
         self.apply(effect, Side::Outside, &summary.content);
-        translate::rewrite_both(ip, transport, Endpoint { address, ..endpoint }, endpoint);
+        translate::rewrite_both(
+            ip,
+            transport,
+            Endpoint {
+                address,
+                ..endpoint
+            },
+            endpoint,
+        );
         self.renew_id(ip);
         Ok(self.depart(Side::Inside, ip.total_length()))
     }
 
     /// The host that an address of its own stands for, where the packet is for such a one.
     fn asked_host(&self, ip: &ipv4::Header) -> Option<u32> {
-        self.forwards.one_to_one_host(ip.destination()).filter(|_| self.pool.may_give(ip.destination()))
+        self.forwards
+            .one_to_one_host(ip.destination())
+            .filter(|_| self.pool.may_give(ip.destination()))
     }
 
     /// Whether an inside host has an external address for itself.
@@ -91,7 +134,10 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn reply_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
         // No query comes in from where answers would not be translated.
         let open = !self.config.is_untranslated(ip.destination(), None);
-        let address = self.own_address(ip.source()).filter(|_| open).ok_or(DropReason::NoSession)?;
+        let address = self
+            .own_address(ip.source())
+            .filter(|_| open)
+            .ok_or(DropReason::NoSession)?;
         self.check_hop(ip, Origin::Host, self.config.outside_mtu)?;
         translate::rewrite_address(ip, End::Source, address, Hop::Counted);
         self.renew_id(ip);

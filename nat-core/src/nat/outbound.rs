@@ -40,7 +40,8 @@ enum Opening {
 /// The mapping and the session of a packet from inside, alive.
 type Live<W> = (Link<W>, Link<W>);
 
-/// The sender's half of a packet from inside: what it will do to the tables, decided and not done yet.
+/// The sender's half of a packet from inside: what it will do to the tables, decided and not done
+/// yet.
 pub(super) enum Sending<W> {
     /// It moves its session on, and leaves from this external endpoint.
     Known(Endpoint, Effect<W>),
@@ -55,12 +56,20 @@ pub(super) enum Sending<W> {
 impl<W> Sending<W> {
     /// What it does to a session that is there already.
     pub(super) fn effect(&self) -> Option<&Effect<W>> {
-        if let Self::Known(_, effect) = self { Some(effect) } else { None }
+        if let Self::Known(_, effect) = self {
+            Some(effect)
+        } else {
+            None
+        }
     }
 }
 
 impl<W: Width> Nat<'_, W> {
-    pub(super) fn outbound(&mut self, datagram: Datagram<'_>, origin: Origin) -> Result<Verdict, Verdict> {
+    pub(super) fn outbound(
+        &mut self,
+        datagram: Datagram<'_>,
+        origin: Origin,
+    ) -> Result<Verdict, Verdict> {
         let len = datagram.len();
         if origin == Origin::Router && self.is_dhcp_request(&datagram) {
             self.check_hop(datagram.ip, origin, self.config.outside_mtu)?;
@@ -71,7 +80,10 @@ impl<W: Width> Nat<'_, W> {
             Route::Hairpin(external) => self.hairpin(datagram, external),
             Route::Local => {
                 self.check_inside_ping(&datagram)?;
-                Ok(Verdict::Local { side: Side::Inside, len })
+                Ok(Verdict::Local {
+                    side: Side::Inside,
+                    len,
+                })
             }
         }
     }
@@ -84,15 +96,30 @@ impl<W: Width> Nat<'_, W> {
                     return Ok(local);
                 }
             }
-            Origin::Router if self.external_number(ip.source()).is_none() => return Err(DropReason::SpoofedSource),
+            Origin::Router if self.external_number(ip.source()).is_none() => {
+                return Err(DropReason::SpoofedSource);
+            }
             Origin::Router => {}
         }
         let destination = ip.destination();
         if !is_unicast(destination) {
-            Err(if is_multicast_or_broadcast(destination) { DropReason::Broadcast } else { DropReason::Martian })
+            Err(if is_multicast_or_broadcast(destination) {
+                DropReason::Broadcast
+            } else {
+                DropReason::Martian
+            })
         } else if let Some(external) = self.external_number(destination) {
-            if origin == Origin::Host { Ok(Route::Hairpin(external)) } else { Err(DropReason::Hairpin) }
-        } else if self.config.inside.contains(Ipv4Addr::from_bits(destination)) && !self.networks_overlap() {
+            if origin == Origin::Host {
+                Ok(Route::Hairpin(external))
+            } else {
+                Err(DropReason::Hairpin)
+            }
+        } else if self
+            .config
+            .inside
+            .contains(Ipv4Addr::from_bits(destination))
+            && !self.networks_overlap()
+        {
             Err(DropReason::InsideDestination)
         } else {
             Ok(Route::Across)
@@ -102,14 +129,19 @@ impl<W: Width> Nat<'_, W> {
     /// Whether the source is one of an inside host, and whether the packet is for the router.
     fn check_host(&self, datagram: &Datagram<'_>) -> Result<Option<Route>, DropReason> {
         let (ip, inside) = (&datagram.ip, &self.config.inside);
-        let (source, destination) = (Ipv4Addr::from_bits(ip.source()), Ipv4Addr::from_bits(ip.destination()));
+        let (source, destination) = (
+            Ipv4Addr::from_bits(ip.source()),
+            Ipv4Addr::from_bits(ip.destination()),
+        );
         if source == destination {
             return Err(DropReason::Land);
         }
-        // A DHCP client asks by broadcast while it has no address, and goes on to do so from the address that it had in
-        // another network (RFC 2131 section 4.3.2, REBINDING): only the server can tell it that the address is wrong here.
+        // A DHCP client asks by broadcast while it has no address, and goes on to do so from the
+        // address that it had in another network (RFC 2131 section 4.3.2, REBINDING): only
+        // the server can tell it that the address is wrong here.
         if destination.is_broadcast() && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER)) {
-            let of_a_client = source.is_unspecified() || source.is_link_local() || is_unicast(source.to_bits());
+            let of_a_client =
+                source.is_unspecified() || source.is_link_local() || is_unicast(source.to_bits());
             if of_a_client && source != inside.address() {
                 return Ok(Some(Route::Local));
             }
@@ -140,7 +172,9 @@ impl<W: Width> Nat<'_, W> {
                 Class::Other => Err(DropReason::UnknownIcmpType.into()),
                 Class::Reply if self.has_own_address(ip.source()) => self.reply_outbound(ip),
                 Class::Reply if self.answers_ping(ip, header, origin) => self.ping_outbound(ip),
-                Class::Request | Class::Reply => self.flow_outbound(ip, Transport::Icmp(header, body), origin),
+                Class::Request | Class::Reply => {
+                    self.flow_outbound(ip, Transport::Icmp(header, body), origin)
+                }
             }
         } else {
             self.flow_outbound(ip, transport, origin)
@@ -167,41 +201,74 @@ impl<W: Width> Nat<'_, W> {
 
     /// The ends of the session that a packet from inside is of.
     pub(super) fn outbound_tuple(&self, summary: &Summary, origin: Origin) -> InsideTuple {
-        let Summary { proto, source: endpoint, destination: remote, .. } = *summary;
+        let Summary {
+            proto,
+            source: endpoint,
+            destination: remote,
+            ..
+        } = *summary;
         self.inside_tuple(proto, Inside { origin, endpoint }, remote)
     }
 
-    pub(super) fn inside_tuple(&self, proto: Proto, inside: Inside, remote: Endpoint) -> InsideTuple {
+    pub(super) fn inside_tuple(
+        &self,
+        proto: Proto,
+        inside: Inside,
+        remote: Endpoint,
+    ) -> InsideTuple {
         let port = (proto != Proto::Icmp).then_some(remote.port);
         // An external address is the router's own, whatever network it is of.
         let untranslated = inside.origin == Origin::Host
             && self.config.is_untranslated(remote.address, port)
             && self.external_number(remote.address).is_none();
-        InsideTuple { proto, inside, remote, untranslated }
+        InsideTuple {
+            proto,
+            inside,
+            remote,
+            untranslated,
+        }
     }
 
-    /// What speaks against sending a packet out at all: its time to live, the lack of an external address, its size.
+    /// What speaks against sending a packet out at all: its time to live, the lack of an external
+    /// address, its size.
     fn check_way_out(&mut self, ip: &ipv4::Header, tuple: &InsideTuple) -> Result<(), Verdict> {
         let origin = tuple.inside.origin;
         if self.pool.is_empty() && !tuple.untranslated {
-            return Err(self.refuse(ip, origin, DropReason::AddressMissing, Error::NetUnreachable));
+            return Err(self.refuse(
+                ip,
+                origin,
+                DropReason::AddressMissing,
+                Error::NetUnreachable,
+            ));
         }
         self.check_hop(ip, origin, self.config.outside_mtu)
     }
 
-    /// What speaks against one hop more: the packet's time to live, and its size against the `mtu` of the next link.
-    pub(super) fn check_hop(&mut self, ip: &ipv4::Header, origin: Origin, mtu: u16) -> Result<(), Verdict> {
+    /// What speaks against one hop more: the packet's time to live, and its size against the `mtu`
+    /// of the next link.
+    pub(super) fn check_hop(
+        &mut self,
+        ip: &ipv4::Header,
+        origin: Origin,
+        mtu: u16,
+    ) -> Result<(), Verdict> {
         if origin == Origin::Host && ip.ttl() <= 1 {
             return Err(self.refuse(ip, origin, DropReason::TtlExpired, Error::TimeExceeded));
         }
         if ip.total_length() > mtu && ip.dont_fragment() {
-            return Err(self.refuse(ip, origin, DropReason::PacketTooBig, Error::FragmentationNeeded { mtu }));
+            return Err(self.refuse(
+                ip,
+                origin,
+                DropReason::PacketTooBig,
+                Error::FragmentationNeeded { mtu },
+            ));
         }
         Ok(())
     }
 
-    /// The sender's half of a packet from inside whose other half changes nothing: moves its session on, or opens it.
-    /// Returns the external endpoint that the packet leaves from; without one it changes nothing.
+    /// The sender's half of a packet from inside whose other half changes nothing: moves its
+    /// session on, or opens it. Returns the external endpoint that the packet leaves from;
+    /// without one it changes nothing.
     pub(super) fn send(
         &mut self,
         ip: &ipv4::Header,
@@ -221,8 +288,9 @@ impl<W: Width> Nat<'_, W> {
         self.commit_sending(ip, summary, (tuple, None), sending)
     }
 
-    /// The mapping and the live session of a packet. A session found dead ends here, because its place is needed, and its
-    /// mapping may end with it: so this comes before anything else is decided.
+    /// The mapping and the live session of a packet. A session found dead ends here, because its
+    /// place is needed, and its mapping may end with it: so this comes before anything else is
+    /// decided.
     pub(super) fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<Live<W>> {
         let mapping = self.flows.mapping_of_inside(tuple)?;
         let session = self.flows.find_session(mapping, tuple.remote)?;
@@ -235,8 +303,9 @@ impl<W: Width> Nat<'_, W> {
         None
     }
 
-    /// Decides the sender's half of a packet from inside, whose mapping and session are `live` if it has them. Changes
-    /// nothing. `expected` says that the receiver waits for an answer of this sender.
+    /// Decides the sender's half of a packet from inside, whose mapping and session are `live` if
+    /// it has them. Changes nothing. `expected` says that the receiver waits for an answer of
+    /// this sender.
     pub(super) fn sending(
         &self,
         ip: &ipv4::Header,
@@ -261,7 +330,8 @@ impl<W: Width> Nat<'_, W> {
         })
     }
 
-    /// The same of a packet that has a mapping and a session: the external endpoint that it leaves from, and what it does.
+    /// The same of a packet that has a mapping and a session: the external endpoint that it leaves
+    /// from, and what it does.
     #[inline(always)]
     fn sending_on(
         &self,
@@ -270,15 +340,18 @@ impl<W: Width> Nat<'_, W> {
         summary: &Summary,
         (mapping, session): Live<W>,
     ) -> Result<(Endpoint, Effect<W>), DropReason> {
-        let external = self.external_endpoint(mapping).ok_or(DropReason::AddressMissing)?;
+        let external = self
+            .external_endpoint(mapping)
+            .ok_or(DropReason::AddressMissing)?;
         let effect = self.effect(session, Side::Inside, &summary.content)?;
         Self::check_damage(ip, transport, summary, Some(&effect))?;
         Ok((external, effect))
     }
 
-    /// Does what [`Nat::sending`] has decided, if nothing has changed the tables since. No other session ends to make room
-    /// than one of the sender's own, and never the `receiver`'s. Returns the external endpoint that the packet leaves from;
-    /// without one it changes nothing.
+    /// Does what [`Nat::sending`] has decided, if nothing has changed the tables since. No other
+    /// session ends to make room than one of the sender's own, and never the `receiver`'s.
+    /// Returns the external endpoint that the packet leaves from; without one it changes
+    /// nothing.
     pub(super) fn commit_sending(
         &mut self,
         ip: &ipv4::Header,
@@ -324,26 +397,44 @@ impl<W: Width> Nat<'_, W> {
         expected: bool,
     ) -> Option<Endpoint> {
         match mapping {
-            Some(mapping) if expected || self.admits(mapping, tuple.remote.address) => self.external_endpoint(mapping),
+            Some(mapping) if expected || self.admits(mapping, tuple.remote.address) => {
+                self.external_endpoint(mapping)
+            }
             Some(_) => None,
             None => self.fixed(tuple).map(|(_, fixed)| fixed.external),
         }
     }
 
-    /// How a packet without a session may go on. `admitted` says that its receiver may have sent first, unseen.
-    fn opening(&self, summary: &Summary, admitted: bool, origin: Origin) -> Result<Opening, DropReason> {
+    /// How a packet without a session may go on. `admitted` says that its receiver may have sent
+    /// first, unseen.
+    fn opening(
+        &self,
+        summary: &Summary,
+        admitted: bool,
+        origin: Origin,
+    ) -> Result<Opening, DropReason> {
         Ok(match summary.content {
-            Content::Datagram(_) | Content::Query(Class::Request) => Opening::Begin(self.active(&summary.content)),
-            Content::Segment(Kind::Syn, segment) => {
-                Opening::Begin(Tcp::new(SessionState::InsideSyn, Sequences::from_syn(&segment)))
+            Content::Datagram(_) | Content::Query(Class::Request) => {
+                Opening::Begin(self.active(&summary.content))
             }
-            Content::Segment(Kind::SynAck, segment) if admitted => {
-                Opening::Begin(Tcp::new(SessionState::OutsideSyn, Sequences::from_syn_ack(&segment)))
-            }
+            Content::Segment(Kind::Syn, segment) => Opening::Begin(Tcp::new(
+                SessionState::InsideSyn,
+                Sequences::from_syn(&segment),
+            )),
+            Content::Segment(Kind::SynAck, segment) if admitted => Opening::Begin(Tcp::new(
+                SessionState::OutsideSyn,
+                Sequences::from_syn_ack(&segment),
+            )),
             Content::Segment(Kind::Reset, _) if admitted => Opening::Pass,
             // It may answer a SYN that an open filter let in before it shut.
-            Content::Segment(Kind::SynAck, _) if self.is_behind() => return Err(DropReason::NoSession),
-            Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _) if origin == Origin::Host => Opening::Reset,
+            Content::Segment(Kind::SynAck, _) if self.is_behind() => {
+                return Err(DropReason::NoSession);
+            }
+            Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _)
+                if origin == Origin::Host =>
+            {
+                Opening::Reset
+            }
             Content::Segment(..) | Content::Query(_) => return Err(DropReason::NoSession),
         })
     }
@@ -353,14 +444,21 @@ impl<W: Width> Nat<'_, W> {
         if mapping.is_untranslated() {
             return self.flows.inside(mapping).map(|inside| inside.endpoint);
         }
-        Some(Endpoint { address: self.pool.address(mapping.external, self.now)?, port: mapping.external_port })
+        Some(Endpoint {
+            address: self.pool.address(mapping.external, self.now)?,
+            port: mapping.external_port,
+        })
     }
 
     /// Whether a packet of the router's own is its DHCP client's (RFC 2131).
     fn is_dhcp_request(&self, datagram: &Datagram<'_>) -> bool {
         let source = datagram.ip.source();
-        let ours = || Ipv4Addr::from_bits(source).is_unspecified() || self.external_number(source).is_some();
-        self.config.dhcp_client && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER)) && ours()
+        let ours = || {
+            Ipv4Addr::from_bits(source).is_unspecified() || self.external_number(source).is_some()
+        };
+        self.config.dhcp_client
+            && datagram.udp_ports() == Some((DHCP_CLIENT, DHCP_SERVER))
+            && ours()
     }
 }
 

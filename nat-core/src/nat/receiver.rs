@@ -18,24 +18,45 @@ pub(super) enum Target {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receiver<W> {
     pub(super) inside: Inside,
-    /// The mapping by which it is found. Without one it is named by a port forward, one-to-one translation, or as the DMZ
-    /// host, and has not answered yet.
+    /// The mapping by which it is found. Without one it is named by a port forward, one-to-one
+    /// translation, or as the DMZ host, and has not answered yet.
     pub(super) mapping: Option<Link<W>>,
 }
 
 impl<W: Width> Nat<'_, W> {
-    pub(super) fn receiver_of(&self, target: Target, summary: &Summary) -> Result<Receiver<W>, DropReason> {
-        let Summary { proto, source, destination, .. } = *summary;
+    pub(super) fn receiver_of(
+        &self,
+        target: Target,
+        summary: &Summary,
+    ) -> Result<Receiver<W>, DropReason> {
+        let Summary {
+            proto,
+            source,
+            destination,
+            ..
+        } = *summary;
         match target {
-            Target::External(external) => {
-                self.behind(&OutsideTuple { proto, external, external_port: destination.port, remote: source })
-            }
+            Target::External(external) => self.behind(&OutsideTuple {
+                proto,
+                external,
+                external_port: destination.port,
+                remote: source,
+            }),
             Target::Untranslated => {
-                let inside = Inside { origin: Origin::Host, endpoint: destination };
+                let inside = Inside {
+                    origin: Origin::Host,
+                    endpoint: destination,
+                };
                 let tuple = self.inside_tuple(proto, inside, source);
-                let mapping = self.flows.mapping_of_inside(&tuple).filter(|_| tuple.untranslated);
+                let mapping = self
+                    .flows
+                    .mapping_of_inside(&tuple)
+                    .filter(|_| tuple.untranslated);
                 let mapping = mapping.ok_or(DropReason::InsideDestination)?;
-                Ok(Receiver { inside, mapping: Some(mapping) })
+                Ok(Receiver {
+                    inside,
+                    mapping: Some(mapping),
+                })
             }
         }
     }
@@ -44,27 +65,54 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn behind(&self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
         if let Some(mapping) = self.flows.mapping_of_outside(tuple) {
             let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
-            return Ok(Receiver { inside, mapping: Some(mapping) });
+            return Ok(Receiver {
+                inside,
+                mapping: Some(mapping),
+            });
         }
         let endpoint = self.named_by_rule(tuple).ok_or(DropReason::NoMapping)?;
-        Ok(Receiver { inside: Inside { origin: Origin::Host, endpoint }, mapping: None })
+        Ok(Receiver {
+            inside: Inside {
+                origin: Origin::Host,
+                endpoint,
+            },
+            mapping: None,
+        })
     }
 
     pub(super) fn inside_endpoint(&self, mapping: Link<W>) -> Option<Inside> {
         self.flows.inside(self.flows.mapping(mapping)?)
     }
 
-    /// The inside endpoint that a rule names, if its answer would leave from where the packet has come to: no other rule
-    /// comes first for it, and no mapping that it has already.
+    /// The inside endpoint that a rule names, if its answer would leave from where the packet has
+    /// come to: no other rule comes first for it, and no mapping that it has already.
     fn named_by_rule(&self, tuple: &OutsideTuple) -> Option<Endpoint> {
-        let OutsideTuple { proto, external, external_port: port, remote } = *tuple;
+        let OutsideTuple {
+            proto,
+            external,
+            external_port: port,
+            remote,
+        } = *tuple;
         // Of ICMP, only errors and replies come here, and they answer something.
-        let address = self.pool.address(external, self.now).filter(|_| proto != Proto::Icmp)?;
+        let address = self
+            .pool
+            .address(external, self.now)
+            .filter(|_| proto != Proto::Icmp)?;
         let external = Endpoint { address, port };
         let endpoint = self.forwards.inside_of(proto, external, &self.pool)?;
-        let inside = Inside { origin: Origin::Host, endpoint };
-        let known = self.flows.mapping_of_inside(&InsideTuple { proto, inside, remote, untranslated: false });
-        let open = known.is_none() && self.follows_rule(proto, inside, external) && !self.is_reserved(proto, port);
+        let inside = Inside {
+            origin: Origin::Host,
+            endpoint,
+        };
+        let known = self.flows.mapping_of_inside(&InsideTuple {
+            proto,
+            inside,
+            remote,
+            untranslated: false,
+        });
+        let open = known.is_none()
+            && self.follows_rule(proto, inside, external)
+            && !self.is_reserved(proto, port);
         open.then_some(endpoint)
     }
 }

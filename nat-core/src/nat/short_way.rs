@@ -1,8 +1,10 @@
-//! The short way of most packets: whole datagrams of a live session, which change nothing but its timer and its numbers.
+//! The short way of most packets: whole datagrams of a live session, which change nothing but its
+//! timer and its numbers.
 //!
-//! Whatever passes here would pass the long way too, with the same verdict and the same effect: each condition below is
-//! one of the long way's. What is not sure to fulfil them goes that way, as if it had never been here. That both ends have
-//! addresses of hosts, and the inner one of a host inside, is not asked again: there would be no session.
+//! Whatever passes here would pass the long way too, with the same verdict and the same effect:
+//! each condition below is one of the long way's. What is not sure to fulfil them goes that way, as
+//! if it had never been here. That both ends have addresses of hosts, and the inner one of a host
+//! inside, is not asked again: there would be no session.
 
 use core::net::Ipv4Addr;
 
@@ -16,8 +18,8 @@ use crate::{Nat, Side};
 use super::DHCP_CLIENT;
 
 impl<W: Width> Nat<'_, W> {
-    /// Translates a packet that can go the short way, to the other side, and gives its length. `None` for any other, of
-    /// which nothing has been noted.
+    /// Translates a packet that can go the short way, to the other side, and gives its length.
+    /// `None` for any other, of which nothing has been noted.
     #[inline(always)]
     pub(super) fn short_way(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
         let (mut plain, content) = Plain::parse(packet)?;
@@ -39,15 +41,27 @@ impl<W: Width> Nat<'_, W> {
         Some(len)
     }
 
-    /// Moves the session on of a packet from inside. Returns the external endpoint that it leaves from.
+    /// Moves the session on of a packet from inside. Returns the external endpoint that it leaves
+    /// from.
     #[inline(always)]
     fn short_way_out(&mut self, plain: &Plain<'_>, content: Content) -> Option<Endpoint> {
         let remote = plain.destination();
-        if !self.config.untranslated.is_empty() || !fits(plain, self.config.outside_mtu) || !self.is_outside(remote) {
+        if !self.config.untranslated.is_empty()
+            || !fits(plain, self.config.outside_mtu)
+            || !self.is_outside(remote)
+        {
             return None;
         }
-        let inside = Inside { origin: Origin::Host, endpoint: plain.source() };
-        let tuple = InsideTuple { proto: plain.proto(), inside, remote, untranslated: false };
+        let inside = Inside {
+            origin: Origin::Host,
+            endpoint: plain.source(),
+        };
+        let tuple = InsideTuple {
+            proto: plain.proto(),
+            inside,
+            remote,
+            untranslated: false,
+        };
         let mapping = self.flows.mapping_of_inside(&tuple)?;
         let external = self.external_endpoint(mapping)?;
         self.move_on(mapping, (Side::Inside, remote), content)?;
@@ -63,24 +77,43 @@ impl<W: Width> Nat<'_, W> {
             return None;
         }
         let external = self.external_number(destination.address)?;
-        let tuple = OutsideTuple { proto: plain.proto(), external, external_port: destination.port, remote };
+        let tuple = OutsideTuple {
+            proto: plain.proto(),
+            external,
+            external_port: destination.port,
+            remote,
+        };
         let mapping = self.flows.mapping_of_outside(&tuple)?;
-        let inside = self.inside_endpoint(mapping).filter(|inside| inside.origin == Origin::Host)?;
+        let inside = self
+            .inside_endpoint(mapping)
+            .filter(|inside| inside.origin == Origin::Host)?;
         self.move_on(mapping, (Side::Outside, remote), content)?;
         Some(inside.endpoint)
     }
 
     /// Whether an endpoint is outside by its address, which the router's addresses can change.
     fn is_outside(&self, remote: Endpoint) -> bool {
-        let inside = self.config.inside.contains(Ipv4Addr::from_bits(remote.address));
+        let inside = self
+            .config
+            .inside
+            .contains(Ipv4Addr::from_bits(remote.address));
         !inside && !self.pool.has(remote.address)
     }
 
-    /// Does to the session of `mapping` with `remote` what a packet does to it, if that does not take the proof of a checksum.
+    /// Does to the session of `mapping` with `remote` what a packet does to it, if that does not
+    /// take the proof of a checksum.
     #[inline(always)]
-    fn move_on(&mut self, mapping: Link<W>, (from, remote): (Side, Endpoint), content: Content) -> Option<()> {
+    fn move_on(
+        &mut self,
+        mapping: Link<W>,
+        (from, remote): (Side, Endpoint),
+        content: Content,
+    ) -> Option<()> {
         let session = self.flows.live_session(mapping, remote, self.tick())?;
-        let effect = self.effect(session, from, &content).ok().filter(|effect| !effect.moves())?;
+        let effect = self
+            .effect(session, from, &content)
+            .ok()
+            .filter(|effect| !effect.moves())?;
         self.apply(effect, from, &content);
         Some(())
     }
@@ -110,19 +143,35 @@ mod tests {
     const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 
     fn nat() -> Nat<'static> {
-        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).expect("a prefix length"));
-        config.external_addresses.push(EXTERNAL).expect("room for one");
+        let mut config =
+            Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).expect("a prefix length"));
+        config
+            .external_addresses
+            .push(EXTERNAL)
+            .expect("room for one");
         config.dhcp_client = true;
         config.inside_mtu = 600;
         config.ports = crate::PortRange::new(5000, 5003).expect("a range");
-        let (tables, fragments) = (Box::leak(Box::new(Tables::<64, 64>::new())), Box::new(Fragments::<4, 2>::new()));
+        let (tables, fragments) = (
+            Box::leak(Box::new(Tables::<64, 64>::new())),
+            Box::new(Fragments::<4, 2>::new()),
+        );
         let nat = Nat::new(tables, config, Seed::new([7; 16])).expect("a sound configuration");
         nat.with_fragments(Box::leak(fragments))
     }
 
     /// A packet of which most are of a few flows, and some are damaged.
     fn packet(random: &mut fastrand::Rng, from: Side) -> Vec<u8> {
-        let host = Ipv4Addr::new(192, 168, 77, if random.u8(..) < 240 { 2 } else { random.u8(0..4) });
+        let host = Ipv4Addr::new(
+            192,
+            168,
+            77,
+            if random.u8(..) < 240 {
+                2
+            } else {
+                random.u8(0..4)
+            },
+        );
         let host = if random.u8(..) < 240 { host } else { EXTERNAL };
         let server = SERVER;
         let other = random.choice([server, EXTERNAL, host]).unwrap_or(server);
@@ -130,17 +179,31 @@ mod tests {
             Side::Inside => (host, if random.u8(..) < 240 { server } else { other }),
             Side::Outside => (if random.u8(..) < 240 { server } else { other }, EXTERNAL),
         };
-        let ports = (random.u16(5000..5004), random.choice([53, 80]).unwrap_or(80));
-        let ports = if from == Side::Inside { ports } else { (ports.1, ports.0) };
-        let ttl = if random.u8(..) < 240 { 64 } else { random.u8(0..3) };
+        let ports = (
+            random.u16(5000..5004),
+            random.choice([53, 80]).unwrap_or(80),
+        );
+        let ports = if from == Side::Inside {
+            ports
+        } else {
+            (ports.1, ports.0)
+        };
+        let ttl = if random.u8(..) < 240 {
+            64
+        } else {
+            random.u8(0..3)
+        };
         let ip = PacketBuilder::ipv4(source.octets(), destination.octets(), ttl);
         let data = [7; 900];
         let data = &data[..random.choice([0, 0, 1, 10, 700]).unwrap_or(0)];
         let mut bytes = Vec::new();
         if random.bool() {
-            ip.udp(ports.0, ports.1).write(&mut bytes, data).expect("a vector grows");
+            ip.udp(ports.0, ports.1)
+                .write(&mut bytes, data)
+                .expect("a vector grows");
         } else {
-            let numbers = [0; 2].map(|_| 1000 + random.choice([0, 1, 1, 1, 2, 1 << 25]).unwrap_or(0));
+            let numbers =
+                [0; 2].map(|_| 1000 + random.choice([0, 1, 1, 1, 2, 1 << 25]).unwrap_or(0));
             let tcp = ip.tcp(ports.0, ports.1, numbers[0], 0xffff);
             let tcp = match random.u8(0..12) {
                 0 => tcp.syn(),
@@ -156,7 +219,8 @@ mod tests {
         bytes
     }
 
-    /// Changes the flags of some datagrams, and any byte of others; most with a header checksum that holds.
+    /// Changes the flags of some datagrams, and any byte of others; most with a header checksum
+    /// that holds.
     fn damage(random: &mut fastrand::Rng, bytes: &mut [u8]) {
         match random.u8(0..8) {
             0 => bytes[6] = random.choice([0, 0x20, 0x40, 0x80]).unwrap_or(0),
@@ -171,8 +235,8 @@ mod tests {
         }
     }
 
-    /// Two engines alike, one of which sends all packets the long way, never differ in a verdict, a byte, a counter or a
-    /// session.
+    /// Two engines alike, one of which sends all packets the long way, never differ in a verdict, a
+    /// byte, a counter or a session.
     #[test]
     fn the_short_way_leads_where_the_long_way_does() {
         let mut shortcuts = 0_u32;
@@ -181,9 +245,15 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut now = 0;
             for _ in 0..600 {
-                now += random.choice([0, 0, 1, 1, 40, 40, 900, 900, 61_000]).unwrap_or(0);
+                now += random
+                    .choice([0, 0, 1, 1, 40, 40, 900, 900, 61_000])
+                    .unwrap_or(0);
                 let at = Instant::from_millis(now);
-                let from = if random.bool() { Side::Inside } else { Side::Outside };
+                let from = if random.bool() {
+                    Side::Inside
+                } else {
+                    Side::Outside
+                };
                 let mut packet = packet(&mut random, from);
                 let mut same = packet.clone();
                 either.advance(at, EXPIRED_PER_PACKET);
@@ -196,10 +266,17 @@ mod tests {
                 }
                 let ours = from == Side::Inside && packet[12..16] == EXTERNAL.octets();
                 let origin = if ours { Origin::Router } else { Origin::Host };
-                let shortcut = if ours { None } else { either.short_way(&mut packet, from) };
+                let shortcut = if ours {
+                    None
+                } else {
+                    either.short_way(&mut packet, from)
+                };
                 shortcuts += u32::from(shortcut.is_some());
                 let verdict = match shortcut {
-                    Some(len) => Verdict::Forward { to: from.opposite(), len },
+                    Some(len) => Verdict::Forward {
+                        to: from.opposite(),
+                        len,
+                    },
                     None => either.judge(&mut packet, from, origin),
                 };
                 assert_eq!(verdict, long.judge(&mut same, from, origin), "seed {seed}");
@@ -218,10 +295,15 @@ mod tests {
     fn a_packet_at_an_odd_address_is_translated_too() {
         let ip = || PacketBuilder::ipv4([192, 168, 77, 2], SERVER.octets(), 64);
         let mut opening = Vec::new();
-        ip().udp(5000, 80).write(&mut opening, b"first").expect("a vector grows");
+        ip().udp(5000, 80)
+            .write(&mut opening, b"first")
+            .expect("a vector grows");
         let translated = [0, 1].map(|offset| {
             let mut nat = nat();
-            assert!(matches!(nat.judge(&mut opening.clone(), Side::Inside, Origin::Host), Verdict::Forward { .. }));
+            assert!(matches!(
+                nat.judge(&mut opening.clone(), Side::Inside, Origin::Host),
+                Verdict::Forward { .. }
+            ));
             let mut memory = [0_u16; 32];
             let memory = memory.as_mut_bytes();
             memory[offset..][..opening.len()].copy_from_slice(&opening);
@@ -229,7 +311,10 @@ mod tests {
             let shortcut = nat.short_way(packet, Side::Inside);
             assert_eq!(shortcut.is_some(), offset == 0);
             if shortcut.is_none() {
-                assert!(matches!(nat.judge(packet, Side::Inside, Origin::Host), Verdict::Forward { .. }));
+                assert!(matches!(
+                    nat.judge(packet, Side::Inside, Origin::Host),
+                    Verdict::Forward { .. }
+                ));
             }
             packet.to_vec()
         });

@@ -1,12 +1,16 @@
-//! What a new session lacks, and which session of the same host makes room for it (RFC 5382 section 5).
+//! What a new session lacks, and which session of the same host makes room for it (RFC 5382 section
+//! 5).
 
 use crate::session_info::SessionState;
-use crate::state::{Endpoint, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Rank, Session, is_half_open};
+use crate::state::{
+    Endpoint, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Rank, Session, is_half_open,
+};
 use crate::table::{Link, Width};
 use crate::{DropReason, Nat};
 
-/// How long a session that is done is left alone while there is room, in milliseconds: the last segments of a connection are
-/// under way, and who has asked one question may ask another. The latter is the shorter timer of DNS.
+/// How long a session that is done is left alone while there is room, in milliseconds: the last
+/// segments of a connection are under way, and who has asked one question may ask another. The
+/// latter is the shorter timer of DNS.
 const fn linger(proto: Proto) -> u32 {
     match proto {
         Proto::Tcp => 4000,
@@ -14,8 +18,8 @@ const fn linger(proto: Proto) -> u32 {
     }
 }
 
-/// What a new session lacks. One session of its host that is done, or half open, can make room for it if it takes all of
-/// that with it when it ends; else the new one is refused.
+/// What a new session lacks. One session of its host that is done, or half open, can make room for
+/// it if it takes all of that with it when it ends; else the new one is refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shortage<W> {
     /// Why the session is refused if none makes room; `None` if it lacks nothing.
@@ -84,8 +88,12 @@ impl<W: Width> Shortage<W> {
         (!self.lacks_half_open || is_half_open(session.state))
             && (!self.lacks_mapping || last)
             && (!self.lacks_slots || slots >= self.slots)
-            && self.lacks_mapping_of.is_none_or(|proto| mapping.proto() == proto)
-            && self.lacks_session_of.is_none_or(|link| session.mapping == link)
+            && self
+                .lacks_mapping_of
+                .is_none_or(|proto| mapping.proto() == proto)
+            && self
+                .lacks_session_of
+                .is_none_or(|link| session.mapping == link)
     }
 }
 
@@ -98,8 +106,8 @@ pub(super) struct PortWanted {
 }
 
 impl<W: Width> Nat<'_, W> {
-    /// The session that makes room for a new one of the same host in `state`, if that lacks anything: never `keep`, nor one
-    /// that is neither done nor half open.
+    /// The session that makes room for a new one of the same host in `state`, if that lacks
+    /// anything: never `keep`, nor one that is neither done nor half open.
     pub(super) fn find_yielding(
         &self,
         inside: Inside,
@@ -107,33 +115,47 @@ impl<W: Width> Nat<'_, W> {
         state: SessionState,
         keep: Option<Link<W>>,
     ) -> Result<Option<Link<W>>, DropReason> {
-        let Some(reason) = shortage.reason else { return Ok(None) };
+        let Some(reason) = shortage.reason else {
+            return Ok(None);
+        };
         let fits = |link, session: &Session<W>, mapping: &Mapping<W>| {
             Some(link) != keep && shortage.is_met_by(session, mapping, self.slots_with(session))
         };
-        self.flows.find_yielding(inside, Rank::displaced_by(state), fits).map(Some).ok_or(reason)
+        self.flows
+            .find_yielding(inside, Rank::displaced_by(state), fits)
+            .map(Some)
+            .ok_or(reason)
     }
 
-    /// The session that makes room for a new one of the same host although that lacks nothing, where the tables are nearly
-    /// full: one that has been done for a while, so that nobody misses it. Else the rest of the tables would fill up with such
-    /// sessions of hosts that have enough, and a host that has none of its own would be refused.
-    pub(super) fn find_done(&self, inside: Inside, new_mapping: bool, keep: Option<Link<W>>) -> Option<Link<W>> {
+    /// The session that makes room for a new one of the same host although that lacks nothing,
+    /// where the tables are nearly full: one that has been done for a while, so that nobody
+    /// misses it. Else the rest of the tables would fill up with such sessions of hosts that
+    /// have enough, and a host that has none of its own would be refused.
+    pub(super) fn find_done(
+        &self,
+        inside: Inside,
+        new_mapping: bool,
+        keep: Option<Link<W>>,
+    ) -> Option<Link<W>> {
         let (few_mappings, few_sessions) = self.flows.is_nearly_full();
         let few_mappings = few_mappings && new_mapping;
         if !few_mappings && !few_sessions {
             return None;
         }
-        self.flows.find_yielding(inside, Rank::DONE, |link, session, mapping| {
-            let frees = !few_mappings || mapping.sessions.get() == 1;
-            Some(link) != keep
-                && frees
-                && self.flows.rested(session, mapping.proto(), self.tick()) >= linger(mapping.proto())
-        })
+        self.flows
+            .find_yielding(inside, Rank::DONE, |link, session, mapping| {
+                let frees = !few_mappings || mapping.sessions.get() == 1;
+                Some(link) != keep
+                    && frees
+                    && self.flows.rested(session, mapping.proto(), self.tick())
+                        >= linger(mapping.proto())
+            })
     }
 
-    /// The same for one that lacks an external port besides: the session that makes room is the last of a mapping whose port
-    /// is one of those wanted, and does not wait then before another mapping may have it. Not the last port of a host on an
-    /// address while it draws from another one: there it gets its next one instead (RFC 4787 REQ-2). Returns the port too.
+    /// The same for one that lacks an external port besides: the session that makes room is the
+    /// last of a mapping whose port is one of those wanted, and does not wait then before
+    /// another mapping may have it. Not the last port of a host on an address while it draws
+    /// from another one: there it gets its next one instead (RFC 4787 REQ-2). Returns the port too.
     pub(super) fn find_port_yielding(
         &self,
         inside: Inside,
@@ -141,14 +163,23 @@ impl<W: Width> Nat<'_, W> {
         state: SessionState,
         (wanted, keep): (&PortWanted, Option<Link<W>>),
     ) -> Option<(Link<W>, u16)> {
-        let PortWanted { pool, ports, remote } = wanted;
+        let PortWanted {
+            pool,
+            ports,
+            remote,
+        } = wanted;
         let host = self.flows.host(inside.origin, inside.endpoint.address)?;
-        let leaves = host.drawn_on(pool.external) == 1 && self.other_external(inside, pool.external, None).is_some();
+        let leaves = host.drawn_on(pool.external) == 1
+            && self.other_external(inside, pool.external, None).is_some();
         if leaves || self.waits(pool.proto) {
             return None;
         }
         let fits = |link, session: &Session<W>, mapping: &Mapping<W>| {
-            let ExternalPort { proto, external, port } = ExternalPort::from(mapping);
+            let ExternalPort {
+                proto,
+                external,
+                port,
+            } = ExternalPort::from(mapping);
             let drawn = mapping.is_drawn() && mapping.sessions.get() == 1;
             let same_remote = !self.flows.overlapping() || session.remote() == *remote;
             let right = (proto, external) == (pool.proto, pool.external) && ports.contains(port);
@@ -158,19 +189,32 @@ impl<W: Width> Nat<'_, W> {
                 && right
                 && shortage.is_met_by(session, mapping, self.slots_with(session))
         };
-        let link = self.flows.find_yielding(inside, Rank::displaced_by(state), fits)?;
-        let mapping = self.flows.session(link).and_then(|session| self.flows.mapping(session.mapping))?;
+        let link = self
+            .flows
+            .find_yielding(inside, Rank::displaced_by(state), fits)?;
+        let mapping = self
+            .flows
+            .session(link)
+            .and_then(|session| self.flows.mapping(session.mapping))?;
         Some((link, mapping.external_port))
     }
 
     /// How many slots are free when a session has ended: its own, and that of its address's leave.
     fn slots_with(&self, session: &Session<W>) -> usize {
-        if self.config.gives_leave() && self.flows.is_last_of_leave(session) { 2 } else { 1 }
+        if self.config.gives_leave() && self.flows.is_last_of_leave(session) {
+            2
+        } else {
+            1
+        }
     }
 
-    /// Ends the session that makes room; the mapping at `kept`, which is about to get a session, stays.
+    /// Ends the session that makes room; the mapping at `kept`, which is about to get a session,
+    /// stays.
     pub(super) fn end_yielding(&mut self, yielding: Option<Link<W>>, kept: Option<Link<W>>) {
-        let Some(ended) = yielding.and_then(|session| self.flows.end_session_but(session, kept)) else { return };
+        let Some(ended) = yielding.and_then(|session| self.flows.end_session_but(session, kept))
+        else {
+            return;
+        };
         self.journal().ended(ended);
         self.stats.sessions_evicted = self.stats.sessions_evicted.wrapping_add(1);
         if is_half_open(ended.state) {

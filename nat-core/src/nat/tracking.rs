@@ -1,8 +1,9 @@
 //! What a packet does to the session that it belongs to.
 //!
-//! An [`Effect`] holds for the tables as they are when it is found. It cannot be copied and is used up when it is applied,
-//! and nothing that adds, ends or moves on a session may come between. Whoever has to move on two sessions by one packet
-//! finds the second effect again, after the first: see the hairpin.
+//! An [`Effect`] holds for the tables as they are when it is found. It cannot be copied and is used
+//! up when it is applied, and nothing that adds, ends or moves on a session may come between.
+//! Whoever has to move on two sessions by one packet finds the second effect again, after the
+//! first: see the hairpin.
 
 use crate::packet::{Content, Summary, Transport};
 use crate::session_info::SessionState;
@@ -38,7 +39,10 @@ enum Change {
 impl Change {
     #[inline(always)]
     fn segment(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Self, DropReason> {
-        Ok(Self::Segment { before: tcp.state, step: tcp.step(from, kind, segment)? })
+        Ok(Self::Segment {
+            before: tcp.state,
+            step: tcp.step(from, kind, segment)?,
+        })
     }
 }
 
@@ -46,7 +50,11 @@ impl<W> Effect<W> {
     /// The state that the session takes, if one end waits for the other's answer from now on.
     pub(super) fn opens(&self) -> Option<SessionState> {
         match &self.change {
-            Change::Segment { before, step } if !is_half_open(*before) && is_half_open(step.state) => Some(step.state),
+            Change::Segment { before, step }
+                if !is_half_open(*before) && is_half_open(step.state) =>
+            {
+                Some(step.state)
+            }
             _ => None,
         }
     }
@@ -59,12 +67,20 @@ impl<W> Effect<W> {
 
 impl<W: Width> Nat<'_, W> {
     /// What a packet does to the session at `link`, or why it must not pass. Changes nothing yet.
-    // Inlined, as is what applies it: handed from one function to the next it costs a Cortex-M0+ a tenth of the packet.
+    // Inlined, as is what applies it: handed from one function to the next it costs a Cortex-M0+ a
+    // tenth of the packet.
     #[inline(always)]
-    pub(super) fn effect(&self, link: Link<W>, from: Side, content: &Content) -> Result<Effect<W>, DropReason> {
+    pub(super) fn effect(
+        &self,
+        link: Link<W>,
+        from: Side,
+        content: &Content,
+    ) -> Result<Effect<W>, DropReason> {
         let session = self.flows.session(link).ok_or(DropReason::NoSession)?;
         let change = match (content, from) {
-            (Content::Segment(kind, segment), _) => Change::segment(&session.tcp(), from, *kind, segment)?,
+            (Content::Segment(kind, segment), _) => {
+                Change::segment(&session.tcp(), from, *kind, segment)?
+            }
             (Content::Query(Class::Reply | Class::Error | Class::Other), Side::Inside) => {
                 return Err(DropReason::NoSession);
             }
@@ -72,14 +88,22 @@ impl<W: Width> Nat<'_, W> {
             // The outside alone keeps no session alive (RFC 4787 REQ-6).
             (Content::Datagram(_) | Content::Query(_), Side::Outside) => {
                 let silent = self.tick().wrapping_sub(session.when_last_sent());
-                if silent < self.flows.lifetime(session, content.proto()) { Change::Heard } else { Change::None }
+                if silent < self.flows.lifetime(session, content.proto()) {
+                    Change::Heard
+                } else {
+                    Change::None
+                }
             }
         };
-        Ok(Effect { session: link, change })
+        Ok(Effect {
+            session: link,
+            change,
+        })
     }
 
-    /// What a packet that turns back inside does to the receiver's session at `link` once `sent`, which it does to its
-    /// sender's, is done. Both may be one session: that of a host with its own external endpoint.
+    /// What a packet that turns back inside does to the receiver's session at `link` once `sent`,
+    /// which it does to its sender's, is done. Both may be one session: that of a host with its
+    /// own external endpoint.
     pub(super) fn effect_after(
         &self,
         sent: Option<&Effect<W>>,
@@ -87,19 +111,28 @@ impl<W: Width> Nat<'_, W> {
         content: &Content,
     ) -> Result<Effect<W>, DropReason> {
         if let Content::Segment(kind, segment) = content
-            && let Some(Effect { session, change: Change::Segment { step, .. } }) = sent
+            && let Some(Effect {
+                session,
+                change: Change::Segment { step, .. },
+            }) = sent
             && *session == link
         {
             let mut tcp = self.flows.session(link).ok_or(DropReason::NoSession)?.tcp();
             tcp.take(step, Side::Inside, segment);
-            return Ok(Effect { session: link, change: Change::segment(&tcp, Side::Outside, *kind, segment)? });
+            return Ok(Effect {
+                session: link,
+                change: Change::segment(&tcp, Side::Outside, *kind, segment)?,
+            });
         }
         self.effect(link, Side::Outside, content)
     }
 
     /// A session without TCP, whose inside sends now.
     pub(super) fn active(&self, content: &Content) -> Tcp {
-        Tcp::new(SessionState::Active, Sequences::asked(self.tick(), content.question()))
+        Tcp::new(
+            SessionState::Active,
+            Sequences::asked(self.tick(), content.question()),
+        )
     }
 
     /// Does what was found for a packet from the same side.
@@ -107,7 +140,10 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn apply(&mut self, effect: Effect<W>, from: Side, content: &Content) {
         let (session, now) = (effect.session, self.tick());
         match (effect.change, content) {
-            (Change::Sent, _) => self.flows.note_sent(session, content.proto(), now, content.question()),
+            (Change::Sent, _) => {
+                self.flows
+                    .note_sent(session, content.proto(), now, content.question());
+            }
             (Change::Heard, _) => self.flows.note_heard(session, content.proto(), now),
             (Change::Segment { step, .. }, Content::Segment(_, segment)) => {
                 let after = step.state;
@@ -120,8 +156,8 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// Whether a packet is too damaged for what it would do. What changes no state passes as damaged as it came: its
-    /// receiver sees that for itself.
+    /// Whether a packet is too damaged for what it would do. What changes no state passes as
+    /// damaged as it came: its receiver sees that for itself.
     pub(super) fn check_damage(
         ip: &ipv4::Header,
         transport: &Transport<'_>,
@@ -129,7 +165,11 @@ impl<W: Width> Nat<'_, W> {
         effect: Option<&Effect<W>>,
     ) -> Result<(), DropReason> {
         let matters = summary.content.moves_state() || effect.is_some_and(Effect::moves);
-        if matters && !transport.checksum_holds(ip) { Err(DropReason::BadChecksum) } else { Ok(()) }
+        if matters && !transport.checksum_holds(ip) {
+            Err(DropReason::BadChecksum)
+        } else {
+            Ok(())
+        }
     }
 
     /// Lowers the MSS of a SYN to what both links carry, where that is configured.

@@ -14,18 +14,28 @@ use super::receiver::Target;
 use super::{EXPIRED_PER_PACKET, answers};
 
 impl<W: Width> Nat<'_, W> {
-    /// Writes to `buffer` what the inside host that has sent `packet` is told when that cannot be delivered: an ICMP
-    /// destination unreachable, host unreachable, from the router's inside address (RFC 1812 sections 3.3.2 and
-    /// 5.2.7.1). Returns its length in bytes; the caller sends it inside, to the address that its header names.
+    /// Writes to `buffer` what the inside host that has sent `packet` is told when that cannot be
+    /// delivered: an ICMP destination unreachable, host unreachable, from the router's inside
+    /// address (RFC 1812 sections 3.3.2 and 5.2.7.1). Returns its length in bytes; the caller
+    /// sends it inside, to the address that its header names.
     ///
-    /// `packet` is a translated datagram as [`Verdict::Forward`] had it leave by `side`, for whose next hop no station
-    /// answered. What the host sees quoted is its own packet, as far as the session says.
+    /// `packet` is a translated datagram as [`Verdict::Forward`] had it leave by `side`, for whose
+    /// next hop no station answered. What the host sees quoted is its own packet, as far as the
+    /// session says.
     ///
-    /// `None`, with `buffer` in an unspecified state, where nothing is due: the packet is none of an inside host's, or of no
-    /// session any more; nothing of its kind is answered (RFC 1812 section 4.3.2.7); the errors are off
-    /// ([`Config::inside_icmp_errors`](crate::Config::inside_icmp_errors)), or the host has got too many of them, which is
-    /// counted as a withheld answer; or `buffer` is shorter than [`Reply::MAX_LEN`](crate::Reply::MAX_LEN).
-    pub fn host_unreachable(&mut self, packet: &[u8], side: Side, buffer: &mut [u8], now: Instant) -> Option<usize> {
+    /// `None`, with `buffer` in an unspecified state, where nothing is due: the packet is none of
+    /// an inside host's, or of no session any more; nothing of its kind is answered (RFC 1812
+    /// section 4.3.2.7); the errors are off
+    /// ([`Config::inside_icmp_errors`](crate::Config::inside_icmp_errors)), or the host has got too
+    /// many of them, which is counted as a withheld answer; or `buffer` is shorter than
+    /// [`Reply::MAX_LEN`](crate::Reply::MAX_LEN).
+    pub fn host_unreachable(
+        &mut self,
+        packet: &[u8],
+        side: Side,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> Option<usize> {
         self.advance(now, EXPIRED_PER_PACKET);
         if !self.config.inside_icmp_errors || !answers::is_answerable(packet) {
             return None;
@@ -53,18 +63,33 @@ impl<W: Width> Nat<'_, W> {
         let datagram = Datagram::parse(error).ok()?;
         let external = self.external_number(datagram.ip.destination());
         let (ip, transport) = datagram.transport().ok()?;
-        let Transport::Icmp(header, body) = transport else { return None };
+        let Transport::Icmp(header, body) = transport else {
+            return None;
+        };
         let verdict = match (side, external) {
-            (Side::Outside, Some(external)) => self.error_inbound(ip, header, body, Target::External(external)),
+            (Side::Outside, Some(external)) => {
+                self.error_inbound(ip, header, body, Target::External(external))
+            }
             (Side::Outside, None) => self.error_inbound(ip, header, body, Target::Untranslated),
             (Side::Inside, Some(_)) => self.error_hairpin(ip, header, body),
             // It came from outside.
             (Side::Inside, None) => return None,
         };
-        if !matches!(verdict, Ok(Verdict::Forward { to: Side::Inside, .. })) {
+        if !matches!(
+            verdict,
+            Ok(Verdict::Forward {
+                to: Side::Inside,
+                ..
+            })
+        ) {
             return None;
         }
-        translate::rewrite_address(ip, End::Source, self.config.inside.address().to_bits(), Hop::Uncounted);
+        translate::rewrite_address(
+            ip,
+            End::Source,
+            self.config.inside.address().to_bits(),
+            Hop::Uncounted,
+        );
         Some(ip.destination())
     }
 }

@@ -2,9 +2,9 @@
 
 use core::net::Ipv4Addr;
 
-/// Whether `address` cannot be the source or destination of a packet between two networks (RFC 1812 section 5.3.7, RFC
-/// 6890): "this network", loopback, link-local, reserved. Documentation and private prefixes can: labs and networks
-/// behind another NAT use them.
+/// Whether `address` cannot be the source or destination of a packet between two networks (RFC 1812
+/// section 5.3.7, RFC 6890): "this network", loopback, link-local, reserved. Documentation and
+/// private prefixes can: labs and networks behind another NAT use them.
 pub(crate) const fn is_martian(address: u32) -> bool {
     let [a, b, ..] = address.to_be_bytes();
     a == 0 || a == 127 || (a == 169 && b == 254) || a >= 240

@@ -29,13 +29,19 @@ impl Pool {
     /// The number of an address, as long as it may be used at `now`.
     pub(crate) fn number(&self, address: u32, now: Instant) -> Option<u8> {
         let place = self.find(|place| place.address == address)?;
-        place.drains_until.is_none_or(|until| now < until).then_some(place.number)
+        place
+            .drains_until
+            .is_none_or(|until| now < until)
+            .then_some(place.number)
     }
 
     /// The address of a number, as long as it may be used at `now`.
     pub(crate) fn address(&self, number: u8, now: Instant) -> Option<u32> {
         let place = self.find(|place| place.number == number)?;
-        place.drains_until.is_none_or(|until| now < until).then_some(place.address)
+        place
+            .drains_until
+            .is_none_or(|until| now < until)
+            .then_some(place.address)
     }
 
     /// Whether this is one of the addresses, whether or not it may still be used.
@@ -50,7 +56,10 @@ impl Pool {
 
     /// The address of a number, whether or not it may still be used.
     pub(crate) fn any_address(&self, number: u8) -> Option<u32> {
-        self.0.iter().find(|place| place.number == number).map(|place| place.address)
+        self.0
+            .iter()
+            .find(|place| place.number == number)
+            .map(|place| place.address)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -64,7 +73,10 @@ impl Pool {
 
     /// The numbers and addresses that new mappings may get, the primary first.
     pub(crate) fn active(&self) -> impl Iterator<Item = (u8, u32)> {
-        self.0.iter().filter(|place| place.drains_until.is_none()).map(|place| (place.number, place.address))
+        self.0
+            .iter()
+            .filter(|place| place.drains_until.is_none())
+            .map(|place| (place.number, place.address))
     }
 
     /// Whether this is the number of an address that new mappings may get.
@@ -79,39 +91,66 @@ impl Pool {
 
     /// The addresses that drain.
     pub(crate) fn draining(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.0.iter().filter(|place| place.drains_until.is_some()).map(|place| Ipv4Addr::from_bits(place.address))
+        self.0
+            .iter()
+            .filter(|place| place.drains_until.is_some())
+            .map(|place| Ipv4Addr::from_bits(place.address))
     }
 
     /// Whether an address is of `network`.
     pub(crate) fn touches(&self, network: &Cidr) -> bool {
-        self.0.iter().any(|place| network.contains(Ipv4Addr::from_bits(place.address)))
+        self.0
+            .iter()
+            .any(|place| network.contains(Ipv4Addr::from_bits(place.address)))
     }
 
-    /// Replaces the addresses. What is here and there keeps its number; a new one may get that of one that goes, of which
-    /// nothing may be left.
+    /// Replaces the addresses. What is here and there keeps its number; a new one may get that of
+    /// one that goes, of which nothing may be left.
     pub(crate) fn replace(&mut self, addresses: &[Ipv4Addr]) {
         let mut old = core::mem::take(&mut self.0);
-        old.retain(|place| addresses.iter().any(|address| address.to_bits() == place.address));
-        let mut free = (0..=u8::MAX).filter(|number| old.iter().all(|place| place.number != *number));
+        old.retain(|place| {
+            addresses
+                .iter()
+                .any(|address| address.to_bits() == place.address)
+        });
+        let mut free =
+            (0..=u8::MAX).filter(|number| old.iter().all(|place| place.number != *number));
         for address in addresses {
             let address = address.to_bits();
-            let kept = old.iter().find(|place| place.address == address).map(|place| place.number);
-            let Some(number) = kept.or_else(|| free.next()) else { return };
-            let _room = self.0.push(Place { address, number, drains_until: None });
+            let kept = old
+                .iter()
+                .find(|place| place.address == address)
+                .map(|place| place.number);
+            let Some(number) = kept.or_else(|| free.next()) else {
+                return;
+            };
+            let _room = self.0.push(Place {
+                address,
+                number,
+                drains_until: None,
+            });
         }
     }
 
     /// Lets an address drain. Whether there is such an address that does not drain yet.
     pub(crate) fn drain(&mut self, address: Ipv4Addr, until: Instant) -> bool {
-        let active = |place: &Place| place.address == address.to_bits() && place.drains_until.is_none();
-        let Some(position) = self.0.iter().position(active) else { return false };
-        let place = Place { drains_until: Some(until), ..self.0.remove(position) };
+        let active =
+            |place: &Place| place.address == address.to_bits() && place.drains_until.is_none();
+        let Some(position) = self.0.iter().position(active) else {
+            return false;
+        };
+        let place = Place {
+            drains_until: Some(until),
+            ..self.0.remove(position)
+        };
         self.0.push(place).is_ok()
     }
 
     /// Whether any address drains.
     pub(crate) fn drains(&self) -> bool {
-        self.0.last().is_some_and(|place| place.drains_until.is_some())
+        self.0
+            .last()
+            .is_some_and(|place| place.drains_until.is_some())
     }
 
     /// When the next address has drained.
@@ -121,7 +160,11 @@ impl Pool {
 
     /// The number of an address that has drained at `now`, or that drains and is `unused`.
     pub(crate) fn drained(&self, now: Instant, unused: impl Fn(u8) -> bool) -> Option<u8> {
-        let drained = |place: &&Place| place.drains_until.is_some_and(|until| until <= now || unused(place.number));
+        let drained = |place: &&Place| {
+            place
+                .drains_until
+                .is_some_and(|until| until <= now || unused(place.number))
+        };
         self.0.iter().find(drained).map(|place| place.number)
     }
 
@@ -177,7 +220,10 @@ mod tests {
         let mut pool = Pool::new(&[A, B]);
         assert!(pool.drain(A, at(350)) && !pool.drain(A, at(9)) && !pool.drain(C, at(350)));
         assert_eq!(pool.primary(), Some(B.to_bits()));
-        assert!(pool.number(A.to_bits(), at(349)).is_some() && pool.number(A.to_bits(), at(350)).is_none());
+        assert!(
+            pool.number(A.to_bits(), at(349)).is_some()
+                && pool.number(A.to_bits(), at(350)).is_none()
+        );
         assert_eq!(pool.next_drained(), Some(at(350)));
         assert_eq!(pool.drained(at(349), |_| false), None);
         assert_eq!(pool.drained(at(350), |_| false), Some(0));

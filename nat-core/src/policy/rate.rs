@@ -1,22 +1,27 @@
-//! How many answers may be sent (RFC 1812 section 4.3.2.8), and why no limit tells anything about the flows of others.
+//! How many answers may be sent (RFC 1812 section 4.3.2.8), and why no limit tells anything about
+//! the flows of others.
 //!
-//! A limit that two parties share can be read: whoever uses it up to the last answer sees, by the answers that are missing,
-//! how many the other got. If the other's answers depend on whether a forged packet matched a session, that is the external
-//! port of the session (the SAD DNS attack, CVE-2020-25705). A table whose entries make room for each other tells the same
-//! by the answers that come although they should not. So here:
+//! A limit that two parties share can be read: whoever uses it up to the last answer sees, by the
+//! answers that are missing, how many the other got. If the other's answers depend on whether a
+//! forged packet matched a session, that is the external port of the session (the SAD DNS attack,
+//! CVE-2020-25705). A table whose entries make room for each other tells the same by the answers
+//! that come although they should not. So here:
 //!
-//! - An ICMP error toward the outside is about a packet of a live session, and is limited by what *that session* remembers
-//!   ([`Session::errors`](crate::state::Session)). A forged packet that matches changes the session it matched, whose peer
-//!   alone sees the errors; one that does not match changes nothing. Errors about the attacker's own sessions come, and
-//!   are missing, as if nobody else were there.
-//! - Their total is bounded by [`ErrorLoad`], which counts each packet that is due an error if it is of a session, *whether
-//!   it is of one or not*, before that is looked up. Where there are too many, each error is sent by chance only, so no
-//!   flood withholds all errors of a session, and there is no last answer that could be watched for.
-//! - An ICMP error toward the inside, and a RST, is limited by what the host's entry in the table of hosts remembers. A host
-//!   without one has no session, so nothing can be learnt about any; such hosts share [`Places`], each always the same by
-//!   its address. No place is ever taken from one address by another.
-//! - A ping from outside is limited by the place of its source. It is counted before anything is looked up, and no session
-//!   has to do with it.
+//! - An ICMP error toward the outside is about a packet of a live session, and is limited by what
+//!   *that session* remembers ([`Session::errors`](crate::state::Session)). A forged packet that
+//!   matches changes the session it matched, whose peer alone sees the errors; one that does not
+//!   match changes nothing. Errors about the attacker's own sessions come, and are missing, as if
+//!   nobody else were there.
+//! - Their total is bounded by [`ErrorLoad`], which counts each packet that is due an error if it
+//!   is of a session, *whether it is of one or not*, before that is looked up. Where there are too
+//!   many, each error is sent by chance only, so no flood withholds all errors of a session, and
+//!   there is no last answer that could be watched for.
+//! - An ICMP error toward the inside, and a RST, is limited by what the host's entry in the table
+//!   of hosts remembers. A host without one has no session, so nothing can be learnt about any;
+//!   such hosts share [`Places`], each always the same by its address. No place is ever taken from
+//!   one address by another.
+//! - A ping from outside is limited by the place of its source. It is counted before anything is
+//!   looked up, and no session has to do with it.
 
 use crate::Instant;
 use crate::config::Limits;
@@ -26,8 +31,8 @@ use crate::table::HashKey;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Urgency {
     Ordinary,
-    /// "Fragmentation needed", without which a connection comes to a halt: may go beyond the burst by as much again, so
-    /// that no other answers keep it from being sent.
+    /// "Fragmentation needed", without which a connection comes to a halt: may go beyond the burst
+    /// by as much again, so that no other answers keep it from being sent.
     Urgent,
 }
 
@@ -40,21 +45,29 @@ pub(crate) struct Allowance {
 impl Allowance {
     pub(crate) fn new(limits: &Limits) -> Self {
         let burst = u32::from(limits.icmp_error_burst);
-        Self { burst, per_second: u64::from(limits.icmp_errors_per_second) }
+        Self {
+            burst,
+            per_second: u64::from(limits.icmp_errors_per_second),
+        }
     }
 
     /// Whether one answer may be sent at `now`; if so it is taken as sent. `due` is when all that
-    /// were sent before are earned, in answers since the start of the clock modulo 2^32; zero at first.
+    /// were sent before are earned, in answers since the start of the clock modulo 2^32; zero at
+    /// first.
     ///
-    /// After weeks of rest the clock may have come round to just before `due` by chance. Then the destination is treated for
-    /// once as if it had just had its burst.
+    /// After weeks of rest the clock may have come round to just before `due` by chance. Then the
+    /// destination is treated for once as if it had just had its burst.
     pub(crate) fn take(&self, due: &mut u32, now: Instant, urgency: Urgency) -> bool {
         let now = (now.as_millis().wrapping_mul(self.per_second) / 1000) as u32;
         let urgent = self.burst.saturating_mul(2);
         // What is owed is never more than that, so a `due` that seems further ahead lies behind.
         let owed = due.wrapping_sub(now);
         let owed = if *due == 0 || owed > urgent { 0 } else { owed };
-        let most = if urgency == Urgency::Urgent { urgent } else { self.burst };
+        let most = if urgency == Urgency::Urgent {
+            urgent
+        } else {
+            self.burst
+        };
         let with_this = owed.saturating_add(1);
         let allowed = with_this <= most;
         if allowed {
@@ -64,8 +77,9 @@ impl Allowance {
     }
 }
 
-/// What addresses have taken of an allowance that have no entry of their own in any table. Each has one of `N` places by a
-/// hash that nobody can predict, and shares it with one in `N` of the others.
+/// What addresses have taken of an allowance that have no entry of their own in any table. Each has
+/// one of `N` places by a hash that nobody can predict, and shares it with one in `N` of the
+/// others.
 pub(crate) struct Places<const N: usize> {
     due: [u32; N],
 }
@@ -126,7 +140,8 @@ impl ErrorLoad {
         self.answers = scaled(self.draw(), load) < self.most;
     }
 
-    /// Whether the packet that was counted last may be answered: surely, as long as there are not too many.
+    /// Whether the packet that was counted last may be answered: surely, as long as there are not
+    /// too many.
     pub(crate) fn answers(&self) -> bool {
         self.answers
     }
@@ -155,7 +170,13 @@ mod tests {
 
     use super::*;
 
-    const KEY: HashKey = HashKey::new([0x1b87_3593, 0xcc9e_2d51, 0x85eb_ca6b, 0xc2b2_ae35, 0x27d4_eb2f]);
+    const KEY: HashKey = HashKey::new([
+        0x1b87_3593,
+        0xcc9e_2d51,
+        0x85eb_ca6b,
+        0xc2b2_ae35,
+        0x27d4_eb2f,
+    ]);
 
     fn limits(burst: u16, per_second: u16) -> Limits {
         let mut limits = Limits::DEFAULT;
@@ -165,15 +186,28 @@ mod tests {
 
     fn taken(allowance: &Allowance, due: &mut u32, now: u32, urgency: Urgency) -> usize {
         let now = Instant::from_millis(u64::from(now));
-        (0..100).filter(|_| allowance.take(due, now, urgency)).count()
+        (0..100)
+            .filter(|_| allowance.take(due, now, urgency))
+            .count()
     }
 
     #[test]
     fn a_burst_then_so_many_a_second() {
         for start in [0_u32, 500, 1_000_000, 4_000_000_000] {
             let (allowance, mut due) = (Allowance::new(&limits(3, 2)), 0);
-            let mut at = |millis: u32| taken(&allowance, &mut due, start.wrapping_add(millis), Urgency::Ordinary);
-            assert_eq!([at(0), at(499), at(500), at(1000)], [3, 0, 1, 1], "from {start}");
+            let mut at = |millis: u32| {
+                taken(
+                    &allowance,
+                    &mut due,
+                    start.wrapping_add(millis),
+                    Urgency::Ordinary,
+                )
+            };
+            assert_eq!(
+                [at(0), at(499), at(500), at(1000)],
+                [3, 0, 1, 1],
+                "from {start}"
+            );
             assert_eq!(at(60_000), 3, "never more than the burst");
         }
     }
@@ -185,18 +219,36 @@ mod tests {
         assert_eq!(taken(&allowance, &mut due, 1000, Urgency::Urgent), 10);
         for second in 2..50 {
             let now = second * 1000;
-            assert_eq!(taken(&allowance, &mut due, now, Urgency::Ordinary), 0, "all of them go to what is urgent");
+            assert_eq!(
+                taken(&allowance, &mut due, now, Urgency::Ordinary),
+                0,
+                "all of them go to what is urgent"
+            );
             assert_eq!(taken(&allowance, &mut due, now, Urgency::Urgent), 5);
         }
     }
 
     #[test]
     fn none_and_the_most_are_survived() {
-        assert_eq!(taken(&Allowance::new(&limits(0, 0)), &mut 0, 1000, Urgency::Urgent), 0);
+        assert_eq!(
+            taken(
+                &Allowance::new(&limits(0, 0)),
+                &mut 0,
+                1000,
+                Urgency::Urgent
+            ),
+            0
+        );
         let most = Allowance::new(&limits(u16::MAX, u16::MAX));
         let mut due = 0;
         let all = (0..200_000)
-            .filter(|_| most.take(&mut due, Instant::from_millis(u64::from(u32::MAX)), Urgency::Ordinary))
+            .filter(|_| {
+                most.take(
+                    &mut due,
+                    Instant::from_millis(u64::from(u32::MAX)),
+                    Urgency::Ordinary,
+                )
+            })
             .count();
         assert_eq!(all, usize::from(u16::MAX));
     }
@@ -210,10 +262,14 @@ mod tests {
             let due = places.of(&KEY, address).expect("a place");
             answered += taken(&allowance, due, 1000, Urgency::Ordinary);
         }
-        assert!((500..=640).contains(&answered), "{answered}: nearly all of 64 places are in use, and none twice");
+        assert!(
+            (500..=640).contains(&answered),
+            "{answered}: nearly all of 64 places are in use, and none twice"
+        );
     }
 
-    /// All are answered as long as they are few; of many, about as many as may be, spread over all of the second.
+    /// All are answered as long as they are few; of many, about as many as may be, spread over all
+    /// of the second.
     #[test]
     fn a_flood_thins_the_answers_evenly() {
         let mut load = ErrorLoad::new(&limits(20, 20), 7);
@@ -225,15 +281,24 @@ mod tests {
                     load.answers()
                 })
                 .collect();
-            let late = answered.iter().filter(|packet| **packet >= packets / 2).count();
+            let late = answered
+                .iter()
+                .filter(|packet| **packet >= packets / 2)
+                .count();
             (answered.len(), late)
         };
         assert_eq!(answers(10, 1280).0, 1280);
         assert_eq!(answers(11, 1280).0, 1280);
         let (first, _) = answers(12, 100_000);
-        assert!((5000..8500).contains(&first), "{first} in the second in which it begins");
+        assert!(
+            (5000..8500).contains(&first),
+            "{first} in the second in which it begins"
+        );
         let (next, late) = answers(13, 100_000);
-        assert!((1100..1500).contains(&next) && (500..800).contains(&late), "{next}, {late} of them late");
+        assert!(
+            (1100..1500).contains(&next) && (500..800).contains(&late),
+            "{next}, {late} of them late"
+        );
         assert_eq!(answers(15, 1280).0, 1280, "and all is as before");
     }
 }

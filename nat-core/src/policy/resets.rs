@@ -16,12 +16,16 @@ pub(crate) struct Ends {
 impl Ends {
     fn hash(&self, key: &HashKey) -> u32 {
         let [source_port, destination_port] = self.ports.map(u32::from);
-        key.hash(key.hash(self.source, self.destination), source_port << 16 | destination_port)
+        key.hash(
+            key.hash(self.source, self.destination),
+            source_port << 16 | destination_port,
+        )
     }
 }
 
-/// A place that the connections of one host share, and nobody else's: a neighbour that sends in its name, to find out which
-/// of its connections the NAT knows, cannot see by its own RSTs whether there was one.
+/// A place that the connections of one host share, and nobody else's: a neighbour that sends in its
+/// name, to find out which of its connections the NAT knows, cannot see by its own RSTs whether
+/// there was one.
 impl LastReset {
     /// Whether this connection of the host may get a RST at `now`; if so it is taken as sent.
     pub(crate) fn take(&mut self, key: &HashKey, ends: &Ends, now: u32) -> bool {
@@ -29,16 +33,21 @@ impl LastReset {
         if self.connection == connection && u64::from(now.wrapping_sub(self.at)) < INTERVAL_MILLIS {
             return false;
         }
-        *self = Self { connection, at: now };
+        *self = Self {
+            connection,
+            at: now,
+        };
         true
     }
 }
 
-/// The RSTs sent last to hosts without an entry in the table of hosts: one in 100 ms for each connection.
+/// The RSTs sent last to hosts without an entry in the table of hosts: one in 100 ms for each
+/// connection.
 ///
-/// The limit is of each connection alone. Were it one for all of them, a host could tell by the RSTs that it gets how many
-/// others got (RFC 5961 section 10, CVE-2016-5696). So a place that another connection takes is just forgotten. That shows
-/// that the other got a RST, which is no secret here: a host without an entry has no connection that the NAT knows.
+/// The limit is of each connection alone. Were it one for all of them, a host could tell by the
+/// RSTs that it gets how many others got (RFC 5961 section 10, CVE-2016-5696). So a place that
+/// another connection takes is just forgotten. That shows that the other got a RST, which is no
+/// secret here: a host without an entry has no connection that the NAT knows.
 pub(crate) struct ResetLimit {
     sent: [Sent; PLACES],
 }
@@ -55,13 +64,24 @@ const INTERVAL_MILLIS: u64 = 100;
 impl ResetLimit {
     pub(crate) const fn new() -> Self {
         // No connection has ports of zero.
-        let none = Sent { ends: Ends { source: 0, destination: 0, ports: [0; 2] }, at: Instant::from_millis(0) };
-        Self { sent: [none; PLACES] }
+        let none = Sent {
+            ends: Ends {
+                source: 0,
+                destination: 0,
+                ports: [0; 2],
+            },
+            at: Instant::from_millis(0),
+        };
+        Self {
+            sent: [none; PLACES],
+        }
     }
 
     /// Whether this connection may get a RST at `now`; if so it is taken as sent.
     pub(crate) fn take(&mut self, key: &HashKey, ends: Ends, now: Instant) -> bool {
-        let Some(place) = self.sent.get_mut(ends.hash(key) as usize % PLACES) else { return true };
+        let Some(place) = self.sent.get_mut(ends.hash(key) as usize % PLACES) else {
+            return true;
+        };
         let elapsed = now.as_millis().saturating_sub(place.at.as_millis());
         if place.ends == ends && elapsed < INTERVAL_MILLIS {
             return false;
@@ -75,10 +95,20 @@ impl ResetLimit {
 mod tests {
     use super::*;
 
-    const KEY: HashKey = HashKey::new([0x1b87_3593, 0xcc9e_2d51, 0x85eb_ca6b, 0xc2b2_ae35, 0x27d4_eb2f]);
+    const KEY: HashKey = HashKey::new([
+        0x1b87_3593,
+        0xcc9e_2d51,
+        0x85eb_ca6b,
+        0xc2b2_ae35,
+        0x27d4_eb2f,
+    ]);
 
     fn ends(port: u16) -> Ends {
-        Ends { source: 0xc0a8_010a, destination: 0xc633_640a, ports: [port, 80] }
+        Ends {
+            source: 0xc0a8_010a,
+            destination: 0xc633_640a,
+            ports: [port, 80],
+        }
     }
 
     /// S4: a connection gets one in 100 ms, from the first on, and it is those sent that count.
@@ -87,23 +117,32 @@ mod tests {
         let mut limit = ResetLimit::new();
         let mut take = |millis: u64| limit.take(&KEY, ends(5000), Instant::from_millis(millis));
         let taken = [0, 0, 1, 99, 100, 150, 199, 200, 1_000_000, 1_000_050].map(&mut take);
-        assert_eq!(taken, [true, false, false, false, true, false, false, true, true, false]);
+        assert_eq!(
+            taken,
+            [
+                true, false, false, false, true, false, false, true, true, false
+            ]
+        );
         assert!(take(u64::MAX));
     }
 
-    /// S4: a host's own place: one in an interval, and none is withheld that is of another connection.
+    /// S4: a host's own place: one in an interval, and none is withheld that is of another
+    /// connection.
     #[test]
     fn a_host_has_a_place_of_its_own() {
         for start in [0, 5_000_000, u32::MAX - 50] {
             let mut last = LastReset::NONE;
-            let mut take = |port: u16, millis: u32| last.take(&KEY, &ends(port), start.wrapping_add(millis));
-            let taken = [(1, 0), (1, 99), (2, 99), (2, 150), (1, 150), (1, 250)].map(|(port, at)| take(port, at));
+            let mut take =
+                |port: u16, millis: u32| last.take(&KEY, &ends(port), start.wrapping_add(millis));
+            let taken = [(1, 0), (1, 99), (2, 99), (2, 150), (1, 150), (1, 250)]
+                .map(|(port, at)| take(port, at));
             assert_eq!(taken, [true, false, true, false, true, true]);
             assert!((2..u16::MAX).all(|port| take(port, 300)));
         }
     }
 
-    /// S4, CVE-2016-5696: whatever others have got, a connection gets its own; also one that differs in one field only.
+    /// S4, CVE-2016-5696: whatever others have got, a connection gets its own; also one that
+    /// differs in one field only.
     #[test]
     fn no_connection_withholds_the_rst_of_another() {
         let mut limit = ResetLimit::new();
@@ -114,10 +153,23 @@ mod tests {
         let first = ends(5000);
         for other in [
             first,
-            Ends { source: first.source ^ 1, ..first },
-            Ends { destination: first.destination ^ 1, ..first },
-            Ends { ports: [80, 5000], ..first },
-            Ends { source: first.destination, destination: first.source, ports: [80, 5000] },
+            Ends {
+                source: first.source ^ 1,
+                ..first
+            },
+            Ends {
+                destination: first.destination ^ 1,
+                ..first
+            },
+            Ends {
+                ports: [80, 5000],
+                ..first
+            },
+            Ends {
+                source: first.destination,
+                destination: first.source,
+                ports: [80, 5000],
+            },
         ] {
             assert!(limit.take(&KEY, other, now), "{other:?}");
         }

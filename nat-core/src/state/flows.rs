@@ -18,8 +18,8 @@ use super::mapping::{ByExternal, ByInside};
 use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
 use super::{
-    Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, PortShares, Proto, Session,
-    Shares, Tables,
+    Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, PortShares,
+    Proto, Session, Shares, Tables,
 };
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
@@ -27,7 +27,8 @@ pub(crate) use change::{Ended, NewMapping, NewSession};
 /// Hosts, mappings, sessions, their indexes and the order in which sessions expire.
 pub(crate) struct Flows<'t, W: Width> {
     key: HashKey,
-    /// Whether each mapping is for one remote endpoint, and its external port may be another's for others.
+    /// Whether each mapping is for one remote endpoint, and its external port may be another's for
+    /// others.
     overlapping: bool,
     lifetimes: [u32; Class::COUNT],
     hosts: Slots<'t, Host<W>>,
@@ -94,25 +95,36 @@ impl<'t, W: Width> Flows<'t, W> {
     /// The inside endpoint of `mapping`.
     pub(crate) fn inside(&self, mapping: &Mapping<W>) -> Option<Inside> {
         let host = self.hosts.get(mapping.host)?;
-        Some(Inside { origin: host.origin(), endpoint: Endpoint { address: host.address, port: mapping.inside_port } })
+        Some(Inside {
+            origin: host.origin(),
+            endpoint: Endpoint {
+                address: host.address,
+                port: mapping.inside_port,
+            },
+        })
     }
 
     pub(crate) fn mapping_of_inside(&self, tuple: &InsideTuple) -> Option<Link<W>> {
         let Inside { origin, endpoint } = tuple.inside;
-        self.mappings_by_inside.find(&self.mappings, self.inside_hash(tuple), |link, mapping| {
-            mapping.is_for(tuple)
-                && self.hosts.get(mapping.host).is_some_and(|host| host.is(origin, endpoint.address))
-                && self.serves(link, tuple.remote)
-        })
+        self.mappings_by_inside
+            .find(&self.mappings, self.inside_hash(tuple), |link, mapping| {
+                mapping.is_for(tuple)
+                    && self
+                        .hosts
+                        .get(mapping.host)
+                        .is_some_and(|host| host.is(origin, endpoint.address))
+                    && self.serves(link, tuple.remote)
+            })
     }
 
     pub(crate) fn mapping_of_outside(&self, tuple: &OutsideTuple) -> Option<Link<W>> {
-        self.mappings_by_external.find(&self.mappings, self.outside_hash(tuple), |link, mapping| {
-            mapping.external_port == tuple.external_port
-                && mapping.external == tuple.external
-                && mapping.proto() == tuple.proto
-                && self.serves(link, tuple.remote)
-        })
+        self.mappings_by_external
+            .find(&self.mappings, self.outside_hash(tuple), |link, mapping| {
+                mapping.external_port == tuple.external_port
+                    && mapping.external == tuple.external
+                    && mapping.proto() == tuple.proto
+                    && self.serves(link, tuple.remote)
+            })
     }
 
     /// Whether a mapping is for sessions with `remote`: for all, unless external ports overlap.
@@ -127,19 +139,31 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// The session of `mapping` with `remote`, alive at `now` or not.
     pub(crate) fn find_session(&self, mapping: Link<W>, remote: Endpoint) -> Option<Link<W>> {
-        self.sessions_by_remote.find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
-            session.mapping == mapping && session.remote() == remote && !session.is_leave()
-        })
+        self.sessions_by_remote.find(
+            &self.sessions,
+            self.remote_hash(mapping, remote),
+            |_, session| {
+                session.mapping == mapping && session.remote() == remote && !session.is_leave()
+            },
+        )
     }
 
     /// The session of `mapping` with `remote`, if its time is not up at `now`.
-    pub(crate) fn live_session(&self, mapping: Link<W>, remote: Endpoint, now: u32) -> Option<Link<W>> {
-        self.find_session(mapping, remote).filter(|link| self.is_live(*link, now))
+    pub(crate) fn live_session(
+        &self,
+        mapping: Link<W>,
+        remote: Endpoint,
+        now: u32,
+    ) -> Option<Link<W>> {
+        self.find_session(mapping, remote)
+            .filter(|link| self.is_live(*link, now))
     }
 
     /// Whether a session's time is not up at `now`.
     pub(crate) fn is_live(&self, session: Link<W>, now: u32) -> bool {
-        self.sessions.get(session).is_some_and(|session| remaining(session, now).is_some())
+        self.sessions
+            .get(session)
+            .is_some_and(|session| remaining(session, now).is_some())
     }
 
     /// Whether a session of `mapping` with any port of `address` gives it leave to send.
@@ -170,12 +194,14 @@ impl<'t, W: Width> Flows<'t, W> {
     /// Whether the leave of a session's remote address ends with it.
     pub(crate) fn is_last_of_leave(&self, session: &Session<W>) -> bool {
         let leave = self.find_leave(session.mapping, session.remote_address);
-        leave.and_then(|leave| self.sessions.get(leave)).is_some_and(|leave| leave.deadline == 1)
+        leave
+            .and_then(|leave| self.sessions.get(leave))
+            .is_some_and(|leave| leave.deadline == 1)
     }
 
-    /// Ports of `pool`, of which so many are `open`, that `inside` must leave to other hosts: none while it has not got those
-    /// that are kept for itself, on whichever external address. The mapping `leaving` ends before its next one begins, so its
-    /// port does not count.
+    /// Ports of `pool`, of which so many are `open`, that `inside` must leave to other hosts: none
+    /// while it has not got those that are kept for itself, on whichever external address. The
+    /// mapping `leaving` ends before its next one begins, so its port does not count.
     pub(crate) fn kept_ports(
         &self,
         inside: Inside,
@@ -188,7 +214,11 @@ impl<'t, W: Width> Flows<'t, W> {
         let own = host.map_or(0, |host| host.kept_ports(proto, class));
         let leaves = |mapping: &&Mapping<W>| mapping.has_kept_port_of(proto, class);
         let own = own.saturating_sub(u8::from(leaving.filter(leaves).is_some()));
-        if own < self.port_shares.per_host(class) { 0 } else { self.port_shares.kept(pool, open) }
+        if own < self.port_shares.per_host(class) {
+            0
+        } else {
+            self.port_shares.kept(pool, open)
+        }
     }
 
     pub(crate) fn ports_in_use(&self, pool: &PortPool) -> usize {
@@ -207,7 +237,8 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// How long ago the time of a session of `proto` last started anew, in milliseconds.
     pub(crate) fn rested(&self, session: &Session<W>, proto: Proto, now: u32) -> u32 {
-        self.lifetime(session, proto).saturating_sub(remaining(session, now).unwrap_or(0))
+        self.lifetime(session, proto)
+            .saturating_sub(remaining(session, now).unwrap_or(0))
     }
 
     /// The link that the next mapping will get. If another ends before, it is the link of that one.
@@ -221,35 +252,46 @@ impl<'t, W: Width> Flows<'t, W> {
         now: Instant,
         external_of: impl Fn(&Mapping<W>, Inside) -> Endpoint + 'f,
     ) -> impl Iterator<Item = SessionInfo> + 'f {
-        self.sessions.iter().filter(|(_, session)| !session.is_leave()).filter_map(move |(_, session)| {
-            let mapping = self.mappings.get(session.mapping)?;
-            let inside = self.inside(mapping)?;
-            let external = external_of(mapping, inside);
-            let expires_in = Duration::from_millis(u64::from(remaining(session, now.as_millis() as u32)?));
-            Some(SessionInfo {
-                protocol: mapping.proto().into(),
-                inside: inside.endpoint.into(),
-                external: external.into(),
-                remote: session.remote().into(),
-                state: session.state,
-                expires_in,
-                expires_at: now.saturating_add(expires_in),
-                forwarded: mapping.given() != Given::Drawn,
+        self.sessions
+            .iter()
+            .filter(|(_, session)| !session.is_leave())
+            .filter_map(move |(_, session)| {
+                let mapping = self.mappings.get(session.mapping)?;
+                let inside = self.inside(mapping)?;
+                let external = external_of(mapping, inside);
+                let expires_in =
+                    Duration::from_millis(u64::from(remaining(session, now.as_millis() as u32)?));
+                Some(SessionInfo {
+                    protocol: mapping.proto().into(),
+                    inside: inside.endpoint.into(),
+                    external: external.into(),
+                    remote: session.remote().into(),
+                    state: session.state,
+                    expires_in,
+                    expires_at: now.saturating_add(expires_in),
+                    forwarded: mapping.given() != Given::Drawn,
+                })
             })
-        })
     }
 
     /// Whether a mapping has this external address.
     pub(crate) fn uses(&self, external: u8) -> bool {
-        self.mappings.iter().any(|(_, mapping)| mapping.external == external && !mapping.is_untranslated())
+        self.mappings
+            .iter()
+            .any(|(_, mapping)| mapping.external == external && !mapping.is_untranslated())
     }
 
-    /// The link of a session at or after `cursor`, and the next cursor, to walk the table while sessions end.
+    /// The link of a session at or after `cursor`, and the next cursor, to walk the table while
+    /// sessions end.
     pub(crate) fn next_session(&self, cursor: usize) -> Option<(usize, Link<W>)> {
         let mut cursor = cursor;
         loop {
             let (next, link) = self.sessions.next_in_use(cursor)?;
-            if self.sessions.get(link).is_some_and(|session| !session.is_leave()) {
+            if self
+                .sessions
+                .get(link)
+                .is_some_and(|session| !session.is_leave())
+            {
                 return Some((next, link));
             }
             cursor = next;
@@ -258,11 +300,14 @@ impl<'t, W: Width> Flows<'t, W> {
 
     // Expiry.
 
-    /// How long after `now` the next session ends: nothing if one is overdue. `None` without sessions.
+    /// How long after `now` the next session ends: nothing if one is overdue. `None` without
+    /// sessions.
     pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
         let lists = self.expiry.iter().filter(|list| !list.first().is_none());
         let first = lists.filter_map(|list| self.sessions.get(list.first()));
-        first.map(|session| remaining(session, now).unwrap_or(0)).min()
+        first
+            .map(|session| remaining(session, now).unwrap_or(0))
+            .min()
     }
 
     /// How many slots have been looked at, in all tables, since this was last asked.
@@ -283,44 +328,65 @@ impl<'t, W: Width> Flows<'t, W> {
     /// Whether mappings of these two share a bucket.
     #[cfg(test)]
     pub(crate) fn insides_collide(&self, [one, other]: [&InsideTuple; 2]) -> bool {
-        self.mappings_by_inside.share_bucket(self.inside_hash(one), self.inside_hash(other))
+        self.mappings_by_inside
+            .share_bucket(self.inside_hash(one), self.inside_hash(other))
     }
 
     fn find_host(&self, origin: Origin, address: u32) -> Option<Link<W>> {
         let hash = self.key.hash(address, 0);
-        self.hosts_by_address.find(&self.hosts, hash, |_, host| host.is(origin, address))
+        self.hosts_by_address
+            .find(&self.hosts, hash, |_, host| host.is(origin, address))
     }
 
     fn find_leave(&self, mapping: Link<W>, address: u32) -> Option<Link<W>> {
         let remote = any_port(address);
-        self.sessions_by_remote.find(&self.sessions, self.remote_hash(mapping, remote), |_, session| {
-            session.mapping == mapping && session.is_leave() && session.remote() == remote
-        })
+        self.sessions_by_remote.find(
+            &self.sessions,
+            self.remote_hash(mapping, remote),
+            |_, session| {
+                session.mapping == mapping && session.is_leave() && session.remote() == remote
+            },
+        )
     }
 
     fn inside_hash(&self, tuple: &InsideTuple) -> u32 {
         let Endpoint { address, port } = tuple.inside.endpoint;
-        let hash = self.key.hash(address, u32::from(port) << 16 | u32::from(tuple.kind()));
+        let hash = self
+            .key
+            .hash(address, u32::from(port) << 16 | u32::from(tuple.kind()));
         self.with_remote(hash, tuple.remote)
     }
 
     fn outside_hash(&self, tuple: &OutsideTuple) -> u32 {
-        let OutsideTuple { proto, external, external_port, remote } = *tuple;
-        let hash = self.key.hash(u32::from(external), u32::from(external_port) << 16 | proto as u32);
+        let OutsideTuple {
+            proto,
+            external,
+            external_port,
+            remote,
+        } = *tuple;
+        let hash = self.key.hash(
+            u32::from(external),
+            u32::from(external_port) << 16 | proto as u32,
+        );
         self.with_remote(hash, remote)
     }
 
     /// Where ports overlap, what a mapping is found by has its remote endpoint in it.
     fn with_remote(&self, hash: u32, remote: Endpoint) -> u32 {
-        if self.overlapping { self.key.hash(hash ^ remote.address, u32::from(remote.port)) } else { hash }
+        if self.overlapping {
+            self.key.hash(hash ^ remote.address, u32::from(remote.port))
+        } else {
+            hash
+        }
     }
 
     fn remote_hash(&self, mapping: Link<W>, remote: Endpoint) -> u32 {
-        // Of the number of a mapping in wide tables a few bits are left over. No more mappings than a bucket holds share the
-        // other 16.
+        // Of the number of a mapping in wide tables a few bits are left over. No more mappings than
+        // a bucket holds share the other 16.
         let number = mapping.number();
         let high = remote.address ^ (number >> 16).wrapping_mul(0x9e37_79b9);
-        self.key.hash(high, u32::from(remote.port) << 16 | number & 0xffff)
+        self.key
+            .hash(high, u32::from(remote.port) << 16 | number & 0xffff)
     }
 }
 

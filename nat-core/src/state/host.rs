@@ -35,13 +35,17 @@ pub(crate) struct LastReset {
 }
 
 impl LastReset {
-    pub(crate) const NONE: Self = Self { connection: 0, at: 0 };
+    pub(crate) const NONE: Self = Self {
+        connection: 0,
+        at: 0,
+    };
 }
 
 /// An inside host with at least one mapping; or the router itself.
 pub(crate) struct Host<W> {
     pub(crate) address: u32,
-    /// When the tokens are earned that its mappings and its sessions have taken, see [`Rate::take`](crate::Rate).
+    /// When the tokens are earned that its mappings and its sessions have taken, see
+    /// [`Rate::take`](crate::Rate).
     pub(crate) tokens: Tokens,
     /// When the ICMP errors are earned that it has got, see `Allowance` of `policy`.
     pub(crate) errors: u32,
@@ -59,7 +63,8 @@ pub(crate) struct Host<W> {
     place: u8,
     /// The external addresses on which it has its block of ports.
     pub(crate) blocks: Externals,
-    /// How many of its mappings have a port that was drawn, by the number of their external address.
+    /// How many of its mappings have a port that was drawn, by the number of their external
+    /// address.
     drawn: [Count<W>; MAX_EXTERNAL_ADDRESSES],
 }
 
@@ -71,7 +76,11 @@ const _: () = assert!(MAX_EXTERNAL_ADDRESSES <= EXTERNAL as usize);
 impl<W: Width> Host<W> {
     pub(crate) fn new(origin: Origin, address: u32, external: u8) -> Self {
         let router = if origin == Origin::Router { ROUTER } else { 0 };
-        Self { address, place: router | external & EXTERNAL, ..Self::FREE }
+        Self {
+            address,
+            place: router | external & EXTERNAL,
+            ..Self::FREE
+        }
     }
 
     pub(crate) fn is(&self, origin: Origin, address: u32) -> bool {
@@ -79,11 +88,16 @@ impl<W: Width> Host<W> {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        if self.place & ROUTER == 0 { Origin::Host } else { Origin::Router }
+        if self.place & ROUTER == 0 {
+            Origin::Host
+        } else {
+            Origin::Router
+        }
     }
 
-    /// The number of the external address that the host's next mapping gets where none of its mappings says (paired pooling,
-    /// RFC 4787 REQ-2); one that no address has, if it has not got one yet.
+    /// The number of the external address that the host's next mapping gets where none of its
+    /// mappings says (paired pooling, RFC 4787 REQ-2); one that no address has, if it has not
+    /// got one yet.
     pub(crate) fn external(&self) -> u8 {
         self.place & EXTERNAL
     }
@@ -94,7 +108,9 @@ impl<W: Width> Host<W> {
 
     /// How many mappings it has with a port drawn from the external address of this number.
     pub(crate) fn drawn_on(&self, external: u8) -> usize {
-        self.drawn.get(usize::from(external)).map_or(0, |count| count.get())
+        self.drawn
+            .get(usize::from(external))
+            .map_or(0, |count| count.get())
     }
 
     pub(crate) fn add_drawn(&mut self, external: u8) {
@@ -111,7 +127,9 @@ impl<W: Width> Host<W> {
 
     /// How many mappings it has.
     pub(crate) fn mappings(&self) -> usize {
-        self.mappings.iter().fold(0, |sum, count| sum.saturating_add(count.get()))
+        self.mappings
+            .iter()
+            .fold(0, |sum, count| sum.saturating_add(count.get()))
     }
 
     pub(crate) fn yielding(&self, rank: Rank) -> Option<&RankList<W>> {
@@ -123,15 +141,23 @@ impl<W: Width> Host<W> {
     }
 
     pub(crate) fn kept_ports(&self, proto: Proto, class: PortClass) -> u8 {
-        self.kept_ports.get(proto as usize).and_then(|ports| ports.get(class as usize)).copied().unwrap_or(0)
+        self.kept_ports
+            .get(proto as usize)
+            .and_then(|ports| ports.get(class as usize))
+            .copied()
+            .unwrap_or(0)
     }
 
     pub(crate) fn kept_ports_mut(&mut self, proto: Proto, class: PortClass) -> Option<&mut u8> {
-        self.kept_ports.get_mut(proto as usize).and_then(|ports| ports.get_mut(class as usize))
+        self.kept_ports
+            .get_mut(proto as usize)
+            .and_then(|ports| ports.get_mut(class as usize))
     }
 
     pub(crate) fn mappings_of(&self, proto: Proto) -> usize {
-        self.mappings.get(proto as usize).map_or(0, |count| count.get())
+        self.mappings
+            .get(proto as usize)
+            .map_or(0, |count| count.get())
     }
 
     pub(crate) fn add_mapping(&mut self, proto: Proto) {
@@ -152,7 +178,10 @@ impl<W: Width> Slot for Host<W> {
 
     const FREE: Self = Self {
         address: 0,
-        tokens: Tokens { mappings: 0, sessions: 0 },
+        tokens: Tokens {
+            mappings: 0,
+            sessions: 0,
+        },
         errors: 0,
         reset: LastReset::NONE,
         mappings: [Count::ZERO; Proto::COUNT],

@@ -54,7 +54,8 @@ impl From<Endpoint> for SocketAddrV4 {
     }
 }
 
-/// An inside endpoint, and whose it is: where the networks overlap, a host may have the router's external address.
+/// An inside endpoint, and whose it is: where the networks overlap, a host may have the router's
+/// external address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Inside {
     pub(crate) origin: Origin,
@@ -90,9 +91,20 @@ pub(crate) struct MappingEnds {
 
 impl MappingEnds {
     pub(crate) fn of<W: Width>(mapping: &Mapping<W>, inside: Endpoint) -> Self {
-        let Mapping { external, external_port, .. } = *mapping;
+        let Mapping {
+            external,
+            external_port,
+            ..
+        } = *mapping;
         let (given, untranslated) = (mapping.given(), mapping.is_untranslated());
-        Self { proto: mapping.proto(), inside, external, external_port, given, untranslated }
+        Self {
+            proto: mapping.proto(),
+            inside,
+            external,
+            external_port,
+            given,
+            untranslated,
+        }
     }
 }
 
@@ -141,19 +153,35 @@ pub(crate) struct OutsideTuple {
 }
 
 impl<W: Width> Mapping<W> {
-    pub(crate) fn new(host: Link<W>, tuple: &InsideTuple, external: u8, external_port: u16) -> Self {
+    pub(crate) fn new(
+        host: Link<W>,
+        tuple: &InsideTuple,
+        external: u8,
+        external_port: u16,
+    ) -> Self {
         let inside_port = tuple.inside.endpoint.port;
-        Self { host, inside_port, external_port, external, kind: tuple.kind(), ..Self::FREE }
+        Self {
+            host,
+            inside_port,
+            external_port,
+            external,
+            kind: tuple.kind(),
+            ..Self::FREE
+        }
     }
 
     /// Whether this is a mapping for such sessions, its host aside.
     pub(crate) fn is_for(&self, tuple: &InsideTuple) -> bool {
-        self.inside_port == tuple.inside.endpoint.port && self.kind & !(GIVEN | KEPT_PORT) == tuple.kind()
+        self.inside_port == tuple.inside.endpoint.port
+            && self.kind & !(GIVEN | KEPT_PORT) == tuple.kind()
     }
 
     /// This mapping with an external port that was given so.
     pub(crate) fn given_by(self, given: Given) -> Self {
-        Self { kind: self.kind | given as u8, ..self }
+        Self {
+            kind: self.kind | given as u8,
+            ..self
+        }
     }
 
     pub(crate) fn given(&self) -> Given {
@@ -169,9 +197,12 @@ impl<W: Width> Mapping<W> {
         self.given() == Given::Drawn && !self.is_untranslated()
     }
 
-    /// Whether its external port is one of those of this protocol and class that are kept for its host.
+    /// Whether its external port is one of those of this protocol and class that are kept for its
+    /// host.
     pub(crate) fn has_kept_port_of(&self, proto: Proto, class: PortClass) -> bool {
-        self.has_kept_port() && self.proto() == proto && PortClass::of(proto, self.inside_port) == class
+        self.has_kept_port()
+            && self.proto() == proto
+            && PortClass::of(proto, self.inside_port) == class
     }
 
     /// Whether its external port is one of those that are kept for its host.

@@ -1,6 +1,8 @@
-//! What the engine remembers: hosts, mappings, sessions, and how TCP sessions come and go. Knows nothing of packets.
+//! What the engine remembers: hosts, mappings, sessions, and how TCP sessions come and go. Knows
+//! nothing of packets.
 
 mod blocks;
+mod flows;
 mod host;
 mod mapping;
 mod port_shares;
@@ -11,14 +13,15 @@ mod rank;
 mod sequence;
 mod session;
 mod shares;
-mod flows;
 mod tables;
 pub(crate) mod tcp;
 
 pub(crate) use blocks::Blocks;
 pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
 pub(crate) use host::{Host, LastReset, Origin, Tokens};
-pub(crate) use mapping::{Endpoint, Given, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto};
+pub(crate) use mapping::{
+    Endpoint, Given, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto,
+};
 pub(crate) use port_shares::PortShares;
 pub(crate) use port_use::{ExternalPort, PortClass, PortPool};
 pub(crate) use ports::{Parity, Ports};

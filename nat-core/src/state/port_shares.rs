@@ -4,8 +4,8 @@ use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange};
 
 use super::{PortClass, PortPool, Proto};
 
-/// Ports are kept by protocol, external address and class. Of the ports that a host has drawn the first few are those that
-/// are kept for it; the mapping remembers whether its port is one of them.
+/// Ports are kept by protocol, external address and class. Of the ports that a host has drawn the
+/// first few are those that are kept for it; the mapping remembers whether its port is one of them.
 pub(crate) struct PortShares {
     /// How many ports of each class are kept for each host.
     per_host: [u8; PortClass::COUNT],
@@ -18,20 +18,36 @@ pub(crate) struct PortShares {
 const KEPT_PART: usize = 4;
 
 impl PortShares {
-    /// None are kept where each host has a block of ports, and none where ports overlap: then it is each destination that
-    /// has so many, and nobody counts them.
+    /// None are kept where each host has a block of ports, and none where ports overlap: then it is
+    /// each destination that has so many, and nobody counts them.
     pub(crate) fn new(config: &Config, hosts: usize) -> Self {
         let shared = config.port_blocks.is_none() && config.mapping == Mapping::EndpointIndependent;
         let share = |class: PortClass| {
-            let default = || (ports(class.range(config)) / KEPT_PART).checked_div(hosts).unwrap_or(0).max(1);
-            let share = config.limits.kept_per_host.map_or_else(default, usize::from);
-            if shared { u8::try_from(share).unwrap_or(u8::MAX) } else { 0 }
+            let default = || {
+                (ports(class.range(config)) / KEPT_PART)
+                    .checked_div(hosts)
+                    .unwrap_or(0)
+                    .max(1)
+            };
+            let share = config
+                .limits
+                .kept_per_host
+                .map_or_else(default, usize::from);
+            if shared {
+                u8::try_from(share).unwrap_or(u8::MAX)
+            } else {
+                0
+            }
         };
-        Self { per_host: PortClass::ALL.map(share), hosts, taken: Default::default() }
+        Self {
+            per_host: PortClass::ALL.map(share),
+            hosts,
+            taken: Default::default(),
+        }
     }
 
-    /// Ports of `pool` that are kept for others than a host that has its own: never more than half of the `open` ones, those
-    /// of the pool that mappings may draw at all.
+    /// Ports of `pool` that are kept for others than a host that has its own: never more than half
+    /// of the `open` ones, those of the pool that mappings may draw at all.
     pub(crate) fn kept(&self, pool: &PortPool, open: usize) -> usize {
         let all = usize::from(self.per_host(pool.class)).saturating_mul(self.hosts);
         let taken = self.taken(pool.proto, pool.external, pool.class);
@@ -40,8 +56,14 @@ impl PortShares {
 
     /// How many of those that are kept hosts have.
     pub(crate) fn taken(&self, proto: Proto, external: u8, class: PortClass) -> usize {
-        let taken = self.taken.get(proto as usize).and_then(|taken| taken.get(usize::from(external)));
-        taken.and_then(|taken| taken.get(class as usize)).copied().map_or(0, usize::from)
+        let taken = self
+            .taken
+            .get(proto as usize)
+            .and_then(|taken| taken.get(usize::from(external)));
+        taken
+            .and_then(|taken| taken.get(class as usize))
+            .copied()
+            .map_or(0, usize::from)
     }
 
     pub(crate) fn per_host(&self, class: PortClass) -> u8 {
@@ -58,8 +80,17 @@ impl PortShares {
         self.change(proto, external, class, |taken| taken.saturating_sub(1));
     }
 
-    fn change(&mut self, proto: Proto, external: u8, class: PortClass, change: impl FnOnce(u16) -> u16) {
-        let taken = self.taken.get_mut(proto as usize).and_then(|taken| taken.get_mut(usize::from(external)));
+    fn change(
+        &mut self,
+        proto: Proto,
+        external: u8,
+        class: PortClass,
+        change: impl FnOnce(u16) -> u16,
+    ) {
+        let taken = self
+            .taken
+            .get_mut(proto as usize)
+            .and_then(|taken| taken.get_mut(usize::from(external)));
         if let Some(taken) = taken.and_then(|taken| taken.get_mut(class as usize)) {
             *taken = change(*taken);
         }

@@ -22,9 +22,14 @@ impl PortClass {
     pub(crate) const COUNT: usize = 2;
     pub(crate) const ALL: [Self; Self::COUNT] = [Self::Low, Self::High];
 
-    /// The class of the external ports for an inside port. Identifiers of ICMP queries have one class.
+    /// The class of the external ports for an inside port. Identifiers of ICMP queries have one
+    /// class.
     pub(crate) fn of(proto: Proto, inside_port: u16) -> Self {
-        if proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT { Self::Low } else { Self::High }
+        if proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT {
+            Self::Low
+        } else {
+            Self::High
+        }
     }
 
     pub(crate) fn range(self, config: &Config) -> PortRange {
@@ -62,15 +67,20 @@ pub(crate) struct ExternalPort {
 
 impl<W: Width> From<&Mapping<W>> for ExternalPort {
     fn from(mapping: &Mapping<W>) -> Self {
-        Self { proto: mapping.proto(), external: mapping.external, port: mapping.external_port }
+        Self {
+            proto: mapping.proto(),
+            external: mapping.external,
+            port: mapping.external_port,
+        }
     }
 }
 
 /// The even and the odd ports of one class.
 type ByParity = [u16; Parity::COUNT];
 
-/// The ports that are taken, by protocol, external address, class and parity. Ranges may overlap: then a port counts in
-/// both. A port that no mapping draws counts in none: it is not there to be taken, and a rule may have it.
+/// The ports that are taken, by protocol, external address, class and parity. Ranges may overlap:
+/// then a port counts in both. A port that no mapping draws counts in none: it is not there to be
+/// taken, and a rule may have it.
 pub(crate) struct PortUse {
     excluded: PortSet,
     ranges: [PortRange; PortClass::ALL.len()],
@@ -80,12 +90,21 @@ pub(crate) struct PortUse {
 impl PortUse {
     pub(crate) fn new(config: &Config) -> Self {
         let excluded = config.excluded_ports.clone();
-        Self { excluded, ranges: PortClass::ALL.map(|class| class.range(config)), used: Default::default() }
+        Self {
+            excluded,
+            ranges: PortClass::ALL.map(|class| class.range(config)),
+            used: Default::default(),
+        }
     }
 
     pub(crate) fn count(&self, pool: &PortPool) -> usize {
-        let used = self.used.get(pool.proto as usize).and_then(|used| used.get(usize::from(pool.external)));
-        let Some([even, odd]) = used.and_then(|used| used.get(pool.class as usize)).copied() else { return 0 };
+        let used = self
+            .used
+            .get(pool.proto as usize)
+            .and_then(|used| used.get(usize::from(pool.external)));
+        let Some([even, odd]) = used.and_then(|used| used.get(pool.class as usize)).copied() else {
+            return 0;
+        };
         match pool.parity {
             None => usize::from(even).saturating_add(usize::from(odd)),
             Some(Parity::Even) => usize::from(even),
@@ -104,7 +123,11 @@ impl PortUse {
     /// The same ranges with no port taken.
     #[cfg(feature = "audit")]
     pub(crate) fn like(other: &Self) -> Self {
-        Self { ranges: other.ranges, excluded: other.excluded.clone(), used: Default::default() }
+        Self {
+            ranges: other.ranges,
+            excluded: other.excluded.clone(),
+            used: Default::default(),
+        }
     }
 
     #[cfg(feature = "audit")]
@@ -117,9 +140,14 @@ impl PortUse {
             return;
         }
         let used = self.used.get_mut(port.proto as usize);
-        let Some(used) = used.and_then(|used| used.get_mut(usize::from(port.external))) else { return };
+        let Some(used) = used.and_then(|used| used.get_mut(usize::from(port.external))) else {
+            return;
+        };
         for (range, counts) in self.ranges.iter().zip(used) {
-            if let Some(count) = counts.get_mut(Parity::of(port.port) as usize).filter(|_| range.contains(port.port)) {
+            if let Some(count) = counts
+                .get_mut(Parity::of(port.port) as usize)
+                .filter(|_| range.contains(port.port))
+            {
                 *count = change(*count);
             }
         }
@@ -134,30 +162,58 @@ mod tests {
 
     use super::*;
 
-    /// R5: what is taken is counted by parity and in all, in each range that has it, until it is free again.
+    /// R5: what is taken is counted by parity and in all, in each range that has it, until it is
+    /// free again.
     #[test]
     fn ports_that_are_taken_are_counted() {
-        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
-        (config.low_ports, config.ports) =
-            (PortRange::new(1000, 2003).expect("a range"), PortRange::new(2000, 3000).expect("a range"));
+        let mut config =
+            Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        (config.low_ports, config.ports) = (
+            PortRange::new(1000, 2003).expect("a range"),
+            PortRange::new(2000, 3000).expect("a range"),
+        );
         config.excluded_ports = PortSet::EMPTY;
-        config.excluded_ports.insert(PortRange::new(2002, 2002).expect("a range")).expect("room for one");
+        config
+            .excluded_ports
+            .insert(PortRange::new(2002, 2002).expect("a range"))
+            .expect("room for one");
         let mut used = PortUse::new(&config);
-        let count =
-            |used: &PortUse, class, parity| used.count(&PortPool { proto: Proto::Udp, external: 1, class, parity });
+        let count = |used: &PortUse, class, parity| {
+            used.count(&PortPool {
+                proto: Proto::Udp,
+                external: 1,
+                class,
+                parity,
+            })
+        };
         let all = |used: &PortUse| {
-            [PortClass::Low, PortClass::High]
-                .map(|class| [None, Some(Parity::Even), Some(Parity::Odd)].map(|parity| count(used, class, parity)))
+            [PortClass::Low, PortClass::High].map(|class| {
+                [None, Some(Parity::Even), Some(Parity::Odd)]
+                    .map(|parity| count(used, class, parity))
+            })
         };
         let ports = [999, 1001, 1999, 2000, 2001, 2002, 2003, 2004, 3000, 3001];
-        let external = |port| ExternalPort { proto: Proto::Udp, external: 1, port };
+        let external = |port| ExternalPort {
+            proto: Proto::Udp,
+            external: 1,
+            port,
+        };
         ports.iter().for_each(|port| used.add(external(*port)));
-        used.add(ExternalPort { external: 0, ..external(2002) });
-        used.add(ExternalPort { proto: Proto::Tcp, ..external(2002) });
+        used.add(ExternalPort {
+            external: 0,
+            ..external(2002)
+        });
+        used.add(ExternalPort {
+            proto: Proto::Tcp,
+            ..external(2002)
+        });
         assert_eq!(all(&used), [[5, 1, 4], [5, 3, 2]]);
         used.remove(external(2001));
         assert_eq!(all(&used), [[4, 1, 3], [4, 3, 1]]);
-        ports.iter().filter(|port| **port != 2001).for_each(|port| used.remove(external(*port)));
+        ports
+            .iter()
+            .filter(|port| **port != 2001)
+            .for_each(|port| used.remove(external(*port)));
         assert_eq!(all(&used), [[0; 3]; 2]);
     }
 }

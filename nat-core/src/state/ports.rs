@@ -14,7 +14,11 @@ impl Parity {
     pub(crate) const COUNT: usize = 2;
 
     pub(crate) fn of(port: u16) -> Self {
-        if port.is_multiple_of(2) { Self::Even } else { Self::Odd }
+        if port.is_multiple_of(2) {
+            Self::Even
+        } else {
+            Self::Odd
+        }
     }
 }
 
@@ -31,14 +35,28 @@ impl Ports {
     pub(crate) fn new(range: PortRange, parity: Option<Parity>) -> Self {
         let (first, last) = (u32::from(range.first()), u32::from(range.last()));
         let Some(parity) = parity else {
-            return Self { first, step: 1, count: last.wrapping_sub(first).wrapping_add(1) };
+            return Self {
+                first,
+                step: 1,
+                count: last.wrapping_sub(first).wrapping_add(1),
+            };
         };
-        let first = if Parity::of(range.first()) == parity { first } else { first.wrapping_add(1) };
-        Self { first, step: 2, count: last.wrapping_add(2).wrapping_sub(first) / 2 }
+        let first = if Parity::of(range.first()) == parity {
+            first
+        } else {
+            first.wrapping_add(1)
+        };
+        Self {
+            first,
+            step: 2,
+            count: last.wrapping_add(2).wrapping_sub(first) / 2,
+        }
     }
 
     pub(crate) fn contains(&self, port: u16) -> bool {
-        let Some(above) = u32::from(port).checked_sub(self.first) else { return false };
+        let Some(above) = u32::from(port).checked_sub(self.first) else {
+            return false;
+        };
         let position = above.checked_div(self.step).unwrap_or(0);
         position < self.count && self.at(position) == port
     }
@@ -57,21 +75,35 @@ impl Ports {
 mod tests {
     use super::*;
 
-    const RANGES: [(u16, u16); 8] =
-        [(1024, 65535), (65000, 65535), (1, 1023), (1, 1), (65535, 65535), (40000, 40063), (7, 8), (8, 9)];
+    const RANGES: [(u16, u16); 8] = [
+        (1024, 65535),
+        (65000, 65535),
+        (1, 1023),
+        (1, 1),
+        (65535, 65535),
+        (40000, 40063),
+        (7, 8),
+        (8, 9),
+    ];
 
     fn range(first: u16, last: u16) -> PortRange {
         PortRange::new(first, last).expect("a range")
     }
 
-    /// RFC 4787 REQ-4: the ports of either parity are those that have it, each once, and together the range.
+    /// RFC 4787 REQ-4: the ports of either parity are those that have it, each once, and together
+    /// the range.
     #[test]
     fn ports_of_a_parity_are_all_that_have_it() {
         for (first, last) in RANGES {
-            for (parity, name) in [(None, "any"), (Some(Parity::Even), "even"), (Some(Parity::Odd), "odd")] {
+            for (parity, name) in [
+                (None, "any"),
+                (Some(Parity::Even), "even"),
+                (Some(Parity::Odd), "odd"),
+            ] {
                 let ports = Ports::new(range(first, last), parity);
                 let listed = (0..ports.count).map(|position| ports.at(position));
-                let expected = (first..=last).filter(|port| parity.is_none_or(|parity| parity == Parity::of(*port)));
+                let expected = (first..=last)
+                    .filter(|port| parity.is_none_or(|parity| parity == Parity::of(*port)));
                 assert!(listed.eq(expected), "{name} of {first} to {last}");
             }
         }

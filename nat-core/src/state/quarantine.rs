@@ -12,8 +12,8 @@ use crate::table::audit::{Fault, audit_list, ensure};
 use super::Proto;
 use super::port_use::{ExternalPort, PortPool, PortUse};
 
-/// Memory for the quarantine of external ports: `PORTS` of them can wait at once, 1 to 65,535. Where more are freed, those
-/// that have waited longest are let go before their time.
+/// Memory for the quarantine of external ports: `PORTS` of them can wait at once, 1 to 65,535.
+/// Where more are freed, those that have waited longest are let go before their time.
 ///
 /// All zeros when new. A port takes 18 bytes, its share of index and list included. Hand it to
 /// [`Nat::with_quarantine`](crate::Nat::with_quarantine).
@@ -22,7 +22,8 @@ pub struct Quarantine<const PORTS: usize, W: Width = u16> {
     buckets: [Link<W>; PORTS],
 }
 
-/// Memory for the quarantine beside [`WideTables`](crate::WideTables): up to 1,048,576 ports of 24 bytes.
+/// Memory for the quarantine beside [`WideTables`](crate::WideTables): up to 1,048,576 ports of 24
+/// bytes.
 pub type WideQuarantine<const PORTS: usize> = Quarantine<PORTS, u32>;
 
 const _: () = assert!(size_of::<Freed<u16>>() + size_of::<Link<u16>>() == 18);
@@ -30,7 +31,10 @@ const _: () = assert!(size_of::<Freed<u32>>() + size_of::<Link<u32>>() == 24);
 
 impl<const PORTS: usize> Quarantine<PORTS> {
     /// Empty memory.
-    #[expect(clippy::new_without_default, reason = "a default would be built on the stack, where it may not fit")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default would be built on the stack, where it may not fit"
+    )]
     pub const fn new() -> Self {
         Self::empty()
     }
@@ -45,8 +49,16 @@ impl<const PORTS: usize> WideQuarantine<PORTS> {
 
 impl<const PORTS: usize, W: Width> Quarantine<PORTS, W> {
     const fn empty() -> Self {
-        const { assert!(PORTS >= 1 && PORTS <= W::MAX_SLOTS, "PORTS must be 1 to 65,535, wide 1,048,576") };
-        Self { ports: [Freed::FREE; PORTS], buckets: [Link::NONE; PORTS] }
+        const {
+            assert!(
+                PORTS >= 1 && PORTS <= W::MAX_SLOTS,
+                "PORTS must be 1 to 65,535, wide 1,048,576"
+            );
+        };
+        Self {
+            ports: [Freed::FREE; PORTS],
+            buckets: [Link::NONE; PORTS],
+        }
     }
 }
 
@@ -64,12 +76,26 @@ struct Freed<W> {
 
 impl<W: Width> Freed<W> {
     fn new(port: ExternalPort, deadline: u32) -> Self {
-        let ExternalPort { proto, external, port } = port;
-        Self { deadline, port, external, proto, ..Self::FREE }
+        let ExternalPort {
+            proto,
+            external,
+            port,
+        } = port;
+        Self {
+            deadline,
+            port,
+            external,
+            proto,
+            ..Self::FREE
+        }
     }
 
     fn port(&self) -> ExternalPort {
-        ExternalPort { proto: self.proto, external: self.external, port: self.port }
+        ExternalPort {
+            proto: self.proto,
+            external: self.external,
+            port: self.port,
+        }
     }
 
     fn waits(&self, now: u32) -> bool {
@@ -147,14 +173,28 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     /// Empties `memory`.
-    pub(crate) fn new<const PORTS: usize>(memory: &'t mut Quarantine<PORTS, W>, key: HashKey, config: &Config) -> Self {
+    pub(crate) fn new<const PORTS: usize>(
+        memory: &'t mut Quarantine<PORTS, W>,
+        key: HashKey,
+        config: &Config,
+    ) -> Self {
         Self::over(&mut memory.ports, &mut memory.buckets, key, config)
     }
 
-    fn over(ports: &'t mut [Freed<W>], buckets: &'t mut [Link<W>], key: HashKey, config: &Config) -> Self {
-        let QuarantineConfig { delay, tcp_delay, .. } = config.quarantine;
+    fn over(
+        ports: &'t mut [Freed<W>],
+        buckets: &'t mut [Link<W>],
+        key: HashKey,
+        config: &Config,
+    ) -> Self {
+        let QuarantineConfig {
+            delay, tcp_delay, ..
+        } = config.quarantine;
         // The configuration has been checked: neither is above 2^30.
-        let queue = |delay: Duration| Queue { delay: delay.as_millis() as u32, list: ExpiryList::EMPTY };
+        let queue = |delay: Duration| Queue {
+            delay: delay.as_millis() as u32,
+            list: ExpiryList::EMPTY,
+        };
         Self {
             key,
             slots: Slots::new(ports),
@@ -172,7 +212,11 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
 
     /// Whether ports of `proto` wait here.
     pub(crate) fn delays(&self, proto: Proto) -> bool {
-        let delay = if proto == Proto::Tcp { self.tcp_queue.delay } else { self.queue.delay };
+        let delay = if proto == Proto::Tcp {
+            self.tcp_queue.delay
+        } else {
+            self.queue.delay
+        };
         delay != 0 && self.slots.capacity() != 0
     }
 
@@ -182,14 +226,20 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     pub(crate) fn contains(&self, port: ExternalPort, now: u32) -> bool {
-        self.find(port).and_then(|link| self.slots.get(link)).is_some_and(|freed| freed.waits(now))
+        self.find(port)
+            .and_then(|link| self.slots.get(link))
+            .is_some_and(|freed| freed.waits(now))
     }
 
-    /// Has `port`, which has just been freed, wait from `now` on, anew if it does already: two port forwards can have kept
-    /// it. Where there is no room the port that has waited longest is let go. Returns how many ports were let go before
-    /// their time.
+    /// Has `port`, which has just been freed, wait from `now` on, anew if it does already: two port
+    /// forwards can have kept it. Where there is no room the port that has waited longest is
+    /// let go. Returns how many ports were let go before their time.
     pub(crate) fn hold(&mut self, port: ExternalPort, now: u32) -> u64 {
-        let delay = if port.proto == Proto::Tcp { self.tcp_queue.delay } else { self.queue.delay };
+        let delay = if port.proto == Proto::Tcp {
+            self.tcp_queue.delay
+        } else {
+            self.queue.delay
+        };
         if delay == 0 || self.slots.capacity() == 0 {
             return 0;
         }
@@ -201,7 +251,11 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         let let_go = self.make_room(now);
         if let Some(link) = self.slots.insert(Freed::new(port, now.wrapping_add(delay))) {
             let _room_checked = self.index.insert(&mut self.slots, hash, link);
-            let queue = if port.proto == Proto::Tcp { &mut self.tcp_queue } else { &mut self.queue };
+            let queue = if port.proto == Proto::Tcp {
+                &mut self.tcp_queue
+            } else {
+                &mut self.queue
+            };
             queue.list.push(&mut self.slots, link);
             self.held.add(port);
         }
@@ -218,21 +272,40 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     /// Ends up to `limit` waits that are over at `now`.
     pub(crate) fn release_overdue(&mut self, now: u32, limit: usize) {
         for _ in 0..limit {
-            let overdue = |link: &Link<W>| self.slots.get(*link).is_some_and(|freed| !freed.waits(now));
-            let Some(link) = self.first_of_queues().into_iter().find(overdue) else { return };
+            let overdue =
+                |link: &Link<W>| self.slots.get(*link).is_some_and(|freed| !freed.waits(now));
+            let Some(link) = self.first_of_queues().into_iter().find(overdue) else {
+                return;
+            };
             self.remove(link);
         }
     }
 
-    /// How long after `now` the next wait is over: nothing if one is already. `None` where nothing waits.
+    /// How long after `now` the next wait is over: nothing if one is already. `None` where nothing
+    /// waits.
     pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
-        let first = self.first_of_queues().into_iter().filter_map(|link| self.slots.get(link));
-        first.map(|freed| if freed.waits(now) { freed.deadline.wrapping_sub(now) } else { 0 }).min()
+        let first = self
+            .first_of_queues()
+            .into_iter()
+            .filter_map(|link| self.slots.get(link));
+        first
+            .map(|freed| {
+                if freed.waits(now) {
+                    freed.deadline.wrapping_sub(now)
+                } else {
+                    0
+                }
+            })
+            .min()
     }
 
     /// Ends all waits.
     pub(crate) fn clear(&mut self) {
-        while let Some(link) = self.first_of_queues().into_iter().find(|link| !link.is_none()) {
+        while let Some(link) = self
+            .first_of_queues()
+            .into_iter()
+            .find(|link| !link.is_none())
+        {
             self.remove(link);
         }
     }
@@ -242,7 +315,11 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         let mut cursor = 0;
         while let Some((next, link)) = self.slots.next_in_use(cursor) {
             cursor = next;
-            if self.slots.get(link).is_some_and(|freed| !stays(freed.port())) {
+            if self
+                .slots
+                .get(link)
+                .is_some_and(|freed| !stays(freed.port()))
+            {
                 self.remove(link);
             }
         }
@@ -255,14 +332,27 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         self.index.audit(&self.slots, self.slots.iter().count())?;
         let mut held = PortUse::like(&self.held);
         for (link, freed) in self.slots.iter() {
-            ensure(self.find(freed.port()) == Some(link), "a port in quarantine that is not found")?;
+            ensure(
+                self.find(freed.port()) == Some(link),
+                "a port in quarantine that is not found",
+            )?;
             held.add(freed.port());
         }
         ensure(held.counts_like(&self.held), "the ports in quarantine")?;
         let of_tcp = |freed: &Freed<W>| freed.proto == Proto::Tcp;
-        let listed = audit_list(&self.queue.list, &self.slots, |freed| !of_tcp(freed), |freed| freed.deadline)?;
-        let of_tcp = audit_list(&self.tcp_queue.list, &self.slots, of_tcp, |freed| freed.deadline)?;
-        ensure(listed.wrapping_add(of_tcp) == self.slots.iter().count(), "a port in quarantine in no list")
+        let listed = audit_list(
+            &self.queue.list,
+            &self.slots,
+            |freed| !of_tcp(freed),
+            |freed| freed.deadline,
+        )?;
+        let of_tcp = audit_list(&self.tcp_queue.list, &self.slots, of_tcp, |freed| {
+            freed.deadline
+        })?;
+        ensure(
+            listed.wrapping_add(of_tcp) == self.slots.iter().count(),
+            "a port in quarantine in no list",
+        )
     }
 
     /// Makes room for one port. Returns how many others were let go before their time.
@@ -272,17 +362,33 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
         let waited = |queue: &Queue<W>| {
             let freed = self.slots.get(queue.list.first())?;
-            let left = if freed.waits(now) { freed.deadline.wrapping_sub(now) } else { 0 };
-            Some((left == 0, queue.delay.saturating_sub(left), queue.list.first()))
+            let left = if freed.waits(now) {
+                freed.deadline.wrapping_sub(now)
+            } else {
+                0
+            };
+            Some((
+                left == 0,
+                queue.delay.saturating_sub(left),
+                queue.list.first(),
+            ))
         };
-        let oldest = [&self.queue, &self.tcp_queue].into_iter().filter_map(waited);
-        let Some((overdue, _, link)) = oldest.max_by_key(|(overdue, waited, _)| (*overdue, *waited)) else { return 0 };
+        let oldest = [&self.queue, &self.tcp_queue]
+            .into_iter()
+            .filter_map(waited);
+        let Some((overdue, _, link)) =
+            oldest.max_by_key(|(overdue, waited, _)| (*overdue, *waited))
+        else {
+            return 0;
+        };
         self.remove(link);
         u64::from(!overdue)
     }
 
     fn remove(&mut self, link: Link<W>) {
-        let Some(port) = self.slots.get(link).map(Freed::port) else { return };
+        let Some(port) = self.slots.get(link).map(Freed::port) else {
+            return;
+        };
         let hash = self.hash(port);
         self.index.remove(&mut self.slots, hash, link);
         self.held.remove(port);
@@ -291,13 +397,19 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
 
     /// Frees a slot that the index and the counts have no more.
     fn free(&mut self, link: Link<W>, proto: Proto) {
-        let queue = if proto == Proto::Tcp { &mut self.tcp_queue } else { &mut self.queue };
+        let queue = if proto == Proto::Tcp {
+            &mut self.tcp_queue
+        } else {
+            &mut self.queue
+        };
         queue.list.remove(&mut self.slots, link);
         self.slots.remove(link);
     }
 
     fn find(&self, port: ExternalPort) -> Option<Link<W>> {
-        self.index.find(&self.slots, self.hash(port), |_, freed| freed.port() == port)
+        self.index.find(&self.slots, self.hash(port), |_, freed| {
+            freed.port() == port
+        })
     }
 
     fn first_of_queues(&self) -> [Link<W>; 2] {
@@ -305,8 +417,13 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     fn hash(&self, port: ExternalPort) -> u32 {
-        let ExternalPort { proto, external, port } = port;
-        self.key.hash(u32::from(external), u32::from(port) << 16 | proto as u32)
+        let ExternalPort {
+            proto,
+            external,
+            port,
+        } = port;
+        self.key
+            .hash(u32::from(external), u32::from(port) << 16 | proto as u32)
     }
 }
 
@@ -319,24 +436,42 @@ mod tests {
 
     use super::*;
 
-    const KEY: [u32; 5] = [0x6b1e_93d5, 0xa24f_0c87, 0x3d95_e61b, 0xf078_2ac9, 0x51c3_7a2f];
+    const KEY: [u32; 5] = [
+        0x6b1e_93d5,
+        0xa24f_0c87,
+        0x3d95_e61b,
+        0xf078_2ac9,
+        0x51c3_7a2f,
+    ];
 
     fn port(proto: Proto, external: u8, port: u16) -> ExternalPort {
-        ExternalPort { proto, external, port }
+        ExternalPort {
+            proto,
+            external,
+            port,
+        }
     }
 
     fn config() -> Config {
-        let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        let mut config =
+            Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
         config.quarantine.tcp_delay = Duration::from_secs(60);
         config
     }
 
     fn counts(table: &QuarantineTable<'_, u16>, external: u8) -> [usize; 3] {
-        [Proto::Icmp, Proto::Tcp, Proto::Udp]
-            .map(|proto| table.count(&PortPool { proto, external, class: PortClass::High, parity: None }))
+        [Proto::Icmp, Proto::Tcp, Proto::Udp].map(|proto| {
+            table.count(&PortPool {
+                proto,
+                external,
+                class: PortClass::High,
+                parity: None,
+            })
+        })
     }
 
-    /// RFC 6888 REQ-8: what waits is counted, found and released; the counts keep hopeless searches from being begun.
+    /// RFC 6888 REQ-8: what waits is counted, found and released; the counts keep hopeless searches
+    /// from being begun.
     #[test]
     fn what_waits_is_counted() {
         let mut memory = Quarantine::<64>::new();
@@ -348,13 +483,19 @@ mod tests {
                 assert_eq!(table.hold(port(Proto::Tcp, 0, 2000 + i), now), 0);
                 assert_eq!(table.hold(port(Proto::Icmp, 1, 2000 + i), now), 0);
             }
-            assert_eq!((counts(&table, 0), counts(&table, 1)), ([0, 20, 20], [20, 0, 0]));
+            assert_eq!(
+                (counts(&table, 0), counts(&table, 1)),
+                ([0, 20, 20], [20, 0, 0])
+            );
             table.release(port(Proto::Udp, 0, 2007));
             table.release(port(Proto::Udp, 1, 2008));
             assert!(!table.contains(port(Proto::Udp, 0, 2007), now));
             assert!(table.contains(port(Proto::Udp, 0, 2008), now));
             table.release_overdue(now + 60_000, 15);
-            assert_eq!((counts(&table, 0), counts(&table, 1)), ([0, 5, 19], [20, 0, 0]));
+            assert_eq!(
+                (counts(&table, 0), counts(&table, 1)),
+                ([0, 5, 19], [20, 0, 0])
+            );
             table.release_overdue(now + 120_000, usize::MAX);
             assert_eq!((counts(&table, 0), counts(&table, 1)), ([0; 3], [0; 3]));
             assert_eq!(table.slots.room(), 64);
@@ -382,14 +523,30 @@ mod tests {
         let mut memory = Quarantine::<64>::new();
         let mut table = QuarantineTable::new(&mut memory, HashKey::new(KEY), &config());
         for round in 0..5 {
-            let proto = |i: u16| if i.is_multiple_of(2) { Proto::Udp } else { Proto::Tcp };
+            let proto = |i: u16| {
+                if i.is_multiple_of(2) {
+                    Proto::Udp
+                } else {
+                    Proto::Tcp
+                }
+            };
             for i in 0..64 {
-                assert_eq!(table.hold(port(proto(i), (i % 4) as u8, 2000 + i), round), 0);
+                assert_eq!(
+                    table.hold(port(proto(i), (i % 4) as u8, 2000 + i), round),
+                    0
+                );
             }
             table.retain(|port| port.external != 2);
-            assert_eq!([0, 1, 2, 3].map(|number| counts(&table, number)), [[0, 0, 16], [0, 16, 0], [0; 3], [0, 16, 0]]);
+            assert_eq!(
+                [0, 1, 2, 3].map(|number| counts(&table, number)),
+                [[0, 0, 16], [0, 16, 0], [0; 3], [0, 16, 0]]
+            );
             for i in 0..64 {
-                assert_eq!(table.contains(port(proto(i), (i % 4) as u8, 2000 + i), round + 1), i % 4 != 2, "{i}");
+                assert_eq!(
+                    table.contains(port(proto(i), (i % 4) as u8, 2000 + i), round + 1),
+                    i % 4 != 2,
+                    "{i}"
+                );
             }
             assert_eq!(table.slots.room(), 16);
             match round % 2 {

@@ -5,8 +5,8 @@ use crate::table::{AgeList, Width};
 
 use super::{Proto, Session};
 
-/// The kinds of sessions that may end to make room, in the order in which they do. A session of no such kind, above all one
-/// that both ends have agreed to, is never ended for another.
+/// The kinds of sessions that may end to make room, in the order in which they do. A session of no
+/// such kind, above all one that both ends have agreed to, is never ended for another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Rank {
@@ -28,8 +28,9 @@ impl Rank {
     /// What is done.
     pub(crate) const DONE: &'static [Self] = &[Self::Reset, Self::Closing, Self::Answered];
 
-    /// What a new session in `state` may take the place of. Whoever sends SYNs to a port forward from outside has the host
-    /// answer them, and so may not displace what the host has begun itself.
+    /// What a new session in `state` may take the place of. Whoever sends SYNs to a port forward
+    /// from outside has the host answer them, and so may not displace what the host has begun
+    /// itself.
     pub(crate) fn displaced_by(state: SessionState) -> &'static [Self] {
         use Rank::{Answered, Closing, InsideSyn, OutsideSyn, Reset};
         match state {

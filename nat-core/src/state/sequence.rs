@@ -1,8 +1,10 @@
-//! Which TCP segments are genuine, as far as a NAT can tell (standards RFC 5961, RFC 9293 section 3.4).
+//! Which TCP segments are genuine, as far as a NAT can tell (standards RFC 5961, RFC 9293 section
+//! 3.4).
 //!
-//! An off-path attacker knows the endpoints but not the sequence numbers. So a RST or FIN counts only at the exact
-//! sequence number, and what moves these numbers must itself fit both directions: the segment follows on what its
-//! sender has sent, and it acknowledges something near what the other side has sent.
+//! An off-path attacker knows the endpoints but not the sequence numbers. So a RST or FIN counts
+//! only at the exact sequence number, and what moves these numbers must itself fit both directions:
+//! the segment follows on what its sender has sent, and it acknowledges something near what the
+//! other side has sent.
 
 use crate::Side;
 
@@ -21,44 +23,71 @@ pub(crate) struct Segment {
 struct Sender {
     /// The end of what it has sent without a gap.
     next: u32,
-    /// The highest acknowledgment it has sent; its own initial number while there is none from the other side.
+    /// The highest acknowledgment it has sent; its own initial number while there is none from the
+    /// other side.
     acknowledged: u32,
 }
 
-/// What is known of both senders of a session. Without sequence numbers it is when the inside last sent.
+/// What is known of both senders of a session. Without sequence numbers it is when the inside last
+/// sent.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Sequences {
     inside: Sender,
     outside: Sender,
 }
 
-/// How far both numbers of a segment may be from what is known, in bytes: 1/256 of the sequence space, so that a blind
-/// forgery comes so near once in 2^15.
+/// How far both numbers of a segment may be from what is known, in bytes: 1/256 of the sequence
+/// space, so that a blind forgery comes so near once in 2^15.
 const NEAR: u32 = 1 << 24;
 
-/// How far one of them may be where the other is right to the byte: the largest window (RFC 7323 section 2.3). A blind
-/// forgery has that about as rarely as it has the number of a RST that counts.
+/// How far one of them may be where the other is right to the byte: the largest window (RFC 7323
+/// section 2.3). A blind forgery has that about as rarely as it has the number of a RST that
+/// counts.
 const WINDOW: u32 = 1 << 30;
 
 impl Sequences {
-    pub(crate) const NONE: Self =
-        Self { inside: Sender { next: 0, acknowledged: 0 }, outside: Sender { next: 0, acknowledged: 0 } };
+    pub(crate) const NONE: Self = Self {
+        inside: Sender {
+            next: 0,
+            acknowledged: 0,
+        },
+        outside: Sender {
+            next: 0,
+            acknowledged: 0,
+        },
+    };
 
     /// After a SYN from inside that opens a session.
     pub(crate) fn from_syn(segment: &Segment) -> Self {
         Self::from_inside(segment.end(), segment.sequence)
     }
 
-    /// Nothing is known of the outside, and it has acknowledged nothing but what comes before the SYN.
+    /// Nothing is known of the outside, and it has acknowledged nothing but what comes before the
+    /// SYN.
     fn from_inside(next: u32, initial: u32) -> Self {
-        Self { inside: Sender { next, acknowledged: 0 }, outside: Sender { next: 0, acknowledged: initial } }
+        Self {
+            inside: Sender {
+                next,
+                acknowledged: 0,
+            },
+            outside: Sender {
+                next: 0,
+                acknowledged: initial,
+            },
+        }
     }
 
     /// After a SYN-ACK from inside to a SYN from outside of which nothing was kept.
     pub(crate) fn from_syn_ack(segment: &Segment) -> Self {
         let acknowledged = segment.acknowledgment.unwrap_or(0);
-        let inside = Sender { next: segment.end(), acknowledged };
-        let outside = Sender { next: acknowledged, acknowledged: segment.sequence };
+        let inside = Sender {
+            next: segment.end(),
+            acknowledged,
+        };
+        let outside = Sender {
+            next: acknowledged,
+            acknowledged: segment.sequence,
+        };
         Self { inside, outside }
     }
 
@@ -71,17 +100,19 @@ impl Sequences {
         self.inside.acknowledged = segment.sequence;
     }
 
-    /// Whether a SYN or SYN-ACK from inside repeats the one that opened the session, which the outside has not acknowledged
-    /// yet: it has the same initial number, whatever data it carries (RFC 7413 section 4.2.1).
+    /// Whether a SYN or SYN-ACK from inside repeats the one that opened the session, which the
+    /// outside has not acknowledged yet: it has the same initial number, whatever data it
+    /// carries (RFC 7413 section 4.2.1).
     pub(crate) fn is_same_syn(&self, segment: &Segment) -> bool {
         segment.sequence == self.outside.acknowledged
     }
 
-    /// Takes note of such a SYN or SYN-ACK. What was sent with an earlier one may still be acknowledged, so the end stays
-    /// where it is farther.
+    /// Takes note of such a SYN or SYN-ACK. What was sent with an earlier one may still be
+    /// acknowledged, so the end stays where it is farther.
     pub(crate) fn repeat_syn(&mut self, segment: &Segment) {
         self.inside.next = later(self.inside.next, segment.end());
-        // A SYN-ACK says which SYN of the outside it answers: the latest, or again one that may have had more data.
+        // A SYN-ACK says which SYN of the outside it answers: the latest, or again one that may
+        // have had more data.
         let other = |ack: &u32| self.knows_outside() && self.outside.next.wrapping_sub(*ack) > NEAR;
         if let Some(acknowledgment) = segment.acknowledgment.filter(other) {
             self.inside.acknowledged = acknowledgment;
@@ -98,7 +129,8 @@ impl Sequences {
         *self != Self::from_inside(self.inside.next, self.outside.acknowledged)
     }
 
-    /// Whether a segment from outside acknowledges the inside's SYN, which nothing has acknowledged yet.
+    /// Whether a segment from outside acknowledges the inside's SYN, which nothing has acknowledged
+    /// yet.
     pub(crate) fn acknowledges_syn(&self, segment: &Segment) -> bool {
         self.acknowledges_up_to(self.inside.next, segment)
     }
@@ -111,16 +143,20 @@ impl Sequences {
     fn acknowledges_up_to(&self, end: u32, segment: &Segment) -> bool {
         let initial = self.outside.acknowledged;
         let beyond = |acknowledgment: u32| acknowledgment.wrapping_sub(initial);
-        segment.acknowledgment.is_some_and(|ack| 0 < beyond(ack) && beyond(ack) <= beyond(end))
+        segment
+            .acknowledgment
+            .is_some_and(|ack| 0 < beyond(ack) && beyond(ack) <= beyond(end))
     }
 
-    /// Whether a RST from inside stands at the end of what the inside has sent, of which the outside has acknowledged
-    /// nothing. One at its initial number answers an acknowledgment of something else (RFC 9293 section 3.10.7.3).
+    /// Whether a RST from inside stands at the end of what the inside has sent, of which the
+    /// outside has acknowledged nothing. One at its initial number answers an acknowledgment of
+    /// something else (RFC 9293 section 3.10.7.3).
     pub(crate) fn is_at_end(&self, segment: &Segment) -> bool {
         segment.sequence == self.inside.next
     }
 
-    /// Whether a RST stands exactly where the receiver, or its own sender, has got to (RFC 5961 section 3.2).
+    /// Whether a RST stands exactly where the receiver, or its own sender, has got to (RFC 5961
+    /// section 3.2).
     pub(crate) fn is_exact_reset(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         segment.sequence == receiver.acknowledged || segment.sequence == sender.next
@@ -144,50 +180,65 @@ impl Sequences {
         self.follows(from, segment) || self.skips_gap(from, segment)
     }
 
-    /// Whether a segment follows on what its sender has sent, and acknowledges what the other side may have sent.
+    /// Whether a segment follows on what its sender has sent, and acknowledges what the other side
+    /// may have sent.
     fn follows(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
         match sender.next.wrapping_sub(segment.sequence) {
-            0 => self.acknowledges_near(from, segment) || self.acknowledges_outstanding(from, segment),
+            0 => {
+                self.acknowledges_near(from, segment)
+                    || self.acknowledges_outstanding(from, segment)
+            }
             behind => behind <= NEAR && self.acknowledges_near(from, segment),
         }
     }
 
-    /// Whether a segment comes so far after a gap that the acknowledgment which closes it would soon be near nothing known:
-    /// then what is known moves on without what was lost. The other direction rests, so the acknowledgment is a known one.
+    /// Whether a segment comes so far after a gap that the acknowledgment which closes it would
+    /// soon be near nothing known: then what is known moves on without what was lost. The other
+    /// direction rests, so the acknowledgment is a known one.
     fn skips_gap(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         let ahead = segment.sequence.wrapping_sub(sender.next);
-        let known = |ack: u32| self.knows_outside() && (ack == receiver.next || ack == sender.acknowledged);
+        let known =
+            |ack: u32| self.knows_outside() && (ack == receiver.next || ack == sender.acknowledged);
         NEAR / 2 < ahead && ahead <= WINDOW && segment.acknowledgment.is_some_and(known)
     }
 
-    /// Whether a segment comes after a gap in what its sender has sent, as when one before it was lost on its way here.
+    /// Whether a segment comes after a gap in what its sender has sent, as when one before it was
+    /// lost on its way here.
     pub(crate) fn is_ahead(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
         let ahead = segment.sequence.wrapping_sub(sender.next);
         0 < ahead && ahead <= NEAR && self.acknowledges_near(from, segment)
     }
 
-    /// Whether a segment that fits acknowledges more than the other side was seen to send: what was lost has arrived.
+    /// Whether a segment that fits acknowledges more than the other side was seen to send: what was
+    /// lost has arrived.
     pub(crate) fn closes_gap(&self, from: Side, segment: &Segment) -> bool {
         let (_, receiver) = self.pair(from);
-        segment.acknowledgment.is_some_and(|ack| (ack.wrapping_sub(receiver.next) as i32) > 0)
+        segment
+            .acknowledgment
+            .is_some_and(|ack| (ack.wrapping_sub(receiver.next) as i32) > 0)
     }
 
     fn acknowledges_near(&self, from: Side, segment: &Segment) -> bool {
         let (_, receiver) = self.pair(from);
         let distance = |ack: u32| ack.wrapping_sub(receiver.next).wrapping_add(NEAR);
-        segment.acknowledgment.is_some_and(|ack| distance(ack) <= 2 * NEAR)
+        segment
+            .acknowledgment
+            .is_some_and(|ack| distance(ack) <= 2 * NEAR)
     }
 
-    /// Whether a segment acknowledges nothing but what is under way, or again what it has: with a window as wide as the
-    /// largest that is far behind what was sent.
+    /// Whether a segment acknowledges nothing but what is under way, or again what it has: with a
+    /// window as wide as the largest that is far behind what was sent.
     fn acknowledges_outstanding(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         let outstanding = receiver.next.wrapping_sub(sender.acknowledged);
         let more = |ack: u32| ack.wrapping_sub(sender.acknowledged);
-        outstanding <= WINDOW && segment.acknowledgment.is_some_and(|ack| more(ack) <= outstanding)
+        outstanding <= WINDOW
+            && segment
+                .acknowledgment
+                .is_some_and(|ack| more(ack) <= outstanding)
     }
 
     /// Takes note of a segment that fits.
@@ -199,7 +250,8 @@ impl Sequences {
         sender.next = later(sender.next, segment.end());
         if let Some(acknowledgment) = segment.acknowledgment {
             sender.acknowledged = later(sender.acknowledged, acknowledgment);
-            // A segment lost before it came here leaves a gap; the acknowledgment of what filled it closes it.
+            // A segment lost before it came here leaves a gap; the acknowledgment of what filled it
+            // closes it.
             receiver.next = later(receiver.next, acknowledgment);
         }
     }
@@ -211,10 +263,16 @@ impl Sequences {
         }
     }
 
-    /// The same 16 bytes for a session that has no sequence numbers: the moment the inside last sent, in milliseconds, and
-    /// what it asked.
+    /// The same 16 bytes for a session that has no sequence numbers: the moment the inside last
+    /// sent, in milliseconds, and what it asked.
     pub(crate) fn asked(millis: u32, question: u32) -> Self {
-        Self { inside: Sender { next: millis, acknowledged: question }, ..Self::NONE }
+        Self {
+            inside: Sender {
+                next: millis,
+                acknowledged: question,
+            },
+            ..Self::NONE
+        }
     }
 
     pub(crate) fn when_last_sent(&self) -> u32 {

@@ -9,13 +9,16 @@ use crate::table::{Aging, Chain, Expiry, Link, Slot, Width};
 use super::tcp::{EarlyFins, Tcp};
 use super::{ByRank, Endpoint, Proto, Sequences};
 
-/// A session; or, with address-dependent filtering, the leave of a remote address to send to a mapping from any port.
+/// A session; or, with address-dependent filtering, the leave of a remote address to send to a
+/// mapping from any port.
 pub(crate) struct Session<W> {
     pub(crate) remote_address: u32,
-    /// When it ends, in milliseconds of the clock modulo 2^32. Of a leave: how many sessions hold it.
+    /// When it ends, in milliseconds of the clock modulo 2^32. Of a leave: how many sessions hold
+    /// it.
     pub(crate) deadline: u32,
     sequences: Sequences,
-    /// When the ICMP errors about it are earned that were sent outside, see `Allowance` of `policy`.
+    /// When the ICMP errors about it are earned that were sent outside, see `Allowance` of
+    /// `policy`.
     pub(crate) errors: u32,
     pub(crate) mapping: Link<W>,
     pub(crate) remote_port: u16,
@@ -24,7 +27,8 @@ pub(crate) struct Session<W> {
     /// Those in the list of its host and rank.
     in_rank: [Link<W>; 2],
     pub(crate) state: SessionState,
-    /// Whether it is a leave; of a session of TCP, the FINs that came early; of any other, its [`Exchange`].
+    /// Whether it is a leave; of a session of TCP, the FINs that came early; of any other, its
+    /// [`Exchange`].
     marks: u8,
 }
 
@@ -50,7 +54,12 @@ const DNS: u16 = 53;
 
 impl<W: Width> Session<W> {
     pub(crate) fn new(mapping: Link<W>, remote: Endpoint, begin: &Tcp) -> Self {
-        let mut session = Self { mapping, remote_address: remote.address, remote_port: remote.port, ..Self::FREE };
+        let mut session = Self {
+            mapping,
+            remote_address: remote.address,
+            remote_port: remote.port,
+            ..Self::FREE
+        };
         session.set_tcp(begin);
         if begin.state == SessionState::Active {
             session.set_exchange(Exchange::Asked);
@@ -61,11 +70,19 @@ impl<W: Width> Session<W> {
     /// How far it has come. Without TCP: [`SessionState::Active`], and when the inside last sent.
     pub(crate) fn tcp(&self) -> Tcp {
         let early_fins = EarlyFins::from_bits(self.marks & EARLY_FINS);
-        Tcp { state: self.state, sequences: self.sequences, early_fins }
+        Tcp {
+            state: self.state,
+            sequences: self.sequences,
+            early_fins,
+        }
     }
 
     pub(crate) fn set_tcp(&mut self, tcp: &Tcp) {
-        let Tcp { state, sequences, early_fins } = *tcp;
+        let Tcp {
+            state,
+            sequences,
+            early_fins,
+        } = *tcp;
         (self.state, self.sequences, self.marks) = (state, sequences, early_fins.bits());
     }
 
@@ -99,17 +116,28 @@ impl<W: Width> Session<W> {
         self.marks = exchange as u8;
     }
 
-    /// The exchange after the inside has sent again. Each question to a DNS server, and each ICMP query, is one of its own.
+    /// The exchange after the inside has sent again. Each question to a DNS server, and each ICMP
+    /// query, is one of its own.
     pub(crate) fn ask_again(&mut self, proto: Proto, question: u32) {
         let alone = proto == Proto::Icmp || self.remote_port == DNS;
         let repeated = question == self.sequences.question() && question != 0;
-        self.set_exchange(if alone || repeated { Exchange::Asked } else { Exchange::Continuing });
+        self.set_exchange(if alone || repeated {
+            Exchange::Asked
+        } else {
+            Exchange::Continuing
+        });
         self.sequences.set_question(question);
     }
 
     /// The leave of `address` to send to `mapping`, held by one session.
     pub(crate) fn leave(mapping: Link<W>, address: u32) -> Self {
-        Self { mapping, remote_address: address, deadline: 1, marks: LEAVE, ..Self::FREE }
+        Self {
+            mapping,
+            remote_address: address,
+            deadline: 1,
+            marks: LEAVE,
+            ..Self::FREE
+        }
     }
 
     /// The next younger one of its host and rank.
@@ -123,7 +151,10 @@ impl<W: Width> Session<W> {
     }
 
     pub(crate) fn remote(&self) -> Endpoint {
-        Endpoint { address: self.remote_address, port: self.remote_port }
+        Endpoint {
+            address: self.remote_address,
+            port: self.remote_port,
+        }
     }
 }
 
@@ -213,21 +244,42 @@ impl Class {
             (Proto::Icmp, _) => Self::Icmp,
             (Proto::Udp, _) if remote_port == DNS => Self::Dns,
             (Proto::Udp, _) => Self::Udp,
-            (Proto::Tcp, SessionState::InsideSyn | SessionState::OutsideSyn) => Self::TcpPartiallyOpen,
+            (Proto::Tcp, SessionState::InsideSyn | SessionState::OutsideSyn) => {
+                Self::TcpPartiallyOpen
+            }
             (Proto::Tcp, SessionState::Closing) => Self::TcpClosing,
             (Proto::Tcp, SessionState::Reset) => Self::TcpReset,
             (
                 Proto::Tcp,
-                SessionState::Active | SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin,
+                SessionState::Active
+                | SessionState::Established
+                | SessionState::InsideFin
+                | SessionState::OutsideFin,
             ) => Self::TcpEstablished,
         }
     }
 
     /// How long, in milliseconds, by class. The configuration has been checked: none is above 2^30.
     pub(crate) fn lifetimes(timeouts: &Timeouts) -> [u32; Self::COUNT] {
-        let Timeouts { udp, dns, tcp_partially_open, tcp_established, tcp_closing, tcp_reset, icmp } = *timeouts;
+        let Timeouts {
+            udp,
+            dns,
+            tcp_partially_open,
+            tcp_established,
+            tcp_closing,
+            tcp_reset,
+            icmp,
+        } = *timeouts;
         let dns = dns.unwrap_or(udp);
-        let by_class = [dns, icmp, tcp_closing, tcp_established, tcp_partially_open, tcp_reset, udp];
+        let by_class = [
+            dns,
+            icmp,
+            tcp_closing,
+            tcp_established,
+            tcp_partially_open,
+            tcp_reset,
+            udp,
+        ];
         by_class.map(|time| time.as_millis() as u32)
     }
 }

@@ -1,4 +1,5 @@
-//! What the inside hosts have of the tables, counted as it changes, so that nothing is walked to know who may have more.
+//! What the inside hosts have of the tables, counted as it changes, so that nothing is walked to
+//! know who may have more.
 
 use crate::config::Limits;
 use crate::session_info::SessionState;
@@ -28,10 +29,20 @@ impl Shares {
     pub(crate) fn new(limits: &Limits, (mappings, sessions, hosts): (usize, usize, usize)) -> Self {
         let smaller = mappings.min(sessions);
         let part = (smaller / KEPT_PART).checked_div(hosts).unwrap_or(0).max(1);
-        let default = if part.saturating_mul(hosts) <= smaller / 2 { part } else { 0 };
+        let default = if part.saturating_mul(hosts) <= smaller / 2 {
+            part
+        } else {
+            0
+        };
         let per_host = limits.kept_per_host.map_or(default, usize::from);
         let all = per_host.saturating_mul(hosts);
-        Self { per_host, mappings: all, sessions: all, half_open: 0, routers: 0 }
+        Self {
+            per_host,
+            mappings: all,
+            sessions: all,
+            half_open: 0,
+            routers: 0,
+        }
     }
 
     /// Whether a host that has `count` mappings, or sessions, has all that are kept for it.
@@ -71,31 +82,43 @@ impl Shares {
     }
 
     pub(crate) fn add_host(&mut self, origin: Origin) {
-        self.routers = self.routers.saturating_add(usize::from(origin == Origin::Router));
+        self.routers = self
+            .routers
+            .saturating_add(usize::from(origin == Origin::Router));
     }
 
     pub(crate) fn remove_host(&mut self, origin: Origin) {
-        self.routers = self.routers.saturating_sub(usize::from(origin == Origin::Router));
+        self.routers = self
+            .routers
+            .saturating_sub(usize::from(origin == Origin::Router));
     }
 
     /// `count` is how many mappings the host has with this one.
     pub(crate) fn add_mapping(&mut self, count: usize) {
-        self.mappings = self.mappings.saturating_sub(usize::from(count <= self.per_host));
+        self.mappings = self
+            .mappings
+            .saturating_sub(usize::from(count <= self.per_host));
     }
 
     /// `count` is how many mappings the host had with this one.
     pub(crate) fn remove_mapping(&mut self, count: usize) {
-        self.mappings = self.mappings.saturating_add(usize::from(count <= self.per_host));
+        self.mappings = self
+            .mappings
+            .saturating_add(usize::from(count <= self.per_host));
     }
 
     pub(crate) fn add_session<W: Width>(&mut self, host: &mut Host<W>, state: SessionState) {
         host.sessions.increment();
-        self.sessions = self.sessions.saturating_sub(usize::from(host.sessions.get() <= self.per_host));
+        self.sessions = self
+            .sessions
+            .saturating_sub(usize::from(host.sessions.get() <= self.per_host));
         self.change_state(&mut host.half_open, None, Some(state));
     }
 
     pub(crate) fn remove_session<W: Width>(&mut self, host: &mut Host<W>, state: SessionState) {
-        self.sessions = self.sessions.saturating_add(usize::from(host.sessions.get() <= self.per_host));
+        self.sessions = self
+            .sessions
+            .saturating_add(usize::from(host.sessions.get() <= self.per_host));
         host.sessions.decrement();
         self.change_state(&mut host.half_open, Some(state), None);
     }
@@ -107,7 +130,10 @@ impl Shares {
         before: Option<SessionState>,
         after: Option<SessionState>,
     ) {
-        match (before.is_some_and(is_half_open), after.is_some_and(is_half_open)) {
+        match (
+            before.is_some_and(is_half_open),
+            after.is_some_and(is_half_open),
+        ) {
             (false, true) => {
                 of_host.increment();
                 self.half_open = self.half_open.saturating_add(1);

@@ -4,13 +4,19 @@ use crate::table::{Link, Slot, Width};
 
 use super::{Host, Mapping, Session};
 
-/// The memory of a NAT: room for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside hosts, 1 to 65,535 each; see
-/// [`WideTables`] for more.
+/// The memory of a NAT: room for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside
+/// hosts, 1 to 65,535 each; see [`WideTables`] for more.
 ///
-/// All zeros when new, so a `static` of it costs RAM only, and no flash. A mapping takes 18 bytes, a session 46, a host
-/// 82, their shares of every index and list included. A host counts as long as it has a mapping. One
-/// place is kept for the router itself, which needs it while it talks to the outside, unless there is only one.
-pub struct Tables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64, W: Width = u16> {
+/// All zeros when new, so a `static` of it costs RAM only, and no flash. A mapping takes 18 bytes,
+/// a session 46, a host 82, their shares of every index and list included. A host counts as long as
+/// it has a mapping. One place is kept for the router itself, which needs it while it talks to the
+/// outside, unless there is only one.
+pub struct Tables<
+    const MAPPINGS: usize,
+    const SESSIONS: usize,
+    const HOSTS: usize = 64,
+    W: Width = u16,
+> {
     pub(super) hosts: [Host<W>; HOSTS],
     pub(super) hosts_by_address: [Link<W>; HOSTS],
     pub(super) mappings: [Mapping<W>; MAPPINGS],
@@ -20,8 +26,8 @@ pub struct Tables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usi
     pub(super) sessions_by_remote: [Link<W>; SESSIONS],
 }
 
-/// Tables for up to 1,048,576 mappings, sessions and hosts each: a gateway on a computer. Their links are twice as wide,
-/// so that a mapping takes 32 bytes, a session 60, a host 132.
+/// Tables for up to 1,048,576 mappings, sessions and hosts each: a gateway on a computer. Their
+/// links are twice as wide, so that a mapping takes 32 bytes, a session 60, a host 132.
 pub type WideTables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> =
     Tables<MAPPINGS, SESSIONS, HOSTS, u32>;
 
@@ -34,27 +40,45 @@ const _: () = {
     assert!(size_of::<Host<u32>>() + size_of::<Link<u32>>() == 132);
 };
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> Tables<MAPPINGS, SESSIONS, HOSTS> {
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>
+    Tables<MAPPINGS, SESSIONS, HOSTS>
+{
     /// Empty tables.
-    #[expect(clippy::new_without_default, reason = "a default would be built on the stack, where tables do not fit")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default would be built on the stack, where tables do not fit"
+    )]
     pub const fn new() -> Self {
         Self::empty()
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize> WideTables<MAPPINGS, SESSIONS, HOSTS> {
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>
+    WideTables<MAPPINGS, SESSIONS, HOSTS>
+{
     /// Empty tables.
     pub const fn wide() -> Self {
         Self::empty()
     }
 }
 
-impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width> Tables<MAPPINGS, SESSIONS, HOSTS, W> {
+impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>
+    Tables<MAPPINGS, SESSIONS, HOSTS, W>
+{
     const fn empty() -> Self {
         const {
-            assert!(MAPPINGS >= 1 && MAPPINGS <= W::MAX_SLOTS, "MAPPINGS must be 1 to 65,535, wide 1,048,576");
-            assert!(SESSIONS >= 1 && SESSIONS <= W::MAX_SLOTS, "SESSIONS must be 1 to 65,535, wide 1,048,576");
-            assert!(HOSTS >= 1 && HOSTS <= W::MAX_SLOTS, "HOSTS must be 1 to 65,535, wide 1,048,576");
+            assert!(
+                MAPPINGS >= 1 && MAPPINGS <= W::MAX_SLOTS,
+                "MAPPINGS must be 1 to 65,535, wide 1,048,576"
+            );
+            assert!(
+                SESSIONS >= 1 && SESSIONS <= W::MAX_SLOTS,
+                "SESSIONS must be 1 to 65,535, wide 1,048,576"
+            );
+            assert!(
+                HOSTS >= 1 && HOSTS <= W::MAX_SLOTS,
+                "HOSTS must be 1 to 65,535, wide 1,048,576"
+            );
         };
         Self {
             hosts: [Host::FREE; HOSTS],

@@ -1,11 +1,13 @@
-//! The states of a TCP session: RFC 7857 section 2, RFC 6146 section 3.5.2. Pure: no packets, no clock.
+//! The states of a TCP session: RFC 7857 section 2, RFC 6146 section 3.5.2. Pure: no packets, no
+//! clock.
 
 use crate::session_info::SessionState;
 use crate::{DropReason, Side};
 
 use super::sequence::{Segment, Sequences};
 
-/// What a segment means for the state. RST and FIN only once their sequence numbers have proved genuine.
+/// What a segment means for the state. RST and FIN only once their sequence numbers have proved
+/// genuine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Signal {
     Syn,
@@ -33,7 +35,8 @@ pub(crate) enum Kind {
 pub(crate) struct Tcp {
     pub(crate) state: SessionState,
     pub(crate) sequences: Sequences,
-    /// Sides whose FIN came ahead of a gap. It counts once the other side has acknowledged what was in between.
+    /// Sides whose FIN came ahead of a gap. It counts once the other side has acknowledged what
+    /// was in between.
     pub(crate) early_fins: EarlyFins,
 }
 
@@ -74,15 +77,25 @@ impl EarlyFins {
 
 impl Tcp {
     pub(crate) fn new(state: SessionState, sequences: Sequences) -> Self {
-        Self { state, sequences, early_fins: EarlyFins::NONE }
+        Self {
+            state,
+            sequences,
+            early_fins: EarlyFins::NONE,
+        }
     }
 
     /// What `segment` will do to the session; or why it must not pass.
-    pub(crate) fn step(&self, from: Side, kind: Kind, segment: &Segment) -> Result<Step, DropReason> {
+    pub(crate) fn step(
+        &self,
+        from: Side,
+        kind: Kind,
+        segment: &Segment,
+    ) -> Result<Step, DropReason> {
         let signal = prove(self, from, kind, segment)?;
         let (mut state, mut early_fins) = (next(self.state, from, signal), self.early_fins);
         let other = from.opposite();
-        let acknowledges = matches!(signal, Signal::Traffic | Signal::Fin) && self.early_fins.contains(other);
+        let acknowledges =
+            matches!(signal, Signal::Traffic | Signal::Fin) && self.early_fins.contains(other);
         if acknowledges && self.sequences.closes_gap(from, segment) {
             state = next(state, other, Signal::Fin);
             early_fins = early_fins.without(other);
@@ -91,7 +104,12 @@ impl Tcp {
             early_fins = early_fins.with(from);
         }
         let refresh = state != self.state || refreshes(self.state, from, signal);
-        Ok(Step { state, early_fins, refresh, note: note(self, from, signal, segment) })
+        Ok(Step {
+            state,
+            early_fins,
+            refresh,
+            note: note(self, from, signal, segment),
+        })
     }
 
     /// Does what `step` says, which was found for `segment`.
@@ -136,7 +154,9 @@ enum Note {
 
 /// The state after `signal`.
 pub(crate) fn next(state: SessionState, from: Side, signal: Signal) -> SessionState {
-    use SessionState::{Active, Closing, Established, InsideFin, InsideSyn, OutsideFin, OutsideSyn, Reset};
+    use SessionState::{
+        Active, Closing, Established, InsideFin, InsideSyn, OutsideFin, OutsideSyn, Reset,
+    };
     use Side::{Inside, Outside};
     match (state, from, signal) {
         (Active, _, _) => Active,
@@ -165,8 +185,8 @@ pub(crate) fn next(state: SessionState, from: Side, signal: Signal) -> SessionSt
     }
 }
 
-/// Whether traffic that leaves the state as it is starts its timer anew. Never what may be forged (RFC 7857 section 7),
-/// and never in the states that only wait for their end.
+/// Whether traffic that leaves the state as it is starts its timer anew. Never what may be forged
+/// (RFC 7857 section 7), and never in the states that only wait for their end.
 fn refreshes(state: SessionState, from: Side, signal: Signal) -> bool {
     match state {
         SessionState::InsideSyn => from == Side::Inside && signal == Signal::Syn,
@@ -182,40 +202,54 @@ fn refreshes(state: SessionState, from: Side, signal: Signal) -> bool {
 
 /// What a segment may be taken for, given the sequence numbers.
 fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal, DropReason> {
-    let Tcp { state, sequences, .. } = tcp;
+    let Tcp {
+        state, sequences, ..
+    } = tcp;
     if *state == SessionState::InsideSyn && from == Side::Outside {
         return prove_answer(sequences, kind, segment);
     }
-    // The outside proves with its first acknowledgment that it got the SYN-ACK, and is no spoofed address.
+    // The outside proves with its first acknowledgment that it got the SYN-ACK, and is no spoofed
+    // address.
     let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
     let with_fin = tcp.early_fins.contains(Side::Inside);
-    let handshake = !opening || from == Side::Inside || sequences.acknowledges_syn_ack(with_fin, segment);
+    let handshake =
+        !opening || from == Side::Inside || sequences.acknowledges_syn_ack(with_fin, segment);
     let proven = |genuine: bool, signal| if genuine { signal } else { Signal::Unproven };
     Ok(match kind {
         Kind::Syn => Signal::Syn,
         Kind::SynAck => Signal::SynAck,
         // Before the handshake is done, the inside's FIN waits for the acknowledgment that ends it.
         Kind::Fin if opening && from == Side::Inside => Signal::Unproven,
-        Kind::Fin => proven(handshake && sequences.is_exact_fin(from, segment), Signal::Fin),
+        Kind::Fin => proven(
+            handshake && sequences.is_exact_fin(from, segment),
+            Signal::Fin,
+        ),
         Kind::Reset => {
-            let after_fin = opening && tcp.early_fins.contains(from) && sequences.is_one_beyond(from, segment);
+            let after_fin =
+                opening && tcp.early_fins.contains(from) && sequences.is_one_beyond(from, segment);
             let exact = match from {
                 Side::Inside if opening => sequences.is_at_end(segment),
                 Side::Inside | Side::Outside => sequences.is_exact_reset(from, segment),
             };
             proven(after_fin || exact, Signal::Reset)
         }
-        // What the inside sends keeps its session alive even where the numbers have lost their thread.
+        // What the inside sends keeps its session alive even where the numbers have lost their
+        // thread.
         Kind::Other if from == Side::Inside => Signal::Traffic,
         Kind::Other => proven(handshake && sequences.fits(from, segment), Signal::Traffic),
     })
 }
 
-/// The outside's answer to a SYN: its own SYN, and what acknowledges ours. Whatever acknowledges something else is from
-/// the past of these ports, or a forgery: it changes nothing, but the inside has to see it, because its RST in answer is
-/// what ends a connection that only the outside remembers (RFC 9293 sections 3.5 and 3.5.1, RFC 5961 section 4). A RST
-/// that does not answer the SYN is one that its receiver would drop too (RFC 9293 section 3.10.7.3).
-fn prove_answer(sequences: &Sequences, kind: Kind, segment: &Segment) -> Result<Signal, DropReason> {
+/// The outside's answer to a SYN: its own SYN, and what acknowledges ours. Whatever acknowledges
+/// something else is from the past of these ports, or a forgery: it changes nothing, but the inside
+/// has to see it, because its RST in answer is what ends a connection that only the outside
+/// remembers (RFC 9293 sections 3.5 and 3.5.1, RFC 5961 section 4). A RST that does not answer the
+/// SYN is one that its receiver would drop too (RFC 9293 section 3.10.7.3).
+fn prove_answer(
+    sequences: &Sequences,
+    kind: Kind,
+    segment: &Segment,
+) -> Result<Signal, DropReason> {
     let acknowledges = sequences.acknowledges_syn(segment);
     let follows = acknowledges && sequences.follows_outside_syn(segment);
     match kind {
@@ -225,7 +259,9 @@ fn prove_answer(sequences: &Sequences, kind: Kind, segment: &Segment) -> Result<
         // A simultaneous open, in which the other side has got our SYN-ACK.
         Kind::Fin if follows => Ok(Signal::Fin),
         Kind::Other if follows => Ok(Signal::Traffic),
-        Kind::SynAck | Kind::Fin | Kind::Other if segment.acknowledgment.is_some() => Ok(Signal::Unproven),
+        Kind::SynAck | Kind::Fin | Kind::Other if segment.acknowledgment.is_some() => {
+            Ok(Signal::Unproven)
+        }
         Kind::SynAck | Kind::Reset | Kind::Fin | Kind::Other => Err(DropReason::NoSession),
     }
 }
@@ -236,20 +272,35 @@ fn is_early_fin(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
         SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin => {
             tcp.sequences.is_ahead(from, segment)
         }
-        SessionState::OutsideSyn => from == Side::Inside && tcp.sequences.is_exact_fin(from, segment),
-        SessionState::Active | SessionState::InsideSyn | SessionState::Closing | SessionState::Reset => false,
+        SessionState::OutsideSyn => {
+            from == Side::Inside && tcp.sequences.is_exact_fin(from, segment)
+        }
+        SessionState::Active
+        | SessionState::InsideSyn
+        | SessionState::Closing
+        | SessionState::Reset => false,
     }
 }
 
 fn note(tcp: &Tcp, from: Side, signal: Signal, segment: &Segment) -> Note {
-    let Tcp { state, sequences, .. } = tcp;
+    let Tcp {
+        state, sequences, ..
+    } = tcp;
     let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
     let reopens = opening || matches!(state, SessionState::Closing | SessionState::Reset);
     match (signal, from) {
-        (Signal::Syn | Signal::SynAck, Side::Inside) if opening && sequences.is_same_syn(segment) => Note::Repeat,
+        (Signal::Syn | Signal::SynAck, Side::Inside)
+            if opening && sequences.is_same_syn(segment) =>
+        {
+            Note::Repeat
+        }
         (Signal::Syn, Side::Inside) if reopens && *state != SessionState::OutsideSyn => Note::Syn,
-        (Signal::SynAck, Side::Inside) if reopens && *state != SessionState::InsideSyn => Note::SynAck,
-        (Signal::Syn | Signal::SynAck, Side::Outside) if *state == SessionState::InsideSyn => Note::Outside,
+        (Signal::SynAck, Side::Inside) if reopens && *state != SessionState::InsideSyn => {
+            Note::SynAck
+        }
+        (Signal::Syn | Signal::SynAck, Side::Outside) if *state == SessionState::InsideSyn => {
+            Note::Outside
+        }
         (Signal::Traffic | Signal::Fin, _) if sequences.fits(from, segment) => Note::Advance,
         // A RST that counts behind an early FIN proves that FIN.
         (Signal::Reset, _) if sequences.is_one_beyond(from, segment) => Note::Advance,
@@ -262,10 +313,17 @@ mod tests {
     use super::*;
     use SessionState::{Closing, Established, InsideFin, InsideSyn, OutsideFin, OutsideSyn, Reset};
 
-    const SIGNALS: [Signal; 6] =
-        [Signal::Syn, Signal::SynAck, Signal::Fin, Signal::Reset, Signal::Traffic, Signal::Unproven];
+    const SIGNALS: [Signal; 6] = [
+        Signal::Syn,
+        Signal::SynAck,
+        Signal::Fin,
+        Signal::Reset,
+        Signal::Traffic,
+        Signal::Unproven,
+    ];
 
-    /// Every state, side and signal. Columns: the six signals from inside, then from outside, in the order above.
+    /// Every state, side and signal. Columns: the six signals from inside, then from outside, in
+    /// the order above.
     #[test]
     fn every_transition_is_that_of_rfc_7857() {
         let (is, os, e) = (InsideSyn, OutsideSyn, Established);
@@ -283,7 +341,11 @@ mod tests {
         for (state, inside, outside) in table {
             for (from, expected) in [(Side::Inside, inside), (Side::Outside, outside)] {
                 for (signal, expected) in SIGNALS.into_iter().zip(expected) {
-                    assert_eq!(next(state, from, signal), expected, "{state:?}, {signal:?} from {from:?}");
+                    assert_eq!(
+                        next(state, from, signal),
+                        expected,
+                        "{state:?}, {signal:?} from {from:?}"
+                    );
                 }
             }
         }
@@ -293,23 +355,43 @@ mod tests {
     const PEER_ISN: u32 = 5000;
 
     fn segment(sequence: u32, acknowledgment: u32, length: u32) -> Segment {
-        Segment { sequence, acknowledgment: Some(acknowledgment), length }
+        Segment {
+            sequence,
+            acknowledgment: Some(acknowledgment),
+            length,
+        }
     }
 
     /// Does to `session` what `segment` does. Returns whether its timer starts anew.
     fn step(from: Side, kind: Kind, segment: &Segment, session: &mut Tcp) -> bool {
-        let step = session.step(from, kind, segment).expect("the segment passes");
+        let step = session
+            .step(from, kind, segment)
+            .expect("the segment passes");
         session.take(&step, from, segment);
         step.refresh
     }
 
-    const SYN: Segment = Segment { sequence: ISN, acknowledgment: None, length: 1 };
+    const SYN: Segment = Segment {
+        sequence: ISN,
+        acknowledgment: None,
+        length: 1,
+    };
 
     /// A session after the handshake: both have sent their SYN and nothing else.
     fn established() -> Tcp {
         let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
-        step(Side::Outside, Kind::SynAck, &segment(PEER_ISN, ISN.wrapping_add(1), 1), &mut session);
-        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), PEER_ISN + 1, 0), &mut session);
+        step(
+            Side::Outside,
+            Kind::SynAck,
+            &segment(PEER_ISN, ISN.wrapping_add(1), 1),
+            &mut session,
+        );
+        step(
+            Side::Inside,
+            Kind::Other,
+            &segment(ISN.wrapping_add(1), PEER_ISN + 1, 0),
+            &mut session,
+        );
         assert_eq!(session.state, Established);
         session
     }
@@ -325,7 +407,12 @@ mod tests {
             assert_eq!(tried, session, "offset {offset}");
         }
         let mut tried = session;
-        step(Side::Outside, Kind::Reset, &segment(PEER_ISN + 1, 0, 0), &mut tried);
+        step(
+            Side::Outside,
+            Kind::Reset,
+            &segment(PEER_ISN + 1, 0, 0),
+            &mut tried,
+        );
         assert_eq!(tried.state, Reset);
     }
 
@@ -335,12 +422,22 @@ mod tests {
         let session = established();
         for sequence in [PEER_ISN + 2, PEER_ISN.wrapping_sub(1 << 25), 0x9000_0000] {
             let mut tried = session;
-            step(Side::Outside, Kind::Other, &segment(sequence, ISN.wrapping_add(1), 100), &mut tried);
+            step(
+                Side::Outside,
+                Kind::Other,
+                &segment(sequence, ISN.wrapping_add(1), 100),
+                &mut tried,
+            );
             assert_eq!(tried, session, "sequence {sequence}");
         }
         for acknowledgment in [ISN.wrapping_add(1 << 25), ISN.wrapping_sub(1 << 25)] {
             let mut tried = session;
-            step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, acknowledgment, 100), &mut tried);
+            step(
+                Side::Outside,
+                Kind::Other,
+                &segment(PEER_ISN + 1, acknowledgment, 100),
+                &mut tried,
+            );
             assert_eq!(tried, session, "acknowledgment {acknowledgment}");
         }
     }
@@ -349,9 +446,24 @@ mod tests {
     #[test]
     fn a_gap_is_closed_by_the_acknowledgment() {
         let mut session = established();
-        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 101, ISN.wrapping_add(1), 100), &mut session);
-        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), PEER_ISN + 201, 0), &mut session);
-        step(Side::Outside, Kind::Fin, &segment(PEER_ISN + 201, ISN.wrapping_add(1), 1), &mut session);
+        step(
+            Side::Outside,
+            Kind::Other,
+            &segment(PEER_ISN + 101, ISN.wrapping_add(1), 100),
+            &mut session,
+        );
+        step(
+            Side::Inside,
+            Kind::Other,
+            &segment(ISN.wrapping_add(1), PEER_ISN + 201, 0),
+            &mut session,
+        );
+        step(
+            Side::Outside,
+            Kind::Fin,
+            &segment(PEER_ISN + 201, ISN.wrapping_add(1), 1),
+            &mut session,
+        );
         assert_eq!(session.state, OutsideFin);
     }
 
@@ -362,39 +474,89 @@ mod tests {
         let mut session = established();
         let end = (1..WINDOW / 0xffff).fold(PEER_ISN + 1, |front, _| {
             let sequence = front.wrapping_add(0xffff);
-            step(Side::Outside, Kind::Other, &segment(sequence, ISN.wrapping_add(1), 0xffff), &mut session);
+            step(
+                Side::Outside,
+                Kind::Other,
+                &segment(sequence, ISN.wrapping_add(1), 0xffff),
+                &mut session,
+            );
             sequence
         });
         let end = end.wrapping_add(0xffff);
-        step(Side::Outside, Kind::Fin, &segment(end, ISN.wrapping_add(1), 1), &mut session);
-        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0xffff), &mut session);
-        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), end.wrapping_add(1), 0), &mut session);
+        step(
+            Side::Outside,
+            Kind::Fin,
+            &segment(end, ISN.wrapping_add(1), 1),
+            &mut session,
+        );
+        step(
+            Side::Outside,
+            Kind::Other,
+            &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0xffff),
+            &mut session,
+        );
+        step(
+            Side::Inside,
+            Kind::Other,
+            &segment(ISN.wrapping_add(1), end.wrapping_add(1), 0),
+            &mut session,
+        );
         assert_eq!(session.state, OutsideFin);
-        step(Side::Inside, Kind::Fin, &segment(ISN.wrapping_add(1), end.wrapping_add(1), 1), &mut session);
+        step(
+            Side::Inside,
+            Kind::Fin,
+            &segment(ISN.wrapping_add(1), end.wrapping_add(1), 1),
+            &mut session,
+        );
         assert_eq!(session.state, Closing);
     }
 
-    /// Before the outside has sent anything, nothing of the inside's numbers is skipped: what is not known is no number.
+    /// Before the outside has sent anything, nothing of the inside's numbers is skipped: what is
+    /// not known is no number.
     #[test]
     fn nothing_is_skipped_before_the_answer() {
         let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
         let before = session;
-        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1 << 24), 0, 100), &mut session);
+        step(
+            Side::Inside,
+            Kind::Other,
+            &segment(ISN.wrapping_add(1 << 24), 0, 100),
+            &mut session,
+        );
         assert_eq!(session, before);
     }
 
-    /// RFC 5961 section 3.2 for FIN: ahead of what its sender has sent, or behind it, it does not count.
+    /// RFC 5961 section 3.2 for FIN: ahead of what its sender has sent, or behind it, it does not
+    /// count.
     #[test]
     fn only_the_fin_at_the_end_counts() {
         let session = established();
         for sequence in [PEER_ISN, PEER_ISN + 2, PEER_ISN + 1 + (1 << 25)] {
             let mut tried = session;
-            step(Side::Outside, Kind::Fin, &segment(sequence, ISN.wrapping_add(1), 1), &mut tried);
-            let Tcp { state, sequences, early_fins: _ } = tried;
-            assert_eq!((state, sequences), (session.state, session.sequences), "sequence {sequence}");
+            step(
+                Side::Outside,
+                Kind::Fin,
+                &segment(sequence, ISN.wrapping_add(1), 1),
+                &mut tried,
+            );
+            let Tcp {
+                state,
+                sequences,
+                early_fins: _,
+            } = tried;
+            assert_eq!(
+                (state, sequences),
+                (session.state, session.sequences),
+                "sequence {sequence}"
+            );
         }
         let mut tried = session;
-        step(Side::Outside, Kind::Fin, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 51), &mut tried);
+        step(
+            Side::Outside,
+            Kind::Fin,
+            &segment(PEER_ISN + 1, ISN.wrapping_add(1), 51),
+            &mut tried,
+        );
         assert_eq!(tried.state, OutsideFin, "with 50 bytes of data");
     }
 
@@ -402,13 +564,33 @@ mod tests {
     #[test]
     fn a_fin_ahead_of_a_gap_counts_when_the_gap_is_closed() {
         let mut session = established();
-        step(Side::Outside, Kind::Fin, &segment(PEER_ISN + 101, ISN.wrapping_add(1), 1), &mut session);
+        step(
+            Side::Outside,
+            Kind::Fin,
+            &segment(PEER_ISN + 101, ISN.wrapping_add(1), 1),
+            &mut session,
+        );
         assert_eq!(session.state, Established);
-        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 100), &mut session);
+        step(
+            Side::Outside,
+            Kind::Other,
+            &segment(PEER_ISN + 1, ISN.wrapping_add(1), 100),
+            &mut session,
+        );
         assert_eq!(session.state, Established);
-        step(Side::Inside, Kind::Other, &segment(ISN.wrapping_add(1), PEER_ISN + 102, 0), &mut session);
+        step(
+            Side::Inside,
+            Kind::Other,
+            &segment(ISN.wrapping_add(1), PEER_ISN + 102, 0),
+            &mut session,
+        );
         assert_eq!(session.state, OutsideFin);
-        step(Side::Inside, Kind::Fin, &segment(ISN.wrapping_add(1), PEER_ISN + 102, 1), &mut session);
+        step(
+            Side::Inside,
+            Kind::Fin,
+            &segment(ISN.wrapping_add(1), PEER_ISN + 102, 1),
+            &mut session,
+        );
         assert_eq!(session.state, Closing);
     }
 
@@ -416,26 +598,64 @@ mod tests {
     #[test]
     fn a_forged_syn_does_not_take_the_place_of_the_answer() {
         let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
-        let forged = Segment { sequence: 77, acknowledgment: None, length: 1 };
+        let forged = Segment {
+            sequence: 77,
+            acknowledgment: None,
+            length: 1,
+        };
         step(Side::Outside, Kind::Syn, &forged, &mut session);
         assert_eq!(session.state, InsideSyn);
-        step(Side::Outside, Kind::SynAck, &segment(PEER_ISN, ISN.wrapping_add(1), 1), &mut session);
-        assert_eq!(session, Tcp { state: Established, ..session });
+        step(
+            Side::Outside,
+            Kind::SynAck,
+            &segment(PEER_ISN, ISN.wrapping_add(1), 1),
+            &mut session,
+        );
+        assert_eq!(
+            session,
+            Tcp {
+                state: Established,
+                ..session
+            }
+        );
         step(Side::Outside, Kind::Reset, &segment(78, 0, 0), &mut session);
-        assert_eq!(session.state, Established, "the forger's number is forgotten");
-        step(Side::Outside, Kind::Reset, &segment(PEER_ISN + 1, 0, 0), &mut session);
+        assert_eq!(
+            session.state, Established,
+            "the forger's number is forgotten"
+        );
+        step(
+            Side::Outside,
+            Kind::Reset,
+            &segment(PEER_ISN + 1, 0, 0),
+            &mut session,
+        );
         assert_eq!(session.state, Reset);
     }
 
-    /// RFC 9293 figure 8, with the inside's SYN lost: the outside answers the SYN-ACK with a plain ACK.
+    /// RFC 9293 figure 8, with the inside's SYN lost: the outside answers the SYN-ACK with a plain
+    /// ACK.
     #[test]
     fn a_simultaneous_open_ends_with_any_acknowledgment() {
         let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
-        let peer = Segment { sequence: PEER_ISN, acknowledgment: None, length: 1 };
+        let peer = Segment {
+            sequence: PEER_ISN,
+            acknowledgment: None,
+            length: 1,
+        };
         step(Side::Outside, Kind::Syn, &peer, &mut session);
-        step(Side::Inside, Kind::SynAck, &segment(ISN, PEER_ISN + 1, 1), &mut session);
+        step(
+            Side::Inside,
+            Kind::SynAck,
+            &segment(ISN, PEER_ISN + 1, 1),
+            &mut session,
+        );
         assert_eq!(session.state, InsideSyn);
-        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0), &mut session);
+        step(
+            Side::Outside,
+            Kind::Other,
+            &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0),
+            &mut session,
+        );
         assert_eq!(session.state, Established);
     }
 
@@ -444,11 +664,26 @@ mod tests {
     fn a_fin_before_the_end_of_the_handshake_is_remembered() {
         let syn_ack = segment(ISN, PEER_ISN + 1, 1);
         let mut session = Tcp::new(OutsideSyn, Sequences::from_syn_ack(&syn_ack));
-        step(Side::Inside, Kind::Fin, &segment(ISN.wrapping_add(1), PEER_ISN + 1, 1), &mut session);
+        step(
+            Side::Inside,
+            Kind::Fin,
+            &segment(ISN.wrapping_add(1), PEER_ISN + 1, 1),
+            &mut session,
+        );
         assert_eq!(session.state, OutsideSyn);
-        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0), &mut session);
+        step(
+            Side::Outside,
+            Kind::Other,
+            &segment(PEER_ISN + 1, ISN.wrapping_add(1), 0),
+            &mut session,
+        );
         assert_eq!(session.state, Established);
-        step(Side::Outside, Kind::Other, &segment(PEER_ISN + 1, ISN.wrapping_add(2), 0), &mut session);
+        step(
+            Side::Outside,
+            Kind::Other,
+            &segment(PEER_ISN + 1, ISN.wrapping_add(2), 0),
+            &mut session,
+        );
         assert_eq!(session.state, InsideFin);
     }
 }

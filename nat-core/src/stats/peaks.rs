@@ -1,9 +1,11 @@
-//! The highest rates of the last minute, from the counters there are: packets pay for no more than a comparison.
+//! The highest rates of the last minute, from the counters there are: packets pay for no more than
+//! a comparison.
 
 use crate::Instant;
 
-/// The highest rates of the last minute. The clock is cut into windows of 10 s, which begin at whole multiples of 10 s; the
-/// rates are averages over a window, and those of the last six that are complete count.
+/// The highest rates of the last minute. The clock is cut into windows of 10 s, which begin at
+/// whole multiples of 10 s; the rates are averages over a window, and those of the last six that
+/// are complete count.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Peaks {
@@ -34,15 +36,21 @@ impl Peaks {
         Instant::from_millis(self.end)
     }
 
-    /// Completes the windows that have ended by `now`. All that has come since the last call, up to `total`, came in the
-    /// first of them.
+    /// Completes the windows that have ended by `now`. All that has come since the last call, up to
+    /// `total`, came in the first of them.
     pub(crate) fn complete(&mut self, now: Instant, total: Volume) {
-        let Some(late) = now.as_millis().checked_sub(self.end) else { return };
+        let Some(late) = now.as_millis().checked_sub(self.end) else {
+            return;
+        };
         let ended = (late / WINDOW_MILLIS).saturating_add(1);
         self.end = self.end.saturating_add(ended.saturating_mul(WINDOW_MILLIS));
         let packets = total.packets.wrapping_sub(self.start.packets);
-        let mut volume = Volume { packets, bytes: total.bytes.wrapping_sub(self.start.bytes) };
-        // After a jump of the clock no more windows count than there are places, and all of them were empty.
+        let mut volume = Volume {
+            packets,
+            bytes: total.bytes.wrapping_sub(self.start.bytes),
+        };
+        // After a jump of the clock no more windows count than there are places, and all of them
+        // were empty.
         for _ in 0..ended.min(const { WINDOWS as u64 + 1 }) {
             self.push(core::mem::take(&mut volume));
         }
@@ -51,8 +59,12 @@ impl Peaks {
 
     /// The highest rates, a second: each that of its own window, rounded down.
     pub(crate) fn highest(&self) -> Volume {
-        let highest = |of: fn(&Volume) -> u64| self.complete.iter().map(of).max().unwrap_or(0) / WINDOW_SECS;
-        Volume { packets: highest(|window| window.packets), bytes: highest(|window| window.bytes) }
+        let highest =
+            |of: fn(&Volume) -> u64| self.complete.iter().map(of).max().unwrap_or(0) / WINDOW_SECS;
+        Volume {
+            packets: highest(|window| window.packets),
+            bytes: highest(|window| window.bytes),
+        }
     }
 
     fn push(&mut self, volume: Volume) {
@@ -75,7 +87,10 @@ mod tests {
 
     impl Traffic {
         fn new() -> Self {
-            Self { peaks: Peaks::default(), total: Volume::default() }
+            Self {
+                peaks: Peaks::default(),
+                total: Volume::default(),
+            }
         }
 
         fn at(&mut self, millis: u64) {
@@ -86,7 +101,10 @@ mod tests {
         }
 
         fn add(&mut self, packets: u64, bytes: u64) {
-            self.total = Volume { packets: self.total.packets + packets, bytes: self.total.bytes + bytes };
+            self.total = Volume {
+                packets: self.total.packets + packets,
+                bytes: self.total.bytes + bytes,
+            };
         }
 
         #[track_caller]
@@ -95,11 +113,14 @@ mod tests {
         }
     }
 
-    /// `PeakPacketsPerSecond`, `PeakBytesPerSecond`: averages of whole windows, each the highest of six.
+    /// `PeakPacketsPerSecond`, `PeakBytesPerSecond`: averages of whole windows, each the highest of
+    /// six.
     #[test]
     fn the_highest_of_six_complete_windows_counts() {
         let mut traffic = Traffic::new();
-        for (window, (packets, bytes)) in [(50, 1000), (200, 400), (10, 9000)].into_iter().enumerate() {
+        for (window, (packets, bytes)) in
+            [(50, 1000), (200, 400), (10, 9000)].into_iter().enumerate()
+        {
             traffic.at(window as u64 * 10_000);
             traffic.add(packets, bytes);
         }

@@ -11,18 +11,27 @@ pub(crate) fn ensure(sound: bool, fault: Fault) -> Result<(), Fault> {
 }
 
 impl<T: Slot> Slots<'_, T> {
-    /// Whether each slot is in use or in the list of free ones, which runs through the links of `C`, or was never in use.
+    /// Whether each slot is in use or in the list of free ones, which runs through the links of
+    /// `C`, or was never in use.
     pub(crate) fn audit<C: Chain<Slot = T>>(&self) -> Result<(), Fault> {
-        ensure(self.iter().count() == self.in_use, "the number of slots in use")?;
+        ensure(
+            self.iter().count() == self.in_use,
+            "the number of slots in use",
+        )?;
         let (mut link, mut free) = (self.free, 0_usize);
         while !link.is_none() {
-            let slot = self.get(link).ok_or("the list of free slots leads nowhere")?;
+            let slot = self
+                .get(link)
+                .ok_or("the list of free slots leads nowhere")?;
             ensure(slot.is_free(), "a slot in use in the list of free slots")?;
             free = free.wrapping_add(1);
             ensure(free <= self.untouched, "the list of free slots has no end")?;
             link = C::next(slot);
         }
-        ensure(self.in_use.wrapping_add(free) == self.untouched, "the number of free slots")
+        ensure(
+            self.in_use.wrapping_add(free) == self.untouched,
+            "the number of free slots",
+        )
     }
 
     /// Whether `link` is one of a slot in use.
@@ -32,7 +41,8 @@ impl<T: Slot> Slots<'_, T> {
 }
 
 impl<C: Chain> Index<'_, C> {
-    /// Whether this has as many slots as `expected`, all of them in use, and no chain longer than may be probed.
+    /// Whether this has as many slots as `expected`, all of them in use, and no chain longer than
+    /// may be probed.
     pub(crate) fn audit(&self, slots: &Slots<'_, C::Slot>, expected: usize) -> Result<(), Fault> {
         let mut found = 0_usize;
         for head in self.buckets.iter() {
@@ -41,7 +51,10 @@ impl<C: Chain> Index<'_, C> {
                 ensure(slots.is_in_use(link), "a free slot in an index")?;
                 length = length.wrapping_add(1);
                 ensure(length <= MAX_PROBES, "a chain of an index is too long")?;
-                link = slots.get(link).map(C::next).ok_or("a chain of an index leads nowhere")?;
+                link = slots
+                    .get(link)
+                    .map(C::next)
+                    .ok_or("a chain of an index leads nowhere")?;
             }
             found = found.wrapping_add(length);
         }
@@ -54,7 +67,8 @@ impl<C: Chain> Index<'_, C> {
     }
 }
 
-/// The length of `list`, of which each slot `belongs`, if it is linked both ways and in order of deadline.
+/// The length of `list`, of which each slot `belongs`, if it is linked both ways and in order of
+/// deadline.
 pub(crate) fn audit_list<T: Aging>(
     list: &ExpiryList<T::Width>,
     slots: &Slots<'_, T>,
@@ -70,7 +84,10 @@ pub(crate) fn audit_list<T: Aging>(
         ensure(earlier == before, "a list is not linked both ways")?;
         if let Some(before) = slots.get(before) {
             let after = deadline(slot).wrapping_sub(deadline(before));
-            ensure(after <= i32::MAX as u32, "a list is not in order of deadline")?;
+            ensure(
+                after <= i32::MAX as u32,
+                "a list is not in order of deadline",
+            )?;
         }
         length = length.wrapping_add(1);
         ensure(length <= slots.capacity(), "a list has no end")?;

@@ -1,5 +1,5 @@
-//! Slots in order of age. In order of expiry: one list for each length of time, so that whatever is refreshed goes to the
-//! end.
+//! Slots in order of age. In order of expiry: one list for each length of time, so that whatever is
+//! refreshed goes to the end.
 
 use core::marker::PhantomData;
 
@@ -31,7 +31,11 @@ pub(crate) struct AgeList<W, Order = Expiry> {
 pub(crate) type ExpiryList<W> = AgeList<W, Expiry>;
 
 impl<W: Width, Order> AgeList<W, Order> {
-    pub(crate) const EMPTY: Self = Self { first: Link::NONE, last: Link::NONE, order: PhantomData };
+    pub(crate) const EMPTY: Self = Self {
+        first: Link::NONE,
+        last: Link::NONE,
+        order: PhantomData,
+    };
 
     /// The oldest slot; of those in order of expiry, the one that expires first.
     pub(crate) fn first(&self) -> Link<W> {
@@ -44,8 +48,13 @@ impl<W: Width, Order> AgeList<W, Order> {
         self.last
     }
 
-    /// Appends the slot at `link`, which is in no list of this order and is younger than all that are in this one.
-    pub(crate) fn push<T: Aging<Order> + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
+    /// Appends the slot at `link`, which is in no list of this order and is younger than all that
+    /// are in this one.
+    pub(crate) fn push<T: Aging<Order> + Slot<Width = W>>(
+        &mut self,
+        slots: &mut Slots<'_, T>,
+        link: Link<W>,
+    ) {
         if let Some(slot) = slots.get_mut(link) {
             *slot.neighbours() = [self.last, Link::NONE];
         }
@@ -57,7 +66,11 @@ impl<W: Width, Order> AgeList<W, Order> {
     }
 
     /// Puts the slot at `link`, which is in this list, to the end of it.
-    pub(crate) fn renew<T: Aging<Order> + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
+    pub(crate) fn renew<T: Aging<Order> + Slot<Width = W>>(
+        &mut self,
+        slots: &mut Slots<'_, T>,
+        link: Link<W>,
+    ) {
         if link != self.last {
             self.remove(slots, link);
             self.push(slots, link);
@@ -65,8 +78,14 @@ impl<W: Width, Order> AgeList<W, Order> {
     }
 
     /// Takes out the slot at `link`, which is in this list.
-    pub(crate) fn remove<T: Aging<Order> + Slot<Width = W>>(&mut self, slots: &mut Slots<'_, T>, link: Link<W>) {
-        let Some(slot) = slots.get_mut(link) else { return };
+    pub(crate) fn remove<T: Aging<Order> + Slot<Width = W>>(
+        &mut self,
+        slots: &mut Slots<'_, T>,
+        link: Link<W>,
+    ) {
+        let Some(slot) = slots.get_mut(link) else {
+            return;
+        };
         let [earlier, later] = *slot.neighbours();
         match slots.get_mut(earlier) {
             Some(slot) => slot.neighbours()[LATER] = later,

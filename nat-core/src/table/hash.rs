@@ -9,18 +9,22 @@ impl HashKey {
         Self(secret)
     }
 
-    /// A hash of 64 bits of key, in products of 32 bits: a Cortex-M0+ has no longer ones, and a SipHash would take all the
-    /// time that it has for a packet.
+    /// A hash of 64 bits of key, in products of 32 bits: a Cortex-M0+ has no longer ones, and a
+    /// SipHash would take all the time that it has for a packet.
     ///
-    /// The sum of the four halfwords, each times a secret, is the same for two keys with one secret in 2^17 at most, whatever
-    /// the keys are (multilinear hashing). The rest loses nothing of it, and scatters what the sum keeps in order, such as
-    /// consecutive ports. Whoever could watch the buckets would learn the secrets from them; but nothing shows them, except a
+    /// The sum of the four halfwords, each times a secret, is the same for two keys with one secret
+    /// in 2^17 at most, whatever the keys are (multilinear hashing). The rest loses nothing of
+    /// it, and scatters what the sum keeps in order, such as consecutive ports. Whoever could
+    /// watch the buckets would learn the secrets from them; but nothing shows them, except a
     /// refusal where one is full. And what a collision can cost at all is bounded by the index.
     pub(crate) fn hash(&self, high: u32, low: u32) -> u32 {
         let [a, b, c, d, e] = self.0;
         let [high, low] = [halves(high), halves(low)];
         let sum = a.wrapping_mul(high.0).wrapping_add(b.wrapping_mul(high.1));
-        let sum = c.wrapping_mul(low.0).wrapping_add(d.wrapping_mul(low.1)).wrapping_add(sum);
+        let sum = c
+            .wrapping_mul(low.0)
+            .wrapping_add(d.wrapping_mul(low.1))
+            .wrapping_add(sum);
         // Odd, so that no two sums become the same.
         let mixed = (sum ^ (sum >> 16)).wrapping_mul(e | 1);
         mixed ^ (mixed >> 15)
@@ -47,8 +51,8 @@ mod tests {
         buckets.into_iter().max().unwrap_or(0)
     }
 
-    /// What stands in order in real traffic, or is put so by an attacker, spreads like random numbers, of which 13 share a
-    /// bucket once in 10^7 tables. No look-up goes beyond 16.
+    /// What stands in order in real traffic, or is put so by an attacker, spreads like random
+    /// numbers, of which 13 share a bucket once in 10^7 tables. No look-up goes beyond 16.
     #[test]
     fn keys_in_order_spread_over_the_buckets() {
         let mut random = fastrand::Rng::with_seed(7);
@@ -56,16 +60,37 @@ mod tests {
             let hash = HashKey::new(core::array::from_fn(|_| random.u32(..)));
             let port = |port: u32| port << 16 | 2;
             for (name, longest) in [
-                ("ports", longest_chain(&hash, |i| (0x0a00_0002, port(20_000 + i)))),
-                ("every 64th port", longest_chain(&hash, |i| (0x0a00_0002, port(i * 64)))),
+                (
+                    "ports",
+                    longest_chain(&hash, |i| (0x0a00_0002, port(20_000 + i))),
+                ),
+                (
+                    "every 64th port",
+                    longest_chain(&hash, |i| (0x0a00_0002, port(i * 64))),
+                ),
                 ("hosts", longest_chain(&hash, |i| (0x0a00_0000 + i, 0))),
                 ("networks", longest_chain(&hash, |i| (i << 16, 0))),
-                ("ports of eight hosts", longest_chain(&hash, |i| (0x0a00_0000 + i % 8, port(20_000 + i / 8)))),
-                ("hosts with ports", longest_chain(&hash, |i| (0x0a00_0000 + i, port(20_000 + i)))),
-                ("mappings to one server", longest_chain(&hash, |i| (0xcb00_7101, 443 << 16 | (i + 1)))),
-                ("ports and mappings", longest_chain(&hash, |i| (0xcb00_7101, port(20_000 + i) ^ i))),
+                (
+                    "ports of eight hosts",
+                    longest_chain(&hash, |i| (0x0a00_0000 + i % 8, port(20_000 + i / 8))),
+                ),
+                (
+                    "hosts with ports",
+                    longest_chain(&hash, |i| (0x0a00_0000 + i, port(20_000 + i))),
+                ),
+                (
+                    "mappings to one server",
+                    longest_chain(&hash, |i| (0xcb00_7101, 443 << 16 | (i + 1))),
+                ),
+                (
+                    "ports and mappings",
+                    longest_chain(&hash, |i| (0xcb00_7101, port(20_000 + i) ^ i)),
+                ),
             ] {
-                assert!(longest <= 12, "{name}: {longest} in one bucket with secret {secret}");
+                assert!(
+                    longest <= 12,
+                    "{name}: {longest} in one bucket with secret {secret}"
+                );
             }
         }
     }

@@ -5,8 +5,9 @@ use core::marker::PhantomData;
 use super::link::Number;
 use super::{Link, LinkOf, Slot, Slots};
 
-/// The longest chain. A table that is full has one slot a bucket on average; chains of 16 do not come about by chance,
-/// and where one would, the insertion is refused, so that no look-up ever takes longer.
+/// The longest chain. A table that is full has one slot a bucket on average; chains of 16 do not
+/// come about by chance, and where one would, the insertion is refused, so that no look-up ever
+/// takes longer.
 pub(crate) const MAX_PROBES: usize = 16;
 
 /// A chain that runs through the slots.
@@ -73,13 +74,22 @@ impl<'t, C: Chain> Index<'t, C> {
     }
 
     /// Whether `count` slots with `hash` can be inserted.
-    pub(crate) fn check_room(&self, slots: &Slots<'_, C::Slot>, hash: u32, count: usize) -> Result<(), IndexFull> {
+    pub(crate) fn check_room(
+        &self,
+        slots: &Slots<'_, C::Slot>,
+        hash: u32,
+        count: usize,
+    ) -> Result<(), IndexFull> {
         let mut probes = 0_usize;
         self.find(slots, hash, |_, _| {
             probes = probes.saturating_add(1);
             false
         });
-        if count <= MAX_PROBES.saturating_sub(probes) { Ok(()) } else { Err(IndexFull) }
+        if count <= MAX_PROBES.saturating_sub(probes) {
+            Ok(())
+        } else {
+            Err(IndexFull)
+        }
     }
 
     /// Chains the slot at `link` to the bucket of `hash`.
@@ -99,7 +109,12 @@ impl<'t, C: Chain> Index<'t, C> {
     }
 
     /// Takes the slot at `link` out of the bucket of `hash`, if it is there.
-    pub(crate) fn remove(&mut self, slots: &mut Slots<'_, C::Slot>, hash: u32, link: LinkOf<C::Slot>) {
+    pub(crate) fn remove(
+        &mut self,
+        slots: &mut Slots<'_, C::Slot>,
+        hash: u32,
+        link: LinkOf<C::Slot>,
+    ) {
         let after = slots.get(link).map_or(Link::NONE, C::next);
         let bucket = self.bucket(hash);
         let Some(head) = self.buckets.get_mut(bucket) else {
@@ -111,7 +126,9 @@ impl<'t, C: Chain> Index<'t, C> {
         }
         let mut before = *head;
         for _ in 0..MAX_PROBES {
-            let Some(slot) = slots.get_mut(before) else { return };
+            let Some(slot) = slots.get_mut(before) else {
+                return;
+            };
             if C::next(slot) == link {
                 C::set_next(slot, after);
                 return;
@@ -143,7 +160,10 @@ mod tests {
     impl Slot for Number {
         type Width = u16;
 
-        const FREE: Self = Self { value: 0, next: Link::NONE };
+        const FREE: Self = Self {
+            value: 0,
+            next: Link::NONE,
+        };
 
         fn is_free(&self) -> bool {
             self.value == 0
@@ -168,7 +188,8 @@ mod tests {
         }
     }
 
-    /// What has one hash shares a bucket: up to the bound it is found, beyond it is refused, and room comes back.
+    /// What has one hash shares a bucket: up to the bound it is found, beyond it is refused, and
+    /// room comes back.
     #[test]
     fn a_bucket_holds_as_many_as_may_be_probed() {
         let mut slots = [const { Number::FREE }; 40];
@@ -176,14 +197,30 @@ mod tests {
         let (mut slots, mut index) = (Slots::new(&mut slots), Index::<ByValue>::new(&mut buckets));
         const HASH: u32 = 0x1234_5678;
         let links: [Link<u16>; MAX_PROBES] = core::array::from_fn(|i| {
-            let link = slots.insert(Number { value: i as u32 + 1, next: Link::NONE }).expect("a slot");
-            index.insert(&mut slots, HASH, link).expect("room in the bucket");
+            let link = slots
+                .insert(Number {
+                    value: i as u32 + 1,
+                    next: Link::NONE,
+                })
+                .expect("a slot");
+            index
+                .insert(&mut slots, HASH, link)
+                .expect("room in the bucket");
             link
         });
-        let extra = slots.insert(Number { value: 99, next: Link::NONE }).expect("a slot");
+        let extra = slots
+            .insert(Number {
+                value: 99,
+                next: Link::NONE,
+            })
+            .expect("a slot");
         index.take_probes();
         assert_eq!(index.insert(&mut slots, HASH, extra), Err(IndexFull));
-        assert_eq!(index.take_probes(), MAX_PROBES, "a refusal looks at one bucket and no further");
+        assert_eq!(
+            index.take_probes(),
+            MAX_PROBES,
+            "a refusal looks at one bucket and no further"
+        );
         let find = |slots: &Slots<'_, Number>, index: &Index<'_, ByValue>, value| {
             index.find(slots, HASH, |_, slot| slot.value == value)
         };

@@ -1,7 +1,7 @@
 //! Links: positions of slots, as wide as the tables need.
 
-/// How wide the links between the entries of [`Tables`](crate::Tables) are: [`u16`], or [`u32`] for more than 65,535 of a
-/// kind.
+/// How wide the links between the entries of [`Tables`](crate::Tables) are: [`u16`], or [`u32`] for
+/// more than 65,535 of a kind.
 pub trait Width: Copy + core::fmt::Debug + Eq + sealed::Number + 'static {}
 
 impl Width for u16 {}

@@ -35,12 +35,21 @@ impl<'t, T: Slot> Slots<'t, T> {
         for slot in slots.iter_mut() {
             *slot = T::FREE;
         }
-        Self { slots, in_use: 0, untouched: 0, free: Link::NONE }
+        Self {
+            slots,
+            in_use: 0,
+            untouched: 0,
+            free: Link::NONE,
+        }
     }
 
     /// The free slot that the next insertion takes.
     pub(crate) fn next_link(&self) -> Option<LinkOf<T>> {
-        let link = if self.free.is_none() { Link::at(self.untouched) } else { self.free };
+        let link = if self.free.is_none() {
+            Link::at(self.untouched)
+        } else {
+            self.free
+        };
         self.slots.get(link.position()).map(|_| link)
     }
 
@@ -89,13 +98,22 @@ impl<'t, T: Slot> Slots<'t, T> {
     /// The slots in use. Walks the whole table.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (LinkOf<T>, &T)> {
         let touched = self.slots.iter().take(self.untouched);
-        touched.enumerate().filter(|(_, slot)| !slot.is_free()).map(|(position, slot)| (Link::at(position), slot))
+        touched
+            .enumerate()
+            .filter(|(_, slot)| !slot.is_free())
+            .map(|(position, slot)| (Link::at(position), slot))
     }
 
-    /// The link of the slot in use at or after `cursor` in table order, to walk the table while it changes.
+    /// The link of the slot in use at or after `cursor` in table order, to walk the table while it
+    /// changes.
     pub(crate) fn next_in_use(&self, cursor: usize) -> Option<(usize, LinkOf<T>)> {
-        let (position, _) =
-            self.slots.iter().enumerate().take(self.untouched).skip(cursor).find(|(_, slot)| !slot.is_free())?;
+        let (position, _) = self
+            .slots
+            .iter()
+            .enumerate()
+            .take(self.untouched)
+            .skip(cursor)
+            .find(|(_, slot)| !slot.is_free())?;
         Some((position.wrapping_add(1), Link::at(position)))
     }
 }

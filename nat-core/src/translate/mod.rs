@@ -10,8 +10,8 @@
 //!   from N, quoting S -> N  <--  from H or a router beside it, quoting S -> H source and quoted destination
 //! ```
 //!
-//! Checksums are brought up to date from what changed, never computed anew, so that a packet which came in damaged
-//! leaves damaged (RFC 1624, RFC 5382 section 8).
+//! Checksums are brought up to date from what changed, never computed anew, so that a packet which
+//! came in damaged leaves damaged (RFC 1624, RFC 5382 section 8).
 
 pub(crate) mod mss;
 pub(crate) mod plain;
@@ -39,7 +39,13 @@ pub(crate) enum Hop {
 }
 
 /// Gives the packet `to` as one of its ends.
-pub(crate) fn rewrite(ip: &mut ipv4::Header, mut transport: Transport<'_>, end: End, to: Endpoint, hop: Hop) {
+pub(crate) fn rewrite(
+    ip: &mut ipv4::Header,
+    mut transport: Transport<'_>,
+    end: End,
+    to: Endpoint,
+    hop: Hop,
+) {
     rewrite_end(ip, &mut transport, end, to, hop);
 }
 
@@ -51,10 +57,22 @@ pub(crate) fn rewrite_both(
     destination: Endpoint,
 ) {
     rewrite_end(ip, &mut transport, End::Source, source, Hop::Counted);
-    rewrite_end(ip, &mut transport, End::Destination, destination, Hop::Uncounted);
+    rewrite_end(
+        ip,
+        &mut transport,
+        End::Destination,
+        destination,
+        Hop::Uncounted,
+    );
 }
 
-fn rewrite_end(ip: &mut ipv4::Header, transport: &mut Transport<'_>, end: End, to: Endpoint, hop: Hop) {
+fn rewrite_end(
+    ip: &mut ipv4::Header,
+    transport: &mut Transport<'_>,
+    end: End,
+    to: Endpoint,
+    hop: Hop,
+) {
     let addresses = rewrite_address(ip, end, to.address, hop);
     match transport {
         Transport::Tcp(header, _) => {
@@ -79,7 +97,8 @@ fn rewrite_end(ip: &mut ipv4::Header, transport: &mut Transport<'_>, end: End, t
     }
 }
 
-/// Gives a fragment without a transport header what its datagram's first got. Nothing but the IPv4 header changes.
+/// Gives a fragment without a transport header what its datagram's first got. Nothing but the IPv4
+/// header changes.
 pub(crate) fn rewrite_fragment(ip: &mut ipv4::Header, way: &Way, hop: Hop) {
     rewrite_address(ip, End::Source, way.source, hop);
     rewrite_address(ip, End::Destination, way.destination, Hop::Uncounted);
@@ -92,7 +111,8 @@ pub(crate) fn rewrite_id(ip: &mut ipv4::Header, id: u16) {
     ip.set_checksum(delta.apply(ip.checksum()));
 }
 
-/// Gives the IPv4 header `address` as one of its ends. Returns how the addresses changed, for the pseudo-header.
+/// Gives the IPv4 header `address` as one of its ends. Returns how the addresses changed, for the
+/// pseudo-header.
 pub(crate) fn rewrite_address(ip: &mut ipv4::Header, end: End, address: u32, hop: Hop) -> Delta {
     let old = match end {
         End::Source => ip.set_source(address),

@@ -7,18 +7,27 @@ const END: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const MAXIMUM_SEGMENT_SIZE: u8 = 2;
 
-/// Lowers the MSS option of a SYN to `limit`. Leaves a segment without one, or with malformed options, as it is.
+/// Lowers the MSS option of a SYN to `limit`. Leaves a segment without one, or with malformed
+/// options, as it is.
 pub(crate) fn clamp(header: &mut tcp::Header, body: &mut [u8], limit: u16) {
     let len = header.header_length().saturating_sub(tcp::Header::LEN);
-    let Some(options) = body.get_mut(..len) else { return };
-    let Some(position) = find_value(options) else { return };
-    let Some(value) = options.get_mut(position..).and_then(|bytes| bytes.first_chunk_mut::<2>()) else {
+    let Some(options) = body.get_mut(..len) else {
+        return;
+    };
+    let Some(position) = find_value(options) else {
+        return;
+    };
+    let Some(value) = options
+        .get_mut(position..)
+        .and_then(|bytes| bytes.first_chunk_mut::<2>())
+    else {
         return;
     };
     let old = u16::from_be_bytes(*value);
     if old > limit {
         *value = limit.to_be_bytes();
-        // A value at an odd position straddles two words: its bytes count swapped (RFC 1071 section 2 B).
+        // A value at an odd position straddles two words: its bytes count swapped (RFC 1071 section
+        // 2 B).
         let swapped = position % 2 == 1;
         let word = |value: u16| if swapped { value.swap_bytes() } else { value };
         header.update_checksum(Delta::default().and_u16(word(old), word(limit)));

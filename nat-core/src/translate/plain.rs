@@ -1,7 +1,9 @@
-//! Datagrams of the plainest kind, read and written by halfwords, which takes a Cortex-M0+ half as long as by bytes.
+//! Datagrams of the plainest kind, read and written by halfwords, which takes a Cortex-M0+ half as
+//! long as by bytes.
 //!
-//! Halfwords are kept as a packet has them. A one's complement sum does not care for the order of their bytes as long as it
-//! is the same all along (RFC 1071 section 2), so checksums are brought up to date without turning any.
+//! Halfwords are kept as a packet has them. A one's complement sum does not care for the order of
+//! their bytes as long as it is the same all along (RFC 1071 section 2), so checksums are brought
+//! up to date without turning any.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -54,8 +56,8 @@ enum Transport<'p> {
     Udp(&'p mut Udp),
 }
 
-/// A whole datagram without options, at an even address, of UDP or of a TCP connection that it neither opens nor ends, its
-/// headers sound.
+/// A whole datagram without options, at an even address, of UDP or of a TCP connection that it
+/// neither opens nor ends, its headers sound.
 pub(crate) struct Plain<'p> {
     head: &'p mut Head,
     transport: Transport<'p>,
@@ -79,7 +81,10 @@ impl<'p> Plain<'p> {
             }
             ipv4::TCP => {
                 let (header, segment) = Tcp::parse(rest)?;
-                (Transport::Tcp(header), Content::Segment(Kind::Other, segment))
+                (
+                    Transport::Tcp(header),
+                    Content::Segment(Kind::Other, segment),
+                )
             }
             _ => return None,
         };
@@ -94,11 +99,17 @@ impl<'p> Plain<'p> {
     }
 
     pub(crate) fn source(&self) -> Endpoint {
-        Endpoint { address: number(self.head.source), port: u16::from_be(self.head.source_port) }
+        Endpoint {
+            address: number(self.head.source),
+            port: u16::from_be(self.head.source_port),
+        }
     }
 
     pub(crate) fn destination(&self) -> Endpoint {
-        Endpoint { address: number(self.head.destination), port: u16::from_be(self.head.destination_port) }
+        Endpoint {
+            address: number(self.head.destination),
+            port: u16::from_be(self.head.destination_port),
+        }
     }
 
     /// The length of the whole datagram in bytes.
@@ -111,7 +122,8 @@ impl<'p> Plain<'p> {
         ttl
     }
 
-    /// What a new identification is drawn by, if the datagram may be fragmented: the destination and the protocol.
+    /// What a new identification is drawn by, if the datagram may be fragmented: the destination
+    /// and the protocol.
     pub(crate) fn needs_id(&self) -> Option<(u32, u8)> {
         let atomic = self.head.flags_and_offset & u16::to_be(ipv4::DONT_FRAGMENT) != 0;
         (!atomic).then(|| (number(self.head.destination), self.head.protocol()))
@@ -133,13 +145,18 @@ impl<'p> Plain<'p> {
             End::Source => (&mut head.source, &mut head.source_port),
             End::Destination => (&mut head.destination, &mut head.destination_port),
         };
-        let ([old_high, old_low], [high, low], new_port) = (*address, halves(to.address), to.port.to_be());
-        let addresses = Delta::default().and_u16(old_high, high).and_u16(old_low, low);
+        let ([old_high, old_low], [high, low], new_port) =
+            (*address, halves(to.address), to.port.to_be());
+        let addresses = Delta::default()
+            .and_u16(old_high, high)
+            .and_u16(old_low, low);
         let ports = addresses.and_u16(*port, new_port);
         (*address, *port) = ([high, low], new_port);
         let [ttl, protocol] = head.ttl_and_protocol.to_ne_bytes();
         let hop = u16::from_ne_bytes([ttl.saturating_sub(1), protocol]);
-        head.checksum = addresses.and_u16(head.ttl_and_protocol, hop).apply(head.checksum);
+        head.checksum = addresses
+            .and_u16(head.ttl_and_protocol, hop)
+            .apply(head.checksum);
         head.ttl_and_protocol = hop;
         match &mut self.transport {
             Transport::Tcp(header) => header.checksum = ports.apply(header.checksum),
@@ -158,7 +175,8 @@ impl Head {
         protocol
     }
 
-    /// Whether this is IPv4 without options, whole, with a header checksum that holds, and ports of which none is zero.
+    /// Whether this is IPv4 without options, whole, with a header checksum that holds, and ports of
+    /// which none is zero.
     #[inline(always)]
     fn is_sound(&self) -> bool {
         let [version_and_length, _] = self.version_and_tos.to_ne_bytes();
@@ -168,9 +186,28 @@ impl Head {
     }
 
     fn checksum_holds(&self) -> bool {
-        let Self { version_and_tos, total_length, id, flags_and_offset, ttl_and_protocol, checksum, .. } = *self;
+        let Self {
+            version_and_tos,
+            total_length,
+            id,
+            flags_and_offset,
+            ttl_and_protocol,
+            checksum,
+            ..
+        } = *self;
         let ([a, b], [c, d]) = (self.source, self.destination);
-        let words = [version_and_tos, total_length, id, flags_and_offset, ttl_and_protocol, checksum, a, b, c, d];
+        let words = [
+            version_and_tos,
+            total_length,
+            id,
+            flags_and_offset,
+            ttl_and_protocol,
+            checksum,
+            a,
+            b,
+            c,
+            d,
+        ];
         checksum::sum_words(words) == 0xffff
     }
 }
@@ -195,7 +232,8 @@ impl Udp {
 }
 
 impl Tcp {
-    /// The header at the start of what follows the ports, and its segment; `None` if that opens or ends a connection.
+    /// The header at the start of what follows the ports, and its segment; `None` if that opens or
+    /// ends a connection.
     fn parse(rest: &mut [u8]) -> Option<(&mut Self, Segment)> {
         const PORTS: usize = 4;
         let available = rest.len().checked_add(PORTS)?;
@@ -206,8 +244,16 @@ impl Tcp {
             return None;
         }
         let length = available.checked_sub(header_len)? as u32;
-        let (sequence, acknowledgment) = (number(header.sequence), Some(number(header.acknowledgment)));
-        Some((header, Segment { sequence, acknowledgment, length }))
+        let (sequence, acknowledgment) =
+            (number(header.sequence), Some(number(header.acknowledgment)));
+        Some((
+            header,
+            Segment {
+                sequence,
+                acknowledgment,
+                length,
+            },
+        ))
     }
 }
 

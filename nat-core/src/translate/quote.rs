@@ -24,8 +24,8 @@ pub(crate) struct Quote<'p> {
 const QUOTED: usize = 8;
 
 impl<'p> Quote<'p> {
-    /// The quote of an ICMP error, if that is sound itself and goes to where the quoted packet came from. Who sent the
-    /// error does not count (RFC 4787 REQ-12a).
+    /// The quote of an ICMP error, if that is sound itself and goes to where the quoted packet came
+    /// from. Who sent the error does not count (RFC 4787 REQ-12a).
     pub(crate) fn parse_sound(
         outer: &ipv4::Header,
         header: &icmp::Header,
@@ -39,35 +39,56 @@ impl<'p> Quote<'p> {
             return Err(DropReason::BadChecksum);
         }
         let quote = Self::parse(header, body)?;
-        if quote.ip.source() == outer.destination() { Ok(quote) } else { Err(DropReason::BadQuote) }
+        if quote.ip.source() == outer.destination() {
+            Ok(quote)
+        } else {
+            Err(DropReason::BadQuote)
+        }
     }
 
     fn parse(header: &icmp::Header, body: &'p mut [u8]) -> Result<Self, DropReason> {
-        if header.next_hop_mtu().is_some_and(|mtu| 0 < mtu && mtu < MIN_MTU) {
+        if header
+            .next_hop_mtu()
+            .is_some_and(|mtu| 0 < mtu && mtu < MIN_MTU)
+        {
             return Err(DropReason::BadQuote);
         }
         let quoted_len = quoted_length(header, body);
         let quoted = body.get_mut(..quoted_len).ok_or(DropReason::BadQuote)?;
         let (ip, rest) = ipv4::Header::mut_from_prefix(quoted).map_err(|_| DropReason::BadQuote)?;
-        let options_len = ip.header_length().checked_sub(ipv4::Header::LEN).ok_or(DropReason::BadQuote)?;
-        let (options, rest) = rest.split_at_mut_checked(options_len).ok_or(DropReason::BadQuote)?;
+        let options_len = ip
+            .header_length()
+            .checked_sub(ipv4::Header::LEN)
+            .ok_or(DropReason::BadQuote)?;
+        let (options, rest) = rest
+            .split_at_mut_checked(options_len)
+            .ok_or(DropReason::BadQuote)?;
         if ip.version() != 4 || ip.fragment_offset() != 0 || !ip.checksum_holds(options) {
             return Err(DropReason::BadQuote);
         }
         // What stands after the end of the original packet is padding (RFC 4884 section 5).
         let sent = usize::from(ip.total_length()).saturating_sub(ip.header_length());
         let len = rest.len().min(sent);
-        let transport = rest.get_mut(..len).filter(|bytes| bytes.len() >= QUOTED).ok_or(DropReason::BadQuote)?;
+        let transport = rest
+            .get_mut(..len)
+            .filter(|bytes| bytes.len() >= QUOTED)
+            .ok_or(DropReason::BadQuote)?;
         let proto = match ip.protocol() {
             ipv4::ICMP => Proto::Icmp,
             ipv4::TCP => Proto::Tcp,
             ipv4::UDP => Proto::Udp,
             _ => return Err(DropReason::BadQuote),
         };
-        Ok(Self { ip, options, transport, proto })
+        Ok(Self {
+            ip,
+            options,
+            transport,
+            proto,
+        })
     }
 
-    /// Refuses options that hold addresses of the way that the quoted packet took (RFC 5508 section 7.3).
+    /// Refuses options that hold addresses of the way that the quoted packet took (RFC 5508 section
+    /// 7.3).
     pub(crate) fn check_route(&self) -> Result<(), DropReason> {
         check_options(self.options)
     }
@@ -88,8 +109,9 @@ impl<'p> Quote<'p> {
         self.proto == Proto::Icmp && self.end(End::Source, End::Source, class).is_some()
     }
 
-    /// One end of the quoted packet. An ICMP query has its identifier at the end that is translated, and no port at the
-    /// other; `None` if the quoted message is no query of the class `query`.
+    /// One end of the quoted packet. An ICMP query has its identifier at the end that is
+    /// translated, and no port at the other; `None` if the quoted message is no query of the
+    /// class `query`.
     pub(crate) fn end(&self, end: End, translated: End, query: Class) -> Option<Endpoint> {
         let port = if self.proto == Proto::Icmp {
             let (header, _) = icmp::Header::ref_from_prefix(self.transport).ok()?;
@@ -105,18 +127,22 @@ impl<'p> Quote<'p> {
         if port == 0 && self.proto != Proto::Icmp {
             return None;
         }
-        Some(Endpoint { address: self.address(end), port })
+        Some(Endpoint {
+            address: self.address(end),
+            port,
+        })
     }
 
-    /// Gives the quoted packet `to` as one of its ends, and brings its checksums up to date as far as they are quoted.
-    /// Returns how all of that changed the message around it.
+    /// Gives the quoted packet `to` as one of its ends, and brings its checksums up to date as far
+    /// as they are quoted. Returns how all of that changed the message around it.
     pub(crate) fn rewrite(mut self, end: End, to: Endpoint) -> Delta {
         self.rewrite_end(end, to)
     }
 
     /// The same with both ends.
     pub(crate) fn rewrite_both(mut self, source: Endpoint, destination: Endpoint) -> Delta {
-        self.rewrite_end(End::Source, source).and(self.rewrite_end(End::Destination, destination))
+        self.rewrite_end(End::Source, source)
+            .and(self.rewrite_end(End::Destination, destination))
     }
 
     fn rewrite_end(&mut self, end: End, to: Endpoint) -> Delta {
@@ -133,14 +159,19 @@ impl<'p> Quote<'p> {
 
 /// How many bytes of `body`, which follows the header of an ICMP error, are of the quoted packet.
 ///
-/// Where an extension structure follows, the header tells its place; but some senders leave anything in that word, which
-/// was unused before RFC 4884. So it counts only if the structure is there, and leaves room for what every quote has.
+/// Where an extension structure follows, the header tells its place; but some senders leave
+/// anything in that word, which was unused before RFC 4884. So it counts only if the structure is
+/// there, and leaves room for what every quote has.
 fn quoted_length(header: &icmp::Header, body: &[u8]) -> usize {
     /// Version 2, and the first of the reserved bits (RFC 4884 section 7).
     const EXTENSION: u8 = 0x20;
     let told = header.original_datagram_length();
-    let internet_header = body.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
-    let least = internet_header.max(ipv4::Header::LEN).saturating_add(QUOTED);
+    let internet_header = body
+        .first()
+        .map_or(0, |first| usize::from(first & 0x0f) * 4);
+    let least = internet_header
+        .max(ipv4::Header::LEN)
+        .saturating_add(QUOTED);
     let extended = told >= least && body.get(told) == Some(&EXTENSION);
     if extended { told } else { body.len() }
 }
@@ -165,14 +196,18 @@ fn rewrite_udp(transport: &mut [u8], end: End, port: u16, addresses: Delta) -> D
     ports.and_u16(old, header.checksum())
 }
 
-/// The ports stand where UDP has them; the checksum is quoted only by those who quote 18 bytes or more.
+/// The ports stand where UDP has them; the checksum is quoted only by those who quote 18 bytes or
+/// more.
 fn rewrite_tcp(transport: &mut [u8], end: End, port: u16, addresses: Delta) -> Delta {
     const CHECKSUM: core::ops::Range<usize> = 16..18;
     let Ok((header, _)) = udp::Header::mut_from_prefix(transport) else {
         return Delta::default();
     };
     let ports = rewrite_port(header, end, port);
-    let Some(checksum) = transport.get_mut(CHECKSUM).and_then(|bytes| bytes.first_chunk_mut::<2>()) else {
+    let Some(checksum) = transport
+        .get_mut(CHECKSUM)
+        .and_then(|bytes| bytes.first_chunk_mut::<2>())
+    else {
         return ports;
     };
     let old = u16::from_be_bytes(*checksum);

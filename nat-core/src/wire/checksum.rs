@@ -2,18 +2,24 @@
 
 use zerocopy::FromBytes;
 
-/// The one's complement sum of `bytes`, an odd last byte padded with zero. A datagram is valid when its sum, checksum
-/// and pseudo-header included, is `0xffff`.
+/// The one's complement sum of `bytes`, an odd last byte padded with zero. A datagram is valid when
+/// its sum, checksum and pseudo-header included, is `0xffff`.
 ///
 /// INVARIANT: `bytes` are of one datagram, so there are fewer than 2^16 words of less than 2^16.
 pub(crate) fn sum(bytes: &[u8]) -> u16 {
     let (pairs, rest) = bytes.as_chunks::<2>();
-    let last = rest.first().map_or(0, |byte| u16::from_ne_bytes([*byte, 0]));
-    // The sum does not care for byte order as long as it is the same all along (RFC 1071 section 2).
+    let last = rest
+        .first()
+        .map_or(0, |byte| u16::from_ne_bytes([*byte, 0]));
+    // The sum does not care for byte order as long as it is the same all along (RFC 1071 section
+    // 2).
     let total = match <[u16]>::ref_from_prefix_with_elems(bytes, pairs.len()) {
         Ok((words, _)) => words.iter().fold(0, add_word),
         // Where memory is not aligned.
-        Err(_) => pairs.iter().map(|pair| u16::from_ne_bytes(*pair)).fold(0, |total, word| add_word(total, &word)),
+        Err(_) => pairs
+            .iter()
+            .map(|pair| u16::from_ne_bytes(*pair))
+            .fold(0, |total, word| add_word(total, &word)),
     };
     u16::from_be(fold(add_word(total, &last)))
 }
@@ -38,7 +44,8 @@ pub(crate) const fn pseudo_header(source: u32, destination: u32, protocol: u8, l
     add(addresses, add(protocol as u16, len))
 }
 
-/// How the words of a packet changed, to bring its checksums up to date without reading the rest of it.
+/// How the words of a packet changed, to bring its checksums up to date without reading the rest of
+/// it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Delta(u32);
 
@@ -51,7 +58,8 @@ impl Delta {
 
     /// This change, and `old` becoming `new`.
     pub(crate) const fn and_u32(self, old: u32, new: u32) -> Self {
-        self.and_u16((old >> 16) as u16, (new >> 16) as u16).and_u16(old as u16, new as u16)
+        self.and_u16((old >> 16) as u16, (new >> 16) as u16)
+            .and_u16(old as u16, new as u16)
     }
 
     /// This change, and `other`.
@@ -77,7 +85,10 @@ mod tests {
     /// RFC 1624 section 4: equation 3 gives 0x0000 where RFC 1141 gave 0xffff.
     #[test]
     fn rfc_1624_example() {
-        assert_eq!(Delta::default().and_u16(0x5555, 0x3285).apply(0xdd2f), 0x0000);
+        assert_eq!(
+            Delta::default().and_u16(0x5555, 0x3285).apply(0xdd2f),
+            0x0000
+        );
     }
 
     #[test]
@@ -100,7 +111,11 @@ mod tests {
             let old = u16::from_be_bytes([bytes[4], bytes[5]]);
             let mut changed = bytes;
             changed[4..6].copy_from_slice(&word.to_be_bytes());
-            assert_eq!(Delta::default().and_u16(old, word).apply(before), !sum(&changed), "word {word:#06x}");
+            assert_eq!(
+                Delta::default().and_u16(old, word).apply(before),
+                !sum(&changed),
+                "word {word:#06x}"
+            );
         }
     }
 }

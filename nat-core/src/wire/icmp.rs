@@ -40,7 +40,13 @@ impl Header {
 
     /// An error message, its checksum not yet set.
     pub(crate) fn error(kind: u8, code: u8, rest: u16) -> Self {
-        Self { kind, code, checksum: U16::ZERO, id: U16::ZERO, rest: U16::new(rest) }
+        Self {
+            kind,
+            code,
+            checksum: U16::ZERO,
+            id: U16::ZERO,
+            rest: U16::new(rest),
+        }
     }
 
     pub(crate) fn class(&self) -> Class {
@@ -64,14 +70,15 @@ impl Header {
         self.id.get()
     }
 
-    /// The length of the quoted datagram in bytes where an extension follows it, else zero (RFC 4884 section 5.1: the
-    /// sixth byte, in words of 32 bits).
+    /// The length of the quoted datagram in bytes where an extension follows it, else zero (RFC
+    /// 4884 section 5.1: the sixth byte, in words of 32 bits).
     pub(crate) fn original_datagram_length(&self) -> usize {
         let [_, words] = self.id.to_bytes();
         usize::from(words) * 4
     }
 
-    /// The MTU that "fragmentation needed" tells: zero from routers older than RFC 1191. `None` of any other message.
+    /// The MTU that "fragmentation needed" tells: zero from routers older than RFC 1191. `None` of
+    /// any other message.
     pub(crate) fn next_hop_mtu(&self) -> Option<u16> {
         const FRAGMENTATION_NEEDED: u8 = 4;
         let tells = self.kind == DESTINATION_UNREACHABLE && self.code == FRAGMENTATION_NEEDED;
@@ -97,12 +104,17 @@ impl Header {
         checksum::add(checksum::sum(self.as_bytes()), checksum::sum(body)) == 0xffff
     }
 
-    /// Brings the checksum of this message with `body` up to date. ICMP has no pseudo-header, so a message can be all
-    /// zeros: its sum is +0, and the checksum is `0xffff` where equation 3 gives zero.
+    /// Brings the checksum of this message with `body` up to date. ICMP has no pseudo-header, so a
+    /// message can be all zeros: its sum is +0, and the checksum is `0xffff` where equation 3
+    /// gives zero.
     pub(crate) fn update_checksum(&mut self, delta: Delta, body: &[u8]) {
         let updated = delta.apply(self.checksum.get());
         let zeros = updated == 0
-            && [self.kind, self.code].iter().chain(self.id.as_bytes()).chain(self.rest.as_bytes()).all(|b| *b == 0)
+            && [self.kind, self.code]
+                .iter()
+                .chain(self.id.as_bytes())
+                .chain(self.rest.as_bytes())
+                .all(|b| *b == 0)
             && body.iter().all(|byte| *byte == 0);
         self.checksum = U16::new(if zeros { 0xffff } else { updated });
     }

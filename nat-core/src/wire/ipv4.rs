@@ -32,8 +32,15 @@ pub(crate) const OFFSET: u16 = 0x1fff;
 impl Header {
     pub(crate) const LEN: usize = size_of::<Self>();
 
-    /// A header for what the router says itself: no options, an atomic datagram (RFC 6864 section 4.1), its checksum set.
-    pub(crate) fn new(tos: u8, total_length: u16, protocol: u8, source: u32, destination: u32) -> Self {
+    /// A header for what the router says itself: no options, an atomic datagram (RFC 6864 section
+    /// 4.1), its checksum set.
+    pub(crate) fn new(
+        tos: u8,
+        total_length: u16,
+        protocol: u8,
+        source: u32,
+        destination: u32,
+    ) -> Self {
         let mut header = Self {
             version_and_length: 0x45,
             tos,
@@ -79,7 +86,8 @@ impl Header {
         self.flags_and_offset.get() & MORE_FRAGMENTS != 0
     }
 
-    /// Whether the datagram is whole and must stay so, and its identification means nothing (RFC 6864 section 4.1).
+    /// Whether the datagram is whole and must stay so, and its identification means nothing (RFC
+    /// 6864 section 4.1).
     pub(crate) fn is_atomic(&self) -> bool {
         self.dont_fragment() && !self.is_fragment()
     }
@@ -117,11 +125,21 @@ impl Header {
         checksum::add(checksum::sum(self.as_bytes()), checksum::sum(options)) == 0xffff
     }
 
-    /// The header of a fragment of this datagram: with `options`, at `offset` words of 8 bytes into it, of
-    /// `total_length` bytes, its checksum set.
-    pub(crate) fn fragment(&self, options: &[u8], offset: u16, more: bool, total_length: u16) -> Self {
+    /// The header of a fragment of this datagram: with `options`, at `offset` words of 8 bytes into
+    /// it, of `total_length` bytes, its checksum set.
+    pub(crate) fn fragment(
+        &self,
+        options: &[u8],
+        offset: u16,
+        more: bool,
+        total_length: u16,
+    ) -> Self {
         let flags = self.flags_and_offset.get();
-        let more = if more { MORE_FRAGMENTS } else { flags & MORE_FRAGMENTS };
+        let more = if more {
+            MORE_FRAGMENTS
+        } else {
+            flags & MORE_FRAGMENTS
+        };
         let offset = (flags & OFFSET).wrapping_add(offset) & OFFSET;
         let words = (Self::LEN.saturating_add(options.len()) / 4) as u8;
         let mut header = Self {
@@ -136,7 +154,10 @@ impl Header {
             source: self.source,
             destination: self.destination,
         };
-        header.checksum = U16::new(!checksum::add(checksum::sum(header.as_bytes()), checksum::sum(options)));
+        header.checksum = U16::new(!checksum::add(
+            checksum::sum(header.as_bytes()),
+            checksum::sum(options),
+        ));
         header
     }
 
@@ -160,7 +181,8 @@ impl Header {
         self.checksum = U16::new(checksum);
     }
 
-    /// Takes one hop off the time to live, if there is one left. Gives the change of the header's words.
+    /// Takes one hop off the time to live, if there is one left. Gives the change of the header's
+    /// words.
     pub(crate) fn decrement_ttl(&mut self) -> Delta {
         let old = u16::from_be_bytes([self.ttl, self.protocol]);
         self.ttl = self.ttl.saturating_sub(1);

@@ -1,4 +1,5 @@
-//! Headers as they stand in the packet: typed views without copies, alignment or panics. Knows nothing of tables.
+//! Headers as they stand in the packet: typed views without copies, alignment or panics. Knows
+//! nothing of tables.
 //!
 //! Every file has the same shape: the view, what its fields mean, getters, setters.
 

@@ -42,9 +42,13 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// Whether a legal segment carries these flags: not none at all, SYN with FIN, RST with either, or FIN without ACK.
+    /// Whether a legal segment carries these flags: not none at all, SYN with FIN, RST with either,
+    /// or FIN without ACK.
     pub(crate) fn are_legal(self) -> bool {
-        matches!(self, Self::SYN | Self::SYN_ACK | Self::RST | Self::RST_ACK | Self::FIN_ACK | Self::ACK)
+        matches!(
+            self,
+            Self::SYN | Self::SYN_ACK | Self::RST | Self::RST_ACK | Self::FIN_ACK | Self::ACK
+        )
     }
 }
 

@@ -47,8 +47,8 @@ impl Header {
         Delta::default().and_u16(old.get(), port)
     }
 
-    /// Brings the checksum up to date. None stays none (RFC 3022 section 4.1), and a sum of zero is sent as `0xffff`
-    /// (RFC 768), or the receiver would take it for none.
+    /// Brings the checksum up to date. None stays none (RFC 3022 section 4.1), and a sum of zero is
+    /// sent as `0xffff` (RFC 768), or the receiver would take it for none.
     pub(crate) fn update_checksum(&mut self, delta: Delta) {
         if self.checksum.get() != 0 {
             let updated = delta.apply(self.checksum.get());

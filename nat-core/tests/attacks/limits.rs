@@ -1,4 +1,5 @@
-//! A31 to A33: what the limits on answers tell about the flows of others, and what one host can take of them.
+//! A31 to A33: what the limits on answers tell about the flows of others, and what one host can
+//! take of them.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
@@ -17,13 +18,20 @@ const PROFILES: [fn(nat_core::Cidr) -> Config; 2] = [Config::new, Config::gatewa
 fn profile(new: fn(nat_core::Cidr) -> Config) -> World {
     World::sized::<256, 512, 16>(|config| {
         *config = new(inside());
-        (config.limits.sessions_per_host, config.limits.mappings_per_host) = (Some(u16::MAX), Some(u16::MAX));
-        config.external_addresses.push(N).expect("there is room for one address");
+        (
+            config.limits.sessions_per_host,
+            config.limits.mappings_per_host,
+        ) = (Some(u16::MAX), Some(u16::MAX));
+        config
+            .external_addresses
+            .push(N)
+            .expect("there is room for one address");
         config.inside_mtu = 1000;
     })
 }
 
-/// A world with a victim's query to [`SERVER`], and an attacker who has sessions with both hosts from many addresses.
+/// A world with a victim's query to [`SERVER`], and an attacker who has sessions with both hosts
+/// from many addresses.
 struct Scene {
     w: World,
     /// The attacker's ends and the external endpoint of each, with what it sends by them.
@@ -37,7 +45,10 @@ impl Scene {
         let mut w = profile(new);
         let (mut own, mut keep) = (Vec::new(), Vec::new());
         for number in 0..12 {
-            let (inside, evil) = (at([H1, H2][usize::from(number % 2)], 5000), at(evil(number), 443));
+            let (inside, evil) = (
+                at([H1, H2][usize::from(number % 2)], 5000),
+                at(evil(number), 443),
+            );
             let external = w.open_udp(inside, evil);
             own.push(too_far(evil, external));
             keep.push(udp(inside, evil).bytes());
@@ -47,8 +58,9 @@ impl Scene {
         Self { w, own, keep, port }
     }
 
-    /// One round of the attack: forged packets in the server's name to `ports`, in between packets of the attacker's own
-    /// sessions, more than are answered. All the answers that the attacker sees, by session and in order.
+    /// One round of the attack: forged packets in the server's name to `ports`, in between packets
+    /// of the attacker's own sessions, more than are answered. All the answers that the
+    /// attacker sees, by session and in order.
     fn round(&mut self, before: bool, ports: impl Iterator<Item = u16>) -> Vec<bool> {
         self.w.advance(Duration::from_millis(1000));
         for packet in &self.keep {
@@ -58,7 +70,10 @@ impl Scene {
         let mut send_own = |w: &mut World, times| {
             for [expired, too_big] in &self.own {
                 for packet in core::iter::repeat_n(expired, times).chain([too_big]) {
-                    seen.push(matches!(w.flood(packet.clone(), Side::Outside), Verdict::Reject(_)));
+                    seen.push(matches!(
+                        w.flood(packet.clone(), Side::Outside),
+                        Verdict::Reject(_)
+                    ));
                 }
             }
         };
@@ -81,13 +96,17 @@ fn evil(number: u8) -> Ipv4Addr {
 
 /// Packets for which an error is due if they are of a session.
 fn too_far(from: SocketAddrV4, to: SocketAddrV4) -> [Vec<u8>; 2] {
-    [udp(from, to).ttl(1).bytes(), udp(from, to).payload(&[7; 1200]).bytes()]
+    [
+        udp(from, to).ttl(1).bytes(),
+        udp(from, to).payload(&[7; 1200]).bytes(),
+    ]
 }
 
-/// A31, CVE-2020-25705: the attacker sends forged packets of the server to many ports, and watches the errors about its own
-/// sessions: those that are missing, and those that come beyond its limit. Each round is played twice, with a forged packet
-/// that matches the victim's session and with one that does not; the two differ in nothing that the attacker sees. So the
-/// best guess that can be made of what it sees is right in half of the rounds.
+/// A31, CVE-2020-25705: the attacker sends forged packets of the server to many ports, and watches
+/// the errors about its own sessions: those that are missing, and those that come beyond its limit.
+/// Each round is played twice, with a forged packet that matches the victim's session and with one
+/// that does not; the two differ in nothing that the attacker sees. So the best guess that can be
+/// made of what it sees is right in half of the rounds.
 #[test]
 fn a31_errors_do_not_tell_whether_a_forged_packet_matched() {
     for new in PROFILES {
@@ -96,19 +115,35 @@ fn a31_errors_do_not_tell_whether_a_forged_packet_matched() {
         let (mut told, mut answers) = (0, 0_usize);
         for round in 0..ROUNDS {
             // Now and then so many that not all can be answered.
-            let others = if round % 100 == 0 { 1024..2524 } else { 1024..1032 };
+            let others = if round % 100 == 0 {
+                1024..2524
+            } else {
+                1024..1032
+            };
             let right = hit.port;
             let others = others.filter(|port| *port != right);
             let matching = core::iter::repeat_n(right, 5);
             let other = core::iter::repeat_n(1023, 5);
             let before = round % 4 == 3;
-            let seen = [hit.round(before, matching.chain(others.clone())), miss.round(before, other.chain(others))];
+            let seen = [
+                hit.round(before, matching.chain(others.clone())),
+                miss.round(before, other.chain(others)),
+            ];
             told += usize::from(seen[0] != seen[1]);
             answers += seen[0].iter().filter(|answer| **answer).count();
         }
-        assert_eq!(told, 0, "of {ROUNDS} rounds tell whether the port was right");
-        assert!(answers > 100_000, "the attacker gets its own errors: {answers}");
-        assert!(hit.w.stats().answers_withheld > 5_000, "and has met their limit");
+        assert_eq!(
+            told, 0,
+            "of {ROUNDS} rounds tell whether the port was right"
+        );
+        assert!(
+            answers > 100_000,
+            "the attacker gets its own errors: {answers}"
+        );
+        assert!(
+            hit.w.stats().answers_withheld > 5_000,
+            "and has met their limit"
+        );
     }
 }
 
@@ -132,7 +167,8 @@ fn a31_a_search_finds_no_port() {
     }
 }
 
-/// A31: under all of that, no errors of the server's own are withheld for good: path MTU discovery goes on.
+/// A31: under all of that, no errors of the server's own are withheld for good: path MTU discovery
+/// goes on.
 #[test]
 fn a31_a_flood_does_not_use_up_the_errors_of_others() {
     for new in PROFILES {
@@ -140,18 +176,24 @@ fn a31_a_flood_does_not_use_up_the_errors_of_others() {
         let [expired, too_big] = too_far(SERVER, at(N, scene.port));
         let mut told = [0, 0];
         for second in 0..100_u16 {
-            let ports = (0..2000).map(|number| 1024 + second + number * 30).filter(|port| *port != scene.port);
+            let ports = (0..2000)
+                .map(|number| 1024 + second + number * 30)
+                .filter(|port| *port != scene.port);
             scene.round(true, ports.collect::<Vec<_>>().into_iter());
             for (packet, told) in [&expired, &too_big].into_iter().zip(&mut told) {
-                *told += usize::from(matches!(scene.w.flood(packet.clone(), Side::Outside), Verdict::Reject(_)));
+                *told += usize::from(matches!(
+                    scene.w.flood(packet.clone(), Side::Outside),
+                    Verdict::Reject(_)
+                ));
             }
         }
         assert!(told[0] > 10 && told[1] > 10, "told {told:?} of 100 times");
     }
 }
 
-/// A32: a neighbour inside sends segments in the victim's name, and watches the RSTs about its own: none comes, and none is
-/// missing, because the NAT knew one of the victim's connections or did not.
+/// A32: a neighbour inside sends segments in the victim's name, and watches the RSTs about its own:
+/// none comes, and none is missing, because the NAT knew one of the victim's connections or did
+/// not.
 #[test]
 fn a32_resets_do_not_tell_whether_a_forged_segment_matched() {
     for has_sessions in [true, false] {
@@ -168,22 +210,32 @@ fn a32_resets_do_not_tell_whether_a_forged_segment_matched() {
             let mut seen = [&mut hit, &mut miss].map(|w| {
                 w.advance(Duration::from_millis(200));
                 let own = |w: &mut World| -> Vec<bool> {
-                    let segments = (0..8).map(|number| tcp(at(H1, 5000 + round * 8 + number), at(S2, 80), ACK));
-                    segments.map(|own| matches!(w.flood(own, Side::Inside), Verdict::Reject(_))).collect()
+                    let segments = (0..8)
+                        .map(|number| tcp(at(H1, 5000 + round * 8 + number), at(S2, 80), ACK));
+                    segments
+                        .map(|own| matches!(w.flood(own, Side::Inside), Verdict::Reject(_)))
+                        .collect()
                 };
                 let before = own(w);
-                let _ = w.flood(tcp(at(H2, 40_000), at(S1, 443), ACK).seq(7).ack(8), Side::Inside);
+                let _ = w.flood(
+                    tcp(at(H2, 40_000), at(S1, 443), ACK).seq(7).ack(8),
+                    Side::Inside,
+                );
                 [before, own(w)]
             });
             let [first, second] = &mut seen;
-            assert_eq!(first, second, "round {round} tells whether the port was right");
+            assert_eq!(
+                first, second,
+                "round {round} tells whether the port was right"
+            );
         }
     }
 }
 
-/// A33: one host, in its own name or in those of a whole network, has the router say a thousand errors a second, of the one
-/// kind or of the other. Each other host is told all that it must know. One without any session shares its place with some of
-/// the names, if there are many, and is told most of it.
+/// A33: one host, in its own name or in those of a whole network, has the router say a thousand
+/// errors a second, of the one kind or of the other. Each other host is told all that it must know.
+/// One without any session shares its place with some of the names, if there are many, and is told
+/// most of it.
 #[test]
 fn a33_no_host_takes_the_errors_of_another() {
     for (names, too_big) in [(1, false), (1, true), (200, false), (200, true)] {
@@ -192,7 +244,10 @@ fn a33_no_host_takes_the_errors_of_another() {
             if has_sessions || names == 1 {
                 assert_eq!((mtu, expired), (50, 50), "{names} names");
             }
-            assert!(mtu >= if too_big { 25 } else { 50 }, "the MTU {mtu} of 50 times");
+            assert!(
+                mtu >= if too_big { 25 } else { 50 },
+                "the MTU {mtu} of 50 times"
+            );
         }
     }
 }
@@ -208,10 +263,19 @@ fn told_under_flood(names: u32, too_big: bool, has_sessions: bool) -> (usize, us
         w.advance(Duration::from_millis(1));
         let name = Ipv4Addr::new(192, 168, 1, 20 + (milli % names) as u8);
         let flood = udp(at(name, 5000), at(S1, 33_434));
-        let _ = w.flood(if too_big { flood.payload(&[7; 1472]) } else { flood.ttl(1) }, Side::Inside);
+        let _ = w.flood(
+            if too_big {
+                flood.payload(&[7; 1472])
+            } else {
+                flood.ttl(1)
+            },
+            Side::Inside,
+        );
         if milli % 100 == 55 {
             let packet = udp(at(H2, 4000), at(S2, 80));
-            let mut told = |packet: Datagram| usize::from(matches!(w.flood(packet, Side::Inside), Verdict::Reject(_)));
+            let mut told = |packet: Datagram| {
+                usize::from(matches!(w.flood(packet, Side::Inside), Verdict::Reject(_)))
+            };
             mtu += told(packet.clone().payload(&[7; 1472]));
             expired += told(packet.ttl(1));
         }

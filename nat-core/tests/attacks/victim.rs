@@ -27,7 +27,11 @@ impl Victim {
     pub(crate) fn open(w: &mut World) -> Self {
         let connection = w.open_tcp(HOST, SERVER);
         let external = w.open_udp(HOST, RESOLVER);
-        let mut victim = Self { connection, external, talks: 0 };
+        let mut victim = Self {
+            connection,
+            external,
+            talks: 0,
+        };
         victim.talk(w);
         victim
     }
@@ -38,24 +42,40 @@ impl Victim {
         self.talks += 1;
         let text = self.talks.to_be_bytes().repeat(30);
         let (external, server) = (self.connection.external, self.connection.remote);
-        let left = w.outbound(self.connection.inside_sends(ACK | PSH).payload(&text)).forwarded();
-        assert_eq!((left.source(), left.destination(), left.payload()), (external, server, &text[..]));
+        let left = w
+            .outbound(self.connection.inside_sends(ACK | PSH).payload(&text))
+            .forwarded();
+        assert_eq!(
+            (left.source(), left.destination(), left.payload()),
+            (external, server, &text[..])
+        );
         self.connection.inside_next += text.len() as u32;
-        let came = w.inbound(self.connection.outside_sends(ACK | PSH).payload(&text)).forwarded();
-        assert_eq!((came.source(), came.destination(), came.payload()), (server, self.connection.inside, &text[..]));
+        let came = w
+            .inbound(self.connection.outside_sends(ACK | PSH).payload(&text))
+            .forwarded();
+        assert_eq!(
+            (came.source(), came.destination(), came.payload()),
+            (server, self.connection.inside, &text[..])
+        );
         self.connection.outside_next += text.len() as u32;
         assert_eq!(self.connection.state(w), SessionState::Established);
 
         let left = w.outbound(udp(HOST, RESOLVER).payload(&text)).forwarded();
         assert_eq!((left.source(), left.payload()), (self.external, &text[..]));
-        let came = w.inbound(udp(RESOLVER, self.external).payload(&text)).forwarded();
+        let came = w
+            .inbound(udp(RESOLVER, self.external).payload(&text))
+            .forwarded();
         assert_eq!((came.destination(), came.payload()), (HOST, &text[..]));
     }
 
     /// All that can be seen of its sessions, and when they will end.
     #[track_caller]
     fn sessions(&self, w: &World) -> [(SessionInfo, Instant); 2] {
-        [w.session(self.connection.inside, self.connection.remote), w.session(HOST, RESOLVER)].map(|session| {
+        [
+            w.session(self.connection.inside, self.connection.remote),
+            w.session(HOST, RESOLVER),
+        ]
+        .map(|session| {
             let end = w.now().saturating_add(session.expires_in);
             let mut timeless = session;
             timeless.expires_in = core::time::Duration::ZERO;
@@ -63,8 +83,8 @@ impl Victim {
         })
     }
 
-    /// Has `attack` send its packets, each numbered, and talks now and then. Between what it says, nothing of its sessions
-    /// changes.
+    /// Has `attack` send its packets, each numbered, and talks now and then. Between what it says,
+    /// nothing of its sessions changes.
     #[track_caller]
     pub(crate) fn under<T>(
         &mut self,
@@ -90,7 +110,9 @@ impl Victim {
 /// Whoever sent this from outside has learnt nothing by it: nobody has answered.
 #[track_caller]
 pub(crate) fn told_nothing(outcome: &Outcome) {
-    let silent =
-        matches!(outcome, Outcome::Dropped(_) | Outcome::Held | Outcome::Forwarded(_) | Outcome::Fragmented(..));
+    let silent = matches!(
+        outcome,
+        Outcome::Dropped(_) | Outcome::Held | Outcome::Forwarded(_) | Outcome::Fragmented(..)
+    );
     assert!(silent, "the attacker is told: {outcome:?}");
 }

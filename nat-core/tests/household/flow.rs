@@ -32,7 +32,13 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) const fn data(after: u64, way: Way, payload: u16) -> Self {
-        Self { after, way, syn: false, fin: false, payload }
+        Self {
+            after,
+            way,
+            syn: false,
+            fin: false,
+            payload,
+        }
     }
 }
 
@@ -58,7 +64,17 @@ impl Flow {
         start: u64,
         steps: Vec<Step>,
     ) -> Self {
-        Self { host, protocol, port, remote, start, steps, external: None, place: 0, next: [1000, 50_000] }
+        Self {
+            host,
+            protocol,
+            port,
+            remote,
+            start,
+            steps,
+            external: None,
+            place: 0,
+            next: [1000, 50_000],
+        }
     }
 
     /// The packet that is due, with its way; `None` after the last.
@@ -79,7 +95,11 @@ impl Flow {
                 let mut tcp = ip.tcp(from.port(), to.port(), own, 64_000);
                 tcp = if step.syn { tcp.syn() } else { tcp };
                 tcp = if step.fin { tcp.fin() } else { tcp };
-                tcp = if step.syn && step.way == Way::Out { tcp } else { tcp.ack(other) };
+                tcp = if step.syn && step.way == Way::Out {
+                    tcp
+                } else {
+                    tcp.ack(other)
+                };
                 tcp.write(&mut packet, &payload)
             }
         }
@@ -90,13 +110,18 @@ impl Flow {
     /// Goes on to the next packet, and says how long after this one it is due.
     pub(crate) fn advance(&mut self) -> Option<u64> {
         let step = self.steps[self.place];
-        self.next[step.way as usize] += u32::from(step.payload) + u32::from(step.syn) + u32::from(step.fin);
+        self.next[step.way as usize] +=
+            u32::from(step.payload) + u32::from(step.syn) + u32::from(step.fin);
         self.place += 1;
         self.steps.get(self.place).map(|step| step.after)
     }
 
     fn next_of(&self, way: Way) -> [u32; 2] {
         let [out, back] = self.next;
-        if way == Way::Out { [out, back] } else { [back, out] }
+        if way == Way::Out {
+            [out, back]
+        } else {
+            [back, out]
+        }
     }
 }

@@ -14,8 +14,9 @@
 //! | sensors, switches, speakers | a TLS connection for the hour, a lookup and a short connection every 5 min, NTP every 17 min | E. Valentiner, *What happens on your network while you're on vacation?*, 2019: 24,656 queries in 280 h, 88 an hour from an empty house |
 //! | updates | one in the hour for each computer and telephone: 20 connections within a minute | estimate |
 //!
-//! All look names up at a resolver outside, each query from a port of its own (RFC 5452), which is the heaviest that a host can
-//! do: one that keeps its socket, or asks the router, makes fewer sessions.
+//! All look names up at a resolver outside, each query from a port of its own (RFC 5452), which is
+//! the heaviest that a host can do: one that keeps its socket, or asks the router, makes fewer
+//! sessions.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -44,7 +45,11 @@ const MINUTE: u64 = 60_000;
 
 /// All flows of the hour.
 pub(crate) fn hour(random: &mut fastrand::Rng) -> Vec<Flow> {
-    let mut plan = Plan { random, flows: Vec::new(), ports: [49_152; NAMES.len()] };
+    let mut plan = Plan {
+        random,
+        flows: Vec::new(),
+        ports: [49_152; NAMES.len()],
+    };
     READERS.into_iter().for_each(|host| plan.read(host));
     TELEVISIONS.into_iter().for_each(|host| plan.watch(host));
     plan.play_games();
@@ -75,7 +80,11 @@ impl Plan<'_> {
                 let found = self.look_up(host, at + later);
                 let connections = if self.random.u8(..4) == 0 { 2 } else { 1 };
                 for _ in 0..connections {
-                    if self.random.u8(..10) < 3 { self.quic(host, found) } else { self.fetch(host, found) }
+                    if self.random.u8(..10) < 3 {
+                        self.quic(host, found);
+                    } else {
+                        self.fetch(host, found);
+                    }
                 }
             }
             at += self.pause(30_000);
@@ -137,7 +146,8 @@ impl Plan<'_> {
         for _ in 0..2 {
             let port = self.random.u16(32_768..49_152);
             let steps = vec![Step::data(0, Way::Out, 40), Step::data(20, Way::In, 120)];
-            self.flows.push(Flow::new((host, port), Protocol::Udp, RESOLVER, at, steps));
+            self.flows
+                .push(Flow::new((host, port), Protocol::Udp, RESOLVER, at, steps));
         }
         at + 30
     }
@@ -152,7 +162,8 @@ impl Plan<'_> {
         self.push(host, Protocol::Tcp, at, steps);
     }
 
-    /// A connection with so many exchanges, one each `every` milliseconds, which is closed after the last.
+    /// A connection with so many exchanges, one each `every` milliseconds, which is closed after
+    /// the last.
     fn connection(&mut self, host: u8, at: u64, count: u64, every: u64) {
         let mut steps = handshake();
         exchanges(&mut steps, count, every);
@@ -175,7 +186,13 @@ impl Plan<'_> {
         let port = &mut self.ports[usize::from(host)];
         *port = if *port == u16::MAX { 49_152 } else { *port + 1 };
         let server = Ipv4Addr::new(198, 51, self.random.u8(101..200), self.random.u8(1..255));
-        self.flows.push(Flow::new((host, *port), protocol, SocketAddrV4::new(server, 443), at, steps));
+        self.flows.push(Flow::new(
+            (host, *port),
+            protocol,
+            SocketAddrV4::new(server, 443),
+            at,
+            steps,
+        ));
     }
 
     /// A time from an exponential distribution with this mean, in milliseconds.
@@ -185,19 +202,36 @@ impl Plan<'_> {
 }
 
 fn handshake() -> Vec<Step> {
-    let syn = |after, way| Step { syn: true, ..Step::data(after, way, 0) };
-    vec![syn(0, Way::Out), syn(20, Way::In), Step::data(1, Way::Out, 0)]
+    let syn = |after, way| Step {
+        syn: true,
+        ..Step::data(after, way, 0)
+    };
+    vec![
+        syn(0, Way::Out),
+        syn(20, Way::In),
+        Step::data(1, Way::Out, 0),
+    ]
 }
 
 fn exchanges(steps: &mut Vec<Step>, count: u64, every: u64) {
     for number in 0..count {
         let after = if number == 0 { 0 } else { every };
-        steps.extend([Step::data(after, Way::Out, 100), Step::data(20, Way::In, 1000)]);
+        steps.extend([
+            Step::data(after, Way::Out, 100),
+            Step::data(20, Way::In, 1000),
+        ]);
     }
 }
 
 /// The server closes after `idle` milliseconds, and the host with it.
 fn close(steps: &mut Vec<Step>, idle: u64) {
-    let fin = |after, way| Step { fin: true, ..Step::data(after, way, 0) };
-    steps.extend([fin(idle, Way::In), fin(20, Way::Out), Step::data(20, Way::In, 0)]);
+    let fin = |after, way| Step {
+        fin: true,
+        ..Step::data(after, way, 0)
+    };
+    steps.extend([
+        fin(idle, Way::In),
+        fin(20, Way::Out),
+        Step::data(20, Way::In, 0),
+    ]);
 }

@@ -1,4 +1,5 @@
-//! An hour of an ordinary household of ten hosts, packet by packet, through the engine with the tables of the RP2040's image.
+//! An hour of an ordinary household of ten hosts, packet by packet, through the engine with the
+//! tables of the RP2040's image.
 
 mod flow;
 mod habits;
@@ -31,13 +32,27 @@ fn host(number: u8) -> Ipv4Addr {
 /// Plays the hour that `seed` stands for, with what `change` does to the default configuration.
 pub(crate) fn play(seed: u64, change: impl FnOnce(&mut Config)) -> Report {
     let mut config = Config::new(Cidr::new(ROUTER, 24).expect("a prefix length"));
-    config.external_addresses.push(EXTERNAL).expect("room for one");
+    config
+        .external_addresses
+        .push(EXTERNAL)
+        .expect("room for one");
     change(&mut config);
     let mut tables = Box::new(Tables::<MAPPINGS, SESSIONS, HOSTS>::new());
-    let nat = Nat::new(&mut tables, config, Seed::new([9; 16])).expect("the configuration can work");
+    let nat =
+        Nat::new(&mut tables, config, Seed::new([9; 16])).expect("the configuration can work");
     let flows = habits::hour(&mut fastrand::Rng::with_seed(seed));
-    let due = flows.iter().enumerate().map(|(number, flow)| Reverse((flow.start, number))).collect();
-    Household { nat, flows, due, report: Report::default() }.play()
+    let due = flows
+        .iter()
+        .enumerate()
+        .map(|(number, flow)| Reverse((flow.start, number)))
+        .collect();
+    Household {
+        nat,
+        flows,
+        due,
+        report: Report::default(),
+    }
+    .play()
 }
 
 struct Household<'t> {
@@ -51,7 +66,8 @@ struct Household<'t> {
 impl Household<'_> {
     fn play(mut self) -> Report {
         let mut next_look = 0;
-        while let Some(Reverse((at, number))) = self.due.pop().filter(|Reverse((at, _))| *at < HOUR) {
+        while let Some(Reverse((at, number))) = self.due.pop().filter(|Reverse((at, _))| *at < HOUR)
+        {
             while next_look <= at {
                 self.end_due(next_look);
                 self.report.look(self.nat.sessions());
@@ -73,13 +89,21 @@ impl Household<'_> {
         }
     }
 
-    /// Has a flow send its next packet; says how long after it the next one is due, if there is one.
+    /// Has a flow send its next packet; says how long after it the next one is due, if there is
+    /// one.
     fn step(&mut self, number: usize, at: u64) -> Option<u64> {
         let flow = &mut self.flows[number];
         let (mut packet, way) = flow.packet()?;
-        let side = if way == Way::Out { Side::Inside } else { Side::Outside };
+        let side = if way == Way::Out {
+            Side::Inside
+        } else {
+            Side::Outside
+        };
         self.report.packets += 1;
-        match self.nat.process(&mut packet, side, Instant::from_millis(at)) {
+        match self
+            .nat
+            .process(&mut packet, side, Instant::from_millis(at))
+        {
             Verdict::Forward { .. } => {
                 if way == Way::Out && flow.external.is_none() {
                     self.report.begun += 1;

@@ -15,7 +15,10 @@ pub(crate) struct Peak {
 
 impl Peak {
     fn raise(&mut self, sessions: usize, mappings: usize) {
-        *self = Self { sessions: self.sessions.max(sessions), mappings: self.mappings.max(mappings) };
+        *self = Self {
+            sessions: self.sessions.max(sessions),
+            mappings: self.mappings.max(mappings),
+        };
     }
 }
 
@@ -40,21 +43,34 @@ impl Report {
         if first {
             *self.refused_hosts.entry(host).or_default() += 1;
         }
-        *if first { &mut self.refused } else { &mut self.lost }.entry(reason).or_default() += 1;
+        *if first {
+            &mut self.refused
+        } else {
+            &mut self.lost
+        }
+        .entry(reason)
+        .or_default() += 1;
     }
 
     pub(super) fn look(&mut self, sessions: impl Iterator<Item = SessionInfo>) {
         let mut by_host: BTreeMap<u8, (usize, BTreeSet<_>)> = BTreeMap::new();
-        for SessionInfo { protocol, inside, .. } in sessions {
+        for SessionInfo {
+            protocol, inside, ..
+        } in sessions
+        {
             let number = inside.ip().octets()[3] - host(0).octets()[3];
             let (count, mappings) = by_host.entry(number).or_default();
             *count += 1;
             mappings.insert((protocol == SessionProtocol::Tcp, inside));
         }
         let sum = |of: fn(&(usize, BTreeSet<_>)) -> usize| by_host.values().map(of).sum();
-        self.peak.raise(sum(|host| host.0), sum(|host| host.1.len()));
+        self.peak
+            .raise(sum(|host| host.0), sum(|host| host.1.len()));
         for (number, (sessions, mappings)) in &by_host {
-            self.hosts.entry(*number).or_default().raise(*sessions, mappings.len());
+            self.hosts
+                .entry(*number)
+                .or_default()
+                .raise(*sessions, mappings.len());
         }
     }
 
@@ -66,7 +82,10 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Peak { sessions, mappings } = self.peak;
-        writeln!(f, "  tables: {MAPPINGS} mappings, {SESSIONS} sessions, {HOSTS} hosts")?;
+        writeln!(
+            f,
+            "  tables: {MAPPINGS} mappings, {SESSIONS} sessions, {HOSTS} hosts"
+        )?;
         writeln!(
             f,
             "  {} packets, {} sessions begun, {} refused {:?}",
@@ -80,7 +99,10 @@ impl fmt::Display for Report {
         for (number, Peak { sessions, mappings }) in &self.hosts {
             let refused = self.refused_hosts.get(number).copied().unwrap_or(0);
             let what = super::habits::NAMES[usize::from(*number)];
-            writeln!(f, "  {what:<18} {sessions:>4} sessions, {mappings:>4} mappings at its peak, {refused} refused")?;
+            writeln!(
+                f,
+                "  {what:<18} {sessions:>4} sessions, {mappings:>4} mappings at its peak, {refused} refused"
+            )?;
         }
         Ok(())
     }

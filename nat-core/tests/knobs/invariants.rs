@@ -37,9 +37,15 @@ fn check_external_endpoints(config: &Config, sessions: &[SessionInfo]) {
             let same_external = same_protocol && one.external == other.external;
             let same_inside = same_protocol && one.inside == other.inside;
             let same_remote = one.remote == other.remote;
-            assert!(!(same_external && same_remote), "two sessions of one answer:\n{one:?}\n{other:?}");
+            assert!(
+                !(same_external && same_remote),
+                "two sessions of one answer:\n{one:?}\n{other:?}"
+            );
             if independent && is_translated(one) && is_translated(other) {
-                assert_eq!(same_external, same_inside, "one inside endpoint, one external:\n{one:?}\n{other:?}");
+                assert_eq!(
+                    same_external, same_inside,
+                    "one inside endpoint, one external:\n{one:?}\n{other:?}"
+                );
             }
         }
     }
@@ -49,20 +55,37 @@ fn is_translated(session: &SessionInfo) -> bool {
     session.inside != session.external || !HOSTS.contains(session.inside.ip())
 }
 
-/// Ports that were drawn are of the range, of the parity, and nobody's else; no port is one that the router keeps.
+/// Ports that were drawn are of the range, of the parity, and nobody's else; no port is one that
+/// the router keeps.
 fn check_drawn_ports(world: &World, sessions: &[SessionInfo]) {
     let config = world.nat.config();
     for session in sessions.iter().filter(|session| is_translated(session)) {
-        let SessionInfo { protocol, inside, external, .. } = *session;
-        assert!(!is_reserved(config, protocol, external.port()), "a reserved port: {session:?}");
+        let SessionInfo {
+            protocol,
+            inside,
+            external,
+            ..
+        } = *session;
+        assert!(
+            !is_reserved(config, protocol, external.port()),
+            "a reserved port: {session:?}"
+        );
         if session.forwarded {
             continue;
         }
-        assert!(candidates(config, protocol, inside.port()).contains(&external.port()), "a wrong port: {session:?}");
-        assert!(!is_excluded(config, protocol, external.port()), "an excluded port: {session:?}");
+        assert!(
+            candidates(config, protocol, inside.port()).contains(&external.port()),
+            "a wrong port: {session:?}"
+        );
+        assert!(
+            !is_excluded(config, protocol, external.port()),
+            "an excluded port: {session:?}"
+        );
         let draining: Vec<_> = world.nat.draining_addresses().collect();
         let foreign = config.one_to_one.iter().any(|rule| {
-            rule.external == *external.ip() && rule.inside != *inside.ip() && !draining.contains(external.ip())
+            rule.external == *external.ip()
+                && rule.inside != *inside.ip()
+                && !draining.contains(external.ip())
         });
         assert!(!foreign, "the address of another host: {session:?}");
     }
@@ -71,10 +94,15 @@ fn check_drawn_ports(world: &World, sessions: &[SessionInfo]) {
 /// A port that a forward keeps is its target's.
 fn check_kept_ports(world: &World, sessions: &[SessionInfo]) {
     for session in sessions.iter().filter(|session| is_translated(session)) {
-        let Some(protocol) = forwardable(session.protocol) else { continue };
+        let Some(protocol) = forwardable(session.protocol) else {
+            continue;
+        };
         for (external, inside) in kept(&world.nat, protocol) {
             if session.external == external {
-                assert!(session.inside == inside && session.forwarded, "a forward's port: {session:?}");
+                assert!(
+                    session.inside == inside && session.forwarded,
+                    "a forward's port: {session:?}"
+                );
             }
         }
     }
@@ -82,53 +110,102 @@ fn check_kept_ports(world: &World, sessions: &[SessionInfo]) {
 
 fn check_limits(config: &Config, sessions: &[SessionInfo]) {
     let limits = &config.limits;
-    let most = |limit: Option<u16>, room: usize| limit.map_or_else(|| room.div_ceil(2), usize::from);
-    let within = |count: usize, limit: Option<u16>| limit.is_none_or(|limit| count <= usize::from(limit));
+    let most =
+        |limit: Option<u16>, room: usize| limit.map_or_else(|| room.div_ceil(2), usize::from);
+    let within =
+        |count: usize, limit: Option<u16>| limit.is_none_or(|limit| count <= usize::from(limit));
     for host in HOSTS {
-        let own: Vec<_> = sessions.iter().filter(|session| *session.inside.ip() == host).collect();
-        assert!(own.len() <= most(limits.sessions_per_host, SESSIONS), "sessions of {host}: {own:#?}");
-        let is_half_open =
-            |session: &SessionInfo| matches!(session.state, SessionState::InsideSyn | SessionState::OutsideSyn);
+        let own: Vec<_> = sessions
+            .iter()
+            .filter(|session| *session.inside.ip() == host)
+            .collect();
+        assert!(
+            own.len() <= most(limits.sessions_per_host, SESSIONS),
+            "sessions of {host}: {own:#?}"
+        );
+        let is_half_open = |session: &SessionInfo| {
+            matches!(
+                session.state,
+                SessionState::InsideSyn | SessionState::OutsideSyn
+            )
+        };
         let half_open = own.iter().filter(|session| is_half_open(session)).count();
-        let most_half_open = limits.half_open_per_host.map_or(SESSIONS.div_ceil(4), usize::from);
-        assert!(half_open <= most_half_open, "half-open sessions of {host}: {own:#?}");
+        let most_half_open = limits
+            .half_open_per_host
+            .map_or(SESSIONS.div_ceil(4), usize::from);
+        assert!(
+            half_open <= most_half_open,
+            "half-open sessions of {host}: {own:#?}"
+        );
         let mut mappings: BTreeMap<Place, usize> = BTreeMap::new();
         for session in own {
             *mappings.entry(place(config, session)).or_insert(0) += 1;
         }
-        assert!(mappings.len() <= most(limits.mappings_per_host, MAPPINGS), "mappings of {host}: {mappings:#?}");
+        assert!(
+            mappings.len() <= most(limits.mappings_per_host, MAPPINGS),
+            "mappings of {host}: {mappings:#?}"
+        );
         for (protocol, limit) in [
             (SessionProtocol::Tcp, limits.tcp_mappings_per_host),
             (SessionProtocol::Udp, limits.udp_mappings_per_host),
             (SessionProtocol::Icmp, limits.icmp_mappings_per_host),
         ] {
-            let count = mappings.keys().filter(|mapping| mapping.0 == protocol as u8).count();
-            assert!(within(count, limit), "{protocol:?} mappings of {host}: {mappings:#?}");
+            let count = mappings
+                .keys()
+                .filter(|mapping| mapping.0 == protocol as u8)
+                .count();
+            assert!(
+                within(count, limit),
+                "{protocol:?} mappings of {host}: {mappings:#?}"
+            );
         }
-        assert!(mappings.values().all(|count| within(*count, limits.sessions_per_mapping)), "{mappings:#?}");
+        assert!(
+            mappings
+                .values()
+                .all(|count| within(*count, limits.sessions_per_mapping)),
+            "{mappings:#?}"
+        );
     }
 }
 
 fn place(config: &Config, session: &SessionInfo) -> Place {
     let remote = (config.mapping == Mapping::AddressAndPortDependent).then_some(session.remote);
-    (session.protocol as u8, session.inside, session.external, remote)
+    (
+        session.protocol as u8,
+        session.inside,
+        session.external,
+        remote,
+    )
 }
 
 /// A host whose port is drawn gets it on the address that it has drawn others on (RFC 4787 REQ-2).
 fn check_pairing(world: &World, before: &[SessionInfo], sessions: &[SessionInfo]) {
     let config = world.nat.config();
     let drawn = |host: Ipv4Addr, sessions: &[SessionInfo]| -> BTreeSet<Ipv4Addr> {
-        let own = sessions.iter().filter(|session| *session.inside.ip() == host && !session.forwarded);
+        let own = sessions
+            .iter()
+            .filter(|session| *session.inside.ip() == host && !session.forwarded);
         let active = world.nat.external_addresses();
-        own.map(|session| *session.external.ip()).filter(|address| active.contains(address)).collect()
+        own.map(|session| *session.external.ip())
+            .filter(|address| active.contains(address))
+            .collect()
     };
-    let ruled = |host| config.dmz_host == Some(host) || config.one_to_one.iter().any(|rule| rule.inside == host);
+    let ruled = |host| {
+        config.dmz_host == Some(host) || config.one_to_one.iter().any(|rule| rule.inside == host)
+    };
     // A mapping lives on when a session of it makes room for another one of it.
-    let lives = |session: &&SessionInfo| sessions.iter().any(|other| place(config, other) == place(config, session));
+    let lives = |session: &&SessionInfo| {
+        sessions
+            .iter()
+            .any(|other| place(config, other) == place(config, session))
+    };
     let before: Vec<_> = before.iter().filter(lives).copied().collect();
     for host in HOSTS.into_iter().filter(|host| !ruled(*host)) {
         let (had, has) = (drawn(host, &before), drawn(host, sessions));
-        assert!(had.is_empty() || has.is_subset(&had), "{host} had {had:?}, and has {has:?}");
+        assert!(
+            had.is_empty() || has.is_subset(&had),
+            "{host} had {had:?}, and has {has:?}"
+        );
     }
 }
 
@@ -136,7 +213,10 @@ fn check_pairing(world: &World, before: &[SessionInfo], sessions: &[SessionInfo]
 pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
     let config = world.nat.config();
     // By the engine's clock, which never goes back.
-    let overdue = world.nat.poll_timeout().is_some_and(|due| due <= world.told());
+    let overdue = world
+        .nat
+        .poll_timeout()
+        .is_some_and(|due| due <= world.told());
     if overdue || config.mapping == Mapping::AddressAndPortDependent || waits(config) {
         return;
     }
@@ -146,26 +226,43 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
         _ => SessionProtocol::Udp,
     };
     let host = *packet.source().ip();
-    let foreign = |address| config.one_to_one.iter().any(|rule| rule.external == address && rule.inside != host);
-    let open: Vec<_> = world.nat.external_addresses().iter().filter(|address| !foreign(**address)).collect();
+    let foreign = |address| {
+        config
+            .one_to_one
+            .iter()
+            .any(|rule| rule.external == address && rule.inside != host)
+    };
+    let open: Vec<_> = world
+        .nat
+        .external_addresses()
+        .iter()
+        .filter(|address| !foreign(**address))
+        .collect();
     let sessions = world.sessions();
-    let kept = forwardable(protocol).map(|protocol| kept(&world.nat, protocol)).unwrap_or_default();
+    let kept = forwardable(protocol)
+        .map(|protocol| kept(&world.nat, protocol))
+        .unwrap_or_default();
     let closed = |address: Ipv4Addr, port: u16| {
         is_reserved(config, protocol, port)
             || is_excluded(config, protocol, port)
-            || kept.iter().any(|(external, _)| *external == at(address, port))
+            || kept
+                .iter()
+                .any(|(external, _)| *external == at(address, port))
     };
     let taken = |address: Ipv4Addr, port: u16| {
         let endpoint = at(address, port);
         closed(address, port)
-            || sessions.iter().any(|session| session.protocol == protocol && session.external == endpoint)
+            || sessions
+                .iter()
+                .any(|session| session.protocol == protocol && session.external == endpoint)
     };
     let ports = candidates(config, protocol, packet.source().port());
-    // A host that has a port of this kind already, on whichever address, leaves one to each of the others that there may be,
-    // but no more than half.
+    // A host that has a port of this kind already, on whichever address, leaves one to each of the
+    // others that there may be, but no more than half.
     let is_low = |port: u16| port < 1024 && protocol != SessionProtocol::Icmp;
     let has_own = sessions.iter().any(|session| {
-        let of_host = *session.inside.ip() == host && session.protocol == protocol && !session.forwarded;
+        let of_host =
+            *session.inside.ip() == host && session.protocol == protocol && !session.forwarded;
         of_host && is_low(session.inside.port()) == is_low(packet.source().port())
     });
     let full = |address: Ipv4Addr| {
@@ -173,7 +270,10 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
         let open = ports.iter().filter(|port| !closed(address, **port)).count();
         free == 0 || has_own && free <= (HOST_PLACES - 1).min(open / 2)
     };
-    assert!(open.is_empty() || open.iter().any(|address| full(**address)), "ports are left for {packet:?}");
+    assert!(
+        open.is_empty() || open.iter().any(|address| full(**address)),
+        "ports are left for {packet:?}"
+    );
 }
 
 /// Whether freed ports wait.
@@ -184,13 +284,21 @@ fn waits(config: &Config) -> bool {
 /// The external ports that an inside port may get (RFC 4787 REQ-3a, REQ-4).
 fn candidates(config: &Config, protocol: SessionProtocol, inside: u16) -> Vec<u16> {
     let query = protocol == SessionProtocol::Icmp;
-    let range: PortRange = if inside < 1024 && !query { config.low_ports } else { config.ports };
+    let range: PortRange = if inside < 1024 && !query {
+        config.low_ports
+    } else {
+        config.ports
+    };
     let any = query || !config.port_parity;
-    (range.first()..=range.last()).filter(|port| any || port % 2 == inside % 2).collect()
+    (range.first()..=range.last())
+        .filter(|port| any || port % 2 == inside % 2)
+        .collect()
 }
 
 fn is_reserved(config: &Config, protocol: SessionProtocol, port: u16) -> bool {
-    let reserved = config.reserved_ports.is_some_and(|range| range.contains(port));
+    let reserved = config
+        .reserved_ports
+        .is_some_and(|range| range.contains(port));
     protocol != SessionProtocol::Icmp && reserved
         || protocol == SessionProtocol::Udp && config.dhcp_client && port == 68
 }

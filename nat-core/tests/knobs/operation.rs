@@ -11,11 +11,31 @@ use super::world::*;
 
 const INSIDE_PORTS: [u16; 9] = [53, 68, 80, 81, 502, 2000, 2001, 30_000, 30_003];
 const EXTERNAL_PORTS: [u16; 11] = [64, 66, 67, 68, 80, 500, 502, 2000, 30_000, 30_001, 30_003];
-const REMOTES: [SocketAddrV4; 6] = [at(S1, 80), at(S1, 81), at(S2, 80), at(S2, 53), at(ATTACKER, 67), at(S1, 9)];
-const FLAGS: [u8; 12] =
-    [SYN, SYN, SYN, SYN | ACK, ACK, ACK | PSH, ACK | FIN, RST, RST | ACK, SYN | FIN, 0, FIN | PSH | URG];
+const REMOTES: [SocketAddrV4; 6] = [
+    at(S1, 80),
+    at(S1, 81),
+    at(S2, 80),
+    at(S2, 53),
+    at(ATTACKER, 67),
+    at(S1, 9),
+];
+const FLAGS: [u8; 12] = [
+    SYN,
+    SYN,
+    SYN,
+    SYN | ACK,
+    ACK,
+    ACK | PSH,
+    ACK | FIN,
+    RST,
+    RST | ACK,
+    SYN | FIN,
+    0,
+    FIN | PSH | URG,
+];
 
-/// The packets that were forwarded last, with the side that they left by and the inside endpoint that sent them.
+/// The packets that were forwarded last, with the side that they left by and the inside endpoint
+/// that sent them.
 #[derive(Default)]
 pub(crate) struct Recent(Vec<(Side, Vec<u8>)>);
 
@@ -44,10 +64,15 @@ impl Run {
     pub(crate) fn new(mut world: World) -> Self {
         // The engine knows the time before any operation turns it back.
         world.advance(Duration::ZERO);
-        Self { world, recent: Recent::default(), trace: Vec::new() }
+        Self {
+            world,
+            recent: Recent::default(),
+            trace: Vec::new(),
+        }
     }
 
-    /// Performs the operation that `seed` stands for, which depends on no operation before but through the state.
+    /// Performs the operation that `seed` stands for, which depends on no operation before but
+    /// through the state.
     pub(crate) fn perform(&mut self, seed: u64) {
         let random = &mut fastrand::Rng::with_seed(seed);
         match random.u8(..100) {
@@ -72,7 +97,11 @@ impl Run {
 
     fn send_out(&mut self, random: &mut fastrand::Rng) {
         let sources = [&HOSTS[..], &[ROUTER, S1, N]].concat();
-        let host = if random.u8(..12) == 0 { one_of(random, &sources) } else { one_of(random, &HOSTS) };
+        let host = if random.u8(..12) == 0 {
+            one_of(random, &sources)
+        } else {
+            one_of(random, &HOSTS)
+        };
         let packet = self.anything(random, host);
         self.emit(Side::Inside, &vary(random, packet), random);
     }
@@ -84,7 +113,10 @@ impl Run {
             0..7 => one_of(random, &REMOTES),
             7 => at(one_of(random, &EXTERNAL), one_of(random, &EXTERNAL_PORTS)),
             8 => any_session(random, &self.world).map_or(REMOTES[0], |session| session.external),
-            _ => at(one_of(random, &[H1, H2, ROUTER]), one_of(random, &INSIDE_PORTS)),
+            _ => at(
+                one_of(random, &[H1, H2, ROUTER]),
+                one_of(random, &INSIDE_PORTS),
+            ),
         };
         match random.u8(..8) {
             0..3 => udp(source, target),
@@ -103,7 +135,11 @@ impl Run {
         let from = one_of(random, &REMOTES);
         let to = at(
             one_of(random, &[N, N, N2, N3, H1]),
-            if random.bool() { one_of(random, &EXTERNAL_PORTS) } else { one_of(random, &INSIDE_PORTS) },
+            if random.bool() {
+                one_of(random, &EXTERNAL_PORTS)
+            } else {
+                one_of(random, &INSIDE_PORTS)
+            },
         );
         let packet = match random.u8(..8) {
             0..3 => udp(from, to),
@@ -116,25 +152,46 @@ impl Run {
 
     /// Traffic of a session that is there, either way.
     fn answer(&mut self, random: &mut fastrand::Rng) {
-        let Some(session) = any_session(random, &self.world) else { return };
-        let SessionInfo { protocol, inside, external, remote, .. } = session;
+        let Some(session) = any_session(random, &self.world) else {
+            return;
+        };
+        let SessionInfo {
+            protocol,
+            inside,
+            external,
+            remote,
+            ..
+        } = session;
         let out = random.bool();
-        let (from, to) = if out { (inside, remote) } else { (remote, external) };
+        let (from, to) = if out {
+            (inside, remote)
+        } else {
+            (remote, external)
+        };
         let packet = match protocol {
             SessionProtocol::Udp => udp(from, to),
-            SessionProtocol::Tcp => tcp(from, to, one_of(random, &FLAGS)).seq(one_of(random, &[1000, 1001, 9])),
+            SessionProtocol::Tcp => {
+                tcp(from, to, one_of(random, &FLAGS)).seq(one_of(random, &[1000, 1001, 9]))
+            }
             SessionProtocol::Icmp if out => echo_request(*from.ip(), *to.ip(), from.port()),
             SessionProtocol::Icmp => echo_reply(*from.ip(), *to.ip(), to.port()),
         };
-        let packet = if protocol == SessionProtocol::Tcp { packet.ack(1001) } else { packet };
+        let packet = if protocol == SessionProtocol::Tcp {
+            packet.ack(1001)
+        } else {
+            packet
+        };
         let side = if out { Side::Inside } else { Side::Outside };
         self.emit(side, &vary(random, packet), random);
     }
 
-    /// An ICMP error about a packet that was forwarded, from its receiver or from a router on its way.
+    /// An ICMP error about a packet that was forwarded, from its receiver or from a router on its
+    /// way.
     fn report_error(&mut self, random: &mut fastrand::Rng) {
         let left = one_of(random, &[Side::Inside, Side::Outside]);
-        let Some(quote) = self.recent.any(random, left).map(<[u8]>::to_vec) else { return };
+        let Some(quote) = self.recent.any(random, left).map(<[u8]>::to_vec) else {
+            return;
+        };
         let packet = Packet::parse(&quote);
         let teller = match left {
             Side::Inside => one_of(random, &[*packet.destination().ip(), H3]),
@@ -142,7 +199,11 @@ impl Run {
         };
         let kind = one_of(random, &[(3, 1), (3, 3), (3, 4), (11, 0), (12, 0)]);
         let error = icmp_error(teller, *packet.source().ip(), kind, &quote);
-        let error = if kind == (3, 4) { error.rest([0, 0, 2, 64]) } else { error };
+        let error = if kind == (3, 4) {
+            error.rest([0, 0, 2, 64])
+        } else {
+            error
+        };
         self.emit(left, &error, random);
     }
 
@@ -161,7 +222,10 @@ impl Run {
             Some(session) => (Side::Outside, udp(session.remote, session.external)),
             None => (Side::Inside, self.anything_of_a_host(random)),
         };
-        let whole = whole.payload(&random_bytes(random, 80)).may_fragment().id(random.u16(..3));
+        let whole = whole
+            .payload(&random_bytes(random, 80))
+            .may_fragment()
+            .id(random.u16(..3));
         let mut fragments = whole.cut(&[one_of(random, &[24, 40]), 16]);
         random.shuffle(&mut fragments);
         for fragment in &fragments[random.usize(..2)..] {
@@ -170,7 +234,20 @@ impl Run {
     }
 
     fn pass_time(&mut self, random: &mut fastrand::Rng) {
-        let millis = one_of(random, &[1, 300, 1000, 2500, 20_000, 121_000, 400_000, 8_000_000, 1_100_000_000]);
+        let millis = one_of(
+            random,
+            &[
+                1,
+                300,
+                1000,
+                2500,
+                20_000,
+                121_000,
+                400_000,
+                8_000_000,
+                1_100_000_000,
+            ],
+        );
         let duration = Duration::from_millis(millis);
         let way = random.u8(..8);
         self.trace.push(format!("{way}: {duration:?} pass"));
@@ -205,17 +282,26 @@ impl Run {
         random.shuffle(&mut addresses);
         addresses.truncate(random.usize(..4));
         self.trace.push(format!("addresses {addresses:?}"));
-        self.world.set_external_addresses(&addresses).expect("three addresses of hosts");
+        self.world
+            .set_external_addresses(&addresses)
+            .expect("three addresses of hosts");
     }
 
     fn drain(&mut self, random: &mut fastrand::Rng) {
-        let (address, longest) = (one_of(random, &EXTERNAL), one_of(random, &[secs(0), secs(30), secs(350)]));
+        let (address, longest) = (
+            one_of(random, &EXTERNAL),
+            one_of(random, &[secs(0), secs(30), secs(350)]),
+        );
         let drains = self.world.drain_address(address, longest);
-        self.trace.push(format!("drain {address} for {longest:?}: {drains}"));
+        self.trace
+            .push(format!("drain {address} for {longest:?}: {drains}"));
     }
 
     fn change_mtu(&mut self, random: &mut fastrand::Rng) {
-        let (side, mtu) = (one_of(random, &[Side::Inside, Side::Outside]), one_of(random, &[68, 72, 576, 1500]));
+        let (side, mtu) = (
+            one_of(random, &[Side::Inside, Side::Outside]),
+            one_of(random, &[68, 72, 576, 1500]),
+        );
         self.trace.push(format!("MTU {mtu} {side:?}"));
         self.world.nat.set_mtu(side, mtu).expect("an MTU");
     }
@@ -241,9 +327,12 @@ impl Run {
     /// Notes what was forwarded, and by which side it left.
     fn note(&mut self, usual: Side, outcome: &Outcome) -> Option<Side> {
         for released in self.world.take_released() {
-            self.trace.push(format!("    released: {}", result(&released)));
+            self.trace
+                .push(format!("    released: {}", result(&released)));
         }
-        let (Outcome::Forwarded(packet) | Outcome::Fragmented(packet, _)) = outcome else { return None };
+        let (Outcome::Forwarded(packet) | Outcome::Fragmented(packet, _)) = outcome else {
+            return None;
+        };
         let inside = HOSTS.contains(packet.destination().ip());
         let side = if inside { Side::Inside } else { usual };
         if !packet.is_later_fragment() {
@@ -255,9 +344,12 @@ impl Run {
     /// What answers the last packet of a session reaches the host that sent it.
     fn check_answer(&mut self, sent: &Packet, left: &Packet) {
         let (from, to) = (left.destination(), left.source());
-        // What is sent to the DHCP client's port is the router's, whoever has asked; from another port than the server's,
-        // unless it is for an inside address.
-        if left.ip.protocol == IpNumber::UDP && to.port() == 68 && (from.port() == 67 || !HOSTS.contains(to.ip())) {
+        // What is sent to the DHCP client's port is the router's, whoever has asked; from another
+        // port than the server's, unless it is for an inside address.
+        if left.ip.protocol == IpNumber::UDP
+            && to.port() == 68
+            && (from.port() == 67 || !HOSTS.contains(to.ip()))
+        {
             return;
         }
         let whole = !left.is_first_fragment() && !left.is_later_fragment() && left.is_intact();
@@ -266,13 +358,22 @@ impl Run {
             IpNumber::TCP if whole && left.tcp_flags() == SYN && left.payload().is_empty() => {
                 tcp(from, to, SYN | ACK).ack(left.tcp().sequence_number.wrapping_add(1))
             }
-            IpNumber::ICMP if whole && left.icmp_type() == (8, 0) => echo_reply(*from.ip(), *to.ip(), left.query_id()),
+            IpNumber::ICMP if whole && left.icmp_type() == (8, 0) => {
+                echo_reply(*from.ip(), *to.ip(), left.query_id())
+            }
             _ => return,
         };
-        self.trace.push(format!("    answered by {}", name(&answer)));
+        self.trace
+            .push(format!("    answered by {}", name(&answer)));
         let outcome = self.world.inbound(&answer);
-        let Outcome::Forwarded(reached) = outcome else { panic!("the answer to {left:?}: {outcome:?}") };
-        assert_eq!(reached.destination(), sent.source(), "an answer has reached another");
+        let Outcome::Forwarded(reached) = outcome else {
+            panic!("the answer to {left:?}: {outcome:?}")
+        };
+        assert_eq!(
+            reached.destination(),
+            sent.source(),
+            "an answer has reached another"
+        );
     }
 
     /// A host is refused for want of ports only where all of them are taken.
@@ -310,9 +411,13 @@ fn result(outcome: &Outcome) -> String {
 /// The ports that the port forwards of a protocol keep on an active external address, and whom for.
 pub(crate) fn kept(nat: &Nat<'_>, protocol: Protocol) -> Vec<(SocketAddrV4, SocketAddrV4)> {
     let addresses = nat.external_addresses();
-    let forwards = nat.forwards().filter(|forward| forward.protocol == protocol);
+    let forwards = nat
+        .forwards()
+        .filter(|forward| forward.protocol == protocol);
     let of = |forward: PortForward| {
-        let address = forward.external_address.or_else(|| addresses.first().copied());
+        let address = forward
+            .external_address
+            .or_else(|| addresses.first().copied());
         let address = address.filter(|address| addresses.contains(address));
         (0..forward.ports).filter_map(move |at_place| {
             let inside = at(forward.inside_address, forward.inside_port + at_place);

@@ -3,8 +3,8 @@
 use core::net::Ipv4Addr;
 
 use nat_core::{
-    Cidr, Config, ExhaustionError, Filtering, Hairpinning, InsideResets, Mapping, OneToOne, PortRange, PortSet, Rate,
-    Timeouts, Untranslated,
+    Cidr, Config, ExhaustionError, Filtering, Hairpinning, InsideResets, Mapping, OneToOne,
+    PortRange, PortSet, Rate, Timeouts, Untranslated,
 };
 
 use super::world::*;
@@ -32,12 +32,18 @@ impl Setting {
         choose_timeouts(&mut config, random);
         choose_answers(&mut config, random);
         choose_excluded_ports(&mut config, random);
-        Self { config, fragments: random.u8(..4) != 0, quarantine: random.bool() }
+        Self {
+            config,
+            fragments: random.u8(..4) != 0,
+            quarantine: random.bool(),
+        }
     }
 
     /// Whether inside ports below 1024 and others share some of their external ports.
     pub(crate) fn ranges_meet(&self) -> bool {
-        let Config { ports, low_ports, .. } = &self.config;
+        let Config {
+            ports, low_ports, ..
+        } = &self.config;
         ports.first() <= low_ports.last() && low_ports.first() <= ports.last()
     }
 
@@ -52,14 +58,27 @@ pub(crate) fn one_of<T: Copy>(random: &mut fastrand::Rng, choices: &[T]) -> T {
 
 fn choose_behaviour(config: &mut Config, random: &mut fastrand::Rng) {
     use Filtering::{AddressAndPortDependent, AddressDependent, EndpointIndependent};
-    let filters = [AddressAndPortDependent, AddressDependent, EndpointIndependent];
-    config.mapping = one_of(random, &[Mapping::EndpointIndependent, Mapping::AddressAndPortDependent]);
+    let filters = [
+        AddressAndPortDependent,
+        AddressDependent,
+        EndpointIndependent,
+    ];
+    config.mapping = one_of(
+        random,
+        &[
+            Mapping::EndpointIndependent,
+            Mapping::AddressAndPortDependent,
+        ],
+    );
     if config.mapping == Mapping::EndpointIndependent {
         config.filtering = one_of(random, &filters);
         config.tcp_filtering = random.bool().then(|| one_of(random, &filters));
     }
     config.hairpinning = one_of(random, &[Hairpinning::Unfiltered, Hairpinning::Filtered]);
-    config.external_addresses = EXTERNAL.into_iter().filter(|_| random.u8(..3) != 0).collect();
+    config.external_addresses = EXTERNAL
+        .into_iter()
+        .filter(|_| random.u8(..3) != 0)
+        .collect();
     config.dhcp_client = random.bool();
     config.mss_clamp = random.bool();
     let mtus = [68, 100, 576, 1500, 1500, 1500];
@@ -69,15 +88,28 @@ fn choose_behaviour(config: &mut Config, random: &mut fastrand::Rng) {
 fn choose_rules(config: &mut Config, random: &mut fastrand::Rng) {
     config.dmz_host = random.bool().then(|| one_of(random, &HOSTS));
     for _ in 0..random.usize(..3) {
-        let rule = OneToOne { external: one_of(random, &EXTERNAL), inside: one_of(random, &HOSTS) };
+        let rule = OneToOne {
+            external: one_of(random, &EXTERNAL),
+            inside: one_of(random, &HOSTS),
+        };
         config.one_to_one.push(rule).expect("room for two");
     }
     if random.u8(..3) == 0 {
         let cidr = |address, len| Cidr::new(address, len).expect("a prefix length");
-        let networks = [cidr(S2, 32), cidr(S1, 24), inside(), cidr(N, 24), cidr(S1, 0), cidr(N2, 32)];
+        let networks = [
+            cidr(S2, 32),
+            cidr(S1, 24),
+            inside(),
+            cidr(N, 24),
+            cidr(S1, 0),
+            cidr(N2, 32),
+        ];
         for _ in 0..random.usize(1..3) {
             let ports = random.bool().then(|| range(80, 80 + random.u16(..2)));
-            let entry = Untranslated { network: one_of(random, &networks), ports };
+            let entry = Untranslated {
+                network: one_of(random, &networks),
+                ports,
+            };
             config.untranslated.push(entry).expect("room for two");
         }
     }
@@ -90,10 +122,12 @@ fn choose_ports(config: &mut Config, random: &mut fastrand::Rng) {
     config.low_ports = range(low, low + random.u16(1..8));
     config.port_parity = random.bool();
     let reserved = one_of(random, &[500, 30_000, 30_002, 66]);
-    config.reserved_ports = (random.u8(..3) == 0).then(|| range(reserved, reserved + random.u16(..3)));
+    config.reserved_ports =
+        (random.u8(..3) == 0).then(|| range(reserved, reserved + random.u16(..3)));
 }
 
-/// Draws from a copy of `random`, so that a seed stands for the same operations whatever is excluded.
+/// Draws from a copy of `random`, so that a seed stands for the same operations whatever is
+/// excluded.
 fn choose_excluded_ports(config: &mut Config, random: &fastrand::Rng) {
     let mut random = random.clone();
     if random.u8(..4) == 0 {
@@ -102,7 +136,10 @@ fn choose_excluded_ports(config: &mut Config, random: &fastrand::Rng) {
     config.excluded_ports = PortSet::EMPTY;
     for _ in 0..random.usize(..4) {
         let excluded = one_of(&mut random, &[64, 500, 503, 30_000, 30_002, 30_005]);
-        config.excluded_ports.insert(range(excluded, excluded + random.u16(..3))).expect("room for three");
+        config
+            .excluded_ports
+            .insert(range(excluded, excluded + random.u16(..3)))
+            .expect("room for three");
     }
 }
 
@@ -115,8 +152,14 @@ fn choose_limits(config: &mut Config, random: &mut fastrand::Rng) {
     limits.tcp_mappings_per_host = some(4);
     limits.udp_mappings_per_host = some(4);
     limits.icmp_mappings_per_host = some(4);
-    limits.mapping_rate = some(5).map(|burst| Rate { burst, per_second: 1 });
-    limits.session_rate = some(5).map(|burst| Rate { burst, per_second: 2 });
+    limits.mapping_rate = some(5).map(|burst| Rate {
+        burst,
+        per_second: 1,
+    });
+    limits.session_rate = some(5).map(|burst| Rate {
+        burst,
+        per_second: 2,
+    });
     limits.half_open_per_host = some(4);
     limits.half_open = some(6);
     if random.u8(..4) == 0 {
@@ -137,18 +180,27 @@ fn choose_timeouts(config: &mut Config, random: &mut fastrand::Rng) {
     timeouts.tcp_reset = one_of(random, &times);
     timeouts.icmp = one_of(random, &times);
     let delays = [secs(0), secs(1), secs(120), secs(120), Timeouts::MAX];
-    (config.quarantine.delay, config.quarantine.tcp_delay) = (one_of(random, &delays), one_of(random, &delays));
+    (config.quarantine.delay, config.quarantine.tcp_delay) =
+        (one_of(random, &delays), one_of(random, &delays));
     config.quarantine.after_start = random.u8(..5) == 0;
 }
 
 fn choose_answers(config: &mut Config, random: &mut fastrand::Rng) {
     config.inside_icmp_errors = random.bool();
     config.outside_icmp_errors = random.bool();
-    let resets = [InsideResets::Always, InsideResets::NotForBareAck, InsideResets::Never];
+    let resets = [
+        InsideResets::Always,
+        InsideResets::NotForBareAck,
+        InsideResets::Never,
+    ];
     config.inside_resets = one_of(random, &resets);
     config.inside_ping = random.bool();
     config.outside_ping = random.bool();
-    let errors = [ExhaustionError::AdministrativelyProhibited, ExhaustionError::HostUnreachable, ExhaustionError::None];
+    let errors = [
+        ExhaustionError::AdministrativelyProhibited,
+        ExhaustionError::HostUnreachable,
+        ExhaustionError::None,
+    ];
     config.exhaustion_error = one_of(random, &errors);
 }
 

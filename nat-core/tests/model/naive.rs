@@ -5,12 +5,16 @@ use core::ops::Range;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use nat_core::{DropReason, Filtering, ForwardError, PortForward, Protocol, SessionProtocol, SessionState, Side};
+use nat_core::{
+    DropReason, Filtering, ForwardError, PortForward, Protocol, SessionProtocol, SessionState, Side,
+};
 
 use super::operation::What;
 use super::world::{N, N3, Outcome, at};
 
-use SessionState::{Active, Closing, Established, InsideFin, InsideSyn, OutsideFin, OutsideSyn, Reset};
+use SessionState::{
+    Active, Closing, Established, InsideFin, InsideSyn, OutsideFin, OutsideSyn, Reset,
+};
 
 /// The two ends of a session, with the protocol as a number that can be ordered.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -31,12 +35,14 @@ struct Session {
     state: SessionState,
     ends: Duration,
     last_sent: Duration,
-    /// TCP: whether the outside has shown its sequence numbers, without which nothing of it can be exact.
+    /// TCP: whether the outside has shown its sequence numbers, without which nothing of it can be
+    /// exact.
     answered: bool,
     /// TCP: whether the outside has sent a SYN of its own that acknowledges nothing.
     heard: bool,
-    /// TCP: whether the inside has sent its FIN before the end of the handshake, and nothing has acknowledged it yet. It is
-    /// a FIN in whatever state it is acknowledged, after a RST too that was not the end.
+    /// TCP: whether the inside has sent its FIN before the end of the handshake, and nothing has
+    /// acknowledged it yet. It is a FIN in whatever state it is acknowledged, after a RST too
+    /// that was not the end.
     early_fin: bool,
     /// Not TCP: what the inside has asked, if that is all it has said.
     question: Option<What>,
@@ -64,14 +70,14 @@ pub(crate) enum Expected {
     Dropped(DropReason),
     /// Answered, for one of these reasons: the standards do not say which comes first.
     Answered(Vec<DropReason>),
-    /// Answered with a RST, or dropped where the connection got one within 100 ms. The engine may forget that once others
-    /// have got theirs, and when hosts come and go.
+    /// Answered with a RST, or dropped where the connection got one within 100 ms. The engine may
+    /// forget that once others have got theirs, and when hosts come and go.
     Reset {
         sent: bool,
         withheld: bool,
     },
-    /// Forwarded by a new session in this state. Or refused, if a host without an address yet may draw one whose ports
-    /// are all taken.
+    /// Forwarded by a new session in this state. Or refused, if a host without an address yet may
+    /// draw one whose ports are all taken.
     Opens {
         state: SessionState,
         ports_may_lack: bool,
@@ -82,7 +88,10 @@ impl Expected {
     pub(crate) fn differs(&self, outcome: &Outcome) -> Option<String> {
         let same = match (self, outcome) {
             (Self::Forwarded | Self::Opens { .. }, Outcome::Forwarded(_)) => true,
-            (Self::Opens { ports_may_lack, .. }, Outcome::Rejected(DropReason::PortsExhausted, _)) => *ports_may_lack,
+            (
+                Self::Opens { ports_may_lack, .. },
+                Outcome::Rejected(DropReason::PortsExhausted, _),
+            ) => *ports_may_lack,
             (Self::Dropped(expected), Outcome::Dropped(reason)) => expected == reason,
             (Self::Answered(expected), Outcome::Rejected(reason, _)) => expected.contains(reason),
             (Self::Reset { sent, .. }, Outcome::Rejected(DropReason::NoSession, _)) => *sent,
@@ -93,7 +102,11 @@ impl Expected {
     }
 }
 
-type SessionRow = ((u8, SocketAddrV4, SocketAddrV4, SocketAddrV4, SessionState), bool, Duration);
+type SessionRow = (
+    (u8, SocketAddrV4, SocketAddrV4, SocketAddrV4, SessionState),
+    bool,
+    Duration,
+);
 
 /// What a mapping is for: protocol, inside endpoint, and the remote endpoint where ports overlap.
 type Key = (u8, SocketAddrV4, Option<SocketAddrV4>);
@@ -161,16 +174,28 @@ impl Naive {
     }
 
     pub(crate) fn set_addresses(&mut self, addresses: &[Ipv4Addr]) {
-        self.end_mappings(|_, mapping| mapping.external.is_none_or(|external| !addresses.contains(external.ip())));
+        self.end_mappings(|_, mapping| {
+            mapping
+                .external
+                .is_none_or(|external| !addresses.contains(external.ip()))
+        });
         self.addresses = addresses.to_vec();
-        for address in self.hosts.values_mut().filter(|address| address.is_some_and(|a| !addresses.contains(&a))) {
+        for address in self
+            .hosts
+            .values_mut()
+            .filter(|address| address.is_some_and(|a| !addresses.contains(&a)))
+        {
             *address = None;
         }
         self.end_conflicts();
     }
 
     pub(crate) fn add_forward(&mut self, forward: &PortForward) -> Result<(), ForwardError> {
-        let alike = || self.forwards.iter().filter(|other| other.protocol == forward.protocol);
+        let alike = || {
+            self.forwards
+                .iter()
+                .filter(|other| other.protocol == forward.protocol)
+        };
         if alike().any(|other| other.external_port == forward.external_port) {
             return Err(ForwardError::ExternalPortInUse);
         }
@@ -184,7 +209,9 @@ impl Naive {
     }
 
     pub(crate) fn remove_forward(&mut self, forward: &PortForward) -> bool {
-        let Some(place) = self.forwards.iter().position(|other| other == forward) else { return false };
+        let Some(place) = self.forwards.iter().position(|other| other == forward) else {
+            return false;
+        };
         self.forwards.remove(place);
         self.end_target(forward);
         true
@@ -213,7 +240,11 @@ impl Naive {
             return self.send_on(pair, what);
         }
         let known = self.mappings.contains_key(&self.key(pair));
-        let admitted = if known { self.admits(pair) } else { self.is_forwarded(pair) };
+        let admitted = if known {
+            self.admits(pair)
+        } else {
+            self.is_forwarded(pair)
+        };
         let state = match what {
             What::Udp | What::OtherUdp | What::Echo => Active,
             What::Syn => InsideSyn,
@@ -237,7 +268,10 @@ impl Naive {
         if working == 0 {
             return Expected::Answered(vec![DropReason::PortsExhausted]);
         }
-        Expected::Opens { state, ports_may_lack: working < addresses.len() }
+        Expected::Opens {
+            state,
+            ports_may_lack: working < addresses.len(),
+        }
     }
 
     /// A packet from inside of a session that is there.
@@ -271,30 +305,55 @@ impl Naive {
         self.sessions.iter().filter(half_open).count()
     }
 
-    /// The session that ends if a new one of `pair` is opened and its port is drawn on `address`, if it is drawn; an error
-    /// if none can make room.
-    fn makes_room(&self, pair: &Pair, state: SessionState, address: Option<Ipv4Addr>) -> Result<Option<Pair>, ()> {
+    /// The session that ends if a new one of `pair` is opened and its port is drawn on `address`,
+    /// if it is drawn; an error if none can make room.
+    fn makes_room(
+        &self,
+        pair: &Pair,
+        state: SessionState,
+        address: Option<Ipv4Addr>,
+    ) -> Result<Option<Pair>, ()> {
         let mut lacks = self.lacks(pair, state);
-        if let Some(address) = address.filter(|address| self.taken_ports(pair, *address) == self.ports.len()) {
+        if let Some(address) =
+            address.filter(|address| self.taken_ports(pair, *address) == self.ports.len())
+        {
             lacks.push((Lack::Port(address), DropReason::PortsExhausted));
         }
-        if lacks.is_empty() { Ok(None) } else { self.yielding(pair, state, &lacks).map(Some).ok_or(()) }
+        if lacks.is_empty() {
+            Ok(None)
+        } else {
+            self.yielding(pair, state, &lacks).map(Some).ok_or(())
+        }
     }
 
     /// The session of the same host that makes room for a new one: the oldest of the first kind.
-    fn yielding(&self, pair: &Pair, state: SessionState, lacks: &[(Lack, DropReason)]) -> Option<Pair> {
+    fn yielding(
+        &self,
+        pair: &Pair,
+        state: SessionState,
+        lacks: &[(Lack, DropReason)],
+    ) -> Option<Pair> {
         let candidates = self.sessions.iter().filter(|(other, session)| {
             let kind = kind(other, session);
             other.inside.ip() == pair.inside.ip()
                 && kind.is_some_and(|kind| state != OutsideSyn || kind < INSIDE_SYN)
-                && lacks.iter().all(|(lack, _)| self.frees(other, session, *lack, pair))
+                && lacks
+                    .iter()
+                    .all(|(lack, _)| self.frees(other, session, *lack, pair))
         });
-        candidates.min_by_key(|(other, session)| (kind(other, session), session.since)).map(|(other, _)| *other)
+        candidates
+            .min_by_key(|(other, session)| (kind(other, session), session.since))
+            .map(|(other, _)| *other)
     }
 
     /// Whether what `pair` lacks comes free when a session ends.
     fn frees(&self, ending: &Pair, session: &Session, lack: Lack, pair: &Pair) -> bool {
-        let alone = self.sessions.keys().filter(|other| self.key(other) == self.key(ending)).count() == 1;
+        let alone = self
+            .sessions
+            .keys()
+            .filter(|other| self.key(other) == self.key(ending))
+            .count()
+            == 1;
         match lack {
             Lack::Session => true,
             Lack::HalfOpen => matches!(session.state, InsideSyn | OutsideSyn),
@@ -312,7 +371,9 @@ impl Naive {
             Lack::Port(address) => {
                 let external = self.mappings[&self.key(ending)].external;
                 let same_remote = !self.overlapping || ending.remote == pair.remote;
-                let here = |external: SocketAddrV4| *external.ip() == address && self.ports.contains(&external.port());
+                let here = |external: SocketAddrV4| {
+                    *external.ip() == address && self.ports.contains(&external.port())
+                };
                 alone
                     && ending.protocol == pair.protocol
                     && same_remote
@@ -323,10 +384,17 @@ impl Naive {
     }
 
     fn reset_of(&self, pair: &Pair) -> Expected {
-        let recent =
-            |reset: &(Pair, Duration, usize)| reset.0 == *pair && self.now - reset.1 < Duration::from_millis(100);
-        let remembered = self.resets.last().is_some_and(|reset| recent(reset) && reset.2 == self.host_changes);
-        Expected::Reset { sent: !remembered, withheld: self.resets.iter().any(recent) }
+        let recent = |reset: &(Pair, Duration, usize)| {
+            reset.0 == *pair && self.now - reset.1 < Duration::from_millis(100)
+        };
+        let remembered = self
+            .resets
+            .last()
+            .is_some_and(|reset| recent(reset) && reset.2 == self.host_changes);
+        Expected::Reset {
+            sent: !remembered,
+            withheld: self.resets.iter().any(recent),
+        }
     }
 
     /// A connection has got a RST.
@@ -336,13 +404,23 @@ impl Naive {
     }
 
     /// A packet has opened a session, and left from `external`.
-    pub(crate) fn open(&mut self, pair: &Pair, (state, what): (SessionState, What), external: SocketAddrV4) {
+    pub(crate) fn open(
+        &mut self,
+        pair: &Pair,
+        (state, what): (SessionState, What),
+        external: SocketAddrV4,
+    ) {
         let drawn = !self.mappings.contains_key(&self.key(pair)) && !self.is_forwarded(pair);
-        let yielding = self.makes_room(pair, state, drawn.then_some(*external.ip())).expect("it was had");
+        let yielding = self
+            .makes_room(pair, state, drawn.then_some(*external.ip()))
+            .expect("it was had");
         let own = self.key(pair);
         if let Some(yielding) = yielding {
             // Its mapping stays if it is the one of the new session.
-            let (mapping, host) = (self.mappings.get(&own).copied(), self.hosts.get(pair.inside.ip()).copied());
+            let (mapping, host) = (
+                self.mappings.get(&own).copied(),
+                self.hosts.get(pair.inside.ip()).copied(),
+            );
             self.end_sessions(|other, _| *other == yielding);
             if let (Some(mapping), Some(host)) = (mapping, host) {
                 self.mappings.entry(own).or_insert(mapping);
@@ -351,7 +429,9 @@ impl Naive {
         }
         let external = self.forward_of(pair);
         self.host_changes += usize::from(!self.hosts.contains_key(pair.inside.ip()));
-        self.hosts.entry(*pair.inside.ip()).or_insert_with(|| external.map(|external| *external.ip()));
+        self.hosts
+            .entry(*pair.inside.ip())
+            .or_insert_with(|| external.map(|external| *external.ip()));
         self.mappings.entry(own).or_insert(Mapping { external });
         self.turns += 1;
         self.sessions.insert(
@@ -371,16 +451,25 @@ impl Naive {
         self.refresh(pair);
     }
 
-    /// The external endpoint that a packet has left from: new ones are learnt, known ones must be kept.
+    /// The external endpoint that a packet has left from: new ones are learnt, known ones must be
+    /// kept.
     pub(crate) fn learn(&mut self, pair: &Pair, external: SocketAddrV4) -> Result<(), String> {
         let key = self.key(pair);
         let Some(mapping) = self.mappings.get(&key).copied() else {
             // A refusal of what a port forward let in leaves no trace.
-            return if self.forward_of(pair) == Some(external) { Ok(()) } else { Err(format!("left from {external}")) };
+            return if self.forward_of(pair) == Some(external) {
+                Ok(())
+            } else {
+                Err(format!("left from {external}"))
+            };
         };
         let address = self.hosts.get(pair.inside.ip()).copied().flatten();
         if let Some(known) = mapping.external {
-            return if known == external { Ok(()) } else { Err(format!("left from {external}, mapped to {known}")) };
+            return if known == external {
+                Ok(())
+            } else {
+                Err(format!("left from {external}, mapped to {known}"))
+            };
         }
         let others = || self.mappings.iter().filter(|(other, _)| **other != key);
         if others().any(|((protocol, _, remote), other)| {
@@ -388,7 +477,10 @@ impl Naive {
         }) {
             return Err(format!("{external} is another's"));
         }
-        if self.forwarded_endpoints().any(|(of, forwarded, _)| of == pair.protocol && forwarded == external) {
+        if self
+            .forwarded_endpoints()
+            .any(|(of, forwarded, _)| of == pair.protocol && forwarded == external)
+        {
             return Err(format!("{external} is a port forward's"));
         }
         if address.is_some_and(|address| address != *external.ip()) {
@@ -399,7 +491,12 @@ impl Naive {
         }
         self.host_changes += usize::from(!self.hosts.contains_key(pair.inside.ip()));
         self.hosts.insert(*pair.inside.ip(), Some(*external.ip()));
-        self.mappings.insert(key, Mapping { external: Some(external) });
+        self.mappings.insert(
+            key,
+            Mapping {
+                external: Some(external),
+            },
+        );
         Ok(())
     }
 
@@ -407,7 +504,9 @@ impl Naive {
         if !self.addresses.contains(&to) {
             return Expected::Dropped(DropReason::NotForUs);
         }
-        let Some(pair) = pair else { return Expected::Dropped(DropReason::NoMapping) };
+        let Some(pair) = pair else {
+            return Expected::Dropped(DropReason::NoMapping);
+        };
         if let Some(session) = self.sessions.get(pair) {
             let before_answer = session.state == InsideSyn;
             let heard = session.heard && matches!(what, What::Ack | What::Fin);
@@ -427,15 +526,26 @@ impl Naive {
         }
     }
 
-    /// The external endpoint of the mapping of this number among those of `protocol`; else one that nobody has.
+    /// The external endpoint of the mapping of this number among those of `protocol`; else one that
+    /// nobody has.
     pub(crate) fn external_of(&self, place: usize, protocol: SessionProtocol) -> SocketAddrV4 {
-        let of_protocol = self.mappings.iter().filter(|((of, ..), _)| *of == protocol as u8);
-        let mut known: Vec<_> = of_protocol.filter_map(|(_, mapping)| mapping.external).collect();
-        let forwarded = self.forwarded_endpoints().filter(|(of, ..)| *of == protocol as u8);
+        let of_protocol = self
+            .mappings
+            .iter()
+            .filter(|((of, ..), _)| *of == protocol as u8);
+        let mut known: Vec<_> = of_protocol
+            .filter_map(|(_, mapping)| mapping.external)
+            .collect();
+        let forwarded = self
+            .forwarded_endpoints()
+            .filter(|(of, ..)| *of == protocol as u8);
         known.extend(forwarded.map(|(_, external, _)| external));
         match known.get(place) {
             Some(external) if !external.ip().is_unspecified() => *external,
-            _ => at(if place.is_multiple_of(2) { N } else { N3 }, 29_999 + place as u16),
+            _ => at(
+                if place.is_multiple_of(2) { N } else { N3 },
+                29_999 + place as u16,
+            ),
         }
     }
 
@@ -448,13 +558,26 @@ impl Naive {
     ) -> Option<Pair> {
         let protocol = protocol as u8;
         let is_it = |(of, _, serves): &Key, mapping: &Mapping| {
-            *of == protocol && serves.is_none_or(|serves| serves == remote) && mapping.external == Some(external)
+            *of == protocol
+                && serves.is_none_or(|serves| serves == remote)
+                && mapping.external == Some(external)
         };
-        let found = self.mappings.iter().find(|(key, mapping)| is_it(key, mapping));
-        let forwarded =
-            || self.forwarded_endpoints().find(|(of, forwarded, _)| *of == protocol && *forwarded == external);
-        let inside = found.map(|((_, inside, _), _)| *inside).or_else(|| forwarded().map(|(.., inside)| inside))?;
-        Some(Pair { protocol, inside, remote })
+        let found = self
+            .mappings
+            .iter()
+            .find(|(key, mapping)| is_it(key, mapping));
+        let forwarded = || {
+            self.forwarded_endpoints()
+                .find(|(of, forwarded, _)| *of == protocol && *forwarded == external)
+        };
+        let inside = found
+            .map(|((_, inside, _), _)| *inside)
+            .or_else(|| forwarded().map(|(.., inside)| inside))?;
+        Some(Pair {
+            protocol,
+            inside,
+            remote,
+        })
     }
 
     pub(crate) fn state(&self, pair: &Pair) -> Option<SessionState> {
@@ -463,31 +586,50 @@ impl Naive {
 
     /// Whether both ends of a connection know each other's numbers.
     pub(crate) fn is_answered(&self, pair: &Pair) -> bool {
-        self.sessions.get(pair).is_some_and(|session| session.answered)
+        self.sessions
+            .get(pair)
+            .is_some_and(|session| session.answered)
     }
 
     /// Whether the inside has sent its FIN early, and would send it again.
     pub(crate) fn has_early_fin(&self, pair: &Pair) -> bool {
-        self.sessions.get(pair).is_some_and(|session| session.early_fin)
+        self.sessions
+            .get(pair)
+            .is_some_and(|session| session.early_fin)
     }
 
     pub(crate) fn sessions(&self) -> Vec<SessionRow> {
         let rows = self.sessions.iter().map(|(pair, session)| {
             let mapping = self.mappings[&self.key(pair)];
-            let external = mapping.external.expect("a mapping with sessions has been seen");
-            let row = (pair.protocol, pair.inside, external, pair.remote, session.state);
+            let external = mapping
+                .external
+                .expect("a mapping with sessions has been seen");
+            let row = (
+                pair.protocol,
+                pair.inside,
+                external,
+                pair.remote,
+                session.state,
+            );
             (row, self.is_forwarded(pair), session.ends - self.now)
         });
         let mut rows: Vec<_> = rows.collect();
-        rows.sort_by_key(|((protocol, inside, external, remote, _), ..)| (*protocol, *inside, *external, *remote));
+        rows.sort_by_key(|((protocol, inside, external, remote, _), ..)| {
+            (*protocol, *inside, *external, *remote)
+        });
         rows
     }
 
-    /// Protocol, external endpoint and target of each port forward, as long as there is a primary address.
+    /// Protocol, external endpoint and target of each port forward, as long as there is a primary
+    /// address.
     fn forwarded_endpoints(&self) -> impl Iterator<Item = (u8, SocketAddrV4, SocketAddrV4)> + '_ {
         let primary = self.addresses.first().copied();
         let at_primary = move |forward: &PortForward| {
-            Some((number(forward.protocol), at(primary?, forward.external_port), target(forward)))
+            Some((
+                number(forward.protocol),
+                at(primary?, forward.external_port),
+                target(forward),
+            ))
         };
         self.forwards.iter().filter_map(at_primary)
     }
@@ -503,21 +645,37 @@ impl Naive {
     }
 
     fn key(&self, pair: &Pair) -> Key {
-        (pair.protocol, pair.inside, self.overlapping.then_some(pair.remote))
+        (
+            pair.protocol,
+            pair.inside,
+            self.overlapping.then_some(pair.remote),
+        )
     }
 
     fn end_mappings(&mut self, ends: impl Fn(&Key, &Mapping) -> bool) {
-        let ended: Vec<_> =
-            self.mappings.iter().filter(|(key, mapping)| ends(key, mapping)).map(|(key, _)| *key).collect();
+        let ended: Vec<_> = self
+            .mappings
+            .iter()
+            .filter(|(key, mapping)| ends(key, mapping))
+            .map(|(key, _)| *key)
+            .collect();
         let overlapping = self.overlapping;
-        let key = |pair: &Pair| (pair.protocol, pair.inside, overlapping.then_some(pair.remote));
+        let key = |pair: &Pair| {
+            (
+                pair.protocol,
+                pair.inside,
+                overlapping.then_some(pair.remote),
+            )
+        };
         self.end_sessions(|pair, _| ended.contains(&key(pair)));
     }
 
     fn end_sessions(&mut self, ends: impl Fn(&Pair, &Session) -> bool) {
         self.sessions.retain(|pair, session| !ends(pair, session));
         let used: BTreeSet<_> = self.sessions.keys().map(|pair| self.key(pair)).collect();
-        let Self { hosts, mappings, .. } = self;
+        let Self {
+            hosts, mappings, ..
+        } = self;
         mappings.retain(|key, _| used.contains(key));
         let before = hosts.len();
         hosts.retain(|host, _| mappings.keys().any(|(_, inside, _)| inside.ip() == host));
@@ -528,7 +686,8 @@ impl Naive {
     fn admits(&self, pair: &Pair) -> bool {
         let sent_to_address = || {
             self.sessions.keys().any(|other| {
-                (other.protocol, other.inside, other.remote.ip()) == (pair.protocol, pair.inside, pair.remote.ip())
+                (other.protocol, other.inside, other.remote.ip())
+                    == (pair.protocol, pair.inside, pair.remote.ip())
             })
         };
         self.is_forwarded(pair)
@@ -539,14 +698,21 @@ impl Naive {
             }
     }
 
-    /// All that a new session of `pair` lacks, ports aside, and what it is refused for if nothing makes room.
+    /// All that a new session of `pair` lacks, ports aside, and what it is refused for if nothing
+    /// makes room.
     fn lacks(&self, pair: &Pair, state: SessionState) -> Vec<(Lack, DropReason)> {
         let mut lacks = Vec::new();
-        let of_host = self.sessions.keys().filter(|other| other.inside.ip() == pair.inside.ip()).count();
+        let of_host = self
+            .sessions
+            .keys()
+            .filter(|other| other.inside.ip() == pair.inside.ip())
+            .count();
         if of_host >= self.sessions_per_host {
             lacks.push((Lack::Session, DropReason::HostLimit));
         }
-        if matches!(state, InsideSyn | OutsideSyn) && self.half_open(pair) >= self.half_open_per_host {
+        if matches!(state, InsideSyn | OutsideSyn)
+            && self.half_open(pair) >= self.half_open_per_host
+        {
             lacks.push((Lack::HalfOpen, DropReason::HalfOpenLimit));
         }
         let needed = self.slots_needed(pair);
@@ -559,7 +725,8 @@ impl Naive {
         lacks
     }
 
-    /// The addresses that a new mapping of `pair` may get a port of; `None` if it has one, or need not draw it.
+    /// The addresses that a new mapping of `pair` may get a port of; `None` if it has one, or need
+    /// not draw it.
     fn addresses_for(&self, pair: &Pair) -> Vec<Option<Ipv4Addr>> {
         if self.mappings.contains_key(&self.key(pair)) || self.is_forwarded(pair) {
             return vec![None];
@@ -573,24 +740,42 @@ impl Naive {
     /// How many ports of an address nobody else can get for a new mapping of `pair`.
     fn taken_ports(&self, pair: &Pair, address: Ipv4Addr) -> usize {
         let serves = self.key(pair).2;
-        let of_protocol =
-            self.mappings.iter().filter(|((protocol, _, remote), _)| (*protocol, *remote) == (pair.protocol, serves));
+        let of_protocol = self
+            .mappings
+            .iter()
+            .filter(|((protocol, _, remote), _)| (*protocol, *remote) == (pair.protocol, serves));
         let mapped = of_protocol.filter_map(|(_, mapping)| mapping.external);
-        let forwarded = self.forwarded_endpoints().filter(|(of, ..)| *of == pair.protocol).map(|(_, e, _)| e);
-        let ports: BTreeSet<_> =
-            mapped.chain(forwarded).filter(|e| *e.ip() == address).map(|external| external.port()).collect();
-        ports.into_iter().filter(|port| self.ports.contains(port)).count()
+        let forwarded = self
+            .forwarded_endpoints()
+            .filter(|(of, ..)| *of == pair.protocol)
+            .map(|(_, e, _)| e);
+        let ports: BTreeSet<_> = mapped
+            .chain(forwarded)
+            .filter(|e| *e.ip() == address)
+            .map(|external| external.port())
+            .collect();
+        ports
+            .into_iter()
+            .filter(|port| self.ports.contains(port))
+            .count()
     }
 
     /// Filtering by address remembers each remote address of a mapping in a slot of its own.
     fn address_slots(&self) -> BTreeSet<(u8, SocketAddrV4, Ipv4Addr)> {
         let dynamic = |pair: &&Pair| !self.is_forwarded(pair);
-        let pairs = self.sessions.keys().filter(dynamic).filter(|pair| self.remembers_address(pair));
-        pairs.map(|pair| (pair.protocol, pair.inside, *pair.remote.ip())).collect()
+        let pairs = self
+            .sessions
+            .keys()
+            .filter(dynamic)
+            .filter(|pair| self.remembers_address(pair));
+        pairs
+            .map(|pair| (pair.protocol, pair.inside, *pair.remote.ip()))
+            .collect()
     }
 
     fn remembers_address(&self, pair: &Pair) -> bool {
-        self.filtering == Filtering::AddressDependent && pair.protocol != SessionProtocol::Icmp as u8
+        self.filtering == Filtering::AddressDependent
+            && pair.protocol != SessionProtocol::Icmp as u8
     }
 
     fn session_slots(&self) -> usize {
@@ -599,11 +784,18 @@ impl Naive {
 
     fn slots_needed(&self, pair: &Pair) -> usize {
         let forward = self.is_forwarded(pair);
-        let known = self.address_slots().contains(&(pair.protocol, pair.inside, *pair.remote.ip()));
-        if self.remembers_address(pair) && !forward && !known { 2 } else { 1 }
+        let known = self
+            .address_slots()
+            .contains(&(pair.protocol, pair.inside, *pair.remote.ip()));
+        if self.remembers_address(pair) && !forward && !known {
+            2
+        } else {
+            1
+        }
     }
 
-    /// RFC 6146 section 3.5.2 and RFC 7857 section 2: the state after a packet, and whether its timer starts anew.
+    /// RFC 6146 section 3.5.2 and RFC 7857 section 2: the state after a packet, and whether its
+    /// timer starts anew.
     fn step(&mut self, pair: &Pair, from: Side, what: What) {
         use Side::{Inside, Outside};
         use What::{Ack, FarFin, FarReset, Fin, Syn, SynAck};
@@ -612,7 +804,10 @@ impl Naive {
         let far = matches!(what, FarFin | FarReset);
         let (next, refresh) = match (session.state, from, what) {
             (Active, Inside, _) => (Active, true),
-            (Active, Outside, _) => (Active, self.now - session.last_sent < lifetime(pair, Active)),
+            (Active, Outside, _) => (
+                Active,
+                self.now - session.last_sent < lifetime(pair, Active),
+            ),
             (InsideSyn, Inside, Syn) => (InsideSyn, true),
             // The outside's own SYN may be forged: what acknowledges ours counts.
             (InsideSyn, Outside, Syn) => (InsideSyn, false),
@@ -621,17 +816,36 @@ impl Naive {
             // Before the outside has numbers of its own, what it acknowledges proves its RST.
             (InsideSyn, Outside, What::Reset | FarReset) => (Reset, true),
             // A FIN that went out before the handshake was over is acknowledged with it.
-            (OutsideSyn, Outside, Ack) => (if session.early_fin { InsideFin } else { Established }, true),
-            (OutsideSyn, Outside, Fin) => (if session.early_fin { Closing } else { OutsideFin }, true),
+            (OutsideSyn, Outside, Ack) => (
+                if session.early_fin {
+                    InsideFin
+                } else {
+                    Established
+                },
+                true,
+            ),
+            (OutsideSyn, Outside, Fin) => (
+                if session.early_fin {
+                    Closing
+                } else {
+                    OutsideFin
+                },
+                true,
+            ),
             (state, _, _) if far => (state, false),
-            // A refused connection: the outside has no numbers, so nothing of it, nor a FIN to it, is exact.
-            (state, Outside, _) | (state, _, Fin) if state != Active && !session.answered => (state, false),
+            // A refused connection: the outside has no numbers, so nothing of it, nor a FIN to it,
+            // is exact.
+            (state, Outside, _) | (state, _, Fin) if state != Active && !session.answered => {
+                (state, false)
+            }
             (Reset | Established, Outside, Ack) if session.early_fin => (InsideFin, true),
             (Reset, Outside, Fin) if session.early_fin => (InsideFin, true),
             (Established, Outside, Fin) if session.early_fin => (Closing, true),
             // Behind a FIN that nothing has acknowledged, it is not at what is known to be the end.
             (Established, Inside, What::Reset) if session.early_fin => (Established, false),
-            (InsideSyn | OutsideSyn | Established | InsideFin | OutsideFin, _, What::Reset) => (Reset, true),
+            (InsideSyn | OutsideSyn | Established | InsideFin | OutsideFin, _, What::Reset) => {
+                (Reset, true)
+            }
             (Established, Inside, Fin) | (InsideFin, Inside, Fin) => (InsideFin, true),
             (Established, Outside, Fin) | (OutsideFin, Outside, Fin) => (OutsideFin, true),
             (InsideFin, Outside, Fin) | (OutsideFin, Inside, Fin) => (Closing, true),
@@ -659,7 +873,9 @@ impl Naive {
                 (OutsideSyn, _, _) => session.early_fin && matches!(next, OutsideSyn | Reset),
                 // Sent again in its place, it counts itself.
                 (Reset | Established, Inside, Fin) => false,
-                (Reset | Established, _, _) => session.early_fin && matches!(next, Reset | Established),
+                (Reset | Established, _, _) => {
+                    session.early_fin && matches!(next, Reset | Established)
+                }
                 _ => false,
             };
             session.heard = match (session.state, from, what) {
@@ -687,7 +903,8 @@ impl Naive {
 }
 
 impl Session {
-    /// What a packet other than TCP makes of a question and its answer. To a DNS server, and by ICMP, each is one of its own.
+    /// What a packet other than TCP makes of a question and its answer. To a DNS server, and by
+    /// ICMP, each is one of its own.
     fn converse(&mut self, pair: &Pair, from: Side, (what, heard): (What, bool)) {
         let each_alone = pair.protocol == SessionProtocol::Icmp as u8 || pair.remote.port() == 53;
         match from {
@@ -700,7 +917,8 @@ impl Session {
     }
 }
 
-/// The kinds of sessions that make room, the first first: the one that may not for a session from outside is the last.
+/// The kinds of sessions that make room, the first first: the one that may not for a session from
+/// outside is the last.
 fn kind(pair: &Pair, session: &Session) -> Option<u8> {
     match session.state {
         Reset => Some(0),

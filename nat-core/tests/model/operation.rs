@@ -11,7 +11,15 @@ use super::world::*;
 
 const HOSTS: [Ipv4Addr; 4] = [H1, H2, H3, Ipv4Addr::new(192, 168, 1, 13)];
 const REMOTES: [SocketAddrV4; 4] = [at(S1, 80), at(S1, 81), at(S2, 80), at(S2, 53)];
-const ADDRESSES: [&[Ipv4Addr]; 7] = [&[N], &[N2], &[N, N2], &[N2, N], &[N3, N, N2], &[N2, N3], &[]];
+const ADDRESSES: [&[Ipv4Addr]; 7] = [
+    &[N],
+    &[N2],
+    &[N, N2],
+    &[N2, N],
+    &[N3, N, N2],
+    &[N2, N3],
+    &[],
+];
 
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
@@ -74,27 +82,53 @@ impl What {
 
     fn random(random: &mut fastrand::Rng) -> Self {
         use What::{Ack, Echo, FarFin, FarReset, Fin, OtherUdp, Reset, Syn, SynAck, Udp};
-        let often =
-            [Udp, Udp, OtherUdp, Echo, Syn, Syn, Syn, SynAck, SynAck, Ack, Ack, Ack, Fin, Fin, FarFin, Reset, FarReset];
+        let often = [
+            Udp, Udp, OtherUdp, Echo, Syn, Syn, Syn, SynAck, SynAck, Ack, Ack, Ack, Fin, Fin,
+            FarFin, Reset, FarReset,
+        ];
         often[random.usize(..often.len())]
     }
 }
 
 impl Operation {
     pub(crate) fn random(random: &mut fastrand::Rng) -> Self {
-        let protocol = if random.bool() { Protocol::Tcp } else { Protocol::Udp };
+        let protocol = if random.bool() {
+            Protocol::Tcp
+        } else {
+            Protocol::Udp
+        };
         let host = random.usize(..HOSTS.len()).min(random.usize(..HOSTS.len()));
         let port = 5000 + random.u16(..2);
         let remote = random.usize(..REMOTES.len());
         // Forwards meet the ports of dynamic mappings, and others.
         let external_port = 29_999 + random.u16(..4);
         match random.u8(..100) {
-            0..45 => Self::Out { host, port, remote, what: What::random(random) },
-            45..82 => Self::In { mapping: random.usize(..8), remote, what: What::random(random) },
-            82..92 => Self::Wait { seconds: [1, 30, 59, 60, 100, 239, 240, 299, 300, 7439][random.usize(..10)] },
-            92..95 => Self::Forward { protocol, external_port, host, port },
-            95..97 => Self::Unforward { place: random.usize(..4) },
-            97..99 => Self::Addresses { list: random.usize(..ADDRESSES.len()) },
+            0..45 => Self::Out {
+                host,
+                port,
+                remote,
+                what: What::random(random),
+            },
+            45..82 => Self::In {
+                mapping: random.usize(..8),
+                remote,
+                what: What::random(random),
+            },
+            82..92 => Self::Wait {
+                seconds: [1, 30, 59, 60, 100, 239, 240, 299, 300, 7439][random.usize(..10)],
+            },
+            92..95 => Self::Forward {
+                protocol,
+                external_port,
+                host,
+                port,
+            },
+            95..97 => Self::Unforward {
+                place: random.usize(..4),
+            },
+            97..99 => Self::Addresses {
+                list: random.usize(..ADDRESSES.len()),
+            },
             _ => Self::Clear,
         }
     }
@@ -118,7 +152,11 @@ struct Numbers {
 
 impl Run {
     pub(crate) fn new(world: World, model: Naive) -> Self {
-        Self { world, model, numbers: BTreeMap::new() }
+        Self {
+            world,
+            model,
+            numbers: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -128,10 +166,19 @@ impl Run {
     /// Performs `operation` on both sides; says how they differ.
     pub(crate) fn perform(&mut self, operation: &Operation) -> Result<(), String> {
         match *operation {
-            Operation::Out { host, port, remote, what } => {
+            Operation::Out {
+                host,
+                port,
+                remote,
+                what,
+            } => {
                 self.send_out(at(HOSTS[host], port), REMOTES[remote], what)?;
             }
-            Operation::In { mapping, remote, what } => {
+            Operation::In {
+                mapping,
+                remote,
+                what,
+            } => {
                 self.send_in(mapping, REMOTES[remote], what)?;
             }
             Operation::Wait { seconds } => {
@@ -139,19 +186,34 @@ impl Run {
                 self.world.advance(duration);
                 self.model.wait(duration);
             }
-            Operation::Forward { protocol, external_port, host, port } => {
+            Operation::Forward {
+                protocol,
+                external_port,
+                host,
+                port,
+            } => {
                 let forward = PortForward::new(protocol, external_port, at(HOSTS[host], port));
-                same("add_forward", &self.world.nat.add_forward(forward), &self.model.add_forward(&forward))?;
+                same(
+                    "add_forward",
+                    &self.world.nat.add_forward(forward),
+                    &self.model.add_forward(&forward),
+                )?;
             }
             Operation::Unforward { place } => {
                 let forward = self.world.nat.forwards().nth(place);
                 if let Some(forward) = forward {
                     let removed = self.world.remove_forward(&forward);
-                    same("remove_forward", &removed, &self.model.remove_forward(&forward))?;
+                    same(
+                        "remove_forward",
+                        &removed,
+                        &self.model.remove_forward(&forward),
+                    )?;
                 }
             }
             Operation::Addresses { list } => {
-                self.world.set_external_addresses(ADDRESSES[list]).expect("the addresses can work");
+                self.world
+                    .set_external_addresses(ADDRESSES[list])
+                    .expect("the addresses can work");
                 self.model.set_addresses(ADDRESSES[list]);
             }
             Operation::Clear => {
@@ -169,15 +231,38 @@ impl Run {
         same("the number of sessions", &engine.len(), &model.len())
             .map_err(|e| format!("{e}\n{engine:#?}\n{model:#?}"))?;
         for (engine, model) in engine.iter().zip(&model) {
-            let of_engine = (engine.protocol as u8, engine.inside, engine.external, engine.remote, engine.state);
-            same("a session", &(of_engine, engine.forwarded, engine.expires_in), model)?;
+            let of_engine = (
+                engine.protocol as u8,
+                engine.inside,
+                engine.external,
+                engine.remote,
+                engine.state,
+            );
+            same(
+                "a session",
+                &(of_engine, engine.forwarded, engine.expires_in),
+                model,
+            )?;
         }
         Ok(())
     }
 
-    fn send_out(&mut self, inside: SocketAddrV4, remote: SocketAddrV4, what: What) -> Result<(), String> {
-        let remote = if what == What::Echo { at(*remote.ip(), 0) } else { remote };
-        let pair = Pair { protocol: what.protocol() as u8, inside, remote };
+    fn send_out(
+        &mut self,
+        inside: SocketAddrV4,
+        remote: SocketAddrV4,
+        what: What,
+    ) -> Result<(), String> {
+        let remote = if what == What::Echo {
+            at(*remote.ip(), 0)
+        } else {
+            remote
+        };
+        let pair = Pair {
+            protocol: what.protocol() as u8,
+            inside,
+            remote,
+        };
         let numbers = self.numbers.get(&pair).copied();
         let packet = match what {
             What::Udp => udp(inside, remote),
@@ -198,7 +283,9 @@ impl Run {
             if let Expected::Opens { state, .. } = expected {
                 self.model.open(&pair, (state, what), packet.source());
             }
-            self.model.learn(&pair, packet.source()).map_err(|e| format!("{what:?} {inside} -> {remote}: {e}"))?;
+            self.model
+                .learn(&pair, packet.source())
+                .map_err(|e| format!("{what:?} {inside} -> {remote}: {e}"))?;
             if !repeats_fin {
                 self.count(&pair, Side::Inside, what);
             }
@@ -210,15 +297,28 @@ impl Run {
     }
 
     fn send_in(&mut self, mapping: usize, remote: SocketAddrV4, what: What) -> Result<(), String> {
-        let remote = if what == What::Echo { at(*remote.ip(), 0) } else { remote };
+        let remote = if what == What::Echo {
+            at(*remote.ip(), 0)
+        } else {
+            remote
+        };
         let external = self.model.external_of(mapping, what.protocol());
         let pair = self.model.pair_at(what.protocol(), external, remote);
         let packet = match what {
             What::Udp | What::OtherUdp => udp(remote, external),
             What::Echo => echo_reply(*remote.ip(), *external.ip(), external.port()),
             _ => {
-                let nobody = Pair { protocol: what.protocol() as u8, inside: at(H1, 1), remote };
-                self.segment(&pair.unwrap_or(nobody), Side::Outside, what, (remote, external))
+                let nobody = Pair {
+                    protocol: what.protocol() as u8,
+                    inside: at(H1, 1),
+                    remote,
+                };
+                self.segment(
+                    &pair.unwrap_or(nobody),
+                    Side::Outside,
+                    what,
+                    (remote, external),
+                )
             }
         };
         let expected = self.model.send_in(pair.as_ref(), *external.ip(), what);
@@ -234,11 +334,20 @@ impl Run {
     }
 
     /// The segment that an honest end would send, or a forger who does not know the numbers.
-    fn segment(&mut self, pair: &Pair, from: Side, what: What, ends: (SocketAddrV4, SocketAddrV4)) -> Datagram {
+    fn segment(
+        &mut self,
+        pair: &Pair,
+        from: Side,
+        what: What,
+        ends: (SocketAddrV4, SocketAddrV4),
+    ) -> Datagram {
         let state = self.model.state(pair);
         let repeats_fin = from == Side::Inside && self.model.has_early_fin(pair);
-        let numbers =
-            self.numbers.entry(*pair).or_insert(Numbers { inside: 1000, outside: 2_000_000_000, early_fin: false });
+        let numbers = self.numbers.entry(*pair).or_insert(Numbers {
+            inside: 1000,
+            outside: 2_000_000_000,
+            early_fin: false,
+        });
         if opens(state, from, what) {
             // A new connection has numbers of its own, far from the last.
             numbers.inside = numbers.inside.wrapping_add(0x3000_0000);
@@ -249,7 +358,8 @@ impl Run {
             Side::Inside => (numbers.inside, numbers.outside),
             Side::Outside => (numbers.outside, numbers.inside),
         };
-        let first = opens(state, from, what) || (from == Side::Outside && state == Some(SessionState::InsideSyn));
+        let first = opens(state, from, what)
+            || (from == Side::Outside && state == Some(SessionState::InsideSyn));
         let (flags, seq) = match what {
             What::Syn => (SYN, if first { own } else { own.wrapping_sub(1) }),
             What::SynAck => (SYN | ACK, if first { own } else { own.wrapping_sub(1) }),
@@ -274,8 +384,9 @@ impl Run {
 
     /// A SYN takes one number of its sender.
     fn count_opening(&mut self, pair: &Pair, state: Option<SessionState>, from: Side, what: What) {
-        let answers =
-            from == Side::Outside && state == Some(SessionState::InsideSyn) && matches!(what, What::Syn | What::SynAck);
+        let answers = from == Side::Outside
+            && state == Some(SessionState::InsideSyn)
+            && matches!(what, What::Syn | What::SynAck);
         if let Some(numbers) = self.numbers.get_mut(pair) {
             if opens(state, from, what) {
                 numbers.inside = numbers.inside.wrapping_add(1);
@@ -290,7 +401,8 @@ impl Run {
         if !self.model.is_answered(pair) {
             return;
         }
-        let early = from == Side::Inside && self.model.state(pair) == Some(SessionState::OutsideSyn);
+        let early =
+            from == Side::Inside && self.model.state(pair) == Some(SessionState::OutsideSyn);
         if let (Some(numbers), What::Fin) = (self.numbers.get_mut(pair), what) {
             match from {
                 // Before the handshake is over, only the first can be the stream's end.
@@ -309,9 +421,18 @@ impl Run {
 fn opens(state: Option<SessionState>, from: Side, what: What) -> bool {
     from == Side::Inside
         && matches!(what, What::Syn | What::SynAck)
-        && matches!(state, None | Some(SessionState::Closing | SessionState::Reset))
+        && matches!(
+            state,
+            None | Some(SessionState::Closing | SessionState::Reset)
+        )
 }
 
 fn same<T: core::fmt::Debug + PartialEq>(what: &str, engine: &T, model: &T) -> Result<(), String> {
-    if engine == model { Ok(()) } else { Err(format!("{what}: the engine has {engine:?}, the model {model:?}")) }
+    if engine == model {
+        Ok(())
+    } else {
+        Err(format!(
+            "{what}: the engine has {engine:?}, the model {model:?}"
+        ))
+    }
 }

@@ -1,4 +1,5 @@
-//! Packets made with etherparse: each builder gives a correct packet, and a test changes what it is about.
+//! Packets made with etherparse: each builder gives a correct packet, and a test changes what it is
+//! about.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -35,7 +36,12 @@ pub(crate) struct Datagram {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
-    Icmp { kind: u8, code: u8, rest: [u8; 4], payload: Vec<u8> },
+    Icmp {
+        kind: u8,
+        code: u8,
+        rest: [u8; 4],
+        payload: Vec<u8>,
+    },
     Raw(Vec<u8>),
     Tcp(TcpHeader, Vec<u8>),
     Udp(UdpHeader, Vec<u8>),
@@ -46,8 +52,18 @@ pub(crate) const fn at(address: Ipv4Addr, port: u16) -> SocketAddrV4 {
 }
 
 pub(crate) fn udp(from: SocketAddrV4, to: SocketAddrV4) -> Datagram {
-    let header = UdpHeader { source_port: from.port(), destination_port: to.port(), length: 0, checksum: 0 };
-    datagram(*from.ip(), *to.ip(), IpNumber::UDP, Body::Udp(header, b"nat-core".to_vec()))
+    let header = UdpHeader {
+        source_port: from.port(),
+        destination_port: to.port(),
+        length: 0,
+        checksum: 0,
+    };
+    datagram(
+        *from.ip(),
+        *to.ip(),
+        IpNumber::UDP,
+        Body::Udp(header, b"nat-core".to_vec()),
+    )
 }
 
 pub(crate) fn tcp(from: SocketAddrV4, to: SocketAddrV4, flags: u8) -> Datagram {
@@ -60,11 +76,26 @@ pub(crate) fn tcp(from: SocketAddrV4, to: SocketAddrV4, flags: u8) -> Datagram {
     header.urg = flags & URG != 0;
     header.ece = flags & ECE != 0;
     header.cwr = flags & CWR != 0;
-    datagram(*from.ip(), *to.ip(), IpNumber::TCP, Body::Tcp(header, Vec::new()))
+    datagram(
+        *from.ip(),
+        *to.ip(),
+        IpNumber::TCP,
+        Body::Tcp(header, Vec::new()),
+    )
 }
 
 pub(crate) fn icmp(from: Ipv4Addr, to: Ipv4Addr, kind: u8, code: u8, rest: [u8; 4]) -> Datagram {
-    datagram(from, to, IpNumber::ICMP, Body::Icmp { kind, code, rest, payload: Vec::new() })
+    datagram(
+        from,
+        to,
+        IpNumber::ICMP,
+        Body::Icmp {
+            kind,
+            code,
+            rest,
+            payload: Vec::new(),
+        },
+    )
 }
 
 pub(crate) fn echo_request(from: Ipv4Addr, to: Ipv4Addr, id: u16) -> Datagram {
@@ -84,7 +115,12 @@ pub(crate) fn timestamp_reply(from: Ipv4Addr, to: Ipv4Addr, id: u16) -> Datagram
 }
 
 /// An ICMP error about `quote`, the start of a packet.
-pub(crate) fn icmp_error(from: Ipv4Addr, to: Ipv4Addr, (kind, code): (u8, u8), quote: &[u8]) -> Datagram {
+pub(crate) fn icmp_error(
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+    (kind, code): (u8, u8),
+    quote: &[u8],
+) -> Datagram {
     icmp(from, to, kind, code, [0; 4]).payload(quote)
 }
 
@@ -102,14 +138,18 @@ pub(crate) fn random_bytes(random: &mut fastrand::Rng, len: usize) -> Vec<u8> {
 pub(crate) fn fix_header_checksum(packet: &mut [u8]) {
     let header_len = usize::from(packet[0] & 0x0F) * 4;
     packet[10..12].fill(0);
-    let sum = Sum16BitWords::new().add_slice(&packet[..header_len]).ones_complement();
+    let sum = Sum16BitWords::new()
+        .add_slice(&packet[..header_len])
+        .ones_complement();
     packet[10..12].copy_from_slice(&sum.to_ne_bytes());
 }
 
 impl Datagram {
     pub(crate) fn payload(mut self, bytes: &[u8]) -> Self {
-        let (Body::Icmp { payload, .. } | Body::Raw(payload) | Body::Tcp(_, payload) | Body::Udp(_, payload)) =
-            &mut self.body;
+        let (Body::Icmp { payload, .. }
+        | Body::Raw(payload)
+        | Body::Tcp(_, payload)
+        | Body::Udp(_, payload)) = &mut self.body;
         *payload = bytes.to_vec();
         self
     }
@@ -138,7 +178,9 @@ impl Datagram {
     }
 
     pub(crate) fn options(mut self, options: &[u8]) -> Self {
-        self.ip.options = options.try_into().expect("IPv4 options come in words, ten at most");
+        self.ip.options = options
+            .try_into()
+            .expect("IPv4 options come in words, ten at most");
         self
     }
 
@@ -165,18 +207,26 @@ impl Datagram {
     }
 
     pub(crate) fn tcp_options(self, options: &[u8]) -> Self {
-        self.tcp_header(|header| header.set_options_raw(options).expect("40 bytes of TCP options at most"))
+        self.tcp_header(|header| {
+            header
+                .set_options_raw(options)
+                .expect("40 bytes of TCP options at most");
+        })
     }
 
     pub(crate) fn tcp_header(mut self, change: impl FnOnce(&mut TcpHeader)) -> Self {
-        let Body::Tcp(header, _) = &mut self.body else { panic!("not a TCP segment") };
+        let Body::Tcp(header, _) = &mut self.body else {
+            panic!("not a TCP segment")
+        };
         change(header);
         self
     }
 
     /// Bytes 4 to 7 of an ICMP message: identifier and sequence number, MTU, pointer.
     pub(crate) fn rest(mut self, bytes: [u8; 4]) -> Self {
-        let Body::Icmp { rest, .. } = &mut self.body else { panic!("not an ICMP message") };
+        let Body::Icmp { rest, .. } = &mut self.body else {
+            panic!("not an ICMP message")
+        };
         *rest = bytes;
         self
     }
@@ -184,7 +234,8 @@ impl Datagram {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let body = self.body_bytes();
         let mut ip = self.ip.clone();
-        ip.set_payload_len(body.len()).expect("the packet is not too long");
+        ip.set_payload_len(body.len())
+            .expect("the packet is not too long");
         ip.header_checksum = ip.calc_header_checksum();
         let mut bytes = ip.to_bytes().to_vec();
         bytes.extend(body);
@@ -194,7 +245,12 @@ impl Datagram {
 
     fn body_bytes(&self) -> Vec<u8> {
         match &self.body {
-            Body::Icmp { kind, code, rest, payload } => {
+            Body::Icmp {
+                kind,
+                code,
+                rest,
+                payload,
+            } => {
                 let mut bytes = vec![*kind, *code, 0, 0];
                 bytes.extend(rest);
                 bytes.extend(payload);
@@ -206,14 +262,18 @@ impl Datagram {
             Body::Raw(bytes) => bytes.clone(),
             Body::Tcp(header, payload) => {
                 let mut header = header.clone();
-                let sum = header.calc_checksum_ipv4_raw(self.ip.source, self.ip.destination, payload);
+                let sum =
+                    header.calc_checksum_ipv4_raw(self.ip.source, self.ip.destination, payload);
                 header.checksum = self.chosen(sum.expect("the segment is not too long"));
                 [&header.to_bytes()[..], payload].concat()
             }
             Body::Udp(header, payload) => {
                 let mut header = header.clone();
-                header.length = (8 + payload.len()).try_into().expect("the datagram is not too long");
-                let sum = header.calc_checksum_ipv4_raw(self.ip.source, self.ip.destination, payload);
+                header.length = (8 + payload.len())
+                    .try_into()
+                    .expect("the datagram is not too long");
+                let sum =
+                    header.calc_checksum_ipv4_raw(self.ip.source, self.ip.destination, payload);
                 header.checksum = self.chosen(sum.expect("the datagram is not too long"));
                 [&header.to_bytes()[..], payload].concat()
             }
@@ -242,10 +302,16 @@ impl From<&Datagram> for Vec<u8> {
 }
 
 fn datagram(from: Ipv4Addr, to: Ipv4Addr, protocol: IpNumber, body: Body) -> Datagram {
-    let mut ip = Ipv4Header::new(0, 64, protocol, from.octets(), to.octets()).expect("nothing is not too long");
+    let mut ip = Ipv4Header::new(0, 64, protocol, from.octets(), to.octets())
+        .expect("nothing is not too long");
     ip.dont_fragment = true;
     ip.identification = 0x1234;
-    Datagram { ip, body, checksum: Checksum::Good, padding: 0 }
+    Datagram {
+        ip,
+        body,
+        checksum: Checksum::Good,
+        padding: 0,
+    }
 }
 
 fn query(id: u16) -> [u8; 4] {

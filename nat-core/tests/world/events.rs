@@ -4,7 +4,9 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use nat_core::{Event, EventHook, Instant, Mapping as Mode, MappingEvent, Nat, PortBlock, PortRange};
+use nat_core::{
+    Event, EventHook, Instant, Mapping as Mode, MappingEvent, Nat, PortBlock, PortRange,
+};
 
 struct Hook(Sender<Event>);
 
@@ -35,7 +37,13 @@ impl Chronicle {
     pub(crate) fn of(nat: &mut Nat<'static>) -> Self {
         let (hook, told) = channel();
         nat.set_event_hook(Box::leak(Box::new(Hook(hook))));
-        Self { told, live: BTreeMap::new(), blocks: Vec::new(), untaken: Vec::new(), latest: Instant::from_millis(0) }
+        Self {
+            told,
+            live: BTreeMap::new(),
+            blocks: Vec::new(),
+            untaken: Vec::new(),
+            latest: Instant::from_millis(0),
+        }
     }
 
     /// All that was heard since the last time.
@@ -51,10 +59,15 @@ impl Chronicle {
     /// All events but the first `before` are of the time `now`.
     #[track_caller]
     pub(crate) fn judge_time(&self, before: usize, now: Instant) {
-        assert!(self.untaken[before..].iter().all(|event| event.at() == now), "{:?} at {now:?}", self.untaken);
+        assert!(
+            self.untaken[before..].iter().all(|event| event.at() == now),
+            "{:?} at {now:?}",
+            self.untaken
+        );
     }
 
-    /// Hears what was told by calls since the last one that was checked, none of them later than `now`.
+    /// Hears what was told by calls since the last one that was checked, none of them later than
+    /// `now`.
     #[track_caller]
     pub(crate) fn hear(&mut self, now: Instant) {
         while let Ok(event) = self.told.try_recv() {
@@ -63,26 +76,44 @@ impl Chronicle {
                     *self.live.entry(key(&mapping)).or_insert(0) += 1;
                 }
                 Event::MappingDeleted(mapping) => {
-                    let count = self.live.get_mut(&key(&mapping)).expect("what is deleted was there");
+                    let count = self
+                        .live
+                        .get_mut(&key(&mapping))
+                        .expect("what is deleted was there");
                     *count -= 1;
                     self.live.retain(|_, count| *count > 0);
                 }
                 Event::SessionRefused(_) => {}
                 Event::BlockAssigned(block) => {
                     let (_, external, ports) = block_key(&block);
-                    let free =
-                        |of: &Block| of.1 != external || of.2.last() < ports.first() || ports.last() < of.2.first();
-                    assert!(self.blocks.iter().all(free), "{block:?} is another's: {:?}", self.blocks);
+                    let free = |of: &Block| {
+                        of.1 != external
+                            || of.2.last() < ports.first()
+                            || ports.last() < of.2.first()
+                    };
+                    assert!(
+                        self.blocks.iter().all(free),
+                        "{block:?} is another's: {:?}",
+                        self.blocks
+                    );
                     self.blocks.push(block_key(&block));
                 }
                 Event::BlockReleased(block) => {
-                    let place = self.blocks.iter().position(|other| *other == block_key(&block));
-                    self.blocks.remove(place.expect("what is released was assigned"));
+                    let place = self
+                        .blocks
+                        .iter()
+                        .position(|other| *other == block_key(&block));
+                    self.blocks
+                        .remove(place.expect("what is released was assigned"));
                 }
                 other => panic!("unknown: {other:?}"),
             }
             let at = event.at();
-            assert!(self.latest <= at && at <= now, "{event:?} between {:?} and {now:?}", self.latest);
+            assert!(
+                self.latest <= at && at <= now,
+                "{event:?} between {:?} and {now:?}",
+                self.latest
+            );
             self.latest = at;
             self.untaken.push(event);
         }
@@ -93,37 +124,62 @@ impl Chronicle {
     pub(crate) fn check(&mut self, nat: &Nat<'_>, now: Instant) {
         self.latest = self.latest.max(now);
         self.hear(self.latest);
-        let of_sessions = nat.sessions().map(|s| (s.protocol as u8, s.inside, s.external, s.forwarded));
+        let of_sessions = nat
+            .sessions()
+            .map(|s| (s.protocol as u8, s.inside, s.external, s.forwarded));
         let mut mappings = BTreeMap::new();
         for mapping in of_sessions {
             let count = mappings.entry(mapping).or_insert(0);
-            *count = if nat.config().mapping == Mode::AddressAndPortDependent { *count + 1 } else { 1 };
+            *count = if nat.config().mapping == Mode::AddressAndPortDependent {
+                *count + 1
+            } else {
+                1
+            };
         }
         if nat.poll_timeout().is_some_and(|due| due <= self.latest) {
             // Sessions that are overdue are not listed, but their mappings are not deleted yet.
             for (mapping, count) in &self.live {
-                mappings.entry(*mapping).and_modify(|listed| *listed = *count).or_insert(*count);
+                mappings
+                    .entry(*mapping)
+                    .and_modify(|listed| *listed = *count)
+                    .or_insert(*count);
             }
         }
-        assert_eq!(self.live, mappings, "the events tell of the mappings on the left");
+        assert_eq!(
+            self.live, mappings,
+            "the events tell of the mappings on the left"
+        );
         self.check_blocks(nat);
     }
 
-    /// Every port that was drawn is of the block which the events alone give to its host, and no host without a mapping has
-    /// one.
+    /// Every port that was drawn is of the block which the events alone give to its host, and no
+    /// host without a mapping has one.
     #[track_caller]
     fn check_blocks(&self, nat: &Nat<'_>) {
         if nat.config().port_blocks.is_none() {
             assert_eq!(self.blocks, [], "nobody has asked for blocks");
             return;
         }
-        for (_, inside, external, _) in self.live.keys().filter(|mapping| !mapping.3 && mapping.1 != mapping.2) {
-            let of_port = |block: &&Block| block.1 == *external.ip() && block.2.contains(external.port());
+        for (_, inside, external, _) in self
+            .live
+            .keys()
+            .filter(|mapping| !mapping.3 && mapping.1 != mapping.2)
+        {
+            let of_port =
+                |block: &&Block| block.1 == *external.ip() && block.2.contains(external.port());
             let owner = self.blocks.iter().find(of_port).map(|block| block.0);
-            assert_eq!(owner, Some(*inside.ip()), "whose {external} is, according to {:?}", self.blocks);
+            assert_eq!(
+                owner,
+                Some(*inside.ip()),
+                "whose {external} is, according to {:?}",
+                self.blocks
+            );
         }
         for (host, ..) in &self.blocks {
-            assert!(self.live.keys().any(|mapping| mapping.1.ip() == host), "{host} has no mapping, but a block");
+            assert!(
+                self.live.keys().any(|mapping| mapping.1.ip() == host),
+                "{host} has no mapping, but a block"
+            );
         }
     }
 }
@@ -133,5 +189,10 @@ fn block_key(block: &PortBlock) -> Block {
 }
 
 fn key(mapping: &MappingEvent) -> Mapping {
-    (mapping.protocol as u8, mapping.inside, mapping.external, mapping.forwarded)
+    (
+        mapping.protocol as u8,
+        mapping.inside,
+        mapping.external,
+        mapping.forwarded,
+    )
 }

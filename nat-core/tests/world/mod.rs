@@ -1,9 +1,15 @@
-//! A world around one NAT: a clock that the test moves, two inside hosts, two servers and an attacker outside.
+//! A world around one NAT: a clock that the test moves, two inside hosts, two servers and an
+//! attacker outside.
 //!
-//! Every packet that goes through it is judged on the way by [`judge`], with a parser and checksums that are not the
-//! engine's: what is forwarded is whole and right in every field, what is not leaves no trace. So a test states only what
-//! it is about. When a world is dropped, it checks that nothing is left over.
-#![allow(dead_code, unused_imports, reason = "each test file uses a part of the world")]
+//! Every packet that goes through it is judged on the way by [`judge`], with a parser and checksums
+//! that are not the engine's: what is forwarded is whole and right in every field, what is not
+//! leaves no trace. So a test states only what it is about. When a world is dropped, it checks that
+//! nothing is left over.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file uses a part of the world"
+)]
 
 mod build;
 mod connection;
@@ -16,13 +22,14 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, ConfigError, DropReason, Event, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, PortForward,
-    Quarantine, Seed, SessionInfo, Side, Stats, Tables, Verdict,
+    Cidr, Config, ConfigError, DropReason, Event, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces,
+    PortForward, Quarantine, Seed, SessionInfo, Side, Stats, Tables, Verdict,
 };
 
 pub(crate) use build::{
-    ACK, CWR, Checksum, Datagram, ECE, FIN, PSH, RST, SYN, URG, at, echo_reply, echo_request, fix_header_checksum,
-    icmp, icmp_error, random_bytes, raw, tcp, timestamp_reply, timestamp_request, udp,
+    ACK, CWR, Checksum, Datagram, ECE, FIN, PSH, RST, SYN, URG, at, echo_reply, echo_request,
+    fix_header_checksum, icmp, icmp_error, random_bytes, raw, tcp, timestamp_reply,
+    timestamp_request, udp,
 };
 pub(crate) use connection::{Connection, INSIDE_ISN, OUTSIDE_ISN};
 use events::Chronicle;
@@ -65,19 +72,24 @@ pub(crate) fn config() -> Config {
     config.limits.kept_per_host = Some(0);
     // Port 53 is as good as any other.
     config.timeouts.dns = None;
-    config.external_addresses.push(N).expect("there is room for one address");
+    config
+        .external_addresses
+        .push(N)
+        .expect("there is room for one address");
     config
 }
 
 pub(crate) struct World {
     pub(crate) nat: Nat<'static>,
     now: Instant,
-    /// When the engine was last told the time: sessions that end after it are not yet gone from its list.
+    /// When the engine was last told the time: sessions that end after it are not yet gone from
+    /// its list.
     told: Instant,
     packets: u64,
     /// The addresses that were told to drain, and until when.
     drains: Vec<(Ipv4Addr, Instant)>,
-    /// The fragments that the engine has said to hold, with when by its clock, which never goes back, and where they came in.
+    /// The fragments that the engine has said to hold, with when by its clock, which never goes
+    /// back, and where they came in.
     held: Vec<(Instant, Origin, Vec<u8>)>,
     /// What became of those whose first was the last packet. A test that expects any takes them.
     released: Vec<Outcome>,
@@ -99,12 +111,20 @@ impl World {
     }
 
     /// A world with tables of the given capacities.
-    pub(crate) fn sized<const M: usize, const S: usize, const H: usize>(change: impl FnOnce(&mut Config)) -> Self {
-        Self::of(Self::engine::<M, S, H>(change).with_fragments(Box::leak(Box::new(Fragments::<16, 8>::new()))))
+    pub(crate) fn sized<const M: usize, const S: usize, const H: usize>(
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        Self::of(
+            Self::engine::<M, S, H>(change)
+                .with_fragments(Box::leak(Box::new(Fragments::<16, 8>::new()))),
+        )
     }
 
-    /// A world with memory for `DATAGRAMS` datagrams in fragments, and for `HELD` fragments that wait.
-    pub(crate) fn fragmenting<const DATAGRAMS: usize, const HELD: usize>(change: impl FnOnce(&mut Config)) -> Self {
+    /// A world with memory for `DATAGRAMS` datagrams in fragments, and for `HELD` fragments that
+    /// wait.
+    pub(crate) fn fragmenting<const DATAGRAMS: usize, const HELD: usize>(
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let memory = Box::leak(Box::new(Fragments::<DATAGRAMS, HELD>::new()));
         Self::of(Self::engine::<256, 512, 16>(change).with_fragments(memory))
     }
@@ -115,7 +135,8 @@ impl World {
         Self::of(Self::engine::<256, 512, 16>(change).with_quarantine(memory))
     }
 
-    /// A world of the configuration `config` with room for next to nothing; `None` if the configuration is refused.
+    /// A world of the configuration `config` with room for next to nothing; `None` if the
+    /// configuration is refused.
     pub(crate) fn tiny(config: Config, fragments: bool, quarantine: bool) -> Option<Self> {
         let tables = Box::leak(Box::new(Tables::<8, 12, 4>::new()));
         let mut nat = Nat::new(tables, config, SEED).ok()?;
@@ -133,7 +154,9 @@ impl World {
         Self::of(Self::engine::<256, 512, 16>(|_| ()))
     }
 
-    fn engine<const M: usize, const S: usize, const H: usize>(change: impl FnOnce(&mut Config)) -> Nat<'static> {
+    fn engine<const M: usize, const S: usize, const H: usize>(
+        change: impl FnOnce(&mut Config),
+    ) -> Nat<'static> {
         let mut config = config();
         change(&mut config);
         let tables = Box::leak(Box::new(Tables::<M, S, H>::new()));
@@ -144,7 +167,16 @@ impl World {
         let now = Instant::from_secs(1000);
         let chronicle = Chronicle::of(&mut nat);
         let (drains, held, released) = (Vec::new(), Vec::new(), Vec::new());
-        Self { nat, now, told: now, packets: 0, drains, held, released, chronicle }
+        Self {
+            nat,
+            now,
+            told: now,
+            packets: 0,
+            drains,
+            held,
+            released,
+            chronicle,
+        }
     }
 
     /// The same world with its clock at `now`; only before the first packet.
@@ -172,8 +204,8 @@ impl World {
         self.run(packet.into(), Origin::Router)
     }
 
-    /// A packet of a flood, of which only the verdict is looked at: neither is it held against what came in, nor the tables
-    /// against what they were.
+    /// A packet of a flood, of which only the verdict is looked at: neither is it held against what
+    /// came in, nor the tables against what they were.
     pub(crate) fn flood(&mut self, packet: impl Into<Vec<u8>>, from: Side) -> Verdict {
         let verdict = self.nat.process(&mut packet.into(), from, self.now);
         self.packets += 1;
@@ -181,7 +213,8 @@ impl World {
         verdict
     }
 
-    /// What became of the fragments that had waited for the last packet, in the order in which they left.
+    /// What became of the fragments that had waited for the last packet, in the order in which they
+    /// left.
     pub(crate) fn take_released(&mut self) -> Vec<Outcome> {
         core::mem::take(&mut self.released)
     }
@@ -189,7 +222,10 @@ impl World {
     /// The fragments that had waited for the last packet, all of them forwarded.
     #[track_caller]
     pub(crate) fn released(&mut self) -> Vec<Packet> {
-        self.take_released().into_iter().map(Outcome::forwarded).collect()
+        self.take_released()
+            .into_iter()
+            .map(Outcome::forwarded)
+            .collect()
     }
 
     /// What the engine has told of its mappings since this was last asked.
@@ -213,14 +249,20 @@ impl World {
             self.nat.handle_timeout(due);
             self.chronicle.check(&self.nat, due);
             let next = self.nat.poll_timeout();
-            assert!(next.is_none_or(|next| next > due), "handle_timeout({due:?}) left work that was due at {next:?}");
+            assert!(
+                next.is_none_or(|next| next > due),
+                "handle_timeout({due:?}) left work that was due at {next:?}"
+            );
         }
         (self.now, self.told) = (end, self.told.max(end));
         self.nat.handle_timeout(end);
         self.chronicle.check(&self.nat, end);
         self.check_tables();
         let next = self.nat.poll_timeout();
-        assert!(next.is_none_or(|next| next > end), "handle_timeout({end:?}) left work that was due at {next:?}");
+        assert!(
+            next.is_none_or(|next| next > end),
+            "handle_timeout({end:?}) left work that was due at {next:?}"
+        );
     }
 
     /// Lets time pass while nobody calls `handle_timeout`.
@@ -230,7 +272,10 @@ impl World {
 
     /// Turns the clock back.
     pub(crate) fn step_back(&mut self, duration: Duration) {
-        let millis = self.now.as_millis().saturating_sub(duration.as_millis() as u64);
+        let millis = self
+            .now
+            .as_millis()
+            .saturating_sub(duration.as_millis() as u64);
         self.now = Instant::from_millis(millis);
     }
 
@@ -242,13 +287,17 @@ impl World {
         self.chronicle.check(&self.nat, self.told);
         if drains {
             self.drains.retain(|(other, _)| *other != address);
-            self.drains.push((address, self.now.saturating_add(longest)));
+            self.drains
+                .push((address, self.now.saturating_add(longest)));
         }
         drains
     }
 
     /// Replaces the external addresses.
-    pub(crate) fn set_external_addresses(&mut self, addresses: &[Ipv4Addr]) -> Result<(), ConfigError> {
+    pub(crate) fn set_external_addresses(
+        &mut self,
+        addresses: &[Ipv4Addr],
+    ) -> Result<(), ConfigError> {
         self.change(|nat, now| nat.set_external_addresses(addresses, now))
     }
 
@@ -262,7 +311,8 @@ impl World {
         self.change(Nat::clear);
     }
 
-    /// Has the application change something now. What it ends, ends now: no event tells of an earlier time.
+    /// Has the application change something now. What it ends, ends now: no event tells of an
+    /// earlier time.
     fn change<R>(&mut self, change: impl FnOnce(&mut Nat<'static>, Instant) -> R) -> R {
         self.chronicle.hear(self.told);
         self.told = self.told.max(self.now);
@@ -291,8 +341,17 @@ impl World {
     /// The session of the inside endpoint `inside` with `remote`.
     #[track_caller]
     pub(crate) fn session(&self, inside: SocketAddrV4, remote: SocketAddrV4) -> SessionInfo {
-        let found: Vec<_> = self.nat.sessions().filter(|s| s.inside == inside && s.remote == remote).collect();
-        let [session] = found[..] else { panic!("one session of {inside} with {remote} in {:#?}", self.sessions()) };
+        let found: Vec<_> = self
+            .nat
+            .sessions()
+            .filter(|s| s.inside == inside && s.remote == remote)
+            .collect();
+        let [session] = found[..] else {
+            panic!(
+                "one session of {inside} with {remote} in {:#?}",
+                self.sessions()
+            )
+        };
         session
     }
 
@@ -305,7 +364,9 @@ impl World {
     /// Sends an echo request, and says with which identifier it left.
     #[track_caller]
     pub(crate) fn open_echo(&mut self, from: Ipv4Addr, to: Ipv4Addr, id: u16) -> u16 {
-        self.outbound(echo_request(from, to, id)).forwarded().query_id()
+        self.outbound(echo_request(from, to, id))
+            .forwarded()
+            .query_id()
     }
 
     /// Opens a TCP connection from inside with the three packets of a handshake.
@@ -345,12 +406,19 @@ impl World {
     fn drain(&mut self, verdict: &Verdict, origin: Origin, sent: &[u8]) {
         // Copies of one fragment wait no longer for one another.
         let now = self.told;
-        self.held.retain(|(since, ..)| now.saturating_duration_since(*since) <= HOLD);
+        self.held
+            .retain(|(since, ..)| now.saturating_duration_since(*since) <= HOLD);
         let mut buffer = [0xA5; MAX_HELD_LEN];
         while let Some(released) = self.nat.release(&mut buffer, self.now) {
             let first = Packet::parse(sent);
-            assert!(first.is_first_fragment(), "{first:?}, which is no first fragment, has released one");
-            assert!(!matches!(verdict, Verdict::Drop(_) | Verdict::Reject(_)), "{verdict:?} has released a fragment");
+            assert!(
+                first.is_first_fragment(),
+                "{first:?}, which is no first fragment, has released one"
+            );
+            assert!(
+                !matches!(verdict, Verdict::Drop(_) | Verdict::Reject(_)),
+                "{verdict:?} has released a fragment"
+            );
             let waited = self.take_held(&first, origin, &buffer);
             let outcome = self.outcome(released, origin, &waited, &buffer);
             self.released.push(outcome);
@@ -363,16 +431,28 @@ impl World {
         let left = Packet::parse(buffer);
         let place = self.held.iter().position(|(_, from, bytes)| {
             let held = Packet::parse(bytes);
-            *from == origin && held.key() == first.key() && held.offset() == left.offset() && held.body == left.body
+            *from == origin
+                && held.key() == first.key()
+                && held.offset() == left.offset()
+                && held.body == left.body
         });
-        let (since, _, sent) = self.held.remove(place.unwrap_or_else(|| panic!("nobody sent {left:?} with {first:?}")));
-        assert!(self.told.saturating_duration_since(since) <= HOLD, "{left:?} has waited since {since:?}");
+        let (since, _, sent) = self
+            .held
+            .remove(place.unwrap_or_else(|| panic!("nobody sent {left:?} with {first:?}")));
+        assert!(
+            self.told.saturating_duration_since(since) <= HOLD,
+            "{left:?} has waited since {since:?}"
+        );
         sent
     }
 
     #[track_caller]
     fn check_nothing_untaken(&self) {
-        assert!(self.released.is_empty(), "released, and not expected: {:#?}", self.released);
+        assert!(
+            self.released.is_empty(),
+            "released, and not expected: {:#?}",
+            self.released
+        );
     }
 
     #[track_caller]
@@ -382,7 +462,10 @@ impl World {
             Verdict::Hold => Outcome::Held,
             Verdict::Forward { to, len } => {
                 let out = &buffer[..len];
-                assert!(len <= usize::from(self.mtu(to)), "{len} bytes do not fit the link");
+                assert!(
+                    len <= usize::from(self.mtu(to)),
+                    "{len} bytes do not fit the link"
+                );
                 if origin != Origin::Router || sent != out {
                     judge::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
                 }
@@ -404,7 +487,9 @@ impl World {
             }
             Verdict::Reject(reply) => {
                 let mut answer = [0xA5; nat_core::Reply::MAX_LEN];
-                let len = reply.emit(buffer, &mut answer).expect("the longest answer fits its buffer");
+                let len = reply
+                    .emit(buffer, &mut answer)
+                    .expect("the longest answer fits its buffer");
                 let answer = Packet::parse(&answer[..len]);
                 judge::check_answer(sent, &answer, origin.side(), &reply, &self.config());
                 if origin == Origin::Wire(Side::Outside) {
@@ -422,8 +507,8 @@ impl World {
         }
     }
 
-    /// Which way a packet was forwarded. It leaves by the side that it came in only when it was sent to an external
-    /// address from inside.
+    /// Which way a packet was forwarded. It leaves by the side that it came in only when it was
+    /// sent to an external address from inside.
     #[track_caller]
     fn path(&self, origin: Origin, to: Side, sent: &[u8]) -> Path {
         match (origin, to) {
@@ -432,10 +517,15 @@ impl World {
             (Origin::Router, Side::Outside) => Path::FromRouter,
             (Origin::Wire(Side::Inside), Side::Inside) => {
                 let destination = *Packet::parse(sent).destination().ip();
-                assert!(self.config().external_addresses.contains(&destination), "{destination} needs no router");
+                assert!(
+                    self.config().external_addresses.contains(&destination),
+                    "{destination} needs no router"
+                );
                 Path::Hairpin
             }
-            _ => panic!("a packet never leaves outside that came from there, nor one of the router inside"),
+            _ => panic!(
+                "a packet never leaves outside that came from there, nor one of the router inside"
+            ),
         }
     }
 
@@ -447,65 +537,118 @@ impl World {
         config
     }
 
-    /// The law: a packet that is not forwarded leaves itself, the tables and the timers as they were.
+    /// The law: a packet that is not forwarded leaves itself, the tables and the timers as they
+    /// were.
     #[track_caller]
-    fn check_law(&self, verdict: &Verdict, before: &[(SessionKey, Instant)], sent: &[u8], buffer: &[u8]) {
-        if matches!(verdict, Verdict::Drop(_) | Verdict::Reject(_) | Verdict::Hold) {
+    fn check_law(
+        &self,
+        verdict: &Verdict,
+        before: &[(SessionKey, Instant)],
+        sent: &[u8],
+        buffer: &[u8],
+    ) {
+        if matches!(
+            verdict,
+            Verdict::Drop(_) | Verdict::Reject(_) | Verdict::Hold
+        ) {
             assert_eq!(sent, buffer, "{verdict:?} changed the packet");
             let after = self.living_sessions_with_their_ends();
-            assert!(before == after, "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}");
+            assert!(
+                before == after,
+                "{verdict:?} changed the tables:\n{before:#?}\n{after:#?}"
+            );
         }
     }
 
     fn living_sessions_with_their_ends(&self) -> Vec<(SessionKey, Instant)> {
         let end = |session: &SessionInfo| self.told.saturating_add(session.expires_in);
-        self.living_sessions().iter().map(|session| (session_key(session), end(session))).collect()
+        self.living_sessions()
+            .iter()
+            .map(|session| (session_key(session), end(session)))
+            .collect()
     }
 
-    /// Sessions whose time, and that of their address, is not up at the world's clock, whether or not the engine has noticed.
+    /// Sessions whose time, and that of their address, is not up at the world's clock, whether or
+    /// not the engine has noticed.
     fn living_sessions(&self) -> Vec<SessionInfo> {
         let unseen = self.now.saturating_duration_since(self.told);
         let mut sessions = self.sessions();
-        let gone: Vec<_> = self.nat.draining_addresses().filter(|address| self.has_drained(*address)).collect();
-        sessions.retain(|session| session.expires_in > unseen && !gone.contains(session.external.ip()));
+        let gone: Vec<_> = self
+            .nat
+            .draining_addresses()
+            .filter(|address| self.has_drained(*address))
+            .collect();
+        sessions
+            .retain(|session| session.expires_in > unseen && !gone.contains(session.external.ip()));
         sessions
     }
 
     fn has_drained(&self, address: Ipv4Addr) -> bool {
-        self.drains.iter().any(|(other, until)| *other == address && *until <= self.now)
+        self.drains
+            .iter()
+            .any(|(other, until)| *other == address && *until <= self.now)
     }
 
     #[track_caller]
     fn check_is_of_live_session(&self, sent: &[u8]) {
         let packet = Packet::parse(sent);
         let live = self.living_sessions().into_iter().any(|session| {
-            session.external.ip() == packet.destination().ip() && session.remote.ip() == packet.source().ip()
+            session.external.ip() == packet.destination().ip()
+                && session.remote.ip() == packet.source().ip()
         });
-        assert!(live, "an answer to the outside about a packet of no live session: {packet:?}");
+        assert!(
+            live,
+            "an answer to the outside about a packet of no live session: {packet:?}"
+        );
     }
 
-    /// The tables agree with each other. With many sessions, or many packets, it would take too long to ask each time.
+    /// The tables agree with each other. With many sessions, or many packets, it would take too
+    /// long to ask each time.
     #[track_caller]
     pub(crate) fn check_tables(&self) {
-        // Miri looks for undefined behaviour in packets' bytes, and would take minutes for the audits.
+        // Miri looks for undefined behaviour in packets' bytes, and would take minutes for the
+        // audits.
         if cfg!(miri) {
             return;
         }
         let few = self.packets < 1000 && self.nat.sessions().count() < 64;
         if few || self.packets.is_multiple_of(128) {
-            assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in the tables");
+            assert_eq!(
+                self.nat.audit(),
+                Ok(()),
+                "what is not as it should be in the tables"
+            );
         }
     }
 
     #[track_caller]
     fn check_totals(&self) {
         let stats = self.stats();
-        assert_eq!(stats.inside.packets_in + stats.outside.packets_in + stats.from_router, self.packets);
-        let judged = stats.forwarded + stats.held + stats.local + stats.rejected_total() + stats.dropped_total();
-        assert_eq!(judged, self.packets, "packets in = forwarded + held + local + rejected + dropped");
-        assert!(stats.released <= stats.held, "more fragments were released than held");
-        assert_eq!(stats.rejected_total(), stats.icmp_errors_sent + stats.resets_sent);
-        let by_reason: u64 = DropReason::ALL.iter().map(|reason| stats.dropped(*reason)).sum();
+        assert_eq!(
+            stats.inside.packets_in + stats.outside.packets_in + stats.from_router,
+            self.packets
+        );
+        let judged = stats.forwarded
+            + stats.held
+            + stats.local
+            + stats.rejected_total()
+            + stats.dropped_total();
+        assert_eq!(
+            judged, self.packets,
+            "packets in = forwarded + held + local + rejected + dropped"
+        );
+        assert!(
+            stats.released <= stats.held,
+            "more fragments were released than held"
+        );
+        assert_eq!(
+            stats.rejected_total(),
+            stats.icmp_errors_sent + stats.resets_sent
+        );
+        let by_reason: u64 = DropReason::ALL
+            .iter()
+            .map(|reason| stats.dropped(*reason))
+            .sum();
         assert_eq!(by_reason, stats.dropped_total());
     }
 }
@@ -520,15 +663,31 @@ impl Drop for World {
         self.check_totals();
         self.advance(nat_core::Timeouts::MAX + secs(1));
         assert_eq!(self.sessions(), [], "sessions outlived the longest timeout");
-        assert_eq!(self.nat.poll_timeout(), None, "a deadline is left without a session");
-        assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in empty tables");
+        assert_eq!(
+            self.nat.poll_timeout(),
+            None,
+            "a deadline is left without a session"
+        );
+        assert_eq!(
+            self.nat.audit(),
+            Ok(()),
+            "what is not as it should be in empty tables"
+        );
         let stats = self.stats();
-        assert!(stats.sessions_expired <= stats.sessions_created, "more sessions ended than began");
-        assert_eq!(stats.gateway().active_connection_count, 0, "active connections without a session");
+        assert!(
+            stats.sessions_expired <= stats.sessions_created,
+            "more sessions ended than began"
+        );
+        assert_eq!(
+            stats.gateway().active_connection_count,
+            0,
+            "active connections without a session"
+        );
     }
 }
 
-/// All pieces of `datagram`, each made in a buffer of the MTU's length. Cut at once or in turns, they are the same.
+/// All pieces of `datagram`, each made in a buffer of the MTU's length. Cut at once or in turns,
+/// they are the same.
 #[track_caller]
 fn cut(datagram: &[u8], mtu: u16) -> Vec<Packet> {
     let mut at_once = Pieces::new(datagram, mtu);
@@ -552,7 +711,8 @@ enum Origin {
 }
 
 impl Origin {
-    /// The side that an answer goes to; the router's own packets leave outside like those of inside hosts.
+    /// The side that an answer goes to; the router's own packets leave outside like those of inside
+    /// hosts.
     fn side(self) -> Side {
         match self {
             Self::Wire(side) => side,
@@ -565,5 +725,12 @@ type SessionKey = (u8, SocketAddrV4, SocketAddrV4, SocketAddrV4, u8, bool);
 
 /// All of a session but the time it has left.
 fn session_key(session: &SessionInfo) -> SessionKey {
-    (session.protocol as u8, session.inside, session.external, session.remote, session.state as u8, session.forwarded)
+    (
+        session.protocol as u8,
+        session.inside,
+        session.external,
+        session.remote,
+        session.state as u8,
+        session.forwarded,
+    )
 }

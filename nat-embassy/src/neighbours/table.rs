@@ -1,4 +1,5 @@
-//! The stations that are known: found by address through a hash, and in the order in which they were used last.
+//! The stations that are known: found by address through a hash, and in the order in which they
+//! were used last.
 
 use core::net::Ipv4Addr;
 use core::num::NonZeroU16;
@@ -26,7 +27,8 @@ impl Stamp {
     }
 }
 
-/// A neighbour, by its place in the table, counted from one. Zero stands for none, so that new memory is all zeros.
+/// A neighbour, by its place in the table, counted from one. Zero stands for none, so that new
+/// memory is all zeros.
 type Link = u16;
 
 /// A neighbour in the table.
@@ -39,11 +41,13 @@ pub(crate) struct Entry {
     pub(super) mac: Mac,
     /// The next with the same hash; of a free place, the next free one.
     chain: Link,
-    /// Those that were used next after it and last before it, or of those that were never used, that came so.
+    /// Those that were used next after it and last before it, or of those that were never used,
+    /// that came so.
     newer: Link,
     older: Link,
     pub(super) confirmed_at: Stamp,
-    /// When something was sent to it last, to [`Table::USE_PRECISION`]. Never: it has only spoken to us.
+    /// When something was sent to it last, to [`Table::USE_PRECISION`]. Never: it has only spoken
+    /// to us.
     used_at: Stamp,
 }
 
@@ -79,7 +83,10 @@ pub(crate) struct Memory<const N: usize> {
 
 impl<const N: usize> Memory<N> {
     pub(crate) const fn new() -> Self {
-        Self { entries: [Entry::FREE; N], buckets: [0; N] }
+        Self {
+            entries: [Entry::FREE; N],
+            buckets: [0; N],
+        }
     }
 
     pub(super) const fn parts(&mut self) -> (&mut [Entry], &mut [Link]) {
@@ -115,7 +122,15 @@ impl<'d> Table<'d> {
 
     pub(super) fn new((entries, buckets): (&'d mut [Entry], &'d mut [Link]), secret: u32) -> Self {
         let (used, silent) = (List::default(), List::default());
-        Self { entries, buckets, secret, used, silent, free: 0, taken: 0 }
+        Self {
+            entries,
+            buckets,
+            secret,
+            used,
+            silent,
+            free: 0,
+            taken: 0,
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -149,7 +164,13 @@ impl<'d> Table<'d> {
         let id = self.take_free()?;
         let bucket = self.bucket(address);
         let first = core::mem::replace(self.buckets.get_mut(bucket)?, id.get());
-        *self.get_mut(id)? = Entry { address, mac, chain: first, confirmed_at: now, ..Entry::FREE };
+        *self.get_mut(id)? = Entry {
+            address,
+            mac,
+            chain: first,
+            confirmed_at: now,
+            ..Entry::FREE
+        };
         self.push_newest(id, false);
         Some(id)
     }
@@ -159,7 +180,10 @@ impl<'d> Table<'d> {
         self.unchain(id);
         let free = self.free;
         if let Some(entry) = self.get_mut(id) {
-            *entry = Entry { chain: free, ..Entry::FREE };
+            *entry = Entry {
+                chain: free,
+                ..Entry::FREE
+            };
             self.free = id.get();
         }
     }
@@ -167,7 +191,10 @@ impl<'d> Table<'d> {
     /// Notes that something is sent to it.
     pub(super) fn touch(&mut self, id: Id, now: Stamp) {
         let Some(entry) = self.get(id) else { return };
-        if entry.unused_for(now).is_some_and(|unused| unused < Self::USE_PRECISION) {
+        if entry
+            .unused_for(now)
+            .is_some_and(|unused| unused < Self::USE_PRECISION)
+        {
             return;
         }
         self.unlink(id);
@@ -177,12 +204,17 @@ impl<'d> Table<'d> {
         self.push_newest(id, true);
     }
 
-    /// The neighbour but `kept` that was used longest ago, or of those never used, the one that came first.
+    /// The neighbour but `kept` that was used longest ago, or of those never used, the one that
+    /// came first.
     pub(super) fn oldest(&self, used: bool, kept: Ipv4Addr) -> Option<Id> {
         let list = if used { self.used } else { self.silent };
         let oldest = Id::new(list.oldest)?;
         let entry = self.get(oldest)?;
-        if entry.address == kept { Id::new(entry.newer) } else { Some(oldest) }
+        if entry.address == kept {
+            Id::new(entry.newer)
+        } else {
+            Some(oldest)
+        }
     }
 
     fn take_free(&mut self) -> Option<Id> {
@@ -207,9 +239,13 @@ impl<'d> Table<'d> {
     }
 
     fn unchain(&mut self, id: Id) {
-        let Some(entry) = self.get(id).copied() else { return };
+        let Some(entry) = self.get(id).copied() else {
+            return;
+        };
         let bucket = self.bucket(entry.address);
-        let Some(first) = self.buckets.get_mut(bucket) else { return };
+        let Some(first) = self.buckets.get_mut(bucket) else {
+            return;
+        };
         if *first == id.get() {
             *first = entry.chain;
             return;
@@ -225,7 +261,11 @@ impl<'d> Table<'d> {
     }
 
     fn list(&mut self, used: bool) -> &mut List {
-        if used { &mut self.used } else { &mut self.silent }
+        if used {
+            &mut self.used
+        } else {
+            &mut self.silent
+        }
     }
 
     fn push_newest(&mut self, id: Id, used: bool) {
@@ -243,7 +283,15 @@ impl<'d> Table<'d> {
     }
 
     fn unlink(&mut self, id: Id) {
-        let Some(Entry { newer, older, used_at, .. }) = self.get(id).copied() else { return };
+        let Some(Entry {
+            newer,
+            older,
+            used_at,
+            ..
+        }) = self.get(id).copied()
+        else {
+            return;
+        };
         let list = self.list(used_at != Stamp::NEVER);
         if list.newest == id.get() {
             list.newest = older;
@@ -289,7 +337,8 @@ mod tests {
         .collect()
     }
 
-    /// Steps at random: the table has the same neighbours in the same order as the model, and finds each of them.
+    /// Steps at random: the table has the same neighbours in the same order as the model, and finds
+    /// each of them.
     #[test]
     fn the_table_does_what_a_queue_would() {
         let mut memory = Memory::<CAPACITY>::new();
@@ -297,7 +346,9 @@ mod tests {
         let mut model = Model::default();
         let mut random = 1_u64;
         let mut below = |limit: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (random >> 33) % limit
         };
         for step in 1..20_000_u32 {
@@ -324,13 +375,36 @@ mod tests {
                 }
             }
             let used: Vec<_> = model.used.iter().map(|(address, _)| *address).collect();
-            assert_eq!((order(&table, true), order(&table, false)), (used, Vec::from(model.silent.clone())));
-            for address in model.used.iter().map(|(address, _)| address).chain(&model.silent) {
-                assert_eq!(table.get(table.find(*address).expect("here")).unwrap().address, *address);
+            assert_eq!(
+                (order(&table, true), order(&table, false)),
+                (used, Vec::from(model.silent.clone()))
+            );
+            for address in model
+                .used
+                .iter()
+                .map(|(address, _)| address)
+                .chain(&model.silent)
+            {
+                assert_eq!(
+                    table
+                        .get(table.find(*address).expect("here"))
+                        .unwrap()
+                        .address,
+                    *address
+                );
             }
-            let kept = model.used.front().map_or(Ipv4Addr::UNSPECIFIED, |(address, _)| *address);
+            let kept = model
+                .used
+                .front()
+                .map_or(Ipv4Addr::UNSPECIFIED, |(address, _)| *address);
             let second = model.used.get(1).map(|(address, _)| *address);
-            assert_eq!(table.oldest(true, kept).and_then(|id| table.get(id)).map(Entry::address), second);
+            assert_eq!(
+                table
+                    .oldest(true, kept)
+                    .and_then(|id| table.get(id))
+                    .map(Entry::address),
+                second
+            );
         }
         table.clear();
         assert!((0..20).all(|low| table.find(Ipv4Addr::from_bits(0x0a00_0000 + low)).is_none()));
@@ -346,7 +420,10 @@ mod tests {
             for host in 1..255 {
                 counts[table.bucket(Ipv4Addr::new(192, 168, 77, host))] += 1;
             }
-            assert!(counts.iter().all(|count| *count <= 8), "{secret:#x}: {counts:?}");
+            assert!(
+                counts.iter().all(|count| *count <= 8),
+                "{secret:#x}: {counts:?}"
+            );
         }
     }
 }

@@ -3,8 +3,8 @@
 use core::net::Ipv4Addr;
 
 use etherparse::{
-    ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, Ipv4Header, NetSlice,
-    PacketBuilder, SlicedPacket, TcpHeader, TransportSlice,
+    ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header,
+    Ipv4Header, NetSlice, PacketBuilder, SlicedPacket, TcpHeader, TransportSlice,
 };
 
 pub type Mac = [u8; 6];
@@ -51,7 +51,13 @@ pub fn echo_reply(src: Ipv4Addr, dst: Ipv4Addr, payload_len: usize) -> Vec<u8> {
 }
 
 pub fn ethernet(destination: Mac, source: Mac, ethertype: EtherType, body: &[u8]) -> Vec<u8> {
-    let mut frame = Ethernet2Header { destination, source, ether_type: ethertype }.to_bytes().to_vec();
+    let mut frame = Ethernet2Header {
+        destination,
+        source,
+        ether_type: ethertype,
+    }
+    .to_bytes()
+    .to_vec();
     frame.extend_from_slice(body);
     frame
 }
@@ -65,18 +71,36 @@ pub type Station = (Mac, Ipv4Addr);
 
 pub fn arp(operation: ArpOperation, sender: Station, target: Station) -> Vec<u8> {
     let (sender_ip, target_ip) = (sender.1.octets(), target.1.octets());
-    ArpPacket::new(ArpHardwareId::ETHERNET, EtherType::IPV4, operation, &sender.0, &sender_ip, &target.0, &target_ip)
-        .expect("lengths agree")
-        .to_bytes()
-        .to_vec()
+    ArpPacket::new(
+        ArpHardwareId::ETHERNET,
+        EtherType::IPV4,
+        operation,
+        &sender.0,
+        &sender_ip,
+        &target.0,
+        &target_ip,
+    )
+    .expect("lengths agree")
+    .to_bytes()
+    .to_vec()
 }
 
 pub fn arp_request(sender: Station, target: Ipv4Addr) -> Vec<u8> {
-    ethernet(BROADCAST, sender.0, EtherType::ARP, &arp(ArpOperation::REQUEST, sender, ([0; 6], target)))
+    ethernet(
+        BROADCAST,
+        sender.0,
+        EtherType::ARP,
+        &arp(ArpOperation::REQUEST, sender, ([0; 6], target)),
+    )
 }
 
 pub fn arp_reply(sender: Station, target: Station) -> Vec<u8> {
-    ethernet(target.0, sender.0, EtherType::ARP, &arp(ArpOperation::REPLY, sender, target))
+    ethernet(
+        target.0,
+        sender.0,
+        EtherType::ARP,
+        &arp(ArpOperation::REPLY, sender, target),
+    )
 }
 
 /// The ARP packet in a frame.
@@ -104,25 +128,50 @@ pub fn judge(datagram: &[u8]) -> Seen {
         panic!("not IPv4: {packet:?}");
     };
     let header = ip.header().to_header();
-    assert_eq!(header.header_checksum, header.calc_header_checksum(), "IPv4 header checksum");
+    assert_eq!(
+        header.header_checksum,
+        header.calc_header_checksum(),
+        "IPv4 header checksum"
+    );
     let (ports, payload) = match packet.transport {
         Some(TransportSlice::Udp(udp)) => {
-            let sum = udp.to_header().calc_checksum_ipv4(&header, udp.payload()).expect("fits");
+            let sum = udp
+                .to_header()
+                .calc_checksum_ipv4(&header, udp.payload())
+                .expect("fits");
             assert_eq!(udp.checksum(), sum, "UDP checksum");
-            (Some((udp.source_port(), udp.destination_port())), udp.payload().to_vec())
+            (
+                Some((udp.source_port(), udp.destination_port())),
+                udp.payload().to_vec(),
+            )
         }
         Some(TransportSlice::Tcp(tcp)) => {
-            let sum = tcp.to_header().calc_checksum_ipv4(&header, tcp.payload()).expect("fits");
+            let sum = tcp
+                .to_header()
+                .calc_checksum_ipv4(&header, tcp.payload())
+                .expect("fits");
             assert_eq!(tcp.checksum(), sum, "TCP checksum");
-            (Some((tcp.source_port(), tcp.destination_port())), tcp.payload().to_vec())
+            (
+                Some((tcp.source_port(), tcp.destination_port())),
+                tcp.payload().to_vec(),
+            )
         }
         Some(TransportSlice::Icmpv4(icmp)) => {
-            assert_eq!(icmp.checksum(), icmp.icmp_type().calc_checksum(icmp.payload()), "ICMP checksum");
+            assert_eq!(
+                icmp.checksum(),
+                icmp.icmp_type().calc_checksum(icmp.payload()),
+                "ICMP checksum"
+            );
             (None, icmp.payload().to_vec())
         }
         _ => (None, Vec::new()),
     };
-    Seen { src: header.source.into(), dst: header.destination.into(), ports, payload }
+    Seen {
+        src: header.source.into(),
+        dst: header.destination.into(),
+        ports,
+        payload,
+    }
 }
 
 /// The link header and the judged datagram of an IPv4 frame.
@@ -156,7 +205,9 @@ pub fn fragments(datagram: &[u8], len: usize) -> Vec<Vec<u8>> {
         let mut header = Ipv4Header::from_slice(datagram).expect("a header").0;
         header.dont_fragment = false;
         header.identification = 77;
-        header.fragment_offset = ((i * len / 8) as u16).try_into().expect("within a datagram");
+        header.fragment_offset = ((i * len / 8) as u16)
+            .try_into()
+            .expect("within a datagram");
         header.more_fragments = i + 1 < pieces.len();
         header.set_payload_len(piece.len()).expect("fits");
         header.header_checksum = header.calc_header_checksum();
@@ -176,7 +227,11 @@ pub fn source_of(frame: &[u8]) -> Ipv4Addr {
         None => {
             let (_, datagram) = Ethernet2Header::from_slice(frame).expect("a link header");
             let header = Ipv4Header::from_slice(datagram).expect("IPv4").0;
-            assert_eq!(header.header_checksum, header.calc_header_checksum(), "IPv4 header checksum");
+            assert_eq!(
+                header.header_checksum,
+                header.calc_header_checksum(),
+                "IPv4 header checksum"
+            );
             header.source.into()
         }
     }

@@ -1,5 +1,9 @@
 //! A router between two fake drivers, with a clock that only the test moves.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses another part of the world")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses another part of the world"
+)]
 
 pub mod frames;
 pub mod nic;
@@ -27,7 +31,10 @@ pub const OTHER_HOST: Station = ([0x02, 0, 0, 0, 0, 0x0b], Ipv4Addr::new(192, 16
 /// Beyond the gateway.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 80);
 
-pub const OUTSIDE: Outside = Outside { address: cidr(ROUTER_WAN.1), gateway: Some(GATEWAY.1) };
+pub const OUTSIDE: Outside = Outside {
+    address: cidr(ROUTER_WAN.1),
+    gateway: Some(GATEWAY.1),
+};
 
 pub const fn cidr(address: Ipv4Addr) -> Cidr {
     match Cidr::new(address, 24) {
@@ -86,7 +93,12 @@ impl World {
     }
 
     pub fn with(config: Config, lan: Nic, wan: Nic) -> Self {
-        Self::of(Box::leak(Box::new(State::<64, 128, 16>::new())), config, lan, wan)
+        Self::of(
+            Box::leak(Box::new(State::<64, 128, 16>::new())),
+            config,
+            lan,
+            wan,
+        )
     }
 
     /// The same, where the neighbours of both sides are known already.
@@ -107,23 +119,41 @@ impl World {
     pub fn stack_sends(device: &mut LanDevice<'static>, frame: &[u8]) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let token = device.transmit(&mut cx);
-        token.map(|token| token.consume(frame.len(), |buffer| buffer.copy_from_slice(frame))).is_some()
+        token
+            .map(|token| token.consume(frame.len(), |buffer| buffer.copy_from_slice(frame)))
+            .is_some()
     }
 }
 
 impl<W: Width> World<W> {
     /// A router of this memory.
-    pub fn of<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, const FREED: usize>(
+    pub fn of<
+        const MAPPINGS: usize,
+        const SESSIONS: usize,
+        const HOSTS: usize,
+        const FREED: usize,
+    >(
         state: &'static mut State<MAPPINGS, SESSIONS, HOSTS, 4, FREED, W>,
         config: Config,
         lan: Nic,
         wan: Nic,
     ) -> Self {
         let (control, lan_stack, wan_stack, runner) =
-            nat_embassy::new(state, config, SEED, lan.clone(), wan.clone()).expect("a sound configuration");
+            nat_embassy::new(state, config, SEED, lan.clone(), wan.clone())
+                .expect("a sound configuration");
         let woken = Arc::new(Flag::default());
         let now = Instant::from_secs(1_000_000);
-        let mut world = Self { lan, wan, control, lan_stack, wan_stack, runner, woken, now, deadline: None };
+        let mut world = Self {
+            lan,
+            wan,
+            control,
+            lan_stack,
+            wan_stack,
+            runner,
+            woken,
+            now,
+            deadline: None,
+        };
         world.poll();
         world.run();
         world.lan.take_sent();
@@ -169,7 +199,10 @@ impl<W: Width> World<W> {
         let end = Instant::from_millis(self.now.as_millis() + millis);
         self.run();
         while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
-            assert!(deadline > self.now, "the router asks to be polled at {deadline:?}, which is past");
+            assert!(
+                deadline > self.now,
+                "the router asks to be polled at {deadline:?}, which is past"
+            );
             self.now = deadline;
             self.poll();
             self.run();
@@ -191,7 +224,9 @@ impl<W: Width> World<W> {
         self.lan.arrive(from_host(&outbound()));
         self.run();
         let sent = self.wan.take_sent();
-        let [frame] = &sent[..] else { panic!("one frame outside, not {sent:02x?}") };
+        let [frame] = &sent[..] else {
+            panic!("one frame outside, not {sent:02x?}")
+        };
         judge_frame(frame).1.ports.expect("UDP").0
     }
 
@@ -202,12 +237,24 @@ impl<W: Width> World<W> {
 }
 
 pub fn outbound() -> Udp {
-    Udp { src: HOST.1, src_port: 5000, dst: SERVER, dst_port: 53, payload: b"question".to_vec() }
+    Udp {
+        src: HOST.1,
+        src_port: 5000,
+        dst: SERVER,
+        dst_port: 53,
+        payload: b"question".to_vec(),
+    }
 }
 
 /// The answer to [`outbound`], to the external port that it left from.
 pub fn inbound(external_port: u16) -> Udp {
-    Udp { src: SERVER, src_port: 53, dst: ROUTER_WAN.1, dst_port: external_port, payload: b"answer".to_vec() }
+    Udp {
+        src: SERVER,
+        src_port: 53,
+        dst: ROUTER_WAN.1,
+        dst_port: external_port,
+        payload: b"answer".to_vec(),
+    }
 }
 
 pub fn from_host(udp: &Udp) -> Vec<u8> {
@@ -220,7 +267,9 @@ pub fn from_gateway(udp: &Udp) -> Vec<u8> {
 
 /// The addresses asked for in those frames that are ARP requests to all.
 pub fn asked(frames: &[Vec<u8>]) -> Vec<Ipv4Addr> {
-    let requests = frames.iter().filter(|frame| frame[..6] == frames::BROADCAST);
+    let requests = frames
+        .iter()
+        .filter(|frame| frame[..6] == frames::BROADCAST);
     let requests = requests.filter_map(|frame| as_arp(frame));
     requests
         .filter(|arp| arp.operation == etherparse::ArpOperation::REQUEST)

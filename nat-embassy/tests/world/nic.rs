@@ -1,11 +1,14 @@
-//! A fake driver with scripted behaviour: what is received, how much room there is, and the vices of real drivers.
+//! A fake driver with scripted behaviour: what is received, how much room there is, and the vices
+//! of real drivers.
 
 use core::cell::RefCell;
 use core::task::{Context, Waker};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use embassy_net_driver::{Capabilities, ChecksumCapabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+use embassy_net_driver::{
+    Capabilities, ChecksumCapabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken,
+};
 
 use super::random::Random;
 
@@ -27,7 +30,8 @@ pub struct Script {
     pub sent: Vec<Vec<u8>>,
     /// Frames that may still be given to it.
     pub room: usize,
-    /// Takes a frame from the wire when asked for a token, so that a dropped token loses it (enc28j60, tuntap).
+    /// Takes a frame from the wire when asked for a token, so that a dropped token loses it
+    /// (enc28j60, tuntap).
     pub reads_early: bool,
     /// Frames lost because their token was dropped.
     pub lost: usize,
@@ -101,7 +105,12 @@ impl Nic {
 
     /// Whether this token is refused.
     fn refuses(&self, cx: &Context<'_>) -> bool {
-        let refused = self.script(|script| script.refuses.as_mut().is_some_and(|random| random.below(3) == 0));
+        let refused = self.script(|script| {
+            script
+                .refuses
+                .as_mut()
+                .is_some_and(|random| random.below(3) == 0)
+        });
         if refused {
             cx.waker().wake_by_ref();
         }
@@ -111,7 +120,10 @@ impl Nic {
     fn register(&self, cx: &Context<'_>) {
         let evicted = self.script(|script| script.waker.replace(cx.waker().clone()));
         let same_task = evicted.is_none_or(|evicted| evicted.will_wake(cx.waker()));
-        assert!(same_task, "a second task polls this driver, which has one waker slot");
+        assert!(
+            same_task,
+            "a second task polls this driver, which has one waker slot"
+        );
     }
 }
 
@@ -129,12 +141,24 @@ impl Driver for Nic {
             if script.pairs_need_room && script.room == 0 {
                 return None;
             }
-            if script.reads_early { script.arrived.pop_front() } else { script.arrived.front().cloned() }
+            if script.reads_early {
+                script.arrived.pop_front()
+            } else {
+                script.arrived.front().cloned()
+            }
         });
         if frame.is_none() && self.script(|script| script.wakes_itself) {
             cx.waker().wake_by_ref();
         }
-        frame.map(|frame| (Received { nic: self.clone(), frame: Some(frame) }, Room(self.clone())))
+        frame.map(|frame| {
+            (
+                Received {
+                    nic: self.clone(),
+                    frame: Some(frame),
+                },
+                Room(self.clone()),
+            )
+        })
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Room> {
@@ -187,7 +211,8 @@ impl RxToken for Received {
 impl Drop for Received {
     fn drop(&mut self) {
         if self.frame.is_some() {
-            self.nic.script(|script| script.lost += usize::from(script.reads_early));
+            self.nic
+                .script(|script| script.lost += usize::from(script.reads_early));
         }
     }
 }
@@ -199,7 +224,10 @@ impl TxToken for Room {
         let (mtu, room) = self.0.script(|script| (script.mtu, script.room));
         assert!(room > 0, "a frame for a driver without room");
         assert!(len > 0, "a token spent on nothing");
-        assert!(len <= mtu, "a frame of {len} bytes for a driver that carries {mtu}");
+        assert!(
+            len <= mtu,
+            "a frame of {len} bytes for a driver that carries {mtu}"
+        );
         let mut frame = vec![0xa5; len];
         let result = f(&mut frame);
         self.0.script(|script| {

@@ -1,4 +1,5 @@
-//! Numbered packets of several flows, both ways: what is lost, disordered, doubled or changed shows.
+//! Numbered packets of several flows, both ways: what is lost, disordered, doubled or changed
+//! shows.
 
 use std::collections::BTreeMap;
 
@@ -27,13 +28,33 @@ impl Traffic {
     pub fn open<W: Width>(w: &mut World<W>, count: u16) -> Self {
         let mut flows = BTreeMap::new();
         for flow in 0..count {
-            w.lan.arrive(from_host(&Udp { src_port: 5000 + flow, ..outbound() }));
+            w.lan.arrive(from_host(&Udp {
+                src_port: 5000 + flow,
+                ..outbound()
+            }));
             w.run();
             let sent = judge_all(&w.wan.take_sent());
-            let [Seen { ports: Some((external, _)), .. }] = sent[..] else { panic!("one packet: {sent:?}") };
-            assert!(flows.insert(external, flow).is_none(), "one external port for two flows");
+            let [
+                Seen {
+                    ports: Some((external, _)),
+                    ..
+                },
+            ] = sent[..]
+            else {
+                panic!("one packet: {sent:?}")
+            };
+            assert!(
+                flows.insert(external, flow).is_none(),
+                "one external port for two flows"
+            );
         }
-        Self { flows, next: BTreeMap::new(), last: BTreeMap::new(), sent: [0; 2], seen: [0; 2] }
+        Self {
+            flows,
+            next: BTreeMap::new(),
+            last: BTreeMap::new(),
+            sent: [0; 2],
+            seen: [0; 2],
+        }
     }
 
     /// The next packet of `flow` arrives, to leave by `to`.
@@ -43,10 +64,21 @@ impl Traffic {
         *number += 1;
         let payload = payload(flow, *number);
         if outward {
-            w.lan.arrive(from_host(&Udp { src_port: 5000 + flow, payload, ..outbound() }));
+            w.lan.arrive(from_host(&Udp {
+                src_port: 5000 + flow,
+                payload,
+                ..outbound()
+            }));
         } else {
-            let (external, _) = self.flows.iter().find(|(_, of)| **of == flow).expect("an open flow");
-            w.wan.arrive(from_gateway(&Udp { payload, ..inbound(*external) }));
+            let (external, _) = self
+                .flows
+                .iter()
+                .find(|(_, of)| **of == flow)
+                .expect("an open flow");
+            w.wan.arrive(from_gateway(&Udp {
+                payload,
+                ..inbound(*external)
+            }));
         }
         self.sent[usize::from(!outward)] += 1;
     }
@@ -56,18 +88,25 @@ impl Traffic {
     pub fn collect<W: Width>(&mut self, w: &World<W>) -> Vec<(Side, Vec<u8>)> {
         let (outward, inward) = (w.wan.take_sent(), w.lan.take_sent());
         let sides = [(Side::Outside, outward), (Side::Inside, inward)];
-        let frames = sides.into_iter().flat_map(|(side, frames)| frames.into_iter().map(move |frame| (side, frame)));
-        frames.filter(|(side, frame)| as_arp(frame).is_some() || !self.judge(*side, frame)).collect()
+        let frames = sides
+            .into_iter()
+            .flat_map(|(side, frames)| frames.into_iter().map(move |frame| (side, frame)));
+        frames
+            .filter(|(side, frame)| as_arp(frame).is_some() || !self.judge(*side, frame))
+            .collect()
     }
 
-    /// Whether the frame that leaves by `side` carries a packet of these flows, which is as it was sent then, and later than
-    /// the one before.
+    /// Whether the frame that leaves by `side` carries a packet of these flows, which is as it was
+    /// sent then, and later than the one before.
     #[track_caller]
     fn judge(&mut self, side: Side, frame: &[u8]) -> bool {
         let (header, seen) = judge_frame(frame);
         let outward = side == Side::Outside;
         let (flow, stations) = match (outward, seen.ports) {
-            (true, Some((external, 53))) => (self.flows.get(&external).copied(), (ROUTER_WAN.0, GATEWAY.0)),
+            (true, Some((external, 53))) => (
+                self.flows.get(&external).copied(),
+                (ROUTER_WAN.0, GATEWAY.0),
+            ),
             (false, Some((53, port))) => (port.checked_sub(5000), (ROUTER_LAN.0, HOST.0)),
             _ => return false,
         };
@@ -98,12 +137,16 @@ fn payload(flow: u16, number: u32) -> Vec<u8> {
 /// The host and the gateway answer, where they are asked for in `frames`.
 pub fn neighbours_answer<W: Width>(w: &World<W>, frames: &[(Side, Vec<u8>)]) {
     for (side, frame) in frames {
-        let Some(question) = as_arp(frame) else { continue };
+        let Some(question) = as_arp(frame) else {
+            continue;
+        };
         let (nic, station, router): (&Nic, _, _) = match side {
             Side::Inside => (&w.lan, HOST, ROUTER_LAN),
             Side::Outside => (&w.wan, GATEWAY, ROUTER_WAN),
         };
-        if question.operation == etherparse::ArpOperation::REQUEST && question.target_ipv4_addr() == station.1 {
+        if question.operation == etherparse::ArpOperation::REQUEST
+            && question.target_ipv4_addr() == station.1
+        {
             nic.arrive(arp_reply(station, router));
         }
     }

@@ -11,7 +11,9 @@ fn main() -> ! {
     let mut console = Console::open();
     let core = cortex_m::Peripherals::take().expect("nobody has taken them");
     let counter = Counter::start(core.SYST);
-    console.line(format_args!("{UNIT}                        flows   46 bytes 1500 bytes"));
+    console.line(format_args!(
+        "{UNIT}                        flows   46 bytes 1500 bytes"
+    ));
     engine::run(&counter, &mut console);
     router::run(&counter, &mut console);
     console.line(format_args!("done"));

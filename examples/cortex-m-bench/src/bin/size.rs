@@ -1,4 +1,5 @@
-//! All that the engine offers, called with what the compiler cannot know, so that nothing of it is left out.
+//! All that the engine offers, called with what the compiler cannot know, so that nothing of it is
+//! left out.
 #![no_std]
 #![no_main]
 
@@ -9,8 +10,8 @@ use core::time::Duration;
 // Brings the start-up code of the board.
 use cortex_m_bench as _;
 use nat_core::{
-    Cidr, Config, DropReason, Event, EventHook, Fragments, Instant, Nat, Pieces, PortForward, Protocol, Quarantine,
-    Seed, Side, Tables, Verdict,
+    Cidr, Config, DropReason, Event, EventHook, Fragments, Instant, Nat, Pieces, PortForward,
+    Protocol, Quarantine, Seed, Side, Tables, Verdict,
 };
 use static_cell::ConstStaticCell;
 
@@ -38,7 +39,9 @@ fn run() -> Option<()> {
     let mut config = Config::new(black_box(Cidr::new(Ipv4Addr::new(10, 0, 0, 1), 24)?));
     black_box(&mut config);
     let nat = Nat::new(TABLES.try_take()?, config, Seed::new(black_box([7; 16]))).ok()?;
-    let mut nat = nat.with_fragments(FRAGMENTS.try_take()?).with_quarantine(QUARANTINE.try_take()?);
+    let mut nat = nat
+        .with_fragments(FRAGMENTS.try_take()?)
+        .with_quarantine(QUARANTINE.try_take()?);
     let (mut packet, mut buffer, mut hook) = ([0; 1500], [0; 1500], Hook);
     nat.set_event_hook(&mut hook);
     loop {
@@ -64,7 +67,10 @@ fn emit(verdict: &Verdict, packet: &[u8], buffer: &mut [u8]) {
 }
 
 fn control(nat: &mut Nat<'_>) {
-    let addresses = black_box([Ipv4Addr::new(198, 51, 100, 2), Ipv4Addr::new(198, 51, 100, 3)]);
+    let addresses = black_box([
+        Ipv4Addr::new(198, 51, 100, 2),
+        Ipv4Addr::new(198, 51, 100, 3),
+    ]);
     let _ = black_box(nat.set_external_addresses(&addresses, now()));
     black_box(nat.drain_external_address(addresses[0], black_box(Duration::from_secs(350)), now()));
     black_box(nat.draining_addresses().count());
@@ -82,7 +88,11 @@ fn control(nat: &mut Nat<'_>) {
 }
 
 fn forwards(nat: &mut Nat<'_>) {
-    let forward = black_box(PortForward::new(Protocol::Tcp, 8080, SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80)));
+    let forward = black_box(PortForward::new(
+        Protocol::Tcp,
+        8080,
+        SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80),
+    ));
     let _ = black_box(nat.add_forward(forward));
     black_box(nat.remove_forward(&forward, now()));
     nat.forwards().for_each(|forward| {

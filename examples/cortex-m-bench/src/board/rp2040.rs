@@ -11,7 +11,11 @@ pub struct Console(UartTx<'static, Blocking>);
 impl Console {
     pub fn open() -> Self {
         let board = embassy_rp::init(embassy_rp::config::Config::default());
-        Self(UartTx::new_blocking(board.UART0, board.PIN_0, Config::default()))
+        Self(UartTx::new_blocking(
+            board.UART0,
+            board.PIN_0,
+            Config::default(),
+        ))
     }
 
     pub fn line(&mut self, line: core::fmt::Arguments<'_>) {

@@ -38,8 +38,8 @@ pub(crate) struct NatOptions {
 }
 
 impl NatOptions {
-    /// The configuration for a router with the address `inside` on the LAN: what the profile says, and then what the
-    /// options say.
+    /// The configuration for a router with the address `inside` on the LAN: what the profile says,
+    /// and then what the options say.
     pub(super) fn config(&self, inside: Cidr, primary: Option<Ipv4Addr>) -> Result<Config> {
         let mut config = self.translation.config(inside);
         self.rules.apply(&mut config, primary)?;
@@ -52,7 +52,12 @@ impl NatOptions {
     }
 
     /// Refuses further external addresses that are another's.
-    pub(super) fn check_wan_addresses(&self, lan: Cidr, wan: Option<Cidr>, gateway: Option<Ipv4Addr>) -> Result<()> {
+    pub(super) fn check_wan_addresses(
+        &self,
+        lan: Cidr,
+        wan: Option<Cidr>,
+        gateway: Option<Ipv4Addr>,
+    ) -> Result<()> {
         self.rules.check_wan_addresses(lan, wan, gateway)
     }
 

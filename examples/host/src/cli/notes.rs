@@ -1,4 +1,5 @@
-//! What the help says below the options. Paragraphs are one line each: the width of the terminal breaks them.
+//! What the help says below the options. Paragraphs are one line each: the width of the terminal
+//! breaks them.
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -32,8 +33,10 @@ Examples:
   nat-host soak --packets 10000000
   nat-host soak --threads 2";
 
-pub(crate) const MORE_OF_ROUTER: &str = "`nat-host help router` says more of each option, with examples.";
-pub(crate) const MORE_OF_REPLAY: &str = "`nat-host help replay` says more of each option, with examples.";
+pub(crate) const MORE_OF_ROUTER: &str =
+    "`nat-host help router` says more of each option, with examples.";
+pub(crate) const MORE_OF_REPLAY: &str =
+    "`nat-host help replay` says more of each option, with examples.";
 
 pub(crate) const ROUTER_NOTES: &str = "\
 The two devices are opened, or created if they do not exist: plain TAP without packet information. The kernel's end of \

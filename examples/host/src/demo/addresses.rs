@@ -40,5 +40,9 @@ pub(super) const SECOND_LEASE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 142);
 pub(super) const WEB_NAME: &str = "www.example.com";
 
 const fn machine(name: &'static str, mac_end: u8, address: Ipv4Addr) -> Machine {
-    Machine { name, mac: [0x02, 0, 0, 0, 0, mac_end], address }
+    Machine {
+        name,
+        mac: [0x02, 0, 0, 0, 0, mac_end],
+        address,
+    }
 }

@@ -23,7 +23,12 @@ pub(super) struct Host {
 
 impl Host {
     /// Plugs `machine` into `wire` and starts its stack.
-    pub(super) fn boot(spawner: Spawner, wire: &Wire, machine: Machine, gateway: Option<Ipv4Addr>) -> Self {
+    pub(super) fn boot(
+        spawner: Spawner,
+        wire: &Wire,
+        machine: Machine,
+        gateway: Option<Ipv4Addr>,
+    ) -> Self {
         let Machine { name, mac, address } = machine;
         let config = Config::ipv4_static(StaticConfigV4 {
             address: Ipv4Cidr::new(address, PREFIX_LEN),
@@ -32,7 +37,11 @@ impl Host {
         });
         let (stack, runner) = new_stack(wire.plug(mac), config);
         spawner.spawn(run_stack(runner).expect("there is a task for every machine"));
-        Self { name, address, stack }
+        Self {
+            name,
+            address,
+            stack,
+        }
     }
 }
 
@@ -41,11 +50,19 @@ async fn run_stack(mut runner: embassy_net::Runner<'static, Port>) -> ! {
     runner.run().await
 }
 
-/// A stack on `driver`, and what drives it. Its memory is never given back: a demo ends with its process. Where there is no
-/// entropy its ports can be guessed, which does no harm here.
-pub(super) fn new_stack<D: Driver>(driver: D, config: Config) -> (Stack<'static>, embassy_net::Runner<'static, D>) {
+/// A stack on `driver`, and what drives it. Its memory is never given back: a demo ends with its
+/// process. Where there is no entropy its ports can be guessed, which does no harm here.
+pub(super) fn new_stack<D: Driver>(
+    driver: D,
+    config: Config,
+) -> (Stack<'static>, embassy_net::Runner<'static, D>) {
     let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
-    embassy_net::new(driver, config, resources, getrandom::u64().unwrap_or_default())
+    embassy_net::new(
+        driver,
+        config,
+        resources,
+        getrandom::u64().unwrap_or_default(),
+    )
 }
 
 /// The memory of a UDP socket that holds a few datagrams.
@@ -69,7 +86,12 @@ impl UdpMemory {
 
     /// A socket of `host` with this memory, on `port`; on any port for 0.
     pub(super) fn socket(&mut self, host: Host, port: u16) -> UdpSocket<'_> {
-        let Self { received, sent, received_bytes, sent_bytes } = self;
+        let Self {
+            received,
+            sent,
+            received_bytes,
+            sent_bytes,
+        } = self;
         let mut socket = UdpSocket::new(host.stack, received, received_bytes, sent, sent_bytes);
         socket.bind(port).expect("a new socket can be bound");
         socket

@@ -1,4 +1,5 @@
-//! The router under demonstration: nat-embassy between two wires, with the router's own stacks on both sides.
+//! The router under demonstration: nat-embassy between two wires, with the router's own stacks on
+//! both sides.
 
 use core::net::Ipv4Addr;
 
@@ -32,19 +33,26 @@ pub(super) struct Router {
 impl Router {
     /// Plugs a router into both wires and starts it, with its stacks.
     pub(super) fn start(spawner: Spawner, lan: &Wire, wan: &Wire) -> anyhow::Result<Self> {
-        let memory = MEMORY.try_take().context("the demo runs once in a process")?;
+        let memory = MEMORY
+            .try_take()
+            .context("the demo runs once in a process")?;
         let mut entropy = [0; 32];
         getrandom::fill(&mut entropy).context("no entropy")?;
         let ports = (lan.plug(ROUTER.mac), wan.plug(ROUTER_WAN_MAC));
         let router = nat_router::new(memory, config(), entropy, ports.0, ports.1)?;
         spawner.spawn(forward(router.forwarding).expect(ONCE));
         spawner.spawn(serve(router.services).expect(ONCE));
-        Ok(Self { outside: router.outside, control: router.control })
+        Ok(Self {
+            outside: router.outside,
+            control: router.control,
+        })
     }
 
     /// The address that the LAN hosts have outside; unspecified when there is none.
     pub(super) fn external(&self) -> Ipv4Addr {
-        self.control.with_nat(|nat| nat.external_addresses().first().copied()).unwrap_or(Ipv4Addr::UNSPECIFIED)
+        self.control
+            .with_nat(|nat| nat.external_addresses().first().copied())
+            .unwrap_or(Ipv4Addr::UNSPECIFIED)
     }
 
     /// Waits until the LAN hosts have the address `address` outside.
@@ -67,7 +75,10 @@ impl Router {
     /// Prints the sessions and the counters.
     pub(super) fn print_tables(&self) {
         let sessions = report::sessions(self.sessions().into_iter());
-        say(format_args!("\n{sessions}\n\n{}", report::counters(&self.stats())));
+        say(format_args!(
+            "\n{sessions}\n\n{}",
+            report::counters(&self.stats())
+        ));
     }
 }
 
@@ -75,7 +86,8 @@ const ONCE: &str = "each task of the router is started once";
 
 /// The defaults, but for the hosts: they have static addresses.
 fn config() -> Config {
-    let mut config = Config::new(Cidr::new(ROUTER.address, PREFIX_LEN).expect("a prefix of at most 32"));
+    let mut config =
+        Config::new(Cidr::new(ROUTER.address, PREFIX_LEN).expect("a prefix of at most 32"));
     config.dhcp_server = None;
     config
 }

@@ -18,14 +18,21 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure to see `expected`.
     pub(super) fn new(expected: impl Display, seen: impl Display) -> Self {
-        Self { expected: expected.to_string(), seen: seen.to_string() }
+        Self {
+            expected: expected.to_string(),
+            seen: seen.to_string(),
+        }
     }
 }
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let indent = " ".repeat(FIGURE_COLUMN);
-        write!(f, "{indent}expected: {}\n{indent}seen:     {}", self.expected, self.seen)
+        write!(
+            f,
+            "{indent}expected: {}\n{indent}seen:     {}",
+            self.expected, self.seen
+        )
     }
 }
 
@@ -36,8 +43,8 @@ pub(super) struct Failed(pub(super) &'static str);
 /// The column in which a step's figure starts.
 const FIGURE_COLUMN: usize = 37;
 
-/// Waits for `work` and prints the line of the step `title`. A step that is not over after `limit` has failed: `awaited`
-/// is what it must have been waiting for.
+/// Waits for `work` and prints the line of the step `title`. A step that is not over after `limit`
+/// has failed: `awaited` is what it must have been waiting for.
 pub(super) async fn step(
     title: &'static str,
     awaited: &str,
@@ -45,14 +52,21 @@ pub(super) async fn step(
     work: impl Future<Output = Outcome>,
 ) -> Result<(), Failed> {
     let start = Instant::now();
-    let outcome = with_timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(Failure::new(awaited, format_args!("nothing of it within {} s", limit.as_secs()))));
+    let outcome = with_timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(Failure::new(
+            awaited,
+            format_args!("nothing of it within {} s", limit.as_secs()),
+        ))
+    });
     let elapsed = readable(start.elapsed());
     match outcome {
-        Ok(figure) => say(format_args!("  \u{2713} {title:<20} {elapsed:>9}   {figure}")),
+        Ok(figure) => say(format_args!(
+            "  \u{2713} {title:<20} {elapsed:>9}   {figure}"
+        )),
         Err(failure) => {
-            say(format_args!("  \u{2717} {title:<20} {elapsed:>9}   failed\n{failure}"));
+            say(format_args!(
+                "  \u{2717} {title:<20} {elapsed:>9}   failed\n{failure}"
+            ));
             return Err(Failed(title));
         }
     }

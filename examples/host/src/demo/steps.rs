@@ -18,12 +18,54 @@ use super::world::World;
 /// Shows every step; stops at the first that fails.
 pub(super) async fn all(world: &World) -> Result<(), Failed> {
     let limit = Duration::from_secs(5);
-    step("DHCP lease", "an outside address leased by isp", limit, lease::take(world)).await?;
-    step("ARP", "a datagram from anna to web, and its answer", limit, arp::resolve(world)).await?;
+    step(
+        "DHCP lease",
+        "an outside address leased by isp",
+        limit,
+        lease::take(world),
+    )
+    .await?;
+    step(
+        "ARP",
+        "a datagram from anna to web, and its answer",
+        limit,
+        arp::resolve(world),
+    )
+    .await?;
     step("ping", "echo replies", limit, ping::all(world)).await?;
-    step("DNS lookup", "an answer from isp", limit, dns::look_up(world)).await?;
-    step("HTTP, both at once", "two streams in full", 2 * limit, download::both(world)).await?;
-    step("one source port", "an answer for anna and one for ben", limit, same_port::both(world)).await?;
-    step("unsolicited probes", "every probe judged", limit, probes::send(world)).await?;
-    step("new outside address", "another address, and traffic from it", 2 * limit, address_change::survive(world)).await
+    step(
+        "DNS lookup",
+        "an answer from isp",
+        limit,
+        dns::look_up(world),
+    )
+    .await?;
+    step(
+        "HTTP, both at once",
+        "two streams in full",
+        2 * limit,
+        download::both(world),
+    )
+    .await?;
+    step(
+        "one source port",
+        "an answer for anna and one for ben",
+        limit,
+        same_port::both(world),
+    )
+    .await?;
+    step(
+        "unsolicited probes",
+        "every probe judged",
+        limit,
+        probes::send(world),
+    )
+    .await?;
+    step(
+        "new outside address",
+        "another address, and traffic from it",
+        2 * limit,
+        address_change::survive(world),
+    )
+    .await
 }

@@ -25,12 +25,16 @@ pub(super) struct Tap {
 impl Tap {
     /// An observer that also writes what it sees to the capture file `path`.
     pub(super) fn capturing(path: &Path) -> anyhow::Result<Self> {
-        let capture = Capture::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
-        Ok(Self { capture: Some(capture), ..Self::default() })
+        let capture = Capture::create(path)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        Ok(Self {
+            capture: Some(capture),
+            ..Self::default()
+        })
     }
 
-    /// How many frames `mac` has sent, without ARP probes and announcements of its own address: those follow a lease by
-    /// a second or more, whatever else happens (RFC 5227 section 2).
+    /// How many frames `mac` has sent, without ARP probes and announcements of its own address:
+    /// those follow a lease by a second or more, whatever else happens (RFC 5227 section 2).
     pub(super) fn frames_from(&self, mac: Mac) -> u64 {
         self.frames_from.get(&mac).copied().unwrap_or(0)
     }
@@ -68,7 +72,8 @@ fn arp_packet(frame: &[u8]) -> Option<ArpPacketSlice<'_>> {
     }
 }
 
-/// Whether `frame` is an ARP probe, which names no sender, or an announcement, which asks for its sender.
+/// Whether `frame` is an ARP probe, which names no sender, or an announcement, which asks for its
+/// sender.
 fn is_about_its_sender(frame: &[u8]) -> bool {
     arp_packet(frame).is_some_and(|arp| {
         let sender = arp.sender_protocol_addr();
@@ -88,7 +93,8 @@ fn arp_answer(frame: &[u8]) -> Option<(Ipv4Addr, Mac)> {
 
 struct Capture {
     writer: PcapWriter<BufWriter<File>>,
-    /// The first write that failed: told at the end, as nobody can be told in the middle of a frame.
+    /// The first write that failed: told at the end, as nobody can be told in the middle of a
+    /// frame.
     outcome: PcapResult<()>,
 }
 
@@ -100,19 +106,31 @@ impl Capture {
             ..PcapHeader::default()
         };
         let writer = PcapWriter::with_header(BufWriter::new(File::create(path)?), header)?;
-        Ok(Self { writer, outcome: Ok(()) })
+        Ok(Self {
+            writer,
+            outcome: Ok(()),
+        })
     }
 
     fn write(&mut self, frame: &[u8]) {
         if self.outcome.is_ok() {
-            let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.outcome = self.writer.write_packet(&PcapPacket::new(time, frame.len() as u32, frame)).map(drop);
+            let time = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            self.outcome = self
+                .writer
+                .write_packet(&PcapPacket::new(time, frame.len() as u32, frame))
+                .map(drop);
         }
     }
 
     fn finish(self) -> anyhow::Result<()> {
-        self.outcome.context("a frame could not be written to the capture")?;
-        self.writer.into_writer().flush().context("the capture could not be written to its end")
+        self.outcome
+            .context("a frame could not be written to the capture")?;
+        self.writer
+            .into_writer()
+            .flush()
+            .context("the capture could not be written to its end")
     }
 }
 
@@ -135,7 +153,10 @@ mod tests {
         }
         .into();
         let mut frame = Vec::new();
-        PacketBuilder::ethernet2(STATION, [0xff; 6]).arp(arp).write(&mut frame).unwrap();
+        PacketBuilder::ethernet2(STATION, [0xff; 6])
+            .arp(arp)
+            .write(&mut frame)
+            .unwrap();
         assert_eq!(frame[12..14], EtherType::ARP.0.to_be_bytes());
         frame
     }

@@ -37,27 +37,45 @@ struct Socket {
 impl Wire {
     /// A segment with nothing plugged in, watched by `tap`.
     pub(super) fn new(tap: Tap) -> Self {
-        Self(Rc::new(RefCell::new(Segment { sockets: Vec::new(), tap })))
+        Self(Rc::new(RefCell::new(Segment {
+            sockets: Vec::new(),
+            tap,
+        })))
     }
 
     /// Plugs in a network interface with the address `mac`.
     pub(super) fn plug(&self, mac: Mac) -> Port {
         let mut segment = self.0.borrow_mut();
-        segment.sockets.push(Socket { mac, link: LinkState::Up, queue: VecDeque::new(), waker: None });
-        Port { wire: self.clone(), index: segment.sockets.len() - 1 }
+        segment.sockets.push(Socket {
+            mac,
+            link: LinkState::Up,
+            queue: VecDeque::new(),
+            waker: None,
+        });
+        Port {
+            wire: self.clone(),
+            index: segment.sockets.len() - 1,
+        }
     }
 
     /// Puts `frame` on the wire as if the interface that it names as its source had sent it.
     pub(super) fn inject(&self, frame: &[u8]) {
         let mut segment = self.0.borrow_mut();
-        let from = segment.sockets.iter().position(|socket| frame.get(6..12) == Some(&socket.mac));
+        let from = segment
+            .sockets
+            .iter()
+            .position(|socket| frame.get(6..12) == Some(&socket.mac));
         segment.carry(from, frame);
     }
 
     /// Cuts or mends the cable of `mac`. What is queued for it is lost with the cable.
     pub(super) fn set_link(&self, mac: Mac, link: LinkState) {
         let mut segment = self.0.borrow_mut();
-        for socket in segment.sockets.iter_mut().filter(|socket| socket.mac == mac) {
+        for socket in segment
+            .sockets
+            .iter_mut()
+            .filter(|socket| socket.mac == mac)
+        {
             socket.link = link;
             socket.queue.clear();
             socket.wake();
@@ -66,7 +84,13 @@ impl Wire {
 
     /// How many frames wait for `mac` to read them.
     pub(super) fn backlog(&self, mac: Mac) -> usize {
-        self.0.borrow().sockets.iter().filter(|socket| socket.mac == mac).map(|socket| socket.queue.len()).sum()
+        self.0
+            .borrow()
+            .sockets
+            .iter()
+            .filter(|socket| socket.mac == mac)
+            .map(|socket| socket.queue.len())
+            .sum()
     }
 
     /// What was seen on the segment so far.
@@ -87,7 +111,10 @@ impl Segment {
             return;
         }
         self.tap.see(frame);
-        let known = self.sockets.iter().any(|socket| frame.starts_with(&socket.mac));
+        let known = self
+            .sockets
+            .iter()
+            .any(|socket| frame.starts_with(&socket.mac));
         for (index, socket) in self.sockets.iter_mut().enumerate() {
             if Some(index) != from && (!known || frame.starts_with(&socket.mac)) {
                 socket.accept(frame);
@@ -222,7 +249,10 @@ mod tests {
         let (_wire, mut a, mut b, mut c) = three_ports();
         for to in [[0xff; 6], [2, 0, 0, 0, 0, 0xd]] {
             a.send(&frame(to, A, b"who"));
-            assert!(receive(&mut a).is_none() && receive(&mut b).is_some() && receive(&mut c).is_some(), "{to:x?}");
+            assert!(
+                receive(&mut a).is_none() && receive(&mut b).is_some() && receive(&mut c).is_some(),
+                "{to:x?}"
+            );
         }
     }
 
@@ -230,7 +260,9 @@ mod tests {
     fn an_injected_frame_does_not_come_back_to_its_source() {
         let (wire, mut a, mut b, mut c) = three_ports();
         wire.inject(&frame([0xff; 6], A, b"as if from a"));
-        assert!(receive(&mut a).is_none() && receive(&mut b).is_some() && receive(&mut c).is_some());
+        assert!(
+            receive(&mut a).is_none() && receive(&mut b).is_some() && receive(&mut c).is_some()
+        );
         wire.inject(&frame(A, [9; 6], b"from nowhere"));
         assert!(receive(&mut a).is_some() && receive(&mut b).is_none());
     }

@@ -54,7 +54,8 @@ fn wires(options: &Options) -> anyhow::Result<(Wire, Wire)> {
     let Some(directory) = &options.pcap else {
         return Ok((Wire::new(Tap::default()), Wire::new(Tap::default())));
     };
-    std::fs::create_dir_all(directory).with_context(|| format!("{}: cannot be created", directory.display()))?;
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("{}: cannot be created", directory.display()))?;
     let wire = |name| Tap::capturing(&directory.join(name)).map(Wire::new);
     Ok((wire("lan.pcap")?, wire("wan.pcap")?))
 }

@@ -53,7 +53,8 @@ enum Format {
 impl Reader {
     /// Opens the capture at `path`, and reads what stands before its records.
     ///
-    /// Fails if it is of neither format. Says nothing of the link type: of pcapng, each interface has its own.
+    /// Fails if it is of neither format. Says nothing of the link type: of pcapng, each interface
+    /// has its own.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         Self::new(file).with_context(|| path.display().to_string())

@@ -33,8 +33,8 @@ pub(crate) struct BothSides {
     addresses: Addresses,
     /// The interfaces of the hosts inside.
     lan_macs: Vec<Mac>,
-    /// Whether a packet to an external address was seen. Then the capture is of the outside too, and what goes to the
-    /// LAN from there is what the router has made of such packets.
+    /// Whether a packet to an external address was seen. Then the capture is of the outside too,
+    /// and what goes to the LAN from there is what the router has made of such packets.
     sees_outside: bool,
 }
 
@@ -42,16 +42,24 @@ pub(crate) struct BothSides {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Arrival {
     pub(crate) from: Side,
-    /// Whether it has been translated already: it is addressed to a host of the LAN, as a capture taken inside shows
-    /// what comes from outside.
+    /// Whether it has been translated already: it is addressed to a host of the LAN, as a capture
+    /// taken inside shows what comes from outside.
     pub(crate) to_host: bool,
 }
 
 impl Direction {
     /// Sorts a packet with a link header, or with none if `raw`.
-    pub(crate) fn sort(&mut self, raw: bool, stations: Stations, packet: &[u8]) -> Result<Arrival, Skipped> {
+    pub(crate) fn sort(
+        &mut self,
+        raw: bool,
+        stations: Stations,
+        packet: &[u8],
+    ) -> Result<Arrival, Skipped> {
         match self {
-            Self::One { side, .. } if raw => Ok(Arrival { from: *side, to_host: false }),
+            Self::One { side, .. } if raw => Ok(Arrival {
+                from: *side,
+                to_host: false,
+            }),
             Self::One { side, addresses } => addresses.arrives(*side, packet),
             Self::Both(both) => both.sort(stations, packet),
         }
@@ -70,13 +78,24 @@ impl Addresses {
             Side::Inside => self.lan.contains(source) && source != self.router,
             Side::Outside => !self.external.contains(&source),
         };
-        if arrives { Ok(Arrival { from: side, to_host: false }) } else { Err(Skipped::NotArrived) }
+        if arrives {
+            Ok(Arrival {
+                from: side,
+                to_host: false,
+            })
+        } else {
+            Err(Skipped::NotArrived)
+        }
     }
 }
 
 impl BothSides {
     pub(crate) fn new(addresses: Addresses, lan_macs: Vec<Mac>) -> Self {
-        Self { addresses, lan_macs, sees_outside: false }
+        Self {
+            addresses,
+            lan_macs,
+            sees_outside: false,
+        }
     }
 
     fn sort(&mut self, stations: Stations, packet: &[u8]) -> Result<Arrival, Skipped> {
@@ -84,9 +103,15 @@ impl BothSides {
         if self.addresses.is_of_router(source) {
             return Err(Skipped::SentByRouter);
         }
-        match self.side(stations, source, destination).ok_or(Skipped::NeitherSide)? {
+        match self
+            .side(stations, source, destination)
+            .ok_or(Skipped::NeitherSide)?
+        {
             Side::Inside if self.is_between_hosts(source, destination) => Err(Skipped::WithinLan),
-            Side::Inside => Ok(Arrival { from: Side::Inside, to_host: false }),
+            Side::Inside => Ok(Arrival {
+                from: Side::Inside,
+                to_host: false,
+            }),
             Side::Outside => self.arrives_outside(destination),
         }
     }
@@ -97,11 +122,18 @@ impl BothSides {
         if self.sees_outside && self.addresses.lan.contains(destination) {
             return Err(Skipped::SentByRouter);
         }
-        Ok(Arrival { from: Side::Outside, to_host: !to_router })
+        Ok(Arrival {
+            from: Side::Outside,
+            to_host: !to_router,
+        })
     }
 
     fn side(&self, stations: Stations, source: Ipv4Addr, destination: Ipv4Addr) -> Option<Side> {
-        if self.lan_macs.is_empty() { self.side_by_address(source, destination) } else { self.side_by_mac(stations) }
+        if self.lan_macs.is_empty() {
+            self.side_by_address(source, destination)
+        } else {
+            self.side_by_mac(stations)
+        }
     }
 
     fn side_by_address(&self, source: Ipv4Addr, destination: Ipv4Addr) -> Option<Side> {
@@ -118,13 +150,19 @@ impl BothSides {
         if self.lan_macs.contains(&from) {
             return Some(Side::Inside);
         }
-        stations.to.is_none_or(|to| self.lan_macs.contains(&to)).then_some(Side::Outside)
+        stations
+            .to
+            .is_none_or(|to| self.lan_macs.contains(&to))
+            .then_some(Side::Outside)
     }
 
-    /// What hosts send to one another does not pass the router, but broadcasts and multicasts reach it.
+    /// What hosts send to one another does not pass the router, but broadcasts and multicasts reach
+    /// it.
     fn is_between_hosts(&self, source: Ipv4Addr, destination: Ipv4Addr) -> bool {
         let Addresses { lan, router, .. } = &self.addresses;
-        let to_host = lan.contains(destination) && Some(destination) != lan.broadcast() && destination != *router;
+        let to_host = lan.contains(destination)
+            && Some(destination) != lan.broadcast()
+            && destination != *router;
         lan.contains(source) && to_host
     }
 }
@@ -148,7 +186,11 @@ mod tests {
 
     fn both(lan_macs: &[Mac]) -> BothSides {
         let lan = Cidr::new(ROUTER.into(), 24).unwrap();
-        let addresses = Addresses { lan, router: ROUTER.into(), external: vec![EXTERNAL.into()] };
+        let addresses = Addresses {
+            lan,
+            router: ROUTER.into(),
+            external: vec![EXTERNAL.into()],
+        };
         BothSides::new(addresses, lan_macs.to_vec())
     }
 
@@ -163,37 +205,68 @@ mod tests {
     #[test]
     fn addresses_tell_the_sides_apart() {
         let mut both = both(&[]);
-        let mut sort = |source, destination| both.sort(Stations::default(), &packet(source, destination));
+        let mut sort =
+            |source, destination| both.sort(Stations::default(), &packet(source, destination));
         assert_eq!(sort(HOST, SERVER), arrival(Side::Inside, false));
         assert_eq!(sort(HOST, ROUTER), arrival(Side::Inside, false));
         assert_eq!(sort(HOST, EXTERNAL), arrival(Side::Inside, false));
-        assert_eq!(sort(HOST, [192, 168, 77, 255]), arrival(Side::Inside, false));
+        assert_eq!(
+            sort(HOST, [192, 168, 77, 255]),
+            arrival(Side::Inside, false)
+        );
         assert_eq!(sort(HOST, PEER), Err(Skipped::WithinLan));
         assert_eq!(sort(ROUTER, HOST), Err(Skipped::SentByRouter));
         assert_eq!(sort(EXTERNAL, SERVER), Err(Skipped::SentByRouter));
         assert_eq!(sort(SERVER, [8, 8, 8, 8]), Err(Skipped::NeitherSide));
         assert_eq!(sort([0; 4], [255; 4]), Err(Skipped::NeitherSide));
-        assert_eq!(sort(SERVER, HOST), arrival(Side::Outside, true), "taken inside");
+        assert_eq!(
+            sort(SERVER, HOST),
+            arrival(Side::Outside, true),
+            "taken inside"
+        );
         assert_eq!(sort(SERVER, EXTERNAL), arrival(Side::Outside, false));
-        assert_eq!(sort(SERVER, HOST), Err(Skipped::SentByRouter), "taken on both sides");
+        assert_eq!(
+            sort(SERVER, HOST),
+            Err(Skipped::SentByRouter),
+            "taken on both sides"
+        );
     }
 
     #[test]
     fn interfaces_tell_the_sides_apart_where_there_are_some() {
         let (host, other) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
         let mut both = both(&[host]);
-        let mut sort = |from, to, source, destination| both.sort(Stations { from, to }, &packet(source, destination));
+        let mut sort = |from, to, source, destination| {
+            both.sort(Stations { from, to }, &packet(source, destination))
+        };
         let elsewhere = [10, 9, 8, 7];
-        assert_eq!(sort(Some(host), Some(other), elsewhere, SERVER), arrival(Side::Inside, false));
-        assert_eq!(sort(Some(other), Some(host), HOST, EXTERNAL), arrival(Side::Outside, false), "a forged source");
-        assert_eq!(sort(Some(other), Some(other), HOST, SERVER), Err(Skipped::NeitherSide));
-        assert_eq!(sort(Some(other), None, SERVER, EXTERNAL), arrival(Side::Outside, false), "Linux cooked");
+        assert_eq!(
+            sort(Some(host), Some(other), elsewhere, SERVER),
+            arrival(Side::Inside, false)
+        );
+        assert_eq!(
+            sort(Some(other), Some(host), HOST, EXTERNAL),
+            arrival(Side::Outside, false),
+            "a forged source"
+        );
+        assert_eq!(
+            sort(Some(other), Some(other), HOST, SERVER),
+            Err(Skipped::NeitherSide)
+        );
+        assert_eq!(
+            sort(Some(other), None, SERVER, EXTERNAL),
+            arrival(Side::Outside, false),
+            "Linux cooked"
+        );
         assert_eq!(sort(None, None, HOST, SERVER), Err(Skipped::NeitherSide));
     }
 
     #[test]
     fn a_packet_without_a_whole_header_is_of_no_side() {
         let whole = packet(HOST, SERVER);
-        assert_eq!(both(&[]).sort(Stations::default(), &whole[..19]), Err(Skipped::Short));
+        assert_eq!(
+            both(&[]).sort(Stations::default(), &whole[..19]),
+            Err(Skipped::Short)
+        );
     }
 }

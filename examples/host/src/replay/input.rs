@@ -39,7 +39,10 @@ impl Input {
 
     /// The capture of the name `path` that `reader` reads.
     fn new(path: &Path, reader: Reader, direction: Direction) -> Result<Self> {
-        if let Some(link_type) = reader.link_type().filter(|link_type| !link::is_supported(*link_type)) {
+        if let Some(link_type) = reader
+            .link_type()
+            .filter(|link_type| !link::is_supported(*link_type))
+        {
             bail!(
                 "{}: link type {link_type} at byte offset 20 is not supported: Ethernet, Linux cooked, loopback, PPP, \
                  HDLC, 802.11 and raw IPv4 are",
@@ -48,7 +51,15 @@ impl Input {
         }
         let path = path.to_owned();
         let (at_hand, bytes, tally, failure) = (None, Vec::new(), Tally::default(), None);
-        let mut input = Self { path, reader, direction, at_hand, bytes, tally, failure };
+        let mut input = Self {
+            path,
+            reader,
+            direction,
+            at_hand,
+            bytes,
+            tally,
+            failure,
+        };
         input.advance();
         Ok(input)
     }
@@ -68,13 +79,15 @@ impl Input {
         self.at_hand = None;
         while self.at_hand.is_none() {
             match self.reader.next() {
-                Ok(Next::Record(record)) => match take(&mut self.direction, &record, &mut self.bytes) {
-                    Ok(packet) => {
-                        self.tally.judged(packet.cut);
-                        self.at_hand = Some(packet);
+                Ok(Next::Record(record)) => {
+                    match take(&mut self.direction, &record, &mut self.bytes) {
+                        Ok(packet) => {
+                            self.tally.judged(packet.cut);
+                            self.at_hand = Some(packet);
+                        }
+                        Err(why) => self.tally.skipped(why),
                     }
-                    Err(why) => self.tally.skipped(why),
-                },
+                }
                 Ok(Next::Unusable(why)) => self.tally.skipped(Skipped::Unusable(why)),
                 Ok(Next::End) => return,
                 Err(error) => {
@@ -87,9 +100,18 @@ impl Input {
 
     /// What was in the capture, as a line; and what is wrong with it.
     pub(crate) fn finish(self) -> (String, Result<()>) {
-        let Self { path, tally, failure, .. } = self;
+        let Self {
+            path,
+            tally,
+            failure,
+            ..
+        } = self;
         let path = path.display();
-        let line = if tally.lacks_ipv4() { format!("{path}: no IPv4: {tally}") } else { format!("{path}: {tally}") };
+        let line = if tally.lacks_ipv4() {
+            format!("{path}: no IPv4: {tally}")
+        } else {
+            format!("{path}: {tally}")
+        };
         let result = match failure {
             Some(error) => Err(error),
             None if tally.is_foreign() => Err(Error::msg(format!("{path}: {}", tally.kinds()))),
@@ -100,7 +122,11 @@ impl Input {
 }
 
 /// Copies the packet of `record` into `bytes`, if the NAT is to judge it.
-fn take(direction: &mut Direction, record: &Record<'_>, bytes: &mut Vec<u8>) -> Result<Packet, Skipped> {
+fn take(
+    direction: &mut Direction,
+    record: &Record<'_>,
+    bytes: &mut Vec<u8>,
+) -> Result<Packet, Skipped> {
     let frame = link::open(record.link_type, record.data);
     let packet = match frame.content {
         Content::Ipv4(packet) => packet,
@@ -109,13 +135,19 @@ fn take(direction: &mut Direction, record: &Record<'_>, bytes: &mut Vec<u8>) -> 
     let arrival = direction.sort(link::is_raw(record.link_type), frame.stations, packet)?;
     bytes.clear();
     bytes.extend_from_slice(packet);
-    Ok(Packet { time: record.time, arrival, cut: record.cut && is_incomplete(packet) })
+    Ok(Packet {
+        time: record.time,
+        arrival,
+        cut: record.cut && is_incomplete(packet),
+    })
 }
 
 /// Whether the length that a packet has by its header is more than there is.
 fn is_incomplete(packet: &[u8]) -> bool {
     match packet {
-        [_, _, high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])).max(MIN_HEADER) > packet.len(),
+        [_, _, high, low, ..] => {
+            usize::from(u16::from_be_bytes([*high, *low])).max(MIN_HEADER) > packet.len()
+        }
         _ => true,
     }
 }
@@ -130,7 +162,8 @@ mod tests {
     use crate::replay::direction::{Addresses, BothSides};
     use crate::replay::translations::{Flow, Translations};
 
-    /// More rounds than a test should take: `NAT_HOST_MUTATIONS=10000000 cargo test -p nat-host damage`.
+    /// More rounds than a test should take: `NAT_HOST_MUTATIONS=10000000 cargo test -p nat-host
+    /// damage`.
     const ROUNDS: &str = "NAT_HOST_MUTATIONS";
 
     fn block(block_type: u32, body: &[u8]) -> Vec<u8> {
@@ -142,13 +175,20 @@ mod tests {
     fn packet(protocol: u8, source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
         let header = [0x45, 0, 0, 60, 0, 1, 0, 0, 64, protocol, 0, 0];
         let mut packet = [&header[..], &source, &destination, &[3; 40]].concat();
-        packet[28..48].copy_from_slice(&[0x45, 0, 0, 60, 0, 1, 0, 0, 64, 17, 0, 0, 192, 168, 77, 10, 203, 0, 113, 5]);
+        packet[28..48].copy_from_slice(&[
+            0x45, 0, 0, 60, 0, 1, 0, 0, 64, 17, 0, 0, 192, 168, 77, 10, 203, 0, 113, 5,
+        ]);
         packet
     }
 
     fn packets() -> Vec<Vec<u8>> {
         let (host, server) = ([192, 168, 77, 10], [203, 0, 113, 5]);
-        let both = |protocol| [packet(protocol, host, server), packet(protocol, server, host)];
+        let both = |protocol| {
+            [
+                packet(protocol, host, server),
+                packet(protocol, server, host),
+            ]
+        };
         [1, 6, 17, 47].into_iter().flat_map(both).collect()
     }
 
@@ -156,44 +196,84 @@ mod tests {
     fn headers() -> Vec<(u32, Vec<u8>)> {
         let snap = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
         vec![
-            (1, [&[2; 12][..], &[0x81, 0, 0, 1, 0x88, 0x47, 0, 0, 1, 64]].concat()),
-            (1, [&[2; 12][..], &[0x88, 0x64, 0x11, 0, 0, 1, 0, 64, 0, 0x21]].concat()),
+            (
+                1,
+                [&[2; 12][..], &[0x81, 0, 0, 1, 0x88, 0x47, 0, 0, 1, 64]].concat(),
+            ),
+            (
+                1,
+                [&[2; 12][..], &[0x88, 0x64, 0x11, 0, 0, 1, 0, 64, 0, 0x21]].concat(),
+            ),
             (0, vec![2, 0, 0, 0]),
             (113, [&[0, 0, 0, 1, 0, 6][..], &[2; 8], &[8, 0]].concat()),
-            (276, [&[8, 0, 0, 0, 0, 0, 0, 3, 0, 1, 0, 6][..], &[2; 8]].concat()),
+            (
+                276,
+                [&[8, 0, 0, 0, 0, 0, 0, 3, 0, 1, 0, 6][..], &[2; 8]].concat(),
+            ),
             (9, vec![0xff, 3, 0, 0x21]),
             (107, [&[0x18, 0x41, 3, 0, 0x80][..], &snap[3..]].concat()),
             (117, [&[61, 2][..], &[0; 62]].concat()),
-            (127, [&[0, 0, 17, 0, 3, 0, 0, 0][..], &[0; 8], &[0x20, 0x88, 2], &[2; 26], &snap].concat()),
+            (
+                127,
+                [
+                    &[0, 0, 17, 0, 3, 0, 0, 0][..],
+                    &[0; 8],
+                    &[0x20, 0x88, 2],
+                    &[2; 26],
+                    &snap,
+                ]
+                .concat(),
+            ),
             (192, vec![0, 0, 8, 0, 101, 0, 0, 0]),
             (239, vec![2, 0, 0, 5, 64, 0, 9, 0]),
-            (258, [&12_u32.to_le_bytes()[..], &[0; 4], &101_u32.to_le_bytes()].concat()),
-            (6, [&[0x10, 0x40][..], &[2; 6], &[0x82; 6], &[2, 0], &snap].concat()),
+            (
+                258,
+                [&12_u32.to_le_bytes()[..], &[0; 4], &101_u32.to_le_bytes()].concat(),
+            ),
+            (
+                6,
+                [&[0x10, 0x40][..], &[2; 6], &[0x82; 6], &[2, 0], &snap].concat(),
+            ),
             (101, vec![]),
         ]
     }
 
     fn pcap(link_type: u32, header: &[u8]) -> Vec<u8> {
-        let file = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, link_type].map(u32::to_le_bytes).concat();
+        let file = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, link_type]
+            .map(u32::to_le_bytes)
+            .concat();
         let record = |packet: &Vec<u8>| {
             let len = (header.len() + packet.len()) as u32;
-            [&[1, 2, len, len].map(u32::to_le_bytes).concat(), header, packet].concat()
+            [
+                &[1, 2, len, len].map(u32::to_le_bytes).concat(),
+                header,
+                packet,
+            ]
+            .concat()
         };
         [file, packets().iter().flat_map(record).collect()].concat()
     }
 
     /// One interface for each link type.
     fn pcapng() -> Vec<u8> {
-        let section = [0x1a2b_3c4d, 1, u32::MAX, u32::MAX].map(u32::to_le_bytes).concat();
-        let interface = |(link_type, _): &(u32, Vec<u8>)| block(1, &[link_type.to_le_bytes(), [0; 4]].concat());
+        let section = [0x1a2b_3c4d, 1, u32::MAX, u32::MAX]
+            .map(u32::to_le_bytes)
+            .concat();
+        let interface =
+            |(link_type, _): &(u32, Vec<u8>)| block(1, &[link_type.to_le_bytes(), [0; 4]].concat());
         let mut file = block(0x0a0d_0d0a, &section);
         file.extend(headers().iter().flat_map(interface));
         for (i, (_, header)) in headers().iter().enumerate() {
             let data = [&header[..], &packets()[i % packets().len()]].concat();
             let len = data.len() as u32;
-            let numbers = [i as u32, 0, 1_000_000, len, len].map(u32::to_le_bytes).concat();
+            let numbers = [i as u32, 0, 1_000_000, len, len]
+                .map(u32::to_le_bytes)
+                .concat();
             let padding = vec![0; data.len().next_multiple_of(4) - data.len()];
-            file.extend(block(if i % 2 == 0 { 6 } else { 2 }, &[numbers, data, padding].concat()));
+            file.extend(block(
+                if i % 2 == 0 { 6 } else { 2 },
+                &[numbers, data, padding].concat(),
+            ));
         }
         file
     }
@@ -220,7 +300,11 @@ mod tests {
 
     fn both() -> Direction {
         let lan = Cidr::new([192, 168, 77, 1].into(), 24).unwrap();
-        let addresses = Addresses { lan, router: lan.address(), external: vec![[198, 51, 100, 77].into()] };
+        let addresses = Addresses {
+            lan,
+            router: lan.address(),
+            external: vec![[198, 51, 100, 77].into()],
+        };
         Direction::Both(BothSides::new(addresses, vec![]))
     }
 
@@ -241,12 +325,17 @@ mod tests {
             input.advance();
         }
         let (line, _) = input.finish();
-        assert!(line.contains(&format!("{packets} judged")) || line.contains(" cut "), "{packets}: {line}");
+        assert!(
+            line.contains(&format!("{packets} judged")) || line.contains(" cut "),
+            "{packets}: {line}"
+        );
         Some(packets)
     }
 
     fn files() -> Vec<Vec<u8>> {
-        let classic = headers().into_iter().map(|(link_type, header)| pcap(link_type, &header));
+        let classic = headers()
+            .into_iter()
+            .map(|(link_type, header)| pcap(link_type, &header));
         classic.chain([pcapng()]).collect()
     }
 
@@ -255,14 +344,22 @@ mod tests {
         let (expected, interfaces) = (packets().len(), headers().len());
         let (last, classic) = (files().len() - 1, files());
         for (i, file) in classic.iter().enumerate() {
-            assert_eq!(read(file), Some(if i == last { interfaces } else { expected }), "{i}");
+            assert_eq!(
+                read(file),
+                Some(if i == last { interfaces } else { expected }),
+                "{i}"
+            );
         }
     }
 
-    /// Whatever a file says, it is read or refused: no panic, no endless loop, no packet that is not in it.
+    /// Whatever a file says, it is read or refused: no panic, no endless loop, no packet that is
+    /// not in it.
     #[test]
     fn files_with_random_damage_are_read_or_refused() {
-        let rounds = std::env::var(ROUNDS).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(4_000_u64);
+        let rounds = std::env::var(ROUNDS)
+            .ok()
+            .and_then(|rounds| rounds.parse().ok())
+            .unwrap_or(4_000_u64);
         let files = files();
         let mut refused = 0;
         for seed in 0..rounds {
@@ -271,6 +368,9 @@ mod tests {
             damage(&mut random, &mut file);
             refused += u64::from(read(&file).is_none());
         }
-        assert!(refused > 0 && refused < rounds / 2, "{refused} of {rounds} refused");
+        assert!(
+            refused > 0 && refused < rounds / 2,
+            "{refused} of {rounds} refused"
+        );
     }
 }

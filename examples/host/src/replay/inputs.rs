@@ -14,21 +14,36 @@ pub(crate) struct Inputs(Vec<Input>);
 
 impl Inputs {
     pub(crate) fn open(options: &ReplayOptions, addresses: Addresses) -> Result<Self> {
-        let one = |side| Direction::One { side, addresses: addresses.clone() };
+        let one = |side| Direction::One {
+            side,
+            addresses: addresses.clone(),
+        };
         let both = || Direction::Both(BothSides::new(addresses.clone(), options.lan_mac.clone()));
-        let given: [(&Option<PathBuf>, Direction); 3] =
-            [(&options.lan_in, one(Side::Inside)), (&options.wan_in, one(Side::Outside)), (&options.capture, both())];
-        let open = |(path, direction): (&Option<PathBuf>, _)| Some(Input::open(path.as_deref()?, direction));
-        given.into_iter().filter_map(open).collect::<Result<_>>().map(Self)
+        let given: [(&Option<PathBuf>, Direction); 3] = [
+            (&options.lan_in, one(Side::Inside)),
+            (&options.wan_in, one(Side::Outside)),
+            (&options.capture, both()),
+        ];
+        let open = |(path, direction): (&Option<PathBuf>, _)| {
+            Some(Input::open(path.as_deref()?, direction))
+        };
+        given
+            .into_iter()
+            .filter_map(open)
+            .collect::<Result<_>>()
+            .map(Self)
     }
 
-    /// The capture whose packet is next, and what is known of that: the earliest one, or the LAN's if two are of the
-    /// same time.
+    /// The capture whose packet is next, and what is known of that: the earliest one, or the LAN's
+    /// if two are of the same time.
     ///
-    /// Only the next packet of each is compared, so packets of one capture never overtake each other even where its
-    /// timestamps step back.
+    /// Only the next packet of each is compared, so packets of one capture never overtake each
+    /// other even where its timestamps step back.
     pub(crate) fn next(&mut self) -> Option<(&mut Input, Packet)> {
-        let packets = self.0.iter_mut().filter_map(|input| input.packet().map(|packet| (input, packet)));
+        let packets = self
+            .0
+            .iter_mut()
+            .filter_map(|input| input.packet().map(|packet| (input, packet)));
         // Of several that are the earliest, the first in the order of the options.
         packets.min_by_key(|(_, packet)| packet.time)
     }

@@ -28,7 +28,8 @@ pub(crate) struct Frame<'a> {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Content<'a> {
-    /// What may be an IPv4 packet, by what the link header says. It may be empty, and something may follow the packet.
+    /// What may be an IPv4 packet, by what the link header says. It may be empty, and something may
+    /// follow the packet.
     Ipv4(&'a [u8]),
     Other(Kind),
 }
@@ -71,7 +72,9 @@ impl fmt::Display for Kind {
             Self::Encrypted => f.write_str("encrypted 802.11"),
             Self::Netlink => f.write_str("netlink"),
             Self::Short => f.write_str("shorter than their link header"),
-            Self::Unsupported(link_type) => write!(f, "of link type {link_type}, which is not supported"),
+            Self::Unsupported(link_type) => {
+                write!(f, "of link type {link_type}, which is not supported")
+            }
         }
     }
 }
@@ -94,7 +97,10 @@ pub(crate) fn is_supported(link_type: LinkType) -> bool {
 
 /// Whether records of this link type begin with the IPv4 packet itself.
 pub(crate) fn is_raw(link_type: LinkType) -> bool {
-    matches!(link_type, LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD | LinkType::IPV4)
+    matches!(
+        link_type,
+        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD | LinkType::IPV4
+    )
 }
 
 fn header(link_type: LinkType) -> Option<Header> {
@@ -134,11 +140,17 @@ fn header(link_type: LinkType) -> Option<Header> {
 
 impl<'a> Frame<'a> {
     fn ipv4(packet: &'a [u8]) -> Self {
-        Self { stations: Stations::default(), content: Content::Ipv4(packet) }
+        Self {
+            stations: Stations::default(),
+            content: Content::Ipv4(packet),
+        }
     }
 
     fn other(kind: Kind) -> Self {
-        Self { stations: Stations::default(), content: Content::Other(kind) }
+        Self {
+            stations: Stations::default(),
+            content: Content::Other(kind),
+        }
     }
 
     fn between(self, stations: Stations) -> Self {
@@ -148,17 +160,26 @@ impl<'a> Frame<'a> {
 
 /// The two bytes at `at`, in the order of the network.
 fn be16(data: &[u8], at: usize) -> Option<u16> {
-    data.get(at..)?.first_chunk().copied().map(u16::from_be_bytes)
+    data.get(at..)?
+        .first_chunk()
+        .copied()
+        .map(u16::from_be_bytes)
 }
 
 /// The two bytes at `at`, the low one first.
 fn le16(data: &[u8], at: usize) -> Option<u16> {
-    data.get(at..)?.first_chunk().copied().map(u16::from_le_bytes)
+    data.get(at..)?
+        .first_chunk()
+        .copied()
+        .map(u16::from_le_bytes)
 }
 
 /// The four bytes at `at`, the low one first.
 fn le32(data: &[u8], at: usize) -> Option<u32> {
-    data.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
+    data.get(at..)?
+        .first_chunk()
+        .copied()
+        .map(u32::from_le_bytes)
 }
 
 fn mac(data: &[u8], at: usize) -> Option<Mac> {

@@ -49,6 +49,11 @@ link_types! {
 
 impl fmt::Display for LinkType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.0, self.name().unwrap_or("of no known name"))
+        write!(
+            f,
+            "{} ({})",
+            self.0,
+            self.name().unwrap_or("of no known name")
+        )
     }
 }

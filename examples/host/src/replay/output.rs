@@ -26,21 +26,32 @@ impl Output {
             ..PcapHeader::default()
         };
         let file = BufWriter::new(File::create(path).with_context(context)?);
-        let writer = PcapWriter::with_header(file, header).map_err(cause).with_context(context)?;
-        Ok(Self { path: path.to_owned(), writer })
+        let writer = PcapWriter::with_header(file, header)
+            .map_err(cause)
+            .with_context(context)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+        })
     }
 
     /// Appends `packet` with the timestamp `time`, cut to a microsecond.
     pub(crate) fn write(&mut self, time: Duration, packet: &[u8]) -> Result<()> {
         let length = u32::try_from(packet.len())?;
-        let written = self.writer.write_packet(&PcapPacket::new(time, length, packet)).map_err(cause);
+        let written = self
+            .writer
+            .write_packet(&PcapPacket::new(time, length, packet))
+            .map_err(cause);
         written.with_context(|| format!("cannot write {}", self.path.display()))?;
         Ok(())
     }
 
     /// Writes what is still in memory.
     pub(crate) fn finish(self) -> Result<()> {
-        self.writer.into_writer().flush().with_context(|| format!("cannot write {}", self.path.display()))
+        self.writer
+            .into_writer()
+            .flush()
+            .with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 

@@ -24,7 +24,11 @@ impl Outputs {
         Ok(Self {
             lan: create(&options.lan_out)?,
             wan: create(&options.wan_out)?,
-            json: options.json.as_deref().map(VerdictLines::create).transpose()?,
+            json: options
+                .json
+                .as_deref()
+                .map(VerdictLines::create)
+                .transpose()?,
         })
     }
 
@@ -33,17 +37,23 @@ impl Outputs {
             Side::Inside => &mut self.lan,
             Side::Outside => &mut self.wan,
         };
-        output.as_mut().map_or(Ok(()), |output| output.write(time, packet))
+        output
+            .as_mut()
+            .map_or(Ok(()), |output| output.write(time, packet))
     }
 
     pub(crate) fn verdict(&mut self, time: Duration, from: Side, verdict: &Verdict) -> Result<()> {
-        self.json.as_mut().map_or(Ok(()), |json| json.write(time, from, verdict))
+        self.json
+            .as_mut()
+            .map_or(Ok(()), |json| json.write(time, from, verdict))
     }
 
     /// Says of `packet` that it was not given to the NAT, since its end was not captured.
     pub(crate) fn cut(&mut self, packet: &Packet) -> Result<()> {
         let (time, from) = (packet.time, packet.arrival.from);
-        self.json.as_mut().map_or(Ok(()), |json| json.write_cut(time, from))
+        self.json
+            .as_mut()
+            .map_or(Ok(()), |json| json.write_cut(time, from))
     }
 
     /// Writes what is still in memory, and closes the files.

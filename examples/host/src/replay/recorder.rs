@@ -16,7 +16,10 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        Ok(Self { log: MappingLog::create(path)?, result: Ok(()) })
+        Ok(Self {
+            log: MappingLog::create(path)?,
+            result: Ok(()),
+        })
     }
 
     pub(crate) fn finish(mut self) -> Result<()> {
@@ -27,7 +30,9 @@ impl Recorder {
 impl EventHook for Recorder {
     fn on_event(&mut self, event: &Event) {
         if self.result.is_ok() {
-            self.result = self.log.write(event, Duration::from_millis(event.at().as_millis()));
+            self.result = self
+                .log
+                .write(event, Duration::from_millis(event.at().as_millis()));
         }
     }
 }

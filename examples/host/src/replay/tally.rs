@@ -74,7 +74,11 @@ impl Tally {
 
     /// The kinds of records that were not judged, with their numbers.
     pub(crate) fn kinds(&self) -> String {
-        let kinds: Vec<String> = self.skipped.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        let kinds: Vec<String> = self
+            .skipped
+            .iter()
+            .map(|(why, count)| format!("{count} {why}"))
+            .collect();
         kinds.join(", ")
     }
 }

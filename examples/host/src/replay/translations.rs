@@ -1,5 +1,6 @@
-//! A capture taken inside shows what comes from outside as the LAN got it: addressed to a host, by the router that was
-//! there. Here such packets are given back the external addresses that they would have under the replay's own router.
+//! A capture taken inside shows what comes from outside as the LAN got it: addressed to a host, by
+//! the router that was there. Here such packets are given back the external addresses that they
+//! would have under the replay's own router.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::HashMap;
@@ -12,7 +13,8 @@ const HEADER_CHECKSUM: usize = 10;
 const SOURCE: usize = 12;
 const DESTINATION: usize = 16;
 
-/// The external endpoints that hosts have, as far as packets have left by them. One entry for each flow of the capture.
+/// The external endpoints that hosts have, as far as packets have left by them. One entry for each
+/// flow of the capture.
 pub(crate) struct Translations {
     /// By protocol, inside endpoint and remote endpoint.
     flows: HashMap<(u8, SocketAddrV4, SocketAddrV4), SocketAddrV4>,
@@ -23,8 +25,8 @@ pub(crate) struct Translations {
     primary: Ipv4Addr,
 }
 
-/// Which endpoint a packet goes from, and which to. Those of an ICMP query are the address and the identifier of the
-/// host that asks, and the address and 0 of the one that answers.
+/// Which endpoint a packet goes from, and which to. Those of an ICMP query are the address and the
+/// identifier of the host that asks, and the address and 0 of the one that answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Flow {
     protocol: u8,
@@ -34,19 +36,29 @@ pub(crate) struct Flow {
 
 impl Translations {
     pub(crate) fn new(primary: Ipv4Addr) -> Self {
-        Self { flows: HashMap::new(), endpoints: HashMap::new(), hosts: HashMap::new(), primary }
+        Self {
+            flows: HashMap::new(),
+            endpoints: HashMap::new(),
+            hosts: HashMap::new(),
+            primary,
+        }
     }
 
     /// Takes note of a packet that was `before` when it came from inside, and has left as `after`.
     pub(crate) fn learn(&mut self, before: Option<Flow>, after: &[u8]) {
-        let (Some(before), Some(after)) = (before, Flow::of(after)) else { return };
-        self.flows.insert((before.protocol, before.from, before.to), after.from);
-        self.endpoints.insert((before.protocol, before.from), after.from);
+        let (Some(before), Some(after)) = (before, Flow::of(after)) else {
+            return;
+        };
+        self.flows
+            .insert((before.protocol, before.from, before.to), after.from);
+        self.endpoints
+            .insert((before.protocol, before.from), after.from);
         self.hosts.insert(*before.from.ip(), *after.from.ip());
     }
 
-    /// Addresses a packet from outside that is addressed to a host to what the host is outside. Checksums that were
-    /// wrong stay wrong. A packet that is malformed stays as it is: the NAT judges it.
+    /// Addresses a packet from outside that is addressed to a host to what the host is outside.
+    /// Checksums that were wrong stay wrong. A packet that is malformed stays as it is: the NAT
+    /// judges it.
     pub(crate) fn readdress(&self, packet: &mut [u8]) {
         if let Some(error) = Quote::of(packet) {
             let external = self.external(error.flow.protocol, error.flow.from, error.flow.to);
@@ -55,20 +67,24 @@ impl Translations {
             let external = self.external(flow.protocol, flow.to, flow.from);
             readdress_flow(packet, flow.protocol, external);
         } else {
-            let Some(host) = address(packet, DESTINATION) else { return };
+            let Some(host) = address(packet, DESTINATION) else {
+                return;
+            };
             let external = self.hosts.get(&host).copied().unwrap_or(self.primary);
             replace(packet, DESTINATION, &external.octets(), &[HEADER_CHECKSUM]);
         }
     }
 
-    /// What is `inside` to `remote`. A host that has sent nothing by an endpoint gets that of the same port, where a
-    /// port forward or nothing may be.
+    /// What is `inside` to `remote`. A host that has sent nothing by an endpoint gets that of the
+    /// same port, where a port forward or nothing may be.
     fn external(&self, protocol: u8, inside: SocketAddrV4, remote: SocketAddrV4) -> SocketAddrV4 {
         let flow = self.flows.get(&(protocol, inside, remote));
-        flow.or_else(|| self.endpoints.get(&(protocol, inside))).copied().unwrap_or_else(|| {
-            let address = self.hosts.get(inside.ip()).copied().unwrap_or(self.primary);
-            SocketAddrV4::new(address, inside.port())
-        })
+        flow.or_else(|| self.endpoints.get(&(protocol, inside)))
+            .copied()
+            .unwrap_or_else(|| {
+                let address = self.hosts.get(inside.ip()).copied().unwrap_or(self.primary);
+                SocketAddrV4::new(address, inside.port())
+            })
     }
 }
 
@@ -90,12 +106,18 @@ impl Flow {
             _ => return None,
         };
         let from = SocketAddrV4::new(address(header, SOURCE)?, ports.0);
-        Some(Self { protocol, from, to: SocketAddrV4::new(address(header, DESTINATION)?, ports.1) })
+        Some(Self {
+            protocol,
+            from,
+            to: SocketAddrV4::new(address(header, DESTINATION)?, ports.1),
+        })
     }
 }
 
 fn readdress_flow(packet: &mut [u8], protocol: u8, external: SocketAddrV4) {
-    let Some(start) = header_len(packet) else { return };
+    let Some(start) = header_len(packet) else {
+        return;
+    };
     let (address, port) = (external.ip().octets(), external.port().to_be_bytes());
     // ICMP's checksum covers no addresses.
     let (port_at, checksum, covers_addresses) = match protocol {
@@ -106,7 +128,12 @@ fn readdress_flow(packet: &mut [u8], protocol: u8, external: SocketAddrV4) {
     let unused = protocol == UDP && packet.get(checksum..checksum + 2) == Some(&[0, 0]);
     let checksum: &[usize] = if unused { &[] } else { &[checksum] };
     let of_address = if covers_addresses { checksum } else { &[] };
-    replace(packet, DESTINATION, &address, &[&[HEADER_CHECKSUM], of_address].concat());
+    replace(
+        packet,
+        DESTINATION,
+        &address,
+        &[&[HEADER_CHECKSUM], of_address].concat(),
+    );
     replace(packet, port_at, &port, checksum);
     if let ([at], UDP) = (checksum, protocol) {
         no_zero(packet, *at);
@@ -115,7 +142,10 @@ fn readdress_flow(packet: &mut [u8], protocol: u8, external: SocketAddrV4) {
 
 /// A zero says that there is no checksum (RFC 768).
 fn no_zero(packet: &mut [u8], at: usize) {
-    if let Some(checksum) = packet.get_mut(at..at + 2).filter(|checksum| *checksum == [0, 0]) {
+    if let Some(checksum) = packet
+        .get_mut(at..at + 2)
+        .filter(|checksum| *checksum == [0, 0])
+    {
         checksum.fill(0xff);
     }
 }
@@ -137,7 +167,12 @@ impl Quote {
         let header = error + 8;
         let quoted = packet.get(header..).filter(|_| is_error)?;
         let flow = Flow::of(quoted)?;
-        Some(Self { error, header, payload: header + header_len(quoted)?, flow })
+        Some(Self {
+            error,
+            header,
+            payload: header + header_len(quoted)?,
+            flow,
+        })
     }
 
     /// The addresses of both headers, the port or identifier of the quote, and all checksums.
@@ -151,11 +186,17 @@ impl Quote {
             UDP => (self.payload, self.payload + 6, true),
             _ => (self.payload + 4, self.payload + 2, false),
         };
-        let unused = self.flow.protocol == UDP && packet.get(checksum..checksum + 2) == Some(&[0, 0]);
+        let unused =
+            self.flow.protocol == UDP && packet.get(checksum..checksum + 2) == Some(&[0, 0]);
         let checksum: &[usize] = if unused { &[] } else { &[checksum] };
         let of_address = if covers_addresses { checksum } else { &[] };
         let header_checksum = self.header + HEADER_CHECKSUM;
-        replace(packet, self.header + SOURCE, &address, &[&[header_checksum], of_address].concat());
+        replace(
+            packet,
+            self.header + SOURCE,
+            &address,
+            &[&[header_checksum], of_address].concat(),
+        );
         replace(packet, port_at, &port, checksum);
         let after = sum(packet.get(self.error..).unwrap_or_default());
         update(packet, self.error + 2, before, after);
@@ -170,12 +211,19 @@ fn header_len(packet: &[u8]) -> Option<usize> {
 }
 
 fn address(packet: &[u8], at: usize) -> Option<Ipv4Addr> {
-    packet.get(at..)?.first_chunk::<4>().copied().map(Ipv4Addr::from)
+    packet
+        .get(at..)?
+        .first_chunk::<4>()
+        .copied()
+        .map(Ipv4Addr::from)
 }
 
-/// Puts `new` at `at`, which is even, and brings the checksums at `checksums` up to date, as far as they are there.
+/// Puts `new` at `at`, which is even, and brings the checksums at `checksums` up to date, as far as
+/// they are there.
 fn replace(packet: &mut [u8], at: usize, new: &[u8], checksums: &[usize]) {
-    let Some(old) = packet.get_mut(at..at + new.len()) else { return };
+    let Some(old) = packet.get_mut(at..at + new.len()) else {
+        return;
+    };
     let (before, after) = (sum(old), sum(new));
     old.copy_from_slice(new);
     for checksum in checksums {
@@ -185,7 +233,9 @@ fn replace(packet: &mut [u8], at: usize, new: &[u8], checksums: &[usize]) {
 
 /// RFC 1624, equation 3.
 fn update(packet: &mut [u8], at: usize, before: u16, after: u16) {
-    let Some(checksum) = packet.get_mut(at..at + 2) else { return };
+    let Some(checksum) = packet.get_mut(at..at + 2) else {
+        return;
+    };
     let old = u16::from_be_bytes([checksum[0], checksum[1]]);
     let new = !fold(u64::from(!old) + u64::from(!before) + u64::from(after));
     checksum.copy_from_slice(&new.to_be_bytes());
@@ -193,7 +243,9 @@ fn update(packet: &mut [u8], at: usize, before: u16, after: u16) {
 
 /// The ones' complement sum of RFC 1071.
 fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|word| u64::from(word[0]) << 8 | u64::from(word.get(1).copied().unwrap_or(0)));
+    let words = bytes
+        .chunks(2)
+        .map(|word| u64::from(word[0]) << 8 | u64::from(word.get(1).copied().unwrap_or(0)));
     fold(words.sum())
 }
 

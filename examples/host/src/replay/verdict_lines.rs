@@ -24,11 +24,17 @@ impl VerdictLines {
         self.0.write(&VerdictLine::new(time, from, verdict)?)
     }
 
-    /// Appends that the packet that came in on `from` at `time` was cut when it was captured, so that it was not
-    /// judged.
+    /// Appends that the packet that came in on `from` at `time` was cut when it was captured, so
+    /// that it was not judged.
     pub(crate) fn write_cut(&mut self, time: Duration, from: Side) -> Result<()> {
         let time = seconds(time)?;
-        self.0.write(&VerdictLine { time, from: side(from), verdict: "drop", to: None, reason: Some("cut") })
+        self.0.write(&VerdictLine {
+            time,
+            from: side(from),
+            verdict: "drop",
+            to: None,
+            reason: Some("cut"),
+        })
     }
 
     /// Writes what is still in memory.
@@ -50,7 +56,9 @@ impl VerdictLine {
     fn new(time: Duration, from: Side, verdict: &Verdict) -> serde_json::Result<Self> {
         let (verdict, to, reason) = match verdict {
             Verdict::Drop(reason) => ("drop", None, Some(*reason)),
-            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => ("forward", Some(*to), None),
+            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => {
+                ("forward", Some(*to), None)
+            }
             Verdict::Hold => ("hold", None, None),
             Verdict::Local { .. } => ("local", None, None),
             Verdict::Reject(reply) => ("reject", Some(from), Some(reply.reason())),

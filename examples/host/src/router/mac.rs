@@ -1,5 +1,5 @@
-//! The MAC addresses of the router, the same at each start: neighbours keep them, and DHCP servers know clients by
-//! them.
+//! The MAC addresses of the router, the same at each start: neighbours keep them, and DHCP servers
+//! know clients by them.
 
 use core::hash::Hasher;
 use std::fs;
@@ -13,14 +13,17 @@ const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 /// Of this program, so that no other one derives the same addresses.
 const KEY: &[u8; 16] = b"nat-host MAC key";
 
-/// The address of the router's end of the device `name`: its own for each machine and name. A machine that has no
-/// number gets the same address as others without one.
+/// The address of the router's end of the device `name`: its own for each machine and name. A
+/// machine that has no number gets the same address as others without one.
 pub(super) fn of_device(name: &str) -> [u8; 6] {
-    let machine = MACHINE_IDS.iter().find_map(|path| fs::read(path).ok().filter(|id| !id.trim_ascii().is_empty()));
+    let machine = MACHINE_IDS
+        .iter()
+        .find_map(|path| fs::read(path).ok().filter(|id| !id.trim_ascii().is_empty()));
     derive(machine.unwrap_or_default().trim_ascii(), name)
 }
 
-/// A locally administered address of one interface. The kernel's end of the device has another, a random one.
+/// A locally administered address of one interface. The kernel's end of the device has another, a
+/// random one.
 fn derive(machine: &[u8], name: &str) -> [u8; 6] {
     let mut hasher = SipHasher13::new_with_key(KEY);
     for part in [machine, name.as_bytes()] {
@@ -39,15 +42,26 @@ mod tests {
     fn an_address_is_the_same_each_time() {
         assert_eq!(of_device("nat-wan"), of_device("nat-wan"));
         // If this changes, every router gets a new lease.
-        assert_eq!(derive(b"0123456789abcdef0123456789abcdef", "nat-wan"), [0x72, 0xb5, 0x37, 0x7a, 0xc7, 0x44]);
+        assert_eq!(
+            derive(b"0123456789abcdef0123456789abcdef", "nat-wan"),
+            [0x72, 0xb5, 0x37, 0x7a, 0xc7, 0x44]
+        );
     }
 
     #[test]
     fn machines_and_devices_have_different_addresses() {
-        let addresses =
-            [derive(b"1", "nat-lan"), derive(b"1", "nat-wan"), derive(b"2", "nat-lan"), derive(b"", "1nat-lan")];
+        let addresses = [
+            derive(b"1", "nat-lan"),
+            derive(b"1", "nat-wan"),
+            derive(b"2", "nat-lan"),
+            derive(b"", "1nat-lan"),
+        ];
         for (i, address) in addresses.iter().enumerate() {
-            assert_eq!(address[0] & 0x03, 0x02, "locally administered, of one interface");
+            assert_eq!(
+                address[0] & 0x03,
+                0x02,
+                "locally administered, of one interface"
+            );
             assert!(!addresses[..i].contains(address));
         }
     }

@@ -20,8 +20,8 @@ impl Recorder {
 impl EventHook for Recorder {
     fn on_event(&mut self, event: &Event) {
         let Some(log) = &mut self.0 else { return };
-        // Events happen when they are told. The engine's own clock starts with the program, and stands still with the
-        // system.
+        // Events happen when they are told. The engine's own clock starts with the program, and
+        // stands still with the system.
         let time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         if let Err(error) = log.write(event, time).and_then(|()| log.flush()) {
             eprintln!("nat-host: {error:#}");

@@ -9,8 +9,8 @@ struct StderrLog;
 
 static LOG: StderrLog = StderrLog;
 
-/// Writes warnings and errors from now on; with one `-v` also what the router tells otherwise, with two also what helps
-/// to find faults, and with three everything.
+/// Writes warnings and errors from now on; with one `-v` also what the router tells otherwise, with
+/// two also what helps to find faults, and with three everything.
 pub(crate) fn start(verbosity: u8) {
     let level = match verbosity {
         0 => LevelFilter::Warn,
@@ -58,7 +58,15 @@ mod tests {
             (Level::Info, "nat-host: 1 of 2"),
         ] {
             let of = 2;
-            assert_eq!(line(&Record::builder().level(level).args(format_args!("1 of {of}")).build()), expected);
+            assert_eq!(
+                line(
+                    &Record::builder()
+                        .level(level)
+                        .args(format_args!("1 of {of}"))
+                        .build()
+                ),
+                expected
+            );
         }
     }
 }

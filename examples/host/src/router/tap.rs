@@ -20,20 +20,30 @@ const MAX_FRAME: usize = 65_535 + ETHERNET_HEADER;
 /// How often a device that is down is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Opens the TAP device `name`, or creates it. Nothing uses the name later, so the device may be moved and renamed.
+/// Opens the TAP device `name`, or creates it. Nothing uses the name later, so the device may be
+/// moved and renamed.
 pub(crate) fn open(name: &str) -> io::Result<SyncDevice> {
-    let device = DeviceBuilder::new().name(name).layer(Layer::L2).inherit_enable_state().build_sync()?;
+    let device = DeviceBuilder::new()
+        .name(name)
+        .layer(Layer::L2)
+        .inherit_enable_state()
+        .build_sync()?;
     device.set_nonblocking(true)?;
     Ok(device)
 }
 
 /// Lets at least `frames` frames wait in the kernel until the router reads them.
 ///
-/// The kernel drops what does not fit: with the 1,000 frames that it has by default, bursts of a fast connection are
-/// lost, which halves its speed. Only frames that wait take memory, about 2.3 kB each at an MTU of 1,500 bytes.
+/// The kernel drops what does not fit: with the 1,000 frames that it has by default, bursts of a
+/// fast connection are lost, which halves its speed. Only frames that wait take memory, about 2.3
+/// kB each at an MTU of 1,500 bytes.
 pub(crate) fn lengthen_queue(device: &SyncDevice, frames: u32) -> io::Result<()> {
     // A longer one was somebody's choice.
-    if device.tx_queue_len()? >= frames { Ok(()) } else { device.set_tx_queue_len(frames) }
+    if device.tx_queue_len()? >= frames {
+        Ok(())
+    } else {
+        device.set_tx_queue_len(frames)
+    }
 }
 
 /// The router's end of a TAP device: the kernel's end belongs to the hosts.
@@ -60,14 +70,17 @@ enum Link {
 impl<D: AsFd> Tap<D> {
     /// A driver for `device`, whose network interface has the MAC address `address`.
     ///
-    /// It carries every frame that the kernel can send: what may leave is for the NAT to decide, and what arrives may
-    /// be longer than that.
+    /// It carries every frame that the kernel can send: what may leave is for the NAT to decide,
+    /// and what arrives may be longer than that.
     pub(crate) fn new(device: D, address: [u8; 6]) -> io::Result<Self> {
         Ok(Self {
             device: Async::new_nonblocking(device)?,
             address,
             link: Link::Down(Timer::after(Duration::ZERO)),
-            received: Frame { buffer: vec![0; MAX_FRAME].into_boxed_slice(), len: None },
+            received: Frame {
+                buffer: vec![0; MAX_FRAME].into_boxed_slice(),
+                len: None,
+            },
             sent: vec![0; MAX_FRAME],
         })
     }
@@ -104,7 +117,11 @@ impl<D: AsFd> Tap<D> {
             if Pin::new(again).poll(cx).is_pending() {
                 return false;
             }
-            self.link = if is_up(self.device.get_ref()) { Link::Up } else { Link::Down(Timer::after(LOOK_AGAIN)) };
+            self.link = if is_up(self.device.get_ref()) {
+                Link::Up
+            } else {
+                Link::Down(Timer::after(LOOK_AGAIN))
+            };
         }
         true
     }
@@ -119,7 +136,10 @@ impl Link {
 /// A TAP device can be written to if it exists and is up.
 fn is_up(device: impl AsFd) -> bool {
     let mut fds = [PollFd::new(&device, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     let [ready] = match poll(&mut fds, Some(&at_once)) {
         Ok(_) => fds,
         Err(_) => return false,
@@ -141,17 +161,40 @@ impl<D: AsFd> Driver for Tap<D> {
         if !self.poll_frame(cx) {
             return None;
         }
-        let Self { device, link, received, sent, .. } = self;
-        Some((RxToken { frame: received }, TxToken { device, link, buffer: sent }))
+        let Self {
+            device,
+            link,
+            received,
+            sent,
+            ..
+        } = self;
+        Some((
+            RxToken { frame: received },
+            TxToken {
+                device,
+                link,
+                buffer: sent,
+            },
+        ))
     }
 
     fn transmit(&mut self, _cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
-        let Self { device, link, sent, .. } = self;
-        Some(TxToken { device, link, buffer: sent })
+        let Self {
+            device, link, sent, ..
+        } = self;
+        Some(TxToken {
+            device,
+            link,
+            buffer: sent,
+        })
     }
 
     fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
-        if self.poll_link(cx) { LinkState::Up } else { LinkState::Down }
+        if self.poll_link(cx) {
+            LinkState::Up
+        } else {
+            LinkState::Down
+        }
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -167,7 +210,9 @@ impl<D: AsFd> Driver for Tap<D> {
 
 impl<D> fmt::Debug for Tap<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tap").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Tap")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -198,7 +243,8 @@ impl<D: AsFd> embassy_net_driver::TxToken for TxToken<'_, D> {
         let frame = &mut self.buffer[..len];
         let result = f(frame);
         // A frame that the kernel does not take is lost, as on a cable that is not plugged in.
-        if rustix::io::write(self.device.get_ref(), frame).is_err_and(|error| error != Errno::AGAIN) {
+        if rustix::io::write(self.device.get_ref(), frame).is_err_and(|error| error != Errno::AGAIN)
+        {
             self.link.lost();
         }
         result
@@ -235,7 +281,9 @@ mod tests {
 
     #[track_caller]
     fn received(tap: &mut Tap<UnixDatagram>) -> Vec<u8> {
-        let (rx, _) = tap.receive(&mut Context::from_waker(Waker::noop())).expect("a frame");
+        let (rx, _) = tap
+            .receive(&mut Context::from_waker(Waker::noop()))
+            .expect("a frame");
         rx.consume(|frame| frame.to_vec())
     }
 
@@ -244,7 +292,10 @@ mod tests {
         let (mut tap, kernel) = tap();
         kernel.send(b"first").unwrap();
         kernel.send(b"second").unwrap();
-        assert!(tap.receive(&mut Context::from_waker(Waker::noop())).is_some());
+        assert!(
+            tap.receive(&mut Context::from_waker(Waker::noop()))
+                .is_some()
+        );
         assert_eq!(received(&mut tap), b"first");
         assert_eq!(received(&mut tap), b"second");
     }
@@ -277,7 +328,9 @@ mod tests {
     #[test]
     fn frames_are_sent_as_they_were_written() {
         let (mut tap, kernel) = tap();
-        let token = tap.transmit(&mut Context::from_waker(Waker::noop())).expect("a token");
+        let token = tap
+            .transmit(&mut Context::from_waker(Waker::noop()))
+            .expect("a token");
         token.consume(3, |frame| frame.copy_from_slice(b"abc"));
         let mut buffer = [0; 16];
         assert_eq!(kernel.recv(&mut buffer).unwrap(), 3);
@@ -290,7 +343,9 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(tap.link_state(&mut cx) == LinkState::Up);
         drop(kernel);
-        tap.transmit(&mut cx).expect("a token").consume(3, |frame| frame.fill(1));
+        tap.transmit(&mut cx)
+            .expect("a token")
+            .consume(3, |frame| frame.fill(1));
         assert!(tap.link_state(&mut cx) == LinkState::Down);
         assert!(tap.receive(&mut cx).is_none());
     }

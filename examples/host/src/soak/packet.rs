@@ -7,23 +7,42 @@ use etherparse::{IpFragOffset, Ipv4Header, PacketBuilder, PacketBuilderStep, Tcp
 
 const TTL: u8 = 64;
 
-fn ipv4(source: SocketAddrV4, destination: SocketAddrV4) -> PacketBuilderStep<etherparse::IpHeaders> {
+fn ipv4(
+    source: SocketAddrV4,
+    destination: SocketAddrV4,
+) -> PacketBuilderStep<etherparse::IpHeaders> {
     PacketBuilder::ipv4(source.ip().octets(), destination.ip().octets(), TTL)
 }
 
 /// A UDP datagram.
-pub(super) fn udp(to: &mut Vec<u8>, source: SocketAddrV4, destination: SocketAddrV4, payload: &[u8]) -> Result<()> {
+pub(super) fn udp(
+    to: &mut Vec<u8>,
+    source: SocketAddrV4,
+    destination: SocketAddrV4,
+    payload: &[u8],
+) -> Result<()> {
     to.clear();
-    Ok(ipv4(source, destination).udp(source.port(), destination.port()).write(to, payload)?)
+    Ok(ipv4(source, destination)
+        .udp(source.port(), destination.port())
+        .write(to, payload)?)
 }
 
 /// An ICMP echo request or reply; the identifier is the port of its sender or receiver.
-pub(super) fn echo(to: &mut Vec<u8>, source: SocketAddrV4, destination: SocketAddrV4, payload: &[u8]) -> Result<()> {
+pub(super) fn echo(
+    to: &mut Vec<u8>,
+    source: SocketAddrV4,
+    destination: SocketAddrV4,
+    payload: &[u8],
+) -> Result<()> {
     to.clear();
     let builder = ipv4(source, destination);
     match source.port() {
-        0 => builder.icmpv4_echo_reply(destination.port(), 1).write(to, payload)?,
-        identifier => builder.icmpv4_echo_request(identifier, 1).write(to, payload)?,
+        0 => builder
+            .icmpv4_echo_reply(destination.port(), 1)
+            .write(to, payload)?,
+        identifier => builder
+            .icmpv4_echo_request(identifier, 1)
+            .write(to, payload)?,
     }
     Ok(())
 }
@@ -51,7 +70,9 @@ pub(super) fn tcp(
     (header.syn, header.fin, header.rst) = (segment.syn, segment.fin, segment.rst);
     header.ack = segment.acknowledgment.is_some();
     header.acknowledgment_number = segment.acknowledgment.unwrap_or(0);
-    Ok(ipv4(source, destination).tcp_header(header).write(to, payload)?)
+    Ok(ipv4(source, destination)
+        .tcp_header(header)
+        .write(to, payload)?)
 }
 
 /// An ICMP "port unreachable" from `source` about `quoted`.
@@ -63,15 +84,30 @@ pub(super) fn unreachable(
 ) -> Result<()> {
     to.clear();
     let quoted = quoted.get(..quoted.len().min(60)).unwrap_or_default();
-    Ok(ipv4(source, destination).icmpv4_raw(3, 3, [0; 4]).write(to, quoted)?)
+    Ok(ipv4(source, destination)
+        .icmpv4_raw(3, 3, [0; 4])
+        .write(to, quoted)?)
 }
 
-/// Fragment `number` of a UDP datagram `whole`: 8 bytes of its payload each, the last with the rest.
-pub(super) fn fragment(to: &mut Vec<u8>, whole: &[u8], number: usize, last: bool, identification: u16) -> Result<()> {
+/// Fragment `number` of a UDP datagram `whole`: 8 bytes of its payload each, the last with the
+/// rest.
+pub(super) fn fragment(
+    to: &mut Vec<u8>,
+    whole: &[u8],
+    number: usize,
+    last: bool,
+    identification: u16,
+) -> Result<()> {
     const LEN: usize = 8;
     let (mut header, body) = Ipv4Header::from_slice(whole)?;
-    let rest = body.get(number * LEN..).ok_or_else(|| anyhow!("no fragment {number}"))?;
-    let piece = if last { rest } else { rest.get(..LEN).unwrap_or(rest) };
+    let rest = body
+        .get(number * LEN..)
+        .ok_or_else(|| anyhow!("no fragment {number}"))?;
+    let piece = if last {
+        rest
+    } else {
+        rest.get(..LEN).unwrap_or(rest)
+    };
     header.identification = identification;
     (header.more_fragments, header.dont_fragment) = (!last, false);
     header.fragment_offset = IpFragOffset::try_new(number as u16)?;

@@ -9,8 +9,8 @@ use super::judge;
 use super::packet::{self, Segment};
 use super::world::World;
 
-/// Packets of one TCP connection, from its SYN to the last acknowledgment. Those that have closed keep their mapping for
-/// minutes.
+/// Packets of one TCP connection, from its SYN to the last acknowledgment. Those that have closed
+/// keep their mapping for minutes.
 const CONNECTION: u32 = 6001;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,8 +39,18 @@ impl Victim {
     pub(super) fn new(number: u8, random: &mut fastrand::Rng) -> Self {
         let kind = [Kind::Tcp, Kind::Udp, Kind::Tcp, Kind::Echo][usize::from(number % 4)];
         let inside = SocketAddrV4::new(Ipv4Addr::new(192, 168, 77, number), random.u16(1024..));
-        let remote = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, number), if kind == Kind::Echo { 0 } else { 443 });
-        Self { kind, inside, remote, external: None, packets: 0, sequences: [random.u32(..), random.u32(..)] }
+        let remote = SocketAddrV4::new(
+            Ipv4Addr::new(203, 0, 113, number),
+            if kind == Kind::Echo { 0 } else { 443 },
+        );
+        Self {
+            kind,
+            inside,
+            remote,
+            external: None,
+            packets: 0,
+            sequences: [random.u32(..), random.u32(..)],
+        }
     }
 
     /// The two ends that someone off the path may guess.
@@ -58,9 +68,14 @@ impl Victim {
             *self = Self::new(self.inside.ip().octets()[3], world.random());
         }
         let outward = self.is_outward();
-        let text: [u8; 32] = core::array::from_fn(|place| (self.packets as usize).wrapping_mul(place + 1) as u8);
+        let text: [u8; 32] =
+            core::array::from_fn(|place| (self.packets as usize).wrapping_mul(place + 1) as u8);
         let payload = if self.carries_data() { &text[..] } else { &[] };
-        let result = if outward { self.send_out(world, payload) } else { self.send_in(world, payload) };
+        let result = if outward {
+            self.send_out(world, payload)
+        } else {
+            self.send_in(world, payload)
+        };
         result.with_context(|| format!("{self:?}"))?;
         self.packets += 1;
         Ok(())
@@ -80,7 +95,10 @@ impl Victim {
         let len = world.forwarded(&mut bytes, Side::Inside)?;
         let seen = judge::read(&bytes[..len])?.source;
         let external = *self.external.get_or_insert(seen);
-        ensure!(world.is_external(*external.ip()), "{external} is not an external endpoint");
+        ensure!(
+            world.is_external(*external.ip()),
+            "{external} is not an external endpoint"
+        );
         judge::expect(&bytes[..len], (external, self.remote), payload)?;
         world.give_back(bytes);
         Ok(())
@@ -123,7 +141,8 @@ impl Victim {
             sequence: self.sequences[own],
             acknowledgment: (self.packets > 0).then_some(self.sequences[peer]),
         };
-        self.sequences[own] = self.sequences[own].wrapping_add(len + u32::from(segment.syn || segment.fin));
+        self.sequences[own] =
+            self.sequences[own].wrapping_add(len + u32::from(segment.syn || segment.fin));
         segment
     }
 }

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Result, bail, ensure};
 use comfy_table::Table;
 use nat_core::{
-    Cidr, Config, Fragments, Instant, Nat, PortForward, Protocol, Quarantine, Reply, Seed, Side, Tables, Verdict,
+    Cidr, Config, Fragments, Instant, Nat, PortForward, Protocol, Quarantine, Reply, Seed, Side,
+    Tables, Verdict,
 };
 
 use super::traffic::Traffic;
@@ -19,14 +20,16 @@ const MAPPINGS: usize = 512;
 const SESSIONS: usize = 1024;
 const HOSTS: usize = 64;
 
-/// Mappings and sessions kept for each host: what a victim's connections need while those before them are still closing.
+/// Mappings and sessions kept for each host: what a victim's connections need while those before
+/// them are still closing.
 const KEPT: u16 = 4;
 const VICTIMS: u8 = 16;
 
 /// The clock of 32 bits wraps within the first minute.
 const START: u64 = (1 << 32) - 60_000;
 
-/// Packets between two looks at the state, two changes of the addresses, and two jumps of the clock.
+/// Packets between two looks at the state, two changes of the addresses, and two jumps of the
+/// clock.
 const CHECK: u64 = 1 << 18;
 const RENUMBER: u64 = 5_000_011;
 const JUMP: u64 = 7_000_003;
@@ -113,9 +116,19 @@ impl World {
     /// None: the configuration is sound.
     pub(super) fn new(seed: u64) -> Result<Self> {
         let mut random = fastrand::Rng::with_seed(seed);
-        let victims = (2..2 + VICTIMS).map(|number| Victim::new(number, &mut random)).collect();
+        let victims = (2..2 + VICTIMS)
+            .map(|number| Victim::new(number, &mut random))
+            .collect();
         let nat = engine(seed)?;
-        Ok(Self { nat, random, seed, now: START, tally: Tally::default(), victims, spare: Vec::new() })
+        Ok(Self {
+            nat,
+            random,
+            seed,
+            now: START,
+            tally: Tally::default(),
+            victims,
+            spare: Vec::new(),
+        })
     }
 
     pub(super) fn packets(&self) -> u64 {
@@ -151,7 +164,9 @@ impl World {
 
     fn step_victim(&mut self) -> Result<()> {
         let place = self.random.usize(..self.victims.len() * 32);
-        let Some(mut victim) = self.victims.get(place).cloned() else { return Ok(()) };
+        let Some(mut victim) = self.victims.get(place).cloned() else {
+            return Ok(());
+        };
         victim.step(self)?;
         self.victims[place] = victim;
         Ok(())
@@ -192,7 +207,9 @@ impl World {
 
     /// Gives a packet to the engine, and holds the verdict against what is true of every verdict.
     pub(super) fn give(&mut self, bytes: &mut [u8], from: Side) -> Result<Verdict> {
-        let verdict = self.nat.process(bytes, from, Instant::from_millis(self.now));
+        let verdict = self
+            .nat
+            .process(bytes, from, Instant::from_millis(self.now));
         self.count(&verdict);
         self.check_verdict(bytes, from, &verdict)?;
         Ok(verdict)
@@ -206,7 +223,9 @@ impl World {
 
     /// Gives a packet of the router's own to the engine.
     pub(super) fn give_local(&mut self, bytes: &mut [u8]) -> Result<()> {
-        let verdict = self.nat.process_local(bytes, Instant::from_millis(self.now));
+        let verdict = self
+            .nat
+            .process_local(bytes, Instant::from_millis(self.now));
         self.count(&verdict);
         self.check_verdict(bytes, Side::Inside, &verdict)
     }
@@ -214,9 +233,14 @@ impl World {
     /// Takes out the fragments that have waited.
     pub(super) fn release(&mut self) -> Result<()> {
         let mut buffer = [0; 1500];
-        while let Some(verdict) = self.nat.release(&mut buffer, Instant::from_millis(self.now)) {
+        while let Some(verdict) = self
+            .nat
+            .release(&mut buffer, Instant::from_millis(self.now))
+        {
             self.tally.released += 1;
-            let Verdict::Forward { to, .. } = verdict else { bail!("{verdict:?} for a fragment that has waited") };
+            let Verdict::Forward { to, .. } = verdict else {
+                bail!("{verdict:?} for a fragment that has waited")
+            };
             self.check_verdict(&buffer, to.opposite(), &verdict)?;
         }
         Ok(())
@@ -234,20 +258,32 @@ impl World {
         *counter += 1;
     }
 
-    /// Nothing leaves outside but from an external address, nothing goes inside but to a host there, and who is answered
-    /// is told by an address of the router's.
+    /// Nothing leaves outside but from an external address, nothing goes inside but to a host
+    /// there, and who is answered is told by an address of the router's.
     fn check_verdict(&self, bytes: &[u8], from: Side, verdict: &Verdict) -> Result<()> {
         match verdict {
             Verdict::Forward { to, len } => {
                 ensure!(*len <= bytes.len(), "{len} bytes of {}", bytes.len());
                 match to {
-                    Side::Outside => ensure!(self.is_external(address(bytes, 12)), "{} leaves", address(bytes, 12)),
-                    Side::Inside => ensure!(is_inside(address(bytes, 16)), "{} goes inside", address(bytes, 16)),
+                    Side::Outside => ensure!(
+                        self.is_external(address(bytes, 12)),
+                        "{} leaves",
+                        address(bytes, 12)
+                    ),
+                    Side::Inside => ensure!(
+                        is_inside(address(bytes, 16)),
+                        "{} goes inside",
+                        address(bytes, 16)
+                    ),
                 }
             }
-            Verdict::Local { len, .. } => ensure!(*len <= bytes.len(), "{len} bytes of {}", bytes.len()),
+            Verdict::Local { len, .. } => {
+                ensure!(*len <= bytes.len(), "{len} bytes of {}", bytes.len());
+            }
             Verdict::Reject(reply) => self.check_reply(bytes, from, reply)?,
-            Verdict::Fragment { .. } => bail!("a packet of {} bytes is to be fragmented", bytes.len()),
+            Verdict::Fragment { .. } => {
+                bail!("a packet of {} bytes is to be fragmented", bytes.len())
+            }
             Verdict::Drop(_) | Verdict::Hold => {}
         }
         Ok(())
@@ -255,13 +291,20 @@ impl World {
 
     fn check_reply(&self, bytes: &[u8], from: Side, reply: &Reply) -> Result<()> {
         let mut answer = [0; Reply::MAX_LEN];
-        let Some(len) = reply.emit(bytes, &mut answer) else { bail!("an answer without bytes") };
+        let Some(len) = reply.emit(bytes, &mut answer) else {
+            bail!("an answer without bytes")
+        };
         let seen = judge::read(&answer[..len])?;
         let right = match from {
             Side::Inside => is_inside(*seen.destination.ip()),
             Side::Outside => self.is_external(*seen.source.ip()),
         };
-        ensure!(right, "an answer from {} to {}", seen.source, seen.destination);
+        ensure!(
+            right,
+            "an answer from {} to {}",
+            seen.source,
+            seen.destination
+        );
         Ok(())
     }
 
@@ -299,7 +342,8 @@ impl World {
     /// Gives the router other external addresses: all sessions end.
     fn renumber(&mut self) -> Result<()> {
         let addresses = externals(self.random.u8(1..100));
-        self.nat.set_external_addresses(&addresses, Instant::from_millis(self.now))?;
+        self.nat
+            .set_external_addresses(&addresses, Instant::from_millis(self.now))?;
         self.tally.addresses += 1;
         self.begin_anew()
     }
@@ -309,13 +353,19 @@ impl World {
         self.now += self.random.u64(3 * 3600 * 1000..LONG * 30);
         self.tally.jumps += 1;
         self.expire();
-        ensure!(self.nat.sessions().count() == 0, "sessions outlive a jump of the clock");
+        ensure!(
+            self.nat.sessions().count() == 0,
+            "sessions outlive a jump of the clock"
+        );
         self.begin_anew()
     }
 
-    /// The victims begin again, before there is other traffic: from then on they have what is kept for a host.
+    /// The victims begin again, before there is other traffic: from then on they have what is kept
+    /// for a host.
     fn begin_anew(&mut self) -> Result<()> {
-        self.victims = (2..2 + VICTIMS).map(|number| Victim::new(number, &mut self.random)).collect();
+        self.victims = (2..2 + VICTIMS)
+            .map(|number| Victim::new(number, &mut self.random))
+            .collect();
         for place in 0..self.victims.len() {
             let mut victim = self.victims[place].clone();
             victim.step(self)?;
@@ -330,25 +380,44 @@ impl World {
         let (mut answers, mut hosts) = (HashSet::new(), HashMap::<Ipv4Addr, usize>::new());
         for session in self.nat.sessions() {
             let answer = (session.protocol, session.external, session.remote);
-            ensure!(answers.insert(answer), "two sessions of one answer: {session:?}");
-            ensure!(self.is_external(*session.external.ip()), "a session of a foreign address: {session:?}");
-            ensure!(session.expires_in <= Duration::from_secs(7440), "a session for ever: {session:?}");
+            ensure!(
+                answers.insert(answer),
+                "two sessions of one answer: {session:?}"
+            );
+            ensure!(
+                self.is_external(*session.external.ip()),
+                "a session of a foreign address: {session:?}"
+            );
+            ensure!(
+                session.expires_in <= Duration::from_secs(7440),
+                "a session for ever: {session:?}"
+            );
             *hosts.entry(*session.inside.ip()).or_default() += 1;
         }
         self.check_tables()?;
-        ensure!(answers.len() <= SESSIONS && hosts.len() <= HOSTS, "more than there is room for");
-        ensure!(hosts.values().all(|count| *count <= SESSIONS / 2), "a host has more than its share: {hosts:?}");
+        ensure!(
+            answers.len() <= SESSIONS && hosts.len() <= HOSTS,
+            "more than there is room for"
+        );
+        ensure!(
+            hosts.values().all(|count| *count <= SESSIONS / 2),
+            "a host has more than its share: {hosts:?}"
+        );
         self.check_counters()
     }
 
-    /// Whatever the tables count and link agrees with a walk of them, and no timer that has run out is left.
+    /// Whatever the tables count and link agrees with a walk of them, and no timer that has run out
+    /// is left.
     fn check_tables(&mut self) -> Result<()> {
         if let Err(fault) = self.nat.audit() {
             bail!("the tables are not in order: {fault}");
         }
         let now = Instant::from_millis(self.now);
         self.nat.handle_timeout(now);
-        ensure!(self.nat.poll_timeout().is_none_or(|due| due > now), "a timer that has run out is left");
+        ensure!(
+            self.nat.poll_timeout().is_none_or(|due| due > now),
+            "a timer that has run out is left"
+        );
         Ok(())
     }
 
@@ -356,10 +425,29 @@ impl World {
     fn check_counters(&self) -> Result<()> {
         let (stats, tally) = (self.nat.stats(), &self.tally);
         let received = stats.inside.packets_in + stats.outside.packets_in + stats.from_router;
-        ensure!(received == tally.packets, "{received} counted of {} packets", tally.packets);
-        let counted = [stats.forwarded, stats.dropped_total(), stats.rejected_total(), stats.local, stats.held];
-        let seen = [tally.forwarded, tally.dropped, tally.rejected, tally.local, tally.held];
-        ensure!(counted == seen, "forwarded, dropped, rejected, local, held: {counted:?} counted, {seen:?} seen");
+        ensure!(
+            received == tally.packets,
+            "{received} counted of {} packets",
+            tally.packets
+        );
+        let counted = [
+            stats.forwarded,
+            stats.dropped_total(),
+            stats.rejected_total(),
+            stats.local,
+            stats.held,
+        ];
+        let seen = [
+            tally.forwarded,
+            tally.dropped,
+            tally.rejected,
+            tally.local,
+            tally.held,
+        ];
+        ensure!(
+            counted == seen,
+            "forwarded, dropped, rejected, local, held: {counted:?} counted, {seen:?} seen"
+        );
         Ok(())
     }
 
@@ -368,10 +456,22 @@ impl World {
         self.tally.sessions = self.nat.stats().sessions_created;
         self.now += LONG;
         self.nat.handle_timeout(Instant::from_millis(self.now));
-        ensure!(self.nat.sessions().count() == 0, "sessions are left after the last timer");
-        ensure!(self.nat.poll_timeout().is_none(), "a timer is left where no session is");
-        let (left, new) = (room(&mut self.nat, self.now)?, room(&mut engine(self.seed)?, self.now)?);
-        ensure!(left == new, "room for {left} flows, and in a new engine for {new}");
+        ensure!(
+            self.nat.sessions().count() == 0,
+            "sessions are left after the last timer"
+        );
+        ensure!(
+            self.nat.poll_timeout().is_none(),
+            "a timer is left where no session is"
+        );
+        let (left, new) = (
+            room(&mut self.nat, self.now)?,
+            room(&mut engine(self.seed)?, self.now)?,
+        );
+        ensure!(
+            left == new,
+            "room for {left} flows, and in a new engine for {new}"
+        );
         Ok(())
     }
 
@@ -381,7 +481,8 @@ impl World {
 }
 
 fn engine(seed: u64) -> Result<Nat<'static>> {
-    let mut config = Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).expect("a prefix length"));
+    let mut config =
+        Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).expect("a prefix length"));
     config.external_addresses = externals(100).into_iter().collect();
     config.limits.kept_per_host = Some(KEPT);
     let entropy = (u128::from(seed) << 64 | 0x5eed).to_le_bytes();
@@ -395,7 +496,10 @@ fn engine(seed: u64) -> Result<Nat<'static>> {
 }
 
 fn externals(last: u8) -> [Ipv4Addr; 2] {
-    [Ipv4Addr::new(198, 51, 100, last), Ipv4Addr::new(198, 51, 100, last + 100)]
+    [
+        Ipv4Addr::new(198, 51, 100, last),
+        Ipv4Addr::new(198, 51, 100, last + 100),
+    ]
 }
 
 /// How many flows of new hosts the tables have room for.
@@ -404,7 +508,12 @@ fn room(nat: &mut Nat<'_>, now: u64) -> Result<usize> {
     for number in 0..4 * MAPPINGS as u16 {
         let inside = Ipv4Addr::new(192, 168, 77, 2 + (number % (HOSTS as u16 - 1)) as u8);
         let remote = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), 53);
-        packet::udp(&mut bytes, SocketAddrV4::new(inside, 2000 + number), remote, &[])?;
+        packet::udp(
+            &mut bytes,
+            SocketAddrV4::new(inside, 2000 + number),
+            remote,
+            &[],
+        )?;
         count += usize::from(matches!(
             nat.process(&mut bytes, Side::Inside, Instant::from_millis(now)),
             Verdict::Forward { .. }

@@ -1,8 +1,11 @@
-//! What the router itself says: `--icmp-errors`, `--icmp-error-rate`, `--exhaustion-error`, `--lan-ping`, `--wan-ping`.
+//! What the router itself says: `--icmp-errors`, `--icmp-error-rate`, `--exhaustion-error`,
+//! `--lan-ping`, `--wan-ping`.
 
 use core::time::Duration;
 
-use crate::packet::{EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, at, ping, seen, udp, udp_with_ttl};
+use crate::packet::{
+    EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, at, ping, seen, udp, udp_with_ttl,
+};
 use crate::run::Replay;
 
 const T: Duration = Duration::from_secs(1_700_000_000);
@@ -13,14 +16,34 @@ fn errors_go_to_the_sides_that_were_asked_for() {
     let query = udp(at(HOST, 5000), at(SERVER, 53));
     let external = seen(&Replay::new().lan(T, &query).run().wan[0].1).from;
     for (options, expected) in [
-        ("--profile rfc", ["reject lan ttl-expired", "reject wan ttl-expired"]),
-        ("--icmp-errors both", ["reject lan ttl-expired", "reject wan ttl-expired"]),
-        ("--icmp-errors lan", ["reject lan ttl-expired", "drop ttl-expired"]),
-        ("--icmp-errors wan", ["drop ttl-expired", "reject wan ttl-expired"]),
-        ("--icmp-errors none", ["drop ttl-expired", "drop ttl-expired"]),
+        (
+            "--profile rfc",
+            ["reject lan ttl-expired", "reject wan ttl-expired"],
+        ),
+        (
+            "--icmp-errors both",
+            ["reject lan ttl-expired", "reject wan ttl-expired"],
+        ),
+        (
+            "--icmp-errors lan",
+            ["reject lan ttl-expired", "drop ttl-expired"],
+        ),
+        (
+            "--icmp-errors wan",
+            ["drop ttl-expired", "reject wan ttl-expired"],
+        ),
+        (
+            "--icmp-errors none",
+            ["drop ttl-expired", "drop ttl-expired"],
+        ),
     ] {
-        let replay = Replay::new().lan(T, &query).lan(T, &udp_with_ttl(at(HOST, 5000), at(SERVER, 53), 1));
-        let outcome = replay.wan(T, &udp_with_ttl(at(SERVER, 53), external, 1)).options(options).run();
+        let replay = Replay::new()
+            .lan(T, &query)
+            .lan(T, &udp_with_ttl(at(HOST, 5000), at(SERVER, 53), 1));
+        let outcome = replay
+            .wan(T, &udp_with_ttl(at(SERVER, 53), external, 1))
+            .options(options)
+            .run();
         assert_eq!(outcome.verdicts()[1..], expected, "{options}");
         let said = (outcome.lan.len(), outcome.wan.len() - 1);
         let rejected = expected.map(|verdict| usize::from(verdict.starts_with("reject")));
@@ -31,10 +54,16 @@ fn errors_go_to_the_sides_that_were_asked_for() {
 #[test]
 fn errors_are_no_more_than_were_asked_for() {
     let dying = udp_with_ttl(at(HOST, 5000), at(SERVER, 53), 1);
-    let packets =
-        || (0..4).fold(Replay::new(), |replay, _| replay.lan(T, &dying)).lan(T + Duration::from_secs(1), &dying);
+    let packets = || {
+        (0..4)
+            .fold(Replay::new(), |replay, _| replay.lan(T, &dying))
+            .lan(T + Duration::from_secs(1), &dying)
+    };
     let (said, silent) = ("reject lan ttl-expired", "drop ttl-expired");
-    let verdicts = packets().options("--icmp-error-rate 2+1/s").run().verdicts();
+    let verdicts = packets()
+        .options("--icmp-error-rate 2+1/s")
+        .run()
+        .verdicts();
     assert_eq!(verdicts, [said, said, silent, silent, said]);
     assert_eq!(packets().run().verdicts(), [said; 5]);
 }
@@ -47,12 +76,17 @@ fn a_host_without_a_session_is_told_what_was_asked_for() {
         ("--exhaustion-error host-unreachable", Some(1)),
         ("--exhaustion-error none", None),
     ] {
-        let replay =
-            (5000..5002).fold(Replay::new(), |replay, port| replay.lan(T, &udp(at(HOST, port), at(SERVER, 53))));
+        let replay = (5000..5002).fold(Replay::new(), |replay, port| {
+            replay.lan(T, &udp(at(HOST, port), at(SERVER, 53)))
+        });
         let outcome = replay.options(&format!("--host-limit 1 {options}")).run();
         let told = outcome.lan.first().map(|(_, error)| seen(error).kind);
         assert_eq!(told, expected.map(Kind::Unreachable), "{options}");
-        let verdict = if expected.is_some() { "reject lan host-limit" } else { "drop host-limit" };
+        let verdict = if expected.is_some() {
+            "reject lan host-limit"
+        } else {
+            "drop host-limit"
+        };
         assert_eq!(outcome.verdicts(), ["forward wan", verdict], "{options}");
     }
 }
@@ -65,10 +99,22 @@ fn pings_reach_the_router_where_that_was_asked_for() {
         ("--lan-ping no", ["drop echo-refused", "drop echo-refused"]),
         ("--wan-ping", ["local", "local"]),
         ("--wan-ping no", ["local", "drop echo-refused"]),
-        ("--profile gateway", ["drop echo-refused", "drop echo-refused"]),
-        ("--profile gateway --lan-ping yes --wan-ping yes", ["local", "local"]),
+        (
+            "--profile gateway",
+            ["drop echo-refused", "drop echo-refused"],
+        ),
+        (
+            "--profile gateway --lan-ping yes --wan-ping yes",
+            ["local", "local"],
+        ),
     ] {
-        let replay = Replay::new().lan(T, &ping(at(HOST, 7), ROUTER_INSIDE)).wan(T, &ping(at(SERVER, 7), EXTERNAL));
-        assert_eq!(replay.options(options).run().verdicts(), expected, "{options}");
+        let replay = Replay::new()
+            .lan(T, &ping(at(HOST, 7), ROUTER_INSIDE))
+            .wan(T, &ping(at(SERVER, 7), EXTERNAL));
+        assert_eq!(
+            replay.options(options).run().verdicts(),
+            expected,
+            "{options}"
+        );
     }
 }

@@ -9,8 +9,8 @@ use etherparse::{Icmpv4Type, PacketBuilder};
 use pcap_file::DataLink;
 
 use crate::packet::{
-    EXTERNAL, HOST, Kind, PEER, ROUTER_INSIDE, SERVER, ack, at, cut, fragmentable, ping, pong, quoted, reassembled,
-    seen, syn, syn_ack, udp,
+    EXTERNAL, HOST, Kind, PEER, ROUTER_INSIDE, SERVER, ack, at, cut, fragmentable, ping, pong,
+    quoted, reassembled, seen, syn, syn_ack, udp,
 };
 use crate::run::{Files, Outcome, Replay};
 
@@ -49,21 +49,46 @@ fn external() -> SocketAddrV4 {
 
 #[test]
 fn both_directions_are_told_apart_by_address() {
-    let records = [syn(host(), server()), syn_ack(server(), external()), ack(host(), server())];
+    let records = [
+        syn(host(), server()),
+        syn_ack(server(), external()),
+        ack(host(), server()),
+    ];
     let outcome = run(DataLink::RAW, &records, "");
-    assert_eq!(outcome.verdicts(), ["forward wan", "forward lan", "forward wan"]);
-    assert!(outcome.lines[1].contains(r#""from":"wan""#), "{}", outcome.lines[1]);
-    assert!(outcome.summary.contains("capture: 3 records, 3 judged\n"), "{}", outcome.summary);
+    assert_eq!(
+        outcome.verdicts(),
+        ["forward wan", "forward lan", "forward wan"]
+    );
+    assert!(
+        outcome.lines[1].contains(r#""from":"wan""#),
+        "{}",
+        outcome.lines[1]
+    );
+    assert!(
+        outcome.summary.contains("capture: 3 records, 3 judged\n"),
+        "{}",
+        outcome.summary
+    );
 }
 
 /// There the answer is addressed to the host: the router that was there has translated it.
 #[test]
 fn a_capture_taken_inside_is_judged_as_if_answers_came_to_the_router() {
-    let records = [syn(host(), server()), syn_ack(server(), host()), ack(host(), server())];
+    let records = [
+        syn(host(), server()),
+        syn_ack(server(), host()),
+        ack(host(), server()),
+    ];
     let outcome = run(DataLink::RAW, &records, "");
-    assert_eq!(outcome.verdicts(), ["forward wan", "forward lan", "forward wan"]);
+    assert_eq!(
+        outcome.verdicts(),
+        ["forward wan", "forward lan", "forward wan"]
+    );
     let answer = seen(&outcome.lan[0].1);
-    assert_eq!((answer.from, answer.to, answer.kind), (server(), host(), Kind::Syn));
+    assert_eq!(
+        (answer.from, answer.to, answer.kind),
+        (server(), host(), Kind::Syn)
+    );
 
     let records = [udp(host(), at(SERVER, 53)), udp(at(SERVER, 53), host())];
     let outcome = run(DataLink::RAW, &records, "--profile gateway");
@@ -74,14 +99,24 @@ fn a_capture_taken_inside_is_judged_as_if_answers_came_to_the_router() {
 #[test]
 fn what_nobody_inside_asked_for_is_still_not_forwarded() {
     let records = [syn(server(), host()), udp(at(SERVER, 53), at(PEER, 6000))];
-    assert_eq!(run(DataLink::RAW, &records, "").verdicts(), ["drop no-mapping"; 2]);
+    assert_eq!(
+        run(DataLink::RAW, &records, "").verdicts(),
+        ["drop no-mapping"; 2]
+    );
 }
 
 /// Of an external address the capture knows nothing else: the port forward is of the same port.
 #[test]
 fn a_port_forward_is_reached_in_a_capture_taken_inside() {
-    let records = [syn(server(), at(HOST, 8080)), syn_ack(at(HOST, 8080), server())];
-    let outcome = run(DataLink::RAW, &records, "--forward tcp:8080=192.168.77.10:8080");
+    let records = [
+        syn(server(), at(HOST, 8080)),
+        syn_ack(at(HOST, 8080), server()),
+    ];
+    let outcome = run(
+        DataLink::RAW,
+        &records,
+        "--forward tcp:8080=192.168.77.10:8080",
+    );
     assert_eq!(outcome.verdicts(), ["forward lan", "forward wan"]);
 }
 
@@ -89,9 +124,17 @@ fn a_port_forward_is_reached_in_a_capture_taken_inside() {
 #[test]
 fn answers_find_the_mapping_of_their_own_destination() {
     let other = at(Ipv4Addr::new(203, 0, 113, 6), 80);
-    let records = [udp(host(), server()), udp(host(), other), udp(server(), host()), udp(other, host())];
+    let records = [
+        udp(host(), server()),
+        udp(host(), other),
+        udp(server(), host()),
+        udp(other, host()),
+    ];
     let outcome = run(DataLink::RAW, &records, "--profile gateway");
-    assert_eq!(outcome.verdicts(), ["forward wan", "forward wan", "forward lan", "forward lan"]);
+    assert_eq!(
+        outcome.verdicts(),
+        ["forward wan", "forward wan", "forward lan", "forward lan"]
+    );
 }
 
 #[test]
@@ -100,10 +143,17 @@ fn fragments_and_pings_of_a_capture_taken_inside_come_through() {
     let mut records = vec![udp(host(), at(SERVER, 53))];
     records.extend(cut(&whole, 1480));
     let outcome = run(DataLink::RAW, &records, "");
-    assert_eq!(outcome.verdicts()[1..], ["forward lan", "forward lan", "forward lan"]);
+    assert_eq!(
+        outcome.verdicts()[1..],
+        ["forward lan", "forward lan", "forward lan"]
+    );
     assert_eq!(seen(&reassembled(&outcome.lan)).to, host());
 
-    let outcome = run(DataLink::RAW, &[ping(at(HOST, 9), SERVER), pong(SERVER, at(HOST, 9))], "");
+    let outcome = run(
+        DataLink::RAW,
+        &[ping(at(HOST, 9), SERVER), pong(SERVER, at(HOST, 9))],
+        "",
+    );
     assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"]);
 }
 
@@ -111,7 +161,11 @@ fn fragments_and_pings_of_a_capture_taken_inside_come_through() {
 #[test]
 fn errors_of_a_capture_taken_inside_come_through() {
     let hop = Ipv4Addr::new(203, 0, 113, 1);
-    for query in [udp(host(), server()), syn(host(), server()), ping(at(HOST, 9), SERVER)] {
+    for query in [
+        udp(host(), server()),
+        syn(host(), server()),
+        ping(at(HOST, 9), SERVER),
+    ] {
         let mut error = Vec::new();
         let builder = PacketBuilder::ipv4(hop.octets(), HOST.octets(), 64);
         let expired = Icmpv4Type::TimeExceeded(TimeExceededCode::TtlExceededInTransit);
@@ -119,7 +173,10 @@ fn errors_of_a_capture_taken_inside_come_through() {
         let outcome = run(DataLink::RAW, &[query.clone(), error.clone()], "");
         assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"]);
         let arrived = &outcome.lan[0].1;
-        assert_eq!((seen(arrived).kind, quoted(arrived)), (Kind::TimeExceeded, (HOST, SERVER)));
+        assert_eq!(
+            (seen(arrived).kind, quoted(arrived)),
+            (Kind::TimeExceeded, (HOST, SERVER))
+        );
         assert_eq!(arrived[20..], error[20..], "as the host would have got it");
     }
 }
@@ -137,17 +194,26 @@ fn what_the_router_sent_is_left_out() {
     ];
     let outcome = run(DataLink::RAW, &records, "");
     assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"]);
-    assert!(outcome.summary.contains("5 records, 2 judged; left out: 3 sent by the router"), "{}", outcome.summary);
+    assert!(
+        outcome
+            .summary
+            .contains("5 records, 2 judged; left out: 3 sent by the router"),
+        "{}",
+        outcome.summary
+    );
 }
 
 #[test]
 fn what_cannot_be_told_is_counted_and_said() {
     let elsewhere = at(Ipv4Addr::new(10, 9, 8, 7), 1);
-    let records = [udp(elsewhere, server()), udp(host(), at(PEER, 6000)), udp(host(), server())];
+    let records = [
+        udp(elsewhere, server()),
+        udp(host(), at(PEER, 6000)),
+        udp(host(), server()),
+    ];
     let outcome = run(DataLink::RAW, &records, "");
     assert_eq!(outcome.verdicts(), ["forward wan"]);
-    let expected =
-        "3 records, 1 judged; left out: 1 between hosts of the LAN, 1 of neither side (compare --lan and --lan-mac)";
+    let expected = "3 records, 1 judged; left out: 1 between hosts of the LAN, 1 of neither side (compare --lan and --lan-mac)";
     assert!(outcome.summary.contains(expected), "{}", outcome.summary);
 }
 
@@ -160,7 +226,11 @@ fn both_directions_are_told_apart_by_mac_address() {
     ];
     let outcome = run(DataLink::ETHERNET, &records, "--lan-mac 02:00:00:00:00:10");
     assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"]);
-    assert!(outcome.summary.contains("left out: 1 of neither side"), "{}", outcome.summary);
+    assert!(
+        outcome.summary.contains("left out: 1 of neither side"),
+        "{}",
+        outcome.summary
+    );
 }
 
 /// Runs on one capture at a host, with these options alone.
@@ -169,12 +239,18 @@ fn alone(options: &str) -> (Option<i32>, String) {
     let files = Files::new();
     let mut replay = Replay::new();
     replay.datalink = DataLink::ETHERNET;
-    let records =
-        [frame(LAN_MAC, OTHER_MAC, &syn(host(), server())), frame(OTHER_MAC, LAN_MAC, &syn_ack(server(), host()))];
+    let records = [
+        frame(LAN_MAC, OTHER_MAC, &syn(host(), server())),
+        frame(OTHER_MAC, LAN_MAC, &syn_ack(server(), host())),
+    ];
     let records: Vec<_> = (1..).map(Duration::from_secs).zip(records).collect();
     replay.write(&files.path("capture"), &records);
     let mut command = Command::new(env!("CARGO_BIN_EXE_nat-host"));
-    command.arg("replay").arg("--capture").arg(files.path("capture")).args(options.split_whitespace());
+    command
+        .arg("replay")
+        .arg("--capture")
+        .arg(files.path("capture"))
+        .args(options.split_whitespace());
     let output = command.output().unwrap();
     let told = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(told).unwrap())
@@ -192,16 +268,29 @@ fn the_lan_may_be_a_network_or_a_host_or_be_found_by_its_mac_address() {
         "--lan-mac 02:00:00:00:00:10 --lan 192.168.77.0/24 --wan 203.0.113.200/24",
     ] {
         let (status, told) = alone(options);
-        assert!(status == Some(0) && told.contains("forwarded=2"), "{options}: {told}");
+        assert!(
+            status == Some(0) && told.contains("forwarded=2"),
+            "{options}: {told}"
+        );
     }
     for (options, expected) in [
         ("", "--lan <ADDRESS/LEN>"),
-        ("--lan-mac 02:00:00:00:00:99", "give the LAN as well, with --lan"),
+        (
+            "--lan-mac 02:00:00:00:00:99",
+            "give the LAN as well, with --lan",
+        ),
         ("--lan 192.168.77.0/24 --lan-in x", "cannot be used with"),
         ("--lan 192.168.77.0", "prefix length is missing"),
     ] {
         let (status, told) = alone(options);
-        assert!(status == Some(2) && told.contains(expected), "{options}: {told}");
+        assert!(
+            status == Some(2) && told.contains(expected),
+            "{options}: {told}"
+        );
     }
-    assert_eq!(EXTERNAL, Ipv4Addr::new(198, 51, 100, 77), "the default of --wan");
+    assert_eq!(
+        EXTERNAL,
+        Ipv4Addr::new(198, 51, 100, 77),
+        "the default of --wan"
+    );
 }

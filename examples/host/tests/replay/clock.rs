@@ -13,19 +13,35 @@ fn query_and_answer(start: Duration, later: Duration) -> Outcome {
     let query = udp(at(HOST, 5000), at(SERVER, 9));
     let first = Replay::new().lan(start, &query).run();
     let port = seen(&first.wan[0].1).from.port();
-    Replay::new().lan(start, &query).wan(start + later, &udp(at(SERVER, 9), at(EXTERNAL, port))).run()
+    Replay::new()
+        .lan(start, &query)
+        .wan(start + later, &udp(at(SERVER, 9), at(EXTERNAL, port)))
+        .run()
 }
 
 #[test]
 fn sessions_end_by_the_timestamps_wherever_the_clock_starts() {
-    let starts = [0, 1_700_000_000_000, (1 << 32) - 1, (1 << 32) - 150_000].map(Duration::from_millis);
+    let starts =
+        [0, 1_700_000_000_000, (1 << 32) - 1, (1 << 32) - 150_000].map(Duration::from_millis);
     for start in starts {
         let within = query_and_answer(start, Duration::from_secs(299));
-        assert_eq!(within.verdicts(), ["forward wan", "forward lan"], "{start:?}");
+        assert_eq!(
+            within.verdicts(),
+            ["forward wan", "forward lan"],
+            "{start:?}"
+        );
         assert_eq!(within.lan[0].0, start + Duration::from_secs(299));
         let beyond = query_and_answer(start, Duration::from_secs(302));
-        assert_eq!(beyond.verdicts(), ["forward wan", "drop no-mapping"], "{start:?}");
-        assert!(beyond.summary.contains("sessions-expired=1"), "{}", beyond.summary);
+        assert_eq!(
+            beyond.verdicts(),
+            ["forward wan", "drop no-mapping"],
+            "{start:?}"
+        );
+        assert!(
+            beyond.summary.contains("sessions-expired=1"),
+            "{}",
+            beyond.summary
+        );
     }
 }
 
@@ -33,9 +49,19 @@ fn sessions_end_by_the_timestamps_wherever_the_clock_starts() {
 fn the_clock_may_jump_by_years() {
     let start = Duration::from_secs(1);
     let query = udp(at(HOST, 5000), at(SERVER, 9));
-    let outcome = Replay::new().lan(start, &query).lan(start + 40 * YEAR, &query).lan(start + 80 * YEAR, &query).run();
+    let outcome = Replay::new()
+        .lan(start, &query)
+        .lan(start + 40 * YEAR, &query)
+        .lan(start + 80 * YEAR, &query)
+        .run();
     assert_eq!(outcome.verdicts(), ["forward wan"; 3]);
-    assert!(outcome.summary.contains("sessions-created=3 sessions-expired=2"), "{}", outcome.summary);
+    assert!(
+        outcome
+            .summary
+            .contains("sessions-created=3 sessions-expired=2"),
+        "{}",
+        outcome.summary
+    );
 }
 
 #[test]
@@ -49,7 +75,10 @@ fn records_of_one_capture_keep_their_order_where_its_clock_steps_back() {
         .run();
     let times: Vec<u64> = outcome.wan.iter().map(|(time, _)| time.as_secs()).collect();
     assert_eq!(times, [1000, 991]);
-    assert_eq!(outcome.verdicts(), ["forward wan", "forward wan", "drop truncated"]);
+    assert_eq!(
+        outcome.verdicts(),
+        ["forward wan", "forward wan", "drop truncated"]
+    );
 }
 
 #[test]
@@ -57,13 +86,18 @@ fn the_gateway_profile_ends_idle_connections_after_350_seconds_with_a_reset_to_t
     let start = Duration::from_secs(50);
     let second = Duration::from_secs(1);
     let open = syn(at(HOST, 5000), at(SERVER, 80));
-    let port = seen(&Replay::new().lan(start, &open).run().wan[0].1).from.port();
+    let port = seen(&Replay::new().lan(start, &open).run().wan[0].1)
+        .from
+        .port();
     let replay = |profile: &str, idle: u64| {
         Replay::new()
             .lan(start, &open)
             .wan(start, &syn_ack(at(SERVER, 80), at(EXTERNAL, port)))
             .lan(start + second, &ack(at(HOST, 5000), at(SERVER, 80)))
-            .lan(start + second + Duration::from_secs(idle), &ack(at(HOST, 5000), at(SERVER, 80)))
+            .lan(
+                start + second + Duration::from_secs(idle),
+                &ack(at(HOST, 5000), at(SERVER, 80)),
+            )
             .options(&format!("--profile {profile}"))
             .run()
     };

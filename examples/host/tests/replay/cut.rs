@@ -17,13 +17,26 @@ fn query() -> Vec<u8> {
 
 /// A little-endian file header and a record header of these lengths, before `data`.
 fn file(magic: [u8; 4], minor: u16, captured: u32, original: u32, data: &[u8]) -> Vec<u8> {
-    let header =
-        [&magic[..], &2_u16.to_le_bytes(), &minor.to_le_bytes(), &[0; 8], &[0xff, 0xff, 0, 0], &[101, 0, 0, 0]];
+    let header = [
+        &magic[..],
+        &2_u16.to_le_bytes(),
+        &minor.to_le_bytes(),
+        &[0; 8],
+        &[0xff, 0xff, 0, 0],
+        &[101, 0, 0, 0],
+    ];
     let times = [1_700_000_000_u32.to_le_bytes(), 0_u32.to_le_bytes()];
     let lengths = [captured.to_le_bytes(), original.to_le_bytes()];
     // The longer header goes on with the interface and the like.
     let more: &[u8] = if magic == MODIFIED { &[0; 8] } else { &[] };
-    [&header.concat()[..], &times.concat(), &lengths.concat(), more, data].concat()
+    [
+        &header.concat()[..],
+        &times.concat(),
+        &lengths.concat(),
+        more,
+        data,
+    ]
+    .concat()
 }
 
 const MICROSECONDS: [u8; 4] = [0xd4, 0xc3, 0xb2, 0xa1];
@@ -40,7 +53,13 @@ fn run(bytes: &[u8]) -> Outcome {
 fn a_packet_whose_end_was_not_captured_is_counted_and_never_forwarded() {
     let query = query();
     for captured in [20, 28, query.len() - 1] {
-        let bytes = file(MICROSECONDS, 4, captured as u32, query.len() as u32, &query[..captured]);
+        let bytes = file(
+            MICROSECONDS,
+            4,
+            captured as u32,
+            query.len() as u32,
+            &query[..captured],
+        );
         let outcome = run(&bytes);
         assert_eq!(outcome.verdicts(), ["drop cut"], "{captured}");
         assert!(outcome.wan.is_empty() && outcome.lan.is_empty());
@@ -54,7 +73,13 @@ fn a_packet_whose_end_was_not_captured_is_counted_and_never_forwarded() {
 #[test]
 fn a_frame_whose_packet_is_whole_is_judged() {
     let query = query();
-    let bytes = file(MICROSECONDS, 4, query.len() as u32, query.len() as u32 + 30, &query);
+    let bytes = file(
+        MICROSECONDS,
+        4,
+        query.len() as u32,
+        query.len() as u32 + 30,
+        &query,
+    );
     assert_eq!(run(&bytes).verdicts(), ["forward wan"]);
 }
 
@@ -70,8 +95,17 @@ fn a_packet_with_a_false_length_is_the_engines_to_judge() {
 fn lengths_of_old_files_stand_the_other_way_round() {
     let query = query();
     let (len, more) = (query.len() as u32, query.len() as u32 + 30);
-    for (minor, first, second) in [(2, more, len), (3, more, len), (3, len, more), (4, len, more)] {
-        assert_eq!(run(&file(MICROSECONDS, minor, first, second, &query)).verdicts(), ["forward wan"], "{minor}");
+    for (minor, first, second) in [
+        (2, more, len),
+        (3, more, len),
+        (3, len, more),
+        (4, len, more),
+    ] {
+        assert_eq!(
+            run(&file(MICROSECONDS, minor, first, second, &query)).verdicts(),
+            ["forward wan"],
+            "{minor}"
+        );
     }
 }
 
@@ -92,13 +126,35 @@ fn what_comes_before_a_damaged_record_is_judged_and_told() {
     let second = FILE_HEADER + 16 + query().len();
     let mut damaged = whole.clone();
     damaged[second + 8..second + 12].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
-    for (bytes, expected) in [(&whole[..whole.len() - 1], "truncated"), (&damaged, "2147483647 bytes are no packet")] {
+    for (bytes, expected) in [
+        (&whole[..whole.len() - 1], "truncated"),
+        (&damaged, "2147483647 bytes are no packet"),
+    ] {
         fs::write(files.path("lan-in"), bytes).unwrap();
         let output = files.replay(&["lan-in", "wan-out", "json"], &[]);
-        let (told, message) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
-        assert!(message.contains(expected) && message.contains(&format!("byte offset {second}")), "{message}");
-        assert!(told.contains("lan-in: 1 records, 1 judged") && told.contains("forwarded=1"), "{told}");
-        assert_eq!(fs::read_to_string(files.path("json")).unwrap().lines().count(), 1);
+        let (told, message) = (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        );
+        assert_eq!(
+            (output.status.code(), message.lines().count()),
+            (Some(2), 1),
+            "{message}"
+        );
+        assert!(
+            message.contains(expected) && message.contains(&format!("byte offset {second}")),
+            "{message}"
+        );
+        assert!(
+            told.contains("lan-in: 1 records, 1 judged") && told.contains("forwarded=1"),
+            "{told}"
+        );
+        assert_eq!(
+            fs::read_to_string(files.path("json"))
+                .unwrap()
+                .lines()
+                .count(),
+            1
+        );
     }
 }

@@ -17,7 +17,10 @@ fn refused(bytes: &[u8]) -> String {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
-    assert!(message.contains(files.path("lan-in").to_str().unwrap()), "{message}");
+    assert!(
+        message.contains(files.path("lan-in").to_str().unwrap()),
+        "{message}"
+    );
     message
 }
 
@@ -27,7 +30,10 @@ fn capture(datalink: DataLink) -> Vec<u8> {
     let mut replay = Replay::new();
     replay.datalink = datalink;
     let packet = udp(at(HOST, 5000), at(SERVER, 53));
-    replay.write(&files.path("capture"), &[(Duration::ZERO, packet.clone()), (Duration::ZERO, packet)]);
+    replay.write(
+        &files.path("capture"),
+        &[(Duration::ZERO, packet.clone()), (Duration::ZERO, packet)],
+    );
     fs::read(files.path("capture")).unwrap()
 }
 
@@ -36,12 +42,23 @@ fn a_truncated_capture_is_refused_with_the_offset_of_what_is_cut() {
     let whole = capture(DataLink::RAW);
     let record = 16 + 20 + 8 + 7;
     assert_eq!(whole.len(), 24 + 2 * record);
-    for (len, offset) in
-        [(0, 0), (3, 0), (23, 0), (25, 24), (40, 24), (24 + record + 1, 24 + record), (whole.len() - 1, 24 + record)]
-    {
+    for (len, offset) in [
+        (0, 0),
+        (3, 0),
+        (23, 0),
+        (25, 24),
+        (40, 24),
+        (24 + record + 1, 24 + record),
+        (whole.len() - 1, 24 + record),
+    ] {
         let message = refused(&whole[..len]);
         assert!(message.contains("truncated"), "{len}: {message}");
-        assert!(message.trim_end().ends_with(&format!("byte offset {offset}")), "{len}: {message}");
+        assert!(
+            message
+                .trim_end()
+                .ends_with(&format!("byte offset {offset}")),
+            "{len}: {message}"
+        );
     }
 }
 
@@ -52,7 +69,13 @@ fn packets_before_the_cut_are_judged_and_written() {
     fs::write(files.path("lan-in"), &whole[..whole.len() - 1]).unwrap();
     let output = files.replay(&["lan-in", "json"], &[]);
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(fs::read_to_string(files.path("json")).unwrap().lines().count(), 1);
+    assert_eq!(
+        fs::read_to_string(files.path("json"))
+            .unwrap()
+            .lines()
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -64,12 +87,21 @@ fn a_foreign_file_is_refused_with_the_offset_of_what_is_foreign() {
         changed
     };
     for (bytes, expected) in [
-        (b"This is no capture, but long enough to be one.".to_vec(), "byte offset 0"),
-        (b"This is no capture, but long enough to be one.".to_vec(), "editcap -F pcap"),
+        (
+            b"This is no capture, but long enough to be one.".to_vec(),
+            "byte offset 0",
+        ),
+        (
+            b"This is no capture, but long enough to be one.".to_vec(),
+            "editcap -F pcap",
+        ),
         ([&[0x1f, 0x8b][..], &whole].concat(), "gunzip"),
         (with(0, &[0x0a, 0x0d, 0x0d, 0x0a]), "no byte order"),
         (with(4, &[3, 0]), "version 3.4 at byte offset 4"),
-        (capture(DataLink::USB_LINUX_MMAPPED), "link type 220 (USB_LINUX_MMAPPED) at byte offset 20"),
+        (
+            capture(DataLink::USB_LINUX_MMAPPED),
+            "link type 220 (USB_LINUX_MMAPPED) at byte offset 20",
+        ),
         (with(24 + 4, &1_000_000_u32.to_le_bytes()), "byte offset 24"),
         (with(24 + 8, &u32::MAX.to_le_bytes()), "byte offset 24"),
     ] {
@@ -83,21 +115,38 @@ fn a_file_that_is_not_there_is_named() {
     let files = Files::new();
     let output = files.replay(&["lan-in"], &[]);
     let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
-    assert!(message.contains("cannot open") && message.contains("lan-in"), "{message}");
+    assert_eq!(
+        (output.status.code(), message.lines().count()),
+        (Some(2), 1),
+        "{message}"
+    );
+    assert!(
+        message.contains("cannot open") && message.contains("lan-in"),
+        "{message}"
+    );
 }
 
 #[test]
 fn one_input_is_enough_and_every_output_may_be_left_out() {
     let packet = udp(at(HOST, 5000), at(SERVER, 53));
     for inputs in [&["lan-in"][..], &["wan-in"], &["lan-in", "wan-in"]] {
-        for outputs in [&[][..], &["lan-out"], &["wan-out"], &["json"], &["mapping-log"]] {
+        for outputs in [
+            &[][..],
+            &["lan-out"],
+            &["wan-out"],
+            &["json"],
+            &["mapping-log"],
+        ] {
             let files = Files::new();
             for input in inputs {
                 Replay::new().write(&files.path(input), &[(Duration::ZERO, packet.clone())]);
             }
             let output = files.replay(&[inputs, outputs].concat(), &[]);
-            assert!(output.status.success(), "{inputs:?} {outputs:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{inputs:?} {outputs:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert!(outputs.iter().all(|output| files.path(output).exists()));
         }
     }
@@ -124,7 +173,8 @@ fn an_input_is_never_written_over() {
     }
 }
 
-/// A capture of a wire holds frames of all kinds, and of both directions: what has arrived at the router counts.
+/// A capture of a wire holds frames of all kinds, and of both directions: what has arrived at the
+/// router counts.
 #[test]
 fn of_frames_with_an_ethernet_header_those_count_that_arrive_at_the_router() {
     let frame = |ethertype: u16, packet: &[u8]| {
@@ -151,5 +201,9 @@ fn of_frames_with_an_ethernet_header_those_count_that_arrive_at_the_router() {
         .run();
     assert_eq!(outcome.verdicts.len(), 2, "{:?}", outcome.lines);
     assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"]);
-    assert_eq!(outcome.wan[0].1.len(), udp(host, server).len(), "written without a link header");
+    assert_eq!(
+        outcome.wan[0].1.len(),
+        udp(host, server).len(),
+        "written without a link header"
+    );
 }

@@ -4,8 +4,8 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use crate::packet::{
-    EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, at, cut, fragmentable, offset, payload, quoted, reassembled,
-    seen, udp, udp_with, udp_with_ttl,
+    EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, at, cut, fragmentable, offset, payload,
+    quoted, reassembled, seen, udp, udp_with, udp_with_ttl,
 };
 use crate::run::{Outcome, Record, Replay};
 
@@ -49,28 +49,62 @@ fn packets(records: &[Record]) -> impl Iterator<Item = &Vec<u8>> {
 /// When, in milliseconds after `T`, which byte of the datagram left.
 fn departures(records: &[Record]) -> Vec<(u64, usize)> {
     let millis = |time: &Duration| u64::try_from((*time - T).as_millis()).unwrap();
-    records.iter().map(|(time, packet)| (millis(time), offset(packet))).collect()
+    records
+        .iter()
+        .map(|(time, packet)| (millis(time), offset(packet)))
+        .collect()
 }
 
 #[track_caller]
 fn check(fragments: &[Record], from: SocketAddrV4, to: SocketAddrV4, expected: &[u8]) {
     let whole = reassembled(fragments);
-    assert_eq!(seen(&whole), Seen { from, to, ttl: 63, kind: Kind::Udp });
+    assert_eq!(
+        seen(&whole),
+        Seen {
+            from,
+            to,
+            ttl: 63,
+            kind: Kind::Udp
+        }
+    );
     assert_eq!(payload(&whole), expected);
 }
 
-/// Fragments that arrive in `order`, one a millisecond: what becomes of each, and when which leaves.
+/// Fragments that arrive in `order`, one a millisecond: what becomes of each, and when which
+/// leaves.
 type Arrival = ([usize; 3], [&'static str; 3], [(u64, usize); 3]);
 
 const ARRIVALS: [Arrival; 4] = [
-    ([0, 1, 2], ["forward", "forward", "forward"], [(1, 0), (2, PIECE), (3, 2 * PIECE)]),
-    ([0, 2, 1], ["forward", "forward", "forward"], [(1, 0), (2, 2 * PIECE), (3, PIECE)]),
-    ([1, 0, 2], ["hold", "forward", "forward"], [(2, 0), (2, PIECE), (3, 2 * PIECE)]),
-    ([2, 1, 0], ["hold", "hold", "forward"], [(3, 0), (3, 2 * PIECE), (3, PIECE)]),
+    (
+        [0, 1, 2],
+        ["forward", "forward", "forward"],
+        [(1, 0), (2, PIECE), (3, 2 * PIECE)],
+    ),
+    (
+        [0, 2, 1],
+        ["forward", "forward", "forward"],
+        [(1, 0), (2, 2 * PIECE), (3, PIECE)],
+    ),
+    (
+        [1, 0, 2],
+        ["hold", "forward", "forward"],
+        [(2, 0), (2, PIECE), (3, 2 * PIECE)],
+    ),
+    (
+        [2, 1, 0],
+        ["hold", "hold", "forward"],
+        [(3, 0), (3, 2 * PIECE), (3, PIECE)],
+    ),
 ];
 
 fn told(verdicts: [&str; 3], side: &str) -> [String; 3] {
-    verdicts.map(|verdict| if verdict == "hold" { verdict.to_owned() } else { format!("{verdict} {side}") })
+    verdicts.map(|verdict| {
+        if verdict == "hold" {
+            verdict.to_owned()
+        } else {
+            format!("{verdict} {side}")
+        }
+    })
 }
 
 #[test]
@@ -79,7 +113,11 @@ fn fragments_leave_behind_the_first_of_their_datagram_and_with_its_timestamp_if_
     for (order, verdicts, expected) in ARRIVALS {
         let pieces = pieces(host(), server());
         let arrivals = order.iter().zip(1..);
-        let outcome = arrivals.fold(Replay::new(), |replay, (i, at)| replay.lan(ms(at), &pieces[*i])).run();
+        let outcome = arrivals
+            .fold(Replay::new(), |replay, (i, at)| {
+                replay.lan(ms(at), &pieces[*i])
+            })
+            .run();
         assert_eq!(outcome.verdicts(), told(verdicts, "wan"), "{order:?}");
         assert_eq!(departures(&outcome.wan), expected, "{order:?}");
         check(&outcome.wan, external, server(), &bytes(4000));
@@ -94,7 +132,9 @@ fn answers_in_fragments_come_back_likewise() {
         let pieces = pieces(server(), external);
         let query = Replay::new().lan(T, &udp(host(), server()));
         let arrivals = order.iter().zip(1..);
-        let outcome = arrivals.fold(query, |replay, (i, at)| replay.wan(ms(at), &pieces[*i])).run();
+        let outcome = arrivals
+            .fold(query, |replay, (i, at)| replay.wan(ms(at), &pieces[*i]))
+            .run();
         assert_eq!(outcome.verdicts()[1..], told(verdicts, "lan"), "{order:?}");
         assert_eq!(departures(&outcome.lan), expected, "{order:?}");
         check(&outcome.lan, server(), host(), &bytes(4000));
@@ -115,10 +155,24 @@ fn what_waits_on_both_sides_leaves_on_its_own() {
         .wan(ms(5), &back[0])
         .lan(ms(6), &out[0])
         .run();
-    let expected = ["forward wan", "hold", "hold", "hold", "hold", "forward lan", "forward wan"];
+    let expected = [
+        "forward wan",
+        "hold",
+        "hold",
+        "hold",
+        "hold",
+        "forward lan",
+        "forward wan",
+    ];
     assert_eq!(outcome.verdicts(), expected);
-    assert_eq!(departures(&outcome.lan), [(5, 0), (5, 2 * PIECE), (5, PIECE)]);
-    assert_eq!(departures(&outcome.wan[1..]), [(6, 0), (6, 2 * PIECE), (6, PIECE)]);
+    assert_eq!(
+        departures(&outcome.lan),
+        [(5, 0), (5, 2 * PIECE), (5, PIECE)]
+    );
+    assert_eq!(
+        departures(&outcome.wan[1..]),
+        [(6, 0), (6, 2 * PIECE), (6, PIECE)]
+    );
     check(&outcome.lan, server(), host(), &bytes(4000));
     check(&outcome.wan[1..], external, server(), &bytes(4000));
 }
@@ -126,22 +180,39 @@ fn what_waits_on_both_sides_leaves_on_its_own() {
 #[test]
 fn a_line_of_json_says_that_a_fragment_waits() {
     let outcome = Replay::new().lan(T, &pieces(host(), server())[1]).run();
-    let expected = r#"{"time":1700000000.123456,"from":"lan","verdict":"hold","to":null,"reason":null}"#;
+    let expected =
+        r#"{"time":1700000000.123456,"from":"lan","verdict":"hold","to":null,"reason":null}"#;
     assert_eq!(outcome.lines, [expected]);
     assert!(outcome.wan.is_empty() && outcome.lan.is_empty());
-    assert!(outcome.summary.contains("lan-in=1 wan-in=0 forwarded=0 held=1 "), "{}", outcome.summary);
+    assert!(
+        outcome
+            .summary
+            .contains("lan-in=1 wan-in=0 forwarded=0 held=1 "),
+        "{}",
+        outcome.summary
+    );
 }
 
 #[test]
 fn what_waits_for_a_first_that_is_refused_never_leaves() {
     let dying = cut(&udp_with_ttl_and_room(), PIECE);
-    let outcome = Replay::new().lan(ms(0), &dying[1]).lan(ms(1), &dying[0]).lan(ms(2), &dying[2]).run();
-    assert_eq!(outcome.verdicts(), ["hold", "reject lan ttl-expired", "hold"]);
+    let outcome = Replay::new()
+        .lan(ms(0), &dying[1])
+        .lan(ms(1), &dying[0])
+        .lan(ms(2), &dying[2])
+        .run();
+    assert_eq!(
+        outcome.verdicts(),
+        ["hold", "reject lan ttl-expired", "hold"]
+    );
     assert_eq!(seen(&outcome.lan[0].1).kind, Kind::TimeExceeded);
     assert!(outcome.wan.is_empty());
 
     let unsolicited = pieces(server(), at(EXTERNAL, 9));
-    let outcome = Replay::new().wan(ms(0), &unsolicited[1]).wan(ms(1), &unsolicited[0]).run();
+    let outcome = Replay::new()
+        .wan(ms(0), &unsolicited[1])
+        .wan(ms(1), &unsolicited[0])
+        .run();
     assert_eq!(outcome.verdicts(), ["hold", "drop no-mapping"]);
     assert!(outcome.lan.is_empty() && outcome.wan.is_empty());
 }
@@ -157,7 +228,12 @@ fn udp_with_ttl_and_room() -> Vec<u8> {
 #[test]
 fn fragments_do_not_wait_for_ever() {
     let pieces = pieces(host(), server());
-    let wait = |millis| Replay::new().lan(ms(0), &pieces[1]).lan(ms(millis), &pieces[0]).run();
+    let wait = |millis| {
+        Replay::new()
+            .lan(ms(0), &pieces[1])
+            .lan(ms(millis), &pieces[0])
+            .run()
+    };
     assert_eq!(departures(&wait(1_900).wan), [(1_900, 0), (1_900, PIECE)]);
     assert_eq!(departures(&wait(60_000).wan), [(60_000, 0)]);
 }
@@ -165,20 +241,48 @@ fn fragments_do_not_wait_for_ever() {
 #[test]
 fn what_is_larger_than_the_next_link_leaves_in_fragments_if_it_may() {
     let external = external();
-    for (len, offsets) in [(1400, &[0][..]), (1401, &[0, 1376]), (1500, &[0, 1376]), (2800, &[0, 1376, 2752])] {
+    for (len, offsets) in [
+        (1400, &[0][..]),
+        (1401, &[0, 1376]),
+        (1500, &[0, 1376]),
+        (2800, &[0, 1376, 2752]),
+    ] {
         let sent = bytes(len - 28);
-        let outcome = Replay::new().lan(T, &fragmentable(host(), server(), 7, &sent)).options("--wan-mtu 1400").run();
+        let outcome = Replay::new()
+            .lan(T, &fragmentable(host(), server(), 7, &sent))
+            .options("--wan-mtu 1400")
+            .run();
         assert_eq!(outcome.verdicts(), ["forward wan"], "{len}");
-        assert_eq!(departures(&outcome.wan), offsets.iter().map(|offset| (0, *offset)).collect::<Vec<_>>(), "{len}");
-        assert!(packets(&outcome.wan).all(|packet| packet.len() <= 1400), "{len}");
+        assert_eq!(
+            departures(&outcome.wan),
+            offsets
+                .iter()
+                .map(|offset| (0, *offset))
+                .collect::<Vec<_>>(),
+            "{len}"
+        );
+        assert!(
+            packets(&outcome.wan).all(|packet| packet.len() <= 1400),
+            "{len}"
+        );
         check(&outcome.wan, external, server(), &sent);
 
         let query = Replay::new().lan(T, &udp(host(), server()));
         let answer = fragmentable(server(), external, 7, &sent);
         let outcome = query.wan(ms(3), &answer).options("--lan-mtu 1400").run();
         assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"], "{len}");
-        assert_eq!(departures(&outcome.lan), offsets.iter().map(|offset| (3, *offset)).collect::<Vec<_>>(), "{len}");
-        assert!(packets(&outcome.lan).all(|packet| packet.len() <= 1400), "{len}");
+        assert_eq!(
+            departures(&outcome.lan),
+            offsets
+                .iter()
+                .map(|offset| (3, *offset))
+                .collect::<Vec<_>>(),
+            "{len}"
+        );
+        assert!(
+            packets(&outcome.lan).all(|packet| packet.len() <= 1400),
+            "{len}"
+        );
         check(&outcome.lan, server(), host(), &sent);
     }
 }
@@ -186,11 +290,18 @@ fn what_is_larger_than_the_next_link_leaves_in_fragments_if_it_may() {
 #[test]
 fn fragments_that_waited_are_cut_further_for_a_smaller_link() {
     let pieces = pieces(host(), server());
-    let replay = Replay::new().lan(ms(1), &pieces[2]).lan(ms(2), &pieces[1]).lan(ms(3), &pieces[0]);
+    let replay = Replay::new()
+        .lan(ms(1), &pieces[2])
+        .lan(ms(2), &pieces[1])
+        .lan(ms(3), &pieces[0]);
     let outcome = replay.options("--wan-mtu 1300").run();
     assert_eq!(outcome.verdicts(), ["hold", "hold", "forward wan"]);
     let (first, last, middle) = ([0, 1280], [2 * PIECE], [PIECE, PIECE + 1280]);
-    let expected: Vec<_> = [&first[..], &last, &middle].concat().into_iter().map(|offset| (3, offset)).collect();
+    let expected: Vec<_> = [&first[..], &last, &middle]
+        .concat()
+        .into_iter()
+        .map(|offset| (3, offset))
+        .collect();
     assert_eq!(departures(&outcome.wan), expected);
     assert!(packets(&outcome.wan).all(|packet| packet.len() <= 1300));
     check(&outcome.wan, external(), server(), &bytes(4000));
@@ -199,29 +310,49 @@ fn fragments_that_waited_are_cut_further_for_a_smaller_link() {
 #[test]
 fn what_must_not_be_fragmented_is_rejected_with_the_mtu() {
     let too_big = udp_with(host(), server(), 64, &bytes(1401 - 28));
-    let outcome = Replay::new().lan(T, &too_big).options("--wan-mtu 1400").run();
+    let outcome = Replay::new()
+        .lan(T, &too_big)
+        .options("--wan-mtu 1400")
+        .run();
     assert_eq!(outcome.verdicts(), ["reject lan packet-too-big"]);
     assert!(outcome.wan.is_empty());
     needs_fragmentation(&outcome.lan, (ROUTER_INSIDE, HOST), (HOST, SERVER), 1400);
 
     let outcome = answered_with(1301, "--lan-mtu 1300");
-    assert_eq!(outcome.verdicts(), ["forward wan", "reject wan packet-too-big"]);
+    assert_eq!(
+        outcome.verdicts(),
+        ["forward wan", "reject wan packet-too-big"]
+    );
     assert!(outcome.lan.is_empty());
-    needs_fragmentation(&outcome.wan[1..], (EXTERNAL, SERVER), (SERVER, EXTERNAL), 1300);
+    needs_fragmentation(
+        &outcome.wan[1..],
+        (EXTERNAL, SERVER),
+        (SERVER, EXTERNAL),
+        1300,
+    );
 }
 
 /// A query, and an answer of `len` bytes that must not be fragmented.
 fn answered_with(len: usize, options: &str) -> Outcome {
     let answer = udp_with(server(), external(), 64, &bytes(len - 28));
-    Replay::new().lan(T, &udp_with_ttl(host(), server(), 64)).wan(T, &answer).options(options).run()
+    Replay::new()
+        .lan(T, &udp_with_ttl(host(), server(), 64))
+        .wan(T, &answer)
+        .options(options)
+        .run()
 }
 
 type Route = (core::net::Ipv4Addr, core::net::Ipv4Addr);
 
 #[track_caller]
 fn needs_fragmentation(answers: &[Record], route: Route, quoted_route: Route, mtu: u16) {
-    let [(time, error)] = answers else { panic!("{answers:?}") };
+    let [(time, error)] = answers else {
+        panic!("{answers:?}")
+    };
     let answer = seen(error);
     assert_eq!((answer.from, answer.to), (at(route.0, 0), at(route.1, 0)));
-    assert_eq!((*time, answer.kind, quoted(error)), (T, Kind::FragmentationNeeded(mtu), quoted_route));
+    assert_eq!(
+        (*time, answer.kind, quoted(error)),
+        (T, Kind::FragmentationNeeded(mtu), quoted_route)
+    );
 }

@@ -19,7 +19,12 @@ fn server(port: u16) -> SocketAddrV4 {
 /// The verdicts on these packets, all at once.
 #[track_caller]
 fn verdicts(packets: &[Vec<u8>], options: &str) -> Vec<String> {
-    packets.iter().fold(Replay::new(), |replay, packet| replay.lan(T, packet)).options(options).run().verdicts()
+    packets
+        .iter()
+        .fold(Replay::new(), |replay, packet| replay.lan(T, packet))
+        .options(options)
+        .run()
+        .verdicts()
 }
 
 #[test]
@@ -31,8 +36,15 @@ fn a_host_has_as_many_mappings_as_it_may() {
         udp(at(HOST, 5001), server(54)),
         udp(at(PEER, 5000), server(53)),
     ];
-    assert_eq!(verdicts(&packets, "--host-mappings 2"), [FORWARD, FORWARD, LIMIT, FORWARD, FORWARD]);
-    assert_eq!(verdicts(&packets, "--host-limit 2"), [FORWARD, FORWARD, LIMIT, LIMIT, FORWARD], "sessions");
+    assert_eq!(
+        verdicts(&packets, "--host-mappings 2"),
+        [FORWARD, FORWARD, LIMIT, FORWARD, FORWARD]
+    );
+    assert_eq!(
+        verdicts(&packets, "--host-limit 2"),
+        [FORWARD, FORWARD, LIMIT, LIMIT, FORWARD],
+        "sessions"
+    );
 }
 
 /// REQ-4b: two of each protocol.
@@ -46,9 +58,11 @@ fn a_protocol_has_a_limit_of_its_own() {
         ping(at(HOST, 1), SERVER),
         ping(at(HOST, 2), SERVER),
     ];
-    for (options, refused) in
-        [("--host-tcp-mappings 1", 1), ("--host-udp-mappings 1", 3), ("--host-icmp-mappings 1", 5)]
-    {
+    for (options, refused) in [
+        ("--host-tcp-mappings 1", 1),
+        ("--host-udp-mappings 1", 3),
+        ("--host-icmp-mappings 1", 5),
+    ] {
         let mut expected = [FORWARD; 6];
         // A connection that is half open makes room for another.
         if refused != 1 {
@@ -66,7 +80,10 @@ fn a_mapping_has_as_many_sessions_as_it_may() {
         udp(at(HOST, 5000), server(3)),
         udp(at(HOST, 5001), server(3)),
     ];
-    assert_eq!(verdicts(&packets, "--mapping-sessions 2"), [FORWARD, FORWARD, LIMIT, FORWARD]);
+    assert_eq!(
+        verdicts(&packets, "--mapping-sessions 2"),
+        [FORWARD, FORWARD, LIMIT, FORWARD]
+    );
 }
 
 /// REQ-4c: a burst of two, then one a second.
@@ -77,12 +94,30 @@ fn mappings_and_sessions_come_no_faster_than_they_may() {
     let second = T + Duration::from_secs(1);
     let run = |packets: [Vec<u8>; 5], options: &str| {
         let [one, two, three, four, five] = packets;
-        let replay = Replay::new().lan(T, &one).lan(T, &two).lan(T, &three).lan(second, &four).lan(second, &five);
+        let replay = Replay::new()
+            .lan(T, &one)
+            .lan(T, &two)
+            .lan(T, &three)
+            .lan(second, &four)
+            .lan(second, &five);
         replay.options(options).run().verdicts()
     };
     let limited = [FORWARD, FORWARD, RATE, FORWARD, RATE];
-    assert_eq!(run([1, 2, 3, 4, 5].map(mapping), "--mapping-rate 2+1/s"), limited);
-    assert_eq!(run([1, 2, 3, 4, 5].map(session), "--session-rate 2+1/s"), limited);
-    assert_eq!(run([1, 2, 3, 4, 5].map(session), "--mapping-rate 2+1/s"), [FORWARD; 5], "one mapping");
-    assert_eq!(run([1, 2, 3, 4, 5].map(mapping), "--mapping-rate 5+1/s"), [FORWARD; 5]);
+    assert_eq!(
+        run([1, 2, 3, 4, 5].map(mapping), "--mapping-rate 2+1/s"),
+        limited
+    );
+    assert_eq!(
+        run([1, 2, 3, 4, 5].map(session), "--session-rate 2+1/s"),
+        limited
+    );
+    assert_eq!(
+        run([1, 2, 3, 4, 5].map(session), "--mapping-rate 2+1/s"),
+        [FORWARD; 5],
+        "one mapping"
+    );
+    assert_eq!(
+        run([1, 2, 3, 4, 5].map(mapping), "--mapping-rate 5+1/s"),
+        [FORWARD; 5]
+    );
 }

@@ -32,7 +32,8 @@ fn replay(flows: &[Flow], external: &[SocketAddrV4], options: &str) -> Outcome {
     replay.run()
 }
 
-/// Has every flow begin, and every one answered once all have begun. Returns the external endpoint of each.
+/// Has every flow begin, and every one answered once all have begun. Returns the external endpoint
+/// of each.
 #[track_caller]
 fn translated(flows: &[Flow], options: &str) -> Vec<SocketAddrV4> {
     let leave = |outcome: &Outcome| -> Vec<Flow> {
@@ -40,25 +41,49 @@ fn translated(flows: &[Flow], options: &str) -> Vec<SocketAddrV4> {
         packets.map(|seen| (seen.from, seen.to)).collect()
     };
     let left = leave(&replay(flows, &[], options));
-    assert!(left.iter().map(|(_, to)| to).eq(flows.iter().map(|(_, remote)| remote)), "{} left", left.len());
-    assert_eq!(left.iter().collect::<HashSet<_>>().len(), flows.len(), "two flows look the same outside");
+    assert!(
+        left.iter()
+            .map(|(_, to)| to)
+            .eq(flows.iter().map(|(_, remote)| remote)),
+        "{} left",
+        left.len()
+    );
+    assert_eq!(
+        left.iter().collect::<HashSet<_>>().len(),
+        flows.len(),
+        "two flows look the same outside"
+    );
 
     let external: Vec<SocketAddrV4> = left.iter().map(|(from, _)| *from).collect();
     let outcome = replay(flows, &external, options);
-    assert!(leave(&outcome) == left, "translated otherwise the second time");
+    assert!(
+        leave(&outcome) == left,
+        "translated otherwise the second time"
+    );
     let answers = outcome.lan.iter().map(|(_, packet)| seen(packet));
     let answers: Vec<Flow> = answers.map(|seen| (seen.to, seen.from)).collect();
-    assert!(answers == flows, "{} answers came back, or to another", answers.len());
+    assert!(
+        answers == flows,
+        "{} answers came back, or to another",
+        answers.len()
+    );
     let created = format!("sessions-created={} sessions-expired=0 ", flows.len());
-    assert!(format!("{} ", outcome.summary.trim_end()).contains(&created), "{}", outcome.summary);
+    assert!(
+        format!("{} ", outcome.summary.trim_end()).contains(&created),
+        "{}",
+        outcome.summary
+    );
     external
 }
 
 #[test]
 fn eighty_thousand_endpoints_are_translated_at_once() {
-    let flows: Vec<Flow> = endpoints(8, 10_000).map(|inside| (inside, at(SERVER, 53))).collect();
-    let options =
-        format!("{LARGE} --wan-address 198.51.100.78 --wan-address 198.51.100.79 --wan-address 198.51.100.80");
+    let flows: Vec<Flow> = endpoints(8, 10_000)
+        .map(|inside| (inside, at(SERVER, 53)))
+        .collect();
+    let options = format!(
+        "{LARGE} --wan-address 198.51.100.78 --wan-address 198.51.100.79 --wan-address 198.51.100.80"
+    );
     let external = translated(&flows, &options);
     assert_eq!(external.iter().collect::<HashSet<_>>().len(), 80_000);
 }
@@ -66,19 +91,32 @@ fn eighty_thousand_endpoints_are_translated_at_once() {
 /// 55,000 endpoints inside that talk to each of two servers.
 fn two_destinations() -> Vec<Flow> {
     let servers = [at(SERVER, 53), at(OTHER_SERVER, 53)];
-    servers.into_iter().flat_map(|server| endpoints(11, 5_000).map(move |inside| (inside, server))).collect()
+    servers
+        .into_iter()
+        .flat_map(|server| endpoints(11, 5_000).map(move |inside| (inside, server)))
+        .collect()
 }
 
-/// RFC 7857 section 3: a port that is taken for one destination is free for another, so there are more mappings than ports.
+/// RFC 7857 section 3: a port that is taken for one destination is free for another, so there are
+/// more mappings than ports.
 #[test]
 fn a_hundred_and_ten_thousand_sessions_over_two_destinations_share_one_external_address() {
-    let external = translated(&two_destinations(), &format!("{LARGE} --mapping address-and-port-dependent"));
+    let external = translated(
+        &two_destinations(),
+        &format!("{LARGE} --mapping address-and-port-dependent"),
+    );
     assert!(external.iter().all(|external| *external.ip() == EXTERNAL));
-    let [one, other] =
-        [&external[..55_000], &external[55_000..]].map(|external| external.iter().collect::<HashSet<_>>());
+    let [one, other] = [&external[..55_000], &external[55_000..]]
+        .map(|external| external.iter().collect::<HashSet<_>>());
     assert_eq!((one.len(), other.len()), (55_000, 55_000), "a port each");
-    assert!(one.intersection(&other).count() >= 2 * 55_000 - 65_535, "both have most ports");
-    assert!(external[..55_000] != external[55_000..], "a mapping for each session, not for each endpoint inside");
+    assert!(
+        one.intersection(&other).count() >= 2 * 55_000 - 65_535,
+        "both have most ports"
+    );
+    assert!(
+        external[..55_000] != external[55_000..],
+        "a mapping for each session, not for each endpoint inside"
+    );
 }
 
 /// By the mapping log: one for each session where they overlap, and else one for both destinations.
@@ -86,21 +124,50 @@ fn a_hundred_and_ten_thousand_sessions_over_two_destinations_share_one_external_
 fn overlapping_mappings_are_as_many_as_their_sessions() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("mappings.jsonl");
-    for (mapping, expected) in [("address-and-port-dependent", 110_000), ("endpoint-independent", 55_000)] {
-        let options = format!("{LARGE} --mapping {mapping} --mapping-log {}", log.display());
+    for (mapping, expected) in [
+        ("address-and-port-dependent", 110_000),
+        ("endpoint-independent", 55_000),
+    ] {
+        let options = format!(
+            "{LARGE} --mapping {mapping} --mapping-log {}",
+            log.display()
+        );
         let outcome = replay(&two_destinations(), &[], &options);
-        assert!(outcome.summary.contains("sessions-created=110000 "), "{mapping}: {}", outcome.summary);
-        let created = std::fs::read_to_string(&log).unwrap().matches(r#""event":"created""#).count();
+        assert!(
+            outcome.summary.contains("sessions-created=110000 "),
+            "{mapping}: {}",
+            outcome.summary
+        );
+        let created = std::fs::read_to_string(&log)
+            .unwrap()
+            .matches(r#""event":"created""#)
+            .count();
         assert_eq!(created, expected, "{mapping}");
     }
 }
 
 #[test]
 fn small_tables_are_full_where_they_say() {
-    let flows: Vec<Flow> = endpoints(1, 8).map(|inside| (inside, at(SERVER, 53))).collect();
-    let one_more = [&flows[..], &[(at(Ipv4Addr::new(192, 168, 77, 10), 9), at(SERVER, 53))]].concat();
-    let outcome = replay(&one_more, &[], "--mappings 8 --sessions 8 --host-limit 16 --kept 0");
-    assert!(outcome.summary.starts_with("tables: 8 mappings, 16 sessions, 8 hosts\n"), "{}", outcome.summary);
+    let flows: Vec<Flow> = endpoints(1, 8)
+        .map(|inside| (inside, at(SERVER, 53)))
+        .collect();
+    let one_more = [
+        &flows[..],
+        &[(at(Ipv4Addr::new(192, 168, 77, 10), 9), at(SERVER, 53))],
+    ]
+    .concat();
+    let outcome = replay(
+        &one_more,
+        &[],
+        "--mappings 8 --sessions 8 --host-limit 16 --kept 0",
+    );
+    assert!(
+        outcome
+            .summary
+            .starts_with("tables: 8 mappings, 16 sessions, 8 hosts\n"),
+        "{}",
+        outcome.summary
+    );
     let mut expected = ["forward wan"; 9].map(str::to_owned);
     expected[8] = "reject lan mapping-table-full".to_owned();
     assert_eq!(outcome.verdicts(), expected);

@@ -17,8 +17,16 @@ fn log(packets: &[Record], options: &str) -> Vec<String> {
     Replay::new().write(&files.path("lan-in"), packets);
     let options: Vec<_> = options.split_whitespace().map(str::to_owned).collect();
     let output = files.replay(&["lan-in", "mapping-log"], &options);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    fs::read_to_string(files.path("mapping-log")).unwrap().lines().map(str::to_owned).collect()
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::read_to_string(files.path("mapping-log"))
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn after(secs: u64) -> Duration {
@@ -34,9 +42,14 @@ fn a_mapping_has_a_line_when_it_begins_and_when_it_ends() {
         (after(1000), udp(at(HOST, 5000), at(EXTERNAL, 9))),
     ];
     let lines = log(&packets, "");
-    let external = serde_json::from_str::<Value>(&lines[0]).unwrap()["external"].as_str().unwrap().to_owned();
+    let external = serde_json::from_str::<Value>(&lines[0]).unwrap()["external"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(external.starts_with("198.51.100.77:"), "{external}");
-    let ends = format!(r#""protocol":"udp","inside":"192.168.77.10:5000","external":"{external}","forward":false"#);
+    let ends = format!(
+        r#""protocol":"udp","inside":"192.168.77.10:5000","external":"{external}","forward":false"#
+    );
     let expected = [
         format!(r#"{{"time":1700000000.123000,"event":"created",{ends},"reason":null}}"#),
         // 300 s after the second session's packet, though nothing happened then.
@@ -54,10 +67,14 @@ fn a_refused_session_has_a_line() {
         (after(2), syn(at(HOST, 5001), at(SERVER, 80))),
     ];
     let line = |secs: u64, protocol: &str| {
-        format!(r#"{{"time":{secs}.123000,"event":"refused","protocol":"{protocol}","inside":"192.168.77.10","#)
-            + r#""external":null,"forward":null,"reason":"host-limit"}"#
+        format!(
+            r#"{{"time":{secs}.123000,"event":"refused","protocol":"{protocol}","inside":"192.168.77.10","#
+        ) + r#""external":null,"forward":null,"reason":"host-limit"}"#
     };
-    assert_eq!(log(&packets, "--host-limit 1")[1..], [line(1_700_000_001, "udp"), line(1_700_000_002, "tcp")]);
+    assert_eq!(
+        log(&packets, "--host-limit 1")[1..],
+        [line(1_700_000_001, "udp"), line(1_700_000_002, "tcp")]
+    );
 }
 
 /// G12: port forwards are mappings from the first packet on.
@@ -82,22 +99,44 @@ fn the_log_holds_no_destination() {
         (after(10_000), udp(at(PEER, 5001), server)),
     ];
     let lines = log(&packets, "--host-limit 2");
-    let events: Vec<_> =
-        lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone()).collect();
-    assert_eq!(events, ["created", "created", "refused", "deleted", "deleted", "created"]);
-    assert!(lines.iter().all(|line| !line.contains(&SERVER.to_string()) && !line.contains(":443")), "{lines:#?}");
+    let events: Vec<_> = lines
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone())
+        .collect();
+    assert_eq!(
+        events,
+        [
+            "created", "created", "refused", "deleted", "deleted", "created"
+        ]
+    );
+    assert!(
+        lines
+            .iter()
+            .all(|line| !line.contains(&SERVER.to_string()) && !line.contains(":443")),
+        "{lines:#?}"
+    );
 }
 
 /// A log that cannot be written fails the run in one line.
 #[test]
 fn a_log_that_cannot_be_written_is_an_error() {
     let files = Files::new();
-    Replay::new().write(&files.path("lan-in"), &[(T, udp(at(HOST, 5000), at(SERVER, 53)))]);
+    Replay::new().write(
+        &files.path("lan-in"),
+        &[(T, udp(at(HOST, 5000), at(SERVER, 53)))],
+    );
     fs::create_dir(files.path("mapping-log")).unwrap();
     let output = files.replay(&["lan-in", "mapping-log"], &[]);
     let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
-    assert!(message.contains("cannot write") && message.contains("mapping-log"), "{message}");
+    assert_eq!(
+        (output.status.code(), message.lines().count()),
+        (Some(2), 1),
+        "{message}"
+    );
+    assert!(
+        message.contains("cannot write") && message.contains("mapping-log"),
+        "{message}"
+    );
 }
 
 /// A disk that is full is noticed, though lines are gathered before they are written.
@@ -105,8 +144,14 @@ fn a_log_that_cannot_be_written_is_an_error() {
 #[test]
 fn a_full_disk_is_an_error() {
     let files = Files::new();
-    Replay::new().write(&files.path("lan-in"), &[(T, udp(at(HOST, 5000), at(SERVER, 53)))]);
-    let output = files.replay(&["lan-in"], &["--mapping-log".to_owned(), "/dev/full".to_owned()]);
+    Replay::new().write(
+        &files.path("lan-in"),
+        &[(T, udp(at(HOST, 5000), at(SERVER, 53)))],
+    );
+    let output = files.replay(
+        &["lan-in"],
+        &["--mapping-log".to_owned(), "/dev/full".to_owned()],
+    );
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.contains("cannot write /dev/full"), "{message}");

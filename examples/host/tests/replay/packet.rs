@@ -4,8 +4,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use etherparse::icmpv4::DestUnreachableHeader::FragmentationNeeded;
 use etherparse::{
-    Icmpv4Type, IpFragOffset, IpHeaders, Ipv4Header, NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket,
-    TcpHeader, TcpOptionElement, TransportSlice,
+    Icmpv4Type, IpFragOffset, IpHeaders, Ipv4Header, NetSlice, PacketBuilder, PacketBuilderStep,
+    SlicedPacket, TcpHeader, TcpOptionElement, TransportSlice,
 };
 
 use crate::run::Record;
@@ -31,17 +31,29 @@ pub(crate) fn udp_with_ttl(from: SocketAddrV4, to: SocketAddrV4, ttl: u8) -> Vec
 /// A datagram that must not be fragmented, as all that etherparse builds.
 pub(crate) fn udp_with(from: SocketAddrV4, to: SocketAddrV4, ttl: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
-    let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), ttl).udp(from.port(), to.port());
+    let builder =
+        PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), ttl).udp(from.port(), to.port());
     builder.write(&mut packet, payload).unwrap();
     packet
 }
 
 /// A datagram that may be fragmented.
-pub(crate) fn fragmentable(from: SocketAddrV4, to: SocketAddrV4, id: u16, payload: &[u8]) -> Vec<u8> {
-    let mut ip = Ipv4Header { identification: id, dont_fragment: false, time_to_live: 64, ..Ipv4Header::default() };
+pub(crate) fn fragmentable(
+    from: SocketAddrV4,
+    to: SocketAddrV4,
+    id: u16,
+    payload: &[u8],
+) -> Vec<u8> {
+    let mut ip = Ipv4Header {
+        identification: id,
+        dont_fragment: false,
+        time_to_live: 64,
+        ..Ipv4Header::default()
+    };
     (ip.source, ip.destination) = (from.ip().octets(), to.ip().octets());
     let mut packet = Vec::new();
-    let builder = PacketBuilder::ip(IpHeaders::Ipv4(ip, Default::default())).udp(from.port(), to.port());
+    let builder =
+        PacketBuilder::ip(IpHeaders::Ipv4(ip, Default::default())).udp(from.port(), to.port());
     builder.write(&mut packet, payload).unwrap();
     packet
 }
@@ -52,7 +64,8 @@ pub(crate) fn cut(packet: &[u8], len: usize) -> Vec<Vec<u8>> {
     let pieces: Vec<&[u8]> = payload.chunks(len).collect();
     let fragment = |(i, piece): (usize, &&[u8])| {
         let mut header = whole.clone();
-        header.fragment_offset = IpFragOffset::try_new(u16::try_from(i * len / 8).unwrap()).unwrap();
+        header.fragment_offset =
+            IpFragOffset::try_new(u16::try_from(i * len / 8).unwrap()).unwrap();
         header.more_fragments = i + 1 < pieces.len();
         header.set_payload_len(piece.len()).unwrap();
         let mut packet = Vec::new();
@@ -73,19 +86,38 @@ pub(crate) fn offset(fragment: &[u8]) -> usize {
 /// The datagram of which these are all the fragments, in any order.
 #[track_caller]
 pub(crate) fn reassembled(fragments: &[Record]) -> Vec<u8> {
-    let mut fragments: Vec<&[u8]> = fragments.iter().map(|(_, fragment)| &fragment[..]).collect();
+    let mut fragments: Vec<&[u8]> = fragments
+        .iter()
+        .map(|(_, fragment)| &fragment[..])
+        .collect();
     fragments.sort_by_key(|fragment| offset(fragment));
     let (mut whole, mut payload) = (None, Vec::new());
     for (i, fragment) in fragments.iter().enumerate() {
         let (mut header, piece) = Ipv4Header::from_slice(fragment).unwrap();
-        assert_eq!(header.header_checksum, header.calc_header_checksum(), "header checksum");
-        assert_eq!(usize::from(header.total_len), fragment.len(), "total length");
+        assert_eq!(
+            header.header_checksum,
+            header.calc_header_checksum(),
+            "header checksum"
+        );
+        assert_eq!(
+            usize::from(header.total_len),
+            fragment.len(),
+            "total length"
+        );
         assert_eq!(offset(fragment), payload.len(), "a gap or an overlap");
-        assert_eq!(header.more_fragments, i + 1 < fragments.len(), "more fragments");
+        assert_eq!(
+            header.more_fragments,
+            i + 1 < fragments.len(),
+            "more fragments"
+        );
         payload.extend_from_slice(piece);
         (header.fragment_offset, header.more_fragments) = (IpFragOffset::ZERO, false);
         (header.total_len, header.header_checksum) = (0, 0);
-        assert_eq!(*whole.get_or_insert_with(|| header.clone()), header, "of another datagram");
+        assert_eq!(
+            *whole.get_or_insert_with(|| header.clone()),
+            header,
+            "of another datagram"
+        );
     }
     let mut header = whole.expect("a fragment");
     header.set_payload_len(payload.len()).unwrap();
@@ -107,7 +139,11 @@ pub(crate) fn payload(packet: &[u8]) -> Vec<u8> {
 pub(crate) fn syn(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     let mut packet = Vec::new();
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
-    builder.tcp(from.port(), to.port(), 1000, 65535).syn().write(&mut packet, &[]).unwrap();
+    builder
+        .tcp(from.port(), to.port(), 1000, 65535)
+        .syn()
+        .write(&mut packet, &[])
+        .unwrap();
     packet
 }
 
@@ -115,7 +151,9 @@ pub(crate) fn syn_with_mss(from: SocketAddrV4, to: SocketAddrV4, mss: u16) -> Ve
     let mut packet = Vec::new();
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
     let builder = builder.tcp(from.port(), to.port(), 1000, 65535).syn();
-    let builder = builder.options(&[TcpOptionElement::MaximumSegmentSize(mss)]).unwrap();
+    let builder = builder
+        .options(&[TcpOptionElement::MaximumSegmentSize(mss)])
+        .unwrap();
     builder.write(&mut packet, &[]).unwrap();
     packet
 }
@@ -124,7 +162,9 @@ pub(crate) fn syn_with_mss(from: SocketAddrV4, to: SocketAddrV4, mss: u16) -> Ve
 #[track_caller]
 pub(crate) fn mss(packet: &[u8]) -> u16 {
     let sliced = SlicedPacket::from_ip(packet).unwrap();
-    let Some(TransportSlice::Tcp(tcp)) = sliced.transport else { panic!("not TCP: {packet:02x?}") };
+    let Some(TransportSlice::Tcp(tcp)) = sliced.transport else {
+        panic!("not TCP: {packet:02x?}")
+    };
     match tcp.options_iterator().next() {
         Some(Ok(TcpOptionElement::MaximumSegmentSize(mss))) => mss,
         other => panic!("{other:?}"),
@@ -134,18 +174,28 @@ pub(crate) fn mss(packet: &[u8]) -> u16 {
 pub(crate) fn syn_ack(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     let mut packet = Vec::new();
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
-    builder.tcp(from.port(), to.port(), 2000, 65535).syn().ack(1001).write(&mut packet, &[]).unwrap();
+    builder
+        .tcp(from.port(), to.port(), 2000, 65535)
+        .syn()
+        .ack(1001)
+        .write(&mut packet, &[])
+        .unwrap();
     packet
 }
 
 pub(crate) fn ack(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     let mut packet = Vec::new();
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
-    builder.tcp(from.port(), to.port(), 1001, 65535).ack(2001).write(&mut packet, &[]).unwrap();
+    builder
+        .tcp(from.port(), to.port(), 1001, 65535)
+        .ack(2001)
+        .write(&mut packet, &[])
+        .unwrap();
     packet
 }
 
-/// A segment of a connection that is open, with the next sequence number of its side: the host's is 1001, the peer's 2001.
+/// A segment of a connection that is open, with the next sequence number of its side: the host's is
+/// 1001, the peer's 2001.
 fn next_segment(
     from: SocketAddrV4,
     to: SocketAddrV4,
@@ -155,7 +205,9 @@ fn next_segment(
     let (seq, ack) = if inside { (1001, 2001) } else { (2001, 1001) };
     let builder = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
     let mut packet = Vec::new();
-    flag(builder.tcp(from.port(), to.port(), seq, 65535).ack(ack)).write(&mut packet, &[]).unwrap();
+    flag(builder.tcp(from.port(), to.port(), seq, 65535).ack(ack))
+        .write(&mut packet, &[])
+        .unwrap();
     packet
 }
 
@@ -170,7 +222,8 @@ pub(crate) fn rst(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
 /// A ping; the identifier is the port of `from`.
 pub(crate) fn ping(from: SocketAddrV4, to: Ipv4Addr) -> Vec<u8> {
     let mut packet = Vec::new();
-    let builder = PacketBuilder::ipv4(from.ip().octets(), to.octets(), 64).icmpv4_echo_request(from.port(), 1);
+    let builder = PacketBuilder::ipv4(from.ip().octets(), to.octets(), 64)
+        .icmpv4_echo_request(from.port(), 1);
     builder.write(&mut packet, b"ping").unwrap();
     packet
 }
@@ -178,7 +231,8 @@ pub(crate) fn ping(from: SocketAddrV4, to: Ipv4Addr) -> Vec<u8> {
 /// Its answer; the identifier is the port of `to`.
 pub(crate) fn pong(from: Ipv4Addr, to: SocketAddrV4) -> Vec<u8> {
     let mut packet = Vec::new();
-    let builder = PacketBuilder::ipv4(from.octets(), to.ip().octets(), 64).icmpv4_echo_reply(to.port(), 1);
+    let builder =
+        PacketBuilder::ipv4(from.octets(), to.ip().octets(), 64).icmpv4_echo_reply(to.port(), 1);
     builder.write(&mut packet, b"ping").unwrap();
     packet
 }
@@ -211,25 +265,45 @@ pub(crate) enum Kind {
 #[track_caller]
 pub(crate) fn seen(packet: &[u8]) -> Seen {
     let sliced = SlicedPacket::from_ip(packet).unwrap();
-    let Some(NetSlice::Ipv4(ip)) = &sliced.net else { panic!("not IPv4: {packet:02x?}") };
+    let Some(NetSlice::Ipv4(ip)) = &sliced.net else {
+        panic!("not IPv4: {packet:02x?}")
+    };
     let header = ip.header().to_header();
-    assert_eq!(header.header_checksum, header.calc_header_checksum(), "header checksum");
+    assert_eq!(
+        header.header_checksum,
+        header.calc_header_checksum(),
+        "header checksum"
+    );
     assert_eq!(usize::from(header.total_len), packet.len(), "total length");
-    let (ports, kind) = transport(&header, sliced.transport.as_ref().expect("a transport header"));
+    let (ports, kind) = transport(
+        &header,
+        sliced.transport.as_ref().expect("a transport header"),
+    );
     let (source, destination) = (header.source.into(), header.destination.into());
-    Seen { from: at(source, ports.0), to: at(destination, ports.1), ttl: header.time_to_live, kind }
+    Seen {
+        from: at(source, ports.0),
+        to: at(destination, ports.1),
+        ttl: header.time_to_live,
+        kind,
+    }
 }
 
 #[track_caller]
 fn transport(ip: &Ipv4Header, transport: &TransportSlice<'_>) -> ((u16, u16), Kind) {
     match transport {
         TransportSlice::Udp(udp) => {
-            let computed = udp.to_header().calc_checksum_ipv4(ip, udp.payload()).unwrap();
+            let computed = udp
+                .to_header()
+                .calc_checksum_ipv4(ip, udp.payload())
+                .unwrap();
             assert_eq!(udp.checksum(), computed, "UDP checksum");
             ((udp.source_port(), udp.destination_port()), Kind::Udp)
         }
         TransportSlice::Tcp(tcp) => {
-            let computed = tcp.to_header().calc_checksum_ipv4(ip, tcp.payload()).unwrap();
+            let computed = tcp
+                .to_header()
+                .calc_checksum_ipv4(ip, tcp.payload())
+                .unwrap();
             assert_eq!(tcp.checksum(), computed, "TCP checksum");
             let kind = match (tcp.rst(), tcp.syn()) {
                 (true, _) => Kind::Reset,
@@ -239,7 +313,11 @@ fn transport(ip: &Ipv4Header, transport: &TransportSlice<'_>) -> ((u16, u16), Ki
             ((tcp.source_port(), tcp.destination_port()), kind)
         }
         TransportSlice::Icmpv4(icmp) => {
-            assert_eq!(icmp.checksum(), icmp.icmp_type().calc_checksum(icmp.payload()), "ICMP checksum");
+            assert_eq!(
+                icmp.checksum(),
+                icmp.icmp_type().calc_checksum(icmp.payload()),
+                "ICMP checksum"
+            );
             let kind = match icmp.icmp_type() {
                 Icmpv4Type::EchoRequest(echo) => return ((echo.id, 0), Kind::Ping),
                 Icmpv4Type::EchoReply(echo) => return ((0, echo.id), Kind::Pong),

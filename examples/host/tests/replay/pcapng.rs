@@ -27,15 +27,27 @@ struct File {
 
 impl File {
     fn new(big_endian: bool) -> Self {
-        Self { big_endian, bytes: Vec::new() }.section()
+        Self {
+            big_endian,
+            bytes: Vec::new(),
+        }
+        .section()
     }
 
     fn u16(&self, number: u16) -> [u8; 2] {
-        if self.big_endian { number.to_be_bytes() } else { number.to_le_bytes() }
+        if self.big_endian {
+            number.to_be_bytes()
+        } else {
+            number.to_le_bytes()
+        }
     }
 
     fn u32(&self, number: u32) -> [u8; 4] {
-        if self.big_endian { number.to_be_bytes() } else { number.to_le_bytes() }
+        if self.big_endian {
+            number.to_be_bytes()
+        } else {
+            number.to_le_bytes()
+        }
     }
 
     fn block(mut self, block_type: u32, body: &[u8]) -> Self {
@@ -47,7 +59,13 @@ impl File {
     }
 
     fn section(self) -> Self {
-        let body = [&self.u32(0x1a2b_3c4d)[..], &self.u16(1), &self.u16(0), &[0xff; 8]].concat();
+        let body = [
+            &self.u32(0x1a2b_3c4d)[..],
+            &self.u16(1),
+            &self.u16(0),
+            &[0xff; 8],
+        ]
+        .concat();
         self.block(SECTION, &body)
     }
 
@@ -55,7 +73,14 @@ impl File {
     fn interface(self, link_type: u16, options: &[(u16, &[u8])]) -> Self {
         let mut body = [&self.u16(link_type)[..], &[0; 2], &self.u32(0)].concat();
         for (code, value) in options {
-            body.extend([&self.u16(*code)[..], &self.u16(value.len() as u16), &padded(value)].concat());
+            body.extend(
+                [
+                    &self.u16(*code)[..],
+                    &self.u16(value.len() as u16),
+                    &padded(value),
+                ]
+                .concat(),
+            );
         }
         self.block(INTERFACE, &body)
     }
@@ -65,7 +90,13 @@ impl File {
     }
 
     fn packet_of(self, interface: u32, ticks: u64, data: &[u8], original: u32) -> Self {
-        let numbers = [interface, (ticks >> 32) as u32, ticks as u32, data.len() as u32, original];
+        let numbers = [
+            interface,
+            (ticks >> 32) as u32,
+            ticks as u32,
+            data.len() as u32,
+            original,
+        ];
         let body = [&numbers.map(|number| self.u32(number)).concat()[..], data].concat();
         self.block(PACKET, &body)
     }
@@ -101,7 +132,11 @@ fn times(outcome: &Outcome) -> Vec<Duration> {
 fn every_interface_has_its_own_link_type_and_clock() {
     let expected = Duration::from_micros(SECONDS * 1_000_000 + 500_000);
     for big_endian in [false, true] {
-        let offset = if big_endian { 1000_i64.to_be_bytes() } else { 1000_i64.to_le_bytes() };
+        let offset = if big_endian {
+            1000_i64.to_be_bytes()
+        } else {
+            1000_i64.to_le_bytes()
+        };
         let file = File::new(big_endian)
             .interface(ETHERNET, &[])
             .interface(RAW, &[(9, &[9])])
@@ -112,16 +147,27 @@ fn every_interface_has_its_own_link_type_and_clock() {
             .packet(2, SECONDS * 2 + 1, &query())
             .packet(3, (SECONDS - 1000) * 1_000 + 500, &query());
         let outcome = file.outcome();
-        assert_eq!(outcome.verdicts(), ["forward wan"; 4], "{}", outcome.summary);
+        assert_eq!(
+            outcome.verdicts(),
+            ["forward wan"; 4],
+            "{}",
+            outcome.summary
+        );
         assert_eq!(times(&outcome), [expected; 4]);
     }
 }
 
 #[test]
 fn sections_may_have_other_interfaces_and_another_byte_order() {
-    let mut file = File::new(false).interface(ETHERNET, &[]).packet(0, SECONDS * 1_000_000, &frame());
+    let mut file =
+        File::new(false)
+            .interface(ETHERNET, &[])
+            .packet(0, SECONDS * 1_000_000, &frame());
     file.big_endian = true;
-    let file = file.section().interface(RAW, &[(9, &[0])]).packet(0, SECONDS, &query());
+    let file = file
+        .section()
+        .interface(RAW, &[(9, &[0])])
+        .packet(0, SECONDS, &query());
     let outcome = file.outcome();
     assert_eq!(outcome.verdicts(), ["forward wan"; 2]);
     assert_eq!(times(&outcome), [Duration::from_secs(SECONDS); 2]);
@@ -134,8 +180,13 @@ fn simple_and_old_packet_blocks_are_read() {
     let simple = [&(query().len() as u32).to_le_bytes()[..], &query()].concat();
     let len = query().len() as u32;
     let ticks = SECONDS * 1_000_000;
-    let numbers = [0, (ticks >> 32) as u32, ticks as u32, len, len].map(u32::to_le_bytes).concat();
-    let outcome = file.block(OLD_PACKET, &[&numbers, &query()[..]].concat()).block(SIMPLE_PACKET, &simple).outcome();
+    let numbers = [0, (ticks >> 32) as u32, ticks as u32, len, len]
+        .map(u32::to_le_bytes)
+        .concat();
+    let outcome = file
+        .block(OLD_PACKET, &[&numbers, &query()[..]].concat())
+        .block(SIMPLE_PACKET, &simple)
+        .outcome();
     assert_eq!(outcome.verdicts(), ["forward wan"; 2]);
     assert_eq!(times(&outcome), [Duration::from_secs(SECONDS); 2]);
 }
@@ -166,29 +217,66 @@ fn a_block_that_is_malformed_is_counted_and_what_follows_is_read() {
         .packet(0, 1, &query());
     let outcome = file.outcome();
     assert_eq!(outcome.verdicts(), ["forward wan"]);
-    assert!(outcome.summary.contains("5 records, 1 judged; left out: 2 malformed blocks"), "{}", outcome.summary);
-    assert!(outcome.summary.contains("1 packets of a time outside 1970 to 2106"), "{}", outcome.summary);
-    assert!(outcome.summary.contains("1 packets of an interface that is not described"), "{}", outcome.summary);
+    assert!(
+        outcome
+            .summary
+            .contains("5 records, 1 judged; left out: 2 malformed blocks"),
+        "{}",
+        outcome.summary
+    );
+    assert!(
+        outcome
+            .summary
+            .contains("1 packets of a time outside 1970 to 2106"),
+        "{}",
+        outcome.summary
+    );
+    assert!(
+        outcome
+            .summary
+            .contains("1 packets of an interface that is not described"),
+        "{}",
+        outcome.summary
+    );
 }
 
 #[test]
 fn packets_that_were_cut_are_counted() {
-    let file = File::new(false).interface(RAW, &[]).packet_of(0, 1, &query()[..28], query().len() as u32);
+    let file =
+        File::new(false)
+            .interface(RAW, &[])
+            .packet_of(0, 1, &query()[..28], query().len() as u32);
     let outcome = file.outcome();
     assert_eq!(outcome.verdicts(), ["drop cut"]);
-    assert!(outcome.summary.contains("1 records, 0 judged, 1 cut"), "{}", outcome.summary);
+    assert!(
+        outcome.summary.contains("1 records, 0 judged, 1 cut"),
+        "{}",
+        outcome.summary
+    );
 }
 
 #[test]
 fn an_interface_of_another_link_type_does_not_keep_the_rest_from_being_read() {
-    let both = File::new(false).interface(220, &[]).interface(RAW, &[]).packet(0, 1, &query()).packet(1, 1, &query());
+    let both = File::new(false)
+        .interface(220, &[])
+        .interface(RAW, &[])
+        .packet(0, 1, &query())
+        .packet(1, 1, &query());
     let outcome = both.outcome();
     assert_eq!(outcome.verdicts(), ["forward wan"]);
     let expected = "left out: 1 of link type 220 (USB_LINUX_MMAPPED), which is not supported";
     assert!(outcome.summary.contains(expected), "{}", outcome.summary);
 
-    let message = refused(&File::new(false).interface(220, &[]).packet(0, 1, &query()).bytes);
-    assert!(message.contains("1 of link type 220 (USB_LINUX_MMAPPED), which is not supported"), "{message}");
+    let message = refused(
+        &File::new(false)
+            .interface(220, &[])
+            .packet(0, 1, &query())
+            .bytes,
+    );
+    assert!(
+        message.contains("1 of link type 220 (USB_LINUX_MMAPPED), which is not supported"),
+        "{message}"
+    );
 }
 
 #[track_caller]
@@ -197,29 +285,50 @@ fn refused(bytes: &[u8]) -> String {
     fs::write(files.path("lan-in"), bytes).unwrap();
     let output = files.replay(&["lan-in"], &[]);
     let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+    assert_eq!(
+        (output.status.code(), message.lines().count()),
+        (Some(2), 1),
+        "{message}"
+    );
     message
 }
 
 #[test]
 fn a_damaged_file_is_refused_with_the_offset_of_the_block() {
-    let start = File::new(false).interface(RAW, &[]).packet(0, 1, &query()).bytes;
+    let start = File::new(false)
+        .interface(RAW, &[])
+        .packet(0, 1, &query())
+        .bytes;
     let offset = start.len();
-    let whole = File { big_endian: false, bytes: start }.packet(0, 1, &query()).bytes;
+    let whole = File {
+        big_endian: false,
+        bytes: start,
+    }
+    .packet(0, 1, &query())
+    .bytes;
     let with = |at: usize, number: u32| {
         let mut changed = whole.clone();
         changed[at..at + 4].copy_from_slice(&number.to_le_bytes());
         changed
     };
     for (bytes, expected) in [
-        (whole[..whole.len() - 1].to_vec(), "truncated: the file ends within the block"),
+        (
+            whole[..whole.len() - 1].to_vec(),
+            "truncated: the file ends within the block",
+        ),
         (with(offset + 4, 8), "its length is 8"),
         (with(offset + 4, 13), "its length is 13"),
         (with(offset + 4, 0xffff_fff0), "its length is 4294967280"),
-        (with(offset + 4, 0x00ff_fff0), "truncated: the file ends within the block"),
+        (
+            with(offset + 4, 0x00ff_fff0),
+            "truncated: the file ends within the block",
+        ),
         (with(whole.len() - 4, 16), "and 16 at its end"),
     ] {
         let message = refused(&bytes);
-        assert!(message.contains(expected) && message.contains(&format!("byte offset {offset}")), "{message}");
+        assert!(
+            message.contains(expected) && message.contains(&format!("byte offset {offset}")),
+            "{message}"
+        );
     }
 }

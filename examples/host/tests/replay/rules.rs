@@ -12,28 +12,50 @@ const OTHER_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 1, 2, 3);
 
 /// Source and destination of what left for the LAN.
 fn arrived(outcome: &Outcome) -> Vec<(SocketAddrV4, SocketAddrV4)> {
-    outcome.lan.iter().map(|(_, packet)| seen(packet)).map(|seen| (seen.from, seen.to)).collect()
+    outcome
+        .lan
+        .iter()
+        .map(|(_, packet)| seen(packet))
+        .map(|seen| (seen.from, seen.to))
+        .collect()
 }
 
 /// Source and destination of what left for the WAN.
 fn left(outcome: &Outcome) -> Vec<(SocketAddrV4, SocketAddrV4)> {
-    outcome.wan.iter().map(|(_, packet)| seen(packet)).map(|seen| (seen.from, seen.to)).collect()
+    outcome
+        .wan
+        .iter()
+        .map(|(_, packet)| seen(packet))
+        .map(|seen| (seen.from, seen.to))
+        .collect()
 }
 
 #[test]
 fn the_dmz_host_gets_what_nobody_else_has() {
     let client = at(SERVER, 40_000);
     let packets = || {
-        let replay = Replay::new().wan(T, &syn(client, at(EXTERNAL, 80))).wan(T, &udp(client, at(EXTERNAL, 7)));
+        let replay = Replay::new()
+            .wan(T, &syn(client, at(EXTERNAL, 80)))
+            .wan(T, &udp(client, at(EXTERNAL, 7)));
         replay.wan(T, &syn(client, at(EXTERNAL, 8080)))
     };
     assert_eq!(packets().run().verdicts(), ["drop no-mapping"; 3]);
-    let outcome = packets().options("--dmz-host 192.168.77.10 --forward tcp:8080=192.168.77.11:80").run();
+    let outcome = packets()
+        .options("--dmz-host 192.168.77.10 --forward tcp:8080=192.168.77.11:80")
+        .run();
     assert_eq!(outcome.verdicts(), ["forward lan"; 3]);
-    assert_eq!(arrived(&outcome), [(client, at(HOST, 80)), (client, at(HOST, 7)), (client, at(PEER, 80))]);
+    assert_eq!(
+        arrived(&outcome),
+        [
+            (client, at(HOST, 80)),
+            (client, at(HOST, 7)),
+            (client, at(PEER, 80))
+        ]
+    );
 }
 
-/// RFC 2663 section 4.1.1: both ways with the port unchanged, pings included; the primary address stays as it was.
+/// RFC 2663 section 4.1.1: both ways with the port unchanged, pings included; the primary address
+/// stays as it was.
 #[test]
 fn an_address_stands_for_one_host() {
     let client = at(SERVER, 40_000);
@@ -44,9 +66,20 @@ fn an_address_stands_for_one_host() {
         .wan(T, &syn(client, at(EXTERNAL, 22)))
         .options("--wan-address 198.51.100.78 --one-to-one 198.51.100.78=192.168.77.10")
         .run();
-    assert_eq!(outcome.verdicts(), ["forward wan", "forward lan", "forward lan", "drop no-mapping"]);
+    assert_eq!(
+        outcome.verdicts(),
+        [
+            "forward wan",
+            "forward lan",
+            "forward lan",
+            "drop no-mapping"
+        ]
+    );
     assert_eq!(left(&outcome), [(at(FURTHER, 5000), at(SERVER, 80))]);
-    assert_eq!(arrived(&outcome), [(client, at(HOST, 22)), (client, at(HOST, 0))]);
+    assert_eq!(
+        arrived(&outcome),
+        [(client, at(HOST, 22)), (client, at(HOST, 0))]
+    );
     assert_eq!(seen(&outcome.lan[1].1).kind, Kind::Ping);
 }
 
@@ -65,19 +98,42 @@ fn untranslated_destinations_see_addresses_of_the_lan() {
         .wan(T, &udp(server, at(PEER, 5000)))
         .options("--untranslated 10.0.0.0/8")
         .run();
-    assert_eq!(outcome.verdicts()[..5], ["forward wan", "forward wan", "forward wan", "forward lan", "forward lan"]);
-    assert!(outcome.verdicts()[5..].iter().all(|verdict| verdict.starts_with("drop ")), "{:?}", outcome.verdicts());
+    assert_eq!(
+        outcome.verdicts()[..5],
+        [
+            "forward wan",
+            "forward wan",
+            "forward wan",
+            "forward lan",
+            "forward lan"
+        ]
+    );
+    assert!(
+        outcome.verdicts()[5..]
+            .iter()
+            .all(|verdict| verdict.starts_with("drop ")),
+        "{:?}",
+        outcome.verdicts()
+    );
     let left = left(&outcome);
     assert_eq!(left[..2], [(host, server), (echo, at(OTHER_NETWORK, 0))]);
     assert_eq!(*left[2].0.ip(), EXTERNAL, "others are translated");
-    assert_eq!(arrived(&outcome), [(server, host), (at(OTHER_NETWORK, 0), echo)]);
+    assert_eq!(
+        arrived(&outcome),
+        [(server, host), (at(OTHER_NETWORK, 0), echo)]
+    );
 }
 
 #[test]
 fn untranslated_destinations_may_be_some_ports_only() {
     let packets = [79, 80, 443, 444].map(|port| udp(at(HOST, 5000), at(OTHER_NETWORK, port)));
-    let replay = packets.iter().fold(Replay::new(), |replay, packet| replay.lan(T, packet));
-    let outcome = replay.lan(T, &ping(at(HOST, 77), OTHER_NETWORK)).options("--untranslated 10.0.0.0/8:80-443").run();
+    let replay = packets
+        .iter()
+        .fold(Replay::new(), |replay, packet| replay.lan(T, packet));
+    let outcome = replay
+        .lan(T, &ping(at(HOST, 77), OTHER_NETWORK))
+        .options("--untranslated 10.0.0.0/8:80-443")
+        .run();
     let sources: Vec<Ipv4Addr> = left(&outcome).iter().map(|(from, _)| *from.ip()).collect();
     assert_eq!(sources, [EXTERNAL, HOST, HOST, EXTERNAL, EXTERNAL]);
 }
@@ -85,12 +141,31 @@ fn untranslated_destinations_may_be_some_ports_only() {
 #[test]
 fn forwards_may_be_of_a_range_and_of_a_further_address() {
     let client = at(SERVER, 40_000);
-    let packets = [(FURTHER, 5003), (FURTHER, 5009), (FURTHER, 5010), (EXTERNAL, 5003)];
+    let packets = [
+        (FURTHER, 5003),
+        (FURTHER, 5009),
+        (FURTHER, 5010),
+        (EXTERNAL, 5003),
+    ];
     let replay = packets
         .into_iter()
-        .fold(Replay::new(), |replay, (address, port)| replay.wan(T, &udp(client, at(address, port))));
-    let options = "--wan-address 198.51.100.78 --forward udp:198.51.100.78:5000-5009=192.168.77.10:6000";
+        .fold(Replay::new(), |replay, (address, port)| {
+            replay.wan(T, &udp(client, at(address, port)))
+        });
+    let options =
+        "--wan-address 198.51.100.78 --forward udp:198.51.100.78:5000-5009=192.168.77.10:6000";
     let outcome = replay.options(options).run();
-    assert_eq!(outcome.verdicts(), ["forward lan", "forward lan", "drop no-mapping", "drop no-mapping"]);
-    assert_eq!(arrived(&outcome), [(client, at(HOST, 6003)), (client, at(HOST, 6009))]);
+    assert_eq!(
+        outcome.verdicts(),
+        [
+            "forward lan",
+            "forward lan",
+            "drop no-mapping",
+            "drop no-mapping"
+        ]
+    );
+    assert_eq!(
+        arrived(&outcome),
+        [(client, at(HOST, 6003)), (client, at(HOST, 6009))]
+    );
 }

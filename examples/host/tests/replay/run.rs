@@ -56,7 +56,10 @@ impl Replay {
         let files = Files::new();
         self.write(&files.path("lan-in"), &self.lan);
         self.write(&files.path("wan-in"), &self.wan);
-        files.outcome(&["lan-in", "wan-in", "lan-out", "wan-out", "json"], &self.options)
+        files.outcome(
+            &["lan-in", "wan-in", "lan-out", "wan-out", "json"],
+            &self.options,
+        )
     }
 
     pub(crate) fn write(&self, path: &PathBuf, records: &[Record]) {
@@ -66,9 +69,12 @@ impl Replay {
             datalink: self.datalink,
             ..PcapHeader::default()
         };
-        let mut writer = PcapWriter::with_header(BufWriter::new(File::create(path).unwrap()), header).unwrap();
+        let mut writer =
+            PcapWriter::with_header(BufWriter::new(File::create(path).unwrap()), header).unwrap();
         for (time, packet) in records {
-            writer.write_packet(&PcapPacket::new(*time, packet.len() as u32, packet)).unwrap();
+            writer
+                .write_packet(&PcapPacket::new(*time, packet.len() as u32, packet))
+                .unwrap();
         }
     }
 }
@@ -86,9 +92,16 @@ impl Outcome {
     /// Verdict, side and reason of each packet, as in `forward wan` or `drop no-mapping`.
     pub(crate) fn verdicts(&self) -> Vec<String> {
         let word = |value: &Value| value.as_str().map(str::to_owned);
-        let words =
-            |line: &Value| ["verdict", "to", "reason"].iter().filter_map(|key| word(&line[key])).collect::<Vec<_>>();
-        self.verdicts.iter().map(|line| words(line).join(" ")).collect()
+        let words = |line: &Value| {
+            ["verdict", "to", "reason"]
+                .iter()
+                .filter_map(|key| word(&line[key]))
+                .collect::<Vec<_>>()
+        };
+        self.verdicts
+            .iter()
+            .map(|line| words(line).join(" "))
+            .collect()
     }
 }
 
@@ -104,16 +117,24 @@ impl Files {
         self.0.path().join(name)
     }
 
-    /// Runs `replay` with the files of these options, and further options. It must succeed, and write all that it can.
+    /// Runs `replay` with the files of these options, and further options. It must succeed, and
+    /// write all that it can.
     #[track_caller]
     pub(crate) fn outcome(&self, files: &[&str], options: &[String]) -> Outcome {
         let output = self.replay(files, options);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let lines = fs::read_to_string(self.path("json")).unwrap();
         Outcome {
             lan: read(&self.path("lan-out")),
             wan: read(&self.path("wan-out")),
-            verdicts: lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+            verdicts: lines
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
             lines: lines.lines().map(str::to_owned).collect(),
             summary: String::from_utf8(output.stdout).unwrap(),
         }
@@ -122,7 +143,13 @@ impl Files {
     /// Runs `replay` with the files of these options, and further options.
     pub(crate) fn replay(&self, files: &[&str], options: &[String]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nat-host"));
-        command.args(["replay", "--lan", "192.168.77.1/24", "--wan", "198.51.100.77/24"]);
+        command.args([
+            "replay",
+            "--lan",
+            "192.168.77.1/24",
+            "--wan",
+            "198.51.100.77/24",
+        ]);
         for file in files {
             command.arg(format!("--{file}")).arg(self.path(file));
         }
@@ -133,7 +160,10 @@ impl Files {
 fn read(path: &PathBuf) -> Vec<Record> {
     let mut reader = PcapReader::new(File::open(path).unwrap()).unwrap();
     let header = reader.header();
-    assert_eq!((header.datalink, header.ts_resolution), (DataLink::RAW, TsResolution::MicroSecond));
+    assert_eq!(
+        (header.datalink, header.ts_resolution),
+        (DataLink::RAW, TsResolution::MicroSecond)
+    );
     let mut records = Vec::new();
     while let Some(packet) = reader.next_packet() {
         let packet = packet.unwrap();

@@ -56,7 +56,12 @@ fn verdict(flow: &[Packet], probe: Packet, secs: u64, options: &str) -> String {
     }
     let outcome = add(replay, time + Duration::from_secs(secs), probe, external).run();
     let verdicts = outcome.verdicts();
-    assert!(verdicts[..flow.len()].iter().all(|verdict| verdict.starts_with("forward")), "{options}: {verdicts:?}");
+    assert!(
+        verdicts[..flow.len()]
+            .iter()
+            .all(|verdict| verdict.starts_with("forward")),
+        "{options}: {verdicts:?}"
+    );
     verdicts.last().unwrap().clone()
 }
 
@@ -78,25 +83,63 @@ fn every_timeout_is_as_it_was_asked_for() {
     for (name, flow, probe) in flows {
         let option = format!("--timeout {name}=30");
         assert_eq!(verdict(flow, probe, 29, &option), "forward lan", "{name}");
-        assert_eq!(verdict(flow, probe, 31, &option), "drop no-mapping", "{name}");
+        assert_eq!(
+            verdict(flow, probe, 31, &option),
+            "drop no-mapping",
+            "{name}"
+        );
         // DNS has 30 s by default.
-        let by_default = if name == "dns" { "drop no-mapping" } else { "forward lan" };
-        assert_eq!(verdict(flow, probe, 31, "--profile rfc"), by_default, "{name}");
-        let others = flows.iter().map(|(name, ..)| *name).filter(|other| *other != name);
-        let others: Vec<String> = others.map(|other| format!("--timeout {other}=30")).collect();
-        assert_eq!(verdict(flow, probe, 31, &others.join(" ")), by_default, "{name}");
+        let by_default = if name == "dns" {
+            "drop no-mapping"
+        } else {
+            "forward lan"
+        };
+        assert_eq!(
+            verdict(flow, probe, 31, "--profile rfc"),
+            by_default,
+            "{name}"
+        );
+        let others = flows
+            .iter()
+            .map(|(name, ..)| *name)
+            .filter(|other| *other != name);
+        let others: Vec<String> = others
+            .map(|other| format!("--timeout {other}=30"))
+            .collect();
+        assert_eq!(
+            verdict(flow, probe, 31, &others.join(" ")),
+            by_default,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn dns_has_a_timeout_of_its_own() {
-    assert_eq!(verdict(&[QUERY], ANSWER, 29, "--timeout udp=10"), "forward lan");
-    assert_eq!(verdict(&[QUERY], ANSWER, 31, "--timeout udp=30 --timeout dns=60"), "forward lan");
+    assert_eq!(
+        verdict(&[QUERY], ANSWER, 29, "--timeout udp=10"),
+        "forward lan"
+    );
+    assert_eq!(
+        verdict(&[QUERY], ANSWER, 31, "--timeout udp=30 --timeout dns=60"),
+        "forward lan"
+    );
 }
 
 #[test]
 fn a_timeout_overrides_the_profile() {
     let open = [SYN, SYN_ACK, ACK];
-    assert_eq!(verdict(&open, PEER_ACK, 351, "--profile gateway"), "drop no-mapping");
-    assert_eq!(verdict(&open, PEER_ACK, 351, "--timeout tcp-established=7440 --profile gateway"), "forward lan");
+    assert_eq!(
+        verdict(&open, PEER_ACK, 351, "--profile gateway"),
+        "drop no-mapping"
+    );
+    assert_eq!(
+        verdict(
+            &open,
+            PEER_ACK,
+            351,
+            "--timeout tcp-established=7440 --profile gateway"
+        ),
+        "forward lan"
+    );
 }

@@ -4,14 +4,20 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 use std::collections::HashSet;
 
-use crate::packet::{EXTERNAL, HOST, ROUTER_INSIDE, SERVER, at, mss, ping, seen, syn, syn_with_mss, udp};
+use crate::packet::{
+    EXTERNAL, HOST, ROUTER_INSIDE, SERVER, at, mss, ping, seen, syn, syn_with_mss, udp,
+};
 use crate::run::{Outcome, Replay};
 
 const T: Duration = Duration::from_secs(1_700_000_000);
 
 /// The external endpoints of what left for the WAN.
 fn sources(outcome: &Outcome) -> Vec<SocketAddrV4> {
-    outcome.wan.iter().map(|(_, packet)| seen(packet).from).collect()
+    outcome
+        .wan
+        .iter()
+        .map(|(_, packet)| seen(packet).from)
+        .collect()
 }
 
 /// RFC 4787 section 4.1: one external endpoint for all, or one for each remote endpoint.
@@ -26,19 +32,29 @@ fn the_mapping_is_of_the_kind_that_was_asked_for() {
         ("--mapping address-and-port-dependent --profile rfc", 8),
     ] {
         let to = |port| udp(at(HOST, 5000), at(SERVER, port));
-        let replay = (1..=8).fold(Replay::new(), |replay, port| replay.lan(T, &to(port)).lan(T, &to(port)));
+        let replay = (1..=8).fold(Replay::new(), |replay, port| {
+            replay.lan(T, &to(port)).lan(T, &to(port))
+        });
         let outcome = replay.options(options).run();
         assert_eq!(outcome.verdicts(), ["forward wan"; 16], "{options}");
-        assert_eq!(sources(&outcome).iter().collect::<HashSet<_>>().len(), expected, "{options}");
+        assert_eq!(
+            sources(&outcome).iter().collect::<HashSet<_>>().len(),
+            expected,
+            "{options}"
+        );
     }
 }
 
-/// RFC 5382 REQ-3b: a stranger's datagram and a stranger's SYN, each to an endpoint that its protocol has.
+/// RFC 5382 REQ-3b: a stranger's datagram and a stranger's SYN, each to an endpoint that its
+/// protocol has.
 #[test]
 fn tcp_is_filtered_apart_from_udp() {
     let stranger = at([203, 0, 113, 6].into(), 4000);
-    let replay =
-        || Replay::new().lan(T, &udp(at(HOST, 5000), at(SERVER, 53))).lan(T, &syn(at(HOST, 5001), at(SERVER, 80)));
+    let replay = || {
+        Replay::new()
+            .lan(T, &udp(at(HOST, 5000), at(SERVER, 53)))
+            .lan(T, &syn(at(HOST, 5001), at(SERVER, 80)))
+    };
     let open = "endpoint-independent";
     let shut = "address-and-port-dependent";
     for (filtering, tcp_filtering, expected) in [
@@ -50,8 +66,14 @@ fn tcp_is_filtered_apart_from_udp() {
         let tcp = tcp_filtering.map_or_else(String::new, |kind| format!(" --tcp-filtering {kind}"));
         let options = format!("--filtering {filtering}{tcp}");
         let external = sources(&replay().options(&options).run());
-        let replay = replay().wan(T, &udp(stranger, external[0])).wan(T, &syn(stranger, external[1]));
-        assert_eq!(replay.options(&options).run().verdicts()[2..], expected, "{options}");
+        let replay = replay()
+            .wan(T, &udp(stranger, external[0]))
+            .wan(T, &syn(stranger, external[1]));
+        assert_eq!(
+            replay.options(&options).run().verdicts()[2..],
+            expected,
+            "{options}"
+        );
     }
 }
 
@@ -60,29 +82,56 @@ fn tcp_is_filtered_apart_from_udp() {
 fn the_gateway_profile_is_that_of_cloud_gateways_and_options_override_it() {
     let low = at(HOST, 500);
     let run = |options: &str| {
-        let replay =
-            Replay::new().lan(T, &syn_with_mss(low, at(SERVER, 80), 1460)).lan(T, &ping(at(HOST, 1), ROUTER_INSIDE));
+        let replay = Replay::new()
+            .lan(T, &syn_with_mss(low, at(SERVER, 80), 1460))
+            .lan(T, &ping(at(HOST, 1), ROUTER_INSIDE));
         let outcome = replay.options(&format!("--wan-mtu 1400 {options}")).run();
         let (_, first) = &outcome.wan[0];
-        (seen(first).from.port() >= 1024, mss(first), outcome.verdicts()[1].clone())
+        (
+            seen(first).from.port() >= 1024,
+            mss(first),
+            outcome.verdicts()[1].clone(),
+        )
     };
     let refused = || "drop echo-refused".to_owned();
     let answered = || "local".to_owned();
     assert_eq!(run("--profile rfc"), (false, 1460, answered()));
     assert_eq!(run("--profile gateway"), (true, 1360, refused()));
-    assert_eq!(run("--profile gateway --low-ports 1-1023"), (false, 1360, refused()));
-    assert_eq!(run("--profile gateway --mss-clamp no"), (true, 1460, refused()));
-    assert_eq!(run("--profile gateway --lan-ping"), (true, 1360, answered()));
-    assert_eq!(run("--profile rfc --lan-ping no --mss-clamp"), (false, 1360, refused()));
+    assert_eq!(
+        run("--profile gateway --low-ports 1-1023"),
+        (false, 1360, refused())
+    );
+    assert_eq!(
+        run("--profile gateway --mss-clamp no"),
+        (true, 1460, refused())
+    );
+    assert_eq!(
+        run("--profile gateway --lan-ping"),
+        (true, 1360, answered())
+    );
+    assert_eq!(
+        run("--profile rfc --lan-ping no --mss-clamp"),
+        (false, 1360, refused())
+    );
 }
 
 /// RFC 7857 section 3: hosts outside that exchange what they see of a host's port cannot reach it.
 #[test]
 fn overlapping_mappings_let_in_whom_they_were_made_for() {
     let query = udp(at(HOST, 5000), at(SERVER, 53));
-    let replay = || Replay::new().lan(T, &query).options("--mapping address-and-port-dependent");
+    let replay = || {
+        Replay::new()
+            .lan(T, &query)
+            .options("--mapping address-and-port-dependent")
+    };
     let external = sources(&replay().run())[0];
     assert_eq!(*external.ip(), EXTERNAL);
-    let outcome = replay().wan(T, &udp(at(SERVER, 53), external)).wan(T, &udp(at(SERVER, 54), external)).run();
-    assert_eq!(outcome.verdicts(), ["forward wan", "forward lan", "drop no-mapping"]);
+    let outcome = replay()
+        .wan(T, &udp(at(SERVER, 53), external))
+        .wan(T, &udp(at(SERVER, 54), external))
+        .run();
+    assert_eq!(
+        outcome.verdicts(),
+        ["forward wan", "forward lan", "drop no-mapping"]
+    );
 }

@@ -1,11 +1,12 @@
-//! The Ethernet frame around an answer. A socket cannot send it: the client does not answer ARP for its address yet.
+//! The Ethernet frame around an answer. A socket cannot send it: the client does not answer ARP for
+//! its address yet.
 
 use core::net::Ipv4Addr;
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol,
-    Ipv4Packet, Ipv4Repr, UdpPacket,
+    DHCP_CLIENT_PORT, DHCP_SERVER_PORT, EthernetAddress, EthernetFrame, EthernetProtocol,
+    EthernetRepr, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket,
 };
 
 use super::leases::Mac;
@@ -17,9 +18,14 @@ const UDP_LEN: usize = 8;
 /// The length of the headers before a message.
 pub(super) const HEADERS_LEN: usize = ETHERNET_LEN + IPV4_LEN + UDP_LEN;
 
-/// Writes the headers before the message that stands at [`HEADERS_LEN`] of `frame`, to its end: from the router to a
-/// client, each with its hardware and IP address. `None` if it is too short for that.
-pub(super) fn write_headers(frame: &mut [u8], from: (Mac, Ipv4Addr), to: (Mac, Ipv4Addr)) -> Option<()> {
+/// Writes the headers before the message that stands at [`HEADERS_LEN`] of `frame`, to its end:
+/// from the router to a client, each with its hardware and IP address. `None` if it is too short
+/// for that.
+pub(super) fn write_headers(
+    frame: &mut [u8],
+    from: (Mac, Ipv4Addr),
+    to: (Mac, Ipv4Addr),
+) -> Option<()> {
     let message_len = frame.len().checked_sub(HEADERS_LEN)?;
     let checksums = ChecksumCapabilities::default();
     let ethernet = EthernetRepr {

@@ -8,13 +8,15 @@ use heapless::Vec;
 /// The longest identifier, in bytes: as long as an option can be.
 const MAX_LEN: usize = u8::MAX as usize;
 
-/// Bytes for all that wait. An identifier made of a DUID (RFC 4361) takes 20 to 30, so this is for some 20 clients.
+/// Bytes for all that wait. An identifier made of a DUID (RFC 4361) takes 20 to 30, so this is for
+/// some 20 clients.
 const CAPACITY: usize = 512;
 
 /// The bytes before each identifier: the address that its client waits for, and its length.
 const HEADER_LEN: usize = 5;
 
-/// Identifiers of different lengths, one behind the other, each with the address that its client waits for.
+/// Identifiers of different lengths, one behind the other, each with the address that its client
+/// waits for.
 pub(crate) struct Identifiers {
     records: Vec<u8, CAPACITY>,
 }
@@ -27,17 +29,27 @@ struct Record {
 
 impl Identifiers {
     pub(crate) const fn new() -> Self {
-        Self { records: Vec::new() }
+        Self {
+            records: Vec::new(),
+        }
     }
 
-    /// Keeps the identifier of the client that waits for `address`. Others are kept only while `waits` says so of their
-    /// address. Returns whether there was room; if not, the client gets its answer when it asks again.
-    pub(super) fn keep(&mut self, address: Ipv4Addr, client_id: &[u8], waits: impl Fn(Ipv4Addr) -> bool) -> bool {
+    /// Keeps the identifier of the client that waits for `address`. Others are kept only while
+    /// `waits` says so of their address. Returns whether there was room; if not, the client
+    /// gets its answer when it asks again.
+    pub(super) fn keep(
+        &mut self,
+        address: Ipv4Addr,
+        client_id: &[u8],
+        waits: impl Fn(Ipv4Addr) -> bool,
+    ) -> bool {
         let is_stale = |record: &Record| record.address == address || !waits(record.address);
         while let Some(stale) = self.find(is_stale) {
             self.remove(stale.range);
         }
-        let Ok(len) = u8::try_from(client_id.len()) else { return false };
+        let Ok(len) = u8::try_from(client_id.len()) else {
+            return false;
+        };
         if self.records.len() + HEADER_LEN + client_id.len() > CAPACITY {
             return false;
         }
@@ -62,7 +74,10 @@ impl Identifiers {
             let [a, b, c, d, len] = *self.records.get(start..)?.first_chunk::<HEADER_LEN>()?;
             let range = start..start + HEADER_LEN + usize::from(len);
             start = range.end;
-            Some(Record { address: Ipv4Addr::new(a, b, c, d), range })
+            Some(Record {
+                address: Ipv4Addr::new(a, b, c, d),
+                range,
+            })
         });
         records.find(is_it)
     }

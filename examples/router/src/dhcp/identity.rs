@@ -9,12 +9,13 @@ use super::leases::{ClientKey, Mac};
 /// The hardware type of Ethernet (RFC 1700).
 const ETHERNET: u8 = 1;
 
-/// Makes the key of a client: a keyed hash of its client identifier (option 61), or of its hardware type and address
-/// where it sends none. Clients that share a hardware address and have an identifier each are so told apart, and one
-/// that comes with another hardware address is known again.
+/// Makes the key of a client: a keyed hash of its client identifier (option 61), or of its hardware
+/// type and address where it sends none. Clients that share a hardware address and have an
+/// identifier each are so told apart, and one that comes with another hardware address is known
+/// again.
 ///
-/// With 64 bits, two of 1,000 clients have the same key with a chance of 1 in 37 million million, and as the key of the
-/// hash is secret, nobody can look for identifiers with the same.
+/// With 64 bits, two of 1,000 clients have the same key with a chance of 1 in 37 million million,
+/// and as the key of the hash is secret, nobody can look for identifiers with the same.
 #[derive(Clone, Copy)]
 pub(crate) struct Identity {
     key: [u8; 16],
@@ -30,7 +31,9 @@ impl Identity {
             hasher.write_u8(half);
             u128::from(hasher.finish())
         };
-        Self { key: (half(0) << 64 | half(1)).to_le_bytes() }
+        Self {
+            key: (half(0) << 64 | half(1)).to_le_bytes(),
+        }
     }
 
     pub(super) fn of(&self, client_id: Option<&[u8]>, mac: Mac) -> ClientKey {

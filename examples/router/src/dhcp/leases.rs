@@ -2,8 +2,8 @@
 
 use core::net::Ipv4Addr;
 
-/// How long an offered address is kept for its client, in seconds, and how long a client waits for the probe of one.
-/// Short, because a flood of made-up clients keeps every address that long.
+/// How long an offered address is kept for its client, in seconds, and how long a client waits for
+/// the probe of one. Short, because a flood of made-up clients keeps every address that long.
 const OFFER_SECONDS: u32 = 10;
 
 /// How long an address that was found in use is not leased, in seconds.
@@ -15,10 +15,11 @@ pub(crate) type Mac = [u8; 6];
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ClientKey(pub(super) [u8; 8]);
 
-/// The state of one address of the pool, with the message that waits until the address has been probed.
+/// The state of one address of the pool, with the message that waits until the address has been
+/// probed.
 ///
-/// A lease is remembered beyond its end, until the address is needed for another client, so that clients get their
-/// address again.
+/// A lease is remembered beyond its end, until the address is needed for another client, so that
+/// clients get their address again.
 #[derive(Clone, Copy)]
 pub(crate) struct Lease {
     client: ClientKey,
@@ -26,7 +27,8 @@ pub(crate) struct Lease {
     until: u32,
     /// The transaction of the question.
     transaction: u32,
-    /// The hardware address of the client; while the address is in use by another station, that of the station.
+    /// The hardware address of the client; while the address is in use by another station, that of
+    /// the station.
     mac: Mac,
     state: State,
     flags: Flags,
@@ -84,8 +86,8 @@ impl Flags {
     const BROADCAST: u8 = 1 << 2;
     const CURRENT: u8 = 1 << 3;
     const HARDWARE_ID: u8 = 1 << 4;
-    /// The client asked for this address, or had it before: that it answers a probe for the address itself is no
-    /// conflict.
+    /// The client asked for this address, or had it before: that it answers a probe for the address
+    /// itself is no conflict.
     const ITS_OWN: u8 = 1 << 5;
 
     const fn of(question: &Question, its_own: bool) -> Self {
@@ -95,9 +97,17 @@ impl Flags {
         };
         Self(
             wanted
-                | if question.broadcast { Self::BROADCAST } else { 0 }
+                | if question.broadcast {
+                    Self::BROADCAST
+                } else {
+                    0
+                }
                 | if question.current { Self::CURRENT } else { 0 }
-                | if question.hardware_id { Self::HARDWARE_ID } else { 0 }
+                | if question.hardware_id {
+                    Self::HARDWARE_ID
+                } else {
+                    0
+                }
                 | if its_own { Self::ITS_OWN } else { 0 },
         )
     }
@@ -118,16 +128,23 @@ impl Lease {
     };
 
     fn is_of(&self, client: ClientKey) -> bool {
-        self.client == client && matches!(self.state, State::Chosen | State::Probed | State::Offered | State::Leased)
+        self.client == client
+            && matches!(
+                self.state,
+                State::Chosen | State::Probed | State::Offered | State::Leased
+            )
     }
 
     const fn is_over(&self, now: u32) -> bool {
         matches!(self.state, State::Free) || self.until <= now
     }
 
-    /// Whether `asker` can have it, if no other station uses it. A station that has answered a probe for it can.
+    /// Whether `asker` can have it, if no other station uses it. A station that has answered a
+    /// probe for it can.
     fn is_open_to(&self, asker: &Asker, now: u32) -> bool {
-        self.is_over(now) || self.is_of(asker.client) || (self.state == State::InUse && self.mac == asker.question.mac)
+        self.is_over(now)
+            || self.is_of(asker.client)
+            || (self.state == State::InUse && self.mac == asker.question.mac)
     }
 
     /// The question that waits for the probe, if one does.
@@ -152,11 +169,21 @@ impl Lease {
         // An address that is being probed, or waits for that, is kept as long as it was.
         let pending = self.is_of(asker.client) && self.is_pending() && !self.is_over(now);
         let its_own = its_own || (pending && self.flags.has(Flags::ITS_OWN));
-        let (state, until) =
-            if pending { (self.state, self.until) } else { (State::Chosen, now.saturating_add(OFFER_SECONDS)) };
+        let (state, until) = if pending {
+            (self.state, self.until)
+        } else {
+            (State::Chosen, now.saturating_add(OFFER_SECONDS))
+        };
         let Asker { client, question } = *asker;
         let (mac, transaction) = (question.mac, question.transaction);
-        *self = Self { client, until, transaction, mac, state, flags: Flags::of(&question, its_own) };
+        *self = Self {
+            client,
+            until,
+            transaction,
+            mac,
+            state,
+            flags: Flags::of(&question, its_own),
+        };
     }
 
     const fn is_pending(&self) -> bool {
@@ -214,9 +241,14 @@ pub(super) struct Probed {
 }
 
 impl<'d> Leases<'d> {
-    /// The pool of `leases.len()` addresses from `first` on, of which the address `router` is never leased.
+    /// The pool of `leases.len()` addresses from `first` on, of which the address `router` is never
+    /// leased.
     pub(crate) const fn new(leases: &'d mut [Lease], first: Ipv4Addr, router: Ipv4Addr) -> Self {
-        Self { leases, first, router }
+        Self {
+            leases,
+            first,
+            router,
+        }
     }
 
     /// How many addresses the pool has.
@@ -224,9 +256,14 @@ impl<'d> Leases<'d> {
         self.leases.len()
     }
 
-    /// Finds an address for a client that has none, and keeps it for a while: the one it has or had, the one it asks
-    /// for, or another. `None` when there is none.
-    pub(super) fn offer(&mut self, asker: &Asker, asked: Option<Ipv4Addr>, now: u32) -> Option<Choice> {
+    /// Finds an address for a client that has none, and keeps it for a while: the one it has or
+    /// had, the one it asks for, or another. `None` when there is none.
+    pub(super) fn offer(
+        &mut self,
+        asker: &Asker,
+        asked: Option<Ipv4Addr>,
+        now: u32,
+    ) -> Option<Choice> {
         let place = self
             .place_of(asker.client)
             .or_else(|| self.open_place(asked?, asker, now))
@@ -241,15 +278,27 @@ impl<'d> Leases<'d> {
             }
             _ => {}
         }
-        let had = lease.is_of(asker.client) && matches!(lease.state, State::Offered | State::Leased);
+        let had =
+            lease.is_of(asker.client) && matches!(lease.state, State::Offered | State::Leased);
         lease.choose(asker, had || asked == Some(address), now);
         Some(Choice::ToProbe(address))
     }
 
-    /// Leases `address` to a client for so many seconds, at once if it is known that no other station has the address.
-    pub(super) fn grant(&mut self, asker: &Asker, address: Ipv4Addr, now: u32, seconds: u32) -> Grant {
-        let Some(place) = self.open_place(address, asker, now) else { return Grant::Refused };
-        let Some(lease) = self.leases.get_mut(place) else { return Grant::Refused };
+    /// Leases `address` to a client for so many seconds, at once if it is known that no other
+    /// station has the address.
+    pub(super) fn grant(
+        &mut self,
+        asker: &Asker,
+        address: Ipv4Addr,
+        now: u32,
+        seconds: u32,
+    ) -> Grant {
+        let Some(place) = self.open_place(address, asker, now) else {
+            return Grant::Refused;
+        };
+        let Some(lease) = self.leases.get_mut(place) else {
+            return Grant::Refused;
+        };
         let kept = lease.is_of(asker.client) && !lease.is_over(now);
         match lease.state {
             State::Leased if kept => {
@@ -278,49 +327,79 @@ impl<'d> Leases<'d> {
         }
     }
 
-    /// The next address to probe: the one that has waited longest. The result goes to [`Self::probed`].
+    /// The next address to probe: the one that has waited longest. The result goes to
+    /// [`Self::probed`].
     pub(super) fn next_probe(&mut self, now: u32) -> Option<Ipv4Addr> {
         let waiting = self.leases.iter_mut().enumerate();
-        let waiting = waiting.filter(|(_, lease)| lease.state == State::Chosen && !lease.is_over(now));
+        let waiting =
+            waiting.filter(|(_, lease)| lease.state == State::Chosen && !lease.is_over(now));
         let (place, lease) = waiting.min_by_key(|(_, lease)| lease.until)?;
         lease.state = State::Probed;
         lease.until = now.saturating_add(OFFER_SECONDS);
         Some(self.address(place))
     }
 
-    /// Takes in that `station`, or nobody, has answered the probe for `address`. `None` if that is of no interest any
-    /// more.
-    pub(super) fn probed(&mut self, address: Ipv4Addr, station: Option<Mac>, now: u32) -> Option<Probed> {
+    /// Takes in that `station`, or nobody, has answered the probe for `address`. `None` if that is
+    /// of no interest any more.
+    pub(super) fn probed(
+        &mut self,
+        address: Ipv4Addr,
+        station: Option<Mac>,
+        now: u32,
+    ) -> Option<Probed> {
         let place = self.place_at(address)?;
-        let lease = self.leases.get_mut(place).filter(|lease| lease.state == State::Probed)?;
+        let lease = self
+            .leases
+            .get_mut(place)
+            .filter(|lease| lease.state == State::Probed)?;
         let (client, question) = (lease.client, lease.question());
-        let other = station.filter(|station| *station != lease.mac || !lease.flags.has(Flags::ITS_OWN));
+        let other =
+            station.filter(|station| *station != lease.mac || !lease.flags.has(Flags::ITS_OWN));
         match other {
             None => lease.becomes(State::Offered, now.saturating_add(OFFER_SECONDS)),
             Some(station) => {
-                *lease = Lease { mac: station, ..Lease::FREE };
+                *lease = Lease {
+                    mac: station,
+                    ..Lease::FREE
+                };
                 lease.becomes(State::InUse, now.saturating_add(IN_USE_SECONDS));
             }
         }
-        Some(Probed { client, question, in_use: other.is_some() })
+        Some(Probed {
+            client,
+            question,
+            in_use: other.is_some(),
+        })
     }
 
     /// Whether a question waits for the probe of `address`.
     pub(super) fn has_question(&self, address: Ipv4Addr, now: u32) -> bool {
-        let lease = self.place_at(address).and_then(|place| self.leases.get(place));
-        lease.is_some_and(|lease| lease.is_pending() && !lease.is_over(now) && lease.question().is_some())
+        let lease = self
+            .place_at(address)
+            .and_then(|place| self.leases.get(place));
+        lease.is_some_and(|lease| {
+            lease.is_pending() && !lease.is_over(now) && lease.question().is_some()
+        })
     }
 
-    /// Forgets the question that waits for the probe of `address`: the client will have to ask again.
+    /// Forgets the question that waits for the probe of `address`: the client will have to ask
+    /// again.
     pub(super) fn forget_question(&mut self, address: Ipv4Addr) {
-        if let Some(lease) = self.place_at(address).and_then(|place| self.leases.get_mut(place)) {
+        if let Some(lease) = self
+            .place_at(address)
+            .and_then(|place| self.leases.get_mut(place))
+        {
             lease.flags = Flags(lease.flags.0 & !(Flags::OFFER | Flags::ACK));
         }
     }
 
     /// The client does not want what it was offered, or waits for.
     pub(super) fn withdraw(&mut self, client: ClientKey, now: u32) {
-        for lease in self.leases.iter_mut().filter(|lease| lease.is_of(client) && lease.state != State::Leased) {
+        for lease in self
+            .leases
+            .iter_mut()
+            .filter(|lease| lease.is_of(client) && lease.state != State::Leased)
+        {
             match lease.state {
                 // Its probe goes on, but for nobody.
                 State::Probed => lease.flags = Flags::NONE,
@@ -329,17 +408,20 @@ impl<'d> Leases<'d> {
         }
     }
 
-    /// The client gives its address back. It gets the same again if it comes back before others need it.
+    /// The client gives its address back. It gets the same again if it comes back before others
+    /// need it.
     pub(super) fn release(&mut self, client: ClientKey, address: Ipv4Addr, now: u32) {
         if let Some(lease) = self.lease_of(client, address) {
             lease.until = now;
         }
     }
 
-    /// The client has found its address in use by another station. What others say of an address does not count, or
-    /// anyone could empty the pool. Returns whether it was the client's.
+    /// The client has found its address in use by another station. What others say of an address
+    /// does not count, or anyone could empty the pool. Returns whether it was the client's.
     pub(super) fn decline(&mut self, client: ClientKey, address: Ipv4Addr, now: u32) -> bool {
-        let Some(lease) = self.lease_of(client, address) else { return false };
+        let Some(lease) = self.lease_of(client, address) else {
+            return false;
+        };
         *lease = Lease::FREE;
         lease.becomes(State::Declined, now.saturating_add(IN_USE_SECONDS));
         true
@@ -348,7 +430,8 @@ impl<'d> Leases<'d> {
     fn lease_of(&mut self, client: ClientKey, address: Ipv4Addr) -> Option<&mut Lease> {
         let place = self.place_at(address)?;
         let lease = self.leases.get_mut(place)?;
-        (lease.is_of(client) && matches!(lease.state, State::Offered | State::Leased)).then_some(lease)
+        (lease.is_of(client) && matches!(lease.state, State::Offered | State::Leased))
+            .then_some(lease)
     }
 
     fn place_of(&self, client: ClientKey) -> Option<usize> {
@@ -362,25 +445,34 @@ impl<'d> Leases<'d> {
     }
 
     fn open_place(&self, address: Ipv4Addr, asker: &Asker, now: u32) -> Option<usize> {
-        self.place_at(address).filter(|place| self.leases.get(*place).is_some_and(|lease| lease.is_open_to(asker, now)))
+        self.place_at(address).filter(|place| {
+            self.leases
+                .get(*place)
+                .is_some_and(|lease| lease.is_open_to(asker, now))
+        })
     }
 
     fn address(&self, place: usize) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.first.to_bits().wrapping_add(place as u32))
     }
 
-    /// A place that is over. One that no client has used is the best, sought from a place that `mac` alone decides: so
-    /// most clients get the same address from a router that has started again and remembers none. Otherwise the one
-    /// that was over first, so that clients find their address as long as possible.
+    /// A place that is over. One that no client has used is the best, sought from a place that
+    /// `mac` alone decides: so most clients get the same address from a router that has started
+    /// again and remembers none. Otherwise the one that was over first, so that clients find
+    /// their address as long as possible.
     fn any(&self, mac: Mac, now: u32) -> Option<usize> {
         let len = self.leases.len();
-        let start = mac.iter().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(*byte))) as usize;
+        let start = mac.iter().fold(0_u32, |hash, byte| {
+            hash.wrapping_mul(31).wrapping_add(u32::from(*byte))
+        }) as usize;
         let places = (0..len).map(|step| start.wrapping_add(step).checked_rem(len).unwrap_or(0));
         let open = places.filter(|place| self.address(*place) != self.router);
-        let open =
-            open.filter_map(|place| Some((place, self.leases.get(place)?))).filter(|(_, lease)| lease.is_over(now));
+        let open = open
+            .filter_map(|place| Some((place, self.leases.get(place)?)))
+            .filter(|(_, lease)| lease.is_over(now));
         // A probe that is under way ends its state itself.
         let open = open.filter(|(_, lease)| lease.state != State::Probed);
-        open.min_by_key(|(_, lease)| (lease.state == State::Leased, lease.until)).map(|(place, _)| place)
+        open.min_by_key(|(_, lease)| (lease.state == State::Leased, lease.until))
+            .map(|(place, _)| place)
     }
 }

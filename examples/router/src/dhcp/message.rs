@@ -3,13 +3,15 @@
 use core::net::Ipv4Addr;
 
 use smoltcp::wire::{
-    ArpHardware, DhcpFlags, DhcpMessageType, DhcpOpCode, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress,
+    ArpHardware, DhcpFlags, DhcpMessageType, DhcpOpCode, DhcpOption, DhcpPacket, DhcpRepr,
+    EthernetAddress,
 };
 
 use super::client::MAX_DNS_SERVERS;
 use super::leases::Mac;
 
-/// The longest message that every client takes: that in an IPv4 datagram of 576 bytes (RFC 2131 section 2).
+/// The longest message that every client takes: that in an IPv4 datagram of 576 bytes (RFC 2131
+/// section 2).
 pub(super) const MAX_LEN: usize = 548;
 
 /// The shortest message that relays and old clients take: that of BOOTP (RFC 1542 section 2.1).
@@ -57,8 +59,8 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the message of a client that is on this network itself. `None` for all else, also for what comes through a
-    /// relay agent.
+    /// Reads the message of a client that is on this network itself. `None` for all else, also for
+    /// what comes through a relay agent.
     pub(super) fn parse(packet: &'a DhcpPacket<&'a [u8]>) -> Option<Self> {
         packet.check_len().ok()?;
         let sound = packet.opcode() == DhcpOpCode::Request
@@ -77,7 +79,13 @@ impl<'a> Request<'a> {
             id: None,
         };
         let current = Some(packet.client_ip()).filter(|address| !address.is_unspecified());
-        let mut request = Self { kind: DhcpMessageType::Unknown(0), client, asked: None, current, server: None };
+        let mut request = Self {
+            kind: DhcpMessageType::Unknown(0),
+            client,
+            asked: None,
+            current,
+            server: None,
+        };
         packet.options().for_each(|option| request.take(option));
         Some(request)
     }
@@ -118,28 +126,51 @@ pub(super) enum Reply {
 
 impl Reply {
     /// Writes the answer to `client`, and returns its length; `None` if `buffer` is too short.
-    pub(super) fn emit(&self, client: &Client<'_>, network: &Network<'_>, buffer: &mut [u8]) -> Option<usize> {
+    pub(super) fn emit(
+        &self,
+        client: &Client<'_>,
+        network: &Network<'_>,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
         buffer.fill(0);
         let broadcast = network.broadcast.map(|address| address.octets());
         let mut dns = heapless::Vec::<u8, { 4 * MAX_DNS_SERVERS }>::new();
         let mut options = heapless::Vec::<DhcpOption<'_>, 3>::new();
         // A server must give the identifier back, also with a NAK (RFC 6842).
-        options.extend(client.id.map(|data| DhcpOption { kind: option::CLIENT_ID, data }));
+        options.extend(client.id.map(|data| DhcpOption {
+            kind: option::CLIENT_ID,
+            data,
+        }));
         if !matches!(self, Self::Refusal) {
-            options.extend(broadcast.as_ref().map(|data| DhcpOption { kind: option::BROADCAST_ADDRESS, data }));
+            options.extend(broadcast.as_ref().map(|data| DhcpOption {
+                kind: option::BROADCAST_ADDRESS,
+                data,
+            }));
             // After a very long identifier there is no room for all of them.
             let len = self.repr(client, network, &options).buffer_len() + OPTION_HEADER_LEN;
             let room = buffer.len().saturating_sub(len) / 4;
-            dns.extend(network.dns.iter().take(room.min(MAX_DNS_SERVERS)).flat_map(|address| address.octets()));
+            dns.extend(
+                network
+                    .dns
+                    .iter()
+                    .take(room.min(MAX_DNS_SERVERS))
+                    .flat_map(|address| address.octets()),
+            );
         }
-        options.extend((!dns.is_empty()).then_some(DhcpOption { kind: option::DNS_SERVERS, data: &dns }));
+        options.extend((!dns.is_empty()).then_some(DhcpOption {
+            kind: option::DNS_SERVERS,
+            data: &dns,
+        }));
         let reply = self.repr(client, network, &options);
         let len = reply.buffer_len().max(MIN_LEN);
-        reply.emit(&mut DhcpPacket::new_unchecked(buffer.get_mut(..len)?)).ok()?;
+        reply
+            .emit(&mut DhcpPacket::new_unchecked(buffer.get_mut(..len)?))
+            .ok()?;
         Some(len)
     }
 
-    /// The hardware and IP address that the answer to `client` goes to (RFC 2131 section 4.1, without a relay agent).
+    /// The hardware and IP address that the answer to `client` goes to (RFC 2131 section 4.1,
+    /// without a relay agent).
     pub(super) fn destination(&self, client: &Client<'_>) -> (Mac, Ipv4Addr) {
         const EVERYBODY: (Mac, Ipv4Addr) = ([0xff; 6], Ipv4Addr::BROADCAST);
         match (self, client.current) {
@@ -150,7 +181,12 @@ impl Reply {
         }
     }
 
-    fn repr<'o>(&self, client: &Client<'_>, network: &Network<'_>, options: &'o [DhcpOption<'o>]) -> DhcpRepr<'o> {
+    fn repr<'o>(
+        &self,
+        client: &Client<'_>,
+        network: &Network<'_>,
+        options: &'o [DhcpOption<'o>],
+    ) -> DhcpRepr<'o> {
         const NOWHERE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
         let (message_type, your_ip, lease_duration) = match self {
             Self::Address(kind, address, seconds) => (*kind, *address, Some(*seconds)),

@@ -16,7 +16,11 @@ const FULL_WINDOW: u64 = 60_000;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum News {
     /// A client has an address that it did not have before, for so many seconds.
-    Leased { address: Ipv4Addr, mac: Mac, seconds: u32 },
+    Leased {
+        address: Ipv4Addr,
+        mac: Mac,
+        seconds: u32,
+    },
     /// An address of the pool was not offered, because a station that has no lease of it uses it.
     InUse { address: Ipv4Addr, station: Mac },
     /// A client has declined its address, because it has found it in use.
@@ -35,20 +39,32 @@ pub(crate) struct Teller {
 
 impl Teller {
     pub(crate) const fn new(pool: usize) -> Self {
-        Self { pace: Pace::new(LINES), full: Pace::with_window(1, FULL_WINDOW), pool }
+        Self {
+            pace: Pace::new(LINES),
+            full: Pace::with_window(1, FULL_WINDOW),
+            pool,
+        }
     }
 
     /// Tells `news` at `now`, in milliseconds since the start.
     pub(crate) fn tell(&mut self, news: News, now: u64) {
-        let pace = if matches!(news, News::Full { .. }) { &mut self.full } else { &mut self.pace };
-        let Some(untold) = pace.allow(now) else { return };
+        let pace = if matches!(news, News::Full { .. }) {
+            &mut self.full
+        } else {
+            &mut self.pace
+        };
+        let Some(untold) = pace.allow(now) else {
+            return;
+        };
         let (News::Leased { mac, .. }
         | News::InUse { station: mac, .. }
         | News::Declined { mac, .. }
         | News::Full { mac }) = news;
         let [a, b, c, d, e, f] = mac;
         match news {
-            News::Leased { address, seconds, .. } => info!(
+            News::Leased {
+                address, seconds, ..
+            } => info!(
                 "DHCP: {} leased to {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x} for {} s ({} more untold)",
                 address, a, b, c, d, e, f, seconds, untold
             ),

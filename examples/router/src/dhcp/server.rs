@@ -13,13 +13,15 @@ use super::message::{Client, Network, Reply, Request};
 use super::news::News;
 use crate::config::DhcpServer;
 
-/// How long a lease lasts while the router itself has none outside, in seconds: a client asks again after half of it.
+/// How long a lease lasts while the router itself has none outside, in seconds: a client asks again
+/// after half of it.
 pub const SHORT_LEASE_SECONDS: u32 = 60;
 
 /// The server, apart from its socket, its clock and its probes.
 ///
-/// A new address is probed before a client hears of it (RFC 2131 section 2.2). [`Server::next_probe`] says which;
-/// meanwhile the client's message waits and others are served, and [`Server::probed`] has the answer.
+/// A new address is probed before a client hears of it (RFC 2131 section 2.2).
+/// [`Server::next_probe`] says which; meanwhile the client's message waits and others are served,
+/// and [`Server::probed`] has the answer.
 pub(crate) struct Server<'d> {
     leases: Leases<'d>,
     identifiers: &'d mut Identifiers,
@@ -60,14 +62,23 @@ struct Decision {
 }
 
 impl Decision {
-    const NOTHING: Self = Self { reply: None, news: None };
+    const NOTHING: Self = Self {
+        reply: None,
+        news: None,
+    };
 
     const fn reply(reply: Reply) -> Self {
-        Self { reply: Some(reply), news: None }
+        Self {
+            reply: Some(reply),
+            news: None,
+        }
     }
 
     const fn news(news: News) -> Self {
-        Self { reply: None, news: Some(news) }
+        Self {
+            reply: None,
+            news: Some(news),
+        }
     }
 }
 
@@ -81,8 +92,18 @@ impl<'d> Server<'d> {
     ) -> Self {
         let (leases, identifiers) = memory;
         let len = config.len().min(leases.len());
-        let leases = Leases::new(leases.get_mut(..len).unwrap_or_default(), config.first, inside.address());
-        Self { leases, identifiers, identity, inside, lease_seconds: config.lease_seconds }
+        let leases = Leases::new(
+            leases.get_mut(..len).unwrap_or_default(),
+            config.first,
+            inside.address(),
+        );
+        Self {
+            leases,
+            identifiers,
+            identity,
+            inside,
+            lease_seconds: config.lease_seconds,
+        }
     }
 
     /// The address of the router, which answers come from.
@@ -95,11 +116,18 @@ impl<'d> Server<'d> {
         self.leases.len()
     }
 
-    /// Takes in a datagram, which may be anything, and writes what is to be answered at once, if anything, into
-    /// `buffer`.
-    pub(crate) fn hear(&mut self, datagram: &[u8], moment: Moment<'_>, buffer: &mut [u8]) -> Outcome {
+    /// Takes in a datagram, which may be anything, and writes what is to be answered at once, if
+    /// anything, into `buffer`.
+    pub(crate) fn hear(
+        &mut self,
+        datagram: &[u8],
+        moment: Moment<'_>,
+        buffer: &mut [u8],
+    ) -> Outcome {
         let packet = DhcpPacket::new_unchecked(datagram);
-        let Some(mut request) = Request::parse(&packet) else { return Outcome::default() };
+        let Some(mut request) = Request::parse(&packet) else {
+            return Outcome::default();
+        };
         request.client.current = request.current.filter(|address| self.is_host(*address));
         let decision = self.decide(&request, moment).unwrap_or(Decision::NOTHING);
         self.carry_out(decision, &request.client, moment, buffer)
@@ -110,8 +138,8 @@ impl<'d> Server<'d> {
         self.leases.next_probe(now)
     }
 
-    /// Takes in which `station` has answered the probe for `address`, if any, and writes the answer to the client that
-    /// has waited for that into `buffer`.
+    /// Takes in which `station` has answered the probe for `address`, if any, and writes the answer
+    /// to the client that has waited for that into `buffer`.
     pub(crate) fn probed(
         &mut self,
         address: Ipv4Addr,
@@ -119,7 +147,9 @@ impl<'d> Server<'d> {
         moment: Moment<'_>,
         buffer: &mut [u8],
     ) -> Outcome {
-        let Some(probed) = self.leases.probed(address, station, moment.now) else { return Outcome::default() };
+        let Some(probed) = self.leases.probed(address, station, moment.now) else {
+            return Outcome::default();
+        };
         let id = self.identifiers.take(address);
         let mut outcome = Outcome::default();
         if let Some(question) = probed.question {
@@ -129,12 +159,20 @@ impl<'d> Server<'d> {
                 transaction: question.transaction,
                 broadcast: question.broadcast,
                 current: question.current.then_some(address),
-                id: if question.hardware_id { Some(&hardware_id) } else { id.as_deref() },
+                id: if question.hardware_id {
+                    Some(&hardware_id)
+                } else {
+                    id.as_deref()
+                },
             };
-            let decision = self.decide_after_probe(&client, address, &probed, moment).unwrap_or(Decision::NOTHING);
+            let decision = self
+                .decide_after_probe(&client, address, &probed, moment)
+                .unwrap_or(Decision::NOTHING);
             outcome = self.carry_out(decision, &client, moment, buffer);
         }
-        let in_use = station.filter(|_| probed.in_use).map(|station| News::InUse { address, station });
+        let in_use = station
+            .filter(|_| probed.in_use)
+            .map(|station| News::InUse { address, station });
         // There is room for both: a decision brings one at most.
         outcome.news = in_use.into_iter().chain(outcome.news).collect();
         outcome
@@ -147,12 +185,18 @@ impl<'d> Server<'d> {
         let for_us = request.server.is_none_or(|server| server == self.router());
         match request.kind {
             DhcpMessageType::Discover => {
-                let asker = Asker { client: key, question: question(&client, Wanted::Offer, None) };
+                let asker = Asker {
+                    client: key,
+                    question: question(&client, Wanted::Offer, None),
+                };
                 Some(self.offer(&asker, &client, asked, moment))
             }
             DhcpMessageType::Request if for_us => {
                 let address = asked.or(request.current)?;
-                let asker = Asker { client: key, question: question(&client, Wanted::Ack, Some(address)) };
+                let asker = Asker {
+                    client: key,
+                    question: question(&client, Wanted::Ack, Some(address)),
+                };
                 Some(self.grant(&asker, &client, address, moment))
             }
             // The client has chosen the offer of another server.
@@ -170,7 +214,9 @@ impl<'d> Server<'d> {
                 None
             }
             // A station with an address of another network would be told wrong things.
-            DhcpMessageType::Inform if request.current == client.current => Some(Decision::reply(Reply::Network)),
+            DhcpMessageType::Inform if request.current == client.current => {
+                Some(Decision::reply(Reply::Network))
+            }
             _ => None,
         }
     }
@@ -183,7 +229,10 @@ impl<'d> Server<'d> {
         probed: &Probed,
         moment: Moment<'_>,
     ) -> Option<Decision> {
-        let asker = Asker { client: probed.client, question: probed.question? };
+        let asker = Asker {
+            client: probed.client,
+            question: probed.question?,
+        };
         Some(match asker.question.wanted {
             Wanted::Ack if probed.in_use => Decision::reply(Reply::Refusal),
             Wanted::Ack => self.grant(&asker, client, address, moment),
@@ -192,9 +241,17 @@ impl<'d> Server<'d> {
         })
     }
 
-    fn offer(&mut self, asker: &Asker, client: &Client<'_>, asked: Option<Ipv4Addr>, moment: Moment<'_>) -> Decision {
+    fn offer(
+        &mut self,
+        asker: &Asker,
+        client: &Client<'_>,
+        asked: Option<Ipv4Addr>,
+        moment: Moment<'_>,
+    ) -> Decision {
         match self.leases.offer(asker, asked, moment.now) {
-            Some(Choice::Ready(address)) => Decision::reply(self.address(DhcpMessageType::Offer, address, moment)),
+            Some(Choice::Ready(address)) => {
+                Decision::reply(self.address(DhcpMessageType::Offer, address, moment))
+            }
             Some(Choice::ToProbe(address)) => {
                 self.keep_identifier(address, client, moment.now);
                 Decision::NOTHING
@@ -203,10 +260,20 @@ impl<'d> Server<'d> {
         }
     }
 
-    fn grant(&mut self, asker: &Asker, client: &Client<'_>, address: Ipv4Addr, moment: Moment<'_>) -> Decision {
+    fn grant(
+        &mut self,
+        asker: &Asker,
+        client: &Client<'_>,
+        address: Ipv4Addr,
+        moment: Moment<'_>,
+    ) -> Decision {
         let (seconds, mac) = (self.seconds(moment), client.mac);
         let news = match self.leases.grant(asker, address, moment.now, seconds) {
-            Grant::New => Some(News::Leased { address, mac, seconds }),
+            Grant::New => Some(News::Leased {
+                address,
+                mac,
+                seconds,
+            }),
             Grant::Renewed => None,
             Grant::Refused => return Decision::reply(Reply::Refusal),
             Grant::ToProbe => {
@@ -214,16 +281,22 @@ impl<'d> Server<'d> {
                 return Decision::NOTHING;
             }
         };
-        Decision { reply: Some(self.address(DhcpMessageType::Ack, address, moment)), news }
+        Decision {
+            reply: Some(self.address(DhcpMessageType::Ack, address, moment)),
+            news,
+        }
     }
 
-    /// Keeps the identifier of a client that waits for the probe of `address`. Where there is no room, the client does
-    /// not wait: it asks again by itself, and the probe is over by then.
+    /// Keeps the identifier of a client that waits for the probe of `address`. Where there is no
+    /// room, the client does not wait: it asks again by itself, and the probe is over by then.
     fn keep_identifier(&mut self, address: Ipv4Addr, client: &Client<'_>, now: u32) {
         match client.id.filter(|id| *id != hardware_id(client.mac)) {
             Some(id) => {
                 let leases = &self.leases;
-                if !self.identifiers.keep(address, id, |address| leases.has_question(address, now)) {
+                if !self
+                    .identifiers
+                    .keep(address, id, |address| leases.has_question(address, now))
+                {
                     self.leases.forget_question(address);
                 }
             }
@@ -231,20 +304,44 @@ impl<'d> Server<'d> {
         }
     }
 
-    fn carry_out(&self, decision: Decision, client: &Client<'_>, moment: Moment<'_>, buffer: &mut [u8]) -> Outcome {
-        let answer = decision.reply.and_then(|reply| self.emit(&reply, client, moment, buffer));
-        Outcome { answer, news: decision.news.into_iter().collect() }
+    fn carry_out(
+        &self,
+        decision: Decision,
+        client: &Client<'_>,
+        moment: Moment<'_>,
+        buffer: &mut [u8],
+    ) -> Outcome {
+        let answer = decision
+            .reply
+            .and_then(|reply| self.emit(&reply, client, moment, buffer));
+        Outcome {
+            answer,
+            news: decision.news.into_iter().collect(),
+        }
     }
 
-    fn emit(&self, reply: &Reply, client: &Client<'_>, moment: Moment<'_>, buffer: &mut [u8]) -> Option<Answer> {
+    fn emit(
+        &self,
+        reply: &Reply,
+        client: &Client<'_>,
+        moment: Moment<'_>,
+        buffer: &mut [u8],
+    ) -> Option<Answer> {
         let network = Network {
             router: self.router(),
-            mask: Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - u32::from(self.inside.prefix_len())).unwrap_or(0)),
+            mask: Ipv4Addr::from_bits(
+                u32::MAX
+                    .checked_shl(32 - u32::from(self.inside.prefix_len()))
+                    .unwrap_or(0),
+            ),
             broadcast: self.inside.broadcast(),
             dns: moment.dns.unwrap_or_default(),
         };
         let len = reply.emit(client, &network, buffer)?;
-        Some(Answer { len, to: reply.destination(client) })
+        Some(Answer {
+            len,
+            to: reply.destination(client),
+        })
     }
 
     const fn address(&self, kind: DhcpMessageType, address: Ipv4Addr, moment: Moment<'_>) -> Reply {

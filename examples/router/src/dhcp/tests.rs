@@ -1,5 +1,5 @@
-//! The server against the tables of RFC 2131, with a clock and stations that the tests hold. Messages are built and
-//! read by edge-dhcp.
+//! The server against the tables of RFC 2131, with a clock and stations that the tests hold.
+//! Messages are built and read by edge-dhcp.
 
 use core::net::Ipv4Addr;
 use std::boxed::Box;
@@ -68,14 +68,26 @@ struct Said {
 }
 
 fn client(last: u8) -> Client {
-    Client { mac: [0x02, 0, 0, 0, 0x10, last], id: None, broadcast: false, current: None }
+    Client {
+        mac: [0x02, 0, 0, 0, 0x10, last],
+        id: None,
+        broadcast: false,
+        current: None,
+    }
 }
 
 impl Client {
     fn message(&self, transaction: u32, options: &[DhcpOption<'_>]) -> Vec<u8> {
         let mut options = options.to_vec();
         options.extend(self.id.as_deref().map(DhcpOption::ClientIdentifier));
-        let packet = Packet::new_request(self.mac, transaction, 0, self.current, false, Options::new(&options));
+        let packet = Packet::new_request(
+            self.mac,
+            transaction,
+            0,
+            self.current,
+            false,
+            Options::new(&options),
+        );
         let mut message = packet.encode(&mut [0; 800]).expect("room").to_vec();
         // edge-dhcp has the flag in the other byte.
         message[FLAGS] = u8::from(self.broadcast) << 7;
@@ -86,11 +98,20 @@ impl Client {
 impl Lab {
     /// A server with the addresses from `first` to `last`.
     fn new(first: u8, last: u8) -> Self {
-        let config = DhcpServer { first: inside(first), last: inside(last), lease_seconds: LEASE_SECONDS };
+        let config = DhcpServer {
+            first: inside(first),
+            last: inside(last),
+            lease_seconds: LEASE_SECONDS,
+        };
         let memory = Box::leak(Box::new(Memory::<254>::new()));
         let network = Cidr::new(ROUTER, 24).expect("a network");
         Self {
-            server: Server::new((&mut memory.leases, &mut memory.identifiers), &config, network, Identity::new([1, 2])),
+            server: Server::new(
+                (&mut memory.leases, &mut memory.identifiers),
+                &config,
+                network,
+                Identity::new([1, 2]),
+            ),
             now: 100,
             dns: Some(vec![Ipv4Addr::new(9, 9, 9, 9)]),
             stations: BTreeMap::new(),
@@ -101,13 +122,19 @@ impl Lab {
 
     /// The same with a server that remembers nothing.
     fn restart(&mut self, first: u8, last: u8) {
-        *self = Self { stations: core::mem::take(&mut self.stations), ..Self::new(first, last) };
+        *self = Self {
+            stations: core::mem::take(&mut self.stations),
+            ..Self::new(first, last)
+        };
     }
 
     /// The answer that comes at once.
     fn hear(&mut self, datagram: &[u8]) -> Option<Said> {
         let mut buffer = [0; 548];
-        let moment = Moment { now: self.now, dns: self.dns.as_deref() };
+        let moment = Moment {
+            now: self.now,
+            dns: self.dns.as_deref(),
+        };
         let outcome = self.server.hear(datagram, moment, &mut buffer);
         self.take(outcome, &buffer)
     }
@@ -115,8 +142,16 @@ impl Lab {
     /// Ends the probe of `address`.
     fn end_probe(&mut self, address: Ipv4Addr) -> Option<Said> {
         let mut buffer = [0; 548];
-        let moment = Moment { now: self.now, dns: self.dns.as_deref() };
-        let outcome = self.server.probed(address, self.stations.get(&address).copied(), moment, &mut buffer);
+        let moment = Moment {
+            now: self.now,
+            dns: self.dns.as_deref(),
+        };
+        let outcome = self.server.probed(
+            address,
+            self.stations.get(&address).copied(),
+            moment,
+            &mut buffer,
+        );
         self.take(outcome, &buffer)
     }
 
@@ -126,7 +161,8 @@ impl Lab {
         Some(address)
     }
 
-    /// Probes what is to be probed, which takes a second where nobody answers, and returns the answers of the server.
+    /// Probes what is to be probed, which takes a second where nobody answers, and returns the
+    /// answers of the server.
     fn probe(&mut self) -> Vec<Said> {
         let mut said = Vec::new();
         loop {
@@ -134,8 +170,16 @@ impl Lab {
             if addresses.is_empty() {
                 return said;
             }
-            self.now += u32::from(addresses.iter().any(|address| !self.stations.contains_key(address)));
-            said.extend(addresses.into_iter().filter_map(|address| self.end_probe(address)));
+            self.now += u32::from(
+                addresses
+                    .iter()
+                    .any(|address| !self.stations.contains_key(address)),
+            );
+            said.extend(
+                addresses
+                    .into_iter()
+                    .filter_map(|address| self.end_probe(address)),
+            );
         }
     }
 
@@ -144,10 +188,19 @@ impl Lab {
         let message = client.message(0x1234_5678, options);
         let at_once = self.hear(&message);
         let mut later = self.probe();
-        assert!(later.len() + usize::from(at_once.is_some()) <= 1, "{at_once:?} {later:?}");
+        assert!(
+            later.len() + usize::from(at_once.is_some()) <= 1,
+            "{at_once:?} {later:?}"
+        );
         let said = at_once.or_else(|| later.pop())?;
-        assert_eq!((said.chaddr, said.transaction, said.broadcast), (client.mac, 0x1234_5678, client.broadcast));
-        assert_eq!(said.id, client.id, "the identifier is given back (RFC 6842)");
+        assert_eq!(
+            (said.chaddr, said.transaction, said.broadcast),
+            (client.mac, 0x1234_5678, client.broadcast)
+        );
+        assert_eq!(
+            said.id, client.id,
+            "the identifier is given back (RFC 6842)"
+        );
         Some(said)
     }
 
@@ -156,11 +209,20 @@ impl Lab {
     }
 
     fn request(&mut self, client: &Client, options: &[DhcpOption<'_>]) -> Option<Said> {
-        self.ask(client, &[&[DhcpOption::MessageType(MessageType::Request)], options].concat())
+        self.ask(
+            client,
+            &[&[DhcpOption::MessageType(MessageType::Request)], options].concat(),
+        )
     }
 
     fn select(&mut self, client: &Client, address: Ipv4Addr) -> Option<Said> {
-        self.request(client, &[DhcpOption::RequestedIpAddress(address), DhcpOption::ServerIdentifier(ROUTER)])
+        self.request(
+            client,
+            &[
+                DhcpOption::RequestedIpAddress(address),
+                DhcpOption::ServerIdentifier(ROUTER),
+            ],
+        )
     }
 
     fn reboot(&mut self, client: &Client, address: Ipv4Addr) -> Option<Said> {
@@ -169,7 +231,13 @@ impl Lab {
 
     /// What a client with this address sends to keep it.
     fn renew(&mut self, client: &Client, address: Ipv4Addr) -> Option<Said> {
-        self.request(&Client { current: Some(address), ..client.clone() }, &[])
+        self.request(
+            &Client {
+                current: Some(address),
+                ..client.clone()
+            },
+            &[],
+        )
     }
 
     /// Gets an address as clients do, and uses it from now on.
@@ -177,14 +245,29 @@ impl Lab {
         let offer = self.discover(client)?;
         assert_eq!(offer.kind, Some(MessageType::Offer));
         let ack = self.select(client, offer.address?)?;
-        assert_eq!((ack.kind, ack.address), (Some(MessageType::Ack), offer.address));
+        assert_eq!(
+            (ack.kind, ack.address),
+            (Some(MessageType::Ack), offer.address)
+        );
         self.stations.insert(ack.address?, client.mac);
         ack.address
     }
 
     fn release(&mut self, client: &Client, address: Ipv4Addr) {
-        let options = [DhcpOption::MessageType(MessageType::Release), DhcpOption::ServerIdentifier(ROUTER)];
-        assert_eq!(self.ask(&Client { current: Some(address), ..client.clone() }, &options), None);
+        let options = [
+            DhcpOption::MessageType(MessageType::Release),
+            DhcpOption::ServerIdentifier(ROUTER),
+        ];
+        assert_eq!(
+            self.ask(
+                &Client {
+                    current: Some(address),
+                    ..client.clone()
+                },
+                &options
+            ),
+            None
+        );
         self.stations.remove(&address);
     }
 
@@ -228,7 +311,8 @@ impl Lab {
     }
 }
 
-/// RFC 2131 section 2.2: "the allocating server SHOULD probe the reused address before allocating the address".
+/// RFC 2131 section 2.2: "the allocating server SHOULD probe the reused address before allocating
+/// the address".
 #[test]
 fn a_new_address_is_probed_before_a_client_hears_of_it() {
     let mut lab = Lab::new(100, 163);
@@ -238,11 +322,23 @@ fn a_new_address_is_probed_before_a_client_hears_of_it() {
     let address = lab.next_probe().expect("an address to probe");
     assert_eq!(lab.next_probe(), None);
     let offer = lab.end_probe(address).expect("an offer");
-    assert_eq!((offer.kind, offer.address, offer.transaction), (Some(MessageType::Offer), Some(address), 7));
+    assert_eq!(
+        (offer.kind, offer.address, offer.transaction),
+        (Some(MessageType::Offer), Some(address), 7)
+    );
     // What was offered is leased without another probe, and renewed without one.
-    assert_eq!(lab.select(&anna, address).and_then(|said| said.kind), Some(MessageType::Ack));
-    assert_eq!(lab.renew(&anna, address).and_then(|said| said.kind), Some(MessageType::Ack));
-    assert_eq!(lab.discover(&anna).and_then(|said| said.address), Some(address));
+    assert_eq!(
+        lab.select(&anna, address).and_then(|said| said.kind),
+        Some(MessageType::Ack)
+    );
+    assert_eq!(
+        lab.renew(&anna, address).and_then(|said| said.kind),
+        Some(MessageType::Ack)
+    );
+    assert_eq!(
+        lab.discover(&anna).and_then(|said| said.address),
+        Some(address)
+    );
     assert_eq!(lab.probes, [address]);
 }
 
@@ -253,22 +349,42 @@ fn clients_with_a_lease_are_served_while_the_addresses_of_others_are_probed() {
     let address = lab.obtain(&anna).expect("an address");
     let mut probed = Vec::new();
     for last in 2..20 {
-        let discover = client(last).message(u32::from(last), &[DhcpOption::MessageType(MessageType::Discover)]);
+        let discover = client(last).message(
+            u32::from(last),
+            &[DhcpOption::MessageType(MessageType::Discover)],
+        );
         assert_eq!(lab.hear(&discover), None);
         probed.extend(lab.next_probe());
-        let renewal = Client { current: Some(address), ..anna.clone() };
+        let renewal = Client {
+            current: Some(address),
+            ..anna.clone()
+        };
         let renewal = renewal.message(9, &[DhcpOption::MessageType(MessageType::Request)]);
-        assert_eq!(lab.hear(&renewal).and_then(|said| said.kind), Some(MessageType::Ack));
+        assert_eq!(
+            lab.hear(&renewal).and_then(|said| said.kind),
+            Some(MessageType::Ack)
+        );
     }
     assert_eq!(probed.len(), 18);
-    let offers: Vec<_> = probed.iter().filter_map(|address| lab.end_probe(*address)).collect();
-    assert!(offers.iter().map(|offer| offer.transaction).eq(2..20), "each waiting client has its answer");
+    let offers: Vec<_> = probed
+        .iter()
+        .filter_map(|address| lab.end_probe(*address))
+        .collect();
+    assert!(
+        offers.iter().map(|offer| offer.transaction).eq(2..20),
+        "each waiting client has its answer"
+    );
 }
 
 #[test]
 fn a_client_that_asks_again_while_it_waits_is_answered_once_with_its_latest_transaction() {
     let mut lab = Lab::new(100, 163);
-    let discover = |transaction| client(1).message(transaction, &[DhcpOption::MessageType(MessageType::Discover)]);
+    let discover = |transaction| {
+        client(1).message(
+            transaction,
+            &[DhcpOption::MessageType(MessageType::Discover)],
+        )
+    };
     assert_eq!(lab.hear(&discover(7)), None);
     let address = lab.next_probe().expect("an address to probe");
     assert_eq!(lab.hear(&discover(8)), None);
@@ -285,10 +401,21 @@ fn a_static_host_in_the_pool_keeps_its_address_and_the_log_tells() {
     assert_eq!(lab.obtain(&client(1)), Some(inside(101)));
     lab.release(&client(1), inside(101));
     assert_eq!(lab.obtain(&client(2)), Some(inside(101)));
-    let in_use = News::InUse { address: inside(100), station };
+    let in_use = News::InUse {
+        address: inside(100),
+        station,
+    };
     let told = lab.news.iter().filter(|news| **news == in_use).count();
     // Whether it was tried at all before the other depends on the hash of the client.
-    assert!(told <= 1 && lab.probes.iter().filter(|address| **address == inside(100)).count() == told);
+    assert!(
+        told <= 1
+            && lab
+                .probes
+                .iter()
+                .filter(|address| **address == inside(100))
+                .count()
+                == told
+    );
     assert_eq!(lab.discover(&client(3)), None);
     assert!(lab.news.contains(&in_use));
     // It is tried again when it may be free.
@@ -302,25 +429,38 @@ fn a_request_for_an_address_that_another_station_uses_is_refused() {
     let mut lab = Lab::new(100, 163);
     lab.stations.insert(inside(110), [0x02, 0, 0, 0, 0x20, 1]);
     let said = lab.reboot(&client(1), inside(110)).expect("an answer");
-    assert_eq!((said.kind, said.to), (Some(MessageType::Nak), Some(EVERYBODY)));
+    assert_eq!(
+        (said.kind, said.to),
+        (Some(MessageType::Nak), Some(EVERYBODY))
+    );
 }
 
 #[test]
 fn after_a_restart_no_two_hosts_get_one_address_and_those_that_have_one_keep_it() {
     let mut lab = Lab::new(100, 131);
     let old: Vec<_> = (0..16).map(client).collect();
-    let had: Vec<_> = old.iter().map(|client| lab.obtain(client).expect("an address")).collect();
+    let had: Vec<_> = old
+        .iter()
+        .map(|client| lab.obtain(client).expect("an address"))
+        .collect();
     lab.restart(100, 131);
     // The search for an address begins where it began for the others.
     for last in 32..48 {
         let address = lab.obtain(&client(last)).expect("an address");
         assert!(!had.contains(&address), "{address} is in use");
     }
-    assert!(lab.news.iter().any(|news| matches!(news, News::InUse { .. })));
+    assert!(
+        lab.news
+            .iter()
+            .any(|news| matches!(news, News::InUse { .. }))
+    );
     // The others renew, though the server has found some of their addresses in use.
     for (client, address) in old.iter().zip(had) {
         let said = lab.renew(client, address).expect("an answer");
-        assert_eq!((said.kind, said.address), (Some(MessageType::Ack), Some(address)));
+        assert_eq!(
+            (said.kind, said.address),
+            (Some(MessageType::Ack), Some(address))
+        );
     }
 }
 
@@ -331,44 +471,81 @@ fn a_client_keeps_the_address_that_it_alone_answers_for() {
     lab.stations.insert(inside(120), anna.mac);
     for ask in [Lab::renew, Lab::reboot] {
         lab.restart(100, 163);
-        let (begin, said) = (lab.now, ask(&mut lab, &anna, inside(120)).expect("an answer"));
-        assert_eq!((said.kind, said.address), (Some(MessageType::Ack), Some(inside(120))));
+        let (begin, said) = (
+            lab.now,
+            ask(&mut lab, &anna, inside(120)).expect("an answer"),
+        );
+        assert_eq!(
+            (said.kind, said.address),
+            (Some(MessageType::Ack), Some(inside(120)))
+        );
         assert_eq!(lab.now, begin, "it has not waited");
     }
     lab.restart(100, 163);
-    let asks = [DhcpOption::MessageType(MessageType::Discover), DhcpOption::RequestedIpAddress(inside(120))];
-    assert_eq!(lab.ask(&anna, &asks).and_then(|said| said.address), Some(inside(120)));
+    let asks = [
+        DhcpOption::MessageType(MessageType::Discover),
+        DhcpOption::RequestedIpAddress(inside(120)),
+    ];
+    assert_eq!(
+        lab.ask(&anna, &asks).and_then(|said| said.address),
+        Some(inside(120))
+    );
 }
 
-/// Behind one hardware address there may be several clients: what one has, another that did not ask for it does not
-/// get.
+/// Behind one hardware address there may be several clients: what one has, another that did not ask
+/// for it does not get.
 #[test]
 fn an_address_that_is_in_use_behind_the_same_hardware_address_is_not_offered() {
     let mut lab = Lab::new(100, 163);
-    let [one, other] = [b"one", b"two"].map(|id| Client { id: Some(id.to_vec()), ..client(1) });
+    let [one, other] = [b"one", b"two"].map(|id| Client {
+        id: Some(id.to_vec()),
+        ..client(1)
+    });
     let address = lab.obtain(&one).expect("an address");
     lab.restart(100, 163);
     assert_ne!(lab.obtain(&other), Some(address));
-    assert!(lab.news.contains(&News::InUse { address, station: one.mac }));
-    assert_eq!(lab.renew(&one, address).and_then(|said| said.kind), Some(MessageType::Ack));
+    assert!(lab.news.contains(&News::InUse {
+        address,
+        station: one.mac
+    }));
+    assert_eq!(
+        lab.renew(&one, address).and_then(|said| said.kind),
+        Some(MessageType::Ack)
+    );
 }
 
 /// RFC 2131 section 4.2: "the server MUST use that identifier".
 #[test]
 fn the_client_identifier_tells_clients_apart_and_not_the_hardware_address() {
     let mut lab = Lab::new(100, 163);
-    let with = |last: u8, id: &[u8]| Client { id: Some(id.to_vec()), ..client(last) };
+    let with = |last: u8, id: &[u8]| Client {
+        id: Some(id.to_vec()),
+        ..client(last)
+    };
     let one = lab.obtain(&with(1, b"\0A"));
     let other = lab.obtain(&with(1, b"\0B"));
     assert!(one.is_some() && other.is_some() && one != other);
-    assert_eq!(lab.obtain(&with(2, b"\0A")), one, "another hardware address, and the same client");
+    assert_eq!(
+        lab.obtain(&with(2, b"\0A")),
+        one,
+        "another hardware address, and the same client"
+    );
     assert_eq!(lab.obtain(&with(3, b"\0B")), other);
     // Identifiers that begin or end alike.
     let long = |last: u8| [&[0xff; 250][..], &[last]].concat();
-    let addresses =
-        [b"\0A\0".to_vec(), b"A\0".to_vec(), vec![0; 2], long(1), long(2)].map(|id| lab.obtain(&with(1, &id)));
-    let mut all: Vec<_> =
-        addresses.into_iter().chain([one, other]).map(|address| address.expect("an address")).collect();
+    let addresses = [
+        b"\0A\0".to_vec(),
+        b"A\0".to_vec(),
+        vec![0; 2],
+        long(1),
+        long(2),
+    ]
+    .map(|id| lab.obtain(&with(1, &id)));
+    let mut all: Vec<_> = addresses
+        .into_iter()
+        .chain([one, other])
+        .map(|address| address.expect("an address"))
+        .collect();
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 7);
@@ -380,12 +557,21 @@ fn a_client_without_an_identifier_is_that_whose_identifier_is_its_hardware_addre
     let plain = client(1);
     let id = [&[1][..], &plain.mac].concat();
     let address = lab.obtain(&plain);
-    assert_eq!(lab.obtain(&Client { id: Some(id), ..plain }), address);
+    assert_eq!(
+        lab.obtain(&Client {
+            id: Some(id),
+            ..plain
+        }),
+        address
+    );
     // Less than two bytes are no identifier (RFC 2132 section 9.14), and not given back.
     let mut message = client(1).message(7, &[DhcpOption::MessageType(MessageType::Discover)]);
     message.truncate(243);
     message.extend([61, 1, 9, 255]);
-    assert_eq!(lab.hear(&message).map(|said| (said.address, said.id)), Some((address, None)));
+    assert_eq!(
+        lab.hear(&message).map(|said| (said.address, said.id)),
+        Some((address, None))
+    );
     assert_ne!(lab.obtain(&client(2)), address);
 }
 
@@ -394,20 +580,36 @@ fn a_client_without_an_identifier_is_that_whose_identifier_is_its_hardware_addre
 fn answers_go_to_where_the_client_can_receive_them() {
     for broadcast in [false, true] {
         let mut lab = Lab::new(100, 163);
-        let anna = Client { broadcast, ..client(1) };
+        let anna = Client {
+            broadcast,
+            ..client(1)
+        };
         let offer = lab.discover(&anna).expect("an offer");
         let address = offer.address.expect("an address");
-        let new = if broadcast { EVERYBODY } else { (anna.mac, address) };
+        let new = if broadcast {
+            EVERYBODY
+        } else {
+            (anna.mac, address)
+        };
         assert_eq!(offer.to, Some(new));
         let ack = lab.select(&anna, address).expect("an answer");
         assert_eq!((ack.to, ack.current), (Some(new), None));
         // The flag does not matter to who has an address.
         let renewal = lab.renew(&anna, address).expect("an answer");
-        assert_eq!((renewal.to, renewal.current), (Some((anna.mac, address)), Some(address)));
+        assert_eq!(
+            (renewal.to, renewal.current),
+            (Some((anna.mac, address)), Some(address))
+        );
         let nak = lab.reboot(&anna, inside(99)).expect("an answer");
-        assert_eq!((nak.kind, nak.to), (Some(MessageType::Nak), Some(EVERYBODY)));
+        assert_eq!(
+            (nak.kind, nak.to),
+            (Some(MessageType::Nak), Some(EVERYBODY))
+        );
         let nak = lab.renew(&anna, inside(99)).expect("an answer");
-        assert_eq!((nak.kind, nak.to, nak.current), (Some(MessageType::Nak), Some(EVERYBODY), None));
+        assert_eq!(
+            (nak.kind, nak.to, nak.current),
+            (Some(MessageType::Nak), Some(EVERYBODY), None)
+        );
     }
 }
 
@@ -415,12 +617,26 @@ fn answers_go_to_where_the_client_can_receive_them() {
 fn answers_after_a_probe_go_to_the_same_places() {
     for broadcast in [false, true] {
         let mut lab = Lab::new(100, 163);
-        let anna = Client { broadcast, id: Some(vec![0xff; 19]), ..client(1) };
+        let anna = Client {
+            broadcast,
+            id: Some(vec![0xff; 19]),
+            ..client(1)
+        };
         let said = lab.reboot(&anna, inside(110)).expect("an answer");
-        assert_eq!(said.to, Some(if broadcast { EVERYBODY } else { (anna.mac, inside(110)) }));
+        assert_eq!(
+            said.to,
+            Some(if broadcast {
+                EVERYBODY
+            } else {
+                (anna.mac, inside(110))
+            })
+        );
         lab.restart(100, 163);
         let said = lab.renew(&anna, inside(110)).expect("an answer");
-        assert_eq!((said.to, said.current), (Some((anna.mac, inside(110))), Some(inside(110))));
+        assert_eq!(
+            (said.to, said.current),
+            (Some((anna.mac, inside(110))), Some(inside(110)))
+        );
     }
 }
 
@@ -428,7 +644,12 @@ fn answers_after_a_probe_go_to_the_same_places() {
 #[test]
 fn clients_that_come_from_another_network_are_refused_at_once() {
     let mut lab = Lab::new(100, 163);
-    for foreign in [Ipv4Addr::new(10, 1, 2, 3), Ipv4Addr::new(192, 168, 1, 110), Ipv4Addr::BROADCAST, inside(255)] {
+    for foreign in [
+        Ipv4Addr::new(10, 1, 2, 3),
+        Ipv4Addr::new(192, 168, 1, 110),
+        Ipv4Addr::BROADCAST,
+        inside(255),
+    ] {
         for ask in [Lab::renew, Lab::reboot] {
             let said = ask(&mut lab, &client(1), foreign).expect("an answer");
             assert_eq!(
@@ -436,7 +657,10 @@ fn clients_that_come_from_another_network_are_refused_at_once() {
                 (Some(MessageType::Nak), None, Some(EVERYBODY)),
                 "{foreign}"
             );
-            assert_eq!((said.seconds, said.dns, said.gateway), (None, vec![], vec![]));
+            assert_eq!(
+                (said.seconds, said.dns, said.gateway),
+                (None, vec![], vec![])
+            );
         }
     }
     assert!(lab.probes.is_empty());
@@ -447,18 +671,31 @@ fn requests_for_what_the_client_cannot_have_are_refused() {
     let mut lab = Lab::new(100, 103);
     let owner = lab.obtain(&client(1)).expect("an address");
     for wrong in [owner, inside(99), inside(104), ROUTER, inside(0)] {
-        assert_eq!(lab.reboot(&client(2), wrong).and_then(|said| said.kind), Some(MessageType::Nak), "{wrong}");
+        assert_eq!(
+            lab.reboot(&client(2), wrong).and_then(|said| said.kind),
+            Some(MessageType::Nak),
+            "{wrong}"
+        );
     }
 }
 
 #[test]
 fn a_request_for_another_server_is_not_answered_and_frees_the_offer() {
     let mut lab = Lab::new(100, 100);
-    let other = [DhcpOption::ServerIdentifier(inside(9)), DhcpOption::RequestedIpAddress(Ipv4Addr::new(10, 0, 0, 5))];
-    assert_eq!(lab.discover(&client(1)).and_then(|said| said.address), Some(inside(100)));
+    let other = [
+        DhcpOption::ServerIdentifier(inside(9)),
+        DhcpOption::RequestedIpAddress(Ipv4Addr::new(10, 0, 0, 5)),
+    ];
+    assert_eq!(
+        lab.discover(&client(1)).and_then(|said| said.address),
+        Some(inside(100))
+    );
     assert_eq!(lab.discover(&client(2)), None);
     assert_eq!(lab.request(&client(1), &other), None);
-    assert_eq!(lab.discover(&client(2)).and_then(|said| said.address), Some(inside(100)));
+    assert_eq!(
+        lab.discover(&client(2)).and_then(|said| said.address),
+        Some(inside(100))
+    );
     assert_eq!(lab.request(&client(2), &other), None);
     // Also an offer that is not ripe yet.
     let discover = client(3).message(7, &[DhcpOption::MessageType(MessageType::Discover)]);
@@ -473,10 +710,22 @@ fn a_declined_address_is_leased_to_nobody_for_a_while_and_only_its_client_can_de
     let anna = client(1);
     let address = lab.obtain(&anna).expect("an address");
     lab.decline(&client(9), address);
-    assert_eq!(lab.renew(&anna, address).and_then(|said| said.kind), Some(MessageType::Ack));
+    assert_eq!(
+        lab.renew(&anna, address).and_then(|said| said.kind),
+        Some(MessageType::Ack)
+    );
     lab.decline(&anna, address);
-    assert_eq!(lab.news.last(), Some(&News::Declined { address, mac: anna.mac }));
-    assert_eq!(lab.reboot(&anna, address).and_then(|said| said.kind), Some(MessageType::Nak));
+    assert_eq!(
+        lab.news.last(),
+        Some(&News::Declined {
+            address,
+            mac: anna.mac
+        })
+    );
+    assert_eq!(
+        lab.reboot(&anna, address).and_then(|said| said.kind),
+        Some(MessageType::Nak)
+    );
     let other = lab.obtain(&anna).expect("another address");
     assert_ne!(other, address);
     assert_eq!(lab.discover(&client(2)), None);
@@ -489,7 +738,10 @@ fn a_declined_address_is_leased_to_nobody_for_a_while_and_only_its_client_can_de
 fn what_a_client_releases_it_gets_again_after_a_probe_or_another_client_does() {
     let mut lab = Lab::new(100, 103);
     let clients: Vec<_> = (1..5).map(client).collect();
-    let had: Vec<_> = clients.iter().map(|client| lab.obtain(client).expect("an address")).collect();
+    let had: Vec<_> = clients
+        .iter()
+        .map(|client| lab.obtain(client).expect("an address"))
+        .collect();
     lab.release(&clients[1], had[1]);
     lab.probes.clear();
     assert_eq!(lab.obtain(&clients[1]), Some(had[1]));
@@ -507,14 +759,33 @@ fn what_a_client_releases_it_gets_again_after_a_probe_or_another_client_does() {
 fn inform_is_answered_about_the_network_without_an_address_or_a_lease() {
     let mut lab = Lab::new(100, 100);
     let inform = [DhcpOption::MessageType(MessageType::Inform)];
-    let anna = Client { current: Some(inside(20)), ..client(1) };
+    let anna = Client {
+        current: Some(inside(20)),
+        ..client(1)
+    };
     let said = lab.ask(&anna, &inform).expect("an answer");
-    assert_eq!((said.kind, said.address, said.seconds), (Some(MessageType::Ack), None, None));
-    assert_eq!((said.gateway, said.dns), (vec![ROUTER], vec![Ipv4Addr::new(9, 9, 9, 9)]));
-    assert_eq!((said.to, said.current), (Some((anna.mac, inside(20))), Some(inside(20))));
-    let foreign = Client { current: Some(Ipv4Addr::new(10, 1, 2, 3)), ..client(1) };
+    assert_eq!(
+        (said.kind, said.address, said.seconds),
+        (Some(MessageType::Ack), None, None)
+    );
+    assert_eq!(
+        (said.gateway, said.dns),
+        (vec![ROUTER], vec![Ipv4Addr::new(9, 9, 9, 9)])
+    );
+    assert_eq!(
+        (said.to, said.current),
+        (Some((anna.mac, inside(20))), Some(inside(20)))
+    );
+    let foreign = Client {
+        current: Some(Ipv4Addr::new(10, 1, 2, 3)),
+        ..client(1)
+    };
     assert_eq!(lab.ask(&foreign, &inform), None);
-    assert_eq!(lab.obtain(&client(2)), Some(inside(100)), "no address was taken");
+    assert_eq!(
+        lab.obtain(&client(2)),
+        Some(inside(100)),
+        "no address was taken"
+    );
 }
 
 #[test]
@@ -522,15 +793,26 @@ fn leases_are_short_only_while_the_outside_is_not_configured() {
     let mut lab = Lab::new(100, 163);
     lab.dns = None;
     let said = lab.discover(&client(1)).expect("an offer");
-    assert_eq!((said.seconds, said.dns), (Some(SHORT_LEASE_SECONDS), vec![]));
+    assert_eq!(
+        (said.seconds, said.dns),
+        (Some(SHORT_LEASE_SECONDS), vec![])
+    );
     let dns: Vec<_> = (1..=5).map(|last| Ipv4Addr::new(9, 9, 9, last)).collect();
     lab.dns = Some(dns.clone());
-    let said = lab.select(&client(1), said.address.expect("an address")).expect("an answer");
+    let said = lab
+        .select(&client(1), said.address.expect("an address"))
+        .expect("an answer");
     assert_eq!((said.seconds, &said.dns), (Some(LEASE_SECONDS), &dns));
     // After the longest identifier there is room for fewer.
-    let long = Client { id: Some(vec![7; 255]), ..client(2) };
+    let long = Client {
+        id: Some(vec![7; 255]),
+        ..client(2)
+    };
     let said = lab.discover(&long).expect("an offer");
-    assert_eq!((said.seconds, &said.dns[..]), (Some(LEASE_SECONDS), &dns[..3]));
+    assert_eq!(
+        (said.seconds, &said.dns[..]),
+        (Some(LEASE_SECONDS), &dns[..3])
+    );
 }
 
 #[test]
@@ -553,7 +835,9 @@ fn a_full_pool_is_told_and_a_lease_that_ends_makes_room() {
 #[test]
 fn a_pool_of_all_hosts_is_leased_to_the_last_address() {
     let mut lab = Lab::new(1, 254);
-    let mut addresses: Vec<_> = (0..253).map(|last| lab.obtain(&client(last)).expect("an address")).collect();
+    let mut addresses: Vec<_> = (0..253)
+        .map(|last| lab.obtain(&client(last)).expect("an address"))
+        .collect();
     assert_eq!(lab.discover(&client(253)), None);
     addresses.sort_unstable();
     addresses.dedup();
@@ -561,13 +845,23 @@ fn a_pool_of_all_hosts_is_leased_to_the_last_address() {
     assert!(!addresses.contains(&ROUTER));
 }
 
-/// More identifiers at once than can be kept: clients without a place ask again, and then have their answer at once.
+/// More identifiers at once than can be kept: clients without a place ask again, and then have
+/// their answer at once.
 #[test]
 fn clients_with_long_identifiers_get_their_offer_now_or_when_they_ask_again() {
     let mut lab = Lab::new(100, 163);
-    let clients = (0..20_u8).map(|last| Client { id: Some(vec![last; 19 + 2 * usize::from(last)]), ..client(last) });
+    let clients = (0..20_u8).map(|last| Client {
+        id: Some(vec![last; 19 + 2 * usize::from(last)]),
+        ..client(last)
+    });
     let mut clients: Vec<_> = clients.collect();
-    clients.insert(0, Client { id: Some(vec![7; 255]), ..client(20) });
+    clients.insert(
+        0,
+        Client {
+            id: Some(vec![7; 255]),
+            ..client(20)
+        },
+    );
     let discover = [DhcpOption::MessageType(MessageType::Discover)];
     for client in &clients {
         assert_eq!(lab.hear(&client.message(1, &discover)), None);
@@ -575,10 +869,19 @@ fn clients_with_long_identifiers_get_their_offer_now_or_when_they_ask_again() {
     let offers = lab.probe();
     assert!((8..20).contains(&offers.len()), "{}", offers.len());
     for offer in &offers {
-        assert!(clients.iter().any(|client| client.mac == offer.chaddr && client.id == offer.id));
+        assert!(
+            clients
+                .iter()
+                .any(|client| client.mac == offer.chaddr && client.id == offer.id)
+        );
     }
-    for client in clients.iter().filter(|client| !offers.iter().any(|offer| offer.chaddr == client.mac)) {
-        let offer = lab.hear(&client.message(2, &discover)).expect("an offer at once");
+    for client in clients
+        .iter()
+        .filter(|client| !offers.iter().any(|offer| offer.chaddr == client.mac))
+    {
+        let offer = lab
+            .hear(&client.message(2, &discover))
+            .expect("an offer at once");
         assert_eq!(offer.id, client.id);
     }
 }
@@ -615,7 +918,12 @@ fn malformed_requests_do_no_harm() {
     let mut lab = Lab::new(100, 163);
     let mut random = Pcg32::new(1, 1);
     for round in 0..50_000 {
-        let kinds = [MessageType::Discover, MessageType::Request, MessageType::Decline, MessageType::Release];
+        let kinds = [
+            MessageType::Discover,
+            MessageType::Request,
+            MessageType::Decline,
+            MessageType::Release,
+        ];
         let kind = DhcpOption::MessageType(kinds[round % 4]);
         let asked = DhcpOption::RequestedIpAddress(inside(100 + (round % 70) as u8));
         let message = client(round as u8).message(7, &[kind, asked]);
@@ -626,7 +934,8 @@ fn malformed_requests_do_no_harm() {
     assert!(lab.obtain(&client(1)).is_some());
 }
 
-/// Clients and stations that come and go, move, ask for anything, and lose answers: nobody is given what another has.
+/// Clients and stations that come and go, move, ask for anything, and lose answers: nobody is given
+/// what another has.
 #[test]
 fn no_address_is_ever_given_to_two() {
     for seed in 0..40 {
@@ -642,7 +951,11 @@ fn run_random(random: &mut Pcg32) {
     for _ in 0..400 {
         let last = below(16) as u8;
         let id = (!last.is_multiple_of(3)).then(|| vec![last; 1 + usize::from(last) * 2]);
-        let who = Client { id, broadcast: below(2) == 0, ..client(last) };
+        let who = Client {
+            id,
+            broadcast: below(2) == 0,
+            ..client(last)
+        };
         let address = inside(98 + below(16) as u8);
         let had = given.get(&last).map(|(address, _)| *address);
         let said = match below(9) {
@@ -689,10 +1002,20 @@ fn run_random(random: &mut Pcg32) {
             continue;
         }
         let address = said.address.expect("an address");
-        assert!(given.iter().all(|(other, (taken, _))| *other == last || *taken != address), "{address} given to two");
+        assert!(
+            given
+                .iter()
+                .all(|(other, (taken, _))| *other == last || *taken != address),
+            "{address} given to two"
+        );
         let station = lab.stations.get(&address).copied();
-        assert!(station.is_none_or(|station| station == who.mac), "{address} is in use by {station:?}");
-        if let Some((old, _)) = given.insert(last, (address, now + said.seconds.expect("a lease time"))) {
+        assert!(
+            station.is_none_or(|station| station == who.mac),
+            "{address} is in use by {station:?}"
+        );
+        if let Some((old, _)) =
+            given.insert(last, (address, now + said.seconds.expect("a lease time")))
+        {
             lab.stations.remove(&old);
         }
         lab.stations.insert(address, who.mac);

@@ -41,16 +41,25 @@ pub struct Said {
 
 impl<'w> Client<'w> {
     pub fn new(wire: &'w End, last: u8) -> Self {
-        Self { wire, mac: [0x02, 0, 0, 0, 0x10, last], address: None }
+        Self {
+            wire,
+            mac: [0x02, 0, 0, 0, 0x10, last],
+            address: None,
+        }
     }
 
     pub async fn discover(&self) -> Option<Said> {
-        self.ask(&[DhcpOption::MessageType(MessageType::Discover)]).await
+        self.ask(&[DhcpOption::MessageType(MessageType::Discover)])
+            .await
     }
 
     /// Takes what it was offered.
     pub async fn select(&self, address: Ipv4Addr) -> Option<Said> {
-        self.request(&[DhcpOption::RequestedIpAddress(address), DhcpOption::ServerIdentifier(ROUTER)]).await
+        self.request(&[
+            DhcpOption::RequestedIpAddress(address),
+            DhcpOption::ServerIdentifier(ROUTER),
+        ])
+        .await
     }
 
     pub async fn request(&self, options: &[DhcpOption<'_>]) -> Option<Said> {
@@ -72,7 +81,14 @@ impl<'w> Client<'w> {
     }
 
     pub async fn say(&self, options: &[DhcpOption<'_>]) {
-        let packet = Packet::new_request(self.mac, 0x1234_5678, 0, self.address, false, Options::new(options));
+        let packet = Packet::new_request(
+            self.mac,
+            0x1234_5678,
+            0,
+            self.address,
+            false,
+            Options::new(options),
+        );
         let payload = packet.encode(&mut [0; 600]).expect("room").to_vec();
         self.send(payload).await;
     }
@@ -84,17 +100,32 @@ impl<'w> Client<'w> {
             None => (BROADCAST, Ipv4Addr::BROADCAST),
         };
         let from = (self.address.unwrap_or(NOWHERE), 68);
-        self.wire.send(&Udp { macs: (self.mac, mac), from, to: (to, 67), payload }.frame()).await;
+        self.wire
+            .send(
+                &Udp {
+                    macs: (self.mac, mac),
+                    from,
+                    to: (to, 67),
+                    payload,
+                }
+                .frame(),
+            )
+            .await;
     }
 
     /// The next answer.
     async fn hear(&self) -> Said {
         loop {
             let frame = self.wire.receive().await;
-            if let Some(answer) = self.address.and_then(|address| arp_answer(&frame, self.mac, address)) {
+            if let Some(answer) = self
+                .address
+                .and_then(|address| arp_answer(&frame, self.mac, address))
+            {
                 self.wire.send(&answer).await;
             }
-            let Some(udp) = Udp::read(&frame).filter(|udp| udp.to.1 == 68 && udp.from == (ROUTER, 67)) else {
+            let Some(udp) =
+                Udp::read(&frame).filter(|udp| udp.to.1 == 68 && udp.from == (ROUTER, 67))
+            else {
                 continue;
             };
             if let Some(said) = read(&udp, self.mac) {
@@ -110,7 +141,10 @@ fn read(udp: &Udp, mac: [u8; 6]) -> Option<Said> {
     if packet.chaddr[..6] != mac {
         return None;
     }
-    let mut said = Said { to: Some((udp.macs.1, udp.to.0)), ..Said::default() };
+    let mut said = Said {
+        to: Some((udp.macs.1, udp.to.0)),
+        ..Said::default()
+    };
     said.address = Some(packet.yiaddr).filter(|address| !address.is_unspecified());
     for option in packet.options.iter() {
         match option {

@@ -66,15 +66,26 @@ impl Isp {
     pub fn lease(&self, last: u8, dns: &[[u8; 4]]) -> Ipv4Addr {
         let address = Ipv4Addr::new(198, 51, 100, last);
         let dns = dns.iter().copied().map(Ipv4Addr::from).collect();
-        *self.offer.borrow_mut() = Some(Offer { address, gateway: GATEWAY, dns });
+        *self.offer.borrow_mut() = Some(Offer {
+            address,
+            gateway: GATEWAY,
+            dns,
+        });
         address
     }
 
     pub async fn run(&self) {
         loop {
             let frame = self.wire.receive().await;
-            let gateway = self.offer.borrow().as_ref().map_or(GATEWAY, |offer| offer.gateway);
-            let neighbour = self.neighbour.get().and_then(|station| arp_answer(&frame, station.mac, station.address));
+            let gateway = self
+                .offer
+                .borrow()
+                .as_ref()
+                .map_or(GATEWAY, |offer| offer.gateway);
+            let neighbour = self
+                .neighbour
+                .get()
+                .and_then(|station| arp_answer(&frame, station.mac, station.address));
             let answer = neighbour
                 .or_else(|| arp_answer(&frame, MAC, gateway))
                 .or_else(|| self.answer(gateway, Udp::read(&frame)?));
@@ -89,11 +100,27 @@ impl Isp {
             67 => {
                 let payload = self.answer_dhcp(gateway, &udp.payload)?;
                 let to = (Ipv4Addr::BROADCAST, 68);
-                Some(Udp { macs: (MAC, ROUTER_MACS[1]), from: (gateway, 67), to, payload }.frame())
+                Some(
+                    Udp {
+                        macs: (MAC, ROUTER_MACS[1]),
+                        from: (gateway, 67),
+                        to,
+                        payload,
+                    }
+                    .frame(),
+                )
             }
             ECHO_PORT => {
                 self.asked_by.set(Some(udp.from));
-                Some(Udp { macs: (MAC, udp.macs.0), from: udp.to, to: udp.from, payload: udp.payload }.frame())
+                Some(
+                    Udp {
+                        macs: (MAC, udp.macs.0),
+                        from: udp.to,
+                        to: udp.from,
+                        payload: udp.payload,
+                    }
+                    .frame(),
+                )
             }
             _ => None,
         }
@@ -105,12 +132,19 @@ impl Isp {
         self.note(&request);
         let kind = request.options.iter().find_map(|option| match option {
             DhcpOption::MessageType(MessageType::Discover) => Some(MessageType::Offer),
-            DhcpOption::MessageType(MessageType::Request) if self.refuses.get() => Some(MessageType::Nak),
+            DhcpOption::MessageType(MessageType::Request) if self.refuses.get() => {
+                Some(MessageType::Nak)
+            }
             DhcpOption::MessageType(MessageType::Request) => Some(MessageType::Ack),
             _ => None,
         })?;
-        self.discovers.set(self.discovers.get() + u32::from(kind == MessageType::Offer));
-        let dns: Vec<u8> = offer.dns.iter().flat_map(|address| address.octets()).collect();
+        self.discovers
+            .set(self.discovers.get() + u32::from(kind == MessageType::Offer));
+        let dns: Vec<u8> = offer
+            .dns
+            .iter()
+            .flat_map(|address| address.octets())
+            .collect();
         let mut options = vec![
             DhcpOption::MessageType(kind),
             DhcpOption::ServerIdentifier(gateway),
@@ -137,7 +171,9 @@ impl Isp {
         for option in request.options.iter() {
             match option {
                 DhcpOption::MessageType(MessageType::Decline) => self.declined.set(address),
-                DhcpOption::MessageType(MessageType::Release) => self.released.set(Some(request.ciaddr)),
+                DhcpOption::MessageType(MessageType::Release) => {
+                    self.released.set(Some(request.ciaddr));
+                }
                 _ => {}
             }
         }

@@ -1,5 +1,9 @@
 //! A router between two wires whose other ends the test holds. Time is the machine's own.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses another part of the world")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses another part of the world"
+)]
 
 pub mod client;
 pub mod isp;
@@ -66,7 +70,8 @@ pub fn run<T>(config: Config, test: impl AsyncFnOnce(&World) -> T) -> T {
 pub fn run_tasks<T>(tasks: Tasks, config: Config, test: impl AsyncFnOnce(&World) -> T) -> T {
     let memory = Box::leak(Box::new(Memory::<64, 128, 16>::new()));
     let [(lan, lan_device), (wan, wan_device)] = ROUTER_MACS.map(device);
-    let router = nat_router::new(memory, config, [7; 32], lan_device, wan_device).expect("a sound configuration");
+    let router = nat_router::new(memory, config, [7; 32], lan_device, wan_device)
+        .expect("a sound configuration");
     let world = World {
         control: router.control,
         outside: router.outside,
@@ -79,11 +84,18 @@ pub fn run_tasks<T>(tasks: Tasks, config: Config, test: impl AsyncFnOnce(&World)
     let life = world.life.clone();
     let forwarding = async {
         if tasks == Tasks::Both {
-            router.forwarding.run(move || life.set(life.get() + 1)).await;
+            router
+                .forwarding
+                .run(move || life.set(life.get() + 1))
+                .await;
         }
     };
     let isp = world.isp.clone();
-    let everything = join3(forwarding, router.services.run(world.led.clone()), async move { isp.run().await });
+    let everything = join3(
+        forwarding,
+        router.services.run(world.led.clone()),
+        async move { isp.run().await },
+    );
     let test = with_timeout(Duration::from_secs(20), test(&world));
     match block_on(select(everything, test)) {
         Either::First(_) => unreachable!("none of them ends"),
@@ -94,7 +106,11 @@ pub fn run_tasks<T>(tasks: Tasks, config: Config, test: impl AsyncFnOnce(&World)
 impl World {
     /// Waits until the router has this address outside.
     pub async fn lease(&self, address: Ipv4Addr) {
-        while self.control.outside().is_none_or(|outside| outside.address.address() != address) {
+        while self
+            .control
+            .outside()
+            .is_none_or(|outside| outside.address.address() != address)
+        {
             Timer::after_millis(5).await;
         }
     }
@@ -108,7 +124,10 @@ impl Led {
     /// Each level it had so far with how long in milliseconds, but for the last, which still holds.
     pub fn levels(&self) -> Vec<(bool, u64)> {
         let changes = self.0.borrow();
-        changes.windows(2).map(|two| (two[0].1, (two[1].0 - two[0].0).as_millis())).collect()
+        changes
+            .windows(2)
+            .map(|two| (two[0].1, (two[1].0 - two[0].0).as_millis()))
+            .collect()
     }
 
     fn set(&self, level: bool) {
@@ -154,14 +173,19 @@ impl Wake for Woken {
     }
 }
 
-/// Polls `task` as an executor does, only when it is woken, until the clock says `end`. Returns how often that was.
+/// Polls `task` as an executor does, only when it is woken, until the clock says `end`. Returns how
+/// often that was.
 pub fn execute(task: &mut Pin<&mut impl Future>, woken: &Arc<Woken>, end: Instant) -> u32 {
     let waker = woken.clone().into();
     let mut polls = 0;
     while Instant::now() < end {
         if woken.0.swap(false, Ordering::Relaxed) {
             polls += 1;
-            assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert!(
+                task.as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
         } else {
             std::thread::sleep(core::time::Duration::from_millis(1));
         }

@@ -7,7 +7,9 @@ use embassy_futures::join::join;
 use embassy_net_driver::{HardwareAddress, LinkState};
 use embassy_net_driver_channel as channel;
 use embassy_time::Timer;
-use etherparse::{EtherType, Ethernet2Header, NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+use etherparse::{
+    EtherType, Ethernet2Header, NetSlice, PacketBuilder, SlicedPacket, TransportSlice,
+};
 
 pub const BROADCAST: [u8; 6] = [0xff; 6];
 
@@ -29,7 +31,14 @@ pub fn device(mac: [u8; 6]) -> (End, Device) {
     let (runner, device) = channel::new(state, HardwareAddress::Ethernet(mac));
     let (state, to, from) = runner.split();
     state.set_link_state(LinkState::Up);
-    (End { state: RefCell::new(state), to: RefCell::new(to), from: RefCell::new(from) }, device)
+    (
+        End {
+            state: RefCell::new(state),
+            to: RefCell::new(to),
+            from: RefCell::new(from),
+        },
+        device,
+    )
 }
 
 impl End {
@@ -103,7 +112,10 @@ impl Udp {
     pub fn read(frame: &[u8]) -> Option<Self> {
         let packet = SlicedPacket::from_ethernet(frame).ok()?;
         let header = Ethernet2Header::from_slice(frame).ok()?.0;
-        let (NetSlice::Ipv4(ip), TransportSlice::Udp(udp)) = (packet.net?, packet.transport?) else { return None };
+        let (NetSlice::Ipv4(ip), TransportSlice::Udp(udp)) = (packet.net?, packet.transport?)
+        else {
+            return None;
+        };
         let ip = ip.header();
         Some(Self {
             macs: (header.source, header.destination),
@@ -117,13 +129,20 @@ impl Udp {
 /// The answer to a frame, if that is an ARP request for `address`.
 pub fn arp_answer(frame: &[u8], mac: [u8; 6], address: Ipv4Addr) -> Option<Vec<u8>> {
     let (header, body) = Ethernet2Header::from_slice(frame).ok()?;
-    let request =
-        header.ether_type == EtherType::ARP && body.get(6..8)? == [0, 1] && body.get(24..28)? == address.octets();
+    let request = header.ether_type == EtherType::ARP
+        && body.get(6..8)? == [0, 1]
+        && body.get(24..28)? == address.octets();
     if !request {
         return None;
     }
     let ether_type = EtherType::ARP;
-    let mut answer = Ethernet2Header { destination: header.source, source: mac, ether_type }.to_bytes().to_vec();
+    let mut answer = Ethernet2Header {
+        destination: header.source,
+        source: mac,
+        ether_type,
+    }
+    .to_bytes()
+    .to_vec();
     answer.extend_from_slice(&[0, 1, 8, 0, 6, 4, 0, 2]);
     answer.extend_from_slice(&mac);
     answer.extend_from_slice(&address.octets());

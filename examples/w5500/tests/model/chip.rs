@@ -1,5 +1,5 @@
-//! A model of the chip, after its datasheet: accesses, registers, both buffers, the latched interrupts, and the wire. It
-//! notes what a driver must not do.
+//! A model of the chip, after its datasheet: accesses, registers, both buffers, the latched
+//! interrupts, and the wire. It notes what a driver must not do.
 
 use core::task::Waker;
 use std::collections::VecDeque;
@@ -177,7 +177,10 @@ impl Chip {
 
     /// The block of the access that is under way.
     pub fn block(&self) -> Option<u8> {
-        self.access.as_ref().and_then(|header| header.get(2)).map(|control| control >> 3)
+        self.access
+            .as_ref()
+            .and_then(|header| header.get(2))
+            .map(|control| control >> 3)
     }
 
     pub fn interrupt_mask(&self) -> u8 {
@@ -199,13 +202,22 @@ impl Chip {
     }
 
     pub fn int_is_low(&self) -> bool {
-        self.int_stuck || (self.socket[2] & self.socket[0x2c] != 0 && self.common[0x18] & 1 != 0 && !self.in_reset)
+        self.int_stuck
+            || (self.socket[2] & self.socket[0x2c] != 0
+                && self.common[0x18] & 1 != 0
+                && !self.in_reset)
     }
 
     /// When something happens next by itself.
     pub fn next_event(&self) -> Option<u64> {
-        let sending = self.sending.iter().filter(|_| !self.mute).map(|sending| sending.done_at);
-        sending.chain(self.arrivals.front().map(|(at, _)| *at)).min()
+        let sending = self
+            .sending
+            .iter()
+            .filter(|_| !self.mute)
+            .map(|sending| sending.done_at);
+        sending
+            .chain(self.arrivals.front().map(|(at, _)| *at))
+            .min()
     }
 
     /// Lets the time pass until `to`.
@@ -217,7 +229,12 @@ impl Chip {
                 self.receive(&frame);
             }
         }
-        if !self.mute && self.sending.as_ref().is_some_and(|sending| sending.done_at <= self.now) {
+        if !self.mute
+            && self
+                .sending
+                .as_ref()
+                .is_some_and(|sending| sending.done_at <= self.now)
+        {
             self.sent.push(self.sending.take().unwrap().frame);
             self.tx_read = self.register(0x24);
             self.socket[2] |= SENT;
@@ -248,7 +265,12 @@ impl Chip {
         {
             let offset = u16::from_be_bytes([high, low]);
             let write = control & 4 != 0;
-            self.accesses.push(Access { block: control >> 3, offset, write, bytes: self.transferred });
+            self.accesses.push(Access {
+                block: control >> 3,
+                offset,
+                write,
+                bytes: self.transferred,
+            });
         }
     }
 
@@ -267,7 +289,8 @@ impl Chip {
             return 0;
         }
         let (block, write) = (header[2] >> 3, header[2] & 4 != 0);
-        let offset = u16::from_be_bytes([header[0], header[1]]).wrapping_add((self.transferred - 4) as u16);
+        let offset =
+            u16::from_be_bytes([header[0], header[1]]).wrapping_add((self.transferred - 4) as u16);
         if !self.present || self.in_reset {
             return 0xff;
         }
@@ -306,7 +329,9 @@ impl Chip {
             (1, 0x01) if self.keeps_commands => self.socket[1] = byte,
             (1, 0x01) => self.command(byte),
             (1, 0x02) => self.socket[2] &= !byte,
-            (1, 0x03 | 0x20..=0x23 | 0x26..=0x27 | 0x2a..=0x2b) => self.mistakes.push(format!("write to {offset:#x}")),
+            (1, 0x03 | 0x20..=0x23 | 0x26..=0x27 | 0x2a..=0x2b) => {
+                self.mistakes.push(format!("write to {offset:#x}"));
+            }
             (1, _) => self.socket[place] = byte,
             (2, _) => {
                 if self.sending.is_some() && offset.wrapping_sub(self.tx_read) < self.tx_used() {
@@ -314,7 +339,9 @@ impl Chip {
                 }
                 self.tx[place % BUFFER] = byte;
             }
-            (_, 0x1e | 0x1f) if block % 4 == 1 => self.other_buffers[usize::from(block / 4) - 1][place - 0x1e] = byte,
+            (_, 0x1e | 0x1f) if block % 4 == 1 => {
+                self.other_buffers[usize::from(block / 4) - 1][place - 0x1e] = byte;
+            }
             _ => self.mistakes.push(format!("write to block {block}")),
         }
         self.show_interrupt();
@@ -337,7 +364,11 @@ impl Chip {
 
     fn open(&mut self) {
         for buffer in 0..2 {
-            let others: u32 = self.other_buffers.iter().map(|sizes| u32::from(sizes[buffer])).sum();
+            let others: u32 = self
+                .other_buffers
+                .iter()
+                .map(|sizes| u32::from(sizes[buffer]))
+                .sum();
             if u32::from(self.socket[0x1e + buffer]) + others != 16 {
                 self.mistakes.push("the buffers are not 16 KiB".into());
             }
@@ -360,7 +391,10 @@ impl Chip {
         let frame: Vec<u8> = (0..length).map(|at| self.tx[place(at)]).collect();
         // Preamble, padding, checksum and gap.
         let bits = (8 + frame.len().max(60) as u64 + 4 + 12) * 8;
-        self.sending = Some(Sending { done_at: self.now + bits * 1000 / self.megabits, frame });
+        self.sending = Some(Sending {
+            done_at: self.now + bits * 1000 / self.megabits,
+            frame,
+        });
     }
 
     fn tx_used(&self) -> u16 {

@@ -1,5 +1,9 @@
 //! A driver and its chip on a board, with a clock that only the test and the SPI bus move.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses another part of the model")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses another part of the model"
+)]
 
 pub mod chip;
 mod pins;
@@ -48,7 +52,10 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { poll_limit: None, filter: Filter::Own }
+        Self {
+            poll_limit: None,
+            filter: Filter::Own,
+        }
     }
 }
 
@@ -86,7 +93,10 @@ impl Clock for TestClock {
             if self.now() >= at {
                 return Poll::Ready(());
             }
-            *self.alarm.borrow_mut() = Alarm { at: Some(at.as_micros() * 1000), waker: Some(cx.waker().clone()) };
+            *self.alarm.borrow_mut() = Alarm {
+                at: Some(at.as_micros() * 1000),
+                waker: Some(cx.waker().clone()),
+            };
             Poll::Pending
         })
     }
@@ -118,10 +128,25 @@ impl Board {
     /// A driver that has not begun.
     pub fn new<const N_RX: usize, const N_TX: usize>(setup: Setup) -> Self {
         let chip = Rc::new(RefCell::new(Chip::new()));
-        let (dma, spi_fails) = (Rc::<RefCell<Alarm>>::default(), Rc::<Cell<Failing>>::default());
-        let clock = TestClock { chip: chip.clone(), alarm: Rc::default() };
-        let bus = Spi { chip: chip.clone(), dma: dma.clone(), fails: spi_fails.clone() };
-        let pins = Pins { bus, cs: Cs(chip.clone()), int: Int(chip.clone()), reset: Reset(chip.clone()) };
+        let (dma, spi_fails) = (
+            Rc::<RefCell<Alarm>>::default(),
+            Rc::<Cell<Failing>>::default(),
+        );
+        let clock = TestClock {
+            chip: chip.clone(),
+            alarm: Rc::default(),
+        };
+        let bus = Spi {
+            chip: chip.clone(),
+            dma: dma.clone(),
+            fails: spi_fails.clone(),
+        };
+        let pins = Pins {
+            bus,
+            cs: Cs(chip.clone()),
+            int: Int(chip.clone()),
+            reset: Reset(chip.clone()),
+        };
         let state = Box::leak(Box::new(State::<N_RX, N_TX>::new()));
         let (device, runner) = nat_w5500::new(MAC, state, pins);
         let mut runner = runner.with_filter(setup.filter).with_clock(clock.clone());
@@ -131,7 +156,18 @@ impl Board {
         let monitor = runner.monitor();
         let runner = Box::pin(async { match runner.run().await {} });
         let woken = Arc::new(Flag(true.into()));
-        Self { chip, spi_fails, dma, clock, device, runner, monitor, woken, judges: true, polls: 0 }
+        Self {
+            chip,
+            spi_fails,
+            dma,
+            clock,
+            device,
+            runner,
+            monitor,
+            woken,
+            judges: true,
+            polls: 0,
+        }
     }
 
     pub fn chip(&self) -> RefMut<'_, Chip> {
@@ -151,7 +187,9 @@ impl Board {
     }
 
     pub fn is_link_up(&mut self) -> bool {
-        self.device.link_state(&mut Context::from_waker(Waker::noop())) == LinkState::Up
+        self.device
+            .link_state(&mut Context::from_waker(Waker::noop()))
+            == LinkState::Up
     }
 
     /// Lets the driver run and time pass, for `time` nanoseconds.
@@ -172,7 +210,8 @@ impl Board {
         }
     }
 
-    /// Polls the driver if it was woken, and lets time pass until the next event if not, but not beyond `end`.
+    /// Polls the driver if it was woken, and lets time pass until the next event if not, but not
+    /// beyond `end`.
     pub fn step(&mut self, end: u64) -> bool {
         if self.now() > end {
             return false;
@@ -183,8 +222,16 @@ impl Board {
             let _ = self.runner.as_mut().poll(&mut Context::from_waker(&waker));
             return true;
         }
-        let alarms = [self.clock.alarm.borrow().at, self.dma.borrow().at, self.chip().next_event()];
-        let next = alarms.into_iter().flatten().min().filter(|next| *next <= end);
+        let alarms = [
+            self.clock.alarm.borrow().at,
+            self.dma.borrow().at,
+            self.chip().next_event(),
+        ];
+        let next = alarms
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|next| *next <= end);
         let now = next.unwrap_or(end);
         self.chip().advance(now);
         self.clock.alarm.borrow_mut().strike(now);
@@ -201,8 +248,12 @@ impl Board {
 
     /// The stack sends a frame. Returns whether there was room.
     pub fn send(&mut self, frame: &[u8]) -> bool {
-        let token = self.device.transmit(&mut Context::from_waker(Waker::noop()));
-        token.map(|token| token.consume(frame.len(), |buffer| buffer.copy_from_slice(frame))).is_some()
+        let token = self
+            .device
+            .transmit(&mut Context::from_waker(Waker::noop()));
+        token
+            .map(|token| token.consume(frame.len(), |buffer| buffer.copy_from_slice(frame)))
+            .is_some()
     }
 
     pub fn take_accesses(&self) -> Vec<Access> {
@@ -213,7 +264,11 @@ impl Board {
 impl Drop for Board {
     fn drop(&mut self) {
         if self.judges && !std::thread::panicking() {
-            assert_eq!(self.chip().mistakes, Vec::<String>::new(), "the driver must not do this");
+            assert_eq!(
+                self.chip().mistakes,
+                Vec::<String>::new(),
+                "the driver must not do this"
+            );
         }
     }
 }

@@ -58,7 +58,10 @@ impl Spi {
             if self.chip.borrow().now >= done {
                 return Poll::Ready(());
             }
-            *self.dma.borrow_mut() = Alarm { at: Some(done), waker: Some(cx.waker().clone()) };
+            *self.dma.borrow_mut() = Alarm {
+                at: Some(done),
+                waker: Some(cx.waker().clone()),
+            };
             Poll::Pending
         })
         .await;

@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use arbitrary::Arbitrary;
-use nat_core::{Config, Filtering, Hairpinning, InsideResets, Instant, Mapping, OneToOne, PortRange, Rate};
+use nat_core::{
+    Config, Filtering, Hairpinning, InsideResets, Instant, Mapping, OneToOne, PortRange, Rate,
+};
 
 use super::setting::{EXTERNAL, HOSTS, Setting};
 use super::world;
@@ -41,7 +43,11 @@ impl Choices {
     pub(super) fn setting(&self) -> Setting {
         let mut setting = match self.random {
             Some(seed) => Setting::random(&mut fastrand::Rng::with_seed(seed.into())),
-            None => Setting { config: plain(), fragments: false, quarantine: false },
+            None => Setting {
+                config: plain(),
+                fragments: false,
+                quarantine: false,
+            },
         };
         setting.fragments |= self.fragments;
         setting.quarantine |= self.quarantine;
@@ -54,21 +60,40 @@ impl Choices {
 
     /// Where the clock begins: also just before 32 or 48 bits of milliseconds are full.
     pub(super) fn start(&self) -> Instant {
-        let starts = [1_000_000, (1 << 32) - 3_000, (1 << 31) - 3_000, (5 << 32) - 1, (1 << 48) - 3_000, 0];
+        let starts = [
+            1_000_000,
+            (1 << 32) - 3_000,
+            (1 << 31) - 3_000,
+            (5 << 32) - 1,
+            (1 << 48) - 3_000,
+            0,
+        ];
         Instant::from_millis(starts[usize::from(self.start) % starts.len()])
     }
 
     fn choose_behaviour(&self, config: &mut Config) {
         use Filtering::{AddressAndPortDependent, AddressDependent, EndpointIndependent};
         if let Some(filter) = self.filtering {
-            let filters = [AddressAndPortDependent, AddressDependent, EndpointIndependent];
+            let filters = [
+                AddressAndPortDependent,
+                AddressDependent,
+                EndpointIndependent,
+            ];
             config.filtering = filters[usize::from(filter) % 3];
         }
         if let Some(filtered) = self.filtered_hairpins {
-            config.hairpinning = if filtered { Hairpinning::Filtered } else { Hairpinning::Unfiltered };
+            config.hairpinning = if filtered {
+                Hairpinning::Filtered
+            } else {
+                Hairpinning::Unfiltered
+            };
         }
         if let Some(overlapping) = self.overlapping {
-            config.mapping = if overlapping { Mapping::AddressAndPortDependent } else { Mapping::EndpointIndependent };
+            config.mapping = if overlapping {
+                Mapping::AddressAndPortDependent
+            } else {
+                Mapping::EndpointIndependent
+            };
         }
         if config.mapping == Mapping::AddressAndPortDependent {
             config.filtering = AddressAndPortDependent;
@@ -82,7 +107,9 @@ impl Choices {
     fn choose_rules(&self, config: &mut Config) {
         if let Some((external, inside)) = self.one_to_one {
             let (external, inside) = (EXTERNAL[usize::from(external) % 3], host(inside));
-            config.one_to_one.retain(|rule| rule.external != external && rule.inside != inside);
+            config
+                .one_to_one
+                .retain(|rule| rule.external != external && rule.inside != inside);
             _ = config.one_to_one.push(OneToOne { external, inside });
         }
         if let Some(dmz) = self.dmz_host {
@@ -100,9 +127,16 @@ impl Choices {
             config.limits.sessions_per_host = some(limits.sessions_per_host, 12);
             config.limits.mappings_per_host = some(limits.mappings_per_host, 8);
             config.limits.sessions_per_mapping = some(limits.sessions_per_mapping, 4);
-            let rate = Rate { burst: 1 + u16::from(limits.rate % 5), per_second: 1 };
+            let rate = Rate {
+                burst: 1 + u16::from(limits.rate % 5),
+                per_second: 1,
+            };
             config.limits.mapping_rate = (limits.rate >= 128).then_some(rate);
-            let resets = [InsideResets::Always, InsideResets::NotForBareAck, InsideResets::Never];
+            let resets = [
+                InsideResets::Always,
+                InsideResets::NotForBareAck,
+                InsideResets::Never,
+            ];
             config.inside_resets = resets[usize::from(limits.rate) % resets.len()];
         }
     }
@@ -119,7 +153,8 @@ impl Choices {
             config.dmz_host = None;
             // A host's low ports are of its block too.
             config.low_ports = config.ports;
-            // The invariant about refusals knows nothing of blocks, and is not asked where freed ports wait.
+            // The invariant about refusals knows nothing of blocks, and is not asked where freed
+            // ports wait.
             config.quarantine.delay = config.quarantine.delay.max(Duration::from_secs(1));
         }
     }

@@ -10,7 +10,14 @@ use super::setting::{EXTERNAL, HOSTS};
 use super::world::*;
 
 const PORTS: [u16; 10] = [53, 68, 80, 500, 502, 2000, 2001, 30_000, 30_001, 30_003];
-const REMOTES: [SocketAddrV4; 6] = [at(S1, 80), at(S1, 81), at(S2, 80), at(S2, 53), at(ATTACKER, 67), at(N, 80)];
+const REMOTES: [SocketAddrV4; 6] = [
+    at(S1, 80),
+    at(S1, 81),
+    at(S2, 80),
+    at(S2, 53),
+    at(ATTACKER, 67),
+    at(N, 80),
+];
 const ERRORS: [(u8, u8); 5] = [(3, 1), (3, 3), (3, 4), (11, 0), (12, 0)];
 
 /// An operation; numbers are taken modulo what there is to choose from.
@@ -146,27 +153,71 @@ impl Step {
         let endpoint = |address: Ipv4Addr, port: u8| at(address, one_of(port, &PORTS));
         let (inside, outside) = (Door::Wire(Side::Inside), Door::Wire(Side::Outside));
         Some(match self {
-            Self::Out { host, port, remote, shape } => {
-                (inside, shape.packet(endpoint(one_of(host, &HOSTS), port), one_of(remote, &REMOTES)))
-            }
-            Self::In { address, port, remote, shape } => {
-                (outside, shape.packet(one_of(remote, &REMOTES), endpoint(one_of(address, &EXTERNAL), port)))
-            }
+            Self::Out {
+                host,
+                port,
+                remote,
+                shape,
+            } => (
+                inside,
+                shape.packet(
+                    endpoint(one_of(host, &HOSTS), port),
+                    one_of(remote, &REMOTES),
+                ),
+            ),
+            Self::In {
+                address,
+                port,
+                remote,
+                shape,
+            } => (
+                outside,
+                shape.packet(
+                    one_of(remote, &REMOTES),
+                    endpoint(one_of(address, &EXTERNAL), port),
+                ),
+            ),
             Self::Session { place, out, shape } => {
-                let SessionInfo { inside: host, external, remote, protocol, .. } = session(place, world)?;
-                let (door, from, to) = if out { (inside, host, remote) } else { (outside, remote, external) };
+                let SessionInfo {
+                    inside: host,
+                    external,
+                    remote,
+                    protocol,
+                    ..
+                } = session(place, world)?;
+                let (door, from, to) = if out {
+                    (inside, host, remote)
+                } else {
+                    (outside, remote, external)
+                };
                 (door, shape.of_session(protocol, from, to))
             }
-            Self::Hairpin { from, to, shape } => {
-                (inside, shape.packet(session(from, world)?.inside, session(to, world)?.external))
-            }
-            Self::Error { place, from_inside, kind } => {
+            Self::Hairpin { from, to, shape } => (
+                inside,
+                shape.packet(session(from, world)?.inside, session(to, world)?.external),
+            ),
+            Self::Error {
+                place,
+                from_inside,
+                kind,
+            } => {
                 let session = session(place, world)?;
-                (if from_inside { inside } else { outside }, error(&session, from_inside, one_of(kind, &ERRORS)))
+                (
+                    if from_inside { inside } else { outside },
+                    error(&session, from_inside, one_of(kind, &ERRORS)),
+                )
             }
-            Self::Router { address, port, remote, shape } => {
+            Self::Router {
+                address,
+                port,
+                remote,
+                shape,
+            } => {
                 let address = one_of(address, &[N, N2, N3, ROUTER, Ipv4Addr::UNSPECIFIED]);
-                (Door::Router, shape.packet(endpoint(address, port), one_of(remote, &REMOTES)))
+                (
+                    Door::Router,
+                    shape.packet(endpoint(address, port), one_of(remote, &REMOTES)),
+                )
             }
             _ => return None,
         })
@@ -174,7 +225,17 @@ impl Step {
 
     /// Changes what is configured; `None` if this step does not.
     pub(super) fn forward(self) -> Option<PortForward> {
-        let Self::Forward { tcp, external_port, host, port, address, count } = self else { return None };
+        let Self::Forward {
+            tcp,
+            external_port,
+            host,
+            port,
+            address,
+            count,
+        } = self
+        else {
+            return None;
+        };
         let protocol = if tcp { Protocol::Tcp } else { Protocol::Udp };
         let target = at(one_of(host, &HOSTS), one_of(port, &PORTS));
         let mut forward = PortForward::new(protocol, one_of(external_port, &PORTS), target);
@@ -192,10 +253,16 @@ impl Shape {
                 // Next to what is used already, or far away.
                 let far = |step: u8| if step < 16 { 0 } else { step % 24 };
                 let number = |step: u8| 1000_u32.wrapping_add(u32::from(step) << far(step));
-                tcp(from, to, flags & 0x3f).seq(number(seq)).ack(if flags & ACK == 0 { 0 } else { number(ack) })
+                tcp(from, to, flags & 0x3f)
+                    .seq(number(seq))
+                    .ack(if flags & ACK == 0 { 0 } else { number(ack) })
             }
-            Kind::Request { id } => echo_request(*from.ip(), *to.ip(), one_of(id, &[1, 2, 3, from.port()])),
-            Kind::Reply { id } => echo_reply(*from.ip(), *to.ip(), one_of(id, &[1, 2, 3, to.port()])),
+            Kind::Request { id } => {
+                echo_request(*from.ip(), *to.ip(), one_of(id, &[1, 2, 3, from.port()]))
+            }
+            Kind::Reply { id } => {
+                echo_reply(*from.ip(), *to.ip(), one_of(id, &[1, 2, 3, to.port()]))
+            }
         };
         match self.vary {
             0..8 => packet.ttl(self.vary),
@@ -210,12 +277,29 @@ impl Shape {
     }
 
     /// The same, as what `protocol` has.
-    fn of_session(self, protocol: SessionProtocol, from: SocketAddrV4, to: SocketAddrV4) -> Datagram {
+    fn of_session(
+        self,
+        protocol: SessionProtocol,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+    ) -> Datagram {
         let kind = match (protocol, self.kind) {
             (SessionProtocol::Tcp, Kind::Tcp { .. }) => self.kind,
-            (SessionProtocol::Tcp, Kind::Udp) => Kind::Tcp { flags: ACK, seq: 0, ack: 0 },
-            (SessionProtocol::Tcp, Kind::Request { id }) => Kind::Tcp { flags: SYN | ACK, seq: id, ack: 0 },
-            (SessionProtocol::Tcp, Kind::Reply { id }) => Kind::Tcp { flags: FIN | ACK, seq: id, ack: id },
+            (SessionProtocol::Tcp, Kind::Udp) => Kind::Tcp {
+                flags: ACK,
+                seq: 0,
+                ack: 0,
+            },
+            (SessionProtocol::Tcp, Kind::Request { id }) => Kind::Tcp {
+                flags: SYN | ACK,
+                seq: id,
+                ack: 0,
+            },
+            (SessionProtocol::Tcp, Kind::Reply { id }) => Kind::Tcp {
+                flags: FIN | ACK,
+                seq: id,
+                ack: id,
+            },
             (SessionProtocol::Udp, _) => Kind::Udp,
             (SessionProtocol::Icmp, _) if to.port() == 0 => Kind::Request { id: 3 },
             (SessionProtocol::Icmp, _) => Kind::Reply { id: 3 },
@@ -226,8 +310,17 @@ impl Shape {
 
 /// About a packet that has gone the other way.
 fn error(session: &SessionInfo, from_inside: bool, kind: (u8, u8)) -> Datagram {
-    let SessionInfo { inside, external, remote, protocol, .. } = *session;
-    let shape = Shape { kind: Kind::Udp, vary: u8::MAX };
+    let SessionInfo {
+        inside,
+        external,
+        remote,
+        protocol,
+        ..
+    } = *session;
+    let shape = Shape {
+        kind: Kind::Udp,
+        vary: u8::MAX,
+    };
     let (quoted, teller) = if from_inside {
         (shape.of_session(protocol, remote, inside), *inside.ip())
     } else {
@@ -235,5 +328,9 @@ fn error(session: &SessionInfo, from_inside: bool, kind: (u8, u8)) -> Datagram {
     };
     let to = Packet::parse(&quoted.bytes()).source();
     let error = icmp_error(teller, *to.ip(), kind, &quoted.bytes());
-    if kind == (3, 4) { error.rest([0, 0, 2, 64]) } else { error }
+    if kind == (3, 4) {
+        error.rest([0, 0, 2, 64])
+    } else {
+        error
+    }
 }

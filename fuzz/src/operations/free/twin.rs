@@ -32,21 +32,40 @@ impl Twin<'_> {
             (Outcome::Held, Verdict::Hold) => true,
             (Outcome::Forwarded(packet), Verdict::Forward { len, .. })
             | (Outcome::Fragmented(packet, _), Verdict::Fragment { len, .. })
-            | (Outcome::Local(_, packet), Verdict::Local { len, .. }) => packet.bytes() == buffer[..*len],
+            | (Outcome::Local(_, packet), Verdict::Local { len, .. }) => {
+                packet.bytes() == buffer[..*len]
+            }
             (Outcome::Rejected(reason, packet), Verdict::Reject(reply)) => {
                 let mut answer = [0; Reply::MAX_LEN];
-                let len = reply.emit(&buffer, &mut answer).expect("the longest answer fits");
+                let len = reply
+                    .emit(&buffer, &mut answer)
+                    .expect("the longest answer fits");
                 *reason == reply.reason() && packet.bytes() == answer[..len]
             }
             _ => false,
         };
-        assert!(same, "narrow tables: {outcome:?}\nwide tables: {verdict:?} {buffer:02x?}");
+        assert!(
+            same,
+            "narrow tables: {outcome:?}\nwide tables: {verdict:?} {buffer:02x?}"
+        );
     }
 
     pub(super) fn check(&self, world: &World) {
-        assert_eq!(self.nat.audit(), Ok(()), "what is not as it should be in wide tables");
-        assert!(world.nat.sessions().eq(self.nat.sessions()), "sessions of narrow and of wide tables");
+        assert_eq!(
+            self.nat.audit(),
+            Ok(()),
+            "what is not as it should be in wide tables"
+        );
+        assert!(
+            world.nat.sessions().eq(self.nat.sessions()),
+            "sessions of narrow and of wide tables"
+        );
         assert_eq!(world.nat.poll_timeout(), self.nat.poll_timeout());
-        assert!(world.nat.draining_addresses().eq(self.nat.draining_addresses()));
+        assert!(
+            world
+                .nat
+                .draining_addresses()
+                .eq(self.nat.draining_addresses())
+        );
     }
 }

@@ -7,7 +7,8 @@ use crate::table::{Link, Width};
 use super::Flows;
 
 impl<W: Width> Flows<'_, W> {
-    /// The number of a host, or the one that it will get with its first mapping; `None` where there is no room for it.
+    /// The number of a host, or the one that it will get with its first mapping; `None` where there
+    /// is no room for it.
     pub(crate) fn host_number(&self, inside: Inside) -> Option<u32> {
         let known = self.find_host(inside.origin, inside.endpoint.address);
         known.or_else(|| self.hosts.next_link()).map(number)
@@ -22,19 +23,35 @@ impl<W: Width> Flows<'_, W> {
             return None;
         }
         host.blocks.add(externals);
-        Some(Blocks { inside: host.address, number: number(link), externals })
+        Some(Blocks {
+            inside: host.address,
+            number: number(link),
+            externals,
+        })
     }
 
-    /// The host at or after `cursor` that has its block on an external address, which it loses; and the next cursor.
+    /// The host at or after `cursor` that has its block on an external address, which it loses; and
+    /// the next cursor.
     pub(crate) fn release_block(&mut self, cursor: usize, external: u8) -> Option<(usize, Blocks)> {
         let externals = Externals::of(external);
         let mut cursor = cursor;
         loop {
             let (next, link) = self.hosts.next_in_use(cursor)?;
             cursor = next;
-            if let Some(host) = self.hosts.get_mut(link).filter(|host| host.blocks.contains(externals)) {
+            if let Some(host) = self
+                .hosts
+                .get_mut(link)
+                .filter(|host| host.blocks.contains(externals))
+            {
                 host.blocks.remove(externals);
-                return Some((next, Blocks { inside: host.address, number: number(link), externals }));
+                return Some((
+                    next,
+                    Blocks {
+                        inside: host.address,
+                        number: number(link),
+                        externals,
+                    },
+                ));
             }
         }
     }
@@ -42,8 +59,14 @@ impl<W: Width> Flows<'_, W> {
 
 /// The blocks that are free when the host at `link` is gone.
 pub(super) fn blocks_of<W: Width>(host: &Host<W>, link: Link<W>) -> Option<Blocks> {
-    let Host { address, blocks, .. } = *host;
-    (blocks != Externals::NONE).then(|| Blocks { inside: address, number: number(link), externals: blocks })
+    let Host {
+        address, blocks, ..
+    } = *host;
+    (blocks != Externals::NONE).then(|| Blocks {
+        inside: address,
+        number: number(link),
+        externals: blocks,
+    })
 }
 
 /// The number of a host, from zero up.

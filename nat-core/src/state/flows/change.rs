@@ -1,12 +1,13 @@
-//! Changes of the tables. Callers have checked that there is room, so that no change fails half-way.
+//! Changes of the tables. Callers have checked that there is room, so that no change fails
+//! half-way.
 
 use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::{Step, Tcp};
 use crate::state::{
-    Blocks, Class, Endpoint, Exchange, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, Origin,
-    OutsideTuple, PortClass, Proto, Segment, Session,
+    Blocks, Class, Endpoint, Exchange, ExternalPort, Given, Host, Inside, InsideTuple, Mapping,
+    MappingEnds, Origin, OutsideTuple, PortClass, Proto, Segment, Session,
 };
 use crate::table::{Count, IndexFull, Link, Width};
 use crate::{DropReason, Side};
@@ -29,15 +30,37 @@ pub(crate) struct NewMapping {
 impl NewMapping {
     fn outside(&self) -> OutsideTuple {
         let InsideTuple { proto, remote, .. } = self.tuple;
-        OutsideTuple { proto, external: self.external, external_port: self.external_port, remote }
+        OutsideTuple {
+            proto,
+            external: self.external,
+            external_port: self.external_port,
+            remote,
+        }
     }
 }
 
 impl From<&NewMapping> for MappingEnds {
     fn from(new: &NewMapping) -> Self {
-        let NewMapping { tuple, external, external_port, given } = *new;
-        let InsideTuple { proto, inside, untranslated, .. } = tuple;
-        Self { proto, inside: inside.endpoint, external, external_port, given, untranslated }
+        let NewMapping {
+            tuple,
+            external,
+            external_port,
+            given,
+        } = *new;
+        let InsideTuple {
+            proto,
+            inside,
+            untranslated,
+            ..
+        } = tuple;
+        Self {
+            proto,
+            inside: inside.endpoint,
+            external,
+            external_port,
+            given,
+            untranslated,
+        }
     }
 }
 
@@ -63,8 +86,14 @@ pub(crate) struct Ended {
 }
 
 impl<W: Width> Flows<'_, W> {
-    /// How many slots a new session of `mapping`, if that is there, with `address` takes, if a leave is due or not.
-    pub(crate) fn slots_of_session(&self, mapping: Option<Link<W>>, address: u32, leave: bool) -> usize {
+    /// How many slots a new session of `mapping`, if that is there, with `address` takes, if a
+    /// leave is due or not.
+    pub(crate) fn slots_of_session(
+        &self,
+        mapping: Option<Link<W>>,
+        address: u32,
+        leave: bool,
+    ) -> usize {
         let new_leave = leave && !mapping.is_some_and(|mapping| self.has_leave(mapping, address));
         if new_leave { 2 } else { 1 }
     }
@@ -76,37 +105,65 @@ impl<W: Width> Flows<'_, W> {
         let leave_hash = self.remote_hash(new.mapping, any_port(new.remote.address));
         let index = &self.sessions_by_remote;
         let together = new_leave && index.share_bucket(hash, leave_hash);
-        index.check_room(&self.sessions, hash, if together { 2 } else { 1 }).map_err(index_full)?;
-        if new_leave { index.check_room(&self.sessions, leave_hash, 1).map_err(index_full) } else { Ok(()) }
+        index
+            .check_room(&self.sessions, hash, if together { 2 } else { 1 })
+            .map_err(index_full)?;
+        if new_leave {
+            index
+                .check_room(&self.sessions, leave_hash, 1)
+                .map_err(index_full)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the indexes have room for `new`, and for its host if that has no mapping yet.
     pub(crate) fn check_mapping(&self, new: &NewMapping) -> Result<(), DropReason> {
         let Inside { origin, endpoint } = new.tuple.inside;
         if self.find_host(origin, endpoint.address).is_none() {
-            let kept = if origin == Origin::Host { self.shares.kept_hosts(self.hosts.capacity()) } else { 0 };
+            let kept = if origin == Origin::Host {
+                self.shares.kept_hosts(self.hosts.capacity())
+            } else {
+                0
+            };
             if self.hosts.room() <= kept {
                 return Err(DropReason::HostTableFull);
             }
             let hash = self.key.hash(endpoint.address, 0);
-            self.hosts_by_address.check_room(&self.hosts, hash, 1).map_err(index_full)?;
+            self.hosts_by_address
+                .check_room(&self.hosts, hash, 1)
+                .map_err(index_full)?;
         }
         let hash = self.inside_hash(&new.tuple);
-        self.mappings_by_inside.check_room(&self.mappings, hash, 1).map_err(index_full)?;
-        if new.tuple.untranslated { Ok(()) } else { self.check_outside(&new.outside()) }
+        self.mappings_by_inside
+            .check_room(&self.mappings, hash, 1)
+            .map_err(index_full)?;
+        if new.tuple.untranslated {
+            Ok(())
+        } else {
+            self.check_outside(&new.outside())
+        }
     }
 
     /// Whether the index of external endpoints has room for this one.
     pub(crate) fn check_outside(&self, tuple: &OutsideTuple) -> Result<(), DropReason> {
-        self.mappings_by_external.check_room(&self.mappings, self.outside_hash(tuple), 1).map_err(index_full)
+        self.mappings_by_external
+            .check_room(&self.mappings, self.outside_hash(tuple), 1)
+            .map_err(index_full)
     }
 
     /// Adds a mapping, and its host if that has none yet.
     pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<Link<W>> {
-        let NewMapping { tuple, external, external_port, given } = *new;
+        let NewMapping {
+            tuple,
+            external,
+            external_port,
+            given,
+        } = *new;
         let Inside { origin, endpoint } = tuple.inside;
         let known = self.find_host(origin, endpoint.address);
-        let host = known.or_else(|| self.add_host(Host::new(origin, endpoint.address, external)))?;
+        let host =
+            known.or_else(|| self.add_host(Host::new(origin, endpoint.address, external)))?;
         let mapping = Mapping::new(host, &tuple, external, external_port);
         let link = self.mappings.insert(mapping.given_by(given))?;
         if let Some(host) = self.hosts.get_mut(host) {
@@ -117,30 +174,44 @@ impl<W: Width> Flows<'_, W> {
             self.shares.add_mapping(host.mappings());
         }
         let hash = self.inside_hash(&tuple);
-        self.mappings_by_inside.insert(&mut self.mappings, hash, link).ok()?;
+        self.mappings_by_inside
+            .insert(&mut self.mappings, hash, link)
+            .ok()?;
         if !tuple.untranslated {
             let hash = self.outside_hash(&new.outside());
-            self.mappings_by_external.insert(&mut self.mappings, hash, link).ok()?;
+            self.mappings_by_external
+                .insert(&mut self.mappings, hash, link)
+                .ok()?;
             self.count_port(link, PortUse::add);
             self.take_kept_port(link);
         }
         Some(link)
     }
 
-    /// Gives the hosts of an external address that is gone the one of their other mappings, if they have any: whoever gets
-    /// its number next is not theirs. Walks the tables.
+    /// Gives the hosts of an external address that is gone the one of their other mappings, if they
+    /// have any: whoever gets its number next is not theirs. Walks the tables.
     pub(crate) fn leave_external(&mut self, gone: u8) {
         let mut cursor = 0;
         while let Some((next, link)) = self.hosts.next_in_use(cursor) {
             cursor = next;
-            if let Some(host) = self.hosts.get_mut(link).filter(|host| host.external() == gone) {
+            if let Some(host) = self
+                .hosts
+                .get_mut(link)
+                .filter(|host| host.external() == gone)
+            {
                 host.set_external(u8::MAX);
             }
         }
         let mut cursor = 0;
         while let Some((next, link)) = self.mappings.next_in_use(cursor) {
             cursor = next;
-            let Some(mapping) = self.mappings.get(link).filter(|mapping| !mapping.is_untranslated()) else { continue };
+            let Some(mapping) = self
+                .mappings
+                .get(link)
+                .filter(|mapping| !mapping.is_untranslated())
+            else {
+                continue;
+            };
             let none = |host: &&mut Host<W>| usize::from(host.external()) >= MAX_EXTERNAL_ADDRESSES;
             if let Some(host) = self.hosts.get_mut(mapping.host).filter(none) {
                 host.set_external(mapping.external);
@@ -156,22 +227,36 @@ impl<W: Width> Flows<'_, W> {
         }
     }
 
-    /// Counts the external port of a mapping. Those that port forwards keep are counted with them, and those that overlap
-    /// are not: there may be any number of each.
+    /// Counts the external port of a mapping. Those that port forwards keep are counted with them,
+    /// and those that overlap are not: there may be any number of each.
     fn count_port(&mut self, mapping: Link<W>, count: impl Fn(&mut PortUse, ExternalPort)) {
-        if let Some(mapping) =
-            self.mappings.get(mapping).filter(|mapping| !self.overlapping && mapping.given() != Given::PortForward)
+        if let Some(mapping) = self
+            .mappings
+            .get(mapping)
+            .filter(|mapping| !self.overlapping && mapping.given() != Given::PortForward)
         {
             count(&mut self.ports, ExternalPort::from(mapping));
         }
     }
 
-    /// Notes a port that was drawn as one of those that are kept for its host, as long as it has not got them all.
+    /// Notes a port that was drawn as one of those that are kept for its host, as long as it has
+    /// not got them all.
     fn take_kept_port(&mut self, link: Link<W>) {
-        let Some(mapping) = self.mappings.get_mut(link).filter(|mapping| mapping.is_drawn()) else { return };
-        let (proto, class) = (mapping.proto(), PortClass::of(mapping.proto(), mapping.inside_port));
+        let Some(mapping) = self
+            .mappings
+            .get_mut(link)
+            .filter(|mapping| mapping.is_drawn())
+        else {
+            return;
+        };
+        let (proto, class) = (
+            mapping.proto(),
+            PortClass::of(mapping.proto(), mapping.inside_port),
+        );
         let host = self.hosts.get_mut(mapping.host);
-        let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) else { return };
+        let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) else {
+            return;
+        };
         if *count < self.port_shares.per_host(class) {
             *count = count.saturating_add(1);
             mapping.set_kept_port();
@@ -180,8 +265,17 @@ impl<W: Width> Flows<'_, W> {
     }
 
     fn give_back_kept_port(&mut self, link: Link<W>) {
-        let Some(mapping) = self.mappings.get(link).filter(|mapping| mapping.has_kept_port()) else { return };
-        let (proto, class) = (mapping.proto(), PortClass::of(mapping.proto(), mapping.inside_port));
+        let Some(mapping) = self
+            .mappings
+            .get(link)
+            .filter(|mapping| mapping.has_kept_port())
+        else {
+            return;
+        };
+        let (proto, class) = (
+            mapping.proto(),
+            PortClass::of(mapping.proto(), mapping.inside_port),
+        );
         let host = self.hosts.get_mut(mapping.host);
         if let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) {
             *count = count.saturating_sub(1);
@@ -191,13 +285,22 @@ impl<W: Width> Flows<'_, W> {
 
     /// Adds a session, with the leave of its remote address if asked for.
     pub(crate) fn add_session(&mut self, new: &NewSession<W>, now: u32) -> Option<Link<W>> {
-        let NewSession { mapping, remote, begin, leave } = *new;
+        let NewSession {
+            mapping,
+            remote,
+            begin,
+            leave,
+        } = *new;
         if leave {
             self.hold_leave(mapping, remote.address);
         }
         let hash = self.remote_hash(mapping, remote);
-        let link = self.sessions.insert(Session::new(mapping, remote, &begin))?;
-        self.sessions_by_remote.insert(&mut self.sessions, hash, link).ok()?;
+        let link = self
+            .sessions
+            .insert(Session::new(mapping, remote, &begin))?;
+        self.sessions_by_remote
+            .insert(&mut self.sessions, hash, link)
+            .ok()?;
         let mapping = self.mappings.get_mut(mapping)?;
         mapping.sessions.increment();
         let (proto, host) = (mapping.proto(), mapping.host);
@@ -209,8 +312,8 @@ impl<W: Width> Flows<'_, W> {
 
     /// Moves a TCP session on by a segment. Returns the state that it was in.
     ///
-    /// Whatever `step` was found for, lists and counts follow the state that the session leaves here: nothing is taken from
-    /// what was known of it before.
+    /// Whatever `step` was found for, lists and counts follow the state that the session leaves
+    /// here: nothing is taken from what was known of it before.
     #[inline(always)]
     pub(crate) fn take_step(
         &mut self,
@@ -235,17 +338,32 @@ impl<W: Width> Flows<'_, W> {
     }
 
     /// Changes a session of `proto` so that it stands elsewhere, and starts its timer anew.
-    fn move_on(&mut self, link: Link<W>, proto: Proto, now: u32, change: impl FnOnce(&mut Session<W>)) {
-        let Some(session) = self.sessions.get_mut(link) else { return };
+    fn move_on(
+        &mut self,
+        link: Link<W>,
+        proto: Proto,
+        now: u32,
+        change: impl FnOnce(&mut Session<W>),
+    ) {
+        let Some(session) = self.sessions.get_mut(link) else {
+            return;
+        };
         let before = Standing::of(session, proto);
         change(session);
         let after = Standing::of(session, proto);
-        let Some(host) = self.mappings.get(session.mapping).map(|mapping| mapping.host) else { return };
+        let Some(host) = self
+            .mappings
+            .get(session.mapping)
+            .map(|mapping| mapping.host)
+        else {
+            return;
+        };
         self.restate((link, host), Some(before), Some(after));
         self.restart_timer(link, proto, now);
     }
 
-    /// Takes note that the inside end of a session of `proto`, not TCP, sends what asks `question`, and starts its timer anew.
+    /// Takes note that the inside end of a session of `proto`, not TCP, sends what asks `question`,
+    /// and starts its timer anew.
     #[inline(always)]
     pub(crate) fn note_sent(&mut self, link: Link<W>, proto: Proto, now: u32, question: u32) {
         if let Some(session) = self.sessions.get_mut(link) {
@@ -257,7 +375,8 @@ impl<W: Width> Flows<'_, W> {
         self.restart_timer(link, proto, now);
     }
 
-    /// Takes note that the outside end of a session of `proto`, not TCP, sends, and starts its timer anew.
+    /// Takes note that the outside end of a session of `proto`, not TCP, sends, and starts its
+    /// timer anew.
     #[inline(always)]
     pub(crate) fn note_heard(&mut self, link: Link<W>, proto: Proto, now: u32) {
         if self.sessions.get(link).is_some_and(Session::is_asked) {
@@ -268,18 +387,24 @@ impl<W: Width> Flows<'_, W> {
 
     #[cold]
     fn ask_again(&mut self, link: Link<W>, proto: Proto, now: u32, question: u32) {
-        self.move_on(link, proto, now, |session| session.ask_again(proto, question));
+        self.move_on(link, proto, now, |session| {
+            session.ask_again(proto, question);
+        });
     }
 
     #[cold]
     fn answer(&mut self, link: Link<W>, proto: Proto, now: u32) {
-        self.move_on(link, proto, now, |session| session.set_exchange(Exchange::Answered));
+        self.move_on(link, proto, now, |session| {
+            session.set_exchange(Exchange::Answered);
+        });
     }
 
     /// Starts the timer of the state of a session of `proto` anew.
     #[inline(always)]
     pub(crate) fn restart_timer(&mut self, link: Link<W>, proto: Proto, now: u32) {
-        let Some(session) = self.sessions.get_mut(link) else { return };
+        let Some(session) = self.sessions.get_mut(link) else {
+            return;
+        };
         let class = Class::of(proto, session.state, session.remote_port);
         let lifetime = self.lifetimes.get(class as usize).copied().unwrap_or(0);
         session.deadline = now.wrapping_add(lifetime);
@@ -293,8 +418,13 @@ impl<W: Width> Flows<'_, W> {
         self.end_session_but(link, None)
     }
 
-    /// Ends a session, and its mapping if that has no other, unless it is `kept`, which is about to get one.
-    pub(crate) fn end_session_but(&mut self, link: Link<W>, kept: Option<Link<W>>) -> Option<Ended> {
+    /// Ends a session, and its mapping if that has no other, unless it is `kept`, which is about to
+    /// get one.
+    pub(crate) fn end_session_but(
+        &mut self,
+        link: Link<W>,
+        kept: Option<Link<W>>,
+    ) -> Option<Ended> {
         let session = self.sessions.get(link)?;
         let (mapping_link, remote, state) = (session.mapping, session.remote(), session.state);
         let mapping = self.mappings.get_mut(mapping_link)?;
@@ -304,24 +434,56 @@ impl<W: Width> Flows<'_, W> {
         self.restate((link, host), Some(Standing::of(session, proto)), None);
         self.remove_session(link, mapping_link, remote);
         self.release_leave(mapping_link, remote.address);
-        let (mapping, blocks) = if unused { self.remove_mapping(mapping_link, remote).unzip() } else { (None, None) };
-        Some(Ended { proto, state, mapping, blocks: blocks.flatten() })
+        let (mapping, blocks) = if unused {
+            self.remove_mapping(mapping_link, remote).unzip()
+        } else {
+            (None, None)
+        };
+        Some(Ended {
+            proto,
+            state,
+            mapping,
+            blocks: blocks.flatten(),
+        })
     }
 
-    /// Removes a mapping whose last session, with `remote`, has ended; and its host if that has no other. Returns what it
-    /// was, and the blocks of ports that are free with the host.
-    fn remove_mapping(&mut self, link: Link<W>, remote: Endpoint) -> Option<(MappingEnds, Option<Blocks>)> {
+    /// Removes a mapping whose last session, with `remote`, has ended; and its host if that has no
+    /// other. Returns what it was, and the blocks of ports that are free with the host.
+    fn remove_mapping(
+        &mut self,
+        link: Link<W>,
+        remote: Endpoint,
+    ) -> Option<(MappingEnds, Option<Blocks>)> {
         let mapping = self.mappings.get(link)?;
         let (host, inside) = (mapping.host, self.inside(mapping)?);
         let ends = MappingEnds::of(mapping, inside.endpoint);
-        let MappingEnds { proto, external, external_port, given, untranslated, .. } = ends;
-        let hash = self.inside_hash(&InsideTuple { proto, inside, remote, untranslated });
-        self.mappings_by_inside.remove(&mut self.mappings, hash, link);
+        let MappingEnds {
+            proto,
+            external,
+            external_port,
+            given,
+            untranslated,
+            ..
+        } = ends;
+        let hash = self.inside_hash(&InsideTuple {
+            proto,
+            inside,
+            remote,
+            untranslated,
+        });
+        self.mappings_by_inside
+            .remove(&mut self.mappings, hash, link);
         if !untranslated {
             self.count_port(link, PortUse::remove);
             self.give_back_kept_port(link);
-            let hash = self.outside_hash(&OutsideTuple { proto, external, external_port, remote });
-            self.mappings_by_external.remove(&mut self.mappings, hash, link);
+            let hash = self.outside_hash(&OutsideTuple {
+                proto,
+                external,
+                external_port,
+                remote,
+            });
+            self.mappings_by_external
+                .remove(&mut self.mappings, hash, link);
         }
         self.mappings.remove(link);
         if given == Given::Drawn
@@ -333,7 +495,8 @@ impl<W: Width> Flows<'_, W> {
         Some((ends, self.leave_host(host, proto)))
     }
 
-    /// Counts a mapping less, and removes the host if that was its last. Returns its blocks of ports if so.
+    /// Counts a mapping less, and removes the host if that was its last. Returns its blocks of
+    /// ports if so.
     fn leave_host(&mut self, link: Link<W>, proto: Proto) -> Option<Blocks> {
         let host = self.hosts.get_mut(link)?;
         self.shares.remove_mapping(host.mappings());
@@ -352,9 +515,15 @@ impl<W: Width> Flows<'_, W> {
     pub(crate) fn end_expired(&mut self, now: u32) -> Option<Ended> {
         let overdue = |link: Link<W>| {
             let session = self.sessions.get(link)?;
-            remaining(session, now).is_none().then(|| (now.wrapping_sub(session.deadline), link))
+            remaining(session, now)
+                .is_none()
+                .then(|| (now.wrapping_sub(session.deadline), link))
         };
-        let (_, link) = self.expiry.iter().filter_map(|list| overdue(list.first())).max_by_key(|(late, _)| *late)?;
+        let (_, link) = self
+            .expiry
+            .iter()
+            .filter_map(|list| overdue(list.first()))
+            .max_by_key(|(late, _)| *late)?;
         self.end_session(link)
     }
 
@@ -362,7 +531,9 @@ impl<W: Width> Flows<'_, W> {
         let (address, origin) = (host.address, host.origin());
         let link = self.hosts.insert(host)?;
         let hash = self.key.hash(address, 0);
-        self.hosts_by_address.insert(&mut self.hosts, hash, link).ok()?;
+        self.hosts_by_address
+            .insert(&mut self.hosts, hash, link)
+            .ok()?;
         self.shares.add_host(origin);
         Some(link)
     }
@@ -374,7 +545,9 @@ impl<W: Width> Flows<'_, W> {
             }
         } else if let Some(link) = self.sessions.insert(Session::leave(mapping, address)) {
             let hash = self.remote_hash(mapping, any_port(address));
-            let _room_checked = self.sessions_by_remote.insert(&mut self.sessions, hash, link);
+            let _room_checked = self
+                .sessions_by_remote
+                .insert(&mut self.sessions, hash, link);
         }
     }
 
@@ -393,7 +566,8 @@ impl<W: Width> Flows<'_, W> {
 
     fn remove_session(&mut self, link: Link<W>, mapping: Link<W>, remote: Endpoint) {
         let hash = self.remote_hash(mapping, remote);
-        self.sessions_by_remote.remove(&mut self.sessions, hash, link);
+        self.sessions_by_remote
+            .remove(&mut self.sessions, hash, link);
         self.sessions.remove(link);
     }
 

@@ -1,5 +1,5 @@
-//! What goes by the state of a session: the list in which its time runs out, the counts, and its place among those of its
-//! host that may make room for others.
+//! What goes by the state of a session: the list in which its time runs out, the counts, and its
+//! place among those of its host that may make room for others.
 
 use crate::session_info::SessionState;
 use crate::state::{Class, Inside, Mapping, Proto, Rank, RankList, Session};
@@ -18,30 +18,43 @@ pub(super) struct Standing {
 impl Standing {
     pub(super) fn of<W: Width>(session: &Session<W>, proto: Proto) -> Self {
         let class = Class::of(proto, session.state, session.remote_port);
-        Self { class, state: session.state, rank: Rank::of(session, proto) }
+        Self {
+            class,
+            state: session.state,
+            rank: Rank::of(session, proto),
+        }
     }
 }
 
 impl<W: Width> Flows<'_, W> {
-    /// Moves the session at `link`, of the host at `host`, from one standing to another in all that goes by it: `None` is
-    /// before it begins, and after it has ended. Nothing else puts a session into a list, takes it out or counts it.
+    /// Moves the session at `link`, of the host at `host`, from one standing to another in all that
+    /// goes by it: `None` is before it begins, and after it has ended. Nothing else puts a
+    /// session into a list, takes it out or counts it.
     pub(super) fn restate(
         &mut self,
         (link, host): (Link<W>, Link<W>),
         before: Option<Standing>,
         after: Option<Standing>,
     ) {
-        self.change_class(link, before.map(|before| before.class), after.map(|after| after.class));
-        let Some(host) = self.hosts.get_mut(host) else { return };
+        self.change_class(
+            link,
+            before.map(|before| before.class),
+            after.map(|after| after.class),
+        );
+        let Some(host) = self.hosts.get_mut(host) else {
+            return;
+        };
         match (before, after) {
             (None, Some(after)) => self.shares.add_session(host, after.state),
             (Some(before), None) => self.shares.remove_session(host, before.state),
             (before, after) => {
-                let [before, after] = [before, after].map(|standing| standing.map(|standing| standing.state));
+                let [before, after] =
+                    [before, after].map(|standing| standing.map(|standing| standing.state));
                 self.shares.change_state(&mut host.half_open, before, after);
             }
         }
-        let [before, after] = [before, after].map(|standing| standing.and_then(|standing| standing.rank));
+        let [before, after] =
+            [before, after].map(|standing| standing.and_then(|standing| standing.rank));
         if before != after {
             if let Some(list) = before.and_then(|rank| host.yielding_mut(rank)) {
                 list.remove(&mut self.sessions, link);
@@ -64,17 +77,21 @@ impl<W: Width> Flows<'_, W> {
         }
     }
 
-    /// The session of a host that makes room for another: the oldest that `fits` of the first of `ranks` that has one. Looks
-    /// at no more than [`MAX_PROBES`] sessions of each rank.
+    /// The session of a host that makes room for another: the oldest that `fits` of the first of
+    /// `ranks` that has one. Looks at no more than [`MAX_PROBES`] sessions of each rank.
     pub(crate) fn find_yielding(
         &self,
         inside: Inside,
         ranks: &[Rank],
         fits: impl Fn(Link<W>, &Session<W>, &Mapping<W>) -> bool,
     ) -> Option<Link<W>> {
-        let host = self.hosts.get(self.find_host(inside.origin, inside.endpoint.address)?)?;
+        let host = self
+            .hosts
+            .get(self.find_host(inside.origin, inside.endpoint.address)?)?;
         let lists = ranks.iter().filter_map(|rank| host.yielding(*rank));
-        lists.filter_map(|list| self.find_in_list(list, &fits)).next()
+        lists
+            .filter_map(|list| self.find_in_list(list, &fits))
+            .next()
     }
 
     fn find_in_list(
@@ -93,24 +110,40 @@ impl<W: Width> Flows<'_, W> {
         None
     }
 
-    /// Whether the lists of sessions that may make room are as they should be: each such session stands once in the list of
-    /// its host and rank, nothing else does, and those that nothing renews stand in the order of their deadlines. Else,
-    /// what is wrong. Walks the tables.
+    /// Whether the lists of sessions that may make room are as they should be: each such session
+    /// stands once in the list of its host and rank, nothing else does, and those that nothing
+    /// renews stand in the order of their deadlines. Else, what is wrong. Walks the tables.
     #[cfg(any(test, feature = "audit"))]
     pub(crate) fn audit_host_lists(&self) -> Result<(), &'static str> {
         let ranked = |session: &Session<W>| {
             let mapping = self.mappings.get(session.mapping)?;
             Some((mapping.host, Rank::of(session, mapping.proto())?))
         };
-        let expected = self.sessions.iter().filter(|(_, session)| !session.is_leave() && ranked(session).is_some());
+        let expected = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| !session.is_leave() && ranked(session).is_some());
         let mut missing = expected.count();
         for (link, host) in self.hosts.iter() {
-            for rank in [Rank::Reset, Rank::Closing, Rank::Answered, Rank::OutsideSyn, Rank::InsideSyn] {
-                let found = self.audit_list(host, rank, |session| ranked(session) == Some((link, rank)))?;
-                missing = missing.checked_sub(found).ok_or("a session stands in two lists")?;
+            for rank in [
+                Rank::Reset,
+                Rank::Closing,
+                Rank::Answered,
+                Rank::OutsideSyn,
+                Rank::InsideSyn,
+            ] {
+                let found =
+                    self.audit_list(host, rank, |session| ranked(session) == Some((link, rank)))?;
+                missing = missing
+                    .checked_sub(found)
+                    .ok_or("a session stands in two lists")?;
             }
         }
-        if missing == 0 { Ok(()) } else { Err("a session that may make room stands in no list") }
+        if missing == 0 {
+            Ok(())
+        } else {
+            Err("a session that may make room stands in no list")
+        }
     }
 
     #[cfg(any(test, feature = "audit"))]
@@ -126,7 +159,8 @@ impl<W: Width> Flows<'_, W> {
             if !belongs(session) {
                 return Err("a session stands in a list that is not its own");
             }
-            let in_order = latest.is_none_or(|latest: u32| session.deadline.wrapping_sub(latest) <= i32::MAX as u32);
+            let in_order = latest
+                .is_none_or(|latest: u32| session.deadline.wrapping_sub(latest) <= i32::MAX as u32);
             if !in_order && matches!(rank, Rank::Reset | Rank::Closing | Rank::OutsideSyn) {
                 return Err("a younger session stands before an older one");
             }

@@ -11,23 +11,27 @@ use crate::cli::value::RateValue;
 pub(super) struct AnswerOptions {
     /// To which sides the router says ICMP errors of its own (RFC 5508 REQ-9)
     ///
-    /// Without those to the LAN, path MTU discovery toward a smaller WAN fails and traceroute does not show the router; those to
-    /// the WAN are about packets of live sessions only. Errors of others are translated either way.
+    /// Without those to the LAN, path MTU discovery toward a smaller WAN fails and traceroute does
+    /// not show the router; those to the WAN are about packets of live sessions only. Errors
+    /// of others are translated either way.
     #[arg(long, value_enum, value_name = "SIDES", default_value_t = Sides::Both)]
     icmp_errors: Sides,
-    /// How many ICMP errors of its own go to each destination: 20 at once, then 20 a second [default: 20+20/s]
+    /// How many ICMP errors of its own go to each destination: 20 at once, then 20 a second
+    /// [default: 20+20/s]
     #[arg(long, value_name = "BURST+RATE/s")]
     icmp_error_rate: Option<RateValue>,
-    /// What a LAN host is told that gets no session, for want of room or of ports, or because of a limit
+    /// What a LAN host is told that gets no session, for want of room or of ports, or because of a
+    /// limit
     #[arg(long, value_enum, value_name = "ERROR", default_value_t = ExhaustionKind::AdministrativelyProhibited)]
     exhaustion_error: ExhaustionKind,
     /// For which segments of a TCP connection that the NAT does not know a LAN host gets a RST
     ///
-    /// With RSTs connections end at once after a restart of the router; but a LAN host that scans the WAN with lone ACKs (nmap
-    /// -sA, -PA) takes every address there for one that is up.
+    /// With RSTs connections end at once after a restart of the router; but a LAN host that scans
+    /// the WAN with lone ACKs (nmap -sA, -PA) takes every address there for one that is up.
     #[arg(long, value_enum, value_name = "SEGMENTS", default_value_t = ResetKind::Always)]
     lan_resets: ResetKind,
-    /// Whether the router answers pings from the LAN to its own address there [default: yes; no with --profile gateway]
+    /// Whether the router answers pings from the LAN to its own address there [default: yes; no
+    /// with --profile gateway]
     #[arg(long, value_enum, value_name = "yes|no", num_args = 0..=1, default_missing_value = "yes", hide_possible_values = true)]
     lan_ping: Option<Switch>,
     /// Whether the router answers pings from the WAN to its external addresses [default: no]

@@ -12,20 +12,24 @@ const LONGEST: u64 = Timeouts::MAX.as_secs();
 #[derive(Args, Debug)]
 #[command(next_help_heading = "External ports")]
 pub(super) struct PortOptions {
-    /// External ports for inside ports from 1024 up, and identifiers of ICMP queries [default: 1024-65535]
+    /// External ports for inside ports from 1024 up, and identifiers of ICMP queries [default:
+    /// 1024-65535]
     #[arg(long, value_name = "FIRST-LAST")]
     ports: Option<Ports>,
-    /// External ports for inside ports below 1024 (RFC 4787 REQ-3a) [default: 1-1023; as --ports with --profile gateway]
+    /// External ports for inside ports below 1024 (RFC 4787 REQ-3a) [default: 1-1023; as --ports
+    /// with --profile gateway]
     #[arg(long, value_name = "FIRST-LAST")]
     low_ports: Option<Ports>,
     /// External ports that the router keeps for itself: no mapping and no port forward gets them
     #[arg(long, value_name = "FIRST-LAST")]
     reserved_ports: Option<Ports>,
-    /// External ports of TCP and UDP that no mapping draws, as in 25,135-139; `none` to draw from all [default: those that
-    /// access networks and servers are known to filter, 38 ports such as 19, 25, 445, 1900]
+    /// External ports of TCP and UDP that no mapping draws, as in 25,135-139; `none` to draw from
+    /// all [default: those that access networks and servers are known to filter, 38 ports such
+    /// as 19, 25, 445, 1900]
     ///
-    /// A connection from such a port fails for no reason that its user can see. docs/excluded-ports.md says which they are and
-    /// who filters them. Port forwards, one-to-one translation and the DMZ host may have them.
+    /// A connection from such a port fails for no reason that its user can see.
+    /// docs/excluded-ports.md says which they are and who filters them. Port forwards,
+    /// one-to-one translation and the DMZ host may have them.
     #[arg(long, value_name = "PORTS")]
     excluded_ports: Option<ExcludedPorts>,
     /// Give even inside ports even external ports, and odd ones odd (RFC 4787 REQ-4)
@@ -33,17 +37,21 @@ pub(super) struct PortOptions {
     /// Where no port of that parity is left, the session is refused.
     #[arg(long)]
     port_parity: bool,
-    /// Give each host a block of so many external ports, so that a log of mappings takes two lines a host (RFC 6888 REQ-14)
+    /// Give each host a block of so many external ports, so that a log of mappings takes two lines
+    /// a host (RFC 6888 REQ-14)
     ///
-    /// Ports are random within the block, for inside ports below 1024 too. A host whose block is used up, or for which none is
-    /// left in --ports, gets no session more. Not together with --dmz-host.
+    /// Ports are random within the block, for inside ports below 1024 too. A host whose block is
+    /// used up, or for which none is left in --ports, gets no session more. Not together with
+    /// --dmz-host.
     #[arg(long, value_name = "PORTS", value_parser = value_parser!(u16).range(1..))]
     port_blocks: Option<u16>,
-    /// How long freed external ports of UDP and identifiers of ICMP wait (RFC 6888 REQ-8: at least 120); 0 for not at all
+    /// How long freed external ports of UDP and identifiers of ICMP wait (RFC 6888 REQ-8: at least
+    /// 120); 0 for not at all
     ///
-    /// Until then no other mapping gets them, so that what the peers of the old one still send reaches nobody. There is room for
-    /// 65535 that wait; beyond that, those that have waited longest go first. Where mapping is address-and-port-dependent none
-    /// waits: the remote endpoint tells sessions apart.
+    /// Until then no other mapping gets them, so that what the peers of the old one still send
+    /// reaches nobody. There is room for 65535 that wait; beyond that, those that have waited
+    /// longest go first. Where mapping is address-and-port-dependent none waits: the remote
+    /// endpoint tells sessions apart.
     #[arg(long, value_name = "SECONDS", default_value_t = QuarantineConfig::DEFAULT.delay.as_secs(),
         value_parser = value_parser!(u64).range(..=LONGEST))]
     quarantine: u64,
@@ -51,7 +59,8 @@ pub(super) struct PortOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = QuarantineConfig::DEFAULT.tcp_delay.as_secs(),
         value_parser = value_parser!(u64).range(..=LONGEST))]
     tcp_quarantine: u64,
-    /// Make no new mapping for as long after the first packet, since nobody knows which ports were in use before
+    /// Make no new mapping for as long after the first packet, since nobody knows which ports were
+    /// in use before
     ///
     /// Hosts are told as --exhaustion-error says. Port forwards work at once.
     #[arg(long)]

@@ -17,7 +17,11 @@ pub(super) struct TimerOptions {
 impl TimerOptions {
     pub(super) fn apply(&self, config: &mut Config) -> Result<()> {
         for (position, Timeout { name, time }) in self.timeouts.iter().enumerate() {
-            let twice = self.timeouts.iter().take(position).any(|earlier| earlier.name == *name);
+            let twice = self
+                .timeouts
+                .iter()
+                .take(position)
+                .any(|earlier| earlier.name == *name);
             ensure!(!twice, "--timeout {name} is given twice");
             name.set(&mut config.timeouts, *time);
         }
@@ -38,6 +42,13 @@ fn help() -> String {
 }
 
 fn list(timeouts: &Timeouts) -> String {
-    let entry = |name: &TimeoutName| name.get(timeouts).map(|time| format!("{name}={}", time.as_secs()));
-    TimeoutName::ALL.iter().filter_map(entry).collect::<Vec<_>>().join(" ")
+    let entry = |name: &TimeoutName| {
+        name.get(timeouts)
+            .map(|time| format!("{name}={}", time.as_secs()))
+    };
+    TimeoutName::ALL
+        .iter()
+        .filter_map(entry)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

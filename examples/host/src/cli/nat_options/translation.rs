@@ -9,7 +9,8 @@ pub(super) struct TranslationOptions {
     /// What the other options start from; each that is given overrides it
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Profile::Rfc)]
     profile: Profile,
-    /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1) [default: as --profile says]
+    /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1) [default: as
+    /// --profile says]
     #[arg(long, value_enum, value_name = "KIND")]
     mapping: Option<MappingKind>,
     /// Who may send to an external endpoint (RFC 4787 section 5)
@@ -18,7 +19,8 @@ pub(super) struct TranslationOptions {
     /// The same for TCP (RFC 5382 REQ-3) [default: as --filtering]
     #[arg(long, value_enum, value_name = "KIND")]
     tcp_filtering: Option<FilteringKind>,
-    /// Whether --filtering applies to LAN hosts that reach each other through an external address (RFC 4787 section 6)
+    /// Whether --filtering applies to LAN hosts that reach each other through an external address
+    /// (RFC 4787 section 6)
     #[arg(long, value_enum, value_name = "KIND", default_value_t = HairpinKind::Unfiltered)]
     hairpin: HairpinKind,
 }
@@ -42,10 +44,11 @@ impl TranslationOptions {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Profile {
-    /// What the RFCs ask for: endpoint-independent mapping, and TCP connections live for 2 h 4 min without traffic
+    /// What the RFCs ask for: endpoint-independent mapping, and TCP connections live for 2 h 4 min
+    /// without traffic
     Rfc,
-    /// What cloud NAT gateways do: address-and-port-dependent mapping, idle sessions end after 350 s, external ports from 1024
-    /// up for all, a clamped MSS, no answer to a ping
+    /// What cloud NAT gateways do: address-and-port-dependent mapping, idle sessions end after 350
+    /// s, external ports from 1024 up for all, a clamped MSS, no answer to a ping
     Gateway,
 }
 
@@ -53,9 +56,9 @@ enum Profile {
 enum MappingKind {
     /// One external endpoint for whatever it talks to; of --profile rfc
     EndpointIndependent,
-    /// An external port for each remote endpoint, which others may have too if they talk to others: as many sessions to each
-    /// destination as there are ports. Takes a mapping for each session, and address-and-port-dependent filtering; of
-    /// --profile gateway
+    /// An external port for each remote endpoint, which others may have too if they talk to others:
+    /// as many sessions to each destination as there are ports. Takes a mapping for each
+    /// session, and address-and-port-dependent filtering; of --profile gateway
     AddressAndPortDependent,
 }
 

@@ -16,10 +16,19 @@ impl FromStr for RateValue {
 
     fn from_str(text: &str) -> Result<Self> {
         const SHAPE: &str = "expected BURST+RATE/s, as in 100+20/s: 100 at once, then 20 a second";
-        let (burst, rate) = text.strip_suffix("/s").and_then(|text| text.split_once('+')).context(SHAPE)?;
-        let (burst, per_second) = (burst.parse().ok().context(SHAPE)?, rate.parse().ok().context(SHAPE)?);
+        let (burst, rate) = text
+            .strip_suffix("/s")
+            .and_then(|text| text.split_once('+'))
+            .context(SHAPE)?;
+        let (burst, per_second) = (
+            burst.parse().ok().context(SHAPE)?,
+            rate.parse().ok().context(SHAPE)?,
+        );
         ensure!(burst > 0, "a burst of 0 lets nothing through");
-        ensure!((1..=1000).contains(&per_second), "the rate is not 1 to 1000 a second");
+        ensure!(
+            (1..=1000).contains(&per_second),
+            "the rate is not 1 to 1000 a second"
+        );
         Ok(Self(Rate { burst, per_second }))
     }
 }
@@ -35,11 +44,16 @@ impl FromStr for Timeout {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (name, seconds) = text.split_once('=').context("expected NAME=SECONDS, as in udp=300")?;
+        let (name, seconds) = text
+            .split_once('=')
+            .context("expected NAME=SECONDS, as in udp=300")?;
         let name = name.parse()?;
         let longest = Timeouts::MAX.as_secs();
         match seconds.parse() {
-            Ok(seconds) if (1..=longest).contains(&seconds) => Ok(Self { name, time: Duration::from_secs(seconds) }),
+            Ok(seconds) if (1..=longest).contains(&seconds) => Ok(Self {
+                name,
+                time: Duration::from_secs(seconds),
+            }),
             _ => bail!("'{seconds}' is not a number of seconds from 1 to {longest}"),
         }
     }
@@ -130,8 +144,23 @@ mod tests {
 
     #[test]
     fn rates_are_a_burst_and_what_follows() {
-        assert_eq!("100+20/s".parse::<RateValue>().unwrap().0, Rate { burst: 100, per_second: 20 });
-        for text in ["100", "100+20", "100/s", "100/20", "+20/s", "100+/s", "100+65536/s", "-1+20/s"] {
+        assert_eq!(
+            "100+20/s".parse::<RateValue>().unwrap().0,
+            Rate {
+                burst: 100,
+                per_second: 20
+            }
+        );
+        for text in [
+            "100",
+            "100+20",
+            "100/s",
+            "100/20",
+            "+20/s",
+            "100+/s",
+            "100+65536/s",
+            "-1+20/s",
+        ] {
             refused::<RateValue>(text, "expected BURST+RATE/s");
         }
         refused::<RateValue>("0+20/s", "lets nothing through");
@@ -146,7 +175,13 @@ mod tests {
             let timeout: Timeout = format!("{name}=77").parse().unwrap();
             timeout.name.set(&mut timeouts, timeout.time);
             let changed = |other: &TimeoutName| other.get(&timeouts) != other.get(&Timeouts::RFC);
-            assert_eq!(TimeoutName::ALL.into_iter().filter(changed).collect::<Vec<_>>(), [name]);
+            assert_eq!(
+                TimeoutName::ALL
+                    .into_iter()
+                    .filter(changed)
+                    .collect::<Vec<_>>(),
+                [name]
+            );
             assert_eq!(name.get(&timeouts), Some(Duration::from_secs(77)));
         }
     }
@@ -156,7 +191,10 @@ mod tests {
         refused::<Timeout>("udp", "expected NAME=SECONDS");
         refused::<Timeout>("tcp=5", "'tcp' is not one of udp, dns, tcp-partially-open,");
         for seconds in ["0", "1036801", "5m", ""] {
-            refused::<Timeout>(&format!("udp={seconds}"), "not a number of seconds from 1 to 1036800");
+            refused::<Timeout>(
+                &format!("udp={seconds}"),
+                "not a number of seconds from 1 to 1036800",
+            );
         }
         assert!("udp=1036800".parse::<Timeout>().is_ok());
     }

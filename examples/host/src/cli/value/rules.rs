@@ -5,11 +5,14 @@ use core::net::SocketAddrV4;
 use core::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
-use nat_core::{MAX_PORT_RANGES, OneToOne, PortForward, PortRange, PortSet, Protocol, Untranslated};
+use nat_core::{
+    MAX_PORT_RANGES, OneToOne, PortForward, PortRange, PortSet, Protocol, Untranslated,
+};
 
 use super::{external_address, ipv4, network};
 
-/// `tcp:8080=192.168.77.10:80`; with a range of ports, and with an external address, `udp:203.0.113.2:5000-5009=..`.
+/// `tcp:8080=192.168.77.10:80`; with a range of ports, and with an external address,
+/// `udp:203.0.113.2:5000-5009=..`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Forward(pub(crate) PortForward);
 
@@ -41,7 +44,15 @@ impl FromStr for Forward {
 
 impl fmt::Display for Forward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PortForward { protocol, external_address, external_port, ports, inside_address, inside_port, .. } = self.0;
+        let PortForward {
+            protocol,
+            external_address,
+            external_port,
+            ports,
+            inside_address,
+            inside_port,
+            ..
+        } = self.0;
         let protocol = match protocol {
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
@@ -66,9 +77,13 @@ impl FromStr for OneToOneRule {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (external, inside) =
-            text.split_once('=').context("expected EXTERNAL=INSIDE, as in 198.51.100.78=192.168.77.20")?;
-        Ok(Self(OneToOne { external: external_address(external)?, inside: ipv4(inside)? }))
+        let (external, inside) = text
+            .split_once('=')
+            .context("expected EXTERNAL=INSIDE, as in 198.51.100.78=192.168.77.20")?;
+        Ok(Self(OneToOne {
+            external: external_address(external)?,
+            inside: ipv4(inside)?,
+        }))
     }
 }
 
@@ -86,15 +101,24 @@ impl FromStr for UntranslatedNetwork {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (text, ports) = text.split_once(':').map_or((text, None), |(text, ports)| (text, Some(ports)));
+        let (text, ports) = text
+            .split_once(':')
+            .map_or((text, None), |(text, ports)| (text, Some(ports)));
         let (address, prefix_len) = text
             .split_once('/')
             .context("expected NETWORK/LEN[:PORT[-PORT]], as in 10.0.0.0/8 or 10.0.0.0/8:80-443")?;
         let network = network(ipv4(address)?, prefix_len)?;
-        // The network's own address, which /31 and /32 are without: there every address is of the network.
+        // The network's own address, which /31 and /32 are without: there every address is of the
+        // network.
         let own = network.network().unwrap_or_else(|| network.address());
-        ensure!(own == network.address(), "{network} is an address within a network; did you mean {own}/{prefix_len}?");
-        let ports = ports.map(str::parse::<Ports>).transpose()?.map(|ports| ports.0);
+        ensure!(
+            own == network.address(),
+            "{network} is an address within a network; did you mean {own}/{prefix_len}?"
+        );
+        let ports = ports
+            .map(str::parse::<Ports>)
+            .transpose()?
+            .map(|ports| ports.0);
         Ok(Self(Untranslated { network, ports }))
     }
 }
@@ -109,7 +133,9 @@ impl FromStr for Ports {
     fn from_str(text: &str) -> Result<Self> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let range = PortRange::new(port(first)?, port(last)?);
-        range.map(Self).with_context(|| format!("'{text}' is no range of ports: its first is above its last"))
+        range
+            .map(Self)
+            .with_context(|| format!("'{text}' is no range of ports: its first is above its last"))
     }
 }
 
@@ -127,7 +153,8 @@ impl FromStr for ExcludedPorts {
         }
         for range in text.split(',') {
             let room = ports.insert(range.parse::<Ports>()?.0);
-            room.ok().with_context(|| format!("more than {MAX_PORT_RANGES} ranges of ports"))?;
+            room.ok()
+                .with_context(|| format!("more than {MAX_PORT_RANGES} ranges of ports"))?;
         }
         Ok(Self(ports))
     }
@@ -157,15 +184,24 @@ mod tests {
             assert_eq!(text.parse::<Forward>().unwrap().to_string(), text);
         }
         for (text, because) in [
-            ("8080=192.168.77.10:80", "expected PROTOCOL:PORT=ADDRESS:PORT"),
+            (
+                "8080=192.168.77.10:80",
+                "expected PROTOCOL:PORT=ADDRESS:PORT",
+            ),
             ("tcp:8080", "expected PROTOCOL:PORT=ADDRESS:PORT"),
-            ("sctp:8080=192.168.77.10:80", "'sctp' is neither tcp nor udp"),
+            (
+                "sctp:8080=192.168.77.10:80",
+                "'sctp' is neither tcp nor udp",
+            ),
             ("tcp:0=192.168.77.10:80", "'0' is not a port"),
             ("tcp:80=192.168.77.10:65536", "'65536' is not a port"),
             ("tcp:80=192.168.77:80", "not an IPv4 address"),
             ("tcp:90-80=192.168.77.10:80", "no range of ports"),
             ("tcp:80-=192.168.77.10:80", "'' is not a port"),
-            ("tcp:127.0.0.1:80=192.168.77.10:80", "cannot be the address of a router"),
+            (
+                "tcp:127.0.0.1:80=192.168.77.10:80",
+                "cannot be the address of a router",
+            ),
         ] {
             refused::<Forward>(text, because);
         }
@@ -176,7 +212,10 @@ mod tests {
         let rule: OneToOneRule = "198.51.100.78=192.168.77.20".parse().unwrap();
         assert_eq!(rule.to_string(), "198.51.100.78=192.168.77.20");
         refused::<OneToOneRule>("198.51.100.78", "expected EXTERNAL=INSIDE");
-        refused::<OneToOneRule>("127.0.0.1=192.168.77.20", "cannot be the address of a router");
+        refused::<OneToOneRule>(
+            "127.0.0.1=192.168.77.20",
+            "cannot be the address of a router",
+        );
         refused::<OneToOneRule>("198.51.100.78=host", "'host' is not an IPv4 address");
     }
 
@@ -189,7 +228,10 @@ mod tests {
             ("10.0.0.0/8:80-443", PortRange::new(80, 443)),
         ] {
             let network = text.parse::<UntranslatedNetwork>().unwrap().0;
-            assert!(text.starts_with(&network.network.to_string()), "{text}: {network:?}");
+            assert!(
+                text.starts_with(&network.network.to_string()),
+                "{text}: {network:?}"
+            );
             assert_eq!(network.ports, ports, "{text}");
         }
         for (text, because) in [
@@ -206,8 +248,14 @@ mod tests {
 
     #[test]
     fn ranges_of_ports_have_both_ends() {
-        assert_eq!("1-65535".parse::<Ports>().unwrap().0, PortRange::new(1, 65535).unwrap());
-        assert_eq!("80".parse::<Ports>().unwrap().0, PortRange::new(80, 80).unwrap());
+        assert_eq!(
+            "1-65535".parse::<Ports>().unwrap().0,
+            PortRange::new(1, 65535).unwrap()
+        );
+        assert_eq!(
+            "80".parse::<Ports>().unwrap().0,
+            PortRange::new(80, 80).unwrap()
+        );
         refused::<Ports>("0-80", "'0' is not a port");
         refused::<Ports>("80-79", "no range of ports");
         refused::<Ports>("80-65536", "'65536' is not a port");
@@ -217,11 +265,17 @@ mod tests {
     fn excluded_ports_are_a_list_or_none() {
         let ranges = |text: &str| {
             let ExcludedPorts(ports) = text.parse().unwrap();
-            ports.ranges().map(|range| (range.first(), range.last())).collect::<Vec<_>>()
+            ports
+                .ranges()
+                .map(|range| (range.first(), range.last()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(ranges("none"), []);
         assert_eq!(ranges("25"), [(25, 25)]);
-        assert_eq!(ranges("445,135-139,25,136"), [(25, 25), (135, 139), (445, 445)]);
+        assert_eq!(
+            ranges("445,135-139,25,136"),
+            [(25, 25), (135, 139), (445, 445)]
+        );
         refused::<ExcludedPorts>("", "'' is not a port");
         refused::<ExcludedPorts>("25,", "'' is not a port");
         refused::<ExcludedPorts>("25;26", "'25;26' is not a port");

@@ -44,7 +44,9 @@ pub(super) async fn serve(host: Host, pool: &'static LeasePool) -> ! {
         };
         limit_to(&mut server, pool.0.get());
         if let Some(reply) = answer(&mut server, host, &request[..len], &mut reply) {
-            let _ = socket.send_to(reply, (Ipv4Addr::BROADCAST, CLIENT_PORT)).await;
+            let _ = socket
+                .send_to(reply, (Ipv4Addr::BROADCAST, CLIENT_PORT))
+                .await;
         }
     }
 }
@@ -69,5 +71,8 @@ fn answer<'r, F: FnMut() -> u64, const N: usize>(
     options.dns = &dns;
     options.lease_duration_secs = LEASE_SECONDS;
     let mut memory = Options::buf();
-    server.handle_request(&mut memory, &options, &request)?.encode(reply).ok()
+    server
+        .handle_request(&mut memory, &options, &request)?
+        .encode(reply)
+        .ok()
 }

@@ -50,7 +50,9 @@ fn record(question: &Question<'_>) -> Option<ResourceRecord<'static>> {
 }
 
 fn address(address: Ipv4Addr) -> RData<'static> {
-    RData::A(A { address: address.to_bits() })
+    RData::A(A {
+        address: address.to_bits(),
+    })
 }
 
 #[cfg(test)]
@@ -59,7 +61,12 @@ mod tests {
 
     fn ask(name: &'static str, kind: TYPE) -> (RCODE, Vec<Ipv4Addr>) {
         let mut query = Packet::new_query(7);
-        query.questions.push(Question::new(Name::new_unchecked(name), kind.into(), CLASS::IN.into(), false));
+        query.questions.push(Question::new(
+            Name::new_unchecked(name),
+            kind.into(),
+            CLASS::IN.into(),
+            false,
+        ));
         let reply = answer(&query.build_bytes_vec().unwrap()).unwrap();
         let reply = Packet::parse(&reply).unwrap();
         assert_eq!(reply.id(), 7);

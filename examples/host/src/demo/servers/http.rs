@@ -1,4 +1,5 @@
-//! The web server: `/stream/SEED/BLOCKS` is a pseudo-random stream that the client can compute as well.
+//! The web server: `/stream/SEED/BLOCKS` is a pseudo-random stream that the client can compute as
+//! well.
 
 use core::fmt::{Debug, Display};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -45,12 +46,18 @@ impl Stream {
 /// Serves streams over HTTP.
 #[embassy_executor::task]
 pub(super) async fn serve(host: Host) -> ! {
-    let buffers = Box::leak(Box::new(TcpBuffers::<CONNECTIONS, { WINDOWS.1 }, { WINDOWS.0 }>::new()));
+    let buffers = Box::leak(Box::new(TcpBuffers::<
+        CONNECTIONS,
+        { WINDOWS.1 },
+        { WINDOWS.0 },
+    >::new()));
     let listen = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, HTTP_PORT));
     loop {
         // `run` ends when a connection could not be accepted; that one is lost, not the server.
         if let Ok(acceptor) = Tcp::new(host.stack, buffers).bind(listen).await {
-            let _ = Server::<CONNECTIONS, 1024, 16>::new().run(None, acceptor, Streams).await;
+            let _ = Server::<CONNECTIONS, 1024, 16>::new()
+                .run(None, acceptor, Streams)
+                .await;
         }
     }
 }
@@ -73,8 +80,14 @@ impl Handler for Streams {
     {
         let headers = connection.headers()?;
         match requested(headers.path) {
-            Some((seed, blocks)) if headers.method == Method::Get => send_stream(connection, seed, blocks).await,
-            _ => connection.initiate_response(404, Some("Not Found"), &[]).await,
+            Some((seed, blocks)) if headers.method == Method::Get => {
+                send_stream(connection, seed, blocks).await
+            }
+            _ => {
+                connection
+                    .initiate_response(404, Some("Not Found"), &[])
+                    .await
+            }
         }
     }
 }
@@ -91,8 +104,13 @@ async fn send_stream<T: Read + Write, const N: usize>(
     blocks: u16,
 ) -> Result<(), Error<T::Error>> {
     let length = (usize::from(blocks) * Stream::BLOCK).to_string();
-    let headers = [("Content-Type", "application/octet-stream"), ("Content-Length", length.as_str())];
-    connection.initiate_response(200, Some("OK"), &headers).await?;
+    let headers = [
+        ("Content-Type", "application/octet-stream"),
+        ("Content-Length", length.as_str()),
+    ];
+    connection
+        .initiate_response(200, Some("OK"), &headers)
+        .await?;
     let mut stream = Stream::new(seed);
     for _ in 0..blocks {
         connection.write_all(&stream.next_block()).await?;
@@ -107,7 +125,14 @@ mod tests {
     #[test]
     fn only_a_path_with_seed_and_length_is_a_stream() {
         assert_eq!(requested("/stream/7/128"), Some((7, 128)));
-        for path in ["/", "/stream/7", "/stream/7/", "/stream//1", "/stream/7/1/2", "/stream/-1/1"] {
+        for path in [
+            "/",
+            "/stream/7",
+            "/stream/7/",
+            "/stream//1",
+            "/stream/7/1/2",
+            "/stream/-1/1",
+        ] {
             assert_eq!(requested(path), None, "{path}");
         }
     }

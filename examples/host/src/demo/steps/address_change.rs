@@ -26,10 +26,14 @@ const SILENCE: Duration = Duration::from_millis(50);
 /// Blocks of a download after the change: 1 MiB.
 const BLOCKS: u16 = 128;
 
-/// Changes the outside address under a UDP and a TCP session. Both end, and new ones use the new address.
+/// Changes the outside address under a UDP and a TCP session. Both end, and new ones use the new
+/// address.
 pub(super) async fn survive(world: &World) -> Outcome {
     let (mut at_ben, mut at_web) = (UdpMemory::new(), UdpMemory::new());
-    let (ben, web) = (at_ben.socket(world.ben, SOURCE_PORT), at_web.socket(world.web, UDP_PORT));
+    let (ben, web) = (
+        at_ben.socket(world.ben, SOURCE_PORT),
+        at_web.socket(world.web, UDP_PORT),
+    );
     let (mut anna_memory, mut web_memory) = (TcpMemory::new(), TcpMemory::new());
     let (mut connection, mut peer) = (anna_memory.socket(world.anna), web_memory.socket(world.web));
     let before = exchange(world.ben, &ben, world.web, &web).await?;
@@ -42,7 +46,10 @@ pub(super) async fn survive(world: &World) -> Outcome {
 
     let after = exchange(world.ben, &ben, world.web, &web).await?;
     if after.addr != IpAddress::from(SECOND_LEASE) {
-        return Err(Failure::new(format_args!("traffic of ben from {SECOND_LEASE}"), after));
+        return Err(Failure::new(
+            format_args!("traffic of ben from {SECOND_LEASE}"),
+            after,
+        ));
     }
     let (anna, ben) = join(fetch(world.anna, 3, BLOCKS), fetch(world.ben, 4, BLOCKS)).await;
     anna.and(ben)?;
@@ -53,7 +60,8 @@ pub(super) async fn survive(world: &World) -> Outcome {
     ))
 }
 
-/// Cuts the router's line outside and mends it. Returns the old address, and how long it took until the router had a new.
+/// Cuts the router's line outside and mends it. Returns the old address, and how long it took until
+/// the router had a new.
 async fn change(world: &World) -> (Ipv4Addr, Duration) {
     let old = world.router.external();
     world.pool.replace(SECOND_LEASE);
@@ -66,8 +74,17 @@ async fn change(world: &World) -> (Ipv4Addr, Duration) {
 }
 
 fn sessions_are_gone(world: &World, old: Ipv4Addr) -> Result<(), Failure> {
-    let left = world.router.sessions().iter().filter(|session| *session.external.ip() == old).count();
-    if left == 0 { Ok(()) } else { Err(Failure::new(format_args!("no session left on {old}"), left)) }
+    let left = world
+        .router
+        .sessions()
+        .iter()
+        .filter(|session| *session.external.ip() == old)
+        .count();
+    if left == 0 {
+        Ok(())
+    } else {
+        Err(Failure::new(format_args!("no session left on {old}"), left))
+    }
 }
 
 /// Sends from `web` to `endpoint`, where `ben` was to be reached before the change.
@@ -80,7 +97,10 @@ async fn is_unreachable(
     sent.map_err(|error| Failure::new("a late datagram sent", format_args!("{error:?}")))?;
     match with_timeout(SILENCE, ben.recv_from(&mut [0; 64])).await {
         Err(_) => Ok(()),
-        Ok(got) => Err(Failure::new(format_args!("nothing at ben from {endpoint}"), format_args!("{got:?}"))),
+        Ok(got) => Err(Failure::new(
+            format_args!("nothing at ben from {endpoint}"),
+            format_args!("{got:?}"),
+        )),
     }
 }
 
@@ -92,7 +112,10 @@ struct TcpMemory {
 
 impl TcpMemory {
     fn new() -> Self {
-        Self { received: [0; 256], sent: [0; 256] }
+        Self {
+            received: [0; 256],
+            sent: [0; 256],
+        }
     }
 
     fn socket(&mut self, host: crate::demo::host::Host) -> TcpSocket<'_> {
@@ -104,18 +127,25 @@ async fn connect(from: &mut TcpSocket<'_>, to: &mut TcpSocket<'_>) -> Result<(),
     let server = SocketAddrV4::new(WEB.address, TCP_PORT);
     let (accepted, connected) = join(to.accept(TCP_PORT), from.connect(server)).await;
     let failed = |error: &dyn core::fmt::Debug| {
-        Failure::new(format_args!("a connection of anna to {server}"), format_args!("{error:?}"))
+        Failure::new(
+            format_args!("a connection of anna to {server}"),
+            format_args!("{error:?}"),
+        )
     };
     accepted.map_err(|error| failed(&error))?;
     connected.map_err(|error| failed(&error))
 }
 
-/// Goes on talking on `connection`, of which the router knows nothing any more: it must say so at once.
+/// Goes on talking on `connection`, of which the router knows nothing any more: it must say so at
+/// once.
 async fn is_reset(connection: &mut TcpSocket<'_>) -> Result<Duration, Failure> {
     let expected = "a reset of anna's old connection within 2 s";
     let start = Instant::now();
     let failed = |seen: &dyn core::fmt::Debug| Failure::new(expected, format_args!("{seen:?}"));
-    connection.write(b"still there?").await.map_err(|error| failed(&error))?;
+    connection
+        .write(b"still there?")
+        .await
+        .map_err(|error| failed(&error))?;
     match with_timeout(Duration::from_secs(2), connection.read(&mut [0; 16])).await {
         Ok(Err(Error::ConnectionReset)) => Ok(start.elapsed()),
         Ok(other) => Err(failed(&other)),

@@ -12,12 +12,19 @@ const PORT: u16 = 7000;
 /// Sends the first datagram from a LAN host to a server: nobody on its way knows its neighbour yet.
 pub(super) async fn resolve(world: &World) -> Outcome {
     let (mut at_anna, mut at_web) = (UdpMemory::new(), UdpMemory::new());
-    let (client, server) = (at_anna.socket(world.anna, 0), at_web.socket(world.web, PORT));
+    let (client, server) = (
+        at_anna.socket(world.anna, 0),
+        at_web.socket(world.web, PORT),
+    );
     exchange(world.anna, &client, world.web, &server).await?;
     // The other two of the four neighbours were named by the questions of these (RFC 826).
     check(&world.lan, ROUTER)?;
     check(&world.wan, WEB)?;
-    Ok(format!("router is at {}, web at {}, the datagram in waiting arrived", text(ROUTER.mac), text(WEB.mac)))
+    Ok(format!(
+        "router is at {}, web at {}, the datagram in waiting arrived",
+        text(ROUTER.mac),
+        text(WEB.mac)
+    ))
 }
 
 fn check(wire: &Wire, Machine { address, mac, .. }: Machine) -> Result<(), Failure> {
@@ -25,8 +32,14 @@ fn check(wire: &Wire, Machine { address, mac, .. }: Machine) -> Result<(), Failu
     if seen == Some(mac) {
         return Ok(());
     }
-    let seen = seen.map_or_else(|| "no answer".to_string(), |mac| format!("\"it is at {}\"", text(mac)));
-    Err(Failure::new(format_args!("the ARP answer \"{address} is at {}\"", text(mac)), seen))
+    let seen = seen.map_or_else(
+        || "no answer".to_string(),
+        |mac| format!("\"it is at {}\"", text(mac)),
+    );
+    Err(Failure::new(
+        format_args!("the ARP answer \"{address} is at {}\"", text(mac)),
+        seen,
+    ))
 }
 
 fn text(mac: Mac) -> String {

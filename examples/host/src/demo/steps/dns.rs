@@ -10,9 +10,13 @@ use crate::demo::world::World;
 pub(super) async fn look_up(world: &World) -> Outcome {
     let answer = world.ben.stack.dns_query(WEB_NAME, DnsQueryType::A).await;
     match answer.as_deref() {
-        Ok([address]) if *address == WEB.address.into() => {
-            Ok(format!("{WEB_NAME} is {address}, says {} ({})", ISP.name, ISP.address))
-        }
-        other => Err(Failure::new(format_args!("{WEB_NAME} is {}", WEB.address), format_args!("{other:?}"))),
+        Ok([address]) if *address == WEB.address.into() => Ok(format!(
+            "{WEB_NAME} is {address}, says {} ({})",
+            ISP.name, ISP.address
+        )),
+        other => Err(Failure::new(
+            format_args!("{WEB_NAME} is {}", WEB.address),
+            format_args!("{other:?}"),
+        )),
     }
 }

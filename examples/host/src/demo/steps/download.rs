@@ -26,11 +26,17 @@ const WINDOWS: (usize, usize) = (1024, 32768);
 /// Fetches another stream to each host.
 pub(super) async fn both(world: &World) -> Outcome {
     let start = Instant::now();
-    let fetches = join(fetch(world.anna, 1, MIB * BLOCKS_PER_MIB), fetch(world.ben, 2, MIB * BLOCKS_PER_MIB));
+    let fetches = join(
+        fetch(world.anna, 1, MIB * BLOCKS_PER_MIB),
+        fetch(world.ben, 2, MIB * BLOCKS_PER_MIB),
+    );
     let (anna, ben) = fetches.await;
     anna.and(ben)?;
     let seconds = start.elapsed().as_micros() as f64 / 1e6;
-    Ok(format!("2 x {MIB} MiB, every byte as expected, {:.0} MiB/s", f64::from(2 * MIB) / seconds))
+    Ok(format!(
+        "2 x {MIB} MiB, every byte as expected, {:.0} MiB/s",
+        f64::from(2 * MIB) / seconds
+    ))
 }
 
 /// Fetches `blocks` blocks of the stream `seed` from the web server to `host`.
@@ -41,11 +47,21 @@ pub(super) async fn fetch(host: Host, seed: u64, blocks: u16) -> Result<(), Fail
     let server = SocketAddr::V4(SocketAddrV4::new(WEB.address, HTTP_PORT));
     let mut connection = Connection::<_, 16>::new(&mut memory, &tcp, server);
     let path = format!("/stream/{seed}/{blocks}");
-    let failed =
-        |seen: &dyn core::fmt::Debug| Failure::new(format_args!("{path} at {}", host.name), format_args!("{seen:?}"));
+    let failed = |seen: &dyn core::fmt::Debug| {
+        Failure::new(
+            format_args!("{path} at {}", host.name),
+            format_args!("{seen:?}"),
+        )
+    };
     let headers = [("Host", WEB_NAME), ("Connection", "close")];
-    connection.initiate_request(true, Method::Get, &path, &headers).await.map_err(|error| failed(&error))?;
-    connection.initiate_response().await.map_err(|error| failed(&error))?;
+    connection
+        .initiate_request(true, Method::Get, &path, &headers)
+        .await
+        .map_err(|error| failed(&error))?;
+    connection
+        .initiate_response()
+        .await
+        .map_err(|error| failed(&error))?;
     let status = connection.headers().map_err(|error| failed(&error))?.code;
     if status != 200 {
         return Err(Failure::new(format_args!("{path}: status 200"), status));
@@ -60,7 +76,9 @@ async fn verify<R: Read>(host: Host, body: &mut R, seed: u64, blocks: u16) -> Re
     let mut block = [0; Stream::BLOCK];
     for n in 0..blocks {
         let expected = || format!("block {n} of {blocks} of stream {seed} at {}", host.name);
-        body.read_exact(&mut block).await.map_err(|error| Failure::new(expected(), format_args!("{error:?}")))?;
+        body.read_exact(&mut block)
+            .await
+            .map_err(|error| Failure::new(expected(), format_args!("{error:?}")))?;
         if block != stream.next_block() {
             return Err(Failure::new(expected(), "other bytes"));
         }

@@ -10,8 +10,9 @@ use crate::demo::step::Failure;
 /// How long one datagram may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Sends a question of `who` from `client` to `server`, whose socket `at` is, and an answer back. Returns who the server
-/// thinks it was. The question and the answer are told apart from those of others.
+/// Sends a question of `who` from `client` to `server`, whose socket `at` is, and an answer back.
+/// Returns who the server thinks it was. The question and the answer are told apart from those of
+/// others.
 pub(super) async fn exchange(
     who: Host,
     client: &UdpSocket<'_>,
@@ -19,7 +20,9 @@ pub(super) async fn exchange(
     at: &UdpSocket<'_>,
 ) -> Result<IpEndpoint, Failure> {
     let question = format!("{} asks", who.name);
-    let sent = client.send_to(question.as_bytes(), (server.address, at.endpoint().port)).await;
+    let sent = client
+        .send_to(question.as_bytes(), (server.address, at.endpoint().port))
+        .await;
     sent.map_err(|error| Failure::new("a datagram sent", format_args!("{error:?}")))?;
     let external = receive(at, server, &question).await?;
     let answer = format!("{} answers {}", server.name, who.name);
@@ -37,9 +40,15 @@ async fn receive(socket: &UdpSocket<'_>, who: Host, text: &str) -> Result<IpEndp
         Ok(Ok((len, from))) if &datagram[..len] == text.as_bytes() => Ok(from.endpoint),
         Ok(Ok((len, from))) => {
             let text = String::from_utf8_lossy(&datagram[..len]);
-            Err(Failure::new(expected, format_args!("\"{text}\" from {from}")))
+            Err(Failure::new(
+                expected,
+                format_args!("\"{text}\" from {from}"),
+            ))
         }
         Ok(Err(error)) => Err(Failure::new(expected, format_args!("{error:?}"))),
-        Err(_) => Err(Failure::new(expected, format_args!("nothing within {} s", LIMIT.as_secs()))),
+        Err(_) => Err(Failure::new(
+            expected,
+            format_args!("nothing within {} s", LIMIT.as_secs()),
+        )),
     }
 }

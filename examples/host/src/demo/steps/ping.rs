@@ -38,14 +38,26 @@ pub(super) async fn all(world: &World) -> Outcome {
 async fn ping(from: Host, to: Ipv4Addr, size: usize) -> Result<Duration, Failure> {
     let (mut received, mut sent) = ([PacketMetadata::EMPTY; 4], [PacketMetadata::EMPTY; 4]);
     let (mut received_bytes, mut sent_bytes) = (vec![0; 4096], vec![0; 4096]);
-    let mut pings = PingManager::new(from.stack, &mut received, &mut received_bytes, &mut sent, &mut sent_bytes);
+    let mut pings = PingManager::new(
+        from.stack,
+        &mut received,
+        &mut received_bytes,
+        &mut sent,
+        &mut sent_bytes,
+    );
     let payload: Vec<u8> = (0..size).map(|n| n as u8).collect();
     let mut request = PingParams::new(to);
-    request.set_payload(&payload).set_count(COUNT).set_timeout(LIMIT);
+    request
+        .set_payload(&payload)
+        .set_count(COUNT)
+        .set_timeout(LIMIT);
     request.set_rate_limit(Duration::from_ticks(0));
     pings.ping(&request).await.map_err(|error| {
         Failure::new(
-            format_args!("{COUNT} echo replies of {size} bytes for {} from {to}", from.name),
+            format_args!(
+                "{COUNT} echo replies of {size} bytes for {} from {to}",
+                from.name
+            ),
             format_args!("{error:?}"),
         )
     })

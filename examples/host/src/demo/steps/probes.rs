@@ -18,7 +18,8 @@ const BURST: usize = 64;
 /// The source port of the probes: no session has it as its remote port.
 const SOURCE_PORT: u16 = 6666;
 
-/// A number with no factor in common with the number of ports, so that multiples of it are spread over all of them.
+/// A number with no factor in common with the number of ports, so that multiples of it are spread
+/// over all of them.
 const STRIDE: usize = 12_347;
 
 /// How long the router is left to work before it is looked at again.
@@ -53,14 +54,19 @@ impl Seen {
     }
 }
 
-/// Sends the probes: from a stranger, and from a known server's wrong port; to ports all over the range, and first of all
-/// to those that sessions have.
+/// Sends the probes: from a stranger, and from a known server's wrong port; to ports all over the
+/// range, and first of all to those that sessions have.
 pub(super) async fn send(world: &World) -> Outcome {
     silence(world).await;
     let before = Seen::now(world);
     let (targets, live) = targets(world);
     for (n, (protocol, port)) in targets.into_iter().enumerate() {
-        world.wan.inject(&probe(prober(n, protocol), world.router.external(), protocol, port));
+        world.wan.inject(&probe(
+            prober(n, protocol),
+            world.router.external(),
+            protocol,
+            port,
+        ));
         if n % BURST == BURST - 1 {
             taken(world).await;
         }
@@ -71,21 +77,41 @@ pub(super) async fn send(world: &World) -> Outcome {
 }
 
 fn judge(seen: Seen, live: usize) -> Outcome {
-    let Seen { dropped, to_lan, to_wan } = seen;
+    let Seen {
+        dropped,
+        to_lan,
+        to_wan,
+    } = seen;
     let seen = format!("{dropped} dropped, {to_lan} passed to the LAN, {to_wan} answered");
     let expected = format!("{COUNT} dropped, 0 passed to the LAN, 0 answered");
-    if seen == expected { Ok(format!("{seen} ({live} hit ports in use)")) } else { Err(Failure::new(expected, seen)) }
+    if seen == expected {
+        Ok(format!("{seen} ({live} hit ports in use)"))
+    } else {
+        Err(Failure::new(expected, seen))
+    }
 }
 
 /// Where the probes go, and how many of them go to an external port that is in use.
 fn targets(world: &World) -> (Vec<(SessionProtocol, u16)>, usize) {
     let sessions = world.router.sessions();
-    let mut live: Vec<_> = sessions.iter().map(|session| (session.protocol, session.external.port())).collect();
+    let mut live: Vec<_> = sessions
+        .iter()
+        .map(|session| (session.protocol, session.external.port()))
+        .collect();
     live.truncate(COUNT / 2);
     let in_use = live.len();
-    let protocols = [SessionProtocol::Udp, SessionProtocol::Tcp, SessionProtocol::Icmp];
-    let all_over = (0..).zip(protocols.into_iter().cycle()).map(|(n, protocol)| (protocol, port(n)));
-    (live.into_iter().chain(all_over).take(COUNT).collect(), in_use)
+    let protocols = [
+        SessionProtocol::Udp,
+        SessionProtocol::Tcp,
+        SessionProtocol::Icmp,
+    ];
+    let all_over = (0..)
+        .zip(protocols.into_iter().cycle())
+        .map(|(n, protocol)| (protocol, port(n)));
+    (
+        live.into_iter().chain(all_over).take(COUNT).collect(),
+        in_use,
+    )
 }
 
 /// The `n`th port of a walk over all ports but 0.
@@ -96,7 +122,8 @@ fn port(n: usize) -> u16 {
 /// Who sends the `n`th probe.
 fn prober(n: usize, protocol: SessionProtocol) -> Machine {
     match protocol {
-        // A query has no port that could be the wrong one, so from a known server it might be expected.
+        // A query has no port that could be the wrong one, so from a known server it might be
+        // expected.
         SessionProtocol::Icmp => STRANGER,
         SessionProtocol::Tcp | SessionProtocol::Udp => [STRANGER, WEB][n % 2],
     }
@@ -104,11 +131,18 @@ fn prober(n: usize, protocol: SessionProtocol) -> Machine {
 
 /// A frame to the router that carries a UDP datagram, a TCP SYN or an ICMP echo request.
 fn probe(from: Machine, to: Ipv4Addr, protocol: SessionProtocol, port: u16) -> Vec<u8> {
-    let ip = PacketBuilder::ethernet2(from.mac, ROUTER_WAN_MAC).ipv4(from.address.octets(), to.octets(), 64);
+    let ip = PacketBuilder::ethernet2(from.mac, ROUTER_WAN_MAC).ipv4(
+        from.address.octets(),
+        to.octets(),
+        64,
+    );
     let mut frame = Vec::new();
     let written = match protocol {
         SessionProtocol::Udp => ip.udp(SOURCE_PORT, port).write(&mut frame, b"probe"),
-        SessionProtocol::Tcp => ip.tcp(SOURCE_PORT, port, 1, 65535).syn().write(&mut frame, &[]),
+        SessionProtocol::Tcp => ip
+            .tcp(SOURCE_PORT, port, 1, 65535)
+            .syn()
+            .write(&mut frame, &[]),
         SessionProtocol::Icmp => ip.icmpv4_echo_request(port, 1).write(&mut frame, b"probe"),
     };
     written.expect("a vector takes any frame");
@@ -124,7 +158,12 @@ async fn taken(world: &World) {
 
 /// Waits until the router has sent nothing for a while, neither way.
 async fn silence(world: &World) {
-    let sent = || (world.lan.tap().frames_from(ROUTER.mac), world.wan.tap().frames_from(ROUTER_WAN_MAC));
+    let sent = || {
+        (
+            world.lan.tap().frames_from(ROUTER.mac),
+            world.wan.tap().frames_from(ROUTER_WAN_MAC),
+        )
+    };
     loop {
         let before = sent();
         Timer::after(SILENCE).await;

@@ -20,14 +20,19 @@ pub(super) async fn both(world: &World) -> Outcome {
     let for_anna = exchange(world.anna, &anna, world.web, &web).await?;
     let for_ben = exchange(world.ben, &ben, world.web, &web).await?;
     // Once more, now that both mappings are there: neither has taken the other's place.
-    let again =
-        (exchange(world.anna, &anna, world.web, &web).await?, exchange(world.ben, &ben, world.web, &web).await?);
+    let again = (
+        exchange(world.anna, &anna, world.web, &web).await?,
+        exchange(world.ben, &ben, world.web, &web).await?,
+    );
     let external = embassy_net::IpAddress::from(world.router.external());
     let seen = format!("anna:{SOURCE_PORT} as {for_anna}, ben:{SOURCE_PORT} as {for_ben}");
     let distinct = for_anna.port != for_ben.port && again == (for_anna, for_ben);
     if distinct && for_anna.addr == external && for_ben.addr == external {
         Ok(format!("web saw {seen}"))
     } else {
-        Err(Failure::new(format_args!("two lasting ports of {external}"), format_args!("{seen}, then {again:?}")))
+        Err(Failure::new(
+            format_args!("two lasting ports of {external}"),
+            format_args!("{seen}, then {again:?}"),
+        ))
     }
 }

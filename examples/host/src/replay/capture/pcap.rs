@@ -4,14 +4,16 @@ use core::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use pcap_parser::{
-    LegacyPcapBlock, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header,
+    LegacyPcapBlock, PcapHeader, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified,
+    parse_pcap_header,
 };
 
 use super::source::Source;
 use super::{MAX_RECORD, Next, Record};
 use crate::replay::link_type::LinkType;
 
-/// Microseconds and nanoseconds, both byte orders, and microseconds with the longer record header of patched kernels.
+/// Microseconds and nanoseconds, both byte orders, and microseconds with the longer record header
+/// of patched kernels.
 const MAGICS: [[u8; 4]; 5] = [
     [0xa1, 0xb2, 0xc3, 0xd4],
     [0xd4, 0xc3, 0xb2, 0xa1],
@@ -47,27 +49,45 @@ impl Pcap {
             Err(error) => return Err(anyhow!("malformed file header at byte offset 0: {error}")),
         };
         let (major, minor) = (header.version_major, header.version_minor);
-        ensure!(major == 2 && minor <= 4, "pcap version {major}.{minor} at byte offset 4, expected 2.4");
-        Ok(Self { source, header, bytes })
+        ensure!(
+            major == 2 && minor <= 4,
+            "pcap version {major}.{minor} at byte offset 4, expected 2.4"
+        );
+        Ok(Self {
+            source,
+            header,
+            bytes,
+        })
     }
 
-    /// The lower half of its field: in the upper one is how long the check sequence of frames is, which follows the
-    /// IPv4 packet and is cut off with all that does.
+    /// The lower half of its field: in the upper one is how long the check sequence of frames is,
+    /// which follows the IPv4 packet and is cut off with all that does.
     pub(super) fn link_type(&self) -> LinkType {
         LinkType(self.header.network.0 as u32 & 0xffff)
     }
 
     pub(super) fn next(&mut self) -> Result<Next<'_>> {
-        let Self { source, header, bytes } = self;
+        let Self {
+            source,
+            header,
+            bytes,
+        } = self;
         if !source.begin(bytes)? {
             return Ok(Next::End);
         }
         let modified = header.is_modified_format();
-        let header_len = if modified { MODIFIED_RECORD_HEADER } else { RECORD_HEADER };
+        let header_len = if modified {
+            MODIFIED_RECORD_HEADER
+        } else {
+            RECORD_HEADER
+        };
         source.fill(bytes, header_len, "record")?;
         let start = source.start();
         let captured = captured_len(header, bytes);
-        ensure!(captured <= MAX_RECORD, "record at byte offset {start}: {captured} bytes are no packet");
+        ensure!(
+            captured <= MAX_RECORD,
+            "record at byte offset {start}: {captured} bytes are no packet"
+        );
         source.fill(bytes, header_len + captured, "record")?;
         let parse = match (modified, header.is_bigendian()) {
             (true, _) => parse_pcap_frame_modified,
@@ -76,21 +96,36 @@ impl Pcap {
         };
         let nanoseconds = header.is_nanosecond_precision();
         let link_type = self.link_type();
-        let Ok((_, record)) = parse(&self.bytes) else { bail!("malformed record at byte offset {start}") };
-        let time = time(&record, nanoseconds).with_context(|| format!("record at byte offset {start}"))?;
-        Ok(Next::Record(Record { time, link_type, data: record.data, cut: record.caplen < record.origlen }))
+        let Ok((_, record)) = parse(&self.bytes) else {
+            bail!("malformed record at byte offset {start}")
+        };
+        let time =
+            time(&record, nanoseconds).with_context(|| format!("record at byte offset {start}"))?;
+        Ok(Next::Record(Record {
+            time,
+            link_type,
+            data: record.data,
+            cut: record.caplen < record.origlen,
+        }))
     }
 }
 
-/// How many bytes of the frame follow the record header, which is brought into the order of version 2.4.
+/// How many bytes of the frame follow the record header, which is brought into the order of version
+/// 2.4.
 ///
-/// Before version 2.3 the two lengths stood the other way round, and in some files of 2.3: what was captured is never
-/// the longer.
+/// Before version 2.3 the two lengths stood the other way round, and in some files of 2.3: what was
+/// captured is never the longer.
 fn captured_len(header: &PcapHeader, bytes: &mut [u8]) -> usize {
-    let Some(lengths) = bytes.get_mut(LENGTHS..LENGTHS + 8) else { return 0 };
+    let Some(lengths) = bytes.get_mut(LENGTHS..LENGTHS + 8) else {
+        return 0;
+    };
     let field = |bytes: &[u8]| {
         let field = bytes.first_chunk().copied().unwrap_or_default();
-        if header.is_bigendian() { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) }
+        if header.is_bigendian() {
+            u32::from_be_bytes(field)
+        } else {
+            u32::from_le_bytes(field)
+        }
     };
     if header.version_minor < 4 && field(lengths) > field(&lengths[4..]) {
         lengths.rotate_left(4);
@@ -99,7 +134,15 @@ fn captured_len(header: &PcapHeader, bytes: &mut [u8]) -> usize {
 }
 
 fn time(record: &LegacyPcapBlock<'_>, nanoseconds: bool) -> Result<Duration> {
-    let (nanos, per_second) = if nanoseconds { (1, 1_000_000_000) } else { (1_000, 1_000_000) };
-    ensure!(record.ts_usec < per_second, "a fraction of {} is more than a second", record.ts_usec);
+    let (nanos, per_second) = if nanoseconds {
+        (1, 1_000_000_000)
+    } else {
+        (1_000, 1_000_000)
+    };
+    ensure!(
+        record.ts_usec < per_second,
+        "a fraction of {} is more than a second",
+        record.ts_usec
+    );
     Ok(Duration::new(record.ts_sec.into(), record.ts_usec * nanos))
 }

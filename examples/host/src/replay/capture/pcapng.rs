@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use pcap_parser::{
-    Block, EPB_MAGIC, EnhancedPacketBlock, IDB_MAGIC, InterfaceDescriptionBlock, SHB_MAGIC, SPB_MAGIC,
-    SimplePacketBlock, UnknownBlock, parse_block_be, parse_block_le,
+    Block, EPB_MAGIC, EnhancedPacketBlock, IDB_MAGIC, InterfaceDescriptionBlock, SHB_MAGIC,
+    SPB_MAGIC, SimplePacketBlock, UnknownBlock, parse_block_be, parse_block_le,
 };
 
 use super::source::Source;
@@ -30,8 +30,8 @@ const MAX_INTERFACES: usize = 1 << 16;
 pub(super) struct PcapNg {
     source: Source,
     big_endian: bool,
-    /// Those of the section. One whose description is malformed keeps its place, since packets name interfaces by
-    /// number.
+    /// Those of the section. One whose description is malformed keeps its place, since packets
+    /// name interfaces by number.
     interfaces: Vec<Option<Interface>>,
     /// The block at hand.
     bytes: Vec<u8>,
@@ -60,7 +60,8 @@ struct Packet<'a> {
     ticks: Option<u64>,
     /// With what may stand behind the packet to fill up its block.
     data: &'a [u8],
-    /// `None` where the block does not say it: then the packet is as long as the interface and the block let it be.
+    /// `None` where the block does not say it: then the packet is as long as the interface and the
+    /// block let it be.
     captured_len: Option<u32>,
     original_len: u32,
 }
@@ -69,7 +70,13 @@ impl PcapNg {
     pub(super) fn new(mut source: Source, magic: [u8; 4]) -> Result<Self> {
         let mut bytes = magic.to_vec();
         let big_endian = read_block(&mut source, &mut bytes, false)?;
-        Ok(Self { source, big_endian, interfaces: Vec::new(), bytes, time: Duration::ZERO })
+        Ok(Self {
+            source,
+            big_endian,
+            interfaces: Vec::new(),
+            bytes,
+            time: Duration::ZERO,
+        })
     }
 
     /// Reads blocks up to the next that has a packet.
@@ -88,9 +95,14 @@ impl PcapNg {
 
     fn add_interface(&mut self) -> Result<()> {
         let start = self.source.start();
-        ensure!(self.interfaces.len() < MAX_INTERFACES, "more than {MAX_INTERFACES} interfaces at byte offset {start}");
+        ensure!(
+            self.interfaces.len() < MAX_INTERFACES,
+            "more than {MAX_INTERFACES} interfaces at byte offset {start}"
+        );
         let interface = match parse(&self.bytes, self.big_endian) {
-            Some(Block::InterfaceDescription(block)) => Some(Interface::new(&block, self.big_endian)),
+            Some(Block::InterfaceDescription(block)) => {
+                Some(Interface::new(&block, self.big_endian))
+            }
             _ => None,
         };
         self.interfaces.push(interface);
@@ -99,20 +111,39 @@ impl PcapNg {
 
     /// The packet of the block at hand.
     fn record(&mut self) -> Next<'_> {
-        let Some(packet) = packet(&self.bytes, self.big_endian) else { return Next::Unusable("malformed blocks") };
-        let Some(interface) = self.interfaces.get(packet.interface as usize).copied().flatten() else {
+        let Some(packet) = packet(&self.bytes, self.big_endian) else {
+            return Next::Unusable("malformed blocks");
+        };
+        let Some(interface) = self
+            .interfaces
+            .get(packet.interface as usize)
+            .copied()
+            .flatten()
+        else {
             return Next::Unusable("packets of an interface that is not described");
         };
-        let time = packet.ticks.map_or(Some(self.time), |ticks| interface.clock.time(ticks));
-        let Some(time) = time else { return Next::Unusable("packets of a time outside 1970 to 2106") };
-        let Some(data) = packet.captured(interface.snap_len) else { return Next::Unusable("malformed blocks") };
+        let time = packet
+            .ticks
+            .map_or(Some(self.time), |ticks| interface.clock.time(ticks));
+        let Some(time) = time else {
+            return Next::Unusable("packets of a time outside 1970 to 2106");
+        };
+        let Some(data) = packet.captured(interface.snap_len) else {
+            return Next::Unusable("malformed blocks");
+        };
         self.time = time;
         let cut = data.len() < packet.original_len as usize;
-        Next::Record(Record { time, link_type: interface.link_type, data, cut })
+        Next::Record(Record {
+            time,
+            link_type: interface.link_type,
+            data,
+            cut,
+        })
     }
 }
 
-/// Reads the rest of a block whose first bytes are at hand. Returns whether its section is big-endian.
+/// Reads the rest of a block whose first bytes are at hand. Returns whether its section is
+/// big-endian.
 fn read_block(source: &mut Source, bytes: &mut Vec<u8>, big_endian: bool) -> Result<bool> {
     source.fill(bytes, BLOCK_HEADER, "block")?;
     let start = source.start();
@@ -127,18 +158,33 @@ fn read_block(source: &mut Source, bytes: &mut Vec<u8>, big_endian: bool) -> Res
         big_endian
     };
     let len = word(bytes, 4, big_endian) as usize;
-    let sound = (MIN_BLOCK..=MAX_BLOCK).contains(&len) && len.is_multiple_of(4) && len >= bytes.len();
-    ensure!(sound, "malformed block at byte offset {start}: its length is {len}");
+    let sound =
+        (MIN_BLOCK..=MAX_BLOCK).contains(&len) && len.is_multiple_of(4) && len >= bytes.len();
+    ensure!(
+        sound,
+        "malformed block at byte offset {start}: its length is {len}"
+    );
     source.fill(bytes, len, "block")?;
     let again = word(bytes, len - 4, big_endian) as usize;
-    ensure!(len == again, "malformed block at byte offset {start}: its length is {len}, and {again} at its end");
+    ensure!(
+        len == again,
+        "malformed block at byte offset {start}: its length is {len}, and {again} at its end"
+    );
     Ok(big_endian)
 }
 
 /// The number at `at`, 0 where there is none.
 fn word(bytes: &[u8], at: usize, big_endian: bool) -> u32 {
-    let word = bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
-    if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
+    let word = bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .copied()
+        .unwrap_or_default();
+    if big_endian {
+        u32::from_be_bytes(word)
+    } else {
+        u32::from_le_bytes(word)
+    }
 }
 
 fn block_type(bytes: &[u8], big_endian: bool) -> u32 {
@@ -147,7 +193,11 @@ fn block_type(bytes: &[u8], big_endian: bool) -> u32 {
 
 /// A whole block; `None` if it is malformed.
 fn parse(bytes: &[u8], big_endian: bool) -> Option<Block<'_>> {
-    let result = if big_endian { parse_block_be(bytes) } else { parse_block_le(bytes) };
+    let result = if big_endian {
+        parse_block_be(bytes)
+    } else {
+        parse_block_le(bytes)
+    };
     Some(result.ok()?.1)
 }
 
@@ -173,7 +223,13 @@ impl<'a> Packet<'a> {
     }
 
     fn simple(block: &SimplePacketBlock<'a>) -> Self {
-        Self { interface: 0, ticks: None, data: block.data, captured_len: None, original_len: block.origlen }
+        Self {
+            interface: 0,
+            ticks: None,
+            data: block.data,
+            captured_len: None,
+            original_len: block.origlen,
+        }
     }
 
     /// Interface and drops (2 bytes each), time, captured and original length, data.
@@ -181,10 +237,20 @@ impl<'a> Packet<'a> {
         let (header, data) = block.data.split_at_checked(20)?;
         let first: [u8; 2] = *header.first_chunk()?;
         let word = |at| word(header, at, big_endian);
-        let interface = if big_endian { u16::from_be_bytes(first) } else { u16::from_le_bytes(first) };
+        let interface = if big_endian {
+            u16::from_be_bytes(first)
+        } else {
+            u16::from_le_bytes(first)
+        };
         let ticks = u64::from(word(4)) << 32 | u64::from(word(8));
         let (captured_len, original_len) = (Some(word(12)), word(16));
-        Some(Self { interface: interface.into(), ticks: Some(ticks), data, captured_len, original_len })
+        Some(Self {
+            interface: interface.into(),
+            ticks: Some(ticks),
+            data,
+            captured_len,
+            original_len,
+        })
     }
 
     /// What was captured; `None` if it is longer than its block or than a packet can be.
@@ -204,17 +270,32 @@ impl Interface {
     fn new(block: &InterfaceDescriptionBlock<'_>, big_endian: bool) -> Self {
         let link_type = LinkType(block.linktype.0 as u32 & 0xffff);
         // pcap-parser reads it as if all sections were little-endian.
-        let offset_seconds = if big_endian { block.if_tsoffset.swap_bytes() } else { block.if_tsoffset };
-        let clock = Clock { per_second: per_second(block.if_tsresol), offset_seconds };
-        Self { link_type, snap_len: block.snaplen, clock }
+        let offset_seconds = if big_endian {
+            block.if_tsoffset.swap_bytes()
+        } else {
+            block.if_tsoffset
+        };
+        let clock = Clock {
+            per_second: per_second(block.if_tsresol),
+            offset_seconds,
+        };
+        Self {
+            link_type,
+            snap_len: block.snaplen,
+            clock,
+        }
     }
 }
 
-/// The resolution of a clock: a power of 10, or of 2 with the highest bit set, which pcap-parser refuses. What is finer
-/// than 64 bits can count makes no time of a packet.
+/// The resolution of a clock: a power of 10, or of 2 with the highest bit set, which pcap-parser
+/// refuses. What is finer than 64 bits can count makes no time of a packet.
 fn per_second(resolution: u8) -> u64 {
     let exponent = u32::from(resolution & 0x7f);
-    let power = if resolution & 0x80 == 0 { 10_u64.checked_pow(exponent) } else { 1_u64.checked_shl(exponent) };
+    let power = if resolution & 0x80 == 0 {
+        10_u64.checked_pow(exponent)
+    } else {
+        1_u64.checked_shl(exponent)
+    };
     power.unwrap_or(u64::MAX)
 }
 
@@ -222,8 +303,11 @@ impl Clock {
     /// `None` if it is none that a pcap file could tell.
     fn time(self, ticks: u64) -> Option<Duration> {
         let seconds = i128::from(ticks / self.per_second) + i128::from(self.offset_seconds);
-        let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds <= MAX_SECONDS)?;
-        let nanos = u128::from(ticks % self.per_second) * 1_000_000_000 / u128::from(self.per_second);
+        let seconds = u64::try_from(seconds)
+            .ok()
+            .filter(|seconds| *seconds <= MAX_SECONDS)?;
+        let nanos =
+            u128::from(ticks % self.per_second) * 1_000_000_000 / u128::from(self.per_second);
         Some(Duration::new(seconds, u32::try_from(nanos).ok()?))
     }
 }

@@ -15,7 +15,11 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(reader: impl Read + 'static) -> Self {
-        Self { reader: Box::new(BufReader::with_capacity(1 << 16, reader)), offset: 0, start: 0 }
+        Self {
+            reader: Box::new(BufReader::with_capacity(1 << 16, reader)),
+            offset: 0,
+            start: 0,
+        }
     }
 
     /// Where the record that is being read begins.
@@ -31,13 +35,17 @@ impl Source {
         Ok(!bytes.is_empty())
     }
 
-    /// Reads on until `bytes` has the length `len`. `what` names it in the error if the file ends before.
+    /// Reads on until `bytes` has the length `len`. `what` names it in the error if the file ends
+    /// before.
     ///
     /// Memory is taken for what the file has, whatever the length says.
     pub(super) fn fill(&mut self, bytes: &mut Vec<u8>, len: usize, what: &str) -> Result<()> {
         self.append(len.saturating_sub(bytes.len()), bytes)?;
         if bytes.len() < len {
-            bail!("truncated: the file ends within the {what} at byte offset {}", self.start);
+            bail!(
+                "truncated: the file ends within the {what} at byte offset {}",
+                self.start
+            );
         }
         Ok(())
     }
@@ -52,8 +60,13 @@ impl Source {
     fn append(&mut self, len: usize, bytes: &mut Vec<u8>) -> Result<()> {
         let read = match Read::take(&mut self.reader, len as u64).read_to_end(bytes) {
             Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => bail!("a directory, not a capture"),
-            Err(error) => return Err(error).with_context(|| format!("cannot read on at byte offset {}", self.offset)),
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                bail!("a directory, not a capture")
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot read on at byte offset {}", self.offset));
+            }
         };
         self.offset += read as u64;
         Ok(())

@@ -16,7 +16,10 @@ const ARPHRD_IEEE80211_RADIOTAP: u16 = 803;
 
 pub(super) fn ethernet(data: &[u8]) -> Option<Frame<'_>> {
     let header = Ethernet2HeaderSlice::from_slice(data).ok()?;
-    let stations = Stations { from: Some(header.source()), to: Some(header.destination()) };
+    let stations = Stations {
+        from: Some(header.source()),
+        to: Some(header.destination()),
+    };
     let rest = data.get(header.slice().len()..)?;
     let frame = match header.ether_type().0 {
         // What follows the length may be padding.
@@ -49,7 +52,8 @@ pub(super) fn ether_type_of(mut ether_type: u16, mut rest: &[u8]) -> Option<Fram
     }
 }
 
-/// Labels of 4 bytes each, of which the last is marked (RFC 3032). What they carry only its first bits say.
+/// Labels of 4 bytes each, of which the last is marked (RFC 3032). What they carry only its first
+/// bits say.
 fn mpls(mut rest: &[u8]) -> Option<Frame<'_>> {
     loop {
         let (label, behind) = rest.split_at_checked(4)?;
@@ -64,10 +68,13 @@ fn mpls(mut rest: &[u8]) -> Option<Frame<'_>> {
     }
 }
 
-/// An LLC header, which names a protocol by its access point, or by an EtherType in a SNAP header (RFC 1042).
+/// An LLC header, which names a protocol by its access point, or by an EtherType in a SNAP header
+/// (RFC 1042).
 pub(super) fn llc(data: &[u8]) -> Option<Frame<'_>> {
     match data {
-        [0xaa, 0xaa, 0x03, _, _, _, high, low, rest @ ..] => ether_type_of(u16::from_be_bytes([*high, *low]), rest),
+        [0xaa, 0xaa, 0x03, _, _, _, high, low, rest @ ..] => {
+            ether_type_of(u16::from_be_bytes([*high, *low]), rest)
+        }
         [0x06, 0x06, 0x03, rest @ ..] => Some(Frame::ipv4(rest)),
         [0xfe, 0xfe, 0x03, 0xcc, rest @ ..] => Some(Frame::ipv4(rest)),
         [access_point, _, _, ..] => Some(Frame::other(Kind::Llc(*access_point))),
@@ -79,17 +86,30 @@ pub(super) fn llc(data: &[u8]) -> Option<Frame<'_>> {
 pub(super) fn linux_sll(data: &[u8]) -> Option<Frame<'_>> {
     let (hardware, address_len) = (be16(data, 2)?, be16(data, 4)?);
     let (header, rest) = data.split_at_checked(16)?;
-    cooked(hardware, be16(header, 14)?, sender(header, 6, usize::from(address_len)), rest)
+    cooked(
+        hardware,
+        be16(header, 14)?,
+        sender(header, 6, usize::from(address_len)),
+        rest,
+    )
 }
 
 pub(super) fn linux_sll2(data: &[u8]) -> Option<Frame<'_>> {
     let (header, rest) = data.split_at_checked(20)?;
-    cooked(be16(header, 8)?, be16(header, 0)?, sender(header, 12, usize::from(header[11])), rest)
+    cooked(
+        be16(header, 8)?,
+        be16(header, 0)?,
+        sender(header, 12, usize::from(header[11])),
+        rest,
+    )
 }
 
 /// These headers name only who sent a frame.
 fn sender(header: &[u8], at: usize, len: usize) -> Stations {
-    Stations { from: mac(header, at).filter(|_| len == 6), to: None }
+    Stations {
+        from: mac(header, at).filter(|_| len == 6),
+        to: None,
+    }
 }
 
 fn cooked(hardware: u16, protocol: u16, stations: Stations, rest: &[u8]) -> Option<Frame<'_>> {

@@ -16,7 +16,11 @@ pub(super) fn raw(data: &[u8]) -> Option<Frame<'_>> {
 /// A protocol family in the byte order of the machine that captured it, which is not known.
 pub(super) fn null(data: &[u8]) -> Option<Frame<'_>> {
     let number = le32(data, 0)?;
-    let number = if number > 0xffff { number.swap_bytes() } else { number };
+    let number = if number > 0xffff {
+        number.swap_bytes()
+    } else {
+        number
+    };
     Some(family(number, data.get(4..)?))
 }
 
@@ -28,14 +32,24 @@ pub(super) fn loopback(data: &[u8]) -> Option<Frame<'_>> {
 /// What OpenBSD writes of IPsec: family, index, flags.
 pub(super) fn enc(data: &[u8]) -> Option<Frame<'_>> {
     let number = le32(data, 0)?;
-    let number = if number > 0xffff { number.swap_bytes() } else { number };
+    let number = if number > 0xffff {
+        number.swap_bytes()
+    } else {
+        number
+    };
     Some(family(number, data.get(12..)?))
 }
 
-/// What OpenBSD's packet filter writes: a header with its length and the family first, up to a multiple of 4 bytes.
+/// What OpenBSD's packet filter writes: a header with its length and the family first, up to a
+/// multiple of 4 bytes.
 pub(super) fn pflog(data: &[u8]) -> Option<Frame<'_>> {
-    let [len, number, ..] = *data else { return None };
-    Some(family(number.into(), data.get(usize::from(len).next_multiple_of(4)..)?))
+    let [len, number, ..] = *data else {
+        return None;
+    };
+    Some(family(
+        number.into(),
+        data.get(usize::from(len).next_multiple_of(4)..)?,
+    ))
 }
 
 /// 2 is IPv4 everywhere; for IPv6 systems have numbers of their own.
@@ -47,8 +61,8 @@ fn family(number: u32, rest: &[u8]) -> Frame<'_> {
     }
 }
 
-/// What Linux's packet filter writes: family, version, group, and then values with their length and type, of which one
-/// is the packet.
+/// What Linux's packet filter writes: family, version, group, and then values with their length and
+/// type, of which one is the packet.
 pub(super) fn nflog(data: &[u8]) -> Option<Frame<'_>> {
     const PAYLOAD: u16 = 9;
     let number = u32::from(*data.first()?);
@@ -57,7 +71,10 @@ pub(super) fn nflog(data: &[u8]) -> Option<Frame<'_>> {
         let (len, value_type) = (usize::from(le16(values, 0)?), le16(values, 2)? & 0x7fff);
         if value_type == PAYLOAD {
             let value = values.get(4..)?;
-            return Some(family(number, value.get(..len.checked_sub(4)?).unwrap_or(value)));
+            return Some(family(
+                number,
+                value.get(..len.checked_sub(4)?).unwrap_or(value),
+            ));
         }
         values = values.get(len.max(4).next_multiple_of(4)..)?;
     }
@@ -65,12 +82,18 @@ pub(super) fn nflog(data: &[u8]) -> Option<Frame<'_>> {
 
 /// A header with a length, and the link type of what follows.
 pub(super) fn ppi(data: &[u8]) -> Option<Frame<'_>> {
-    nested(le32(data, 4)?, data.get(usize::from(le16(data, 2)?).max(8)..)?)
+    nested(
+        le32(data, 4)?,
+        data.get(usize::from(le16(data, 2)?).max(8)..)?,
+    )
 }
 
 /// The header that macOS writes: its length, the type of what follows, and the link type of that.
 pub(super) fn pktap(data: &[u8]) -> Option<Frame<'_>> {
-    nested(le32(data, 8)?, data.get((le32(data, 0)? as usize).max(12)..)?)
+    nested(
+        le32(data, 8)?,
+        data.get((le32(data, 0)? as usize).max(12)..)?,
+    )
 }
 
 /// What follows has a header of another link type, which is not one of these two again.
@@ -88,9 +111,16 @@ pub(super) fn token_ring(data: &[u8]) -> Option<Frame<'_>> {
     let (to, mut from) = (mac(data, 2)?, mac(data, 8)?);
     let has_route = from[0] & 0x80 != 0;
     from[0] &= 0x7f;
-    let route_len = if has_route { usize::from(data.get(HEADER)? & 0x1f) } else { 0 };
+    let route_len = if has_route {
+        usize::from(data.get(HEADER)? & 0x1f)
+    } else {
+        0
+    };
     let frame = ethernet::llc(data.get(HEADER + route_len..)?)?;
-    Some(frame.between(Stations { from: Some(from), to: Some(to) }))
+    Some(frame.between(Stations {
+        from: Some(from),
+        to: Some(to),
+    }))
 }
 
 /// Two addresses of 8 bytes, and an EtherType.

@@ -2,7 +2,8 @@
 
 use super::{Frame, Kind, be16, ethernet};
 
-/// PPP with or without the address and control fields of HDLC (RFC 1662), or Cisco's HDLC, which has other ones.
+/// PPP with or without the address and control fields of HDLC (RFC 1662), or Cisco's HDLC, which
+/// has other ones.
 pub(super) fn ppp_or_hdlc(data: &[u8]) -> Option<Frame<'_>> {
     match data {
         [0x0f | 0x8f, 0x00, ..] => cisco_hdlc(data),
@@ -31,7 +32,11 @@ pub(super) fn pppoe(data: &[u8]) -> Option<Frame<'_>> {
     let (header, rest) = data.split_at_checked(6)?;
     let is_session = header[1] == 0;
     let len = usize::from(be16(header, 4)?);
-    if is_session { ppp(rest.get(..len).unwrap_or(rest)) } else { Some(Frame::other(Kind::EtherType(0x8863))) }
+    if is_session {
+        ppp(rest.get(..len).unwrap_or(rest))
+    } else {
+        Some(Frame::other(Kind::EtherType(0x8863)))
+    }
 }
 
 /// Address, control, EtherType.
@@ -39,7 +44,8 @@ pub(super) fn cisco_hdlc(data: &[u8]) -> Option<Frame<'_>> {
     ethernet::ether_type_of(be16(data, 2)?, data.get(4..)?)
 }
 
-/// An address whose last byte is odd, and then either an EtherType, as Cisco has it, or what RFC 2427 says.
+/// An address whose last byte is odd, and then either an EtherType, as Cisco has it, or what RFC
+/// 2427 says.
 pub(super) fn frame_relay(data: &[u8]) -> Option<Frame<'_>> {
     let address_len = data.iter().take(4).position(|byte| byte & 1 == 1)? + 1;
     match data.get(address_len..)? {

@@ -13,17 +13,22 @@ const TO_DS: u8 = 0x01;
 const FROM_DS: u8 = 0x02;
 const PROTECTED: u8 = 0x40;
 const ORDER: u8 = 0x80;
-/// In what follows the addresses of frames with a quality of service: there are several packets in the frame.
+/// In what follows the addresses of frames with a quality of service: there are several packets in
+/// the frame.
 const AGGREGATE: u8 = 0x80;
 
 /// A header whose length is its second pair of bytes.
 pub(super) fn radiotap(data: &[u8]) -> Option<Frame<'_>> {
     let (header, rest) = data.split_at_checked(usize::from(le16(data, 2)?))?;
-    if pads_headers(header) { padded(rest) } else { wireless(rest) }
+    if pads_headers(header) {
+        padded(rest)
+    } else {
+        wireless(rest)
+    }
 }
 
-/// Whether headers are filled up to a multiple of 4 bytes, as some hardware does. The flags say so, which are behind a
-/// time of 8 bytes if there is that; the words that say what there is may go on.
+/// Whether headers are filled up to a multiple of 4 bytes, as some hardware does. The flags say so,
+/// which are behind a time of 8 bytes if there is that; the words that say what there is may go on.
 fn pads_headers(header: &[u8]) -> bool {
     const TIME: u32 = 1;
     const FLAGS: u32 = 1 << 1;
@@ -31,9 +36,15 @@ fn pads_headers(header: &[u8]) -> bool {
     const PADDED: u8 = 0x20;
     let flags = || {
         let present = le32(header, 4)?;
-        let words = (1..).take_while(|word| le32(header, 4 * word).is_some_and(|present| present & MORE != 0)).count();
+        let words = (1..)
+            .take_while(|word| le32(header, 4 * word).is_some_and(|present| present & MORE != 0))
+            .count();
         let fields = 8 + 4 * words;
-        let at = if present & TIME == 0 { fields } else { fields.next_multiple_of(8) + 8 };
+        let at = if present & TIME == 0 {
+            fields
+        } else {
+            fields.next_multiple_of(8) + 8
+        };
         header.get(at).filter(|_| present & FLAGS != 0)
     };
     flags().is_some_and(|flags| flags & PADDED != 0)
@@ -61,7 +72,9 @@ fn padded(data: &[u8]) -> Option<Frame<'_>> {
 
 /// A frame of which the header is filled up to a multiple of `alignment`.
 fn data_frame(data: &[u8], alignment: usize) -> Option<Frame<'_>> {
-    let [control, flags, ..] = *data else { return None };
+    let [control, flags, ..] = *data else {
+        return None;
+    };
     let (is_data, is_empty) = (control & 0x0c == 0x08, control & 0x40 != 0);
     if !is_data || is_empty {
         return Some(Frame::other(Kind::WirelessManagement));
@@ -70,7 +83,12 @@ fn data_frame(data: &[u8], alignment: usize) -> Option<Frame<'_>> {
     if flags & PROTECTED != 0 {
         return Some(Frame::other(Kind::Encrypted).between(stations));
     }
-    let mut len = HEADER + if flags & TO_DS != 0 && flags & FROM_DS != 0 { 6 } else { 0 };
+    let mut len = HEADER
+        + if flags & TO_DS != 0 && flags & FROM_DS != 0 {
+            6
+        } else {
+            0
+        };
     if control & 0x80 != 0 {
         // Several packets in one frame are rare in captures: only the first of them is looked at.
         let aggregate = data.get(len)? & AGGREGATE != 0;
@@ -80,7 +98,8 @@ fn data_frame(data: &[u8], alignment: usize) -> Option<Frame<'_>> {
     Some(ethernet::llc(data.get(len.next_multiple_of(alignment)..)?)?.between(stations))
 }
 
-/// Who sent the packet to whom: which of the addresses that are depends on the way by the access point.
+/// Who sent the packet to whom: which of the addresses that are depends on the way by the access
+/// point.
 fn stations(data: &[u8], flags: u8) -> Option<Stations> {
     let (from, to) = match (flags & FROM_DS != 0, flags & TO_DS != 0) {
         (false, false) => (ADDRESS_2, ADDRESS_1),
@@ -88,5 +107,8 @@ fn stations(data: &[u8], flags: u8) -> Option<Stations> {
         (true, false) => (ADDRESS_3, ADDRESS_1),
         (true, true) => (ADDRESS_4, ADDRESS_3),
     };
-    Some(Stations { from: Some(mac(data, from)?), to: Some(mac(data, to)?) })
+    Some(Stations {
+        from: Some(mac(data, from)?),
+        to: Some(mac(data, to)?),
+    })
 }

@@ -41,10 +41,18 @@ impl Shared {
         }
     }
 
-    /// Puts another lease in force. Returns whether it differs from the one before in more than its end.
+    /// Puts another lease in force. Returns whether it differs from the one before in more than its
+    /// end.
     pub(super) fn set_lease(&self, lease: Option<Lease>) -> bool {
         let before = self.lease.replace(lease.clone());
-        let of_network = |lease: &Lease| (lease.address, lease.gateway, lease.dns_servers.clone(), lease.mtu);
+        let of_network = |lease: &Lease| {
+            (
+                lease.address,
+                lease.gateway,
+                lease.dns_servers.clone(),
+                lease.mtu,
+            )
+        };
         let changed = before.as_ref().map(of_network) != lease.as_ref().map(of_network);
         if changed {
             self.changes.set(self.changes.get().wrapping_add(1));
@@ -85,8 +93,9 @@ impl DhcpClient {
         self.shared.lease.borrow().clone()
     }
 
-    /// Waits until [`DhcpClient::lease`] has changed in more than its end since `seen`, and puts the number of the change
-    /// there. Begin with 0: then the first lease is a change too, even if it is there already.
+    /// Waits until [`DhcpClient::lease`] has changed in more than its end since `seen`, and puts
+    /// the number of the change there. Begin with 0: then the first lease is a change too, even
+    /// if it is there already.
     pub async fn changed(&self, seen: &mut u32) {
         poll_fn(|cx| {
             let changes = self.shared.changes.get();
@@ -100,9 +109,9 @@ impl DhcpClient {
         .await;
     }
 
-    /// Gives the lease back (RFC 2131 section 4.4.6), and waits until the message has left. The outside is without a
-    /// configuration from then on, and the client asks for no other until the router starts again. Returns at once with a
-    /// static configuration.
+    /// Gives the lease back (RFC 2131 section 4.4.6), and waits until the message has left. The
+    /// outside is without a configuration from then on, and the client asks for no other until
+    /// the router starts again. Returns at once with a static configuration.
     ///
     /// [`Services::run`](crate::Services::run) must run meanwhile.
     pub async fn release(&self) {
@@ -122,7 +131,11 @@ impl DhcpClient {
 
     /// The DNS servers of the outside; `None` while it is not configured.
     pub(crate) fn dns_servers(&self) -> Option<Vec<Ipv4Addr, MAX_DNS_SERVERS>> {
-        self.shared.lease.borrow().as_ref().map(|lease| lease.dns_servers.clone())
+        self.shared
+            .lease
+            .borrow()
+            .as_ref()
+            .map(|lease| lease.dns_servers.clone())
     }
 
     /// With a static configuration there is nothing to give back.

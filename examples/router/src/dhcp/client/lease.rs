@@ -21,19 +21,21 @@ const FOR_EVER: u32 = u32::MAX;
 /// How long a lease lasts, in seconds, of which the server does not say it.
 const DEFAULT_SECONDS: u32 = 3600;
 
-/// How long a lease lasts at least, in seconds. A server that leases for less is asked again no sooner than after half of
-/// this.
+/// How long a lease lasts at least, in seconds. A server that leases for less is asked again no
+/// sooner than after half of this.
 const MIN_SECONDS: u32 = 10;
 
 /// The configuration of the outside.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Lease {
-    /// The router's address, with the prefix length of the network outside. Without a subnet mask, or with one that cannot
-    /// be, it is that of the address's class (RFC 791: 8, 16 or 24 bits).
+    /// The router's address, with the prefix length of the network outside. Without a subnet mask,
+    /// or with one that cannot be, it is that of the address's class (RFC 791: 8, 16 or 24
+    /// bits).
     pub address: Cidr,
-    /// Where packets for all other networks go: the first router of the default route of option 121, if there is that
-    /// option (RFC 3442), or else of option 3. It need not be in the network.
+    /// Where packets for all other networks go: the first router of the default route of option
+    /// 121, if there is that option (RFC 3442), or else of option 3. It need not be in the
+    /// network.
     pub gateway: Option<Ipv4Addr>,
     /// The DNS servers, the preferred first.
     pub dns_servers: Vec<Ipv4Addr, MAX_DNS_SERVERS>,
@@ -94,8 +96,12 @@ impl Lease {
         let before = before.filter(|before| before.address.address() == own);
         let address = network(own, &options, before).ok_or(Refusal::Address)?;
         let mut dns_servers: Vec<_, MAX_DNS_SERVERS> = Vec::new();
-        dns_servers
-            .extend(options.addresses(code::DNS_SERVERS).filter(|dns| can_be_a_hosts(*dns)).take(MAX_DNS_SERVERS));
+        dns_servers.extend(
+            options
+                .addresses(code::DNS_SERVERS)
+                .filter(|dns| can_be_a_hosts(*dns))
+                .take(MAX_DNS_SERVERS),
+        );
         if let Some(before) = before.filter(|_| !options.contains(code::DNS_SERVERS)) {
             dns_servers.clone_from(&before.dns_servers);
         }
@@ -103,7 +109,11 @@ impl Lease {
         let mtu = options.u16(code::INTERFACE_MTU).map(|mtu| mtu.max(MIN_MTU));
         Ok(Self {
             address,
-            gateway: if told { gateway(own, &options) } else { before.and_then(|before| before.gateway) },
+            gateway: if told {
+                gateway(own, &options)
+            } else {
+                before.and_then(|before| before.gateway)
+            },
             dns_servers,
             mtu: mtu.or_else(|| before.and_then(|before| before.mtu)),
             server: reply.server,
@@ -114,7 +124,10 @@ impl Lease {
 
 impl Times {
     pub(super) fn of(options: &Options<'_>) -> Self {
-        let lease = options.u32(code::LEASE_TIME).unwrap_or(DEFAULT_SECONDS).max(MIN_SECONDS);
+        let lease = options
+            .u32(code::LEASE_TIME)
+            .unwrap_or(DEFAULT_SECONDS)
+            .max(MIN_SECONDS);
         Self {
             lease: Some(lease).filter(|lease| *lease != FOR_EVER),
             renewal: options.u32(code::RENEWAL_TIME),
@@ -129,15 +142,20 @@ fn can_be_a_hosts(address: Ipv4Addr) -> bool {
     (1..224).contains(&first) && !address.is_loopback()
 }
 
-/// The address with its prefix. One that is the first or the last of its network, where no host can be, is taken to be
-/// alone there.
+/// The address with its prefix. One that is the first or the last of its network, where no host can
+/// be, is taken to be alone there.
 fn network(own: Ipv4Addr, options: &Options<'_>, before: Option<&Lease>) -> Option<Cidr> {
     let told = options.address(code::SUBNET_MASK).and_then(prefix_len);
-    let bits =
-        told.or_else(|| before.map(|before| before.address.prefix_len())).unwrap_or_else(|| class_prefix_len(own));
+    let bits = told
+        .or_else(|| before.map(|before| before.address.prefix_len()))
+        .unwrap_or_else(|| class_prefix_len(own));
     let network = Cidr::new(own, bits)?;
     let is_host = network.network() != Some(own) && network.broadcast() != Some(own);
-    if is_host { Some(network) } else { Cidr::new(own, 32) }
+    if is_host {
+        Some(network)
+    } else {
+        Cidr::new(own, 32)
+    }
 }
 
 /// The prefix length of a subnet mask; `None` if it is none, or of no bits.
@@ -172,23 +190,30 @@ enum Routes {
     Default(Ipv4Addr),
 }
 
-/// The default route of option 121 is that with the shortest prefix, of up to one bit: some networks give two halves.
-/// Routes to smaller networks are not taken.
+/// The default route of option 121 is that with the shortest prefix, of up to one bit: some
+/// networks give two halves. Routes to smaller networks are not taken.
 fn default_route(options: &Options<'_>) -> Routes {
     let mut bytes = options.bytes(code::CLASSLESS_ROUTES);
     let mut best: Option<(u8, Ipv4Addr)> = None;
     let mut any = false;
     while let Some(bits) = bytes.next() {
-        let Some(router) = route(bits, &mut bytes) else { return Routes::None };
+        let Some(router) = route(bits, &mut bytes) else {
+            return Routes::None;
+        };
         any = true;
         if bits <= 1 && best.is_none_or(|(shortest, _)| bits < shortest) {
             best = Some((bits, router));
         }
     }
-    if any { Routes::Default(best.map_or(Ipv4Addr::UNSPECIFIED, |(_, router)| router)) } else { Routes::None }
+    if any {
+        Routes::Default(best.map_or(Ipv4Addr::UNSPECIFIED, |(_, router)| router))
+    } else {
+        Routes::None
+    }
 }
 
-/// The router of a route to a destination of so many bits, of which only the bytes that matter are there.
+/// The router of a route to a destination of so many bits, of which only the bytes that matter are
+/// there.
 fn route(bits: u8, bytes: &mut impl Iterator<Item = u8>) -> Option<Ipv4Addr> {
     if bits > 32 {
         return None;

@@ -12,11 +12,12 @@ use super::reply::Reply;
 use super::request::{Identity, Request};
 use super::timers::{Deadlines, Random, backoff, renewal_retry};
 
-/// How often a REQUEST for an offer is sent before another offer is looked for (RFC 2131 section 3.1 (5)).
+/// How often a REQUEST for an offer is sent before another offer is looked for (RFC 2131 section
+/// 3.1 (5)).
 const REQUESTS: u32 = 4;
 
-/// How often a REQUEST for the address from before an interruption is sent before an offer is looked for. Once, because the
-/// router may be in another network now, where no server answers it.
+/// How often a REQUEST for the address from before an interruption is sent before an offer is
+/// looked for. Once, because the router may be in another network now, where no server answers it.
 const REBOOT_REQUESTS: u32 = 1;
 
 /// How long to wait at least after a DECLINE (RFC 2131 section 3.1 (5)).
@@ -59,12 +60,17 @@ pub(crate) enum State {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Action {
     /// Send the first `len` bytes of the buffer, from the client's port to the server's.
-    Send { from: Ipv4Addr, to: Ipv4Addr, len: usize },
+    Send {
+        from: Ipv4Addr,
+        to: Ipv4Addr,
+        len: usize,
+    },
     /// Ask by ARP whether a station has this address, and call [`Client::probed`].
     Probe(Ipv4Addr),
     /// Use this configuration of the outside, which may be the one in use.
     Use(Lease),
-    /// Use no configuration. What depends on the address may yet survive if the same address comes back.
+    /// Use no configuration. What depends on the address may yet survive if the same address comes
+    /// back.
     Suspend,
     /// Give up what depends on the address.
     Forget,
@@ -85,7 +91,8 @@ pub(crate) struct Client {
     identity: Identity,
     random: Random,
     state: State,
-    /// The number of the exchange: the same for a DISCOVER, its repetitions and the REQUEST for an offer to it.
+    /// The number of the exchange: the same for a DISCOVER, its repetitions and the REQUEST for an
+    /// offer to it.
     transaction: u32,
     /// When the exchange began, for `secs`.
     began: Instant,
@@ -114,10 +121,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of this host name, which may be empty, whose link is down. `seed` is fresh of every boot.
+    /// A client of this host name, which may be empty, whose link is down. `seed` is fresh of every
+    /// boot.
     pub(crate) const fn new(host_name: &'static str, seed: u64) -> Self {
         Self {
-            identity: Identity { mac: [0; 6], host_name },
+            identity: Identity {
+                mac: [0; 6],
+                host_name,
+            },
             random: Random::new(seed),
             state: State::Down,
             transaction: 0,
@@ -128,7 +139,11 @@ impl Client {
             asked_at: START,
             candidate: None,
             lease: None,
-            deadlines: Deadlines { renewal: None, rebinding: None, end: None },
+            deadlines: Deadlines {
+                renewal: None,
+                rebinding: None,
+                end: None,
+            },
             in_use: false,
             lost_at: None,
             failures: 0,
@@ -147,8 +162,8 @@ impl Client {
         self.identity.mac = mac;
     }
 
-    /// Takes over whether the link is up, which may be as it was. After an interruption the address from before is asked
-    /// for again (INIT-REBOOT).
+    /// Takes over whether the link is up, which may be as it was. After an interruption the address
+    /// from before is asked for again (INIT-REBOOT).
     pub(crate) fn set_link(&mut self, up: bool, now: Instant) {
         if up && self.state == State::Down {
             self.enter(State::Init, Some(now));
@@ -171,22 +186,30 @@ impl Client {
         self.enter(State::Released, None);
     }
 
-    /// Takes in the payload of a datagram to the client's port from `source`, which may be anything.
+    /// Takes in the payload of a datagram to the client's port from `source`, which may be
+    /// anything.
     pub(crate) fn handle(&mut self, message: &[u8], source: Ipv4Addr, now: Instant) -> Heard {
-        let Some(reply) = Reply::parse(message, source) else { return Heard::Ignored };
+        let Some(reply) = Reply::parse(message, source) else {
+            return Heard::Ignored;
+        };
         if reply.transaction != self.transaction || reply.mac != self.identity.mac {
             return Heard::Ignored;
         }
         let refused = |reason| Heard::Refused(reply.server, reason);
-        let waits = matches!(self.state, State::Requesting | State::Rebooting | State::Renewing | State::Rebinding);
+        let waits = matches!(
+            self.state,
+            State::Requesting | State::Rebooting | State::Renewing | State::Rebinding
+        );
         match reply.kind {
-            DhcpMessageType::Offer if self.state == State::Selecting => {
-                self.take_offer(&reply, now).map_or_else(refused, |()| Heard::Taken)
-            }
+            DhcpMessageType::Offer if self.state == State::Selecting => self
+                .take_offer(&reply, now)
+                .map_or_else(refused, |()| Heard::Taken),
             DhcpMessageType::Ack | DhcpMessageType::Nak if waits && !self.means(reply.server) => {
                 refused(Refusal::OtherServer)
             }
-            DhcpMessageType::Ack if waits => self.take_ack(&reply, now).map_or_else(refused, |()| Heard::Taken),
+            DhcpMessageType::Ack if waits => self
+                .take_ack(&reply, now)
+                .map_or_else(refused, |()| Heard::Taken),
             DhcpMessageType::Nak if waits => {
                 self.lease = None;
                 self.suspend(now);
@@ -197,15 +220,17 @@ impl Client {
         }
     }
 
-    /// What came of [`Action::Probe`]: whether another station has the address. That it has may also be known only after the
-    /// address was said to be free.
+    /// What came of [`Action::Probe`]: whether another station has the address. That it has may
+    /// also be known only after the address was said to be free.
     pub(crate) fn probed(&mut self, taken: bool, now: Instant) -> Heard {
         let probed = match self.state {
             State::Probing => self.candidate.take(),
             State::Bound if taken => self.lease.take(),
             _ => None,
         };
-        let Some(lease) = probed else { return Heard::Ignored };
+        let Some(lease) = probed else {
+            return Heard::Ignored;
+        };
         if !taken {
             self.bind(lease);
             return Heard::Taken;
@@ -218,16 +243,22 @@ impl Client {
         Heard::Refused(lease.server, Refusal::InUse)
     }
 
-    /// The next thing to do at `now`, if there is one; a message is written into `buffer`. To be called until there is none.
+    /// The next thing to do at `now`, if there is one; a message is written into `buffer`. To be
+    /// called until there is none.
     pub(crate) fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Action> {
         if let Some(farewell) = self.farewell.take() {
-            let to = farewell.server.filter(|_| farewell.kind == DhcpMessageType::Release);
+            let to = farewell
+                .server
+                .filter(|_| farewell.kind == DhcpMessageType::Release);
             return self.send(&farewell, to.unwrap_or(Ipv4Addr::BROADCAST), buffer);
         }
         if let Some(change) = self.change.take() {
             return Some(change);
         }
-        if self.lost_at.is_some_and(|at| at.saturating_add(LOST_HOLDS) <= now) {
+        if self
+            .lost_at
+            .is_some_and(|at| at.saturating_add(LOST_HOLDS) <= now)
+        {
             self.lost_at = None;
             return Some(Action::Forget);
         }
@@ -236,10 +267,14 @@ impl Client {
         }
         match self.state {
             State::Down | State::Released => None,
-            State::Init | State::Selecting | State::Requesting | State::Rebooting => self.ask(now, buffer),
+            State::Init | State::Selecting | State::Requesting | State::Rebooting => {
+                self.ask(now, buffer)
+            }
             State::Probing => {
                 self.due = Some(now.saturating_add(PROBE_TIMEOUT));
-                self.candidate.as_ref().map(|lease| Action::Probe(lease.address.address()))
+                self.candidate
+                    .as_ref()
+                    .map(|lease| Action::Probe(lease.address.address()))
             }
             State::Bound | State::Renewing | State::Rebinding => self.prolong(now, buffer),
         }
@@ -250,16 +285,31 @@ impl Client {
         if self.farewell.is_some() || self.change.is_some() {
             return Some(START);
         }
-        self.due.into_iter().chain(self.lost_at.map(|at| at.saturating_add(LOST_HOLDS))).min()
+        self.due
+            .into_iter()
+            .chain(self.lost_at.map(|at| at.saturating_add(LOST_HOLDS)))
+            .min()
     }
 
     /// Asks for an address that is not in use yet.
     fn ask(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Action> {
-        let limit = if self.state == State::Rebooting { REBOOT_REQUESTS } else { REQUESTS };
-        let given_up = matches!(self.state, State::Requesting | State::Rebooting) && self.sent >= limit;
+        let limit = if self.state == State::Rebooting {
+            REBOOT_REQUESTS
+        } else {
+            REQUESTS
+        };
+        let given_up =
+            matches!(self.state, State::Requesting | State::Rebooting) && self.sent >= limit;
         if self.state == State::Init || given_up {
             let again = self.state == State::Init && self.holds_lease(now);
-            self.begin(if again { State::Rebooting } else { State::Selecting }, now);
+            self.begin(
+                if again {
+                    State::Rebooting
+                } else {
+                    State::Selecting
+                },
+                now,
+            );
         }
         let request = if self.state == State::Requesting {
             let offer = self.candidate.as_ref()?;
@@ -269,8 +319,17 @@ impl Client {
             // What follows an offer says it as the DISCOVER does (RFC 2131 section 3.1 (3)).
             self.secs = self.elapsed(now);
             let again = self.state == State::Rebooting;
-            let kind = if again { DhcpMessageType::Request } else { DhcpMessageType::Discover };
-            self.request(kind, NOWHERE, self.lease.as_ref().map(|lease| lease.address.address()), None)
+            let kind = if again {
+                DhcpMessageType::Request
+            } else {
+                DhcpMessageType::Discover
+            };
+            self.request(
+                kind,
+                NOWHERE,
+                self.lease.as_ref().map(|lease| lease.address.address()),
+                None,
+            )
         };
         self.asked_at = now;
         self.due = Some(now.saturating_add(backoff(self.sent, &mut self.random)));
@@ -295,7 +354,11 @@ impl Client {
         }
         let lease = self.lease.as_ref()?;
         let (current, server) = (lease.address.address(), lease.server);
-        let (to, until) = if self.state == State::Renewing { (server, rebinding) } else { (Ipv4Addr::BROADCAST, end) };
+        let (to, until) = if self.state == State::Renewing {
+            (server, rebinding)
+        } else {
+            (Ipv4Addr::BROADCAST, end)
+        };
         self.secs = self.elapsed(now);
         let request = self.request(DhcpMessageType::Request, current, None, None);
         self.asked_at = now;
@@ -310,10 +373,17 @@ impl Client {
     }
 
     fn take_ack(&mut self, reply: &Reply<'_>, now: Instant) -> Result<(), Refusal> {
-        let before = if self.state == State::Requesting { &self.candidate } else { &self.lease };
+        let before = if self.state == State::Requesting {
+            &self.candidate
+        } else {
+            &self.lease
+        };
         let lease = Lease::read(reply, before.as_ref())?;
         self.deadlines = Deadlines::of(&Times::of(&reply.options), self.asked_at, &mut self.random);
-        let same = self.lease.as_ref().is_some_and(|current| current.address.address() == lease.address.address());
+        let same = self
+            .lease
+            .as_ref()
+            .is_some_and(|current| current.address.address() == lease.address.address());
         if same && self.in_use {
             self.bind(lease);
         } else {
@@ -352,7 +422,8 @@ impl Client {
         }
     }
 
-    /// Begins again: at once after the first failure, then later and later, and in no case before `least`.
+    /// Begins again: at once after the first failure, then later and later, and in no case before
+    /// `least`.
     fn start_over(&mut self, now: Instant, least: Duration) {
         let wait = match self.failures.checked_sub(1) {
             Some(earlier) => backoff(earlier, &mut self.random),
@@ -376,7 +447,9 @@ impl Client {
     }
 
     fn elapsed(&self, now: Instant) -> u16 {
-        now.saturating_duration_since(self.began).as_secs().min(MAX_SECS) as u16
+        now.saturating_duration_since(self.began)
+            .as_secs()
+            .min(MAX_SECS) as u16
     }
 
     const fn request(
@@ -386,11 +459,22 @@ impl Client {
         asked: Option<Ipv4Addr>,
         server: Option<Ipv4Addr>,
     ) -> Request {
-        Request { kind, transaction: self.transaction, secs: self.secs, current, asked, server }
+        Request {
+            kind,
+            transaction: self.transaction,
+            secs: self.secs,
+            current,
+            asked,
+            server,
+        }
     }
 
     fn send(&self, request: &Request, to: Ipv4Addr, buffer: &mut [u8]) -> Option<Action> {
         let len = request.emit(&self.identity, buffer)?;
-        Some(Action::Send { from: request.current, to, len })
+        Some(Action::Send {
+            from: request.current,
+            to,
+            len,
+        })
     }
 }

@@ -1,7 +1,8 @@
-//! The options of a server's message, wherever they are: in the options field, or in the fields `file` and `sname`
-//! (option overload, RFC 2131 section 4.1), whole or split (RFC 3396).
+//! The options of a server's message, wherever they are: in the options field, or in the fields
+//! `file` and `sname` (option overload, RFC 2131 section 4.1), whole or split (RFC 3396).
 //!
-//! smoltcp's iterator reads the options field only, and gives each part of a split option as an option of its own.
+//! smoltcp's iterator reads the options field only, and gives each part of a split option as an
+//! option of its own.
 
 use core::net::Ipv4Addr;
 
@@ -38,14 +39,22 @@ pub(super) struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// The options of a message, which begins with the field `op`; `None` if it is too short to have any.
+    /// The options of a message, which begins with the field `op`; `None` if it is too short to
+    /// have any.
     pub(super) fn of(message: &'a [u8]) -> Option<Self> {
         let options = message.get(OPTIONS_AT..)?;
-        let (sname, file) = (message.get(SNAME_AT..FILE_AT)?, message.get(FILE_AT..COOKIE_AT)?);
-        let alone = Self { fields: [options, &[], &[]] };
+        let (sname, file) = (
+            message.get(SNAME_AT..FILE_AT)?,
+            message.get(FILE_AT..COOKIE_AT)?,
+        );
+        let alone = Self {
+            fields: [options, &[], &[]],
+        };
         let overload = alone.bytes(code::OVERLOAD).next().unwrap_or(0);
         let used = |bit: u8, field: &'a [u8]| if overload & bit == 0 { &[] } else { field };
-        Some(Self { fields: [options, used(1, file), used(2, sname)] })
+        Some(Self {
+            fields: [options, used(1, file), used(2, sname)],
+        })
     }
 
     pub(super) fn contains(self, code: u8) -> bool {
@@ -78,7 +87,11 @@ impl<'a> Options<'a> {
 
     fn parts(self, code: u8) -> impl Iterator<Item = &'a [u8]> + Clone + 'a {
         let [options, file, sname] = self.fields.map(Field);
-        options.chain(file).chain(sname).filter(move |(found, _)| *found == code).map(|(_, data)| data)
+        options
+            .chain(file)
+            .chain(sname)
+            .filter(move |(found, _)| *found == code)
+            .map(|(_, data)| data)
     }
 }
 

@@ -23,7 +23,8 @@ pub(super) struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    /// Reads the payload of a datagram from `source`; `None` if it is not a message of a server to an Ethernet client.
+    /// Reads the payload of a datagram from `source`; `None` if it is not a message of a server to
+    /// an Ethernet client.
     ///
     /// A server without an identifier is taken for the sender of the datagram.
     pub(super) fn parse(message: &'a [u8], source: Ipv4Addr) -> Option<Self> {
@@ -42,7 +43,10 @@ impl<'a> Reply<'a> {
             transaction: packet.transaction_id(),
             mac: packet.client_hardware_address().0,
             address: packet.your_ip(),
-            server: options.address(code::SERVER).filter(|server| !server.is_unspecified()).unwrap_or(source),
+            server: options
+                .address(code::SERVER)
+                .filter(|server| !server.is_unspecified())
+                .unwrap_or(source),
             options,
         })
     }

@@ -62,8 +62,14 @@ pub(super) struct Request {
 impl Request {
     /// Writes the message, and returns its length; `None` if `buffer` is too short.
     pub(super) fn emit(&self, identity: &Identity, buffer: &mut [u8]) -> Option<usize> {
-        let asks = matches!(self.kind, DhcpMessageType::Discover | DhcpMessageType::Request);
-        let name = DhcpOption { kind: code::HOST_NAME, data: identity.host_name.as_bytes() };
+        let asks = matches!(
+            self.kind,
+            DhcpMessageType::Discover | DhcpMessageType::Request
+        );
+        let name = DhcpOption {
+            kind: code::HOST_NAME,
+            data: identity.host_name.as_bytes(),
+        };
         let told = asks && (1..=MAX_HOST_NAME).contains(&name.data.len());
         let (name, mac) = ([name], EthernetAddress(identity.mac));
         let repr = DhcpRepr {

@@ -24,7 +24,8 @@ use crate::pace::Pace;
 /// Messages that can wait: real networks have more than one server.
 const QUEUE: usize = 4;
 
-/// How long a station has to say that it has the address before the address is used. The probe goes on while it is.
+/// How long a station has to say that it has the address before the address is used. The probe goes
+/// on while it is.
 const PROBE_WAIT: Duration = Duration::from_millis(200);
 
 /// How long a message may take to leave before it is given up.
@@ -58,7 +59,8 @@ impl Memory {
     }
 }
 
-/// Configures `stack` and the NAT by DHCP. It must be polled in one task with the stack's runner, and after it.
+/// Configures `stack` and the NAT by DHCP. It must be polled in one task with the stack's runner,
+/// and after it.
 pub(crate) async fn run<W: Width>(
     stack: Stack<'_>,
     control: Control<'static, W>,
@@ -66,11 +68,24 @@ pub(crate) async fn run<W: Width>(
     mut client: Client,
     shared: &Shared,
 ) -> ! {
-    let Memory { received_metadata, sent_metadata, received, sent, message } = memory;
-    let (received_metadata, sent_metadata) =
-        (received_metadata.write([PacketMetadata::EMPTY; QUEUE]), sent_metadata.write([PacketMetadata::EMPTY]));
+    let Memory {
+        received_metadata,
+        sent_metadata,
+        received,
+        sent,
+        message,
+    } = memory;
+    let (received_metadata, sent_metadata) = (
+        received_metadata.write([PacketMetadata::EMPTY; QUEUE]),
+        sent_metadata.write([PacketMetadata::EMPTY]),
+    );
     let mut socket = UdpSocket::new(stack, received_metadata, received, sent_metadata, sent);
-    let outside = Configured { stack, control, shared, mtu: control.with_nat(|nat| nat.config().outside_mtu) };
+    let outside = Configured {
+        stack,
+        control,
+        shared,
+        mtu: control.with_nat(|nat| nat.config().outside_mtu),
+    };
     let mut pace = Pace::new(LINES);
     loop {
         if !socket.is_open() {
@@ -93,9 +108,17 @@ pub(crate) async fn run<W: Width>(
         while let Some(action) = client.poll(now(), message) {
             match action {
                 Action::Send { from, to, len } => {
-                    send(&mut socket, message.get(..len).unwrap_or_default(), from, to).await;
+                    send(
+                        &mut socket,
+                        message.get(..len).unwrap_or_default(),
+                        from,
+                        to,
+                    )
+                    .await;
                 }
-                Action::Probe(address) => probe(&mut client, &outside, message, address, &mut pace).await,
+                Action::Probe(address) => {
+                    probe(&mut client, &outside, message, address, &mut pace).await;
+                }
                 change => outside.change(change),
             }
         }
@@ -107,7 +130,10 @@ pub(crate) async fn run<W: Width>(
 }
 
 /// Some drivers know their address only once they run.
-#[allow(irrefutable_let_patterns, reason = "where Ethernet is the only medium of embassy-net")]
+#[allow(
+    irrefutable_let_patterns,
+    reason = "where Ethernet is the only medium of embassy-net"
+)]
 fn take_mac(client: &mut Client, stack: Stack<'_>) {
     if let HardwareAddress::Ethernet(address) = stack.hardware_address() {
         client.set_mac(address.0);
@@ -118,22 +144,38 @@ fn now() -> nat_core::Instant {
     nat_core::Instant::from_millis(Instant::now().as_millis())
 }
 
-/// Waits until there is something to do: a message, a link that is not as it `was`, the wish of the application, or the time.
+/// Waits until there is something to do: a message, a link that is not as it `was`, the wish of the
+/// application, or the time.
 ///
-/// The socket's own ways to wait wake its stack whenever they are polled, and a stack in the same task would wake them in
-/// turn, for ever. But then the stack is also polled before this, so a look at each poll misses nothing.
-async fn wait(socket: &UdpSocket<'_>, (stack, was): (Stack<'_>, bool), shared: &Shared, at: Option<nat_core::Instant>) {
+/// The socket's own ways to wait wake its stack whenever they are polled, and a stack in the same
+/// task would wake them in turn, for ever. But then the stack is also polled before this, so a look
+/// at each poll misses nothing.
+async fn wait(
+    socket: &UdpSocket<'_>,
+    (stack, was): (Stack<'_>, bool),
+    shared: &Shared,
+    at: Option<nat_core::Instant>,
+) {
     let something = poll_fn(|cx| {
         shared.register(cx.waker());
         let happened = socket.may_recv() || stack.is_link_up() != was || shared.is_release_asked();
-        if happened { Poll::Ready(()) } else { Poll::Pending }
+        if happened {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     });
-    let at = at.map_or(Instant::MAX, |at| Instant::try_from_millis(at.as_millis()).unwrap_or(Instant::MAX));
+    let at = at.map_or(Instant::MAX, |at| {
+        Instant::try_from_millis(at.as_millis()).unwrap_or(Instant::MAX)
+    });
     select(something, Timer::at(at)).await;
 }
 
 async fn send(socket: &mut UdpSocket<'_>, datagram: &[u8], from: Ipv4Addr, to: Ipv4Addr) {
-    let to = UdpMetadata { local_address: Some(from.into()), ..(to, DHCP_SERVER_PORT).into() };
+    let to = UdpMetadata {
+        local_address: Some(from.into()),
+        ..(to, DHCP_SERVER_PORT).into()
+    };
     let sent = async {
         // What cannot leave is as good as lost on the way.
         let _ = socket.send_to(datagram, to).await;
@@ -149,7 +191,8 @@ async fn send(socket: &mut UdpSocket<'_>, datagram: &[u8], from: Ipv4Addr, to: I
     }
 }
 
-/// Probes `address`. After a short while without an answer it is used, but given back if an answer comes later.
+/// Probes `address`. After a short while without an answer it is used, but given back if an answer
+/// comes later.
 async fn probe<W: Width>(
     client: &mut Client,
     outside: &Configured<'_, W>,
@@ -169,7 +212,11 @@ async fn probe<W: Width>(
             // The application may be about to end.
             let asked = poll_fn(|cx| {
                 outside.shared.register(cx.waker());
-                if outside.shared.is_release_asked() { Poll::Ready(()) } else { Poll::Pending }
+                if outside.shared.is_release_asked() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
             });
             matches!(select(probe, asked).await, Either::First(Some(_)))
         }
@@ -178,9 +225,18 @@ async fn probe<W: Width>(
 }
 
 fn tell(heard: Heard, pace: &mut Pace) {
-    let Heard::Refused(server, reason) = heard else { return };
-    let Some(untold) = pace.allow(Instant::now().as_millis()) else { return };
-    warning!("outside: DHCP server {}: not taken: {} ({} more untold)", server, reason.as_str(), untold);
+    let Heard::Refused(server, reason) = heard else {
+        return;
+    };
+    let Some(untold) = pace.allow(Instant::now().as_millis()) else {
+        return;
+    };
+    warning!(
+        "outside: DHCP server {}: not taken: {} ({} more untold)",
+        server,
+        reason.as_str(),
+        untold
+    );
 }
 
 /// What the client configures.
@@ -214,7 +270,10 @@ impl<W: Width> Configured<'_, W> {
         let mtu = lease.mtu.map_or(self.mtu, |mtu| mtu.min(self.mtu));
         // It is no less than the least.
         let _ = self.control.with_nat(|nat| nat.set_mtu(Side::Outside, mtu));
-        self.control.set_outside(Some(Outside { address: lease.address, gateway: lease.gateway }));
+        self.control.set_outside(Some(Outside {
+            address: lease.address,
+            gateway: lease.gateway,
+        }));
         let config = stack_config(&lease);
         if self.shared.set_lease(Some(lease)) || self.stack.config_v4().is_none() {
             self.stack.set_config_v4(ConfigV4::Static(config));
@@ -222,8 +281,9 @@ impl<W: Width> Configured<'_, W> {
     }
 }
 
-/// The configuration of the stack outside. A gateway that is not in the network is replaced by the stack's own address,
-/// since smoltcp believes no ARP of a station that is not: the adapter answers for all stations, and knows the true way.
+/// The configuration of the stack outside. A gateway that is not in the network is replaced by the
+/// stack's own address, since smoltcp believes no ARP of a station that is not: the adapter answers
+/// for all stations, and knows the true way.
 pub(crate) fn stack_config(lease: &Lease) -> StaticConfigV4 {
     let own = lease.address.address();
     let mut dns_servers = heapless::Vec::new();
@@ -234,7 +294,13 @@ pub(crate) fn stack_config(lease: &Lease) -> StaticConfigV4 {
     }
     StaticConfigV4 {
         address: Ipv4Cidr::new(own, lease.address.prefix_len()),
-        gateway: lease.gateway.map(|gateway| if lease.address.contains(gateway) { gateway } else { own }),
+        gateway: lease.gateway.map(|gateway| {
+            if lease.address.contains(gateway) {
+                gateway
+            } else {
+                own
+            }
+        }),
         dns_servers,
     }
 }

@@ -1,4 +1,5 @@
-//! The client without sockets and clocks: a server that the tests play, built and read by edge-dhcp.
+//! The client without sockets and clocks: a server that the tests play, built and read by
+//! edge-dhcp.
 
 mod exchange;
 mod figure5;

@@ -45,15 +45,16 @@ impl Random {
     }
 }
 
-/// How long to wait for an answer to the message after `earlier` others without one: 4 s, 8 s and so on up to 64 s, up to 1 s
-/// more or less.
+/// How long to wait for an answer to the message after `earlier` others without one: 4 s, 8 s and
+/// so on up to 64 s, up to 1 s more or less.
 pub(super) fn backoff(earlier: u32, random: &mut Random) -> Duration {
     let wait = FIRST_WAIT.saturating_mul(1 << earlier.min(DOUBLINGS));
-    wait.saturating_sub(FUZZ).saturating_add(random.up_to(FUZZ.saturating_mul(2)))
+    wait.saturating_sub(FUZZ)
+        .saturating_add(random.up_to(FUZZ.saturating_mul(2)))
 }
 
-/// When to ask for a renewal again that was asked for at `now`: after half of the time that is left until `end`, but after
-/// no less than 60 s; at `end`, if that comes first.
+/// When to ask for a renewal again that was asked for at `now`: after half of the time that is left
+/// until `end`, but after no less than 60 s; at `end`, if that comes first.
 pub(super) fn renewal_retry(now: Instant, end: Instant) -> Instant {
     let half = end.saturating_duration_since(now) / 2;
     now.saturating_add(half.max(MIN_RENEWAL_WAIT)).min(end)
@@ -72,14 +73,19 @@ pub(super) struct Deadlines {
 impl Deadlines {
     /// Those of a lease that was asked for at `asked`.
     ///
-    /// T2 is 7/8 of the lease unless the server gives a time within it, and T1 4/7 of T2, which is half of the lease, unless
-    /// the server gives a time before T2. T1 is no sooner than after 60 s, or half of a lease that is shorter than 2 min. It
-    /// comes up to a 32nd earlier, so that not all clients of a network ask at once.
+    /// T2 is 7/8 of the lease unless the server gives a time within it, and T1 4/7 of T2, which is
+    /// half of the lease, unless the server gives a time before T2. T1 is no sooner than after
+    /// 60 s, or half of a lease that is shorter than 2 min. It comes up to a 32nd earlier, so
+    /// that not all clients of a network ask at once.
     pub(super) fn of(times: &Times, asked: Instant, random: &mut Random) -> Self {
-        let Some(lease) = times.lease else { return Self::default() };
+        let Some(lease) = times.lease else {
+            return Self::default();
+        };
         let millis = |seconds: u32| u64::from(seconds).saturating_mul(1000);
         let lease = millis(lease);
-        let given = |time: Option<u32>, limit: u64| time.map(millis).filter(|time| (1..limit).contains(time));
+        let given = |time: Option<u32>, limit: u64| {
+            time.map(millis).filter(|time| (1..limit).contains(time))
+        };
         let rebinding = given(times.rebinding, lease).unwrap_or(lease / 8 * 7);
         let renewal = given(times.renewal, rebinding).unwrap_or(rebinding / 7 * 4);
         let floor = (lease / 2).min(MIN_RENEWAL_WAIT.as_millis() as u64);
@@ -87,6 +93,10 @@ impl Deadlines {
         let renewal = renewal.saturating_sub(random.up_to(renewal / 32));
         let rebinding = Duration::from_millis(rebinding).max(renewal);
         let at = |time: Duration| Some(asked.saturating_add(time));
-        Self { renewal: at(renewal), rebinding: at(rebinding), end: at(Duration::from_millis(lease)) }
+        Self {
+            renewal: at(renewal),
+            rebinding: at(rebinding),
+            end: at(Duration::from_millis(lease)),
+        }
     }
 }

@@ -29,11 +29,21 @@ const fn at(last: u8) -> Ipv4Addr {
 
 #[test]
 fn of_several_routers_the_first_that_can_be_one_is_taken() {
-    assert_eq!(read(&[raw(3, &[198, 51, 100, 1, 198, 51, 100, 2])]).gateway, Some(at(1)));
+    assert_eq!(
+        read(&[raw(3, &[198, 51, 100, 1, 198, 51, 100, 2])]).gateway,
+        Some(at(1))
+    );
     // Nowhere, all, a group, this machine and the client itself are none.
-    let list = [0, 0, 0, 0, 255, 255, 255, 255, 224, 0, 0, 1, 127, 0, 0, 1, 198, 51, 100, 60, 198, 51, 100, 9];
+    let list = [
+        0, 0, 0, 0, 255, 255, 255, 255, 224, 0, 0, 1, 127, 0, 0, 1, 198, 51, 100, 60, 198, 51, 100,
+        9,
+    ];
     assert_eq!(read(&[raw(3, &list)]).gateway, Some(at(9)));
-    assert_eq!(read(&[raw(3, &[198, 51, 100, 1, 198])]).gateway, Some(at(1)), "a list that is cut off");
+    assert_eq!(
+        read(&[raw(3, &[198, 51, 100, 1, 198])]).gateway,
+        Some(at(1)),
+        "a list that is cut off"
+    );
     assert_eq!(read(&[]).gateway, None);
 }
 
@@ -43,16 +53,37 @@ fn classless_routes_win_over_routers() {
     let router = raw(3, &[198, 51, 100, 1]);
     let gateway = |routes: &[u8]| read(&[router, raw(121, routes)]).gateway;
     assert_eq!(gateway(&[0, 198, 51, 100, 5]), Some(at(5)));
-    assert_eq!(read(&[raw(121, &[0, 198, 51, 100, 5])]).gateway, Some(at(5)));
-    let with_others = [8, 10, 198, 51, 100, 7, 32, 192, 0, 2, 1, 198, 51, 100, 8, 0, 198, 51, 100, 5];
+    assert_eq!(
+        read(&[raw(121, &[0, 198, 51, 100, 5])]).gateway,
+        Some(at(5))
+    );
+    let with_others = [
+        8, 10, 198, 51, 100, 7, 32, 192, 0, 2, 1, 198, 51, 100, 8, 0, 198, 51, 100, 5,
+    ];
     assert_eq!(gateway(&with_others), Some(at(5)));
-    assert_eq!(gateway(&[1, 0, 198, 51, 100, 5, 1, 128, 198, 51, 100, 6]), Some(at(5)), "two halves");
-    assert_eq!(gateway(&[8, 10, 198, 51, 100, 7]), None, "routers are ignored, and there is no default route");
+    assert_eq!(
+        gateway(&[1, 0, 198, 51, 100, 5, 1, 128, 198, 51, 100, 6]),
+        Some(at(5)),
+        "two halves"
+    );
+    assert_eq!(
+        gateway(&[8, 10, 198, 51, 100, 7]),
+        None,
+        "routers are ignored, and there is no default route"
+    );
     // The gateway is a neighbour by a route of its own, as in clouds.
-    assert_eq!(gateway(&[32, 203, 0, 113, 1, 0, 0, 0, 0, 0, 203, 0, 113, 1]), Some(Ipv4Addr::new(203, 0, 113, 1)));
+    assert_eq!(
+        gateway(&[32, 203, 0, 113, 1, 0, 0, 0, 0, 0, 203, 0, 113, 1]),
+        Some(Ipv4Addr::new(203, 0, 113, 1))
+    );
     // What is malformed is as if it were not there.
-    for malformed in [&[][..], &[0], &[0, 1, 2, 3], &[33, 1, 2, 3, 4, 5, 198, 51, 100, 7], &[0, 198, 51, 100, 5, 24, 1]]
-    {
+    for malformed in [
+        &[][..],
+        &[0],
+        &[0, 1, 2, 3],
+        &[33, 1, 2, 3, 4, 5, 198, 51, 100, 7],
+        &[0, 198, 51, 100, 5, 24, 1],
+    ] {
         assert_eq!(gateway(malformed), Some(at(1)), "{malformed:?}");
     }
 }
@@ -61,34 +92,68 @@ fn classless_routes_win_over_routers() {
 fn the_network_is_that_of_the_mask_or_of_the_class() {
     let network = |address: Ipv4Addr, mask: Option<[u8; 4]>| {
         let mask = mask.map(|mask| DhcpOption::SubnetMask(mask.into()));
-        read_at(address, &mask.into_iter().collect::<Vec<_>>()).expect("a lease").address
+        read_at(address, &mask.into_iter().collect::<Vec<_>>())
+            .expect("a lease")
+            .address
     };
     let cidr = |address: Ipv4Addr, bits| Cidr::new(address, bits).unwrap();
     for bits in 1..=30_u8 {
         let mask = u32::MAX << (32 - bits);
-        assert_eq!(network(at(61), Some(mask.to_be_bytes())), cidr(at(61), bits), "/{bits}");
+        assert_eq!(
+            network(at(61), Some(mask.to_be_bytes())),
+            cidr(at(61), bits),
+            "/{bits}"
+        );
     }
     assert_eq!(network(OFFERED, Some([255; 4])), cidr(OFFERED, 32));
     // RFC 3021: both addresses of a /31 are hosts.
     for last in [60, 61] {
-        assert_eq!(network(at(last), Some([255, 255, 255, 254])), cidr(at(last), 31));
+        assert_eq!(
+            network(at(last), Some([255, 255, 255, 254])),
+            cidr(at(last), 31)
+        );
     }
     // RFC 791 section 3.2, where there is no mask, or none that can be.
-    for mask in [None, Some([0; 4]), Some([255, 0, 255, 0]), Some([0, 255, 255, 255])] {
-        assert_eq!(network(Ipv4Addr::new(10, 1, 2, 3), mask), cidr(Ipv4Addr::new(10, 1, 2, 3), 8));
-        assert_eq!(network(Ipv4Addr::new(172, 16, 2, 3), mask), cidr(Ipv4Addr::new(172, 16, 2, 3), 16));
+    for mask in [
+        None,
+        Some([0; 4]),
+        Some([255, 0, 255, 0]),
+        Some([0, 255, 255, 255]),
+    ] {
+        assert_eq!(
+            network(Ipv4Addr::new(10, 1, 2, 3), mask),
+            cidr(Ipv4Addr::new(10, 1, 2, 3), 8)
+        );
+        assert_eq!(
+            network(Ipv4Addr::new(172, 16, 2, 3), mask),
+            cidr(Ipv4Addr::new(172, 16, 2, 3), 16)
+        );
         assert_eq!(network(OFFERED, mask), cidr(OFFERED, 24));
     }
     // The first and the last address of a network are no host's: such a client is alone there.
     for last in [0, 255] {
-        assert_eq!(network(at(last), Some([255, 255, 255, 0])), cidr(at(last), 32));
+        assert_eq!(
+            network(at(last), Some([255, 255, 255, 0])),
+            cidr(at(last), 32)
+        );
     }
 }
 
 #[test]
 fn addresses_that_no_host_can_have_are_refused() {
-    for address in [[0, 0, 0, 0], [0, 1, 2, 3], [127, 0, 0, 1], [224, 0, 0, 1], [240, 0, 0, 1], [255; 4]] {
-        assert_eq!(read_at(address.into(), &[]), Err(Refusal::Address), "{address:?}");
+    for address in [
+        [0, 0, 0, 0],
+        [0, 1, 2, 3],
+        [127, 0, 0, 1],
+        [224, 0, 0, 1],
+        [240, 0, 0, 1],
+        [255; 4],
+    ] {
+        assert_eq!(
+            read_at(address.into(), &[]),
+            Err(Refusal::Address),
+            "{address:?}"
+        );
     }
 }
 
@@ -97,8 +162,17 @@ fn five_dns_servers_are_taken_and_the_mtu_is_no_less_than_576() {
     let seven: Vec<_> = (1..=7).flat_map(|last| [9, 9, 9, last]).collect();
     let expected: Vec<_> = (1..=5).map(|last| Ipv4Addr::new(9, 9, 9, last)).collect();
     assert_eq!(read(&[raw(6, &seven)]).dns_servers.as_slice(), expected);
-    assert_eq!(read(&[raw(6, &[0, 0, 0, 0, 9, 9, 9, 1])]).dns_servers, [Ipv4Addr::new(9, 9, 9, 1)]);
-    for (given, taken) in [(1400_u16, 1400), (576, 576), (575, 576), (0, 576), (65_535, 65_535)] {
+    assert_eq!(
+        read(&[raw(6, &[0, 0, 0, 0, 9, 9, 9, 1])]).dns_servers,
+        [Ipv4Addr::new(9, 9, 9, 1)]
+    );
+    for (given, taken) in [
+        (1400_u16, 1400),
+        (576, 576),
+        (575, 576),
+        (0, 576),
+        (65_535, 65_535),
+    ] {
         assert_eq!(read(&[raw(26, &given.to_be_bytes())]).mtu, Some(taken));
     }
     assert_eq!((read(&[]).mtu, read(&[raw(26, &[5])]).mtu), (None, None));
@@ -127,27 +201,49 @@ fn options_are_found_in_the_fields_file_and_sname() {
         message[108..116].copy_from_slice(&[0, 3, 4, 198, 51, 100, 5, 255]);
         message
     };
-    for (overload, gateway, dns) in
-        [(None, false, false), (Some(1), true, false), (Some(2), false, true), (Some(3), true, true)]
-    {
+    for (overload, gateway, dns) in [
+        (None, false, false),
+        (Some(1), true, false),
+        (Some(2), false, true),
+        (Some(3), true, true),
+    ] {
         let message = message(overload);
         let lease = Lease::read(&Reply::parse(&message, SERVER).unwrap(), None).unwrap();
-        assert_eq!((lease.gateway.is_some(), !lease.dns_servers.is_empty()), (gateway, dns), "overload {overload:?}");
+        assert_eq!(
+            (lease.gateway.is_some(), !lease.dns_servers.is_empty()),
+            (gateway, dns),
+            "overload {overload:?}"
+        );
     }
 }
 
-/// RFC 3396: parts of an option are put together, those in the field `options` first, then `file`, then `sname`.
+/// RFC 3396: parts of an option are put together, those in the field `options` first, then `file`,
+/// then `sname`.
 #[test]
 fn split_options_are_put_together() {
     let lease = read(&[raw(3, &[198, 51]), raw(6, &[9, 9, 9, 9]), raw(3, &[100, 5])]);
     assert_eq!(lease.gateway, Some(at(5)));
-    let routes: Vec<_> = (0..60).flat_map(|n| [32, 10, 0, 0, n, 198, 51, 100, 7]).chain([0, 198, 51, 100, 5]).collect();
+    let routes: Vec<_> = (0..60)
+        .flat_map(|n| [32, 10, 0, 0, n, 198, 51, 100, 7])
+        .chain([0, 198, 51, 100, 5])
+        .collect();
     let parts: Vec<_> = routes.chunks(250).map(|part| raw(121, part)).collect();
     assert_eq!(read(&parts).gateway, Some(at(5)));
-    let mut message = reply(7, MessageType::Offer, SERVER, OFFERED, &[raw(52, &[3]), raw(3, &[198])]);
+    let mut message = reply(
+        7,
+        MessageType::Offer,
+        SERVER,
+        OFFERED,
+        &[raw(52, &[3]), raw(3, &[198])],
+    );
     message[108..112].copy_from_slice(&[3, 1, 51, 255]);
     message[44..49].copy_from_slice(&[3, 2, 100, 5, 255]);
-    assert_eq!(Lease::read(&Reply::parse(&message, SERVER).unwrap(), None).unwrap().gateway, Some(at(5)));
+    assert_eq!(
+        Lease::read(&Reply::parse(&message, SERVER).unwrap(), None)
+            .unwrap()
+            .gateway,
+        Some(at(5))
+    );
 }
 
 #[test]
@@ -160,6 +256,9 @@ fn what_is_no_message_of_a_server_to_an_ethernet_client_is_none() {
     for (place, value) in [(0, 1), (1, 6), (2, 8), (236, 0), (240, 0), (241, 200)] {
         let mut message = sound.clone();
         message[place] = value;
-        assert!(place == 240 || Reply::parse(&message, SERVER).is_none(), "byte {place}");
+        assert!(
+            place == 240 || Reply::parse(&message, SERVER).is_none(),
+            "byte {place}"
+        );
     }
 }

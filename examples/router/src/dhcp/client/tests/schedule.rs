@@ -26,14 +26,23 @@ fn without_an_answer_the_wait_doubles_from_4_to_64_seconds_each_up_to_a_second_o
         let sent = sent(&world.run_until(seconds(600)));
         let gaps: Vec<_> = sent.windows(2).map(|two| two[1].0 - two[0].0).collect();
         for (gap, wait) in gaps.iter().zip([4_u64, 8, 16, 32, 64, 64, 64]) {
-            assert!((wait * 1000 - 1000..=wait * 1000 + 1000).contains(gap), "seed {seed}: {gaps:?}");
+            assert!(
+                (wait * 1000 - 1000..=wait * 1000 + 1000).contains(gap),
+                "seed {seed}: {gaps:?}"
+            );
         }
-        assert!(sent.iter().all(|(at, secs)| at / 1000 == u64::from(*secs)), "{sent:?}");
+        assert!(
+            sent.iter().all(|(at, secs)| at / 1000 == u64::from(*secs)),
+            "{sent:?}"
+        );
         waits.extend(gaps.first().copied());
     }
     waits.sort_unstable();
     waits.dedup();
-    assert!(waits.len() > 15, "clients that start together do not ask together: {waits:?}");
+    assert!(
+        waits.len() > 15,
+        "clients that start together do not ask together: {waits:?}"
+    );
 }
 
 #[test]
@@ -41,7 +50,13 @@ fn a_discover_and_its_repetitions_are_one_exchange_and_the_next_is_another() {
     let transactions = |happened: Vec<Happened>| {
         let mut seen: Vec<_> = happened
             .into_iter()
-            .filter_map(|what| if let Happened::Sent(_, sent) = what { Some(sent.transaction) } else { None })
+            .filter_map(|what| {
+                if let Happened::Sent(_, sent) = what {
+                    Some(sent.transaction)
+                } else {
+                    None
+                }
+            })
             .collect();
         seen.dedup();
         seen
@@ -59,11 +74,27 @@ fn a_discover_and_its_repetitions_are_one_exchange_and_the_next_is_another() {
 fn an_offer_whose_server_has_gone_is_asked_for_four_times() {
     let mut world = World::at(State::Requesting);
     let kinds = |happened: &[Happened]| -> Vec<_> {
-        happened.iter().filter_map(|what| if let Happened::Sent(_, sent) = what { sent.kind } else { None }).collect()
+        happened
+            .iter()
+            .filter_map(|what| {
+                if let Happened::Sent(_, sent) = what {
+                    sent.kind
+                } else {
+                    None
+                }
+            })
+            .collect()
     };
     let kinds = kinds(&world.run_until(seconds(75)));
-    let discover = kinds.iter().position(|kind| *kind == MessageType::Discover).expect("another try");
-    assert_eq!(kinds[..discover], [MessageType::Request; 3], "after the first one");
+    let discover = kinds
+        .iter()
+        .position(|kind| *kind == MessageType::Discover)
+        .expect("another try");
+    assert_eq!(
+        kinds[..discover],
+        [MessageType::Request; 3],
+        "after the first one"
+    );
 }
 
 /// RFC 2131 section 4.4.5: after half of the time that is left, but no sooner than after 60 s.
@@ -75,23 +106,39 @@ fn a_renewal_without_an_answer_halves_the_time_until_the_lease_ends() {
         happened
             .iter()
             .filter_map(|what| match what {
-                Happened::Sent(at, sent) if sent.to == Some(to) && *at < 3_600_000 => Some(at / 1000),
+                Happened::Sent(at, sent) if sent.to == Some(to) && *at < 3_600_000 => {
+                    Some(at / 1000)
+                }
                 _ => None,
             })
             .collect()
     };
     let (renewals, rebindings) = (of(SERVER), of(ALL));
     assert!((1743..=1800).contains(&renewals[0]), "{renewals:?}");
-    assert!(renewals.windows(2).all(|two| two[1] - two[0] >= 60), "{renewals:?}");
-    assert!((4..=6).contains(&renewals.len()) && *renewals.last().unwrap() < 3150, "{renewals:?}");
+    assert!(
+        renewals.windows(2).all(|two| two[1] - two[0] >= 60),
+        "{renewals:?}"
+    );
+    assert!(
+        (4..=6).contains(&renewals.len()) && *renewals.last().unwrap() < 3150,
+        "{renewals:?}"
+    );
     assert_eq!(rebindings, [3150, 3375, 3487, 3547]);
-    let lost = happened.iter().position(|what| *what == Happened::Done(3_600_000, Action::Suspend));
+    let lost = happened
+        .iter()
+        .position(|what| *what == Happened::Done(3_600_000, Action::Suspend));
     let lost = lost.expect("the lease ends");
-    assert!(matches!(&happened[lost + 1], Happened::Sent(3_600_000, sent) if sent.kind == Some(MessageType::Discover)));
-    assert!(happened.contains(&Happened::Done(3_660_000, Action::Forget)), "a minute later");
+    assert!(
+        matches!(&happened[lost + 1], Happened::Sent(3_600_000, sent) if sent.kind == Some(MessageType::Discover))
+    );
+    assert!(
+        happened.contains(&Happened::Done(3_660_000, Action::Forget)),
+        "a minute later"
+    );
 }
 
-/// Whatever times a server gives, it is asked no more often than half of the lease, or once a minute.
+/// Whatever times a server gives, it is asked no more often than half of the lease, or once a
+/// minute.
 #[test]
 fn odd_times_of_a_server_are_made_sane() {
     const EVER: u32 = u32::MAX;
@@ -111,15 +158,24 @@ fn odd_times_of_a_server_are_made_sane() {
     ] {
         let mut world = World::at(State::Requesting);
         let given: [(u8, Option<u32>); 3] = [(51, Some(lease)), (58, t1), (59, t2)];
-        let given: Vec<_> = given.iter().filter_map(|(code, time)| Some((*code, (*time)?.to_be_bytes()))).collect();
-        let options: Vec<_> = given.iter().map(|(code, time)| DhcpOption::Unrecognized(*code, time)).collect();
+        let given: Vec<_> = given
+            .iter()
+            .filter_map(|(code, time)| Some((*code, (*time)?.to_be_bytes())))
+            .collect();
+        let options: Vec<_> = given
+            .iter()
+            .map(|(code, time)| DhcpOption::Unrecognized(*code, time))
+            .collect();
         world.answer(MessageType::Ack, &options);
         world.poll();
         world.client.probed(false, world.now);
         world.poll();
         let named = (lease, t1, t2);
         let at = world.client.poll_at().unwrap().as_millis() / 1000;
-        assert!((renewal - renewal / 32 - 1..=renewal).contains(&at), "{named:?}: T1 {at}");
+        assert!(
+            (renewal - renewal / 32 - 1..=renewal).contains(&at),
+            "{named:?}: T1 {at}"
+        );
         world.now = seconds(rebinding + 1);
         world.poll();
         assert_eq!(world.client.state(), State::Rebinding, "{named:?}");
@@ -131,11 +187,17 @@ fn odd_times_of_a_server_are_made_sane() {
 #[test]
 fn a_lease_for_ever_is_never_renewed() {
     let mut world = World::at(State::Requesting);
-    world.answer(MessageType::Ack, &[DhcpOption::Unrecognized(51, &[0xff; 4])]);
+    world.answer(
+        MessageType::Ack,
+        &[DhcpOption::Unrecognized(51, &[0xff; 4])],
+    );
     world.poll();
     world.client.probed(false, world.now);
     world.poll();
-    assert_eq!((world.client.poll_at(), world.client.state()), (None, State::Bound));
+    assert_eq!(
+        (world.client.poll_at(), world.client.state()),
+        (None, State::Bound)
+    );
 }
 
 /// A server that refuses all requests is asked again once at once, and then later and later.
@@ -175,27 +237,48 @@ fn after_an_interruption_the_address_is_asked_for_again_and_then_looked_for() {
         (Some(MessageType::Request), Some(OFFERED), None)
     );
     world.run_until(seconds(11));
-    assert_eq!((world.last.kind, world.last.asked), (Some(MessageType::Discover), Some(OFFERED)));
+    assert_eq!(
+        (world.last.kind, world.last.asked),
+        (Some(MessageType::Discover), Some(OFFERED))
+    );
     let happened = world.run_until(seconds(70));
-    assert!(happened.contains(&Happened::Done(60_000, Action::Forget)), "the sessions end: {happened:?}");
+    assert!(
+        happened.contains(&Happened::Done(60_000, Action::Forget)),
+        "the sessions end: {happened:?}"
+    );
 }
 
 #[test]
 fn an_address_that_is_back_within_a_minute_is_not_forgotten() {
     let mut world = World::at(State::Rebooting);
-    assert_eq!(world.answer(MessageType::Ack, &usual(&3600_u32.to_be_bytes())), super::super::machine::Heard::Taken);
+    assert_eq!(
+        world.answer(MessageType::Ack, &usual(&3600_u32.to_be_bytes())),
+        super::super::machine::Heard::Taken
+    );
     world.poll();
     world.client.probed(false, world.now);
     let happened = world.run_until(seconds(600));
-    assert!(matches!(&happened[..], [Happened::Done(_, Action::Use(_))]), "{happened:?}");
+    assert!(
+        matches!(&happened[..], [Happened::Done(_, Action::Use(_))]),
+        "{happened:?}"
+    );
 }
 
 #[test]
 fn while_the_link_is_down_nothing_is_asked() {
-    for state in [State::Selecting, State::Requesting, State::Probing, State::Renewing, State::Rebinding, State::Init] {
+    for state in [
+        State::Selecting,
+        State::Requesting,
+        State::Probing,
+        State::Renewing,
+        State::Rebinding,
+        State::Init,
+    ] {
         let mut world = World::at(state);
         world.client.set_link(false, world.now);
-        let end = world.now.saturating_add(core::time::Duration::from_secs(10_000));
+        let end = world
+            .now
+            .saturating_add(core::time::Duration::from_secs(10_000));
         assert_eq!(sent(&world.run_until(end)), [], "{state:?}");
     }
 }

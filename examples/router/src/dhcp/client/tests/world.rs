@@ -61,7 +61,11 @@ impl World {
         let mut client = Client::new("nat-router", seed);
         client.set_mac(MAC);
         client.set_link(true, seconds(0));
-        Self { client, now: seconds(0), last: Sent::default() }
+        Self {
+            client,
+            now: seconds(0),
+            last: Sent::default(),
+        }
     }
 
     /// All that the client does now.
@@ -75,11 +79,16 @@ impl World {
             actions.push(action);
             assert!(actions.len() < 10, "no end: {actions:?}");
         }
-        assert!(self.client.poll_at().is_none_or(|at| at > self.now), "{:?}", self.client.state());
+        assert!(
+            self.client.poll_at().is_none_or(|at| at > self.now),
+            "{:?}",
+            self.client.state()
+        );
         actions
     }
 
-    /// Goes on until `end`, as the client wants to be polled. Nobody answers, and nobody has an address that is probed.
+    /// Goes on until `end`, as the client wants to be polled. Nobody answers, and nobody has an
+    /// address that is probed.
     pub(super) fn run_until(&mut self, end: Instant) -> Vec<Happened> {
         let mut happened = Vec::new();
         loop {
@@ -135,12 +144,18 @@ impl World {
             State::Selecting => drop(self.poll()),
             State::Requesting => {
                 self.go(State::Selecting);
-                assert_eq!(self.answer(MessageType::Offer, &usual(&3600_u32.to_be_bytes())), Heard::Taken);
+                assert_eq!(
+                    self.answer(MessageType::Offer, &usual(&3600_u32.to_be_bytes())),
+                    Heard::Taken
+                );
                 self.poll();
             }
             State::Probing => {
                 self.go(State::Requesting);
-                assert_eq!(self.answer(MessageType::Ack, &usual(&3600_u32.to_be_bytes())), Heard::Taken);
+                assert_eq!(
+                    self.answer(MessageType::Ack, &usual(&3600_u32.to_be_bytes())),
+                    Heard::Taken
+                );
                 self.poll();
             }
             State::Bound => {
@@ -187,11 +202,18 @@ pub(super) fn reply(
     address: Ipv4Addr,
     options: &[DhcpOption<'_>],
 ) -> Vec<u8> {
-    let mut all = std::vec![DhcpOption::MessageType(kind), DhcpOption::ServerIdentifier(server)];
+    let mut all = std::vec![
+        DhcpOption::MessageType(kind),
+        DhcpOption::ServerIdentifier(server)
+    ];
     all.extend(options.iter().copied());
     let request = Packet::new_request(MAC, transaction, 0, None, false, Options::new(&[]));
     let address = (kind != MessageType::Nak).then_some(address);
-    request.new_reply(address, Options::new(&all)).encode(&mut [0; 1400]).expect("room").to_vec()
+    request
+        .new_reply(address, Options::new(&all))
+        .encode(&mut [0; 1400])
+        .expect("room")
+        .to_vec()
 }
 
 fn read(message: &[u8], from: Ipv4Addr, to: Ipv4Addr) -> Sent {
