@@ -14,7 +14,7 @@ const REGISTRY = /registry\/src\/[^/]+\/(.+?)-\d[^/]*\//;
 const LIBRARY = /library\/(?:core|alloc|std|portable-simd)\/|\/(?:heapless|zerocopy)-\d/;
 const BUILTINS = /compiler[-_]builtins/;
 const OURS = /(nat-core|nat-embassy|examples\/router|examples\/w5500|examples\/rp2040-w5500)\/src\//;
-const NAMES = { 'examples/router': 'nat-router', 'examples/w5500': 'nat-w5500', 'examples/rp2040-w5500': 'firmware' };
+const NAMES = { 'nat-router': 'nat-router', 'examples/w5500': 'nat-w5500', 'examples/rp2040-w5500': 'firmware' };
 const UNKNOWN = 'unknown';
 
 /** @returns {string | undefined} undefined for libraries, whose code works for who called it */
