@@ -14,7 +14,7 @@
 
 use etherparse::checksum::Sum16BitWords;
 use nat_core::{
-    DropReason, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, SessionProtocol, Side,
+    DropReason, Fragmenter, Fragments, Instant, MAX_HELD_LEN, Nat, Reply, SessionProtocol, Side,
     Tables, Verdict,
 };
 
@@ -38,7 +38,7 @@ enum Door {
     LanFrame,
     WanFrame,
     /// A datagram to be cut: two bytes of MTU, two of a place to go on from.
-    Pieces,
+    Fragmenter,
     /// A packet that is answered, though another was rejected: two bytes of the buffer's length
     /// first.
     Answer,
@@ -54,7 +54,7 @@ const DOORS: [Door; 10] = [
     Header,
     LanFrame,
     WanFrame,
-    Door::Pieces,
+    Door::Fragmenter,
     Answer,
 ];
 
@@ -85,7 +85,7 @@ pub fn run(data: &[u8]) -> Vec<String> {
         ),
         LanFrame => frames::one(false, data),
         WanFrame => frames::one(true, data),
-        Door::Pieces => pieces(data),
+        Door::Fragmenter => pieces(data),
         Answer => answer(data),
     }
 }
@@ -268,7 +268,7 @@ fn pieces(data: &[u8]) -> Vec<String> {
     };
     let mtu = u16::from_be_bytes([high, low]);
     let position = usize::from(u16::from_be_bytes([position_high, position_low]));
-    let mut pieces = Pieces::resume(data, mtu, position);
+    let mut pieces = Fragmenter::resume(data, mtu, position);
     let (mut buffer, mut count) = (vec![0; usize::from(mtu)], 0);
     while let Some(len) = pieces.emit(&mut buffer) {
         assert!(

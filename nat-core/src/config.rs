@@ -14,9 +14,9 @@ use core::net::Ipv4Addr;
 
 use heapless::Vec;
 
-use crate::forward::OneToOne;
 use crate::log::warning;
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
+use crate::port_forward::OneToOne;
 use crate::state::Proto;
 
 pub use cidr::{Cidr, ParseCidrError};

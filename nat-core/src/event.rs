@@ -77,7 +77,7 @@ impl Event {
 #[non_exhaustive]
 pub struct MappingEvent {
     /// The time of the call that made or deleted it; for
-    /// [`Nat::add_forward`](crate::Nat::add_forward), which has none, the latest that the
+    /// [`Nat::add_port_forward`](crate::Nat::add_port_forward), which has none, the latest that the
     /// engine has been given.
     ///
     /// A mapping whose time is up is not used any more, but deleted by the next call only: this
@@ -91,7 +91,7 @@ pub struct MappingEvent {
     /// The external endpoint that it had; for ICMP the port is the external query identifier.
     pub external: SocketAddrV4,
     /// Whether it is open to all: by a port forward, one-to-one translation, or as the DMZ host.
-    pub forwarded: bool,
+    pub port_forward: bool,
 }
 
 /// A block of external ports that a host gets or loses.

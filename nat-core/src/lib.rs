@@ -32,7 +32,7 @@
 //!
 //! ```
 //! use core::net::Ipv4Addr;
-//! use nat_core::{Cidr, Config, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Reply, Seed, Side, Tables, Verdict};
+//! use nat_core::{Cidr, Config, Fragments, Instant, MAX_HELD_LEN, Nat, Fragmenter, Reply, Seed, Side, Tables, Verdict};
 //!
 //! # use std::cell::{Cell, RefCell};
 //! # // A datagram of 2,960 bytes in two fragments, the last one first, to a link of 600 bytes.
@@ -71,7 +71,7 @@
 //! let carry_out = |verdict: Verdict, buffer: &[u8], from: Side| match verdict {
 //!     Verdict::Forward { to, len } => send(to, &buffer[..len]),
 //!     Verdict::Fragment { to, len, mtu } => {
-//!         let (mut pieces, mut piece) = (Pieces::new(&buffer[..len], mtu), [0; 1500]);
+//!         let (mut pieces, mut piece) = (Fragmenter::new(&buffer[..len], mtu), [0; 1500]);
 //!         while let Some(len) = pieces.emit(&mut piece) {
 //!             send(to, &piece[..len]);
 //!         }
@@ -169,9 +169,9 @@ mod wire;
 // What callers see of it.
 mod config;
 mod event;
-mod forward;
+mod fragmenter;
 mod log;
-mod pieces;
+mod port_forward;
 mod reply;
 mod session_info;
 mod stats;
@@ -184,10 +184,10 @@ pub use config::{
     PortSet, PortSetFull, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
 pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
-pub use forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward, Protocol};
+pub use fragmenter::Fragmenter;
 pub use fragments::{Fragments, MAX_HELD_LEN};
 pub use nat::Nat;
-pub use pieces::Pieces;
+pub use port_forward::{MAX_PORT_FORWARDS, OneToOne, PortForward, PortForwardError, Protocol};
 pub use reply::Reply;
 pub use session_info::{SessionInfo, SessionProtocol, SessionState};
 pub use state::{Quarantine, Tables, WideQuarantine, WideTables};

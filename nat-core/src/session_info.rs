@@ -64,5 +64,5 @@ pub struct SessionInfo {
     pub expires_at: Instant,
     /// Whether its mapping is open to all: by a port forward, one-to-one translation, or as the
     /// DMZ host.
-    pub forwarded: bool,
+    pub port_forward: bool,
 }

@@ -50,7 +50,7 @@ pub enum Verdict {
         len: usize,
     },
     /// Send the first `len` bytes of the buffer, the translated datagram, out of side `to` in
-    /// fragments: see [`Pieces`](crate::Pieces).
+    /// fragments: see [`Fragmenter`](crate::Fragmenter).
     Fragment {
         /// The side to send it out of.
         to: Side,

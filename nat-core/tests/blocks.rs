@@ -256,7 +256,7 @@ fn forwarded_and_reserved_ports_of_a_block_are_left_out() {
         config.reserved_ports = Some(range(FIRST + 15, FIRST + 24));
     });
     w.nat
-        .add_forward(PortForward::new(Protocol::Udp, FIRST + 3, at(H3, 53)))
+        .add_port_forward(PortForward::new(Protocol::Udp, FIRST + 3, at(H3, 53)))
         .expect("a port forward");
     let mut expected = block(0, 20);
     expected.retain(|port| *port < FIRST + 15 && *port != FIRST + 3);
@@ -386,7 +386,7 @@ fn ports_that_rules_give_are_in_no_block() {
             .expect("there is room");
     });
     w.nat
-        .add_forward(PortForward::new(Protocol::Udp, 40_000, at(H1, 53)))
+        .add_port_forward(PortForward::new(Protocol::Udp, 40_000, at(H1, 53)))
         .expect("a port forward");
     assert_eq!(w.open_udp(at(H1, 53), at(S1, 99)), at(N, 40_000));
     assert_eq!(w.open_udp(at(H2, 7), at(S1, 53)), at(N2, 7));
@@ -487,11 +487,11 @@ fn random_change(w: &mut World, random: &mut fastrand::Rng, inside: SocketAddrV4
     match random.u8(..12) {
         0..3 => {
             let forward = PortForward::new(Protocol::Udp, FIRST + random.u16(..16), inside);
-            let _ = w.nat.add_forward(forward);
+            let _ = w.nat.add_port_forward(forward);
         }
         3..6 => {
-            let forward = w.nat.forwards().next();
-            forward.map(|forward| w.remove_forward(&forward));
+            let forward = w.nat.port_forwards().next();
+            forward.map(|forward| w.remove_port_forward(&forward));
         }
         6..8 => {
             let addresses: [&[Ipv4Addr]; 5] = [&[N], &[N2, N], &[N, N2, N3], &[N3, N2], &[]];

@@ -303,7 +303,7 @@ fn clear_ends_all_but_port_forwards() {
         World::with(|config| config.ports = PortRange::new(30000, 30003).expect("four ports"));
     let forward = PortForward::new(Protocol::Udp, 53, at(H2, 53));
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("the port forward is accepted");
     w.outbound(udp(at(H2, 53), at(S1, 9))).forwarded();
     let mut external = at(N, 1);
@@ -318,7 +318,7 @@ fn clear_ends_all_but_port_forwards() {
         .dropped(DropReason::NoMapping);
     w.outbound(connection.inside_sends(ACK))
         .rejected(DropReason::NoSession);
-    assert_eq!(w.nat.forwards().collect::<Vec<_>>(), [forward]);
+    assert_eq!(w.nat.port_forwards().collect::<Vec<_>>(), [forward]);
     w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
     for i in 0..4 {
         w.open_udp(at(H1, 6000 + i), at(S1, 53));

@@ -59,7 +59,7 @@ fn unsolicited_packets_arrive_with_their_port_and_answers_leave_from_it() {
             at(D, port)
         );
     }
-    assert!(w.sessions().iter().all(|session| session.forwarded));
+    assert!(w.sessions().iter().all(|session| session.port_forward));
 }
 
 /// The DMZ host refuses a connection with its own RST, which leaves from the port.
@@ -184,7 +184,7 @@ fn the_dmz_host_keeps_its_ports_where_they_are_free() {
     assert_eq!(w.open_tcp(at(D, 22), at(S1, 80)).external, at(N, 22));
     let other = w.open_udp(at(D, taken), at(S1, 53));
     assert_ne!(other.port(), taken);
-    assert!(!w.session(at(D, taken), at(S1, 53)).forwarded);
+    assert!(!w.session(at(D, taken), at(S1, 53)).port_forward);
     assert_eq!(
         w.inbound(udp(at(S1, 53), other)).forwarded().destination(),
         at(D, taken)
@@ -229,10 +229,10 @@ fn what_could_not_be_answered_does_not_arrive() {
 fn the_dmz_host_takes_no_forwarded_port() {
     let mut w = dmz();
     w.nat
-        .add_forward(PortForward::new(Udp, 8080, at(H1, 80)))
+        .add_port_forward(PortForward::new(Udp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     w.nat
-        .add_forward(PortForward::new(Tcp, 8080, at(H1, 80)))
+        .add_port_forward(PortForward::new(Tcp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     assert_ne!(w.open_udp(at(D, 8080), at(S1, 53)).port(), 8080);
     assert_ne!(w.open_tcp(at(D, 8080), at(S1, 80)).external.port(), 8080);
@@ -257,7 +257,7 @@ fn the_dmz_host_takes_no_forwarded_port() {
 fn a_forwarded_endpoint_of_the_dmz_host_has_that_port_only() {
     let mut w = dmz();
     w.nat
-        .add_forward(PortForward::new(Tcp, 8080, at(D, 80)))
+        .add_port_forward(PortForward::new(Tcp, 8080, at(D, 80)))
         .expect("the port forward is accepted");
     w.inbound(tcp(at(S2, 9), at(N, 80), SYN))
         .dropped(DropReason::NoMapping);
@@ -287,14 +287,14 @@ fn forwards_come_and_go_beside_the_dmz_host() {
         at(D, 81)
     );
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("the port forward is accepted");
     assert_eq!(w.sessions().len(), 1, "the session on port 81 goes on");
     assert_eq!(
         Connection::accept(&mut w, at(N, 80), at(S1, 9)).inside,
         at(H1, 80)
     );
-    assert!(w.remove_forward(&forward));
+    assert!(w.remove_port_forward(&forward));
     assert_eq!(
         Connection::accept(&mut w, at(N, 80), at(S1, 9)).inside,
         at(D, 80)

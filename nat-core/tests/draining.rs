@@ -234,7 +234,7 @@ fn forwards_move_to_the_next_primary_address() {
         PortForward::new(Protocol::Tcp, 8080, at(H2, 80)),
     ] {
         w.nat
-            .add_forward(forward)
+            .add_port_forward(forward)
             .expect("the port forward is accepted");
     }
     let old = Connection::accept(&mut w, at(N, 8080), at(S1, 9));
@@ -271,7 +271,7 @@ fn forwards_move_to_the_next_primary_address() {
 fn forwards_serve_new_peers_at_once_where_ports_overlap() {
     let mut w = with(|config| config.mapping = Mapping::AddressAndPortDependent);
     w.nat
-        .add_forward(PortForward::new(Protocol::Tcp, 8080, at(H2, 80)))
+        .add_port_forward(PortForward::new(Protocol::Tcp, 8080, at(H2, 80)))
         .expect("the port forward is accepted");
     let old = Connection::accept(&mut w, at(N, 8080), at(S1, 9));
     drain(&mut w, N);
@@ -290,7 +290,7 @@ fn forwards_serve_new_peers_at_once_where_ports_overlap() {
 fn a_forward_takes_its_port_on_the_next_primary_address() {
     let mut w = with(|config| config.ports = PortRange::new(30000, 30000).expect("a port"));
     w.nat
-        .add_forward(PortForward::new(Protocol::Udp, 30000, at(H1, 80)))
+        .add_port_forward(PortForward::new(Protocol::Udp, 30000, at(H1, 80)))
         .expect("the port forward is accepted");
     assert_eq!(w.open_udp(at(H2, 5000), at(S1, 53)), at(N2, 30000));
     drain(&mut w, N);
@@ -311,7 +311,7 @@ fn a_forward_on_the_address_rests() {
     let mut forward = PortForward::new(Protocol::Udp, 4500, at(H1, 5000));
     forward.external_address = Some(N);
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("the port forward is accepted");
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N, 4500));
     drain(&mut w, N);
@@ -335,14 +335,14 @@ fn a_forward_on_the_address_rests() {
 fn other_changes_leave_its_sessions_alone() {
     let mut w = world();
     w.nat
-        .add_forward(PortForward::new(Protocol::Udp, 53, at(H1, 53)))
+        .add_port_forward(PortForward::new(Protocol::Udp, 53, at(H1, 53)))
         .expect("the port forward is accepted");
     assert_eq!(w.open_udp(at(H1, 53), at(S1, 53)), at(N, 53));
     drain(&mut w, N);
     w.nat
-        .add_forward(PortForward::new(Protocol::Tcp, 8080, at(H2, 80)))
+        .add_port_forward(PortForward::new(Protocol::Tcp, 8080, at(H2, 80)))
         .expect("the port forward is accepted");
-    assert!(w.remove_forward(&PortForward::new(Protocol::Tcp, 8080, at(H2, 80))));
+    assert!(w.remove_port_forward(&PortForward::new(Protocol::Tcp, 8080, at(H2, 80))));
     w.inbound(udp(at(S1, 53), at(N, 53))).forwarded();
     assert_eq!(w.open_udp(at(H1, 53), at(S1, 53)), at(N, 53));
 }
@@ -375,7 +375,7 @@ fn a_one_to_one_address_drains() {
     );
     assert_eq!(*w.open_udp(at(H2, 5000), at(S1, 53)).ip(), N);
     w.nat
-        .add_forward(PortForward::new(Protocol::Tcp, 8080, at(H1, 80)))
+        .add_port_forward(PortForward::new(Protocol::Tcp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     assert_eq!(w.sessions().len(), 2, "nothing that goes on has ended");
     w.advance(LONGEST);

@@ -21,7 +21,7 @@ type Line = (char, SocketAddrV4, SocketAddrV4, bool);
 
 #[track_caller]
 fn lines(events: Vec<Event>) -> Vec<Line> {
-    let line = |sign, m: MappingEvent| (sign, m.inside, m.external, m.forwarded);
+    let line = |sign, m: MappingEvent| (sign, m.inside, m.external, m.port_forward);
     let lines = events.into_iter().map(|event| match event {
         Event::MappingCreated(mapping) => line('+', mapping),
         Event::MappingDeleted(mapping) => line('-', mapping),
@@ -86,7 +86,7 @@ fn a_mapping_is_told_of_when_it_begins_and_when_it_ends() {
         (mapping.protocol, mapping.inside, mapping.external),
         (SessionProtocol::Udp, inside, external)
     );
-    assert_eq!((mapping.at, mapping.forwarded), (begin, false));
+    assert_eq!((mapping.at, mapping.port_forward), (begin, false));
 
     w.advance(secs(10));
     w.open_udp(inside, at(S2, 53));
@@ -234,16 +234,16 @@ fn clearing_is_told() {
 #[test]
 fn the_mapping_of_a_port_forward_is_told_of() {
     let mut w = World::new();
-    w.nat.add_forward(FORWARD).expect("there is room");
+    w.nat.add_port_forward(FORWARD).expect("there is room");
     w.inbound(udp(at(S1, 99), at(N, 40_000))).forwarded();
     assert_eq!(w.events(), []);
     for remote in [at(S1, 99), at(S2, 99)] {
         w.outbound(udp(at(H2, 53), remote)).forwarded();
     }
     assert_eq!(lines(w.events()), [('+', at(H2, 53), at(N, 40_000), true)]);
-    assert!(w.remove_forward(&FORWARD));
+    assert!(w.remove_port_forward(&FORWARD));
     assert_eq!(lines(w.events()), [('-', at(H2, 53), at(N, 40_000), true)]);
-    assert!(!w.remove_forward(&FORWARD));
+    assert!(!w.remove_port_forward(&FORWARD));
     assert_eq!(w.events(), []);
 }
 
@@ -258,7 +258,7 @@ fn a_port_forward_takes_the_place_of_mappings() {
         external_port: external.port(),
         ..FORWARD
     };
-    w.nat.add_forward(forward).expect("there is room");
+    w.nat.add_port_forward(forward).expect("there is room");
     let mut told = lines(w.events());
     told.sort();
     assert_eq!(
@@ -268,7 +268,9 @@ fn a_port_forward_takes_the_place_of_mappings() {
             ('-', at(H2, 53), own, false)
         ]
     );
-    w.nat.add_forward(forward).expect_err("it is there already");
+    w.nat
+        .add_port_forward(forward)
+        .expect_err("it is there already");
     assert_eq!(w.events(), []);
 }
 
@@ -325,7 +327,7 @@ fn mappings_of_a_lost_address_are_deleted_with_that_address() {
 fn the_mapping_of_a_port_forward_that_moves_is_deleted() {
     let mut w = one_port();
     let other = host_on(&mut w, N2);
-    w.nat.add_forward(FORWARD).expect("there is room");
+    w.nat.add_port_forward(FORWARD).expect("there is room");
     w.outbound(udp(at(H2, 53), at(S1, 99))).forwarded();
     w.events();
     w.set_external_addresses(&[N2, N]).expect("addresses");
@@ -458,15 +460,15 @@ fn random_change(w: &mut World, random: &mut fastrand::Rng) {
         0..4 => {
             let inside_address = [H1, H2, H3][random.usize(..3)];
             let inside_port = 5000 + random.u16(..4);
-            let _ = w.nat.add_forward(PortForward::new(
+            let _ = w.nat.add_port_forward(PortForward::new(
                 protocol,
                 external_port,
                 at(inside_address, inside_port),
             ));
         }
         4..6 => {
-            let forward = w.nat.forwards().next();
-            forward.map(|forward| w.remove_forward(&forward));
+            let forward = w.nat.port_forwards().next();
+            forward.map(|forward| w.remove_port_forward(&forward));
         }
         6..9 => {
             let addresses: [&[Ipv4Addr]; 5] = [&[N], &[N2, N], &[N, N2], &[N3, N2], &[]];
@@ -556,7 +558,7 @@ fn what_the_application_ends_is_told_of_with_its_own_time() {
     type End = fn(&mut World, &PortForward);
     let ends: [End; 3] = [
         |w, _| w.clear(),
-        |w, forward| assert!(w.remove_forward(forward)),
+        |w, forward| assert!(w.remove_port_forward(forward)),
         |w, _| {
             w.set_external_addresses(&[N2])
                 .expect("the address can work");
@@ -564,7 +566,9 @@ fn what_the_application_ends_is_told_of_with_its_own_time() {
     ];
     for end in ends {
         let mut w = World::new();
-        w.nat.add_forward(forward).expect("a forward that works");
+        w.nat
+            .add_port_forward(forward)
+            .expect("a forward that works");
         w.open_udp(at(H1, 80), at(S1, 53));
         w.events();
         w.jump(secs(100));

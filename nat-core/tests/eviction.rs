@@ -144,7 +144,7 @@ fn world(mode: Mapping, change: impl FnOnce(&mut Config)) -> World {
         change(config);
     });
     w.nat
-        .add_forward(PortForward::new(Protocol::Tcp, 80, at(H1, 80)))
+        .add_port_forward(PortForward::new(Protocol::Tcp, 80, at(H1, 80)))
         .expect("a port forward");
     w
 }
@@ -276,7 +276,7 @@ fn what_is_done_makes_room_where_the_tables_are_full() {
                     World::sized::<64, 3, 4>(narrow)
                 };
                 w.nat
-                    .add_forward(PortForward::new(Protocol::Tcp, 80, at(H1, 80)))
+                    .add_port_forward(PortForward::new(Protocol::Tcp, 80, at(H1, 80)))
                     .expect("a port forward");
                 w.open_tcp(at(H2, 5000), SERVER);
                 open(&mut w, 5000);
@@ -469,7 +469,7 @@ fn one_host_leaves_ports_of_each_pool_to_others() {
         (true, 1023, true),
     ] {
         let mut w = World::sized::<2048, 2048, 16>(|config| {
-            config.limits.kept_per_host = None;
+            config.limits.reserved_per_host = None;
             config.port_parity = parity;
             if !low {
                 config.ports = PortRange::new(30_000, 30_000 + count - 1).expect("a range");

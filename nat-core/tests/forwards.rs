@@ -5,7 +5,7 @@ mod world;
 use core::net::SocketAddrV4;
 
 use nat_core::{
-    DropReason, ForwardError, MAX_PORT_FORWARDS, PortForward, PortRange, Protocol, SessionState,
+    DropReason, MAX_PORT_FORWARDS, PortForward, PortForwardError, PortRange, Protocol, SessionState,
 };
 use world::*;
 
@@ -19,7 +19,7 @@ fn with(forwards: impl IntoIterator<Item = PortForward>) -> World {
     let mut w = World::new();
     for forward in forwards {
         w.nat
-            .add_forward(forward)
+            .add_port_forward(forward)
             .expect("the port forward is accepted");
     }
     w
@@ -63,7 +63,7 @@ fn the_outside_reaches_a_forwarded_endpoint() {
             at(N, 53)
         );
     }
-    assert!(w.sessions().iter().all(|session| session.forwarded));
+    assert!(w.sessions().iter().all(|session| session.port_forward));
 }
 
 /// The forward is of one protocol and one port; all else stays closed.
@@ -107,7 +107,7 @@ fn dynamic_mappings_never_take_a_forwarded_port() {
     let mut w =
         World::with(|config| config.ports = PortRange::new(30000, 30007).expect("eight ports"));
     w.nat
-        .add_forward(forward(Udp, 30003, at(H2, 80)))
+        .add_port_forward(forward(Udp, 30003, at(H2, 80)))
         .expect("the port forward is accepted");
     for i in 0..7 {
         assert_ne!(w.open_udp(at(H1, 5000 + i), at(S1, 53)).port(), 30003);
@@ -129,40 +129,55 @@ fn impossible_forwards_are_refused() {
         config.reserved_ports = Some(PortRange::new(60000, 60009).expect("ten ports"));
     });
     w.nat
-        .add_forward(forward(Tcp, 8080, at(H1, 80)))
+        .add_port_forward(forward(Tcp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     let network = "192.168.1.0".parse().expect("an address");
     let broadcast = "192.168.1.255".parse().expect("an address");
     let cases = [
-        (forward(Tcp, 0, at(H1, 81)), ForwardError::PortZero),
-        (forward(Tcp, 81, at(H1, 0)), ForwardError::PortZero),
-        (forward(Tcp, 81, at(S1, 81)), ForwardError::NotInside),
-        (forward(Tcp, 81, at(N, 81)), ForwardError::NotInside),
-        (forward(Tcp, 81, at(ROUTER, 81)), ForwardError::NotInside),
-        (forward(Tcp, 81, at(network, 81)), ForwardError::NotInside),
-        (forward(Tcp, 81, at(broadcast, 81)), ForwardError::NotInside),
+        (forward(Tcp, 0, at(H1, 81)), PortForwardError::PortZero),
+        (forward(Tcp, 81, at(H1, 0)), PortForwardError::PortZero),
+        (forward(Tcp, 81, at(S1, 81)), PortForwardError::NotInside),
+        (forward(Tcp, 81, at(N, 81)), PortForwardError::NotInside),
+        (
+            forward(Tcp, 81, at(ROUTER, 81)),
+            PortForwardError::NotInside,
+        ),
+        (
+            forward(Tcp, 81, at(network, 81)),
+            PortForwardError::NotInside,
+        ),
+        (
+            forward(Tcp, 81, at(broadcast, 81)),
+            PortForwardError::NotInside,
+        ),
         (
             forward(Tcp, 8080, at(H2, 81)),
-            ForwardError::ExternalPortInUse,
+            PortForwardError::ExternalPortInUse,
         ),
         (
             forward(Tcp, 8080, at(H1, 80)),
-            ForwardError::ExternalPortInUse,
+            PortForwardError::ExternalPortInUse,
         ),
         (
             forward(Tcp, 81, at(H1, 80)),
-            ForwardError::InsideEndpointInUse,
+            PortForwardError::InsideEndpointInUse,
         ),
-        (forward(Tcp, 60000, at(H1, 81)), ForwardError::PortReserved),
-        (forward(Tcp, 60009, at(H1, 81)), ForwardError::PortReserved),
+        (
+            forward(Tcp, 60000, at(H1, 81)),
+            PortForwardError::PortReserved,
+        ),
+        (
+            forward(Tcp, 60009, at(H1, 81)),
+            PortForwardError::PortReserved,
+        ),
     ];
     for (wrong, error) in cases {
-        assert_eq!(w.nat.add_forward(wrong), Err(error), "{wrong:?}");
-        assert_eq!(w.nat.forwards().count(), 1, "{wrong:?}");
+        assert_eq!(w.nat.add_port_forward(wrong), Err(error), "{wrong:?}");
+        assert_eq!(w.nat.port_forwards().count(), 1, "{wrong:?}");
     }
     // The other protocol is another forward.
     w.nat
-        .add_forward(forward(Udp, 8080, at(H1, 80)))
+        .add_port_forward(forward(Udp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
 }
 
@@ -172,16 +187,16 @@ fn there_is_room_for_so_many_forwards() {
     let mut w = World::sized::<4, 8, 2>(|_| ());
     for i in 0..MAX_PORT_FORWARDS as u16 {
         w.nat
-            .add_forward(forward(Tcp, 8080 + i, at(H1, 80 + i)))
+            .add_port_forward(forward(Tcp, 8080 + i, at(H1, 80 + i)))
             .expect("there is room");
     }
     assert_eq!(
-        w.nat.add_forward(forward(Tcp, 9000, at(H2, 90))),
-        Err(ForwardError::TooMany)
+        w.nat.add_port_forward(forward(Tcp, 9000, at(H2, 90))),
+        Err(PortForwardError::TooMany)
     );
-    assert!(w.remove_forward(&forward(Tcp, 8080, at(H1, 80))));
+    assert!(w.remove_port_forward(&forward(Tcp, 8080, at(H1, 80))));
     w.nat
-        .add_forward(forward(Tcp, 9000, at(H2, 90)))
+        .add_port_forward(forward(Tcp, 9000, at(H2, 90)))
         .expect("there is room again");
 }
 
@@ -190,7 +205,7 @@ fn there_is_room_for_so_many_forwards() {
 fn a_forward_takes_no_place_until_it_is_used() {
     let mut w = World::sized::<1, 1, 1>(|_| ());
     w.nat
-        .add_forward(forward(Udp, 53, at(H1, 53)))
+        .add_port_forward(forward(Udp, 53, at(H1, 53)))
         .expect("the port forward is accepted");
     w.inbound(udp(at(S1, 9), at(N, 53))).forwarded();
     w.open_udp(at(H2, 5000), at(S1, 53));
@@ -211,10 +226,10 @@ fn removing_a_forward_ends_its_sessions() {
         assert_eq!(w.open_udp(at(H1, inside), at(S1, 9)), at(N, external));
     }
     let first = forward(Udp, 53, at(H1, 5353));
-    assert!(w.remove_forward(&first));
-    assert!(!w.remove_forward(&first), "it is gone");
+    assert!(w.remove_port_forward(&first));
+    assert!(!w.remove_port_forward(&first), "it is gone");
     assert!(
-        !w.remove_forward(&forward(Tcp, 54, at(H1, 5354))),
+        !w.remove_port_forward(&forward(Tcp, 54, at(H1, 5354))),
         "there is none of that protocol"
     );
     assert_eq!(w.sessions().len(), 1);
@@ -246,7 +261,7 @@ fn forwards_are_listed() {
         forward(Udp, 8080, at(H1, 80)),
     ];
     let w = with(both);
-    let listed: Vec<_> = w.nat.forwards().collect();
+    let listed: Vec<_> = w.nat.port_forwards().collect();
     assert_eq!(listed.len(), 2);
     assert!(both.iter().all(|forward| listed.contains(forward)));
 }
@@ -284,7 +299,7 @@ fn forwards_follow_the_primary_address() {
 fn a_forward_waits_for_an_address() {
     let mut w = World::with(|config| config.external_addresses.clear());
     w.nat
-        .add_forward(forward(Tcp, 8080, at(H1, 80)))
+        .add_port_forward(forward(Tcp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     w.inbound(tcp(at(S1, 9), at(N, 8080), SYN))
         .dropped(DropReason::NotForUs);
@@ -304,7 +319,7 @@ fn a_forward_waits_for_an_address() {
 fn a_forward_and_a_living_mapping_do_not_share_a_port() {
     let mut w = World::with(|config| config.ports = PortRange::new(30000, 30000).expect("a port"));
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N, 30000));
-    let taken = w.nat.add_forward(forward(Udp, 30000, at(H2, 80)));
+    let taken = w.nat.add_port_forward(forward(Udp, 30000, at(H2, 80)));
     let inside = w
         .inbound(udp(at(S1, 53), at(N, 30000)))
         .forwarded()
@@ -320,7 +335,7 @@ fn a_forward_and_a_living_mapping_do_not_share_a_port() {
 fn an_endpoint_with_a_new_forward_has_one_external_endpoint() {
     let mut w = World::new();
     let before = w.open_udp(at(H1, 5000), at(S1, 53));
-    let outcome = w.nat.add_forward(forward(Udp, 4500, at(H1, 5000)));
+    let outcome = w.nat.add_port_forward(forward(Udp, 4500, at(H1, 5000)));
     let expected = if outcome.is_ok() { at(N, 4500) } else { before };
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), expected);
     assert_eq!(w.open_udp(at(H1, 5000), at(S2, 53)), expected);
@@ -381,9 +396,9 @@ fn meeting() -> (World, [PortForward; 2]) {
         ..forward(Udp, 40_000, at(H2, 6000))
     };
     for forward in [primary, named] {
-        w.nat.add_forward(forward).expect("they do not meet");
+        w.nat.add_port_forward(forward).expect("they do not meet");
     }
-    assert_eq!(w.nat.resting_forwards().count(), 0);
+    assert_eq!(w.nat.inactive_port_forwards().count(), 0);
     w.set_external_addresses(&[N2]).expect("an address");
     (w, [primary, named])
 }
@@ -393,7 +408,7 @@ fn meeting() -> (World, [PortForward; 2]) {
 #[test]
 fn forwards_that_come_to_share_a_port_keep_it_once() {
     let (mut w, [_, named]) = meeting();
-    assert!(w.nat.resting_forwards().eq([named]));
+    assert!(w.nat.inactive_port_forwards().eq([named]));
     assert_eq!(
         w.inbound(udp(at(S1, 7), at(N2, 40_000)))
             .forwarded()
@@ -417,11 +432,11 @@ fn a_resting_forward_takes_effect_when_the_other_goes() {
         let (mut w, [primary, named]) = meeting();
         w.open_udp(at(H2, 6000), at(S1, 9));
         if removed {
-            assert!(w.remove_forward(&primary));
+            assert!(w.remove_port_forward(&primary));
         } else {
             w.set_external_addresses(&[N, N2]).expect("addresses");
         }
-        assert_eq!(w.nat.resting_forwards().count(), 0);
+        assert_eq!(w.nat.inactive_port_forwards().count(), 0);
         assert_eq!(w.open_udp(at(H2, 6000), at(S1, 9)), at(N2, 40_000));
         assert_eq!(
             w.inbound(udp(at(S1, 7), at(N2, 40_001)))
@@ -429,7 +444,7 @@ fn a_resting_forward_takes_effect_when_the_other_goes() {
                 .destination(),
             at(H2, 6001)
         );
-        assert!(w.remove_forward(&named));
+        assert!(w.remove_port_forward(&named));
         w.clear();
         w.set_external_addresses(&[N2]).expect("an address");
         w.advance(secs(121));
@@ -452,14 +467,14 @@ fn a_port_that_was_drawn_before_its_forward_is_counted_once() {
         external_address: Some(N2),
         ..forward(Udp, 40_000, at(H1, 5000))
     };
-    w.nat.add_forward(resting).expect("it rests");
-    assert_eq!(w.nat.resting_forwards().count(), 1);
+    w.nat.add_port_forward(resting).expect("it rests");
+    assert_eq!(w.nat.inactive_port_forwards().count(), 1);
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
-    assert!(w.sessions().iter().all(|session| !session.forwarded));
-    assert!(w.remove_forward(&resting));
+    assert!(w.sessions().iter().all(|session| !session.port_forward));
+    assert!(w.remove_port_forward(&resting));
     w.nat
-        .add_forward(forward(Udp, 40_000, at(H1, 5000)))
+        .add_port_forward(forward(Udp, 40_000, at(H1, 5000)))
         .expect("a forward");
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
-    assert!(w.sessions().iter().all(|session| session.forwarded));
+    assert!(w.sessions().iter().all(|session| session.port_forward));
 }

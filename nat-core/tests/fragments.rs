@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::collections::HashSet;
 
 use nat_core::{
-    DropReason, Filtering, Instant, Nat, Pieces, Seed, SessionState, Side, Tables, Verdict,
+    DropReason, Filtering, Fragmenter, Instant, Nat, Seed, SessionState, Side, Tables, Verdict,
 };
 use world::*;
 
@@ -120,7 +120,7 @@ impl Flow {
                 let (protocol, inside_port) = (nat_core::Protocol::Tcp, 80);
                 let forward = nat_core::PortForward::new(protocol, 8080, at(H2, inside_port));
                 w.nat
-                    .add_forward(forward)
+                    .add_port_forward(forward)
                     .expect("the port forward is accepted");
                 let seen = w
                     .outbound(tcp(host, public, SYN).seq(100))
@@ -1623,20 +1623,20 @@ fn pieces_end_where_they_do_not_fit() {
     let mut buffer = [0; 200];
     for mtu in 0..28 {
         assert_eq!(
-            Pieces::new(&datagram, mtu).emit(&mut buffer),
+            Fragmenter::new(&datagram, mtu).emit(&mut buffer),
             None,
             "for a link of {mtu} bytes"
         );
     }
-    assert_eq!(Pieces::new(&datagram, 28).emit(&mut buffer), Some(28));
-    assert_eq!(Pieces::new(&datagram, 68).emit(&mut buffer[..67]), None);
+    assert_eq!(Fragmenter::new(&datagram, 28).emit(&mut buffer), Some(28));
+    assert_eq!(Fragmenter::new(&datagram, 68).emit(&mut buffer[..67]), None);
     assert_eq!(
-        Pieces::new(&datagram[..60], 68).emit(&mut buffer),
+        Fragmenter::new(&datagram[..60], 68).emit(&mut buffer),
         None,
         "not all of the datagram"
     );
-    assert_eq!(Pieces::new(&[], 68).emit(&mut buffer), None);
-    let mut whole = Pieces::new(&datagram, 128);
+    assert_eq!(Fragmenter::new(&[], 68).emit(&mut buffer), None);
+    let mut whole = Fragmenter::new(&datagram, 128);
     assert_eq!(
         (whole.emit(&mut buffer), whole.emit(&mut [])),
         (Some(128), None)

@@ -11,7 +11,7 @@ fn with_server() -> World {
     let mut w = World::new();
     let forward = PortForward::new(Protocol::Tcp, 8080, at(H2, 80));
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("the port forward is accepted");
     w
 }
@@ -423,7 +423,7 @@ fn the_filter_applies_to_hairpins_only_when_asked_to() {
     let mut w = World::with(|config| config.hairpinning = Hairpinning::Filtered);
     let forward = PortForward::new(Protocol::Udp, 53, at(H2, 53));
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("the port forward is accepted");
     w.outbound(udp(at(H1, 5000), at(N, 53))).forwarded();
 }

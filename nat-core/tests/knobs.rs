@@ -59,11 +59,11 @@ fn check_as_new(setting: &Setting, run: &mut Run) {
     let mut new = setting
         .world()
         .expect("a configuration that has worked before");
-    let forwards: Vec<_> = world.nat.forwards().collect();
+    let forwards: Vec<_> = world.nat.port_forwards().collect();
     for forward in forwards {
         // Two that do not meet may do so on other addresses.
-        if new.nat.add_forward(forward).is_err() {
-            assert!(world.remove_forward(&forward));
+        if new.nat.add_port_forward(forward).is_err() {
+            assert!(world.remove_port_forward(&forward));
         }
     }
     // With one address there is nothing to choose.

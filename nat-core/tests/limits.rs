@@ -115,12 +115,12 @@ fn the_limit_on_all_mappings_is_on_the_sum_of_protocols() {
 fn port_forwards_count_for_their_protocol() {
     let mut w = limited(|limits| limits.udp_mappings_per_host = Some(1));
     let forward = PortForward::new(Protocol::Udp, 9000, at(H1, 9000));
-    w.nat.add_forward(forward).expect("a port forward");
+    w.nat.add_port_forward(forward).expect("a port forward");
     w.open_udp(at(H1, 9000), at(S1, 53));
     w.outbound(udp(at(H1, 5000), at(S1, 53)))
         .rejected(DropReason::HostLimit);
     w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
-    assert!(w.remove_forward(&forward));
+    assert!(w.remove_port_forward(&forward));
     w.open_udp(at(H1, 5000), at(S1, 53));
 }
 
@@ -160,7 +160,7 @@ fn a_mappings_sessions_are_limited() {
 fn a_port_forwards_sessions_are_limited() {
     let mut w = limited(|limits| limits.sessions_per_mapping = Some(2));
     let forward = PortForward::new(Protocol::Tcp, 80, at(H1, 80));
-    w.nat.add_forward(forward).expect("a port forward");
+    w.nat.add_port_forward(forward).expect("a port forward");
     let genuine = Connection::accept(&mut w, at(N, 80), at(S1, 999));
     for i in 0..5 {
         answer(&mut w, i).forwarded();
@@ -313,7 +313,7 @@ fn the_rate_survives_the_turns_of_the_clock() {
     }
     let forward = PortForward::new(Protocol::Udp, 9000, at(H2, 9000));
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("a port forward, which keeps its host known");
     assert_eq!(mappings_had(&mut w, H2, 2000, 10), 4);
     for days in [1, 20, 30, 49, 400] {
@@ -352,7 +352,7 @@ fn without_a_rate_a_host_is_as_fast_as_it_asks() {
 fn answering(half_open: u16) -> World {
     let mut w = limited(|limits| limits.half_open_per_host = Some(half_open));
     w.nat
-        .add_forward(PortForward::new(Protocol::Tcp, 80, at(H1, 80)))
+        .add_port_forward(PortForward::new(Protocol::Tcp, 80, at(H1, 80)))
         .expect("a port forward");
     for i in 0..half_open {
         answer(&mut w, i).forwarded();
@@ -488,7 +488,7 @@ fn what_is_kept_for_others_is_not_to_be_had() {
     ] {
         let mut w = World::sized::<32, 64, 5>(|config| {
             config.filtering = filtering;
-            config.limits.kept_per_host = Some(4);
+            config.limits.reserved_per_host = Some(4);
         });
         let had = (0..40)
             .filter(|i| w.outbound(udp(at(H1, 5000 + i), at(S1, 53))).is_forwarded())

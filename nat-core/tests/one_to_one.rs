@@ -56,7 +56,7 @@ fn ports_are_the_same_on_both_sides() {
             at(H2, port)
         );
     }
-    assert!(w.sessions().iter().all(|session| session.forwarded));
+    assert!(w.sessions().iter().all(|session| session.port_forward));
 }
 
 /// Whoever sends to it gets in, also where it talks to others; what begins nothing does not.
@@ -455,7 +455,7 @@ fn it_hairpins_in_both_directions() {
         SessionState::Established
     );
     w.nat
-        .add_forward(PortForward::new(Udp, 53, at(H3, 53)))
+        .add_port_forward(PortForward::new(Udp, 53, at(H3, 53)))
         .expect("the port forward is accepted");
     let query = w.outbound(udp(at(H2, 5353), at(N, 53))).forwarded();
     assert_eq!(
@@ -589,7 +589,7 @@ fn reserved_ports_are_closed() {
     );
     // Nothing that is configured later ends it.
     w.nat
-        .add_forward(PortForward::new(Tcp, 8080, at(H1, 80)))
+        .add_port_forward(PortForward::new(Tcp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     assert_eq!(
         w.inbound(udp(at(S1, 53), external))
@@ -611,7 +611,7 @@ fn the_rule_waits_for_its_address() {
     w.outbound(echo_reply(H2, S1, 7))
         .dropped(DropReason::NoSession);
     w.nat
-        .add_forward(PortForward::new(Tcp, 8080, at(H1, 80)))
+        .add_port_forward(PortForward::new(Tcp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     w.set_external_addresses(&[N, N3])
         .expect("the addresses can work");
@@ -645,7 +645,7 @@ fn a_port_forward_on_the_address_comes_first() {
     let mut forward = PortForward::new(Udp, 8080, at(H1, 80));
     forward.external_address = Some(N2);
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("the port forward is accepted");
     assert_eq!(
         w.inbound(udp(at(S1, 9), at(N2, 8080)))
@@ -678,7 +678,7 @@ fn a_port_forward_on_the_address_comes_first() {
 fn a_forwarded_endpoint_of_the_host_has_one_external_endpoint() {
     let mut w = one_to_one();
     w.nat
-        .add_forward(PortForward::new(Tcp, 8080, at(H2, 80)))
+        .add_port_forward(PortForward::new(Tcp, 8080, at(H2, 80)))
         .expect("the port forward is accepted");
     assert_eq!(
         Connection::accept(&mut w, at(N, 8080), at(S1, 9)).inside,
@@ -699,7 +699,7 @@ fn a_resting_forward_leaves_the_endpoint_to_one_to_one_translation() {
     let mut forward = PortForward::new(Tcp, 8080, at(H2, 80));
     forward.external_address = Some(N3);
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("the port forward is accepted");
     assert_eq!(
         Connection::accept(&mut w, at(N2, 80), at(S1, 9)).inside,

@@ -13,7 +13,7 @@ use SessionState::{Closing, Established, InsideFin, InsideSyn, OutsideSyn, Reset
 fn with_server() -> World {
     let mut w = World::new();
     w.nat
-        .add_forward(PortForward::new(Protocol::Tcp, 8080, at(H1, 80)))
+        .add_port_forward(PortForward::new(Protocol::Tcp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     w
 }

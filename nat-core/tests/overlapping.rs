@@ -234,7 +234,7 @@ fn port_forwards_serve_both_sides() {
     let mut w = with_ports(100);
     let forward = PortForward::new(Protocol::Udp, 30000, at(H2, 80));
     w.nat
-        .add_forward(forward)
+        .add_port_forward(forward)
         .expect("the port forward is accepted");
     for remote in [at(S1, 9), at(S1, 10), at(S2, 9)] {
         assert_eq!(

@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 use std::collections::HashSet;
 
 use nat_core::{
-    DropReason, Filtering, ForwardError, PortForward, PortRange, Protocol, SessionState, Side,
+    DropReason, Filtering, PortForward, PortForwardError, PortRange, Protocol, SessionState, Side,
 };
 use world::*;
 
@@ -67,11 +67,11 @@ fn a_new_connection_resets_nobody() {
 #[test]
 fn adding_a_forward_again_takes_no_room() {
     let mut w = World::sized::<2, 4, 2>(|_| ());
-    w.nat.add_forward(web_server()).expect("there is room");
+    w.nat.add_port_forward(web_server()).expect("there is room");
     for _ in 0..100 {
         assert_eq!(
-            w.nat.add_forward(web_server()),
-            Err(ForwardError::ExternalPortInUse)
+            w.nat.add_port_forward(web_server()),
+            Err(PortForwardError::ExternalPortInUse)
         );
     }
     w.open_udp(at(H1, 5000), at(S1, 53));
@@ -103,7 +103,7 @@ fn forwarded_ports_are_not_given_to_hosts_of_their_protocol() {
             service.inside_address,
         ) = (protocol, external_port, H2);
         w.nat
-            .add_forward(service)
+            .add_port_forward(service)
             .expect("the port forward is accepted");
     }
     assert_eq!(w.open_udp(at(H1, 0x1234), at(S1, 53)).port(), 0x1235);
@@ -214,7 +214,7 @@ fn time_and_key_exchange_work() {
 fn a_forward_answers_from_the_address_of_today() {
     let mut w = World::with(|config| config.external_addresses.clear());
     w.nat
-        .add_forward(web_server())
+        .add_port_forward(web_server())
         .expect("the port forward is accepted");
     for address in [N, N2] {
         w.set_external_addresses(&[address])
@@ -299,7 +299,7 @@ fn a_scan_from_inside_ends_by_itself() {
 fn an_endpoint_open_to_all_is_found_from_everywhere() {
     let mut w = World::with(|config| config.filtering = Filtering::EndpointIndependent);
     w.nat
-        .add_forward(web_server())
+        .add_port_forward(web_server())
         .expect("the port forward is accepted");
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for last in 1..=254 {

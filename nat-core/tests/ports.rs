@@ -210,7 +210,7 @@ fn the_dhcp_port_counts_among_the_even_ports() {
 fn ports_of_a_parity_come_back() {
     let mut w = parity(30_000, 30_015);
     let forward = nat_core::PortForward::new(nat_core::Protocol::Udp, 30_004, at(H2, 9));
-    w.nat.add_forward(forward).expect("a port forward");
+    w.nat.add_port_forward(forward).expect("a port forward");
     for round in 0..5 {
         assert_eq!(
             drawn(&mut w, (0..10).map(|i| 5000 + 100 * round + 2 * i)).len(),
@@ -307,7 +307,7 @@ fn rules_may_give_excluded_ports() {
         if !dmz {
             let forward = PortForward::new(Protocol::Udp, 5353, at(H1, 5353));
             w.nat
-                .add_forward(forward)
+                .add_port_forward(forward)
                 .expect("an excluded port may be forwarded");
         }
         assert_eq!(

@@ -561,7 +561,7 @@ fn a_port_forward_may_have_a_port_that_waits() {
     let ports = [5000, 5001].map(|from| w.open_udp(at(H1, from), at(S1, 53)).port());
     w.advance(secs(300));
     w.nat
-        .add_forward(forward(ports[0]))
+        .add_port_forward(forward(ports[0]))
         .expect("a port forward");
     assert_eq!(
         w.inbound(udp(at(S2, 7), at(N, ports[0])))
@@ -574,7 +574,7 @@ fn a_port_forward_may_have_a_port_that_waits() {
     assert!(!ports.contains(&third));
     w.advance(secs(120));
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(ports[1]));
-    assert!(w.remove_forward(&forward(ports[0])));
+    assert!(w.remove_port_forward(&forward(ports[0])));
     assert_eq!(udp_port(&mut w, at(H2, 5001)), WAITS);
     w.inbound(udp(at(S2, 7), at(N, ports[0])))
         .dropped(DropReason::NoMapping);
@@ -589,7 +589,7 @@ fn mappings_that_a_port_forward_ends_give_their_ports_back_after_the_wait() {
     let ports = [5000, 5001].map(|from| w.open_udp(at(H1, from), at(S1, 53)).port());
     let of_target = w.open_udp(at(H3, 9000), at(S1, 53)).port();
     w.nat
-        .add_forward(forward(ports[0]))
+        .add_port_forward(forward(ports[0]))
         .expect("a port forward");
     assert_eq!(w.sessions().len(), 1);
     assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
@@ -608,13 +608,13 @@ fn a_port_forward_that_moves_ends_the_wait_of_its_port() {
             PortRange::new(P, P + 1).expect("two ports, one of them for high inside ports too");
     });
     w.nat
-        .add_forward(forward(P))
+        .add_port_forward(forward(P))
         .expect("a port forward on the primary address");
     assert_eq!(use_up(&mut w, 10), BTreeSet::from([at(N2, P)]));
     w.advance(secs(300));
     w.set_external_addresses(&[N2]).expect("a usable address");
     assert_eq!(udp_port(&mut w, at(H2, 500)), Ok(P + 1));
-    assert!(w.remove_forward(&forward(P)));
+    assert!(w.remove_port_forward(&forward(P)));
     assert_eq!(udp_port(&mut w, at(H2, 5000)), WAITS);
     w.advance(secs(120));
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(P));
@@ -685,7 +685,9 @@ fn exactly_the_ports_whose_wait_is_over_are_given() {
 #[test]
 fn after_a_start_no_mapping_is_made_for_the_delay() {
     let mut w = World::with(|config| config.quarantine.after_start = true);
-    w.nat.add_forward(forward(9000)).expect("a port forward");
+    w.nat
+        .add_port_forward(forward(9000))
+        .expect("a port forward");
     w.advance(secs(500));
     // The first packet, of whatever kind.
     w.inbound(udp(at(ATTACKER, 7), at(N, 1)))

@@ -4,7 +4,7 @@ mod world;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use nat_core::{Config, DropReason, Filtering, ForwardError, PortForward, PortRange, Protocol};
+use nat_core::{Config, DropReason, Filtering, PortForward, PortForwardError, PortRange, Protocol};
 use world::*;
 
 use Protocol::{Tcp, Udp};
@@ -27,7 +27,7 @@ fn on(protocol: Protocol, external: SocketAddrV4, to: SocketAddrV4) -> PortForwa
 fn add(w: &mut World, forwards: impl IntoIterator<Item = PortForward>) {
     for forward in forwards {
         w.nat
-            .add_forward(forward)
+            .add_port_forward(forward)
             .unwrap_or_else(|error| panic!("{forward:?}: {error}"));
     }
 }
@@ -78,7 +78,7 @@ fn a_range_maps_port_by_port_in_both_directions() {
             at(N, 5000 + i)
         );
     }
-    assert!(w.sessions().iter().all(|session| session.forwarded));
+    assert!(w.sessions().iter().all(|session| session.port_forward));
 }
 
 /// What lies beyond either end of a range stays closed, and leaves from no port of it.
@@ -96,7 +96,7 @@ fn a_range_ends_at_its_ends() {
             !(5000..5010).contains(&external.port()),
             "{beyond} left from {external}"
         );
-        assert!(!w.session(at(H1, beyond), at(S1, 53)).forwarded);
+        assert!(!w.session(at(H1, beyond), at(S1, 53)).port_forward);
     }
     w.inbound(tcp(at(S1, 9), at(N, 5000), SYN))
         .dropped(DropReason::NoMapping);
@@ -128,16 +128,25 @@ fn a_range_may_be_all_ports() {
 fn ranges_that_cannot_be_are_refused() {
     let mut w = World::new();
     let cases = [
-        (range(Udp, 5000, at(H1, 7000), 0), ForwardError::PortRange),
-        (range(Udp, 65530, at(H1, 7000), 7), ForwardError::PortRange),
-        (range(Udp, 5000, at(H1, 65530), 7), ForwardError::PortRange),
-        (range(Udp, 2, at(H1, 1), 65535), ForwardError::PortRange),
-        (range(Udp, 0, at(H1, 7000), 5), ForwardError::PortZero),
-        (range(Udp, 5000, at(H1, 0), 5), ForwardError::PortZero),
+        (
+            range(Udp, 5000, at(H1, 7000), 0),
+            PortForwardError::PortRange,
+        ),
+        (
+            range(Udp, 65530, at(H1, 7000), 7),
+            PortForwardError::PortRange,
+        ),
+        (
+            range(Udp, 5000, at(H1, 65530), 7),
+            PortForwardError::PortRange,
+        ),
+        (range(Udp, 2, at(H1, 1), 65535), PortForwardError::PortRange),
+        (range(Udp, 0, at(H1, 7000), 5), PortForwardError::PortZero),
+        (range(Udp, 5000, at(H1, 0), 5), PortForwardError::PortZero),
     ];
     for (wrong, error) in cases {
-        assert_eq!(w.nat.add_forward(wrong), Err(error), "{wrong:?}");
-        assert_eq!(w.nat.forwards().count(), 0);
+        assert_eq!(w.nat.add_port_forward(wrong), Err(error), "{wrong:?}");
+        assert_eq!(w.nat.port_forwards().count(), 0);
     }
     add(
         &mut w,
@@ -171,42 +180,48 @@ fn overlapping_ranges_are_refused() {
     let cases = [
         (
             range(Udp, 5009, at(H2, 7000), 1),
-            ForwardError::ExternalPortInUse,
+            PortForwardError::ExternalPortInUse,
         ),
         (
             range(Udp, 4991, at(H2, 7000), 10),
-            ForwardError::ExternalPortInUse,
+            PortForwardError::ExternalPortInUse,
         ),
         (
             range(Udp, 5003, at(H2, 7000), 2),
-            ForwardError::ExternalPortInUse,
+            PortForwardError::ExternalPortInUse,
         ),
         (
             range(Udp, 4000, at(H2, 7000), 2000),
-            ForwardError::ExternalPortInUse,
+            PortForwardError::ExternalPortInUse,
         ),
         (
             range(Udp, 3000, at(H1, 7009), 10),
-            ForwardError::InsideEndpointInUse,
+            PortForwardError::InsideEndpointInUse,
         ),
         (
             range(Udp, 3000, at(H1, 6991), 10),
-            ForwardError::InsideEndpointInUse,
+            PortForwardError::InsideEndpointInUse,
         ),
         (
             range(Udp, 5991, at(H2, 7000), 10),
-            ForwardError::PortReserved,
+            PortForwardError::PortReserved,
         ),
         (
             range(Tcp, 6009, at(H2, 7000), 10),
-            ForwardError::PortReserved,
+            PortForwardError::PortReserved,
         ),
-        (range(Udp, 60, at(H2, 7000), 9), ForwardError::PortReserved),
-        (range(Udp, 68, at(H2, 7000), 9), ForwardError::PortReserved),
+        (
+            range(Udp, 60, at(H2, 7000), 9),
+            PortForwardError::PortReserved,
+        ),
+        (
+            range(Udp, 68, at(H2, 7000), 9),
+            PortForwardError::PortReserved,
+        ),
     ];
     for (wrong, error) in cases {
-        assert_eq!(w.nat.add_forward(wrong), Err(error), "{wrong:?}");
-        assert_eq!(w.nat.forwards().count(), 1);
+        assert_eq!(w.nat.add_port_forward(wrong), Err(error), "{wrong:?}");
+        assert_eq!(w.nat.port_forwards().count(), 1);
     }
     let next_to_them = [
         range(Udp, 4990, at(H1, 6990), 10),
@@ -230,10 +245,10 @@ fn a_named_primary_address_is_the_primary_address() {
             on(Tcp, at(N, 9090), at(H2, 90)),
         ],
     );
-    let named = w.nat.add_forward(on(Tcp, at(N, 8081), at(H2, 80)));
-    assert_eq!(named, Err(ForwardError::ExternalPortInUse));
-    let unnamed = w.nat.add_forward(range(Tcp, 9089, at(H3, 80), 2));
-    assert_eq!(unnamed, Err(ForwardError::ExternalPortInUse));
+    let named = w.nat.add_port_forward(on(Tcp, at(N, 8081), at(H2, 80)));
+    assert_eq!(named, Err(PortForwardError::ExternalPortInUse));
+    let unnamed = w.nat.add_port_forward(range(Tcp, 9089, at(H3, 80), 2));
+    assert_eq!(unnamed, Err(PortForwardError::ExternalPortInUse));
     add(&mut w, [on(Tcp, at(N2, 8081), at(H2, 80))]);
 }
 
@@ -274,7 +289,7 @@ fn a_forward_waits_for_the_address_that_it_names() {
         assert_eq!(
             (
                 *ordinary.ip(),
-                w.session(at(H1, 5000), at(S1, 53)).forwarded
+                w.session(at(H1, 5000), at(S1, 53)).port_forward
             ),
             (N, false)
         );
@@ -286,7 +301,7 @@ fn a_forward_waits_for_the_address_that_it_names() {
             at(H1, 5000)
         );
         assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N2, 4500));
-        assert!(w.session(at(H1, 5000), at(S1, 53)).forwarded);
+        assert!(w.session(at(H1, 5000), at(S1, 53)).port_forward);
         assert_eq!(w.sessions().len(), 1, "not from two endpoints at once");
         move_to(&mut w, &[N]);
         assert_eq!(w.sessions(), [], "its peers know no other address");
@@ -372,7 +387,7 @@ fn kept_ports_are_counted_exactly() {
             .rejected(DropReason::PortsExhausted);
         // TCP has ports of its own, and a removed forward gives its ports back.
         w.open_tcp(at(H1, 6000), at(S1, 80));
-        assert!(w.remove_forward(&forwards[0]));
+        assert!(w.remove_port_forward(&forwards[0]));
         let mut freed: Vec<_> = (0..3)
             .map(|i| w.open_udp(at(H1, 6000 + i), at(S1, 53)).port())
             .collect();
@@ -430,10 +445,10 @@ fn a_removed_range_closes_all_its_ports() {
     }
     w.open_tcp(at(H1, 7000), at(S1, 80));
     assert!(
-        !w.remove_forward(&range(Udp, 5000, at(H1, 7000), 9)),
+        !w.remove_port_forward(&range(Udp, 5000, at(H1, 7000), 9)),
         "that is another"
     );
-    assert!(w.remove_forward(&gone));
+    assert!(w.remove_port_forward(&gone));
     assert_eq!(w.sessions().len(), 2);
     for i in 0..10 {
         w.inbound(udp(at(S1, 53), at(N, 5000 + i)))

@@ -89,7 +89,10 @@ fn answers_come_in() {
         );
     }
     let session = w.session(at(H1, 5000), at(U, 53));
-    assert_eq!((session.external, session.forwarded), (at(H1, 5000), false));
+    assert_eq!(
+        (session.external, session.port_forward),
+        (at(H1, 5000), false)
+    );
 }
 
 /// AWS-direction: what the network sends by itself stays out, whatever it is sent to.
@@ -502,7 +505,7 @@ fn no_external_address_is_needed() {
 fn an_external_address_of_the_network_is_hairpinned() {
     let mut w = with(|config| config.untranslated.extend([entry("203.0.113.0/24", None)]));
     w.nat
-        .add_forward(PortForward::new(Protocol::Tcp, 8080, at(H2, 80)))
+        .add_port_forward(PortForward::new(Protocol::Tcp, 8080, at(H2, 80)))
         .expect("the port forward is accepted");
     let syn = w
         .outbound(tcp(at(H1, 5000), at(N, 8080), SYN).seq(10))
@@ -540,7 +543,7 @@ fn no_rule_lets_the_network_in() {
             config.dmz_host = Some(H3);
         });
         w.nat
-            .add_forward(PortForward::new(Protocol::Udp, 8080, at(H1, 80)))
+            .add_port_forward(PortForward::new(Protocol::Udp, 8080, at(H1, 80)))
             .expect("the port forward is accepted");
         let open = w.open_udp(at(H1, 5000), at(S1, 53));
         let answered = w.open_udp(at(H1, 80), at(S1, 53));
@@ -590,17 +593,17 @@ fn rules_do_not_translate_either() {
         config.dmz_host = Some(H3);
     });
     w.nat
-        .add_forward(PortForward::new(Protocol::Udp, 8080, at(H1, 80)))
+        .add_port_forward(PortForward::new(Protocol::Udp, 8080, at(H1, 80)))
         .expect("the port forward is accepted");
     for inside in [at(H1, 80), at(H2, 80), at(H3, 80)] {
         assert_eq!(w.open_udp(inside, at(U, 53)), inside);
-        assert!(!w.session(inside, at(U, 53)).forwarded);
+        assert!(!w.session(inside, at(U, 53)).port_forward);
     }
     // A forward of such an endpoint that comes or goes leaves those sessions alone.
     w.nat
-        .add_forward(PortForward::new(Protocol::Udp, 81, at(H3, 80)))
+        .add_port_forward(PortForward::new(Protocol::Udp, 81, at(H3, 80)))
         .expect("the port forward is accepted");
-    assert!(w.remove_forward(&PortForward::new(Protocol::Udp, 8080, at(H1, 80))));
+    assert!(w.remove_port_forward(&PortForward::new(Protocol::Udp, 8080, at(H1, 80))));
     assert_eq!(w.sessions().len(), 3);
 }
 

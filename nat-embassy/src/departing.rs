@@ -1,7 +1,7 @@
 //! Datagrams that leave in more than one frame, or after the packet that set them free: they wait
 //! here for their turns, one on each side, so that a full driver holds up its own side alone.
 
-use nat_core::{Pieces, Side, Width};
+use nat_core::{Fragmenter, Side, Width};
 
 use crate::control::Inner;
 use crate::{FrameDrop, ipv4};
@@ -52,7 +52,7 @@ impl Datagram {
     /// Writes the next frame's datagram: its length, and the position after it.
     fn emit(&self, piece: &mut [u8]) -> Option<(usize, usize)> {
         let datagram = self.bytes.get(..self.len)?;
-        let mut pieces = Pieces::resume(datagram, self.mtu, self.position);
+        let mut pieces = Fragmenter::resume(datagram, self.mtu, self.position);
         let len = pieces.emit(piece)?;
         Some((len, pieces.position()))
     }

@@ -596,7 +596,9 @@ fn a_host_is_told_that_another_inside_does_not_answer() {
         8080,
         core::net::SocketAddrV4::new(absent, 80),
     );
-    w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
+    w.control
+        .with_nat(|nat| nat.add_port_forward(forward))
+        .unwrap();
     let quoted = Udp {
         dst: ROUTER_WAN.1,
         dst_port: 8080,
@@ -628,7 +630,9 @@ fn whoever_is_due_no_error_about_an_absent_neighbour_gets_none() {
         8080,
         core::net::SocketAddrV4::new(Ipv4Addr::new(192, 168, 77, 200), 80),
     );
-    w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
+    w.control
+        .with_nat(|nat| nat.add_port_forward(forward))
+        .unwrap();
     w.wan.arrive(from_gateway(&inbound(8080)));
     w.advance(3_100);
     assert_eq!(

@@ -181,7 +181,9 @@ fn a_port_forward_lets_the_outside_in() {
         8080,
         core::net::SocketAddrV4::new(HOST.1, 80),
     );
-    w.control.with_nat(|nat| nat.add_forward(forward)).unwrap();
+    w.control
+        .with_nat(|nat| nat.add_port_forward(forward))
+        .unwrap();
     w.wan.arrive(from_gateway(&inbound(8080)));
     w.run();
     assert_eq!(judge_all(&w.lan.take_sent())[0].ports, Some((53, 80)));

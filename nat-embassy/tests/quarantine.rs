@@ -13,7 +13,7 @@ use world::*;
 fn world<const FREED: usize>() -> World {
     let mut config = config();
     config.nat.ports = PortRange::new(40_000, 40_002).expect("ports");
-    config.nat.limits.kept_per_host = Some(0);
+    config.nat.limits.reserved_per_host = Some(0);
     let state = Box::leak(Box::new(State::<64, 128, 16, 4, FREED>::new()));
     let mut w = World::of(
         state,

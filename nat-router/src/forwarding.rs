@@ -11,7 +11,7 @@ use nat_core::Width;
 use crate::alarm::{Alarm, Clock};
 
 /// How long the sign of life stays away at most while there is nothing to forward: half a second.
-pub const LIFE_SIGN_INTERVAL: Duration = Duration::from_millis(500);
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Moves the frames. Spawn [`Forwarding::run`] as a task of its own.
 pub struct Forwarding<Lan: Driver, Wan: Driver, W: Width = u16> {
@@ -33,7 +33,7 @@ impl<Lan: Driver, Wan: Driver, W: Width> Forwarding<Lan, Wan, W> {
     /// must be the only task that polls the two drivers.
     ///
     /// Calls `alive` after each pass over both drivers, of a bounded number of frames each, and at
-    /// least every [`LIFE_SIGN_INTERVAL`]. Feed the watchdog there and nowhere else, with a
+    /// least every [`HEARTBEAT_INTERVAL`]. Feed the watchdog there and nowhere else, with a
     /// period of at least two seconds: then a router that is stuck, or whose executor is,
     /// starts again. `alive` must take no longer than a few instructions.
     pub async fn run(mut self, mut alive: impl FnMut()) -> ! {
@@ -50,7 +50,7 @@ impl<Lan: Driver, Wan: Driver, W: Width> Forwarding<Lan, Wan, W> {
     fn pass(&mut self, cx: &mut Context<'_>) {
         let now = self.clock.millis(Instant::now());
         let due = self.runner.poll(cx, nat_core::Instant::from_millis(now));
-        let sign = now.saturating_add(LIFE_SIGN_INTERVAL.as_millis());
+        let sign = now.saturating_add(HEARTBEAT_INTERVAL.as_millis());
         self.alarm
             .wake_by(due.map_or(sign, |due| due.as_millis().min(sign)), now, cx);
     }

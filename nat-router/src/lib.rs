@@ -101,7 +101,7 @@ use nat_embassy::{Control, Outside};
 pub use config::{Config, ConfigError, DhcpServer, LEASES};
 pub use dhcp::SHORT_LEASE_SECONDS;
 pub use dhcp::client::{DhcpClient, Lease, MAX_DNS_SERVERS};
-pub use forwarding::{Forwarding, LIFE_SIGN_INTERVAL};
+pub use forwarding::{Forwarding, HEARTBEAT_INTERVAL};
 pub use identity::mac_address;
 pub use led::{NoLed, Pattern};
 pub use memory::{Memory, SOCKETS, WideMemory};

@@ -10,7 +10,7 @@ use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config as StackConfig, DhcpConfig, StackResources, StaticConfigV4};
 use embassy_net_driver::LinkState;
 use embassy_time::{Duration, Instant, Timer};
-use nat_router::{Config, LIFE_SIGN_INTERVAL, Memory, Pattern};
+use nat_router::{Config, HEARTBEAT_INTERVAL, Memory, Pattern};
 use world::isp::{ECHO_PORT, GATEWAY};
 use world::wire::{device, join_ends};
 use world::*;
@@ -37,7 +37,7 @@ fn signs_of_life_come_without_traffic() {
 #[test]
 fn signs_of_life_are_those_of_forwarding_alone() {
     run_tasks(Tasks::ServicesOnly, Config::default(), async |world| {
-        Timer::after(LIFE_SIGN_INTERVAL * 2).await;
+        Timer::after(HEARTBEAT_INTERVAL * 2).await;
         assert_eq!(world.life.get(), 0);
         assert!(!world.led.levels().is_empty(), "the services run");
     });

@@ -459,7 +459,7 @@ mod tests {
                     c.limits.half_open_per_host = Some(7);
                 }),
                 ("--half-open 7", |c| c.limits.half_open = Some(7)),
-                ("--kept 0", |c| c.limits.kept_per_host = Some(0)),
+                ("--reserved 0", |c| c.limits.reserved_per_host = Some(0)),
                 ("--mapping-rate 9+7/s", |c| {
                     c.limits.mapping_rate = Some(Rate {
                         burst: 9,

@@ -81,7 +81,7 @@ impl EventLine {
             protocol: report::protocol(mapping.protocol),
             inside: mapping.inside.to_string(),
             external: Some(mapping.external.to_string()),
-            forward: Some(mapping.forwarded),
+            forward: Some(mapping.port_forward),
             reason: None,
         })
     }

@@ -20,8 +20,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use nat_core::{
-    Config, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, Quarantine, Reply, Seed, Side, Tables,
-    Verdict, Width,
+    Config, Fragmenter, Fragments, Instant, MAX_HELD_LEN, Nat, Quarantine, Reply, Seed, Side,
+    Tables, Verdict, Width,
 };
 use static_cell::ConstStaticCell;
 
@@ -198,7 +198,8 @@ fn carry_out(
             packet.get(..len).context("verdict beyond packet")?,
         ),
         Verdict::Fragment { to, len, mtu } => {
-            let mut pieces = Pieces::new(packet.get(..len).context("verdict beyond packet")?, mtu);
+            let mut pieces =
+                Fragmenter::new(packet.get(..len).context("verdict beyond packet")?, mtu);
             let mut piece = vec![0; usize::from(mtu)];
             while let Some(len) = pieces.emit(&mut piece) {
                 outputs.packet(

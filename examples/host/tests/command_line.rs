@@ -496,7 +496,7 @@ fn router_and_replay_have_the_same_options_of_the_nat() {
         "--mapping-sessions",
         "--host-half-open",
         "--half-open",
-        "--kept",
+        "--reserved",
         "--mapping-rate",
         "--session-rate",
         "--icmp-errors",

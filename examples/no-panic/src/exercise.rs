@@ -6,7 +6,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, DropReason, Event, EventHook, Fragments, Instant, Mapping, Nat, Pieces,
+    Cidr, Config, DropReason, Event, EventHook, Fragmenter, Fragments, Instant, Mapping, Nat,
     PortForward, PortRange, Protocol, Quarantine, QuarantineConfig, Reply, Seed, Side, Tables,
     Verdict, WideQuarantine, WideTables, Width,
 };
@@ -99,9 +99,9 @@ fn packets<W: Width>(nat: &mut Nat<'_, W>, buffer: &mut [u8]) {
 fn emit(verdict: &Verdict, packet: &[u8], buffer: &mut [u8]) {
     match verdict {
         Verdict::Fragment { mtu, .. } => {
-            let mut pieces = Pieces::new(packet, *mtu);
+            let mut pieces = Fragmenter::new(packet, *mtu);
             unknown(pieces.emit(buffer));
-            let mut rest = Pieces::resume(packet, unknown(*mtu), unknown(pieces.position()));
+            let mut rest = Fragmenter::resume(packet, unknown(*mtu), unknown(pieces.position()));
             unknown(rest.emit(buffer));
         }
         Verdict::Reject(reply) => answer(reply, packet, buffer),
@@ -139,9 +139,9 @@ fn forwards<W: Width>(nat: &mut Nat<'_, W>) {
     let inside = SocketAddrV4::new(unknown(Ipv4Addr::LOCALHOST), unknown(80));
     let mut forward = PortForward::new(unknown(Protocol::Tcp), unknown(8080), inside);
     forward.ports = unknown(1);
-    report(nat.add_forward(forward));
-    unknown(nat.remove_forward(&forward, now()));
-    nat.forwards().for_each(consume);
+    report(nat.add_port_forward(forward));
+    unknown(nat.remove_port_forward(&forward, now()));
+    nat.port_forwards().for_each(consume);
 }
 
 fn observe<W: Width>(nat: &mut Nat<'_, W>) {

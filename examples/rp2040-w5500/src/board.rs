@@ -60,14 +60,14 @@ pub(crate) struct Board {
     /// Different at every start.
     pub(crate) entropy: [u8; 32],
     pub(crate) led: Led,
-    pub(crate) life_sign: LifeSign,
+    pub(crate) heartbeat: Heartbeat,
 }
 
 impl Board {
     /// Sets the clocks up, starts the watchdog, and tells on the log why the board has started.
     pub(crate) fn start() -> Self {
         let p = embassy_rp::init(embassy_rp::config::Config::default());
-        let life_sign = LifeSign::start(p.WATCHDOG);
+        let heartbeat = Heartbeat::start(p.WATCHDOG);
         let unique_id = unique_id(p.FLASH);
         let spi = spi_config();
         let inside = Spi::new_blocking(p.SPI1, p.PIN_10, p.PIN_11, p.PIN_12, spi.clone());
@@ -98,7 +98,7 @@ impl Board {
             unique_id,
             entropy: entropy::gather(&unique_id),
             led: Output::new(p.PIN_25, Level::Low),
-            life_sign,
+            heartbeat,
         }
     }
 }
@@ -125,9 +125,9 @@ fn unique_id(flash: Peri<'static, FLASH>) -> [u8; 8] {
 }
 
 /// The watchdog, as that which must be told that the router lives.
-pub(crate) struct LifeSign(Watchdog);
+pub(crate) struct Heartbeat(Watchdog);
 
-impl LifeSign {
+impl Heartbeat {
     fn start(watchdog: Peri<'static, WATCHDOG>) -> Self {
         let mut watchdog = Watchdog::new(watchdog);
         tell_reset_reason(&mut watchdog);

@@ -17,7 +17,7 @@ use nat_w5500::{Device, State};
 use panic_probe as _;
 use static_cell::ConstStaticCell;
 
-use board::{Board, InsideRunner, Led, LifeSign, OutsideRunner};
+use board::{Board, Heartbeat, InsideRunner, Led, OutsideRunner};
 use chips::Chip;
 
 /// Mappings that the NAT can hold. The environment variable `NAT_FLOWS` sets it when the firmware
@@ -54,7 +54,7 @@ async fn main(spawner: Spawner) {
         unique_id,
         entropy,
         led,
-        life_sign,
+        heartbeat,
     } = Board::start();
     let [inside_mac, outside_mac] =
         [Side::Inside, Side::Outside].map(|side| mac_address(&unique_id, side));
@@ -78,7 +78,7 @@ async fn main(spawner: Spawner) {
 
     spawner.spawn(drive_inside(inside).expect("spawned once"));
     spawner.spawn(drive_outside(outside).expect("spawned once"));
-    spawner.spawn(forward(router.forwarding, life_sign).expect("spawned once"));
+    spawner.spawn(forward(router.forwarding, heartbeat).expect("spawned once"));
     spawner.spawn(serve(router.services, led).expect("spawned once"));
     spawner.spawn(watch(chips).expect("spawned once"));
 }
@@ -96,9 +96,9 @@ async fn drive_outside(chip: OutsideRunner) -> ! {
 #[embassy_executor::task]
 async fn forward(
     forwarding: Forwarding<Device<'static>, Device<'static>>,
-    mut life_sign: LifeSign,
+    mut heartbeat: Heartbeat,
 ) -> ! {
-    forwarding.run(move || life_sign.give()).await
+    forwarding.run(move || heartbeat.give()).await
 }
 
 #[embassy_executor::task]

@@ -78,7 +78,7 @@ pub(crate) struct Board {
     /// Different at every start.
     pub(crate) entropy: [u8; 32],
     pub(crate) led: Led,
-    pub(crate) life_sign: LifeSign,
+    pub(crate) heartbeat: Heartbeat,
 }
 
 impl Board {
@@ -87,7 +87,7 @@ impl Board {
         enable_instruction_cache();
         let p = embassy_stm32::init(config());
         tell_reset_reason();
-        let life_sign = LifeSign::start(p.IWDG1);
+        let heartbeat = Heartbeat::start(p.IWDG1);
         let phy = PacedPhy::new(GenericPhy::new(
             Sma::new(p.ETH_SMA, p.PA2, p.PC1),
             PHY_ADDRESS,
@@ -126,7 +126,7 @@ impl Board {
             ),
             entropy,
             led: Output::new(p.PB0, Level::Low, Speed::Low),
-            life_sign,
+            heartbeat,
         }
     }
 }
@@ -177,9 +177,9 @@ fn enable_instruction_cache() {
 }
 
 /// The watchdog, as that which must be told that the router lives.
-pub(crate) struct LifeSign(IndependentWatchdog<'static, IWDG1>);
+pub(crate) struct Heartbeat(IndependentWatchdog<'static, IWDG1>);
 
-impl LifeSign {
+impl Heartbeat {
     fn start(watchdog: Peri<'static, IWDG1>) -> Self {
         // While a debugger holds the core.
         pac::DBGMCU.apb4fzr1().modify(|w| w.set_iwdg1(true));

@@ -15,7 +15,7 @@ use nat_w5500::{Device, State};
 use panic_probe as _;
 use static_cell::ConstStaticCell;
 
-use board::{Board, InsideRunner, Led, LifeSign, OutsideNic};
+use board::{Board, Heartbeat, InsideRunner, Led, OutsideNic};
 
 /// Mappings that the NAT can hold. The environment variable `NAT_FLOWS` sets it when the firmware
 /// is built.
@@ -49,7 +49,7 @@ async fn main(spawner: Spawner) {
         outside,
         entropy,
         led,
-        life_sign,
+        heartbeat,
     } = Board::start();
     let [inside_mac, outside_mac] =
         [Side::Inside, Side::Outside].map(|side| mac_address(&board::unique_id(), side));
@@ -65,7 +65,7 @@ async fn main(spawner: Spawner) {
     let router = defmt::unwrap!(router, "the default configuration is sound");
 
     spawner.spawn(drive_inside(inside).expect("spawned once"));
-    spawner.spawn(forward(router.forwarding, life_sign).expect("spawned once"));
+    spawner.spawn(forward(router.forwarding, heartbeat).expect("spawned once"));
     spawner.spawn(serve(router.services, led).expect("spawned once"));
 }
 
@@ -77,9 +77,9 @@ async fn drive_inside(chip: InsideRunner) -> ! {
 #[embassy_executor::task]
 async fn forward(
     forwarding: Forwarding<Device<'static>, OutsideNic>,
-    mut life_sign: LifeSign,
+    mut heartbeat: Heartbeat,
 ) -> ! {
-    forwarding.run(move || life_sign.give()).await
+    forwarding.run(move || heartbeat.give()).await
 }
 
 #[embassy_executor::task]

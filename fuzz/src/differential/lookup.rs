@@ -43,7 +43,7 @@ impl Lookup {
                 SocketAddrV4::new(forward.inside_address, forward.inside_port),
             )
         };
-        self.forwards = nat.forwards().map(forward).collect();
+        self.forwards = nat.port_forwards().map(forward).collect();
     }
 
     /// The external endpoint of what `inside` sends to `remote`.

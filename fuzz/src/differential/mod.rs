@@ -11,7 +11,7 @@
 mod expected;
 mod lookup;
 
-use nat_core::{Fragments, Instant, Nat, Pieces, Side, Tables, Verdict};
+use nat_core::{Fragmenter, Fragments, Instant, Nat, Side, Tables, Verdict};
 
 use crate::script::{Entry, Kind, Last, Script};
 use crate::{judges, packet, word};
@@ -89,12 +89,12 @@ impl Run<'_> {
     }
 }
 
-/// Pieces that smoltcp takes for fragments of this datagram, side by side.
+/// Fragmenter that smoltcp takes for fragments of this datagram, side by side.
 fn check_pieces(verdict: &Verdict, datagram: &[u8]) {
     let Verdict::Fragment { mtu, .. } = *verdict else {
         return;
     };
-    let mut pieces = Pieces::new(datagram, mtu);
+    let mut pieces = Fragmenter::new(datagram, mtu);
     let (mut piece, mut payload) = ([0; 1500], Vec::new());
     let start = judges::fragment_offset(datagram);
     while let Some(len) = pieces.emit(&mut piece) {

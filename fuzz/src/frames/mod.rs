@@ -88,7 +88,7 @@ pub fn run(data: &[u8]) -> Vec<String> {
             let forward = PortForward::new(Protocol::Udp, 4000, SocketAddrV4::new(HOST.1, 5000));
             world
                 .control
-                .with_nat(|nat| nat.add_forward(forward))
+                .with_nat(|nat| nat.add_port_forward(forward))
                 .expect("nothing is there yet");
         }
         if input.introduced && !input.lan.ip && !input.wan.ip {

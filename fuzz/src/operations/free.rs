@@ -132,14 +132,14 @@ impl Pair<'_> {
         match step {
             Step::Forward { .. } => {
                 let forward = step.forward().expect("a port forward");
-                let added = world.nat.add_forward(forward);
-                assert!(twin.is_none_or(|twin| twin.add_forward(forward) == added));
+                let added = world.nat.add_port_forward(forward);
+                assert!(twin.is_none_or(|twin| twin.add_port_forward(forward) == added));
             }
             Step::Unforward { place } => {
-                let forwards: Vec<_> = world.nat.forwards().collect();
+                let forwards: Vec<_> = world.nat.port_forwards().collect();
                 if let Some(forward) = forwards.get(usize::from(place) % forwards.len().max(1)) {
-                    assert!(world.remove_forward(forward));
-                    assert!(twin.is_none_or(|twin| twin.remove_forward(forward, now)));
+                    assert!(world.remove_port_forward(forward));
+                    assert!(twin.is_none_or(|twin| twin.remove_port_forward(forward, now)));
                 }
             }
             Step::Addresses { first, count } => {

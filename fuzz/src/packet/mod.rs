@@ -17,8 +17,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, Filtering, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces, PortForward, Protocol,
-    Seed, Side, Tables, Timeouts, Verdict,
+    Cidr, Config, Filtering, Fragmenter, Fragments, Instant, MAX_HELD_LEN, Nat, PortForward,
+    Protocol, Seed, Side, Tables, Timeouts, Verdict,
 };
 
 use crate::script::{Entry, Kind, Last, Script};
@@ -58,7 +58,7 @@ pub(crate) fn nat<'t>(
         .expect("a sound configuration");
     let mut nat = nat.with_fragments(fragments);
     for protocol in [Protocol::Tcp, Protocol::Udp] {
-        nat.add_forward(PortForward::new(
+        nat.add_port_forward(PortForward::new(
             protocol,
             8080,
             SocketAddrV4::new(SERVER, 80),
@@ -143,7 +143,7 @@ fn check_pieces(packet: &[u8], verdict: &Verdict) {
     let Verdict::Fragment { len, mtu, .. } = *verdict else {
         return;
     };
-    let mut pieces = Pieces::new(&packet[..len], mtu);
+    let mut pieces = Fragmenter::new(&packet[..len], mtu);
     let (mut piece, mut payload) = ([0; 1500], 0);
     while let Some(len) = pieces.emit(&mut piece) {
         assert!(

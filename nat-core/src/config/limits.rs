@@ -81,7 +81,7 @@ pub struct Limits {
     /// least one for each. None are where each host has a block of ports, or where ports overlap.
     ///
     /// A host beyond them shares the rest with all others.
-    pub kept_per_host: Option<u16>,
+    pub reserved_per_host: Option<u16>,
     /// How fast one inside host may get mappings; `None` for as fast as it asks. RFC 6888 REQ-4c.
     ///
     /// A host is forgotten with its last mapping: the next time it has its burst at once.
@@ -122,7 +122,7 @@ impl Limits {
         icmp_mappings_per_host: None,
         half_open_per_host: None,
         half_open: None,
-        kept_per_host: None,
+        reserved_per_host: None,
         mapping_rate: None,
         session_rate: None,
         icmp_error_burst: 20,

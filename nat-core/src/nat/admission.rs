@@ -1,8 +1,8 @@
 //! Whether a new session may be, and where it goes. Decides first; then nothing can fail.
 
 use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
-use crate::forward::MAX_PORT_FORWARDS;
 use crate::policy::forwards::Fixed;
+use crate::port_forward::MAX_PORT_FORWARDS;
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
 use crate::state::{

@@ -11,8 +11,8 @@ use crate::policy::forwards::{Rule, external_ports, inside_ports};
 use crate::state::{Endpoint, ExternalPort, Given, Mapping, Origin, Proto};
 use crate::table::Width;
 use crate::{
-    Config, ConfigError, ForwardError, Instant, MAX_EXTERNAL_ADDRESSES, Nat, PortForward, Protocol,
-    SessionInfo, Side, Stats,
+    Config, ConfigError, Instant, MAX_EXTERNAL_ADDRESSES, Nat, PortForward, PortForwardError,
+    Protocol, SessionInfo, Side, Stats,
 };
 
 use super::DHCP_CLIENT;
@@ -30,7 +30,7 @@ impl<W: Width> Nat<'_, W> {
     /// the inside still sends on them is answered with a RST. Sessions through addresses that
     /// stay go on. Port forwards move to the new primary address, and their sessions end if it
     /// is another. One that meets an earlier one there rests for the ports that both have, see
-    /// [`Nat::resting_forwards`].
+    /// [`Nat::inactive_port_forwards`].
     ///
     /// # Errors
     ///
@@ -150,8 +150,8 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// # Errors
     ///
-    /// See [`ForwardError`]. Then no port forward was added.
-    pub fn add_forward(&mut self, forward: PortForward) -> Result<(), ForwardError> {
+    /// See [`PortForwardError`]. Then no port forward was added.
+    pub fn add_port_forward(&mut self, forward: PortForward) -> Result<(), PortForwardError> {
         self.check_forward(&forward)?;
         self.forwards.add(forward, &self.pool)?;
         self.end_target(&forward);
@@ -164,8 +164,8 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Removes a port forward, and ends its sessions at `now`. One that has rested because of it
-    /// takes effect, see [`Nat::resting_forwards`]. Returns whether there was such a one.
-    pub fn remove_forward(&mut self, forward: &PortForward, now: Instant) -> bool {
+    /// takes effect, see [`Nat::inactive_port_forwards`]. Returns whether there was such a one.
+    pub fn remove_port_forward(&mut self, forward: &PortForward, now: Instant) -> bool {
         self.advance(now, 0);
         let removed = self.forwards.remove(forward);
         if removed {
@@ -178,15 +178,15 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The port forwards, in the order in which they were added.
-    pub fn forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
+    pub fn port_forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
         self.forwards.iter().copied()
     }
 
     /// The port forwards of which some ports, or all, have no effect at present: their external
     /// address is not one of the NAT's, or drains, or an earlier port forward has the port on
     /// it. Two can come to that when the primary address changes, if only one of them names its
-    /// address; [`Nat::add_forward`] refuses those that meet when they are added.
-    pub fn resting_forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
+    /// address; [`Nat::add_port_forward`] refuses those that meet when they are added.
+    pub fn inactive_port_forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
         self.forwards.resting(&self.pool).copied()
     }
 
@@ -243,7 +243,7 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    fn check_forward(&self, forward: &PortForward) -> Result<(), ForwardError> {
+    fn check_forward(&self, forward: &PortForward) -> Result<(), PortForwardError> {
         let PortForward {
             protocol,
             external_port,
@@ -252,15 +252,15 @@ impl<W: Width> Nat<'_, W> {
             ..
         } = *forward;
         if external_port == 0 || inside_port == 0 {
-            return Err(ForwardError::PortZero);
+            return Err(PortForwardError::PortZero);
         }
         let (Some(ports), Some(_)) = (external_ports(forward), inside_ports(forward)) else {
-            return Err(ForwardError::PortRange);
+            return Err(PortForwardError::PortRange);
         };
         if !self.config.inside.is_host(inside_address)
             || inside_address == self.config.inside.address()
         {
-            return Err(ForwardError::NotInside);
+            return Err(PortForwardError::NotInside);
         }
         let of_dhcp =
             self.config.dhcp_client && protocol == Protocol::Udp && ports.contains(DHCP_CLIENT);
@@ -270,7 +270,7 @@ impl<W: Width> Nat<'_, W> {
                 .reserved_ports
                 .is_some_and(|reserved| reserved.intersection(ports).is_some())
         {
-            return Err(ForwardError::PortReserved);
+            return Err(PortForwardError::PortReserved);
         }
         Ok(())
     }

@@ -201,7 +201,7 @@ impl<W: Width> Journal<'_, '_, W> {
             protocol: proto.into(),
             inside: inside.into(),
             external: external.into(),
-            forwarded: given != Given::Drawn,
+            port_forward: given != Given::Drawn,
         }));
     }
 }

@@ -39,7 +39,7 @@ fn nat(seed: u8, change: impl FnOnce(&mut Config)) -> Nat<'static> {
         mappings_per_host: Some(u16::MAX),
         ..Limits::DEFAULT
     };
-    config.limits.kept_per_host = Some(0);
+    config.limits.reserved_per_host = Some(0);
     change(&mut config);
     let tables = Box::leak(Box::new(Tables::<MAPPINGS, SESSIONS, 16>::new()));
     Nat::new(tables, config, Seed::new([seed; 16])).expect("a sound configuration")

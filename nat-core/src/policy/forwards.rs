@@ -6,7 +6,7 @@
 use heapless::Vec;
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
-use crate::forward::{ForwardError, MAX_PORT_FORWARDS, OneToOne, PortForward};
+use crate::port_forward::{MAX_PORT_FORWARDS, OneToOne, PortForward, PortForwardError};
 use crate::state::{Endpoint, Given, Proto};
 
 use super::Pool;
@@ -59,7 +59,11 @@ impl Forwards {
     }
 
     /// Adds a port forward that meets no other.
-    pub(crate) fn add(&mut self, forward: PortForward, pool: &Pool) -> Result<(), ForwardError> {
+    pub(crate) fn add(
+        &mut self,
+        forward: PortForward,
+        pool: &Pool,
+    ) -> Result<(), PortForwardError> {
         let alike = || {
             self.forwards
                 .iter()
@@ -74,18 +78,18 @@ impl Forwards {
             .filter(same_address)
             .any(|other| meet(external_ports(other), external_ports(&forward)))
         {
-            return Err(ForwardError::ExternalPortInUse);
+            return Err(PortForwardError::ExternalPortInUse);
         }
         let same_host = |other: &&PortForward| other.inside_address == forward.inside_address;
         if alike()
             .filter(same_host)
             .any(|other| meet(inside_ports(other), inside_ports(&forward)))
         {
-            return Err(ForwardError::InsideEndpointInUse);
+            return Err(PortForwardError::InsideEndpointInUse);
         }
         self.forwards
             .push(forward)
-            .map_err(|_| ForwardError::TooMany)
+            .map_err(|_| PortForwardError::TooMany)
     }
 
     /// Removes a port forward. Whether there was one.

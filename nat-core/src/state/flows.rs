@@ -269,7 +269,7 @@ impl<'t, W: Width> Flows<'t, W> {
                     state: session.state,
                     expires_in,
                     expires_at: now.saturating_add(expires_in),
-                    forwarded: mapping.given() != Given::Drawn,
+                    port_forward: mapping.given() != Given::Drawn,
                 })
             })
     }

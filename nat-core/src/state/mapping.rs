@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::forward::Protocol;
+use crate::port_forward::Protocol;
 use crate::session_info::SessionProtocol;
 use crate::table::{Chain, Count, Link, Slot, Width};
 

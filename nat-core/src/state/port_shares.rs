@@ -31,7 +31,7 @@ impl PortShares {
             };
             let share = config
                 .limits
-                .kept_per_host
+                .reserved_per_host
                 .map_or_else(default, usize::from);
             if shared {
                 u8::try_from(share).unwrap_or(u8::MAX)

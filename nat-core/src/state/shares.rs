@@ -34,7 +34,7 @@ impl Shares {
         } else {
             0
         };
-        let per_host = limits.kept_per_host.map_or(default, usize::from);
+        let per_host = limits.reserved_per_host.map_or(default, usize::from);
         let all = per_host.saturating_mul(hosts);
         Self {
             per_host,

@@ -214,7 +214,7 @@ fn a22_broadcasts_amplify_nothing() {
 fn a23_no_packet_goes_round() {
     let mut w = World::with(|config| config.external_addresses.push(N2).expect("there is room"));
     let forward = PortForward::new(Protocol::Udp, 9000, at(H1, 9000));
-    w.nat.add_forward(forward).expect("a port forward");
+    w.nat.add_port_forward(forward).expect("a port forward");
     let mut victim = Victim::open(&mut w);
     victim.under(&mut w, 1..=u8::MAX, |w, ttl| {
         for to in [at(N2, 7), at(N, 7), at(N3, 7), at(H3, 7)] {

@@ -156,7 +156,7 @@ fn a6_a_host_with_many_names_leaves_a_place_for_each_other() {
 fn a6_what_is_kept_for_a_host_is_its_own() {
     let mut w = World::sized::<512, 512, 64>(|config| {
         config.limits = Limits::DEFAULT;
-        config.limits.kept_per_host = Some(4);
+        config.limits.reserved_per_host = Some(4);
     });
     w.open_udp(at(H1, 1), at(S1, 53));
     for number in 0..65_536 {
@@ -285,7 +285,7 @@ fn a7_connections_that_nobody_answers_have_a_limit_in_all() {
 fn a7_a_forwarded_server_under_spoofed_syns_serves_on() {
     let mut w = world(|_| ());
     let forward = PortForward::new(Protocol::Tcp, 80, at(H1, 80));
-    w.nat.add_forward(forward).expect("a port forward");
+    w.nat.add_port_forward(forward).expect("a port forward");
     let mut victim = Victim::open(&mut w);
     let genuine = Connection::accept(&mut w, at(N, 80), at(S2, 999));
     victim.under(&mut w, 0..65_536_u32, |w, number| {
@@ -341,7 +341,7 @@ fn a7_spoofed_syns_at_two_forwards_shut_neither_out() {
         });
         for (port, host) in [(80, H1), (81, H2)] {
             w.nat
-                .add_forward(PortForward::new(Protocol::Tcp, port, at(host, port)))
+                .add_port_forward(PortForward::new(Protocol::Tcp, port, at(host, port)))
                 .expect("a port forward");
         }
         for number in 0..2_000_u32 {

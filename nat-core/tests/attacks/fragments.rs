@@ -143,7 +143,7 @@ fn a15_first_fragments_through_a_forward_displace_no_session() {
         let mut w = World::fragmenting::<16, 4>(|_| ());
         let forward = nat_core::PortForward::new(nat_core::Protocol::Udp, 51_820, at(H1, 51_820));
         w.nat
-            .add_forward(forward)
+            .add_port_forward(forward)
             .expect("the port forward is accepted");
         let external = w.open_udp(at(H2, 4000), at(S1, 53));
         let mut strangers = 0_u32;

@@ -264,16 +264,16 @@ impl Run {
         let mut forward = PortForward::new(protocol, one_of(random, &EXTERNAL_PORTS), inside);
         forward.external_address = random.bool().then(|| one_of(random, &EXTERNAL));
         forward.ports = random.u16(1..4);
-        let added = self.world.nat.add_forward(forward);
+        let added = self.world.nat.add_port_forward(forward);
         self.trace.push(format!("{forward:?}: {added:?}"));
     }
 
     fn unforward(&mut self, random: &mut fastrand::Rng) {
-        let forwards: Vec<_> = self.world.nat.forwards().collect();
+        let forwards: Vec<_> = self.world.nat.port_forwards().collect();
         if !forwards.is_empty() {
             let forward = one_of(random, &forwards);
             self.trace.push(format!("remove {forward:?}"));
-            assert!(self.world.remove_forward(&forward));
+            assert!(self.world.remove_port_forward(&forward));
         }
     }
 
@@ -412,7 +412,7 @@ fn result(outcome: &Outcome) -> String {
 pub(crate) fn kept(nat: &Nat<'_>, protocol: Protocol) -> Vec<(SocketAddrV4, SocketAddrV4)> {
     let addresses = nat.external_addresses();
     let forwards = nat
-        .forwards()
+        .port_forwards()
         .filter(|forward| forward.protocol == protocol);
     let of = |forward: PortForward| {
         let address = forward

@@ -6,7 +6,8 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nat_core::{
-    DropReason, Filtering, ForwardError, PortForward, Protocol, SessionProtocol, SessionState, Side,
+    DropReason, Filtering, PortForward, PortForwardError, Protocol, SessionProtocol, SessionState,
+    Side,
 };
 
 use super::operation::What;
@@ -190,17 +191,20 @@ impl Naive {
         self.end_conflicts();
     }
 
-    pub(crate) fn add_forward(&mut self, forward: &PortForward) -> Result<(), ForwardError> {
+    pub(crate) fn add_port_forward(
+        &mut self,
+        forward: &PortForward,
+    ) -> Result<(), PortForwardError> {
         let alike = || {
             self.forwards
                 .iter()
                 .filter(|other| other.protocol == forward.protocol)
         };
         if alike().any(|other| other.external_port == forward.external_port) {
-            return Err(ForwardError::ExternalPortInUse);
+            return Err(PortForwardError::ExternalPortInUse);
         }
         if alike().any(|other| target(other) == target(forward)) {
-            return Err(ForwardError::InsideEndpointInUse);
+            return Err(PortForwardError::InsideEndpointInUse);
         }
         self.forwards.push(*forward);
         self.end_target(forward);
@@ -208,7 +212,7 @@ impl Naive {
         Ok(())
     }
 
-    pub(crate) fn remove_forward(&mut self, forward: &PortForward) -> bool {
+    pub(crate) fn remove_port_forward(&mut self, forward: &PortForward) -> bool {
         let Some(place) = self.forwards.iter().position(|other| other == forward) else {
             return false;
         };

@@ -194,19 +194,19 @@ impl Run {
             } => {
                 let forward = PortForward::new(protocol, external_port, at(HOSTS[host], port));
                 same(
-                    "add_forward",
-                    &self.world.nat.add_forward(forward),
-                    &self.model.add_forward(&forward),
+                    "add_port_forward",
+                    &self.world.nat.add_port_forward(forward),
+                    &self.model.add_port_forward(&forward),
                 )?;
             }
             Operation::Unforward { place } => {
-                let forward = self.world.nat.forwards().nth(place);
+                let forward = self.world.nat.port_forwards().nth(place);
                 if let Some(forward) = forward {
-                    let removed = self.world.remove_forward(&forward);
+                    let removed = self.world.remove_port_forward(&forward);
                     same(
-                        "remove_forward",
+                        "remove_port_forward",
                         &removed,
-                        &self.model.remove_forward(&forward),
+                        &self.model.remove_port_forward(&forward),
                     )?;
                 }
             }
@@ -240,7 +240,7 @@ impl Run {
             );
             same(
                 "a session",
-                &(of_engine, engine.forwarded, engine.expires_in),
+                &(of_engine, engine.port_forward, engine.expires_in),
                 model,
             )?;
         }

@@ -22,8 +22,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, ConfigError, DropReason, Event, Fragments, Instant, MAX_HELD_LEN, Nat, Pieces,
-    PortForward, Quarantine, Seed, SessionInfo, Side, Stats, Tables, Verdict,
+    Cidr, Config, ConfigError, DropReason, Event, Fragmenter, Fragments, Instant, MAX_HELD_LEN,
+    Nat, PortForward, Quarantine, Seed, SessionInfo, Side, Stats, Tables, Verdict,
 };
 
 pub(crate) use build::{
@@ -69,7 +69,7 @@ pub(crate) fn config() -> Config {
     config.limits.mappings_per_host = Some(u16::MAX);
     config.limits.half_open_per_host = Some(u16::MAX);
     config.limits.half_open = Some(u16::MAX);
-    config.limits.kept_per_host = Some(0);
+    config.limits.reserved_per_host = Some(0);
     // Port 53 is as good as any other.
     config.timeouts.dns = None;
     config
@@ -302,8 +302,8 @@ impl World {
     }
 
     /// Removes a port forward. Whether it was one.
-    pub(crate) fn remove_forward(&mut self, forward: &PortForward) -> bool {
-        self.change(|nat, now| nat.remove_forward(forward, now))
+    pub(crate) fn remove_port_forward(&mut self, forward: &PortForward) -> bool {
+        self.change(|nat, now| nat.remove_port_forward(forward, now))
     }
 
     /// Ends all sessions.
@@ -690,11 +690,11 @@ impl Drop for World {
 /// they are the same.
 #[track_caller]
 fn cut(datagram: &[u8], mtu: u16) -> Vec<Packet> {
-    let mut at_once = Pieces::new(datagram, mtu);
+    let mut at_once = Fragmenter::new(datagram, mtu);
     let (mut buffer, mut again) = (vec![0xA5; usize::from(mtu)], vec![0x5A; usize::from(mtu)]);
     let mut pieces = Vec::new();
     loop {
-        let mut resumed = Pieces::resume(datagram, mtu, at_once.position());
+        let mut resumed = Fragmenter::resume(datagram, mtu, at_once.position());
         let len = at_once.emit(&mut buffer);
         assert_eq!(resumed.emit(&mut again), len);
         assert_eq!(resumed.position(), at_once.position());
@@ -731,6 +731,6 @@ fn session_key(session: &SessionInfo) -> SessionKey {
         session.external,
         session.remote,
         session.state as u8,
-        session.forwarded,
+        session.port_forward,
     )
 }

@@ -10,7 +10,7 @@ use core::time::Duration;
 // Brings the start-up code of the board.
 use cortex_m_bench as _;
 use nat_core::{
-    Cidr, Config, DropReason, Event, EventHook, Fragments, Instant, Nat, Pieces, PortForward,
+    Cidr, Config, DropReason, Event, EventHook, Fragmenter, Fragments, Instant, Nat, PortForward,
     Protocol, Quarantine, Seed, Side, Tables, Verdict,
 };
 use static_cell::ConstStaticCell;
@@ -57,7 +57,7 @@ fn run() -> Option<()> {
 fn emit(verdict: &Verdict, packet: &[u8], buffer: &mut [u8]) {
     match verdict {
         Verdict::Fragment { mtu, .. } => {
-            black_box(Pieces::new(packet, *mtu).emit(buffer));
+            black_box(Fragmenter::new(packet, *mtu).emit(buffer));
         }
         Verdict::Reject(reply) => {
             black_box(reply.emit(packet, buffer));
@@ -93,9 +93,9 @@ fn forwards(nat: &mut Nat<'_>) {
         8080,
         SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80),
     ));
-    let _ = black_box(nat.add_forward(forward));
-    black_box(nat.remove_forward(&forward, now()));
-    nat.forwards().for_each(|forward| {
+    let _ = black_box(nat.add_port_forward(forward));
+    black_box(nat.remove_port_forward(&forward, now()));
+    nat.port_forwards().for_each(|forward| {
         black_box(forward);
     });
 }

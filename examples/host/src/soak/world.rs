@@ -484,14 +484,14 @@ fn engine(seed: u64) -> Result<Nat<'static>> {
     let mut config =
         Config::new(Cidr::new(Ipv4Addr::new(192, 168, 77, 1), 24).expect("a prefix length"));
     config.external_addresses = externals(100).into_iter().collect();
-    config.limits.kept_per_host = Some(KEPT);
+    config.limits.reserved_per_host = Some(KEPT);
     let entropy = (u128::from(seed) << 64 | 0x5eed).to_le_bytes();
     let tables = Box::leak(Box::new(Tables::<MAPPINGS, SESSIONS, HOSTS>::new()));
     let nat = Nat::new(tables, config, Seed::new(entropy))?;
     let mut nat = nat.with_fragments(Box::leak(Box::new(Fragments::<16, 4>::new())));
     let server = SocketAddrV4::new(Ipv4Addr::new(192, 168, 77, 200), 80);
-    nat.add_forward(PortForward::new(Protocol::Tcp, 8080, server))?;
-    nat.add_forward(PortForward::new(Protocol::Udp, 5353, server))?;
+    nat.add_port_forward(PortForward::new(Protocol::Tcp, 8080, server))?;
+    nat.add_port_forward(PortForward::new(Protocol::Udp, 5353, server))?;
     Ok(nat.with_quarantine(Box::leak(Box::new(Quarantine::<64>::new()))))
 }
 

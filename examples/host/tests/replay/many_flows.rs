@@ -11,7 +11,7 @@ use crate::run::{Outcome, Replay};
 type Flow = (SocketAddrV4, SocketAddrV4);
 
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 6);
-const LARGE: &str = "--mappings 131072 --sessions 131072 --host-limit 65535 --kept 0";
+const LARGE: &str = "--mappings 131072 --sessions 131072 --host-limit 65535 --reserved 0";
 
 /// The endpoints of so many hosts with so many ports each.
 fn endpoints(hosts: u8, ports: u16) -> impl Iterator<Item = SocketAddrV4> {
@@ -159,7 +159,7 @@ fn small_tables_are_full_where_they_say() {
     let outcome = replay(
         &one_more,
         &[],
-        "--mappings 8 --sessions 8 --host-limit 16 --kept 0",
+        "--mappings 8 --sessions 8 --host-limit 16 --reserved 0",
     );
     assert!(
         outcome

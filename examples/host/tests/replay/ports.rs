@@ -32,7 +32,7 @@ fn external_ports(inside: RangeInclusive<u16>, options: &str) -> Vec<u16> {
 fn external_ports_are_of_the_ranges_that_were_given() {
     let all_of =
         |ports: &[u16], range: RangeInclusive<u16>| ports.iter().all(|port| range.contains(port));
-    let options = "--ports 40000-40019 --low-ports 600-609 --kept 0";
+    let options = "--ports 40000-40019 --low-ports 600-609 --reserved 0";
     assert!(
         all_of(&external_ports(5000..=5019, options), 40_000..=40_019),
         "every one of 20 is used"
@@ -56,7 +56,7 @@ fn pings_have_identifiers_of_the_range() {
     let replay = (1..=4).fold(Replay::new(), |replay, id| {
         replay.lan(T, &ping(at(HOST, id), SERVER))
     });
-    let outcome = replay.options("--ports 40000-40003 --kept 0").run();
+    let outcome = replay.options("--ports 40000-40003 --reserved 0").run();
     let mut ids: Vec<u16> = outcome
         .wan
         .iter()

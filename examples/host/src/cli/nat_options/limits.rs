@@ -35,11 +35,11 @@ pub(super) struct LimitOptions {
     /// The same of all hosts together [default: half of the tables]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     half_open: Option<u16>,
-    /// Mappings, sessions, and external ports of each pool, kept for each host that there may be
+    /// Mappings, sessions, and external ports of each pool, reserved for each host that there may be
     /// [default: a sixteenth of the tables, and a quarter of the ports, for all, at least one
     /// for each]
     #[arg(long, value_name = "SESSIONS")]
-    kept: Option<u16>,
+    reserved: Option<u16>,
     /// How fast it gets mappings, as in 100+20/s: 100 at once, then 20 a second [default: as it
     /// asks]
     #[arg(long, value_name = "BURST+RATE/s")]
@@ -62,7 +62,7 @@ impl LimitOptions {
         limits.sessions_per_mapping = self.mapping_sessions;
         limits.half_open_per_host = self.host_half_open;
         limits.half_open = self.half_open;
-        limits.kept_per_host = self.kept;
+        limits.reserved_per_host = self.reserved;
         limits.mapping_rate = self.mapping_rate.map(|rate| rate.0);
         limits.session_rate = self.session_rate.map(|rate| rate.0);
     }

@@ -132,7 +132,7 @@ impl RuleOptions {
 
     pub(super) fn add_forwards(&self, nat: &mut Nat<'_, impl Width>) -> Result<()> {
         for forward in &self.forwards {
-            nat.add_forward(forward.0)
+            nat.add_port_forward(forward.0)
                 .with_context(|| format!("--forward {forward}"))?;
         }
         Ok(())

@@ -6,14 +6,14 @@ use crate::wire::ipv4;
 
 /// Cuts a datagram into fragments that fit a link, in order. For the verdict
 /// [`Fragment`](crate::Verdict::Fragment).
-pub struct Pieces<'p> {
+pub struct Fragmenter<'p> {
     packet: &'p [u8],
     mtu: usize,
     /// The bytes of payload already sent.
     sent: usize,
 }
 
-impl<'p> Pieces<'p> {
+impl<'p> Fragmenter<'p> {
     /// The fragments of the datagram `packet`, each of at most `mtu` bytes.
     pub fn new(packet: &'p [u8], mtu: u16) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl<'p> Pieces<'p> {
         }
     }
 
-    /// The bytes of payload sent so far: what [`Pieces::resume`] takes.
+    /// The bytes of payload sent so far: what [`Fragmenter::resume`] takes.
     pub fn position(&self) -> usize {
         self.sent
     }

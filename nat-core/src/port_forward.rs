@@ -71,7 +71,7 @@ pub struct OneToOne {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum ForwardError {
+pub enum PortForwardError {
     /// A port is zero.
     PortZero,
     /// No port is forwarded, or the range goes beyond port 65535.
@@ -88,7 +88,7 @@ pub enum ForwardError {
     TooMany,
 }
 
-impl core::fmt::Display for ForwardError {
+impl core::fmt::Display for PortForwardError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::PortZero => "port 0 cannot be forwarded",
@@ -104,4 +104,4 @@ impl core::fmt::Display for ForwardError {
     }
 }
 
-impl core::error::Error for ForwardError {}
+impl core::error::Error for PortForwardError {}
