@@ -335,7 +335,7 @@ fn sessions_are_listed_as_they_are() {
     let list: Vec<_> = w
         .sessions()
         .iter()
-        .map(|s| (s.protocol, s.inside, s.external, s.remote, s.forwarded))
+        .map(|s| (s.protocol, s.inside, s.external, s.remote, s.port_forward))
         .collect();
     let expected = [
         (
