@@ -476,7 +476,7 @@ impl Config {
     }
 
     /// Whether sessions give leave to every port of their remote address.
-    pub(crate) fn gives_leave(&self) -> bool {
+    pub(crate) fn uses_permissions(&self) -> bool {
         [self.filtering, self.tcp_filtering.unwrap_or(self.filtering)]
             .contains(&Filtering::AddressDependent)
     }

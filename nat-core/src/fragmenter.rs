@@ -111,11 +111,11 @@ fn copy(mut options: &[u8], kept: &mut [u8; MAX_OPTIONS]) -> usize {
             break;
         };
         if kind & COPIED != 0
-            && let Some((place, _)) = kept
+            && let Some((entry, _)) = kept
                 .get_mut(len..)
                 .and_then(|room| room.split_at_mut_checked(option.len()))
         {
-            place.copy_from_slice(option);
+            entry.copy_from_slice(option);
             len = len.saturating_add(option_len);
         }
         options = options.get(option_len..).unwrap_or_default();

@@ -141,19 +141,19 @@ pub(crate) struct Summary {
 pub(crate) enum Content {
     /// UDP, with what tells it from others of its flow: its length and its checksum. Zero without a
     /// checksum.
-    Datagram(u32),
+    Udp(u32),
     /// An ICMP message that is no error. Its identifier stands for both ports.
-    Query(icmp::Class),
-    Segment(Kind, Segment),
+    IcmpQuery(icmp::Class),
+    Tcp(Kind, Segment),
 }
 
 impl Content {
     /// The protocol of what carries it.
     pub(crate) fn proto(&self) -> Proto {
         match self {
-            Self::Datagram(_) => Proto::Udp,
-            Self::Query(_) => Proto::Icmp,
-            Self::Segment(..) => Proto::Tcp,
+            Self::Udp(_) => Proto::Udp,
+            Self::IcmpQuery(_) => Proto::Icmp,
+            Self::Tcp(..) => Proto::Tcp,
         }
     }
 
@@ -161,9 +161,9 @@ impl Content {
     /// if it cannot be told.
     pub(crate) fn question(&self) -> u32 {
         match self {
-            Self::Datagram(question) => *question,
-            Self::Query(_) => 1,
-            Self::Segment(..) => 0,
+            Self::Udp(question) => *question,
+            Self::IcmpQuery(_) => 1,
+            Self::Tcp(..) => 0,
         }
     }
 
@@ -172,7 +172,7 @@ impl Content {
     pub(crate) fn moves_state(self) -> bool {
         matches!(
             self,
-            Self::Segment(Kind::Syn | Kind::SynAck | Kind::Fin | Kind::Reset, _)
+            Self::Tcp(Kind::Syn | Kind::SynAck | Kind::Fin | Kind::Reset, _)
         )
     }
 
@@ -182,8 +182,8 @@ impl Content {
     pub(crate) fn check_unsolicited(self, admitted: bool) -> Result<(), DropReason> {
         match self {
             _ if !admitted => Err(DropReason::Filtered),
-            Self::Datagram(_) | Self::Query(_) | Self::Segment(Kind::Syn, _) => Ok(()),
-            Self::Segment(..) => Err(DropReason::NoSession),
+            Self::Udp(_) | Self::IcmpQuery(_) | Self::Tcp(Kind::Syn, _) => Ok(()),
+            Self::Tcp(..) => Err(DropReason::NoSession),
         }
     }
 }
@@ -194,14 +194,14 @@ impl Transport<'_> {
             Self::Icmp(header, _) => (
                 Proto::Icmp,
                 (header.id(), header.id()),
-                Content::Query(header.class()),
+                Content::IcmpQuery(header.class()),
             ),
             Self::Tcp(header, body) => {
                 let ports = (header.source_port(), header.destination_port());
                 (
                     Proto::Tcp,
                     ports,
-                    Content::Segment(kind(header.flags()), segment(header, body)),
+                    Content::Tcp(kind(header.flags()), segment(header, body)),
                 )
             }
             Self::Udp(header, _) => {
@@ -232,7 +232,7 @@ impl Transport<'_> {
 /// Of UDP with this length and checksum, as the packet has them, whatever the order of bytes.
 #[inline(always)]
 pub(crate) fn datagram(length: u16, checksum: u16) -> Content {
-    Content::Datagram(if checksum == 0 {
+    Content::Udp(if checksum == 0 {
         0
     } else {
         u32::from(length) << 16 | u32::from(checksum)

@@ -118,15 +118,15 @@ impl<const RANGES: usize> PortSet<RANGES> {
             return Err(PortSetFull);
         }
         self.ranges.retain(|other| before(other) || after(other));
-        let place = self.ranges.partition_point(before);
-        self.ranges.insert(place, whole).map_err(|_| PortSetFull)
+        let entry = self.ranges.partition_point(before);
+        self.ranges.insert(entry, whole).map_err(|_| PortSetFull)
     }
 
     /// Whether `port` is one of them.
     pub fn contains(&self, port: u16) -> bool {
-        let place = self.ranges.partition_point(|range| range.last < port);
+        let entry = self.ranges.partition_point(|range| range.last < port);
         self.ranges
-            .get(place)
+            .get(entry)
             .is_some_and(|range| range.contains(port))
     }
 

@@ -3,7 +3,7 @@
 
 use zerocopy::FromBytes;
 
-use super::routes::{First, Way, is_ahead, majority};
+use super::routes::{First, FragmentRoute, is_ahead, majority};
 use super::{MAX_HELD_LEN, WAIT_MILLIS};
 use crate::wire::ipv4;
 
@@ -13,7 +13,7 @@ use crate::wire::ipv4;
 /// instead, so that nothing which happens to its datagram later, such as another first of the same
 /// key, can change where it goes.
 pub(super) struct Held {
-    way: Way,
+    route: FragmentRoute,
     /// When it is forgotten, in milliseconds of the clock modulo 2^32.
     deadline: u32,
     arrival: u32,
@@ -28,7 +28,7 @@ const _: () = assert!(size_of::<Held>() == 1524);
 
 impl Held {
     pub(super) const FREE: Self = Self {
-        way: Way::NONE,
+        route: FragmentRoute::NONE,
         deadline: 0,
         arrival: 0,
         datagram: 0,
@@ -105,7 +105,7 @@ impl<'t> HeldFragments<'t> {
     /// A slot for a fragment from `source`: a free one; else, if another source has more than half
     /// of the slots, the one of its newest fragment that still waits. So one source may use all
     /// slots while nobody else needs them, and any that has at most half keeps what it has.
-    pub(super) fn place(&self, source: u32) -> Option<usize> {
+    pub(super) fn entry(&self, source: u32) -> Option<usize> {
         let free = self.slots.iter().position(|held| held.len == 0);
         free.or_else(|| {
             let most =
@@ -142,7 +142,7 @@ impl<'t> HeldFragments<'t> {
             room.copy_from_slice(part);
             len = len.saturating_add(part.len());
         }
-        (held.datagram, held.len, held.way) = (datagram, len as u16, Way::NONE);
+        (held.datagram, held.len, held.route) = (datagram, len as u16, FragmentRoute::NONE);
         (held.deadline, held.arrival) = (now.wrapping_add(WAIT_MILLIS), self.arrivals);
         self.count();
     }
@@ -167,14 +167,18 @@ impl<'t> HeldFragments<'t> {
         };
         self.free(|held| held.is_of(datagram) && over(held));
         for held in self.slots.iter_mut().filter(|held| held.is_of(datagram)) {
-            (held.datagram, held.way, held.deadline) =
-                (0, first.way, now.wrapping_add(WAIT_MILLIS));
+            (held.datagram, held.route, held.deadline) =
+                (0, first.route, now.wrapping_add(WAIT_MILLIS));
         }
     }
 
     /// Moves the fragment that has waited longest, of those that are due, to the start of `buffer`:
     /// its length and route.
-    pub(super) fn release(&mut self, buffer: &mut [u8], now: u32) -> Option<(usize, Way)> {
+    pub(super) fn release(
+        &mut self,
+        buffer: &mut [u8],
+        now: u32,
+    ) -> Option<(usize, FragmentRoute)> {
         let Self {
             slots,
             used,
@@ -185,13 +189,13 @@ impl<'t> HeldFragments<'t> {
         };
         let due = slots.iter_mut().filter(due);
         let held = due.max_by_key(|held| arrivals.wrapping_sub(held.arrival))?;
-        let (len, way) = (usize::from(held.len), held.way);
+        let (len, route) = (usize::from(held.len), held.route);
         held.len = 0;
         *used = used.saturating_sub(1);
         buffer
             .get_mut(..len)?
             .copy_from_slice(held.bytes.get(..len)?);
-        Some((len, way))
+        Some((len, route))
     }
 
     pub(super) fn free_slot(&mut self, slot: usize) {

@@ -25,7 +25,7 @@ mod routes;
 
 pub(crate) use held::Extent;
 use held::{Held, HeldFragments};
-pub(crate) use routes::{Exit, First, Key, Stage, Way};
+pub(crate) use routes::{Egress, First, FragmentRoute, Key, Stage};
 use routes::{Routes, Tracked, is_ahead};
 
 use crate::DropReason;
@@ -70,7 +70,7 @@ impl<const DATAGRAMS: usize, const HELD: usize> Fragments<DATAGRAMS, HELD> {
 /// What to do with a fragment that is not its datagram's first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Next {
-    Follow(Way),
+    Follow(FragmentRoute),
     Held,
 }
 
@@ -183,8 +183,8 @@ impl<'t> FragmentTable<'t> {
         now: u32,
     ) -> Result<Next, DropReason> {
         let known = self.routes.find(key, now);
-        if let Some(way) = known.and_then(|position| self.routes.way(position)) {
-            return Ok(Next::Follow(way));
+        if let Some(route) = known.and_then(|position| self.routes.route(position)) {
+            return Ok(Next::Follow(route));
         }
         let len = packet
             .iter()
@@ -196,7 +196,7 @@ impl<'t> FragmentTable<'t> {
         if let Some(position) = known {
             self.held.supersede(number(position), extent, packet);
         }
-        let slot = self.held.place(key.source).ok_or(DropReason::Fragment)?;
+        let slot = self.held.entry(key.source).ok_or(DropReason::Fragment)?;
         let position = known
             .or_else(|| self.routes.place_waiting(key, now))
             .ok_or(DropReason::Fragment)?;
@@ -216,7 +216,11 @@ impl<'t> FragmentTable<'t> {
 
     /// Moves the fragment that has waited longest, of those whose first was let through, to the
     /// start of `buffer`: its length, and its route.
-    pub(crate) fn release(&mut self, buffer: &mut [u8], now: u32) -> Option<(usize, Way)> {
+    pub(crate) fn release(
+        &mut self,
+        buffer: &mut [u8],
+        now: u32,
+    ) -> Option<(usize, FragmentRoute)> {
         self.held.release(buffer, now)
     }
 

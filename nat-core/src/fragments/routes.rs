@@ -21,26 +21,26 @@ pub(crate) struct Key {
 
 /// What the first fragment became, and the others become.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Way {
+pub(crate) struct FragmentRoute {
     pub(crate) source: u32,
     pub(crate) destination: u32,
     pub(crate) id: u16,
-    pub(crate) exit: Exit,
+    pub(crate) egress: Egress,
 }
 
-impl Way {
+impl FragmentRoute {
     /// All zeros, as free slots have it.
     pub(super) const NONE: Self = Self {
         source: 0,
         destination: 0,
         id: 0,
-        exit: Exit::Inside,
+        egress: Egress::Inside,
     };
 }
 
 /// Where the fragments of a datagram go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Exit {
+pub(crate) enum Egress {
     /// Across the router, to the inside.
     Inside,
     /// Across the router, to the outside.
@@ -51,7 +51,7 @@ pub(crate) enum Exit {
     Local,
 }
 
-impl Exit {
+impl Egress {
     pub(crate) fn across(to: Side) -> Self {
         match to {
             Side::Inside => Self::Inside,
@@ -63,7 +63,7 @@ impl Exit {
 /// A first fragment that was let through.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct First {
-    pub(crate) way: Way,
+    pub(crate) route: FragmentRoute,
     pub(crate) stage: Stage,
     pub(crate) extent: Extent,
     /// Of its start, which has the checksum of the whole datagram.
@@ -97,14 +97,15 @@ pub(super) struct Tracked {
     source: u32,
     destination: u32,
     id: u16,
-    exit: Exit,
+    egress: Egress,
     stage: Stage,
 }
 
 const _: () = assert!(size_of::<Tracked>() == 36);
 
 // What makes `Tracked::FREE` all zeros.
-const _: () = assert!(Side::Inside as u8 == 0 && Exit::Inside as u8 == 0 && Stage::Free as u8 == 0);
+const _: () =
+    assert!(Side::Inside as u8 == 0 && Egress::Inside as u8 == 0 && Stage::Free as u8 == 0);
 
 impl Tracked {
     pub(super) const FREE: Self = Self {
@@ -121,30 +122,30 @@ impl Tracked {
         source: 0,
         destination: 0,
         id: 0,
-        exit: Exit::Inside,
+        egress: Egress::Inside,
         stage: Stage::Free,
     };
 
-    fn way(&self) -> Way {
+    fn route(&self) -> FragmentRoute {
         let Self {
             source,
             destination,
             id,
-            exit,
+            egress,
             ..
         } = *self;
-        Way {
+        FragmentRoute {
             source,
             destination,
             id,
-            exit,
+            egress,
         }
     }
 
     fn owner(&self) -> u32 {
         match self.stage {
             Stage::Free | Stage::Waiting => self.key.source,
-            Stage::Admitted | Stage::InSession => owner(&self.key, &self.way()),
+            Stage::Admitted | Stage::InSession => owner(&self.key, &self.route()),
         }
     }
 
@@ -163,10 +164,10 @@ impl Tracked {
 
 /// The address whose share of the slots a route counts to: that of the inside end, which a stranger
 /// cannot choose freely.
-fn owner(key: &Key, way: &Way) -> u32 {
+fn owner(key: &Key, route: &FragmentRoute) -> u32 {
     match key.from {
         Side::Inside => key.source,
-        Side::Outside => way.destination,
+        Side::Outside => route.destination,
     }
 }
 
@@ -192,9 +193,9 @@ impl<'t> Routes<'t> {
     }
 
     /// The route of a datagram whose first fragment was let through.
-    pub(super) fn way(&self, position: usize) -> Option<Way> {
+    pub(super) fn route(&self, position: usize) -> Option<FragmentRoute> {
         let tracked = self.slots.get(position)?;
-        matches!(tracked.stage, Stage::Admitted | Stage::InSession).then(|| tracked.way())
+        matches!(tracked.stage, Stage::Admitted | Stage::InSession).then(|| tracked.route())
     }
 
     /// Begins or prolongs the wait for a first fragment.
@@ -202,7 +203,7 @@ impl<'t> Routes<'t> {
         self.put(
             position,
             key,
-            (Stage::Waiting, Way::NONE),
+            (Stage::Waiting, FragmentRoute::NONE),
             now.wrapping_add(WAIT_MILLIS),
         );
     }
@@ -212,7 +213,7 @@ impl<'t> Routes<'t> {
         self.put(
             position,
             key,
-            (first.stage, first.way),
+            (first.stage, first.route),
             now.wrapping_add(OPEN_MILLIS),
         );
         if let Some(slot) = self.slots.get_mut(position) {
@@ -223,28 +224,34 @@ impl<'t> Routes<'t> {
     /// The identification of the datagram at `position`, if `first` is its first fragment come
     /// twice.
     pub(super) fn id_of_copy(&self, position: usize, first: &First) -> Option<u16> {
-        let way = self.way(position)?;
+        let route = self.route(position)?;
         let same = self
             .slots
             .get(position)
             .is_some_and(|tracked| tracked.fingerprint == first.fingerprint);
         (same
-            && way
-                == Way {
-                    id: way.id,
-                    ..first.way
+            && route
+                == FragmentRoute {
+                    id: route.id,
+                    ..first.route
                 })
-        .then_some(way.id)
+        .then_some(route.id)
     }
 
-    fn put(&mut self, position: usize, key: &Key, (stage, way): (Stage, Way), deadline: u32) {
+    fn put(
+        &mut self,
+        position: usize,
+        key: &Key,
+        (stage, route): (Stage, FragmentRoute),
+        deadline: u32,
+    ) {
         self.arrivals = self.arrivals.wrapping_add(1);
-        let Way {
+        let FragmentRoute {
             source,
             destination,
             id,
-            exit,
-        } = way;
+            egress,
+        } = route;
         if let Some(slot) = self.slots.get_mut(position) {
             *slot = Tracked {
                 key: *key,
@@ -254,7 +261,7 @@ impl<'t> Routes<'t> {
                 source,
                 destination,
                 id,
-                exit,
+                egress,
                 stage,
             };
         }
@@ -282,18 +289,18 @@ impl<'t> Routes<'t> {
 
     /// A slot for a datagram that still waits for its first fragment. See [`Self::place`].
     pub(super) fn place_waiting(&self, key: &Key, now: u32) -> Option<usize> {
-        self.place(Stage::Waiting, key.source, now)
+        self.entry(Stage::Waiting, key.source, now)
     }
 
     /// A slot for a datagram whose first fragment was let through. See [`Self::place`].
     pub(super) fn place_open(&self, key: &Key, first: &First, now: u32) -> Option<usize> {
-        self.place(first.stage, owner(key, &first.way), now)
+        self.entry(first.stage, owner(key, &first.route), now)
     }
 
     /// A free slot; else that of the oldest datagram that can be spared; else the one to take from
-    /// another datagram, which [`Self::free`] must end first. Shares bind only where nothing is
+    /// another datagram, which [`Self::free`] must end first. Quotas bind only where nothing is
     /// free.
-    fn place(&self, stage: Stage, owner: u32, now: u32) -> Option<usize> {
+    fn entry(&self, stage: Stage, owner: u32, now: u32) -> Option<usize> {
         let spare = self
             .slots
             .iter()

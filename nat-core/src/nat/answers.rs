@@ -5,11 +5,11 @@ use zerocopy::FromBytes;
 
 use crate::packet::{Content, Summary};
 use crate::policy::addresses::is_unicast;
-use crate::policy::{Allowance, Ends, ErrorLoad, Places, ResetLimit, Urgency};
+use crate::policy::{Allowance, Ends, ErrorLoad, RateBuckets, ResetLimit, Urgency};
 use crate::reply::{Error, Reply};
 use crate::state::Origin;
 use crate::state::tcp::Kind;
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::wire::icmp::{self, Class};
 use crate::wire::ipv4;
 use crate::{Config, DropReason, ExhaustionError, InsideResets, Nat, Verdict};
@@ -18,9 +18,9 @@ use crate::{Config, DropReason, ExhaustionError, InsideResets, Nat, Verdict};
 pub(super) struct AnswerLimits {
     allowance: Allowance,
     /// Of inside hosts without an entry in the table of hosts.
-    inside: Places<64>,
+    inside: RateBuckets<64>,
     /// Of those outside who ping.
-    pings: Places<32>,
+    pings: RateBuckets<32>,
     outside: ErrorLoad,
     resets: ResetLimit,
 }
@@ -29,8 +29,8 @@ impl AnswerLimits {
     pub(super) fn new(config: &Config, secret: u32) -> Self {
         Self {
             allowance: Allowance::new(&config.limits),
-            inside: Places::new(),
-            pings: Places::new(),
+            inside: RateBuckets::new(),
+            pings: RateBuckets::new(),
             outside: ErrorLoad::new(&config.limits, secret),
             resets: ResetLimit::new(),
         }
@@ -59,7 +59,7 @@ pub(super) fn is_answerable(packet: &[u8]) -> bool {
 
 impl<W: Width> Nat<'_, W> {
     /// Refuses a session for want of room, ports or leave.
-    pub(super) fn refuse_session(
+    pub(super) fn reply_exhausted(
         &mut self,
         ip: &ipv4::Header,
         origin: Origin,
@@ -67,21 +67,21 @@ impl<W: Width> Nat<'_, W> {
     ) -> Verdict {
         match self.config.exhaustion_error {
             ExhaustionError::AdministrativelyProhibited => {
-                self.refuse(ip, origin, reason, Error::AdministrativelyProhibited)
+                self.reply_icmp(ip, origin, reason, Error::AdministrativelyProhibited)
             }
             ExhaustionError::HostUnreachable => {
-                self.refuse(ip, origin, reason, Error::HostUnreachable)
+                self.reply_icmp(ip, origin, reason, Error::HostUnreachable)
             }
             ExhaustionError::None => Verdict::Drop(reason),
         }
     }
 
     /// Refuses a packet from inside of a protocol that is not translated (RFC 5508 REQ-8).
-    pub(super) fn refuse_protocol(&mut self, ip: &ipv4::Header, origin: Origin) -> Verdict {
+    pub(super) fn reply_unknown_protocol(&mut self, ip: &ipv4::Header, origin: Origin) -> Verdict {
         if origin == Origin::Host && ip.ttl() <= 1 {
-            return self.refuse(ip, origin, DropReason::TtlExpired, Error::TimeExceeded);
+            return self.reply_icmp(ip, origin, DropReason::TtlExpired, Error::TimeExceeded);
         }
-        self.refuse(
+        self.reply_icmp(
             ip,
             origin,
             DropReason::UnknownProtocol,
@@ -92,7 +92,7 @@ impl<W: Width> Nat<'_, W> {
     /// Answers a packet from a host with `error`, from the router's inside address; what the router
     /// sends itself is dropped silently. So is the packet where errors are off or the host has
     /// got too many.
-    pub(super) fn refuse(
+    pub(super) fn reply_icmp(
         &mut self,
         ip: &ipv4::Header,
         origin: Origin,
@@ -102,7 +102,7 @@ impl<W: Width> Nat<'_, W> {
         if origin == Origin::Router || !self.config.inside_icmp_errors {
             return Verdict::Drop(reason);
         }
-        if self.may_refuse(origin, ip.source(), error) {
+        if self.may_reply_icmp(origin, ip.source(), error) {
             Verdict::Reject(Reply::error(
                 reason,
                 self.config.inside.address().to_bits(),
@@ -110,19 +110,19 @@ impl<W: Width> Nat<'_, W> {
                 error,
             ))
         } else {
-            self.withhold(reason)
+            self.drop_rate_limited(reason)
         }
     }
 
     /// Whether the inside host `source` may be sent `error` now; if so it is taken as sent.
-    pub(super) fn may_refuse(&mut self, origin: Origin, source: u32, error: Error) -> bool {
+    pub(super) fn may_reply_icmp(&mut self, origin: Origin, source: u32, error: Error) -> bool {
         let now = self.now;
         let AnswerLimits {
             allowance, inside, ..
         } = &mut self.answers;
-        let shared = inside.of(self.flows.key(), source);
+        let shared = inside.of(self.tables.key(), source);
         let due = self
-            .flows
+            .tables
             .host_mut(origin, source)
             .map(|host| &mut host.errors)
             .or(shared);
@@ -139,9 +139,9 @@ impl<W: Width> Nat<'_, W> {
     /// Answers a packet from outside, which is of `session`, with `error`, from the external
     /// address that it was sent to, or else from the router's inside address. Or drops it,
     /// where errors are off or too many are due.
-    pub(super) fn refuse_outside(
+    pub(super) fn reply_icmp_outside(
         &mut self,
-        session: Link<W>,
+        session: SlotIndex<W>,
         ip: &ipv4::Header,
         reason: DropReason,
         error: Error,
@@ -154,11 +154,11 @@ impl<W: Width> Nat<'_, W> {
             allowance, outside, ..
         } = &self.answers;
         let due = self
-            .flows
+            .tables
             .errors_about(session)
             .filter(|_| outside.answers());
         if !due.is_some_and(|due| allowance.take(due, now, urgency(error))) {
-            return self.withhold(reason);
+            return self.drop_rate_limited(reason);
         }
         // Only what is not translated comes to any other address than an external one.
         let external = self.external_number(ip.destination()).is_some();
@@ -177,7 +177,7 @@ impl<W: Width> Nat<'_, W> {
         let AnswerLimits {
             allowance, pings, ..
         } = &mut self.answers;
-        let due = pings.of(self.flows.key(), source);
+        let due = pings.of(self.tables.key(), source);
         due.is_some_and(|due| allowance.take(due, now, Urgency::Ordinary))
     }
 
@@ -202,26 +202,26 @@ impl<W: Width> Nat<'_, W> {
             destination: destination.address,
             ports,
         };
-        let (key, tick) = (self.flows.key().clone(), self.tick());
-        let allowed = match self.flows.host_mut(Origin::Host, source.address) {
+        let (key, tick) = (self.tables.key().clone(), self.tick());
+        let allowed = match self.tables.host_mut(Origin::Host, source.address) {
             Some(host) => host.reset.take(&key, &ends, tick),
             None => self.answers.resets.take(&key, ends, self.now),
         };
         if allowed {
             Verdict::Reject(Reply::reset(DropReason::NoSession, source.address))
         } else {
-            self.withhold(DropReason::NoSession)
+            self.drop_rate_limited(DropReason::NoSession)
         }
     }
 
     /// Counts an answer that is beyond its limit.
-    pub(super) fn count_withheld(&mut self) {
+    pub(super) fn count_rate_limited(&mut self) {
         self.stats.answers_withheld = self.stats.answers_withheld.wrapping_add(1);
     }
 
     /// The silent drop of a packet whose answer is beyond its limit.
-    pub(super) fn withhold(&mut self, reason: DropReason) -> Verdict {
-        self.count_withheld();
+    pub(super) fn drop_rate_limited(&mut self, reason: DropReason) -> Verdict {
+        self.count_rate_limited();
         Verdict::Drop(reason)
     }
 }
@@ -235,5 +235,5 @@ fn urgency(error: Error) -> Urgency {
 
 /// Whether a segment carries nothing but an acknowledgment.
 fn is_bare_ack(content: &Content) -> bool {
-    matches!(content, Content::Segment(Kind::Other, segment) if segment.acknowledgment.is_some() && segment.length == 0)
+    matches!(content, Content::Tcp(Kind::Other, segment) if segment.acknowledgment.is_some() && segment.length == 0)
 }

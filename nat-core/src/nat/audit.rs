@@ -15,9 +15,9 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// What is not as it should be. It is a fault of the engine, whatever its caller has done.
     pub fn audit(&self) -> Result<(), &'static str> {
-        self.flows.audit(self.tick())?;
+        self.tables.audit(self.tick())?;
         self.quarantine.audit()?;
-        let active = self.flows.count_tcp(|session| is_active(session.state));
+        let active = self.tables.count_tcp(|session| is_active(session.state));
         if self.stats.tcp.active != active as u64 {
             return Err("the active connections");
         }

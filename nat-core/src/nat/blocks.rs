@@ -1,7 +1,7 @@
 //! Which host has which block of external ports, as a log is told of it (RFC 6888 REQ-14).
 
 use crate::Nat;
-use crate::state::{Given, NewMapping};
+use crate::state::{MappingKind, NewMapping};
 use crate::table::Width;
 
 impl<W: Width> Nat<'_, W> {
@@ -9,11 +9,11 @@ impl<W: Width> Nat<'_, W> {
     /// unless it has it already or the port is not of the block. One that is not translated has
     /// no external address to have a block on.
     pub(super) fn assign_block(&mut self, new: &NewMapping) {
-        if self.config.port_blocks.is_none() || new.given != Given::Drawn {
+        if self.config.port_blocks.is_none() || new.kind != MappingKind::Dynamic {
             return;
         }
-        if let Some(blocks) = self.flows.assign_block(new.tuple.inside, new.external) {
-            self.journal().assigned(blocks);
+        if let Some(blocks) = self.tables.assign_block(new.tuple.inside, new.external) {
+            self.events().assigned(blocks);
         }
     }
 
@@ -21,9 +21,9 @@ impl<W: Width> Nat<'_, W> {
     /// are left.
     pub(super) fn release_blocks(&mut self, external: u8) {
         let mut cursor = 0;
-        while let Some((next, blocks)) = self.flows.release_block(cursor, external) {
+        while let Some((next, blocks)) = self.tables.release_block(cursor, external) {
             cursor = next;
-            self.journal().released(blocks);
+            self.events().released(blocks);
         }
     }
 }

@@ -7,8 +7,8 @@ use heapless::Vec;
 
 use crate::config::{MIN_MTU, check};
 use crate::log::info;
-use crate::policy::forwards::{Rule, external_ports, inside_ports};
-use crate::state::{Endpoint, ExternalPort, Given, Mapping, Origin, Proto};
+use crate::policy::port_forwards::{Rule, external_ports, inside_ports};
+use crate::state::{Endpoint, ExternalPort, Mapping, MappingKind, Origin, Proto};
 use crate::table::Width;
 use crate::{
     Config, ConfigError, Instant, MAX_EXTERNAL_ADDRESSES, Nat, PortForward, PortForwardError,
@@ -113,7 +113,7 @@ impl<W: Width> Nat<'_, W> {
         }
         while let Some(number) = self
             .pool
-            .drained(self.now, |number| !self.flows.uses(number))
+            .drained(self.now, |number| !self.tables.uses(number))
         {
             self.end_address(number);
             self.pool.remove(number);
@@ -124,7 +124,7 @@ impl<W: Width> Nat<'_, W> {
     /// Ends all that has the external address of a number, so that another may get the number.
     fn end_address(&mut self, number: u8) {
         self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
-        self.flows.leave_external(number);
+        self.tables.leave_external(number);
         self.release_blocks(number);
         self.quarantine.retain(|port| port.external != number);
     }
@@ -201,7 +201,7 @@ impl<W: Width> Nat<'_, W> {
     /// been given. Where that may be long ago, call [`Nat::handle_timeout`] first, or see
     /// [`SessionInfo::expires_at`].
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        let sessions = self.flows.sessions(self.now, |mapping, inside| {
+        let sessions = self.tables.sessions(self.now, |mapping, inside| {
             let address = self.pool.address(mapping.external, self.now).unwrap_or(0);
             let external = Endpoint {
                 address,
@@ -284,7 +284,7 @@ impl<W: Width> Nat<'_, W> {
         );
         self.end_mappings(|nat, mapping| {
             let inside = nat
-                .flows
+                .tables
                 .inside(mapping)
                 .filter(|inside| inside.endpoint.address == host);
             let is_target = inside
@@ -300,7 +300,7 @@ impl<W: Width> Nat<'_, W> {
     /// what has given it. Those that drain end by themselves.
     fn end_conflicts(&mut self) {
         self.end_mappings(|nat, mapping| {
-            let Some(inside) = nat.flows.inside(mapping) else {
+            let Some(inside) = nat.tables.inside(mapping) else {
                 return true;
             };
             let number = mapping.external;
@@ -330,8 +330,8 @@ impl<W: Width> Nat<'_, W> {
                 .forwards
                 .keeps(proto, external, inside.endpoint.address, &nat.pool);
             match own {
-                Some(own) => own.external != external || mapping.given() != own.rule.into(),
-                None => kept || mapping.given() == Given::PortForward,
+                Some(own) => own.external != external || mapping.kind() != own.rule.into(),
+                None => kept || mapping.kind() == MappingKind::PortForward,
             }
         });
         // A port that a rule keeps is counted with the rule, and nobody else gets it.
@@ -361,16 +361,16 @@ impl<W: Width> Nat<'_, W> {
     /// Ends the sessions of the mappings that `ends`, and so the mappings. Walks the table.
     fn end_mappings(&mut self, ends: impl Fn(&Self, &Mapping<W>) -> bool) {
         let mut cursor = 0;
-        while let Some((next, link)) = self.flows.next_session(cursor) {
+        while let Some((next, link)) = self.tables.next_session(cursor) {
             cursor = next;
             let mapping = self
-                .flows
+                .tables
                 .session(link)
-                .and_then(|session| self.flows.mapping(session.mapping));
+                .and_then(|session| self.tables.mapping(session.mapping));
             if mapping.is_some_and(|mapping| ends(self, mapping))
-                && let Some(ended) = self.flows.end_session(link)
+                && let Some(ended) = self.tables.end_session(link)
             {
-                self.journal().ended(ended);
+                self.events().ended(ended);
             }
         }
     }

@@ -5,12 +5,12 @@ use crate::packet::{Content, Summary};
 use crate::state::{Endpoint, Inside, Origin, Proto};
 use crate::table::Width;
 use crate::translate::quote::Quote;
-use crate::translate::{self, End, Hop};
+use crate::translate::{self, End, Ttl};
 use crate::wire::icmp::{self, Class};
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
-use super::outbound::hop;
+use super::outbound::ttl_of;
 use super::receiver::{Receiver, Target};
 
 impl<W: Width> Nat<'_, W> {
@@ -33,13 +33,13 @@ impl<W: Width> Nat<'_, W> {
         let delta = quote.rewrite(End::Destination, external);
         header.update_checksum(delta, body);
         if untranslated {
-            translate::rewrite_address(ip, End::Source, ip.source(), hop(origin));
+            translate::rewrite_address(ip, End::Source, ip.source(), ttl_of(origin));
         } else {
             // Whoever sent it, the outside knows the external address only (RFC 5508 REQ-5c).
-            translate::rewrite_address(ip, End::Source, external.address, hop(origin));
+            translate::rewrite_address(ip, End::Source, external.address, ttl_of(origin));
             self.renew_id(ip);
         }
-        Ok(self.depart(Side::Outside, ip.total_length()))
+        Ok(self.forward_or_fragment(Side::Outside, ip.total_length()))
     }
 
     /// The endpoint by which the outside knows the receiver of the packet that an error from inside
@@ -56,9 +56,9 @@ impl<W: Width> Nat<'_, W> {
             .end(End::Source, End::Destination, Class::Reply)
             .ok_or(DropReason::BadQuote)?;
         let tuple = self.inside_tuple(quote.proto(), Inside { origin, endpoint }, remote);
-        let mapping = self.flows.mapping_of_inside(&tuple);
+        let mapping = self.tables.mapping_of_inside(&tuple);
         let live = mapping.is_some_and(|mapping| {
-            self.flows
+            self.tables
                 .live_session(mapping, remote, self.tick())
                 .is_some()
         });
@@ -94,14 +94,14 @@ impl<W: Width> Nat<'_, W> {
         header.update_checksum(delta, body);
         let len = usize::from(ip.total_length());
         if router {
-            translate::rewrite_address(ip, End::Destination, endpoint.address, Hop::Uncounted);
+            translate::rewrite_address(ip, End::Destination, endpoint.address, Ttl::Keep);
             return Ok(Verdict::Local {
                 side: Side::Outside,
                 len,
             });
         }
-        translate::rewrite_address(ip, End::Destination, endpoint.address, Hop::Counted);
-        Ok(self.depart(Side::Inside, ip.total_length()))
+        translate::rewrite_address(ip, End::Destination, endpoint.address, Ttl::Decrement);
+        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
     }
 
     /// Who sent the packet that an error from outside quotes.
@@ -117,13 +117,13 @@ impl<W: Width> Nat<'_, W> {
             proto: quote.proto(),
             source: remote,
             destination: source,
-            content: Content::Datagram(0),
+            content: Content::Udp(0),
         };
         let Receiver { inside, mapping } = self
             .receiver_of(target, &answer)
             .map_err(|_| DropReason::NoSession)?;
         mapping
-            .and_then(|mapping| self.flows.live_session(mapping, remote, self.tick()))
+            .and_then(|mapping| self.tables.live_session(mapping, remote, self.tick()))
             .ok_or(DropReason::NoSession)?;
         Ok(inside)
     }

@@ -2,11 +2,13 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::fragments::{Exit, Extent, First, FragmentTable, Fragments, Key, Next, Stage, Way};
+use crate::fragments::{
+    Egress, Extent, First, FragmentRoute, FragmentTable, Fragments, Key, Next, Stage,
+};
 use crate::packet::Datagram;
 use crate::state::{Inside, Origin};
 use crate::table::Width;
-use crate::translate::{self, Hop};
+use crate::translate::{self, Ttl};
 use crate::wire::ipv4;
 use crate::{DropReason, Instant, Nat, Side, Verdict};
 
@@ -38,12 +40,12 @@ impl<'t, W: Width> Nat<'t, W> {
         }
         self.advance(now, 0);
         let tick = self.tick();
-        let (len, way) = self.fragments.release(buffer, tick)?;
+        let (len, route) = self.fragments.release(buffer, tick)?;
         let verdict = buffer
             .get_mut(..len)
             .and_then(|packet| Datagram::parse(packet).ok())
             .map_or(Verdict::Drop(DropReason::Fragment), |datagram| {
-                self.follow(datagram.ip, &way)
+                self.follow(datagram.ip, &route)
             });
         self.stats.count_released(&verdict);
         Some(verdict)
@@ -67,7 +69,7 @@ impl<'t, W: Width> Nat<'t, W> {
             .next(&key, Extent::of(datagram.ip), &packet, tick)?
         {
             Next::Held => Ok(Verdict::Hold),
-            Next::Follow(way) => Ok(self.follow(datagram.ip, &way)),
+            Next::Follow(route) => Ok(self.follow(datagram.ip, &route)),
         }
     }
 
@@ -94,15 +96,15 @@ impl<'t, W: Width> Nat<'t, W> {
         origin: Origin,
     ) {
         let tick = self.tick();
-        let exit = match verdict {
+        let egress = match verdict {
             Verdict::Forward { .. } | Verdict::Fragment { .. } if origin == Origin::Router => {
-                Exit::FromRouter
+                Egress::FromRouter
             }
-            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => Exit::across(*to),
+            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => Egress::across(*to),
             Verdict::Local {
                 side: Side::Outside,
                 ..
-            } => Exit::Local,
+            } => Egress::Local,
             Verdict::Local {
                 side: Side::Inside, ..
             } => return,
@@ -110,7 +112,7 @@ impl<'t, W: Width> Nat<'t, W> {
                 return self.fragments.refuse(key, tick);
             }
         };
-        let stage = if self.is_of_session(packet, key, exit) {
+        let stage = if self.is_of_session(packet, key, egress) {
             Stage::InSession
         } else {
             Stage::Admitted
@@ -118,14 +120,14 @@ impl<'t, W: Width> Nat<'t, W> {
         let Ok((ip, body)) = ipv4::Header::mut_from_prefix(packet) else {
             return;
         };
-        let mut way = Way {
+        let mut route = FragmentRoute {
             source: ip.source(),
             destination: ip.destination(),
             id: ip.id(),
-            exit,
+            egress,
         };
         let first = First {
-            way,
+            route,
             stage,
             extent: Extent::of(ip),
             fingerprint: fingerprint(ip, body),
@@ -133,21 +135,21 @@ impl<'t, W: Width> Nat<'t, W> {
         if let Some(id) = self
             .fragments
             .id_of_copy(key, &first, tick)
-            .filter(|id| *id != way.id)
+            .filter(|id| *id != route.id)
         {
             translate::rewrite_id(ip, id);
-            way.id = id;
+            route.id = id;
         }
-        self.fragments.open(key, &First { way, ..first }, tick);
+        self.fragments.open(key, &First { route, ..first }, tick);
     }
 
     /// Whether the translated first fragment at the start of `packet` belongs to a session. What
     /// came from inside does.
-    fn is_of_session(&self, packet: &mut [u8], key: &Key, exit: Exit) -> bool {
+    fn is_of_session(&self, packet: &mut [u8], key: &Key, egress: Egress) -> bool {
         if key.from == Side::Inside {
             return true;
         }
-        let origin = if exit == Exit::Local {
+        let origin = if egress == Egress::Local {
             Origin::Router
         } else {
             Origin::Host
@@ -160,42 +162,44 @@ impl<'t, W: Width> Nat<'t, W> {
             origin,
             endpoint: summary.destination,
         };
-        let mapping =
-            self.flows
-                .mapping_of_inside(&self.inside_tuple(summary.proto, inside, summary.source));
+        let mapping = self.tables.mapping_of_inside(&self.inside_tuple(
+            summary.proto,
+            inside,
+            summary.source,
+        ));
         mapping.is_some_and(|mapping| {
-            self.flows
+            self.tables
                 .live_session(mapping, summary.source, self.tick())
                 .is_some()
         })
     }
 
-    fn follow(&self, ip: &mut ipv4::Header, way: &Way) -> Verdict {
+    fn follow(&self, ip: &mut ipv4::Header, route: &FragmentRoute) -> Verdict {
         let len = ip.total_length();
-        let (to, hop) = match way.exit {
-            Exit::Inside => (Side::Inside, Hop::Counted),
-            Exit::Outside => (Side::Outside, Hop::Counted),
-            Exit::FromRouter => (Side::Outside, Hop::Uncounted),
-            Exit::Local => {
-                translate::rewrite_fragment(ip, way, Hop::Uncounted);
+        let (to, ttl) = match route.egress {
+            Egress::Inside => (Side::Inside, Ttl::Decrement),
+            Egress::Outside => (Side::Outside, Ttl::Decrement),
+            Egress::FromRouter => (Side::Outside, Ttl::Keep),
+            Egress::Local => {
+                translate::rewrite_fragment(ip, route, Ttl::Keep);
                 return Verdict::Local {
                     side: Side::Outside,
                     len: usize::from(len),
                 };
             }
         };
-        if hop == Hop::Counted && ip.ttl() <= 1 {
+        if ttl == Ttl::Decrement && ip.ttl() <= 1 {
             return Verdict::Drop(DropReason::TtlExpired);
         }
         if len > self.mtu(to) && ip.dont_fragment() {
             return Verdict::Drop(DropReason::PacketTooBig);
         }
-        translate::rewrite_fragment(ip, way, hop);
-        self.depart(to, len)
+        translate::rewrite_fragment(ip, route, ttl);
+        self.forward_or_fragment(to, len)
     }
 
     /// The verdict on a packet that goes out by `to`: in fragments if it is larger than the link.
-    pub(super) fn depart(&self, to: Side, len: u16) -> Verdict {
+    pub(super) fn forward_or_fragment(&self, to: Side, len: u16) -> Verdict {
         let mtu = self.mtu(to);
         if len > mtu {
             Verdict::Fragment {

@@ -13,9 +13,9 @@
 use crate::packet::{Content, Datagram, Summary, Transport};
 use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::translate::quote::Quote;
-use crate::translate::{self, End, Hop};
+use crate::translate::{self, End, Ttl};
 use crate::wire::icmp::{self, Class};
 use crate::wire::ipv4;
 use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
@@ -33,7 +33,7 @@ impl<W: Width> Nat<'_, W> {
         }
         self.check_first_fragment(&datagram, Side::Inside)?;
         if !datagram.is_translatable() {
-            return Err(self.refuse_protocol(datagram.ip, Origin::Host));
+            return Err(self.reply_unknown_protocol(datagram.ip, Origin::Host));
         }
         let (ip, transport) = datagram.transport()?;
         match transport {
@@ -64,7 +64,7 @@ impl<W: Width> Nat<'_, W> {
         let live = self.session_outbound(&tuple);
         let (receiver, session) = match self.hairpin_receiver(&tuple, &summary, external) {
             Ok(found) => found,
-            Err(reason) => return Err(self.turned_away(ip, &transport, &summary, reason)),
+            Err(reason) => return Err(self.reset_or_drop(ip, &transport, &summary, reason)),
         };
         let sending = self.sending(ip, &transport, &summary, (&tuple, live, session.is_some()))?;
         if let Some(session) = session {
@@ -79,7 +79,7 @@ impl<W: Width> Nat<'_, W> {
         self.clamp_mss(&mut transport);
         translate::rewrite_both(ip, transport, sender, receiver);
         self.renew_id(ip);
-        Ok(self.depart(Side::Inside, ip.total_length()))
+        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
     }
 
     /// The receiver's half of a packet from `sender` to the external address of this number, whose
@@ -98,9 +98,9 @@ impl<W: Width> Nat<'_, W> {
             external_port: destination.port,
             remote: sender,
         };
-        let mapping = self.flows.mapping_of_outside(&tuple);
+        let mapping = self.tables.mapping_of_outside(&tuple);
         let session =
-            mapping.and_then(|mapping| self.flows.live_session(mapping, sender, self.tick()));
+            mapping.and_then(|mapping| self.tables.live_session(mapping, sender, self.tick()));
         if let Some(Ok(effect)) =
             session.map(|session| self.effect(session, Side::Outside, &content))
         {
@@ -115,11 +115,11 @@ impl<W: Width> Nat<'_, W> {
         tuple: &InsideTuple,
         summary: &Summary,
         external: u8,
-    ) -> Result<(Endpoint, Option<Link<W>>), DropReason> {
+    ) -> Result<(Endpoint, Option<SlotIndex<W>>), DropReason> {
         let sender = self.sender(tuple);
         let external_port = summary.destination.port;
         let remote = sender.unwrap_or(summary.source);
-        let Receiver { inside, mapping } = self.behind(&OutsideTuple {
+        let Receiver { inside, mapping } = self.receiver_at(&OutsideTuple {
             proto: summary.proto,
             external,
             external_port,
@@ -130,10 +130,10 @@ impl<W: Width> Nat<'_, W> {
         }
         let session = sender
             .zip(mapping)
-            .and_then(|(sender, target)| self.flows.live_session(target, sender, self.tick()));
+            .and_then(|(sender, target)| self.tables.live_session(target, sender, self.tick()));
         if session.is_none() {
             let unfiltered =
-                self.config.hairpinning == Hairpinning::Unfiltered && !self.is_behind();
+                self.config.hairpinning == Hairpinning::Unfiltered && !self.has_expiry_backlog();
             let admitted = unfiltered
                 || mapping.is_none_or(|target| {
                     self.is_forwarded(target)
@@ -146,9 +146,9 @@ impl<W: Width> Nat<'_, W> {
 
     /// The external endpoint that a sender has, or that a rule will give to it.
     fn sender(&self, tuple: &InsideTuple) -> Option<Endpoint> {
-        match self.flows.mapping_of_inside(tuple) {
+        match self.tables.mapping_of_inside(tuple) {
             Some(mapping) => self.external_endpoint(mapping),
-            None => self.fixed(tuple).map(|(_, fixed)| fixed.external),
+            None => self.static_mapping(tuple).map(|(_, fixed)| fixed.external),
         }
     }
 
@@ -172,10 +172,10 @@ impl<W: Width> Nat<'_, W> {
         super::errors::check_hop(ip, true, self.config.inside_mtu)?;
         let delta = quote.rewrite_both(receiver, own);
         header.update_checksum(delta, body);
-        translate::rewrite_address(ip, End::Source, own.address, Hop::Counted);
-        translate::rewrite_address(ip, End::Destination, receiver.address, Hop::Uncounted);
+        translate::rewrite_address(ip, End::Source, own.address, Ttl::Decrement);
+        translate::rewrite_address(ip, End::Destination, receiver.address, Ttl::Keep);
         self.renew_id(ip);
-        Ok(self.depart(Side::Inside, ip.total_length()))
+        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
     }
 
     /// Both ends of a packet with ports that has come by hairpin, as its sender knows them.
@@ -205,10 +205,10 @@ impl<W: Width> Nat<'_, W> {
             remote: own,
         };
         let target = self
-            .flows
+            .tables
             .mapping_of_outside(&target)
             .ok_or(DropReason::NoSession)?;
-        self.flows
+        self.tables
             .live_session(target, own, self.tick())
             .ok_or(DropReason::NoSession)?;
         let receiver = self
@@ -220,7 +220,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// The verdict on a packet that finds no session to come back to: a RST for a segment that
     /// belongs to none, as for one toward the outside.
-    fn turned_away(
+    fn reset_or_drop(
         &mut self,
         ip: &ipv4::Header,
         transport: &Transport<'_>,
@@ -229,7 +229,7 @@ impl<W: Width> Nat<'_, W> {
     ) -> Verdict {
         let stray = matches!(
             summary.content,
-            Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _)
+            Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _)
         );
         if stray && transport.checksum_holds(ip) {
             self.reset(summary)

@@ -6,8 +6,8 @@ use crate::packet::{Datagram, Summary, Transport};
 use crate::policy::addresses::{is_martian, is_multicast_or_broadcast, is_unicast};
 use crate::reply::Error;
 use crate::state::{Inside, Origin, Proto};
-use crate::table::{Link, Width};
-use crate::translate::{self, End, Hop};
+use crate::table::{SlotIndex, Width};
+use crate::translate::{self, End, Ttl};
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
@@ -31,7 +31,7 @@ impl<W: Width> Nat<'_, W> {
                 side: Side::Outside,
                 len,
             }),
-            Route::In(target) => self.arrive(datagram, target),
+            Route::In(target) => self.inbound_routed(datagram, target),
         }
     }
 
@@ -107,7 +107,11 @@ impl<W: Width> Nat<'_, W> {
         self.config.inside.is_host(host) && host != self.config.inside.address()
     }
 
-    fn arrive(&mut self, datagram: Datagram<'_>, target: Target) -> Result<Verdict, Verdict> {
+    fn inbound_routed(
+        &mut self,
+        datagram: Datagram<'_>,
+        target: Target,
+    ) -> Result<Verdict, Verdict> {
         if datagram.ip.fragment_offset() != 0 {
             return self.later_fragment(datagram, Side::Outside);
         }
@@ -139,7 +143,7 @@ impl<W: Width> Nat<'_, W> {
             return Err(DropReason::Land.into());
         }
         let session = mapping.and_then(|mapping| {
-            self.flows
+            self.tables
                 .live_session(mapping, summary.source, self.tick())
         });
         if session.is_none() {
@@ -159,7 +163,7 @@ impl<W: Width> Nat<'_, W> {
         if let Some(effect) = effect {
             self.apply(effect, Side::Outside, &summary.content);
         }
-        Ok(self.enter(inside, ip, transport))
+        Ok(self.finish_inbound(inside, ip, transport))
     }
 
     /// Whether the sender would be answered without translation, and so not from the external
@@ -181,13 +185,13 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn check_way_in(
         &mut self,
         ip: &ipv4::Header,
-        session: Option<Link<W>>,
+        session: Option<SlotIndex<W>>,
     ) -> Result<(), Verdict> {
         let Some((reason, error)) = self.too_far(ip) else {
             return Ok(());
         };
         Err(match session {
-            Some(session) => self.refuse_outside(session, ip, reason, error),
+            Some(session) => self.reply_icmp_outside(session, ip, reason, error),
             None => Verdict::Drop(reason),
         })
     }
@@ -204,7 +208,7 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    pub(super) fn enter(
+    pub(super) fn finish_inbound(
         &self,
         inside: Inside,
         ip: &mut ipv4::Header,
@@ -212,13 +216,7 @@ impl<W: Width> Nat<'_, W> {
     ) -> Verdict {
         let len = usize::from(ip.total_length());
         if inside.origin == Origin::Router {
-            translate::rewrite(
-                ip,
-                transport,
-                End::Destination,
-                inside.endpoint,
-                Hop::Uncounted,
-            );
+            translate::rewrite(ip, transport, End::Destination, inside.endpoint, Ttl::Keep);
             return Verdict::Local {
                 side: Side::Outside,
                 len,
@@ -230,9 +228,9 @@ impl<W: Width> Nat<'_, W> {
             transport,
             End::Destination,
             inside.endpoint,
-            Hop::Counted,
+            Ttl::Decrement,
         );
-        self.depart(Side::Inside, ip.total_length())
+        self.forward_or_fragment(Side::Inside, ip.total_length())
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::config::Rate;
 use crate::session_info::SessionState;
 use crate::state::{Host, Inside, InsideTuple, Origin, Proto, Tokens, is_half_open};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat};
 
 use super::shortage::Shortage;
@@ -13,16 +13,16 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn find_shortage(
         &self,
         tuple: &InsideTuple,
-        mapping: Option<Link<W>>,
-        (state, leave): (SessionState, bool),
+        mapping: Option<SlotIndex<W>>,
+        (state, permission): (SessionState, bool),
     ) -> Shortage<W> {
         let Inside { origin, endpoint } = tuple.inside;
         let slots = self
-            .flows
-            .slots_of_session(mapping, tuple.remote.address, leave);
+            .tables
+            .slots_of_session(mapping, tuple.remote.address, permission);
         let mut shortage = Shortage::none(slots);
         if origin == Origin::Host {
-            let host = self.flows.host(origin, endpoint.address);
+            let host = self.tables.host(origin, endpoint.address);
             if let Some(host) = host {
                 self.check_numbers(&mut shortage, host, tuple.proto, mapping);
             }
@@ -31,7 +31,7 @@ impl<W: Width> Nat<'_, W> {
                 self.check_half_open(&mut shortage, host, state);
             }
         }
-        let (mapping_room, session_room) = self.flows.room();
+        let (mapping_room, session_room) = self.tables.room();
         if mapping.is_none() && mapping_room == 0 {
             shortage.of_mappings(DropReason::MappingTableFull);
         }
@@ -46,10 +46,10 @@ impl<W: Width> Nat<'_, W> {
         shortage: &mut Shortage<W>,
         host: &Host<W>,
         proto: Proto,
-        mapping: Option<Link<W>>,
+        mapping: Option<SlotIndex<W>>,
     ) {
         let limits = &self.config.limits;
-        let (mapping_room, session_room) = self.flows.capacity();
+        let (mapping_room, session_room) = self.tables.capacity();
         let most =
             |limit: Option<u16>, room: usize| limit.map_or_else(|| room.div_ceil(2), usize::from);
         let reached = |count: usize, limit: Option<u16>| {
@@ -62,7 +62,7 @@ impl<W: Width> Nat<'_, W> {
         };
         if let Some(link) = mapping {
             let sessions = self
-                .flows
+                .tables
                 .mapping(link)
                 .map_or(0, |mapping| mapping.sessions.get());
             if reached(sessions, limits.sessions_per_mapping) {
@@ -83,18 +83,25 @@ impl<W: Width> Nat<'_, W> {
 
     /// Leaves to other hosts what is kept for them.
     fn check_shares(&self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
-        let shares = self.flows.shares();
-        let (mapping_room, session_room) = self.flows.room();
+        let quotas = self.tables.quotas();
+        let (mapping_room, session_room) = self.tables.room();
         let (mappings, sessions) =
             host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
-        let kept = shares.kept_mappings();
-        if new_mapping && shares.has_its_own(mappings) && kept != 0 && mapping_room <= kept {
+        let kept = quotas.reserved_mappings();
+        if new_mapping
+            && quotas.within_reservation_is_used(mappings)
+            && kept != 0
+            && mapping_room <= kept
+        {
             shortage.of_mappings(DropReason::MappingTableFull);
         }
         // A session may take the place of its address's leave too, and so may those of the others.
-        let places = if self.config.gives_leave() { 2 } else { 1 };
-        let kept = shares.kept_sessions().saturating_mul(places);
-        if shares.has_its_own(sessions) && kept != 0 && session_room < kept.saturating_add(places) {
+        let places = if self.config.uses_permissions() { 2 } else { 1 };
+        let kept = quotas.reserved_sessions().saturating_mul(places);
+        if quotas.within_reservation_is_used(sessions)
+            && kept != 0
+            && session_room < kept.saturating_add(places)
+        {
             shortage.of_slots(DropReason::SessionTableFull);
         }
     }
@@ -113,12 +120,12 @@ impl<W: Width> Nat<'_, W> {
         if !is_half_open(state) {
             return;
         }
-        let (limits, shares, (mappings, sessions)) = (
+        let (limits, quotas, (mappings, sessions)) = (
             &self.config.limits,
-            self.flows.shares(),
-            self.flows.capacity(),
+            self.tables.quotas(),
+            self.tables.capacity(),
         );
-        let room = if self.flows.overlapping() {
+        let room = if self.tables.overlapping() {
             mappings.min(sessions)
         } else {
             sessions
@@ -135,7 +142,7 @@ impl<W: Width> Nat<'_, W> {
         let (sessions, half_open) =
             host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
         let reached = half_open >= most(limits.half_open_per_host, 4);
-        if reached || shares.has_its_own(sessions) && shares.half_open() >= of_all {
+        if reached || quotas.within_reservation_is_used(sessions) && quotas.half_open() >= of_all {
             shortage.of_half_open(DropReason::HalfOpenLimit);
         }
     }
@@ -147,17 +154,17 @@ impl<W: Width> Nat<'_, W> {
         &mut self,
         inside: Inside,
         state: SessionState,
-        keep: Option<Link<W>>,
+        keep: Option<SlotIndex<W>>,
     ) -> Result<(), DropReason> {
         if inside.origin == Origin::Router {
             return Ok(());
         }
-        let host = self.flows.host(inside.origin, inside.endpoint.address);
+        let host = self.tables.host(inside.origin, inside.endpoint.address);
         let mut shortage = Shortage::none(0);
         self.check_half_open(&mut shortage, host, state);
-        let yielding = self.find_yielding(inside, &shortage, state, keep)?;
+        let evicted = self.find_evictable(inside, &shortage, state, keep)?;
         let tokens = self.check_rates(host, false)?;
-        self.end_yielding(yielding, None);
+        self.evict(evicted, None);
         self.take_tokens(inside, tokens);
         Ok(())
     }
@@ -191,7 +198,7 @@ impl<W: Width> Nat<'_, W> {
     /// Notes what a host, which has a mapping now, has taken of its rates.
     pub(super) fn take_tokens(&mut self, inside: Inside, tokens: Option<Tokens>) {
         if let Some(tokens) = tokens
-            && let Some(host) = self.flows.host_mut(inside.origin, inside.endpoint.address)
+            && let Some(host) = self.tables.host_mut(inside.origin, inside.endpoint.address)
         {
             host.tokens = tokens;
         }

@@ -1,16 +1,17 @@
 //! The engine: one IPv4 datagram in, one verdict out. Orchestration only.
 
-mod admission;
+mod admit;
 mod answers;
 #[cfg(feature = "audit")]
 mod audit;
 mod blocks;
 mod control;
 mod errors;
+mod events;
+mod fast_path;
 mod fragment;
 mod hairpin;
 mod inbound;
-mod journal;
 mod limits;
 mod one_to_one;
 mod outbound;
@@ -20,7 +21,6 @@ mod ping_errors;
 mod probes;
 mod quarantine;
 mod receiver;
-mod short_way;
 mod shortage;
 mod tracking;
 mod unreachable;
@@ -28,9 +28,9 @@ mod unreachable;
 use crate::fragments::FragmentTable;
 use crate::identification::Identifications;
 use crate::packet::Datagram;
-use crate::policy::{Forwards, Pool, PortPicker};
+use crate::policy::{Pool, PortForwards, PortPicker};
 use crate::session_info::SessionState;
-use crate::state::{Ended, Flows, Origin, Proto, QuarantineTable};
+use crate::state::{Ended, Origin, Proto, QuarantineTable, SessionTables};
 use crate::table::{HashKey, Width};
 use crate::{Config, ConfigError, Instant, Seed, Side, Stats, Tables, Timeouts, Verdict};
 
@@ -40,9 +40,9 @@ use crate::{Config, ConfigError, Instant, Seed, Side, Stats, Tables, Timeouts, V
 /// read as the latest.
 pub struct Nat<'t, W: Width = u16> {
     config: Config,
-    flows: Flows<'t, W>,
+    tables: SessionTables<'t, W>,
     pool: Pool,
-    forwards: Forwards,
+    forwards: PortForwards,
     ports: PortPicker,
     stats: Stats,
     now: Instant,
@@ -54,7 +54,7 @@ pub struct Nat<'t, W: Width = u16> {
     answers: answers::AnswerLimits,
     fragments: FragmentTable<'t>,
     ids: Identifications,
-    hook: journal::Hook<'t>,
+    hook: events::Hook<'t>,
 }
 
 /// Sessions that one packet ends when their time is up. None is left over where
@@ -92,14 +92,14 @@ impl<'t, W: Width> Nat<'t, W> {
         config.warn_of_external_addresses(&config.external_addresses);
         let (hash_secret, port_secret) = seed.secrets()?;
         let key = HashKey::new(hash_secret);
-        let flows = Flows::new(tables, key.clone(), &config);
+        let tables = SessionTables::new(tables, key.clone(), &config);
         Ok(Self {
             answers: answers::AnswerLimits::new(&config, seed.answer_secret()),
             pool: Pool::new(&config.external_addresses),
-            forwards: Forwards::new(&config),
+            forwards: PortForwards::new(&config),
             quarantine: QuarantineTable::none(key, &config),
             config,
-            flows,
+            tables,
             ports: PortPicker::new(port_secret),
             stats: Stats::default(),
             now: Instant::from_millis(0),
@@ -122,12 +122,12 @@ impl<'t, W: Width> Nat<'t, W> {
     /// datagram behind an Ethernet header is whose frame is aligned.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
-        match self.short_way(packet, from) {
+        match self.fast_path(packet, from) {
             Some(len) => Verdict::Forward {
                 to: from.opposite(),
                 len,
             },
-            None => self.judge(packet, from, Origin::Host),
+            None => self.process_slow(packet, from, Origin::Host),
         }
     }
 
@@ -140,14 +140,14 @@ impl<'t, W: Width> Nat<'t, W> {
     /// is true as for [`Nat::process`].
     pub fn process_local(&mut self, packet: &mut [u8], now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
-        self.judge(packet, Side::Inside, Origin::Router)
+        self.process_slow(packet, Side::Inside, Origin::Router)
     }
 
     /// When [`Nat::handle_timeout`] has work to do next, if nothing else happens before; in the
     /// past if it has some already. May change with every other call that takes `&mut self`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let after = self.flows.next_deadline(self.tick());
+        let after = self.tables.next_deadline(self.tick());
         let ends = after.map(|after| {
             Instant::from_millis(self.now.as_millis().saturating_add(u64::from(after)))
         });
@@ -166,16 +166,16 @@ impl<'t, W: Width> Nat<'t, W> {
         self.end_drained();
     }
 
-    fn judge(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Verdict {
+    fn process_slow(&mut self, packet: &mut [u8], from: Side, origin: Origin) -> Verdict {
         self.first_packet.get_or_insert(self.now);
         let verdict = self
-            .try_judge(packet, from, origin)
+            .evaluate(packet, from, origin)
             .unwrap_or_else(|refused| refused);
         self.stats.count_verdict(&verdict);
         verdict
     }
 
-    fn try_judge(
+    fn evaluate(
         &mut self,
         packet: &mut [u8],
         from: Side,
@@ -230,12 +230,12 @@ impl<'t, W: Width> Nat<'t, W> {
         let tick = self.tick();
         self.fragments.advance(elapsed, tick);
         self.quarantine.release_overdue(tick, limit);
-        let (flows, mut journal) = self.recorded();
+        let (tables, mut events) = self.tables_and_events();
         for _ in 0..limit {
-            let Some(ended) = flows.end_expired(tick) else {
+            let Some(ended) = tables.end_expired(tick) else {
                 return;
             };
-            journal.expired(ended);
+            events.expired(ended);
         }
     }
 
@@ -244,7 +244,7 @@ impl<'t, W: Width> Nat<'t, W> {
     fn next_due(&self) -> Instant {
         let tick = self.tick();
         let deadlines = [
-            self.flows.next_deadline(tick),
+            self.tables.next_deadline(tick),
             self.quarantine.next_deadline(tick),
         ];
         let quiet = deadlines.into_iter().flatten().fold(MAX_QUIET, u32::min);
@@ -268,9 +268,9 @@ impl<'t, W: Width> Nat<'t, W> {
         while ahead < elapsed.min(LONGEST) {
             ahead = elapsed.min(STEP.saturating_add(ahead));
             let tick = before.wrapping_add(ahead as u32);
-            let (flows, mut journal) = self.recorded();
-            while let Some(ended) = flows.end_expired(tick) {
-                journal.expired(ended);
+            let (tables, mut events) = self.tables_and_events();
+            while let Some(ended) = tables.end_expired(tick) {
+                events.expired(ended);
             }
         }
     }

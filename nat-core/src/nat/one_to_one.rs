@@ -4,7 +4,7 @@
 use crate::packet::{Summary, Transport};
 use crate::state::{Endpoint, Inside, Origin, OutsideTuple};
 use crate::table::Width;
-use crate::translate::{self, End, Hop};
+use crate::translate::{self, End, Ttl};
 use crate::wire::{icmp, ipv4};
 use crate::{DropReason, Nat, Side, Verdict};
 
@@ -43,7 +43,7 @@ impl<W: Width> Nat<'_, W> {
                 port: header.id(),
             },
         };
-        Ok(self.enter(inside, ip, Transport::Icmp(header, body)))
+        Ok(self.finish_inbound(inside, ip, Transport::Icmp(header, body)))
     }
 
     /// The same from inside (RFC 7857 section 12). The reply finds its way by the session of the
@@ -58,10 +58,10 @@ impl<W: Width> Nat<'_, W> {
         self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
         let summary = outbound_summary(&transport, ip);
         let tuple = self.outbound_tuple(&summary, Origin::Host);
-        let sender = self.send(ip, &transport, &summary, &tuple)?;
+        let sender = self.process_sender(ip, &transport, &summary, &tuple)?;
         translate::rewrite_both(ip, transport, sender, Endpoint { address, ..sender });
         self.renew_id(ip);
-        Ok(self.depart(Side::Inside, ip.total_length()))
+        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
     }
 
     /// The reply to such a query, to the external address of this number.
@@ -89,11 +89,11 @@ impl<W: Width> Nat<'_, W> {
             remote,
         };
         let mapping = self
-            .flows
+            .tables
             .mapping_of_outside(&asker)
             .ok_or(DropReason::NoMapping)?;
         let session = self
-            .flows
+            .tables
             .live_session(mapping, remote, self.tick())
             .ok_or(DropReason::NoSession)?;
         let Inside { origin, endpoint } =
@@ -115,7 +115,7 @@ impl<W: Width> Nat<'_, W> {
             endpoint,
         );
         self.renew_id(ip);
-        Ok(self.depart(Side::Inside, ip.total_length()))
+        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
     }
 
     /// The host that an address of its own stands for, where the packet is for such a one.
@@ -139,9 +139,9 @@ impl<W: Width> Nat<'_, W> {
             .filter(|_| open)
             .ok_or(DropReason::NoSession)?;
         self.check_hop(ip, Origin::Host, self.config.outside_mtu)?;
-        translate::rewrite_address(ip, End::Source, address, Hop::Counted);
+        translate::rewrite_address(ip, End::Source, address, Ttl::Decrement);
         self.renew_id(ip);
-        Ok(self.depart(Side::Outside, ip.total_length()))
+        Ok(self.forward_or_fragment(Side::Outside, ip.total_length()))
     }
 
     /// The external address that an inside host has for itself.

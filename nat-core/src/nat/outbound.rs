@@ -8,8 +8,8 @@ use crate::reply::Error;
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Tcp};
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, Proto, Sequences};
-use crate::table::{Link, Width};
-use crate::translate::{self, End, Hop};
+use crate::table::{SlotIndex, Width};
+use crate::translate::{self, End, Ttl};
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
@@ -20,7 +20,7 @@ use super::{DHCP_CLIENT, DHCP_SERVER};
 /// Where a packet from inside is going.
 enum Route {
     /// To the outside.
-    Across,
+    Outside,
     /// To the external address of this number, and so back inside.
     Hairpin(u8),
     /// To the router itself.
@@ -38,7 +38,7 @@ enum Opening {
 }
 
 /// The mapping and the session of a packet from inside, alive.
-type Live<W> = (Link<W>, Link<W>);
+type Live<W> = (SlotIndex<W>, SlotIndex<W>);
 
 /// The sender's half of a packet from inside: what it will do to the tables, decided and not done
 /// yet.
@@ -46,7 +46,7 @@ pub(super) enum Sending<W> {
     /// It moves its session on, and leaves from this external endpoint.
     Known(Endpoint, Effect<W>),
     /// It begins a session, of this mapping if there is one for it already.
-    Begin(Option<Link<W>>, Tcp),
+    Begin(Option<SlotIndex<W>>, Tcp),
     /// It passes from this external endpoint, and leaves no trace.
     Pass(Endpoint),
     /// Its host gets a RST.
@@ -73,10 +73,10 @@ impl<W: Width> Nat<'_, W> {
         let len = datagram.len();
         if origin == Origin::Router && self.is_dhcp_request(&datagram) {
             self.check_hop(datagram.ip, origin, self.config.outside_mtu)?;
-            return Ok(self.depart(Side::Outside, datagram.ip.total_length()));
+            return Ok(self.forward_or_fragment(Side::Outside, datagram.ip.total_length()));
         }
         match self.route_outbound(&datagram, origin)? {
-            Route::Across => self.across(datagram, origin),
+            Route::Outside => self.outbound_routed(datagram, origin),
             Route::Hairpin(external) => self.hairpin(datagram, external),
             Route::Local => {
                 self.check_inside_ping(&datagram)?;
@@ -122,7 +122,7 @@ impl<W: Width> Nat<'_, W> {
         {
             Err(DropReason::InsideDestination)
         } else {
-            Ok(Route::Across)
+            Ok(Route::Outside)
         }
     }
 
@@ -157,13 +157,17 @@ impl<W: Width> Nat<'_, W> {
         Ok((ours || destination.is_broadcast()).then_some(Route::Local))
     }
 
-    fn across(&mut self, datagram: Datagram<'_>, origin: Origin) -> Result<Verdict, Verdict> {
+    fn outbound_routed(
+        &mut self,
+        datagram: Datagram<'_>,
+        origin: Origin,
+    ) -> Result<Verdict, Verdict> {
         if datagram.ip.fragment_offset() != 0 {
             return self.later_fragment(datagram, Side::Inside);
         }
         self.check_first_fragment(&datagram, Side::Inside)?;
         if !datagram.is_translatable() {
-            return Err(self.refuse_protocol(datagram.ip, origin));
+            return Err(self.reply_unknown_protocol(datagram.ip, origin));
         }
         let (ip, transport) = datagram.transport()?;
         if let Transport::Icmp(header, body) = transport {
@@ -190,13 +194,13 @@ impl<W: Width> Nat<'_, W> {
         let summary = outbound_summary(&transport, ip);
         let tuple = self.outbound_tuple(&summary, origin);
         self.check_way_out(ip, &tuple)?;
-        let external = self.send(ip, &transport, &summary, &tuple)?;
+        let external = self.process_sender(ip, &transport, &summary, &tuple)?;
         self.clamp_mss(&mut transport);
-        translate::rewrite(ip, transport, End::Source, external, hop(origin));
+        translate::rewrite(ip, transport, End::Source, external, ttl_of(origin));
         if !tuple.untranslated {
             self.renew_id(ip);
         }
-        Ok(self.depart(Side::Outside, ip.total_length()))
+        Ok(self.forward_or_fragment(Side::Outside, ip.total_length()))
     }
 
     /// The ends of the session that a packet from inside is of.
@@ -234,7 +238,7 @@ impl<W: Width> Nat<'_, W> {
     fn check_way_out(&mut self, ip: &ipv4::Header, tuple: &InsideTuple) -> Result<(), Verdict> {
         let origin = tuple.inside.origin;
         if self.pool.is_empty() && !tuple.untranslated {
-            return Err(self.refuse(
+            return Err(self.reply_icmp(
                 ip,
                 origin,
                 DropReason::AddressMissing,
@@ -253,10 +257,10 @@ impl<W: Width> Nat<'_, W> {
         mtu: u16,
     ) -> Result<(), Verdict> {
         if origin == Origin::Host && ip.ttl() <= 1 {
-            return Err(self.refuse(ip, origin, DropReason::TtlExpired, Error::TimeExceeded));
+            return Err(self.reply_icmp(ip, origin, DropReason::TtlExpired, Error::TimeExceeded));
         }
         if ip.total_length() > mtu && ip.dont_fragment() {
-            return Err(self.refuse(
+            return Err(self.reply_icmp(
                 ip,
                 origin,
                 DropReason::PacketTooBig,
@@ -269,7 +273,7 @@ impl<W: Width> Nat<'_, W> {
     /// The sender's half of a packet from inside whose other half changes nothing: moves its
     /// session on, or opens it. Returns the external endpoint that the packet leaves from;
     /// without one it changes nothing.
-    pub(super) fn send(
+    pub(super) fn process_sender(
         &mut self,
         ip: &ipv4::Header,
         transport: &Transport<'_>,
@@ -292,13 +296,13 @@ impl<W: Width> Nat<'_, W> {
     /// place is needed, and its mapping may end with it: so this comes before anything else is
     /// decided.
     pub(super) fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<Live<W>> {
-        let mapping = self.flows.mapping_of_inside(tuple)?;
-        let session = self.flows.find_session(mapping, tuple.remote)?;
-        if self.flows.is_live(session, self.tick()) {
+        let mapping = self.tables.mapping_of_inside(tuple)?;
+        let session = self.tables.find_session(mapping, tuple.remote)?;
+        if self.tables.is_live(session, self.tick()) {
             return Some((mapping, session));
         }
-        if let Some(ended) = self.flows.end_session(session) {
-            self.journal().expired(ended);
+        if let Some(ended) = self.tables.end_session(session) {
+            self.events().expired(ended);
         }
         None
     }
@@ -317,7 +321,7 @@ impl<W: Width> Nat<'_, W> {
             let (external, effect) = self.sending_on(ip, transport, summary, live)?;
             return Ok(Sending::Known(external, effect));
         }
-        let mapping = self.flows.mapping_of_inside(tuple);
+        let mapping = self.tables.mapping_of_inside(tuple);
         let open = self.open_endpoint(tuple, mapping, expected);
         let opening = self.opening(summary, open.is_some(), tuple.inside.origin)?;
         if !transport.checksum_holds(ip) {
@@ -356,21 +360,21 @@ impl<W: Width> Nat<'_, W> {
         &mut self,
         ip: &ipv4::Header,
         summary: &Summary,
-        (tuple, receiver): (&InsideTuple, Option<Link<W>>),
+        (tuple, receiver): (&InsideTuple, Option<SlotIndex<W>>),
         sending: Sending<W>,
     ) -> Result<Endpoint, Verdict> {
         match sending {
             Sending::Known(external, effect) => {
                 if let Some(state) = effect.opens() {
                     let reopened = self.reopen(tuple.inside, state, receiver);
-                    reopened.map_err(|reason| self.refuse_opening(ip, summary, tuple, reason))?;
+                    reopened.map_err(|reason| self.reject_opening(ip, summary, tuple, reason))?;
                 }
                 self.apply(effect, Side::Inside, &summary.content);
                 Ok(external)
             }
             Sending::Begin(mapping, begin) => match self.reserve(tuple, mapping, begin, receiver) {
                 Ok(reservation) => Ok(self.commit(reservation)),
-                Err(reason) => Err(self.refuse_opening(ip, summary, tuple, reason)),
+                Err(reason) => Err(self.reject_opening(ip, summary, tuple, reason)),
             },
             Sending::Pass(external) => Ok(external),
             Sending::Reset => Err(self.reset(summary)),
@@ -378,22 +382,22 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The verdict on a packet whose session may not begin, or not begin again.
-    fn refuse_opening(
+    fn reject_opening(
         &mut self,
         ip: &ipv4::Header,
         summary: &Summary,
         tuple: &InsideTuple,
         reason: DropReason,
     ) -> Verdict {
-        self.tell_refusal(summary, reason);
-        self.refuse_session(ip, tuple.inside.origin, reason)
+        self.emit_refusal(summary, reason);
+        self.reply_exhausted(ip, tuple.inside.origin, reason)
     }
 
     /// The external endpoint through which the remote end may have sent first, unseen.
     pub(super) fn open_endpoint(
         &self,
         tuple: &InsideTuple,
-        mapping: Option<Link<W>>,
+        mapping: Option<SlotIndex<W>>,
         expected: bool,
     ) -> Option<Endpoint> {
         match mapping {
@@ -401,7 +405,7 @@ impl<W: Width> Nat<'_, W> {
                 self.external_endpoint(mapping)
             }
             Some(_) => None,
-            None => self.fixed(tuple).map(|(_, fixed)| fixed.external),
+            None => self.static_mapping(tuple).map(|(_, fixed)| fixed.external),
         }
     }
 
@@ -414,35 +418,33 @@ impl<W: Width> Nat<'_, W> {
         origin: Origin,
     ) -> Result<Opening, DropReason> {
         Ok(match summary.content {
-            Content::Datagram(_) | Content::Query(Class::Request) => {
+            Content::Udp(_) | Content::IcmpQuery(Class::Request) => {
                 Opening::Begin(self.active(&summary.content))
             }
-            Content::Segment(Kind::Syn, segment) => Opening::Begin(Tcp::new(
+            Content::Tcp(Kind::Syn, segment) => Opening::Begin(Tcp::new(
                 SessionState::InsideSyn,
                 Sequences::from_syn(&segment),
             )),
-            Content::Segment(Kind::SynAck, segment) if admitted => Opening::Begin(Tcp::new(
+            Content::Tcp(Kind::SynAck, segment) if admitted => Opening::Begin(Tcp::new(
                 SessionState::OutsideSyn,
                 Sequences::from_syn_ack(&segment),
             )),
-            Content::Segment(Kind::Reset, _) if admitted => Opening::Pass,
+            Content::Tcp(Kind::Reset, _) if admitted => Opening::Pass,
             // It may answer a SYN that an open filter let in before it shut.
-            Content::Segment(Kind::SynAck, _) if self.is_behind() => {
+            Content::Tcp(Kind::SynAck, _) if self.has_expiry_backlog() => {
                 return Err(DropReason::NoSession);
             }
-            Content::Segment(Kind::SynAck | Kind::Fin | Kind::Other, _)
-                if origin == Origin::Host =>
-            {
+            Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _) if origin == Origin::Host => {
                 Opening::Reset
             }
-            Content::Segment(..) | Content::Query(_) => return Err(DropReason::NoSession),
+            Content::Tcp(..) | Content::IcmpQuery(_) => return Err(DropReason::NoSession),
         })
     }
 
-    pub(super) fn external_endpoint(&self, mapping: Link<W>) -> Option<Endpoint> {
-        let mapping = self.flows.mapping(mapping)?;
+    pub(super) fn external_endpoint(&self, mapping: SlotIndex<W>) -> Option<Endpoint> {
+        let mapping = self.tables.mapping(mapping)?;
         if mapping.is_untranslated() {
-            return self.flows.inside(mapping).map(|inside| inside.endpoint);
+            return self.tables.inside(mapping).map(|inside| inside.endpoint);
         }
         Some(Endpoint {
             address: self.pool.address(mapping.external, self.now)?,
@@ -462,10 +464,10 @@ impl<W: Width> Nat<'_, W> {
     }
 }
 
-pub(super) fn hop(origin: Origin) -> Hop {
+pub(super) fn ttl_of(origin: Origin) -> Ttl {
     match origin {
-        Origin::Host => Hop::Counted,
-        Origin::Router => Hop::Uncounted,
+        Origin::Host => Ttl::Decrement,
+        Origin::Router => Ttl::Keep,
     }
 }
 

@@ -49,7 +49,7 @@ impl<W: Width> Nat<'_, W> {
             return Err(DropReason::BadChecksum.into());
         }
         if !self.may_answer_ping(ip.source()) {
-            return Err(self.withhold(DropReason::EchoRefused));
+            return Err(self.drop_rate_limited(DropReason::EchoRefused));
         }
         Ok(Verdict::Local {
             side: Side::Outside,
@@ -76,6 +76,6 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn ping_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
         self.check_hop(ip, Origin::Router, self.config.outside_mtu)?;
         self.renew_id(ip);
-        Ok(self.depart(Side::Outside, ip.total_length()))
+        Ok(self.forward_or_fragment(Side::Outside, ip.total_length()))
     }
 }

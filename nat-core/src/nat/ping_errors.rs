@@ -3,7 +3,7 @@
 //! hairpin have the session of the one who asks.
 
 use crate::state::{Endpoint, Inside, Origin, OutsideTuple, Proto};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::translate::End;
 use crate::translate::quote::Quote;
 use crate::wire::icmp::Class;
@@ -82,7 +82,7 @@ impl<W: Width> Nat<'_, W> {
             external_port: asker.port,
             remote,
         };
-        let mapping = self.asking(self.flows.mapping_of_outside(&tuple), remote)?;
+        let mapping = self.asking(self.tables.mapping_of_outside(&tuple), remote)?;
         match self.inside_endpoint(mapping) {
             Some(Inside {
                 origin: Origin::Host,
@@ -121,7 +121,7 @@ impl<W: Width> Nat<'_, W> {
             },
             remote,
         );
-        let mapping = self.asking(self.flows.mapping_of_inside(&tuple), remote)?;
+        let mapping = self.asking(self.tables.mapping_of_inside(&tuple), remote)?;
         let asker = self
             .external_endpoint(mapping)
             .ok_or(DropReason::NoSession)?;
@@ -129,9 +129,13 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The mapping of one who asks, if its session lives.
-    fn asking(&self, mapping: Option<Link<W>>, remote: Endpoint) -> Result<Link<W>, DropReason> {
-        let live = |mapping: &Link<W>| {
-            self.flows
+    fn asking(
+        &self,
+        mapping: Option<SlotIndex<W>>,
+        remote: Endpoint,
+    ) -> Result<SlotIndex<W>, DropReason> {
+        let live = |mapping: &SlotIndex<W>| {
+            self.tables
                 .live_session(*mapping, remote, self.tick())
                 .is_some()
         };

@@ -81,9 +81,9 @@ fn send(nat: &mut Nat<'_>, from: Endpoint, to: Endpoint) -> (Verdict, usize) {
         .udp(from.port, to.port)
         .write(&mut packet, b"A29")
         .expect("a vector grows");
-    nat.flows.take_probes();
+    nat.tables.take_probes();
     let verdict = nat.process(&mut packet, Side::Inside, Instant::from_secs(1));
-    (verdict, nat.flows.take_probes())
+    (verdict, nat.tables.take_probes())
 }
 
 fn reason(verdict: &Verdict) -> Option<DropReason> {
@@ -110,10 +110,11 @@ fn a_flood_of_chosen_keys_meets_the_bound() {
     let remotes: Vec<_> = remotes().collect();
     assert_eq!(reason(&send(&mut nat, from, remotes[0]).0), None);
     let mapping = nat
-        .flows
+        .tables
         .mapping_of_inside(&inside(from.address, from.port))
         .expect("the mapping");
-    let colliding = |remote: &&Endpoint| nat.flows.remotes_collide(mapping, [remotes[0], **remote]);
+    let colliding =
+        |remote: &&Endpoint| nat.tables.remotes_collide(mapping, [remotes[0], **remote]);
     let chosen: Vec<_> = remotes
         .iter()
         .filter(colliding)
@@ -140,7 +141,7 @@ fn a_flood_of_chosen_keys_meets_the_bound() {
     assert_eq!(refused, 2000 - MAX_PROBES as u64);
     let other = remotes
         .iter()
-        .find(|remote| !nat.flows.remotes_collide(mapping, [remotes[0], **remote]));
+        .find(|remote| !nat.tables.remotes_collide(mapping, [remotes[0], **remote]));
     assert_eq!(
         reason(&send(&mut nat, from, *other.expect("another bucket")).0),
         None
@@ -156,7 +157,7 @@ fn a_flood_of_chosen_inside_endpoints_meets_the_bound() {
     let all: Vec<_> = all.collect();
     let chosen: Vec<_> = all
         .iter()
-        .filter(|tuple| nat.flows.insides_collide([&all[0], tuple]))
+        .filter(|tuple| nat.tables.insides_collide([&all[0], tuple]))
         .collect();
     assert!(chosen.len() > 500, "{} collide", chosen.len());
     let sent: Vec<_> = chosen

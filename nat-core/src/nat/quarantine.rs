@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use crate::state::{ExternalPort, NewMapping, PortPool, Proto, Quarantine, QuarantineTable};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat, PortForward};
 
 impl<'t, W: Width> Nat<'t, W> {
@@ -16,7 +16,7 @@ impl<'t, W: Width> Nat<'t, W> {
     /// noticed with the next packet.
     #[must_use]
     pub fn with_quarantine<const PORTS: usize>(self, memory: &'t mut Quarantine<PORTS, W>) -> Self {
-        let quarantine = QuarantineTable::new(memory, self.flows.key().clone(), &self.config);
+        let quarantine = QuarantineTable::new(memory, self.tables.key().clone(), &self.config);
         Self { quarantine, ..self }
     }
 
@@ -40,12 +40,12 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Whether a port of `proto` waits when its mapping has ended.
     pub(super) fn waits(&self, proto: Proto) -> bool {
-        !self.flows.overlapping() && self.quarantine.delays(proto)
+        !self.tables.overlapping() && self.quarantine.delays(proto)
     }
 
     /// Whether any port of `pool`, of which there are `open`, is neither in use nor in quarantine.
     pub(super) fn has_free_port(&mut self, pool: &PortPool, open: usize) -> bool {
-        let in_use = self.flows.ports_in_use(pool);
+        let in_use = self.tables.ports_in_use(pool);
         if in_use.saturating_add(self.quarantine.count(pool)) >= open {
             // What has waited long enough is free. Each port is released once, however often this
             // is asked.
@@ -67,9 +67,9 @@ impl<'t, W: Width> Nat<'t, W> {
             return;
         };
         let room = self.quarantine.room();
-        let mut journal = self.journal();
+        let mut events = self.events();
         for distance in (0..forward.ports).take(room) {
-            journal.freed(ExternalPort {
+            events.freed(ExternalPort {
                 proto,
                 external,
                 port: forward.external_port.wrapping_add(distance),
@@ -79,7 +79,7 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Adds a mapping, whose port waits no longer: a port forward may have one in quarantine, and
     /// of others the wait may be over without having been noticed.
-    pub(super) fn add_mapping(&mut self, new: &NewMapping) -> Option<Link<W>> {
+    pub(super) fn add_mapping(&mut self, new: &NewMapping) -> Option<SlotIndex<W>> {
         let NewMapping {
             tuple,
             external,
@@ -91,6 +91,6 @@ impl<'t, W: Width> Nat<'t, W> {
             external,
             port,
         });
-        self.flows.add_mapping(new)
+        self.tables.add_mapping(new)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::packet::Summary;
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple, Proto};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat};
 
 /// Where a packet from outside is going.
@@ -20,7 +20,7 @@ pub(super) struct Receiver<W> {
     pub(super) inside: Inside,
     /// The mapping by which it is found. Without one it is named by a port forward, one-to-one
     /// translation, or as the DMZ host, and has not answered yet.
-    pub(super) mapping: Option<Link<W>>,
+    pub(super) mapping: Option<SlotIndex<W>>,
 }
 
 impl<W: Width> Nat<'_, W> {
@@ -36,7 +36,7 @@ impl<W: Width> Nat<'_, W> {
             ..
         } = *summary;
         match target {
-            Target::External(external) => self.behind(&OutsideTuple {
+            Target::External(external) => self.receiver_at(&OutsideTuple {
                 proto,
                 external,
                 external_port: destination.port,
@@ -49,7 +49,7 @@ impl<W: Width> Nat<'_, W> {
                 };
                 let tuple = self.inside_tuple(proto, inside, source);
                 let mapping = self
-                    .flows
+                    .tables
                     .mapping_of_inside(&tuple)
                     .filter(|_| tuple.untranslated);
                 let mapping = mapping.ok_or(DropReason::InsideDestination)?;
@@ -62,15 +62,15 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Who is behind an external endpoint.
-    pub(super) fn behind(&self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
-        if let Some(mapping) = self.flows.mapping_of_outside(tuple) {
+    pub(super) fn receiver_at(&self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
+        if let Some(mapping) = self.tables.mapping_of_outside(tuple) {
             let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
             return Ok(Receiver {
                 inside,
                 mapping: Some(mapping),
             });
         }
-        let endpoint = self.named_by_rule(tuple).ok_or(DropReason::NoMapping)?;
+        let endpoint = self.static_receiver(tuple).ok_or(DropReason::NoMapping)?;
         Ok(Receiver {
             inside: Inside {
                 origin: Origin::Host,
@@ -80,13 +80,13 @@ impl<W: Width> Nat<'_, W> {
         })
     }
 
-    pub(super) fn inside_endpoint(&self, mapping: Link<W>) -> Option<Inside> {
-        self.flows.inside(self.flows.mapping(mapping)?)
+    pub(super) fn inside_endpoint(&self, mapping: SlotIndex<W>) -> Option<Inside> {
+        self.tables.inside(self.tables.mapping(mapping)?)
     }
 
     /// The inside endpoint that a rule names, if its answer would leave from where the packet has
     /// come to: no other rule comes first for it, and no mapping that it has already.
-    fn named_by_rule(&self, tuple: &OutsideTuple) -> Option<Endpoint> {
+    fn static_receiver(&self, tuple: &OutsideTuple) -> Option<Endpoint> {
         let OutsideTuple {
             proto,
             external,
@@ -104,7 +104,7 @@ impl<W: Width> Nat<'_, W> {
             origin: Origin::Host,
             endpoint,
         };
-        let known = self.flows.mapping_of_inside(&InsideTuple {
+        let known = self.tables.mapping_of_inside(&InsideTuple {
             proto,
             inside,
             remote,

@@ -5,7 +5,7 @@ use crate::session_info::SessionState;
 use crate::state::{
     Endpoint, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Rank, Session, is_half_open,
 };
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat};
 
 /// How long a session that is done is left alone while there is room, in milliseconds: the last
@@ -30,7 +30,7 @@ pub(super) struct Shortage<W> {
     lacks_half_open: bool,
     lacks_mapping: bool,
     lacks_mapping_of: Option<Proto>,
-    lacks_session_of: Option<Link<W>>,
+    lacks_session_of: Option<SlotIndex<W>>,
 }
 
 impl<W: Width> Shortage<W> {
@@ -53,7 +53,7 @@ impl<W: Width> Shortage<W> {
     }
 
     /// A session of `mapping` makes room.
-    pub(super) fn of_sessions_of(&mut self, mapping: Link<W>, reason: DropReason) {
+    pub(super) fn of_sessions_of(&mut self, mapping: SlotIndex<W>, reason: DropReason) {
         self.lacks_session_of = Some(mapping);
         self.reason.get_or_insert(reason);
     }
@@ -108,21 +108,21 @@ pub(super) struct PortWanted {
 impl<W: Width> Nat<'_, W> {
     /// The session that makes room for a new one of the same host in `state`, if that lacks
     /// anything: never `keep`, nor one that is neither done nor half open.
-    pub(super) fn find_yielding(
+    pub(super) fn find_evictable(
         &self,
         inside: Inside,
         shortage: &Shortage<W>,
         state: SessionState,
-        keep: Option<Link<W>>,
-    ) -> Result<Option<Link<W>>, DropReason> {
+        keep: Option<SlotIndex<W>>,
+    ) -> Result<Option<SlotIndex<W>>, DropReason> {
         let Some(reason) = shortage.reason else {
             return Ok(None);
         };
         let fits = |link, session: &Session<W>, mapping: &Mapping<W>| {
             Some(link) != keep && shortage.is_met_by(session, mapping, self.slots_with(session))
         };
-        self.flows
-            .find_yielding(inside, Rank::displaced_by(state), fits)
+        self.tables
+            .find_evictable(inside, Rank::displaced_by(state), fits)
             .map(Some)
             .ok_or(reason)
     }
@@ -131,23 +131,23 @@ impl<W: Width> Nat<'_, W> {
     /// where the tables are nearly full: one that has been done for a while, so that nobody
     /// misses it. Else the rest of the tables would fill up with such sessions of hosts that
     /// have enough, and a host that has none of its own would be refused.
-    pub(super) fn find_done(
+    pub(super) fn find_finished(
         &self,
         inside: Inside,
         new_mapping: bool,
-        keep: Option<Link<W>>,
-    ) -> Option<Link<W>> {
-        let (few_mappings, few_sessions) = self.flows.is_nearly_full();
+        keep: Option<SlotIndex<W>>,
+    ) -> Option<SlotIndex<W>> {
+        let (few_mappings, few_sessions) = self.tables.is_nearly_full();
         let few_mappings = few_mappings && new_mapping;
         if !few_mappings && !few_sessions {
             return None;
         }
-        self.flows
-            .find_yielding(inside, Rank::DONE, |link, session, mapping| {
+        self.tables
+            .find_evictable(inside, Rank::DONE, |link, session, mapping| {
                 let frees = !few_mappings || mapping.sessions.get() == 1;
                 Some(link) != keep
                     && frees
-                    && self.flows.rested(session, mapping.proto(), self.tick())
+                    && self.tables.rested(session, mapping.proto(), self.tick())
                         >= linger(mapping.proto())
             })
     }
@@ -156,20 +156,20 @@ impl<W: Width> Nat<'_, W> {
     /// last of a mapping whose port is one of those wanted, and does not wait then before
     /// another mapping may have it. Not the last port of a host on an address while it draws
     /// from another one: there it gets its next one instead (RFC 4787 REQ-2). Returns the port too.
-    pub(super) fn find_port_yielding(
+    pub(super) fn find_evictable_for_port(
         &self,
         inside: Inside,
         shortage: &Shortage<W>,
         state: SessionState,
-        (wanted, keep): (&PortWanted, Option<Link<W>>),
-    ) -> Option<(Link<W>, u16)> {
+        (wanted, keep): (&PortWanted, Option<SlotIndex<W>>),
+    ) -> Option<(SlotIndex<W>, u16)> {
         let PortWanted {
             pool,
             ports,
             remote,
         } = wanted;
-        let host = self.flows.host(inside.origin, inside.endpoint.address)?;
-        let leaves = host.drawn_on(pool.external) == 1
+        let host = self.tables.host(inside.origin, inside.endpoint.address)?;
+        let leaves = host.dynamic_on(pool.external) == 1
             && self.other_external(inside, pool.external, None).is_some();
         if leaves || self.waits(pool.proto) {
             return None;
@@ -180,8 +180,8 @@ impl<W: Width> Nat<'_, W> {
                 external,
                 port,
             } = ExternalPort::from(mapping);
-            let drawn = mapping.is_drawn() && mapping.sessions.get() == 1;
-            let same_remote = !self.flows.overlapping() || session.remote() == *remote;
+            let drawn = mapping.is_dynamic() && mapping.sessions.get() == 1;
+            let same_remote = !self.tables.overlapping() || session.remote() == *remote;
             let right = (proto, external) == (pool.proto, pool.external) && ports.contains(port);
             Some(link) != keep
                 && drawn
@@ -190,18 +190,18 @@ impl<W: Width> Nat<'_, W> {
                 && shortage.is_met_by(session, mapping, self.slots_with(session))
         };
         let link = self
-            .flows
-            .find_yielding(inside, Rank::displaced_by(state), fits)?;
+            .tables
+            .find_evictable(inside, Rank::displaced_by(state), fits)?;
         let mapping = self
-            .flows
+            .tables
             .session(link)
-            .and_then(|session| self.flows.mapping(session.mapping))?;
+            .and_then(|session| self.tables.mapping(session.mapping))?;
         Some((link, mapping.external_port))
     }
 
     /// How many slots are free when a session has ended: its own, and that of its address's leave.
     fn slots_with(&self, session: &Session<W>) -> usize {
-        if self.config.gives_leave() && self.flows.is_last_of_leave(session) {
+        if self.config.uses_permissions() && self.tables.holds_last_permission_ref(session) {
             2
         } else {
             1
@@ -210,12 +210,12 @@ impl<W: Width> Nat<'_, W> {
 
     /// Ends the session that makes room; the mapping at `kept`, which is about to get a session,
     /// stays.
-    pub(super) fn end_yielding(&mut self, yielding: Option<Link<W>>, kept: Option<Link<W>>) {
-        let Some(ended) = yielding.and_then(|session| self.flows.end_session_but(session, kept))
+    pub(super) fn evict(&mut self, evicted: Option<SlotIndex<W>>, kept: Option<SlotIndex<W>>) {
+        let Some(ended) = evicted.and_then(|session| self.tables.end_session_but(session, kept))
         else {
             return;
         };
-        self.journal().ended(ended);
+        self.events().ended(ended);
         self.stats.sessions_evicted = self.stats.sessions_evicted.wrapping_add(1);
         if is_half_open(ended.state) {
             self.stats.half_open_ended = self.stats.half_open_ended.wrapping_add(1);

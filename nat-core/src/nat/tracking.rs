@@ -9,7 +9,7 @@ use crate::packet::{Content, Summary, Transport};
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Step, Tcp};
 use crate::state::{Segment, Sequences, is_half_open};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::translate::mss;
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
@@ -19,7 +19,7 @@ use crate::{DropReason, Nat, Side};
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Effect<W> {
-    session: Link<W>,
+    session: SlotIndex<W>,
     change: Change,
 }
 
@@ -72,23 +72,23 @@ impl<W: Width> Nat<'_, W> {
     #[inline(always)]
     pub(super) fn effect(
         &self,
-        link: Link<W>,
+        link: SlotIndex<W>,
         from: Side,
         content: &Content,
     ) -> Result<Effect<W>, DropReason> {
-        let session = self.flows.session(link).ok_or(DropReason::NoSession)?;
+        let session = self.tables.session(link).ok_or(DropReason::NoSession)?;
         let change = match (content, from) {
-            (Content::Segment(kind, segment), _) => {
+            (Content::Tcp(kind, segment), _) => {
                 Change::segment(&session.tcp(), from, *kind, segment)?
             }
-            (Content::Query(Class::Reply | Class::Error | Class::Other), Side::Inside) => {
+            (Content::IcmpQuery(Class::Reply | Class::Error | Class::Other), Side::Inside) => {
                 return Err(DropReason::NoSession);
             }
-            (Content::Datagram(_) | Content::Query(_), Side::Inside) => Change::Sent,
+            (Content::Udp(_) | Content::IcmpQuery(_), Side::Inside) => Change::Sent,
             // The outside alone keeps no session alive (RFC 4787 REQ-6).
-            (Content::Datagram(_) | Content::Query(_), Side::Outside) => {
+            (Content::Udp(_) | Content::IcmpQuery(_), Side::Outside) => {
                 let silent = self.tick().wrapping_sub(session.when_last_sent());
-                if silent < self.flows.lifetime(session, content.proto()) {
+                if silent < self.tables.lifetime(session, content.proto()) {
                     Change::Heard
                 } else {
                     Change::None
@@ -107,17 +107,21 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn effect_after(
         &self,
         sent: Option<&Effect<W>>,
-        link: Link<W>,
+        link: SlotIndex<W>,
         content: &Content,
     ) -> Result<Effect<W>, DropReason> {
-        if let Content::Segment(kind, segment) = content
+        if let Content::Tcp(kind, segment) = content
             && let Some(Effect {
                 session,
                 change: Change::Segment { step, .. },
             }) = sent
             && *session == link
         {
-            let mut tcp = self.flows.session(link).ok_or(DropReason::NoSession)?.tcp();
+            let mut tcp = self
+                .tables
+                .session(link)
+                .ok_or(DropReason::NoSession)?
+                .tcp();
             tcp.take(step, Side::Inside, segment);
             return Ok(Effect {
                 session: link,
@@ -141,13 +145,13 @@ impl<W: Width> Nat<'_, W> {
         let (session, now) = (effect.session, self.tick());
         match (effect.change, content) {
             (Change::Sent, _) => {
-                self.flows
+                self.tables
                     .note_sent(session, content.proto(), now, content.question());
             }
-            (Change::Heard, _) => self.flows.note_heard(session, content.proto(), now),
-            (Change::Segment { step, .. }, Content::Segment(_, segment)) => {
+            (Change::Heard, _) => self.tables.note_heard(session, content.proto(), now),
+            (Change::Segment { step, .. }, Content::Tcp(_, segment)) => {
                 let after = step.state;
-                let before = self.flows.take_step(session, &step, (from, segment), now);
+                let before = self.tables.take_step(session, &step, (from, segment), now);
                 if before.is_some_and(|before| before != after) {
                     self.count_state(before, after);
                 }

@@ -6,7 +6,7 @@ use crate::packet::{Datagram, Transport};
 use crate::reply::{self, Error};
 use crate::state::Origin;
 use crate::table::Width;
-use crate::translate::{self, End, Hop};
+use crate::translate::{self, End, Ttl};
 use crate::wire::ipv4;
 use crate::{Instant, Nat, Side, Verdict};
 
@@ -42,10 +42,10 @@ impl<W: Width> Nat<'_, W> {
         }
         let len = self.write_unreachable(packet, buffer)?;
         let host = self.return_to_sender(buffer.get_mut(..len)?, side)?;
-        if self.may_refuse(Origin::Host, host, Error::HostUnreachable) {
+        if self.may_reply_icmp(Origin::Host, host, Error::HostUnreachable) {
             Some(len)
         } else {
-            self.count_withheld();
+            self.count_rate_limited();
             None
         }
     }
@@ -88,7 +88,7 @@ impl<W: Width> Nat<'_, W> {
             ip,
             End::Source,
             self.config.inside.address().to_bits(),
-            Hop::Uncounted,
+            Ttl::Keep,
         );
         Some(ip.destination())
     }

@@ -1,15 +1,15 @@
 //! What is allowed: addresses, ports, rates.
 
 pub(crate) mod addresses;
-pub(crate) mod forwards;
 mod host_rate;
 mod pool;
+pub(crate) mod port_forwards;
 mod ports;
 mod rate;
 mod resets;
 
-pub(crate) use forwards::Forwards;
 pub(crate) use pool::Pool;
+pub(crate) use port_forwards::PortForwards;
 pub(crate) use ports::PortPicker;
-pub(crate) use rate::{Allowance, ErrorLoad, Places, Urgency};
+pub(crate) use rate::{Allowance, ErrorLoad, RateBuckets, Urgency};
 pub(crate) use resets::{Ends, ResetLimit};

@@ -8,7 +8,7 @@ use crate::Instant;
 use crate::config::{Cidr, MAX_EXTERNAL_ADDRESSES};
 
 #[derive(Clone, Copy)]
-struct Place {
+struct PoolEntry {
     address: u32,
     number: u8,
     /// Until then the sessions of an address that is being taken away go on.
@@ -16,7 +16,7 @@ struct Place {
 }
 
 /// The external addresses, the primary first and those that drain last.
-pub(crate) struct Pool(Vec<Place, MAX_EXTERNAL_ADDRESSES>);
+pub(crate) struct Pool(Vec<PoolEntry, MAX_EXTERNAL_ADDRESSES>);
 
 impl Pool {
     /// The addresses, of which no two are the same.
@@ -28,38 +28,38 @@ impl Pool {
 
     /// The number of an address, as long as it may be used at `now`.
     pub(crate) fn number(&self, address: u32, now: Instant) -> Option<u8> {
-        let place = self.find(|place| place.address == address)?;
-        place
+        let entry = self.find(|entry| entry.address == address)?;
+        entry
             .drains_until
             .is_none_or(|until| now < until)
-            .then_some(place.number)
+            .then_some(entry.number)
     }
 
     /// The address of a number, as long as it may be used at `now`.
     pub(crate) fn address(&self, number: u8, now: Instant) -> Option<u32> {
-        let place = self.find(|place| place.number == number)?;
-        place
+        let entry = self.find(|entry| entry.number == number)?;
+        entry
             .drains_until
             .is_none_or(|until| now < until)
-            .then_some(place.address)
+            .then_some(entry.address)
     }
 
     /// Whether this is one of the addresses, whether or not it may still be used.
     pub(crate) fn has(&self, address: u32) -> bool {
-        self.find(|place| place.address == address).is_some()
+        self.find(|entry| entry.address == address).is_some()
     }
 
     /// The numbers in use.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u8> {
-        self.0.iter().map(|place| place.number)
+        self.0.iter().map(|entry| entry.number)
     }
 
     /// The address of a number, whether or not it may still be used.
     pub(crate) fn any_address(&self, number: u8) -> Option<u32> {
         self.0
             .iter()
-            .find(|place| place.number == number)
-            .map(|place| place.address)
+            .find(|entry| entry.number == number)
+            .map(|entry| entry.address)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -75,8 +75,8 @@ impl Pool {
     pub(crate) fn active(&self) -> impl Iterator<Item = (u8, u32)> {
         self.0
             .iter()
-            .filter(|place| place.drains_until.is_none())
-            .map(|place| (place.number, place.address))
+            .filter(|entry| entry.drains_until.is_none())
+            .map(|entry| (entry.number, entry.address))
     }
 
     /// Whether this is the number of an address that new mappings may get.
@@ -93,38 +93,38 @@ impl Pool {
     pub(crate) fn draining(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.0
             .iter()
-            .filter(|place| place.drains_until.is_some())
-            .map(|place| Ipv4Addr::from_bits(place.address))
+            .filter(|entry| entry.drains_until.is_some())
+            .map(|entry| Ipv4Addr::from_bits(entry.address))
     }
 
     /// Whether an address is of `network`.
     pub(crate) fn touches(&self, network: &Cidr) -> bool {
         self.0
             .iter()
-            .any(|place| network.contains(Ipv4Addr::from_bits(place.address)))
+            .any(|entry| network.contains(Ipv4Addr::from_bits(entry.address)))
     }
 
     /// Replaces the addresses. What is here and there keeps its number; a new one may get that of
     /// one that goes, of which nothing may be left.
     pub(crate) fn replace(&mut self, addresses: &[Ipv4Addr]) {
         let mut old = core::mem::take(&mut self.0);
-        old.retain(|place| {
+        old.retain(|entry| {
             addresses
                 .iter()
-                .any(|address| address.to_bits() == place.address)
+                .any(|address| address.to_bits() == entry.address)
         });
         let mut free =
-            (0..=u8::MAX).filter(|number| old.iter().all(|place| place.number != *number));
+            (0..=u8::MAX).filter(|number| old.iter().all(|entry| entry.number != *number));
         for address in addresses {
             let address = address.to_bits();
             let kept = old
                 .iter()
-                .find(|place| place.address == address)
-                .map(|place| place.number);
+                .find(|entry| entry.address == address)
+                .map(|entry| entry.number);
             let Some(number) = kept.or_else(|| free.next()) else {
                 return;
             };
-            let _room = self.0.push(Place {
+            let _room = self.0.push(PoolEntry {
                 address,
                 number,
                 drains_until: None,
@@ -135,42 +135,42 @@ impl Pool {
     /// Lets an address drain. Whether there is such an address that does not drain yet.
     pub(crate) fn drain(&mut self, address: Ipv4Addr, until: Instant) -> bool {
         let active =
-            |place: &Place| place.address == address.to_bits() && place.drains_until.is_none();
+            |entry: &PoolEntry| entry.address == address.to_bits() && entry.drains_until.is_none();
         let Some(position) = self.0.iter().position(active) else {
             return false;
         };
-        let place = Place {
+        let entry = PoolEntry {
             drains_until: Some(until),
             ..self.0.remove(position)
         };
-        self.0.push(place).is_ok()
+        self.0.push(entry).is_ok()
     }
 
     /// Whether any address drains.
     pub(crate) fn drains(&self) -> bool {
         self.0
             .last()
-            .is_some_and(|place| place.drains_until.is_some())
+            .is_some_and(|entry| entry.drains_until.is_some())
     }
 
     /// When the next address has drained.
     pub(crate) fn next_drained(&self) -> Option<Instant> {
-        self.0.iter().filter_map(|place| place.drains_until).min()
+        self.0.iter().filter_map(|entry| entry.drains_until).min()
     }
 
     /// The number of an address that has drained at `now`, or that drains and is `unused`.
     pub(crate) fn drained(&self, now: Instant, unused: impl Fn(u8) -> bool) -> Option<u8> {
-        let drained = |place: &&Place| {
-            place
+        let drained = |entry: &&PoolEntry| {
+            entry
                 .drains_until
-                .is_some_and(|until| until <= now || unused(place.number))
+                .is_some_and(|until| until <= now || unused(entry.number))
         };
-        self.0.iter().find(drained).map(|place| place.number)
+        self.0.iter().find(drained).map(|entry| entry.number)
     }
 
     /// Most routers have one address, so that one is looked at without a loop.
     #[inline(always)]
-    fn find(&self, is_it: impl Fn(&Place) -> bool) -> Option<&Place> {
+    fn find(&self, is_it: impl Fn(&PoolEntry) -> bool) -> Option<&PoolEntry> {
         match self.0.as_slice() {
             [only] => is_it(only).then_some(only),
             places => find_among(places, is_it),
@@ -179,13 +179,13 @@ impl Pool {
 
     /// Takes an address away.
     pub(crate) fn remove(&mut self, number: u8) {
-        self.0.retain(|place| place.number != number);
+        self.0.retain(|entry| entry.number != number);
     }
 }
 
 #[inline(never)]
-fn find_among(places: &[Place], is_it: impl Fn(&Place) -> bool) -> Option<&Place> {
-    places.iter().find(|place| is_it(place))
+fn find_among(places: &[PoolEntry], is_it: impl Fn(&PoolEntry) -> bool) -> Option<&PoolEntry> {
+    places.iter().find(|entry| is_it(entry))
 }
 
 #[cfg(test)]

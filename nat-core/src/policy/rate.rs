@@ -18,7 +18,7 @@
 //!   there is no last answer that could be watched for.
 //! - An ICMP error toward the inside, and a RST, is limited by what the host's entry in the table
 //!   of hosts remembers. A host without one has no session, so nothing can be learnt about any;
-//!   such hosts share [`Places`], each always the same by its address. No place is ever taken from
+//!   such hosts share [`RateBuckets`], each always the same by its address. No place is ever taken from
 //!   one address by another.
 //! - A ping from outside is limited by the place of its source. It is counted before anything is
 //!   looked up, and no session has to do with it.
@@ -80,11 +80,11 @@ impl Allowance {
 /// What addresses have taken of an allowance that have no entry of their own in any table. Each has
 /// one of `N` places by a hash that nobody can predict, and shares it with one in `N` of the
 /// others.
-pub(crate) struct Places<const N: usize> {
+pub(crate) struct RateBuckets<const N: usize> {
     due: [u32; N],
 }
 
-impl<const N: usize> Places<N> {
+impl<const N: usize> RateBuckets<N> {
     pub(crate) const fn new() -> Self {
         Self { due: [0; N] }
     }
@@ -256,10 +256,10 @@ mod tests {
     /// The addresses of a network spread over all places, and each keeps its own.
     #[test]
     fn an_address_keeps_its_place() {
-        let (allowance, mut places) = (Allowance::new(&limits(10, 1)), Places::<64>::new());
+        let (allowance, mut places) = (Allowance::new(&limits(10, 1)), RateBuckets::<64>::new());
         let mut answered = 0;
         for address in 0xc0a8_0101..0xc0a8_01ff_u32 {
-            let due = places.of(&KEY, address).expect("a place");
+            let due = places.of(&KEY, address).expect("a entry");
             answered += taken(&allowance, due, 1000, Urgency::Ordinary);
         }
         assert!(

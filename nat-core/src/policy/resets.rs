@@ -79,14 +79,14 @@ impl ResetLimit {
 
     /// Whether this connection may get a RST at `now`; if so it is taken as sent.
     pub(crate) fn take(&mut self, key: &HashKey, ends: Ends, now: Instant) -> bool {
-        let Some(place) = self.sent.get_mut(ends.hash(key) as usize % PLACES) else {
+        let Some(entry) = self.sent.get_mut(ends.hash(key) as usize % PLACES) else {
             return true;
         };
-        let elapsed = now.as_millis().saturating_sub(place.at.as_millis());
-        if place.ends == ends && elapsed < INTERVAL_MILLIS {
+        let elapsed = now.as_millis().saturating_sub(entry.at.as_millis());
+        if entry.ends == ends && elapsed < INTERVAL_MILLIS {
             return false;
         }
-        *place = Sent { ends, at: now };
+        *entry = Sent { ends, at: now };
         true
     }
 }

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use crate::config::MAX_EXTERNAL_ADDRESSES;
-use crate::table::{Chain, Count, Link, Slot, Width};
+use crate::table::{Chain, Count, Slot, SlotIndex, Width};
 
 use super::blocks::Externals;
 use super::{PortClass, Proto, Rank, RankList};
@@ -55,12 +55,12 @@ pub(crate) struct Host<W> {
     /// Of the sessions, those of TCP that one end has not answered yet.
     pub(crate) half_open: Count<W>,
     /// Its sessions that may make room for others of its own, by rank, the oldest first.
-    yielding: [RankList<W>; Rank::COUNT],
-    chain: Link<W>,
+    evicted: [RankList<W>; Rank::COUNT],
+    chain: SlotIndex<W>,
     /// Of the ports that are kept for it, how many it has, by protocol and class.
     kept_ports: [[u8; PortClass::COUNT]; Proto::COUNT],
     /// The number of its external address, and whether it is the router.
-    place: u8,
+    entry: u8,
     /// The external addresses on which it has its block of ports.
     pub(crate) blocks: Externals,
     /// How many of its mappings have a port that was drawn, by the number of their external
@@ -78,7 +78,7 @@ impl<W: Width> Host<W> {
         let router = if origin == Origin::Router { ROUTER } else { 0 };
         Self {
             address,
-            place: router | external & EXTERNAL,
+            entry: router | external & EXTERNAL,
             ..Self::FREE
         }
     }
@@ -88,7 +88,7 @@ impl<W: Width> Host<W> {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        if self.place & ROUTER == 0 {
+        if self.entry & ROUTER == 0 {
             Origin::Host
         } else {
             Origin::Router
@@ -99,15 +99,15 @@ impl<W: Width> Host<W> {
     /// mappings says (paired pooling, RFC 4787 REQ-2); one that no address has, if it has not
     /// got one yet.
     pub(crate) fn external(&self) -> u8 {
-        self.place & EXTERNAL
+        self.entry & EXTERNAL
     }
 
     pub(crate) fn set_external(&mut self, external: u8) {
-        self.place = self.place & ROUTER | external & EXTERNAL;
+        self.entry = self.entry & ROUTER | external & EXTERNAL;
     }
 
     /// How many mappings it has with a port drawn from the external address of this number.
-    pub(crate) fn drawn_on(&self, external: u8) -> usize {
+    pub(crate) fn dynamic_on(&self, external: u8) -> usize {
         self.drawn
             .get(usize::from(external))
             .map_or(0, |count| count.get())
@@ -132,12 +132,12 @@ impl<W: Width> Host<W> {
             .fold(0, |sum, count| sum.saturating_add(count.get()))
     }
 
-    pub(crate) fn yielding(&self, rank: Rank) -> Option<&RankList<W>> {
-        self.yielding.get(rank as usize)
+    pub(crate) fn evicted(&self, rank: Rank) -> Option<&RankList<W>> {
+        self.evicted.get(rank as usize)
     }
 
     pub(crate) fn yielding_mut(&mut self, rank: Rank) -> Option<&mut RankList<W>> {
-        self.yielding.get_mut(rank as usize)
+        self.evicted.get_mut(rank as usize)
     }
 
     pub(crate) fn kept_ports(&self, proto: Proto, class: PortClass) -> u8 {
@@ -187,10 +187,10 @@ impl<W: Width> Slot for Host<W> {
         mappings: [Count::ZERO; Proto::COUNT],
         sessions: Count::ZERO,
         half_open: Count::ZERO,
-        yielding: [const { RankList::EMPTY }; Rank::COUNT],
+        evicted: [const { RankList::EMPTY }; Rank::COUNT],
         kept_ports: [[0; PortClass::COUNT]; Proto::COUNT],
-        chain: Link::NONE,
-        place: 0,
+        chain: SlotIndex::NONE,
+        entry: 0,
         blocks: Externals::NONE,
         drawn: [Count::ZERO; MAX_EXTERNAL_ADDRESSES],
     };
@@ -199,7 +199,7 @@ impl<W: Width> Slot for Host<W> {
         self.mappings() == 0
     }
 
-    fn spare_link(&mut self) -> &mut Link<W> {
+    fn spare_link(&mut self) -> &mut SlotIndex<W> {
         &mut self.chain
     }
 }
@@ -210,11 +210,11 @@ pub(crate) struct ByAddress<W>(PhantomData<W>);
 impl<W: Width> Chain for ByAddress<W> {
     type Slot = Host<W>;
 
-    fn next(slot: &Host<W>) -> Link<W> {
+    fn next(slot: &Host<W>) -> SlotIndex<W> {
         slot.chain
     }
 
-    fn set_next(slot: &mut Host<W>, next: Link<W>) {
+    fn set_next(slot: &mut Host<W>, next: SlotIndex<W>) {
         slot.chain = next;
     }
 }

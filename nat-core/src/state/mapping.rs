@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::port_forward::Protocol;
 use crate::session_info::SessionProtocol;
-use crate::table::{Chain, Count, Link, Slot, Width};
+use crate::table::{Chain, Count, Slot, SlotIndex, Width};
 
 use super::{Origin, PortClass};
 
@@ -64,13 +64,13 @@ pub(crate) struct Inside {
 
 /// A mapping. The inside address is that of its host.
 pub(crate) struct Mapping<W> {
-    pub(crate) host: Link<W>,
+    pub(crate) host: SlotIndex<W>,
     pub(crate) inside_port: u16,
     pub(crate) external_port: u16,
     /// A mapping lives while it has sessions.
     pub(crate) sessions: Count<W>,
-    by_inside: Link<W>,
-    by_external: Link<W>,
+    by_inside: SlotIndex<W>,
+    by_external: SlotIndex<W>,
     /// The number of the external address.
     pub(crate) external: u8,
     kind: u8,
@@ -84,7 +84,7 @@ pub(crate) struct MappingEnds {
     /// The number of the external address.
     pub(crate) external: u8,
     pub(crate) external_port: u16,
-    pub(crate) given: Given,
+    pub(crate) kind: MappingKind,
     /// Whether its external endpoint is the inside endpoint.
     pub(crate) untranslated: bool,
 }
@@ -96,13 +96,13 @@ impl MappingEnds {
             external_port,
             ..
         } = *mapping;
-        let (given, untranslated) = (mapping.given(), mapping.is_untranslated());
+        let (kind, untranslated) = (mapping.kind(), mapping.is_untranslated());
         Self {
             proto: mapping.proto(),
             inside,
             external,
             external_port,
-            given,
+            kind,
             untranslated,
         }
     }
@@ -111,14 +111,14 @@ impl MappingEnds {
 const PROTO: u8 = 0x03;
 const UNTRANSLATED: u8 = 0x04;
 const KEPT_PORT: u8 = 0x08;
-const GIVEN: u8 = 0xc0;
+const KIND: u8 = 0xc0;
 
 /// How a mapping has got its external port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub(crate) enum Given {
+pub(crate) enum MappingKind {
     /// From those that are free.
-    Drawn = 0x00,
+    Dynamic = 0x00,
     /// By one-to-one translation, or as the DMZ host.
     Rule = 0x40,
     /// By a port forward, which keeps it.
@@ -154,7 +154,7 @@ pub(crate) struct OutsideTuple {
 
 impl<W: Width> Mapping<W> {
     pub(crate) fn new(
-        host: Link<W>,
+        host: SlotIndex<W>,
         tuple: &InsideTuple,
         external: u8,
         external_port: u16,
@@ -173,28 +173,28 @@ impl<W: Width> Mapping<W> {
     /// Whether this is a mapping for such sessions, its host aside.
     pub(crate) fn is_for(&self, tuple: &InsideTuple) -> bool {
         self.inside_port == tuple.inside.endpoint.port
-            && self.kind & !(GIVEN | KEPT_PORT) == tuple.kind()
+            && self.kind & !(KIND | KEPT_PORT) == tuple.kind()
     }
 
     /// This mapping with an external port that was given so.
-    pub(crate) fn given_by(self, given: Given) -> Self {
+    pub(crate) fn with_kind(self, kind: MappingKind) -> Self {
         Self {
-            kind: self.kind | given as u8,
+            kind: self.kind | kind as u8,
             ..self
         }
     }
 
-    pub(crate) fn given(&self) -> Given {
-        match self.kind & GIVEN {
-            0x80 => Given::PortForward,
-            0x40 => Given::Rule,
-            _ => Given::Drawn,
+    pub(crate) fn kind(&self) -> MappingKind {
+        match self.kind & KIND {
+            0x80 => MappingKind::PortForward,
+            0x40 => MappingKind::Rule,
+            _ => MappingKind::Dynamic,
         }
     }
 
     /// Whether its external port was drawn from those that were free.
-    pub(crate) fn is_drawn(&self) -> bool {
-        self.given() == Given::Drawn && !self.is_untranslated()
+    pub(crate) fn is_dynamic(&self) -> bool {
+        self.kind() == MappingKind::Dynamic && !self.is_untranslated()
     }
 
     /// Whether its external port is one of those of this protocol and class that are kept for its
@@ -232,12 +232,12 @@ impl<W: Width> Slot for Mapping<W> {
     type Width = W;
 
     const FREE: Self = Self {
-        host: Link::NONE,
+        host: SlotIndex::NONE,
         inside_port: 0,
         external_port: 0,
         sessions: Count::ZERO,
-        by_inside: Link::NONE,
-        by_external: Link::NONE,
+        by_inside: SlotIndex::NONE,
+        by_external: SlotIndex::NONE,
         external: 0,
         kind: 0,
     };
@@ -246,7 +246,7 @@ impl<W: Width> Slot for Mapping<W> {
         self.host.is_none()
     }
 
-    fn spare_link(&mut self) -> &mut Link<W> {
+    fn spare_link(&mut self) -> &mut SlotIndex<W> {
         &mut self.by_inside
     }
 }
@@ -257,11 +257,11 @@ pub(crate) struct ByInside<W>(PhantomData<W>);
 impl<W: Width> Chain for ByInside<W> {
     type Slot = Mapping<W>;
 
-    fn next(slot: &Mapping<W>) -> Link<W> {
+    fn next(slot: &Mapping<W>) -> SlotIndex<W> {
         slot.by_inside
     }
 
-    fn set_next(slot: &mut Mapping<W>, next: Link<W>) {
+    fn set_next(slot: &mut Mapping<W>, next: SlotIndex<W>) {
         slot.by_inside = next;
     }
 }
@@ -272,11 +272,11 @@ pub(crate) struct ByExternal<W>(PhantomData<W>);
 impl<W: Width> Chain for ByExternal<W> {
     type Slot = Mapping<W>;
 
-    fn next(slot: &Mapping<W>) -> Link<W> {
+    fn next(slot: &Mapping<W>) -> SlotIndex<W> {
         slot.by_external
     }
 
-    fn set_next(slot: &mut Mapping<W>, next: Link<W>) {
+    fn set_next(slot: &mut Mapping<W>, next: SlotIndex<W>) {
         slot.by_external = next;
     }
 }

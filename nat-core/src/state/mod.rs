@@ -2,33 +2,33 @@
 //! nothing of packets.
 
 mod blocks;
-mod flows;
 mod host;
 mod mapping;
-mod port_shares;
+mod port_quotas;
 mod port_use;
 mod ports;
 mod quarantine;
+mod quotas;
 mod rank;
 mod sequence;
 mod session;
-mod shares;
+mod session_tables;
 mod tables;
 pub(crate) mod tcp;
 
 pub(crate) use blocks::Blocks;
-pub(crate) use flows::{Ended, Flows, NewMapping, NewSession};
 pub(crate) use host::{Host, LastReset, Origin, Tokens};
 pub(crate) use mapping::{
-    Endpoint, Given, Inside, InsideTuple, Mapping, MappingEnds, OutsideTuple, Proto,
+    Endpoint, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple, Proto,
 };
-pub(crate) use port_shares::PortShares;
+pub(crate) use port_quotas::PortQuotas;
 pub(crate) use port_use::{ExternalPort, PortClass, PortPool};
 pub(crate) use ports::{Parity, Ports};
 pub(crate) use quarantine::QuarantineTable;
 pub use quarantine::{Quarantine, WideQuarantine};
+pub(crate) use quotas::{Quotas, is_half_open};
 pub(crate) use rank::{ByRank, Rank, RankList};
 pub(crate) use sequence::{Segment, Sequences};
 pub(crate) use session::{Class, Exchange, Session};
-pub(crate) use shares::{Shares, is_half_open};
+pub(crate) use session_tables::{Ended, NewMapping, NewSession, SessionTables};
 pub use tables::{Tables, WideTables};

@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 use crate::config::{Config, QuarantineConfig};
-use crate::table::{Aging, Chain, ExpiryList, HashKey, Index, Link, Slot, Slots, Width};
+use crate::table::{Aging, Chain, ExpiryList, HashKey, Index, Slot, SlotIndex, Slots, Width};
 
 #[cfg(feature = "audit")]
 use crate::table::audit::{Fault, audit_list, ensure};
@@ -19,15 +19,15 @@ use super::port_use::{ExternalPort, PortPool, PortUse};
 /// [`Nat::with_quarantine`](crate::Nat::with_quarantine).
 pub struct Quarantine<const PORTS: usize, W: Width = u16> {
     ports: [Freed<W>; PORTS],
-    buckets: [Link<W>; PORTS],
+    buckets: [SlotIndex<W>; PORTS],
 }
 
 /// Memory for the quarantine beside [`WideTables`](crate::WideTables): up to 1,048,576 ports of 24
 /// bytes.
 pub type WideQuarantine<const PORTS: usize> = Quarantine<PORTS, u32>;
 
-const _: () = assert!(size_of::<Freed<u16>>() + size_of::<Link<u16>>() == 18);
-const _: () = assert!(size_of::<Freed<u32>>() + size_of::<Link<u32>>() == 24);
+const _: () = assert!(size_of::<Freed<u16>>() + size_of::<SlotIndex<u16>>() == 18);
+const _: () = assert!(size_of::<Freed<u32>>() + size_of::<SlotIndex<u32>>() == 24);
 
 impl<const PORTS: usize> Quarantine<PORTS> {
     /// Empty memory.
@@ -57,7 +57,7 @@ impl<const PORTS: usize, W: Width> Quarantine<PORTS, W> {
         };
         Self {
             ports: [Freed::FREE; PORTS],
-            buckets: [Link::NONE; PORTS],
+            buckets: [SlotIndex::NONE; PORTS],
         }
     }
 }
@@ -68,8 +68,8 @@ struct Freed<W> {
     deadline: u32,
     /// Zero in a free slot: no mapping ever has port 0.
     port: u16,
-    by_port: Link<W>,
-    neighbours: [Link<W>; 2],
+    by_port: SlotIndex<W>,
+    neighbours: [SlotIndex<W>; 2],
     external: u8,
     proto: Proto,
 }
@@ -110,8 +110,8 @@ impl<W: Width> Slot for Freed<W> {
     const FREE: Self = Self {
         deadline: 0,
         port: 0,
-        by_port: Link::NONE,
-        neighbours: [Link::NONE; 2],
+        by_port: SlotIndex::NONE,
+        neighbours: [SlotIndex::NONE; 2],
         external: 0,
         proto: Proto::Icmp,
     };
@@ -120,18 +120,18 @@ impl<W: Width> Slot for Freed<W> {
         self.port == 0
     }
 
-    fn spare_link(&mut self) -> &mut Link<W> {
+    fn spare_link(&mut self) -> &mut SlotIndex<W> {
         &mut self.by_port
     }
 }
 
 impl<W: Width> Aging for Freed<W> {
-    fn neighbours(&mut self) -> &mut [Link<W>; 2] {
+    fn neighbours(&mut self) -> &mut [SlotIndex<W>; 2] {
         &mut self.neighbours
     }
 
     #[cfg(feature = "audit")]
-    fn both_neighbours(&self) -> [Link<W>; 2] {
+    fn both_neighbours(&self) -> [SlotIndex<W>; 2] {
         self.neighbours
     }
 }
@@ -141,11 +141,11 @@ struct ByPort<W>(PhantomData<W>);
 impl<W: Width> Chain for ByPort<W> {
     type Slot = Freed<W>;
 
-    fn next(slot: &Freed<W>) -> Link<W> {
+    fn next(slot: &Freed<W>) -> SlotIndex<W> {
         slot.by_port
     }
 
-    fn set_next(slot: &mut Freed<W>, next: Link<W>) {
+    fn set_next(slot: &mut Freed<W>, next: SlotIndex<W>) {
         slot.by_port = next;
     }
 }
@@ -183,7 +183,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
 
     fn over(
         ports: &'t mut [Freed<W>],
-        buckets: &'t mut [Link<W>],
+        buckets: &'t mut [SlotIndex<W>],
         key: HashKey,
         config: &Config,
     ) -> Self {
@@ -273,7 +273,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     pub(crate) fn release_overdue(&mut self, now: u32, limit: usize) {
         for _ in 0..limit {
             let overdue =
-                |link: &Link<W>| self.slots.get(*link).is_some_and(|freed| !freed.waits(now));
+                |link: &SlotIndex<W>| self.slots.get(*link).is_some_and(|freed| !freed.waits(now));
             let Some(link) = self.first_of_queues().into_iter().find(overdue) else {
                 return;
             };
@@ -385,7 +385,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         u64::from(!overdue)
     }
 
-    fn remove(&mut self, link: Link<W>) {
+    fn remove(&mut self, link: SlotIndex<W>) {
         let Some(port) = self.slots.get(link).map(Freed::port) else {
             return;
         };
@@ -396,7 +396,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     /// Frees a slot that the index and the counts have no more.
-    fn free(&mut self, link: Link<W>, proto: Proto) {
+    fn free(&mut self, link: SlotIndex<W>, proto: Proto) {
         let queue = if proto == Proto::Tcp {
             &mut self.tcp_queue
         } else {
@@ -406,13 +406,13 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         self.slots.remove(link);
     }
 
-    fn find(&self, port: ExternalPort) -> Option<Link<W>> {
+    fn find(&self, port: ExternalPort) -> Option<SlotIndex<W>> {
         self.index.find(&self.slots, self.hash(port), |_, freed| {
             freed.port() == port
         })
     }
 
-    fn first_of_queues(&self) -> [Link<W>; 2] {
+    fn first_of_queues(&self) -> [SlotIndex<W>; 2] {
         [self.queue.list.first(), self.tcp_queue.list.first()]
     }
 

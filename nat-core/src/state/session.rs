@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 
 use crate::config::Timeouts;
 use crate::session_info::SessionState;
-use crate::table::{Aging, Chain, Expiry, Link, Slot, Width};
+use crate::table::{Aging, Chain, Expiry, Slot, SlotIndex, Width};
 
 use super::tcp::{EarlyFins, Tcp};
 use super::{ByRank, Endpoint, Proto, Sequences};
@@ -20,12 +20,12 @@ pub(crate) struct Session<W> {
     /// When the ICMP errors about it are earned that were sent outside, see `Allowance` of
     /// `policy`.
     pub(crate) errors: u32,
-    pub(crate) mapping: Link<W>,
+    pub(crate) mapping: SlotIndex<W>,
     pub(crate) remote_port: u16,
-    by_remote: Link<W>,
-    neighbours: [Link<W>; 2],
+    by_remote: SlotIndex<W>,
+    neighbours: [SlotIndex<W>; 2],
     /// Those in the list of its host and rank.
-    in_rank: [Link<W>; 2],
+    in_rank: [SlotIndex<W>; 2],
     pub(crate) state: SessionState,
     /// Whether it is a leave; of a session of TCP, the FINs that came early; of any other, its
     /// [`Exchange`].
@@ -53,7 +53,7 @@ pub(crate) enum Exchange {
 const DNS: u16 = 53;
 
 impl<W: Width> Session<W> {
-    pub(crate) fn new(mapping: Link<W>, remote: Endpoint, begin: &Tcp) -> Self {
+    pub(crate) fn new(mapping: SlotIndex<W>, remote: Endpoint, begin: &Tcp) -> Self {
         let mut session = Self {
             mapping,
             remote_address: remote.address,
@@ -130,7 +130,7 @@ impl<W: Width> Session<W> {
     }
 
     /// The leave of `address` to send to `mapping`, held by one session.
-    pub(crate) fn leave(mapping: Link<W>, address: u32) -> Self {
+    pub(crate) fn permission(mapping: SlotIndex<W>, address: u32) -> Self {
         Self {
             mapping,
             remote_address: address,
@@ -141,12 +141,12 @@ impl<W: Width> Session<W> {
     }
 
     /// The next younger one of its host and rank.
-    pub(crate) fn later_in_rank(&self) -> Link<W> {
+    pub(crate) fn later_in_rank(&self) -> SlotIndex<W> {
         let [_, later] = self.in_rank;
         later
     }
 
-    pub(crate) fn is_leave(&self) -> bool {
+    pub(crate) fn is_permission(&self) -> bool {
         self.marks == LEAVE
     }
 
@@ -166,11 +166,11 @@ impl<W: Width> Slot for Session<W> {
         deadline: 0,
         sequences: Sequences::NONE,
         errors: 0,
-        mapping: Link::NONE,
+        mapping: SlotIndex::NONE,
         remote_port: 0,
-        by_remote: Link::NONE,
-        neighbours: [Link::NONE; 2],
-        in_rank: [Link::NONE; 2],
+        by_remote: SlotIndex::NONE,
+        neighbours: [SlotIndex::NONE; 2],
+        in_rank: [SlotIndex::NONE; 2],
         state: SessionState::Active,
         marks: 0,
     };
@@ -179,29 +179,29 @@ impl<W: Width> Slot for Session<W> {
         self.mapping.is_none()
     }
 
-    fn spare_link(&mut self) -> &mut Link<W> {
+    fn spare_link(&mut self) -> &mut SlotIndex<W> {
         &mut self.by_remote
     }
 }
 
 impl<W: Width> Aging<Expiry> for Session<W> {
-    fn neighbours(&mut self) -> &mut [Link<W>; 2] {
+    fn neighbours(&mut self) -> &mut [SlotIndex<W>; 2] {
         &mut self.neighbours
     }
 
     #[cfg(feature = "audit")]
-    fn both_neighbours(&self) -> [Link<W>; 2] {
+    fn both_neighbours(&self) -> [SlotIndex<W>; 2] {
         self.neighbours
     }
 }
 
 impl<W: Width> Aging<ByRank> for Session<W> {
-    fn neighbours(&mut self) -> &mut [Link<W>; 2] {
+    fn neighbours(&mut self) -> &mut [SlotIndex<W>; 2] {
         &mut self.in_rank
     }
 
     #[cfg(feature = "audit")]
-    fn both_neighbours(&self) -> [Link<W>; 2] {
+    fn both_neighbours(&self) -> [SlotIndex<W>; 2] {
         self.in_rank
     }
 }
@@ -212,11 +212,11 @@ pub(crate) struct ByRemote<W>(PhantomData<W>);
 impl<W: Width> Chain for ByRemote<W> {
     type Slot = Session<W>;
 
-    fn next(slot: &Session<W>) -> Link<W> {
+    fn next(slot: &Session<W>) -> SlotIndex<W> {
         slot.by_remote
     }
 
-    fn set_next(slot: &mut Session<W>, next: Link<W>) {
+    fn set_next(slot: &mut Session<W>, next: SlotIndex<W>) {
         slot.by_remote = next;
     }
 }

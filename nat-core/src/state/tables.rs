@@ -1,6 +1,6 @@
 //! The memory of a NAT as a type.
 
-use crate::table::{Link, Slot, Width};
+use crate::table::{Slot, SlotIndex, Width};
 
 use super::{Host, Mapping, Session};
 
@@ -18,12 +18,12 @@ pub struct Tables<
     W: Width = u16,
 > {
     pub(super) hosts: [Host<W>; HOSTS],
-    pub(super) hosts_by_address: [Link<W>; HOSTS],
+    pub(super) hosts_by_address: [SlotIndex<W>; HOSTS],
     pub(super) mappings: [Mapping<W>; MAPPINGS],
-    pub(super) mappings_by_inside: [Link<W>; MAPPINGS],
-    pub(super) mappings_by_external: [Link<W>; MAPPINGS],
+    pub(super) mappings_by_inside: [SlotIndex<W>; MAPPINGS],
+    pub(super) mappings_by_external: [SlotIndex<W>; MAPPINGS],
     pub(super) sessions: [Session<W>; SESSIONS],
-    pub(super) sessions_by_remote: [Link<W>; SESSIONS],
+    pub(super) sessions_by_remote: [SlotIndex<W>; SESSIONS],
 }
 
 /// Tables for up to 1,048,576 mappings, sessions and hosts each: a gateway on a computer. Their
@@ -32,12 +32,12 @@ pub type WideTables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: u
     Tables<MAPPINGS, SESSIONS, HOSTS, u32>;
 
 const _: () = {
-    assert!(size_of::<Mapping<u16>>() + 2 * size_of::<Link<u16>>() == 18);
-    assert!(size_of::<Session<u16>>() + size_of::<Link<u16>>() == 46);
-    assert!(size_of::<Host<u16>>() + size_of::<Link<u16>>() == 82);
-    assert!(size_of::<Mapping<u32>>() + 2 * size_of::<Link<u32>>() == 32);
-    assert!(size_of::<Session<u32>>() + size_of::<Link<u32>>() == 60);
-    assert!(size_of::<Host<u32>>() + size_of::<Link<u32>>() == 132);
+    assert!(size_of::<Mapping<u16>>() + 2 * size_of::<SlotIndex<u16>>() == 18);
+    assert!(size_of::<Session<u16>>() + size_of::<SlotIndex<u16>>() == 46);
+    assert!(size_of::<Host<u16>>() + size_of::<SlotIndex<u16>>() == 82);
+    assert!(size_of::<Mapping<u32>>() + 2 * size_of::<SlotIndex<u32>>() == 32);
+    assert!(size_of::<Session<u32>>() + size_of::<SlotIndex<u32>>() == 60);
+    assert!(size_of::<Host<u32>>() + size_of::<SlotIndex<u32>>() == 132);
 };
 
 impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>
@@ -82,12 +82,12 @@ impl<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>
         };
         Self {
             hosts: [Host::FREE; HOSTS],
-            hosts_by_address: [Link::NONE; HOSTS],
+            hosts_by_address: [SlotIndex::NONE; HOSTS],
             mappings: [Mapping::FREE; MAPPINGS],
-            mappings_by_inside: [Link::NONE; MAPPINGS],
-            mappings_by_external: [Link::NONE; MAPPINGS],
+            mappings_by_inside: [SlotIndex::NONE; MAPPINGS],
+            mappings_by_external: [SlotIndex::NONE; MAPPINGS],
             sessions: [Session::FREE; SESSIONS],
-            sessions_by_remote: [Link::NONE; SESSIONS],
+            sessions_by_remote: [SlotIndex::NONE; SESSIONS],
         }
     }
 }

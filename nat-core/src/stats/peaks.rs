@@ -68,8 +68,8 @@ impl Peaks {
     }
 
     fn push(&mut self, volume: Volume) {
-        if let Some(place) = self.complete.get_mut(self.oldest) {
-            *place = volume;
+        if let Some(entry) = self.complete.get_mut(self.oldest) {
+            *entry = volume;
         }
         self.oldest = self.oldest.wrapping_add(1) % WINDOWS;
     }

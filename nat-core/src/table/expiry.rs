@@ -3,7 +3,7 @@
 
 use core::marker::PhantomData;
 
-use super::{Link, LinkOf, Slot, Slots, Width};
+use super::{LinkOf, Slot, SlotIndex, Slots, Width};
 
 /// The order of lists by deadline.
 #[derive(Clone, Copy)]
@@ -23,8 +23,8 @@ const EARLIER: usize = 0;
 const LATER: usize = 1;
 
 pub(crate) struct AgeList<W, Order = Expiry> {
-    first: Link<W>,
-    last: Link<W>,
+    first: SlotIndex<W>,
+    last: SlotIndex<W>,
     order: PhantomData<Order>,
 }
 
@@ -32,19 +32,19 @@ pub(crate) type ExpiryList<W> = AgeList<W, Expiry>;
 
 impl<W: Width, Order> AgeList<W, Order> {
     pub(crate) const EMPTY: Self = Self {
-        first: Link::NONE,
-        last: Link::NONE,
+        first: SlotIndex::NONE,
+        last: SlotIndex::NONE,
         order: PhantomData,
     };
 
     /// The oldest slot; of those in order of expiry, the one that expires first.
-    pub(crate) fn first(&self) -> Link<W> {
+    pub(crate) fn first(&self) -> SlotIndex<W> {
         self.first
     }
 
     /// The slot that expires last.
     #[cfg(feature = "audit")]
-    pub(crate) fn last(&self) -> Link<W> {
+    pub(crate) fn last(&self) -> SlotIndex<W> {
         self.last
     }
 
@@ -53,10 +53,10 @@ impl<W: Width, Order> AgeList<W, Order> {
     pub(crate) fn push<T: Aging<Order> + Slot<Width = W>>(
         &mut self,
         slots: &mut Slots<'_, T>,
-        link: Link<W>,
+        link: SlotIndex<W>,
     ) {
         if let Some(slot) = slots.get_mut(link) {
-            *slot.neighbours() = [self.last, Link::NONE];
+            *slot.neighbours() = [self.last, SlotIndex::NONE];
         }
         match slots.get_mut(self.last) {
             Some(last) => last.neighbours()[LATER] = link,
@@ -69,7 +69,7 @@ impl<W: Width, Order> AgeList<W, Order> {
     pub(crate) fn renew<T: Aging<Order> + Slot<Width = W>>(
         &mut self,
         slots: &mut Slots<'_, T>,
-        link: Link<W>,
+        link: SlotIndex<W>,
     ) {
         if link != self.last {
             self.remove(slots, link);
@@ -81,7 +81,7 @@ impl<W: Width, Order> AgeList<W, Order> {
     pub(crate) fn remove<T: Aging<Order> + Slot<Width = W>>(
         &mut self,
         slots: &mut Slots<'_, T>,
-        link: Link<W>,
+        link: SlotIndex<W>,
     ) {
         let Some(slot) = slots.get_mut(link) else {
             return;

@@ -2,8 +2,8 @@
 
 use core::marker::PhantomData;
 
-use super::link::Number;
-use super::{Link, LinkOf, Slot, Slots};
+use super::slot_index::Number;
+use super::{LinkOf, Slot, SlotIndex, Slots};
 
 /// The longest chain. A table that is full has one slot a bucket on average; chains of 16 do not
 /// come about by chance, and where one would, the insertion is refused, so that no look-up ever
@@ -45,7 +45,7 @@ impl<'t, C: Chain> Index<'t, C> {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.buckets.fill(Link::NONE);
+        self.buckets.fill(SlotIndex::NONE);
     }
 
     /// The slot with `hash` that `matches`.
@@ -115,7 +115,7 @@ impl<'t, C: Chain> Index<'t, C> {
         hash: u32,
         link: LinkOf<C::Slot>,
     ) {
-        let after = slots.get(link).map_or(Link::NONE, C::next);
+        let after = slots.get(link).map_or(SlotIndex::NONE, C::next);
         let bucket = self.bucket(hash);
         let Some(head) = self.buckets.get_mut(bucket) else {
             return;
@@ -154,7 +154,7 @@ mod tests {
 
     struct Number {
         value: u32,
-        next: Link<u16>,
+        next: SlotIndex<u16>,
     }
 
     impl Slot for Number {
@@ -162,14 +162,14 @@ mod tests {
 
         const FREE: Self = Self {
             value: 0,
-            next: Link::NONE,
+            next: SlotIndex::NONE,
         };
 
         fn is_free(&self) -> bool {
             self.value == 0
         }
 
-        fn spare_link(&mut self) -> &mut Link<u16> {
+        fn spare_link(&mut self) -> &mut SlotIndex<u16> {
             &mut self.next
         }
     }
@@ -179,11 +179,11 @@ mod tests {
     impl Chain for ByValue {
         type Slot = Number;
 
-        fn next(slot: &Number) -> Link<u16> {
+        fn next(slot: &Number) -> SlotIndex<u16> {
             slot.next
         }
 
-        fn set_next(slot: &mut Number, next: Link<u16>) {
+        fn set_next(slot: &mut Number, next: SlotIndex<u16>) {
             slot.next = next;
         }
     }
@@ -193,14 +193,14 @@ mod tests {
     #[test]
     fn a_bucket_holds_as_many_as_may_be_probed() {
         let mut slots = [const { Number::FREE }; 40];
-        let mut buckets = [Link::NONE; 40];
+        let mut buckets = [SlotIndex::NONE; 40];
         let (mut slots, mut index) = (Slots::new(&mut slots), Index::<ByValue>::new(&mut buckets));
         const HASH: u32 = 0x1234_5678;
-        let links: [Link<u16>; MAX_PROBES] = core::array::from_fn(|i| {
+        let links: [SlotIndex<u16>; MAX_PROBES] = core::array::from_fn(|i| {
             let link = slots
                 .insert(Number {
                     value: i as u32 + 1,
-                    next: Link::NONE,
+                    next: SlotIndex::NONE,
                 })
                 .expect("a slot");
             index
@@ -211,7 +211,7 @@ mod tests {
         let extra = slots
             .insert(Number {
                 value: 99,
-                next: Link::NONE,
+                next: SlotIndex::NONE,
             })
             .expect("a slot");
         index.take_probes();

@@ -1,18 +1,18 @@
 //! Fixed memory: slots, hash indexes over them, lists in order of age. Knows nothing of packets.
 //!
-//! Everything is found by [`Link`], the position of a slot; nothing moves and nothing is allocated.
+//! Everything is found by [`SlotIndex`], the position of a slot; nothing moves and nothing is allocated.
 
 #[cfg(feature = "audit")]
 pub(crate) mod audit;
 mod expiry;
 mod hash;
 mod index;
-mod link;
+mod slot_index;
 mod slots;
 
 pub(crate) use expiry::{AgeList, Aging, Expiry, ExpiryList};
 pub(crate) use hash::HashKey;
 pub(crate) use index::{Chain, Index, IndexFull, MAX_PROBES};
-pub use link::Width;
-pub(crate) use link::{Count, Link};
+pub use slot_index::Width;
+pub(crate) use slot_index::{Count, SlotIndex};
 pub(crate) use slots::{LinkOf, Slot, Slots};

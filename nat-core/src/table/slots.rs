@@ -1,6 +1,6 @@
 //! A fixed number of slots, of which some are in use.
 
-use super::{Link, Width};
+use super::{SlotIndex, Width};
 
 /// What stands in a slot.
 pub(crate) trait Slot: Sized {
@@ -17,7 +17,7 @@ pub(crate) trait Slot: Sized {
 }
 
 /// A link to slots of one kind.
-pub(crate) type LinkOf<T> = Link<<T as Slot>::Width>;
+pub(crate) type LinkOf<T> = SlotIndex<<T as Slot>::Width>;
 
 /// The slots, and which of them are free.
 pub(crate) struct Slots<'t, T: Slot> {
@@ -39,14 +39,14 @@ impl<'t, T: Slot> Slots<'t, T> {
             slots,
             in_use: 0,
             untouched: 0,
-            free: Link::NONE,
+            free: SlotIndex::NONE,
         }
     }
 
     /// The free slot that the next insertion takes.
     pub(crate) fn next_link(&self) -> Option<LinkOf<T>> {
         let link = if self.free.is_none() {
-            Link::at(self.untouched)
+            SlotIndex::at(self.untouched)
         } else {
             self.free
         };
@@ -101,7 +101,7 @@ impl<'t, T: Slot> Slots<'t, T> {
         touched
             .enumerate()
             .filter(|(_, slot)| !slot.is_free())
-            .map(|(position, slot)| (Link::at(position), slot))
+            .map(|(position, slot)| (SlotIndex::at(position), slot))
     }
 
     /// The link of the slot in use at or after `cursor` in table order, to walk the table while it
@@ -114,6 +114,6 @@ impl<'t, T: Slot> Slots<'t, T> {
             .take(self.untouched)
             .skip(cursor)
             .find(|(_, slot)| !slot.is_free())?;
-        Some((position.wrapping_add(1), Link::at(position)))
+        Some((position.wrapping_add(1), SlotIndex::at(position)))
     }
 }

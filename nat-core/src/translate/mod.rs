@@ -13,11 +13,11 @@
 //! Checksums are brought up to date from what changed, never computed anew, so that a packet which
 //! came in damaged leaves damaged (RFC 1624, RFC 5382 section 8).
 
+pub(crate) mod fast_header;
 pub(crate) mod mss;
-pub(crate) mod plain;
 pub(crate) mod quote;
 
-use crate::fragments::Way;
+use crate::fragments::FragmentRoute;
 use crate::packet::Transport;
 use crate::state::Endpoint;
 use crate::wire::checksum::Delta;
@@ -32,10 +32,10 @@ pub(crate) enum End {
 
 /// Whether the packet crosses the router, or ends in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Hop {
+pub(crate) enum Ttl {
     /// Costs one of its time to live.
-    Counted,
-    Uncounted,
+    Decrement,
+    Keep,
 }
 
 /// Gives the packet `to` as one of its ends.
@@ -44,9 +44,9 @@ pub(crate) fn rewrite(
     mut transport: Transport<'_>,
     end: End,
     to: Endpoint,
-    hop: Hop,
+    ttl: Ttl,
 ) {
-    rewrite_end(ip, &mut transport, end, to, hop);
+    rewrite_end(ip, &mut transport, end, to, ttl);
 }
 
 /// Gives the packet both ends, for one hop.
@@ -56,14 +56,8 @@ pub(crate) fn rewrite_both(
     source: Endpoint,
     destination: Endpoint,
 ) {
-    rewrite_end(ip, &mut transport, End::Source, source, Hop::Counted);
-    rewrite_end(
-        ip,
-        &mut transport,
-        End::Destination,
-        destination,
-        Hop::Uncounted,
-    );
+    rewrite_end(ip, &mut transport, End::Source, source, Ttl::Decrement);
+    rewrite_end(ip, &mut transport, End::Destination, destination, Ttl::Keep);
 }
 
 fn rewrite_end(
@@ -71,9 +65,9 @@ fn rewrite_end(
     transport: &mut Transport<'_>,
     end: End,
     to: Endpoint,
-    hop: Hop,
+    ttl: Ttl,
 ) {
-    let addresses = rewrite_address(ip, end, to.address, hop);
+    let addresses = rewrite_address(ip, end, to.address, ttl);
     match transport {
         Transport::Tcp(header, _) => {
             let ports = match end {
@@ -99,10 +93,10 @@ fn rewrite_end(
 
 /// Gives a fragment without a transport header what its datagram's first got. Nothing but the IPv4
 /// header changes.
-pub(crate) fn rewrite_fragment(ip: &mut ipv4::Header, way: &Way, hop: Hop) {
-    rewrite_address(ip, End::Source, way.source, hop);
-    rewrite_address(ip, End::Destination, way.destination, Hop::Uncounted);
-    rewrite_id(ip, way.id);
+pub(crate) fn rewrite_fragment(ip: &mut ipv4::Header, route: &FragmentRoute, ttl: Ttl) {
+    rewrite_address(ip, End::Source, route.source, ttl);
+    rewrite_address(ip, End::Destination, route.destination, Ttl::Keep);
+    rewrite_id(ip, route.id);
 }
 
 /// Gives the IPv4 header another identification.
@@ -113,15 +107,15 @@ pub(crate) fn rewrite_id(ip: &mut ipv4::Header, id: u16) {
 
 /// Gives the IPv4 header `address` as one of its ends. Returns how the addresses changed, for the
 /// pseudo-header.
-pub(crate) fn rewrite_address(ip: &mut ipv4::Header, end: End, address: u32, hop: Hop) -> Delta {
+pub(crate) fn rewrite_address(ip: &mut ipv4::Header, end: End, address: u32, ttl: Ttl) -> Delta {
     let old = match end {
         End::Source => ip.set_source(address),
         End::Destination => ip.set_destination(address),
     };
     let addresses = Delta::default().and_u32(old, address);
-    let header = match hop {
-        Hop::Counted => ip.decrement_ttl().and(addresses),
-        Hop::Uncounted => addresses,
+    let header = match ttl {
+        Ttl::Decrement => ip.decrement_ttl().and(addresses),
+        Ttl::Keep => addresses,
     };
     ip.set_checksum(header.apply(ip.checksum()));
     addresses

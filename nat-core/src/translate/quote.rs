@@ -147,7 +147,7 @@ impl<'p> Quote<'p> {
 
     fn rewrite_end(&mut self, end: End, to: Endpoint) -> Delta {
         let old_checksum = self.ip.checksum();
-        let addresses = super::rewrite_address(self.ip, end, to.address, super::Hop::Uncounted);
+        let addresses = super::rewrite_address(self.ip, end, to.address, super::Ttl::Keep);
         let header = addresses.and_u16(old_checksum, self.ip.checksum());
         match self.proto {
             Proto::Icmp => header.and(rewrite_query(self.transport, to.port)),

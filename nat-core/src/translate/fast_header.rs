@@ -58,12 +58,12 @@ enum Transport<'p> {
 
 /// A whole datagram without options, at an even address, of UDP or of a TCP connection that it
 /// neither opens nor ends, its headers sound.
-pub(crate) struct Plain<'p> {
+pub(crate) struct FastHeader<'p> {
     head: &'p mut Head,
     transport: Transport<'p>,
 }
 
-impl<'p> Plain<'p> {
+impl<'p> FastHeader<'p> {
     /// The datagram at the start of `packet`, if it is such a one, and what is in it.
     #[inline(always)]
     pub(crate) fn parse(packet: &'p mut [u8]) -> Option<(Self, Content)> {
@@ -81,10 +81,7 @@ impl<'p> Plain<'p> {
             }
             ipv4::TCP => {
                 let (header, segment) = Tcp::parse(rest)?;
-                (
-                    Transport::Tcp(header),
-                    Content::Segment(Kind::Other, segment),
-                )
+                (Transport::Tcp(header), Content::Tcp(Kind::Other, segment))
             }
             _ => return None,
         };
@@ -153,11 +150,11 @@ impl<'p> Plain<'p> {
         let ports = addresses.and_u16(*port, new_port);
         (*address, *port) = ([high, low], new_port);
         let [ttl, protocol] = head.ttl_and_protocol.to_ne_bytes();
-        let hop = u16::from_ne_bytes([ttl.saturating_sub(1), protocol]);
+        let ttl = u16::from_ne_bytes([ttl.saturating_sub(1), protocol]);
         head.checksum = addresses
-            .and_u16(head.ttl_and_protocol, hop)
+            .and_u16(head.ttl_and_protocol, ttl)
             .apply(head.checksum);
-        head.ttl_and_protocol = hop;
+        head.ttl_and_protocol = ttl;
         match &mut self.transport {
             Transport::Tcp(header) => header.checksum = ports.apply(header.checksum),
             Transport::Udp(header) => header.update_checksum(ports),

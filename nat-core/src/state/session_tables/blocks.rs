@@ -2,11 +2,11 @@
 
 use crate::state::blocks::{Blocks, Externals};
 use crate::state::{Host, Inside};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 
-use super::Flows;
+use super::SessionTables;
 
-impl<W: Width> Flows<'_, W> {
+impl<W: Width> SessionTables<'_, W> {
     /// The number of a host, or the one that it will get with its first mapping; `None` where there
     /// is no room for it.
     pub(crate) fn host_number(&self, inside: Inside) -> Option<u32> {
@@ -58,7 +58,7 @@ impl<W: Width> Flows<'_, W> {
 }
 
 /// The blocks that are free when the host at `link` is gone.
-pub(super) fn blocks_of<W: Width>(host: &Host<W>, link: Link<W>) -> Option<Blocks> {
+pub(super) fn blocks_of<W: Width>(host: &Host<W>, link: SlotIndex<W>) -> Option<Blocks> {
     let Host {
         address, blocks, ..
     } = *host;
@@ -70,6 +70,6 @@ pub(super) fn blocks_of<W: Width>(host: &Host<W>, link: Link<W>) -> Option<Block
 }
 
 /// The number of a host, from zero up.
-fn number<W: Width>(host: Link<W>) -> u32 {
+fn number<W: Width>(host: SlotIndex<W>) -> u32 {
     host.number().saturating_sub(1)
 }

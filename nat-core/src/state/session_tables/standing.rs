@@ -3,9 +3,9 @@
 
 use crate::session_info::SessionState;
 use crate::state::{Class, Inside, Mapping, Proto, Rank, RankList, Session};
-use crate::table::{Link, MAX_PROBES, Width};
+use crate::table::{MAX_PROBES, SlotIndex, Width};
 
-use super::Flows;
+use super::SessionTables;
 
 /// Where a session stands by its state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,13 +26,13 @@ impl Standing {
     }
 }
 
-impl<W: Width> Flows<'_, W> {
+impl<W: Width> SessionTables<'_, W> {
     /// Moves the session at `link`, of the host at `host`, from one standing to another in all that
     /// goes by it: `None` is before it begins, and after it has ended. Nothing else puts a
     /// session into a list, takes it out or counts it.
     pub(super) fn restate(
         &mut self,
-        (link, host): (Link<W>, Link<W>),
+        (link, host): (SlotIndex<W>, SlotIndex<W>),
         before: Option<Standing>,
         after: Option<Standing>,
     ) {
@@ -45,12 +45,12 @@ impl<W: Width> Flows<'_, W> {
             return;
         };
         match (before, after) {
-            (None, Some(after)) => self.shares.add_session(host, after.state),
-            (Some(before), None) => self.shares.remove_session(host, before.state),
+            (None, Some(after)) => self.quotas.add_session(host, after.state),
+            (Some(before), None) => self.quotas.remove_session(host, before.state),
             (before, after) => {
                 let [before, after] =
                     [before, after].map(|standing| standing.map(|standing| standing.state));
-                self.shares.change_state(&mut host.half_open, before, after);
+                self.quotas.change_state(&mut host.half_open, before, after);
             }
         }
         let [before, after] =
@@ -65,7 +65,7 @@ impl<W: Width> Flows<'_, W> {
         }
     }
 
-    fn change_class(&mut self, link: Link<W>, before: Option<Class>, after: Option<Class>) {
+    fn change_class(&mut self, link: SlotIndex<W>, before: Option<Class>, after: Option<Class>) {
         if before == after {
             return;
         }
@@ -79,16 +79,16 @@ impl<W: Width> Flows<'_, W> {
 
     /// The session of a host that makes room for another: the oldest that `fits` of the first of
     /// `ranks` that has one. Looks at no more than [`MAX_PROBES`] sessions of each rank.
-    pub(crate) fn find_yielding(
+    pub(crate) fn find_evictable(
         &self,
         inside: Inside,
         ranks: &[Rank],
-        fits: impl Fn(Link<W>, &Session<W>, &Mapping<W>) -> bool,
-    ) -> Option<Link<W>> {
+        fits: impl Fn(SlotIndex<W>, &Session<W>, &Mapping<W>) -> bool,
+    ) -> Option<SlotIndex<W>> {
         let host = self
             .hosts
             .get(self.find_host(inside.origin, inside.endpoint.address)?)?;
-        let lists = ranks.iter().filter_map(|rank| host.yielding(*rank));
+        let lists = ranks.iter().filter_map(|rank| host.evicted(*rank));
         lists
             .filter_map(|list| self.find_in_list(list, &fits))
             .next()
@@ -97,8 +97,8 @@ impl<W: Width> Flows<'_, W> {
     fn find_in_list(
         &self,
         list: &RankList<W>,
-        fits: &impl Fn(Link<W>, &Session<W>, &Mapping<W>) -> bool,
-    ) -> Option<Link<W>> {
+        fits: &impl Fn(SlotIndex<W>, &Session<W>, &Mapping<W>) -> bool,
+    ) -> Option<SlotIndex<W>> {
         let mut link = list.first();
         for _ in 0..MAX_PROBES {
             let session = self.sessions.get(link)?;
@@ -122,7 +122,7 @@ impl<W: Width> Flows<'_, W> {
         let expected = self
             .sessions
             .iter()
-            .filter(|(_, session)| !session.is_leave() && ranked(session).is_some());
+            .filter(|(_, session)| !session.is_permission() && ranked(session).is_some());
         let mut missing = expected.count();
         for (link, host) in self.hosts.iter() {
             for rank in [
@@ -153,7 +153,7 @@ impl<W: Width> Flows<'_, W> {
         rank: Rank,
         belongs: impl Fn(&Session<W>) -> bool,
     ) -> Result<usize, &'static str> {
-        let mut link = host.yielding(rank).map_or(Link::NONE, RankList::first);
+        let mut link = host.evicted(rank).map_or(SlotIndex::NONE, RankList::first);
         let (mut found, mut latest) = (0_usize, None);
         while let Some(session) = self.sessions.get(link) {
             if !belongs(session) {

@@ -62,9 +62,9 @@ mod sealed {
 
 /// The position of a slot. Zero is nowhere, so memory of all zeros is an empty table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Link<W>(W);
+pub(crate) struct SlotIndex<W>(W);
 
-impl<W: Width> Link<W> {
+impl<W: Width> SlotIndex<W> {
     pub(crate) const NONE: Self = Self(W::ZERO);
 
     pub(crate) fn is_none(self) -> bool {

@@ -6,7 +6,7 @@ use crate::event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 use crate::packet::Summary;
 use crate::policy::Pool;
 use crate::state::{
-    Blocks, Ended, Endpoint, ExternalPort, Flows, Given, MappingEnds, QuarantineTable,
+    Blocks, Ended, Endpoint, ExternalPort, MappingEnds, MappingKind, QuarantineTable, SessionTables,
 };
 use crate::table::Width;
 use crate::{Config, DropReason, Instant, Nat, Stats};
@@ -17,7 +17,7 @@ use super::{count_ended, count_expired};
 pub(super) type Hook<'t> = Option<&'t mut (dyn EventHook + Send)>;
 
 /// Where changes of the tables are told.
-pub(super) struct Journal<'n, 't, W: Width> {
+pub(super) struct EventSink<'n, 't, W: Width> {
     config: &'n Config,
     stats: &'n mut Stats,
     hook: &'n mut Hook<'t>,
@@ -49,10 +49,12 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// The tables, and where their changes are told.
-    pub(super) fn recorded(&mut self) -> (&mut Flows<'t, W>, Journal<'_, 't, W>) {
+    pub(super) fn tables_and_events(
+        &mut self,
+    ) -> (&mut SessionTables<'t, W>, EventSink<'_, 't, W>) {
         let Self {
             config,
-            flows,
+            tables,
             stats,
             hook,
             pool,
@@ -60,10 +62,10 @@ impl<'t, W: Width> Nat<'t, W> {
             now,
             ..
         } = self;
-        let quarantine = Some(quarantine).filter(|_| !flows.overlapping());
+        let quarantine = Some(quarantine).filter(|_| !tables.overlapping());
         (
-            flows,
-            Journal {
+            tables,
+            EventSink {
                 config,
                 stats,
                 hook,
@@ -74,12 +76,12 @@ impl<'t, W: Width> Nat<'t, W> {
         )
     }
 
-    pub(super) fn journal(&mut self) -> Journal<'_, 't, W> {
-        self.recorded().1
+    pub(super) fn events(&mut self) -> EventSink<'_, 't, W> {
+        self.tables_and_events().1
     }
 
     /// Tells that a packet got no session.
-    pub(super) fn tell_refusal(&mut self, summary: &Summary, reason: DropReason) {
+    pub(super) fn emit_refusal(&mut self, summary: &Summary, reason: DropReason) {
         let Some(hook) = &mut self.hook else { return };
         let (protocol, inside) = (
             summary.proto.into(),
@@ -94,17 +96,17 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 }
 
-impl<W: Width> Journal<'_, '_, W> {
+impl<W: Width> EventSink<'_, '_, W> {
     /// A mapping has begun.
     pub(super) fn created(&mut self, ends: &MappingEnds) {
-        self.tell(ends, Event::MappingCreated);
+        self.emit(ends, Event::MappingCreated);
     }
 
     /// A mapping has ended, while the external addresses still were what they had been for it.
     fn deleted(&mut self, ends: &MappingEnds) {
-        self.tell(ends, Event::MappingDeleted);
+        self.emit(ends, Event::MappingDeleted);
         // The port of a port forward is not free before the forward is gone.
-        if ends.given != Given::PortForward && !ends.untranslated {
+        if ends.kind != MappingKind::PortForward && !ends.untranslated {
             self.freed(ExternalPort {
                 proto: ends.proto,
                 external: ends.external,
@@ -149,16 +151,16 @@ impl<W: Width> Journal<'_, '_, W> {
 
     /// A host has got a block of ports.
     pub(super) fn assigned(&mut self, blocks: Blocks) {
-        self.tell_blocks(blocks, Event::BlockAssigned);
+        self.emit_blocks(blocks, Event::BlockAssigned);
     }
 
     /// A host has lost blocks of ports, while the external addresses still were what they had been
     /// for them.
     pub(super) fn released(&mut self, blocks: Blocks) {
-        self.tell_blocks(blocks, Event::BlockReleased);
+        self.emit_blocks(blocks, Event::BlockReleased);
     }
 
-    fn tell_blocks(&mut self, blocks: Blocks, event: fn(PortBlock) -> Event) {
+    fn emit_blocks(&mut self, blocks: Blocks, event: fn(PortBlock) -> Event) {
         let Some(hook) = self.hook else { return };
         let Some(ports) = self.config.block(blocks.number) else {
             return;
@@ -178,14 +180,14 @@ impl<W: Width> Journal<'_, '_, W> {
         }
     }
 
-    fn tell(&mut self, ends: &MappingEnds, event: fn(MappingEvent) -> Event) {
+    fn emit(&mut self, ends: &MappingEnds, event: fn(MappingEvent) -> Event) {
         let Some(hook) = self.hook else { return };
         let MappingEnds {
             proto,
             inside,
             external,
             external_port,
-            given,
+            kind,
             untranslated,
         } = *ends;
         let external = match self.pool.any_address(external) {
@@ -201,7 +203,7 @@ impl<W: Width> Journal<'_, '_, W> {
             protocol: proto.into(),
             inside: inside.into(),
             external: external.into(),
-            port_forward: given != Given::Drawn,
+            port_forward: kind != MappingKind::Dynamic,
         }));
     }
 }

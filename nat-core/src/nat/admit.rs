@@ -1,15 +1,16 @@
 //! Whether a new session may be, and where it goes. Decides first; then nothing can fail.
 
 use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
-use crate::policy::forwards::Fixed;
+use crate::policy::port_forwards::StaticMapping;
 use crate::port_forward::MAX_PORT_FORWARDS;
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
 use crate::state::{
-    Endpoint, ExternalPort, Given, Host, Inside, InsideTuple, Mapping, MappingEnds, NewMapping,
-    NewSession, Origin, OutsideTuple, Parity, PortClass, PortPool, Ports, Proto, Tokens,
+    Endpoint, ExternalPort, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind,
+    NewMapping, NewSession, Origin, OutsideTuple, Parity, PortClass, PortPool, Ports, Proto,
+    Tokens,
 };
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Filtering, Nat};
 
 use super::DHCP_CLIENT;
@@ -28,11 +29,11 @@ pub(super) struct Reservation<W> {
     inside: Inside,
     proto: Proto,
     /// Its mapping, if that is there already.
-    mapping: Option<Link<W>>,
+    mapping: Option<SlotIndex<W>>,
     new_mapping: Option<NewMapping>,
     session: NewSession<W>,
     /// The session that ends to make room for it.
-    yielding: Option<Link<W>>,
+    evicted: Option<SlotIndex<W>>,
     tokens: Option<Tokens>,
     external: Endpoint,
 }
@@ -43,23 +44,23 @@ struct Request<'r, W> {
     state: SessionState,
     shortage: Shortage<W>,
     /// The session that is not to end.
-    keep: Option<Link<W>>,
+    keep: Option<SlotIndex<W>>,
 }
 
 impl<W: Width> Nat<'_, W> {
     /// Whether `mapping` lets `address` in from ports that no session of it names: one that a rule
     /// has opened, and what the filter says of others (RFC 4787 REQ-8).
-    pub(super) fn admits(&self, mapping: Link<W>, address: u32) -> bool {
-        let Some(proto) = self.flows.mapping(mapping).map(|mapping| mapping.proto()) else {
+    pub(super) fn admits(&self, mapping: SlotIndex<W>, address: u32) -> bool {
+        let Some(proto) = self.tables.mapping(mapping).map(|mapping| mapping.proto()) else {
             return false;
         };
         self.is_forwarded(mapping)
             || match self.filtering(proto) {
                 Filtering::AddressAndPortDependent => false,
                 Filtering::AddressDependent => {
-                    !self.is_behind() && self.flows.has_leave(mapping, address)
+                    !self.has_expiry_backlog() && self.tables.has_permission(mapping, address)
                 }
-                Filtering::EndpointIndependent => !self.is_behind(),
+                Filtering::EndpointIndependent => !self.has_expiry_backlog(),
             }
     }
 
@@ -78,14 +79,14 @@ impl<W: Width> Nat<'_, W> {
 
     /// Whether a mapping is that of a port forward, of one-to-one translation, or of the DMZ host,
     /// and does not drain.
-    pub(super) fn is_forwarded(&self, mapping: Link<W>) -> bool {
+    pub(super) fn is_forwarded(&self, mapping: SlotIndex<W>) -> bool {
         let rule = || {
             let (external, inside) = (
                 self.external_endpoint(mapping)?,
                 self.inside_endpoint(mapping)?,
             );
             let mapping = self
-                .flows
+                .tables
                 .mapping(mapping)
                 .filter(|mapping| !mapping.is_untranslated())?;
             Some(self.follows_rule(mapping.proto(), inside, external))
@@ -102,7 +103,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// The number of the external address, and the external endpoint, that a rule gives to a new
     /// mapping; `None` without a rule, or where another mapping has it.
-    pub(super) fn fixed(&self, tuple: &InsideTuple) -> Option<(u8, Fixed)> {
+    pub(super) fn static_mapping(&self, tuple: &InsideTuple) -> Option<(u8, StaticMapping)> {
         let InsideTuple {
             proto,
             inside,
@@ -122,15 +123,15 @@ impl<W: Width> Nat<'_, W> {
             remote,
         };
         let free = !self.is_reserved(proto, external.port)
-            && self.flows.mapping_of_outside(&outside).is_none();
+            && self.tables.mapping_of_outside(&outside).is_none();
         free.then_some((number, fixed))
     }
 
     /// Whether sessions are overdue that nobody has ended yet. Then a mapping may look alive that
     /// is not, so the filter stays shut until [`Nat::handle_timeout`], or enough packets, have
     /// ended them.
-    pub(super) fn is_behind(&self) -> bool {
-        self.flows.next_deadline(self.tick()) == Some(0)
+    pub(super) fn has_expiry_backlog(&self) -> bool {
+        self.tables.next_deadline(self.tick()) == Some(0)
     }
 
     /// Decides whether the session of a packet from inside may be, with its mapping if there is
@@ -139,49 +140,50 @@ impl<W: Width> Nat<'_, W> {
     pub(super) fn reserve(
         &mut self,
         tuple: &InsideTuple,
-        mapping: Option<Link<W>>,
+        mapping: Option<SlotIndex<W>>,
         begin: Tcp,
-        keep: Option<Link<W>>,
+        keep: Option<SlotIndex<W>>,
     ) -> Result<Reservation<W>, DropReason> {
         let Inside { origin, endpoint } = tuple.inside;
-        let leave = self.needs_leave(tuple, mapping);
-        let shortage = self.find_shortage(tuple, mapping, (begin.state, leave));
+        let permission = self.needs_permission(tuple, mapping);
+        let shortage = self.find_shortage(tuple, mapping, (begin.state, permission));
         let request = Request {
             tuple,
             state: begin.state,
             shortage,
             keep,
         };
-        let mut yielding =
-            match self.find_yielding(tuple.inside, &request.shortage, begin.state, keep)? {
-                None => self.find_done(tuple.inside, mapping.is_none(), keep),
+        let mut evicted =
+            match self.find_evictable(tuple.inside, &request.shortage, begin.state, keep)? {
+                None => self.find_finished(tuple.inside, mapping.is_none(), keep),
                 needed => needed,
             };
         let tokens = match origin {
             Origin::Router => None,
-            Origin::Host => {
-                self.check_rates(self.flows.host(origin, endpoint.address), mapping.is_none())?
-            }
+            Origin::Host => self.check_rates(
+                self.tables.host(origin, endpoint.address),
+                mapping.is_none(),
+            )?,
         };
         let (new_mapping, external) = match mapping {
             // Its address may have drained, and nobody has taken it away yet.
             Some(mapping) => (None, self.external_endpoint(mapping)),
             None => {
-                let new = self.choose_mapping(&request, &mut yielding)?;
+                let new = self.choose_mapping(&request, &mut evicted)?;
                 (Some(new), self.external_of(&new))
             }
         };
         let external = external.ok_or(DropReason::AddressMissing)?;
         let link = mapping
-            .or_else(|| self.mapping_after(yielding))
+            .or_else(|| self.mapping_after(evicted))
             .ok_or(DropReason::MappingTableFull)?;
         let session = NewSession {
             mapping: link,
             remote: tuple.remote,
             begin,
-            leave,
+            permission,
         };
-        self.flows.check_session(&session)?;
+        self.tables.check_session(&session)?;
         let (inside, proto) = (tuple.inside, tuple.proto);
         Ok(Reservation {
             inside,
@@ -189,7 +191,7 @@ impl<W: Width> Nat<'_, W> {
             mapping,
             new_mapping,
             session,
-            yielding,
+            evicted,
             tokens,
             external,
         })
@@ -204,19 +206,19 @@ impl<W: Width> Nat<'_, W> {
             mapping,
             new_mapping,
             session,
-            yielding,
+            evicted,
             tokens,
             external,
         } = reservation;
-        self.end_yielding(yielding, mapping);
+        self.evict(evicted, mapping);
         if let Some(new) = &new_mapping {
             self.add_mapping(new);
             self.pair(inside, new.external);
             self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
             self.assign_block(new);
-            self.journal().created(&MappingEnds::from(new));
+            self.events().created(&MappingEnds::from(new));
         }
-        self.flows.add_session(&session, self.tick());
+        self.tables.add_session(&session, self.tick());
         self.take_tokens(inside, tokens);
         self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);
         if proto == Proto::Tcp {
@@ -227,16 +229,16 @@ impl<W: Width> Nat<'_, W> {
 
     /// The link that a new mapping gets once the session that makes room has ended, which may be
     /// the last of its own.
-    fn mapping_after(&self, yielding: Option<Link<W>>) -> Option<Link<W>> {
-        let ending = yielding
-            .and_then(|link| self.flows.session(link))
+    fn mapping_after(&self, evicted: Option<SlotIndex<W>>) -> Option<SlotIndex<W>> {
+        let ending = evicted
+            .and_then(|link| self.tables.session(link))
             .map(|session| session.mapping);
-        let last = |link: &Link<W>| {
-            self.flows
+        let last = |link: &SlotIndex<W>| {
+            self.tables
                 .mapping(*link)
                 .is_some_and(|mapping| mapping.sessions.get() == 1)
         };
-        ending.filter(last).or_else(|| self.flows.next_mapping())
+        ending.filter(last).or_else(|| self.tables.next_mapping())
     }
 
     /// The external endpoint of a mapping to be.
@@ -252,18 +254,18 @@ impl<W: Width> Nat<'_, W> {
 
     /// Gives a host whose external address is gone the one of its new mapping (RFC 4787 REQ-2).
     fn pair(&mut self, inside: Inside, external: u8) {
-        let host = self.flows.host(inside.origin, inside.endpoint.address);
+        let host = self.tables.host(inside.origin, inside.endpoint.address);
         if external != NO_EXTERNAL && host.is_some_and(|host| !self.pool.is_active(host.external()))
         {
-            self.flows.set_host_external(inside, external);
+            self.tables.set_host_external(inside, external);
         }
     }
 
     /// Whether sessions of this mapping give leave to every port of their remote address. ICMP has
     /// no ports, and what a rule has opened is open to all.
-    fn needs_leave(&self, tuple: &InsideTuple, mapping: Option<Link<W>>) -> bool {
+    fn needs_permission(&self, tuple: &InsideTuple, mapping: Option<SlotIndex<W>>) -> bool {
         let open = mapping.map_or_else(
-            || self.fixed(tuple).is_some(),
+            || self.static_mapping(tuple).is_some(),
             |mapping| self.is_forwarded(mapping),
         );
         self.filtering(tuple.proto) == Filtering::AddressDependent
@@ -271,32 +273,32 @@ impl<W: Width> Nat<'_, W> {
             && !open
     }
 
-    /// Chooses the mapping of a new session. Where no port is left, the session in `yielding`
+    /// Chooses the mapping of a new session. Where no port is left, the session in `evicted`
     /// becomes one whose port that is.
     fn choose_mapping(
         &mut self,
         request: &Request<'_, W>,
-        yielding: &mut Option<Link<W>>,
+        evicted: &mut Option<SlotIndex<W>>,
     ) -> Result<NewMapping, DropReason> {
         let tuple = *request.tuple;
-        let fixed = self.fixed(&tuple);
-        let given = fixed.map_or(Given::Drawn, |(_, fixed)| fixed.rule.into());
+        let fixed = self.static_mapping(&tuple);
+        let kind = fixed.map_or(MappingKind::Dynamic, |(_, fixed)| fixed.rule.into());
         let (external, external_port) = if tuple.untranslated {
             (NO_EXTERNAL, 0)
         } else if let Some((number, fixed)) = fixed {
             (number, fixed.external.port)
         } else {
             self.pool.primary().ok_or(DropReason::AddressMissing)?;
-            self.draw(request, yielding)
+            self.draw(request, evicted)
                 .inspect_err(|reason| self.count_port_error(*reason))?
         };
         let new = NewMapping {
             tuple,
             external,
             external_port,
-            given,
+            kind,
         };
-        self.flows.check_mapping(&new)?;
+        self.tables.check_mapping(&new)?;
         Ok(new)
     }
 
@@ -304,21 +306,21 @@ impl<W: Width> Nat<'_, W> {
     fn draw(
         &mut self,
         request: &Request<'_, W>,
-        yielding: &mut Option<Link<W>>,
+        evicted: &mut Option<SlotIndex<W>>,
     ) -> Result<(u8, u16), DropReason> {
         let inside = request.tuple.inside;
-        let leaving = yielding
+        let leaving = evicted
             .and_then(|session| self.drawn_until_end(session))
             .map(|mapping| mapping.external);
         let first = self
             .choose_external(inside, leaving)
             .ok_or(DropReason::PortsExhausted)?;
-        match self.draw_from(first, request, yielding) {
+        match self.draw_from(first, request, evicted) {
             Err(DropReason::PortsExhausted) => {
                 let other = self
                     .other_external(inside, first, leaving)
                     .ok_or(DropReason::PortsExhausted)?;
-                self.draw_from(other, request, yielding)
+                self.draw_from(other, request, evicted)
             }
             drawn => drawn,
         }
@@ -329,7 +331,7 @@ impl<W: Width> Nat<'_, W> {
         &mut self,
         external: u8,
         request: &Request<'_, W>,
-        yielding: &mut Option<Link<W>>,
+        evicted: &mut Option<SlotIndex<W>>,
     ) -> Result<(u8, u16), DropReason> {
         let Request {
             tuple,
@@ -339,7 +341,7 @@ impl<W: Width> Nat<'_, W> {
         } = request;
         let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
         let ports = self.candidates(tuple, &pool)?;
-        match self.choose_port(tuple, &pool, ports, *yielding) {
+        match self.choose_port(tuple, &pool, ports, *evicted) {
             Err(DropReason::PortsExhausted) => {
                 let wanted = PortWanted {
                     pool,
@@ -347,9 +349,9 @@ impl<W: Width> Nat<'_, W> {
                     remote: tuple.remote,
                 };
                 let found =
-                    self.find_port_yielding(tuple.inside, shortage, *state, (&wanted, *keep));
+                    self.find_evictable_for_port(tuple.inside, shortage, *state, (&wanted, *keep));
                 let (link, port) = found.ok_or(DropReason::PortsExhausted)?;
-                *yielding = Some(link);
+                *evicted = Some(link);
                 Ok((external, port))
             }
             port => Ok((external, port?)),
@@ -364,8 +366,8 @@ impl<W: Width> Nat<'_, W> {
         first: u8,
         leaving: Option<u8>,
     ) -> Option<u8> {
-        let host = self.flows.host(inside.origin, inside.endpoint.address)?;
-        let draws = |number: u8| host.drawn_on(number) > usize::from(leaving == Some(number));
+        let host = self.tables.host(inside.origin, inside.endpoint.address)?;
+        let draws = |number: u8| host.dynamic_on(number) > usize::from(leaving == Some(number));
         let mut others = self
             .pool
             .active()
@@ -381,9 +383,9 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The mapping of `session`, if it has drawn its port and ends with that session.
-    fn drawn_until_end(&self, session: Link<W>) -> Option<&Mapping<W>> {
-        let mapping = self.flows.mapping(self.flows.session(session)?.mapping)?;
-        Some(mapping).filter(|mapping| mapping.is_drawn() && mapping.sessions.get() == 1)
+    fn drawn_until_end(&self, session: SlotIndex<W>) -> Option<&Mapping<W>> {
+        let mapping = self.tables.mapping(self.tables.session(session)?.mapping)?;
+        Some(mapping).filter(|mapping| mapping.is_dynamic() && mapping.sessions.get() == 1)
     }
 
     fn count_port_error(&mut self, reason: DropReason) {
@@ -402,7 +404,7 @@ impl<W: Width> Nat<'_, W> {
     fn choose_external(&mut self, inside: Inside, leaving: Option<u8>) -> Option<u8> {
         let Inside { origin, endpoint } = inside;
         let Self {
-            flows,
+            tables,
             forwards,
             pool,
             ports,
@@ -426,11 +428,11 @@ impl<W: Width> Nat<'_, W> {
                 .find(|(number, address)| wanted(*number, *address))
         };
         let own = own.and_then(|own| find(&|_, address| address == own && open(address)));
-        let known = flows.host(origin, endpoint.address);
+        let known = tables.host(origin, endpoint.address);
         let paired = |host: &Host<W>| {
             let ending = |number| usize::from(leaving == Some(number));
             let drawn =
-                find(&|number, address| host.drawn_on(number) > ending(number) && open(address));
+                find(&|number, address| host.dynamic_on(number) > ending(number) && open(address));
             drawn.or_else(|| find(&|number, address| number == host.external() && open(address)))
         };
         own.or_else(|| known.and_then(paired))
@@ -438,22 +440,22 @@ impl<W: Width> Nat<'_, W> {
             .or_else(|| {
                 let candidates = || pool.active().filter(|(_, address)| open(*address));
                 let count = candidates().count();
-                let place = if count <= 1 {
+                let entry = if count <= 1 {
                     0
                 } else {
                     ports.pick_below(count as u32) as usize
                 };
-                candidates().nth(place).map(|(number, _)| number)
+                candidates().nth(entry).map(|(number, _)| number)
             })
     }
 
-    /// Draws a port that is free now. The session in `yielding` ends before the new mapping begins.
+    /// Draws a port that is free now. The session in `evicted` ends before the new mapping begins.
     fn choose_port(
         &mut self,
         tuple: &InsideTuple,
         pool: &PortPool,
         ports: Ports,
-        yielding: Option<Link<W>>,
+        evicted: Option<SlotIndex<W>>,
     ) -> Result<u16, DropReason> {
         let InsideTuple {
             proto,
@@ -474,15 +476,15 @@ impl<W: Width> Nat<'_, W> {
         );
         // Without this, whoever fills the range would have every later packet search all of it in
         // vain.
-        if !self.flows.overlapping()
+        if !self.tables.overlapping()
             && self.config.port_blocks.is_none()
-            && !self.may_draw(inside, pool, (address, &closed), yielding)
+            && !self.may_draw(inside, pool, (address, &closed), evicted)
         {
             return Err(DropReason::PortsExhausted);
         }
         let tick = self.tick();
         let Self {
-            flows,
+            tables,
             ports: picker,
             quarantine,
             ..
@@ -495,8 +497,8 @@ impl<W: Width> Nat<'_, W> {
                 remote,
             };
             !closed.contains(port)
-                && flows.mapping_of_outside(&tuple).is_none()
-                && flows.check_outside(&tuple).is_ok()
+                && tables.mapping_of_outside(&tuple).is_none()
+                && tables.check_outside(&tuple).is_ok()
                 && !quarantine.contains(
                     ExternalPort {
                         proto,
@@ -508,7 +510,7 @@ impl<W: Width> Nat<'_, W> {
         };
         // How many ports a destination has used up nobody counts where they overlap, so the search
         // has an end.
-        let tries = if flows.overlapping() {
+        let tries = if tables.overlapping() {
             OVERLAPPING_TRIES
         } else {
             ports.count()
@@ -525,7 +527,7 @@ impl<W: Width> Nat<'_, W> {
             return Ok(pool.ports(&self.config));
         }
         let number = self
-            .flows
+            .tables
             .host_number(tuple.inside)
             .ok_or(DropReason::HostTableFull)?;
         let block = self
@@ -542,10 +544,10 @@ impl<W: Width> Nat<'_, W> {
         inside: Inside,
         pool: &PortPool,
         (address, closed): (u32, &ClosedPorts),
-        yielding: Option<Link<W>>,
+        evicted: Option<SlotIndex<W>>,
     ) -> bool {
         let left = |nat: &mut Self, open: usize| {
-            let kept = nat.kept_ports(inside, pool, (address, open), yielding);
+            let kept = nat.kept_ports(inside, pool, (address, open), evicted);
             nat.has_free_port(pool, open.saturating_sub(kept))
         };
         // Few ports are closed: mostly one is left even if all of these were of this pool, and then
@@ -564,13 +566,13 @@ impl<W: Width> Nat<'_, W> {
         inside: Inside,
         pool: &PortPool,
         (address, open): (u32, usize),
-        yielding: Option<Link<W>>,
+        evicted: Option<SlotIndex<W>>,
     ) -> usize {
         if inside.origin == Origin::Router || self.forwards.one_to_one_host(address).is_some() {
             return 0;
         }
-        let leaving = yielding.and_then(|session| self.drawn_until_end(session));
-        self.flows.kept_ports(inside, pool, open, leaving)
+        let leaving = evicted.and_then(|session| self.drawn_until_end(session));
+        self.tables.kept_ports(inside, pool, open, leaving)
     }
 
     /// The external ports that are for an inside port. An identifier of ICMP queries has neither

@@ -9,15 +9,15 @@ use crate::state::mapping::ByInside;
 use crate::state::port_use::PortUse;
 use crate::state::session::ByRemote;
 use crate::state::{
-    Class, ExternalPort, Given, Host, InsideTuple, Mapping, Origin, OutsideTuple, PortClass, Proto,
-    Session, is_half_open,
+    Class, ExternalPort, Host, InsideTuple, Mapping, MappingKind, Origin, OutsideTuple, PortClass,
+    Proto, Session, is_half_open,
 };
 use crate::table::audit::{Fault, audit_list, ensure};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 
-use super::{Flows, any_port};
+use super::{SessionTables, any_port};
 
-impl<W: Width> Flows<'_, W> {
+impl<W: Width> SessionTables<'_, W> {
     /// Whether all that is said of the tables at `now` is so.
     pub(crate) fn audit(&self, now: u32) -> Result<(), Fault> {
         self.hosts.audit::<ByAddress<W>>()?;
@@ -44,7 +44,7 @@ impl<W: Width> Flows<'_, W> {
         let tcp = |session: &Session<W>| self.proto_of(session) == Some(Proto::Tcp);
         self.sessions
             .iter()
-            .filter(|(_, session)| !session.is_leave() && tcp(session) && is_meant(session))
+            .filter(|(_, session)| !session.is_permission() && tcp(session) && is_meant(session))
             .count()
     }
 
@@ -75,7 +75,7 @@ impl<W: Width> Flows<'_, W> {
         for (number, (list, lifetime)) in self.expiry.iter().zip(self.lifetimes).enumerate() {
             let belongs = |session: &Session<W>| {
                 let class = |proto| Class::of(proto, session.state, session.remote_port) as usize;
-                !session.is_leave() && self.proto_of(session).map(class) == Some(number)
+                !session.is_permission() && self.proto_of(session).map(class) == Some(number)
             };
             listed = listed.wrapping_add(audit_list(list, &self.sessions, belongs, |session| {
                 session.deadline
@@ -90,18 +90,18 @@ impl<W: Width> Flows<'_, W> {
         let sessions = self
             .sessions
             .iter()
-            .filter(|(_, session)| !session.is_leave())
+            .filter(|(_, session)| !session.is_permission())
             .count();
         ensure(listed == sessions, "a session in no list")
     }
 
-    fn audit_session(&self, link: Link<W>, session: &Session<W>) -> Result<(), Fault> {
+    fn audit_session(&self, link: SlotIndex<W>, session: &Session<W>) -> Result<(), Fault> {
         ensure(
             self.mappings.is_in_use(session.mapping),
             "a session without a mapping",
         )?;
-        if session.is_leave() {
-            return self.audit_leave(link, session);
+        if session.is_permission() {
+            return self.audit_permission(link, session);
         }
         let remote = session.remote();
         ensure(
@@ -145,15 +145,20 @@ impl<W: Width> Flows<'_, W> {
         )
     }
 
-    fn audit_leave(&self, link: Link<W>, leave: &Session<W>) -> Result<(), Fault> {
-        let (mapping, address) = (leave.mapping, leave.remote_address);
-        ensure(leave.remote() == any_port(address), "a leave for one port")?;
+    fn audit_permission(&self, link: SlotIndex<W>, permission: &Session<W>) -> Result<(), Fault> {
+        let (mapping, address) = (permission.mapping, permission.remote_address);
         ensure(
-            self.find_leave(mapping, address) == Some(link),
-            "a leave that is not found",
+            permission.remote() == any_port(address),
+            "a permission for one port",
+        )?;
+        ensure(
+            self.find_permission(mapping, address) == Some(link),
+            "a permission that is not found",
         )?;
         let holds = |session: &Session<W>| {
-            session.mapping == mapping && session.remote_address == address && !session.is_leave()
+            session.mapping == mapping
+                && session.remote_address == address
+                && !session.is_permission()
         };
         let holders = self
             .sessions
@@ -161,17 +166,17 @@ impl<W: Width> Flows<'_, W> {
             .filter(|(_, session)| holds(session))
             .count();
         ensure(
-            (1..=holders).contains(&(leave.deadline as usize)),
-            "a leave that nobody holds",
+            (1..=holders).contains(&(permission.deadline as usize)),
+            "a permission that nobody holds",
         )
     }
 
-    fn audit_mapping(&self, link: Link<W>, mapping: &Mapping<W>) -> Result<(), Fault> {
+    fn audit_mapping(&self, link: SlotIndex<W>, mapping: &Mapping<W>) -> Result<(), Fault> {
         ensure(
             self.hosts.is_in_use(mapping.host),
             "a mapping without a host",
         )?;
-        let own = |session: &Session<W>| session.mapping == link && !session.is_leave();
+        let own = |session: &Session<W>| session.mapping == link && !session.is_permission();
         let sessions = self
             .sessions
             .iter()
@@ -184,7 +189,7 @@ impl<W: Width> Flows<'_, W> {
         )
     }
 
-    fn audit_host(&self, link: Link<W>, host: &Host<W>) -> Result<(), Fault> {
+    fn audit_host(&self, link: SlotIndex<W>, host: &Host<W>) -> Result<(), Fault> {
         ensure(
             self.find_host(host.origin(), host.address) == Some(link),
             "a host that is not found",
@@ -203,7 +208,7 @@ impl<W: Width> Flows<'_, W> {
         }
         for external in 0..MAX_EXTERNAL_ADDRESSES as u8 {
             let own = |mapping: &Mapping<W>| {
-                mapping.host == link && mapping.is_drawn() && mapping.external == external
+                mapping.host == link && mapping.is_dynamic() && mapping.external == external
             };
             let drawn = self
                 .mappings
@@ -211,7 +216,7 @@ impl<W: Width> Flows<'_, W> {
                 .filter(|(_, mapping)| own(mapping))
                 .count();
             ensure(
-                drawn == host.drawn_on(external),
+                drawn == host.dynamic_on(external),
                 "the drawn ports of a host on an address",
             )?;
         }
@@ -230,7 +235,7 @@ impl<W: Width> Flows<'_, W> {
             )?;
         }
         let is_own = |session: &Session<W>| {
-            !session.is_leave()
+            !session.is_permission()
                 && self
                     .mappings
                     .get(session.mapping)
@@ -253,7 +258,7 @@ impl<W: Width> Flows<'_, W> {
     fn audit_ports(&self) -> Result<(), Fault> {
         let mut ports = PortUse::like(&self.ports);
         let drawn = |mapping: &Mapping<W>| {
-            !mapping.is_untranslated() && mapping.given() != Given::PortForward
+            !mapping.is_untranslated() && mapping.kind() != MappingKind::PortForward
         };
         let mappings = self
             .mappings
@@ -272,7 +277,7 @@ impl<W: Width> Flows<'_, W> {
                     .filter(|(_, mapping)| kept(mapping))
                     .count();
                 ensure(
-                    taken == self.port_shares.taken(proto, external, class),
+                    taken == self.port_quotas.taken(proto, external, class),
                     "the kept ports that are taken",
                 )?;
             }
@@ -281,30 +286,30 @@ impl<W: Width> Flows<'_, W> {
     }
 
     fn audit_shares(&self) -> Result<(), Fault> {
-        let shares = &self.shares;
+        let quotas = &self.quotas;
         let kept = |count: fn(&Host<W>) -> usize| {
             // What a host has beyond its share is not taken from what is kept.
             let shares_of_hosts = self
                 .hosts
                 .iter()
-                .map(|(_, host)| count(host).min(shares.per_host()));
+                .map(|(_, host)| count(host).min(quotas.per_host()));
             let taken = shares_of_hosts.fold(0, usize::saturating_add);
-            shares
+            quotas
                 .per_host()
                 .saturating_mul(self.hosts.capacity())
                 .saturating_sub(taken)
         };
         ensure(
-            shares.kept_mappings() == kept(Host::mappings),
+            quotas.reserved_mappings() == kept(Host::mappings),
             "the mappings that are kept for hosts",
         )?;
         ensure(
-            shares.kept_sessions() == kept(|host| host.sessions.get()),
+            quotas.reserved_sessions() == kept(|host| host.sessions.get()),
             "the sessions that are kept for hosts",
         )?;
         let half_open = self.count_tcp(|session| is_half_open(session.state));
         ensure(
-            shares.half_open() == half_open,
+            quotas.half_open() == half_open,
             "the half-open sessions of all",
         )?;
         let routers = self
@@ -312,7 +317,7 @@ impl<W: Width> Flows<'_, W> {
             .iter()
             .filter(|(_, host)| host.origin() == Origin::Router)
             .count();
-        ensure(shares.routers() == routers, "the addresses of the router")
+        ensure(quotas.routers() == routers, "the addresses of the router")
     }
 }
 
@@ -367,9 +372,9 @@ mod tests {
 
     /// Two mappings of a host: one with two half-open sessions and a leave, one with an established
     /// one.
-    fn flows() -> (Flows<'static, u16>, [Link<u16>; 3]) {
+    fn tables() -> (SessionTables<'static, u16>, [SlotIndex<u16>; 3]) {
         let tables = Box::leak(Box::new(Tables::<8, 16, 4>::new()));
-        let mut flows = Flows::new(
+        let mut tables = SessionTables::new(
             tables,
             HashKey::new([
                 0x6b1e_93d5,
@@ -385,9 +390,9 @@ mod tests {
                 tuple: tuple(port),
                 external: 0,
                 external_port: port,
-                given: Given::Drawn,
+                kind: MappingKind::Dynamic,
             };
-            flows.add_mapping(&new).expect("room")
+            tables.add_mapping(&new).expect("room")
         });
         let other = Endpoint { port: 81, ..REMOTE };
         let sessions = [
@@ -395,61 +400,70 @@ mod tests {
             (mappings[0], other, SessionState::OutsideSyn, true),
             (mappings[1], REMOTE, SessionState::Established, false),
         ];
-        let links = sessions.map(|(mapping, remote, state, leave)| {
+        let links = sessions.map(|(mapping, remote, state, permission)| {
             let begin = Tcp::new(state, Sequences::NONE);
-            flows
+            tables
                 .add_session(
                     &NewSession {
                         mapping,
                         remote,
                         begin,
-                        leave,
+                        permission,
                     },
                     NOW,
                 )
                 .expect("room")
         });
-        (flows, links)
+        (tables, links)
     }
 
     #[test]
     fn tables_in_order_pass() {
-        let (mut flows, links) = flows();
-        assert_eq!(flows.audit(NOW), Ok(()));
+        let (mut tables, links) = tables();
+        assert_eq!(tables.audit(NOW), Ok(()));
         for link in links {
-            flows.end_session(link).expect("a session");
-            assert_eq!(flows.audit(NOW), Ok(()));
+            tables.end_session(link).expect("a session");
+            assert_eq!(tables.audit(NOW), Ok(()));
         }
     }
 
     /// What the audit says of tables into which a fault was planted.
-    fn planted(fault: impl FnOnce(&mut Flows<'static, u16>, [Link<u16>; 3])) -> Result<(), Fault> {
-        let (mut flows, links) = flows();
-        fault(&mut flows, links);
-        flows.audit(NOW)
+    fn planted(
+        fault: impl FnOnce(&mut SessionTables<'static, u16>, [SlotIndex<u16>; 3]),
+    ) -> Result<(), Fault> {
+        let (mut tables, links) = tables();
+        fault(&mut tables, links);
+        tables.audit(NOW)
     }
 
     #[test]
     fn a_session_in_the_list_of_another_class_is_found() {
-        let state = planted(|flows, [session, ..]| {
-            flows.sessions.get_mut(session).expect("a session").state = SessionState::Established;
+        let state = planted(|tables, [session, ..]| {
+            tables.sessions.get_mut(session).expect("a session").state = SessionState::Established;
         });
         assert_eq!(state, Err("a slot in a list of another class"));
-        let none =
-            planted(|flows, _| flows.expiry[Class::TcpPartiallyOpen as usize] = ExpiryList::EMPTY);
+        let none = planted(|tables, _| {
+            tables.expiry[Class::TcpPartiallyOpen as usize] = ExpiryList::EMPTY
+        });
         assert_eq!(none, Err("a session in no list"));
-        let out_of_order = planted(|flows, [session, ..]| {
-            flows.sessions.get_mut(session).expect("a session").deadline =
-                NOW.wrapping_add(300_000);
+        let out_of_order = planted(|tables, [session, ..]| {
+            tables
+                .sessions
+                .get_mut(session)
+                .expect("a session")
+                .deadline = NOW.wrapping_add(300_000);
         });
         assert_eq!(out_of_order, Err("a list is not in order of deadline"));
-        let late = planted(|flows, [_, session, _]| {
-            flows.sessions.get_mut(session).expect("a session").deadline =
-                NOW.wrapping_add(300_000);
+        let late = planted(|tables, [_, session, _]| {
+            tables
+                .sessions
+                .get_mut(session)
+                .expect("a session")
+                .deadline = NOW.wrapping_add(300_000);
         });
         assert_eq!(late, Err("a session outlives its class"));
-        let unranked = planted(|flows, _| {
-            let host = flows.host_mut(Origin::Host, 0xc0a8_010a).expect("a host");
+        let unranked = planted(|tables, _| {
+            let host = tables.host_mut(Origin::Host, 0xc0a8_010a).expect("a host");
             *host.yielding_mut(Rank::InsideSyn).expect("a rank") = RankList::EMPTY;
         });
         assert_eq!(
@@ -460,12 +474,12 @@ mod tests {
 
     #[test]
     fn a_counter_that_is_wrong_is_found() {
-        fn host<'f>(flows: &'f mut Flows<'static, u16>) -> &'f mut Host<u16> {
-            flows.host_mut(Origin::Host, 0xc0a8_010a).expect("a host")
+        fn host<'f>(tables: &'f mut SessionTables<'static, u16>) -> &'f mut Host<u16> {
+            tables.host_mut(Origin::Host, 0xc0a8_010a).expect("a host")
         }
-        let mapping = planted(|flows, _| {
-            let link = flows.mapping_of_inside(&tuple(5000)).expect("a mapping");
-            flows
+        let mapping = planted(|tables, _| {
+            let link = tables.mapping_of_inside(&tuple(5000)).expect("a mapping");
+            tables
                 .mappings
                 .get_mut(link)
                 .expect("a mapping")
@@ -474,15 +488,15 @@ mod tests {
         });
         assert_eq!(mapping, Err("the sessions of a mapping"));
         assert_eq!(
-            planted(|flows, _| host(flows).sessions.decrement()),
+            planted(|tables, _| host(tables).sessions.decrement()),
             Err("the sessions of a host")
         );
         assert_eq!(
-            planted(|flows, _| host(flows).half_open = Count::ZERO),
+            planted(|tables, _| host(tables).half_open = Count::ZERO),
             Err("the half-open sessions of a host")
         );
         assert_eq!(
-            planted(|flows, _| host(flows).add_mapping(Proto::Udp)),
+            planted(|tables, _| host(tables).add_mapping(Proto::Udp)),
             Err("the mappings of a host")
         );
         let port = ExternalPort {
@@ -491,68 +505,74 @@ mod tests {
             port: 5000,
         };
         assert_eq!(
-            planted(|flows, _| flows.ports.remove(port)),
+            planted(|tables, _| tables.ports.remove(port)),
             Err("the ports in use")
         );
-        let kept = planted(|flows, _| flows.shares.add_mapping(0));
+        let kept = planted(|tables, _| tables.quotas.add_mapping(0));
         assert_eq!(kept, Err("the mappings that are kept for hosts"));
-        let half_open = planted(|flows, _| {
+        let half_open = planted(|tables, _| {
             let mut of_nobody = Count::<u16>::ZERO;
-            flows
-                .shares
+            tables
+                .quotas
                 .change_state(&mut of_nobody, None, Some(SessionState::InsideSyn));
         });
         assert_eq!(half_open, Err("the half-open sessions of all"));
         assert_eq!(
-            planted(|flows, _| flows.shares.add_host(Origin::Router)),
+            planted(|tables, _| tables.quotas.add_host(Origin::Router)),
             Err("the addresses of the router")
         );
-        let drawn = planted(|flows, _| host(flows).add_drawn(3));
+        let drawn = planted(|tables, _| host(tables).add_drawn(3));
         assert_eq!(drawn, Err("the drawn ports of a host on an address"));
-        let kept = planted(|flows, _| {
-            *host(flows)
+        let kept = planted(|tables, _| {
+            *host(tables)
                 .kept_ports_mut(Proto::Tcp, PortClass::High)
                 .expect("a count") += 1;
         });
         assert_eq!(kept, Err("the kept ports of a host"));
-        let taken = planted(|flows, _| flows.port_shares.take(Proto::Udp, 0, PortClass::Low));
+        let taken = planted(|tables, _| tables.port_quotas.take(Proto::Udp, 0, PortClass::Low));
         assert_eq!(taken, Err("the kept ports that are taken"));
-        let leave = planted(|flows, [session, ..]| {
-            let link = flows
+        let permission = planted(|tables, [session, ..]| {
+            let link = tables
                 .sessions
                 .get(session)
                 .map(|session| session.mapping)
                 .expect("a session");
-            let leave = flows.find_leave(link, REMOTE.address).expect("a leave");
-            flows.sessions.get_mut(leave).expect("a leave").deadline = 3;
+            let permission = tables
+                .find_permission(link, REMOTE.address)
+                .expect("a permission");
+            tables
+                .sessions
+                .get_mut(permission)
+                .expect("a permission")
+                .deadline = 3;
         });
-        assert_eq!(leave, Err("a leave that nobody holds"));
+        assert_eq!(permission, Err("a permission that nobody holds"));
     }
 
     #[test]
     fn an_index_that_misses_a_slot_is_found() {
-        let lost = planted(|flows, [session, ..]| {
-            let link = flows
+        let lost = planted(|tables, [session, ..]| {
+            let link = tables
                 .sessions
                 .get(session)
                 .map(|session| session.mapping)
                 .expect("a session");
-            let hash = flows.remote_hash(link, REMOTE);
-            flows
+            let hash = tables.remote_hash(link, REMOTE);
+            tables
                 .sessions_by_remote
-                .remove(&mut flows.sessions, hash, session);
+                .remove(&mut tables.sessions, hash, session);
         });
         assert_eq!(lost, Err("the number of slots in an index"));
-        let freed = planted(|flows, [.., session]| flows.sessions.remove(session));
+        let freed = planted(|tables, [.., session]| tables.sessions.remove(session));
         assert_eq!(freed, Err("a free slot in an index"));
-        let moved = planted(|flows, [session, ..]| {
-            let mapping = flows
+        let moved = planted(|tables, [session, ..]| {
+            let mapping = tables
                 .sessions
                 .get(session)
                 .map(|session| session.mapping)
                 .expect("a session");
             let apart = |port: &u16| {
-                !flows.remotes_collide(
+                !tables.remotes_collide(
                     mapping,
                     [
                         REMOTE,
@@ -564,15 +584,15 @@ mod tests {
                 )
             };
             let port = (1000..).find(apart).expect("a port of another bucket");
-            flows
+            tables
                 .sessions
                 .get_mut(session)
                 .expect("a session")
                 .remote_port = port;
         });
         assert_eq!(moved, Err("a session that is not found"));
-        let vanished = planted(|flows, [session, ..]| {
-            *flows.sessions.get_mut(session).expect("a session") = Session::FREE;
+        let vanished = planted(|tables, [session, ..]| {
+            *tables.sessions.get_mut(session).expect("a session") = Session::FREE;
         });
         assert_eq!(vanished, Err("the number of slots in use"));
     }

@@ -9,7 +9,7 @@ use super::{Host, Origin};
 
 /// What is kept for hosts, and how much of that they have taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shares {
+pub(crate) struct Quotas {
     /// Mappings, and sessions, that are kept for each host.
     per_host: usize,
     /// How many of them no host has taken.
@@ -22,13 +22,16 @@ pub(crate) struct Shares {
 }
 
 /// By default a sixteenth of the tables is kept.
-const KEPT_PART: usize = 16;
+const RESERVED_PART: usize = 16;
 
-impl Shares {
+impl Quotas {
     /// Of tables with room for so many mappings, sessions and hosts.
     pub(crate) fn new(limits: &Limits, (mappings, sessions, hosts): (usize, usize, usize)) -> Self {
         let smaller = mappings.min(sessions);
-        let part = (smaller / KEPT_PART).checked_div(hosts).unwrap_or(0).max(1);
+        let part = (smaller / RESERVED_PART)
+            .checked_div(hosts)
+            .unwrap_or(0)
+            .max(1);
         let default = if part.saturating_mul(hosts) <= smaller / 2 {
             part
         } else {
@@ -46,17 +49,17 @@ impl Shares {
     }
 
     /// Whether a host that has `count` mappings, or sessions, has all that are kept for it.
-    pub(crate) fn has_its_own(&self, count: usize) -> bool {
+    pub(crate) fn within_reservation_is_used(&self, count: usize) -> bool {
         count >= self.per_host
     }
 
     /// Mappings that are kept for other hosts than one that has its own.
-    pub(crate) fn kept_mappings(&self) -> usize {
+    pub(crate) fn reserved_mappings(&self) -> usize {
         self.mappings
     }
 
     /// Sessions that are kept for other hosts than one that has its own.
-    pub(crate) fn kept_sessions(&self) -> usize {
+    pub(crate) fn reserved_sessions(&self) -> usize {
         self.sessions
     }
 
@@ -76,8 +79,8 @@ impl Shares {
         self.routers
     }
 
-    /// Places of hosts that are kept for the router, of so many.
-    pub(crate) fn kept_hosts(&self, capacity: usize) -> usize {
+    /// RateBuckets of hosts that are kept for the router, of so many.
+    pub(crate) fn reserved_hosts(&self, capacity: usize) -> usize {
         usize::from(self.routers == 0 && capacity > 1)
     }
 

@@ -11,21 +11,21 @@ use core::time::Duration;
 use crate::Instant;
 use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
-use crate::table::{ExpiryList, HashKey, Index, Link, Slots, Width};
+use crate::table::{ExpiryList, HashKey, Index, SlotIndex, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
 use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
 use super::{
-    Class, Endpoint, Given, Host, Inside, InsideTuple, Mapping, Origin, OutsideTuple, PortShares,
-    Proto, Session, Shares, Tables,
+    Class, Endpoint, Host, Inside, InsideTuple, Mapping, MappingKind, Origin, OutsideTuple,
+    PortQuotas, Proto, Quotas, Session, Tables,
 };
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
 
 /// Hosts, mappings, sessions, their indexes and the order in which sessions expire.
-pub(crate) struct Flows<'t, W: Width> {
+pub(crate) struct SessionTables<'t, W: Width> {
     key: HashKey,
     /// Whether each mapping is for one remote endpoint, and its external port may be another's for
     /// others.
@@ -40,11 +40,11 @@ pub(crate) struct Flows<'t, W: Width> {
     sessions_by_remote: Index<'t, ByRemote<W>>,
     expiry: [ExpiryList<W>; Class::COUNT],
     ports: PortUse,
-    shares: Shares,
-    port_shares: PortShares,
+    quotas: Quotas,
+    port_quotas: PortQuotas,
 }
 
-impl<'t, W: Width> Flows<'t, W> {
+impl<'t, W: Width> SessionTables<'t, W> {
     /// Empties `tables`.
     pub(crate) fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
         tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
@@ -64,8 +64,8 @@ impl<'t, W: Width> Flows<'t, W> {
             sessions_by_remote: Index::new(&mut tables.sessions_by_remote),
             expiry: [ExpiryList::EMPTY; Class::COUNT],
             ports: PortUse::new(config),
-            shares: Shares::new(&config.limits, (MAPPINGS, SESSIONS, HOSTS)),
-            port_shares: PortShares::new(config, HOSTS),
+            quotas: Quotas::new(&config.limits, (MAPPINGS, SESSIONS, HOSTS)),
+            port_quotas: PortQuotas::new(config, HOSTS),
         }
     }
 
@@ -79,16 +79,16 @@ impl<'t, W: Width> Flows<'t, W> {
         self.hosts.get_mut(self.find_host(origin, address)?)
     }
 
-    pub(crate) fn mapping(&self, link: Link<W>) -> Option<&Mapping<W>> {
+    pub(crate) fn mapping(&self, link: SlotIndex<W>) -> Option<&Mapping<W>> {
         self.mappings.get(link)
     }
 
-    pub(crate) fn session(&self, link: Link<W>) -> Option<&Session<W>> {
+    pub(crate) fn session(&self, link: SlotIndex<W>) -> Option<&Session<W>> {
         self.sessions.get(link)
     }
 
     /// When the ICMP errors about `session` are earned that were sent outside.
-    pub(crate) fn errors_about(&mut self, session: Link<W>) -> Option<&mut u32> {
+    pub(crate) fn errors_about(&mut self, session: SlotIndex<W>) -> Option<&mut u32> {
         Some(&mut self.sessions.get_mut(session)?.errors)
     }
 
@@ -104,7 +104,7 @@ impl<'t, W: Width> Flows<'t, W> {
         })
     }
 
-    pub(crate) fn mapping_of_inside(&self, tuple: &InsideTuple) -> Option<Link<W>> {
+    pub(crate) fn mapping_of_inside(&self, tuple: &InsideTuple) -> Option<SlotIndex<W>> {
         let Inside { origin, endpoint } = tuple.inside;
         self.mappings_by_inside
             .find(&self.mappings, self.inside_hash(tuple), |link, mapping| {
@@ -117,7 +117,7 @@ impl<'t, W: Width> Flows<'t, W> {
             })
     }
 
-    pub(crate) fn mapping_of_outside(&self, tuple: &OutsideTuple) -> Option<Link<W>> {
+    pub(crate) fn mapping_of_outside(&self, tuple: &OutsideTuple) -> Option<SlotIndex<W>> {
         self.mappings_by_external
             .find(&self.mappings, self.outside_hash(tuple), |link, mapping| {
                 mapping.external_port == tuple.external_port
@@ -128,7 +128,7 @@ impl<'t, W: Width> Flows<'t, W> {
     }
 
     /// Whether a mapping is for sessions with `remote`: for all, unless external ports overlap.
-    fn serves(&self, mapping: Link<W>, remote: Endpoint) -> bool {
+    fn serves(&self, mapping: SlotIndex<W>, remote: Endpoint) -> bool {
         !self.overlapping || self.find_session(mapping, remote).is_some()
     }
 
@@ -138,12 +138,16 @@ impl<'t, W: Width> Flows<'t, W> {
     }
 
     /// The session of `mapping` with `remote`, alive at `now` or not.
-    pub(crate) fn find_session(&self, mapping: Link<W>, remote: Endpoint) -> Option<Link<W>> {
+    pub(crate) fn find_session(
+        &self,
+        mapping: SlotIndex<W>,
+        remote: Endpoint,
+    ) -> Option<SlotIndex<W>> {
         self.sessions_by_remote.find(
             &self.sessions,
             self.remote_hash(mapping, remote),
             |_, session| {
-                session.mapping == mapping && session.remote() == remote && !session.is_leave()
+                session.mapping == mapping && session.remote() == remote && !session.is_permission()
             },
         )
     }
@@ -151,24 +155,24 @@ impl<'t, W: Width> Flows<'t, W> {
     /// The session of `mapping` with `remote`, if its time is not up at `now`.
     pub(crate) fn live_session(
         &self,
-        mapping: Link<W>,
+        mapping: SlotIndex<W>,
         remote: Endpoint,
         now: u32,
-    ) -> Option<Link<W>> {
+    ) -> Option<SlotIndex<W>> {
         self.find_session(mapping, remote)
             .filter(|link| self.is_live(*link, now))
     }
 
     /// Whether a session's time is not up at `now`.
-    pub(crate) fn is_live(&self, session: Link<W>, now: u32) -> bool {
+    pub(crate) fn is_live(&self, session: SlotIndex<W>, now: u32) -> bool {
         self.sessions
             .get(session)
             .is_some_and(|session| remaining(session, now).is_some())
     }
 
     /// Whether a session of `mapping` with any port of `address` gives it leave to send.
-    pub(crate) fn has_leave(&self, mapping: Link<W>, address: u32) -> bool {
-        self.find_leave(mapping, address).is_some()
+    pub(crate) fn has_permission(&self, mapping: SlotIndex<W>, address: u32) -> bool {
+        self.find_permission(mapping, address).is_some()
     }
 
     /// How many mappings and sessions there can be.
@@ -187,16 +191,16 @@ impl<'t, W: Width> Flows<'t, W> {
         (mapping_room < mappings / 8, session_room < sessions / 8)
     }
 
-    pub(crate) fn shares(&self) -> &Shares {
-        &self.shares
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// Whether the leave of a session's remote address ends with it.
-    pub(crate) fn is_last_of_leave(&self, session: &Session<W>) -> bool {
-        let leave = self.find_leave(session.mapping, session.remote_address);
-        leave
-            .and_then(|leave| self.sessions.get(leave))
-            .is_some_and(|leave| leave.deadline == 1)
+    pub(crate) fn holds_last_permission_ref(&self, session: &Session<W>) -> bool {
+        let permission = self.find_permission(session.mapping, session.remote_address);
+        permission
+            .and_then(|permission| self.sessions.get(permission))
+            .is_some_and(|permission| permission.deadline == 1)
     }
 
     /// Ports of `pool`, of which so many are `open`, that `inside` must leave to other hosts: none
@@ -214,10 +218,10 @@ impl<'t, W: Width> Flows<'t, W> {
         let own = host.map_or(0, |host| host.kept_ports(proto, class));
         let leaves = |mapping: &&Mapping<W>| mapping.has_kept_port_of(proto, class);
         let own = own.saturating_sub(u8::from(leaving.filter(leaves).is_some()));
-        if own < self.port_shares.per_host(class) {
+        if own < self.port_quotas.per_host(class) {
             0
         } else {
-            self.port_shares.kept(pool, open)
+            self.port_quotas.kept(pool, open)
         }
     }
 
@@ -242,7 +246,7 @@ impl<'t, W: Width> Flows<'t, W> {
     }
 
     /// The link that the next mapping will get. If another ends before, it is the link of that one.
-    pub(crate) fn next_mapping(&self) -> Option<Link<W>> {
+    pub(crate) fn next_mapping(&self) -> Option<SlotIndex<W>> {
         self.mappings.next_link()
     }
 
@@ -254,7 +258,7 @@ impl<'t, W: Width> Flows<'t, W> {
     ) -> impl Iterator<Item = SessionInfo> + 'f {
         self.sessions
             .iter()
-            .filter(|(_, session)| !session.is_leave())
+            .filter(|(_, session)| !session.is_permission())
             .filter_map(move |(_, session)| {
                 let mapping = self.mappings.get(session.mapping)?;
                 let inside = self.inside(mapping)?;
@@ -269,7 +273,7 @@ impl<'t, W: Width> Flows<'t, W> {
                     state: session.state,
                     expires_in,
                     expires_at: now.saturating_add(expires_in),
-                    port_forward: mapping.given() != Given::Drawn,
+                    port_forward: mapping.kind() != MappingKind::Dynamic,
                 })
             })
     }
@@ -283,14 +287,14 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// The link of a session at or after `cursor`, and the next cursor, to walk the table while
     /// sessions end.
-    pub(crate) fn next_session(&self, cursor: usize) -> Option<(usize, Link<W>)> {
+    pub(crate) fn next_session(&self, cursor: usize) -> Option<(usize, SlotIndex<W>)> {
         let mut cursor = cursor;
         loop {
             let (next, link) = self.sessions.next_in_use(cursor)?;
             if self
                 .sessions
                 .get(link)
-                .is_some_and(|session| !session.is_leave())
+                .is_some_and(|session| !session.is_permission())
             {
                 return Some((next, link));
             }
@@ -320,7 +324,11 @@ impl<'t, W: Width> Flows<'t, W> {
 
     /// Whether sessions of `mapping` with these two share a bucket.
     #[cfg(test)]
-    pub(crate) fn remotes_collide(&self, mapping: Link<W>, [one, other]: [Endpoint; 2]) -> bool {
+    pub(crate) fn remotes_collide(
+        &self,
+        mapping: SlotIndex<W>,
+        [one, other]: [Endpoint; 2],
+    ) -> bool {
         let hash = |remote| self.remote_hash(mapping, remote);
         self.sessions_by_remote.share_bucket(hash(one), hash(other))
     }
@@ -332,19 +340,19 @@ impl<'t, W: Width> Flows<'t, W> {
             .share_bucket(self.inside_hash(one), self.inside_hash(other))
     }
 
-    fn find_host(&self, origin: Origin, address: u32) -> Option<Link<W>> {
+    fn find_host(&self, origin: Origin, address: u32) -> Option<SlotIndex<W>> {
         let hash = self.key.hash(address, 0);
         self.hosts_by_address
             .find(&self.hosts, hash, |_, host| host.is(origin, address))
     }
 
-    fn find_leave(&self, mapping: Link<W>, address: u32) -> Option<Link<W>> {
+    fn find_permission(&self, mapping: SlotIndex<W>, address: u32) -> Option<SlotIndex<W>> {
         let remote = any_port(address);
         self.sessions_by_remote.find(
             &self.sessions,
             self.remote_hash(mapping, remote),
             |_, session| {
-                session.mapping == mapping && session.is_leave() && session.remote() == remote
+                session.mapping == mapping && session.is_permission() && session.remote() == remote
             },
         )
     }
@@ -380,7 +388,7 @@ impl<'t, W: Width> Flows<'t, W> {
         }
     }
 
-    fn remote_hash(&self, mapping: Link<W>, remote: Endpoint) -> u32 {
+    fn remote_hash(&self, mapping: SlotIndex<W>, remote: Endpoint) -> u32 {
         // Of the number of a mapping in wide tables a few bits are left over. No more mappings than
         // a bucket holds share the other 16.
         let number = mapping.number();

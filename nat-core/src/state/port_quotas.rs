@@ -6,7 +6,7 @@ use super::{PortClass, PortPool, Proto};
 
 /// Ports are kept by protocol, external address and class. Of the ports that a host has drawn the
 /// first few are those that are kept for it; the mapping remembers whether its port is one of them.
-pub(crate) struct PortShares {
+pub(crate) struct PortQuotas {
     /// How many ports of each class are kept for each host.
     per_host: [u8; PortClass::COUNT],
     hosts: usize,
@@ -15,16 +15,16 @@ pub(crate) struct PortShares {
 }
 
 /// By default a quarter of each pool is kept.
-const KEPT_PART: usize = 4;
+const RESERVED_PART: usize = 4;
 
-impl PortShares {
+impl PortQuotas {
     /// None are kept where each host has a block of ports, and none where ports overlap: then it is
     /// each destination that has so many, and nobody counts them.
     pub(crate) fn new(config: &Config, hosts: usize) -> Self {
         let shared = config.port_blocks.is_none() && config.mapping == Mapping::EndpointIndependent;
         let share = |class: PortClass| {
             let default = || {
-                (ports(class.range(config)) / KEPT_PART)
+                (ports(class.range(config)) / RESERVED_PART)
                     .checked_div(hosts)
                     .unwrap_or(0)
                     .max(1)

@@ -7,13 +7,13 @@ use heapless::Vec;
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
 use crate::port_forward::{MAX_PORT_FORWARDS, OneToOne, PortForward, PortForwardError};
-use crate::state::{Endpoint, Given, Proto};
+use crate::state::{Endpoint, MappingKind, Proto};
 
 use super::Pool;
 
 /// An external endpoint that a rule gives to an inside endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Fixed {
+pub(crate) struct StaticMapping {
     pub(crate) external: Endpoint,
     pub(crate) rule: Rule,
 }
@@ -26,7 +26,7 @@ pub(crate) enum Rule {
     DmzHost,
 }
 
-impl From<Rule> for Given {
+impl From<Rule> for MappingKind {
     fn from(rule: Rule) -> Self {
         match rule {
             Rule::PortForward => Self::PortForward,
@@ -39,13 +39,13 @@ impl From<Rule> for Given {
 /// the DMZ host. Those on an address that new mappings cannot get rest. Of two port forwards that
 /// come to have a port in common, since the primary address has changed, the later one rests for
 /// that port.
-pub(crate) struct Forwards {
+pub(crate) struct PortForwards {
     forwards: Vec<PortForward, MAX_PORT_FORWARDS>,
     one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
     dmz_host: Option<u32>,
 }
 
-impl Forwards {
+impl PortForwards {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             forwards: Vec::new(),
@@ -106,14 +106,14 @@ impl Forwards {
         self.forwards
             .iter()
             .enumerate()
-            .filter(move |(place, forward)| {
+            .filter(move |(entry, forward)| {
                 let Some(address) = address_of(forward, pool) else {
                     return true;
                 };
                 let mut earlier = self
                     .forwards
                     .iter()
-                    .take(*place)
+                    .take(*entry)
                     .filter(|other| other.protocol == forward.protocol);
                 earlier.any(|other| {
                     address_of(other, pool) == Some(address)
@@ -161,12 +161,17 @@ impl Forwards {
 
     /// The external endpoint from which `inside` sends. It is one by which `inside` is reached: no
     /// other rule has it.
-    pub(crate) fn external_of(&self, proto: Proto, inside: Endpoint, pool: &Pool) -> Option<Fixed> {
+    pub(crate) fn external_of(
+        &self,
+        proto: Proto,
+        inside: Endpoint,
+        pool: &Pool,
+    ) -> Option<StaticMapping> {
         let fixed = self.first_rule(proto, inside, pool)?;
         (self.inside_of(proto, fixed.external, pool) == Some(inside)).then_some(fixed)
     }
 
-    fn first_rule(&self, proto: Proto, inside: Endpoint, pool: &Pool) -> Option<Fixed> {
+    fn first_rule(&self, proto: Proto, inside: Endpoint, pool: &Pool) -> Option<StaticMapping> {
         let forward = |forward: &PortForward| {
             let here = is_for(forward, proto) && forward.inside_address.to_bits() == inside.address;
             let distance = inside
@@ -183,7 +188,7 @@ impl Forwards {
             })
         };
         if let Some(external) = self.forwards.iter().find_map(forward) {
-            return Some(Fixed {
+            return Some(StaticMapping {
                 external,
                 rule: Rule::PortForward,
             });
@@ -192,7 +197,7 @@ impl Forwards {
             .one_to_one_address(inside.address)
             .filter(|address| pool.may_give(*address))
         {
-            return Some(Fixed {
+            return Some(StaticMapping {
                 external: Endpoint {
                     address,
                     port: inside.port,
@@ -205,7 +210,7 @@ impl Forwards {
             address: pool.primary().filter(|_| dmz)?,
             port: inside.port,
         };
-        Some(Fixed {
+        Some(StaticMapping {
             external,
             rule: Rule::DmzHost,
         })

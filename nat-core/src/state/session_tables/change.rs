@@ -6,15 +6,15 @@ use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::{Step, Tcp};
 use crate::state::{
-    Blocks, Class, Endpoint, Exchange, ExternalPort, Given, Host, Inside, InsideTuple, Mapping,
-    MappingEnds, Origin, OutsideTuple, PortClass, Proto, Segment, Session,
+    Blocks, Class, Endpoint, Exchange, ExternalPort, Host, Inside, InsideTuple, Mapping,
+    MappingEnds, MappingKind, Origin, OutsideTuple, PortClass, Proto, Segment, Session,
 };
-use crate::table::{Count, IndexFull, Link, Width};
+use crate::table::{Count, IndexFull, SlotIndex, Width};
 use crate::{DropReason, Side};
 
 use super::blocks::blocks_of;
 use super::standing::Standing;
-use super::{Flows, any_port, remaining};
+use super::{SessionTables, any_port, remaining};
 
 /// A mapping that is about to be made.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct NewMapping {
     /// The number of its external address.
     pub(crate) external: u8,
     pub(crate) external_port: u16,
-    pub(crate) given: Given,
+    pub(crate) kind: MappingKind,
 }
 
 impl NewMapping {
@@ -45,7 +45,7 @@ impl From<&NewMapping> for MappingEnds {
             tuple,
             external,
             external_port,
-            given,
+            kind,
         } = *new;
         let InsideTuple {
             proto,
@@ -58,7 +58,7 @@ impl From<&NewMapping> for MappingEnds {
             inside: inside.endpoint,
             external,
             external_port,
-            given,
+            kind,
             untranslated,
         }
     }
@@ -67,11 +67,11 @@ impl From<&NewMapping> for MappingEnds {
 /// A session that is about to be made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewSession<W> {
-    pub(crate) mapping: Link<W>,
+    pub(crate) mapping: SlotIndex<W>,
     pub(crate) remote: Endpoint,
     pub(crate) begin: Tcp,
     /// Whether the remote address gets leave to send from any port.
-    pub(crate) leave: bool,
+    pub(crate) permission: bool,
 }
 
 /// A session that has ended.
@@ -85,32 +85,34 @@ pub(crate) struct Ended {
     pub(crate) blocks: Option<Blocks>,
 }
 
-impl<W: Width> Flows<'_, W> {
+impl<W: Width> SessionTables<'_, W> {
     /// How many slots a new session of `mapping`, if that is there, with `address` takes, if a
     /// leave is due or not.
     pub(crate) fn slots_of_session(
         &self,
-        mapping: Option<Link<W>>,
+        mapping: Option<SlotIndex<W>>,
         address: u32,
-        leave: bool,
+        permission: bool,
     ) -> usize {
-        let new_leave = leave && !mapping.is_some_and(|mapping| self.has_leave(mapping, address));
-        if new_leave { 2 } else { 1 }
+        let new_permission =
+            permission && !mapping.is_some_and(|mapping| self.has_permission(mapping, address));
+        if new_permission { 2 } else { 1 }
     }
 
     /// Whether the index has room for `new`.
     pub(crate) fn check_session(&self, new: &NewSession<W>) -> Result<(), DropReason> {
-        let new_leave = new.leave && !self.has_leave(new.mapping, new.remote.address);
+        let new_permission =
+            new.permission && !self.has_permission(new.mapping, new.remote.address);
         let hash = self.remote_hash(new.mapping, new.remote);
-        let leave_hash = self.remote_hash(new.mapping, any_port(new.remote.address));
+        let permission_hash = self.remote_hash(new.mapping, any_port(new.remote.address));
         let index = &self.sessions_by_remote;
-        let together = new_leave && index.share_bucket(hash, leave_hash);
+        let together = new_permission && index.share_bucket(hash, permission_hash);
         index
             .check_room(&self.sessions, hash, if together { 2 } else { 1 })
             .map_err(index_full)?;
-        if new_leave {
+        if new_permission {
             index
-                .check_room(&self.sessions, leave_hash, 1)
+                .check_room(&self.sessions, permission_hash, 1)
                 .map_err(index_full)
         } else {
             Ok(())
@@ -122,7 +124,7 @@ impl<W: Width> Flows<'_, W> {
         let Inside { origin, endpoint } = new.tuple.inside;
         if self.find_host(origin, endpoint.address).is_none() {
             let kept = if origin == Origin::Host {
-                self.shares.kept_hosts(self.hosts.capacity())
+                self.quotas.reserved_hosts(self.hosts.capacity())
             } else {
                 0
             };
@@ -153,25 +155,25 @@ impl<W: Width> Flows<'_, W> {
     }
 
     /// Adds a mapping, and its host if that has none yet.
-    pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<Link<W>> {
+    pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<SlotIndex<W>> {
         let NewMapping {
             tuple,
             external,
             external_port,
-            given,
+            kind,
         } = *new;
         let Inside { origin, endpoint } = tuple.inside;
         let known = self.find_host(origin, endpoint.address);
         let host =
             known.or_else(|| self.add_host(Host::new(origin, endpoint.address, external)))?;
         let mapping = Mapping::new(host, &tuple, external, external_port);
-        let link = self.mappings.insert(mapping.given_by(given))?;
+        let link = self.mappings.insert(mapping.with_kind(kind))?;
         if let Some(host) = self.hosts.get_mut(host) {
             host.add_mapping(tuple.proto);
-            if given == Given::Drawn && !tuple.untranslated {
+            if kind == MappingKind::Dynamic && !tuple.untranslated {
                 host.add_drawn(external);
             }
-            self.shares.add_mapping(host.mappings());
+            self.quotas.add_mapping(host.mappings());
         }
         let hash = self.inside_hash(&tuple);
         self.mappings_by_inside
@@ -229,11 +231,11 @@ impl<W: Width> Flows<'_, W> {
 
     /// Counts the external port of a mapping. Those that port forwards keep are counted with them,
     /// and those that overlap are not: there may be any number of each.
-    fn count_port(&mut self, mapping: Link<W>, count: impl Fn(&mut PortUse, ExternalPort)) {
+    fn count_port(&mut self, mapping: SlotIndex<W>, count: impl Fn(&mut PortUse, ExternalPort)) {
         if let Some(mapping) = self
             .mappings
             .get(mapping)
-            .filter(|mapping| !self.overlapping && mapping.given() != Given::PortForward)
+            .filter(|mapping| !self.overlapping && mapping.kind() != MappingKind::PortForward)
         {
             count(&mut self.ports, ExternalPort::from(mapping));
         }
@@ -241,11 +243,11 @@ impl<W: Width> Flows<'_, W> {
 
     /// Notes a port that was drawn as one of those that are kept for its host, as long as it has
     /// not got them all.
-    fn take_kept_port(&mut self, link: Link<W>) {
+    fn take_kept_port(&mut self, link: SlotIndex<W>) {
         let Some(mapping) = self
             .mappings
             .get_mut(link)
-            .filter(|mapping| mapping.is_drawn())
+            .filter(|mapping| mapping.is_dynamic())
         else {
             return;
         };
@@ -257,14 +259,14 @@ impl<W: Width> Flows<'_, W> {
         let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) else {
             return;
         };
-        if *count < self.port_shares.per_host(class) {
+        if *count < self.port_quotas.per_host(class) {
             *count = count.saturating_add(1);
             mapping.set_kept_port();
-            self.port_shares.take(proto, mapping.external, class);
+            self.port_quotas.take(proto, mapping.external, class);
         }
     }
 
-    fn give_back_kept_port(&mut self, link: Link<W>) {
+    fn give_back_kept_port(&mut self, link: SlotIndex<W>) {
         let Some(mapping) = self
             .mappings
             .get(link)
@@ -280,19 +282,19 @@ impl<W: Width> Flows<'_, W> {
         if let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) {
             *count = count.saturating_sub(1);
         }
-        self.port_shares.give_back(proto, mapping.external, class);
+        self.port_quotas.give_back(proto, mapping.external, class);
     }
 
     /// Adds a session, with the leave of its remote address if asked for.
-    pub(crate) fn add_session(&mut self, new: &NewSession<W>, now: u32) -> Option<Link<W>> {
+    pub(crate) fn add_session(&mut self, new: &NewSession<W>, now: u32) -> Option<SlotIndex<W>> {
         let NewSession {
             mapping,
             remote,
             begin,
-            leave,
+            permission,
         } = *new;
-        if leave {
-            self.hold_leave(mapping, remote.address);
+        if permission {
+            self.add_permission_ref(mapping, remote.address);
         }
         let hash = self.remote_hash(mapping, remote);
         let link = self
@@ -317,7 +319,7 @@ impl<W: Width> Flows<'_, W> {
     #[inline(always)]
     pub(crate) fn take_step(
         &mut self,
-        link: Link<W>,
+        link: SlotIndex<W>,
         step: &Step,
         (from, segment): (Side, &Segment),
         now: u32,
@@ -340,7 +342,7 @@ impl<W: Width> Flows<'_, W> {
     /// Changes a session of `proto` so that it stands elsewhere, and starts its timer anew.
     fn move_on(
         &mut self,
-        link: Link<W>,
+        link: SlotIndex<W>,
         proto: Proto,
         now: u32,
         change: impl FnOnce(&mut Session<W>),
@@ -365,7 +367,7 @@ impl<W: Width> Flows<'_, W> {
     /// Takes note that the inside end of a session of `proto`, not TCP, sends what asks `question`,
     /// and starts its timer anew.
     #[inline(always)]
-    pub(crate) fn note_sent(&mut self, link: Link<W>, proto: Proto, now: u32, question: u32) {
+    pub(crate) fn note_sent(&mut self, link: SlotIndex<W>, proto: Proto, now: u32, question: u32) {
         if let Some(session) = self.sessions.get_mut(link) {
             session.set_last_sent(now);
             if session.is_asked_anew(question) {
@@ -378,7 +380,7 @@ impl<W: Width> Flows<'_, W> {
     /// Takes note that the outside end of a session of `proto`, not TCP, sends, and starts its
     /// timer anew.
     #[inline(always)]
-    pub(crate) fn note_heard(&mut self, link: Link<W>, proto: Proto, now: u32) {
+    pub(crate) fn note_heard(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
         if self.sessions.get(link).is_some_and(Session::is_asked) {
             return self.answer(link, proto, now);
         }
@@ -386,14 +388,14 @@ impl<W: Width> Flows<'_, W> {
     }
 
     #[cold]
-    fn ask_again(&mut self, link: Link<W>, proto: Proto, now: u32, question: u32) {
+    fn ask_again(&mut self, link: SlotIndex<W>, proto: Proto, now: u32, question: u32) {
         self.move_on(link, proto, now, |session| {
             session.ask_again(proto, question);
         });
     }
 
     #[cold]
-    fn answer(&mut self, link: Link<W>, proto: Proto, now: u32) {
+    fn answer(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
         self.move_on(link, proto, now, |session| {
             session.set_exchange(Exchange::Answered);
         });
@@ -401,7 +403,7 @@ impl<W: Width> Flows<'_, W> {
 
     /// Starts the timer of the state of a session of `proto` anew.
     #[inline(always)]
-    pub(crate) fn restart_timer(&mut self, link: Link<W>, proto: Proto, now: u32) {
+    pub(crate) fn restart_timer(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
         let Some(session) = self.sessions.get_mut(link) else {
             return;
         };
@@ -414,7 +416,7 @@ impl<W: Width> Flows<'_, W> {
     }
 
     /// Ends a session, and its mapping if that has no other.
-    pub(crate) fn end_session(&mut self, link: Link<W>) -> Option<Ended> {
+    pub(crate) fn end_session(&mut self, link: SlotIndex<W>) -> Option<Ended> {
         self.end_session_but(link, None)
     }
 
@@ -422,8 +424,8 @@ impl<W: Width> Flows<'_, W> {
     /// get one.
     pub(crate) fn end_session_but(
         &mut self,
-        link: Link<W>,
-        kept: Option<Link<W>>,
+        link: SlotIndex<W>,
+        kept: Option<SlotIndex<W>>,
     ) -> Option<Ended> {
         let session = self.sessions.get(link)?;
         let (mapping_link, remote, state) = (session.mapping, session.remote(), session.state);
@@ -433,7 +435,7 @@ impl<W: Width> Flows<'_, W> {
         let (proto, host) = (mapping.proto(), mapping.host);
         self.restate((link, host), Some(Standing::of(session, proto)), None);
         self.remove_session(link, mapping_link, remote);
-        self.release_leave(mapping_link, remote.address);
+        self.remove_permission_ref(mapping_link, remote.address);
         let (mapping, blocks) = if unused {
             self.remove_mapping(mapping_link, remote).unzip()
         } else {
@@ -451,7 +453,7 @@ impl<W: Width> Flows<'_, W> {
     /// other. Returns what it was, and the blocks of ports that are free with the host.
     fn remove_mapping(
         &mut self,
-        link: Link<W>,
+        link: SlotIndex<W>,
         remote: Endpoint,
     ) -> Option<(MappingEnds, Option<Blocks>)> {
         let mapping = self.mappings.get(link)?;
@@ -461,7 +463,7 @@ impl<W: Width> Flows<'_, W> {
             proto,
             external,
             external_port,
-            given,
+            kind,
             untranslated,
             ..
         } = ends;
@@ -486,7 +488,7 @@ impl<W: Width> Flows<'_, W> {
                 .remove(&mut self.mappings, hash, link);
         }
         self.mappings.remove(link);
-        if given == Given::Drawn
+        if kind == MappingKind::Dynamic
             && !untranslated
             && let Some(host) = self.hosts.get_mut(host)
         {
@@ -497,15 +499,15 @@ impl<W: Width> Flows<'_, W> {
 
     /// Counts a mapping less, and removes the host if that was its last. Returns its blocks of
     /// ports if so.
-    fn leave_host(&mut self, link: Link<W>, proto: Proto) -> Option<Blocks> {
+    fn leave_host(&mut self, link: SlotIndex<W>, proto: Proto) -> Option<Blocks> {
         let host = self.hosts.get_mut(link)?;
-        self.shares.remove_mapping(host.mappings());
+        self.quotas.remove_mapping(host.mappings());
         host.remove_mapping(proto);
         if host.mappings() != 0 {
             return None;
         }
         let (hash, blocks) = (self.key.hash(host.address, 0), blocks_of(host, link));
-        self.shares.remove_host(host.origin());
+        self.quotas.remove_host(host.origin());
         self.hosts_by_address.remove(&mut self.hosts, hash, link);
         self.hosts.remove(link);
         blocks
@@ -513,7 +515,7 @@ impl<W: Width> Flows<'_, W> {
 
     /// Ends the session that is most overdue at `now`.
     pub(crate) fn end_expired(&mut self, now: u32) -> Option<Ended> {
-        let overdue = |link: Link<W>| {
+        let overdue = |link: SlotIndex<W>| {
             let session = self.sessions.get(link)?;
             remaining(session, now)
                 .is_none()
@@ -527,23 +529,23 @@ impl<W: Width> Flows<'_, W> {
         self.end_session(link)
     }
 
-    fn add_host(&mut self, host: Host<W>) -> Option<Link<W>> {
+    fn add_host(&mut self, host: Host<W>) -> Option<SlotIndex<W>> {
         let (address, origin) = (host.address, host.origin());
         let link = self.hosts.insert(host)?;
         let hash = self.key.hash(address, 0);
         self.hosts_by_address
             .insert(&mut self.hosts, hash, link)
             .ok()?;
-        self.shares.add_host(origin);
+        self.quotas.add_host(origin);
         Some(link)
     }
 
-    fn hold_leave(&mut self, mapping: Link<W>, address: u32) {
-        if let Some(link) = self.find_leave(mapping, address) {
-            if let Some(leave) = self.sessions.get_mut(link) {
-                leave.deadline = leave.deadline.saturating_add(1);
+    fn add_permission_ref(&mut self, mapping: SlotIndex<W>, address: u32) {
+        if let Some(link) = self.find_permission(mapping, address) {
+            if let Some(permission) = self.sessions.get_mut(link) {
+                permission.deadline = permission.deadline.saturating_add(1);
             }
-        } else if let Some(link) = self.sessions.insert(Session::leave(mapping, address)) {
+        } else if let Some(link) = self.sessions.insert(Session::permission(mapping, address)) {
             let hash = self.remote_hash(mapping, any_port(address));
             let _room_checked = self
                 .sessions_by_remote
@@ -551,27 +553,27 @@ impl<W: Width> Flows<'_, W> {
         }
     }
 
-    fn release_leave(&mut self, mapping: Link<W>, address: u32) {
-        let Some(link) = self.find_leave(mapping, address) else {
+    fn remove_permission_ref(&mut self, mapping: SlotIndex<W>, address: u32) {
+        let Some(link) = self.find_permission(mapping, address) else {
             return;
         };
-        let Some(leave) = self.sessions.get_mut(link) else {
+        let Some(permission) = self.sessions.get_mut(link) else {
             return;
         };
-        leave.deadline = leave.deadline.saturating_sub(1);
-        if leave.deadline == 0 {
+        permission.deadline = permission.deadline.saturating_sub(1);
+        if permission.deadline == 0 {
             self.remove_session(link, mapping, any_port(address));
         }
     }
 
-    fn remove_session(&mut self, link: Link<W>, mapping: Link<W>, remote: Endpoint) {
+    fn remove_session(&mut self, link: SlotIndex<W>, mapping: SlotIndex<W>, remote: Endpoint) {
         let hash = self.remote_hash(mapping, remote);
         self.sessions_by_remote
             .remove(&mut self.sessions, hash, link);
         self.sessions.remove(link);
     }
 
-    fn set_deadline(&mut self, link: Link<W>, class: Class, now: u32) {
+    fn set_deadline(&mut self, link: SlotIndex<W>, class: Class, now: u32) {
         let lifetime = self.lifetimes.get(class as usize).copied().unwrap_or(0);
         if let Some(session) = self.sessions.get_mut(link) {
             session.deadline = now.wrapping_add(lifetime);

@@ -1,8 +1,8 @@
-//! The short way of most packets: whole datagrams of a live session, which change nothing but its
+//! The fast path of most packets: whole datagrams of a live session, which change nothing but its
 //! timer and its numbers.
 //!
-//! Whatever passes here would pass the long way too, with the same verdict and the same effect:
-//! each condition below is one of the long way's. What is not sure to fulfil them goes that way, as
+//! Whatever passes here would pass the slow way too, with the same verdict and the same effect:
+//! each condition below is one of the slow way's. What is not sure to fulfil them goes that way, as
 //! if it had never been here. That both ends have addresses of hosts, and the inner one of a host
 //! inside, is not asked again: there would be no session.
 
@@ -10,33 +10,33 @@ use core::net::Ipv4Addr;
 
 use crate::packet::Content;
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
-use crate::table::{Link, Width};
+use crate::table::{SlotIndex, Width};
 use crate::translate::End;
-use crate::translate::plain::Plain;
+use crate::translate::fast_header::FastHeader;
 use crate::{Nat, Side};
 
 use super::DHCP_CLIENT;
 
 impl<W: Width> Nat<'_, W> {
-    /// Translates a packet that can go the short way, to the other side, and gives its length.
+    /// Translates a packet that can go the fast path, to the other side, and gives its length.
     /// `None` for any other, of which nothing has been noted.
     #[inline(always)]
-    pub(super) fn short_way(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
-        let (mut plain, content) = Plain::parse(packet)?;
+    pub(super) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
+        let (mut fast_header, content) = FastHeader::parse(packet)?;
         match from {
             Side::Inside => {
-                let external = self.short_way_out(&plain, content)?;
-                plain.rewrite(End::Source, external);
-                if let Some((destination, protocol)) = plain.needs_id() {
-                    plain.set_id(self.ids.next(destination, protocol));
+                let external = self.fast_outbound(&fast_header, content)?;
+                fast_header.rewrite(End::Source, external);
+                if let Some((destination, protocol)) = fast_header.needs_id() {
+                    fast_header.set_id(self.ids.next(destination, protocol));
                 }
             }
             Side::Outside => {
-                let inside = self.short_way_in(&plain, content)?;
-                plain.rewrite(End::Destination, inside);
+                let inside = self.fast_inbound(&fast_header, content)?;
+                fast_header.rewrite(End::Destination, inside);
             }
         }
-        let len = usize::from(plain.total_length());
+        let len = usize::from(fast_header.total_length());
         self.stats.count_across(from, len);
         Some(len)
     }
@@ -44,25 +44,29 @@ impl<W: Width> Nat<'_, W> {
     /// Moves the session on of a packet from inside. Returns the external endpoint that it leaves
     /// from.
     #[inline(always)]
-    fn short_way_out(&mut self, plain: &Plain<'_>, content: Content) -> Option<Endpoint> {
-        let remote = plain.destination();
+    fn fast_outbound(
+        &mut self,
+        fast_header: &FastHeader<'_>,
+        content: Content,
+    ) -> Option<Endpoint> {
+        let remote = fast_header.destination();
         if !self.config.untranslated.is_empty()
-            || !fits(plain, self.config.outside_mtu)
+            || !fits(fast_header, self.config.outside_mtu)
             || !self.is_outside(remote)
         {
             return None;
         }
         let inside = Inside {
             origin: Origin::Host,
-            endpoint: plain.source(),
+            endpoint: fast_header.source(),
         };
         let tuple = InsideTuple {
-            proto: plain.proto(),
+            proto: fast_header.proto(),
             inside,
             remote,
             untranslated: false,
         };
-        let mapping = self.flows.mapping_of_inside(&tuple)?;
+        let mapping = self.tables.mapping_of_inside(&tuple)?;
         let external = self.external_endpoint(mapping)?;
         self.move_on(mapping, (Side::Inside, remote), content)?;
         Some(external)
@@ -70,20 +74,20 @@ impl<W: Width> Nat<'_, W> {
 
     /// Moves the session on of a packet from outside. Returns the inside endpoint that it is for.
     #[inline(always)]
-    fn short_way_in(&mut self, plain: &Plain<'_>, content: Content) -> Option<Endpoint> {
-        let (remote, destination) = (plain.source(), plain.destination());
+    fn fast_inbound(&mut self, fast_header: &FastHeader<'_>, content: Content) -> Option<Endpoint> {
+        let (remote, destination) = (fast_header.source(), fast_header.destination());
         let dhcp = self.config.dhcp_client && destination.port == DHCP_CLIENT;
-        if dhcp || !fits(plain, self.config.inside_mtu) || !self.is_outside(remote) {
+        if dhcp || !fits(fast_header, self.config.inside_mtu) || !self.is_outside(remote) {
             return None;
         }
         let external = self.external_number(destination.address)?;
         let tuple = OutsideTuple {
-            proto: plain.proto(),
+            proto: fast_header.proto(),
             external,
             external_port: destination.port,
             remote,
         };
-        let mapping = self.flows.mapping_of_outside(&tuple)?;
+        let mapping = self.tables.mapping_of_outside(&tuple)?;
         let inside = self
             .inside_endpoint(mapping)
             .filter(|inside| inside.origin == Origin::Host)?;
@@ -105,11 +109,11 @@ impl<W: Width> Nat<'_, W> {
     #[inline(always)]
     fn move_on(
         &mut self,
-        mapping: Link<W>,
+        mapping: SlotIndex<W>,
         (from, remote): (Side, Endpoint),
         content: Content,
     ) -> Option<()> {
-        let session = self.flows.live_session(mapping, remote, self.tick())?;
+        let session = self.tables.live_session(mapping, remote, self.tick())?;
         let effect = self
             .effect(session, from, &content)
             .ok()
@@ -120,8 +124,8 @@ impl<W: Width> Nat<'_, W> {
 }
 
 /// Whether nothing speaks against one hop more, over a link of this `mtu`.
-fn fits(plain: &Plain<'_>, mtu: u16) -> bool {
-    plain.ttl() > 1 && plain.total_length() <= mtu
+fn fits(fast_header: &FastHeader<'_>, mtu: u16) -> bool {
+    fast_header.ttl() > 1 && fast_header.total_length() <= mtu
 }
 
 #[cfg(test)]
@@ -235,13 +239,13 @@ mod tests {
         }
     }
 
-    /// Two engines alike, one of which sends all packets the long way, never differ in a verdict, a
+    /// Two engines alike, one of which sends all packets the slow way, never differ in a verdict, a
     /// byte, a counter or a session.
     #[test]
     fn the_short_way_leads_where_the_long_way_does() {
-        let mut shortcuts = 0_u32;
+        let mut fast = 0_u32;
         for seed in 0..400 {
-            let (mut either, mut long) = (nat(), nat());
+            let (mut either, mut slow) = (nat(), nat());
             let mut random = fastrand::Rng::with_seed(seed);
             let mut now = 0;
             for _ in 0..600 {
@@ -257,37 +261,41 @@ mod tests {
                 let mut packet = packet(&mut random, from);
                 let mut same = packet.clone();
                 either.advance(at, EXPIRED_PER_PACKET);
-                long.advance(at, EXPIRED_PER_PACKET);
+                slow.advance(at, EXPIRED_PER_PACKET);
                 if random.u8(..) == 0 {
                     let addresses = [EXTERNAL, SERVER];
                     let addresses = &addresses[..random.usize(1..3)];
                     let set = either.set_external_addresses(addresses, at);
-                    assert_eq!(set, long.set_external_addresses(addresses, at));
+                    assert_eq!(set, slow.set_external_addresses(addresses, at));
                 }
                 let ours = from == Side::Inside && packet[12..16] == EXTERNAL.octets();
                 let origin = if ours { Origin::Router } else { Origin::Host };
                 let shortcut = if ours {
                     None
                 } else {
-                    either.short_way(&mut packet, from)
+                    either.fast_path(&mut packet, from)
                 };
-                shortcuts += u32::from(shortcut.is_some());
+                fast += u32::from(shortcut.is_some());
                 let verdict = match shortcut {
                     Some(len) => Verdict::Forward {
                         to: from.opposite(),
                         len,
                     },
-                    None => either.judge(&mut packet, from, origin),
+                    None => either.process_slow(&mut packet, from, origin),
                 };
-                assert_eq!(verdict, long.judge(&mut same, from, origin), "seed {seed}");
+                assert_eq!(
+                    verdict,
+                    slow.process_slow(&mut same, from, origin),
+                    "seed {seed}"
+                );
                 assert_eq!(packet, same, "seed {seed}");
-                assert_eq!(either.stats(), long.stats(), "seed {seed}");
-                assert_eq!(sessions(&either), sessions(&long), "seed {seed}");
-                assert_eq!(either.flows.audit_host_lists(), Ok(()), "seed {seed}");
-                assert_eq!(long.flows.audit_host_lists(), Ok(()), "seed {seed}");
+                assert_eq!(either.stats(), slow.stats(), "seed {seed}");
+                assert_eq!(sessions(&either), sessions(&slow), "seed {seed}");
+                assert_eq!(either.tables.audit_host_lists(), Ok(()), "seed {seed}");
+                assert_eq!(slow.tables.audit_host_lists(), Ok(()), "seed {seed}");
             }
         }
-        assert!(shortcuts > 5000, "{shortcuts} packets went the short way");
+        assert!(fast > 5000, "{fast} packets went the short route");
     }
 
     /// Only the time it takes depends on where in memory a packet is.
@@ -301,18 +309,18 @@ mod tests {
         let translated = [0, 1].map(|offset| {
             let mut nat = nat();
             assert!(matches!(
-                nat.judge(&mut opening.clone(), Side::Inside, Origin::Host),
+                nat.process_slow(&mut opening.clone(), Side::Inside, Origin::Host),
                 Verdict::Forward { .. }
             ));
             let mut memory = [0_u16; 32];
             let memory = memory.as_mut_bytes();
             memory[offset..][..opening.len()].copy_from_slice(&opening);
             let packet = &mut memory[offset..][..opening.len()];
-            let shortcut = nat.short_way(packet, Side::Inside);
+            let shortcut = nat.fast_path(packet, Side::Inside);
             assert_eq!(shortcut.is_some(), offset == 0);
             if shortcut.is_none() {
                 assert!(matches!(
-                    nat.judge(packet, Side::Inside, Origin::Host),
+                    nat.process_slow(packet, Side::Inside, Origin::Host),
                     Verdict::Forward { .. }
                 ));
             }
