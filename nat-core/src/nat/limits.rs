@@ -88,17 +88,14 @@ impl<W: Width> Nat<'_, W> {
         let (mappings, sessions) =
             host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
         let kept = quotas.reserved_mappings();
-        if new_mapping
-            && quotas.within_reservation_is_used(mappings)
-            && kept != 0
-            && mapping_room <= kept
+        if new_mapping && quotas.has_used_reservation(mappings) && kept != 0 && mapping_room <= kept
         {
             shortage.of_mappings(DropReason::MappingTableFull);
         }
         // A session may take the place of its address's leave too, and so may those of the others.
         let places = if self.config.uses_permissions() { 2 } else { 1 };
         let kept = quotas.reserved_sessions().saturating_mul(places);
-        if quotas.within_reservation_is_used(sessions)
+        if quotas.has_used_reservation(sessions)
             && kept != 0
             && session_room < kept.saturating_add(places)
         {
@@ -142,7 +139,7 @@ impl<W: Width> Nat<'_, W> {
         let (sessions, half_open) =
             host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
         let reached = half_open >= most(limits.half_open_per_host, 4);
-        if reached || quotas.within_reservation_is_used(sessions) && quotas.half_open() >= of_all {
+        if reached || quotas.has_used_reservation(sessions) && quotas.half_open() >= of_all {
             shortage.of_half_open(DropReason::HalfOpenLimit);
         }
     }

@@ -49,7 +49,7 @@ impl Quotas {
     }
 
     /// Whether a host that has `count` mappings, or sessions, has all that are kept for it.
-    pub(crate) fn within_reservation_is_used(&self, count: usize) -> bool {
+    pub(crate) fn has_used_reservation(&self, count: usize) -> bool {
         count >= self.per_host
     }
 

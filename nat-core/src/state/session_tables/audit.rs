@@ -443,7 +443,7 @@ mod tests {
         });
         assert_eq!(state, Err("a slot in a list of another class"));
         let none = planted(|tables, _| {
-            tables.expiry[Class::TcpPartiallyOpen as usize] = ExpiryList::EMPTY
+            tables.expiry[Class::TcpPartiallyOpen as usize] = ExpiryList::EMPTY;
         });
         assert_eq!(none, Err("a session in no list"));
         let out_of_order = planted(|tables, [session, ..]| {
