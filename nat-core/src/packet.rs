@@ -143,7 +143,7 @@ pub(crate) enum Content {
     /// checksum.
     Udp(u32),
     /// An ICMP message that is no error. Its identifier stands for both ports.
-    IcmpQuery(icmp::Class),
+    IcmpQuery(icmp::MessageClass),
     Tcp(Kind, Segment),
 }
 

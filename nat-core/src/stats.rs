@@ -1,11 +1,11 @@
 //! Counters: one packet, one verdict, one count.
 
-mod peaks;
+mod peak_rates;
 
 use crate::state::Origin;
 use crate::{DropReason, Instant, Side, Verdict};
 
-use peaks::{Peaks, Volume};
+use peak_rates::{PeakRates, Volume};
 
 /// Packets and bytes of one side. Bytes are those of IPv4 datagrams, link headers and padding left
 /// out.
@@ -52,7 +52,7 @@ pub struct Stats {
     pub resets_sent: u64,
     /// Answers that were due but beyond their limit (ICMP errors, RSTs, pings from outside); their
     /// packets count as dropped.
-    pub answers_withheld: u64,
+    pub replies_rate_limited: u64,
     /// Mappings created by traffic.
     pub mappings_created: u64,
     /// Sessions created.
@@ -63,11 +63,11 @@ pub struct Stats {
     /// host, see [`Limits`](crate::Limits).
     pub sessions_evicted: u64,
     /// Of those, TCP sessions that one end had not answered yet.
-    pub half_open_ended: u64,
+    pub half_open_evicted: u64,
     /// External ports that went out of quarantine before their time, because its memory was full.
     pub ports_released_early: u64,
     pub(crate) tcp: TcpStats,
-    peaks: Peaks,
+    peaks: PeakRates,
     dropped: Reasons,
     rejected: Reasons,
 }

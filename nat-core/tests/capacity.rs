@@ -242,7 +242,7 @@ fn the_error_of_a_refused_session_can_be_chosen() {
                 .icmp_type(),
             (11, 0)
         );
-        assert_eq!(w.stats().answers_withheld, 0);
+        assert_eq!(w.stats().replies_rate_limited, 0);
     }
     assert_eq!(config().exhaustion_error, AdministrativelyProhibited);
 }

@@ -490,7 +490,10 @@ fn a_segment_without_a_session_is_reset_by_hairpin() {
             Outcome::Dropped(_)
         ));
     }
-    assert_eq!((w.stats().resets_sent, w.stats().answers_withheld), (2, 2));
+    assert_eq!(
+        (w.stats().resets_sent, w.stats().replies_rate_limited),
+        (2, 2)
+    );
     assert_eq!(w.sessions(), []);
 }
 

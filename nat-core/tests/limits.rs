@@ -385,7 +385,7 @@ fn the_oldest_unacknowledged_answer_makes_room() {
         SessionState::Established
     );
     answer(&mut w, 4).forwarded();
-    assert_eq!(w.stats().half_open_ended, 0, "one was acknowledged");
+    assert_eq!(w.stats().half_open_evicted, 0, "one was acknowledged");
     answer(&mut w, 5).forwarded();
     w.outbound(tcp(at(H1, 5000), at(S1, 80), SYN)).forwarded();
     let left: Vec<_> = w
@@ -394,7 +394,7 @@ fn the_oldest_unacknowledged_answer_makes_room() {
         .map(|session| session.remote.port())
         .collect();
     assert_eq!(
-        (w.stats().half_open_ended, left),
+        (w.stats().half_open_evicted, left),
         (2, vec![1000, 1003, 1004, 1005, 80])
     );
     for i in 0..3 {
@@ -461,10 +461,10 @@ fn connections_that_are_not_answered_are_counted() {
             opening[1].outside_next = 0;
             w.inbound(opening[1].outside_sends(RST | ACK)).forwarded();
             assert_eq!(syn(&mut w, H1, base + 11), None);
-            assert_eq!(w.stats().half_open_ended, ended);
+            assert_eq!(w.stats().half_open_evicted, ended);
             assert_eq!(syn(&mut w, H1, base + 12), None);
             ended += 1;
-            assert_eq!(w.stats().half_open_ended, ended);
+            assert_eq!(w.stats().half_open_evicted, ended);
             w.inbound(opening[2].outside_sends(SYN | ACK))
                 .dropped(DropReason::NoMapping);
             w.advance(secs(241));

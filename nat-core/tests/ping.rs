@@ -80,7 +80,7 @@ fn an_external_address_does_not_answer_ping_by_default() {
         w.router_sends(echo_reply(N, S1, asked))
             .dropped(DropReason::NoSession);
     }
-    assert_eq!(w.stats().answers_withheld, 0);
+    assert_eq!(w.stats().replies_rate_limited, 0);
 }
 
 /// I10a: told to, it does: the ping is for the outside stack as it came, the answer leaves as it
@@ -167,7 +167,7 @@ fn pings_from_outside_are_limited() {
         .rejected(DropReason::TtlExpired);
     w.advance(secs(1));
     assert_eq!(answered(&mut w), 5, "a second later");
-    assert_eq!(w.stats().answers_withheld, 20 + 25);
+    assert_eq!(w.stats().replies_rate_limited, 20 + 25);
 }
 
 /// Pings of hosts, and of the router itself, whose identifier is that of a stranger's ping: each

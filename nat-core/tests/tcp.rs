@@ -982,7 +982,7 @@ fn resets_are_limited_by_connection() {
         }
         w.advance(INTERVAL / 10);
         assert_eq!(
-            (w.stats().resets_sent, w.stats().answers_withheld),
+            (w.stats().resets_sent, w.stats().replies_rate_limited),
             (round, 9 * round)
         );
     }
@@ -1014,7 +1014,7 @@ fn no_connection_withholds_the_reset_of_another() {
     ] {
         w.outbound(ack(from, to)).rejected(DropReason::NoSession);
     }
-    assert_eq!(w.stats().answers_withheld, 0);
+    assert_eq!(w.stats().replies_rate_limited, 0);
 }
 
 /// S4: for which segments of unknown connections there is a RST can be chosen. What is not answered
@@ -1049,7 +1049,7 @@ fn the_segments_that_are_reset_can_be_chosen() {
                     w.advance(INTERVAL);
                 }
             }
-            assert_eq!(w.stats().answers_withheld, 0);
+            assert_eq!(w.stats().replies_rate_limited, 0);
         }
     }
 }

@@ -368,7 +368,7 @@ fn errors_can_be_turned_off() {
     w.outbound(udp(at(H1, 5000), at(S1, 53)).payload(&[7; 1500]))
         .dropped(DropReason::PacketTooBig);
     assert_eq!(
-        (w.stats().icmp_errors_sent, w.stats().answers_withheld),
+        (w.stats().icmp_errors_sent, w.stats().replies_rate_limited),
         (0, 3)
     );
 }
@@ -413,7 +413,7 @@ fn errors_can_be_turned_off_for_each_side() {
                 outcome.dropped(reason);
             }
         }
-        assert_eq!(w.stats().answers_withheld, 0, "none was due");
+        assert_eq!(w.stats().replies_rate_limited, 0, "none was due");
         w.inbound(icmp_error(TRANSIT, N, (11, 0), &sent.bytes()))
             .forwarded();
         w.outbound(tcp(at(H1, 5000), at(S1, 80), ACK))
@@ -433,7 +433,7 @@ fn the_errors_of_all_reasons_can_be_turned_off() {
     w.outbound(udp(at(H1, 5000), at(S1, 53)))
         .dropped(DropReason::AddressMissing);
     assert_eq!(
-        (w.stats().icmp_errors_sent, w.stats().answers_withheld),
+        (w.stats().icmp_errors_sent, w.stats().replies_rate_limited),
         (0, 0)
     );
 }

@@ -665,7 +665,7 @@ fn whoever_is_due_no_error_about_an_absent_neighbour_gets_none() {
     }
     w.advance(3_100);
     let errors = w.lan.take_sent().len();
-    let withheld = w.control.with_nat(|nat| nat.stats().answers_withheld);
+    let withheld = w.control.with_nat(|nat| nat.stats().replies_rate_limited);
     assert_eq!(
         (errors, withheld, w.outside_drops(FrameDrop::ArpUnresolved)),
         (2, 2, 4)

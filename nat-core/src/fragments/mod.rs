@@ -69,7 +69,7 @@ impl<const DATAGRAMS: usize, const HELD: usize> Fragments<DATAGRAMS, HELD> {
 
 /// What to do with a fragment that is not its datagram's first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Next {
+pub(crate) enum LaterFragment {
     Follow(FragmentRoute),
     Held,
 }
@@ -175,16 +175,16 @@ impl<'t> FragmentTable<'t> {
 
     /// What to do with `packet`, a fragment that is not its datagram's first. Keeps a copy of one
     /// that must wait.
-    pub(crate) fn next(
+    pub(crate) fn process_later(
         &mut self,
         key: &Key,
         extent: Extent,
         packet: &[&[u8]],
         now: u32,
-    ) -> Result<Next, DropReason> {
+    ) -> Result<LaterFragment, DropReason> {
         let known = self.routes.find(key, now);
         if let Some(route) = known.and_then(|position| self.routes.route(position)) {
-            return Ok(Next::Follow(route));
+            return Ok(LaterFragment::Follow(route));
         }
         let len = packet
             .iter()
@@ -206,7 +206,7 @@ impl<'t> FragmentTable<'t> {
         self.give_up(slot);
         self.held.hold(slot, number(position), packet, now);
         self.routes.wait(position, key, now);
-        Ok(Next::Held)
+        Ok(LaterFragment::Held)
     }
 
     /// Whether any fragment is held.

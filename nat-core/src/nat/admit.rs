@@ -472,7 +472,7 @@ impl<W: Width> Nat<'_, W> {
         let closed = closed_ports(
             &self.config,
             proto,
-            self.forwards.kept(proto, address, &self.pool),
+            self.forwards.reserved_ports(proto, address, &self.pool),
         );
         // Without this, whoever fills the range would have every later packet search all of it in
         // vain.
@@ -547,7 +547,7 @@ impl<W: Width> Nat<'_, W> {
         evicted: Option<SlotIndex<W>>,
     ) -> bool {
         let left = |nat: &mut Self, open: usize| {
-            let kept = nat.kept_ports(inside, pool, (address, open), evicted);
+            let kept = nat.reserved_ports(inside, pool, (address, open), evicted);
             nat.has_free_port(pool, open.saturating_sub(kept))
         };
         // Few ports are closed: mostly one is left even if all of these were of this pool, and then
@@ -561,7 +561,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Ports of `pool` on `address`, where so many are `open`, that a host must leave to others.
     /// The router itself, and the host that an address stands for, need not.
-    fn kept_ports(
+    fn reserved_ports(
         &self,
         inside: Inside,
         pool: &PortPool,
@@ -572,7 +572,7 @@ impl<W: Width> Nat<'_, W> {
             return 0;
         }
         let leaving = evicted.and_then(|session| self.drawn_until_end(session));
-        self.tables.kept_ports(inside, pool, open, leaving)
+        self.tables.reserved_ports(inside, pool, open, leaving)
     }
 
     /// The external ports that are for an inside port. An identifier of ICMP queries has neither

@@ -5,18 +5,18 @@ use zerocopy::FromBytes;
 
 use crate::packet::{Content, Summary};
 use crate::policy::addresses::is_unicast;
-use crate::policy::{Allowance, Ends, ErrorLoad, RateBuckets, ResetLimit, Urgency};
+use crate::policy::{Ends, ErrorLoad, RateBuckets, ReplyLimit, ResetLimit, Urgency};
 use crate::reply::{Error, Reply};
 use crate::state::Origin;
 use crate::state::tcp::Kind;
 use crate::table::{SlotIndex, Width};
-use crate::wire::icmp::{self, Class};
+use crate::wire::icmp::{self, MessageClass};
 use crate::wire::ipv4;
 use crate::{Config, DropReason, ExhaustionError, InsideResets, Nat, Verdict};
 
 /// The limits on answers that are not in an entry of the tables, see [`rate`](crate::policy).
 pub(super) struct AnswerLimits {
-    allowance: Allowance,
+    allowance: ReplyLimit,
     /// Of inside hosts without an entry in the table of hosts.
     inside: RateBuckets<64>,
     /// Of those outside who ping.
@@ -28,7 +28,7 @@ pub(super) struct AnswerLimits {
 impl AnswerLimits {
     pub(super) fn new(config: &Config, secret: u32) -> Self {
         Self {
-            allowance: Allowance::new(&config.limits),
+            allowance: ReplyLimit::new(&config.limits),
             inside: RateBuckets::new(),
             pings: RateBuckets::new(),
             outside: ErrorLoad::new(&config.limits, secret),
@@ -48,8 +48,9 @@ pub(super) fn is_answerable(packet: &[u8]) -> bool {
     let message = rest
         .get(options..)
         .and_then(|payload| icmp::Header::ref_from_prefix(payload).ok());
-    let query =
-        |(header, _): (&icmp::Header, _)| matches!(header.class(), Class::Request | Class::Reply);
+    let query = |(header, _): (&icmp::Header, _)| {
+        matches!(header.class(), MessageClass::Request | MessageClass::Reply)
+    };
     let (source, destination) = (ip.source(), ip.destination());
     let between_hosts = is_unicast(source) && is_unicast(destination) && source != destination;
     between_hosts
@@ -216,7 +217,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Counts an answer that is beyond its limit.
     pub(super) fn count_rate_limited(&mut self) {
-        self.stats.answers_withheld = self.stats.answers_withheld.wrapping_add(1);
+        self.stats.replies_rate_limited = self.stats.replies_rate_limited.wrapping_add(1);
     }
 
     /// The silent drop of a packet whose answer is beyond its limit.

@@ -124,7 +124,7 @@ impl<W: Width> Nat<'_, W> {
     /// Ends all that has the external address of a number, so that another may get the number.
     fn end_address(&mut self, number: u8) {
         self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
-        self.tables.leave_external(number);
+        self.tables.forget_external(number);
         self.release_blocks(number);
         self.quarantine.retain(|port| port.external != number);
     }
@@ -187,7 +187,7 @@ impl<W: Width> Nat<'_, W> {
     /// it. Two can come to that when the primary address changes, if only one of them names its
     /// address; [`Nat::add_port_forward`] refuses those that meet when they are added.
     pub fn inactive_port_forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
-        self.forwards.resting(&self.pool).copied()
+        self.forwards.inactive(&self.pool).copied()
     }
 
     /// Ends every session and with it every mapping at `now`; port forwards stay.
@@ -229,7 +229,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Logs the port forwards that rest.
     fn tell_resting(&self) {
-        for forward in self.forwards.resting(&self.pool) {
+        for forward in self.forwards.inactive(&self.pool) {
             let PortForward {
                 external_port,
                 inside_address,
@@ -328,7 +328,7 @@ impl<W: Width> Nat<'_, W> {
                 });
             let kept = nat
                 .forwards
-                .keeps(proto, external, inside.endpoint.address, &nat.pool);
+                .reserves(proto, external, inside.endpoint.address, &nat.pool);
             match own {
                 Some(own) => own.external != external || mapping.kind() != own.rule.into(),
                 None => kept || mapping.kind() == MappingKind::PortForward,
@@ -351,7 +351,7 @@ impl<W: Width> Nat<'_, W> {
                 let address = pool.address(external, *now);
                 address.is_some_and(|address| {
                     !forwards
-                        .kept(proto, address, pool)
+                        .reserved_ports(proto, address, pool)
                         .any(|ports| ports.contains(port))
                 })
             },

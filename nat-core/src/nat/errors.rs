@@ -6,7 +6,7 @@ use crate::state::{Endpoint, Inside, Origin, Proto};
 use crate::table::Width;
 use crate::translate::quote::Quote;
 use crate::translate::{self, End, Ttl};
-use crate::wire::icmp::{self, Class};
+use crate::wire::icmp::{self, MessageClass};
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
@@ -50,10 +50,10 @@ impl<W: Width> Nat<'_, W> {
         origin: Origin,
     ) -> Result<(Endpoint, bool), DropReason> {
         let endpoint = quote
-            .end(End::Destination, End::Destination, Class::Reply)
+            .end(End::Destination, End::Destination, MessageClass::Reply)
             .ok_or(DropReason::BadQuote)?;
         let remote = quote
-            .end(End::Source, End::Destination, Class::Reply)
+            .end(End::Source, End::Destination, MessageClass::Reply)
             .ok_or(DropReason::BadQuote)?;
         let tuple = self.inside_tuple(quote.proto(), Inside { origin, endpoint }, remote);
         let mapping = self.tables.mapping_of_inside(&tuple);
@@ -107,10 +107,10 @@ impl<W: Width> Nat<'_, W> {
     /// Who sent the packet that an error from outside quotes.
     fn quoted_sender(&self, quote: &Quote<'_>, target: Target) -> Result<Inside, DropReason> {
         let source = quote
-            .end(End::Source, End::Source, Class::Request)
+            .end(End::Source, End::Source, MessageClass::Request)
             .ok_or(DropReason::BadQuote)?;
         let remote = quote
-            .end(End::Destination, End::Source, Class::Request)
+            .end(End::Destination, End::Source, MessageClass::Request)
             .ok_or(DropReason::BadQuote)?;
         // As if the remote end had answered it.
         let answer = Summary {

@@ -124,7 +124,7 @@ impl<W: Width> EventSink<'_, '_, W> {
             // No mapping draws it, and a rule may have it at any time.
             return;
         }
-        let let_go = quarantine.hold(port, self.at.as_millis() as u32);
+        let let_go = quarantine.insert(port, self.at.as_millis() as u32);
         self.stats.ports_released_early = self.stats.ports_released_early.wrapping_add(let_go);
     }
 

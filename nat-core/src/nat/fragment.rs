@@ -3,7 +3,7 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::fragments::{
-    Egress, Extent, First, FragmentRoute, FragmentTable, Fragments, Key, Next, Stage,
+    Egress, Extent, First, FragmentRoute, FragmentTable, Fragments, Key, LaterFragment, Stage,
 };
 use crate::packet::Datagram;
 use crate::state::{Inside, Origin};
@@ -66,10 +66,10 @@ impl<'t, W: Width> Nat<'t, W> {
         let packet: [&[u8]; 3] = [datagram.ip.as_bytes(), datagram.options, datagram.payload];
         match self
             .fragments
-            .next(&key, Extent::of(datagram.ip), &packet, tick)?
+            .process_later(&key, Extent::of(datagram.ip), &packet, tick)?
         {
-            Next::Held => Ok(Verdict::Hold),
-            Next::Follow(route) => Ok(self.follow(datagram.ip, &route)),
+            LaterFragment::Held => Ok(Verdict::Hold),
+            LaterFragment::Follow(route) => Ok(self.follow(datagram.ip, &route)),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
 use crate::table::{SlotIndex, Width};
 use crate::translate::quote::Quote;
 use crate::translate::{self, End, Ttl};
-use crate::wire::icmp::{self, Class};
+use crate::wire::icmp::{self, MessageClass};
 use crate::wire::ipv4;
 use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
 
@@ -37,16 +37,18 @@ impl<W: Width> Nat<'_, W> {
         }
         let (ip, transport) = datagram.transport()?;
         match transport {
-            Transport::Icmp(header, body) if header.class() == Class::Error => {
+            Transport::Icmp(header, body) if header.class() == MessageClass::Error => {
                 Ok(self.error_hairpin(ip, header, body)?)
             }
             Transport::Icmp(header, body) => match header.class() {
-                Class::Request if self.is_ping_for_router(ip, header) => {
+                MessageClass::Request if self.is_ping_for_router(ip, header) => {
                     self.ping_inbound(ip, header, body)
                 }
-                Class::Request => self.query_hairpin(ip, Transport::Icmp(header, body)),
-                Class::Reply => self.reply_hairpin(ip, Transport::Icmp(header, body), external),
-                Class::Error | Class::Other => Err(DropReason::Hairpin.into()),
+                MessageClass::Request => self.query_hairpin(ip, Transport::Icmp(header, body)),
+                MessageClass::Reply => {
+                    self.reply_hairpin(ip, Transport::Icmp(header, body), external)
+                }
+                MessageClass::Error | MessageClass::Other => Err(DropReason::Hairpin.into()),
             },
             Transport::Tcp(..) | Transport::Udp(..) => self.flow_hairpin(ip, transport, external),
         }
@@ -162,9 +164,9 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Verdict, DropReason> {
         let quote = Quote::parse_sound(ip, header, body)?;
         quote.check_route()?;
-        let (receiver, own) = if quote.is_query(Class::Request) {
+        let (receiver, own) = if quote.is_query(MessageClass::Request) {
             self.hairpinned_query(&quote)?
-        } else if quote.is_query(Class::Reply) {
+        } else if quote.is_query(MessageClass::Reply) {
             self.hairpinned_reply(&quote)?
         } else {
             self.hairpinned_packet(&quote)?
@@ -181,10 +183,10 @@ impl<W: Width> Nat<'_, W> {
     /// Both ends of a packet with ports that has come by hairpin, as its sender knows them.
     fn hairpinned_packet(&self, quote: &Quote<'_>) -> Result<(Endpoint, Endpoint), DropReason> {
         let endpoint = quote
-            .end(End::Destination, End::Destination, Class::Reply)
+            .end(End::Destination, End::Destination, MessageClass::Reply)
             .ok_or(DropReason::BadQuote)?;
         let sender = quote
-            .end(End::Source, End::Source, Class::Request)
+            .end(End::Source, End::Source, MessageClass::Request)
             .ok_or(DropReason::BadQuote)?;
         let number = self
             .external_number(sender.address)

@@ -8,7 +8,7 @@ use crate::reply::Error;
 use crate::state::{Inside, Origin, Proto};
 use crate::table::{SlotIndex, Width};
 use crate::translate::{self, End, Ttl};
-use crate::wire::icmp::Class;
+use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
@@ -122,10 +122,10 @@ impl<W: Width> Nat<'_, W> {
         let (ip, transport) = datagram.transport()?;
         match transport {
             Transport::Icmp(header, body) => match header.class() {
-                Class::Error => Ok(self.error_inbound(ip, header, body, target)?),
-                Class::Other => Err(DropReason::UnknownIcmpType.into()),
-                Class::Request => self.query_inbound(ip, header, body, target),
-                Class::Reply => self.flow_inbound(ip, Transport::Icmp(header, body), target),
+                MessageClass::Error => Ok(self.error_inbound(ip, header, body, target)?),
+                MessageClass::Other => Err(DropReason::UnknownIcmpType.into()),
+                MessageClass::Request => self.query_inbound(ip, header, body, target),
+                MessageClass::Reply => self.flow_inbound(ip, Transport::Icmp(header, body), target),
             },
             Transport::Tcp(..) | Transport::Udp(..) => self.flow_inbound(ip, transport, target),
         }

@@ -31,7 +31,7 @@ impl<W: Width> Nat<'_, W> {
                 self.check_half_open(&mut shortage, host, state);
             }
         }
-        let (mapping_room, session_room) = self.tables.room();
+        let (mapping_room, session_room) = self.tables.free_slots();
         if mapping.is_none() && mapping_room == 0 {
             shortage.of_mappings(DropReason::MappingTableFull);
         }
@@ -84,7 +84,7 @@ impl<W: Width> Nat<'_, W> {
     /// Leaves to other hosts what is kept for them.
     fn check_shares(&self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
         let quotas = self.tables.quotas();
-        let (mapping_room, session_room) = self.tables.room();
+        let (mapping_room, session_room) = self.tables.free_slots();
         let (mappings, sessions) =
             host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
         let kept = quotas.reserved_mappings();

@@ -10,7 +10,7 @@ use crate::state::tcp::{Kind, Tcp};
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, Proto, Sequences};
 use crate::table::{SlotIndex, Width};
 use crate::translate::{self, End, Ttl};
-use crate::wire::icmp::Class;
+use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
@@ -172,11 +172,13 @@ impl<W: Width> Nat<'_, W> {
         let (ip, transport) = datagram.transport()?;
         if let Transport::Icmp(header, body) = transport {
             match header.class() {
-                Class::Error => Ok(self.error_outbound(ip, header, body, origin)?),
-                Class::Other => Err(DropReason::UnknownIcmpType.into()),
-                Class::Reply if self.has_own_address(ip.source()) => self.reply_outbound(ip),
-                Class::Reply if self.answers_ping(ip, header, origin) => self.ping_outbound(ip),
-                Class::Request | Class::Reply => {
+                MessageClass::Error => Ok(self.error_outbound(ip, header, body, origin)?),
+                MessageClass::Other => Err(DropReason::UnknownIcmpType.into()),
+                MessageClass::Reply if self.has_own_address(ip.source()) => self.reply_outbound(ip),
+                MessageClass::Reply if self.answers_ping(ip, header, origin) => {
+                    self.ping_outbound(ip)
+                }
+                MessageClass::Request | MessageClass::Reply => {
                     self.flow_outbound(ip, Transport::Icmp(header, body), origin)
                 }
             }
@@ -418,7 +420,7 @@ impl<W: Width> Nat<'_, W> {
         origin: Origin,
     ) -> Result<Opening, DropReason> {
         Ok(match summary.content {
-            Content::Udp(_) | Content::IcmpQuery(Class::Request) => {
+            Content::Udp(_) | Content::IcmpQuery(MessageClass::Request) => {
                 Opening::Begin(self.active(&summary.content))
             }
             Content::Tcp(Kind::Syn, segment) => Opening::Begin(Tcp::new(

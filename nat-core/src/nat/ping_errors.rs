@@ -6,7 +6,7 @@ use crate::state::{Endpoint, Inside, Origin, OutsideTuple, Proto};
 use crate::table::{SlotIndex, Width};
 use crate::translate::End;
 use crate::translate::quote::Quote;
-use crate::wire::icmp::Class;
+use crate::wire::icmp::MessageClass;
 use crate::{DropReason, Nat};
 
 use super::receiver::Target;
@@ -19,14 +19,14 @@ impl<W: Width> Nat<'_, W> {
         quote: &Quote<'_>,
         origin: Origin,
     ) -> Result<Option<Endpoint>, DropReason> {
-        if origin == Origin::Router || !quote.is_query(Class::Request) {
+        if origin == Origin::Router || !quote.is_query(MessageClass::Request) {
             return Ok(None);
         }
         let asked = quote
-            .end(End::Destination, End::Destination, Class::Request)
+            .end(End::Destination, End::Destination, MessageClass::Request)
             .ok_or(DropReason::BadQuote)?;
         let asker = quote
-            .end(End::Source, End::Destination, Class::Request)
+            .end(End::Source, End::Destination, MessageClass::Request)
             .ok_or(DropReason::BadQuote)?;
         let open = !self.config.is_untranslated(asker.address, None);
         let address = self
@@ -45,11 +45,11 @@ impl<W: Width> Nat<'_, W> {
         let Target::External(_) = target else {
             return Ok(None);
         };
-        if !quote.is_query(Class::Reply) {
+        if !quote.is_query(MessageClass::Reply) {
             return Ok(None);
         }
         let source = quote
-            .end(End::Source, End::Source, Class::Reply)
+            .end(End::Source, End::Source, MessageClass::Reply)
             .ok_or(DropReason::BadQuote)?;
         let address = self
             .forwards
@@ -64,10 +64,10 @@ impl<W: Width> Nat<'_, W> {
         quote: &Quote<'_>,
     ) -> Result<(Endpoint, Endpoint), DropReason> {
         let asker = quote
-            .end(End::Source, End::Source, Class::Request)
+            .end(End::Source, End::Source, MessageClass::Request)
             .ok_or(DropReason::BadQuote)?;
         let asked = quote
-            .end(End::Destination, End::Source, Class::Request)
+            .end(End::Destination, End::Source, MessageClass::Request)
             .ok_or(DropReason::BadQuote)?;
         let address = self
             .own_address(asked.address)
@@ -104,10 +104,10 @@ impl<W: Width> Nat<'_, W> {
         quote: &Quote<'_>,
     ) -> Result<(Endpoint, Endpoint), DropReason> {
         let endpoint = quote
-            .end(End::Destination, End::Destination, Class::Reply)
+            .end(End::Destination, End::Destination, MessageClass::Reply)
             .ok_or(DropReason::BadQuote)?;
         let remote = quote
-            .end(End::Source, End::Destination, Class::Reply)
+            .end(End::Source, End::Destination, MessageClass::Reply)
             .ok_or(DropReason::BadQuote)?;
         let address = self
             .forwards

@@ -66,7 +66,7 @@ impl<'t, W: Width> Nat<'t, W> {
         let Some(external) = address.and_then(|address| self.external_number(address)) else {
             return;
         };
-        let room = self.quarantine.room();
+        let room = self.quarantine.free_slots();
         let mut events = self.events();
         for distance in (0..forward.ports).take(room) {
             events.freed(ExternalPort {

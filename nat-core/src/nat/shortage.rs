@@ -3,7 +3,8 @@
 
 use crate::session_info::SessionState;
 use crate::state::{
-    Endpoint, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Rank, Session, is_half_open,
+    Endpoint, EvictionRank, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Session,
+    is_half_open,
 };
 use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat};
@@ -122,7 +123,7 @@ impl<W: Width> Nat<'_, W> {
             Some(link) != keep && shortage.is_met_by(session, mapping, self.slots_with(session))
         };
         self.tables
-            .find_evictable(inside, Rank::displaced_by(state), fits)
+            .find_evictable(inside, EvictionRank::evictable_for(state), fits)
             .map(Some)
             .ok_or(reason)
     }
@@ -143,11 +144,11 @@ impl<W: Width> Nat<'_, W> {
             return None;
         }
         self.tables
-            .find_evictable(inside, Rank::DONE, |link, session, mapping| {
+            .find_evictable(inside, EvictionRank::FINISHED, |link, session, mapping| {
                 let frees = !few_mappings || mapping.sessions.get() == 1;
                 Some(link) != keep
                     && frees
-                    && self.tables.rested(session, mapping.proto(), self.tick())
+                    && self.tables.idle_time(session, mapping.proto(), self.tick())
                         >= linger(mapping.proto())
             })
     }
@@ -191,7 +192,7 @@ impl<W: Width> Nat<'_, W> {
         };
         let link = self
             .tables
-            .find_evictable(inside, Rank::displaced_by(state), fits)?;
+            .find_evictable(inside, EvictionRank::evictable_for(state), fits)?;
         let mapping = self
             .tables
             .session(link)
@@ -218,7 +219,7 @@ impl<W: Width> Nat<'_, W> {
         self.events().ended(ended);
         self.stats.sessions_evicted = self.stats.sessions_evicted.wrapping_add(1);
         if is_half_open(ended.state) {
-            self.stats.half_open_ended = self.stats.half_open_ended.wrapping_add(1);
+            self.stats.half_open_evicted = self.stats.half_open_evicted.wrapping_add(1);
         }
     }
 }

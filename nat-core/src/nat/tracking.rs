@@ -11,7 +11,7 @@ use crate::state::tcp::{Kind, Step, Tcp};
 use crate::state::{Segment, Sequences, is_half_open};
 use crate::table::{SlotIndex, Width};
 use crate::translate::mss;
-use crate::wire::icmp::Class;
+use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side};
 
@@ -81,7 +81,10 @@ impl<W: Width> Nat<'_, W> {
             (Content::Tcp(kind, segment), _) => {
                 Change::segment(&session.tcp(), from, *kind, segment)?
             }
-            (Content::IcmpQuery(Class::Reply | Class::Error | Class::Other), Side::Inside) => {
+            (
+                Content::IcmpQuery(MessageClass::Reply | MessageClass::Error | MessageClass::Other),
+                Side::Inside,
+            ) => {
                 return Err(DropReason::NoSession);
             }
             (Content::Udp(_) | Content::IcmpQuery(_), Side::Inside) => Change::Sent,
@@ -148,7 +151,7 @@ impl<W: Width> Nat<'_, W> {
                 self.tables
                     .note_sent(session, content.proto(), now, content.question());
             }
-            (Change::Heard, _) => self.tables.note_heard(session, content.proto(), now),
+            (Change::Heard, _) => self.tables.note_received(session, content.proto(), now),
             (Change::Segment { step, .. }, Content::Tcp(_, segment)) => {
                 let after = step.state;
                 let before = self.tables.take_step(session, &step, (from, segment), now);

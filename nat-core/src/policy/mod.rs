@@ -11,5 +11,5 @@ mod resets;
 pub(crate) use pool::Pool;
 pub(crate) use port_forwards::PortForwards;
 pub(crate) use ports::PortPicker;
-pub(crate) use rate::{Allowance, ErrorLoad, RateBuckets, Urgency};
+pub(crate) use rate::{ErrorLoad, RateBuckets, ReplyLimit, Urgency};
 pub(crate) use resets::{Ends, ResetLimit};

@@ -102,7 +102,7 @@ impl PortForwards {
 
     /// The port forwards that rest, wholly or for some of their ports: their external address is
     /// none at present, or an earlier one has the port there.
-    pub(crate) fn resting(&self, pool: &Pool) -> impl Iterator<Item = &PortForward> {
+    pub(crate) fn inactive(&self, pool: &Pool) -> impl Iterator<Item = &PortForward> {
         self.forwards
             .iter()
             .enumerate()
@@ -218,7 +218,13 @@ impl PortForwards {
 
     /// Whether an external endpoint is kept for the inside endpoint that a rule names, other than
     /// by one-to-one translation for the host `inside` itself.
-    pub(crate) fn keeps(&self, proto: Proto, external: Endpoint, inside: u32, pool: &Pool) -> bool {
+    pub(crate) fn reserves(
+        &self,
+        proto: Proto,
+        external: Endpoint,
+        inside: u32,
+        pool: &Pool,
+    ) -> bool {
         let forward = |forward: &PortForward| {
             is_for(forward, proto)
                 && address_of(forward, pool) == Some(external.address)
@@ -231,7 +237,7 @@ impl PortForwards {
 
     /// The ports that port forwards keep on an external address. Ranges may meet where the primary
     /// address has changed since they were added.
-    pub(crate) fn kept(
+    pub(crate) fn reserved_ports(
         &self,
         proto: Proto,
         address: u32,

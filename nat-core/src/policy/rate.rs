@@ -37,12 +37,12 @@ pub(crate) enum Urgency {
 }
 
 /// What one destination may get: a burst of answers at once, then so many a second.
-pub(crate) struct Allowance {
+pub(crate) struct ReplyLimit {
     burst: u32,
     per_second: u64,
 }
 
-impl Allowance {
+impl ReplyLimit {
     pub(crate) fn new(limits: &Limits) -> Self {
         let burst = u32::from(limits.icmp_error_burst);
         Self {
@@ -184,7 +184,7 @@ mod tests {
         limits
     }
 
-    fn taken(allowance: &Allowance, due: &mut u32, now: u32, urgency: Urgency) -> usize {
+    fn taken(allowance: &ReplyLimit, due: &mut u32, now: u32, urgency: Urgency) -> usize {
         let now = Instant::from_millis(u64::from(now));
         (0..100)
             .filter(|_| allowance.take(due, now, urgency))
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_burst_then_so_many_a_second() {
         for start in [0_u32, 500, 1_000_000, 4_000_000_000] {
-            let (allowance, mut due) = (Allowance::new(&limits(3, 2)), 0);
+            let (allowance, mut due) = (ReplyLimit::new(&limits(3, 2)), 0);
             let mut at = |millis: u32| {
                 taken(
                     &allowance,
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_is_urgent_is_sent_whatever_else_was() {
-        let (allowance, mut due) = (Allowance::new(&limits(10, 5)), 0);
+        let (allowance, mut due) = (ReplyLimit::new(&limits(10, 5)), 0);
         assert_eq!(taken(&allowance, &mut due, 1000, Urgency::Ordinary), 10);
         assert_eq!(taken(&allowance, &mut due, 1000, Urgency::Urgent), 10);
         for second in 2..50 {
@@ -232,14 +232,14 @@ mod tests {
     fn none_and_the_most_are_survived() {
         assert_eq!(
             taken(
-                &Allowance::new(&limits(0, 0)),
+                &ReplyLimit::new(&limits(0, 0)),
                 &mut 0,
                 1000,
                 Urgency::Urgent
             ),
             0
         );
-        let most = Allowance::new(&limits(u16::MAX, u16::MAX));
+        let most = ReplyLimit::new(&limits(u16::MAX, u16::MAX));
         let mut due = 0;
         let all = (0..200_000)
             .filter(|_| {
@@ -256,7 +256,7 @@ mod tests {
     /// The addresses of a network spread over all places, and each keeps its own.
     #[test]
     fn an_address_keeps_its_place() {
-        let (allowance, mut places) = (Allowance::new(&limits(10, 1)), RateBuckets::<64>::new());
+        let (allowance, mut places) = (ReplyLimit::new(&limits(10, 1)), RateBuckets::<64>::new());
         let mut answered = 0;
         for address in 0xc0a8_0101..0xc0a8_01ff_u32 {
             let due = places.of(&KEY, address).expect("a entry");

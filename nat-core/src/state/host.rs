@@ -6,7 +6,7 @@ use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::table::{Chain, Count, Slot, SlotIndex, Width};
 
 use super::blocks::Externals;
-use super::{PortClass, Proto, Rank, RankList};
+use super::{EvictionList, EvictionRank, PortClass, Proto};
 
 /// Who sends toward the outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,7 +47,7 @@ pub(crate) struct Host<W> {
     /// When the tokens are earned that its mappings and its sessions have taken, see
     /// [`Rate::take`](crate::Rate).
     pub(crate) tokens: Tokens,
-    /// When the ICMP errors are earned that it has got, see `Allowance` of `policy`.
+    /// When the ICMP errors are earned that it has got, see `ReplyLimit` of `policy`.
     pub(crate) errors: u32,
     pub(crate) reset: LastReset,
     mappings: [Count<W>; Proto::COUNT],
@@ -55,17 +55,17 @@ pub(crate) struct Host<W> {
     /// Of the sessions, those of TCP that one end has not answered yet.
     pub(crate) half_open: Count<W>,
     /// Its sessions that may make room for others of its own, by rank, the oldest first.
-    evicted: [RankList<W>; Rank::COUNT],
+    evictable: [EvictionList<W>; EvictionRank::COUNT],
     chain: SlotIndex<W>,
     /// Of the ports that are kept for it, how many it has, by protocol and class.
-    kept_ports: [[u8; PortClass::COUNT]; Proto::COUNT],
+    reserved_ports: [[u8; PortClass::COUNT]; Proto::COUNT],
     /// The number of its external address, and whether it is the router.
-    entry: u8,
+    external_and_origin: u8,
     /// The external addresses on which it has its block of ports.
     pub(crate) blocks: Externals,
     /// How many of its mappings have a port that was drawn, by the number of their external
     /// address.
-    drawn: [Count<W>; MAX_EXTERNAL_ADDRESSES],
+    dynamic: [Count<W>; MAX_EXTERNAL_ADDRESSES],
 }
 
 const EXTERNAL: u8 = 0x0f;
@@ -78,7 +78,7 @@ impl<W: Width> Host<W> {
         let router = if origin == Origin::Router { ROUTER } else { 0 };
         Self {
             address,
-            entry: router | external & EXTERNAL,
+            external_and_origin: router | external & EXTERNAL,
             ..Self::FREE
         }
     }
@@ -88,7 +88,7 @@ impl<W: Width> Host<W> {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        if self.entry & ROUTER == 0 {
+        if self.external_and_origin & ROUTER == 0 {
             Origin::Host
         } else {
             Origin::Router
@@ -99,28 +99,28 @@ impl<W: Width> Host<W> {
     /// mappings says (paired pooling, RFC 4787 REQ-2); one that no address has, if it has not
     /// got one yet.
     pub(crate) fn external(&self) -> u8 {
-        self.entry & EXTERNAL
+        self.external_and_origin & EXTERNAL
     }
 
     pub(crate) fn set_external(&mut self, external: u8) {
-        self.entry = self.entry & ROUTER | external & EXTERNAL;
+        self.external_and_origin = self.external_and_origin & ROUTER | external & EXTERNAL;
     }
 
     /// How many mappings it has with a port drawn from the external address of this number.
     pub(crate) fn dynamic_on(&self, external: u8) -> usize {
-        self.drawn
+        self.dynamic
             .get(usize::from(external))
             .map_or(0, |count| count.get())
     }
 
-    pub(crate) fn add_drawn(&mut self, external: u8) {
-        if let Some(count) = self.drawn.get_mut(usize::from(external)) {
+    pub(crate) fn add_dynamic(&mut self, external: u8) {
+        if let Some(count) = self.dynamic.get_mut(usize::from(external)) {
             count.increment();
         }
     }
 
-    pub(crate) fn remove_drawn(&mut self, external: u8) {
-        if let Some(count) = self.drawn.get_mut(usize::from(external)) {
+    pub(crate) fn remove_dynamic(&mut self, external: u8) {
+        if let Some(count) = self.dynamic.get_mut(usize::from(external)) {
             count.decrement();
         }
     }
@@ -132,24 +132,24 @@ impl<W: Width> Host<W> {
             .fold(0, |sum, count| sum.saturating_add(count.get()))
     }
 
-    pub(crate) fn evicted(&self, rank: Rank) -> Option<&RankList<W>> {
-        self.evicted.get(rank as usize)
+    pub(crate) fn eviction_list(&self, rank: EvictionRank) -> Option<&EvictionList<W>> {
+        self.evictable.get(rank as usize)
     }
 
-    pub(crate) fn yielding_mut(&mut self, rank: Rank) -> Option<&mut RankList<W>> {
-        self.evicted.get_mut(rank as usize)
+    pub(crate) fn eviction_list_mut(&mut self, rank: EvictionRank) -> Option<&mut EvictionList<W>> {
+        self.evictable.get_mut(rank as usize)
     }
 
-    pub(crate) fn kept_ports(&self, proto: Proto, class: PortClass) -> u8 {
-        self.kept_ports
+    pub(crate) fn reserved_ports(&self, proto: Proto, class: PortClass) -> u8 {
+        self.reserved_ports
             .get(proto as usize)
             .and_then(|ports| ports.get(class as usize))
             .copied()
             .unwrap_or(0)
     }
 
-    pub(crate) fn kept_ports_mut(&mut self, proto: Proto, class: PortClass) -> Option<&mut u8> {
-        self.kept_ports
+    pub(crate) fn reserved_ports_mut(&mut self, proto: Proto, class: PortClass) -> Option<&mut u8> {
+        self.reserved_ports
             .get_mut(proto as usize)
             .and_then(|ports| ports.get_mut(class as usize))
     }
@@ -187,12 +187,12 @@ impl<W: Width> Slot for Host<W> {
         mappings: [Count::ZERO; Proto::COUNT],
         sessions: Count::ZERO,
         half_open: Count::ZERO,
-        evicted: [const { RankList::EMPTY }; Rank::COUNT],
-        kept_ports: [[0; PortClass::COUNT]; Proto::COUNT],
+        evictable: [const { EvictionList::EMPTY }; EvictionRank::COUNT],
+        reserved_ports: [[0; PortClass::COUNT]; Proto::COUNT],
         chain: SlotIndex::NONE,
-        entry: 0,
+        external_and_origin: 0,
         blocks: Externals::NONE,
-        drawn: [Count::ZERO; MAX_EXTERNAL_ADDRESSES],
+        dynamic: [Count::ZERO; MAX_EXTERNAL_ADDRESSES],
     };
 
     fn is_free(&self) -> bool {

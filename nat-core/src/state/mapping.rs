@@ -199,18 +199,18 @@ impl<W: Width> Mapping<W> {
 
     /// Whether its external port is one of those of this protocol and class that are kept for its
     /// host.
-    pub(crate) fn has_kept_port_of(&self, proto: Proto, class: PortClass) -> bool {
-        self.has_kept_port()
+    pub(crate) fn has_reserved_port_of(&self, proto: Proto, class: PortClass) -> bool {
+        self.has_reserved_port()
             && self.proto() == proto
             && PortClass::of(proto, self.inside_port) == class
     }
 
     /// Whether its external port is one of those that are kept for its host.
-    pub(crate) fn has_kept_port(&self) -> bool {
+    pub(crate) fn has_reserved_port(&self) -> bool {
         self.kind & KEPT_PORT != 0
     }
 
-    pub(crate) fn set_kept_port(&mut self) {
+    pub(crate) fn set_reserved_port(&mut self) {
         self.kind |= KEPT_PORT;
     }
 

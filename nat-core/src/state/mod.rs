@@ -2,6 +2,7 @@
 //! nothing of packets.
 
 mod blocks;
+mod eviction_rank;
 mod host;
 mod mapping;
 mod port_quotas;
@@ -9,7 +10,6 @@ mod port_use;
 mod ports;
 mod quarantine;
 mod quotas;
-mod rank;
 mod sequence;
 mod session;
 mod session_tables;
@@ -17,6 +17,7 @@ mod tables;
 pub(crate) mod tcp;
 
 pub(crate) use blocks::Blocks;
+pub(crate) use eviction_rank::{ByRank, EvictionList, EvictionRank};
 pub(crate) use host::{Host, LastReset, Origin, Tokens};
 pub(crate) use mapping::{
     Endpoint, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple, Proto,
@@ -27,8 +28,7 @@ pub(crate) use ports::{Parity, Ports};
 pub(crate) use quarantine::QuarantineTable;
 pub use quarantine::{Quarantine, WideQuarantine};
 pub(crate) use quotas::{Quotas, is_half_open};
-pub(crate) use rank::{ByRank, Rank, RankList};
 pub(crate) use sequence::{Segment, Sequences};
-pub(crate) use session::{Class, Exchange, Session};
+pub(crate) use session::{Exchange, Session, TimeoutClass};
 pub(crate) use session_tables::{Ended, NewMapping, NewSession, SessionTables};
 pub use tables::{Tables, WideTables};

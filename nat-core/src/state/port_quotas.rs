@@ -48,7 +48,7 @@ impl PortQuotas {
 
     /// Ports of `pool` that are kept for others than a host that has its own: never more than half
     /// of the `open` ones, those of the pool that mappings may draw at all.
-    pub(crate) fn kept(&self, pool: &PortPool, open: usize) -> usize {
+    pub(crate) fn reserved(&self, pool: &PortPool, open: usize) -> usize {
         let all = usize::from(self.per_host(pool.class)).saturating_mul(self.hosts);
         let taken = self.taken(pool.proto, pool.external, pool.class);
         all.saturating_sub(taken).min(open / 2)

@@ -163,7 +163,7 @@ pub(crate) struct QuarantineTable<'t, W: Width> {
     index: Index<'t, ByPort<W>>,
     queue: Queue<W>,
     tcp_queue: Queue<W>,
-    held: PortUse,
+    counts: PortUse,
 }
 
 impl<'t, W: Width> QuarantineTable<'t, W> {
@@ -201,13 +201,13 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
             index: Index::new(buckets),
             queue: queue(delay),
             tcp_queue: queue(tcp_delay),
-            held: PortUse::new(config),
+            counts: PortUse::new(config),
         }
     }
 
     /// How many ports of `pool` wait, or have waited and were not released yet.
     pub(crate) fn count(&self, pool: &PortPool) -> usize {
-        self.held.count(pool)
+        self.counts.count(pool)
     }
 
     /// Whether ports of `proto` wait here.
@@ -221,8 +221,8 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     /// How many ports there is room for.
-    pub(crate) fn room(&self) -> usize {
-        self.slots.room()
+    pub(crate) fn free_slots(&self) -> usize {
+        self.slots.free_slots()
     }
 
     pub(crate) fn contains(&self, port: ExternalPort, now: u32) -> bool {
@@ -234,7 +234,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     /// Has `port`, which has just been freed, wait from `now` on, anew if it does already: two port
     /// forwards can have kept it. Where there is no room the port that has waited longest is
     /// let go. Returns how many ports were let go before their time.
-    pub(crate) fn hold(&mut self, port: ExternalPort, now: u32) -> u64 {
+    pub(crate) fn insert(&mut self, port: ExternalPort, now: u32) -> u64 {
         let delay = if port.proto == Proto::Tcp {
             self.tcp_queue.delay
         } else {
@@ -245,10 +245,10 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
         self.release(port);
         let hash = self.hash(port);
-        if self.index.check_room(&self.slots, hash, 1).is_err() {
+        if self.index.check_capacity(&self.slots, hash, 1).is_err() {
             return 1;
         }
-        let let_go = self.make_room(now);
+        let let_go = self.evict_oldest(now);
         if let Some(link) = self.slots.insert(Freed::new(port, now.wrapping_add(delay))) {
             let _room_checked = self.index.insert(&mut self.slots, hash, link);
             let queue = if port.proto == Proto::Tcp {
@@ -257,7 +257,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
                 &mut self.queue
             };
             queue.list.push(&mut self.slots, link);
-            self.held.add(port);
+            self.counts.add(port);
         }
         let_go
     }
@@ -330,15 +330,15 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     pub(crate) fn audit(&self) -> Result<(), Fault> {
         self.slots.audit::<ByPort<W>>()?;
         self.index.audit(&self.slots, self.slots.iter().count())?;
-        let mut held = PortUse::like(&self.held);
+        let mut counts = PortUse::like(&self.counts);
         for (link, freed) in self.slots.iter() {
             ensure(
                 self.find(freed.port()) == Some(link),
                 "a port in quarantine that is not found",
             )?;
-            held.add(freed.port());
+            counts.add(freed.port());
         }
-        ensure(held.counts_like(&self.held), "the ports in quarantine")?;
+        ensure(counts.counts_like(&self.counts), "the ports in quarantine")?;
         let of_tcp = |freed: &Freed<W>| freed.proto == Proto::Tcp;
         let listed = audit_list(
             &self.queue.list,
@@ -356,8 +356,8 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     /// Makes room for one port. Returns how many others were let go before their time.
-    fn make_room(&mut self, now: u32) -> u64 {
-        if self.slots.room() > 0 {
+    fn evict_oldest(&mut self, now: u32) -> u64 {
+        if self.slots.free_slots() > 0 {
             return 0;
         }
         let waited = |queue: &Queue<W>| {
@@ -391,7 +391,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         };
         let hash = self.hash(port);
         self.index.remove(&mut self.slots, hash, link);
-        self.held.remove(port);
+        self.counts.remove(port);
         self.free(link, port.proto);
     }
 
@@ -479,9 +479,9 @@ mod tests {
         for round in 0..5 {
             let now = 1_000_000 * round;
             for i in 0..20 {
-                assert_eq!(table.hold(port(Proto::Udp, 0, 2000 + i), now), 0);
-                assert_eq!(table.hold(port(Proto::Tcp, 0, 2000 + i), now), 0);
-                assert_eq!(table.hold(port(Proto::Icmp, 1, 2000 + i), now), 0);
+                assert_eq!(table.insert(port(Proto::Udp, 0, 2000 + i), now), 0);
+                assert_eq!(table.insert(port(Proto::Tcp, 0, 2000 + i), now), 0);
+                assert_eq!(table.insert(port(Proto::Icmp, 1, 2000 + i), now), 0);
             }
             assert_eq!(
                 (counts(&table, 0), counts(&table, 1)),
@@ -498,7 +498,7 @@ mod tests {
             );
             table.release_overdue(now + 120_000, usize::MAX);
             assert_eq!((counts(&table, 0), counts(&table, 1)), ([0; 3], [0; 3]));
-            assert_eq!(table.slots.room(), 64);
+            assert_eq!(table.slots.free_slots(), 64);
         }
     }
 
@@ -508,13 +508,13 @@ mod tests {
         let mut memory = Quarantine::<4>::new();
         let mut table = QuarantineTable::new(&mut memory, HashKey::new(KEY), &config());
         for now in [0, 50_000] {
-            assert_eq!(table.hold(port(Proto::Udp, 0, 2000), now), 0);
+            assert_eq!(table.insert(port(Proto::Udp, 0, 2000), now), 0);
             assert_eq!((counts(&table, 0), table.audit()), ([0, 0, 1], Ok(())));
         }
         table.release_overdue(120_000, usize::MAX);
         assert!(table.contains(port(Proto::Udp, 0, 2000), 120_000));
         table.release_overdue(170_000, usize::MAX);
-        assert_eq!((counts(&table, 0), table.slots.room()), ([0; 3], 4));
+        assert_eq!((counts(&table, 0), table.slots.free_slots()), ([0; 3], 4));
     }
 
     /// RFC 6888 REQ-8: what is let go is found no more, and what stays ends like any other.
@@ -532,7 +532,7 @@ mod tests {
             };
             for i in 0..64 {
                 assert_eq!(
-                    table.hold(port(proto(i), (i % 4) as u8, 2000 + i), round),
+                    table.insert(port(proto(i), (i % 4) as u8, 2000 + i), round),
                     0
                 );
             }
@@ -548,12 +548,12 @@ mod tests {
                     "{i}"
                 );
             }
-            assert_eq!(table.slots.room(), 16);
+            assert_eq!(table.slots.free_slots(), 16);
             match round % 2 {
                 0 => table.clear(),
                 _ => table.release_overdue(round + 120_000, usize::MAX),
             }
-            assert_eq!(table.slots.room(), 64);
+            assert_eq!(table.slots.free_slots(), 64);
             assert!((0..64).all(|i| !table.contains(port(Proto::Tcp, 0, 2000 + i), round + 1)));
         }
     }

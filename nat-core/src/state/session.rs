@@ -17,7 +17,7 @@ pub(crate) struct Session<W> {
     /// it.
     pub(crate) deadline: u32,
     sequences: Sequences,
-    /// When the ICMP errors about it are earned that were sent outside, see `Allowance` of
+    /// When the ICMP errors about it are earned that were sent outside, see `ReplyLimit` of
     /// `policy`.
     pub(crate) errors: u32,
     pub(crate) mapping: SlotIndex<W>,
@@ -224,7 +224,7 @@ impl<W: Width> Chain for ByRemote<W> {
 /// Sessions of one class live equally long without traffic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub(crate) enum Class {
+pub(crate) enum TimeoutClass {
     Dns,
     Icmp,
     TcpClosing,
@@ -235,7 +235,7 @@ pub(crate) enum Class {
     Udp,
 }
 
-impl Class {
+impl TimeoutClass {
     pub(crate) const COUNT: usize = 7;
 
     /// The class of a session with this port of its remote host.

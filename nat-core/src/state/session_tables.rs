@@ -4,7 +4,7 @@
 mod audit;
 mod blocks;
 mod change;
-mod standing;
+mod membership;
 
 use core::time::Duration;
 
@@ -18,8 +18,8 @@ use super::mapping::{ByExternal, ByInside};
 use super::port_use::{PortPool, PortUse};
 use super::session::ByRemote;
 use super::{
-    Class, Endpoint, Host, Inside, InsideTuple, Mapping, MappingKind, Origin, OutsideTuple,
-    PortQuotas, Proto, Quotas, Session, Tables,
+    Endpoint, Host, Inside, InsideTuple, Mapping, MappingKind, Origin, OutsideTuple, PortQuotas,
+    Proto, Quotas, Session, Tables, TimeoutClass,
 };
 
 pub(crate) use change::{Ended, NewMapping, NewSession};
@@ -30,7 +30,7 @@ pub(crate) struct SessionTables<'t, W: Width> {
     /// Whether each mapping is for one remote endpoint, and its external port may be another's for
     /// others.
     overlapping: bool,
-    lifetimes: [u32; Class::COUNT],
+    lifetimes: [u32; TimeoutClass::COUNT],
     hosts: Slots<'t, Host<W>>,
     hosts_by_address: Index<'t, ByAddress<W>>,
     mappings: Slots<'t, Mapping<W>>,
@@ -38,7 +38,7 @@ pub(crate) struct SessionTables<'t, W: Width> {
     mappings_by_external: Index<'t, ByExternal<W>>,
     sessions: Slots<'t, Session<W>>,
     sessions_by_remote: Index<'t, ByRemote<W>>,
-    expiry: [ExpiryList<W>; Class::COUNT],
+    expiry: [ExpiryList<W>; TimeoutClass::COUNT],
     ports: PortUse,
     quotas: Quotas,
     port_quotas: PortQuotas,
@@ -54,7 +54,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
         Self {
             key,
             overlapping: config.mapping == config::Mapping::AddressAndPortDependent,
-            lifetimes: Class::lifetimes(&config.timeouts),
+            lifetimes: TimeoutClass::lifetimes(&config.timeouts),
             hosts: Slots::new(&mut tables.hosts),
             hosts_by_address: Index::new(&mut tables.hosts_by_address),
             mappings: Slots::new(&mut tables.mappings),
@@ -62,7 +62,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
             mappings_by_external: Index::new(&mut tables.mappings_by_external),
             sessions: Slots::new(&mut tables.sessions),
             sessions_by_remote: Index::new(&mut tables.sessions_by_remote),
-            expiry: [ExpiryList::EMPTY; Class::COUNT],
+            expiry: [ExpiryList::EMPTY; TimeoutClass::COUNT],
             ports: PortUse::new(config),
             quotas: Quotas::new(&config.limits, (MAPPINGS, SESSIONS, HOSTS)),
             port_quotas: PortQuotas::new(config, HOSTS),
@@ -181,13 +181,14 @@ impl<'t, W: Width> SessionTables<'t, W> {
     }
 
     /// How many mappings and sessions there is room for.
-    pub(crate) fn room(&self) -> (usize, usize) {
-        (self.mappings.room(), self.sessions.room())
+    pub(crate) fn free_slots(&self) -> (usize, usize) {
+        (self.mappings.free_slots(), self.sessions.free_slots())
     }
 
     /// Whether less than an eighth of the mappings, and of the sessions, is free.
     pub(crate) fn is_nearly_full(&self) -> (bool, bool) {
-        let ((mappings, sessions), (mapping_room, session_room)) = (self.capacity(), self.room());
+        let ((mappings, sessions), (mapping_room, session_room)) =
+            (self.capacity(), self.free_slots());
         (mapping_room < mappings / 8, session_room < sessions / 8)
     }
 
@@ -206,7 +207,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
     /// Ports of `pool`, of which so many are `open`, that `inside` must leave to other hosts: none
     /// while it has not got those that are kept for itself, on whichever external address. The
     /// mapping `leaving` ends before its next one begins, so its port does not count.
-    pub(crate) fn kept_ports(
+    pub(crate) fn reserved_ports(
         &self,
         inside: Inside,
         pool: &PortPool,
@@ -215,13 +216,13 @@ impl<'t, W: Width> SessionTables<'t, W> {
     ) -> usize {
         let PortPool { proto, class, .. } = *pool;
         let host = self.host(inside.origin, inside.endpoint.address);
-        let own = host.map_or(0, |host| host.kept_ports(proto, class));
-        let leaves = |mapping: &&Mapping<W>| mapping.has_kept_port_of(proto, class);
+        let own = host.map_or(0, |host| host.reserved_ports(proto, class));
+        let leaves = |mapping: &&Mapping<W>| mapping.has_reserved_port_of(proto, class);
         let own = own.saturating_sub(u8::from(leaving.filter(leaves).is_some()));
         if own < self.port_quotas.per_host(class) {
             0
         } else {
-            self.port_quotas.kept(pool, open)
+            self.port_quotas.reserved(pool, open)
         }
     }
 
@@ -235,12 +236,12 @@ impl<'t, W: Width> SessionTables<'t, W> {
 
     /// How long a session of `proto` and of this kind lives without traffic, in milliseconds.
     pub(crate) fn lifetime(&self, session: &Session<W>, proto: Proto) -> u32 {
-        let class = Class::of(proto, session.state, session.remote_port);
+        let class = TimeoutClass::of(proto, session.state, session.remote_port);
         self.lifetimes.get(class as usize).copied().unwrap_or(0)
     }
 
     /// How long ago the time of a session of `proto` last started anew, in milliseconds.
-    pub(crate) fn rested(&self, session: &Session<W>, proto: Proto, now: u32) -> u32 {
+    pub(crate) fn idle_time(&self, session: &Session<W>, proto: Proto, now: u32) -> u32 {
         self.lifetime(session, proto)
             .saturating_sub(remaining(session, now).unwrap_or(0))
     }

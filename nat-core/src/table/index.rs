@@ -74,7 +74,7 @@ impl<'t, C: Chain> Index<'t, C> {
     }
 
     /// Whether `count` slots with `hash` can be inserted.
-    pub(crate) fn check_room(
+    pub(crate) fn check_capacity(
         &self,
         slots: &Slots<'_, C::Slot>,
         hash: u32,
@@ -99,7 +99,7 @@ impl<'t, C: Chain> Index<'t, C> {
         hash: u32,
         link: LinkOf<C::Slot>,
     ) -> Result<(), IndexFull> {
-        self.check_room(slots, hash, 1)?;
+        self.check_capacity(slots, hash, 1)?;
         let bucket = self.bucket(hash);
         if let (Some(head), Some(slot)) = (self.buckets.get_mut(bucket), slots.get_mut(link)) {
             C::set_next(slot, *head);

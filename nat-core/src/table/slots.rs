@@ -91,7 +91,7 @@ impl<'t, T: Slot> Slots<'t, T> {
     }
 
     /// How many more values fit.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn free_slots(&self) -> usize {
         self.slots.len().saturating_sub(self.in_use)
     }
 

@@ -8,7 +8,7 @@ use crate::config::MIN_MTU;
 use crate::packet::check_options;
 use crate::state::{Endpoint, Proto};
 use crate::wire::checksum::Delta;
-use crate::wire::icmp::{self, Class};
+use crate::wire::icmp::{self, MessageClass};
 use crate::wire::{ipv4, udp};
 
 /// The headers of a quoted packet, checked: what is quoted of them fits.
@@ -105,14 +105,14 @@ impl<'p> Quote<'p> {
     }
 
     /// Whether an ICMP query of this class is quoted.
-    pub(crate) fn is_query(&self, class: Class) -> bool {
+    pub(crate) fn is_query(&self, class: MessageClass) -> bool {
         self.proto == Proto::Icmp && self.end(End::Source, End::Source, class).is_some()
     }
 
     /// One end of the quoted packet. An ICMP query has its identifier at the end that is
     /// translated, and no port at the other; `None` if the quoted message is no query of the
     /// class `query`.
-    pub(crate) fn end(&self, end: End, translated: End, query: Class) -> Option<Endpoint> {
+    pub(crate) fn end(&self, end: End, translated: End, query: MessageClass) -> Option<Endpoint> {
         let port = if self.proto == Proto::Icmp {
             let (header, _) = icmp::Header::ref_from_prefix(self.transport).ok()?;
             let id = if end == translated { header.id() } else { 0 };

@@ -28,7 +28,7 @@ pub(crate) const TIMESTAMP_REPLY: u8 = 14;
 
 /// What a message is to a NAT.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Class {
+pub(crate) enum MessageClass {
     Error,
     Request,
     Reply,
@@ -49,12 +49,12 @@ impl Header {
         }
     }
 
-    pub(crate) fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> MessageClass {
         match self.kind {
-            ECHO_REQUEST | TIMESTAMP_REQUEST => Class::Request,
-            ECHO_REPLY | TIMESTAMP_REPLY => Class::Reply,
-            DESTINATION_UNREACHABLE | TIME_EXCEEDED | PARAMETER_PROBLEM => Class::Error,
-            _ => Class::Other,
+            ECHO_REQUEST | TIMESTAMP_REQUEST => MessageClass::Request,
+            ECHO_REPLY | TIMESTAMP_REPLY => MessageClass::Reply,
+            DESTINATION_UNREACHABLE | TIME_EXCEEDED | PARAMETER_PROBLEM => MessageClass::Error,
+            _ => MessageClass::Other,
         }
     }
 

@@ -141,7 +141,7 @@ fn a31_errors_do_not_tell_whether_a_forged_packet_matched() {
             "the attacker gets its own errors: {answers}"
         );
         assert!(
-            hit.w.stats().answers_withheld > 5_000,
+            hit.w.stats().replies_rate_limited > 5_000,
             "and has met their limit"
         );
     }

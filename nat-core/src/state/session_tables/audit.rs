@@ -9,8 +9,8 @@ use crate::state::mapping::ByInside;
 use crate::state::port_use::PortUse;
 use crate::state::session::ByRemote;
 use crate::state::{
-    Class, ExternalPort, Host, InsideTuple, Mapping, MappingKind, Origin, OutsideTuple, PortClass,
-    Proto, Session, is_half_open,
+    ExternalPort, Host, InsideTuple, Mapping, MappingKind, Origin, OutsideTuple, PortClass, Proto,
+    Session, TimeoutClass, is_half_open,
 };
 use crate::table::audit::{Fault, audit_list, ensure};
 use crate::table::{SlotIndex, Width};
@@ -74,7 +74,8 @@ impl<W: Width> SessionTables<'_, W> {
         let mut listed = 0_usize;
         for (number, (list, lifetime)) in self.expiry.iter().zip(self.lifetimes).enumerate() {
             let belongs = |session: &Session<W>| {
-                let class = |proto| Class::of(proto, session.state, session.remote_port) as usize;
+                let class =
+                    |proto| TimeoutClass::of(proto, session.state, session.remote_port) as usize;
                 !session.is_permission() && self.proto_of(session).map(class) == Some(number)
             };
             listed = listed.wrapping_add(audit_list(list, &self.sessions, belongs, |session| {
@@ -222,7 +223,7 @@ impl<W: Width> SessionTables<'_, W> {
         }
         for (proto, class) in proto_classes() {
             let own = |mapping: &Mapping<W>| {
-                mapping.host == link && mapping.has_kept_port_of(proto, class)
+                mapping.host == link && mapping.has_reserved_port_of(proto, class)
             };
             let kept = self
                 .mappings
@@ -230,7 +231,7 @@ impl<W: Width> SessionTables<'_, W> {
                 .filter(|(_, mapping)| own(mapping))
                 .count();
             ensure(
-                kept == usize::from(host.kept_ports(proto, class)),
+                kept == usize::from(host.reserved_ports(proto, class)),
                 "the kept ports of a host",
             )?;
         }
@@ -269,7 +270,7 @@ impl<W: Width> SessionTables<'_, W> {
         for (proto, class) in proto_classes() {
             for external in 0..MAX_EXTERNAL_ADDRESSES as u8 {
                 let kept = |mapping: &Mapping<W>| {
-                    mapping.external == external && mapping.has_kept_port_of(proto, class)
+                    mapping.external == external && mapping.has_reserved_port_of(proto, class)
                 };
                 let taken = self
                     .mappings
@@ -337,7 +338,7 @@ mod tests {
     use crate::session_info::SessionState;
     use crate::state::tcp::Tcp;
     use crate::state::{
-        Endpoint, Inside, NewMapping, NewSession, Rank, RankList, Sequences, Tables,
+        Endpoint, EvictionList, EvictionRank, Inside, NewMapping, NewSession, Sequences, Tables,
     };
     use crate::table::{Count, ExpiryList, HashKey, Slot};
     use crate::{Cidr, Config};
@@ -443,7 +444,7 @@ mod tests {
         });
         assert_eq!(state, Err("a slot in a list of another class"));
         let none = planted(|tables, _| {
-            tables.expiry[Class::TcpPartiallyOpen as usize] = ExpiryList::EMPTY;
+            tables.expiry[TimeoutClass::TcpPartiallyOpen as usize] = ExpiryList::EMPTY;
         });
         assert_eq!(none, Err("a session in no list"));
         let out_of_order = planted(|tables, [session, ..]| {
@@ -464,7 +465,9 @@ mod tests {
         assert_eq!(late, Err("a session outlives its class"));
         let unranked = planted(|tables, _| {
             let host = tables.host_mut(Origin::Host, 0xc0a8_010a).expect("a host");
-            *host.yielding_mut(Rank::InsideSyn).expect("a rank") = RankList::EMPTY;
+            *host
+                .eviction_list_mut(EvictionRank::InsideSyn)
+                .expect("a rank") = EvictionList::EMPTY;
         });
         assert_eq!(
             unranked,
@@ -521,11 +524,11 @@ mod tests {
             planted(|tables, _| tables.quotas.add_host(Origin::Router)),
             Err("the addresses of the router")
         );
-        let drawn = planted(|tables, _| host(tables).add_drawn(3));
+        let drawn = planted(|tables, _| host(tables).add_dynamic(3));
         assert_eq!(drawn, Err("the drawn ports of a host on an address"));
         let kept = planted(|tables, _| {
             *host(tables)
-                .kept_ports_mut(Proto::Tcp, PortClass::High)
+                .reserved_ports_mut(Proto::Tcp, PortClass::High)
                 .expect("a count") += 1;
         });
         assert_eq!(kept, Err("the kept ports of a host"));

@@ -6,14 +6,14 @@ use crate::session_info::SessionState;
 use crate::state::port_use::PortUse;
 use crate::state::tcp::{Step, Tcp};
 use crate::state::{
-    Blocks, Class, Endpoint, Exchange, ExternalPort, Host, Inside, InsideTuple, Mapping,
-    MappingEnds, MappingKind, Origin, OutsideTuple, PortClass, Proto, Segment, Session,
+    Blocks, Endpoint, Exchange, ExternalPort, Host, Inside, InsideTuple, Mapping, MappingEnds,
+    MappingKind, Origin, OutsideTuple, PortClass, Proto, Segment, Session, TimeoutClass,
 };
 use crate::table::{Count, IndexFull, SlotIndex, Width};
 use crate::{DropReason, Side};
 
 use super::blocks::blocks_of;
-use super::standing::Standing;
+use super::membership::Membership;
 use super::{SessionTables, any_port, remaining};
 
 /// A mapping that is about to be made.
@@ -108,11 +108,11 @@ impl<W: Width> SessionTables<'_, W> {
         let index = &self.sessions_by_remote;
         let together = new_permission && index.share_bucket(hash, permission_hash);
         index
-            .check_room(&self.sessions, hash, if together { 2 } else { 1 })
+            .check_capacity(&self.sessions, hash, if together { 2 } else { 1 })
             .map_err(index_full)?;
         if new_permission {
             index
-                .check_room(&self.sessions, permission_hash, 1)
+                .check_capacity(&self.sessions, permission_hash, 1)
                 .map_err(index_full)
         } else {
             Ok(())
@@ -128,17 +128,17 @@ impl<W: Width> SessionTables<'_, W> {
             } else {
                 0
             };
-            if self.hosts.room() <= kept {
+            if self.hosts.free_slots() <= kept {
                 return Err(DropReason::HostTableFull);
             }
             let hash = self.key.hash(endpoint.address, 0);
             self.hosts_by_address
-                .check_room(&self.hosts, hash, 1)
+                .check_capacity(&self.hosts, hash, 1)
                 .map_err(index_full)?;
         }
         let hash = self.inside_hash(&new.tuple);
         self.mappings_by_inside
-            .check_room(&self.mappings, hash, 1)
+            .check_capacity(&self.mappings, hash, 1)
             .map_err(index_full)?;
         if new.tuple.untranslated {
             Ok(())
@@ -150,7 +150,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// Whether the index of external endpoints has room for this one.
     pub(crate) fn check_outside(&self, tuple: &OutsideTuple) -> Result<(), DropReason> {
         self.mappings_by_external
-            .check_room(&self.mappings, self.outside_hash(tuple), 1)
+            .check_capacity(&self.mappings, self.outside_hash(tuple), 1)
             .map_err(index_full)
     }
 
@@ -171,7 +171,7 @@ impl<W: Width> SessionTables<'_, W> {
         if let Some(host) = self.hosts.get_mut(host) {
             host.add_mapping(tuple.proto);
             if kind == MappingKind::Dynamic && !tuple.untranslated {
-                host.add_drawn(external);
+                host.add_dynamic(external);
             }
             self.quotas.add_mapping(host.mappings());
         }
@@ -185,14 +185,14 @@ impl<W: Width> SessionTables<'_, W> {
                 .insert(&mut self.mappings, hash, link)
                 .ok()?;
             self.count_port(link, PortUse::add);
-            self.take_kept_port(link);
+            self.take_reserved_port(link);
         }
         Some(link)
     }
 
     /// Gives the hosts of an external address that is gone the one of their other mappings, if they
     /// have any: whoever gets its number next is not theirs. Walks the tables.
-    pub(crate) fn leave_external(&mut self, gone: u8) {
+    pub(crate) fn forget_external(&mut self, gone: u8) {
         let mut cursor = 0;
         while let Some((next, link)) = self.hosts.next_in_use(cursor) {
             cursor = next;
@@ -243,7 +243,7 @@ impl<W: Width> SessionTables<'_, W> {
 
     /// Notes a port that was drawn as one of those that are kept for its host, as long as it has
     /// not got them all.
-    fn take_kept_port(&mut self, link: SlotIndex<W>) {
+    fn take_reserved_port(&mut self, link: SlotIndex<W>) {
         let Some(mapping) = self
             .mappings
             .get_mut(link)
@@ -256,21 +256,21 @@ impl<W: Width> SessionTables<'_, W> {
             PortClass::of(mapping.proto(), mapping.inside_port),
         );
         let host = self.hosts.get_mut(mapping.host);
-        let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) else {
+        let Some(count) = host.and_then(|host| host.reserved_ports_mut(proto, class)) else {
             return;
         };
         if *count < self.port_quotas.per_host(class) {
             *count = count.saturating_add(1);
-            mapping.set_kept_port();
+            mapping.set_reserved_port();
             self.port_quotas.take(proto, mapping.external, class);
         }
     }
 
-    fn give_back_kept_port(&mut self, link: SlotIndex<W>) {
+    fn give_back_reserved_port(&mut self, link: SlotIndex<W>) {
         let Some(mapping) = self
             .mappings
             .get(link)
-            .filter(|mapping| mapping.has_kept_port())
+            .filter(|mapping| mapping.has_reserved_port())
         else {
             return;
         };
@@ -279,7 +279,7 @@ impl<W: Width> SessionTables<'_, W> {
             PortClass::of(mapping.proto(), mapping.inside_port),
         );
         let host = self.hosts.get_mut(mapping.host);
-        if let Some(count) = host.and_then(|host| host.kept_ports_mut(proto, class)) {
+        if let Some(count) = host.and_then(|host| host.reserved_ports_mut(proto, class)) {
             *count = count.saturating_sub(1);
         }
         self.port_quotas.give_back(proto, mapping.external, class);
@@ -306,9 +306,9 @@ impl<W: Width> SessionTables<'_, W> {
         let mapping = self.mappings.get_mut(mapping)?;
         mapping.sessions.increment();
         let (proto, host) = (mapping.proto(), mapping.host);
-        let standing = Standing::of(self.sessions.get(link)?, proto);
-        self.set_deadline(link, standing.class, now);
-        self.restate((link, host), None, Some(standing));
+        let membership = Membership::of(self.sessions.get(link)?, proto);
+        self.set_deadline(link, membership.class, now);
+        self.update_membership((link, host), None, Some(membership));
         Some(link)
     }
 
@@ -329,7 +329,7 @@ impl<W: Width> SessionTables<'_, W> {
         let mut tcp = session.tcp();
         tcp.take(step, from, segment);
         if tcp.state != before {
-            self.move_on(link, Proto::Tcp, now, |session| session.set_tcp(&tcp));
+            self.change_session(link, Proto::Tcp, now, |session| session.set_tcp(&tcp));
             return Some(before);
         }
         session.set_tcp(&tcp);
@@ -340,7 +340,7 @@ impl<W: Width> SessionTables<'_, W> {
     }
 
     /// Changes a session of `proto` so that it stands elsewhere, and starts its timer anew.
-    fn move_on(
+    fn change_session(
         &mut self,
         link: SlotIndex<W>,
         proto: Proto,
@@ -350,9 +350,9 @@ impl<W: Width> SessionTables<'_, W> {
         let Some(session) = self.sessions.get_mut(link) else {
             return;
         };
-        let before = Standing::of(session, proto);
+        let before = Membership::of(session, proto);
         change(session);
-        let after = Standing::of(session, proto);
+        let after = Membership::of(session, proto);
         let Some(host) = self
             .mappings
             .get(session.mapping)
@@ -360,7 +360,7 @@ impl<W: Width> SessionTables<'_, W> {
         else {
             return;
         };
-        self.restate((link, host), Some(before), Some(after));
+        self.update_membership((link, host), Some(before), Some(after));
         self.restart_timer(link, proto, now);
     }
 
@@ -380,7 +380,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// Takes note that the outside end of a session of `proto`, not TCP, sends, and starts its
     /// timer anew.
     #[inline(always)]
-    pub(crate) fn note_heard(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
+    pub(crate) fn note_received(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
         if self.sessions.get(link).is_some_and(Session::is_asked) {
             return self.answer(link, proto, now);
         }
@@ -389,14 +389,14 @@ impl<W: Width> SessionTables<'_, W> {
 
     #[cold]
     fn ask_again(&mut self, link: SlotIndex<W>, proto: Proto, now: u32, question: u32) {
-        self.move_on(link, proto, now, |session| {
+        self.change_session(link, proto, now, |session| {
             session.ask_again(proto, question);
         });
     }
 
     #[cold]
     fn answer(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
-        self.move_on(link, proto, now, |session| {
+        self.change_session(link, proto, now, |session| {
             session.set_exchange(Exchange::Answered);
         });
     }
@@ -407,7 +407,7 @@ impl<W: Width> SessionTables<'_, W> {
         let Some(session) = self.sessions.get_mut(link) else {
             return;
         };
-        let class = Class::of(proto, session.state, session.remote_port);
+        let class = TimeoutClass::of(proto, session.state, session.remote_port);
         let lifetime = self.lifetimes.get(class as usize).copied().unwrap_or(0);
         session.deadline = now.wrapping_add(lifetime);
         if let Some(list) = self.expiry.get_mut(class as usize) {
@@ -433,7 +433,7 @@ impl<W: Width> SessionTables<'_, W> {
         mapping.sessions.decrement();
         let unused = mapping.sessions == Count::ZERO && kept != Some(mapping_link);
         let (proto, host) = (mapping.proto(), mapping.host);
-        self.restate((link, host), Some(Standing::of(session, proto)), None);
+        self.update_membership((link, host), Some(Membership::of(session, proto)), None);
         self.remove_session(link, mapping_link, remote);
         self.remove_permission_ref(mapping_link, remote.address);
         let (mapping, blocks) = if unused {
@@ -477,7 +477,7 @@ impl<W: Width> SessionTables<'_, W> {
             .remove(&mut self.mappings, hash, link);
         if !untranslated {
             self.count_port(link, PortUse::remove);
-            self.give_back_kept_port(link);
+            self.give_back_reserved_port(link);
             let hash = self.outside_hash(&OutsideTuple {
                 proto,
                 external,
@@ -492,7 +492,7 @@ impl<W: Width> SessionTables<'_, W> {
             && !untranslated
             && let Some(host) = self.hosts.get_mut(host)
         {
-            host.remove_drawn(external);
+            host.remove_dynamic(external);
         }
         Some((ends, self.leave_host(host, proto)))
     }
@@ -573,7 +573,7 @@ impl<W: Width> SessionTables<'_, W> {
         self.sessions.remove(link);
     }
 
-    fn set_deadline(&mut self, link: SlotIndex<W>, class: Class, now: u32) {
+    fn set_deadline(&mut self, link: SlotIndex<W>, class: TimeoutClass, now: u32) {
         let lifetime = self.lifetimes.get(class as usize).copied().unwrap_or(0);
         if let Some(session) = self.sessions.get_mut(link) {
             session.deadline = now.wrapping_add(lifetime);

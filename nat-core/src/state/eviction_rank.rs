@@ -9,7 +9,7 @@ use super::{Proto, Session};
 /// such kind, above all one that both ends have agreed to, is never ended for another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub(crate) enum Rank {
+pub(crate) enum EvictionRank {
     /// TCP after a RST that has proved genuine.
     Reset,
     /// TCP with both FINs seen.
@@ -22,17 +22,17 @@ pub(crate) enum Rank {
     InsideSyn,
 }
 
-impl Rank {
+impl EvictionRank {
     pub(crate) const COUNT: usize = 5;
 
     /// What is done.
-    pub(crate) const DONE: &'static [Self] = &[Self::Reset, Self::Closing, Self::Answered];
+    pub(crate) const FINISHED: &'static [Self] = &[Self::Reset, Self::Closing, Self::Answered];
 
     /// What a new session in `state` may take the place of. Whoever sends SYNs to a port forward
     /// from outside has the host answer them, and so may not displace what the host has begun
     /// itself.
-    pub(crate) fn displaced_by(state: SessionState) -> &'static [Self] {
-        use Rank::{Answered, Closing, InsideSyn, OutsideSyn, Reset};
+    pub(crate) fn evictable_for(state: SessionState) -> &'static [Self] {
+        use EvictionRank::{Answered, Closing, InsideSyn, OutsideSyn, Reset};
         match state {
             SessionState::OutsideSyn => &[Reset, Closing, Answered, OutsideSyn],
             _ => &[Reset, Closing, Answered, OutsideSyn, InsideSyn],
@@ -56,4 +56,4 @@ impl Rank {
 pub(crate) enum ByRank {}
 
 /// The sessions of one host and rank.
-pub(crate) type RankList<W> = AgeList<W, ByRank>;
+pub(crate) type EvictionList<W> = AgeList<W, ByRank>;

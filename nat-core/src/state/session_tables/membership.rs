@@ -2,39 +2,39 @@
 //! place among those of its host that may make room for others.
 
 use crate::session_info::SessionState;
-use crate::state::{Class, Inside, Mapping, Proto, Rank, RankList, Session};
+use crate::state::{EvictionList, EvictionRank, Inside, Mapping, Proto, Session, TimeoutClass};
 use crate::table::{MAX_PROBES, SlotIndex, Width};
 
 use super::SessionTables;
 
 /// Where a session stands by its state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Standing {
-    pub(super) class: Class,
+pub(super) struct Membership {
+    pub(super) class: TimeoutClass,
     state: SessionState,
-    rank: Option<Rank>,
+    rank: Option<EvictionRank>,
 }
 
-impl Standing {
+impl Membership {
     pub(super) fn of<W: Width>(session: &Session<W>, proto: Proto) -> Self {
-        let class = Class::of(proto, session.state, session.remote_port);
+        let class = TimeoutClass::of(proto, session.state, session.remote_port);
         Self {
             class,
             state: session.state,
-            rank: Rank::of(session, proto),
+            rank: EvictionRank::of(session, proto),
         }
     }
 }
 
 impl<W: Width> SessionTables<'_, W> {
-    /// Moves the session at `link`, of the host at `host`, from one standing to another in all that
+    /// Moves the session at `link`, of the host at `host`, from one membership to another in all that
     /// goes by it: `None` is before it begins, and after it has ended. Nothing else puts a
     /// session into a list, takes it out or counts it.
-    pub(super) fn restate(
+    pub(super) fn update_membership(
         &mut self,
         (link, host): (SlotIndex<W>, SlotIndex<W>),
-        before: Option<Standing>,
-        after: Option<Standing>,
+        before: Option<Membership>,
+        after: Option<Membership>,
     ) {
         self.change_class(
             link,
@@ -49,23 +49,28 @@ impl<W: Width> SessionTables<'_, W> {
             (Some(before), None) => self.quotas.remove_session(host, before.state),
             (before, after) => {
                 let [before, after] =
-                    [before, after].map(|standing| standing.map(|standing| standing.state));
+                    [before, after].map(|membership| membership.map(|membership| membership.state));
                 self.quotas.change_state(&mut host.half_open, before, after);
             }
         }
         let [before, after] =
-            [before, after].map(|standing| standing.and_then(|standing| standing.rank));
+            [before, after].map(|membership| membership.and_then(|membership| membership.rank));
         if before != after {
-            if let Some(list) = before.and_then(|rank| host.yielding_mut(rank)) {
+            if let Some(list) = before.and_then(|rank| host.eviction_list_mut(rank)) {
                 list.remove(&mut self.sessions, link);
             }
-            if let Some(list) = after.and_then(|rank| host.yielding_mut(rank)) {
+            if let Some(list) = after.and_then(|rank| host.eviction_list_mut(rank)) {
                 list.push(&mut self.sessions, link);
             }
         }
     }
 
-    fn change_class(&mut self, link: SlotIndex<W>, before: Option<Class>, after: Option<Class>) {
+    fn change_class(
+        &mut self,
+        link: SlotIndex<W>,
+        before: Option<TimeoutClass>,
+        after: Option<TimeoutClass>,
+    ) {
         if before == after {
             return;
         }
@@ -82,13 +87,13 @@ impl<W: Width> SessionTables<'_, W> {
     pub(crate) fn find_evictable(
         &self,
         inside: Inside,
-        ranks: &[Rank],
+        ranks: &[EvictionRank],
         fits: impl Fn(SlotIndex<W>, &Session<W>, &Mapping<W>) -> bool,
     ) -> Option<SlotIndex<W>> {
         let host = self
             .hosts
             .get(self.find_host(inside.origin, inside.endpoint.address)?)?;
-        let lists = ranks.iter().filter_map(|rank| host.evicted(*rank));
+        let lists = ranks.iter().filter_map(|rank| host.eviction_list(*rank));
         lists
             .filter_map(|list| self.find_in_list(list, &fits))
             .next()
@@ -96,7 +101,7 @@ impl<W: Width> SessionTables<'_, W> {
 
     fn find_in_list(
         &self,
-        list: &RankList<W>,
+        list: &EvictionList<W>,
         fits: &impl Fn(SlotIndex<W>, &Session<W>, &Mapping<W>) -> bool,
     ) -> Option<SlotIndex<W>> {
         let mut link = list.first();
@@ -117,7 +122,7 @@ impl<W: Width> SessionTables<'_, W> {
     pub(crate) fn audit_host_lists(&self) -> Result<(), &'static str> {
         let ranked = |session: &Session<W>| {
             let mapping = self.mappings.get(session.mapping)?;
-            Some((mapping.host, Rank::of(session, mapping.proto())?))
+            Some((mapping.host, EvictionRank::of(session, mapping.proto())?))
         };
         let expected = self
             .sessions
@@ -126,11 +131,11 @@ impl<W: Width> SessionTables<'_, W> {
         let mut missing = expected.count();
         for (link, host) in self.hosts.iter() {
             for rank in [
-                Rank::Reset,
-                Rank::Closing,
-                Rank::Answered,
-                Rank::OutsideSyn,
-                Rank::InsideSyn,
+                EvictionRank::Reset,
+                EvictionRank::Closing,
+                EvictionRank::Answered,
+                EvictionRank::OutsideSyn,
+                EvictionRank::InsideSyn,
             ] {
                 let found =
                     self.audit_list(host, rank, |session| ranked(session) == Some((link, rank)))?;
@@ -150,10 +155,12 @@ impl<W: Width> SessionTables<'_, W> {
     fn audit_list(
         &self,
         host: &crate::state::Host<W>,
-        rank: Rank,
+        rank: EvictionRank,
         belongs: impl Fn(&Session<W>) -> bool,
     ) -> Result<usize, &'static str> {
-        let mut link = host.evicted(rank).map_or(SlotIndex::NONE, RankList::first);
+        let mut link = host
+            .eviction_list(rank)
+            .map_or(SlotIndex::NONE, EvictionList::first);
         let (mut found, mut latest) = (0_usize, None);
         while let Some(session) = self.sessions.get(link) {
             if !belongs(session) {
@@ -161,7 +168,12 @@ impl<W: Width> SessionTables<'_, W> {
             }
             let in_order = latest
                 .is_none_or(|latest: u32| session.deadline.wrapping_sub(latest) <= i32::MAX as u32);
-            if !in_order && matches!(rank, Rank::Reset | Rank::Closing | Rank::OutsideSyn) {
+            if !in_order
+                && matches!(
+                    rank,
+                    EvictionRank::Reset | EvictionRank::Closing | EvictionRank::OutsideSyn
+                )
+            {
                 return Err("a younger session stands before an older one");
             }
             (found, latest) = (found.saturating_add(1), Some(session.deadline));

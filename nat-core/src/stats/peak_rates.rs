@@ -8,7 +8,7 @@ use crate::Instant;
 /// are complete count.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub(crate) struct Peaks {
+pub(crate) struct PeakRates {
     /// When the window that is not complete yet ends, in milliseconds of the clock.
     end: u64,
     /// The totals at its start.
@@ -30,8 +30,8 @@ const WINDOWS: usize = 6;
 const WINDOW_SECS: u64 = 10;
 const WINDOW_MILLIS: u64 = WINDOW_SECS * 1000;
 
-impl Peaks {
-    /// When a window is complete, and so [`Peaks::complete`] due.
+impl PeakRates {
+    /// When a window is complete, and so [`PeakRates::complete`] due.
     pub(crate) fn due(&self) -> Instant {
         Instant::from_millis(self.end)
     }
@@ -81,14 +81,14 @@ mod tests {
 
     /// A clock and the totals that peaks are made of.
     struct Traffic {
-        peaks: Peaks,
+        peaks: PeakRates,
         total: Volume,
     }
 
     impl Traffic {
         fn new() -> Self {
             Self {
-                peaks: Peaks::default(),
+                peaks: PeakRates::default(),
                 total: Volume::default(),
             }
         }
