@@ -1,4 +1,4 @@
-//! What is chosen when the NAT is built.
+//! The configuration of a NAT, fixed when it is built.
 
 mod blocks;
 mod cidr;
@@ -27,22 +27,24 @@ pub use quarantine::QuarantineConfig;
 pub use seed::Seed;
 pub use timeouts::Timeouts;
 
-/// External addresses that one NAT can have: a primary and seven more.
+/// How many external addresses one NAT can have: a primary address and seven more.
 pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
 
 /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Mapping {
-    /// One external endpoint for whatever it talks to (RFC 4787 REQ-1).
+    /// One external endpoint for all remote endpoints (RFC 4787 REQ-1).
     #[default]
     EndpointIndependent,
-    /// An external port for each remote endpoint, which other inside endpoints may have too as long
-    /// as they talk to others (port overlapping, RFC 7857 section 3). So an external address
-    /// carries as many sessions to *each* destination as it has ports, as cloud NAT gateways
-    /// do; but hosts outside that exchange what they see of a host's port cannot reach it,
-    /// and hosts inside reach each other through port forwards only. Takes a mapping for each
-    /// session, and filtering that is address-and-port-dependent.
+    /// One external port for each remote endpoint. Several inside endpoints may have the same
+    /// external port, as long as they talk to different remote endpoints (port overlapping, RFC
+    /// 7857 section 3).
+    ///
+    /// An external address then carries as many sessions to *each* destination as it has ports, as
+    /// cloud NAT gateways do. In return, hosts cannot be reached by hole punching, and hosts inside
+    /// reach each other through port forwards only. Each session takes a mapping of its own.
+    /// Requires [`Filtering::AddressAndPortDependent`].
     AddressAndPortDependent,
 }
 
@@ -50,123 +52,129 @@ pub enum Mapping {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Filtering {
-    /// Only the remote endpoints that the inside endpoint has sent to. Nothing unsolicited comes
-    /// in.
+    /// Only remote endpoints to which the inside endpoint has sent.
     #[default]
     AddressAndPortDependent,
-    /// Any port of a remote address that the inside endpoint has sent to. Each remote address takes
-    /// one session more.
+    /// Any port of a remote address to which the inside endpoint has sent. Each remote address of a
+    /// mapping takes one additional slot of the session table.
     AddressDependent,
-    /// Anyone, as long as the mapping lives.
+    /// Anyone, as long as the mapping exists.
     EndpointIndependent,
 }
 
-/// Whether the filter applies to packets from inside that come back inside (RFC 4787 section 6).
+/// Whether the filter applies to packets from inside hosts to external endpoints of other inside
+/// hosts (RFC 4787 section 6).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Hairpinning {
-    /// No: the sender is inside, and could reach the host directly.
+    /// The filter does not apply: the sender is an inside host, and could reach the receiver
+    /// directly.
     #[default]
     Unfiltered,
-    /// Yes: as if the packet came from outside. Port forwards stay open; two hosts that know
-    /// nothing but each other's external endpoint cannot meet, because a packet that is refused
-    /// leaves no session that would let the other in.
+    /// The filter applies as it does to packets from outside. Port forwards stay open. Hole
+    /// punching between two inside hosts does not work, because a packet that the filter drops
+    /// creates no session that would let the other host in.
     Filtered,
 }
 
-/// Destinations that what comes from inside reaches as it is, without translation (RFC 6888 REQ-6),
-/// such as a network of the same owner that knows the way back. Answers find their way by the
-/// session, as if it were translated.
+/// Destinations to which packets from inside are forwarded without translation (RFC 6888 REQ-6),
+/// such as another network of the same owner that has a route back. The NAT keeps sessions for
+/// them, so that only replies come back in.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Untranslated {
     /// The network of the destinations.
     pub network: Cidr,
-    /// Their TCP and UDP ports; `None` for all of them, and for ICMP too.
+    /// The TCP and UDP ports of the destinations. `None` for all ports, and for ICMP too.
     pub ports: Option<PortRange>,
 }
 
-/// Entries that [`Config::untranslated`] can have.
+/// How many entries [`Config::untranslated`] can have.
 pub const MAX_UNTRANSLATED: usize = 8;
 
-/// What a host inside is told when it cannot have a session: no room, no port, or a limit is
-/// reached. Within the limit on ICMP errors.
+/// The ICMP error for an inside host whose session was refused because a table was full, no port
+/// was free, or a limit was reached. The limit on ICMP errors applies.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ExhaustionError {
-    /// "Communication administratively prohibited", which ends most attempts at once (RFC 5508
-    /// REQ-8).
+    /// "Communication administratively prohibited", which ends most connection attempts at once
+    /// (RFC 5508 REQ-8).
     #[default]
     AdministrativelyProhibited,
-    /// "Host unreachable", after which TCP tries on (RFC 6888 REQ-11).
+    /// "Host unreachable", after which TCP keeps trying (RFC 6888 REQ-11).
     HostUnreachable,
-    /// Nothing: the packet is dropped.
+    /// No error: the packet is dropped.
     None,
 }
 
-/// Whether a host inside gets a RST for a segment of a connection that the NAT does not know, which
-/// may have ended here or come from before a restart (RFC 9293 section 3.10.7.1). The RST is in the
-/// name of the remote end.
+/// Whether an inside host gets a RST for a segment of a connection that the NAT does not know (RFC
+/// 9293 section 3.10.7.1). The connection may have ended, or may be from before a restart of the
+/// router. The RST has the remote endpoint as its source.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InsideResets {
-    /// Always: after a restart of the router connections end at once. A host that scans the outside
-    /// with lone ACKs (`nmap -sA`, `nmap -PA`) takes every address there for one that is up,
-    /// and each port for unfiltered.
+    /// For every such segment. After a restart of the router, connections end at once. In return, a
+    /// host that scans the outside with bare ACKs (`nmap -sA`, `nmap -PA`) sees every address as up
+    /// and every port as unfiltered.
     #[default]
     Always,
-    /// For any segment but one that carries nothing but an ACK. Scanners see what is there; a
-    /// connection without traffic of its own ends with its next data after a restart, not with
-    /// its next keepalive.
+    /// For every such segment except a bare ACK without data. Scans show the true state of the
+    /// outside. After a restart of the router, a connection without traffic ends with its next
+    /// data, not with its next keepalive.
     NotForBareAck,
-    /// Never: after a restart of the router connections hang until they time out at the host.
+    /// For none. After a restart of the router, connections hang until they time out at the host.
     Never,
 }
 
-/// What is chosen when the NAT is built. [`Config::new`] gives the defaults; then set the fields
-/// that differ.
+/// The configuration of a NAT, fixed when it is built. [`Config::new`] has the defaults; set the
+/// fields that should differ.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Config {
-    /// The router's own address inside, and the inside network. Packets from inside with another
-    /// source are dropped.
+    /// The router's own inside address and the inside network. Packets from inside with a source
+    /// address of another network are dropped.
     pub inside: Cidr,
-    /// The external addresses, the primary first. May be empty until an address is known, and
-    /// changed later with [`Nat::set_external_addresses`](crate::Nat::set_external_addresses).
-    /// One of the inside network works (RFC 4787 REQ-7), but hosts reach no host outside that
-    /// has such an address: the log gets a warning.
+    /// The external addresses, the primary first. The list may be empty until an address is known;
+    /// [`Nat::set_external_addresses`](crate::Nat::set_external_addresses) changes it later.
+    ///
+    /// An address of the inside network works (RFC 4787 REQ-7), but then inside hosts cannot reach
+    /// outside hosts with addresses of that network. The NAT logs a warning.
     ///
     /// Default: None.
     pub external_addresses: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
-    /// How an inside endpoint gets its external endpoint. Never changes under load (RFC 4787
-    /// REQ-11).
+    /// How an inside endpoint gets its external endpoint. The behavior never changes under load
+    /// (RFC 4787 REQ-11).
     ///
     /// Default: [`Mapping::EndpointIndependent`].
     pub mapping: Mapping,
-    /// Who may send to an external endpoint. Never changes under load (RFC 4787 REQ-11).
+    /// Who may send to an external endpoint. The behavior never changes under load (RFC 4787
+    /// REQ-11).
     ///
     /// Default: [`Filtering::AddressAndPortDependent`].
     pub filtering: Filtering,
-    /// The same for TCP, where it differs (RFC 5382 REQ-3b); `None` for as `filtering` says.
+    /// Who may send to an external TCP endpoint, if that should differ from `filtering` (RFC 5382
+    /// REQ-3b); `None` if not.
     ///
     /// Default: `None`.
     pub tcp_filtering: Option<Filtering>,
-    /// Whether the filter applies to packets from inside that come back inside.
+    /// Whether the filter applies to packets from inside hosts to external endpoints of other
+    /// inside hosts.
     ///
     /// Default: [`Hairpinning::Unfiltered`].
     pub hairpinning: Hairpinning,
-    /// External addresses that stand for one inside host each.
+    /// One-to-one translations: external addresses that each belong to one inside host.
     ///
     /// Default: None.
     pub one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
-    /// The inside host that gets what arrives at a TCP or UDP port of the primary external address
-    /// that nobody else has. What it sends leaves with its port unchanged where that is free.
+    /// The DMZ host: the inside host that receives packets to TCP and UDP ports of the primary
+    /// external address that belong to no mapping or port forward. Packets of the DMZ host keep
+    /// their source port where that port is free.
     ///
     /// Default: `None`.
     pub dmz_host: Option<Ipv4Addr>,
-    /// Destinations that are reached without translation. What comes from there by itself is
-    /// dropped all the same.
+    /// Destinations to which packets from inside are forwarded without translation. Unsolicited
+    /// packets from there are dropped like any others.
     ///
     /// Default: None.
     pub untranslated: Vec<Untranslated, MAX_UNTRANSLATED>,
@@ -174,116 +182,115 @@ pub struct Config {
     ///
     /// Default: [`Timeouts::RFC`].
     pub timeouts: Timeouts,
-    /// What one inside host, and answers, may use up.
+    /// What each inside host may use of tables, ports and ICMP errors.
     ///
     /// Default: [`Limits::DEFAULT`].
     pub limits: Limits,
-    /// External ports for inside ports from 1024 up, and for ICMP query identifiers.
+    /// The external ports for inside ports from 1024 to 65535, and for ICMP query identifiers.
     ///
     /// Default: 1024 to 65535.
     pub ports: PortRange,
-    /// External ports for inside ports below 1024 (RFC 4787 REQ-3a).
+    /// The external ports for inside ports below 1024 (RFC 4787 REQ-3a).
     ///
     /// Default: 1 to 1023.
     pub low_ports: PortRange,
-    /// Whether an even inside port leaves from an even external port, and an odd one from an odd
-    /// one (RFC 4787 REQ-4). Where no port of that parity is left, the session is refused.
-    /// ICMP query identifiers have no parity.
+    /// Whether an even inside port gets an even external port, and an odd one an odd one (RFC 4787
+    /// REQ-4). If no port of that parity is free, the session is refused. ICMP query identifiers
+    /// have no parity.
     ///
     /// Default: no.
     pub port_parity: bool,
-    /// How many external ports of [`ports`](Self::ports) each inside host has for itself on its
-    /// external address, at least 1 (RFC 6888 REQ-14, RFC 7422); `None` for any port to any
-    /// host. Then a log needs two lines a host instead of two a mapping, see
-    /// [`Event::BlockAssigned`](crate::Event::BlockAssigned).
+    /// The number of external ports in each host's block, at least 1: each inside host gets a fixed
+    /// block of [`ports`](Self::ports) on its external address (RFC 6888 REQ-14, RFC 7422). `None`
+    /// if any host may get any port. With blocks, a log needs two lines for each host instead of
+    /// two for each mapping, see [`Event::BlockAssigned`](crate::Event::BlockAssigned).
     ///
-    /// A host has the block of its place in the table of hosts: `Tables` of more hosts than there
-    /// are blocks waste them, and what goes beyond, like a host whose block is used up, is
-    /// refused for want of ports. All that the host sends leaves from its block: UDP, TCP and
-    /// ICMP queries, also from inside ports below 1024, so RFC 4787 REQ-3a does not hold. The
-    /// router's own stack has a block like a host. Only rules give other ports: port forwards,
-    /// whose ports no host gets from its block, and one-to-one translation. A DMZ host, which
-    /// may have any port, cannot be with blocks.
+    /// The block of a host follows from the host's slot in the table of hosts. If `Tables` has more
+    /// hosts than there are blocks, the additional hosts are refused for lack of ports, like a host
+    /// whose block is used up. All packets of a host leave from its block: UDP, TCP and ICMP
+    /// queries, also from inside ports below 1024, so RFC 4787 REQ-3a does not hold. The router's
+    /// own stack has a block like a host. Only port forwards and one-to-one translation use ports
+    /// outside the block; no host gets a forwarded port from its block. Blocks cannot be combined
+    /// with a DMZ host, which may have any port.
     ///
-    /// Each packet that is refused because a block is used up costs a search of the whole block;
-    /// limits on mappings by protocol ([`Limits`]) that are below the size of a block spare
-    /// that.
+    /// Each packet that is refused because a block is used up costs a search of the whole block.
+    /// Per-protocol limits on mappings ([`Limits`]) that are smaller than a block avoid that cost.
     ///
     /// Default: `None`.
     pub port_blocks: Option<u16>,
-    /// External ports that the router keeps for itself: never given to a mapping, nor to a port
-    /// forward.
+    /// External ports that the router reserves for itself. No mapping and no port forward gets one.
     ///
     /// Default: `None`.
     pub reserved_ports: Option<PortRange>,
-    /// External TCP and UDP ports that no new mapping draws, because networks on the way filter
-    /// them ([`PortSet::FILTERED`]); [`PortSet::EMPTY`] to draw from all. Port forwards,
-    /// one-to-one translation and the DMZ host may have them. Identifiers of ICMP queries are
-    /// not ports, and are drawn from all of `ports`. In a block of
-    /// [`port_blocks`](Self::port_blocks) these ports are left out, so its host has that many
-    /// ports less.
+    /// External TCP and UDP ports that no new mapping gets, because networks on the way filter them
+    /// ([`PortSet::FILTERED`]); [`PortSet::EMPTY`] to use all ports. Port forwards, one-to-one
+    /// translation and the DMZ host may use them. ICMP query identifiers are not ports, and may
+    /// have these values. In a block of [`port_blocks`](Self::port_blocks), excluded ports are left
+    /// out, so the host of that block has fewer ports.
     ///
     /// Default: [`PortSet::FILTERED`].
     pub excluded_ports: PortSet,
-    /// How long freed external ports wait before another mapping gets them.
+    /// How long freed external ports stay in quarantine before another mapping gets them.
     ///
     /// Default: [`QuarantineConfig::DEFAULT`].
     pub quarantine: QuarantineConfig,
-    /// Whether the router is a DHCP client outside: then UDP from there to port 68 reaches the
-    /// router's stack, to all stations or to any address of one. From another port than the
-    /// server's, 67, it does not if the address is an inside one: that is of an untranslated
-    /// session.
+    /// Whether the router runs a DHCP client on its outside interface. If so, UDP packets from
+    /// outside to port 68, unicast to any address or broadcast, are handed to the router's own
+    /// stack. The exception is a packet to an inside address whose source port is not 67, the port
+    /// of DHCP servers: it belongs to an untranslated session.
     ///
     /// Default: no.
     pub dhcp_client: bool,
-    /// The largest datagram that may leave inside, in bytes, at least 68.
+    /// The MTU of the inside interface: the largest IPv4 datagram sent there, in bytes, at least
+    /// 68.
     ///
     /// Default: 1500.
     pub inside_mtu: u16,
-    /// The largest datagram that may leave outside, in bytes, at least 68.
+    /// The MTU of the outside interface: the largest IPv4 datagram sent there, in bytes, at least
+    /// 68.
     ///
     /// Default: 1500.
     pub outside_mtu: u16,
-    /// Whether the MSS of forwarded SYNs is lowered to what both MTUs carry.
+    /// Whether the MSS option of forwarded SYNs is lowered to what both MTUs allow.
     ///
     /// Default: no.
     pub mss_clamp: bool,
-    /// Whether the router says ICMP errors of its own to the inside (RFC 5508 REQ-9). Without them
-    /// path MTU discovery toward a smaller outside link fails, and traceroute does not show
-    /// the router. Errors of others are translated either way.
+    /// Whether the router sends ICMP errors of its own to the inside (RFC 5508 REQ-9). Without
+    /// them, path MTU discovery fails if the outside MTU is smaller, and traceroute does not show
+    /// the router. ICMP errors of other routers and hosts are translated and forwarded either way.
     ///
     /// Default: yes.
     pub inside_icmp_errors: bool,
-    /// Whether the router says ICMP errors of its own to the outside, which it does about packets
-    /// of live sessions only.
+    /// Whether the router sends ICMP errors of its own to the outside. It does so only about
+    /// packets of live sessions.
     ///
     /// Default: yes.
     pub outside_icmp_errors: bool,
-    /// What a host inside is told when it cannot have a session.
+    /// The ICMP error for an inside host whose session was refused for lack of resources.
     ///
     /// Default: [`ExhaustionError::AdministrativelyProhibited`].
     pub exhaustion_error: ExhaustionError,
-    /// Whether a host inside gets a RST for a segment of a connection that the NAT does not know.
+    /// Whether an inside host gets a RST for a segment of a connection that the NAT does not know.
     ///
     /// Default: [`InsideResets::Always`].
     pub inside_resets: InsideResets,
-    /// Whether pings to the router's own address inside, or to all hosts inside, reach the
-    /// router's inside stack, which answers as it sees fit.
+    /// Whether pings from inside to the router's inside address, or to the broadcast address of the
+    /// inside network, are handed to the router's inside stack, which decides whether to reply.
     ///
     /// Default: yes.
     pub inside_ping: bool,
-    /// Whether pings to an external address, from outside and from hosts inside, reach the
-    /// router's outside stack, as many from each source as the limit on ICMP errors allows,
-    /// and its answers leave. Shows strangers that the address is in use, and that a NAT is
-    /// there.
+    /// Whether pings to an external address, from outside and from inside hosts, are handed to the
+    /// router's outside stack, and its replies are sent. The limit on ICMP errors applies to the
+    /// pings of each source. A reply tells strangers that the address is in use and that there is a
+    /// NAT.
     ///
     /// Default: no.
     pub outside_ping: bool,
 }
 
 impl Config {
-    /// The defaults, for a router with the address `inside` on its inside network and no external
-    /// address yet.
+    /// The default configuration, for a router with the address `inside` on its inside network and
+    /// no external address yet.
     pub const fn new(inside: Cidr) -> Self {
         Self {
             inside,
@@ -325,7 +332,7 @@ impl Config {
 }
 
 impl Config {
-    /// Refuses what cannot work.
+    /// Rejects configurations that cannot work.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.check_inside()?;
         self.check_external_addresses(&self.external_addresses)?;
@@ -340,12 +347,12 @@ impl Config {
         self.check_closed_ports()
     }
 
-    /// Refuses ports that are all kept from mappings.
+    /// Rejects reserved and excluded ports that leave no port for mappings.
     fn check_closed_ports(&self) -> Result<(), ConfigError> {
         const PROBLEM: &str = "leaves no port for mappings";
         let mut closed = PortSet::<{ MAX_PORT_RANGES + 1 }>::EMPTY;
         let mut close = |field, range| {
-            let _there_is_room = closed.insert(range);
+            let _has_room = closed.insert(range);
             check(
                 field,
                 !closed.covers(self.ports) && !closed.covers(self.low_ports),
@@ -364,7 +371,7 @@ impl Config {
         let address = self.inside.address();
         let usable =
             !is_martian(address.to_bits()) && !is_multicast_or_broadcast(address.to_bits());
-        check("inside", usable, "the address is not one of a host")?;
+        check("inside", usable, "not the address of a host")?;
         check(
             "inside",
             (1..=31).contains(&self.inside.prefix_len()),
@@ -373,27 +380,26 @@ impl Config {
         check(
             "inside",
             self.inside.is_host(address),
-            "the address is the network's own or its broadcast address",
+            "the address is the network or broadcast address",
         )
     }
 
-    /// Warns of external addresses that work, but not as most would expect: those of the inside
-    /// network too, as when a DHCP server outside uses the same private network (RFC 4787
-    /// REQ-7).
+    /// Logs a warning for each external address that is also an address of the inside network, as
+    /// when the DHCP server outside uses the same private network (RFC 4787 REQ-7).
     pub(crate) fn warn_of_external_addresses(&self, addresses: &[Ipv4Addr]) {
         for address in addresses
             .iter()
             .filter(|address| self.inside.contains(**address))
         {
             warning!(
-                "external address {} is of the inside network {} too: hosts reach no host outside with such an address",
+                "external address {} is also in the inside network {}: inside hosts cannot reach outside hosts of that network",
                 address,
                 self.inside
             );
         }
     }
 
-    /// Refuses external addresses that cannot work.
+    /// Rejects external addresses that cannot work.
     pub(crate) fn check_external_addresses(
         &self,
         addresses: &[Ipv4Addr],
@@ -409,13 +415,13 @@ impl Config {
             check(
                 FIELD,
                 !is_martian(bits) && !is_multicast_or_broadcast(bits),
-                "an address is not one of a host",
+                "an address is not that of a host",
             )?;
-            let stands_for_all = self.inside.contains(*address) && !self.inside.is_host(*address);
+            let is_for_all = self.inside.contains(*address) && !self.inside.is_host(*address);
             check(
                 FIELD,
-                !stands_for_all,
-                "an address is the inside network's own or its broadcast address",
+                !is_for_all,
+                "an address is the network or broadcast address of the inside network",
             )?;
             check(
                 FIELD,
@@ -423,7 +429,7 @@ impl Config {
                     .iter()
                     .take(position)
                     .any(|other| other == address),
-                "an address stands twice",
+                "an address is listed twice",
             )?;
         }
         Ok(())
@@ -458,31 +464,31 @@ impl Config {
             check(
                 "one_to_one",
                 !is_martian(bits) && !is_multicast_or_broadcast(bits),
-                "an address is not one of a host",
+                "an address is not that of a host",
             )?;
             let alike = |other: &OneToOne| other.external == *external || other.inside == *inside;
             check(
                 "one_to_one",
                 !self.one_to_one.iter().take(position).any(alike),
-                "an address stands twice",
+                "an address is listed twice",
             )?;
         }
         Ok(())
     }
 
-    /// Whether no mapping of `proto` draws `port`, though a rule may have it.
+    /// Whether no dynamic mapping of `proto` gets `port`. Port forwards may have it all the same.
     pub(crate) fn is_excluded(&self, proto: Proto, port: u16) -> bool {
         proto != Proto::Icmp && self.excluded_ports.contains(port)
     }
 
-    /// Whether sessions give leave to every port of their remote address.
+    /// Whether sessions give their remote address permission to send from any port.
     pub(crate) fn uses_permissions(&self) -> bool {
         [self.filtering, self.tcp_filtering.unwrap_or(self.filtering)]
             .contains(&Filtering::AddressDependent)
     }
 
-    /// Whether what goes to this address, and to this port if the protocol has any, is not
-    /// translated.
+    /// Whether packets to this address, and to this port if the protocol has ports, are forwarded
+    /// without translation.
     pub(crate) fn is_untranslated(&self, address: u32, port: Option<u16>) -> bool {
         let covers = |entry: &Untranslated| {
             let ports = entry
@@ -494,7 +500,7 @@ impl Config {
     }
 }
 
-/// The smallest MTU of IPv4 (RFC 791 section 3.2).
+/// The smallest MTU that IPv4 allows (RFC 791 section 3.2).
 pub(crate) const MIN_MTU: u16 = 68;
 
 pub(crate) fn check(
@@ -509,20 +515,20 @@ pub(crate) fn check(
     }
 }
 
-/// Which field of the configuration cannot work, and why.
+/// A field of the configuration that cannot work, and why.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct ConfigError {
-    /// The field, such as `external_addresses`.
+    /// The name of the field, such as `external_addresses`.
     pub field: &'static str,
-    /// What is wrong with it, as a sentence without an end.
+    /// What is wrong with it, in a few words without a full stop.
     pub problem: &'static str,
 }
 
 impl ConfigError {
-    /// An error of what else is configured together with a NAT: `field`, and what is wrong with it,
-    /// as a sentence without an end.
+    /// An error about something else that is configured together with a NAT: the name of the
+    /// `field`, and what is wrong with it in a few words without a full stop.
     pub const fn new(field: &'static str, problem: &'static str) -> Self {
         Self { field, problem }
     }

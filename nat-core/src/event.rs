@@ -1,10 +1,10 @@
-//! Events as they happen, for a log of the application's (RFC 6888 section 4).
+//! Events for the application's log (RFC 6888 section 4).
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::{DropReason, Instant, PortRange, SessionProtocol};
 
-/// Takes note of events: the application's log. See
+/// Receives events as they happen, for the application's log. See
 /// [`Nat::set_event_hook`](crate::Nat::set_event_hook).
 ///
 /// ```
@@ -21,7 +21,7 @@ use crate::{DropReason, Instant, PortRange, SessionProtocol};
 ///                 format!("{} ms: {inside} has {external}", at.as_millis())
 ///             }
 ///             Event::MappingDeleted(MappingEvent { at, inside, external, .. }) => {
-///                 format!("{} ms: {inside} has {external} no more", at.as_millis())
+///                 format!("{} ms: {inside} no longer has {external}", at.as_millis())
 ///             }
 ///             other => format!("{other:?}"),
 ///         };
@@ -30,14 +30,15 @@ use crate::{DropReason, Instant, PortRange, SessionProtocol};
 /// }
 /// ```
 pub trait EventHook {
-    /// Takes note of `event`, which has just happened.
+    /// Receives `event`, which has just happened.
     ///
-    /// Called from inside the engine, so the packet that is judged waits for it: hand the event on,
-    /// and do slow work elsewhere.
+    /// The NAT calls this while it processes a packet, and the packet waits. Pass the event on and
+    /// do slow work elsewhere.
     fn on_event(&mut self, event: &Event);
 }
 
-/// What an [`EventHook`] is told of. None of it says whom a host talks to (RFC 6888 REQ-12).
+/// What an [`EventHook`] receives. No event reveals which remote endpoints a host talks to (RFC
+/// 6888 REQ-12).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -46,17 +47,18 @@ pub enum Event {
     MappingCreated(MappingEvent),
     /// An external endpoint is free again.
     MappingDeleted(MappingEvent),
-    /// There was no room for the session of a packet from inside (RFC 6888 REQ-11c).
+    /// A session opened from inside was refused for lack of resources (RFC 6888 REQ-11c).
     SessionRefused(Refusal),
-    /// A host has got a block of external ports, where
-    /// [`Config::port_blocks`](crate::Config::port_blocks) is set (RFC 6888 REQ-14): right
-    /// before the first of its mappings on an external address.
+    /// A host has got a block of external ports (RFC 6888 REQ-14), where
+    /// [`Config::port_blocks`](crate::Config::port_blocks) is set. Sent before the event of the
+    /// host's first mapping on an external address.
     ///
-    /// A log of blocks alone says whose a port is or was at any time, and may leave out the events
-    /// of mappings. But those ports that rules give are in no block, whatever is told of the
-    /// block around them: port forwards, and one-to-one translation.
+    /// A log of block events alone identifies the host behind a port at any time, so the
+    /// application can ignore the events of mappings. The exceptions are ports of port forwards and
+    /// one-to-one translations, which belong to no block even if a block encloses them.
     BlockAssigned(PortBlock),
-    /// A block is free again: its host has lost its last mapping, or the external address is gone.
+    /// A block is free again: the last mapping of its host has ended, or the external address was
+    /// removed.
     BlockReleased(PortBlock),
 }
 
@@ -71,56 +73,57 @@ impl Event {
     }
 }
 
-/// A mapping that begins or ends.
+/// A mapping that was created or deleted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct MappingEvent {
-    /// The time of the call that made or deleted it; for
-    /// [`Nat::add_port_forward`](crate::Nat::add_port_forward), which has none, the latest that the
-    /// engine has been given.
+    /// The time of the call that created or deleted the mapping.
+    /// [`Nat::add_port_forward`](crate::Nat::add_port_forward) takes no time; for it, the latest
+    /// time passed to the NAT.
     ///
-    /// A mapping whose time is up is not used any more, but deleted by the next call only: this
-    /// may be later than the end of its timer, unless
+    /// An expired mapping is no longer used, but is deleted only by the next call. So this may be
+    /// later than the end of its timeout, unless
     /// [`Nat::handle_timeout`](crate::Nat::handle_timeout) is called in time.
     pub at: Instant,
-    /// What it is for.
+    /// The protocol of the mapping.
     pub protocol: SessionProtocol,
     /// The inside endpoint; for ICMP the port is the inside host's query identifier.
     pub inside: SocketAddrV4,
-    /// The external endpoint that it had; for ICMP the port is the external query identifier.
+    /// The external endpoint; for ICMP the port is the external query identifier.
     pub external: SocketAddrV4,
-    /// Whether it is open to all: by a port forward, one-to-one translation, or as the DMZ host.
+    /// Whether anyone outside may send to the mapping, because it belongs to a port forward, a
+    /// one-to-one translation or the DMZ host.
     pub port_forward: bool,
 }
 
-/// A block of external ports that a host gets or loses.
+/// A block of external ports that a host gets or gives up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct PortBlock {
-    /// The time of the call that made the host's first mapping or ended its last, as that of a
-    /// [`MappingEvent`].
+    /// The time of the call that created the host's first mapping or ended its last, see
+    /// [`MappingEvent::at`].
     pub at: Instant,
-    /// The inside host; an external address for the router itself.
+    /// The inside host. For the router itself, an external address.
     pub inside: Ipv4Addr,
     /// The external address.
     pub external: Ipv4Addr,
-    /// The ports of UDP and TCP, and the identifiers of ICMP queries.
+    /// The UDP and TCP ports, and the ICMP query identifiers.
     pub ports: PortRange,
 }
 
-/// A session that could not be had.
+/// A session that was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Refusal {
     /// The time of the packet.
     pub at: Instant,
-    /// What was used up: ports, a table, or the host's share. The verdict on the packet has the
+    /// What was used up: ports, a table, or a limit of the host. The verdict on the packet has the
     /// same reason.
     pub reason: DropReason,
-    /// What the packet speaks.
+    /// The protocol of the packet.
     pub protocol: SessionProtocol,
     /// The inside host.
     pub inside: Ipv4Addr,

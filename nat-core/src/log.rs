@@ -1,5 +1,5 @@
-//! Messages about what the application changes, through `defmt` or `log` if their feature is on.
-//! Never one per packet.
+//! Log messages about changes that the application makes, through `defmt` or `log` if that feature
+//! is enabled. Never one per packet.
 
 macro_rules! info {
     ($text:literal $(, $value:expr)* $(,)?) => {{

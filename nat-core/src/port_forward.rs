@@ -1,4 +1,5 @@
-//! Port forwards and one-to-one translation: what the outside may use first.
+//! Port forwards and one-to-one translations: the inside endpoints that the outside may open
+//! sessions to.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -12,35 +13,35 @@ pub enum Protocol {
     Udp,
 }
 
-/// Port forwards that one NAT can have. Each may be of a whole range of ports.
+/// How many port forwards one NAT can have. Each may forward a whole range of ports.
 pub const MAX_PORT_FORWARDS: usize = 32;
 
-/// A static mapping: what arrives at an external port goes to the inside endpoint, from whichever
-/// sender, and what that inside endpoint sends by itself leaves from the external port.
+/// A static mapping. Packets from any sender to an external port are forwarded to the inside
+/// endpoint, and packets that this inside endpoint sends leave from the external port.
 ///
-/// [`PortForward::new`] makes one of one port on the primary external address; then set the fields
-/// that differ.
+/// [`PortForward::new`] forwards one port of the primary external address; set the fields that
+/// should differ.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PortForward {
-    /// The protocol forwarded.
+    /// The protocol that is forwarded.
     pub protocol: Protocol,
-    /// The external address; `None` for the primary one, whichever that is. While this is no
-    /// external address of the NAT, the forward rests.
+    /// The external address; `None` for the primary one, whichever address that is. The forward is
+    /// inactive while this is not an external address of the NAT.
     pub external_address: Option<Ipv4Addr>,
-    /// The first external port, not zero.
+    /// The first external port, not 0.
     pub external_port: u16,
-    /// How many ports are forwarded, each to the inside port that is as far from the first; at
-    /// least 1.
+    /// How many ports are forwarded, at least 1. The n-th external port is forwarded to the n-th
+    /// inside port.
     pub ports: u16,
     /// The inside host.
     pub inside_address: Ipv4Addr,
-    /// The first port of the inside host, not zero.
+    /// The first inside port, not 0.
     pub inside_port: u16,
 }
 
 impl PortForward {
-    /// What arrives at `external_port` of the primary external address goes to `inside`.
+    /// Forwards `external_port` of the primary external address to `inside`.
     pub const fn new(protocol: Protocol, external_port: u16, inside: SocketAddrV4) -> Self {
         let (inside_address, inside_port) = (*inside.ip(), inside.port());
         Self {
@@ -54,37 +55,39 @@ impl PortForward {
     }
 }
 
-/// One-to-one translation (static NAT, RFC 2663 section 4.1.1): an external address that stands for
-/// one inside host. What arrives there goes to the host with its port unchanged, from whichever
-/// sender, pings included; what the host sends leaves from there with its port unchanged.
+/// One-to-one translation (static NAT, RFC 2663 section 4.1.1): an external address that belongs to
+/// one inside host. Packets from any sender to the address, pings included, are forwarded to the
+/// host with their destination port unchanged. Packets from the host leave from the address with
+/// their source port unchanged.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OneToOne {
-    /// The external address, which no other host gets. While this is no external address of the
-    /// NAT, the rule rests.
+    /// The external address, which no other host gets. The rule is inactive while this is not an
+    /// external address of the NAT.
     pub external: Ipv4Addr,
     /// The inside host.
     pub inside: Ipv4Addr,
 }
 
-/// Why a port forward was refused.
+/// Why a port forward was rejected.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PortForwardError {
-    /// A port is zero.
+    /// A port is 0.
     PortZero,
-    /// No port is forwarded, or the range goes beyond port 65535.
+    /// The forward has no port, or its ports go beyond 65535.
     PortRange,
-    /// The inside address is not a host of the inside network, or is the router itself.
+    /// The inside address is not that of a host in the inside network, or is the router's own.
     NotInside,
-    /// Another port forward has an external port of this one.
+    /// Another port forward has one of the external ports.
     ExternalPortInUse,
-    /// Another port forward has an inside endpoint of this one.
+    /// Another port forward has one of the inside endpoints.
     InsideEndpointInUse,
-    /// The router keeps an external port of this forward for itself.
+    /// The router reserves one of the external ports for itself, see
+    /// [`Config::reserved_ports`](crate::Config::reserved_ports).
     PortReserved,
-    /// There are [`MAX_PORT_FORWARDS`] already.
+    /// There are [`MAX_PORT_FORWARDS`] port forwards already.
     TooMany,
 }
 

@@ -1,11 +1,11 @@
-//! Sessions as read-out.
+//! Sessions as the application sees them.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use crate::Instant;
 
-/// What a session speaks.
+/// The protocol of a session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SessionProtocol {
@@ -17,36 +17,36 @@ pub enum SessionProtocol {
     Udp,
 }
 
-/// How far a session has come: the states of RFC 6146 section 3.5.2 for TCP, one state for all
-/// else.
+/// The state of a session: for TCP the states of RFC 6146 section 3.5.2, for UDP and ICMP a single
+/// state.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SessionState {
-    /// UDP or ICMP: alive.
+    /// UDP or ICMP: active.
     Active,
     /// TCP: a SYN from inside that the outside has not acknowledged yet.
     InsideSyn,
     /// TCP: a SYN-ACK from inside, to a SYN from outside, that the outside has not acknowledged
     /// yet.
     OutsideSyn,
-    /// TCP: SYNs from both sides, the inside's acknowledged.
+    /// TCP: SYNs from both sides, that of the inside acknowledged.
     Established,
-    /// TCP: a FIN from inside; the other direction is open.
+    /// TCP: a FIN from inside; the other direction is still open.
     InsideFin,
-    /// TCP: a FIN from outside; the other direction is open.
+    /// TCP: a FIN from outside; the other direction is still open.
     OutsideFin,
     /// TCP: FINs from both sides.
     Closing,
-    /// TCP: a valid RST, and nothing after it.
+    /// TCP: a valid RST, and no traffic after it.
     Reset,
 }
 
-/// One session: a mapping and the remote endpoint that talks through it.
+/// One session: a mapping and a remote endpoint that talks through it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// What it speaks.
+    /// The protocol.
     pub protocol: SessionProtocol,
     /// The inside endpoint; for ICMP the port is the inside host's query identifier.
     pub inside: SocketAddrV4,
@@ -54,15 +54,15 @@ pub struct SessionInfo {
     pub external: SocketAddrV4,
     /// The remote endpoint; for ICMP the port is 0.
     pub remote: SocketAddrV4,
-    /// How far it has come.
+    /// The state.
     pub state: SessionState,
-    /// How long it will live without traffic, counted from the latest time that the engine has
-    /// been given.
+    /// How long the session will live without traffic, counted from the latest time passed to the
+    /// NAT.
     pub expires_in: Duration,
-    /// When it ends without traffic. It is over from then on, whether or not the engine has been
-    /// given that time yet.
+    /// When the session expires without traffic, whether or not the NAT has been passed that time
+    /// yet.
     pub expires_at: Instant,
-    /// Whether its mapping is open to all: by a port forward, one-to-one translation, or as the
-    /// DMZ host.
+    /// Whether anyone outside may send to its mapping, because that belongs to a port forward, a
+    /// one-to-one translation or the DMZ host.
     pub port_forward: bool,
 }

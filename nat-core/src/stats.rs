@@ -1,4 +1,4 @@
-//! Counters: one packet, one verdict, one count.
+//! Counters: each packet gets one verdict and is counted once.
 
 mod peak_rates;
 
@@ -7,23 +7,23 @@ use crate::{DropReason, Instant, Side, Verdict};
 
 use peak_rates::{PeakRates, Volume};
 
-/// Packets and bytes of one side. Bytes are those of IPv4 datagrams, link headers and padding left
-/// out.
+/// Packets and bytes of one side. Bytes are those of IPv4 datagrams, without link headers and
+/// padding.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Traffic {
-    /// Packets that came in.
+    /// Packets received.
     pub packets_in: u64,
-    /// Bytes that came in.
+    /// Bytes received.
     pub bytes_in: u64,
-    /// Translated packets that went out. What the router says itself is counted apart.
+    /// Translated packets sent. Packets that the router itself originates are not included.
     pub packets_out: u64,
-    /// Bytes of translated packets that went out.
+    /// Bytes of translated packets sent.
     pub bytes_out: u64,
 }
 
-/// What the engine has done since it was built. Counters never wrap in practice: they have 64 bits.
+/// What the NAT has done since it was built. Counters have 64 bits and do not wrap in practice.
 ///
 /// Every packet is counted once by its verdict: packets in = forwarded + held + local + rejected +
 /// dropped.
@@ -31,40 +31,41 @@ pub struct Traffic {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Traffic of the inside.
+    /// Traffic on the inside.
     pub inside: Traffic,
-    /// Traffic of the outside.
+    /// Traffic on the outside.
     pub outside: Traffic,
-    /// Packets of the router's own stack, given to
+    /// Packets from the router's own stack, passed to
     /// [`Nat::process_local`](crate::Nat::process_local).
     pub from_router: u64,
     /// Packets forwarded.
     pub forwarded: u64,
-    /// Fragments kept until their first arrives.
+    /// Fragments held until their first fragment arrives.
     pub held: u64,
-    /// Fragments that were held and whose first has come; they count as held only.
+    /// Fragments that were held and were released when their first fragment arrived. They are
+    /// counted as `held` in the sum above.
     pub released: u64,
     /// Packets handed to the router's own stacks.
     pub local: u64,
-    /// Packets whose verdict was an answer by ICMP error.
+    /// Packets rejected with an ICMP error.
     pub icmp_errors_sent: u64,
-    /// Packets whose verdict was an answer by TCP RST, toward the inside only.
+    /// Packets rejected with a TCP RST, which only inside hosts get.
     pub resets_sent: u64,
-    /// Answers that were due but beyond their limit (ICMP errors, RSTs, pings from outside); their
-    /// packets count as dropped.
+    /// Replies that were not sent because of their limit: ICMP errors, RSTs, and replies to pings
+    /// from outside. The packets are counted as dropped.
     pub replies_rate_limited: u64,
     /// Mappings created by traffic.
     pub mappings_created: u64,
     /// Sessions created.
     pub sessions_created: u64,
-    /// Sessions that ended by their timer.
+    /// Sessions that ended by timeout.
     pub sessions_expired: u64,
-    /// Sessions that were done or half open, and ended to make room for another one of the same
-    /// host, see [`Limits`](crate::Limits).
+    /// Finished or half-open sessions that were ended for another session of the same host, see
+    /// [`Limits`](crate::Limits).
     pub sessions_evicted: u64,
-    /// Of those, TCP sessions that one end had not answered yet.
+    /// Of `sessions_evicted`, the TCP sessions in which one end had not answered the other yet.
     pub half_open_evicted: u64,
-    /// External ports that went out of quarantine before their time, because its memory was full.
+    /// External ports that left quarantine early, because its memory was full.
     pub ports_released_early: u64,
     pub(crate) tcp: TcpStats,
     peaks: PeakRates,
@@ -114,7 +115,7 @@ impl Stats {
         self.dropped.of(reason)
     }
 
-    /// Packets answered, instead of forwarded, for `reason`.
+    /// Packets answered with an error for `reason` instead of being forwarded.
     pub fn rejected(&self, reason: DropReason) -> u64 {
         self.rejected.of(reason)
     }
@@ -124,12 +125,12 @@ impl Stats {
         self.dropped.total()
     }
 
-    /// All packets answered instead of forwarded.
+    /// All packets answered with an error instead of being forwarded.
     pub fn rejected_total(&self) -> u64 {
         self.rejected.total()
     }
 
-    /// The counters under the names that cloud NAT gateways give them.
+    /// The counters under the names that AWS uses for its NAT gateway.
     pub fn gateway(&self) -> GatewayMetrics {
         let peaks = self.peaks.highest();
         GatewayMetrics {
@@ -152,7 +153,8 @@ impl Stats {
         }
     }
 
-    /// Tells the time, before anything is counted that came at `now`.
+    /// Completes measurement windows that have ended. To be called before anything that arrived at
+    /// `now` is counted.
     pub(crate) fn advance(&mut self, now: Instant) {
         if now >= self.peaks.due() {
             let packets = self.inside.packets_in.wrapping_add(self.outside.packets_in);
@@ -161,7 +163,7 @@ impl Stats {
         }
     }
 
-    /// When [`Stats::advance`] has work to do.
+    /// When [`Stats::advance`] next has something to do.
     pub(crate) fn next_due(&self) -> Instant {
         self.peaks.due()
     }
@@ -176,8 +178,8 @@ impl Stats {
         traffic.bytes_in = traffic.bytes_in.wrapping_add(bytes as u64);
     }
 
-    /// Counts a packet that a host sent or gets, which came in from `from` and is forwarded to the
-    /// other side.
+    /// Counts a packet from or to a host that came in at side `from` and is forwarded to the other
+    /// side.
     pub(crate) fn count_across(&mut self, from: Side, bytes: usize) {
         let (came, left) = match from {
             Side::Inside => (&mut self.inside, &mut self.outside),
@@ -213,7 +215,7 @@ impl Stats {
         }
     }
 
-    /// Counts a fragment that had been held.
+    /// Counts the verdict on a fragment that was held.
     pub(crate) fn count_released(&mut self, verdict: &Verdict) {
         self.released = self.released.wrapping_add(1);
         if let Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } = verdict {
@@ -231,55 +233,55 @@ impl Stats {
     }
 }
 
-/// The counters under the names of the AWS NAT gateway's CloudWatch metrics, as totals since the
-/// engine was built; but for the connections there are now, and for the peaks.
+/// The counters under the names of the AWS NAT gateway's CloudWatch metrics: totals since the NAT
+/// was built, except for the number of active connections and the peaks.
 ///
-/// The peaks are of the packets received on both sides, whatever became of them; those of the
-/// router itself are not among them. They are as of the last call that told the engine the time:
-/// the clock is cut into windows of 10 s, which begin at whole multiples of 10 s, and the six that
-/// were complete by then count. So a peak is seen 10 s after its beginning at the latest, and
-/// forgotten a minute after its window.
+/// The peaks are those of packets received on both sides, whatever their verdict, without packets
+/// of the router itself. Time is divided into windows of 10 s that begin at whole multiples of 10
+/// s. A peak is the highest average of the last six complete windows, as of the last call that
+/// passed the time. So a peak is visible at most 10 s after it began, and for one minute after its
+/// window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct GatewayMetrics {
-    /// `ActiveConnectionCount`: TCP sessions there are now.
+    /// `ActiveConnectionCount`: TCP sessions at present.
     pub active_connection_count: u64,
-    /// `ConnectionAttemptCount`: TCP connections tried.
+    /// `ConnectionAttemptCount`: TCP connections attempted.
     pub connection_attempt_count: u64,
     /// `ConnectionEstablishedCount`: TCP connections established.
     pub connection_established_count: u64,
-    /// `ErrorPortAllocation`: times that no external port could be had.
+    /// `ErrorPortAllocation`: how often no external port was free.
     pub error_port_allocation: u64,
-    /// `IdleTimeoutCount`: TCP connections that ended by their idle timer, not closed by FIN or
-    /// RST.
+    /// `IdleTimeoutCount`: TCP connections that ended by idle timeout, without FIN or RST.
     pub idle_timeout_count: u64,
-    /// `PacketsDropCount`: packets dropped, the answered ones included.
+    /// `PacketsDropCount`: packets dropped, including those answered with an error.
     pub packets_drop_count: u64,
-    /// `BytesInFromDestination`: received outside.
+    /// `BytesInFromDestination`: bytes received on the outside.
     pub bytes_in_from_destination: u64,
-    /// `PacketsInFromDestination`: received outside.
+    /// `PacketsInFromDestination`: packets received on the outside.
     pub packets_in_from_destination: u64,
-    /// `BytesInFromSource`: received inside.
+    /// `BytesInFromSource`: bytes received on the inside.
     pub bytes_in_from_source: u64,
-    /// `PacketsInFromSource`: received inside.
+    /// `PacketsInFromSource`: packets received on the inside.
     pub packets_in_from_source: u64,
-    /// `BytesOutToDestination`: sent outside.
+    /// `BytesOutToDestination`: bytes sent on the outside.
     pub bytes_out_to_destination: u64,
-    /// `PacketsOutToDestination`: sent outside.
+    /// `PacketsOutToDestination`: packets sent on the outside.
     pub packets_out_to_destination: u64,
-    /// `BytesOutToSource`: sent inside.
+    /// `BytesOutToSource`: bytes sent on the inside.
     pub bytes_out_to_source: u64,
-    /// `PacketsOutToSource`: sent inside.
+    /// `PacketsOutToSource`: packets sent on the inside.
     pub packets_out_to_source: u64,
-    /// `PeakBytesPerSecond`: the highest average of a window, in bytes a second, rounded down.
+    /// `PeakBytesPerSecond`: the highest average of a window, in bytes per second, rounded down.
     pub peak_bytes_per_second: u64,
-    /// `PeakPacketsPerSecond`: the highest average of a window, in packets a second, rounded down.
+    /// `PeakPacketsPerSecond`: the highest average of a window, in packets per second, rounded
+    /// down.
     pub peak_packets_per_second: u64,
 }
 
 impl GatewayMetrics {
-    /// Each metric's published name with its value, for reports.
+    /// Each metric's published name and value.
     pub const fn named(&self) -> [(&'static str, u64); 16] {
         [
             ("ActiveConnectionCount", self.active_connection_count),

@@ -175,7 +175,7 @@ fn rules_that_cannot_work_are_named() {
         ),
         (
             "--one-to-one 198.51.100.77=192.168.77.20 --one-to-one 198.51.100.77=192.168.77.21",
-            "--one-to-one: an address stands twice",
+            "--one-to-one: an address is listed twice",
         ),
         (
             "--forward tcp:198.51.100.78:80=192.168.77.10:80",

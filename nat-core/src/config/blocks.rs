@@ -3,8 +3,8 @@
 use super::{Config, ConfigError, PortRange, check};
 
 impl Config {
-    /// The block with a number, which is that of its host; `None` without blocks, or if it does not
-    /// fit the range.
+    /// The ports of the block with this number; `None` if there are no blocks, or if the block
+    /// would not lie within the range of ports.
     pub(crate) fn block(&self, number: u32) -> Option<PortRange> {
         let size = u32::from(self.port_blocks?);
         let first = number
@@ -23,12 +23,12 @@ impl Config {
         check(
             "port_blocks",
             self.block(0).is_some(),
-            "more than `ports` has",
+            "a block is larger than `ports`",
         )?;
         check(
             "port_blocks",
             self.dmz_host.is_none(),
-            "the DMZ host may have a port of any block",
+            "blocks cannot be combined with a DMZ host",
         )
     }
 }
@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    /// G14: blocks lie side by side from the first port of the range up, and none goes beyond the
+    /// G14: blocks follow each other from the first port of the range, and none goes beyond the
     /// last.
     #[test]
     fn blocks_lie_side_by_side_within_the_range() {

@@ -1,4 +1,4 @@
-//! Networks.
+//! Networks and addresses in them.
 
 use core::net::Ipv4Addr;
 
@@ -9,12 +9,12 @@ pub struct Cidr {
     mask: u32,
 }
 
-/// The mask of a network where there is no room for addresses of its own and of all, from here on
-/// (RFC 3021).
+/// From this mask on, a network has neither a network address nor a broadcast address (RFC 3021).
 const POINT_TO_POINT: u32 = 0xffff_fffe;
 
 impl Cidr {
-    /// The address `address` in a network of `prefix_len` leading bits, 0 to 32; `None` for more.
+    /// The address `address` in a network with a prefix of `prefix_len` bits, 0 to 32; `None` if
+    /// `prefix_len` is larger.
     pub const fn new(address: Ipv4Addr, prefix_len: u8) -> Option<Self> {
         if prefix_len > 32 {
             return None;
@@ -39,12 +39,12 @@ impl Cidr {
         self.mask.leading_ones() as u8
     }
 
-    /// Whether `address` is of this network.
+    /// Whether `address` is in this network.
     pub const fn contains(&self, address: Ipv4Addr) -> bool {
         (address.to_bits() ^ self.address) & self.mask == 0
     }
 
-    /// The network's directed broadcast address; `None` where the prefix leaves no room for one
+    /// The directed broadcast address of the network; `None` if the prefix is too long to have one
     /// (RFC 3021).
     pub const fn broadcast(&self) -> Option<Ipv4Addr> {
         if self.mask >= POINT_TO_POINT {
@@ -54,7 +54,7 @@ impl Cidr {
         }
     }
 
-    /// The network's own address; `None` where the prefix leaves no room for one (RFC 3021).
+    /// The network address; `None` if the prefix is too long to have one (RFC 3021).
     pub const fn network(&self) -> Option<Ipv4Addr> {
         if self.mask >= POINT_TO_POINT {
             None
@@ -63,7 +63,7 @@ impl Cidr {
         }
     }
 
-    /// Whether `address` can be one of a host in this network.
+    /// Whether `address` can be the address of a host in this network.
     pub(crate) fn is_host(&self, address: Ipv4Addr) -> bool {
         let host_bits = address.to_bits() & !self.mask;
         self.contains(address)
@@ -77,7 +77,7 @@ impl core::fmt::Display for Cidr {
     }
 }
 
-/// What was to be a [`Cidr`] is not an IPv4 address, a slash and a prefix length of 0 to 32.
+/// The text is not an IPv4 address, a slash and a prefix length of 0 to 32.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -94,11 +94,11 @@ impl core::error::Error for ParseCidrError {}
 impl core::str::FromStr for Cidr {
     type Err = ParseCidrError;
 
-    /// Reads what [`Display`](core::fmt::Display) writes, such as `192.168.77.1/24`.
+    /// Parses what [`Display`](core::fmt::Display) writes, such as `192.168.77.1/24`.
     fn from_str(text: &str) -> Result<Self, ParseCidrError> {
         let (address, prefix_len) = text.split_once('/').ok_or(ParseCidrError)?;
         let address = address.parse().map_err(|_| ParseCidrError)?;
-        // A number may have a sign elsewhere, but not here.
+        // `parse` would accept a sign, which does not belong here.
         let digits = prefix_len.bytes().all(|byte| byte.is_ascii_digit());
         let prefix_len = prefix_len
             .parse()

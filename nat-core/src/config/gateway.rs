@@ -1,14 +1,19 @@
-//! What cloud NAT gateways do.
+//! A configuration like that of cloud NAT gateways.
 
 use super::{Cidr, Config, Mapping, PortRange, Timeouts};
 
 impl Config {
     /// What cloud NAT gateways document, for a router with the address `inside` on its inside
-    /// network and no external address yet: the defaults, which let nothing in that the inside
-    /// has not asked for, but 350 s of idle time for all ([`Timeouts::GATEWAY`]), external
-    /// ports from 1024 up that overlap ([`Mapping::AddressAndPortDependent`]) for all inside ports,
-    /// a clamped MSS, and no answer to a ping on either side. Fragments of TCP and ICMP pass as
-    /// by default, which such a gateway drops.
+    /// network and no external address yet. It differs from the defaults as follows:
+    ///
+    /// - every session has an idle timeout of 350 s ([`Timeouts::GATEWAY`]);
+    /// - external ports overlap ([`Mapping::AddressAndPortDependent`]), and inside ports below 1024
+    ///   get external ports from 1024 too;
+    /// - the MSS is clamped;
+    /// - the router does not reply to pings on either side.
+    ///
+    /// Such gateways drop fragments of TCP and ICMP. This configuration forwards them, as the
+    /// defaults do.
     pub const fn gateway(inside: Cidr) -> Self {
         let high = PortRange {
             first: 1024,

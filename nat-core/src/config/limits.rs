@@ -1,14 +1,14 @@
-//! What one inside host, and answers to either side, may use up.
+//! Limits for each inside host, and for replies to either side.
 
 use super::{ConfigError, check};
 
-/// How often something may happen: `burst` times at once, and then `per_second` times a second.
+/// A token bucket: `burst` events at once, and `per_second` events a second in the long run.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rate {
-    /// How often at once, after a rest; at least 1.
+    /// How many events at once after an idle period, at least 1.
     pub burst: u16,
-    /// How often a second in the long run, 1 to 1000.
+    /// How many events a second in the long run, 1 to 1000.
     pub per_second: u16,
 }
 
@@ -17,7 +17,7 @@ impl Rate {
     const MAX_PER_SECOND: u16 = 1000;
 
     fn check(self) -> Result<(), ConfigError> {
-        check("limits", self.burst != 0, "a burst needs at least one")?;
+        check("limits", self.burst != 0, "a burst is 0")?;
         check(
             "limits",
             (1..=Self::MAX_PER_SECOND).contains(&self.per_second),
@@ -26,93 +26,105 @@ impl Rate {
     }
 }
 
-/// What one inside host, and answers to either side, may use up. The router itself has no limits.
+/// Limits for each inside host, and for replies to either side. The router's own stack has no
+/// limits.
 ///
-/// Where a new session would go beyond a limit of its host, or finds the tables full, a session of
-/// the same host that is done or half open ends to make room for it, and its mapping with it if it
-/// was the last. It is the oldest of the first of these kinds that the host has, and that has what
-/// is lacking:
+/// # Eviction
+///
+/// If a new session would exceed a limit of its host, or does not fit into the tables, the NAT may
+/// end another session of the same host for it: one that is finished or half open. If that was the
+/// last session of its mapping, the mapping ends too. The NAT takes the oldest session of the first
+/// of these kinds that the host has and that frees what the new session lacks:
 ///
 /// 1. TCP after a valid RST,
 /// 2. TCP closed by both ends,
-/// 3. a UDP or ICMP session whose inside has asked one question, or repeated it, and was answered;
-///    with port 53 of a remote host, and of ICMP, each question counts by itself,
-/// 4. TCP opened from outside, behind a port forward, and not acknowledged yet,
-/// 5. TCP opened from inside and not answered yet; not for a session that is opened from outside.
+/// 3. a UDP or ICMP session in which the inside has asked one question, perhaps repeated it, and
+///    has got an answer; in sessions with remote port 53, and with ICMP, each question counts by
+///    itself,
+/// 4. TCP opened from outside through a port forward, and not acknowledged from there yet,
+/// 5. TCP opened from inside and not answered yet; not for a new session that is opened from
+///    outside.
 ///
-/// "Oldest" is by when it came to be of its kind. For a limit on mappings it is the last session of
-/// a mapping, for one of half-open sessions one that is half open; up to 16 of each kind are looked
-/// at. Without any the new session is refused. Nothing else is taken from a host: no connection
-/// that both ends have agreed to and one of them has not closed, no other UDP or ICMP session, and
-/// nothing for the sake of another host.
+/// "Oldest" is the session that has been of its kind for longest. To satisfy a limit on mappings,
+/// the session must be the last of its mapping; to satisfy a limit on half-open sessions, it must
+/// be half open. At most 16 sessions of each kind are examined. If none fits, the new session is
+/// refused. Nothing else is evicted: no established connection, even if one end has closed it, no
+/// other UDP or ICMP session, and no session of another host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Limits {
     /// Sessions of one inside host; `None` for half of the table. RFC 6888 REQ-4.
     pub sessions_per_host: Option<u16>,
-    /// Sessions of one mapping, port forwards included; `None` for no limit of its own. RFC 6888
+    /// Sessions of one mapping, also of a port forward; `None` for no separate limit. RFC 6888
     /// REQ-5.
     pub sessions_per_mapping: Option<u16>,
     /// Mappings of one inside host; `None` for half of the table. RFC 6888 REQ-4.
     pub mappings_per_host: Option<u16>,
-    /// TCP mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
+    /// TCP mappings of one inside host; `None` for no separate limit. RFC 6888 REQ-4b.
     pub tcp_mappings_per_host: Option<u16>,
-    /// UDP mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
+    /// UDP mappings of one inside host; `None` for no separate limit. RFC 6888 REQ-4b.
     pub udp_mappings_per_host: Option<u16>,
-    /// ICMP query mappings of one inside host; `None` for no limit of their own. RFC 6888 REQ-4b.
+    /// ICMP query mappings of one inside host; `None` for no separate limit. RFC 6888 REQ-4b.
     pub icmp_mappings_per_host: Option<u16>,
-    /// TCP sessions of one inside host of which one end has not answered the other yet; `None` for
-    /// a quarter of the table of sessions, or of mappings if that is smaller and external
-    /// ports overlap. RFC 4987 section 3.
+    /// Half-open TCP sessions of one inside host: those in which one end has not answered the other
+    /// yet. `None` for a quarter of the session table, or of the mapping table if that is smaller
+    /// and external ports overlap. RFC 4987 section 3.
     pub half_open_per_host: Option<u16>,
-    /// The same of all hosts together; `None` for half of the table. A quarter of them is for
-    /// those that are opened from inside. A host that has no more sessions than are kept for
-    /// it opens one nevertheless.
+    /// Half-open TCP sessions of all hosts together; `None` for half of the table. A quarter of
+    /// them is reserved for sessions opened from inside. A host that has used no more than its
+    /// reserved sessions may open one in any case.
     pub half_open: Option<u16>,
-    /// Mappings, and as many sessions, that are kept for each of the inside hosts that there may
-    /// be: others cannot have them, however many they pretend to be. `None` for a sixteenth of
-    /// the tables between all hosts, at least one for each; but none where that would be more
-    /// than half of the tables. RFC 6888 REQ-4.
+    /// Mappings, and as many sessions, that are reserved for each possible inside host. Other hosts
+    /// cannot take them, however many addresses they use. `None` for a sixteenth of the tables,
+    /// divided among all hosts, at least one each; but for none if that would be more than half of
+    /// the tables. RFC 6888 REQ-4.
     ///
-    /// As many external ports of each pool, which is those for inside ports below 1024, or for
-    /// others, of one protocol and external address, are kept for each host too, but never
-    /// more than half of the pool; by default a quarter of the pool between all hosts, at
-    /// least one for each. None are where each host has a block of ports, or where ports overlap.
+    /// The same number of external ports is reserved for each host in each pool, where a pool is
+    /// the ports of one protocol and external address for inside ports below 1024, or for the
+    /// others. At most half of a pool is reserved. With `None`, a quarter of each pool is divided
+    /// among all hosts, at least one port each. No ports are reserved where each host has a port
+    /// block, or where ports overlap.
     ///
-    /// A host beyond them shares the rest with all others.
+    /// A host that has used up its reservation shares the unreserved remainder with all other
+    /// hosts.
     pub reserved_per_host: Option<u16>,
-    /// How fast one inside host may get mappings; `None` for as fast as it asks. RFC 6888 REQ-4c.
+    /// How fast one inside host may create mappings; `None` for no limit. RFC 6888 REQ-4c.
     ///
-    /// A host is forgotten with its last mapping: the next time it has its burst at once.
+    /// The NAT forgets a host when its last mapping ends. A host that comes back has its full burst
+    /// again.
     pub mapping_rate: Option<Rate>,
-    /// How fast one inside host may get sessions; `None` for as fast as it asks. RFC 6888 REQ-5.
+    /// How fast one inside host may create sessions; `None` for no limit. RFC 6888 REQ-5.
     ///
-    /// A host is forgotten with its last mapping: the next time it has its burst at once.
+    /// The NAT forgets a host when its last mapping ends. A host that comes back has its full burst
+    /// again.
     pub session_rate: Option<Rate>,
-    /// ICMP errors that the router originates toward one destination in a burst: toward an inside
-    /// host, or toward the peer outside of one session. "Fragmentation needed" may go beyond
-    /// by as much again, so that no other error keeps it from being sent. Also the pings from
-    /// one source outside that are answered, see
+    /// How many ICMP errors the router sends to one destination in a burst. A destination is an
+    /// inside host, or the remote endpoint of one session. "Fragmentation needed" may exceed the
+    /// burst by the same number again, so that other errors cannot suppress it. The limit also
+    /// applies to pings from one outside source, see
     /// [`Config::outside_ping`](crate::Config::outside_ping). RFC 1812 section 4.3.2.8.
     ///
-    /// Destinations do not share this, so what one gets tells nothing about another, and there is
-    /// no total that could be used up. What bounds all errors together: toward the inside,
-    /// each host that has a mapping has a share of its own, and all others together have 64
-    /// shares. Toward the outside each session has one, and where more packets than 64 times this
-    /// come in a second that are due an error, or 64 times
-    /// [`icmp_errors_per_second`](Self::icmp_errors_per_second) if that is more, only so many
-    /// of them are answered, drawn at random. All sources of pings together have 32 shares.
+    /// Destinations do not share a limit, so the errors that one destination gets reveal nothing
+    /// about another. The total is bounded as follows:
+    ///
+    /// - Toward the inside, each host that has a mapping has its own limit. All other hosts share
+    ///   64 limits.
+    /// - Toward the outside, each session has its own limit. If more than 64 times this number of
+    ///   packets that call for an error arrive in a second (or 64 times
+    ///   [`icmp_errors_per_second`](Self::icmp_errors_per_second), if that is larger), about that
+    ///   many of them, selected at random, are answered.
+    /// - All outside sources of pings share 32 limits.
     pub icmp_error_burst: u16,
-    /// ICMP errors originated toward one destination, a second, beyond the burst.
+    /// How many ICMP errors the router sends to one destination per second, after the burst.
     pub icmp_errors_per_second: u16,
 }
 
 impl Limits {
-    /// Half of the tables for one host, as fast as it asks, and a quarter of them half open; some
-    /// kept for each other host; ICMP errors in bursts of 20, then 20 a second, for each
-    /// destination. RSTs toward the inside have no limit that can be set: each connection gets
-    /// one in 100 ms at most.
+    /// Half of the tables for one host, without a rate limit; a quarter of the tables for its
+    /// half-open sessions; a reservation for each host; ICMP errors in bursts of 20, then 20 a
+    /// second, for each destination. The limit on RSTs toward the inside cannot be configured: one
+    /// in 100 ms for each connection.
     pub const DEFAULT: Self = Self {
         sessions_per_host: None,
         sessions_per_mapping: None,
@@ -144,7 +156,7 @@ impl Limits {
         check(
             "limits",
             !half_open.contains(&Some(0)),
-            "a connection cannot begin without being half open",
+            "a limit on half-open sessions is 0, so no TCP session can begin",
         )?;
         let by_protocol = [
             self.tcp_mappings_per_host,

@@ -9,7 +9,7 @@ pub struct PortRange {
 }
 
 impl PortRange {
-    /// The ports `first` to `last`; `None` if there are none, or if port 0 is one of them.
+    /// The ports `first` to `last`; `None` if `first` is 0 or greater than `last`.
     pub const fn new(first: u16, last: u16) -> Option<Self> {
         if first == 0 || first > last {
             None

@@ -4,35 +4,35 @@ use heapless::Vec;
 
 use super::PortRange;
 
-/// Ranges that a [`PortSet`] can have.
+/// How many ranges a [`PortSet`] can have by default.
 pub const MAX_PORT_RANGES: usize = 40;
 
-/// A set of ports, as ranges.
+/// A set of ports, stored as ranges.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PortSet<const RANGES: usize = MAX_PORT_RANGES> {
-    /// From the lowest to the highest. No two meet or lie side by side.
+    /// In ascending order. No two ranges overlap or are adjacent.
     ranges: Vec<PortRange, RANGES>,
 }
 
-/// There is no room for one more range.
+/// The set has as many ranges as it can have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PortSetFull;
 
 impl core::fmt::Display for PortSetFull {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("more ranges of ports than there is room for")
+        f.write_str("too many ranges of ports")
     }
 }
 
 impl core::error::Error for PortSetFull {}
 
 impl PortSet {
-    /// Ports that access networks or servers are known to filter, so that a connection from one of
-    /// them fails for no reason that its user can see. Most are ports of services that were
-    /// abused to reflect floods: a datagram *from* such a port looks like a reflected one.
-    /// `docs/excluded-ports.md` of the repository has the source of each.
+    /// Ports that access networks or servers are known to filter. A connection from such a port
+    /// fails for no reason that its user can see. Most are ports of services that were abused for
+    /// reflected floods: a datagram *from* such a port looks like a reflected one.
+    /// `docs/excluded-ports.md` in the repository has the source for each.
     pub const FILTERED: Self = Self {
         ranges: Vec::from_array([
             single(7),
@@ -85,14 +85,14 @@ const fn single(port: u16) -> PortRange {
 }
 
 impl<const RANGES: usize> PortSet<RANGES> {
-    /// No port.
+    /// The empty set.
     pub const EMPTY: Self = Self { ranges: Vec::new() };
 
-    /// Adds the ports of a range. Ranges that meet become one.
+    /// Adds the ports of a range. Overlapping and adjacent ranges are merged.
     ///
     /// # Errors
     ///
-    /// There are as many ranges as there can be. Then nothing was added.
+    /// [`PortSetFull`] if the set has as many ranges as it can have. The set is unchanged then.
     pub fn insert(&mut self, range: PortRange) -> Result<(), PortSetFull> {
         // The ranges that meet the new one, or touch it, become part of it.
         let before =
@@ -122,7 +122,7 @@ impl<const RANGES: usize> PortSet<RANGES> {
         self.ranges.insert(entry, whole).map_err(|_| PortSetFull)
     }
 
-    /// Whether `port` is one of them.
+    /// Whether `port` is in the set.
     pub fn contains(&self, port: u16) -> bool {
         let entry = self.ranges.partition_point(|range| range.last < port);
         self.ranges
@@ -130,13 +130,12 @@ impl<const RANGES: usize> PortSet<RANGES> {
             .is_some_and(|range| range.contains(port))
     }
 
-    /// The ranges, from the lowest to the highest. No two meet.
+    /// The ranges in ascending order. No two overlap.
     pub fn ranges(&self) -> impl Iterator<Item = PortRange> + '_ {
         self.ranges.iter().copied()
     }
 
-    /// The same ports in a set for more ranges. Those that there is no room for are left out, so
-    /// there must be.
+    /// The same ports in a set that can have `MORE` ranges, which must not be fewer.
     pub(crate) fn widened<const MORE: usize>(&self) -> PortSet<MORE> {
         const { assert!(MORE >= RANGES, "a set for more ranges") };
         PortSet {
@@ -144,7 +143,7 @@ impl<const RANGES: usize> PortSet<RANGES> {
         }
     }
 
-    /// How many ports there are.
+    /// How many ports are in the set.
     pub(crate) fn count(&self) -> usize {
         let of_range = |range: PortRange| {
             usize::from(range.last.saturating_sub(range.first)).saturating_add(1)
@@ -160,7 +159,7 @@ impl<const RANGES: usize> PortSet<RANGES> {
 }
 
 impl<const RANGES: usize> Default for PortSet<RANGES> {
-    /// No port.
+    /// The empty set.
     fn default() -> Self {
         Self::EMPTY
     }
@@ -197,8 +196,8 @@ mod tests {
         assert_sound(&PortSet::FILTERED);
     }
 
-    /// A set of ranges is the set of their ports, in whichever order they come; and what has no
-    /// room changes nothing.
+    /// A set of ranges contains exactly the ports of its ranges, in whatever order they were
+    /// inserted. A range that does not fit changes nothing.
     #[test]
     fn a_set_has_the_ports_of_its_ranges() {
         let mut random = fastrand::Rng::with_seed(5);

@@ -1,4 +1,4 @@
-//! The secrets of one boot.
+//! The secrets of the NAT, new at each boot.
 
 use core::hash::Hasher;
 
@@ -6,22 +6,22 @@ use siphasher::sip::SipHasher24;
 
 use super::{ConfigError, check};
 
-/// The secret from which table hashes, external ports and IPv4 identifications are drawn: 16 bytes
-/// of entropy, new at every boot.
+/// The secret from which the NAT derives its table hashes, external ports and IPv4 identifications:
+/// 16 bytes of entropy, new at every boot.
 ///
-/// With a seed that an attacker can guess, external ports are predictable (RFC 6056) and table
-/// collisions can be built.
+/// If an attacker can guess the seed, external ports are predictable (RFC 6056), and the attacker
+/// can construct table collisions.
 #[derive(Clone, Copy)]
 pub struct Seed([u8; 16]);
 
 impl Seed {
-    /// The seed of `entropy`. All bytes zero, the sign of an absent generator, is refused when the
-    /// NAT is built.
+    /// A seed with these 16 bytes. A seed of all zeros, the sign of a missing random number
+    /// generator, is rejected when the NAT is built.
     pub const fn new(entropy: [u8; 16]) -> Self {
         Self(entropy)
     }
 
-    /// The secrets drawn from this seed: one for table hashes, one for ports.
+    /// The secrets for table hashes and for external ports.
     pub(crate) fn secrets(&self) -> Result<([u32; 5], [u8; 16]), ConfigError> {
         check(
             "seed",
@@ -38,19 +38,20 @@ impl Seed {
         Ok((hash, ports))
     }
 
-    /// The secret for IPv4 identifications. Servers see what is made of it, so it is not that of
-    /// the tables.
+    /// The secret for IPv4 identifications. Servers see values derived from it, so it must not be
+    /// the secret of the tables.
     pub(crate) fn identification_secret(&self) -> [u32; 4] {
         self.draw_words([5, 6])
     }
 
-    /// The secret of the draws that thin answers in a flood.
+    /// The secret for the random selection of replies under a flood.
     pub(crate) fn answer_secret(&self) -> u32 {
         self.draw(8) as u32
     }
 
-    /// A secret for the hash of tables beside the NAT's, such as one of neighbours: nobody who does
-    /// not know it can choose keys that collide there. It tells nothing of the NAT's own.
+    /// A secret for the hashes of tables outside the NAT, such as a neighbor table. Without it an
+    /// attacker cannot choose keys that collide there. It reveals nothing about the NAT's own
+    /// secrets.
     pub fn table_secret(&self) -> u32 {
         self.draw(64) as u32
     }
@@ -67,7 +68,7 @@ impl Seed {
     }
 }
 
-/// Keeps the secret out of logs.
+/// Does not print the secret.
 impl core::fmt::Debug for Seed {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Seed(..)")

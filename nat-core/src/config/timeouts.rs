@@ -1,10 +1,10 @@
-//! How long sessions live.
+//! How long sessions live without traffic.
 
 use core::time::Duration;
 
 use super::{ConfigError, check};
 
-/// How long a session lives without traffic. Each at least [`Timeouts::MIN`] and at most
+/// How long a session lives without traffic. Each value is at least [`Timeouts::MIN`] and at most
 /// [`Timeouts::MAX`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -12,21 +12,24 @@ use super::{ConfigError, check};
 pub struct Timeouts {
     /// UDP sessions. RFC 4787 REQ-5: at least 2 min, 5 min recommended.
     pub udp: Duration,
-    /// UDP sessions with port 53 of a remote host, where one answer is the end; `None` for as long
-    /// as [`udp`](Self::udp). RFC 4787 REQ-5a lets it be shorter, for this port alone. Each
-    /// query sent again starts it anew, so it need only be longer than the longest a resolver
-    /// waits for one answer: those of common systems ask again within 1 to 15 s, and give up
+    /// UDP sessions with remote port 53, most of which end with one reply; `None` for the same as
+    /// [`udp`](Self::udp). RFC 4787 REQ-5a permits a shorter timeout for this port.
+    ///
+    /// Each repeated query restarts the timer, so it only needs to be longer than a resolver waits
+    /// for one reply. The resolvers of common systems repeat a query after 1 to 15 s, and give up
     /// after 30 s at most.
     pub dns: Option<Duration>,
-    /// TCP from the first SYN until the other side's. RFC 7857 section 2.1: 4 min, may be less.
+    /// TCP sessions from the first SYN to the SYN of the other side. RFC 7857 section 2.1: 4 min,
+    /// may be less.
     pub tcp_partially_open: Duration,
-    /// TCP established, one FIN included. RFC 5382 REQ-5: at least 2 h 4 min.
+    /// Established TCP sessions, also after one FIN. RFC 5382 REQ-5: at least 2 h 4 min.
     pub tcp_established: Duration,
-    /// TCP with both FINs seen. RFC 5382 REQ-5: at least 4 min.
+    /// TCP sessions after FINs from both sides. RFC 5382 REQ-5: at least 4 min.
     pub tcp_closing: Duration,
-    /// TCP after a valid RST. RFC 7857 section 2.2: 4 min.
+    /// TCP sessions after a valid RST. The session is kept in case traffic resumes. RFC 7857
+    /// section 2.2: 4 min.
     pub tcp_reset: Duration,
-    /// ICMP queries. RFC 5508 REQ-2: at least 1 min.
+    /// ICMP query sessions. RFC 5508 REQ-2: at least 1 min.
     pub icmp: Duration,
 }
 
@@ -37,7 +40,7 @@ impl Timeouts {
     /// The longest timeout that can be set: 12 days.
     pub const MAX: Duration = Duration::from_secs(12 * 24 * 3600);
 
-    /// What the RFCs ask for or recommend; for DNS, where they name no time, 30 s.
+    /// What the RFCs require or recommend. For DNS, where they give no value, 30 s.
     pub const RFC: Self = Self {
         udp: Duration::from_secs(300),
         dns: Some(Duration::from_secs(30)),
@@ -48,8 +51,8 @@ impl Timeouts {
         icmp: Duration::from_secs(60),
     };
 
-    /// What cloud NAT gateways do: 350 s of idle time for every session. Knowingly below RFC 5382
-    /// REQ-5.
+    /// What cloud NAT gateways do: an idle timeout of 350 s for every session. For TCP this is
+    /// below RFC 5382 REQ-5.
     pub const GATEWAY: Self = Self {
         udp: Duration::from_secs(350),
         dns: None,
@@ -60,7 +63,7 @@ impl Timeouts {
         icmp: Duration::from_secs(350),
     };
 
-    /// Refuses times that cannot work.
+    /// Rejects timeouts that cannot work.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let Self {
             udp,
@@ -83,7 +86,7 @@ impl Timeouts {
             check(
                 "timeouts",
                 Self::MIN <= time && time <= Self::MAX,
-                "not 1 s to 12 days",
+                "a timeout is not 1 s to 12 days",
             )?;
         }
         Ok(())

@@ -1,22 +1,23 @@
-//! Which sessions of a host may end to make room for another of the same host, and in which order.
+//! Which sessions of a host may be evicted for another session of the same host, and in which
+//! order.
 
 use crate::session_info::SessionState;
 use crate::table::{AgeList, Width};
 
 use super::{Proto, Session};
 
-/// The kinds of sessions that may end to make room, in the order in which they do. A session of no
-/// such kind, above all one that both ends have agreed to, is never ended for another.
+/// The kinds of sessions that may be evicted, in the order in which they are. A session of no such
+/// kind is never evicted, above all one that both ends have agreed to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum EvictionRank {
-    /// TCP after a RST that has proved genuine.
+    /// TCP after a valid RST.
     Reset,
     /// TCP with both FINs seen.
     Closing,
     /// A question that was answered: see [`Exchange::Answered`](super::Exchange).
     Answered,
-    /// TCP opened from outside, and not acknowledged.
+    /// TCP opened from outside, and not acknowledged from there.
     OutsideSyn,
     /// TCP opened from inside, and not answered.
     InsideSyn,
@@ -25,17 +26,26 @@ pub(crate) enum EvictionRank {
 impl EvictionRank {
     pub(crate) const COUNT: usize = 5;
 
-    /// What is done.
+    /// Every rank, in the order of eviction.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Reset,
+        Self::Closing,
+        Self::Answered,
+        Self::OutsideSyn,
+        Self::InsideSyn,
+    ];
+
+    /// The ranks of finished sessions.
     pub(crate) const FINISHED: &'static [Self] = &[Self::Reset, Self::Closing, Self::Answered];
 
-    /// What a new session in `state` may take the place of. Whoever sends SYNs to a port forward
-    /// from outside has the host answer them, and so may not displace what the host has begun
-    /// itself.
+    /// The ranks that may be evicted for a new session in `state`.
     pub(crate) fn evictable_for(state: SessionState) -> &'static [Self] {
-        use EvictionRank::{Answered, Closing, InsideSyn, OutsideSyn, Reset};
+        use EvictionRank::{Answered, Closing, OutsideSyn, Reset};
         match state {
+            // A SYN from outside to a port forward makes the inside host open a session. Such SYNs
+            // can be forged, so they must not evict connections that the host itself has begun.
             SessionState::OutsideSyn => &[Reset, Closing, Answered, OutsideSyn],
-            _ => &[Reset, Closing, Answered, OutsideSyn, InsideSyn],
+            _ => Self::ALL,
         }
     }
 
@@ -51,7 +61,7 @@ impl EvictionRank {
     }
 }
 
-/// The order of the lists of sessions that may make room: by when they came to be so.
+/// The order of eviction lists: by the time at which a session got its rank.
 #[derive(Clone, Copy)]
 pub(crate) enum ByRank {}
 

@@ -1,5 +1,5 @@
-//! What the engine remembers: hosts, mappings, sessions, and how TCP sessions come and go. Knows
-//! nothing of packets.
+//! The state of the NAT: hosts, mappings, sessions, the states of TCP sessions, and the quarantine
+//! of ports. Does not depend on packets.
 
 mod blocks;
 mod eviction_rank;
@@ -15,6 +15,7 @@ mod session;
 mod session_tables;
 mod tables;
 pub(crate) mod tcp;
+mod timeout_class;
 
 pub(crate) use blocks::Blocks;
 pub(crate) use eviction_rank::{ByRank, EvictionList, EvictionRank};
@@ -29,6 +30,7 @@ pub(crate) use quarantine::QuarantineTable;
 pub use quarantine::{Quarantine, WideQuarantine};
 pub(crate) use quotas::{Quotas, is_half_open};
 pub(crate) use sequence::{Segment, Sequences};
-pub(crate) use session::{Exchange, Session, TimeoutClass};
+pub(crate) use session::{Exchange, Permission, PermissionMut, Session};
 pub(crate) use session_tables::{Ended, NewMapping, NewSession, SessionTables};
 pub use tables::{Tables, WideTables};
+pub(crate) use timeout_class::{Lifetimes, TimeoutClass};

@@ -1,4 +1,5 @@
-//! External ports that nobody gets for a while after their mapping has ended (RFC 6888 REQ-8).
+//! The quarantine: external ports that no mapping gets for a while after their mapping has ended
+//! (RFC 6888 REQ-8).
 
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -12,18 +13,18 @@ use crate::table::audit::{Fault, audit_list, ensure};
 use super::Proto;
 use super::port_use::{ExternalPort, PortPool, PortUse};
 
-/// Memory for the quarantine of external ports: `PORTS` of them can wait at once, 1 to 65,535.
-/// Where more are freed, those that have waited longest are let go before their time.
+/// Memory for the quarantine of external ports: up to `PORTS` ports at a time, 1 to 65,535. If more
+/// ports are freed, those that have been in quarantine for longest leave it early.
 ///
-/// All zeros when new. A port takes 18 bytes, its share of index and list included. Hand it to
-/// [`Nat::with_quarantine`](crate::Nat::with_quarantine).
+/// New memory is all zeros. A port takes 18 bytes, including its share of index and list. Pass it
+/// to [`Nat::with_quarantine`](crate::Nat::with_quarantine).
 pub struct Quarantine<const PORTS: usize, W: Width = u16> {
     ports: [Freed<W>; PORTS],
     buckets: [SlotIndex<W>; PORTS],
 }
 
 /// Memory for the quarantine beside [`WideTables`](crate::WideTables): up to 1,048,576 ports of 24
-/// bytes.
+/// bytes each.
 pub type WideQuarantine<const PORTS: usize> = Quarantine<PORTS, u32>;
 
 const _: () = assert!(size_of::<Freed<u16>>() + size_of::<SlotIndex<u16>>() == 18);
@@ -62,11 +63,11 @@ impl<const PORTS: usize, W: Width> Quarantine<PORTS, W> {
     }
 }
 
-/// A port that waits.
+/// A port in quarantine.
 struct Freed<W> {
     /// Until when, in milliseconds of the clock modulo 2^32.
     deadline: u32,
-    /// Zero in a free slot: no mapping ever has port 0.
+    /// Zero in a free slot: no mapping has port 0.
     port: u16,
     by_port: SlotIndex<W>,
     neighbours: [SlotIndex<W>; 2],
@@ -150,9 +151,9 @@ impl<W: Width> Chain for ByPort<W> {
     }
 }
 
-/// Ports that wait equally long, in the order in which they came.
+/// The ports with the same quarantine time, in the order in which they were freed.
 struct Queue<W> {
-    /// How long, in milliseconds; zero for not at all.
+    /// The quarantine time in milliseconds; zero for no quarantine.
     delay: u32,
     list: ExpiryList<W>,
 }
@@ -167,12 +168,12 @@ pub(crate) struct QuarantineTable<'t, W: Width> {
 }
 
 impl<'t, W: Width> QuarantineTable<'t, W> {
-    /// A quarantine without room: no port waits.
+    /// A quarantine without memory, in which no port stays.
     pub(crate) fn none(key: HashKey, config: &Config) -> Self {
         Self::over(&mut [], &mut [], key, config)
     }
 
-    /// Empties `memory`.
+    /// An empty quarantine in `memory`, whose former content is lost.
     pub(crate) fn new<const PORTS: usize>(
         memory: &'t mut Quarantine<PORTS, W>,
         key: HashKey,
@@ -190,7 +191,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         let QuarantineConfig {
             delay, tcp_delay, ..
         } = config.quarantine;
-        // The configuration has been checked: neither is above 2^30.
+        // `Config::check` has limited both to 12 days, which is less than 2^30 ms.
         let queue = |delay: Duration| Queue {
             delay: delay.as_millis() as u32,
             list: ExpiryList::EMPTY,
@@ -205,12 +206,13 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
     }
 
-    /// How many ports of `pool` wait, or have waited and were not released yet.
+    /// How many ports of `pool` are in quarantine, including those whose time is over but that were
+    /// not released yet.
     pub(crate) fn count(&self, pool: &PortPool) -> usize {
         self.counts.count(pool)
     }
 
-    /// Whether ports of `proto` wait here.
+    /// Whether ports of `proto` are put into quarantine.
     pub(crate) fn delays(&self, proto: Proto) -> bool {
         let delay = if proto == Proto::Tcp {
             self.tcp_queue.delay
@@ -220,7 +222,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         delay != 0 && self.slots.capacity() != 0
     }
 
-    /// How many ports there is room for.
+    /// How many more ports fit.
     pub(crate) fn free_slots(&self) -> usize {
         self.slots.free_slots()
     }
@@ -231,9 +233,10 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
             .is_some_and(|freed| freed.waits(now))
     }
 
-    /// Has `port`, which has just been freed, wait from `now` on, anew if it does already: two port
-    /// forwards can have kept it. Where there is no room the port that has waited longest is
-    /// let go. Returns how many ports were let go before their time.
+    /// Puts `port`, which has just been freed, into quarantine from `now` on. Its time starts again
+    /// if it is there already, because two port forwards may have had it. If the memory is full,
+    /// the port that has been in quarantine for longest leaves it. Returns how many ports left, or
+    /// did not enter, before their time.
     pub(crate) fn insert(&mut self, port: ExternalPort, now: u32) -> u64 {
         let delay = if port.proto == Proto::Tcp {
             self.tcp_queue.delay
@@ -262,14 +265,14 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         let_go
     }
 
-    /// Ends the wait of `port`, because it is in use again.
+    /// Releases `port`, because it is in use again.
     pub(crate) fn release(&mut self, port: ExternalPort) {
         if let Some(link) = self.find(port) {
             self.remove(link);
         }
     }
 
-    /// Ends up to `limit` waits that are over at `now`.
+    /// Releases up to `limit` ports whose time is over at `now`.
     pub(crate) fn release_overdue(&mut self, now: u32, limit: usize) {
         for _ in 0..limit {
             let overdue =
@@ -281,8 +284,8 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
     }
 
-    /// How long after `now` the next wait is over: nothing if one is already. `None` where nothing
-    /// waits.
+    /// The time from `now` until a port can be released, in milliseconds: zero if one can be
+    /// released already, `None` if no port is in quarantine.
     pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
         let first = self
             .first_of_queues()
@@ -299,7 +302,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
             .min()
     }
 
-    /// Ends all waits.
+    /// Releases all ports.
     pub(crate) fn clear(&mut self) {
         while let Some(link) = self
             .first_of_queues()
@@ -310,7 +313,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
     }
 
-    /// Ends the waits of all ports but those that `stays`. Walks the table.
+    /// Releases all ports except those for which `stays` is true. Walks the table.
     pub(crate) fn retain(&mut self, stays: impl Fn(ExternalPort) -> bool) {
         let mut cursor = 0;
         while let Some((next, link)) = self.slots.next_in_use(cursor) {
@@ -325,7 +328,8 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
     }
 
-    /// Whether each port that waits is found, once, in the list of its protocol, and is counted.
+    /// Checks that each port in quarantine is found, is once in the list of its protocol, and is
+    /// counted.
     #[cfg(feature = "audit")]
     pub(crate) fn audit(&self) -> Result<(), Fault> {
         self.slots.audit::<ByPort<W>>()?;
@@ -355,7 +359,8 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         )
     }
 
-    /// Makes room for one port. Returns how many others were let go before their time.
+    /// Releases a port if the memory is full. Returns how many ports were released before their
+    /// time.
     fn evict_oldest(&mut self, now: u32) -> u64 {
         if self.slots.free_slots() > 0 {
             return 0;
@@ -395,7 +400,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         self.free(link, port.proto);
     }
 
-    /// Frees a slot that the index and the counts have no more.
+    /// Frees a slot that is no longer indexed and counted.
     fn free(&mut self, link: SlotIndex<W>, proto: Proto) {
         let queue = if proto == Proto::Tcp {
             &mut self.tcp_queue
@@ -470,8 +475,8 @@ mod tests {
         })
     }
 
-    /// RFC 6888 REQ-8: what waits is counted, found and released; the counts keep hopeless searches
-    /// from being begun.
+    /// RFC 6888 REQ-8: ports in quarantine are counted, found and released. The counts prevent
+    /// searches that cannot succeed.
     #[test]
     fn what_waits_is_counted() {
         let mut memory = Quarantine::<64>::new();
@@ -502,7 +507,8 @@ mod tests {
         }
     }
 
-    /// RFC 6888 REQ-8: a port that is freed while it waits, waits once, from then on.
+    /// RFC 6888 REQ-8: a port that is freed again while in quarantine is there once, and its time
+    /// starts again.
     #[test]
     fn a_port_freed_twice_waits_once() {
         let mut memory = Quarantine::<4>::new();
@@ -517,7 +523,7 @@ mod tests {
         assert_eq!((counts(&table, 0), table.slots.free_slots()), ([0; 3], 4));
     }
 
-    /// RFC 6888 REQ-8: what is let go is found no more, and what stays ends like any other.
+    /// RFC 6888 REQ-8: released ports are no longer found, and the others leave as usual.
     #[test]
     fn what_stays_is_found_and_nothing_else() {
         let mut memory = Quarantine::<64>::new();

@@ -1,56 +1,62 @@
 //! Sessions: a mapping and a remote endpoint that talks through it.
 
+mod permission;
+
 use core::marker::PhantomData;
 
-use crate::config::Timeouts;
 use crate::session_info::SessionState;
 use crate::table::{Aging, Chain, Expiry, Slot, SlotIndex, Width};
 
 use super::tcp::{EarlyFins, Tcp};
+use super::timeout_class::DNS;
 use super::{ByRank, Endpoint, Proto, Sequences};
 
-/// A session; or, with address-dependent filtering, the leave of a remote address to send to a
-/// mapping from any port.
+pub(crate) use permission::{Permission, PermissionMut};
+
+/// A slot of the session table: a session, or an address permission (see [`Permission`]).
 pub(crate) struct Session<W> {
     pub(crate) remote_address: u32,
-    /// When it ends, in milliseconds of the clock modulo 2^32. Of a leave: how many sessions hold
-    /// it.
-    pub(crate) deadline: u32,
+    /// Of a session, when it expires, in milliseconds of the clock modulo 2^32. Of a permission,
+    /// how many sessions refer to it.
+    deadline_or_references: u32,
+    /// Of a TCP session, its sequence numbers. Of any other, what [`Exchange`] needs.
     sequences: Sequences,
-    /// When the ICMP errors about it are earned that were sent outside, see `ReplyLimit` of
-    /// `policy`.
+    /// The state of the token bucket for the ICMP errors that the router sends outside about this
+    /// session, see [`ReplyLimit`](crate::policy::ReplyLimit).
     pub(crate) errors: u32,
     pub(crate) mapping: SlotIndex<W>,
     pub(crate) remote_port: u16,
     by_remote: SlotIndex<W>,
+    /// The neighbours in the expiry list of its timeout class.
     neighbours: [SlotIndex<W>; 2],
-    /// Those in the list of its host and rank.
+    /// The neighbours in the eviction list of its host and rank.
     in_rank: [SlotIndex<W>; 2],
     pub(crate) state: SessionState,
-    /// Whether it is a leave; of a session of TCP, the FINs that came early; of any other, its
-    /// [`Exchange`].
-    marks: u8,
+    /// Which kind of slot this is. Also, of a TCP session, its early FINs; of any other session,
+    /// its [`Exchange`].
+    flags: u8,
 }
 
 const EARLY_FINS: u8 = 0x03;
 const ASKED: u8 = 0x04;
 const ANSWERED: u8 = 0x08;
-const LEAVE: u8 = 0x80;
+/// Marks a permission, which has no other flag.
+const PERMISSION: u8 = 0x80;
 
-/// How far a session without TCP has come.
+/// The progress of a session without TCP.
+///
+/// Most UDP and ICMP sessions are one question and its answer. Such a session may be evicted once
+/// it was answered; any other is treated like an established connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Exchange {
-    /// The inside has asked, once or the same again, and waits for the answer.
+    /// The inside has sent one question, perhaps repeated it, and waits for the answer.
     Asked = ASKED,
-    /// It was answered, and the inside has sent nothing since.
+    /// The question was answered, and the inside has sent nothing since.
     Answered = ANSWERED,
-    /// It is more than one question and its answer.
+    /// The session is more than one question and its answer.
     Continuing = 0,
 }
-
-/// The port of DNS servers (RFC 1035 section 4.2.1).
-const DNS: u16 = 53;
 
 impl<W: Width> Session<W> {
     pub(crate) fn new(mapping: SlotIndex<W>, remote: Endpoint, begin: &Tcp) -> Self {
@@ -67,9 +73,48 @@ impl<W: Width> Session<W> {
         session
     }
 
-    /// How far it has come. Without TCP: [`SessionState::Active`], and when the inside last sent.
+    /// The slot of a [`Permission`], which is indexed under `remote`.
+    fn permission(mapping: SlotIndex<W>, remote: Endpoint, references: u32) -> Self {
+        Self {
+            mapping,
+            remote_address: remote.address,
+            remote_port: remote.port,
+            deadline_or_references: references,
+            flags: PERMISSION,
+            ..Self::FREE
+        }
+    }
+
+    /// Whether this slot is a [`Permission`] instead of a session.
+    #[inline(always)]
+    pub(crate) fn is_permission(&self) -> bool {
+        self.flags == PERMISSION
+    }
+
+    /// When the session expires, in milliseconds of the clock modulo 2^32. The slot must
+    /// not be a permission, which has no deadline.
+    #[inline(always)]
+    pub(crate) fn deadline(&self) -> u32 {
+        self.deadline_or_references
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_deadline(&mut self, deadline: u32) {
+        self.deadline_or_references = deadline;
+    }
+
+    /// The time until the session expires, in milliseconds; `None` if it has expired at `now`.
+    #[inline(always)]
+    pub(crate) fn remaining(&self, now: u32) -> Option<u32> {
+        let left = self.deadline().wrapping_sub(now);
+        // Deadlines are less than 2^31 ms ahead, so a larger distance is a deadline in the past.
+        (left != 0 && left <= i32::MAX as u32).then_some(left)
+    }
+
+    /// The TCP state and what belongs to it. Without TCP: [`SessionState::Active`], and when the
+    /// inside last sent.
     pub(crate) fn tcp(&self) -> Tcp {
-        let early_fins = EarlyFins::from_bits(self.marks & EARLY_FINS);
+        let early_fins = EarlyFins::from_bits(self.flags & EARLY_FINS);
         Tcp {
             state: self.state,
             sequences: self.sequences,
@@ -83,10 +128,11 @@ impl<W: Width> Session<W> {
             sequences,
             early_fins,
         } = *tcp;
-        (self.state, self.sequences, self.marks) = (state, sequences, early_fins.bits());
+        (self.state, self.sequences, self.flags) = (state, sequences, early_fins.bits());
     }
 
-    /// Of a session without TCP: when its inside sent last.
+    /// Of a session without TCP: when the inside last sent, in milliseconds of the clock modulo
+    /// 2^32.
     pub(crate) fn when_last_sent(&self) -> u32 {
         self.sequences.when_last_sent()
     }
@@ -95,33 +141,33 @@ impl<W: Width> Session<W> {
         self.sequences.set_last_sent(now);
     }
 
-    /// Of a session without TCP: whether its exchange goes further when the inside asks `question`.
+    /// Of a session without TCP: whether its exchange changes when the inside sends `question`.
     #[inline(always)]
-    pub(crate) fn is_asked_anew(&self, question: u32) -> bool {
+    pub(crate) fn question_changes_exchange(&self, question: u32) -> bool {
         let repeated = self.sequences.question() == question && question != 0;
-        self.marks & (ASKED | ANSWERED) != 0 && (self.marks & ANSWERED != 0 || !repeated)
+        self.flags & (ASKED | ANSWERED) != 0 && (self.flags & ANSWERED != 0 || !repeated)
     }
 
     /// Of a session without TCP: whether its question waits for an answer.
     #[inline(always)]
-    pub(crate) fn is_asked(&self) -> bool {
-        self.marks & ASKED != 0
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.flags & ASKED != 0
     }
 
     pub(crate) fn is_answered(&self) -> bool {
-        self.marks & ANSWERED != 0
+        self.flags & ANSWERED != 0
     }
 
     pub(crate) fn set_exchange(&mut self, exchange: Exchange) {
-        self.marks = exchange as u8;
+        self.flags = exchange as u8;
     }
 
-    /// The exchange after the inside has sent again. Each question to a DNS server, and each ICMP
-    /// query, is one of its own.
+    /// Moves the exchange on after the inside has sent again. Each query to a DNS server, and each
+    /// ICMP query, is an exchange of its own.
     pub(crate) fn ask_again(&mut self, proto: Proto, question: u32) {
-        let alone = proto == Proto::Icmp || self.remote_port == DNS;
+        let independent = proto == Proto::Icmp || self.remote_port == DNS;
         let repeated = question == self.sequences.question() && question != 0;
-        self.set_exchange(if alone || repeated {
+        self.set_exchange(if independent || repeated {
             Exchange::Asked
         } else {
             Exchange::Continuing
@@ -129,25 +175,10 @@ impl<W: Width> Session<W> {
         self.sequences.set_question(question);
     }
 
-    /// The leave of `address` to send to `mapping`, held by one session.
-    pub(crate) fn permission(mapping: SlotIndex<W>, address: u32) -> Self {
-        Self {
-            mapping,
-            remote_address: address,
-            deadline: 1,
-            marks: LEAVE,
-            ..Self::FREE
-        }
-    }
-
-    /// The next younger one of its host and rank.
+    /// The next younger session in the eviction list of its host and rank.
     pub(crate) fn later_in_rank(&self) -> SlotIndex<W> {
         let [_, later] = self.in_rank;
         later
-    }
-
-    pub(crate) fn is_permission(&self) -> bool {
-        self.marks == LEAVE
     }
 
     pub(crate) fn remote(&self) -> Endpoint {
@@ -163,7 +194,7 @@ impl<W: Width> Slot for Session<W> {
 
     const FREE: Self = Self {
         remote_address: 0,
-        deadline: 0,
+        deadline_or_references: 0,
         sequences: Sequences::NONE,
         errors: 0,
         mapping: SlotIndex::NONE,
@@ -172,7 +203,7 @@ impl<W: Width> Slot for Session<W> {
         neighbours: [SlotIndex::NONE; 2],
         in_rank: [SlotIndex::NONE; 2],
         state: SessionState::Active,
-        marks: 0,
+        flags: 0,
     };
 
     fn is_free(&self) -> bool {
@@ -206,7 +237,7 @@ impl<W: Width> Aging<ByRank> for Session<W> {
     }
 }
 
-/// Sessions by mapping and remote endpoint.
+/// The index of sessions and permissions by mapping and remote endpoint.
 pub(crate) struct ByRemote<W>(PhantomData<W>);
 
 impl<W: Width> Chain for ByRemote<W> {
@@ -218,68 +249,5 @@ impl<W: Width> Chain for ByRemote<W> {
 
     fn set_next(slot: &mut Session<W>, next: SlotIndex<W>) {
         slot.by_remote = next;
-    }
-}
-
-/// Sessions of one class live equally long without traffic.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub(crate) enum TimeoutClass {
-    Dns,
-    Icmp,
-    TcpClosing,
-    TcpEstablished,
-    /// Opened by one end, and not answered by the other.
-    TcpPartiallyOpen,
-    TcpReset,
-    Udp,
-}
-
-impl TimeoutClass {
-    pub(crate) const COUNT: usize = 7;
-
-    /// The class of a session with this port of its remote host.
-    pub(crate) fn of(proto: Proto, state: SessionState, remote_port: u16) -> Self {
-        match (proto, state) {
-            (Proto::Icmp, _) => Self::Icmp,
-            (Proto::Udp, _) if remote_port == DNS => Self::Dns,
-            (Proto::Udp, _) => Self::Udp,
-            (Proto::Tcp, SessionState::InsideSyn | SessionState::OutsideSyn) => {
-                Self::TcpPartiallyOpen
-            }
-            (Proto::Tcp, SessionState::Closing) => Self::TcpClosing,
-            (Proto::Tcp, SessionState::Reset) => Self::TcpReset,
-            (
-                Proto::Tcp,
-                SessionState::Active
-                | SessionState::Established
-                | SessionState::InsideFin
-                | SessionState::OutsideFin,
-            ) => Self::TcpEstablished,
-        }
-    }
-
-    /// How long, in milliseconds, by class. The configuration has been checked: none is above 2^30.
-    pub(crate) fn lifetimes(timeouts: &Timeouts) -> [u32; Self::COUNT] {
-        let Timeouts {
-            udp,
-            dns,
-            tcp_partially_open,
-            tcp_established,
-            tcp_closing,
-            tcp_reset,
-            icmp,
-        } = *timeouts;
-        let dns = dns.unwrap_or(udp);
-        let by_class = [
-            dns,
-            icmp,
-            tcp_closing,
-            tcp_established,
-            tcp_partially_open,
-            tcp_reset,
-            udp,
-        ];
-        by_class.map(|time| time.as_millis() as u32)
     }
 }

@@ -1,16 +1,16 @@
-//! The memory of a NAT as a type.
+//! The memory of the session tables.
 
 use crate::table::{Slot, SlotIndex, Width};
 
 use super::{Host, Mapping, Session};
 
-/// The memory of a NAT: room for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside
-/// hosts, 1 to 65,535 each; see [`WideTables`] for more.
+/// The memory of a NAT: capacity for `MAPPINGS` mappings, `SESSIONS` sessions and `HOSTS` inside
+/// hosts, 1 to 65,535 each. See [`WideTables`] for more.
 ///
-/// All zeros when new, so a `static` of it costs RAM only, and no flash. A mapping takes 18 bytes,
-/// a session 46, a host 82, their shares of every index and list included. A host counts as long as
-/// it has a mapping. One place is kept for the router itself, which needs it while it talks to the
-/// outside, unless there is only one.
+/// New tables are all zeros, so a `static` costs RAM only and no flash. A mapping takes 18 bytes, a
+/// session 46 and a host 82, including their share of every index and list. A host takes a slot as
+/// long as it has a mapping. If `HOSTS` is greater than 1, one slot is reserved for the router
+/// itself, which needs it while its own stack talks to the outside.
 pub struct Tables<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -26,8 +26,8 @@ pub struct Tables<
     pub(super) sessions_by_remote: [SlotIndex<W>; SESSIONS],
 }
 
-/// Tables for up to 1,048,576 mappings, sessions and hosts each: a gateway on a computer. Their
-/// links are twice as wide, so that a mapping takes 32 bytes, a session 60, a host 132.
+/// Tables for up to 1,048,576 mappings, sessions and hosts each, for a gateway on a computer. Their
+/// slot indexes have twice the width, so a mapping takes 32 bytes, a session 60 and a host 132.
 pub type WideTables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> =
     Tables<MAPPINGS, SESSIONS, HOSTS, u32>;
 

@@ -1,19 +1,19 @@
-//! The highest rates of the last minute, from the counters there are: packets pay for no more than
-//! a comparison.
+//! The highest rates of the last minute, computed from the totals: a packet costs no more than one
+//! comparison.
 
 use crate::Instant;
 
-/// The highest rates of the last minute. The clock is cut into windows of 10 s, which begin at
-/// whole multiples of 10 s; the rates are averages over a window, and those of the last six that
-/// are complete count.
+/// The highest rates of the last minute. Time is divided into windows of 10 s that begin at whole
+/// multiples of 10 s. The rates are averages over a window, and the last six complete windows
+/// count.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct PeakRates {
-    /// When the window that is not complete yet ends, in milliseconds of the clock.
+    /// When the present window ends, in milliseconds of the clock.
     end: u64,
-    /// The totals at its start.
+    /// The totals at the start of the present window.
     start: Volume,
-    /// What came in each complete window, in a ring.
+    /// The volume of each complete window, in a ring.
     complete: [Volume; WINDOWS],
     oldest: usize,
 }
@@ -31,13 +31,14 @@ const WINDOW_SECS: u64 = 10;
 const WINDOW_MILLIS: u64 = WINDOW_SECS * 1000;
 
 impl PeakRates {
-    /// When a window is complete, and so [`PeakRates::complete`] due.
+    /// When the present window ends, and [`PeakRates::complete`] has to be called.
     pub(crate) fn due(&self) -> Instant {
         Instant::from_millis(self.end)
     }
 
-    /// Completes the windows that have ended by `now`. All that has come since the last call, up to
-    /// `total`, came in the first of them.
+    /// Completes the windows that have ended by `now`. Everything since the last call, up to
+    /// `total`, is counted in the first of them: nothing was received in the others, or this would
+    /// have been called before.
     pub(crate) fn complete(&mut self, now: Instant, total: Volume) {
         let Some(late) = now.as_millis().checked_sub(self.end) else {
             return;
@@ -49,15 +50,16 @@ impl PeakRates {
             packets,
             bytes: total.bytes.wrapping_sub(self.start.bytes),
         };
-        // After a jump of the clock no more windows count than there are places, and all of them
-        // were empty.
+        // After a jump of the clock, all windows are empty except the first that ended. More of
+        // them than the ring has would only be overwritten.
         for _ in 0..ended.min(const { WINDOWS as u64 + 1 }) {
             self.push(core::mem::take(&mut volume));
         }
         self.start = total;
     }
 
-    /// The highest rates, a second: each that of its own window, rounded down.
+    /// The highest packet rate and the highest byte rate per second, rounded down. They may be from
+    /// different windows.
     pub(crate) fn highest(&self) -> Volume {
         let highest =
             |of: fn(&Volume) -> u64| self.complete.iter().map(of).max().unwrap_or(0) / WINDOW_SECS;
@@ -79,7 +81,7 @@ impl PeakRates {
 mod tests {
     use super::*;
 
-    /// A clock and the totals that peaks are made of.
+    /// A clock, and the totals from which peaks are computed.
     struct Traffic {
         peaks: PeakRates,
         total: Volume,
@@ -113,8 +115,8 @@ mod tests {
         }
     }
 
-    /// `PeakPacketsPerSecond`, `PeakBytesPerSecond`: averages of whole windows, each the highest of
-    /// six.
+    /// `PeakPacketsPerSecond`, `PeakBytesPerSecond`: averages over complete windows, the highest of
+    /// six each.
     #[test]
     fn the_highest_of_six_complete_windows_counts() {
         let mut traffic = Traffic::new();
@@ -128,7 +130,7 @@ mod tests {
         traffic.expect(20, 100);
         traffic.at(30_000);
         traffic.expect(20, 900);
-        // The window of the 200 packets is the second; six later it is forgotten.
+        // The window with 200 packets is the second. Six windows later it no longer counts.
         traffic.at(79_999);
         traffic.expect(20, 900);
         traffic.at(80_000);
@@ -137,7 +139,7 @@ mod tests {
         traffic.expect(0, 0);
     }
 
-    /// Standards 0.3: a clock that starts anywhere, and jumps by any time.
+    /// Standards 0.3: the clock may start anywhere, and may jump by any time.
     #[test]
     fn a_jump_of_the_clock_empties_the_windows() {
         for jump in [70_000, 1 << 32, 1 << 62, u64::MAX - 110_000] {
@@ -146,7 +148,7 @@ mod tests {
             traffic.add(1000, 1_000_000);
             traffic.at(110_000);
             traffic.expect(100, 100_000);
-            // Of the window that is open at the jump nothing is left either.
+            // The window in which the clock jumps is forgotten too.
             traffic.add(5000, 5_000_000);
             traffic.at(110_000 + jump);
             traffic.expect(0, 0);

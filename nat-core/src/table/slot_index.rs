@@ -1,7 +1,7 @@
-//! Links: positions of slots, as wide as the tables need.
+//! Slot indexes: the positions of slots, as wide as the tables need.
 
-/// How wide the links between the entries of [`Tables`](crate::Tables) are: [`u16`], or [`u32`] for
-/// more than 65,535 of a kind.
+/// The width of the slot indexes in [`Tables`](crate::Tables): [`u16`], or [`u32`] for more than
+/// 65,535 entries of a kind.
 pub trait Width: Copy + core::fmt::Debug + Eq + sealed::Number + 'static {}
 
 impl Width for u16 {}
@@ -10,16 +10,16 @@ impl Width for u32 {}
 pub(super) use sealed::Number;
 
 mod sealed {
-    /// A number that links and counts are made of. Zero is nowhere, and none.
+    /// A number that slot indexes and counts are made of. As an index, zero means "no slot".
     pub trait Number {
         const ZERO: Self;
-        /// The most slots that links can tell apart.
+        /// How many slots can be distinguished.
         const MAX_SLOTS: usize;
 
-        /// Zero if it is too large.
+        /// Zero if `number` is too large.
         fn from_usize(number: usize) -> Self;
         fn to_usize(self) -> usize;
-        /// `hash` scaled to below `count`, which is not above `MAX_SLOTS`.
+        /// Scales `hash` to the range below `count`, which is at most `MAX_SLOTS`.
         fn scale(hash: u32, count: usize) -> usize;
     }
 
@@ -36,14 +36,14 @@ mod sealed {
         }
 
         fn scale(hash: u32, count: usize) -> usize {
-            // Without a product of 64 bits, which takes a Cortex-M0+ a call.
+            // A 64-bit product would be a library call on a Cortex-M0+.
             ((hash >> 16).wrapping_mul(count as u32) >> 16) as usize
         }
     }
 
     impl Number for u32 {
         const ZERO: Self = 0;
-        /// A million, so that what an index multiplies stays far from the ends of its numbers.
+        /// About a million, so that no computation with a slot index can overflow.
         const MAX_SLOTS: usize = 1 << 20;
 
         fn from_usize(number: usize) -> Self {
@@ -60,7 +60,7 @@ mod sealed {
     }
 }
 
-/// The position of a slot. Zero is nowhere, so memory of all zeros is an empty table.
+/// The index of a slot. Zero means "no slot", so all-zero memory is an empty table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SlotIndex<W>(W);
 
@@ -71,7 +71,7 @@ impl<W: Width> SlotIndex<W> {
         self == Self::NONE
     }
 
-    /// A number that is the slot's own.
+    /// A number that identifies the slot.
     pub(crate) fn number(self) -> u32 {
         self.0.to_usize() as u32
     }
@@ -81,7 +81,7 @@ impl<W: Width> SlotIndex<W> {
     }
 
     pub(super) fn position(self) -> usize {
-        // Nowhere becomes a position beyond every slice.
+        // "No slot" becomes a position beyond the end of every slice.
         self.0.to_usize().wrapping_sub(1)
     }
 }
@@ -97,7 +97,7 @@ impl<W: Width> Count<W> {
         self.0.to_usize()
     }
 
-    /// One more. There are never more than slots, so there is always room.
+    /// Adds one. The type can count all slots, so this cannot overflow.
     pub(crate) fn increment(&mut self) {
         self.0 = W::from_usize(self.get().wrapping_add(1));
     }

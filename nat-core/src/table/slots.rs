@@ -44,7 +44,7 @@ impl<'t, T: Slot> Slots<'t, T> {
     }
 
     /// The free slot that the next insertion takes.
-    pub(crate) fn next_link(&self) -> Option<LinkOf<T>> {
+    pub(crate) fn next_free(&self) -> Option<LinkOf<T>> {
         let link = if self.free.is_none() {
             SlotIndex::at(self.untouched)
         } else {
@@ -55,7 +55,7 @@ impl<'t, T: Slot> Slots<'t, T> {
 
     /// Puts `value` into a free slot, if there is one.
     pub(crate) fn insert(&mut self, value: T) -> Option<LinkOf<T>> {
-        let link = self.next_link()?;
+        let link = self.next_free()?;
         let slot = self.slots.get_mut(link.position())?;
         if self.free.is_none() {
             self.untouched = self.untouched.wrapping_add(1);

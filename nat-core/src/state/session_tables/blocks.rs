@@ -11,7 +11,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// is no room for it.
     pub(crate) fn host_number(&self, inside: Inside) -> Option<u32> {
         let known = self.find_host(inside.origin, inside.endpoint.address);
-        known.or_else(|| self.hosts.next_link()).map(number)
+        known.or_else(|| self.hosts.next_free()).map(number)
     }
 
     /// Notes that a host has its block on an external address. Returns that if it is new.

@@ -1,0 +1,54 @@
+//! The hashes under which hosts, mappings and sessions are indexed.
+
+use crate::state::{Endpoint, InsideTuple, OutsideTuple};
+use crate::table::{SlotIndex, Width};
+
+use super::SessionTables;
+
+impl<W: Width> SessionTables<'_, W> {
+    pub(super) fn host_hash(&self, address: u32) -> u32 {
+        self.key.hash(address, 0)
+    }
+
+    pub(super) fn inside_hash(&self, tuple: &InsideTuple) -> u32 {
+        let Endpoint { address, port } = tuple.inside.endpoint;
+        let hash = self
+            .key
+            .hash(address, u32::from(port) << 16 | u32::from(tuple.kind()));
+        self.with_remote(hash, tuple.remote)
+    }
+
+    pub(super) fn outside_hash(&self, tuple: &OutsideTuple) -> u32 {
+        let OutsideTuple {
+            proto,
+            external,
+            external_port,
+            remote,
+        } = *tuple;
+        let hash = self.key.hash(
+            u32::from(external),
+            u32::from(external_port) << 16 | proto as u32,
+        );
+        self.with_remote(hash, remote)
+    }
+
+    /// Adds the remote endpoint to the hash of a mapping where ports overlap: then it is part of
+    /// what identifies the mapping.
+    fn with_remote(&self, hash: u32, remote: Endpoint) -> u32 {
+        if self.overlapping {
+            self.key.hash(hash ^ remote.address, u32::from(remote.port))
+        } else {
+            hash
+        }
+    }
+
+    pub(super) fn remote_hash(&self, mapping: SlotIndex<W>, remote: Endpoint) -> u32 {
+        // The hash takes 64 bits: an address, a port, and 16 bits of the number of the mapping. In
+        // wide tables that number has up to 21 bits. The excess is mixed into the address, so that
+        // at most 32 mappings, which differ in these bits only, can collide by construction.
+        let number = mapping.number();
+        let high = remote.address ^ (number >> 16).wrapping_mul(0x9e37_79b9);
+        self.key
+            .hash(high, u32::from(remote.port) << 16 | number & 0xffff)
+    }
+}

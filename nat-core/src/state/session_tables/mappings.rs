@@ -1,0 +1,238 @@
+//! Adding and removing mappings, and the hosts that exist because of them.
+
+use crate::config::MAX_EXTERNAL_ADDRESSES;
+use crate::state::port_use::PortUse;
+use crate::state::{
+    Blocks, Endpoint, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple,
+    Proto,
+};
+use crate::table::{SlotIndex, Width};
+
+use super::SessionTables;
+use super::blocks::blocks_of;
+
+/// A mapping to be added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewMapping {
+    /// Its first session.
+    pub(crate) tuple: InsideTuple,
+    /// The number of its external address.
+    pub(crate) external: u8,
+    pub(crate) external_port: u16,
+    pub(crate) kind: MappingKind,
+}
+
+impl NewMapping {
+    pub(super) fn outside(&self) -> OutsideTuple {
+        let InsideTuple { proto, remote, .. } = self.tuple;
+        OutsideTuple {
+            proto,
+            external: self.external,
+            external_port: self.external_port,
+            remote,
+        }
+    }
+}
+
+impl From<&NewMapping> for MappingEnds {
+    fn from(new: &NewMapping) -> Self {
+        let NewMapping {
+            tuple,
+            external,
+            external_port,
+            kind,
+        } = *new;
+        let InsideTuple {
+            proto,
+            inside,
+            untranslated,
+            ..
+        } = tuple;
+        Self {
+            proto,
+            inside: inside.endpoint,
+            external,
+            external_port,
+            kind,
+            untranslated,
+        }
+    }
+}
+
+impl<W: Width> SessionTables<'_, W> {
+    /// Adds a mapping, and its host if that has no mapping yet. The caller has called
+    /// [`Self::check_mapping`].
+    pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<SlotIndex<W>> {
+        let NewMapping {
+            tuple,
+            external,
+            external_port,
+            kind,
+        } = *new;
+        let host = self.find_or_add_host(tuple.inside, external)?;
+        let mapping = Mapping::new(host, &tuple, external, external_port).with_kind(kind);
+        let is_dynamic = mapping.is_dynamic();
+        let link = self.mappings.insert(mapping)?;
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.add_mapping(tuple.proto);
+            if is_dynamic {
+                host.add_dynamic(external);
+            }
+            self.quotas.add_mapping(host.mappings());
+        }
+        self.index_mapping(link, new)?;
+        Some(link)
+    }
+
+    /// Makes a new mapping findable from both sides, and counts its external port.
+    fn index_mapping(&mut self, link: SlotIndex<W>, new: &NewMapping) -> Option<()> {
+        let hash = self.inside_hash(&new.tuple);
+        self.mappings_by_inside
+            .insert(&mut self.mappings, hash, link)
+            .ok()?;
+        if new.tuple.untranslated {
+            // An untranslated mapping has no external port.
+            return Some(());
+        }
+        let hash = self.outside_hash(&new.outside());
+        self.mappings_by_external
+            .insert(&mut self.mappings, hash, link)
+            .ok()?;
+        self.count_port(link, PortUse::add);
+        self.take_reserved_port(link);
+        Some(())
+    }
+
+    /// Removes a mapping whose last session, with `remote`, has ended; and its host if this was the
+    /// host's last mapping. Returns the ends of the mapping, and the port blocks that the host
+    /// gives up.
+    pub(super) fn remove_mapping(
+        &mut self,
+        link: SlotIndex<W>,
+        remote: Endpoint,
+    ) -> Option<(MappingEnds, Option<Blocks>)> {
+        let mapping = self.mappings.get(link)?;
+        let (host, inside, is_dynamic) =
+            (mapping.host, self.inside(mapping)?, mapping.is_dynamic());
+        let ends = MappingEnds::of(mapping, inside.endpoint);
+        self.remove_from_indexes(link, &ends, (inside, remote));
+        self.mappings.remove(link);
+        if is_dynamic && let Some(host) = self.hosts.get_mut(host) {
+            host.remove_dynamic(ends.external);
+        }
+        Some((ends, self.remove_from_host(host, ends.proto)))
+    }
+
+    /// Undoes [`Self::index_mapping`].
+    fn remove_from_indexes(
+        &mut self,
+        link: SlotIndex<W>,
+        ends: &MappingEnds,
+        (inside, remote): (Inside, Endpoint),
+    ) {
+        let MappingEnds {
+            proto,
+            external,
+            external_port,
+            untranslated,
+            ..
+        } = *ends;
+        let hash = self.inside_hash(&InsideTuple {
+            proto,
+            inside,
+            remote,
+            untranslated,
+        });
+        self.mappings_by_inside
+            .remove(&mut self.mappings, hash, link);
+        if untranslated {
+            return;
+        }
+        self.count_port(link, PortUse::remove);
+        self.give_back_reserved_port(link);
+        let hash = self.outside_hash(&OutsideTuple {
+            proto,
+            external,
+            external_port,
+            remote,
+        });
+        self.mappings_by_external
+            .remove(&mut self.mappings, hash, link);
+    }
+
+    fn find_or_add_host(&mut self, inside: Inside, external: u8) -> Option<SlotIndex<W>> {
+        let Inside { origin, endpoint } = inside;
+        if let Some(known) = self.find_host(origin, endpoint.address) {
+            return Some(known);
+        }
+        let link = self
+            .hosts
+            .insert(Host::new(origin, endpoint.address, external))?;
+        let hash = self.host_hash(endpoint.address);
+        self.hosts_by_address
+            .insert(&mut self.hosts, hash, link)
+            .ok()?;
+        self.quotas.add_host(origin);
+        Some(link)
+    }
+
+    /// Counts one mapping less for a host. With its last mapping the host is removed; then this
+    /// returns its port blocks.
+    fn remove_from_host(&mut self, link: SlotIndex<W>, proto: Proto) -> Option<Blocks> {
+        let host = self.hosts.get_mut(link)?;
+        self.quotas.remove_mapping(host.mappings());
+        host.remove_mapping(proto);
+        if host.mappings() != 0 {
+            return None;
+        }
+        let (address, origin, blocks) = (host.address, host.origin(), blocks_of(host, link));
+        self.quotas.remove_host(origin);
+        let hash = self.host_hash(address);
+        self.hosts_by_address.remove(&mut self.hosts, hash, link);
+        self.hosts.remove(link);
+        blocks
+    }
+
+    /// Sets the external address for future mappings of a host.
+    pub(crate) fn set_host_external(&mut self, inside: Inside, external: u8) {
+        let host = self.find_host(inside.origin, inside.endpoint.address);
+        if let Some(host) = host.and_then(|link| self.hosts.get_mut(link)) {
+            host.set_external(external);
+        }
+    }
+
+    /// Moves the hosts of a removed external address to the external address of one of their other
+    /// mappings, if they have any. Another address may get the number later, and these hosts must
+    /// not be moved to it. Walks the tables.
+    pub(crate) fn forget_external(&mut self, gone: u8) {
+        self.unset_external(gone);
+        let mut cursor = 0;
+        while let Some((next, link)) = self.mappings.next_in_use(cursor) {
+            cursor = next;
+            let Some(mapping) = self.mappings.get(link) else {
+                continue;
+            };
+            if mapping.is_untranslated() {
+                continue;
+            }
+            if let Some(host) = self.hosts.get_mut(mapping.host)
+                && usize::from(host.external()) >= MAX_EXTERNAL_ADDRESSES
+            {
+                host.set_external(mapping.external);
+            }
+        }
+    }
+
+    /// Sets the external address of all hosts that have `gone` to a number that no address has.
+    fn unset_external(&mut self, gone: u8) {
+        let mut cursor = 0;
+        while let Some((next, link)) = self.hosts.next_in_use(cursor) {
+            cursor = next;
+            if let Some(host) = self.hosts.get_mut(link)
+                && host.external() == gone
+            {
+                host.set_external(u8::MAX);
+            }
+        }
+    }
+}
