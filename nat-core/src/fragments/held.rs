@@ -1,25 +1,25 @@
-//! Held fragments: copies of those that came before their first, until it is let through or their
-//! time is up.
+//! Held fragments: copies of fragments that arrived before their first fragment. They are kept until
+//! that is accepted, or until their time is over.
 
 use zerocopy::FromBytes;
 
-use super::routes::{First, FragmentRoute, is_ahead, majority};
-use super::{MAX_HELD_LEN, WAIT_MILLIS};
+use super::slot_choice::majority;
+use super::{First, FragmentRoute, MAX_HELD_LEN, WAIT_MILLIS, is_in_future};
 use crate::wire::ipv4;
 
 /// One held fragment. All zeros when free.
 ///
-/// It waits while it has a datagram. Once its first was let through it is due and has the route
-/// instead, so that nothing which happens to its datagram later, such as another first of the same
-/// key, can change where it goes.
+/// A fragment *waits* as long as it has a datagram. Once its first fragment was accepted it is
+/// *ready*: it has the route instead of the datagram. Then nothing that happens to the datagram
+/// later, such as another first fragment with the same key, changes where it goes.
 pub(super) struct Held {
     route: FragmentRoute,
     /// When it is forgotten, in milliseconds of the clock modulo 2^32.
     deadline: u32,
     arrival: u32,
-    /// The number of its datagram, from one; zero when it is due, or free.
+    /// The number of its datagram, from 1; 0 when it is ready, or free.
     datagram: u16,
-    /// In bytes; zero in a free slot.
+    /// In bytes; 0 in a free slot.
     len: u16,
     bytes: [u8; MAX_HELD_LEN],
 }
@@ -49,12 +49,43 @@ impl Held {
             .map_or(Extent { start: 0, end: 0 }, |(ip, _)| Extent::of(ip))
     }
 
-    fn is_of(&self, datagram: u16) -> bool {
-        self.len != 0 && self.datagram == datagram
+    fn is_free(&self) -> bool {
+        self.len == 0
+    }
+
+    fn waits_for(&self, datagram: u16) -> bool {
+        !self.is_free() && self.datagram == datagram
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.datagram != 0
+    }
+
+    fn is_ready(&self, now: u32) -> bool {
+        !self.is_free() && !self.is_waiting() && !self.has_expired(now)
+    }
+
+    fn has_expired(&self, now: u32) -> bool {
+        !is_in_future(self.deadline, now, WAIT_MILLIS)
+    }
+
+    fn free(&mut self) {
+        (self.datagram, self.len) = (0, 0);
+    }
+
+    /// Copies `parts` one after the other. Returns their length, or `None` if they do not fit.
+    fn copy(&mut self, parts: &[&[u8]]) -> Option<u16> {
+        let mut len = 0_usize;
+        for part in parts {
+            let target = self.bytes.get_mut(len..)?.get_mut(..part.len())?;
+            target.copy_from_slice(part);
+            len = len.saturating_add(part.len());
+        }
+        u16::try_from(len).ok()
     }
 }
 
-/// The bytes of the datagram's payload that a fragment has.
+/// The part of a datagram's payload that a fragment carries, in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Extent {
     start: usize,
@@ -79,8 +110,7 @@ impl Extent {
 /// All held fragments.
 pub(super) struct HeldFragments<'t> {
     slots: &'t mut [Held],
-    /// How many slots are in use, so that the packets of a router without held fragments need not
-    /// look.
+    /// How many slots are in use: as long as none is, packets do not pay for a search.
     used: usize,
     arrivals: u32,
 }
@@ -99,134 +129,130 @@ impl<'t> HeldFragments<'t> {
     }
 
     pub(super) fn has_any_of(&self, datagram: u16) -> bool {
-        self.slots.iter().any(|held| held.is_of(datagram))
+        self.slots.iter().any(|held| held.waits_for(datagram))
     }
 
     /// A slot for a fragment from `source`: a free one; else, if another source has more than half
-    /// of the slots, the one of its newest fragment that still waits. So one source may use all
-    /// slots while nobody else needs them, and any that has at most half keeps what it has.
-    pub(super) fn entry(&self, source: u32) -> Option<usize> {
-        let free = self.slots.iter().position(|held| held.len == 0);
-        free.or_else(|| {
-            let most =
-                majority(self.slots.iter().map(Held::source)).filter(|most| *most != source)?;
-            let theirs = |(_, held): &(usize, &Held)| held.datagram != 0 && held.source() == most;
-            let theirs = self.slots.iter().enumerate().filter(theirs);
-            theirs
-                .min_by_key(|(_, held)| self.age(held))
-                .map(|(slot, _)| slot)
-        })
+    /// of the slots, the slot of its newest waiting fragment.
+    ///
+    /// So one source may use all slots while no other source needs them, and a source that has at
+    /// most half of the slots loses none.
+    pub(super) fn slot_for(&self, source: u32) -> Option<usize> {
+        self.slots
+            .iter()
+            .position(Held::is_free)
+            .or_else(|| self.slot_of_majority(source))
+    }
+
+    fn slot_of_majority(&self, source: u32) -> Option<usize> {
+        let most = majority(self.slots.iter().map(Held::source))?;
+        if most == source {
+            return None;
+        }
+        self.slots
+            .iter()
+            .enumerate()
+            .filter(|(_, held)| held.is_waiting() && held.source() == most)
+            .min_by_key(|(_, held)| self.age(held))
+            .map(|(slot, _)| slot)
     }
 
     /// The datagram of the fragment that waits in a slot.
     pub(super) fn datagram_at(&self, slot: usize) -> Option<u16> {
-        self.slots
-            .get(slot)
-            .map(|held| held.datagram)
-            .filter(|datagram| *datagram != 0)
+        let held = self.slots.get(slot)?;
+        held.is_waiting().then_some(held.datagram)
     }
 
-    /// Puts a copy of `packet` into a slot, whatever is there.
-    pub(super) fn hold(&mut self, slot: usize, datagram: u16, packet: &[&[u8]], now: u32) {
+    /// Stores a copy of `packet`, which waits for `datagram`, in a slot, whatever was there.
+    pub(super) fn store(&mut self, slot: usize, datagram: u16, packet: &[&[u8]], now: u32) {
         self.arrivals = self.arrivals.wrapping_add(1);
         let Some(held) = self.slots.get_mut(slot) else {
             return;
         };
-        let mut len = 0_usize;
-        for part in packet {
-            let room = held
-                .bytes
-                .get_mut(len..)
-                .and_then(|room| room.get_mut(..part.len()));
-            let Some(room) = room else { return };
-            room.copy_from_slice(part);
-            len = len.saturating_add(part.len());
-        }
-        (held.datagram, held.len, held.route) = (datagram, len as u16, FragmentRoute::NONE);
+        let Some(len) = held.copy(packet) else { return };
+        (held.datagram, held.len, held.route) = (datagram, len, FragmentRoute::NONE);
         (held.deadline, held.arrival) = (now.wrapping_add(WAIT_MILLIS), self.arrivals);
         self.count();
     }
 
-    /// Frees what waits for `datagram` where `packet` lies over it with other bytes: both cannot be
-    /// of one datagram, and the older is the one that an earlier datagram of the same key left
-    /// behind.
+    /// Frees fragments of `datagram` that overlap `packet` with other bytes. They cannot all belong
+    /// to one datagram, and the older ones are from an earlier datagram with the same key.
     pub(super) fn supersede(&mut self, datagram: u16, extent: Extent, packet: &[&[u8]]) {
-        self.free(|held| {
-            held.is_of(datagram)
+        self.free_if(|held| {
+            held.waits_for(datagram)
                 && held.extent().overlaps(extent)
                 && !is_copy(held.packet(), packet)
         });
     }
 
-    /// Lets go what has waited for `datagram`, whose first fragment was let through. What lies over
-    /// the first was left behind by an earlier datagram of the same key, or wants to rewrite
-    /// its headers (RFC 1858): it is freed.
-    pub(super) fn let_go(&mut self, datagram: u16, first: &First, now: u32) {
-        let over = |held: &Held| {
-            held.extent().overlaps(first.extent) || !is_ahead(held.deadline, now, WAIT_MILLIS)
-        };
-        self.free(|held| held.is_of(datagram) && over(held));
-        for held in self.slots.iter_mut().filter(|held| held.is_of(datagram)) {
-            (held.datagram, held.route, held.deadline) =
-                (0, first.route, now.wrapping_add(WAIT_MILLIS));
+    /// Makes the fragments ready that wait for `datagram`, whose first fragment was accepted.
+    /// Fragments that overlap the first are freed: they are from an earlier datagram with the same
+    /// key, or an attempt to overwrite its headers (RFC 1858).
+    pub(super) fn make_ready(&mut self, datagram: u16, first: &First, now: u32) {
+        self.free_if(|held| {
+            held.waits_for(datagram)
+                && (held.extent().overlaps(first.extent) || held.has_expired(now))
+        });
+        for held in self.slots.iter_mut() {
+            if held.waits_for(datagram) {
+                (held.datagram, held.route) = (0, first.route);
+                held.deadline = now.wrapping_add(WAIT_MILLIS);
+            }
         }
     }
 
-    /// Moves the fragment that has waited longest, of those that are due, to the start of `buffer`:
-    /// its length and route.
+    /// Moves the oldest ready fragment to the start of `buffer`. Returns its length and route.
     pub(super) fn release(
         &mut self,
         buffer: &mut [u8],
         now: u32,
     ) -> Option<(usize, FragmentRoute)> {
-        let Self {
-            slots,
-            used,
-            arrivals,
-        } = self;
-        let due = |held: &&mut Held| {
-            held.len != 0 && held.datagram == 0 && is_ahead(held.deadline, now, WAIT_MILLIS)
-        };
-        let due = slots.iter_mut().filter(due);
-        let held = due.max_by_key(|held| arrivals.wrapping_sub(held.arrival))?;
+        let arrivals = self.arrivals;
+        let held = self
+            .slots
+            .iter_mut()
+            .filter(|held| held.is_ready(now))
+            .max_by_key(|held| arrivals.wrapping_sub(held.arrival))?;
         let (len, route) = (usize::from(held.len), held.route);
+        // The slot is freed in any case: a fragment that does not fit `buffer` now never will.
         held.len = 0;
-        *used = used.saturating_sub(1);
-        buffer
-            .get_mut(..len)?
-            .copy_from_slice(held.bytes.get(..len)?);
+        self.used = self.used.saturating_sub(1);
+        let bytes = held.bytes.get(..len)?;
+        buffer.get_mut(..len)?.copy_from_slice(bytes);
         Some((len, route))
     }
 
     pub(super) fn free_slot(&mut self, slot: usize) {
         if let Some(held) = self.slots.get_mut(slot) {
-            (held.datagram, held.len) = (0, 0);
+            held.free();
         }
         self.count();
     }
 
-    /// Frees what waits for a datagram.
+    /// Frees the fragments that wait for a datagram.
     pub(super) fn forget(&mut self, datagram: u16) {
-        self.free(|held| held.is_of(datagram));
+        self.free_if(|held| held.waits_for(datagram));
     }
 
     pub(super) fn forget_expired(&mut self, now: u32) {
-        self.free(|held| !is_ahead(held.deadline, now, WAIT_MILLIS));
+        self.free_if(|held| held.has_expired(now));
     }
 
     pub(super) fn clear(&mut self) {
-        self.free(|_| true);
+        self.free_if(|_| true);
     }
 
-    fn free(&mut self, wanted: impl Fn(&Held) -> bool) {
-        for held in self.slots.iter_mut().filter(|held| wanted(held)) {
-            (held.datagram, held.len) = (0, 0);
+    fn free_if(&mut self, condition: impl Fn(&Held) -> bool) {
+        for held in self.slots.iter_mut() {
+            if condition(held) {
+                held.free();
+            }
         }
         self.count();
     }
 
     fn count(&mut self) {
-        self.used = self.slots.iter().filter(|held| held.len != 0).count();
+        self.used = self.slots.iter().filter(|held| !held.is_free()).count();
     }
 
     fn age(&self, held: &Held) -> u32 {
@@ -234,15 +260,15 @@ impl<'t> HeldFragments<'t> {
     }
 }
 
-/// Whether `parts` are the bytes of a held fragment, behind its header: the time to live of a copy
-/// may differ.
+/// Whether `parts` are a copy of a held fragment. The headers are not compared, because the time to
+/// live of a copy may differ.
 fn is_copy(held: &[u8], parts: &[&[u8]]) -> bool {
-    let behind = |bytes: &[&[u8]]| bytes.iter().map(|part| part.len()).sum::<usize>();
     let Some((_, body)) = held.split_at_checked(size_of::<ipv4::Header>()) else {
         return false;
     };
-    let Some((_, rest)) = parts.split_first() else {
+    let Some((_, parts)) = parts.split_first() else {
         return false;
     };
-    body.len() == behind(rest) && body.iter().eq(rest.iter().copied().flatten())
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    body.len() == len && body.iter().eq(parts.iter().copied().flatten())
 }
