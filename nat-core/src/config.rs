@@ -1,7 +1,9 @@
 //! The configuration of a NAT, fixed when it is built.
 
 mod blocks;
+mod check;
 mod cidr;
+mod error;
 mod gateway;
 mod limits;
 mod port_range;
@@ -14,12 +16,12 @@ use core::net::Ipv4Addr;
 
 use heapless::Vec;
 
-use crate::log::warning;
-use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::port_forward::OneToOne;
 use crate::state::Proto;
 
 pub use cidr::{Cidr, ParseCidrError};
+pub use error::ConfigError;
+pub(crate) use error::check;
 pub use limits::{Limits, Rate};
 pub use port_range::PortRange;
 pub use port_set::{MAX_PORT_RANGES, PortSet, PortSetFull};
@@ -332,150 +334,6 @@ impl Config {
 }
 
 impl Config {
-    /// Rejects configurations that cannot work.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        self.check_inside()?;
-        self.check_external_addresses(&self.external_addresses)?;
-        self.timeouts.check()?;
-        self.check_mapping()?;
-        self.check_rules()?;
-        self.limits.check()?;
-        self.quarantine.check()?;
-        self.check_blocks()?;
-        check("inside_mtu", self.inside_mtu >= MIN_MTU, "below 68 bytes")?;
-        check("outside_mtu", self.outside_mtu >= MIN_MTU, "below 68 bytes")?;
-        self.check_closed_ports()
-    }
-
-    /// Rejects reserved and excluded ports that leave no port for mappings.
-    fn check_closed_ports(&self) -> Result<(), ConfigError> {
-        const PROBLEM: &str = "leaves no port for mappings";
-        let mut closed = PortSet::<{ MAX_PORT_RANGES + 1 }>::EMPTY;
-        let mut close = |field, range| {
-            let _has_room = closed.insert(range);
-            check(
-                field,
-                !closed.covers(self.ports) && !closed.covers(self.low_ports),
-                PROBLEM,
-            )
-        };
-        self.reserved_ports
-            .into_iter()
-            .try_for_each(|range| close("reserved_ports", range))?;
-        self.excluded_ports
-            .ranges()
-            .try_for_each(|range| close("excluded_ports", range))
-    }
-
-    fn check_inside(&self) -> Result<(), ConfigError> {
-        let address = self.inside.address();
-        let usable =
-            !is_martian(address.to_bits()) && !is_multicast_or_broadcast(address.to_bits());
-        check("inside", usable, "not the address of a host")?;
-        check(
-            "inside",
-            (1..=31).contains(&self.inside.prefix_len()),
-            "the prefix length is not 1 to 31",
-        )?;
-        check(
-            "inside",
-            self.inside.is_host(address),
-            "the address is the network or broadcast address",
-        )
-    }
-
-    /// Logs a warning for each external address that is also an address of the inside network, as
-    /// when the DHCP server outside uses the same private network (RFC 4787 REQ-7).
-    pub(crate) fn warn_of_external_addresses(&self, addresses: &[Ipv4Addr]) {
-        for address in addresses
-            .iter()
-            .filter(|address| self.inside.contains(**address))
-        {
-            warning!(
-                "external address {} is also in the inside network {}: inside hosts cannot reach outside hosts of that network",
-                address,
-                self.inside
-            );
-        }
-    }
-
-    /// Rejects external addresses that cannot work.
-    pub(crate) fn check_external_addresses(
-        &self,
-        addresses: &[Ipv4Addr],
-    ) -> Result<(), ConfigError> {
-        const FIELD: &str = "external_addresses";
-        check(
-            FIELD,
-            addresses.len() <= MAX_EXTERNAL_ADDRESSES,
-            "more than 8",
-        )?;
-        for (position, address) in addresses.iter().enumerate() {
-            let bits = address.to_bits();
-            check(
-                FIELD,
-                !is_martian(bits) && !is_multicast_or_broadcast(bits),
-                "an address is not that of a host",
-            )?;
-            let is_for_all = self.inside.contains(*address) && !self.inside.is_host(*address);
-            check(
-                FIELD,
-                !is_for_all,
-                "an address is the network or broadcast address of the inside network",
-            )?;
-            check(
-                FIELD,
-                !addresses
-                    .iter()
-                    .take(position)
-                    .any(|other| other == address),
-                "an address is listed twice",
-            )?;
-        }
-        Ok(())
-    }
-
-    fn check_mapping(&self) -> Result<(), ConfigError> {
-        let filters = [self.filtering, self.tcp_filtering.unwrap_or(self.filtering)];
-        let exact = filters == [Filtering::AddressAndPortDependent; 2];
-        let possible = exact || self.mapping == Mapping::EndpointIndependent;
-        check(
-            "filtering",
-            possible,
-            "address-and-port-dependent mapping needs address-and-port-dependent filtering",
-        )
-    }
-
-    fn check_rules(&self) -> Result<(), ConfigError> {
-        let host =
-            |address: Ipv4Addr| self.inside.is_host(address) && address != self.inside.address();
-        check(
-            "dmz_host",
-            self.dmz_host.is_none_or(host),
-            "not a host of the inside network",
-        )?;
-        for (position, OneToOne { external, inside }) in self.one_to_one.iter().enumerate() {
-            let bits = external.to_bits();
-            check(
-                "one_to_one",
-                host(*inside),
-                "not a host of the inside network",
-            )?;
-            check(
-                "one_to_one",
-                !is_martian(bits) && !is_multicast_or_broadcast(bits),
-                "an address is not that of a host",
-            )?;
-            let alike = |other: &OneToOne| other.external == *external || other.inside == *inside;
-            check(
-                "one_to_one",
-                !self.one_to_one.iter().take(position).any(alike),
-                "an address is listed twice",
-            )?;
-        }
-        Ok(())
-    }
-
     /// Whether no dynamic mapping of `proto` gets `port`. Port forwards may have it all the same.
     pub(crate) fn is_excluded(&self, proto: Proto, port: u16) -> bool {
         proto != Proto::Icmp && self.excluded_ports.contains(port)
@@ -502,42 +360,3 @@ impl Config {
 
 /// The smallest MTU that IPv4 allows (RFC 791 section 3.2).
 pub(crate) const MIN_MTU: u16 = 68;
-
-pub(crate) fn check(
-    field: &'static str,
-    holds: bool,
-    problem: &'static str,
-) -> Result<(), ConfigError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(ConfigError { field, problem })
-    }
-}
-
-/// A field of the configuration that cannot work, and why.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub struct ConfigError {
-    /// The name of the field, such as `external_addresses`.
-    pub field: &'static str,
-    /// What is wrong with it, in a few words without a full stop.
-    pub problem: &'static str,
-}
-
-impl ConfigError {
-    /// An error about something else that is configured together with a NAT: the name of the
-    /// `field`, and what is wrong with it in a few words without a full stop.
-    pub const fn new(field: &'static str, problem: &'static str) -> Self {
-        Self { field, problem }
-    }
-}
-
-impl core::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}: {}", self.field, self.problem)
-    }
-}
-
-impl core::error::Error for ConfigError {}

@@ -142,39 +142,31 @@ impl Limits {
     };
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        check(
-            "limits",
-            self.sessions_per_host != Some(0),
-            "one host needs at least one session",
-        )?;
-        check(
-            "limits",
-            self.sessions_per_mapping != Some(0),
-            "one mapping needs at least one session",
-        )?;
+        let sessions = [self.sessions_per_host];
+        refuse_zero(&sessions, "one host needs at least one session")?;
+        let sessions = [self.sessions_per_mapping];
+        refuse_zero(&sessions, "one mapping needs at least one session")?;
         let half_open = [self.half_open_per_host, self.half_open];
-        check(
-            "limits",
-            !half_open.contains(&Some(0)),
+        refuse_zero(
+            &half_open,
             "a limit on half-open sessions is 0, so no TCP session can begin",
         )?;
-        let by_protocol = [
+        let mappings = [
+            self.mappings_per_host,
             self.tcp_mappings_per_host,
             self.udp_mappings_per_host,
             self.icmp_mappings_per_host,
         ];
-        for limit in [self.mappings_per_host].into_iter().chain(by_protocol) {
-            check(
-                "limits",
-                limit != Some(0),
-                "one host needs at least one mapping",
-            )?;
-        }
+        refuse_zero(&mappings, "one host needs at least one mapping")?;
         [self.mapping_rate, self.session_rate]
             .into_iter()
             .flatten()
             .try_for_each(Rate::check)
     }
+}
+
+fn refuse_zero(limits: &[Option<u16>], problem: &'static str) -> Result<(), ConfigError> {
+    check("limits", !limits.contains(&Some(0)), problem)
 }
 
 impl Default for Limits {

@@ -77,6 +77,16 @@ impl PortSet {
     };
 }
 
+/// Whether all of `one` is below `other`, with at least one port between them.
+fn is_below(one: PortRange, other: PortRange) -> bool {
+    u32::from(one.last).saturating_add(1) < u32::from(other.first)
+}
+
+/// Whether two ranges overlap or are adjacent.
+fn touches(one: PortRange, other: PortRange) -> bool {
+    !is_below(one, other) && !is_below(other, one)
+}
+
 const fn single(port: u16) -> PortRange {
     PortRange {
         first: port,
@@ -94,39 +104,31 @@ impl<const RANGES: usize> PortSet<RANGES> {
     ///
     /// [`PortSetFull`] if the set has as many ranges as it can have. The set is unchanged then.
     pub fn insert(&mut self, range: PortRange) -> Result<(), PortSetFull> {
-        // The ranges that meet the new one, or touch it, become part of it.
-        let before =
-            |other: &PortRange| u32::from(other.last).saturating_add(1) < u32::from(range.first);
-        let after =
-            |other: &PortRange| u32::from(range.last).saturating_add(1) < u32::from(other.first);
-        let mut whole = range;
-        for other in self
+        // The ranges that the new one overlaps or is adjacent to become part of it.
+        let merged = self
             .ranges
             .iter()
-            .filter(|other| !before(other) && !after(other))
-        {
-            whole = PortRange {
-                first: whole.first.min(other.first),
-                last: whole.last.max(other.last),
-            };
-        }
-        let merges = self
-            .ranges
-            .iter()
-            .any(|other| !before(other) && !after(other));
+            .filter(|other| touches(**other, range))
+            .fold(range, |merged, other| PortRange {
+                first: merged.first.min(other.first),
+                last: merged.last.max(other.last),
+            });
+        let merges = self.ranges.iter().any(|other| touches(*other, range));
         if self.ranges.is_full() && !merges {
             return Err(PortSetFull);
         }
-        self.ranges.retain(|other| before(other) || after(other));
-        let entry = self.ranges.partition_point(before);
-        self.ranges.insert(entry, whole).map_err(|_| PortSetFull)
+        self.ranges.retain(|other| !touches(*other, range));
+        let position = self.ranges.partition_point(|other| is_below(*other, range));
+        self.ranges
+            .insert(position, merged)
+            .map_err(|_| PortSetFull)
     }
 
     /// Whether `port` is in the set.
     pub fn contains(&self, port: u16) -> bool {
-        let entry = self.ranges.partition_point(|range| range.last < port);
+        let position = self.ranges.partition_point(|range| range.last < port);
         self.ranges
-            .get(entry)
+            .get(position)
             .is_some_and(|range| range.contains(port))
     }
 

@@ -104,27 +104,21 @@ impl Pool {
             .any(|entry| network.contains(Ipv4Addr::from_bits(entry.address)))
     }
 
-    /// Replaces the addresses. What is here and there keeps its number; a new one may get that of
-    /// one that goes, of which nothing may be left.
+    /// Replaces the addresses. An address that is in the old and in the new list keeps its number.
+    /// A new address may get the number of a removed one, so no mapping of the removed one may be
+    /// left.
     pub(crate) fn replace(&mut self, addresses: &[Ipv4Addr]) {
         let mut old = core::mem::take(&mut self.0);
-        old.retain(|entry| {
-            addresses
-                .iter()
-                .any(|address| address.to_bits() == entry.address)
-        });
-        let mut free =
-            (0..=u8::MAX).filter(|number| old.iter().all(|entry| entry.number != *number));
+        old.retain(|entry| addresses.contains(&Ipv4Addr::from_bits(entry.address)));
+        let is_free = |number: &u8| old.iter().all(|entry| entry.number != *number);
+        let mut free = (0..=u8::MAX).filter(is_free);
         for address in addresses {
             let address = address.to_bits();
-            let kept = old
-                .iter()
-                .find(|entry| entry.address == address)
-                .map(|entry| entry.number);
-            let Some(number) = kept.or_else(|| free.next()) else {
+            let kept = old.iter().find(|entry| entry.address == address);
+            let Some(number) = kept.map(|entry| entry.number).or_else(|| free.next()) else {
                 return;
             };
-            let _room = self.0.push(PoolEntry {
+            let _has_room = self.0.push(PoolEntry {
                 address,
                 number,
                 drains_until: None,
@@ -173,7 +167,7 @@ impl Pool {
     fn find(&self, is_it: impl Fn(&PoolEntry) -> bool) -> Option<&PoolEntry> {
         match self.0.as_slice() {
             [only] => is_it(only).then_some(only),
-            places => find_among(places, is_it),
+            entries => find_among(entries, is_it),
         }
     }
 
@@ -184,8 +178,8 @@ impl Pool {
 }
 
 #[inline(never)]
-fn find_among(places: &[PoolEntry], is_it: impl Fn(&PoolEntry) -> bool) -> Option<&PoolEntry> {
-    places.iter().find(|entry| is_it(entry))
+fn find_among(entries: &[PoolEntry], is_it: impl Fn(&PoolEntry) -> bool) -> Option<&PoolEntry> {
+    entries.iter().find(|entry| is_it(entry))
 }
 
 #[cfg(test)]

@@ -58,33 +58,21 @@ impl PortForwards {
         self.forwards.iter()
     }
 
-    /// Adds a port forward that meets no other.
+    /// Adds a port forward, unless it conflicts with another one.
     pub(crate) fn add(
         &mut self,
         forward: PortForward,
         pool: &Pool,
     ) -> Result<(), PortForwardError> {
-        let alike = || {
+        let same_protocol = || {
             self.forwards
                 .iter()
                 .filter(|other| other.protocol == forward.protocol)
         };
-        let same_address = |other: &&PortForward| {
-            other.external_address == forward.external_address
-                || address_of(other, pool)
-                    .is_some_and(|address| address_of(&forward, pool) == Some(address))
-        };
-        if alike()
-            .filter(same_address)
-            .any(|other| meet(external_ports(other), external_ports(&forward)))
-        {
+        if same_protocol().any(|other| share_external_port(other, &forward, pool)) {
             return Err(PortForwardError::ExternalPortInUse);
         }
-        let same_host = |other: &&PortForward| other.inside_address == forward.inside_address;
-        if alike()
-            .filter(same_host)
-            .any(|other| meet(inside_ports(other), inside_ports(&forward)))
-        {
+        if same_protocol().any(|other| share_inside_endpoint(other, &forward)) {
             return Err(PortForwardError::InsideEndpointInUse);
         }
         self.forwards
@@ -92,7 +80,7 @@ impl PortForwards {
             .map_err(|_| PortForwardError::TooMany)
     }
 
-    /// Removes a port forward. Whether there was one.
+    /// Removes a port forward. Returns whether it was there.
     pub(crate) fn remove(&mut self, forward: &PortForward) -> bool {
         let position = self.forwards.iter().position(|other| other == forward);
         position
@@ -100,120 +88,95 @@ impl PortForwards {
             .is_some()
     }
 
-    /// The port forwards that rest, wholly or for some of their ports: their external address is
-    /// none at present, or an earlier one has the port there.
+    /// The port forwards that are inactive, for all or some of their ports: their external address
+    /// is not one of the NAT at present, or an earlier forward has the port on that address.
     pub(crate) fn inactive(&self, pool: &Pool) -> impl Iterator<Item = &PortForward> {
         self.forwards
             .iter()
             .enumerate()
-            .filter(move |(entry, forward)| {
-                let Some(address) = address_of(forward, pool) else {
-                    return true;
-                };
-                let mut earlier = self
-                    .forwards
-                    .iter()
-                    .take(*entry)
-                    .filter(|other| other.protocol == forward.protocol);
-                earlier.any(|other| {
-                    address_of(other, pool) == Some(address)
-                        && meet(external_ports(other), external_ports(forward))
-                })
+            .filter(move |(position, forward)| {
+                let earlier = self.forwards.get(..*position).unwrap_or_default();
+                !is_fully_active(forward, earlier, pool)
             })
             .map(|(_, forward)| forward)
     }
 
-    /// The inside endpoint that whoever sends to `external` reaches first.
+    /// The inside endpoint to which a packet to `external` from any sender is forwarded.
     pub(crate) fn inside_of(
         &self,
         proto: Proto,
         external: Endpoint,
         pool: &Pool,
     ) -> Option<Endpoint> {
-        let forward = |forward: &PortForward| {
-            let here =
-                is_for(forward, proto) && address_of(forward, pool) == Some(external.address);
-            let distance = external
-                .port
-                .checked_sub(forward.external_port)
-                .filter(|_| here)?;
-            let port = forward
-                .inside_port
-                .checked_add(distance)
-                .filter(|_| distance < forward.ports)?;
-            Some(Endpoint {
-                address: forward.inside_address.to_bits(),
-                port,
-            })
+        self.forwards
+            .iter()
+            .find_map(|forward| inside_of_forward(forward, proto, external, pool))
+            .or_else(|| self.inside_with_same_port(proto, external, pool))
+    }
+
+    /// The inside endpoint by one-to-one translation, or of the DMZ host.
+    fn inside_with_same_port(
+        &self,
+        proto: Proto,
+        external: Endpoint,
+        pool: &Pool,
+    ) -> Option<Endpoint> {
+        let Endpoint { address, port } = external;
+        let host = match self.one_to_one_host(address) {
+            Some(host) => host,
+            None if proto != Proto::Icmp && pool.primary() == Some(address) => self.dmz_host?,
+            None => return None,
         };
-        self.forwards.iter().find_map(forward).or_else(|| {
-            let host = self.one_to_one_host(external.address);
-            let dmz = || {
-                self.dmz_host
-                    .filter(|_| proto != Proto::Icmp && pool.primary() == Some(external.address))
-            };
-            host.or_else(dmz).map(|address| Endpoint {
-                address,
-                port: external.port,
-            })
+        Some(Endpoint {
+            address: host,
+            port,
         })
     }
 
-    /// The external endpoint from which `inside` sends. It is one by which `inside` is reached: no
-    /// other rule has it.
+    /// The external endpoint from which packets of `inside` leave: that of the first rule for
+    /// `inside`, if packets to this external endpoint are also forwarded to `inside`. They are not
+    /// if another rule has the external endpoint.
     pub(crate) fn external_of(
         &self,
         proto: Proto,
         inside: Endpoint,
         pool: &Pool,
     ) -> Option<StaticMapping> {
-        let fixed = self.first_rule(proto, inside, pool)?;
-        (self.inside_of(proto, fixed.external, pool) == Some(inside)).then_some(fixed)
+        let mapping = self.first_rule(proto, inside, pool)?;
+        (self.inside_of(proto, mapping.external, pool) == Some(inside)).then_some(mapping)
     }
 
     fn first_rule(&self, proto: Proto, inside: Endpoint, pool: &Pool) -> Option<StaticMapping> {
-        let forward = |forward: &PortForward| {
-            let here = is_for(forward, proto) && forward.inside_address.to_bits() == inside.address;
-            let distance = inside
-                .port
-                .checked_sub(forward.inside_port)
-                .filter(|_| here)?;
-            let port = forward
-                .external_port
-                .checked_add(distance)
-                .filter(|_| distance < forward.ports)?;
-            Some(Endpoint {
-                address: address_of(forward, pool)?,
-                port,
-            })
-        };
-        if let Some(external) = self.forwards.iter().find_map(forward) {
+        let by_forward = self
+            .forwards
+            .iter()
+            .find_map(|forward| external_of_forward(forward, proto, inside, pool));
+        if let Some(external) = by_forward {
             return Some(StaticMapping {
                 external,
                 rule: Rule::PortForward,
             });
         }
-        if let Some(address) = self
-            .one_to_one_address(inside.address)
-            .filter(|address| pool.may_give(*address))
-        {
-            return Some(StaticMapping {
-                external: Endpoint {
-                    address,
-                    port: inside.port,
-                },
-                rule: Rule::OneToOne,
-            });
-        }
-        let dmz = proto != Proto::Icmp && self.is_dmz_host(inside.address);
+        let (address, rule) = self.address_of_host(proto, inside.address, pool)?;
         let external = Endpoint {
-            address: pool.primary().filter(|_| dmz)?,
+            address,
             port: inside.port,
         };
-        Some(StaticMapping {
-            external,
-            rule: Rule::DmzHost,
-        })
+        Some(StaticMapping { external, rule })
+    }
+
+    /// The external address on which a host keeps its ports: by one-to-one translation, or as the
+    /// DMZ host.
+    fn address_of_host(&self, proto: Proto, inside: u32, pool: &Pool) -> Option<(u32, Rule)> {
+        if let Some(address) = self.one_to_one_address(inside)
+            && pool.may_give(address)
+        {
+            return Some((address, Rule::OneToOne));
+        }
+        if proto != Proto::Icmp && self.is_dmz_host(inside) {
+            return Some((pool.primary()?, Rule::DmzHost));
+        }
+        None
     }
 
     /// Whether an external endpoint is kept for the inside endpoint that a rule names, other than
@@ -272,16 +235,81 @@ impl PortForwards {
     }
 }
 
+/// Whether two forwards of the same protocol have an external port in common.
+fn share_external_port(one: &PortForward, other: &PortForward, pool: &Pool) -> bool {
+    // Two forwards may name one address in different ways: as such, and as the primary one.
+    let same_address = one.external_address == other.external_address
+        || address_of(one, pool).is_some_and(|address| address_of(other, pool) == Some(address));
+    same_address && overlap(external_ports(one), external_ports(other))
+}
+
+/// Whether two forwards of the same protocol have an inside endpoint in common.
+fn share_inside_endpoint(one: &PortForward, other: &PortForward) -> bool {
+    one.inside_address == other.inside_address && overlap(inside_ports(one), inside_ports(other))
+}
+
+/// Whether all ports of `forward` are active: its external address is one that new mappings may
+/// have, and no `earlier` forward has one of the ports there.
+fn is_fully_active(forward: &PortForward, earlier: &[PortForward], pool: &Pool) -> bool {
+    let Some(address) = address_of(forward, pool) else {
+        return false;
+    };
+    earlier.iter().all(|other| {
+        other.protocol != forward.protocol
+            || address_of(other, pool) != Some(address)
+            || !overlap(external_ports(other), external_ports(forward))
+    })
+}
+
+/// The inside endpoint to which `forward` forwards packets to `external`.
+fn inside_of_forward(
+    forward: &PortForward,
+    proto: Proto,
+    external: Endpoint,
+    pool: &Pool,
+) -> Option<Endpoint> {
+    if !is_for(forward, proto) || address_of(forward, pool) != Some(external.address) {
+        return None;
+    }
+    let offset = offset_in(external.port, forward.external_port, forward.ports)?;
+    Some(Endpoint {
+        address: forward.inside_address.to_bits(),
+        port: forward.inside_port.checked_add(offset)?,
+    })
+}
+
+/// The external endpoint from which packets of `inside` leave because of `forward`.
+fn external_of_forward(
+    forward: &PortForward,
+    proto: Proto,
+    inside: Endpoint,
+    pool: &Pool,
+) -> Option<Endpoint> {
+    if !is_for(forward, proto) || forward.inside_address.to_bits() != inside.address {
+        return None;
+    }
+    let offset = offset_in(inside.port, forward.inside_port, forward.ports)?;
+    Some(Endpoint {
+        address: address_of(forward, pool)?,
+        port: forward.external_port.checked_add(offset)?,
+    })
+}
+
+/// The position of `port` among `count` ports from `first` on.
+fn offset_in(port: u16, first: u16, count: u16) -> Option<u16> {
+    port.checked_sub(first).filter(|offset| *offset < count)
+}
+
 fn is_for(forward: &PortForward, proto: Proto) -> bool {
     Proto::from(forward.protocol) == proto
 }
 
-/// The external address of a forward; `None` while it rests.
+/// The external address of a forward; `None` while it is inactive.
 fn address_of(forward: &PortForward, pool: &Pool) -> Option<u32> {
-    let named = forward.external_address.map(|address| address.to_bits());
-    named
-        .filter(|address| pool.may_give(*address))
-        .or_else(|| pool.primary().filter(|_| named.is_none()))
+    match forward.external_address {
+        Some(address) => Some(address.to_bits()).filter(|address| pool.may_give(*address)),
+        None => pool.primary(),
+    }
 }
 
 /// The external ports of a forward; `None` if they are no range.
@@ -298,7 +326,7 @@ fn range(first: u16, count: u16) -> Option<PortRange> {
     PortRange::new(first, first.checked_add(count.checked_sub(1)?)?)
 }
 
-fn meet(one: Option<PortRange>, other: Option<PortRange>) -> bool {
+fn overlap(one: Option<PortRange>, other: Option<PortRange>) -> bool {
     one.zip(other)
         .is_some_and(|(one, other)| one.intersection(other).is_some())
 }

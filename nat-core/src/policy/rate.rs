@@ -1,42 +1,45 @@
-//! How many answers may be sent (RFC 1812 section 4.3.2.8), and why no limit tells anything about
-//! the flows of others.
+//! Limits on the replies that the router sends (RFC 1812 section 4.3.2.8), and why no limit reveals
+//! the sessions of others.
 //!
-//! A limit that two parties share can be read: whoever uses it up to the last answer sees, by the
-//! answers that are missing, how many the other got. If the other's answers depend on whether a
-//! forged packet matched a session, that is the external port of the session (the SAD DNS attack,
-//! CVE-2020-25705). A table whose entries make room for each other tells the same by the answers
-//! that come although they should not. So here:
+//! A limit that two parties share is a side channel. A party that uses it up counts its missing
+//! replies, and learns how many replies the other party got. If those depend on whether a forged
+//! packet matched a session, the party learns the external port of the session (the SAD DNS attack,
+//! CVE-2020-25705). A table in which entries displace each other is the same side channel: then
+//! replies come that should be missing. So here:
 //!
-//! - An ICMP error toward the outside is about a packet of a live session, and is limited by what
-//!   *that session* remembers ([`Session::errors`](crate::state::Session)). A forged packet that
-//!   matches changes the session it matched, whose peer alone sees the errors; one that does not
-//!   match changes nothing. Errors about the attacker's own sessions come, and are missing, as if
-//!   nobody else were there.
-//! - Their total is bounded by [`ErrorLoad`], which counts each packet that is due an error if it
-//!   is of a session, *whether it is of one or not*, before that is looked up. Where there are too
-//!   many, each error is sent by chance only, so no flood withholds all errors of a session, and
-//!   there is no last answer that could be watched for.
-//! - An ICMP error toward the inside, and a RST, is limited by what the host's entry in the table
-//!   of hosts remembers. A host without one has no session, so nothing can be learnt about any;
-//!   such hosts share [`RateBuckets`], each always the same by its address. No place is ever taken from
-//!   one address by another.
-//! - A ping from outside is limited by the place of its source. It is counted before anything is
-//!   looked up, and no session has to do with it.
+//! - An ICMP error toward the outside is about a packet of a live session. It is limited by a token
+//!   bucket in *that session* ([`Session::errors`](crate::state::Session)). A forged packet that
+//!   matches a session changes the bucket of that session, whose errors only its peer sees. A forged
+//!   packet that matches none changes nothing. The errors about the attacker's own sessions come and
+//!   are missing as if there were no other party.
+//! - The total of these errors is bounded by [`ErrorLoad`]. It counts each packet that calls for an
+//!   error if it belongs to a session, *whether or not it does*, before the session is looked up.
+//!   Under too many such packets, each error is sent with a certain probability. So no flood
+//!   suppresses all errors of a session, and there is no last error to watch for.
+//! - An ICMP error toward the inside, and a RST, is limited by the sender's entry in the table of
+//!   hosts. A host without an entry has no session about which it could learn anything. Such hosts
+//!   share [`RateBuckets`], where each address always has the same bucket. No address ever takes a
+//!   bucket away from another.
+//! - A ping from outside is limited by the bucket of its source. It is counted before anything is
+//!   looked up, and does not depend on sessions.
 
 use crate::Instant;
 use crate::config::Limits;
 use crate::table::HashKey;
 
-/// Which answers a limit is for.
+/// How important it is that a reply is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Urgency {
     Ordinary,
-    /// "Fragmentation needed", without which a connection comes to a halt: may go beyond the burst
-    /// by as much again, so that no other answers keep it from being sent.
+    /// "Fragmentation needed", without which a connection stalls. It may exceed the burst by the
+    /// same number again, so that other replies cannot suppress it.
     Urgent,
 }
 
-/// What one destination may get: a burst of answers at once, then so many a second.
+/// The limit for each destination: a burst of replies at once, then so many a second.
+///
+/// This is a token bucket. The bucket of a destination is a single `u32`: when the bucket will be
+/// full again. The destination stores it, and 0 means that it is full.
 pub(crate) struct ReplyLimit {
     burst: u32,
     per_second: u64,
@@ -44,110 +47,115 @@ pub(crate) struct ReplyLimit {
 
 impl ReplyLimit {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let burst = u32::from(limits.icmp_error_burst);
         Self {
-            burst,
+            burst: u32::from(limits.icmp_error_burst),
             per_second: u64::from(limits.icmp_errors_per_second),
         }
     }
 
-    /// Whether one answer may be sent at `now`; if so it is taken as sent. `due` is when all that
-    /// were sent before are earned, in answers since the start of the clock modulo 2^32; zero at
-    /// first.
+    /// Takes a token for one reply at `now`. Returns whether there was one. `full_at` is the bucket
+    /// of the destination, in the time in which one token is earned, modulo 2^32.
     ///
-    /// After weeks of rest the clock may have come round to just before `due` by chance. Then the
-    /// destination is treated for once as if it had just had its burst.
-    pub(crate) fn take(&self, due: &mut u32, now: Instant, urgency: Urgency) -> bool {
+    /// After weeks without replies the clock may have wrapped to just before `full_at`. Then the
+    /// destination is treated once as if its bucket were empty.
+    pub(crate) fn take(&self, full_at: &mut u32, now: Instant, urgency: Urgency) -> bool {
         let now = (now.as_millis().wrapping_mul(self.per_second) / 1000) as u32;
-        let urgent = self.burst.saturating_mul(2);
-        // What is owed is never more than that, so a `due` that seems further ahead lies behind.
-        let owed = due.wrapping_sub(now);
-        let owed = if *due == 0 || owed > urgent { 0 } else { owed };
-        let most = if urgency == Urgency::Urgent {
-            urgent
+        let urgent_burst = self.burst.saturating_mul(2);
+        let missing = full_at.wrapping_sub(now);
+        // No more tokens than the urgent burst are ever missing. A larger number means that
+        // `full_at` is in the past.
+        let is_full = *full_at == 0 || missing > urgent_burst;
+        let missing_after = if is_full {
+            1
         } else {
-            self.burst
+            missing.saturating_add(1)
         };
-        let with_this = owed.saturating_add(1);
-        let allowed = with_this <= most;
-        if allowed {
-            *due = now.wrapping_add(with_this);
+        let burst = match urgency {
+            Urgency::Ordinary => self.burst,
+            Urgency::Urgent => urgent_burst,
+        };
+        let is_allowed = missing_after <= burst;
+        if is_allowed {
+            *full_at = now.wrapping_add(missing_after);
         }
-        allowed
+        is_allowed
     }
 }
 
-/// What addresses have taken of an allowance that have no entry of their own in any table. Each has
-/// one of `N` places by a hash that nobody can predict, and shares it with one in `N` of the
-/// others.
+/// The buckets of addresses that have no entry in any table. An address has one of `N` buckets by
+/// its keyed hash, and shares it with one in `N` of all other addresses.
 pub(crate) struct RateBuckets<const N: usize> {
-    due: [u32; N],
+    full_at: [u32; N],
 }
 
 impl<const N: usize> RateBuckets<N> {
     pub(crate) const fn new() -> Self {
-        Self { due: [0; N] }
+        Self { full_at: [0; N] }
     }
 
-    /// What `address` has taken.
+    /// The bucket of `address`.
     pub(crate) fn of(&mut self, key: &HashKey, address: u32) -> Option<&mut u32> {
-        // The constant sets the hash apart from those of the tables.
+        // The constant makes the hash independent of those of the tables.
         let hash = key.hash(address, 0x616e_7377);
-        self.due.get_mut(scaled(hash, N as u32) as usize)
+        self.full_at.get_mut(scaled(hash, N as u32) as usize)
     }
 }
 
-/// How many packets have come from outside that are due an ICMP error if they are of a session.
+/// How many packets arrive from outside that call for an ICMP error if they belong to a session,
+/// and which of them may be answered.
 pub(crate) struct ErrorLoad {
-    /// As many a second may all be answered.
-    most: u32,
+    /// Up to this many a second may all be answered.
+    limit: u32,
     second: u64,
-    /// In this second, and in the one before.
+    /// How many arrived in this second so far.
     count: u32,
-    before: u32,
+    /// How many arrived in the previous second.
+    previous: u32,
     random: u32,
     /// Whether the packet that was counted last may be answered.
-    answers: bool,
+    may_answer: bool,
 }
 
-/// How many destinations may get all their errors in the same second.
+/// How many destinations may get all their errors within one second.
 const DESTINATIONS: u32 = 64;
 
 impl ErrorLoad {
-    /// `secret` is any number but zero.
     pub(crate) fn new(limits: &Limits, secret: u32) -> Self {
         let each = u32::from(limits.icmp_error_burst.max(limits.icmp_errors_per_second));
         Self {
-            most: each.saturating_mul(DESTINATIONS),
+            limit: each.saturating_mul(DESTINATIONS),
             second: 0,
             count: 0,
-            before: 0,
+            previous: 0,
+            // A state of zero would stay zero.
             random: secret | 1,
-            answers: true,
+            may_answer: true,
         }
     }
 
-    /// Counts a packet, and draws whether it may be answered.
+    /// Counts a packet, and decides at random whether it may be answered.
     pub(crate) fn count(&mut self, now: Instant) {
         let second = now.as_millis() / 1000;
         if second != self.second {
             let follows = self.second.checked_add(1) == Some(second);
-            self.before = if follows { self.count } else { 0 };
+            self.previous = if follows { self.count } else { 0 };
             (self.second, self.count) = (second, 0);
         }
         self.count = self.count.saturating_add(1);
-        let load = self.count.max(self.before);
-        self.answers = scaled(self.draw(), load) < self.most;
+        // The load of the previous second is the best estimate while this second is young.
+        let load = self.count.max(self.previous);
+        // One of the first `limit` numbers out of `load`: always, if the load is below the limit.
+        self.may_answer = scaled(self.next_random(), load) < self.limit;
     }
 
-    /// Whether the packet that was counted last may be answered: surely, as long as there are not
-    /// too many.
+    /// Whether the packet that was counted last may be answered: always, unless there are too many.
     pub(crate) fn answers(&self) -> bool {
-        self.answers
+        self.may_answer
     }
 
-    /// Xorshift (Marsaglia 2003): good enough to spread answers evenly; no secret depends on it.
-    fn draw(&mut self) -> u32 {
+    /// Xorshift (Marsaglia 2003): good enough to spread the errors evenly. Nothing secret depends on
+    /// it.
+    fn next_random(&mut self) -> u32 {
         let mut random = self.random;
         random ^= random << 13;
         random ^= random >> 17;
@@ -157,7 +165,7 @@ impl ErrorLoad {
     }
 }
 
-/// A number below `range` for one of 32 bits.
+/// Scales a 32-bit number to the range below `range`.
 fn scaled(random: u32, range: u32) -> u32 {
     (u64::from(random).wrapping_mul(u64::from(range)) >> 32) as u32
 }
@@ -184,21 +192,21 @@ mod tests {
         limits
     }
 
-    fn taken(allowance: &ReplyLimit, due: &mut u32, now: u32, urgency: Urgency) -> usize {
+    fn taken(limit: &ReplyLimit, full_at: &mut u32, now: u32, urgency: Urgency) -> usize {
         let now = Instant::from_millis(u64::from(now));
         (0..100)
-            .filter(|_| allowance.take(due, now, urgency))
+            .filter(|_| limit.take(full_at, now, urgency))
             .count()
     }
 
     #[test]
     fn a_burst_then_so_many_a_second() {
         for start in [0_u32, 500, 1_000_000, 4_000_000_000] {
-            let (allowance, mut due) = (ReplyLimit::new(&limits(3, 2)), 0);
+            let (limit, mut full_at) = (ReplyLimit::new(&limits(3, 2)), 0);
             let mut at = |millis: u32| {
                 taken(
-                    &allowance,
-                    &mut due,
+                    &limit,
+                    &mut full_at,
                     start.wrapping_add(millis),
                     Urgency::Ordinary,
                 )
@@ -214,17 +222,17 @@ mod tests {
 
     #[test]
     fn what_is_urgent_is_sent_whatever_else_was() {
-        let (allowance, mut due) = (ReplyLimit::new(&limits(10, 5)), 0);
-        assert_eq!(taken(&allowance, &mut due, 1000, Urgency::Ordinary), 10);
-        assert_eq!(taken(&allowance, &mut due, 1000, Urgency::Urgent), 10);
+        let (limit, mut full_at) = (ReplyLimit::new(&limits(10, 5)), 0);
+        assert_eq!(taken(&limit, &mut full_at, 1000, Urgency::Ordinary), 10);
+        assert_eq!(taken(&limit, &mut full_at, 1000, Urgency::Urgent), 10);
         for second in 2..50 {
             let now = second * 1000;
             assert_eq!(
-                taken(&allowance, &mut due, now, Urgency::Ordinary),
+                taken(&limit, &mut full_at, now, Urgency::Ordinary),
                 0,
                 "all of them go to what is urgent"
             );
-            assert_eq!(taken(&allowance, &mut due, now, Urgency::Urgent), 5);
+            assert_eq!(taken(&limit, &mut full_at, now, Urgency::Urgent), 5);
         }
     }
 
@@ -240,11 +248,11 @@ mod tests {
             0
         );
         let most = ReplyLimit::new(&limits(u16::MAX, u16::MAX));
-        let mut due = 0;
+        let mut full_at = 0;
         let all = (0..200_000)
             .filter(|_| {
                 most.take(
-                    &mut due,
+                    &mut full_at,
                     Instant::from_millis(u64::from(u32::MAX)),
                     Urgency::Ordinary,
                 )
@@ -253,23 +261,23 @@ mod tests {
         assert_eq!(all, usize::from(u16::MAX));
     }
 
-    /// The addresses of a network spread over all places, and each keeps its own.
+    /// The addresses of a network spread over all buckets, and each keeps its own.
     #[test]
-    fn an_address_keeps_its_place() {
-        let (allowance, mut places) = (ReplyLimit::new(&limits(10, 1)), RateBuckets::<64>::new());
+    fn an_address_keeps_its_bucket() {
+        let (limit, mut buckets) = (ReplyLimit::new(&limits(10, 1)), RateBuckets::<64>::new());
         let mut answered = 0;
         for address in 0xc0a8_0101..0xc0a8_01ff_u32 {
-            let due = places.of(&KEY, address).expect("a entry");
-            answered += taken(&allowance, due, 1000, Urgency::Ordinary);
+            let full_at = buckets.of(&KEY, address).expect("a bucket");
+            answered += taken(&limit, full_at, 1000, Urgency::Ordinary);
         }
         assert!(
             (500..=640).contains(&answered),
-            "{answered}: nearly all of 64 places are in use, and none twice"
+            "{answered}: nearly all of 64 buckets are in use, and none twice"
         );
     }
 
-    /// All are answered as long as they are few; of many, about as many as may be, spread over all
-    /// of the second.
+    /// Few packets are all answered. Of many, about as many are answered as the limit allows, spread
+    /// over the whole second.
     #[test]
     fn a_flood_thins_the_answers_evenly() {
         let mut load = ErrorLoad::new(&limits(20, 20), 7);

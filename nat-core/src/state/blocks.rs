@@ -11,7 +11,7 @@ const _: () = assert!(MAX_EXTERNAL_ADDRESSES <= u8::BITS as usize);
 impl Externals {
     pub(crate) const NONE: Self = Self(0);
 
-    /// The address with a number; none if no address can have it.
+    /// The address with this number; the empty set if no address can have it.
     pub(crate) fn of(number: u8) -> Self {
         Self(1_u8.checked_shl(u32::from(number)).unwrap_or(0))
     }
@@ -33,12 +33,12 @@ impl Externals {
     }
 }
 
-/// Blocks that one host gets or loses: the same ports on each of some external addresses.
+/// The blocks that one host gets or gives up: the same ports on each of some external addresses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Blocks {
     /// The host's address.
     pub(crate) inside: u32,
-    /// The number of the host, and so of the block.
+    /// The number of the host, which is also the number of its block.
     pub(crate) number: u32,
     pub(crate) externals: Externals,
 }

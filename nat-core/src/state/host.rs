@@ -1,4 +1,4 @@
-//! Inside hosts: whose mappings and sessions they are.
+//! Inside hosts, to which mappings and sessions belong.
 
 use core::marker::PhantomData;
 
@@ -12,20 +12,20 @@ use super::{EvictionList, EvictionRank, PortClass, Proto};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Origin {
-    /// A host inside.
+    /// An inside host.
     Host,
     /// The router's own outside stack, whose address is an external one.
     Router,
 }
 
-/// What a host has taken of the rates at which it may get mappings and sessions.
+/// The states of the token buckets for new mappings and for new sessions of a host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Tokens {
     pub(crate) mappings: u32,
     pub(crate) sessions: u32,
 }
 
-/// The RST that a host got last.
+/// The last RST that a host was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct LastReset {
     /// A hash of the connection, which is never zero.
@@ -41,30 +41,29 @@ impl LastReset {
     };
 }
 
-/// An inside host with at least one mapping; or the router itself.
+/// An inside host with at least one mapping, or the router itself.
 pub(crate) struct Host<W> {
     pub(crate) address: u32,
-    /// When the tokens are earned that its mappings and its sessions have taken, see
-    /// [`Rate::take`](crate::Rate).
+    /// See [`Rate::take`](crate::Rate).
     pub(crate) tokens: Tokens,
-    /// When the ICMP errors are earned that it has got, see `ReplyLimit` of `policy`.
+    /// The state of the token bucket for ICMP errors to this host, see
+    /// [`ReplyLimit`](crate::policy::ReplyLimit).
     pub(crate) errors: u32,
     pub(crate) reset: LastReset,
     mappings: [Count<W>; Proto::COUNT],
     pub(crate) sessions: Count<W>,
-    /// Of the sessions, those of TCP that one end has not answered yet.
+    /// Of the sessions, the TCP sessions in which one end has not answered the other yet.
     pub(crate) half_open: Count<W>,
-    /// Its sessions that may make room for others of its own, by rank, the oldest first.
+    /// Its sessions that may be evicted, by rank, the oldest first.
     evictable: [EvictionList<W>; EvictionRank::COUNT],
     chain: SlotIndex<W>,
-    /// Of the ports that are kept for it, how many it has, by protocol and class.
+    /// How many of the ports that are reserved for it are in use, by protocol and class.
     reserved_ports: [[u8; PortClass::COUNT]; Proto::COUNT],
     /// The number of its external address, and whether it is the router.
     external_and_origin: u8,
-    /// The external addresses on which it has its block of ports.
+    /// The external addresses on which it has its port block.
     pub(crate) blocks: Externals,
-    /// How many of its mappings have a port that was drawn, by the number of their external
-    /// address.
+    /// How many dynamic mappings it has on each external address.
     dynamic: [Count<W>; MAX_EXTERNAL_ADDRESSES],
 }
 
@@ -95,9 +94,8 @@ impl<W: Width> Host<W> {
         }
     }
 
-    /// The number of the external address that the host's next mapping gets where none of its
-    /// mappings says (paired pooling, RFC 4787 REQ-2); one that no address has, if it has not
-    /// got one yet.
+    /// The number of the external address for the host's next mapping (paired pooling, RFC 4787
+    /// REQ-2). If the host has none yet, this is a number that no address has.
     pub(crate) fn external(&self) -> u8 {
         self.external_and_origin & EXTERNAL
     }
@@ -106,7 +104,7 @@ impl<W: Width> Host<W> {
         self.external_and_origin = self.external_and_origin & ROUTER | external & EXTERNAL;
     }
 
-    /// How many mappings it has with a port drawn from the external address of this number.
+    /// How many dynamic mappings it has on the external address with this number.
     pub(crate) fn dynamic_on(&self, external: u8) -> usize {
         self.dynamic
             .get(usize::from(external))
@@ -204,7 +202,7 @@ impl<W: Width> Slot for Host<W> {
     }
 }
 
-/// Hosts by their address.
+/// The index of hosts by address.
 pub(crate) struct ByAddress<W>(PhantomData<W>);
 
 impl<W: Width> Chain for ByAddress<W> {

@@ -9,7 +9,8 @@ use crate::table::{Chain, Count, Slot, SlotIndex, Width};
 
 use super::{Origin, PortClass};
 
-/// What a mapping is for. Mappings and filters are per protocol (RFC 7857 sections 5 and 6).
+/// The protocol of a mapping. Mappings and filters are separate for each protocol (RFC 7857
+/// sections 5 and 6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Proto {
@@ -54,29 +55,31 @@ impl From<Endpoint> for SocketAddrV4 {
     }
 }
 
-/// An inside endpoint, and whose it is: where the networks overlap, a host may have the router's
-/// external address.
+/// An inside endpoint, and whether it belongs to a host or to the router itself. The address alone
+/// does not tell them apart: where the inside and outside networks overlap, a host may have the
+/// external address of the router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Inside {
     pub(crate) origin: Origin,
     pub(crate) endpoint: Endpoint,
 }
 
-/// A mapping. The inside address is that of its host.
+/// A mapping. Its inside address is stored in its host.
 pub(crate) struct Mapping<W> {
     pub(crate) host: SlotIndex<W>,
     pub(crate) inside_port: u16,
     pub(crate) external_port: u16,
-    /// A mapping lives while it has sessions.
+    /// A mapping exists as long as it has sessions.
     pub(crate) sessions: Count<W>,
     by_inside: SlotIndex<W>,
     by_external: SlotIndex<W>,
     /// The number of the external address.
     pub(crate) external: u8,
+    /// The protocol, the [`MappingKind`], and flags.
     kind: u8,
 }
 
-/// The two ends of a mapping, by value: what is told of it when it begins and when it is gone.
+/// The two ends of a mapping as a value, for events when the mapping is created and deleted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MappingEnds {
     pub(crate) proto: Proto,
@@ -85,7 +88,7 @@ pub(crate) struct MappingEnds {
     pub(crate) external: u8,
     pub(crate) external_port: u16,
     pub(crate) kind: MappingKind,
-    /// Whether its external endpoint is the inside endpoint.
+    /// Whether the external endpoint is the inside endpoint.
     pub(crate) untranslated: bool,
 }
 
@@ -113,36 +116,36 @@ const UNTRANSLATED: u8 = 0x04;
 const KEPT_PORT: u8 = 0x08;
 const KIND: u8 = 0xc0;
 
-/// How a mapping has got its external port.
+/// How a mapping got its external port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum MappingKind {
-    /// From those that are free.
+    /// A free port was chosen.
     Dynamic = 0x00,
-    /// By one-to-one translation, or as the DMZ host.
+    /// By one-to-one translation, or as the DMZ host: the inside port.
     Rule = 0x40,
-    /// By a port forward, which keeps it.
+    /// By a port forward, to which the port belongs.
     PortForward = 0x80,
 }
 
-/// The two ends of a session as the inside knows them.
+/// The two ends of a session as the inside sees them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InsideTuple {
     pub(crate) proto: Proto,
     pub(crate) inside: Inside,
     pub(crate) remote: Endpoint,
-    /// Whether the remote end is one that is reached without translation.
+    /// Whether the remote endpoint is one that is reached without translation.
     pub(crate) untranslated: bool,
 }
 
 impl InsideTuple {
-    /// What the mapping is for, as its hash and itself have it.
+    /// The part of [`Mapping`]'s `kind` that identifies a mapping, also in its hash.
     pub(crate) fn kind(&self) -> u8 {
         self.proto as u8 | if self.untranslated { UNTRANSLATED } else { 0 }
     }
 }
 
-/// The two ends of a session as the outside knows them.
+/// The two ends of a session as the outside sees them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutsideTuple {
     pub(crate) proto: Proto,
@@ -170,13 +173,13 @@ impl<W: Width> Mapping<W> {
         }
     }
 
-    /// Whether this is a mapping for such sessions, its host aside.
+    /// Whether this mapping is for sessions like `tuple`. The host is not compared.
     pub(crate) fn is_for(&self, tuple: &InsideTuple) -> bool {
         self.inside_port == tuple.inside.endpoint.port
             && self.kind & !(KIND | KEPT_PORT) == tuple.kind()
     }
 
-    /// This mapping with an external port that was given so.
+    /// This mapping, with the way in which it got its external port.
     pub(crate) fn with_kind(self, kind: MappingKind) -> Self {
         Self {
             kind: self.kind | kind as u8,
@@ -192,20 +195,19 @@ impl<W: Width> Mapping<W> {
         }
     }
 
-    /// Whether its external port was drawn from those that were free.
+    /// Whether its external port was chosen from the free ones.
     pub(crate) fn is_dynamic(&self) -> bool {
         self.kind() == MappingKind::Dynamic && !self.is_untranslated()
     }
 
-    /// Whether its external port is one of those of this protocol and class that are kept for its
-    /// host.
+    /// Whether its external port counts against its host's reservation of this protocol and class.
     pub(crate) fn has_reserved_port_of(&self, proto: Proto, class: PortClass) -> bool {
         self.has_reserved_port()
             && self.proto() == proto
             && PortClass::of(proto, self.inside_port) == class
     }
 
-    /// Whether its external port is one of those that are kept for its host.
+    /// Whether its external port counts against a reservation of its host.
     pub(crate) fn has_reserved_port(&self) -> bool {
         self.kind & KEPT_PORT != 0
     }
@@ -251,7 +253,7 @@ impl<W: Width> Slot for Mapping<W> {
     }
 }
 
-/// Mappings by their inside endpoint.
+/// The index of mappings by inside endpoint.
 pub(crate) struct ByInside<W>(PhantomData<W>);
 
 impl<W: Width> Chain for ByInside<W> {
@@ -266,7 +268,7 @@ impl<W: Width> Chain for ByInside<W> {
     }
 }
 
-/// Mappings by their external endpoint.
+/// The index of mappings by external endpoint.
 pub(crate) struct ByExternal<W>(PhantomData<W>);
 
 impl<W: Width> Chain for ByExternal<W> {

@@ -1,25 +1,26 @@
-//! Which external ports are kept for hosts that have none yet, so that no host takes all of a pool.
+//! External ports that are reserved for hosts without any, so that no host can use up a pool of
+//! ports.
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange};
 
 use super::{PortClass, PortPool, Proto};
 
-/// Ports are kept by protocol, external address and class. Of the ports that a host has drawn the
-/// first few are those that are kept for it; the mapping remembers whether its port is one of them.
+/// Ports are reserved by protocol, external address and class. The first few ports that a host gets
+/// count against its reservation, and the mapping records that.
 pub(crate) struct PortQuotas {
-    /// How many ports of each class are kept for each host.
+    /// How many ports of each class are reserved for each host.
     per_host: [u8; PortClass::COUNT],
     hosts: usize,
-    /// How many of them hosts have.
+    /// How many of the reserved ports are in use.
     taken: [[[u16; PortClass::COUNT]; MAX_EXTERNAL_ADDRESSES]; Proto::COUNT],
 }
 
-/// By default a quarter of each pool is kept.
+/// By default, a quarter of each pool is reserved.
 const RESERVED_PART: usize = 4;
 
 impl PortQuotas {
-    /// None are kept where each host has a block of ports, and none where ports overlap: then it is
-    /// each destination that has so many, and nobody counts them.
+    /// Nothing is reserved where each host has a port block, nor where ports overlap: then each
+    /// destination has all ports, and they are not counted.
     pub(crate) fn new(config: &Config, hosts: usize) -> Self {
         let shared = config.port_blocks.is_none() && config.mapping == Mapping::EndpointIndependent;
         let share = |class: PortClass| {
@@ -46,15 +47,15 @@ impl PortQuotas {
         }
     }
 
-    /// Ports of `pool` that are kept for others than a host that has its own: never more than half
-    /// of the `open` ones, those of the pool that mappings may draw at all.
+    /// How many ports of `pool` a host that has used up its own reservation must leave to other
+    /// hosts: at most half of the `open` ports, which are those that mappings may get at all.
     pub(crate) fn reserved(&self, pool: &PortPool, open: usize) -> usize {
         let all = usize::from(self.per_host(pool.class)).saturating_mul(self.hosts);
         let taken = self.taken(pool.proto, pool.external, pool.class);
         all.saturating_sub(taken).min(open / 2)
     }
 
-    /// How many of those that are kept hosts have.
+    /// Counts a port against the reservation of a host.
     pub(crate) fn taken(&self, proto: Proto, external: u8, class: PortClass) -> usize {
         let taken = self
             .taken
@@ -75,7 +76,7 @@ impl PortQuotas {
         self.change(proto, external, class, |taken| taken.saturating_add(1));
     }
 
-    /// A host gives one of them back.
+    /// Undoes [`Self::take`].
     pub(crate) fn give_back(&mut self, proto: Proto, external: u8, class: PortClass) {
         self.change(proto, external, class, |taken| taken.saturating_sub(1));
     }

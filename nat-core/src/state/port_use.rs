@@ -1,4 +1,4 @@
-//! How many external ports are taken, so that a search which cannot succeed is not begun.
+//! How many external ports are in use, so that a search that cannot succeed is not begun.
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange, PortSet};
 use crate::table::Width;
@@ -9,20 +9,20 @@ use super::{Mapping, Parity, Ports, Proto};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum PortClass {
-    /// Those below 1024.
+    /// Inside ports below 1024.
     Low,
-    /// Those from 1024 up, and the identifiers of ICMP queries.
+    /// Inside ports from 1024, and ICMP query identifiers.
     High,
 }
 
-/// Inside ports below this get external ports below it (RFC 4787 REQ-3a).
+/// Inside ports below this get external ports from the low range (RFC 4787 REQ-3a).
 const FIRST_HIGH_PORT: u16 = 1024;
 
 impl PortClass {
     pub(crate) const COUNT: usize = 2;
     pub(crate) const ALL: [Self; Self::COUNT] = [Self::Low, Self::High];
 
-    /// The class of the external ports for an inside port. Identifiers of ICMP queries have one
+    /// The class of the external ports for an inside port. ICMP query identifiers are all of one
     /// class.
     pub(crate) fn of(proto: Proto, inside_port: u16) -> Self {
         if proto != Proto::Icmp && inside_port < FIRST_HIGH_PORT {
@@ -40,14 +40,14 @@ impl PortClass {
     }
 }
 
-/// The external ports that a new mapping has the choice of.
+/// The external ports among which one is chosen for a new mapping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PortPool {
     pub(crate) proto: Proto,
     /// The number of the external address.
     pub(crate) external: u8,
     pub(crate) class: PortClass,
-    /// Of one parity only, where that is preserved (RFC 4787 REQ-4).
+    /// Only ports of this parity, where parity is preserved (RFC 4787 REQ-4).
     pub(crate) parity: Option<Parity>,
 }
 
@@ -57,7 +57,7 @@ impl PortPool {
     }
 }
 
-/// An external port, of the external address with a number.
+/// A port of the external address with a number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ExternalPort {
     pub(crate) proto: Proto,
@@ -75,12 +75,12 @@ impl<W: Width> From<&Mapping<W>> for ExternalPort {
     }
 }
 
-/// The even and the odd ports of one class.
+/// Counts of the even and the odd ports of one class.
 type ByParity = [u16; Parity::COUNT];
 
-/// The ports that are taken, by protocol, external address, class and parity. Ranges may overlap:
-/// then a port counts in both. A port that no mapping draws counts in none: it is not there to be
-/// taken, and a rule may have it.
+/// How many ports are in use, by protocol, external address, class and parity. Where the ranges of
+/// both classes overlap, a port counts in both. Excluded ports are not counted: no dynamic mapping
+/// gets them, so they do not reduce the choice.
 pub(crate) struct PortUse {
     excluded: PortSet,
     ranges: [PortRange; PortClass::ALL.len()],
@@ -120,7 +120,7 @@ impl PortUse {
         self.change(port, |count| count.saturating_sub(1));
     }
 
-    /// The same ranges with no port taken.
+    /// The same ranges with no port in use.
     #[cfg(feature = "audit")]
     pub(crate) fn like(other: &Self) -> Self {
         Self {
@@ -162,8 +162,8 @@ mod tests {
 
     use super::*;
 
-    /// R5: what is taken is counted by parity and in all, in each range that has it, until it is
-    /// free again.
+    /// R5: ports in use are counted by parity and in total, in each range that has them, until they
+    /// are free again.
     #[test]
     fn ports_that_are_taken_are_counted() {
         let mut config =

@@ -22,11 +22,11 @@ impl Parity {
     }
 }
 
-/// The ports of a range, or those of them that have one parity.
+/// The ports of a range, or those of one parity.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Ports {
     first: u32,
-    /// From one to the next.
+    /// The distance from one port to the next.
     step: u32,
     count: u32,
 }
@@ -65,7 +65,7 @@ impl Ports {
         self.count as usize
     }
 
-    /// The port at `position`, which is below the count.
+    /// The port at `position`, which must be below the count.
     pub(crate) fn at(self, position: u32) -> u16 {
         self.first.wrapping_add(position.wrapping_mul(self.step)) as u16
     }
@@ -90,8 +90,8 @@ mod tests {
         PortRange::new(first, last).expect("a range")
     }
 
-    /// RFC 4787 REQ-4: the ports of either parity are those that have it, each once, and together
-    /// the range.
+    /// RFC 4787 REQ-4: the ports of a parity are exactly the ports of the range that have it, each
+    /// once.
     #[test]
     fn ports_of_a_parity_are_all_that_have_it() {
         for (first, last) in RANGES {

@@ -1,5 +1,5 @@
-//! What the inside hosts have of the tables, counted as it changes, so that nothing is walked to
-//! know who may have more.
+//! How much of the tables the inside hosts use, and how much is reserved for each. The counters are
+//! updated with each change, so no walk is needed to decide who may have more.
 
 use crate::config::Limits;
 use crate::session_info::SessionState;
@@ -7,25 +7,26 @@ use crate::table::{Count, Width};
 
 use super::{Host, Origin};
 
-/// What is kept for hosts, and how much of that they have taken.
+/// What is reserved for hosts, and how much of that they have not used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quotas {
-    /// Mappings, and sessions, that are kept for each host.
+    /// How many mappings, and as many sessions, are reserved for each host.
     per_host: usize,
-    /// How many of them no host has taken.
+    /// How many of all reserved mappings are unused.
     mappings: usize,
+    /// How many of all reserved sessions are unused.
     sessions: usize,
-    /// TCP sessions that one end has not answered yet.
+    /// TCP sessions of all hosts in which one end has not answered the other yet.
     half_open: usize,
-    /// The addresses from which the router itself talks.
+    /// How many addresses of the router itself have an entry in the table of hosts.
     routers: usize,
 }
 
-/// By default a sixteenth of the tables is kept.
+/// By default, a sixteenth of the tables is reserved.
 const RESERVED_PART: usize = 16;
 
 impl Quotas {
-    /// Of tables with room for so many mappings, sessions and hosts.
+    /// For tables with this capacity of mappings, sessions and hosts.
     pub(crate) fn new(limits: &Limits, (mappings, sessions, hosts): (usize, usize, usize)) -> Self {
         let smaller = mappings.min(sessions);
         let part = (smaller / RESERVED_PART)
@@ -48,17 +49,17 @@ impl Quotas {
         }
     }
 
-    /// Whether a host that has `count` mappings, or sessions, has all that are kept for it.
+    /// Whether a host with `count` mappings, or sessions, has used up its reservation.
     pub(crate) fn has_used_reservation(&self, count: usize) -> bool {
         count >= self.per_host
     }
 
-    /// Mappings that are kept for other hosts than one that has its own.
+    /// How many mappings a host that has used up its own reservation must leave to other hosts.
     pub(crate) fn reserved_mappings(&self) -> usize {
         self.mappings
     }
 
-    /// Sessions that are kept for other hosts than one that has its own.
+    /// How many sessions a host that has used up its own reservation must leave to other hosts.
     pub(crate) fn reserved_sessions(&self) -> usize {
         self.sessions
     }
@@ -67,19 +68,19 @@ impl Quotas {
         self.half_open
     }
 
-    /// Mappings, and sessions, that are kept for each host.
+    /// How many mappings, and as many sessions, are reserved for each host.
     #[cfg(feature = "audit")]
     pub(super) fn per_host(&self) -> usize {
         self.per_host
     }
 
-    /// The addresses from which the router itself talks.
+    /// How many addresses of the router itself have an entry in the table of hosts.
     #[cfg(feature = "audit")]
     pub(super) fn routers(&self) -> usize {
         self.routers
     }
 
-    /// RateBuckets of hosts that are kept for the router, of so many.
+    /// How many of `capacity` host slots are reserved for the router.
     pub(crate) fn reserved_hosts(&self, capacity: usize) -> usize {
         usize::from(self.routers == 0 && capacity > 1)
     }
@@ -96,14 +97,14 @@ impl Quotas {
             .saturating_sub(usize::from(origin == Origin::Router));
     }
 
-    /// `count` is how many mappings the host has with this one.
+    /// Counts a new mapping of a host that has `count` mappings with it.
     pub(crate) fn add_mapping(&mut self, count: usize) {
         self.mappings = self
             .mappings
             .saturating_sub(usize::from(count <= self.per_host));
     }
 
-    /// `count` is how many mappings the host had with this one.
+    /// Counts the end of a mapping of a host that had `count` mappings with it.
     pub(crate) fn remove_mapping(&mut self, count: usize) {
         self.mappings = self
             .mappings
@@ -126,7 +127,8 @@ impl Quotas {
         self.change_state(&mut host.half_open, Some(state), None);
     }
 
-    /// Counts a session of a host that goes from one state to another, begins or ends.
+    /// Counts a session of a host that changes its state. `before` is `None` for a session that
+    /// begins, `after` for one that ends.
     pub(crate) fn change_state<W: Width>(
         &mut self,
         of_host: &mut Count<W>,

@@ -1,48 +1,47 @@
-//! Which TCP segments are genuine, as far as a NAT can tell (standards RFC 5961, RFC 9293 section
-//! 3.4).
+//! Which TCP segments are genuine, as far as a NAT can tell (RFC 5961, RFC 9293 section 3.4).
 //!
 //! An off-path attacker knows the endpoints but not the sequence numbers. So a RST or FIN counts
-//! only at the exact sequence number, and what moves these numbers must itself fit both directions:
-//! the segment follows on what its sender has sent, and it acknowledges something near what the
-//! other side has sent.
+//! only if its sequence number is exactly the expected one. A segment updates the recorded numbers
+//! only if it fits in both directions: it continues what its sender has sent, and it acknowledges
+//! something close to what the other side has sent.
 
 use crate::Side;
 
-/// A segment, as far as sequence numbers go.
+/// The parts of a segment that concern sequence numbers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Segment {
     pub(crate) sequence: u32,
-    /// The acknowledgment number, if the segment has one.
+    /// The acknowledgment number, if the ACK flag is set.
     pub(crate) acknowledgment: Option<u32>,
-    /// The sequence space it takes: data, SYN and FIN.
+    /// The sequence space that it takes: data, SYN and FIN.
     pub(crate) length: u32,
 }
 
 /// What is known of one sender.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Sender {
-    /// The end of what it has sent without a gap.
+    /// The sequence number after what it has sent without a gap.
     next: u32,
-    /// The highest acknowledgment it has sent; its own initial number while there is none from the
-    /// other side.
+    /// The highest acknowledgment number it has sent. As long as the other side has sent nothing,
+    /// its own initial sequence number.
     acknowledged: u32,
 }
 
-/// What is known of both senders of a session. Without sequence numbers it is when the inside last
-/// sent.
+/// What is known of both senders of a TCP session. Sessions without TCP use the same bytes for the
+/// time at which the inside last sent, and its last question.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Sequences {
     inside: Sender,
     outside: Sender,
 }
 
-/// How far both numbers of a segment may be from what is known, in bytes: 1/256 of the sequence
-/// space, so that a blind forgery comes so near once in 2^15.
+/// How far both numbers of a segment may be from the recorded ones, in bytes: 1/256 of the sequence
+/// space. A blind forgery is within it once in 2^15 attempts.
 const NEAR: u32 = 1 << 24;
 
-/// How far one of them may be where the other is right to the byte: the largest window (RFC 7323
-/// section 2.3). A blind forgery has that about as rarely as it has the number of a RST that
-/// counts.
+/// How far one of the numbers may be from the recorded one if the other is exact, in bytes: the
+/// largest window (RFC 7323 section 2.3). A blind forgery succeeds about as rarely as one of a RST
+/// with the exact number.
 const WINDOW: u32 = 1 << 30;
 
 impl Sequences {
@@ -62,8 +61,8 @@ impl Sequences {
         Self::from_inside(segment.end(), segment.sequence)
     }
 
-    /// Nothing is known of the outside, and it has acknowledged nothing but what comes before the
-    /// SYN.
+    /// Nothing is known of the outside yet. As its acknowledgment, the initial number of the inside
+    /// is recorded.
     fn from_inside(next: u32, initial: u32) -> Self {
         Self {
             inside: Sender {
@@ -77,7 +76,7 @@ impl Sequences {
         }
     }
 
-    /// After a SYN-ACK from inside to a SYN from outside of which nothing was kept.
+    /// After a SYN-ACK from inside. The SYN from outside that it answers was not recorded.
     pub(crate) fn from_syn_ack(segment: &Segment) -> Self {
         let acknowledged = segment.acknowledgment.unwrap_or(0);
         let inside = Sender {
@@ -91,7 +90,7 @@ impl Sequences {
         Self { inside, outside }
     }
 
-    /// The outside's SYN or SYN-ACK to a SYN from inside.
+    /// Records the outside's SYN or SYN-ACK to a SYN from inside.
     pub(crate) fn learn_outside(&mut self, segment: &Segment) {
         self.outside.next = segment.end();
         if let Some(acknowledgment) = segment.acknowledgment {
@@ -100,19 +99,19 @@ impl Sequences {
         self.inside.acknowledged = segment.sequence;
     }
 
-    /// Whether a SYN or SYN-ACK from inside repeats the one that opened the session, which the
-    /// outside has not acknowledged yet: it has the same initial number, whatever data it
-    /// carries (RFC 7413 section 4.2.1).
+    /// Whether a SYN or SYN-ACK from inside is a retransmission of the one that opened the session,
+    /// which the outside has not acknowledged yet. Then it has the same initial number, though
+    /// perhaps other data (RFC 7413 section 4.2.1).
     pub(crate) fn is_same_syn(&self, segment: &Segment) -> bool {
         segment.sequence == self.outside.acknowledged
     }
 
-    /// Takes note of such a SYN or SYN-ACK. What was sent with an earlier one may still be
-    /// acknowledged, so the end stays where it is farther.
+    /// Records a retransmitted SYN or SYN-ACK. Data of an earlier transmission may still be
+    /// acknowledged, so the end of the sent data never moves back.
     pub(crate) fn repeat_syn(&mut self, segment: &Segment) {
         self.inside.next = later(self.inside.next, segment.end());
-        // A SYN-ACK says which SYN of the outside it answers: the latest, or again one that may
-        // have had more data.
+        // A SYN-ACK shows which SYN of the outside it answers. That may be another one than before,
+        // with more or less data.
         let other = |ack: &u32| self.knows_outside() && self.outside.next.wrapping_sub(*ack) > NEAR;
         if let Some(acknowledgment) = segment.acknowledgment.filter(other) {
             self.inside.acknowledged = acknowledgment;
@@ -120,7 +119,7 @@ impl Sequences {
         }
     }
 
-    /// Whether a segment follows exactly on the SYN that the outside has sent, if it has sent one.
+    /// Whether the outside has sent a SYN, and a segment continues exactly after it.
     pub(crate) fn follows_outside_syn(&self, segment: &Segment) -> bool {
         self.knows_outside() && segment.sequence == self.outside.next
     }
@@ -129,13 +128,14 @@ impl Sequences {
         *self != Self::from_inside(self.inside.next, self.outside.acknowledged)
     }
 
-    /// Whether a segment from outside acknowledges the inside's SYN, which nothing has acknowledged
-    /// yet.
+    /// Whether a segment from outside acknowledges the inside's SYN, which was not acknowledged
+    /// before.
     pub(crate) fn acknowledges_syn(&self, segment: &Segment) -> bool {
         self.acknowledges_up_to(self.inside.next, segment)
     }
 
-    /// The same of the inside's SYN-ACK, and of the FIN that has followed it if one has.
+    /// Whether a segment from outside acknowledges the inside's SYN-ACK, or the FIN after it if
+    /// there was one.
     pub(crate) fn acknowledges_syn_ack(&self, with_fin: bool, segment: &Segment) -> bool {
         self.acknowledges_up_to(self.inside.next.wrapping_add(u32::from(with_fin)), segment)
     }
@@ -148,39 +148,39 @@ impl Sequences {
             .is_some_and(|ack| 0 < beyond(ack) && beyond(ack) <= beyond(end))
     }
 
-    /// Whether a RST from inside stands at the end of what the inside has sent, of which the
-    /// outside has acknowledged nothing. One at its initial number answers an acknowledgment of
-    /// something else (RFC 9293 section 3.10.7.3).
+    /// Whether a RST from inside is at the end of what the inside has sent, none of which was
+    /// acknowledged. A RST at the initial number is none of this connection: it answers an
+    /// acknowledgment of something else (RFC 9293 section 3.10.7.3).
     pub(crate) fn is_at_end(&self, segment: &Segment) -> bool {
         segment.sequence == self.inside.next
     }
 
-    /// Whether a RST stands exactly where the receiver, or its own sender, has got to (RFC 5961
-    /// section 3.2).
+    /// Whether a RST is exactly at the next sequence number that its receiver expects, or that its
+    /// sender would send (RFC 5961 section 3.2).
     pub(crate) fn is_exact_reset(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         segment.sequence == receiver.acknowledged || segment.sequence == sender.next
     }
 
-    /// Whether a segment stands where one does that follows a FIN not yet counted.
+    /// Whether a segment is where one after a FIN that does not count yet would be.
     pub(crate) fn is_one_beyond(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
         segment.sequence == sender.next.wrapping_add(1)
     }
 
-    /// Whether a FIN comes at the end of what its sender has sent.
+    /// Whether a FIN is at the end of what its sender has sent.
     pub(crate) fn is_exact_fin(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
         let end_of_data = segment.end().wrapping_sub(1);
         self.follows(from, segment) && end_of_data.wrapping_sub(sender.next) < NEAR
     }
 
-    /// Whether a segment fits what is known of both senders, and may move it on.
+    /// Whether a segment fits the recorded numbers of both senders, and may update them.
     pub(crate) fn fits(&self, from: Side, segment: &Segment) -> bool {
         self.follows(from, segment) || self.skips_gap(from, segment)
     }
 
-    /// Whether a segment follows on what its sender has sent, and acknowledges what the other side
+    /// Whether a segment continues what its sender has sent, and acknowledges what the other side
     /// may have sent.
     fn follows(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
@@ -193,9 +193,9 @@ impl Sequences {
         }
     }
 
-    /// Whether a segment comes so far after a gap that the acknowledgment which closes it would
-    /// soon be near nothing known: then what is known moves on without what was lost. The other
-    /// direction rests, so the acknowledgment is a known one.
+    /// Whether a segment is so far after a gap that the acknowledgment of the missing data would
+    /// soon be too far from the recorded numbers. Then the recorded numbers skip the gap. In such a
+    /// transfer the other direction is idle, so the acknowledgment must be exactly a recorded one.
     fn skips_gap(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         let ahead = segment.sequence.wrapping_sub(sender.next);
@@ -204,16 +204,16 @@ impl Sequences {
         NEAR / 2 < ahead && ahead <= WINDOW && segment.acknowledgment.is_some_and(known)
     }
 
-    /// Whether a segment comes after a gap in what its sender has sent, as when one before it was
-    /// lost on its way here.
+    /// Whether a segment is after a gap in what its sender has sent, as when an earlier segment was
+    /// lost before it reached the router.
     pub(crate) fn is_ahead(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
         let ahead = segment.sequence.wrapping_sub(sender.next);
         0 < ahead && ahead <= NEAR && self.acknowledges_near(from, segment)
     }
 
-    /// Whether a segment that fits acknowledges more than the other side was seen to send: what was
-    /// lost has arrived.
+    /// Whether a segment that fits acknowledges more than the other side was seen to send: the
+    /// missing data has arrived.
     pub(crate) fn closes_gap(&self, from: Side, segment: &Segment) -> bool {
         let (_, receiver) = self.pair(from);
         segment
@@ -229,8 +229,8 @@ impl Sequences {
             .is_some_and(|ack| distance(ack) <= 2 * NEAR)
     }
 
-    /// Whether a segment acknowledges nothing but what is under way, or again what it has: with a
-    /// window as wide as the largest that is far behind what was sent.
+    /// Whether a segment acknowledges only data that is under way, or repeats its last
+    /// acknowledgment. With the largest windows, that can be far behind what was sent.
     fn acknowledges_outstanding(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         let outstanding = receiver.next.wrapping_sub(sender.acknowledged);
@@ -241,7 +241,7 @@ impl Sequences {
                 .is_some_and(|ack| more(ack) <= outstanding)
     }
 
-    /// Takes note of a segment that fits.
+    /// Records the numbers of a segment that fits.
     pub(crate) fn advance(&mut self, from: Side, segment: &Segment) {
         let (sender, receiver) = match from {
             Side::Inside => (&mut self.inside, &mut self.outside),
@@ -250,8 +250,8 @@ impl Sequences {
         sender.next = later(sender.next, segment.end());
         if let Some(acknowledgment) = segment.acknowledgment {
             sender.acknowledged = later(sender.acknowledged, acknowledgment);
-            // A segment lost before it came here leaves a gap; the acknowledgment of what filled it
-            // closes it.
+            // A segment that was lost before it reached the router leaves a gap. The acknowledgment
+            // of its retransmission closes the gap.
             receiver.next = later(receiver.next, acknowledgment);
         }
     }
@@ -263,8 +263,8 @@ impl Sequences {
         }
     }
 
-    /// The same 16 bytes for a session that has no sequence numbers: the moment the inside last
-    /// sent, in milliseconds, and what it asked.
+    /// For a session without sequence numbers: when the inside last sent, in milliseconds, and its
+    /// question, in the same 16 bytes.
     pub(crate) fn asked(millis: u32, question: u32) -> Self {
         Self {
             inside: Sender {
@@ -298,7 +298,7 @@ impl Segment {
     }
 }
 
-/// The later of two sequence numbers less than 2^31 apart (RFC 9293 section 3.4).
+/// The later of two sequence numbers that are less than 2^31 apart (RFC 9293 section 3.4).
 fn later(a: u32, b: u32) -> u32 {
     if (b.wrapping_sub(a) as i32) > 0 { b } else { a }
 }

@@ -1,26 +1,25 @@
-//! The states of a TCP session: RFC 7857 section 2, RFC 6146 section 3.5.2. Pure: no packets, no
-//! clock.
+//! The states of a TCP session: RFC 7857 section 2, RFC 6146 section 3.5.2. Pure functions, without
+//! packets or a clock.
 
 use crate::session_info::SessionState;
 use crate::{DropReason, Side};
 
 use super::sequence::{Segment, Sequences};
 
-/// What a segment means for the state. RST and FIN only once their sequence numbers have proved
-/// genuine.
+/// What a segment means for the state. A RST or FIN is one only if its sequence number is valid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Signal {
     Syn,
     SynAck,
     Fin,
     Reset,
-    /// Anything else that belongs to the session.
+    /// Any other segment that belongs to the session.
     Traffic,
-    /// Cannot be told from a forgery: passes, and changes nothing.
+    /// A segment that may be forged. It is forwarded, and changes nothing.
     Unproven,
 }
 
-/// What a segment is by its flags.
+/// The kind of a segment by its flags.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Syn,
@@ -35,8 +34,8 @@ pub(crate) enum Kind {
 pub(crate) struct Tcp {
     pub(crate) state: SessionState,
     pub(crate) sequences: Sequences,
-    /// Sides whose FIN came ahead of a gap. It counts once the other side has acknowledged what
-    /// was in between.
+    /// The sides whose FIN arrived after a gap in their data. Such a FIN counts once the other side
+    /// has acknowledged the missing data.
     pub(crate) early_fins: EarlyFins,
 }
 
@@ -84,7 +83,7 @@ impl Tcp {
         }
     }
 
-    /// What `segment` will do to the session; or why it must not pass.
+    /// What `segment` does to the session, or why it must be dropped. Changes nothing yet.
     pub(crate) fn step(
         &self,
         from: Side,
@@ -112,7 +111,7 @@ impl Tcp {
         })
     }
 
-    /// Does what `step` says, which was found for `segment`.
+    /// Applies `step`, which was computed for `segment`.
     pub(crate) fn take(&mut self, step: &Step, from: Side, segment: &Segment) {
         (self.state, self.early_fins) = (step.state, step.early_fins);
         match step.note {
@@ -131,24 +130,25 @@ impl Tcp {
 pub(crate) struct Step {
     /// The state after it.
     pub(crate) state: SessionState,
-    /// Whether the timer of that state starts anew.
+    /// Whether it restarts the timer of that state.
     pub(crate) refresh: bool,
     early_fins: EarlyFins,
     note: Note,
 }
 
-/// What is noted of a segment's numbers.
+/// What is recorded of the sequence numbers of a segment.
 #[derive(Clone, Copy, Debug)]
 enum Note {
     Nothing,
-    /// They are those of the SYN or SYN-ACK that opened the session, which comes again.
+    /// Its numbers are those of the SYN or SYN-ACK that opened the session: a retransmission.
     Repeat,
-    /// They are the first from inside: of a SYN, of a SYN-ACK.
+    /// The segment is the first SYN from inside.
     Syn,
+    /// The segment is the first SYN-ACK from inside.
     SynAck,
-    /// They are the first from outside.
+    /// The segment is the first from outside.
     Outside,
-    /// They move what is known on.
+    /// The segment continues the numbers that are known.
     Advance,
 }
 
@@ -174,23 +174,24 @@ pub(crate) fn next(state: SessionState, from: Side, signal: Signal) -> SessionSt
         (InsideFin, Outside, Signal::Fin) | (OutsideFin, Inside, Signal::Fin) => Closing,
         (Established | InsideFin | OutsideFin, _, _) => state,
 
-        // The ports are used again: RFC 9293 section 3.6.1 lets a new SYN end TIME-WAIT.
+        // The ports are reused: RFC 9293 section 3.6.1 permits a new SYN to end TIME-WAIT.
         (Closing | Reset, Inside, Signal::Syn) => InsideSyn,
         (Closing | Reset, Inside, Signal::SynAck) => OutsideSyn,
         (Closing, _, _) => Closing,
 
-        // The RST was not the end after all: RFC 7857 section 2.2.
+        // Traffic after the RST shows that the connection goes on: RFC 7857 section 2.2.
         (Reset, _, Signal::Traffic | Signal::Fin) => Established,
         (Reset, _, Signal::Reset | Signal::Syn | Signal::SynAck) => Reset,
     }
 }
 
-/// Whether traffic that leaves the state as it is starts its timer anew. Never what may be forged
-/// (RFC 7857 section 7), and never in the states that only wait for their end.
+/// Whether a segment that leaves the state unchanged restarts its timer. A segment that may be
+/// forged never does (RFC 7857 section 7), nor does any segment in a state that waits for its end.
 fn refreshes(state: SessionState, from: Side, signal: Signal) -> bool {
     match state {
         SessionState::InsideSyn => from == Side::Inside && signal == Signal::Syn,
-        // An answer to a SYN that may be spoofed does not live longer for being repeated.
+        // The SYN that is answered may be spoofed, so repeating the answer must not prolong the
+        // session.
         SessionState::OutsideSyn => false,
         SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin => {
             matches!(signal, Signal::Traffic | Signal::Fin)
@@ -240,11 +241,14 @@ fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal,
     })
 }
 
-/// The outside's answer to a SYN: its own SYN, and what acknowledges ours. Whatever acknowledges
-/// something else is from the past of these ports, or a forgery: it changes nothing, but the inside
-/// has to see it, because its RST in answer is what ends a connection that only the outside
-/// remembers (RFC 9293 sections 3.5 and 3.5.1, RFC 5961 section 4). A RST that does not answer the
-/// SYN is one that its receiver would drop too (RFC 9293 section 3.10.7.3).
+/// The meaning of the outside's answer to a SYN: its own SYN, and segments that acknowledge the
+/// inside's SYN.
+///
+/// A segment that acknowledges something else is from an earlier connection of these ports, or
+/// forged. It changes nothing, but it is forwarded: the inside replies with a RST, which ends a
+/// connection that only the outside still knows (RFC 9293 sections 3.5 and 3.5.1, RFC 5961 section
+/// 4). A RST that does not answer the SYN is dropped, as its receiver would drop it too (RFC 9293
+/// section 3.10.7.3).
 fn prove_answer(
     sequences: &Sequences,
     kind: Kind,
@@ -256,7 +260,7 @@ fn prove_answer(
         Kind::Syn => Ok(Signal::Syn),
         Kind::SynAck if acknowledges => Ok(Signal::SynAck),
         Kind::Reset if acknowledges => Ok(Signal::Reset),
-        // A simultaneous open, in which the other side has got our SYN-ACK.
+        // A simultaneous open: the other side has got our SYN-ACK.
         Kind::Fin if follows => Ok(Signal::Fin),
         Kind::Other if follows => Ok(Signal::Traffic),
         Kind::SynAck | Kind::Fin | Kind::Other if segment.acknowledgment.is_some() => {
@@ -266,7 +270,7 @@ fn prove_answer(
     }
 }
 
-/// Whether a FIN that does not count yet is one to remember.
+/// Whether a FIN that does not count yet has to be remembered.
 fn is_early_fin(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
     match tcp.state {
         SessionState::Established | SessionState::InsideFin | SessionState::OutsideFin => {
@@ -302,7 +306,7 @@ fn note(tcp: &Tcp, from: Side, signal: Signal, segment: &Segment) -> Note {
             Note::Outside
         }
         (Signal::Traffic | Signal::Fin, _) if sequences.fits(from, segment) => Note::Advance,
-        // A RST that counts behind an early FIN proves that FIN.
+        // A valid RST after an early FIN proves that FIN.
         (Signal::Reset, _) if sequences.is_one_beyond(from, segment) => Note::Advance,
         _ => Note::Nothing,
     }
@@ -362,7 +366,7 @@ mod tests {
         }
     }
 
-    /// Does to `session` what `segment` does. Returns whether its timer starts anew.
+    /// Applies `segment` to `session`. Returns whether its timer restarts.
     fn step(from: Side, kind: Kind, segment: &Segment, session: &mut Tcp) -> bool {
         let step = session
             .step(from, kind, segment)
@@ -377,7 +381,7 @@ mod tests {
         length: 1,
     };
 
-    /// A session after the handshake: both have sent their SYN and nothing else.
+    /// A session after the handshake: both sides have sent their SYN and nothing else.
     fn established() -> Tcp {
         let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
         step(

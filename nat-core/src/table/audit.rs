@@ -1,8 +1,8 @@
-//! Whether slots, indexes and lists are in order. Each of these walks the whole table.
+//! Checks of slots, indexes and lists. Each check walks the whole table.
 
 use super::{Aging, Chain, ExpiryList, Index, LinkOf, MAX_PROBES, Slot, Slots};
 
-/// What is not as it should be.
+/// What is wrong.
 pub(crate) type Fault = &'static str;
 
 /// `fault` unless `sound`.
@@ -11,8 +11,8 @@ pub(crate) fn ensure(sound: bool, fault: Fault) -> Result<(), Fault> {
 }
 
 impl<T: Slot> Slots<'_, T> {
-    /// Whether each slot is in use or in the list of free ones, which runs through the links of
-    /// `C`, or was never in use.
+    /// Checks that each slot is in use, or in the list of free slots (which is linked through the
+    /// chain `C`), or was never in use.
     pub(crate) fn audit<C: Chain<Slot = T>>(&self) -> Result<(), Fault> {
         ensure(
             self.iter().count() == self.in_use,
@@ -34,15 +34,15 @@ impl<T: Slot> Slots<'_, T> {
         )
     }
 
-    /// Whether `link` is one of a slot in use.
+    /// Whether the slot at `link` is in use.
     pub(crate) fn is_in_use(&self, link: LinkOf<T>) -> bool {
         link.position() < self.untouched && self.get(link).is_some_and(|slot| !slot.is_free())
     }
 }
 
 impl<C: Chain> Index<'_, C> {
-    /// Whether this has as many slots as `expected`, all of them in use, and no chain longer than
-    /// may be probed.
+    /// Checks that the index has `expected` slots, that all of them are in use, and that no chain
+    /// is longer than [`MAX_PROBES`].
     pub(crate) fn audit(&self, slots: &Slots<'_, C::Slot>, expected: usize) -> Result<(), Fault> {
         let mut found = 0_usize;
         for head in self.buckets.iter() {
@@ -67,8 +67,8 @@ impl<C: Chain> Index<'_, C> {
     }
 }
 
-/// The length of `list`, of which each slot `belongs`, if it is linked both ways and in order of
-/// deadline.
+/// Checks that `list` is linked both ways and in order of deadline, and that each of its slots
+/// `belongs` to it. Returns its length.
 pub(crate) fn audit_list<T: Aging>(
     list: &ExpiryList<T::Width>,
     slots: &Slots<'_, T>,

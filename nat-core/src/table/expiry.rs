@@ -1,20 +1,20 @@
-//! Slots in order of age. In order of expiry: one list for each length of time, so that whatever is
-//! refreshed goes to the end.
+//! Doubly linked lists of slots in order of age. Expiry lists are in order of deadline: all slots
+//! of one list have the same timeout, so a refreshed slot moves to the end.
 
 use core::marker::PhantomData;
 
 use super::{LinkOf, Slot, SlotIndex, Slots, Width};
 
-/// The order of lists by deadline.
+/// The order of expiry lists: by deadline.
 #[derive(Clone, Copy)]
 pub(crate) enum Expiry {}
 
-/// A slot that can be in a list of this order, and in one list of each order at a time.
+/// A slot that can be in one list of each order.
 pub(crate) trait Aging<Order = Expiry>: Slot {
-    /// The neighbours in the list: the earlier one, the later one.
+    /// The neighbours in the list: the earlier one, and the later one.
     fn neighbours(&mut self) -> &mut [LinkOf<Self>; 2];
 
-    /// The same to look at.
+    /// The same, read-only.
     #[cfg(feature = "audit")]
     fn both_neighbours(&self) -> [LinkOf<Self>; 2];
 }
@@ -37,19 +37,18 @@ impl<W: Width, Order> AgeList<W, Order> {
         order: PhantomData,
     };
 
-    /// The oldest slot; of those in order of expiry, the one that expires first.
+    /// The oldest slot; in an expiry list, the one that expires first.
     pub(crate) fn first(&self) -> SlotIndex<W> {
         self.first
     }
 
-    /// The slot that expires last.
+    /// The youngest slot; in an expiry list, the one that expires last.
     #[cfg(feature = "audit")]
     pub(crate) fn last(&self) -> SlotIndex<W> {
         self.last
     }
 
-    /// Appends the slot at `link`, which is in no list of this order and is younger than all that
-    /// are in this one.
+    /// Appends the slot at `link`, which must be in no list of this order.
     pub(crate) fn push<T: Aging<Order> + Slot<Width = W>>(
         &mut self,
         slots: &mut Slots<'_, T>,
@@ -65,7 +64,7 @@ impl<W: Width, Order> AgeList<W, Order> {
         self.last = link;
     }
 
-    /// Puts the slot at `link`, which is in this list, to the end of it.
+    /// Moves the slot at `link`, which must be in this list, to its end.
     pub(crate) fn renew<T: Aging<Order> + Slot<Width = W>>(
         &mut self,
         slots: &mut Slots<'_, T>,
@@ -77,7 +76,7 @@ impl<W: Width, Order> AgeList<W, Order> {
         }
     }
 
-    /// Takes out the slot at `link`, which is in this list.
+    /// Removes the slot at `link`, which must be in this list.
     pub(crate) fn remove<T: Aging<Order> + Slot<Width = W>>(
         &mut self,
         slots: &mut Slots<'_, T>,

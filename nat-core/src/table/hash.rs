@@ -1,6 +1,7 @@
 //! The keyed hash of table keys.
 
-/// The secret of this boot. Without it nobody can tell which keys share a bucket.
+/// The secret of the hash, new at each boot. Without it nobody can predict which keys share a
+/// bucket.
 #[derive(Clone)]
 pub(crate) struct HashKey([u32; 5]);
 
@@ -9,14 +10,17 @@ impl HashKey {
         Self(secret)
     }
 
-    /// A hash of 64 bits of key, in products of 32 bits: a Cortex-M0+ has no longer ones, and a
-    /// SipHash would take all the time that it has for a packet.
+    /// A hash of a 64-bit key, computed with 32-bit multiplications only. A Cortex-M0+ has no wider
+    /// ones, and SipHash would take all the time that it has for a packet.
     ///
-    /// The sum of the four halfwords, each times a secret, is the same for two keys with one secret
-    /// in 2^17 at most, whatever the keys are (multilinear hashing). The rest loses nothing of
-    /// it, and scatters what the sum keeps in order, such as consecutive ports. Whoever could
-    /// watch the buckets would learn the secrets from them; but nothing shows them, except a
-    /// refusal where one is full. And what a collision can cost at all is bounded by the index.
+    /// The sum of the four 16-bit words, each multiplied by a secret, is equal for two different
+    /// keys with a probability of at most 2^-17, whatever the keys are (multilinear hashing). The
+    /// remaining steps lose nothing of that, and scatter sums that are in order, such as those of
+    /// consecutive ports.
+    ///
+    /// An attacker who could observe the buckets could derive the secrets. But nothing reveals a
+    /// bucket, except that a session is refused when its bucket is full; and the index bounds the
+    /// cost of any collision.
     pub(crate) fn hash(&self, high: u32, low: u32) -> u32 {
         let [a, b, c, d, e] = self.0;
         let [high, low] = [halves(high), halves(low)];
@@ -25,7 +29,7 @@ impl HashKey {
             .wrapping_mul(low.0)
             .wrapping_add(d.wrapping_mul(low.1))
             .wrapping_add(sum);
-        // Odd, so that no two sums become the same.
+        // The multiplier is odd, so different sums stay different.
         let mixed = (sum ^ (sum >> 16)).wrapping_mul(e | 1);
         mixed ^ (mixed >> 15)
     }
@@ -51,8 +55,9 @@ mod tests {
         buckets.into_iter().max().unwrap_or(0)
     }
 
-    /// What stands in order in real traffic, or is put so by an attacker, spreads like random
-    /// numbers, of which 13 share a bucket once in 10^7 tables. No look-up goes beyond 16.
+    /// Keys that are in order, as in real traffic or chosen by an attacker, spread like random
+    /// numbers. With random numbers, 13 share a bucket once in 10^7 tables. No look-up examines
+    /// more than 16.
     #[test]
     fn keys_in_order_spread_over_the_buckets() {
         let mut random = fastrand::Rng::with_seed(7);

@@ -5,12 +5,12 @@ use core::marker::PhantomData;
 use super::slot_index::Number;
 use super::{LinkOf, Slot, SlotIndex, Slots};
 
-/// The longest chain. A table that is full has one slot a bucket on average; chains of 16 do not
-/// come about by chance, and where one would, the insertion is refused, so that no look-up ever
-/// takes longer.
+/// The longest chain. A full table has one slot per bucket on average, and chains of 16 do not
+/// occur by chance. An insertion that would make a longer chain fails, so no look-up ever takes
+/// longer.
 pub(crate) const MAX_PROBES: usize = 16;
 
-/// A chain that runs through the slots.
+/// How slots are chained within a bucket: through a slot index in each slot.
 pub(crate) trait Chain {
     type Slot: Slot;
 
@@ -23,10 +23,11 @@ pub(crate) trait Chain {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct IndexFull;
 
+/// Finds slots by the hash of their key.
 pub(crate) struct Index<'t, C: Chain> {
     pub(super) buckets: &'t mut [LinkOf<C::Slot>],
     chain: PhantomData<C>,
-    /// How many slots have been looked at.
+    /// How many slots were examined.
     #[cfg(test)]
     probes: core::cell::Cell<usize>,
 }
@@ -48,7 +49,7 @@ impl<'t, C: Chain> Index<'t, C> {
         self.buckets.fill(SlotIndex::NONE);
     }
 
-    /// The slot with `hash` that `matches`.
+    /// The slot in the bucket of `hash` for which `matches` is true.
     pub(crate) fn find(
         &self,
         slots: &Slots<'_, C::Slot>,
@@ -68,12 +69,12 @@ impl<'t, C: Chain> Index<'t, C> {
         None
     }
 
-    /// Whether slots of these hashes are in one bucket.
+    /// Whether two hashes have the same bucket.
     pub(crate) fn share_bucket(&self, hash: u32, other: u32) -> bool {
         self.bucket(hash) == self.bucket(other)
     }
 
-    /// Whether `count` slots with `hash` can be inserted.
+    /// Checks that `count` more slots fit into the bucket of `hash`.
     pub(crate) fn check_capacity(
         &self,
         slots: &Slots<'_, C::Slot>,
@@ -92,7 +93,7 @@ impl<'t, C: Chain> Index<'t, C> {
         }
     }
 
-    /// Chains the slot at `link` to the bucket of `hash`.
+    /// Adds the slot at `link` to the bucket of `hash`.
     pub(crate) fn insert(
         &mut self,
         slots: &mut Slots<'_, C::Slot>,
@@ -108,7 +109,7 @@ impl<'t, C: Chain> Index<'t, C> {
         Ok(())
     }
 
-    /// Takes the slot at `link` out of the bucket of `hash`, if it is there.
+    /// Removes the slot at `link` from the bucket of `hash`, if it is there.
     pub(crate) fn remove(
         &mut self,
         slots: &mut Slots<'_, C::Slot>,
@@ -137,7 +138,7 @@ impl<'t, C: Chain> Index<'t, C> {
         }
     }
 
-    /// How many slots have been looked at since this was last asked.
+    /// How many slots were examined since the last call.
     #[cfg(test)]
     pub(crate) fn take_probes(&self) -> usize {
         self.probes.take()
@@ -188,8 +189,8 @@ mod tests {
         }
     }
 
-    /// What has one hash shares a bucket: up to the bound it is found, beyond it is refused, and
-    /// room comes back.
+    /// Slots with the same hash share a bucket. Up to the bound they are found; beyond it they are
+    /// refused; and a removal makes room again.
     #[test]
     fn a_bucket_holds_as_many_as_may_be_probed() {
         let mut slots = [const { Number::FREE }; 40];

@@ -1,6 +1,8 @@
-//! Fixed memory: slots, hash indexes over them, lists in order of age. Knows nothing of packets.
+//! Fixed memory: slots, hash indexes over them, and lists in order of age. Does not depend on
+//! packets.
 //!
-//! Everything is found by [`SlotIndex`], the position of a slot; nothing moves and nothing is allocated.
+//! Entries are referred to by [`SlotIndex`], the position of their slot. Nothing moves and nothing
+//! is allocated.
 
 #[cfg(feature = "audit")]
 pub(crate) mod audit;

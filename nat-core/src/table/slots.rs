@@ -1,10 +1,10 @@
-//! A fixed number of slots, of which some are in use.
+//! A fixed number of slots, some of which are in use.
 
 use super::{SlotIndex, Width};
 
-/// What stands in a slot.
+/// The content of a slot.
 pub(crate) trait Slot: Sized {
-    /// How wide its links are.
+    /// The width of the slot indexes in it.
     type Width: Width;
 
     /// A slot that is not in use: all zeros.
@@ -12,20 +12,21 @@ pub(crate) trait Slot: Sized {
 
     fn is_free(&self) -> bool;
 
-    /// A link that the table may use while the slot is free.
+    /// A slot index in this slot that the table may use for its list of free slots while the slot
+    /// is free.
     fn spare_link(&mut self) -> &mut LinkOf<Self>;
 }
 
-/// A link to slots of one kind.
+/// A slot index that refers to slots of type `T`, stored in another slot or a list head.
 pub(crate) type LinkOf<T> = SlotIndex<<T as Slot>::Width>;
 
-/// The slots, and which of them are free.
+/// The slots of a table, and which of them are free.
 pub(crate) struct Slots<'t, T: Slot> {
     slots: &'t mut [T],
     pub(super) in_use: usize,
-    /// Slots from here on have never been in use since the table was emptied.
+    /// No slot from this position on has been in use since the table was emptied.
     pub(super) untouched: usize,
-    /// The first of the slots that were in use and are free again.
+    /// The head of the list of slots that were in use and are free again.
     pub(super) free: LinkOf<T>,
 }
 
@@ -43,7 +44,7 @@ impl<'t, T: Slot> Slots<'t, T> {
         }
     }
 
-    /// The free slot that the next insertion takes.
+    /// The free slot that the next insertion will use.
     pub(crate) fn next_free(&self) -> Option<LinkOf<T>> {
         let link = if self.free.is_none() {
             SlotIndex::at(self.untouched)
@@ -53,7 +54,7 @@ impl<'t, T: Slot> Slots<'t, T> {
         self.slots.get(link.position()).map(|_| link)
     }
 
-    /// Puts `value` into a free slot, if there is one.
+    /// Puts `value` into a free slot. `None` if there is none.
     pub(crate) fn insert(&mut self, value: T) -> Option<LinkOf<T>> {
         let link = self.next_free()?;
         let slot = self.slots.get_mut(link.position())?;
@@ -67,7 +68,7 @@ impl<'t, T: Slot> Slots<'t, T> {
         Some(link)
     }
 
-    /// Frees the slot at `link`, which is in use and which no index or list has any more.
+    /// Frees the slot at `link`, which must be in use and in no index or list.
     pub(crate) fn remove(&mut self, link: LinkOf<T>) {
         let free = self.free;
         if let Some(slot) = self.slots.get_mut(link.position()) {
@@ -90,7 +91,7 @@ impl<'t, T: Slot> Slots<'t, T> {
         self.slots.len()
     }
 
-    /// How many more values fit.
+    /// How many slots are free.
     pub(crate) fn free_slots(&self) -> usize {
         self.slots.len().saturating_sub(self.in_use)
     }
@@ -104,8 +105,8 @@ impl<'t, T: Slot> Slots<'t, T> {
             .map(|(position, slot)| (SlotIndex::at(position), slot))
     }
 
-    /// The link of the slot in use at or after `cursor` in table order, to walk the table while it
-    /// changes.
+    /// The first slot in use at or after `cursor`, and the cursor to go on with: walks the table
+    /// while it changes.
     pub(crate) fn next_in_use(&self, cursor: usize) -> Option<(usize, LinkOf<T>)> {
         let (position, _) = self
             .slots

@@ -2,20 +2,21 @@
 
 use zerocopy::FromBytes;
 
-/// The one's complement sum of `bytes`, an odd last byte padded with zero. A datagram is valid when
-/// its sum, checksum and pseudo-header included, is `0xffff`.
+/// The one's complement sum of `bytes`, with a zero byte added if their number is odd. A datagram
+/// is valid if its sum, including checksum and pseudo-header, is `0xffff`.
 ///
-/// INVARIANT: `bytes` are of one datagram, so there are fewer than 2^16 words of less than 2^16.
+/// INVARIANT: `bytes` are part of one datagram, so there are fewer than 2^16 words of less than
+/// 2^16, and a `u32` holds their sum.
 pub(crate) fn sum(bytes: &[u8]) -> u16 {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let last = rest
         .first()
         .map_or(0, |byte| u16::from_ne_bytes([*byte, 0]));
-    // The sum does not care for byte order as long as it is the same all along (RFC 1071 section
-    // 2).
+    // The byte order does not matter as long as it is the same throughout (RFC 1071 section 2), so
+    // words are added in the byte order of the CPU and only the result is swapped.
     let total = match <[u16]>::ref_from_prefix_with_elems(bytes, pairs.len()) {
         Ok((words, _)) => words.iter().fold(0, add_word),
-        // Where memory is not aligned.
+        // The memory is not aligned to words.
         Err(_) => pairs
             .iter()
             .map(|pair| u16::from_ne_bytes(*pair))
@@ -24,7 +25,8 @@ pub(crate) fn sum(bytes: &[u8]) -> u16 {
     u16::from_be(fold(add_word(total, &last)))
 }
 
-/// The same of a few halfwords as a packet has them, and so is what this gives.
+/// The one's complement sum of a few 16-bit words. Words in network byte order give a sum in
+/// network byte order.
 pub(crate) fn sum_words<const WORDS: usize>(words: [u16; WORDS]) -> u16 {
     fold(words.iter().fold(0, add_word))
 }
@@ -44,30 +46,30 @@ pub(crate) const fn pseudo_header(source: u32, destination: u32, protocol: u8, l
     add(addresses, add(protocol as u16, len))
 }
 
-/// How the words of a packet changed, to bring its checksums up to date without reading the rest of
-/// it.
+/// The sum of changes to the words of a packet. Applying it updates a checksum without reading the
+/// rest of the packet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Delta(u32);
 
 impl Delta {
-    /// This change, and `old` becoming `new`.
+    /// Adds the change from `old` to `new`.
     pub(crate) const fn and_u16(self, old: u16, new: u16) -> Self {
         // INVARIANT: each call adds less than 2^17 and a packet needs fewer than 2^14 of them.
         Self(self.0.wrapping_add(!old as u32).wrapping_add(new as u32))
     }
 
-    /// This change, and `old` becoming `new`.
+    /// Adds the change from `old` to `new`.
     pub(crate) const fn and_u32(self, old: u32, new: u32) -> Self {
         self.and_u16((old >> 16) as u16, (new >> 16) as u16)
             .and_u16(old as u16, new as u16)
     }
 
-    /// This change, and `other`.
+    /// Adds the changes of `other`.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0.wrapping_add(other.0))
     }
 
-    /// The checksum that `checksum` becomes. RFC 1624 equation 3: HC' = ~(~HC + ~m + m').
+    /// The updated value of `checksum`. RFC 1624 equation 3: HC' = ~(~HC + ~m + m').
     pub(crate) const fn apply(self, checksum: u16) -> u16 {
         !fold(self.0.wrapping_add(!checksum as u32))
     }

@@ -5,16 +5,16 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::checksum::{self, Delta};
 
-/// The first eight bytes, which all messages that are translated have.
+/// The first eight bytes, which all translated messages have.
 #[derive(FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct Header {
     kind: u8,
     code: u8,
     checksum: U16,
-    /// The identifier of a query; unused, or a pointer, in an error.
+    /// The identifier of a query. In an error: unused, or a pointer.
     id: U16,
-    /// The sequence number of a query; the next-hop MTU in "fragmentation needed".
+    /// The sequence number of a query. In "fragmentation needed": the next-hop MTU.
     rest: U16,
 }
 
@@ -26,7 +26,7 @@ pub(crate) const PARAMETER_PROBLEM: u8 = 12;
 pub(crate) const TIMESTAMP_REQUEST: u8 = 13;
 pub(crate) const TIMESTAMP_REPLY: u8 = 14;
 
-/// What a message is to a NAT.
+/// How the NAT treats a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MessageClass {
     Error,
@@ -38,7 +38,7 @@ pub(crate) enum MessageClass {
 impl Header {
     pub(crate) const LEN: usize = size_of::<Self>();
 
-    /// An error message, its checksum not yet set.
+    /// An error message without its checksum.
     pub(crate) fn error(kind: u8, code: u8, rest: u16) -> Self {
         Self {
             kind,
@@ -70,22 +70,22 @@ impl Header {
         self.id.get()
     }
 
-    /// The length of the quoted datagram in bytes where an extension follows it, else zero (RFC
-    /// 4884 section 5.1: the sixth byte, in words of 32 bits).
+    /// The length of the quoted datagram in bytes if an extension follows it, else zero (RFC 4884
+    /// section 5.1: the sixth byte, in 32-bit words).
     pub(crate) fn original_datagram_length(&self) -> usize {
         let [_, words] = self.id.to_bytes();
         usize::from(words) * 4
     }
 
-    /// The MTU that "fragmentation needed" tells: zero from routers older than RFC 1191. `None` of
-    /// any other message.
+    /// The MTU in "fragmentation needed", zero from routers older than RFC 1191. `None` for any
+    /// other message.
     pub(crate) fn next_hop_mtu(&self) -> Option<u16> {
         const FRAGMENTATION_NEEDED: u8 = 4;
         let tells = self.kind == DESTINATION_UNREACHABLE && self.code == FRAGMENTATION_NEEDED;
         tells.then(|| self.rest.get())
     }
 
-    /// Sets the identifier, and gives the change.
+    /// Sets the identifier. Returns the change for the checksum.
     pub(crate) fn set_id(&mut self, id: u16) -> Delta {
         let old = core::mem::replace(&mut self.id, U16::new(id));
         Delta::default().and_u16(old.get(), id)
@@ -99,14 +99,13 @@ impl Header {
         self.checksum = U16::new(checksum);
     }
 
-    /// Whether the checksum holds for this message with `body`.
+    /// Whether the checksum of this message with `body` is correct.
     pub(crate) fn checksum_holds(&self, body: &[u8]) -> bool {
         checksum::add(checksum::sum(self.as_bytes()), checksum::sum(body)) == 0xffff
     }
 
-    /// Brings the checksum of this message with `body` up to date. ICMP has no pseudo-header, so a
-    /// message can be all zeros: its sum is +0, and the checksum is `0xffff` where equation 3
-    /// gives zero.
+    /// Updates the checksum of this message with `body`. ICMP has no pseudo-header, so a message
+    /// can be all zeros. Its sum is then +0 and its checksum `0xffff`, where equation 3 gives zero.
     pub(crate) fn update_checksum(&mut self, delta: Delta, body: &[u8]) {
         let updated = delta.apply(self.checksum.get());
         let zeros = updated == 0

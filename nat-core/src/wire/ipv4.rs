@@ -32,8 +32,8 @@ pub(crate) const OFFSET: u16 = 0x1fff;
 impl Header {
     pub(crate) const LEN: usize = size_of::<Self>();
 
-    /// A header for what the router says itself: no options, an atomic datagram (RFC 6864 section
-    /// 4.1), its checksum set.
+    /// A header for a datagram that the router originates: without options, an atomic datagram (RFC
+    /// 6864 section 4.1), with its checksum.
     pub(crate) fn new(
         tos: u8,
         total_length: u16,
@@ -86,8 +86,8 @@ impl Header {
         self.flags_and_offset.get() & MORE_FRAGMENTS != 0
     }
 
-    /// Whether the datagram is whole and must stay so, and its identification means nothing (RFC
-    /// 6864 section 4.1).
+    /// Whether the datagram is unfragmented and must not be fragmented, so that its identification
+    /// has no meaning (RFC 6864 section 4.1).
     pub(crate) fn is_atomic(&self) -> bool {
         self.dont_fragment() && !self.is_fragment()
     }
@@ -120,13 +120,13 @@ impl Header {
         self.destination.get()
     }
 
-    /// Whether the header checksum holds for this header with `options`.
+    /// Whether the checksum of this header with `options` is correct.
     pub(crate) fn checksum_holds(&self, options: &[u8]) -> bool {
         checksum::add(checksum::sum(self.as_bytes()), checksum::sum(options)) == 0xffff
     }
 
-    /// The header of a fragment of this datagram: with `options`, at `offset` words of 8 bytes into
-    /// it, of `total_length` bytes, its checksum set.
+    /// The header of a fragment of this datagram with `options`, at `offset` (in units of 8 bytes),
+    /// with its checksum. `total_length` is in bytes.
     pub(crate) fn fragment(
         &self,
         options: &[u8],
@@ -161,18 +161,18 @@ impl Header {
         header
     }
 
-    /// Sets the identification, and gives the change.
+    /// Sets the identification. Returns the change for the checksum.
     pub(crate) fn set_id(&mut self, id: u16) -> Delta {
         let old = core::mem::replace(&mut self.id, U16::new(id));
         Delta::default().and_u16(old.get(), id)
     }
 
-    /// Sets the source, and gives what it was.
+    /// Sets the source address. Returns the previous one.
     pub(crate) fn set_source(&mut self, address: u32) -> u32 {
         core::mem::replace(&mut self.source, U32::new(address)).get()
     }
 
-    /// Sets the destination, and gives what it was.
+    /// Sets the destination address. Returns the previous one.
     pub(crate) fn set_destination(&mut self, address: u32) -> u32 {
         core::mem::replace(&mut self.destination, U32::new(address)).get()
     }
@@ -181,8 +181,7 @@ impl Header {
         self.checksum = U16::new(checksum);
     }
 
-    /// Takes one hop off the time to live, if there is one left. Gives the change of the header's
-    /// words.
+    /// Decrements the time to live unless it is zero. Returns the change for the checksum.
     pub(crate) fn decrement_ttl(&mut self) -> Delta {
         let old = u16::from_be_bytes([self.ttl, self.protocol]);
         self.ttl = self.ttl.saturating_sub(1);

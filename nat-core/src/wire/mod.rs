@@ -1,7 +1,7 @@
-//! Headers as they stand in the packet: typed views without copies, alignment or panics. Knows
-//! nothing of tables.
+//! Headers as they are in the packet: typed views without copies, alignment or panics. Does not
+//! depend on tables.
 //!
-//! Every file has the same shape: the view, what its fields mean, getters, setters.
+//! Every file has the same order: the view, the meaning of its fields, getters, setters.
 
 pub(crate) mod checksum;
 pub(crate) mod icmp;

@@ -20,7 +20,7 @@ pub(crate) struct Header {
     urgent: U16,
 }
 
-/// The flags that say what a segment is; PSH, URG, ECE and CWR do not.
+/// The flags that determine the kind of a segment. PSH, URG, ECE and CWR do not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Flags(u8);
 
@@ -33,7 +33,7 @@ impl Flags {
     pub(crate) const RST_ACK: Self = Self(0x14);
     pub(crate) const FIN_ACK: Self = Self(0x11);
 
-    /// Those of a header.
+    /// The flags of a header.
     pub(crate) fn of(bits: u8) -> Self {
         Self(bits & (Self::SYN_ACK.0 | Self::RST.0 | Self::FIN.0))
     }
@@ -42,8 +42,8 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// Whether a legal segment carries these flags: not none at all, SYN with FIN, RST with either,
-    /// or FIN without ACK.
+    /// Whether a legal segment can have these flags. Illegal are: none at all, SYN with FIN, RST
+    /// with either, FIN without ACK.
     pub(crate) fn are_legal(self) -> bool {
         matches!(
             self,
@@ -55,7 +55,7 @@ impl Flags {
 impl Header {
     pub(crate) const LEN: usize = size_of::<Self>();
 
-    /// A segment without data and options, of window zero, its checksum not yet set.
+    /// A segment without data, options and window, and without its checksum.
     pub(crate) fn new(
         source_port: u16,
         destination_port: u16,
@@ -101,13 +101,13 @@ impl Header {
         Flags::of(self.flags)
     }
 
-    /// Sets the port, and gives the change.
+    /// Sets the port. Returns the change for the checksum.
     pub(crate) fn set_source_port(&mut self, port: u16) -> Delta {
         let old = core::mem::replace(&mut self.source_port, U16::new(port));
         Delta::default().and_u16(old.get(), port)
     }
 
-    /// Sets the port, and gives the change.
+    /// Sets the port. Returns the change for the checksum.
     pub(crate) fn set_destination_port(&mut self, port: u16) -> Delta {
         let old = core::mem::replace(&mut self.destination_port, U16::new(port));
         Delta::default().and_u16(old.get(), port)
@@ -117,7 +117,7 @@ impl Header {
         self.checksum = U16::new(checksum);
     }
 
-    /// Brings the checksum up to date; zero is a value like any other.
+    /// Updates the checksum. Zero is a value like any other.
     pub(crate) fn update_checksum(&mut self, delta: Delta) {
         self.checksum = U16::new(delta.apply(self.checksum.get()));
     }

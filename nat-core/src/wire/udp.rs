@@ -25,30 +25,30 @@ impl Header {
         self.destination_port.get()
     }
 
-    /// The length of header and payload in bytes, as the packet says.
+    /// The length of header and payload in bytes, from the header.
     pub(crate) fn length(&self) -> u16 {
         self.length.get()
     }
 
-    /// The checksum; zero stands for none.
+    /// The checksum; zero means that there is none.
     pub(crate) fn checksum(&self) -> u16 {
         self.checksum.get()
     }
 
-    /// Sets the port, and gives the change.
+    /// Sets the port. Returns the change for the checksum.
     pub(crate) fn set_source_port(&mut self, port: u16) -> Delta {
         let old = core::mem::replace(&mut self.source_port, U16::new(port));
         Delta::default().and_u16(old.get(), port)
     }
 
-    /// Sets the port, and gives the change.
+    /// Sets the port. Returns the change for the checksum.
     pub(crate) fn set_destination_port(&mut self, port: u16) -> Delta {
         let old = core::mem::replace(&mut self.destination_port, U16::new(port));
         Delta::default().and_u16(old.get(), port)
     }
 
-    /// Brings the checksum up to date. None stays none (RFC 3022 section 4.1), and a sum of zero is
-    /// sent as `0xffff` (RFC 768), or the receiver would take it for none.
+    /// Updates the checksum. A datagram without one stays without (RFC 3022 section 4.1). A result
+    /// of zero is sent as `0xffff` (RFC 768), because zero means that there is no checksum.
     pub(crate) fn update_checksum(&mut self, delta: Delta) {
         if self.checksum.get() != 0 {
             let updated = delta.apply(self.checksum.get());

@@ -1,4 +1,5 @@
-//! Which host has which block of external ports: that of its place in the table.
+//! Which host has which block of external ports. The number of the block is the number of the
+//! host's slot.
 
 use crate::state::blocks::{Blocks, Externals};
 use crate::state::{Host, Inside};
@@ -7,14 +8,14 @@ use crate::table::{SlotIndex, Width};
 use super::SessionTables;
 
 impl<W: Width> SessionTables<'_, W> {
-    /// The number of a host, or the one that it will get with its first mapping; `None` where there
-    /// is no room for it.
+    /// The number of a host, or the number that it will get with its first mapping; `None` if the
+    /// table of hosts is full.
     pub(crate) fn host_number(&self, inside: Inside) -> Option<u32> {
         let known = self.find_host(inside.origin, inside.endpoint.address);
         known.or_else(|| self.hosts.next_free()).map(number)
     }
 
-    /// Notes that a host has its block on an external address. Returns that if it is new.
+    /// Records that a host has its block on an external address. Returns the block if it is new.
     pub(crate) fn assign_block(&mut self, inside: Inside, external: u8) -> Option<Blocks> {
         let link = self.find_host(inside.origin, inside.endpoint.address)?;
         let host = self.hosts.get_mut(link)?;
@@ -30,8 +31,8 @@ impl<W: Width> SessionTables<'_, W> {
         })
     }
 
-    /// The host at or after `cursor` that has its block on an external address, which it loses; and
-    /// the next cursor.
+    /// Takes the block on an external address away from the first host at or after `cursor` that
+    /// has one. Returns the block, and the cursor to go on with.
     pub(crate) fn release_block(&mut self, cursor: usize, external: u8) -> Option<(usize, Blocks)> {
         let externals = Externals::of(external);
         let mut cursor = cursor;
@@ -57,7 +58,7 @@ impl<W: Width> SessionTables<'_, W> {
     }
 }
 
-/// The blocks that are free when the host at `link` is gone.
+/// The blocks that are free when the host at `link` is removed.
 pub(super) fn blocks_of<W: Width>(host: &Host<W>, link: SlotIndex<W>) -> Option<Blocks> {
     let Host {
         address, blocks, ..
@@ -69,7 +70,7 @@ pub(super) fn blocks_of<W: Width>(host: &Host<W>, link: SlotIndex<W>) -> Option<
     })
 }
 
-/// The number of a host, from zero up.
+/// The number of a host, from zero.
 fn number<W: Width>(host: SlotIndex<W>) -> u32 {
     host.number().saturating_sub(1)
 }

@@ -44,8 +44,8 @@ impl<W: Width> SessionTables<'_, W> {
 
     pub(super) fn remote_hash(&self, mapping: SlotIndex<W>, remote: Endpoint) -> u32 {
         // The hash takes 64 bits: an address, a port, and 16 bits of the number of the mapping. In
-        // wide tables that number has up to 21 bits. The excess is mixed into the address, so that
-        // at most 32 mappings, which differ in these bits only, can collide by construction.
+        // wide tables that number has up to 20 bits. The excess is mixed into the address. At most
+        // 16 mappings share the other bits, and a bucket can hold as many.
         let number = mapping.number();
         let high = remote.address ^ (number >> 16).wrapping_mul(0x9e37_79b9);
         self.key
