@@ -1,17 +1,5 @@
 //! Errors in a configuration.
 
-pub(crate) fn check(
-    field: &'static str,
-    holds: bool,
-    problem: &'static str,
-) -> Result<(), ConfigError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(ConfigError { field, problem })
-    }
-}
-
 /// A field of the configuration that cannot work, and why.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -38,3 +26,16 @@ impl core::fmt::Display for ConfigError {
 }
 
 impl core::error::Error for ConfigError {}
+
+/// An error in `field` unless `holds`.
+pub(crate) fn check(
+    field: &'static str,
+    holds: bool,
+    problem: &'static str,
+) -> Result<(), ConfigError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(ConfigError { field, problem })
+    }
+}

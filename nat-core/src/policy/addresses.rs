@@ -1,21 +1,22 @@
-//! Addresses that no forwarded packet may carry.
+//! Addresses that no forwarded packet may have.
 
 use core::net::Ipv4Addr;
 
-/// Whether `address` cannot be the source or destination of a packet between two networks (RFC 1812
-/// section 5.3.7, RFC 6890): "this network", loopback, link-local, reserved. Documentation and
-/// private prefixes can: labs and networks behind another NAT use them.
+/// Whether `address` must not be the source or destination of a forwarded packet (RFC 1812 section
+/// 5.3.7, RFC 6890): "this network", loopback, link-local, reserved. Documentation and private
+/// prefixes are not martian here, because labs and networks behind another NAT use them.
 pub(crate) const fn is_martian(address: u32) -> bool {
     let [a, b, ..] = address.to_be_bytes();
     a == 0 || a == 127 || (a == 169 && b == 254) || a >= 240
 }
 
-/// Whether `address` stands for more than one host, whatever the network.
+/// Whether `address` is a multicast address or the limited broadcast address.
 pub(crate) const fn is_multicast_or_broadcast(address: u32) -> bool {
     address >> 28 == 0xe || address == Ipv4Addr::BROADCAST.to_bits()
 }
 
-/// Whether `address` is neither of these: most are not, and then this is known at once.
+/// Whether `address` is neither martian nor multicast nor broadcast. Most are not, so one
+/// comparison of the first byte decides in most cases.
 pub(crate) const fn is_unicast(address: u32) -> bool {
     let [a, b, ..] = address.to_be_bytes();
     a != 0 && a < 224 && a != 127 && !(a == 169 && b == 254)

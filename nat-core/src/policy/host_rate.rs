@@ -1,30 +1,29 @@
-//! How fast one host may get mappings and sessions (RFC 6888 REQ-4c, REQ-5).
+//! How fast one host may create mappings and sessions (RFC 6888 REQ-4c, REQ-5).
 
 use crate::config::Rate;
 
-/// One token, in the thousandths in which they are reckoned: so many a millisecond as there are
-/// tokens a second.
+/// One token, in thousandths: `per_second` thousandths are earned in each millisecond.
 const TOKEN: u32 = 1000;
 
 impl Rate {
-    /// Takes a token at the millisecond `now`, modulo 2^32. `due` is when all that were taken
-    /// before are earned, in thousandths of a token since the start of the clock modulo 2^32,
-    /// as the last call has said; `None` of a host that has taken none. Says when they will be
-    /// with this one; `None` if it cannot be had yet.
+    /// Takes a token at the millisecond `now`, modulo 2^32. Returns the new state of the bucket, or
+    /// `None` if no token is left.
     ///
-    /// After a long rest the clock may have come round to just before `due` by chance. Then the
-    /// host is treated for once as if it had just had its burst.
-    pub(crate) fn take(self, due: Option<u32>, now: u32) -> Option<u32> {
+    /// The state of a bucket is when it will be full again, in the time in which a thousandth of a
+    /// token is earned, modulo 2^32. `full_at` is what the last call returned, `None` if the host
+    /// has taken no token yet.
+    ///
+    /// After a long time without new sessions the clock may have wrapped to just before `full_at`.
+    /// Then the host is treated once as if its bucket were empty.
+    pub(crate) fn take(self, full_at: Option<u32>, now: u32) -> Option<u32> {
         let now = now.wrapping_mul(u32::from(self.per_second));
         let burst = u32::from(self.burst).wrapping_mul(TOKEN);
-        // What is owed is never more than the burst, so a `due` that seems further ahead lies
-        // behind.
-        let owed = due
-            .map(|due| due.wrapping_sub(now))
-            .filter(|owed| *owed <= burst)
-            .unwrap_or(0);
-        let with_this = owed.wrapping_add(TOKEN);
-        (with_this <= burst).then(|| now.wrapping_add(with_this))
+        // No more tokens than the burst are ever missing. A larger number means that `full_at` is
+        // in the past.
+        let missing = full_at.map_or(0, |full_at| full_at.wrapping_sub(now));
+        let missing = if missing > burst { 0 } else { missing };
+        let missing_after = missing.wrapping_add(TOKEN);
+        (missing_after <= burst).then(|| now.wrapping_add(missing_after))
     }
 }
 
@@ -32,32 +31,32 @@ impl Rate {
 mod tests {
     use super::*;
 
-    /// How many of 2000 tokens are had at the millisecond `now`.
-    fn taken(rate: Rate, due: &mut Option<u32>, now: u32) -> usize {
+    /// How many of 2000 tokens are available at the millisecond `now`.
+    fn taken(rate: Rate, full_at: &mut Option<u32>, now: u32) -> usize {
         let had = |_: &u32| {
-            let next = rate.take(*due, now);
-            *due = next.or(*due);
+            let next = rate.take(*full_at, now);
+            *full_at = next.or(*full_at);
             next.is_some()
         };
         (0..2000).filter(had).count()
     }
 
-    /// RFC 6888 REQ-4c: a burst at once, then exactly so many a second, also where the clock starts
-    /// anew on the way.
+    /// RFC 6888 REQ-4c: a burst at once, then exactly the rate, also where the clock wraps in
+    /// between.
     #[test]
     fn a_burst_then_so_many_a_second() {
         for start in [0, 1, 5_000_000, u32::MAX - 1500, u32::MAX] {
             for per_second in [1, 3, 7, 300, 999, 1000] {
-                let (rate, mut due) = (
+                let (rate, mut full_at) = (
                     Rate {
                         burst: 40,
                         per_second,
                     },
                     None,
                 );
-                assert_eq!(taken(rate, &mut due, start), 40);
+                assert_eq!(taken(rate, &mut full_at, start), 40);
                 let had: usize = (1..=3000)
-                    .map(|after| taken(rate, &mut due, start.wrapping_add(after)))
+                    .map(|after| taken(rate, &mut full_at, start.wrapping_add(after)))
                     .sum();
                 assert_eq!(
                     had,
@@ -68,36 +67,36 @@ mod tests {
         }
     }
 
-    /// A rest restores the burst and no more than that, however long it is.
+    /// An idle period restores the burst and no more, however long it is.
     #[test]
     fn a_rest_restores_the_burst() {
         for rest in [4_000, 1_000_000, 1 << 31, u32::MAX - 60_000] {
-            let (rate, mut due) = (
+            let (rate, mut full_at) = (
                 Rate {
                     burst: 4,
                     per_second: 1,
                 },
                 None,
             );
-            assert_eq!(taken(rate, &mut due, 77), 4);
+            assert_eq!(taken(rate, &mut full_at, 77), 4);
             assert_eq!(
-                taken(rate, &mut due, 77_u32.wrapping_add(rest)),
+                taken(rate, &mut full_at, 77_u32.wrapping_add(rest)),
                 4,
                 "after {rest} ms"
             );
         }
     }
 
-    /// The largest burst and the highest rate stay far from the ends of the numbers.
+    /// The largest burst and the highest rate do not overflow.
     #[test]
     fn the_largest_values_work() {
         let rate = Rate {
             burst: u16::MAX,
             per_second: 1000,
         };
-        let mut due = None;
-        let had: usize = (0..40).map(|_| taken(rate, &mut due, u32::MAX)).sum();
+        let mut full_at = None;
+        let had: usize = (0..40).map(|_| taken(rate, &mut full_at, u32::MAX)).sum();
         assert_eq!(had, usize::from(u16::MAX));
-        assert_eq!(taken(rate, &mut due, 9), 10, "ten milliseconds later");
+        assert_eq!(taken(rate, &mut full_at, 9), 10, "ten milliseconds later");
     }
 }

@@ -1,4 +1,4 @@
-//! What is allowed: addresses, ports, rates.
+//! The rules: which addresses, ports and rates are allowed.
 
 pub(crate) mod addresses;
 mod host_rate;

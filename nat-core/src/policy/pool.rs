@@ -1,4 +1,5 @@
-//! The external addresses. Each has a number that stays its own for as long as it is there.
+//! The pool of external addresses. Each has a number that identifies it as long as it is in the
+//! pool.
 
 use core::net::Ipv4Addr;
 
@@ -11,22 +12,22 @@ use crate::config::{Cidr, MAX_EXTERNAL_ADDRESSES};
 struct PoolEntry {
     address: u32,
     number: u8,
-    /// Until then the sessions of an address that is being taken away go on.
+    /// Until when the sessions of an address go on that is being removed. `None` if it is not.
     drains_until: Option<Instant>,
 }
 
-/// The external addresses, the primary first and those that drain last.
+/// The external addresses: the primary first, the draining ones last.
 pub(crate) struct Pool(Vec<PoolEntry, MAX_EXTERNAL_ADDRESSES>);
 
 impl Pool {
-    /// The addresses, of which no two are the same.
+    /// A pool of `addresses`, which must all be different.
     pub(crate) fn new(addresses: &[Ipv4Addr]) -> Self {
         let mut pool = Self(Vec::new());
         pool.replace(addresses);
         pool
     }
 
-    /// The number of an address, as long as it may be used at `now`.
+    /// The number of an address that may be used at `now`.
     pub(crate) fn number(&self, address: u32, now: Instant) -> Option<u8> {
         let entry = self.find(|entry| entry.address == address)?;
         entry
@@ -35,7 +36,7 @@ impl Pool {
             .then_some(entry.number)
     }
 
-    /// The address of a number, as long as it may be used at `now`.
+    /// The address with a number, if it may be used at `now`.
     pub(crate) fn address(&self, number: u8, now: Instant) -> Option<u32> {
         let entry = self.find(|entry| entry.number == number)?;
         entry
@@ -44,7 +45,7 @@ impl Pool {
             .then_some(entry.address)
     }
 
-    /// Whether this is one of the addresses, whether or not it may still be used.
+    /// Whether this address is in the pool, also if it may no longer be used.
     pub(crate) fn has(&self, address: u32) -> bool {
         self.find(|entry| entry.address == address).is_some()
     }
@@ -54,7 +55,7 @@ impl Pool {
         self.0.iter().map(|entry| entry.number)
     }
 
-    /// The address of a number, whether or not it may still be used.
+    /// The address with a number, also if it may no longer be used.
     pub(crate) fn any_address(&self, number: u8) -> Option<u32> {
         self.0
             .iter()
@@ -71,7 +72,7 @@ impl Pool {
         self.active().next().map(|(_, address)| address)
     }
 
-    /// The numbers and addresses that new mappings may get, the primary first.
+    /// The numbers and addresses that new mappings may have, the primary first.
     pub(crate) fn active(&self) -> impl Iterator<Item = (u8, u32)> {
         self.0
             .iter()
@@ -79,17 +80,17 @@ impl Pool {
             .map(|entry| (entry.number, entry.address))
     }
 
-    /// Whether this is the number of an address that new mappings may get.
+    /// Whether new mappings may have the address with this number.
     pub(crate) fn is_active(&self, number: u8) -> bool {
         self.active().any(|(active, _)| active == number)
     }
 
-    /// Whether this is an address that new mappings may get.
+    /// Whether new mappings may have this address.
     pub(crate) fn may_give(&self, address: u32) -> bool {
         self.active().any(|(_, active)| active == address)
     }
 
-    /// The addresses that drain.
+    /// The draining addresses.
     pub(crate) fn draining(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.0
             .iter()
@@ -97,7 +98,7 @@ impl Pool {
             .map(|entry| Ipv4Addr::from_bits(entry.address))
     }
 
-    /// Whether an address is of `network`.
+    /// Whether any address is in `network`.
     pub(crate) fn touches(&self, network: &Cidr) -> bool {
         self.0
             .iter()
@@ -126,7 +127,8 @@ impl Pool {
         }
     }
 
-    /// Lets an address drain. Whether there is such an address that does not drain yet.
+    /// Makes an address drain until `until`. Returns false if there is no such address, or if it
+    /// drains already.
     pub(crate) fn drain(&mut self, address: Ipv4Addr, until: Instant) -> bool {
         let active =
             |entry: &PoolEntry| entry.address == address.to_bits() && entry.drains_until.is_none();
@@ -147,12 +149,13 @@ impl Pool {
             .is_some_and(|entry| entry.drains_until.is_some())
     }
 
-    /// When the next address has drained.
+    /// When the next draining address is to be removed.
     pub(crate) fn next_drained(&self) -> Option<Instant> {
         self.0.iter().filter_map(|entry| entry.drains_until).min()
     }
 
-    /// The number of an address that has drained at `now`, or that drains and is `unused`.
+    /// The number of an address to be removed: one whose time is over at `now`, or a draining one
+    /// that is `unused`.
     pub(crate) fn drained(&self, now: Instant, unused: impl Fn(u8) -> bool) -> Option<u8> {
         let drained = |entry: &&PoolEntry| {
             entry
@@ -162,7 +165,7 @@ impl Pool {
         self.0.iter().find(drained).map(|entry| entry.number)
     }
 
-    /// Most routers have one address, so that one is looked at without a loop.
+    /// Most routers have one address, so a pool of one is handled without a loop.
     #[inline(always)]
     fn find(&self, is_it: impl Fn(&PoolEntry) -> bool) -> Option<&PoolEntry> {
         match self.0.as_slice() {
@@ -171,7 +174,7 @@ impl Pool {
         }
     }
 
-    /// Takes an address away.
+    /// Removes an address.
     pub(crate) fn remove(&mut self, number: u8) {
         self.0.retain(|entry| entry.number != number);
     }

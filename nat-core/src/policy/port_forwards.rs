@@ -1,7 +1,8 @@
-//! The rules by which the outside may send first: port forwards, one-to-one translation, the DMZ
-//! host.
+//! The rules by which the outside may open sessions: port forwards, one-to-one translations, the
+//! DMZ host.
 //!
-//! They are few and are gone through one by one, but only for packets that no session expects.
+//! There are few of them and they are searched linearly, but only for packets that belong to no
+//! session.
 
 use heapless::Vec;
 
@@ -22,7 +23,7 @@ pub(crate) struct StaticMapping {
 pub(crate) enum Rule {
     PortForward,
     OneToOne,
-    /// Others may have the endpoint before.
+    /// The endpoint may already belong to a mapping of another host.
     DmzHost,
 }
 
@@ -35,10 +36,12 @@ impl From<Rule> for MappingKind {
     }
 }
 
-/// The rules. Where two could apply, port forwards come first, then one-to-one translation, then
-/// the DMZ host. Those on an address that new mappings cannot get rest. Of two port forwards that
-/// come to have a port in common, since the primary address has changed, the later one rests for
-/// that port.
+/// All rules. Port forwards have precedence over one-to-one translations, and these over the DMZ
+/// host.
+///
+/// A rule is inactive while new mappings cannot have its external address. A change of the primary
+/// address can give two port forwards a port in common; then the later one is inactive for that
+/// port.
 pub(crate) struct PortForwards {
     forwards: Vec<PortForward, MAX_PORT_FORWARDS>,
     one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
@@ -179,8 +182,8 @@ impl PortForwards {
         None
     }
 
-    /// Whether an external endpoint is kept for the inside endpoint that a rule names, other than
-    /// by one-to-one translation for the host `inside` itself.
+    /// Whether a rule reserves an external endpoint for another inside endpoint. The host `inside`
+    /// may use the endpoints of its own one-to-one translation.
     pub(crate) fn reserves(
         &self,
         proto: Proto,
@@ -198,8 +201,8 @@ impl PortForwards {
             || self.forwards.iter().any(forward)
     }
 
-    /// The ports that port forwards keep on an external address. Ranges may meet where the primary
-    /// address has changed since they were added.
+    /// The ports that port forwards reserve on an external address. They may overlap after a change
+    /// of the primary address.
     pub(crate) fn reserved_ports(
         &self,
         proto: Proto,
@@ -212,7 +215,7 @@ impl PortForwards {
         self.forwards.iter().filter(here).filter_map(external_ports)
     }
 
-    /// Whether an external address stands for one host.
+    /// The host to which an external address belongs by one-to-one translation.
     pub(crate) fn one_to_one_host(&self, external: u32) -> Option<u32> {
         let rule = self
             .one_to_one
@@ -221,7 +224,7 @@ impl PortForwards {
         Some(rule.inside.to_bits())
     }
 
-    /// The external address of a host that has one for itself.
+    /// The external address of a host by one-to-one translation.
     pub(crate) fn one_to_one_address(&self, inside: u32) -> Option<u32> {
         let rule = self
             .one_to_one
@@ -312,12 +315,12 @@ fn address_of(forward: &PortForward, pool: &Pool) -> Option<u32> {
     }
 }
 
-/// The external ports of a forward; `None` if they are no range.
+/// The external ports of a forward; `None` if they are not a valid range.
 pub(crate) fn external_ports(forward: &PortForward) -> Option<PortRange> {
     range(forward.external_port, forward.ports)
 }
 
-/// The inside ports of a forward; `None` if they are no range.
+/// The inside ports of a forward; `None` if they are not a valid range.
 pub(crate) fn inside_ports(forward: &PortForward) -> Option<PortRange> {
     range(forward.inside_port, forward.ports)
 }

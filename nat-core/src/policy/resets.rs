@@ -1,15 +1,15 @@
-//! How many RSTs one connection gets (RFC 9293 section 3.10.7.1).
+//! The limit on RSTs for each connection (RFC 9293 section 3.10.7.1).
 
 use crate::Instant;
 use crate::state::LastReset;
 use crate::table::HashKey;
 
-/// The two ends of a connection as its packet from inside names them.
+/// The two ends of a connection as in its packet from inside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Ends {
     pub(crate) source: u32,
     pub(crate) destination: u32,
-    /// Source port, destination port.
+    /// The source port, and the destination port.
     pub(crate) ports: [u16; 2],
 }
 
@@ -23,11 +23,11 @@ impl Ends {
     }
 }
 
-/// A place that the connections of one host share, and nobody else's: a neighbour that sends in its
-/// name, to find out which of its connections the NAT knows, cannot see by its own RSTs whether
-/// there was one.
+/// This record belongs to one host, and all connections of the host share it. A neighbor that
+/// forges the host's address, to find out which of its connections the NAT knows, cannot see by the
+/// RSTs for its own connections whether the host got one.
 impl LastReset {
-    /// Whether this connection of the host may get a RST at `now`; if so it is taken as sent.
+    /// Whether this connection of the host may get a RST at `now`. If so, records that one is sent.
     pub(crate) fn take(&mut self, key: &HashKey, ends: &Ends, now: u32) -> bool {
         let connection = ends.hash(key) | 1;
         if self.connection == connection && u64::from(now.wrapping_sub(self.at)) < INTERVAL_MILLIS {
@@ -41,15 +41,16 @@ impl LastReset {
     }
 }
 
-/// The RSTs sent last to hosts without an entry in the table of hosts: one in 100 ms for each
+/// The last RSTs to hosts without an entry in the table of hosts: one in 100 ms for each
 /// connection.
 ///
-/// The limit is of each connection alone. Were it one for all of them, a host could tell by the
-/// RSTs that it gets how many others got (RFC 5961 section 10, CVE-2016-5696). So a place that
-/// another connection takes is just forgotten. That shows that the other got a RST, which is no
-/// secret here: a host without an entry has no connection that the NAT knows.
+/// The limit is for each connection alone. If connections shared one, a host could count its own
+/// RSTs to find out how many others got (RFC 5961 section 10, CVE-2016-5696). So an entry that
+/// another connection needs is simply overwritten. That reveals that the other connection got a
+/// RST, which is no secret here: a host without an entry in the table of hosts has no connection
+/// that the NAT knows.
 pub(crate) struct ResetLimit {
-    sent: [Sent; PLACES],
+    sent: [Sent; ENTRIES],
 }
 
 #[derive(Clone, Copy)]
@@ -58,12 +59,12 @@ struct Sent {
     at: Instant,
 }
 
-const PLACES: usize = 16;
+const ENTRIES: usize = 16;
 const INTERVAL_MILLIS: u64 = 100;
 
 impl ResetLimit {
     pub(crate) const fn new() -> Self {
-        // No connection has ports of zero.
+        // No connection has the port 0, so these entries match none.
         let none = Sent {
             ends: Ends {
                 source: 0,
@@ -73,13 +74,13 @@ impl ResetLimit {
             at: Instant::from_millis(0),
         };
         Self {
-            sent: [none; PLACES],
+            sent: [none; ENTRIES],
         }
     }
 
-    /// Whether this connection may get a RST at `now`; if so it is taken as sent.
+    /// Whether this connection may get a RST at `now`. If so, records that one is sent.
     pub(crate) fn take(&mut self, key: &HashKey, ends: Ends, now: Instant) -> bool {
-        let Some(entry) = self.sent.get_mut(ends.hash(key) as usize % PLACES) else {
+        let Some(entry) = self.sent.get_mut(ends.hash(key) as usize % ENTRIES) else {
             return true;
         };
         let elapsed = now.as_millis().saturating_sub(entry.at.as_millis());
@@ -111,7 +112,7 @@ mod tests {
         }
     }
 
-    /// S4: a connection gets one in 100 ms, from the first on, and it is those sent that count.
+    /// S4: a connection gets one RST in 100 ms, counted from the last one that was sent.
     #[test]
     fn one_in_an_interval() {
         let mut limit = ResetLimit::new();
@@ -126,7 +127,7 @@ mod tests {
         assert!(take(u64::MAX));
     }
 
-    /// S4: a host's own place: one in an interval, and none is withheld that is of another
+    /// S4: the record of a host: one RST in an interval, but none is suppressed for another
     /// connection.
     #[test]
     fn a_host_has_a_place_of_its_own() {
@@ -141,8 +142,8 @@ mod tests {
         }
     }
 
-    /// S4, CVE-2016-5696: whatever others have got, a connection gets its own; also one that
-    /// differs in one field only.
+    /// S4, CVE-2016-5696: whatever others got, a connection gets its RST; also one that differs in
+    /// one field only.
     #[test]
     fn no_connection_withholds_the_rst_of_another() {
         let mut limit = ResetLimit::new();

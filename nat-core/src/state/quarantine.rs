@@ -99,9 +99,15 @@ impl<W: Width> Freed<W> {
         }
     }
 
-    fn waits(&self, now: u32) -> bool {
+    /// How much longer it stays, in milliseconds; zero if its time is over.
+    fn remaining(&self, now: u32) -> u32 {
         let left = self.deadline.wrapping_sub(now);
-        left != 0 && left <= i32::MAX as u32
+        // Deadlines are less than 2^31 ms ahead, so a larger distance is a deadline in the past.
+        if left <= i32::MAX as u32 { left } else { 0 }
+    }
+
+    fn is_over(&self, now: u32) -> bool {
+        self.remaining(now) == 0
     }
 }
 
@@ -158,6 +164,16 @@ struct Queue<W> {
     list: ExpiryList<W>,
 }
 
+/// How far the port that has been in a queue for longest has come.
+struct Progress<W> {
+    /// Whether its time is over.
+    is_over: bool,
+    /// For how long it has been in quarantine, in milliseconds.
+    elapsed: u32,
+    link: SlotIndex<W>,
+}
+
+/// The external ports in quarantine.
 pub(crate) struct QuarantineTable<'t, W: Width> {
     key: HashKey,
     slots: Slots<'t, Freed<W>>,
@@ -214,12 +230,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
 
     /// Whether ports of `proto` are put into quarantine.
     pub(crate) fn delays(&self, proto: Proto) -> bool {
-        let delay = if proto == Proto::Tcp {
-            self.tcp_queue.delay
-        } else {
-            self.queue.delay
-        };
-        delay != 0 && self.slots.capacity() != 0
+        self.queue(proto).delay != 0 && self.slots.capacity() != 0
     }
 
     /// How many more ports fit.
@@ -230,7 +241,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     pub(crate) fn contains(&self, port: ExternalPort, now: u32) -> bool {
         self.find(port)
             .and_then(|link| self.slots.get(link))
-            .is_some_and(|freed| freed.waits(now))
+            .is_some_and(|freed| !freed.is_over(now))
     }
 
     /// Puts `port`, which has just been freed, into quarantine from `now` on. Its time starts again
@@ -238,12 +249,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     /// the port that has been in quarantine for longest leaves it. Returns how many ports left, or
     /// did not enter, before their time.
     pub(crate) fn insert(&mut self, port: ExternalPort, now: u32) -> u64 {
-        let delay = if port.proto == Proto::Tcp {
-            self.tcp_queue.delay
-        } else {
-            self.queue.delay
-        };
-        if delay == 0 || self.slots.capacity() == 0 {
+        if !self.delays(port.proto) {
             return 0;
         }
         self.release(port);
@@ -251,18 +257,16 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         if self.index.check_capacity(&self.slots, hash, 1).is_err() {
             return 1;
         }
-        let let_go = self.evict_oldest(now);
-        if let Some(link) = self.slots.insert(Freed::new(port, now.wrapping_add(delay))) {
-            let _room_checked = self.index.insert(&mut self.slots, hash, link);
-            let queue = if port.proto == Proto::Tcp {
-                &mut self.tcp_queue
-            } else {
-                &mut self.queue
-            };
-            queue.list.push(&mut self.slots, link);
+        let evicted = self.evict_oldest(now);
+        let deadline = now.wrapping_add(self.queue(port.proto).delay);
+        if let Some(link) = self.slots.insert(Freed::new(port, deadline)) {
+            // The capacity was checked above.
+            let _has_room = self.index.insert(&mut self.slots, hash, link);
+            let (queue, slots) = self.queue_mut(port.proto);
+            queue.list.push(slots, link);
             self.counts.add(port);
         }
-        let_go
+        evicted
     }
 
     /// Releases `port`, because it is in use again.
@@ -275,8 +279,11 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     /// Releases up to `limit` ports whose time is over at `now`.
     pub(crate) fn release_overdue(&mut self, now: u32, limit: usize) {
         for _ in 0..limit {
-            let overdue =
-                |link: &SlotIndex<W>| self.slots.get(*link).is_some_and(|freed| !freed.waits(now));
+            let overdue = |link: &SlotIndex<W>| {
+                self.slots
+                    .get(*link)
+                    .is_some_and(|freed| freed.is_over(now))
+            };
             let Some(link) = self.first_of_queues().into_iter().find(overdue) else {
                 return;
             };
@@ -287,18 +294,10 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     /// The time from `now` until a port can be released, in milliseconds: zero if one can be
     /// released already, `None` if no port is in quarantine.
     pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
-        let first = self
-            .first_of_queues()
+        self.first_of_queues()
             .into_iter()
-            .filter_map(|link| self.slots.get(link));
-        first
-            .map(|freed| {
-                if freed.waits(now) {
-                    freed.deadline.wrapping_sub(now)
-                } else {
-                    0
-                }
-            })
+            .filter_map(|link| self.slots.get(link))
+            .map(|freed| freed.remaining(now))
             .min()
     }
 
@@ -333,7 +332,8 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     #[cfg(feature = "audit")]
     pub(crate) fn audit(&self) -> Result<(), Fault> {
         self.slots.audit::<ByPort<W>>()?;
-        self.index.audit(&self.slots, self.slots.iter().count())?;
+        let ports = self.slots.iter().count();
+        self.index.audit(&self.slots, ports)?;
         let mut counts = PortUse::like(&self.counts);
         for (link, freed) in self.slots.iter() {
             ensure(
@@ -343,20 +343,19 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
             counts.add(freed.port());
         }
         ensure(counts.counts_like(&self.counts), "the ports in quarantine")?;
-        let of_tcp = |freed: &Freed<W>| freed.proto == Proto::Tcp;
-        let listed = audit_list(
-            &self.queue.list,
-            &self.slots,
-            |freed| !of_tcp(freed),
-            |freed| freed.deadline,
-        )?;
-        let of_tcp = audit_list(&self.tcp_queue.list, &self.slots, of_tcp, |freed| {
-            freed.deadline
-        })?;
+        let listed = self.audit_queue(&self.queue, false)?;
+        let listed_tcp = self.audit_queue(&self.tcp_queue, true)?;
         ensure(
-            listed.wrapping_add(of_tcp) == self.slots.iter().count(),
+            listed.wrapping_add(listed_tcp) == ports,
             "a port in quarantine in no list",
         )
+    }
+
+    /// Checks one queue. Returns how many ports are in it.
+    #[cfg(feature = "audit")]
+    fn audit_queue(&self, queue: &Queue<W>, is_tcp: bool) -> Result<usize, Fault> {
+        let belongs = |freed: &Freed<W>| (freed.proto == Proto::Tcp) == is_tcp;
+        audit_list(&queue.list, &self.slots, belongs, |freed| freed.deadline)
     }
 
     /// Releases a port if the memory is full. Returns how many ports were released before their
@@ -365,29 +364,29 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         if self.slots.free_slots() > 0 {
             return 0;
         }
-        let waited = |queue: &Queue<W>| {
-            let freed = self.slots.get(queue.list.first())?;
-            let left = if freed.waits(now) {
-                freed.deadline.wrapping_sub(now)
-            } else {
-                0
-            };
-            Some((
-                left == 0,
-                queue.delay.saturating_sub(left),
-                queue.list.first(),
-            ))
-        };
-        let oldest = [&self.queue, &self.tcp_queue]
+        // The first of a queue has been in it for longest. Of the two, one whose time is over goes
+        // first, else the one that has been in quarantine for longer.
+        let queues = [&self.queue, &self.tcp_queue];
+        let oldest = queues
             .into_iter()
-            .filter_map(waited);
-        let Some((overdue, _, link)) =
-            oldest.max_by_key(|(overdue, waited, _)| (*overdue, *waited))
-        else {
+            .filter_map(|queue| self.progress(queue, now))
+            .max_by_key(|progress| (progress.is_over, progress.elapsed));
+        let Some(Progress { is_over, link, .. }) = oldest else {
             return 0;
         };
         self.remove(link);
-        u64::from(!overdue)
+        u64::from(!is_over)
+    }
+
+    /// How far the first port of a queue has come.
+    fn progress(&self, queue: &Queue<W>, now: u32) -> Option<Progress<W>> {
+        let link = queue.list.first();
+        let remaining = self.slots.get(link)?.remaining(now);
+        Some(Progress {
+            is_over: remaining == 0,
+            elapsed: queue.delay.saturating_sub(remaining),
+            link,
+        })
     }
 
     fn remove(&mut self, link: SlotIndex<W>) {
@@ -402,13 +401,25 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
 
     /// Frees a slot that is no longer indexed and counted.
     fn free(&mut self, link: SlotIndex<W>, proto: Proto) {
-        let queue = if proto == Proto::Tcp {
-            &mut self.tcp_queue
-        } else {
-            &mut self.queue
+        let (queue, slots) = self.queue_mut(proto);
+        queue.list.remove(slots, link);
+        slots.remove(link);
+    }
+
+    fn queue(&self, proto: Proto) -> &Queue<W> {
+        match proto {
+            Proto::Tcp => &self.tcp_queue,
+            Proto::Icmp | Proto::Udp => &self.queue,
+        }
+    }
+
+    /// The queue of a protocol, and the slots that are linked in it.
+    fn queue_mut(&mut self, proto: Proto) -> (&mut Queue<W>, &mut Slots<'t, Freed<W>>) {
+        let queue = match proto {
+            Proto::Tcp => &mut self.tcp_queue,
+            Proto::Icmp | Proto::Udp => &mut self.queue,
         };
-        queue.list.remove(&mut self.slots, link);
-        self.slots.remove(link);
+        (queue, &mut self.slots)
     }
 
     fn find(&self, port: ExternalPort) -> Option<SlotIndex<W>> {

@@ -201,44 +201,64 @@ fn refreshes(state: SessionState, from: Side, signal: Signal) -> bool {
     }
 }
 
-/// What a segment may be taken for, given the sequence numbers.
+/// What a segment means, given its sequence numbers. An error means that it must be dropped.
 fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal, DropReason> {
-    let Tcp {
-        state, sequences, ..
-    } = tcp;
-    if *state == SessionState::InsideSyn && from == Side::Outside {
-        return prove_answer(sequences, kind, segment);
+    if tcp.state == SessionState::InsideSyn && from == Side::Outside {
+        return prove_answer(&tcp.sequences, kind, segment);
     }
-    // The outside proves with its first acknowledgment that it got the SYN-ACK, and is no spoofed
-    // address.
-    let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
+    let (is_genuine, signal) = match kind {
+        Kind::Syn => (true, Signal::Syn),
+        Kind::SynAck => (true, Signal::SynAck),
+        Kind::Fin => (is_genuine_fin(tcp, from, segment), Signal::Fin),
+        Kind::Reset => (is_genuine_reset(tcp, from, segment), Signal::Reset),
+        Kind::Other => (is_genuine_traffic(tcp, from, segment), Signal::Traffic),
+    };
+    Ok(if is_genuine { signal } else { Signal::Unproven })
+}
+
+/// Whether the handshake is not finished yet.
+fn is_opening(state: SessionState) -> bool {
+    matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn)
+}
+
+/// Whether the handshake is finished, or this segment finishes it. The first acknowledgment from
+/// outside proves that the sender got the SYN-ACK, so its address is not spoofed.
+fn is_handshake_done(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
     let with_fin = tcp.early_fins.contains(Side::Inside);
-    let handshake =
-        !opening || from == Side::Inside || sequences.acknowledges_syn_ack(with_fin, segment);
-    let proven = |genuine: bool, signal| if genuine { signal } else { Signal::Unproven };
-    Ok(match kind {
-        Kind::Syn => Signal::Syn,
-        Kind::SynAck => Signal::SynAck,
-        // Before the handshake is done, the inside's FIN waits for the acknowledgment that ends it.
-        Kind::Fin if opening && from == Side::Inside => Signal::Unproven,
-        Kind::Fin => proven(
-            handshake && sequences.is_exact_fin(from, segment),
-            Signal::Fin,
-        ),
-        Kind::Reset => {
-            let after_fin =
-                opening && tcp.early_fins.contains(from) && sequences.is_one_beyond(from, segment);
-            let exact = match from {
-                Side::Inside if opening => sequences.is_at_end(segment),
-                Side::Inside | Side::Outside => sequences.is_exact_reset(from, segment),
-            };
-            proven(after_fin || exact, Signal::Reset)
-        }
-        // What the inside sends keeps its session alive even where the numbers have lost their
-        // thread.
-        Kind::Other if from == Side::Inside => Signal::Traffic,
-        Kind::Other => proven(handshake && sequences.fits(from, segment), Signal::Traffic),
-    })
+    !is_opening(tcp.state)
+        || from == Side::Inside
+        || tcp.sequences.acknowledges_syn_ack(with_fin, segment)
+}
+
+fn is_genuine_fin(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
+    // Before the handshake is finished, a FIN from inside waits for the acknowledgment that
+    // finishes it: see `is_early_fin`.
+    let is_early = is_opening(tcp.state) && from == Side::Inside;
+    !is_early && is_handshake_done(tcp, from, segment) && tcp.sequences.is_exact_fin(from, segment)
+}
+
+fn is_genuine_reset(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
+    let Tcp {
+        state,
+        sequences,
+        early_fins,
+    } = tcp;
+    let is_opening = is_opening(*state);
+    // A sender that has sent a FIN counts it, though it does not count here yet.
+    let is_after_fin =
+        is_opening && early_fins.contains(from) && sequences.is_one_beyond(from, segment);
+    let is_exact = match from {
+        Side::Inside if is_opening => sequences.is_at_end(segment),
+        Side::Inside | Side::Outside => sequences.is_exact_reset(from, segment),
+    };
+    is_after_fin || is_exact
+}
+
+fn is_genuine_traffic(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
+    // Traffic from inside keeps its session alive even if the recorded sequence numbers are no
+    // longer right, for example after lost segments.
+    from == Side::Inside
+        || is_handshake_done(tcp, from, segment) && tcp.sequences.fits(from, segment)
 }
 
 /// The meaning of the outside's answer to a SYN: its own SYN, and segments that acknowledge the
@@ -286,11 +306,12 @@ fn is_early_fin(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
     }
 }
 
+/// What to record of the sequence numbers of a segment.
 fn note(tcp: &Tcp, from: Side, signal: Signal, segment: &Segment) -> Note {
     let Tcp {
         state, sequences, ..
     } = tcp;
-    let opening = matches!(state, SessionState::InsideSyn | SessionState::OutsideSyn);
+    let opening = is_opening(*state);
     let reopens = opening || matches!(state, SessionState::Closing | SessionState::Reset);
     match (signal, from) {
         (Signal::Syn | Signal::SynAck, Side::Inside)
