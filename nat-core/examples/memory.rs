@@ -1,21 +1,21 @@
-//! Prints what tables of several sizes cost in RAM: `cargo run -p nat-core --example memory`.
+//! Prints how much RAM tables of several sizes take: `cargo run -p nat-core --example memory`.
 
 use core::mem::size_of;
 
 use nat_core::{Nat, Quarantine, Tables};
 
 fn main() {
-    // Per thousand, so that alignment does not blur it.
+    // The average over a thousand entries, so that alignment has no influence.
     let base = size_of::<Tables<1, 1, 1>>();
     let mapping = (size_of::<Tables<1001, 1, 1>>() - base) / 1000;
     let session = (size_of::<Tables<1, 1001, 1>>() - base) / 1000;
     let host = (size_of::<Tables<1, 1, 1001>>() - base) / 1000;
     println!(
-        "A flow: one mapping of {mapping} bytes and one session of {session}, {} in all, indexes and",
+        "A mapping takes {mapping} bytes, a session {session}, one of each {}. A host takes {host} bytes,",
         mapping + session
     );
     let port = (size_of::<Quarantine<1001>>() - size_of::<Quarantine<1>>()) / 1000;
-    println!("lists included. A host: {host} bytes. A port in quarantine: {port}.");
+    println!("a port in quarantine {port}. Indexes and lists are included.");
     println!();
     println!("| mappings | sessions | hosts | bytes of RAM |");
     println!("|--:|--:|--:|--:|");

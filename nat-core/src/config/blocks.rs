@@ -1,4 +1,4 @@
-//! Blocks of external ports, one for each inside host.
+//! Port blocks: a fixed range of external ports for each inside host.
 
 use super::{Config, ConfigError, PortRange, check};
 
@@ -7,6 +7,7 @@ impl Config {
     /// would not lie within the range of ports.
     pub(crate) fn block(&self, number: u32) -> Option<PortRange> {
         let size = u32::from(self.port_blocks?);
+        // Block n begins n blocks after the first port.
         let first = number
             .checked_mul(size)?
             .checked_add(u32::from(self.ports.first))?;

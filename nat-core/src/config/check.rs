@@ -30,6 +30,8 @@ impl Config {
     /// Rejects reserved and excluded ports that leave no port for mappings.
     fn check_closed_ports(&self) -> Result<(), ConfigError> {
         const PROBLEM: &str = "leaves no port for mappings";
+        // The ranges are added one by one, so that the error names the field that closes the last
+        // port.
         let mut closed = PortSet::<{ MAX_PORT_RANGES + 1 }>::EMPTY;
         let mut close = |field, range| {
             let _has_room = closed.insert(range);

@@ -19,6 +19,7 @@ impl Cidr {
         if prefix_len > 32 {
             return None;
         }
+        // A shift by 32, for a prefix of 0 bits, would overflow.
         let mask = match u32::MAX.checked_shl(32_u32.wrapping_sub(prefix_len as u32)) {
             Some(mask) => mask,
             None => 0,

@@ -23,9 +23,9 @@ pub struct QuarantineConfig {
     /// because the NAT tracks TCP sessions to their end.
     pub tcp_delay: Duration,
     /// Whether all ports are in quarantine after a start, when the NAT does not know which ports
-    /// were in use before. Then the NAT creates no dynamic mapping until `delay` has passed since
-    /// its first packet, and replies to inside hosts with an ICMP error
-    /// ([`ExhaustionError`](crate::ExhaustionError)). Needs no memory. Port forwards work at once.
+    /// were in use before. Then the NAT creates no dynamic mapping until the delay for the protocol
+    /// has passed since its first packet. Inside hosts get an ICMP error, see
+    /// [`ExhaustionError`](crate::ExhaustionError). Needs no memory. Port forwards work at once.
     pub after_start: bool,
 }
 

@@ -28,9 +28,10 @@ impl Seed {
             self.0 != [0; 16],
             "all zeros: the random number generator does not work",
         )?;
-        let [c, d] = [self.draw(3), self.draw(4)];
-        let [w, x, y, z] = self.draw_words([1, 2]);
-        let hash = [w, x, y, z, self.draw(7) as u32];
+        // Each secret has a label of its own, so knowledge of one secret reveals no other.
+        let [c, d] = [self.derive(3), self.derive(4)];
+        let [w, x, y, z] = self.derive_words([1, 2]);
+        let hash = [w, x, y, z, self.derive(7) as u32];
         let mut ports = [0; 16];
         let (first, second) = ports.split_at_mut(8);
         first.copy_from_slice(&c.to_le_bytes());
@@ -41,27 +42,27 @@ impl Seed {
     /// The secret for IPv4 identifications. Servers see values derived from it, so it must not be
     /// the secret of the tables.
     pub(crate) fn identification_secret(&self) -> [u32; 4] {
-        self.draw_words([5, 6])
+        self.derive_words([5, 6])
     }
 
     /// The secret for the random selection of replies under a flood.
     pub(crate) fn answer_secret(&self) -> u32 {
-        self.draw(8) as u32
+        self.derive(8) as u32
     }
 
     /// A secret for the hashes of tables outside the NAT, such as a neighbor table. Without it an
     /// attacker cannot choose keys that collide there. It reveals nothing about the NAT's own
     /// secrets.
     pub fn table_secret(&self) -> u32 {
-        self.draw(64) as u32
+        self.derive(64) as u32
     }
 
-    fn draw_words(&self, labels: [u64; 2]) -> [u32; 4] {
-        let [a, b] = labels.map(|label| self.draw(label));
+    fn derive_words(&self, labels: [u64; 2]) -> [u32; 4] {
+        let [a, b] = labels.map(|label| self.derive(label));
         [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32]
     }
 
-    fn draw(&self, label: u64) -> u64 {
+    fn derive(&self, label: u64) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write_u64(label);
         hasher.finish()

@@ -152,7 +152,7 @@ impl<'t> Datagrams<'t> {
     pub(super) fn id_of_copy(&self, position: usize, first: &First) -> Option<u16> {
         let route = self.route(position)?;
         let slot = self.slots.get(position)?;
-        // The identification is chosen anew for each first fragment, so it is left out.
+        // Each first fragment gets a new identification, so identifications are not compared.
         let same_route = FragmentRoute {
             id: route.id,
             ..first.route

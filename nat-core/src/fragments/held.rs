@@ -193,6 +193,7 @@ impl<'t> HeldFragments<'t> {
             held.waits_for(datagram)
                 && (held.extent().overlaps(first.extent) || held.has_expired(now))
         });
+        // From now on they are ready, and get another `WAIT_MILLIS` to be released.
         for held in self.slots.iter_mut() {
             if held.waits_for(datagram) {
                 (held.datagram, held.route) = (0, first.route);
@@ -214,7 +215,8 @@ impl<'t> HeldFragments<'t> {
             .filter(|held| held.is_ready(now))
             .max_by_key(|held| arrivals.wrapping_sub(held.arrival))?;
         let (len, route) = (usize::from(held.len), held.route);
-        // The slot is freed in any case: a fragment that does not fit `buffer` now never will.
+        // The slot is freed even if `buffer` is too small. Otherwise this fragment would block all
+        // later ones.
         held.len = 0;
         self.used = self.used.saturating_sub(1);
         let bytes = held.bytes.get(..len)?;

@@ -132,6 +132,7 @@ impl<'t> FragmentTable<'t> {
     /// to `now`, every few seconds and whenever it has jumped.
     pub(crate) fn advance(&mut self, elapsed: u64, now: u32) {
         const HIGHEST_BIT: u32 = 1 << 31;
+        // No deadline is farther ahead than `OPEN_MILLIS`, so after that time nothing is alive.
         if elapsed >= u64::from(OPEN_MILLIS) {
             self.clear();
         } else if (now ^ self.advanced) & HIGHEST_BIT != 0 {
@@ -197,7 +198,8 @@ impl<'t> FragmentTable<'t> {
         if let Some(route) = known.and_then(|position| self.datagrams.route(position)) {
             return Ok(LaterFragment::Follow(route));
         }
-        // Leftovers of a datagram whose first fragment was just refused are not worth holding.
+        // Later fragments of a datagram whose first fragment was just refused are not worth
+        // holding.
         let is_leftover = known.is_none() && self.was_refused(key, now);
         if length(packet) > MAX_HELD_LEN || is_leftover {
             return Err(DropReason::Fragment);
@@ -219,7 +221,7 @@ impl<'t> FragmentTable<'t> {
         if let Some(position) = known {
             self.held.supersede(number(position), extent, packet);
         }
-        // Both slots are found before either is taken, so a refusal changes nothing else.
+        // Both slots are found before either is taken: if one is lacking, the other stays as it is.
         let slot = self.held.slot_for(key.source).ok_or(DropReason::Fragment)?;
         let position = known
             .or_else(|| self.datagrams.slot_for_waiting(key, now))

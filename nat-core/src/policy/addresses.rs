@@ -7,6 +7,7 @@ use core::net::Ipv4Addr;
 /// prefixes are not martian here, because labs and networks behind another NAT use them.
 pub(crate) const fn is_martian(address: u32) -> bool {
     let [a, b, ..] = address.to_be_bytes();
+    // 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, and everything from 240.0.0.0 up.
     a == 0 || a == 127 || (a == 169 && b == 254) || a >= 240
 }
 

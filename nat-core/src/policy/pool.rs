@@ -111,6 +111,7 @@ impl Pool {
     pub(crate) fn replace(&mut self, addresses: &[Ipv4Addr]) {
         let mut old = core::mem::take(&mut self.0);
         old.retain(|entry| addresses.contains(&Ipv4Addr::from_bits(entry.address)));
+        // The lowest number that no remaining address has.
         let is_free = |number: &u8| old.iter().all(|entry| entry.number != *number);
         let mut free = (0..=u8::MAX).filter(is_free);
         for address in addresses {

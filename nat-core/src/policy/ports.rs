@@ -42,6 +42,8 @@ impl PortPicker {
                 return Some(ports.at(position));
             }
         }
+        // Few ports are free. The search begins at the last random position, so the free ports are
+        // still chosen at random, though not with equal probability.
         (position..count)
             .chain(0..position)
             .take(tries)

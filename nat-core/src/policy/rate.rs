@@ -144,7 +144,8 @@ impl ErrorLoad {
         self.count = self.count.saturating_add(1);
         // The load of the previous second is the best estimate while this second is young.
         let load = self.count.max(self.previous);
-        // One of the first `limit` numbers out of `load`: always, if the load is below the limit.
+        // A random number below `load` is below `limit` with the probability that is needed. If the
+        // load is below the limit, it always is.
         self.may_answer = scaled(self.next_random(), load) < self.limit;
     }
 

@@ -1,4 +1,4 @@
-//! Blocks of external ports, one for each host (RFC 6888 REQ-14).
+//! Port blocks: a range of external ports for each host (RFC 6888 REQ-14).
 
 use crate::config::MAX_EXTERNAL_ADDRESSES;
 

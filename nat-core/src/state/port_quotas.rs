@@ -55,7 +55,7 @@ impl PortQuotas {
         all.saturating_sub(taken).min(open / 2)
     }
 
-    /// Counts a port against the reservation of a host.
+    /// How many of the reserved ports are in use.
     pub(crate) fn taken(&self, proto: Proto, external: u8, class: PortClass) -> usize {
         let taken = self
             .taken
@@ -71,7 +71,7 @@ impl PortQuotas {
         self.per_host.get(class as usize).copied().unwrap_or(0)
     }
 
-    /// A host takes one of those that are kept for it.
+    /// Counts a port against the reservation of a host.
     pub(crate) fn take(&mut self, proto: Proto, external: u8, class: PortClass) {
         self.change(proto, external, class, |taken| taken.saturating_add(1));
     }

@@ -143,6 +143,7 @@ impl PortUse {
         let Some(used) = used.and_then(|used| used.get_mut(usize::from(port.external))) else {
             return;
         };
+        // The port counts in each range that contains it.
         for (range, counts) in self.ranges.iter().zip(used) {
             if let Some(count) = counts
                 .get_mut(Parity::of(port.port) as usize)

@@ -41,6 +41,7 @@ impl Ports {
                 count: last.wrapping_sub(first).wrapping_add(1),
             };
         };
+        // The first port of this parity, and every second port from there.
         let first = if Parity::of(range.first()) == parity {
             first
         } else {

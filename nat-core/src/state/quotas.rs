@@ -28,11 +28,13 @@ const RESERVED_PART: usize = 16;
 impl Quotas {
     /// For tables with this capacity of mappings, sessions and hosts.
     pub(crate) fn new(limits: &Limits, (mappings, sessions, hosts): (usize, usize, usize)) -> Self {
+        // The same number of both is reserved, so the smaller table decides.
         let smaller = mappings.min(sessions);
         let part = (smaller / RESERVED_PART)
             .checked_div(hosts)
             .unwrap_or(0)
             .max(1);
+        // With very many hosts, even one slot each would take too much from those that are active.
         let default = if part.saturating_mul(hosts) <= smaller / 2 {
             part
         } else {

@@ -201,6 +201,7 @@ impl Sequences {
         let ahead = segment.sequence.wrapping_sub(sender.next);
         let known =
             |ack: u32| self.knows_outside() && (ack == receiver.next || ack == sender.acknowledged);
+        // Below half of `NEAR` the acknowledgment is near enough to be accepted when it comes.
         NEAR / 2 < ahead && ahead <= WINDOW && segment.acknowledgment.is_some_and(known)
     }
 

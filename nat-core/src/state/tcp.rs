@@ -421,7 +421,7 @@ mod tests {
         session
     }
 
-    /// RFC 5961 section 3.2: a RST counts only at the exact sequence number.
+    /// RFC 5961 section 3.2: a RST counts only with the exact sequence number.
     #[test]
     fn only_the_exact_reset_counts() {
         let session = established();
@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(tried.state, Reset);
     }
 
-    /// A forged segment does not move the numbers, so that no RST can be made to fit.
+    /// A forged segment does not change the recorded numbers, so it cannot make a forged RST valid.
     #[test]
     fn segments_that_do_not_follow_on_are_not_noted() {
         let session = established();
@@ -467,7 +467,8 @@ mod tests {
         }
     }
 
-    /// A segment lost on its way here leaves a gap, which the receiver's acknowledgment closes.
+    /// A segment that is lost before it reaches the router leaves a gap, which the receiver's
+    /// acknowledgment closes.
     #[test]
     fn a_gap_is_closed_by_the_acknowledgment() {
         let mut session = established();
@@ -536,8 +537,8 @@ mod tests {
         assert_eq!(session.state, Closing);
     }
 
-    /// Before the outside has sent anything, nothing of the inside's numbers is skipped: what is
-    /// not known is no number.
+    /// Before the outside has sent anything, no gap in the inside's numbers is skipped, because
+    /// nothing is known of the outside's numbers.
     #[test]
     fn nothing_is_skipped_before_the_answer() {
         let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
@@ -551,7 +552,7 @@ mod tests {
         assert_eq!(session, before);
     }
 
-    /// RFC 5961 section 3.2 for FIN: ahead of what its sender has sent, or behind it, it does not
+    /// RFC 5961 section 3.2 for FIN: one ahead of or behind what its sender has sent does not
     /// count.
     #[test]
     fn only_the_fin_at_the_end_counts() {
@@ -585,7 +586,7 @@ mod tests {
         assert_eq!(tried.state, OutsideFin, "with 50 bytes of data");
     }
 
-    /// A FIN that overtakes a segment counts once the gap before it has been acknowledged.
+    /// A FIN that overtakes a segment counts once the missing segment was acknowledged.
     #[test]
     fn a_fin_ahead_of_a_gap_counts_when_the_gap_is_closed() {
         let mut session = established();
@@ -619,7 +620,7 @@ mod tests {
         assert_eq!(session.state, Closing);
     }
 
-    /// A forged SYN during the handshake gains nothing: the genuine answer still decides.
+    /// A forged SYN during the handshake has no effect: the genuine answer still decides.
     #[test]
     fn a_forged_syn_does_not_take_the_place_of_the_answer() {
         let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
@@ -657,8 +658,7 @@ mod tests {
         assert_eq!(session.state, Reset);
     }
 
-    /// RFC 9293 figure 8, with the inside's SYN lost: the outside answers the SYN-ACK with a plain
-    /// ACK.
+    /// RFC 9293 figure 8, with the inside's SYN lost: the outside answers the SYN-ACK with an ACK.
     #[test]
     fn a_simultaneous_open_ends_with_any_acknowledgment() {
         let mut session = Tcp::new(InsideSyn, Sequences::from_syn(&SYN));
@@ -684,7 +684,7 @@ mod tests {
         assert_eq!(session.state, Established);
     }
 
-    /// A server that closes at once, before the acknowledgment of its SYN-ACK has come.
+    /// A server that closes at once, before its SYN-ACK was acknowledged.
     #[test]
     fn a_fin_before_the_end_of_the_handshake_is_remembered() {
         let syn_ack = segment(ISN, PEER_ISN + 1, 1);

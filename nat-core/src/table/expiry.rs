@@ -85,6 +85,8 @@ impl<W: Width, Order> AgeList<W, Order> {
         let Some(slot) = slots.get_mut(link) else {
             return;
         };
+        // The neighbours are linked with each other; where one is missing, the list head takes its
+        // place.
         let [earlier, later] = *slot.neighbours();
         match slots.get_mut(earlier) {
             Some(slot) => slot.neighbours()[LATER] = later,

@@ -81,6 +81,7 @@ impl<'t, C: Chain> Index<'t, C> {
         hash: u32,
         count: usize,
     ) -> Result<(), IndexFull> {
+        // Counts the whole chain: nothing matches.
         let mut probes = 0_usize;
         self.find(slots, hash, |_, _| {
             probes = probes.saturating_add(1);
@@ -125,6 +126,7 @@ impl<'t, C: Chain> Index<'t, C> {
             *head = after;
             return;
         }
+        // A slot knows only the next one, so the chain is followed up to the one before.
         let mut before = *head;
         for _ in 0..MAX_PROBES {
             let Some(slot) = slots.get_mut(before) else {

@@ -46,6 +46,7 @@ impl<'t, T: Slot> Slots<'t, T> {
 
     /// The free slot that the next insertion will use.
     pub(crate) fn next_free(&self) -> Option<LinkOf<T>> {
+        // Slots that were used before are preferred, so `untouched` grows only when it must.
         let link = if self.free.is_none() {
             SlotIndex::at(self.untouched)
         } else {
@@ -72,6 +73,7 @@ impl<'t, T: Slot> Slots<'t, T> {
     pub(crate) fn remove(&mut self, link: LinkOf<T>) {
         let free = self.free;
         if let Some(slot) = self.slots.get_mut(link.position()) {
+            // The slot becomes the head of the list of free slots.
             *slot = T::FREE;
             *slot.spare_link() = free;
             self.free = link;

@@ -135,6 +135,8 @@ impl Header {
         total_length: u16,
     ) -> Self {
         let flags = self.flags_and_offset.get();
+        // A fragment can be fragmented again. Then its last part keeps the flag of the whole, and
+        // offsets are relative to its own.
         let more = if more {
             MORE_FRAGMENTS
         } else {
@@ -154,6 +156,7 @@ impl Header {
             source: self.source,
             destination: self.destination,
         };
+        // The checksum covers the options too, which the caller writes after this header.
         header.checksum = U16::new(!checksum::add(
             checksum::sum(header.as_bytes()),
             checksum::sum(options),

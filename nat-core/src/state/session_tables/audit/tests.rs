@@ -107,10 +107,22 @@ fn planted(
     tables.audit(NOW)
 }
 
+/// The only host.
+fn host<'f>(tables: &'f mut SessionTables<'static, u16>) -> &'f mut Host<u16> {
+    tables.host_mut(Origin::Host, 0xc0a8_010a).expect("a host")
+}
+
+fn slot<'f>(
+    tables: &'f mut SessionTables<'static, u16>,
+    link: SlotIndex<u16>,
+) -> &'f mut Session<u16> {
+    tables.sessions.get_mut(link).expect("a session")
+}
+
 #[test]
 fn a_session_in_the_list_of_another_class_is_found() {
     let state = planted(|tables, [session, ..]| {
-        tables.sessions.get_mut(session).expect("a session").state = SessionState::Established;
+        slot(tables, session).state = SessionState::Established;
     });
     assert_eq!(state, Err("a slot in a list of another class"));
     let none = planted(|tables, _| {
@@ -118,24 +130,15 @@ fn a_session_in_the_list_of_another_class_is_found() {
     });
     assert_eq!(none, Err("a session in no list"));
     let out_of_order = planted(|tables, [session, ..]| {
-        tables
-            .sessions
-            .get_mut(session)
-            .expect("a session")
-            .set_deadline(NOW.wrapping_add(300_000));
+        slot(tables, session).set_deadline(NOW.wrapping_add(300_000));
     });
     assert_eq!(out_of_order, Err("a list is not in order of deadline"));
     let late = planted(|tables, [_, session, _]| {
-        tables
-            .sessions
-            .get_mut(session)
-            .expect("a session")
-            .set_deadline(NOW.wrapping_add(300_000));
+        slot(tables, session).set_deadline(NOW.wrapping_add(300_000));
     });
     assert_eq!(late, Err("a session outlives its class"));
     let unranked = planted(|tables, _| {
-        let host = tables.host_mut(Origin::Host, 0xc0a8_010a).expect("a host");
-        *host
+        *host(tables)
             .eviction_list_mut(EvictionRank::InsideSyn)
             .expect("a rank") = EvictionList::EMPTY;
     });
@@ -144,9 +147,6 @@ fn a_session_in_the_list_of_another_class_is_found() {
 
 #[test]
 fn a_counter_that_is_wrong_is_found() {
-    fn host<'f>(tables: &'f mut SessionTables<'static, u16>) -> &'f mut Host<u16> {
-        tables.host_mut(Origin::Host, 0xc0a8_010a).expect("a host")
-    }
     let mapping = planted(|tables, _| {
         let link = tables.mapping_of_inside(&tuple(5000)).expect("a mapping");
         tables
@@ -169,6 +169,12 @@ fn a_counter_that_is_wrong_is_found() {
         planted(|tables, _| host(tables).add_mapping(Proto::Udp)),
         Err("the mappings of a host")
     );
+    let dynamic = planted(|tables, _| host(tables).add_dynamic(3));
+    assert_eq!(dynamic, Err("the dynamic mappings of a host on an address"));
+}
+
+#[test]
+fn a_port_counter_that_is_wrong_is_found() {
     let port = ExternalPort {
         proto: Proto::Tcp,
         external: 0,
@@ -178,6 +184,18 @@ fn a_counter_that_is_wrong_is_found() {
         planted(|tables, _| tables.ports.remove(port)),
         Err("the ports in use")
     );
+    let reserved = planted(|tables, _| {
+        *host(tables)
+            .reserved_ports_mut(Proto::Tcp, PortClass::High)
+            .expect("a count") += 1;
+    });
+    assert_eq!(reserved, Err("the reserved ports of a host"));
+    let taken = planted(|tables, _| tables.port_quotas.take(Proto::Udp, 0, PortClass::Low));
+    assert_eq!(taken, Err("the reserved ports that are taken"));
+}
+
+#[test]
+fn a_quota_that_is_wrong_is_found() {
     let mappings = planted(|tables, _| tables.quotas.add_mapping(0));
     assert_eq!(mappings, Err("the mappings that are reserved for hosts"));
     let half_open = planted(|tables, _| {
@@ -191,26 +209,16 @@ fn a_counter_that_is_wrong_is_found() {
         planted(|tables, _| tables.quotas.add_host(Origin::Router)),
         Err("the addresses of the router")
     );
-    let dynamic = planted(|tables, _| host(tables).add_dynamic(3));
-    assert_eq!(dynamic, Err("the dynamic mappings of a host on an address"));
-    let reserved = planted(|tables, _| {
-        *host(tables)
-            .reserved_ports_mut(Proto::Tcp, PortClass::High)
-            .expect("a count") += 1;
-    });
-    assert_eq!(reserved, Err("the reserved ports of a host"));
-    let taken = planted(|tables, _| tables.port_quotas.take(Proto::Udp, 0, PortClass::Low));
-    assert_eq!(taken, Err("the reserved ports that are taken"));
+}
+
+#[test]
+fn a_permission_with_too_many_references_is_found() {
     let permission = planted(|tables, [session, ..]| {
-        let link = tables
-            .sessions
-            .get(session)
-            .map(|session| session.mapping)
-            .expect("a session");
+        let link = slot(tables, session).mapping;
         let permission = tables
             .find_permission(link, REMOTE.address)
             .expect("a permission");
-        let slot = tables.sessions.get_mut(permission).expect("a permission");
+        let slot = slot(tables, permission);
         let mut permission = PermissionMut::of(slot).expect("a permission");
         permission.add_reference();
         permission.add_reference();
@@ -221,11 +229,7 @@ fn a_counter_that_is_wrong_is_found() {
 #[test]
 fn an_index_that_misses_a_slot_is_found() {
     let lost = planted(|tables, [session, ..]| {
-        let link = tables
-            .sessions
-            .get(session)
-            .map(|session| session.mapping)
-            .expect("a session");
+        let link = slot(tables, session).mapping;
         let hash = tables.remote_hash(link, REMOTE);
         tables
             .sessions_by_remote
@@ -235,11 +239,7 @@ fn an_index_that_misses_a_slot_is_found() {
     let freed = planted(|tables, [.., session]| tables.sessions.remove(session));
     assert_eq!(freed, Err("a free slot in an index"));
     let moved = planted(|tables, [session, ..]| {
-        let mapping = tables
-            .sessions
-            .get(session)
-            .map(|session| session.mapping)
-            .expect("a session");
+        let mapping = slot(tables, session).mapping;
         let apart = |port: &u16| {
             !tables.remotes_collide(
                 mapping,
@@ -253,15 +253,11 @@ fn an_index_that_misses_a_slot_is_found() {
             )
         };
         let port = (1000..).find(apart).expect("a port of another bucket");
-        tables
-            .sessions
-            .get_mut(session)
-            .expect("a session")
-            .remote_port = port;
+        slot(tables, session).remote_port = port;
     });
     assert_eq!(moved, Err("a session that is not found"));
     let vanished = planted(|tables, [session, ..]| {
-        *tables.sessions.get_mut(session).expect("a session") = Session::FREE;
+        *slot(tables, session) = Session::FREE;
     });
     assert_eq!(vanished, Err("the number of slots in use"));
 }
