@@ -15,7 +15,7 @@
 mod afterwards;
 mod judge;
 mod steps;
-#[path = "../../../nat-embassy/tests/world/mod.rs"]
+#[path = "../../../nat-embassy/tests/adapter/world/mod.rs"]
 mod world;
 
 use core::net::SocketAddrV4;

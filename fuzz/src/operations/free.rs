@@ -14,13 +14,13 @@ use twin::Twin;
 use world::Outcome;
 
 mod choices;
-#[path = "../../../nat-core/tests/knobs/invariants.rs"]
+#[path = "../../../nat-core/tests/nat/config_fuzz/invariants.rs"]
 mod invariants;
-#[path = "../../../nat-core/tests/knobs/operation.rs"]
+#[path = "../../../nat-core/tests/nat/config_fuzz/operation.rs"]
 mod operation;
 mod packets;
 #[allow(dead_code, reason = "worlds are not held against new ones here")]
-#[path = "../../../nat-core/tests/knobs/setting.rs"]
+#[path = "../../../nat-core/tests/nat/config_fuzz/setting.rs"]
 mod setting;
 mod twin;
 

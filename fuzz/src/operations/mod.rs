@@ -19,7 +19,7 @@
 
 mod free;
 mod modelled;
-#[path = "../../../nat-core/tests/world/mod.rs"]
+#[path = "../../../nat-core/tests/nat/world/mod.rs"]
 mod world;
 
 use arbitrary::{Arbitrary, Unstructured};
