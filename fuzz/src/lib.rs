@@ -13,8 +13,8 @@
 #![deny(unsafe_code)]
 
 mod bytes;
-mod judges;
 mod memory;
+mod reference;
 mod script;
 
 pub mod differential;

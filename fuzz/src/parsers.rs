@@ -18,7 +18,7 @@ use nat_core::{
     Tables, Verdict,
 };
 
-use crate::{bytes, frames, judges, packet, word};
+use crate::{bytes, frames, packet, reference, word};
 
 #[derive(Clone, Copy)]
 enum Door {
@@ -220,10 +220,10 @@ fn datagram(sent: &[u8], entrance: Entrance) -> Vec<String> {
     }
     match verdict {
         Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } => {
-            judges::check_whole(&buffer[..len])
+            reference::check_whole(&buffer[..len])
         }
         // What is for the router itself is for its stack to parse.
-        Verdict::Local { len, .. } => _ = judges::check_ipv4(&buffer[..len]),
+        Verdict::Local { len, .. } => _ = reference::check_ipv4(&buffer[..len]),
         Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => {
             assert_eq!(sent, buffer, "it was changed")
         }

@@ -39,22 +39,38 @@ pub(crate) fn check_ipv4(datagram: &[u8]) -> &[u8] {
 /// Checks that both parsers take the whole of a datagram, as far as TCP and UDP go: of ICMP,
 /// etherparse wants more than a router needs to know.
 pub(crate) fn check_whole(datagram: &[u8]) {
-    let payload = check_ipv4(datagram);
-    let packet = Ipv4Packet::new_unchecked(datagram);
-    if packet.more_frags() || packet.frag_offset() != 0 {
-        return;
-    }
-    match IpNumber(packet.next_header().into()) {
-        IpNumber::TCP => _ = TcpPacket::new_checked(payload).expect("smoltcp takes it for TCP"),
-        IpNumber::UDP => _ = UdpPacket::new_checked(payload).expect("smoltcp takes it for UDP"),
-        _ => return,
-    }
-    SlicedPacket::from_ip(datagram).expect("etherparse takes it");
+    check_ipv4(datagram);
+    assert!(
+        is_whole(datagram),
+        "smoltcp and etherparse take the transport: {datagram:02x?}"
+    );
 }
 
-/// Whether the transport checksum holds, summed by etherparse: under a fuzzer smoltcp takes any for
-/// right. `None` where there is none to hold.
+/// Whether both parsers take the TCP or UDP of a datagram. There is nothing to say of fragments and
+/// other protocols.
+pub(crate) fn is_whole(datagram: &[u8]) -> bool {
+    let packet = Ipv4Packet::new_unchecked(datagram);
+    if packet.more_frags() || packet.frag_offset() != 0 {
+        return true;
+    }
+    let payload = packet.payload();
+    let smoltcp = match IpNumber(packet.next_header().into()) {
+        IpNumber::TCP => TcpPacket::new_checked(payload).is_ok(),
+        IpNumber::UDP => UdpPacket::new_checked(payload).is_ok(),
+        _ => return true,
+    };
+    smoltcp && SlicedPacket::from_ip(datagram).is_ok()
+}
+
+/// Whether the transport checksum holds. `None` where there is none to check.
 pub(crate) fn transport_holds(datagram: &[u8]) -> Option<bool> {
+    transport_residue(datagram).map(|residue| residue == 0)
+}
+
+/// What is left of the sum over the transport's header and payload: 0 if its checksum is right.
+/// `None` where there is no checksum to check. etherparse sums it: under a fuzzer smoltcp takes any
+/// checksum for right.
+pub(crate) fn transport_residue(datagram: &[u8]) -> Option<u16> {
     let packet = Ipv4Packet::new_checked(datagram).ok()?;
     if packet.more_frags() || packet.frag_offset() != 0 {
         return None;
@@ -86,7 +102,7 @@ pub(crate) fn transport_holds(datagram: &[u8]) -> Option<bool> {
         }
         _ => return None,
     };
-    Some(sum.ones_complement() == 0)
+    Some(sum.ones_complement())
 }
 
 pub(crate) fn fragment_offset(datagram: &[u8]) -> usize {
