@@ -325,7 +325,7 @@ fn hairpins_leave_from_the_block() {
 /// G14: RFC 6888 REQ-14: a log of blocks needs two lines a host, however many mappings it has:
 /// right before its first mapping, and right after its last.
 #[test]
-fn a_host_is_told_of_twice() {
+fn a_log_of_blocks_has_two_lines_for_a_host() {
     let mut w = world(20);
     let begin = w.now();
     for port in 5000..5015 {

@@ -9,7 +9,7 @@ const PROHIBITED: (u8, u8) = (3, 13);
 /// I8, G11: at capacity less one the next session is had, at capacity it is refused, and the others
 /// go on.
 #[test]
-fn a_full_session_table_refuses_and_disturbs_nobody() {
+fn a_full_session_table_refuses_and_ends_no_session() {
     let mut w = World::sized::<16, 8, 4>(|_| ());
     let externals: Vec<_> = (0..8)
         .map(|i| w.open_udp(at(H1, 5000), at(S1, 53 + i)))
@@ -41,7 +41,7 @@ fn a_full_session_table_refuses_and_disturbs_nobody() {
 
 /// I8, G11, U11: the same for mappings; a mapping that exists still serves new remote endpoints.
 #[test]
-fn a_full_mapping_table_refuses_and_disturbs_nobody() {
+fn a_full_mapping_table_refuses_and_ends_no_session() {
     let mut w = World::sized::<4, 16, 4>(|_| ());
     let externals: Vec<_> = (0..4)
         .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)))
@@ -63,7 +63,7 @@ fn a_full_mapping_table_refuses_and_disturbs_nobody() {
 /// A6: as many hosts as the table holds, one place of which is the router's; one more is refused
 /// until one is done.
 #[test]
-fn a_full_host_table_refuses_and_disturbs_nobody() {
+fn a_full_host_table_refuses_and_ends_no_session() {
     let mut w = World::sized::<16, 16, 3>(|_| ());
     w.open_udp(at(H1, 5000), at(S1, 53));
     w.advance(secs(100));

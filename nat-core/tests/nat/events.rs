@@ -72,7 +72,7 @@ fn host_on(w: &mut World, external: Ipv4Addr) -> SocketAddrV4 {
 /// G12: a mapping is told of once when it begins and once when it ends, however many sessions it
 /// has, with its protocol, both endpoints and the time.
 #[test]
-fn a_mapping_is_told_of_when_it_begins_and_when_it_ends() {
+fn a_mapping_is_reported_when_it_begins_and_when_it_ends() {
     let mut w = World::new();
     let (inside, begin) = (at(H1, 5000), w.now());
     let external = w.open_udp(inside, at(S1, 53));
@@ -99,7 +99,7 @@ fn a_mapping_is_told_of_when_it_begins_and_when_it_ends() {
 
 /// G12: each protocol has mappings of its own; for ICMP the ports are query identifiers.
 #[test]
-fn mappings_of_all_protocols_are_told_of() {
+fn mappings_of_all_protocols_are_reported() {
     let mut w = World::new();
     let inside = at(H1, 7);
     let id = w.open_echo(H1, S1, 7);
@@ -124,7 +124,7 @@ fn mappings_of_all_protocols_are_told_of() {
 
 /// G12: the router's own mappings are told of like those of hosts.
 #[test]
-fn the_routers_own_mappings_are_told_of() {
+fn the_routers_own_mappings_are_reported() {
     let mut w = World::new();
     let external = w
         .router_sends(udp(at(N, 5000), at(S1, 53)))
@@ -138,7 +138,7 @@ fn the_routers_own_mappings_are_told_of() {
 /// G12: what the outside sends makes no mapping, so there is nothing to tell; nor is there of what
 /// is dropped.
 #[test]
-fn nothing_is_told_of_packets_that_change_no_mapping() {
+fn packets_that_change_no_mapping_are_not_reported() {
     let mut w = World::new();
     w.inbound(udp(at(ATTACKER, 53), at(N, 40_000)))
         .dropped(DropReason::NoMapping);
@@ -169,7 +169,7 @@ fn the_time_of_a_deletion_is_that_of_the_call() {
 /// G12: an endpoint that is so late that its packet finds its own mapping overdue: that ends first,
 /// then another begins.
 #[test]
-fn an_overdue_mapping_ends_before_it_begins_anew() {
+fn an_overdue_mapping_ends_before_it_begins_again() {
     let mut w = World::new();
     let externals: Vec<_> = (0..100)
         .map(|i| w.open_udp(at(H1, 5000 + i), at(S1, 53)))
@@ -220,7 +220,7 @@ fn the_mapping_of_a_closed_connection_is_deleted() {
 
 /// G12: `clear` ends every mapping.
 #[test]
-fn clearing_is_told() {
+fn clearing_is_reported() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     w.events();
@@ -230,7 +230,7 @@ fn clearing_is_told() {
 
 /// G12: a port forward has a mapping as long as it has sessions, and its removal ends that.
 #[test]
-fn the_mapping_of_a_port_forward_is_told_of() {
+fn the_mapping_of_a_port_forward_is_reported() {
     let mut w = World::new();
     w.nat.add_port_forward(FORWARD).expect("there is room");
     w.inbound(udp(at(S1, 99), at(N, 40_000))).forwarded();
@@ -275,7 +275,7 @@ fn a_port_forward_takes_the_place_of_mappings() {
 /// G12: where external ports overlap, each remote endpoint has a mapping, and each of them is told
 /// of.
 #[test]
-fn overlapping_mappings_are_told_of_one_by_one() {
+fn overlapping_mappings_are_reported_one_by_one() {
     let mut w = World::with(|config| {
         config.mapping = nat_core::Mapping::AddressAndPortDependent;
         config.ports = PortRange::new(40_000, 40_000).expect("a port");
@@ -293,7 +293,7 @@ fn overlapping_mappings_are_told_of_one_by_one() {
 
 /// G12: what drains is deleted when its time is up, with the address that it had.
 #[test]
-fn the_end_of_draining_is_told_of() {
+fn the_end_of_draining_is_reported() {
     let mut w = World::with(|config| config.external_addresses.extend([N2]));
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     w.events();
@@ -344,7 +344,7 @@ fn the_mapping_of_a_port_forward_that_moves_is_deleted() {
 /// G11c: the application is told of each session that is refused for want of room, once, with the
 /// reason of the verdict.
 #[test]
-fn each_refused_session_is_told_of() {
+fn each_refused_session_is_reported() {
     #[track_caller]
     fn refused(mut w: World, reason: DropReason) {
         w.events();
@@ -379,7 +379,7 @@ fn each_refused_session_is_told_of() {
 /// G11c: a refusal is told of even if the limit on errors leaves the host without an answer, and
 /// the router's own too.
 #[test]
-fn silent_refusals_are_told_of() {
+fn silent_refusals_are_reported() {
     let mut w = World::sized::<8, 1, 8>(|config| config.limits.icmp_error_burst = 1);
     w.open_udp(at(H1, 5000), at(S1, 53));
     w.events();
@@ -551,7 +551,7 @@ fn a_nat_with_a_hook_can_be_sent_to_another_thread() {
 
 /// G12: what the application ends, ends at the time that it gives, however long no packet has come.
 #[test]
-fn what_the_application_ends_is_told_of_with_its_own_time() {
+fn what_the_application_ends_is_reported_with_its_own_time() {
     let forward = PortForward::new(Protocol::Udp, 8080, at(H1, 80));
     type End = fn(&mut World, &PortForward);
     let ends: [End; 3] = [

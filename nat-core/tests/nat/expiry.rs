@@ -370,7 +370,7 @@ fn handling_a_timeout_early_does_nothing() {
 
 /// `expires_in` is the time that is left.
 #[test]
-fn a_session_tells_the_time_it_has_left() {
+fn a_session_shows_the_time_it_has_left() {
     let mut w = World::new();
     udp_session(&mut w);
     assert_eq!(w.sessions()[0].expires_in.as_secs_f64().round(), 300.0);

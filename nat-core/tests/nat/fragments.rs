@@ -552,7 +552,7 @@ fn stray(number: u32) -> Datagram {
 /// U14a, A15: under 10,000 fragments without a first nothing else is lost: neither what is whole
 /// nor what comes in order.
 #[test]
-fn a_flood_of_later_fragments_harms_nobody() {
+fn a_flood_of_later_fragments_harms_no_session() {
     let mut w = World::new();
     let flows: Vec<_> = ways()
         .filter(|(way, kind)| matches!((way, kind), (Way::In | Way::Out, _) | (_, Kind::Udp)))
@@ -841,7 +841,7 @@ fn tcp_fragments_over_the_flags_are_dropped() {
 }
 
 /// A14, RFC 6864: identifications come again, at once, of one session or of two: each first is
-/// judged by itself, and what follows goes its way. Toward the outside each datagram has an
+/// processed by itself, and what follows goes its way. Toward the outside each datagram has an
 /// identification of its own.
 #[test]
 fn an_identification_may_come_again() {
@@ -1461,7 +1461,7 @@ fn identifications_from_outside_stay() {
     }
 }
 
-/// The law: a fragment that waits opens nothing and keeps nothing alive; its first does.
+/// A fragment that waits opens nothing and keeps nothing alive; its first does.
 #[test]
 fn later_fragments_touch_no_session() {
     let mut w = World::new();
@@ -1726,7 +1726,7 @@ fn random_datagrams_are_delivered_whole_or_not_at_all() {
     }
 }
 
-/// Random fragments by both sides with random times between: the world judges all that leaves.
+/// Random fragments by both sides with random times between: the world checks all that leaves.
 #[test]
 fn random_fragments_break_nothing() {
     let mut random = fastrand::Rng::with_seed(11);

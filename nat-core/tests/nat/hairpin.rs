@@ -428,7 +428,7 @@ fn the_filter_applies_to_hairpins_only_when_asked_to() {
 
 /// A3, A20: hairpins come from hosts of the inside network; nobody outside passes for one.
 #[test]
-fn nobody_outside_passes_for_a_hairpin() {
+fn no_outside_packet_is_treated_as_a_hairpin() {
     let mut w = World::new();
     let first = w.open_udp(at(H1, 5000), at(S1, 53));
     let second = w.open_udp(at(H2, 7000), at(S1, 53));

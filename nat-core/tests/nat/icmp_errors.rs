@@ -308,7 +308,7 @@ fn an_error_with_a_wrong_quoted_header_is_dropped() {
         for bits in [0x01, 0x80] {
             let corrupt = |packet: &Packet| {
                 let mut quote = packet.bytes();
-                quote[10] ^= bits;
+                quote[field::HEADER_CHECKSUM.start] ^= bits;
                 quote
             };
             let inward = icmp_error(TRANSIT, N, PORT_UNREACHABLE, &corrupt(&exchange.left));
@@ -564,7 +564,7 @@ fn a_forged_quote_is_dropped() {
     let with_byte = |place: usize, value: u8| {
         let mut bytes = good.bytes();
         bytes[place] = value;
-        if bytes[0] & 15 >= 5 && usize::from(bytes[0] & 15) * 4 <= bytes.len() {
+        if (20..=bytes.len()).contains(&field::header_len(&bytes)) {
             fix_header_checksum(&mut bytes);
         }
         bytes
@@ -578,15 +578,24 @@ fn a_forged_quote_is_dropped() {
             "seven bytes behind options",
             good.clone().options(&[1; 8]).bytes()[..35].to_vec(),
         ),
-        ("version 6", with_byte(0, 0x65)),
-        ("IHL 4", with_byte(0, 0x44)),
-        ("IHL beyond the quote", with_byte(0, 0x4F)),
-        ("a total length below the header", with_byte(3, 19)),
+        ("version 6", with_byte(field::VERSION_AND_IHL, 0x65)),
+        ("IHL 4", with_byte(field::VERSION_AND_IHL, 0x44)),
+        (
+            "IHL beyond the quote",
+            with_byte(field::VERSION_AND_IHL, 0x4F),
+        ),
+        (
+            "a total length below the header",
+            with_byte(field::TOTAL_LENGTH.start + 1, 19),
+        ),
         (
             "a total length below the transport header",
-            with_byte(3, 27),
+            with_byte(field::TOTAL_LENGTH.start + 1, 27),
         ),
-        ("a later fragment", with_byte(7, 1)),
+        (
+            "a later fragment",
+            with_byte(field::FLAGS_AND_OFFSET.start + 1, 1),
+        ),
         (
             "the other external address",
             udp(at(other, external.port()), at(S1, 53)).bytes(),
@@ -866,7 +875,8 @@ fn random_quotes_are_survived() {
             let place = random.usize(..quote.len());
             quote[place] = random.u8(..);
         }
-        if random.bool() && quote[0] & 15 >= 5 && usize::from(quote[0] & 15) * 4 <= quote.len() {
+        let whole = (20..=quote.len()).contains(&field::header_len(&quote));
+        if random.bool() && whole {
             fix_header_checksum(&mut quote);
         }
         quote.truncate(random.usize(..=quote.len()));

@@ -378,7 +378,7 @@ fn dhcp_works_where_the_networks_overlap() {
 fn malformed_packets_of_the_router_are_dropped() {
     let mut w = World::new();
     let mut packet = udp(at(N, 5353), at(S1, 53)).bytes();
-    packet[11] ^= 1;
+    packet[field::HEADER_CHECKSUM.start + 1] ^= 1;
     w.router_sends(packet)
         .dropped(DropReason::BadHeaderChecksum);
     w.router_sends(vec![]).dropped(DropReason::Truncated);

@@ -36,7 +36,7 @@ fn a_packet_too_big_for_the_outside_is_answered_with_the_mtu() {
     assert!(sent.starts_with(answer.payload()));
 }
 
-/// I8, the law: a packet that is too big opens no session.
+/// I8: a packet that is too big opens no session.
 #[test]
 fn a_packet_too_big_opens_no_session() {
     let mut w = small(1400, 1500);

@@ -209,7 +209,7 @@ fn fragments_find_the_session_that_shares_its_port() {
             .payload(&[7; 100])
             .may_fragment()
             .id(77);
-        let body = &whole.bytes()[20..];
+        let body = &whole.bytes()[field::PAYLOAD];
         let piece = |range: core::ops::Range<usize>, more| {
             whole
                 .clone()

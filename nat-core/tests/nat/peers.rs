@@ -45,7 +45,7 @@ fn a_connection_on_used_ports_starts_afresh() {
 
 /// lwIP 2: and making room for the new connection sent RSTs to its own destination.
 #[test]
-fn a_new_connection_resets_nobody() {
+fn a_new_connection_resets_no_other() {
     let mut w = World::sized::<4, 4, 2>(|_| ());
     for port in 5000..5004 {
         w.open_tcp(at(H1, port), at(S1, 80));
@@ -124,7 +124,7 @@ fn later_fragments_are_not_rewritten() {
         .payload(&ports.repeat(50))
         .may_fragment()
         .cut(&[104]);
-    let payload = |packet: &[u8]| packet[20..].to_vec();
+    let payload = |packet: &[u8]| packet[field::PAYLOAD].to_vec();
     w.outbound(&fragments[0]).forwarded();
     let followed = w.outbound(&fragments[1]).forwarded();
     assert_eq!(payload(&followed.bytes()), payload(&fragments[1].bytes()));

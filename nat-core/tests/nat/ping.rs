@@ -285,7 +285,7 @@ fn an_external_address_answers_hosts_inside_as_it_does_others() {
         assert_eq!(
             w.outbound(echo_request(H1, to, 7).ttl(1))
                 .local(Side::Outside)
-                .bytes()[8],
+                .bytes()[field::TTL],
             1,
             "no hop is needed"
         );

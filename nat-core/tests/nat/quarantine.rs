@@ -132,7 +132,7 @@ fn without_memory_there_is_no_quarantine() {
 /// A28: through a filter that is open to everyone, what an old peer still sends reaches nobody,
 /// until the time is over.
 #[test]
-fn packets_of_old_peers_reach_nobody() {
+fn packets_of_old_peers_reach_no_host() {
     let mut w = world(2, |config| {
         config.filtering = Filtering::EndpointIndependent;
     });
@@ -204,7 +204,7 @@ fn ports_wait_within_their_parity() {
 /// G8: waits that are over count no more, also where many of them are over at once and only packets
 /// move the clock.
 #[test]
-fn waits_that_are_over_refuse_nobody() {
+fn expired_quarantine_refuses_no_session() {
     let mut w = World::quarantining::<128>(|config| {
         config.ports = PortRange::new(P, P).expect("one port");
         config.low_ports = PortRange::new(1, 100).expect("a hundred ports");

@@ -358,9 +358,13 @@ fn legal_segments_pass() {
             ),
         ];
         for (name, segment) in segments {
-            let expected = segment.bytes()[40..].to_vec();
+            let expected = segment.bytes()[field::TCP_PAYLOAD].to_vec();
             let passed = end.send(&mut w, segment).forwarded();
-            assert_eq!(passed.bytes()[40..], expected, "{name} of {end:?}");
+            assert_eq!(
+                passed.bytes()[field::TCP_PAYLOAD],
+                expected,
+                "{name} of {end:?}"
+            );
             assert_eq!(connection.state(&w), Established, "{name} of {end:?}");
         }
     }

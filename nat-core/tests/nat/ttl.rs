@@ -15,7 +15,7 @@ fn openers() -> [Datagram; 3] {
 /// I10a: a packet from inside whose time is up is answered by the router, so that traceroute shows
 /// it.
 #[test]
-fn time_exceeded_is_always_told_inside() {
+fn time_exceeded_is_always_sent_inside() {
     for packet in openers() {
         for ttl in [0, 1] {
             let mut w = World::new();
@@ -50,7 +50,7 @@ fn a_time_to_live_of_two_is_forwarded_with_one() {
 /// I10a: outside, the error goes to the peer of a live session and quotes the packet as that sent
 /// it.
 #[test]
-fn time_exceeded_is_told_outside_about_a_live_session() {
+fn time_exceeded_is_sent_outside_about_a_live_session() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let id = w.open_echo(H1, S1, 7);
@@ -74,7 +74,7 @@ fn time_exceeded_is_told_outside_about_a_live_session() {
 
 /// A1: nothing is said to the outside about a packet that no session knows.
 #[test]
-fn time_exceeded_is_not_told_outside_without_a_session() {
+fn time_exceeded_is_not_sent_outside_without_a_session() {
     for filtering in [
         Filtering::AddressAndPortDependent,
         Filtering::AddressDependent,
@@ -103,7 +103,7 @@ fn time_exceeded_is_not_told_outside_without_a_session() {
 
 /// I10e: no error about an ICMP error.
 #[test]
-fn no_error_is_told_about_an_icmp_error() {
+fn no_error_is_sent_about_an_icmp_error() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let left = w
@@ -121,7 +121,7 @@ fn no_error_is_told_about_an_icmp_error() {
 
 /// I10e: no error about a packet that fails validation, or that comes from no single host.
 #[test]
-fn no_error_is_told_about_an_invalid_packet() {
+fn no_error_is_sent_about_an_invalid_packet() {
     let mut w = World::new();
     let mut bad_header = udp(at(H1, 5000), at(S1, 53)).ttl(1).bytes();
     bad_header[11] ^= 1;
@@ -155,7 +155,7 @@ fn no_error_is_told_about_an_invalid_packet() {
 /// is no host, no destination that is many, no later fragment, whether the time to live is up or
 /// the packet too big.
 #[test]
-fn no_error_is_told_outside_about_an_invalid_packet() {
+fn no_error_is_sent_outside_about_an_invalid_packet() {
     let mut w = World::with(|config| {
         (config.filtering, config.inside_mtu) = (Filtering::EndpointIndependent, 100);
     });
@@ -216,7 +216,7 @@ fn no_error_is_told_outside_about_an_invalid_packet() {
 /// I10e: no error about a packet to many, whether its time to live is up, it is too big, or nothing
 /// can be had for it.
 #[test]
-fn no_error_is_told_about_a_packet_to_many() {
+fn no_error_is_sent_about_a_multicast_or_broadcast_packet() {
     let mut w = World::sized::<1, 1, 4>(|config| config.outside_mtu = 100);
     w.open_udp(at(H2, 5000), at(S1, 53));
     for destination in [

@@ -126,7 +126,7 @@ fn unsolicited_packets_from_there_are_dropped() {
 /// A1, U8: nobody else reaches an inside address, whatever the filter, and whatever session there
 /// is.
 #[test]
-fn nobody_else_reaches_an_inside_address() {
+fn no_other_host_reaches_an_inside_address() {
     for filtering in [
         Filtering::AddressAndPortDependent,
         Filtering::AddressDependent,

@@ -9,7 +9,7 @@ use nat_core::{DropReason, Side};
 fn with_byte(packet: Datagram, place: usize, value: u8) -> Vec<u8> {
     let mut bytes = packet.bytes();
     bytes[place] = value;
-    if bytes[0] & 0x0F >= 5 && usize::from(bytes[0] & 0x0F) * 4 <= bytes.len() {
+    if (20..=bytes.len()).contains(&field::header_len(&bytes)) {
         fix_header_checksum(&mut bytes);
     }
     bytes
@@ -17,7 +17,7 @@ fn with_byte(packet: Datagram, place: usize, value: u8) -> Vec<u8> {
 
 fn with_total_length(packet: Datagram, total: u16) -> Vec<u8> {
     let mut bytes = packet.bytes();
-    bytes[2..4].copy_from_slice(&total.to_be_bytes());
+    bytes[field::TOTAL_LENGTH].copy_from_slice(&total.to_be_bytes());
     fix_header_checksum(&mut bytes);
     bytes
 }
@@ -68,13 +68,29 @@ fn malformed_headers_are_dropped_with_their_reason() {
                 packet().bytes()[..19].to_vec(),
                 vec![Truncated],
             ),
-            ("version 6", with_byte(packet(), 0, 0x65), vec![BadVersion]),
-            ("version 0", with_byte(packet(), 0, 0x05), vec![BadVersion]),
-            ("IHL 4", with_byte(packet(), 0, 0x44), vec![BadHeaderLength]),
-            ("IHL 0", with_byte(packet(), 0, 0x40), vec![BadHeaderLength]),
+            (
+                "version 6",
+                with_byte(packet(), field::VERSION_AND_IHL, 0x65),
+                vec![BadVersion],
+            ),
+            (
+                "version 0",
+                with_byte(packet(), field::VERSION_AND_IHL, 0x05),
+                vec![BadVersion],
+            ),
+            (
+                "IHL 4",
+                with_byte(packet(), field::VERSION_AND_IHL, 0x44),
+                vec![BadHeaderLength],
+            ),
+            (
+                "IHL 0",
+                with_byte(packet(), field::VERSION_AND_IHL, 0x40),
+                vec![BadHeaderLength],
+            ),
             (
                 "IHL beyond the packet",
-                with_byte(packet(), 0, 0x4F),
+                with_byte(packet(), field::VERSION_AND_IHL, 0x4F),
                 vec![BadHeaderLength],
             ),
             (
@@ -116,12 +132,12 @@ fn malformed_headers_are_dropped_with_their_reason() {
 fn malformed_transport_headers_are_dropped_with_their_reason() {
     let with_udp_length = |packet: Datagram, length: u16| {
         let mut bytes = packet.bytes();
-        bytes[24..26].copy_from_slice(&length.to_be_bytes());
+        bytes[field::UDP_LENGTH].copy_from_slice(&length.to_be_bytes());
         bytes
     };
     let with_data_offset = |packet: Datagram, words: u8| {
         let mut bytes = packet.bytes();
-        bytes[32] = words << 4;
+        bytes[field::TCP_DATA_OFFSET] = words << 4;
         bytes
     };
     let reasons = || vec![DropReason::BadTransportLength];
@@ -178,7 +194,7 @@ fn a_udp_length_below_the_ip_payload_is_forwarded() {
     let mut w = World::new();
     let mut packet = udp(at(H1, 5000), at(S1, 53)).payload(b"nat-").bytes();
     packet.extend(b"tail");
-    packet[2..4].copy_from_slice(&36_u16.to_be_bytes());
+    packet[field::TOTAL_LENGTH].copy_from_slice(&36_u16.to_be_bytes());
     fix_header_checksum(&mut packet);
     assert_eq!(w.outbound(packet).forwarded().payload(), b"nat-tail");
 }
@@ -409,7 +425,7 @@ fn packets_of_every_length_are_survived() {
                 packet.len()
             );
             if len >= 20 && usize::from(cut[0] & 15) * 4 <= len {
-                cut[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+                cut[field::TOTAL_LENGTH].copy_from_slice(&(len as u16).to_be_bytes());
                 fix_header_checksum(&mut cut);
                 let _ = send(&mut w, side, cut);
             }
@@ -466,11 +482,11 @@ fn plausible_header(bytes: &mut [u8], side: Side, random: &mut fastrand::Rng) {
         Side::Outside => (S1, N),
     };
     let total = bytes.len() as u16;
-    bytes[0] = 0x40 | words;
-    bytes[2..4].copy_from_slice(&total.to_be_bytes());
-    bytes[6..8].fill(0);
-    bytes[9] = [1, 6, 17][random.usize(..3)];
-    bytes[12..16].copy_from_slice(&source.octets());
-    bytes[16..20].copy_from_slice(&destination.octets());
+    bytes[field::VERSION_AND_IHL] = 0x40 | words;
+    bytes[field::TOTAL_LENGTH].copy_from_slice(&total.to_be_bytes());
+    bytes[field::FLAGS_AND_OFFSET].fill(0);
+    bytes[field::PROTOCOL] = [1, 6, 17][random.usize(..3)];
+    bytes[field::SOURCE].copy_from_slice(&source.octets());
+    bytes[field::DESTINATION].copy_from_slice(&destination.octets());
     fix_header_checksum(bytes);
 }

@@ -3,12 +3,15 @@
 use core::net::Ipv4Addr;
 
 use crate::world::frames::{
-    BROADCAST, Station, Udp, arp, arp_reply, arp_request, as_arp, ethernet, judge_frame,
+    BROADCAST, Station, Udp, arp, arp_reply, arp_request, as_arp, check_frame, ethernet, icmp_kind,
 };
 use crate::world::*;
 use embassy_net_driver::LinkState;
 use etherparse::ArpOperation;
 use nat_embassy::FrameDrop;
+
+/// Where the addresses and all behind them begin in a datagram: what an error quotes as it was.
+const ADDRESSES: usize = 12;
 
 /// Packets that can wait, on each side.
 const WAITING: usize = 4;
@@ -107,7 +110,7 @@ fn the_gateway_is_asked_for_and_the_packet_leaves_when_it_answers() {
     w.wan.arrive(gateway_answers());
     w.run();
     let sent = w.wan.take_sent();
-    let (header, seen) = judge_frame(&sent[0]);
+    let (header, seen) = check_frame(&sent[0]);
     assert_eq!(
         (sent.len(), header.destination, &seen.payload[..]),
         (1, GATEWAY.0, &b"first"[..])
@@ -128,7 +131,7 @@ fn an_inside_host_is_asked_for_from_the_inside_address() {
     assert_eq!(w.lan.take_sent(), [arp_request(ROUTER_LAN, HOST.1)]);
     w.lan.arrive(arp_reply(HOST, ROUTER_LAN));
     w.run();
-    assert_eq!(judge_all(&w.lan.take_sent())[0].dst, HOST.1);
+    assert_eq!(check_all(&w.lan.take_sent())[0].dst, HOST.1);
 }
 
 #[test]
@@ -201,7 +204,7 @@ fn the_newest_packets_for_a_neighbour_wait_and_leave_in_order() {
     w.wan.take_sent();
     w.wan.arrive(gateway_answers());
     w.run();
-    let seen = judge_all(&w.wan.take_sent());
+    let seen = check_all(&w.wan.take_sent());
     let seen: Vec<_> = seen.iter().map(|seen| &seen.payload[..]).collect();
     assert_eq!(seen, payloads[payloads.len() - WAITING..]);
     assert_eq!(
@@ -228,7 +231,7 @@ fn packets_for_a_few_neighbours_wait_and_the_one_that_waited_longest_makes_room(
         .wan
         .take_sent()
         .iter()
-        .map(|frame| judge_frame(frame).1.dst)
+        .map(|frame| check_frame(frame).1.dst)
         .collect();
     reached.sort();
     assert_eq!(
@@ -252,7 +255,7 @@ fn a_waiting_packet_waits_on_while_its_driver_is_full() {
     w.advance(60_000);
     w.wan.make_room(1);
     w.run();
-    assert_eq!(judge_all(&w.wan.take_sent())[0].payload, b"first");
+    assert_eq!(check_all(&w.wan.take_sent())[0].payload, b"first");
 }
 
 #[test]
@@ -274,13 +277,13 @@ fn what_a_neighbour_says_is_believed_for_a_minute_then_asked_of_it_alone_without
     w.advance(59_000);
     w.lan.arrive(to(SERVER, b"fresh"));
     w.run();
-    assert_eq!(judge_all(&w.wan.take_sent())[0].payload, b"fresh");
+    assert_eq!(check_all(&w.wan.take_sent())[0].payload, b"fresh");
     w.advance(2_000);
     w.lan.arrive(to(SERVER, b"stale"));
     w.run();
     let sent = w.wan.take_sent();
     assert_eq!(
-        judge_frame(&sent[0]).1.payload,
+        check_frame(&sent[0]).1.payload,
         b"stale",
         "used while it is asked"
     );
@@ -350,7 +353,7 @@ fn two_addresses_of_one_station_are_two_neighbours() {
         w.run();
         let sent = w.wan.take_sent();
         assert_eq!(
-            (destination_mac(&sent[0]), judge_frame(&sent[0]).1.dst),
+            (destination_mac(&sent[0]), check_frame(&sent[0]).1.dst),
             (station, address)
         );
     }
@@ -497,7 +500,7 @@ fn a_scan_of_the_outside_network_asks_for_no_more_than_16_neighbours_at_once() {
     w.lan.arrive(to(SERVER, b"hello"));
     w.run();
     assert_eq!(
-        judge_all(&w.wan.take_sent())[0].payload,
+        check_all(&w.wan.take_sent())[0].payload,
         b"hello",
         "the gateway was not displaced"
     );
@@ -528,16 +531,16 @@ fn a_packet_whose_neighbour_made_room_is_dropped_and_counted() {
 /// The ICMP error in a frame for the host: its source, its type and code, and the datagram it
 /// quotes.
 #[track_caller]
-fn unreachable(frame: &[u8], host: Station) -> (Ipv4Addr, [u8; 2], Vec<u8>) {
-    let (header, seen) = judge_frame(frame);
+fn unreachable(frame: &[u8], host: Station) -> (Ipv4Addr, (u8, u8), Vec<u8>) {
+    let (header, seen) = check_frame(frame);
     assert_eq!((header.destination, seen.dst), (host.0, host.1));
-    (seen.src, [frame[34], frame[35]], seen.payload)
+    (seen.src, icmp_kind(frame), seen.payload)
 }
 
 /// RFC 1812 section 5.2.7.1, code 1: "the router is unable to deliver it to the destination host
 /// because of an ARP failure".
 #[test]
-fn a_host_is_told_that_its_neighbour_outside_does_not_answer() {
+fn a_host_gets_an_error_if_the_neighbour_outside_does_not_answer() {
     for quoted in [
         Udp {
             dst: neighbour(200).1,
@@ -573,14 +576,14 @@ fn a_host_is_told_that_its_neighbour_outside_does_not_answer() {
             panic!("one error: {sent:02x?}")
         };
         let (source, kind, quote) = unreachable(error, HOST);
-        assert_eq!((source, kind), (ROUTER_LAN.1, [3, 1]));
+        assert_eq!((source, kind), (ROUTER_LAN.1, (3, 1)));
         assert!(
             quote.len() >= quoted.len().min(548),
             "as much as fits 576 bytes (RFC 1812 section 4.3.2.3)"
         );
         // Its own packet, as it was: addresses, ports or identifier, and payload. The router has
         // passed it on once.
-        assert_eq!(quote[12..], quoted[12..quote.len()]);
+        assert_eq!(quote[ADDRESSES..], quoted[ADDRESSES..quote.len()]);
         assert_eq!(w.outside_drops(FrameDrop::ArpUnresolved), 1);
         assert_eq!(w.wan.take_sent().len(), 3, "the questions alone");
     }
@@ -589,7 +592,7 @@ fn a_host_is_told_that_its_neighbour_outside_does_not_answer() {
 /// From one host to another that is not there, by the router's external address: the first is told,
 /// in terms of what it sent.
 #[test]
-fn a_host_is_told_that_another_inside_does_not_answer() {
+fn a_host_gets_an_error_if_another_inside_host_does_not_answer() {
     let mut w = World::acquainted();
     let absent = Ipv4Addr::new(192, 168, 77, 200);
     let forward = nat_core::PortForward::new(
@@ -619,14 +622,14 @@ fn a_host_is_told_that_another_inside_does_not_answer() {
         .collect();
     assert_eq!(errors.len(), 1);
     let (source, kind, quote) = unreachable(errors[0], HOST);
-    assert_eq!((source, kind), (ROUTER_LAN.1, [3, 1]));
-    assert_eq!(quote[12..], quoted[12..]);
+    assert_eq!((source, kind), (ROUTER_LAN.1, (3, 1)));
+    assert_eq!(quote[ADDRESSES..], quoted[ADDRESSES..]);
 }
 
 /// Strangers learn nothing, errors are never answered, and a host that scans gets no more errors
 /// than its limit.
 #[test]
-fn whoever_is_due_no_error_about_an_absent_neighbour_gets_none() {
+fn packets_that_may_cause_no_error_get_none_about_an_absent_neighbour() {
     // From outside, by a port forward to a host that is not there.
     let mut w = World::acquainted();
     let forward = nat_core::PortForward::new(

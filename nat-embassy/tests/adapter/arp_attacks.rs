@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use crate::world::frames::{
-    BROADCAST, Mac, Station, Udp, arp, arp_reply, arp_request, as_arp, ethernet, judge_frame,
+    BROADCAST, Mac, Station, Udp, arp, arp_reply, arp_request, as_arp, check_frame, ethernet,
 };
 use crate::world::nic::Nic;
 use crate::world::*;
@@ -52,7 +52,7 @@ fn open_near(w: &mut World) -> u16 {
     w.wan.take_sent();
     w.lan.arrive(to_near());
     w.run();
-    let external = judge_all(&w.wan.take_sent())[0].ports.expect("UDP").0;
+    let external = check_all(&w.wan.take_sent())[0].ports.expect("UDP").0;
     // A question alone would make room for others once it is answered.
     w.lan.arrive(from_host(&Udp {
         payload: b"more than a question".to_vec(),
@@ -98,7 +98,7 @@ fn assert_reachable(w: &mut World, external: u16, when: &str) {
             .iter()
             .filter(|frame| as_arp(frame).is_none() && destination_mac(frame) == station.0);
         let seen = datagrams
-            .map(|frame| judge_frame(frame).1)
+            .map(|frame| check_frame(frame).1)
             .filter(|seen| seen.dst == station.1);
         assert_eq!(
             seen.filter(|seen| seen.ports.is_some()).count(),
@@ -206,7 +206,7 @@ fn the_neighbours_remembered_are_bounded() {
 /// With every place in use, one more gets one only if something is to be sent to it; and then not
 /// that of a neighbour in use, if another has only spoken.
 #[test]
-fn whoever_only_speaks_makes_room_before_a_neighbour_in_use() {
+fn a_neighbour_that_only_sends_is_evicted_before_one_in_use() {
     let mut w = World::acquainted();
     let neighbour = |number: u8| {
         (
@@ -277,7 +277,7 @@ fn asking_for_thousands_who_are_not_there_displaces_no_neighbour_in_use() {
         w.run();
         let seen = w.wan.take_sent();
         for frame in seen.iter().filter(|frame| as_arp(frame).is_none()) {
-            let (_, seen) = judge_frame(frame);
+            let (_, seen) = check_frame(frame);
             w.wan
                 .arrive(from_gateway(&inbound(seen.ports.expect("UDP").0)));
         }
@@ -300,7 +300,7 @@ fn asking_for_thousands_who_are_not_there_displaces_no_neighbour_in_use() {
 }
 
 #[test]
-fn while_thousands_are_asked_for_the_gateway_and_whoever_speaks_get_a_place() {
+fn the_gateway_and_senders_get_an_entry_while_thousands_are_queried() {
     let mut config = config();
     config.nat.inside = Cidr::new(ROUTER_LAN.1, 16).unwrap();
     let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));
@@ -318,7 +318,7 @@ fn while_thousands_are_asked_for_the_gateway_and_whoever_speaks_get_a_place() {
     assert_eq!(asked(&w.wan.take_sent()), [GATEWAY.1]);
     w.wan.arrive(gateway_answers());
     w.run();
-    assert_eq!(judge_all(&w.wan.take_sent())[0].dst, SERVER);
+    assert_eq!(check_all(&w.wan.take_sent())[0].dst, SERVER);
     w.wan.arrive(arp_request(NEAR, ROUTER_WAN.1));
     w.run();
     w.wan.take_sent();
@@ -383,7 +383,7 @@ fn victim_answers(nic: &Nic, sent: &[Vec<u8>], victim: Station, router: Station)
 }
 
 #[test]
-fn whoever_claims_the_address_of_the_gateway_or_of_a_host_gets_none_of_its_packets() {
+fn a_station_that_claims_the_gateways_or_a_hosts_address_gets_none_of_its_packets() {
     for (side, victim, router) in [
         (Side::Outside, GATEWAY, ROUTER_WAN),
         (Side::Inside, HOST, ROUTER_LAN),
@@ -451,7 +451,7 @@ fn the_stack_of_the_router_does_not_hear_the_false_claims() {
 /// A neighbour that has not been heard of for two minutes may be another device by now, as where an
 /// address is leased anew.
 #[test]
-fn the_address_of_a_neighbour_long_silent_goes_to_whoever_claims_it() {
+fn the_address_of_a_silent_neighbour_goes_to_the_station_that_claims_it() {
     for (seconds, station) in [(118, HOST.0), (120, LIAR)] {
         let (mut w, external) = with_session();
         w.advance(seconds * 1_000 - 1_000);

@@ -5,11 +5,11 @@ use core::net::Ipv4Addr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::world::frames::{
-    BROADCAST, Mac, Seen, Station, Udp, arp_reply, as_arp, echo_request, ethernet, ipv4_frame,
-    judge_frame, tcp,
+    BROADCAST, Mac, Seen, Station, Udp, arp_reply, as_arp, check_frame, echo_request, ethernet,
+    icmp_of, ipv4_frame, tcp,
 };
 use crate::world::*;
-use etherparse::{EtherType, IpNumber, Ipv4Header, PacketBuilder};
+use etherparse::{EtherType, Icmpv4Type, IpNumber, Ipv4Header, PacketBuilder};
 use nat_core::{DropReason, PortRange, Side};
 use nat_embassy::{FrameDrop, State};
 
@@ -48,7 +48,7 @@ impl Victims {
         self.w.wan.arrive(from_gateway(&inbound(self.host)));
         self.w.wan.arrive(from_gateway(&inbound(self.own)));
         self.w.run();
-        let answers: Vec<_> = judge_all(&self.w.lan.take_sent())
+        let answers: Vec<_> = check_all(&self.w.lan.take_sent())
             .into_iter()
             .map(|seen| seen.ports)
             .collect();
@@ -109,7 +109,7 @@ fn own_flow(w: &mut World, datagram: &[u8]) -> Seen {
     let [frame] = &sent[..] else {
         panic!("one frame: {sent:02x?}")
     };
-    judge_frame(frame).1
+    check_frame(frame).1
 }
 
 /// The datagrams that the outside stack has got.
@@ -118,7 +118,7 @@ fn stack_datagrams(w: &mut World) -> Vec<Seen> {
     frames
         .iter()
         .filter(|frame| as_arp(frame).is_none())
-        .map(|frame| judge_frame(frame).1)
+        .map(|frame| check_frame(frame).1)
         .collect()
 }
 
@@ -308,7 +308,7 @@ fn flows_of_the_router_and_of_hosts_never_meet_in_a_port() {
             ..outbound()
         }));
         w.run();
-        let external = judge_all(&w.wan.take_sent())[0].ports.expect("UDP").0;
+        let external = check_all(&w.wan.take_sent())[0].ports.expect("UDP").0;
         of_host.insert(src_port, external);
         // The router sends from the port that the host sends from, and from the one that it has got
         // outside.
@@ -335,7 +335,7 @@ fn flows_of_the_router_and_of_hosts_never_meet_in_a_port() {
     for (inside, external) in &of_host {
         w.wan.arrive(from_gateway(&inbound(*external)));
         w.run();
-        let seen = judge_all(&w.lan.take_sent());
+        let seen = check_all(&w.lan.take_sent());
         assert_eq!(
             seen.iter()
                 .map(|seen| (seen.dst, seen.ports))
@@ -364,7 +364,7 @@ fn connections_and_pings_of_the_router_and_of_a_host_from_one_port_get_their_own
     let syn = |from: Ipv4Addr| tcp((from, 6000), (SERVER, 80), |header| header.syn = true);
     w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &syn(HOST.1)));
     w.run();
-    let host = judge_all(&w.wan.take_sent())[0].ports.expect("TCP").0;
+    let host = check_all(&w.wan.take_sent())[0].ports.expect("TCP").0;
     // From the same port as the host, and from the one that the host has outside.
     let own = own_flow(&mut w, &syn(ROUTER_WAN.1)).ports.expect("TCP").0;
     let again = tcp((ROUTER_WAN.1, host), (SERVER, 80), |header| {
@@ -379,7 +379,7 @@ fn connections_and_pings_of_the_router_and_of_a_host_from_one_port_get_their_own
         });
         w.wan.arrive(ipv4_frame(ROUTER_WAN.0, GATEWAY.0, &accept));
         w.run();
-        let (inside, stack) = (judge_all(&w.lan.take_sent()), stack_datagrams(&mut w));
+        let (inside, stack) = (check_all(&w.lan.take_sent()), stack_datagrams(&mut w));
         let (got, not) = if to_host {
             (inside, stack)
         } else {
@@ -423,13 +423,13 @@ fn connections_and_pings_of_the_router_and_of_a_host_from_one_port_get_their_own
 
 /// The answer to a ping that was sent outside.
 fn echoed(frame: &[u8]) -> Vec<u8> {
+    let Icmpv4Type::EchoRequest(echo) = icmp_of(frame).icmp_type else {
+        panic!("no ping: {frame:02x?}");
+    };
     let mut bytes = Vec::new();
     PacketBuilder::ipv4(SERVER.octets(), ROUTER_WAN.1.octets(), 64)
-        .icmpv4_echo_reply(
-            u16::from_be_bytes([frame[38], frame[39]]),
-            u16::from_be_bytes([frame[40], frame[41]]),
-        )
-        .write(&mut bytes, &frame[42..])
+        .icmpv4_echo_reply(echo.id, echo.seq)
+        .write(&mut bytes, &check_frame(frame).1.payload)
         .expect("fits");
     ipv4_frame(ROUTER_WAN.0, GATEWAY.0, &bytes)
 }

@@ -5,7 +5,7 @@ use core::pin::pin;
 use core::task::{Context, Waker};
 use std::sync::mpsc::{Sender, channel};
 
-use crate::world::frames::{Udp, arp_request, judge_frame};
+use crate::world::frames::{Udp, arp_request, check_frame, icmp_kind};
 use crate::world::*;
 use embassy_net_driver::LinkState;
 use nat_core::{Event, EventHook, PortForward, Protocol, Side};
@@ -92,7 +92,7 @@ fn the_same_configuration_again_changes_nothing() {
     assert_eq!(w.wan.take_sent().len(), 0);
     w.lan.arrive(from_host(&outbound()));
     w.run();
-    assert_eq!(judge_frame(&w.wan.take_sent()[0]).0.destination, GATEWAY.0);
+    assert_eq!(check_frame(&w.wan.take_sent()[0]).0.destination, GATEWAY.0);
 }
 
 #[test]
@@ -107,11 +107,11 @@ fn another_gateway_keeps_the_sessions() {
     w.wan.take_sent();
     w.wan.arrive(from_gateway(&inbound(external)));
     w.run();
-    assert_eq!(judge_all(&w.lan.take_sent()).len(), 1);
+    assert_eq!(check_all(&w.lan.take_sent()).len(), 1);
 }
 
 #[test]
-fn without_an_outside_nothing_is_answered_there_and_hosts_are_told() {
+fn without_an_outside_address_nothing_is_answered_there_and_hosts_get_errors() {
     let mut w = World::acquainted();
     w.control.set_outside(None);
     w.run();
@@ -120,7 +120,7 @@ fn without_an_outside_nothing_is_answered_there_and_hosts_are_told() {
     w.run();
     assert_eq!(w.wan.take_sent().len(), 0);
     let sent = w.lan.take_sent();
-    assert_eq!(sent[0][34..36], [3, 0], "net unreachable");
+    assert_eq!(icmp_kind(&sent[0]), (3, 0), "net unreachable");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_port_forward_lets_the_outside_in() {
         .unwrap();
     w.wan.arrive(from_gateway(&inbound(8080)));
     w.run();
-    assert_eq!(judge_all(&w.lan.take_sent())[0].ports, Some((53, 80)));
+    assert_eq!(check_all(&w.lan.take_sent())[0].ports, Some((53, 80)));
 }
 
 #[test]
@@ -492,7 +492,7 @@ impl std::task::Wake for Woken {
 /// It wakes when the stack gets a frame, as with a lease, or its link changes, and at no other time
 /// worth a word.
 #[test]
-fn following_a_stack_that_rests_wakes_nobody() {
+fn following_an_idle_stack_wakes_no_task() {
     let mut config = config();
     config.outside = None;
     let mut w = World::with(config, ethernet_nic(ROUTER_LAN), ethernet_nic(ROUTER_WAN));

@@ -279,7 +279,7 @@ fn a_link_lost_for_less_than_a_pass_costs_nothing() {
 }
 
 #[test]
-fn a_driver_full_for_good_stops_nobody_else_and_its_frames_pile_up_nowhere() {
+fn a_driver_that_stays_full_stops_no_other_traffic_and_fills_no_queue() {
     for to in SIDES {
         let mut fault = Fault::new(7);
         let (full, whole) = match to {
@@ -358,7 +358,7 @@ fn with_both_drivers_full_for_good_the_router_rests() {
 }
 
 #[test]
-fn the_stack_of_a_side_that_is_full_for_good_holds_up_nobody_but_itself() {
+fn the_stack_of_a_side_that_stays_full_delays_only_itself() {
     let mut fault = Fault::new(5);
     fault.w.wan.make_room(0);
     let own = ipv4_frame(

@@ -1,6 +1,6 @@
 //! The way of a frame through the router, and what happens when it cannot go on.
 
-use crate::world::frames::{Udp, ipv4_frame, judge, judge_frame};
+use crate::world::frames::{Udp, check_datagram, check_frame, datagram_of, icmp_kind, ipv4_frame};
 use crate::world::nic::Call;
 use crate::world::*;
 use embassy_net_driver::LinkState;
@@ -12,7 +12,7 @@ fn a_session_is_carried_both_ways() {
     w.lan.arrive(from_host(&outbound()));
     w.run();
     let sent = w.wan.take_sent();
-    let (header, seen) = judge_frame(&sent[0]);
+    let (header, seen) = check_frame(&sent[0]);
     assert_eq!(
         (header.source, header.destination),
         (ROUTER_WAN.0, GATEWAY.0)
@@ -25,7 +25,7 @@ fn a_session_is_carried_both_ways() {
     w.wan.arrive(from_gateway(&inbound(seen.ports.unwrap().0)));
     w.run();
     let sent = w.lan.take_sent();
-    let (header, seen) = judge_frame(&sent[0]);
+    let (header, seen) = check_frame(&sent[0]);
     assert_eq!((header.source, header.destination), (ROUTER_LAN.0, HOST.0));
     assert_eq!(
         (seen.dst, seen.ports, &seen.payload[..]),
@@ -55,10 +55,10 @@ fn an_answer_of_the_nat_goes_back_where_the_packet_came_from() {
     w.lan.arrive(from_host(&outbound()));
     w.run();
     let sent = w.lan.take_sent();
-    let (header, seen) = judge_frame(&sent[0]);
+    let (header, seen) = check_frame(&sent[0]);
     assert_eq!((header.source, header.destination), (ROUTER_LAN.0, HOST.0));
     assert_eq!((seen.src, seen.dst), (ROUTER_LAN.1, HOST.1));
-    assert_eq!(sent[0][14 + 20..][..2], [3, 0], "net unreachable");
+    assert_eq!(icmp_kind(&sent[0]), (3, 0), "net unreachable");
     assert_eq!(w.wan.take_sent().len(), 0);
 }
 
@@ -139,7 +139,7 @@ fn a_side_that_stays_full_stops_neither_arp_nor_the_stack_nor_the_other_directio
     w.wan.arrive(from_gateway(&inbound(external)));
     w.run();
     assert_eq!(
-        judge_all(&w.lan.take_sent()).len(),
+        check_all(&w.lan.take_sent()).len(),
         1,
         "the other direction goes on at once"
     );
@@ -297,7 +297,7 @@ fn a_local_stack_and_the_other_side_take_turns_when_room_is_scarce() {
             .lan
             .take_sent()
             .iter()
-            .filter(|frame| judge(&frame[14..]).src == ROUTER_LAN.1)
+            .filter(|frame| check_datagram(datagram_of(frame)).src == ROUTER_LAN.1)
             .count();
     }
     assert!((8..=12).contains(&from_stack), "{from_stack} of 20");

@@ -1,9 +1,11 @@
 //! Datagrams in several frames: fragments that arrive, and datagrams that are cut for the way out.
 
-use crate::world::frames::{Udp, fragments, ipv4_frame};
+use crate::world::frames::{
+    Udp, datagram_of, ethertype_of, fragments, header_of, ipv4_frame, udp_of,
+};
 use crate::world::nic::Nic;
 use crate::world::*;
-use etherparse::Ipv4Header;
+use etherparse::{EtherType, Ipv4Header};
 use nat_embassy::FrameDrop;
 
 fn with_mtu(nic: Nic, mtu: usize) -> Nic {
@@ -51,7 +53,7 @@ fn fragments_follow_their_first_in_any_order() {
         }
         let sent = w.wan.take_sent();
         assert_eq!(sent.len(), 3, "order {order:?}");
-        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
+        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| datagram_of(frame)).collect();
         assert_eq!(
             reassemble(&datagrams)[8..],
             big().payload,
@@ -78,7 +80,7 @@ fn four_fragments_in_reverse_come_through() {
         w.run();
         let sent = w.wan.take_sent();
         assert_eq!(sent.len(), number);
-        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
+        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| datagram_of(frame)).collect();
         assert_eq!(reassemble(&datagrams)[8..], large.payload);
     }
 }
@@ -99,7 +101,7 @@ fn the_largest_datagrams_come_through_last_fragment_first() {
         w.run();
         sent.extend(w.wan.take_sent());
     }
-    let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
+    let datagrams: Vec<&[u8]> = sent.iter().map(|frame| datagram_of(frame)).collect();
     assert_eq!(reassemble(&datagrams)[8..], large.payload);
 }
 
@@ -115,9 +117,9 @@ fn datagrams_of_one_identification_leave_whole() {
         }
         w.run();
         let sent = w.wan.take_sent();
-        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| &frame[14..]).collect();
+        let datagrams: Vec<&[u8]> = sent.iter().map(|frame| datagram_of(frame)).collect();
         assert_eq!(reassemble(&datagrams)[8..], big().payload);
-        ids.insert([sent[0][18], sent[0][19]]);
+        ids.insert(header_of(datagrams[0]).identification);
     }
     assert_eq!(ids.len(), 1, "copies of one datagram are one datagram");
 }
@@ -183,7 +185,7 @@ fn an_answer_is_cut_while_its_question_has_just_left() {
     w.run();
     let sent = w.wan.take_sent();
     assert_eq!(sent.len(), 3);
-    let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    let external_port = udp_of(&sent[0]).source_port;
     let answer = Udp {
         payload: vec![9; 1200],
         ..inbound(external_port)
@@ -209,7 +211,7 @@ fn a_full_side_does_not_keep_the_other_waiting_for_its_pieces() {
         .arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &outbound().build()));
     w.run();
     let sent = w.wan.take_sent();
-    let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    let external_port = udp_of(&sent[0]).source_port;
     w.lan
         .arrive(crate::world::frames::arp_reply(HOST, ROUTER_LAN));
     w.run();
@@ -227,7 +229,7 @@ fn a_full_side_does_not_keep_the_other_waiting_for_its_pieces() {
     assert!(
         arrived
             .iter()
-            .any(|frame| frame[12..14] == [8, 0] || frame[12..14] == [8, 6]),
+            .any(|frame| [EtherType::IPV4, EtherType::ARP].contains(&ethertype_of(frame))),
         "{arrived:?}"
     );
     assert_eq!(w.wan.take_sent().len(), 1, "what there was room for");
@@ -241,7 +243,7 @@ fn world_of_small_links() -> (World, u16) {
     w.lan.arrive(outbound().build());
     w.run();
     let sent = w.wan.take_sent();
-    let external_port = u16::from_be_bytes([sent[0][20], sent[0][21]]);
+    let external_port = udp_of(&sent[0]).source_port;
     (w, external_port)
 }
 
@@ -304,7 +306,7 @@ fn what_comes_after_pieces_for_the_same_side_does_not_overtake_them() {
     let sent = w.lan.take_sent();
     assert_eq!(sent.len(), 3);
     assert_eq!(
-        judge_datagrams(&sent[2..])[0].payload,
+        check_datagrams(&sent[2..])[0].payload,
         inbound(external_port).payload
     );
     assert_eq!(w.inside_drops(FrameDrop::TxFull), 0);

@@ -5,8 +5,8 @@ use core::net::Ipv4Addr;
 use etherparse::EtherType;
 
 use crate::world::frames::{
-    BROADCAST, Mac, Station, Udp, arp_reply, arp_request, as_arp, echo_reply, echo_request,
-    ethernet, ipv4_frame, judge_frame,
+    BROADCAST, Mac, Station, Udp, arp_reply, arp_request, as_arp, check_frame, datagram_of,
+    echo_reply, echo_request, ethernet, ipv4_frame, set_header, source_mac,
 };
 use crate::world::*;
 use nat_core::Side;
@@ -119,8 +119,8 @@ fn a_priority_tag_changes_nothing_and_what_leaves_has_none() {
         w.wan.arrive(tagged(&from_gateway(&inbound(external)), tag));
         w.run();
         let (outward, inward) = (w.wan.take_sent(), w.lan.take_sent());
-        assert_eq!(judge_all(&outward)[0].payload, outbound().payload);
-        assert_eq!(judge_all(&inward)[0].payload, inbound(external).payload);
+        assert_eq!(check_all(&outward)[0].payload, outbound().payload);
+        assert_eq!(check_all(&inward)[0].payload, inbound(external).payload);
 
         let probe = [
             arp_request(HOST, ROUTER_LAN.1),
@@ -342,10 +342,7 @@ fn nothing_is_answered_about_a_frame_to_all() {
     let mut w = World::acquainted();
     for destination in [[192, 168, 77, 255], [255; 4], [224, 0, 0, 1]] {
         let mut datagram = echo_request(HOST.1, destination.into(), 8);
-        datagram[8] = 1;
-        let mut header = etherparse::Ipv4Header::from_slice(&datagram).unwrap().0;
-        header.header_checksum = header.calc_header_checksum();
-        datagram[..20].copy_from_slice(&header.to_bytes());
+        set_header(&mut datagram, |header| header.time_to_live = 1);
         w.lan.arrive(ipv4_frame(BROADCAST, HOST.0, &datagram));
     }
     w.run();
@@ -463,7 +460,7 @@ fn a_ping_from_outside_reaches_the_outside_stack_where_configured_and_its_answer
     let [sent] = &sent[..] else {
         panic!("one frame: {sent:?}")
     };
-    let (header, seen) = judge_frame(sent);
+    let (header, seen) = check_frame(sent);
     assert_eq!(
         (header.source, header.destination),
         (ROUTER_WAN.0, GATEWAY.0)
@@ -492,7 +489,7 @@ fn the_outside_stack_is_translated_like_a_host_and_gets_its_answers() {
     ));
     w.run();
     let sent = w.wan.take_sent();
-    let (header, seen) = judge_frame(&sent[0]);
+    let (header, seen) = check_frame(&sent[0]);
     assert_eq!(
         (header.source, header.destination, seen.src),
         (ROUTER_WAN.0, GATEWAY.0, ROUTER_WAN.1)
@@ -501,7 +498,7 @@ fn the_outside_stack_is_translated_like_a_host_and_gets_its_answers() {
     w.wan.arrive(from_gateway(&inbound(seen.ports.unwrap().0)));
     w.run();
     let frame = World::stack_receives(&mut w.wan_stack).expect("the answer");
-    let (header, seen) = judge_frame(&frame);
+    let (header, seen) = check_frame(&frame);
     assert_eq!(
         (header.source, header.destination),
         (GATEWAY.0, ROUTER_WAN.0)
@@ -532,7 +529,7 @@ fn the_outside_stack_sends_nothing_but_ipv4() {
 
 /// The stack may take any address for a neighbour: the router answers for it, and knows the way.
 #[test]
-fn the_outside_stack_is_told_at_once_of_any_neighbour_it_asks_for_and_nobody_hears_of_it() {
+fn arp_requests_of_the_outside_stack_are_answered_at_once_and_not_sent() {
     let mut w = World::new();
     for address in [GATEWAY.1, ROUTER_WAN.1, SERVER] {
         World::stack_sends(
@@ -589,7 +586,7 @@ fn the_outside_stack_reaches_the_outside_by_a_gateway_off_its_network() {
     let [sent] = &sent[..] else {
         panic!("the datagram that waited: {sent:?}")
     };
-    let (header, seen) = judge_frame(sent);
+    let (header, seen) = check_frame(sent);
     assert_eq!(
         (header.destination, seen.src, seen.dst),
         (gateway.0, ROUTER_WAN.1, SERVER)
@@ -598,7 +595,7 @@ fn the_outside_stack_reaches_the_outside_by_a_gateway_off_its_network() {
 
 /// Before it answers a ping, the stack knows how: the first answer is not lost.
 #[test]
-fn the_outside_stack_is_told_of_the_way_back_before_it_hears_a_ping() {
+fn the_outside_stack_knows_the_gateway_before_it_gets_a_ping() {
     for (gateway, hop) in [
         (GATEWAY.1, GATEWAY.1),
         (Ipv4Addr::new(203, 0, 113, 1), ROUTER_WAN.1),
@@ -648,7 +645,7 @@ fn what_a_dhcp_server_says_reaches_the_stack_whomever_it_is_sent_to() {
         w.wan.arrive(ipv4_frame(station, GATEWAY.0, &offer.build()));
         w.run();
         let frame = World::stack_receives(&mut w.wan_stack).expect("the offer");
-        let (header, seen) = judge_frame(&frame);
+        let (header, seen) = check_frame(&frame);
         assert_eq!(
             (header.destination, seen.dst),
             (station, Ipv4Addr::BROADCAST),
@@ -749,7 +746,7 @@ fn a_dhcp_client_that_starts_over_at_once_is_slowed_down() {
 }
 
 #[test]
-fn a_stack_that_does_not_keep_up_loses_frames_and_stops_nobody() {
+fn a_stack_that_does_not_keep_up_loses_frames_and_delays_no_other_traffic() {
     let mut w = World::acquainted();
     for _ in 0..10 {
         w.lan.arrive(from_host(&Udp {
@@ -816,10 +813,10 @@ fn echoed(frames: &[Vec<u8>]) -> (Ipv4Addr, Vec<u8>) {
     let mut source = Ipv4Addr::UNSPECIFIED;
     for frame in frames {
         assert_eq!(
-            (destination_mac(frame), &frame[6..12]),
-            (HOST.0, &ROUTER_LAN.0[..])
+            (destination_mac(frame), source_mac(frame)),
+            (HOST.0, ROUTER_LAN.0)
         );
-        let (ip, payload) = Ipv4Header::from_slice(&frame[14..]).expect("IPv4");
+        let (ip, payload) = Ipv4Header::from_slice(datagram_of(frame)).expect("IPv4");
         assert_eq!(ip.header_checksum, ip.calc_header_checksum());
         assert_eq!(
             (Ipv4Addr::from(ip.destination), ip.time_to_live),

@@ -5,7 +5,8 @@ use core::pin::pin;
 use core::task::{Context, Waker};
 
 use crate::world::frames::{
-    Udp, arp_reply, as_arp, echo_request, fragments, ipv4_frame, judge_frame, source_of, tcp,
+    Udp, arp_reply, as_arp, check_frame, datagram_of, echo_request, fragments, ipv4_frame,
+    payload_of, source_of, tcp,
 };
 use crate::world::nic::Nic;
 use crate::world::random::Random;
@@ -59,7 +60,7 @@ fn ack() -> Vec<u8> {
 fn connect(w: &mut World) -> u16 {
     w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &syn()));
     w.run();
-    let external = judge_all(&w.wan.take_sent())[0].ports.expect("TCP").0;
+    let external = check_all(&w.wan.take_sent())[0].ports.expect("TCP").0;
     let accept = tcp((SERVER, 80), (OLD, external), |header| {
         (
             header.syn,
@@ -109,7 +110,8 @@ fn flows_of_the_old_address_end_and_new_ones_use_the_new_address() {
     w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &ack()));
     w.run();
     let told = w.lan.take_sent();
-    let (header, _) = etherparse::TcpHeader::from_slice(&told[0][34..]).expect("a segment");
+    let (header, _) =
+        etherparse::TcpHeader::from_slice(payload_of(datagram_of(&told[0]))).expect("a segment");
     assert!(
         header.rst && w.wan.take_sent().is_empty(),
         "RST, and nothing outside"
@@ -119,7 +121,7 @@ fn flows_of_the_old_address_end_and_new_ones_use_the_new_address() {
     w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &syn()));
     w.lan.arrive(from_host(&outbound()));
     w.run();
-    let seen = judge_all(&w.wan.take_sent());
+    let seen = check_all(&w.wan.take_sent());
     assert_eq!(
         seen.iter().map(|seen| seen.src).collect::<Vec<_>>(),
         [NEW, NEW]
@@ -129,7 +131,7 @@ fn flows_of_the_old_address_end_and_new_ones_use_the_new_address() {
         ..inbound(seen[1].ports.unwrap().0)
     }));
     w.run();
-    assert_eq!(judge_all(&w.lan.take_sent())[0].dst, HOST.1);
+    assert_eq!(check_all(&w.lan.take_sent())[0].dst, HOST.1);
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn with_the_address_gone_nothing_leaves_and_nothing_comes_in_until_there_is_one_
         let told = w.lan.take_sent();
         assert!(
             told.iter()
-                .all(|frame| judge_frame(frame).1.src == ROUTER_LAN.1),
+                .all(|frame| check_frame(frame).1.src == ROUTER_LAN.1),
             "by the router alone"
         );
     }
@@ -316,7 +318,12 @@ fn a_lease_that_is_lost_for_a_moment_suspends_the_flows_and_nothing_leaves_meanw
         w.lan.take_sent();
         let mut followed = follow(w);
         let (wrap, cut) = if is_ip { (14, 0) } else { (0, 14) };
-        let port_of = |sent: &[Vec<u8>]| frames::judge(&sent[0][cut..]).ports.expect("UDP").0;
+        let port_of = |sent: &[Vec<u8>]| {
+            frames::check_datagram(&sent[0][cut..])
+                .ports
+                .expect("UDP")
+                .0
+        };
         followed.w.lan.arrive(from_host(&outbound()));
         followed.w.run();
         let external = port_of(&followed.w.wan.take_sent());
@@ -353,7 +360,7 @@ fn a_lease_that_is_lost_for_a_moment_suspends_the_flows_and_nothing_leaves_meanw
             .wan
             .arrive(from_gateway(&inbound(external))[wrap..].to_vec());
         followed.w.run();
-        assert_eq!(judge_all(&followed.w.lan.take_sent()).len(), 1);
+        assert_eq!(check_all(&followed.w.lan.take_sent()).len(), 1);
     }
 }
 

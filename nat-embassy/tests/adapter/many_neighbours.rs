@@ -4,7 +4,7 @@
 use core::net::Ipv4Addr;
 
 use crate::world::frames::{
-    Mac, Station, Udp, arp_reply, arp_request, as_arp, ipv4_frame, judge_frame,
+    Mac, Station, Udp, arp_reply, arp_request, as_arp, check_frame, ipv4_frame,
 };
 use crate::world::*;
 use nat_embassy::{FrameDrop, State};
@@ -57,7 +57,7 @@ fn open(w: &mut World, number: u8, mac: Mac) -> u16 {
     ));
     w.run();
     w.lan.take_sent();
-    judge_all(&w.wan.take_sent())[0].ports.expect("UDP").0
+    check_all(&w.wan.take_sent())[0].ports.expect("UDP").0
 }
 
 /// Answers still to come, and when.
@@ -116,7 +116,7 @@ fn each_of_254_busy_hosts_gets_all_its_packets() {
         for frame in answers.sort(at, w.lan.take_sent(), ROUTER_LAN, |address| {
             host(address.octets()[3]).0
         }) {
-            let (header, seen) = judge_frame(&frame);
+            let (header, seen) = check_frame(&frame);
             assert_eq!(header.destination, host(seen.dst.octets()[3]).0);
             got[usize::from(seen.dst.octets()[3] - 2)] += 1;
         }
@@ -201,7 +201,7 @@ fn with_more_busy_neighbours_than_places_those_with_a_place_get_all_their_packet
         for frame in answers.sort(at, w.wan.take_sent(), ROUTER_WAN, |address| {
             near(address.octets()[3]).0
         }) {
-            let (header, seen) = judge_frame(&frame);
+            let (header, seen) = check_frame(&frame);
             assert_eq!(header.destination, near(seen.dst.octets()[3]).0);
             got[usize::from(seen.dst.octets()[3] - 100)] += 1;
         }

@@ -1,9 +1,14 @@
 //! Drivers with and without link headers, with other MTUs, and with checksum offload.
 
-use crate::world::frames::{Udp, echo_request, ethernet, ipv4_frame, judge, judge_frame};
+use crate::world::frames::{
+    Udp, check_datagram, check_frame, datagram_of, echo_request, ethernet, icmp_kind, icmp_of,
+    ipv4_frame, payload_of, set_header,
+};
 use crate::world::nic::Nic;
 use crate::world::*;
 use embassy_net_driver::{Checksum, Driver, HardwareAddress, LinkState};
+use etherparse::Icmpv4Type;
+use etherparse::icmpv4::DestUnreachableHeader;
 use nat_embassy::FrameDrop;
 
 fn mtus(lan: Nic, wan: Nic) -> (u16, u16) {
@@ -60,14 +65,15 @@ fn a_packet_above_the_mtu_of_the_way_out_is_answered_with_that_mtu() {
         ..outbound()
     }
     .build();
-    datagram[6] |= 0x40;
-    let header = etherparse::Ipv4Header::from_slice(&datagram).unwrap().0;
-    datagram[10..12].copy_from_slice(&header.calc_header_checksum().to_be_bytes());
+    set_header(&mut datagram, |header| header.dont_fragment = true);
     w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &datagram));
     w.run();
     let sent = w.lan.take_sent();
-    assert_eq!(sent[0][34..36], [3, 4], "fragmentation needed");
-    assert_eq!(u16::from_be_bytes([sent[0][40], sent[0][41]]), 1400);
+    let too_big = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 1400 };
+    assert_eq!(
+        icmp_of(&sent[0]).icmp_type,
+        Icmpv4Type::DestinationUnreachable(too_big)
+    );
 }
 
 #[test]
@@ -146,12 +152,18 @@ fn every_pair_of_media_is_carried_both_ways() {
         };
         let mut w = World::with(config(), lan, wan);
         w.introduce();
-        let wrap = |is_ip: bool, frame: Vec<u8>| if is_ip { frame[14..].to_vec() } else { frame };
+        let wrap = |is_ip: bool, frame: Vec<u8>| {
+            if is_ip {
+                datagram_of(&frame).to_vec()
+            } else {
+                frame
+            }
+        };
         let unwrap = |is_ip: bool, frame: &[u8]| {
             if is_ip {
-                judge(frame)
+                check_datagram(frame)
             } else {
-                judge_frame(frame).1
+                check_frame(frame).1
             }
         };
         w.lan.arrive(wrap(lan_is_ip, from_host(&outbound())));
@@ -205,11 +217,11 @@ fn local_stacks_without_link_headers_send_and_receive() {
     );
     w.run();
     assert_eq!(w.lan.take_sent(), [answer]);
-    let seen = judge(&w.wan.take_sent()[0]);
+    let seen = check_datagram(&w.wan.take_sent()[0]);
     w.wan.arrive(inbound(seen.ports.unwrap().0).build());
     w.run();
     assert_eq!(
-        judge(&World::stack_receives(&mut w.wan_stack).unwrap()).ports,
+        check_datagram(&World::stack_receives(&mut w.wan_stack).unwrap()).ports,
         Some((53, 5000))
     );
 }
@@ -261,34 +273,39 @@ fn icmp_checksums_are_zero_toward_a_driver_that_inserts_them_and_right_toward_an
         w.lan.arrive(ping_frame());
         w.run();
         let mut request = w.wan.take_sent().remove(0);
-        assert_eq!(request[36..38] == [0, 0], wan_offloads);
+        assert_eq!(icmp_of(&request).checksum == 0, wan_offloads);
         insert_icmp_checksum(&mut request);
-        judge_frame(&request);
+        check_frame(&request);
 
         // The server echoes: type 0 for 8, addresses turned round.
-        let mut reply = request[14..].to_vec();
-        let (source, destination) = (request[26..30].to_vec(), request[30..34].to_vec());
-        reply[12..16].copy_from_slice(&destination);
-        reply[16..20].copy_from_slice(&source);
-        reply[20] = 0;
+        let mut reply = datagram_of(&request).to_vec();
+        set_header(&mut reply, |header| {
+            core::mem::swap(&mut header.source, &mut header.destination);
+        });
+        reply[ICMP_TYPE] = 0;
         let mut reply = ipv4_frame(ROUTER_WAN.0, GATEWAY.0, &reply);
         insert_icmp_checksum(&mut reply);
         w.wan.arrive(reply);
         w.run();
         let mut reply = w.lan.take_sent().remove(0);
-        assert_eq!(reply[36..38] == [0, 0], lan_offloads);
+        assert_eq!(icmp_of(&reply).checksum == 0, lan_offloads);
         insert_icmp_checksum(&mut reply);
-        assert_eq!(judge_frame(&reply).1.dst, HOST.1);
+        assert_eq!(check_frame(&reply).1.dst, HOST.1);
     }
 }
 
+/// In a datagram without options.
+const ICMP_TYPE: usize = 20;
+/// In a frame.
+const ICMP_CHECKSUM: core::ops::Range<usize> = 36..38;
+
 /// What the device does: over the message with zero in the place of the checksum.
 fn insert_icmp_checksum(frame: &mut [u8]) {
-    frame[36..38].fill(0);
+    frame[ICMP_CHECKSUM].fill(0);
     let sum = etherparse::checksum::Sum16BitWords::new()
-        .add_slice(&frame[34..])
+        .add_slice(payload_of(datagram_of(frame)))
         .ones_complement();
-    frame[36..38].copy_from_slice(&sum.to_ne_bytes());
+    frame[ICMP_CHECKSUM].copy_from_slice(&sum.to_ne_bytes());
 }
 
 #[test]
@@ -302,7 +319,7 @@ fn udp_checksums_are_right_toward_either_kind_of_driver() {
     let external = w.open_session();
     w.wan.arrive(from_gateway(&inbound(external)));
     w.run();
-    judge_all(&w.lan.take_sent());
+    check_all(&w.lan.take_sent());
 }
 
 #[test]
@@ -317,7 +334,8 @@ fn answers_local_frames_and_packets_that_waited_leave_with_a_zero_icmp_checksum_
     w.lan.arrive(from_host(&outbound()));
     w.run();
     let error = w.lan.take_sent().remove(0);
-    assert_eq!(error[34..38], [3, 0, 0, 0], "an ICMP error of the router");
+    assert_eq!(icmp_kind(&error), (3, 0), "an ICMP error of the router");
+    assert_eq!(icmp_of(&error).checksum, 0, "which the device fills in");
     let own = ipv4_frame(
         HOST.0,
         ROUTER_LAN.0,

@@ -44,7 +44,7 @@ fn timeline(w: &mut World, nic: &nic::Nic, end: u64) -> Vec<(u64, Vec<u8>)> {
 }
 
 #[test]
-fn three_probes_a_quarter_of_a_second_apart_then_silence_is_told_after_one_second() {
+fn three_probes_a_quarter_of_a_second_apart_and_no_answer_after_one_second() {
     for (side, router) in [(Side::Inside, ROUTER_LAN), (Side::Outside, ROUTER_WAN)] {
         let mut w = World::new();
         let nic = if side == Side::Inside {
@@ -110,7 +110,7 @@ fn every_sign_that_another_station_has_the_address_is_an_answer() {
 }
 
 #[test]
-fn what_is_said_of_other_addresses_or_on_the_other_side_or_by_nobody_is_no_answer() {
+fn arp_about_other_addresses_or_from_the_other_side_or_an_empty_sender_is_no_answer() {
     let mut w = World::new();
     let control = w.control;
     let mut probe = pin!(control.probe(Side::Inside, ADDRESS));
@@ -147,7 +147,7 @@ fn the_outside_needs_no_configuration() {
 }
 
 #[test]
-fn where_nobody_can_be_asked_the_end_comes_at_once() {
+fn a_probe_that_cannot_be_sent_ends_at_once() {
     let mut w = World::new();
     w.lan.set_link(LinkState::Down);
     w.run();
@@ -314,7 +314,7 @@ fn a_full_driver_delays_the_result_of_a_probe_by_nothing() {
 
 /// RFC 5227 section 2.4: whoever leases the address hears of the conflict.
 #[test]
-fn conflicts_about_an_address_of_the_router_are_told_to_whoever_waits() {
+fn conflicts_about_an_address_of_the_router_are_reported_to_the_waiting_task() {
     let mut w = World::new();
     let control = w.control;
     let mut conflict = pin!(control.conflict(Side::Outside));

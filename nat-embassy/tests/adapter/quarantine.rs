@@ -31,7 +31,7 @@ fn open(w: &mut World, src_port: u16) -> Option<u16> {
     }));
     w.run();
     w.lan.take_sent();
-    let sent = judge_all(&w.wan.take_sent());
+    let sent = check_all(&w.wan.take_sent());
     sent.first().map(|seen| seen.ports.expect("UDP").0)
 }
 

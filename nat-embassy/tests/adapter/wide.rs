@@ -57,7 +57,7 @@ fn answers_find_their_way_back_over_66_000_sessions_at_once() {
         w.lan.arrive(question(host, port, remote_port));
     }
     w.run();
-    let sent = judge_all(&w.wan.take_sent());
+    let sent = check_all(&w.wan.take_sent());
     assert_eq!(sent.len(), 66_000);
     assert_eq!(w.control.with_nat(|nat| nat.sessions().count()), 66_000);
 
@@ -66,7 +66,7 @@ fn answers_find_their_way_back_over_66_000_sessions_at_once() {
         w.wan.arrive(answer(remote_port, external_port));
     }
     w.run();
-    let answered = judge_all(&w.lan.take_sent());
+    let answered = check_all(&w.lan.take_sent());
     let found: Vec<(Ipv4Addr, _)> = answered
         .iter()
         .map(|seen| (seen.dst, seen.ports.expect("UDP")))

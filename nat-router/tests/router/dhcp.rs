@@ -77,7 +77,7 @@ fn without_an_outside_lease_leases_are_short_and_have_no_dns_server() {
 }
 
 #[test]
-fn a_renewal_tells_the_dns_servers_that_the_outside_has_by_then_to_the_client_alone() {
+fn a_renewal_has_the_current_dns_servers_and_goes_to_the_client_alone() {
     run(Config::default(), async |world| {
         world.lease(world.isp.lease(77, &DNS)).await;
         let mut client = Client::new(&world.lan, 1);
@@ -116,7 +116,7 @@ fn the_same_client_gets_the_same_address_again_also_from_a_router_that_was_off()
 }
 
 #[test]
-fn who_claims_an_address_that_is_not_his_does_not_hold_up_the_answers_to_others() {
+fn a_client_that_claims_a_foreign_address_does_not_delay_the_answers_to_others() {
     run(Config::default(), async |world| {
         let stranger = Client::new(&world.lan, 9);
         // From nowhere, about an address that answers no ARP.

@@ -60,7 +60,7 @@ async fn wait_for(with: &str) -> String {
 }
 
 #[test]
-fn the_outside_lease_is_told_when_it_comes_and_goes() {
+fn the_outside_lease_is_logged_when_it_comes_and_goes() {
     run_logged(Config::default(), async |world| {
         world.isp.lease(77, &[[9, 9, 9, 9], [1, 1, 1, 1]]);
         let line = wait_for("outside: address").await;
@@ -117,7 +117,7 @@ fn networks_apart_are_not_warned_of() {
 }
 
 #[test]
-fn a_lease_inside_is_told_once_and_its_renewal_is_not() {
+fn a_lease_inside_is_logged_once_and_its_renewal_is_not() {
     run_logged(Config::default(), async |world| {
         let client = Client::new(&world.lan, 0x2a);
         let address = client.obtain().await.unwrap().address.unwrap();
@@ -133,7 +133,7 @@ fn a_lease_inside_is_told_once_and_its_renewal_is_not() {
 }
 
 #[test]
-fn a_flood_of_leases_is_told_four_times_a_second() {
+fn a_flood_of_leases_is_logged_four_times_a_second() {
     run_logged(Config::default(), async |world| {
         let start = Instant::now();
         let request = [DhcpOption::MessageType(MessageType::Request)];
@@ -157,7 +157,7 @@ fn a_flood_of_leases_is_told_four_times_a_second() {
 }
 
 #[test]
-fn a_full_pool_an_address_in_use_and_one_declined_are_told() {
+fn a_full_pool_an_address_in_use_and_one_declined_are_logged() {
     let mut config = Config::default();
     let address = Ipv4Addr::new(192, 168, 77, 100);
     config.dhcp_server = Some(DhcpServer {
@@ -233,7 +233,7 @@ fn a_full_pool_an_address_in_use_and_one_declined_are_told() {
 }
 
 #[test]
-fn refused_sessions_are_told_once_a_second_with_the_count_of_the_others() {
+fn refused_sessions_are_logged_once_a_second_with_the_count_of_the_others() {
     let mut config = Config::default();
     config.nat.limits.sessions_per_host = Some(1);
     run_logged(config, async |world| {
@@ -277,7 +277,7 @@ fn refused_sessions_are_told_once_a_second_with_the_count_of_the_others() {
 }
 
 #[test]
-fn statistics_are_told_every_ten_seconds_in_two_lines() {
+fn statistics_are_logged_every_ten_seconds_in_two_lines() {
     run_logged(Config::default(), async |world| {
         // The first is due 10 s after the start of the process, in which other tests have run.
         if Instant::now() > Instant::from_secs(3) {

@@ -14,7 +14,7 @@ use embassy_time::{Duration, Instant, Timer};
 use nat_router::{Config, HEARTBEAT_INTERVAL, Memory, Pattern};
 
 #[test]
-fn signs_of_life_come_without_traffic() {
+fn heartbeats_come_without_traffic() {
     let memory = Box::leak(Box::new(Memory::<8, 8, 8>::new()));
     let [(_lan, lan), (_wan, wan)] = ROUTER_MACS.map(device);
     let router = nat_router::new(memory, Config::default(), [7; 32], lan, wan)
@@ -33,7 +33,7 @@ fn signs_of_life_come_without_traffic() {
 }
 
 #[test]
-fn signs_of_life_are_those_of_forwarding_alone() {
+fn heartbeats_come_from_forwarding_alone() {
     run_tasks(Tasks::ServicesOnly, Config::default(), async |world| {
         Timer::after(HEARTBEAT_INTERVAL * 2).await;
         assert_eq!(world.life.get(), 0);
@@ -55,7 +55,7 @@ async fn led(world: &World, millis: u64) -> Vec<(bool, u64)> {
 }
 
 #[test]
-fn the_led_tells_no_link_from_no_lease_from_routing() {
+fn the_led_distinguishes_no_link_no_lease_and_routing() {
     run(Config::default(), async |world| {
         world.isp.wire.set_link(LinkState::Down);
         Timer::after_millis(250).await;
@@ -75,7 +75,7 @@ fn the_led_tells_no_link_from_no_lease_from_routing() {
 }
 
 #[test]
-fn the_led_winks_while_the_router_routes() {
+fn the_led_blinks_off_briefly_while_the_router_routes() {
     run(Config::default(), async |world| {
         world.lease(world.isp.lease(77, &[])).await;
         Timer::after_millis(250).await;

@@ -174,7 +174,7 @@ fn an_interrupt_that_cannot_be_taken_back_resets_the_chip() {
 }
 
 #[test]
-fn a_chip_that_forgets_what_it_is_told_is_not_taken_for_a_working_one() {
+fn a_chip_that_does_not_keep_its_registers_is_not_taken_for_a_working_one() {
     let mut board = Board::new::<4, 4>(Setup::default());
     board.chip().deaf = true;
     board.run_for(2000 * MILLISECOND);
@@ -189,7 +189,7 @@ fn a_chip_that_forgets_what_it_is_told_is_not_taken_for_a_working_one() {
 }
 
 #[test]
-fn pointers_that_begin_anew_reset_the_chip() {
+fn pointers_that_start_from_zero_reset_the_chip() {
     let mut board = Board::up();
     assert_works(&mut board);
     board.chip().rewind();

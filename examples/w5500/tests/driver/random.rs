@@ -131,7 +131,7 @@ fn whatever_happens_to_the_chip_it_works_again_within_two_seconds() {
     for seed in 0..300 {
         let mut random = Random(1000 + seed);
         let mut board = Board::up();
-        board.judges = false;
+        board.checks = false;
         for number in 0..40 {
             Expected::default().act(&mut board, &mut random, number);
             if random.below(4) == 0 {

@@ -70,7 +70,7 @@ fn a13_tiny_first_fragments_hide_no_flags() {
 }
 
 /// A14: a later fragment that would lie over the flags, and a second first fragment with other
-/// ports, which is judged by itself: refused, it changes nothing.
+/// ports, which is processed by itself: refused, it changes nothing.
 #[test]
 fn a14_overlapping_fragments_rewrite_no_header() {
     let mut w = World::new();

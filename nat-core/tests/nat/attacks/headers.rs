@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use nat_core::{DropReason, Side, Verdict};
 
+use super::strength::packets;
 use super::victim::{Victim, told_nothing};
 use crate::world::*;
 
@@ -55,7 +56,7 @@ fn a18_nothing_leaves_untranslated() {
     let mut victim = Victim::open(&mut w);
     let mut random = fastrand::Rng::with_seed(18);
     let mut left = 0;
-    for number in 0..50_000 {
+    for number in 0..packets(50_000) {
         let outcome = w.outbound(anything(&mut random));
         left += u32::from(outcome.is_forwarded());
         drop(w.take_released());
@@ -64,14 +65,17 @@ fn a18_nothing_leaves_untranslated() {
             victim.talk(&mut w);
         }
     }
-    assert!(left > 1_000, "{left} could be translated");
+    assert!(left > packets(1_000), "{left} could be translated");
     for reason in [
         DropReason::UnknownProtocol,
         DropReason::BadTcpFlags,
         DropReason::BadChecksum,
         DropReason::UnknownIcmpType,
     ] {
-        assert!(w.stats().dropped(reason) > 100, "{reason:?}");
+        assert!(
+            w.stats().dropped(reason) > packets(100).into(),
+            "{reason:?}"
+        );
     }
 }
 
@@ -149,24 +153,25 @@ fn a25_headers_that_lie_are_survived() {
         }
         for total in (0..40).chain(41..=u16::MAX) {
             let mut lie = packet.clone();
-            lie[2..4].copy_from_slice(&total.to_be_bytes());
+            lie[field::TOTAL_LENGTH].copy_from_slice(&total.to_be_bytes());
             assert!(
                 matches!(refused(&mut w, &lie, true), Outcome::Dropped(_)),
                 "total length {total}"
             );
         }
-        for first in (0..=u8::MAX).filter(|first| *first != packet[0]) {
+        for first in (0..=u8::MAX).filter(|first| *first != packet[field::VERSION_AND_IHL]) {
             let mut lie = packet.clone();
-            lie[0] = first;
+            lie[field::VERSION_AND_IHL] = first;
             let fix = usize::from(first & 15) * 4 <= lie.len() && first & 15 >= 5;
             assert!(
                 matches!(refused(&mut w, &lie, fix), Outcome::Dropped(_)),
                 "first byte {first:#x}"
             );
         }
-        for offset in (0..=u8::MAX).filter(|byte| byte >> 4 != packet[32] >> 4) {
+        let right = packet[field::TCP_DATA_OFFSET] >> 4;
+        for offset in (0..=u8::MAX).filter(|byte| byte >> 4 != right) {
             let mut lie = packet.clone();
-            lie[32] = offset;
+            lie[field::TCP_DATA_OFFSET] = offset;
             assert!(
                 matches!(refused(&mut w, &lie, true), Outcome::Dropped(_)),
                 "data offset {offset:#x}"

@@ -2,7 +2,8 @@
 
 use nat_core::{DropReason, PortRange, SessionState, Side};
 
-use super::victim::{HOST, PORTS, SERVER, Victim, told_nothing};
+use super::strength::ports;
+use super::victim::{HOST, SERVER, Victim, told_nothing};
 use crate::world::*;
 
 /// A4: a page makes the browser send what an application-level gateway would take for SIP, H.323,
@@ -182,7 +183,8 @@ fn a30_no_protocol_maps_a_port() {
     let mut w = World::new();
     let mut victim = Victim::open(&mut w);
     let sessions = w.sessions().len();
-    victim.under(&mut w, PORTS, |w, port| {
+    let used = victim.external.port();
+    victim.under(&mut w, ports(used), |w, port| {
         for request in [nat_pmp(port), pcp(port)] {
             let ask = |from, to| udp(at(from, 5350), at(to, LISTENER)).payload(&request);
             w.inbound(ask(ATTACKER, N)).dropped(DropReason::NoMapping);

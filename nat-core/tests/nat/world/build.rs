@@ -6,6 +6,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpDscp, IpEcn, IpNumber, Ipv4Header, TcpHeader, UdpHeader};
 
+use super::field;
+
 pub(crate) const FIN: u8 = 1;
 pub(crate) const SYN: u8 = 2;
 pub(crate) const RST: u8 = 4;
@@ -136,12 +138,12 @@ pub(crate) fn random_bytes(random: &mut fastrand::Rng, len: usize) -> Vec<u8> {
 
 /// Writes the right header checksum into a packet that was changed by hand.
 pub(crate) fn fix_header_checksum(packet: &mut [u8]) {
-    let header_len = usize::from(packet[0] & 0x0F) * 4;
-    packet[10..12].fill(0);
+    let header_len = field::header_len(packet);
+    packet[field::HEADER_CHECKSUM].fill(0);
     let sum = Sum16BitWords::new()
         .add_slice(&packet[..header_len])
         .ones_complement();
-    packet[10..12].copy_from_slice(&sum.to_ne_bytes());
+    packet[field::HEADER_CHECKSUM].copy_from_slice(&sum.to_ne_bytes());
 }
 
 impl Datagram {
@@ -256,7 +258,7 @@ impl Datagram {
                 bytes.extend(payload);
                 let sum = Sum16BitWords::new().add_slice(&bytes).ones_complement();
                 let sum = self.chosen(sum.to_be());
-                bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+                bytes[field::ICMP_CHECKSUM].copy_from_slice(&sum.to_be_bytes());
                 bytes
             }
             Body::Raw(bytes) => bytes.clone(),

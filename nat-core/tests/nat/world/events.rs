@@ -58,7 +58,7 @@ impl Chronicle {
 
     /// All events but the first `before` are of the time `now`.
     #[track_caller]
-    pub(crate) fn judge_time(&self, before: usize, now: Instant) {
+    pub(crate) fn check_time(&self, before: usize, now: Instant) {
         assert!(
             self.untaken[before..].iter().all(|event| event.at() == now),
             "{:?} at {now:?}",

@@ -4,7 +4,10 @@
 use etherparse::{IpNumber, Ipv4Header};
 
 use super::build::{Body, fix_header_checksum};
-use super::{Datagram, Packet};
+use super::{Datagram, Packet, field};
+
+/// In the byte of the flags.
+const MORE_FRAGMENTS: u8 = 0x20;
 
 /// What the fragments of a datagram have in common.
 pub(crate) type Key = ([u8; 4], [u8; 4], u16, IpNumber);
@@ -95,13 +98,13 @@ pub(crate) fn reassemble(pieces: &[Packet]) -> Packet {
     }
     let mut header = first.bytes()[..first.ip.header_len()].to_vec();
     let more = pieces.iter().all(|piece| piece.ip.more_fragments);
-    header[6] = if more {
-        header[6] | 0x20
+    header[field::FLAGS] = if more {
+        header[field::FLAGS] | MORE_FRAGMENTS
     } else {
-        header[6] & !0x20
+        header[field::FLAGS] & !MORE_FRAGMENTS
     };
     let total = u16::try_from(header.len() + body.len()).expect("a datagram of 64 KiB at most");
-    header[2..4].copy_from_slice(&total.to_be_bytes());
+    header[field::TOTAL_LENGTH].copy_from_slice(&total.to_be_bytes());
     fix_header_checksum(&mut header);
     Packet::parse(&[header, body].concat())
 }
@@ -119,7 +122,7 @@ pub(crate) fn check_pieces(whole: &[u8], pieces: &[Packet], mtu: u16) {
         pieces.is_sorted_by_key(Packet::offset),
         "pieces leave in order"
     );
-    let options = &whole[20..usize::from(whole[0] & 15) * 4];
+    let options = &whole[20..field::header_len(whole)];
     let (last, others) = pieces.split_last().expect("pieces");
     for (number, piece) in pieces.iter().enumerate() {
         let len = piece.bytes().len();
@@ -130,7 +133,7 @@ pub(crate) fn check_pieces(whole: &[u8], pieces: &[Packet], mtu: u16) {
         piece.check_header_checksum("a piece");
         assert_eq!(usize::from(piece.ip.total_len), len);
         assert_eq!(
-            piece.bytes()[6] & 0xC0,
+            piece.bytes()[field::FLAGS] & 0xC0,
             0,
             "a piece with reserved bit or DF: {piece:?}"
         );
@@ -145,8 +148,8 @@ pub(crate) fn check_pieces(whole: &[u8], pieces: &[Packet], mtu: u16) {
             "options of piece {number}"
         );
         assert_eq!(
-            (piece.ttl(), piece.bytes()[1]),
-            (whole[8], whole[1]),
+            (piece.ttl(), piece.bytes()[field::TOS]),
+            (whole[field::TTL], whole[field::TOS]),
             "TTL and TOS are the datagram's"
         );
     }

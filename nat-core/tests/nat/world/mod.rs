@@ -1,7 +1,7 @@
 //! A world around one NAT: a clock that the test moves, two inside hosts, two servers and an
 //! attacker outside.
 //!
-//! Every packet that goes through it is judged on the way by [`judge`], with a parser and checksums
+//! Every packet that goes through it is checked on the way by [`oracle`], with a parser and checksums
 //! that are not the engine's: what is forwarded is whole and right in every field, what is not
 //! leaves no trace. So a test states only what it is about. When a world is dropped, it checks that
 //! nothing is left over.
@@ -14,8 +14,9 @@
 mod build;
 mod connection;
 mod events;
+pub(crate) mod field;
 mod fragments;
-mod judge;
+mod oracle;
 mod outcome;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -34,7 +35,7 @@ pub(crate) use build::{
 pub(crate) use connection::{Connection, INSIDE_ISN, OUTSIDE_ISN};
 use events::Chronicle;
 pub(crate) use fragments::reassemble;
-pub(crate) use judge::{Packet, Path, Quote};
+pub(crate) use oracle::{Packet, Path, Quote};
 pub(crate) use outcome::Outcome;
 
 pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
@@ -319,7 +320,7 @@ impl World {
         let before = self.chronicle.count();
         let result = change(&mut self.nat, self.now);
         self.chronicle.check(&self.nat, self.told);
-        self.chronicle.judge_time(before, self.told);
+        self.chronicle.check_time(before, self.told);
         result
     }
 
@@ -391,7 +392,7 @@ impl World {
         self.packets += 1;
         self.told = self.told.max(self.now);
         self.chronicle.check(&self.nat, self.told);
-        self.check_law(&verdict, &before, &sent, buffer);
+        self.check_invariant(&verdict, &before, &sent, buffer);
         self.drain(&verdict, origin, &sent);
         self.check_totals();
         self.check_tables();
@@ -401,7 +402,7 @@ impl World {
         self.outcome(verdict, origin, &sent, buffer)
     }
 
-    /// Gets and judges what has waited for the packet `sent`.
+    /// Gets and checks what has waited for the packet `sent`.
     #[track_caller]
     fn drain(&mut self, verdict: &Verdict, origin: Origin, sent: &[u8]) {
         // Copies of one fragment wait no longer for one another.
@@ -467,7 +468,7 @@ impl World {
                     "{len} bytes do not fit the link"
                 );
                 if origin != Origin::Router || sent != out {
-                    judge::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
+                    oracle::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
                 }
                 Outcome::Forwarded(Packet::parse(out))
             }
@@ -475,14 +476,14 @@ impl World {
                 let out = &buffer[..len];
                 assert_eq!(mtu, self.mtu(to), "the MTU is the link's");
                 if origin != Origin::Router || sent != out {
-                    judge::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
+                    oracle::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
                 }
                 let pieces = cut(out, mtu);
                 fragments::check_pieces(out, &pieces, mtu);
                 Outcome::Fragmented(Packet::parse(out), pieces)
             }
             Verdict::Local { side, len } => {
-                judge::check_local(sent, &buffer[..len]);
+                oracle::check_local(sent, &buffer[..len]);
                 Outcome::Local(side, Packet::parse(&buffer[..len]))
             }
             Verdict::Reject(reply) => {
@@ -491,7 +492,7 @@ impl World {
                     .emit(buffer, &mut answer)
                     .expect("the longest answer fits its buffer");
                 let answer = Packet::parse(&answer[..len]);
-                judge::check_answer(sent, &answer, origin.side(), &reply, &self.config());
+                oracle::check_answer(sent, &answer, origin.side(), &reply, &self.config());
                 if origin == Origin::Wire(Side::Outside) {
                     self.check_is_of_live_session(sent);
                 }
@@ -537,10 +538,10 @@ impl World {
         config
     }
 
-    /// The law: a packet that is not forwarded leaves itself, the tables and the timers as they
+    /// Invariant: a packet that is not forwarded leaves itself, the tables and the timers as they
     /// were.
     #[track_caller]
-    fn check_law(
+    fn check_invariant(
         &self,
         verdict: &Verdict,
         before: &[(SessionKey, Instant)],
@@ -628,13 +629,13 @@ impl World {
             stats.inside.packets_in + stats.outside.packets_in + stats.from_router,
             self.packets
         );
-        let judged = stats.forwarded
+        let counted = stats.forwarded
             + stats.held
             + stats.local
             + stats.rejected_total()
             + stats.dropped_total();
         assert_eq!(
-            judged, self.packets,
+            counted, self.packets,
             "packets in = forwarded + held + local + rejected + dropped"
         );
         assert!(

@@ -1,4 +1,4 @@
-//! What became of a packet, after it was judged.
+//! What became of a packet, after it was processed.
 
 use nat_core::{DropReason, Side};
 

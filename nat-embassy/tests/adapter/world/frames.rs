@@ -1,10 +1,11 @@
-//! Frames and datagrams, built and judged by etherparse.
+//! Frames and datagrams, built and checked by etherparse.
 
 use core::net::Ipv4Addr;
 
 use etherparse::{
     ArpEthIpv4Packet, ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header,
-    Ipv4Header, NetSlice, PacketBuilder, SlicedPacket, TcpHeader, TransportSlice,
+    Icmpv4Header, Ipv4Header, NetSlice, PacketBuilder, SlicedPacket, TcpHeader, TransportSlice,
+    UdpHeader,
 };
 
 pub type Mac = [u8; 6];
@@ -111,6 +112,63 @@ pub fn as_arp(frame: &[u8]) -> Option<ArpEthIpv4Packet> {
     }
 }
 
+/// The datagram in an IPv4 frame.
+pub fn datagram_of(frame: &[u8]) -> &[u8] {
+    &frame[Ethernet2Header::LEN..]
+}
+
+pub fn ethertype_of(frame: &[u8]) -> EtherType {
+    Ethernet2Header::from_slice(frame)
+        .expect("a link header")
+        .0
+        .ether_type
+}
+
+pub fn source_mac(frame: &[u8]) -> Mac {
+    Ethernet2Header::from_slice(frame)
+        .expect("a link header")
+        .0
+        .source
+}
+
+/// The IPv4 header of a datagram.
+pub fn header_of(datagram: &[u8]) -> Ipv4Header {
+    Ipv4Header::from_slice(datagram).expect("an IPv4 header").0
+}
+
+/// A datagram with another IPv4 header of the same length, and its right checksum.
+pub fn set_header(datagram: &mut [u8], change: impl FnOnce(&mut Ipv4Header)) {
+    let mut header = header_of(datagram);
+    change(&mut header);
+    header.header_checksum = header.calc_header_checksum();
+    datagram[..header.header_len()].copy_from_slice(&header.to_bytes());
+}
+
+/// What an IPv4 datagram carries.
+pub fn payload_of(datagram: &[u8]) -> &[u8] {
+    &datagram[header_of(datagram).header_len()..]
+}
+
+/// The ICMP header of an IPv4 frame.
+pub fn icmp_of(frame: &[u8]) -> Icmpv4Header {
+    Icmpv4Header::from_slice(payload_of(datagram_of(frame)))
+        .expect("an ICMP header")
+        .0
+}
+
+/// Type and code of the ICMP message in an IPv4 frame.
+pub fn icmp_kind(frame: &[u8]) -> (u8, u8) {
+    let icmp = icmp_of(frame).to_bytes();
+    (icmp[0], icmp[1])
+}
+
+/// The UDP header of a datagram.
+pub fn udp_of(datagram: &[u8]) -> UdpHeader {
+    UdpHeader::from_slice(payload_of(datagram))
+        .expect("a UDP header")
+        .0
+}
+
 /// What an IPv4 packet says, after all its checksums were recomputed and found right.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seen {
@@ -122,7 +180,7 @@ pub struct Seen {
 }
 
 #[track_caller]
-pub fn judge(datagram: &[u8]) -> Seen {
+pub fn check_datagram(datagram: &[u8]) -> Seen {
     let packet = SlicedPacket::from_ip(datagram).expect("a sound packet");
     let Some(NetSlice::Ipv4(ip)) = &packet.net else {
         panic!("not IPv4: {packet:?}");
@@ -174,12 +232,12 @@ pub fn judge(datagram: &[u8]) -> Seen {
     }
 }
 
-/// The link header and the judged datagram of an IPv4 frame.
+/// The link header and the checked datagram of an IPv4 frame.
 #[track_caller]
-pub fn judge_frame(frame: &[u8]) -> (Ethernet2Header, Seen) {
+pub fn check_frame(frame: &[u8]) -> (Ethernet2Header, Seen) {
     let (header, datagram) = Ethernet2Header::from_slice(frame).expect("a link header");
     assert_eq!(header.ether_type, EtherType::IPV4);
-    (header, judge(datagram))
+    (header, check_datagram(datagram))
 }
 
 /// A TCP segment without data. `change` sets its flags.

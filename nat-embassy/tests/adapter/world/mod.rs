@@ -20,7 +20,7 @@ use embassy_net_driver::{Driver, HardwareAddress, RxToken, TxToken};
 use nat_core::{Cidr, Instant, Seed, Width};
 use nat_embassy::{Config, Control, FrameDrop, LanDevice, Outside, Runner, State, WanDevice};
 
-use frames::{Mac, Station, Udp, arp_reply, as_arp, ipv4_frame, judge, judge_frame};
+use frames::{Mac, Station, Udp, arp_reply, as_arp, check_datagram, check_frame, ipv4_frame};
 use nic::Nic;
 
 pub const ROUTER_LAN: Station = ([0x02, 0, 0, 0, 0, 0x01], Ipv4Addr::new(192, 168, 77, 1));
@@ -227,7 +227,7 @@ impl<W: Width> World<W> {
         let [frame] = &sent[..] else {
             panic!("one frame outside, not {sent:02x?}")
         };
-        judge_frame(frame).1.ports.expect("UDP").0
+        check_frame(frame).1.ports.expect("UDP").0
     }
 
     /// What waits for the inside stack.
@@ -281,12 +281,15 @@ pub fn gateway_answers() -> Vec<u8> {
     arp_reply(GATEWAY, ROUTER_WAN)
 }
 
-pub fn judge_all(frames: &[Vec<u8>]) -> Vec<frames::Seen> {
-    frames.iter().map(|frame| judge_frame(frame).1).collect()
+pub fn check_all(frames: &[Vec<u8>]) -> Vec<frames::Seen> {
+    frames.iter().map(|frame| check_frame(frame).1).collect()
 }
 
-pub fn judge_datagrams(datagrams: &[Vec<u8>]) -> Vec<frames::Seen> {
-    datagrams.iter().map(|datagram| judge(datagram)).collect()
+pub fn check_datagrams(datagrams: &[Vec<u8>]) -> Vec<frames::Seen> {
+    datagrams
+        .iter()
+        .map(|datagram| check_datagram(datagram))
+        .collect()
 }
 
 pub fn destination_mac(frame: &[u8]) -> Mac {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use nat_core::{Side, Width};
 
-use super::frames::{Seen, Udp, arp_reply, as_arp, judge_frame};
+use super::frames::{Seen, Udp, arp_reply, as_arp, check_frame};
 use super::nic::Nic;
 use super::*;
 
@@ -33,7 +33,7 @@ impl Traffic {
                 ..outbound()
             }));
             w.run();
-            let sent = judge_all(&w.wan.take_sent());
+            let sent = check_all(&w.wan.take_sent());
             let [
                 Seen {
                     ports: Some((external, _)),
@@ -83,7 +83,7 @@ impl Traffic {
         self.sent[usize::from(!outward)] += 1;
     }
 
-    /// Judges what has left on both sides since. Returns what is not of these flows.
+    /// Checks what has left on both sides since. Returns what is not of these flows.
     #[track_caller]
     pub fn collect<W: Width>(&mut self, w: &World<W>) -> Vec<(Side, Vec<u8>)> {
         let (outward, inward) = (w.wan.take_sent(), w.lan.take_sent());
@@ -92,15 +92,15 @@ impl Traffic {
             .into_iter()
             .flat_map(|(side, frames)| frames.into_iter().map(move |frame| (side, frame)));
         frames
-            .filter(|(side, frame)| as_arp(frame).is_some() || !self.judge(*side, frame))
+            .filter(|(side, frame)| as_arp(frame).is_some() || !self.check(*side, frame))
             .collect()
     }
 
     /// Whether the frame that leaves by `side` carries a packet of these flows, which is as it was
     /// sent then, and later than the one before.
     #[track_caller]
-    fn judge(&mut self, side: Side, frame: &[u8]) -> bool {
-        let (header, seen) = judge_frame(frame);
+    fn check(&mut self, side: Side, frame: &[u8]) -> bool {
+        let (header, seen) = check_frame(frame);
         let outward = side == Side::Outside;
         let (flow, stations) = match (outward, seen.ports) {
             (true, Some((external, 53))) => (

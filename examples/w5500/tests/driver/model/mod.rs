@@ -38,7 +38,7 @@ pub struct Board {
     monitor: Monitor<'static>,
     woken: Arc<Flag>,
     /// Whether the driver must make no mistakes. With a chip that lies it cannot but make some.
-    pub judges: bool,
+    pub checks: bool,
     /// How often the runner was polled.
     pub polls: u64,
 }
@@ -165,7 +165,7 @@ impl Board {
             runner,
             monitor,
             woken,
-            judges: true,
+            checks: true,
             polls: 0,
         }
     }
@@ -263,7 +263,7 @@ impl Board {
 
 impl Drop for Board {
     fn drop(&mut self) {
-        if self.judges && !std::thread::panicking() {
+        if self.checks && !std::thread::panicking() {
             assert_eq!(
                 self.chip().mistakes,
                 Vec::<String>::new(),

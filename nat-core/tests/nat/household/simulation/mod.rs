@@ -55,6 +55,14 @@ pub(crate) fn play(seed: u64, change: impl FnOnce(&mut Config)) -> Report {
     .play()
 }
 
+/// The source address of a packet without IPv4 options, and its source port or identifier.
+fn source_of(packet: &[u8]) -> SocketAddrV4 {
+    let (header, transport) = packet.split_at(20);
+    let address: [u8; 4] = header[12..16].try_into().expect("four bytes");
+    let port = [transport[0], transport[1]];
+    SocketAddrV4::new(address.into(), u16::from_be_bytes(port))
+}
+
 struct Household<'t> {
     nat: Nat<'t>,
     flows: Vec<Flow>,
@@ -107,9 +115,7 @@ impl Household<'_> {
             Verdict::Forward { .. } => {
                 if way == Way::Out && flow.external.is_none() {
                     self.report.begun += 1;
-                    let [a, b, c, d] = [12, 13, 14, 15].map(|place| packet[place]);
-                    let port = u16::from_be_bytes([packet[20], packet[21]]);
-                    flow.external = Some(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), port));
+                    flow.external = Some(source_of(&packet));
                 }
                 flow.advance()
             }

@@ -7,7 +7,7 @@ use etherparse::checksum::Sum16BitWords;
 use etherparse::{IpNumber, Ipv4Header, TcpHeader, TcpSlice};
 use nat_core::{Config, Reply, Side};
 
-use super::{RST, SYN};
+use super::{RST, SYN, field};
 
 const QUERIES: [u8; 2] = [8, 13];
 const QUERY_REPLIES: [u8; 2] = [0, 14];
@@ -72,7 +72,7 @@ impl Packet {
         if self.is(IpNumber::TCP) {
             &self.body[self.tcp().header_len()..]
         } else {
-            &self.body[8..]
+            &self.body[field::ICMP_QUOTE]
         }
     }
 
@@ -100,7 +100,7 @@ impl Packet {
     #[track_caller]
     pub(crate) fn icmp_rest(&self) -> [u8; 4] {
         assert!(self.is(IpNumber::ICMP), "not ICMP: {self:?}");
-        self.body[4..8].try_into().expect("four bytes")
+        self.body[field::ICMP_REST].try_into().expect("four bytes")
     }
 
     #[track_caller]
@@ -245,15 +245,15 @@ impl Packet {
 
     fn with_id(&self, id: u16) -> Self {
         let mut packet = self.clone();
-        packet.header[4..6].copy_from_slice(&id.to_be_bytes());
+        packet.header[field::IDENTIFICATION].copy_from_slice(&id.to_be_bytes());
         packet
     }
 
     /// The header with all that translation and forwarding may change set to zero.
     fn untranslated_header(&self) -> Vec<u8> {
         let mut header = self.header.clone();
-        header[8] = 0;
-        header[10..20].fill(0);
+        header[field::TTL] = 0;
+        header[field::CHECKSUM_AND_ADDRESSES].fill(0);
         header
     }
 }
@@ -557,7 +557,7 @@ pub(crate) fn check_answer(
         answer.is_icmp_error(),
         "an answer is an ICMP error or a RST: {answer:?}"
     );
-    let quoted = &answer.body[8..];
+    let quoted = &answer.body[field::ICMP_QUOTE];
     let question = question.bytes();
     assert!(
         quoted.len() >= question.len().min(usize::from(question[0] & 15) * 4 + 8),
@@ -590,7 +590,7 @@ fn check_answerable(question: &Packet) {
         let host = !matches!(first, 0 | 127 | 224..) && !end.is_link_local();
         assert!(host, "answered: {question:?}, of which {end} is no host");
     }
-    let options = &question.header[20..];
+    let options = &question.header[field::PAYLOAD];
     assert!(
         ![7, 68, 131, 137]
             .iter()
