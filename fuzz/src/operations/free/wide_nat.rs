@@ -2,14 +2,14 @@
 
 use nat_core::{Instant, MAX_HELD_LEN, Nat, Reply, Verdict};
 
-use super::packets::Door;
+use super::packets::Entry;
 use super::world::{Outcome, World};
 
-pub(super) struct Twin<'t> {
+pub(super) struct WideNat<'t> {
     pub(super) nat: Nat<'t, u32>,
 }
 
-impl Twin<'_> {
+impl WideNat<'_> {
     /// Lets time pass as the world does.
     pub(super) fn advance(&mut self, end: Instant) {
         while let Some(due) = self.nat.poll_timeout().filter(|due| *due <= end) {
@@ -19,11 +19,11 @@ impl Twin<'_> {
     }
 
     /// The same packet as the world had, with the same outcome.
-    pub(super) fn packet(&mut self, door: Door, sent: &[u8], now: Instant, outcome: &Outcome) {
+    pub(super) fn packet(&mut self, entry: Entry, sent: &[u8], now: Instant, outcome: &Outcome) {
         let mut buffer = sent.to_vec();
-        let verdict = match door {
-            Door::Wire(side) => self.nat.process(&mut buffer, side, now),
-            Door::Router => self.nat.process_local(&mut buffer, now),
+        let verdict = match entry {
+            Entry::Wire(side) => self.nat.process(&mut buffer, side, now),
+            Entry::Router => self.nat.process_local(&mut buffer, now),
         };
         let mut waiting = [0; MAX_HELD_LEN];
         while self.nat.release(&mut waiting, now).is_some() {}
