@@ -45,7 +45,7 @@ def write(name, comment, words, first=""):
 
 PACKETS = (DICTIONARIES / "packet.dict").read_text()
 write("differential", "Those of `packet`; nothing more.", [], PACKETS)
-write("parsers", "Doors, ethertypes, ARP, stations.", of_parsers.WORDS, PACKETS)
+write("parsers", "Entries, ethertypes, ARP, stations.", of_parsers.WORDS, PACKETS)
 write("operations", "Variants, as `arbitrary` reads them.",
       words_of(of_operations.STEPS, of_operations.FREE_STEPS, of_operations.KINDS, of_operations.PAUSES))
 write("frames", "Variants, as `arbitrary` reads them.", words_of(of_frames.STEPS, of_frames.BODIES))

@@ -4,7 +4,7 @@ from encode import *
 
 STEPS = ["arrive", "answer", "error", "stack", "take", "room", "link", "outside", "pass"]
 BODIES = ["udp", "tcp", "echo", "arp", "bytes"]
-UNBENT = NONE + NONE
+INTACT = NONE + NONE
 # Whom a frame from inside goes to: stations outside first, then those inside.
 GATEWAY, EXTERNAL, OTHER_ADDRESS, SERVER, HOST, OTHER_HOST, ROUTER = range(7)
 LAN, WAN = flag(False), flag(True)
@@ -26,8 +26,8 @@ def udp(port=0, to_port=2, length=20, ttl=255):
     return body("udp", u8(port), u8(to_port), u16(length), u8(ttl))
 
 
-def frame(what, to=SERVER, sender=0, broadcast=False, bend=UNBENT):
-    return flag(broadcast) + u8(sender) + u8(to) + what + bend
+def frame(what, to=SERVER, sender=0, broadcast=False, corruption=INTACT):
+    return flag(broadcast) + u8(sender) + u8(to) + what + corruption
 
 
 def inside(what, **rest):
@@ -46,11 +46,11 @@ def stack(side, what, **rest):
     return step("stack", side, frame(what, **rest))
 
 
-ANSWER = step("answer", u8(0), UNBENT)
+ANSWER = step("answer", u8(0), INTACT)
 
 
 def error(kind):
-    return step("error", u8(0), u8(kind), UNBENT)
+    return step("error", u8(0), u8(kind), INTACT)
 
 
 def room(side, frames):
@@ -77,7 +77,7 @@ SEEDS = {
     "arp_of_the_router_itself": router(inside(ARP, to=ROUTER, sender=2)),
     "driver_full": router(room(WAN, 0), inside(udp()), wait(20), room(WAN, 3), inside(udp())),
     "link_lost": router(link(WAN, False), inside(udp()), link(WAN, True), inside(udp())),
-    "cut": router(inside(udp(length=1400, ttl=64)), wan=medium(less=250)),
+    "fragmented_on_the_way_out": router(inside(udp(length=1400, ttl=64)), wan=medium(less=250)),
     "too_big": router(inside(udp(length=1400)), wan=medium(less=250)),
     "bare_ip_outside": router(inside(udp()), ANSWER, wan=medium(ip=True), introduced=False),
     "reads_early": router(room(WAN, 0), inside(udp()), inside(udp()), room(WAN, 1), wait(50),
@@ -91,9 +91,9 @@ SEEDS = {
     "dhcp_server_with_an_inside_address": router(stack(WAN, udp(port=4, to_port=3), to=0), dhcp=True),
     # Its UDP header says another length than there is.
     "dhcp_client_with_a_wrong_length": router(
-        stack(WAN, udp(port=4, to_port=3), to=0, bend=some(u8(24) + u8(0) + u8(25) + u8(0xEF)) + NONE), dhcp=True
+        stack(WAN, udp(port=4, to_port=3), to=0, corruption=some(u8(24) + u8(0) + u8(25) + u8(0xEF)) + NONE), dhcp=True
     ),
-    "runt": router(inside(udp(), bend=NONE + some(u16(9)))),
+    "runt": router(inside(udp(), corruption=NONE + some(u16(9)))),
     "other_ethertype": router(inside(body("bytes", u16(0x1234), many([u8(1)] * 50)))),
-    "bent_header": router(inside(udp(), bend=some(u8(24) + u8(9) + u8(25) + u8(9)) + NONE)),
+    "corrupted_header": router(inside(udp(), corruption=some(u8(24) + u8(9) + u8(25) + u8(9)) + NONE)),
 }

@@ -45,13 +45,13 @@ CHOICES = ["random", "start", "overlapping", "filtering", "filtered_hairpins", "
            "dmz_host", "quarantine_seconds", "limits", "fragments", "quarantine", "mtu"]
 
 
-def free(*steps, twin=True, **chosen):
+def free(*steps, wide=True, **chosen):
     """Whatever is not chosen stays as it is."""
     always = {"start": u8(0), "fragments": flag(False), "quarantine": flag(False)}
     assert set(chosen) <= set(CHOICES)
     choices = [chosen.get(name, always[name]) if name in always else some(chosen[name]) if name in chosen else NONE
                for name in CHOICES]
-    return variant(INPUTS, "free", b"".join(choices), flag(twin), many(steps))
+    return variant(INPUTS, "free", b"".join(choices), flag(wide), many(steps))
 
 
 def shape(kind="udp", *fields, vary=PLAIN):
@@ -113,6 +113,6 @@ SEEDS = {
                      session(what=tcp(RST, 0))),
     "free_fragments": free(leaves(shape(vary=13)), leaves(shape(vary=12)), fragments=flag(True)),
     "free_mtu": free(step("mtu", flag(False), u8(4)), leaves(shape(vary=10)), leaves(shape(vary=11))),
-    "free_random": free(*[step("random", u32(seed * 2654435761 % 2**32)) for seed in range(200)], twin=False,
+    "free_random": free(*[step("random", u32(seed * 2654435761 % 2**32)) for seed in range(200)], wide=False,
                         random=u16(7)),
 }

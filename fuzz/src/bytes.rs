@@ -1,4 +1,4 @@
-//! Packets as the fuzzer bends them, and checksums computed in full: none of the engine's code.
+//! Packets as the fuzzer changes them, and checksums computed in full: none of the engine's code.
 
 const ICMP: u8 = 1;
 const TCP: u8 = 6;

@@ -1,7 +1,7 @@
 //! Five fuzz targets: each module here takes the bytes of one input, and panics where a promise is
 //! broken.
 //!
-//! - [`parsers`]: any bytes at every door of `nat-core` and `nat-embassy`.
+//! - [`parsers`]: any bytes at every entry point of `nat-core` and `nat-embassy`.
 //! - [`packet`]: scripts of packets against one NAT, and what must hold of each packet.
 //! - [`operations`]: sequences of whatever can be done to a NAT, against a naive model and against
 //!   the invariants.
@@ -13,8 +13,8 @@
 #![deny(unsafe_code)]
 
 mod bytes;
-mod judges;
 mod memory;
+mod reference;
 mod script;
 
 pub mod differential;

@@ -1,7 +1,7 @@
-//! Any bytes at every door: the parsers of the libraries are private, so each is reached through
+//! Any bytes at every entry point: the parsers of the libraries are private, so each is reached through
 //! what is public.
 //!
-//! The first byte of an input chooses the door, see [`Door`], the second has options; the rest goes
+//! The first byte of an input chooses the entry point, see [`Entry`], the second has options; the rest goes
 //! in.
 //!
 //! - Nothing panics, whatever the bytes and their length.
@@ -18,10 +18,10 @@ use nat_core::{
     Tables, Verdict,
 };
 
-use crate::{bytes, frames, judges, packet, word};
+use crate::{bytes, frames, packet, reference, word};
 
 #[derive(Clone, Copy)]
-enum Door {
+enum Entry {
     /// A datagram from inside, from outside, or of the router's own.
     Inside,
     Outside,
@@ -44,8 +44,8 @@ enum Door {
     Answer,
 }
 
-use Door::{Answer, Header, Inside, LanFrame, Local, Outside, Quote, Segment, WanFrame};
-const DOORS: [Door; 10] = [
+use Entry::{Answer, Header, Inside, LanFrame, Local, Outside, Quote, Segment, WanFrame};
+const ENTRIES: [Entry; 10] = [
     Inside,
     Outside,
     Local,
@@ -54,13 +54,13 @@ const DOORS: [Door; 10] = [
     Header,
     LanFrame,
     WanFrame,
-    Door::Fragmenter,
+    Entry::Fragmenter,
     Answer,
 ];
 
-/// Sends the bytes through their door, and returns what became of them.
+/// Sends the bytes through their entry point, and returns what became of them.
 pub fn run(data: &[u8]) -> Vec<String> {
-    let Some((&[door, options], data)) = data.split_first_chunk::<2>() else {
+    let Some((&[entry, options], data)) = data.split_first_chunk::<2>() else {
         return Vec::new();
     };
     // Bit 0 of the options: checksums are made right first.
@@ -70,7 +70,7 @@ pub fn run(data: &[u8]) -> Vec<String> {
         }
         datagram
     };
-    match DOORS[usize::from(door) % DOORS.len()] {
+    match ENTRIES[usize::from(entry) % ENTRIES.len()] {
         Inside => datagram(&repaired(data.to_vec()), Entrance::From(Side::Inside)),
         Outside => datagram(&repaired(data.to_vec()), Entrance::From(Side::Outside)),
         Local => datagram(&repaired(data.to_vec()), Entrance::Local),
@@ -85,7 +85,7 @@ pub fn run(data: &[u8]) -> Vec<String> {
         ),
         LanFrame => frames::one(false, data),
         WanFrame => frames::one(true, data),
-        Door::Fragmenter => pieces(data),
+        Entry::Fragmenter => pieces(data),
         Answer => answer(data),
     }
 }
@@ -220,10 +220,10 @@ fn datagram(sent: &[u8], entrance: Entrance) -> Vec<String> {
     }
     match verdict {
         Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } => {
-            judges::check_whole(&buffer[..len])
+            reference::check_whole(&buffer[..len])
         }
         // What is for the router itself is for its stack to parse.
-        Verdict::Local { len, .. } => _ = judges::check_ipv4(&buffer[..len]),
+        Verdict::Local { len, .. } => _ = reference::check_ipv4(&buffer[..len]),
         Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => {
             assert_eq!(sent, buffer, "it was changed")
         }

@@ -16,8 +16,11 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("arp_of_the_router_itself", &["drop bad-source"]),
     ("arp_request", &["inside arp"]),
     ("bare_ip_outside", &["outside udp", "inside arp"]),
-    ("bent_header", &["drop bad-header-checksum"]),
-    ("cut", &["outside udp, outside udp, outside udp"]),
+    ("corrupted_header", &["drop bad-header-checksum"]),
+    (
+        "fragmented_on_the_way_out",
+        &["outside udp, outside udp, outside udp"],
+    ),
     ("dhcp_client_with_a_wrong_length", &["outside udp"]),
     ("dhcp_server_with_an_inside_address", &["outside udp"]),
     ("driver_full", &["", "", "drop tx-full", "", "outside udp"]),

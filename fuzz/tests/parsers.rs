@@ -4,7 +4,7 @@ mod seeds;
 
 const EXPECTED: &[(&str, &[&str])] = &[
     ("answer", &["answer", "answer"]),
-    ("answer_into_nothing", &["none", "none"]),
+    ("answer_into_an_empty_buffer", &["none", "none"]),
     ("bad_header_checksum", &["drop bad-header-checksum"]),
     (
         "checksum_without_reserved_bit",
@@ -30,8 +30,8 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("mss_behind_end_of_options", &["forward"]),
     ("option_of_no_length", &["forward"]),
     ("other_protocol", &["reject unknown-protocol"]),
-    ("pieces", &["5 pieces"]),
-    ("pieces_of_nothing", &["0 pieces"]),
+    ("fragments", &["5 pieces"]),
+    ("fragments_of_a_truncated_datagram", &["0 pieces"]),
     ("port_forward", &["forward"]),
     ("quote", &["forward"]),
     ("quote_cut_short", &["drop bad-quote"]),

@@ -1,8 +1,8 @@
 //! An hour of an ordinary household through the tables of the RP2040's image: `cargo bench -p
 //! nat-core --bench household`, with the seed of another hour as the argument after `--`.
 
-#[path = "../tests/household/mod.rs"]
-mod household;
+#[path = "../tests/nat/household/simulation/mod.rs"]
+mod simulation;
 
 use std::time::Instant;
 
@@ -28,11 +28,11 @@ fn main() {
         .find_map(|argument| argument.parse().ok())
         .unwrap_or(1);
     println!(
-        "An hour of ten hosts, seed {seed}; where the numbers come from: nat-core/tests/household/habits.rs"
+        "An hour of ten hosts, seed {seed}; where the numbers come from: nat-core/tests/nat/household/simulation/habits.rs"
     );
     for (name, change) in VARIANTS {
         let begin = Instant::now();
-        let report = household::play(seed, change);
+        let report = simulation::play(seed, change);
         println!("{name} ({:.1} s):\n{report}", begin.elapsed().as_secs_f32());
     }
 }

@@ -8,7 +8,7 @@ use smoltcp::wire::{Icmpv4Packet, Ipv4Packet, TcpOption, TcpPacket, UdpPacket};
 use nat_core::Side;
 
 use super::lookup::Lookup;
-use crate::judges::{self, Ends};
+use crate::reference::{self, Ends};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,16 +46,16 @@ impl Way {
 
 /// Holds the packet that left against the one that should have.
 pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
-    judges::check_ipv4(left);
+    reference::check_ipv4(left);
     let mut expected = sent[..left.len()].to_vec();
-    let held = judges::transport_holds(&expected);
+    let held = reference::transport_holds(&expected);
     if is_dhcp(way, &expected) {
         // A client that has no address yet cannot be translated.
         assert_eq!(expected, left, "DHCP is left alone");
         return;
     }
     if way != Way::Untouched {
-        match judges::quote(sent) {
+        match reference::quote(sent) {
             Some((start, _)) => error(lookup, way, &mut expected, left, start),
             None => plain(lookup, way, &mut expected, left),
         }
@@ -71,18 +71,18 @@ pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
         "{way:?}: expected on the left\n{expected:02x?}\n{left:02x?}"
     );
     assert!(
-        held.is_none() || held == judges::transport_holds(left),
+        held.is_none() || held == reference::transport_holds(left),
         "a transport checksum that has got better or worse"
     );
     if held == Some(true) && !matches!(way, Way::ToRouter | Way::Untouched) {
-        judges::check_whole(left);
+        reference::check_whole(left);
     }
 }
 
 /// TTL, and the identification of what may be fragmented; then the header's checksum.
 fn finish(way: Way, expected: &mut [u8], left: &[u8]) {
     let renumbered =
-        !judges::is_atomic(expected) && !matches!(way, Way::In | Way::ToRouter | Way::Untouched);
+        !reference::is_atomic(expected) && !matches!(way, Way::In | Way::ToRouter | Way::Untouched);
     let mut packet = Ipv4Packet::new_unchecked(expected);
     let after = Ipv4Packet::new_unchecked(left);
     if renumbered {
@@ -96,12 +96,12 @@ fn finish(way: Way, expected: &mut [u8], left: &[u8]) {
 
 /// A packet that is no ICMP error.
 fn plain(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8]) {
-    let before = judges::ends(expected).expect("a header");
+    let before = reference::ends(expected).expect("a header");
     let (source, destination) = if before.shown {
         translated(lookup, way, &before)
     } else {
         // A later fragment, or a protocol without ports: the addresses are possible ones.
-        let after = judges::ends(left).expect("a header");
+        let after = reference::ends(left).expect("a header");
         assert!(
             !way.translates_source() || lookup.is_external(*after.source.ip()),
             "{after:?}"
@@ -165,8 +165,8 @@ fn translated(lookup: &Lookup, way: Way, ends: &Ends) -> (SocketAddrV4, SocketAd
 /// An ICMP error: the quoted packet had gone the other way, so its ends are translated the other
 /// way round.
 fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usize) {
-    let (_, quote) = judges::quote(expected).expect("an error");
-    let quoted = judges::ends(quote).expect("a quoted header");
+    let (_, quote) = reference::quote(expected).expect("an error");
+    let quoted = reference::ends(quote).expect("a quoted header");
     let backwards = Ends {
         source: quoted.destination,
         destination: quoted.source,
@@ -175,7 +175,7 @@ fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usi
     let (destination, source) = translated(lookup, way, &backwards);
     let complete = usize::from(Ipv4Packet::new_unchecked(quote).total_len()) <= quote.len();
     let whole = if complete {
-        judges::transport_holds(quote)
+        reference::transport_holds(quote)
     } else {
         None
     };
@@ -200,12 +200,12 @@ fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usi
 }
 
 fn quote_len(left: &[u8], start: usize) -> usize {
-    judges::quote(left).map_or(left.len() - start, |(_, quote)| quote.len())
+    reference::quote(left).map_or(left.len() - start, |(_, quote)| quote.len())
 }
 
 /// Writes addresses, and ports or identifier where the packet shows them.
 fn write_ends(bytes: &mut [u8], source: SocketAddrV4, destination: SocketAddrV4) {
-    let shown = judges::ends(bytes).is_some_and(|ends| ends.shown);
+    let shown = reference::ends(bytes).is_some_and(|ends| ends.shown);
     let mut packet = Ipv4Packet::new_unchecked(&mut *bytes);
     packet.set_src_addr(*source.ip());
     packet.set_dst_addr(*destination.ip());
@@ -312,7 +312,7 @@ fn normal(datagram: &[u8]) -> Vec<u8> {
 /// Whether a packet is of the router's own DHCP client, or for it: a server may answer from any
 /// port.
 fn is_dhcp(way: Way, datagram: &[u8]) -> bool {
-    judges::ends(datagram).is_some_and(|ends| {
+    reference::ends(datagram).is_some_and(|ends| {
         let ports = (ends.source.port(), ends.destination.port());
         let of_client = match way {
             Way::FromRouter => ports == (68, 67),

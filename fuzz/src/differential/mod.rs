@@ -14,7 +14,7 @@ mod lookup;
 use nat_core::{Fragmenter, Fragments, Instant, Nat, Side, Tables, Verdict};
 
 use crate::script::{Entry, Kind, Last, Script};
-use crate::{judges, packet, word};
+use crate::{packet, reference, word};
 use expected::Way;
 use lookup::Lookup;
 
@@ -96,22 +96,22 @@ fn check_pieces(verdict: &Verdict, datagram: &[u8]) {
     };
     let mut pieces = Fragmenter::new(datagram, mtu);
     let (mut piece, mut payload) = ([0; 1500], Vec::new());
-    let start = judges::fragment_offset(datagram);
+    let start = reference::fragment_offset(datagram);
     while let Some(len) = pieces.emit(&mut piece) {
         assert!(
             len <= usize::from(mtu),
             "a fragment of {len} bytes for an MTU of {mtu}"
         );
         assert_eq!(
-            judges::fragment_offset(&piece[..len]),
+            reference::fragment_offset(&piece[..len]),
             start + payload.len(),
             "fragments side by side"
         );
-        payload.extend_from_slice(judges::check_ipv4(&piece[..len]));
+        payload.extend_from_slice(reference::check_ipv4(&piece[..len]));
     }
     assert_eq!(
         payload,
-        judges::check_ipv4(datagram),
+        reference::check_ipv4(datagram),
         "fragments carry what the datagram does"
     );
 }

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use embassy_net_driver::{HardwareAddress, LinkState};
 
-use super::judge::Judge;
+use super::oracle::Oracle;
 use super::world::frames::{Udp, arp_reply, arp_request, ipv4_frame};
 use super::world::nic::Nic;
 use super::world::{
@@ -15,14 +15,14 @@ use super::world::{
 /// Datagrams that can wait for a neighbour, and frames for a local stack.
 const WAITING: usize = 4;
 
-pub(super) fn check(world: &mut World, judge: &mut Judge) {
+pub(super) fn check(world: &mut World, oracle: &mut Oracle) {
     assert_eq!(
         world.control.with_nat(|nat| nat.audit()),
         Ok(()),
         "what is not as it should be in the tables"
     );
     recover(world);
-    judge.take_sent(world);
+    oracle.take_sent(world);
     assert_eq!(
         world.control.with_nat(|nat| nat.sessions().count()),
         0,

@@ -4,8 +4,8 @@
 //! - It never panics, spends no token on nothing, and comes to rest after each step.
 //! - What leaves outside is from the router's station, carries an external source, and shows no
 //!   inside address: not in ARP, and not in what an ICMP error quotes. Every IPv4 packet that
-//!   leaves on either side is one for smoltcp and etherparse, and has right checksums as long as no
-//!   frame with bent bytes was sent.
+//!   leaves on either side is one for smoltcp and etherparse, and has a right transport checksum,
+//!   unless a frame came in whose checksum was wrong by the same difference.
 //! - At the end, when links are up and drivers have room, all that had waited goes, every queue has
 //!   its whole room again, and a new session works both ways.
 //!
@@ -13,9 +13,10 @@
 //! so there is none here.
 
 mod afterwards;
-mod judge;
+mod oracle;
+mod stations;
 mod steps;
-#[path = "../../../nat-embassy/tests/world/mod.rs"]
+#[path = "../../../nat-embassy/tests/adapter/world/mod.rs"]
 mod world;
 
 use core::net::SocketAddrV4;
@@ -24,7 +25,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use nat_core::{DropReason, Filtering, PortForward, Protocol, Stats};
 use nat_embassy::{FrameDrop, FrameStats, State};
 
-use judge::Judge;
+use oracle::Oracle;
 use steps::Step;
 use world::nic::Nic;
 use world::{HOST, ROUTER_LAN, ROUTER_WAN, World, ethernet_nic, ip_nic};
@@ -109,31 +110,31 @@ pub(crate) fn one(wan: bool, frame: &[u8]) -> Vec<String> {
             ethernet_nic(ROUTER_WAN),
         );
         world.introduce();
-        let mut judge = Judge::new(false, false);
-        judge.bent = true;
+        let mut oracle = Oracle::new(false, false);
+        oracle.note(frame);
         let before = Counts::of(&world);
         let nic = if wan { &world.wan } else { &world.lan };
         nic.arrive(frame.to_vec());
         world.run();
-        [judge.take_sent(&world), before.since(&world)].concat()
+        [oracle.take_sent(&world), before.since(&world)].concat()
     })
 }
 
 fn play(mut world: World, input: &Input) -> Vec<String> {
-    let mut judge = Judge::new(input.lan.ip, input.wan.ip);
+    let mut oracle = Oracle::new(input.lan.ip, input.wan.ip);
     let words = input
         .steps
         .iter()
         .map(|step| {
             let before = Counts::of(&world);
-            steps::perform(step, &mut world, &mut judge);
+            steps::perform(step, &mut world, &mut oracle);
             world.run();
-            [judge.take_sent(&world), before.since(&world)]
+            [oracle.take_sent(&world), before.since(&world)]
                 .concat()
                 .join(", ")
         })
         .collect();
-    afterwards::check(&mut world, &mut judge);
+    afterwards::check(&mut world, &mut oracle);
     words
 }
 

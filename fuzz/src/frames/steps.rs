@@ -8,27 +8,11 @@ use etherparse::{ArpOperation, EtherType, PacketBuilder};
 use nat_core::Side;
 use nat_embassy::{MTU, Outside};
 
-use super::judge::Judge;
+use super::oracle::Oracle;
+use super::stations::{LAN, OTHER_ADDRESS, PORTS, WAN};
 use super::world::frames::{BROADCAST, Mac, Station, Udp, arp, ethernet};
 use super::world::nic::Nic;
-use super::world::{
-    GATEWAY, HOST, OTHER_HOST, OUTSIDE, ROUTER_LAN, ROUTER_WAN, SERVER, World, cidr,
-};
-
-pub(super) const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
-const LAN: [Station; 4] = [
-    HOST,
-    OTHER_HOST,
-    ROUTER_LAN,
-    ([2, 0, 0, 0, 0, 0x0c], Ipv4Addr::new(192, 168, 77, 255)),
-];
-const WAN: [Station; 4] = [
-    GATEWAY,
-    ROUTER_WAN,
-    ([2, 0, 0, 0, 0, 4], OTHER_ADDRESS),
-    ([2, 0, 0, 0, 0, 5], SERVER),
-];
-const PORTS: [u16; 8] = [5000, 5001, 53, 67, 68, 80, 4000, 500];
+use super::world::{GATEWAY, HOST, OUTSIDE, ROUTER_LAN, ROUTER_WAN, World, cidr};
 
 #[derive(Arbitrary, Clone, Debug)]
 pub(super) enum Step {
@@ -40,13 +24,13 @@ pub(super) enum Step {
     /// The answer to what was sent outside lately, from the gateway.
     Answer {
         place: u8,
-        bend: Bend,
+        corruption: Corruption,
     },
     /// An ICMP error about it.
     Error {
         place: u8,
         kind: u8,
-        bend: Bend,
+        corruption: Corruption,
     },
     /// One of the router's own stacks sends.
     Stack {
@@ -80,7 +64,7 @@ pub(super) struct Frame {
     from: u8,
     to: u8,
     body: Body,
-    bend: Bend,
+    corruption: Corruption,
 }
 
 #[derive(Arbitrary, Clone, Debug)]
@@ -110,14 +94,14 @@ enum Body {
     },
 }
 
-/// Bytes of a frame that are not what they were, and another length.
+/// Bytes of a frame that are overwritten, and another length.
 #[derive(Arbitrary, Clone, Debug)]
-pub(super) struct Bend {
+pub(super) struct Corruption {
     bytes: Option<[(u8, u8); 2]>,
     len: Option<u16>,
 }
 
-pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
+pub(super) fn perform(step: &Step, world: &mut World, oracle: &mut Oracle) {
     let nic = |world: &World, wan: bool| {
         if wan {
             world.wan.clone()
@@ -127,32 +111,36 @@ pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
     };
     match step {
         Step::Arrive { wan, frame } => {
-            let bytes = frame.build(*wan, false, judge);
-            arrive(&nic(world, *wan), &bytes, &frame.bend, judge);
+            let bytes = frame.build(*wan, false);
+            arrive(&nic(world, *wan), &bytes, &frame.corruption, oracle);
         }
-        Step::Answer { place, bend } => {
-            if let Some(answer) = judge
+        Step::Answer { place, corruption } => {
+            if let Some(answer) = oracle
                 .left(*place)
                 .map(|packet| crate::bytes::answer(packet, &[]))
             {
-                arrive(&world.wan, &to_router(answer), bend, judge);
+                arrive(&world.wan, &to_router(answer), corruption, oracle);
             }
         }
-        Step::Error { place, kind, bend } => {
+        Step::Error {
+            place,
+            kind,
+            corruption,
+        } => {
             let kinds = [(3, 3), (3, 4), (11, 0), (12, 0)];
             let (kind, code) = kinds[usize::from(*kind) % kinds.len()];
-            if let Some(error) = judge
+            if let Some(error) = oracle
                 .left(*place)
                 .map(|packet| crate::bytes::error(packet, &[20, kind, 21, code]))
             {
-                arrive(&world.wan, &to_router(error), bend, judge);
+                arrive(&world.wan, &to_router(error), corruption, oracle);
             }
         }
         Step::Stack { wan, frame } => {
-            // A stack knows its own station, so no byte of the link header is bent.
-            let whole = frame.build(*wan, true, judge);
-            let bent = [&whole[..14], &frame.bend.apply(whole[14..].to_vec(), judge)].concat();
-            let bytes = strip(&nic(world, *wan), bent);
+            // A stack knows its own station, so no byte of the link header is corrupted.
+            let whole = frame.build(*wan, true);
+            let body = frame.corruption.apply(whole[14..].to_vec());
+            let bytes = strip(&nic(world, *wan), [&whole[..14], &body].concat());
             let device = if *wan {
                 &mut world.wan_stack
             } else {
@@ -161,11 +149,12 @@ pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
             if (1..=MTU.min(embassy_net_driver::Driver::capabilities(device).max_transmission_unit))
                 .contains(&bytes.len())
             {
+                oracle.note(&bytes);
                 World::stack_sends(device, &bytes);
                 if !wan {
-                    judge.own.push((Side::Inside, bytes));
+                    oracle.own.push((Side::Inside, bytes));
                 } else if bytes.get(12..14) == Some(&[8, 6]) {
-                    judge.own.push((Side::Outside, bytes));
+                    oracle.own.push((Side::Outside, bytes));
                 }
             }
         }
@@ -197,8 +186,10 @@ pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
     }
 }
 
-fn arrive(nic: &Nic, bytes: &[u8], bend: &Bend, judge: &mut Judge) {
-    nic.arrive(bend.apply(strip(nic, bytes.to_vec()), judge));
+fn arrive(nic: &Nic, bytes: &[u8], corruption: &Corruption, oracle: &mut Oracle) {
+    let frame = corruption.apply(strip(nic, bytes.to_vec()));
+    oracle.note(&frame);
+    nic.arrive(frame);
 }
 
 /// Drivers of bare IP have no link header.
@@ -214,7 +205,7 @@ fn to_router(mut datagram: Vec<u8>) -> Vec<u8> {
 
 impl Frame {
     /// The frame with its link header. The router's own stacks send as the router.
-    fn build(&self, wan: bool, own: bool, judge: &mut Judge) -> Vec<u8> {
+    fn build(&self, wan: bool, own: bool) -> Vec<u8> {
         let (near, far) = if wan { (WAN, LAN) } else { (LAN, WAN) };
         let router = if wan { ROUTER_WAN } else { ROUTER_LAN };
         let sender = if own {
@@ -233,13 +224,13 @@ impl Frame {
             (_, true, false) => HOST.0,
             _ => router.0,
         };
-        let (ethertype, body) = self.body.build(sender, target, judge);
+        let (ethertype, body) = self.body.build(sender, target);
         ethernet(station, sender.0, ethertype, &body)
     }
 }
 
 impl Body {
-    fn build(&self, sender: Station, target: Station, judge: &mut Judge) -> (EtherType, Vec<u8>) {
+    fn build(&self, sender: Station, target: Station) -> (EtherType, Vec<u8>) {
         let port = |number: u8| PORTS[usize::from(number) % PORTS.len()];
         let ip = |ttl| PacketBuilder::ipv4(sender.1.octets(), target.1.octets(), ttl);
         let mut bytes = Vec::new();
@@ -327,18 +318,14 @@ impl Body {
             Self::Bytes {
                 ethertype,
                 ref bytes,
-            } => {
-                judge.bent = true;
-                return (EtherType(ethertype), bytes.clone());
-            }
+            } => return (EtherType(ethertype), bytes.clone()),
         }
         (EtherType::IPV4, bytes)
     }
 }
 
-impl Bend {
-    fn apply(&self, mut frame: Vec<u8>, judge: &mut Judge) -> Vec<u8> {
-        judge.bent |= self.bytes.is_some() || self.len.is_some();
+impl Corruption {
+    fn apply(&self, mut frame: Vec<u8>) -> Vec<u8> {
         for (place, value) in self.bytes.into_iter().flatten() {
             if let Some(byte) = frame.get_mut(usize::from(place)) {
                 *byte = value;

@@ -8,27 +8,27 @@ use nat_core::{Fragments, Nat, Side, Tables, Timeouts, WideQuarantine, WideTable
 use super::world;
 use choices::Choices;
 use operation::Run;
-use packets::{Door, Step};
+use packets::{Entry, Step};
 use setting::EXTERNAL;
-use twin::Twin;
+use wide_nat::WideNat;
 use world::Outcome;
 
 mod choices;
-#[path = "../../../nat-core/tests/knobs/invariants.rs"]
+#[path = "../../../nat-core/tests/nat/config_fuzz/invariants.rs"]
 mod invariants;
-#[path = "../../../nat-core/tests/knobs/operation.rs"]
+#[path = "../../../nat-core/tests/nat/config_fuzz/operation.rs"]
 mod operation;
 mod packets;
 #[allow(dead_code, reason = "worlds are not held against new ones here")]
-#[path = "../../../nat-core/tests/knobs/setting.rs"]
+#[path = "../../../nat-core/tests/nat/config_fuzz/setting.rs"]
 mod setting;
-mod twin;
+mod wide_nat;
 
 #[derive(Arbitrary, Debug)]
 pub(super) struct Input {
     choices: Choices,
     /// Beside a NAT with wide tables. Then operations that are drawn at random are left out.
-    twin: bool,
+    wide: bool,
     steps: Vec<Step>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn run(input: Input) -> Vec<String> {
     };
     let (mut tables, mut fragments) = (wide_tables(), Fragments::<3, 3>::new());
     let mut quarantine = WideQuarantine::<8>::wide();
-    let twin = input.twin.then(|| {
+    let wide = input.wide.then(|| {
         let mut nat =
             Nat::new(&mut tables, setting.config.clone(), world::SEED).expect("as before");
         if setting.fragments {
@@ -48,10 +48,10 @@ pub(super) fn run(input: Input) -> Vec<String> {
         if setting.quarantine {
             nat = nat.with_quarantine(&mut quarantine);
         }
-        Twin { nat }
+        WideNat { nat }
     });
     let run = Run::new(world.starting_at(input.choices.start()));
-    let mut pair = Pair { run, twin };
+    let mut pair = Pair { run, wide };
     pair.advance(Duration::ZERO);
     let words = input
         .steps
@@ -67,10 +67,10 @@ fn wide_tables() -> WideTables<8, 12, 4> {
     Tables::wide()
 }
 
-/// The world, and perhaps its twin.
+/// The world, and perhaps a NAT with wide tables that does the same.
 struct Pair<'t> {
     run: Run,
-    twin: Option<Twin<'t>>,
+    wide: Option<WideNat<'t>>,
 }
 
 impl Pair<'_> {
@@ -79,15 +79,15 @@ impl Pair<'_> {
         let before = self.run.world.sessions();
         let word = self.do_step(step);
         invariants::check(&self.run.world, &before);
-        if let Some(twin) = &self.twin {
-            twin.check(&self.run.world);
+        if let Some(wide) = &self.wide {
+            wide.check(&self.run.world);
         }
         word
     }
 
     fn do_step(&mut self, step: Step) -> Option<String> {
-        if let Some((door, packet)) = step.packet(&self.run.world) {
-            return Some(self.send(door, &packet.bytes()));
+        if let Some((entry, packet)) = step.packet(&self.run.world) {
+            return Some(self.send(entry, &packet.bytes()));
         }
         match step {
             Step::Advance(pause) => self.advance(pause.duration()),
@@ -96,23 +96,23 @@ impl Pair<'_> {
                 .run
                 .world
                 .step_back(Duration::from_millis(millis.into())),
-            Step::Random(seed) if self.twin.is_none() => self.run.perform(seed.into()),
+            Step::Random(seed) if self.wide.is_none() => self.run.perform(seed.into()),
             other => self.configure(other),
         }
         None
     }
 
-    fn send(&mut self, door: Door, bytes: &[u8]) -> String {
+    fn send(&mut self, entry: Entry, bytes: &[u8]) -> String {
         let world = &mut self.run.world;
-        let outcome = match door {
-            Door::Wire(Side::Inside) => world.outbound(bytes),
-            Door::Wire(Side::Outside) => world.inbound(bytes),
-            Door::Router => world.router_sends(bytes),
+        let outcome = match entry {
+            Entry::Wire(Side::Inside) => world.outbound(bytes),
+            Entry::Wire(Side::Outside) => world.inbound(bytes),
+            Entry::Router => world.router_sends(bytes),
         };
         let now = world.now();
         _ = world.take_released();
-        if let Some(twin) = &mut self.twin {
-            twin.packet(door, bytes, now, &outcome);
+        if let Some(wide) = &mut self.wide {
+            wide.packet(entry, bytes, now, &outcome);
         }
         word(&outcome)
     }
@@ -120,26 +120,26 @@ impl Pair<'_> {
     fn advance(&mut self, duration: Duration) {
         self.run.world.advance(duration);
         let now = self.run.world.now();
-        if let Some(twin) = &mut self.twin {
-            twin.advance(now);
+        if let Some(wide) = &mut self.wide {
+            wide.advance(now);
         }
     }
 
     fn configure(&mut self, step: Step) {
         let now = self.run.world.now();
         let world = &mut self.run.world;
-        let twin = self.twin.as_mut().map(|twin| &mut twin.nat);
+        let wide = self.wide.as_mut().map(|wide| &mut wide.nat);
         match step {
             Step::Forward { .. } => {
                 let forward = step.forward().expect("a port forward");
                 let added = world.nat.add_port_forward(forward);
-                assert!(twin.is_none_or(|twin| twin.add_port_forward(forward) == added));
+                assert!(wide.is_none_or(|wide| wide.add_port_forward(forward) == added));
             }
             Step::Unforward { place } => {
                 let forwards: Vec<_> = world.nat.port_forwards().collect();
                 if let Some(forward) = forwards.get(usize::from(place) % forwards.len().max(1)) {
                     assert!(world.remove_port_forward(forward));
-                    assert!(twin.is_none_or(|twin| twin.remove_port_forward(forward, now)));
+                    assert!(wide.is_none_or(|wide| wide.remove_port_forward(forward, now)));
                 }
             }
             Step::Addresses { first, count } => {
@@ -148,7 +148,7 @@ impl Pair<'_> {
                     .collect();
                 let set = world.set_external_addresses(&addresses);
                 assert!(
-                    twin.is_none_or(|twin| twin.set_external_addresses(&addresses, now) == set)
+                    wide.is_none_or(|wide| wide.set_external_addresses(&addresses, now) == set)
                 );
             }
             Step::Drain { address, seconds } => self.drain(address, seconds),
@@ -156,12 +156,12 @@ impl Pair<'_> {
                 let side = if inside { Side::Inside } else { Side::Outside };
                 let mtu = 60 + u16::from(mtu) * 6;
                 let set = world.nat.set_mtu(side, mtu);
-                assert!(twin.is_none_or(|twin| twin.set_mtu(side, mtu) == set));
+                assert!(wide.is_none_or(|wide| wide.set_mtu(side, mtu) == set));
             }
             Step::Clear => {
                 world.clear();
-                if let Some(twin) = twin {
-                    twin.clear(now);
+                if let Some(wide) = wide {
+                    wide.clear(now);
                 }
             }
             // A packet that refers to a session, where there is none.
@@ -174,9 +174,10 @@ impl Pair<'_> {
         let longest = Duration::from_secs(seconds.into());
         let drains = self.run.world.drain_address(address, longest);
         let now = self.run.world.now();
-        let same =
-            |twin: &mut Twin<'_>| twin.nat.drain_external_address(address, longest, now) == drains;
-        assert!(self.twin.as_mut().is_none_or(same));
+        let same = |wide: &mut WideNat<'_>| {
+            wide.nat.drain_external_address(address, longest, now) == drains
+        };
+        assert!(self.wide.as_mut().is_none_or(same));
     }
 }
 

@@ -10,7 +10,7 @@
 //!   translation, DMZ, blocks, quarantine, draining, fragments, rates, the router's own packets or
 //!   time that goes back.
 //! - Free: all of these in any combination, with the invariants of the same tests after each step,
-//!   and every packet that leaves judged with etherparse. Without operations that are drawn at
+//!   and every packet that leaves checked with etherparse. Without operations that are drawn at
 //!   random, a NAT with [wide](nat_core::WideTables) tables does the same beside it and must not
 //!   differ. Port blocks have their own invariant there, kept by the events; that a host is refused
 //!   only when its block is used up is not checked.
@@ -19,7 +19,7 @@
 
 mod free;
 mod modelled;
-#[path = "../../../nat-core/tests/world/mod.rs"]
+#[path = "../../../nat-core/tests/nat/world/mod.rs"]
 mod world;
 
 use arbitrary::{Arbitrary, Unstructured};

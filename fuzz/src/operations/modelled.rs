@@ -7,10 +7,10 @@ use super::world;
 use naive::Naive;
 use operation::{Operation, Run, What};
 
-#[path = "../../../nat-core/tests/model/naive.rs"]
+#[path = "../../../nat-core/tests/nat/model/naive.rs"]
 mod naive;
 #[allow(dead_code, reason = "operations are not drawn at random here")]
-#[path = "../../../nat-core/tests/model/operation.rs"]
+#[path = "../../../nat-core/tests/nat/model/operation.rs"]
 mod operation;
 
 #[derive(Arbitrary, Debug)]

@@ -109,10 +109,10 @@ impl World<'_> {
                 "work is left that was due"
             );
         }
-        Some(self.judge(entry, &mut bytes, from))
+        Some(self.process(entry, &mut bytes, from))
     }
 
-    fn judge(&mut self, entry: &Entry<'_>, bytes: &mut Vec<u8>, from: Side) -> Verdict {
+    fn process(&mut self, entry: &Entry<'_>, bytes: &mut Vec<u8>, from: Side) -> Verdict {
         let before = oracle::Before::of(&self.nat, bytes, from, entry);
         let verdict = match entry.kind {
             Kind::Local => self.nat.process_local(bytes, self.now),

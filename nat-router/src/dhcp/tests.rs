@@ -394,7 +394,7 @@ fn a_client_that_asks_again_while_it_waits_is_answered_once_with_its_latest_tran
 }
 
 #[test]
-fn a_static_host_in_the_pool_keeps_its_address_and_the_log_tells() {
+fn a_static_host_in_the_pool_keeps_its_address_and_is_logged() {
     let mut lab = Lab::new(100, 101);
     let station = [0x02, 0, 0, 0, 0x20, 1];
     lab.stations.insert(inside(100), station);
@@ -516,7 +516,7 @@ fn an_address_that_is_in_use_behind_the_same_hardware_address_is_not_offered() {
 
 /// RFC 2131 section 4.2: "the server MUST use that identifier".
 #[test]
-fn the_client_identifier_tells_clients_apart_and_not_the_hardware_address() {
+fn the_client_identifier_distinguishes_clients_and_not_the_hardware_address() {
     let mut lab = Lab::new(100, 163);
     let with = |last: u8, id: &[u8]| Client {
         id: Some(id.to_vec()),
@@ -705,7 +705,7 @@ fn a_request_for_another_server_is_not_answered_and_frees_the_offer() {
 }
 
 #[test]
-fn a_declined_address_is_leased_to_nobody_for_a_while_and_only_its_client_can_decline_it() {
+fn a_declined_address_is_not_leased_for_a_while_and_only_its_client_can_decline_it() {
     let mut lab = Lab::new(100, 101);
     let anna = client(1);
     let address = lab.obtain(&anna).expect("an address");
@@ -816,7 +816,7 @@ fn leases_are_short_only_while_the_outside_is_not_configured() {
 }
 
 #[test]
-fn a_full_pool_is_told_and_a_lease_that_ends_makes_room() {
+fn a_full_pool_is_reported_and_a_lease_that_ends_frees_an_address() {
     let mut lab = Lab::new(100, 103);
     for last in 0..4 {
         lab.obtain(&client(last)).expect("an address");

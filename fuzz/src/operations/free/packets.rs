@@ -142,16 +142,16 @@ fn session(place: u8, world: &World) -> Option<SessionInfo> {
 
 /// Where a packet comes in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Door {
+pub(super) enum Entry {
     Wire(Side),
     Router,
 }
 
 impl Step {
     /// The packet of this step, if it is one and if there is what it refers to.
-    pub(super) fn packet(self, world: &World) -> Option<(Door, Datagram)> {
+    pub(super) fn packet(self, world: &World) -> Option<(Entry, Datagram)> {
         let endpoint = |address: Ipv4Addr, port: u8| at(address, one_of(port, &PORTS));
-        let (inside, outside) = (Door::Wire(Side::Inside), Door::Wire(Side::Outside));
+        let (inside, outside) = (Entry::Wire(Side::Inside), Entry::Wire(Side::Outside));
         Some(match self {
             Self::Out {
                 host,
@@ -185,12 +185,12 @@ impl Step {
                     protocol,
                     ..
                 } = session(place, world)?;
-                let (door, from, to) = if out {
+                let (entry, from, to) = if out {
                     (inside, host, remote)
                 } else {
                     (outside, remote, external)
                 };
-                (door, shape.of_session(protocol, from, to))
+                (entry, shape.of_session(protocol, from, to))
             }
             Self::Hairpin { from, to, shape } => (
                 inside,
@@ -215,7 +215,7 @@ impl Step {
             } => {
                 let address = one_of(address, &[N, N2, N3, ROUTER, Ipv4Addr::UNSPECIFIED]);
                 (
-                    Door::Router,
+                    Entry::Router,
                     shape.packet(endpoint(address, port), one_of(remote, &REMOTES)),
                 )
             }

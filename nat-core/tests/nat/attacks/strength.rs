@@ -1,0 +1,25 @@
+//! How many packets the longest attacks send: all of them only where `ATTACKS_FULL` is set, as
+//! `.ci/run attacks` does.
+
+use super::victim::PORTS;
+
+fn is_full() -> bool {
+    std::env::var_os("ATTACKS_FULL").is_some()
+}
+
+/// The packets of a flood that has `all` at full strength: else a quarter, which still fills every
+/// table that it meets.
+pub(crate) fn packets(all: u32) -> u32 {
+    if is_full() { all } else { all / 4 }
+}
+
+/// Whether an attack by every number sends this one: at full strength each, else one in 16.
+pub(crate) fn is_sent(number: u16) -> bool {
+    is_full() || number.is_multiple_of(16)
+}
+
+/// The external ports that an attack tries: all at full strength, else one in 16 and `used`, which
+/// is one that a session has.
+pub(crate) fn ports(used: u16) -> impl Iterator<Item = u16> {
+    PORTS.filter(move |port| is_sent(*port) || *port == used)
+}
