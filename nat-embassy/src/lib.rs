@@ -33,7 +33,7 @@
 //!     let (control, lan, wan, runner) =
 //!         nat_embassy::new(STATE.take(), Config::new(nat), Seed::new(entropy), lan, wan).expect("a sound configuration");
 //!     let outside_stack = run_stacks(lan, wan).await; // embassy_net::new for each, their runners spawned
-//!     embassy_futures::join::join(runner.run(), control.follow(outside_stack)).await;
+//!     embassy_futures::join::join(runner.run(|| {}), control.follow(outside_stack)).await;
 //! }
 //! ```
 //!
@@ -113,36 +113,38 @@
 #![deny(missing_docs)]
 
 // The application's side.
-mod addresses;
-mod application;
 mod config;
-mod conflicts;
 mod control;
-mod probes;
 mod state;
 mod stats;
 
-// The way of a frame: out of a driver, through the NAT, into the other driver.
-mod clock;
-mod deadline;
-mod departing;
-mod dhcp;
-mod discovery;
-mod link;
-mod local;
-mod outgoing;
-mod port;
-mod resolve;
-mod router;
+// The task: drivers on one side, the router on the other.
+mod interface;
 mod runner;
-mod send;
 
-// What is known about neighbours, and waits for them.
+// The router, which knows no driver.
+mod link;
+mod router;
+mod shared;
+
+// What the router is made of.
+mod addresses;
+mod application;
+mod clock;
+mod conflicts;
+mod deadline;
+mod discovery;
+mod fragment_tx;
+mod medium;
 mod neighbours;
+mod probes;
+mod stack_interface;
+mod tx_frame;
 mod waiting;
 
 // Headers.
 mod arp;
+mod dhcp;
 mod echo;
 mod ethernet;
 mod ipv4;
@@ -150,27 +152,26 @@ mod ipv4;
 mod log;
 
 use embassy_net_driver::Driver;
-use nat_core::{ConfigError, Nat, Seed, Side, Width};
+use nat_core::{ConfigError, Seed, Side, Width};
+
+use interface::Interface;
+use link::{Link, Nic};
+use medium::Properties;
 use probes::Probes;
+use router::{Links, Router};
+use shared::Shared;
+use stack_interface::StackInterface;
+use state::SideParts;
 
 pub use config::{Config, Outside};
 pub use conflicts::AddressConflict;
-pub use control::Control;
-pub use local::{LanDevice, LocalDevice, MTU, WanDevice};
-pub use probes::Probing;
-pub use runner::Runner;
+pub use control::{Control, Probing};
+pub use runner::{HEARTBEAT_INTERVAL, Runner};
+pub use stack_interface::{LanDevice, LocalDevice, MAX_FRAME_LEN, WanDevice};
 pub use state::{State, WideState};
 pub use stats::{FrameDrop, FrameStats, SideStats};
 
-use control::Shared;
-use link::{Link, Nic, virtual_device};
-use neighbours::Neighbours;
-use port::{Port, Properties};
-use router::{Links, Router};
-use state::SideMemory;
-use waiting::WaitingPackets;
-
-/// A router: its handle, a device for each of its own stacks, and the task that does all the work.
+/// A router: its handle, a device for each of its own stacks, and the task that moves the frames.
 pub type Parts<Lan, Wan, W = u16> = (
     Control<'static, W>,
     LanDevice<'static>,
@@ -180,18 +181,18 @@ pub type Parts<Lan, Wan, W = u16> = (
 
 /// Builds a router between the drivers `lan` and `wan`.
 ///
-/// Spawn [`Runner::run`], run an `embassy_net::Stack` on each of the devices, and let
-/// [`Control::follow`] or [`Control::set_outside`] say what the outside address is, unless `config`
-/// does. `seed` is fresh entropy of every boot.
+/// Spawn [`Runner::run`], run an `embassy_net::Stack` on each of the devices, and set the outside
+/// address by [`Control::follow`] or [`Control::set_outside`] unless `config` has one. `seed` must
+/// be fresh entropy at every boot.
 ///
-/// The state is borrowed for ever, because the NAT that it holds refers to the tables that it
-/// holds.
+/// The state is borrowed for ever, because it holds both the tables and the NAT that refers to
+/// them.
 ///
 /// # Errors
 ///
 /// When the NAT refuses the configuration: the error names the field. When a driver reports a
-/// maximum frame length that has no room for the smallest MTU of IPv4, 68 bytes: the error names
-/// `lan` or `wan`.
+/// maximum frame length that is too short for an IPv4 datagram of 68 bytes, the smallest MTU: the
+/// error names `lan` or `wan`.
 pub fn new<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -208,89 +209,56 @@ pub fn new<
     lan: Lan,
     wan: Wan,
 ) -> Result<Parts<Lan, Wan, W>, ConfigError> {
+    let (lan, wan) = (Interface::new(lan), Interface::new(wan));
+    let (lan_properties, wan_properties) = (lan.properties(), wan.properties());
     let Config {
         nat: mut config,
         outside,
     } = config;
-    let (lan, wan) = (Port::new(lan), Port::new(wan));
-    let (lan_is, wan_is) = (lan.properties(), wan.properties());
-    check_driver("lan", &lan_is)?;
-    check_driver("wan", &wan_is)?;
-    config.inside_mtu = config.inside_mtu.min(ip_mtu(&lan_is));
-    config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
-    let further = core::mem::take(&mut config.external_addresses);
-    let mtus = (config.inside_mtu, config.outside_mtu);
-    let State {
-        tables,
-        quarantine,
-        fragments,
-        shared,
-        lan: lan_memory,
-        wan: wan_memory,
-        answer,
-        departing,
-        frame,
-        probes,
-    } = state;
-    let secret = seed.table_secret();
-    let nat = Nat::new(tables, config, seed)?
-        .with_fragments(fragments)
-        .with_quarantine(quarantine);
-    let shared = &*shared.write(Shared::new(
-        nat,
-        further,
-        outside,
-        frame,
-        probes.write(Probes::new()),
-    )?);
-    let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
-    let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
-    let SideMemory {
-        neighbours,
-        queries,
-        waiting,
-        ..
-    } = lan_memory;
-    let neighbours = Neighbours::new(neighbours, queries, secret);
-    let inside = Link::new(
-        Nic::new(Side::Inside, &lan_is),
-        lan_stack,
-        neighbours,
-        WaitingPackets::new(waiting),
-    );
-    let SideMemory {
-        neighbours,
-        queries,
-        waiting,
-        ..
-    } = wan_memory;
-    let neighbours = Neighbours::new(neighbours, queries, secret);
-    let outside = Link::new(
-        Nic::new(Side::Outside, &wan_is),
-        wan_stack,
-        neighbours,
-        WaitingPackets::new(waiting),
-    );
+    limit_mtus(&mut config, &lan_properties, &wan_properties)?;
+    // The NAT gets its external addresses with the outside configuration.
+    let secondary = core::mem::take(&mut config.external_addresses);
+    let (inside_mtu, outside_mtu) = (config.inside_mtu, config.outside_mtu);
+
+    let (nat, memory) = state.split(config, seed)?;
+    let probes = memory.probes.write(Probes::new());
+    let shared = Shared::new(nat, secondary, outside, memory.frame, probes)?;
+    let shared = &*memory.shared.write(shared);
+    let (inside, lan_device) = link(Side::Inside, memory.lan, &lan_properties, inside_mtu);
+    let (outside, wan_device) = link(Side::Outside, memory.wan, &wan_properties, outside_mtu);
     let links = Links {
         inside,
         outside,
-        departing,
+        fragment_tx: memory.fragment_tx,
         lent: None,
     };
-    let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
+    let router = Router::new(shared, links, memory.reply);
     Ok((
         Control::new(shared),
         lan_device,
         wan_device.watched_by(&shared.outside_stack),
-        runner,
+        Runner::new(lan, wan, router),
     ))
 }
 
-/// Refuses a driver that carries no IPv4 (RFC 791 section 3.2), such as one that does not know its
-/// limit yet.
+/// Lowers the MTUs of the configuration to those of the drivers.
+fn limit_mtus(
+    config: &mut nat_core::Config,
+    lan: &Properties,
+    wan: &Properties,
+) -> Result<(), ConfigError> {
+    check_driver("lan", lan)?;
+    check_driver("wan", wan)?;
+    config.inside_mtu = config.inside_mtu.min(lan.ip_mtu());
+    config.outside_mtu = config.outside_mtu.min(wan.ip_mtu());
+    Ok(())
+}
+
+/// Refuses a driver whose frames are too short for IPv4 (RFC 791 section 3.2), such as one that
+/// does not know its limit yet.
 fn check_driver(name: &'static str, properties: &Properties) -> Result<(), ConfigError> {
     const MIN_MTU: u16 = 68;
-    if ip_mtu(properties) >= MIN_MTU {
+    if properties.ip_mtu() >= MIN_MTU {
         return Ok(());
     }
     Err(ConfigError::new(
@@ -299,8 +267,19 @@ fn check_driver(name: &'static str, properties: &Properties) -> Result<(), Confi
     ))
 }
 
-/// The longest datagram that a driver carries: its own limit counts the link header.
-fn ip_mtu(properties: &Properties) -> u16 {
-    let header = port::Medium::of(properties.address).header_len();
-    u16::try_from(properties.max_frame.saturating_sub(header)).unwrap_or(u16::MAX)
+/// Builds one side of the router, and the device for its stack.
+fn link<'d>(
+    side: Side,
+    memory: SideParts<'d>,
+    properties: &Properties,
+    mtu: u16,
+) -> (Link<'d>, LocalDevice<'d>) {
+    let SideParts {
+        channel,
+        neighbours,
+        waiting,
+    } = memory;
+    let (stack, device) = StackInterface::new(channel, properties, mtu);
+    let nic = Nic::new(side, properties);
+    (Link::new(nic, stack, neighbours, waiting), device)
 }

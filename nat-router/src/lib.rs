@@ -4,7 +4,7 @@
 //!
 //! 1. [`new`] takes the memory, the configuration, entropy and both drivers, and gives the two
 //!    halves of a [`Router`].
-//! 2. Spawn [`Forwarding::run`] as one task: it moves the frames, and nothing else wakes it.
+//! 2. Spawn [`Runner::run`] as one task: it moves the frames.
 //! 3. Spawn [`Services::run`] as another: it does all the rest, which is not in a hurry.
 //!
 //! ```
@@ -17,7 +17,7 @@
 //!
 //! async fn route(entropy: [u8; 32], lan: impl Driver, wan: impl Driver, led: impl OutputPin) {
 //!     let router = nat_router::new(MEMORY.take(), Config::default(), entropy, lan, wan).expect("a sound configuration");
-//!     let forwarding = router.forwarding.run(|| { /* feed the watchdog */ });
+//!     let forwarding = router.runner.run(|| { /* feed the watchdog */ });
 //!     // On a board: two tasks.
 //!     embassy_futures::join::join(forwarding, router.services.run(led)).await;
 //! }
@@ -73,8 +73,6 @@ mod config;
 mod memory;
 
 // The two tasks.
-mod alarm;
-mod forwarding;
 mod services;
 
 // What the services are.
@@ -101,10 +99,10 @@ use nat_embassy::{Control, Outside};
 pub use config::{Config, ConfigError, DhcpServer, LEASES};
 pub use dhcp::SHORT_LEASE_SECONDS;
 pub use dhcp::client::{DhcpClient, Lease, MAX_DNS_SERVERS};
-pub use forwarding::{Forwarding, HEARTBEAT_INTERVAL};
 pub use identity::mac_address;
 pub use led::{NoLed, Pattern};
 pub use memory::{Memory, SOCKETS, WideMemory};
+pub use nat_embassy::{HEARTBEAT_INTERVAL, Runner};
 pub use paced_link::PacedLink;
 pub use services::Services;
 
@@ -113,8 +111,8 @@ use journal::Recorder;
 
 /// A router: two tasks to spawn, and handles for the application.
 pub struct Router<Lan: Driver, Wan: Driver, W: Width = u16> {
-    /// The hot task.
-    pub forwarding: Forwarding<Lan, Wan, W>,
+    /// The task that moves the frames.
+    pub runner: Runner<'static, Lan, Wan, W>,
     /// The task for everything else.
     pub services: Services<W>,
     /// The handle of the router, for port forwards and counters. An event hook of the
@@ -231,7 +229,7 @@ pub fn new<
         inside: inside.0,
         outside: outside.0,
         dhcp_client: DhcpClient::new(uplink),
-        forwarding: Forwarding::new(runner),
+        runner,
         services: Services {
             control,
             inside,

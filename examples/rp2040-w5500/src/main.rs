@@ -12,7 +12,7 @@ mod filled_spi;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use nat_core::Side;
-use nat_router::{Config, Forwarding, Memory, Services, mac_address};
+use nat_router::{Config, Memory, Runner, Services, mac_address};
 use nat_w5500::{Device, State};
 use panic_probe as _;
 use static_cell::ConstStaticCell;
@@ -78,7 +78,7 @@ async fn main(spawner: Spawner) {
 
     spawner.spawn(drive_inside(inside).expect("spawned once"));
     spawner.spawn(drive_outside(outside).expect("spawned once"));
-    spawner.spawn(forward(router.forwarding, heartbeat).expect("spawned once"));
+    spawner.spawn(forward(router.runner, heartbeat).expect("spawned once"));
     spawner.spawn(serve(router.services, led).expect("spawned once"));
     spawner.spawn(watch(chips).expect("spawned once"));
 }
@@ -95,10 +95,10 @@ async fn drive_outside(chip: OutsideRunner) -> ! {
 
 #[embassy_executor::task]
 async fn forward(
-    forwarding: Forwarding<Device<'static>, Device<'static>>,
+    runner: Runner<'static, Device<'static>, Device<'static>>,
     mut heartbeat: Heartbeat,
 ) -> ! {
-    forwarding.run(move || heartbeat.give()).await
+    runner.run(move || heartbeat.give()).await
 }
 
 #[embassy_executor::task]

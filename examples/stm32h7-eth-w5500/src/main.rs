@@ -10,7 +10,7 @@ mod phy;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use nat_core::Side;
-use nat_router::{Config, Forwarding, Memory, Services, mac_address};
+use nat_router::{Config, Memory, Runner, Services, mac_address};
 use nat_w5500::{Device, State};
 use panic_probe as _;
 use static_cell::ConstStaticCell;
@@ -65,7 +65,7 @@ async fn main(spawner: Spawner) {
     let router = defmt::unwrap!(router, "the default configuration is sound");
 
     spawner.spawn(drive_inside(inside).expect("spawned once"));
-    spawner.spawn(forward(router.forwarding, heartbeat).expect("spawned once"));
+    spawner.spawn(forward(router.runner, heartbeat).expect("spawned once"));
     spawner.spawn(serve(router.services, led).expect("spawned once"));
 }
 
@@ -76,10 +76,10 @@ async fn drive_inside(chip: InsideRunner) -> ! {
 
 #[embassy_executor::task]
 async fn forward(
-    forwarding: Forwarding<Device<'static>, OutsideNic>,
+    runner: Runner<'static, Device<'static>, OutsideNic>,
     mut heartbeat: Heartbeat,
 ) -> ! {
-    forwarding.run(move || heartbeat.give()).await
+    runner.run(move || heartbeat.give()).await
 }
 
 #[embassy_executor::task]
