@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use etherparse::EtherType;
 
 use nat_core::Side;
-use nat_embassy::{FrameDrop, MTU, Outside};
+use nat_embassy::{FrameDrop, MAX_FRAME_LEN, Outside};
 use world::frames::{
     BROADCAST, Mac, Station, Udp, arp_reply, arp_request, as_arp, echo_reply, echo_request,
     ethernet, ipv4_frame, judge_frame,
@@ -806,7 +806,7 @@ fn every_frame_is_counted_once() {
         stats.inside.dropped_total() + stats.outside.dropped_total(),
         0
     );
-    assert_eq!(MTU, 1514);
+    assert_eq!(MAX_FRAME_LEN, 1514);
 }
 
 /// What the echo reply in these frames for the host says, put together: its source and its payload.

@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use embassy_net_driver::{HardwareAddress, LinkState};
 use etherparse::{ArpOperation, EtherType, PacketBuilder};
 use nat_core::Side;
-use nat_embassy::{MTU, Outside};
+use nat_embassy::{MAX_FRAME_LEN, Outside};
 
 use super::judge::Judge;
 use super::world::frames::{BROADCAST, Mac, Station, Udp, arp, ethernet};
@@ -158,7 +158,7 @@ pub(super) fn perform(step: &Step, world: &mut World, judge: &mut Judge) {
             } else {
                 &mut world.lan_stack
             };
-            if (1..=MTU.min(embassy_net_driver::Driver::capabilities(device).max_transmission_unit))
+            if (1..=MAX_FRAME_LEN.min(embassy_net_driver::Driver::capabilities(device).max_transmission_unit))
                 .contains(&bytes.len())
             {
                 World::stack_sends(device, &bytes);
