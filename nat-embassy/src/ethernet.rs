@@ -95,7 +95,7 @@ impl Header {
     }
 
     /// The header of an IPv4 frame back to the sender of this one.
-    pub(crate) const fn to_sender(&self) -> Self {
+    pub(crate) const fn reply(&self) -> Self {
         Self::new(self.source, self.destination, EtherType::IPV4)
     }
 

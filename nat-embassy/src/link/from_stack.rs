@@ -16,13 +16,13 @@ use crate::stats::FrameDrop;
 use crate::tx_frame::{ReplyBuffer, TxFrame};
 
 /// What becomes of a datagram from the outside stack.
-enum Translated<'a> {
-    /// Its first so many bytes leave.
-    Forward(usize),
+enum Translated<'frame, 'reply> {
+    /// This leaves.
+    Forward(&'frame [u8]),
     /// It is dropped, and the NAT has counted it.
     Dropped,
     /// The stack gets this back: an ICMP error, or what it has sent to itself.
-    Reply(&'a [u8]),
+    Reply(&'reply [u8]),
 }
 
 impl Link<'_> {
@@ -59,12 +59,13 @@ impl Link<'_> {
             EtherType::ARP => answer_stack(inner, nic, inbox, body).map(|()| None),
             EtherType::IPV4 if discovery.is_too_soon(body, now) => Err(FrameDrop::DiscoverTooSoon),
             EtherType::IPV4 => {
+                let translated = translate(inner, nic.side, body, reply, now)?;
                 let mut egress = Egress {
                     nic,
                     neighbours,
                     waiting,
                 };
-                egress.send_translated(inner, inbox, (header, body), reply, now)
+                egress.send_translated(inner, inbox, (header, translated), now)
             }
             EtherType::IPV6 => Err(FrameDrop::Ipv6),
             _ => Err(FrameDrop::OtherEthertype),
@@ -105,20 +106,18 @@ fn answer_stack(
 }
 
 impl Egress<'_, '_> {
-    /// Translates a datagram of the outside stack, as the NAT does those of inside hosts. It leaves
-    /// to the next hop that the router knows, or to all stations if the stack sent it so.
+    /// Sends a translated datagram of the outside stack to the next hop that the router knows, or
+    /// to all stations if the stack sent it so.
     fn send_translated<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
         inbox: &mut Inbox<'_>,
-        (header, datagram): (Option<Header>, &'a mut [u8]),
-        reply: &mut ReplyBuffer,
+        (header, translated): (Option<Header>, Translated<'a, '_>),
         now: Instant,
     ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
         let side = self.nic.side;
-        match translate(inner, side, datagram, reply, now)? {
-            Translated::Forward(len) => {
-                let datagram = datagram.get(..len).unwrap_or_default();
+        match translated {
+            Translated::Forward(datagram) => {
                 if header.is_none_or(|header| header.destination.is_group()) {
                     return self.nic.tx_frame(header, datagram).map(Some);
                 }
@@ -135,23 +134,21 @@ impl Egress<'_, '_> {
     }
 }
 
-/// Has the NAT process a datagram of the outside stack.
-fn translate<'a>(
+/// Has the NAT process a datagram of the outside stack, as it does those of inside hosts.
+fn translate<'frame: 'reply, 'reply>(
     inner: &mut Inner<'_, impl Width>,
     side: Side,
-    datagram: &'a mut [u8],
-    reply: &'a mut ReplyBuffer,
+    datagram: &'frame mut [u8],
+    reply: &'reply mut ReplyBuffer,
     now: Instant,
-) -> Result<Translated<'a>, FrameDrop> {
+) -> Result<Translated<'frame, 'reply>, FrameDrop> {
     inner.deadline.note_packet();
     let returned = match inner.nat.process_local(datagram, now) {
         Verdict::Drop(_) | Verdict::Hold => None,
         Verdict::Forward { to, len } if to == side => {
-            // A DHCP client sends from 0.0.0.0, before there is an outside configuration.
-            if ipv4::source(datagram).is_some_and(|source| !source.is_unspecified()) {
-                inner.check_configured(side)?;
-            }
-            return Ok(Translated::Forward(len));
+            check_source(inner, side, datagram)?;
+            let datagram = datagram.get(..len).unwrap_or_default();
+            return Ok(Translated::Forward(datagram));
         }
         Verdict::Local { side: to, len } if to == side => datagram.get(..len),
         // The outside stack cannot reach inside hosts; the inside stack can.
@@ -161,4 +158,17 @@ fn translate<'a>(
         Verdict::Reject(error) => error.emit(datagram, reply).and_then(|len| reply.get(..len)),
     };
     Ok(returned.map_or(Translated::Dropped, Translated::Reply))
+}
+
+/// Checks that a datagram may leave: without an outside configuration, only a DHCP client's may,
+/// which come from 0.0.0.0.
+fn check_source(
+    inner: &Inner<'_, impl Width>,
+    side: Side,
+    datagram: &[u8],
+) -> Result<(), FrameDrop> {
+    if ipv4::source(datagram).is_some_and(|source| !source.is_unspecified()) {
+        inner.check_configured(side)?;
+    }
+    Ok(())
 }

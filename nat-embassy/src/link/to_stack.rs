@@ -27,8 +27,8 @@ impl Link<'_> {
         datagram: &[u8],
         now: Instant,
     ) -> Result<(), FrameDrop> {
-        if let Some((header, sender)) = header.zip(ipv4::source(datagram)) {
-            self.prime_reply_path(inner, header, sender, datagram, now)?;
+        if let Some(header) = header {
+            self.prime_reply_path(inner, header.source, datagram, now)?;
         }
         let header = self.nic.stack_header(header);
         self.stack.inbox.push(header.as_ref(), datagram)?;
@@ -36,21 +36,24 @@ impl Link<'_> {
         Ok(())
     }
 
-    /// Primes the stack's ARP cache with the neighbour that its reply to `datagram` goes to.
+    /// Primes the stack's ARP cache with the neighbour that its reply to `datagram` goes to. The
+    /// datagram came from `station`.
     ///
     /// Stacks answer a ping at once or not at all: if they had to query for the neighbour first,
     /// the answer would be lost.
     fn prime_reply_path(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
-        header: &Header,
-        sender: Ipv4Addr,
+        station: Mac,
         datagram: &[u8],
         now: Instant,
     ) -> Result<(), FrameDrop> {
+        let Some(sender) = ipv4::source(datagram) else {
+            return Ok(());
+        };
         match self.nic.side {
             Side::Inside if inner.is_neighbour(Side::Inside, sender) => {
-                self.prime_arp_cache(inner, header.source, sender, now)
+                self.prime_arp_cache(inner, station, sender, now)
             }
             // Every neighbour of the outside stack has the router's own hardware address, because
             // the router picks the next hop itself.

@@ -29,22 +29,21 @@ impl Links<'_> {
         let (side, outcome) = match inner.nat.process(datagram, from, now) {
             Verdict::Drop(_) | Verdict::Hold => return Ok(None),
             Verdict::Forward { to, len } => {
-                let datagram = datagram.get(..len).unwrap_or_default();
-                (to, self.forward(inner, to, datagram, arrival))
+                let outcome = self.forward(inner, to, prefix(datagram, len), arrival);
+                (to, outcome)
             }
             Verdict::Fragment { to, len, mtu } => {
-                let datagram = datagram.get(..len).unwrap_or_default();
-                (to, self.start_fragments(to, datagram, mtu, arrival))
-            }
-            Verdict::Local { side, len }
-                if from == Side::Inside && is_answered_here(inner, datagram, side) =>
-            {
-                let datagram = datagram.get_mut(..len).unwrap_or_default();
-                (from, self.answer_ping(datagram, arrival))
+                let outcome = self.start_fragments(to, prefix(datagram, len), mtu, arrival);
+                (to, outcome)
             }
             Verdict::Local { side, len } => {
+                let is_ping = from == Side::Inside && is_answered_here(inner, datagram, side);
                 let datagram = datagram.get_mut(..len).unwrap_or_default();
-                (side, self.deliver(inner, side, datagram, arrival))
+                if is_ping {
+                    (from, self.answer_ping(datagram, arrival))
+                } else {
+                    (side, self.deliver(inner, side, datagram, arrival))
+                }
             }
             Verdict::Reject(error) => (from, self.reply_icmp(&error, datagram, reply, arrival)),
         };
@@ -74,7 +73,7 @@ impl Links<'_> {
     /// Answers a ping of an inside host in place.
     fn answer_ping<'a>(&self, datagram: &'a mut [u8], arrival: Arrival) -> Outcome<'a> {
         echo::answer_in_place(datagram);
-        let header = arrival.header.as_ref().map(Header::to_sender);
+        let header = arrival.header.as_ref().map(Header::reply);
         let nic = &self.link(arrival.from).nic;
         nic.tx_frame(header, datagram).map(Some)
     }
@@ -111,7 +110,7 @@ impl Links<'_> {
         }
         let len = error.emit(datagram, reply);
         let body = len.and_then(|len| reply.get(..len)).unwrap_or_default();
-        let header = arrival.header.as_ref().map(Header::to_sender);
+        let header = arrival.header.as_ref().map(Header::reply);
         let nic = &self.link(arrival.from).nic;
         nic.tx_frame(header, body).map(Some)
     }
@@ -146,6 +145,11 @@ impl Links<'_> {
             }
         }
     }
+}
+
+/// The first `len` bytes of a frame's payload: the datagram without the frame's padding.
+fn prefix(payload: &[u8], len: usize) -> &[u8] {
+    payload.get(..len).unwrap_or_default()
 }
 
 /// Checks a datagram's addresses for what the NAT cannot know: whether the frame was sent to all
