@@ -85,6 +85,7 @@ mod uplink;
 mod journal;
 
 // What a board needs besides.
+mod firmware;
 mod identity;
 mod paced_link;
 
@@ -99,7 +100,8 @@ use nat_embassy::{Control, Outside};
 pub use config::{Config, ConfigError, DhcpServer, LEASES};
 pub use dhcp::SHORT_LEASE_SECONDS;
 pub use dhcp::client::{DhcpClient, Lease, MAX_DNS_SERVERS};
-pub use identity::mac_address;
+pub use firmware::{WATCHDOG_TIMEOUT, mappings};
+pub use identity::{mac_address, mac_addresses};
 pub use led::{NoLed, Pattern};
 pub use memory::{Memory, SOCKETS, WideMemory};
 pub use nat_embassy::{HEARTBEAT_INTERVAL, Runner};
