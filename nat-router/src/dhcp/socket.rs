@@ -15,7 +15,7 @@ use smoltcp::wire::DHCP_SERVER_PORT;
 use super::client::DhcpClient;
 use super::frame::{HEADERS_LEN, write_headers};
 use super::leases::Mac;
-use super::news::Teller;
+use super::news::NewsLog;
 use super::server::{Answer, Moment, Outcome};
 use super::{Buffers, Server};
 
@@ -55,7 +55,7 @@ pub(crate) async fn serve<W: Width>(
     // What it sends does not go through the socket.
     let mut socket = UdpSocket::new(inside, metadata, bytes, &mut [], &mut []);
     let mut probes: Probes<'_, W> = [const { None }; PROBES];
-    let mut teller = Teller::new(server.pool_len());
+    let mut log = NewsLog::new(server.pool_len());
     loop {
         if !socket.is_open() && socket.bind(DHCP_SERVER_PORT).is_err() {
             Timer::after(RETRY).await;
@@ -80,7 +80,7 @@ pub(crate) async fn serve<W: Width>(
             Event::Probed(address, station) => server.probed(address, station, moment, message),
         };
         for news in news {
-            teller.tell(news, Instant::now().as_millis());
+            log.log(news, Instant::now().as_millis());
         }
         start_probes(control, &mut server, &mut probes);
         if let (Some(to_send), HardwareAddress::Ethernet(mac)) =

@@ -19,7 +19,7 @@ use super::lease::Lease;
 use super::machine::{Action, Client, Heard};
 use super::request;
 use crate::log::warning;
-use crate::pace::Pace;
+use crate::log_limiter::LogLimiter;
 
 /// Messages that can wait: real networks have more than one server.
 const QUEUE: usize = 4;
@@ -86,7 +86,7 @@ pub(crate) async fn run<W: Width>(
         shared,
         mtu: control.with_nat(|nat| nat.config().outside_mtu),
     };
-    let mut pace = Pace::new(LINES);
+    let mut limiter = LogLimiter::new(LINES);
     loop {
         if !socket.is_open() {
             let _ = socket.bind(DHCP_CLIENT_PORT);
@@ -103,7 +103,7 @@ pub(crate) async fn run<W: Width>(
                 let IpAddress::Ipv4(source) = from.endpoint.addr;
                 client.handle(datagram, source, now())
             });
-            tell(heard.await, &mut pace);
+            log_refusal(heard.await, &mut limiter);
         }
         while let Some(action) = client.poll(now(), message) {
             match action {
@@ -117,7 +117,7 @@ pub(crate) async fn run<W: Width>(
                     .await;
                 }
                 Action::Probe(address) => {
-                    probe(&mut client, &outside, message, address, &mut pace).await;
+                    probe(&mut client, &outside, message, address, &mut limiter).await;
                 }
                 change => outside.change(change),
             }
@@ -198,7 +198,7 @@ async fn probe<W: Width>(
     outside: &Configured<'_, W>,
     message: &mut [u8],
     address: Ipv4Addr,
-    pace: &mut Pace,
+    limiter: &mut LogLimiter,
 ) {
     let control = outside.control;
     let mut probe = pin!(control.probe(Side::Outside, address));
@@ -221,21 +221,21 @@ async fn probe<W: Width>(
             matches!(select(probe, asked).await, Either::First(Some(_)))
         }
     };
-    tell(client.probed(taken, now()), pace);
+    log_refusal(client.probed(taken, now()), limiter);
 }
 
-fn tell(heard: Heard, pace: &mut Pace) {
+fn log_refusal(heard: Heard, limiter: &mut LogLimiter) {
     let Heard::Refused(server, reason) = heard else {
         return;
     };
-    let Some(untold) = pace.allow(Instant::now().as_millis()) else {
+    let Some(suppressed) = limiter.allow(Instant::now().as_millis()) else {
         return;
     };
     warning!(
-        "outside: DHCP server {}: not taken: {} ({} more untold)",
+        "outside: DHCP server {}: not taken: {} ({} more suppressed)",
         server,
         reason.as_str(),
-        untold
+        suppressed
     );
 }
 
