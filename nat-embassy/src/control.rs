@@ -152,7 +152,7 @@ impl<'d, W: Width> Control<'d, W> {
     /// `side`.
     ///
     /// Each such packet also counts as
-    /// [`FrameDrop::DuplicateAddress`](crate::FrameDrop::DuplicateAddress), and the router
+    /// [`FrameDrop::DuplicateAddress`], and the router
     /// announces its addresses in return, at most every 10 s. A DHCP client, which only leases the
     /// address, may give it up at the second conflict within these 10 s (RFC 5227 section 2.4
     /// (b)).
