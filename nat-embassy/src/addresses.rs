@@ -9,8 +9,8 @@ use nat_core::MAX_EXTERNAL_ADDRESSES;
 use crate::log::warning;
 
 /// The primary address belongs to the outside configuration, and comes and goes with it. The
-/// secondary addresses belong to the application, which gave them in the configuration or added them
-/// since. They stay until the application removes them.
+/// secondary addresses belong to the application, which gave them in the configuration or added
+/// them since. They stay until the application removes them.
 pub(crate) struct Addresses {
     primary: Option<Ipv4Addr>,
     secondary: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,

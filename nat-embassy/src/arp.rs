@@ -50,8 +50,8 @@ impl Packet {
         is_ipv4_over_ethernet.then_some((packet, operation))
     }
 
-    /// A request for the hardware address of `target`. If `target` is the sender's own address, it is
-    /// an announcement (RFC 5227 section 2.3).
+    /// A request for the hardware address of `target`. If `target` is the sender's own address, it
+    /// is an announcement (RFC 5227 section 2.3).
     pub(crate) fn request(sender_mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> Self {
         Self::new(REQUEST, (sender_mac, sender), (Mac::ZERO, target))
     }

@@ -1,4 +1,5 @@
-//! Stations that claim an address of the router, reported to the application (RFC 5227 section 2.4).
+//! Stations that claim an address of the router, reported to the application (RFC 5227 section
+//! 2.4).
 
 use core::net::Ipv4Addr;
 use core::task::{Poll, Waker};

@@ -1,7 +1,7 @@
 //! How often the outside stack may look for a DHCP server (RFC 2131 section 4.1).
 //!
-//! A DHCP client starts over when its request is refused, and smoltcp's client does so at once. With
-//! a server that refuses all requests, it would send a thousand DISCOVERs a second.
+//! A DHCP client starts over when its request is refused, and smoltcp's client does so at once.
+//! With a server that refuses all requests, it would send a thousand DISCOVERs a second.
 
 use core::time::Duration;
 
@@ -46,14 +46,14 @@ pub(crate) struct Discovery {
 }
 
 impl Discovery {
-    /// Whether `datagram` is a DISCOVER that must not leave at `now`. The client then tries again by
-    /// itself, as it does without an answer.
+    /// Whether `datagram` is a DISCOVER that must not leave at `now`. The client then tries again
+    /// by itself, as it does without an answer.
     pub(crate) fn is_too_soon(&mut self, datagram: &[u8], now: Instant) -> bool {
         is_discover(datagram) && !self.may_leave(now)
     }
 
-    /// Whether a DISCOVER may leave at `now`. The first restart is always allowed: a server refuses a
-    /// client once that asks for its address from another network.
+    /// Whether a DISCOVER may leave at `now`. The first restart is always allowed: a server refuses
+    /// a client once that asks for its address from another network.
     fn may_leave(&mut self, now: Instant) -> bool {
         let tried = since(self.tried, now);
         if tried >= RESET_AFTER {

@@ -35,7 +35,7 @@
 //!     let (control, lan, wan, runner) =
 //!         nat_embassy::new(STATE.take(), Config::new(nat), Seed::new(entropy), lan, wan)
 //!             .expect("a sound configuration");
-//!     let outside_stack = run_stacks(lan, wan).await; // embassy_net::new for each, runners spawned
+//!     let outside_stack = run_stacks(lan, wan).await; // embassy_net::new for each device
 //!     let run = runner.run(|| { /* feed the watchdog */ });
 //!     embassy_futures::join::join(run, control.follow(outside_stack)).await;
 //! }
@@ -59,10 +59,10 @@
 //! ```
 //!
 //! `runner` moves frames between the drivers and the router. `interface` is a driver's handle, and
-//! knows no router; `router` and its two `link`s, one for each side, know no driver. What they share
-//! with the [`Control`]s, the NAT included, is in `shared`. A frame that a received one leads to is
-//! a `TxFrame`; frames that the router makes by itself, such as ARP queries and fragments, are
-//! queued and sent at the start of the next round.
+//! knows no router; `router` and its two `link`s, one for each side, know no driver. What they
+//! share with the [`Control`]s, the NAT included, is in `shared`. A frame that a received one leads
+//! to is a `TxFrame`; frames that the router makes by itself, such as ARP queries and fragments,
+//! are queued and sent at the start of the next round.
 //!
 //! A frame is received once, translated in the driver's buffer, and copied once, into the transmit
 //! buffer of the other driver. Every frame that goes no further is counted: by [`FrameDrop`] here,
@@ -107,16 +107,16 @@
 //! another station claims it within 120 s after a confirmation, this counts as
 //! [`FrameDrop::ArpConflict`]. The known station is then queried, at most once a second. Only if it
 //! does not answer for 3 s, the address goes to the station that answers next. A station that
-//! claims an address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never gives
-//! up its address: it announces its addresses in return, at most every 10 s (RFC 5227 section 2.4
-//! (c)).
+//! claims an address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never
+//! gives up its address: it announces its addresses in return, at most every 10 s (RFC 5227 section
+//! 2.4 (c)).
 //!
 //! # Link services for the application
 //!
-//! [`Control::probe`] finds out by ARP whether an address is in use on a side, [`Control::conflict`]
-//! waits for a station that claims an address of the router, and [`Control::send_frame`] sends a
-//! frame that the application has made. A DHCP server needs the first and the last, a DHCP client
-//! the first two.
+//! [`Control::probe`] finds out by ARP whether an address is in use on a side,
+//! [`Control::conflict`] waits for a station that claims an address of the router, and
+//! [`Control::send_frame`] sends a frame that the application has made. A DHCP server needs the
+//! first and the last, a DHCP client the first two.
 //!
 //! # The stacks of the router
 //!

@@ -118,7 +118,8 @@ impl<'d> Neighbours<'d> {
         NextHop::Known(entry.mac)
     }
 
-    /// The hardware address of `address` if it is known. Unlike [`Self::next_hop`], changes nothing.
+    /// The hardware address of `address` if it is known. Unlike [`Self::next_hop`], changes
+    /// nothing.
     pub(crate) fn station(&self, address: Ipv4Addr) -> Option<Mac> {
         let answered = || {
             self.queries

@@ -28,8 +28,8 @@ const DURATION: Duration = Duration::from_millis(1000);
 /// The probes that callers wait for.
 pub(crate) struct Probes {
     slots: [Option<Probe>; CAPACITY],
-    /// The number of slots in use. Each pass of the router asks for due probes; while this is zero,
-    /// the slots need not be searched.
+    /// The number of slots in use. Each pass of the router asks for due probes; while this is
+    /// zero, the slots need not be searched.
     used: usize,
     /// Callers that found no free slot.
     queue: MultiWakerRegistration<CAPACITY>,

@@ -34,7 +34,8 @@ pub(crate) struct Links<'d> {
     pub(crate) inside: Link<'d>,
     pub(crate) outside: Link<'d>,
     pub(crate) fragment_tx: &'d mut FragmentTx,
-    /// The memory of the application's frame that was sent last. The end of the pass gives it back.
+    /// The memory of the application's frame that was sent last. The end of the pass gives it
+    /// back.
     pub(crate) lent: Option<&'d mut FrameBuffer>,
 }
 

@@ -36,8 +36,9 @@ macro_rules! frame_drops {
 }
 
 frame_drops! {
-    /// An ARP packet that claims the address of a neighbour whose hardware address is known to be another. It is not believed
-    /// until the known station stops answering. A request for the router's address is answered all the same.
+    /// An ARP packet that claims the address of a neighbour whose hardware address is known to be
+    /// another. It is not believed until the known station stops answering. A request for the
+    /// router's address is answered all the same.
     ArpConflict = "arp-conflict",
     /// It waited for a neighbour's hardware address, and was evicted by a newer packet.
     ArpPendingReplaced = "arp-pending-replaced",
@@ -45,8 +46,8 @@ frame_drops! {
     ArpUnresolved = "arp-unresolved",
     /// An ARP packet that is malformed, or whose hardware address no other station can have.
     BadArp = "bad-arp",
-    /// The source hardware address is a group address, zero, or the router's own; or the source IP address is a multicast or
-    /// broadcast address.
+    /// The source hardware address is a group address, zero, or the router's own; or the source IP
+    /// address is a multicast or broadcast address.
     BadSource = "bad-source",
     /// Its destination is the broadcast address of the network that it would leave to (RFC 2644).
     DirectedBroadcast = "directed-broadcast",
@@ -54,14 +55,16 @@ frame_drops! {
     DiscoverTooSoon = "discover-too-soon",
     /// An ARP packet in which another station claims an address of the router (RFC 5227).
     DuplicateAddress = "duplicate-address",
-    /// It waited for a neighbour's hardware address when the link went down or the outside address changed; or some of its
-    /// fragments had not left when the outside address changed.
+    /// It waited for a neighbour's hardware address when the link went down or the outside address
+    /// changed; or some of its fragments had not left when the outside address changed.
     Flushed = "flushed",
-    /// Longer than the frames of the driver that it came from or leaves by, or those of the local stack.
+    /// Longer than the frames of the driver that it came from or leaves by, or those of the local
+    /// stack.
     Giant = "giant",
     /// IPv6, which is not forwarded.
     Ipv6 = "ipv6",
-    /// A broadcast frame with the IP address of one host, or one that would cause an ICMP error (RFC 1122).
+    /// A broadcast frame with the IP address of one host, or one that would cause an ICMP error
+    /// (RFC 1122).
     LinkBroadcast = "link-broadcast",
     /// The link that it would leave by is down.
     LinkDown = "link-down",
@@ -81,7 +84,8 @@ frame_drops! {
     Runt = "runt",
     /// The driver that it would leave by has been full for too long.
     TxFull = "tx-full",
-    /// Tagged for a VLAN (IEEE 802.1Q), which is not supported. A tag with the VLAN id 0 only gives a priority, and is ignored.
+    /// Tagged for a VLAN (IEEE 802.1Q), which is not supported. A tag with the VLAN id 0 only gives
+    /// a priority, and is ignored.
     Vlan = "vlan",
 }
 
@@ -110,8 +114,8 @@ impl SideStats {
         dropped: [0; FrameDrop::COUNT],
     };
 
-    /// Frames dropped for `reason`. What is wrong with a frame itself is counted on the side that it
-    /// came from; what keeps it from leaving, on the side that it would have left by.
+    /// Frames dropped for `reason`. What is wrong with a frame itself is counted on the side that
+    /// it came from; what keeps it from leaving, on the side that it would have left by.
     pub fn dropped(&self, reason: FrameDrop) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or(0)
     }

@@ -38,9 +38,9 @@ pub struct DhcpServer {
     /// [`Memory`](crate::Memory) has `HOSTS`. The router's own address may be in it, and is never
     /// leased.
     pub last: Ipv4Addr,
-    /// The duration of a lease in seconds while the outside is configured. Before that, leases last
-    /// [`SHORT_LEASE_SECONDS`](crate::dhcp::SHORT_LEASE_SECONDS), so that clients soon ask again
-    /// and learn the DNS servers.
+    /// The duration of a lease in seconds while the outside is configured. Before that, leases
+    /// last [`SHORT_LEASE_SECONDS`](crate::dhcp::SHORT_LEASE_SECONDS), so that clients soon
+    /// ask again and learn the DNS servers.
     pub lease_seconds: u32,
 }
 
@@ -83,7 +83,8 @@ impl Default for Config {
 }
 
 impl DhcpServer {
-    /// The default pool of this network; `None` if it has no addresses for hosts besides the router.
+    /// The default pool of this network; `None` if it has no addresses for hosts besides the
+    /// router.
     pub fn of(inside: Cidr) -> Option<Self> {
         let (network, broadcast) = (inside.network()?.to_bits(), inside.broadcast()?.to_bits());
         let middle = (broadcast - network) / 2;

@@ -1,8 +1,8 @@
 //! DHCP (RFC 2131): the server inside, and the client outside.
 //!
-//! The server is authoritative for the whole network: it refuses addresses that are not in its pool.
-//! It accepts an address that a client had before the router restarted, if no other station uses
-//! it. Requests from a relay agent are ignored.
+//! The server is authoritative for the whole network: it refuses addresses that are not in its
+//! pool. It accepts an address that a client had before the router restarted, if no other station
+//! uses it. Requests from a relay agent are ignored.
 
 pub(crate) mod client;
 mod frame;

@@ -118,7 +118,8 @@ mod tests {
 
     use super::*;
 
-    /// A clock that only the test advances. As with embassy's timers, an alarm stays until its time.
+    /// A clock that only the test advances. As with embassy's timers, an alarm stays until its
+    /// time.
     #[derive(Default)]
     struct MockClock {
         millis: Cell<u64>,

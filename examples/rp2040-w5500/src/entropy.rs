@@ -1,8 +1,8 @@
 //! Entropy from the ring oscillator.
 //!
-//! Its bits come from jitter, so they are biased, and similar to their neighbours. Therefore 64 bits
-//! are gathered for each bit that is used, with pauses in which jitter accumulates, and SHA-256
-//! reduces them to 256 bits.
+//! Its bits come from jitter, so they are biased, and similar to their neighbours. Therefore 64
+//! bits are gathered for each bit that is used, with pauses in which jitter accumulates, and
+//! SHA-256 reduces them to 256 bits.
 
 use embassy_rp::clocks::RoscRng;
 use sha2::{Digest, Sha256};
@@ -13,8 +13,8 @@ const SAMPLES: usize = 2048;
 /// Cycles between two samples: some dozen periods of the oscillator.
 const PAUSE: u32 = 250;
 
-/// The repetition count test of NIST SP 800-90B section 4.4.1: if a sample has an eighth of a bit of
-/// entropy, as is assumed here, this many equal samples in a row have a probability of 2^-20.
+/// The repetition count test of NIST SP 800-90B section 4.4.1: if a sample has an eighth of a bit
+/// of entropy, as is assumed here, this many equal samples in a row have a probability of 2^-20.
 const STUCK: usize = 161;
 
 /// 256 bits that are different at every start. If the oscillator is stuck, a warning is logged, and

@@ -1,10 +1,10 @@
 //! The SPI of the RP2040. Short transfers are polled with the FIFO kept filled; long ones use DMA
 //! with one interrupt.
 //!
-//! `embassy-rp` waits for the answer to each polled byte before it sends the next one, so the bus is
-//! idle for most of the time. Its DMA transfers cost an interrupt and a poll of the task for each of
-//! the two channels. The driver of a W5500 makes several accesses of a few bytes for every frame,
-//! and most frames are short.
+//! `embassy-rp` waits for the answer to each polled byte before it sends the next one, so the bus
+//! is idle for most of the time. Its DMA transfers cost an interrupt and a poll of the task for
+//! each of the two channels. The driver of a W5500 makes several accesses of a few bytes for every
+//! frame, and most frames are short.
 
 use embassy_rp::dma::{Channel, ChannelInstance, InterruptHandler};
 use embassy_rp::interrupt::typelevel::Binding;
@@ -55,7 +55,8 @@ impl Dma {
 }
 
 impl<Bus: Instance> FilledSpi<Bus> {
-    /// `registers` must be those of `spi`, which does not expose them, and `dma` must be paced by it.
+    /// `registers` must be those of `spi`, which does not expose them, and `dma` must be paced by
+    /// it.
     pub(crate) const fn new(
         spi: Spi<'static, Bus, Blocking>,
         registers: pac::spi::Spi,

@@ -1,5 +1,5 @@
-//! Router firmware for a NUCLEO-H743ZI2 with a W5500. The README beside it says what it does and how
-//! to flash it. All that is specific to this board is in [`board`].
+//! Router firmware for a NUCLEO-H743ZI2 with a W5500. The README beside it says what it does and
+//! how to flash it. All that is specific to this board is in [`board`].
 #![no_std]
 #![no_main]
 

@@ -15,8 +15,8 @@ pub(crate) struct Bus<Spi, Cs> {
     pub(crate) poll_limit: usize,
 }
 
-// Functions with many callers are not inlined: the copies would not fit the cache of a chip that runs
-// from flash.
+// Functions with many callers are not inlined: the copies would not fit the cache of a chip that
+// runs from flash.
 impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
     pub(crate) const fn new(spi: Spi, cs: Cs, poll_limit: usize) -> Self {
         Self {
@@ -67,8 +67,8 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         SpiBus::transfer_in_place(&mut self.spi, words).map_err(|_| Fault::Bus)
     }
 
-    /// Fills `frame` with the next bytes of an access that has begun. The chip ignores the bytes that
-    /// are sent meanwhile.
+    /// Fills `frame` with the next bytes of an access that has begun. The chip ignores the bytes
+    /// that are sent meanwhile.
     pub(crate) async fn continue_read(&mut self, frame: &mut [u8]) -> Result<(), Fault> {
         let done = if frame.len() <= self.poll_limit {
             SpiBus::transfer_in_place(&mut self.spi, frame)

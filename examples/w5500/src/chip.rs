@@ -136,8 +136,8 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         self.write_register(socket::COMMAND, COMMAND_RECEIVE)
     }
 
-    /// Begins to read the frame at `read`. Returns its length word, and leaves the chip selected for
-    /// the frame itself.
+    /// Begins to read the frame at `read`. Returns its length word, and leaves the chip selected
+    /// for the frame itself.
     pub(crate) fn begin_frame(&mut self, read: u16) -> Result<u16, Fault> {
         let [a, b, c] = to_read(Block::RxBuffer, read);
         let mut words = [a, b, c, 0, 0];

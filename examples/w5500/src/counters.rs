@@ -47,7 +47,8 @@ counters! {
     runts,
     /// How often the receive buffer was emptied unread because its length words were not valid.
     resyncs,
-    /// Received bytes that were lost by that or by a reset. The number of frames in them is not known.
+    /// Received bytes that were lost by that or by a reset. The number of frames in them is not
+    /// known.
     discarded_bytes,
     /// Frames to send that were dropped because the link was down.
     unsent_link_down,

@@ -5,7 +5,8 @@
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
-    /// It does not answer after a reset, or does not keep its setup. Most likely no chip is connected.
+    /// It does not answer after a reset, or does not keep its setup. Most likely no chip is
+    /// connected.
     // From 1 on, so that zero means no fault: `State` must be all zeros when new.
     Absent = 1,
     /// The SPI bus or a pin reported an error.

@@ -1,4 +1,5 @@
-//! Queues of frames between the device and the runner. Both are on one executor, so cells are enough.
+//! Queues of frames between the device and the runner. Both are on one executor, so cells are
+//! enough.
 
 use core::cell::{Cell, RefCell, RefMut};
 use core::task::Waker;

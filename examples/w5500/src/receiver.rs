@@ -94,9 +94,9 @@ impl<'d> Receiver<'d> {
 
     /// Moves one frame, if there is one and a slot for it. Returns whether there may be more to do.
     ///
-    /// `interrupt` is whether the chip interrupts. The interrupt reports each arrival once, not what
-    /// is left in the buffer. So it is cleared first, and then the buffer is read until it is
-    /// empty.
+    /// `interrupt` is whether the chip interrupts. The interrupt reports each arrival once, not
+    /// what is left in the buffer. So it is cleared first, and then the buffer is read until it
+    /// is empty.
     pub(crate) async fn serve<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
@@ -117,7 +117,8 @@ impl<'d> Receiver<'d> {
         Ok(true)
     }
 
-    /// Checks whether frames have arrived, if there is an interrupt or [`Receiver::look`] was called.
+    /// Checks whether frames have arrived, if there is an interrupt or [`Receiver::look`] was
+    /// called.
     fn find<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,

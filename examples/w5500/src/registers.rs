@@ -1,7 +1,7 @@
 //! The addresses of the chip's registers, and their bits (W5500 datasheet 1.1.0, chapters 2 and 4).
 
-/// The three bytes that begin every access (section 2.2): the offset, the block, and whether to read
-/// or write. The access lasts until the chip is deselected (variable data length mode).
+/// The three bytes that begin every access (section 2.2): the offset, the block, and whether to
+/// read or write. The access lasts until the chip is deselected (variable data length mode).
 pub(crate) type Header = [u8; 3];
 
 #[derive(Clone, Copy)]

@@ -22,15 +22,15 @@ use crate::registers::{INTERRUPT_RECEIVED, VERSION};
 use crate::sender::Sender;
 
 /// How often the link and the chip are checked. A check finds a pulled cable soon, and costs five
-/// short accesses, below 0.1 % of a 125 MHz core. It is also the time in which a frame must be sent;
-/// the longest takes 1.2 ms at 10 Mbit/s.
+/// short accesses, below 0.1 % of a 125 MHz core. It is also the time in which a frame must be
+/// sent; the longest takes 1.2 ms at 10 Mbit/s.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The reset pin is held low for at least 500 us (datasheet 1.1.0, section 5.5.1).
 const RESET: Duration = Duration::from_millis(1);
 
-/// The number of attempts to find the chip after a reset, and the pause between them. A chip needs at
-/// least 1 ms; some need longer until their version register is readable.
+/// The number of attempts to find the chip after a reset, and the pause between them. A chip needs
+/// at least 1 ms; some need longer until their version register is readable.
 const START_TRIES: u32 = 50;
 const START_PAUSE: Duration = Duration::from_millis(2);
 
@@ -69,8 +69,8 @@ impl<'d, Spi, Cs, Int, Reset, Time> Runner<'d, Spi, Cs, Int, Reset, Time> {
         Self { filter, ..self }
     }
 
-    /// Sets the length in bytes up to which frames are polled. Longer frames use DMA. The default is
-    /// 32.
+    /// Sets the length in bytes up to which frames are polled. Longer frames use DMA. The default
+    /// is 32.
     ///
     /// Polling occupies the processor during the transfer. DMA costs the set-up, one or two
     /// interrupts, and another poll of the task: on an RP2040, about as much as polling 30 to 60
@@ -218,7 +218,8 @@ where
         Ok(())
     }
 
-    /// Moves one frame each way in turn, until there is nothing more to do or other tasks should run.
+    /// Moves one frame each way in turn, until there is nothing more to do or other tasks should
+    /// run.
     async fn turns(
         &mut self,
         alarm: &mut Alarm<'_, impl Future<Output = ()>>,
@@ -311,8 +312,8 @@ fn poll_channels(receiver: &Receiver<'_>, sender: &Sender<'_>, waker: &Waker) ->
     has_slot || has_frame
 }
 
-/// A time at which this task is woken. Setting a timer is expensive, so it is set once for all waits
-/// until then.
+/// A time at which this task is woken. Setting a timer is expensive, so it is set once for all
+/// waits until then.
 struct Alarm<'a, Sleep> {
     sleep: Pin<&'a mut Sleep>,
     /// The waker that the timer has.

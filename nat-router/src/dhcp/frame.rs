@@ -18,9 +18,9 @@ const UDP_LEN: usize = 8;
 /// The length of the headers before a message.
 pub(super) const HEADERS_LEN: usize = ETHERNET_LEN + IPV4_LEN + UDP_LEN;
 
-/// Writes the headers before the message, which takes `frame` from [`HEADERS_LEN`] to its end. `from`
-/// and `to` are the hardware and IP addresses of the router and the client. `None` if the frame is
-/// too short.
+/// Writes the headers before the message, which takes `frame` from [`HEADERS_LEN`] to its end.
+/// `from` and `to` are the hardware and IP addresses of the router and the client. `None` if the
+/// frame is too short.
 pub(super) fn write_headers(
     frame: &mut [u8],
     from: (Mac, Ipv4Addr),

@@ -35,8 +35,8 @@ impl Identifiers {
     }
 
     /// Stores the identifier of the client that waits for `address`. Removes those of addresses for
-    /// which `waits` is false. Returns `false` if the memory is full: the client then gets its reply
-    /// when it asks again.
+    /// which `waits` is false. Returns `false` if the memory is full: the client then gets its
+    /// reply when it asks again.
     pub(super) fn keep(
         &mut self,
         address: Ipv4Addr,

@@ -164,7 +164,8 @@ impl Lease {
 
     /// Reserves the address for a client until it is probed.
     fn choose(&mut self, asker: &Asker, its_own: bool, now: u32) {
-        // If the address is being probed, or waits for its probe, the time of the reservation stays.
+        // If the address is being probed, or waits for its probe, the time of the reservation
+        // stays.
         let pending = self.is_of(asker.client) && self.is_pending() && !self.is_over(now);
         let its_own = its_own || (pending && self.flags.has(Flags::ITS_OWN));
         let (state, until) = if pending {
@@ -253,8 +254,8 @@ impl<'d> Leases<'d> {
         self.leases.len()
     }
 
-    /// Finds an address for a client, and reserves it: the one it has or had, the one it asks for, or
-    /// another. `None` if there is none.
+    /// Finds an address for a client, and reserves it: the one it has or had, the one it asks for,
+    /// or another. `None` if there is none.
     pub(super) fn offer(
         &mut self,
         asker: &Asker,

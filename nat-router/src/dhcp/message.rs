@@ -59,8 +59,8 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the message of a client on this network. `None` for all others, such as one from a relay
-    /// agent.
+    /// Reads the message of a client on this network. `None` for all others, such as one from a
+    /// relay agent.
     pub(super) fn parse(packet: &'a DhcpPacket<&'a [u8]>) -> Option<Self> {
         packet.check_len().ok()?;
         let is_valid = packet.opcode() == DhcpOpCode::Request
@@ -116,8 +116,8 @@ pub(super) struct Network<'a> {
 /// The data of the DNS server option.
 type DnsOption = heapless::Vec<u8, { 4 * MAX_DNS_SERVERS }>;
 
-/// As many of the `servers` as fit into `len` bytes. After a very long client identifier, not all of
-/// them do.
+/// As many of the `servers` as fit into `len` bytes. After a very long client identifier, not all
+/// of them do.
 fn dns_option(servers: &[Ipv4Addr], len: usize) -> DnsOption {
     let count = MAX_DNS_SERVERS.min(len / 4);
     let octets = servers
@@ -172,8 +172,8 @@ impl Reply {
         Some(len)
     }
 
-    /// The hardware and IP address that the reply to `client` goes to (RFC 2131 section 4.1, without
-    /// a relay agent).
+    /// The hardware and IP address that the reply to `client` goes to (RFC 2131 section 4.1,
+    /// without a relay agent).
     pub(super) fn destination(&self, client: &Client<'_>) -> (Mac, Ipv4Addr) {
         const BROADCAST: (Mac, Ipv4Addr) = ([0xff; 6], Ipv4Addr::BROADCAST);
         match (self, client.current) {

@@ -118,8 +118,8 @@ impl<'d> Server<'d> {
         self.leases.len()
     }
 
-    /// Processes a datagram, which may hold any bytes. Writes the reply into `buffer` if there is one
-    /// at once.
+    /// Processes a datagram, which may hold any bytes. Writes the reply into `buffer` if there is
+    /// one at once.
     pub(crate) fn hear(
         &mut self,
         datagram: &[u8],

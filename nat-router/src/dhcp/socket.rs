@@ -92,9 +92,9 @@ pub(crate) async fn serve<W: Width>(
 
 /// Waits for the next event.
 ///
-/// It does not use the socket's own ways to wait. These wake the stack whenever they are polled, and
-/// a stack in the same task would wake them in turn, for ever. Since the stack is polled before this
-/// in the same task, it is enough to look at the socket in each poll.
+/// It does not use the socket's own ways to wait. These wake the stack whenever they are polled,
+/// and a stack in the same task would wake them in turn, for ever. Since the stack is polled before
+/// this in the same task, it is enough to look at the socket in each poll.
 async fn next_event<W: Width>(socket: &UdpSocket<'_>, probes: &mut Probes<'_, W>) -> Event {
     poll_fn(|cx| {
         for slot in probes.iter_mut() {

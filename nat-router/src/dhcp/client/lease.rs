@@ -193,8 +193,8 @@ enum Routes {
     Default(Ipv4Addr),
 }
 
-/// The default route of option 121: the route with the shortest prefix, of up to one bit, since some
-/// networks give two halves. Routes to smaller networks are ignored.
+/// The default route of option 121: the route with the shortest prefix, of up to one bit, since
+/// some networks give two halves. Routes to smaller networks are ignored.
 fn default_route(options: &Options<'_>) -> Routes {
     let mut bytes = options.bytes(code::CLASSLESS_ROUTES);
     let mut best: Option<(u8, Ipv4Addr)> = None;
@@ -215,8 +215,8 @@ fn default_route(options: &Options<'_>) -> Routes {
     }
 }
 
-/// Reads the rest of a route whose destination has a prefix of `bits`. Only the significant bytes of
-/// the destination are there. Returns the router.
+/// Reads the rest of a route whose destination has a prefix of `bits`. Only the significant bytes
+/// of the destination are there. Returns the router.
 fn route(bits: u8, bytes: &mut impl Iterator<Item = u8>) -> Option<Ipv4Addr> {
     if bits > 32 {
         return None;

@@ -16,8 +16,8 @@ use super::timers::{Deadlines, Random, backoff, renewal_retry};
 /// 3.1 (5)).
 const REQUESTS: u32 = 4;
 
-/// The number of REQUESTs for the address from before an interruption, until the client looks for an
-/// offer. One, because the router may be in another network now, where no server answers it.
+/// The number of REQUESTs for the address from before an interruption, until the client looks for
+/// an offer. One, because the router may be in another network now, where no server answers it.
 const REBOOT_REQUESTS: u32 = 1;
 
 /// The shortest wait after a DECLINE (RFC 2131 section 3.1 (5)).
@@ -90,8 +90,8 @@ pub(crate) struct Client {
     identity: Identity,
     random: Random,
     state: State,
-    /// The transaction number: the same for a DISCOVER, its repetitions, and the REQUEST for an offer
-    /// to it.
+    /// The transaction number: the same for a DISCOVER, its repetitions, and the REQUEST for an
+    /// offer to it.
     transaction: u32,
     /// When the exchange began, for `secs`.
     began: Instant,
@@ -221,8 +221,8 @@ impl Client {
         }
     }
 
-    /// Processes the result of [`Action::Probe`]: whether another station has the address. It may be
-    /// called again with `taken` set after the address was taken into use.
+    /// Processes the result of [`Action::Probe`]: whether another station has the address. It may
+    /// be called again with `taken` set after the address was taken into use.
     pub(crate) fn probed(&mut self, taken: bool, now: Instant) -> Heard {
         let probed = match self.state {
             State::Probing => self.candidate.take(),

@@ -24,8 +24,8 @@ use crate::log_limiter::LogLimiter;
 /// Messages that can be queued: real networks have more than one server.
 const QUEUE: usize = 4;
 
-/// The time in which a station must answer the probe before the address is used. The probe continues
-/// while the address is in use.
+/// The time in which a station must answer the probe before the address is used. The probe
+/// continues while the address is in use.
 const PROBE_WAIT: Duration = Duration::from_millis(200);
 
 /// The time after which a message that has not left is dropped.
@@ -200,9 +200,9 @@ fn now() -> nat_core::Instant {
 /// Waits until there is something to do: a message, a change of the link, a release that the
 /// application asks for, or the time `at`.
 ///
-/// It does not use the socket's own ways to wait. These wake the stack whenever they are polled, and
-/// a stack in the same task would wake them in turn, for ever. Since the stack is polled before this
-/// in the same task, it is enough to look at the socket in each poll.
+/// It does not use the socket's own ways to wait. These wake the stack whenever they are polled,
+/// and a stack in the same task would wake them in turn, for ever. Since the stack is polled before
+/// this in the same task, it is enough to look at the socket in each poll.
 async fn wait(
     socket: &UdpSocket<'_>,
     (stack, was): (Stack<'_>, bool),

@@ -73,10 +73,10 @@ pub(super) struct Deadlines {
 impl Deadlines {
     /// The timers of a lease that was asked for at `asked`.
     ///
-    /// T2 is 7/8 of the lease time unless the server gives a time within the lease. T1 is 4/7 of T2,
-    /// which is half of the lease time, unless the server gives a time before T2. T1 is at least
-    /// 60 s, or half of a lease that is shorter than 2 min. Then T1 is shortened by up to 1/32 at
-    /// random, so that not all clients of a network ask at once.
+    /// T2 is 7/8 of the lease time unless the server gives a time within the lease. T1 is 4/7 of
+    /// T2, which is half of the lease time, unless the server gives a time before T2. T1 is at
+    /// least 60 s, or half of a lease that is shorter than 2 min. Then T1 is shortened by up to
+    /// 1/32 at random, so that not all clients of a network ask at once.
     pub(super) fn of(times: &Times, asked: Instant, random: &mut Random) -> Self {
         let Some(lease) = times.lease else {
             return Self::default();
