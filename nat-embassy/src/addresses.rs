@@ -1,4 +1,4 @@
-//! Which external addresses the NAT is to have: that of the outside configuration, and those of the
+//! The external addresses of the NAT: that of the outside configuration, and those of the
 //! application.
 
 use core::net::Ipv4Addr;
@@ -8,54 +8,54 @@ use nat_core::MAX_EXTERNAL_ADDRESSES;
 
 use crate::log::warning;
 
-/// The primary address is the outside configuration's, and comes and goes with it. The further ones
-/// are the application's, from the configuration or added since, and stay until the application
-/// takes them away.
+/// The primary address belongs to the outside configuration, and comes and goes with it. The
+/// secondary addresses belong to the application, which gave them in the configuration or added
+/// them since. They stay until the application removes them.
 pub(crate) struct Addresses {
     primary: Option<Ipv4Addr>,
-    further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
+    secondary: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
 }
 
-/// One more than the NAT takes.
+/// Room for the primary address and all secondary ones. The NAT refuses a list that is too long.
 type List = Vec<Ipv4Addr, { MAX_EXTERNAL_ADDRESSES + 1 }>;
 
 impl Addresses {
-    pub(crate) const fn new(further: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>) -> Self {
+    pub(crate) const fn new(secondary: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>) -> Self {
         Self {
             primary: None,
-            further,
+            secondary,
         }
     }
 
     /// The addresses with `primary` as the first.
     pub(crate) fn with(&self, primary: Ipv4Addr) -> List {
-        let further = self
-            .further
+        let secondary = self
+            .secondary
             .iter()
             .copied()
             .filter(|address| *address != primary);
-        core::iter::once(primary).chain(further).collect()
+        core::iter::once(primary).chain(secondary).collect()
     }
 
-    /// The addresses of the application alone.
-    pub(crate) fn further(&self) -> &[Ipv4Addr] {
-        &self.further
+    /// The addresses of the application.
+    pub(crate) fn secondary(&self) -> &[Ipv4Addr] {
+        &self.secondary
     }
 
-    /// Notes what the primary address is from now on.
+    /// Replaces the primary address.
     pub(crate) const fn set_primary(&mut self, primary: Option<Ipv4Addr>) {
         self.primary = primary;
     }
 
-    /// Notes that the application has changed those of the NAT.
+    /// Notes that the application has changed the addresses of the NAT.
     pub(crate) fn note_change(&mut self, before: &[Ipv4Addr], after: &[Ipv4Addr]) {
-        self.further
+        self.secondary
             .retain(|address| after.contains(address) || !before.contains(address));
         for address in after.iter().filter(|address| !before.contains(address)) {
-            let known = self.further.contains(address) || self.primary == Some(*address);
-            if !known && self.further.push(*address).is_err() {
+            let known = self.secondary.contains(address) || self.primary == Some(*address);
+            if !known && self.secondary.push(*address).is_err() {
                 warning!(
-                    "external address {:?} will not outlast the outside configuration",
+                    "external address {:?} is lost with the next outside configuration: too many addresses",
                     address.octets()
                 );
             }

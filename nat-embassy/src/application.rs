@@ -1,23 +1,21 @@
-//! Frames of the application's own making, such as the answer of a DHCP server to a client without
-//! an address.
+//! The queue for a frame that the application has made, such as a DHCP server's reply to a client
+//! without an address.
 
-use nat_core::{Side, Width};
+use nat_core::Side;
 
 use crate::FrameDrop;
-use crate::control::{Control, Inner};
-use crate::ethernet::Header;
-use crate::local::MTU;
+use crate::stack_interface::MAX_FRAME_LEN;
 
-/// Memory for one frame. All zeros at first, or the memory of the router would lie in flash, too.
+/// Memory for one frame. All zeros when new: otherwise the router's memory would take flash, too.
 pub(crate) struct FrameBuffer {
-    frame: [u8; MTU],
+    frame: [u8; MAX_FRAME_LEN],
     len: usize,
 }
 
 impl FrameBuffer {
     pub(crate) const fn new() -> Self {
         Self {
-            frame: [0; MTU],
+            frame: [0; MAX_FRAME_LEN],
             len: 0,
         }
     }
@@ -25,94 +23,61 @@ impl FrameBuffer {
     pub(crate) fn frame(&mut self) -> &mut [u8] {
         self.frame.get_mut(..self.len).unwrap_or_default()
     }
-}
 
-/// The frame that waits to be sent. Its memory is lent to the router while the driver copies it.
-pub(crate) enum ApplicationFrame<'d> {
-    None(&'d mut FrameBuffer),
-    Waits(Side, &'d mut FrameBuffer),
-    Lent,
-}
-
-impl<'d> ApplicationFrame<'d> {
-    /// Whether a frame waits that is to leave by `side`.
-    pub(crate) fn waits(&self, side: Side) -> bool {
-        matches!(self, Self::Waits(to, _) if *to == side)
-    }
-
-    /// Lends the memory of the frame that is to leave by `side`.
-    pub(crate) fn lend(&mut self, side: Side) -> Option<&'d mut FrameBuffer> {
-        if !self.waits(side) {
-            return None;
-        }
-        match core::mem::replace(self, Self::Lent) {
-            Self::None(buffer) | Self::Waits(_, buffer) => Some(buffer),
-            Self::Lent => None,
-        }
-    }
-
-    /// Takes the memory back.
-    pub(crate) fn give_back(&mut self, buffer: &'d mut FrameBuffer) {
-        *self = Self::None(buffer);
-    }
-}
-
-impl<W: Width> Inner<'_, W> {
-    /// Drops and counts the application's frame if it is to leave by `side`.
-    pub(crate) fn drop_application_frame(&mut self, side: Side, reason: FrameDrop) {
-        if let Some(buffer) = self.application_frame.lend(side) {
-            self.application_frame.give_back(buffer);
-            self.stats.side_mut(side).drop_frame(reason);
-        }
-    }
-
-    fn put_application_frame(&mut self, side: Side, frame: &[u8]) -> Result<(), FrameDrop> {
-        if !self.is_up(side) {
-            return Err(FrameDrop::LinkDown);
-        }
-        let ApplicationFrame::None(buffer) = &mut self.application_frame else {
-            return Err(FrameDrop::TxFull);
-        };
-        buffer
-            .frame
+    fn fill(&mut self, frame: &[u8]) -> Result<(), FrameDrop> {
+        self.frame
             .get_mut(..frame.len())
             .ok_or(FrameDrop::Giant)?
             .copy_from_slice(frame);
-        buffer.len = frame.len();
-        if let ApplicationFrame::None(buffer) =
-            core::mem::replace(&mut self.application_frame, ApplicationFrame::Lent)
-        {
-            self.application_frame = ApplicationFrame::Waits(side, buffer);
-        }
-        self.waker.wake();
+        self.len = frame.len();
         Ok(())
     }
 }
 
-impl<W: Width> Control<'_, W> {
-    /// Sends `frame` on `side`: a whole Ethernet frame without its check sequence, 14 to [`MTU`]
-    /// bytes long, or on a side without Ethernet an IPv4 datagram.
-    ///
-    /// It leaves as it is, before anything else that waits for that side. Neither the NAT nor ARP
-    /// have a say, so its addresses, lengths and checksums are the caller's business. It is for
-    /// what no socket can send, such as the answer of a DHCP server to a station that has no
-    /// address yet (RFC 2131 section 4.1).
-    ///
-    /// One frame can wait, for both sides together. It is copied, and leaves in the next pass of
-    /// the runner in which the driver has room. A driver without room for 10 ms drops it
-    /// ([`FrameDrop::TxFull`]), as does one whose link goes down ([`FrameDrop::LinkDown`]) or
-    /// that carries no such long frames ([`FrameDrop::Giant`]); these are counted.
+/// A queue of one frame. Its memory is lent to the router while the driver copies the frame.
+pub(crate) enum ApplicationFrame<'d> {
+    None(&'d mut FrameBuffer),
+    Queued(Side, &'d mut FrameBuffer),
+    Lent,
+}
+
+impl<'d> ApplicationFrame<'d> {
+    /// Whether a frame is queued for `side`.
+    pub(crate) fn is_queued(&self, side: Side) -> bool {
+        matches!(self, Self::Queued(to, _) if *to == side)
+    }
+
+    /// Copies `frame` into the queue.
     ///
     /// # Errors
     ///
-    /// The frame is not sent, and not counted, when the link of `side` is down
-    /// ([`FrameDrop::LinkDown`]), another frame still waits ([`FrameDrop::TxFull`]), or the
-    /// length is out of range ([`FrameDrop::Runt`], [`FrameDrop::Giant`]).
-    pub fn send_frame(&self, side: Side, frame: &[u8]) -> Result<(), FrameDrop> {
-        if frame.len() < Header::LEN {
-            return Err(FrameDrop::Runt);
+    /// [`FrameDrop::TxFull`] if there is a frame in it, [`FrameDrop::Giant`] if `frame` is too
+    /// long.
+    pub(crate) fn put(&mut self, side: Side, frame: &[u8]) -> Result<(), FrameDrop> {
+        let Self::None(buffer) = self else {
+            return Err(FrameDrop::TxFull);
+        };
+        buffer.fill(frame)?;
+        if let Self::None(buffer) = core::mem::replace(self, Self::Lent) {
+            *self = Self::Queued(side, buffer);
         }
-        self.shared
-            .with(|inner| inner.put_application_frame(side, frame))
+        Ok(())
+    }
+
+    /// Takes the frame for `side` out, with its memory. [`Self::give_back`] must be called with
+    /// the memory later.
+    pub(crate) fn lend(&mut self, side: Side) -> Option<&'d mut FrameBuffer> {
+        if !self.is_queued(side) {
+            return None;
+        }
+        match core::mem::replace(self, Self::Lent) {
+            Self::None(buffer) | Self::Queued(_, buffer) => Some(buffer),
+            Self::Lent => None,
+        }
+    }
+
+    /// Takes the memory back. The queue is empty then.
+    pub(crate) fn give_back(&mut self, buffer: &'d mut FrameBuffer) {
+        *self = Self::None(buffer);
     }
 }

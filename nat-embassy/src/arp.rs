@@ -11,7 +11,7 @@ const ETHERNET: u16 = 1;
 const REQUEST: u16 = 1;
 const REPLY: u16 = 2;
 
-/// What an ARP packet wants.
+/// The operation of an ARP packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Operation {
     Reply,
@@ -34,7 +34,7 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
-    /// Reads the packet at the start of `bytes`, link padding ignored; `None` if it is not for IPv4
+    /// Reads the packet at the start of `bytes`; padding may follow. `None` if it is not for IPv4
     /// over Ethernet, or neither a request nor a reply.
     pub(crate) fn parse(bytes: &[u8]) -> Option<(Self, Operation)> {
         let (packet, _padding) = Self::read_from_prefix(bytes).ok()?;
@@ -43,20 +43,20 @@ impl Packet {
             REQUEST => Operation::Request,
             _ => return None,
         };
-        let ours = packet.hardware_type.get() == ETHERNET
+        let is_ipv4_over_ethernet = packet.hardware_type.get() == ETHERNET
             && packet.protocol_type.get() == EtherType::IPV4
             && packet.hardware_len == 6
             && packet.protocol_len == 4;
-        ours.then_some((packet, operation))
+        is_ipv4_over_ethernet.then_some((packet, operation))
     }
 
-    /// Asks who has `target`. With `target` its own address, a station announces itself (RFC 5227
-    /// section 2.3).
+    /// A request for the hardware address of `target`. If `target` is the sender's own address, it
+    /// is an announcement (RFC 5227 section 2.3).
     pub(crate) fn request(sender_mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> Self {
         Self::new(REQUEST, (sender_mac, sender), (Mac::ZERO, target))
     }
 
-    /// Tells the sender of `self` that `mac` has the address it asks for.
+    /// The reply to the request `self`: `mac` has the address asked for.
     pub(crate) fn answer(&self, mac: Mac) -> Self {
         Self::new(
             REPLY,
@@ -65,7 +65,7 @@ impl Packet {
         )
     }
 
-    /// Tells the station `target` that `sender` has its address.
+    /// A reply to `target`: `sender` has this hardware address.
     pub(crate) fn reply(sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Self {
         Self::new(REPLY, sender, target)
     }

@@ -1,16 +1,16 @@
-//! The router's clock, as the application's calls see it.
+//! The router's clock for the application's calls, which come between passes.
 
 use nat_core::Instant;
 
-/// What tells the time between the passes of the router.
+/// The time between the passes of the router.
 #[derive(Default)]
 pub(crate) struct Clock {
     /// The time of the latest pass.
     latest: Instant,
-    /// Whether the passes are given the time of `embassy_time`. A caller of
-    /// [`Runner::poll`](crate::Runner::poll) has a clock of its own, which only its calls
-    /// tell.
-    follows_system: bool,
+    /// Whether the passes get the time of `embassy_time`. A caller of
+    /// [`Runner::poll`](crate::Runner::poll) has its own clock, whose time is known only from its
+    /// calls.
+    is_system_time: bool,
 }
 
 impl Clock {
@@ -19,14 +19,14 @@ impl Clock {
         self.latest = now;
     }
 
-    /// From now on the passes are given the time of `embassy_time`.
-    pub(crate) const fn follow_system(&mut self) {
-        self.follows_system = true;
+    /// From now on the passes get the time of `embassy_time`.
+    pub(crate) const fn use_system_time(&mut self) {
+        self.is_system_time = true;
     }
 
     /// The time now.
     pub(crate) fn now(&self) -> Instant {
-        if self.follows_system {
+        if self.is_system_time {
             system()
         } else {
             self.latest
@@ -37,4 +37,13 @@ impl Clock {
 /// The time of `embassy_time`.
 pub(crate) fn system() -> Instant {
     Instant::from_millis(embassy_time::Instant::now().as_millis())
+}
+
+/// The earlier of two times; `None` if there is neither.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, None) => one,
+        (None, other) => other,
+    }
 }

@@ -1,17 +1,15 @@
-//! Stations that claim an address of the router, as the application hears of them (RFC 5227 section
+//! Stations that claim an address of the router, reported to the application (RFC 5227 section
 //! 2.4).
 
-use core::future::poll_fn;
 use core::net::Ipv4Addr;
 use core::task::{Poll, Waker};
 
 use embassy_sync::waitqueue::MultiWakerRegistration;
-use nat_core::{Side, Width};
+use nat_core::Side;
 
-use crate::control::Control;
 use crate::ethernet::Mac;
 
-/// Callers that can wait for a conflict without waking one another needlessly.
+/// Tasks that can wait for a conflict. With more of them, each that registers wakes the others.
 const CALLERS: usize = 4;
 
 /// A station has claimed an address of the router.
@@ -27,7 +25,7 @@ pub struct AddressConflict {
 /// The latest conflict of each side.
 pub(crate) struct Conflicts {
     latest: [Option<AddressConflict>; 2],
-    /// Counts them, to tell a new one from the one before.
+    /// The number of conflicts so far, wrapping: it tells a new one from the one before.
     counts: [u32; 2],
     callers: MultiWakerRegistration<CALLERS>,
 }
@@ -57,40 +55,31 @@ impl Conflicts {
         self.callers.wake();
     }
 
-    /// How many there were on `side`, and the latest.
-    const fn of(&self, side: Side) -> (u32, Option<AddressConflict>) {
-        let ([inside, outside], [inside_count, outside_count]) = (self.latest, self.counts);
+    /// The number of conflicts on `side` so far, wrapping.
+    pub(crate) const fn count(&self, side: Side) -> u32 {
+        let [inside, outside] = self.counts;
         match side {
-            Side::Inside => (inside_count, inside),
-            Side::Outside => (outside_count, outside),
+            Side::Inside => inside,
+            Side::Outside => outside,
         }
     }
 
-    fn poll(&mut self, side: Side, seen: u32, waker: &Waker) -> Poll<AddressConflict> {
-        match self.of(side) {
-            (count, Some(latest)) if count != seen => Poll::Ready(latest),
+    const fn latest(&self, side: Side) -> Option<AddressConflict> {
+        let [inside, outside] = self.latest;
+        match side {
+            Side::Inside => inside,
+            Side::Outside => outside,
+        }
+    }
+
+    /// The latest conflict on `side`, once their number differs from `seen`.
+    pub(crate) fn poll(&mut self, side: Side, seen: u32, waker: &Waker) -> Poll<AddressConflict> {
+        match self.latest(side) {
+            Some(latest) if self.count(side) != seen => Poll::Ready(latest),
             _ => {
                 self.callers.register(waker);
                 Poll::Pending
             }
         }
-    }
-}
-
-impl<W: Width> Control<'_, W> {
-    /// Waits for the next ARP packet in which another station claims an address of the router on
-    /// `side`.
-    ///
-    /// Each of them counts as [`FrameDrop::DuplicateAddress`](crate::FrameDrop::DuplicateAddress)
-    /// too, and the router announces its addresses in return, at most every 10 s. Whoever
-    /// leases the address, such as a DHCP client, may give it up when there is a second
-    /// conflict within these 10 s (RFC 5227 section 2.4 (b)).
-    pub async fn conflict(&self, side: Side) -> AddressConflict {
-        let (seen, _) = self.shared.with(|inner| inner.conflicts.of(side));
-        poll_fn(|cx| {
-            self.shared
-                .with(|inner| inner.conflicts.poll(side, seen, cx.waker()))
-        })
-        .await
     }
 }

@@ -1,13 +1,13 @@
-//! When the NAT has work to do, without asking it in each pass.
+//! When the NAT's next timer is due, without asking the NAT in each pass.
 
 use core::time::Duration;
 
 use nat_core::{Instant, Nat, Timeouts, Width};
 
-/// How long work is put off that the NAT has just been told to do and wants to do at once again.
-const PUT_OFF: Duration = Timeouts::MIN;
+/// How long timers are deferred that are still due after they were handled.
+const DEFERRAL: Duration = Timeouts::MIN;
 
-/// What has timers: the NAT.
+/// The timers of the NAT, as a trait for tests.
 pub(crate) trait Timers {
     fn handle_timeout(&mut self, now: Instant);
     fn poll_timeout(&self) -> Option<Instant>;
@@ -23,57 +23,58 @@ impl<W: Width> Timers for Nat<'_, W> {
     }
 }
 
-/// When the NAT has work to do. Always a time to come, once it has been asked, whatever the NAT
-/// says: a task that is woken for a time that has passed would never let the processor sleep.
+/// When the NAT's next timer is due. Once the NAT was asked, this is always a time to come, even if
+/// the NAT returns a past one by fault: a task that is woken for a past time would never let the
+/// processor sleep.
 pub(crate) struct Deadline {
-    /// What it said when it was asked last.
-    said: Option<Instant>,
-    /// What it said holds until then, whatever has begun since.
-    holds_until: Instant,
-    /// Whether anything may have begun since.
+    /// The latest answer of the NAT.
+    due: Option<Instant>,
+    /// No timer is due before this, even one that has started since.
+    none_before: Instant,
+    /// Whether a timer may have started since.
     stale: bool,
 }
 
 impl Deadline {
-    /// To be asked for at once.
+    /// The NAT is asked in the next pass.
     pub(crate) const UNKNOWN: Self = Self {
-        said: None,
-        holds_until: Instant::from_millis(0),
+        due: None,
+        none_before: Instant::from_millis(0),
         stale: true,
     };
 
-    /// Notes that the NAT has got a packet.
+    /// Notes that the NAT has processed a packet, which may have started a timer.
     pub(crate) const fn note_packet(&mut self) {
         self.stale = true;
     }
 
-    /// Has the NAT do what is due at `now`. Returns whether it wants to do more at once, which is
-    /// put off.
-    pub(crate) fn keep(&mut self, nat: &mut impl Timers, now: Instant) -> bool {
-        if now < self.holds_until {
+    /// Handles the NAT's timers that are due at `now`. Returns whether some are still due
+    /// afterwards; they are deferred.
+    pub(crate) fn handle_due(&mut self, nat: &mut impl Timers, now: Instant) -> bool {
+        if now < self.none_before {
             return false;
         }
         nat.handle_timeout(now);
-        let said = nat.poll_timeout();
-        let again = said.is_some_and(|at| at <= now);
-        self.said = if again {
-            Some(now.saturating_add(PUT_OFF))
+        let due = nat.poll_timeout();
+        let still_due = due.is_some_and(|at| at <= now);
+        self.due = if still_due {
+            Some(now.saturating_add(DEFERRAL))
         } else {
-            said
+            due
         };
         self.stale = false;
-        // No session ends sooner after its last packet.
-        let surely = now.saturating_add(Timeouts::MIN);
-        self.holds_until = self.said.map_or(surely, |at| at.min(surely));
-        again
+        // A timer that a packet starts runs for at least this long.
+        let earliest_new = now.saturating_add(Timeouts::MIN);
+        self.none_before = self.due.map_or(earliest_new, |at| at.min(earliest_new));
+        still_due
     }
 
-    /// When [`Deadline::keep`] is to be called next, if nothing else happens before.
+    /// When [`Deadline::handle_due`] must be called next, if no packet comes before.
     pub(crate) const fn next(&self) -> Option<Instant> {
         if self.stale {
-            Some(self.holds_until)
+            Some(self.none_before)
         } else {
-            self.said
+            self.due
         }
     }
 }
@@ -124,14 +125,14 @@ mod tests {
     fn an_idle_router_sleeps_until_a_session_ends() {
         let (mut nat, mut deadline) = (nat(), Deadline::UNKNOWN);
         let mut now = Instant::from_secs(1000);
-        deadline.keep(&mut nat, now);
+        deadline.handle_due(&mut nat, now);
         assert_eq!(deadline.next(), None);
         ask(&mut nat, &mut deadline, 80, now);
         let ends = now.saturating_add(SESSION);
         let mut passes = 0;
         while let Some(at) = deadline.next() {
             now = at;
-            deadline.keep(&mut nat, now);
+            deadline.handle_due(&mut nat, now);
             passes += 1;
         }
         assert_eq!((now, passes, nat.sessions().count()), (ends, 2, 0));
@@ -167,7 +168,7 @@ mod tests {
             let (mut now, mut passes, mut put_off) = (start, 0, 0);
             while now < start.saturating_add(Duration::from_secs(60)) {
                 // A packet in each pass.
-                put_off += u32::from(deadline.keep(&mut nat, now));
+                put_off += u32::from(deadline.handle_due(&mut nat, now));
                 deadline.note_packet();
                 passes += 1;
                 let next = deadline.next().expect("work that is due");
@@ -201,8 +202,8 @@ mod tests {
         };
         for millis in 1..100 {
             let (now, mut deadline) = (Instant::from_millis(millis), Deadline::UNKNOWN);
-            assert!(deadline.keep(&mut nat, now));
-            assert_eq!(deadline.next(), Some(now.saturating_add(PUT_OFF)));
+            assert!(deadline.handle_due(&mut nat, now));
+            assert_eq!(deadline.next(), Some(now.saturating_add(DEFERRAL)));
         }
     }
 
@@ -210,11 +211,11 @@ mod tests {
     fn a_session_of_the_shortest_life_ends_in_time_whenever_it_begins() {
         let (mut nat, mut deadline) = (nat(), Deadline::UNKNOWN);
         let start = Instant::from_secs(1000);
-        deadline.keep(&mut nat, start);
+        deadline.handle_due(&mut nat, start);
         ask(&mut nat, &mut deadline, 80, start);
         for delay in 0..3000 {
             let begun = start.saturating_add(Duration::from_millis(delay * 7));
-            deadline.keep(&mut nat, begun);
+            deadline.handle_due(&mut nat, begun);
             ask(&mut nat, &mut deadline, 53, begun);
             let due = deadline.next().expect("there are sessions");
             assert!(

@@ -1,5 +1,5 @@
-//! Messages of DHCP servers outside, which may come for an address that the router does not have
-//! yet (RFC 2131 section 4.1).
+//! Messages of DHCP servers outside, which may come to an address that the router does not have yet
+//! (RFC 2131 section 4.1).
 
 use core::net::Ipv4Addr;
 
@@ -10,10 +10,10 @@ const CLIENT_PORT: [u8; 2] = [0, 68];
 const DESTINATION_AT: usize = 16;
 const IP_CHECKSUM_AT: usize = 10;
 const UDP_CHECKSUM_AT: usize = 6;
-/// Neither the first nor a later fragment.
+/// The more-fragments flag and the fragment offset.
 const FRAGMENT_MASK: u16 = 0x3fff;
 
-/// Whether a datagram from outside is to a DHCP client's port.
+/// Whether a datagram is UDP to the port of a DHCP client, and not a fragment.
 pub(crate) fn is_to_client(datagram: &[u8]) -> bool {
     let header = datagram.first_chunk::<20>();
     let whole_udp = header.is_some_and(|header| {
@@ -25,16 +25,16 @@ pub(crate) fn is_to_client(datagram: &[u8]) -> bool {
     whole_udp && ports == Some(&CLIENT_PORT[..])
 }
 
-/// Has a datagram go to all: a stack hears no UDP to an address that it does not have, and a client
-/// is offered one.
-pub(crate) fn readdress(datagram: &mut [u8]) {
+/// Changes the destination of a datagram to 255.255.255.255. A stack receives no UDP for an address
+/// that it does not have, but a server may send to the address that it offers.
+pub(crate) fn make_broadcast(datagram: &mut [u8]) {
     let udp_at = ipv4::header_length(datagram);
     let Some(before) = ipv4::destination(datagram).map(|address| address.octets()) else {
         return;
     };
     let after = Ipv4Addr::BROADCAST.octets();
     update(datagram, IP_CHECKSUM_AT, before, after);
-    // None is sent as zero (RFC 768).
+    // Zero means that there is no checksum (RFC 768).
     if datagram.get(udp_at + UDP_CHECKSUM_AT..udp_at + UDP_CHECKSUM_AT + 2) != Some(&[0, 0]) {
         update(datagram, udp_at + UDP_CHECKSUM_AT, before, after);
     }
@@ -43,7 +43,7 @@ pub(crate) fn readdress(datagram: &mut [u8]) {
     }
 }
 
-/// Updates the checksum at `at` after a change of an address (RFC 1624 equation 3).
+/// Updates the checksum at `at` after an address has changed (RFC 1624 equation 3).
 fn update(datagram: &mut [u8], at: usize, before: [u8; 4], after: [u8; 4]) {
     let Some([high, low]) = datagram.get_mut(at..at + 2) else {
         return;
@@ -79,10 +79,10 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_to_the_clients_port_is_readdressed_with_checksums_that_hold() {
+    fn a_datagram_to_the_clients_port_is_made_broadcast_with_checksums_that_hold() {
         let mut bytes = offer(68);
         assert!(is_to_client(&bytes));
-        readdress(&mut bytes);
+        make_broadcast(&mut bytes);
         let packet = SlicedPacket::from_ip(&bytes).expect("a datagram");
         let Some(etherparse::NetSlice::Ipv4(ip)) = &packet.net else {
             panic!("IPv4")
@@ -106,7 +106,7 @@ mod tests {
     fn a_datagram_without_a_udp_checksum_stays_without() {
         let mut bytes = offer(68);
         bytes[26..28].fill(0);
-        readdress(&mut bytes);
+        make_broadcast(&mut bytes);
         assert_eq!(
             (&bytes[26..28], &bytes[16..20]),
             (&[0, 0][..], &[255; 4][..])

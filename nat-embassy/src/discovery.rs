@@ -1,8 +1,7 @@
 //! How often the outside stack may look for a DHCP server (RFC 2131 section 4.1).
 //!
-//! A DHCP client starts over when its request is refused, and smoltcp's does so at once: with a
-//! server that refuses all requests it would send as many as the two can exchange, a thousand a
-//! second.
+//! A DHCP client starts over when its request is refused, and smoltcp's client does so at once.
+//! With a server that refuses all requests, it would send a thousand DISCOVERs a second.
 
 use core::time::Duration;
 
@@ -14,53 +13,50 @@ const UDP: u8 = 17;
 /// The ports of the client and of the server.
 const PORTS: [u8; 4] = [0, 68, 0, 67];
 const UDP_HEADER_LEN: usize = 8;
-/// The fields of a message that come before its options, the magic cookie included.
+/// The length of a message before its options, magic cookie included.
 const FIXED_LEN: usize = 240;
 const PAD: u8 = 0;
 const END: u8 = 255;
 const MESSAGE_TYPE: u8 = 53;
 const DISCOVER: u8 = 1;
 
-/// A client that has no answer waits for longer than this until it asks again; sooner it does when
-/// it starts over.
+/// A client that gets no answer waits longer than this for its next DISCOVER. One that comes
+/// earlier is a restart.
 const RETRY: Duration = Duration::from_secs(3);
 
-/// The wait for the first refusal that is one too many, which doubles with each that follows.
+/// The wait after the second restart in a row. It doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
 
-/// How often it doubles.
+/// How often the wait doubles.
 const DOUBLINGS: u32 = 4;
 
-/// When so long nothing was looked for, all is forgotten: the client has had a lease. It is longer
-/// than the longest wait, in which the client goes on to try.
-const FORGOTTEN: Duration = Duration::from_secs(128);
+/// After this time without a DISCOVER, the client must have had a lease, and the count starts
+/// again. Longer than the longest wait, during which the client goes on to try.
+const RESET_AFTER: Duration = Duration::from_secs(128);
 
-/// The DISCOVERs of the outside stack.
+/// The limiter for DISCOVERs of the outside stack.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Discovery {
-    /// How often the client has started over at once.
+    /// The restarts in a row.
     restarts: u32,
-    /// When it tried to send one last.
+    /// When the client last tried to send one.
     tried: Option<Instant>,
-    /// When one left last.
+    /// When the last one left.
     left: Option<Instant>,
 }
 
 impl Discovery {
-    /// Whether `datagram` of the outside stack must not leave at `now`: a DISCOVER that comes too
-    /// soon. The client tries again by itself, as if there had been no answer.
+    /// Whether `datagram` is a DISCOVER that must not leave at `now`. The client then tries again
+    /// by itself, as it does without an answer.
     pub(crate) fn is_too_soon(&mut self, datagram: &[u8], now: Instant) -> bool {
         is_discover(datagram) && !self.may_leave(now)
     }
 
-    /// Whether a DISCOVER may leave at `now`. The first after a refusal always may: a server
-    /// refuses a client once that comes with an address of another network.
+    /// Whether a DISCOVER may leave at `now`. The first restart is always allowed: a server refuses
+    /// a client once that asks for its address from another network.
     fn may_leave(&mut self, now: Instant) -> bool {
-        let since = |then: Option<Instant>| {
-            then.map_or(Duration::MAX, |then| now.saturating_duration_since(then))
-        };
-        let tried = since(self.tried);
-        if tried >= FORGOTTEN {
+        let tried = since(self.tried, now);
+        if tried >= RESET_AFTER {
             self.restarts = 0;
         } else if tried < RETRY {
             self.restarts = self.restarts.saturating_add(1);
@@ -70,7 +66,7 @@ impl Discovery {
             Some(doublings) => FIRST_WAIT.saturating_mul(1 << doublings.min(DOUBLINGS)),
             None => Duration::ZERO,
         };
-        let may = since(self.left) >= wait;
+        let may = since(self.left, now) >= wait;
         if may {
             self.left = Some(now);
         }
@@ -78,16 +74,25 @@ impl Discovery {
     }
 }
 
-fn is_discover(datagram: &[u8]) -> bool {
-    let message = || {
-        let udp = datagram.get(ipv4::header_length(datagram)..)?;
-        let ours = datagram.get(9) == Some(&UDP) && udp.starts_with(&PORTS);
-        udp.get(UDP_HEADER_LEN + FIXED_LEN..).filter(|_| ours)
-    };
-    message().and_then(message_type) == Some(DISCOVER)
+/// The time from `then` to `now`; the longest there is if there is no `then`.
+fn since(then: Option<Instant>, now: Instant) -> Duration {
+    then.map_or(Duration::MAX, |then| now.saturating_duration_since(then))
 }
 
-/// The DHCP message type in these options.
+fn is_discover(datagram: &[u8]) -> bool {
+    options(datagram).and_then(message_type) == Some(DISCOVER)
+}
+
+/// The options of a DHCP message to a server.
+fn options(datagram: &[u8]) -> Option<&[u8]> {
+    let udp = datagram.get(ipv4::header_length(datagram)..)?;
+    if datagram.get(9) != Some(&UDP) || !udp.starts_with(&PORTS) {
+        return None;
+    }
+    udp.get(UDP_HEADER_LEN + FIXED_LEN..)
+}
+
+/// The DHCP message type in `options`.
 fn message_type(options: &[u8]) -> Option<u8> {
     let mut rest = options;
     loop {
@@ -105,8 +110,8 @@ fn message_type(options: &[u8]) -> Option<u8> {
 mod tests {
     use super::*;
 
-    /// The seconds at which DISCOVERs leave when each is refused at once, and the client tries
-    /// again every `retry` seconds.
+    /// The seconds at which DISCOVERs leave if each is refused at once, and the client tries again
+    /// every `retry` seconds.
     fn leaves(retry: u64, seconds: u64) -> impl Iterator<Item = u64> {
         let mut discovery = Discovery::default();
         let mut at = 0;

@@ -1,10 +1,10 @@
 //! Pings that the router answers without its stacks: those in fragments, and those of inside hosts
 //! to an external address.
 //!
-//! A stack would have to put a ping together that comes in fragments, in memory for the longest
-//! one. But the answer is the question, back to its sender: with another type in its first
-//! fragment, and nothing else. So each fragment is answered by itself, in its place, and the sender
-//! puts the answer together (RFC 1122 section 3.2.2.6).
+//! A stack would have to reassemble a fragmented ping, and would need memory for the longest one.
+//! The reply differs from the request only in the type, in the first fragment, and in the IP
+//! header. So each fragment is answered by itself and in place, and the sender reassembles the
+//! reply (RFC 1122 section 3.2.2.6).
 
 use crate::ipv4;
 
@@ -12,19 +12,21 @@ const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
 const DEFAULT_TTL: u8 = 64;
 
-/// Whether a datagram is a fragment of an ICMP message that may be a ping: its first is one, and of
-/// a later one it is not known.
+/// Whether a datagram is a fragment of a ping, or may be: the type is in the first fragment only.
 ///
-/// One whose first fragment is no ping is answered in part then, which nobody can put together.
+/// Later fragments of other ICMP messages are answered, too. The sender cannot reassemble these
+/// replies, because no first fragment comes.
 pub(crate) fn is_ping_fragment(datagram: &[u8]) -> bool {
     let message = datagram
         .get(ipv4::header_length(datagram)..)
         .unwrap_or_default();
-    let fragment = ipv4::is_icmp(datagram) && ipv4::is_fragment(datagram);
-    fragment && (ipv4::fragment_offset(datagram) > 0 || message.first() == Some(&ECHO_REQUEST))
+    let is_icmp_fragment = ipv4::is_icmp(datagram) && ipv4::is_fragment(datagram);
+    let may_be_ping = ipv4::fragment_offset(datagram) > 0 || message.first() == Some(&ECHO_REQUEST);
+    is_icmp_fragment && may_be_ping
 }
 
-/// Turns a ping, or a fragment of one, into its answer. Its checksum holds then if it held before.
+/// Turns a ping, or a fragment of one, into its reply. The ICMP checksum is updated, so it is right
+/// if it was right before.
 pub(crate) fn answer_in_place(datagram: &mut [u8]) {
     let header_len = ipv4::header_length(datagram);
     if ipv4::fragment_offset(datagram) == 0
@@ -32,8 +34,8 @@ pub(crate) fn answer_in_place(datagram: &mut [u8]) {
             datagram.get_mut(header_len..)
     {
         *kind = ECHO_REPLY;
-        // RFC 1624: the sum is less by what the type was, so its complement is more, with the carry
-        // at the other end.
+        // The type falls from 8 to 0, so the one's complement sum falls by 0x0800, and its
+        // complement, the checksum, rises by that, with an end-around carry (RFC 1624).
         let (sum, carry) = u16::from_be_bytes([*high, *low])
             .overflowing_add(u16::from_be_bytes([ECHO_REQUEST, 0]));
         [*high, *low] = sum.wrapping_add(u16::from(carry)).to_be_bytes();

@@ -3,7 +3,7 @@
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The address of a station. Aligned, because a Cortex-M0+ copies what is not byte by byte.
+/// A hardware address. Aligned, because a Cortex-M0+ copies unaligned data byte by byte.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C, align(2))]
 pub(crate) struct Mac(pub(crate) [u8; 6]);
@@ -12,18 +12,18 @@ impl Mac {
     pub(crate) const BROADCAST: Self = Self([0xff; 6]);
     pub(crate) const ZERO: Self = Self([0; 6]);
 
-    /// Whether it is the address of a group; all stations are one.
+    /// Whether it is a group address. The broadcast address is one.
     pub(crate) const fn is_group(self) -> bool {
         self.0[0] & 1 != 0
     }
 
-    /// Whether one station can have it.
+    /// Whether it can be the address of one station.
     pub(crate) fn is_station(self) -> bool {
         !self.is_group() && self != Self::ZERO
     }
 }
 
-/// What the frame carries.
+/// The values of the ethertype field.
 pub(crate) struct EtherType;
 
 impl EtherType {
@@ -36,20 +36,19 @@ impl EtherType {
     pub(crate) const SERVICE_VLAN: u16 = 0x88a8;
 }
 
-/// The length of an IEEE 802.1Q tag: its type and the tag control information, between the stations
-/// and the ethertype.
+/// The length of an IEEE 802.1Q tag: its ethertype and the tag control information. It lies between
+/// the hardware addresses and the frame's own ethertype.
 pub(crate) const TAG_LEN: usize = 4;
 
-/// The bits of the tag control information that are the VLAN id. The others are the priority and
-/// the drop eligibility.
+/// The bits of the VLAN id in the tag control information. The other bits are the priority and the
+/// drop eligibility.
 const VLAN_ID: u16 = 0x0fff;
 
-/// Takes the tag off a frame that is priority-tagged: that has an IEEE 802.1Q tag with the VLAN id
-/// 0. Such a frame belongs to no VLAN, and is the same as one without a tag but for its priority
-/// (IEEE 802.1Q-2018 sections 3.184 and 6.9.1).
+/// Removes the tag of a priority-tagged frame: one with an IEEE 802.1Q tag whose VLAN id is 0. Such
+/// a frame belongs to no VLAN; the tag only gives a priority (IEEE 802.1Q-2018 sections 3.184 and
+/// 6.9.1). Returns `None` for all other frames.
 ///
-/// The stations move up to the ethertype, so that what follows the header stays where it is. `None`
-/// for all other frames.
+/// The hardware addresses move up to the ethertype, so that the payload stays in its place.
 pub(crate) fn without_priority_tag(frame: &mut [u8]) -> Option<&mut [u8]> {
     let (header, _) = Header::split(frame)?;
     let tag = frame
@@ -64,7 +63,7 @@ pub(crate) fn without_priority_tag(frame: &mut [u8]) -> Option<&mut [u8]> {
     frame.get_mut(TAG_LEN..)
 }
 
-/// Whether the frame has a tag, of whatever VLAN.
+/// Whether the frame has an IEEE 802.1Q tag, of any VLAN.
 pub(crate) fn is_tagged(frame: &mut [u8]) -> bool {
     Header::split(frame).is_some_and(|(header, _)| header.ethertype() == EtherType::VLAN)
 }
@@ -93,6 +92,11 @@ impl Header {
     pub(crate) fn split(frame: &mut [u8]) -> Option<(Self, &mut [u8])> {
         let (header, rest) = frame.split_at_mut_checked(Self::LEN)?;
         Some((Self::read_from_bytes(header).ok()?, rest))
+    }
+
+    /// The header of an IPv4 frame back to the sender of this one.
+    pub(crate) const fn reply(&self) -> Self {
+        Self::new(self.source, self.destination, EtherType::IPV4)
     }
 
     pub(crate) const fn ethertype(&self) -> u16 {

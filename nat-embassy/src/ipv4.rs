@@ -1,10 +1,17 @@
-//! The few things the adapter itself needs to know about an IPv4 datagram.
+//! What the adapter itself reads from an IPv4 datagram, and the fields that it changes.
+//!
+//! The readers trust no length: they take any bytes, and say so when a field is missing.
 
 use core::net::Ipv4Addr;
+use core::ops::Range;
 
 const FRAGMENT_MASK: u16 = 0x3fff;
 const OFFSET_MASK: u16 = 0x1fff;
 const ICMP: u8 = 1;
+const TTL_AT: usize = 8;
+const CHECKSUM: Range<usize> = 10..12;
+/// Source and destination.
+const ADDRESSES: Range<usize> = 12..20;
 
 /// The IP version that a datagram claims.
 pub(crate) fn version(datagram: &[u8]) -> Option<u8> {
@@ -18,7 +25,7 @@ pub(crate) fn header_length(datagram: &[u8]) -> usize {
         .map_or(0, |first| usize::from(first & 0x0f) * 4)
 }
 
-/// The length that a datagram claims, in bytes; none for what is too short to claim one.
+/// The length that a datagram claims, in bytes; 0 if it is too short for the field.
 pub(crate) fn total_length(datagram: &[u8]) -> usize {
     datagram
         .get(2..)
@@ -31,7 +38,7 @@ pub(crate) fn is_icmp(datagram: &[u8]) -> bool {
     datagram.get(9) == Some(&ICMP)
 }
 
-/// Where a datagram claims to come from; `None` if it is too short to say.
+/// The source address; `None` if the datagram is too short for it.
 pub(crate) fn source(datagram: &[u8]) -> Option<Ipv4Addr> {
     datagram
         .get(12..)?
@@ -40,7 +47,7 @@ pub(crate) fn source(datagram: &[u8]) -> Option<Ipv4Addr> {
         .map(Ipv4Addr::from_octets)
 }
 
-/// Where a datagram goes; `None` if it is too short to say.
+/// The destination address; `None` if the datagram is too short for it.
 pub(crate) fn destination(datagram: &[u8]) -> Option<Ipv4Addr> {
     datagram
         .get(16..)?
@@ -49,7 +56,14 @@ pub(crate) fn destination(datagram: &[u8]) -> Option<Ipv4Addr> {
         .map(Ipv4Addr::from_octets)
 }
 
-/// The flags and the fragment offset; none for what is too short to have them.
+/// The destination of a datagram that the NAT has translated, which decides the next hop. The NAT
+/// has checked the header; if it were too short all the same, the result would be the unspecified
+/// address, to which there is no route.
+pub(crate) fn translated_destination(datagram: &[u8]) -> Ipv4Addr {
+    destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED)
+}
+
+/// The flags and the fragment offset; 0 if the datagram is too short for them.
 fn fragmentation(datagram: &[u8]) -> u16 {
     datagram
         .get(6..)
@@ -62,56 +76,44 @@ pub(crate) fn is_fragment(datagram: &[u8]) -> bool {
     fragmentation(datagram) & FRAGMENT_MASK != 0
 }
 
-/// Where in the datagram that it is a fragment of its payload begins, in units of 8 bytes.
+/// The fragment offset, in units of 8 bytes.
 pub(crate) fn fragment_offset(datagram: &[u8]) -> u16 {
     fragmentation(datagram) & OFFSET_MASK
 }
 
-/// Sends a datagram back: swaps its addresses, and gives it this time to live. All in it must be
-/// there that its header claims.
+/// Swaps the addresses of a datagram, sets its time to live, and computes its header checksum. The
+/// header must be complete.
 pub(crate) fn return_to_sender(datagram: &mut [u8], ttl: u8) {
     let header_len = header_length(datagram);
     let Some(header) = datagram.get_mut(..header_len) else {
         return;
     };
-    let Some(
-        &mut [
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            ref mut old_ttl,
-            _,
-            ref mut high,
-            ref mut low,
-            ref mut addresses @ ..,
-        ],
-    ) = header.get_mut(..20)
-    else {
+    let Some(fixed) = header.first_chunk_mut::<20>() else {
         return;
     };
-    *old_ttl = ttl;
-    (*high, *low) = (0, 0);
-    addresses.rotate_left(4);
-    let sum: u32 = header
-        .chunks_exact(2)
-        .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])))
-        .sum();
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let checksum = !(((sum & 0xffff) + (sum >> 16)) as u16);
-    if let Some(field) = header.get_mut(10..12) {
+    fixed[TTL_AT] = ttl;
+    fixed[CHECKSUM].fill(0);
+    fixed[ADDRESSES].rotate_left(4);
+    let checksum = header_checksum(header);
+    if let Some(field) = header.get_mut(CHECKSUM) {
         field.copy_from_slice(&checksum.to_be_bytes());
     }
 }
 
-/// Zeroes the checksum of an ICMP message, for a device that fills it in when sending and needs it
-/// to be zero before.
+/// The checksum of a header whose checksum field is zero (RFC 1071).
+fn header_checksum(header: &[u8]) -> u16 {
+    let words = header.as_chunks::<2>().0;
+    let sum: u32 = words
+        .iter()
+        .map(|word| u32::from(u16::from_be_bytes(*word)))
+        .sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    !(((sum & 0xffff) + (sum >> 16)) as u16)
+}
+
+/// Sets the checksum of an ICMP message to zero, for a device that computes it when it sends.
 ///
-/// Fragments stay as they are: the device cannot sum what it does not have, and sends them
+/// Fragments are not changed: the device does not have the whole message, and sends them
 /// unchanged.
 pub(crate) fn clear_icmp_checksum(datagram: &mut [u8]) {
     let Some(&[first, _, _, _, _, _, high, low, _, protocol]) = datagram.first_chunk() else {

@@ -2,21 +2,21 @@
 //! interfaces becomes a router.
 //!
 //! ```text
-//!   embassy_net::Stack          embassy_net::Stack         the router's own: DHCP server, web page; DHCP client, DNS
-//!          |                            |
-//!      LanDevice                    WanDevice              virtual devices
-//!          |                            |
-//!          +---------- Runner ----------+                  ARP, next hop, waking; Nat judges every datagram
-//!          |                            |
-//!     lan: Driver                  wan: Driver             the two NICs, of any kind and make
+//!   embassy_net::Stack     embassy_net::Stack      the router's own: DHCP server; DHCP client, DNS
+//!          |                       |
+//!      LanDevice               WanDevice           virtual devices
+//!          |                       |
+//!          +-------- Runner -------+               ARP, next hop; the NAT processes each datagram
+//!          |                       |
+//!     lan: Driver             wan: Driver          the two NICs, of any kind
 //! ```
 //!
-//! 1. [`new`] takes both drivers and gives a [`Control`], a device for each side, and the
+//! 1. [`new`] takes both drivers and returns a [`Control`], a device for each side, and the
 //!    [`Runner`].
-//! 2. Spawn [`Runner::run`]. It is the only task that touches the drivers.
-//! 3. Run a stack on each device: nothing else gives the router an address to be reached at.
-//! 4. Tell the router its outside address: [`Control::follow`] takes it from the outside stack, be
-//!    it leased or static.
+//! 2. Spawn [`Runner::run`]. It is the only task that uses the drivers.
+//! 3. Run a stack on each device. Without it, the router has no address of its own on that side.
+//! 4. Set the outside address: [`Control::follow`] takes it from the outside stack, whether it is
+//!    leased or static.
 //!
 //! ```
 //! use embassy_net_driver::Driver;
@@ -26,123 +26,155 @@
 //!
 //! static STATE: ConstStaticCell<State<256, 512>> = ConstStaticCell::new(State::new());
 //!
-//! # async fn run_stacks(_: impl Driver, _: impl Driver) -> embassy_net::Stack<'static> { unimplemented!() }
+//! # async fn run_stacks(_: impl Driver, _: impl Driver) -> embassy_net::Stack<'static> {
+//! #     unimplemented!()
+//! # }
 //! async fn route(inside: Cidr, entropy: [u8; 16], lan: impl Driver, wan: impl Driver) {
 //!     let mut nat = nat_core::Config::new(inside);
 //!     nat.dhcp_client = true;
 //!     let (control, lan, wan, runner) =
-//!         nat_embassy::new(STATE.take(), Config::new(nat), Seed::new(entropy), lan, wan).expect("a sound configuration");
-//!     let outside_stack = run_stacks(lan, wan).await; // embassy_net::new for each, their runners spawned
-//!     embassy_futures::join::join(runner.run(), control.follow(outside_stack)).await;
+//!         nat_embassy::new(STATE.take(), Config::new(nat), Seed::new(entropy), lan, wan)
+//!             .expect("a sound configuration");
+//!     let outside_stack = run_stacks(lan, wan).await; // embassy_net::new for each device
+//!     let run = runner.run(|| { /* feed the watchdog */ });
+//!     embassy_futures::join::join(run, control.follow(outside_stack)).await;
 //! }
 //! ```
 //!
-//! # What happens to a frame
+//! # The way of a frame
 //!
-//! It is read once, translated where the driver has put it, and copied once, into the transmit
-//! buffer of the other driver. Every frame that goes no further is counted, by [`FrameDrop`] here
-//! and by [`nat_core::DropReason`] in the NAT. IPv6, frames of a VLAN and multicast are dropped; a
-//! tag that only gives a priority (VLAN id 0) is ignored, and what leaves has none. What was sent
-//! to every station but to one IP address is dropped too, and no ICMP error is sent about a frame
-//! to every station (RFC 1122 sections 3.2.2 and 3.3.6).
+//! ```text
+//!   lan: Driver                                                           wan: Driver
+//!       | RxToken                                                     TxToken ^
+//!   interface                                                             interface
+//!       |                                                                     ^
+//!   runner: step::forward                                       step::forward | TxFrame
+//!       |                                                                     |
+//!       v                                                                     |
+//!   router -----> link::nic ----------> router::datagram ---------------> link::egress
+//!                 what it carries       nat.process, and its verdict      next hop, ARP cache
+//!                     |                     |
+//!                     v                     v
+//!                 link::arp             link::to_stack -----> LanDevice or WanDevice
+//! ```
 //!
-//! Fragments follow the first of their datagram without reassembly; 16 datagrams can be under way,
-//! and 5 fragments can wait for their first, so a datagram of six fragments can come in reverse. A
-//! datagram larger than the next link leaves in fragments, one such datagram at a time on each
-//! side: what comes after it for that side waits.
+//! `runner` moves frames between the drivers and the router. `interface` is a driver's handle, and
+//! knows no router; `router` and its two `link`s, one for each side, know no driver. What they
+//! share with the [`Control`]s, the NAT included, is in `shared`. A frame that a received one leads
+//! to is a `TxFrame`; frames that the router makes by itself, such as ARP queries and fragments,
+//! are queued and sent at the start of the next round.
+//!
+//! A frame is received once, translated in the driver's buffer, and copied once, into the transmit
+//! buffer of the other driver. Every frame that goes no further is counted: by [`FrameDrop`] here,
+//! by [`nat_core::DropReason`] in the NAT. IPv6, VLAN and multicast frames are dropped. A tag that
+//! only gives a priority (VLAN id 0) is removed. A broadcast frame with the IP address of one host
+//! is dropped, too, and no ICMP error is sent about a broadcast frame (RFC 1122 sections 3.2.2 and
+//! 3.3.6).
+//!
+//! Fragments are translated without reassembly: the first fragment of a datagram decides the
+//! translation of the others. This works for 16 datagrams at a time. Five fragments can be buffered
+//! until their first one arrives, so a datagram of six fragments may come in reverse order. A
+//! datagram that exceeds the next link's MTU leaves in fragments. Each side sends one such datagram
+//! at a time, and other frames for that side wait meanwhile.
 //!
 //! # A full or dead side
 //!
-//! While one driver has no room, the frames of the other wait in that other driver for up to 10 ms,
-//! so that a burst survives until the transmit ring is emptied. After that they are read again, and
-//! those that need the full driver are dropped until it has room: ARP, the local stacks and the
-//! other direction go on. A driver whose link is down gets nothing, and is waited for not at all.
-//! Some drivers hand up no frame while they have no room to answer it; such a driver, while full,
+//! While one driver is full, the frames of the other wait in that other driver for up to 10 ms, so
+//! that a burst survives until the transmit ring is emptied. After that they are received again,
+//! and those that need the full driver are dropped until it can transmit; ARP, the local stacks and
+//! the other direction continue. A driver whose link is down gets nothing, and is not waited for.
+//! Some drivers hand up no frame while they cannot transmit a reply; such a driver, while full,
 //! receives nothing either.
 //!
 //! # ARP
 //!
-//! The router answers for its inside address inside and for all its external addresses outside, and
-//! announces them when they or the link change. As many neighbours are remembered inside as the NAT
-//! has places for hosts, and 64 outside, at 26 bytes each. They are learned from ARP alone: what is
-//! said to the router, and answers to what it asked. They are confirmed again after 60 s of use. A
-//! neighbour is asked for three times, once a second. Meanwhile packets for it wait; on each side 4
-//! can unless [`State`] has room for more, and the oldest makes room for the newest. When there is
-//! no answer, the inside hosts that sent them are told, "host unreachable" (RFC 1812 section
-//! 5.2.7.1).
+//! The router answers for its inside address inside and for all its external addresses outside. It
+//! announces them when they or the link change. The ARP cache has as many entries inside as the NAT
+//! has for hosts, and 64 outside, at 26 bytes each. Neighbours are learned from ARP only: from
+//! packets to the router, and answers to its queries. They are queried again after 60 s of use. An
+//! unknown neighbour is queried three times, once a second. Meanwhile packets for it wait. On each
+//! side 4 packets can wait unless [`State`] has memory for more; a new packet evicts the oldest. If
+//! there is no answer, the inside hosts that sent the packets get an ICMP error, "host unreachable"
+//! (RFC 1812 section 5.2.7.1).
 //!
-//! Neither floods nor scans take the place of a neighbour in use: for 60 s after a packet was sent
-//! to it, none who only speaks to the router does. Those who are asked for have no place yet; at
-//! most 16 are asked for at once, the gateway apart. Who answers can take the place of the
-//! neighbour that was used longest ago, though of none that was used within the last second.
+//! Neither floods nor scans evict a neighbour in use. For 60 s after a packet was sent to it, a
+//! neighbour keeps its entry against stations that only send ARP packets to the router. Neighbours
+//! being queried have no entry yet; at most 16 are queried at a time, besides the gateway. A
+//! neighbour that answers may take the entry of the least recently used one, but not of one that
+//! was used within the last second.
 //!
-//! ARP has no proof of who speaks, so who came first is believed. A station that claims the address
-//! of a neighbour, when another station has confirmed within 120 s that it has it, counts as
-//! [`FrameDrop::ArpConflict`]: the other is asked, at most once a second, and only when it has not
-//! answered for 3 s the address goes to whoever answers for it next. A station that claims an
-//! address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never gives its
-//! address up: it announces its addresses in return, at most every 10 s (RFC 5227 section 2.4 (c)).
+//! ARP has no authentication, so the router believes the first station that claims an address. If
+//! another station claims it within 120 s after a confirmation, this counts as
+//! [`FrameDrop::ArpConflict`]. The known station is then queried, at most once a second. Only if it
+//! does not answer for 3 s, the address goes to the station that answers next. A station that
+//! claims an address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never
+//! gives up its address: it announces its addresses in return, at most every 10 s (RFC 5227 section
+//! 2.4 (c)).
 //!
-//! # What the application can ask of the links
+//! # Link services for the application
 //!
-//! [`Control::probe`] asks by ARP whether an address is in use on a side, [`Control::conflict`]
-//! waits for a station that claims an address of the router, and [`Control::send_frame`] sends a
-//! frame of the application's own making. A DHCP server needs the first and the last, a DHCP client
-//! the first two.
+//! [`Control::probe`] finds out by ARP whether an address is in use on a side,
+//! [`Control::conflict`] waits for a station that claims an address of the router, and
+//! [`Control::send_frame`] sends a frame that the application has made. A DHCP server needs the
+//! first and the last, a DHCP client the first two.
 //!
 //! # The stacks of the router
 //!
-//! The stack on the [`LanDevice`] talks to the LAN directly. That on the [`WanDevice`] is
-//! translated like an inside host, so its ports never collide with theirs, and nothing from outside
-//! reaches it but answers, and DHCP if [`nat_core::Config::dhcp_client`] is set. While there is no
-//! outside configuration, nothing but DHCP and ARP leaves there. Its datagrams leave to the next
-//! hop that the router knows, and its own ARP questions are answered by the router for
-//! every address: so its configuration need not be that of the outside, as long as it lets it send.
-//! What is said to the port of a DHCP client reaches it as a broadcast, whatever address it was
-//! for. A DHCP client there that is refused again and again starts over at most every 4 s, then 8
-//! s, and so on up to 64 s (RFC 2131 section 4.1).
+//! The stack on the [`LanDevice`] talks to the LAN directly. The NAT translates the packets of the
+//! stack on the [`WanDevice`] like those of an inside host, so its ports never collide with the
+//! hosts' ports. From outside it receives only replies, and DHCP if
+//! [`nat_core::Config::dhcp_client`] is set. While there is no outside configuration, it can send
+//! only DHCP and ARP. Its datagrams leave to the next hop that the router knows, and the router
+//! answers its ARP queries for every address. So the stack's configuration may differ from that of
+//! the outside, as long as it lets the stack send.
+//!
+//! A datagram to the port of a DHCP client reaches the outside stack as a broadcast, whatever its
+//! destination address. A DHCP client there that is refused again and again starts over at most
+//! every 4 s, then 8 s, and so on up to 64 s (RFC 2131 section 4.1).
 //!
 //! # Memory
 //!
-//! All of it is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the
-//! tables, and about 61 KiB for queues, fragments, waiting packets, neighbours, and external ports
-//! in quarantine. Of those, 64 can wait unless [`State`] has room for more; the next one then ends
-//! the wait of the one that has waited longest.
+//! All memory is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the
+//! tables, and about 61 KiB for queues, fragments, waiting packets, ARP caches, and external ports
+//! in quarantine. The quarantine holds 64 ports unless [`State`] has memory for more. When it is
+//! full, the port that entered it first leaves early.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 // The application's side.
-mod addresses;
-mod application;
 mod config;
-mod conflicts;
 mod control;
-mod probes;
 mod state;
 mod stats;
 
-// The way of a frame: out of a driver, through the NAT, into the other driver.
-mod clock;
-mod deadline;
-mod departing;
-mod dhcp;
-mod discovery;
-mod link;
-mod local;
-mod outgoing;
-mod port;
-mod resolve;
-mod router;
+// The task: drivers on one side, the router on the other.
+mod interface;
 mod runner;
-mod send;
 
-// What is known about neighbours, and waits for them.
+// The router, which knows no driver.
+mod link;
+mod router;
+mod shared;
+
+// What the router is made of.
+mod addresses;
+mod application;
+mod clock;
+mod conflicts;
+mod deadline;
+mod discovery;
+mod fragment_tx;
+mod medium;
 mod neighbours;
+mod probes;
+mod stack_interface;
+mod tx_frame;
 mod waiting;
 
 // Headers.
 mod arp;
+mod dhcp;
 mod echo;
 mod ethernet;
 mod ipv4;
@@ -150,27 +182,26 @@ mod ipv4;
 mod log;
 
 use embassy_net_driver::Driver;
-use nat_core::{ConfigError, Nat, Seed, Side, Width};
+use nat_core::{ConfigError, Seed, Side, Width};
+
+use interface::Interface;
+use link::{Link, Nic};
+use medium::Properties;
 use probes::Probes;
+use router::{Links, Router};
+use shared::Shared;
+use stack_interface::StackInterface;
+use state::SideParts;
 
 pub use config::{Config, Outside};
 pub use conflicts::AddressConflict;
-pub use control::Control;
-pub use local::{LanDevice, LocalDevice, MTU, WanDevice};
-pub use probes::Probing;
-pub use runner::Runner;
+pub use control::{Control, Probing};
+pub use runner::{HEARTBEAT_INTERVAL, Runner};
+pub use stack_interface::{LanDevice, LocalDevice, MAX_FRAME_LEN, WanDevice};
 pub use state::{State, WideState};
 pub use stats::{FrameDrop, FrameStats, SideStats};
 
-use control::Shared;
-use link::{Link, Nic, virtual_device};
-use neighbours::Neighbours;
-use port::{Port, Properties};
-use router::{Links, Router};
-use state::SideMemory;
-use waiting::WaitingPackets;
-
-/// A router: its handle, a device for each of its own stacks, and the task that does all the work.
+/// A router: its handle, a device for each of its own stacks, and the task that moves the frames.
 pub type Parts<Lan, Wan, W = u16> = (
     Control<'static, W>,
     LanDevice<'static>,
@@ -180,18 +211,18 @@ pub type Parts<Lan, Wan, W = u16> = (
 
 /// Builds a router between the drivers `lan` and `wan`.
 ///
-/// Spawn [`Runner::run`], run an `embassy_net::Stack` on each of the devices, and let
-/// [`Control::follow`] or [`Control::set_outside`] say what the outside address is, unless `config`
-/// does. `seed` is fresh entropy of every boot.
+/// Spawn [`Runner::run`], run an `embassy_net::Stack` on each of the devices, and set the outside
+/// address by [`Control::follow`] or [`Control::set_outside`] unless `config` has one. `seed` must
+/// be fresh entropy at every boot.
 ///
-/// The state is borrowed for ever, because the NAT that it holds refers to the tables that it
-/// holds.
+/// The state is borrowed for ever, because it holds both the tables and the NAT that refers to
+/// them.
 ///
 /// # Errors
 ///
 /// When the NAT refuses the configuration: the error names the field. When a driver reports a
-/// maximum frame length that has no room for the smallest MTU of IPv4, 68 bytes: the error names
-/// `lan` or `wan`.
+/// maximum frame length that is too short for an IPv4 datagram of 68 bytes, the smallest MTU: the
+/// error names `lan` or `wan`.
 pub fn new<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -208,89 +239,56 @@ pub fn new<
     lan: Lan,
     wan: Wan,
 ) -> Result<Parts<Lan, Wan, W>, ConfigError> {
+    let (lan, wan) = (Interface::new(lan), Interface::new(wan));
+    let (lan_properties, wan_properties) = (lan.properties(), wan.properties());
     let Config {
         nat: mut config,
         outside,
     } = config;
-    let (lan, wan) = (Port::new(lan), Port::new(wan));
-    let (lan_is, wan_is) = (lan.properties(), wan.properties());
-    check_driver("lan", &lan_is)?;
-    check_driver("wan", &wan_is)?;
-    config.inside_mtu = config.inside_mtu.min(ip_mtu(&lan_is));
-    config.outside_mtu = config.outside_mtu.min(ip_mtu(&wan_is));
-    let further = core::mem::take(&mut config.external_addresses);
-    let mtus = (config.inside_mtu, config.outside_mtu);
-    let State {
-        tables,
-        quarantine,
-        fragments,
-        shared,
-        lan: lan_memory,
-        wan: wan_memory,
-        answer,
-        departing,
-        frame,
-        probes,
-    } = state;
-    let secret = seed.table_secret();
-    let nat = Nat::new(tables, config, seed)?
-        .with_fragments(fragments)
-        .with_quarantine(quarantine);
-    let shared = &*shared.write(Shared::new(
-        nat,
-        further,
-        outside,
-        frame,
-        probes.write(Probes::new()),
-    )?);
-    let (lan_stack, lan_device) = virtual_device(&mut lan_memory.channel, &lan_is, mtus.0);
-    let (wan_stack, wan_device) = virtual_device(&mut wan_memory.channel, &wan_is, mtus.1);
-    let SideMemory {
-        neighbours,
-        queries,
-        waiting,
-        ..
-    } = lan_memory;
-    let neighbours = Neighbours::new(neighbours, queries, secret);
-    let inside = Link::new(
-        Nic::new(Side::Inside, &lan_is),
-        lan_stack,
-        neighbours,
-        WaitingPackets::new(waiting),
-    );
-    let SideMemory {
-        neighbours,
-        queries,
-        waiting,
-        ..
-    } = wan_memory;
-    let neighbours = Neighbours::new(neighbours, queries, secret);
-    let outside = Link::new(
-        Nic::new(Side::Outside, &wan_is),
-        wan_stack,
-        neighbours,
-        WaitingPackets::new(waiting),
-    );
+    limit_mtus(&mut config, &lan_properties, &wan_properties)?;
+    // The NAT gets its external addresses with the outside configuration.
+    let secondary = core::mem::take(&mut config.external_addresses);
+    let (inside_mtu, outside_mtu) = (config.inside_mtu, config.outside_mtu);
+
+    let (nat, memory) = state.split(config, seed)?;
+    let probes = memory.probes.write(Probes::new());
+    let shared = Shared::new(nat, secondary, outside, memory.frame, probes)?;
+    let shared = &*memory.shared.write(shared);
+    let (inside, lan_device) = link(Side::Inside, memory.lan, &lan_properties, inside_mtu);
+    let (outside, wan_device) = link(Side::Outside, memory.wan, &wan_properties, outside_mtu);
     let links = Links {
         inside,
         outside,
-        departing,
+        fragment_tx: memory.fragment_tx,
         lent: None,
     };
-    let runner = Runner::new(lan, wan, Router::new(shared, links, answer));
+    let router = Router::new(shared, links, memory.reply);
     Ok((
         Control::new(shared),
         lan_device,
         wan_device.watched_by(&shared.outside_stack),
-        runner,
+        Runner::new(lan, wan, router),
     ))
 }
 
-/// Refuses a driver that carries no IPv4 (RFC 791 section 3.2), such as one that does not know its
-/// limit yet.
+/// Lowers the MTUs of the configuration to those of the drivers.
+fn limit_mtus(
+    config: &mut nat_core::Config,
+    lan: &Properties,
+    wan: &Properties,
+) -> Result<(), ConfigError> {
+    check_driver("lan", lan)?;
+    check_driver("wan", wan)?;
+    config.inside_mtu = config.inside_mtu.min(lan.ip_mtu());
+    config.outside_mtu = config.outside_mtu.min(wan.ip_mtu());
+    Ok(())
+}
+
+/// Refuses a driver whose frames are too short for IPv4 (RFC 791 section 3.2), such as one that
+/// does not know its limit yet.
 fn check_driver(name: &'static str, properties: &Properties) -> Result<(), ConfigError> {
     const MIN_MTU: u16 = 68;
-    if ip_mtu(properties) >= MIN_MTU {
+    if properties.ip_mtu() >= MIN_MTU {
         return Ok(());
     }
     Err(ConfigError::new(
@@ -299,8 +297,19 @@ fn check_driver(name: &'static str, properties: &Properties) -> Result<(), Confi
     ))
 }
 
-/// The longest datagram that a driver carries: its own limit counts the link header.
-fn ip_mtu(properties: &Properties) -> u16 {
-    let header = port::Medium::of(properties.address).header_len();
-    u16::try_from(properties.max_frame.saturating_sub(header)).unwrap_or(u16::MAX)
+/// Builds one side of the router, and the device for its stack.
+fn link<'d>(
+    side: Side,
+    memory: SideParts<'d>,
+    properties: &Properties,
+    mtu: u16,
+) -> (Link<'d>, LocalDevice<'d>) {
+    let SideParts {
+        channel,
+        neighbours,
+        waiting,
+    } = memory;
+    let (stack, device) = StackInterface::new(channel, properties, mtu);
+    let nic = Nic::new(side, properties);
+    (Link::new(nic, stack, neighbours, waiting), device)
 }

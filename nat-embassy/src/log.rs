@@ -1,4 +1,4 @@
-//! Messages about rare events, through `defmt` or `log` if their feature is on. Never one per
+//! Log lines about rare events, through `defmt` or `log` if the feature is on. Never one per
 //! packet.
 
 macro_rules! info {

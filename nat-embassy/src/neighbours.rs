@@ -1,8 +1,8 @@
-//! Which station has which address: the ARP cache of one side (RFC 1122 section 2.3.2).
+//! The ARP cache of one side (RFC 1122 section 2.3.2): the hardware address of each neighbour.
 //!
-//! A neighbour has a place in the table only once its station is known. Who is asked for waits
-//! among the questions, which have a memory of their own: so asking for somebody never costs a
-//! known neighbour its place.
+//! A neighbour has an entry in the table only when its hardware address is known. Addresses that
+//! are still being resolved are queries, which have a memory of their own. So resolving an address
+//! never evicts a known neighbour.
 
 mod queries;
 mod table;
@@ -13,65 +13,54 @@ use core::time::Duration;
 use nat_core::Instant;
 
 use crate::ethernet::Mac;
-use queries::{ASK_INTERVAL, Kind, Query};
+use queries::{FRESH, Kind, QUERY_INTERVAL, Query};
 use table::{Id, Stamp, Table};
 
-pub(crate) use queries::Queries;
+pub(crate) use queries::{ArpQuery, Queries};
 pub(crate) use table::Memory;
 
-/// How long what a neighbour said is believed without asking again.
-const FRESH: Duration = Duration::from_secs(60);
+/// How long after a neighbour's last confirmation other stations cannot take its address, unless
+/// the neighbour stops answering. Longer than [`FRESH`], so that a neighbour in use has been
+/// queried again before.
+const CLAIM_PROTECTION: Duration = Duration::from_secs(120);
 
-/// How long nobody else is believed who claims its address, unless it no longer answers. Longer
-/// than [`FRESH`], so that a neighbour in use has been asked again before.
-const HELD: Duration = Duration::from_secs(120);
-
-/// How long after something was sent to a neighbour it is in use: whoever only speaks gets none of
-/// these places. A minute, and what the table does not see of its use.
+/// How long after a packet was sent to a neighbour it counts as in use. A station that only sends
+/// ARP packets to the router never takes its entry. A minute, plus the precision of the table.
 const IN_USE: Duration = Duration::from_secs(60).saturating_add(Table::USE_PRECISION);
 
-/// A neighbour to whom nothing was sent for so long makes room for one that has answered, if all
-/// are in use. One that is used more often does not: with more neighbours than places, all would
-/// lose theirs before they are used again.
+/// If all entries are in use, a neighbour that answered a query takes the entry of one to which no
+/// packet was sent for this long. It does not take the entry of a busier one: with more neighbours
+/// than entries, each would otherwise lose its entry before it is used again.
 const BUSY: Duration = Duration::from_secs(1).saturating_add(Table::USE_PRECISION);
 
-/// The neighbours of one side, keyed by address: two addresses of one station are two neighbours.
+/// The neighbours of one side, keyed by address. Two addresses of one station are two neighbours.
 ///
-/// Addresses are learned from ARP alone, never from the source of a forwarded packet: that would
-/// let any host redirect another's traffic with a single forged datagram, and would put hosts here
-/// that nobody talks to.
+/// Addresses are learned from ARP only, never from the source of a forwarded packet. Otherwise any
+/// host could redirect another's traffic with a single forged datagram, and hosts would get entries
+/// that no packet is sent to.
 pub(crate) struct Neighbours<'d> {
     table: Table<'d>,
     queries: &'d mut Queries,
-    /// The gateway: never the one that makes room.
-    kept: Ipv4Addr,
-    /// No ask is due, and none fails, before this; `None` when nothing is being asked.
+    /// The gateway, which is never evicted.
+    pinned: Ipv4Addr,
+    /// No query is due, and none fails, before this; `None` while there is no query.
     due: Option<Instant>,
 }
 
 /// What is known about a next hop.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NextHop {
-    /// Its station.
+    /// Its hardware address.
     Known(Mac),
-    /// Being asked for.
-    Asked,
-    /// Not known, and not to be asked for now: as many as may be are already.
+    /// It is being queried.
+    Queried,
+    /// It is not known, and cannot be queried now: there are too many queries.
     Full,
 }
 
-/// One question to send.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Ask {
-    pub(crate) address: Ipv4Addr,
-    /// The station that had the address before: asked alone, to spare the others (RFC 1122 section
-    /// 2.3.2.1 (2)).
-    pub(crate) station: Option<Mac>,
-}
-
 impl<'d> Neighbours<'d> {
-    /// Nobody is known yet. With `secret`, which is of this boot, nobody can tell whose addresses
-    /// share a hash.
+    /// An empty cache. `secret` is different at each boot, so that no one outside can choose
+    /// addresses with the same hash.
     pub(crate) fn new<const N: usize>(
         memory: &'d mut Memory<N>,
         queries: &'d mut Queries,
@@ -80,20 +69,20 @@ impl<'d> Neighbours<'d> {
         Self {
             table: Table::new(memory.parts(), secret),
             queries,
-            kept: Ipv4Addr::UNSPECIFIED,
+            pinned: Ipv4Addr::UNSPECIFIED,
             due: None,
         }
     }
 
-    /// Forgets everybody, and never lets `keep` make room from now on.
-    pub(crate) fn reset(&mut self, keep: Option<Ipv4Addr>) {
+    /// Removes all neighbours. `pinned` is never evicted from now on.
+    pub(crate) fn reset(&mut self, pinned: Option<Ipv4Addr>) {
         self.table.clear();
         self.queries.clear();
-        (self.kept, self.due) = (keep.unwrap_or(Ipv4Addr::UNSPECIFIED), None);
+        (self.pinned, self.due) = (pinned.unwrap_or(Ipv4Addr::UNSPECIFIED), None);
     }
 
-    /// The station of `address`, which a packet is to be sent to now. If it is not known, or was
-    /// confirmed too long ago, it is going to be asked for.
+    /// The hardware address of `address`, to which a packet is sent now. If it is not known, or its
+    /// last confirmation is too old, a query begins.
     pub(crate) fn next_hop(&mut self, address: Ipv4Addr, now: Instant) -> NextHop {
         let at = Stamp::of(now);
         if let Some(id) = self.table.find(address) {
@@ -102,22 +91,22 @@ impl<'d> Neighbours<'d> {
         }
         match self.queries.find(address) {
             Some(query) if query.has_answered(now) => NextHop::Known(query.mac),
-            Some(query) if query.kind != Kind::Answered => NextHop::Asked,
-            _ => self.ask(address),
+            Some(query) if query.kind != Kind::Answered => NextHop::Queried,
+            _ => self.query(address),
         }
     }
 
-    fn ask(&mut self, address: Ipv4Addr) -> NextHop {
+    fn query(&mut self, address: Ipv4Addr) -> NextHop {
         self.queries.remove(address);
-        if !self.queries.ask_for(address, address == self.kept) {
+        if !self.queries.resolve(address, address == self.pinned) {
             return NextHop::Full;
         }
         self.due = Some(Instant::from_millis(0));
-        NextHop::Asked
+        NextHop::Queried
     }
 
-    /// The station of a neighbour in the table, which is asked again if it has not confirmed its
-    /// address for long.
+    /// The hardware address of a neighbour in the table. If its last confirmation is too old, it is
+    /// queried again.
     fn known(&mut self, id: Id, now: Stamp) -> NextHop {
         let Some(entry) = self.table.get(id) else {
             return NextHop::Full;
@@ -129,7 +118,8 @@ impl<'d> Neighbours<'d> {
         NextHop::Known(entry.mac)
     }
 
-    /// The station of `address` if it is known. Unlike [`Self::next_hop`], changes nothing.
+    /// The hardware address of `address` if it is known. Unlike [`Self::next_hop`], changes
+    /// nothing.
     pub(crate) fn station(&self, address: Ipv4Addr) -> Option<Mac> {
         let answered = || {
             self.queries
@@ -141,34 +131,32 @@ impl<'d> Neighbours<'d> {
         entry.map(|entry| entry.mac).or_else(answered)
     }
 
-    /// Whether `address` has a place here, known or being asked for.
+    /// Whether `address` is known or being queried.
     pub(crate) fn contains(&self, address: Ipv4Addr) -> bool {
         self.table.find(address).is_some() || self.queries.find(address).is_some()
     }
 
-    /// Believes that `mac` has `address`. One who is not here yet gets a place only if `admit` is
-    /// set (RFC 826: who speaks to us is going to be spoken to; what others say among
-    /// themselves is not worth a place).
+    /// Learns that `mac` has `address`. A new neighbour gets an entry only if `admit` is set: the
+    /// packet was for the router, so packets to this neighbour are likely (RFC 826). Neighbours
+    /// that only talk to each other need no entry.
     ///
-    /// Returns `false` if another station has said the same not long ago. That one is asked again
-    /// then, at most once a second, and when it does not answer, its place is free for whoever
-    /// does.
+    /// Returns `false` if another station has the address, as far as is known. That station is
+    /// then queried, at most once a second. If it does not answer, the entry is removed, and the
+    /// address goes to the station that answers next.
     pub(crate) fn learn(&mut self, address: Ipv4Addr, mac: Mac, admit: bool, now: Instant) -> bool {
         let at = Stamp::of(now);
-        let held = |query: &Query| query.has_answered(now) && query.mac != mac;
-        let believed = match (
-            self.table.find(address),
-            self.queries.find(address).map(held),
-        ) {
-            (Some(id), _) => self.confirmed(id, mac, at),
+        let is_of_another = |query: &Query| query.has_answered(now) && query.mac != mac;
+        let queried = self.queries.find(address).map(is_of_another);
+        let believed = match (self.table.find(address), queried) {
+            (Some(id), _) => self.confirm(id, mac, at),
             (None, Some(true)) => false,
             (None, Some(false)) => {
-                self.answered(address, mac, now);
+                self.add_answered(address, mac, now);
                 true
             }
             (None, None) => {
                 if admit {
-                    self.place(address, mac, false, at);
+                    self.insert(address, mac, false, at);
                 }
                 true
             }
@@ -177,29 +165,29 @@ impl<'d> Neighbours<'d> {
         believed
     }
 
-    /// Takes what `mac` says for a confirmation by the neighbour, unless another station has the
-    /// address.
-    fn confirmed(&mut self, id: Id, mac: Mac, now: Stamp) -> bool {
+    /// Takes an ARP packet of `mac` as a confirmation by the neighbour. Returns `false` if another
+    /// station has the address.
+    fn confirm(&mut self, id: Id, mac: Mac, now: Stamp) -> bool {
         let Some(entry) = self.table.get_mut(id) else {
             return true;
         };
         let address = entry.address();
         let age = entry.confirmed_at.age(now);
-        if entry.mac == mac || age >= HELD {
+        if entry.mac == mac || age >= CLAIM_PROTECTION {
             (entry.mac, entry.confirmed_at) = (mac, now);
             self.queries.remove(address);
             return true;
         }
-        if age >= ASK_INTERVAL {
+        if age >= QUERY_INTERVAL {
             self.queries.confirm(address, entry.mac);
         }
         false
     }
 
-    /// Gives a neighbour that was asked for its place.
-    fn answered(&mut self, address: Ipv4Addr, mac: Mac, now: Instant) {
+    /// Adds a neighbour that has answered a query.
+    fn add_answered(&mut self, address: Ipv4Addr, mac: Mac, now: Instant) {
         let at = Stamp::of(now);
-        match self.place(address, mac, true, at) {
+        match self.insert(address, mac, true, at) {
             Some(id) => {
                 self.queries.remove(address);
                 self.table.touch(id, at);
@@ -208,25 +196,25 @@ impl<'d> Neighbours<'d> {
         }
     }
 
-    /// When [`Self::take_ask`] or [`Self::give_up`] has something to do.
+    /// When [`Self::take_query`] or [`Self::remove_failed`] has something to do.
     pub(crate) const fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// The next question to send at `now`, if one is due. The caller sends it.
-    pub(crate) fn take_ask(&mut self, now: Instant) -> Option<Ask> {
+    /// The next query to send at `now`, if one is due. The caller sends it.
+    pub(crate) fn take_query(&mut self, now: Instant) -> Option<ArpQuery> {
         if self.due.is_none_or(|due| due > now) {
             return None;
         }
-        let ask = self.queries.take_ask(now);
-        if ask.is_none() {
+        let query = self.queries.take_due(now);
+        if query.is_none() {
             self.due = self.queries.due();
         }
-        ask
+        query
     }
 
-    /// Forgets those who have not answered. Returns whether there were any.
-    pub(crate) fn give_up(&mut self, now: Instant) -> bool {
+    /// Removes the neighbours that have not answered. Returns whether there were any.
+    pub(crate) fn remove_failed(&mut self, now: Instant) -> bool {
         if self.due.is_none_or(|due| due > now) {
             return false;
         }
@@ -241,29 +229,33 @@ impl<'d> Neighbours<'d> {
         any
     }
 
-    /// Gives `address` a place, free or another's. If it is `needed`, because something is to be
-    /// sent there, that can be one that is in use, but not busy; else only one that is not in
-    /// use.
-    fn place(&mut self, address: Ipv4Addr, mac: Mac, needed: bool, now: Stamp) -> Option<Id> {
+    /// Adds a neighbour. If the table is full, it evicts another one if it may.
+    fn insert(&mut self, address: Ipv4Addr, mac: Mac, answered: bool, now: Stamp) -> Option<Id> {
         if let Some(id) = self.table.insert(address, mac, now) {
             return Some(id);
         }
-        let unused = self
-            .table
-            .oldest(true, self.kept)
-            .filter(|id| self.is_unused_for(*id, IN_USE, now));
-        let silent = || self.table.oldest(false, self.kept);
-        let idle = || {
-            self.table
-                .oldest(true, self.kept)
-                .filter(|id| needed && self.is_unused_for(*id, BUSY, now))
-        };
-        let id = unused.or_else(silent).or_else(idle)?;
-        if let Some(entry) = self.table.get(id) {
+        let evicted = self.evictable(answered, now)?;
+        if let Some(entry) = self.table.get(evicted) {
             self.queries.remove(entry.address());
         }
-        self.table.remove(id);
+        self.table.remove(evicted);
         self.table.insert(address, mac, now)
+    }
+
+    /// The entry that a new neighbour may take: the one whose use is longest ago if it is not in
+    /// use any more, or else the oldest that was never used. A neighbour that has `answered` a
+    /// query may also take the least recently used one if that is not busy.
+    fn evictable(&self, answered: bool, now: Stamp) -> Option<Id> {
+        let least_used = self.table.oldest(true, self.pinned);
+        if let Some(id) = least_used
+            && self.is_unused_for(id, IN_USE, now)
+        {
+            return Some(id);
+        }
+        if let Some(id) = self.table.oldest(false, self.pinned) {
+            return Some(id);
+        }
+        least_used.filter(|id| answered && self.is_unused_for(*id, BUSY, now))
     }
 
     fn is_unused_for(&self, id: Id, time: Duration, now: Stamp) -> bool {

@@ -1,120 +1,129 @@
-//! The task that does all the work.
+//! The task that moves the frames between both drivers and the router.
+
+mod alarm;
+mod step;
 
 use core::convert::Infallible;
-use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::future::poll_fn;
 use core::task::{Context, Poll};
 
 use embassy_net_driver::Driver;
-use embassy_time::{Duration, Timer};
+use embassy_time::Duration;
 use nat_core::{Instant, Side, Width};
 
-use crate::clock;
-use crate::port::{self, Pass, Port, Sources};
+use crate::clock::earlier;
+use crate::interface::Interface;
 use crate::router::Router;
+use alarm::{Alarm, MillisClock};
+use step::{Pass, Sources};
 
-/// Rounds of one pass. In each, every source of frames gets its turn once; after that many, other
-/// tasks get theirs.
+/// The longest time between two heartbeats of [`Runner::run`], reached while there is nothing to
+/// forward: half a second.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Rounds of one pass. Every source of frames gets one turn in each round. After the last round,
+/// the task yields to the other tasks of its executor.
 const ROUNDS: u32 = 8;
 
-/// Owns both drivers and moves the frames: the router itself. Spawn [`Runner::run`] as a task.
+/// Owns both drivers and moves the frames. Spawn [`Runner::run`] as a task.
 pub struct Runner<'d, Lan: Driver, Wan: Driver, W: Width = u16> {
-    lan: Port<Lan>,
-    wan: Port<Wan>,
+    lan: Interface<Lan>,
+    wan: Interface<Wan>,
     router: Router<'d, W>,
 }
 
 impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
-    pub(crate) const fn new(lan: Port<Lan>, wan: Port<Wan>, router: Router<'d, W>) -> Self {
+    pub(crate) const fn new(
+        lan: Interface<Lan>,
+        wan: Interface<Wan>,
+        router: Router<'d, W>,
+    ) -> Self {
         Self { lan, wan, router }
     }
 
-    /// Runs the router. Nothing is forwarded, and the local stacks hear nothing, unless this is
-    /// polled.
+    /// Runs the router. While this is not polled, nothing is forwarded, and the local stacks
+    /// receive nothing.
     ///
-    /// It must be the only task that polls the two drivers, since a driver wakes one task only. It
-    /// yields after a bounded number of frames, so drivers that always have more to do, or that
-    /// wake their task at every poll, leave time for other tasks of the executor.
-    pub async fn run(mut self) -> ! {
-        self.router.run_on_system_clock();
+    /// It must be the only task that polls the two drivers, since a driver wakes only one task. It
+    /// yields after a bounded number of frames, so other tasks of the executor run even if a driver
+    /// always has more to do, or wakes its task at every poll.
+    ///
+    /// `heartbeat` is called after each pass over both drivers, and at least every
+    /// [`HEARTBEAT_INTERVAL`]. Feed the watchdog there and nowhere else, with a timeout of at least
+    /// two seconds: a router or an executor that is stuck then restarts. `heartbeat` must take no
+    /// longer than a few instructions. Without a watchdog, pass `|| {}`.
+    pub async fn run(mut self, mut heartbeat: impl FnMut()) -> ! {
+        self.router.use_system_clock();
+        let (mut clock, mut alarm) = (MillisClock::new(), Alarm::new());
         let never: Infallible = poll_fn(|cx| {
-            if let Some(at) = self.poll(cx, clock::system()) {
-                wake_at(at, cx);
-            }
+            let now = clock.millis(embassy_time::Instant::now());
+            let due = self.poll(cx, Instant::from_millis(now));
+            let next_heartbeat = now.saturating_add(HEARTBEAT_INTERVAL.as_millis());
+            let due = due.map_or(next_heartbeat, |due| due.as_millis().min(next_heartbeat));
+            alarm.wake_by(due, now, cx);
+            heartbeat();
             Poll::Pending
         })
         .await;
         match never {}
     }
 
-    /// One pass of [`Runner::run`], for a caller that has a clock of its own: moves frames, a
-    /// bounded number of them, and does what is due at `now`.
+    /// One pass of [`Runner::run`], for a caller with its own clock: moves a bounded number of
+    /// frames, and does what is due at `now`.
     ///
     /// Call it again when the waker of `cx` is woken, and at the returned time, which is always
     /// after `now`.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<Instant> {
-        self.router.begin(cx.waker(), now);
+        self.router.begin_pass(cx.waker(), now);
+        self.update_links(cx);
+        let mut pass = Pass::new(cx, now);
+        self.rounds(&mut pass);
+        self.router.end_pass();
+        let due = earlier(self.router.next_deadline(now), pass.wake_at);
+        let soonest = now.saturating_add(core::time::Duration::from_millis(1));
+        due.map(|at| at.max(soonest))
+    }
+
+    /// Reads the link state and the hardware address of both drivers.
+    fn update_links(&mut self, cx: &mut Context<'_>) {
         let (link, address) = self.lan.status(cx);
         self.router.set_link(Side::Inside, link, address);
         let (link, address) = self.wan.status(cx);
         self.router.set_link(Side::Outside, link, address);
-        let mut pass = Pass {
-            cx,
-            now,
-            wake_at: None,
-        };
+    }
+
+    /// Plays rounds until no source has more frames. If that takes too many, the task is woken for
+    /// another pass.
+    fn rounds(&mut self, pass: &mut Pass<'_, '_>) {
         let mut sources = [Sources::ALL; 2];
         let mut rounds = 0;
-        while self.round(&mut sources, &mut pass) {
+        while self.round(&mut sources, pass) {
             rounds += 1;
             if rounds == ROUNDS || self.router.stack_needs_time() {
                 pass.cx.waker().wake_by_ref();
                 break;
             }
         }
-        self.router.end();
-        let soonest = now.saturating_add(core::time::Duration::from_millis(1));
-        let deadline = self
-            .router
-            .next_deadline(now)
-            .into_iter()
-            .chain(pass.wake_at)
-            .min();
-        deadline.map(|at| at.max(soonest))
     }
 
-    /// Gives the router itself and all of `sources` their turn. Returns whether there may be more
-    /// to do.
+    /// Gives the router's queued frames and all of `sources` one turn. Returns whether there may be
+    /// more to do.
     fn round(&mut self, sources: &mut [Sources; 2], pass: &mut Pass<'_, '_>) -> bool {
         let Self { lan, wan, router } = self;
-        let [inside, outside] = router.own_work(pass.now);
-        let mut progress = inside && port::send_own(router, Side::Inside, lan, pass);
-        progress |= outside && port::send_own(router, Side::Outside, wan, pass);
-        let departs = router.departs();
+        let [inside, outside] = router.prepare_queued(pass.now);
+        let mut progress = inside && step::send_queued(router, Side::Inside, lan, pass);
+        progress |= outside && step::send_queued(router, Side::Outside, wan, pass);
+        let before = router.is_sending_fragments();
         let [outward, inward] = sources;
-        port::serve(router, Side::Inside, lan, wan, (outward, pass));
-        port::serve(router, Side::Outside, wan, lan, (inward, pass));
-        // What departs holds the others up, who are then not waited for.
-        let gone = departs
-            .iter()
-            .zip(router.departs())
-            .any(|(before, now)| *before && !now);
-        if progress || gone {
+        step::serve(router, Side::Inside, lan, wan, (outward, pass));
+        step::serve(router, Side::Outside, wan, lan, (inward, pass));
+        // Fragments being sent hold up the other frames for their side, whose drivers then had no
+        // turn. They get one when the last fragment has left.
+        let after = router.is_sending_fragments();
+        let finished = (before[0] && !after[0]) || (before[1] && !after[1]);
+        if progress || finished {
             *sources = [Sources::ALL; 2];
         }
         sources.iter().any(|sources| sources.any())
-    }
-}
-
-/// Arranges for the task of `cx` to be woken at `at`.
-fn wake_at(at: Instant, cx: &mut Context<'_>) {
-    let Some(at) = embassy_time::Instant::try_from_millis(at.as_millis()) else {
-        return;
-    };
-    // Where a millisecond is no whole number of ticks, `at` is rounded down to one at which it is
-    // not yet reached.
-    let at = at.saturating_add(Duration::from_ticks(1));
-    if pin!(Timer::at(at)).poll(cx).is_ready() {
-        cx.waker().wake_by_ref();
     }
 }

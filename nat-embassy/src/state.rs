@@ -2,28 +2,35 @@
 
 use core::mem::MaybeUninit;
 
-use nat_core::{Fragments, Quarantine, Reply, Tables, WideQuarantine, WideTables, Width};
+use nat_core::{
+    Config, ConfigError, Fragments, Nat, Quarantine, Reply, Seed, Tables, WideQuarantine,
+    WideTables, Width,
+};
 
 use crate::application::FrameBuffer;
-use crate::control::Shared;
-use crate::departing::Departing;
-use crate::local::ChannelState;
-use crate::neighbours;
+use crate::fragment_tx::FragmentTx;
+use crate::neighbours::{self, Neighbours};
 use crate::probes::Probes;
-use crate::waiting::Slot;
+use crate::router::EARLY_FRAGMENTS;
+use crate::shared::Shared;
+use crate::stack_interface::ChannelState;
+use crate::tx_frame::ReplyBuffer;
+use crate::waiting::{Slot, WaitingPackets};
 
-/// All the memory of a router: the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of
-/// `HOSTS` inside hosts, 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual
-/// devices, what ARP knows and keeps waiting, fragments, and the quarantine of freed external
+/// All the memory of a router.
+///
+/// It holds the NAT's tables for `MAPPINGS` mappings and `SESSIONS` sessions of `HOSTS` inside
+/// hosts, 1 to 65,535 each (see [`WideState`] for more), the queues of both virtual devices, the
+/// ARP caches, the packets that wait for ARP, fragments, and the quarantine of freed external
 /// ports.
 ///
-/// `HOSTS` stations are remembered inside, and 64 outside, at 26 bytes each. `WAITING` packets can
-/// wait on each side while their neighbour's address is asked for, at 1.5 KiB each. `FREED`
-/// external ports can be in quarantine, 1 to 65,535 at 18 bytes each: see
+/// The ARP caches have slots for `HOSTS` neighbours inside and 64 outside, at 26 bytes each. On
+/// each side `WAITING` packets can wait for the hardware address of their neighbour, at 1.5 KiB
+/// each. `FREED` external ports can be in quarantine, 1 to 65,535, at 18 bytes each: see
 /// [`QuarantineConfig`](nat_core::QuarantineConfig).
 ///
-/// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a
-/// `static` from the start, not moved there.
+/// It is all zeros when new, so a `static` of it takes RAM only and no flash. It is large: create
+/// it in a `static`, so that it is never moved.
 pub struct State<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -32,20 +39,20 @@ pub struct State<
     const FREED: usize = 64,
     W: Width = u16,
 > {
-    pub(crate) tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>,
-    pub(crate) quarantine: Quarantine<FREED, W>,
-    pub(crate) fragments: Fragments<DATAGRAMS, HELD>,
-    pub(crate) shared: MaybeUninit<Shared<'static, W>>,
-    pub(crate) lan: SideMemory<WAITING, HOSTS>,
-    pub(crate) wan: SideMemory<WAITING, OUTSIDE_NEIGHBOURS>,
-    pub(crate) answer: [u8; Reply::MAX_LEN],
-    pub(crate) departing: Departing,
-    pub(crate) frame: FrameBuffer,
-    pub(crate) probes: MaybeUninit<Probes>,
+    tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+    quarantine: Quarantine<FREED, W>,
+    fragments: Fragments<DATAGRAMS, EARLY_FRAGMENTS>,
+    shared: MaybeUninit<Shared<'static, W>>,
+    lan: SideMemory<WAITING, HOSTS>,
+    wan: SideMemory<WAITING, OUTSIDE_NEIGHBOURS>,
+    reply: ReplyBuffer,
+    fragment_tx: FragmentTx,
+    frame: FrameBuffer,
+    probes: MaybeUninit<Probes>,
 }
 
-/// All the memory of a router for up to 1,048,576 mappings, sessions, hosts and ports in quarantine
-/// each: its tables are [`WideTables`], and its quarantine [`WideQuarantine`].
+/// The memory of a router for up to 1,048,576 mappings, sessions, hosts and ports in quarantine
+/// each. Its tables are [`WideTables`], and its quarantine is a [`WideQuarantine`].
 pub type WideState<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -54,25 +61,39 @@ pub type WideState<
     const FREED: usize = 64,
 > = State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, u32>;
 
-/// Fragmented datagrams that can be under way at once.
+/// Fragmented datagrams whose fragments can be translated at a time.
 const DATAGRAMS: usize = 16;
 
-/// Fragments that can wait for the first of their datagram: all others of one of 8 KiB, where its
-/// sender begins with the last.
-pub(crate) const HELD: usize = 5;
-
-/// Neighbours that are remembered outside. Inside there are as many as hosts.
+/// The ARP cache's slots outside. Inside there are as many as hosts.
 const OUTSIDE_NEIGHBOURS: usize = 64;
 
 /// The memory of one side.
-pub(crate) struct SideMemory<const WAITING: usize, const NEIGHBOURS: usize> {
-    pub(crate) channel: ChannelState,
-    pub(crate) neighbours: neighbours::Memory<NEIGHBOURS>,
-    pub(crate) queries: neighbours::Queries,
-    pub(crate) waiting: [Slot; WAITING],
+struct SideMemory<const WAITING: usize, const NEIGHBOURS: usize> {
+    channel: ChannelState,
+    neighbours: neighbours::Memory<NEIGHBOURS>,
+    queries: neighbours::Queries,
+    waiting: [Slot; WAITING],
 }
 
-// The crate's documentation says about 61 KiB beside the tables, which this rounds to.
+/// A [`State`] without the NAT's tables, whose type does not depend on the capacities.
+pub(crate) struct Memory<'d, W: Width> {
+    pub(crate) shared: &'d mut MaybeUninit<Shared<'d, W>>,
+    pub(crate) lan: SideParts<'d>,
+    pub(crate) wan: SideParts<'d>,
+    pub(crate) reply: &'d mut ReplyBuffer,
+    pub(crate) fragment_tx: &'d mut FragmentTx,
+    pub(crate) frame: &'d mut FrameBuffer,
+    pub(crate) probes: &'d mut MaybeUninit<Probes>,
+}
+
+/// What the memory of one side is for.
+pub(crate) struct SideParts<'d> {
+    pub(crate) channel: &'d mut ChannelState,
+    pub(crate) neighbours: Neighbours<'d>,
+    pub(crate) waiting: WaitingPackets<'d>,
+}
+
+// The crate's documentation rounds this to about 61 KiB besides the tables.
 const _: () =
     assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 61 * 1024 + 512);
 
@@ -85,6 +106,20 @@ impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOU
             waiting: [Slot::FREE; WAITING],
         }
     }
+
+    fn parts(&mut self, secret: u32) -> SideParts<'_> {
+        let Self {
+            channel,
+            neighbours,
+            queries,
+            waiting,
+        } = self;
+        SideParts {
+            channel,
+            neighbours: Neighbours::new(neighbours, queries, secret),
+            waiting: WaitingPackets::new(waiting),
+        }
+    }
 }
 
 impl<
@@ -95,7 +130,7 @@ impl<
     const FREED: usize,
 > State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
-    /// Memory that nothing uses yet.
+    /// Unused memory.
     pub const fn new() -> Self {
         Self::of(Tables::new(), Quarantine::new())
     }
@@ -109,7 +144,7 @@ impl<
     const FREED: usize,
 > WideState<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
-    /// Memory that nothing uses yet.
+    /// Unused memory.
     pub const fn wide() -> Self {
         Self::of(WideTables::wide(), WideQuarantine::wide())
     }
@@ -135,11 +170,33 @@ impl<
             shared: MaybeUninit::uninit(),
             lan: SideMemory::new(),
             wan: SideMemory::new(),
-            answer: [0; Reply::MAX_LEN],
-            departing: Departing::new(),
+            reply: [0; Reply::MAX_LEN],
+            fragment_tx: FragmentTx::new(),
             frame: FrameBuffer::new(),
             probes: MaybeUninit::uninit(),
         }
+    }
+
+    /// Builds the NAT on its tables. Returns it with the rest of the memory.
+    pub(crate) fn split(
+        &'static mut self,
+        config: Config,
+        seed: Seed,
+    ) -> Result<(Nat<'static, W>, Memory<'static, W>), ConfigError> {
+        let secret = seed.table_secret();
+        let nat = Nat::new(&mut self.tables, config, seed)?
+            .with_fragments(&mut self.fragments)
+            .with_quarantine(&mut self.quarantine);
+        let memory = Memory {
+            shared: &mut self.shared,
+            lan: self.lan.parts(secret),
+            wan: self.wan.parts(secret),
+            reply: &mut self.reply,
+            fragment_tx: &mut self.fragment_tx,
+            frame: &mut self.frame,
+            probes: &mut self.probes,
+        };
+        Ok((nat, memory))
     }
 }
 

@@ -1,10 +1,10 @@
-//! Counters of frames. What happens to datagrams is counted by the NAT: see [`nat_core::Stats`].
+//! Counters of frames. The NAT counts datagrams: see [`nat_core::Stats`].
 
 use nat_core::Side;
 
 macro_rules! frame_drops {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// Why a frame was discarded before the NAT saw it, or a datagram after.
+        /// Why a frame was dropped before the NAT processed it, or a datagram after that.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
@@ -36,41 +36,45 @@ macro_rules! frame_drops {
 }
 
 frame_drops! {
-    /// An ARP packet that claims the address of a neighbour for another station than the one known, which is asked first. Not
-    /// believed, but answered where it asks for the router.
+    /// An ARP packet that claims the address of a neighbour whose hardware address is known to be
+    /// another. It is not believed until the known station stops answering. A request for the
+    /// router's address is answered all the same.
     ArpConflict = "arp-conflict",
-    /// It waited for a neighbour's address, and a newer packet took its place.
+    /// It waited for a neighbour's hardware address, and was evicted by a newer packet.
     ArpPendingReplaced = "arp-pending-replaced",
-    /// The neighbour did not answer, or had to make room for another.
+    /// The neighbour did not answer, or was evicted by another one.
     ArpUnresolved = "arp-unresolved",
-    /// An ARP packet that is malformed, or claims what cannot be.
+    /// An ARP packet that is malformed, or whose hardware address no other station can have.
     BadArp = "bad-arp",
-    /// The sender's hardware address is that of a group, of nobody, or of the router; or its IP address is that of all hosts.
+    /// The source hardware address is a group address, zero, or the router's own; or the source IP
+    /// address is a multicast or broadcast address.
     BadSource = "bad-source",
-    /// For the broadcast address of the network it would have to leave to (RFC 2644).
+    /// Its destination is the broadcast address of the network that it would leave to (RFC 2644).
     DirectedBroadcast = "directed-broadcast",
-    /// A DHCPDISCOVER of the router's own stack, which looks for a server too often (RFC 2131 section 4.1).
+    /// A DHCPDISCOVER of the router's own stack, which sends them too often (RFC 2131 section 4.1).
     DiscoverTooSoon = "discover-too-soon",
     /// An ARP packet in which another station claims an address of the router (RFC 5227).
     DuplicateAddress = "duplicate-address",
-    /// It waited for a neighbour's address when the link went down or the outside address changed; or it had not left in all
-    /// its fragments when the outside address changed.
+    /// It waited for a neighbour's hardware address when the link went down or the outside address
+    /// changed; or some of its fragments had not left when the outside address changed.
     Flushed = "flushed",
-    /// Longer than what carries it: the driver it came from or leaves by, or a frame of the local stack.
+    /// Longer than the frames of the driver that it came from or leaves by, or those of the local
+    /// stack.
     Giant = "giant",
     /// IPv6, which is not forwarded.
     Ipv6 = "ipv6",
-    /// Sent to every station, but to one IP address; or an answer to a broadcast frame would have been due (RFC 1122).
+    /// A broadcast frame with the IP address of one host, or one that would cause an ICMP error
+    /// (RFC 1122).
     LinkBroadcast = "link-broadcast",
-    /// The link it would leave by is down.
+    /// The link that it would leave by is down.
     LinkDown = "link-down",
-    /// The router's own stack does not keep up.
+    /// The queue of the router's own stack is full.
     LocalQueueFull = "local-queue-full",
-    /// Sent to a group of stations.
+    /// Sent to a multicast hardware address.
     Multicast = "multicast",
-    /// As many neighbours as may be are being asked for.
+    /// Too many neighbours are being queried.
     NeighboursFull = "neighbours-full",
-    /// No gateway leads to its destination, or there is no outside address yet.
+    /// There is no gateway to its destination, or no outside address.
     NoRoute = "no-route",
     /// Neither IPv4, IPv6 nor ARP.
     OtherEthertype = "other-ethertype",
@@ -78,20 +82,21 @@ frame_drops! {
     OtherStation = "other-station",
     /// Too short for its link header.
     Runt = "runt",
-    /// The driver it would leave by has had no room for too long.
+    /// The driver that it would leave by has been full for too long.
     TxFull = "tx-full",
-    /// Tagged for a VLAN (IEEE 802.1Q), which is not supported. A tag with the VLAN id 0 names none, and is ignored.
+    /// Tagged for a VLAN (IEEE 802.1Q), which is not supported. A tag with the VLAN id 0 only gives
+    /// a priority, and is ignored.
     Vlan = "vlan",
 }
 
-/// Frames of one side. On a side without link headers each datagram is a frame.
+/// The counters of one side. On a side without link headers each datagram is a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct SideStats {
-    /// Frames that the driver handed up.
+    /// Frames received from the driver.
     pub received: u64,
-    /// Frames that the driver was given.
+    /// Frames given to the driver.
     pub sent: u64,
     /// Frames handed to the router's own stack.
     pub to_stack: u64,
@@ -109,8 +114,8 @@ impl SideStats {
         dropped: [0; FrameDrop::COUNT],
     };
 
-    /// Frames dropped for `reason`: on the side they came from if it concerns what they are, and on
-    /// the side they would have left by if it concerns the way out.
+    /// Frames dropped for `reason`. What is wrong with a frame itself is counted on the side that
+    /// it came from; what keeps it from leaving, on the side that it would have left by.
     pub fn dropped(&self, reason: FrameDrop) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or(0)
     }
@@ -129,7 +134,7 @@ impl SideStats {
     }
 }
 
-/// What the adapter has done since it was built, frame by frame.
+/// The frame counters of a router since it was built.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -138,16 +143,16 @@ pub struct FrameStats {
     pub inside: SideStats,
     /// The WAN.
     pub outside: SideStats,
-    /// How often the NAT had work to do that it had just been told to do, which is then put off by
-    /// a second. Always 0, or else a fault of the NAT: please report it.
-    pub timers_put_off: u64,
+    /// How often timers of the NAT were still due after they were handled, and were deferred by a
+    /// second. Anything but 0 is a fault of the NAT: please report it.
+    pub timers_deferred: u64,
 }
 
 impl FrameStats {
     pub(crate) const ZERO: Self = Self {
         inside: SideStats::ZERO,
         outside: SideStats::ZERO,
-        timers_put_off: 0,
+        timers_deferred: 0,
     };
 
     /// The counters of `side`.

@@ -1,38 +1,38 @@
-//! Packets that wait until the station of their next hop is known.
+//! Packets that wait until the hardware address of their next hop is known.
 
 use core::net::Ipv4Addr;
 
 use crate::ethernet::Header;
-use crate::local::MTU;
+use crate::stack_interface::MAX_FRAME_LEN;
 
-const MAX_DATAGRAM: usize = MTU - Header::LEN;
+const MAX_DATAGRAM: usize = MAX_FRAME_LEN - Header::LEN;
 
-/// The newest packets for neighbours that are being asked for (RFC 1122 section 2.3.2.2).
+/// The newest packets for neighbours that are being queried (RFC 1122 section 2.3.2.2).
 pub(crate) struct WaitingPackets<'d> {
     slots: &'d mut [Slot],
-    /// Counts packets, to tell which came first.
+    /// The number of packets so far, wrapping. It gives their order.
     arrivals: u32,
-    /// How many wait.
+    /// The number of packets that wait.
     count: usize,
 }
 
-/// The place of one packet.
+/// The memory for one packet.
 pub(crate) struct Slot {
-    /// Unspecified: free.
+    /// Unspecified when the slot is free.
     next_hop: Ipv4Addr,
     arrival: u32,
     len: usize,
     datagram: [u8; MAX_DATAGRAM],
 }
 
-/// What became of a packet that should wait.
+/// The result of [`WaitingPackets::put`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stored {
-    /// It waits.
+    /// The packet waits.
     Kept,
-    /// It waits, in the place of an older packet, which is lost.
+    /// The packet waits in the slot of an older one, which is lost.
     Replaced,
-    /// It is too long to wait.
+    /// The packet is too long for a slot, and is lost.
     TooLong,
 }
 
@@ -62,11 +62,11 @@ impl<'d> WaitingPackets<'d> {
         }
     }
 
-    /// Keeps a copy of `datagram`, in a free place, else in that of the oldest packet for
-    /// `next_hop`, else in that of the packet that has waited longest.
+    /// Copies `datagram` into a free slot. If there is none, it evicts the oldest packet for
+    /// `next_hop`, or else the oldest packet of all.
     pub(crate) fn put(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Stored {
         let arrivals = self.arrivals;
-        // Wrap-safe: the age of a packet, not its number, says which came first.
+        // The age of a packet gives the order even when its number has wrapped.
         let rank = |slot: &Slot| {
             (
                 slot.is_free(),
@@ -94,7 +94,7 @@ impl<'d> WaitingPackets<'d> {
         stored
     }
 
-    /// Whether a packet waits for a next hop of which `condition` holds.
+    /// Whether a packet waits for a next hop that meets `condition`.
     pub(crate) fn any(&self, mut condition: impl FnMut(Ipv4Addr) -> bool) -> bool {
         self.count > 0
             && self
@@ -103,7 +103,7 @@ impl<'d> WaitingPackets<'d> {
                 .any(|slot| !slot.is_free() && condition(slot.next_hop))
     }
 
-    /// Takes out the oldest packet for whose next hop `lookup` finds something.
+    /// Takes out the oldest packet whose next hop `lookup` finds. Returns what it found, too.
     pub(crate) fn take<T>(&mut self, lookup: impl Fn(Ipv4Addr) -> Option<T>) -> Option<(T, &[u8])> {
         let arrivals = self.arrivals;
         let waiting = self.slots.iter_mut().filter(|slot| !slot.is_free());
@@ -114,13 +114,13 @@ impl<'d> WaitingPackets<'d> {
         Some((found, slot.datagram.get(..slot.len)?))
     }
 
-    /// Whether one more can wait without the loss of another.
-    pub(crate) const fn has_room(&self) -> bool {
+    /// Whether a packet can wait without the loss of another.
+    pub(crate) const fn has_free_slot(&self) -> bool {
         self.count < self.slots.len()
     }
 
-    /// Takes out a packet for whose next hop `keep` does not hold.
-    pub(crate) fn take_orphan(&mut self, keep: impl Fn(Ipv4Addr) -> bool) -> Option<&[u8]> {
+    /// Takes out a packet whose next hop does not meet `keep`.
+    pub(crate) fn take_unresolved(&mut self, keep: impl Fn(Ipv4Addr) -> bool) -> Option<&[u8]> {
         let slot = self
             .slots
             .iter_mut()
@@ -130,7 +130,7 @@ impl<'d> WaitingPackets<'d> {
         slot.datagram.get(..slot.len)
     }
 
-    /// Drops the packets for whose next hop `keep` does not hold. Returns how many.
+    /// Drops the packets whose next hop does not meet `keep`. Returns how many.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(Ipv4Addr) -> bool) -> u32 {
         let mut dropped = 0;
         for slot in self.slots.iter_mut().filter(|slot| !slot.is_free()) {

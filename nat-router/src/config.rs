@@ -1,4 +1,4 @@
-//! What is chosen when the router is built.
+//! The configuration of the router.
 
 use core::fmt;
 use core::net::Ipv4Addr;
@@ -6,59 +6,59 @@ use core::net::Ipv4Addr;
 use embassy_net::StaticConfigV4;
 use nat_core::Cidr;
 
-/// How many addresses the default pool of the DHCP server has, where the inside network and the
-/// memory have room.
+/// The number of addresses in the default pool of the DHCP server, if the inside network and the
+/// memory are large enough.
 pub const LEASES: usize = 64;
 
-/// What is chosen when the router is built. [`Config::new`] gives the defaults; then set the fields
-/// that differ.
+/// The configuration of the router. [`Config::new`] gives the defaults; then set the fields that
+/// differ.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// The configuration of the NAT, with the router's own address inside. [`Config::new`] turns
-    /// MSS clamping on. Whether there is a DHCP client is taken from `outside`.
+    /// MSS clamping on. Its `dhcp_client` is ignored: `outside` decides whether there is one.
     pub nat: nat_core::Config,
-    /// The static configuration of the outside; `None` to take a lease.
+    /// The static configuration of the outside; `None` to use DHCP.
     pub outside: Option<StaticConfigV4>,
-    /// The host name that the DHCP client outside gives: up to 63 ASCII letters, digits and
-    /// hyphens. Empty for none.
+    /// The host name that the DHCP client sends: up to 63 ASCII letters, digits and hyphens. Empty
+    /// for none.
     pub host_name: &'static str,
-    /// What the DHCP server inside hands out; `None` for no server there.
+    /// The configuration of the DHCP server inside; `None` for no server.
     pub dhcp_server: Option<DhcpServer>,
 }
 
-/// What the DHCP server inside hands out, besides the router as gateway and the DNS servers of the
-/// outside.
+/// The configuration of the DHCP server inside. Besides a lease, a client gets the router as its
+/// gateway, and the DNS servers of the outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DhcpServer {
     /// The first address of the pool.
     pub first: Ipv4Addr,
-    /// The last address of the pool. There can be as many addresses as the
-    /// [`Memory`](crate::Memory) has `HOSTS`. The router's own may be among them, and is never
+    /// The last address of the pool. The pool can have as many addresses as the
+    /// [`Memory`](crate::Memory) has `HOSTS`. The router's own address may be in it, and is never
     /// leased.
     pub last: Ipv4Addr,
-    /// How long a lease lasts, in seconds, while the outside is configured. Before that, leases
-    /// last [`SHORT_LEASE_SECONDS`](crate::dhcp::SHORT_LEASE_SECONDS), so that clients come
-    /// back soon for the DNS servers.
+    /// The duration of a lease in seconds while the outside is configured. Before that, leases
+    /// last [`SHORT_LEASE_SECONDS`](crate::dhcp::SHORT_LEASE_SECONDS), so that clients soon
+    /// ask again and learn the DNS servers.
     pub lease_seconds: u32,
 }
 
-/// How long a lease lasts by default: an hour, so that clients learn of other DNS servers within
-/// half an hour.
+/// The default duration of a lease: an hour, so that clients learn new DNS servers within half an
+/// hour.
 const LEASE_SECONDS: u32 = 3600;
 
-/// The host name of a router that was given none.
+/// The default host name.
 const HOST_NAME: &str = "nat-router";
 
-/// The place of the first address to lease in the inside network, where that is large enough.
+/// The host part of the first address in the default pool, if the inside network is large enough.
 const FIRST_LEASED: u32 = 100;
 
 impl Config {
-    /// The defaults of a router with this address inside: a lease outside, and a DHCP server for
-    /// the [`LEASES`] addresses from 100 up, or from the middle up where the network has fewer
-    /// than 200. [`new`](crate::new) leaves the last ones of this pool out where the memory has
-    /// fewer `HOSTS`.
+    /// The defaults of a router with this address inside: DHCP outside, and a DHCP server inside.
+    /// Its pool has [`LEASES`] addresses from host 100 on, or from the middle of a network with
+    /// fewer than 200 hosts. If the memory has fewer `HOSTS`, [`new`](crate::new) shortens this
+    /// pool.
     pub fn new(inside: Cidr) -> Self {
         let mut nat = nat_core::Config::new(inside);
         nat.mss_clamp = true;
@@ -83,7 +83,8 @@ impl Default for Config {
 }
 
 impl DhcpServer {
-    /// The default pool of this network; `None` where it has no room for hosts besides the router.
+    /// The default pool of this network; `None` if it has no addresses for hosts besides the
+    /// router.
     pub fn of(inside: Cidr) -> Option<Self> {
         let (network, broadcast) = (inside.network()?.to_bits(), inside.broadcast()?.to_bits());
         let middle = (broadcast - network) / 2;
@@ -97,13 +98,13 @@ impl DhcpServer {
         (pool.first != pool.last || pool.first != inside.address()).then_some(pool)
     }
 
-    /// Refuses what cannot work in this network, with a memory for this many `hosts`.
-    /// [`new`](crate::new) does so too.
+    /// Checks that the server can work in this network, with a memory for `hosts` hosts.
+    /// [`new`](crate::new) does so, too.
     ///
     /// # Errors
     ///
-    /// When the pool is not of up to `hosts` hosts of the network, besides the router, or a lease
-    /// lasts no time.
+    /// When the pool has an address outside the network, none but the router's own, or more than
+    /// `hosts`, or when the duration of a lease is zero.
     pub fn check(&self, inside: Cidr, hosts: usize) -> Result<(), ConfigError> {
         let is_host = |address| {
             inside.contains(address)
@@ -133,8 +134,7 @@ impl DhcpServer {
         check(self.lease_seconds > 0, "a lease of no time")
     }
 
-    /// The same, but the default pool with no more addresses than a memory for this many `hosts`
-    /// has room for.
+    /// Shortens the default pool to the `hosts` of the memory. Other pools stay as they are.
     pub(crate) fn fit(self, inside: Cidr, hosts: usize) -> Self {
         let is_default =
             Self::of(inside).is_some_and(|pool| (pool.first, pool.last) == (self.first, self.last));
@@ -148,7 +148,7 @@ impl DhcpServer {
         }
     }
 
-    /// How many addresses the pool has.
+    /// The number of addresses in the pool.
     pub(crate) fn len(&self) -> usize {
         (self.last.to_bits().saturating_sub(self.first.to_bits()) as usize).saturating_add(1)
     }
@@ -159,7 +159,7 @@ impl DhcpServer {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// What is wrong with [`Config::dhcp_server`], as a sentence without an end.
+    /// What is wrong with [`Config::dhcp_server`], as a sentence without a full stop.
     DhcpServer(&'static str),
     /// [`Config::host_name`] is too long, or has other characters than letters, digits and hyphens.
     HostName,

@@ -1,8 +1,8 @@
 //! DHCP (RFC 2131): the server inside, and the client outside.
 //!
-//! The server answers for the whole network: it refuses addresses that are not of its pool, and
-//! accepts what a client had before the router was started again, if no other station uses it.
-//! Requests that come through a relay agent are ignored.
+//! The server is authoritative for the whole network: it refuses addresses that are not in its
+//! pool. It accepts an address that a client had before the router restarted, if no other station
+//! uses it. Requests from a relay agent are ignored.
 
 pub(crate) mod client;
 mod frame;
@@ -28,10 +28,10 @@ use embassy_net::udp::PacketMetadata;
 use identifiers::Identifiers;
 use leases::Lease;
 
-/// Requests that can wait.
+/// Requests that can be queued.
 const QUEUE: usize = 4;
 
-/// The longest message of a client: all that a frame of 1,500 bytes has room for.
+/// The longest message of a client: the UDP payload of a datagram of 1,500 bytes.
 const MAX_REQUEST_LEN: usize = 1500 - 28;
 
 /// The memory of the server, whose pool has up to `LEASES` addresses.
@@ -48,8 +48,8 @@ pub(crate) struct Buffers {
 }
 
 struct Queue<const LEN: usize> {
-    /// Written before it is used: empty metadata is not all zeros, and would put the whole memory
-    /// of the router into flash.
+    /// Initialized at run time: empty metadata is not all zeros, so the whole memory of the router
+    /// would take flash, too.
     metadata: MaybeUninit<[PacketMetadata; QUEUE]>,
     bytes: [u8; LEN],
 }
@@ -76,7 +76,7 @@ impl<const LEN: usize> Queue<LEN> {
         }
     }
 
-    /// Both parts, of an empty queue.
+    /// Both parts of an empty queue.
     fn parts(&mut self) -> (&mut [PacketMetadata], &mut [u8]) {
         (
             self.metadata.write([PacketMetadata::EMPTY; QUEUE]),

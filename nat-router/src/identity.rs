@@ -1,26 +1,32 @@
-//! MAC addresses of a board that was given none.
+//! MAC addresses for a board that has none of its own.
 
 use core::hash::Hasher;
 
 use nat_core::Side;
 use siphasher::sip::SipHasher24;
 
-/// The two low bits of a MAC address's first byte (IEEE 802-2014 section 8.2): it is of a group; it
-/// is locally administered.
+/// The two low bits of a MAC address's first byte (IEEE 802-2014 section 8.2): a group address, and
+/// a locally administered one.
 const GROUP: u8 = 0b01;
 const LOCAL: u8 = 0b10;
 
-/// The MAC address of the NIC on `side` of the board with this `unique_id`: always the same,
-/// locally administered, and different on both sides.
+/// The MAC addresses of the NICs inside and outside on the board with this `unique_id`.
+#[must_use]
+pub fn mac_addresses(unique_id: &[u8]) -> [[u8; 6]; 2] {
+    [Side::Inside, Side::Outside].map(|side| mac_address(unique_id, side))
+}
+
+/// The MAC address of the NIC on `side` of the board with this `unique_id`. It is always the same,
+/// locally administered, and different on the two sides.
 ///
-/// It is a hash, because unique ids often differ in few bits. Among 1000 boards in one network, the
-/// chance that two have an address in common is below 1 in 10 million.
+/// It is a hash, because unique ids often differ in few bits only. Among 1000 boards in one
+/// network, the chance that two have an address in common is below 1 in 10 million.
 #[must_use]
 pub fn mac_address(unique_id: &[u8], side: Side) -> [u8; 6] {
     let mut hasher = SipHasher24::new();
     hasher.write(unique_id);
     let [first, second, third, fourth, fifth, sixth, ..] = hasher.finish().to_le_bytes();
-    // One bit tells the sides apart, so they can not be equal by chance.
+    // One bit differs between the sides, so the addresses cannot be equal by chance.
     let last = match side {
         Side::Inside => sixth & !1,
         Side::Outside => sixth | 1,

@@ -10,13 +10,13 @@ pub enum Pattern {
     NoLink,
     /// Slow blinking, once a second: a link outside, but no lease.
     NoLease,
-    /// Steady, with a wink of 100 ms every two seconds: routing. A steady light without the wink is
-    /// a router that is stuck.
+    /// Steady, but off for 100 ms every two seconds: routing. If the light is steady without these
+    /// breaks, the router is stuck.
     Routing,
 }
 
 impl Pattern {
-    /// What to show of the outside.
+    /// The pattern for the state of the outside.
     pub const fn of(link: bool, configured: bool) -> Self {
         match (link, configured) {
             (false, _) => Self::NoLink,
@@ -25,7 +25,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the LED is lit, so many milliseconds after the start.
+    /// Whether the LED is lit at `millis`, in milliseconds after the start.
     pub const fn is_lit(self, millis: u64) -> bool {
         match self {
             Self::NoLink => millis % 200 < 100,
@@ -34,7 +34,7 @@ impl Pattern {
         }
     }
 
-    /// Milliseconds until it is lit or goes out next, so many after the start.
+    /// The milliseconds from `millis` until the LED next changes.
     pub(crate) const fn next_change(self, millis: u64) -> u64 {
         match self {
             Self::NoLink => 100 - millis % 100,
@@ -45,7 +45,7 @@ impl Pattern {
     }
 }
 
-/// No LED, for a board that has none.
+/// A pin for a board without an LED.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoLed;
 
@@ -67,9 +67,9 @@ impl OutputPin for NoLed {
 mod tests {
     use super::Pattern;
 
-    /// Nothing changes before the time that is told, and then something does.
+    /// The LED does not change before the returned time, and changes then.
     #[test]
-    fn each_change_is_told() {
+    fn the_next_change_is_exact() {
         for pattern in [Pattern::NoLink, Pattern::NoLease, Pattern::Routing] {
             for now in 0..4000 {
                 let next = now + pattern.next_change(now);

@@ -1,11 +1,11 @@
 //! The router task that all firmware and `nat-host` share: `nat-embassy` with its two stacks, a
-//! DHCP client outside, a DHCP server inside, lines for the log, a status LED and a sign of life
-//! for the watchdog.
+//! DHCP client outside, a DHCP server inside, log lines, a status LED, and a heartbeat for the
+//! watchdog.
 //!
-//! 1. [`new`] takes the memory, the configuration, entropy and both drivers, and gives the two
-//!    halves of a [`Router`].
-//! 2. Spawn [`Forwarding::run`] as one task: it moves the frames, and nothing else wakes it.
-//! 3. Spawn [`Services::run`] as another: it does all the rest, which is not in a hurry.
+//! 1. [`new`] takes the memory, the configuration, entropy and both drivers, and returns a
+//!    [`Router`] with two tasks.
+//! 2. Spawn [`Runner::run`] as one task: it moves the frames.
+//! 3. Spawn [`Services::run`] as another: it does everything else, which can wait.
 //!
 //! ```
 //! use embassy_net_driver::Driver;
@@ -16,8 +16,9 @@
 //! static MEMORY: ConstStaticCell<Memory<512, 1024>> = ConstStaticCell::new(Memory::new());
 //!
 //! async fn route(entropy: [u8; 32], lan: impl Driver, wan: impl Driver, led: impl OutputPin) {
-//!     let router = nat_router::new(MEMORY.take(), Config::default(), entropy, lan, wan).expect("a sound configuration");
-//!     let forwarding = router.forwarding.run(|| { /* feed the watchdog */ });
+//!     let router = nat_router::new(MEMORY.take(), Config::default(), entropy, lan, wan)
+//!         .expect("a sound configuration");
+//!     let forwarding = router.runner.run(|| { /* feed the watchdog */ });
 //!     // On a board: two tasks.
 //!     embassy_futures::join::join(forwarding, router.services.run(led)).await;
 //! }
@@ -25,42 +26,48 @@
 //!
 //! # The DHCP client
 //!
-//! Without a static configuration the outside is leased (RFC 2131). The [`DhcpClient`] of a
-//! [`Router`] tells the lease and gives it back. What the client takes of a lease, and what it does
-//! about servers that misbehave, is in the README.
+//! Without a static configuration, the outside address is leased (RFC 2131). The [`DhcpClient`] of
+//! a [`Router`] shows the lease and can release it. The README says which options the client uses,
+//! and how it deals with servers that misbehave.
 //!
 //! # The DHCP server
 //!
-//! It leases up to `HOSTS` addresses of the [`Memory`], [`LEASES`] by default, at 24 bytes each,
-//! and tells clients the router as gateway and the DNS servers that the outside has at that moment.
-//! While the outside is not configured, so that there is no DNS server to tell, leases last
-//! [`SHORT_LEASE_SECONDS`] only, and clients come back soon. A client gets its address again as
-//! long as no other needed it, mostly even after the router was off.
+//! It leases up to `HOSTS` addresses of the [`Memory`], [`LEASES`] by default, at 24 bytes each.
+//! Clients get the router as their gateway, and the DNS servers that the outside has at that
+//! moment. While the outside is not configured, there are no DNS servers to give, so leases last
+//! only [`SHORT_LEASE_SECONDS`], and clients soon ask again. A client gets the same address again
+//! as long as no other client needed it, usually even after a restart of the router.
 //!
-//! - A new address is probed by ARP before a client hears of it (RFC 2131 section 2.2), which takes
-//!   a second; up to eight at once, while all others are served. An address that is in use is set
-//!   aside for ten minutes and told on the log. A client that has a lease, or that alone answers
-//!   for the address it asks for, does not wait: so clients keep their addresses when the router
-//!   starts again, no two get the same, and a host with a static address in the pool keeps it.
-//! - A client is its client identifier, option 61, or its hardware address where it sends none
-//!   (section 4.2). A keyed hash of it with 64 bits is remembered.
-//! - It answers for the whole network: a client that asks for an address of another network, or for
-//!   one that it cannot have, is refused (section 4.3.2).
-//! - Answers go by unicast to clients that can receive it, and by broadcast to the others (section
-//!   4.1). What comes through a relay agent is ignored.
-//! - DECLINE sets the client's address aside, RELEASE frees it, a REQUEST for another server frees
-//!   what was offered, and INFORM is answered without a lease. An offer that is not taken keeps its
-//!   address for 10 s.
+//! - A new address is probed by ARP before it is offered (RFC 2131 section 2.2). This takes a
+//!   second, for up to eight addresses at once; other clients are served meanwhile. An address in
+//!   use is logged, and not leased for ten minutes. A client does not wait for a probe if it has a
+//!   lease, or if it is the only station that answers for the address it asks for. So clients keep
+//!   their addresses when the router restarts, no two clients get the same address, and a host with
+//!   a static address in the pool keeps it.
+//! - A client is identified by its client identifier, option 61, or by its hardware address if it
+//!   sends none (section 4.2). The server remembers a keyed hash of 64 bits.
+//! - The server is authoritative for the whole network: it refuses a client that asks for an
+//!   address of another network, or for one that it cannot have (section 4.3.2).
+//! - Replies go by unicast to clients that can receive it, and by broadcast to the others (section
+//!   4.1). Messages from a relay agent are ignored.
+//! - DECLINE puts the client's address aside, RELEASE frees it, a REQUEST to another server frees
+//!   the offered address, and INFORM is answered without a lease. An offered address is reserved
+//!   for 10 s.
 //!
 //! # The log
 //!
-//! Through `defmt` or `log`, by the features of these names: what the outside is configured with
-//! and when that changes; what a DHCP server outside said that was not taken, and why, at most two
-//! lines a second; a warning when the networks outside and inside overlap; addresses leased inside,
-//! found in use or declined, at most four lines a second; a full pool, at most once a minute;
-//! sessions that the NAT refused and why, at most one line a second; and every 10 s what was
-//! forwarded, what was dropped and how full the tables are. Links are told of by `nat-embassy`.
-//! Hosts are counted by the last 8 bits of their addresses.
+//! The features `defmt` and `log` choose where it goes. Lines are logged about:
+//!
+//! - the configuration of the outside, when it changes,
+//! - messages of DHCP servers outside that were refused, and why: at most two lines a second,
+//! - networks outside and inside that overlap,
+//! - addresses inside that were leased, found in use or declined: at most four lines a second,
+//! - a full pool: at most one line a minute,
+//! - sessions that the NAT refused, and why: at most one line a second,
+//! - every 10 s, the packets forwarded and dropped, and how full the tables are. Hosts whose
+//!   addresses have the same last 8 bits are counted as one.
+//!
+//! Changes of the links are logged by `nat-embassy`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -72,26 +79,23 @@ extern crate std;
 mod config;
 mod memory;
 
-// The two tasks.
-mod alarm;
-mod forwarding;
-mod services;
-
-// What the services are.
+// The task besides the runner, and what it runs.
 mod dhcp;
 mod led;
+mod services;
 mod statistics;
 mod uplink;
 
-// What the NAT tells.
-mod journal;
+// The events of the NAT.
+mod events;
 
-// What a board needs besides.
+// What firmware needs besides.
+mod firmware;
 mod identity;
 mod paced_link;
 
 mod log;
-mod pace;
+mod log_limiter;
 
 use embassy_net::{Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_net_driver::Driver;
@@ -101,54 +105,53 @@ use nat_embassy::{Control, Outside};
 pub use config::{Config, ConfigError, DhcpServer, LEASES};
 pub use dhcp::SHORT_LEASE_SECONDS;
 pub use dhcp::client::{DhcpClient, Lease, MAX_DNS_SERVERS};
-pub use forwarding::{Forwarding, HEARTBEAT_INTERVAL};
-pub use identity::mac_address;
+pub use firmware::{WATCHDOG_TIMEOUT, mappings};
+pub use identity::{mac_address, mac_addresses};
 pub use led::{NoLed, Pattern};
 pub use memory::{Memory, SOCKETS, WideMemory};
+pub use nat_embassy::{HEARTBEAT_INTERVAL, Runner};
 pub use paced_link::PacedLink;
 pub use services::Services;
 
 use dhcp::client::{Client, MAX_HOST_NAME, Shared, stack_config};
-use journal::Recorder;
+use events::EventSink;
 
 /// A router: two tasks to spawn, and handles for the application.
 pub struct Router<Lan: Driver, Wan: Driver, W: Width = u16> {
-    /// The hot task.
-    pub forwarding: Forwarding<Lan, Wan, W>,
+    /// The task that moves the frames.
+    pub runner: Runner<'static, Lan, Wan, W>,
     /// The task for everything else.
     pub services: Services<W>,
-    /// The handle of the router, for port forwards and counters. An event hook of the
-    /// application's takes the place of that which tells of refused sessions and counts
-    /// mappings for the log.
+    /// The handle of the router, for port forwards and counters. If the application sets an event
+    /// hook, it replaces the one that logs refused sessions and counts mappings for the log.
     pub control: Control<'static, W>,
-    /// The router's own stack inside, with three sockets left for the application.
+    /// The router's own stack inside. Three of its sockets are for the application.
     pub inside: Stack<'static>,
-    /// The router's own stack outside, with three sockets left for the application. It knows the
-    /// first three DNS servers. Where the gateway is not in the network, its configuration has
-    /// the router's own address in the place of it.
+    /// The router's own stack outside. Three of its sockets are for the application. It knows the
+    /// first three DNS servers. If the gateway is not in the network outside, the stack's
+    /// configuration has the router's own address as the gateway instead.
     pub outside: Stack<'static>,
-    /// The configuration of the outside, and the way to give a lease back.
+    /// The configuration of the outside, and the way to release a lease.
     pub dhcp_client: DhcpClient,
 }
 
-/// What nobody may be able to guess.
+/// Secret random numbers.
 #[derive(Clone)]
 pub struct Entropy {
     /// The NAT's seed.
     pub nat: Seed,
-    /// The seeds of the stack inside and of that outside.
+    /// The seeds of the stack inside and of the stack outside.
     pub stacks: [u64; 2],
 }
 
 impl From<[u8; 32]> for Entropy {
     /// Half of the bytes for the NAT, and a quarter for each stack.
     fn from(bytes: [u8; 32]) -> Self {
-        let half = |from: usize| {
-            core::array::from_fn(|place| bytes.get(from + place).copied().unwrap_or(0))
-        };
-        let stacks = u128::from_le_bytes(half(16));
+        let (nat, stacks) = bytes.split_at(16);
+        let half = |bytes: &[u8]| bytes.first_chunk().copied().unwrap_or_default();
+        let stacks = u128::from_le_bytes(half(stacks));
         Self {
-            nat: Seed::new(half(0)),
+            nat: Seed::new(half(nat)),
             stacks: [stacks as u64, (stacks >> 64) as u64],
         }
     }
@@ -156,11 +159,12 @@ impl From<[u8; 32]> for Entropy {
 
 /// Builds a router between the drivers `lan` and `wan`.
 ///
-/// `entropy` is fresh of every boot: 32 random bytes, or the [`Entropy`] that is made of them.
+/// `entropy` must be fresh at every boot: 32 random bytes, or the [`Entropy`] made of them.
 ///
 /// # Errors
 ///
-/// When the NAT refuses the configuration, or the DHCP server's does not suit the inside network.
+/// When the NAT refuses the configuration, the DHCP server's does not suit the inside network, or
+/// the host name is not valid.
 pub fn new<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -177,83 +181,82 @@ pub fn new<
     lan: Lan,
     wan: Wan,
 ) -> Result<Router<Lan, Wan, W>, ConfigError> {
-    let network = config.nat.inside;
-    let dhcp_server = config.dhcp_server.map(|server| server.fit(network, HOSTS));
-    if let Some(server) = &dhcp_server {
-        server.check(network, HOSTS)?;
-    }
     let Entropy {
         nat: seed,
-        stacks: [seed_inside, seed_outside],
+        stacks: seeds,
     } = entropy.into();
-    let identity = dhcp::Identity::new([seed_inside, seed_outside]);
-    if !is_host_name(config.host_name) {
-        return Err(ConfigError::HostName);
-    }
-    let Memory {
-        state,
-        inside,
-        outside,
-        dhcp,
-        dhcp_client: client_memory,
-        uplink,
-        journal,
-        recorder,
-    } = memory;
-    let (host_name, fixed) = (config.host_name, fixed_lease(&config));
+    let [inside_seed, outside_seed] = seeds;
+    let network = config.nat.inside;
+    let host_name = config.host_name;
+    let server_config = server_config(&config, HOSTS)?;
+    check_host_name(host_name)?;
+    let static_lease = static_lease(&config);
+    let outside_config = outside_config(static_lease.as_ref());
+
+    let adapter_config = adapter_config(config);
+    let (control, lan, wan, runner) =
+        nat_embassy::new(&mut memory.state, adapter_config, seed, lan, wan)?;
+    let mapping_count = &memory.mapping_count;
+    control.set_event_hook(memory.event_sink.write(EventSink::new(mapping_count)));
+
+    let inside_config = inside_config(network);
+    let inside = embassy_net::new(lan, inside_config, &mut memory.inside, inside_seed);
+    let outside = embassy_net::new(wan, outside_config, &mut memory.outside, outside_seed);
+
+    let client = match static_lease {
+        Some(_) => None,
+        None => Some(Client::new(host_name, outside_seed)),
+    };
+    let lease = &*memory.lease.write(Shared::new(static_lease));
     let dhcp::Memory {
         leases,
         identifiers,
-        buffers: dhcp,
-    } = dhcp;
-    let dhcp_server = dhcp_server
-        .map(|server| dhcp::Server::new((leases, identifiers), &server, network, identity));
-    let (control, lan, wan, runner) =
-        nat_embassy::new(state, adapter_config(config), seed, lan, wan)?;
-    let client = fixed
-        .is_none()
-        .then(|| Client::new(host_name, seed_outside));
-    let journal = &*journal;
-    control.set_event_hook(recorder.write(Recorder::new(journal)));
-    let outside_config = fixed
-        .as_ref()
-        .map(|lease| embassy_net::Config::ipv4_static(stack_config(lease)));
-    let uplink = &*uplink.write(Shared::new(fixed));
-    let inside = embassy_net::new(lan, inside_config(network), inside, seed_inside);
-    let outside = embassy_net::new(
-        wan,
-        outside_config.unwrap_or_default(),
-        outside,
-        seed_outside,
-    );
+        buffers,
+    } = &mut memory.dhcp;
+    let identity = dhcp::Identity::new(seeds);
+    let dhcp_server = server_config
+        .map(|config| dhcp::Server::new((leases, identifiers), &config, network, identity));
+
     Ok(Router {
+        runner,
         control,
         inside: inside.0,
         outside: outside.0,
-        dhcp_client: DhcpClient::new(uplink),
-        forwarding: Forwarding::new(runner),
+        dhcp_client: DhcpClient::new(lease),
         services: Services {
             control,
             inside,
             outside,
             client,
-            client_memory,
-            uplink,
-            dhcp,
+            client_memory: &mut memory.dhcp_client,
+            lease,
+            dhcp: buffers,
             dhcp_server,
-            journal,
+            mapping_count,
             network,
         },
     })
 }
 
-/// Whether a DHCP client can give this name (RFC 1123 section 2.1); none is given where it is
-/// empty.
-fn is_host_name(name: &str) -> bool {
-    name.len() <= MAX_HOST_NAME
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+/// The DHCP server's configuration, which must suit the inside network and the memory.
+fn server_config(config: &Config, hosts: usize) -> Result<Option<DhcpServer>, ConfigError> {
+    let network = config.nat.inside;
+    let Some(server) = config.dhcp_server else {
+        return Ok(None);
+    };
+    let server = server.fit(network, hosts);
+    server.check(network, hosts)?;
+    Ok(Some(server))
+}
+
+/// Checks that a DHCP client can send this name (RFC 1123 section 2.1). An empty one is not sent.
+fn check_host_name(name: &str) -> Result<(), ConfigError> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.len() <= MAX_HOST_NAME && name.bytes().all(is_allowed) {
+        Ok(())
+    } else {
+        Err(ConfigError::HostName)
+    }
 }
 
 /// The configuration of the stack inside.
@@ -265,8 +268,16 @@ fn inside_config(network: Cidr) -> embassy_net::Config {
     })
 }
 
-/// The static configuration of the outside, as if it were leased.
-fn fixed_lease(config: &Config) -> Option<Lease> {
+/// The configuration of the stack outside at the start: none if it will be leased.
+fn outside_config(static_lease: Option<&Lease>) -> embassy_net::Config {
+    match static_lease {
+        Some(lease) => embassy_net::Config::ipv4_static(stack_config(lease)),
+        None => embassy_net::Config::default(),
+    }
+}
+
+/// The static configuration of the outside, in the form of a lease.
+fn static_lease(config: &Config) -> Option<Lease> {
     let outside = config.outside.as_ref()?;
     Some(Lease {
         address: Cidr::new(outside.address.address(), outside.address.prefix_len())?,

@@ -1,4 +1,5 @@
-//! Lines for the field, through `defmt` or `log` if their feature is on. Never one per packet.
+//! Log lines about rare events, through `defmt` or `log` if the feature is on. Never one per
+//! packet.
 
 macro_rules! info {
     ($text:literal $(, $value:expr)* $(,)?) => {{

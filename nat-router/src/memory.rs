@@ -7,18 +7,18 @@ use nat_core::Width;
 use nat_embassy::{State, WideState};
 
 use crate::dhcp;
-use crate::journal::{Journal, Recorder};
+use crate::events::{EventSink, MappingCount};
 
-/// Sockets of each of the router's own stacks. DHCP takes one of each; the others are for the
+/// Sockets of each of the router's own stacks. DHCP uses one of them; the others are for the
 /// application.
 pub const SOCKETS: usize = 4;
 
-/// All the memory of a router: a [`State`] with the same parameters, that of both stacks, that of
-/// the DHCP server, whose pool can have `HOSTS` addresses at 24 bytes each, and that of the DHCP
-/// client.
+/// All the memory of a router: a [`State`] with the same parameters, and the memory of both stacks,
+/// of the DHCP server and of the DHCP client. The server's pool can have `HOSTS` addresses, at 24
+/// bytes each.
 ///
-/// All zeros when new, so a `static` of it costs RAM only and no flash. It is large: have it in a
-/// `static` from the start, not moved there.
+/// It is all zeros when new, so a `static` of it takes RAM only and no flash. It is large: create
+/// it in a `static`, so that it is never moved.
 pub struct Memory<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -32,12 +32,12 @@ pub struct Memory<
     pub(crate) outside: StackResources<SOCKETS>,
     pub(crate) dhcp: dhcp::Memory<HOSTS>,
     pub(crate) dhcp_client: dhcp::client::Memory,
-    pub(crate) uplink: MaybeUninit<dhcp::client::Shared>,
-    pub(crate) journal: Journal,
-    pub(crate) recorder: MaybeUninit<Recorder<'static>>,
+    pub(crate) lease: MaybeUninit<dhcp::client::Shared>,
+    pub(crate) mapping_count: MappingCount,
+    pub(crate) event_sink: MaybeUninit<EventSink<'static>>,
 }
 
-/// All the memory of a router with a [`WideState`].
+/// The memory of a router with a [`WideState`].
 pub type WideMemory<
     const MAPPINGS: usize,
     const SESSIONS: usize,
@@ -54,7 +54,7 @@ impl<
     const FREED: usize,
 > Memory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
-    /// Memory that nothing uses yet.
+    /// Unused memory.
     pub const fn new() -> Self {
         Self::of(State::new())
     }
@@ -68,7 +68,7 @@ impl<
     const FREED: usize,
 > WideMemory<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED>
 {
-    /// Memory that nothing uses yet.
+    /// Unused memory.
     pub const fn wide() -> Self {
         Self::of(WideState::wide())
     }
@@ -90,9 +90,9 @@ impl<
             outside: StackResources::new(),
             dhcp: dhcp::Memory::new(),
             dhcp_client: dhcp::client::Memory::new(),
-            uplink: MaybeUninit::uninit(),
-            journal: Journal::new(),
-            recorder: MaybeUninit::uninit(),
+            lease: MaybeUninit::uninit(),
+            mapping_count: MappingCount::new(),
+            event_sink: MaybeUninit::uninit(),
         }
     }
 }

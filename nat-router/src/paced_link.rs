@@ -1,4 +1,4 @@
-//! A link whose state is dear to read.
+//! A link whose state is expensive to read.
 
 use core::future::Future;
 use core::pin::pin;
@@ -6,12 +6,13 @@ use core::task::Context;
 
 use embassy_time::{Duration, Instant, Timer};
 
-/// Reads the state of a link every [`PacedLink::INTERVAL`] only, and says in between what it was.
+/// Reads the state of a link only every [`PacedLink::INTERVAL`], and returns the last state in
+/// between.
 ///
-/// For Ethernet drivers that read the status of their PHY whenever they are asked for the link,
-/// which is at every pass of the router: a read over MDIO takes some 30 us, for which the processor
-/// waits. A driver's PHY calls [`PacedLink::poll`] in the place of its own reading, and keeps the
-/// `PacedLink` for as long as itself.
+/// It is for Ethernet drivers that read the status of their PHY whenever they are asked for the
+/// link state. The router asks in every pass, and a read over MDIO takes about 30 us, for which the
+/// processor waits. A driver's PHY keeps a `PacedLink`, and calls [`PacedLink::poll`] instead of
+/// reading the status itself.
 ///
 /// ```
 /// use core::task::Context;
@@ -35,16 +36,16 @@ use embassy_time::{Duration, Instant, Timer};
 /// ```
 #[derive(Debug)]
 pub struct PacedLink {
-    /// When it is read next.
+    /// When the state is read next.
     next: Instant,
     up: bool,
 }
 
 impl PacedLink {
-    /// How often the link is read: a change is seen that late at most.
+    /// The time between two readings. A change is seen no later than that.
     pub const INTERVAL: Duration = Duration::from_millis(250);
 
-    /// A link that is read at the first [`PacedLink::poll`].
+    /// A link whose state is read at the first [`PacedLink::poll`].
     pub const fn new() -> Self {
         Self {
             next: Instant::MIN,
@@ -52,8 +53,8 @@ impl PacedLink {
         }
     }
 
-    /// Whether the link is up, which `read` says where it is time to read it. The task of `cx` is
-    /// woken when it is to be read again.
+    /// Whether the link is up. Calls `read` if the interval is over. The task of `cx` is woken when
+    /// the state must be read again.
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -73,8 +74,8 @@ impl PacedLink {
             self.up = read(cx);
             self.next = now.saturating_add(Self::INTERVAL);
         }
-        // At each poll, because a task has one place in the queue of timers, which is empty when it
-        // has been woken.
+        // At each poll, because a task has one place in the timer queue, and loses it when it is
+        // woken.
         clock.wake_at(self.next, cx);
         self.up
     }
@@ -98,8 +99,8 @@ impl Clock for SystemClock {
         Instant::now()
     }
 
-    /// What the timer says does not count: a new one is never ready at its first poll, however late
-    /// it is. It does have the task woken, at once if it is late.
+    /// The result of the poll is ignored: a new timer is never ready at its first poll, even if its
+    /// time is over. But it wakes the task, at once if its time is over.
     fn wake_at(&self, at: Instant, cx: &mut Context<'_>) {
         let _ = pin!(Timer::at(at)).poll(cx);
     }
@@ -117,8 +118,8 @@ mod tests {
 
     use super::*;
 
-    /// A clock that only the test moves. As with embassy's timers, what is asked for counts until
-    /// it has come.
+    /// A clock that only the test advances. As with embassy's timers, an alarm stays until its
+    /// time.
     #[derive(Default)]
     struct MockClock {
         millis: Cell<u64>,
@@ -136,7 +137,7 @@ mod tests {
         }
     }
 
-    /// The link of a driver that nothing but this wakes.
+    /// The link of a driver that only its alarm wakes.
     struct Board {
         clock: MockClock,
         link: PacedLink,
@@ -167,7 +168,7 @@ mod tests {
             })
         }
 
-        /// Sleeps until the alarm, and passes.
+        /// Sleeps until the alarm, then makes a pass.
         fn sleep(&mut self) -> bool {
             let at = self
                 .clock
@@ -197,7 +198,7 @@ mod tests {
         let mut board = Board::new();
         for millis in 0..1000 {
             board.clock.millis.set(millis);
-            // What wakes the task empties its place in the queue of timers.
+            // A task that is woken loses its place in the timer queue.
             board.clock.alarm.take();
             board.pass();
             let alarm = board.clock.alarm.borrow().expect("an alarm");

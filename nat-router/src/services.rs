@@ -1,4 +1,4 @@
-//! Everything besides forwarding: one task, which is not in a hurry.
+//! Everything besides forwarding, in one task that can wait.
 
 use core::future::pending;
 
@@ -11,14 +11,14 @@ use nat_embassy::{Control, LanDevice, WanDevice};
 
 use crate::dhcp;
 use crate::dhcp::client::DhcpClient;
-use crate::journal::Journal;
+use crate::events::MappingCount;
 use crate::led::Pattern;
 use crate::statistics::Statistics;
 use crate::uplink::Uplink;
 
-/// How often the outside is looked at, and what there is to tell, beside each change of the LED.
-/// Nothing else wakes a router that has nothing to do as often.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// The longest time between two looks at the lease, the statistics and the LED. An idle router is
+/// woken by nothing else as often.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The router's own stacks, its DHCP server, its log and its LED. Spawn [`Services::run`] as a task
 /// of its own.
@@ -35,16 +35,16 @@ pub struct Services<W: Width = u16> {
     /// `None` with a static configuration.
     pub(crate) client: Option<dhcp::client::Client>,
     pub(crate) client_memory: &'static mut dhcp::client::Memory,
-    pub(crate) uplink: &'static dhcp::client::Shared,
+    pub(crate) lease: &'static dhcp::client::Shared,
     pub(crate) dhcp: &'static mut dhcp::Buffers,
     pub(crate) dhcp_server: Option<dhcp::Server<'static>>,
-    pub(crate) journal: &'static Journal,
+    pub(crate) mapping_count: &'static MappingCount,
     pub(crate) network: Cidr,
 }
 
 impl<W: Width> Services<W> {
-    /// Runs both stacks, takes over the outside configuration, serves DHCP inside, and tells on the
-    /// log and by `led` how things are. Errors of the pin are ignored.
+    /// Runs both stacks, gets the outside configuration, serves DHCP inside, and shows the state of
+    /// the router in the log and by `led`. Errors of the pin are ignored.
     pub async fn run(self, led: impl OutputPin) -> ! {
         let Self {
             control,
@@ -52,19 +52,19 @@ impl<W: Width> Services<W> {
             outside,
             client,
             client_memory,
-            uplink,
+            lease,
             dhcp,
             dhcp_server,
-            journal,
+            mapping_count,
             network,
         } = self;
-        let handle = DhcpClient::new(uplink);
+        let handle = DhcpClient::new(lease);
         let (inside, mut inside_runner) = inside;
         let (outside, mut outside_runner) = outside;
-        let lease = async {
+        let configure = async {
             match client {
                 Some(client) => {
-                    dhcp::client::run(outside, control, client_memory, client, uplink).await;
+                    dhcp::client::run(outside, control, client_memory, client, lease).await;
                 }
                 None => handle.set_static(),
             }
@@ -78,15 +78,14 @@ impl<W: Width> Services<W> {
             outside,
             handle,
             Uplink::new(network),
-            Statistics::new(control, journal),
+            Statistics::new(control, mapping_count),
             led,
         );
-        // The server and the client rely on being polled in one task with their stacks, and after
-        // them.
+        // The DHCP server and client must be polled in one task with their stacks, and after them.
         join5(
             inside_runner.run(),
             outside_runner.run(),
-            lease,
+            configure,
             serve,
             watch,
         )
@@ -95,7 +94,8 @@ impl<W: Width> Services<W> {
     }
 }
 
-/// Looks at the outside every [`LOOK_INTERVAL`], and whenever the LED changes.
+/// Logs changes of the lease and the statistics, and drives the LED: every [`WATCH_INTERVAL`], and
+/// whenever the LED changes.
 async fn watch<W: Width>(
     outside: Stack<'_>,
     client: DhcpClient,
@@ -105,10 +105,10 @@ async fn watch<W: Width>(
 ) {
     loop {
         let now = Instant::now().as_millis();
-        uplink.look(client.lease());
-        statistics.tell(now);
+        uplink.log_changes(client.lease());
+        statistics.log_if_due(now);
         let pattern = Pattern::of(outside.is_link_up(), outside.is_config_up());
         let _ = led.set_state(pattern.is_lit(now).into());
-        Timer::after(LOOK_INTERVAL.min(Duration::from_millis(pattern.next_change(now)))).await;
+        Timer::after(WATCH_INTERVAL.min(Duration::from_millis(pattern.next_change(now)))).await;
     }
 }

@@ -1,22 +1,22 @@
-//! What the log tells of the traffic.
+//! The log lines about the traffic.
 
-use nat_core::{DropReason, Side, Width};
-use nat_embassy::{Control, FrameDrop};
+use nat_core::{DropReason, Nat, Stats, Width};
+use nat_embassy::{Control, FrameDrop, FrameStats};
 
-use crate::journal::Journal;
+use crate::events::MappingCount;
 use crate::log::info;
 
-/// How often the statistics are told, in milliseconds.
+/// How often the statistics are logged, in milliseconds.
 const INTERVAL: u64 = 10_000;
 
-/// Tells the statistics when it is time.
+/// Logs the statistics at intervals.
 pub(crate) struct Statistics<W: Width> {
     control: Control<'static, W>,
-    journal: &'static Journal,
+    mappings: &'static MappingCount,
     due: u64,
-    /// Packets forwarded as told last.
-    told: Forwarded,
-    /// The most sessions there were at any line.
+    /// The packets forwarded before the last line.
+    reported: Forwarded,
+    /// The most sessions at any line.
     most_sessions: u32,
 }
 
@@ -30,94 +30,99 @@ struct Forwarded {
 type Count = (&'static str, u64);
 
 impl<W: Width> Statistics<W> {
-    pub(crate) fn new(control: Control<'static, W>, journal: &'static Journal) -> Self {
+    pub(crate) fn new(control: Control<'static, W>, mappings: &'static MappingCount) -> Self {
         Self {
             control,
-            journal,
+            mappings,
             due: INTERVAL,
-            told: Forwarded::default(),
+            reported: Forwarded::default(),
             most_sessions: 0,
         }
     }
 
-    /// Tells the statistics if they are due at `now`, in milliseconds since the start.
-    pub(crate) fn tell(&mut self, now: u64) {
+    /// Logs the statistics if they are due at `now`, in milliseconds since the start.
+    pub(crate) fn log_if_due(&mut self, now: u64) {
         if now < self.due {
             return;
         }
         self.due = now.saturating_add(INTERVAL);
-        self.tell_traffic();
-        self.tell_tables();
+        self.log_traffic();
+        self.log_tables();
     }
 
-    fn tell_traffic(&mut self) {
+    fn log_traffic(&mut self) {
         let frames = self.control.stats();
-        let (forwarded, dropped, top) = self.control.with_nat(|nat| {
-            let stats = nat.stats();
-            let forwarded = Forwarded {
-                out: stats.outside.packets_out,
-                back: stats.inside.packets_out,
-            };
-            let of_nat = |reason: &DropReason| {
-                (
-                    reason.as_str(),
-                    stats.dropped(*reason) + stats.rejected(*reason),
-                )
-            };
-            let sides = [Side::Inside, Side::Outside].map(|side| frames.side(side));
-            let of_frames = |reason: &FrameDrop| {
-                (
-                    reason.as_str(),
-                    sides.iter().map(|side| side.dropped(*reason)).sum(),
-                )
-            };
-            let counts = DropReason::ALL
-                .iter()
-                .map(of_nat)
-                .chain(FrameDrop::ALL.iter().map(of_frames));
-            (
-                forwarded,
-                counts.clone().map(|(_, count)| count).sum::<u64>(),
-                highest(counts),
-            )
-        });
-        let Forwarded { out, back } = self.told;
-        let (out, back) = (
-            forwarded.out.wrapping_sub(out),
-            forwarded.back.wrapping_sub(back),
-        );
-        self.told = forwarded;
-        let [(one, ones), (two, twos), (three, threes)] = top;
+        let (forwarded, drops) = self
+            .control
+            .with_nat(|nat| (Forwarded::of(nat.stats()), Drops::of(nat.stats(), &frames)));
+        let out = forwarded.out.wrapping_sub(self.reported.out);
+        let back = forwarded.back.wrapping_sub(self.reported.back);
+        self.reported = forwarded;
+        let [(one, ones), (two, twos), (three, threes)] = drops.most_frequent;
         info!(
             "10 s: {} packets out, {} in; dropped since the start {}: {} {}, {} {}, {} {}",
-            out, back, dropped, one, ones, two, twos, three, threes
+            out, back, drops.total, one, ones, two, twos, three, threes
         );
     }
 
-    fn tell_tables(&mut self) {
-        let (sessions, hosts) = self.control.with_nat(|nat| {
-            // A bit for each host, by the last 8 bits of its address.
-            let mut hosts = [0_u32; 8];
-            let mut sessions = 0_u32;
-            for session in nat.sessions() {
-                sessions = sessions.saturating_add(1);
-                let [.., last] = session.inside.ip().octets();
-                if let Some(word) = hosts.get_mut(usize::from(last / 32)) {
-                    *word |= 1 << (last % 32);
-                }
-            }
-            (
-                sessions,
-                hosts.iter().map(|word| word.count_ones()).sum::<u32>(),
-            )
-        });
+    fn log_tables(&mut self) {
+        let (sessions, hosts) = self.control.with_nat(|nat| count_sessions(nat));
         self.most_sessions = self.most_sessions.max(sessions);
-        let (mappings, most) = self.journal.mappings();
+        let (mappings, most) = self.mappings.get();
         let most_sessions = self.most_sessions;
         info!(
             "tables: {} sessions (most {}), {} mappings (most {}), {} hosts",
             sessions, most_sessions, mappings, most, hosts
         );
+    }
+}
+
+/// The number of sessions, and of the hosts that have one. Hosts whose addresses have the same last
+/// 8 bits count as one.
+fn count_sessions<W: Width>(nat: &Nat<'_, W>) -> (u32, u32) {
+    // A bit for each host.
+    let mut hosts = [0_u32; 8];
+    let mut sessions = 0_u32;
+    for session in nat.sessions() {
+        sessions = sessions.saturating_add(1);
+        let [.., last] = session.inside.ip().octets();
+        if let Some(word) = hosts.get_mut(usize::from(last / 32)) {
+            *word |= 1 << (last % 32);
+        }
+    }
+    (sessions, hosts.iter().map(|word| word.count_ones()).sum())
+}
+
+impl Forwarded {
+    const fn of(stats: &Stats) -> Self {
+        Self {
+            out: stats.outside.packets_out,
+            back: stats.inside.packets_out,
+        }
+    }
+}
+
+/// The drops since the start, of the NAT and of the adapter.
+struct Drops {
+    total: u64,
+    most_frequent: [Count; 3],
+}
+
+impl Drops {
+    fn of(stats: &Stats, frames: &FrameStats) -> Self {
+        let by_nat = DropReason::ALL.iter().map(|reason| {
+            let count = stats.dropped(*reason) + stats.rejected(*reason);
+            (reason.as_str(), count)
+        });
+        let by_adapter = FrameDrop::ALL.iter().map(|reason| {
+            let count = frames.inside.dropped(*reason) + frames.outside.dropped(*reason);
+            (reason.as_str(), count)
+        });
+        let counts = by_nat.chain(by_adapter);
+        Self {
+            total: counts.clone().map(|(_, count)| count).sum(),
+            most_frequent: highest(counts),
+        }
     }
 }
 

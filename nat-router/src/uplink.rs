@@ -1,4 +1,4 @@
-//! What the log tells of the outside.
+//! The log lines about the outside configuration.
 
 use core::net::Ipv4Addr;
 
@@ -7,14 +7,14 @@ use nat_core::Cidr;
 use crate::dhcp::client::Lease;
 use crate::log::{info, warning};
 
-/// Networks to have inside, for a router whose own is in the way.
+/// Inside networks to propose when the router's own overlaps the outside network.
 const NETWORKS: [Ipv4Addr; 3] = [
     Ipv4Addr::new(192, 168, 77, 1),
     Ipv4Addr::new(10, 77, 0, 1),
     Ipv4Addr::new(172, 31, 77, 1),
 ];
 
-/// The outside as it was last seen.
+/// The outside configuration as it was last logged.
 pub(crate) struct Uplink {
     inside: Cidr,
     lease: Option<Lease>,
@@ -28,8 +28,8 @@ impl Uplink {
         }
     }
 
-    /// Tells what has changed, other than the time that a lease lasts.
-    pub(crate) fn look(&mut self, lease: Option<Lease>) {
+    /// Logs a change of the lease, unless only its duration has changed.
+    pub(crate) fn log_changes(&mut self, lease: Option<Lease>) {
         let timeless = lease.clone().map(|lease| Lease {
             seconds: None,
             ..lease
@@ -40,7 +40,7 @@ impl Uplink {
         self.lease = timeless;
         match &lease {
             Some(lease) => {
-                tell(lease);
+                log_lease(lease);
                 self.warn_of_overlap(lease.address);
             }
             None => info!("outside: address lost"),
@@ -71,7 +71,7 @@ impl Uplink {
     }
 }
 
-fn tell(lease: &Lease) {
+fn log_lease(lease: &Lease) {
     const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
     let (address, bits) = (lease.address.address(), lease.address.prefix_len());
     let gateway = lease.gateway.unwrap_or(NONE);
@@ -93,7 +93,7 @@ fn tell(lease: &Lease) {
     );
 }
 
-/// The address of a network; the address itself where the prefix leaves no room for one.
+/// The address of a network, or the address itself if its prefix is too long for a network address.
 fn network(cidr: Cidr) -> Ipv4Addr {
     cidr.network().unwrap_or_else(|| cidr.address())
 }

@@ -90,10 +90,10 @@ pub(crate) fn frames(stats: &FrameStats) -> Table {
     for reason in FrameDrop::ALL {
         row(&format!("  {reason}"), &|side| side.dropped(reason));
     }
-    if stats.timers_put_off > 0 {
+    if stats.timers_deferred > 0 {
         table.add_row([
             "timers put off".to_owned(),
-            stats.timers_put_off.to_string(),
+            stats.timers_deferred.to_string(),
             String::new(),
         ]);
     }

@@ -118,7 +118,7 @@ type Device = Tap<SyncDevice>;
 
 fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -> Result<()> {
     let Router {
-        forwarding,
+        runner,
         services,
         control,
         dhcp_client,
@@ -128,7 +128,7 @@ fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -
 
     let executor = LocalExecutor::new();
     // No watchdog, and no LED.
-    spawn(&executor, forwarding.run(|| ()));
+    spawn(&executor, runner.run(|| {}));
     spawn(&executor, services.run(NoLed));
     if options.wan.address.is_none() {
         spawn(&executor, tell_of_leases(dhcp_client));

@@ -1,5 +1,4 @@
-//! A W5500-EVB-Pico with a second W5500 on its free pins: what differs from other boards, and
-//! nothing else.
+//! A W5500-EVB-Pico with a second W5500 on its free pins: all that is specific to this board.
 //!
 //! | | outside, on the board (SPI0) | inside, wired (SPI1) |
 //! |---|---|---|
@@ -17,24 +16,20 @@ use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, FLASH, SPI0, S
 use embassy_rp::spi::{self, Spi};
 use embassy_rp::watchdog::{ResetReason, Watchdog};
 use embassy_rp::{Peri, bind_interrupts, dma, pac};
-use embassy_time::Duration;
+use nat_router::{WATCHDOG_TIMEOUT, mac_addresses};
 use nat_w5500::{Pins, Runner};
 
 use crate::entropy;
 use crate::filled_spi::{Dma, FilledSpi};
 
-/// The fastest that 125 MHz divides to below 33.3 MHz, which the W5500 is guaranteed to follow
-/// (datasheet 1.1.0, section 5.5.4).
+/// The highest frequency that divides 125 MHz and is below the 33.3 MHz that the W5500 is
+/// guaranteed to work with (datasheet 1.1.0, section 5.5.4).
 const SPI_HZ: u32 = 31_250_000;
 
-/// How long the router may go without a sign of life, which it gives every half second, until it is
-/// restarted.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// The flash of the board, which tells its unique id.
+/// The size of the board's flash, which has a unique id.
 const FLASH_BYTES: usize = 2 * 1024 * 1024;
 
-/// In the watchdog's first scratch register it says that the second holds the address of a fault.
+/// In the watchdog's first scratch register: the second one holds the address of a fault.
 const FAULT_RECORDED: u32 = 0x4641_554c;
 
 bind_interrupts!(struct Interrupts {
@@ -51,12 +46,12 @@ type PortRunner<Bus> =
 pub(crate) type InsideRunner = PortRunner<SPI1>;
 pub(crate) type OutsideRunner = PortRunner<SPI0>;
 
-/// What the board is made of, ready to be used.
+/// The parts of the board, ready for use.
 pub(crate) struct Board {
     pub(crate) inside: Port<SPI1>,
     pub(crate) outside: Port<SPI0>,
-    /// The same at every start, and different on every board.
-    pub(crate) unique_id: [u8; 8],
+    /// The MAC addresses inside and outside, the same at every start.
+    pub(crate) macs: [[u8; 6]; 2],
     /// Different at every start.
     pub(crate) entropy: [u8; 32],
     pub(crate) led: Led,
@@ -64,7 +59,7 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    /// Sets the clocks up, starts the watchdog, and tells on the log why the board has started.
+    /// Sets up the clocks, starts the watchdog, and logs why the board has started.
     pub(crate) fn start() -> Self {
         let p = embassy_rp::init(embassy_rp::config::Config::default());
         let heartbeat = Heartbeat::start(p.WATCHDOG);
@@ -95,7 +90,7 @@ impl Board {
                 int: Input::new(p.PIN_21, Pull::Up),
                 reset: Output::new(p.PIN_20, Level::High),
             },
-            unique_id,
+            macs: mac_addresses(&unique_id),
             entropy: entropy::gather(&unique_id),
             led: Output::new(p.PIN_25, Level::Low),
             heartbeat,
@@ -103,7 +98,7 @@ impl Board {
     }
 }
 
-/// SPI mode 3, in which this chip's SPI sends bytes back to back; in mode 0 it pauses between them.
+/// SPI mode 3: this chip's SPI then sends bytes back to back. In mode 0 it pauses between them.
 fn spi_config() -> spi::Config {
     let mut config = spi::Config::default();
     config.frequency = SPI_HZ;
@@ -112,9 +107,8 @@ fn spi_config() -> spi::Config {
     config
 }
 
-/// The 64 bits that the maker has put into the flash. It is not readable as memory while it tells
-/// them, so interrupts are off meanwhile, and no DMA may read from it: this is done before there is
-/// any.
+/// The flash's unique id of 64 bits. While it is read, the flash is not readable as memory, so
+/// interrupts are off, and no DMA may read from it. Therefore this comes before any DMA.
 fn unique_id(flash: Peri<'static, FLASH>) -> [u8; 8] {
     let mut id = [0; 8];
     let read = Flash::<_, _, FLASH_BYTES>::new_blocking(flash).blocking_unique_id(&mut id);
@@ -124,38 +118,37 @@ fn unique_id(flash: Peri<'static, FLASH>) -> [u8; 8] {
     id
 }
 
-/// The watchdog, as that which must be told that the router lives.
+/// Feeds the watchdog.
 pub(crate) struct Heartbeat(Watchdog);
 
 impl Heartbeat {
     fn start(watchdog: Peri<'static, WATCHDOG>) -> Self {
         let mut watchdog = Watchdog::new(watchdog);
-        tell_reset_reason(&mut watchdog);
+        log_reset_reason(&mut watchdog);
         watchdog.pause_on_debug(true);
-        watchdog.start(PATIENCE);
+        watchdog.start(WATCHDOG_TIMEOUT);
         Self(watchdog)
     }
 
-    /// Puts the restart off once more.
-    pub(crate) fn give(&mut self) {
-        self.0.feed(PATIENCE);
+    pub(crate) fn feed(&mut self) {
+        self.0.feed(WATCHDOG_TIMEOUT);
     }
 }
 
-fn tell_reset_reason(watchdog: &mut Watchdog) {
+fn log_reset_reason(watchdog: &mut Watchdog) {
     let fault = (watchdog.get_scratch(0) == FAULT_RECORDED).then(|| watchdog.get_scratch(1));
     watchdog.set_scratch(0, 0);
     match (watchdog.reset_reason(), fault) {
         (_, Some(pc)) => defmt::error!("restarted after a fault at {=u32:#010x}", pc),
         (Some(ResetReason::Forced), _) => defmt::info!("restarted on request"),
         (Some(ResetReason::TimedOut), _) => {
-            defmt::error!("restarted by the watchdog: the router was stuck")
+            defmt::error!("restarted by the watchdog: the router was stuck");
         }
         (None, _) => defmt::info!("started by power-on or reset"),
     }
 }
 
-/// Has the watchdog restart the board at once. The next start tells `pc` on the log.
+/// Makes the watchdog restart the board at once. The next start logs `pc`.
 pub(crate) fn restart_after_fault(pc: u32) -> ! {
     // SAFETY: nothing else runs any more.
     let mut watchdog = Watchdog::new(unsafe { WATCHDOG::steal() });

@@ -3,15 +3,15 @@
 use embassy_time::{Duration, Ticker};
 use nat_w5500::{Counters, Monitor};
 
-/// How often each chip is looked at. There is a line about it if more has happened to it than
+/// How often each chip's counters are read. A line is logged if one has changed that does not count
 /// frames.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A chip, and what had happened to it when it was last told of.
+/// A chip, and its counters when they were last reported.
 pub(crate) struct Chip {
     name: &'static str,
     monitor: Monitor<'static>,
-    told: Counters,
+    reported: Counters,
 }
 
 impl Chip {
@@ -19,13 +19,13 @@ impl Chip {
         Self {
             name,
             monitor,
-            told: without_frames(monitor.counters()),
+            reported: without_frames(monitor.counters()),
         }
     }
 
-    fn tell(&mut self) {
+    fn report(&mut self) {
         let counters = self.monitor.counters();
-        if without_frames(counters) == self.told {
+        if without_frames(counters) == self.reported {
             return;
         }
         match self.monitor.last_fault() {
@@ -37,11 +37,11 @@ impl Chip {
             ),
             None => defmt::info!("W5500 {=str}: {}", self.name, counters),
         }
-        self.told = without_frames(counters);
+        self.reported = without_frames(counters);
     }
 }
 
-/// The counters of all but frames that went their way, which the router's statistics tell of.
+/// The counters without those of moved frames, which the router's statistics report.
 fn without_frames(mut counters: Counters) -> Counters {
     (
         counters.received,
@@ -52,13 +52,13 @@ fn without_frames(mut counters: Counters) -> Counters {
     counters
 }
 
-/// Tells of the chips for ever.
+/// Reports on the chips, for ever.
 pub(crate) async fn watch(mut chips: [Chip; 2]) -> ! {
     let mut ticker = Ticker::every(INTERVAL);
     loop {
         ticker.next().await;
         for chip in &mut chips {
-            chip.tell();
+            chip.report();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Entropy from the ring oscillator.
 //!
-//! Its bits are what its jitter makes of them: biased, and like their neighbours. Therefore many
-//! more are gathered than are needed, 64 for each that is used, with pauses in which jitter
-//! accumulates, and SHA-256 makes 256 bits of them.
+//! Its bits come from jitter, so they are biased, and similar to their neighbours. Therefore 64
+//! bits are gathered for each bit that is used, with pauses in which jitter accumulates, and
+//! SHA-256 reduces them to 256 bits.
 
 use embassy_rp::clocks::RoscRng;
 use sha2::{Digest, Sha256};
@@ -13,12 +13,12 @@ const SAMPLES: usize = 2048;
 /// Cycles between two samples: some dozen periods of the oscillator.
 const PAUSE: u32 = 250;
 
-/// So many equal samples in a row have a chance of 2^-20 if a sample is worth an eighth of a bit,
-/// which is what is counted on: the repetition count test of NIST SP 800-90B section 4.4.1.
+/// The repetition count test of NIST SP 800-90B section 4.4.1: if a sample has an eighth of a bit
+/// of entropy, as is assumed here, this many equal samples in a row have a probability of 2^-20.
 const STUCK: usize = 161;
 
-/// 256 bits that are different at every start. `personal` makes them differ from those of other
-/// boards even if the oscillator should be stuck, which a warning on the log tells.
+/// 256 bits that are different at every start. If the oscillator is stuck, a warning is logged, and
+/// only `personal` makes the bits differ from those of other boards.
 pub(crate) fn gather(personal: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(personal);
     let mut last = None;

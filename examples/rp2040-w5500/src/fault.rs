@@ -1,12 +1,11 @@
-//! What happens when the processor cannot go on, which is also how a panic ends: the router
-//! restarts.
+//! A fault of the processor, or a panic, restarts the router.
 
 use cortex_m_rt::{ExceptionFrame, exception};
 
 use crate::board;
 
-// A stack that has grown too large comes here only if there is room for the frame; else the core
-// locks up, and the watchdog restarts the board when no sign of life comes.
+// A stack overflow ends here only if there is memory for the exception frame. Otherwise the core
+// locks up, and the watchdog restarts the board.
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
     defmt::error!(

@@ -1,10 +1,10 @@
-//! The SPI of the RP2040: short transfers are polled with its FIFO kept filled, long ones go by DMA
+//! The SPI of the RP2040. Short transfers are polled with the FIFO kept filled; long ones use DMA
 //! with one interrupt.
 //!
-//! `embassy-rp` waits for the answer to each polled byte before it sends the next, so the bus is
-//! idle for longer than it takes to send one; and by DMA it takes an interrupt and a turn of the
-//! task from each of the two channels. A W5500 is told and asked much in a few bytes each, for
-//! every frame, and most frames are short.
+//! `embassy-rp` waits for the answer to each polled byte before it sends the next one, so the bus
+//! is idle for most of the time. Its DMA transfers cost an interrupt and a poll of the task for
+//! each of the two channels. The driver of a W5500 makes several accesses of a few bytes for every
+//! frame, and most frames are short.
 
 use embassy_rp::dma::{Channel, ChannelInstance, InterruptHandler};
 use embassy_rp::interrupt::typelevel::Binding;
@@ -14,7 +14,7 @@ use embassy_rp::spi::{Blocking, Error, Instance, Spi};
 use embassy_rp::{Peri, pac};
 use embedded_hal::spi::{ErrorType, SpiBus};
 
-/// The FIFO of each direction holds that many bytes (RP2040 datasheet, section 4.4.1).
+/// The bytes that the FIFO of each direction holds (RP2040 datasheet, section 4.4.1).
 const FIFO: usize = 8;
 
 /// A bus whose polled transfers send up to [`FIFO`] bytes before they wait for the answers to them.
@@ -24,17 +24,17 @@ pub(crate) struct FilledSpi<Bus: Instance + 'static> {
     dma: Dma,
 }
 
-/// The DMA channels of a bus, which both take part in every transfer. Only that which receives
-/// interrupts: it ends last.
+/// The DMA channels of a bus. Every transfer uses both. Only the receiving channel interrupts,
+/// because it ends last.
 pub(crate) struct Dma {
     send: Channel<'static>,
     receive: Channel<'static>,
-    /// What paces the channel that sends, and the one that receives.
+    /// The requests that pace the sending and the receiving channel.
     pace: (TreqSel, TreqSel),
 }
 
 impl Dma {
-    /// `pace` are the requests of the bus to send and to receive.
+    /// `pace` are the bus's requests to send and to receive.
     pub(crate) fn new<Send: ChannelInstance, Receive: ChannelInstance>(
         (send, receive): (Peri<'static, Send>, Peri<'static, Receive>),
         pace: (TreqSel, TreqSel),
@@ -55,7 +55,8 @@ impl Dma {
 }
 
 impl<Bus: Instance> FilledSpi<Bus> {
-    /// `registers` are those of `spi`, which does not tell them, and `dma` is paced by it.
+    /// `registers` must be those of `spi`, which does not expose them, and `dma` must be paced by
+    /// it.
     pub(crate) const fn new(
         spi: Spi<'static, Bus, Blocking>,
         registers: pac::spi::Spi,
@@ -72,7 +73,7 @@ impl<Bus: Instance> FilledSpi<Bus> {
         self.registers.dr().write_value(Dr(byte.into()));
     }
 
-    /// The answer to the first byte that was not yet answered.
+    /// The answer to the oldest byte without one.
     fn receive(&self) -> u8 {
         while !self.registers.sr().read().rne() {}
         self.registers.dr().read().data() as u8
@@ -83,8 +84,8 @@ impl<Bus: Instance> ErrorType for FilledSpi<Bus> {
     type Error = Error;
 }
 
-// Each transfer ends with the last answer, so the FIFOs are empty and the bus is idle between two
-// of them.
+// Each transfer ends with its last answer, so between two transfers the FIFOs are empty and the bus
+// is idle.
 impl<Bus: Instance> SpiBus<u8> for FilledSpi<Bus> {
     fn write(&mut self, words: &[u8]) -> Result<(), Error> {
         for chunk in words.chunks(FIFO) {
@@ -117,8 +118,8 @@ impl<Bus: Instance> SpiBus<u8> for FilledSpi<Bus> {
     }
 }
 
-// Each transfer by DMA receives as much as it sends, and ends with what was received, like a polled
-// one. A transfer that is given up is stopped when its futures are dropped.
+// Each DMA transfer receives as many bytes as it sends, and ends with the last received one, like a
+// polled transfer. Dropping its futures stops it.
 impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
     async fn read(&mut self, words: &mut [u8]) -> Result<(), Error> {
         let Dma {

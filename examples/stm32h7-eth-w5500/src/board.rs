@@ -1,5 +1,4 @@
-//! A NUCLEO-H743ZI2 with a W5500 on its Arduino header: what differs from other boards, and nothing
-//! else.
+//! A NUCLEO-H743ZI2 with a W5500 on its Arduino header: all that is specific to this board.
 //!
 //! The Ethernet MAC with the board's LAN8742 is outside: RMII on PA1, PA7, PB13, PC4, PC5, PG11,
 //! PG13; MDIO on PA2, MDC on PC1. The W5500 is inside, on SPI1:
@@ -13,8 +12,8 @@
 //! | INTn | PD15 | D9 |
 //! | RSTn | PF3 | D8 |
 //!
-//! None of these is of RMII, of the ST-LINK's serial port (PD8, PD9), of SWD, or of an LED. MOSI is
-//! on PB5 because PA7, where SPI1 could have it too, is RMII's.
+//! None of these pins is used by RMII, the serial port of the ST-LINK (PD8, PD9), SWD, or an LED.
+//! MOSI is on PB5 because RMII uses PA7, the other pin that SPI1 could use.
 
 use embassy_stm32::eth::{self, Ethernet, GenericPhy, PacketQueue, Sma};
 use embassy_stm32::exti::{self, ExtiInput};
@@ -26,30 +25,25 @@ use embassy_stm32::spi::{self, Spi, mode::Master};
 use embassy_stm32::time::Hertz;
 use embassy_stm32::wdg::IndependentWatchdog;
 use embassy_stm32::{Peri, bind_interrupts, dma, interrupt, pac, rcc};
-use nat_core::Side;
-use nat_router::mac_address;
+use nat_router::{WATCHDOG_TIMEOUT, mac_addresses};
 use nat_w5500::{Pins, Runner};
 use static_cell::ConstStaticCell;
 
 use crate::phy::PacedPhy;
 
-/// Below the 33.3 MHz that the W5500 is guaranteed to follow (datasheet 1.1.0, section 5.5.4).
-/// PLL1's Q output is twice that.
+/// Below the 33.3 MHz that the W5500 is guaranteed to work with (datasheet 1.1.0, section 5.5.4).
+/// PLL1's Q output has twice this frequency.
 const SPI: Hertz = Hertz(31_000_000);
-
-/// How long the router may go without a sign of life, which it gives every half second, until it is
-/// restarted.
-const PATIENCE_MICROS: u32 = 3_000_000;
 
 /// The address of the LAN8742 on this board.
 const PHY_ADDRESS: u8 = 0;
 
-/// Frames that can wait in the Ethernet MAC to be sent.
+/// Frames that the Ethernet MAC can queue for sending.
 const SENDING: usize = 8;
 
-/// Frames that can wait in the Ethernet MAC for the router: a burst of 100 at the full rate of the
-/// wire, while the router is busy. One place more stays empty, where the MAC stops. Each takes 1.5
-/// KiB of the AXI SRAM.
+/// Received frames that the Ethernet MAC can queue: a burst of 100 at the full rate of the wire,
+/// while the router is busy. The MAC stops at an empty slot, so there is one more. Each takes
+/// 1.5 KiB of the AXI SRAM.
 const RECEIVED: usize = 101;
 
 static FRAMES: ConstStaticCell<PacketQueue<SENDING, RECEIVED>> =
@@ -71,10 +65,12 @@ type Interrupt = ExtiInput<'static, Async>;
 pub(crate) type InsideRunner = Runner<'static, Bus, Output<'static>, Interrupt, Output<'static>>;
 pub(crate) type OutsideNic = Ethernet<'static, ETH, PacedPhy<GenericPhy<Sma<'static, ETH_SMA>>>>;
 
-/// What the board is made of, ready to be used.
+/// The parts of the board, ready for use.
 pub(crate) struct Board {
     pub(crate) inside: Pins<Bus, Output<'static>, Interrupt, Output<'static>>,
     pub(crate) outside: OutsideNic,
+    /// The MAC addresses inside and outside, the same at every start.
+    pub(crate) macs: [[u8; 6]; 2],
     /// Different at every start.
     pub(crate) entropy: [u8; 32],
     pub(crate) led: Led,
@@ -82,16 +78,18 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    /// Sets the clocks up, starts the watchdog, and tells on the log why the board has started.
+    /// Sets up the clocks, starts the watchdog, and logs why the board has started.
     pub(crate) fn start() -> Self {
         enable_instruction_cache();
         let p = embassy_stm32::init(config());
-        tell_reset_reason();
+        log_reset_reason();
         let heartbeat = Heartbeat::start(p.IWDG1);
         let phy = PacedPhy::new(GenericPhy::new(
             Sma::new(p.ETH_SMA, p.PA2, p.PC1),
             PHY_ADDRESS,
         ));
+        let macs = mac_addresses(&embassy_stm32::uid::uid());
+        let [_, outside_mac] = macs;
         let mut entropy = [0; 32];
         Rng::new(p.RNG, Interrupts).fill_bytes(&mut entropy);
         Self {
@@ -121,9 +119,10 @@ impl Board {
                 p.PG13,
                 p.PB13,
                 p.PG11,
-                mac_address(&unique_id(), Side::Outside),
+                outside_mac,
                 phy,
             ),
+            macs,
             entropy,
             led: Output::new(p.PB0, Level::Low, Speed::Low),
             heartbeat,
@@ -131,13 +130,8 @@ impl Board {
     }
 }
 
-/// The 96 bits that are the same at every start, and different on every chip.
-pub(crate) fn unique_id() -> [u8; 12] {
-    embassy_stm32::uid::uid()
-}
-
-/// 400 MHz for the core and 200 MHz for the buses, from the internal oscillator, which needs no
-/// jumper to be right. SPI1 gets 61.5 MHz, to be halved.
+/// 400 MHz for the core and 200 MHz for the buses, from the internal oscillator, which works
+/// whatever the jumpers are. SPI1 gets 61.5 MHz, which it halves.
 fn config() -> embassy_stm32::Config {
     let mut config = embassy_stm32::Config::default();
     config.rcc.hsi = Some(rcc::HSIPrescaler::DIV1);
@@ -176,25 +170,24 @@ fn enable_instruction_cache() {
     }
 }
 
-/// The watchdog, as that which must be told that the router lives.
+/// Feeds the watchdog.
 pub(crate) struct Heartbeat(IndependentWatchdog<'static, IWDG1>);
 
 impl Heartbeat {
     fn start(watchdog: Peri<'static, IWDG1>) -> Self {
-        // While a debugger holds the core.
+        // The watchdog stops while a debugger halts the core.
         pac::DBGMCU.apb4fzr1().modify(|w| w.set_iwdg1(true));
-        let mut watchdog = IndependentWatchdog::new(watchdog, PATIENCE_MICROS);
+        let mut watchdog = IndependentWatchdog::new(watchdog, WATCHDOG_TIMEOUT.as_micros() as u32);
         watchdog.unleash();
         Self(watchdog)
     }
 
-    /// Puts the restart off once more.
-    pub(crate) fn give(&mut self) {
+    pub(crate) fn feed(&mut self) {
         self.0.pet();
     }
 }
 
-fn tell_reset_reason() {
+fn log_reset_reason() {
     let reasons = pac::RCC.rsr().read();
     pac::RCC.rsr().modify(|w| w.set_rmvf(true));
     if reasons.iwdg1rstf() {

@@ -1,9 +1,8 @@
-//! What happens when the processor cannot go on, which is also how a panic ends: the router
-//! restarts.
+//! A fault of the processor, or a panic, restarts the router.
 
 use cortex_m_rt::{ExceptionFrame, exception};
 
-// A stack that has grown too large locks the core up, as there is no room for the frame, and the
+// After a stack overflow there is no memory for the exception frame, so the core locks up, and the
 // watchdog restarts the board.
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {

@@ -1,5 +1,5 @@
-//! Router firmware for a NUCLEO-H743ZI2 with a W5500. What it does and how to flash it is in the
-//! README beside it; what belongs to this board is in [`board`].
+//! Router firmware for a NUCLEO-H743ZI2 with a W5500. The README beside it says what it does and
+//! how to flash it. All that is specific to this board is in [`board`].
 #![no_std]
 #![no_main]
 
@@ -9,8 +9,7 @@ mod phy;
 
 use defmt_rtt as _;
 use embassy_executor::Spawner;
-use nat_core::Side;
-use nat_router::{Config, Forwarding, Memory, Services, mac_address};
+use nat_router::{Config, LEASES, Memory, Runner, Services};
 use nat_w5500::{Device, State};
 use panic_probe as _;
 use static_cell::ConstStaticCell;
@@ -19,40 +18,28 @@ use board::{Board, Heartbeat, InsideRunner, Led, OutsideNic};
 
 /// Mappings that the NAT can hold. The environment variable `NAT_FLOWS` sets it when the firmware
 /// is built.
-const MAPPINGS: usize = match option_env!("NAT_FLOWS") {
-    Some(flows) => match usize::from_str_radix(flows, 10) {
-        Ok(flows) => flows,
-        Err(_) => panic!("NAT_FLOWS is not a number"),
-    },
-    None => 2048,
-};
+const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_FLOWS"), 2048);
 
-/// Sessions that the NAT can hold: two for each mapping, because hosts reach several servers from
-/// one port.
-const SESSIONS: usize = 2 * MAPPINGS;
-
-/// Inside hosts: as many as the DHCP server has leases.
-const HOSTS: usize = nat_router::LEASES;
-
-/// Frames that can wait in each direction between the W5500 and the router.
+/// Frames that each queue between the W5500 and the router can hold.
 const QUEUE: usize = 8;
 
-static ROUTER: ConstStaticCell<Memory<MAPPINGS, SESSIONS, HOSTS>> =
+// Two sessions for each mapping, since hosts reach several servers from one port, and as many hosts
+// as the DHCP server has leases.
+static ROUTER: ConstStaticCell<Memory<MAPPINGS, { 2 * MAPPINGS }, LEASES>> =
     ConstStaticCell::new(Memory::new());
 static INSIDE: ConstStaticCell<State<QUEUE, QUEUE>> = ConstStaticCell::new(State::new());
 
-/// Brings the board up, puts a router between its two ports, and leaves it to three tasks.
+/// Starts the board, builds a router between its two ports, and spawns its three tasks.
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let Board {
         inside,
         outside,
+        macs: [inside_mac, outside_mac],
         entropy,
         led,
         heartbeat,
     } = Board::start();
-    let [inside_mac, outside_mac] =
-        [Side::Inside, Side::Outside].map(|side| mac_address(&board::unique_id(), side));
     defmt::info!(
         "inside {=[u8; 6]:02x}, outside {=[u8; 6]:02x}, {} mappings",
         inside_mac,
@@ -65,7 +52,7 @@ async fn main(spawner: Spawner) {
     let router = defmt::unwrap!(router, "the default configuration is sound");
 
     spawner.spawn(drive_inside(inside).expect("spawned once"));
-    spawner.spawn(forward(router.forwarding, heartbeat).expect("spawned once"));
+    spawner.spawn(forward(router.runner, heartbeat).expect("spawned once"));
     spawner.spawn(serve(router.services, led).expect("spawned once"));
 }
 
@@ -76,10 +63,10 @@ async fn drive_inside(chip: InsideRunner) -> ! {
 
 #[embassy_executor::task]
 async fn forward(
-    forwarding: Forwarding<Device<'static>, OutsideNic>,
+    runner: Runner<'static, Device<'static>, OutsideNic>,
     mut heartbeat: Heartbeat,
 ) -> ! {
-    forwarding.run(move || heartbeat.give()).await
+    runner.run(move || heartbeat.feed()).await
 }
 
 #[embassy_executor::task]

@@ -1,12 +1,12 @@
-//! A PHY that is looked at now and then.
+//! A PHY whose link state is read at intervals.
 
 use core::task::Context;
 
 use embassy_stm32::eth::Phy;
 use nat_router::PacedLink;
 
-/// Asks `P` for the link every [`PacedLink::INTERVAL`] only: the driver would ask at every pass of
-/// the router.
+/// Reads the link state of `P` only every [`PacedLink::INTERVAL`]. The driver asks for it in every
+/// pass of the router.
 pub(crate) struct PacedPhy<P> {
     phy: P,
     link: PacedLink,

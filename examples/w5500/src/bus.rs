@@ -1,4 +1,4 @@
-//! Accesses to the chip over SPI: short ones polled, long ones by DMA.
+//! Accesses to the chip over SPI. Short transfers are polled, long ones use DMA.
 
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
@@ -11,11 +11,11 @@ use crate::registers::Header;
 pub(crate) struct Bus<Spi, Cs> {
     spi: Spi,
     cs: Cs,
-    /// The longest part of a frame, in bytes, that is polled.
+    /// The longest part of a frame in bytes that is polled.
     pub(crate) poll_limit: usize,
 }
 
-// What is called from many places is not copied there: it would not fit the cache of a chip that
+// Functions with many callers are not inlined: the copies would not fit the cache of a chip that
 // runs from flash.
 impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
     pub(crate) const fn new(spi: Spi, cs: Cs, poll_limit: usize) -> Self {
@@ -26,8 +26,8 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         }
     }
 
-    /// A whole access that reads: sends `words`, a header and room for the answer, and puts there
-    /// what came meanwhile.
+    /// A whole read access: sends `words`, a header with space for the answer, and overwrites them
+    /// with what is received meanwhile.
     #[inline(never)]
     pub(crate) fn read(&mut self, words: &mut [u8]) -> Result<(), Fault> {
         let done = self.begin(words);
@@ -35,7 +35,7 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         done
     }
 
-    /// A whole access that writes: `words` is a header and the data.
+    /// A whole write access: `words` is a header and the data.
     #[inline(never)]
     pub(crate) fn write(&mut self, words: &[u8]) -> Result<(), Fault> {
         self.select()?;
@@ -44,7 +44,7 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         done.map_err(|_| Fault::Bus)
     }
 
-    /// A whole access that writes a frame.
+    /// A whole write access for a frame.
     pub(crate) async fn write_frame(&mut self, header: Header, frame: &[u8]) -> Result<(), Fault> {
         self.select()?;
         let mut done = SpiBus::write(&mut self.spi, &header);
@@ -59,16 +59,16 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         done.map_err(|_| Fault::Bus)
     }
 
-    /// Begins an access that reads, like [`Bus::read`], and leaves the chip selected for more of
-    /// it.
+    /// Begins a read access like [`Bus::read`], but leaves the chip selected, so that it can be
+    /// continued.
     #[inline(never)]
     pub(crate) fn begin(&mut self, words: &mut [u8]) -> Result<(), Fault> {
         self.select()?;
         SpiBus::transfer_in_place(&mut self.spi, words).map_err(|_| Fault::Bus)
     }
 
-    /// Fills `frame` with the next bytes of an access that has begun. What is sent meanwhile is of
-    /// no effect.
+    /// Fills `frame` with the next bytes of an access that has begun. The chip ignores the bytes
+    /// that are sent meanwhile.
     pub(crate) async fn continue_read(&mut self, frame: &mut [u8]) -> Result<(), Fault> {
         let done = if frame.len() <= self.poll_limit {
             SpiBus::transfer_in_place(&mut self.spi, frame)
@@ -78,7 +78,7 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         done.map_err(|_| Fault::Bus)
     }
 
-    /// Ends an access, be it complete or not.
+    /// Ends an access, whether it is complete or not.
     pub(crate) fn end(&mut self) -> Result<(), Fault> {
         let flushed = SpiBus::flush(&mut self.spi);
         self.cs.set_high().map_err(|_| Fault::Bus)?;

@@ -1,4 +1,4 @@
-//! The chip's registers and buffers, as the driver uses them.
+//! The operations of the driver on the chip's registers and buffers.
 
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
@@ -12,34 +12,34 @@ use crate::registers::{
     common, socket, to_read, to_write, to_write_socket,
 };
 
-/// Which frames the chip lets in.
+/// Which frames the chip receives.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Filter {
-    /// Those for this station and those for all stations, without IPv6: all that an IPv4 router has
-    /// a use for.
+    /// Unicast frames to this station and broadcast frames, without IPv6: all that an IPv4 router
+    /// needs.
     #[default]
     Own,
-    /// All of them, whoever they are for.
+    /// All frames.
     All,
 }
 
-/// The chip behind its bus. It holds nothing that the chip does not know better.
+/// The chip behind its bus. It caches none of the chip's state.
 pub(crate) struct Chip<Spi, Cs> {
     pub(crate) bus: Bus<Spi, Cs>,
 }
 
-/// What the receive pointers say, read in one access.
+/// The receive pointers, read in one access.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct RxPointers {
-    /// The bytes received and not yet given back.
+    /// The bytes that were received and not yet released.
     pub(crate) size: u16,
     pub(crate) read: u16,
     pub(crate) write: u16,
 }
 
 impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
-    /// Whether a W5500 answers, and whether its link is up.
+    /// Whether the link is up, and the value of the version register.
     pub(crate) fn link(&mut self) -> Result<(bool, u8), Fault> {
         let [a, b, c] = to_read(Block::Common, common::PHY);
         // From the PHY register to the version register: one access for both.
@@ -49,7 +49,7 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok((phy & LINK_UP != 0, version))
     }
 
-    /// Whether the socket is as it was set up.
+    /// Checks that the socket is as it was set up.
     pub(crate) fn check_socket(&mut self) -> Result<(), Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::COMMAND);
         let mut words = [a, b, c, 0, 0, 0];
@@ -62,13 +62,13 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         }
     }
 
-    /// Sets a chip up that was just reset: its address, all buffers to the first socket, and this
-    /// one open for raw frames.
+    /// Sets up a chip after a reset: its address, all buffer memory for the first socket, and this
+    /// socket open for raw frames.
     pub(crate) fn set_up(&mut self, mac: [u8; 6], filter: Filter) -> Result<(), Fault> {
         let [a, b, c] = to_write(Block::Common, common::MAC_ADDRESS);
         let [m0, m1, m2, m3, m4, m5] = mac;
         self.bus.write(&[a, b, c, m0, m1, m2, m3, m4, m5])?;
-        // The sum over all sockets must not exceed what there is, so the others give theirs up
+        // The sum over all sockets must not exceed the memory, so the other sockets release theirs
         // first.
         for socket in 1..8 {
             let [a, b, c] = to_write_socket(socket, socket::BUFFER_SIZES);
@@ -83,7 +83,7 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         self.write_register(socket::COMMAND, COMMAND_OPEN)
     }
 
-    /// Whether a chip that was set up took it all.
+    /// Whether the chip has kept its setup.
     pub(crate) fn is_set_up(&mut self, mac: [u8; 6]) -> Result<bool, Fault> {
         let [a, b, c] = to_read(Block::Common, common::MAC_ADDRESS);
         let mut words = [a, b, c, 0, 0, 0, 0, 0, 0];
@@ -92,18 +92,18 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok(address == mac && self.link()?.1 == VERSION && self.check_socket().is_ok())
     }
 
-    /// Takes back the interrupts `which`. Those that come later stand.
+    /// Clears the interrupts `which`. Those that come later stay set.
     pub(crate) fn clear_interrupts(&mut self, which: u8) -> Result<(), Fault> {
         self.write_register(socket::INTERRUPT, which)
     }
 
-    /// Lets the interrupts `which` reach the pin.
+    /// Enables the interrupts `which` at the pin.
     pub(crate) fn set_interrupts(&mut self, which: u8) -> Result<(), Fault> {
         self.write_register(socket::INTERRUPT_MASK, which)
     }
 
-    /// Lets the pin tell, beside arrivals, that a frame has been sent: one that is under way now,
-    /// at the earliest.
+    /// Enables the interrupt for a sent frame besides the one for received frames. It comes for the
+    /// frame being sent now at the earliest. Clears `and_clear`, too.
     pub(crate) fn announce_sent(&mut self, and_clear: u8) -> Result<(), Fault> {
         self.clear_interrupts(INTERRUPT_SENT | and_clear)?;
         self.set_interrupts(INTERRUPT_RECEIVED | INTERRUPT_SENT)
@@ -121,8 +121,7 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         })
     }
 
-    /// Whether nothing has been received that was not given back. It costs less than
-    /// [`Chip::rx_pointers`].
+    /// Whether the receive buffer is empty. It costs less than [`Chip::rx_pointers`].
     pub(crate) fn rx_is_empty(&mut self) -> Result<bool, Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::RX_SIZE);
         let mut words = [a, b, c, 0, 0];
@@ -131,14 +130,14 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok(size == [0, 0])
     }
 
-    /// Gives the chip back all that was received before `read`.
-    pub(crate) fn give_back(&mut self, read: u16) -> Result<(), Fault> {
+    /// Releases the receive buffer up to `read`.
+    pub(crate) fn release(&mut self, read: u16) -> Result<(), Fault> {
         self.write_pointer(socket::RX_READ, read)?;
         self.write_register(socket::COMMAND, COMMAND_RECEIVE)
     }
 
-    /// Begins to read the frame at `read`: returns its length word and leaves the chip selected for
-    /// the frame itself.
+    /// Begins to read the frame at `read`. Returns its length word, and leaves the chip selected
+    /// for the frame itself.
     pub(crate) fn begin_frame(&mut self, read: u16) -> Result<u16, Fault> {
         let [a, b, c] = to_read(Block::RxBuffer, read);
         let mut words = [a, b, c, 0, 0];
@@ -147,7 +146,7 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok(u16::from_be_bytes([high, low]))
     }
 
-    /// How far the chip has sent.
+    /// The transmit read pointer: where the sent data ends.
     pub(crate) fn tx_read(&mut self) -> Result<u16, Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::TX_READ);
         let mut words = [a, b, c, 0, 0];
@@ -156,14 +155,14 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok(u16::from_be_bytes([high, low]))
     }
 
-    /// Puts a frame into the transmit buffer, without sending it.
+    /// Writes a frame into the transmit buffer without sending it.
     pub(crate) async fn write_frame(&mut self, write: u16, frame: &[u8]) -> Result<(), Fault> {
         self.bus
             .write_frame(to_write(Block::TxBuffer, write), frame)
             .await
     }
 
-    /// Sends what is in the transmit buffer before `write` as one frame.
+    /// Sends the data in the transmit buffer up to `write` as one frame.
     pub(crate) fn send(&mut self, write: u16) -> Result<(), Fault> {
         self.write_pointer(socket::TX_WRITE, write)?;
         self.write_register(socket::COMMAND, COMMAND_SEND)

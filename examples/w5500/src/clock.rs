@@ -1,16 +1,16 @@
-//! Where the runner has the time from.
+//! The runner's source of time.
 
 use core::future::Future;
 
 use embassy_time::{Instant, Timer};
 
-/// The time. [`EmbassyTime`] is that of the executor; another one is for callers that move the time
-/// themselves.
+/// A source of time. [`EmbassyTime`] is the usual one. Another one is for callers that advance the
+/// time themselves.
 pub trait Clock {
     /// The time now. It never goes backwards.
     fn now(&self) -> Instant;
 
-    /// Ends at `at`, or at once if that is past.
+    /// Completes at `at`, or at once if that time is past.
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()>;
 }
 

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What the driver has done since it was built. A reset of the chip does not clear it.
+        /// The counters of the driver since it was built. A reset of the chip does not clear them.
         #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
@@ -14,7 +14,7 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        /// The counters themselves, one cell each, because each is changed without a copy of the others.
+        /// The counters in one cell each, so that one is changed without a copy of the others.
         pub(crate) struct Tally {
             $(pub(crate) $name: Count,)*
             pub(crate) last_fault: Cell<Option<Fault>>,
@@ -33,11 +33,11 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Frames handed up.
+    /// Frames received.
     received,
     /// Their bytes.
     received_bytes,
-    /// Frames that the chip was told to send.
+    /// Frames that the chip got the command to send.
     sent,
     /// Their bytes.
     sent_bytes,
@@ -45,23 +45,24 @@ counters! {
     oversized,
     /// Received frames shorter than an Ethernet header, skipped.
     runts,
-    /// How often the receive buffer was emptied unread because it held no chain of frames.
+    /// How often the receive buffer was emptied unread because its length words were not valid.
     resyncs,
-    /// Received bytes that were lost in that, or in a reset. What the chip holds of them is not known frame by frame.
+    /// Received bytes that were lost by that or by a reset. The number of frames in them is not
+    /// known.
     discarded_bytes,
     /// Frames to send that were dropped because the link was down.
     unsent_link_down,
     /// Frames to send that were dropped because they were shorter than an Ethernet header.
     unsent_runts,
-    /// Answers to received frames that were dropped because there was no room to transmit.
+    /// Replies to received frames that were dropped because the transmit queue was full.
     unsent_full,
-    /// Frames that were in the chip, sent or not, when it was reset.
+    /// Frames to send that were in the chip when it was reset. They may have been sent.
     unsent_reset,
     /// How often a frame was not sent in time.
     send_timeouts,
     /// How often the SPI bus or a pin reported an error.
     bus_errors,
-    /// How often a chip that had worked was reset.
+    /// How often a chip that had been set up was reset.
     resets,
     /// How often a chip did not answer after a reset.
     failed_starts,
@@ -77,17 +78,17 @@ impl Count {
     }
 }
 
-/// Reads the counters of a driver while its runner runs, on the same executor.
+/// Reads the counters of a driver while its runner runs on the same executor.
 #[derive(Clone, Copy)]
 pub struct Monitor<'d>(pub(crate) &'d Tally);
 
 impl Monitor<'_> {
-    /// The counters as they are now.
+    /// The counters now.
     pub fn counters(&self) -> Counters {
         self.0.counters()
     }
 
-    /// Why the chip was last found unfit, if it ever was.
+    /// The latest fault, if there was one.
     pub fn last_fault(&self) -> Option<Fault> {
         self.0.last_fault.get()
     }

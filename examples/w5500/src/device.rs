@@ -1,4 +1,4 @@
-//! The end of the driver that a stack or a router holds.
+//! The end of the driver for a stack or a router.
 
 use core::cell::Cell;
 use core::task::Context;
@@ -31,9 +31,9 @@ impl Link {
 
 /// The driver for the stack or the router, on the same executor as the runner.
 ///
-/// A received frame is handed up whether there is room to transmit or not: else a router with
-/// traffic both ways would starve one of them, as each frame of the other fills the room that was
-/// asked for. If there is no room for an answer when it is made, it is dropped, and counted as
+/// A received frame is returned even if the transmit queue is full. Otherwise a router with traffic
+/// both ways would starve one direction, because the other one fills each slot that becomes free. A
+/// reply for which there is no slot is dropped, and counted as
 /// [`unsent_full`](crate::Counters::unsent_full).
 pub struct Device<'d> {
     pub(crate) rx: Channel<'d>,
@@ -61,7 +61,7 @@ impl Driver for Device<'_> {
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
         let Self { tx, tally, .. } = *self;
-        tx.poll_room(cx.waker()).then_some(TxToken { tx, tally })
+        tx.poll_free(cx.waker()).then_some(TxToken { tx, tally })
     }
 
     fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
@@ -100,7 +100,7 @@ impl embassy_net_driver::RxToken for RxToken<'_> {
     }
 }
 
-/// Leave to transmit a frame of up to 1514 bytes.
+/// Permission to transmit a frame of up to 1514 bytes.
 pub struct TxToken<'a> {
     tx: Channel<'a>,
     tally: &'a Tally,
@@ -108,7 +108,7 @@ pub struct TxToken<'a> {
 
 impl embassy_net_driver::TxToken for TxToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let Some(mut packet) = self.tx.room() else {
+        let Some(mut packet) = self.tx.free() else {
             self.tally.unsent_full.add(1);
             return drop_frame(len, f);
         };
@@ -118,8 +118,8 @@ impl embassy_net_driver::TxToken for TxToken<'_> {
     }
 }
 
-/// Has `f` write a frame that nobody gets. Apart, because the frame takes 1.5 KiB of the stack
-/// meanwhile.
+/// Lets `f` write a frame that is dropped. Not inlined, because the frame takes 1.5 KiB of the
+/// stack.
 #[cold]
 #[inline(never)]
 fn drop_frame<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {

@@ -1,29 +1,29 @@
-//! What can be wrong with the chip.
+//! The faults of a chip.
 
 /// Why the chip was reset.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
-    /// It does not answer after a reset, or forgets what it was told. Nothing is connected, most
-    /// likely.
-    // From 1 on, so that no fault at all is zero: `State` must be all zeros when new.
+    /// It does not answer after a reset, or does not keep its setup. Most likely no chip is
+    /// connected.
+    // From 1 on, so that zero means no fault: `State` must be all zeros when new.
     Absent = 1,
     /// The SPI bus or a pin reported an error.
     Bus,
-    /// It has not taken a command.
+    /// It has not executed a command.
     Command,
-    /// What lies in its receive buffer is no chain of frames, again and again.
+    /// Its receive buffer had length words that are not valid, several times in a row.
     Framing,
-    /// It interrupts without a reason that could be removed.
+    /// It interrupts without anything received, again and again.
     Interrupt,
-    /// Its pointers into the buffers make no sense, or are not those it was told: it has been reset
-    /// by something else.
+    /// Its buffer pointers are not valid, or not those that the driver has set: something else has
+    /// reset it.
     Pointers,
-    /// A frame that it was told to send was not sent for 100 ms.
+    /// It has not sent a frame for 100 ms after the command.
     Send,
     /// Its socket is no longer open.
     Socket,
-    /// Its version register no longer says that it is a W5500.
+    /// Its version register is no longer that of a W5500.
     Version,
 }

@@ -42,19 +42,18 @@ use queue::Queue;
 use receiver::Receiver;
 use sender::Sender;
 
-/// The longest frame, header included and checksum not.
+/// The longest frame to send, with its header and without its frame check sequence.
 const MTU: usize = 1514;
 
-/// The longest frame that is received: one with an IEEE 802.1Q tag, which may give no more than its
-/// priority.
+/// The longest frame that is received: one with an IEEE 802.1Q tag, which may only give a priority.
 const LONGEST: usize = MTU + 4;
 
-/// The longest frame that is polled, unless [`Runner::with_poll_limit`] says otherwise.
+/// The longest frame that is polled, unless [`Runner::with_poll_limit`] sets another limit.
 const POLL_LIMIT: usize = 32;
 
 /// All the memory of a driver: `N_RX` received frames and `N_TX` frames to send, 1.5 KiB each.
 ///
-/// All zeros when new, so a `static` of it costs RAM only and no flash.
+/// It is all zeros when new, so a `static` of it takes RAM only and no flash.
 pub struct State<const N_RX: usize, const N_TX: usize> {
     rx: Queue<N_RX>,
     tx: Queue<N_TX>,
@@ -63,7 +62,7 @@ pub struct State<const N_RX: usize, const N_TX: usize> {
 }
 
 impl<const N_RX: usize, const N_TX: usize> State<N_RX, N_TX> {
-    /// Memory that nothing uses yet.
+    /// Unused memory.
     pub const fn new() -> Self {
         Self {
             rx: Queue::new(),
@@ -80,10 +79,10 @@ impl<const N_RX: usize, const N_TX: usize> Default for State<N_RX, N_TX> {
     }
 }
 
-/// What a chip is connected to.
+/// The connections of a chip.
 pub struct Pins<Spi, Cs, Int, Reset> {
-    /// The bus, with nothing else on it: SPI mode 3 or 0, most significant bit first, at least 1
-    /// MHz.
+    /// The bus, with no other device on it: SPI mode 3 or 0, most significant bit first, at least
+    /// 1 MHz.
     pub bus: Spi,
     /// SCSn, high while idle.
     pub cs: Cs,
@@ -93,10 +92,9 @@ pub struct Pins<Spi, Cs, Int, Reset> {
     pub reset: Reset,
 }
 
-/// A driver for the chip at `pins`, that will have the address `mac`.
+/// Builds a driver for the chip at `pins`, which gets the address `mac`.
 ///
-/// Nothing is done to the chip yet: [`Runner::run`] brings it up, and the link is down until it
-/// has.
+/// [`Runner::run`] sets up the chip. The link is down until then.
 pub fn new<'d, const N_RX: usize, const N_TX: usize, Spi, Cs, Int, Reset>(
     mac: [u8; 6],
     state: &'d mut State<N_RX, N_TX>,

@@ -1,4 +1,4 @@
-//! Frames on their way between the device and the runner. Both are on one executor, so cells are
+//! Queues of frames between the device and the runner. Both are on one executor, so cells are
 //! enough.
 
 use core::cell::{Cell, RefCell, RefMut};
@@ -8,8 +8,8 @@ use embassy_sync::waitqueue::WakerRegistration;
 
 use crate::LONGEST;
 
-/// Room for a frame. In all of them it begins at a word, so that a copy from one to another goes by
-/// words.
+/// The memory for a frame. The frame begins at a word boundary, so that a copy from one to another
+/// is a copy of words.
 #[repr(C)]
 pub(crate) struct Packet {
     len: usize,
@@ -29,14 +29,14 @@ impl Packet {
         self.bytes.get_mut(..self.len).unwrap_or_default()
     }
 
-    /// The same, `len` bytes long from now on, but no longer than there is room for.
+    /// Sets the length of the frame, at most to that of its memory. Returns the frame.
     pub(crate) fn resize(&mut self, len: usize) -> &mut [u8] {
         self.len = len.min(LONGEST);
         self.frame()
     }
 }
 
-/// A task that waits, if one does.
+/// The waker of a task that waits, if there is one.
 pub(crate) struct Waiting(Cell<WakerRegistration>);
 
 impl Waiting {
@@ -64,9 +64,9 @@ pub(crate) struct Queue<const N: usize> {
 struct Ends {
     oldest: Cell<usize>,
     len: Cell<usize>,
-    /// Who waits for a frame.
+    /// Waits for a frame.
     consumer: Waiting,
-    /// Who waits for room.
+    /// Waits for a free slot.
     producer: Waiting,
 }
 
@@ -92,7 +92,7 @@ impl<const N: usize> Queue<N> {
     }
 }
 
-/// A queue as its producer and its consumer use it, one of each.
+/// A queue, for one producer and one consumer.
 #[derive(Clone, Copy)]
 pub(crate) struct Channel<'d> {
     packets: &'d [RefCell<Packet>],
@@ -100,17 +100,18 @@ pub(crate) struct Channel<'d> {
 }
 
 impl<'d> Channel<'d> {
-    /// Room for the next frame. [`Channel::push`] puts it into the queue.
-    pub(crate) fn room(&self) -> Option<RefMut<'d, Packet>> {
-        self.has_room().then(|| self.packet(self.ends.len.get()))?
+    /// The slot for the next frame, if one is free. [`Channel::push`] adds it to the queue.
+    pub(crate) fn free(&self) -> Option<RefMut<'d, Packet>> {
+        self.has_free_slot()
+            .then(|| self.packet(self.ends.len.get()))?
     }
 
-    /// Whether there is room. If not, `waker` is woken when there is.
-    pub(crate) fn poll_room(&self, waker: &Waker) -> bool {
-        if !self.has_room() {
+    /// Whether a slot is free. If not, `waker` is woken when one is.
+    pub(crate) fn poll_free(&self, waker: &Waker) -> bool {
+        if !self.has_free_slot() {
             self.ends.producer.register(waker);
         }
-        self.has_room()
+        self.has_free_slot()
     }
 
     pub(crate) fn push(&self) {
@@ -118,12 +119,12 @@ impl<'d> Channel<'d> {
         self.ends.consumer.wake();
     }
 
-    /// The frame that is next. [`Channel::pop`] removes it.
+    /// The oldest frame. [`Channel::pop`] removes it.
     pub(crate) fn oldest(&self) -> Option<RefMut<'d, Packet>> {
         self.has_frame().then(|| self.packet(0))?
     }
 
-    /// Whether there is a frame. If not, `waker` is woken when there is.
+    /// Whether there is a frame. If not, `waker` is woken when there is one.
     pub(crate) fn poll_frame(&self, waker: &Waker) -> bool {
         if !self.has_frame() {
             self.ends.consumer.register(waker);
@@ -144,7 +145,7 @@ impl<'d> Channel<'d> {
         self.ends.len.get() > 0
     }
 
-    fn has_room(&self) -> bool {
+    fn has_free_slot(&self) -> bool {
         self.ends.len.get() < self.packets.len()
     }
 

@@ -1,4 +1,4 @@
-//! From the chip's receive buffer into the channel.
+//! Moves frames from the chip's receive buffer into the channel.
 
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
@@ -11,51 +11,52 @@ use crate::fault::Fault;
 use crate::queue::Channel;
 use crate::registers::{BUFFER_LEN, INTERRUPTS};
 
-/// Before each frame stands its length, these two bytes included.
+/// The length of the word before each frame, which holds the frame's length plus its own.
 const LENGTH_WORD: u16 = 2;
 
 /// The shortest frame: an Ethernet header.
 pub(crate) const MIN_FRAME: usize = 14;
 
-/// How many bytes are read before the chip gets their room back, unless there is nothing more to
-/// read. Each time costs two accesses; the rest of the buffer is enough for what arrives meanwhile.
-const GIVE_BACK: u16 = BUFFER_LEN / 4;
+/// The bytes to read before their buffer memory is released, unless there is nothing more to read.
+/// Each release costs two accesses. The rest of the buffer is enough for what arrives meanwhile.
+const RELEASE_AT: u16 = BUFFER_LEN / 4;
 
-/// How often the pointers are read until they agree. They change while they are read, and after a
-/// command.
+/// How often the pointers are read until they are consistent. They change while they are read, and
+/// after a command.
 const POINTER_READS: u32 = 8;
 
-/// From how many readings on it is enough that the size is the same twice, which is all that the
+/// After this many readings, it is enough that the size is the same twice, which is all that the
 /// datasheet asks for.
 const POINTER_READS_APART: u32 = 4;
 
-/// How often in a row the buffer may hold no chain of frames, until the chip is reset.
+/// The resynchronisations in a row after which the chip is reset.
 const RESYNCS: u32 = 3;
 
-/// How often in a row the chip may interrupt for nothing, until it is reset.
+/// The interrupts in a row without a received frame after which the chip is reset.
 const IDLE_INTERRUPTS: u32 = 64;
 
+/// The receiving half of the runner.
 pub(crate) struct Receiver<'d> {
     channel: Channel<'d>,
     tally: &'d Tally,
     /// Where the next frame begins.
     read: u16,
-    /// The bytes from there on that are known to be whole frames.
+    /// The bytes from there on that the chip has received.
     waiting: u16,
-    /// The bytes before it that the chip has not got back.
-    kept: u16,
-    /// Whether more may have arrived than is known.
+    /// The bytes before it that are read but not released.
+    unreleased: u16,
+    /// Whether the buffer must be looked at even without an interrupt.
     look: bool,
     /// Resynchronisations since the last frame.
     resyncs: u32,
-    /// Interrupts for nothing since the last frame.
+    /// Interrupts without a received frame since the last frame.
     idle_interrupts: u32,
 }
 
-/// What a length word says.
+/// The meaning of a length word.
 enum Length {
     Fits(usize),
-    Nonsense,
+    Invalid,
     Oversized,
     Runt,
 }
@@ -67,36 +68,35 @@ impl<'d> Receiver<'d> {
             tally,
             read: 0,
             waiting: 0,
-            kept: 0,
+            unreleased: 0,
             look: true,
             resyncs: 0,
             idle_interrupts: 0,
         }
     }
 
-    /// Begins anew with a chip that was set up. What was in its buffer is lost.
+    /// Starts again with a chip that was set up. The data in its buffer is lost.
     pub(crate) fn restart(&mut self) {
         self.tally.discarded_bytes.add(self.waiting.into());
-        (self.read, self.waiting, self.kept) = (0, 0, 0);
+        (self.read, self.waiting, self.unreleased) = (0, 0, 0);
         (self.look, self.resyncs, self.idle_interrupts) = (true, 0, 0);
     }
 
-    /// The channel, to wait for room in it, if that is what the next frame waits for.
-    pub(crate) fn wants_room(&self) -> Option<Channel<'d>> {
+    /// The channel, if the next frame waits for a free slot in it.
+    pub(crate) fn wants_slot(&self) -> Option<Channel<'d>> {
         (self.waiting > 0).then_some(self.channel)
     }
 
-    /// Has the buffer looked at, interrupt or not.
+    /// Makes the next [`Receiver::serve`] look at the buffer even without an interrupt.
     pub(crate) fn look(&mut self) {
         self.look = true;
     }
 
-    /// Moves one frame, if there is one and there is room for it. Returns whether there may be more
-    /// to do.
+    /// Moves one frame, if there is one and a slot for it. Returns whether there may be more to do.
     ///
-    /// `interrupt` says whether the chip interrupts. That tells of arrivals only, once each, and
-    /// not of what is left in the buffer; so it is taken back first, and then the buffer is
-    /// emptied, until it is seen to be empty.
+    /// `interrupt` is whether the chip interrupts. The interrupt reports each arrival once, not
+    /// what is left in the buffer. So it is cleared first, and then the buffer is read until it
+    /// is empty.
     pub(crate) async fn serve<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
@@ -105,19 +105,20 @@ impl<'d> Receiver<'d> {
         if self.waiting == 0 && !self.find(chip, interrupt)? {
             return Ok(false);
         }
-        if self.channel.room().is_none() {
-            self.settle(chip)?;
+        if self.channel.free().is_none() {
+            self.release(chip)?;
             return Ok(false);
         }
         self.take(chip).await?;
-        if self.waiting == 0 || self.kept >= GIVE_BACK {
-            self.settle(chip)?;
+        if self.waiting == 0 || self.unreleased >= RELEASE_AT {
+            self.release(chip)?;
         }
         self.look |= self.waiting == 0;
         Ok(true)
     }
 
-    /// Looks whether frames have arrived, if there is a reason to.
+    /// Checks whether frames have arrived, if there is an interrupt or [`Receiver::look`] was
+    /// called.
     fn find<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
@@ -142,7 +143,7 @@ impl<'d> Receiver<'d> {
         Ok(self.waiting > 0)
     }
 
-    /// How much waits in the chip.
+    /// The number of received bytes in the chip.
     fn size<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &self,
         chip: &mut Chip<Spi, Cs>,
@@ -163,16 +164,16 @@ impl<'d> Receiver<'d> {
     /// Reads the next frame, or skips it.
     #[expect(
         clippy::await_holding_refcell_ref,
-        reason = "what is neither pushed nor popped belongs to this end alone"
+        reason = "only this end uses a slot that is neither pushed nor popped"
     )]
     async fn take<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
     ) -> Result<(), Fault> {
         let word = chip.begin_frame(self.read)?;
-        let length = self.judge(word);
+        let length = self.check_length(word);
         if let Length::Fits(length) = length
-            && let Some(mut packet) = self.channel.room()
+            && let Some(mut packet) = self.channel.free()
         {
             let done = chip.bus.continue_read(packet.resize(length)).await;
             chip.bus.end()?;
@@ -180,13 +181,13 @@ impl<'d> Receiver<'d> {
         } else {
             chip.bus.end()?;
         }
-        self.book(length, word, chip)
+        self.finish(length, word, chip)
     }
 
-    fn judge(&self, word: u16) -> Length {
+    fn check_length(&self, word: u16) -> Length {
         let length = usize::from(word.saturating_sub(LENGTH_WORD));
         if word < LENGTH_WORD || word > self.waiting {
-            Length::Nonsense
+            Length::Invalid
         } else if length < MIN_FRAME {
             Length::Runt
         } else if length > LONGEST {
@@ -196,14 +197,15 @@ impl<'d> Receiver<'d> {
         }
     }
 
-    fn book<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
+    /// Counts a frame that was read or skipped, and moves on to the next one.
+    fn finish<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         length: Length,
         word: u16,
         chip: &mut Chip<Spi, Cs>,
     ) -> Result<(), Fault> {
         match length {
-            Length::Nonsense => return self.resync(chip),
+            Length::Invalid => return self.resync(chip),
             Length::Oversized => self.tally.oversized.add(1),
             Length::Runt => self.tally.runts.add(1),
             Length::Fits(length) => {
@@ -217,8 +219,8 @@ impl<'d> Receiver<'d> {
         Ok(())
     }
 
-    /// Throws away all that has arrived, because where the frames in it begin is not known. What
-    /// arrives next begins where that ends.
+    /// Discards all received data, because it is not known where the frames in it begin. The next
+    /// frame begins where the data ends.
     fn resync<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
@@ -227,7 +229,7 @@ impl<'d> Receiver<'d> {
         if self.resyncs > RESYNCS {
             return Err(Fault::Framing);
         }
-        self.settle(chip)?;
+        self.release(chip)?;
         self.waiting = self.size(chip)?;
         self.tally.resyncs.add(1);
         self.tally.discarded_bytes.add(self.waiting.into());
@@ -238,17 +240,17 @@ impl<'d> Receiver<'d> {
     fn advance(&mut self, bytes: u16) {
         self.read = self.read.wrapping_add(bytes);
         self.waiting = self.waiting.saturating_sub(bytes);
-        self.kept = self.kept.saturating_add(bytes);
+        self.unreleased = self.unreleased.saturating_add(bytes);
     }
 
-    /// Gives the chip back the room of what was read.
-    fn settle<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
+    /// Releases the buffer memory of the data that was read.
+    fn release<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
     ) -> Result<(), Fault> {
-        if self.kept > 0 {
-            chip.give_back(self.read)?;
-            self.kept = 0;
+        if self.unreleased > 0 {
+            chip.release(self.read)?;
+            self.unreleased = 0;
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
-//! Where things are in the chip, and what its bits mean (W5500 datasheet 1.1.0, chapters 2 and 4).
+//! The addresses of the chip's registers, and their bits (W5500 datasheet 1.1.0, chapters 2 and 4).
 
-/// The three bytes that begin every access (section 2.2): an offset, and which block, to read or to
-/// write. The length is what is transferred until the chip is deselected (variable data length
-/// mode).
+/// The three bytes that begin every access (section 2.2): the offset, the block, and whether to
+/// read or write. The access lasts until the chip is deselected (variable data length mode).
 pub(crate) type Header = [u8; 3];
 
 #[derive(Clone, Copy)]
@@ -23,7 +22,7 @@ pub(crate) const fn to_write(block: Block, offset: u16) -> Header {
     [high, low, control | WRITE]
 }
 
-/// To write the registers of another socket than that which carries the frames.
+/// The header to write the registers of a socket, also of those that carry no frames.
 pub(crate) const fn to_write_socket(socket: u8, offset: u16) -> Header {
     let [high, low] = offset.to_be_bytes();
     [high, low, (socket * 4 + 1) << 3 | WRITE]
@@ -51,18 +50,18 @@ pub(crate) mod socket {
     pub(crate) const INTERRUPT_MASK: u16 = 0x2c;
 }
 
-/// What the version register, the last of the common block, says.
+/// The value of the version register, the last one of the common block.
 pub(crate) const VERSION: u8 = 0x04;
 
 /// In the PHY register.
 pub(crate) const LINK_UP: u8 = 1;
 
-/// Each buffer of the chip, all of it given to one socket, in bytes.
+/// The size in bytes of each buffer of the chip. One socket has all of it.
 pub(crate) const BUFFER_LEN: u16 = 16 * 1024;
 
-/// Of a socket: raw frames.
+/// The mode of a socket for raw frames.
 pub(crate) const MODE_MACRAW: u8 = 0b0100;
-/// Drop what is for other stations.
+/// Drop unicast frames to other stations.
 pub(crate) const MODE_MAC_FILTER: u8 = 1 << 7;
 /// Drop multicast.
 pub(crate) const MODE_NO_MULTICAST: u8 = 1 << 5;

@@ -1,4 +1,4 @@
-//! The task that does all the work.
+//! The task that drives the chip.
 
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
@@ -21,29 +21,28 @@ use crate::receiver::Receiver;
 use crate::registers::{INTERRUPT_RECEIVED, VERSION};
 use crate::sender::Sender;
 
-/// How often the link and the chip's health are looked at. A pulled cable is seen soon, at a cost
-/// of five short accesses, below 0.1 % of a 125 MHz core. It is also the time that a frame gets to
-/// be sent; the longest takes 1.2 ms at 10 Mbit/s.
+/// How often the link and the chip are checked. A check finds a pulled cable soon, and costs five
+/// short accesses, below 0.1 % of a 125 MHz core. It is also the time in which a frame must be
+/// sent; the longest takes 1.2 ms at 10 Mbit/s.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The reset pin is held low for at least 500 us (datasheet 1.1.0, section 5.5.1).
 const RESET: Duration = Duration::from_millis(1);
 
-/// How often, and with what pause, the chip is asked whether it is up after a reset. It needs 1 ms
-/// at least; some need longer until they tell their version.
+/// The number of attempts to find the chip after a reset, and the pause between them. A chip needs
+/// at least 1 ms; some need longer until their version register is readable.
 const START_TRIES: u32 = 50;
 const START_PAUSE: Duration = Duration::from_millis(2);
 
-/// A chip is reset once in that time at most.
+/// The shortest time between two resets.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// After that many frames in each direction without a pause, other tasks get their turn, and the
-/// clock is looked at.
+/// The frames in each direction after which the task yields to others and checks the time.
 const TURNS: u32 = 16;
 
 /// Drives one chip. Spawn [`Runner::run`] as a task.
 ///
-/// The bus is used by nobody else while the runner lives.
+/// No one else may use the bus while the runner exists.
 pub struct Runner<'d, Spi, Cs, Int, Reset, Time = EmbassyTime> {
     pub(crate) name: &'static str,
     pub(crate) mac: [u8; 6],
@@ -60,29 +59,28 @@ pub struct Runner<'d, Spi, Cs, Int, Reset, Time = EmbassyTime> {
 }
 
 impl<'d, Spi, Cs, Int, Reset, Time> Runner<'d, Spi, Cs, Int, Reset, Time> {
-    /// Has `name` begin the lines on the log, `W5500` unless this says otherwise.
+    /// Sets the name at the beginning of log lines. The default is `W5500`.
     pub fn with_name(self, name: &'static str) -> Self {
         Self { name, ..self }
     }
 
-    /// Lets in other frames than [`Filter::Own`] does.
+    /// Sets which frames are received. The default is [`Filter::Own`].
     pub fn with_filter(self, filter: Filter) -> Self {
         Self { filter, ..self }
     }
 
-    /// Polls the bus for frames of up to `bytes`, 32 unless this says otherwise, and uses DMA for
-    /// longer ones.
+    /// Sets the length in bytes up to which frames are polled. Longer frames use DMA. The default
+    /// is 32.
     ///
-    /// Polling keeps the processor for as long as the transfer takes; DMA costs it the set-up, an
-    /// interrupt or two, and another poll of the task, about as much as polling 30 to 60 bytes
-    /// at 31.25 MHz on an RP2040. In return other tasks run meanwhile, and so does the bus of
-    /// another chip.
+    /// Polling occupies the processor during the transfer. DMA costs the set-up, one or two
+    /// interrupts, and another poll of the task: on an RP2040, about as much as polling 30 to 60
+    /// bytes at 31.25 MHz. In return, other tasks and the bus of another chip can run meanwhile.
     pub fn with_poll_limit(mut self, bytes: usize) -> Self {
         self.chip.bus.poll_limit = bytes;
         self
     }
 
-    /// Takes the time from `clock`, for callers that move it themselves.
+    /// Sets the source of time, for callers that advance the time themselves.
     pub fn with_clock<Other: Clock + Clone>(
         self,
         clock: Other,
@@ -117,7 +115,7 @@ impl<'d, Spi, Cs, Int, Reset, Time> Runner<'d, Spi, Cs, Int, Reset, Time> {
         }
     }
 
-    /// A handle to the counters that stays when the runner runs.
+    /// A handle to the counters, which stays valid while the runner runs.
     pub const fn monitor(&self) -> Monitor<'d> {
         Monitor(self.tally)
     }
@@ -131,8 +129,8 @@ where
     Reset: OutputPin,
     Time: Clock + Clone,
 {
-    /// Brings the chip up, moves frames, and brings it up again whenever something is wrong with
-    /// it. The link is down meanwhile.
+    /// Sets up the chip and moves frames. After a fault it sets up the chip again; the link is down
+    /// meanwhile.
     pub async fn run(mut self) -> ! {
         let mut missing = false;
         loop {
@@ -155,13 +153,13 @@ where
                     fault
                 }
             };
-            self.give_up(fault);
+            self.record_fault(fault);
             self.clock.sleep_until(began + RETRY).await;
         }
     }
 
-    /// Books a fault. The frames in the chip are lost.
-    fn give_up(&mut self, fault: Fault) {
+    /// Counts a fault, and drops the frames in the chip.
+    fn record_fault(&mut self, fault: Fault) {
         self.tally.last_fault.set(Some(fault));
         if fault == Fault::Bus {
             self.tally.bus_errors.add(1);
@@ -173,7 +171,7 @@ where
 
     /// Resets the chip and sets it up.
     async fn start(&mut self) -> Result<(), Fault> {
-        // An access may have been broken off.
+        // A fault may have interrupted an access.
         self.chip.bus.end()?;
         self.reset.set_low().map_err(|_| Fault::Bus)?;
         self.sleep(RESET).await;
@@ -197,7 +195,7 @@ where
         self.clock.sleep_until(self.clock.now() + time).await;
     }
 
-    /// Moves frames until something is wrong.
+    /// Moves frames until there is a fault.
     async fn work(&mut self) -> Fault {
         loop {
             if let Err(fault) = self.work_until(self.clock.now() + CHECK_EVERY).await {
@@ -206,7 +204,7 @@ where
         }
     }
 
-    /// Looks at the chip's health, and moves frames until the time has come for that again.
+    /// Checks the chip, and moves frames until `end`, when the next check is due.
     async fn work_until(&mut self, end: Instant) -> Result<(), Fault> {
         self.check()?;
         let clock = self.clock.clone();
@@ -220,7 +218,8 @@ where
         Ok(())
     }
 
-    /// Moves one frame each way in turn, until there is nothing more to do or other tasks are due.
+    /// Moves one frame each way in turn, until there is nothing more to do or other tasks should
+    /// run.
     async fn turns(
         &mut self,
         alarm: &mut Alarm<'_, impl Future<Output = ()>>,
@@ -237,14 +236,14 @@ where
         Ok(())
     }
 
-    /// Waits until there may be something to do, or it is time for `alarm`.
+    /// Waits until there may be something to do, or `alarm` is due.
     ///
-    /// Everything is asked once, for it to wake this task. What woke it is not asked again: the
-    /// next turn sees that anyway, and cheaper.
+    /// Every source is polled once, to register the waker. After a wake-up no source is polled
+    /// again: the next turn finds out what there is to do, at a lower cost.
     async fn idle(&mut self, alarm: &mut Alarm<'_, impl Future<Output = ()>>) -> Result<(), Fault> {
-        let blocked = self.receiver.wants_room().is_some();
-        // With no room for the frames that have arrived, their interrupt is of no use, and stands
-        // in the way of the other.
+        let blocked = self.receiver.wants_slot().is_some();
+        // While the queue has no slot for the received frames, their interrupt is of no use, and it
+        // would hide the other one.
         let and_clear = if blocked { INTERRUPT_RECEIVED } else { 0 };
         if self.sender.await_sent(&mut self.chip, and_clear)? {
             return Ok(());
@@ -257,18 +256,13 @@ where
             ..
         } = self;
         let mut interrupt = pin!(int.wait_for_low());
-        let mut asleep = false;
+        let mut is_registered = false;
         poll_fn(|cx| {
-            if core::mem::replace(&mut asleep, true) {
+            if core::mem::replace(&mut is_registered, true) {
                 return Poll::Ready(Ok(()));
             }
-            let mut ready = receiver
-                .wants_room()
-                .is_some_and(|channel| channel.poll_room(cx.waker()));
-            ready |= sender
-                .wants_frame()
-                .is_some_and(|channel| channel.poll_frame(cx.waker()));
-            if ready || alarm.is_due(cx) {
+            let has_work = poll_channels(receiver, sender, cx.waker());
+            if has_work || alarm.is_due(cx) {
                 return Poll::Ready(Ok(()));
             }
             if needs_interrupt && let Poll::Ready(done) = interrupt.as_mut().poll(cx) {
@@ -279,10 +273,10 @@ where
         .await
     }
 
-    /// What is due every [`CHECK_EVERY`]: the link, and whether the chip is still what it was.
+    /// The check that is due every [`CHECK_EVERY`]: the link, and whether the chip still works.
     fn check(&mut self) -> Result<(), Fault> {
         let (up, version) = self.chip.link()?;
-        // A single wrong reading is not worth the seconds that a link needs to come back.
+        // A reset takes the link down for seconds, so one wrong reading is not enough.
         if version != VERSION && self.chip.link()?.1 != VERSION {
             return Err(Fault::Version);
         }
@@ -290,7 +284,7 @@ where
             self.chip.check_socket()?;
         }
         self.sender.check(&mut self.chip)?;
-        // In case an interrupt was missed, or its line is broken.
+        // An interrupt may have been missed, or its line may be broken.
         self.receiver.look();
         self.set_link(up);
         Ok(())
@@ -306,16 +300,28 @@ where
     }
 }
 
-/// A point in time that this task is woken at. Setting a timer is dear, so it is set once for all
+/// Whether a channel has a slot or a frame that the receiver or the sender waits for. If not,
+/// `waker` is woken when it has.
+fn poll_channels(receiver: &Receiver<'_>, sender: &Sender<'_>, waker: &Waker) -> bool {
+    let has_slot = receiver
+        .wants_slot()
+        .is_some_and(|channel| channel.poll_free(waker));
+    let has_frame = sender
+        .wants_frame()
+        .is_some_and(|channel| channel.poll_frame(waker));
+    has_slot || has_frame
+}
+
+/// A time at which this task is woken. Setting a timer is expensive, so it is set once for all
 /// waits until then.
 struct Alarm<'a, Sleep> {
     sleep: Pin<&'a mut Sleep>,
-    /// Who will be woken.
+    /// The waker that the timer has.
     set_by: Option<Waker>,
 }
 
 impl<Sleep: Future<Output = ()>> Alarm<'_, Sleep> {
-    /// Has the task of `cx` woken, unless it is due already.
+    /// Whether the time is reached. If not, the task of `cx` is woken then.
     fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
         if self
             .set_by

@@ -1,4 +1,4 @@
-//! From the channel into the chip's transmit buffer.
+//! Moves frames from the channel into the chip's transmit buffer.
 
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
@@ -11,21 +11,21 @@ use crate::queue::Channel;
 use crate::receiver::MIN_FRAME;
 use crate::registers::INTERRUPT_RECEIVED;
 
-/// One frame is under way at most, because the chip sends all that it was told of as one; the next
-/// is written to the buffer meanwhile.
+/// The sending half of the runner. The chip sends all data up to the write pointer as one frame, so
+/// only one frame is being sent at a time. The next one is written into the buffer meanwhile.
 pub(crate) struct Sender<'d> {
     channel: Channel<'d>,
     tally: &'d Tally,
-    /// Where the last frame that the chip was told to send ends.
+    /// Where the last frame ends for which the chip got the command to send.
     write: u16,
-    /// Whether that frame is not known to be sent.
-    under_way: bool,
-    /// The length of the frame in the buffer that comes after it.
+    /// Whether that frame may not be sent yet.
+    sending: bool,
+    /// The length of the next frame, if it is in the buffer.
     staged: Option<u16>,
-    /// Whether the chip interrupts when a frame has been sent.
-    announced: bool,
-    /// The frame that was under way when the clock struck last, by where it ends.
-    overdue: Option<u16>,
+    /// Whether the interrupt for a sent frame is enabled.
+    interrupts: bool,
+    /// Where the frame ends that was being sent at the last [`Sender::check`].
+    checked: Option<u16>,
 }
 
 impl<'d> Sender<'d> {
@@ -34,23 +34,23 @@ impl<'d> Sender<'d> {
             channel,
             tally,
             write: 0,
-            under_way: false,
+            sending: false,
             staged: None,
-            announced: false,
-            overdue: None,
+            interrupts: false,
+            checked: None,
         }
     }
 
-    /// Begins anew with a chip that was set up. What was in its buffer is lost.
+    /// Starts again with a chip that was set up. The data in its buffer is lost.
     pub(crate) fn restart(&mut self) {
         self.tally
             .unsent_reset
-            .add(u64::from(self.under_way) + u64::from(self.staged.is_some()));
-        (self.write, self.under_way, self.staged) = (0, false, None);
-        (self.announced, self.overdue) = (false, None);
+            .add(u64::from(self.sending) + u64::from(self.staged.is_some()));
+        (self.write, self.sending, self.staged) = (0, false, None);
+        (self.interrupts, self.checked) = (false, None);
     }
 
-    /// The channel, to wait for frames, if the next can be taken.
+    /// The channel, if the sender can take a frame from it.
     pub(crate) fn wants_frame(&self) -> Option<Channel<'d>> {
         self.staged.is_none().then_some(self.channel)
     }
@@ -67,16 +67,16 @@ impl<'d> Sender<'d> {
         let Some(length) = self.staged else {
             return Ok(true);
         };
-        if self.is_under_way(chip)? {
+        if self.is_sending(chip)? {
             return Ok(false);
         }
         self.write = self.write.wrapping_add(length);
         chip.send(self.write)?;
-        (self.under_way, self.staged) = (true, None);
+        (self.sending, self.staged) = (true, None);
         self.tally.sent.add(1);
         self.tally.sent_bytes.add(length.into());
-        if self.announced {
-            self.announced = false;
+        if self.interrupts {
+            self.interrupts = false;
             chip.set_interrupts(INTERRUPT_RECEIVED)?;
         }
         Ok(true)
@@ -85,7 +85,7 @@ impl<'d> Sender<'d> {
     /// Writes the next frame to the chip's buffer, or drops it. Returns whether there was one.
     #[expect(
         clippy::await_holding_refcell_ref,
-        reason = "what is neither pushed nor popped belongs to this end alone"
+        reason = "only this end uses a slot that is neither pushed nor popped"
     )]
     async fn stage<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
@@ -109,19 +109,19 @@ impl<'d> Sender<'d> {
     }
 
     /// Whether the last frame has yet to be sent.
-    fn is_under_way<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
+    fn is_sending<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
     ) -> Result<bool, Fault> {
-        if self.under_way {
-            self.under_way = chip.tx_read()? != self.write;
+        if self.sending {
+            self.sending = chip.tx_read()? != self.write;
         }
-        Ok(self.under_way)
+        Ok(self.sending)
     }
 
-    /// Before nothing is done until the chip interrupts: has it do so when the staged frame can be
-    /// sent, if there is one. Returns whether that is so already. `and_clear` are further
-    /// interrupts to take back.
+    /// Prepares for a wait: if a frame is staged, enables the interrupt for the moment at which it
+    /// can be sent. Returns whether it can be sent already. Clears the interrupts `and_clear`,
+    /// too.
     pub(crate) fn await_sent<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
@@ -131,19 +131,19 @@ impl<'d> Sender<'d> {
             return Ok(false);
         }
         chip.announce_sent(and_clear)?;
-        self.announced = true;
-        Ok(!self.is_under_way(chip)?)
+        self.interrupts = true;
+        Ok(!self.is_sending(chip)?)
     }
 
-    /// Finds the frame that is under way for too long: since the last time that this was called.
+    /// Fails if the frame being sent is the same as at the last call.
     pub(crate) fn check<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
     ) -> Result<(), Fault> {
-        let before = self.overdue.take();
-        if self.is_under_way(chip)? {
-            self.overdue = Some(self.write);
-            if self.overdue == before {
+        let before = self.checked.take();
+        if self.is_sending(chip)? {
+            self.checked = Some(self.write);
+            if self.checked == before {
                 self.tally.send_timeouts.add(1);
                 return Err(Fault::Send);
             }

@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use embassy_net_driver::{HardwareAddress, LinkState};
 use etherparse::{ArpOperation, EtherType, PacketBuilder};
 use nat_core::Side;
-use nat_embassy::{MTU, Outside};
+use nat_embassy::{MAX_FRAME_LEN, Outside};
 
 use super::oracle::Oracle;
 use super::stations::{LAN, OTHER_ADDRESS, PORTS, WAN};
@@ -146,7 +146,8 @@ pub(super) fn perform(step: &Step, world: &mut World, oracle: &mut Oracle) {
             } else {
                 &mut world.lan_stack
             };
-            if (1..=MTU.min(embassy_net_driver::Driver::capabilities(device).max_transmission_unit))
+            if (1..=MAX_FRAME_LEN
+                .min(embassy_net_driver::Driver::capabilities(device).max_transmission_unit))
                 .contains(&bytes.len())
             {
                 oracle.note(&bytes);

@@ -1,52 +1,64 @@
-//! The questions that wait for an answer: who has an address.
+//! The ARP queries that wait for an answer.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use nat_core::Instant;
 
-use super::{Ask, FRESH};
 use crate::ethernet::Mac;
 
-/// Neighbours that can be asked for at once while nothing is known of them, the gateway apart.
+/// How long after its last confirmation a neighbour's hardware address is used without a new query.
+/// The answer of a neighbour without an entry in the table is kept as long.
+pub(super) const FRESH: Duration = Duration::from_secs(60);
+
+/// Unknown neighbours that can be queried at a time, besides the gateway.
 const MAX_UNKNOWN: usize = 16;
 
-/// Known neighbours that can be asked to confirm at once. One more goes on to be believed, and is
-/// asked later.
+/// Known neighbours that can be asked to confirm their address at a time. Others stay known, and
+/// are asked later.
 const MAX_CONFIRMING: usize = 8;
 
 const CAPACITY: usize = MAX_UNKNOWN + 1 + MAX_CONFIRMING;
 
-/// How long to wait for an answer before asking again (RFC 1122 section 2.3.2.1: at most one a
-/// second).
-pub(super) const ASK_INTERVAL: Duration = Duration::from_secs(1);
+/// The time between two packets of a query (RFC 1122 section 2.3.2.1: at most one a second).
+pub(super) const QUERY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a neighbour is asked for before it counts as absent.
-const ASKS: u8 = 3;
+/// The packets of a query. If none is answered, the neighbour counts as absent.
+const MAX_SENT: u8 = 3;
 
-/// What a question is about.
+/// A query packet to send.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ArpQuery {
+    pub(crate) address: Ipv4Addr,
+    /// The station that has the address as far as is known. The query goes to it alone, to spare
+    /// the other stations (RFC 1122 section 2.3.2.1 (2)).
+    pub(crate) station: Option<Mac>,
+}
+
+/// What a query is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
-    /// The place is free.
+    /// The slot is free.
     Free,
-    /// Nothing is known of the neighbour.
+    /// The neighbour's hardware address is not known.
     Unknown,
-    /// The neighbour is in the table, and this station is asked whether it still has the address.
+    /// The neighbour is in the table, and its station is asked whether it still has the address.
     Confirm,
-    /// It has answered, and the table had no place for it. It is used from here until another
-    /// question needs the place.
+    /// The neighbour has answered, but the table was full. Its answer is used from here until
+    /// another query needs the slot.
     Answered,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Query {
     pub(super) address: Ipv4Addr,
-    /// The station that has the address, as far as is known.
+    /// The hardware address, if it is known.
     pub(super) mac: Mac,
     pub(super) kind: Kind,
-    /// Questions sent.
-    asks: u8,
-    asked_at: Instant,
+    /// Packets sent.
+    sent: u8,
+    /// When the last packet was sent, or the answer came.
+    at: Instant,
 }
 
 impl Query {
@@ -54,21 +66,21 @@ impl Query {
         address: Ipv4Addr::UNSPECIFIED,
         mac: Mac::ZERO,
         kind: Kind::Free,
-        asks: 0,
-        asked_at: Instant::from_millis(0),
+        sent: 0,
+        at: Instant::from_millis(0),
     };
 
-    /// Whether it has answered not long ago, and has no place in the table.
+    /// Whether the neighbour has answered, and the answer is fresh.
     pub(super) fn has_answered(&self, now: Instant) -> bool {
-        self.kind == Kind::Answered && now.saturating_duration_since(self.asked_at) < FRESH
+        self.kind == Kind::Answered && now.saturating_duration_since(self.at) < FRESH
     }
 
-    /// When to ask next, or to give up; `None` when nothing is being asked.
+    /// When the next packet is due, or the query fails; `None` if it waits for no answer.
     fn due(&self) -> Option<Instant> {
-        match (self.kind, self.asks) {
+        match (self.kind, self.sent) {
             (Kind::Free | Kind::Answered, _) => None,
             (Kind::Unknown | Kind::Confirm, 0) => Some(Instant::from_millis(0)),
-            (Kind::Unknown | Kind::Confirm, _) => Some(self.asked_at.saturating_add(ASK_INTERVAL)),
+            (Kind::Unknown | Kind::Confirm, _) => Some(self.at.saturating_add(QUERY_INTERVAL)),
         }
     }
 
@@ -77,14 +89,15 @@ impl Query {
     }
 }
 
+/// The memory of all queries of one side.
 pub(crate) struct Queries {
-    places: [Query; CAPACITY],
+    slots: [Query; CAPACITY],
 }
 
 impl Queries {
     pub(crate) const fn new() -> Self {
         Self {
-            places: [Query::FREE; CAPACITY],
+            slots: [Query::FREE; CAPACITY],
         }
     }
 
@@ -93,25 +106,25 @@ impl Queries {
     }
 
     pub(super) fn find(&self, address: Ipv4Addr) -> Option<&Query> {
-        self.places
+        self.slots
             .iter()
             .find(|query| query.kind != Kind::Free && query.address == address)
     }
 
     pub(super) fn remove(&mut self, address: Ipv4Addr) {
-        if let Some(query) = self
-            .places
-            .iter_mut()
-            .find(|query| query.address == address)
-        {
+        if let Some(query) = self.slots.iter_mut().find(|query| query.address == address) {
             *query = Query::FREE;
         }
     }
 
-    /// Begins to ask for a neighbour that is not known; `false` if as many are asked for as may be.
-    /// One that is `needed` more than others, the gateway, has a place of its own.
-    pub(super) fn ask_for(&mut self, address: Ipv4Addr, needed: bool) -> bool {
-        let limit = if needed { MAX_UNKNOWN + 1 } else { MAX_UNKNOWN };
+    /// Begins to query an unknown neighbour. Returns `false` if there are too many queries. The
+    /// gateway has a slot that no other neighbour takes.
+    pub(super) fn resolve(&mut self, address: Ipv4Addr, is_gateway: bool) -> bool {
+        let limit = if is_gateway {
+            MAX_UNKNOWN + 1
+        } else {
+            MAX_UNKNOWN
+        };
         self.count(Kind::Unknown) < limit
             && self.put(Query {
                 address,
@@ -120,8 +133,8 @@ impl Queries {
             })
     }
 
-    /// Begins to ask the station `mac` to confirm that it has `address`, unless it is being asked;
-    /// later if there is no place.
+    /// Begins to ask the station `mac` to confirm that it has `address`, unless it is being asked
+    /// or too many others are.
     pub(super) fn confirm(&mut self, address: Ipv4Addr, mac: Mac) {
         if self.find(address).is_none() && self.count(Kind::Confirm) < MAX_CONFIRMING {
             self.put(Query {
@@ -133,61 +146,54 @@ impl Queries {
         }
     }
 
-    /// Keeps the answer of a neighbour for which the table has no place.
+    /// Keeps the answer of a neighbour for which the table has no entry.
     pub(super) fn keep_answer(&mut self, address: Ipv4Addr, mac: Mac, now: Instant) {
-        if let Some(query) = self
-            .places
-            .iter_mut()
-            .find(|query| query.address == address)
-        {
-            (query.mac, query.kind, query.asked_at) = (mac, Kind::Answered, now);
+        if let Some(query) = self.slots.iter_mut().find(|query| query.address == address) {
+            (query.mac, query.kind, query.at) = (mac, Kind::Answered, now);
         }
     }
 
-    /// When [`Self::take_ask`] or [`Self::take_failed`] has something to do.
+    /// When [`Self::take_due`] or [`Self::take_failed`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.places.iter().filter_map(Query::due).min()
+        self.slots.iter().filter_map(Query::due).min()
     }
 
-    /// The next question to send at `now`.
-    pub(super) fn take_ask(&mut self, now: Instant) -> Option<Ask> {
+    /// The next query packet to send at `now`.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<ArpQuery> {
         let query = self
-            .places
+            .slots
             .iter_mut()
-            .find(|query| query.asks < ASKS && query.is_due(now))?;
-        query.asks += 1;
-        query.asked_at = now;
-        Some(Ask {
+            .find(|query| query.sent < MAX_SENT && query.is_due(now))?;
+        query.sent += 1;
+        query.at = now;
+        Some(ArpQuery {
             address: query.address,
             station: (query.kind == Kind::Confirm).then_some(query.mac),
         })
     }
 
-    /// Ends a question that was asked often enough: the address that nobody has answered for.
+    /// Takes out a query whose last packet was not answered.
     pub(super) fn take_failed(&mut self, now: Instant) -> Option<Query> {
         let query = self
-            .places
+            .slots
             .iter_mut()
-            .find(|query| query.asks >= ASKS && query.is_due(now))?;
+            .find(|query| query.sent >= MAX_SENT && query.is_due(now))?;
         Some(core::mem::replace(query, Query::FREE))
     }
 
     fn count(&self, kind: Kind) -> usize {
-        self.places
-            .iter()
-            .filter(|query| query.kind == kind)
-            .count()
+        self.slots.iter().filter(|query| query.kind == kind).count()
     }
 
-    /// Puts a question in a free place, or in that of the oldest answer.
+    /// Puts a query into a free slot, or into that of the oldest answer.
     fn put(&mut self, query: Query) -> bool {
-        let rank = |query: &Query| (query.kind != Kind::Free, query.asked_at);
+        let rank = |query: &Query| (query.kind != Kind::Free, query.at);
         let open = self
-            .places
+            .slots
             .iter_mut()
             .filter(|query| matches!(query.kind, Kind::Free | Kind::Answered));
         open.min_by_key(|query| rank(query))
-            .map(|place| *place = query)
+            .map(|slot| *slot = query)
             .is_some()
     }
 }

@@ -1,5 +1,4 @@
-//! The stations that are known: found by address through a hash, and in the order in which they
-//! were used last.
+//! The known neighbours: a hash table by address, and two lists in the order of their last use.
 
 use core::net::Ipv4Addr;
 use core::num::NonZeroU16;
@@ -9,7 +8,7 @@ use nat_core::Instant;
 
 use crate::ethernet::Mac;
 
-/// A point in time in units of 32 ms, which 32 bits count for four years. Never zero.
+/// A point in time in units of 32 ms, of which 32 bits last four years. Never zero.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Stamp(u32);
 
@@ -21,37 +20,35 @@ impl Stamp {
         Self(((now.as_millis() >> Self::SHIFT) as u32).max(1))
     }
 
-    /// How long ago it was at `now`: the true time, or up to 32 ms more.
+    /// The time from `self` to `now`, exact or up to 32 ms too long.
     pub(super) fn age(self, now: Self) -> Duration {
         Duration::from_millis((u64::from(now.0.wrapping_sub(self.0)) + 1) << Self::SHIFT)
     }
 }
 
-/// A neighbour, by its place in the table, counted from one. Zero stands for none, so that new
-/// memory is all zeros.
+/// The index of an entry plus one, or zero for none. So new memory is all zeros.
 type Link = u16;
 
-/// A neighbour in the table.
+/// The index of an entry plus one.
 pub(super) type Id = NonZeroU16;
 
-/// A neighbour whose station is known.
+/// A neighbour whose hardware address is known.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     address: Ipv4Addr,
     pub(super) mac: Mac,
-    /// The next with the same hash; of a free place, the next free one.
+    /// The next entry with the same hash, or the next free entry if this one is free.
     chain: Link,
-    /// Those that were used next after it and last before it, or of those that were never used,
-    /// that came so.
+    /// The neighbours in its [`List`].
     newer: Link,
     older: Link,
     pub(super) confirmed_at: Stamp,
-    /// When something was sent to it last, to [`Table::USE_PRECISION`]. Never: it has only spoken
-    /// to us.
+    /// When a packet was last sent to it, to [`Table::USE_PRECISION`]; [`Stamp::NEVER`] if it has
+    /// only sent ARP packets to the router.
     used_at: Stamp,
 }
 
-// What README says of the memory of a neighbour: this, and a hash bucket of two bytes.
+// The documentation says 26 bytes for a neighbour: this, and a hash bucket of two bytes.
 const _: () = assert!(size_of::<Entry>() == 24);
 
 impl Entry {
@@ -69,13 +66,13 @@ impl Entry {
         self.address
     }
 
-    /// How long ago something was sent to it; `None` if never.
+    /// The time since a packet was last sent to it; `None` if none was.
     pub(super) fn unused_for(&self, now: Stamp) -> Option<Duration> {
         (self.used_at != Stamp::NEVER).then(|| self.used_at.age(now))
     }
 }
 
-/// Memory for `N` neighbours, all zeros at first.
+/// Memory for `N` neighbours, all zeros when new.
 pub(crate) struct Memory<const N: usize> {
     entries: [Entry; N],
     buckets: [Link; N],
@@ -94,40 +91,41 @@ impl<const N: usize> Memory<N> {
     }
 }
 
-/// The newest and the oldest of a list.
+/// The ends of a list of entries.
 #[derive(Clone, Copy, Default)]
 struct List {
     newest: Link,
     oldest: Link,
 }
 
+/// The table of known neighbours.
 pub(super) struct Table<'d> {
     entries: &'d mut [Entry],
     buckets: &'d mut [Link],
-    /// So that nobody outside can choose addresses with the same hash.
+    /// Keys the hash, so that no one outside can choose addresses with the same hash.
     secret: u32,
-    /// Those to whom something was sent, by when.
+    /// The neighbours that packets were sent to, by the time of the last one.
     used: List,
-    /// Those who have only spoken, by when they came.
-    silent: List,
-    /// The first free place that was in use before.
+    /// The neighbours that no packet was sent to, by the time at which they came.
+    unused: List,
+    /// The first free entry of those that were in use before.
     free: Link,
-    /// The places that were never in use come after so many.
+    /// The number of entries that are or were in use. The entries after them are free, too.
     taken: u16,
 }
 
 impl<'d> Table<'d> {
-    /// A neighbour that is used all the time is moved in the order no more often than this.
+    /// A neighbour in constant use moves in its list no more often than this.
     pub(super) const USE_PRECISION: Duration = Duration::from_secs(1);
 
     pub(super) fn new((entries, buckets): (&'d mut [Entry], &'d mut [Link]), secret: u32) -> Self {
-        let (used, silent) = (List::default(), List::default());
+        let (used, unused) = (List::default(), List::default());
         Self {
             entries,
             buckets,
             secret,
             used,
-            silent,
+            unused,
             free: 0,
             taken: 0,
         }
@@ -136,7 +134,7 @@ impl<'d> Table<'d> {
     pub(super) fn clear(&mut self) {
         self.entries.fill(Entry::FREE);
         self.buckets.fill(0);
-        (self.used, self.silent) = (List::default(), List::default());
+        (self.used, self.unused) = (List::default(), List::default());
         (self.free, self.taken) = (0, 0);
     }
 
@@ -159,7 +157,7 @@ impl<'d> Table<'d> {
         self.entries.get_mut(usize::from(id.get()) - 1)
     }
 
-    /// Adds a neighbour that is not here yet. `None` if there is no free place.
+    /// Adds a neighbour, which must not be in the table. `None` if the table is full.
     pub(super) fn insert(&mut self, address: Ipv4Addr, mac: Mac, now: Stamp) -> Option<Id> {
         let id = self.take_free()?;
         let bucket = self.bucket(address);
@@ -188,7 +186,7 @@ impl<'d> Table<'d> {
         }
     }
 
-    /// Notes that something is sent to it.
+    /// Notes that a packet is sent to it.
     pub(super) fn touch(&mut self, id: Id, now: Stamp) {
         let Some(entry) = self.get(id) else { return };
         if entry
@@ -204,13 +202,13 @@ impl<'d> Table<'d> {
         self.push_newest(id, true);
     }
 
-    /// The neighbour but `kept` that was used longest ago, or of those never used, the one that
-    /// came first.
-    pub(super) fn oldest(&self, used: bool, kept: Ipv4Addr) -> Option<Id> {
-        let list = if used { self.used } else { self.silent };
+    /// The least recently used neighbour, or of those never used, the one that came first. Never
+    /// `pinned`.
+    pub(super) fn oldest(&self, used: bool, pinned: Ipv4Addr) -> Option<Id> {
+        let list = if used { self.used } else { self.unused };
         let oldest = Id::new(list.oldest)?;
         let entry = self.get(oldest)?;
-        if entry.address == kept {
+        if entry.address == pinned {
             Id::new(entry.newer)
         } else {
             Some(oldest)
@@ -234,7 +232,8 @@ impl<'d> Table<'d> {
         const ODD: u32 = 0x9e37_79b1;
         let mixed = (address.to_bits() ^ self.secret).wrapping_mul(ODD);
         let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(self.secret | 1);
-        // Scales the better half to the number of buckets, which no division is needed for.
+        // Scales the upper half, whose bits are mixed best, to the number of buckets. A
+        // multiplication and a shift are cheaper than a division.
         ((mixed >> 16) as usize * self.buckets.len().min(1 << 16)) >> 16
     }
 
@@ -264,7 +263,7 @@ impl<'d> Table<'d> {
         if used {
             &mut self.used
         } else {
-            &mut self.silent
+            &mut self.unused
         }
     }
 
@@ -327,7 +326,7 @@ mod tests {
     }
 
     fn order(table: &Table<'_>, used: bool) -> Vec<Ipv4Addr> {
-        let list = if used { table.used } else { table.silent };
+        let list = if used { table.used } else { table.unused };
         let mut next = Id::new(list.oldest);
         core::iter::from_fn(|| {
             let entry = table.get(next?)?;

@@ -278,7 +278,7 @@ fn the_clock_of_the_platform_drives_the_router() {
         payload: vec![],
         ..outbound()
     }));
-    let run = runner.run();
+    let run = runner.run(|| {});
     let three_questions = async {
         while asked(&wan.script(|script| script.sent.clone()))
             .iter()

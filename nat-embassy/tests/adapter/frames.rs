@@ -10,7 +10,7 @@ use crate::world::frames::{
 };
 use crate::world::*;
 use nat_core::Side;
-use nat_embassy::{FrameDrop, MTU, Outside};
+use nat_embassy::{FrameDrop, MAX_FRAME_LEN, Outside};
 
 const STRANGER: Mac = [0x02, 0, 0, 0, 0, 0x77];
 
@@ -802,7 +802,7 @@ fn every_frame_is_counted_once() {
         stats.inside.dropped_total() + stats.outside.dropped_total(),
         0
     );
-    assert_eq!(MTU, 1514);
+    assert_eq!(MAX_FRAME_LEN, 1514);
 }
 
 /// What the echo reply in these frames for the host says, put together: its source and its payload.

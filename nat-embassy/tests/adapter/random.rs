@@ -173,7 +173,7 @@ fn whatever_happens_nothing_untranslated_leaves_and_the_router_goes_on() {
             12..=14 => w.wan.arrive(any_frame(&mut random, &answers)),
             15 => {
                 let mut frame = any_frame(&mut random, core::slice::from_ref(&own));
-                frame.truncate(nat_embassy::MTU);
+                frame.truncate(nat_embassy::MAX_FRAME_LEN);
                 World::stack_sends(&mut w.wan_stack, &frame);
             }
             16 => match random.below(4) {

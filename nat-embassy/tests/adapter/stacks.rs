@@ -95,7 +95,7 @@ fn run<F: Future>(test: impl FnOnce(Stacks) -> F) -> F::Output {
         control.follow(router_outside),
     );
     let everything = join4(
-        router.run(),
+        router.run(|| {}),
         join(host_runner.run(), server_runner.run()),
         own,
         wires,

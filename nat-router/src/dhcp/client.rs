@@ -1,13 +1,13 @@
-//! The DHCP client outside (RFC 2131): our own, because no `no_std` crate behaves as a client must
-//! on real networks.
+//! The DHCP client outside (RFC 2131). No published `no_std` crate behaves as a client must on real
+//! networks.
 //!
-//! smoltcp's client takes one router, has no floor for T1, no backoff and no probe, and any NAK
+//! smoltcp's client accepts one router, has no minimum for T1, no backoff and no probe, and any NAK
 //! ends its lease. edge-dhcp 0.8 and dhcproto 0.15 write and read messages, and leave states and
-//! timers to the caller; leasehund 0.8 is a server with a client that never renews; mozim 0.3 and
+//! timers to the caller. leasehund 0.8 is a server with a client that never renews. mozim 0.3 and
 //! toe-beans 0.11 need an operating system.
 //!
-//! [`machine`] is the client without sockets and clocks; [`mod@run`] binds it to the router's stack
-//! outside.
+//! [`machine`] is the client without sockets and clocks. [`mod@run`] connects it to the router's
+//! stack outside.
 
 mod handle;
 mod lease;

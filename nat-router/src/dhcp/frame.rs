@@ -1,5 +1,5 @@
-//! The Ethernet frame around an answer. A socket cannot send it: the client does not answer ARP for
-//! its address yet.
+//! The Ethernet frame around a reply. A socket cannot send it, because the client does not answer
+//! ARP queries for its address yet.
 
 use core::net::Ipv4Addr;
 
@@ -18,9 +18,9 @@ const UDP_LEN: usize = 8;
 /// The length of the headers before a message.
 pub(super) const HEADERS_LEN: usize = ETHERNET_LEN + IPV4_LEN + UDP_LEN;
 
-/// Writes the headers before the message that stands at [`HEADERS_LEN`] of `frame`, to its end:
-/// from the router to a client, each with its hardware and IP address. `None` if it is too short
-/// for that.
+/// Writes the headers before the message, which takes `frame` from [`HEADERS_LEN`] to its end.
+/// `from` and `to` are the hardware and IP addresses of the router and the client. `None` if the
+/// frame is too short.
 pub(super) fn write_headers(
     frame: &mut [u8],
     from: (Mac, Ipv4Addr),

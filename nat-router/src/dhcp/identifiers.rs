@@ -1,4 +1,4 @@
-//! The client identifiers of messages that wait, because answers must give them back (RFC 6842).
+//! The client identifiers of messages that wait, because replies must return them (RFC 6842).
 
 use core::net::Ipv4Addr;
 use core::ops::Range;
@@ -8,20 +8,20 @@ use heapless::Vec;
 /// The longest identifier, in bytes: as long as an option can be.
 const MAX_LEN: usize = u8::MAX as usize;
 
-/// Bytes for all that wait. An identifier made of a DUID (RFC 4361) takes 20 to 30, so this is for
-/// some 20 clients.
+/// The bytes for all identifiers. One made of a DUID (RFC 4361) takes 20 to 30, so this is enough
+/// for about 20 clients.
 const CAPACITY: usize = 512;
 
 /// The bytes before each identifier: the address that its client waits for, and its length.
 const HEADER_LEN: usize = 5;
 
-/// Identifiers of different lengths, one behind the other, each with the address that its client
+/// Identifiers of different lengths, one after the other, each with the address that its client
 /// waits for.
 pub(crate) struct Identifiers {
     records: Vec<u8, CAPACITY>,
 }
 
-/// One of them.
+/// One identifier.
 struct Record {
     address: Ipv4Addr,
     range: Range<usize>,
@@ -34,9 +34,9 @@ impl Identifiers {
         }
     }
 
-    /// Keeps the identifier of the client that waits for `address`. Others are kept only while
-    /// `waits` says so of their address. Returns whether there was room; if not, the client
-    /// gets its answer when it asks again.
+    /// Stores the identifier of the client that waits for `address`. Removes those of addresses for
+    /// which `waits` is false. Returns `false` if the memory is full: the client then gets its
+    /// reply when it asks again.
     pub(super) fn keep(
         &mut self,
         address: Ipv4Addr,
@@ -59,7 +59,7 @@ impl Identifiers {
         true
     }
 
-    /// Takes the identifier of the client that waited for `address` out.
+    /// Takes out the identifier of the client that waited for `address`.
     pub(super) fn take(&mut self, address: Ipv4Addr) -> Option<Vec<u8, MAX_LEN>> {
         let Record { range, .. } = self.find(|record| record.address == address)?;
         let client_id = self.records.get(range.start + HEADER_LEN..range.end)?;

@@ -1,4 +1,4 @@
-//! Who a client is (RFC 2131 section 4.2).
+//! How clients are told apart (RFC 2131 section 4.2).
 
 use core::hash::Hasher;
 
@@ -10,19 +10,18 @@ use super::leases::{ClientKey, Mac};
 const ETHERNET: u8 = 1;
 
 /// Makes the key of a client: a keyed hash of its client identifier (option 61), or of its hardware
-/// type and address where it sends none. Clients that share a hardware address and have an
-/// identifier each are so told apart, and one that comes with another hardware address is known
-/// again.
+/// type and address if it sends none. So clients that share a hardware address differ by their
+/// identifiers, and a client whose hardware address changes is recognized by its identifier.
 ///
-/// With 64 bits, two of 1,000 clients have the same key with a chance of 1 in 37 million million,
-/// and as the key of the hash is secret, nobody can look for identifiers with the same.
+/// A key has 64 bits. Among 1,000 clients, the chance that two have the same key is 1 in 37 million
+/// million. The key of the hash is secret, so no one can search for identifiers with equal keys.
 #[derive(Clone, Copy)]
 pub(crate) struct Identity {
     key: [u8; 16],
 }
 
 impl Identity {
-    /// The hash is keyed with both numbers, which nobody may be able to guess.
+    /// Keys the hash with two secret random numbers.
     pub(crate) fn new(seeds: [u64; 2]) -> Self {
         let [first, second] = seeds;
         let half = |half: u8| {

@@ -1,51 +1,49 @@
-//! The pool: which client has which address, and which addresses are to be probed first.
+//! The pool: which client has which address, and which addresses must be probed first.
 
 use core::net::Ipv4Addr;
 
-/// How long an offered address is kept for its client, in seconds, and how long a client waits for
-/// the probe of one. Short, because a flood of made-up clients keeps every address that long.
+/// The time in seconds for which an offered address is reserved for its client, and a client waits
+/// for the probe of one. Short, because a flood of invented clients reserves every address.
 const OFFER_SECONDS: u32 = 10;
 
-/// How long an address that was found in use is not leased, in seconds.
+/// The time in seconds for which an address that was found in use is not leased.
 pub(super) const IN_USE_SECONDS: u32 = 600;
 
 pub(crate) type Mac = [u8; 6];
 
-/// A client: a keyed hash of its identifier, see [`Identity`](super::identity::Identity).
+/// A client: the keyed hash of its identifier, see [`Identity`](super::identity::Identity).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ClientKey(pub(super) [u8; 8]);
 
-/// The state of one address of the pool, with the message that waits until the address has been
-/// probed.
+/// The state of one address of the pool, and the message that waits until the address is probed.
 ///
-/// A lease is remembered beyond its end, until the address is needed for another client, so that
-/// clients get their address again.
+/// A lease is remembered after its end until another client needs the address, so that clients get
+/// the same address again.
 #[derive(Clone, Copy)]
 pub(crate) struct Lease {
     client: ClientKey,
     /// When it ends, in seconds since the start.
     until: u32,
-    /// The transaction of the question.
+    /// The transaction number of the message that waits.
     transaction: u32,
-    /// The hardware address of the client; while the address is in use by another station, that of
-    /// the station.
+    /// The hardware address of the client, or of another station that uses the address.
     mac: Mac,
     state: State,
     flags: Flags,
 }
 
-// What the documentation says that a lease costs.
+// The documentation says 24 bytes for a lease.
 const _: () = assert!(size_of::<Lease>() == 24);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 enum State {
     Free = 0,
-    /// Kept for a client, and to be probed.
+    /// Reserved for a client, and to be probed.
     Chosen,
     /// Being probed.
     Probed,
-    /// Probed, and kept for its client.
+    /// Probed, and reserved for its client.
     Offered,
     Leased,
     /// A station has answered the probe.
@@ -61,13 +59,13 @@ pub(super) enum Wanted {
     Ack,
 }
 
-/// The part of a client's message that its answer is made of, while the address is probed.
+/// The part of a client's message that its reply needs, stored while the address is probed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Question {
     pub(super) mac: Mac,
     pub(super) transaction: u32,
     pub(super) wanted: Wanted,
-    /// The client can receive broadcasts only.
+    /// The client can receive only broadcasts.
     pub(super) broadcast: bool,
     /// The client uses the address already: its message had it in `ciaddr`.
     pub(super) current: bool,
@@ -75,7 +73,7 @@ pub(super) struct Question {
     pub(super) hardware_id: bool,
 }
 
-/// A [`Question`], but for its numbers, in a byte.
+/// The flags of a [`Question`] in a byte.
 #[derive(Clone, Copy)]
 struct Flags(u8);
 
@@ -86,8 +84,8 @@ impl Flags {
     const BROADCAST: u8 = 1 << 2;
     const CURRENT: u8 = 1 << 3;
     const HARDWARE_ID: u8 = 1 << 4;
-    /// The client asked for this address, or had it before: that it answers a probe for the address
-    /// itself is no conflict.
+    /// The client asked for this address, or had it before. So it is no conflict if the client
+    /// itself answers the probe.
     const ITS_OWN: u8 = 1 << 5;
 
     const fn of(question: &Question, its_own: bool) -> Self {
@@ -139,15 +137,15 @@ impl Lease {
         matches!(self.state, State::Free) || self.until <= now
     }
 
-    /// Whether `asker` can have it, if no other station uses it. A station that has answered a
-    /// probe for it can.
+    /// Whether `asker` can have it if no other station uses it. A station that has answered a probe
+    /// for it can.
     fn is_open_to(&self, asker: &Asker, now: u32) -> bool {
         self.is_over(now)
             || self.is_of(asker.client)
             || (self.state == State::InUse && self.mac == asker.question.mac)
     }
 
-    /// The question that waits for the probe, if one does.
+    /// The message that waits for the probe, if any.
     fn question(&self) -> Option<Question> {
         let wanted = match (self.flags.has(Flags::OFFER), self.flags.has(Flags::ACK)) {
             (true, _) => Wanted::Offer,
@@ -164,9 +162,10 @@ impl Lease {
         })
     }
 
-    /// Keeps the address for a client until it has been probed.
+    /// Reserves the address for a client until it is probed.
     fn choose(&mut self, asker: &Asker, its_own: bool, now: u32) {
-        // An address that is being probed, or waits for that, is kept as long as it was.
+        // If the address is being probed, or waits for its probe, the time of the reservation
+        // stays.
         let pending = self.is_of(asker.client) && self.is_pending() && !self.is_over(now);
         let its_own = its_own || (pending && self.flags.has(Flags::ITS_OWN));
         let (state, until) = if pending {
@@ -204,7 +203,7 @@ pub(super) struct Asker {
     pub(super) question: Question,
 }
 
-/// The pool of addresses. Each has its place in the memory, so none is leased twice.
+/// The pool of addresses. Each address has one entry, so none is leased twice.
 pub(crate) struct Leases<'d> {
     leases: &'d mut [Lease],
     first: Ipv4Addr,
@@ -216,33 +215,32 @@ pub(crate) struct Leases<'d> {
 pub(super) enum Choice {
     /// The client can have it.
     Ready(Ipv4Addr),
-    /// It must be probed first; the question waits.
+    /// It must be probed first; the message waits.
     ToProbe(Ipv4Addr),
 }
 
-/// What becomes of a request for an address.
+/// The result of a request for an address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Grant {
     New,
     Renewed,
-    /// The address must be probed first; the question waits.
+    /// The address must be probed first; the message waits.
     ToProbe,
     Refused,
 }
 
-/// What the probe of an address has shown.
+/// The result of the probe of an address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Probed {
     pub(super) client: ClientKey,
-    /// The question that waited.
+    /// The message that waited.
     pub(super) question: Option<Question>,
     /// Whether another station has the address.
     pub(super) in_use: bool,
 }
 
 impl<'d> Leases<'d> {
-    /// The pool of `leases.len()` addresses from `first` on, of which the address `router` is never
-    /// leased.
+    /// A pool of `leases.len()` addresses from `first` on. The address `router` is never leased.
     pub(crate) const fn new(leases: &'d mut [Lease], first: Ipv4Addr, router: Ipv4Addr) -> Self {
         Self {
             leases,
@@ -256,8 +254,8 @@ impl<'d> Leases<'d> {
         self.leases.len()
     }
 
-    /// Finds an address for a client that has none, and keeps it for a while: the one it has or
-    /// had, the one it asks for, or another. `None` when there is none.
+    /// Finds an address for a client, and reserves it: the one it has or had, the one it asks for,
+    /// or another. `None` if there is none.
     pub(super) fn offer(
         &mut self,
         asker: &Asker,
@@ -284,8 +282,8 @@ impl<'d> Leases<'d> {
         Some(Choice::ToProbe(address))
     }
 
-    /// Leases `address` to a client for so many seconds, at once if it is known that no other
-    /// station has the address.
+    /// Leases `address` to a client for `seconds`, at once if it is known that no other station has
+    /// the address.
     pub(super) fn grant(
         &mut self,
         asker: &Asker,
@@ -299,13 +297,13 @@ impl<'d> Leases<'d> {
         let Some(lease) = self.leases.get_mut(place) else {
             return Grant::Refused;
         };
-        let kept = lease.is_of(asker.client) && !lease.is_over(now);
+        let is_reserved = lease.is_of(asker.client) && !lease.is_over(now);
         match lease.state {
-            State::Leased if kept => {
+            State::Leased if is_reserved => {
                 lease.becomes(State::Leased, now.saturating_add(seconds));
                 Grant::Renewed
             }
-            State::Offered if kept => {
+            State::Offered if is_reserved => {
                 self.lease_out(place, asker.client, now, seconds);
                 Grant::New
             }
@@ -327,8 +325,8 @@ impl<'d> Leases<'d> {
         }
     }
 
-    /// The next address to probe: the one that has waited longest. The result goes to
-    /// [`Self::probed`].
+    /// The next address to probe: the one that has waited longest. [`Self::probed`] takes the
+    /// result.
     pub(super) fn next_probe(&mut self, now: u32) -> Option<Ipv4Addr> {
         let waiting = self.leases.iter_mut().enumerate();
         let waiting =
@@ -339,8 +337,8 @@ impl<'d> Leases<'d> {
         Some(self.address(place))
     }
 
-    /// Takes in that `station`, or nobody, has answered the probe for `address`. `None` if that is
-    /// of no interest any more.
+    /// Processes the result of the probe for `address`: the `station` that has answered, if any.
+    /// `None` if the result is not needed any more.
     pub(super) fn probed(
         &mut self,
         address: Ipv4Addr,
@@ -372,7 +370,7 @@ impl<'d> Leases<'d> {
         })
     }
 
-    /// Whether a question waits for the probe of `address`.
+    /// Whether a message waits for the probe of `address`.
     pub(super) fn has_question(&self, address: Ipv4Addr, now: u32) -> bool {
         let lease = self
             .place_at(address)
@@ -382,8 +380,7 @@ impl<'d> Leases<'d> {
         })
     }
 
-    /// Forgets the question that waits for the probe of `address`: the client will have to ask
-    /// again.
+    /// Drops the message that waits for the probe of `address`. The client must ask again.
     pub(super) fn forget_question(&mut self, address: Ipv4Addr) {
         if let Some(lease) = self
             .place_at(address)
@@ -393,7 +390,7 @@ impl<'d> Leases<'d> {
         }
     }
 
-    /// The client does not want what it was offered, or waits for.
+    /// Frees the addresses that are offered to the client, or that it waits for.
     pub(super) fn withdraw(&mut self, client: ClientKey, now: u32) {
         for lease in self
             .leases
@@ -401,23 +398,24 @@ impl<'d> Leases<'d> {
             .filter(|lease| lease.is_of(client) && lease.state != State::Leased)
         {
             match lease.state {
-                // Its probe goes on, but for nobody.
+                // The probe continues, but no message waits for it.
                 State::Probed => lease.flags = Flags::NONE,
                 _ => lease.until = now,
             }
         }
     }
 
-    /// The client gives its address back. It gets the same again if it comes back before others
-    /// need it.
+    /// Ends the client's lease. The client gets the same address again if it comes back before
+    /// another one needs it.
     pub(super) fn release(&mut self, client: ClientKey, address: Ipv4Addr, now: u32) {
         if let Some(lease) = self.lease_of(client, address) {
             lease.until = now;
         }
     }
 
-    /// The client has found its address in use by another station. What others say of an address
-    /// does not count, or anyone could empty the pool. Returns whether it was the client's.
+    /// Puts the client's address aside, because the client found it in use by another station. A
+    /// client cannot decline other addresses; otherwise it could empty the pool. Returns whether
+    /// the address was the client's.
     pub(super) fn decline(&mut self, client: ClientKey, address: Ipv4Addr, now: u32) -> bool {
         let Some(lease) = self.lease_of(client, address) else {
             return false;
@@ -438,7 +436,7 @@ impl<'d> Leases<'d> {
         self.leases.iter().position(|lease| lease.is_of(client))
     }
 
-    /// The place of `address` if it may be leased at all.
+    /// The index of `address` if it may be leased at all.
     fn place_at(&self, address: Ipv4Addr) -> Option<usize> {
         let place = address.to_bits().checked_sub(self.first.to_bits())? as usize;
         (place < self.leases.len() && address != self.router).then_some(place)
@@ -456,23 +454,30 @@ impl<'d> Leases<'d> {
         Ipv4Addr::from_bits(self.first.to_bits().wrapping_add(place as u32))
     }
 
-    /// A place that is over. One that no client has used is the best, sought from a place that
-    /// `mac` alone decides: so most clients get the same address from a router that has started
-    /// again and remembers none. Otherwise the one that was over first, so that clients find
-    /// their address as long as possible.
+    /// An entry whose lease is over. It prefers one that no client has used, and searches from an
+    /// index that depends only on `mac`: so most clients get the same address after a restart, when
+    /// the router remembers none. Otherwise it takes the one that ended first, so that clients get
+    /// their own address again for as long as possible.
     fn any(&self, mac: Mac, now: u32) -> Option<usize> {
         let len = self.leases.len();
-        let start = mac.iter().fold(0_u32, |hash, byte| {
+        let hash = mac.iter().fold(0_u32, |hash, byte| {
             hash.wrapping_mul(31).wrapping_add(u32::from(*byte))
-        }) as usize;
-        let places = (0..len).map(|step| start.wrapping_add(step).checked_rem(len).unwrap_or(0));
-        let open = places.filter(|place| self.address(*place) != self.router);
-        let open = open
-            .filter_map(|place| Some((place, self.leases.get(place)?)))
-            .filter(|(_, lease)| lease.is_over(now));
-        // A probe that is under way ends its state itself.
-        let open = open.filter(|(_, lease)| lease.state != State::Probed);
-        open.min_by_key(|(_, lease)| (lease.state == State::Leased, lease.until))
-            .map(|(place, _)| place)
+        });
+        let start = hash as usize;
+        let index = |step| start.wrapping_add(step).checked_rem(len).unwrap_or(0);
+        (0..len)
+            .map(index)
+            .filter(|index| self.is_available(*index, now))
+            .min_by_key(|index| {
+                let lease = self.leases.get(*index);
+                lease.map(|lease| (lease.state == State::Leased, lease.until))
+            })
+    }
+
+    /// Whether the lease at an index is over, and the address may be leased at all.
+    fn is_available(&self, index: usize, now: u32) -> bool {
+        // An address that is being probed changes its state when the probe ends.
+        let is_over = |lease: &Lease| lease.is_over(now) && lease.state != State::Probed;
+        self.address(index) != self.router && self.leases.get(index).is_some_and(is_over)
     }
 }

@@ -10,11 +10,11 @@ use smoltcp::wire::{
 use super::client::MAX_DNS_SERVERS;
 use super::leases::Mac;
 
-/// The longest message that every client takes: that in an IPv4 datagram of 576 bytes (RFC 2131
+/// The longest message that every client accepts: one in an IPv4 datagram of 576 bytes (RFC 2131
 /// section 2).
 pub(super) const MAX_LEN: usize = 548;
 
-/// The shortest message that relays and old clients take: that of BOOTP (RFC 1542 section 2.1).
+/// The shortest message that relays and old clients accept: that of BOOTP (RFC 1542 section 2.1).
 const MIN_LEN: usize = 300;
 
 /// The shortest client identifier, in bytes (RFC 2132 section 9.14).
@@ -34,41 +34,41 @@ mod option {
     pub(super) const CLIENT_ID: u8 = 61;
 }
 
-/// What a client says.
+/// A message of a client.
 pub(super) struct Request<'a> {
     pub(super) kind: DhcpMessageType,
     pub(super) client: Client<'a>,
     /// The address that it asks for.
     pub(super) asked: Option<Ipv4Addr>,
-    /// The address that it says it has (`ciaddr`), which may be of another network.
+    /// The address that it claims to have (`ciaddr`), which may be of another network.
     pub(super) current: Option<Ipv4Addr>,
-    /// The server that it means.
+    /// The server that it is for.
     pub(super) server: Option<Ipv4Addr>,
 }
 
-/// The client that an answer is for.
+/// The client that a reply is for.
 #[derive(Clone, Copy)]
 pub(super) struct Client<'a> {
     pub(super) mac: Mac,
     pub(super) transaction: u32,
-    /// It can receive broadcasts only.
+    /// Whether it can receive only broadcasts.
     pub(super) broadcast: bool,
-    /// The address of this network that it has and can be reached at, if any.
+    /// Its address in this network, at which it can be reached, if it has one.
     pub(super) current: Option<Ipv4Addr>,
     pub(super) id: Option<&'a [u8]>,
 }
 
 impl<'a> Request<'a> {
-    /// Reads the message of a client that is on this network itself. `None` for all else, also for
-    /// what comes through a relay agent.
+    /// Reads the message of a client on this network. `None` for all others, such as one from a
+    /// relay agent.
     pub(super) fn parse(packet: &'a DhcpPacket<&'a [u8]>) -> Option<Self> {
         packet.check_len().ok()?;
-        let sound = packet.opcode() == DhcpOpCode::Request
+        let is_valid = packet.opcode() == DhcpOpCode::Request
             && packet.hardware_type() == ArpHardware::Ethernet
             && packet.hardware_len() == 6
             && packet.magic_number() == MAGIC;
         let mac = packet.client_hardware_address();
-        if !sound || !mac.is_unicast() || !packet.relay_agent_ip().is_unspecified() {
+        if !is_valid || !mac.is_unicast() || !packet.relay_agent_ip().is_unspecified() {
             return None;
         }
         let client = Client {
@@ -105,7 +105,7 @@ fn address(data: &[u8]) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?))
 }
 
-/// What the server tells of itself and of the network.
+/// The network and the server, as replies describe them.
 pub(super) struct Network<'a> {
     pub(super) router: Ipv4Addr,
     pub(super) mask: Ipv4Addr,
@@ -113,19 +113,37 @@ pub(super) struct Network<'a> {
     pub(super) dns: &'a [Ipv4Addr],
 }
 
-/// What the server says.
+/// The data of the DNS server option.
+type DnsOption = heapless::Vec<u8, { 4 * MAX_DNS_SERVERS }>;
+
+/// As many of the `servers` as fit into `len` bytes. After a very long client identifier, not all
+/// of them do.
+fn dns_option(servers: &[Ipv4Addr], len: usize) -> DnsOption {
+    let count = MAX_DNS_SERVERS.min(len / 4);
+    let octets = servers
+        .iter()
+        .take(count)
+        .flat_map(|address| address.octets());
+    octets.collect()
+}
+
+const fn with_code(kind: u8, data: &[u8]) -> DhcpOption<'_> {
+    DhcpOption { kind, data }
+}
+
+/// A message of the server.
 #[derive(Clone, Copy)]
 pub(super) enum Reply {
-    /// OFFER or ACK of an address, for so many seconds.
+    /// OFFER or ACK of an address, with the lease time in seconds.
     Address(DhcpMessageType, Ipv4Addr, u32),
-    /// ACK of an INFORM: about the network only.
+    /// ACK of an INFORM, which describes the network only.
     Network,
     /// NAK.
     Refusal,
 }
 
 impl Reply {
-    /// Writes the answer to `client`, and returns its length; `None` if `buffer` is too short.
+    /// Writes the reply to `client`, and returns its length; `None` if `buffer` is too short.
     pub(super) fn emit(
         &self,
         client: &Client<'_>,
@@ -134,50 +152,35 @@ impl Reply {
     ) -> Option<usize> {
         buffer.fill(0);
         let broadcast = network.broadcast.map(|address| address.octets());
-        let mut dns = heapless::Vec::<u8, { 4 * MAX_DNS_SERVERS }>::new();
+        let mut dns = DnsOption::new();
         let mut options = heapless::Vec::<DhcpOption<'_>, 3>::new();
-        // A server must give the identifier back, also with a NAK (RFC 6842).
-        options.extend(client.id.map(|data| DhcpOption {
-            kind: option::CLIENT_ID,
-            data,
-        }));
+        // A server must return the identifier, also with a NAK (RFC 6842).
+        options.extend(client.id.map(|id| with_code(option::CLIENT_ID, id)));
         if !matches!(self, Self::Refusal) {
-            options.extend(broadcast.as_ref().map(|data| DhcpOption {
-                kind: option::BROADCAST_ADDRESS,
-                data,
-            }));
-            // After a very long identifier there is no room for all of them.
+            let broadcast = broadcast.as_ref();
+            options.extend(broadcast.map(|data| with_code(option::BROADCAST_ADDRESS, data)));
             let len = self.repr(client, network, &options).buffer_len() + OPTION_HEADER_LEN;
-            let room = buffer.len().saturating_sub(len) / 4;
-            dns.extend(
-                network
-                    .dns
-                    .iter()
-                    .take(room.min(MAX_DNS_SERVERS))
-                    .flat_map(|address| address.octets()),
-            );
+            dns = dns_option(network.dns, buffer.len().saturating_sub(len));
         }
-        options.extend((!dns.is_empty()).then_some(DhcpOption {
-            kind: option::DNS_SERVERS,
-            data: &dns,
-        }));
+        if !dns.is_empty() {
+            options.extend([with_code(option::DNS_SERVERS, &dns)]);
+        }
         let reply = self.repr(client, network, &options);
         let len = reply.buffer_len().max(MIN_LEN);
-        reply
-            .emit(&mut DhcpPacket::new_unchecked(buffer.get_mut(..len)?))
-            .ok()?;
+        let message = buffer.get_mut(..len)?;
+        reply.emit(&mut DhcpPacket::new_unchecked(message)).ok()?;
         Some(len)
     }
 
-    /// The hardware and IP address that the answer to `client` goes to (RFC 2131 section 4.1,
+    /// The hardware and IP address that the reply to `client` goes to (RFC 2131 section 4.1,
     /// without a relay agent).
     pub(super) fn destination(&self, client: &Client<'_>) -> (Mac, Ipv4Addr) {
-        const EVERYBODY: (Mac, Ipv4Addr) = ([0xff; 6], Ipv4Addr::BROADCAST);
+        const BROADCAST: (Mac, Ipv4Addr) = ([0xff; 6], Ipv4Addr::BROADCAST);
         match (self, client.current) {
-            (Self::Refusal, _) => EVERYBODY,
+            (Self::Refusal, _) => BROADCAST,
             (_, Some(current)) => (client.mac, current),
             (Self::Address(_, address, _), None) if !client.broadcast => (client.mac, *address),
-            _ => EVERYBODY,
+            _ => BROADCAST,
         }
     }
 
@@ -193,7 +196,7 @@ impl Reply {
             Self::Network => (DhcpMessageType::Ack, NOWHERE, None),
             Self::Refusal => (DhcpMessageType::Nak, NOWHERE, None),
         };
-        let told = !matches!(self, Self::Refusal);
+        let describes_network = !matches!(self, Self::Refusal);
         let acknowledged = message_type == DhcpMessageType::Ack;
         DhcpRepr {
             message_type,
@@ -203,15 +206,15 @@ impl Reply {
             client_ip: client.current.filter(|_| acknowledged).unwrap_or(NOWHERE),
             your_ip,
             server_ip: NOWHERE,
-            router: told.then_some(network.router),
-            subnet_mask: told.then_some(network.mask),
+            router: describes_network.then_some(network.router),
+            subnet_mask: describes_network.then_some(network.mask),
             relay_agent_ip: NOWHERE,
             broadcast: client.broadcast,
             requested_ip: None,
             client_identifier: None,
             server_identifier: Some(network.router),
             parameter_request_list: None,
-            // smoltcp's field has room for three.
+            // An option of our own, because this field holds only three.
             dns_servers: None,
             max_size: None,
             lease_duration,

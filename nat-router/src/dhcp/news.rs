@@ -1,76 +1,85 @@
-//! What the log tells of the server.
+//! The log lines of the DHCP server.
 
 use core::net::Ipv4Addr;
 
 use super::leases::{IN_USE_SECONDS, Mac};
 use crate::log::{info, warning};
-use crate::pace::Pace;
+use crate::log_limiter::LogLimiter;
 
-/// Lines told each second, of a full pool apart.
+/// Lines allowed each second, besides those about a full pool.
 const LINES: u8 = 4;
 
-/// How long nothing more is told of a full pool, in milliseconds.
+/// The time from one line about a full pool to the next, in milliseconds.
 const FULL_WINDOW: u64 = 60_000;
 
-/// Something to tell.
+/// Something to log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum News {
-    /// A client has an address that it did not have before, for so many seconds.
+    /// A client has got an address that it did not have before, for `seconds`.
     Leased {
         address: Ipv4Addr,
         mac: Mac,
         seconds: u32,
     },
-    /// An address of the pool was not offered, because a station that has no lease of it uses it.
+    /// An address of the pool was not offered, because a station without a lease of it uses it.
     InUse { address: Ipv4Addr, station: Mac },
-    /// A client has declined its address, because it has found it in use.
+    /// A client has declined its address, because it found the address in use.
     Declined { address: Ipv4Addr, mac: Mac },
     /// There is no address for a client.
     Full { mac: Mac },
 }
 
-/// Tells it on the log, and not too often.
-pub(crate) struct Teller {
-    pace: Pace,
-    full: Pace,
-    /// How many addresses the pool has.
+impl News {
+    /// The hardware address of the client or the station.
+    const fn mac(&self) -> Mac {
+        let (Self::Leased { mac, .. }
+        | Self::InUse { station: mac, .. }
+        | Self::Declined { mac, .. }
+        | Self::Full { mac }) = *self;
+        mac
+    }
+}
+
+/// Logs the server's news, within limits.
+pub(crate) struct NewsLog {
+    limiter: LogLimiter,
+    full_limiter: LogLimiter,
+    /// The number of addresses in the pool.
     pool: usize,
 }
 
-impl Teller {
+impl NewsLog {
     pub(crate) const fn new(pool: usize) -> Self {
         Self {
-            pace: Pace::new(LINES),
-            full: Pace::with_window(1, FULL_WINDOW),
+            limiter: LogLimiter::new(LINES),
+            full_limiter: LogLimiter::with_window(1, FULL_WINDOW),
             pool,
         }
     }
 
-    /// Tells `news` at `now`, in milliseconds since the start.
-    pub(crate) fn tell(&mut self, news: News, now: u64) {
-        let pace = if matches!(news, News::Full { .. }) {
-            &mut self.full
-        } else {
-            &mut self.pace
+    /// Logs `news` at `now`, in milliseconds since the start, unless there are too many lines.
+    pub(crate) fn log(&mut self, news: News, now: u64) {
+        let limiter = match news {
+            News::Full { .. } => &mut self.full_limiter,
+            _ => &mut self.limiter,
         };
-        let Some(untold) = pace.allow(now) else {
-            return;
-        };
-        let (News::Leased { mac, .. }
-        | News::InUse { station: mac, .. }
-        | News::Declined { mac, .. }
-        | News::Full { mac }) = news;
-        let [a, b, c, d, e, f] = mac;
+        if let Some(suppressed) = limiter.allow(now) {
+            self.log_line(news, suppressed);
+        }
+    }
+
+    fn log_line(&self, news: News, suppressed: u32) {
+        let [a, b, c, d, e, f] = news.mac();
         match news {
             News::Leased {
                 address, seconds, ..
             } => info!(
-                "DHCP: {} leased to {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x} for {} s ({} more untold)",
-                address, a, b, c, d, e, f, seconds, untold
+                "DHCP: {} leased to {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x} for {} s ({} more suppressed)",
+                address, a, b, c, d, e, f, seconds, suppressed
             ),
             News::InUse { address, .. } => warning!(
                 "DHCP: {} is in use by {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}, which has no lease of it: not leased to \
-                 others for {} s ({} more untold)",
+                 others for {} s ({} more suppressed)",
                 address,
                 a,
                 b,
@@ -79,11 +88,11 @@ impl Teller {
                 e,
                 f,
                 IN_USE_SECONDS,
-                untold
+                suppressed
             ),
             News::Declined { address, .. } => warning!(
                 "DHCP: {} declined by {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}, which found it in use: not leased for {} s \
-                 ({} more untold)",
+                 ({} more suppressed)",
                 address,
                 a,
                 b,
@@ -92,11 +101,11 @@ impl Teller {
                 e,
                 f,
                 IN_USE_SECONDS,
-                untold
+                suppressed
             ),
             News::Full { .. } => warning!(
                 "DHCP: no address for {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}: all {} of the pool are leased, offered or in \
-                 use ({} more untold)",
+                 use ({} more suppressed)",
                 a,
                 b,
                 c,
@@ -104,7 +113,7 @@ impl Teller {
                 e,
                 f,
                 self.pool,
-                untold
+                suppressed
             ),
         }
     }

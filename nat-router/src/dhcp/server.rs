@@ -1,4 +1,4 @@
-//! What the server answers.
+//! The decisions of the DHCP server.
 
 use core::net::Ipv4Addr;
 
@@ -8,20 +8,22 @@ use smoltcp::wire::{DhcpMessageType, DhcpPacket};
 
 use super::identifiers::Identifiers;
 use super::identity::{Identity, hardware_id};
-use super::leases::{Asker, Choice, Grant, Lease, Leases, Mac, Probed, Question, Wanted};
+use super::leases::{
+    Asker, Choice, ClientKey, Grant, Lease, Leases, Mac, Probed, Question, Wanted,
+};
 use super::message::{Client, Network, Reply, Request};
 use super::news::News;
 use crate::config::DhcpServer;
 
-/// How long a lease lasts while the router itself has none outside, in seconds: a client asks again
-/// after half of it.
+/// The lease time in seconds while the outside is not configured. A client asks again after half of
+/// it.
 pub const SHORT_LEASE_SECONDS: u32 = 60;
 
-/// The server, apart from its socket, its clock and its probes.
+/// The server without its socket, its clock and its probes.
 ///
-/// A new address is probed before a client hears of it (RFC 2131 section 2.2).
-/// [`Server::next_probe`] says which; meanwhile the client's message waits and others are served,
-/// and [`Server::probed`] has the answer.
+/// A new address is probed before it is offered (RFC 2131 section 2.2). [`Server::next_probe`]
+/// returns the next one. Meanwhile the client's message waits, and other clients are served.
+/// [`Server::probed`] takes the result, and returns the reply to the client.
 pub(crate) struct Server<'d> {
     leases: Leases<'d>,
     identifiers: &'d mut Identifiers,
@@ -30,23 +32,23 @@ pub(crate) struct Server<'d> {
     lease_seconds: u32,
 }
 
-/// What an answer depends on besides the client.
+/// What a reply depends on besides the client.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment<'a> {
-    /// Seconds since the start.
+    /// The time in seconds since the start.
     pub(crate) now: u32,
     /// The DNS servers of the outside; `None` while it is not configured.
     pub(crate) dns: Option<&'a [Ipv4Addr]>,
 }
 
-/// What came of a message or of a probe.
+/// The result of a message or a probe.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) answer: Option<Answer>,
     pub(crate) news: Vec<News, 2>,
 }
 
-/// An answer, as it is to be sent.
+/// A reply to send.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Answer {
     /// The length of the message.
@@ -55,7 +57,7 @@ pub(crate) struct Answer {
     pub(crate) to: (Mac, Ipv4Addr),
 }
 
-/// What is to be answered, if anything, and told.
+/// The reply to a message, if any, and the news for the log.
 struct Decision {
     reply: Option<Reply>,
     news: Option<News>,
@@ -83,7 +85,7 @@ impl Decision {
 }
 
 impl<'d> Server<'d> {
-    /// A server for the pool of `config`, as far as `memory` has room for it.
+    /// A server for the pool of `config`, which is shortened if `memory` is too small for it.
     pub(crate) fn new(
         memory: (&'d mut [Lease], &'d mut Identifiers),
         config: &DhcpServer,
@@ -106,18 +108,18 @@ impl<'d> Server<'d> {
         }
     }
 
-    /// The address of the router, which answers come from.
+    /// The address of the router, from which replies are sent.
     pub(crate) const fn router(&self) -> Ipv4Addr {
         self.inside.address()
     }
 
-    /// How many addresses the pool has.
+    /// The number of addresses in the pool.
     pub(crate) const fn pool_len(&self) -> usize {
         self.leases.len()
     }
 
-    /// Takes in a datagram, which may be anything, and writes what is to be answered at once, if
-    /// anything, into `buffer`.
+    /// Processes a datagram, which may hold any bytes. Writes the reply into `buffer` if there is
+    /// one at once.
     pub(crate) fn hear(
         &mut self,
         datagram: &[u8],
@@ -133,13 +135,13 @@ impl<'d> Server<'d> {
         self.carry_out(decision, &request.client, moment, buffer)
     }
 
-    /// The next address to probe. What came of it must be told to [`Self::probed`].
+    /// The next address to probe. [`Self::probed`] must be called with the result.
     pub(crate) fn next_probe(&mut self, now: u32) -> Option<Ipv4Addr> {
         self.leases.next_probe(now)
     }
 
-    /// Takes in which `station` has answered the probe for `address`, if any, and writes the answer
-    /// to the client that has waited for that into `buffer`.
+    /// Processes the result of the probe for `address`: the `station` that has answered, if any.
+    /// Writes the reply to the client that waits for it into `buffer`.
     pub(crate) fn probed(
         &mut self,
         address: Ipv4Addr,
@@ -173,47 +175,41 @@ impl<'d> Server<'d> {
         let in_use = station
             .filter(|_| probed.in_use)
             .map(|station| News::InUse { address, station });
-        // There is room for both: a decision brings one at most.
+        // A decision has one at most, so the vector holds both.
         outcome.news = in_use.into_iter().chain(outcome.news).collect();
         outcome
     }
 
-    /// What becomes of a message; `None` if nothing.
+    /// The decision about a message; `None` if there is nothing to do.
     fn decide(&mut self, request: &Request<'_>, moment: Moment<'_>) -> Option<Decision> {
         let Request { client, asked, .. } = *request;
         let key = self.identity.of(client.id, client.mac);
-        let for_us = request.server.is_none_or(|server| server == self.router());
+        let is_for_router = request.server.is_none_or(|server| server == self.router());
         match request.kind {
             DhcpMessageType::Discover => {
-                let asker = Asker {
-                    client: key,
-                    question: question(&client, Wanted::Offer, None),
-                };
+                let asker = asker(key, &client, Wanted::Offer, None);
                 Some(self.offer(&asker, &client, asked, moment))
             }
-            DhcpMessageType::Request if for_us => {
+            DhcpMessageType::Request if is_for_router => {
                 let address = asked.or(request.current)?;
-                let asker = Asker {
-                    client: key,
-                    question: question(&client, Wanted::Ack, Some(address)),
-                };
+                let asker = asker(key, &client, Wanted::Ack, Some(address));
                 Some(self.grant(&asker, &client, address, moment))
             }
-            // The client has chosen the offer of another server.
+            // The client has accepted the offer of another server.
             DhcpMessageType::Request => {
                 self.leases.withdraw(key, moment.now);
                 None
             }
-            DhcpMessageType::Decline if for_us => {
+            DhcpMessageType::Decline if is_for_router => {
                 let (address, mac) = (asked?, client.mac);
                 let was_its = self.leases.decline(key, address, moment.now);
                 was_its.then_some(Decision::news(News::Declined { address, mac }))
             }
-            DhcpMessageType::Release if for_us => {
+            DhcpMessageType::Release if is_for_router => {
                 self.leases.release(key, request.current?, moment.now);
                 None
             }
-            // A station with an address of another network would be told wrong things.
+            // For a station with an address of another network, the reply would be wrong.
             DhcpMessageType::Inform if request.current == client.current => {
                 Some(Decision::reply(Reply::Network))
             }
@@ -221,7 +217,7 @@ impl<'d> Server<'d> {
         }
     }
 
-    /// What becomes of a message that has waited for the probe of `address`.
+    /// The decision about a message that has waited for the probe of `address`.
     fn decide_after_probe(
         &mut self,
         client: &Client<'_>,
@@ -287,20 +283,18 @@ impl<'d> Server<'d> {
         }
     }
 
-    /// Keeps the identifier of a client that waits for the probe of `address`. Where there is no
-    /// room, the client does not wait: it asks again by itself, and the probe is over by then.
+    /// Stores the identifier of a client that waits for the probe of `address`. If the memory is
+    /// full, the client gets no reply after the probe. It repeats its message by itself, and the
+    /// probe is over by then.
     fn keep_identifier(&mut self, address: Ipv4Addr, client: &Client<'_>, now: u32) {
-        match client.id.filter(|id| *id != hardware_id(client.mac)) {
-            Some(id) => {
-                let leases = &self.leases;
-                if !self
-                    .identifiers
-                    .keep(address, id, |address| leases.has_question(address, now))
-                {
-                    self.leases.forget_question(address);
-                }
-            }
-            None => drop(self.identifiers.take(address)),
+        let Some(id) = client.id.filter(|id| *id != hardware_id(client.mac)) else {
+            drop(self.identifiers.take(address));
+            return;
+        };
+        let leases = &self.leases;
+        let waits = |address| leases.has_question(address, now);
+        if !self.identifiers.keep(address, id, waits) {
+            self.leases.forget_question(address);
         }
     }
 
@@ -365,14 +359,18 @@ impl<'d> Server<'d> {
     }
 }
 
-/// What of a client's message has to be remembered while the address is probed that it asks for.
-fn question(client: &Client<'_>, wanted: Wanted, address: Option<Ipv4Addr>) -> Question {
-    Question {
+/// A client with the part of its message that is stored while its address is probed.
+fn asker(key: ClientKey, client: &Client<'_>, wanted: Wanted, address: Option<Ipv4Addr>) -> Asker {
+    let question = Question {
         mac: client.mac,
         transaction: client.transaction,
         wanted,
         broadcast: client.broadcast,
         current: address.is_some() && client.current == address,
         hardware_id: client.id.is_some_and(|id| id == hardware_id(client.mac)),
+    };
+    Asker {
+        client: key,
+        question,
     }
 }

@@ -15,34 +15,33 @@ use smoltcp::wire::DHCP_SERVER_PORT;
 use super::client::DhcpClient;
 use super::frame::{HEADERS_LEN, write_headers};
 use super::leases::Mac;
-use super::news::Teller;
+use super::news::NewsLog;
 use super::server::{Answer, Moment, Outcome};
 use super::{Buffers, Server};
 
-/// How long an answer may take to leave before it is given up.
+/// The time after which a reply that has not left is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait until an answer that could not leave is tried again.
+/// The time between two attempts to send a reply.
 const SEND_RETRY: Duration = Duration::from_millis(2);
 
-/// How long to wait after the socket has failed.
+/// The wait after the socket has failed.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Addresses that are probed at once. A probe takes a second, so that so many new clients are
-/// served each second.
+/// Addresses that are probed at a time. A probe takes a second, so this is also the number of new
+/// clients that are served each second.
 const PROBES: usize = 8;
 
-/// The probes that run, each with its address.
+/// The running probes, each with its address.
 type Probes<'d, W> = [Option<(Ipv4Addr, Probing<'d, W>)>; PROBES];
 
-/// What the server has to deal with next.
+/// The next event for the server.
 enum Event {
     Datagram,
     Probed(Ipv4Addr, Option<Mac>),
 }
 
-/// Leases addresses on the side `inside`, with the DNS servers that `outside` knows. No error ends
-/// it.
+/// Serves DHCP on the stack `inside`, with the DNS servers of `outside`. No error ends it.
 pub(crate) async fn serve<W: Width>(
     control: Control<'_, W>,
     inside: Stack<'_>,
@@ -52,10 +51,10 @@ pub(crate) async fn serve<W: Width>(
 ) -> ! {
     let Buffers { received, answer } = buffers;
     let (metadata, bytes) = received.parts();
-    // What it sends does not go through the socket.
+    // Replies are not sent by the socket.
     let mut socket = UdpSocket::new(inside, metadata, bytes, &mut [], &mut []);
     let mut probes: Probes<'_, W> = [const { None }; PROBES];
-    let mut teller = Teller::new(server.pool_len());
+    let mut log = NewsLog::new(server.pool_len());
     loop {
         if !socket.is_open() && socket.bind(DHCP_SERVER_PORT).is_err() {
             Timer::after(RETRY).await;
@@ -80,7 +79,7 @@ pub(crate) async fn serve<W: Width>(
             Event::Probed(address, station) => server.probed(address, station, moment, message),
         };
         for news in news {
-            teller.tell(news, Instant::now().as_millis());
+            log.log(news, Instant::now().as_millis());
         }
         start_probes(control, &mut server, &mut probes);
         if let (Some(to_send), HardwareAddress::Ethernet(mac)) =
@@ -91,20 +90,20 @@ pub(crate) async fn serve<W: Width>(
     }
 }
 
-/// Waits until there is something to do.
+/// Waits for the next event.
 ///
-/// The socket's own ways to wait wake its stack whenever they are polled, and a stack in the same
-/// task would wake them in turn, for ever. But then the stack is also polled before this, so a look
-/// at each poll misses nothing.
+/// It does not use the socket's own ways to wait. These wake the stack whenever they are polled,
+/// and a stack in the same task would wake them in turn, for ever. Since the stack is polled before
+/// this in the same task, it is enough to look at the socket in each poll.
 async fn next_event<W: Width>(socket: &UdpSocket<'_>, probes: &mut Probes<'_, W>) -> Event {
     poll_fn(|cx| {
-        for place in probes.iter_mut() {
-            let Some((address, probe)) = place else {
+        for slot in probes.iter_mut() {
+            let Some((address, probe)) = slot else {
                 continue;
             };
             if let Poll::Ready(station) = Pin::new(probe).poll(cx) {
                 let address = *address;
-                *place = None;
+                *slot = None;
                 return Poll::Ready(Event::Probed(address, station));
             }
         }
@@ -117,21 +116,21 @@ async fn next_event<W: Width>(socket: &UdpSocket<'_>, probes: &mut Probes<'_, W>
     .await
 }
 
-/// Starts what is to be probed, as far as there are places.
+/// Starts the probes that the server asks for, as long as there are free slots.
 fn start_probes<'d, W: Width>(
     control: Control<'d, W>,
     server: &mut Server<'_>,
     probes: &mut Probes<'d, W>,
 ) {
-    for place in probes.iter_mut().filter(|place| place.is_none()) {
+    for slot in probes.iter_mut().filter(|slot| slot.is_none()) {
         let Some(address) = server.next_probe(seconds()) else {
             return;
         };
-        *place = Some((address, control.probe(Side::Inside, address)));
+        *slot = Some((address, control.probe(Side::Inside, address)));
     }
 }
 
-/// Sends the message that stands behind the place of the headers in `frame`.
+/// Sends the message in `frame`, which begins after the headers.
 async fn send<W: Width>(
     control: Control<'_, W>,
     frame: &mut [u8],
@@ -149,7 +148,7 @@ async fn send<W: Width>(
             Timer::after(SEND_RETRY).await;
         }
     };
-    // What cannot leave is given up: the client asks again.
+    // A reply that cannot leave is dropped: the client asks again.
     let _ = with_timeout(SEND_TIMEOUT, sent).await;
 }
 

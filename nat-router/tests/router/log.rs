@@ -262,17 +262,17 @@ fn refused_sessions_are_logged_once_a_second_with_the_count_of_the_others() {
         let most = start.elapsed().as_secs() as usize + 1;
         assert!((2..=most).contains(&told.len()), "{told:?}");
         let line = format!("WARN: refused UDP session of {from}: host-limit (");
-        let untold = |told: &String| {
+        let suppressed = |told: &String| {
             told.strip_prefix(&line)?
-                .strip_suffix(" more untold)")?
+                .strip_suffix(" more suppressed)")?
                 .parse::<usize>()
                 .ok()
         };
-        let untold: usize = told
+        let suppressed: usize = told
             .iter()
-            .map(|told| untold(told).unwrap_or_else(|| panic!("{told}")))
+            .map(|told| suppressed(told).unwrap_or_else(|| panic!("{told}")))
             .sum();
-        assert_eq!(untold + told.len(), 41);
+        assert_eq!(suppressed + told.len(), 41);
     });
 }
 

@@ -20,7 +20,7 @@ fn heartbeats_come_without_traffic() {
     let router = nat_router::new(memory, Config::default(), [7; 32], lan, wan)
         .expect("a sound configuration");
     let signs = Cell::new(0_u32);
-    let mut forwarding = pin!(router.forwarding.run(|| signs.set(signs.get() + 1)));
+    let mut forwarding = pin!(router.runner.run(|| signs.set(signs.get() + 1)));
     let (woken, start) = (Woken::new(), Instant::now());
     for second in 1..=3 {
         let polls = execute(&mut forwarding, &woken, start + Duration::from_secs(second));

@@ -9,7 +9,7 @@ use embassy_net::Stack;
 use embassy_time::{Duration, Timer};
 use nat_core::{Cidr, SessionInfo, Stats};
 use nat_embassy::Control;
-use nat_router::{Config, Forwarding, Memory, NoLed, Services};
+use nat_router::{Config, Memory, NoLed, Runner, Services};
 use static_cell::ConstStaticCell;
 
 use super::addresses::{PREFIX_LEN, ROUTER, ROUTER_WAN_MAC};
@@ -40,7 +40,7 @@ impl Router {
         getrandom::fill(&mut entropy).context("no entropy")?;
         let ports = (lan.plug(ROUTER.mac), wan.plug(ROUTER_WAN_MAC));
         let router = nat_router::new(memory, config(), entropy, ports.0, ports.1)?;
-        spawner.spawn(forward(router.forwarding).expect(ONCE));
+        spawner.spawn(forward(router.runner).expect(ONCE));
         spawner.spawn(serve(router.services).expect(ONCE));
         Ok(Self {
             outside: router.outside,
@@ -93,8 +93,8 @@ fn config() -> Config {
 }
 
 #[embassy_executor::task]
-async fn forward(forwarding: Forwarding<Port, Port>) -> ! {
-    forwarding.run(|| ()).await
+async fn forward(runner: Runner<'static, Port, Port>) -> ! {
+    runner.run(|| {}).await
 }
 
 #[embassy_executor::task]

@@ -10,13 +10,13 @@ use heapless::Vec;
 
 use super::lease::{Lease, MAX_DNS_SERVERS};
 
-/// Tasks that can wait for changes and for the end of a release at once.
+/// Tasks that can wait for a change or for the end of a release at a time.
 const WAITERS: usize = 4;
 
 /// What the client and its handles share.
 pub(crate) struct Shared {
     lease: RefCell<Option<Lease>>,
-    /// Counts the changes of `lease`.
+    /// The number of changes of `lease`, wrapping.
     changes: Cell<u32>,
     release: Cell<Release>,
     client: RefCell<WakerRegistration>,
@@ -41,8 +41,8 @@ impl Shared {
         }
     }
 
-    /// Puts another lease in force. Returns whether it differs from the one before in more than its
-    /// end.
+    /// Replaces the lease. Returns whether the new one differs in more than its duration and its
+    /// server.
     pub(super) fn set_lease(&self, lease: Option<Lease>) -> bool {
         let before = self.lease.replace(lease.clone());
         let of_network = |lease: &Lease| {
@@ -61,7 +61,7 @@ impl Shared {
         changed
     }
 
-    /// Whether the lease is to be given back, which is asked for once.
+    /// Whether the application has asked for a release that is not done yet.
     pub(super) fn is_release_asked(&self) -> bool {
         self.release.get() == Release::Asked
     }
@@ -76,7 +76,7 @@ impl Shared {
     }
 }
 
-/// The handle of the DHCP client outside. Copies are the same client.
+/// The handle of the DHCP client outside. All copies are of the same client.
 #[derive(Clone, Copy)]
 pub struct DhcpClient {
     shared: &'static Shared,
@@ -87,15 +87,15 @@ impl DhcpClient {
         Self { shared }
     }
 
-    /// The configuration of the outside that is in force: a lease, or the static configuration.
+    /// The outside configuration in effect: a lease, or the static configuration.
     #[must_use]
     pub fn lease(&self) -> Option<Lease> {
         self.shared.lease.borrow().clone()
     }
 
-    /// Waits until [`DhcpClient::lease`] has changed in more than its end since `seen`, and puts
-    /// the number of the change there. Begin with 0: then the first lease is a change too, even
-    /// if it is there already.
+    /// Waits until [`DhcpClient::lease`] has changed in more than its duration and its server, and
+    /// sets `seen` to the number of the change. Begin with 0: the first lease is then a change,
+    /// too, even if it is there already.
     pub async fn changed(&self, seen: &mut u32) {
         poll_fn(|cx| {
             let changes = self.shared.changes.get();
@@ -109,11 +109,11 @@ impl DhcpClient {
         .await;
     }
 
-    /// Gives the lease back (RFC 2131 section 4.4.6), and waits until the message has left. The
-    /// outside is without a configuration from then on, and the client asks for no other until
-    /// the router starts again. Returns at once with a static configuration.
+    /// Releases the lease (RFC 2131 section 4.4.6), and waits until the message has left. From then
+    /// on the outside has no configuration, and the client asks for no other lease until the router
+    /// restarts. With a static configuration, it returns at once.
     ///
-    /// [`Services::run`](crate::Services::run) must run meanwhile.
+    /// Meanwhile, [`Services::run`](crate::Services::run) must run.
     pub async fn release(&self) {
         if self.shared.release.get() == Release::No {
             self.shared.release.set(Release::Asked);
@@ -138,7 +138,7 @@ impl DhcpClient {
             .map(|lease| lease.dns_servers.clone())
     }
 
-    /// With a static configuration there is nothing to give back.
+    /// With a static configuration there is nothing to release.
     pub(crate) fn set_static(&self) {
         self.shared.release.set(Release::Done);
     }

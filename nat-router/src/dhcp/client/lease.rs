@@ -1,4 +1,4 @@
-//! What a server leases, and which of it is taken.
+//! A lease, as it is read from a server's message.
 
 use core::fmt;
 use core::net::Ipv4Addr;
@@ -9,41 +9,41 @@ use nat_core::Cidr;
 use super::options::{Options, code, take};
 use super::reply::Reply;
 
-/// DNS servers of the outside that are remembered.
+/// The most DNS servers of a lease.
 pub const MAX_DNS_SERVERS: usize = 5;
 
-/// The lowest MTU that is taken from a server: that which every host must receive (RFC 791).
+/// The lowest MTU that is accepted from a server: every host must receive datagrams of this length
+/// (RFC 791).
 const MIN_MTU: u16 = 576;
 
-/// The lease time that stands for ever (RFC 2131 section 3.3).
+/// The lease time that means for ever (RFC 2131 section 3.3).
 const FOR_EVER: u32 = u32::MAX;
 
-/// How long a lease lasts, in seconds, of which the server does not say it.
+/// The lease time in seconds if the server gives none.
 const DEFAULT_SECONDS: u32 = 3600;
 
-/// How long a lease lasts at least, in seconds. A server that leases for less is asked again no
-/// sooner than after half of this.
+/// The shortest lease time in seconds. A server that gives a shorter one is asked again no earlier
+/// than after half of this.
 const MIN_SECONDS: u32 = 10;
 
 /// The configuration of the outside.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Lease {
-    /// The router's address, with the prefix length of the network outside. Without a subnet mask,
-    /// or with one that cannot be, it is that of the address's class (RFC 791: 8, 16 or 24
-    /// bits).
+    /// The router's address, with the prefix length of the network outside. Without a valid subnet
+    /// mask, it is the prefix length of the address's class (RFC 791: 8, 16 or 24 bits).
     pub address: Cidr,
-    /// Where packets for all other networks go: the first router of the default route of option
-    /// 121, if there is that option (RFC 3442), or else of option 3. It need not be in the
+    /// The next hop to all other networks: the router of the default route in option 121 if there
+    /// is that option (RFC 3442), or else the first router of option 3. It need not be in the
     /// network.
     pub gateway: Option<Ipv4Addr>,
-    /// The DNS servers, the preferred first.
+    /// The DNS servers, the preferred one first.
     pub dns_servers: Vec<Ipv4Addr, MAX_DNS_SERVERS>,
-    /// The MTU of the network, at least 576 bytes, if the server tells one.
+    /// The MTU of the network, at least 576 bytes, if the server gives one.
     pub mtu: Option<u16>,
     /// The server that leases the address; unspecified with a static configuration.
     pub server: Ipv4Addr,
-    /// How long the lease lasts, in seconds; `None` for ever.
+    /// The lease time in seconds; `None` for ever.
     pub seconds: Option<u32>,
 }
 
@@ -56,12 +56,12 @@ pub(super) struct Times {
     pub(super) rebinding: Option<u32>,
 }
 
-/// Why what a server leases is not taken.
+/// Why a server's message is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refusal {
-    /// The server has said no.
+    /// The server has refused the request.
     Nak,
-    /// A message of another server than that whose offer was taken.
+    /// The message is from another server than the one that was chosen.
     OtherServer,
     /// An address that no host can have.
     Address,
@@ -87,35 +87,20 @@ impl Refusal {
 }
 
 impl Lease {
-    /// Reads an OFFER or an ACK. What it leaves out is as in `before`, if there is that.
+    /// Reads an OFFER or an ACK. Options that it leaves out stay as in `before`.
     pub(super) fn read(reply: &Reply<'_>, before: Option<&Self>) -> Result<Self, Refusal> {
         let (options, own) = (reply.options, reply.address);
-        if !can_be_a_hosts(own) {
+        if !can_be_host(own) {
             return Err(Refusal::Address);
         }
         let before = before.filter(|before| before.address.address() == own);
         let address = network(own, &options, before).ok_or(Refusal::Address)?;
-        let mut dns_servers: Vec<_, MAX_DNS_SERVERS> = Vec::new();
-        dns_servers.extend(
-            options
-                .addresses(code::DNS_SERVERS)
-                .filter(|dns| can_be_a_hosts(*dns))
-                .take(MAX_DNS_SERVERS),
-        );
-        if let Some(before) = before.filter(|_| !options.contains(code::DNS_SERVERS)) {
-            dns_servers.clone_from(&before.dns_servers);
-        }
-        let told = options.contains(code::ROUTERS) || options.contains(code::CLASSLESS_ROUTES);
         let mtu = options.u16(code::INTERFACE_MTU).map(|mtu| mtu.max(MIN_MTU));
         Ok(Self {
             address,
-            gateway: if told {
-                gateway(own, &options)
-            } else {
-                before.and_then(|before| before.gateway)
-            },
-            dns_servers,
-            mtu: mtu.or_else(|| before.and_then(|before| before.mtu)),
+            gateway: gateway(own, &options, before),
+            dns_servers: dns_servers(&options, before),
+            mtu: mtu.or_else(|| before?.mtu),
             server: reply.server,
             seconds: Times::of(&options).lease,
         })
@@ -136,17 +121,17 @@ impl Times {
     }
 }
 
-/// Whether an address is one that a host can have, as far as the address alone says.
-fn can_be_a_hosts(address: Ipv4Addr) -> bool {
+/// Whether a host can have this address, as far as the address alone shows.
+fn can_be_host(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
     (1..224).contains(&first) && !address.is_loopback()
 }
 
-/// The address with its prefix. One that is the first or the last of its network, where no host can
-/// be, is taken to be alone there.
+/// The address with its prefix length. If it is the first or the last address of its network, which
+/// no host can have, the prefix length is 32.
 fn network(own: Ipv4Addr, options: &Options<'_>, before: Option<&Lease>) -> Option<Cidr> {
-    let told = options.address(code::SUBNET_MASK).and_then(prefix_len);
-    let bits = told
+    let given = options.address(code::SUBNET_MASK).and_then(prefix_len);
+    let bits = given
         .or_else(|| before.map(|before| before.address.prefix_len()))
         .unwrap_or_else(|| class_prefix_len(own));
     let network = Cidr::new(own, bits)?;
@@ -158,14 +143,14 @@ fn network(own: Ipv4Addr, options: &Options<'_>, before: Option<&Lease>) -> Opti
     }
 }
 
-/// The prefix length of a subnet mask; `None` if it is none, or of no bits.
+/// The prefix length of a subnet mask; `None` if it is not a mask, or 0.0.0.0.
 fn prefix_len(mask: Ipv4Addr) -> Option<u8> {
     let bits = mask.to_bits();
     let len = bits.leading_ones();
     (len > 0 && bits.count_ones() == len).then_some(len as u8)
 }
 
-/// RFC 791 section 3.2.
+/// The prefix length of an address's class (RFC 791 section 3.2).
 fn class_prefix_len(address: Ipv4Addr) -> u8 {
     match address.octets() {
         [0..128, ..] => 8,
@@ -174,24 +159,42 @@ fn class_prefix_len(address: Ipv4Addr) -> u8 {
     }
 }
 
-fn gateway(own: Ipv4Addr, options: &Options<'_>) -> Option<Ipv4Addr> {
-    let usable = |router: &Ipv4Addr| can_be_a_hosts(*router) && *router != own;
+/// The gateway, which stays as `before` if the options have none.
+fn gateway(own: Ipv4Addr, options: &Options<'_>, before: Option<&Lease>) -> Option<Ipv4Addr> {
+    let is_usable = |router: &Ipv4Addr| can_be_host(*router) && *router != own;
+    if !options.contains(code::ROUTERS) && !options.contains(code::CLASSLESS_ROUTES) {
+        return before?.gateway;
+    }
     match default_route(options) {
-        Routes::None => options.addresses(code::ROUTERS).find(usable),
-        Routes::Default(router) => Some(router).filter(usable),
+        Routes::None => options.addresses(code::ROUTERS).find(is_usable),
+        Routes::Default(router) => Some(router).filter(is_usable),
     }
 }
 
-/// What option 121 says of the default route.
+/// The DNS servers, which stay as `before` without the option.
+fn dns_servers(options: &Options<'_>, before: Option<&Lease>) -> Vec<Ipv4Addr, MAX_DNS_SERVERS> {
+    if let Some(before) = before
+        && !options.contains(code::DNS_SERVERS)
+    {
+        return before.dns_servers.clone();
+    }
+    options
+        .addresses(code::DNS_SERVERS)
+        .filter(|dns| can_be_host(*dns))
+        .take(MAX_DNS_SERVERS)
+        .collect()
+}
+
+/// The default route in option 121.
 enum Routes {
     /// There are no classless routes, or they are malformed.
     None,
-    /// The router; unspecified without a default route.
+    /// The router, or the unspecified address if there is no default route.
     Default(Ipv4Addr),
 }
 
-/// The default route of option 121 is that with the shortest prefix, of up to one bit: some
-/// networks give two halves. Routes to smaller networks are not taken.
+/// The default route of option 121: the route with the shortest prefix, of up to one bit, since
+/// some networks give two halves. Routes to smaller networks are ignored.
 fn default_route(options: &Options<'_>) -> Routes {
     let mut bytes = options.bytes(code::CLASSLESS_ROUTES);
     let mut best: Option<(u8, Ipv4Addr)> = None;
@@ -212,8 +215,8 @@ fn default_route(options: &Options<'_>) -> Routes {
     }
 }
 
-/// The router of a route to a destination of so many bits, of which only the bytes that matter are
-/// there.
+/// Reads the rest of a route whose destination has a prefix of `bits`. Only the significant bytes
+/// of the destination are there. Returns the router.
 fn route(bits: u8, bytes: &mut impl Iterator<Item = u8>) -> Option<Ipv4Addr> {
     if bits > 32 {
         return None;

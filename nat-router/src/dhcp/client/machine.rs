@@ -1,4 +1,4 @@
-//! The states of the client (RFC 2131 figure 5), apart from sockets and clocks.
+//! The states of the client (RFC 2131 figure 5), without sockets and clocks.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -12,77 +12,76 @@ use super::reply::Reply;
 use super::request::{Identity, Request};
 use super::timers::{Deadlines, Random, backoff, renewal_retry};
 
-/// How often a REQUEST for an offer is sent before another offer is looked for (RFC 2131 section
+/// The number of REQUESTs for an offer before the client looks for another offer (RFC 2131 section
 /// 3.1 (5)).
 const REQUESTS: u32 = 4;
 
-/// How often a REQUEST for the address from before an interruption is sent before an offer is
-/// looked for. Once, because the router may be in another network now, where no server answers it.
+/// The number of REQUESTs for the address from before an interruption, until the client looks for
+/// an offer. One, because the router may be in another network now, where no server answers it.
 const REBOOT_REQUESTS: u32 = 1;
 
-/// How long to wait at least after a DECLINE (RFC 2131 section 3.1 (5)).
+/// The shortest wait after a DECLINE (RFC 2131 section 3.1 (5)).
 const DECLINE_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a probe may take before it counts as not done.
+/// The time after which a probe without a result is started again.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long sessions outlive a lease that is lost.
-const LOST_HOLDS: Duration = Duration::from_secs(60);
+/// How long sessions outlive a lost lease.
+const LOST_LEASE_GRACE: Duration = Duration::from_secs(60);
 
 const NOWHERE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
 /// The epoch of the clock.
 const START: Instant = Instant::from_millis(0);
 
-/// How many seconds `secs` can say.
+/// The largest value of `secs`.
 const MAX_SECS: u64 = u16::MAX as u64;
 
-/// The states of RFC 2131 figure 5, and those in which the client does not ask.
+/// The states of RFC 2131 figure 5, and those in which the client sends nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum State {
     /// The link is down.
     Down,
-    /// The lease was given back: nothing is asked any more.
+    /// The lease was released. The client sends nothing any more.
     Released,
-    /// About to begin: with INIT-REBOOT where there is a lease from before, or else with INIT.
+    /// About to begin: with INIT-REBOOT if there is a lease from before, or else with INIT.
     Init,
     Selecting,
     Requesting,
     Rebooting,
-    /// The server has acknowledged an address, and nobody must have it (section 4.4.1).
+    /// The server has acknowledged an address, which is being probed (section 4.4.1).
     Probing,
     Bound,
     Renewing,
     Rebinding,
 }
 
-/// What the caller of [`Client::poll`] is to do.
+/// What the caller of [`Client::poll`] must do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Action {
-    /// Send the first `len` bytes of the buffer, from the client's port to the server's.
+    /// Send the first `len` bytes of the buffer from the client's port to the server's port.
     Send {
         from: Ipv4Addr,
         to: Ipv4Addr,
         len: usize,
     },
-    /// Ask by ARP whether a station has this address, and call [`Client::probed`].
+    /// Probe this address by ARP, and call [`Client::probed`].
     Probe(Ipv4Addr),
-    /// Use this configuration of the outside, which may be the one in use.
+    /// Use this configuration of the outside. It may be in use already.
     Use(Lease),
-    /// Use no configuration. What depends on the address may yet survive if the same address comes
-    /// back.
+    /// Use no configuration, but keep the sessions of the address: it may come back.
     Suspend,
-    /// Give up what depends on the address.
+    /// End the sessions of the address.
     Forget,
 }
 
-/// What came of a message.
+/// The result of a message or a probe.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Heard {
-    /// It is for others, or not expected.
+    /// The message is for others, or not expected.
     Ignored,
     Taken,
-    /// Not taken, from this server.
+    /// A message from this server was refused.
     Refused(Ipv4Addr, Refusal),
 }
 
@@ -91,38 +90,38 @@ pub(crate) struct Client {
     identity: Identity,
     random: Random,
     state: State,
-    /// The number of the exchange: the same for a DISCOVER, its repetitions and the REQUEST for an
+    /// The transaction number: the same for a DISCOVER, its repetitions, and the REQUEST for an
     /// offer to it.
     transaction: u32,
     /// When the exchange began, for `secs`.
     began: Instant,
-    /// What messages say of that now.
+    /// The value of `secs` in messages.
     secs: u16,
-    /// How many messages have been sent in this state.
+    /// The number of messages sent in this state.
     sent: u32,
-    /// When the state has something to do next.
+    /// When there is something to do next in this state.
     due: Option<Instant>,
-    /// When the last REQUEST left, from which the lease counts.
+    /// When the last REQUEST was sent. The lease begins then.
     asked_at: Instant,
-    /// What was offered, or acknowledged but not probed yet.
+    /// The lease that was offered, or acknowledged but not probed yet.
     candidate: Option<Lease>,
-    /// What is in use, or was and may be asked for again.
+    /// The lease in use, or one that was in use and may be asked for again.
     lease: Option<Lease>,
     deadlines: Deadlines,
     in_use: bool,
-    /// When a lease in use was lost, until nothing depends on its address any more.
+    /// When a lease in use was lost; `None` once the sessions of its address have ended.
     lost_at: Option<Instant>,
     /// NAKs and DECLINEs since the last lease.
     failures: u32,
-    /// A DECLINE or a RELEASE that is to be sent.
+    /// A DECLINE or a RELEASE to send.
     farewell: Option<Request>,
-    /// What is to be done about the configuration.
+    /// The change of the configuration to make.
     change: Option<Action>,
 }
 
 impl Client {
-    /// A client of this host name, which may be empty, whose link is down. `seed` is fresh of every
-    /// boot.
+    /// A client with this host name, which may be empty. Its link is down. `seed` must be fresh at
+    /// every boot.
     pub(crate) const fn new(host_name: &'static str, seed: u64) -> Self {
         Self {
             identity: Identity {
@@ -157,13 +156,13 @@ impl Client {
         self.state
     }
 
-    /// Takes over the hardware address.
+    /// Sets the hardware address.
     pub(crate) const fn set_mac(&mut self, mac: Mac) {
         self.identity.mac = mac;
     }
 
-    /// Takes over whether the link is up, which may be as it was. After an interruption the address
-    /// from before is asked for again (INIT-REBOOT).
+    /// Updates the state of the link. After an interruption the client asks for the same address
+    /// again (INIT-REBOOT).
     pub(crate) fn set_link(&mut self, up: bool, now: Instant) {
         if up && self.state == State::Down {
             self.enter(State::Init, Some(now));
@@ -174,7 +173,7 @@ impl Client {
         }
     }
 
-    /// Gives the lease back, if there is one, and asks for no other.
+    /// Releases the lease, if there is one, and asks for no other.
     pub(crate) fn release(&mut self) {
         if let Some(lease) = self.lease.take().filter(|_| self.in_use) {
             let (current, server) = (lease.address.address(), Some(lease.server));
@@ -186,8 +185,8 @@ impl Client {
         self.enter(State::Released, None);
     }
 
-    /// Takes in the payload of a datagram to the client's port from `source`, which may be
-    /// anything.
+    /// Processes the payload of a datagram from `source` to the client's port. It may hold any
+    /// bytes.
     pub(crate) fn handle(&mut self, message: &[u8], source: Ipv4Addr, now: Instant) -> Heard {
         let Some(reply) = Reply::parse(message, source) else {
             return Heard::Ignored;
@@ -196,7 +195,7 @@ impl Client {
             return Heard::Ignored;
         }
         let refused = |reason| Heard::Refused(reply.server, reason);
-        let waits = matches!(
+        let is_waiting = matches!(
             self.state,
             State::Requesting | State::Rebooting | State::Renewing | State::Rebinding
         );
@@ -204,13 +203,15 @@ impl Client {
             DhcpMessageType::Offer if self.state == State::Selecting => self
                 .take_offer(&reply, now)
                 .map_or_else(refused, |()| Heard::Taken),
-            DhcpMessageType::Ack | DhcpMessageType::Nak if waits && !self.means(reply.server) => {
+            DhcpMessageType::Ack | DhcpMessageType::Nak
+                if is_waiting && !self.means(reply.server) =>
+            {
                 refused(Refusal::OtherServer)
             }
-            DhcpMessageType::Ack if waits => self
+            DhcpMessageType::Ack if is_waiting => self
                 .take_ack(&reply, now)
                 .map_or_else(refused, |()| Heard::Taken),
-            DhcpMessageType::Nak if waits => {
+            DhcpMessageType::Nak if is_waiting => {
                 self.lease = None;
                 self.suspend(now);
                 self.start_over(now, Duration::ZERO);
@@ -220,8 +221,8 @@ impl Client {
         }
     }
 
-    /// What came of [`Action::Probe`]: whether another station has the address. That it has may
-    /// also be known only after the address was said to be free.
+    /// Processes the result of [`Action::Probe`]: whether another station has the address. It may
+    /// be called again with `taken` set after the address was taken into use.
     pub(crate) fn probed(&mut self, taken: bool, now: Instant) -> Heard {
         let probed = match self.state {
             State::Probing => self.candidate.take(),
@@ -243,8 +244,8 @@ impl Client {
         Heard::Refused(lease.server, Refusal::InUse)
     }
 
-    /// The next thing to do at `now`, if there is one; a message is written into `buffer`. To be
-    /// called until there is none.
+    /// The next action at `now`, if there is one. A message is written into `buffer`. Call it until
+    /// it returns `None`.
     pub(crate) fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Action> {
         if let Some(farewell) = self.farewell.take() {
             let to = farewell
@@ -257,7 +258,7 @@ impl Client {
         }
         if self
             .lost_at
-            .is_some_and(|at| at.saturating_add(LOST_HOLDS) <= now)
+            .is_some_and(|at| at.saturating_add(LOST_LEASE_GRACE) <= now)
         {
             self.lost_at = None;
             return Some(Action::Forget);
@@ -280,64 +281,63 @@ impl Client {
         }
     }
 
-    /// When [`Client::poll`] has something to do next.
+    /// When [`Client::poll`] must be called next.
     pub(crate) fn poll_at(&self) -> Option<Instant> {
         if self.farewell.is_some() || self.change.is_some() {
             return Some(START);
         }
         self.due
             .into_iter()
-            .chain(self.lost_at.map(|at| at.saturating_add(LOST_HOLDS)))
+            .chain(self.lost_at.map(|at| at.saturating_add(LOST_LEASE_GRACE)))
             .min()
     }
 
-    /// Asks for an address that is not in use yet.
+    /// Sends a DISCOVER, or a REQUEST for an address that is not in use yet.
     fn ask(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Action> {
-        let limit = if self.state == State::Rebooting {
-            REBOOT_REQUESTS
-        } else {
-            REQUESTS
-        };
-        let given_up =
-            matches!(self.state, State::Requesting | State::Rebooting) && self.sent >= limit;
-        if self.state == State::Init || given_up {
-            let again = self.state == State::Init && self.holds_lease(now);
-            self.begin(
-                if again {
-                    State::Rebooting
-                } else {
-                    State::Selecting
-                },
-                now,
-            );
+        if self.state == State::Init && self.holds_lease(now) {
+            self.begin(State::Rebooting, now);
+        } else if self.state == State::Init || self.has_sent_all_requests() {
+            self.begin(State::Selecting, now);
         }
-        let request = if self.state == State::Requesting {
-            let offer = self.candidate.as_ref()?;
-            let (asked, server) = (Some(offer.address.address()), Some(offer.server));
-            self.request(DhcpMessageType::Request, NOWHERE, asked, server)
-        } else {
-            // What follows an offer says it as the DISCOVER does (RFC 2131 section 3.1 (3)).
+        if self.state != State::Requesting {
+            // A REQUEST after an offer has the `secs` of the DISCOVER (RFC 2131 section 3.1 (3)).
             self.secs = self.elapsed(now);
-            let again = self.state == State::Rebooting;
-            let kind = if again {
-                DhcpMessageType::Request
-            } else {
-                DhcpMessageType::Discover
-            };
-            self.request(
-                kind,
-                NOWHERE,
-                self.lease.as_ref().map(|lease| lease.address.address()),
-                None,
-            )
-        };
+        }
+        let request = self.asking_request()?;
         self.asked_at = now;
         self.due = Some(now.saturating_add(backoff(self.sent, &mut self.random)));
         self.sent = self.sent.saturating_add(1);
         self.send(&request, Ipv4Addr::BROADCAST, buffer)
     }
 
-    /// Asks for more time of the lease in use, or ends it.
+    /// Whether no REQUEST of this state was answered.
+    const fn has_sent_all_requests(&self) -> bool {
+        match self.state {
+            State::Requesting => self.sent >= REQUESTS,
+            State::Rebooting => self.sent >= REBOOT_REQUESTS,
+            _ => false,
+        }
+    }
+
+    /// The message by which the client asks for an address in this state.
+    fn asking_request(&self) -> Option<Request> {
+        let (kind, asked, server) = match self.state {
+            State::Requesting => {
+                let offer = self.candidate.as_ref()?;
+                let asked = Some(offer.address.address());
+                (DhcpMessageType::Request, asked, Some(offer.server))
+            }
+            State::Rebooting => (DhcpMessageType::Request, self.last_address(), None),
+            _ => (DhcpMessageType::Discover, self.last_address(), None),
+        };
+        Some(self.request(kind, NOWHERE, asked, server))
+    }
+
+    fn last_address(&self) -> Option<Ipv4Addr> {
+        Some(self.lease.as_ref()?.address.address())
+    }
+
+    /// Sends a renewal request for the lease in use, or ends the lease.
     fn prolong(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Action> {
         let Deadlines { rebinding, end, .. } = self.deadlines;
         let (rebinding, end) = (rebinding?, end?);
@@ -400,7 +400,7 @@ impl Client {
         self.enter(State::Bound, self.deadlines.renewal);
     }
 
-    /// Whether a reply of `server` counts now. All do where the request was to any server.
+    /// Whether a reply of `server` counts now. All do if the request was to any server.
     fn means(&self, server: Ipv4Addr) -> bool {
         let chosen = match self.state {
             State::Requesting => &self.candidate,
@@ -410,7 +410,7 @@ impl Client {
         chosen.as_ref().is_some_and(|lease| lease.server == server)
     }
 
-    /// Whether there is a lease from before an interruption that has not ended.
+    /// Whether there is a lease from before an interruption whose time is not over.
     fn holds_lease(&self, now: Instant) -> bool {
         self.lease.is_some() && self.deadlines.end.is_none_or(|end| end > now)
     }
@@ -422,8 +422,8 @@ impl Client {
         }
     }
 
-    /// Begins again: at once after the first failure, then later and later, and in no case before
-    /// `least`.
+    /// Starts over: at once after the first failure, with a longer and longer wait after the next
+    /// ones, and in no case before `least` is over.
     fn start_over(&mut self, now: Instant, least: Duration) {
         let wait = match self.failures.checked_sub(1) {
             Some(earlier) => backoff(earlier, &mut self.random),
@@ -434,7 +434,7 @@ impl Client {
         self.enter(State::Init, Some(now.saturating_add(wait.max(least))));
     }
 
-    /// Begins an exchange.
+    /// Begins an exchange with a new transaction number.
     fn begin(&mut self, state: State, now: Instant) {
         self.transaction = self.random.next();
         self.began = now;

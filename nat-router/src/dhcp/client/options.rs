@@ -1,7 +1,7 @@
-//! The options of a server's message, wherever they are: in the options field, or in the fields
-//! `file` and `sname` (option overload, RFC 2131 section 4.1), whole or split (RFC 3396).
+//! The options of a server's message: in the options field, or in the fields `file` and `sname`
+//! (option overload, RFC 2131 section 4.1), whole or split (RFC 3396).
 //!
-//! smoltcp's iterator reads the options field only, and gives each part of a split option as an
+//! smoltcp's iterator reads only the options field, and returns each part of a split option as an
 //! option of its own.
 
 use core::net::Ipv4Addr;
@@ -39,8 +39,8 @@ pub(super) struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// The options of a message, which begins with the field `op`; `None` if it is too short to
-    /// have any.
+    /// The options of a message, which begins with the field `op`; `None` if the message is too
+    /// short for options.
     pub(super) fn of(message: &'a [u8]) -> Option<Self> {
         let options = message.get(OPTIONS_AT..)?;
         let (sname, file) = (
@@ -61,7 +61,7 @@ impl<'a> Options<'a> {
         self.parts(code).next().is_some()
     }
 
-    /// The bytes of the option `code`; of all its parts, one after the other, if it is split.
+    /// The bytes of the option `code`. If it is split, those of all its parts in order.
     pub(super) fn bytes(self, code: u8) -> impl Iterator<Item = u8> + Clone + 'a {
         self.parts(code).flatten().copied()
     }
@@ -71,7 +71,7 @@ impl<'a> Options<'a> {
         self.addresses(code).next()
     }
 
-    /// The addresses of the option `code`; bytes that are left over at the end are ignored.
+    /// The addresses of the option `code`. Up to three bytes left over at the end are ignored.
     pub(super) fn addresses(self, code: u8) -> impl Iterator<Item = Ipv4Addr> + 'a {
         let mut bytes = self.bytes(code);
         core::iter::from_fn(move || take(&mut bytes).map(Ipv4Addr::from_octets))
@@ -98,13 +98,13 @@ impl<'a> Options<'a> {
 /// The next `N` of `bytes`; `None` if there are fewer.
 pub(super) fn take<const N: usize>(bytes: &mut impl Iterator<Item = u8>) -> Option<[u8; N]> {
     let mut taken = [0; N];
-    for place in &mut taken {
-        *place = bytes.next()?;
+    for byte in &mut taken {
+        *byte = bytes.next()?;
     }
     Some(taken)
 }
 
-/// The options of one field, up to its end or to an option that would be longer than it.
+/// The options of one field, up to its end or to an option that exceeds it.
 #[derive(Clone)]
 struct Field<'a>(&'a [u8]);
 

@@ -1,4 +1,4 @@
-//! What a server says.
+//! The messages of a server.
 
 use core::net::Ipv4Addr;
 
@@ -13,11 +13,11 @@ const MAGIC: u32 = 0x6382_5363;
 pub(super) struct Reply<'a> {
     pub(super) kind: DhcpMessageType,
     pub(super) transaction: u32,
-    /// The client that it is for.
+    /// The client's hardware address.
     pub(super) mac: Mac,
-    /// The address that it offers or leases; unspecified if none.
+    /// The address that is offered or leased; unspecified if there is none.
     pub(super) address: Ipv4Addr,
-    /// The server that says it.
+    /// The server that sent it.
     pub(super) server: Ipv4Addr,
     pub(super) options: Options<'a>,
 }
@@ -26,14 +26,14 @@ impl<'a> Reply<'a> {
     /// Reads the payload of a datagram from `source`; `None` if it is not a message of a server to
     /// an Ethernet client.
     ///
-    /// A server without an identifier is taken for the sender of the datagram.
+    /// If the message has no server identifier, the sender of the datagram counts as the server.
     pub(super) fn parse(message: &'a [u8], source: Ipv4Addr) -> Option<Self> {
         let packet = DhcpPacket::new_checked(message).ok()?;
-        let sound = packet.opcode() == DhcpOpCode::Reply
+        let is_valid = packet.opcode() == DhcpOpCode::Reply
             && packet.hardware_type() == ArpHardware::Ethernet
             && packet.hardware_len() == 6
             && packet.magic_number() == MAGIC;
-        if !sound {
+        if !is_valid {
             return None;
         }
         let options = Options::of(message)?;

@@ -1,4 +1,4 @@
-//! What the client says.
+//! The messages of the client.
 
 use core::net::Ipv4Addr;
 
@@ -10,16 +10,16 @@ use super::options::code;
 /// The longest message of the client.
 pub(crate) const MAX_LEN: usize = 400;
 
-/// The shortest message that relays and old servers take: that of BOOTP (RFC 1542 section 2.1).
+/// The shortest message that relays and old servers accept: that of BOOTP (RFC 1542 section 2.1).
 const MIN_LEN: usize = 300;
 
-/// The longest host name that fits.
+/// The longest host name in a message.
 pub(crate) const MAX_HOST_NAME: usize = 63;
 
-/// The longest datagram of a server that is taken.
+/// The longest datagram that a server may send.
 const MAX_DATAGRAM: u16 = 1500;
 
-/// What servers are asked for. Classless routes come before routers (RFC 3442).
+/// The parameter request list. Classless routes come before routers (RFC 3442).
 const PARAMETERS: &[u8] = &[
     code::SUBNET_MASK,
     code::CLASSLESS_ROUTES,
@@ -35,34 +35,34 @@ const PARAMETERS: &[u8] = &[
     code::REBINDING_TIME,
 ];
 
-/// Who asks.
+/// The client, as its messages name it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
-    /// The hardware address, which makes the client identifier too (RFC 2132 section 9.14).
+    /// The hardware address, which is the client identifier, too (RFC 2132 section 9.14).
     pub(crate) mac: Mac,
     /// The host name; empty for none.
     pub(crate) host_name: &'static str,
 }
 
-/// A message, apart from who sends it.
+/// A message without its sender.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Request {
     pub(super) kind: DhcpMessageType,
     pub(super) transaction: u32,
-    /// Seconds since the client began to ask.
+    /// Seconds since the exchange began.
     pub(super) secs: u16,
-    /// The address that it has and uses; unspecified if none.
+    /// The address in use; unspecified if there is none.
     pub(super) current: Ipv4Addr,
-    /// The address that it asks for, or declines.
+    /// The address that is asked for, or declined.
     pub(super) asked: Option<Ipv4Addr>,
-    /// The server that it means; `None` for all.
+    /// The server that it is for; `None` for all.
     pub(super) server: Option<Ipv4Addr>,
 }
 
 impl Request {
     /// Writes the message, and returns its length; `None` if `buffer` is too short.
     pub(super) fn emit(&self, identity: &Identity, buffer: &mut [u8]) -> Option<usize> {
-        let asks = matches!(
+        let is_asking = matches!(
             self.kind,
             DhcpMessageType::Discover | DhcpMessageType::Request
         );
@@ -70,7 +70,7 @@ impl Request {
             kind: code::HOST_NAME,
             data: identity.host_name.as_bytes(),
         };
-        let told = asks && (1..=MAX_HOST_NAME).contains(&name.data.len());
+        let has_name = is_asking && (1..=MAX_HOST_NAME).contains(&name.data.len());
         let (name, mac) = ([name], EthernetAddress(identity.mac));
         let repr = DhcpRepr {
             message_type: self.kind,
@@ -83,18 +83,18 @@ impl Request {
             router: None,
             subnet_mask: None,
             relay_agent_ip: Ipv4Addr::UNSPECIFIED,
-            // The answer may come to an address that is not ours yet.
+            // The stack receives replies to an address that it does not have yet.
             broadcast: false,
             requested_ip: self.asked,
             client_identifier: Some(mac),
             server_identifier: self.server,
-            parameter_request_list: asks.then_some(PARAMETERS),
+            parameter_request_list: is_asking.then_some(PARAMETERS),
             dns_servers: None,
-            max_size: asks.then_some(MAX_DATAGRAM),
+            max_size: is_asking.then_some(MAX_DATAGRAM),
             lease_duration: None,
             renew_duration: None,
             rebind_duration: None,
-            additional_options: if told { &name } else { &[] },
+            additional_options: if has_name { &name } else { &[] },
         };
         let len = repr.buffer_len().max(MIN_LEN);
         let message = buffer.get_mut(..len)?;

@@ -19,27 +19,27 @@ use super::lease::Lease;
 use super::machine::{Action, Client, Heard};
 use super::request;
 use crate::log::warning;
-use crate::pace::Pace;
+use crate::log_limiter::LogLimiter;
 
-/// Messages that can wait: real networks have more than one server.
+/// Messages that can be queued: real networks have more than one server.
 const QUEUE: usize = 4;
 
-/// How long a station has to say that it has the address before the address is used. The probe goes
-/// on while it is.
+/// The time in which a station must answer the probe before the address is used. The probe
+/// continues while the address is in use.
 const PROBE_WAIT: Duration = Duration::from_millis(200);
 
-/// How long a message may take to leave before it is given up.
+/// The time after which a message that has not left is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a RELEASE may take from the stack to the driver.
-const FAREWELL: Duration = Duration::from_millis(200);
+/// The time that a RELEASE may need from the stack to the driver.
+const RELEASE_DELAY: Duration = Duration::from_millis(200);
 
-/// Refusals told on the log each second.
+/// Refusals logged each second.
 const LINES: u8 = 2;
 
 /// The memory of the client.
 pub(crate) struct Memory {
-    /// Written before they are used: empty metadata is not all zeros.
+    /// Initialized at run time: empty metadata is not all zeros.
     received_metadata: MaybeUninit<[PacketMetadata; QUEUE]>,
     sent_metadata: MaybeUninit<[PacketMetadata; 1]>,
     received: [u8; 1536],
@@ -65,7 +65,7 @@ pub(crate) async fn run<W: Width>(
     stack: Stack<'_>,
     control: Control<'static, W>,
     memory: &mut Memory,
-    mut client: Client,
+    client: Client,
     shared: &Shared,
 ) -> ! {
     let Memory {
@@ -75,66 +75,119 @@ pub(crate) async fn run<W: Width>(
         sent,
         message,
     } = memory;
-    let (received_metadata, sent_metadata) = (
-        received_metadata.write([PacketMetadata::EMPTY; QUEUE]),
-        sent_metadata.write([PacketMetadata::EMPTY]),
-    );
+    let received_metadata = received_metadata.write([PacketMetadata::EMPTY; QUEUE]);
+    let sent_metadata = sent_metadata.write([PacketMetadata::EMPTY]);
     let mut socket = UdpSocket::new(stack, received_metadata, received, sent_metadata, sent);
-    let outside = Configured {
-        stack,
-        control,
-        shared,
-        mtu: control.with_nat(|nat| nat.config().outside_mtu),
+    let mut task = Task {
+        client,
+        outside: Configured {
+            stack,
+            control,
+            shared,
+            mtu: control.with_nat(|nat| nat.config().outside_mtu),
+        },
+        message,
+        limiter: LogLimiter::new(LINES),
     };
-    let mut pace = Pace::new(LINES);
     loop {
         if !socket.is_open() {
             let _ = socket.bind(DHCP_CLIENT_PORT);
         }
-        take_mac(&mut client, stack);
+        set_mac(&mut task.client, stack);
         let up = stack.is_link_up();
-        client.set_link(up, now());
-        let released = shared.is_release_asked();
-        if released {
-            client.release();
+        task.client.set_link(up, now());
+        let is_release = shared.is_release_asked();
+        if is_release {
+            task.client.release();
         }
+        task.receive(&mut socket).await;
+        task.act(&mut socket).await;
+        if is_release {
+            shared.released();
+        }
+        wait(&socket, (stack, up), shared, task.client.poll_at()).await;
+    }
+}
+
+/// The client with all that its actions need, except the socket.
+struct Task<'a, W: Width> {
+    client: Client,
+    outside: Configured<'a, W>,
+    message: &'a mut [u8],
+    limiter: LogLimiter,
+}
+
+impl<W: Width> Task<'_, W> {
+    /// Processes the messages that the socket has received.
+    async fn receive(&mut self, socket: &mut UdpSocket<'_>) {
         while socket.may_recv() {
+            let client = &mut self.client;
             let heard = socket.recv_from_with(|datagram, from| {
                 let IpAddress::Ipv4(source) = from.endpoint.addr;
                 client.handle(datagram, source, now())
             });
-            tell(heard.await, &mut pace);
+            let heard = heard.await;
+            self.log_refusal(heard);
         }
-        while let Some(action) = client.poll(now(), message) {
+    }
+
+    /// Carries out the client's actions until it has none.
+    async fn act(&mut self, socket: &mut UdpSocket<'_>) {
+        while let Some(action) = self.client.poll(now(), self.message) {
             match action {
                 Action::Send { from, to, len } => {
-                    send(
-                        &mut socket,
-                        message.get(..len).unwrap_or_default(),
-                        from,
-                        to,
-                    )
-                    .await;
+                    let message = self.message.get(..len).unwrap_or_default();
+                    send(socket, message, from, to).await;
                 }
-                Action::Probe(address) => {
-                    probe(&mut client, &outside, message, address, &mut pace).await;
-                }
-                change => outside.change(change),
+                Action::Probe(address) => self.probe(address).await,
+                change => self.outside.change(change),
             }
         }
-        if released {
-            shared.released();
-        }
-        wait(&socket, (stack, up), shared, client.poll_at()).await;
+    }
+
+    /// Probes `address`. After a short time without an answer the address is used, but given up
+    /// again if an answer comes later.
+    async fn probe(&mut self, address: Ipv4Addr) {
+        let mut probe = pin!(self.outside.control.probe(Side::Outside, address));
+        let is_taken = match select(Pin::as_mut(&mut probe), Timer::after(PROBE_WAIT)).await {
+            Either::First(station) => station.is_some(),
+            Either::Second(()) => {
+                self.client.probed(false, now());
+                while let Some(Action::Use(lease)) = self.client.poll(now(), self.message) {
+                    self.outside.change(Action::Use(lease));
+                }
+                // A release does not wait for the end of the probe: the application may be about
+                // to end.
+                let release = self.outside.release_asked();
+                matches!(select(probe, release).await, Either::First(Some(_)))
+            }
+        };
+        let heard = self.client.probed(is_taken, now());
+        self.log_refusal(heard);
+    }
+
+    fn log_refusal(&mut self, heard: Heard) {
+        let Heard::Refused(server, reason) = heard else {
+            return;
+        };
+        let Some(suppressed) = self.limiter.allow(Instant::now().as_millis()) else {
+            return;
+        };
+        warning!(
+            "outside: DHCP server {}: not taken: {} ({} more suppressed)",
+            server,
+            reason.as_str(),
+            suppressed
+        );
     }
 }
 
-/// Some drivers know their address only once they run.
+/// Updates the hardware address, which some drivers know only when they run.
 #[allow(
     irrefutable_let_patterns,
     reason = "where Ethernet is the only medium of embassy-net"
 )]
-fn take_mac(client: &mut Client, stack: Stack<'_>) {
+fn set_mac(client: &mut Client, stack: Stack<'_>) {
     if let HardwareAddress::Ethernet(address) = stack.hardware_address() {
         client.set_mac(address.0);
     }
@@ -144,12 +197,12 @@ fn now() -> nat_core::Instant {
     nat_core::Instant::from_millis(Instant::now().as_millis())
 }
 
-/// Waits until there is something to do: a message, a link that is not as it `was`, the wish of the
-/// application, or the time.
+/// Waits until there is something to do: a message, a change of the link, a release that the
+/// application asks for, or the time `at`.
 ///
-/// The socket's own ways to wait wake its stack whenever they are polled, and a stack in the same
-/// task would wake them in turn, for ever. But then the stack is also polled before this, so a look
-/// at each poll misses nothing.
+/// It does not use the socket's own ways to wait. These wake the stack whenever they are polled,
+/// and a stack in the same task would wake them in turn, for ever. Since the stack is polled before
+/// this in the same task, it is enough to look at the socket in each poll.
 async fn wait(
     socket: &UdpSocket<'_>,
     (stack, was): (Stack<'_>, bool),
@@ -177,78 +230,43 @@ async fn send(socket: &mut UdpSocket<'_>, datagram: &[u8], from: Ipv4Addr, to: I
         ..(to, DHCP_SERVER_PORT).into()
     };
     let sent = async {
-        // What cannot leave is as good as lost on the way.
+        // A message that cannot be sent counts as lost on the way.
         let _ = socket.send_to(datagram, to).await;
         socket.flush().await;
     };
     if with_timeout(SEND_TIMEOUT, sent).await.is_err() {
-        // Only a socket that is closed forgets what it has.
+        // Closing the socket is the only way to drop its message.
         socket.close();
     }
     if !from.is_unspecified() {
-        // Before the address from which it leaves is taken away.
-        Timer::after(FAREWELL).await;
+        // It must leave before its source address is removed.
+        Timer::after(RELEASE_DELAY).await;
     }
 }
 
-/// Probes `address`. After a short while without an answer it is used, but given back if an answer
-/// comes later.
-async fn probe<W: Width>(
-    client: &mut Client,
-    outside: &Configured<'_, W>,
-    message: &mut [u8],
-    address: Ipv4Addr,
-    pace: &mut Pace,
-) {
-    let control = outside.control;
-    let mut probe = pin!(control.probe(Side::Outside, address));
-    let taken = match select(Pin::as_mut(&mut probe), Timer::after(PROBE_WAIT)).await {
-        Either::First(station) => station.is_some(),
-        Either::Second(()) => {
-            client.probed(false, now());
-            while let Some(Action::Use(lease)) = client.poll(now(), message) {
-                outside.change(Action::Use(lease));
-            }
-            // The application may be about to end.
-            let asked = poll_fn(|cx| {
-                outside.shared.register(cx.waker());
-                if outside.shared.is_release_asked() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            });
-            matches!(select(probe, asked).await, Either::First(Some(_)))
-        }
-    };
-    tell(client.probed(taken, now()), pace);
-}
-
-fn tell(heard: Heard, pace: &mut Pace) {
-    let Heard::Refused(server, reason) = heard else {
-        return;
-    };
-    let Some(untold) = pace.allow(Instant::now().as_millis()) else {
-        return;
-    };
-    warning!(
-        "outside: DHCP server {}: not taken: {} ({} more untold)",
-        server,
-        reason.as_str(),
-        untold
-    );
-}
-
-/// What the client configures.
+/// The parts that the client configures.
 struct Configured<'a, W: Width> {
     stack: Stack<'a>,
     control: Control<'static, W>,
     shared: &'a Shared,
-    /// The MTU outside without a lease that lowers it.
+    /// The outside MTU without a lease that lowers it.
     mtu: u16,
 }
 
 impl<W: Width> Configured<'_, W> {
+    /// Waits until the application asks for a release.
+    async fn release_asked(&self) {
+        poll_fn(|cx| {
+            self.shared.register(cx.waker());
+            if self.shared.is_release_asked() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
     fn change(&self, change: Action) {
         match change {
             Action::Use(lease) => self.configure(lease),
@@ -268,7 +286,7 @@ impl<W: Width> Configured<'_, W> {
 
     fn configure(&self, lease: Lease) {
         let mtu = lease.mtu.map_or(self.mtu, |mtu| mtu.min(self.mtu));
-        // It is no less than the least.
+        // A lease's MTU is never below the minimum, so this cannot fail.
         let _ = self.control.with_nat(|nat| nat.set_mtu(Side::Outside, mtu));
         self.control.set_outside(Some(Outside {
             address: lease.address,
@@ -282,8 +300,8 @@ impl<W: Width> Configured<'_, W> {
 }
 
 /// The configuration of the stack outside. A gateway that is not in the network is replaced by the
-/// stack's own address, since smoltcp believes no ARP of a station that is not: the adapter answers
-/// for all stations, and knows the true way.
+/// stack's own address, since smoltcp ignores ARP replies from outside the network. The adapter
+/// answers for every address, and knows the true gateway.
 pub(crate) fn stack_config(lease: &Lease) -> StaticConfigV4 {
     let own = lease.address.address();
     let mut dns_servers = heapless::Vec::new();

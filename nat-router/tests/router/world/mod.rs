@@ -84,10 +84,7 @@ pub fn run_tasks<T>(tasks: Tasks, config: Config, test: impl AsyncFnOnce(&World)
     let life = world.life.clone();
     let forwarding = async {
         if tasks == Tasks::Both {
-            router
-                .forwarding
-                .run(move || life.set(life.get() + 1))
-                .await;
+            router.runner.run(move || life.set(life.get() + 1)).await;
         }
     };
     let isp = world.isp.clone();

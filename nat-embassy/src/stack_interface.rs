@@ -1,4 +1,5 @@
-//! The virtual devices that carry what is for the router itself.
+//! The virtual devices between the router and its own stacks: the stack's end is a [`LocalDevice`],
+//! the router's end a [`StackInterface`].
 
 use core::cell::RefCell;
 use core::net::Ipv4Addr;
@@ -10,20 +11,21 @@ use embassy_sync::waitqueue::MultiWakerRegistration;
 use nat_core::Instant;
 use zerocopy::IntoBytes;
 
-use crate::FrameDrop;
 use crate::discovery::Discovery;
 use crate::ethernet::{Header, Mac};
+use crate::medium::{Medium, Properties};
+use crate::stats::FrameDrop;
 
 /// The longest frame of a virtual device in bytes, link header included.
-pub const MTU: usize = 1514;
+pub const MAX_FRAME_LEN: usize = 1514;
 
-/// Frames that a virtual device holds for its stack.
-pub(crate) const RX_QUEUE: usize = 4;
+/// Frames that a virtual device queues for its stack.
+const RX_QUEUE: usize = 4;
 
-/// Frames that a virtual device holds from its stack.
-pub(crate) const TX_QUEUE: usize = 4;
+/// Frames that a virtual device queues from its stack.
+const TX_QUEUE: usize = 4;
 
-pub(crate) type ChannelState = channel::State<MTU, RX_QUEUE, TX_QUEUE>;
+pub(crate) type ChannelState = channel::State<MAX_FRAME_LEN, RX_QUEUE, TX_QUEUE>;
 
 /// The device on which the stack of the router's LAN side runs.
 pub type LanDevice<'d> = LocalDevice<'d>;
@@ -31,24 +33,26 @@ pub type LanDevice<'d> = LocalDevice<'d>;
 /// The device on which the stack of the router's WAN side runs.
 pub type WanDevice<'d> = LocalDevice<'d>;
 
-/// A virtual network device: an ordinary `embassy_net::Stack` runs on it, for what is addressed to
+/// A virtual network device. An ordinary `embassy_net::Stack` on it receives what is addressed to
 /// the router itself.
 ///
-/// It has the hardware address, the medium and the link state of the driver on its side. Its MTU is
-/// what that side carries, up to [`MTU`]. It offloads no checksum, whatever the driver does,
-/// because the NAT translates them.
+/// It has the hardware address, the medium and the link state of the driver on its side. Its frames
+/// are as long as those of that driver, up to [`MAX_FRAME_LEN`]. It never offloads checksums, even
+/// if the driver does, because the NAT translates the stack's packets.
 pub struct LocalDevice<'d> {
-    channel: channel::Device<'d, MTU>,
+    channel: channel::Device<'d, MAX_FRAME_LEN>,
     max_frame: usize,
     watch: Option<&'d StackWatch>,
-    /// The link state that the stack was told last.
+    /// The link state that the stack read last.
     link: LinkState,
 }
 
-/// Who is woken when a stack gets or sends a frame, or its link changes: all that it learns, it
-/// learns then. The stack's own notice wakes one task only, and two that wait for it would wake
-/// each other for ever. A stack that runs for nothing wakes nobody, or else it would keep a task
-/// awake that runs it and waits for it.
+/// Wakes the tasks that wait for a change of a stack's configuration: when the stack receives or
+/// sends a frame, or its link changes, because only then can a lease begin or end.
+///
+/// The stack's own notice is no use for this. It wakes one task only, so two tasks that wait for it
+/// would wake each other for ever. And it comes at every poll of the stack, even an idle one, which
+/// would keep a task awake that runs the stack and waits for it.
 pub(crate) struct StackWatch(RefCell<MultiWakerRegistration<2>>);
 
 impl StackWatch {
@@ -66,10 +70,10 @@ impl StackWatch {
 }
 
 impl<'d> LocalDevice<'d> {
-    pub(crate) fn new(channel: channel::Device<'d, MTU>, max_frame: usize) -> Self {
+    fn new(channel: channel::Device<'d, MAX_FRAME_LEN>, max_frame: usize) -> Self {
         Self {
             channel,
-            max_frame: max_frame.min(MTU),
+            max_frame: max_frame.min(MAX_FRAME_LEN),
             watch: None,
             link: LinkState::Down,
         }
@@ -81,7 +85,7 @@ impl<'d> LocalDevice<'d> {
         }
     }
 
-    /// Has `watch` told when the stack has learned something.
+    /// Notifies `watch` when the configuration of the stack may have changed.
     pub(crate) fn watched_by(self, watch: &'d StackWatch) -> Self {
         Self {
             watch: Some(watch),
@@ -92,11 +96,11 @@ impl<'d> LocalDevice<'d> {
 
 impl Driver for LocalDevice<'_> {
     type RxToken<'a>
-        = channel::RxToken<'a, MTU>
+        = channel::RxToken<'a, MAX_FRAME_LEN>
     where
         Self: 'a;
     type TxToken<'a>
-        = channel::TxToken<'a, MTU>
+        = channel::TxToken<'a, MAX_FRAME_LEN>
     where
         Self: 'a;
 
@@ -135,38 +139,47 @@ impl Driver for LocalDevice<'_> {
     }
 }
 
-/// The lower end of a virtual device: the router's side.
-pub(crate) struct StackPort<'d> {
+/// The router's end of a virtual device.
+pub(crate) struct StackInterface<'d> {
     pub(crate) state: channel::StateRunner<'d>,
     pub(crate) inbox: Inbox<'d>,
-    pub(crate) outbox: channel::TxRunner<'d, MTU>,
-    /// How often the stack has looked for a DHCP server.
+    pub(crate) outbox: channel::TxRunner<'d, MAX_FRAME_LEN>,
+    /// Limits how often the stack looks for a DHCP server.
     pub(crate) discovery: Discovery,
-    /// The neighbour that the stack was told of last, and when.
-    pub(crate) introduced: Option<(Ipv4Addr, Mac, Instant)>,
+    /// The neighbour with which the stack's ARP cache was last primed, and when.
+    pub(crate) primed: Option<(Ipv4Addr, Mac, Instant)>,
 }
 
 /// The queue toward a local stack.
 pub(crate) struct Inbox<'d> {
-    rx: channel::RxRunner<'d, MTU>,
-    /// Whether more frames would only overrun the queue, until the stack has run.
+    rx: channel::RxRunner<'d, MAX_FRAME_LEN>,
+    /// Whether the queue is full, so that the stack should run before more frames are moved.
     pub(crate) needs_time: bool,
 }
 
-impl<'d> StackPort<'d> {
-    pub(crate) fn new(runner: channel::Runner<'d, MTU>) -> Self {
+impl<'d> StackInterface<'d> {
+    /// Makes both ends of the virtual device for a driver with these properties, which carries
+    /// datagrams of up to `mtu` bytes.
+    pub(crate) fn new(
+        state: &'d mut ChannelState,
+        properties: &Properties,
+        mtu: u16,
+    ) -> (Self, LocalDevice<'d>) {
+        let (runner, device) = channel::new(state, properties.address);
+        let max_frame = usize::from(mtu) + Medium::of(properties.address).header_len();
         let (state, rx, outbox) = runner.split();
         let inbox = Inbox {
             rx,
             needs_time: false,
         };
-        Self {
+        let interface = Self {
             state,
             inbox,
             outbox,
             discovery: Discovery::default(),
-            introduced: None,
-        }
+            primed: None,
+        };
+        (interface, LocalDevice::new(device, max_frame))
     }
 }
 

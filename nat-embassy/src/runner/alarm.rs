@@ -1,8 +1,7 @@
-//! When the hot task looks again, in the milliseconds of the router and in the ticks of
-//! `embassy-time`.
+//! The time of the runner in milliseconds, and the timer that wakes it.
 //!
-//! Both are 64-bit, and to divide and multiply them at each pass is dear on a small core: the last
-//! results are kept.
+//! `embassy-time` counts ticks in 64 bits. A 64-bit division or multiplication in each pass is
+//! expensive on a small core, so the last results are kept.
 
 use core::future::Future;
 use core::pin::pin;
@@ -10,32 +9,34 @@ use core::task::{Context, Poll};
 
 use embassy_time::{Duration, Instant, TICK_HZ, Timer};
 
-/// The ticks of a millisecond, where they are a whole number.
-const TICKS: Option<u32> = if TICK_HZ.is_multiple_of(1000) && TICK_HZ / 1000 <= u32::MAX as u64 {
-    Some((TICK_HZ / 1000) as u32)
-} else {
-    None
-};
+/// Ticks in a millisecond, if that is a whole number.
+const TICKS_PER_MILLI: Option<u32> =
+    if TICK_HZ.is_multiple_of(1000) && TICK_HZ / 1000 <= u32::MAX as u64 {
+        Some((TICK_HZ / 1000) as u32)
+    } else {
+        None
+    };
 
-/// The time in milliseconds.
-pub(crate) struct Clock {
+/// Converts the time of `embassy-time` to milliseconds.
+pub(super) struct MillisClock {
+    /// The latest result.
     millis: u64,
     /// The tick at which that millisecond began.
     began: u64,
 }
 
-impl Clock {
-    pub(crate) const fn new() -> Self {
+impl MillisClock {
+    pub(super) const fn new() -> Self {
         Self {
             millis: 0,
             began: 0,
         }
     }
 
-    /// What [`Instant::as_millis`] says of `now`, which is never before the last one.
-    pub(crate) fn millis(&mut self, now: Instant) -> u64 {
+    /// [`Instant::as_millis`] of `now`, which must not be before the `now` of the last call.
+    pub(super) fn millis(&mut self, now: Instant) -> u64 {
         let elapsed = u32::try_from(now.as_ticks().saturating_sub(self.began));
-        let (Some(ticks), Ok(elapsed)) = (TICKS, elapsed) else {
+        let (Some(ticks), Ok(elapsed)) = (TICKS_PER_MILLI, elapsed) else {
             return self.convert(now);
         };
         if elapsed >= ticks {
@@ -48,38 +49,39 @@ impl Clock {
 
     fn convert(&mut self, now: Instant) -> u64 {
         self.millis = now.as_millis();
-        self.began = self.millis.saturating_mul(TICKS.unwrap_or(0).into());
+        let ticks = TICKS_PER_MILLI.unwrap_or(0);
+        self.began = self.millis.saturating_mul(ticks.into());
         self.millis
     }
 }
 
-/// A wake-up of the task, which may come too early.
-pub(crate) struct Alarm {
+/// A timer that wakes the task. It may wake it early.
+pub(super) struct Alarm {
     millis: u64,
     at: Instant,
 }
 
 impl Alarm {
-    pub(crate) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             millis: 0,
             at: Instant::MIN,
         }
     }
 
-    /// Has the task of `cx` woken at `due` or before, both in milliseconds. To be called again at
-    /// each turn of the task.
+    /// Wakes the task of `cx` at `due` or before; both times are in milliseconds. Call it in each
+    /// poll of the task.
     ///
-    /// The timer that was set stays if it is yet to come and early enough. It is asked for anew all
-    /// the same, in case that a timer of another future in the task has taken its place and has
-    /// ended: a tick later, because the queue of timers is walked for one that is no later than
-    /// what it has.
-    pub(crate) fn wake_by(&mut self, due: u64, now: u64, cx: &mut Context<'_>) {
+    /// A timer that is set stays if it is still to come and early enough. It is polled again all
+    /// the same: a timer of another future of this task may have taken the task's place in the
+    /// timer queue, and ended. These polls ask for one tick more than the first one, because the
+    /// queue is searched only for a time that is no later than the one it has.
+    pub(super) fn wake_by(&mut self, due: u64, now: u64, cx: &mut Context<'_>) {
         const TICK: Duration = Duration::from_ticks(1);
         let mut at = self.at;
         if due < self.millis || self.millis <= now {
-            // Where a millisecond is no whole number of ticks, the time is rounded down to one at
-            // which it is not yet reached.
+            // Where a millisecond is not a whole number of ticks, the conversion rounds down, to a
+            // tick at which `due` is not reached yet.
             at = Instant::try_from_millis(due)
                 .unwrap_or(Instant::MAX)
                 .saturating_add(TICK);
@@ -93,6 +95,8 @@ impl Alarm {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use core::sync::atomic::{AtomicBool, Ordering};
     use core::task::Waker;
     use std::sync::Arc;
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earlier_time_counts_and_the_alarm_is_set_anew_when_it_has_gone_off() {
+    fn the_earlier_time_counts_and_the_alarm_is_set_again_after_it_went_off() {
         let (mut alarm, flag) = (Alarm::new(), Arc::new(Flag(AtomicBool::new(false))));
         let waker = Waker::from(flag.clone());
         for round in 0..3 {
@@ -124,8 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_says_what_the_time_driver_does_after_steps_of_any_length() {
-        let mut clock = Clock::new();
+    fn the_clock_agrees_with_the_time_driver_after_steps_of_any_length() {
+        let mut clock = MillisClock::new();
         let mut ticks = 0_u64;
         let steps = [
             0,

@@ -1,0 +1,83 @@
+//! How a datagram leaves by a side: to a neighbour that is known, or into the waiting packets.
+
+use core::net::Ipv4Addr;
+
+use nat_core::{Instant, Width};
+
+use super::nic::Nic;
+use crate::ethernet::{EtherType, Header, Mac};
+use crate::neighbours::{Neighbours, NextHop};
+use crate::shared::Inner;
+use crate::stats::FrameDrop;
+use crate::tx_frame::TxFrame;
+use crate::waiting::{Stored, WaitingPackets};
+
+/// The parts of a [`Link`](super::Link) that a datagram needs on its way out. The local stack's
+/// queue, which the datagram may lie in, is not among them.
+pub(crate) struct Egress<'a, 'd> {
+    pub(super) nic: &'a Nic,
+    pub(super) neighbours: &'a mut Neighbours<'d>,
+    pub(super) waiting: &'a mut WaitingPackets<'d>,
+}
+
+impl Egress<'_, '_> {
+    /// A frame with `datagram` for `next_hop`. `None` while the neighbour's hardware address is
+    /// not known: the datagram then waits.
+    pub(crate) fn send<'a>(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        next_hop: Option<Ipv4Addr>,
+        datagram: &'a [u8],
+        now: Instant,
+    ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
+        if !self.nic.carries(datagram.len()) {
+            return Err(FrameDrop::Giant);
+        }
+        let Some(mac) = self.nic.mac() else {
+            inner.check_configured(self.nic.side)?;
+            return self.nic.tx_frame(None, datagram).map(Some);
+        };
+        let next_hop = next_hop
+            .filter(|hop| !hop.is_unspecified())
+            .ok_or(FrameDrop::NoRoute)?;
+        match self.neighbours.next_hop(next_hop, now) {
+            NextHop::Known(station) => self.frame_to(station, mac, datagram).map(Some),
+            NextHop::Queried => {
+                // The query may have taken the slot of an older one, whose packets are lost.
+                self.drop_unresolved(inner);
+                self.wait(next_hop, datagram).map(|()| None)
+            }
+            NextHop::Full => Err(FrameDrop::NeighboursFull),
+        }
+    }
+
+    fn frame_to<'a>(
+        &self,
+        station: Mac,
+        mac: Mac,
+        datagram: &'a [u8],
+    ) -> Result<TxFrame<'a>, FrameDrop> {
+        let header = Header::new(station, mac, EtherType::IPV4);
+        self.nic.tx_frame(Some(header), datagram)
+    }
+
+    fn wait(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Result<(), FrameDrop> {
+        match self.waiting.put(next_hop, datagram) {
+            Stored::Kept => Ok(()),
+            Stored::Replaced => Err(FrameDrop::ArpPendingReplaced),
+            Stored::TooLong => Err(FrameDrop::Giant),
+        }
+    }
+
+    /// Drops the packets that wait for a neighbour that is neither known nor queried any more.
+    pub(crate) fn drop_unresolved(&mut self, inner: &mut Inner<'_, impl Width>) {
+        let Self {
+            nic,
+            neighbours,
+            waiting,
+        } = self;
+        for _ in 0..waiting.retain(|next_hop| neighbours.contains(next_hop)) {
+            inner.count_drop(nic.side, FrameDrop::ArpUnresolved);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Frames that a side has queued itself: ARP packets, and packets whose neighbour has answered.
+
+use core::net::Ipv4Addr;
+
+use nat_core::{Instant, Width};
+use zerocopy::IntoBytes;
+
+use super::Link;
+use crate::arp::Packet;
+use crate::ethernet::{EtherType, Header, Mac};
+use crate::shared::Inner;
+use crate::tx_frame::{ReplyBuffer, TxFrame};
+
+impl Link<'_> {
+    /// Whether [`Self::queued_frame`] has something to send.
+    pub(crate) fn has_queued_frame(&self, inner: &Inner<'_, impl Width>, now: Instant) -> bool {
+        self.can_query()
+            && (inner.probes.is_due(self.nic.side, now)
+                || self.neighbours.due().is_some_and(|due| due <= now)
+                || self.has_resolved_packet()
+                || self.announced < inner.local_address_count(self.nic.side))
+    }
+
+    /// The next frame of this side: probes of the application first, then announcements of the
+    /// router's addresses, then packets whose neighbour has answered, then ARP queries.
+    pub(crate) fn queued_frame<'a>(
+        &'a mut self,
+        inner: &mut Inner<'_, impl Width>,
+        reply: &'a mut ReplyBuffer,
+        now: Instant,
+    ) -> Option<TxFrame<'a>> {
+        let mac = self.nic.mac()?;
+        let side = self.nic.side;
+        if let Some(address) = inner.probes.take_due(side, now) {
+            let probe = Packet::request(mac, Ipv4Addr::UNSPECIFIED, address);
+            return self.arp_frame(Mac::BROADCAST, &probe, reply);
+        }
+        if let Some(address) = inner.local_addresses(side).nth(self.announced) {
+            self.announced += 1;
+            let announcement = Packet::request(mac, address, address);
+            return self.arp_frame(Mac::BROADCAST, &announcement, reply);
+        }
+        if self.has_resolved_packet() {
+            return self.resolved_packet(mac);
+        }
+        let query = self.neighbours.take_query(now)?;
+        let sender = inner.local_addresses(side).next()?;
+        let request = Packet::request(mac, sender, query.address);
+        let station = query.station.unwrap_or(Mac::BROADCAST);
+        self.arp_frame(station, &request, reply)
+    }
+
+    fn arp_frame<'a>(
+        &self,
+        to: Mac,
+        packet: &Packet,
+        buffer: &'a mut ReplyBuffer,
+    ) -> Option<TxFrame<'a>> {
+        let header = Header::new(to, packet.sender_mac, EtherType::ARP);
+        let body = write_arp(packet, buffer);
+        self.nic.tx_frame(Some(header), body).ok()
+    }
+
+    /// Whether a packet waits whose neighbour has answered.
+    fn has_resolved_packet(&self) -> bool {
+        self.waiting
+            .any(|next_hop| self.neighbours.station(next_hop).is_some())
+    }
+
+    fn resolved_packet(&mut self, mac: Mac) -> Option<TxFrame<'_>> {
+        let Self {
+            nic,
+            neighbours,
+            waiting,
+            ..
+        } = self;
+        let (station, datagram) = waiting.take(|next_hop| neighbours.station(next_hop))?;
+        let header = Header::new(station, mac, EtherType::IPV4);
+        nic.tx_frame(Some(header), datagram).ok()
+    }
+}
+
+/// Writes an ARP packet into `buffer`. Returns its bytes.
+pub(super) fn write_arp<'a>(packet: &Packet, buffer: &'a mut ReplyBuffer) -> &'a [u8] {
+    let bytes = packet.as_bytes();
+    match buffer.get_mut(..bytes.len()) {
+        Some(copy) => {
+            copy.copy_from_slice(bytes);
+            copy
+        }
+        None => &[],
+    }
+}

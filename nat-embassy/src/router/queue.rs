@@ -1,0 +1,137 @@
+//! Frames that the router has queued for a side: the application's, fragments, and those of the
+//! [`Link`](crate::link::Link).
+
+use nat_core::{Instant, Side, Width};
+
+use super::{Links, Router};
+use crate::ethernet::Header;
+use crate::ipv4;
+use crate::neighbours::NextHop;
+use crate::shared::Inner;
+use crate::stats::FrameDrop;
+use crate::tx_frame::TxFrame;
+
+impl<W: Width> Router<'_, W> {
+    /// Prepares the queued frames of a round: starts due probes, and releases buffered fragments.
+    /// Returns whether [`Self::queued_frame`] has a frame, inside and outside.
+    pub(crate) fn prepare_queued(&mut self, now: Instant) -> [bool; 2] {
+        let Self { shared, links, .. } = self;
+        shared.with(|inner| {
+            for link in [&links.inside, &links.outside] {
+                inner.probes.advance(link.nic.side, link.can_query(), now);
+            }
+            links.release_fragments(inner, now);
+            [
+                links.has_queued_frame(inner, Side::Inside, now),
+                links.has_queued_frame(inner, Side::Outside, now),
+            ]
+        })
+    }
+
+    /// The next queued frame for `side`: the application's first, then a fragment, then those of
+    /// `Link::queued_frame`.
+    pub(crate) fn queued_frame(&mut self, side: Side, now: Instant) -> Option<TxFrame<'_>> {
+        let Self {
+            shared,
+            links,
+            reply,
+        } = self;
+        shared.with(|inner| {
+            let result = if inner.application_frame.is_queued(side) {
+                links.application_frame(inner, side)
+            } else if links.fragment_tx.is_sending(side) {
+                links.next_fragment(inner, side, now)
+            } else {
+                Ok(links.link_mut(side).queued_frame(inner, reply, now))
+            };
+            inner.count_disposition(result.map_err(|reason| (side, reason)))
+        })
+    }
+
+    /// Whether there may be more to send on `side` even if [`Self::queued_frame`] returns `None`.
+    pub(crate) fn may_have_more_queued(&self, side: Side) -> bool {
+        self.is_sending_fragments_to(side)
+            || self
+                .shared
+                .with(|inner| inner.application_frame.is_queued(side))
+    }
+
+    /// Drops the application's frame and the fragments for `side`, whose driver cannot transmit
+    /// them.
+    pub(crate) fn drop_queued(&mut self, side: Side, reason: FrameDrop) {
+        let Self { shared, links, .. } = self;
+        shared.with(|inner| {
+            inner.drop_application_frame(side, reason);
+            links.cancel_fragments(inner, side, reason);
+        });
+    }
+
+    /// Whether a datagram is being sent in fragments on `side`.
+    pub(crate) const fn is_sending_fragments_to(&self, side: Side) -> bool {
+        self.links.fragment_tx.is_sending(side)
+    }
+
+    /// [`Self::is_sending_fragments_to`] for inside and outside.
+    pub(crate) const fn is_sending_fragments(&self) -> [bool; 2] {
+        [
+            self.is_sending_fragments_to(Side::Inside),
+            self.is_sending_fragments_to(Side::Outside),
+        ]
+    }
+}
+
+impl<'d> Links<'d> {
+    fn has_queued_frame(&self, inner: &Inner<'_, impl Width>, side: Side, now: Instant) -> bool {
+        self.fragment_tx.is_sending(side)
+            || inner.application_frame.is_queued(side)
+            || self.link(side).has_queued_frame(inner, now)
+    }
+
+    /// The application's frame, which leaves by `side`. Its memory is lent until the end of the
+    /// pass, because the driver has yet to copy the frame.
+    fn application_frame(
+        &mut self,
+        inner: &mut Inner<'d, impl Width>,
+        side: Side,
+    ) -> Result<Option<TxFrame<'_>>, FrameDrop> {
+        let Self {
+            inside,
+            outside,
+            lent,
+            ..
+        } = self;
+        *lent = inner.application_frame.lend(side);
+        let Some(buffer) = lent else {
+            return Ok(None);
+        };
+        let nic = match side {
+            Side::Inside => &inside.nic,
+            Side::Outside => &outside.nic,
+        };
+        if nic.mac().is_none() {
+            return nic.tx_frame(None, buffer.frame()).map(Some);
+        }
+        let (header, body) = Header::split(buffer.frame()).ok_or(FrameDrop::Runt)?;
+        nic.tx_frame(Some(header), body).map(Some)
+    }
+
+    /// Queues a datagram that the router has made for an inside host. It takes no other packet's
+    /// place: if there is no free slot for it, it is lost.
+    pub(super) fn queue_inside(&mut self, datagram: &[u8], now: Instant) {
+        let Self {
+            inside,
+            fragment_tx,
+            ..
+        } = self;
+        let Some(host) = ipv4::destination(datagram) else {
+            return;
+        };
+        if inside.nic.mac().is_none() {
+            fragment_tx.start(Side::Inside, datagram, u16::MAX);
+        } else if inside.waiting.has_free_slot()
+            && inside.neighbours.next_hop(host, now) != NextHop::Full
+        {
+            inside.waiting.put(host, datagram);
+        }
+    }
+}
