@@ -1,4 +1,4 @@
-//! More flows alive at once than 16 bits can count.
+//! More sessions at once than 16 bits can count.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
@@ -7,67 +7,67 @@ use std::collections::HashSet;
 use crate::packet::{EXTERNAL, SERVER, at, seen, udp_with};
 use crate::run::{Outcome, Replay};
 
-/// An inside endpoint, and the remote endpoint that it talks to.
-type Flow = (SocketAddrV4, SocketAddrV4);
+/// An inside endpoint and its remote endpoint.
+type Session = (SocketAddrV4, SocketAddrV4);
 
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 6);
 const LARGE: &str = "--mappings 131072 --sessions 131072 --host-limit 65535 --reserved 0";
 
-/// The endpoints of so many hosts with so many ports each.
+/// The endpoints of `hosts` hosts with `ports` ports each.
 fn endpoints(hosts: u8, ports: u16) -> impl Iterator<Item = SocketAddrV4> {
     let host = |number| Ipv4Addr::new(192, 168, 77, 10 + number);
     (0..hosts).flat_map(move |number| (0..ports).map(move |port| at(host(number), 10_000 + port)))
 }
 
-/// One packet of each flow, then one back to each of the `external` endpoints.
-fn replay(flows: &[Flow], external: &[SocketAddrV4], options: &str) -> Outcome {
+/// One packet of each session, then one back to each of the `external` endpoints.
+fn replay(sessions: &[Session], external: &[SocketAddrV4], options: &str) -> Outcome {
     let packet = |from, to| udp_with(from, to, 64, &[]);
     let mut replay = Replay::new().options(options);
-    for (inside, remote) in flows {
+    for (inside, remote) in sessions {
         replay = replay.lan(Duration::from_secs(1), &packet(*inside, *remote));
     }
-    for ((_, remote), external) in flows.iter().zip(external) {
+    for ((_, remote), external) in sessions.iter().zip(external) {
         replay = replay.wan(Duration::from_secs(2), &packet(*remote, *external));
     }
     replay.run()
 }
 
-/// Has every flow begin, and every one answered once all have begun. Returns the external endpoint
+/// Opens every session, then answers every one. Returns the external endpoint
 /// of each.
 #[track_caller]
-fn translated(flows: &[Flow], options: &str) -> Vec<SocketAddrV4> {
-    let leave = |outcome: &Outcome| -> Vec<Flow> {
+fn translated(sessions: &[Session], options: &str) -> Vec<SocketAddrV4> {
+    let leave = |outcome: &Outcome| -> Vec<Session> {
         let packets = outcome.wan.iter().map(|(_, packet)| seen(packet));
         packets.map(|seen| (seen.from, seen.to)).collect()
     };
-    let left = leave(&replay(flows, &[], options));
+    let left = leave(&replay(sessions, &[], options));
     assert!(
         left.iter()
             .map(|(_, to)| to)
-            .eq(flows.iter().map(|(_, remote)| remote)),
+            .eq(sessions.iter().map(|(_, remote)| remote)),
         "{} left",
         left.len()
     );
     assert_eq!(
         left.iter().collect::<HashSet<_>>().len(),
-        flows.len(),
-        "two flows look the same outside"
+        sessions.len(),
+        "two sessions look the same outside"
     );
 
     let external: Vec<SocketAddrV4> = left.iter().map(|(from, _)| *from).collect();
-    let outcome = replay(flows, &external, options);
+    let outcome = replay(sessions, &external, options);
     assert!(
         leave(&outcome) == left,
         "translated otherwise the second time"
     );
     let answers = outcome.lan.iter().map(|(_, packet)| seen(packet));
-    let answers: Vec<Flow> = answers.map(|seen| (seen.to, seen.from)).collect();
+    let answers: Vec<Session> = answers.map(|seen| (seen.to, seen.from)).collect();
     assert!(
-        answers == flows,
+        answers == sessions,
         "{} answers came back, or to another",
         answers.len()
     );
-    let created = format!("sessions-created={} sessions-expired=0 ", flows.len());
+    let created = format!("sessions-created={} sessions-expired=0 ", sessions.len());
     assert!(
         format!("{} ", outcome.summary.trim_end()).contains(&created),
         "{}",
@@ -78,18 +78,18 @@ fn translated(flows: &[Flow], options: &str) -> Vec<SocketAddrV4> {
 
 #[test]
 fn eighty_thousand_endpoints_are_translated_at_once() {
-    let flows: Vec<Flow> = endpoints(8, 10_000)
+    let sessions: Vec<Session> = endpoints(8, 10_000)
         .map(|inside| (inside, at(SERVER, 53)))
         .collect();
     let options = format!(
         "{LARGE} --wan-address 198.51.100.78 --wan-address 198.51.100.79 --wan-address 198.51.100.80"
     );
-    let external = translated(&flows, &options);
+    let external = translated(&sessions, &options);
     assert_eq!(external.iter().collect::<HashSet<_>>().len(), 80_000);
 }
 
-/// 55,000 endpoints inside that talk to each of two servers.
-fn two_destinations() -> Vec<Flow> {
+/// 55,000 inside endpoints, each with sessions to two servers.
+fn two_destinations() -> Vec<Session> {
     let servers = [at(SERVER, 53), at(OTHER_SERVER, 53)];
     servers
         .into_iter()
@@ -97,7 +97,7 @@ fn two_destinations() -> Vec<Flow> {
         .collect()
 }
 
-/// RFC 7857 section 3: a port that is taken for one destination is free for another, so there are
+/// RFC 7857 section 3: a port in use for one destination is free for another, so there are
 /// more mappings than ports.
 #[test]
 fn a_hundred_and_ten_thousand_sessions_over_two_destinations_share_one_external_address() {
@@ -119,7 +119,7 @@ fn a_hundred_and_ten_thousand_sessions_over_two_destinations_share_one_external_
     );
 }
 
-/// By the mapping log: one for each session where they overlap, and else one for both destinations.
+/// Counted in the mapping log: one for each session if mappings overlap, else one for both destinations.
 #[test]
 fn overlapping_mappings_are_as_many_as_their_sessions() {
     let directory = tempfile::tempdir().unwrap();
@@ -147,12 +147,12 @@ fn overlapping_mappings_are_as_many_as_their_sessions() {
 }
 
 #[test]
-fn small_tables_are_full_where_they_say() {
-    let flows: Vec<Flow> = endpoints(1, 8)
+fn small_tables_have_the_stated_size() {
+    let sessions: Vec<Session> = endpoints(1, 8)
         .map(|inside| (inside, at(SERVER, 53)))
         .collect();
     let one_more = [
-        &flows[..],
+        &sessions[..],
         &[(at(Ipv4Addr::new(192, 168, 77, 10), 9), at(SERVER, 53))],
     ]
     .concat();

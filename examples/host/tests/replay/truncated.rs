@@ -1,4 +1,4 @@
-//! Records that hold less than there was, and old or patched forms of pcap.
+//! Truncated records, and old or patched forms of pcap.
 
 use core::time::Duration;
 use std::fs;
@@ -27,7 +27,7 @@ fn file(magic: [u8; 4], minor: u16, captured: u32, original: u32, data: &[u8]) -
     ];
     let times = [1_700_000_000_u32.to_le_bytes(), 0_u32.to_le_bytes()];
     let lengths = [captured.to_le_bytes(), original.to_le_bytes()];
-    // The longer header goes on with the interface and the like.
+    // The longer header continues with the interface and other fields.
     let more: &[u8] = if magic == MODIFIED { &[0; 8] } else { &[] };
     [
         &header.concat()[..],
@@ -61,17 +61,17 @@ fn a_packet_whose_end_was_not_captured_is_counted_and_never_forwarded() {
             &query[..captured],
         );
         let outcome = run(&bytes);
-        assert_eq!(outcome.verdicts(), ["drop cut"], "{captured}");
+        assert_eq!(outcome.verdicts(), ["drop truncated"], "{captured}");
         assert!(outcome.wan.is_empty() && outcome.lan.is_empty());
-        let expected = "lan-in: 1 records, 0 judged, 1 cut when captured and so dropped";
+        let expected = "lan-in: 1 records, 0 processed, 1 truncated in the capture and dropped";
         assert!(outcome.summary.contains(expected), "{}", outcome.summary);
         assert!(outcome.summary.contains("lan-in=0"), "{}", outcome.summary);
     }
 }
 
-/// What is missing of the padding or the check sequence of a frame is no loss.
+/// Missing padding or a missing frame check sequence does not matter.
 #[test]
-fn a_frame_whose_packet_is_whole_is_judged() {
+fn a_truncated_frame_with_a_whole_packet_is_processed() {
     let query = query();
     let bytes = file(
         MICROSECONDS,
@@ -83,16 +83,16 @@ fn a_frame_whose_packet_is_whole_is_judged() {
     assert_eq!(run(&bytes).verdicts(), ["forward wan"]);
 }
 
-/// A packet that says to be longer than it was on the wire is malformed, not cut.
+/// A packet whose length field is greater than the frame on the wire is malformed, not truncated.
 #[test]
-fn a_packet_with_a_false_length_is_the_engines_to_judge() {
+fn the_engine_drops_a_packet_with_a_false_length() {
     let query = &query()[..30];
     let bytes = file(MICROSECONDS, 4, 30, 30, query);
     assert_eq!(run(&bytes).verdicts(), ["drop bad-total-length"]);
 }
 
 #[test]
-fn lengths_of_old_files_stand_the_other_way_round() {
+fn lengths_of_old_files_are_swapped() {
     let query = query();
     let (len, more) = (query.len() as u32, query.len() as u32 + 30);
     for (minor, first, second) in [
@@ -117,7 +117,7 @@ fn records_of_patched_kernels_have_a_longer_header() {
 }
 
 #[test]
-fn what_comes_before_a_damaged_record_is_judged_and_told() {
+fn packets_before_a_damaged_record_are_processed_and_reported() {
     let files = Files::new();
     let mut replay = Replay::new();
     replay.datalink = DataLink::RAW;
@@ -146,7 +146,7 @@ fn what_comes_before_a_damaged_record_is_judged_and_told() {
             "{message}"
         );
         assert!(
-            told.contains("lan-in: 1 records, 1 judged") && told.contains("forwarded=1"),
+            told.contains("lan-in: 1 records, 1 processed") && told.contains("forwarded=1"),
             "{told}"
         );
         assert_eq!(
