@@ -159,29 +159,33 @@ impl RouterOptions {
         let mut config = self
             .nat
             .config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
-        match (self.wan.address, self.gateway) {
-            (Some(wan), Some(gateway)) => {
-                let on_link = is_host_of(wan, gateway) && gateway != wan.address();
-                // As hosting providers do it: a WAN of one address, and a gateway in another network.
-                let single = wan.prefix_len() == 32 && gateway != wan.address();
-                let off_link = single && !self.lan.address.contains(gateway) && is_unicast(gateway);
-                ensure!(
-                    on_link || off_link,
-                    "--gateway {gateway} is not another host of the WAN {wan}"
-                );
-            }
-            (None, Some(_)) => {
-                bail!(
-                    "--gateway cannot be used with --wan {}=dhcp: the gateway comes with the lease",
-                    self.wan.name
-                )
-            }
-            (Some(_) | None, None) => {}
-        }
+        self.check_gateway()?;
         self.nat
             .check_wan_addresses(self.lan.address, self.wan.address, self.gateway)?;
         config.dhcp_client = self.wan.address.is_none();
         Ok(config)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn check_gateway(&self) -> Result<()> {
+        let Some(gateway) = self.gateway else {
+            return Ok(());
+        };
+        let Some(wan) = self.wan.address else {
+            bail!(
+                "--gateway cannot be used with --wan {}=dhcp: the gateway comes with the lease",
+                self.wan.name
+            )
+        };
+        let on_link = is_host_of(wan, gateway) && gateway != wan.address();
+        // As hosting providers do it: a WAN of one address, and a gateway in another network.
+        let single = wan.prefix_len() == 32 && gateway != wan.address();
+        let off_link = single && !self.lan.address.contains(gateway) && is_unicast(gateway);
+        ensure!(
+            on_link || off_link,
+            "--gateway {gateway} is not another host of the WAN {wan}"
+        );
+        Ok(())
     }
 }
 

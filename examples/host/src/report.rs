@@ -5,7 +5,7 @@ use core::fmt::Write;
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle, presets};
 use nat_core::{DropReason, SessionInfo, SessionProtocol, SessionState, Stats};
 #[cfg(target_os = "linux")]
-use nat_embassy::{FrameDrop, FrameStats, SideStats};
+use nat_embassy::{FrameDrop, FrameStats};
 
 const STYLE: TableStyle = presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none());
 
@@ -77,18 +77,23 @@ pub(crate) fn gateway(stats: &Stats) -> Table {
 #[cfg(target_os = "linux")]
 pub(crate) fn frames(stats: &FrameStats) -> Table {
     let mut table = table(&["frames", "lan", "wan"]);
-    let mut row = |name: &str, count: &dyn Fn(&SideStats) -> u64| {
-        let sides = [&stats.inside, &stats.outside].map(count);
-        let [lan, wan] = sides.map(|count| Cell::new(count).set_alignment(CellAlignment::Right));
-        table.add_row_if(|_, _| sides != [0, 0], [Cell::new(name), lan, wan]);
-    };
-    row("received", &|side| side.received);
-    row("sent", &|side| side.sent);
-    row("to the router's own stack", &|side| side.to_stack);
-    row("from the router's own stack", &|side| side.from_stack);
-    row("dropped", &SideStats::dropped_total);
+    let (lan, wan) = (&stats.inside, &stats.outside);
+    for (name, lan, wan) in [
+        ("received", lan.received, wan.received),
+        ("sent", lan.sent, wan.sent),
+        ("to the router's own stack", lan.to_stack, wan.to_stack),
+        (
+            "from the router's own stack",
+            lan.from_stack,
+            wan.from_stack,
+        ),
+        ("dropped", lan.dropped_total(), wan.dropped_total()),
+    ] {
+        add_sides(&mut table, name, lan, wan);
+    }
     for reason in FrameDrop::ALL {
-        row(&format!("  {reason}"), &|side| side.dropped(reason));
+        let name = format!("  {reason}");
+        add_sides(&mut table, &name, lan.dropped(reason), wan.dropped(reason));
     }
     if stats.timers_put_off > 0 {
         table.add_row([
@@ -98,6 +103,15 @@ pub(crate) fn frames(stats: &FrameStats) -> Table {
         ]);
     }
     table
+}
+
+/// Adds the counts of both sides, unless both are 0.
+#[cfg(target_os = "linux")]
+fn add_sides(table: &mut Table, name: &str, lan: u64, wan: u64) {
+    if (lan, wan) != (0, 0) {
+        let number = |count| Cell::new(count).set_alignment(CellAlignment::Right);
+        table.add_row([Cell::new(name), number(lan), number(wan)]);
+    }
 }
 
 /// All counters of the engine.

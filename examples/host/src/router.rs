@@ -165,11 +165,7 @@ fn router_config(options: &RouterOptions) -> Result<nat_router::Config> {
 /// derived from the name.
 fn open_tap(name: &str, mac: Option<MacAddress>, options: &RouterOptions) -> Result<Device> {
     let device = tap::open(name).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::PermissionDenied => " (root or CAP_NET_ADMIN is needed)",
-            io::ErrorKind::InvalidInput => " (is there another kind of device with that name?)",
-            _ => "",
-        };
+        let hint = hint(error.kind());
         anyhow::Error::new(error).context(format!("cannot open the TAP device {name}{hint}"))
     })?;
     if let Err(error) = tap::lengthen_queue(&device, options.tap_queue) {
@@ -184,6 +180,14 @@ fn open_tap(name: &str, mac: Option<MacAddress>, options: &RouterOptions) -> Res
         mac.map(|byte| format!("{byte:02x}")).join(":")
     );
     Tap::new(device, mac).with_context(|| format!("cannot use the TAP device {name}"))
+}
+
+fn hint(error: io::ErrorKind) -> &'static str {
+    match error {
+        io::ErrorKind::PermissionDenied => " (root or CAP_NET_ADMIN is needed)",
+        io::ErrorKind::InvalidInput => " (is there another kind of device with that name?)",
+        _ => "",
+    }
 }
 
 fn random_seed() -> Result<Seed> {

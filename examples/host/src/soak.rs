@@ -12,7 +12,7 @@ mod world;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
@@ -53,15 +53,15 @@ fn run_threads(options: &SoakOptions) -> Result<Tally> {
         let soaks: Vec<_> = (0..options.threads)
             .map(|number| scope.spawn(move || soak(options, number, done)))
             .collect();
-        let mut sum = Ok(Tally::default());
         // All are joined, also after a failure: the progress ends when the last one has ended.
-        for soak in soaks {
-            let tally = soak.join().map_err(|_| anyhow!("the engine panicked"));
-            sum = sum.and_then(|sum: Tally| Ok(sum.and(tally??)));
-        }
+        let results: Vec<_> = soaks.into_iter().map(ScopedJoinHandle::join).collect();
         over.store(true, Ordering::Relaxed);
         progress.thread().unpark();
-        sum
+        let mut sum = Tally::default();
+        for result in results {
+            sum = sum.and(result.map_err(|_| anyhow!("the engine panicked"))??);
+        }
+        Ok(sum)
     })
 }
 

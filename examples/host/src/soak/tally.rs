@@ -23,20 +23,19 @@ pub(crate) struct Tally {
 impl Tally {
     /// The sums of both.
     pub(super) fn and(self, other: Self) -> Self {
-        let sum = |of: fn(&Self) -> u64| of(&self) + of(&other);
         Self {
-            packets: sum(|tally| tally.packets),
-            forwarded: sum(|tally| tally.forwarded),
-            dropped: sum(|tally| tally.dropped),
-            rejected: sum(|tally| tally.rejected),
-            local: sum(|tally| tally.local),
-            held: sum(|tally| tally.held),
-            released: sum(|tally| tally.released),
-            compared: sum(|tally| tally.compared),
-            sessions: sum(|tally| tally.sessions),
-            state_checks: sum(|tally| tally.state_checks),
-            address_changes: sum(|tally| tally.address_changes),
-            clock_jumps: sum(|tally| tally.clock_jumps),
+            packets: self.packets + other.packets,
+            forwarded: self.forwarded + other.forwarded,
+            dropped: self.dropped + other.dropped,
+            rejected: self.rejected + other.rejected,
+            local: self.local + other.local,
+            held: self.held + other.held,
+            released: self.released + other.released,
+            compared: self.compared + other.compared,
+            sessions: self.sessions + other.sessions,
+            state_checks: self.state_checks + other.state_checks,
+            address_changes: self.address_changes + other.address_changes,
+            clock_jumps: self.clock_jumps + other.clock_jumps,
         }
     }
 

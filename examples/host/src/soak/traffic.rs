@@ -30,6 +30,41 @@ struct Session {
     sequence: u32,
 }
 
+impl Session {
+    /// Writes the first packet of the inside host.
+    fn write_first(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        let (inside, remote) = (self.inside, self.remote);
+        match self.kind {
+            Kind::Udp => packet::udp(bytes, inside, remote, b"a datagram of the bulk"),
+            Kind::Tcp => packet::tcp(bytes, inside, remote, Segment::syn(self.sequence), &[]),
+            Kind::Echo => packet::echo(bytes, inside, remote, b"ping"),
+        }
+    }
+}
+
+/// A session that has sent nothing yet, so its external endpoint is unspecified.
+fn new_session(random: &mut fastrand::Rng) -> Session {
+    let host = if random.bool() {
+        100
+    } else {
+        random.u8(101..130)
+    };
+    let inside = SocketAddrV4::new(Ipv4Addr::new(192, 168, 77, host), random.u16(1024..));
+    let mut remote = any_remote(random);
+    let sequence = random.u32(..);
+    let kind = [Kind::Udp, Kind::Tcp, Kind::Echo][random.usize(..3)];
+    if let Kind::Echo = kind {
+        remote.set_port(0);
+    }
+    Session {
+        kind,
+        inside,
+        external: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+        remote,
+        sequence,
+    }
+}
+
 /// The latest sessions.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
@@ -65,38 +100,16 @@ impl Traffic {
     /// A host opens a session. Half of all sessions belong to one host, which tries to get the
     /// whole table.
     fn open(&mut self, engine: &mut Engine, bytes: &mut Vec<u8>) -> Result<()> {
-        let random = engine.random();
-        let host = if random.bool() {
-            100
-        } else {
-            random.u8(101..130)
-        };
-        let inside = SocketAddrV4::new(Ipv4Addr::new(192, 168, 77, host), random.u16(1024..));
-        let mut remote = any_remote(random);
-        let sequence = random.u32(..);
-        let kind = [Kind::Udp, Kind::Tcp, Kind::Echo][random.usize(..3)];
-        if let Kind::Echo = kind {
-            remote.set_port(0);
-        }
-        match kind {
-            Kind::Udp => packet::udp(bytes, inside, remote, b"a datagram of the bulk")?,
-            Kind::Tcp => packet::tcp(bytes, inside, remote, Segment::syn(sequence), &[])?,
-            Kind::Echo => packet::echo(bytes, inside, remote, b"ping")?,
-        }
+        let mut session = new_session(engine.random());
+        session.write_first(bytes)?;
         let verdict = engine.process(bytes, Side::Inside)?;
         if let Verdict::Forward {
             to: Side::Outside,
             len,
         } = verdict
         {
-            let external = checker::read(&bytes[..len])?.source;
-            self.remember(Session {
-                kind,
-                inside,
-                external,
-                remote,
-                sequence,
-            });
+            session.external = checker::read(&bytes[..len])?.source;
+            self.remember(session);
         }
         Ok(())
     }

@@ -26,28 +26,29 @@ pub(super) fn radiotap(data: &[u8]) -> Option<Frame<'_>> {
     }
 }
 
-/// Whether 802.11 headers are padded to a multiple of 4 bytes, as some hardware does. A flag says so.
-/// The flags follow the presence words, of which there may be several, and a time of 8 bytes if it
-/// is present.
+/// Whether 802.11 headers are padded to a multiple of 4 bytes, as some hardware does.
 fn pads_headers(header: &[u8]) -> bool {
+    const PADDED: u8 = 0x20;
+    radiotap_flags(header).is_some_and(|flags| flags & PADDED != 0)
+}
+
+/// The flags of a radiotap header. They follow the presence words, of which there may be several,
+/// and a time of 8 bytes if it is present.
+fn radiotap_flags(header: &[u8]) -> Option<u8> {
     const TIME: u32 = 1;
     const FLAGS: u32 = 1 << 1;
     const MORE: u32 = 1 << 31;
-    const PADDED: u8 = 0x20;
-    let flags = || {
-        let present = le32(header, 4)?;
-        let words = (1..)
-            .take_while(|word| le32(header, 4 * word).is_some_and(|present| present & MORE != 0))
-            .count();
-        let fields = 8 + 4 * words;
-        let at = if present & TIME == 0 {
-            fields
-        } else {
-            fields.next_multiple_of(8) + 8
-        };
-        header.get(at).filter(|_| present & FLAGS != 0)
+    let present = le32(header, 4)?;
+    let words = (1..)
+        .take_while(|word| le32(header, 4 * word).is_some_and(|present| present & MORE != 0))
+        .count();
+    let fields = 8 + 4 * words;
+    let at = if present & TIME == 0 {
+        fields
+    } else {
+        fields.next_multiple_of(8) + 8
     };
-    flags().is_some_and(|flags| flags & PADDED != 0)
+    header.get(at).copied().filter(|_| present & FLAGS != 0)
 }
 
 /// The older headers: AVS has a length field, Prism has a fixed length.
