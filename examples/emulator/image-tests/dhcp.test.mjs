@@ -51,7 +51,7 @@ imageTest('a host that requests an address of another network gets a NAK', (worl
   assert.equal(host.awaitReply('a NAK', 500).type, 'nak');
 });
 
-imageTest('the lease outside is renewed in time, and flows do not notice', (world) => {
+imageTest('the lease outside is renewed in time, and sessions are not affected', (world) => {
   world.wan.dhcp.provider = SHORT;
   world.board.wan.link(false);
   world.run(500);
@@ -69,7 +69,7 @@ imageTest('the lease outside is renewed in time, and flows do not notice', (worl
   assert.ok(renewals.length >= 3);
 });
 
-imageTest('when the provider gives another address, old flows end and new ones work', (world) => {
+imageTest('when the provider leases another address, old sessions end and new ones work', (world) => {
   world.wan.dhcp.provider = SHORT;
   world.board.wan.link(false);
   world.run(500);

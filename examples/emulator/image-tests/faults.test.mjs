@@ -42,7 +42,7 @@ for (const [side, chip] of Object.entries(Board.w5500s)) {
     });
   }
 
-  imageTest(`with a broken interrupt line on the ${side} traffic still flows, slower`, (world) => {
+  imageTest(`with a broken interrupt line on the ${side} packets still get through, slower`, (world) => {
     world.board[side].wedge('interrupt');
     world.wan.servers = echoServers;
     for (let i = 0; i < 5; i++) {

@@ -1,4 +1,4 @@
-/** Bursts, sizes, saturation, and as many flows as the table holds. */
+/** Bursts, sizes, saturation, and 512 mappings at once. */
 import assert from 'node:assert/strict';
 import { Traffic } from './figures/traffic.mjs';
 import { SERVER, udpExchange, udpOut } from './exchanges.mjs';
@@ -113,15 +113,15 @@ imageTest('a flood from outside does not stop what a host does inside', (world) 
 imageTest('512 mappings at once, of 16 hosts, all get their answers, each at its host', (world) => {
   world.wan.servers = echoServers;
   const hosts = Array.from({ length: 16 }, (_, i) => world.addConfiguredHost(10 + i));
-  const flows = hosts.flatMap((host) => Array.from({ length: 32 }, (_, i) => ({ host, srcPort: 20_000 + i })));
-  for (const { host, srcPort } of flows) {
+  const sessions = hosts.flatMap((host) => Array.from({ length: 32 }, (_, i) => ({ host, srcPort: 20_000 + i })));
+  for (const { host, srcPort } of sessions) {
     host.send(udp({ src: host.ip, dst: SERVER, srcPort, dstPort: 7, data: pattern(20, srcPort) }));
     world.run(1);
   }
   world.run(200);
   const first = world.lan.drain().map(({ ip, udp: { dstPort } }) => `${ip.dst}:${dstPort}`);
   assert.equal(new Set(first).size, 512);
-  for (const { host, srcPort } of flows.toReversed()) {
+  for (const { host, srcPort } of sessions.toReversed()) {
     host.send(udp({ src: host.ip, dst: SERVER, srcPort, dstPort: 7, data: pattern(20, srcPort) }));
     world.run(1);
   }

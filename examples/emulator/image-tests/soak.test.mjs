@@ -211,10 +211,10 @@ imageTest(
     assert.ok(sum('sent') > MINUTES * 60 * HOSTS, `${sum('sent')} questions`);
     assert.ok(world.wan.dhcp.acks >= MINUTES - 1, `${world.wan.dhcp.acks} renewals`);
     const { longestGapUs, timeoutUs } = world.board.watchdog;
-    assert.ok(longestGapUs < timeoutUs / 2, `fed after ${longestGapUs} us, bites after ${timeoutUs}`);
+    assert.ok(longestGapUs < timeoutUs / 2, `fed after ${longestGapUs} us, the timeout is ${timeoutUs}`);
     const lost = [world.board.lan, world.board.wan].map(({ counters }) => counters.full);
     assert.deepEqual(lost, [0, 0], 'frames that the chips had no room for');
-    assert.deepEqual([world.lan.drain(), world.outside.drain()], [[], []], 'packets that nobody asked for');
+    assert.deepEqual([world.lan.drain(), world.outside.drain()], [[], []], 'unexpected packets');
   },
   { cold: true },
 );

@@ -73,12 +73,12 @@ test("MR.RST ends 'sends', and so does null, after which the SEND completes", ()
   reset.send(frameOf(60));
   reset.wait(10);
   assert.equal(reset.sent.length, 1);
-  const mended = opened();
-  mended.chip.wedge('sends');
-  mended.send(frameOf(60));
-  mended.chip.wedge(null);
-  mended.wait(10);
-  assert.equal(mended.sent.length, 1);
+  const recovered = opened();
+  recovered.chip.wedge('sends');
+  recovered.send(frameOf(60));
+  recovered.chip.wedge(null);
+  recovered.wait(10);
+  assert.equal(recovered.sent.length, 1);
 });
 
 test("'closed' closes the socket once: OPEN brings it back", () => {

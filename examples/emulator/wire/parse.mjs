@@ -43,7 +43,7 @@ function parseArp(bytes) {
 function demandZeros(padding) {
   demand(
     padding.every((byte) => byte === 0),
-    "padding with somebody else's bytes",
+    "padding with bytes that are not zero",
   );
 }
 

@@ -80,8 +80,8 @@ fn a_host_without_a_session_gets_the_configured_error() {
             replay.lan(T, &udp(at(HOST, port), at(SERVER, 53)))
         });
         let outcome = replay.options(&format!("--host-limit 1 {options}")).run();
-        let told = outcome.lan.first().map(|(_, error)| seen(error).kind);
-        assert_eq!(told, expected.map(Kind::Unreachable), "{options}");
+        let seen_error = outcome.lan.first().map(|(_, error)| seen(error).kind);
+        assert_eq!(seen_error, expected.map(Kind::Unreachable), "{options}");
         let verdict = if expected.is_some() {
             "reject lan host-limit"
         } else {

@@ -254,8 +254,11 @@ fn alone(options: &str) -> (Option<i32>, String) {
         .arg(files.path("capture"))
         .args(options.split_whitespace());
     let output = command.output().unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(told).unwrap())
+    let output_text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8(output_text).unwrap(),
+    )
 }
 
 #[test]
@@ -269,10 +272,10 @@ fn the_lan_may_be_a_network_or_a_host_or_be_found_by_its_mac_address() {
         "--lan-mac 02-00-00-00-00-10",
         "--lan-mac 02:00:00:00:00:10 --lan 192.168.77.0/24 --wan 203.0.113.200/24",
     ] {
-        let (status, told) = alone(options);
+        let (status, output_text) = alone(options);
         assert!(
-            status == Some(0) && told.contains("forwarded=2"),
-            "{options}: {told}"
+            status == Some(0) && output_text.contains("forwarded=2"),
+            "{options}: {output_text}"
         );
     }
     for (options, expected) in [
@@ -281,10 +284,10 @@ fn the_lan_may_be_a_network_or_a_host_or_be_found_by_its_mac_address() {
         ("--lan 192.168.77.0/24 --lan-in x", "cannot be used with"),
         ("--lan 192.168.77.0", "prefix length is missing"),
     ] {
-        let (status, told) = alone(options);
+        let (status, output_text) = alone(options);
         assert!(
-            status == Some(2) && told.contains(expected),
-            "{options}: {told}"
+            status == Some(2) && output_text.contains(expected),
+            "{options}: {output_text}"
         );
     }
     assert_eq!(

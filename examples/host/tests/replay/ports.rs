@@ -129,7 +129,7 @@ fn a_freed_port_is_quarantined_for_the_configured_time() {
     assert_eq!(
         run("--mapping address-and-port-dependent", 301),
         "forward wan",
-        "the remote endpoint tells them apart"
+        "the remote endpoint identifies the session"
     );
 }
 

@@ -132,7 +132,7 @@ fn packets_before_a_damaged_record_are_processed_and_reported() {
     ] {
         fs::write(files.path("lan-in"), bytes).unwrap();
         let output = files.replay(&["lan-in", "wan-out", "json"], &[]);
-        let (told, message) = (
+        let (summary, message) = (
             String::from_utf8(output.stdout).unwrap(),
             String::from_utf8(output.stderr).unwrap(),
         );
@@ -146,8 +146,8 @@ fn packets_before_a_damaged_record_are_processed_and_reported() {
             "{message}"
         );
         assert!(
-            told.contains("lan-in: 1 records, 1 processed") && told.contains("forwarded=1"),
-            "{told}"
+            summary.contains("lan-in: 1 records, 1 processed") && summary.contains("forwarded=1"),
+            "{summary}"
         );
         assert_eq!(
             fs::read_to_string(files.path("json"))
