@@ -15,8 +15,6 @@ import { RttReader } from '../image/rtt.mjs';
 import { SerialFlash } from './serial-flash.mjs';
 import { WatchdogObserver } from './watchdog.mjs';
 
-const LED = 25;
-const FLASH = { start: 0x10000000, length: 2 * 1024 * 1024 };
 const SRAM = 0x20000000;
 /** A halfword at the end of SRAM that no image uses. */
 const SPIN = 0x20041ff0;
@@ -40,6 +38,10 @@ const SLICE_NANOS = 100e3;
  */
 
 export class Rp2040Board {
+  /** The flash chip, in bytes. A board with another one defines it. */
+  static flash = { start: 0x10000000, length: 2 * 1024 * 1024 };
+  /** The GPIO of the status LED. A board with another one defines it. */
+  static ledPin = 25;
   /** The boot ROM takes a UF2 file. */
   static bootsUf2 = true;
   /** Random bits come from a ring oscillator, which `options.randomBit` replaces. */
@@ -55,7 +57,7 @@ export class Rp2040Board {
    * @throws if the boot ROM would not boot it
    */
   static boot(source, options = {}) {
-    return new this(new Image(source, { flash: FLASH, elf: options.elf }), options);
+    return new this(new Image(source, { flash: this.flash, elf: options.elf }), options);
   }
 
   constructor(image, options) {
@@ -68,7 +70,7 @@ export class Rp2040Board {
     this.output = new Log(image.elfPath);
     this.rttReader = new RttReader(image.symbol('_SEGGER_RTT'));
     this.watchdog = new WatchdogObserver(this.clock);
-    this.led = new PinObserver(LED, this.clock);
+    this.led = new PinObserver(this.constructor.ledPin, this.clock);
     this.pins = [this.led];
     this.profile = new Profiler(this);
     /** What the firmware did against the datasheet of a network chip: `{ ns, port, text, function }`. */
