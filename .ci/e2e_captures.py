@@ -98,7 +98,7 @@ def fragments(datagrams):
 def checksums(path, host_mac):
     """What tshark says of the checksums in what the host got: {protocol: [good, bad]}.
 
-    What the host itself sends is not judged: Linux writes a TCP checksum of zero as 0xffff, which tshark calls bad.
+    What the host itself sends is not checked: Linux writes a TCP checksum of zero as 0xffff, which tshark reports as bad.
     """
     options = [o for p in CHECKED[:3] for o in ("-o", f"{p}.check_checksum:TRUE")]
     fields = [o for p in CHECKED for o in ("-e", f"{p}.checksum.status")]

@@ -3,7 +3,7 @@
     e2e_peers.py serve ADDRESS FOLDER       HTTP on port 8000 (GET files, PUT answers with the sha256), UDP echo on 7000
     e2e_peers.py ask HOST ADDRESS SIZE      that many bytes from a LAN host to the UDP echo, which answers; prints JSON
     e2e_peers.py backwards HOST ADDRESS SIZE    the same in fragments, the last first
-    e2e_peers.py dhcp ADDRESS               leases one address on eth0, for ever
+    e2e_peers.py dhcp ADDRESS               leases one address on eth0, without end
     e2e_peers.py pair ADDRESS               two LAN hosts on one source port ask the UDP echo; prints JSON
     e2e_peers.py stranger ADDRESS PORT..    unsolicited UDP and TCP to these ports and 200 more; prints JSON
 """

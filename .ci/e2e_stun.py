@@ -12,7 +12,7 @@ PORTS = (3478, 3479)
 SERVER_LIFETIME = 60
 ASPECTS = ("-m", "-f", "-H")
 
-# How a router is told to behave, and what the clients say of it then.
+# The router's options, and the clients' reports with them.
 Behaviour = collections.namedtuple("Behaviour", "name options natdiscovery stun")
 OURS = [
     Behaviour("EIF", ("--filtering", "endpoint-independent"),

@@ -1,5 +1,4 @@
-//! The two boards: where a line is printed, what a tick of SysTick stands for, and how the image
-//! ends.
+//! The two boards: where lines are printed, the meaning of a SysTick tick, and how the image ends.
 
 #[cfg(not(rp2040))]
 mod mps2;

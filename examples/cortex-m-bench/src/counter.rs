@@ -8,7 +8,7 @@ use crate::board;
 const TOP: u32 = 0x00ff_ffff;
 
 pub struct Counter {
-    /// What reading it twice costs.
+    /// The cost of reading it twice.
     overhead: u32,
 }
 
@@ -24,8 +24,7 @@ impl Counter {
         counter
     }
 
-    /// What `f` gives, and the cycles that it takes, or on the simulated Cortex-M4 the
-    /// instructions.
+    /// The result of `f`, and its cycles, or on the simulated Cortex-M4 its instructions.
     #[inline(never)]
     pub fn measure<T>(&self, f: impl FnOnce() -> T) -> (T, u32) {
         let before = SYST::get_current();

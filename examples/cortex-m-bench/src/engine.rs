@@ -1,4 +1,4 @@
-//! What a packet costs in the engine alone.
+//! The cost of a packet in the engine alone.
 
 use nat_core::{
     Cidr, Config, DropReason, Fragments, Instant, Nat, Quarantine, Seed, Side, Tables, Verdict,
@@ -9,9 +9,9 @@ use crate::board::Console;
 use crate::counter::Counter;
 use crate::packets::{EXTERNAL, Ends, Frame, HEADER_LEN, MAX_LEN, Protocol, ROUTER, Step, write};
 
-const FLOWS: usize = 512;
+const SESSIONS: usize = 512;
 const LENGTHS: [usize; 2] = [46, MAX_LEN];
-/// Packets of which the average is taken.
+/// Packets whose cost is averaged.
 const ROUNDS: usize = 64;
 
 static TABLES: ConstStaticCell<Tables<640, 640>> = ConstStaticCell::new(Tables::new());
@@ -24,8 +24,8 @@ struct Bench<'b> {
     packet: &'static mut [u8],
     counter: &'b Counter,
     millis: u64,
-    /// The external port of each flow.
-    ports: [u16; FLOWS],
+    /// The external port of each session.
+    ports: [u16; SESSIONS],
 }
 
 pub fn run(counter: &Counter, console: &mut Console) {
@@ -43,72 +43,76 @@ pub fn run(counter: &Counter, console: &mut Console) {
         packet: &mut FRAME.take().0[HEADER_LEN..],
         counter,
         millis: 1_000_000,
-        ports: [0; FLOWS],
+        ports: [0; SESSIONS],
     };
-    for flows in [1, 64, FLOWS] {
+    for sessions in [1, 64, SESSIONS] {
         for (name, protocol) in [
             ("UDP", Protocol::Udp),
             ("TCP", Protocol::Tcp),
             ("ICMP", Protocol::Icmp),
         ] {
-            bench.open(protocol, flows);
+            bench.open(protocol, sessions);
             for (way, from) in [("out", Side::Inside), ("in", Side::Outside)] {
                 let [short, long] =
-                    LENGTHS.map(|len| bench.established(protocol, from, flows, len));
+                    LENGTHS.map(|len| bench.established(protocol, from, sessions, len));
                 console.line(format_args!(
-                    "{name:4} {way:3} established       {flows:>5} {short:>10} {long:>10}"
+                    "{name:4} {way:3} established       {sessions:>5} {short:>10} {long:>10}"
                 ));
             }
         }
-        let [new, dropped] = [bench.new_flow(flows), bench.unsolicited()];
+        let [new, dropped] = [bench.new_session(sessions), bench.unsolicited()];
         console.line(format_args!(
-            "UDP  out new flow          {flows:>5} {new:>10}"
+            "UDP  out new session       {sessions:>5} {new:>10}"
         ));
         console.line(format_args!(
-            "UDP  in  unsolicited       {flows:>5} {dropped:>10}"
+            "UDP  in  unsolicited       {sessions:>5} {dropped:>10}"
         ));
     }
 }
 
 impl Bench<'_> {
-    /// Puts the NAT into the state of having these flows and no others.
-    fn open(&mut self, protocol: Protocol, flows: usize) {
+    /// Ends all sessions, and opens this many.
+    fn open(&mut self, protocol: Protocol, sessions: usize) {
         self.nat.clear(Instant::from_millis(self.millis));
-        for flow in 0..flows {
-            self.forward(protocol, Step::Syn, &Ends::outbound(flow), 46);
-            self.ports[flow] = u16::from_be_bytes([self.packet[20], self.packet[21]]);
+        for session in 0..sessions {
+            self.forward(protocol, Step::Syn, &Ends::outbound(session), 46);
+            self.ports[session] = u16::from_be_bytes([self.packet[20], self.packet[21]]);
             if protocol == Protocol::Icmp {
-                self.ports[flow] = u16::from_be_bytes([self.packet[24], self.packet[25]]);
+                self.ports[session] = u16::from_be_bytes([self.packet[24], self.packet[25]]);
             }
-            self.forward(protocol, Step::SynAck, &Ends::inbound(self.ports[flow]), 46);
-            // More than one question and its answer, so that nothing but timers changes from here
-            // on.
+            self.forward(
+                protocol,
+                Step::SynAck,
+                &Ends::inbound(self.ports[session]),
+                46,
+            );
+            // More than one request and reply, so that later packets change only timers.
             for len in LENGTHS {
-                self.forward(protocol, Step::Data, &Ends::outbound(flow), len);
+                self.forward(protocol, Step::Data, &Ends::outbound(session), len);
             }
         }
     }
 
-    fn established(&mut self, protocol: Protocol, from: Side, flows: usize, len: usize) -> u32 {
+    fn established(&mut self, protocol: Protocol, from: Side, sessions: usize, len: usize) -> u32 {
         let mut total = 0;
         for round in 0..ROUNDS {
-            // A stride that is prime to every number of flows.
-            let flow = round * 37 % flows;
+            // A stride that is coprime to every number of sessions.
+            let session = round * 37 % sessions;
             let ends = match from {
-                Side::Inside => Ends::outbound(flow),
-                Side::Outside => Ends::inbound(self.ports[flow]),
+                Side::Inside => Ends::outbound(session),
+                Side::Outside => Ends::inbound(self.ports[session]),
             };
             total += self.forward(protocol, Step::Data, &ends, len);
         }
         total / ROUNDS as u32
     }
 
-    fn new_flow(&mut self, flows: usize) -> u32 {
-        let cost = |flow| self.forward(Protocol::Udp, Step::Data, &Ends::outbound(flow), 46);
-        (flows..flows + ROUNDS).map(cost).sum::<u32>() / ROUNDS as u32
+    fn new_session(&mut self, sessions: usize) -> u32 {
+        let cost = |session| self.forward(Protocol::Udp, Step::Data, &Ends::outbound(session), 46);
+        (sessions..sessions + ROUNDS).map(cost).sum::<u32>() / ROUNDS as u32
     }
 
-    /// The cost of a packet to a port that nobody has: below 1024, because no inside port is.
+    /// The cost of a packet to an unused port: below 1024, because no inside port is.
     fn unsolicited(&mut self) -> u32 {
         let mut total = 0;
         for port in 1..=ROUNDS as u16 {
@@ -125,7 +129,7 @@ impl Bench<'_> {
         cost
     }
 
-    /// Builds a packet and has it judged, one a millisecond.
+    /// Builds a packet and processes it, one in each millisecond.
     fn process(
         &mut self,
         protocol: Protocol,

@@ -1,4 +1,4 @@
-//! What the images share: the boards, the stopwatch, the packets, and what is measured.
+//! The shared parts of the images: the boards, the counter, the packets, and the measurements.
 #![no_std]
 
 pub mod board;

@@ -1,4 +1,4 @@
-//! The packets: of 64 flows a host, to one server.
+//! The packets: 64 sessions for each host, all to one server.
 
 use core::net::Ipv4Addr;
 
@@ -10,8 +10,8 @@ use nat_core::Side;
 /// The longest datagram.
 pub const MAX_LEN: usize = 1500;
 
-/// Memory of a frame with its Ethernet header, aligned as drivers do: so the datagram stands at an
-/// even address.
+/// Memory of a frame with its Ethernet header, aligned as in drivers, so that the datagram starts at
+/// an even address.
 #[repr(align(4))]
 pub struct Frame(pub [u8; FRAME_LEN]);
 
@@ -38,7 +38,7 @@ pub enum Protocol {
     Udp,
 }
 
-/// What a TCP segment is; other packets are data whatever this says.
+/// The kind of a TCP segment. Ignored for other protocols.
 #[derive(Clone, Copy)]
 pub enum Step {
     Syn,
@@ -46,7 +46,7 @@ pub enum Step {
     Data,
 }
 
-/// Two ends, and which way a packet goes between them.
+/// Two endpoints, and the direction of a packet between them.
 #[derive(Clone, Copy)]
 pub struct Ends {
     source: (Ipv4Addr, u16),
@@ -55,11 +55,11 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// From inside, of flow `flow`.
-    pub fn outbound(flow: usize) -> Self {
-        let host = Ipv4Addr::new(10, 0, 0, (flow % 8) as u8 + 2);
+    /// From inside, for the session with this number.
+    pub fn outbound(session: usize) -> Self {
+        let host = Ipv4Addr::new(10, 0, 0, (session % 8) as u8 + 2);
         Self {
-            source: (host, 20_000 + (flow / 8) as u16),
+            source: (host, 20_000 + (session / 8) as u16),
             destination: (SERVER, SERVICE),
             reply: false,
         }

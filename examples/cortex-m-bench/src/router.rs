@@ -1,4 +1,4 @@
-//! What a frame costs in the router: `Runner::poll` between two drivers that cost next to nothing.
+//! The cost of a frame in the router: `Runner::poll` between two drivers without notable cost.
 
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Waker};
@@ -15,14 +15,14 @@ use crate::packets::{
 };
 
 const ROUNDS: u32 = 64;
-/// Frames that a driver can have received.
+/// Frames that a driver can queue.
 const BURST: usize = 8;
 
 static STATE: ConstStaticCell<State<64, 64>> = ConstStaticCell::new(State::new());
 static LAN: ConstStaticCell<Wire> = ConstStaticCell::new(Wire::new(0x10));
 static WAN: ConstStaticCell<Wire> = ConstStaticCell::new(Wire::new(0x20));
 
-/// What stands in the memory of a network chip.
+/// The memory of a network chip.
 struct Wire {
     router: [u8; 6],
     station: [u8; 6],
@@ -47,7 +47,7 @@ impl Wire {
         }
     }
 
-    /// Adds a frame whose payload is written by `write` to those received, which are all alike.
+    /// Queues a received frame whose payload `write` writes. All queued frames are the same.
     fn receive(
         &self,
         ethertype: u16,
@@ -64,7 +64,7 @@ impl Wire {
         self.waiting.set(waiting + 1);
     }
 
-    /// Has the station at `sender` ask for the router's address.
+    /// Queues an ARP request of `sender` for the router's address.
     fn ask(&self, sender: [u8; 4], target: [u8; 4]) {
         self.receive(0x0806, [0xff; 6], |payload| {
             payload[..8].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 1]);
@@ -172,7 +172,7 @@ pub fn run(counter: &Counter, console: &mut Console) {
 }
 
 impl Bench<'_> {
-    /// Makes the neighbours known and opens a flow. Returns its external port.
+    /// Resolves the neighbours and opens a session. Returns its external port.
     fn open(&mut self, protocol: Protocol) -> u16 {
         self.pass();
         self.lan.ask([10, 0, 0, 2], ROUTER.octets());

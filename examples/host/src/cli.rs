@@ -1,4 +1,4 @@
-//! The command line: subcommands, their options, and what the options mean to the NAT.
+//! The command line: subcommands, their options, and the NAT configuration that they describe.
 
 mod nat_options;
 mod notes;
@@ -22,8 +22,8 @@ pub(crate) use value::{LanDevice, MacAddress, Network, WanDevice};
 
 use crate::replay::{Mac, Networks};
 
-/// A NAT router for microcontrollers, on your own machine: a demo, a real router on two TAP
-/// devices, a replay of captures
+/// A NAT router for microcontrollers on your own machine: a demo, a router on two TAP devices, a
+/// replay of captures
 #[derive(Debug, Parser)]
 #[command(name = "nat-host", version, after_help = EXAMPLES, max_term_width = 126)]
 pub(crate) struct Cli {
@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// What to do: the demo if nothing was said.
+    /// The command; the demo if none was given.
     pub(crate) fn command(self) -> Command {
         self.command
             .unwrap_or(Command::Demo(DemoOptions { pcap: None }))
@@ -41,78 +41,79 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the NAT at work, with nothing to install (also without any argument)
+    /// Show the NAT at work in one process, without root and network (the default)
     Demo(DemoOptions),
     /// Route between two TAP devices (Linux)
     #[command(after_help = MORE_OF_ROUTER, after_long_help = ROUTER_NOTES)]
     Router(RouterOptions),
-    /// Run captures through the NAT
+    /// Process the packets of captures with the NAT and report each verdict
     #[command(after_help = MORE_OF_REPLAY, after_long_help = REPLAY_NOTES)]
     Replay(ReplayOptions),
-    /// Send the engine a thousand million packets and judge what it does
+    /// Send a billion packets through the NAT and check the results
     #[command(after_help = SOAK_NOTES)]
     Soak(SoakOptions),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct SoakOptions {
-    /// Packets in all
+    /// Number of packets, of all threads together
     #[arg(long, value_name = "N", default_value_t = 1_000_000_000)]
     pub(crate) packets: u64,
-    /// What the packets are drawn from; the same seed repeats them
+    /// Seed of the random packets; the same seed gives the same packets
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Engines side by side, each with the next seed and its share of the packets
+    /// Number of threads; each runs an engine of its own with the next seed and its share of the
+    /// packets
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
     pub(crate) threads: u64,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct DemoOptions {
-    /// Write both sides of the router as captures into this directory
+    /// Write captures of both sides of the router, lan.pcap and wan.pcap, to this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) pcap: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct RouterOptions {
-    /// The TAP device of the LAN, and the router's address there with the LAN's prefix length
+    /// TAP device of the LAN, and the router's address there with the LAN's prefix length
     #[arg(long, value_name = "NAME=ADDRESS/LEN")]
     pub(crate) lan: LanDevice,
-    /// The TAP device of the WAN, and the router's primary external address there, or `dhcp` to
-    /// take a lease
+    /// TAP device of the WAN, and the router's primary external address there, or `dhcp` to request
+    /// a lease
     #[arg(long, value_name = "NAME=ADDRESS/LEN|dhcp")]
     pub(crate) wan: WanDevice,
-    /// The next router outside, which need not be in a WAN of /32; without one only hosts of the
-    /// WAN itself are reached
+    /// Default gateway on the WAN. With a WAN address of /32 it may be outside that network.
+    /// Without a gateway only hosts of the WAN network are reachable
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
-    /// Lease addresses of the LAN by DHCP, as many as the tables have hosts, and tell the DNS
-    /// servers of the WAN's lease; by default 64 from .100 up
+    /// Run a DHCP server on the LAN. It leases the addresses FIRST-LAST, by default 64 from .100 up,
+    /// at most as many as the tables have hosts, and passes on the DNS servers of the WAN's lease
     #[arg(long, value_name = "FIRST-LAST")]
     dhcp_server: Option<Option<LeasePool>>,
-    /// Append one line of JSON to FILE for each mapping that begins or ends, and for each session
-    /// refused
+    /// Append one line of JSON to FILE for each mapping that is created or deleted, and for each
+    /// session that is refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
-    /// Print the counters every N seconds, not only at SIGUSR1 and at the end
+    /// Print the counters every N seconds too, not only at SIGUSR1 and at the end
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) stats_every: Option<u32>,
-    /// The MAC address of the router's interface on the LAN; by default one of this machine and
-    /// the device's name
+    /// MAC address of the router's interface on the LAN [default: derived from this machine and the
+    /// device's name]
     #[arg(long, value_name = "MAC")]
     pub(crate) lan_mac: Option<MacAddress>,
-    /// The MAC address of the router's interface on the WAN; by default one of this machine and
-    /// the device's name
+    /// MAC address of the router's interface on the WAN [default: derived from this machine and the
+    /// device's name]
     #[arg(long, value_name = "MAC")]
     pub(crate) wan_mac: Option<MacAddress>,
-    /// Frames that may wait on each TAP device until the router reads them, about 2.3 kB each
-    /// while they wait; what is more the kernel drops. A queue that is longer already stays
+    /// Length of each TAP device's transmit queue. Frames wait there until the router reads them,
+    /// and take about 2.3 kB each; the kernel drops frames when it is full. A longer queue is kept
     #[arg(long, value_name = "FRAMES", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) tap_queue: u32,
-    /// Write the router's log to standard error: -v links, leases and refused sessions, -vv what
-    /// helps to find faults, -vvv everything; without it warnings and errors only
+    /// Write more of the router's log to standard error: -v links, leases and refused sessions, -vv
+    /// debug messages, -vvv everything [default: warnings and errors]
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(flatten)]
@@ -120,16 +121,15 @@ pub(crate) struct RouterOptions {
 }
 
 impl RouterOptions {
-    /// What the DHCP server of the LAN leases, if there is to be one.
+    /// The configuration of the LAN's DHCP server, if there is one.
     #[cfg(target_os = "linux")]
     pub(crate) fn dhcp_server(&self) -> Result<Option<DhcpServer>> {
         let Some(pool) = self.dhcp_server else {
             return Ok(None);
         };
         let default = DhcpServer::of(self.lan.address);
-        let mut server =
-            default.context("--dhcp-server: the LAN has no room for hosts besides the router")?;
-        // Of the default pool, the router leases as much as its memory has room for.
+        let mut server = default.context("--dhcp-server: the LAN has no addresses for hosts")?;
+        // Of the default pool, the router leases as many addresses as it has memory for.
         if let Some(LeasePool { first, last }) = pool {
             server = DhcpServer {
                 first,
@@ -144,7 +144,7 @@ impl RouterOptions {
         Ok(Some(server))
     }
 
-    /// The NAT's configuration, checked as far as that can be done without its devices.
+    /// The NAT's configuration, with all checks that do not need the devices.
     #[cfg(target_os = "linux")]
     pub(crate) fn config(&self) -> Result<Config> {
         ensure!(
@@ -154,34 +154,38 @@ impl RouterOptions {
         let same = self.lan_mac.is_some() && self.lan_mac == self.wan_mac;
         ensure!(
             !same,
-            "--lan-mac and --wan-mac are the same: give each interface an address of its own"
+            "--lan-mac and --wan-mac are the same: give each interface its own address"
         );
         let mut config = self
             .nat
             .config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
-        match (self.wan.address, self.gateway) {
-            (Some(wan), Some(gateway)) => {
-                let on_link = is_host_of(wan, gateway) && gateway != wan.address();
-                // As hosters have it: a WAN of one address, with the gateway in no network of ours.
-                let alone = wan.prefix_len() == 32 && gateway != wan.address();
-                let apart = alone && !self.lan.address.contains(gateway) && is_unicast(gateway);
-                ensure!(
-                    on_link || apart,
-                    "--gateway {gateway} is not another host of the WAN {wan}"
-                );
-            }
-            (None, Some(_)) => {
-                bail!(
-                    "--gateway cannot be set with --wan {}=dhcp: it comes with the lease",
-                    self.wan.name
-                )
-            }
-            (Some(_) | None, None) => {}
-        }
+        self.check_gateway()?;
         self.nat
             .check_wan_addresses(self.lan.address, self.wan.address, self.gateway)?;
         config.dhcp_client = self.wan.address.is_none();
         Ok(config)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn check_gateway(&self) -> Result<()> {
+        let Some(gateway) = self.gateway else {
+            return Ok(());
+        };
+        let Some(wan) = self.wan.address else {
+            bail!(
+                "--gateway cannot be used with --wan {}=dhcp: the gateway comes with the lease",
+                self.wan.name
+            )
+        };
+        let on_link = is_host_of(wan, gateway) && gateway != wan.address();
+        // As hosting providers do it: a WAN of one address, and a gateway in another network.
+        let single = wan.prefix_len() == 32 && gateway != wan.address();
+        let off_link = single && !self.lan.address.contains(gateway) && is_unicast(gateway);
+        ensure!(
+            on_link || off_link,
+            "--gateway {gateway} is not another host of the WAN {wan}"
+        );
+        Ok(())
     }
 }
 
@@ -194,35 +198,35 @@ pub(crate) struct ReplayOptions {
     /// Packets that arrive from the WAN: a pcap or pcapng file
     #[arg(long, value_name = "FILE")]
     pub(crate) wan_in: Option<PathBuf>,
-    /// Packets of both directions in one pcap or pcapng file; --lan or --lan-mac says which are
+    /// Packets of both directions in one pcap or pcapng file; --lan or --lan-mac identifies those
     /// from inside
     #[arg(long, value_name = "FILE", conflicts_with_all = ["lan_in", "wan_in"])]
     pub(crate) capture: Option<PathBuf>,
-    /// With --capture: the MAC address of a host inside; frames from it come from inside, frames
-    /// to it from outside (repeatable)
+    /// With --capture: MAC address of a host inside. Frames from it are from inside, frames to it
+    /// from outside; may be repeated
     #[arg(long, value_name = "MAC", value_parser = mac_address)]
     #[arg(requires = "capture", conflicts_with_all = ["lan_in", "wan_in"])]
     pub(crate) lan_mac: Vec<Mac>,
-    /// Where to write what leaves for the LAN, as pcap of link type RAW
+    /// Write the packets that leave to the LAN to this pcap file of link type RAW
     #[arg(long, value_name = "FILE")]
     pub(crate) lan_out: Option<PathBuf>,
-    /// Where to write what leaves for the WAN, as pcap of link type RAW
+    /// Write the packets that leave to the WAN to this pcap file of link type RAW
     #[arg(long, value_name = "FILE")]
     pub(crate) wan_out: Option<PathBuf>,
-    /// Where to write one line of JSON for each packet judged
+    /// Write one line of JSON for each packet, with its verdict
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Where to write one line of JSON for each mapping that begins or ends, and for each session
-    /// refused
+    /// Write one line of JSON for each mapping that is created or deleted, and for each session that
+    /// is refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
-    /// The router's address on the LAN, with the LAN's prefix length; with --capture also the
-    /// network alone, as in 192.168.77.0/24, or one host as in 192.168.77.10/32; with
-    /// --lan-mac by default the /24 of the first host found
+    /// The router's address on the LAN, with the LAN's prefix length. With --capture also the
+    /// network itself, as in 192.168.77.0/24, or one host, as in 192.168.77.10/32. With --lan-mac
+    /// optional: the /24 of the first host found
     #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "lan_mac")]
     pub(crate) lan: Option<Lan>,
-    /// The router's primary external address, with the WAN's prefix length; with --capture by
-    /// default 198.51.100.77/24
+    /// The router's primary external address, with the WAN's prefix length. With --capture optional:
+    /// 198.51.100.77/24
     #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "capture")]
     pub(crate) wan: Option<Network>,
     #[command(flatten)]
@@ -230,7 +234,7 @@ pub(crate) struct ReplayOptions {
 }
 
 impl ReplayOptions {
-    /// The NAT's configuration between these networks.
+    /// The NAT's configuration for these networks.
     pub(crate) fn config(&self, networks: Networks) -> Result<Config> {
         let Networks { lan, wan, .. } = networks;
         let config = self.nat.config(lan, Some(wan.address()))?;
@@ -243,22 +247,21 @@ fn mac_address(text: &str) -> Result<Mac> {
     text.parse().map(|MacAddress(address)| address)
 }
 
-/// Whether `address` can be one of a host in this network.
+/// Whether a host in this network can have `address`.
 fn is_host_of(network: Cidr, address: Ipv4Addr) -> bool {
     network.contains(address)
         && Some(address) != network.network()
         && Some(address) != network.broadcast()
 }
 
-/// Whether one host can have `address`.
+/// Whether `address` is a unicast address.
 #[cfg(target_os = "linux")]
 const fn is_unicast(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
     first != 0 && first < 224 && !address.is_loopback()
 }
 
-/// The error as one line: what is wrong, and the tip if there is one, without the usage that clap
-/// puts below.
+/// The error as one line with clap's tip, if there is one, and without the usage.
 pub(crate) fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let mut paragraphs = text
@@ -314,13 +317,13 @@ mod tests {
         }
     }
 
-    /// What both profiles get without further options.
+    /// Both profiles without further options.
     fn plain(mut config: Config) -> Config {
         config.external_addresses.push(WAN).unwrap();
         config
     }
 
-    /// `Config` has no equality.
+    /// `Config` does not implement `PartialEq`.
     #[track_caller]
     fn assert_same(actual: &Config, expected: &Config, options: &str) {
         assert_eq!(
@@ -369,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_translation_and_rules_set_one_knob_each() {
+    fn options_of_translation_and_rules_set_one_field_each() {
         assert_effects(
             "rfc",
             Config::new,
@@ -415,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_ports_and_limits_set_one_knob_each() {
+    fn options_of_ports_and_limits_set_one_field_each() {
         assert_effects(
             "rfc",
             Config::new,
@@ -477,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_answers_timers_and_links_set_one_knob_each() {
+    fn options_of_answers_timers_and_links_set_one_field_each() {
         assert_effects(
             "rfc",
             Config::new,
@@ -518,7 +521,7 @@ mod tests {
         );
     }
 
-    /// Whatever the order.
+    /// In any order.
     #[test]
     fn options_override_the_profile() {
         assert_effects(

@@ -1,5 +1,4 @@
-//! `demo`: hosts, router and servers in one process, and everything the NAT does shown step by
-//! step.
+//! `demo`: hosts, router and servers in one process. Each step shows one thing that the NAT does.
 
 mod addresses;
 mod host;
@@ -21,18 +20,17 @@ use embassy_time::Instant;
 use step::{Failed, say};
 use world::World;
 
-/// What is chosen on the command line.
+/// The options of the command line.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// The directory into which both sides of the router are captured.
     pub(crate) pcap: Option<PathBuf>,
 }
 
-/// What became of the demo: a world that could not be built, or the step that failed.
+/// Outer error: the network could not be built. Inner error: the step that failed.
 type Outcome = anyhow::Result<Result<(), Failed>>;
 
-/// Shows the demo. The error, if any, is for people. Runs once in a process: the router's memory is
-/// a static.
+/// Runs the demo. It can run only once in a process, because the router's memory is a static.
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let executor = Box::leak(Box::new(Executor::new()));
     let outcome: &'static OnceCell<Outcome> = Box::leak(Box::new(OnceCell::new()));
@@ -64,7 +62,7 @@ async fn play(spawner: Spawner, options: &Options) -> Outcome {
         let seconds = start.elapsed().as_millis() as f64 / 1000.0;
         say(format_args!(
             "
-All of it worked, in {seconds:.1} s."
+All steps passed in {seconds:.1} s."
         ));
     }
     if let Some(directory) = &options.pcap {
@@ -77,11 +75,11 @@ All of it worked, in {seconds:.1} s."
 }
 
 const INTRODUCTION: &str = "\
-A NAT router at work: every machine below is an embassy-net stack of its own, every wire is memory.
+A NAT router at work. Every machine below runs its own embassy-net stack; the wires are in memory.
 
-  anna 192.168.77.10 ──┐                              ┌── isp 198.51.100.1   DHCP, DNS
-                       ├── 192.168.77.1 router DHCP ──┤
-  ben  192.168.77.11 ──┘                              └── web 198.51.100.80  HTTP
+  host1 192.168.77.10 ──┐                              ┌── isp 198.51.100.1   DHCP, DNS
+                        ├── 192.168.77.1 router DHCP ──┤
+  host2 192.168.77.11 ──┘                              └── web 198.51.100.80  HTTP
 ";
 
 #[cfg(test)]
@@ -94,7 +92,7 @@ mod tests {
     use crate::cli::{Cli, Command};
     use crate::replay;
 
-    /// What arrived at the demo's router can be judged again.
+    /// `replay` reads the demo's captures, and forwards what arrived at its router.
     fn check_replay(captures: &Path) {
         let file = |name: &str| captures.join(name).display().to_string();
         let arguments = [

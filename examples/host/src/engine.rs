@@ -1,4 +1,4 @@
-//! How large the NAT is on this machine.
+//! The sizes of the NAT's tables on this machine.
 
 use core::fmt;
 
@@ -8,21 +8,21 @@ use nat_core::{Quarantine, Tables, WideQuarantine, WideTables, Width};
 use nat_router::{Memory, WideMemory};
 use static_cell::ConstStaticCell;
 
-/// Mappings there can be unless the options say otherwise.
+/// Default number of mappings.
 pub(crate) const MAPPINGS: u32 = 8_192;
-/// Sessions there can be unless the options say otherwise.
+/// Default number of sessions.
 pub(crate) const SESSIONS: u32 = 16_384;
-/// Fragmented datagrams there can be under way at once.
+/// Fragmented datagrams that are tracked at once.
 pub(crate) const FRAGMENTED: usize = 128;
-/// Fragments that can wait for the first of their datagram.
+/// Fragments that can be held until the first fragment of their datagram arrives.
 pub(crate) const HELD: usize = 64;
-/// External ports that can be in quarantine at once: about all that an address has.
+/// External ports that can be in quarantine at once: about as many as an address has.
 pub(crate) const FREED: usize = 65_535;
-/// Packets that can wait on each side of the router while their neighbour is asked for.
+/// Packets that can wait for ARP on each side of the router.
 #[cfg(target_os = "linux")]
 pub(crate) const WAITING: usize = 64;
 
-/// What tables have room for.
+/// The size of the tables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Capacity {
     pub(crate) mappings: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// The smallest on the ladder that has room for so many.
+    /// The smallest of the compiled sizes that holds this many.
     pub(crate) fn holding(mappings: u32, sessions: u32) -> Result<Self> {
         let holds =
             |capacity: &&Self| mappings <= capacity.mappings && sessions <= capacity.sessions;
@@ -52,7 +52,7 @@ impl fmt::Display for Capacity {
     }
 }
 
-/// What can be done with tables of any capacity.
+/// A task that works with tables of any size.
 pub(crate) trait TablesTask {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
@@ -61,7 +61,7 @@ pub(crate) trait TablesTask {
     ) -> Result<()>;
 }
 
-/// What can be done with the memory of a router of any capacity.
+/// A task that works with a router's memory of any size.
 #[cfg(target_os = "linux")]
 pub(crate) trait MemoryTask {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
@@ -70,14 +70,14 @@ pub(crate) trait MemoryTask {
     ) -> Result<()>;
 }
 
-/// The capacities that are compiled in. No memory is taken by those that are not used, since tables
-/// are zeros at first; and none of them is ever on the stack.
+/// The sizes that are compiled in. Unused ones take no memory, because tables are zeros at the start.
+/// None of them is ever on the stack.
 macro_rules! ladder {
     ($($mappings:literal, $sessions:literal, $hosts:literal, $tables:ident, $quarantine:ident, $memory:ident, $empty:ident;)*) => {
-        /// The capacities there are, the smallest first.
+        /// All sizes, the smallest first.
         const LADDER: &[Capacity] = &[$(Capacity { mappings: $mappings, sessions: $sessions, hosts: $hosts }),*];
 
-        /// Does `task` with the tables of `capacity`, once in a process.
+        /// Runs `task` with the tables of `capacity`. Works once in a process.
         pub(crate) fn with_tables(capacity: Capacity, task: impl TablesTask) -> Result<()> {
             match capacity.mappings {
                 $($mappings => {
@@ -91,7 +91,7 @@ macro_rules! ladder {
             }
         }
 
-        /// Does `task` with the memory of a router of `capacity`, once in a process.
+        /// Runs `task` with the memory of a router of `capacity`. Works once in a process.
         #[cfg(target_os = "linux")]
         pub(crate) fn with_memory(capacity: Capacity, task: impl MemoryTask) -> Result<()> {
             match capacity.mappings {
@@ -116,10 +116,10 @@ ladder! {
     262_144, 262_144, 1_024, WideTables, WideQuarantine, WideMemory, wide;
 }
 
-/// The largest tables there are.
+/// The largest size.
 pub(crate) const LARGEST: Capacity = LADDER[LADDER.len() - 1];
 
-/// What the options for the capacity say of it.
+/// The help of `--mappings`.
 pub(crate) fn help() -> String {
     let steps: Vec<String> = LADDER
         .iter()
@@ -127,7 +127,7 @@ pub(crate) fn help() -> String {
         .collect();
     let steps = steps.join(", ");
     format!(
-        "Mappings to have room for; with --sessions, rounded up to the first of {steps} that holds both"
+        "Number of mappings. Together with --sessions it is rounded up to the first of these sizes that holds both: {steps}"
     )
 }
 
@@ -162,7 +162,7 @@ mod tests {
         );
     }
 
-    /// Each step is found by its mappings alone.
+    /// The number of mappings alone identifies a size.
     #[test]
     fn every_step_of_the_ladder_is_larger_than_the_one_before() {
         for (small, large) in LADDER.iter().zip(LADDER.iter().skip(1)) {

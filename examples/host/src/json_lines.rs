@@ -15,12 +15,12 @@ pub(crate) struct JsonLines {
 }
 
 impl JsonLines {
-    /// An empty file at `path`, in place of what was there.
+    /// Creates or overwrites the file at `path`.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         Self::open(path, File::create(path))
     }
 
-    /// The file at `path`, to be continued.
+    /// Opens the file at `path` to append to it.
     #[cfg(target_os = "linux")]
     pub(crate) fn append(path: &Path) -> Result<Self> {
         Self::open(
@@ -37,7 +37,7 @@ impl JsonLines {
         })
     }
 
-    /// Adds `line`.
+    /// Appends `line`.
     pub(crate) fn write(&mut self, line: &impl Serialize) -> Result<()> {
         let Self { path, file } = self;
         let written = serde_json::to_writer(&mut *file, line)
@@ -46,7 +46,7 @@ impl JsonLines {
         written.with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Writes what is still in memory.
+    /// Flushes the file.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.file
             .flush()
@@ -54,8 +54,8 @@ impl JsonLines {
     }
 }
 
-/// Seconds as an exact decimal, for a float cannot hold today's nanoseconds: in microseconds, or in
-/// nanoseconds where those are not zero.
+/// Seconds as an exact decimal, because a float cannot represent today's nanoseconds. With six digits,
+/// or nine if needed.
 pub(crate) fn seconds(time: Duration) -> serde_json::Result<Box<RawValue>> {
     RawValue::from_string(match time.subsec_nanos() {
         nanos if nanos % 1_000 == 0 => format!("{}.{:06}", time.as_secs(), nanos / 1_000),

@@ -1,5 +1,5 @@
-//! What becomes of mappings and of blocks of ports: one line of JSON for each event, without
-//! destinations (RFC 6888 REQ-12).
+//! The mapping log: one line of JSON for each event of mappings and port blocks, without destinations
+//! (RFC 6888 REQ-12).
 
 use core::time::Duration;
 use std::path::Path;
@@ -12,22 +12,22 @@ use serde_json::value::RawValue;
 use crate::json_lines::{JsonLines, seconds};
 use crate::report;
 
-/// The file of events.
+/// The log file.
 pub(crate) struct MappingLog(JsonLines);
 
 impl MappingLog {
-    /// An empty log at `path`, in place of what was there.
+    /// Creates or overwrites the log at `path`.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         JsonLines::create(path).map(Self)
     }
 
-    /// The log at `path`, to be continued.
+    /// Opens the log at `path` to append to it.
     #[cfg(target_os = "linux")]
     pub(crate) fn append(path: &Path) -> Result<Self> {
         JsonLines::append(path).map(Self)
     }
 
-    /// Adds `event` as one of `time`.
+    /// Appends `event` with the time `time`.
     pub(crate) fn write(&mut self, event: &Event, time: Duration) -> Result<()> {
         match event {
             Event::BlockAssigned(block) => {
@@ -42,7 +42,7 @@ impl MappingLog {
         }
     }
 
-    /// Writes what is still in memory.
+    /// Flushes the file.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.0.flush()
     }
@@ -60,7 +60,7 @@ struct EventLine {
 }
 
 impl EventLine {
-    /// The line of an event of a kind that is known.
+    /// The line of an event; `None` for unknown kinds.
     fn new(event: &Event, time: Duration) -> serde_json::Result<Option<Self>> {
         match event {
             Event::MappingCreated(mapping) => Self::of_mapping("created", mapping, time).map(Some),
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    /// G14: a block has a line when it is assigned and when it is released.
+    /// G14: assigning and releasing a block each write a line.
     #[test]
     fn blocks_have_lines() {
         let folder = tempfile::tempdir().unwrap();

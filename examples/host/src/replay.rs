@@ -1,4 +1,4 @@
-//! Captures through the NAT: their timestamps are the clock.
+//! `replay`: processes captures with the NAT. Their timestamps are the clock.
 
 mod capture;
 mod direction;
@@ -33,7 +33,7 @@ use input::Packet;
 use inputs::Inputs;
 use outputs::Outputs;
 use recorder::Recorder;
-use translations::{Flow, Translations};
+use translations::{Endpoints, Translations};
 
 pub(crate) use lan::{Networks, networks};
 pub(crate) use link::Mac;
@@ -44,32 +44,29 @@ static FRAGMENTS: ConstStaticCell<Fragments<FRAGMENTED, HELD>> =
 /// Fixed, so that the same captures give the same translations.
 const DEFAULT_SEED: Seed = Seed::new(*b"nat-host replay.");
 
-/// Judges every packet of the input captures and writes what the options ask for.
+/// Processes every packet of the input captures, and writes the requested outputs.
 pub(crate) fn run(options: &ReplayOptions) -> Result<()> {
     let networks = networks(options)?;
-    engine::with_tables(options.nat.capacity()?, Judge { options, networks })
+    let task = ReplayTask { options, networks };
+    engine::with_tables(options.nat.capacity()?, task)
 }
 
-struct Judge<'a> {
+struct ReplayTask<'a> {
     options: &'a ReplayOptions,
     networks: Networks,
 }
 
-impl TablesTask for Judge<'_> {
+impl TablesTask for ReplayTask<'_> {
     fn run<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
         self,
         tables: &mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
         quarantine: &mut Quarantine<FREED, W>,
     ) -> Result<()> {
         let Self { options, networks } = self;
-        let (config, seed) = (
-            options.config(networks)?,
-            options.nat.seed().unwrap_or(DEFAULT_SEED),
-        );
-        // What the engine refuses is told before a file is touched.
-        options
-            .nat
-            .add_forwards(&mut Nat::new(&mut *tables, config.clone(), seed).map_err(refusal)?)?;
+        let config = options.config(networks)?;
+        // Errors of the configuration are reported before a file is touched.
+        let mut check = new_nat(options, &mut *tables, config.clone())?;
+        options.nat.add_forwards(&mut check)?;
         let inputs = Inputs::open(options, addresses(networks, &config))?;
         refuse_overwriting(options)?;
         let outputs = Outputs::create(options)?;
@@ -78,33 +75,43 @@ impl TablesTask for Judge<'_> {
             .as_deref()
             .map(Recorder::create)
             .transpose()?;
-        let mut nat = Nat::new(tables, config, seed)
-            .map_err(refusal)?
+        let nat = new_nat(options, tables, config)?;
+        let mut nat = nat
             .with_fragments(FRAGMENTS.take())
             .with_quarantine(quarantine);
         if let Some(recorder) = &mut recorder {
             nat.set_event_hook(recorder);
         }
         options.nat.add_forwards(&mut nat)?;
-        let translations = Translations::new(networks.wan.address());
-        let (summary, result) = Replay {
+        let replay = Replay {
             nat,
             outputs,
-            translations,
-        }
-        .run(inputs)?;
+            translations: Translations::new(networks.wan.address()),
+        };
+        let (summary, result) = replay.run(inputs)?;
         recorder.map_or(Ok(()), Recorder::finish)?;
-        // That nobody reads it is no failure: the files are written.
-        let _ = writeln!(
-            io::stdout(),
-            "tables: {}\n\n{summary}",
-            options.nat.capacity()?
-        );
+        print_summary(options, &summary)?;
         result
     }
 }
 
-/// Whose addresses are whose in the captures.
+fn new_nat<'t, const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize, W: Width>(
+    options: &ReplayOptions,
+    tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+    config: Config,
+) -> Result<Nat<'t, W>> {
+    let seed = options.nat.seed().unwrap_or(DEFAULT_SEED);
+    Nat::new(tables, config, seed).map_err(refusal)
+}
+
+fn print_summary(options: &ReplayOptions, summary: &str) -> Result<()> {
+    let capacity = options.nat.capacity()?;
+    // A closed standard output is no error: the files are written.
+    let _ = writeln!(io::stdout(), "tables: {capacity}\n\n{summary}");
+    Ok(())
+}
+
+/// The addresses by which packets of the captures are assigned to a side.
 fn addresses(networks: Networks, config: &Config) -> Addresses {
     let external = config.external_addresses.iter().copied().collect();
     Addresses {
@@ -114,7 +121,7 @@ fn addresses(networks: Networks, config: &Config) -> Addresses {
     }
 }
 
-/// A replay under way.
+/// A running replay.
 struct Replay<'t, W: Width> {
     nat: Nat<'t, W>,
     outputs: Outputs,
@@ -122,14 +129,14 @@ struct Replay<'t, W: Width> {
 }
 
 impl<W: Width> Replay<'_, W> {
-    /// Judges every packet. Returns what was counted; and what was wrong with a capture, of which
-    /// the rest was judged.
+    /// Processes every packet. Returns the summary, and the error of a capture that could not be read
+    /// to its end.
     fn run(mut self, mut inputs: Inputs) -> Result<(String, Result<()>)> {
         while let Some((input, packet)) = inputs.next() {
-            if packet.cut {
-                self.outputs.cut(&packet)?;
+            if packet.truncated {
+                self.outputs.truncated(&packet)?;
             } else {
-                self.judge(input.bytes_mut(), packet)?;
+                self.process(input.bytes_mut(), packet)?;
             }
             input.advance();
         }
@@ -141,14 +148,14 @@ impl<W: Width> Replay<'_, W> {
         ))
     }
 
-    fn judge(&mut self, bytes: &mut [u8], packet: Packet) -> Result<()> {
+    fn process(&mut self, bytes: &mut [u8], packet: Packet) -> Result<()> {
         let Packet { time, arrival, .. } = packet;
         let now = Instant::from_millis(u64::try_from(time.as_millis())?);
         self.run_timers(now)?;
         if arrival.to_host {
             self.translations.readdress(bytes);
         }
-        let before = Flow::of(bytes).filter(|_| arrival.from == Side::Inside);
+        let before = Endpoints::of(bytes).filter(|_| arrival.from == Side::Inside);
         let verdict = self.nat.process(bytes, arrival.from, now);
         self.outputs.verdict(time, arrival.from, &verdict)?;
         if let Verdict::Forward {
@@ -161,7 +168,7 @@ impl<W: Width> Replay<'_, W> {
             self.translations.learn(before, bytes);
         }
         carry_out(verdict, bytes, arrival.from, time, &mut self.outputs)?;
-        // Fragments that have waited for this packet leave with it.
+        // Fragments that were held until this packet leave with it.
         let mut waiting = [0; MAX_HELD_LEN];
         while let Some(verdict) = self.nat.release(&mut waiting, now) {
             carry_out(verdict, &waiting, arrival.from, time, &mut self.outputs)?;
@@ -174,7 +181,7 @@ impl<W: Width> Replay<'_, W> {
         while let Some(due) = self.nat.poll_timeout().filter(|due| *due <= now) {
             ensure!(
                 done < Some(due),
-                "the engine's timer of {} ms stays due: please report it",
+                "the engine's timer at {} ms stays due: please report it",
                 due.as_millis()
             );
             self.nat.handle_timeout(due);
@@ -198,14 +205,14 @@ fn carry_out(
             packet.get(..len).context("verdict beyond packet")?,
         ),
         Verdict::Fragment { to, len, mtu } => {
-            let mut pieces =
+            let mut fragments =
                 Fragmenter::new(packet.get(..len).context("verdict beyond packet")?, mtu);
-            let mut piece = vec![0; usize::from(mtu)];
-            while let Some(len) = pieces.emit(&mut piece) {
+            let mut buffer = vec![0; usize::from(mtu)];
+            while let Some(len) = fragments.emit(&mut buffer) {
                 outputs.packet(
                     to,
                     time,
-                    piece.get(..len).context("fragment beyond buffer")?,
+                    buffer.get(..len).context("fragment beyond buffer")?,
                 )?;
             }
             Ok(())
@@ -225,7 +232,7 @@ fn carry_out(
     }
 }
 
-/// An output that is an input would destroy the capture before it is read.
+/// Rejects an output file that is also an input: it would be overwritten before it is read.
 fn refuse_overwriting(options: &ReplayOptions) -> Result<()> {
     let outputs = [
         &options.lan_out,
@@ -237,13 +244,13 @@ fn refuse_overwriting(options: &ReplayOptions) -> Result<()> {
     .flatten();
     let inputs = [&options.lan_in, &options.wan_in, &options.capture];
     let mut taken: Vec<&PathBuf> = inputs.into_iter().flatten().collect();
-    // Devices, such as /dev/null, lose nothing by being written.
+    // Devices such as /dev/null may be written more than once.
     for output in outputs.filter(|path| path.is_file() || !path.exists()) {
         if taken
             .iter()
             .any(|path| *path == output || same_file::is_same_file(path, output).unwrap_or(false))
         {
-            bail!("{} would be written over", output.display());
+            bail!("{} would be overwritten", output.display());
         }
         taken.push(output);
     }

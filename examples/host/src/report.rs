@@ -1,15 +1,15 @@
-//! What the NAT did, as tables for people.
+//! The NAT's sessions and counters as tables.
 
 use core::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle, presets};
 use nat_core::{DropReason, SessionInfo, SessionProtocol, SessionState, Stats};
 #[cfg(target_os = "linux")]
-use nat_embassy::{FrameDrop, FrameStats, SideStats};
+use nat_embassy::{FrameDrop, FrameStats};
 
 const STYLE: TableStyle = presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none());
 
-/// The sessions, one a row, in the order of their protocol and inside endpoint.
+/// The sessions, sorted by protocol and inside endpoint.
 pub(crate) fn sessions(sessions: impl Iterator<Item = SessionInfo>) -> Table {
     let mut sessions: Vec<SessionInfo> = sessions.collect();
     sessions.sort_by_key(|session| (protocol(session.protocol), session.inside, session.remote));
@@ -35,7 +35,7 @@ pub(crate) fn sessions(sessions: impl Iterator<Item = SessionInfo>) -> Table {
     table
 }
 
-/// Every packet by its verdict and reason; reasons that did not occur are left out.
+/// Counters by verdict and reason, without reasons that did not occur.
 pub(crate) fn counters(stats: &Stats) -> Table {
     let mut table = table(&["packets", "count"]);
     let mut row = |name: &str, count: u64| {
@@ -48,7 +48,7 @@ pub(crate) fn counters(stats: &Stats) -> Table {
     row("received outside", stats.outside.packets_in);
     row("sent by the router's own stack", stats.from_router);
     row("forwarded", stats.forwarded);
-    row("held", stats.held);
+    row("held (fragments)", stats.held);
     row("for the router itself", stats.local);
     row("rejected", stats.rejected_total());
     for (reason, count) in reasons(|reason| stats.rejected(reason)) {
@@ -61,7 +61,7 @@ pub(crate) fn counters(stats: &Stats) -> Table {
     table
 }
 
-/// The counters under the names that cloud NAT gateways give them.
+/// The counters under the names that cloud NAT gateways use.
 pub(crate) fn gateway(stats: &Stats) -> Table {
     let mut table = table(&["metric", "value"]);
     for (name, value) in stats.gateway().named() {
@@ -73,22 +73,27 @@ pub(crate) fn gateway(stats: &Stats) -> Table {
     table
 }
 
-/// Frames of each side, and why those were dropped that no datagram came from or went into.
+/// Frames of each side, and frames dropped outside the NAT, by reason.
 #[cfg(target_os = "linux")]
 pub(crate) fn frames(stats: &FrameStats) -> Table {
     let mut table = table(&["frames", "lan", "wan"]);
-    let mut row = |name: &str, count: &dyn Fn(&SideStats) -> u64| {
-        let sides = [&stats.inside, &stats.outside].map(count);
-        let [lan, wan] = sides.map(|count| Cell::new(count).set_alignment(CellAlignment::Right));
-        table.add_row_if(|_, _| sides != [0, 0], [Cell::new(name), lan, wan]);
-    };
-    row("received", &|side| side.received);
-    row("sent", &|side| side.sent);
-    row("to the router's own stack", &|side| side.to_stack);
-    row("from the router's own stack", &|side| side.from_stack);
-    row("dropped", &SideStats::dropped_total);
+    let (lan, wan) = (&stats.inside, &stats.outside);
+    for (name, lan, wan) in [
+        ("received", lan.received, wan.received),
+        ("sent", lan.sent, wan.sent),
+        ("to the router's own stack", lan.to_stack, wan.to_stack),
+        (
+            "from the router's own stack",
+            lan.from_stack,
+            wan.from_stack,
+        ),
+        ("dropped", lan.dropped_total(), wan.dropped_total()),
+    ] {
+        add_sides(&mut table, name, lan, wan);
+    }
     for reason in FrameDrop::ALL {
-        row(&format!("  {reason}"), &|side| side.dropped(reason));
+        let name = format!("  {reason}");
+        add_sides(&mut table, &name, lan.dropped(reason), wan.dropped(reason));
     }
     if stats.timers_deferred > 0 {
         table.add_row([
@@ -100,7 +105,16 @@ pub(crate) fn frames(stats: &FrameStats) -> Table {
     table
 }
 
-/// All that the engine has counted.
+/// Adds the counts of both sides, unless both are 0.
+#[cfg(target_os = "linux")]
+fn add_sides(table: &mut Table, name: &str, lan: u64, wan: u64) {
+    if (lan, wan) != (0, 0) {
+        let number = |count| Cell::new(count).set_alignment(CellAlignment::Right);
+        table.add_row([Cell::new(name), number(lan), number(wan)]);
+    }
+}
+
+/// All counters of the engine.
 pub(crate) fn summary(stats: &Stats) -> String {
     format!(
         "{}\n\n{}\n\n{}",
@@ -110,7 +124,7 @@ pub(crate) fn summary(stats: &Stats) -> String {
     )
 }
 
-/// The sums in one line that starts with `stats:`.
+/// The totals in one line that starts with `stats:`.
 pub(crate) fn stats_line(stats: &Stats) -> String {
     let mut line = String::from("stats:");
     let sums = [
@@ -143,7 +157,7 @@ fn reasons(count: impl Fn(DropReason) -> u64) -> impl Iterator<Item = (&'static 
         .filter(|(_, count)| *count > 0)
 }
 
-/// The protocol as a word.
+/// The protocol's name.
 pub(crate) fn protocol(protocol: SessionProtocol) -> &'static str {
     match protocol {
         SessionProtocol::Icmp => "icmp",

@@ -1,4 +1,4 @@
-//! The router on two TAP devices.
+//! `router`: routes between two TAP devices.
 
 mod mac;
 mod recorder;
@@ -29,11 +29,11 @@ use tun_rs::SyncDevice;
 
 static RECORDER: StaticCell<Recorder> = StaticCell::new();
 
-/// How long the lease may take to be given back at the end.
+/// How long to wait at the end until the lease is released.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Routes until SIGINT or SIGTERM, then prints the counters; they are also printed at SIGUSR1, and
-/// at intervals if asked for.
+/// Routes until SIGINT or SIGTERM, then prints the counters. They are also printed at SIGUSR1, and at
+/// intervals with `--stats-every`.
 pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     let (capacity, config) = (options.nat.capacity()?, router_config(options)?);
     let seed = options.nat.seed().map_or_else(random_seed, Ok)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &RouterOptions) -> Result<()> {
     )
 }
 
-/// Refuses what the engine would refuse, before a device is touched.
+/// Reports errors of the configuration before a device is touched.
 struct Check<'a> {
     options: &'a RouterOptions,
     config: Config,
@@ -90,7 +90,7 @@ impl MemoryTask for Route<'_> {
             config,
             seed,
         } = self;
-        // Not before all that can be refused has been: a refusal is one line.
+        // After all checks, so that an error is one line without log messages.
         stderr_log::start(options.verbose);
         let recorder = options
             .mapping_log
@@ -131,18 +131,18 @@ fn route<W: Width>(router: Router<Device, Device, W>, options: &RouterOptions) -
     spawn(&executor, runner.run(|| {}));
     spawn(&executor, services.run(NoLed));
     if options.wan.address.is_none() {
-        spawn(&executor, tell_of_leases(dhcp_client));
+        spawn(&executor, print_leases(dhcp_client));
     }
     if let Some(seconds) = options.stats_every {
-        spawn(&executor, say_counters_every(seconds, control));
+        spawn(&executor, print_counters_every(seconds, control));
     }
     let signals =
         Signals::new([Signal::Int, Signal::Term, Signal::Usr1]).context("cannot catch signals")?;
     say(&format!("tables: {}", options.nat.capacity()?));
     say(&ready(options));
     async_io::block_on(executor.run(async {
-        until_the_end(signals, control).await;
-        // Not where the message cannot leave.
+        until_end_signal(signals, control).await;
+        // The timeout is for a link that is down.
         let _ = with_timeout(RELEASE_TIMEOUT, dhcp_client.release()).await;
     }));
     say(&summary(control));
@@ -161,17 +161,11 @@ fn router_config(options: &RouterOptions) -> Result<nat_router::Config> {
     Ok(config)
 }
 
-/// Opens the TAP device `name` for an interface that has the MAC address `mac`, or by default that
-/// of its name.
+/// Opens the TAP device `name` for an interface with the MAC address `mac`, by default the one
+/// derived from the name.
 fn open_tap(name: &str, mac: Option<MacAddress>, options: &RouterOptions) -> Result<Device> {
     let device = tap::open(name).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::PermissionDenied => " (it takes root, or the capability CAP_NET_ADMIN)",
-            io::ErrorKind::InvalidInput => {
-                " (is there a device of that name which is no TAP device?)"
-            }
-            _ => "",
-        };
+        let hint = hint(error.kind());
         anyhow::Error::new(error).context(format!("cannot open the TAP device {name}{hint}"))
     })?;
     if let Err(error) = tap::lengthen_queue(&device, options.tap_queue) {
@@ -186,6 +180,14 @@ fn open_tap(name: &str, mac: Option<MacAddress>, options: &RouterOptions) -> Res
         mac.map(|byte| format!("{byte:02x}")).join(":")
     );
     Tap::new(device, mac).with_context(|| format!("cannot use the TAP device {name}"))
+}
+
+fn hint(error: io::ErrorKind) -> &'static str {
+    match error {
+        io::ErrorKind::PermissionDenied => " (root or CAP_NET_ADMIN is needed)",
+        io::ErrorKind::InvalidInput => " (is there another kind of device with that name?)",
+        _ => "",
+    }
 }
 
 fn random_seed() -> Result<Seed> {
@@ -206,14 +208,14 @@ fn spawn<'e, T: 'e>(executor: &LocalExecutor<'e>, task: impl Future<Output = T> 
     executor.spawn(task).detach();
 }
 
-/// Waits for a signal to end, and says the counters at those that ask for them.
-async fn until_the_end(mut signals: Signals, control: Control<'_, impl Width>) {
+/// Waits for SIGINT or SIGTERM, and prints the counters at SIGUSR1.
+async fn until_end_signal(mut signals: Signals, control: Control<'_, impl Width>) {
     while let Some(Ok(Signal::Usr1)) = signals.next().await {
         say(&summary(control));
     }
 }
 
-async fn say_counters_every(seconds: u32, control: Control<'_, impl Width>) {
+async fn print_counters_every(seconds: u32, control: Control<'_, impl Width>) {
     let mut ticker = Ticker::every(Duration::from_secs(seconds.into()));
     loop {
         ticker.next().await;
@@ -221,8 +223,8 @@ async fn say_counters_every(seconds: u32, control: Control<'_, impl Width>) {
     }
 }
 
-/// Says each lease, and each change of it other than of its end.
-async fn tell_of_leases(client: DhcpClient) {
+/// Prints each new lease, each change of its address or gateway, and its loss.
+async fn print_leases(client: DhcpClient) {
     let mut seen = 0;
     loop {
         client.changed(&mut seen).await;
@@ -264,7 +266,7 @@ fn summary(control: Control<'_, impl Width>) -> String {
     })
 }
 
-/// Writes to standard output at once. That nobody reads there is no reason to stop routing.
+/// Writes to standard output at once. If it is closed, routing goes on.
 fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());

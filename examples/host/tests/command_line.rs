@@ -1,11 +1,11 @@
-//! What the command line refuses, and how.
+//! Errors of the command line, and the help.
 
 use core::time::Duration;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Instant;
 
-/// What becomes of a command line that ends by itself, at once: not one that is taken, and routes.
+/// The output of a command line that must end at once, so not of a running router.
 #[track_caller]
 fn nat_host(arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nat-host"));
@@ -20,7 +20,7 @@ fn nat_host(arguments: &str) -> Output {
         if Instant::now() > deadline {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("it runs and runs: {arguments}");
+            panic!("it does not end: {arguments}");
         }
         thread::sleep(Duration::from_millis(2));
     }
@@ -45,7 +45,7 @@ const ROUTER: &str = "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=198.51.
 const REPLAY: &str = "replay --lan-in missing.pcap --lan 192.168.77.1/24 --wan 198.51.100.77/24";
 
 #[test]
-fn bad_options_are_refused_in_one_line() {
+fn bad_options_are_rejected_in_one_line() {
     refused("replay", "required arguments were not provided");
     refused("bridge", "unrecognized subcommand 'bridge'");
     refused("--frobnicate", "unexpected argument '--frobnicate'");
@@ -70,7 +70,10 @@ fn bad_options_are_refused_in_one_line() {
         ("--sessions 262145", "262145 is not in 1..=262144"),
         ("--tcp-filtering none", "possible values"),
         ("--ports 0-80", "'0' is not a port"),
-        ("--low-ports 80-79", "its first is above its last"),
+        (
+            "--low-ports 80-79",
+            "its first port is greater than its last",
+        ),
         ("--reserved-ports all", "'all' is not a port"),
         ("--excluded-ports 25,none", "'none' is not a port"),
         ("--quarantine 1036801", "1036801 is not in 0..=1036800"),
@@ -114,9 +117,9 @@ fn bad_options_are_refused_in_one_line() {
     }
 }
 
-/// What the engine refuses is told by the name of the option.
+/// Errors of the engine have the name of the option.
 #[test]
-fn configurations_that_cannot_work_are_told_by_option() {
+fn invalid_configurations_name_the_option() {
     let needs = "nat-host: --filtering, --tcp-filtering: address-and-port-dependent mapping needs";
     for (options, expected) in [
         (
@@ -148,7 +151,7 @@ fn configurations_that_cannot_work_are_told_by_option() {
 }
 
 #[test]
-fn rules_that_cannot_work_are_named() {
+fn invalid_rules_are_named() {
     let many = |rule: &dyn Fn(u8) -> String| -> String { (1..=9).map(rule).collect() };
     let addresses: String = (80..87)
         .map(|host| format!(" --wan-address 198.51.100.{host}"))
@@ -195,7 +198,7 @@ fn rules_that_cannot_work_are_named() {
 }
 
 #[test]
-fn networks_of_captures_that_cannot_be_are_refused() {
+fn invalid_networks_of_captures_are_rejected() {
     refused("replay --capture missing.pcap", "--lan <ADDRESS/LEN>");
     refused(
         "replay --capture missing.pcap --lan 10.0.0.0/8",
@@ -213,7 +216,7 @@ fn networks_of_captures_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn port_forwards_that_cannot_work_are_named() {
+fn invalid_port_forwards_are_named() {
     for (options, expected) in [
         (
             "--forward tcp:80=10.0.0.1:80",
@@ -233,10 +236,10 @@ fn port_forwards_that_cannot_work_are_named() {
 }
 
 #[test]
-fn further_addresses_are_those_of_hosts_and_nobody_elses() {
+fn secondary_addresses_must_be_free_host_addresses() {
     refused(
         &format!("{REPLAY} --wan-address 198.51.100.255"),
-        "the WAN's own or its broadcast address",
+        "the network or broadcast address of the WAN",
     );
     refused(
         &format!("{REPLAY} --wan-address 192.168.77.1"),
@@ -245,7 +248,7 @@ fn further_addresses_are_those_of_hosts_and_nobody_elses() {
 }
 
 #[test]
-fn as_many_forwards_as_there_can_be_are_taken() {
+fn the_maximum_number_of_forwards_is_accepted() {
     let forwards = |count: u16| -> String {
         (2000..2000 + count)
             .map(|port| format!(" --forward tcp:{port}=192.168.77.10:{port}"))
@@ -271,7 +274,7 @@ fn nine_external_addresses_are_too_many() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
+fn invalid_router_options_are_rejected_before_a_device_is_touched() {
     refused(
         "router --lan 192.168.77.1/24 --wan nat-wan=dhcp",
         "expected NAME=ADDRESS",
@@ -286,7 +289,7 @@ fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
     );
     refused(
         "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --gateway 198.51.100.1",
-        "comes with the lease",
+        "the gateway comes with the lease",
     );
     let dhcp_server = "router --lan nat-lan=192.168.77.1/24 --wan nat-wan=dhcp --dhcp-server";
     refused(
@@ -342,7 +345,7 @@ fn what_no_router_can_do_is_refused_before_a_device_is_touched() {
     );
     refused(
         &format!("{ROUTER} --wan-mac ff:ff:ff:ff:ff:ff"),
-        "cannot be the address of one interface",
+        "is not a unicast address",
     );
     refused(
         &format!("{ROUTER} --lan-mac 02:00:00:00:00:01 --wan-mac 02:00:00:00:00:01"),
@@ -379,9 +382,9 @@ fn help(arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the help says, wherever the width of the terminal breaks it.
+/// The help text without line breaks.
 #[test]
-fn help_teaches_with_examples() {
+fn help_has_examples() {
     for (arguments, expected) in [
         (
             "--help",
@@ -392,10 +395,7 @@ fn help_teaches_with_examples() {
             "help router",
             "--profile gateway --mapping endpoint-independent",
         ),
-        (
-            "router -h",
-            "`nat-host help router` says more of each option",
-        ),
+        ("router -h", "`nat-host help router` explains each option"),
         (
             "replay -h",
             "[default: unfiltered] [possible values: unfiltered, filtered]",
@@ -409,20 +409,17 @@ fn help_teaches_with_examples() {
         ),
         (
             "replay --help",
-            "addressed to the external endpoint that the host has in this replay",
+            "replaces the destination by the external endpoint that the host has in this replay",
         ),
-        (
-            "replay --help",
-            "with --capture by default 198.51.100.77/24",
-        ),
+        ("replay --help", "With --capture optional: 198.51.100.77/24"),
         ("router --help", "[default: 10000]"),
         (
             "router --help",
-            "made of the number of the machine (/etc/machine-id) and the name of the device",
+            "derived from the machine (/etc/machine-id) and the device's name",
         ),
         (
             "replay --help",
-            "rounded up to the first of 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,",
+            "rounded up to the first of these sizes that holds both: 8/16, 64/128, 512/1024, 8192/16384, 65535/65535, 131072/131072,",
         ),
         (
             "replay --help",
@@ -434,11 +431,11 @@ fn help_teaches_with_examples() {
         ),
         (
             "replay --help",
-            "their network needs a route to the LAN by way of this router",
+            "their network needs a route to the LAN through this router",
         ),
         (
             "replay --help",
-            "A range of ports goes to as many inside ports: udp:5000-5009=192.168.77.10:6000.",
+            "A range of ports is forwarded to the same number of inside ports, from the given one up: udp:5000-5009=192.168.77.10:6000.",
         ),
     ] {
         let text = help(arguments)
@@ -449,7 +446,7 @@ fn help_teaches_with_examples() {
     }
 }
 
-/// Where one has a knob, so has the other.
+/// Each option of one exists in the other.
 #[test]
 fn router_and_replay_have_the_same_options_of_the_nat() {
     let options = |subcommand: &str| {

@@ -1,4 +1,4 @@
-//! Every public function of `nat-core`, called with what the compiler cannot know.
+//! Calls every public function of `nat-core` with values that the compiler cannot know.
 
 use core::fmt::{Display, Write};
 use core::hint::black_box;
@@ -12,7 +12,7 @@ use nat_core::{
 };
 use static_cell::ConstStaticCell;
 
-/// The engine with 16-bit links, as a firmware has it.
+/// The engine with 16-bit indexes, as in firmware.
 pub(crate) fn narrow() -> Option<()> {
     static TABLES: ConstStaticCell<Tables<512, 1024>> = ConstStaticCell::new(Tables::new());
     static QUARANTINE: ConstStaticCell<Quarantine<64>> = ConstStaticCell::new(Quarantine::new());
@@ -24,7 +24,7 @@ pub(crate) fn narrow() -> Option<()> {
     Some(())
 }
 
-/// The engine with 32-bit links.
+/// The engine with 32-bit indexes.
 pub(crate) fn wide() -> Option<()> {
     static TABLES: ConstStaticCell<WideTables<70_000, 80_000>> =
         ConstStaticCell::new(WideTables::wide());
@@ -172,8 +172,8 @@ fn observe<W: Width>(nat: &mut Nat<'_, W>) {
     }
 }
 
-/// Of what can be printed, all but [`Cidr`]: the standard library keeps panics for printing an
-/// address.
+/// Everything that can be printed except [`Cidr`]: the standard library's code that prints an address
+/// can panic.
 fn report<T>(result: Result<T, impl Display>) {
     if let Err(error) = result {
         unknown(write!(Sink, "{error}").is_ok());
@@ -209,7 +209,7 @@ fn consume<T>(value: T) {
     unknown(value);
 }
 
-/// A value of which the compiler knows no more than the type.
+/// A value of which the compiler knows only the type.
 fn unknown<T>(value: T) -> T {
     black_box(value)
 }

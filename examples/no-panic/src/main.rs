@@ -1,5 +1,5 @@
-//! All that the engine offers, with a panic handler that cannot be linked: if this links, no panic
-//! is left in it.
+//! Every feature of the engine, with a panic handler that cannot be linked: if this links, no panic is
+//! reachable.
 #![no_std]
 #![no_main]
 
@@ -9,8 +9,8 @@ mod exercise;
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe extern "C" {
-        // Nobody defines it. The linker drops this function, and with it the want of a definition,
-        // if none calls it.
+        // Not defined anywhere. If nothing calls this function, the linker removes it together with
+        // the reference.
         safe fn a_panic_is_left__run_find_panics() -> !;
     }
     a_panic_is_left__run_find_panics()
@@ -25,7 +25,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
 }
 
-/// Where the linker begins to look for what is needed.
+/// The entry point, from which the linker finds what is needed.
 #[unsafe(no_mangle)]
 extern "C" fn everything() {
     let _ = (exercise::narrow(), exercise::wide());

@@ -1,4 +1,4 @@
-//! What a packet costs in the engine, and a frame in the router around it.
+//! The cost of a packet in the engine, and of a frame in the router around it.
 #![no_std]
 #![no_main]
 
@@ -12,7 +12,7 @@ fn main() -> ! {
     let core = cortex_m::Peripherals::take().expect("nobody has taken them");
     let counter = Counter::start(core.SYST);
     console.line(format_args!(
-        "{UNIT}                        flows   46 bytes 1500 bytes"
+        "{UNIT}                        sessions   46 bytes 1500 bytes"
     ));
     engine::run(&counter, &mut console);
     router::run(&counter, &mut console);

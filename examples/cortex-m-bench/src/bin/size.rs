@@ -1,5 +1,5 @@
-//! All that the engine offers, called with what the compiler cannot know, so that nothing of it is
-//! left out.
+//! Calls every feature of the engine with values that the compiler cannot know, so that all of it is
+//! linked.
 #![no_std]
 #![no_main]
 
@@ -7,7 +7,7 @@ use core::hint::black_box;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
-// Brings the start-up code of the board.
+// Links the start-up code of the board.
 use cortex_m_bench as _;
 use nat_core::{
     Cidr, Config, DropReason, Event, EventHook, Fragmenter, Fragments, Instant, Nat, PortForward,

@@ -3,7 +3,7 @@
 use cortex_m_semihosting::{debug, hprintln};
 use embassy_time_driver::Driver;
 
-/// Each instruction takes 1024 ns there, whatever it does.
+/// Each instruction takes 1024 ns there.
 pub const UNIT: &str = "instructions";
 
 pub struct Console;
@@ -30,7 +30,7 @@ pub fn exit() -> ! {
     }
 }
 
-/// The router is told the time, so this clock stands still.
+/// The router gets the time as an argument, so this clock is constant.
 struct NoClock;
 
 impl Driver for NoClock {

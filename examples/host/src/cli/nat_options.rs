@@ -1,4 +1,4 @@
-//! What `router` and `replay` have in common: the knobs of the engine, by subject.
+//! The options that `router` and `replay` share: the engine's configuration, by subject.
 
 mod answers;
 mod limits;
@@ -38,8 +38,8 @@ pub(crate) struct NatOptions {
 }
 
 impl NatOptions {
-    /// The configuration for a router with the address `inside` on the LAN: what the profile says,
-    /// and then what the options say.
+    /// The configuration for a router with the address `inside` on the LAN: the profile, with the
+    /// options applied to it.
     pub(super) fn config(&self, inside: Cidr, primary: Option<Ipv4Addr>) -> Result<Config> {
         let mut config = self.translation.config(inside);
         self.rules.apply(&mut config, primary)?;
@@ -51,7 +51,7 @@ impl NatOptions {
         Ok(config)
     }
 
-    /// Refuses further external addresses that are another's.
+    /// Rejects secondary external addresses that belong to others.
     pub(super) fn check_wan_addresses(
         &self,
         lan: Cidr,
@@ -66,18 +66,18 @@ impl NatOptions {
         self.rules.add_forwards(nat)
     }
 
-    /// How large the tables are that were asked for.
+    /// The size of the tables.
     pub(crate) fn capacity(&self) -> Result<Capacity> {
         self.memory.capacity()
     }
 
-    /// The seed that was asked for.
+    /// The seed, if one was given.
     pub(crate) fn seed(&self) -> Option<Seed> {
         self.memory.seed()
     }
 }
 
-/// The refusal of the engine, with the name of the option in place of that of the field.
+/// The engine's error, with the name of the option in place of the configuration field.
 pub(crate) fn refusal(error: ConfigError) -> anyhow::Error {
     let option = match error.field {
         "external_addresses" => "--wan, --wan-address".to_owned(),
@@ -91,7 +91,7 @@ pub(crate) fn refusal(error: ConfigError) -> anyhow::Error {
     anyhow!("{option}: {}", error.problem)
 }
 
-/// What a profile may have turned on, and an option turns off again.
+/// Overrides what a profile has turned on or off.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Switch {
     Yes,
@@ -99,10 +99,10 @@ enum Switch {
 }
 
 impl Switch {
-    /// Sets `knob`, if anything was said of it.
-    fn apply(switch: Option<Self>, knob: &mut bool) {
+    /// Sets `field`, if the option was given.
+    fn apply(switch: Option<Self>, field: &mut bool) {
         if let Some(switch) = switch {
-            *knob = switch == Self::Yes;
+            *field = switch == Self::Yes;
         }
     }
 }

@@ -55,7 +55,7 @@ impl FromStr for Lan {
     }
 }
 
-/// `02:00:00:00:00:01`: the address of one interface.
+/// `02:00:00:00:00:01`: a unicast address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct MacAddress(pub(crate) [u8; 6]);
 
@@ -72,7 +72,7 @@ impl FromStr for MacAddress {
             "'{text}' is not a MAC address, as in 02:00:00:00:00:01"
         );
         let is_station = address[0] & 1 == 0 && address != [0; 6];
-        ensure!(is_station, "{text} cannot be the address of one interface");
+        ensure!(is_station, "{text} is not a unicast address");
         Ok(Self(address))
     }
 }
@@ -156,7 +156,7 @@ impl FromStr for SeedValue {
     }
 }
 
-/// An external address beside the primary one.
+/// A secondary external address.
 pub(crate) fn external_address(text: &str) -> Result<Ipv4Addr> {
     let address = ipv4(text)?;
     ensure!(
@@ -189,7 +189,7 @@ fn network_of(text: &str) -> Result<Cidr> {
     network(ipv4(address)?, prefix_len)
 }
 
-/// A network as the two sides of its slash.
+/// A network from an address and a prefix length.
 fn network(address: Ipv4Addr, prefix_len: &str) -> Result<Cidr> {
     let bits = prefix_len
         .parse()
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_that_no_router_can_have_are_refused_with_the_reason() {
+    fn networks_that_no_router_can_have_are_rejected_with_the_reason() {
         for (text, because) in [
             ("192.168.77.1", "prefix length is missing"),
             ("192.168.77/24", "'192.168.77' is not an IPv4 address"),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mac_address_is_of_one_interface() {
+    fn a_mac_address_is_unicast() {
         for text in ["02:00:00:00:00:0a", "02-00-00-00-00-0A"] {
             assert_eq!(text.parse::<MacAddress>().unwrap().0, [2, 0, 0, 0, 0, 10]);
         }
@@ -291,18 +291,9 @@ mod tests {
         ] {
             refused::<MacAddress>(text, "is not a MAC address, as in");
         }
-        refused::<MacAddress>(
-            "ff:ff:ff:ff:ff:ff",
-            "cannot be the address of one interface",
-        );
-        refused::<MacAddress>(
-            "01:00:5e:00:00:01",
-            "cannot be the address of one interface",
-        );
-        refused::<MacAddress>(
-            "00:00:00:00:00:00",
-            "cannot be the address of one interface",
-        );
+        refused::<MacAddress>("ff:ff:ff:ff:ff:ff", "is not a unicast address");
+        refused::<MacAddress>("01:00:5e:00:00:01", "is not a unicast address");
+        refused::<MacAddress>("00:00:00:00:00:00", "is not a unicast address");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::wire::{Port, Wire};
 /// Sockets of one stack: those of its servers, of the steps, of DNS and of DHCP.
 const SOCKETS: usize = 16;
 
-/// A machine that is up.
+/// A machine with a running stack.
 #[derive(Clone, Copy)]
 pub(super) struct Host {
     pub(super) name: &'static str,
@@ -50,8 +50,8 @@ async fn run_stack(mut runner: embassy_net::Runner<'static, Port>) -> ! {
     runner.run().await
 }
 
-/// A stack on `driver`, and what drives it. Its memory is never given back: a demo ends with its
-/// process. Where there is no entropy its ports can be guessed, which does no harm here.
+/// A stack on `driver`, and its runner. The memory is leaked, because the demo ends with its
+/// process. Without entropy the ports can be guessed, which is harmless here.
 pub(super) fn new_stack<D: Driver>(
     driver: D,
     config: Config,
@@ -74,7 +74,7 @@ pub(super) struct UdpMemory {
 }
 
 impl UdpMemory {
-    /// Memory that no socket uses yet.
+    /// Unused memory.
     pub(super) fn new() -> Self {
         Self {
             received: [PacketMetadata::EMPTY; 4],
@@ -84,7 +84,7 @@ impl UdpMemory {
         }
     }
 
-    /// A socket of `host` with this memory, on `port`; on any port for 0.
+    /// A socket of `host` with this memory, bound to `port`, or to any port if 0.
     pub(super) fn socket(&mut self, host: Host, port: u16) -> UdpSocket<'_> {
         let Self {
             received,

@@ -1,5 +1,4 @@
-//! The router under demonstration: nat-embassy between two wires, with the router's own stacks on
-//! both sides.
+//! The demo's router: nat-embassy between two wires, with the router's own stacks on both sides.
 
 use core::net::Ipv4Addr;
 
@@ -17,21 +16,21 @@ use super::step::say;
 use super::wire::{Port, Wire};
 use crate::report;
 
-/// As large as on a board with 64 KiB to spare.
+/// Sized for a board with 64 KiB of free RAM.
 static MEMORY: ConstStaticCell<Memory<512, 1024, 16>> = ConstStaticCell::new(Memory::new());
 
-/// How often the router is asked whether it knows its new address.
+/// How often to poll for the router's new address.
 const MOMENT: Duration = Duration::from_micros(200);
 
-/// The router, running.
+/// The running router.
 pub(super) struct Router {
-    /// The router's own stack outside: it has the lease.
+    /// The router's own stack outside, which holds the lease.
     pub(super) outside: Stack<'static>,
     control: Control<'static>,
 }
 
 impl Router {
-    /// Plugs a router into both wires and starts it, with its stacks.
+    /// Connects a router to both wires and starts it, with its stacks.
     pub(super) fn start(spawner: Spawner, lan: &Wire, wan: &Wire) -> anyhow::Result<Self> {
         let memory = MEMORY
             .try_take()
@@ -48,14 +47,14 @@ impl Router {
         })
     }
 
-    /// The address that the LAN hosts have outside; unspecified when there is none.
+    /// The external address; unspecified if there is none.
     pub(super) fn external(&self) -> Ipv4Addr {
         self.control
             .with_nat(|nat| nat.external_addresses().first().copied())
             .unwrap_or(Ipv4Addr::UNSPECIFIED)
     }
 
-    /// Waits until the LAN hosts have the address `address` outside.
+    /// Waits until `address` is the external address.
     pub(super) async fn wait_external(&self, address: Ipv4Addr) {
         while self.external() != address {
             Timer::after(MOMENT).await;
@@ -84,7 +83,7 @@ impl Router {
 
 const ONCE: &str = "each task of the router is started once";
 
-/// The defaults, but for the hosts: they have static addresses.
+/// The defaults without a DHCP server, because the hosts have static addresses.
 fn config() -> Config {
     let mut config =
         Config::new(Cidr::new(ROUTER.address, PREFIX_LEN).expect("a prefix of at most 32"));

@@ -1,4 +1,4 @@
-//! What the machines on the WAN serve.
+//! The servers on the WAN.
 
 mod dhcp;
 mod dns;

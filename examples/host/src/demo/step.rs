@@ -1,11 +1,11 @@
-//! One step of the demo: a line with its figure, or what was expected and what was seen instead.
+//! One step of the demo. It prints a line with its result, or what was expected and what was seen.
 
 use core::fmt::{self, Display};
 use std::io::Write;
 
 use embassy_time::{Duration, Instant, with_timeout};
 
-/// What a step shows when it worked.
+/// The line that a step prints when it succeeds.
 pub(super) type Outcome = Result<String, Failure>;
 
 /// Why a step failed.
@@ -16,7 +16,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// A failure to see `expected`.
+    /// `expected` was not seen; `seen` was.
     pub(super) fn new(expected: impl Display, seen: impl Display) -> Self {
         Self {
             expected: expected.to_string(),
@@ -36,15 +36,15 @@ impl Display for Failure {
     }
 }
 
-/// The step that did not work. Why it did not has been printed.
+/// The title of the step that failed. The reason has been printed.
 #[derive(Debug)]
 pub(super) struct Failed(pub(super) &'static str);
 
-/// The column in which a step's figure starts.
+/// The column in which a step's result starts.
 const FIGURE_COLUMN: usize = 37;
 
-/// Waits for `work` and prints the line of the step `title`. A step that is not over after `limit`
-/// has failed: `awaited` is what it must have been waiting for.
+/// Runs `work` and prints the line of the step `title`. The step fails if it takes longer than
+/// `limit`; then `awaited` is printed as what was expected.
 pub(super) async fn step(
     title: &'static str,
     awaited: &str,
@@ -55,7 +55,7 @@ pub(super) async fn step(
     let outcome = with_timeout(limit, work).await.unwrap_or_else(|_| {
         Err(Failure::new(
             awaited,
-            format_args!("nothing of it within {} s", limit.as_secs()),
+            format_args!("nothing within {} s", limit.as_secs()),
         ))
     });
     let elapsed = readable(start.elapsed());
@@ -73,17 +73,17 @@ pub(super) async fn step(
     Ok(())
 }
 
-/// Prints `line`. If nobody reads any more, the exit status tells as well.
+/// Prints `line`. A closed standard output is no error: the exit status still shows the result.
 pub(super) fn say(line: impl Display) {
     if cfg!(test) {
-        // The one way of printing that a test harness keeps to itself.
+        // The test harness captures only this way of printing.
         println!("{line}");
     } else {
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 }
 
-/// `duration` for people.
+/// `duration` as text for people.
 pub(super) fn readable(duration: Duration) -> String {
     match duration.as_micros() {
         micros @ 0..1000 => format!("{micros} \u{b5}s"),

@@ -1,4 +1,4 @@
-//! What the demo shows, in order.
+//! The steps of the demo, in order.
 
 mod address_change;
 mod arp;
@@ -15,7 +15,7 @@ use embassy_time::Duration;
 use super::step::{Failed, step};
 use super::world::World;
 
-/// Shows every step; stops at the first that fails.
+/// Runs every step; stops at the first one that fails.
 pub(super) async fn all(world: &World) -> Result<(), Failed> {
     let limit = Duration::from_secs(5);
     step(
@@ -27,7 +27,7 @@ pub(super) async fn all(world: &World) -> Result<(), Failed> {
     .await?;
     step(
         "ARP",
-        "a datagram from anna to web, and its answer",
+        "a datagram from host1 to web, and its answer",
         limit,
         arp::resolve(world),
     )
@@ -49,14 +49,14 @@ pub(super) async fn all(world: &World) -> Result<(), Failed> {
     .await?;
     step(
         "one source port",
-        "an answer for anna and one for ben",
+        "an answer for host1 and one for host2",
         limit,
         same_port::both(world),
     )
     .await?;
     step(
         "unsolicited probes",
-        "every probe judged",
+        "every probe dropped",
         limit,
         probes::send(world),
     )

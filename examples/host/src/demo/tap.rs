@@ -1,4 +1,4 @@
-//! What passes on a wire: counted, ARP answers read along, and captured where asked.
+//! Observes a wire: counts frames, reads ARP replies, and writes a capture with `--pcap`.
 
 use core::net::Ipv4Addr;
 use std::collections::HashMap;
@@ -23,28 +23,28 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    /// An observer that also writes what it sees to the capture file `path`.
+    /// An observer that also writes all frames to the capture file `path`.
     pub(super) fn capturing(path: &Path) -> anyhow::Result<Self> {
-        let capture = Capture::create(path)
-            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        let capture =
+            Capture::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self {
             capture: Some(capture),
             ..Self::default()
         })
     }
 
-    /// How many frames `mac` has sent, without ARP probes and announcements of its own address:
-    /// those follow a lease by a second or more, whatever else happens (RFC 5227 section 2).
+    /// How many frames `mac` has sent, without ARP probes and announcements of its own address.
+    /// Those are sent up to some seconds after a lease, independent of traffic (RFC 5227 section 2).
     pub(super) fn frames_from(&self, mac: Mac) -> u64 {
         self.frames_from.get(&mac).copied().unwrap_or(0)
     }
 
-    /// Who has last answered that `address` is at its interface.
+    /// The sender of the last ARP reply for `address`.
     pub(super) fn neighbour(&self, address: Ipv4Addr) -> Option<Mac> {
         self.neighbours.get(&address).copied()
     }
 
-    /// Takes note of `frame`.
+    /// Counts `frame` and writes it to the capture.
     pub(super) fn see(&mut self, frame: &[u8]) {
         if let Some(from) = frame.get(6..12).and_then(|mac| Mac::try_from(mac).ok())
             && !is_about_its_sender(frame)
@@ -59,7 +59,7 @@ impl Tap {
         }
     }
 
-    /// Ends the capture, if there is one, and says whether all of it was written.
+    /// Ends the capture, if there is one. Fails if some of it could not be written.
     pub(super) fn finish_capture(&mut self) -> anyhow::Result<()> {
         self.capture.take().map_or(Ok(()), Capture::finish)
     }
@@ -72,8 +72,8 @@ fn arp_packet(frame: &[u8]) -> Option<ArpPacketSlice<'_>> {
     }
 }
 
-/// Whether `frame` is an ARP probe, which names no sender, or an announcement, which asks for its
-/// sender.
+/// Whether `frame` is an ARP probe (sender address zero) or an announcement (sender and target
+/// address are the same).
 fn is_about_its_sender(frame: &[u8]) -> bool {
     arp_packet(frame).is_some_and(|arp| {
         let sender = arp.sender_protocol_addr();
@@ -81,7 +81,7 @@ fn is_about_its_sender(frame: &[u8]) -> bool {
     })
 }
 
-/// The address and interface that `frame` names, if it is an ARP reply.
+/// The sender's IP and MAC address, if `frame` is an ARP reply.
 fn arp_answer(frame: &[u8]) -> Option<(Ipv4Addr, Mac)> {
     let arp = arp_packet(frame)?;
     if arp.operation() != ArpOperation::REPLY {
@@ -93,8 +93,7 @@ fn arp_answer(frame: &[u8]) -> Option<(Ipv4Addr, Mac)> {
 
 struct Capture {
     writer: PcapWriter<BufWriter<File>>,
-    /// The first write that failed: told at the end, as nobody can be told in the middle of a
-    /// frame.
+    /// The first write error. It is reported at the end, because the observer cannot return errors.
     outcome: PcapResult<()>,
 }
 

@@ -10,13 +10,13 @@ use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxTok
 use super::addresses::Mac;
 use super::tap::Tap;
 
-/// Frames that a port holds for whoever reads it. More are lost, as on a real switch.
+/// Frames that a port queues for its reader. Further ones are lost, as on a real switch.
 const QUEUE_FRAMES: usize = 512;
 
 /// The largest frame, Ethernet header included.
 const MAX_FRAME: usize = 1514;
 
-/// A segment. Cheap to clone: clones are the same segment.
+/// A segment. Clones share the same segment.
 #[derive(Clone)]
 pub(super) struct Wire(Rc<RefCell<Segment>>);
 
@@ -30,12 +30,12 @@ struct Socket {
     mac: Mac,
     link: LinkState,
     queue: VecDeque<Vec<u8>>,
-    /// One slot, like the drivers of real interfaces: a port is to be polled by one task.
+    /// One waker, as in drivers of real interfaces: only one task may poll a port.
     waker: Option<Waker>,
 }
 
 impl Wire {
-    /// A segment with nothing plugged in, watched by `tap`.
+    /// A segment without interfaces, observed by `tap`.
     pub(super) fn new(tap: Tap) -> Self {
         Self(Rc::new(RefCell::new(Segment {
             sockets: Vec::new(),
@@ -58,7 +58,7 @@ impl Wire {
         }
     }
 
-    /// Puts `frame` on the wire as if the interface that it names as its source had sent it.
+    /// Puts `frame` on the wire. Its source address decides which port it seems to come from.
     pub(super) fn inject(&self, frame: &[u8]) {
         let mut segment = self.0.borrow_mut();
         let from = segment
@@ -68,7 +68,7 @@ impl Wire {
         segment.carry(from, frame);
     }
 
-    /// Cuts or mends the cable of `mac`. What is queued for it is lost with the cable.
+    /// Takes the link of `mac` down or up. Down, frames queued for it are lost.
     pub(super) fn set_link(&self, mac: Mac, link: LinkState) {
         let mut segment = self.0.borrow_mut();
         for socket in segment
@@ -82,7 +82,7 @@ impl Wire {
         }
     }
 
-    /// How many frames wait for `mac` to read them.
+    /// How many frames are queued for `mac`.
     pub(super) fn backlog(&self, mac: Mac) -> usize {
         self.0
             .borrow()
@@ -93,19 +93,19 @@ impl Wire {
             .sum()
     }
 
-    /// What was seen on the segment so far.
+    /// The segment's observer.
     pub(super) fn tap(&self) -> Ref<'_, Tap> {
         Ref::map(self.0.borrow(), |segment| &segment.tap)
     }
 
-    /// Ends the capture, if there is one, and says whether it is complete.
+    /// Ends the capture, if there is one. Fails if it is not complete.
     pub(super) fn finish_capture(&self) -> anyhow::Result<()> {
         self.0.borrow_mut().tap.finish_capture()
     }
 }
 
 impl Segment {
-    /// Brings `frame` from the socket `from`, or from nowhere, to those it is for.
+    /// Delivers `frame`, which the socket `from` sent, to its receivers.
     fn carry(&mut self, from: Option<usize>, frame: &[u8]) {
         if from.is_some_and(|from| self.sockets[from].link == LinkState::Down) {
             return;
@@ -191,7 +191,7 @@ impl Driver for Port {
     }
 }
 
-/// A frame that has arrived.
+/// A received frame.
 pub(super) struct Received(Vec<u8>);
 
 impl RxToken for Received {
@@ -289,7 +289,7 @@ mod tests {
         wire.set_link(B, LinkState::Up);
         assert!(receive(&mut b).is_none() && receive(&mut c).is_none());
         assert_eq!(wire.tap().frames_from(B), 0);
-        a.send(&frame(B, A, b"mended"));
+        a.send(&frame(B, A, b"link up"));
         assert!(receive(&mut b).is_some());
     }
 }

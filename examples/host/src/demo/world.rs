@@ -4,19 +4,19 @@ use anyhow::Context;
 use embassy_executor::Spawner;
 
 use super::Options;
-use super::addresses::{ANNA, BEN, FIRST_LEASE, ISP, ROUTER, WEB};
+use super::addresses::{FIRST_LEASE, HOST1, HOST2, ISP, ROUTER, WEB};
 use super::host::Host;
 use super::router::Router;
 use super::servers::{self, LeasePool};
 use super::tap::Tap;
 use super::wire::Wire;
 
-/// Everything that is plugged together.
+/// All machines and wires.
 pub(super) struct World {
     pub(super) lan: Wire,
     pub(super) wan: Wire,
-    pub(super) anna: Host,
-    pub(super) ben: Host,
+    pub(super) host1: Host,
+    pub(super) host2: Host,
     pub(super) web: Host,
     pub(super) router: Router,
     /// What the provider leases.
@@ -24,7 +24,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Plugs everything together and starts it.
+    /// Connects all machines and starts them.
     pub(super) fn start(spawner: Spawner, options: &Options) -> anyhow::Result<Self> {
         let (lan, wan) = wires(options)?;
         let pool = &*Box::leak(Box::new(LeasePool::new(FIRST_LEASE)));
@@ -32,8 +32,8 @@ impl World {
         let web = Host::boot(spawner, &wan, WEB, None);
         servers::start(spawner, isp, web, pool);
         Ok(Self {
-            anna: Host::boot(spawner, &lan, ANNA, Some(ROUTER.address)),
-            ben: Host::boot(spawner, &lan, BEN, Some(ROUTER.address)),
+            host1: Host::boot(spawner, &lan, HOST1, Some(ROUTER.address)),
+            host2: Host::boot(spawner, &lan, HOST2, Some(ROUTER.address)),
             web,
             router: Router::start(spawner, &lan, &wan)?,
             pool,
@@ -49,13 +49,13 @@ impl World {
     }
 }
 
-/// The LAN and the WAN, captured if `options` say so.
+/// The LAN and the WAN, captured with `--pcap`.
 fn wires(options: &Options) -> anyhow::Result<(Wire, Wire)> {
     let Some(directory) = &options.pcap else {
         return Ok((Wire::new(Tap::default()), Wire::new(Tap::default())));
     };
     std::fs::create_dir_all(directory)
-        .with_context(|| format!("{}: cannot be created", directory.display()))?;
+        .with_context(|| format!("cannot create {}", directory.display()))?;
     let wire = |name| Tap::capturing(&directory.join(name)).map(Wire::new);
     Ok((wire("lan.pcap")?, wire("wan.pcap")?))
 }

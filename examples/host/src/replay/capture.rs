@@ -16,29 +16,29 @@ use pcap::Pcap;
 use pcapng::PcapNg;
 use source::Source;
 
-/// The longest record that capture tools write; what is longer is not a record.
+/// The longest record that capture tools write; a longer one is treated as damage.
 const MAX_RECORD: usize = 262_144;
-/// Times are as those of pcap: seconds since 1970 in 32 bits.
+/// The latest time: pcap has seconds since 1970 in 32 bits.
 const MAX_SECONDS: u64 = u32::MAX as u64;
 
-/// A record of a capture: what was on the wire, from its link header on.
+/// A record of a capture: the frame from its link header on.
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
     /// Since 1970.
     pub(crate) time: Duration,
     pub(crate) link_type: LinkType,
     pub(crate) data: &'a [u8],
-    /// Whether the frame was longer on the wire than `data` is.
-    pub(crate) cut: bool,
+    /// Whether the frame on the wire was longer than `data`.
+    pub(crate) truncated: bool,
 }
 
-/// What a file has next.
+/// The next part of a file.
 #[derive(Debug)]
 pub(crate) enum Next<'a> {
     Record(Record<'a>),
-    /// A record that cannot be used, and why. What follows it can be read.
+    /// A record that cannot be used, and why. Reading can continue.
     Unusable(&'static str),
-    /// The end, where it may be.
+    /// The end, at a place where a file may end.
     End,
 }
 
@@ -51,16 +51,16 @@ enum Format {
 }
 
 impl Reader {
-    /// Opens the capture at `path`, and reads what stands before its records.
+    /// Opens the capture at `path`, and reads the header before its records.
     ///
-    /// Fails if it is of neither format. Says nothing of the link type: of pcapng, each interface
-    /// has its own.
+    /// Fails if it has neither format. The link type is not checked: in pcapng each interface has its
+    /// own.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         Self::new(file).with_context(|| path.display().to_string())
     }
 
-    /// The capture that `file` is.
+    /// The capture in `file`.
     pub(crate) fn new(file: impl Read + 'static) -> Result<Self> {
         let mut source = Source::new(file);
         let magic: [u8; 4] = source.array("file header")?;
@@ -72,7 +72,7 @@ impl Reader {
         Ok(Self(format))
     }
 
-    /// Reads on. After an error there is nothing more to read.
+    /// Reads the next record. After an error nothing more can be read.
     pub(crate) fn next(&mut self) -> Result<Next<'_>> {
         match &mut self.0 {
             Format::Pcap(pcap) => pcap.next(),
@@ -80,7 +80,7 @@ impl Reader {
         }
     }
 
-    /// The only link type there can be, where the format says it at the beginning.
+    /// The link type of all records, if the format states it at the beginning.
     pub(crate) fn link_type(&self) -> Option<LinkType> {
         match &self.0 {
             Format::Pcap(pcap) => Some(pcap.link_type()),

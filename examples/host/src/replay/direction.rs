@@ -1,4 +1,4 @@
-//! From which side a record has arrived at the router.
+//! The side from which a record arrived at the router.
 
 use core::net::Ipv4Addr;
 
@@ -10,45 +10,45 @@ use super::tally::Skipped;
 /// The bytes of an IPv4 header without options.
 pub(crate) const MIN_HEADER: usize = 20;
 
-/// How the records of a capture are told apart.
+/// How the side of a capture's records is found.
 pub(crate) enum Direction {
-    /// They are of one side. Those without a link header have all arrived at the router.
+    /// All are of one side. Records without link header have all arrived at the router.
     One { side: Side, addresses: Addresses },
     /// They are of both sides.
     Both(BothSides),
 }
 
-/// Whose addresses are whose.
+/// The addresses of the LAN and the router.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     /// The network of the LAN.
     pub(crate) lan: Cidr,
-    /// The router's address there.
+    /// The router's address in it.
     pub(crate) router: Ipv4Addr,
     pub(crate) external: Vec<Ipv4Addr>,
 }
 
-/// Both sides, told apart by addresses of IPv4, or by those of interfaces where there are some.
+/// Both sides, distinguished by IPv4 addresses, or by MAC addresses if there are any.
 pub(crate) struct BothSides {
     addresses: Addresses,
-    /// The interfaces of the hosts inside.
+    /// The MAC addresses of inside hosts.
     lan_macs: Vec<Mac>,
-    /// Whether a packet to an external address was seen. Then the capture is of the outside too,
-    /// and what goes to the LAN from there is what the router has made of such packets.
+    /// Whether a packet to an external address was seen. Then the capture shows the outside too, and
+    /// packets from there to LAN hosts were sent by the captured router.
     sees_outside: bool,
 }
 
-/// Where a packet came in.
+/// How a packet arrived at the router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Arrival {
     pub(crate) from: Side,
-    /// Whether it has been translated already: it is addressed to a host of the LAN, as a capture
-    /// taken inside shows what comes from outside.
+    /// Whether it is translated already, and addressed to a LAN host: a capture taken inside shows
+    /// packets from outside like this.
     pub(crate) to_host: bool,
 }
 
 impl Direction {
-    /// Sorts a packet with a link header, or with none if `raw`.
+    /// The side of a packet with a link header, or without one if `raw`.
     pub(crate) fn sort(
         &mut self,
         raw: bool,
@@ -71,7 +71,7 @@ impl Addresses {
         address == self.router || self.external.contains(&address)
     }
 
-    /// A wire also carries what the router itself sends.
+    /// A capture of a wire also has the packets that the router itself sends.
     fn arrives(&self, side: Side, packet: &[u8]) -> Result<Arrival, Skipped> {
         let (source, _) = endpoints(packet).ok_or(Skipped::Short)?;
         let arrives = match side {
@@ -144,7 +144,7 @@ impl BothSides {
         (lan.contains(destination) || external.contains(&destination)).then_some(Side::Outside)
     }
 
-    /// Where a header has no destination, what comes from another interface comes from outside.
+    /// If a header has no destination, packets from other interfaces are from outside.
     fn side_by_mac(&self, stations: Stations) -> Option<Side> {
         let from = stations.from?;
         if self.lan_macs.contains(&from) {
@@ -156,8 +156,7 @@ impl BothSides {
             .then_some(Side::Outside)
     }
 
-    /// What hosts send to one another does not pass the router, but broadcasts and multicasts reach
-    /// it.
+    /// Packets between hosts do not pass the router, but broadcasts and multicasts reach it.
     fn is_between_hosts(&self, source: Ipv4Addr, destination: Ipv4Addr) -> bool {
         let Addresses { lan, router, .. } = &self.addresses;
         let to_host = lan.contains(destination)
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_tell_the_sides_apart() {
+    fn addresses_distinguish_the_sides() {
         let mut both = both(&[]);
         let mut sort =
             |source, destination| both.sort(Stations::default(), &packet(source, destination));
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn interfaces_tell_the_sides_apart_where_there_are_some() {
+    fn mac_addresses_distinguish_the_sides_if_there_are_any() {
         let (host, other) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
         let mut both = both(&[host]);
         let mut sort = |from, to, source, destination| {
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_without_a_whole_header_is_of_no_side() {
+    fn a_packet_without_a_whole_header_has_no_side() {
         let whole = packet(HOST, SERVER);
         assert_eq!(
             both(&[]).sort(Stations::default(), &whole[..19]),

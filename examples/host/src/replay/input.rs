@@ -28,7 +28,7 @@ pub(crate) struct Packet {
     pub(crate) time: Duration,
     pub(crate) arrival: Arrival,
     /// Whether its end is missing, because less was captured than there was.
-    pub(crate) cut: bool,
+    pub(crate) truncated: bool,
 }
 
 impl Input {
@@ -64,17 +64,17 @@ impl Input {
         Ok(input)
     }
 
-    /// The packet at hand; `None` after the last.
+    /// The current packet; `None` after the last.
     pub(crate) fn packet(&self) -> Option<Packet> {
         self.at_hand
     }
 
-    /// The bytes of the packet at hand, as far as they were captured; something may follow them.
+    /// The captured bytes of the current packet. Padding may follow them.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 
-    /// Reads up to the next packet. An error ends the file, and is kept for [`Self::finish`].
+    /// Reads up to the next packet. An error ends the file, and [`Self::finish`] returns it.
     pub(crate) fn advance(&mut self) {
         self.at_hand = None;
         while self.at_hand.is_none() {
@@ -82,7 +82,7 @@ impl Input {
                 Ok(Next::Record(record)) => {
                     match take(&mut self.direction, &record, &mut self.bytes) {
                         Ok(packet) => {
-                            self.tally.judged(packet.cut);
+                            self.tally.arrived(packet.truncated);
                             self.at_hand = Some(packet);
                         }
                         Err(why) => self.tally.skipped(why),
@@ -98,7 +98,7 @@ impl Input {
         }
     }
 
-    /// What was in the capture, as a line; and what is wrong with it.
+    /// The counts of the capture as one line, and the error if there was one.
     pub(crate) fn finish(self) -> (String, Result<()>) {
         let Self {
             path,
@@ -121,7 +121,7 @@ impl Input {
     }
 }
 
-/// Copies the packet of `record` into `bytes`, if the NAT is to judge it.
+/// Copies the packet of `record` into `bytes`, or returns why it is skipped.
 fn take(
     direction: &mut Direction,
     record: &Record<'_>,
@@ -138,11 +138,11 @@ fn take(
     Ok(Packet {
         time: record.time,
         arrival,
-        cut: record.cut && is_incomplete(packet),
+        truncated: record.truncated && is_incomplete(packet),
     })
 }
 
-/// Whether the length that a packet has by its header is more than there is.
+/// Whether the length in the packet's header is greater than what was captured.
 fn is_incomplete(packet: &[u8]) -> bool {
     match packet {
         [_, _, high, low, ..] => {
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::replay::direction::{Addresses, BothSides};
-    use crate::replay::translations::{Flow, Translations};
+    use crate::replay::translations::{Endpoints, Translations};
 
     /// More rounds than a test should take: `NAT_HOST_MUTATIONS=10000000 cargo test -p nat-host
     /// damage`.
@@ -319,14 +319,14 @@ mod tests {
             let bytes = input.bytes_mut();
             assert!(bytes.len() <= file.len(), "a packet longer than its file");
             match packet.arrival.from {
-                Side::Inside => translations.learn(Flow::of(bytes), bytes),
+                Side::Inside => translations.learn(Endpoints::of(bytes), bytes),
                 Side::Outside => translations.readdress(bytes),
             }
             input.advance();
         }
         let (line, _) = input.finish();
         assert!(
-            line.contains(&format!("{packets} judged")) || line.contains(" cut "),
+            line.contains(&format!("{packets} processed")) || line.contains(" truncated "),
             "{packets}: {line}"
         );
         Some(packets)

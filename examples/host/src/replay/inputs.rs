@@ -1,4 +1,4 @@
-//! The captures that were given, as one sequence of packets.
+//! The input captures as one sequence of packets.
 
 use std::path::PathBuf;
 
@@ -34,21 +34,21 @@ impl Inputs {
             .map(Self)
     }
 
-    /// The capture whose packet is next, and what is known of that: the earliest one, or the LAN's
-    /// if two are of the same time.
+    /// The capture with the next packet, and that packet: the earliest one, or the LAN's if two have
+    /// the same time.
     ///
-    /// Only the next packet of each is compared, so packets of one capture never overtake each
-    /// other even where its timestamps step back.
+    /// Only the next packet of each capture is compared, so packets of one capture keep their order
+    /// even if its timestamps step back.
     pub(crate) fn next(&mut self) -> Option<(&mut Input, Packet)> {
         let packets = self
             .0
             .iter_mut()
             .filter_map(|input| input.packet().map(|packet| (input, packet)));
-        // Of several that are the earliest, the first in the order of the options.
+        // Of several with the earliest time, the first in the order of the options.
         packets.min_by_key(|(_, packet)| packet.time)
     }
 
-    /// What was in the captures, one a line; and what was wrong with the first that had something.
+    /// The counts of the captures, one a line, and the first error.
     pub(crate) fn finish(self) -> (String, Result<()>) {
         let (lines, results): (Vec<_>, Vec<_>) = self.0.into_iter().map(Input::finish).unzip();
         (lines.join("\n"), results.into_iter().collect())

@@ -1,4 +1,4 @@
-//! Which networks the router of a replay is between.
+//! The networks on both sides of the replay's router.
 
 use core::net::Ipv4Addr;
 use std::path::Path;
@@ -11,25 +11,24 @@ use super::direction::endpoints;
 use super::link::{self, Content, Mac};
 use crate::cli::ReplayOptions;
 
-/// The external address where nothing was said of one: of a network that is for documentation only
-/// (RFC 5737).
+/// The default external address, of a network reserved for documentation (RFC 5737).
 const DEFAULT_WAN: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 51, 100, 77), 24);
-/// How long a network's prefix is taken for of which only a host is known.
+/// The assumed prefix length of a network of which only a host is known.
 const DEFAULT_PREFIX_LEN: u8 = 24;
 
 /// The networks of a replay.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Networks {
-    /// Whose hosts are inside.
+    /// The network of the inside hosts.
     pub(crate) hosts: Cidr,
-    /// The router's address inside. Its network contains `hosts`, and is larger where that leaves
-    /// no address for a router.
+    /// The router's address inside. Its network contains `hosts`, and is larger if `hosts` has no
+    /// address for a router.
     pub(crate) lan: Cidr,
     /// The router's primary external address.
     pub(crate) wan: Cidr,
 }
 
-/// The networks that the options name, or that the capture shows where they do not.
+/// The networks of the options, or those found in the capture.
 pub(crate) fn networks(options: &ReplayOptions) -> Result<Networks> {
     let wan = match (options.wan, Cidr::new(DEFAULT_WAN.0, DEFAULT_WAN.1)) {
         (Some(wan), _) => wan.0,
@@ -56,13 +55,13 @@ pub(crate) fn networks(options: &ReplayOptions) -> Result<Networks> {
     Ok(Networks { hosts, lan, wan })
 }
 
-/// Whether it is the network itself that was given, and not the router's address in it.
+/// Whether `lan` is the network itself, not the router's address in it.
 fn is_network(lan: Cidr) -> bool {
     lan.network().is_none_or(|network| network == lan.address())
 }
 
-/// A network that contains `hosts`, with the address that its last host would have for a router:
-/// the first one often is somebody's.
+/// A network that contains `hosts`. The router gets its last address, because the first one is often
+/// in use.
 fn with_router(hosts: Cidr) -> Result<Cidr> {
     for prefix_len in (1..=hosts.prefix_len().min(30)).rev() {
         let network = Cidr::new(hosts.address(), prefix_len).context("no such prefix length")?;
@@ -70,23 +69,23 @@ fn with_router(hosts: Cidr) -> Result<Cidr> {
             continue;
         };
         let router = Ipv4Addr::from_bits(last.to_bits() - 1);
-        let is_room = !is_alone(hosts)
+        let is_free = !is_all_hosts(hosts)
             || ![first, last, router]
                 .into_iter()
                 .any(|taken| hosts.contains(taken));
-        if let Some(cidr) = Cidr::new(router, prefix_len).filter(|_| is_room) {
+        if let Some(cidr) = Cidr::new(router, prefix_len).filter(|_| is_free) {
             return Ok(cidr);
         }
     }
     bail!("--lan {hosts}: there is no address for a router")
 }
 
-/// Whether the network is so small that each of its addresses is a host's.
-fn is_alone(network: Cidr) -> bool {
+/// Whether each address of the network is a host's, as in /31 and /32.
+fn is_all_hosts(network: Cidr) -> bool {
     network.network().is_none()
 }
 
-/// The network of the first host that has sent IPv4 by one of the interfaces `macs`.
+/// The network of the first host that has sent IPv4 from one of the MAC addresses `macs`.
 fn network_of(capture: &Path, macs: &[Mac]) -> Result<Cidr> {
     let mut reader = Reader::open(capture)?;
     while let Ok(next) = reader.next() {
@@ -111,10 +110,7 @@ fn network_of(capture: &Path, macs: &[Mac]) -> Result<Cidr> {
             .context("no network");
         }
     }
-    bail!(
-        "{}: no IPv4 from --lan-mac: give the LAN as well, with --lan",
-        capture.display()
-    )
+    bail!("{}: no IPv4 from --lan-mac: add --lan", capture.display())
 }
 
 fn is_host(address: Ipv4Addr) -> bool {

@@ -1,4 +1,5 @@
-//! Link headers: where in a record the IPv4 packet is, and who sent it to whom on the link.
+//! Link headers: where the IPv4 packet begins in a record, and the link addresses of its sender and
+//! receiver.
 
 mod ethernet;
 mod others;
@@ -12,14 +13,14 @@ use super::link_type::LinkType;
 /// The address of an interface.
 pub(crate) type Mac = [u8; 6];
 
-/// Who sent a frame to whom, as far as its header says so.
+/// Sender and receiver of a frame, if its header has their addresses.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Stations {
     pub(crate) from: Option<Mac>,
     pub(crate) to: Option<Mac>,
 }
 
-/// What is behind a link header.
+/// What a link header says about the frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Frame<'a> {
     pub(crate) stations: Stations,
@@ -28,34 +29,33 @@ pub(crate) struct Frame<'a> {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Content<'a> {
-    /// What may be an IPv4 packet, by what the link header says. It may be empty, and something may
-    /// follow the packet.
+    /// An IPv4 packet according to the link header. It may be empty, and padding may follow it.
     Ipv4(&'a [u8]),
     Other(Kind),
 }
 
-/// What a frame carries that is no IPv4 packet.
+/// What a frame carries instead of an IPv4 packet.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Kind {
     Arp,
     Ipv6,
-    /// By the number of IEEE 802.
+    /// Its EtherType (IEEE 802).
     EtherType(u16),
-    /// By the service access point of IEEE 802.2: spanning tree and the like.
+    /// Its service access point (IEEE 802.2), such as that of the spanning tree protocol.
     Llc(u8),
-    /// By the number of the point-to-point protocol: its negotiation, or compressed packets.
+    /// Its PPP protocol number: negotiation, or compressed packets.
     Ppp(u16),
-    /// By the number that a system has for a family of protocols.
+    /// The operating system's number of a protocol family.
     Family(u32),
-    /// Frames of IEEE 802.11 that carry no data.
+    /// 802.11 frames without data.
     WirelessManagement,
-    /// Frames of IEEE 802.11 that only those with the key can read.
+    /// Encrypted 802.11 frames.
     Encrypted,
     /// Messages to or from the kernel.
     Netlink,
     /// Frames that end within their link header.
     Short,
-    /// Frames whose link header is of a kind that is not known.
+    /// Frames with an unsupported link type.
     Unsupported(LinkType),
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for Kind {
             Self::Netlink => f.write_str("netlink"),
             Self::Short => f.write_str("shorter than their link header"),
             Self::Unsupported(link_type) => {
-                write!(f, "of link type {link_type}, which is not supported")
+                write!(f, "of unsupported link type {link_type}")
             }
         }
     }
@@ -82,15 +82,18 @@ impl fmt::Display for Kind {
 /// Reads the header of one link type; `None` if the frame ends within it.
 type Header = fn(&[u8]) -> Option<Frame<'_>>;
 
-/// Looks behind the link header of `data`.
+/// Reads the link header of `data`.
 pub(crate) fn open(link_type: LinkType, data: &[u8]) -> Frame<'_> {
     match header(link_type) {
-        Some(header) => header(data).unwrap_or_else(|| Frame::other(Kind::Short)),
+        Some((skip, read)) => data
+            .get(skip..)
+            .and_then(read)
+            .unwrap_or_else(|| Frame::other(Kind::Short)),
         None => Frame::other(Kind::Unsupported(link_type)),
     }
 }
 
-/// Whether packets are found behind headers of this link type.
+/// Whether headers of this link type can be read.
 pub(crate) fn is_supported(link_type: LinkType) -> bool {
     header(link_type).is_some()
 }
@@ -103,37 +106,68 @@ pub(crate) fn is_raw(link_type: LinkType) -> bool {
     )
 }
 
-fn header(link_type: LinkType) -> Option<Header> {
+/// How many bytes to skip, and how to read the header behind them.
+fn header(link_type: LinkType) -> Option<(usize, Header)> {
+    ethernet_like(link_type)
+        .or_else(|| point_to_point(link_type))
+        .or_else(|| number_first(link_type))
+        .or_else(|| wireless(link_type))
+}
+
+/// Headers with an EtherType or an LLC header.
+const fn ethernet_like(link_type: LinkType) -> Option<(usize, Header)> {
     Some(match link_type {
-        LinkType::ETHERNET => ethernet::ethernet,
-        LinkType::LINUX_SLL => ethernet::linux_sll,
-        LinkType::LINUX_SLL2 => ethernet::linux_sll2,
-        LinkType::NETANALYZER => |data| ethernet::ethernet(data.get(4..)?),
-        LinkType::NULL => others::null,
-        LinkType::LOOP => others::loopback,
-        LinkType::ENC => others::enc,
-        LinkType::PFLOG => others::pflog,
-        LinkType::NFLOG => others::nflog,
-        LinkType::PPI => others::ppi,
-        LinkType::PKTAP => others::pktap,
-        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD | LinkType::IPV4 => others::raw,
-        LinkType::IPV6 => |_| Some(Frame::other(Kind::Ipv6)),
-        LinkType::PPP | LinkType::PPP_HDLC => point_to_point::ppp_or_hdlc,
-        LinkType::PPP_ETHER => point_to_point::pppoe,
-        LinkType::PPP_PPPD | LinkType::PPP_WITH_DIR => |data| point_to_point::ppp(data.get(1..)?),
-        LinkType::C_HDLC => point_to_point::cisco_hdlc,
-        LinkType::C_HDLC_WITH_DIR => |data| point_to_point::cisco_hdlc(data.get(1..)?),
-        LinkType::FRELAY => point_to_point::frame_relay,
-        LinkType::FRELAY_WITH_DIR => |data| point_to_point::frame_relay(data.get(1..)?),
-        LinkType::ATM_RFC1483 => ethernet::llc,
-        LinkType::SUNATM => |data| ethernet::llc(data.get(4..)?),
-        LinkType::IP_OVER_FC => |data| ethernet::llc(data.get(16..)?),
-        LinkType::FDDI => |data| ethernet::llc(data.get(13..)?),
-        LinkType::IEEE802_5 => others::token_ring,
-        LinkType::APPLE_IP_OVER_IEEE1394 => others::firewire,
-        LinkType::IEEE802_11 => wireless::wireless,
-        LinkType::IEEE802_11_RADIOTAP => wireless::radiotap,
-        LinkType::IEEE802_11_PRISM | LinkType::IEEE802_11_AVS => wireless::prism_or_avs,
+        LinkType::ETHERNET => (0, ethernet::ethernet),
+        LinkType::NETANALYZER => (4, ethernet::ethernet),
+        LinkType::LINUX_SLL => (0, ethernet::linux_sll),
+        LinkType::LINUX_SLL2 => (0, ethernet::linux_sll2),
+        LinkType::ATM_RFC1483 => (0, ethernet::llc),
+        LinkType::SUNATM => (4, ethernet::llc),
+        LinkType::FDDI => (13, ethernet::llc),
+        LinkType::IP_OVER_FC => (16, ethernet::llc),
+        LinkType::IEEE802_5 => (0, others::token_ring),
+        LinkType::APPLE_IP_OVER_IEEE1394 => (0, others::firewire),
+        _ => return None,
+    })
+}
+
+/// Headers of links with two ends. Some have a byte for the direction first.
+const fn point_to_point(link_type: LinkType) -> Option<(usize, Header)> {
+    Some(match link_type {
+        LinkType::PPP | LinkType::PPP_HDLC => (0, point_to_point::ppp_or_hdlc),
+        LinkType::PPP_ETHER => (0, point_to_point::pppoe),
+        LinkType::PPP_PPPD | LinkType::PPP_WITH_DIR => (1, point_to_point::ppp),
+        LinkType::C_HDLC => (0, point_to_point::cisco_hdlc),
+        LinkType::C_HDLC_WITH_DIR => (1, point_to_point::cisco_hdlc),
+        LinkType::FRELAY => (0, point_to_point::frame_relay),
+        LinkType::FRELAY_WITH_DIR => (1, point_to_point::frame_relay),
+        _ => return None,
+    })
+}
+
+/// No header, or one that names the protocol or the next header by a number.
+const fn number_first(link_type: LinkType) -> Option<(usize, Header)> {
+    Some(match link_type {
+        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD | LinkType::IPV4 => {
+            (0, others::raw)
+        }
+        LinkType::IPV6 => (0, others::ipv6),
+        LinkType::NULL => (0, others::null),
+        LinkType::LOOP => (0, others::loopback),
+        LinkType::ENC => (0, others::enc),
+        LinkType::PFLOG => (0, others::pflog),
+        LinkType::NFLOG => (0, others::nflog),
+        LinkType::PPI => (0, others::ppi),
+        LinkType::PKTAP => (0, others::pktap),
+        _ => return None,
+    })
+}
+
+const fn wireless(link_type: LinkType) -> Option<(usize, Header)> {
+    Some(match link_type {
+        LinkType::IEEE802_11 => (0, wireless::wireless),
+        LinkType::IEEE802_11_RADIOTAP => (0, wireless::radiotap),
+        LinkType::IEEE802_11_PRISM | LinkType::IEEE802_11_AVS => (0, wireless::prism_or_avs),
         _ => return None,
     })
 }
@@ -158,7 +192,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// The two bytes at `at`, in the order of the network.
+/// The two bytes at `at`, big-endian.
 fn be16(data: &[u8], at: usize) -> Option<u16> {
     data.get(at..)?
         .first_chunk()
@@ -166,7 +200,7 @@ fn be16(data: &[u8], at: usize) -> Option<u16> {
         .map(u16::from_be_bytes)
 }
 
-/// The two bytes at `at`, the low one first.
+/// The two bytes at `at`, little-endian.
 fn le16(data: &[u8], at: usize) -> Option<u16> {
     data.get(at..)?
         .first_chunk()
@@ -174,7 +208,7 @@ fn le16(data: &[u8], at: usize) -> Option<u16> {
         .map(u16::from_le_bytes)
 }
 
-/// The four bytes at `at`, the low one first.
+/// The four bytes at `at`, little-endian.
 fn le32(data: &[u8], at: usize) -> Option<u32> {
     data.get(at..)?
         .first_chunk()

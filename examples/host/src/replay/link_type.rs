@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-/// What stands before the packets of a capture.
+/// The kind of header before the packets of a capture.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct LinkType(pub(crate) u32);
 
 macro_rules! link_types {
     ($($name:ident = $number:literal),* $(,)?) => {
         impl LinkType {
-            $(#[allow(dead_code, reason = "some are only told by name")] pub(crate) const $name: Self = Self($number);)*
+            $(#[allow(dead_code, reason = "some are only printed by name")] pub(crate) const $name: Self = Self($number);)*
 
             fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -21,7 +21,7 @@ macro_rules! link_types {
     };
 }
 
-// RAW_BSD and RAW_OPENBSD are what some systems write for RAW.
+// Some systems write RAW_BSD or RAW_OPENBSD for RAW.
 link_types! {
     NULL = 0, ETHERNET = 1, AX25 = 3, IEEE802_5 = 6, ARCNET_BSD = 7, SLIP = 8, PPP = 9, FDDI = 10, RAW_BSD = 12,
     RAW_OPENBSD = 14, PPP_HDLC = 50, PPP_ETHER = 51, ATM_RFC1483 = 100, RAW = 101, C_HDLC = 104, IEEE802_11 = 105,

@@ -1,4 +1,4 @@
-//! Captures that are written.
+//! The captures that a replay writes.
 
 use core::time::Duration;
 use std::fs::File;
@@ -9,7 +9,7 @@ use anyhow::{Context, Error, Result};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, Endianness, PcapError, TsResolution};
 
-/// A capture that is written: link type RAW, microseconds.
+/// A pcap file of link type RAW with microseconds.
 pub(crate) struct Output {
     path: PathBuf,
     writer: PcapWriter<BufWriter<File>>,
@@ -35,7 +35,7 @@ impl Output {
         })
     }
 
-    /// Appends `packet` with the timestamp `time`, cut to a microsecond.
+    /// Appends `packet` with the timestamp `time`, rounded down to microseconds.
     pub(crate) fn write(&mut self, time: Duration, packet: &[u8]) -> Result<()> {
         let length = u32::try_from(packet.len())?;
         let written = self
@@ -46,7 +46,7 @@ impl Output {
         Ok(())
     }
 
-    /// Writes what is still in memory.
+    /// Flushes the file.
     pub(crate) fn finish(self) -> Result<()> {
         self.writer
             .into_writer()
@@ -55,7 +55,7 @@ impl Output {
     }
 }
 
-/// What lies behind an error, which says "reading" of files that are written, too.
+/// The cause of an error, whose text says "reading" also for files that are written.
 fn cause(error: PcapError) -> Error {
     match error {
         PcapError::IoError(error) => error.into(),

@@ -11,7 +11,7 @@ use super::output::Output;
 use super::verdict_lines::VerdictLines;
 use crate::cli::ReplayOptions;
 
-/// The files that were asked for.
+/// The requested files.
 pub(crate) struct Outputs {
     lan: Option<Output>,
     wan: Option<Output>,
@@ -48,15 +48,15 @@ impl Outputs {
             .map_or(Ok(()), |json| json.write(time, from, verdict))
     }
 
-    /// Says of `packet` that it was not given to the NAT, since its end was not captured.
-    pub(crate) fn cut(&mut self, packet: &Packet) -> Result<()> {
+    /// Writes that `packet` was not given to the NAT, because its end was not captured.
+    pub(crate) fn truncated(&mut self, packet: &Packet) -> Result<()> {
         let (time, from) = (packet.time, packet.arrival.from);
         self.json
             .as_mut()
-            .map_or(Ok(()), |json| json.write_cut(time, from))
+            .map_or(Ok(()), |json| json.write_truncated(time, from))
     }
 
-    /// Writes what is still in memory, and closes the files.
+    /// Flushes and closes the files.
     pub(crate) fn finish(&mut self) -> Result<()> {
         for output in [self.lan.take(), self.wan.take()].into_iter().flatten() {
             output.finish()?;

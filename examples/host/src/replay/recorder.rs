@@ -1,4 +1,4 @@
-//! The events of a replay, at the times of its captures.
+//! The event hook of a replay. The times are those of its captures.
 
 use core::time::Duration;
 use std::path::Path;
@@ -8,7 +8,7 @@ use nat_core::{Event, EventHook};
 
 use crate::mapping_log::MappingLog;
 
-/// Writes events, and keeps what went wrong until the end.
+/// Writes events, and keeps the first error until the end.
 pub(crate) struct Recorder {
     log: MappingLog,
     result: Result<()>,

@@ -1,4 +1,4 @@
-//! What was in a capture, and what of it was not judged.
+//! Counts of a capture's records, and of those that were skipped.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -12,15 +12,15 @@ pub(crate) enum Skipped {
     Link(Kind),
     /// It ends within its IPv4 header.
     Short,
-    /// It comes from an address of the router: the replay's own router sends in its place.
+    /// It comes from an address of the router, whose packets the replay makes itself.
     SentByRouter,
     /// It goes from a host of the LAN to another.
     WithinLan,
-    /// It neither comes from the LAN nor goes there or to the router.
+    /// It is neither from the LAN, nor to the LAN or the router.
     NeitherSide,
-    /// It did not arrive at the router on the side that the capture is of.
+    /// It did not arrive at the router on the side of the capture.
     NotArrived,
-    /// The file does not say enough of it.
+    /// The file has too little information about it.
     Unusable(&'static str),
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for Skipped {
             Self::Short => f.write_str("shorter than an IPv4 header"),
             Self::SentByRouter => f.write_str("sent by the router"),
             Self::WithinLan => f.write_str("between hosts of the LAN"),
-            Self::NeitherSide => f.write_str("of neither side (compare --lan and --lan-mac)"),
+            Self::NeitherSide => f.write_str("of neither side (check --lan and --lan-mac)"),
             Self::NotArrived => f.write_str("not on their way to the router"),
             Self::Unusable(why) => f.write_str(why),
         }
@@ -43,16 +43,16 @@ impl fmt::Display for Skipped {
 pub(crate) struct Tally {
     records: u64,
     ipv4: u64,
-    cut: u64,
+    truncated: u64,
     skipped: BTreeMap<Skipped, u64>,
 }
 
 impl Tally {
-    /// Counts a record that the NAT gets, or would get if it were not cut.
-    pub(crate) fn judged(&mut self, cut: bool) {
+    /// Counts a record that the NAT processes, or would process if it were not truncated.
+    pub(crate) fn arrived(&mut self, truncated: bool) {
         self.records += 1;
         self.ipv4 += 1;
-        self.cut += u64::from(cut);
+        self.truncated += u64::from(truncated);
     }
 
     pub(crate) fn skipped(&mut self, why: Skipped) {
@@ -66,13 +66,13 @@ impl Tally {
         self.ipv4 == 0 && self.records > 0
     }
 
-    /// Whether there were records, and every one has a link header of a kind that is not known.
+    /// Whether there were records, all with an unsupported link type.
     pub(crate) fn is_foreign(&self) -> bool {
         let foreign = |why: &Skipped| matches!(why, Skipped::Link(Kind::Unsupported(_)));
         self.records > 0 && self.ipv4 == 0 && self.skipped.keys().all(foreign)
     }
 
-    /// The kinds of records that were not judged, with their numbers.
+    /// The kinds of skipped records, with their numbers.
     pub(crate) fn kinds(&self) -> String {
         let kinds: Vec<String> = self
             .skipped
@@ -85,13 +85,17 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let judged = self.records - self.skipped.values().sum::<u64>() - self.cut;
-        write!(f, "{} records, {judged} judged", self.records)?;
-        if self.cut > 0 {
-            write!(f, ", {} cut when captured and so dropped", self.cut)?;
+        let processed = self.records - self.skipped.values().sum::<u64>() - self.truncated;
+        write!(f, "{} records, {processed} processed", self.records)?;
+        if self.truncated > 0 {
+            write!(
+                f,
+                ", {} truncated in the capture and dropped",
+                self.truncated
+            )?;
         }
         if !self.skipped.is_empty() {
-            write!(f, "; left out: {}", self.kinds())?;
+            write!(f, "; skipped: {}", self.kinds())?;
         }
         Ok(())
     }

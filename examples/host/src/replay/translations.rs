@@ -1,6 +1,6 @@
-//! A capture taken inside shows what comes from outside as the LAN got it: addressed to a host, by
-//! the router that was there. Here such packets are given back the external addresses that they
-//! would have under the replay's own router.
+//! A capture taken inside shows packets from outside as the captured router has sent them to the LAN:
+//! addressed to a host. Here they get the external address that the host has behind the replay's
+//! router.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::HashMap;
@@ -8,27 +8,27 @@ use std::collections::HashMap;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-/// Where a header of IPv4 has its checksum and its addresses.
+/// Offsets in the IPv4 header.
 const HEADER_CHECKSUM: usize = 10;
 const SOURCE: usize = 12;
 const DESTINATION: usize = 16;
 
-/// The external endpoints that hosts have, as far as packets have left by them. One entry for each
-/// flow of the capture.
+/// The external endpoints of hosts that have sent packets, with one entry for each session of the
+/// capture.
 pub(crate) struct Translations {
     /// By protocol, inside endpoint and remote endpoint.
-    flows: HashMap<(u8, SocketAddrV4, SocketAddrV4), SocketAddrV4>,
-    /// By protocol and inside endpoint, whoever it talks to.
+    sessions: HashMap<(u8, SocketAddrV4, SocketAddrV4), SocketAddrV4>,
+    /// By protocol and inside endpoint, for all remote endpoints.
     endpoints: HashMap<(u8, SocketAddrV4), SocketAddrV4>,
     hosts: HashMap<Ipv4Addr, Ipv4Addr>,
-    /// The address that hosts have which have sent nothing.
+    /// The external address of hosts that have sent nothing.
     primary: Ipv4Addr,
 }
 
-/// Which endpoint a packet goes from, and which to. Those of an ICMP query are the address and the
-/// identifier of the host that asks, and the address and 0 of the one that answers.
+/// Source and destination of a packet. The port of an ICMP query's sender is its identifier; that of
+/// the host that answers is 0.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Flow {
+pub(crate) struct Endpoints {
     protocol: u8,
     from: SocketAddrV4,
     to: SocketAddrV4,
@@ -37,35 +37,38 @@ pub(crate) struct Flow {
 impl Translations {
     pub(crate) fn new(primary: Ipv4Addr) -> Self {
         Self {
-            flows: HashMap::new(),
+            sessions: HashMap::new(),
             endpoints: HashMap::new(),
             hosts: HashMap::new(),
             primary,
         }
     }
 
-    /// Takes note of a packet that was `before` when it came from inside, and has left as `after`.
-    pub(crate) fn learn(&mut self, before: Option<Flow>, after: &[u8]) {
-        let (Some(before), Some(after)) = (before, Flow::of(after)) else {
+    /// Records the translation of a packet from inside: its endpoints `before`, and as it leaves.
+    pub(crate) fn learn(&mut self, before: Option<Endpoints>, after: &[u8]) {
+        let (Some(before), Some(after)) = (before, Endpoints::of(after)) else {
             return;
         };
-        self.flows
+        self.sessions
             .insert((before.protocol, before.from, before.to), after.from);
         self.endpoints
             .insert((before.protocol, before.from), after.from);
         self.hosts.insert(*before.from.ip(), *after.from.ip());
     }
 
-    /// Addresses a packet from outside that is addressed to a host to what the host is outside.
-    /// Checksums that were wrong stay wrong. A packet that is malformed stays as it is: the NAT
-    /// judges it.
+    /// Replaces the destination of a packet from outside, which is a LAN host, by the host's external
+    /// endpoint. Wrong checksums stay wrong. Malformed packets are not changed; the NAT drops them.
     pub(crate) fn readdress(&self, packet: &mut [u8]) {
         if let Some(error) = Quote::of(packet) {
-            let external = self.external(error.flow.protocol, error.flow.from, error.flow.to);
+            let external = self.external(
+                error.endpoints.protocol,
+                error.endpoints.from,
+                error.endpoints.to,
+            );
             error.readdress(packet, external);
-        } else if let Some(flow) = Flow::of(packet) {
-            let external = self.external(flow.protocol, flow.to, flow.from);
-            readdress_flow(packet, flow.protocol, external);
+        } else if let Some(endpoints) = Endpoints::of(packet) {
+            let external = self.external(endpoints.protocol, endpoints.to, endpoints.from);
+            readdress(packet, endpoints.protocol, external);
         } else {
             let Some(host) = address(packet, DESTINATION) else {
                 return;
@@ -75,11 +78,12 @@ impl Translations {
         }
     }
 
-    /// What is `inside` to `remote`. A host that has sent nothing by an endpoint gets that of the
-    /// same port, where a port forward or nothing may be.
+    /// The external endpoint of `inside` toward `remote`. An endpoint that has sent nothing keeps its
+    /// port, for which there may be a port forward.
     fn external(&self, protocol: u8, inside: SocketAddrV4, remote: SocketAddrV4) -> SocketAddrV4 {
-        let flow = self.flows.get(&(protocol, inside, remote));
-        flow.or_else(|| self.endpoints.get(&(protocol, inside)))
+        let session = self.sessions.get(&(protocol, inside, remote));
+        session
+            .or_else(|| self.endpoints.get(&(protocol, inside)))
             .copied()
             .unwrap_or_else(|| {
                 let address = self.hosts.get(inside.ip()).copied().unwrap_or(self.primary);
@@ -88,8 +92,8 @@ impl Translations {
     }
 }
 
-impl Flow {
-    /// The flow of a packet that says so itself: later fragments do not.
+impl Endpoints {
+    /// The endpoints of a packet; `None` for later fragments, which have no ports.
     pub(crate) fn of(packet: &[u8]) -> Option<Self> {
         let payload = packet.get(header_len(packet)?..)?;
         let is_first = u16::from_be_bytes([*packet.get(6)? & 0x1f, *packet.get(7)?]) == 0;
@@ -114,33 +118,63 @@ impl Flow {
     }
 }
 
-fn readdress_flow(packet: &mut [u8], protocol: u8, external: SocketAddrV4) {
+fn readdress(packet: &mut [u8], protocol: u8, external: SocketAddrV4) {
     let Some(start) = header_len(packet) else {
         return;
     };
-    let (address, port) = (external.ip().octets(), external.port().to_be_bytes());
-    // ICMP's checksum covers no addresses.
-    let (port_at, checksum, covers_addresses) = match protocol {
-        TCP => (start + 2, start + 16, true),
-        UDP => (start + 2, start + 6, true),
-        _ => (start + 4, start + 2, false),
-    };
-    let unused = protocol == UDP && packet.get(checksum..checksum + 2) == Some(&[0, 0]);
-    let checksum: &[usize] = if unused { &[] } else { &[checksum] };
-    let of_address = if covers_addresses { checksum } else { &[] };
-    replace(
-        packet,
-        DESTINATION,
-        &address,
-        &[&[HEADER_CHECKSUM], of_address].concat(),
-    );
-    replace(packet, port_at, &port, checksum);
-    if let ([at], UDP) = (checksum, protocol) {
+    let fields = Fields::of(packet, protocol, start, Port::Destination);
+    let checksums = [&[HEADER_CHECKSUM], fields.checksums_of_addresses()].concat();
+    replace(packet, DESTINATION, &external.ip().octets(), &checksums);
+    let port = external.port().to_be_bytes();
+    replace(packet, fields.port, &port, &fields.checksum);
+    if let ([at], UDP) = (&fields.checksum[..], protocol) {
         no_zero(packet, *at);
     }
 }
 
-/// A zero says that there is no checksum (RFC 768).
+enum Port {
+    Source,
+    Destination,
+}
+
+/// Where a TCP, UDP or ICMP query header has the port or identifier, and its checksum.
+struct Fields {
+    port: usize,
+    /// Empty for UDP without a checksum.
+    checksum: Vec<usize>,
+    /// ICMP's checksum does not cover the addresses.
+    covers_addresses: bool,
+}
+
+impl Fields {
+    /// The fields of the header at `start`.
+    fn of(packet: &[u8], protocol: u8, start: usize, port: Port) -> Self {
+        let (port, checksum) = match (protocol, port) {
+            (TCP, Port::Source) => (start, start + 16),
+            (TCP, Port::Destination) => (start + 2, start + 16),
+            (UDP, Port::Source) => (start, start + 6),
+            (UDP, Port::Destination) => (start + 2, start + 6),
+            _ => (start + 4, start + 2),
+        };
+        let unused = protocol == UDP && packet.get(checksum..checksum + 2) == Some(&[0, 0]);
+        Self {
+            port,
+            checksum: if unused { vec![] } else { vec![checksum] },
+            covers_addresses: matches!(protocol, TCP | UDP),
+        }
+    }
+
+    /// The checksum, if it covers the addresses of the IPv4 header.
+    fn checksums_of_addresses(&self) -> &[usize] {
+        if self.covers_addresses {
+            &self.checksum
+        } else {
+            &[]
+        }
+    }
+}
+
+/// A zero would mean that there is no checksum (RFC 768).
 fn no_zero(packet: &mut [u8], at: usize) {
     if let Some(checksum) = packet
         .get_mut(at..at + 2)
@@ -150,60 +184,51 @@ fn no_zero(packet: &mut [u8], at: usize) {
     }
 }
 
-/// The packet that an ICMP error is about, which is one that the host has sent.
+/// The packet that an ICMP error quotes, which the host has sent.
 struct Quote {
-    /// Where the error begins, the quoted packet, and what is behind its header.
+    /// Offsets of the ICMP header, of the quoted packet, and of what is behind its IPv4 header.
     error: usize,
     header: usize,
     payload: usize,
-    flow: Flow,
+    endpoints: Endpoints,
 }
 
 impl Quote {
-    /// The quote of `packet`, if it is an ICMP error that quotes enough.
+    /// The quote of `packet`, if it is an ICMP error with enough of the quoted packet.
     fn of(packet: &[u8]) -> Option<Self> {
         let error = header_len(packet)?;
         let is_error = *packet.get(9)? == ICMP && matches!(packet.get(error)?, 3 | 4 | 5 | 11 | 12);
         let header = error + 8;
         let quoted = packet.get(header..).filter(|_| is_error)?;
-        let flow = Flow::of(quoted)?;
+        let endpoints = Endpoints::of(quoted)?;
         Some(Self {
             error,
             header,
             payload: header + header_len(quoted)?,
-            flow,
+            endpoints,
         })
     }
 
-    /// The addresses of both headers, the port or identifier of the quote, and all checksums.
+    /// Replaces the destination of the error, the source of the quoted packet, and updates all
+    /// checksums.
     fn readdress(&self, packet: &mut [u8], external: SocketAddrV4) {
         let (address, port) = (external.ip().octets(), external.port().to_be_bytes());
         replace(packet, DESTINATION, &address, &[HEADER_CHECKSUM]);
         let before = sum(packet.get(self.error..).unwrap_or_default());
-        // Only the first 8 bytes behind the header are sure to be there: of TCP, not the checksum.
-        let (port_at, checksum, covers_addresses) = match self.flow.protocol {
-            TCP => (self.payload, self.payload + 16, true),
-            UDP => (self.payload, self.payload + 6, true),
-            _ => (self.payload + 4, self.payload + 2, false),
-        };
-        let unused =
-            self.flow.protocol == UDP && packet.get(checksum..checksum + 2) == Some(&[0, 0]);
-        let checksum: &[usize] = if unused { &[] } else { &[checksum] };
-        let of_address = if covers_addresses { checksum } else { &[] };
+        // Only the first 8 bytes behind the quoted IPv4 header must be present. They do not include
+        // the checksum of TCP.
+        let protocol = self.endpoints.protocol;
+        let fields = Fields::of(packet, protocol, self.payload, Port::Source);
         let header_checksum = self.header + HEADER_CHECKSUM;
-        replace(
-            packet,
-            self.header + SOURCE,
-            &address,
-            &[&[header_checksum], of_address].concat(),
-        );
-        replace(packet, port_at, &port, checksum);
+        let checksums = [&[header_checksum], fields.checksums_of_addresses()].concat();
+        replace(packet, self.header + SOURCE, &address, &checksums);
+        replace(packet, fields.port, &port, &fields.checksum);
         let after = sum(packet.get(self.error..).unwrap_or_default());
         update(packet, self.error + 2, before, after);
     }
 }
 
-/// The length of the header of an IPv4 packet with a whole one.
+/// The length of the IPv4 header; `None` if it is malformed or not complete.
 fn header_len(packet: &[u8]) -> Option<usize> {
     let first = *packet.first()?;
     let len = usize::from(first & 0x0f) * 4;
@@ -218,8 +243,8 @@ fn address(packet: &[u8], at: usize) -> Option<Ipv4Addr> {
         .map(Ipv4Addr::from)
 }
 
-/// Puts `new` at `at`, which is even, and brings the checksums at `checksums` up to date, as far as
-/// they are there.
+/// Writes `new` at `at`, which is even, and updates the checksums at the offsets `checksums`, if the
+/// packet has them.
 fn replace(packet: &mut [u8], at: usize, new: &[u8], checksums: &[usize]) {
     let Some(old) = packet.get_mut(at..at + new.len()) else {
         return;

@@ -19,25 +19,25 @@ impl VerdictLines {
         JsonLines::create(path).map(Self)
     }
 
-    /// Appends what became of the packet that came in on `from` at `time`.
+    /// Appends the verdict on the packet that came in on `from` at `time`.
     pub(crate) fn write(&mut self, time: Duration, from: Side, verdict: &Verdict) -> Result<()> {
         self.0.write(&VerdictLine::new(time, from, verdict)?)
     }
 
-    /// Appends that the packet that came in on `from` at `time` was cut when it was captured, so
-    /// that it was not judged.
-    pub(crate) fn write_cut(&mut self, time: Duration, from: Side) -> Result<()> {
+    /// Appends that the packet that came in on `from` at `time` was truncated in the capture and not
+    /// processed.
+    pub(crate) fn write_truncated(&mut self, time: Duration, from: Side) -> Result<()> {
         let time = seconds(time)?;
         self.0.write(&VerdictLine {
             time,
             from: side(from),
             verdict: "drop",
             to: None,
-            reason: Some("cut"),
+            reason: Some("truncated"),
         })
     }
 
-    /// Writes what is still in memory.
+    /// Flushes the file.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.0.flush()
     }

@@ -1,20 +1,20 @@
-//! The MAC addresses of the router, the same at each start: neighbours keep them, and DHCP servers
-//! know clients by them.
+//! The MAC addresses of the router. They are the same at each start, because neighbours cache them
+//! and DHCP servers identify clients by them.
 
 use core::hash::Hasher;
 use std::fs;
 
 use siphasher::sip::SipHasher13;
 
-/// Files that tell machines apart, and stay the same:
-/// <https://www.freedesktop.org/software/systemd/man/machine-id.html>. The number is confidential, so only a hash of it
-/// is on the wire.
+/// Files with an id of the machine that does not change:
+/// <https://www.freedesktop.org/software/systemd/man/machine-id.html>. The id is confidential, so only a hash of it
+/// is sent.
 const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
-/// Of this program, so that no other one derives the same addresses.
+/// Of this program, so that other programs do not derive the same addresses.
 const KEY: &[u8; 16] = b"nat-host MAC key";
 
-/// The address of the router's end of the device `name`: its own for each machine and name. A
-/// machine that has no number gets the same address as others without one.
+/// The address of the router's end of the device `name`. It differs for each machine and name;
+/// machines without an id have the same address.
 pub(super) fn of_device(name: &str) -> [u8; 6] {
     let machine = MACHINE_IDS
         .iter()
@@ -22,8 +22,7 @@ pub(super) fn of_device(name: &str) -> [u8; 6] {
     derive(machine.unwrap_or_default().trim_ascii(), name)
 }
 
-/// A locally administered address of one interface. The kernel's end of the device has another, a
-/// random one.
+/// A locally administered unicast address. The kernel's end of the device has a random one.
 fn derive(machine: &[u8], name: &str) -> [u8; 6] {
     let mut hasher = SipHasher13::new_with_key(KEY);
     for part in [machine, name.as_bytes()] {

@@ -1,4 +1,4 @@
-//! The events of the router, at the times of the system's clock.
+//! The event hook of the router. The times are those of the system clock.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -8,7 +8,7 @@ use nat_core::{Event, EventHook};
 
 use crate::mapping_log::MappingLog;
 
-/// Writes each event at once. A failure is told, and ends the log but not the router.
+/// Writes each event at once. After an error, which is printed, nothing more is written.
 pub(crate) struct Recorder(Option<MappingLog>);
 
 impl Recorder {
@@ -20,8 +20,8 @@ impl Recorder {
 impl EventHook for Recorder {
     fn on_event(&mut self, event: &Event) {
         let Some(log) = &mut self.0 else { return };
-        // Events happen when they are told. The engine's own clock starts with the program, and
-        // stands still with the system.
+        // Events are reported when they happen. The engine's clock starts with the program, and stops
+        // while the system is suspended.
         let time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         if let Err(error) = log.write(event, time).and_then(|()| log.flush()) {
             eprintln!("nat-host: {error:#}");

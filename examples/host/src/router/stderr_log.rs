@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// Writes a line for each message, which begins as those of the program itself do.
+/// Writes a line for each message, with the prefix of the program's own messages.
 struct StderrLog;
 
 static LOG: StderrLog = StderrLog;
 
-/// Writes warnings and errors from now on; with one `-v` also what the router tells otherwise, with
-/// two also what helps to find faults, and with three everything.
+/// Starts the log with warnings and errors. `verbosity` 1 adds information, 2 debug messages, 3
+/// everything.
 pub(crate) fn start(verbosity: u8) {
     let level = match verbosity {
         0 => LevelFilter::Warn,
@@ -18,7 +18,7 @@ pub(crate) fn start(verbosity: u8) {
         2 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
-    // Nobody else in this program sets one.
+    // No other code of this program sets a logger.
     if log::set_logger(&LOG).is_ok() {
         log::set_max_level(level);
     }
@@ -30,7 +30,7 @@ impl Log for StderrLog {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // That nobody reads there is no reason to stop routing.
+        // If standard error is closed, routing goes on.
         let _ = writeln!(io::stderr(), "{}", line(record));
     }
 

@@ -15,13 +15,13 @@ use rustix::io::Errno;
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 const ETHERNET_HEADER: usize = 14;
-/// No frame that the kernel can send is longer.
+/// The longest frame that the kernel can send.
 const MAX_FRAME: usize = 65_535 + ETHERNET_HEADER;
-/// How often a device that is down is looked at.
+/// How often a device that is down is polled.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Opens the TAP device `name`, or creates it. Nothing uses the name later, so the device may be
-/// moved and renamed.
+/// Opens the TAP device `name`, or creates it. The name is not used later, so the device may be moved
+/// and renamed.
 pub(crate) fn open(name: &str) -> io::Result<SyncDevice> {
     let device = DeviceBuilder::new()
         .name(name)
@@ -32,13 +32,13 @@ pub(crate) fn open(name: &str) -> io::Result<SyncDevice> {
     Ok(device)
 }
 
-/// Lets at least `frames` frames wait in the kernel until the router reads them.
+/// Makes the device's transmit queue at least `frames` long.
 ///
-/// The kernel drops what does not fit: with the 1,000 frames that it has by default, bursts of a
-/// fast connection are lost, which halves its speed. Only frames that wait take memory, about 2.3
-/// kB each at an MTU of 1,500 bytes.
+/// The kernel drops frames when the queue is full. With its default of 1,000 frames, bursts of a fast
+/// connection are lost, which halves its speed. Only queued frames take memory, about 2.3 kB each at
+/// an MTU of 1,500 bytes.
 pub(crate) fn lengthen_queue(device: &SyncDevice, frames: u32) -> io::Result<()> {
-    // A longer one was somebody's choice.
+    // A longer queue was set on purpose.
     if device.tx_queue_len()? >= frames {
         Ok(())
     } else {
@@ -46,7 +46,7 @@ pub(crate) fn lengthen_queue(device: &SyncDevice, frames: u32) -> io::Result<()>
     }
 }
 
-/// The router's end of a TAP device: the kernel's end belongs to the hosts.
+/// The router's end of a TAP device. The kernel's end belongs to the hosts.
 pub(crate) struct Tap<D> {
     device: Async<D>,
     address: [u8; 6],
@@ -55,23 +55,23 @@ pub(crate) struct Tap<D> {
     sent: Vec<u8>,
 }
 
-/// The frame that was read last: it stays until a token consumes it.
+/// The frame that was read last. It stays until a token consumes it.
 struct Frame {
     buffer: Box<[u8]>,
     len: Option<usize>,
 }
 
-/// Whether the device is up, as far as is known, and when to look again.
+/// The last known link state, and when to poll again.
 enum Link {
     Up,
     Down(Timer),
 }
 
 impl<D: AsFd> Tap<D> {
-    /// A driver for `device`, whose network interface has the MAC address `address`.
+    /// A driver for `device` with the MAC address `address`.
     ///
-    /// It carries every frame that the kernel can send: what may leave is for the NAT to decide,
-    /// and what arrives may be longer than that.
+    /// Its MTU is the longest frame that the kernel can send. The NAT's MTU limits what leaves, and
+    /// longer frames may arrive.
     pub(crate) fn new(device: D, address: [u8; 6]) -> io::Result<Self> {
         Ok(Self {
             device: Async::new_nonblocking(device)?,
@@ -85,7 +85,7 @@ impl<D: AsFd> Tap<D> {
         })
     }
 
-    /// Whether there is a frame; if not, `cx` is woken when there may be one.
+    /// Whether a frame is available. If not, `cx` is woken when one may be.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> bool {
         while self.received.len.is_none() {
             match rustix::io::read(self.device.get_ref(), &mut *self.received.buffer) {
@@ -105,13 +105,13 @@ impl<D: AsFd> Tap<D> {
         true
     }
 
-    /// Notes that the device is down; `cx` is woken to look again. Returns false.
+    /// Records that the device is down, and wakes `cx` for the next poll. Returns false.
     fn wait_for_link(&mut self, cx: &mut Context<'_>) -> bool {
         self.link.lost();
         self.poll_link(cx)
     }
 
-    /// Whether the device is up; if not, `cx` is woken to look again.
+    /// Whether the device is up. If not, `cx` is woken for the next poll.
     fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
         while let Link::Down(again) = &mut self.link {
             if Pin::new(again).poll(cx).is_pending() {
@@ -216,7 +216,7 @@ impl<D> fmt::Debug for Tap<D> {
     }
 }
 
-/// A frame that was received; dropped without being consumed, it stays for the next token.
+/// A received frame. If the token is dropped without being consumed, the next token gets the frame.
 pub(crate) struct RxToken<'a> {
     frame: &'a mut Frame,
 }
@@ -228,7 +228,7 @@ impl embassy_net_driver::RxToken for RxToken<'_> {
     }
 }
 
-/// Room for one frame to send.
+/// The right to send one frame.
 pub(crate) struct TxToken<'a, D> {
     device: &'a Async<D>,
     link: &'a mut Link,
@@ -242,7 +242,7 @@ impl<D: AsFd> embassy_net_driver::TxToken for TxToken<'_, D> {
         }
         let frame = &mut self.buffer[..len];
         let result = f(frame);
-        // A frame that the kernel does not take is lost, as on a cable that is not plugged in.
+        // A frame that the kernel rejects is lost, as on an unplugged cable.
         if rustix::io::write(self.device.get_ref(), frame).is_err_and(|error| error != Errno::AGAIN)
         {
             self.link.lost();
@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    /// A driver and, in the place of the kernel, the other end of its device.
+    /// A driver, and the other end of its device in place of the kernel.
     fn tap() -> (Tap<UnixDatagram>, UnixDatagram) {
         let (ours, kernels) = UnixDatagram::pair().unwrap();
         ours.set_nonblocking(true).unwrap();

@@ -1,11 +1,29 @@
-//! Packets of the soak, built by etherparse.
+//! Builds the packets of the soak with etherparse.
 
-use core::net::SocketAddrV4;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Result, anyhow};
 use etherparse::{IpFragOffset, Ipv4Header, PacketBuilder, PacketBuilderStep, TcpHeader};
 
+use nat_core::Side;
+
 const TTL: u8 = 64;
+
+/// An endpoint outside.
+pub(super) fn any_remote(random: &mut fastrand::Rng) -> SocketAddrV4 {
+    SocketAddrV4::new(
+        Ipv4Addr::new(203, 0, 113, random.u8(100..200)),
+        random.u16(1..),
+    )
+}
+
+pub(super) fn any_side(random: &mut fastrand::Rng) -> Side {
+    if random.bool() {
+        Side::Inside
+    } else {
+        Side::Outside
+    }
+}
 
 fn ipv4(
     source: SocketAddrV4,
@@ -57,6 +75,24 @@ pub(super) struct Segment {
     pub(super) acknowledgment: Option<u32>,
 }
 
+impl Segment {
+    pub(super) fn syn(sequence: u32) -> Self {
+        Self {
+            syn: true,
+            sequence,
+            ..Self::default()
+        }
+    }
+
+    /// The answer to a SYN with the sequence number `peer`.
+    pub(super) fn syn_ack(sequence: u32, peer: u32) -> Self {
+        Self {
+            acknowledgment: Some(peer.wrapping_add(1)),
+            ..Self::syn(sequence)
+        }
+    }
+}
+
 /// A TCP segment.
 pub(super) fn tcp(
     to: &mut Vec<u8>,
@@ -89,8 +125,8 @@ pub(super) fn unreachable(
         .write(to, quoted)?)
 }
 
-/// Fragment `number` of a UDP datagram `whole`: 8 bytes of its payload each, the last with the
-/// rest.
+/// Fragment `number` of the UDP datagram `whole`: 8 bytes of its payload, or all the rest if it is
+/// the last.
 pub(super) fn fragment(
     to: &mut Vec<u8>,
     whole: &[u8],

@@ -1,16 +1,16 @@
-//! The sampled flows: every packet of theirs has to arrive, as what it was.
+//! The sampled sessions: each of their packets must arrive unchanged, except for the translation.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Context, Result, ensure};
 use nat_core::Side;
 
-use super::judge;
+use super::checker;
+use super::engine::Engine;
 use super::packet::{self, Segment};
-use super::world::World;
 
-/// Packets of one TCP connection, from its SYN to the last acknowledgment. Those that have closed
-/// keep their mapping for minutes.
+/// Packets of one TCP connection, from its SYN to the last acknowledgment. Closed connections keep
+/// their mapping for minutes.
 const CONNECTION: u32 = 6001;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,13 +20,13 @@ enum Kind {
     Udp,
 }
 
-/// One flow of a host that has no other.
+/// The only session of one host.
 #[derive(Clone, Debug)]
 pub(super) struct Victim {
     kind: Kind,
     inside: SocketAddrV4,
     remote: SocketAddrV4,
-    /// Known once the first packet has left.
+    /// Known after the first packet has left.
     external: Option<SocketAddrV4>,
     /// Packets so far.
     packets: u32,
@@ -35,7 +35,7 @@ pub(super) struct Victim {
 }
 
 impl Victim {
-    /// The flow of the inside host `number`, which has not begun.
+    /// The session of the inside host `number`, which has sent nothing yet.
     pub(super) fn new(number: u8, random: &mut fastrand::Rng) -> Self {
         let kind = [Kind::Tcp, Kind::Udp, Kind::Tcp, Kind::Echo][usize::from(number % 4)];
         let inside = SocketAddrV4::new(Ipv4Addr::new(192, 168, 77, number), random.u16(1024..));
@@ -53,28 +53,28 @@ impl Victim {
         }
     }
 
-    /// The two ends that someone off the path may guess.
+    /// The external and the remote endpoint, which an off-path attacker may guess.
     pub(super) fn ends(&self) -> Option<(SocketAddrV4, SocketAddrV4)> {
         self.external.map(|external| (external, self.remote))
     }
 
-    /// Sends the flow's next packet, and judges how it arrives.
+    /// Sends the session's next packet, and checks how it arrives.
     ///
     /// # Errors
     ///
-    /// It does not arrive, or as something else.
-    pub(super) fn step(&mut self, world: &mut World) -> Result<()> {
+    /// The packet does not arrive, or it arrives changed.
+    pub(super) fn step(&mut self, engine: &mut Engine) -> Result<()> {
         if self.kind == Kind::Tcp && self.packets == CONNECTION {
-            *self = Self::new(self.inside.ip().octets()[3], world.random());
+            *self = Self::new(self.inside.ip().octets()[3], engine.random());
         }
         let outward = self.is_outward();
         let text: [u8; 32] =
-            core::array::from_fn(|place| (self.packets as usize).wrapping_mul(place + 1) as u8);
+            core::array::from_fn(|index| (self.packets as usize).wrapping_mul(index + 1) as u8);
         let payload = if self.carries_data() { &text[..] } else { &[] };
         let result = if outward {
-            self.send_out(world, payload)
+            self.send_out(engine, payload)
         } else {
-            self.send_in(world, payload)
+            self.send_in(engine, payload)
         };
         result.with_context(|| format!("{self:?}"))?;
         self.packets += 1;
@@ -89,28 +89,28 @@ impl Victim {
         self.kind != Kind::Tcp || (3..CONNECTION - 4).contains(&self.packets)
     }
 
-    fn send_out(&mut self, world: &mut World, payload: &[u8]) -> Result<()> {
-        let mut bytes = world.take_buffer();
+    fn send_out(&mut self, engine: &mut Engine, payload: &[u8]) -> Result<()> {
+        let mut bytes = engine.take_buffer();
         self.build(&mut bytes, (self.inside, self.remote), payload)?;
-        let len = world.forwarded(&mut bytes, Side::Inside)?;
-        let seen = judge::read(&bytes[..len])?.source;
+        let len = engine.must_forward(&mut bytes, Side::Inside)?;
+        let seen = checker::read(&bytes[..len])?.source;
         let external = *self.external.get_or_insert(seen);
         ensure!(
-            world.is_external(*external.ip()),
+            engine.is_external(*external.ip()),
             "{external} is not an external endpoint"
         );
-        judge::expect(&bytes[..len], (external, self.remote), payload)?;
-        world.give_back(bytes);
+        checker::expect(&bytes[..len], (external, self.remote), payload)?;
+        engine.give_back(bytes);
         Ok(())
     }
 
-    fn send_in(&mut self, world: &mut World, payload: &[u8]) -> Result<()> {
+    fn send_in(&mut self, engine: &mut Engine, payload: &[u8]) -> Result<()> {
         let external = self.external.context("nothing has left yet")?;
-        let mut bytes = world.take_buffer();
+        let mut bytes = engine.take_buffer();
         self.build(&mut bytes, (self.remote, external), payload)?;
-        let len = world.forwarded(&mut bytes, Side::Outside)?;
-        judge::expect(&bytes[..len], (self.remote, self.inside), payload)?;
-        world.give_back(bytes);
+        let len = engine.must_forward(&mut bytes, Side::Outside)?;
+        checker::expect(&bytes[..len], (self.remote, self.inside), payload)?;
+        engine.give_back(bytes);
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Victim {
         }
     }
 
-    /// The connection's next segment: handshake, data back and forth, and a close from inside.
+    /// The connection's next segment: handshake, data both ways, and a close from inside.
     fn segment(&mut self, len: u32) -> Segment {
         const FIN: u32 = CONNECTION - 3;
         let (own, peer) = if self.is_outward() { (0, 1) } else { (1, 0) };

@@ -1,4 +1,4 @@
-//! What the router itself says: `--icmp-errors`, `--icmp-error-rate`, `--exhaustion-error`,
+//! What the router itself sends: `--icmp-errors`, `--icmp-error-rate`, `--exhaustion-error`,
 //! `--lan-ping`, `--wan-ping`.
 
 use core::time::Duration;
@@ -10,9 +10,9 @@ use crate::run::Replay;
 
 const T: Duration = Duration::from_secs(1_700_000_000);
 
-/// RFC 5508 REQ-9: a datagram dies on its way out, and one on its way in.
+/// RFC 5508 REQ-9: the TTL of one datagram outward and of one inward expires.
 #[test]
-fn errors_go_to_the_sides_that_were_asked_for() {
+fn errors_go_to_the_configured_sides() {
     let query = udp(at(HOST, 5000), at(SERVER, 53));
     let external = seen(&Replay::new().lan(T, &query).run().wan[0].1).from;
     for (options, expected) in [
@@ -52,7 +52,7 @@ fn errors_go_to_the_sides_that_were_asked_for() {
 }
 
 #[test]
-fn errors_are_no_more_than_were_asked_for() {
+fn errors_are_limited_to_the_configured_rate() {
     let dying = udp_with_ttl(at(HOST, 5000), at(SERVER, 53), 1);
     let packets = || {
         (0..4)
@@ -69,7 +69,7 @@ fn errors_are_no_more_than_were_asked_for() {
 }
 
 #[test]
-fn a_host_without_a_session_is_told_what_was_asked_for() {
+fn a_host_without_a_session_gets_the_configured_error() {
     for (options, expected) in [
         ("--profile rfc", Some(13)),
         ("--exhaustion-error administratively-prohibited", Some(13)),
@@ -80,8 +80,8 @@ fn a_host_without_a_session_is_told_what_was_asked_for() {
             replay.lan(T, &udp(at(HOST, port), at(SERVER, 53)))
         });
         let outcome = replay.options(&format!("--host-limit 1 {options}")).run();
-        let told = outcome.lan.first().map(|(_, error)| seen(error).kind);
-        assert_eq!(told, expected.map(Kind::Unreachable), "{options}");
+        let seen_error = outcome.lan.first().map(|(_, error)| seen(error).kind);
+        assert_eq!(seen_error, expected.map(Kind::Unreachable), "{options}");
         let verdict = if expected.is_some() {
             "reject lan host-limit"
         } else {
@@ -91,9 +91,9 @@ fn a_host_without_a_session_is_told_what_was_asked_for() {
     }
 }
 
-/// RFC 5508 REQ-10a: what reaches the router's stack is `local`.
+/// RFC 5508 REQ-10a: packets for the router's stack are `local`.
 #[test]
-fn pings_reach_the_router_where_that_was_asked_for() {
+fn pings_reach_the_router_if_configured() {
     for (options, expected) in [
         ("--profile rfc", ["local", "drop echo-refused"]),
         ("--lan-ping no", ["drop echo-refused", "drop echo-refused"]),

@@ -9,8 +9,8 @@ use etherparse::{Icmpv4Type, PacketBuilder};
 use pcap_file::DataLink;
 
 use crate::packet::{
-    EXTERNAL, HOST, Kind, PEER, ROUTER_INSIDE, SERVER, ack, at, cut, fragmentable, ping, pong,
-    quoted, reassembled, seen, syn, syn_ack, udp,
+    EXTERNAL, HOST, Kind, PEER, ROUTER_INSIDE, SERVER, ack, at, fragmentable, fragments_of, ping,
+    pong, quoted, reassembled, seen, syn, syn_ack, udp,
 };
 use crate::run::{Files, Outcome, Replay};
 
@@ -42,13 +42,13 @@ fn server() -> SocketAddrV4 {
     at(SERVER, 80)
 }
 
-/// The external port that the host gets: the seed is fixed.
+/// The external port of the host. It is the same in every run, because the seed is fixed.
 fn external() -> SocketAddrV4 {
     seen(&run(DataLink::RAW, &[syn(host(), server())], "").wan[0].1).from
 }
 
 #[test]
-fn both_directions_are_told_apart_by_address() {
+fn both_directions_are_distinguished_by_address() {
     let records = [
         syn(host(), server()),
         syn_ack(server(), external()),
@@ -65,15 +65,17 @@ fn both_directions_are_told_apart_by_address() {
         outcome.lines[1]
     );
     assert!(
-        outcome.summary.contains("capture: 3 records, 3 judged\n"),
+        outcome
+            .summary
+            .contains("capture: 3 records, 3 processed\n"),
         "{}",
         outcome.summary
     );
 }
 
-/// There the answer is addressed to the host: the router that was there has translated it.
+/// The answer's destination is the host: the captured router has translated it.
 #[test]
-fn a_capture_taken_inside_is_judged_as_if_answers_came_to_the_router() {
+fn answers_in_a_capture_taken_inside_are_processed_as_arriving_at_the_router() {
     let records = [
         syn(host(), server()),
         syn_ack(server(), host()),
@@ -97,7 +99,7 @@ fn a_capture_taken_inside_is_judged_as_if_answers_came_to_the_router() {
 }
 
 #[test]
-fn what_nobody_inside_asked_for_is_still_not_forwarded() {
+fn unsolicited_packets_are_still_not_forwarded() {
     let records = [syn(server(), host()), udp(at(SERVER, 53), at(PEER, 6000))];
     assert_eq!(
         run(DataLink::RAW, &records, "").verdicts(),
@@ -105,7 +107,7 @@ fn what_nobody_inside_asked_for_is_still_not_forwarded() {
     );
 }
 
-/// Of an external address the capture knows nothing else: the port forward is of the same port.
+/// Without a mapping, the destination port stays, and the port forward has the same port.
 #[test]
 fn a_port_forward_is_reached_in_a_capture_taken_inside() {
     let records = [
@@ -120,7 +122,7 @@ fn a_port_forward_is_reached_in_a_capture_taken_inside() {
     assert_eq!(outcome.verdicts(), ["forward lan", "forward wan"]);
 }
 
-/// The port that each destination sees is another one.
+/// Each destination sees a different port.
 #[test]
 fn answers_find_the_mapping_of_their_own_destination() {
     let other = at(Ipv4Addr::new(203, 0, 113, 6), 80);
@@ -138,10 +140,10 @@ fn answers_find_the_mapping_of_their_own_destination() {
 }
 
 #[test]
-fn fragments_and_pings_of_a_capture_taken_inside_come_through() {
+fn fragments_and_pings_of_a_capture_taken_inside_are_forwarded() {
     let whole = fragmentable(at(SERVER, 53), host(), 7, &[0x5a; 3000]);
     let mut records = vec![udp(host(), at(SERVER, 53))];
-    records.extend(cut(&whole, 1480));
+    records.extend(fragments_of(&whole, 1480));
     let outcome = run(DataLink::RAW, &records, "");
     assert_eq!(
         outcome.verdicts()[1..],
@@ -157,9 +159,9 @@ fn fragments_and_pings_of_a_capture_taken_inside_come_through() {
     assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"]);
 }
 
-/// The quote is of the packet as the host has sent it.
+/// The error quotes the packet as the host has sent it.
 #[test]
-fn errors_of_a_capture_taken_inside_come_through() {
+fn errors_of_a_capture_taken_inside_are_forwarded() {
     let hop = Ipv4Addr::new(203, 0, 113, 1);
     for query in [
         udp(host(), server()),
@@ -181,9 +183,9 @@ fn errors_of_a_capture_taken_inside_come_through() {
     }
 }
 
-/// A router on which all interfaces are captured: each packet is there twice.
+/// A capture of all interfaces of a router contains each packet twice.
 #[test]
-fn what_the_router_sent_is_left_out() {
+fn packets_that_the_router_sent_are_skipped() {
     let external = external();
     let records = [
         syn(host(), server()),
@@ -197,14 +199,14 @@ fn what_the_router_sent_is_left_out() {
     assert!(
         outcome
             .summary
-            .contains("5 records, 2 judged; left out: 3 sent by the router"),
+            .contains("5 records, 2 processed; skipped: 3 sent by the router"),
         "{}",
         outcome.summary
     );
 }
 
 #[test]
-fn what_cannot_be_told_is_counted_and_said() {
+fn packets_of_neither_side_are_counted_and_reported() {
     let elsewhere = at(Ipv4Addr::new(10, 9, 8, 7), 1);
     let records = [
         udp(elsewhere, server()),
@@ -213,12 +215,12 @@ fn what_cannot_be_told_is_counted_and_said() {
     ];
     let outcome = run(DataLink::RAW, &records, "");
     assert_eq!(outcome.verdicts(), ["forward wan"]);
-    let expected = "3 records, 1 judged; left out: 1 between hosts of the LAN, 1 of neither side (compare --lan and --lan-mac)";
+    let expected = "3 records, 1 processed; skipped: 1 between hosts of the LAN, 1 of neither side (check --lan and --lan-mac)";
     assert!(outcome.summary.contains(expected), "{}", outcome.summary);
 }
 
 #[test]
-fn both_directions_are_told_apart_by_mac_address() {
+fn both_directions_are_distinguished_by_mac_address() {
     let records = [
         frame(LAN_MAC, OTHER_MAC, &syn(host(), server())),
         frame(OTHER_MAC, LAN_MAC, &syn_ack(server(), host())),
@@ -227,7 +229,7 @@ fn both_directions_are_told_apart_by_mac_address() {
     let outcome = run(DataLink::ETHERNET, &records, "--lan-mac 02:00:00:00:00:10");
     assert_eq!(outcome.verdicts(), ["forward wan", "forward lan"]);
     assert!(
-        outcome.summary.contains("left out: 1 of neither side"),
+        outcome.summary.contains("skipped: 1 of neither side"),
         "{}",
         outcome.summary
     );
@@ -252,8 +254,11 @@ fn alone(options: &str) -> (Option<i32>, String) {
         .arg(files.path("capture"))
         .args(options.split_whitespace());
     let output = command.output().unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(told).unwrap())
+    let output_text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8(output_text).unwrap(),
+    )
 }
 
 #[test]
@@ -267,25 +272,22 @@ fn the_lan_may_be_a_network_or_a_host_or_be_found_by_its_mac_address() {
         "--lan-mac 02-00-00-00-00-10",
         "--lan-mac 02:00:00:00:00:10 --lan 192.168.77.0/24 --wan 203.0.113.200/24",
     ] {
-        let (status, told) = alone(options);
+        let (status, output_text) = alone(options);
         assert!(
-            status == Some(0) && told.contains("forwarded=2"),
-            "{options}: {told}"
+            status == Some(0) && output_text.contains("forwarded=2"),
+            "{options}: {output_text}"
         );
     }
     for (options, expected) in [
         ("", "--lan <ADDRESS/LEN>"),
-        (
-            "--lan-mac 02:00:00:00:00:99",
-            "give the LAN as well, with --lan",
-        ),
+        ("--lan-mac 02:00:00:00:00:99", "add --lan"),
         ("--lan 192.168.77.0/24 --lan-in x", "cannot be used with"),
         ("--lan 192.168.77.0", "prefix length is missing"),
     ] {
-        let (status, told) = alone(options);
+        let (status, output_text) = alone(options);
         assert!(
-            status == Some(2) && told.contains(expected),
-            "{options}: {told}"
+            status == Some(2) && output_text.contains(expected),
+            "{options}: {output_text}"
         );
     }
     assert_eq!(

@@ -7,7 +7,7 @@ use crate::run::{Outcome, Replay};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A query at `start`, and its answer `later`.
+/// A query at `start`, and its answer after `later`.
 #[track_caller]
 fn query_and_answer(start: Duration, later: Duration) -> Outcome {
     let query = udp(at(HOST, 5000), at(SERVER, 9));
@@ -20,7 +20,7 @@ fn query_and_answer(start: Duration, later: Duration) -> Outcome {
 }
 
 #[test]
-fn sessions_end_by_the_timestamps_wherever_the_clock_starts() {
+fn sessions_expire_by_the_timestamps_wherever_the_clock_starts() {
     let starts =
         [0, 1_700_000_000_000, (1 << 32) - 1, (1 << 32) - 150_000].map(Duration::from_millis);
     for start in starts {
@@ -65,7 +65,7 @@ fn the_clock_may_jump_by_years() {
 }
 
 #[test]
-fn records_of_one_capture_keep_their_order_where_its_clock_steps_back() {
+fn records_of_one_capture_keep_their_order_if_its_clock_steps_back() {
     let start = Duration::from_secs(1000);
     let query = |port| udp(at(HOST, port), at(SERVER, 9));
     let outcome = Replay::new()

@@ -1,4 +1,4 @@
-//! Which files are read and written, and what is refused.
+//! Files that are read and written, and those that are rejected.
 
 use core::time::Duration;
 use std::fs;
@@ -8,7 +8,7 @@ use pcap_file::DataLink;
 use crate::packet::{HOST, SERVER, at, udp};
 use crate::run::{Files, Replay};
 
-/// Runs on a LAN capture of these bytes, which must be refused in one line.
+/// Runs on a LAN capture of these bytes, which must be rejected in one line.
 #[track_caller]
 fn refused(bytes: &[u8]) -> String {
     let files = Files::new();
@@ -38,7 +38,7 @@ fn capture(datalink: DataLink) -> Vec<u8> {
 }
 
 #[test]
-fn a_truncated_capture_is_refused_with_the_offset_of_what_is_cut() {
+fn a_truncated_capture_is_rejected_with_the_offset_of_the_truncated_record() {
     let whole = capture(DataLink::RAW);
     let record = 16 + 20 + 8 + 7;
     assert_eq!(whole.len(), 24 + 2 * record);
@@ -63,7 +63,7 @@ fn a_truncated_capture_is_refused_with_the_offset_of_what_is_cut() {
 }
 
 #[test]
-fn packets_before_the_cut_are_judged_and_written() {
+fn packets_before_the_truncated_record_are_processed_and_written() {
     let files = Files::new();
     let whole = capture(DataLink::RAW);
     fs::write(files.path("lan-in"), &whole[..whole.len() - 1]).unwrap();
@@ -79,7 +79,7 @@ fn packets_before_the_cut_are_judged_and_written() {
 }
 
 #[test]
-fn a_foreign_file_is_refused_with_the_offset_of_what_is_foreign() {
+fn another_format_is_rejected_with_the_offset_of_its_first_difference() {
     let whole = capture(DataLink::RAW);
     let with = |offset: usize, bytes: &[u8]| {
         let mut changed = whole.clone();
@@ -111,7 +111,7 @@ fn a_foreign_file_is_refused_with_the_offset_of_what_is_foreign() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let files = Files::new();
     let output = files.replay(&["lan-in"], &[]);
     let message = String::from_utf8(output.stderr).unwrap();
@@ -127,7 +127,7 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn one_input_is_enough_and_every_output_may_be_left_out() {
+fn one_input_is_enough_and_every_output_is_optional() {
     let packet = udp(at(HOST, 5000), at(SERVER, 53));
     for inputs in [&["lan-in"][..], &["wan-in"], &["lan-in", "wan-in"]] {
         for outputs in [
@@ -161,7 +161,7 @@ fn an_empty_capture_gives_empty_captures() {
 }
 
 #[test]
-fn an_input_is_never_written_over() {
+fn an_input_is_never_overwritten() {
     let files = Files::new();
     let whole = capture(DataLink::RAW);
     fs::write(files.path("lan-in"), &whole).unwrap();
@@ -173,10 +173,10 @@ fn an_input_is_never_written_over() {
     }
 }
 
-/// A capture of a wire holds frames of all kinds, and of both directions: what has arrived at the
-/// router counts.
+/// A capture of a wire has frames of all kinds and both directions. Only packets that arrived at the
+/// router are processed.
 #[test]
-fn of_frames_with_an_ethernet_header_those_count_that_arrive_at_the_router() {
+fn of_ethernet_frames_only_those_that_arrive_at_the_router_are_processed() {
     let frame = |ethertype: u16, packet: &[u8]| {
         let header = [&[0x02; 12][..], &ethertype.to_be_bytes()].concat();
         [&header, packet].concat()

@@ -1,16 +1,16 @@
-//! Fragments that come in, and what leaves in fragments.
+//! Received fragments, and fragmentation.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use crate::packet::{
-    EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, at, cut, fragmentable, offset, payload,
-    quoted, reassembled, seen, udp, udp_with, udp_with_ttl,
+    EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, at, fragmentable, fragments_of, offset,
+    payload, quoted, reassembled, seen, udp, udp_with, udp_with_ttl,
 };
 use crate::run::{Outcome, Record, Replay};
 
 const T: Duration = Duration::from_micros(1_700_000_000_123_456);
-/// What fits one link of 1500 bytes.
+/// The payload of a fragment for an MTU of 1500 bytes.
 const PIECE: usize = 1480;
 
 fn ms(millis: u64) -> Duration {
@@ -25,14 +25,14 @@ fn server() -> SocketAddrV4 {
     at(SERVER, 53)
 }
 
-/// Bytes that tell where they belong.
+/// Bytes that depend on their position.
 fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|i| ((i * 31) >> 3) as u8).collect()
 }
 
 /// A datagram of three fragments.
 fn pieces(from: SocketAddrV4, to: SocketAddrV4) -> Vec<Vec<u8>> {
-    let pieces = cut(&fragmentable(from, to, 7, &bytes(4000)), PIECE);
+    let pieces = fragments_of(&fragmentable(from, to, 7, &bytes(4000)), PIECE);
     assert_eq!(pieces.len(), 3);
     pieces
 }
@@ -46,7 +46,7 @@ fn packets(records: &[Record]) -> impl Iterator<Item = &Vec<u8>> {
     records.iter().map(|(_, packet)| packet)
 }
 
-/// When, in milliseconds after `T`, which byte of the datagram left.
+/// The time in milliseconds after `T` and the offset of each fragment that left.
 fn departures(records: &[Record]) -> Vec<(u64, usize)> {
     let millis = |time: &Duration| u64::try_from((*time - T).as_millis()).unwrap();
     records
@@ -70,8 +70,7 @@ fn check(fragments: &[Record], from: SocketAddrV4, to: SocketAddrV4, expected: &
     assert_eq!(payload(&whole), expected);
 }
 
-/// Fragments that arrive in `order`, one a millisecond: what becomes of each, and when which
-/// leaves.
+/// Fragments that arrive in `order`, one each millisecond: their verdicts, and when each leaves.
 type Arrival = ([usize; 3], [&'static str; 3], [(u64, usize); 3]);
 
 const ARRIVALS: [Arrival; 4] = [
@@ -97,7 +96,7 @@ const ARRIVALS: [Arrival; 4] = [
     ),
 ];
 
-fn told(verdicts: [&str; 3], side: &str) -> [String; 3] {
+fn verdicts_of(verdicts: [&str; 3], side: &str) -> [String; 3] {
     verdicts.map(|verdict| {
         if verdict == "hold" {
             verdict.to_owned()
@@ -108,7 +107,7 @@ fn told(verdicts: [&str; 3], side: &str) -> [String; 3] {
 }
 
 #[test]
-fn fragments_leave_behind_the_first_of_their_datagram_and_with_its_timestamp_if_they_waited() {
+fn held_fragments_leave_behind_the_first_and_with_its_timestamp() {
     let external = external();
     for (order, verdicts, expected) in ARRIVALS {
         let pieces = pieces(host(), server());
@@ -118,7 +117,11 @@ fn fragments_leave_behind_the_first_of_their_datagram_and_with_its_timestamp_if_
                 replay.lan(ms(at), &pieces[*i])
             })
             .run();
-        assert_eq!(outcome.verdicts(), told(verdicts, "wan"), "{order:?}");
+        assert_eq!(
+            outcome.verdicts(),
+            verdicts_of(verdicts, "wan"),
+            "{order:?}"
+        );
         assert_eq!(departures(&outcome.wan), expected, "{order:?}");
         check(&outcome.wan, external, server(), &bytes(4000));
         assert!(outcome.lan.is_empty());
@@ -126,7 +129,7 @@ fn fragments_leave_behind_the_first_of_their_datagram_and_with_its_timestamp_if_
 }
 
 #[test]
-fn answers_in_fragments_come_back_likewise() {
+fn answers_in_fragments_come_back_in_the_same_way() {
     let external = external();
     for (order, verdicts, expected) in ARRIVALS {
         let pieces = pieces(server(), external);
@@ -135,7 +138,11 @@ fn answers_in_fragments_come_back_likewise() {
         let outcome = arrivals
             .fold(query, |replay, (i, at)| replay.wan(ms(at), &pieces[*i]))
             .run();
-        assert_eq!(outcome.verdicts()[1..], told(verdicts, "lan"), "{order:?}");
+        assert_eq!(
+            outcome.verdicts()[1..],
+            verdicts_of(verdicts, "lan"),
+            "{order:?}"
+        );
         assert_eq!(departures(&outcome.lan), expected, "{order:?}");
         check(&outcome.lan, server(), host(), &bytes(4000));
         assert_eq!(outcome.wan.len(), 1, "nothing but the query");
@@ -143,7 +150,7 @@ fn answers_in_fragments_come_back_likewise() {
 }
 
 #[test]
-fn what_waits_on_both_sides_leaves_on_its_own() {
+fn held_fragments_of_both_sides_leave_on_the_right_side() {
     let external = external();
     let (out, back) = (pieces(host(), server()), pieces(server(), external));
     let outcome = Replay::new()
@@ -178,7 +185,7 @@ fn what_waits_on_both_sides_leaves_on_its_own() {
 }
 
 #[test]
-fn a_line_of_json_says_that_a_fragment_waits() {
+fn a_held_fragment_has_a_line_of_json() {
     let outcome = Replay::new().lan(T, &pieces(host(), server())[1]).run();
     let expected =
         r#"{"time":1700000000.123456,"from":"lan","verdict":"hold","to":null,"reason":null}"#;
@@ -194,8 +201,8 @@ fn a_line_of_json_says_that_a_fragment_waits() {
 }
 
 #[test]
-fn what_waits_for_a_first_that_is_refused_never_leaves() {
-    let dying = cut(&udp_with_ttl_and_room(), PIECE);
+fn fragments_of_a_refused_first_fragment_never_leave() {
+    let dying = fragments_of(&udp_with_ttl_and_room(), PIECE);
     let outcome = Replay::new()
         .lan(ms(0), &dying[1])
         .lan(ms(1), &dying[0])
@@ -220,13 +227,13 @@ fn what_waits_for_a_first_that_is_refused_never_leaves() {
 /// A datagram of three fragments on its last hop.
 fn udp_with_ttl_and_room() -> Vec<u8> {
     let mut packet = udp_with(host(), server(), 1, &bytes(4000));
-    // Whether it may be fragmented stands in the header, whose checksum `cut` makes anew.
+    // The DF flag is in the header, whose checksum `fragments_of` recomputes.
     packet[6] = 0;
     packet
 }
 
 #[test]
-fn fragments_do_not_wait_for_ever() {
+fn held_fragments_expire() {
     let pieces = pieces(host(), server());
     let wait = |millis| {
         Replay::new()
@@ -239,7 +246,7 @@ fn fragments_do_not_wait_for_ever() {
 }
 
 #[test]
-fn what_is_larger_than_the_next_link_leaves_in_fragments_if_it_may() {
+fn datagrams_larger_than_the_mtu_leave_in_fragments_without_df() {
     let external = external();
     for (len, offsets) in [
         (1400, &[0][..]),
@@ -288,7 +295,7 @@ fn what_is_larger_than_the_next_link_leaves_in_fragments_if_it_may() {
 }
 
 #[test]
-fn fragments_that_waited_are_cut_further_for_a_smaller_link() {
+fn held_fragments_are_fragmented_again_for_a_smaller_mtu() {
     let pieces = pieces(host(), server());
     let replay = Replay::new()
         .lan(ms(1), &pieces[2])
@@ -308,7 +315,7 @@ fn fragments_that_waited_are_cut_further_for_a_smaller_link() {
 }
 
 #[test]
-fn what_must_not_be_fragmented_is_rejected_with_the_mtu() {
+fn datagrams_with_df_are_rejected_with_the_mtu() {
     let too_big = udp_with(host(), server(), 64, &bytes(1401 - 28));
     let outcome = Replay::new()
         .lan(T, &too_big)

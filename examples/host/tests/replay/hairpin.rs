@@ -4,8 +4,8 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use crate::packet::{
-    EXTERNAL, HOST, Kind, PEER, ROUTER_INSIDE, SERVER, Seen, ack, at, cut, fragmentable, payload,
-    reassembled, seen, syn, syn_ack, udp, udp_with,
+    EXTERNAL, HOST, Kind, PEER, ROUTER_INSIDE, SERVER, Seen, ack, at, fragmentable, fragments_of,
+    payload, reassembled, seen, syn, syn_ack, udp, udp_with,
 };
 use crate::run::{Outcome, Replay};
 
@@ -27,8 +27,8 @@ fn server() -> SocketAddrV4 {
 /// A packet of one transport from one endpoint to another.
 type Packet = fn(SocketAddrV4, SocketAddrV4) -> Vec<u8>;
 
-/// Both hosts send `first` to the server. Returns that, and the external endpoints that they get:
-/// the seed is fixed, so they are the same in every run.
+/// Both hosts send `first` to the server. Returns that, and their external endpoints, which are the
+/// same in every run because the seed is fixed.
 fn both_known(first: Packet) -> (Replay, SocketAddrV4, SocketAddrV4) {
     let replay = || {
         Replay::new()
@@ -40,8 +40,7 @@ fn both_known(first: Packet) -> (Replay, SocketAddrV4, SocketAddrV4) {
     (replay(), external(0), external(1))
 }
 
-/// The external endpoint that `peer` gets when the first that it sends is `packet` to the port
-/// forward.
+/// The external endpoint of `peer` if its first packet is `packet` to the port forward.
 fn external_of_peer(packet: Packet) -> SocketAddrV4 {
     let outcome = Replay::new()
         .lan(T, &packet(peer(), at(EXTERNAL, 8080)))
@@ -50,7 +49,7 @@ fn external_of_peer(packet: Packet) -> SocketAddrV4 {
     seen(&outcome.lan[0].1).from
 }
 
-/// What the LAN got, in order. The WAN must have got no more than the `first` packets.
+/// The packets that left to the LAN, in order. Only the `first` packets may have left to the WAN.
 #[track_caller]
 fn turned_back(outcome: &Outcome, first: usize) -> Vec<Seen> {
     assert_eq!(outcome.wan.len(), first, "nothing leaves for the WAN");
@@ -98,7 +97,7 @@ fn connections_between_external_endpoints_open() {
     assert_eq!(turned_back(&outcome, 2), expected);
 }
 
-/// Whatever the filter says: a port forward is open to all.
+/// Independent of the filter: a port forward is open to all.
 #[test]
 fn connections_to_a_port_forward_open_from_inside() {
     let (forward, service, client) = (at(EXTERNAL, 8080), at(HOST, 80), external_of_peer(syn));
@@ -139,7 +138,7 @@ fn datagrams_to_a_port_forward_are_answered_from_inside() {
 }
 
 #[test]
-fn the_filter_applies_inside_only_where_that_was_asked_for() {
+fn the_filter_applies_to_hairpins_only_if_configured() {
     for (options, expected) in [
         ("--hairpin unfiltered", ["forward lan"; 2]),
         ("--hairpin filtered", ["drop filtered"; 2]),
@@ -169,7 +168,7 @@ fn the_filter_applies_inside_only_where_that_was_asked_for() {
 }
 
 #[test]
-fn a_filter_inside_says_nothing_of_the_outside() {
+fn filtered_hairpinning_does_not_change_the_filter_for_the_outside() {
     let (replay, host_outside, _) = both_known(udp);
     let outcome = replay
         .wan(T, &udp(server(), host_outside))
@@ -179,7 +178,7 @@ fn a_filter_inside_says_nothing_of_the_outside() {
 }
 
 #[test]
-fn an_external_port_that_nobody_has_is_not_turned_back() {
+fn an_unused_external_port_has_no_hairpin() {
     let outcome = Replay::new()
         .lan(T, &udp(peer(), at(EXTERNAL, 9)))
         .lan(T, &syn(peer(), at(EXTERNAL, 9)))
@@ -189,10 +188,10 @@ fn an_external_port_that_nobody_has_is_not_turned_back() {
 }
 
 #[test]
-fn fragments_are_turned_back_behind_their_first() {
+fn fragments_hairpin_behind_their_first() {
     let (forward, service, client) = (at(EXTERNAL, 8080), at(HOST, 80), external_of_peer(udp));
     let sent = vec![0x5a; 4000];
-    let pieces = cut(&fragmentable(peer(), forward, 7, &sent), 1480);
+    let pieces = fragments_of(&fragmentable(peer(), forward, 7, &sent), 1480);
     let [first, middle, last] = &pieces[..] else {
         panic!("{} fragments", pieces.len())
     };
@@ -210,7 +209,7 @@ fn fragments_are_turned_back_behind_their_first() {
 }
 
 #[test]
-fn the_mtu_of_the_lan_limits_what_is_turned_back() {
+fn the_mtu_of_the_lan_limits_hairpins() {
     let (forward, service, client) = (at(EXTERNAL, 8080), at(HOST, 80), external_of_peer(udp));
     let sent = vec![0x5a; 1400 - 28];
     let options = format!("{FORWARDS} --lan-mtu 1300 --wan-mtu 1500");

@@ -16,7 +16,7 @@ fn server(port: u16) -> SocketAddrV4 {
     at(SERVER, port)
 }
 
-/// The verdicts on these packets, all at once.
+/// The verdicts on these packets, all at the same time.
 #[track_caller]
 fn verdicts(packets: &[Vec<u8>], options: &str) -> Vec<String> {
     packets
@@ -28,7 +28,7 @@ fn verdicts(packets: &[Vec<u8>], options: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_host_has_as_many_mappings_as_it_may() {
+fn a_hosts_mappings_are_limited() {
     let packets = [
         udp(at(HOST, 5000), server(53)),
         udp(at(HOST, 5001), server(53)),
@@ -49,7 +49,7 @@ fn a_host_has_as_many_mappings_as_it_may() {
 
 /// REQ-4b: two of each protocol.
 #[test]
-fn a_protocol_has_a_limit_of_its_own() {
+fn each_protocol_has_a_separate_limit() {
     let packets = [
         syn(at(HOST, 5000), server(80)),
         syn(at(HOST, 5001), server(80)),
@@ -64,7 +64,7 @@ fn a_protocol_has_a_limit_of_its_own() {
         ("--host-icmp-mappings 1", 5),
     ] {
         let mut expected = [FORWARD; 6];
-        // A connection that is half open makes room for another.
+        // A half-open connection is evicted for a new one.
         if refused != 1 {
             expected[refused] = LIMIT;
         }
@@ -73,7 +73,7 @@ fn a_protocol_has_a_limit_of_its_own() {
 }
 
 #[test]
-fn a_mapping_has_as_many_sessions_as_it_may() {
+fn the_sessions_of_a_mapping_are_limited() {
     let packets = [
         udp(at(HOST, 5000), server(1)),
         udp(at(HOST, 5000), server(2)),
@@ -88,7 +88,7 @@ fn a_mapping_has_as_many_sessions_as_it_may() {
 
 /// REQ-4c: a burst of two, then one a second.
 #[test]
-fn mappings_and_sessions_come_no_faster_than_they_may() {
+fn the_rate_of_new_mappings_and_sessions_is_limited() {
     let mapping = |port| udp(at(HOST, port), server(53));
     let session = |port| udp(at(HOST, 5000), server(port));
     let second = T + Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Link types: what stands before the IPv4 packets of a capture.
+//! Link types: the headers before the IPv4 packets of a capture.
 
 use core::time::Duration;
 
@@ -15,7 +15,7 @@ fn query() -> Vec<u8> {
     udp(at(HOST, 5000), at(SERVER, 53))
 }
 
-/// What leaves if a capture of this link type has one record, of `header` and a query and padding.
+/// A capture of this link type with one record: `header`, a query and padding. The query must leave.
 #[track_caller]
 fn assert_found(link_type: u32, header: &[u8], name: &str) {
     let mut replay = Replay::new();
@@ -81,7 +81,7 @@ fn packets_are_found_behind_ethernet_and_its_tags() {
 }
 
 #[test]
-fn packets_are_found_behind_the_headers_of_systems() {
+fn packets_are_found_behind_the_headers_of_operating_systems() {
     let sll = [
         &[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0][..],
         &[0x08, 0x00],
@@ -135,7 +135,7 @@ fn packets_are_found_behind_the_headers_of_systems() {
 }
 
 #[test]
-fn packets_are_found_behind_the_headers_of_lines() {
+fn packets_are_found_behind_the_headers_of_point_to_point_links() {
     let token_ring = [
         &[0x10, 0x40][..],
         &[2, 0, 0, 0, 0, 1, 0x82, 0, 0, 0, 0, 2],
@@ -228,15 +228,15 @@ fn packets_are_found_in_wireless_frames_that_are_not_encrypted() {
     }
 }
 
-/// The upper half of the field may say how long the check sequence of each frame is.
+/// The upper half of the field may have the length of the frame check sequence.
 #[test]
-fn check_sequences_behind_frames_are_no_part_of_packets() {
+fn frame_check_sequences_are_not_part_of_packets() {
     assert_found(0x4400_0001, &ethernet(&[0x08, 0x00]), "four bytes");
 }
 
-/// What etherparse builds is read as etherparse means it.
+/// Frames built by etherparse are read correctly.
 #[test]
-fn frames_of_another_hand_are_read() {
+fn frames_built_by_etherparse_are_read() {
     let builder = || PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
     let (from, to) = (HOST.octets(), SERVER.octets());
     let mut single = Vec::new();
@@ -266,7 +266,7 @@ fn frames_of_another_hand_are_read() {
 }
 
 #[test]
-fn what_is_no_ipv4_is_counted_by_its_kind() {
+fn records_without_ipv4_are_counted_by_kind() {
     let mut replay = Replay::new();
     replay.datalink = DataLink::ETHERNET;
     let outcome = replay
@@ -282,7 +282,7 @@ fn what_is_no_ipv4_is_counted_by_its_kind() {
         .lan(T, &ethernet(&[&[0x08, 0x00][..], &query()].concat()))
         .run();
     assert_eq!(outcome.verdicts(), ["forward wan"]);
-    let expected = "lan-in: 7 records, 1 judged; left out: 1 ARP, 2 IPv6, 1 EtherType 0x88cc, 1 LLC 0x42, \
+    let expected = "lan-in: 7 records, 1 processed; skipped: 1 ARP, 2 IPv6, 1 EtherType 0x88cc, 1 LLC 0x42, \
                     1 shorter than their link header";
     assert!(outcome.summary.contains(expected), "{}", outcome.summary);
 }
@@ -297,19 +297,19 @@ fn a_capture_without_ipv4_says_so() {
     assert!(
         outcome
             .summary
-            .contains("lan-in: no IPv4: 1 records, 0 judged; left out: 1 IPv6"),
+            .contains("lan-in: no IPv4: 1 records, 0 processed; skipped: 1 IPv6"),
         "{}",
         outcome.summary
     );
     assert!(
-        outcome.summary.contains("wan-in: 0 records, 0 judged"),
+        outcome.summary.contains("wan-in: 0 records, 0 processed"),
         "{}",
         outcome.summary
     );
 }
 
 #[test]
-fn a_link_type_that_is_not_known_is_named() {
+fn an_unsupported_link_type_is_named() {
     for (link_type, name) in [
         (195, "195 (IEEE802_15_4_WITHFCS)"),
         (147, "147 (USER0)"),

@@ -33,7 +33,7 @@ fn after(secs: u64) -> Duration {
     T + Duration::from_secs(secs)
 }
 
-/// G12: a line when a mapping begins and when it ends, and none for its other sessions.
+/// G12: a line when a mapping is created and when it is deleted, and none for its other sessions.
 #[test]
 fn a_mapping_has_a_line_when_it_begins_and_when_it_ends() {
     let packets = [
@@ -88,7 +88,7 @@ fn port_forwards_have_a_line() {
     assert_eq!(lines, [expected], "the session has none of its own");
 }
 
-/// G12: nowhere in the log is a destination.
+/// G12: the log contains no destination.
 #[test]
 fn the_log_holds_no_destination() {
     let server = at(SERVER, 443);
@@ -139,7 +139,7 @@ fn a_log_that_cannot_be_written_is_an_error() {
     );
 }
 
-/// A disk that is full is noticed, though lines are gathered before they are written.
+/// A full disk is noticed, although lines are buffered.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error() {

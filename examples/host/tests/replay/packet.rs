@@ -1,4 +1,4 @@
-//! Packets built and judged by etherparse.
+//! Packets built and checked with etherparse.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -28,7 +28,7 @@ pub(crate) fn udp_with_ttl(from: SocketAddrV4, to: SocketAddrV4, ttl: u8) -> Vec
     udp_with(from, to, ttl, b"payload")
 }
 
-/// A datagram that must not be fragmented, as all that etherparse builds.
+/// A datagram with DF, like all that etherparse builds.
 pub(crate) fn udp_with(from: SocketAddrV4, to: SocketAddrV4, ttl: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
     let builder =
@@ -37,7 +37,7 @@ pub(crate) fn udp_with(from: SocketAddrV4, to: SocketAddrV4, ttl: u8, payload: &
     packet
 }
 
-/// A datagram that may be fragmented.
+/// A datagram without DF.
 pub(crate) fn fragmentable(
     from: SocketAddrV4,
     to: SocketAddrV4,
@@ -59,7 +59,7 @@ pub(crate) fn fragmentable(
 }
 
 /// `packet` in fragments of `len` bytes of payload, which must be a multiple of 8.
-pub(crate) fn cut(packet: &[u8], len: usize) -> Vec<Vec<u8>> {
+pub(crate) fn fragments_of(packet: &[u8], len: usize) -> Vec<Vec<u8>> {
     let (whole, payload) = Ipv4Header::from_slice(packet).unwrap();
     let pieces: Vec<&[u8]> = payload.chunks(len).collect();
     let fragment = |(i, piece): (usize, &&[u8])| {
@@ -76,14 +76,14 @@ pub(crate) fn cut(packet: &[u8], len: usize) -> Vec<Vec<u8>> {
     pieces.iter().enumerate().map(fragment).collect()
 }
 
-/// The byte of its datagram that a fragment begins with.
+/// The offset of a fragment in its datagram.
 #[track_caller]
 pub(crate) fn offset(fragment: &[u8]) -> usize {
     let (header, _) = Ipv4Header::from_slice(fragment).unwrap();
     usize::from(header.fragment_offset.value()) * 8
 }
 
-/// The datagram of which these are all the fragments, in any order.
+/// Reassembles these fragments, in any order.
 #[track_caller]
 pub(crate) fn reassembled(fragments: &[Record]) -> Vec<u8> {
     let mut fragments: Vec<&[u8]> = fragments
@@ -158,7 +158,7 @@ pub(crate) fn syn_with_mss(from: SocketAddrV4, to: SocketAddrV4, mss: u16) -> Ve
     packet
 }
 
-/// The MSS that a SYN asks for.
+/// The MSS of a SYN.
 #[track_caller]
 pub(crate) fn mss(packet: &[u8]) -> u16 {
     let sliced = SlicedPacket::from_ip(packet).unwrap();
@@ -194,8 +194,8 @@ pub(crate) fn ack(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     packet
 }
 
-/// A segment of a connection that is open, with the next sequence number of its side: the host's is
-/// 1001, the peer's 2001.
+/// A segment of an open connection, with the next sequence number of its side: 1001 of the host, 2001
+/// of the peer.
 fn next_segment(
     from: SocketAddrV4,
     to: SocketAddrV4,
@@ -237,7 +237,7 @@ pub(crate) fn pong(from: Ipv4Addr, to: SocketAddrV4) -> Vec<u8> {
     packet
 }
 
-/// What matters of a packet that left, after every checksum was recomputed.
+/// The fields of a packet that left, after its checksums have been checked.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) from: SocketAddrV4,
@@ -252,13 +252,13 @@ pub(crate) enum Kind {
     Syn,
     Ack,
     Reset,
-    /// The port of the side that asks is its identifier.
+    /// The port of the sender of the query is its identifier.
     Ping,
     Pong,
     TimeExceeded,
     /// With its code.
     Unreachable(u8),
-    /// With the MTU that it tells.
+    /// With its MTU.
     FragmentationNeeded(u16),
 }
 

@@ -1,4 +1,4 @@
-//! Captures of the format pcapng.
+//! pcapng captures.
 
 use core::time::Duration;
 use std::fs;
@@ -123,7 +123,7 @@ fn frame() -> Vec<u8> {
     [&[2; 12][..], &[0x08, 0x00], &query()].concat()
 }
 
-/// When packets left.
+/// The times at which packets left.
 fn times(outcome: &Outcome) -> Vec<Duration> {
     outcome.wan.iter().map(|(time, _)| *time).collect()
 }
@@ -173,7 +173,7 @@ fn sections_may_have_other_interfaces_and_another_byte_order() {
     assert_eq!(times(&outcome), [Duration::from_secs(SECONDS); 2]);
 }
 
-/// They have no time of their own, and no length but that of the frame.
+/// They have neither a time nor a captured length.
 #[test]
 fn simple_and_old_packet_blocks_are_read() {
     let file = File::new(false).interface(RAW, &[]);
@@ -192,7 +192,7 @@ fn simple_and_old_packet_blocks_are_read() {
 }
 
 #[test]
-fn other_blocks_are_passed_over_whatever_is_in_them() {
+fn other_blocks_are_skipped_whatever_they_contain() {
     let file = File::new(false)
         .block(NAMES, &[0xff; 8])
         .interface(RAW, &[])
@@ -220,7 +220,7 @@ fn a_block_that_is_malformed_is_counted_and_what_follows_is_read() {
     assert!(
         outcome
             .summary
-            .contains("5 records, 1 judged; left out: 2 malformed blocks"),
+            .contains("5 records, 1 processed; skipped: 2 malformed blocks"),
         "{}",
         outcome.summary
     );
@@ -241,22 +241,24 @@ fn a_block_that_is_malformed_is_counted_and_what_follows_is_read() {
 }
 
 #[test]
-fn packets_that_were_cut_are_counted() {
+fn truncated_packets_are_counted() {
     let file =
         File::new(false)
             .interface(RAW, &[])
             .packet_of(0, 1, &query()[..28], query().len() as u32);
     let outcome = file.outcome();
-    assert_eq!(outcome.verdicts(), ["drop cut"]);
+    assert_eq!(outcome.verdicts(), ["drop truncated"]);
     assert!(
-        outcome.summary.contains("1 records, 0 judged, 1 cut"),
+        outcome
+            .summary
+            .contains("1 records, 0 processed, 1 truncated"),
         "{}",
         outcome.summary
     );
 }
 
 #[test]
-fn an_interface_of_another_link_type_does_not_keep_the_rest_from_being_read() {
+fn interfaces_of_unsupported_link_types_do_not_stop_the_others() {
     let both = File::new(false)
         .interface(220, &[])
         .interface(RAW, &[])
@@ -264,7 +266,7 @@ fn an_interface_of_another_link_type_does_not_keep_the_rest_from_being_read() {
         .packet(1, 1, &query());
     let outcome = both.outcome();
     assert_eq!(outcome.verdicts(), ["forward wan"]);
-    let expected = "left out: 1 of link type 220 (USB_LINUX_MMAPPED), which is not supported";
+    let expected = "skipped: 1 of unsupported link type 220 (USB_LINUX_MMAPPED)";
     assert!(outcome.summary.contains(expected), "{}", outcome.summary);
 
     let message = refused(
@@ -274,7 +276,7 @@ fn an_interface_of_another_link_type_does_not_keep_the_rest_from_being_read() {
             .bytes,
     );
     assert!(
-        message.contains("1 of link type 220 (USB_LINUX_MMAPPED), which is not supported"),
+        message.contains("1 of unsupported link type 220 (USB_LINUX_MMAPPED)"),
         "{message}"
     );
 }

@@ -29,7 +29,7 @@ fn external_ports(inside: RangeInclusive<u16>, options: &str) -> Vec<u16> {
 }
 
 #[test]
-fn external_ports_are_of_the_ranges_that_were_given() {
+fn external_ports_are_of_the_given_ranges() {
     let all_of =
         |ports: &[u16], range: RangeInclusive<u16>| ports.iter().all(|port| range.contains(port));
     let options = "--ports 40000-40019 --low-ports 600-609 --reserved 0";
@@ -67,7 +67,7 @@ fn pings_have_identifiers_of_the_range() {
 }
 
 #[test]
-fn reserved_ports_are_given_to_nobody() {
+fn no_mapping_gets_a_reserved_port() {
     let options = "--ports 40000-40003 --reserved-ports 40000-40002";
     assert_eq!(external_ports(5000..=5000, options), [40_003]);
     let replay = Replay::new()
@@ -81,7 +81,7 @@ fn reserved_ports_are_given_to_nobody() {
 
 /// RFC 4787 REQ-4.
 #[test]
-fn parity_is_preserved_where_that_was_asked_for() {
+fn parity_is_preserved_if_configured() {
     let like_inside = |options: &str| {
         let ports = external_ports(5000..=5039, options);
         (5000..=5039)
@@ -93,9 +93,9 @@ fn parity_is_preserved_where_that_was_asked_for() {
     assert!(like_inside("--profile rfc") < 40);
 }
 
-/// RFC 6888 REQ-8: the only port there is was freed 300 s after the first packet.
+/// RFC 6888 REQ-8: the only port was freed 300 s after the first packet.
 #[test]
-fn a_freed_port_waits_as_long_as_was_asked_for() {
+fn a_freed_port_is_quarantined_for_the_configured_time() {
     let run = |options: &str, at_secs: u64| {
         let query = |port| udp(at(HOST, port), at(SERVER, 9));
         let replay = Replay::new()
@@ -129,12 +129,12 @@ fn a_freed_port_waits_as_long_as_was_asked_for() {
     assert_eq!(
         run("--mapping address-and-port-dependent", 301),
         "forward wan",
-        "the remote endpoint tells them apart"
+        "the remote endpoint identifies the session"
     );
 }
 
 #[test]
-fn a_freed_port_of_tcp_waits_only_where_that_was_asked_for() {
+fn a_freed_tcp_port_is_quarantined_only_if_configured() {
     let run = |options: &str, at_secs: u64| {
         let open = |port| syn(at(HOST, port), at(SERVER, 80));
         let replay = Replay::new()
@@ -158,9 +158,9 @@ fn a_freed_port_of_tcp_waits_only_where_that_was_asked_for() {
     assert_eq!(run("--tcp-quarantine 60", 71), "forward wan");
 }
 
-/// RFC 6888 REQ-8, after a restart: nobody knows which ports were in use before.
+/// RFC 6888 REQ-8, after a restart: it is unknown which ports were in use before.
 #[test]
-fn the_quarantine_applies_after_a_start_where_that_was_asked_for() {
+fn the_quarantine_applies_after_a_start_if_configured() {
     let query = udp(at(HOST, 5000), at(SERVER, 53));
     let replay = Replay::new()
         .lan(T, &query)

@@ -10,7 +10,7 @@ const T: Duration = Duration::from_secs(1_700_000_000);
 const FURTHER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 78);
 const OTHER_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 1, 2, 3);
 
-/// Source and destination of what left for the LAN.
+/// Source and destination of packets that left to the LAN.
 fn arrived(outcome: &Outcome) -> Vec<(SocketAddrV4, SocketAddrV4)> {
     outcome
         .lan
@@ -20,7 +20,7 @@ fn arrived(outcome: &Outcome) -> Vec<(SocketAddrV4, SocketAddrV4)> {
         .collect()
 }
 
-/// Source and destination of what left for the WAN.
+/// Source and destination of packets that left to the WAN.
 fn left(outcome: &Outcome) -> Vec<(SocketAddrV4, SocketAddrV4)> {
     outcome
         .wan
@@ -31,7 +31,7 @@ fn left(outcome: &Outcome) -> Vec<(SocketAddrV4, SocketAddrV4)> {
 }
 
 #[test]
-fn the_dmz_host_gets_what_nobody_else_has() {
+fn the_dmz_host_gets_all_other_unsolicited_packets() {
     let client = at(SERVER, 40_000);
     let packets = || {
         let replay = Replay::new()
@@ -57,7 +57,7 @@ fn the_dmz_host_gets_what_nobody_else_has() {
 /// RFC 2663 section 4.1.1: both ways with the port unchanged, pings included; the primary address
 /// stays as it was.
 #[test]
-fn an_address_stands_for_one_host() {
+fn an_address_is_mapped_to_one_host() {
     let client = at(SERVER, 40_000);
     let outcome = Replay::new()
         .lan(T, &syn(at(HOST, 5000), at(SERVER, 80)))
@@ -83,7 +83,7 @@ fn an_address_stands_for_one_host() {
     assert_eq!(seen(&outcome.lan[1].1).kind, Kind::Ping);
 }
 
-/// RFC 6888 REQ-6: as it is, and so are the answers; what begins there does not get in.
+/// RFC 6888 REQ-6: packets and answers are not translated; unsolicited packets from there are dropped.
 #[test]
 fn untranslated_destinations_see_addresses_of_the_lan() {
     let (host, server) = (at(HOST, 5000), at(OTHER_NETWORK, 80));
@@ -139,7 +139,7 @@ fn untranslated_destinations_may_be_some_ports_only() {
 }
 
 #[test]
-fn forwards_may_be_of_a_range_and_of_a_further_address() {
+fn forwards_may_have_a_range_and_a_secondary_address() {
     let client = at(SERVER, 40_000);
     let packets = [
         (FURTHER, 5003),

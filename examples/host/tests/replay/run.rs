@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 pub(crate) type Record = (Duration, Vec<u8>);
 
-/// The captures that go in, and the options.
+/// The input captures and the options.
 pub(crate) struct Replay {
     pub(crate) resolution: TsResolution,
     pub(crate) endianness: Endianness,
@@ -79,7 +79,7 @@ impl Replay {
     }
 }
 
-/// What came out.
+/// The outputs.
 pub(crate) struct Outcome {
     pub(crate) lan: Vec<Record>,
     pub(crate) wan: Vec<Record>,
@@ -117,8 +117,7 @@ impl Files {
         self.0.path().join(name)
     }
 
-    /// Runs `replay` with the files of these options, and further options. It must succeed, and
-    /// write all that it can.
+    /// Runs `replay` with the files of these options, and further options. It must succeed.
     #[track_caller]
     pub(crate) fn outcome(&self, files: &[&str], options: &[String]) -> Outcome {
         let output = self.replay(files, options);

@@ -10,7 +10,7 @@ use crate::run::Replay;
 
 const T: Duration = Duration::from_secs(1_700_000_000);
 
-/// The endpoint that the host talks to.
+/// The remote endpoint.
 fn web() -> SocketAddrV4 {
     at(SERVER, 80)
 }
@@ -19,7 +19,7 @@ fn host() -> SocketAddrV4 {
     at(HOST, 5000)
 }
 
-/// A packet of a flow, for which the external endpoint must be known.
+/// A packet of a session; the external endpoint must be known.
 type Packet = (Side, fn(SocketAddrV4) -> Vec<u8>);
 
 const SYN: Packet = (Side::Inside, |_| syn(host(), web()));
@@ -43,21 +43,21 @@ fn add(replay: Replay, time: Duration, (side, packet): Packet, external: SocketA
     }
 }
 
-/// The verdict on `probe` so many seconds after the last packet of `flow`.
+/// The verdict on `probe` this many seconds after the last packet of `session`.
 #[track_caller]
-fn verdict(flow: &[Packet], probe: Packet, secs: u64, options: &str) -> String {
-    let (_, first) = flow[0];
+fn verdict(session: &[Packet], probe: Packet, secs: u64, options: &str) -> String {
+    let (_, first) = session[0];
     let external = seen(&Replay::new().lan(T, &first(host())).run().wan[0].1).from;
     let mut time = T;
     let mut replay = Replay::new().options(options);
-    for packet in flow {
+    for packet in session {
         time += Duration::from_secs(1);
         replay = add(replay, time, *packet, external);
     }
     let outcome = add(replay, time + Duration::from_secs(secs), probe, external).run();
     let verdicts = outcome.verdicts();
     assert!(
-        verdicts[..flow.len()]
+        verdicts[..session.len()]
             .iter()
             .all(|verdict| verdict.starts_with("forward")),
         "{options}: {verdicts:?}"
@@ -65,13 +65,13 @@ fn verdict(flow: &[Packet], probe: Packet, secs: u64, options: &str) -> String {
     verdicts.last().unwrap().clone()
 }
 
-/// Each is set to 30 s, and is none of the others: without it the flow lives on.
+/// Each is set to 30 s alone: without it the session lives longer.
 #[test]
-fn every_timeout_is_as_it_was_asked_for() {
+fn every_timeout_is_as_configured() {
     let open = [SYN, SYN_ACK, ACK];
     let closing = [SYN, SYN_ACK, ACK, FIN, PEER_FIN];
     let reset = [SYN, SYN_ACK, ACK, PEER_RST];
-    let flows: [(&str, &[Packet], Packet); 7] = [
+    let sessions: [(&str, &[Packet], Packet); 7] = [
         ("udp", &[DATAGRAM], PEER_DATAGRAM),
         ("dns", &[QUERY], ANSWER),
         ("tcp-partially-open", &[SYN], SYN_ACK),
@@ -80,26 +80,30 @@ fn every_timeout_is_as_it_was_asked_for() {
         ("tcp-reset", &reset, PEER_ACK),
         ("icmp", &[PING], PONG),
     ];
-    for (name, flow, probe) in flows {
+    for (name, session, probe) in sessions {
         let option = format!("--timeout {name}=30");
-        assert_eq!(verdict(flow, probe, 29, &option), "forward lan", "{name}");
         assert_eq!(
-            verdict(flow, probe, 31, &option),
+            verdict(session, probe, 29, &option),
+            "forward lan",
+            "{name}"
+        );
+        assert_eq!(
+            verdict(session, probe, 31, &option),
             "drop no-mapping",
             "{name}"
         );
-        // DNS has 30 s by default.
+        // The default of DNS is 30 s.
         let by_default = if name == "dns" {
             "drop no-mapping"
         } else {
             "forward lan"
         };
         assert_eq!(
-            verdict(flow, probe, 31, "--profile rfc"),
+            verdict(session, probe, 31, "--profile rfc"),
             by_default,
             "{name}"
         );
-        let others = flows
+        let others = sessions
             .iter()
             .map(|(name, ..)| *name)
             .filter(|other| *other != name);
@@ -107,7 +111,7 @@ fn every_timeout_is_as_it_was_asked_for() {
             .map(|other| format!("--timeout {other}=30"))
             .collect();
         assert_eq!(
-            verdict(flow, probe, 31, &others.join(" ")),
+            verdict(session, probe, 31, &others.join(" ")),
             by_default,
             "{name}"
         );
@@ -115,7 +119,7 @@ fn every_timeout_is_as_it_was_asked_for() {
 }
 
 #[test]
-fn dns_has_a_timeout_of_its_own() {
+fn dns_has_a_separate_timeout() {
     assert_eq!(
         verdict(&[QUERY], ANSWER, 29, "--timeout udp=10"),
         "forward lan"

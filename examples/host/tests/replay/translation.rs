@@ -11,7 +11,7 @@ use crate::run::{Outcome, Replay};
 
 const T: Duration = Duration::from_secs(1_700_000_000);
 
-/// The external endpoints of what left for the WAN.
+/// The external endpoints of packets that left to the WAN.
 fn sources(outcome: &Outcome) -> Vec<SocketAddrV4> {
     outcome
         .wan
@@ -22,7 +22,7 @@ fn sources(outcome: &Outcome) -> Vec<SocketAddrV4> {
 
 /// RFC 4787 section 4.1: one external endpoint for all, or one for each remote endpoint.
 #[test]
-fn the_mapping_is_of_the_kind_that_was_asked_for() {
+fn the_mapping_is_of_the_configured_kind() {
     for (options, expected) in [
         ("--profile rfc", 1),
         ("--mapping endpoint-independent", 1),
@@ -45,10 +45,10 @@ fn the_mapping_is_of_the_kind_that_was_asked_for() {
     }
 }
 
-/// RFC 5382 REQ-3b: a stranger's datagram and a stranger's SYN, each to an endpoint that its
-/// protocol has.
+/// RFC 5382 REQ-3b: an unsolicited datagram and an unsolicited SYN, each to an external endpoint of
+/// its protocol.
 #[test]
-fn tcp_is_filtered_apart_from_udp() {
+fn tcp_and_udp_have_separate_filters() {
     let stranger = at([203, 0, 113, 6].into(), 4000);
     let replay = || {
         Replay::new()
@@ -77,7 +77,7 @@ fn tcp_is_filtered_apart_from_udp() {
     }
 }
 
-/// All that `Config::gateway` sets shows; each is overridden by its option.
+/// Everything that `Config::gateway` sets has an effect, and its option overrides it.
 #[test]
 fn the_gateway_profile_is_that_of_cloud_gateways_and_options_override_it() {
     let low = at(HOST, 500);
@@ -115,9 +115,9 @@ fn the_gateway_profile_is_that_of_cloud_gateways_and_options_override_it() {
     );
 }
 
-/// RFC 7857 section 3: hosts outside that exchange what they see of a host's port cannot reach it.
+/// RFC 7857 section 3: a remote host cannot use the external port that another one has seen.
 #[test]
-fn overlapping_mappings_let_in_whom_they_were_made_for() {
+fn overlapping_mappings_admit_only_their_remote_endpoint() {
     let query = udp(at(HOST, 5000), at(SERVER, 53));
     let replay = || {
         Replay::new()

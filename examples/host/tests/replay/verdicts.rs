@@ -1,4 +1,4 @@
-//! What becomes of packets, and where that is told.
+//! Verdicts, and where they are reported.
 
 use core::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::run::Replay;
 
 const T: Duration = Duration::from_micros(1_700_000_000_123_456);
 
-/// The external port that the first packet from the LAN gets; the seed is fixed, so it is the same
-/// in every run.
+/// The external port of the first packet from the LAN. It is the same in every run, because the seed
+/// is fixed.
 #[track_caller]
 fn external_port(packet: &[u8]) -> u16 {
     let outcome = Replay::new().lan(T, packet).run();
@@ -78,7 +78,7 @@ fn a_line_of_json_has_time_side_verdict_and_reason() {
 }
 
 #[test]
-fn nanoseconds_are_told_exactly_and_written_as_microseconds() {
+fn json_has_exact_nanoseconds_and_captures_have_microseconds() {
     let mut replay = Replay::new().lan(
         Duration::new(1_700_000_000, 123_456_789),
         &udp(at(HOST, 5000), at(SERVER, 53)),
@@ -94,7 +94,7 @@ fn nanoseconds_are_told_exactly_and_written_as_microseconds() {
 }
 
 #[test]
-fn of_two_packets_at_the_same_time_the_one_from_the_lan_is_first() {
+fn of_two_packets_with_the_same_time_the_lans_is_first() {
     let query = udp(at(HOST, 5000), at(SERVER, 53));
     let answer = udp(at(SERVER, 53), at(EXTERNAL, external_port(&query)));
     let outcome = Replay::new().lan(T, &query).wan(T, &answer).run();
@@ -117,7 +117,7 @@ fn nothing_unsolicited_comes_in() {
 }
 
 #[test]
-fn every_record_gets_a_verdict_be_it_empty_or_garbage() {
+fn every_record_gets_a_verdict_even_empty_and_random_ones() {
     let cut = &udp(at(HOST, 5000), at(SERVER, 53))[..24];
     let outcome = Replay::new()
         .lan(T, &[])
@@ -140,7 +140,7 @@ fn every_record_gets_a_verdict_be_it_empty_or_garbage() {
 }
 
 #[test]
-fn link_padding_is_left_out() {
+fn link_padding_is_removed() {
     let query = udp(at(HOST, 5000), at(SERVER, 53));
     let mut padded = query.clone();
     padded.extend([0; 11]);
@@ -185,7 +185,7 @@ fn a_segment_without_a_session_is_reset_toward_the_inside() {
 }
 
 #[test]
-fn what_is_for_the_router_itself_has_no_output() {
+fn packets_for_the_router_itself_are_not_written() {
     let outcome = Replay::new()
         .lan(T, &udp(at(HOST, 5000), at(ROUTER_INSIDE, 53)))
         .run();
@@ -194,7 +194,7 @@ fn what_is_for_the_router_itself_has_no_output() {
 }
 
 #[test]
-fn port_forwards_let_the_outside_in() {
+fn port_forwards_admit_packets_from_outside() {
     let outcome = Replay::new()
         .wan(T, &syn(at(SERVER, 40000), at(EXTERNAL, 8080)))
         .options("--forward tcp:8080=192.168.77.10:80 --forward udp:53=192.168.77.11:5353")
@@ -231,7 +231,7 @@ fn filtering_decides_who_may_answer() {
 }
 
 #[test]
-fn a_host_that_has_used_up_its_sessions_is_told_so() {
+fn a_host_at_its_limit_gets_an_icmp_error() {
     let replay = (0..3).fold(Replay::new(), |replay, i| {
         replay.lan(T, &udp(at(HOST, 5000 + i), at(SERVER, 53)))
     });
@@ -243,7 +243,7 @@ fn a_host_that_has_used_up_its_sessions_is_told_so() {
 }
 
 #[test]
-fn the_mtus_limit_what_may_leave_and_are_told_to_the_sender() {
+fn the_mtus_limit_packets_and_are_reported_to_the_sender() {
     let sized = |len: usize| udp_with(at(HOST, 5000), at(SERVER, 53), 64, &vec![0; len - 28]);
     let replay = Replay::new()
         .lan(T, &sized(1400))
@@ -275,7 +275,7 @@ fn the_mtus_limit_what_may_leave_and_are_told_to_the_sender() {
 }
 
 #[test]
-fn the_mss_is_lowered_only_where_that_was_asked_for() {
+fn the_mss_is_lowered_only_if_configured() {
     let syn = syn_with_mss(at(HOST, 5000), at(SERVER, 80), 1460);
     for (options, expected) in [
         ("--wan-mtu 1400", 1460),
@@ -290,7 +290,7 @@ fn the_mss_is_lowered_only_where_that_was_asked_for() {
 }
 
 #[test]
-fn further_external_addresses_are_used_and_one_host_keeps_to_one() {
+fn secondary_external_addresses_are_used_and_a_host_keeps_one() {
     let hosts = (10..40).flat_map(|host| [(host, 5000), (host, 6000)]);
     let replay = hosts.fold(Replay::new(), |replay, (host, port)| {
         replay.lan(

@@ -1,4 +1,4 @@
-//! What the router itself says.
+//! What the router itself sends.
 
 use clap::{Args, ValueEnum};
 use nat_core::{Config, ExhaustionError, InsideResets};
@@ -9,25 +9,25 @@ use crate::cli::value::RateValue;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Answers of the router")]
 pub(super) struct AnswerOptions {
-    /// To which sides the router says ICMP errors of its own (RFC 5508 REQ-9)
+    /// To which sides the router sends ICMP errors of its own (RFC 5508 REQ-9)
     ///
-    /// Without those to the LAN, path MTU discovery toward a smaller WAN fails and traceroute does
-    /// not show the router; those to the WAN are about packets of live sessions only. Errors
-    /// of others are translated either way.
+    /// Without errors to the LAN, path MTU discovery fails if the WAN's MTU is smaller, and traceroute
+    /// does not show the router. Errors to the WAN are sent about packets of live sessions only.
+    /// ICMP errors from other hosts are translated in any case.
     #[arg(long, value_enum, value_name = "SIDES", default_value_t = Sides::Both)]
     icmp_errors: Sides,
-    /// How many ICMP errors of its own go to each destination: 20 at once, then 20 a second
-    /// [default: 20+20/s]
+    /// Rate limit of the router's own ICMP errors, for each destination [default: 20+20/s: 20 at
+    /// once, then 20 a second]
     #[arg(long, value_name = "BURST+RATE/s")]
     icmp_error_rate: Option<RateValue>,
-    /// What a LAN host is told that gets no session, for want of room or of ports, or because of a
-    /// limit
+    /// The ICMP error to a LAN host whose session is refused, because the tables are full, no port is
+    /// free, or a limit is reached
     #[arg(long, value_enum, value_name = "ERROR", default_value_t = ExhaustionKind::AdministrativelyProhibited)]
     exhaustion_error: ExhaustionKind,
-    /// For which segments of a TCP connection that the NAT does not know a LAN host gets a RST
+    /// Which TCP segments from the LAN without a session are answered with a RST
     ///
-    /// With RSTs connections end at once after a restart of the router; but a LAN host that scans
-    /// the WAN with lone ACKs (nmap -sA, -PA) takes every address there for one that is up.
+    /// With RSTs, connections end at once after a restart of the router. But a LAN host that scans the
+    /// WAN with bare ACKs (nmap -sA, -PA) sees every address there as up.
     #[arg(long, value_enum, value_name = "SEGMENTS", default_value_t = ResetKind::Always)]
     lan_resets: ResetKind,
     /// Whether the router answers pings from the LAN to its own address there [default: yes; no
@@ -36,7 +36,7 @@ pub(super) struct AnswerOptions {
     lan_ping: Option<Switch>,
     /// Whether the router answers pings from the WAN to its external addresses [default: no]
     ///
-    /// It shows strangers that the address is in use, and that a NAT is there.
+    /// Answers reveal to strangers that the address is in use.
     #[arg(long, value_enum, value_name = "yes|no", num_args = 0..=1, default_missing_value = "yes", hide_possible_values = true)]
     wan_ping: Option<Switch>,
 }
@@ -70,11 +70,11 @@ enum Sides {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ExhaustionKind {
-    /// The error that ends most attempts at once (RFC 5508 REQ-8)
+    /// Most hosts give up at once (RFC 5508 REQ-8)
     AdministrativelyProhibited,
-    /// The error after which TCP tries on (RFC 6888 REQ-11)
+    /// TCP keeps trying (RFC 6888 REQ-11)
     HostUnreachable,
-    /// Nothing
+    /// No error
     None,
 }
 
@@ -90,11 +90,11 @@ impl From<ExhaustionKind> for ExhaustionError {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ResetKind {
-    /// For all
+    /// All
     Always,
-    /// For all but those that carry nothing but an ACK
+    /// All except bare ACKs, which carry neither data nor another flag
     NotForBareAck,
-    /// For none
+    /// None
     Never,
 }
 

@@ -1,4 +1,4 @@
-//! What one inside host may use up.
+//! Limits of one inside host.
 
 use clap::{Args, value_parser};
 use nat_core::Config;
@@ -8,43 +8,43 @@ use crate::cli::value::RateValue;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits of one inside host (RFC 6888 REQ-4 and REQ-5)")]
 pub(super) struct LimitOptions {
-    /// Sessions that it may have [default: half of the tables]. At this limit, and at the others,
-    /// its oldest one that is reset, closed, an answered question, or not open yet makes room
-    /// for another; without any such, the new one is refused
+    /// Maximum number of sessions [default: half of the tables]. At a limit, the host's oldest session
+    /// that is reset, closed, an answered query, or half open is evicted for the new one. If it has
+    /// none of these, the new session is refused
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     host_limit: Option<u16>,
-    /// Mappings that it may have [default: as --host-limit, or half of the tables]
+    /// Maximum number of mappings [default: as --host-limit, or half of the tables]
     #[arg(long, value_name = "MAPPINGS", value_parser = value_parser!(u16).range(1..))]
     host_mappings: Option<u16>,
-    /// TCP mappings that it may have [default: no limit of their own]
+    /// Maximum number of TCP mappings [default: no separate limit]
     #[arg(long, value_name = "MAPPINGS", value_parser = value_parser!(u16).range(1..))]
     host_tcp_mappings: Option<u16>,
-    /// UDP mappings that it may have [default: no limit of their own]
+    /// Maximum number of UDP mappings [default: no separate limit]
     #[arg(long, value_name = "MAPPINGS", value_parser = value_parser!(u16).range(1..))]
     host_udp_mappings: Option<u16>,
-    /// ICMP query mappings that it may have [default: no limit of their own]
+    /// Maximum number of ICMP query mappings [default: no separate limit]
     #[arg(long, value_name = "MAPPINGS", value_parser = value_parser!(u16).range(1..))]
     host_icmp_mappings: Option<u16>,
-    /// Sessions of one mapping, port forwards included [default: no limit of their own]
+    /// Maximum number of sessions of one mapping, port forwards included [default: no separate limit]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     mapping_sessions: Option<u16>,
-    /// TCP connections that it may have begun and that are not answered yet [default: a quarter of
+    /// Maximum number of half-open TCP connections, which are not answered yet [default: a quarter of
     /// the tables]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     host_half_open: Option<u16>,
-    /// The same of all hosts together [default: half of the tables]
+    /// Maximum number of half-open TCP connections of all hosts together [default: half of the
+    /// tables]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     half_open: Option<u16>,
-    /// Mappings, sessions, and external ports of each pool, reserved for each host that there may be
-    /// [default: a sixteenth of the tables, and a quarter of the ports, for all, at least one
-    /// for each]
+    /// How many mappings, sessions, and external ports of each pool are reserved for each possible
+    /// host [default: a sixteenth of the tables and a quarter of the ports, divided among all
+    /// hosts; at least 1]
     #[arg(long, value_name = "SESSIONS")]
     reserved: Option<u16>,
-    /// How fast it gets mappings, as in 100+20/s: 100 at once, then 20 a second [default: as it
-    /// asks]
+    /// Rate limit of new mappings, as in 100+20/s: 100 at once, then 20 a second [default: no limit]
     #[arg(long, value_name = "BURST+RATE/s")]
     mapping_rate: Option<RateValue>,
-    /// How fast it gets sessions, in the same form [default: as it asks]
+    /// Rate limit of new sessions, in the same form [default: no limit]
     #[arg(long, value_name = "BURST+RATE/s")]
     session_rate: Option<RateValue>,
 }
@@ -52,7 +52,7 @@ pub(super) struct LimitOptions {
 impl LimitOptions {
     pub(super) fn apply(&self, config: &mut Config) {
         let limits = &mut config.limits;
-        // What is not given follows the tables.
+        // `None` follows the size of the tables.
         limits.sessions_per_host = self.host_limit;
         // A host has no more mappings than sessions.
         limits.mappings_per_host = self.host_mappings.or(self.host_limit);

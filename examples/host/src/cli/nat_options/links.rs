@@ -1,4 +1,4 @@
-//! What the links on either side carry.
+//! The MTU of both links.
 
 use clap::{Args, value_parser};
 use nat_core::Config;
@@ -8,16 +8,13 @@ use super::Switch;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Links")]
 pub(super) struct LinkOptions {
-    /// The largest IP datagram that may leave for the WAN; what is larger leaves in fragments if
-    /// it may
+    /// MTU of the WAN: larger datagrams leave in fragments, or are rejected if they have DF set
     #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = value_parser!(u16).range(68..))]
     wan_mtu: u16,
-    /// The largest IP datagram that may leave for the LAN; what is larger leaves in fragments if
-    /// it may
+    /// MTU of the LAN: larger datagrams leave in fragments, or are rejected if they have DF set
     #[arg(long, value_name = "BYTES", default_value_t = 1500, value_parser = value_parser!(u16).range(68..))]
     lan_mtu: u16,
-    /// Lower the MSS of TCP connections to what both MTUs carry [default: no; yes with --profile
-    /// gateway]
+    /// Lower the MSS of TCP connections to fit both MTUs [default: no; yes with --profile gateway]
     #[arg(long, value_enum, value_name = "yes|no", num_args = 0..=1, default_missing_value = "yes", hide_possible_values = true)]
     mss_clamp: Option<Switch>,
 }

@@ -1,4 +1,4 @@
-//! How large the tables are, and what is drawn by lot.
+//! The size of the tables, and the seed.
 
 use anyhow::Result;
 use clap::{Args, value_parser};
@@ -13,13 +13,13 @@ pub(super) struct MemoryOptions {
     #[arg(long, value_name = "MAPPINGS", default_value_t = engine::MAPPINGS, help = engine::help(),
         value_parser = value_parser!(u32).range(1..=engine::LARGEST.mappings.into()))]
     mappings: u32,
-    /// Sessions to have room for; rounded up with --mappings. The line `tables:` says what came of
-    /// both
+    /// Number of sessions, rounded up together with --mappings. The line `tables:` shows the
+    /// resulting size
     #[arg(long, value_name = "SESSIONS", default_value_t = engine::SESSIONS,
         value_parser = value_parser!(u32).range(1..=engine::LARGEST.sessions.into()))]
     sessions: u32,
-    /// The secret behind port numbers and table hashes, 16 bytes in hexadecimal [default: random
-    /// for router, fixed for replay]
+    /// Secret seed of port numbers and table hashes, 16 bytes in hexadecimal [default: random for
+    /// router, fixed for replay]
     #[arg(long, value_name = "HEX")]
     seed: Option<SeedValue>,
 }

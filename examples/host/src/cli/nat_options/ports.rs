@@ -1,4 +1,4 @@
-//! External ports: which there are, and when they are given again.
+//! External ports: their ranges, and when freed ones are used again.
 
 use core::time::Duration;
 
@@ -20,56 +20,55 @@ pub(super) struct PortOptions {
     /// with --profile gateway]
     #[arg(long, value_name = "FIRST-LAST")]
     low_ports: Option<Ports>,
-    /// External ports that the router keeps for itself: no mapping and no port forward gets them
+    /// External ports reserved for the router itself: no mapping and no port forward uses them
     #[arg(long, value_name = "FIRST-LAST")]
     reserved_ports: Option<Ports>,
-    /// External ports of TCP and UDP that no mapping draws, as in 25,135-139; `none` to draw from
-    /// all [default: those that access networks and servers are known to filter, 38 ports such
-    /// as 19, 25, 445, 1900]
+    /// External TCP and UDP ports that dynamic mappings do not use, as in 25,135-139; `none` to use
+    /// all [default: 38 ports that access networks and servers are known to filter, such as 19,
+    /// 25, 445, 1900]
     ///
-    /// A connection from such a port fails for no reason that its user can see.
-    /// docs/excluded-ports.md says which they are and who filters them. Port forwards,
-    /// one-to-one translation and the DMZ host may have them.
+    /// A connection from a filtered port fails without a visible reason. docs/excluded-ports.md lists
+    /// the default ports, and who filters them. Port forwards, one-to-one translation and the DMZ
+    /// host may use them.
     #[arg(long, value_name = "PORTS")]
     excluded_ports: Option<ExcludedPorts>,
     /// Give even inside ports even external ports, and odd ones odd (RFC 4787 REQ-4)
     ///
-    /// Where no port of that parity is left, the session is refused.
+    /// If no port of the same parity is free, the session is refused.
     #[arg(long)]
     port_parity: bool,
-    /// Give each host a block of so many external ports, so that a log of mappings takes two lines
+    /// Give each host a block of this many external ports, so that a mapping log needs only two lines
     /// a host (RFC 6888 REQ-14)
     ///
-    /// Ports are random within the block, for inside ports below 1024 too. A host whose block is
-    /// used up, or for which none is left in --ports, gets no session more. Not together with
-    /// --dmz-host.
+    /// Ports are random within the block, also for inside ports below 1024. New sessions of a host are
+    /// refused if its block is used up, or if --ports has no free block for it. Cannot be combined
+    /// with --dmz-host.
     #[arg(long, value_name = "PORTS", value_parser = value_parser!(u16).range(1..))]
     port_blocks: Option<u16>,
-    /// How long freed external ports of UDP and identifiers of ICMP wait (RFC 6888 REQ-8: at least
-    /// 120); 0 for not at all
+    /// Quarantine of freed UDP ports and ICMP identifiers (RFC 6888 REQ-8: at least 120); 0 for none
     ///
-    /// Until then no other mapping gets them, so that what the peers of the old one still send
-    /// reaches nobody. There is room for 65535 that wait; beyond that, those that have waited
-    /// longest go first. Where mapping is address-and-port-dependent none waits: the remote
-    /// endpoint tells sessions apart.
+    /// During the quarantine no other mapping gets the port, so late packets to the old mapping do not
+    /// reach another host. At most 65535 ports are in quarantine; beyond that, the oldest are
+    /// released first. Address-and-port-dependent mapping needs no quarantine, because the remote
+    /// endpoint identifies the session.
     #[arg(long, value_name = "SECONDS", default_value_t = QuarantineConfig::DEFAULT.delay.as_secs(),
         value_parser = value_parser!(u64).range(..=LONGEST))]
     quarantine: u64,
-    /// The same for ports of TCP, which need not wait because connections are tracked to their end
+    /// Quarantine of freed TCP ports; not needed, because connections are tracked to their end
     #[arg(long, value_name = "SECONDS", default_value_t = QuarantineConfig::DEFAULT.tcp_delay.as_secs(),
         value_parser = value_parser!(u64).range(..=LONGEST))]
     tcp_quarantine: u64,
-    /// Make no new mapping for as long after the first packet, since nobody knows which ports were
-    /// in use before
+    /// Create no new mapping for one quarantine after the first packet, because it is unknown which
+    /// ports were in use before the start
     ///
-    /// Hosts are told as --exhaustion-error says. Port forwards work at once.
+    /// Hosts get the error of --exhaustion-error. Port forwards work at once.
     #[arg(long)]
     quarantine_after_start: bool,
 }
 
 impl PortOptions {
     pub(super) fn apply(&self, config: &mut Config) {
-        // A profile with one range for all inside ports keeps it that way.
+        // A profile with one range for all inside ports keeps one range.
         let one_range = config.low_ports == config.ports;
         if let Some(ports) = self.ports {
             config.ports = ports.0;

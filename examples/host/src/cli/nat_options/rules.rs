@@ -1,4 +1,4 @@
-//! Addresses, and what is done for some of them.
+//! External addresses, and rules for some addresses.
 
 use core::net::Ipv4Addr;
 
@@ -12,38 +12,37 @@ use crate::cli::value::{self, Forward, OneToOneRule, UntranslatedNetwork};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Addresses and rules")]
 pub(super) struct RuleOptions {
-    /// One more external address; may be repeated, for up to 8 with the primary
+    /// Secondary external address; may be repeated, for up to 8 including the primary
     #[arg(long = "wan-address", value_name = "ADDRESS", value_parser = value::external_address)]
     wan_addresses: Vec<Ipv4Addr>,
-    /// Let the outside reach an inside endpoint, as in tcp:8080=192.168.77.10:80; may be repeated,
-    /// for up to 32
+    /// Forward an external port to an inside endpoint, as in tcp:8080=192.168.77.10:80; may be
+    /// repeated, up to 32 times
     ///
-    /// A range of ports goes to as many inside ports: udp:5000-5009=192.168.77.10:6000. With an
-    /// address it is of that --wan-address and not of the primary:
+    /// A range of ports is forwarded to the same number of inside ports, from the given one up:
+    /// udp:5000-5009=192.168.77.10:6000. By default the port is one of the primary external
+    /// address; name a --wan-address to forward its port:
     /// tcp:198.51.100.78:443=192.168.77.10:443.
     #[arg(
         long = "forward",
         value_name = "PROTOCOL:[EXTERNAL:]PORT[-PORT]=ADDRESS:PORT"
     )]
     forwards: Vec<Forward>,
-    /// Have an external address stand for one inside host (static NAT, RFC 2663 section 4.1.1);
-    /// may be repeated
+    /// Map an external address to one inside host (static NAT, RFC 2663 section 4.1.1); may be repeated
     ///
-    /// The address is the primary or a --wan-address. What arrives there goes to the host with its
-    /// port unchanged, from whichever sender, pings included; what the host sends leaves from
-    /// there with its port unchanged.
+    /// The external address is the primary or a --wan-address. All packets to it go to the host, from
+    /// every sender, pings included. The host's packets leave from it. Ports do not change.
     #[arg(long = "one-to-one", value_name = "EXTERNAL=INSIDE")]
     one_to_one: Vec<OneToOneRule>,
-    /// The inside host that gets what arrives at a TCP or UDP port of the primary external address
-    /// that nobody else has
+    /// Inside host for all unsolicited TCP and UDP packets to the primary external address whose port
+    /// no mapping or forward uses
     #[arg(long, value_name = "ADDRESS", value_parser = value::ipv4)]
     dmz_host: Option<Ipv4Addr>,
-    /// Destinations reached without translation (RFC 6888 REQ-6), as in 10.0.0.0/8; may be
-    /// repeated, for up to 8
+    /// Destinations that are reached without translation (RFC 6888 REQ-6), as in 10.0.0.0/8; may be
+    /// repeated, up to 8 times
     ///
-    /// With ports, as in 10.0.0.0/8:80-443, only those of TCP and UDP. The destinations see
-    /// addresses of the LAN, so their network needs a route to the LAN by way of this router.
-    /// Answers come in by their session; what begins there is dropped.
+    /// With ports, as in 10.0.0.0/8:80-443, only for these TCP and UDP ports. The destinations see LAN
+    /// addresses, so their network needs a route to the LAN through this router. Answers are
+    /// forwarded by their session; unsolicited packets from there are dropped.
     #[arg(long = "untranslated", value_name = "NETWORK/LEN[:PORT[-PORT]]")]
     untranslated: Vec<UntranslatedNetwork>,
 }
@@ -61,20 +60,20 @@ impl RuleOptions {
             let added = config.untranslated.push(network.0);
             ensure!(
                 added.is_ok(),
-                "--untranslated: more than {MAX_UNTRANSLATED} of them"
+                "--untranslated: more than {MAX_UNTRANSLATED}"
             );
         }
         Ok(())
     }
 
     fn add_external_addresses(&self, config: &mut Config, primary: Option<Ipv4Addr>) -> Result<()> {
-        // Without a static primary, one place is for the address of the lease.
-        let room = MAX_EXTERNAL_ADDRESSES - usize::from(primary.is_none());
+        // Without a static primary address, one place is reserved for the address of the lease.
+        let capacity = MAX_EXTERNAL_ADDRESSES - usize::from(primary.is_none());
         for address in primary.iter().chain(&self.wan_addresses) {
             if config.external_addresses.contains(address) {
                 continue;
             }
-            let fits = config.external_addresses.len() < room
+            let fits = config.external_addresses.len() < capacity
                 && config.external_addresses.push(*address).is_ok();
             ensure!(
                 fits,
@@ -98,13 +97,13 @@ impl RuleOptions {
             );
             ensure!(
                 config.one_to_one.push(rule.0).is_ok(),
-                "--one-to-one: more than {MAX_EXTERNAL_ADDRESSES} of them"
+                "--one-to-one: more than {MAX_EXTERNAL_ADDRESSES}"
             );
         }
         Ok(())
     }
 
-    /// Refuses further external addresses that are another's.
+    /// Rejects secondary external addresses that belong to others.
     pub(super) fn check_wan_addresses(
         &self,
         lan: Cidr,
@@ -112,11 +111,11 @@ impl RuleOptions {
         gateway: Option<Ipv4Addr>,
     ) -> Result<()> {
         for address in &self.wan_addresses {
-            let of_all =
+            let is_reserved =
                 wan.is_some_and(|wan| wan.contains(*address) && !is_host_of(wan, *address));
             ensure!(
-                !of_all,
-                "--wan-address {address} is the WAN's own or its broadcast address"
+                !is_reserved,
+                "--wan-address {address} is the network or broadcast address of the WAN"
             );
             ensure!(
                 Some(*address) != gateway,
@@ -139,8 +138,7 @@ impl RuleOptions {
     }
 }
 
-/// Refuses a rule for an address that the router does not have: it would rest for ever, and nobody
-/// would know why.
+/// Rejects a rule for an address that is not external: it would never take effect.
 fn check_external(config: &Config, address: Option<Ipv4Addr>) -> Result<()> {
     match address {
         Some(address) if !config.external_addresses.contains(&address) => {

@@ -1,4 +1,4 @@
-//! How long sessions live without traffic.
+//! Timeouts of idle sessions.
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -9,7 +9,7 @@ use crate::cli::value::{Timeout, TimeoutName};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Timers")]
 pub(super) struct TimerOptions {
-    /// How long sessions live without traffic, as in udp=600; may be repeated, once for each name
+    /// Timeout of idle sessions, as in udp=600; may be repeated, once for each name
     #[arg(long = "timeout", value_name = "NAME=SECONDS", long_help = help())]
     timeouts: Vec<Timeout>,
 }
@@ -31,11 +31,11 @@ impl TimerOptions {
 
 fn help() -> String {
     format!(
-        "How long sessions live without traffic, as in udp=600; may be repeated, once for each name\n\n\
+        "Timeout of idle sessions, as in udp=600; may be repeated, once for each name\n\n\
          --profile rfc:      {}\n\
          --profile gateway:  {}\n\n\
-         TCP is partially open until both sides have sent a SYN, closing once both have sent a FIN, and reset after a valid \
-         RST. `dns` is UDP with port 53 of a remote host, as `udp` where the profile has none.",
+         A TCP session is partially open until both sides have sent a SYN, closing after both have sent a FIN, and reset \
+         after a valid RST. `dns` is UDP to port 53 of a remote host; if the profile has no such timeout, it is that of `udp`.",
         list(&Timeouts::RFC),
         list(&Timeouts::GATEWAY)
     )

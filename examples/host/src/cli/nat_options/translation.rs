@@ -1,4 +1,4 @@
-//! How endpoints are translated, and who may send to them.
+//! Mapping, filtering and hairpinning.
 
 use clap::{Args, ValueEnum};
 use nat_core::{Cidr, Config, Filtering, Hairpinning, Mapping};
@@ -6,27 +6,27 @@ use nat_core::{Cidr, Config, Filtering, Hairpinning, Mapping};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Translation")]
 pub(super) struct TranslationOptions {
-    /// What the other options start from; each that is given overrides it
+    /// Default values of the other options
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Profile::Rfc)]
     profile: Profile,
-    /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1) [default: as
-    /// --profile says]
+    /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1) [default: depends on
+    /// --profile]
     #[arg(long, value_enum, value_name = "KIND")]
     mapping: Option<MappingKind>,
     /// Who may send to an external endpoint (RFC 4787 section 5)
     #[arg(long, value_enum, value_name = "KIND", default_value_t = FilteringKind::AddressAndPortDependent)]
     filtering: FilteringKind,
-    /// The same for TCP (RFC 5382 REQ-3) [default: as --filtering]
+    /// Who may send to an external TCP endpoint (RFC 5382 REQ-3) [default: as --filtering]
     #[arg(long, value_enum, value_name = "KIND")]
     tcp_filtering: Option<FilteringKind>,
-    /// Whether --filtering applies to LAN hosts that reach each other through an external address
+    /// Whether --filtering applies to LAN hosts that send to each other through an external address
     /// (RFC 4787 section 6)
     #[arg(long, value_enum, value_name = "KIND", default_value_t = HairpinKind::Unfiltered)]
     hairpin: HairpinKind,
 }
 
 impl TranslationOptions {
-    /// The configuration of the profile, with what these options say.
+    /// The configuration of the profile, with these options applied.
     pub(super) fn config(&self, inside: Cidr) -> Config {
         let mut config = match self.profile {
             Profile::Rfc => Config::new(inside),
@@ -44,21 +44,20 @@ impl TranslationOptions {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Profile {
-    /// What the RFCs ask for: endpoint-independent mapping, and TCP connections live for 2 h 4 min
-    /// without traffic
+    /// As the RFCs require: endpoint-independent mapping; idle TCP connections end after 2 h 4 min
     Rfc,
-    /// What cloud NAT gateways do: address-and-port-dependent mapping, idle sessions end after 350
-    /// s, external ports from 1024 up for all, a clamped MSS, no answer to a ping
+    /// As cloud NAT gateways: address-and-port-dependent mapping; idle sessions end after 350 s;
+    /// external ports from 1024 up; MSS clamping; no ping replies
     Gateway,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum MappingKind {
-    /// One external endpoint for whatever it talks to; of --profile rfc
+    /// One external endpoint for all remote endpoints; used by --profile rfc
     EndpointIndependent,
-    /// An external port for each remote endpoint, which others may have too if they talk to others:
-    /// as many sessions to each destination as there are ports. Takes a mapping for each
-    /// session, and address-and-port-dependent filtering; of --profile gateway
+    /// An external port for each remote endpoint. Sessions with different remote endpoints may share
+    /// a port, so each destination can have as many sessions as there are ports. Takes a mapping
+    /// for each session, and needs address-and-port-dependent filtering; used by --profile gateway
     AddressAndPortDependent,
 }
 
@@ -73,11 +72,11 @@ impl From<MappingKind> for Mapping {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FilteringKind {
-    /// Anyone, as long as the mapping lives
+    /// Every remote endpoint, as long as the mapping exists
     EndpointIndependent,
-    /// Any port of the remote addresses that the inside endpoint has sent to
+    /// Every port of a remote address that the inside endpoint has sent to
     AddressDependent,
-    /// The remote endpoints that the inside endpoint has sent to
+    /// Only remote endpoints that the inside endpoint has sent to
     AddressAndPortDependent,
 }
 
@@ -93,9 +92,9 @@ impl From<FilteringKind> for Filtering {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum HairpinKind {
-    /// No: they could reach each other directly
+    /// No: they could reach each other directly anyway
     Unfiltered,
-    /// Yes: as if they were outside
+    /// Yes: as for hosts outside
     Filtered,
 }
 

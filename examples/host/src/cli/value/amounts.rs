@@ -1,4 +1,4 @@
-//! Values that tell how much, or how long.
+//! Values of rates and timeouts.
 
 use core::fmt;
 use core::str::FromStr;
@@ -27,7 +27,7 @@ impl FromStr for RateValue {
         ensure!(burst > 0, "a burst of 0 lets nothing through");
         ensure!(
             (1..=1000).contains(&per_second),
-            "the rate is not 1 to 1000 a second"
+            "the rate must be 1 to 1000 a second"
         );
         Ok(Self(Rate { burst, per_second }))
     }
@@ -59,7 +59,7 @@ impl FromStr for Timeout {
     }
 }
 
-/// Which of the timeouts.
+/// The name of a timeout.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TimeoutName {
     Udp,
@@ -94,7 +94,7 @@ impl TimeoutName {
         }
     }
 
-    /// What `timeouts` says; `None` where that is as another.
+    /// The value in `timeouts`; `None` if it is the same as another.
     pub(crate) const fn get(self, timeouts: &Timeouts) -> Option<Duration> {
         match self {
             Self::Udp => Some(timeouts.udp),
@@ -107,7 +107,7 @@ impl TimeoutName {
         }
     }
 
-    /// Has `timeouts` say `time`.
+    /// Sets the value in `timeouts`.
     pub(crate) const fn set(self, timeouts: &mut Timeouts, time: Duration) {
         match self {
             Self::Udp => timeouts.udp = time,
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_that_cannot_be_are_refused() {
+    fn invalid_timeouts_are_rejected() {
         refused::<Timeout>("udp", "expected NAME=SECONDS");
         refused::<Timeout>("tcp=5", "'tcp' is not one of udp, dns, tcp-partially-open,");
         for seconds in ["0", "1036801", "5m", ""] {

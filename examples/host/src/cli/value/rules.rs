@@ -1,4 +1,4 @@
-//! Values that tell which packets a rule is for, and where they go.
+//! Values of rules: which packets they apply to, and their targets.
 
 use core::fmt;
 use core::net::SocketAddrV4;
@@ -108,12 +108,11 @@ impl FromStr for UntranslatedNetwork {
             .split_once('/')
             .context("expected NETWORK/LEN[:PORT[-PORT]], as in 10.0.0.0/8 or 10.0.0.0/8:80-443")?;
         let network = network(ipv4(address)?, prefix_len)?;
-        // The network's own address, which /31 and /32 are without: there every address is of the
-        // network.
-        let own = network.network().unwrap_or_else(|| network.address());
+        // /31 and /32 have no network address: there every address is valid.
+        let start = network.network().unwrap_or_else(|| network.address());
         ensure!(
-            own == network.address(),
-            "{network} is an address within a network; did you mean {own}/{prefix_len}?"
+            start == network.address(),
+            "{network} is not the address of a network; did you mean {start}/{prefix_len}?"
         );
         let ports = ports
             .map(str::parse::<Ports>)
@@ -133,9 +132,9 @@ impl FromStr for Ports {
     fn from_str(text: &str) -> Result<Self> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let range = PortRange::new(port(first)?, port(last)?);
-        range
-            .map(Self)
-            .with_context(|| format!("'{text}' is no range of ports: its first is above its last"))
+        range.map(Self).with_context(|| {
+            format!("'{text}' is not a range of ports: its first port is greater than its last")
+        })
     }
 }
 
@@ -152,8 +151,9 @@ impl FromStr for ExcludedPorts {
             return Ok(Self(ports));
         }
         for range in text.split(',') {
-            let room = ports.insert(range.parse::<Ports>()?.0);
-            room.ok()
+            let inserted = ports.insert(range.parse::<Ports>()?.0);
+            inserted
+                .ok()
                 .with_context(|| format!("more than {MAX_PORT_RANGES} ranges of ports"))?;
         }
         Ok(Self(ports))
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forwards_are_read_and_written_alike() {
+    fn forwards_are_parsed_and_printed_alike() {
         for text in [
             "tcp:8080=192.168.77.10:80",
             "udp:53=10.0.0.2:5353",
@@ -196,7 +196,7 @@ mod tests {
             ("tcp:0=192.168.77.10:80", "'0' is not a port"),
             ("tcp:80=192.168.77.10:65536", "'65536' is not a port"),
             ("tcp:80=192.168.77:80", "not an IPv4 address"),
-            ("tcp:90-80=192.168.77.10:80", "no range of ports"),
+            ("tcp:90-80=192.168.77.10:80", "not a range of ports"),
             ("tcp:80-=192.168.77.10:80", "'' is not a port"),
             (
                 "tcp:127.0.0.1:80=192.168.77.10:80",
@@ -239,7 +239,7 @@ mod tests {
             ("10.0.0.1/8", "did you mean 10.0.0.0/8?"),
             ("10.0.0.0/33", "longer than an address"),
             ("10.0.0.0/x", "'x' is not a prefix length"),
-            ("10.0.0.0/8:443-80", "no range of ports"),
+            ("10.0.0.0/8:443-80", "not a range of ports"),
             ("10.0.0.0/8:", "'' is not a port"),
         ] {
             refused::<UntranslatedNetwork>(text, because);
@@ -257,7 +257,7 @@ mod tests {
             PortRange::new(80, 80).unwrap()
         );
         refused::<Ports>("0-80", "'0' is not a port");
-        refused::<Ports>("80-79", "no range of ports");
+        refused::<Ports>("80-79", "not a range of ports");
         refused::<Ports>("80-65536", "'65536' is not a port");
     }
 

@@ -1,4 +1,4 @@
-//! The provider's DHCP server, with one address to lease at a time.
+//! The provider's DHCP server. It has one address to lease at a time.
 
 use core::cell::Cell;
 use core::net::Ipv4Addr;
@@ -12,7 +12,7 @@ use crate::demo::host::{Host, UdpMemory};
 const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
 
-/// How long a lease lasts, in seconds: longer than any demo.
+/// The lease time in seconds, longer than the demo runs.
 const LEASE_SECONDS: u32 = 3600;
 
 /// The address that the server leases.
@@ -24,13 +24,13 @@ impl LeasePool {
         Self(Cell::new(address))
     }
 
-    /// Forgets every lease, and gives out `address` from now on.
+    /// Drops all leases, and leases `address` from now on.
     pub(in crate::demo) fn replace(&self, address: Ipv4Addr) {
         self.0.set(address);
     }
 }
 
-/// Leases what `pool` holds.
+/// Leases the address of `pool`.
 #[embassy_executor::task]
 pub(super) async fn serve(host: Host, pool: &'static LeasePool) -> ! {
     let mut memory = UdpMemory::new();
@@ -38,7 +38,7 @@ pub(super) async fn serve(host: Host, pool: &'static LeasePool) -> ! {
     let mut server = Server::<_, 1>::new(|| Instant::now().as_secs(), host.address);
     let (mut request, mut reply) = ([0; 1500], [0; 1500]);
     loop {
-        // Requests that do not fit, and replies that find no room, are lost: the client asks again.
+        // Requests that do not fit, and replies that cannot be sent, are lost. The client retries.
         let Ok((len, _)) = socket.recv_from(&mut request).await else {
             continue;
         };

@@ -10,17 +10,17 @@ use crate::demo::host::{Host, UdpMemory};
 
 const PORT: u16 = 53;
 
-/// How long an answer may be kept, in seconds.
+/// The TTL of an answer, in seconds.
 const TTL: u32 = 60;
 
-/// Answers for [`WEB_NAME`], and that there is no such name for all others.
+/// Answers queries for [`WEB_NAME`], and NXDOMAIN for all other names.
 #[embassy_executor::task]
 pub(super) async fn serve(host: Host) -> ! {
     let mut memory = UdpMemory::new();
     let socket = memory.socket(host, PORT);
     let mut query = [0; 512];
     loop {
-        // What cannot be read or sent is lost: the client asks again.
+        // What cannot be read or sent is lost. The client retries.
         let Ok((len, from)) = socket.recv_from(&mut query).await else {
             continue;
         };

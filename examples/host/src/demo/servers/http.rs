@@ -1,5 +1,4 @@
-//! The web server: `/stream/SEED/BLOCKS` is a pseudo-random stream that the client can compute as
-//! well.
+//! The web server. `/stream/SEED/BLOCKS` is a pseudo-random stream that the client can compute too.
 
 use core::fmt::{Debug, Display};
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -17,13 +16,13 @@ use crate::demo::host::Host;
 
 pub(in crate::demo) const HTTP_PORT: u16 = 80;
 
-/// Connections at a time: those of both LAN hosts, and those that are being closed meanwhile.
+/// Connections at a time: one for each LAN host, and earlier ones that are still closing.
 const CONNECTIONS: usize = 4;
 
 /// The receive and the transmit window, in bytes.
 const WINDOWS: (usize, usize) = (4096, 32768);
 
-/// A pseudo-random stream, block after block.
+/// A pseudo-random stream of blocks.
 pub(in crate::demo) struct Stream(Pcg64Mcg);
 
 impl Stream {
@@ -53,7 +52,7 @@ pub(super) async fn serve(host: Host) -> ! {
     >::new()));
     let listen = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, HTTP_PORT));
     loop {
-        // `run` ends when a connection could not be accepted; that one is lost, not the server.
+        // `run` ends when it cannot accept a connection. That connection is lost; the server goes on.
         if let Ok(acceptor) = Tcp::new(host.stack, buffers).bind(listen).await {
             let _ = Server::<CONNECTIONS, 1024, 16>::new()
                 .run(None, acceptor, Streams)

@@ -1,11 +1,11 @@
-//! The line outside is cut, and comes back with another address.
+//! The link outside goes down, and the router gets another address when it is up again.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use embassy_futures::join::join;
-use embassy_net::IpAddress;
 use embassy_net::tcp::{Error, TcpSocket};
 use embassy_net::udp::UdpSocket;
+use embassy_net::{IpAddress, IpEndpoint};
 use embassy_net_driver::LinkState;
 use embassy_time::{Duration, Instant, with_timeout};
 
@@ -20,39 +20,32 @@ const SOURCE_PORT: u16 = 40001;
 const UDP_PORT: u16 = 7002;
 const TCP_PORT: u16 = 7003;
 
-/// How long to wait for what must not come.
+/// How long to wait for a datagram that must not arrive.
 const SILENCE: Duration = Duration::from_millis(50);
 
 /// Blocks of a download after the change: 1 MiB.
 const BLOCKS: u16 = 128;
 
-/// Changes the outside address under a UDP and a TCP session. Both end, and new ones use the new
-/// address.
+/// Changes the outside address during a UDP and a TCP session. Both must end, and new sessions must
+/// use the new address.
 pub(super) async fn survive(world: &World) -> Outcome {
-    let (mut at_ben, mut at_web) = (UdpMemory::new(), UdpMemory::new());
-    let (ben, web) = (
-        at_ben.socket(world.ben, SOURCE_PORT),
-        at_web.socket(world.web, UDP_PORT),
-    );
-    let (mut anna_memory, mut web_memory) = (TcpMemory::new(), TcpMemory::new());
-    let (mut connection, mut peer) = (anna_memory.socket(world.anna), web_memory.socket(world.web));
-    let before = exchange(world.ben, &ben, world.web, &web).await?;
+    let (mut at_host2, mut at_web) = (UdpMemory::new(), UdpMemory::new());
+    let host2 = at_host2.socket(world.host2, SOURCE_PORT);
+    let web = at_web.socket(world.web, UDP_PORT);
+    let (mut host1_memory, mut web_memory) = (TcpMemory::new(), TcpMemory::new());
+    let mut connection = host1_memory.socket(world.host1);
+    let mut peer = web_memory.socket(world.web);
+    let before = exchange(world.host2, &host2, world.web, &web).await?;
     connect(&mut connection, &mut peer).await?;
 
     let (old, outage) = change(world).await;
     sessions_are_gone(world, old)?;
-    is_unreachable(&ben, &web, before).await?;
+    is_unreachable(&host2, &web, before).await?;
     let reset = is_reset(&mut connection).await?;
 
-    let after = exchange(world.ben, &ben, world.web, &web).await?;
-    if after.addr != IpAddress::from(SECOND_LEASE) {
-        return Err(Failure::new(
-            format_args!("traffic of ben from {SECOND_LEASE}"),
-            after,
-        ));
-    }
-    let (anna, ben) = join(fetch(world.anna, 3, BLOCKS), fetch(world.ben, 4, BLOCKS)).await;
-    anna.and(ben)?;
+    let after = exchange(world.host2, &host2, world.web, &web).await?;
+    uses_new_address(after)?;
+    fetch_on_both(world).await?;
     Ok(format!(
         "{old} to {SECOND_LEASE} in {}, old connection reset in {}, 2 x 1 MiB fetched",
         readable(outage),
@@ -60,17 +53,33 @@ pub(super) async fn survive(world: &World) -> Outcome {
     ))
 }
 
-/// Cuts the router's line outside and mends it. Returns the old address, and how long it took until
-/// the router had a new.
+fn uses_new_address(external: IpEndpoint) -> Result<(), Failure> {
+    if external.addr == IpAddress::from(SECOND_LEASE) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format_args!("traffic of host2 from {SECOND_LEASE}"),
+        external,
+    ))
+}
+
+async fn fetch_on_both(world: &World) -> Result<(), Failure> {
+    let fetches = join(fetch(world.host1, 3, BLOCKS), fetch(world.host2, 4, BLOCKS));
+    let (host1, host2) = fetches.await;
+    host1.and(host2)
+}
+
+/// Takes the router's link outside down and up again. Returns the old address, and the time from
+/// link up to the new address.
 async fn change(world: &World) -> (Ipv4Addr, Duration) {
     let old = world.router.external();
     world.pool.replace(SECOND_LEASE);
     world.wan.set_link(ROUTER_WAN_MAC, LinkState::Down);
     world.router.outside.wait_config_down().await;
-    let mended = Instant::now();
+    let link_up = Instant::now();
     world.wan.set_link(ROUTER_WAN_MAC, LinkState::Up);
     world.router.wait_external(SECOND_LEASE).await;
-    (old, mended.elapsed())
+    (old, link_up.elapsed())
 }
 
 fn sessions_are_gone(world: &World, old: Ipv4Addr) -> Result<(), Failure> {
@@ -87,24 +96,25 @@ fn sessions_are_gone(world: &World, old: Ipv4Addr) -> Result<(), Failure> {
     }
 }
 
-/// Sends from `web` to `endpoint`, where `ben` was to be reached before the change.
+/// Sends from `web` to `endpoint`, the external endpoint of `host2` before the change. The datagram
+/// must not arrive.
 async fn is_unreachable(
-    ben: &UdpSocket<'_>,
+    host2: &UdpSocket<'_>,
     web: &UdpSocket<'_>,
-    endpoint: embassy_net::IpEndpoint,
+    endpoint: IpEndpoint,
 ) -> Result<(), Failure> {
     let sent = web.send_to(b"too late", endpoint).await;
     sent.map_err(|error| Failure::new("a late datagram sent", format_args!("{error:?}")))?;
-    match with_timeout(SILENCE, ben.recv_from(&mut [0; 64])).await {
+    match with_timeout(SILENCE, host2.recv_from(&mut [0; 64])).await {
         Err(_) => Ok(()),
         Ok(got) => Err(Failure::new(
-            format_args!("nothing at ben from {endpoint}"),
+            format_args!("nothing at host2 from {endpoint}"),
             format_args!("{got:?}"),
         )),
     }
 }
 
-/// The memory of a TCP connection that carries next to nothing.
+/// The memory of a TCP connection that carries only a few bytes.
 struct TcpMemory {
     received: [u8; 256],
     sent: [u8; 256],
@@ -128,7 +138,7 @@ async fn connect(from: &mut TcpSocket<'_>, to: &mut TcpSocket<'_>) -> Result<(),
     let (accepted, connected) = join(to.accept(TCP_PORT), from.connect(server)).await;
     let failed = |error: &dyn core::fmt::Debug| {
         Failure::new(
-            format_args!("a connection of anna to {server}"),
+            format_args!("a connection of host1 to {server}"),
             format_args!("{error:?}"),
         )
     };
@@ -136,10 +146,9 @@ async fn connect(from: &mut TcpSocket<'_>, to: &mut TcpSocket<'_>) -> Result<(),
     connected.map_err(|error| failed(&error))
 }
 
-/// Goes on talking on `connection`, of which the router knows nothing any more: it must say so at
-/// once.
+/// Sends on `connection`, whose session has ended. The router must answer with a RST at once.
 async fn is_reset(connection: &mut TcpSocket<'_>) -> Result<Duration, Failure> {
-    let expected = "a reset of anna's old connection within 2 s";
+    let expected = "a reset of host1's old connection within 2 s";
     let start = Instant::now();
     let failed = |seen: &dyn core::fmt::Debug| Failure::new(expected, format_args!("{seen:?}"));
     connection

@@ -1,4 +1,4 @@
-//! The first datagram finds its way, and waits while neighbours are asked for.
+//! The first datagram is queued while ARP resolves each next hop, and then arrives.
 
 use super::exchange::exchange;
 use crate::demo::addresses::{Mac, Machine, ROUTER, WEB};
@@ -9,19 +9,20 @@ use crate::demo::world::World;
 
 const PORT: u16 = 7000;
 
-/// Sends the first datagram from a LAN host to a server: nobody on its way knows its neighbour yet.
+/// Sends the first datagram from a LAN host to a server. No machine on its path knows its next
+/// hop's MAC address yet.
 pub(super) async fn resolve(world: &World) -> Outcome {
-    let (mut at_anna, mut at_web) = (UdpMemory::new(), UdpMemory::new());
+    let (mut at_host1, mut at_web) = (UdpMemory::new(), UdpMemory::new());
     let (client, server) = (
-        at_anna.socket(world.anna, 0),
+        at_host1.socket(world.host1, 0),
         at_web.socket(world.web, PORT),
     );
-    exchange(world.anna, &client, world.web, &server).await?;
-    // The other two of the four neighbours were named by the questions of these (RFC 826).
+    exchange(world.host1, &client, world.web, &server).await?;
+    // The other two of the four neighbours were learned from the ARP requests (RFC 826).
     check(&world.lan, ROUTER)?;
     check(&world.wan, WEB)?;
     Ok(format!(
-        "router is at {}, web at {}, the datagram in waiting arrived",
+        "router is at {}, web at {}, the queued datagram arrived",
         text(ROUTER.mac),
         text(WEB.mac)
     ))

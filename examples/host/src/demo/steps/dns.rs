@@ -1,4 +1,4 @@
-//! A name is looked up at the provider's server.
+//! A DNS lookup at the provider's server.
 
 use embassy_net::dns::DnsQueryType;
 
@@ -8,7 +8,7 @@ use crate::demo::world::World;
 
 /// Looks up the web server's name.
 pub(super) async fn look_up(world: &World) -> Outcome {
-    let answer = world.ben.stack.dns_query(WEB_NAME, DnsQueryType::A).await;
+    let answer = world.host2.stack.dns_query(WEB_NAME, DnsQueryType::A).await;
     match answer.as_deref() {
         Ok([address]) if *address == WEB.address.into() => Ok(format!(
             "{WEB_NAME} is {address}, says {} ({})",

@@ -1,9 +1,10 @@
-//! Both hosts fetch over HTTP at once, and check every byte.
+//! Both hosts download over HTTP at the same time, and check every byte.
 
 use core::net::{SocketAddr, SocketAddrV4};
 
 use edge_http::Method;
 use edge_http::io::client::Connection;
+use edge_nal::TcpConnect;
 use edge_nal_embassy::{Tcp, TcpBuffers};
 use embassy_futures::join::join;
 use embassy_time::Instant;
@@ -15,26 +16,29 @@ use crate::demo::servers::{HTTP_PORT, Stream};
 use crate::demo::step::{Failure, Outcome};
 use crate::demo::world::World;
 
-/// What each host fetches, in MiB.
+/// Length of each download, in MiB.
 const MIB: u16 = 8;
 
 const BLOCKS_PER_MIB: u16 = ((1 << 20) / Stream::BLOCK) as u16;
 
+/// With space for 16 headers.
+type HttpConnection<'b, T> = Connection<'b, T, 16>;
+
 /// The transmit and the receive window, in bytes.
 const WINDOWS: (usize, usize) = (1024, 32768);
 
-/// Fetches another stream to each host.
+/// Fetches a different stream to each host.
 pub(super) async fn both(world: &World) -> Outcome {
     let start = Instant::now();
     let fetches = join(
-        fetch(world.anna, 1, MIB * BLOCKS_PER_MIB),
-        fetch(world.ben, 2, MIB * BLOCKS_PER_MIB),
+        fetch(world.host1, 1, MIB * BLOCKS_PER_MIB),
+        fetch(world.host2, 2, MIB * BLOCKS_PER_MIB),
     );
-    let (anna, ben) = fetches.await;
-    anna.and(ben)?;
+    let (host1, host2) = fetches.await;
+    host1.and(host2)?;
     let seconds = start.elapsed().as_micros() as f64 / 1e6;
     Ok(format!(
-        "2 x {MIB} MiB, every byte as expected, {:.0} MiB/s",
+        "2 x {MIB} MiB, every byte correct, {:.0} MiB/s",
         f64::from(2 * MIB) / seconds
     ))
 }
@@ -45,29 +49,33 @@ pub(super) async fn fetch(host: Host, seed: u64, blocks: u16) -> Result<(), Fail
     let tcp = Tcp::new(host.stack, &*buffers);
     let mut memory = vec![0; 4096];
     let server = SocketAddr::V4(SocketAddrV4::new(WEB.address, HTTP_PORT));
-    let mut connection = Connection::<_, 16>::new(&mut memory, &tcp, server);
+    let mut connection = HttpConnection::new(&mut memory, &tcp, server);
     let path = format!("/stream/{seed}/{blocks}");
-    let failed = |seen: &dyn core::fmt::Debug| {
-        Failure::new(
-            format_args!("{path} at {}", host.name),
-            format_args!("{seen:?}"),
-        )
-    };
-    let headers = [("Host", WEB_NAME), ("Connection", "close")];
-    connection
-        .initiate_request(true, Method::Get, &path, &headers)
+    let failed = |error| Failure::new(format_args!("{path} at {}", host.name), error);
+    let status = request(&mut connection, &path)
         .await
-        .map_err(|error| failed(&error))?;
-    connection
-        .initiate_response()
-        .await
-        .map_err(|error| failed(&error))?;
-    let status = connection.headers().map_err(|error| failed(&error))?.code;
+        .map_err(|error| failed(format!("{error:?}")))?;
     if status != 200 {
-        return Err(Failure::new(format_args!("{path}: status 200"), status));
+        return Err(failed(format!("status {status}")));
     }
     verify(host, &mut connection, seed, blocks).await?;
-    connection.close().await.map_err(|error| failed(&error))
+    connection
+        .close()
+        .await
+        .map_err(|error| failed(format!("{error:?}")))
+}
+
+/// Sends the request and waits for the headers of the response. Returns its status.
+async fn request<T: TcpConnect>(
+    connection: &mut HttpConnection<'_, T>,
+    path: &str,
+) -> Result<u16, edge_http::io::Error<T::Error>> {
+    let headers = [("Host", WEB_NAME), ("Connection", "close")];
+    connection
+        .initiate_request(true, Method::Get, path, &headers)
+        .await?;
+    connection.initiate_response().await?;
+    Ok(connection.headers()?.code)
 }
 
 /// Reads `body` to its end, which must be `blocks` blocks of the stream `seed`.
@@ -80,7 +88,7 @@ async fn verify<R: Read>(host: Host, body: &mut R, seed: u64, blocks: u16) -> Re
             .await
             .map_err(|error| Failure::new(expected(), format_args!("{error:?}")))?;
         if block != stream.next_block() {
-            return Err(Failure::new(expected(), "other bytes"));
+            return Err(Failure::new(expected(), "different bytes"));
         }
     }
     Ok(())

@@ -10,9 +10,8 @@ use crate::demo::step::Failure;
 /// How long one datagram may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Sends a question of `who` from `client` to `server`, whose socket `at` is, and an answer back.
-/// Returns who the server thinks it was. The question and the answer are told apart from those of
-/// others.
+/// Sends a datagram of `who` from its socket `client` to the socket `at` of `server`, and an answer
+/// back. Returns the endpoint that the server saw. The texts differ for each pair of machines.
 pub(super) async fn exchange(
     who: Host,
     client: &UdpSocket<'_>,
@@ -32,7 +31,7 @@ pub(super) async fn exchange(
     Ok(external)
 }
 
-/// Waits until `text` reaches `socket` of `who`. Returns where it came from.
+/// Waits until `text` reaches `socket` of `who`. Returns its source.
 async fn receive(socket: &UdpSocket<'_>, who: Host, text: &str) -> Result<IpEndpoint, Failure> {
     let mut datagram = [0; 64];
     let expected = format_args!("\"{text}\" at {}", who.name);

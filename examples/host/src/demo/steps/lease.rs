@@ -1,4 +1,4 @@
-//! The router takes an address outside.
+//! The router takes a DHCP lease outside.
 
 use crate::demo::addresses::{FIRST_LEASE, ISP, PREFIX_LEN};
 use crate::demo::step::{Failure, Outcome};

@@ -1,4 +1,4 @@
-//! Echo requests through the router, and to it.
+//! Pings through the router, and to it.
 
 use core::net::Ipv4Addr;
 
@@ -21,10 +21,10 @@ const LIMIT: Duration = Duration::from_secs(1);
 
 /// Pings servers from both hosts, with the same identifier, and the router's inside address.
 pub(super) async fn all(world: &World) -> Outcome {
-    let near = ping(world.anna, ROUTER.address, 56).await?;
-    let far = ping(world.anna, WEB.address, 56).await?;
-    let full = ping(world.anna, WEB.address, FULL).await?;
-    let other = ping(world.ben, ISP.address, 56).await?;
+    let near = ping(world.host1, ROUTER.address, 56).await?;
+    let far = ping(world.host1, WEB.address, 56).await?;
+    let full = ping(world.host1, WEB.address, FULL).await?;
+    let other = ping(world.host2, ISP.address, 56).await?;
     Ok(format!(
         "router {}, web {} ({FULL} bytes: {}), isp {}",
         readable(near),

@@ -1,4 +1,4 @@
-//! A thousand unsolicited packets from outside: none arrives, and nobody is answered.
+//! A thousand unsolicited packets from outside: none is forwarded, and none is answered.
 
 use core::net::Ipv4Addr;
 
@@ -12,23 +12,22 @@ use crate::demo::world::World;
 
 const COUNT: usize = 1000;
 
-/// Frames sent at a stretch, before the router gets its turn.
+/// Frames sent before the router runs.
 const BURST: usize = 64;
 
 /// The source port of the probes: no session has it as its remote port.
 const SOURCE_PORT: u16 = 6666;
 
-/// A number with no factor in common with the number of ports, so that multiples of it are spread
-/// over all of them.
+/// Coprime to the number of ports, so that its multiples reach all of them.
 const STRIDE: usize = 12_347;
 
-/// How long the router is left to work before it is looked at again.
+/// How long the router runs between two polls.
 const MOMENT: Duration = Duration::from_micros(200);
 
-/// How long nothing must pass before what was under way is taken to be over.
+/// Traffic is over after this time without a frame.
 const SILENCE: Duration = Duration::from_millis(50);
 
-/// What the step watches.
+/// The counters that the step compares.
 #[derive(Clone, Copy)]
 struct Seen {
     dropped: u64,
@@ -54,8 +53,8 @@ impl Seen {
     }
 }
 
-/// Sends the probes: from a stranger, and from a known server's wrong port; to ports all over the
-/// range, and first of all to those that sessions have.
+/// Sends the probes: from an unknown address, and from the wrong port of a known server; first to
+/// the ports of live sessions, then to ports over the whole range.
 pub(super) async fn send(world: &World) -> Outcome {
     silence(world).await;
     let before = Seen::now(world);
@@ -73,10 +72,10 @@ pub(super) async fn send(world: &World) -> Outcome {
     }
     taken(world).await;
     silence(world).await;
-    judge(Seen::now(world).since(before), live)
+    check(Seen::now(world).since(before), live)
 }
 
-fn judge(seen: Seen, live: usize) -> Outcome {
+fn check(seen: Seen, live: usize) -> Outcome {
     let Seen {
         dropped,
         to_lan,
@@ -91,7 +90,7 @@ fn judge(seen: Seen, live: usize) -> Outcome {
     }
 }
 
-/// Where the probes go, and how many of them go to an external port that is in use.
+/// The targets of the probes, and how many of them are external ports in use.
 fn targets(world: &World) -> (Vec<(SessionProtocol, u16)>, usize) {
     let sessions = world.router.sessions();
     let mut live: Vec<_> = sessions
@@ -105,25 +104,25 @@ fn targets(world: &World) -> (Vec<(SessionProtocol, u16)>, usize) {
         SessionProtocol::Tcp,
         SessionProtocol::Icmp,
     ];
-    let all_over = (0..)
+    let whole_range = (0..)
         .zip(protocols.into_iter().cycle())
         .map(|(n, protocol)| (protocol, port(n)));
     (
-        live.into_iter().chain(all_over).take(COUNT).collect(),
+        live.into_iter().chain(whole_range).take(COUNT).collect(),
         in_use,
     )
 }
 
-/// The `n`th port of a walk over all ports but 0.
+/// The `n`th port of a sequence that contains each port but 0 once.
 fn port(n: usize) -> u16 {
     (n * STRIDE % 65535 + 1) as u16
 }
 
-/// Who sends the `n`th probe.
+/// The sender of the `n`th probe.
 fn prober(n: usize, protocol: SessionProtocol) -> Machine {
     match protocol {
-        // A query has no port that could be the wrong one, so from a known server it might be
-        // expected.
+        // A query has no remote port that could be wrong, so a probe from a known server could
+        // match a session.
         SessionProtocol::Icmp => STRANGER,
         SessionProtocol::Tcp | SessionProtocol::Udp => [STRANGER, WEB][n % 2],
     }
@@ -149,14 +148,14 @@ fn probe(from: Machine, to: Ipv4Addr, protocol: SessionProtocol, port: u16) -> V
     frame
 }
 
-/// Waits until the router has read what waits for it.
+/// Waits until the router has read all frames sent to it.
 async fn taken(world: &World) {
     while world.wan.backlog(ROUTER_WAN_MAC) > 0 {
         Timer::after(MOMENT).await;
     }
 }
 
-/// Waits until the router has sent nothing for a while, neither way.
+/// Waits until the router has sent nothing to either side for a while.
 async fn silence(world: &World) {
     let sent = || {
         (
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_walk_over_the_ports_meets_none_twice() {
+    fn the_sequence_of_ports_contains_each_once() {
         let mut ports: Vec<_> = (0..65535).map(port).collect();
         ports.sort_unstable();
         ports.dedup();

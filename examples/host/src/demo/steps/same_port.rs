@@ -1,4 +1,9 @@
-//! Both hosts talk from one source port to one server port.
+//! Both hosts use the same source port and the same server port.
+
+use core::net::Ipv4Addr;
+
+use embassy_net::udp::UdpSocket;
+use embassy_net::{IpAddress, IpEndpoint};
 
 use super::exchange::exchange;
 use crate::demo::host::UdpMemory;
@@ -11,28 +16,42 @@ const SOURCE_PORT: u16 = 40000;
 /// The port of the server.
 const PORT: u16 = 7001;
 
-/// Opens the same source port from both hosts. Each answer must reach the host it is for.
+/// Sends from the same source port of both hosts. Each answer must reach the right host.
 pub(super) async fn both(world: &World) -> Outcome {
-    let [mut at_anna, mut at_ben, mut at_web] = [(); 3].map(|()| UdpMemory::new());
-    let anna = at_anna.socket(world.anna, SOURCE_PORT);
-    let ben = at_ben.socket(world.ben, SOURCE_PORT);
+    let [mut at_host1, mut at_host2, mut at_web] = [(); 3].map(|()| UdpMemory::new());
+    let host1 = at_host1.socket(world.host1, SOURCE_PORT);
+    let host2 = at_host2.socket(world.host2, SOURCE_PORT);
     let web = at_web.socket(world.web, PORT);
-    let for_anna = exchange(world.anna, &anna, world.web, &web).await?;
-    let for_ben = exchange(world.ben, &ben, world.web, &web).await?;
-    // Once more, now that both mappings are there: neither has taken the other's place.
-    let again = (
-        exchange(world.anna, &anna, world.web, &web).await?,
-        exchange(world.ben, &ben, world.web, &web).await?,
-    );
-    let external = embassy_net::IpAddress::from(world.router.external());
-    let seen = format!("anna:{SOURCE_PORT} as {for_anna}, ben:{SOURCE_PORT} as {for_ben}");
-    let distinct = for_anna.port != for_ben.port && again == (for_anna, for_ben);
-    if distinct && for_anna.addr == external && for_ben.addr == external {
+    let first = from_both(world, &host1, &host2, &web).await?;
+    // A second time, with both mappings in place: neither has replaced the other.
+    let second = from_both(world, &host1, &host2, &web).await?;
+    check(world.router.external(), first, second)
+}
+
+/// An exchange of each host with the server. Returns the endpoints that the server saw.
+async fn from_both(
+    world: &World,
+    host1: &UdpSocket<'_>,
+    host2: &UdpSocket<'_>,
+    web: &UdpSocket<'_>,
+) -> Result<[IpEndpoint; 2], Failure> {
+    Ok([
+        exchange(world.host1, host1, world.web, web).await?,
+        exchange(world.host2, host2, world.web, web).await?,
+    ])
+}
+
+/// Both external endpoints must be of the external address, different, and unchanged.
+fn check(external: Ipv4Addr, first: [IpEndpoint; 2], second: [IpEndpoint; 2]) -> Outcome {
+    let [host1, host2] = first;
+    let seen = format!("host1:{SOURCE_PORT} as {host1}, host2:{SOURCE_PORT} as {host2}");
+    let addresses = first.map(|endpoint| endpoint.addr);
+    if first == second && host1.port != host2.port && addresses == [IpAddress::from(external); 2] {
         Ok(format!("web saw {seen}"))
     } else {
         Err(Failure::new(
             format_args!("two lasting ports of {external}"),
-            format_args!("{seen}, then {again:?}"),
+            format_args!("{seen}, then {second:?}"),
         ))
     }
 }

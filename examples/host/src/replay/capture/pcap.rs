@@ -22,13 +22,13 @@ const MAGICS: [[u8; 4]; 5] = [
     [0x34, 0xcd, 0xb2, 0xa1],
 ];
 const FILE_HEADER: usize = 24;
-/// The length of the header that stands before each record.
+/// The length of the header before each record.
 const RECORD_HEADER: usize = 16;
 const MODIFIED_RECORD_HEADER: usize = 24;
-/// Where in it the length that was captured is, and behind it the length that there was.
+/// The offset of the captured length in it; the original length follows.
 const LENGTHS: usize = 8;
 
-/// Whether a file that begins so is one of these.
+/// Whether a file with this beginning is a pcap file.
 pub(super) fn is_magic(magic: [u8; 4]) -> bool {
     MAGICS.contains(&magic)
 }
@@ -36,7 +36,7 @@ pub(super) fn is_magic(magic: [u8; 4]) -> bool {
 pub(super) struct Pcap {
     source: Source,
     header: PcapHeader,
-    /// The record at hand with its header.
+    /// The current record with its header.
     bytes: Vec<u8>,
 }
 
@@ -60,8 +60,8 @@ impl Pcap {
         })
     }
 
-    /// The lower half of its field: in the upper one is how long the check sequence of frames is,
-    /// which follows the IPv4 packet and is cut off with all that does.
+    /// The lower half of its field. The upper half is the length of the frames' check sequence, which
+    /// follows the IPv4 packet and is removed with all other bytes behind it.
     pub(super) fn link_type(&self) -> LinkType {
         LinkType(self.header.network.0 as u32 & 0xffff)
     }
@@ -105,16 +105,15 @@ impl Pcap {
             time,
             link_type,
             data: record.data,
-            cut: record.caplen < record.origlen,
+            truncated: record.caplen < record.origlen,
         }))
     }
 }
 
-/// How many bytes of the frame follow the record header, which is brought into the order of version
-/// 2.4.
+/// How many bytes of the frame follow the record header. The header is converted to version 2.4.
 ///
-/// Before version 2.3 the two lengths stood the other way round, and in some files of 2.3: what was
-/// captured is never the longer.
+/// Before version 2.3, and in some files of 2.3, the two lengths are swapped. The captured length is
+/// never the greater one.
 fn captured_len(header: &PcapHeader, bytes: &mut [u8]) -> usize {
     let Some(lengths) = bytes.get_mut(LENGTHS..LENGTHS + 8) else {
         return 0;

@@ -14,40 +14,40 @@ use crate::replay::link_type::LinkType;
 
 /// The type of a section header, the same in both byte orders.
 pub(super) const MAGIC: [u8; 4] = SHB_MAGIC.to_be_bytes();
-/// The order of bytes, behind the type and the length of a section header.
+/// The byte order mark, behind the type and the length of a section header.
 const BIG_ENDIAN: [u8; 4] = 0x1a2b_3c4d_u32.to_be_bytes();
 const LITTLE_ENDIAN: [u8; 4] = 0x1a2b_3c4d_u32.to_le_bytes();
 /// The packet block of old files, before the enhanced one. pcap-parser does not know it.
 const PACKET_BLOCK: u32 = 2;
-/// The type and the length of a block; a second length is behind it.
+/// The type and the length of a block. The length is repeated at its end.
 const BLOCK_HEADER: usize = 8;
 const MIN_BLOCK: usize = BLOCK_HEADER + 4;
-/// The longest block there may be, as for Wireshark.
+/// The longest accepted block, as in Wireshark.
 const MAX_BLOCK: usize = 16 << 20;
-/// Interfaces of one section, so that a file of nothing else takes no more memory than this.
+/// The most interfaces of one section, which bounds the memory.
 const MAX_INTERFACES: usize = 1 << 16;
 
 pub(super) struct PcapNg {
     source: Source,
     big_endian: bool,
-    /// Those of the section. One whose description is malformed keeps its place, since packets
-    /// name interfaces by number.
+    /// The interfaces of the section. One with a malformed description keeps its place, because
+    /// packets name interfaces by number.
     interfaces: Vec<Option<Interface>>,
-    /// The block at hand.
+    /// The current block.
     bytes: Vec<u8>,
-    /// The time of the packet before: simple packet blocks have none of their own.
+    /// The time of the previous packet: simple packet blocks have no time.
     time: Duration,
 }
 
 #[derive(Clone, Copy)]
 struct Interface {
     link_type: LinkType,
-    /// The most bytes of a packet that are captured; 0 if there is no limit.
+    /// The maximum captured length; 0 for no limit.
     snap_len: u32,
     clock: Clock,
 }
 
-/// How times of an interface are counted.
+/// The unit and offset of an interface's timestamps.
 #[derive(Clone, Copy)]
 struct Clock {
     per_second: u64,
@@ -56,12 +56,12 @@ struct Clock {
 
 struct Packet<'a> {
     interface: u32,
-    /// `None` of a packet without a time.
+    /// `None` for a packet without a time.
     ticks: Option<u64>,
-    /// With what may stand behind the packet to fill up its block.
+    /// May have padding behind the packet.
     data: &'a [u8],
-    /// `None` where the block does not say it: then the packet is as long as the interface and the
-    /// block let it be.
+    /// `None` if the block has no captured length: then the length of the block and the limit of the
+    /// interface decide.
     captured_len: Option<u32>,
     original_len: u32,
 }
@@ -79,7 +79,7 @@ impl PcapNg {
         })
     }
 
-    /// Reads blocks up to the next that has a packet.
+    /// Reads blocks up to the next one with a packet.
     pub(super) fn next(&mut self) -> Result<Next<'_>> {
         while self.source.begin(&mut self.bytes)? {
             self.big_endian = read_block(&mut self.source, &mut self.bytes, self.big_endian)?;
@@ -109,7 +109,7 @@ impl PcapNg {
         Ok(())
     }
 
-    /// The packet of the block at hand.
+    /// The packet of the current block.
     fn record(&mut self) -> Next<'_> {
         let Some(packet) = packet(&self.bytes, self.big_endian) else {
             return Next::Unusable("malformed blocks");
@@ -132,17 +132,17 @@ impl PcapNg {
             return Next::Unusable("malformed blocks");
         };
         self.time = time;
-        let cut = data.len() < packet.original_len as usize;
+        let truncated = data.len() < packet.original_len as usize;
         Next::Record(Record {
             time,
             link_type: interface.link_type,
             data,
-            cut,
+            truncated,
         })
     }
 }
 
-/// Reads the rest of a block whose first bytes are at hand. Returns whether its section is
+/// Reads the rest of a block whose first bytes have been read. Returns whether its section is
 /// big-endian.
 fn read_block(source: &mut Source, bytes: &mut Vec<u8>, big_endian: bool) -> Result<bool> {
     source.fill(bytes, BLOCK_HEADER, "block")?;
@@ -173,7 +173,7 @@ fn read_block(source: &mut Source, bytes: &mut Vec<u8>, big_endian: bool) -> Res
     Ok(big_endian)
 }
 
-/// The number at `at`, 0 where there is none.
+/// The number at `at`; 0 behind the end.
 fn word(bytes: &[u8], at: usize, big_endian: bool) -> u32 {
     let word = bytes
         .get(at..)
@@ -253,7 +253,7 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// What was captured; `None` if it is longer than its block or than a packet can be.
+    /// The captured bytes; `None` if there are more than the block or a packet can have.
     fn captured(&self, snap_len: u32) -> Option<&'a [u8]> {
         let len = self.captured_len.map_or_else(
             || {
@@ -269,7 +269,7 @@ impl<'a> Packet<'a> {
 impl Interface {
     fn new(block: &InterfaceDescriptionBlock<'_>, big_endian: bool) -> Self {
         let link_type = LinkType(block.linktype.0 as u32 & 0xffff);
-        // pcap-parser reads it as if all sections were little-endian.
+        // pcap-parser reads it as little-endian in all sections.
         let offset_seconds = if big_endian {
             block.if_tsoffset.swap_bytes()
         } else {
@@ -287,8 +287,8 @@ impl Interface {
     }
 }
 
-/// The resolution of a clock: a power of 10, or of 2 with the highest bit set, which pcap-parser
-/// refuses. What is finer than 64 bits can count makes no time of a packet.
+/// The resolution of a clock: a power of 10, or with the highest bit a power of 2, which pcap-parser
+/// rejects. A resolution that 64 bits cannot count gives no time.
 fn per_second(resolution: u8) -> u64 {
     let exponent = u32::from(resolution & 0x7f);
     let power = if resolution & 0x80 == 0 {
@@ -300,7 +300,7 @@ fn per_second(resolution: u8) -> u64 {
 }
 
 impl Clock {
-    /// `None` if it is none that a pcap file could tell.
+    /// `None` if a pcap file could not represent it.
     fn time(self, ticks: u64) -> Option<Duration> {
         let seconds = i128::from(ticks / self.per_second) + i128::from(self.offset_seconds);
         let seconds = u64::try_from(seconds)

@@ -4,12 +4,12 @@ use std::io::{self, BufReader, Read};
 
 use anyhow::{Context, Result, bail};
 
-/// A file that is read once from its beginning, be it a pipe.
+/// A file that is read once from the beginning; it may be a pipe.
 pub(super) struct Source {
     reader: Box<dyn Read>,
     /// How many bytes have been read.
     offset: u64,
-    /// Where the record that is being read begins.
+    /// The offset of the current record.
     start: u64,
 }
 
@@ -22,12 +22,12 @@ impl Source {
         }
     }
 
-    /// Where the record that is being read begins.
+    /// The offset of the current record.
     pub(super) fn start(&self) -> u64 {
         self.start
     }
 
-    /// Begins a record. Returns false at the end of the file.
+    /// Starts a record. Returns false at the end of the file.
     pub(super) fn begin(&mut self, bytes: &mut Vec<u8>) -> Result<bool> {
         self.start = self.offset;
         bytes.clear();
@@ -35,10 +35,10 @@ impl Source {
         Ok(!bytes.is_empty())
     }
 
-    /// Reads on until `bytes` has the length `len`. `what` names it in the error if the file ends
+    /// Reads until `bytes` has the length `len`. `what` names the bytes in the error if the file ends
     /// before.
     ///
-    /// Memory is taken for what the file has, whatever the length says.
+    /// Memory is allocated only for bytes that the file has, even if `len` is larger.
     pub(super) fn fill(&mut self, bytes: &mut Vec<u8>, len: usize, what: &str) -> Result<()> {
         self.append(len.saturating_sub(bytes.len()), bytes)?;
         if bytes.len() < len {

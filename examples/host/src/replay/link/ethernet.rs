@@ -1,14 +1,14 @@
-//! Ethernet, its tags, and what else says by an EtherType what it carries.
+//! Ethernet, its tags, and other headers with an EtherType.
 
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
 use super::{Frame, Kind, Stations, be16, mac, point_to_point, wireless};
 
-/// Smaller numbers are the length of a frame with an LLC header (IEEE 802.3).
+/// Smaller values are the length of a frame with an LLC header (IEEE 802.3).
 const MIN_ETHER_TYPE: u16 = 0x0600;
 /// `ETH_P_802_2` of Linux: an LLC header follows.
 const LINUX_LLC: u16 = 4;
-/// What Linux calls the hardware of netlink and of wireless interfaces.
+/// Linux's hardware types of netlink and of wireless interfaces.
 const ARPHRD_NETLINK: u16 = 824;
 const ARPHRD_IEEE80211: u16 = 801;
 const ARPHRD_IEEE80211_PRISM: u16 = 802;
@@ -22,21 +22,21 @@ pub(super) fn ethernet(data: &[u8]) -> Option<Frame<'_>> {
     };
     let rest = data.get(header.slice().len()..)?;
     let frame = match header.ether_type().0 {
-        // What follows the length may be padding.
+        // Padding may follow.
         len if len < MIN_ETHER_TYPE => llc(rest.get(..usize::from(len)).unwrap_or(rest))?,
         ether_type => ether_type_of(ether_type, rest)?,
     };
     Some(frame.between(stations))
 }
 
-/// What an EtherType says of the bytes behind it; tags and labels are passed over.
+/// The content that an EtherType names. Tags and labels are skipped.
 pub(super) fn ether_type_of(mut ether_type: u16, mut rest: &[u8]) -> Option<Frame<'_>> {
     loop {
         return Some(match ether_type {
             0x0800 => Frame::ipv4(rest),
             0x0806 | 0x8035 => Frame::other(Kind::Arp),
             0x86dd => Frame::other(Kind::Ipv6),
-            // 802.1Q, 802.1ad, and what devices used before 802.1ad was.
+            // 802.1Q, 802.1ad, and a number that was used before 802.1ad.
             0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => {
                 let tag = SingleVlanHeaderSlice::from_slice(rest).ok()?;
                 (ether_type, rest) = (tag.ether_type().0, rest.get(tag.slice().len()..)?);
@@ -52,8 +52,8 @@ pub(super) fn ether_type_of(mut ether_type: u16, mut rest: &[u8]) -> Option<Fram
     }
 }
 
-/// Labels of 4 bytes each, of which the last is marked (RFC 3032). What they carry only its first
-/// bits say.
+/// MPLS labels of 4 bytes each; the last one is marked (RFC 3032). The first four bits behind it are
+/// the IP version.
 fn mpls(mut rest: &[u8]) -> Option<Frame<'_>> {
     loop {
         let (label, behind) = rest.split_at_checked(4)?;
@@ -68,8 +68,8 @@ fn mpls(mut rest: &[u8]) -> Option<Frame<'_>> {
     }
 }
 
-/// An LLC header, which names a protocol by its access point, or by an EtherType in a SNAP header
-/// (RFC 1042).
+/// An LLC header. It names the protocol by its access point, or by an EtherType in a SNAP header (RFC
+/// 1042).
 pub(super) fn llc(data: &[u8]) -> Option<Frame<'_>> {
     match data {
         [0xaa, 0xaa, 0x03, _, _, _, high, low, rest @ ..] => {
@@ -82,7 +82,7 @@ pub(super) fn llc(data: &[u8]) -> Option<Frame<'_>> {
     }
 }
 
-/// What Linux writes for an interface without headers of its own, and for all interfaces at once.
+/// The header of Linux for interfaces without link headers, and for captures of all interfaces.
 pub(super) fn linux_sll(data: &[u8]) -> Option<Frame<'_>> {
     let (hardware, address_len) = (be16(data, 2)?, be16(data, 4)?);
     let (header, rest) = data.split_at_checked(16)?;
@@ -104,7 +104,7 @@ pub(super) fn linux_sll2(data: &[u8]) -> Option<Frame<'_>> {
     )
 }
 
-/// These headers name only who sent a frame.
+/// These headers have only the sender's address.
 fn sender(header: &[u8], at: usize, len: usize) -> Stations {
     Stations {
         from: mac(header, at).filter(|_| len == 6),

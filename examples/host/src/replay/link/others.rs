@@ -1,11 +1,11 @@
-//! Headers that say by a number of the system's, or by another link type, what follows.
+//! Headers that name what follows by a number of the operating system, or by another link type.
 
 use super::{Frame, Kind, Stations, be16, ethernet, header, le16, le32, mac};
 use crate::replay::link_type::LinkType;
 
-/// No header: the first bits say which version of the protocol it is.
+/// No header: the first four bits are the IP version.
 ///
-/// Only version 6 is none of the NAT's: it judges what is of no version.
+/// Only version 6 is skipped. The NAT gets all other versions, and drops them as malformed.
 pub(super) fn raw(data: &[u8]) -> Option<Frame<'_>> {
     match data.first().map(|byte| byte >> 4) {
         Some(6) => Some(Frame::other(Kind::Ipv6)),
@@ -13,7 +13,11 @@ pub(super) fn raw(data: &[u8]) -> Option<Frame<'_>> {
     }
 }
 
-/// A protocol family in the byte order of the machine that captured it, which is not known.
+pub(super) fn ipv6(_: &[u8]) -> Option<Frame<'_>> {
+    Some(Frame::other(Kind::Ipv6))
+}
+
+/// A protocol family in the byte order of the capturing machine, which is unknown.
 pub(super) fn null(data: &[u8]) -> Option<Frame<'_>> {
     let number = le32(data, 0)?;
     let number = if number > 0xffff {
@@ -24,12 +28,12 @@ pub(super) fn null(data: &[u8]) -> Option<Frame<'_>> {
     Some(family(number, data.get(4..)?))
 }
 
-/// A protocol family in the byte order of the network.
+/// A protocol family in network byte order.
 pub(super) fn loopback(data: &[u8]) -> Option<Frame<'_>> {
     Some(family(le32(data, 0)?.swap_bytes(), data.get(4..)?))
 }
 
-/// What OpenBSD writes of IPsec: family, index, flags.
+/// OpenBSD's header for IPsec: family, index, flags.
 pub(super) fn enc(data: &[u8]) -> Option<Frame<'_>> {
     let number = le32(data, 0)?;
     let number = if number > 0xffff {
@@ -40,8 +44,8 @@ pub(super) fn enc(data: &[u8]) -> Option<Frame<'_>> {
     Some(family(number, data.get(12..)?))
 }
 
-/// What OpenBSD's packet filter writes: a header with its length and the family first, up to a
-/// multiple of 4 bytes.
+/// The header of OpenBSD's packet filter: its length and the family first, padded to a multiple of
+/// 4 bytes.
 pub(super) fn pflog(data: &[u8]) -> Option<Frame<'_>> {
     let [len, number, ..] = *data else {
         return None;
@@ -52,7 +56,7 @@ pub(super) fn pflog(data: &[u8]) -> Option<Frame<'_>> {
     ))
 }
 
-/// 2 is IPv4 everywhere; for IPv6 systems have numbers of their own.
+/// 2 is IPv4 on all systems; the number of IPv6 differs.
 fn family(number: u32, rest: &[u8]) -> Frame<'_> {
     match number {
         2 => Frame::ipv4(rest),
@@ -61,8 +65,8 @@ fn family(number: u32, rest: &[u8]) -> Frame<'_> {
     }
 }
 
-/// What Linux's packet filter writes: family, version, group, and then values with their length and
-/// type, of which one is the packet.
+/// The header of Linux's packet filter: family, version, group, and then a list of values with length
+/// and type. One of them is the packet.
 pub(super) fn nflog(data: &[u8]) -> Option<Frame<'_>> {
     const PAYLOAD: u16 = 9;
     let number = u32::from(*data.first()?);
@@ -80,7 +84,7 @@ pub(super) fn nflog(data: &[u8]) -> Option<Frame<'_>> {
     }
 }
 
-/// A header with a length, and the link type of what follows.
+/// A header with its length and the link type of what follows.
 pub(super) fn ppi(data: &[u8]) -> Option<Frame<'_>> {
     nested(
         le32(data, 4)?,
@@ -88,7 +92,7 @@ pub(super) fn ppi(data: &[u8]) -> Option<Frame<'_>> {
     )
 }
 
-/// The header that macOS writes: its length, the type of what follows, and the link type of that.
+/// The header of macOS: its length, the type of what follows, and the link type of that.
 pub(super) fn pktap(data: &[u8]) -> Option<Frame<'_>> {
     nested(
         le32(data, 8)?,
@@ -96,16 +100,18 @@ pub(super) fn pktap(data: &[u8]) -> Option<Frame<'_>> {
     )
 }
 
-/// What follows has a header of another link type, which is not one of these two again.
+/// What follows has a header of another link type, but not one of these two.
 fn nested(number: u32, rest: &[u8]) -> Option<Frame<'_>> {
     let link_type = LinkType(number);
     match header(link_type) {
-        Some(header) if !matches!(link_type, LinkType::PPI | LinkType::PKTAP) => header(rest),
+        Some((skip, read)) if !matches!(link_type, LinkType::PPI | LinkType::PKTAP) => {
+            read(rest.get(skip..)?)
+        }
         _ => Some(Frame::other(Kind::Unsupported(link_type))),
     }
 }
 
-/// Access and frame control, the two addresses, and a route if the sender's says so.
+/// Access and frame control, two addresses, and a route if the sender's address has the bit for it.
 pub(super) fn token_ring(data: &[u8]) -> Option<Frame<'_>> {
     const HEADER: usize = 14;
     let (to, mut from) = (mac(data, 2)?, mac(data, 8)?);

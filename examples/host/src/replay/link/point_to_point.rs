@@ -2,8 +2,8 @@
 
 use super::{Frame, Kind, be16, ethernet};
 
-/// PPP with or without the address and control fields of HDLC (RFC 1662), or Cisco's HDLC, which
-/// has other ones.
+/// PPP with or without the address and control fields of HDLC (RFC 1662), or Cisco's HDLC, where
+/// these fields have other values.
 pub(super) fn ppp_or_hdlc(data: &[u8]) -> Option<Frame<'_>> {
     match data {
         [0x0f | 0x8f, 0x00, ..] => cisco_hdlc(data),
@@ -44,8 +44,7 @@ pub(super) fn cisco_hdlc(data: &[u8]) -> Option<Frame<'_>> {
     ethernet::ether_type_of(be16(data, 2)?, data.get(4..)?)
 }
 
-/// An address whose last byte is odd, and then either an EtherType, as Cisco has it, or what RFC
-/// 2427 says.
+/// An address whose last byte is odd, then an EtherType (Cisco) or the encapsulation of RFC 2427.
 pub(super) fn frame_relay(data: &[u8]) -> Option<Frame<'_>> {
     let address_len = data.iter().take(4).position(|byte| byte & 1 == 1)? + 1;
     match data.get(address_len..)? {

@@ -1,8 +1,8 @@
-//! IEEE 802.11, behind the headers that capture tools put before it.
+//! IEEE 802.11, and the headers that capture tools put before it.
 
 use super::{Frame, Kind, Stations, ethernet, le16, le32, mac};
 
-/// Where the pieces of a data frame's header are: <https://standards.ieee.org/ieee/802.11/7028/>, section 9.3.2.
+/// The offsets in a data frame's header: <https://standards.ieee.org/ieee/802.11/7028/>, section 9.3.2.
 const ADDRESS_1: usize = 4;
 const ADDRESS_2: usize = 10;
 const ADDRESS_3: usize = 16;
@@ -13,11 +13,10 @@ const TO_DS: u8 = 0x01;
 const FROM_DS: u8 = 0x02;
 const PROTECTED: u8 = 0x40;
 const ORDER: u8 = 0x80;
-/// In what follows the addresses of frames with a quality of service: there are several packets in
-/// the frame.
+/// In the QoS field behind the addresses: the frame holds several packets.
 const AGGREGATE: u8 = 0x80;
 
-/// A header whose length is its second pair of bytes.
+/// A header with its length in bytes 2 and 3.
 pub(super) fn radiotap(data: &[u8]) -> Option<Frame<'_>> {
     let (header, rest) = data.split_at_checked(usize::from(le16(data, 2)?))?;
     if pads_headers(header) {
@@ -27,30 +26,32 @@ pub(super) fn radiotap(data: &[u8]) -> Option<Frame<'_>> {
     }
 }
 
-/// Whether headers are filled up to a multiple of 4 bytes, as some hardware does. The flags say so,
-/// which are behind a time of 8 bytes if there is that; the words that say what there is may go on.
+/// Whether 802.11 headers are padded to a multiple of 4 bytes, as some hardware does.
 fn pads_headers(header: &[u8]) -> bool {
+    const PADDED: u8 = 0x20;
+    radiotap_flags(header).is_some_and(|flags| flags & PADDED != 0)
+}
+
+/// The flags of a radiotap header. They follow the presence words, of which there may be several,
+/// and a time of 8 bytes if it is present.
+fn radiotap_flags(header: &[u8]) -> Option<u8> {
     const TIME: u32 = 1;
     const FLAGS: u32 = 1 << 1;
     const MORE: u32 = 1 << 31;
-    const PADDED: u8 = 0x20;
-    let flags = || {
-        let present = le32(header, 4)?;
-        let words = (1..)
-            .take_while(|word| le32(header, 4 * word).is_some_and(|present| present & MORE != 0))
-            .count();
-        let fields = 8 + 4 * words;
-        let at = if present & TIME == 0 {
-            fields
-        } else {
-            fields.next_multiple_of(8) + 8
-        };
-        header.get(at).filter(|_| present & FLAGS != 0)
+    let present = le32(header, 4)?;
+    let words = (1..)
+        .take_while(|word| le32(header, 4 * word).is_some_and(|present| present & MORE != 0))
+        .count();
+    let fields = 8 + 4 * words;
+    let at = if present & TIME == 0 {
+        fields
+    } else {
+        fields.next_multiple_of(8) + 8
     };
-    flags().is_some_and(|flags| flags & PADDED != 0)
+    header.get(at).copied().filter(|_| present & FLAGS != 0)
 }
 
-/// The older headers: AVS has a length, Prism has always the same.
+/// The older headers: AVS has a length field, Prism has a fixed length.
 pub(super) fn prism_or_avs(data: &[u8]) -> Option<Frame<'_>> {
     const PRISM_LEN: usize = 144;
     const AVS_VERSION: [u8; 3] = [0x80, 0x21, 0x10];
@@ -70,7 +71,7 @@ fn padded(data: &[u8]) -> Option<Frame<'_>> {
     data_frame(data, 4)
 }
 
-/// A frame of which the header is filled up to a multiple of `alignment`.
+/// A frame whose header is padded to a multiple of `alignment`.
 fn data_frame(data: &[u8], alignment: usize) -> Option<Frame<'_>> {
     let [control, flags, ..] = *data else {
         return None;
@@ -90,7 +91,7 @@ fn data_frame(data: &[u8], alignment: usize) -> Option<Frame<'_>> {
             0
         };
     if control & 0x80 != 0 {
-        // Several packets in one frame are rare in captures: only the first of them is looked at.
+        // Several packets in one frame are rare in captures. Only the first one is read.
         let aggregate = data.get(len)? & AGGREGATE != 0;
         len += 2 + if flags & ORDER != 0 { 4 } else { 0 };
         len = len.next_multiple_of(alignment) + if aggregate { 14 } else { 0 };
@@ -98,8 +99,8 @@ fn data_frame(data: &[u8], alignment: usize) -> Option<Frame<'_>> {
     Some(ethernet::llc(data.get(len.next_multiple_of(alignment)..)?)?.between(stations))
 }
 
-/// Who sent the packet to whom: which of the addresses that are depends on the way by the access
-/// point.
+/// Sender and receiver of the packet. Which of the addresses they are depends on the direction
+/// relative to the access point.
 fn stations(data: &[u8], flags: u8) -> Option<Stations> {
     let (from, to) = match (flags & FROM_DS != 0, flags & TO_DS != 0) {
         (false, false) => (ADDRESS_2, ADDRESS_1),
