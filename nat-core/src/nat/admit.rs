@@ -13,8 +13,11 @@ use crate::state::{
 use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Filtering, Nat};
 
+mod limits;
+mod shortage;
+
 use super::DHCP_CLIENT;
-use super::shortage::{PortWanted, Shortage};
+use shortage::{PortWanted, Shortage};
 
 /// The number that no external address has.
 const NO_EXTERNAL: u8 = u8::MAX;

@@ -6,24 +6,13 @@ mod answers;
 mod audit;
 mod blocks;
 mod control;
-mod errors;
+mod effect;
 mod events;
-mod fast_path;
-mod fragment;
-mod hairpin;
-mod inbound;
-mod limits;
-mod one_to_one;
-mod outbound;
-mod ping;
-mod ping_errors;
+mod path;
 #[cfg(test)]
 mod probes;
 mod quarantine;
-mod receiver;
-mod shortage;
-mod tracking;
-mod unreachable;
+mod view;
 
 use crate::fragments::FragmentTable;
 use crate::identification::Identifications;
@@ -185,7 +174,7 @@ impl<'t, W: Width> Nat<'t, W> {
         let datagram =
             Datagram::parse(packet).inspect_err(|_| self.stats.count_in(from, origin, len))?;
         self.stats.count_in(from, origin, datagram.len());
-        let first_fragment = fragment::first_key(&datagram, from);
+        let first_fragment = path::fragment::first_key(&datagram, from);
         let verdict = match from {
             Side::Inside => self.outbound(datagram, origin),
             Side::Outside => self.inbound(datagram),

@@ -9,12 +9,12 @@ use crate::translate::quote::Quote;
 use crate::wire::icmp::Class;
 use crate::{DropReason, Nat};
 
-use super::receiver::Target;
+use crate::nat::view::receiver::Target;
 
 impl<W: Width> Nat<'_, W> {
     /// The external endpoint of the host that was asked, if an error from inside quotes a query
     /// from outside.
-    pub(super) fn asked_endpoint(
+    pub(crate) fn asked_endpoint(
         &self,
         quote: &Quote<'_>,
         origin: Origin,
@@ -37,7 +37,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The host that has answered, if an error from outside quotes its reply.
-    pub(super) fn answering_endpoint(
+    pub(crate) fn answering_endpoint(
         &self,
         quote: &Quote<'_>,
         target: Target,
@@ -59,7 +59,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Both ends of a query that has come by hairpin, as its sender knows them.
-    pub(super) fn hairpinned_query(
+    pub(crate) fn hairpinned_query(
         &self,
         quote: &Quote<'_>,
     ) -> Result<(Endpoint, Endpoint), DropReason> {
@@ -99,7 +99,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The same of a reply to such a query.
-    pub(super) fn hairpinned_reply(
+    pub(crate) fn hairpinned_reply(
         &self,
         quote: &Quote<'_>,
     ) -> Result<(Endpoint, Endpoint), DropReason> {

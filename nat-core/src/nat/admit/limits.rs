@@ -10,7 +10,7 @@ use super::shortage::Shortage;
 
 impl<W: Width> Nat<'_, W> {
     /// What a host's new session lacks, by the limits and by what is free.
-    pub(super) fn find_shortage(
+    pub(crate) fn find_shortage(
         &self,
         tuple: &InsideTuple,
         mapping: Option<SlotIndex<W>>,
@@ -147,7 +147,7 @@ impl<W: Width> Nat<'_, W> {
     /// Opens an ended session of a host again, as far as limits are concerned: it is half open once
     /// more, and counts as one more by the rate of sessions. Ends the one that makes room for
     /// it, which is not `keep`. Changes nothing if it fails.
-    pub(super) fn reopen(
+    pub(crate) fn reopen(
         &mut self,
         inside: Inside,
         state: SessionState,
@@ -168,7 +168,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// What a host takes of its rates for a session, and a mapping if that is new; for
     /// [`Nat::take_tokens`] once nothing can fail any more.
-    pub(super) fn check_rates(
+    pub(crate) fn check_rates(
         &self,
         host: Option<&Host<W>>,
         new_mapping: bool,
@@ -193,7 +193,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Notes what a host, which has a mapping now, has taken of its rates.
-    pub(super) fn take_tokens(&mut self, inside: Inside, tokens: Option<Tokens>) {
+    pub(crate) fn take_tokens(&mut self, inside: Inside, tokens: Option<Tokens>) {
         if let Some(tokens) = tokens
             && let Some(host) = self.tables.host_mut(inside.origin, inside.endpoint.address)
         {

@@ -11,12 +11,12 @@ use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
 use super::outbound::ttl_of;
-use super::receiver::{Receiver, Target};
+use crate::nat::view::receiver::{Receiver, Target};
 
 impl<W: Width> Nat<'_, W> {
     /// An error from inside about a packet that had come in, from its receiver or from a router on
     /// the way to it.
-    pub(super) fn error_outbound(
+    pub(crate) fn error_outbound(
         &mut self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
@@ -73,7 +73,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// An error from outside, from whatever address (RFC 4787 REQ-12a), about a packet that had
     /// gone out.
-    pub(super) fn error_inbound(
+    pub(crate) fn error_inbound(
         &self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
@@ -130,7 +130,7 @@ impl<W: Width> Nat<'_, W> {
 }
 
 /// An ICMP error is never answered with another (RFC 1812 section 4.3.2.7).
-pub(super) fn check_hop(ip: &ipv4::Header, crosses: bool, mtu: u16) -> Result<(), DropReason> {
+pub(crate) fn check_hop(ip: &ipv4::Header, crosses: bool, mtu: u16) -> Result<(), DropReason> {
     if crosses && ip.ttl() <= 1 {
         Err(DropReason::TtlExpired)
     } else if crosses && ip.total_length() > mtu && ip.dont_fragment() {

@@ -20,10 +20,10 @@ use crate::wire::icmp::{self, Class};
 use crate::wire::ipv4;
 use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
 
-use super::receiver::Receiver;
+use crate::nat::view::receiver::Receiver;
 
 impl<W: Width> Nat<'_, W> {
-    pub(super) fn hairpin(
+    pub(crate) fn hairpin(
         &mut self,
         datagram: Datagram<'_>,
         external: u8,
@@ -154,7 +154,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// An error from inside about a packet that had come by hairpin: both ends of it, and of what
     /// it quotes, are translated.
-    pub(super) fn error_hairpin(
+    pub(crate) fn error_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
@@ -169,7 +169,7 @@ impl<W: Width> Nat<'_, W> {
         } else {
             self.hairpinned_packet(&quote)?
         };
-        super::errors::check_hop(ip, true, self.config.inside_mtu)?;
+        super::icmp_error::check_hop(ip, true, self.config.inside_mtu)?;
         let delta = quote.rewrite_both(receiver, own);
         header.update_checksum(delta, body);
         translate::rewrite_address(ip, End::Source, own.address, Ttl::Decrement);

@@ -15,13 +15,13 @@ use crate::translate::End;
 use crate::translate::fast_header::FastHeader;
 use crate::{Nat, Side};
 
-use super::DHCP_CLIENT;
+use crate::nat::DHCP_CLIENT;
 
 impl<W: Width> Nat<'_, W> {
     /// Translates a packet that can go the fast path, to the other side, and gives its length.
     /// `None` for any other, of which nothing has been noted.
     #[inline(always)]
-    pub(super) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
+    pub(crate) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
         let (mut fast_header, content) = FastHeader::parse(packet)?;
         match from {
             Side::Inside => {
@@ -140,8 +140,8 @@ mod tests {
 
     use crate::{Cidr, Config, Fragments, Instant, Seed, SessionInfo, Tables, Verdict};
 
-    use super::super::EXPIRED_PER_PACKET;
     use super::*;
+    use crate::nat::EXPIRED_PER_PACKET;
 
     const EXTERNAL: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
     const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);

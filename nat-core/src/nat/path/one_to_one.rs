@@ -9,12 +9,12 @@ use crate::wire::{icmp, ipv4};
 use crate::{DropReason, Nat, Side, Verdict};
 
 use super::outbound::outbound_summary;
-use super::receiver::Target;
+use crate::nat::view::receiver::Target;
 
 impl<W: Width> Nat<'_, W> {
     /// A query from outside. One to an external address that stands for a host goes there; else it
     /// asks the router.
-    pub(super) fn query_inbound(
+    pub(crate) fn query_inbound(
         &mut self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
@@ -49,7 +49,7 @@ impl<W: Width> Nat<'_, W> {
     /// The same from inside (RFC 7857 section 12). The reply finds its way by the session of the
     /// one who asks. Any other external address would be the router's, which does not answer
     /// there.
-    pub(super) fn query_hairpin(
+    pub(crate) fn query_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
         transport: Transport<'_>,
@@ -65,7 +65,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The reply to such a query, to the external address of this number.
-    pub(super) fn reply_hairpin(
+    pub(crate) fn reply_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
         transport: Transport<'_>,
@@ -126,12 +126,12 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Whether an inside host has an external address for itself.
-    pub(super) fn has_own_address(&self, inside: u32) -> bool {
+    pub(crate) fn has_own_address(&self, inside: u32) -> bool {
         self.own_address(inside).is_some()
     }
 
     /// The reply of such a host to a query that had come in.
-    pub(super) fn reply_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
+    pub(crate) fn reply_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
         // No query comes in from where answers would not be translated.
         let open = !self.config.is_untranslated(ip.destination(), None);
         let address = self
@@ -145,7 +145,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The external address that an inside host has for itself.
-    pub(super) fn own_address(&self, inside: u32) -> Option<u32> {
+    pub(crate) fn own_address(&self, inside: u32) -> Option<u32> {
         let address = self.forwards.one_to_one_address(inside)?;
         self.external_number(address).map(|_| address)
     }

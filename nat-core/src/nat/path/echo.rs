@@ -13,7 +13,7 @@ use crate::{DropReason, Nat, Side, Verdict};
 impl<W: Width> Nat<'_, W> {
     /// Refuses a packet for the router's inside stack that is a ping, or the first fragment of one,
     /// where the router does not answer them.
-    pub(super) fn check_inside_ping(&self, datagram: &Datagram<'_>) -> Result<(), DropReason> {
+    pub(crate) fn check_inside_ping(&self, datagram: &Datagram<'_>) -> Result<(), DropReason> {
         let Datagram { ip, payload, .. } = datagram;
         let first = ip.protocol() == ipv4::ICMP && ip.fragment_offset() == 0;
         let ping = first && payload.first() == Some(&icmp::ECHO_REQUEST);
@@ -26,14 +26,14 @@ impl<W: Width> Nat<'_, W> {
 
     /// Whether a query of a host to an external address is a ping that the router answers there, as
     /// it does those from outside.
-    pub(super) fn is_ping_for_router(&self, ip: &ipv4::Header, header: &icmp::Header) -> bool {
+    pub(crate) fn is_ping_for_router(&self, ip: &ipv4::Header, header: &icmp::Header) -> bool {
         let ping = self.config.outside_ping && header.is_echo_request();
         ping && self.forwards.one_to_one_host(ip.destination()).is_none()
     }
 
     /// A query to an external address, for which there can be no session: the router's, if it is a
     /// ping. One in fragments is refused, because its checksum cannot be verified.
-    pub(super) fn ping_inbound(
+    pub(crate) fn ping_inbound(
         &mut self,
         ip: &ipv4::Header,
         header: &icmp::Header,
@@ -59,7 +59,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Whether a packet that leaves is the answer of the router's outside stack to a ping from
     /// there.
-    pub(super) fn answers_ping(
+    pub(crate) fn answers_ping(
         &self,
         ip: &ipv4::Header,
         header: &icmp::Header,
@@ -73,7 +73,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// The answer of the router's outside stack to a ping. Its identifier is the peer's, and no
     /// mapping has to do with it.
-    pub(super) fn ping_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
+    pub(crate) fn ping_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
         self.check_hop(ip, Origin::Router, self.config.outside_mtu)?;
         self.renew_id(ip);
         Ok(self.forward_or_fragment(Side::Outside, ip.total_length()))

@@ -21,7 +21,7 @@ const fn linger(proto: Proto) -> u32 {
 /// What a new session lacks. One session of its host that is done, or half open, can make room for
 /// it if it takes all of that with it when it ends; else the new one is refused.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shortage<W> {
+pub(crate) struct Shortage<W> {
     /// Why the session is refused if none makes room; `None` if it lacks nothing.
     reason: Option<DropReason>,
     /// Slots of sessions that it takes, its address's leave included.
@@ -35,7 +35,7 @@ pub(super) struct Shortage<W> {
 
 impl<W: Width> Shortage<W> {
     /// A session that takes so many slots lacks nothing yet.
-    pub(super) fn none(slots: usize) -> Self {
+    pub(crate) fn none(slots: usize) -> Self {
         Self {
             reason: None,
             slots,
@@ -48,36 +48,36 @@ impl<W: Width> Shortage<W> {
     }
 
     /// Any session makes room.
-    pub(super) fn of_sessions(&mut self, reason: DropReason) {
+    pub(crate) fn of_sessions(&mut self, reason: DropReason) {
         self.reason.get_or_insert(reason);
     }
 
     /// A session of `mapping` makes room.
-    pub(super) fn of_sessions_of(&mut self, mapping: SlotIndex<W>, reason: DropReason) {
+    pub(crate) fn of_sessions_of(&mut self, mapping: SlotIndex<W>, reason: DropReason) {
         self.lacks_session_of = Some(mapping);
         self.reason.get_or_insert(reason);
     }
 
     /// A session that takes as many slots makes room.
-    pub(super) fn of_slots(&mut self, reason: DropReason) {
+    pub(crate) fn of_slots(&mut self, reason: DropReason) {
         self.lacks_slots = true;
         self.reason.get_or_insert(reason);
     }
 
     /// The last session of a mapping makes room.
-    pub(super) fn of_mappings(&mut self, reason: DropReason) {
+    pub(crate) fn of_mappings(&mut self, reason: DropReason) {
         self.lacks_mapping = true;
         self.reason.get_or_insert(reason);
     }
 
     /// The last session of a mapping of `proto` makes room.
-    pub(super) fn of_mappings_of(&mut self, proto: Proto, reason: DropReason) {
+    pub(crate) fn of_mappings_of(&mut self, proto: Proto, reason: DropReason) {
         self.lacks_mapping_of = Some(proto);
         self.of_mappings(reason);
     }
 
     /// A session that is half open itself makes room.
-    pub(super) fn of_half_open(&mut self, reason: DropReason) {
+    pub(crate) fn of_half_open(&mut self, reason: DropReason) {
         self.lacks_half_open = true;
         self.reason.get_or_insert(reason);
     }
@@ -99,16 +99,16 @@ impl<W: Width> Shortage<W> {
 
 /// An external port that a new mapping lacks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PortWanted {
-    pub(super) pool: PortPool,
-    pub(super) ports: Ports,
-    pub(super) remote: Endpoint,
+pub(crate) struct PortWanted {
+    pub(crate) pool: PortPool,
+    pub(crate) ports: Ports,
+    pub(crate) remote: Endpoint,
 }
 
 impl<W: Width> Nat<'_, W> {
     /// The session that makes room for a new one of the same host in `state`, if that lacks
     /// anything: never `keep`, nor one that is neither done nor half open.
-    pub(super) fn find_evictable(
+    pub(crate) fn find_evictable(
         &self,
         inside: Inside,
         shortage: &Shortage<W>,
@@ -131,7 +131,7 @@ impl<W: Width> Nat<'_, W> {
     /// where the tables are nearly full: one that has been done for a while, so that nobody
     /// misses it. Else the rest of the tables would fill up with such sessions of hosts that
     /// have enough, and a host that has none of its own would be refused.
-    pub(super) fn find_finished(
+    pub(crate) fn find_finished(
         &self,
         inside: Inside,
         new_mapping: bool,
@@ -156,7 +156,7 @@ impl<W: Width> Nat<'_, W> {
     /// last of a mapping whose port is one of those wanted, and does not wait then before
     /// another mapping may have it. Not the last port of a host on an address while it draws
     /// from another one: there it gets its next one instead (RFC 4787 REQ-2). Returns the port too.
-    pub(super) fn find_evictable_for_port(
+    pub(crate) fn find_evictable_for_port(
         &self,
         inside: Inside,
         shortage: &Shortage<W>,
@@ -210,7 +210,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Ends the session that makes room; the mapping at `kept`, which is about to get a session,
     /// stays.
-    pub(super) fn evict(&mut self, evicted: Option<SlotIndex<W>>, kept: Option<SlotIndex<W>>) {
+    pub(crate) fn evict(&mut self, evicted: Option<SlotIndex<W>>, kept: Option<SlotIndex<W>>) {
         let Some(ended) = evicted.and_then(|session| self.tables.end_session_but(session, kept))
         else {
             return;

@@ -14,8 +14,8 @@ use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
-use super::tracking::Effect;
-use super::{DHCP_CLIENT, DHCP_SERVER};
+use crate::nat::effect::Effect;
+use crate::nat::{DHCP_CLIENT, DHCP_SERVER};
 
 /// Where a packet from inside is going.
 enum Route {
@@ -42,7 +42,7 @@ type Live<W> = (SlotIndex<W>, SlotIndex<W>);
 
 /// The sender's half of a packet from inside: what it will do to the tables, decided and not done
 /// yet.
-pub(super) enum Sending<W> {
+pub(crate) enum Sending<W> {
     /// It moves its session on, and leaves from this external endpoint.
     Known(Endpoint, Effect<W>),
     /// It begins a session, of this mapping if there is one for it already.
@@ -55,7 +55,7 @@ pub(super) enum Sending<W> {
 
 impl<W> Sending<W> {
     /// What it does to a session that is there already.
-    pub(super) fn effect(&self) -> Option<&Effect<W>> {
+    pub(crate) fn effect(&self) -> Option<&Effect<W>> {
         if let Self::Known(_, effect) = self {
             Some(effect)
         } else {
@@ -65,7 +65,7 @@ impl<W> Sending<W> {
 }
 
 impl<W: Width> Nat<'_, W> {
-    pub(super) fn outbound(
+    pub(crate) fn outbound(
         &mut self,
         datagram: Datagram<'_>,
         origin: Origin,
@@ -204,7 +204,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The ends of the session that a packet from inside is of.
-    pub(super) fn outbound_tuple(&self, summary: &Summary, origin: Origin) -> InsideTuple {
+    pub(crate) fn outbound_tuple(&self, summary: &Summary, origin: Origin) -> InsideTuple {
         let Summary {
             proto,
             source: endpoint,
@@ -214,7 +214,7 @@ impl<W: Width> Nat<'_, W> {
         self.inside_tuple(proto, Inside { origin, endpoint }, remote)
     }
 
-    pub(super) fn inside_tuple(
+    pub(crate) fn inside_tuple(
         &self,
         proto: Proto,
         inside: Inside,
@@ -250,7 +250,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// What speaks against one hop more: the packet's time to live, and its size against the `mtu`
     /// of the next link.
-    pub(super) fn check_hop(
+    pub(crate) fn check_hop(
         &mut self,
         ip: &ipv4::Header,
         origin: Origin,
@@ -273,7 +273,7 @@ impl<W: Width> Nat<'_, W> {
     /// The sender's half of a packet from inside whose other half changes nothing: moves its
     /// session on, or opens it. Returns the external endpoint that the packet leaves from;
     /// without one it changes nothing.
-    pub(super) fn process_sender(
+    pub(crate) fn process_sender(
         &mut self,
         ip: &ipv4::Header,
         transport: &Transport<'_>,
@@ -295,7 +295,7 @@ impl<W: Width> Nat<'_, W> {
     /// The mapping and the live session of a packet. A session found dead ends here, because its
     /// place is needed, and its mapping may end with it: so this comes before anything else is
     /// decided.
-    pub(super) fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<Live<W>> {
+    pub(crate) fn session_outbound(&mut self, tuple: &InsideTuple) -> Option<Live<W>> {
         let mapping = self.tables.mapping_of_inside(tuple)?;
         let session = self.tables.find_session(mapping, tuple.remote)?;
         if self.tables.is_live(session, self.tick()) {
@@ -310,7 +310,7 @@ impl<W: Width> Nat<'_, W> {
     /// Decides the sender's half of a packet from inside, whose mapping and session are `live` if
     /// it has them. Changes nothing. `expected` says that the receiver waits for an answer of
     /// this sender.
-    pub(super) fn sending(
+    pub(crate) fn sending(
         &self,
         ip: &ipv4::Header,
         transport: &Transport<'_>,
@@ -356,7 +356,7 @@ impl<W: Width> Nat<'_, W> {
     /// session ends to make room than one of the sender's own, and never the `receiver`'s.
     /// Returns the external endpoint that the packet leaves from; without one it changes
     /// nothing.
-    pub(super) fn commit_sending(
+    pub(crate) fn commit_sending(
         &mut self,
         ip: &ipv4::Header,
         summary: &Summary,
@@ -394,7 +394,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// The external endpoint through which the remote end may have sent first, unseen.
-    pub(super) fn open_endpoint(
+    pub(crate) fn open_endpoint(
         &self,
         tuple: &InsideTuple,
         mapping: Option<SlotIndex<W>>,
@@ -441,7 +441,7 @@ impl<W: Width> Nat<'_, W> {
         })
     }
 
-    pub(super) fn external_endpoint(&self, mapping: SlotIndex<W>) -> Option<Endpoint> {
+    pub(crate) fn external_endpoint(&self, mapping: SlotIndex<W>) -> Option<Endpoint> {
         let mapping = self.tables.mapping(mapping)?;
         if mapping.is_untranslated() {
             return self.tables.inside(mapping).map(|inside| inside.endpoint);
@@ -464,7 +464,7 @@ impl<W: Width> Nat<'_, W> {
     }
 }
 
-pub(super) fn ttl_of(origin: Origin) -> Ttl {
+pub(crate) fn ttl_of(origin: Origin) -> Ttl {
     match origin {
         Origin::Host => Ttl::Decrement,
         Origin::Router => Ttl::Keep,
@@ -472,7 +472,7 @@ pub(super) fn ttl_of(origin: Origin) -> Ttl {
 }
 
 /// A summary in which the remote end of an ICMP query has no port.
-pub(super) fn outbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
+pub(crate) fn outbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
     let mut summary = transport.summary(ip);
     if summary.proto == Proto::Icmp {
         summary.destination.port = 0;

@@ -7,7 +7,7 @@ use crate::{DropReason, Nat};
 
 /// Where a packet from outside is going.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// To the external address of this number.
     External(u8),
     /// To an inside host's own address, from where it is known.
@@ -16,15 +16,15 @@ pub(super) enum Target {
 
 /// The inside endpoint that a packet is for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Receiver<W> {
-    pub(super) inside: Inside,
+pub(crate) struct Receiver<W> {
+    pub(crate) inside: Inside,
     /// The mapping by which it is found. Without one it is named by a port forward, one-to-one
     /// translation, or as the DMZ host, and has not answered yet.
-    pub(super) mapping: Option<SlotIndex<W>>,
+    pub(crate) mapping: Option<SlotIndex<W>>,
 }
 
 impl<W: Width> Nat<'_, W> {
-    pub(super) fn receiver_of(
+    pub(crate) fn receiver_of(
         &self,
         target: Target,
         summary: &Summary,
@@ -62,7 +62,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Who is behind an external endpoint.
-    pub(super) fn receiver_at(&self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
+    pub(crate) fn receiver_at(&self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
         if let Some(mapping) = self.tables.mapping_of_outside(tuple) {
             let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
             return Ok(Receiver {
@@ -80,7 +80,7 @@ impl<W: Width> Nat<'_, W> {
         })
     }
 
-    pub(super) fn inside_endpoint(&self, mapping: SlotIndex<W>) -> Option<Inside> {
+    pub(crate) fn inside_endpoint(&self, mapping: SlotIndex<W>) -> Option<Inside> {
         self.tables.inside(self.tables.mapping(mapping)?)
     }
 

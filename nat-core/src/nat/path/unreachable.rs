@@ -10,8 +10,8 @@ use crate::translate::{self, End, Ttl};
 use crate::wire::ipv4;
 use crate::{Instant, Nat, Side, Verdict};
 
-use super::receiver::Target;
-use super::{EXPIRED_PER_PACKET, answers};
+use crate::nat::view::receiver::Target;
+use crate::nat::{EXPIRED_PER_PACKET, answers};
 
 impl<W: Width> Nat<'_, W> {
     /// Writes to `buffer` what the inside host that has sent `packet` is told when that cannot be

@@ -52,7 +52,7 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// A fragment that is not its datagram's first: it follows the first, or waits for it.
-    pub(super) fn later_fragment(
+    pub(crate) fn later_fragment(
         &mut self,
         datagram: Datagram<'_>,
         from: Side,
@@ -75,7 +75,7 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Whether this, if it is a first fragment, may be looked at. Each is judged by itself,
     /// whatever is known of its key.
-    pub(super) fn check_first_fragment(
+    pub(crate) fn check_first_fragment(
         &self,
         datagram: &Datagram<'_>,
         from: Side,
@@ -88,7 +88,7 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// Notes what became of the first fragment at the start of `packet`, for the others to follow.
-    pub(super) fn settle_first_fragment(
+    pub(crate) fn settle_first_fragment(
         &mut self,
         key: &Key,
         packet: &mut [u8],
@@ -199,7 +199,7 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// The verdict on a packet that goes out by `to`: in fragments if it is larger than the link.
-    pub(super) fn forward_or_fragment(&self, to: Side, len: u16) -> Verdict {
+    pub(crate) fn forward_or_fragment(&self, to: Side, len: u16) -> Verdict {
         let mtu = self.mtu(to);
         if len > mtu {
             Verdict::Fragment {
@@ -217,7 +217,7 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Gives a packet that may be fragmented, or is a fragment, an identification that no other
     /// inside host's has.
-    pub(super) fn renew_id(&mut self, ip: &mut ipv4::Header) {
+    pub(crate) fn renew_id(&mut self, ip: &mut ipv4::Header) {
         if !ip.is_atomic() {
             let id = self.ids.next(ip.destination(), ip.protocol());
             translate::rewrite_id(ip, id);
@@ -247,7 +247,7 @@ fn fingerprint(ip: &ipv4::Header, body: &[u8]) -> u32 {
 }
 
 /// The key of a datagram of which this is the first fragment.
-pub(super) fn first_key(datagram: &Datagram<'_>, from: Side) -> Option<Key> {
+pub(crate) fn first_key(datagram: &Datagram<'_>, from: Side) -> Option<Key> {
     let first = datagram.ip.is_fragment() && datagram.ip.fragment_offset() == 0;
     first.then(|| key(datagram.ip, from))
 }

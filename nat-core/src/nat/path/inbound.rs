@@ -12,8 +12,8 @@ use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
-use super::receiver::{Receiver, Target};
-use super::{DHCP_CLIENT, DHCP_SERVER};
+use crate::nat::view::receiver::{Receiver, Target};
+use crate::nat::{DHCP_CLIENT, DHCP_SERVER};
 
 /// Where a packet from outside is going.
 enum Route {
@@ -24,7 +24,7 @@ enum Route {
 }
 
 impl<W: Width> Nat<'_, W> {
-    pub(super) fn inbound(&mut self, datagram: Datagram<'_>) -> Result<Verdict, Verdict> {
+    pub(crate) fn inbound(&mut self, datagram: Datagram<'_>) -> Result<Verdict, Verdict> {
         let len = datagram.len();
         match self.route_inbound(&datagram)? {
             Route::DhcpClient => Ok(Verdict::Local {
@@ -182,7 +182,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// What speaks against sending a packet in: its time to live, its size. Only a packet of a live
     /// session is answered.
-    pub(super) fn check_way_in(
+    pub(crate) fn check_way_in(
         &mut self,
         ip: &ipv4::Header,
         session: Option<SlotIndex<W>>,
@@ -208,7 +208,7 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    pub(super) fn finish_inbound(
+    pub(crate) fn finish_inbound(
         &self,
         inside: Inside,
         ip: &mut ipv4::Header,
@@ -235,7 +235,7 @@ impl<W: Width> Nat<'_, W> {
 }
 
 /// A summary in which the remote end of an ICMP query has no port.
-pub(super) fn inbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
+pub(crate) fn inbound_summary(transport: &Transport<'_>, ip: &ipv4::Header) -> Summary {
     let mut summary = transport.summary(ip);
     if summary.proto == Proto::Icmp {
         summary.source.port = 0;
