@@ -8,6 +8,7 @@ use crate::state::Ports;
 
 /// Draws external ports. Servers see the sequence, so it comes from a keyed function: who does not
 /// know the key cannot tell the next port from all that went before.
+#[derive(Clone)]
 pub(crate) struct PortPicker {
     key: [u8; 16],
     drawn: u64,
