@@ -3,7 +3,7 @@
 use crate::Nat;
 use crate::table::Width;
 
-use super::is_active;
+use super::record::is_active;
 
 impl<W: Width> Nat<'_, W> {
     /// Whether the tables agree with each other: every counter with a count, every index with every
@@ -15,13 +15,17 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// What is not as it should be. It is a fault of the engine, whatever its caller has done.
     pub fn audit(&self) -> Result<(), &'static str> {
-        self.tables.audit(self.tick())?;
-        self.quarantine.audit()?;
-        let active = self.tables.count_tcp(|session| is_active(session.state));
-        if self.stats.tcp.active != active as u64 {
+        self.state.tables.audit(self.state.clock.tick())?;
+        self.state.quarantine.audit()?;
+        let active = self
+            .state
+            .tables
+            .count_tcp(|session| is_active(session.state));
+        if self.record.stats.tcp.active != active as u64 {
             return Err("the active connections");
         }
-        if self.now < self.quiet_until && self.next_due() < self.quiet_until {
+        let quiet_until = self.state.clock.quiet_until();
+        if self.state.clock.now() < quiet_until && self.next_due() < quiet_until {
             return Err("something has its time up earlier than was noted");
         }
         Ok(())

@@ -1,35 +1,36 @@
 //! What a packet does to the session that it belongs to.
-//!
-//! An [`Effect`] holds for the tables as they are when it is found. It cannot be copied and is used
-//! up when it is applied, and nothing that adds, ends or moves on a session may come between.
-//! Whoever has to move on two sessions by one packet finds the second effect again, after the
-//! first: see the hairpin.
 
-use crate::packet::{Content, Summary, Transport};
+use crate::packet::{Content, Transport};
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Step, Tcp};
 use crate::state::{Segment, Sequences, is_half_open};
 use crate::table::{SlotIndex, Width};
-use crate::translate::mss;
 use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side};
 
-/// What a packet does to its session.
+use super::commit::Decision;
+use super::view::View;
+
+/// What a packet does to its session, on the tables that it was decided on. It can be applied only
+/// through [`Pending`](super::commit::Pending).
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Effect<W> {
+pub(super) struct Effect<'c, W> {
     session: SlotIndex<W>,
+    from: Side,
+    content: &'c Content,
     change: Change,
 }
 
 #[derive(Debug)]
 enum Change {
-    None,
+    /// The outside sends now, without TCP. `refreshes` says whether the timer restarts.
+    Received {
+        refreshes: bool,
+    },
     /// The inside sends now, without TCP.
     Sent,
-    /// The timer starts anew, without TCP.
-    Heard,
     Segment {
         before: SessionState,
         step: Step,
@@ -46,7 +47,7 @@ impl Change {
     }
 }
 
-impl<W> Effect<W> {
+impl<W> Effect<'_, W> {
     /// The state that the session takes, if one end waits for the other's answer from now on.
     pub(super) fn opens(&self) -> Option<SessionState> {
         match &self.change {
@@ -59,132 +60,151 @@ impl<W> Effect<W> {
         }
     }
 
-    /// Whether the state changes.
-    pub(super) fn moves(&self) -> bool {
-        matches!(&self.change, Change::Segment { before, step } if *before != step.state)
+    /// Whether the packet may change more of the session than its timer and its numbers, so that its
+    /// checksum must hold.
+    #[inline(always)]
+    pub(super) fn needs_checksum(&self) -> bool {
+        match (self.content, &self.change) {
+            (Content::Tcp(..), Change::Segment { before, step }) => {
+                *before != step.state || self.content.moves_state()
+            }
+            _ => self.content.moves_state(),
+        }
+    }
+
+    /// Refuses a packet that is too damaged for what it would do. One that changes no state passes
+    /// with a wrong checksum, which its receiver will see.
+    pub(super) fn check_damage(
+        &self,
+        ip: &ipv4::Header,
+        transport: &Transport<'_>,
+    ) -> Result<(), DropReason> {
+        if self.needs_checksum() {
+            check_checksum(ip, transport)
+        } else {
+            Ok(())
+        }
     }
 }
 
-impl<W: Width> Nat<'_, W> {
-    /// What a packet does to the session at `link`, or why it must not pass. Changes nothing yet.
-    // Inlined, as is what applies it: handed from one function to the next it costs a Cortex-M0+ a
+/// Refuses a packet whose transport checksum is wrong.
+pub(super) fn check_checksum(
+    ip: &ipv4::Header,
+    transport: &Transport<'_>,
+) -> Result<(), DropReason> {
+    if transport.checksum_holds(ip) {
+        Ok(())
+    } else {
+        Err(DropReason::BadChecksum)
+    }
+}
+
+impl<W: Width> View<'_, W> {
+    /// What a packet from `from` does to `session`, or why it must not pass.
+    // Inlined, as is what applies it: passed from one function to the next it costs a Cortex-M0+ a
     // tenth of the packet.
     #[inline(always)]
-    pub(super) fn effect(
-        &self,
-        link: SlotIndex<W>,
+    pub(super) fn effect<'c>(
+        self,
+        session: SlotIndex<W>,
         from: Side,
-        content: &Content,
-    ) -> Result<Effect<W>, DropReason> {
-        let session = self.tables.session(link).ok_or(DropReason::NoSession)?;
+        content: &'c Content,
+    ) -> Result<Effect<'c, W>, DropReason> {
+        let state = self.tables.session(session).ok_or(DropReason::NoSession)?;
         let change = match (content, from) {
             (Content::Tcp(kind, segment), _) => {
-                Change::segment(&session.tcp(), from, *kind, segment)?
+                Change::segment(&state.tcp(), from, *kind, segment)?
             }
             (Content::IcmpQuery(Class::Reply | Class::Error | Class::Other), Side::Inside) => {
                 return Err(DropReason::NoSession);
             }
             (Content::Udp(_) | Content::IcmpQuery(_), Side::Inside) => Change::Sent,
-            // The outside alone keeps no session alive (RFC 4787 REQ-6).
+            // Packets from outside alone keep no session alive (RFC 4787 REQ-6).
             (Content::Udp(_) | Content::IcmpQuery(_), Side::Outside) => {
-                let silent = self.tick().wrapping_sub(session.when_last_sent());
-                if silent < self.tables.lifetime(session, content.proto()) {
-                    Change::Heard
-                } else {
-                    Change::None
-                }
+                let silent = self.tick().wrapping_sub(state.when_last_sent());
+                let refreshes = silent < self.tables.lifetime(state, content.proto());
+                Change::Received { refreshes }
             }
         };
         Ok(Effect {
-            session: link,
+            session,
+            from,
+            content,
             change,
         })
     }
 
-    /// What a packet that turns back inside does to the receiver's session at `link` once `sent`,
-    /// which it does to its sender's, is done. Both may be one session: that of a host with its
-    /// own external endpoint.
-    pub(super) fn effect_after(
-        &self,
-        sent: Option<&Effect<W>>,
-        link: SlotIndex<W>,
-        content: &Content,
-    ) -> Result<Effect<W>, DropReason> {
-        if let Content::Tcp(kind, segment) = content
-            && let Some(Effect {
-                session,
-                change: Change::Segment { step, .. },
-            }) = sent
-            && *session == link
-        {
-            let mut tcp = self
-                .tables
-                .session(link)
-                .ok_or(DropReason::NoSession)?
-                .tcp();
-            tcp.take(step, Side::Inside, segment);
-            return Ok(Effect {
-                session: link,
-                change: Change::segment(&tcp, Side::Outside, *kind, segment)?,
-            });
+    /// What a hairpinned packet does to the receiver's `session` once `sent`, its effect on the
+    /// sender's, is applied. Both may be one session: that of a host with its own external endpoint.
+    pub(super) fn effect_after<'c>(
+        self,
+        sent: Option<&Effect<'c, W>>,
+        session: SlotIndex<W>,
+        content: &'c Content,
+    ) -> Result<Effect<'c, W>, DropReason> {
+        let from = Side::Outside;
+        let Some(Effect {
+            session: sender,
+            change: Change::Segment { step, .. },
+            content: Content::Tcp(kind, segment),
+            ..
+        }) = sent
+        else {
+            return self.effect(session, from, content);
+        };
+        if *sender != session {
+            return self.effect(session, from, content);
         }
-        self.effect(link, Side::Outside, content)
+        let state = self.tables.session(session).ok_or(DropReason::NoSession)?;
+        let mut tcp = state.tcp();
+        tcp.take(step, Side::Inside, segment);
+        Ok(Effect {
+            session,
+            from,
+            content,
+            change: Change::segment(&tcp, from, *kind, segment)?,
+        })
     }
 
-    /// A session without TCP, whose inside sends now.
-    pub(super) fn active(&self, content: &Content) -> Tcp {
+    /// The first state of a session without TCP, of which the inside sends `content` now.
+    pub(super) fn first_exchange(self, content: &Content) -> Tcp {
         Tcp::new(
             SessionState::Active,
             Sequences::asked(self.tick(), content.question()),
         )
     }
+}
 
-    /// Does what was found for a packet from the same side.
+impl<W: Width> Decision<W> for Effect<'_, W> {
+    type Outcome = ();
+
     #[inline(always)]
-    pub(super) fn apply(&mut self, effect: Effect<W>, from: Side, content: &Content) {
-        let (session, now) = (effect.session, self.tick());
-        match (effect.change, content) {
-            (Change::Sent, _) => {
-                self.tables
-                    .note_sent(session, content.proto(), now, content.question());
-            }
-            (Change::Heard, _) => self.tables.note_heard(session, content.proto(), now),
-            (Change::Segment { step, .. }, Content::Tcp(_, segment)) => {
-                let after = step.state;
-                let before = self.tables.take_step(session, &step, (from, segment), now);
-                if before.is_some_and(|before| before != after) {
-                    self.count_state(before, after);
+    fn carry_out(self, nat: &mut Nat<'_, W>) {
+        let Self {
+            session,
+            from,
+            content,
+            change,
+        } = self;
+        let now = nat.state.clock.tick();
+        let tables = &mut nat.state.tables;
+        match (content, change) {
+            (Content::Tcp(_, segment), Change::Segment { step, .. }) => {
+                let before = tables.take_step(session, &step, (from, segment), now);
+                if before.is_some_and(|before| before != step.state) {
+                    nat.record.count_state(before, step.state);
                 }
             }
-            (Change::None | Change::Segment { .. }, _) => {}
-        }
-    }
-
-    /// Whether a packet is too damaged for what it would do. What changes no state passes as
-    /// damaged as it came: its receiver sees that for itself.
-    pub(super) fn check_damage(
-        ip: &ipv4::Header,
-        transport: &Transport<'_>,
-        summary: &Summary,
-        effect: Option<&Effect<W>>,
-    ) -> Result<(), DropReason> {
-        let matters = summary.content.moves_state() || effect.is_some_and(Effect::moves);
-        if matters && !transport.checksum_holds(ip) {
-            Err(DropReason::BadChecksum)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Lowers the MSS of a SYN to what both links carry, where that is configured.
-    pub(super) fn clamp_mss(&self, transport: &mut Transport<'_>) {
-        const HEADERS: u16 = 40;
-        if let Transport::Tcp(header, body) = transport
-            && self.config.mss_clamp
-            && header.flags().contains(crate::wire::tcp::Flags::SYN)
-        {
-            let mtu = self.config.inside_mtu.min(self.config.outside_mtu);
-            mss::clamp(header, body, mtu.saturating_sub(HEADERS));
+            (_, Change::Received { refreshes }) => {
+                if refreshes {
+                    tables.note_heard(session, content.proto(), now);
+                }
+            }
+            (_, Change::Sent) => {
+                tables.note_sent(session, content.proto(), now, content.question());
+            }
+            // Only TCP has segments.
+            (_, Change::Segment { .. }) => {}
         }
     }
 }

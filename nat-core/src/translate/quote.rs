@@ -133,6 +133,22 @@ impl<'p> Quote<'p> {
         })
     }
 
+    /// The end of the quoted packet that is translated, and the other.
+    pub(crate) fn ends(
+        &self,
+        translated: End,
+        query: Class,
+    ) -> Result<(Endpoint, Endpoint), DropReason> {
+        let other = match translated {
+            End::Source => End::Destination,
+            End::Destination => End::Source,
+        };
+        let ends = self
+            .end(translated, translated, query)
+            .zip(self.end(other, translated, query));
+        ends.ok_or(DropReason::BadQuote)
+    }
+
     /// Gives the quoted packet `to` as one of its ends, and brings its checksums up to date as far
     /// as they are quoted. Returns how all of that changed the message around it.
     pub(crate) fn rewrite(mut self, end: End, to: Endpoint) -> Delta {

@@ -1,16 +1,18 @@
-//! What a new session lacks, and which session of the same host makes room for it (RFC 5382 section
-//! 5).
+//! What a new session lacks, and which session of the same host ends to make room for it (RFC 5382
+//! section 5).
 
+use crate::DropReason;
 use crate::session_info::SessionState;
 use crate::state::{
     Endpoint, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Rank, Session, is_half_open,
 };
 use crate::table::{SlotIndex, Width};
-use crate::{DropReason, Nat};
 
-/// How long a session that is done is left alone while there is room, in milliseconds: the last
-/// segments of a connection are under way, and who has asked one question may ask another. The
-/// latter is the shorter timer of DNS.
+use super::{Request, View};
+
+/// How long a finished session is kept while there is room, in milliseconds: the last segments of a
+/// connection are under way, and a host that has asked one question may ask another. The latter is
+/// the shorter timer of DNS.
 const fn linger(proto: Proto) -> u32 {
     match proto {
         Proto::Tcp => 4000,
@@ -18,13 +20,13 @@ const fn linger(proto: Proto) -> u32 {
     }
 }
 
-/// What a new session lacks. One session of its host that is done, or half open, can make room for
-/// it if it takes all of that with it when it ends; else the new one is refused.
+/// What a new session lacks. One session of its host that is finished, or half open, makes room for
+/// it if its end frees all of that. Else the new session is refused.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shortage<W> {
+pub(super) struct Shortage<W> {
     /// Why the session is refused if none makes room; `None` if it lacks nothing.
     reason: Option<DropReason>,
-    /// Slots of sessions that it takes, its address's leave included.
+    /// Slots of sessions that it takes, that of its address's permission included.
     slots: usize,
     lacks_slots: bool,
     lacks_half_open: bool,
@@ -35,7 +37,7 @@ pub(crate) struct Shortage<W> {
 
 impl<W: Width> Shortage<W> {
     /// A session that takes so many slots lacks nothing yet.
-    pub(crate) fn none(slots: usize) -> Self {
+    pub(super) fn none(slots: usize) -> Self {
         Self {
             reason: None,
             slots,
@@ -48,41 +50,41 @@ impl<W: Width> Shortage<W> {
     }
 
     /// Any session makes room.
-    pub(crate) fn of_sessions(&mut self, reason: DropReason) {
+    pub(super) fn of_sessions(&mut self, reason: DropReason) {
         self.reason.get_or_insert(reason);
     }
 
     /// A session of `mapping` makes room.
-    pub(crate) fn of_sessions_of(&mut self, mapping: SlotIndex<W>, reason: DropReason) {
+    pub(super) fn of_sessions_of(&mut self, mapping: SlotIndex<W>, reason: DropReason) {
         self.lacks_session_of = Some(mapping);
         self.reason.get_or_insert(reason);
     }
 
     /// A session that takes as many slots makes room.
-    pub(crate) fn of_slots(&mut self, reason: DropReason) {
+    pub(super) fn of_slots(&mut self, reason: DropReason) {
         self.lacks_slots = true;
         self.reason.get_or_insert(reason);
     }
 
     /// The last session of a mapping makes room.
-    pub(crate) fn of_mappings(&mut self, reason: DropReason) {
+    pub(super) fn of_mappings(&mut self, reason: DropReason) {
         self.lacks_mapping = true;
         self.reason.get_or_insert(reason);
     }
 
     /// The last session of a mapping of `proto` makes room.
-    pub(crate) fn of_mappings_of(&mut self, proto: Proto, reason: DropReason) {
+    pub(super) fn of_mappings_of(&mut self, proto: Proto, reason: DropReason) {
         self.lacks_mapping_of = Some(proto);
         self.of_mappings(reason);
     }
 
     /// A session that is half open itself makes room.
-    pub(crate) fn of_half_open(&mut self, reason: DropReason) {
+    pub(super) fn of_half_open(&mut self, reason: DropReason) {
         self.lacks_half_open = true;
         self.reason.get_or_insert(reason);
     }
 
-    /// Whether the end of `session`, with which so many `slots` are free, makes up for it.
+    /// Whether the end of `session`, which frees so many `slots`, makes room.
     fn is_met_by(&self, session: &Session<W>, mapping: &Mapping<W>, slots: usize) -> bool {
         let last = mapping.sessions.get() == 1;
         (!self.lacks_half_open || is_half_open(session.state))
@@ -99,17 +101,50 @@ impl<W: Width> Shortage<W> {
 
 /// An external port that a new mapping lacks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PortWanted {
-    pub(crate) pool: PortPool,
-    pub(crate) ports: Ports,
-    pub(crate) remote: Endpoint,
+pub(super) struct PortWanted {
+    pub(super) pool: PortPool,
+    pub(super) ports: Ports,
+    pub(super) remote: Endpoint,
 }
 
-impl<W: Width> Nat<'_, W> {
-    /// The session that makes room for a new one of the same host in `state`, if that lacks
-    /// anything: never `keep`, nor one that is neither done nor half open.
-    pub(crate) fn find_evictable(
+impl PortWanted {
+    /// Whether `session`, the last of `mapping`, has such a port, which is free when it ends.
+    fn is_met_by<W: Width>(
         &self,
+        session: &Session<W>,
+        mapping: &Mapping<W>,
+        overlaps: bool,
+    ) -> bool {
+        let ExternalPort {
+            proto,
+            external,
+            port,
+        } = ExternalPort::from(mapping);
+        let drawn = mapping.is_dynamic() && mapping.sessions.get() == 1;
+        let same_pool = (proto, external) == (self.pool.proto, self.pool.external);
+        // Where ports overlap, this port is in use only for this remote endpoint.
+        let same_remote = !overlaps || session.remote() == self.remote;
+        drawn && same_pool && same_remote && self.ports.contains(port)
+    }
+}
+
+impl<W: Width> View<'_, W> {
+    /// The session that makes room for a new one, if need be: because that lacks something, or
+    /// because the tables are nearly full.
+    pub(super) fn find_room(
+        self,
+        request: &Request<'_, W>,
+    ) -> Result<Option<SlotIndex<W>>, DropReason> {
+        let (inside, keep) = (request.tuple.inside, request.keep);
+        let state = request.begin.state;
+        let needed = self.find_evictable(inside, &request.shortage, state, keep)?;
+        Ok(needed.or_else(|| self.find_finished(inside, request.mapping.is_none(), keep)))
+    }
+
+    /// The session that makes room for a new one of the same host in `state`, if that lacks
+    /// anything: never `keep`, nor one that is neither finished nor half open.
+    pub(super) fn find_evictable(
+        self,
         inside: Inside,
         shortage: &Shortage<W>,
         state: SessionState,
@@ -118,21 +153,22 @@ impl<W: Width> Nat<'_, W> {
         let Some(reason) = shortage.reason else {
             return Ok(None);
         };
-        let fits = |link, session: &Session<W>, mapping: &Mapping<W>| {
-            Some(link) != keep && shortage.is_met_by(session, mapping, self.slots_with(session))
+        let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
+            Some(slot) != keep && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
         };
-        self.tables
-            .find_evictable(inside, Rank::displaced_by(state), fits)
-            .map(Some)
-            .ok_or(reason)
+        let found = self
+            .tables
+            .find_evictable(inside, Rank::displaced_by(state), fits);
+        found.map(Some).ok_or(reason)
     }
 
-    /// The session that makes room for a new one of the same host although that lacks nothing,
-    /// where the tables are nearly full: one that has been done for a while, so that nobody
-    /// misses it. Else the rest of the tables would fill up with such sessions of hosts that
-    /// have enough, and a host that has none of its own would be refused.
-    pub(crate) fn find_finished(
-        &self,
+    /// The session that makes room for a new one of the same host although that lacks nothing: where
+    /// the tables are nearly full, one that finished a while ago and is not missed.
+    ///
+    /// Otherwise such sessions of hosts that have enough would fill the rest of the tables, and a
+    /// host that has none yet would be refused.
+    fn find_finished(
+        self,
         inside: Inside,
         new_mapping: bool,
         keep: Option<SlotIndex<W>>,
@@ -142,83 +178,55 @@ impl<W: Width> Nat<'_, W> {
         if !few_mappings && !few_sessions {
             return None;
         }
-        self.tables
-            .find_evictable(inside, Rank::DONE, |link, session, mapping| {
-                let frees = !few_mappings || mapping.sessions.get() == 1;
-                Some(link) != keep
-                    && frees
-                    && self.tables.rested(session, mapping.proto(), self.tick())
-                        >= linger(mapping.proto())
-            })
+        let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
+            let proto = mapping.proto();
+            let frees = !few_mappings || mapping.sessions.get() == 1;
+            Some(slot) != keep
+                && frees
+                && self.tables.rested(session, proto, self.tick()) >= linger(proto)
+        };
+        self.tables.find_evictable(inside, Rank::DONE, fits)
     }
 
-    /// The same for one that lacks an external port besides: the session that makes room is the
-    /// last of a mapping whose port is one of those wanted, and does not wait then before
-    /// another mapping may have it. Not the last port of a host on an address while it draws
-    /// from another one: there it gets its next one instead (RFC 4787 REQ-2). Returns the port too.
-    pub(crate) fn find_evictable_for_port(
-        &self,
-        inside: Inside,
-        shortage: &Shortage<W>,
-        state: SessionState,
-        (wanted, keep): (&PortWanted, Option<SlotIndex<W>>),
+    /// The session that makes room for a new one which lacks an external port besides, and its port.
+    /// It is the last of its mapping.
+    ///
+    /// There is none where a freed port goes into quarantine. Nor is it the last port of a host on
+    /// an address while the host draws from another one: it gets its next port there instead
+    /// (RFC 4787 REQ-2).
+    pub(super) fn find_evictable_for_port(
+        self,
+        request: &Request<'_, W>,
+        wanted: &PortWanted,
     ) -> Option<(SlotIndex<W>, u16)> {
-        let PortWanted {
-            pool,
-            ports,
-            remote,
-        } = wanted;
-        let host = self.tables.host(inside.origin, inside.endpoint.address)?;
-        let leaves = host.dynamic_on(pool.external) == 1
-            && self.other_external(inside, pool.external, None).is_some();
-        if leaves || self.waits(pool.proto) {
+        let (inside, external) = (request.tuple.inside, wanted.pool.external);
+        let last = self.host(inside)?.dynamic_on(external) == 1;
+        let moves = last && self.other_external(inside, external, None).is_some();
+        if moves || self.is_quarantined(wanted.pool.proto) {
             return None;
         }
-        let fits = |link, session: &Session<W>, mapping: &Mapping<W>| {
-            let ExternalPort {
-                proto,
-                external,
-                port,
-            } = ExternalPort::from(mapping);
-            let drawn = mapping.is_dynamic() && mapping.sessions.get() == 1;
-            let same_remote = !self.tables.overlapping() || session.remote() == *remote;
-            let right = (proto, external) == (pool.proto, pool.external) && ports.contains(port);
-            Some(link) != keep
-                && drawn
-                && same_remote
-                && right
-                && shortage.is_met_by(session, mapping, self.slots_with(session))
+        let overlaps = self.tables.overlapping();
+        let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
+            Some(slot) != request.keep
+                && wanted.is_met_by(session, mapping, overlaps)
+                && (request.shortage).is_met_by(session, mapping, self.slots_freed_by(session))
         };
-        let link = self
-            .tables
-            .find_evictable(inside, Rank::displaced_by(state), fits)?;
-        let mapping = self
-            .tables
-            .session(link)
-            .and_then(|session| self.tables.mapping(session.mapping))?;
-        Some((link, mapping.external_port))
+        let ranks = Rank::displaced_by(request.begin.state);
+        let slot = self.tables.find_evictable(inside, ranks, fits)?;
+        let session = self.tables.session(slot)?;
+        let mapping = self.tables.mapping(session.mapping)?;
+        Some((slot, mapping.external_port))
     }
 
-    /// How many slots are free when a session has ended: its own, and that of its address's leave.
-    fn slots_with(&self, session: &Session<W>) -> usize {
-        if self.config.uses_permissions() && self.tables.holds_last_permission_ref(session) {
-            2
-        } else {
-            1
-        }
+    /// Whether a port of `proto` waits in quarantine when its mapping has ended.
+    fn is_quarantined(self, proto: Proto) -> bool {
+        !self.tables.overlapping() && self.quarantine.delays(proto)
     }
 
-    /// Ends the session that makes room; the mapping at `kept`, which is about to get a session,
-    /// stays.
-    pub(crate) fn evict(&mut self, evicted: Option<SlotIndex<W>>, kept: Option<SlotIndex<W>>) {
-        let Some(ended) = evicted.and_then(|session| self.tables.end_session_but(session, kept))
-        else {
-            return;
-        };
-        self.events().ended(ended);
-        self.stats.sessions_evicted = self.stats.sessions_evicted.wrapping_add(1);
-        if is_half_open(ended.state) {
-            self.stats.half_open_ended = self.stats.half_open_ended.wrapping_add(1);
-        }
+    /// How many slots the end of a session frees: its own, and that of its address's permission.
+    fn slots_freed_by(self, session: &Session<W>) -> usize {
+        let permission =
+            self.policy.config.uses_permissions() && self.tables.holds_last_permission_ref(session);
+        if permission { 2 } else { 1 }
     }
 }

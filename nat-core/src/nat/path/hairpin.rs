@@ -2,239 +2,215 @@
 //! REQ-7).
 //!
 //! The receiver sees the sender's external endpoint, as it would from outside. Each end has a
-//! session of its own: the packet moves the sender's on as one that leaves, and the receiver's as
-//! one that comes in. A host that talks to its own external endpoint has one session, which the
-//! packet moves on twice.
+//! session of its own: for the sender's the packet is one that leaves, for the receiver's one that
+//! comes in. A host that talks to its own external endpoint has one session, to which both apply.
 //!
-//! Both halves are decided before anything changes. Then the sender's half is done, which may add a
-//! session or end others, and after it nothing that was found in the tables before is used: the
-//! receiver's half is found again.
+//! Both halves are decided before anything changes. The sender's commit may add a session or end
+//! others, so nothing that was found in the tables before it is used afterwards: the receiver's half
+//! is decided again.
 
-use crate::packet::{Content, Datagram, Summary, Transport};
+use crate::packet::{Content, Summary, Transport};
 use crate::state::tcp::Kind;
-use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
+use crate::state::{Endpoint, Origin, OutsideTuple};
 use crate::table::{SlotIndex, Width};
-use crate::translate::quote::Quote;
-use crate::translate::{self, End, Ttl};
-use crate::wire::icmp::{self, Class};
+use crate::translate;
+use crate::wire::icmp::Class;
 use crate::wire::ipv4;
 use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
 
+use crate::nat::admit::{PortSearch, Refusal, Sender};
+use crate::nat::commit::{Decision, SenderDecision};
+use crate::nat::view::View;
 use crate::nat::view::receiver::Receiver;
 
+/// Both halves of a hairpinned packet.
+struct HairpinDecision<'p, W> {
+    sender: SenderDecision<'p, W>,
+    /// The inside endpoint that the packet goes to.
+    receiver: Endpoint,
+    /// The receiver's half, if it has a session with the sender.
+    second_half: Option<SecondHalf<'p>>,
+}
+
+/// The receiver's half of a hairpinned packet, to be decided once the sender's is committed.
+struct SecondHalf<'p> {
+    summary: &'p Summary,
+    /// The number of the external address that the packet was sent to.
+    external: u8,
+}
+
+/// Both ends of a hairpinned packet when it arrives.
+struct HairpinEnds {
+    sender: Endpoint,
+    receiver: Endpoint,
+}
+
 impl<W: Width> Nat<'_, W> {
-    pub(crate) fn hairpin(
+    pub(super) fn hairpin(
         &mut self,
-        datagram: Datagram<'_>,
+        ip: &mut ipv4::Header,
+        transport: Transport<'_>,
         external: u8,
     ) -> Result<Verdict, Verdict> {
-        if datagram.ip.fragment_offset() != 0 {
-            return self.later_fragment(datagram, Side::Inside);
-        }
-        self.check_first_fragment(&datagram, Side::Inside)?;
-        if !datagram.is_translatable() {
-            return Err(self.reply_unknown_protocol(datagram.ip, Origin::Host));
-        }
-        let (ip, transport) = datagram.transport()?;
-        match transport {
-            Transport::Icmp(header, body) if header.class() == Class::Error => {
-                Ok(self.error_hairpin(ip, header, body)?)
+        let Transport::Icmp(header, body) = transport else {
+            return self.session_hairpin(ip, transport, external);
+        };
+        match header.class() {
+            Class::Error => Ok(self.error_hairpin(ip, header, body)?),
+            Class::Request if self.view().is_ping_for_router(ip, header) => {
+                self.ping_inbound(ip, header, body)
             }
-            Transport::Icmp(header, body) => match header.class() {
-                Class::Request if self.is_ping_for_router(ip, header) => {
-                    self.ping_inbound(ip, header, body)
-                }
-                Class::Request => self.query_hairpin(ip, Transport::Icmp(header, body)),
-                Class::Reply => self.reply_hairpin(ip, Transport::Icmp(header, body), external),
-                Class::Error | Class::Other => Err(DropReason::Hairpin.into()),
-            },
-            Transport::Tcp(..) | Transport::Udp(..) => self.flow_hairpin(ip, transport, external),
+            Class::Request => self.query_hairpin(ip, Transport::Icmp(header, body)),
+            Class::Reply => self.reply_hairpin(ip, Transport::Icmp(header, body), external),
+            Class::Other => Err(DropReason::Hairpin.into()),
         }
     }
 
-    fn flow_hairpin(
+    fn session_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
         mut transport: Transport<'_>,
         external: u8,
     ) -> Result<Verdict, Verdict> {
-        self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
+        self.check_hop(ip, Origin::Host, Side::Inside)?;
         let summary = transport.summary(ip);
-        let tuple = self.outbound_tuple(&summary, Origin::Host);
-        let live = self.session_outbound(&tuple);
-        let (receiver, session) = match self.hairpin_receiver(&tuple, &summary, external) {
-            Ok(found) => found,
-            Err(reason) => return Err(self.reset_or_drop(ip, &transport, &summary, reason)),
-        };
-        let sending = self.sending(ip, &transport, &summary, (&tuple, live, session.is_some()))?;
-        if let Some(session) = session {
-            let effect = self.effect_after(sending.effect(), session, &summary.content)?;
-            Self::check_damage(ip, &transport, &summary, Some(&effect))?;
-        }
-
-        let sender = self.commit_sending(ip, &summary, (&tuple, session), sending)?;
-        if session.is_some() {
-            self.move_receiver_on(&summary, sender, external);
-        }
-        self.clamp_mss(&mut transport);
-        translate::rewrite_both(ip, transport, sender, receiver);
+        let tuple = self.view().outbound_tuple(&summary, Origin::Host);
+        // With an expired session its mapping may end, by which the receiver would know the sender.
+        let found = self.view().find_session(&tuple);
+        self.end_if_expired(found);
+        let ends = self.commit_hairpin(
+            &Sender {
+                ip,
+                transport: &transport,
+                summary: &summary,
+                tuple,
+            },
+            external,
+        )?;
+        self.view().clamp_mss(&mut transport);
+        translate::rewrite_both(ip, transport, ends.sender, ends.receiver);
         self.renew_id(ip);
-        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
+        Ok(self.view().forward(Side::Inside, ip))
     }
 
-    /// The receiver's half of a packet from `sender` to the external address of this number, whose
-    /// sender's half is done: moves on the session that it has for the receiver, if that is
-    /// still there.
-    fn move_receiver_on(&mut self, summary: &Summary, sender: Endpoint, external: u8) {
-        let Summary {
-            proto,
-            destination,
-            content,
-            ..
-        } = *summary;
-        let tuple = OutsideTuple {
-            proto,
-            external,
-            external_port: destination.port,
-            remote: sender,
-        };
-        let mapping = self.tables.mapping_of_outside(&tuple);
-        let session =
-            mapping.and_then(|mapping| self.tables.live_session(mapping, sender, self.tick()));
-        if let Some(Ok(effect)) =
-            session.map(|session| self.effect(session, Side::Outside, &content))
-        {
-            self.apply(effect, Side::Outside, &content);
+    fn commit_hairpin(
+        &mut self,
+        sender: &Sender<'_>,
+        external: u8,
+    ) -> Result<HairpinEnds, Verdict> {
+        match self.reserve(|view, search| view.decide_hairpin(sender, external, search)) {
+            Ok(pending) => Ok(pending.commit()),
+            Err(refusal) => Err(self.refuse(sender, refusal)),
         }
+    }
+
+    /// Decides and commits the receiver's half of a packet from `sender`, if the receiver's session
+    /// is still there.
+    fn step_receiver(&mut self, half: &SecondHalf<'_>, sender: Endpoint) {
+        let summary = half.summary;
+        let view = self.view();
+        let mapping = view.tables.mapping_of_outside(&OutsideTuple {
+            proto: summary.proto,
+            external: half.external,
+            external_port: summary.destination.port,
+            remote: sender,
+        });
+        let session = mapping.and_then(|mapping| view.live_session(mapping, sender));
+        if let Some(session) = session
+            && let Ok(pending) = self.step(session, Side::Outside, &summary.content)
+        {
+            pending.commit();
+        }
+    }
+}
+
+impl<W: Width> Decision<W> for HairpinDecision<'_, W> {
+    type Outcome = HairpinEnds;
+
+    fn carry_out(self, nat: &mut Nat<'_, W>) -> HairpinEnds {
+        let sender = self.sender.carry_out(nat);
+        if let Some(half) = self.second_half {
+            nat.step_receiver(&half, sender);
+        }
+        HairpinEnds {
+            sender,
+            receiver: self.receiver,
+        }
+    }
+}
+
+impl<W: Width> View<'_, W> {
+    fn decide_hairpin<'p>(
+        self,
+        sender: &Sender<'p>,
+        external: u8,
+        search: &mut PortSearch,
+    ) -> Result<HairpinDecision<'p, W>, Refusal> {
+        let (receiver, session) = self
+            .hairpin_receiver(sender, external)
+            .map_err(|reason| refusal_of_stray(sender, reason))?;
+        Ok(HairpinDecision {
+            sender: self.decide_sender(sender, session, search)?,
+            receiver,
+            second_half: session.map(|_| SecondHalf {
+                summary: sender.summary,
+                external,
+            }),
+        })
     }
 
     /// The inside endpoint that a packet comes back to, and the receiver's session with its sender,
     /// if there is one.
     fn hairpin_receiver(
-        &self,
-        tuple: &InsideTuple,
-        summary: &Summary,
+        self,
+        sender: &Sender<'_>,
         external: u8,
     ) -> Result<(Endpoint, Option<SlotIndex<W>>), DropReason> {
-        let sender = self.sender(tuple);
-        let external_port = summary.destination.port;
-        let remote = sender.unwrap_or(summary.source);
+        let summary = sender.summary;
+        let from = self.sender_endpoint(&sender.tuple);
         let Receiver { inside, mapping } = self.receiver_at(&OutsideTuple {
             proto: summary.proto,
             external,
-            external_port,
-            remote,
+            external_port: summary.destination.port,
+            remote: from.unwrap_or(summary.source),
         })?;
         if inside.origin == Origin::Router {
             return Err(DropReason::Hairpin);
         }
-        let session = sender
-            .zip(mapping)
-            .and_then(|(sender, target)| self.tables.live_session(target, sender, self.tick()));
+        let session = match (from, mapping) {
+            (Some(from), Some(mapping)) => self.live_session(mapping, from),
+            _ => None,
+        };
         if session.is_none() {
-            let unfiltered =
-                self.config.hairpinning == Hairpinning::Unfiltered && !self.has_expiry_backlog();
-            let admitted = unfiltered
-                || mapping.is_none_or(|target| {
-                    self.is_forwarded(target)
-                        || sender.is_some_and(|sender| self.admits(target, sender.address))
-                });
+            let admitted = self.admits_hairpin(mapping, from);
             summary.content.check_unsolicited(admitted)?;
         }
         Ok((inside.endpoint, session))
     }
 
-    /// The external endpoint that a sender has, or that a rule will give to it.
-    fn sender(&self, tuple: &InsideTuple) -> Option<Endpoint> {
-        match self.tables.mapping_of_inside(tuple) {
-            Some(mapping) => self.external_endpoint(mapping),
-            None => self.static_mapping(tuple).map(|(_, fixed)| fixed.external),
-        }
-    }
-
-    /// An error from inside about a packet that had come by hairpin: both ends of it, and of what
-    /// it quotes, are translated.
-    pub(crate) fn error_hairpin(
-        &mut self,
-        ip: &mut ipv4::Header,
-        header: &mut icmp::Header,
-        body: &mut [u8],
-    ) -> Result<Verdict, DropReason> {
-        let quote = Quote::parse_sound(ip, header, body)?;
-        quote.check_route()?;
-        let (receiver, own) = if quote.is_query(Class::Request) {
-            self.hairpinned_query(&quote)?
-        } else if quote.is_query(Class::Reply) {
-            self.hairpinned_reply(&quote)?
-        } else {
-            self.hairpinned_packet(&quote)?
+    /// Whether a hairpinned packet may pass that matches no session of the receiver's `mapping`.
+    /// Without a mapping, a static mapping has given the receiver, and that is open to all.
+    fn admits_hairpin(self, mapping: Option<SlotIndex<W>>, from: Option<Endpoint>) -> bool {
+        let unfiltered = self.policy.config.hairpinning == Hairpinning::Unfiltered;
+        let Some(mapping) = mapping else {
+            return true;
         };
-        super::icmp_error::check_hop(ip, true, self.config.inside_mtu)?;
-        let delta = quote.rewrite_both(receiver, own);
-        header.update_checksum(delta, body);
-        translate::rewrite_address(ip, End::Source, own.address, Ttl::Decrement);
-        translate::rewrite_address(ip, End::Destination, receiver.address, Ttl::Keep);
-        self.renew_id(ip);
-        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
+        unfiltered && !self.has_expiry_backlog()
+            || self.is_forwarded(mapping)
+            || from.is_some_and(|from| self.admits(mapping, from.address))
     }
+}
 
-    /// Both ends of a packet with ports that has come by hairpin, as its sender knows them.
-    fn hairpinned_packet(&self, quote: &Quote<'_>) -> Result<(Endpoint, Endpoint), DropReason> {
-        let endpoint = quote
-            .end(End::Destination, End::Destination, Class::Reply)
-            .ok_or(DropReason::BadQuote)?;
-        let sender = quote
-            .end(End::Source, End::Source, Class::Request)
-            .ok_or(DropReason::BadQuote)?;
-        let number = self
-            .external_number(sender.address)
-            .ok_or(DropReason::NoSession)?;
-        let own = self.inside_tuple(
-            quote.proto(),
-            Inside {
-                origin: Origin::Host,
-                endpoint,
-            },
-            sender,
-        );
-        let own = self.sender(&own).ok_or(DropReason::NoSession)?;
-        let target = OutsideTuple {
-            proto: quote.proto(),
-            external: number,
-            external_port: sender.port,
-            remote: own,
-        };
-        let target = self
-            .tables
-            .mapping_of_outside(&target)
-            .ok_or(DropReason::NoSession)?;
-        self.tables
-            .live_session(target, own, self.tick())
-            .ok_or(DropReason::NoSession)?;
-        let receiver = self
-            .inside_endpoint(target)
-            .ok_or(DropReason::NoSession)?
-            .endpoint;
-        Ok((receiver, own))
-    }
-
-    /// The verdict on a packet that finds no session to come back to: a RST for a segment that
-    /// belongs to none, as for one toward the outside.
-    fn reset_or_drop(
-        &mut self,
-        ip: &ipv4::Header,
-        transport: &Transport<'_>,
-        summary: &Summary,
-        reason: DropReason,
-    ) -> Verdict {
-        let stray = matches!(
-            summary.content,
-            Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _)
-        );
-        if stray && transport.checksum_holds(ip) {
-            self.reset(summary)
-        } else {
-            Verdict::Drop(reason)
-        }
+/// What becomes of a packet that finds no session to come back to: a RST answers a segment that
+/// belongs to none, as it does toward the outside.
+fn refusal_of_stray(sender: &Sender<'_>, reason: DropReason) -> Refusal {
+    let stray = matches!(
+        sender.summary.content,
+        Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _)
+    );
+    if stray && sender.transport.checksum_holds(sender.ip) {
+        Refusal::Reset
+    } else {
+        Refusal::Drop(reason)
     }
 }

@@ -1,20 +1,29 @@
 //! ICMP queries to a host that has an external address for itself, and its replies. From outside
-//! neither makes state, nor needs any: the identifier stays as it is.
+//! neither creates state, nor needs any: the identifier is not translated.
 
 use crate::packet::{Summary, Transport};
 use crate::state::{Endpoint, Inside, Origin, OutsideTuple};
-use crate::table::Width;
+use crate::table::{SlotIndex, Width};
 use crate::translate::{self, End, Ttl};
 use crate::wire::{icmp, ipv4};
 use crate::{DropReason, Nat, Side, Verdict};
 
 use super::outbound::outbound_summary;
+use crate::nat::admit::Sender;
+use crate::nat::hop::HopFailure;
+use crate::nat::view::View;
 use crate::nat::view::receiver::Target;
 
+/// The host that a hairpinned reply goes to.
+struct Asker<W> {
+    endpoint: Endpoint,
+    session: SlotIndex<W>,
+}
+
 impl<W: Width> Nat<'_, W> {
-    /// A query from outside. One to an external address that stands for a host goes there; else it
-    /// asks the router.
-    pub(crate) fn query_inbound(
+    /// A query from outside. One to an external address that stands for a host goes there; any other
+    /// is for the router.
+    pub(super) fn query_inbound(
         &mut self,
         ip: &mut ipv4::Header,
         header: &mut icmp::Header,
@@ -24,18 +33,22 @@ impl<W: Width> Nat<'_, W> {
         let Target::External(_) = target else {
             return Err(DropReason::NoSession.into());
         };
-        if self.forwards.one_to_one_host(ip.destination()).is_none() {
+        let policy = &self.state.policy;
+        if policy
+            .port_forwards
+            .one_to_one_host(ip.destination())
+            .is_none()
+        {
             return self.ping_inbound(ip, header, body);
         }
-        let open = !self.config.is_untranslated(ip.source(), None);
-        let address = self
-            .asked_host(ip)
-            .filter(|_| open)
-            .ok_or(DropReason::NoSession)?;
+        let view = self.view();
+        let answered = !policy.config.is_untranslated(ip.source(), None);
+        let host = view.asked_host(ip).filter(|_| answered);
+        let address = host.ok_or(DropReason::NoSession)?;
         if address == ip.source() {
             return Err(DropReason::Land.into());
         }
-        self.check_way_in(ip, None)?;
+        view.check_way_in(ip).map_err(HopFailure::reason)?;
         let inside = Inside {
             origin: Origin::Host,
             endpoint: Endpoint {
@@ -43,110 +56,101 @@ impl<W: Width> Nat<'_, W> {
                 port: header.id(),
             },
         };
-        Ok(self.finish_inbound(inside, ip, Transport::Icmp(header, body)))
+        Ok(view.finish_inbound(inside, ip, Transport::Icmp(header, body)))
     }
 
-    /// The same from inside (RFC 7857 section 12). The reply finds its way by the session of the
-    /// one who asks. Any other external address would be the router's, which does not answer
-    /// there.
-    pub(crate) fn query_hairpin(
+    /// A query from inside to an external address that stands for a host (RFC 7857 section 12). The
+    /// reply is delivered by the session of the host that asks. Any other external address is the
+    /// router's, which does not answer there.
+    pub(super) fn query_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
         transport: Transport<'_>,
     ) -> Result<Verdict, Verdict> {
-        let address = self.asked_host(ip).ok_or(DropReason::Hairpin)?;
-        self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
+        let address = self.view().asked_host(ip).ok_or(DropReason::Hairpin)?;
+        self.check_hop(ip, Origin::Host, Side::Inside)?;
         let summary = outbound_summary(&transport, ip);
-        let tuple = self.outbound_tuple(&summary, Origin::Host);
-        let sender = self.process_sender(ip, &transport, &summary, &tuple)?;
+        let tuple = self.view().outbound_tuple(&summary, Origin::Host);
+        let sender = self.process_sender(&Sender {
+            ip,
+            transport: &transport,
+            summary: &summary,
+            tuple,
+        })?;
         translate::rewrite_both(ip, transport, sender, Endpoint { address, ..sender });
         self.renew_id(ip);
-        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
+        Ok(self.view().forward(Side::Inside, ip))
     }
 
     /// The reply to such a query, to the external address of this number.
-    pub(crate) fn reply_hairpin(
+    pub(super) fn reply_hairpin(
         &mut self,
         ip: &mut ipv4::Header,
         transport: Transport<'_>,
         external: u8,
     ) -> Result<Verdict, Verdict> {
-        let address = self.own_address(ip.source()).ok_or(DropReason::Hairpin)?;
+        let own = self.view().own_address(ip.source());
+        let address = own.ok_or(DropReason::Hairpin)?;
         let summary = Summary {
             source: Endpoint { address, port: 0 },
             ..transport.summary(ip)
         };
-        let Summary {
-            proto,
-            source: remote,
-            destination,
-            ..
-        } = summary;
-        let asker = OutsideTuple {
-            proto,
-            external,
-            external_port: destination.port,
-            remote,
+        let asker = self.view().find_asker(&summary, external)?;
+        self.check_hop(ip, Origin::Host, Side::Inside)?;
+        let pending = self.step(asker.session, Side::Outside, &summary.content)?;
+        pending.decision().check_damage(ip, &transport)?;
+        pending.commit();
+        let receiver = asker.endpoint;
+        let sender = Endpoint {
+            address,
+            ..receiver
         };
-        let mapping = self
-            .tables
-            .mapping_of_outside(&asker)
-            .ok_or(DropReason::NoMapping)?;
-        let session = self
-            .tables
-            .live_session(mapping, remote, self.tick())
-            .ok_or(DropReason::NoSession)?;
-        let Inside { origin, endpoint } =
-            self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
-        if origin == Origin::Router {
-            return Err(DropReason::Hairpin.into());
-        }
-        self.check_hop(ip, Origin::Host, self.config.inside_mtu)?;
-        let effect = self.effect(session, Side::Outside, &summary.content)?;
-        Self::check_damage(ip, &transport, &summary, Some(&effect))?;
-        self.apply(effect, Side::Outside, &summary.content);
-        translate::rewrite_both(
-            ip,
-            transport,
-            Endpoint {
-                address,
-                ..endpoint
-            },
-            endpoint,
-        );
+        translate::rewrite_both(ip, transport, sender, receiver);
         self.renew_id(ip);
-        Ok(self.forward_or_fragment(Side::Inside, ip.total_length()))
-    }
-
-    /// The host that an address of its own stands for, where the packet is for such a one.
-    fn asked_host(&self, ip: &ipv4::Header) -> Option<u32> {
-        self.forwards
-            .one_to_one_host(ip.destination())
-            .filter(|_| self.pool.may_give(ip.destination()))
-    }
-
-    /// Whether an inside host has an external address for itself.
-    pub(crate) fn has_own_address(&self, inside: u32) -> bool {
-        self.own_address(inside).is_some()
+        Ok(self.view().forward(Side::Inside, ip))
     }
 
     /// The reply of such a host to a query that had come in.
-    pub(crate) fn reply_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
+    pub(super) fn reply_outbound(&mut self, ip: &mut ipv4::Header) -> Result<Verdict, Verdict> {
         // No query comes in from where answers would not be translated.
-        let open = !self.config.is_untranslated(ip.destination(), None);
-        let address = self
-            .own_address(ip.source())
-            .filter(|_| open)
-            .ok_or(DropReason::NoSession)?;
-        self.check_hop(ip, Origin::Host, self.config.outside_mtu)?;
+        if (self.state.policy.config).is_untranslated(ip.destination(), None) {
+            return Err(DropReason::NoSession.into());
+        }
+        let own = self.view().own_address(ip.source());
+        let address = own.ok_or(DropReason::NoSession)?;
+        self.check_hop(ip, Origin::Host, Side::Outside)?;
         translate::rewrite_address(ip, End::Source, address, Ttl::Decrement);
         self.renew_id(ip);
-        Ok(self.forward_or_fragment(Side::Outside, ip.total_length()))
+        Ok(self.view().forward(Side::Outside, ip))
+    }
+}
+
+impl<W: Width> View<'_, W> {
+    /// The host that an external address stands for, if a packet is sent to such a one.
+    fn asked_host(self, ip: &ipv4::Header) -> Option<u32> {
+        let policy = &self.policy;
+        let host = policy.port_forwards.one_to_one_host(ip.destination())?;
+        policy.pool.may_give(ip.destination()).then_some(host)
     }
 
-    /// The external address that an inside host has for itself.
-    pub(crate) fn own_address(&self, inside: u32) -> Option<u32> {
-        let address = self.forwards.one_to_one_address(inside)?;
-        self.external_number(address).map(|_| address)
+    /// The host that has asked what a hairpinned reply answers.
+    fn find_asker(self, summary: &Summary, external: u8) -> Result<Asker<W>, DropReason> {
+        let mapping = self.tables.mapping_of_outside(&OutsideTuple {
+            proto: summary.proto,
+            external,
+            external_port: summary.destination.port,
+            remote: summary.source,
+        });
+        let mapping = mapping.ok_or(DropReason::NoMapping)?;
+        let session = self.live_session(mapping, summary.source);
+        let session = session.ok_or(DropReason::NoSession)?;
+        let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
+        match inside.origin {
+            Origin::Router => Err(DropReason::Hairpin),
+            Origin::Host => Ok(Asker {
+                endpoint: inside.endpoint,
+                session,
+            }),
+        }
     }
 }

@@ -1,16 +1,18 @@
-//! Who a packet toward the inside is for.
+//! The inside endpoint that a packet toward the inside is for.
 
+use crate::DropReason;
 use crate::packet::Summary;
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple, Proto};
 use crate::table::{SlotIndex, Width};
-use crate::{DropReason, Nat};
+
+use super::View;
 
 /// Where a packet from outside is going.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
     /// To the external address of this number.
     External(u8),
-    /// To an inside host's own address, from where it is known.
+    /// To an inside host's own address, which some remote endpoints know.
     Untranslated,
 }
 
@@ -18,51 +20,43 @@ pub(crate) enum Target {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receiver<W> {
     pub(crate) inside: Inside,
-    /// The mapping by which it is found. Without one it is named by a port forward, one-to-one
-    /// translation, or as the DMZ host, and has not answered yet.
+    /// The mapping by which it is found. There is none if a static mapping gives the receiver, and
+    /// that has not answered yet.
     pub(crate) mapping: Option<SlotIndex<W>>,
 }
 
-impl<W: Width> Nat<'_, W> {
+impl<W: Width> View<'_, W> {
     pub(crate) fn receiver_of(
-        &self,
+        self,
         target: Target,
         summary: &Summary,
     ) -> Result<Receiver<W>, DropReason> {
-        let Summary {
-            proto,
-            source,
-            destination,
-            ..
-        } = *summary;
         match target {
             Target::External(external) => self.receiver_at(&OutsideTuple {
-                proto,
+                proto: summary.proto,
                 external,
-                external_port: destination.port,
-                remote: source,
+                external_port: summary.destination.port,
+                remote: summary.source,
             }),
-            Target::Untranslated => {
-                let inside = Inside {
-                    origin: Origin::Host,
-                    endpoint: destination,
-                };
-                let tuple = self.inside_tuple(proto, inside, source);
-                let mapping = self
-                    .tables
-                    .mapping_of_inside(&tuple)
-                    .filter(|_| tuple.untranslated);
-                let mapping = mapping.ok_or(DropReason::InsideDestination)?;
-                Ok(Receiver {
-                    inside,
-                    mapping: Some(mapping),
-                })
-            }
+            Target::Untranslated => self.untranslated_receiver(summary),
         }
     }
 
-    /// Who is behind an external endpoint.
-    pub(crate) fn receiver_at(&self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
+    fn untranslated_receiver(self, summary: &Summary) -> Result<Receiver<W>, DropReason> {
+        let inside = Inside {
+            origin: Origin::Host,
+            endpoint: summary.destination,
+        };
+        let tuple = self.inside_tuple(summary.proto, inside, summary.source);
+        let mapping = self.tables.mapping_of_inside(&tuple);
+        if !tuple.untranslated || mapping.is_none() {
+            return Err(DropReason::InsideDestination);
+        }
+        Ok(Receiver { inside, mapping })
+    }
+
+    /// The receiver at an external endpoint.
+    pub(crate) fn receiver_at(self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
         if let Some(mapping) = self.tables.mapping_of_outside(tuple) {
             let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
             return Ok(Receiver {
@@ -80,26 +74,25 @@ impl<W: Width> Nat<'_, W> {
         })
     }
 
-    pub(crate) fn inside_endpoint(&self, mapping: SlotIndex<W>) -> Option<Inside> {
-        self.tables.inside(self.tables.mapping(mapping)?)
-    }
-
-    /// The inside endpoint that a rule names, if its answer would leave from where the packet has
-    /// come to: no other rule comes first for it, and no mapping that it has already.
-    fn static_receiver(&self, tuple: &OutsideTuple) -> Option<Endpoint> {
+    /// The inside endpoint that the configuration gives to an external endpoint, if its answer would
+    /// leave from there: no other rule precedes for it, and it has no other mapping yet.
+    fn static_receiver(self, tuple: &OutsideTuple) -> Option<Endpoint> {
         let OutsideTuple {
             proto,
             external,
             external_port: port,
             remote,
         } = *tuple;
-        // Of ICMP, only errors and replies come here, and they answer something.
-        let address = self
-            .pool
-            .address(external, self.now)
-            .filter(|_| proto != Proto::Icmp)?;
+        // Of ICMP, only errors and replies come here, and both need a session.
+        if proto == Proto::Icmp {
+            return None;
+        }
+        let policy = &self.policy;
+        let address = policy.pool.address(external, self.clock.now())?;
         let external = Endpoint { address, port };
-        let endpoint = self.forwards.inside_of(proto, external, &self.pool)?;
+        let endpoint = policy
+            .port_forwards
+            .inside_of(proto, external, &policy.pool)?;
         let inside = Inside {
             origin: Origin::Host,
             endpoint,
