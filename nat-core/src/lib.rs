@@ -69,8 +69,8 @@
 //!
 //! // 3. The one verdict on the packet in `buffer`, which came in on side `from`.
 //! let carry_out = |verdict: Verdict, buffer: &[u8], from: Side| match verdict {
-//!     Verdict::Forward { to, len } => send(to, &buffer[..len]),
-//!     Verdict::Fragment { to, len, mtu } => {
+//!     Verdict::Forward { to, len, .. } => send(to, &buffer[..len]),
+//!     Verdict::Fragment { to, len, mtu, .. } => {
 //!         let (mut pieces, mut piece) = (Fragmenter::new(&buffer[..len], mtu), [0; 1500]);
 //!         while let Some(len) = pieces.emit(&mut piece) {
 //!             send(to, &piece[..len]);

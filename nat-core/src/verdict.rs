@@ -1,5 +1,7 @@
 //! What happens to a packet.
 
+use core::net::Ipv4Addr;
+
 use crate::Reply;
 
 /// A side of the router.
@@ -46,6 +48,8 @@ pub enum Verdict {
     Forward {
         /// The side to send it out of.
         to: Side,
+        /// The datagram's destination, whose next hop gets it.
+        destination: Ipv4Addr,
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
     },
@@ -54,6 +58,8 @@ pub enum Verdict {
     Fragment {
         /// The side to send it out of.
         to: Side,
+        /// The datagram's destination, whose next hop gets it.
+        destination: Ipv4Addr,
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
         /// The largest fragment, in bytes.

@@ -96,10 +96,7 @@ impl<'t, W: Width> Nat<'t, W> {
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         match self.fast_path(packet, from) {
-            Some(len) => Verdict::Forward {
-                to: from.opposite(),
-                len,
-            },
+            Some(verdict) => verdict,
             None => self.process_slow(packet, from, Origin::Host),
         }
     }

@@ -13,6 +13,8 @@ mod outbound;
 mod route;
 mod unreachable;
 
+use core::net::Ipv4Addr;
+
 use crate::packet::{Datagram, Transport};
 use crate::state::Origin;
 use crate::table::Width;
@@ -146,11 +148,21 @@ impl<W: Width> Nat<'_, W> {
 impl<W: Width> View<'_, W> {
     /// The verdict on a packet that leaves by side `to`: in fragments if it is larger than the MTU.
     fn forward(self, to: Side, ip: &ipv4::Header) -> Verdict {
+        let destination = Ipv4Addr::from_bits(ip.destination());
         let (len, mtu) = (usize::from(ip.total_length()), self.mtu(to));
         if Hop::of(ip).exceeds(mtu) {
-            Verdict::Fragment { to, len, mtu }
+            Verdict::Fragment {
+                to,
+                destination,
+                len,
+                mtu,
+            }
         } else {
-            Verdict::Forward { to, len }
+            Verdict::Forward {
+                to,
+                destination,
+                len,
+            }
         }
     }
 

@@ -460,7 +460,7 @@ impl World {
         match verdict {
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             Verdict::Hold => Outcome::Held,
-            Verdict::Forward { to, len } => {
+            Verdict::Forward { to, len, .. } => {
                 let out = &buffer[..len];
                 assert!(
                     len <= usize::from(self.mtu(to)),
@@ -471,7 +471,7 @@ impl World {
                 }
                 Outcome::Forwarded(Packet::parse(out))
             }
-            Verdict::Fragment { to, len, mtu } => {
+            Verdict::Fragment { to, len, mtu, .. } => {
                 let out = &buffer[..len];
                 assert_eq!(mtu, self.mtu(to), "the MTU is the link's");
                 if origin != Origin::Router || sent != out {

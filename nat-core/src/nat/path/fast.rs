@@ -6,21 +6,23 @@
 //! the slow path, and nothing has changed yet. The slow path's checks of the packet's other
 //! addresses are left out: a packet that fails them has no session.
 
+use core::net::Ipv4Addr;
+
 use crate::packet::Content;
 use crate::state::{Endpoint, Inside, Origin, OutsideTuple};
 use crate::table::Width;
 use crate::translate::fast_header::FastHeader;
 use crate::translate::{End, Ttl};
-use crate::{Nat, Side};
+use crate::{Nat, Side, Verdict};
 
 use crate::nat::hop::Hop;
 use crate::nat::view::View;
 
 impl<W: Width> Nat<'_, W> {
-    /// Translates a packet that can take the fast path, to the other side, and returns its length.
-    /// `None` for any other; then nothing has changed.
+    /// Translates a packet that can take the fast path, to the other side. `None` for any other; then
+    /// nothing has changed.
     #[inline(always)]
-    pub(crate) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
+    pub(crate) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Option<Verdict> {
         let (mut header, content) = FastHeader::parse(packet)?;
         match from {
             Side::Inside => {
@@ -37,7 +39,11 @@ impl<W: Width> Nat<'_, W> {
         }
         let len = usize::from(header.total_length());
         self.record.stats.count_across(from, len);
-        Some(len)
+        Some(Verdict::Forward {
+            to: from.opposite(),
+            destination: Ipv4Addr::from_bits(header.destination().address),
+            len,
+        })
     }
 
     /// Commits what a packet from inside does to its session. Returns the external endpoint that it
@@ -83,10 +89,9 @@ impl<W: Width> Nat<'_, W> {
             external_port: destination.port,
             remote,
         })?;
-        let inside = view.inside_endpoint(mapping)?;
-        if inside.origin != Origin::Host {
-            return None;
-        }
+        let inside = view
+            .inside_endpoint(mapping)
+            .filter(|inside| inside.origin == Origin::Host)?;
         let session = view.live_session(mapping, remote)?;
         let pending = self.step(session, Side::Outside, content).ok()?;
         if pending.decision().needs_checksum() {
@@ -120,9 +125,7 @@ mod tests {
     use etherparse::PacketBuilder;
     use zerocopy::IntoBytes;
 
-    use core::net::Ipv4Addr;
-
-    use crate::{Cidr, Config, Fragments, Instant, Seed, SessionInfo, Tables, Verdict};
+    use crate::{Cidr, Config, Fragments, Instant, Seed, SessionInfo, Tables};
 
     use super::*;
     use crate::nat::clock::EXPIRED_PER_PACKET;
@@ -261,10 +264,7 @@ mod tests {
                 };
                 fast += u32::from(shortcut.is_some());
                 let verdict = match shortcut {
-                    Some(len) => Verdict::Forward {
-                        to: from.opposite(),
-                        len,
-                    },
+                    Some(verdict) => verdict,
                     None => either.process_slow(&mut packet, from, origin),
                 };
                 assert_eq!(
