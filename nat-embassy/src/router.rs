@@ -342,12 +342,12 @@ impl<'d> Links<'d> {
         inner.deadline.note_packet();
         match inner.nat.process(datagram, from, now) {
             Verdict::Drop(_) | Verdict::Hold => Ok(None),
-            Verdict::Forward { to, len } => {
+            Verdict::Forward { to, len, .. } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 self.forward(inner, to, datagram, arrival)
                     .map_err(|reason| (to, reason))
             }
-            Verdict::Fragment { to, len, mtu } => {
+            Verdict::Fragment { to, len, mtu, .. } => {
                 let datagram = datagram.get(..len).unwrap_or_default();
                 self.cut(to, datagram, mtu, arrival)
                     .map_err(|reason| (to, reason))
@@ -474,8 +474,8 @@ impl<'d> Links<'d> {
                 return;
             };
             match verdict {
-                Verdict::Forward { to, len } => self.departing.begin(to, len, u16::MAX),
-                Verdict::Fragment { to, len, mtu } => self.departing.begin(to, len, mtu),
+                Verdict::Forward { to, len, .. } => self.departing.begin(to, len, u16::MAX),
+                Verdict::Fragment { to, len, mtu, .. } => self.departing.begin(to, len, mtu),
                 Verdict::Local { side, len } => self.deliver_fragment(inner, side, len, now),
                 Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => {}
             }

@@ -129,7 +129,7 @@ fn translate<'a>(
     inner.deadline.note_packet();
     let back = match inner.nat.process_local(datagram, now) {
         Verdict::Drop(_) | Verdict::Hold => return Ok(Judged::Lost),
-        Verdict::Forward { to, len } if to == side => {
+        Verdict::Forward { to, len, .. } if to == side => {
             // A DHCP client speaks before there is an address.
             if ipv4::source(datagram).is_some_and(|source| !source.is_unspecified()) {
                 inner.check_in_force(side)?;

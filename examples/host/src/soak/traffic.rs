@@ -99,6 +99,7 @@ impl Traffic {
         if let Verdict::Forward {
             to: Side::Outside,
             len,
+            ..
         } = world.give(bytes, Side::Inside)?
         {
             let external = judge::read(&bytes[..len])?.source;

@@ -200,7 +200,7 @@ impl World {
     pub(super) fn forwarded(&mut self, bytes: &mut [u8], from: Side) -> Result<usize> {
         self.tally.judged += 1;
         match self.give(bytes, from)? {
-            Verdict::Forward { to, len } if to != from => Ok(len),
+            Verdict::Forward { to, len, .. } if to != from => Ok(len),
             verdict => bail!("{verdict:?} for a packet that has to be forwarded"),
         }
     }
@@ -262,7 +262,7 @@ impl World {
     /// there, and who is answered is told by an address of the router's.
     fn check_verdict(&self, bytes: &[u8], from: Side, verdict: &Verdict) -> Result<()> {
         match verdict {
-            Verdict::Forward { to, len } => {
+            Verdict::Forward { to, len, .. } => {
                 ensure!(*len <= bytes.len(), "{len} bytes of {}", bytes.len());
                 match to {
                     Side::Outside => ensure!(
