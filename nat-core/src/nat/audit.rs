@@ -1,8 +1,10 @@
-//! Whether the engine is in order, for tests and fuzzing.
+//! For tests and fuzzing: whether the engine is in order, and its two paths apart.
 
-use crate::Nat;
+use crate::state::Origin;
 use crate::table::Width;
+use crate::{Instant, Nat, Side, Verdict};
 
+use super::clock::EXPIRED_PER_PACKET;
 use super::record::is_active;
 
 impl<W: Width> Nat<'_, W> {
@@ -29,5 +31,25 @@ impl<W: Width> Nat<'_, W> {
             return Err("something has its time up earlier than was noted");
         }
         Ok(())
+    }
+
+    /// Does what [`Nat::process`] does for a packet that takes the fast path. `None` for any other,
+    /// of which nothing is counted.
+    #[doc(hidden)]
+    pub fn process_fast_only(
+        &mut self,
+        packet: &mut [u8],
+        from: Side,
+        now: Instant,
+    ) -> Option<Verdict> {
+        self.advance(now, EXPIRED_PER_PACKET);
+        self.fast_path(packet, from)
+    }
+
+    /// Does what [`Nat::process`] does, on the slow path only.
+    #[doc(hidden)]
+    pub fn process_slow_only(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
+        self.advance(now, EXPIRED_PER_PACKET);
+        self.process_slow(packet, from, Origin::Host)
     }
 }

@@ -60,6 +60,10 @@ impl<W: Width> Nat<'_, W> {
             endpoint: header.source(),
         };
         let tuple = view.inside_tuple(header.proto(), inside, remote);
+        // What is not translated keeps its identification too.
+        if tuple.untranslated {
+            return None;
+        }
         let mapping = view.tables.mapping_of_inside(&tuple)?;
         let external = view.external_endpoint(mapping)?;
         let session = view.live_session(mapping, remote)?;
