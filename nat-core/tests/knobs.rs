@@ -1,6 +1,8 @@
 //! All that can be configured and changed at once: random configurations, random operations, and
 //! after each step the invariants that no combination may break.
 
+#[path = "knobs/fast_path.rs"]
+mod fast_path;
 #[path = "knobs/invariants.rs"]
 mod invariants;
 #[path = "knobs/operation.rs"]

@@ -71,6 +71,11 @@ impl Run {
         }
     }
 
+    /// The packets that were forwarded last, byte by byte.
+    pub(crate) fn forwarded(&self) -> &[(Side, Vec<u8>)] {
+        &self.recent.0
+    }
+
     /// Performs the operation that `seed` stands for, which depends on no operation before but
     /// through the state.
     pub(crate) fn perform(&mut self, seed: u64) {
