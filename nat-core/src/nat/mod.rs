@@ -1,4 +1,7 @@
-//! The engine: one IPv4 datagram in, one verdict out. Orchestration only.
+//! The engine: one IPv4 datagram in, one verdict out. It orchestrates the other layers.
+//!
+//! `view` looks up, `admit` and `effect` decide, `commit` changes the tables, `path` takes a packet
+//! from its headers to its verdict, and `control` is what the application changes and reads.
 
 mod admit;
 mod answers;
@@ -36,8 +39,8 @@ const DHCP_CLIENT: u16 = 68;
 
 /// A NAT.
 ///
-/// Time is an argument: `now` comes from a clock of the caller's. A `now` before the latest one is
-/// read as the latest.
+/// Time is an argument: `now` comes from the caller's clock. If it is before that of an earlier
+/// call, the engine uses the latest time it has been given.
 pub struct Nat<'t, W: Width = u16> {
     state: State<'t, W>,
     ports: PortPicker,
@@ -48,12 +51,11 @@ pub struct Nat<'t, W: Width = u16> {
 }
 
 impl<'t, W: Width> Nat<'t, W> {
-    /// A NAT of `config` that keeps its state in `tables`, which it empties, and draws its secrets
-    /// from `seed`.
+    /// A NAT of `config` with its state in `tables`, which it empties, and its secrets from `seed`.
     ///
     /// # Errors
     ///
-    /// The field of `config`, or `seed`, that cannot work.
+    /// Which field of `config` is invalid, or that `seed` is.
     pub fn new<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
         tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
         config: Config,
@@ -84,15 +86,15 @@ impl<'t, W: Width> Nat<'t, W> {
         })
     }
 
-    /// Judges the IPv4 datagram at the start of `packet`, which came in on side `from`, and
-    /// translates it in place if it is to be forwarded. Bytes after the datagram's own length
-    /// are link padding and are left alone.
+    /// Processes the IPv4 datagram at the start of `packet`, which arrived on side `from`, and
+    /// translates it in place if it is to be forwarded. Bytes after the datagram's own length are
+    /// link padding and stay as they are.
     ///
-    /// The caller carries the [`Verdict`] out. Unless it is `Forward`, `Fragment` or `Local`,
-    /// `packet` is as it was.
+    /// The caller carries out the [`Verdict`], and passes the correct side: the engine cannot check
+    /// it. Unless the verdict is `Forward`, `Fragment` or `Local`, `packet` is unchanged.
     ///
-    /// Most packets of live sessions take less time if `packet` is at an even address, as an IPv4
-    /// datagram behind an Ethernet header is whose frame is aligned.
+    /// Most packets of live sessions take less time if `packet` is at an even address. Behind an
+    /// Ethernet header it is, if the frame is at one.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         match self.fast_path(packet, from) {
@@ -101,13 +103,13 @@ impl<'t, W: Width> Nat<'t, W> {
         }
     }
 
-    /// Judges an IPv4 datagram that the router's own outside stack sends, and translates it like
+    /// Processes an IPv4 datagram that the router's own outside stack sends, and translates it like
     /// one from inside, so that the router's ports never collide with those of its hosts.
     /// Answers to it get the verdict `Local { side: Outside, .. }`.
     ///
-    /// A DHCP client's packets pass as they are, where [`Config::dhcp_client`] is set. There is no
-    /// answer to what the router sends, so the verdict is never `Reject`; of fragments the same
-    /// is true as for [`Nat::process`].
+    /// A DHCP client's packets pass unchanged, where [`Config::dhcp_client`] is set. The router gets
+    /// no answer to what it sends, so the verdict is never `Reject`. After it, call [`Nat::release`]
+    /// as after [`Nat::process`].
     pub fn process_local(&mut self, packet: &mut [u8], now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         self.process_slow(packet, Side::Inside, Origin::Router)
