@@ -1,11 +1,12 @@
 //! IPv4 identifications for what may be fragmented (RFC 6864).
 
-/// New identifications for datagrams that may be fragmented. Two inside hosts may use the same at
-/// the same time; what leaves has one source, so the engine numbers it anew (RFC 6864 section
-/// 5.3.1).
+/// New identifications for datagrams that may be fragmented. Two inside hosts may use the same
+/// identification at the same time. Their packets leave with one source address, so the engine
+/// replaces the identification (RFC 6864 section 5.3.1).
 ///
-/// Destinations share a counter with one in 64 of the others, and each sees it from a start of its
-/// own: so little is told of what goes elsewhere, and many packets go before a number comes again.
+/// A destination shares its counter with one in 64 of the others, and its identifications begin at a
+/// start of its own. So they reveal little about packets to other destinations, and many packets are
+/// sent before one is repeated.
 pub(crate) struct Identifications {
     secret: [u32; 4],
     sent: [u16; COUNTERS],
@@ -21,8 +22,8 @@ impl Identifications {
         }
     }
 
-    /// The next identification toward `destination`: no two in 65,536 packets to the destinations
-    /// of its counter, and as far ahead as a field of 16 bits allows.
+    /// The next identification toward `destination`. None is repeated within 65,536 packets to the
+    /// destinations of its counter, which is the most that 16 bits allow.
     pub(crate) fn next(&mut self, destination: u32, protocol: u8) -> u16 {
         let hash = hash(self.secret, destination, u32::from(protocol));
         let start = hash as u16;
@@ -34,8 +35,8 @@ impl Identifications {
     }
 }
 
-/// Two multiplications, each folding its 64-bit product, keyed before and after: more than tables
-/// need, because servers see half of the result.
+/// Two multiplications, each folding its 64-bit product, keyed before and after. Stronger than a
+/// table's hash, because servers see half of the result.
 fn hash([a, b, c, d]: [u32; 4], high: u32, low: u32) -> u32 {
     fold(fold(high ^ a, low ^ b) ^ high.rotate_left(16) ^ c, low ^ d)
 }
@@ -45,8 +46,8 @@ fn fold(a: u32, b: u32) -> u32 {
     (product as u32) ^ (product >> 32) as u32
 }
 
-/// Of bits that the start is not made of: destinations of one counter have starts that tell nothing
-/// of each other.
+/// The counter comes from other bits than the start, so that the starts of destinations with one
+/// counter do not depend on each other.
 fn counter_of(hash: u32) -> usize {
     (hash >> 26) as usize
 }

@@ -1,34 +1,34 @@
 //! A NAT engine for small routers: one IPv4 datagram in, one verdict out, in fixed memory.
 //!
-//! Hosts inside reach the outside through one external address, or a few. The source of what leaves
-//! is replaced; a table remembers which inside endpoint has which external port; answers are
-//! rewritten and handed back; whatever the outside starts by itself is dropped. No allocation, no
-//! unsafe code, no panic, bounded work for each packet.
+//! Hosts inside reach the outside through one external address, or a few. The engine replaces the
+//! source of each packet that leaves, and a table remembers which inside endpoint has which external
+//! port. Answers are translated back and forwarded inside. Other packets from outside are dropped,
+//! unless a port forward or an open filter lets them in. No allocation, no unsafe code, no panic,
+//! bounded work for each packet.
 //!
-//! The engine does no input or output and never reads a clock: the caller brings packets and time,
-//! and carries the verdicts out. `nat-embassy` does that for two embassy network drivers.
+//! The engine does no input or output and never reads a clock. The caller passes in packets and the
+//! time, and carries out the verdicts. `nat-embassy` does that for two embassy network drivers.
 //!
-//! # The law
+//! # Contract
 //!
-//! > **Every packet gets exactly one verdict, and a packet that is not forwarded leaves the tables
-//! > as they were, counters
-//! > aside.**
+//! > **Every packet gets exactly one verdict. A packet that is not forwarded changes nothing in the
+//! > tables but counters, limits on answers, and the end of sessions whose time is up.**
 //!
-//! Two more follow from how it is built. *Only packets from inside make state*: what the outside
-//! sends, even to a port forward, passes or is dropped without a trace, and a session begins when
-//! the inside answers. And *nothing leaves untranslated*: a packet that cannot be translated is
-//! dropped.
+//! - *Only packets from inside create sessions.* A packet from outside never does, even to a port
+//!   forward: it passes or is dropped, and the session begins when the inside answers.
+//! - *Nothing leaves untranslated* but what is configured so. A packet that cannot be translated is
+//!   dropped.
 //!
-//! # The loop
+//! # Use
 //!
-//! 1. Put [`Tables`] where they live, usually a `static`, and make a [`Nat`] of them, of a
-//!    [`Config`] and of a [`Seed`] with fresh entropy.
-//! 2. Take a datagram from one [`Side`] and give it to [`Nat::process`] with the time.
-//! 3. Carry out the [`Verdict`]: send it on, hand it to the router's own stack, answer with
-//!    [`Reply::emit`], or discard it. Then carry out those of the fragments that have waited for
-//!    it, which can be any but `Hold` and `Reject`: [`Nat::release`].
-//! 4. When [`Nat::poll_timeout`] is due, and before the next packet is judged, call
-//!    [`Nat::handle_timeout`], so that sessions which have ended make room.
+//! 1. Put [`Tables`] where they live, usually in a `static`. Make a [`Nat`] of them, of a [`Config`]
+//!    and of a [`Seed`] with fresh entropy.
+//! 2. Take a datagram from one [`Side`] and pass it to [`Nat::process`] with the time.
+//! 3. Carry out the [`Verdict`]: send the packet, hand it to the router's own stack, answer with
+//!    [`Reply::emit`], or discard it. Then carry out the verdicts on the fragments that have waited
+//!    for it, from [`Nat::release`]: any but `Hold` and `Reject`.
+//! 4. When [`Nat::poll_timeout`] is due, call [`Nat::handle_timeout`] before the next packet, so
+//!    that sessions whose time is up free their slots.
 //!
 //! ```
 //! use core::net::Ipv4Addr;
@@ -69,8 +69,8 @@
 //!
 //! // 3. The one verdict on the packet in `buffer`, which came in on side `from`.
 //! let carry_out = |verdict: Verdict, buffer: &[u8], from: Side| match verdict {
-//!     Verdict::Forward { to, len } => send(to, &buffer[..len]),
-//!     Verdict::Fragment { to, len, mtu } => {
+//!     Verdict::Forward { to, len, .. } => send(to, &buffer[..len]),
+//!     Verdict::Fragment { to, len, mtu, .. } => {
 //!         let (mut pieces, mut piece) = (Fragmenter::new(&buffer[..len], mtu), [0; 1500]);
 //!         while let Some(len) = pieces.emit(&mut piece) {
 //!             send(to, &piece[..len]);
@@ -88,12 +88,12 @@
 //!
 //! // 2. Every datagram of either side.
 //! while let Some((from, packet)) = receive() {
-//!     // 4. Sessions whose time is up make room.
+//!     // 4. Sessions whose time is up end.
 //!     if nat.poll_timeout().is_some_and(|due| due <= now()) {
 //!         nat.handle_timeout(now());
 //!     }
 //!     carry_out(nat.process(packet, from, now()), packet, from);
-//!     // Fragments that have waited for this packet follow it; their verdicts are carried out like the others.
+//!     // Fragments that have waited for this packet follow it. Their verdicts are carried out in the same way.
 //!     let mut waiting = [0; MAX_HELD_LEN];
 //!     while let Some(verdict) = nat.release(&mut waiting, now()) {
 //!         carry_out(verdict, &waiting, from);
@@ -113,29 +113,90 @@
 //!
 //! # Words
 //!
-//! As RFC 4787 and RFC 6146 have them. An *endpoint* is an address with a port, or with the
-//! identifier of an ICMP query. A *mapping* is an inside endpoint and the external endpoint that it
-//! has. A *session* is a mapping and a remote endpoint that talks through it, with its state and
-//! timer. A *port forward* is a mapping that is configured. The *sides* are inside and outside. A
-//! *verdict* is what happens to a packet.
+//! As RFC 4787 and RFC 6146 define them, where they do.
+//!
+//! | Word | Meaning |
+//! |---|---|
+//! | side | Inside or outside. The *router* is between them, with a stack of its own on each side. |
+//! | endpoint | An address with a port, or with the identifier of an ICMP query. |
+//! | mapping | An inside endpoint and the external endpoint that stands for it. *Dynamic* if the external port was drawn from those that were free; *static* if the configuration gives the external endpoint. |
+//! | port forward | A static mapping that is configured for certain ports. |
+//! | one-to-one translation | Static mappings for all ports of one host, which has an external address for itself. |
+//! | DMZ host | The host that gets packets to the primary external address for which there is no other mapping. |
+//! | session | A mapping and a remote endpoint that communicates through it, with its state and timer. What others call a flow. A mapping lives as long as it has sessions. |
+//! | permission | With address-dependent filtering: a remote address may send from any port, as long as a session with it lives. |
+//! | filter | The rule on packets from outside that match no session of the mapping (RFC 4787 section 5). |
+//! | hairpin | From inside to an external address, and so back inside. |
+//! | untranslated | To a network that is configured to see inside addresses. |
+//! | quota | What is reserved of the tables, or of the ports, for each host that has not used its share. |
+//! | block | A range of external ports that one host draws from. |
+//! | quarantine | After its mapping has ended, an external port waits before another mapping gets it. |
+//! | drain | An external address that is taken away gets no new mappings, and its sessions go on until they end. |
+//! | slot | A place for one entry in a table. |
+//! | evict | To end a session before its time, to make room for another of the same host. |
+//! | verdict | What the caller does with a packet. |
+//! | view | A read-only reference to all that decisions are made on. |
+//! | reservation | The decision that a new session can be made, before it is. |
+//! | commit | To change the tables as decided. A commit cannot fail. |
+//! | fast path | The shortcut for whole packets of live sessions that change only timers and numbers. |
+//! | slow path | The way of every other packet. |
+//!
+//! # A packet's way
+//!
+//! ```text
+//!              packet, side, time
+//!                      |
+//!            end sessions that are due                      clock
+//!                      |
+//!      +---------------+----------------+
+//!      | fast path                      | slow path
+//!      | parse the plainest headers     | parse and check all headers        packet, wire
+//!      |                                | route: local, in, out, hairpin     path/route
+//!      |                                | fragment: follow, hold, or first   path/fragment
+//!      |                                |
+//!      | view: look up the session      | view: look up, or ask the filter   view
+//!      | decide: effect on it           | decide: effect, or a reservation   effect, admit
+//!      | commit                         | commit, or refuse and reply        commit, answers
+//!      |                                |
+//!      | translate                      | translate                          translate
+//!      +---------------+----------------+
+//!                      |
+//!                   verdict
+//! ```
+//!
+//! Both paths use the same rules of the view. A decision is held together with the exclusive borrow
+//! of the engine until it is committed, so the tables cannot change in between.
 //!
 //! # Layers
 //!
-//! Dependencies point down only: `nat` orchestrates; `translate` alone writes packet bytes;
-//! `policy` says what is allowed; `state` remembers, in the fixed tables of `table`; `packet` and
-//! `wire` see headers. `wire` knows nothing of tables, and `table` nothing of packets.
+//! Dependencies point down only.
+//!
+//! ```text
+//!   nat          orchestrates
+//!   translate    the only writer of packet bytes
+//!   policy       what is allowed: addresses, ports, rates      fragments    routes, held fragments
+//!   state        what is remembered: hosts, mappings, sessions
+//!   table        fixed tables: slots, indexes, expiry lists    packet       checked headers
+//!                                                              wire         header fields, checksums
+//! ```
+//!
+//! `wire` knows nothing of tables, and `table` nothing of packets.
 //!
 //! # When the tables are full
 //!
-//! A new session is refused and counted: the inside host is told by ICMP "administratively
-//! prohibited" (RFC 5508 REQ-8), or as [`ExhaustionError`] says, within the limit on errors, and
-//! the application by its [`EventHook`]. Before that, a session of the same host that is done or
-//! half open ends to make room, in the order that [`Limits`] tells. Where less than an eighth of a
-//! table is free, a host's session that has been done for a while (a TCP connection 4 s, an
-//! answered question 30 s) makes room for its next one although there is room, so that a host with
-//! nothing to give up finds a place too (RFC 5382 section 5). No established connection is ever
-//! evicted, and nothing of another host. What one host may use up is limited by [`Limits`], to half
-//! of the tables unless configured otherwise, and some is kept for each host that has nothing yet.
+//! A new session is refused and counted. The inside host gets an ICMP error, "administratively
+//! prohibited" (RFC 5508 REQ-8) or as [`ExhaustionError`] says, within the limit on errors, and the
+//! application an event through its [`EventHook`].
+//!
+//! Before that, a session of the same host that is finished or half open is evicted, in the order
+//! that [`Limits`] describes. Where less than an eighth of a table is free, a host's session that
+//! finished a while ago (a TCP connection 4 s, an answered question 30 s) is evicted for the host's
+//! next one even if there is room: so a host that has no session to give up finds room too (RFC 5382
+//! section 5).
+//!
+//! No established connection is ever evicted, and no session of another host. [`Limits`] limits what
+//! one host may use, to half of the tables unless configured otherwise, and reserves some for each
+//! host that has nothing yet.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -154,8 +215,7 @@
     )
 )]
 
-// A packet's journey: bytes, checked headers, what is remembered, what is allowed, the rewriting,
-// the whole.
+// The layers.
 mod fragments;
 mod identification;
 mod nat;
@@ -166,7 +226,7 @@ mod table;
 mod translate;
 mod wire;
 
-// What callers see of it.
+// What callers use.
 mod config;
 mod event;
 mod fragmenter;

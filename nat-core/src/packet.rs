@@ -1,4 +1,4 @@
-//! A datagram whose headers have been checked: what comes after this may trust every length.
+//! Datagrams with checked headers: code that gets one may rely on every length.
 
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -7,14 +7,14 @@ use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Proto, Segment};
 use crate::wire::{checksum, icmp, ipv4, tcp, udp};
 
-/// An IPv4 datagram whose header is sound; what it carries has not been looked at.
+/// An IPv4 datagram with a valid header. Its payload has not been checked.
 pub(crate) struct Datagram<'p> {
     pub(crate) ip: &'p mut ipv4::Header,
     pub(crate) options: &'p [u8],
     pub(crate) payload: &'p mut [u8],
 }
 
-/// The transport part of a datagram, or of its first fragment, its header sound.
+/// The transport part of a datagram, or of its first fragment, with a valid header.
 pub(crate) enum Transport<'p> {
     Icmp(&'p mut icmp::Header, &'p mut [u8]),
     Tcp(&'p mut tcp::Header, &'p mut [u8]),
@@ -75,7 +75,7 @@ impl<'p> Datagram<'p> {
         matches!(self.ip.protocol(), ipv4::ICMP | ipv4::TCP | ipv4::UDP)
     }
 
-    /// The IPv4 header apart from what it carries, the lengths and flags of that checked.
+    /// The IPv4 header and the transport part, whose lengths and flags are checked.
     pub(crate) fn transport(self) -> Result<(&'p mut ipv4::Header, Transport<'p>), DropReason> {
         let transport = match self.ip.protocol() {
             ipv4::ICMP => parse_icmp(self.payload)?,
@@ -88,8 +88,8 @@ impl<'p> Datagram<'p> {
 }
 
 impl Transport<'_> {
-    /// Whether the transport checksum holds, or, for UDP, is absent; or cannot be told, because the
-    /// rest of the datagram is in other fragments.
+    /// Whether the transport checksum is right. True too where it cannot be verified: UDP may have
+    /// none, and that of a first fragment covers other fragments.
     pub(crate) fn checksum_holds(&self, ip: &ipv4::Header) -> bool {
         let with_pseudo_header = |len: usize, header: &[u8], body: &[u8]| {
             let pseudo =
@@ -128,7 +128,7 @@ pub(crate) fn sequence_length(header: &tcp::Header, body: &[u8]) -> u32 {
         .wrapping_add(u32::from(flags.contains(tcp::Flags::FIN)))
 }
 
-/// What a packet is to the tables.
+/// A packet's transport protocol, ends and content, as the tables need them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summary {
     pub(crate) proto: Proto,
@@ -139,16 +139,16 @@ pub(crate) struct Summary {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Content {
-    /// UDP, with what tells it from others of its flow: its length and its checksum. Zero without a
-    /// checksum.
+    /// UDP, with a number that distinguishes it from other datagrams of its session: its length and
+    /// its checksum. Zero without a checksum.
     Udp(u32),
-    /// An ICMP message that is no error. Its identifier stands for both ports.
+    /// An ICMP message other than an error. Its identifier stands for both ports.
     IcmpQuery(icmp::MessageClass),
     Tcp(Kind, Segment),
 }
 
 impl Content {
-    /// The protocol of what carries it.
+    /// The protocol that carries it.
     pub(crate) fn proto(&self) -> Proto {
         match self {
             Self::Udp(_) => Proto::Udp,
@@ -157,8 +157,8 @@ impl Content {
         }
     }
 
-    /// What the inside asks with it, if it is not of TCP: the same again if that is repeated, zero
-    /// if it cannot be told.
+    /// A number for the question that the inside asks with it, without TCP: the same if the question
+    /// is repeated, zero if that is not known.
     pub(crate) fn question(&self) -> u32 {
         match self {
             Self::Udp(question) => *question,
@@ -167,8 +167,8 @@ impl Content {
         }
     }
 
-    /// Whether the packet may change more of a session than its timer, so that its checksum must
-    /// hold.
+    /// Whether the packet may change more of a session than its timer, so that its checksum must be
+    /// right.
     pub(crate) fn moves_state(self) -> bool {
         matches!(
             self,
@@ -176,9 +176,9 @@ impl Content {
         )
     }
 
-    /// Whether a packet toward the inside may pass without a session, given that the filter lets
-    /// its sender in. It leaves no trace: a session begins when the inside answers, so nobody
-    /// outside can fill the tables or keep a mapping alive.
+    /// Whether a packet toward the inside may pass without a session, where `admitted` says that the
+    /// filter lets its sender in. It changes nothing: a session begins when the inside answers, so
+    /// the outside can neither fill the tables nor keep a mapping alive.
     pub(crate) fn check_unsolicited(self, admitted: bool) -> Result<(), DropReason> {
         match self {
             _ if !admitted => Err(DropReason::Filtered),
@@ -205,7 +205,7 @@ impl Transport<'_> {
                 )
             }
             Self::Udp(header, _) => {
-                let content = datagram(header.length().to_be(), header.checksum().to_be());
+                let content = udp_content(header.length().to_be(), header.checksum().to_be());
                 (
                     Proto::Udp,
                     (header.source_port(), header.destination_port()),
@@ -229,9 +229,9 @@ impl Transport<'_> {
     }
 }
 
-/// Of UDP with this length and checksum, as the packet has them, whatever the order of bytes.
+/// The content of a UDP datagram with this length and checksum, in the packet's byte order.
 #[inline(always)]
-pub(crate) fn datagram(length: u16, checksum: u16) -> Content {
+pub(crate) fn udp_content(length: u16, checksum: u16) -> Content {
     Content::Udp(if checksum == 0 {
         0
     } else {
@@ -283,7 +283,7 @@ fn parse_tcp(payload: &mut [u8]) -> Result<Transport<'_>, DropReason> {
     Ok(Transport::Tcp(header, body))
 }
 
-/// In a first fragment the length is that of the whole datagram.
+/// In a first fragment, the length in the header is that of the whole datagram.
 fn parse_udp(payload: &mut [u8], first_fragment: bool) -> Result<Transport<'_>, DropReason> {
     let (header, body) =
         udp::Header::mut_from_prefix(payload).map_err(|_| DropReason::BadTransportLength)?;
@@ -297,8 +297,8 @@ fn parse_udp(payload: &mut [u8], first_fragment: bool) -> Result<Transport<'_>, 
     Ok(Transport::Udp(header, body))
 }
 
-/// Refuses options that steer or record the path (RFC 7126 sections 4.3 to 4.5 and 4.7), and
-/// malformed ones. The engine acts on none.
+/// Refuses options that choose or record the path (RFC 7126 sections 4.3 to 4.5 and 4.7), and
+/// malformed ones. The engine ignores all others.
 pub(crate) fn check_options(mut options: &[u8]) -> Result<(), DropReason> {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;

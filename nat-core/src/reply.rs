@@ -1,4 +1,4 @@
-//! What the router answers itself, as a value that the caller emits.
+//! The router's own answers, as values that the caller emits.
 
 use core::net::Ipv4Addr;
 
@@ -30,13 +30,13 @@ enum Kind {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Error {
-    /// RFC 5508 REQ-8: no session can be made.
+    /// RFC 5508 REQ-8: there can be no session.
     AdministrativelyProhibited,
     /// RFC 1191: the datagram must not be fragmented, and is larger than this.
     FragmentationNeeded { mtu: u16 },
-    /// RFC 6888 REQ-11: no session can be made at present.
+    /// RFC 6888 REQ-11: there can be no session at present.
     HostUnreachable,
-    /// There is no way out at present.
+    /// There is no external address at present.
     NetUnreachable,
     /// RFC 792: the time to live is used up.
     TimeExceeded,
@@ -87,7 +87,7 @@ impl Reply {
         self.reason
     }
 
-    /// Whether the answer is a TCP RST; else it is an ICMP error.
+    /// Whether the answer is a TCP RST. Otherwise it is an ICMP error.
     pub const fn is_reset(&self) -> bool {
         matches!(self.kind, Kind::Reset)
     }
@@ -100,8 +100,8 @@ impl Reply {
     /// Writes the answer, an IPv4 datagram, to the start of `buffer`, and returns its length in
     /// bytes.
     ///
-    /// `packet` is the buffer that [`Nat::process`](crate::Nat::process) got, as that call left it.
-    /// `None`, with `buffer` in an unspecified state, if `buffer` is too short:
+    /// `packet` is the buffer that was passed to [`Nat::process`](crate::Nat::process), unchanged
+    /// since. Returns `None`, with `buffer` in an unspecified state, if `buffer` is too short:
     /// [`Reply::MAX_LEN`] bytes always suffice.
     pub fn emit(&self, packet: &[u8], buffer: &mut [u8]) -> Option<usize> {
         let (ip, _) = ipv4::Header::ref_from_prefix(packet).ok()?;
@@ -129,9 +129,9 @@ pub(crate) fn emit_error(
     buffer: &mut [u8],
 ) -> Option<usize> {
     const HEADERS: usize = ipv4::Header::LEN + icmp::Header::LEN;
-    /// "Internetwork control", which is the precedence of errors (RFC 1812 section 4.3.2.5).
+    /// "Internetwork control", the precedence of ICMP errors (RFC 1812 section 4.3.2.5).
     const PRECEDENCE: u8 = 6 << 5;
-    /// The bits of the type of service that an error copies; the rest are ECN.
+    /// The bits of the type of service that an error copies, without the precedence and ECN.
     const TYPE_OF_SERVICE: u8 = 0x1c;
     let quote = packet.get(..packet.len().min(Reply::MAX_LEN - HEADERS))?;
     let len = HEADERS.checked_add(quote.len())?;
@@ -153,7 +153,7 @@ pub(crate) fn emit_error(
     Some(len)
 }
 
-/// RFC 9293 section 3.10.7.1: what a host answers that does not know the connection.
+/// RFC 9293 section 3.10.7.1: the answer of a host that does not know the connection.
 fn emit_reset(ip: &ipv4::Header, packet: &[u8], buffer: &mut [u8]) -> Option<usize> {
     const LEN: usize = ipv4::Header::LEN + tcp::Header::LEN;
     let (segment, body) = tcp::Header::ref_from_prefix(packet.get(ip.header_length()..)?).ok()?;

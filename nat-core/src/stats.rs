@@ -196,7 +196,7 @@ impl Stats {
     pub(crate) fn count_verdict(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Drop(reason) => self.dropped.count(*reason),
-            Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
+            Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } => {
                 self.forwarded = self.forwarded.wrapping_add(1);
                 let traffic = self.side(*to);
                 traffic.packets_out = traffic.packets_out.wrapping_add(1);
@@ -219,7 +219,7 @@ impl Stats {
     /// Counts the verdict on a fragment that was held.
     pub(crate) fn count_released(&mut self, verdict: &Verdict) {
         self.released = self.released.wrapping_add(1);
-        if let Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } = verdict {
+        if let Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } = verdict {
             let traffic = self.side(*to);
             traffic.packets_out = traffic.packets_out.wrapping_add(1);
             traffic.bytes_out = traffic.bytes_out.wrapping_add(*len as u64);

@@ -1,5 +1,7 @@
 //! What happens to a packet.
 
+use core::net::Ipv4Addr;
+
 use crate::Reply;
 
 /// A side of the router.
@@ -32,20 +34,22 @@ impl core::fmt::Display for Side {
     }
 }
 
-/// What the caller does with a packet that [`Nat::process`](crate::Nat::process) has judged.
+/// What the caller does with a packet that [`Nat::process`](crate::Nat::process) has processed.
 ///
-/// Exhaustive on purpose: a new verdict must break every adapter.
+/// Exhaustive on purpose: every adapter must handle a new verdict, so it should not compile before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a packet without its verdict carried out is lost without a trace"]
 pub enum Verdict {
-    /// Discard the packet. The tables are as they were, counters aside.
+    /// Discard the packet. It has changed nothing in the tables.
     Drop(DropReason),
     /// Send the first `len` bytes of the buffer out of side `to`: they hold the translated
     /// datagram.
     Forward {
         /// The side to send it out of.
         to: Side,
+        /// The datagram's destination, whose next hop gets it.
+        destination: Ipv4Addr,
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
     },
@@ -54,19 +58,21 @@ pub enum Verdict {
     Fragment {
         /// The side to send it out of.
         to: Side,
+        /// The datagram's destination, whose next hop gets it.
+        destination: Ipv4Addr,
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
         /// The largest fragment, in bytes.
         mtu: u16,
     },
-    /// The engine has kept a copy of the packet, a fragment that waits for its first. Discard the
-    /// buffer.
+    /// Discard the packet, a fragment. The engine has kept a copy, which waits for the datagram's
+    /// first fragment: see [`Nat::release`](crate::Nat::release).
     Hold,
     /// Hand the first `len` bytes of the buffer to the router's own stack on side `side`.
     ///
-    /// That can be the outside stack for a packet from inside: a ping to an external address, where
-    /// [`Config::outside_ping`](crate::Config::outside_ping) is set. Its answer goes back inside,
-    /// and not through the NAT.
+    /// For a packet from inside that can be the outside stack: for a ping to an external address,
+    /// where [`Config::outside_ping`](crate::Config::outside_ping) is set. Its answer goes back
+    /// inside, and not through the NAT.
     Local {
         /// The side whose stack the packet is for.
         side: Side,
@@ -120,10 +126,11 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// No external address is set.
     AddressMissing = "address-missing",
-    /// The checksum of an ICMP error is wrong, or the transport checksum of a packet that would open a session, change its
-    /// state or be answered.
+    /// The checksum of an ICMP error is wrong, or the transport checksum of a packet that would open
+    /// a session, change its state or be answered.
     BadChecksum = "bad-checksum",
-    /// A fragment that fits no datagram, or would overwrite a header that another has shown (RFC 1858, RFC 3128).
+    /// A fragment that fits no datagram, or would overwrite a header that another has shown (RFC
+    /// 1858, RFC 3128).
     BadFragment = "bad-fragment",
     /// The IPv4 header checksum is wrong.
     BadHeaderChecksum = "bad-header-checksum",
@@ -131,8 +138,8 @@ drop_reasons! {
     BadHeaderLength = "bad-header-length",
     /// An IPv4 option is malformed.
     BadOptions = "bad-options",
-    /// The packet quoted by an ICMP error is malformed, or is not one that was sent from where the error goes; or the
-    /// error tells of a path MTU that cannot be (RFC 5927).
+    /// The packet quoted by an ICMP error is malformed, or was not sent from where the error goes; or
+    /// the error reports a path MTU below 68 (RFC 5927).
     BadQuote = "bad-quote",
     /// TCP flags that no legal segment carries.
     BadTcpFlags = "bad-tcp-flags",
@@ -144,25 +151,29 @@ drop_reasons! {
     BadVersion = "bad-version",
     /// A multicast or broadcast destination, which is never translated.
     Broadcast = "broadcast",
-    /// A ping to an address of the router that does not answer it: as configured, as a fragment, or beyond the limit.
+    /// A ping to an address of the router that is not answered: it is configured so, the ping is in
+    /// fragments, or there are too many.
     EchoRefused = "echo-refused",
-    /// A mapping exists, but the filter does not let this sender in (RFC 4787 REQ-8).
+    /// There is a mapping, but the filter does not let this sender in (RFC 4787 REQ-8).
     Filtered = "filtered",
-    /// A fragment for which there is no room, or whose datagram was refused.
+    /// A fragment for which there is no memory, or whose datagram was refused.
     Fragment = "fragment",
-    /// From inside to an external address, and nothing that can be turned back inside.
+    /// From inside to an external address, and it cannot be sent back inside.
     Hairpin = "hairpin",
-    /// Too many TCP connections of the inside host, or of all, have been begun and not answered (RFC 4987).
+    /// Too many TCP connections of the inside host, or of all, are half open: begun and not answered
+    /// (RFC 4987).
     HalfOpenLimit = "half-open-limit",
-    /// The inside host has used up its sessions or mappings, or the sessions of one mapping (RFC 6888 REQ-4, REQ-5).
+    /// The inside host has used up its sessions or mappings, or the sessions of one mapping (RFC 6888
+    /// REQ-4, REQ-5).
     HostLimit = "host-limit",
-    /// The inside host gets its sessions or mappings faster than it may (RFC 6888 REQ-4c).
+    /// The inside host opens sessions or mappings faster than it may (RFC 6888 REQ-4c).
     HostRate = "host-rate",
-    /// As many inside hosts as the table holds have mappings already.
+    /// The table of inside hosts that have mappings is full.
     HostTableFull = "host-table-full",
-    /// An index bucket is full: the bound on probes is kept by refusing, not by searching on.
+    /// A bucket of an index is full. There is no further probing, so that a look-up stays bounded.
     IndexFull = "index-full",
-    /// The destination is an inside address that the packet has no need of the router to reach, or must not reach.
+    /// The destination is an inside address: a packet from inside does not need the router to reach
+    /// it, and one from outside must not.
     InsideDestination = "inside-destination",
     /// Source and destination are the same address (LAND).
     Land = "land",
@@ -170,19 +181,20 @@ drop_reasons! {
     MappingTableFull = "mapping-table-full",
     /// A source or destination address that no forwarded packet may carry (RFC 1812 section 5.3.7).
     Martian = "martian",
-    /// No mapping has this external port: unsolicited.
+    /// No mapping has this external port. The packet is unsolicited.
     NoMapping = "no-mapping",
     /// No session matches a packet that cannot open one.
     NoSession = "no-session",
     /// From outside, and not to an address of the router.
     NotForUs = "not-for-us",
-    /// Larger than the MTU of the side it would leave by, and not to be fragmented.
+    /// Larger than the MTU of the side that it would leave by, and it must not be fragmented.
     PacketTooBig = "packet-too-big",
     /// Every external port of the range is taken (`ErrorPortAllocation`).
     PortsExhausted = "ports-exhausted",
     /// A source or destination port of zero.
     PortZero = "port-zero",
-    /// Too soon after the start for a new mapping: its port may have been in use before (RFC 6888 REQ-8).
+    /// Too soon after the start for a new mapping: its port may have been in use before (RFC 6888
+    /// REQ-8).
     Quarantine = "quarantine",
     /// A record route or timestamp option (RFC 7126 sections 4.5 and 4.7).
     RecordRoute = "record-route",
@@ -190,7 +202,7 @@ drop_reasons! {
     SessionTableFull = "session-table-full",
     /// A source route option (RFC 7126 sections 4.3 and 4.4).
     SourceRoute = "source-route",
-    /// From inside, with a source address that is not of the inside network.
+    /// From inside, with a source address that is not in the inside network.
     SpoofedSource = "spoofed-source",
     /// The packet is shorter than an IPv4 header.
     Truncated = "truncated",
@@ -198,6 +210,7 @@ drop_reasons! {
     TtlExpired = "ttl-expired",
     /// An ICMP type that is not translated.
     UnknownIcmpType = "unknown-icmp-type",
-    /// A protocol other than UDP, TCP and ICMP. From inside, answered with an ICMP error (RFC 5508 REQ-8).
+    /// A protocol other than UDP, TCP and ICMP. From inside, answered with an ICMP error (RFC 5508
+    /// REQ-8).
     UnknownProtocol = "unknown-protocol",
 }

@@ -199,12 +199,12 @@ fn carry_out(
     outputs: &mut Outputs,
 ) -> Result<()> {
     match verdict {
-        Verdict::Forward { to, len } => outputs.packet(
+        Verdict::Forward { to, len, .. } => outputs.packet(
             to,
             time,
             packet.get(..len).context("verdict beyond packet")?,
         ),
-        Verdict::Fragment { to, len, mtu } => {
+        Verdict::Fragment { to, len, mtu, .. } => {
             let mut fragments =
                 Fragmenter::new(packet.get(..len).context("verdict beyond packet")?, mtu);
             let mut buffer = vec![0; usize::from(mtu)];

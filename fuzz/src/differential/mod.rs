@@ -66,7 +66,7 @@ impl Run<'_> {
         );
         let local = entry.kind == Kind::Local;
         match verdict {
-            Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
+            Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } => {
                 buffer.truncate(len);
                 let way = Way::of(local, from, to);
                 expected::check(&lookup, way, &sent, &buffer);

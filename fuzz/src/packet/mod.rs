@@ -130,7 +130,7 @@ impl World<'_> {
             oracle::check_released(&waiting, &verdict);
             check_pieces(&waiting, &verdict);
         }
-        if let Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } = verdict {
+        if let Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } = verdict {
             bytes.truncate(len);
             self.last = Some((core::mem::take(bytes), to));
         }

@@ -32,7 +32,7 @@ impl Before {
     pub(crate) fn check(&self, nat: &Nat<'_>, packet: &[u8], verdict: &Verdict) {
         match verdict {
             Verdict::Drop(_) | Verdict::Hold => self.check_unchanged(nat, packet),
-            Verdict::Forward { to, len } | Verdict::Fragment { to, len, .. } => {
+            Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } => {
                 self.check_forwarded(nat, packet, *to, *len);
             }
             Verdict::Local { len, .. } => self.check_datagram(packet, *len),

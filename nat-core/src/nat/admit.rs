@@ -1,721 +1,352 @@
-//! Whether a new session may be, and where it goes. Decides first; then nothing can fail.
+//! Whether a packet from inside may pass, and what it does to the tables. Only decides: `commit`
+//! carries it out.
 
-use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
+mod external;
+mod limits;
+mod ports;
+mod shortage;
+
+use crate::packet::{Content, Summary, Transport};
 use crate::policy::port_forwards::StaticMapping;
-use crate::port_forward::MAX_PORT_FORWARDS;
 use crate::session_info::SessionState;
-use crate::state::tcp::Tcp;
+use crate::state::tcp::{Kind, Tcp};
 use crate::state::{
-    Endpoint, ExternalPort, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind,
-    NewMapping, NewSession, Origin, OutsideTuple, Parity, PortClass, PortPool, Ports, Proto,
-    Tokens,
+    Endpoint, InsideTuple, MappingKind, NewMapping, NewSession, Origin, Proto, Sequences,
 };
 use crate::table::{SlotIndex, Width};
-use crate::{DropReason, Filtering, Nat};
+use crate::wire::icmp::MessageClass;
+use crate::wire::ipv4;
+use crate::{DropReason, Filtering, Side};
 
-use super::DHCP_CLIENT;
-use super::shortage::{PortWanted, Shortage};
+use super::commit::{Action, NO_EXTERNAL, Reservation, Room, SenderDecision};
+use super::effect::{Effect, check_checksum};
+use super::view::{Live, Lookup, View};
 
-/// The number that no external address has.
-const NO_EXTERNAL: u8 = u8::MAX;
+pub(super) use ports::PortSearch;
+use shortage::Shortage;
 
-/// Ports tried for a new session where they overlap. While a destination has used less than 99 in
-/// 100 of them, the chance that all of these are taken is below 1 in 30,000.
-const OVERLAPPING_TRIES: usize = 1024;
-
-/// A session from inside that was decided on and can be made: nothing can fail any more, as long as
-/// the tables stay as they were.
-pub(super) struct Reservation<W> {
-    inside: Inside,
-    proto: Proto,
-    /// Its mapping, if that is there already.
-    mapping: Option<SlotIndex<W>>,
-    new_mapping: Option<NewMapping>,
-    session: NewSession<W>,
-    /// The session that ends to make room for it.
-    evicted: Option<SlotIndex<W>>,
-    tokens: Option<Tokens>,
-    external: Endpoint,
+/// A packet from inside with the ends of its session.
+pub(super) struct Sender<'p> {
+    pub(super) ip: &'p ipv4::Header,
+    pub(super) transport: &'p Transport<'p>,
+    pub(super) summary: &'p Summary,
+    pub(super) tuple: InsideTuple,
 }
 
-/// What a session needs that is being decided on.
+/// Why a packet from inside may not pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal {
+    Drop(DropReason),
+    /// Its session may not begin, for want of room, ports or permission: the host is informed.
+    Exhausted(DropReason),
+    /// It belongs to no session: the host gets a RST.
+    Reset,
+}
+
+impl From<DropReason> for Refusal {
+    fn from(reason: DropReason) -> Self {
+        Self::Drop(reason)
+    }
+}
+
+/// How a packet without a session may pass.
+enum Opening {
+    /// It begins one.
+    Begin(Tcp),
+    /// It passes and leaves no state: it refuses a connection that was let in without a session.
+    Pass,
+    /// Its session is gone, and the host should know.
+    Reset,
+}
+
+/// What is needed for the session that is being decided on.
 struct Request<'r, W> {
     tuple: &'r InsideTuple,
-    state: SessionState,
+    /// Its mapping, if there is one already.
+    mapping: Option<SlotIndex<W>>,
+    begin: Tcp,
+    /// Whether it gives permission to every port of its remote address.
+    permission: bool,
     shortage: Shortage<W>,
-    /// The session that is not to end.
+    /// The session that must not end: the receiver's, of a hairpinned packet.
     keep: Option<SlotIndex<W>>,
 }
 
-impl<W: Width> Nat<'_, W> {
-    /// Whether `mapping` lets `address` in from ports that no session of it names: one that a rule
-    /// has opened, and what the filter says of others (RFC 4787 REQ-8).
-    pub(super) fn admits(&self, mapping: SlotIndex<W>, address: u32) -> bool {
-        let Some(proto) = self.tables.mapping(mapping).map(|mapping| mapping.proto()) else {
-            return false;
-        };
-        self.is_forwarded(mapping)
-            || match self.filtering(proto) {
-                Filtering::AddressAndPortDependent => false,
-                Filtering::AddressDependent => {
-                    !self.has_expiry_backlog() && self.tables.has_permission(mapping, address)
-                }
-                Filtering::EndpointIndependent => !self.has_expiry_backlog(),
-            }
-    }
+/// The mapping of a new session.
+struct Placement<W> {
+    /// Its slot, now or once `evicted` has ended.
+    mapping: Option<SlotIndex<W>>,
+    new: Option<NewMapping>,
+    external: Option<Endpoint>,
+    /// The session that ends to make room for it.
+    evicted: Option<SlotIndex<W>>,
+}
 
-    /// The filter of a protocol (RFC 5382 REQ-3b).
-    fn filtering(&self, proto: Proto) -> Filtering {
-        let Config {
-            filtering,
-            tcp_filtering,
-            ..
-        } = self.config;
-        match proto {
-            Proto::Tcp => tcp_filtering.unwrap_or(filtering),
-            Proto::Icmp | Proto::Udp => filtering,
+impl<W: Width> View<'_, W> {
+    /// Decides the sender's half of a packet from inside, whose session has not expired. `receiver`
+    /// is the receiver's session with the sender, if the packet is hairpinned to it: the packet must
+    /// suit that too.
+    pub(super) fn decide_sender<'p>(
+        self,
+        sender: &Sender<'p>,
+        receiver: Option<SlotIndex<W>>,
+        search: &mut PortSearch,
+    ) -> Result<SenderDecision<'p, W>, Refusal> {
+        match self.find_session(&sender.tuple) {
+            Lookup::Live(live) => self.decide_known(sender, live, receiver),
+            Lookup::None(mapping) => self.decide_opening(sender, mapping, receiver, search),
+            // It ended before.
+            Lookup::Expired(_) => Err(DropReason::NoSession.into()),
         }
     }
 
-    /// Whether a mapping is that of a port forward, of one-to-one translation, or of the DMZ host,
-    /// and does not drain.
-    pub(super) fn is_forwarded(&self, mapping: SlotIndex<W>) -> bool {
-        let rule = || {
-            let (external, inside) = (
-                self.external_endpoint(mapping)?,
-                self.inside_endpoint(mapping)?,
-            );
-            let mapping = self
-                .tables
-                .mapping(mapping)
-                .filter(|mapping| !mapping.is_untranslated())?;
-            Some(self.follows_rule(mapping.proto(), inside, external))
-        };
-        rule().unwrap_or(false)
+    /// The external endpoint that a packet of a live session leaves from, and what it does.
+    #[inline(always)]
+    pub(super) fn sender_effect<'p>(
+        self,
+        sender: &Sender<'p>,
+        live: Live<W>,
+    ) -> Result<(Endpoint, Effect<'p, W>), DropReason> {
+        let external = self
+            .external_endpoint(live.mapping)
+            .ok_or(DropReason::AddressMissing)?;
+        let effect = self.effect(live.session, Side::Inside, &sender.summary.content)?;
+        effect.check_damage(sender.ip, sender.transport)?;
+        Ok((external, effect))
     }
 
-    pub(super) fn follows_rule(&self, proto: Proto, inside: Inside, external: Endpoint) -> bool {
-        let fixed = self
-            .forwards
-            .external_of(proto, inside.endpoint, &self.pool);
-        inside.origin == Origin::Host && fixed.is_some_and(|fixed| fixed.external == external)
-    }
-
-    /// The number of the external address, and the external endpoint, that a rule gives to a new
-    /// mapping; `None` without a rule, or where another mapping has it.
-    pub(super) fn static_mapping(&self, tuple: &InsideTuple) -> Option<(u8, StaticMapping)> {
-        let InsideTuple {
-            proto,
-            inside,
-            remote,
-            untranslated,
-        } = *tuple;
-        let rule = self
-            .forwards
-            .external_of(proto, inside.endpoint, &self.pool);
-        let fixed = rule.filter(|_| inside.origin == Origin::Host && !untranslated)?;
-        let external = fixed.external;
-        let number = self.external_number(external.address)?;
-        let outside = OutsideTuple {
-            proto,
-            external: number,
-            external_port: external.port,
-            remote,
-        };
-        let free = !self.is_reserved(proto, external.port)
-            && self.tables.mapping_of_outside(&outside).is_none();
-        free.then_some((number, fixed))
-    }
-
-    /// Whether sessions are overdue that nobody has ended yet. Then a mapping may look alive that
-    /// is not, so the filter stays shut until [`Nat::handle_timeout`], or enough packets, have
-    /// ended them.
-    pub(super) fn has_expiry_backlog(&self) -> bool {
-        self.tables.next_deadline(self.tick()) == Some(0)
-    }
-
-    /// Decides whether the session of a packet from inside may be, with its mapping if there is
-    /// none yet, and which other session of the same host ends to make room for it, if need be;
-    /// never `keep`. Changes nothing.
-    pub(super) fn reserve(
-        &mut self,
-        tuple: &InsideTuple,
-        mapping: Option<SlotIndex<W>>,
-        begin: Tcp,
-        keep: Option<SlotIndex<W>>,
-    ) -> Result<Reservation<W>, DropReason> {
-        let Inside { origin, endpoint } = tuple.inside;
-        let permission = self.needs_permission(tuple, mapping);
-        let shortage = self.find_shortage(tuple, mapping, (begin.state, permission));
-        let request = Request {
-            tuple,
-            state: begin.state,
-            shortage,
-            keep,
-        };
-        let mut evicted =
-            match self.find_evictable(tuple.inside, &request.shortage, begin.state, keep)? {
-                None => self.find_finished(tuple.inside, mapping.is_none(), keep),
-                needed => needed,
-            };
-        let tokens = match origin {
-            Origin::Router => None,
-            Origin::Host => self.check_rates(
-                self.tables.host(origin, endpoint.address),
-                mapping.is_none(),
-            )?,
-        };
-        let (new_mapping, external) = match mapping {
-            // Its address may have drained, and nobody has taken it away yet.
-            Some(mapping) => (None, self.external_endpoint(mapping)),
-            None => {
-                let new = self.choose_mapping(&request, &mut evicted)?;
-                (Some(new), self.external_of(&new))
+    fn decide_known<'p>(
+        self,
+        sender: &Sender<'p>,
+        live: Live<W>,
+        receiver: Option<SlotIndex<W>>,
+    ) -> Result<SenderDecision<'p, W>, Refusal> {
+        let (external, effect) = self.sender_effect(sender, live)?;
+        self.check_receiver(sender, Some(&effect), receiver)?;
+        let inside = sender.tuple.inside;
+        let action = match effect.opens() {
+            Some(state) if inside.origin == Origin::Host => {
+                let room = self.room_to_reopen(inside, state, receiver);
+                Action::Reopen(effect, inside, room.map_err(Refusal::Exhausted)?)
             }
+            Some(_) | None => Action::Step(effect),
         };
-        let external = external.ok_or(DropReason::AddressMissing)?;
-        let link = mapping
-            .or_else(|| self.mapping_after(evicted))
-            .ok_or(DropReason::MappingTableFull)?;
-        let session = NewSession {
-            mapping: link,
-            remote: tuple.remote,
-            begin,
-            permission,
+        Ok(SenderDecision { external, action })
+    }
+
+    fn decide_opening<'p>(
+        self,
+        sender: &Sender<'p>,
+        mapping: Option<SlotIndex<W>>,
+        receiver: Option<SlotIndex<W>>,
+        search: &mut PortSearch,
+    ) -> Result<SenderDecision<'p, W>, Refusal> {
+        let open = self.open_endpoint(&sender.tuple, mapping, receiver.is_some());
+        let opening = self.opening(sender, open.is_some())?;
+        check_checksum(sender.ip, sender.transport)?;
+        self.check_receiver(sender, None, receiver)?;
+        match opening {
+            Opening::Begin(begin) => {
+                let request = self.request(&sender.tuple, mapping, begin, receiver);
+                self.decide_session(&request, search)
+                    .map_err(Refusal::Exhausted)
+            }
+            Opening::Pass => {
+                let external = open.ok_or(DropReason::NoSession)?;
+                let action = Action::Pass;
+                Ok(SenderDecision { external, action })
+            }
+            Opening::Reset => Err(Refusal::Reset),
+        }
+    }
+
+    /// Refuses a hairpinned packet that the receiver's session refuses after `sent`, the effect on
+    /// the sender's. The receiver's half itself is decided again after the sender's commit, which
+    /// may have changed the tables.
+    fn check_receiver(
+        self,
+        sender: &Sender<'_>,
+        sent: Option<&Effect<'_, W>>,
+        receiver: Option<SlotIndex<W>>,
+    ) -> Result<(), DropReason> {
+        let Some(session) = receiver else {
+            return Ok(());
         };
-        self.tables.check_session(&session)?;
-        let (inside, proto) = (tuple.inside, tuple.proto);
-        Ok(Reservation {
-            inside,
-            proto,
-            mapping,
-            new_mapping,
-            session,
-            evicted,
-            tokens,
-            external,
+        let effect = self.effect_after(sent, session, &sender.summary.content)?;
+        effect.check_damage(sender.ip, sender.transport)
+    }
+
+    /// How a packet without a session may pass. `admitted` says that its receiver may have sent
+    /// first, without a session.
+    fn opening(self, sender: &Sender<'_>, admitted: bool) -> Result<Opening, DropReason> {
+        let origin = sender.tuple.inside.origin;
+        let content = &sender.summary.content;
+        Ok(match *content {
+            Content::Udp(_) | Content::IcmpQuery(MessageClass::Request) => {
+                Opening::Begin(self.first_exchange(content))
+            }
+            Content::Tcp(Kind::Syn, segment) => Opening::Begin(Tcp::new(
+                SessionState::InsideSyn,
+                Sequences::from_syn(&segment),
+            )),
+            Content::Tcp(Kind::SynAck, segment) if admitted => Opening::Begin(Tcp::new(
+                SessionState::OutsideSyn,
+                Sequences::from_syn_ack(&segment),
+            )),
+            Content::Tcp(Kind::Reset, _) if admitted => Opening::Pass,
+            // It may answer a SYN that an open filter let in before it shut.
+            Content::Tcp(Kind::SynAck, _) if self.has_expiry_backlog() => {
+                return Err(DropReason::NoSession);
+            }
+            Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _) if origin == Origin::Host => {
+                Opening::Reset
+            }
+            Content::Tcp(..) | Content::IcmpQuery(_) => return Err(DropReason::NoSession),
         })
     }
 
-    /// Makes the session that was decided on, before anything else has changed. Returns its
-    /// external endpoint.
-    pub(super) fn commit(&mut self, reservation: Reservation<W>) -> Endpoint {
-        let Reservation {
-            inside,
-            proto,
+    fn request<'r>(
+        self,
+        tuple: &'r InsideTuple,
+        mapping: Option<SlotIndex<W>>,
+        begin: Tcp,
+        keep: Option<SlotIndex<W>>,
+    ) -> Request<'r, W> {
+        let permission = self.needs_permission(tuple, mapping);
+        Request {
+            tuple,
             mapping,
-            new_mapping,
-            session,
-            evicted,
-            tokens,
-            external,
-        } = reservation;
-        self.evict(evicted, mapping);
-        if let Some(new) = &new_mapping {
-            self.add_mapping(new);
-            self.pair(inside, new.external);
-            self.stats.mappings_created = self.stats.mappings_created.wrapping_add(1);
-            self.assign_block(new);
-            self.events().created(&MappingEnds::from(new));
+            begin,
+            permission,
+            shortage: self.find_shortage(tuple, mapping, (begin.state, permission)),
+            keep,
         }
-        self.tables.add_session(&session, self.tick());
-        self.take_tokens(inside, tokens);
-        self.stats.sessions_created = self.stats.sessions_created.wrapping_add(1);
-        if proto == Proto::Tcp {
-            self.count_state(None, session.begin.state);
-        }
-        external
     }
 
-    /// The link that a new mapping gets once the session that makes room has ended, which may be
-    /// the last of its own.
-    fn mapping_after(&self, evicted: Option<SlotIndex<W>>) -> Option<SlotIndex<W>> {
-        let ending = evicted
-            .and_then(|link| self.tables.session(link))
-            .map(|session| session.mapping);
-        let last = |link: &SlotIndex<W>| {
-            self.tables
-                .mapping(*link)
-                .is_some_and(|mapping| mapping.sessions.get() == 1)
+    /// Decides on a new session, with a mapping if it has none yet, and on the session of the same
+    /// host that ends to make room, if need be.
+    fn decide_session<'p>(
+        self,
+        request: &Request<'_, W>,
+        search: &mut PortSearch,
+    ) -> Result<SenderDecision<'p, W>, DropReason> {
+        let Request { tuple, mapping, .. } = *request;
+        let evicted = self.find_room(request)?;
+        let tokens = self.tokens_after(tuple.inside, mapping.is_none())?;
+        let placement = match mapping {
+            Some(mapping) => self.known_placement(mapping, evicted),
+            None => self.new_placement(request, evicted, search)?,
         };
-        ending.filter(last).or_else(|| self.tables.next_mapping())
+        let external = placement.external.ok_or(DropReason::AddressMissing)?;
+        let session = NewSession {
+            mapping: placement.mapping.ok_or(DropReason::MappingTableFull)?,
+            remote: tuple.remote,
+            begin: request.begin,
+            permission: request.permission,
+        };
+        self.tables.check_session(&session)?;
+        let action = Action::Begin(Reservation {
+            inside: tuple.inside,
+            proto: tuple.proto,
+            mapping,
+            new_mapping: placement.new,
+            session,
+            room: Room {
+                evicted: placement.evicted,
+                tokens,
+            },
+        });
+        Ok(SenderDecision { external, action })
+    }
+
+    /// Whether sessions of this mapping give permission to every port of their remote address. ICMP
+    /// has no ports, and a static mapping is open to all.
+    fn needs_permission(self, tuple: &InsideTuple, mapping: Option<SlotIndex<W>>) -> bool {
+        let by_address = self.filtering(tuple.proto) == Filtering::AddressDependent;
+        if !by_address || tuple.proto == Proto::Icmp {
+            return false;
+        }
+        match mapping {
+            Some(mapping) => !self.is_forwarded(mapping),
+            None => self.static_mapping(tuple).is_none(),
+        }
+    }
+
+    fn known_placement(self, mapping: SlotIndex<W>, evicted: Option<SlotIndex<W>>) -> Placement<W> {
+        Placement {
+            mapping: Some(mapping),
+            new: None,
+            // Its address may have drained, and the mapping has not ended yet.
+            external: self.external_endpoint(mapping),
+            evicted,
+        }
+    }
+
+    /// Chooses the mapping of a new session. Where no port is left, the session that makes room is
+    /// one that has a port for it.
+    fn new_placement(
+        self,
+        request: &Request<'_, W>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch,
+    ) -> Result<Placement<W>, DropReason> {
+        let tuple = *request.tuple;
+        let (new, evicted) = if tuple.untranslated {
+            (untranslated_mapping(tuple), evicted)
+        } else if let Some((number, fixed)) = self.static_mapping(&tuple) {
+            (fixed_mapping(tuple, number, &fixed), evicted)
+        } else {
+            self.draw_mapping(request, evicted, search)?
+        };
+        self.tables.check_mapping(&new)?;
+        Ok(Placement {
+            mapping: self.mapping_slot_after(evicted),
+            new: Some(new),
+            external: self.external_of(&new),
+            evicted,
+        })
     }
 
     /// The external endpoint of a mapping to be.
-    fn external_of(&self, new: &NewMapping) -> Option<Endpoint> {
+    fn external_of(self, new: &NewMapping) -> Option<Endpoint> {
         if new.tuple.untranslated {
             return Some(new.tuple.inside.endpoint);
         }
         Some(Endpoint {
-            address: self.pool.address(new.external, self.now)?,
+            address: self.policy.pool.address(new.external, self.clock.now())?,
             port: new.external_port,
         })
     }
 
-    /// Gives a host whose external address is gone the one of its new mapping (RFC 4787 REQ-2).
-    fn pair(&mut self, inside: Inside, external: u8) {
-        let host = self.tables.host(inside.origin, inside.endpoint.address);
-        if external != NO_EXTERNAL && host.is_some_and(|host| !self.pool.is_active(host.external()))
-        {
-            self.tables.set_host_external(inside, external);
-        }
+    /// The slot that a new mapping gets once `evicted` has ended, which may be the last session of
+    /// its own mapping.
+    fn mapping_slot_after(self, evicted: Option<SlotIndex<W>>) -> Option<SlotIndex<W>> {
+        let freed = evicted.and_then(|session| self.mapping_freed_by(session));
+        freed.or_else(|| self.tables.next_mapping())
     }
 
-    /// Whether sessions of this mapping give leave to every port of their remote address. ICMP has
-    /// no ports, and what a rule has opened is open to all.
-    fn needs_permission(&self, tuple: &InsideTuple, mapping: Option<SlotIndex<W>>) -> bool {
-        let open = mapping.map_or_else(
-            || self.static_mapping(tuple).is_some(),
-            |mapping| self.is_forwarded(mapping),
-        );
-        self.filtering(tuple.proto) == Filtering::AddressDependent
-            && tuple.proto != Proto::Icmp
-            && !open
-    }
-
-    /// Chooses the mapping of a new session. Where no port is left, the session in `evicted`
-    /// becomes one whose port that is.
-    fn choose_mapping(
-        &mut self,
-        request: &Request<'_, W>,
-        evicted: &mut Option<SlotIndex<W>>,
-    ) -> Result<NewMapping, DropReason> {
-        let tuple = *request.tuple;
-        let fixed = self.static_mapping(&tuple);
-        let kind = fixed.map_or(MappingKind::Dynamic, |(_, fixed)| fixed.rule.into());
-        let (external, external_port) = if tuple.untranslated {
-            (NO_EXTERNAL, 0)
-        } else if let Some((number, fixed)) = fixed {
-            (number, fixed.external.port)
-        } else {
-            self.pool.primary().ok_or(DropReason::AddressMissing)?;
-            self.draw(request, evicted)
-                .inspect_err(|reason| self.count_port_error(*reason))?
-        };
-        let new = NewMapping {
-            tuple,
-            external,
-            external_port,
-            kind,
-        };
-        self.tables.check_mapping(&new)?;
-        Ok(new)
-    }
-
-    /// Draws an external port: a free one, or else that of a session which makes room.
-    fn draw(
-        &mut self,
-        request: &Request<'_, W>,
-        evicted: &mut Option<SlotIndex<W>>,
-    ) -> Result<(u8, u16), DropReason> {
-        let inside = request.tuple.inside;
-        let leaving = evicted
-            .and_then(|session| self.drawn_until_end(session))
-            .map(|mapping| mapping.external);
-        let first = self
-            .choose_external(inside, leaving)
-            .ok_or(DropReason::PortsExhausted)?;
-        match self.draw_from(first, request, evicted) {
-            Err(DropReason::PortsExhausted) => {
-                let other = self
-                    .other_external(inside, first, leaving)
-                    .ok_or(DropReason::PortsExhausted)?;
-                self.draw_from(other, request, evicted)
-            }
-            drawn => drawn,
-        }
-    }
-
-    /// The same from the external address of a number.
-    fn draw_from(
-        &mut self,
-        external: u8,
-        request: &Request<'_, W>,
-        evicted: &mut Option<SlotIndex<W>>,
-    ) -> Result<(u8, u16), DropReason> {
-        let Request {
-            tuple,
-            state,
-            shortage,
-            keep,
-        } = request;
-        let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
-        let ports = self.candidates(tuple, &pool)?;
-        match self.choose_port(tuple, &pool, ports, *evicted) {
-            Err(DropReason::PortsExhausted) => {
-                let wanted = PortWanted {
-                    pool,
-                    ports,
-                    remote: tuple.remote,
-                };
-                let found =
-                    self.find_evictable_for_port(tuple.inside, shortage, *state, (&wanted, *keep));
-                let (link, port) = found.ok_or(DropReason::PortsExhausted)?;
-                *evicted = Some(link);
-                Ok((external, port))
-            }
-            port => Ok((external, port?)),
-        }
-    }
-
-    /// Another external address than `first` from which a host draws ports at present. One mapping
-    /// with a port drawn from `leaving` ends before its next one begins, so it does not count.
-    pub(super) fn other_external(
-        &self,
-        inside: Inside,
-        first: u8,
-        leaving: Option<u8>,
-    ) -> Option<u8> {
-        let host = self.tables.host(inside.origin, inside.endpoint.address)?;
-        let draws = |number: u8| host.dynamic_on(number) > usize::from(leaving == Some(number));
-        let mut others = self
-            .pool
-            .active()
-            .filter(|(number, _)| *number != first && draws(*number));
-        let open = |address: u32| {
-            self.forwards
-                .one_to_one_host(address)
-                .is_none_or(|owner| owner == inside.endpoint.address)
-        };
-        others
-            .find(|(_, address)| open(*address))
-            .map(|(number, _)| number)
-    }
-
-    /// The mapping of `session`, if it has drawn its port and ends with that session.
-    fn drawn_until_end(&self, session: SlotIndex<W>) -> Option<&Mapping<W>> {
-        let mapping = self.tables.mapping(self.tables.session(session)?.mapping)?;
-        Some(mapping).filter(|mapping| mapping.is_dynamic() && mapping.sessions.get() == 1)
-    }
-
-    fn count_port_error(&mut self, reason: DropReason) {
-        if reason == DropReason::HostTableFull {
-            return;
-        }
-        self.stats.tcp.port_errors = self.stats.tcp.port_errors.wrapping_add(1);
-    }
-
-    /// The number of the external address that a host's next mapping gets: that of the rule which
-    /// names the host, or else one from which it draws ports already, as long as a mapping of
-    /// that kind lives (RFC 4787 REQ-2). A host has several of these only after a drain was
-    /// taken back, until the mappings on all but one have ended. One mapping with a port drawn
-    /// from `leaving` ends before the new one begins, so it does not count. `None` if each address
-    /// stands for one other host.
-    fn choose_external(&mut self, inside: Inside, leaving: Option<u8>) -> Option<u8> {
-        let Inside { origin, endpoint } = inside;
-        let Self {
-            tables,
-            forwards,
-            pool,
-            ports,
-            ..
-        } = self;
-        let dmz = || {
-            pool.primary()
-                .filter(|_| forwards.is_dmz_host(endpoint.address))
-        };
-        let own = match origin {
-            Origin::Router => Some(endpoint.address),
-            Origin::Host => forwards.one_to_one_address(endpoint.address).or_else(dmz),
-        };
-        let open = |address: u32| {
-            forwards
-                .one_to_one_host(address)
-                .is_none_or(|host| host == endpoint.address)
-        };
-        let find = |wanted: &dyn Fn(u8, u32) -> bool| {
-            pool.active()
-                .find(|(number, address)| wanted(*number, *address))
-        };
-        let own = own.and_then(|own| find(&|_, address| address == own && open(address)));
-        let known = tables.host(origin, endpoint.address);
-        let paired = |host: &Host<W>| {
-            let ending = |number| usize::from(leaving == Some(number));
-            let drawn =
-                find(&|number, address| host.dynamic_on(number) > ending(number) && open(address));
-            drawn.or_else(|| find(&|number, address| number == host.external() && open(address)))
-        };
-        own.or_else(|| known.and_then(paired))
-            .map(|(number, _)| number)
-            .or_else(|| {
-                let candidates = || pool.active().filter(|(_, address)| open(*address));
-                let count = candidates().count();
-                let entry = if count <= 1 {
-                    0
-                } else {
-                    ports.pick_below(count as u32) as usize
-                };
-                candidates().nth(entry).map(|(number, _)| number)
-            })
-    }
-
-    /// Draws a port that is free now. The session in `evicted` ends before the new mapping begins.
-    fn choose_port(
-        &mut self,
-        tuple: &InsideTuple,
-        pool: &PortPool,
-        ports: Ports,
-        evicted: Option<SlotIndex<W>>,
-    ) -> Result<u16, DropReason> {
-        let InsideTuple {
-            proto,
-            inside,
-            remote,
-            ..
-        } = *tuple;
-        let external = pool.external;
-        self.check_start(proto)?;
-        let address = self
-            .pool
-            .address(external, self.now)
-            .ok_or(DropReason::AddressMissing)?;
-        let closed = closed_ports(
-            &self.config,
-            proto,
-            self.forwards.reserved_ports(proto, address, &self.pool),
-        );
-        // Without this, whoever fills the range would have every later packet search all of it in
-        // vain.
-        if !self.tables.overlapping()
-            && self.config.port_blocks.is_none()
-            && !self.may_draw(inside, pool, (address, &closed), evicted)
-        {
-            return Err(DropReason::PortsExhausted);
-        }
-        let tick = self.tick();
-        let Self {
-            tables,
-            ports: picker,
-            quarantine,
-            ..
-        } = self;
-        let free = |port| {
-            let tuple = OutsideTuple {
-                proto,
-                external,
-                external_port: port,
-                remote,
-            };
-            !closed.contains(port)
-                && tables.mapping_of_outside(&tuple).is_none()
-                && tables.check_outside(&tuple).is_ok()
-                && !quarantine.contains(
-                    ExternalPort {
-                        proto,
-                        external,
-                        port,
-                    },
-                    tick,
-                )
-        };
-        // How many ports a destination has used up nobody counts where they overlap, so the search
-        // has an end.
-        let tries = if tables.overlapping() {
-            OVERLAPPING_TRIES
-        } else {
-            ports.count()
-        };
-        picker
-            .pick(ports, tries, free)
-            .ok_or(DropReason::PortsExhausted)
-    }
-
-    /// The external ports that a new mapping has the choice of: those of its host's block, or those
-    /// that are for its inside port.
-    fn candidates(&self, tuple: &InsideTuple, pool: &PortPool) -> Result<Ports, DropReason> {
-        if self.config.port_blocks.is_none() {
-            return Ok(pool.ports(&self.config));
-        }
-        let number = self
-            .tables
-            .host_number(tuple.inside)
-            .ok_or(DropReason::HostTableFull)?;
-        let block = self
-            .config
-            .block(number)
-            .ok_or(DropReason::PortsExhausted)?;
-        Ok(Ports::new(block, pool.parity))
-    }
-
-    /// Whether a port of `pool` on `address` is left for a host, where those that are `closed` are
-    /// nobody's.
-    fn may_draw(
-        &mut self,
-        inside: Inside,
-        pool: &PortPool,
-        (address, closed): (u32, &ClosedPorts),
-        evicted: Option<SlotIndex<W>>,
-    ) -> bool {
-        let left = |nat: &mut Self, open: usize| {
-            let kept = nat.reserved_ports(inside, pool, (address, open), evicted);
-            nat.has_free_port(pool, open.saturating_sub(kept))
-        };
-        // Few ports are closed: mostly one is left even if all of these were of this pool, and then
-        // nobody need count them.
-        let at_least = pool
-            .ports(&self.config)
-            .count()
-            .saturating_sub(closed.count());
-        left(self, at_least) || left(self, open_ports(&self.config, pool, closed))
-    }
-
-    /// Ports of `pool` on `address`, where so many are `open`, that a host must leave to others.
-    /// The router itself, and the host that an address stands for, need not.
-    fn reserved_ports(
-        &self,
-        inside: Inside,
-        pool: &PortPool,
-        (address, open): (u32, usize),
-        evicted: Option<SlotIndex<W>>,
-    ) -> usize {
-        if inside.origin == Origin::Router || self.forwards.one_to_one_host(address).is_some() {
-            return 0;
-        }
-        let leaving = evicted.and_then(|session| self.drawn_until_end(session));
-        self.tables.reserved_ports(inside, pool, open, leaving)
-    }
-
-    /// The external ports that are for an inside port. An identifier of ICMP queries has neither
-    /// class nor parity.
-    fn port_pool(&self, proto: Proto, external: u8, inside_port: u16) -> PortPool {
-        let parity =
-            (proto != Proto::Icmp && self.config.port_parity).then(|| Parity::of(inside_port));
-        PortPool {
-            proto,
-            external,
-            class: PortClass::of(proto, inside_port),
-            parity,
-        }
-    }
-
-    pub(super) fn is_reserved(&self, proto: Proto, port: u16) -> bool {
-        is_reserved(&self.config, proto, port)
+    /// The mapping that ends with a session, if that is its last.
+    fn mapping_freed_by(self, session: SlotIndex<W>) -> Option<SlotIndex<W>> {
+        let slot = self.tables.session(session)?.mapping;
+        let mapping = self.tables.mapping(slot)?;
+        (mapping.sessions.get() == 1).then_some(slot)
     }
 }
 
-fn is_reserved(config: &Config, proto: Proto, port: u16) -> bool {
-    proto != Proto::Icmp
-        && config
-            .reserved_ports
-            .is_some_and(|range| range.contains(port))
-        || proto == Proto::Udp && config.dhcp_client && port == DHCP_CLIENT
+fn untranslated_mapping(tuple: InsideTuple) -> NewMapping {
+    NewMapping {
+        tuple,
+        external: NO_EXTERNAL,
+        external_port: 0,
+        kind: MappingKind::Dynamic,
+    }
 }
 
-/// Ports of an external address that no mapping draws, of one protocol.
-type ClosedPorts = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
-
-/// The ports that no mapping of `proto` draws: those that the router keeps, those that are
-/// excluded, and those that port forwards have `kept`. The search and the count of free ports both
-/// go by this set, so that they agree.
-fn closed_ports(
-    config: &Config,
-    proto: Proto,
-    kept: impl Iterator<Item = PortRange>,
-) -> ClosedPorts {
-    if proto == Proto::Icmp {
-        return ClosedPorts::EMPTY;
-    }
-    // A copy of what is in order already: to insert range by range would cost a new flow several
-    // times all else.
-    let mut closed: ClosedPorts = config.excluded_ports.widened();
-    let dhcp = PortRange::new(DHCP_CLIENT, DHCP_CLIENT)
-        .filter(|_| proto == Proto::Udp && config.dhcp_client);
-    for range in config.reserved_ports.into_iter().chain(dhcp).chain(kept) {
-        let _there_is_room = closed.insert(range);
-    }
-    closed
-}
-
-/// How many ports of `pool` are not `closed`.
-fn open_ports(config: &Config, pool: &PortPool, closed: &ClosedPorts) -> usize {
-    let range = pool.class.range(config);
-    let shared = closed
-        .ranges()
-        .filter_map(|closed| closed.intersection(range));
-    let count = shared
-        .map(|shared| Ports::new(shared, pool.parity).count())
-        .fold(0, usize::saturating_add);
-    pool.ports(config).count().saturating_sub(count)
-}
-
-#[cfg(test)]
-mod tests {
-    extern crate std;
-
-    use core::net::Ipv4Addr;
-    use std::vec::Vec;
-
-    use crate::Cidr;
-
-    use super::*;
-
-    fn range(random: &mut fastrand::Rng, first: u16, count: u16) -> PortRange {
-        let first = first + random.u16(..count);
-        PortRange::new(first, first + random.u16(..count)).expect("a range")
-    }
-
-    /// R5: a search is begun exactly if a port is left: as many are open as are neither reserved,
-    /// nor excluded, nor kept by a port forward, however these meet.
-    #[test]
-    fn open_ports_are_those_that_are_not_closed() {
-        let mut config =
-            Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
-        let mut random = fastrand::Rng::with_seed(7);
-        for _ in 0..3000 {
-            (config.low_ports, config.ports) =
-                (range(&mut random, 60, 12), range(&mut random, 66, 12));
-            config.reserved_ports = random.bool().then(|| range(&mut random, 58, 12));
-            config.dhcp_client = random.bool();
-            config.excluded_ports = PortSet::FILTERED;
-            if random.bool() {
-                config.excluded_ports = PortSet::EMPTY;
-                for _ in 0..random.usize(..6) {
-                    config
-                        .excluded_ports
-                        .insert(range(&mut random, 58, 14))
-                        .expect("room for six");
-                }
-            }
-            let kept: Vec<_> = (0..random.usize(..4))
-                .map(|_| range(&mut random, 60, 14))
-                .collect();
-            let proto = [Proto::Icmp, Proto::Tcp, Proto::Udp][random.usize(..3)];
-            let kept = if proto == Proto::Icmp {
-                Vec::new()
-            } else {
-                kept
-            };
-            let closed = closed_ports(&config, proto, kept.iter().copied());
-            for class in [PortClass::Low, PortClass::High] {
-                for parity in [None, Some(Parity::Even), Some(Parity::Odd)] {
-                    let pool = PortPool {
-                        proto,
-                        external: 0,
-                        class,
-                        parity,
-                    };
-                    let ports = pool.ports(&config);
-                    let is_open = |port: u16| {
-                        let excluded = proto != Proto::Icmp && config.excluded_ports.contains(port);
-                        !is_reserved(&config, proto, port)
-                            && !excluded
-                            && !kept.iter().any(|kept| kept.contains(port))
-                    };
-                    let open: Vec<_> = (0..ports.count() as u32)
-                        .map(|at| ports.at(at))
-                        .filter(|port| is_open(*port))
-                        .collect();
-                    assert!(
-                        open.iter().all(|port| !closed.contains(*port)),
-                        "{pool:?}, {config:?}"
-                    );
-                    assert_eq!(
-                        open_ports(&config, &pool, &closed),
-                        open.len(),
-                        "{pool:?}, {kept:?}, {config:?}"
-                    );
-                }
-            }
-        }
+fn fixed_mapping(tuple: InsideTuple, external: u8, fixed: &StaticMapping) -> NewMapping {
+    NewMapping {
+        tuple,
+        external,
+        external_port: fixed.external.port,
+        kind: fixed.rule.into(),
     }
 }

@@ -1,5 +1,4 @@
-//! What the router answers itself about packets that go no further: to whom, about what, and how
-//! often.
+//! The router's own answers to packets that it does not forward, and their limits.
 
 use zerocopy::FromBytes;
 
@@ -14,12 +13,16 @@ use crate::wire::icmp::{self, MessageClass};
 use crate::wire::ipv4;
 use crate::{Config, DropReason, ExhaustionError, InsideResets, Nat, Verdict};
 
-/// The limits on answers that are not in an entry of the tables, see [`rate`](crate::policy).
+use super::hop::HopFailure;
+use super::view::State;
+
+/// The limits on answers, other than those that each host and session has in the tables. See
+/// [`rate`](crate::policy).
 pub(super) struct AnswerLimits {
     allowance: ReplyLimit,
-    /// Of inside hosts without an entry in the table of hosts.
+    /// ICMP errors to inside hosts that are not in the table of hosts.
     inside: RateBuckets<64>,
-    /// Of those outside who ping.
+    /// Answers to pings from outside, by source.
     pings: RateBuckets<32>,
     outside: ErrorLoad,
     resets: ResetLimit,
@@ -38,8 +41,8 @@ impl AnswerLimits {
 }
 
 /// Whether a packet may be answered at all, by an ICMP error or a RST (RFC 1812 section 4.3.2.7,
-/// RFC 1122 section 3.2.2): it is no ICMP error, and nothing else than a query of ICMP; no later
-/// fragment; from one host, to one other.
+/// RFC 1122 section 3.2.2): it is not a later fragment, goes from one host to one other, and if it
+/// is ICMP, it is a query.
 pub(super) fn is_answerable(packet: &[u8]) -> bool {
     let Ok((ip, rest)) = ipv4::Header::ref_from_prefix(packet) else {
         return false;
@@ -59,14 +62,14 @@ pub(super) fn is_answerable(packet: &[u8]) -> bool {
 }
 
 impl<W: Width> Nat<'_, W> {
-    /// Refuses a session for want of room, ports or leave.
+    /// Refuses a session for want of room, ports or permission.
     pub(super) fn reply_exhausted(
         &mut self,
         ip: &ipv4::Header,
         origin: Origin,
         reason: DropReason,
     ) -> Verdict {
-        match self.config.exhaustion_error {
+        match self.state.policy.config.exhaustion_error {
             ExhaustionError::AdministrativelyProhibited => {
                 self.reply_icmp(ip, origin, reason, Error::AdministrativelyProhibited)
             }
@@ -90,9 +93,8 @@ impl<W: Width> Nat<'_, W> {
         )
     }
 
-    /// Answers a packet from a host with `error`, from the router's inside address; what the router
-    /// sends itself is dropped silently. So is the packet where errors are off or the host has
-    /// got too many.
+    /// Answers a packet from a host with `error`, from the router's inside address. Drops it silently
+    /// if the router sent it, if errors are off, or if the host has received too many.
     pub(super) fn reply_icmp(
         &mut self,
         ip: &ipv4::Header,
@@ -100,13 +102,13 @@ impl<W: Width> Nat<'_, W> {
         reason: DropReason,
         error: Error,
     ) -> Verdict {
-        if origin == Origin::Router || !self.config.inside_icmp_errors {
+        if origin == Origin::Router || !self.state.policy.config.inside_icmp_errors {
             return Verdict::Drop(reason);
         }
         if self.may_reply_icmp(origin, ip.source(), error) {
             Verdict::Reject(Reply::error(
                 reason,
-                self.config.inside.address().to_bits(),
+                self.state.policy.config.inside.address().to_bits(),
                 ip.source(),
                 error,
             ))
@@ -115,14 +117,15 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// Whether the inside host `source` may be sent `error` now; if so it is taken as sent.
+    /// Whether the inside host `source` may be sent `error` now. If so, it is counted as sent.
     pub(super) fn may_reply_icmp(&mut self, origin: Origin, source: u32, error: Error) -> bool {
-        let now = self.now;
+        let now = self.state.clock.now();
         let AnswerLimits {
             allowance, inside, ..
         } = &mut self.answers;
-        let shared = inside.of(self.tables.key(), source);
+        let shared = inside.of(self.state.tables.key(), source);
         let due = self
+            .state
             .tables
             .host_mut(origin, source)
             .map(|host| &mut host.errors)
@@ -130,66 +133,69 @@ impl<W: Width> Nat<'_, W> {
         due.is_some_and(|due| allowance.take(due, now, urgency(error)))
     }
 
-    /// Counts a packet from outside that is due an error if it is of a session. To be called before
-    /// that is looked up, about each such packet: what follows from it must not depend on the
-    /// session.
+    /// Counts a packet from outside that is due an error if it belongs to a session. Called for each
+    /// such packet, before the session is looked up: the count must not depend on the session, or an
+    /// attacker could find sessions by it.
     pub(super) fn count_error_due(&mut self) {
-        self.answers.outside.count(self.now);
+        self.answers.outside.count(self.state.clock.now());
     }
 
-    /// Answers a packet from outside, which is of `session`, with `error`, from the external
-    /// address that it was sent to, or else from the router's inside address. Or drops it,
-    /// where errors are off or too many are due.
+    /// Answers a packet from outside that belongs to `session` and cannot go on, from the external
+    /// address that it was sent to, or else from the router's inside address. Drops it if errors are
+    /// off or too many are due.
     pub(super) fn reply_icmp_outside(
         &mut self,
         session: SlotIndex<W>,
         ip: &ipv4::Header,
-        reason: DropReason,
-        error: Error,
+        failure: HopFailure,
     ) -> Verdict {
-        if !self.config.outside_icmp_errors {
+        let (reason, error) = (failure.reason(), failure.error());
+        let State {
+            policy,
+            tables,
+            clock,
+            ..
+        } = &mut self.state;
+        if !policy.config.outside_icmp_errors {
             return Verdict::Drop(reason);
         }
-        let now = self.now;
         let AnswerLimits {
             allowance, outside, ..
         } = &self.answers;
-        let due = self
-            .tables
-            .errors_about(session)
-            .filter(|_| outside.answers());
-        if !due.is_some_and(|due| allowance.take(due, now, urgency(error))) {
+        let allowed = outside.answers()
+            && tables
+                .errors_about(session)
+                .is_some_and(|due| allowance.take(due, clock.now(), urgency(error)));
+        if !allowed {
             return self.drop_rate_limited(reason);
         }
-        // Only what is not translated comes to any other address than an external one.
-        let external = self.external_number(ip.destination()).is_some();
-        let router = if external {
-            ip.destination()
-        } else {
-            self.config.inside.address().to_bits()
+        // Only untranslated packets come to another address than an external one.
+        let router = match self.view().external_number(ip.destination()) {
+            Some(_) => ip.destination(),
+            None => self.state.policy.config.inside.address().to_bits(),
         };
         Verdict::Reject(Reply::error(reason, router, ip.source(), error))
     }
 
-    /// Whether a ping from outside, sent by `source`, may be answered; if so it is taken as
+    /// Whether a ping from outside, sent by `source`, may be answered. If so, it is counted as
     /// answered.
     pub(super) fn may_answer_ping(&mut self, source: u32) -> bool {
-        let now = self.now;
+        let now = self.state.clock.now();
         let AnswerLimits {
             allowance, pings, ..
         } = &mut self.answers;
-        let due = pings.of(self.tables.key(), source);
+        let due = pings.of(self.state.tables.key(), source);
         due.is_some_and(|due| allowance.take(due, now, Urgency::Ordinary))
     }
 
-    /// A RST for a segment from inside that belongs to no session, as far as that is configured.
+    /// The verdict on a segment from inside that belongs to no session: a RST, where configured.
     pub(super) fn reset(&mut self, summary: &Summary) -> Verdict {
         let Summary {
             source,
             destination,
             ..
         } = summary;
-        let due = match self.config.inside_resets {
+        let due = match self.state.policy.config.inside_resets {
             InsideResets::Always => true,
             InsideResets::NotForBareAck => !is_bare_ack(&summary.content),
             InsideResets::Never => false,
@@ -203,10 +209,10 @@ impl<W: Width> Nat<'_, W> {
             destination: destination.address,
             ports,
         };
-        let (key, tick) = (self.tables.key().clone(), self.tick());
-        let allowed = match self.tables.host_mut(Origin::Host, source.address) {
+        let (key, tick) = (self.state.tables.key().clone(), self.state.clock.tick());
+        let allowed = match self.state.tables.host_mut(Origin::Host, source.address) {
             Some(host) => host.reset.take(&key, &ends, tick),
-            None => self.answers.resets.take(&key, ends, self.now),
+            None => self.answers.resets.take(&key, ends, self.state.clock.now()),
         };
         if allowed {
             Verdict::Reject(Reply::reset(DropReason::NoSession, source.address))
@@ -215,14 +221,9 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// Counts an answer that is beyond its limit.
-    pub(super) fn count_rate_limited(&mut self) {
-        self.stats.replies_rate_limited = self.stats.replies_rate_limited.wrapping_add(1);
-    }
-
     /// The silent drop of a packet whose answer is beyond its limit.
     pub(super) fn drop_rate_limited(&mut self, reason: DropReason) -> Verdict {
-        self.count_rate_limited();
+        self.record.count_rate_limited();
         Verdict::Drop(reason)
     }
 }

@@ -1,9 +1,11 @@
-//! Whether the engine is in order, for tests and fuzzing.
+//! For tests and fuzzing: whether the engine is in order, and its two paths apart.
 
-use crate::Nat;
+use crate::state::Origin;
 use crate::table::Width;
+use crate::{Instant, Nat, Side, Verdict};
 
-use super::is_active;
+use super::clock::EXPIRED_PER_PACKET;
+use super::record::is_active;
 
 impl<W: Width> Nat<'_, W> {
     /// Whether the tables agree with each other: every counter with a count, every index with every
@@ -15,15 +17,39 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// What is not as it should be. It is a fault of the engine, whatever its caller has done.
     pub fn audit(&self) -> Result<(), &'static str> {
-        self.tables.audit(self.tick())?;
-        self.quarantine.audit()?;
-        let active = self.tables.count_tcp(|session| is_active(session.state));
-        if self.stats.tcp.active != active as u64 {
+        self.state.tables.audit(self.state.clock.tick())?;
+        self.state.quarantine.audit()?;
+        let active = self
+            .state
+            .tables
+            .count_tcp(|session| is_active(session.state));
+        if self.record.stats.tcp.active != active as u64 {
             return Err("the active connections");
         }
-        if self.now < self.quiet_until && self.next_due() < self.quiet_until {
+        let quiet_until = self.state.clock.quiet_until();
+        if self.state.clock.now() < quiet_until && self.next_due() < quiet_until {
             return Err("something has its time up earlier than was noted");
         }
         Ok(())
+    }
+
+    /// Does what [`Nat::process`] does for a packet that takes the fast path. `None` for any other,
+    /// of which nothing is counted.
+    #[doc(hidden)]
+    pub fn process_fast_only(
+        &mut self,
+        packet: &mut [u8],
+        from: Side,
+        now: Instant,
+    ) -> Option<Verdict> {
+        self.advance(now, EXPIRED_PER_PACKET);
+        self.fast_path(packet, from)
+    }
+
+    /// Does what [`Nat::process`] does, on the slow path only.
+    #[doc(hidden)]
+    pub fn process_slow_only(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
+        self.advance(now, EXPIRED_PER_PACKET);
+        self.process_slow(packet, from, Origin::Host)
     }
 }

@@ -1,27 +1,29 @@
-//! Which host has which block of external ports, as a log is told of it (RFC 6888 REQ-14).
+//! Which host has which block of external ports, as it is reported for logs (RFC 6888 REQ-14).
 
 use crate::Nat;
 use crate::state::{MappingKind, NewMapping};
 use crate::table::Width;
 
 impl<W: Width> Nat<'_, W> {
-    /// Assigns to the host of a mapping that has just been made its block on the external address,
-    /// unless it has it already or the port is not of the block. One that is not translated has
-    /// no external address to have a block on.
+    /// Assigns to the host of a new mapping its block on the external address, unless it has that
+    /// already or the port is not of the block. An untranslated mapping has no external address.
     pub(super) fn assign_block(&mut self, new: &NewMapping) {
-        if self.config.port_blocks.is_none() || new.kind != MappingKind::Dynamic {
+        if self.state.policy.config.port_blocks.is_none() || new.kind != MappingKind::Dynamic {
             return;
         }
-        if let Some(blocks) = self.tables.assign_block(new.tuple.inside, new.external) {
+        if let Some(blocks) = self
+            .state
+            .tables
+            .assign_block(new.tuple.inside, new.external)
+        {
             self.events().assigned(blocks);
         }
     }
 
-    /// Takes the blocks on an external address, which no mapping has any more, from the hosts that
-    /// are left.
+    /// Takes the blocks on an external address from their hosts. No mapping uses it any more.
     pub(super) fn release_blocks(&mut self, external: u8) {
         let mut cursor = 0;
-        while let Some((next, blocks)) = self.tables.release_block(cursor, external) {
+        while let Some((next, blocks)) = self.state.tables.release_block(cursor, external) {
             cursor = next;
             self.events().released(blocks);
         }

@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use crate::config::{MIN_MTU, check};
+use crate::config::{MIN_MTU, PortRange, check};
 use crate::log::info;
-use crate::policy::port_forwards::{Rule, external_ports, inside_ports};
-use crate::state::{Endpoint, ExternalPort, Mapping, MappingKind, Origin, Proto};
+use crate::policy::port_forwards::{Rule, StaticMapping, external_ports, inside_ports};
+use crate::state::{Endpoint, ExternalPort, Inside, Mapping, MappingKind, Proto};
 use crate::table::Width;
 use crate::{
     Config, ConfigError, Instant, MAX_EXTERNAL_ADDRESSES, Nat, PortForward, PortForwardError,
@@ -16,11 +16,12 @@ use crate::{
 };
 
 use super::DHCP_CLIENT;
+use super::view::{Policy, State, View};
 
 impl<W: Width> Nat<'_, W> {
     /// The external addresses, the primary first.
     pub fn external_addresses(&self) -> &[Ipv4Addr] {
-        &self.config.external_addresses
+        &self.state.policy.config.external_addresses
     }
 
     /// Replaces the external addresses at `now`, the primary first; empty when there is none at
@@ -41,25 +42,20 @@ impl<W: Width> Nat<'_, W> {
         addresses: &[Ipv4Addr],
         now: Instant,
     ) -> Result<(), ConfigError> {
-        self.config.check_external_addresses(addresses)?;
+        self.state
+            .policy
+            .config
+            .check_external_addresses(addresses)?;
         self.advance(now, 0);
-        let Self { pool, now, .. } = self;
-        let kept = |number| {
-            pool.address(number, *now)
-                .is_some_and(|old| addresses.iter().any(|a| a.to_bits() == old))
-        };
-        let mut lost = Vec::<u8, MAX_EXTERNAL_ADDRESSES>::new();
-        for number in pool.numbers().filter(|number| !kept(*number)) {
-            let _room = lost.push(number);
-        }
-        for number in lost {
+        for number in self.numbers_lost(addresses) {
             self.end_address(number);
         }
-        self.config.warn_of_external_addresses(addresses);
-        self.pool.replace(addresses);
-        self.config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
+        let policy = &mut self.state.policy;
+        policy.config.warn_of_external_addresses(addresses);
+        policy.pool.replace(addresses);
+        policy.config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
         self.end_conflicts();
-        self.tell_resting();
+        self.log_inactive();
         self.fragments.clear();
         match addresses {
             [] => info!("no external address"),
@@ -70,6 +66,20 @@ impl<W: Width> Nat<'_, W> {
             ),
         }
         Ok(())
+    }
+
+    /// The numbers of external addresses that are not among `addresses`, or have drained.
+    fn numbers_lost(&self, addresses: &[Ipv4Addr]) -> Vec<u8, MAX_EXTERNAL_ADDRESSES> {
+        let pool = &self.state.policy.pool;
+        let stays = |number: &u8| {
+            let address = pool.address(*number, self.state.clock.now());
+            address.is_some_and(|address| addresses.contains(&Ipv4Addr::from_bits(address)))
+        };
+        let mut lost = Vec::new();
+        for number in pool.numbers().filter(|number| !stays(number)) {
+            let _there_is_room = lost.push(number);
+        }
+        lost
     }
 
     /// Begins to take an external address away: no new mapping gets it, and its sessions go on
@@ -87,46 +97,57 @@ impl<W: Width> Nat<'_, W> {
         now: Instant,
     ) -> bool {
         self.advance(now, 0);
+        let policy = &mut self.state.policy;
         let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        let until = Instant::from_millis(self.now.as_millis().saturating_add(longest));
-        let draining = self.pool.drain(address, until);
+        let now = self.state.clock.now().as_millis();
+        let until = Instant::from_millis(now.saturating_add(longest));
+        let draining = policy.pool.drain(address, until);
         if draining {
-            self.config
-                .external_addresses
-                .retain(|other| *other != address);
+            let addresses = &mut policy.config.external_addresses;
+            addresses.retain(|other| *other != address);
             self.end_conflicts();
             info!("external address {} drains", address);
-            self.tell_resting();
+            self.log_inactive();
         }
         draining
     }
 
     /// The external addresses that are being taken away.
     pub fn draining_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        self.pool.draining()
+        self.state.policy.pool.draining()
     }
 
     /// Takes away the external addresses that have drained.
     pub(super) fn end_drained(&mut self) {
-        if !self.pool.drains() {
+        if !self.state.policy.pool.drains() {
             return;
         }
-        while let Some(number) = self
-            .pool
-            .drained(self.now, |number| !self.tables.uses(number))
-        {
+        while let Some(number) = self.drained() {
             self.end_address(number);
-            self.pool.remove(number);
+            self.state.policy.pool.remove(number);
             self.fragments.clear();
         }
     }
 
-    /// Ends all that has the external address of a number, so that another may get the number.
+    fn drained(&self) -> Option<u8> {
+        let State {
+            policy,
+            tables,
+            clock,
+            ..
+        } = &self.state;
+        policy
+            .pool
+            .drained(clock.now(), |number| !tables.uses(number))
+    }
+
+    /// Ends everything that has the external address of a number, so that another address may get
+    /// the number.
     fn end_address(&mut self, number: u8) {
         self.end_mappings(|_, mapping| !mapping.is_untranslated() && mapping.external == number);
-        self.tables.forget_external(number);
+        self.state.tables.forget_external(number);
         self.release_blocks(number);
-        self.quarantine.retain(|port| port.external != number);
+        self.state.quarantine.retain(|port| port.external != number);
     }
 
     /// Sets the largest datagram that may leave by `side`, in bytes.
@@ -135,9 +156,10 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// The field `inside_mtu` or `outside_mtu` if `mtu` is below 68.
     pub fn set_mtu(&mut self, side: Side, mtu: u16) -> Result<(), ConfigError> {
+        let config = &mut self.state.policy.config;
         let (field, value) = match side {
-            Side::Inside => ("inside_mtu", &mut self.config.inside_mtu),
-            Side::Outside => ("outside_mtu", &mut self.config.outside_mtu),
+            Side::Inside => ("inside_mtu", &mut config.inside_mtu),
+            Side::Outside => ("outside_mtu", &mut config.outside_mtu),
         };
         check(field, mtu >= MIN_MTU, "below 68 bytes")?;
         *value = mtu;
@@ -152,8 +174,9 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// See [`PortForwardError`]. Then no port forward was added.
     pub fn add_port_forward(&mut self, forward: PortForward) -> Result<(), PortForwardError> {
-        self.check_forward(&forward)?;
-        self.forwards.add(forward, &self.pool)?;
+        self.view().check_forward(&forward)?;
+        let policy = &mut self.state.policy;
+        policy.port_forwards.add(forward, &policy.pool)?;
         self.end_target(&forward);
         self.end_conflicts();
         info!(
@@ -167,11 +190,12 @@ impl<W: Width> Nat<'_, W> {
     /// takes effect, see [`Nat::inactive_port_forwards`]. Returns whether there was such a one.
     pub fn remove_port_forward(&mut self, forward: &PortForward, now: Instant) -> bool {
         self.advance(now, 0);
-        let removed = self.forwards.remove(forward);
+        let removed = self.state.policy.port_forwards.remove(forward);
         if removed {
             self.end_target(forward);
             self.hold_ports_of(forward);
-            // One that had rested for its ports has them now, and none of them waits.
+            // A port forward that was inactive for want of these ports has them now, out of
+            // quarantine.
             self.end_conflicts();
         }
         removed
@@ -179,7 +203,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// The port forwards, in the order in which they were added.
     pub fn port_forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
-        self.forwards.iter().copied()
+        self.state.policy.port_forwards.iter().copied()
     }
 
     /// The port forwards of which some ports, or all, have no effect at present: their external
@@ -187,7 +211,7 @@ impl<W: Width> Nat<'_, W> {
     /// it. Two can come to that when the primary address changes, if only one of them names its
     /// address; [`Nat::add_port_forward`] refuses those that meet when they are added.
     pub fn inactive_port_forwards(&self) -> impl Iterator<Item = PortForward> + '_ {
-        self.forwards.inactive(&self.pool).copied()
+        self.inactive().copied()
     }
 
     /// Ends every session and with it every mapping at `now`; port forwards stay.
@@ -201,16 +225,20 @@ impl<W: Width> Nat<'_, W> {
     /// been given. Where that may be long ago, call [`Nat::handle_timeout`] first, or see
     /// [`SessionInfo::expires_at`].
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        let sessions = self.tables.sessions(self.now, |mapping, inside| {
-            let address = self.pool.address(mapping.external, self.now).unwrap_or(0);
-            let external = Endpoint {
-                address,
-                port: mapping.external_port,
-            };
+        let State {
+            policy,
+            tables,
+            clock,
+            ..
+        } = &self.state;
+        let now = clock.now();
+        let sessions = tables.sessions(now, move |mapping, inside| {
             if mapping.is_untranslated() {
-                inside.endpoint
-            } else {
-                external
+                return inside.endpoint;
+            }
+            Endpoint {
+                address: policy.pool.address(mapping.external, now).unwrap_or(0),
+                port: mapping.external_port,
             }
         });
         // Those through an address that has drained are not used any more.
@@ -219,17 +247,21 @@ impl<W: Width> Nat<'_, W> {
 
     /// What the engine has done so far.
     pub fn stats(&self) -> &Stats {
-        &self.stats
+        &self.record.stats
     }
 
     /// The configuration in force.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.state.policy.config
     }
 
-    /// Logs the port forwards that rest.
-    fn tell_resting(&self) {
-        for forward in self.forwards.inactive(&self.pool) {
+    fn inactive(&self) -> impl Iterator<Item = &PortForward> {
+        let policy = &self.state.policy;
+        policy.port_forwards.inactive(&policy.pool)
+    }
+
+    fn log_inactive(&self) {
+        for forward in self.inactive() {
             let PortForward {
                 external_port,
                 inside_address,
@@ -237,42 +269,10 @@ impl<W: Width> Nat<'_, W> {
                 ..
             } = forward;
             info!(
-                "port {} to {}:{} rests",
+                "port forward {} to {}:{} is inactive",
                 external_port, inside_address, inside_port
             );
         }
-    }
-
-    fn check_forward(&self, forward: &PortForward) -> Result<(), PortForwardError> {
-        let PortForward {
-            protocol,
-            external_port,
-            inside_address,
-            inside_port,
-            ..
-        } = *forward;
-        if external_port == 0 || inside_port == 0 {
-            return Err(PortForwardError::PortZero);
-        }
-        let (Some(ports), Some(_)) = (external_ports(forward), inside_ports(forward)) else {
-            return Err(PortForwardError::PortRange);
-        };
-        if !self.config.inside.is_host(inside_address)
-            || inside_address == self.config.inside.address()
-        {
-            return Err(PortForwardError::NotInside);
-        }
-        let of_dhcp =
-            self.config.dhcp_client && protocol == Protocol::Udp && ports.contains(DHCP_CLIENT);
-        if of_dhcp
-            || self
-                .config
-                .reserved_ports
-                .is_some_and(|reserved| reserved.intersection(ports).is_some())
-        {
-            return Err(PortForwardError::PortReserved);
-        }
-        Ok(())
     }
 
     /// Ends the mappings of the inside endpoints of a port forward.
@@ -282,96 +282,122 @@ impl<W: Width> Nat<'_, W> {
             forward.inside_address.to_bits(),
             inside_ports(forward),
         );
-        self.end_mappings(|nat, mapping| {
-            let inside = nat
-                .tables
-                .inside(mapping)
-                .filter(|inside| inside.endpoint.address == host);
-            let is_target = inside
-                .zip(ports)
-                .is_some_and(|(inside, ports)| ports.contains(inside.endpoint.port));
+        self.end_mappings(|view, mapping| {
+            let Some((inside, ports)) = view.tables.inside(mapping).zip(ports) else {
+                return false;
+            };
+            let Endpoint { address, port } = inside.endpoint;
+            let is_target = address == host && ports.contains(port);
             is_target && mapping.proto() == proto && !mapping.is_untranslated()
         });
     }
 
-    /// Ends the mappings that are not as the rules have it: those that have another's external
-    /// endpoint, those that have to have another external endpoint themselves, and those that
-    /// have the right one, but not from the rule which gives it now: a port is counted with
-    /// what has given it. Those that drain end by themselves.
+    /// Ends the mappings that the configuration, as it is now, would not make, and the quarantine of
+    /// ports that port forwards have taken.
     fn end_conflicts(&mut self) {
-        self.end_mappings(|nat, mapping| {
-            let Some(inside) = nat.tables.inside(mapping) else {
-                return true;
-            };
-            let number = mapping.external;
-            let Some(address) = nat
-                .pool
-                .address(number, nat.now)
-                .filter(|_| nat.pool.is_active(number))
-            else {
-                return false;
-            };
-            let (proto, external) = (
-                mapping.proto(),
-                Endpoint {
-                    address,
-                    port: mapping.external_port,
-                },
-            );
-            let host = inside.origin == Origin::Host;
-            let own = nat
-                .forwards
-                .external_of(proto, inside.endpoint, &nat.pool)
-                .filter(|fixed| {
-                    host && fixed.rule != Rule::DmzHost
-                        && !nat.is_reserved(proto, fixed.external.port)
-                });
-            let kept = nat
-                .forwards
-                .reserves(proto, external, inside.endpoint.address, &nat.pool);
-            match own {
-                Some(own) => own.external != external || mapping.kind() != own.rule.into(),
-                None => kept || mapping.kind() == MappingKind::PortForward,
-            }
-        });
-        // A port that a rule keeps is counted with the rule, and nobody else gets it.
-        let Self {
+        self.end_mappings(|view, mapping| view.conflicts(mapping));
+        let State {
+            policy,
             quarantine,
-            forwards,
-            pool,
-            now,
+            clock,
             ..
-        } = self;
-        quarantine.retain(
-            |ExternalPort {
-                 proto,
-                 external,
-                 port,
-             }| {
-                let address = pool.address(external, *now);
-                address.is_some_and(|address| {
-                    !forwards
-                        .reserved_ports(proto, address, pool)
-                        .any(|ports| ports.contains(port))
-                })
-            },
-        );
+        } = &mut self.state;
+        let now = clock.now();
+        // A port that a port forward keeps is counted with it, and no other mapping gets it.
+        quarantine.retain(|port| policy.may_quarantine(port, now));
     }
 
     /// Ends the sessions of the mappings that `ends`, and so the mappings. Walks the table.
-    fn end_mappings(&mut self, ends: impl Fn(&Self, &Mapping<W>) -> bool) {
+    fn end_mappings(&mut self, ends: impl Fn(View<'_, W>, &Mapping<W>) -> bool) {
         let mut cursor = 0;
-        while let Some((next, link)) = self.tables.next_session(cursor) {
+        while let Some((next, slot)) = self.state.tables.next_session(cursor) {
             cursor = next;
-            let mapping = self
-                .tables
-                .session(link)
-                .and_then(|session| self.tables.mapping(session.mapping));
-            if mapping.is_some_and(|mapping| ends(self, mapping))
-                && let Some(ended) = self.tables.end_session(link)
+            let view = self.view();
+            let session = view.tables.session(slot);
+            let mapping = session.and_then(|session| view.tables.mapping(session.mapping));
+            if mapping.is_some_and(|mapping| ends(view, mapping))
+                && let Some(ended) = self.state.tables.end_session(slot)
             {
                 self.events().ended(ended);
             }
         }
+    }
+}
+
+impl<W: Width> View<'_, W> {
+    /// Whether a mapping is not as the configuration has it now. One on an address that drains ends
+    /// by itself.
+    fn conflicts(self, mapping: &Mapping<W>) -> bool {
+        let Some(inside) = self.tables.inside(mapping) else {
+            return true;
+        };
+        let policy = &self.policy;
+        let address = policy.pool.address(mapping.external, self.clock.now());
+        let Some(address) = address.filter(|_| policy.pool.is_active(mapping.external)) else {
+            return false;
+        };
+        let external = Endpoint {
+            address,
+            port: mapping.external_port,
+        };
+        let proto = mapping.proto();
+        match self.exclusive_endpoint(proto, inside) {
+            // A port is counted with the rule that gave it, so the mapping ends too if another rule
+            // gives the same endpoint now.
+            Some(own) => own.external != external || mapping.kind() != own.rule.into(),
+            None => {
+                mapping.kind() == MappingKind::PortForward
+                    || policy.keeps(proto, external, inside.endpoint.address)
+            }
+        }
+    }
+
+    /// The external endpoint that an inside endpoint must have: that of a port forward or of
+    /// one-to-one translation. Others may have that of the DMZ host before it does.
+    fn exclusive_endpoint(self, proto: Proto, inside: Inside) -> Option<StaticMapping> {
+        let fixed = self.rule_of(proto, inside)?;
+        let exclusive =
+            fixed.rule != Rule::DmzHost && !self.is_reserved(proto, fixed.external.port);
+        exclusive.then_some(fixed)
+    }
+
+    fn check_forward(self, forward: &PortForward) -> Result<(), PortForwardError> {
+        if forward.external_port == 0 || forward.inside_port == 0 {
+            return Err(PortForwardError::PortZero);
+        }
+        let (Some(ports), Some(_)) = (external_ports(forward), inside_ports(forward)) else {
+            return Err(PortForwardError::PortRange);
+        };
+        if !self.is_inside_host(forward.inside_address.to_bits()) {
+            return Err(PortForwardError::NotInside);
+        }
+        let config = &self.policy.config;
+        let of_dhcp =
+            config.dhcp_client && forward.protocol == Protocol::Udp && ports.contains(DHCP_CLIENT);
+        let meets = |reserved: PortRange| reserved.intersection(ports).is_some();
+        if of_dhcp || config.reserved_ports.is_some_and(meets) {
+            return Err(PortForwardError::PortReserved);
+        }
+        Ok(())
+    }
+}
+
+impl Policy {
+    /// Whether an external endpoint is kept for another than the host `inside`.
+    fn keeps(&self, proto: Proto, external: Endpoint, inside: u32) -> bool {
+        self.port_forwards
+            .reserves(proto, external, inside, &self.pool)
+    }
+
+    /// Whether an external port may wait in quarantine: its address is there, and no port forward
+    /// keeps it.
+    fn may_quarantine(&self, port: ExternalPort, now: Instant) -> bool {
+        let Some(address) = self.pool.address(port.external, now) else {
+            return false;
+        };
+        let mut kept = self
+            .port_forwards
+            .reserved_ports(port.proto, address, &self.pool);
+        !kept.any(|ports| ports.contains(port.port))
     }
 }

@@ -81,9 +81,9 @@ fn send(nat: &mut Nat<'_>, from: Endpoint, to: Endpoint) -> (Verdict, usize) {
         .udp(from.port, to.port)
         .write(&mut packet, b"A29")
         .expect("a vector grows");
-    nat.tables.take_probes();
+    nat.state.tables.take_probes();
     let verdict = nat.process(&mut packet, Side::Inside, Instant::from_secs(1));
-    (verdict, nat.tables.take_probes())
+    (verdict, nat.state.tables.take_probes())
 }
 
 fn reason(verdict: &Verdict) -> Option<DropReason> {
@@ -110,11 +110,15 @@ fn a_flood_of_chosen_keys_meets_the_bound() {
     let remotes: Vec<_> = remotes().collect();
     assert_eq!(reason(&send(&mut nat, from, remotes[0]).0), None);
     let mapping = nat
+        .state
         .tables
         .mapping_of_inside(&inside(from.address, from.port))
         .expect("the mapping");
-    let colliding =
-        |remote: &&Endpoint| nat.tables.remotes_collide(mapping, [remotes[0], **remote]);
+    let colliding = |remote: &&Endpoint| {
+        nat.state
+            .tables
+            .remotes_collide(mapping, [remotes[0], **remote])
+    };
     let chosen: Vec<_> = remotes
         .iter()
         .filter(colliding)
@@ -136,12 +140,14 @@ fn a_flood_of_chosen_keys_meets_the_bound() {
         worst <= SEARCHES * MAX_PROBES,
         "{worst} slots for one packet"
     );
-    let refused =
-        nat.stats.rejected(DropReason::IndexFull) + nat.stats.dropped(DropReason::IndexFull);
+    let refused = nat.record.stats.rejected(DropReason::IndexFull)
+        + nat.record.stats.dropped(DropReason::IndexFull);
     assert_eq!(refused, 2000 - MAX_PROBES as u64);
-    let other = remotes
-        .iter()
-        .find(|remote| !nat.tables.remotes_collide(mapping, [remotes[0], **remote]));
+    let other = remotes.iter().find(|remote| {
+        !nat.state
+            .tables
+            .remotes_collide(mapping, [remotes[0], **remote])
+    });
     assert_eq!(
         reason(&send(&mut nat, from, *other.expect("another bucket")).0),
         None
@@ -157,7 +163,7 @@ fn a_flood_of_chosen_inside_endpoints_meets_the_bound() {
     let all: Vec<_> = all.collect();
     let chosen: Vec<_> = all
         .iter()
-        .filter(|tuple| nat.tables.insides_collide([&all[0], tuple]))
+        .filter(|tuple| nat.state.tables.insides_collide([&all[0], tuple]))
         .collect();
     assert!(chosen.len() > 500, "{} collide", chosen.len());
     let sent: Vec<_> = chosen

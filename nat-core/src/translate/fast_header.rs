@@ -1,13 +1,12 @@
-//! Datagrams of the plainest kind, read and written by halfwords, which takes a Cortex-M0+ half as
-//! long as by bytes.
+//! The headers of the packets that take the fast path, read and written by halfwords, which takes a
+//! Cortex-M0+ half as long as by bytes.
 //!
-//! Halfwords are kept as a packet has them. A one's complement sum does not care for the order of
-//! their bytes as long as it is the same all along (RFC 1071 section 2), so checksums are brought
-//! up to date without turning any.
+//! Halfwords stay in the packet's byte order. A one's complement sum is the same in either byte
+//! order (RFC 1071 section 2), so checksums are updated without swapping bytes.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::packet::{Content, datagram};
+use crate::packet::{Content, udp_content};
 use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Proto, Segment};
 use crate::wire::checksum::Delta;
@@ -56,15 +55,15 @@ enum Transport<'p> {
     Udp(&'p mut Udp),
 }
 
-/// A whole datagram without options, at an even address, of UDP or of a TCP connection that it
-/// neither opens nor ends, its headers sound.
+/// A whole datagram with valid headers, without IPv4 options and at an even address: UDP, or a TCP
+/// segment that neither opens nor closes a connection.
 pub(crate) struct FastHeader<'p> {
     head: &'p mut Head,
     transport: Transport<'p>,
 }
 
 impl<'p> FastHeader<'p> {
-    /// The datagram at the start of `packet`, if it is such a one, and what is in it.
+    /// The datagram at the start of `packet`, if it is such a one, and its content.
     #[inline(always)]
     pub(crate) fn parse(packet: &'p mut [u8]) -> Option<(Self, Content)> {
         let (head, rest) = Head::mut_from_prefix(packet).ok()?;
@@ -76,7 +75,7 @@ impl<'p> FastHeader<'p> {
         let (transport, content) = match head.protocol() {
             ipv4::UDP => {
                 let header = Udp::parse(rest)?;
-                let content = datagram(header.length, header.checksum);
+                let content = udp_content(header.length, header.checksum);
                 (Transport::Udp(header), content)
             }
             ipv4::TCP => {
@@ -119,14 +118,13 @@ impl<'p> FastHeader<'p> {
         ttl
     }
 
-    /// What a new identification is drawn by, if the datagram may be fragmented: the destination
-    /// and the protocol.
+    /// The destination and the protocol for a new identification, if the datagram may be fragmented.
     pub(crate) fn needs_id(&self) -> Option<(u32, u8)> {
         let atomic = self.head.flags_and_offset & u16::to_be(ipv4::DONT_FRAGMENT) != 0;
         (!atomic).then(|| (number(self.head.destination), self.head.protocol()))
     }
 
-    /// Gives the datagram another identification.
+    /// Sets another identification.
     pub(crate) fn set_id(&mut self, id: u16) {
         let id = id.to_be();
         let delta = Delta::default().and_u16(self.head.id, id);
@@ -134,7 +132,7 @@ impl<'p> FastHeader<'p> {
         self.head.checksum = delta.apply(self.head.checksum);
     }
 
-    /// Gives the datagram `to` as one of its ends, for one hop.
+    /// Sets one end of the datagram to `to`, and decrements its time to live.
     #[inline(always)]
     pub(crate) fn rewrite(&mut self, end: End, to: Endpoint) {
         let head = &mut *self.head;
@@ -172,8 +170,7 @@ impl Head {
         protocol
     }
 
-    /// Whether this is IPv4 without options, whole, with a header checksum that holds, and ports of
-    /// which none is zero.
+    /// Whether this is IPv4 without options, whole, with a right header checksum and no port zero.
     #[inline(always)]
     fn is_sound(&self) -> bool {
         let [version_and_length, _] = self.version_and_tos.to_ne_bytes();
@@ -219,7 +216,8 @@ impl Udp {
         (PORTS.checked_add(size_of::<Self>())? <= len && len <= available).then_some(header)
     }
 
-    /// None stays none (RFC 3022 section 4.1), and a sum of zero is sent as `0xffff` (RFC 768).
+    /// An absent checksum stays absent (RFC 3022 section 4.1), and a sum of zero is sent as `0xffff`
+    /// (RFC 768).
     fn update_checksum(&mut self, delta: Delta) {
         if self.checksum != 0 {
             let updated = delta.apply(self.checksum);
@@ -230,7 +228,7 @@ impl Udp {
 
 impl Tcp {
     /// The header at the start of what follows the ports, and its segment; `None` if that opens or
-    /// ends a connection.
+    /// closes a connection.
     fn parse(rest: &mut [u8]) -> Option<(&mut Self, Segment)> {
         const PORTS: usize = 4;
         let available = rest.len().checked_add(PORTS)?;
@@ -254,12 +252,12 @@ impl Tcp {
     }
 }
 
-/// The number of two halfwords as a packet has them.
+/// The number of two halfwords in the packet's byte order.
 fn number([high, low]: [u16; 2]) -> u32 {
     u32::from(u16::from_be(high)) << 16 | u32::from(u16::from_be(low))
 }
 
-/// A number in two halfwords as a packet has them.
+/// A number in two halfwords in the packet's byte order.
 fn halves(number: u32) -> [u16; 2] {
     [((number >> 16) as u16).to_be(), (number as u16).to_be()]
 }

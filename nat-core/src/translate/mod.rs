@@ -5,13 +5,13 @@
 //!   H 192.168.1.10:5000  -->  N 203.0.113.1:40000  -->  S 198.51.100.10:53    the source is rewritten
 //!   H 192.168.1.10:5000  <--  N 203.0.113.1:40000  <--  S 198.51.100.10:53    the destination is rewritten
 //!
-//!   an ICMP error quotes a packet that went the other way, as it was where the error was born:
+//!   an ICMP error quotes a packet that went the other way, as it was where the error was sent:
 //!   to H, quoting H -> S  <--  to N, quoting N -> S                           destination and quoted source
 //!   from N, quoting S -> N  <--  from H or a router beside it, quoting S -> H source and quoted destination
 //! ```
 //!
-//! Checksums are brought up to date from what changed, never computed anew, so that a packet which
-//! came in damaged leaves damaged (RFC 1624, RFC 5382 section 8).
+//! Checksums are updated incrementally and never recomputed, so that a damaged packet stays
+//! detectable (RFC 1624, RFC 5382 section 8).
 
 pub(crate) mod fast_header;
 pub(crate) mod mss;
@@ -30,15 +30,16 @@ pub(crate) enum End {
     Destination,
 }
 
-/// Whether the packet crosses the router, or ends in it.
+/// What happens to a packet's time to live.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ttl {
-    /// Costs one of its time to live.
+    /// It crosses the router, and loses one.
     Decrement,
+    /// It comes from the router or ends there.
     Keep,
 }
 
-/// Gives the packet `to` as one of its ends.
+/// Sets one end of the packet to `to`.
 pub(crate) fn rewrite(
     ip: &mut ipv4::Header,
     mut transport: Transport<'_>,
@@ -49,7 +50,7 @@ pub(crate) fn rewrite(
     rewrite_end(ip, &mut transport, end, to, ttl);
 }
 
-/// Gives the packet both ends, for one hop.
+/// Sets both ends of the packet, and decrements its time to live.
 pub(crate) fn rewrite_both(
     ip: &mut ipv4::Header,
     mut transport: Transport<'_>,
@@ -84,28 +85,28 @@ fn rewrite_end(
             header.update_checksum(addresses.and(ports));
         }
         Transport::Icmp(header, body) => {
-            // No pseudo-header: the addresses do not count.
+            // ICMP has no pseudo-header, so the addresses do not count.
             let ids = header.set_id(to.port);
             header.update_checksum(ids, body);
         }
     }
 }
 
-/// Gives a fragment without a transport header what its datagram's first got. Nothing but the IPv4
-/// header changes.
+/// Translates a fragment without a transport header like its datagram's first. Only the IPv4 header
+/// changes.
 pub(crate) fn rewrite_fragment(ip: &mut ipv4::Header, route: &FragmentRoute, ttl: Ttl) {
     rewrite_address(ip, End::Source, route.source, ttl);
     rewrite_address(ip, End::Destination, route.destination, Ttl::Keep);
     rewrite_id(ip, route.id);
 }
 
-/// Gives the IPv4 header another identification.
+/// Sets another identification in the IPv4 header.
 pub(crate) fn rewrite_id(ip: &mut ipv4::Header, id: u16) {
     let delta = ip.set_id(id);
     ip.set_checksum(delta.apply(ip.checksum()));
 }
 
-/// Gives the IPv4 header `address` as one of its ends. Returns how the addresses changed, for the
+/// Sets one address of the IPv4 header to `address`. Returns how the addresses changed, for the
 /// pseudo-header.
 pub(crate) fn rewrite_address(ip: &mut ipv4::Header, end: End, address: u32, ttl: Ttl) -> Delta {
     let old = match end {

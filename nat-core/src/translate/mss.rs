@@ -1,4 +1,4 @@
-//! The maximum segment size of SYNs (RFC 9293 section 3.7.1), lowered to what the path carries.
+//! Clamps the maximum segment size of SYNs (RFC 9293 section 3.7.1) to what the links carry.
 
 use crate::wire::checksum::Delta;
 use crate::wire::tcp;
@@ -7,8 +7,8 @@ const END: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const MAXIMUM_SEGMENT_SIZE: u8 = 2;
 
-/// Lowers the MSS option of a SYN to `limit`. Leaves a segment without one, or with malformed
-/// options, as it is.
+/// Lowers the MSS option of a SYN to `limit`. Does not change a segment without one, or with
+/// malformed options.
 pub(crate) fn clamp(header: &mut tcp::Header, body: &mut [u8], limit: u16) {
     let len = header.header_length().saturating_sub(tcp::Header::LEN);
     let Some(options) = body.get_mut(..len) else {
@@ -26,7 +26,7 @@ pub(crate) fn clamp(header: &mut tcp::Header, body: &mut [u8], limit: u16) {
     let old = u16::from_be_bytes(*value);
     if old > limit {
         *value = limit.to_be_bytes();
-        // A value at an odd position straddles two words: its bytes count swapped (RFC 1071 section
+        // A value at an odd position is in two words, so its bytes count swapped (RFC 1071 section
         // 2 B).
         let swapped = position % 2 == 1;
         let word = |value: u16| if swapped { value.swap_bytes() } else { value };
@@ -34,7 +34,7 @@ pub(crate) fn clamp(header: &mut tcp::Header, body: &mut [u8], limit: u16) {
     }
 }
 
-/// Where the value of the MSS option stands.
+/// The position of the MSS option's value.
 fn find_value(options: &[u8]) -> Option<usize> {
     let mut position = 0_usize;
     loop {

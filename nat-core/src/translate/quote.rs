@@ -11,7 +11,7 @@ use crate::wire::checksum::Delta;
 use crate::wire::icmp::{self, MessageClass};
 use crate::wire::{ipv4, udp};
 
-/// The headers of a quoted packet, checked: what is quoted of them fits.
+/// The checked headers of a quoted packet, as far as they are quoted.
 pub(crate) struct Quote<'p> {
     ip: &'p mut ipv4::Header,
     options: &'p [u8],
@@ -24,8 +24,8 @@ pub(crate) struct Quote<'p> {
 const QUOTED: usize = 8;
 
 impl<'p> Quote<'p> {
-    /// The quote of an ICMP error, if that is sound itself and goes to where the quoted packet came
-    /// from. Who sent the error does not count (RFC 4787 REQ-12a).
+    /// The quote of an ICMP error, if that is valid itself and goes to where the quoted packet came
+    /// from. The sender of the error does not matter (RFC 4787 REQ-12a).
     pub(crate) fn parse_sound(
         outer: &ipv4::Header,
         header: &icmp::Header,
@@ -66,7 +66,7 @@ impl<'p> Quote<'p> {
         if ip.version() != 4 || ip.fragment_offset() != 0 || !ip.checksum_holds(options) {
             return Err(DropReason::BadQuote);
         }
-        // What stands after the end of the original packet is padding (RFC 4884 section 5).
+        // Bytes after the end of the original packet are padding (RFC 4884 section 5).
         let sent = usize::from(ip.total_length()).saturating_sub(ip.header_length());
         let len = rest.len().min(sent);
         let transport = rest
@@ -87,7 +87,7 @@ impl<'p> Quote<'p> {
         })
     }
 
-    /// Refuses options that hold addresses of the way that the quoted packet took (RFC 5508 section
+    /// Refuses options that contain addresses on the path of the quoted packet (RFC 5508 section
     /// 7.3).
     pub(crate) fn check_route(&self) -> Result<(), DropReason> {
         check_options(self.options)
@@ -109,9 +109,8 @@ impl<'p> Quote<'p> {
         self.proto == Proto::Icmp && self.end(End::Source, End::Source, class).is_some()
     }
 
-    /// One end of the quoted packet. An ICMP query has its identifier at the end that is
-    /// translated, and no port at the other; `None` if the quoted message is no query of the
-    /// class `query`.
+    /// One end of the quoted packet. An ICMP query has its identifier at the end that is translated,
+    /// and no port at the other. `None` if the quoted message is not a query of the class `query`.
     pub(crate) fn end(&self, end: End, translated: End, query: MessageClass) -> Option<Endpoint> {
         let port = if self.proto == Proto::Icmp {
             let (header, _) = icmp::Header::ref_from_prefix(self.transport).ok()?;
@@ -133,8 +132,24 @@ impl<'p> Quote<'p> {
         })
     }
 
-    /// Gives the quoted packet `to` as one of its ends, and brings its checksums up to date as far
-    /// as they are quoted. Returns how all of that changed the message around it.
+    /// The end of the quoted packet that is translated, and the other.
+    pub(crate) fn ends(
+        &self,
+        translated: End,
+        query: MessageClass,
+    ) -> Result<(Endpoint, Endpoint), DropReason> {
+        let other = match translated {
+            End::Source => End::Destination,
+            End::Destination => End::Source,
+        };
+        let ends = self
+            .end(translated, translated, query)
+            .zip(self.end(other, translated, query));
+        ends.ok_or(DropReason::BadQuote)
+    }
+
+    /// Sets one end of the quoted packet to `to`, and updates its checksums as far as they are
+    /// quoted. Returns how all of that changed the ICMP message.
     pub(crate) fn rewrite(mut self, end: End, to: Endpoint) -> Delta {
         self.rewrite_end(end, to)
     }
@@ -159,21 +174,21 @@ impl<'p> Quote<'p> {
 
 /// How many bytes of `body`, which follows the header of an ICMP error, are of the quoted packet.
 ///
-/// Where an extension structure follows, the header tells its place; but some senders leave
-/// anything in that word, which was unused before RFC 4884. So it counts only if the structure is
-/// there, and leaves room for what every quote has.
+/// Where an extension structure follows, the header gives its position. But some senders leave other
+/// values in that word, which was unused before RFC 4884. So it counts only if there is a structure
+/// at that position, and if it leaves room for what every quote has.
 fn quoted_length(header: &icmp::Header, body: &[u8]) -> usize {
     /// Version 2, and the first of the reserved bits (RFC 4884 section 7).
     const EXTENSION: u8 = 0x20;
-    let told = header.original_datagram_length();
+    let stated = header.original_datagram_length();
     let internet_header = body
         .first()
         .map_or(0, |first| usize::from(first & 0x0f) * 4);
     let least = internet_header
         .max(ipv4::Header::LEN)
         .saturating_add(QUOTED);
-    let extended = told >= least && body.get(told) == Some(&EXTENSION);
-    if extended { told } else { body.len() }
+    let extended = stated >= least && body.get(stated) == Some(&EXTENSION);
+    if extended { stated } else { body.len() }
 }
 
 fn rewrite_query(transport: &mut [u8], id: u16) -> Delta {
@@ -196,8 +211,7 @@ fn rewrite_udp(transport: &mut [u8], end: End, port: u16, addresses: Delta) -> D
     ports.and_u16(old, header.checksum())
 }
 
-/// The ports stand where UDP has them; the checksum is quoted only by those who quote 18 bytes or
-/// more.
+/// The ports are where UDP has them. The checksum is there only if 18 bytes or more are quoted.
 fn rewrite_tcp(transport: &mut [u8], end: End, port: u16, addresses: Delta) -> Delta {
     const CHECKSUM: core::ops::Range<usize> = 16..18;
     let Ok((header, _)) = udp::Header::mut_from_prefix(transport) else {

@@ -1,6 +1,7 @@
 //! All that can be configured and changed at once: random configurations, random operations, and
 //! after each step the invariants that no combination may break.
 
+mod fast_path;
 mod invariants;
 mod operation;
 mod setting;

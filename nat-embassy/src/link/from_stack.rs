@@ -145,7 +145,7 @@ fn translate<'frame: 'reply, 'reply>(
     inner.deadline.note_packet();
     let returned = match inner.nat.process_local(datagram, now) {
         Verdict::Drop(_) | Verdict::Hold => None,
-        Verdict::Forward { to, len } if to == side => {
+        Verdict::Forward { to, len, .. } if to == side => {
             check_source(inner, side, datagram)?;
             let datagram = datagram.get(..len).unwrap_or_default();
             return Ok(Translated::Forward(datagram));

@@ -28,11 +28,11 @@ impl Links<'_> {
         inner.deadline.note_packet();
         let (side, outcome) = match inner.nat.process(datagram, from, now) {
             Verdict::Drop(_) | Verdict::Hold => return Ok(None),
-            Verdict::Forward { to, len } => {
+            Verdict::Forward { to, len, .. } => {
                 let outcome = self.forward(inner, to, prefix(datagram, len), arrival);
                 (to, outcome)
             }
-            Verdict::Fragment { to, len, mtu } => {
+            Verdict::Fragment { to, len, mtu, .. } => {
                 let outcome = self.start_fragments(to, prefix(datagram, len), mtu, arrival);
                 (to, outcome)
             }

@@ -45,8 +45,12 @@ impl Links<'_> {
                 return;
             };
             match verdict {
-                Verdict::Forward { to, len } => self.fragment_tx.start_buffered(to, len, u16::MAX),
-                Verdict::Fragment { to, len, mtu } => self.fragment_tx.start_buffered(to, len, mtu),
+                Verdict::Forward { to, len, .. } => {
+                    self.fragment_tx.start_buffered(to, len, u16::MAX)
+                }
+                Verdict::Fragment { to, len, mtu, .. } => {
+                    self.fragment_tx.start_buffered(to, len, mtu)
+                }
                 Verdict::Local { side, len } => self.deliver_fragment(inner, side, len, now),
                 Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => {}
             }

@@ -82,7 +82,7 @@ impl Engine {
     pub(super) fn must_forward(&mut self, bytes: &mut [u8], from: Side) -> Result<usize> {
         self.tally.compared += 1;
         match self.process(bytes, from)? {
-            Verdict::Forward { to, len } if to != from => Ok(len),
+            Verdict::Forward { to, len, .. } if to != from => Ok(len),
             verdict => bail!("{verdict:?} for a packet that must be forwarded"),
         }
     }
@@ -173,7 +173,7 @@ impl Engine {
     /// Replies come from an address of the router.
     fn check_verdict(&self, bytes: &[u8], from: Side, verdict: &Verdict) -> Result<()> {
         match verdict {
-            Verdict::Forward { to, len } => {
+            Verdict::Forward { to, len, .. } => {
                 ensure!(*len <= bytes.len(), "{len} bytes of {}", bytes.len());
                 self.check_forwarded(bytes, *to)
             }

@@ -106,6 +106,7 @@ impl Traffic {
         if let Verdict::Forward {
             to: Side::Outside,
             len,
+            ..
         } = verdict
         {
             session.external = checker::read(&bytes[..len])?.source;

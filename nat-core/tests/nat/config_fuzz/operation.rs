@@ -37,7 +37,7 @@ const FLAGS: [u8; 12] = [
 /// The packets that were forwarded last, with the side that they left by and the inside endpoint
 /// that sent them.
 #[derive(Default)]
-pub(crate) struct Recent(Vec<(Side, Vec<u8>)>);
+pub(crate) struct Recent(pub(crate) Vec<(Side, Vec<u8>)>);
 
 impl Recent {
     fn note(&mut self, side: Side, packet: &Packet) {
@@ -56,7 +56,7 @@ impl Recent {
 /// A run of operations on one world.
 pub(crate) struct Run {
     pub(crate) world: World,
-    recent: Recent,
+    pub(crate) recent: Recent,
     pub(crate) trace: Vec<String>,
 }
 

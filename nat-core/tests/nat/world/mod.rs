@@ -96,6 +96,40 @@ pub(crate) struct World {
     released: Vec<Outcome>,
     /// What the engine has told of its mappings.
     chronicle: Chronicle,
+    entry: Entry,
+}
+
+/// How packets from the wire enter the engine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Entry {
+    /// By `Nat::process`.
+    Process,
+    /// By the fast path if they take it, which is counted, and else by the slow path.
+    Fast(u32),
+    /// By the slow path only.
+    Slow,
+}
+
+impl Entry {
+    fn process(
+        &mut self,
+        nat: &mut Nat<'_>,
+        packet: &mut [u8],
+        from: Side,
+        now: Instant,
+    ) -> Verdict {
+        match self {
+            Self::Process => nat.process(packet, from, now),
+            Self::Fast(count) => match nat.process_fast_only(packet, from, now) {
+                Some(verdict) => {
+                    *count += 1;
+                    verdict
+                }
+                None => nat.process_slow_only(packet, from, now),
+            },
+            Self::Slow => nat.process_slow_only(packet, from, now),
+        }
+    }
 }
 
 /// How long the engine may hold a fragment.
@@ -177,6 +211,21 @@ impl World {
             held,
             released,
             chronicle,
+            entry: Entry::Process,
+        }
+    }
+
+    /// The same world with another way into the engine.
+    pub(crate) fn entering_by(mut self, entry: Entry) -> Self {
+        self.entry = entry;
+        self
+    }
+
+    /// How many packets have taken the fast path, where that is counted.
+    pub(crate) fn fast_packets(&self) -> u32 {
+        match self.entry {
+            Entry::Fast(count) => count,
+            Entry::Process | Entry::Slow => 0,
         }
     }
 
@@ -386,7 +435,7 @@ impl World {
         let mut memory = [&vec![0; offset][..], &sent].concat();
         let buffer = &mut memory[offset..];
         let verdict = match origin {
-            Origin::Wire(side) => self.nat.process(buffer, side, self.now),
+            Origin::Wire(side) => self.entry.process(&mut self.nat, buffer, side, self.now),
             Origin::Router => self.nat.process_local(buffer, self.now),
         };
         self.packets += 1;
@@ -461,7 +510,7 @@ impl World {
         match verdict {
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             Verdict::Hold => Outcome::Held,
-            Verdict::Forward { to, len } => {
+            Verdict::Forward { to, len, .. } => {
                 let out = &buffer[..len];
                 assert!(
                     len <= usize::from(self.mtu(to)),
@@ -472,7 +521,7 @@ impl World {
                 }
                 Outcome::Forwarded(Packet::parse(out))
             }
-            Verdict::Fragment { to, len, mtu } => {
+            Verdict::Fragment { to, len, mtu, .. } => {
                 let out = &buffer[..len];
                 assert_eq!(mtu, self.mtu(to), "the MTU is the link's");
                 if origin != Origin::Router || sent != out {

@@ -1,4 +1,4 @@
-//! Fragments: the first is translated like any packet, the others go its way.
+//! Fragments: the first is translated like any packet, and the others follow its route.
 
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -13,6 +13,8 @@ use crate::wire::ipv4;
 use crate::{DropReason, Instant, Nat, Side, Verdict};
 
 use super::inbound::inbound_summary;
+use crate::nat::hop::Hop;
+use crate::nat::view::View;
 
 impl<'t, W: Width> Nat<'t, W> {
     /// This NAT with memory for fragments, which it empties. Without it every fragment is dropped.
@@ -27,27 +29,26 @@ impl<'t, W: Width> Nat<'t, W> {
         }
     }
 
-    /// The next fragment that need wait no longer, because its first has come: translated, at the
-    /// start of `buffer`, with its verdict, which is `Forward`, `Fragment`, `Local` or `Drop`.
-    /// `None` when there is no more.
+    /// Takes a fragment that waits no longer because its first fragment has come. Writes it,
+    /// translated, to the start of `buffer` and returns its verdict: `Forward`, `Fragment`, `Local`
+    /// or `Drop`. `None` when there is no more.
     ///
     /// Call it after every [`Nat::process`] whose verdict was not `Drop`, once that is carried out,
-    /// until it gives `None`. `buffer` must hold [`MAX_HELD_LEN`](crate::MAX_HELD_LEN) bytes; a
+    /// until it returns `None`. `buffer` must hold [`MAX_HELD_LEN`](crate::MAX_HELD_LEN) bytes; a
     /// fragment longer than `buffer` is lost.
     pub fn release(&mut self, buffer: &mut [u8], now: Instant) -> Option<Verdict> {
         if !self.fragments.holds_any() {
             return None;
         }
         self.advance(now, 0);
-        let tick = self.tick();
+        let tick = self.state.clock.tick();
         let (len, route) = self.fragments.release(buffer, tick)?;
-        let verdict = buffer
-            .get_mut(..len)
-            .and_then(|packet| Datagram::parse(packet).ok())
-            .map_or(Verdict::Drop(DropReason::Fragment), |datagram| {
-                self.follow(datagram.ip, &route)
-            });
-        self.stats.count_released(&verdict);
+        let packet = buffer.get_mut(..len).unwrap_or_default();
+        let verdict = match Datagram::parse(packet) {
+            Ok(datagram) => self.view().follow(datagram.ip, &route),
+            Err(_) => Verdict::Drop(DropReason::Fragment),
+        };
+        self.record.stats.count_released(&verdict);
         Some(verdict)
     }
 
@@ -61,20 +62,18 @@ impl<'t, W: Width> Nat<'t, W> {
             return Err(DropReason::UnknownProtocol.into());
         }
         check_geometry(&datagram)?;
-        let tick = self.tick();
+        let tick = self.state.clock.tick();
         let key = key(datagram.ip, from);
+        let extent = Extent::of(datagram.ip);
         let packet: [&[u8]; 3] = [datagram.ip.as_bytes(), datagram.options, datagram.payload];
-        match self
-            .fragments
-            .process_later(&key, Extent::of(datagram.ip), &packet, tick)?
-        {
+        match self.fragments.process_later(&key, extent, &packet, tick)? {
             LaterFragment::Held => Ok(Verdict::Hold),
-            LaterFragment::Follow(route) => Ok(self.follow(datagram.ip, &route)),
+            LaterFragment::Follow(route) => Ok(self.view().follow(datagram.ip, &route)),
         }
     }
 
-    /// Whether this, if it is a first fragment, may be looked at. Each is judged by itself,
-    /// whatever is known of its key.
+    /// Refuses a first fragment that is malformed, or for whose followers there is no memory.
+    /// Whatever is known of its key, each is processed by itself.
     pub(super) fn check_first_fragment(
         &self,
         datagram: &Datagram<'_>,
@@ -87,7 +86,7 @@ impl<'t, W: Width> Nat<'t, W> {
         self.fragments.check_memory()
     }
 
-    /// Notes what became of the first fragment at the start of `packet`, for the others to follow.
+    /// Notes the verdict on the first fragment at the start of `packet`, for the others to follow.
     pub(super) fn settle_first_fragment(
         &mut self,
         key: &Key,
@@ -95,24 +94,32 @@ impl<'t, W: Width> Nat<'t, W> {
         verdict: &Verdict,
         origin: Origin,
     ) {
-        let tick = self.tick();
-        let egress = match verdict {
-            Verdict::Forward { .. } | Verdict::Fragment { .. } if origin == Origin::Router => {
-                Egress::FromRouter
+        match verdict {
+            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => {
+                let egress = match origin {
+                    Origin::Host => Egress::across(*to),
+                    Origin::Router => Egress::FromRouter,
+                };
+                self.open_route(key, packet, egress);
             }
-            Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => Egress::across(*to),
             Verdict::Local {
                 side: Side::Outside,
                 ..
-            } => Egress::Local,
+            } => self.open_route(key, packet, Egress::Local),
+            // Fragments to the inside stack are not translated: each goes there by its address.
             Verdict::Local {
                 side: Side::Inside, ..
-            } => return,
+            } => {}
             Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => {
-                return self.fragments.refuse(key, tick);
+                self.fragments.refuse(key, self.state.clock.tick());
             }
-        };
-        let stage = if self.is_of_session(packet, key, egress) {
+        }
+    }
+
+    /// Opens the route of the translated first fragment at the start of `packet`.
+    fn open_route(&mut self, key: &Key, packet: &mut [u8], egress: Egress) {
+        let tick = self.state.clock.tick();
+        let stage = if self.view().is_of_session(packet, key, egress) {
             Stage::InSession
         } else {
             Stage::Admitted
@@ -120,32 +127,32 @@ impl<'t, W: Width> Nat<'t, W> {
         let Ok((ip, body)) = ipv4::Header::mut_from_prefix(packet) else {
             return;
         };
-        let mut route = FragmentRoute {
-            source: ip.source(),
-            destination: ip.destination(),
-            id: ip.id(),
-            egress,
-        };
-        let first = First {
-            route,
+        let mut first = First {
+            route: FragmentRoute {
+                source: ip.source(),
+                destination: ip.destination(),
+                id: ip.id(),
+                egress,
+            },
             stage,
             extent: Extent::of(ip),
             fingerprint: fingerprint(ip, body),
         };
-        if let Some(id) = self
-            .fragments
-            .id_of_copy(key, &first, tick)
-            .filter(|id| *id != route.id)
+        // A copy of the first fragment leaves with the identification that its datagram has already.
+        if let Some(id) = self.fragments.id_of_copy(key, &first, tick)
+            && id != first.route.id
         {
             translate::rewrite_id(ip, id);
-            route.id = id;
+            first.route.id = id;
         }
-        self.fragments.open(key, &First { route, ..first }, tick);
+        self.fragments.open(key, &first, tick);
     }
+}
 
+impl<W: Width> View<'_, W> {
     /// Whether the translated first fragment at the start of `packet` belongs to a session. What
     /// came from inside does.
-    fn is_of_session(&self, packet: &mut [u8], key: &Key, egress: Egress) -> bool {
+    fn is_of_session(self, packet: &mut [u8], key: &Key, egress: Egress) -> bool {
         if key.from == Side::Inside {
             return true;
         }
@@ -162,20 +169,13 @@ impl<'t, W: Width> Nat<'t, W> {
             origin,
             endpoint: summary.destination,
         };
-        let mapping = self.tables.mapping_of_inside(&self.inside_tuple(
-            summary.proto,
-            inside,
-            summary.source,
-        ));
-        mapping.is_some_and(|mapping| {
-            self.tables
-                .live_session(mapping, summary.source, self.tick())
-                .is_some()
-        })
+        let tuple = self.inside_tuple(summary.proto, inside, summary.source);
+        let mapping = self.tables.mapping_of_inside(&tuple);
+        mapping.is_some_and(|mapping| self.live_session(mapping, summary.source).is_some())
     }
 
-    fn follow(&self, ip: &mut ipv4::Header, route: &FragmentRoute) -> Verdict {
-        let len = ip.total_length();
+    /// Translates a later fragment like its first.
+    fn follow(self, ip: &mut ipv4::Header, route: &FragmentRoute) -> Verdict {
         let (to, ttl) = match route.egress {
             Egress::Inside => (Side::Inside, Ttl::Decrement),
             Egress::Outside => (Side::Outside, Ttl::Decrement),
@@ -184,56 +184,20 @@ impl<'t, W: Width> Nat<'t, W> {
                 translate::rewrite_fragment(ip, route, Ttl::Keep);
                 return Verdict::Local {
                     side: Side::Outside,
-                    len: usize::from(len),
+                    len: usize::from(ip.total_length()),
                 };
             }
         };
-        if ttl == Ttl::Decrement && ip.ttl() <= 1 {
-            return Verdict::Drop(DropReason::TtlExpired);
-        }
-        if len > self.mtu(to) && ip.dont_fragment() {
-            return Verdict::Drop(DropReason::PacketTooBig);
+        if let Err(failure) = Hop::of(ip).check(ttl, self.mtu(to)) {
+            return Verdict::Drop(failure.reason());
         }
         translate::rewrite_fragment(ip, route, ttl);
-        self.forward_or_fragment(to, len)
-    }
-
-    /// The verdict on a packet that goes out by `to`: in fragments if it is larger than the link.
-    pub(super) fn forward_or_fragment(&self, to: Side, len: u16) -> Verdict {
-        let mtu = self.mtu(to);
-        if len > mtu {
-            Verdict::Fragment {
-                to,
-                len: usize::from(len),
-                mtu,
-            }
-        } else {
-            Verdict::Forward {
-                to,
-                len: usize::from(len),
-            }
-        }
-    }
-
-    /// Gives a packet that may be fragmented, or is a fragment, an identification that no other
-    /// inside host's has.
-    pub(super) fn renew_id(&mut self, ip: &mut ipv4::Header) {
-        if !ip.is_atomic() {
-            let id = self.ids.next(ip.destination(), ip.protocol());
-            translate::rewrite_id(ip, id);
-        }
-    }
-
-    fn mtu(&self, side: Side) -> u16 {
-        match side {
-            Side::Inside => self.config.inside_mtu,
-            Side::Outside => self.config.outside_mtu,
-        }
+        self.forward(to, ip)
     }
 }
 
-/// Tells a copy of a first fragment from the first of another datagram: of its start, where the
-/// checksum of the whole datagram is, and of its length (FNV-1a).
+/// Distinguishes a copy of a first fragment from the first of another datagram: a hash (FNV-1a) of
+/// its length and of its start, which has the checksum of the whole datagram.
 fn fingerprint(ip: &ipv4::Header, body: &[u8]) -> u32 {
     const START: usize = 64;
     let start = body

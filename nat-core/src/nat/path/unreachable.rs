@@ -1,4 +1,4 @@
-//! What an inside host is told when the next hop of its packet does not answer.
+//! The ICMP error to an inside host whose packet's next hop does not answer.
 
 use zerocopy::FromBytes;
 
@@ -10,25 +10,27 @@ use crate::translate::{self, End, Ttl};
 use crate::wire::ipv4;
 use crate::{Instant, Nat, Side, Verdict};
 
-use super::receiver::Target;
-use super::{EXPIRED_PER_PACKET, answers};
+use crate::nat::answers;
+use crate::nat::clock::EXPIRED_PER_PACKET;
+use crate::nat::view::receiver::Target;
 
 impl<W: Width> Nat<'_, W> {
-    /// Writes to `buffer` what the inside host that has sent `packet` is told when that cannot be
-    /// delivered: an ICMP destination unreachable, host unreachable, from the router's inside
-    /// address (RFC 1812 sections 3.3.2 and 5.2.7.1). Returns its length in bytes; the caller
-    /// sends it inside, to the address that its header names.
+    /// Writes to `buffer` the ICMP error for the inside host that has sent `packet`, which cannot be
+    /// delivered: destination unreachable, host unreachable, from the router's inside address (RFC
+    /// 1812 sections 3.3.2 and 5.2.7.1). Returns its length in bytes. The caller sends it inside, to
+    /// the destination in its header.
     ///
     /// `packet` is a translated datagram as [`Verdict::Forward`] had it leave by `side`, for whose
-    /// next hop no station answered. What the host sees quoted is its own packet, as far as the
-    /// session says.
+    /// next hop no station answered. The error quotes the host's own packet, as far as the session
+    /// says.
     ///
-    /// `None`, with `buffer` in an unspecified state, where nothing is due: the packet is none of
-    /// an inside host's, or of no session any more; nothing of its kind is answered (RFC 1812
-    /// section 4.3.2.7); the errors are off
-    /// ([`Config::inside_icmp_errors`](crate::Config::inside_icmp_errors)), or the host has got too
-    /// many of them, which is counted as a withheld answer; or `buffer` is shorter than
-    /// [`Reply::MAX_LEN`](crate::Reply::MAX_LEN).
+    /// Returns `None`, with `buffer` in an unspecified state, if
+    ///
+    /// - the packet was not sent by an inside host, or its session has ended;
+    /// - no error may answer such a packet (RFC 1812 section 4.3.2.7);
+    /// - the errors are off: [`Config::inside_icmp_errors`](crate::Config::inside_icmp_errors);
+    /// - the host has received too many errors, which is counted as a withheld answer; or
+    /// - `buffer` is shorter than [`Reply::MAX_LEN`](crate::Reply::MAX_LEN).
     pub fn host_unreachable(
         &mut self,
         packet: &[u8],
@@ -37,7 +39,7 @@ impl<W: Width> Nat<'_, W> {
         now: Instant,
     ) -> Option<usize> {
         self.advance(now, EXPIRED_PER_PACKET);
-        if !self.config.inside_icmp_errors || !answers::is_answerable(packet) {
+        if !self.state.policy.config.inside_icmp_errors || !answers::is_answerable(packet) {
             return None;
         }
         let len = self.write_unreachable(packet, buffer)?;
@@ -45,7 +47,7 @@ impl<W: Width> Nat<'_, W> {
         if self.may_reply_icmp(Origin::Host, host, Error::HostUnreachable) {
             Some(len)
         } else {
-            self.count_rate_limited();
+            self.record.count_rate_limited();
             None
         }
     }
@@ -54,25 +56,28 @@ impl<W: Width> Nat<'_, W> {
     fn write_unreachable(&self, packet: &[u8], buffer: &mut [u8]) -> Option<usize> {
         let (ip, _) = ipv4::Header::ref_from_prefix(packet).ok()?;
         let datagram = packet.get(..usize::from(ip.total_length()))?;
-        let ends = (self.config.inside.address().to_bits(), ip.source());
+        let ends = (
+            self.state.policy.config.inside.address().to_bits(),
+            ip.source(),
+        );
         reply::emit_error(ip, datagram, ends, Error::HostUnreachable, buffer)
     }
 
-    /// Translates the error like one that comes back, and gives the inside host that it goes to.
+    /// Translates the error like one that comes back. Returns the inside host that it goes to.
     fn return_to_sender(&mut self, error: &mut [u8], side: Side) -> Option<u32> {
         let datagram = Datagram::parse(error).ok()?;
-        let external = self.external_number(datagram.ip.destination());
+        let external = self.view().external_number(datagram.ip.destination());
         let (ip, transport) = datagram.transport().ok()?;
         let Transport::Icmp(header, body) = transport else {
             return None;
         };
         let verdict = match (side, external) {
-            (Side::Outside, Some(external)) => {
-                self.error_inbound(ip, header, body, Target::External(external))
+            (Side::Outside, external) => {
+                let target = external.map_or(Target::Untranslated, Target::External);
+                self.view().error_inbound(ip, header, body, target)
             }
-            (Side::Outside, None) => self.error_inbound(ip, header, body, Target::Untranslated),
             (Side::Inside, Some(_)) => self.error_hairpin(ip, header, body),
-            // It came from outside.
+            // The packet came from outside.
             (Side::Inside, None) => return None,
         };
         if !matches!(
@@ -87,7 +92,7 @@ impl<W: Width> Nat<'_, W> {
         translate::rewrite_address(
             ip,
             End::Source,
-            self.config.inside.address().to_bits(),
+            self.state.policy.config.inside.address().to_bits(),
             Ttl::Keep,
         );
         Some(ip.destination())

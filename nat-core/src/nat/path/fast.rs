@@ -1,131 +1,122 @@
-//! The fast path of most packets: whole datagrams of a live session, which change nothing but its
-//! timer and its numbers.
+//! The fast path of most packets: whole datagrams of a live session that change nothing of it but
+//! its timer and its numbers.
 //!
-//! Whatever passes here would pass the slow way too, with the same verdict and the same effect:
-//! each condition below is one of the slow way's. What is not sure to fulfil them goes that way, as
-//! if it had never been here. That both ends have addresses of hosts, and the inner one of a host
-//! inside, is not asked again: there would be no session.
+//! It parses and rewrites. Whether a packet may pass, and what it does to its session, it asks the
+//! rules that the slow path asks: [`View`] and [`Hop`]. A packet for which any answer differs takes
+//! the slow path, and nothing has changed yet. The slow path's checks of the packet's other
+//! addresses are left out: a packet that fails them has no session.
 
 use core::net::Ipv4Addr;
 
 use crate::packet::Content;
-use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple};
-use crate::table::{SlotIndex, Width};
-use crate::translate::End;
+use crate::state::{Endpoint, Inside, Origin, OutsideTuple};
+use crate::table::Width;
 use crate::translate::fast_header::FastHeader;
-use crate::{Nat, Side};
+use crate::translate::{End, Ttl};
+use crate::{Nat, Side, Verdict};
 
-use super::DHCP_CLIENT;
+use crate::nat::hop::Hop;
+use crate::nat::view::View;
 
 impl<W: Width> Nat<'_, W> {
-    /// Translates a packet that can go the fast path, to the other side, and gives its length.
-    /// `None` for any other, of which nothing has been noted.
+    /// Translates a packet that can take the fast path, to the other side. `None` for any other; then
+    /// nothing has changed.
     #[inline(always)]
-    pub(super) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Option<usize> {
-        let (mut fast_header, content) = FastHeader::parse(packet)?;
+    pub(crate) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Option<Verdict> {
+        let (mut header, content) = FastHeader::parse(packet)?;
         match from {
             Side::Inside => {
-                let external = self.fast_outbound(&fast_header, content)?;
-                fast_header.rewrite(End::Source, external);
-                if let Some((destination, protocol)) = fast_header.needs_id() {
-                    fast_header.set_id(self.ids.next(destination, protocol));
+                let external = self.fast_outbound(&header, &content)?;
+                header.rewrite(End::Source, external);
+                if let Some((destination, protocol)) = header.needs_id() {
+                    header.set_id(self.ids.next(destination, protocol));
                 }
             }
             Side::Outside => {
-                let inside = self.fast_inbound(&fast_header, content)?;
-                fast_header.rewrite(End::Destination, inside);
+                let inside = self.fast_inbound(&header, &content)?;
+                header.rewrite(End::Destination, inside);
             }
         }
-        let len = usize::from(fast_header.total_length());
-        self.stats.count_across(from, len);
-        Some(len)
+        let len = usize::from(header.total_length());
+        self.record.stats.count_across(from, len);
+        Some(Verdict::Forward {
+            to: from.opposite(),
+            destination: Ipv4Addr::from_bits(header.destination().address),
+            len,
+        })
     }
 
-    /// Moves the session on of a packet from inside. Returns the external endpoint that it leaves
-    /// from.
+    /// Commits what a packet from inside does to its session. Returns the external endpoint that it
+    /// leaves from.
     #[inline(always)]
-    fn fast_outbound(
-        &mut self,
-        fast_header: &FastHeader<'_>,
-        content: Content,
-    ) -> Option<Endpoint> {
-        let remote = fast_header.destination();
-        if !self.config.untranslated.is_empty()
-            || !fits(fast_header, self.config.outside_mtu)
-            || !self.is_outside(remote)
-        {
+    fn fast_outbound(&mut self, header: &FastHeader<'_>, content: &Content) -> Option<Endpoint> {
+        let view = self.view();
+        let remote = header.destination();
+        if !view.passes_whole(header, Side::Outside) || !view.is_only_outside(remote.address) {
             return None;
         }
         let inside = Inside {
             origin: Origin::Host,
-            endpoint: fast_header.source(),
+            endpoint: header.source(),
         };
-        let tuple = InsideTuple {
-            proto: fast_header.proto(),
-            inside,
-            remote,
-            untranslated: false,
-        };
-        let mapping = self.tables.mapping_of_inside(&tuple)?;
-        let external = self.external_endpoint(mapping)?;
-        self.move_on(mapping, (Side::Inside, remote), content)?;
+        let tuple = view.inside_tuple(header.proto(), inside, remote);
+        // What is not translated keeps its identification too.
+        if tuple.untranslated {
+            return None;
+        }
+        let mapping = view.tables.mapping_of_inside(&tuple)?;
+        let external = view.external_endpoint(mapping)?;
+        let session = view.live_session(mapping, remote)?;
+        let pending = self.step(session, Side::Inside, content).ok()?;
+        if pending.decision().needs_checksum() {
+            return None;
+        }
+        pending.commit();
         Some(external)
     }
 
-    /// Moves the session on of a packet from outside. Returns the inside endpoint that it is for.
+    /// Commits what a packet from outside does to its session. Returns the inside endpoint that it
+    /// is for.
     #[inline(always)]
-    fn fast_inbound(&mut self, fast_header: &FastHeader<'_>, content: Content) -> Option<Endpoint> {
-        let (remote, destination) = (fast_header.source(), fast_header.destination());
-        let dhcp = self.config.dhcp_client && destination.port == DHCP_CLIENT;
-        if dhcp || !fits(fast_header, self.config.inside_mtu) || !self.is_outside(remote) {
+    fn fast_inbound(&mut self, header: &FastHeader<'_>, content: &Content) -> Option<Endpoint> {
+        let view = self.view();
+        let (remote, destination) = (header.source(), header.destination());
+        if !view.passes_whole(header, Side::Inside)
+            || view.is_dhcp_client_port(header.proto(), destination.port)
+            || !view.is_only_outside(remote.address)
+        {
             return None;
         }
-        let external = self.external_number(destination.address)?;
-        let tuple = OutsideTuple {
-            proto: fast_header.proto(),
-            external,
+        let mapping = view.tables.mapping_of_outside(&OutsideTuple {
+            proto: header.proto(),
+            external: view.external_number(destination.address)?,
             external_port: destination.port,
             remote,
-        };
-        let mapping = self.tables.mapping_of_outside(&tuple)?;
-        let inside = self
+        })?;
+        let inside = view
             .inside_endpoint(mapping)
             .filter(|inside| inside.origin == Origin::Host)?;
-        self.move_on(mapping, (Side::Outside, remote), content)?;
+        let session = view.live_session(mapping, remote)?;
+        let pending = self.step(session, Side::Outside, content).ok()?;
+        if pending.decision().needs_checksum() {
+            return None;
+        }
+        pending.commit();
         Some(inside.endpoint)
-    }
-
-    /// Whether an endpoint is outside by its address, which the router's addresses can change.
-    fn is_outside(&self, remote: Endpoint) -> bool {
-        let inside = self
-            .config
-            .inside
-            .contains(Ipv4Addr::from_bits(remote.address));
-        !inside && !self.pool.has(remote.address)
-    }
-
-    /// Does to the session of `mapping` with `remote` what a packet does to it, if that does not
-    /// take the proof of a checksum.
-    #[inline(always)]
-    fn move_on(
-        &mut self,
-        mapping: SlotIndex<W>,
-        (from, remote): (Side, Endpoint),
-        content: Content,
-    ) -> Option<()> {
-        let session = self.tables.live_session(mapping, remote, self.tick())?;
-        let effect = self
-            .effect(session, from, &content)
-            .ok()
-            .filter(|effect| !effect.moves())?;
-        self.apply(effect, from, &content);
-        Some(())
     }
 }
 
-/// Whether nothing speaks against one hop more, over a link of this `mtu`.
-fn fits(fast_header: &FastHeader<'_>, mtu: u16) -> bool {
-    fast_header.ttl() > 1 && fast_header.total_length() <= mtu
+impl<W: Width> View<'_, W> {
+    /// Whether a packet may go on to side `to` in one piece: the slow path cuts the others.
+    #[inline(always)]
+    fn passes_whole(self, header: &FastHeader<'_>, to: Side) -> bool {
+        let hop = Hop {
+            ttl: header.ttl(),
+            len: header.total_length(),
+            dont_fragment: true,
+        };
+        hop.check(Ttl::Decrement, self.mtu(to)).is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -138,10 +129,10 @@ mod tests {
     use etherparse::PacketBuilder;
     use zerocopy::IntoBytes;
 
-    use crate::{Cidr, Config, Fragments, Instant, Seed, SessionInfo, Tables, Verdict};
+    use crate::{Cidr, Config, Fragments, Instant, Seed, SessionInfo, Tables};
 
-    use super::super::EXPIRED_PER_PACKET;
     use super::*;
+    use crate::nat::clock::EXPIRED_PER_PACKET;
 
     const EXTERNAL: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
     const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
@@ -277,10 +268,7 @@ mod tests {
                 };
                 fast += u32::from(shortcut.is_some());
                 let verdict = match shortcut {
-                    Some(len) => Verdict::Forward {
-                        to: from.opposite(),
-                        len,
-                    },
+                    Some(verdict) => verdict,
                     None => either.process_slow(&mut packet, from, origin),
                 };
                 assert_eq!(
@@ -291,8 +279,12 @@ mod tests {
                 assert_eq!(packet, same, "seed {seed}");
                 assert_eq!(either.stats(), slow.stats(), "seed {seed}");
                 assert_eq!(sessions(&either), sessions(&slow), "seed {seed}");
-                assert_eq!(either.tables.audit_host_lists(), Ok(()), "seed {seed}");
-                assert_eq!(slow.tables.audit_host_lists(), Ok(()), "seed {seed}");
+                assert_eq!(
+                    either.state.tables.audit_host_lists(),
+                    Ok(()),
+                    "seed {seed}"
+                );
+                assert_eq!(slow.state.tables.audit_host_lists(), Ok(()), "seed {seed}");
             }
         }
         assert!(fast > 5000, "{fast} packets went the short route");

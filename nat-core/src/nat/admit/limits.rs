@@ -1,0 +1,206 @@
+//! What one inside host may use up, and how fast (RFC 6888 REQ-4, REQ-5).
+
+use crate::DropReason;
+use crate::config::Rate;
+use crate::session_info::SessionState;
+use crate::state::{Host, Inside, InsideTuple, Origin, Proto, Tokens, is_half_open};
+use crate::table::{SlotIndex, Width};
+
+use super::shortage::Shortage;
+use super::{Room, View};
+
+impl<W: Width> View<'_, W> {
+    /// What a host's new session lacks, by the limits and by what is free.
+    pub(super) fn find_shortage(
+        self,
+        tuple: &InsideTuple,
+        mapping: Option<SlotIndex<W>>,
+        (state, permission): (SessionState, bool),
+    ) -> Shortage<W> {
+        let tables = &self.tables;
+        let slots = tables.slots_of_session(mapping, tuple.remote.address, permission);
+        let mut shortage = Shortage::none(slots);
+        if tuple.inside.origin == Origin::Host {
+            self.check_host(&mut shortage, tuple, mapping, state);
+        }
+        let (free_mappings, free_sessions) = tables.free_slots();
+        if mapping.is_none() && free_mappings == 0 {
+            shortage.of_mappings(DropReason::MappingTableFull);
+        }
+        if free_sessions < slots {
+            shortage.of_slots(DropReason::SessionTableFull);
+        }
+        shortage
+    }
+
+    fn check_host(
+        self,
+        shortage: &mut Shortage<W>,
+        tuple: &InsideTuple,
+        mapping: Option<SlotIndex<W>>,
+        state: SessionState,
+    ) {
+        let host = self.host(tuple.inside);
+        if let Some(host) = host {
+            match mapping {
+                Some(mapping) => self.check_sessions_of(shortage, mapping),
+                None => self.check_mappings(shortage, host, tuple.proto),
+            }
+            self.check_sessions(shortage, host);
+        }
+        self.check_quotas(shortage, host, mapping.is_none());
+        if tuple.proto == Proto::Tcp {
+            self.check_half_open(shortage, host, state);
+        }
+    }
+
+    fn check_sessions_of(self, shortage: &mut Shortage<W>, mapping: SlotIndex<W>) {
+        let slot = self.tables.mapping(mapping);
+        let sessions = slot.map_or(0, |mapping| mapping.sessions.get());
+        if reached(sessions, self.policy.config.limits.sessions_per_mapping) {
+            shortage.of_sessions_of(mapping, DropReason::HostLimit);
+        }
+    }
+
+    fn check_mappings(self, shortage: &mut Shortage<W>, host: &Host<W>, proto: Proto) {
+        let limits = &self.policy.config.limits;
+        let (capacity, _) = self.tables.capacity();
+        let of_proto = match proto {
+            Proto::Icmp => limits.icmp_mappings_per_host,
+            Proto::Tcp => limits.tcp_mappings_per_host,
+            Proto::Udp => limits.udp_mappings_per_host,
+        };
+        if host.mappings() >= limit_or_part(limits.mappings_per_host, capacity, 2) {
+            shortage.of_mappings(DropReason::HostLimit);
+        }
+        if reached(host.mappings_of(proto), of_proto) {
+            shortage.of_mappings_of(proto, DropReason::HostLimit);
+        }
+    }
+
+    fn check_sessions(self, shortage: &mut Shortage<W>, host: &Host<W>) {
+        let (_, capacity) = self.tables.capacity();
+        let limit = self.policy.config.limits.sessions_per_host;
+        if host.sessions.get() >= limit_or_part(limit, capacity, 2) {
+            shortage.of_sessions(DropReason::HostLimit);
+        }
+    }
+
+    /// Leaves to other hosts what is reserved for them.
+    fn check_quotas(self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
+        let quotas = self.tables.quotas();
+        let (free_mappings, free_sessions) = self.tables.free_slots();
+        let (mappings, sessions) =
+            host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
+        let reserved = quotas.reserved_mappings();
+        let scarce = reserved != 0 && free_mappings <= reserved;
+        if new_mapping && scarce && quotas.has_used_reservation(mappings) {
+            shortage.of_mappings(DropReason::MappingTableFull);
+        }
+        // A session may take a slot for its address's permission too, and so may those of the
+        // others.
+        let slots = if self.policy.config.uses_permissions() {
+            2
+        } else {
+            1
+        };
+        let reserved = quotas.reserved_sessions().saturating_mul(slots);
+        let scarce = reserved != 0 && free_sessions < reserved.saturating_add(slots);
+        if scarce && quotas.has_used_reservation(sessions) {
+            shortage.of_slots(DropReason::SessionTableFull);
+        }
+    }
+
+    /// Whether a host may have one TCP session more in `state` that is half open, if it is.
+    ///
+    /// An attacker who sends SYNs to a port forward from forged addresses makes the host behind it
+    /// answer them. So of all that may be half open, a quarter is for what hosts begin themselves.
+    /// Where ports overlap, each such session takes a mapping too.
+    fn check_half_open(
+        self,
+        shortage: &mut Shortage<W>,
+        host: Option<&Host<W>>,
+        state: SessionState,
+    ) {
+        if !is_half_open(state) {
+            return;
+        }
+        let (limits, quotas) = (&self.policy.config.limits, self.tables.quotas());
+        let (mappings, sessions) = self.tables.capacity();
+        let capacity = if self.tables.overlapping() {
+            mappings.min(sessions)
+        } else {
+            sessions
+        };
+        let all = limit_or_part(limits.half_open, capacity, 2);
+        let all = if state == SessionState::OutsideSyn {
+            all.saturating_sub(all / 4)
+        } else {
+            all
+        };
+        let (sessions, half_open) =
+            host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
+        let of_host = limit_or_part(limits.half_open_per_host, capacity, 4);
+        let too_many = quotas.half_open() >= all && quotas.has_used_reservation(sessions);
+        if too_many || half_open >= of_host {
+            shortage.of_half_open(DropReason::HalfOpenLimit);
+        }
+    }
+
+    /// What a host's ended session takes to open again: it is half open once more, and counts as one
+    /// more by the rate of sessions. The session that makes room is never `keep`.
+    pub(super) fn room_to_reopen(
+        self,
+        inside: Inside,
+        state: SessionState,
+        keep: Option<SlotIndex<W>>,
+    ) -> Result<Room<W>, DropReason> {
+        let mut shortage = Shortage::none(0);
+        self.check_half_open(&mut shortage, self.host(inside), state);
+        Ok(Room {
+            evicted: self.find_evictable(inside, &shortage, state, keep)?,
+            tokens: self.tokens_after(inside, false)?,
+        })
+    }
+
+    /// What a host has left of its rates after a session, and after a mapping if that is new.
+    /// Nothing limits the router.
+    pub(super) fn tokens_after(
+        self,
+        inside: Inside,
+        new_mapping: bool,
+    ) -> Result<Option<Tokens>, DropReason> {
+        let limits = &self.policy.config.limits;
+        let unlimited = limits.mapping_rate.is_none() && limits.session_rate.is_none();
+        if unlimited || inside.origin == Origin::Router {
+            return Ok(None);
+        }
+        let host = self.host(inside);
+        let before = host.map(|host| host.tokens);
+        let sessions = self.take(limits.session_rate, before.map(|tokens| tokens.sessions))?;
+        let due = before.map(|tokens| tokens.mappings);
+        let mappings = if new_mapping {
+            self.take(limits.mapping_rate, due)?
+        } else {
+            due.unwrap_or(0)
+        };
+        Ok(Some(Tokens { mappings, sessions }))
+    }
+
+    fn take(self, rate: Option<Rate>, due: Option<u32>) -> Result<u32, DropReason> {
+        match rate {
+            Some(rate) => rate.take(due, self.tick()).ok_or(DropReason::HostRate),
+            None => Ok(0),
+        }
+    }
+}
+
+/// A limit, or by default one of so many parts of the table, rounded up.
+fn limit_or_part(limit: Option<u16>, capacity: usize, parts: usize) -> usize {
+    limit.map_or_else(|| capacity.div_ceil(parts), usize::from)
+}
+
+/// Whether a limit is reached, if there is one.
+fn reached(count: usize, limit: Option<u16>) -> bool {
+    limit.is_some_and(|limit| count >= usize::from(limit))
+}

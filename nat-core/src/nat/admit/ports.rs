@@ -1,0 +1,409 @@
+//! Which external port a new mapping gets.
+
+use crate::DropReason;
+use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
+use crate::policy::PortPicker;
+use crate::port_forward::MAX_PORT_FORWARDS;
+use crate::state::{
+    ExternalPort, Inside, InsideTuple, MappingKind, NewMapping, Origin, OutsideTuple, Parity,
+    PortClass, PortPool, Ports, Proto,
+};
+use crate::table::{SlotIndex, Width};
+
+use super::shortage::PortWanted;
+use super::{Request, View};
+use crate::nat::DHCP_CLIENT;
+
+/// Ports tried for a new session where they overlap. While a destination has used less than 99 in
+/// 100 of them, the chance that all of these are taken is below 1 in 30,000.
+const OVERLAPPING_TRIES: usize = 1024;
+
+/// What a search for a port draws and finds out. It works on a copy of the engine's picker, which
+/// the caller replaces afterwards.
+pub(crate) struct PortSearch {
+    pub(crate) picker: PortPicker,
+    /// Whether no port was found.
+    pub(crate) failed: bool,
+    /// Whether quarantine entries that are over were counted as ports that wait, where that matters:
+    /// the caller releases them and decides again.
+    pub(crate) counted_overdue: bool,
+}
+
+impl PortSearch {
+    pub(crate) fn new(picker: &PortPicker) -> Self {
+        Self {
+            picker: picker.clone(),
+            failed: false,
+            counted_overdue: false,
+        }
+    }
+}
+
+/// An external port that was drawn.
+struct Drawn<W> {
+    external: u8,
+    port: u16,
+    /// The session that ends to make room, with the port if none was free.
+    evicted: Option<SlotIndex<W>>,
+}
+
+/// The ports of an external address from which mappings draw.
+struct OpenRange<'r> {
+    pool: &'r PortPool,
+    address: u32,
+    /// Those that no mapping draws.
+    closed: &'r ClosedPorts,
+}
+
+impl<W: Width> View<'_, W> {
+    /// Draws the external port of a new mapping: a free one, or else that of a session that makes
+    /// room.
+    pub(super) fn draw_mapping(
+        self,
+        request: &Request<'_, W>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch,
+    ) -> Result<(NewMapping, Option<SlotIndex<W>>), DropReason> {
+        if self.policy.pool.primary().is_none() {
+            return Err(DropReason::AddressMissing);
+        }
+        let drawn = self.draw(request, evicted, search);
+        search.failed = matches!(&drawn, Err(reason) if *reason != DropReason::HostTableFull);
+        let Drawn {
+            external,
+            port,
+            evicted,
+        } = drawn?;
+        let mapping = NewMapping {
+            tuple: *request.tuple,
+            external,
+            external_port: port,
+            kind: MappingKind::Dynamic,
+        };
+        Ok((mapping, evicted))
+    }
+
+    fn draw(
+        self,
+        request: &Request<'_, W>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch,
+    ) -> Result<Drawn<W>, DropReason> {
+        const NONE_LEFT: DropReason = DropReason::PortsExhausted;
+        let inside = request.tuple.inside;
+        let leaving = evicted.and_then(|session| self.drawn_until_end(session));
+        let leaving = leaving.map(|mapping| mapping.external);
+        let first = self
+            .choose_external(inside, leaving, search)
+            .ok_or(NONE_LEFT)?;
+        match self.draw_from(first, request, evicted, search) {
+            Err(NONE_LEFT) => {
+                let other = self
+                    .other_external(inside, first, leaving)
+                    .ok_or(NONE_LEFT)?;
+                self.draw_from(other, request, evicted, search)
+            }
+            drawn => drawn,
+        }
+    }
+
+    /// The same from one external address.
+    fn draw_from(
+        self,
+        external: u8,
+        request: &Request<'_, W>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch,
+    ) -> Result<Drawn<W>, DropReason> {
+        let tuple = request.tuple;
+        let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
+        let wanted = PortWanted {
+            ports: self.candidates(tuple, &pool)?,
+            pool,
+            remote: tuple.remote,
+        };
+        let (port, evicted) = match self.choose_port(tuple.inside, &wanted, evicted, search) {
+            Err(DropReason::PortsExhausted) => {
+                let (session, port) = self
+                    .find_evictable_for_port(request, &wanted)
+                    .ok_or(DropReason::PortsExhausted)?;
+                (port, Some(session))
+            }
+            port => (port?, evicted),
+        };
+        Ok(Drawn {
+            external,
+            port,
+            evicted,
+        })
+    }
+
+    /// Draws a port that is free. The session in `evicted` ends before the new mapping begins.
+    fn choose_port(
+        self,
+        inside: Inside,
+        wanted: &PortWanted,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch,
+    ) -> Result<u16, DropReason> {
+        let PortWanted { pool, ports, .. } = wanted;
+        self.check_start(pool.proto)?;
+        let policy = &self.policy;
+        let address = policy.pool.address(pool.external, self.clock.now());
+        let address = address.ok_or(DropReason::AddressMissing)?;
+        let kept = policy
+            .port_forwards
+            .reserved_ports(pool.proto, address, &policy.pool);
+        let closed = closed_ports(&policy.config, pool.proto, kept);
+        let range = OpenRange {
+            pool,
+            address,
+            closed: &closed,
+        };
+        let overlapping = self.tables.overlapping();
+        // Without this, a host that fills the range would have every later packet search all of it
+        // in vain. A block is short, and where ports overlap the number of tries is limited.
+        let counted = !overlapping && policy.config.port_blocks.is_none();
+        if counted && !self.is_port_left(inside, &range, evicted, search) {
+            return Err(DropReason::PortsExhausted);
+        }
+        let tries = if overlapping {
+            OVERLAPPING_TRIES
+        } else {
+            ports.count()
+        };
+        let free = |port| !closed.contains(port) && self.is_free(wanted, port);
+        let port = search.picker.pick(*ports, tries, free);
+        port.ok_or(DropReason::PortsExhausted)
+    }
+
+    /// Whether an external port is neither in use nor in quarantine, and can be indexed.
+    fn is_free(self, wanted: &PortWanted, port: u16) -> bool {
+        let PortPool {
+            proto, external, ..
+        } = wanted.pool;
+        let outside = OutsideTuple {
+            proto,
+            external,
+            external_port: port,
+            remote: wanted.remote,
+        };
+        let waiting = ExternalPort {
+            proto,
+            external,
+            port,
+        };
+        self.tables.mapping_of_outside(&outside).is_none()
+            && self.tables.check_outside(&outside).is_ok()
+            && !self.quarantine.contains(waiting, self.tick())
+    }
+
+    /// The external ports that a new mapping has the choice of: those of its host's block, or those
+    /// for its inside port.
+    fn candidates(self, tuple: &InsideTuple, pool: &PortPool) -> Result<Ports, DropReason> {
+        let config = &self.policy.config;
+        if config.port_blocks.is_none() {
+            return Ok(pool.ports(config));
+        }
+        let number = self.tables.host_number(tuple.inside);
+        let number = number.ok_or(DropReason::HostTableFull)?;
+        let block = config.block(number).ok_or(DropReason::PortsExhausted)?;
+        Ok(Ports::new(block, pool.parity))
+    }
+
+    /// Whether a port of `range` is left for a host.
+    fn is_port_left(
+        self,
+        inside: Inside,
+        range: &OpenRange<'_>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch,
+    ) -> bool {
+        let (config, pool) = (&self.policy.config, range.pool);
+        let mut left = |open: usize| {
+            let reserved = self.reserved_ports(inside, range, open, evicted);
+            self.has_free_port(pool, open.saturating_sub(reserved), search)
+        };
+        // Few ports are closed. Mostly a port is left even if all of these were of this pool, and
+        // then they need not be counted.
+        let at_least = pool.ports(config).count();
+        let at_least = at_least.saturating_sub(range.closed.count());
+        left(at_least) || left(open_ports(config, pool, range.closed))
+    }
+
+    /// Whether any port of `pool`, of which `open` may be used, is neither in use nor in quarantine.
+    fn has_free_port(self, pool: &PortPool, open: usize, search: &mut PortSearch) -> bool {
+        let in_use = self.tables.ports_in_use(pool);
+        let taken = in_use.saturating_add(self.quarantine.count(pool));
+        if taken >= open && self.quarantine.next_deadline(self.tick()) == Some(0) {
+            search.counted_overdue = true;
+        }
+        taken < open
+    }
+
+    /// Ports of `range` that a host must leave to others, of so many that are `open`. The router
+    /// itself need not, nor the host that the address stands for.
+    fn reserved_ports(
+        self,
+        inside: Inside,
+        range: &OpenRange<'_>,
+        open: usize,
+        evicted: Option<SlotIndex<W>>,
+    ) -> usize {
+        let owner = (self.policy.port_forwards).one_to_one_host(range.address);
+        if owner.is_some() || inside.origin == Origin::Router {
+            return 0;
+        }
+        let leaving = evicted.and_then(|session| self.drawn_until_end(session));
+        self.tables
+            .reserved_ports(inside, range.pool, open, leaving)
+    }
+
+    /// The external ports for an inside port. An identifier of ICMP queries has neither class nor
+    /// parity.
+    fn port_pool(self, proto: Proto, external: u8, inside_port: u16) -> PortPool {
+        let parity = proto != Proto::Icmp && self.policy.config.port_parity;
+        PortPool {
+            proto,
+            external,
+            class: PortClass::of(proto, inside_port),
+            parity: parity.then(|| Parity::of(inside_port)),
+        }
+    }
+
+    /// Refuses new mappings for a while after a start, where that is configured.
+    fn check_start(self, proto: Proto) -> Result<(), DropReason> {
+        let rules = &self.policy.config.quarantine;
+        let delay = if proto == Proto::Tcp {
+            rules.tcp_delay
+        } else {
+            rules.delay
+        };
+        if rules.after_start && self.clock.running() < delay {
+            Err(DropReason::Quarantine)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Ports of an external address that no mapping draws, of one protocol.
+type ClosedPorts = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
+
+/// The ports that no mapping of `proto` draws: those that the router reserves, those that are
+/// excluded, and those that port forwards have `kept`. The search and the count of free ports both
+/// use this set, so that they agree.
+fn closed_ports(
+    config: &Config,
+    proto: Proto,
+    kept: impl Iterator<Item = PortRange>,
+) -> ClosedPorts {
+    if proto == Proto::Icmp {
+        return ClosedPorts::EMPTY;
+    }
+    // A copy of what is sorted already: to insert range by range would cost a new flow several times
+    // as much as everything else.
+    let mut closed: ClosedPorts = config.excluded_ports.widened();
+    let dhcp = (proto == Proto::Udp && config.dhcp_client)
+        .then(|| PortRange::new(DHCP_CLIENT, DHCP_CLIENT))
+        .flatten();
+    for range in config.reserved_ports.into_iter().chain(dhcp).chain(kept) {
+        let _there_is_room = closed.insert(range);
+    }
+    closed
+}
+
+/// How many ports of `pool` are not `closed`.
+fn open_ports(config: &Config, pool: &PortPool, closed: &ClosedPorts) -> usize {
+    let range = pool.class.range(config);
+    let shared = closed
+        .ranges()
+        .filter_map(|closed| closed.intersection(range));
+    let count = shared
+        .map(|shared| Ports::new(shared, pool.parity).count())
+        .fold(0, usize::saturating_add);
+    pool.ports(config).count().saturating_sub(count)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use core::net::Ipv4Addr;
+    use std::vec::Vec;
+
+    use crate::Cidr;
+    use crate::nat::view::is_reserved;
+
+    use super::*;
+
+    fn range(random: &mut fastrand::Rng, first: u16, count: u16) -> PortRange {
+        let first = first + random.u16(..count);
+        PortRange::new(first, first + random.u16(..count)).expect("a range")
+    }
+
+    /// R5: a search is begun exactly if a port is left: as many are open as are neither reserved,
+    /// nor excluded, nor kept by a port forward, however these meet.
+    #[test]
+    fn open_ports_are_those_that_are_not_closed() {
+        let mut config =
+            Config::new(Cidr::new(Ipv4Addr::new(192, 168, 1, 1), 24).expect("a prefix length"));
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..3000 {
+            (config.low_ports, config.ports) =
+                (range(&mut random, 60, 12), range(&mut random, 66, 12));
+            config.reserved_ports = random.bool().then(|| range(&mut random, 58, 12));
+            config.dhcp_client = random.bool();
+            config.excluded_ports = PortSet::FILTERED;
+            if random.bool() {
+                config.excluded_ports = PortSet::EMPTY;
+                for _ in 0..random.usize(..6) {
+                    config
+                        .excluded_ports
+                        .insert(range(&mut random, 58, 14))
+                        .expect("room for six");
+                }
+            }
+            let kept: Vec<_> = (0..random.usize(..4))
+                .map(|_| range(&mut random, 60, 14))
+                .collect();
+            let proto = [Proto::Icmp, Proto::Tcp, Proto::Udp][random.usize(..3)];
+            let kept = if proto == Proto::Icmp {
+                Vec::new()
+            } else {
+                kept
+            };
+            let closed = closed_ports(&config, proto, kept.iter().copied());
+            for class in [PortClass::Low, PortClass::High] {
+                for parity in [None, Some(Parity::Even), Some(Parity::Odd)] {
+                    let pool = PortPool {
+                        proto,
+                        external: 0,
+                        class,
+                        parity,
+                    };
+                    let ports = pool.ports(&config);
+                    let is_open = |port: u16| {
+                        let excluded = proto != Proto::Icmp && config.excluded_ports.contains(port);
+                        !is_reserved(&config, proto, port)
+                            && !excluded
+                            && !kept.iter().any(|kept| kept.contains(port))
+                    };
+                    let open: Vec<_> = (0..ports.count() as u32)
+                        .map(|at| ports.at(at))
+                        .filter(|port| is_open(*port))
+                        .collect();
+                    assert!(
+                        open.iter().all(|port| !closed.contains(*port)),
+                        "{pool:?}, {config:?}"
+                    );
+                    assert_eq!(
+                        open_ports(&config, &pool, &closed),
+                        open.len(),
+                        "{pool:?}, {kept:?}, {config:?}"
+                    );
+                }
+            }
+        }
+    }
+}

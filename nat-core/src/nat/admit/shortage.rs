@@ -1,0 +1,234 @@
+//! What a new session lacks, and which session of the same host ends to make room for it (RFC 5382
+//! section 5).
+
+use crate::DropReason;
+use crate::session_info::SessionState;
+use crate::state::{
+    Endpoint, EvictionRank, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Session,
+    is_half_open,
+};
+use crate::table::{SlotIndex, Width};
+
+use super::{Request, View};
+
+/// How long a finished session is kept while there is room, in milliseconds: the last segments of a
+/// connection are under way, and a host that has asked one question may ask another. The latter is
+/// the shorter timer of DNS.
+const fn linger(proto: Proto) -> u32 {
+    match proto {
+        Proto::Tcp => 4000,
+        Proto::Icmp | Proto::Udp => 30_000,
+    }
+}
+
+/// What a new session lacks. One session of its host that is finished, or half open, makes room for
+/// it if its end frees all of that. Else the new session is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shortage<W> {
+    /// Why the session is refused if none makes room; `None` if it lacks nothing.
+    reason: Option<DropReason>,
+    /// Slots of sessions that it takes, that of its address's permission included.
+    slots: usize,
+    lacks_slots: bool,
+    lacks_half_open: bool,
+    lacks_mapping: bool,
+    lacks_mapping_of: Option<Proto>,
+    lacks_session_of: Option<SlotIndex<W>>,
+}
+
+impl<W: Width> Shortage<W> {
+    /// A session that takes so many slots lacks nothing yet.
+    pub(super) fn none(slots: usize) -> Self {
+        Self {
+            reason: None,
+            slots,
+            lacks_slots: false,
+            lacks_half_open: false,
+            lacks_mapping: false,
+            lacks_mapping_of: None,
+            lacks_session_of: None,
+        }
+    }
+
+    /// Any session makes room.
+    pub(super) fn of_sessions(&mut self, reason: DropReason) {
+        self.reason.get_or_insert(reason);
+    }
+
+    /// A session of `mapping` makes room.
+    pub(super) fn of_sessions_of(&mut self, mapping: SlotIndex<W>, reason: DropReason) {
+        self.lacks_session_of = Some(mapping);
+        self.reason.get_or_insert(reason);
+    }
+
+    /// A session that takes as many slots makes room.
+    pub(super) fn of_slots(&mut self, reason: DropReason) {
+        self.lacks_slots = true;
+        self.reason.get_or_insert(reason);
+    }
+
+    /// The last session of a mapping makes room.
+    pub(super) fn of_mappings(&mut self, reason: DropReason) {
+        self.lacks_mapping = true;
+        self.reason.get_or_insert(reason);
+    }
+
+    /// The last session of a mapping of `proto` makes room.
+    pub(super) fn of_mappings_of(&mut self, proto: Proto, reason: DropReason) {
+        self.lacks_mapping_of = Some(proto);
+        self.of_mappings(reason);
+    }
+
+    /// A session that is half open itself makes room.
+    pub(super) fn of_half_open(&mut self, reason: DropReason) {
+        self.lacks_half_open = true;
+        self.reason.get_or_insert(reason);
+    }
+
+    /// Whether the end of `session`, which frees so many `slots`, makes room.
+    fn is_met_by(&self, session: &Session<W>, mapping: &Mapping<W>, slots: usize) -> bool {
+        let last = mapping.sessions.get() == 1;
+        (!self.lacks_half_open || is_half_open(session.state))
+            && (!self.lacks_mapping || last)
+            && (!self.lacks_slots || slots >= self.slots)
+            && self
+                .lacks_mapping_of
+                .is_none_or(|proto| mapping.proto() == proto)
+            && self
+                .lacks_session_of
+                .is_none_or(|link| session.mapping == link)
+    }
+}
+
+/// An external port that a new mapping lacks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PortWanted {
+    pub(super) pool: PortPool,
+    pub(super) ports: Ports,
+    pub(super) remote: Endpoint,
+}
+
+impl PortWanted {
+    /// Whether `session`, the last of `mapping`, has such a port, which is free when it ends.
+    fn is_met_by<W: Width>(
+        &self,
+        session: &Session<W>,
+        mapping: &Mapping<W>,
+        overlaps: bool,
+    ) -> bool {
+        let ExternalPort {
+            proto,
+            external,
+            port,
+        } = ExternalPort::from(mapping);
+        let drawn = mapping.is_dynamic() && mapping.sessions.get() == 1;
+        let same_pool = (proto, external) == (self.pool.proto, self.pool.external);
+        // Where ports overlap, this port is in use only for this remote endpoint.
+        let same_remote = !overlaps || session.remote() == self.remote;
+        drawn && same_pool && same_remote && self.ports.contains(port)
+    }
+}
+
+impl<W: Width> View<'_, W> {
+    /// The session that makes room for a new one, if need be: because that lacks something, or
+    /// because the tables are nearly full.
+    pub(super) fn find_room(
+        self,
+        request: &Request<'_, W>,
+    ) -> Result<Option<SlotIndex<W>>, DropReason> {
+        let (inside, keep) = (request.tuple.inside, request.keep);
+        let state = request.begin.state;
+        let needed = self.find_evictable(inside, &request.shortage, state, keep)?;
+        Ok(needed.or_else(|| self.find_finished(inside, request.mapping.is_none(), keep)))
+    }
+
+    /// The session that makes room for a new one of the same host in `state`, if that lacks
+    /// anything: never `keep`, nor one that is neither finished nor half open.
+    pub(super) fn find_evictable(
+        self,
+        inside: Inside,
+        shortage: &Shortage<W>,
+        state: SessionState,
+        keep: Option<SlotIndex<W>>,
+    ) -> Result<Option<SlotIndex<W>>, DropReason> {
+        let Some(reason) = shortage.reason else {
+            return Ok(None);
+        };
+        let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
+            Some(slot) != keep && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
+        };
+        let found = self
+            .tables
+            .find_evictable(inside, EvictionRank::evictable_for(state), fits);
+        found.map(Some).ok_or(reason)
+    }
+
+    /// The session that makes room for a new one of the same host although that lacks nothing: where
+    /// the tables are nearly full, one that finished a while ago and is not missed.
+    ///
+    /// Otherwise such sessions of hosts that have enough would fill the rest of the tables, and a
+    /// host that has none yet would be refused.
+    fn find_finished(
+        self,
+        inside: Inside,
+        new_mapping: bool,
+        keep: Option<SlotIndex<W>>,
+    ) -> Option<SlotIndex<W>> {
+        let (few_mappings, few_sessions) = self.tables.is_nearly_full();
+        let few_mappings = few_mappings && new_mapping;
+        if !few_mappings && !few_sessions {
+            return None;
+        }
+        let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
+            let proto = mapping.proto();
+            let frees = !few_mappings || mapping.sessions.get() == 1;
+            Some(slot) != keep
+                && frees
+                && self.tables.idle_time(session, proto, self.tick()) >= linger(proto)
+        };
+        self.tables
+            .find_evictable(inside, EvictionRank::FINISHED, fits)
+    }
+
+    /// The session that makes room for a new one which lacks an external port besides, and its port.
+    /// It is the last of its mapping.
+    ///
+    /// There is none where a freed port goes into quarantine. Nor is it the last port of a host on
+    /// an address while the host draws from another one: it gets its next port there instead
+    /// (RFC 4787 REQ-2).
+    pub(super) fn find_evictable_for_port(
+        self,
+        request: &Request<'_, W>,
+        wanted: &PortWanted,
+    ) -> Option<(SlotIndex<W>, u16)> {
+        let (inside, external) = (request.tuple.inside, wanted.pool.external);
+        let last = self.host(inside)?.dynamic_on(external) == 1;
+        let moves = last && self.other_external(inside, external, None).is_some();
+        if moves || self.is_quarantined(wanted.pool.proto) {
+            return None;
+        }
+        let overlaps = self.tables.overlapping();
+        let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
+            Some(slot) != request.keep
+                && wanted.is_met_by(session, mapping, overlaps)
+                && (request.shortage).is_met_by(session, mapping, self.slots_freed_by(session))
+        };
+        let ranks = EvictionRank::evictable_for(request.begin.state);
+        let slot = self.tables.find_evictable(inside, ranks, fits)?;
+        let session = self.tables.session(slot)?;
+        let mapping = self.tables.mapping(session.mapping)?;
+        Some((slot, mapping.external_port))
+    }
+
+    /// Whether a port of `proto` waits in quarantine when its mapping has ended.
+    fn is_quarantined(self, proto: Proto) -> bool {
+        !self.tables.overlapping() && self.quarantine.delays(proto)
+    }
+
+    /// How many slots the end of a session frees: its own, and that of its address's permission.
+    fn slots_freed_by(self, session: &Session<W>) -> usize {
+        let permission =
+            self.policy.config.uses_permissions() && self.tables.holds_last_permission_ref(session);
+        if permission { 2 } else { 1 }
+    }
+}

@@ -1,0 +1,243 @@
+//! The changes that packets make to the tables.
+//!
+//! A decision is made on a [`View`], which cannot write. [`Nat::decide`] and [`Nat::reserve`] return
+//! it as a [`Pending`], which holds the engine's exclusive borrow: until it is committed or dropped,
+//! nothing else can change the tables that it depends on. A commit cannot fail.
+
+use crate::packet::Content;
+use crate::state::{
+    Endpoint, ExternalPort, Inside, MappingEnds, NewMapping, NewSession, Proto, Tokens,
+    is_half_open,
+};
+use crate::table::{SlotIndex, Width};
+use crate::{DropReason, Nat, Side};
+
+use super::admit::{PortSearch, Refusal, Sender};
+use super::effect::Effect;
+use super::view::{Live, Lookup, View};
+
+/// The number that no external address has.
+pub(super) const NO_EXTERNAL: u8 = u8::MAX;
+
+/// A decision on the tables as they are.
+pub(super) trait Decision<W: Width> {
+    type Outcome;
+
+    /// Changes the tables as decided. Only [`Pending::commit`] calls it.
+    fn carry_out(self, nat: &mut Nat<'_, W>) -> Self::Outcome;
+}
+
+/// A decision, with the exclusive borrow of the engine that it was made on.
+#[must_use]
+pub(super) struct Pending<'n, 't, W: Width, D> {
+    nat: &'n mut Nat<'t, W>,
+    decision: D,
+}
+
+impl<W: Width, D: Decision<W>> Pending<'_, '_, W, D> {
+    #[inline(always)]
+    pub(super) fn decision(&self) -> &D {
+        &self.decision
+    }
+
+    #[inline(always)]
+    pub(super) fn commit(self) -> D::Outcome {
+        self.decision.carry_out(self.nat)
+    }
+}
+
+/// A session from inside that can be made. Its mapping may have to be made too, and another session
+/// may have to end to make room.
+pub(super) struct Reservation<W> {
+    pub(super) inside: Inside,
+    pub(super) proto: Proto,
+    /// Its mapping, if there is one already.
+    pub(super) mapping: Option<SlotIndex<W>>,
+    pub(super) new_mapping: Option<NewMapping>,
+    pub(super) session: NewSession<W>,
+    pub(super) room: Room<W>,
+}
+
+/// What a session costs its host.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room<W> {
+    /// The session that ends to make room.
+    pub(super) evicted: Option<SlotIndex<W>>,
+    /// What its host has left of its rates afterwards.
+    pub(super) tokens: Option<Tokens>,
+}
+
+/// What a packet from inside does to the tables.
+pub(super) enum Action<'c, W> {
+    /// It begins a session.
+    Begin(Reservation<W>),
+    /// It passes and changes nothing.
+    Pass,
+    /// It opens its ended session again.
+    Reopen(Effect<'c, W>, Inside, Room<W>),
+    /// It belongs to its session.
+    Step(Effect<'c, W>),
+}
+
+/// The sender's half of a packet from inside.
+pub(super) struct SenderDecision<'c, W> {
+    /// The endpoint that the packet leaves from.
+    pub(super) external: Endpoint,
+    pub(super) action: Action<'c, W>,
+}
+
+impl<W: Width> Decision<W> for SenderDecision<'_, W> {
+    type Outcome = Endpoint;
+
+    fn carry_out(self, nat: &mut Nat<'_, W>) -> Endpoint {
+        match self.action {
+            Action::Begin(reservation) => nat.begin(reservation),
+            Action::Pass => {}
+            Action::Reopen(effect, inside, room) => {
+                nat.evict(room.evicted, None);
+                nat.take_tokens(inside, room.tokens);
+                effect.carry_out(nat);
+            }
+            Action::Step(effect) => effect.carry_out(nat),
+        }
+        self.external
+    }
+}
+
+impl<'t, W: Width> Nat<'t, W> {
+    /// Decides what a packet does to its session.
+    #[inline(always)]
+    pub(super) fn step<'n, 'c>(
+        &'n mut self,
+        session: SlotIndex<W>,
+        from: Side,
+        content: &'c Content,
+    ) -> Result<Pending<'n, 't, W, Effect<'c, W>>, DropReason> {
+        let decision = self.view().effect(session, from, content)?;
+        Ok(Pending {
+            nat: self,
+            decision,
+        })
+    }
+
+    /// Decides what a packet from inside does to its live session. Returns the external endpoint
+    /// that it leaves from too.
+    #[inline(always)]
+    pub(super) fn step_sender<'n, 'p>(
+        &'n mut self,
+        sender: &Sender<'p>,
+        live: Live<W>,
+    ) -> Result<(Endpoint, Pending<'n, 't, W, Effect<'p, W>>), DropReason> {
+        let (external, decision) = self.view().sender_effect(sender, live)?;
+        let pending = Pending {
+            nat: self,
+            decision,
+        };
+        Ok((external, pending))
+    }
+
+    /// Decides on a packet that may begin a session. `decide` may be called twice.
+    pub(super) fn reserve<'n, D>(
+        &'n mut self,
+        decide: impl Fn(View<'_, W>, &mut PortSearch) -> Result<D, Refusal>,
+    ) -> Result<Pending<'n, 't, W, D>, Refusal> {
+        let mut search = PortSearch::new(&self.ports);
+        let mut decided = decide(self.view(), &mut search);
+        if search.counted_overdue {
+            // Quarantine entries that are over still counted as waiting. Each is released once, so
+            // this is rare.
+            let tick = self.state.clock.tick();
+            self.state.quarantine.release_overdue(tick, usize::MAX);
+            search = PortSearch::new(&self.ports);
+            decided = decide(self.view(), &mut search);
+        }
+        // Ports that were drawn in vain are not drawn again either.
+        self.ports = search.picker;
+        self.record.count_port_errors(search.failed);
+        let decision = decided?;
+        Ok(Pending {
+            nat: self,
+            decision,
+        })
+    }
+
+    /// Ends the session of a packet if it has expired, and with it maybe its mapping. This comes
+    /// before a new session is decided on, because that needs its slot, its port and its key.
+    pub(super) fn end_if_expired(&mut self, found: Lookup<W>) -> Option<Live<W>> {
+        match found {
+            Lookup::Live(live) => Some(live),
+            Lookup::Expired(session) => {
+                if let Some(ended) = self.state.tables.end_session(session) {
+                    self.events().expired(ended);
+                }
+                None
+            }
+            Lookup::None(_) => None,
+        }
+    }
+
+    fn begin(&mut self, reservation: Reservation<W>) {
+        let Reservation {
+            inside,
+            proto,
+            mapping,
+            new_mapping,
+            session,
+            room,
+        } = reservation;
+        self.evict(room.evicted, mapping);
+        if let Some(new) = &new_mapping {
+            self.add_mapping(new);
+            self.pair(inside, new.external);
+            self.assign_block(new);
+            self.events().created(&MappingEnds::from(new));
+        }
+        self.state
+            .tables
+            .add_session(&session, self.state.clock.tick());
+        self.take_tokens(inside, room.tokens);
+        self.record.count_session(proto, session.begin.state);
+    }
+
+    /// Adds a mapping. Its port leaves the quarantine: a port forward may use one that waits, and
+    /// other entries may be over without having been released.
+    fn add_mapping(&mut self, new: &NewMapping) {
+        self.state.quarantine.release(ExternalPort {
+            proto: new.tuple.proto,
+            external: new.external,
+            port: new.external_port,
+        });
+        self.state.tables.add_mapping(new);
+        self.record.count_mapping();
+    }
+
+    /// Gives a host whose external address is gone the one of its new mapping (RFC 4787 REQ-2).
+    fn pair(&mut self, inside: Inside, external: u8) {
+        let state = &mut self.state;
+        let host = state.tables.host(inside.origin, inside.endpoint.address);
+        let pool = &state.policy.pool;
+        if external != NO_EXTERNAL && host.is_some_and(|host| !pool.is_active(host.external())) {
+            state.tables.set_host_external(inside, external);
+        }
+    }
+
+    /// Ends the session that makes room. The mapping at `kept`, which is about to get a session,
+    /// stays.
+    fn evict(&mut self, evicted: Option<SlotIndex<W>>, kept: Option<SlotIndex<W>>) {
+        let Some(session) = evicted else { return };
+        let Some(ended) = self.state.tables.end_session_but(session, kept) else {
+            return;
+        };
+        self.events().ended(ended);
+        self.record.count_evicted(is_half_open(ended.state));
+    }
+
+    /// Notes what a host, which has a mapping now, has taken of its rates.
+    fn take_tokens(&mut self, inside: Inside, tokens: Option<Tokens>) {
+        let Some(tokens) = tokens else { return };
+        let tables = &mut self.state.tables;
+        if let Some(host) = tables.host_mut(inside.origin, inside.endpoint.address) {
+            host.tokens = tokens;
+        }
+    }
+}
