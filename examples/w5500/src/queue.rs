@@ -8,6 +8,10 @@ use embassy_sync::waitqueue::WakerRegistration;
 
 use crate::LONGEST;
 
+/// So many bytes of frames are worth a wake-up of the consumer. The bus takes 65 us for them at
+/// 31.25 MHz, about as long as an RP2040 takes for two frames.
+pub(crate) const HELD_BYTES: usize = 256;
+
 /// Room for a frame. In all of them it begins at a word, so that a copy from one to another goes by
 /// words.
 #[repr(C)]
@@ -64,6 +68,8 @@ pub(crate) struct Queue<const N: usize> {
 struct Ends {
     oldest: Cell<usize>,
     len: Cell<usize>,
+    /// Bytes pushed since the consumer was woken last.
+    held: Cell<usize>,
     /// Who waits for a frame.
     consumer: Waiting,
     /// Who waits for room.
@@ -75,6 +81,7 @@ impl<const N: usize> Queue<N> {
         let ends = Ends {
             oldest: Cell::new(0),
             len: Cell::new(0),
+            held: Cell::new(0),
             consumer: Waiting::new(),
             producer: Waiting::new(),
         };
@@ -113,9 +120,30 @@ impl<'d> Channel<'d> {
         self.has_room()
     }
 
+    /// Puts the frame in [`Channel::room`] into the queue, and wakes the consumer.
     pub(crate) fn push(&self) {
-        self.ends.len.set(self.ends.len.get().saturating_add(1));
-        self.ends.consumer.wake();
+        self.push_held(HELD_BYTES);
+    }
+
+    /// Puts a frame of `bytes` bytes into the queue like [`Channel::push`], but wakes the consumer
+    /// only when the frames since the last wake-up are worth it: half a queue of them, or
+    /// [`HELD_BYTES`] bytes.
+    ///
+    /// The caller must call [`Channel::announce`] before it waits for anything else than its bus.
+    pub(crate) fn push_held(&self, bytes: usize) {
+        let Ends { len, held, .. } = self.ends;
+        len.set(len.get().saturating_add(1));
+        held.set(held.get().saturating_add(bytes));
+        if held.get() >= HELD_BYTES || len.get() >= self.half() {
+            self.announce();
+        }
+    }
+
+    /// Wakes the consumer for the frames that were held back, if there are any.
+    pub(crate) fn announce(&self) {
+        if self.ends.held.take() > 0 {
+            self.ends.consumer.wake();
+        }
     }
 
     /// The frame that is next. [`Channel::pop`] removes it.
@@ -138,6 +166,11 @@ impl<'d> Channel<'d> {
             .set(if next < self.packets.len() { next } else { 0 });
         self.ends.len.set(self.ends.len.get().saturating_sub(1));
         self.ends.producer.wake();
+    }
+
+    /// Half the queue, and one frame at least.
+    fn half(&self) -> usize {
+        (self.packets.len() / 2).max(1)
     }
 
     fn has_frame(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::LONGEST;
 use crate::chip::{Chip, RxPointers};
 use crate::counters::Tally;
 use crate::fault::Fault;
-use crate::queue::Channel;
+use crate::queue::{Channel, HELD_BYTES};
 use crate::registers::{BUFFER_LEN, INTERRUPTS};
 
 /// Before each frame stands its length, these two bytes included.
@@ -76,6 +76,7 @@ impl<'d> Receiver<'d> {
 
     /// Begins anew with a chip that was set up. What was in its buffer is lost.
     pub(crate) fn restart(&mut self) {
+        self.announce();
         self.tally.discarded_bytes.add(self.waiting.into());
         (self.read, self.waiting, self.kept) = (0, 0, 0);
         (self.look, self.resyncs, self.idle_interrupts) = (true, 0, 0);
@@ -84,6 +85,12 @@ impl<'d> Receiver<'d> {
     /// The channel, to wait for room in it, if that is what the next frame waits for.
     pub(crate) fn wants_room(&self) -> Option<Channel<'d>> {
         (self.waiting > 0).then_some(self.channel)
+    }
+
+    /// Wakes the stack for the frames that were held back. To be called before this task waits for
+    /// anything else than its bus.
+    pub(crate) fn announce(&self) {
+        self.channel.announce();
     }
 
     /// Has the buffer looked at, interrupt or not.
@@ -110,6 +117,9 @@ impl<'d> Receiver<'d> {
             return Ok(false);
         }
         self.take(chip).await?;
+        if self.waiting == 0 {
+            self.announce();
+        }
         if self.waiting == 0 || self.kept >= GIVE_BACK {
             self.settle(chip)?;
         }
@@ -174,6 +184,9 @@ impl<'d> Receiver<'d> {
         if let Length::Fits(length) = length
             && let Some(mut packet) = self.channel.room()
         {
+            if length > HELD_BYTES {
+                self.announce();
+            }
             let done = chip.bus.continue_read(packet.resize(length)).await;
             chip.bus.end()?;
             done?;
@@ -207,7 +220,7 @@ impl<'d> Receiver<'d> {
             Length::Oversized => self.tally.oversized.add(1),
             Length::Runt => self.tally.runts.add(1),
             Length::Fits(length) => {
-                self.channel.push();
+                self.channel.push_held(length);
                 self.tally.received.add(1);
                 self.tally.received_bytes.add(length as u64);
             }

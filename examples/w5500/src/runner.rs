@@ -230,9 +230,11 @@ where
             let received = self.receiver.serve(&mut self.chip, interrupt).await?;
             let sent = self.sender.serve(&mut self.chip, self.link_up).await?;
             if !received && !sent {
+                self.receiver.announce();
                 return self.idle(alarm).await;
             }
         }
+        self.receiver.announce();
         yield_now().await;
         Ok(())
     }
