@@ -164,8 +164,11 @@ impl<'d> Channel<'d> {
         self.ends
             .oldest
             .set(if next < self.packets.len() { next } else { 0 });
-        self.ends.len.set(self.ends.len.get().saturating_sub(1));
-        self.ends.producer.wake();
+        let len = self.ends.len.get().saturating_sub(1);
+        self.ends.len.set(len);
+        if len <= self.packets.len() / 2 {
+            self.ends.producer.wake();
+        }
     }
 
     /// Half the queue, and one frame at least.
