@@ -21,6 +21,10 @@ pub(crate) const MIN_FRAME: usize = 14;
 /// read. Each time costs two accesses; the rest of the buffer is enough for what arrives meanwhile.
 const GIVE_BACK: u16 = BUFFER_LEN / 4;
 
+/// The same while there is no room for the next frame: less, because the chip has to hold now what
+/// arrives, and the bus has nothing more urgent to do.
+const GIVE_BACK_FULL: u16 = BUFFER_LEN / 16;
+
 /// How often the pointers are read until they agree. They change while they are read, and after a
 /// command.
 const POINTER_READS: u32 = 8;
@@ -113,7 +117,9 @@ impl<'d> Receiver<'d> {
             return Ok(false);
         }
         if self.channel.room().is_none() {
-            self.settle(chip)?;
+            if self.kept >= GIVE_BACK_FULL {
+                self.settle(chip)?;
+            }
             return Ok(false);
         }
         self.take(chip).await?;
