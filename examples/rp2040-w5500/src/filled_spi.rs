@@ -120,18 +120,19 @@ impl<Bus: Instance> SpiBus<u8> for FilledSpi<Bus> {
 // Each transfer by DMA receives as much as it sends, and ends with what was received, like a polled
 // one. A transfer that is given up is stopped when its futures are dropped.
 impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
-    async fn read(&mut self, words: &mut [u8]) -> Result<(), Error> {
+    async fn transfer_in_place(&mut self, words: &mut [u8]) -> Result<(), Error> {
         let Dma {
             send,
             receive,
             pace,
         } = &mut self.dma;
         let register = self.registers.dr().as_ptr();
+        let words: *mut [u8] = words;
         // SAFETY: `words` is borrowed for as long as the transfers last, and the register is always
-        // there.
+        // there. No byte is received before it was sent, so none is overwritten too early.
         let received = unsafe { receive.read(register.cast::<u8>(), words, pace.1, false) };
         // SAFETY: as above.
-        let _sent = unsafe { send.write_zeros(words.len(), register.cast::<u8>(), pace.0) };
+        let _sent = unsafe { send.write(words, register.cast::<u8>(), pace.0, false) };
         received.await;
         Ok(())
     }
@@ -157,8 +158,8 @@ impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
         SpiBus::transfer(self, read, write)
     }
 
-    async fn transfer_in_place(&mut self, words: &mut [u8]) -> Result<(), Error> {
-        SpiBus::transfer_in_place(self, words)
+    async fn read(&mut self, words: &mut [u8]) -> Result<(), Error> {
+        SpiBus::read(self, words)
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

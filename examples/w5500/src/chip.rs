@@ -6,6 +6,8 @@ use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 
 use crate::bus::Bus;
 use crate::fault::Fault;
+use crate::queue::Packet;
+use crate::receiver::LENGTH_WORD;
 use crate::registers::{
     Block, COMMAND_OPEN, COMMAND_RECEIVE, COMMAND_SEND, INTERRUPT_RECEIVED, INTERRUPT_SENT,
     LINK_UP, MODE_MAC_FILTER, MODE_MACRAW, MODE_NO_IPV6, MODE_NO_MULTICAST, STATUS_MACRAW, VERSION,
@@ -147,6 +149,32 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok(u16::from_be_bytes([high, low]))
     }
 
+    /// Reads the frame of `packet` from `read` on, behind its length word, and the `after` bytes
+    /// that come next.
+    pub(crate) async fn read_frame(
+        &mut self,
+        read: u16,
+        packet: &mut Packet,
+        after: usize,
+    ) -> Result<(), Fault> {
+        self.bus.select()?;
+        let words = packet.access(to_read(Block::RxBuffer, read.wrapping_add(LENGTH_WORD)), after);
+        let done = self.bus.exchange(words).await;
+        self.bus.end()?;
+        done
+    }
+
+    /// The same in an access that [`Chip::begin_frame`] has begun, and that ends with it.
+    pub(crate) async fn continue_frame(
+        &mut self,
+        packet: &mut Packet,
+        after: usize,
+    ) -> Result<(), Fault> {
+        let done = self.bus.exchange(packet.rest(after)).await;
+        self.bus.end()?;
+        done
+    }
+
     /// How far the chip has sent.
     pub(crate) fn tx_read(&mut self) -> Result<u16, Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::TX_READ);
@@ -157,10 +185,13 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
     }
 
     /// Puts a frame into the transmit buffer, without sending it.
-    pub(crate) async fn write_frame(&mut self, write: u16, frame: &[u8]) -> Result<(), Fault> {
-        self.bus
-            .write_frame(to_write(Block::TxBuffer, write), frame)
-            .await
+    pub(crate) async fn write_frame(
+        &mut self,
+        write: u16,
+        packet: &mut Packet,
+    ) -> Result<(), Fault> {
+        let words = packet.access(to_write(Block::TxBuffer, write), 0);
+        self.bus.write_frame(words).await
     }
 
     /// Sends what is in the transmit buffer before `write` as one frame.

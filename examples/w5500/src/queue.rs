@@ -7,36 +7,69 @@ use core::task::Waker;
 use embassy_sync::waitqueue::WakerRegistration;
 
 use crate::LONGEST;
+use crate::registers::Header;
 
 /// So many bytes of frames are worth a wake-up of the consumer. The bus takes 65 us for them at
 /// 31.25 MHz, about as long as an RP2040 takes for two frames.
 pub(crate) const HELD_BYTES: usize = 256;
 
-/// Room for a frame. In all of them it begins at a word, so that a copy from one to another goes by
-/// words.
+/// Room for a frame, and for what goes over the bus with it: the header of the access before it, and
+/// the next length word after it. So one transfer moves all of it.
+///
+/// In all packets the frame begins at a word, so that a copy from one to another goes by words.
 #[repr(C)]
 pub(crate) struct Packet {
     len: usize,
-    bytes: [u8; LONGEST],
+    bytes: [u8; FRAME_AT + LONGEST + AFTER],
 }
+
+const FRAME_AT: usize = 4;
+const HEADER_AT: usize = FRAME_AT - size_of::<Header>();
+const AFTER: usize = 2;
 
 impl Packet {
     pub(crate) const fn new() -> Self {
         Self {
             len: 0,
-            bytes: [0; LONGEST],
+            bytes: [0; FRAME_AT + LONGEST + AFTER],
         }
     }
 
     /// The frame.
     pub(crate) fn frame(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(..self.len).unwrap_or_default()
+        self.part(FRAME_AT, 0)
     }
 
     /// The same, `len` bytes long from now on, but no longer than there is room for.
     pub(crate) fn resize(&mut self, len: usize) -> &mut [u8] {
         self.len = len.min(LONGEST);
         self.frame()
+    }
+
+    /// An access that begins with `header` and moves the frame, and `after` bytes behind it: 2 at
+    /// most.
+    pub(crate) fn access(&mut self, header: Header, after: usize) -> &mut [u8] {
+        if let Some(place) = self.bytes.get_mut(HEADER_AT..FRAME_AT) {
+            place.copy_from_slice(&header);
+        }
+        self.part(HEADER_AT, after)
+    }
+
+    /// The rest of an access that has begun: the frame, and `after` bytes behind it.
+    pub(crate) fn rest(&mut self, after: usize) -> &mut [u8] {
+        self.part(FRAME_AT, after)
+    }
+
+    /// The two bytes behind the frame.
+    pub(crate) fn word_after(&mut self) -> [u8; AFTER] {
+        let at = FRAME_AT + self.len;
+        self.part(at, AFTER).try_into().unwrap_or_default()
+    }
+
+    fn part(&mut self, from: usize, after: usize) -> &mut [u8] {
+        self.bytes
+            .get_mut(from..FRAME_AT + self.len + after)
+            .unwrap_or_default()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::queue::{Channel, HELD_BYTES};
 use crate::registers::{BUFFER_LEN, INTERRUPTS};
 
 /// Before each frame stands its length, these two bytes included.
-const LENGTH_WORD: u16 = 2;
+pub(crate) const LENGTH_WORD: u16 = 2;
 
 /// The shortest frame: an Ethernet header.
 pub(crate) const MIN_FRAME: usize = 14;
@@ -46,6 +46,8 @@ pub(crate) struct Receiver<'d> {
     read: u16,
     /// The bytes from there on that are known to be whole frames.
     waiting: u16,
+    /// The length word of the frame at `read`, if it has been read already.
+    ahead: Option<u16>,
     /// The bytes before it that the chip has not got back.
     kept: u16,
     /// Whether more may have arrived than is known.
@@ -71,6 +73,7 @@ impl<'d> Receiver<'d> {
             tally,
             read: 0,
             waiting: 0,
+            ahead: None,
             kept: 0,
             look: true,
             resyncs: 0,
@@ -82,7 +85,7 @@ impl<'d> Receiver<'d> {
     pub(crate) fn restart(&mut self) {
         self.announce();
         self.tally.discarded_bytes.add(self.waiting.into());
-        (self.read, self.waiting, self.kept) = (0, 0, 0);
+        (self.read, self.waiting, self.kept, self.ahead) = (0, 0, 0, None);
         (self.look, self.resyncs, self.idle_interrupts) = (true, 0, 0);
     }
 
@@ -185,7 +188,11 @@ impl<'d> Receiver<'d> {
         &mut self,
         chip: &mut Chip<Spi, Cs>,
     ) -> Result<(), Fault> {
-        let word = chip.begin_frame(self.read)?;
+        let ahead = self.ahead.take();
+        let word = match ahead {
+            Some(word) => word,
+            None => chip.begin_frame(self.read)?,
+        };
         let length = self.judge(word);
         if let Length::Fits(length) = length
             && let Some(mut packet) = self.channel.room()
@@ -193,10 +200,17 @@ impl<'d> Receiver<'d> {
             if length > HELD_BYTES {
                 self.announce();
             }
-            let done = chip.bus.continue_read(packet.resize(length)).await;
-            chip.bus.end()?;
-            done?;
-        } else {
+            packet.resize(length);
+            // The next length word comes along, if it has arrived.
+            let more = self.waiting.saturating_sub(word) >= LENGTH_WORD;
+            let after = if more { LENGTH_WORD.into() } else { 0 };
+            if ahead.is_some() {
+                chip.read_frame(self.read, &mut packet, after).await?;
+            } else {
+                chip.continue_frame(&mut packet, after).await?;
+            }
+            self.ahead = more.then(|| u16::from_be_bytes(packet.word_after()));
+        } else if ahead.is_none() {
             chip.bus.end()?;
         }
         self.book(length, word, chip)

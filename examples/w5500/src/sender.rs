@@ -95,14 +95,14 @@ impl<'d> Sender<'d> {
         let Some(mut packet) = self.channel.oldest() else {
             return Ok(false);
         };
-        let frame = packet.frame();
+        let length = packet.frame().len();
         if !link_up {
             self.tally.unsent_link_down.add(1);
-        } else if frame.len() < MIN_FRAME {
+        } else if length < MIN_FRAME {
             self.tally.unsent_runts.add(1);
         } else {
-            self.staged = u16::try_from(frame.len()).ok();
-            chip.write_frame(self.write, frame).await?;
+            self.staged = u16::try_from(length).ok();
+            chip.write_frame(self.write, &mut packet).await?;
         }
         self.channel.pop();
         Ok(true)
