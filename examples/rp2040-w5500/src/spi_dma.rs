@@ -140,7 +140,7 @@ impl Dma {
         compiler_fence(Ordering::SeqCst);
         receive.al2_write_addr_trig().write_value(to as u32);
         send.al3_read_addr_trig().write_value(from as u32);
-        Transfer(self)
+        Transfer { dma: self, woken: false }
     }
 
     fn is_busy(&self) -> bool {
@@ -162,18 +162,22 @@ impl Dma {
 }
 
 /// A transfer under way.
-struct Transfer<'a>(&'a mut Dma);
+struct Transfer<'a> {
+    dma: &'a mut Dma,
+    /// Whether a task waits.
+    woken: bool,
+}
 
 impl Future for Transfer<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.0.is_busy() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.woken && !self.dma.is_busy() {
             return Poll::Ready(());
         }
-        self.0.register(cx.waker());
-        // It may have ended before that.
-        if self.0.is_busy() {
+        self.woken = true;
+        self.dma.register(cx.waker());
+        if self.dma.is_busy() {
             Poll::Pending
         } else {
             Poll::Ready(())
@@ -184,7 +188,7 @@ impl Future for Transfer<'_> {
 /// What is given up is stopped.
 impl Drop for Transfer<'_> {
     fn drop(&mut self) {
-        let Dma { send, receive, .. } = &*self.0;
+        let Dma { send, receive, .. } = &*self.dma;
         for channel in [send, receive] {
             if channel.ctrl_trig().read().busy() {
                 let number = channel.ctrl_trig().read().chain_to();
