@@ -107,19 +107,19 @@ impl Dma {
     }
 
     /// Sends `words`, and puts there what comes meanwhile.
-    pub(crate) async fn transfer_in_place(&mut self, words: &mut [u8]) {
+    pub(crate) fn transfer_in_place<'a>(&'a mut self, words: &'a mut [u8]) -> Transfer<'a> {
         let place = words.as_mut_ptr();
         // SAFETY: `words` is borrowed for as long as the transfer lasts. No byte is received before
         // it was sent, so none is overwritten too early.
-        unsafe { self.start(place, (place, self.keep), words.len()) }.await;
+        unsafe { self.start(place, (place, self.keep), words.len()) }
     }
 
     /// Sends `words`.
-    pub(crate) async fn write(&mut self, words: &[u8]) {
+    pub(crate) fn write<'a>(&'a mut self, words: &'a [u8]) -> Transfer<'a> {
         let unwanted = (&raw mut UNWANTED, self.discard);
         // SAFETY: `words` is borrowed for as long as the transfer lasts, and nothing else uses the
         // byte that is written.
-        unsafe { self.start(words.as_ptr(), unwanted, words.len()) }.await;
+        unsafe { self.start(words.as_ptr(), unwanted, words.len()) }
     }
 
     /// # Safety
@@ -162,7 +162,7 @@ impl Dma {
 }
 
 /// A transfer under way.
-struct Transfer<'a> {
+pub(crate) struct Transfer<'a> {
     dma: &'a mut Dma,
     /// Whether a task waits.
     woken: bool,

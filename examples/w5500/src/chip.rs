@@ -149,30 +149,17 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok(u16::from_be_bytes([high, low]))
     }
 
-    /// Reads the frame of `packet` from `read` on, behind its length word, and the `after` bytes
-    /// that come next.
-    pub(crate) async fn read_frame(
+    /// Begins to read the frame at `read`, whose length word is known. Returns what to exchange for
+    /// it, and for the `after` bytes behind it.
+    pub(crate) fn begin_known_frame<'a>(
         &mut self,
         read: u16,
-        packet: &mut Packet,
+        packet: &'a mut Packet,
         after: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<&'a mut [u8], Fault> {
         self.bus.select()?;
-        let words = packet.access(to_read(Block::RxBuffer, read.wrapping_add(LENGTH_WORD)), after);
-        let done = self.bus.exchange(words).await;
-        self.bus.end()?;
-        done
-    }
-
-    /// The same in an access that [`Chip::begin_frame`] has begun, and that ends with it.
-    pub(crate) async fn continue_frame(
-        &mut self,
-        packet: &mut Packet,
-        after: usize,
-    ) -> Result<(), Fault> {
-        let done = self.bus.exchange(packet.rest(after)).await;
-        self.bus.end()?;
-        done
+        let header = to_read(Block::RxBuffer, read.wrapping_add(LENGTH_WORD));
+        Ok(packet.access(header, after))
     }
 
     /// How far the chip has sent.

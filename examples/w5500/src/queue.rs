@@ -199,7 +199,7 @@ impl<'d> Channel<'d> {
             .set(if next < self.packets.len() { next } else { 0 });
         let len = self.ends.len.get().saturating_sub(1);
         self.ends.len.set(len);
-        if len <= self.packets.len() / 2 {
+        if len <= self.quarter() {
             self.ends.producer.wake();
         }
     }
@@ -207,6 +207,11 @@ impl<'d> Channel<'d> {
     /// Half the queue, and one frame at least.
     fn half(&self) -> usize {
         (self.packets.len() / 2).max(1)
+    }
+
+    /// A quarter of the queue, and one frame at least.
+    fn quarter(&self) -> usize {
+        (self.packets.len() / 4).max(1)
     }
 
     fn has_frame(&self) -> bool {

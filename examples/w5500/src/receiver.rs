@@ -204,11 +204,14 @@ impl<'d> Receiver<'d> {
             // The next length word comes along, if it has arrived.
             let more = self.waiting.saturating_sub(word) >= LENGTH_WORD;
             let after = if more { LENGTH_WORD.into() } else { 0 };
-            if ahead.is_some() {
-                chip.read_frame(self.read, &mut packet, after).await?;
+            let words = if ahead.is_some() {
+                chip.begin_known_frame(self.read, &mut packet, after)?
             } else {
-                chip.continue_frame(&mut packet, after).await?;
-            }
+                packet.rest(after)
+            };
+            let done = chip.bus.exchange(words).await;
+            chip.bus.end()?;
+            done?;
             self.ahead = more.then(|| u16::from_be_bytes(packet.word_after()));
         } else if ahead.is_none() {
             chip.bus.end()?;
