@@ -137,7 +137,11 @@ where
         let mut missing = false;
         loop {
             let began = self.clock.now();
-            let fault = match self.start().await {
+            let started = {
+                let start = pin!(self.start());
+                apart(start).await
+            };
+            let fault = match started {
                 Ok(()) => {
                     info!("{}: found", self.name);
                     missing = false;
@@ -156,7 +160,8 @@ where
                 }
             };
             self.give_up(fault);
-            self.clock.sleep_until(began + RETRY).await;
+            let pause = pin!(self.clock.sleep_until(began + RETRY));
+            apart(pause).await;
         }
     }
 
@@ -215,8 +220,8 @@ where
             set_by: None,
         };
         while clock.now() < end {
-            let mut turns = pin!(self.turns(&mut alarm));
-            poll_fn(|cx| poll_apart(turns.as_mut(), cx)).await?;
+            let turns = pin!(self.turns(&mut alarm));
+            apart(turns).await?;
         }
         Ok(())
     }
@@ -283,6 +288,7 @@ where
     }
 
     /// What is due every [`CHECK_EVERY`]: the link, and whether the chip is still what it was.
+    #[inline(never)]
     fn check(&mut self) -> Result<(), Fault> {
         let (up, version) = self.chip.link()?;
         // A single wrong reading is not worth the seconds that a link needs to come back.
@@ -309,8 +315,12 @@ where
     }
 }
 
-/// Polls a future in a function of its own, so that it shares no set-up with what runs once in a
-/// while.
+/// Has a future polled in a function of its own. Else the compiler makes one function of all of
+/// this task, which begins each poll with what only its rare parts need.
+async fn apart<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+    poll_fn(|cx| poll_apart(future.as_mut(), cx)).await
+}
+
 #[inline(never)]
 fn poll_apart<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     future.poll(cx)
