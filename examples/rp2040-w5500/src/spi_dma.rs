@@ -58,6 +58,8 @@ pub(crate) struct Dma {
     send: Channel,
     receive: Channel,
     number: usize,
+    /// The task in [`WAITING`], to be compared without a critical section.
+    registered: Option<Waker>,
     /// How the channel that receives is set: to keep what it receives, or not.
     keep: CtrlTrig,
     discard: CtrlTrig,
@@ -101,6 +103,7 @@ impl Dma {
             send,
             receive,
             number: Receive::number().into(),
+            registered: None,
             keep,
             discard,
         }
@@ -149,15 +152,16 @@ impl Dma {
         control.busy()
     }
 
-    fn register(&self, waker: &Waker) {
-        free(|cs| {
-            if let Some(waiting) = WAITING.get(self.number) {
-                let mut waiting = waiting.borrow(cs).borrow_mut();
-                if !waiting.as_ref().is_some_and(|other| other.will_wake(waker)) {
-                    *waiting = Some(waker.clone());
+    fn register(&mut self, waker: &Waker) {
+        let registered = self.registered.as_ref();
+        if !registered.is_some_and(|other| other.will_wake(waker)) {
+            self.registered = Some(waker.clone());
+            free(|cs| {
+                if let Some(waiting) = WAITING.get(self.number) {
+                    waiting.borrow(cs).replace(Some(waker.clone()));
                 }
-            }
-        });
+            });
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! From the chip's receive buffer into the channel.
 
+use core::cell::RefMut;
+
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
 use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
@@ -8,7 +10,7 @@ use crate::LONGEST;
 use crate::chip::{Chip, RxPointers};
 use crate::counters::Tally;
 use crate::fault::Fault;
-use crate::queue::{Channel, HELD_BYTES};
+use crate::queue::{Channel, HELD_BYTES, Packet};
 use crate::registers::{BUFFER_LEN, INTERRUPTS};
 
 /// Before each frame stands its length, these two bytes included.
@@ -89,6 +91,11 @@ impl<'d> Receiver<'d> {
         (self.look, self.resyncs, self.idle_interrupts) = (true, 0, 0);
     }
 
+    /// Whether the next frame is yet to be looked for.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.waiting == 0
+    }
+
     /// The channel, to wait for room in it, if that is what the next frame waits for.
     pub(crate) fn wants_room(&self) -> Option<Channel<'d>> {
         (self.waiting > 0).then_some(self.channel)
@@ -119,13 +126,13 @@ impl<'d> Receiver<'d> {
         if self.waiting == 0 && !self.find(chip, interrupt)? {
             return Ok(false);
         }
-        if self.channel.room().is_none() {
+        let Some(packet) = self.channel.room() else {
             if self.kept >= GIVE_BACK_FULL {
                 self.settle(chip)?;
             }
             return Ok(false);
-        }
-        self.take(chip).await?;
+        };
+        self.take(chip, packet).await?;
         if self.waiting == 0 {
             self.announce();
         }
@@ -187,6 +194,7 @@ impl<'d> Receiver<'d> {
     async fn take<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
+        mut packet: RefMut<'_, Packet>,
     ) -> Result<(), Fault> {
         let ahead = self.ahead.take();
         let word = match ahead {
@@ -194,9 +202,7 @@ impl<'d> Receiver<'d> {
             None => chip.begin_frame(self.read)?,
         };
         let length = self.judge(word);
-        if let Length::Fits(length) = length
-            && let Some(mut packet) = self.channel.room()
-        {
+        if let Length::Fits(length) = length {
             if length > HELD_BYTES {
                 self.announce();
             }
@@ -216,6 +222,7 @@ impl<'d> Receiver<'d> {
         } else if ahead.is_none() {
             chip.bus.end()?;
         }
+        drop(packet);
         self.book(length, word, chip)
     }
 

@@ -232,7 +232,8 @@ where
         alarm: &mut Alarm<'_, impl Future<Output = ()>>,
     ) -> Result<(), Fault> {
         for _ in 0..TURNS {
-            let interrupt = self.int.is_low().map_err(|_| Fault::Bus)?;
+            let interrupt =
+                self.receiver.is_drained() && self.int.is_low().map_err(|_| Fault::Bus)?;
             let received = self.receiver.serve(&mut self.chip, interrupt).await?;
             let sent = self.sender.serve(&mut self.chip, self.link_up).await?;
             if !received && !sent {
