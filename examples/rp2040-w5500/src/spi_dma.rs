@@ -19,13 +19,18 @@ use embassy_rp::pac::dma::regs::CtrlTrig;
 use embassy_rp::pac::dma::vals::{DataSize, TreqSel};
 use embassy_rp::{Peri, pac};
 
-/// The channels of the chip.
-const CHANNELS: usize = 12;
+/// The buses. Each has two channels in a row.
+const BUSES: usize = 2;
 
-/// The task that waits for each channel. It stays when it has been woken: mostly it is the one that
-/// waits next.
-static WAITING: [Mutex<RefCell<Option<Waker>>>; CHANNELS] =
-    [const { Mutex::new(RefCell::new(None)) }; CHANNELS];
+/// The task that waits for each bus. It stays when it has been woken: it is the one that waits
+/// next.
+static WAITING: [Mutex<RefCell<Option<Waker>>>; BUSES] =
+    [const { Mutex::new(RefCell::new(None)) }; BUSES];
+
+/// The place in [`WAITING`] for a channel.
+fn waiting(channel: u8) -> Option<&'static Mutex<RefCell<Option<Waker>>>> {
+    WAITING.get(usize::from(channel / 2))
+}
 
 /// What a byte that is not wanted is written to.
 static mut UNWANTED: u8 = 0;
@@ -38,14 +43,14 @@ impl<Channel: ChannelInstance> Handler<DMA_IRQ_0> for Finished<Channel> {
         let channel = 1 << Channel::number();
         if pac::DMA.ints(0).read() & channel != 0 {
             pac::DMA.ints(0).write_value(channel);
-            wake(Channel::number().into());
+            wake(Channel::number());
         }
     }
 }
 
-fn wake(channel: usize) {
+fn wake(channel: u8) {
     free(|cs| {
-        if let Some(waiting) = WAITING.get(channel)
+        if let Some(waiting) = waiting(channel)
             && let Some(waker) = &*waiting.borrow(cs).borrow()
         {
             waker.wake_by_ref();
@@ -57,7 +62,7 @@ fn wake(channel: usize) {
 pub(crate) struct Dma {
     send: Channel,
     receive: Channel,
-    number: usize,
+    number: u8,
     /// The task in [`WAITING`], to be compared without a critical section.
     registered: Option<Waker>,
     /// How the channel that receives is set: to keep what it receives, or not.
@@ -102,7 +107,7 @@ impl Dma {
         Self {
             send,
             receive,
-            number: Receive::number().into(),
+            number: Receive::number(),
             registered: None,
             keep,
             discard,
@@ -157,7 +162,7 @@ impl Dma {
         if !registered.is_some_and(|other| other.will_wake(waker)) {
             self.registered = Some(waker.clone());
             free(|cs| {
-                if let Some(waiting) = WAITING.get(self.number) {
+                if let Some(waiting) = waiting(self.number) {
                     waiting.borrow(cs).replace(Some(waker.clone()));
                 }
             });

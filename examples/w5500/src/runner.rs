@@ -318,8 +318,8 @@ where
 
 /// Has a future polled in a function of its own. Else the compiler makes one function of all of
 /// this task, which begins each poll with what only its rare parts need.
-async fn apart<F: Future>(mut future: Pin<&mut F>) -> F::Output {
-    poll_fn(|cx| poll_apart(future.as_mut(), cx)).await
+fn apart<F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
+    poll_fn(move |cx| poll_apart(future.as_mut(), cx))
 }
 
 #[inline(never)]
