@@ -11,7 +11,7 @@ use crate::registers::Header;
 
 /// So many bytes of frames are worth a wake-up of the consumer. The bus takes 65 us for them at
 /// 31.25 MHz, about as long as an RP2040 takes for two frames.
-pub(crate) const HELD_BYTES: usize = 256;
+pub(crate) const SHORT: usize = 128;
 
 /// Room for a frame, and for what goes over the bus with it: the header of the access before it, and
 /// the next length word after it. So one transfer moves all of it.
@@ -102,7 +102,7 @@ struct Ends {
     oldest: Cell<usize>,
     len: Cell<usize>,
     /// Bytes pushed since the consumer was woken last.
-    held: Cell<usize>,
+    held: Cell<bool>,
     /// Who waits for a frame.
     consumer: Waiting,
     /// Who waits for room.
@@ -114,7 +114,7 @@ impl<const N: usize> Queue<N> {
         let ends = Ends {
             oldest: Cell::new(0),
             len: Cell::new(0),
-            held: Cell::new(0),
+            held: Cell::new(false),
             consumer: Waiting::new(),
             producer: Waiting::new(),
         };
@@ -155,26 +155,26 @@ impl<'d> Channel<'d> {
 
     /// Puts the frame in [`Channel::room`] into the queue, and wakes the consumer.
     pub(crate) fn push(&self) {
-        self.push_held(HELD_BYTES);
+        self.push_held(LONGEST);
     }
 
     /// Puts a frame of `bytes` bytes into the queue like [`Channel::push`], but wakes the consumer
     /// only when the frames since the last wake-up are worth it: half a queue of them, or
-    /// [`HELD_BYTES`] bytes.
+    /// [`WAKE_BYTES`] bytes.
     ///
     /// The caller must call [`Channel::announce`] before it waits for anything else than its bus.
     pub(crate) fn push_held(&self, bytes: usize) {
         let Ends { len, held, .. } = self.ends;
         len.set(len.get().saturating_add(1));
-        held.set(held.get().saturating_add(bytes));
-        if held.get() >= HELD_BYTES || len.get() >= self.half() {
+        held.set(true);
+        if bytes > SHORT || len.get() >= self.three_quarters() {
             self.announce();
         }
     }
 
     /// Wakes the consumer for the frames that were held back, if there are any.
     pub(crate) fn announce(&self) {
-        if self.ends.held.take() > 0 {
+        if self.ends.held.take() {
             self.ends.consumer.wake();
         }
     }
@@ -192,21 +192,23 @@ impl<'d> Channel<'d> {
         self.has_frame()
     }
 
-    pub(crate) fn pop(&self) {
-        let next = self.ends.oldest.get().saturating_add(1);
-        self.ends
-            .oldest
-            .set(if next < self.packets.len() { next } else { 0 });
-        let len = self.ends.len.get().saturating_sub(1);
-        self.ends.len.set(len);
-        if len <= self.quarter() {
+    /// Removes the oldest frame, which is `bytes` bytes long.
+    ///
+    /// Wakes the producer only when there is room that is worth it: for [`WAKE_BYTES`] bytes, or
+    /// three quarters of the queue.
+    pub(crate) fn pop(&self, bytes: usize) {
+        let Ends { oldest, len, .. } = self.ends;
+        let next = oldest.get().saturating_add(1);
+        oldest.set(if next < self.packets.len() { next } else { 0 });
+        len.set(len.get().saturating_sub(1));
+        if bytes > SHORT || len.get() <= self.quarter() {
             self.ends.producer.wake();
         }
     }
 
-    /// Half the queue, and one frame at least.
-    fn half(&self) -> usize {
-        (self.packets.len() / 2).max(1)
+    /// Three quarters of the queue, and one frame at least.
+    fn three_quarters(&self) -> usize {
+        (self.packets.len() * 3 / 4).max(1)
     }
 
     /// A quarter of the queue, and one frame at least.

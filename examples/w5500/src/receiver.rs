@@ -10,7 +10,7 @@ use crate::LONGEST;
 use crate::chip::{Chip, RxPointers};
 use crate::counters::Tally;
 use crate::fault::Fault;
-use crate::queue::{Channel, HELD_BYTES, Packet};
+use crate::queue::{Channel, Packet, SHORT};
 use crate::registers::{BUFFER_LEN, INTERRUPTS};
 
 /// Before each frame stands its length, these two bytes included.
@@ -203,7 +203,7 @@ impl<'d> Receiver<'d> {
         };
         let length = self.judge(word);
         if let Length::Fits(length) = length {
-            if length > HELD_BYTES {
+            if length > SHORT {
                 self.announce();
             }
             packet.resize(length);

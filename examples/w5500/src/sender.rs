@@ -104,7 +104,8 @@ impl<'d> Sender<'d> {
             self.staged = u16::try_from(length).ok();
             chip.write_frame(self.write, &mut packet).await?;
         }
-        self.channel.pop();
+        drop(packet);
+        self.channel.pop(length);
         Ok(true)
     }
 
