@@ -6,11 +6,14 @@ use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 
 use crate::fault::Fault;
 
+/// What is moved with a frame at most, in bytes: the header of the access, and the next length word.
+const BESIDE_FRAME: usize = 5;
+
 /// A bus with one chip on it.
 pub(crate) struct Bus<Spi, Cs> {
     spi: Spi,
     cs: Cs,
-    /// The longest part of a frame, in bytes, that is polled.
+    /// The longest frame, in bytes, that is polled.
     pub(crate) poll_limit: usize,
 }
 
@@ -43,10 +46,10 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         done.map_err(|_| Fault::Bus)
     }
 
-    /// Moves `words` in an access that has begun, both ways at once: sends them, and puts there
-    /// what came meanwhile.
+    /// Reads a frame in an access that has begun: sends `words`, and puts there what came
+    /// meanwhile. What is sent after the header of the access is of no effect.
     pub(crate) async fn exchange(&mut self, words: &mut [u8]) -> Result<(), Fault> {
-        let done = if words.len() <= self.poll_limit {
+        let done = if words.len() <= self.poll_limit.saturating_add(BESIDE_FRAME) {
             SpiBus::transfer_in_place(&mut self.spi, words)
         } else {
             AsyncSpiBus::transfer_in_place(&mut self.spi, words).await
@@ -57,7 +60,7 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
     /// A whole access that writes `words`: a header, and a frame.
     pub(crate) async fn write_frame(&mut self, words: &[u8]) -> Result<(), Fault> {
         self.select()?;
-        let done = if words.len() <= self.poll_limit {
+        let done = if words.len() <= self.poll_limit.saturating_add(BESIDE_FRAME) {
             SpiBus::write(&mut self.spi, words)
         } else {
             AsyncSpiBus::write(&mut self.spi, words).await

@@ -1,5 +1,37 @@
-//! Frames on their way between the device and the runner. Both are on one executor, so cells are
-//! enough.
+//! Frames on their way between the device and the runner.
+//!
+//! # Wake-ups in batches
+//!
+//! A wake-up costs the woken task a pass over everything it does, whether it finds one frame or
+//! eight. So short frames do not wake it one by one: the producer holds wake-ups back
+//! ([`Channel::push_held`]), and a consumer that makes room wakes the producer late
+//! ([`Channel::pop`]). Longer frames wake at once: the bus is the bottleneck there, and a long pass
+//! would leave it idle.
+//!
+//! # Why no wake-up is lost
+//!
+//! Both ends run on one executor, and no interrupt touches a queue: interrupts wake tasks, no more.
+//! So nothing happens here at the same time as anything else, and cells are enough. Only the order
+//! in which the tasks are polled could lose a wake-up.
+//!
+//! **The consumer** sleeps only after [`Channel::poll_frame`] has found the queue empty and has
+//! stored its waker. The next push wakes it, or sets `held`. `held` means that the producer still
+//! has to do so, and the producer does before it waits for anything but the transfer of a short
+//! frame: the runner calls [`Channel::announce`] before it sleeps ([`Runner::idle`]), before it
+//! yields, before it moves a long frame, when it knows of no further frame in the chip, and when it
+//! gives the chip up. So while the runner sleeps, `held` is false.
+//!
+//! **The producer** sleeps only after [`Channel::poll_room`] has found the queue full and has stored
+//! its waker. The consumer knows of the frames then: the push that made three quarters of the queue
+//! woke it. It wakes the producer when a quarter is left, at the latest. Until then it has frames to
+//! take, and it sleeps only for want of a frame, or of room in the queue of the other driver. The
+//! runner of that driver empties its queue whatever happens to the frames that it receives, so that
+//! wait ends, and no two tasks wait for each other.
+//!
+//! **After a wake-up** a task asks everything again before it sleeps again, so a wake-up may come
+//! late, twice, or for nothing.
+//!
+//! [`Runner::idle`]: crate::Runner
 
 use core::cell::{Cell, RefCell, RefMut};
 use core::task::Waker;
@@ -9,8 +41,8 @@ use embassy_sync::waitqueue::WakerRegistration;
 use crate::LONGEST;
 use crate::registers::Header;
 
-/// So many bytes of frames are worth a wake-up of the consumer. The bus takes 65 us for them at
-/// 31.25 MHz, about as long as an RP2040 takes for two frames.
+/// The longest frame, in bytes, whose wake-up can be held back. At 31.25 MHz the bus takes 35 us for
+/// it, and an RP2040 twice that to forward it: up to there the processor is the bottleneck.
 pub(crate) const SHORT: usize = 128;
 
 /// Room for a frame, and for what goes over the bus with it: the header of the access before it, and
@@ -101,7 +133,7 @@ pub(crate) struct Queue<const N: usize> {
 struct Ends {
     oldest: Cell<usize>,
     len: Cell<usize>,
-    /// Bytes pushed since the consumer was woken last.
+    /// Whether frames were pushed since the consumer was woken last.
     held: Cell<bool>,
     /// Who waits for a frame.
     consumer: Waiting,
@@ -158,11 +190,11 @@ impl<'d> Channel<'d> {
         self.push_held(LONGEST);
     }
 
-    /// Puts a frame of `bytes` bytes into the queue like [`Channel::push`], but wakes the consumer
-    /// only when the frames since the last wake-up are worth it: half a queue of them, or
-    /// [`WAKE_BYTES`] bytes.
+    /// Puts a frame of `bytes` bytes into the queue like [`Channel::push`]. If it is short, the
+    /// consumer is woken only when three quarters of the queue are taken.
     ///
-    /// The caller must call [`Channel::announce`] before it waits for anything else than its bus.
+    /// The caller must call [`Channel::announce`] before it waits for anything else than the
+    /// transfer of a short frame.
     pub(crate) fn push_held(&self, bytes: usize) {
         let Ends { len, held, .. } = self.ends;
         len.set(len.get().saturating_add(1));
@@ -192,10 +224,8 @@ impl<'d> Channel<'d> {
         self.has_frame()
     }
 
-    /// Removes the oldest frame, which is `bytes` bytes long.
-    ///
-    /// Wakes the producer only when there is room that is worth it: for [`WAKE_BYTES`] bytes, or
-    /// three quarters of the queue.
+    /// Removes the oldest frame, of `bytes` bytes. If it is short, the producer is woken only when a
+    /// quarter of the queue is left.
     pub(crate) fn pop(&self, bytes: usize) {
         let Ends { oldest, len, .. } = self.ends;
         let next = oldest.get().saturating_add(1);

@@ -85,7 +85,7 @@ impl<'d> Receiver<'d> {
 
     /// Begins anew with a chip that was set up. What was in its buffer is lost.
     pub(crate) fn restart(&mut self) {
-        self.announce();
+        self.channel.announce();
         self.tally.discarded_bytes.add(self.waiting.into());
         (self.read, self.waiting, self.kept, self.ahead) = (0, 0, 0, None);
         (self.look, self.resyncs, self.idle_interrupts) = (true, 0, 0);
@@ -101,10 +101,9 @@ impl<'d> Receiver<'d> {
         (self.waiting > 0).then_some(self.channel)
     }
 
-    /// Wakes the stack for the frames that were held back. To be called before this task waits for
-    /// anything else than its bus.
-    pub(crate) fn announce(&self) {
-        self.channel.announce();
+    /// The channel, to announce the frames in it.
+    pub(crate) fn channel(&self) -> &Channel<'d> {
+        &self.channel
     }
 
     /// Has the buffer looked at, interrupt or not.
@@ -134,7 +133,7 @@ impl<'d> Receiver<'d> {
         };
         self.take(chip, packet).await?;
         if self.waiting == 0 {
-            self.announce();
+            self.channel.announce();
         }
         if self.waiting == 0 || self.kept >= GIVE_BACK {
             self.settle(chip)?;
@@ -204,7 +203,7 @@ impl<'d> Receiver<'d> {
         let length = self.judge(word);
         if let Length::Fits(length) = length {
             if length > SHORT {
-                self.announce();
+                self.channel.announce();
             }
             packet.resize(length);
             // The next length word comes along, if it has arrived.

@@ -235,13 +235,17 @@ where
             let interrupt =
                 self.receiver.is_drained() && self.int.is_low().map_err(|_| Fault::Bus)?;
             let received = self.receiver.serve(&mut self.chip, interrupt).await?;
-            let sent = self.sender.serve(&mut self.chip, self.link_up).await?;
+            let held = self.receiver.channel();
+            let sent = self
+                .sender
+                .serve(&mut self.chip, self.link_up, held)
+                .await?;
             if !received && !sent {
-                self.receiver.announce();
+                self.receiver.channel().announce();
                 return self.idle(alarm).await;
             }
         }
-        self.receiver.announce();
+        self.receiver.channel().announce();
         yield_now().await;
         Ok(())
     }

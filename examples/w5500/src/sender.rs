@@ -7,7 +7,7 @@ use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 use crate::chip::Chip;
 use crate::counters::Tally;
 use crate::fault::Fault;
-use crate::queue::Channel;
+use crate::queue::{Channel, SHORT};
 use crate::receiver::MIN_FRAME;
 use crate::registers::INTERRUPT_RECEIVED;
 
@@ -56,12 +56,15 @@ impl<'d> Sender<'d> {
     }
 
     /// Moves one frame, if there is one. Returns whether there may be more to do.
+    ///
+    /// The frames in `received` are announced before the bus is taken for long.
     pub(crate) async fn serve<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
         link_up: bool,
+        received: &Channel<'_>,
     ) -> Result<bool, Fault> {
-        if self.staged.is_none() && !self.stage(chip, link_up).await? {
+        if self.staged.is_none() && !self.stage(chip, link_up, received).await? {
             return Ok(false);
         }
         let Some(length) = self.staged else {
@@ -91,6 +94,7 @@ impl<'d> Sender<'d> {
         &mut self,
         chip: &mut Chip<Spi, Cs>,
         link_up: bool,
+        received: &Channel<'_>,
     ) -> Result<bool, Fault> {
         let Some(mut packet) = self.channel.oldest() else {
             return Ok(false);
@@ -101,6 +105,9 @@ impl<'d> Sender<'d> {
         } else if length < MIN_FRAME {
             self.tally.unsent_runts.add(1);
         } else {
+            if length > SHORT {
+                received.announce();
+            }
             self.staged = u16::try_from(length).ok();
             chip.write_frame(self.write, &mut packet).await?;
         }
