@@ -6,9 +6,9 @@
 //! task from each of the two channels. A W5500 is told and asked much in a few bytes each, for
 //! every frame, and most frames are short.
 
+use embassy_rp::pac;
 use embassy_rp::pac::spi::regs::Dr;
 use embassy_rp::spi::{Blocking, Error, Instance, Spi};
-use embassy_rp::pac;
 use embedded_hal::spi::{ErrorType, SpiBus};
 
 use crate::spi_dma::Dma;

@@ -1,10 +1,11 @@
 //! The two DMA channels of an SPI bus, which both take part in every transfer.
 //!
-//! `embassy-rp` sets each channel up from nothing, stops both after every transfer, ended or not,
-//! and asks all channels at every interrupt: 500 cycles for a transfer, where this takes 200, and a
-//! short frame takes two transfers.
+//! `embassy-rp` sets each channel up from nothing for every transfer, stops both after it although
+//! they have ended, and looks at every channel in an interrupt. All of that is dear where a frame of
+//! 60 bytes takes two transfers. Here a transfer takes five register writes, one look at whether it
+//! has ended, and one interrupt.
 
-use core::cell::RefCell;
+use core::cell::Cell;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
@@ -19,18 +20,13 @@ use embassy_rp::pac::dma::regs::CtrlTrig;
 use embassy_rp::pac::dma::vals::{DataSize, TreqSel};
 use embassy_rp::{Peri, pac};
 
-/// The buses. Each has two channels in a row.
-const BUSES: usize = 2;
+/// The channels that can be used.
+const CHANNELS: usize = 4;
 
-/// The task that waits for each bus. It stays when it has been woken: it is the one that waits
-/// next.
-static WAITING: [Mutex<RefCell<Option<Waker>>>; BUSES] =
-    [const { Mutex::new(RefCell::new(None)) }; BUSES];
-
-/// The place in [`WAITING`] for a channel.
-fn waiting(channel: u8) -> Option<&'static Mutex<RefCell<Option<Waker>>>> {
-    WAITING.get(usize::from(channel / 2))
-}
+/// The task that waits for each channel. It stays when it has been woken, because the same task
+/// waits next.
+static WAITING: [Mutex<Cell<Option<Waker>>>; CHANNELS] =
+    [const { Mutex::new(Cell::new(None)) }; CHANNELS];
 
 /// What a byte that is not wanted is written to.
 static mut UNWANTED: u8 = 0;
@@ -50,10 +46,13 @@ impl<Channel: ChannelInstance> Handler<DMA_IRQ_0> for Finished<Channel> {
 
 fn wake(channel: u8) {
     free(|cs| {
-        if let Some(waiting) = waiting(channel)
-            && let Some(waker) = &*waiting.borrow(cs).borrow()
-        {
-            waker.wake_by_ref();
+        if let Some(waiting) = WAITING.get(usize::from(channel)) {
+            let waiting = waiting.borrow(cs);
+            let waker = waiting.take();
+            if let Some(waker) = &waker {
+                waker.wake_by_ref();
+            }
+            waiting.set(waker);
         }
     });
 }
@@ -62,11 +61,9 @@ fn wake(channel: u8) {
 pub(crate) struct Dma {
     send: Channel,
     receive: Channel,
-    number: u8,
     /// The task in [`WAITING`], to be compared without a critical section.
     registered: Option<Waker>,
-    /// How the channel that receives is set: to keep what it receives, or not.
-    keep: CtrlTrig,
+    /// How the channel that receives is set to keep nothing.
     discard: CtrlTrig,
 }
 
@@ -82,6 +79,10 @@ impl Dma {
         Send: ChannelInstance<Interrupt = DMA_IRQ_0>,
         Receive: ChannelInstance<Interrupt = DMA_IRQ_0>,
     {
+        assert!(
+            usize::from(Receive::number()) < CHANNELS,
+            "no place for the task of this channel"
+        );
         let (send, receive) = (Send::regs(), Receive::regs());
         let mut control = CtrlTrig(0);
         control.set_data_size(DataSize::SIZE_BYTE);
@@ -93,8 +94,6 @@ impl Dma {
         let mut discard = control;
         discard.set_treq_sel(pace.1);
         discard.set_chain_to(Receive::number());
-        let mut keep = discard;
-        keep.set_incr_write(true);
         // What is the same for all transfers.
         send.al1_ctrl().write_value(sending.0);
         send.write_addr().write_value(data as u32);
@@ -107,9 +106,7 @@ impl Dma {
         Self {
             send,
             receive,
-            number: Receive::number(),
             registered: None,
-            keep,
             discard,
         }
     }
@@ -117,9 +114,11 @@ impl Dma {
     /// Sends `words`, and puts there what comes meanwhile.
     pub(crate) fn transfer_in_place<'a>(&'a mut self, words: &'a mut [u8]) -> Transfer<'a> {
         let place = words.as_mut_ptr();
+        let mut keep = self.discard;
+        keep.set_incr_write(true);
         // SAFETY: `words` is borrowed for as long as the transfer lasts. No byte is received before
         // it was sent, so none is overwritten too early.
-        unsafe { self.start(place, (place, self.keep), words.len()) }
+        unsafe { self.start(place, (place, keep), words.len()) }
     }
 
     /// Sends `words`.
@@ -148,7 +147,10 @@ impl Dma {
         compiler_fence(Ordering::SeqCst);
         receive.al2_write_addr_trig().write_value(to as u32);
         send.al3_read_addr_trig().write_value(from as u32);
-        Transfer { dma: self, woken: false }
+        Transfer {
+            dma: self,
+            woken: false,
+        }
     }
 
     fn is_busy(&self) -> bool {
@@ -161,9 +163,10 @@ impl Dma {
         let registered = self.registered.as_ref();
         if !registered.is_some_and(|other| other.will_wake(waker)) {
             self.registered = Some(waker.clone());
+            let channel = usize::from(self.discard.chain_to());
             free(|cs| {
-                if let Some(waiting) = waiting(self.number) {
-                    waiting.borrow(cs).replace(Some(waker.clone()));
+                if let Some(waiting) = WAITING.get(channel) {
+                    waiting.borrow(cs).set(Some(waker.clone()));
                 }
             });
         }
