@@ -1,9 +1,8 @@
 //! The two DMA channels of an SPI bus, which both take part in every transfer.
 //!
-//! `embassy-rp` sets each channel up from nothing for every transfer, stops both after it although
-//! they have ended, and looks at every channel in an interrupt. All of that is dear where a frame of
-//! 60 bytes takes two transfers. Here a transfer takes five register writes, one look at whether it
-//! has ended, and one interrupt.
+//! `embassy-rp` configures each channel for every transfer, aborts both after it although they have
+//! ended, and checks every channel in an interrupt. That is expensive where each frame of 60 bytes
+//! needs two transfers. Here a transfer needs five register writes and one interrupt.
 
 use core::cell::Cell;
 use core::future::Future;
@@ -28,7 +27,7 @@ const CHANNELS: usize = 4;
 static WAITING: [Mutex<Cell<Option<Waker>>>; CHANNELS] =
     [const { Mutex::new(Cell::new(None)) }; CHANNELS];
 
-/// What a byte that is not wanted is written to.
+/// Where received bytes are discarded.
 static mut UNWANTED: u8 = 0;
 
 /// Handles the interrupts of one channel.
@@ -81,7 +80,7 @@ impl Dma {
     {
         assert!(
             usize::from(Receive::number()) < CHANNELS,
-            "no place for the task of this channel"
+            "a channel without a place in WAITING"
         );
         let (send, receive) = (Send::regs(), Receive::regs());
         let mut control = CtrlTrig(0);
@@ -149,13 +148,13 @@ impl Dma {
         send.al3_read_addr_trig().write_value(from as u32);
         Transfer {
             dma: self,
-            woken: false,
+            waited_for: false,
         }
     }
 
     fn is_busy(&self) -> bool {
         let control = self.receive.ctrl_trig().read();
-        assert!(!control.ahb_error(), "DMA to a place that is none");
+        assert!(!control.ahb_error(), "DMA to an invalid address");
         control.busy()
     }
 
@@ -176,18 +175,18 @@ impl Dma {
 /// A transfer under way.
 pub(crate) struct Transfer<'a> {
     dma: &'a mut Dma,
-    /// Whether a task waits.
-    woken: bool,
+    /// Whether a task was registered.
+    waited_for: bool,
 }
 
 impl Future for Transfer<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.woken && !self.dma.is_busy() {
+        if self.waited_for && !self.dma.is_busy() {
             return Poll::Ready(());
         }
-        self.woken = true;
+        self.waited_for = true;
         self.dma.register(cx.waker());
         if self.dma.is_busy() {
             Poll::Pending
@@ -197,7 +196,7 @@ impl Future for Transfer<'_> {
     }
 }
 
-/// What is given up is stopped.
+/// Stops a transfer that has not ended.
 impl Drop for Transfer<'_> {
     fn drop(&mut self) {
         let Dma { send, receive, .. } = &*self.dma;

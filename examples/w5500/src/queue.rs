@@ -2,36 +2,33 @@
 //!
 //! # Wake-ups in batches
 //!
-//! A wake-up costs the woken task a pass over everything it does, whether it finds one frame or
-//! eight. So short frames do not wake it one by one: the producer holds wake-ups back
-//! ([`Channel::push_held`]), and a consumer that makes room wakes the producer late
-//! ([`Channel::pop`]). Longer frames wake at once: the bus is the bottleneck there, and a long pass
-//! would leave it idle.
+//! A woken task does a whole pass over its work, whether it finds one frame or eight. So a short
+//! frame does not wake the consumer by itself: [`Channel::push_held`] holds the wake-up back until
+//! three quarters of the queue are taken, and [`Channel::pop`] wakes a producer that waits for room
+//! when a quarter is left. A longer frame wakes at once: there the bus is the bottleneck, and it
+//! would be idle while the router works through a batch.
 //!
 //! # Why no wake-up is lost
 //!
-//! Both ends run on one executor, and no interrupt touches a queue: interrupts wake tasks, no more.
-//! So nothing happens here at the same time as anything else, and cells are enough. Only the order
-//! in which the tasks are polled could lose a wake-up.
+//! Both ends run on one executor. Interrupts wake tasks, and touch no queue. So nothing here is
+//! concurrent, and cells are enough; only the order in which the tasks are polled varies.
 //!
-//! **The consumer** sleeps only after [`Channel::poll_frame`] has found the queue empty and has
-//! stored its waker. The next push wakes it, or sets `held`. `held` means that the producer still
-//! has to do so, and the producer does before it waits for anything but the transfer of a short
-//! frame: the runner calls [`Channel::announce`] before it sleeps ([`Runner::idle`]), before it
-//! yields, before it moves a long frame, when it knows of no further frame in the chip, and when it
-//! gives the chip up. So while the runner sleeps, `held` is false.
+//! **The consumer** sleeps only after [`Channel::poll_frame`] has found the queue empty and stored
+//! its waker. The next push either wakes it or sets `held`, which says that the producer has still
+//! to wake it. The runner does so ([`Channel::announce`]) as soon as it knows of no further frame in
+//! the chip, before it moves a long frame, before it yields, before it sleeps, and when it gives up
+//! the chip. So a frame waits for its wake-up during transfers of short frames only, and `held` is
+//! false whenever the runner sleeps.
 //!
-//! **The producer** sleeps only after [`Channel::poll_room`] has found the queue full and has stored
-//! its waker. The consumer knows of the frames then: the push that made three quarters of the queue
-//! woke it. It wakes the producer when a quarter is left, at the latest. Until then it has frames to
-//! take, and it sleeps only for want of a frame, or of room in the queue of the other driver. The
-//! runner of that driver empties its queue whatever happens to the frames that it receives, so that
-//! wait ends, and no two tasks wait for each other.
+//! **The producer** sleeps only after [`Channel::poll_room`] has found the queue full and stored its
+//! waker. The consumer has been woken by then, by the push that took three quarters of the queue.
+//! It wakes the producer when a quarter is left at the latest. Before that it has frames to take, so
+//! it waits for nothing but room in the queue of the other driver. The runner of that driver empties
+//! that queue whether or not there is room for the frames it receives. So this wait ends, and two
+//! tasks never wait for each other.
 //!
-//! **After a wake-up** a task asks everything again before it sleeps again, so a wake-up may come
-//! late, twice, or for nothing.
-//!
-//! [`Runner::idle`]: crate::Runner
+//! **Every wait** begins with a check of its condition in the same poll that stores the waker, and a
+//! woken task checks all its conditions again. So wake-ups may be late, merged, or spurious.
 
 use core::cell::{Cell, RefCell, RefMut};
 use core::task::Waker;
@@ -41,14 +38,14 @@ use embassy_sync::waitqueue::WakerRegistration;
 use crate::LONGEST;
 use crate::registers::Header;
 
-/// The longest frame, in bytes, whose wake-up can be held back. At 31.25 MHz the bus takes 35 us for
-/// it, and an RP2040 twice that to forward it: up to there the processor is the bottleneck.
+/// The longest frame, in bytes, whose wake-up can be held back. The bus takes 35 us for it at
+/// 31.25 MHz, and an RP2040 about 60 us to forward it: the processor is the bottleneck.
 pub(crate) const SHORT: usize = 128;
 
-/// Room for a frame, and for what goes over the bus with it: the header of the access before it, and
-/// the next length word after it. So one transfer moves all of it.
+/// Memory for a frame, for the header of the access that moves it, and for the length word that
+/// follows it in the chip, so that one transfer moves all three.
 ///
-/// In all packets the frame begins at a word, so that a copy from one to another goes by words.
+/// The frame is aligned to a word, so that it is copied to another packet by words.
 #[repr(C)]
 pub(crate) struct Packet {
     len: usize,
@@ -78,8 +75,7 @@ impl Packet {
         self.frame()
     }
 
-    /// An access that begins with `header` and moves the frame, and `after` bytes behind it: 2 at
-    /// most.
+    /// The bytes of a whole access: `header`, the frame, and up to two bytes `after` it.
     pub(crate) fn access(&mut self, header: Header, after: usize) -> &mut [u8] {
         if let Some(place) = self.bytes.get_mut(HEADER_AT..FRAME_AT) {
             place.copy_from_slice(&header);
@@ -87,12 +83,12 @@ impl Packet {
         self.part(HEADER_AT, after)
     }
 
-    /// The rest of an access that has begun: the frame, and `after` bytes behind it.
+    /// The rest of an access whose header was sent: the frame, and up to two bytes `after` it.
     pub(crate) fn rest(&mut self, after: usize) -> &mut [u8] {
         self.part(FRAME_AT, after)
     }
 
-    /// The two bytes behind the frame.
+    /// The two bytes after the frame.
     pub(crate) fn word_after(&mut self) -> [u8; AFTER] {
         let at = FRAME_AT + self.len;
         self.part(at, AFTER).try_into().unwrap_or_default()

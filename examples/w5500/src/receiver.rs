@@ -23,8 +23,7 @@ pub(crate) const MIN_FRAME: usize = 14;
 /// read. Each time costs two accesses; the rest of the buffer is enough for what arrives meanwhile.
 const GIVE_BACK: u16 = BUFFER_LEN / 4;
 
-/// The same while there is no room for the next frame: less, because the chip has to hold now what
-/// arrives, and the bus has nothing more urgent to do.
+/// The same while the queue is full. It is less, because frames collect in the chip then.
 const GIVE_BACK_FULL: u16 = BUFFER_LEN / 16;
 
 /// How often the pointers are read until they agree. They change while they are read, and after a
@@ -196,18 +195,15 @@ impl<'d> Receiver<'d> {
         mut packet: RefMut<'_, Packet>,
     ) -> Result<(), Fault> {
         let ahead = self.ahead.take();
-        let word = match ahead {
-            Some(word) => word,
-            None => chip.begin_frame(self.read)?,
-        };
+        let word = ahead.map_or_else(|| chip.begin_frame(self.read), Ok)?;
         let length = self.judge(word);
         if let Length::Fits(length) = length {
             if length > SHORT {
                 self.channel.announce();
             }
             packet.resize(length);
-            // The next length word comes along, if it has arrived.
             let more = self.waiting.saturating_sub(word) >= LENGTH_WORD;
+            // The next length word is read with the frame, if it has arrived.
             let after = if more { LENGTH_WORD.into() } else { 0 };
             let words = if ahead.is_some() {
                 chip.begin_known_frame(self.read, &mut packet, after)?

@@ -320,8 +320,8 @@ where
     }
 }
 
-/// Has a future polled in a function of its own. Else the compiler makes one function of all of
-/// this task, which begins each poll with what only its rare parts need.
+/// Polls a future in a function of its own. Otherwise the compiler inlines the whole task into one
+/// function, which computes at each poll the addresses that only its rare parts need.
 fn apart<F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
     poll_fn(move |cx| poll_apart(future.as_mut(), cx))
 }

@@ -57,7 +57,7 @@ impl<'d> Sender<'d> {
 
     /// Moves one frame, if there is one. Returns whether there may be more to do.
     ///
-    /// The frames in `received` are announced before the bus is taken for long.
+    /// Before the bus is busy with a long frame, the frames in `received` are announced.
     pub(crate) async fn serve<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,

@@ -21,9 +21,6 @@ mod registers {
     pub(crate) type Header = [u8; 3];
 }
 const LONGEST: usize = 1518;
-#[expect(dead_code, reason = "only named in documentation")]
-struct Runner;
-
 use queue::{Channel, Queue, SHORT};
 
 /// Frames that arrive in all.
