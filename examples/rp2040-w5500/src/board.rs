@@ -12,15 +12,16 @@
 use embassy_rp::flash::Flash;
 use embassy_rp::gpio::{Input, Level, Output, Pull};
 use embassy_rp::pac::dma::vals::TreqSel;
-use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, FLASH, SPI0, SPI1, WATCHDOG};
+use embassy_rp::peripherals::{DMA_CH1, DMA_CH3, FLASH, SPI0, SPI1, WATCHDOG};
 use embassy_rp::spi::{self, Spi};
 use embassy_rp::watchdog::{ResetReason, Watchdog};
-use embassy_rp::{Peri, bind_interrupts, dma, pac};
+use embassy_rp::{Peri, bind_interrupts, pac};
 use nat_router::{WATCHDOG_TIMEOUT, mac_addresses};
 use nat_w5500::{Pins, Runner};
 
 use crate::entropy;
-use crate::filled_spi::{Dma, FilledSpi};
+use crate::filled_spi::FilledSpi;
+use crate::spi_dma::{self, Dma};
 
 /// The highest frequency that divides 125 MHz and is below the 33.3 MHz that the W5500 is
 /// guaranteed to work with (datasheet 1.1.0, section 5.5.4).
@@ -33,8 +34,7 @@ const FLASH_BYTES: usize = 2 * 1024 * 1024;
 const FAULT_RECORDED: u32 = 0x4641_554c;
 
 bind_interrupts!(struct Interrupts {
-    DMA_IRQ_0 => dma::InterruptHandler<DMA_CH0>, dma::InterruptHandler<DMA_CH1>,
-        dma::InterruptHandler<DMA_CH2>, dma::InterruptHandler<DMA_CH3>;
+    DMA_IRQ_0 => spi_dma::Finished<DMA_CH1>, spi_dma::Finished<DMA_CH3>;
 });
 
 /// The status LED, lit while high.
@@ -70,11 +70,13 @@ impl Board {
         let inside_dma = Dma::new(
             (p.DMA_CH0, p.DMA_CH1),
             (TreqSel::SPI1_TX, TreqSel::SPI1_RX),
+            pac::SPI1.dr().as_ptr().cast(),
             Interrupts,
         );
         let outside_dma = Dma::new(
             (p.DMA_CH2, p.DMA_CH3),
             (TreqSel::SPI0_TX, TreqSel::SPI0_RX),
+            pac::SPI0.dr().as_ptr().cast(),
             Interrupts,
         );
         Self {

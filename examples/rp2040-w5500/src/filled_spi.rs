@@ -6,13 +6,12 @@
 //! each of the two channels. The driver of a W5500 makes several accesses of a few bytes for every
 //! frame, and most frames are short.
 
-use embassy_rp::dma::{Channel, ChannelInstance, InterruptHandler};
-use embassy_rp::interrupt::typelevel::Binding;
-use embassy_rp::pac::dma::vals::TreqSel;
+use embassy_rp::pac;
 use embassy_rp::pac::spi::regs::Dr;
 use embassy_rp::spi::{Blocking, Error, Instance, Spi};
-use embassy_rp::{Peri, pac};
 use embedded_hal::spi::{ErrorType, SpiBus};
+
+use crate::spi_dma::Dma;
 
 /// The bytes that the FIFO of each direction holds (RP2040 datasheet, section 4.4.1).
 const FIFO: usize = 8;
@@ -22,36 +21,6 @@ pub(crate) struct FilledSpi<Bus: Instance + 'static> {
     spi: Spi<'static, Bus, Blocking>,
     registers: pac::spi::Spi,
     dma: Dma,
-}
-
-/// The DMA channels of a bus. Every transfer uses both. Only the receiving channel interrupts,
-/// because it ends last.
-pub(crate) struct Dma {
-    send: Channel<'static>,
-    receive: Channel<'static>,
-    /// The requests that pace the sending and the receiving channel.
-    pace: (TreqSel, TreqSel),
-}
-
-impl Dma {
-    /// `pace` are the bus's requests to send and to receive.
-    pub(crate) fn new<Send: ChannelInstance, Receive: ChannelInstance>(
-        (send, receive): (Peri<'static, Send>, Peri<'static, Receive>),
-        pace: (TreqSel, TreqSel),
-        irq: impl Binding<Send::Interrupt, InterruptHandler<Send>>
-        + Binding<Receive::Interrupt, InterruptHandler<Receive>>
-        + 'static,
-    ) -> Self {
-        let dma = Self {
-            send: Channel::new(send, irq),
-            receive: Channel::new(receive, irq),
-            pace,
-        };
-        pac::DMA
-            .inte(0)
-            .modify(|channels| *channels &= !(1 << Send::number()));
-        dma
-    }
 }
 
 impl<Bus: Instance> FilledSpi<Bus> {
@@ -121,34 +90,13 @@ impl<Bus: Instance> SpiBus<u8> for FilledSpi<Bus> {
 // Each DMA transfer receives as many bytes as it sends, and ends with the last received one, like a
 // polled transfer. Dropping its futures stops it.
 impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
-    async fn read(&mut self, words: &mut [u8]) -> Result<(), Error> {
-        let Dma {
-            send,
-            receive,
-            pace,
-        } = &mut self.dma;
-        let register = self.registers.dr().as_ptr();
-        // SAFETY: `words` is borrowed for as long as the transfers last, and the register is always
-        // there.
-        let received = unsafe { receive.read(register.cast::<u8>(), words, pace.1, false) };
-        // SAFETY: as above.
-        let _sent = unsafe { send.write_zeros(words.len(), register.cast::<u8>(), pace.0) };
-        received.await;
+    async fn transfer_in_place(&mut self, words: &mut [u8]) -> Result<(), Error> {
+        self.dma.transfer_in_place(words).await;
         Ok(())
     }
 
     async fn write(&mut self, words: &[u8]) -> Result<(), Error> {
-        let Dma {
-            send,
-            receive,
-            pace,
-        } = &mut self.dma;
-        let register = self.registers.dr().as_ptr();
-        // SAFETY: the register is always there.
-        let received = unsafe { receive.read_discard(register.cast::<u8>(), words.len(), pace.1) };
-        // SAFETY: `words` is borrowed for as long as the transfers last.
-        let _sent = unsafe { send.write(words, register.cast::<u8>(), pace.0, false) };
-        received.await;
+        self.dma.write(words).await;
         Ok(())
     }
 
@@ -158,8 +106,8 @@ impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
         SpiBus::transfer(self, read, write)
     }
 
-    async fn transfer_in_place(&mut self, words: &mut [u8]) -> Result<(), Error> {
-        SpiBus::transfer_in_place(self, words)
+    async fn read(&mut self, words: &mut [u8]) -> Result<(), Error> {
+        SpiBus::read(self, words)
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

@@ -8,6 +8,7 @@ mod chips;
 mod entropy;
 mod fault;
 mod filled_spi;
+mod spi_dma;
 
 use defmt_rtt as _;
 use embassy_executor::Spawner;

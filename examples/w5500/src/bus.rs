@@ -5,7 +5,9 @@ use embedded_hal::spi::SpiBus;
 use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 
 use crate::fault::Fault;
-use crate::registers::Header;
+
+/// What is moved with a frame at most, in bytes: the header of the access, and the next length word.
+const BESIDE_FRAME: usize = 5;
 
 /// A bus with one chip on it.
 pub(crate) struct Bus<Spi, Cs> {
@@ -44,17 +46,25 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         done.map_err(|_| Fault::Bus)
     }
 
-    /// A whole write access for a frame.
-    pub(crate) async fn write_frame(&mut self, header: Header, frame: &[u8]) -> Result<(), Fault> {
+    /// Reads a frame in an access that has begun: sends `words`, and puts there what came
+    /// meanwhile. What is sent after the header of the access is of no effect.
+    pub(crate) async fn exchange(&mut self, words: &mut [u8]) -> Result<(), Fault> {
+        let done = if words.len() <= self.poll_limit.saturating_add(BESIDE_FRAME) {
+            SpiBus::transfer_in_place(&mut self.spi, words)
+        } else {
+            AsyncSpiBus::transfer_in_place(&mut self.spi, words).await
+        };
+        done.map_err(|_| Fault::Bus)
+    }
+
+    /// A whole access that writes `words`: a header, and a frame.
+    pub(crate) async fn write_frame(&mut self, words: &[u8]) -> Result<(), Fault> {
         self.select()?;
-        let mut done = SpiBus::write(&mut self.spi, &header);
-        if done.is_ok() {
-            done = if frame.len() <= self.poll_limit {
-                SpiBus::write(&mut self.spi, frame)
-            } else {
-                AsyncSpiBus::write(&mut self.spi, frame).await
-            };
-        }
+        let done = if words.len() <= self.poll_limit.saturating_add(BESIDE_FRAME) {
+            SpiBus::write(&mut self.spi, words)
+        } else {
+            AsyncSpiBus::write(&mut self.spi, words).await
+        };
         self.end()?;
         done.map_err(|_| Fault::Bus)
     }
@@ -67,17 +77,6 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         SpiBus::transfer_in_place(&mut self.spi, words).map_err(|_| Fault::Bus)
     }
 
-    /// Fills `frame` with the next bytes of an access that has begun. The chip ignores the bytes
-    /// that are sent meanwhile.
-    pub(crate) async fn continue_read(&mut self, frame: &mut [u8]) -> Result<(), Fault> {
-        let done = if frame.len() <= self.poll_limit {
-            SpiBus::transfer_in_place(&mut self.spi, frame)
-        } else {
-            AsyncSpiBus::read(&mut self.spi, frame).await
-        };
-        done.map_err(|_| Fault::Bus)
-    }
-
     /// Ends an access, whether it is complete or not.
     pub(crate) fn end(&mut self) -> Result<(), Fault> {
         let flushed = SpiBus::flush(&mut self.spi);
@@ -85,7 +84,8 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
         flushed.map_err(|_| Fault::Bus)
     }
 
-    fn select(&mut self) -> Result<(), Fault> {
+    /// Begins an access.
+    pub(crate) fn select(&mut self) -> Result<(), Fault> {
         self.cs.set_low().map_err(|_| Fault::Bus)
     }
 }

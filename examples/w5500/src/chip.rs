@@ -6,6 +6,8 @@ use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 
 use crate::bus::Bus;
 use crate::fault::Fault;
+use crate::queue::Packet;
+use crate::receiver::LENGTH_WORD;
 use crate::registers::{
     Block, COMMAND_OPEN, COMMAND_RECEIVE, COMMAND_SEND, INTERRUPT_RECEIVED, INTERRUPT_SENT,
     LINK_UP, MODE_MAC_FILTER, MODE_MACRAW, MODE_NO_IPV6, MODE_NO_MULTICAST, STATUS_MACRAW, VERSION,
@@ -146,6 +148,19 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok(u16::from_be_bytes([high, low]))
     }
 
+    /// Begins to read the frame at `read`, whose length word is known. Returns what to exchange for
+    /// it, and for the `after` bytes behind it.
+    pub(crate) fn begin_known_frame<'a>(
+        &mut self,
+        read: u16,
+        packet: &'a mut Packet,
+        after: usize,
+    ) -> Result<&'a mut [u8], Fault> {
+        self.bus.select()?;
+        let header = to_read(Block::RxBuffer, read.wrapping_add(LENGTH_WORD));
+        Ok(packet.access(header, after))
+    }
+
     /// The transmit read pointer: where the sent data ends.
     pub(crate) fn tx_read(&mut self) -> Result<u16, Fault> {
         let [a, b, c] = to_read(Block::Socket, socket::TX_READ);
@@ -155,11 +170,14 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Chip<Spi, Cs> {
         Ok(u16::from_be_bytes([high, low]))
     }
 
-    /// Writes a frame into the transmit buffer without sending it.
-    pub(crate) async fn write_frame(&mut self, write: u16, frame: &[u8]) -> Result<(), Fault> {
-        self.bus
-            .write_frame(to_write(Block::TxBuffer, write), frame)
-            .await
+    /// Puts a frame into the transmit buffer, without sending it.
+    pub(crate) async fn write_frame(
+        &mut self,
+        write: u16,
+        packet: &mut Packet,
+    ) -> Result<(), Fault> {
+        let words = packet.access(to_write(Block::TxBuffer, write), 0);
+        self.bus.write_frame(words).await
     }
 
     /// Sends the data in the transmit buffer up to `write` as one frame.

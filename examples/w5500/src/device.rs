@@ -94,8 +94,10 @@ impl embassy_net_driver::RxToken for RxToken<'_> {
         let Some(mut packet) = self.rx.oldest() else {
             return f(&mut []);
         };
-        let result = f(packet.frame());
-        self.rx.pop();
+        let frame = packet.frame();
+        let bytes = frame.len();
+        let result = f(frame);
+        self.rx.pop(bytes);
         result
     }
 }

@@ -1,5 +1,7 @@
 //! Moves frames from the chip's receive buffer into the channel.
 
+use core::cell::RefMut;
+
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
 use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
@@ -8,11 +10,11 @@ use crate::LONGEST;
 use crate::chip::{Chip, RxPointers};
 use crate::counters::Tally;
 use crate::fault::Fault;
-use crate::queue::Channel;
+use crate::queue::{Channel, Packet, SHORT};
 use crate::registers::{BUFFER_LEN, INTERRUPTS};
 
 /// The length of the word before each frame, which holds the frame's length plus its own.
-const LENGTH_WORD: u16 = 2;
+pub(crate) const LENGTH_WORD: u16 = 2;
 
 /// The shortest frame: an Ethernet header.
 pub(crate) const MIN_FRAME: usize = 14;
@@ -20,6 +22,9 @@ pub(crate) const MIN_FRAME: usize = 14;
 /// The bytes to read before their buffer memory is released, unless there is nothing more to read.
 /// Each release costs two accesses. The rest of the buffer is enough for what arrives meanwhile.
 const RELEASE_AT: u16 = BUFFER_LEN / 4;
+
+/// The same while the queue is full. It is less, because frames collect in the chip then.
+const RELEASE_AT_FULL: u16 = BUFFER_LEN / 16;
 
 /// How often the pointers are read until they are consistent. They change while they are read, and
 /// after a command.
@@ -43,6 +48,8 @@ pub(crate) struct Receiver<'d> {
     read: u16,
     /// The bytes from there on that the chip has received.
     waiting: u16,
+    /// The length word of the frame at `read`, if it has been read already.
+    ahead: Option<u16>,
     /// The bytes before it that are read but not released.
     unreleased: u16,
     /// Whether the buffer must be looked at even without an interrupt.
@@ -68,6 +75,7 @@ impl<'d> Receiver<'d> {
             tally,
             read: 0,
             waiting: 0,
+            ahead: None,
             unreleased: 0,
             look: true,
             resyncs: 0,
@@ -77,14 +85,25 @@ impl<'d> Receiver<'d> {
 
     /// Starts again with a chip that was set up. The data in its buffer is lost.
     pub(crate) fn restart(&mut self) {
+        self.channel.announce();
         self.tally.discarded_bytes.add(self.waiting.into());
-        (self.read, self.waiting, self.unreleased) = (0, 0, 0);
+        (self.read, self.waiting, self.unreleased, self.ahead) = (0, 0, 0, None);
         (self.look, self.resyncs, self.idle_interrupts) = (true, 0, 0);
+    }
+
+    /// Whether no received frame is known that was not read.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.waiting == 0
     }
 
     /// The channel, if the next frame waits for a free slot in it.
     pub(crate) fn wants_slot(&self) -> Option<Channel<'d>> {
         (self.waiting > 0).then_some(self.channel)
+    }
+
+    /// The channel, to announce the frames in it.
+    pub(crate) fn channel(&self) -> &Channel<'d> {
+        &self.channel
     }
 
     /// Makes the next [`Receiver::serve`] look at the buffer even without an interrupt.
@@ -105,11 +124,16 @@ impl<'d> Receiver<'d> {
         if self.waiting == 0 && !self.find(chip, interrupt)? {
             return Ok(false);
         }
-        if self.channel.free().is_none() {
-            self.release(chip)?;
+        let Some(packet) = self.channel.free() else {
+            if self.unreleased >= RELEASE_AT_FULL {
+                self.release(chip)?;
+            }
             return Ok(false);
+        };
+        self.take(chip, packet).await?;
+        if self.waiting == 0 {
+            self.channel.announce();
         }
-        self.take(chip).await?;
         if self.waiting == 0 || self.unreleased >= RELEASE_AT {
             self.release(chip)?;
         }
@@ -169,18 +193,32 @@ impl<'d> Receiver<'d> {
     async fn take<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
+        mut packet: RefMut<'_, Packet>,
     ) -> Result<(), Fault> {
-        let word = chip.begin_frame(self.read)?;
+        let ahead = self.ahead.take();
+        let word = ahead.map_or_else(|| chip.begin_frame(self.read), Ok)?;
         let length = self.check_length(word);
-        if let Length::Fits(length) = length
-            && let Some(mut packet) = self.channel.free()
-        {
-            let done = chip.bus.continue_read(packet.resize(length)).await;
+        if let Length::Fits(length) = length {
+            if length > SHORT {
+                self.channel.announce();
+            }
+            packet.resize(length);
+            let more = self.waiting.saturating_sub(word) >= LENGTH_WORD;
+            // The next length word is read with the frame, if it has arrived.
+            let after = if more { LENGTH_WORD.into() } else { 0 };
+            let words = if ahead.is_some() {
+                chip.begin_known_frame(self.read, &mut packet, after)?
+            } else {
+                packet.rest(after)
+            };
+            let done = chip.bus.exchange(words).await;
             chip.bus.end()?;
             done?;
-        } else {
+            self.ahead = more.then(|| u16::from_be_bytes(packet.word_after()));
+        } else if ahead.is_none() {
             chip.bus.end()?;
         }
+        drop(packet);
         self.finish(length, word, chip)
     }
 
@@ -209,7 +247,7 @@ impl<'d> Receiver<'d> {
             Length::Oversized => self.tally.oversized.add(1),
             Length::Runt => self.tally.runts.add(1),
             Length::Fits(length) => {
-                self.channel.push();
+                self.channel.push_held(length);
                 self.tally.received.add(1);
                 self.tally.received_bytes.add(length as u64);
             }

@@ -135,7 +135,11 @@ where
         let mut missing = false;
         loop {
             let began = self.clock.now();
-            let fault = match self.start().await {
+            let started = {
+                let start = pin!(self.start());
+                apart(start).await
+            };
+            let fault = match started {
                 Ok(()) => {
                     info!("{}: found", self.name);
                     missing = false;
@@ -154,7 +158,8 @@ where
                 }
             };
             self.record_fault(fault);
-            self.clock.sleep_until(began + RETRY).await;
+            let pause = pin!(self.clock.sleep_until(began + RETRY));
+            apart(pause).await;
         }
     }
 
@@ -213,7 +218,8 @@ where
             set_by: None,
         };
         while clock.now() < end {
-            self.turns(&mut alarm).await?;
+            let turns = pin!(self.turns(&mut alarm));
+            apart(turns).await?;
         }
         Ok(())
     }
@@ -225,13 +231,20 @@ where
         alarm: &mut Alarm<'_, impl Future<Output = ()>>,
     ) -> Result<(), Fault> {
         for _ in 0..TURNS {
-            let interrupt = self.int.is_low().map_err(|_| Fault::Bus)?;
+            let interrupt =
+                self.receiver.is_drained() && self.int.is_low().map_err(|_| Fault::Bus)?;
             let received = self.receiver.serve(&mut self.chip, interrupt).await?;
-            let sent = self.sender.serve(&mut self.chip, self.link_up).await?;
+            let held = self.receiver.channel();
+            let sent = self
+                .sender
+                .serve(&mut self.chip, self.link_up, held)
+                .await?;
             if !received && !sent {
+                self.receiver.channel().announce();
                 return self.idle(alarm).await;
             }
         }
+        self.receiver.channel().announce();
         yield_now().await;
         Ok(())
     }
@@ -274,6 +287,7 @@ where
     }
 
     /// The check that is due every [`CHECK_EVERY`]: the link, and whether the chip still works.
+    #[inline(never)]
     fn check(&mut self) -> Result<(), Fault> {
         let (up, version) = self.chip.link()?;
         // A reset takes the link down for seconds, so one wrong reading is not enough.
@@ -310,6 +324,17 @@ fn poll_channels(receiver: &Receiver<'_>, sender: &Sender<'_>, waker: &Waker) ->
         .wants_frame()
         .is_some_and(|channel| channel.poll_frame(waker));
     has_slot || has_frame
+}
+
+/// Polls a future in a function of its own. Otherwise the compiler inlines the whole task into one
+/// function, which computes at each poll the addresses that only its rare parts need.
+fn apart<F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
+    poll_fn(move |cx| poll_apart(future.as_mut(), cx))
+}
+
+#[inline(never)]
+fn poll_apart<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    future.poll(cx)
 }
 
 /// A time at which this task is woken. Setting a timer is expensive, so it is set once for all

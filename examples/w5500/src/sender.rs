@@ -7,7 +7,7 @@ use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
 use crate::chip::Chip;
 use crate::counters::Tally;
 use crate::fault::Fault;
-use crate::queue::Channel;
+use crate::queue::{Channel, SHORT};
 use crate::receiver::MIN_FRAME;
 use crate::registers::INTERRUPT_RECEIVED;
 
@@ -56,12 +56,15 @@ impl<'d> Sender<'d> {
     }
 
     /// Moves one frame, if there is one. Returns whether there may be more to do.
+    ///
+    /// Before the bus is busy with a long frame, the frames in `received` are announced.
     pub(crate) async fn serve<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
         link_up: bool,
+        received: &Channel<'_>,
     ) -> Result<bool, Fault> {
-        if self.staged.is_none() && !self.stage(chip, link_up).await? {
+        if self.staged.is_none() && !self.stage(chip, link_up, received).await? {
             return Ok(false);
         }
         let Some(length) = self.staged else {
@@ -91,20 +94,25 @@ impl<'d> Sender<'d> {
         &mut self,
         chip: &mut Chip<Spi, Cs>,
         link_up: bool,
+        received: &Channel<'_>,
     ) -> Result<bool, Fault> {
         let Some(mut packet) = self.channel.oldest() else {
             return Ok(false);
         };
-        let frame = packet.frame();
+        let length = packet.frame().len();
         if !link_up {
             self.tally.unsent_link_down.add(1);
-        } else if frame.len() < MIN_FRAME {
+        } else if length < MIN_FRAME {
             self.tally.unsent_runts.add(1);
         } else {
-            self.staged = u16::try_from(frame.len()).ok();
-            chip.write_frame(self.write, frame).await?;
+            if length > SHORT {
+                received.announce();
+            }
+            self.staged = u16::try_from(length).ok();
+            chip.write_frame(self.write, &mut packet).await?;
         }
-        self.channel.pop();
+        drop(packet);
+        self.channel.pop(length);
         Ok(true)
     }
 

@@ -8,4 +8,5 @@ mod model;
 mod random;
 mod receive;
 mod transmit;
+mod wakes;
 mod zeros;

@@ -216,27 +216,45 @@ impl Board {
         if self.now() > end {
             return false;
         }
-        if self.woken.0.swap(false, Ordering::Relaxed) {
-            self.polls += 1;
-            let waker = Waker::from(self.woken.clone());
-            let _ = self.runner.as_mut().poll(&mut Context::from_waker(&waker));
+        if self.is_woken() {
+            self.poll();
             return true;
         }
-        let alarms = [
-            self.clock.alarm.borrow().at,
-            self.dma.borrow().at,
-            self.chip().next_event(),
-        ];
-        let next = alarms
+        let alarm = self.clock.alarm.borrow().at;
+        let next = alarm
             .into_iter()
-            .flatten()
+            .chain(self.next_hardware_event())
             .min()
             .filter(|next| *next <= end);
-        let now = next.unwrap_or(end);
-        self.chip().advance(now);
-        self.clock.alarm.borrow_mut().strike(now);
-        self.dma.borrow_mut().strike(now);
+        self.advance(next.unwrap_or(end));
         next.is_some()
+    }
+
+    /// Whether the driver was woken since it was polled last.
+    pub fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed)
+    }
+
+    /// Polls the driver, woken or not.
+    pub fn poll(&mut self) {
+        self.woken.0.store(false, Ordering::Relaxed);
+        self.polls += 1;
+        let waker = Waker::from(self.woken.clone());
+        let _ = self.runner.as_mut().poll(&mut Context::from_waker(&waker));
+    }
+
+    /// When the bus, the chip or the wire does something next. The driver's own alarm is none of
+    /// them.
+    pub fn next_hardware_event(&self) -> Option<u64> {
+        let dma = self.dma.borrow().at;
+        dma.into_iter().chain(self.chip().next_event()).min()
+    }
+
+    /// Lets the time pass until `to`, and wakes whom that wakes.
+    pub fn advance(&self, to: u64) {
+        self.chip().advance(to);
+        self.clock.alarm.borrow_mut().strike(to);
+        self.dma.borrow_mut().strike(to);
     }
 
     /// The next frame for the stack.
