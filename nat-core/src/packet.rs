@@ -205,7 +205,10 @@ impl Transport<'_> {
                 )
             }
             Self::Udp(header, _) => {
-                let content = udp_content(header.length().to_be(), header.checksum().to_be());
+                let content = Content::Udp(udp_question(
+                    header.length().to_be(),
+                    header.checksum().to_be(),
+                ));
                 (
                     Proto::Udp,
                     (header.source_port(), header.destination_port()),
@@ -229,14 +232,15 @@ impl Transport<'_> {
     }
 }
 
-/// The content of a UDP datagram with this length and checksum, in the packet's byte order.
+/// What distinguishes a UDP datagram from others of its session: its length and its checksum, as
+/// they are in the packet. Zero if it has no checksum.
 #[inline(always)]
-pub(crate) fn udp_content(length: u16, checksum: u16) -> Content {
-    Content::Udp(if checksum == 0 {
+pub(crate) fn udp_question(length: u16, checksum: u16) -> u32 {
+    if checksum == 0 {
         0
     } else {
         u32::from(length) << 16 | u32::from(checksum)
-    })
+    }
 }
 
 fn kind(flags: tcp::Flags) -> Kind {

@@ -68,9 +68,33 @@ pub struct Stats {
     /// External ports that left quarantine early, because its memory was full.
     pub ports_released_early: u64,
     pub(crate) tcp: TcpStats,
+    /// What the fast path has forwarded since it was last added to the counters above, by the side
+    /// that it came from.
+    fast: [FastTraffic; 2],
     peaks: PeakRates,
     dropped: Reasons,
     rejected: Reasons,
+}
+
+/// Traffic in 32 bits, so that a packet takes two short additions instead of five long ones.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct FastTraffic {
+    packets: u32,
+    bytes: u32,
+}
+
+impl FastTraffic {
+    /// Beyond this many bytes they are added to the counters of 64 bits.
+    const MAX_BYTES: u32 = 1 << 31;
+
+    fn add_to(self, came: &mut Traffic, left: &mut Traffic) {
+        let (packets, bytes) = (u64::from(self.packets), u64::from(self.bytes));
+        came.packets_in = came.packets_in.wrapping_add(packets);
+        came.bytes_in = came.bytes_in.wrapping_add(bytes);
+        left.packets_out = left.packets_out.wrapping_add(packets);
+        left.bytes_out = left.bytes_out.wrapping_add(bytes);
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -158,6 +182,7 @@ impl Stats {
     pub(crate) fn advance(&mut self, now: Instant) {
         // In a window of 10 s this is true once, so a packet costs one comparison.
         if now >= self.peaks.due() {
+            self.add_fast();
             let packets = self.inside.packets_in.wrapping_add(self.outside.packets_in);
             let bytes = self.inside.bytes_in.wrapping_add(self.outside.bytes_in);
             self.peaks.complete(now, Volume { packets, bytes });
@@ -179,18 +204,37 @@ impl Stats {
         traffic.bytes_in = traffic.bytes_in.wrapping_add(bytes as u64);
     }
 
-    /// Counts a packet from or to a host that came in at side `from` and is forwarded to the other
-    /// side.
-    pub(crate) fn count_across(&mut self, from: Side, bytes: usize) {
-        let (came, left) = match from {
-            Side::Inside => (&mut self.inside, &mut self.outside),
-            Side::Outside => (&mut self.outside, &mut self.inside),
+    /// Counts a packet that came from a host on side `from` and is forwarded to the other side.
+    #[inline(always)]
+    pub(crate) fn count_fast(&mut self, from: Side, bytes: u16) {
+        let [inside, outside] = &mut self.fast;
+        let traffic = match from {
+            Side::Inside => inside,
+            Side::Outside => outside,
         };
-        came.packets_in = came.packets_in.wrapping_add(1);
-        came.bytes_in = came.bytes_in.wrapping_add(bytes as u64);
-        left.packets_out = left.packets_out.wrapping_add(1);
-        left.bytes_out = left.bytes_out.wrapping_add(bytes as u64);
-        self.forwarded = self.forwarded.wrapping_add(1);
+        traffic.packets = traffic.packets.wrapping_add(1);
+        traffic.bytes = traffic.bytes.wrapping_add(u32::from(bytes));
+        if traffic.bytes > FastTraffic::MAX_BYTES {
+            self.add_fast();
+        }
+    }
+
+    /// Adds what the fast path has counted to the counters of 64 bits.
+    #[cold]
+    #[inline(never)]
+    fn add_fast(&mut self) {
+        let [inside, outside] = core::mem::take(&mut self.fast);
+        let packets = u64::from(inside.packets).wrapping_add(u64::from(outside.packets));
+        self.forwarded = self.forwarded.wrapping_add(packets);
+        inside.add_to(&mut self.inside, &mut self.outside);
+        outside.add_to(&mut self.outside, &mut self.inside);
+    }
+
+    /// The counters up to date.
+    pub(crate) fn current(&self) -> Self {
+        let mut current = self.clone();
+        current.add_fast();
+        current
     }
 
     pub(crate) fn count_verdict(&mut self, verdict: &Verdict) {

@@ -107,6 +107,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     #[cold]
+    #[inline(never)]
     fn end_due(&mut self, now: Instant, limit: usize) {
         self.end_overdue(now, limit);
         self.state.clock.quiet_until = self.next_due();

@@ -246,8 +246,8 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// What the engine has done so far.
-    pub fn stats(&self) -> &Stats {
-        &self.record.stats
+    pub fn stats(&self) -> Stats {
+        self.record.stats.current()
     }
 
     /// The configuration in force.

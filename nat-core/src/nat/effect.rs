@@ -122,10 +122,9 @@ impl<W: Width> View<'_, W> {
                 return Err(DropReason::NoSession);
             }
             (Content::Udp(_) | Content::IcmpQuery(_), Side::Inside) => Change::Sent,
-            // Packets from outside alone keep no session alive (RFC 4787 REQ-6).
             (Content::Udp(_) | Content::IcmpQuery(_), Side::Outside) => {
-                let silent = self.tick().wrapping_sub(state.when_last_sent());
-                let refreshes = silent < self.tables.lifetime(state, content.proto());
+                let lifetime = self.tables.lifetime(state, content.proto());
+                let refreshes = state.is_refreshed_from_outside(self.tick(), lifetime);
                 Change::Received { refreshes }
             }
         };

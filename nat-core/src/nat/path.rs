@@ -29,6 +29,7 @@ use super::view::View;
 use route::{Path, Route};
 
 impl<W: Width> Nat<'_, W> {
+    #[inline(never)]
     pub(super) fn process_slow(
         &mut self,
         packet: &mut [u8],

@@ -173,12 +173,18 @@ impl<W: Width> View<'_, W> {
             proto,
             inside,
             remote,
-            untranslated: !self.policy.config.untranslated.is_empty()
-                && self.is_untranslated(proto, inside.origin, remote),
+            untranslated: self.is_untranslated(proto, inside.origin, remote),
         }
     }
 
-    fn is_untranslated(self, proto: Proto, origin: Origin, remote: Endpoint) -> bool {
+    /// Whether packets between an inside endpoint of `origin` and `remote` are not translated.
+    #[inline(always)]
+    pub(super) fn is_untranslated(self, proto: Proto, origin: Origin, remote: Endpoint) -> bool {
+        !self.policy.config.untranslated.is_empty()
+            && self.is_in_untranslated_network(proto, origin, remote)
+    }
+
+    fn is_in_untranslated_network(self, proto: Proto, origin: Origin, remote: Endpoint) -> bool {
         let port = (proto != Proto::Icmp).then_some(remote.port);
         // An external address is the router's own, even if it is in an untranslated network.
         origin == Origin::Host

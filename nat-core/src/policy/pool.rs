@@ -17,17 +17,28 @@ struct PoolEntry {
 }
 
 /// The external addresses: the primary first, the draining ones last.
-pub(crate) struct Pool(Vec<PoolEntry, MAX_EXTERNAL_ADDRESSES>);
+pub(crate) struct Pool {
+    entries: Vec<PoolEntry, MAX_EXTERNAL_ADDRESSES>,
+    /// The addresses that are not draining, by number. Zero where there is none.
+    active: [u32; NUMBERS],
+}
+
+/// A new address gets the lowest number that no other has, while at most as many are replaced.
+const NUMBERS: usize = 2 * MAX_EXTERNAL_ADDRESSES;
 
 impl Pool {
     /// A pool of `addresses`, which must all be different.
     pub(crate) fn new(addresses: &[Ipv4Addr]) -> Self {
-        let mut pool = Self(Vec::new());
+        let mut pool = Self {
+            entries: Vec::new(),
+            active: [0; NUMBERS],
+        };
         pool.replace(addresses);
         pool
     }
 
     /// The number of an address that may be used at `now`.
+    #[inline(always)]
     pub(crate) fn number(&self, address: u32, now: Instant) -> Option<u8> {
         let entry = self.find(|entry| entry.address == address)?;
         entry
@@ -46,25 +57,26 @@ impl Pool {
     }
 
     /// Whether this address is in the pool, also if it may no longer be used.
+    #[inline(always)]
     pub(crate) fn has(&self, address: u32) -> bool {
         self.find(|entry| entry.address == address).is_some()
     }
 
     /// The numbers in use.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u8> {
-        self.0.iter().map(|entry| entry.number)
+        self.entries.iter().map(|entry| entry.number)
     }
 
     /// The address with a number, also if it may no longer be used.
     pub(crate) fn any_address(&self, number: u8) -> Option<u32> {
-        self.0
+        self.entries
             .iter()
             .find(|entry| entry.number == number)
             .map(|entry| entry.address)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
     /// The primary address, if there is one.
@@ -74,7 +86,7 @@ impl Pool {
 
     /// The numbers and addresses that new mappings may have, the primary first.
     pub(crate) fn active(&self) -> impl Iterator<Item = (u8, u32)> {
-        self.0
+        self.entries
             .iter()
             .filter(|entry| entry.drains_until.is_none())
             .map(|entry| (entry.number, entry.address))
@@ -92,7 +104,7 @@ impl Pool {
 
     /// The draining addresses.
     pub(crate) fn draining(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.0
+        self.entries
             .iter()
             .filter(|entry| entry.drains_until.is_some())
             .map(|entry| Ipv4Addr::from_bits(entry.address))
@@ -100,7 +112,7 @@ impl Pool {
 
     /// Whether any address is in `network`.
     pub(crate) fn touches(&self, network: &Cidr) -> bool {
-        self.0
+        self.entries
             .iter()
             .any(|entry| network.contains(Ipv4Addr::from_bits(entry.address)))
     }
@@ -109,7 +121,7 @@ impl Pool {
     /// A new address may get the number of a removed one, so no mapping of the removed one may be
     /// left.
     pub(crate) fn replace(&mut self, addresses: &[Ipv4Addr]) {
-        let mut old = core::mem::take(&mut self.0);
+        let mut old = core::mem::take(&mut self.entries);
         old.retain(|entry| addresses.contains(&Ipv4Addr::from_bits(entry.address)));
         // The lowest number that no remaining address has.
         let is_free = |number: &u8| old.iter().all(|entry| entry.number != *number);
@@ -118,14 +130,35 @@ impl Pool {
             let address = address.to_bits();
             let kept = old.iter().find(|entry| entry.address == address);
             let Some(number) = kept.map(|entry| entry.number).or_else(|| free.next()) else {
-                return;
+                break;
             };
-            let _has_room = self.0.push(PoolEntry {
+            let _has_room = self.entries.push(PoolEntry {
                 address,
                 number,
                 drains_until: None,
             });
         }
+        self.list_active();
+    }
+
+    fn list_active(&mut self) {
+        self.active = [0; NUMBERS];
+        for entry in self
+            .entries
+            .iter()
+            .filter(|entry| entry.drains_until.is_none())
+        {
+            if let Some(address) = self.active.get_mut(usize::from(entry.number)) {
+                *address = entry.address;
+            }
+        }
+    }
+
+    /// The address with a number, if it is not draining. Without a search: for the fast path.
+    #[inline(always)]
+    pub(crate) fn active_address(&self, number: u8) -> Option<u32> {
+        let address = *self.active.get(usize::from(number))?;
+        (address != 0).then_some(address)
     }
 
     /// Makes an address drain until `until`. Returns false if there is no such address, or if it
@@ -133,26 +166,31 @@ impl Pool {
     pub(crate) fn drain(&mut self, address: Ipv4Addr, until: Instant) -> bool {
         let active =
             |entry: &PoolEntry| entry.address == address.to_bits() && entry.drains_until.is_none();
-        let Some(position) = self.0.iter().position(active) else {
+        let Some(position) = self.entries.iter().position(active) else {
             return false;
         };
         let entry = PoolEntry {
             drains_until: Some(until),
-            ..self.0.remove(position)
+            ..self.entries.remove(position)
         };
-        self.0.push(entry).is_ok()
+        let drains = self.entries.push(entry).is_ok();
+        self.list_active();
+        drains
     }
 
     /// Whether any address drains.
     pub(crate) fn drains(&self) -> bool {
-        self.0
+        self.entries
             .last()
             .is_some_and(|entry| entry.drains_until.is_some())
     }
 
     /// When the next draining address is to be removed.
     pub(crate) fn next_drained(&self) -> Option<Instant> {
-        self.0.iter().filter_map(|entry| entry.drains_until).min()
+        self.entries
+            .iter()
+            .filter_map(|entry| entry.drains_until)
+            .min()
     }
 
     /// The number of an address to be removed: one whose time is over at `now`, or a draining one
@@ -163,13 +201,13 @@ impl Pool {
                 .drains_until
                 .is_some_and(|until| until <= now || unused(entry.number))
         };
-        self.0.iter().find(drained).map(|entry| entry.number)
+        self.entries.iter().find(drained).map(|entry| entry.number)
     }
 
     /// Most routers have one address, so a pool of one is handled without a loop.
     #[inline(always)]
     fn find(&self, is_it: impl Fn(&PoolEntry) -> bool) -> Option<&PoolEntry> {
-        match self.0.as_slice() {
+        match self.entries.as_slice() {
             [only] => is_it(only).then_some(only),
             entries => find_among(entries, is_it),
         }
@@ -177,7 +215,8 @@ impl Pool {
 
     /// Removes an address.
     pub(crate) fn remove(&mut self, number: u8) {
-        self.0.retain(|entry| entry.number != number);
+        self.entries.retain(|entry| entry.number != number);
+        self.list_active();
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Mapping<W> {
     pub(crate) sessions: Count<W>,
     by_inside: SlotIndex<W>,
     by_external: SlotIndex<W>,
+    /// The session that the fast path found last. Only a hint: it may have ended since.
+    pub(super) recent: SlotIndex<W>,
     /// The number of the external address.
     pub(crate) external: u8,
     /// The protocol, the [`MappingKind`], and flags.
@@ -216,6 +218,17 @@ impl<W: Width> Mapping<W> {
         self.kind |= KEPT_PORT;
     }
 
+    #[inline(always)]
+    pub(super) fn is_proto(&self, proto: Proto) -> bool {
+        self.kind & PROTO == proto as u8
+    }
+
+    /// Whether it is a mapping of `proto` that translates.
+    #[inline(always)]
+    pub(super) fn translates(&self, proto: Proto) -> bool {
+        self.kind & (PROTO | UNTRANSLATED) == proto as u8
+    }
+
     pub(crate) fn proto(&self) -> Proto {
         match self.kind & PROTO {
             0 => Proto::Icmp,
@@ -240,6 +253,7 @@ impl<W: Width> Slot for Mapping<W> {
         sessions: Count::ZERO,
         by_inside: SlotIndex::NONE,
         by_external: SlotIndex::NONE,
+        recent: SlotIndex::NONE,
         external: 0,
         kind: 0,
     };

@@ -31,6 +31,6 @@ pub use quarantine::{Quarantine, WideQuarantine};
 pub(crate) use quotas::{Quotas, is_half_open};
 pub(crate) use sequence::{Segment, Sequences};
 pub(crate) use session::{Exchange, Permission, PermissionMut, Session};
-pub(crate) use session_tables::{Ended, NewMapping, NewSession, SessionTables};
+pub(crate) use session_tables::{Ended, FastMapping, NewMapping, NewSession, SessionTables};
 pub use tables::{Tables, WideTables};
 pub(crate) use timeout_class::{Lifetimes, TimeoutClass};

@@ -176,12 +176,14 @@ impl Sequences {
     }
 
     /// Whether a segment fits the recorded numbers of both senders, and may update them.
+    #[inline(always)]
     pub(crate) fn fits(&self, from: Side, segment: &Segment) -> bool {
         self.follows(from, segment) || self.skips_gap(from, segment)
     }
 
     /// Whether a segment continues what its sender has sent, and acknowledges what the other side
     /// may have sent.
+    #[inline(always)]
     fn follows(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
         match sender.next.wrapping_sub(segment.sequence) {
@@ -196,6 +198,7 @@ impl Sequences {
     /// Whether a segment is so far after a gap that the acknowledgment of the missing data would
     /// soon be too far from the recorded numbers. Then the recorded numbers skip the gap. In such a
     /// transfer the other direction is idle, so the acknowledgment must be exactly a recorded one.
+    #[inline(never)]
     fn skips_gap(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         let ahead = segment.sequence.wrapping_sub(sender.next);
@@ -222,6 +225,7 @@ impl Sequences {
             .is_some_and(|ack| (ack.wrapping_sub(receiver.next) as i32) > 0)
     }
 
+    #[inline(always)]
     fn acknowledges_near(&self, from: Side, segment: &Segment) -> bool {
         let (_, receiver) = self.pair(from);
         let distance = |ack: u32| ack.wrapping_sub(receiver.next).wrapping_add(NEAR);
@@ -243,6 +247,7 @@ impl Sequences {
     }
 
     /// Records the numbers of a segment that fits.
+    #[inline(always)]
     pub(crate) fn advance(&mut self, from: Side, segment: &Segment) {
         let (sender, receiver) = match from {
             Side::Inside => (&mut self.inside, &mut self.outside),

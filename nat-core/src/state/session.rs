@@ -4,12 +4,13 @@ mod permission;
 
 use core::marker::PhantomData;
 
+use crate::Side;
 use crate::session_info::SessionState;
 use crate::table::{Aging, Chain, Expiry, Slot, SlotIndex, Width};
 
 use super::tcp::{EarlyFins, Tcp};
 use super::timeout_class::DNS;
-use super::{ByRank, Endpoint, Proto, Sequences};
+use super::{ByRank, Endpoint, Proto, Segment, Sequences};
 
 pub(crate) use permission::{Permission, PermissionMut};
 
@@ -56,6 +57,18 @@ pub(crate) enum Exchange {
     Answered = ANSWERED,
     /// The session is more than one question and its answer.
     Continuing = 0,
+}
+
+/// What a packet has left to do in the tables after it was applied to its session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    None,
+    /// The deadline has changed: the session belongs at the end of its expiry list.
+    Restarted,
+    /// The inside has sent a question that changes the exchange.
+    Asked,
+    /// The outside has answered the question.
+    Answered,
 }
 
 impl<W: Width> Session<W> {
@@ -173,6 +186,85 @@ impl<W: Width> Session<W> {
             Exchange::Continuing
         });
         self.sequences.set_question(question);
+    }
+
+    /// Whether this is the session of `mapping` with `remote`.
+    #[inline(always)]
+    pub(super) fn is_of(&self, mapping: SlotIndex<W>, remote: Endpoint) -> bool {
+        self.remote_address == remote.address
+            && self.mapping == mapping
+            && self.remote_port == remote.port
+            && !self.is_permission()
+    }
+
+    /// Of a session without TCP: whether a packet from outside restarts its timer. Packets from
+    /// outside alone keep no session alive (RFC 4787 REQ-6).
+    #[inline(always)]
+    pub(crate) fn is_refreshed_from_outside(&self, now: u32, lifetime: u32) -> bool {
+        now.wrapping_sub(self.when_last_sent()) < lifetime
+    }
+
+    /// Applies a UDP datagram to a live session of this `lifetime`. `None` if it has expired.
+    #[inline(always)]
+    pub(super) fn apply_datagram(
+        &mut self,
+        (from, question): (Side, u32),
+        now: u32,
+        lifetime: u32,
+    ) -> Option<Progress> {
+        self.remaining(now)?;
+        match from {
+            Side::Inside => {
+                self.set_last_sent(now);
+                if self.question_changes_exchange(question) {
+                    return Some(Progress::Asked);
+                }
+            }
+            Side::Outside => {
+                if !self.is_refreshed_from_outside(now, lifetime) {
+                    return Some(Progress::None);
+                }
+                if self.awaits_answer() {
+                    return Some(Progress::Answered);
+                }
+            }
+        }
+        Some(self.restart_timer(now, lifetime))
+    }
+
+    /// Applies a segment without SYN, FIN or RST to a live TCP session of this `lifetime`. `None` if
+    /// it has expired, or if the segment may change its state: then nothing has changed.
+    ///
+    /// In an established session without early FINs, [`Tcp::step`] finds only this for such a
+    /// segment: its numbers are recorded if they fit, and the timer restarts if they do or if the
+    /// inside has sent it.
+    #[inline(always)]
+    pub(super) fn apply_segment(
+        &mut self,
+        (from, segment): (Side, &Segment),
+        now: u32,
+        lifetime: u32,
+    ) -> Option<Progress> {
+        self.remaining(now)?;
+        if self.state != SessionState::Established || self.flags != 0 {
+            return None;
+        }
+        if self.sequences.fits(from, segment) {
+            self.sequences.advance(from, segment);
+        } else if from == Side::Outside {
+            return Some(Progress::None);
+        }
+        Some(self.restart_timer(now, lifetime))
+    }
+
+    #[inline(always)]
+    fn restart_timer(&mut self, now: u32, lifetime: u32) -> Progress {
+        let deadline = now.wrapping_add(lifetime);
+        if deadline == self.deadline() {
+            return Progress::None;
+        }
+        self.set_deadline(deadline);
+        Progress::Restarted
     }
 
     /// The next younger session in the eviction list of its host and rank.

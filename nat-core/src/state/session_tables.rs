@@ -5,6 +5,7 @@
 mod audit;
 mod blocks;
 mod capacity;
+mod established;
 mod keys;
 mod mappings;
 mod membership;
@@ -29,6 +30,7 @@ use super::{
     PortQuotas, Proto, Quotas, Session, Tables, TimeoutClass,
 };
 
+pub(crate) use established::FastMapping;
 pub(crate) use mappings::NewMapping;
 pub(crate) use sessions::{Ended, NewSession};
 

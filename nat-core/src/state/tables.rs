@@ -32,10 +32,10 @@ pub type WideTables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: u
     Tables<MAPPINGS, SESSIONS, HOSTS, u32>;
 
 const _: () = {
-    assert!(size_of::<Mapping<u16>>() + 2 * size_of::<SlotIndex<u16>>() == 18);
+    assert!(size_of::<Mapping<u16>>() + 2 * size_of::<SlotIndex<u16>>() == 20);
     assert!(size_of::<Session<u16>>() + size_of::<SlotIndex<u16>>() == 46);
     assert!(size_of::<Host<u16>>() + size_of::<SlotIndex<u16>>() == 82);
-    assert!(size_of::<Mapping<u32>>() + 2 * size_of::<SlotIndex<u32>>() == 32);
+    assert!(size_of::<Mapping<u32>>() + 2 * size_of::<SlotIndex<u32>>() == 36);
     assert!(size_of::<Session<u32>>() + size_of::<SlotIndex<u32>>() == 60);
     assert!(size_of::<Host<u32>>() + size_of::<SlotIndex<u32>>() == 132);
 };

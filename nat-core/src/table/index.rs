@@ -69,6 +69,27 @@ impl<'t, C: Chain> Index<'t, C> {
         None
     }
 
+    /// The slot with `hash` that `matches`, and its content.
+    #[inline(always)]
+    pub(crate) fn find_slot<'s>(
+        &self,
+        slots: &'s Slots<'_, C::Slot>,
+        hash: u32,
+        matches: impl Fn(&C::Slot) -> bool,
+    ) -> Option<(LinkOf<C::Slot>, &'s C::Slot)> {
+        let mut link = *self.buckets.get(self.bucket(hash))?;
+        for _ in 0..MAX_PROBES {
+            let slot = slots.get(link)?;
+            #[cfg(test)]
+            self.probes.set(self.probes.get() + 1);
+            if matches(slot) {
+                return Some((link, slot));
+            }
+            link = C::next(slot);
+        }
+        None
+    }
+
     /// Whether two hashes have the same bucket.
     pub(crate) fn share_bucket(&self, hash: u32, other: u32) -> bool {
         self.bucket(hash) == self.bucket(other)

@@ -6,15 +6,14 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::packet::{Content, udp_content};
-use crate::state::tcp::Kind;
+use crate::packet::udp_question;
 use crate::state::{Endpoint, Proto, Segment};
 use crate::wire::checksum::Delta;
 use crate::wire::{checksum, ipv4, tcp};
 
 use super::End;
 
-/// An IPv4 header without options, and the ports behind it.
+/// An IPv4 header without options, and the first 8 bytes behind it, which UDP and TCP both have.
 #[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 struct Head {
@@ -28,21 +27,14 @@ struct Head {
     destination: [u16; 2],
     source_port: u16,
     destination_port: u16,
+    /// The length and the checksum of UDP, the sequence number of TCP.
+    after_ports: [u16; 2],
 }
 
-/// What follows the ports in a UDP header.
+/// What follows the sequence number in a TCP header.
 #[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
-struct Udp {
-    length: u16,
-    checksum: u16,
-}
-
-/// What follows the ports in a TCP header.
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout)]
-#[repr(C)]
-struct Tcp {
-    sequence: [u16; 2],
+struct TcpTail {
     acknowledgment: [u16; 2],
     offset_and_flags: u16,
     window: u16,
@@ -50,50 +42,64 @@ struct Tcp {
     urgent: u16,
 }
 
-enum Transport<'p> {
-    Tcp(&'p mut Tcp),
-    Udp(&'p mut Udp),
-}
+/// One hop of the time to live, in its halfword.
+const ONE_HOP: u16 = u16::from_ne_bytes([1, 0]);
 
-/// A whole datagram with valid headers, without IPv4 options and at an even address: UDP, or a TCP
-/// segment that neither opens nor closes a connection.
+const IP_HEADER: u16 = ipv4::Header::LEN as u16;
+const UDP_HEADER: u16 = 8;
+
+/// A whole datagram at an even address with a valid IPv4 header without options, and with ports
+/// behind it if it is of UDP or TCP.
 pub(crate) struct FastHeader<'p> {
     head: &'p mut Head,
-    transport: Transport<'p>,
+    rest: &'p mut [u8],
 }
 
 impl<'p> FastHeader<'p> {
-    /// The datagram at the start of `packet`, if it is such a one, and its content.
+    /// The headers at the start of `packet`, if it is such a datagram.
     #[inline(always)]
-    pub(crate) fn parse(packet: &'p mut [u8]) -> Option<(Self, Content)> {
+    pub(crate) fn parse(packet: &'p mut [u8]) -> Option<Self> {
+        let len = packet.len();
         let (head, rest) = Head::mut_from_prefix(packet).ok()?;
-        let rest_len = usize::from(head.total_length()).checked_sub(size_of::<Head>())?;
-        let rest = rest.get_mut(..rest_len)?;
-        if !head.is_sound() {
+        let total_length = usize::from(head.total_length());
+        let whole = size_of::<Head>() <= total_length && total_length <= len;
+        // The checksum first: its loads of the header serve the other checks.
+        (whole && head.checksum_holds() && head.is_plain()).then_some(Self { head, rest })
+    }
+
+    #[inline(always)]
+    pub(crate) fn protocol(&self) -> u8 {
+        self.head.protocol()
+    }
+
+    /// Of UDP: what distinguishes the datagram from others of its session, as
+    /// [`Content::question`](crate::packet::Content::question). `None` if its length is wrong.
+    #[inline(always)]
+    pub(crate) fn question(&self) -> Option<u32> {
+        let [length, checksum] = self.head.after_ports;
+        let len = u16::from_be(length);
+        let available = self.total_length().wrapping_sub(IP_HEADER);
+        (UDP_HEADER <= len && len <= available).then(|| udp_question(length, checksum))
+    }
+
+    /// Of TCP: the segment, if it neither opens nor closes a connection and its header is whole.
+    #[inline(always)]
+    pub(crate) fn segment(&self) -> Option<Segment> {
+        let (tail, _) = TcpTail::ref_from_prefix(self.rest).ok()?;
+        let [offset, flags] = tail.offset_and_flags.to_ne_bytes();
+        let header_len = u16::from(offset >> 4) * 4;
+        if usize::from(header_len) < tcp::Header::LEN || tcp::Flags::of(flags) != tcp::Flags::ACK {
             return None;
         }
-        let (transport, content) = match head.protocol() {
-            ipv4::UDP => {
-                let header = Udp::parse(rest)?;
-                let content = udp_content(header.length, header.checksum);
-                (Transport::Udp(header), content)
-            }
-            ipv4::TCP => {
-                let (header, segment) = Tcp::parse(rest)?;
-                (Transport::Tcp(header), Content::Tcp(Kind::Other, segment))
-            }
-            _ => return None,
-        };
-        Some((Self { head, transport }, content))
+        let available = self.total_length().wrapping_sub(IP_HEADER);
+        Some(Segment {
+            sequence: number(self.head.after_ports),
+            acknowledgment: Some(number(tail.acknowledgment)),
+            length: u32::from(available.checked_sub(header_len)?),
+        })
     }
 
-    pub(crate) fn proto(&self) -> Proto {
-        match self.transport {
-            Transport::Tcp(_) => Proto::Tcp,
-            Transport::Udp(_) => Proto::Udp,
-        }
-    }
-
+    #[inline(always)]
     pub(crate) fn source(&self) -> Endpoint {
         Endpoint {
             address: number(self.head.source),
@@ -101,6 +107,7 @@ impl<'p> FastHeader<'p> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn destination(&self) -> Endpoint {
         Endpoint {
             address: number(self.head.destination),
@@ -109,22 +116,26 @@ impl<'p> FastHeader<'p> {
     }
 
     /// The length of the whole datagram in bytes.
+    #[inline(always)]
     pub(crate) fn total_length(&self) -> u16 {
         self.head.total_length()
     }
 
+    #[inline(always)]
     pub(crate) fn ttl(&self) -> u8 {
         let [ttl, _] = self.head.ttl_and_protocol.to_ne_bytes();
         ttl
     }
 
-    /// The destination and the protocol for a new identification, if the datagram may be fragmented.
+    /// What a new identification is drawn for, if the datagram may be fragmented: the destination
+    /// and the protocol.
+    #[inline(always)]
     pub(crate) fn needs_id(&self) -> Option<(u32, u8)> {
         let atomic = self.head.flags_and_offset & u16::to_be(ipv4::DONT_FRAGMENT) != 0;
         (!atomic).then(|| (number(self.head.destination), self.head.protocol()))
     }
 
-    /// Sets another identification.
+    /// Gives the datagram another identification.
     pub(crate) fn set_id(&mut self, id: u16) {
         let id = id.to_be();
         let delta = Delta::default().and_u16(self.head.id, id);
@@ -132,123 +143,95 @@ impl<'p> FastHeader<'p> {
         self.head.checksum = delta.apply(self.head.checksum);
     }
 
-    /// Sets one end of the datagram to `to`, and decrements its time to live.
+    /// Replaces one end of a datagram of `proto` by `to`, and decrements its time to live, which
+    /// must not be zero.
     #[inline(always)]
-    pub(crate) fn rewrite(&mut self, end: End, to: Endpoint) {
-        let head = &mut *self.head;
-        let (address, port) = match end {
-            End::Source => (&mut head.source, &mut head.source_port),
-            End::Destination => (&mut head.destination, &mut head.destination_port),
-        };
-        let ([old_high, old_low], [high, low], new_port) =
-            (*address, halves(to.address), to.port.to_be());
-        let addresses = Delta::default()
-            .and_u16(old_high, high)
-            .and_u16(old_low, low);
-        let ports = addresses.and_u16(*port, new_port);
-        (*address, *port) = ([high, low], new_port);
-        let [ttl, protocol] = head.ttl_and_protocol.to_ne_bytes();
-        let ttl = u16::from_ne_bytes([ttl.saturating_sub(1), protocol]);
-        head.checksum = addresses
-            .and_u16(head.ttl_and_protocol, ttl)
-            .apply(head.checksum);
-        head.ttl_and_protocol = ttl;
-        match &mut self.transport {
-            Transport::Tcp(header) => header.checksum = ports.apply(header.checksum),
-            Transport::Udp(header) => header.update_checksum(ports),
+    pub(crate) fn rewrite(&mut self, proto: Proto, end: End, to: Endpoint) {
+        let (addresses, port) = self.head.replace(end, to);
+        self.head.decrement_ttl(addresses);
+        let delta = addresses.and(port);
+        if proto == Proto::Udp {
+            self.head.update_udp_checksum(delta);
+        } else if let Ok((tail, _)) = TcpTail::mut_from_prefix(self.rest) {
+            tail.checksum = delta.apply(tail.checksum);
         }
     }
 }
 
 impl Head {
+    /// Replaces one end by `to`. Returns what that changes in the sums of the IPv4 header and of the
+    /// ports.
+    #[inline(always)]
+    fn replace(&mut self, end: End, to: Endpoint) -> (Delta, Delta) {
+        let (address, port) = match end {
+            End::Source => (&mut self.source, &mut self.source_port),
+            End::Destination => (&mut self.destination, &mut self.destination_port),
+        };
+        let ([old_high, old_low], [high, low]) = (*address, halves(to.address));
+        let addresses = Delta::default()
+            .and_u16(old_high, high)
+            .and_u16(old_low, low);
+        let new_port = to.port.to_be();
+        let ports = Delta::default().and_u16(*port, new_port);
+        (*address, *port) = ([high, low], new_port);
+        (addresses, ports)
+    }
+
+    /// One hop less changes the sum of the header by the same amount for each time to live above
+    /// zero.
+    #[inline(always)]
+    fn decrement_ttl(&mut self, addresses: Delta) {
+        self.checksum = addresses.and_u16(ONE_HOP, 0).apply(self.checksum);
+        self.ttl_and_protocol = self.ttl_and_protocol.wrapping_sub(ONE_HOP);
+    }
+
+    /// A datagram without a checksum keeps none (RFC 3022 section 4.1), and a checksum of zero is
+    /// sent as `0xffff` (RFC 768).
+    #[inline(always)]
+    fn update_udp_checksum(&mut self, delta: Delta) {
+        let [_, checksum] = &mut self.after_ports;
+        if *checksum != 0 {
+            let updated = delta.apply(*checksum);
+            *checksum = if updated == 0 { 0xffff } else { updated };
+        }
+    }
+
+    #[inline(always)]
     fn total_length(&self) -> u16 {
         u16::from_be(self.total_length)
     }
 
+    #[inline(always)]
     fn protocol(&self) -> u8 {
         let [_, protocol] = self.ttl_and_protocol.to_ne_bytes();
         protocol
     }
 
-    /// Whether this is IPv4 without options, whole, with a right header checksum and no port zero.
+    /// Whether this is IPv4 without options and not a fragment, and neither port is zero.
     #[inline(always)]
-    fn is_sound(&self) -> bool {
+    fn is_plain(&self) -> bool {
         let [version_and_length, _] = self.version_and_tos.to_ne_bytes();
         let fragment = self.flags_and_offset & u16::to_be(ipv4::MORE_FRAGMENTS | ipv4::OFFSET) != 0;
         let ports = self.source_port != 0 && self.destination_port != 0;
-        version_and_length == 0x45 && !fragment && ports && self.checksum_holds()
+        version_and_length == 0x45 && !fragment && ports
     }
 
+    #[inline(always)]
     fn checksum_holds(&self) -> bool {
-        let Self {
-            version_and_tos,
-            total_length,
-            id,
-            flags_and_offset,
-            ttl_and_protocol,
-            checksum,
-            ..
-        } = *self;
         let ([a, b], [c, d]) = (self.source, self.destination);
         let words = [
-            version_and_tos,
-            total_length,
-            id,
-            flags_and_offset,
-            ttl_and_protocol,
-            checksum,
+            self.version_and_tos,
+            self.total_length,
+            self.id,
+            self.flags_and_offset,
+            self.ttl_and_protocol,
+            self.checksum,
             a,
             b,
             c,
             d,
         ];
         checksum::sum_words(words) == 0xffff
-    }
-}
-
-impl Udp {
-    /// The header at the start of what follows the ports.
-    fn parse(rest: &mut [u8]) -> Option<&mut Self> {
-        const PORTS: usize = 4;
-        let available = rest.len().checked_add(PORTS)?;
-        let (header, _) = Self::mut_from_prefix(rest).ok()?;
-        let len = usize::from(u16::from_be(header.length));
-        (PORTS.checked_add(size_of::<Self>())? <= len && len <= available).then_some(header)
-    }
-
-    /// An absent checksum stays absent (RFC 3022 section 4.1), and a sum of zero is sent as `0xffff`
-    /// (RFC 768).
-    fn update_checksum(&mut self, delta: Delta) {
-        if self.checksum != 0 {
-            let updated = delta.apply(self.checksum);
-            self.checksum = if updated == 0 { 0xffff } else { updated };
-        }
-    }
-}
-
-impl Tcp {
-    /// The header at the start of what follows the ports, and its segment; `None` if that opens or
-    /// closes a connection.
-    fn parse(rest: &mut [u8]) -> Option<(&mut Self, Segment)> {
-        const PORTS: usize = 4;
-        let available = rest.len().checked_add(PORTS)?;
-        let (header, _) = Self::mut_from_prefix(rest).ok()?;
-        let [offset, flags] = header.offset_and_flags.to_ne_bytes();
-        let header_len = usize::from(offset >> 4) * 4;
-        if header_len < tcp::Header::LEN || tcp::Flags::of(flags) != tcp::Flags::ACK {
-            return None;
-        }
-        let length = available.checked_sub(header_len)? as u32;
-        let (sequence, acknowledgment) =
-            (number(header.sequence), Some(number(header.acknowledgment)));
-        Some((
-            header,
-            Segment {
-                sequence,
-                acknowledgment,
-                length,
-            },
-        ))
     }
 }
 

@@ -64,14 +64,16 @@ impl<W: Width> SessionTables<'_, W> {
     // Both happen once in an exchange, so they are kept out of the path of every other packet.
 
     #[cold]
-    fn ask_again(&mut self, link: SlotIndex<W>, proto: Proto, now: u32, question: u32) {
+    #[inline(never)]
+    pub(super) fn ask_again(&mut self, link: SlotIndex<W>, proto: Proto, now: u32, question: u32) {
         self.change_session(link, proto, now, |session| {
             session.ask_again(proto, question);
         });
     }
 
     #[cold]
-    fn answer(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
+    #[inline(never)]
+    pub(super) fn answer(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
         self.change_session(link, proto, now, |session| {
             session.set_exchange(Exchange::Answered);
         });

@@ -377,7 +377,7 @@ impl World {
         self.now
     }
 
-    pub(crate) fn stats(&self) -> &Stats {
+    pub(crate) fn stats(&self) -> Stats {
         self.nat.stats()
     }
 
