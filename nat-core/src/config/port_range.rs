@@ -28,6 +28,11 @@ impl PortRange {
         self.last
     }
 
+    /// How many ports the range has.
+    pub(crate) fn count(self) -> usize {
+        usize::from(self.last.saturating_sub(self.first)).saturating_add(1)
+    }
+
     /// The ports that are in both ranges.
     pub(crate) const fn intersection(&self, other: Self) -> Option<Self> {
         let first = if self.first > other.first {

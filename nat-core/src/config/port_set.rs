@@ -147,10 +147,9 @@ impl<const RANGES: usize> PortSet<RANGES> {
 
     /// How many ports are in the set.
     pub(crate) fn count(&self) -> usize {
-        let of_range = |range: PortRange| {
-            usize::from(range.last.saturating_sub(range.first)).saturating_add(1)
-        };
-        self.ranges().map(of_range).fold(0, usize::saturating_add)
+        self.ranges()
+            .map(PortRange::count)
+            .fold(0, usize::saturating_add)
     }
 
     /// Whether all ports of `range` are in the set.

@@ -68,6 +68,7 @@ impl<'t, W: Width> Nat<'t, W> {
         let policy = Policy {
             pool: Pool::new(&config.external_addresses),
             port_forwards: PortForwards::new(&config),
+            excluded_ports: config.excluded_ports.count(),
             config,
         };
         let config = &policy.config;

@@ -28,6 +28,8 @@ pub(super) struct State<'t, W: Width> {
 /// What the application has configured. Packets never change it.
 pub(super) struct Policy {
     pub(super) config: Config,
+    /// How many ports [`Config::excluded_ports`] has.
+    pub(super) excluded_ports: usize,
     /// The external addresses.
     pub(super) pool: Pool,
     pub(super) port_forwards: PortForwards,

@@ -13,6 +13,7 @@ use crate::table::{SlotIndex, Width};
 use super::shortage::PortWanted;
 use super::{Request, View};
 use crate::nat::DHCP_CLIENT;
+use crate::nat::view::{Policy, is_reserved};
 
 /// Ports tried for a new session where they overlap. While a destination has used less than 99 in
 /// 100 of them, the chance that all of these are taken is below 1 in 30,000.
@@ -50,9 +51,8 @@ struct Drawn<W> {
 /// The ports of an external address from which mappings draw.
 struct OpenRange<'r> {
     pool: &'r PortPool,
-    address: u32,
     /// Those that no mapping draws.
-    closed: &'r ClosedPorts,
+    closed: ClosedPorts<'r>,
 }
 
 impl<W: Width> View<'_, W> {
@@ -151,15 +151,12 @@ impl<W: Width> View<'_, W> {
         let policy = &self.policy;
         let address = policy.pool.address(pool.external, self.clock.now());
         let address = address.ok_or(DropReason::AddressMissing)?;
-        let kept = policy
-            .port_forwards
-            .reserved_ports(pool.proto, address, &policy.pool);
-        let closed = closed_ports(&policy.config, pool.proto, kept);
-        let range = OpenRange {
-            pool,
+        let closed = ClosedPorts {
+            policy,
+            proto: pool.proto,
             address,
-            closed: &closed,
         };
+        let range = OpenRange { pool, closed };
         let overlapping = self.tables.overlapping();
         // Without this, a host that fills the range would have every later packet search all of it
         // in vain. A block is short, and where ports overlap the number of tries is limited.
@@ -227,8 +224,8 @@ impl<W: Width> View<'_, W> {
         // Few ports are closed. Mostly a port is left even if all of these were of this pool, and
         // then they need not be counted.
         let at_least = pool.ports(config).count();
-        let at_least = at_least.saturating_sub(range.closed.count());
-        left(at_least) || left(open_ports(config, pool, range.closed))
+        let at_least = at_least.saturating_sub(range.closed.at_most());
+        left(at_least) || left(open_ports(config, pool, &range.closed.collect()))
     }
 
     /// Whether any port of `pool`, of which `open` may be used, is neither in use nor in quarantine.
@@ -250,7 +247,7 @@ impl<W: Width> View<'_, W> {
         open: usize,
         evicted: Option<SlotIndex<W>>,
     ) -> usize {
-        let owner = (self.policy.port_forwards).one_to_one_host(range.address);
+        let owner = (self.policy.port_forwards).one_to_one_host(range.closed.address);
         if owner.is_some() || inside.origin == Origin::Router {
             return 0;
         }
@@ -287,34 +284,88 @@ impl<W: Width> View<'_, W> {
     }
 }
 
-/// Ports of an external address that no mapping draws, of one protocol.
-type ClosedPorts = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
+/// The ports of an external address that no mapping of a protocol draws: those that the router
+/// reserves, those that are excluded, and those that port forwards reserve.
+///
+/// Asked port by port. As a set they are collected only where few ports are left: to build it took
+/// more than half of a new session.
+#[derive(Clone, Copy)]
+struct ClosedPorts<'p> {
+    policy: &'p Policy,
+    proto: Proto,
+    address: u32,
+}
 
-/// The ports that no mapping of `proto` draws: those that the router reserves, those that are
-/// excluded, and those that port forwards have `kept`. The search and the count of free ports both
-/// use this set, so that they agree.
+/// As many ranges as there can be closed ports.
+type ClosedSet = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
+
+impl<'p> ClosedPorts<'p> {
+    fn contains(self, port: u16) -> bool {
+        let config = &self.policy.config;
+        config.is_excluded(self.proto, port)
+            || is_reserved(config, self.proto, port)
+            || self.forwarded().any(|ports| ports.contains(port))
+    }
+
+    /// No fewer than there are, without looking at each range.
+    fn at_most(self) -> usize {
+        if self.proto == Proto::Icmp {
+            return 0;
+        }
+        let reserved = self
+            .policy
+            .config
+            .reserved_ports
+            .map_or(0, PortRange::count);
+        let dhcp_client = 1;
+        (self.forwarded().map(PortRange::count))
+            .chain([self.policy.excluded_ports, reserved, dhcp_client])
+            .fold(0, usize::saturating_add)
+    }
+
+    fn collect(self) -> ClosedSet {
+        closed_ports(&self.policy.config, self.proto, self.forwarded())
+    }
+
+    fn forwarded(self) -> impl Iterator<Item = PortRange> + use<'p> {
+        let Policy {
+            port_forwards,
+            pool,
+            ..
+        } = self.policy;
+        let forwards = self.proto != Proto::Icmp;
+        let ports = forwards.then(|| port_forwards.reserved_ports(self.proto, self.address, pool));
+        ports.into_iter().flatten()
+    }
+}
+
+/// All closed ports as one set, so that ports which are closed twice count once.
 fn closed_ports(
     config: &Config,
     proto: Proto,
-    kept: impl Iterator<Item = PortRange>,
-) -> ClosedPorts {
+    forwarded: impl Iterator<Item = PortRange>,
+) -> ClosedSet {
     if proto == Proto::Icmp {
-        return ClosedPorts::EMPTY;
+        return ClosedSet::EMPTY;
     }
-    // A copy of what is sorted already: to insert range by range would cost a new flow several times
-    // as much as everything else.
-    let mut closed: ClosedPorts = config.excluded_ports.widened();
+    // A copy of what is sorted already: to insert range by range would cost several times as much.
+    let mut closed: ClosedSet = config.excluded_ports.widened();
     let dhcp = (proto == Proto::Udp && config.dhcp_client)
         .then(|| PortRange::new(DHCP_CLIENT, DHCP_CLIENT))
         .flatten();
-    for range in config.reserved_ports.into_iter().chain(dhcp).chain(kept) {
+    for range in config
+        .reserved_ports
+        .into_iter()
+        .chain(dhcp)
+        .chain(forwarded)
+    {
         let _there_is_room = closed.insert(range);
     }
     closed
 }
 
 /// How many ports of `pool` are not `closed`.
-fn open_ports(config: &Config, pool: &PortPool, closed: &ClosedPorts) -> usize {
+fn open_ports(config: &Config, pool: &PortPool, closed: &ClosedSet) -> usize {
     let range = pool.class.range(config);
     let shared = closed
         .ranges()
@@ -332,10 +383,8 @@ mod tests {
     use core::net::Ipv4Addr;
     use std::vec::Vec;
 
-    use crate::Cidr;
-    use crate::nat::view::is_reserved;
-
     use super::*;
+    use crate::Cidr;
 
     fn range(random: &mut fastrand::Rng, first: u16, count: u16) -> PortRange {
         let first = first + random.u16(..count);
