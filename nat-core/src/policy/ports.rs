@@ -11,8 +11,10 @@ use crate::state::Ports;
 #[derive(Clone)]
 pub(crate) struct PortPicker {
     key: [u8; 16],
-    /// How many numbers were generated.
+    /// How often the function was evaluated.
     count: u64,
+    /// The half of its last result that was not used yet.
+    spare: Option<u32>,
 }
 
 /// How many random ports are tried before the range is searched from end to end.
@@ -20,7 +22,11 @@ const RANDOM_TRIES: u32 = 8;
 
 impl PortPicker {
     pub(crate) fn new(key: [u8; 16]) -> Self {
-        Self { key, count: 0 }
+        Self {
+            key,
+            count: 0,
+            spare: None,
+        }
     }
 
     /// A random one of `ports` for which `free` is true; `None` if there is none. `tries` limits
@@ -58,10 +64,15 @@ impl PortPicker {
     }
 
     fn next_random(&mut self) -> u32 {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write_u64(self.count);
         self.count = self.count.wrapping_add(1);
-        hasher.finish() as u32
+        let random = hasher.finish();
+        self.spare = Some((random >> 32) as u32);
+        random as u32
     }
 }
 

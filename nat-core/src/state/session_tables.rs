@@ -14,12 +14,13 @@ mod port_counts;
 mod progress;
 mod sessions;
 
+use core::cell::Cell;
 use core::time::Duration;
 
 use crate::Instant;
 use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
-use crate::table::{ExpiryList, HashKey, Index, SlotIndex, Slots, Width};
+use crate::table::{ExpiryList, HashKey, Index, Slot as _, SlotIndex, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
@@ -43,6 +44,8 @@ pub(crate) struct SessionTables<'t, W: Width> {
     lifetimes: Lifetimes,
     hosts: Slots<'t, Host<W>>,
     hosts_by_address: Index<'t, ByAddress<W>>,
+    /// The host that was found last: a new session asks for its host several times. Only a hint.
+    last_host: Cell<SlotIndex<W>>,
     mappings: Slots<'t, Mapping<W>>,
     mappings_by_inside: Index<'t, ByInside<W>>,
     mappings_by_external: Index<'t, ByExternal<W>>,
@@ -67,6 +70,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
             lifetimes: Lifetimes::new(&config.timeouts),
             hosts: Slots::new(&mut tables.hosts),
             hosts_by_address: Index::new(&mut tables.hosts_by_address),
+            last_host: Cell::new(SlotIndex::NONE),
             mappings: Slots::new(&mut tables.mappings),
             mappings_by_inside: Index::new(&mut tables.mappings_by_inside),
             mappings_by_external: Index::new(&mut tables.mappings_by_external),
@@ -102,11 +106,24 @@ impl<'t, W: Width> SessionTables<'t, W> {
         self.hosts.get_mut(self.find_host(origin, address)?)
     }
 
+    #[inline(always)]
     fn find_host(&self, origin: Origin, address: u32) -> Option<SlotIndex<W>> {
-        self.hosts_by_address
-            .find(&self.hosts, self.host_hash(address), |_, host| {
-                host.is(origin, address)
-            })
+        let last = self.last_host.get();
+        let is_it = |host: &Host<W>| !host.is_free() && host.is(origin, address);
+        if self.hosts.get(last).is_some_and(is_it) {
+            return Some(last);
+        }
+        self.search_host(origin, address)
+    }
+
+    #[inline(never)]
+    fn search_host(&self, origin: Origin, address: u32) -> Option<SlotIndex<W>> {
+        let hash = self.host_hash(address);
+        let found = self
+            .hosts_by_address
+            .find(&self.hosts, hash, |_, host| host.is(origin, address))?;
+        self.last_host.set(found);
+        Some(found)
     }
 
     // Mappings.
