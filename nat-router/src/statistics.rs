@@ -52,9 +52,10 @@ impl<W: Width> Statistics<W> {
 
     fn log_traffic(&mut self) {
         let frames = self.control.stats();
-        let (forwarded, drops) = self
-            .control
-            .with_nat(|nat| (Forwarded::of(nat.stats()), Drops::of(nat.stats(), &frames)));
+        let (forwarded, drops) = self.control.with_nat(|nat| {
+            let stats = nat.stats();
+            (Forwarded::of(&stats), Drops::of(&stats, &frames))
+        });
         let out = forwarded.out.wrapping_sub(self.reported.out);
         let back = forwarded.back.wrapping_sub(self.reported.back);
         self.reported = forwarded;

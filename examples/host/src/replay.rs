@@ -143,7 +143,7 @@ impl<W: Width> Replay<'_, W> {
         self.outputs.finish()?;
         let (captures, result) = inputs.finish();
         Ok((
-            format!("{captures}\n\n{}", report::summary(self.nat.stats())),
+            format!("{captures}\n\n{}", report::summary(&self.nat.stats())),
             result,
         ))
     }

@@ -258,10 +258,10 @@ fn summary(control: Control<'_, impl Width>) -> String {
     let frames = report::frames(&control.stats());
     control.with_nat(|nat| {
         let stats = nat.stats();
-        let (counters, gateway) = (report::counters(stats), report::gateway(stats));
+        let (counters, gateway) = (report::counters(&stats), report::gateway(&stats));
         format!(
             "{counters}\n\n{frames}\n\n{gateway}\n\n{}",
-            report::stats_line(stats)
+            report::stats_line(&stats)
         )
     })
 }
