@@ -92,7 +92,7 @@ impl<'d, W: Width> Router<'d, W> {
                 // The source of the fragments is perhaps not the router's address any more.
                 links.cancel_fragments(inner, Side::Outside, FrameDrop::Flushed);
             }
-            if inner.deadline.handle_due(&mut inner.nat, now) {
+            if inner.deadline.handle_due(inner.nat, now) {
                 inner.count_deferred_timers();
             }
             links.drop_failed_queries(inner, reply, now);

@@ -31,7 +31,7 @@ pub(crate) struct Shared<'d, W: Width> {
 }
 
 pub(crate) struct Inner<'d, W: Width> {
-    pub(crate) nat: Nat<'d, W>,
+    pub(crate) nat: &'d mut Nat<'d, W>,
     pub(crate) deadline: Deadline,
     pub(crate) stats: FrameStats,
     pub(crate) outside: Option<Outside>,
@@ -57,7 +57,7 @@ pub(crate) struct Inner<'d, W: Width> {
 impl<'d, W: Width> Shared<'d, W> {
     /// `secondary` are the external addresses of the NAT besides that of `outside`.
     pub(crate) fn new(
-        nat: Nat<'d, W>,
+        nat: &'d mut Nat<'d, W>,
         secondary: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
         outside: Option<Outside>,
         frame: &'d mut FrameBuffer,

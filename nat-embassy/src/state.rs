@@ -42,6 +42,7 @@ pub struct State<
     tables: Tables<MAPPINGS, SESSIONS, HOSTS, W>,
     quarantine: Quarantine<FREED, W>,
     fragments: Fragments<DATAGRAMS, EARLY_FRAGMENTS>,
+    nat: MaybeUninit<Nat<'static, W>>,
     shared: MaybeUninit<Shared<'static, W>>,
     lan: SideMemory<WAITING, HOSTS>,
     wan: SideMemory<WAITING, OUTSIDE_NEIGHBOURS>,
@@ -167,6 +168,7 @@ impl<
             tables,
             quarantine,
             fragments: Fragments::new(),
+            nat: MaybeUninit::uninit(),
             shared: MaybeUninit::uninit(),
             lan: SideMemory::new(),
             wan: SideMemory::new(),
@@ -182,11 +184,11 @@ impl<
         &'static mut self,
         config: Config,
         seed: Seed,
-    ) -> Result<(Nat<'static, W>, Memory<'static, W>), ConfigError> {
+    ) -> Result<(&'static mut Nat<'static, W>, Memory<'static, W>), ConfigError> {
         let secret = seed.table_secret();
-        let nat = Nat::new(&mut self.tables, config, seed)?
-            .with_fragments(&mut self.fragments)
-            .with_quarantine(&mut self.quarantine);
+        let nat = Nat::new_in(&mut self.nat, &mut self.tables, config, seed)?;
+        nat.set_fragments(&mut self.fragments);
+        nat.set_quarantine(&mut self.quarantine);
         let memory = Memory {
             shared: &mut self.shared,
             lan: self.lan.parts(secret),

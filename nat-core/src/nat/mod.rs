@@ -21,6 +21,8 @@ mod quarantine;
 mod record;
 mod view;
 
+use core::mem::MaybeUninit;
+
 use crate::fragments::FragmentTable;
 use crate::identification::Identifications;
 use crate::policy::{Pool, PortForwards, PortPicker};
@@ -61,9 +63,34 @@ impl<'t, W: Width> Nat<'t, W> {
         config: Config,
         seed: Seed,
     ) -> Result<Self, ConfigError> {
-        config.check()?;
-        config.warn_of_external_addresses(&config.external_addresses);
-        let (hash_secret, port_secret) = seed.secrets()?;
+        let secrets = check(&config, &seed)?;
+        Ok(Self::build(tables, config, &seed, secrets))
+    }
+
+    /// The same, built in `place`: a NAT takes about 4 KiB, which moves by value take several times
+    /// on the stack of a microcontroller.
+    ///
+    /// # Errors
+    ///
+    /// As [`Nat::new`].
+    #[inline(never)]
+    pub fn new_in<'p, const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
+        place: &'p mut MaybeUninit<Self>,
+        tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+        config: Config,
+        seed: Seed,
+    ) -> Result<&'p mut Self, ConfigError> {
+        let secrets = check(&config, &seed)?;
+        Ok(place.write(Self::build(tables, config, &seed, secrets)))
+    }
+
+    #[inline(always)]
+    fn build<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize>(
+        tables: &'t mut Tables<MAPPINGS, SESSIONS, HOSTS, W>,
+        config: Config,
+        seed: &Seed,
+        (hash_secret, port_secret): ([u32; 5], [u8; 16]),
+    ) -> Self {
         let key = HashKey::new(hash_secret);
         let policy = Policy {
             pool: Pool::new(&config.external_addresses),
@@ -72,7 +99,7 @@ impl<'t, W: Width> Nat<'t, W> {
             config,
         };
         let config = &policy.config;
-        Ok(Self {
+        Self {
             ports: PortPicker::new(port_secret),
             answers: AnswerLimits::new(config, seed.answer_secret()),
             fragments: FragmentTable::none(),
@@ -84,7 +111,7 @@ impl<'t, W: Width> Nat<'t, W> {
                 clock: Clock::START,
                 policy,
             },
-        })
+        }
     }
 
     /// Processes the IPv4 datagram at the start of `packet`, which arrived on side `from`, and
@@ -115,4 +142,11 @@ impl<'t, W: Width> Nat<'t, W> {
         self.advance(now, EXPIRED_PER_PACKET);
         self.process_slow(packet, Side::Inside, Origin::Router)
     }
+}
+
+/// Checks the configuration and the seed. Returns the secrets for table hashes and external ports.
+fn check(config: &Config, seed: &Seed) -> Result<([u32; 5], [u8; 16]), ConfigError> {
+    config.check()?;
+    config.warn_of_external_addresses(&config.external_addresses);
+    seed.secrets()
 }

@@ -14,11 +14,19 @@ impl<'t, W: Width> Nat<'t, W> {
     /// [`Nat::poll_timeout`] does not wait for the quarantine: the next packet releases what is
     /// over.
     #[must_use]
-    pub fn with_quarantine<const PORTS: usize>(self, memory: &'t mut Quarantine<PORTS, W>) -> Self {
-        let Self { mut state, .. } = self;
+    pub fn with_quarantine<const PORTS: usize>(
+        mut self,
+        memory: &'t mut Quarantine<PORTS, W>,
+    ) -> Self {
+        self.set_quarantine(memory);
+        self
+    }
+
+    /// The same for a NAT in its place. To be called before the first packet.
+    pub fn set_quarantine<const PORTS: usize>(&mut self, memory: &'t mut Quarantine<PORTS, W>) {
+        let state = &mut self.state;
         let key = state.tables.key().clone();
         state.quarantine = QuarantineTable::new(memory, key, &state.policy.config);
-        Self { state, ..self }
     }
 
     /// Puts the ports that a port forward had kept into quarantine, as far as there is room. The

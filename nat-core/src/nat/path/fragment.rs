@@ -20,13 +20,19 @@ impl<'t, W: Width> Nat<'t, W> {
     /// This NAT with memory for fragments, which it empties. Without it every fragment is dropped.
     #[must_use]
     pub fn with_fragments<const DATAGRAMS: usize, const HELD: usize>(
-        self,
+        mut self,
         memory: &'t mut Fragments<DATAGRAMS, HELD>,
     ) -> Self {
-        Self {
-            fragments: FragmentTable::new(memory),
-            ..self
-        }
+        self.set_fragments(memory);
+        self
+    }
+
+    /// The same for a NAT in its place. To be called before the first packet.
+    pub fn set_fragments<const DATAGRAMS: usize, const HELD: usize>(
+        &mut self,
+        memory: &'t mut Fragments<DATAGRAMS, HELD>,
+    ) {
+        self.fragments = FragmentTable::new(memory);
     }
 
     /// Takes a fragment that waits no longer because its first fragment has come. Writes it,
