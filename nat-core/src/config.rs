@@ -16,8 +16,8 @@ use core::net::Ipv4Addr;
 
 use heapless::Vec;
 
+use crate::endpoint::Proto;
 use crate::port_forward::OneToOne;
-use crate::state::Proto;
 
 pub use cidr::{Cidr, ParseCidrError};
 pub use error::ConfigError;

@@ -169,18 +169,22 @@
 //!
 //! # Layers
 //!
-//! Dependencies point down only.
+//! A module imports only modules of lower lines. `.ci/circles` checks it.
 //!
 //! ```text
-//!   nat          orchestrates
+//!   nat          looks up, decides, commits
 //!   translate    the only writer of packet bytes
-//!   policy       what is allowed: addresses, ports, rates      fragments    routes, held fragments
-//!   state        what is remembered: hosts, mappings, sessions
-//!   table        fixed tables: slots, indexes, expiry lists    packet       checked headers
-//!                                                              wire         header fields, checksums
+//!   policy       what is allowed: external addresses, ports, port forwards, rates
+//!   state        hosts, mappings, sessions           fragments    routes, held fragments
+//!                                                    packet       checked headers
+//!   config       what the caller configures
+//!   endpoint     protocols and endpoints
+//!   table        slots, indexes, expiry lists        wire         header fields, checksums
 //! ```
 //!
-//! `wire` knows nothing of tables, and `table` nothing of packets.
+//! `wire` and `table` know nothing of each other. `state` knows nothing of packets: `segment` has
+//! what it needs of a TCP header. What `nat` returns is beside these: `verdict` and `reply`,
+//! `event`, `stats`, `drop_reason`.
 //!
 //! # When the tables are full
 //!
@@ -216,11 +220,13 @@
 )]
 
 // The layers.
+mod endpoint;
 mod fragments;
 mod identification;
 mod nat;
 mod packet;
 mod policy;
+mod segment;
 mod state;
 mod table;
 mod translate;
@@ -228,12 +234,14 @@ mod wire;
 
 // What callers use.
 mod config;
+mod drop_reason;
 mod event;
 mod fragmenter;
 mod log;
 mod port_forward;
 mod reply;
 mod session_info;
+mod side;
 mod stats;
 mod time;
 mod verdict;
@@ -243,6 +251,7 @@ pub use config::{
     MAX_EXTERNAL_ADDRESSES, MAX_PORT_RANGES, MAX_UNTRANSLATED, Mapping, ParseCidrError, PortRange,
     PortSet, PortSetFull, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
+pub use drop_reason::DropReason;
 pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 pub use fragmenter::Fragmenter;
 pub use fragments::{Fragments, MAX_HELD_LEN};
@@ -250,11 +259,12 @@ pub use nat::Nat;
 pub use port_forward::{MAX_PORT_FORWARDS, OneToOne, PortForward, PortForwardError, Protocol};
 pub use reply::Reply;
 pub use session_info::{SessionInfo, SessionProtocol, SessionState};
+pub use side::Side;
 pub use state::{Quarantine, Tables, WideQuarantine, WideTables};
 pub use stats::{GatewayMetrics, Stats, Traffic};
 pub use table::Width;
 pub use time::Instant;
-pub use verdict::{DropReason, Side, Verdict};
+pub use verdict::Verdict;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -3,8 +3,8 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::DropReason;
-use crate::state::tcp::Kind;
-use crate::state::{Endpoint, Proto, Segment};
+use crate::endpoint::{Endpoint, Proto};
+use crate::segment::{Kind, Segment};
 use crate::wire::{checksum, icmp, ipv4, tcp, udp};
 
 /// An IPv4 datagram with a valid header. Its payload has not been checked.

@@ -1,6 +1,7 @@
 //! Whether a packet from inside may pass, and what it does to the tables. Only decides: `commit`
 //! carries it out.
 
+mod decision;
 mod external;
 mod limits;
 mod ports;
@@ -18,10 +19,10 @@ use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
 use crate::{DropReason, Filtering, Side};
 
-use super::commit::{Action, NO_EXTERNAL, Reservation, Room, SenderDecision};
 use super::effect::{Effect, check_checksum};
 use super::view::{Live, Lookup, View};
 
+pub(super) use decision::{Action, NO_EXTERNAL, Reservation, Room, SenderDecision};
 pub(super) use ports::PortSearch;
 use shortage::Shortage;
 

@@ -3,12 +3,12 @@
 use zerocopy::FromBytes;
 
 use crate::packet::{Content, Summary};
-use crate::policy::addresses::is_unicast;
 use crate::policy::{Ends, ErrorLoad, RateBuckets, ReplyLimit, ResetLimit, Urgency};
 use crate::reply::{Error, Reply};
 use crate::state::Origin;
 use crate::state::tcp::Kind;
 use crate::table::{SlotIndex, Width};
+use crate::wire::addresses::is_unicast;
 use crate::wire::icmp::{self, MessageClass};
 use crate::wire::ipv4;
 use crate::{Config, DropReason, ExhaustionError, InsideResets, Nat, Verdict};

@@ -5,27 +5,13 @@
 //! nothing else can change the tables that it depends on. A commit cannot fail.
 
 use crate::packet::Content;
-use crate::state::{
-    Endpoint, ExternalPort, Inside, MappingEnds, NewMapping, NewSession, Proto, Tokens,
-    is_half_open,
-};
+use crate::state::{Endpoint, ExternalPort, Inside, MappingEnds, NewMapping, Tokens, is_half_open};
 use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat, Side};
 
-use super::admit::{PortSearch, Refusal, Sender};
-use super::effect::Effect;
+use super::admit::{Action, NO_EXTERNAL, PortSearch, Refusal, Reservation, Sender, SenderDecision};
+use super::effect::{Decision, Effect};
 use super::view::{Live, Lookup, View};
-
-/// The number that no external address has.
-pub(super) const NO_EXTERNAL: u8 = u8::MAX;
-
-/// A decision on the tables as they are.
-pub(super) trait Decision<W: Width> {
-    type Outcome;
-
-    /// Changes the tables as decided. Only [`Pending::commit`] calls it.
-    fn carry_out(self, nat: &mut Nat<'_, W>) -> Self::Outcome;
-}
 
 /// A decision, with the exclusive borrow of the engine that it was made on.
 #[must_use]
@@ -44,46 +30,6 @@ impl<W: Width, D: Decision<W>> Pending<'_, '_, W, D> {
     pub(super) fn commit(self) -> D::Outcome {
         self.decision.carry_out(self.nat)
     }
-}
-
-/// A session from inside that can be made. Its mapping may have to be made too, and another session
-/// may have to end to make room.
-pub(super) struct Reservation<W> {
-    pub(super) inside: Inside,
-    pub(super) proto: Proto,
-    /// Its mapping, if there is one already.
-    pub(super) mapping: Option<SlotIndex<W>>,
-    pub(super) new_mapping: Option<NewMapping>,
-    pub(super) session: NewSession<W>,
-    pub(super) room: Room<W>,
-}
-
-/// What a session costs its host.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Room<W> {
-    /// The session that ends to make room.
-    pub(super) evicted: Option<SlotIndex<W>>,
-    /// What its host has left of its rates afterwards.
-    pub(super) tokens: Option<Tokens>,
-}
-
-/// What a packet from inside does to the tables.
-pub(super) enum Action<'c, W> {
-    /// It begins a session.
-    Begin(Reservation<W>),
-    /// It passes and changes nothing.
-    Pass,
-    /// It opens its ended session again.
-    Reopen(Effect<'c, W>, Inside, Room<W>),
-    /// It belongs to its session.
-    Step(Effect<'c, W>),
-}
-
-/// The sender's half of a packet from inside.
-pub(super) struct SenderDecision<'c, W> {
-    /// The endpoint that the packet leaves from.
-    pub(super) external: Endpoint,
-    pub(super) action: Action<'c, W>,
 }
 
 impl<W: Width> Decision<W> for SenderDecision<'_, W> {

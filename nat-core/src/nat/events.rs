@@ -13,9 +13,6 @@ use crate::{DropReason, Instant, Nat};
 use super::record::Record;
 use super::view::{Policy, State};
 
-/// Where the engine reports events.
-pub(super) type Hook<'t> = Option<&'t mut (dyn EventHook + Send)>;
-
 /// Counts and reports changes of the tables.
 pub(super) struct EventSink<'n, 't, W: Width> {
     policy: &'n Policy,

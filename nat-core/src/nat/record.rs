@@ -4,7 +4,10 @@ use crate::Stats;
 use crate::session_info::SessionState;
 use crate::state::{Ended, Proto, is_half_open};
 
-use super::events::Hook;
+use crate::event::EventHook;
+
+/// Where the engine reports events.
+pub(super) type Hook<'t> = Option<&'t mut (dyn EventHook + Send)>;
 
 pub(super) struct Record<'t> {
     pub(super) stats: Stats,
