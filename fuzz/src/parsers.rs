@@ -127,13 +127,13 @@ fn write_external_port(quote: &mut [u8]) {
     let (mut tables, mut fragments) = (Tables::new(), Fragments::new());
     let mut nat = packet::nat(&mut tables, &mut fragments, OPTIONS);
     prime(&mut nat);
-    let (protocol, place) = match quote.get(9) {
+    let (protocol, index) = match quote.get(9) {
         Some(1) => (SessionProtocol::Icmp, 24),
         Some(6) => (SessionProtocol::Tcp, 20),
         _ => (SessionProtocol::Udp, 20),
     };
     let session = nat.sessions().find(|session| session.protocol == protocol);
-    if let (Some(session), Some(field)) = (session, quote.get_mut(place..place + 2)) {
+    if let (Some(session), Some(field)) = (session, quote.get_mut(index..index + 2)) {
         field.copy_from_slice(&session.external.port().to_be_bytes());
     }
 }

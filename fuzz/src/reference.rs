@@ -146,10 +146,10 @@ pub(crate) fn quote(datagram: &[u8]) -> Option<(usize, &[u8])> {
     let quote = datagram.get(start + 8..)?;
     // RFC 4884: the length of the quote in words, if extensions follow: a structure of version 2.
     // Else the word is unused, as it is where the length leaves no room for the ports.
-    let told = 4 * usize::from(*datagram.get(start + 5)?);
+    let stated_len = 4 * usize::from(*datagram.get(start + 5)?);
     let least = 4 * usize::from(quote.first()? & 15).max(5) + 8;
-    let len = if told >= least && quote.get(told) == Some(&0x20) {
-        told
+    let len = if stated_len >= least && quote.get(stated_len) == Some(&0x20) {
+        stated_len
     } else {
         quote.len()
     };

@@ -246,8 +246,8 @@ fn clamp(datagram: &mut [u8], limit: u16) {
         match option {
             TcpOption::EndOfList => return,
             TcpOption::MaxSegmentSize(mss) if mss > limit => {
-                let place = start + 20 + (all.len() - rest.len()) + 2;
-                datagram[place..place + 2].copy_from_slice(&limit.to_be_bytes());
+                let index = start + 20 + (all.len() - rest.len()) + 2;
+                datagram[index..index + 2].copy_from_slice(&limit.to_be_bytes());
                 return;
             }
             TcpOption::MaxSegmentSize(_) => return,
@@ -282,18 +282,18 @@ fn checksum_place(bytes: &[u8]) -> Option<usize> {
         IpNumber::UDP => 6,
         _ => return None,
     };
-    Some(start + field).filter(|place| place + 2 <= bytes.len())
+    Some(start + field).filter(|index| index + 2 <= bytes.len())
 }
 
 /// Takes the transport checksum for what it is: the part that it sums is not all there, or it was
 /// wrong before. None stays none.
 fn learn_checksum(expected: &mut [u8], left: &[u8]) {
-    let Some(place) = checksum_place(expected) else {
+    let Some(index) = checksum_place(expected) else {
         return;
     };
     let is_udp = expected[9] == IpNumber::UDP.0;
-    if !is_udp || expected[place..place + 2] != [0, 0] {
-        expected[place..place + 2].copy_from_slice(&left[place..place + 2]);
+    if !is_udp || expected[index..index + 2] != [0, 0] {
+        expected[index..index + 2].copy_from_slice(&left[index..index + 2]);
     }
 }
 
@@ -301,9 +301,9 @@ fn learn_checksum(expected: &mut [u8], left: &[u8]) {
 fn normal(datagram: &[u8]) -> Vec<u8> {
     let mut bytes = datagram.to_vec();
     let transport = checksum_place(datagram).filter(|_| datagram[9] != IpNumber::UDP.0);
-    for place in [Some(10), transport].into_iter().flatten() {
-        if bytes[place..place + 2] == [0xff, 0xff] {
-            bytes[place..place + 2].fill(0);
+    for index in [Some(10), transport].into_iter().flatten() {
+        if bytes[index..index + 2] == [0xff, 0xff] {
+            bytes[index..index + 2].fill(0);
         }
     }
     bytes

@@ -34,9 +34,9 @@ impl Oracle {
     }
 
     /// One of the datagrams that left outside lately.
-    pub(super) fn left(&self, place: u8) -> Option<&[u8]> {
-        let place = usize::from(place).checked_rem(self.left.len())?;
-        Some(&self.left[self.left.len() - 1 - place])
+    pub(super) fn left(&self, index: u8) -> Option<&[u8]> {
+        let index = usize::from(index).checked_rem(self.left.len())?;
+        Some(&self.left[self.left.len() - 1 - index])
     }
 
     /// Remembers what is wrong with a frame that the router is given, by a driver or by a stack.
@@ -200,12 +200,12 @@ fn check_leaves(datagram: &[u8]) {
         "to {destination} outside: {datagram:02x?}"
     );
     if let Some(quote) = crate::bytes::quote(datagram) {
-        for place in [12, 16] {
+        for index in [12, 16] {
             let quoted = Ipv4Addr::new(
-                quote[place],
-                quote[place + 1],
-                quote[place + 2],
-                quote[place + 3],
+                quote[index],
+                quote[index + 1],
+                quote[index + 2],
+                quote[index + 3],
             );
             assert!(
                 !is_inside(quoted),

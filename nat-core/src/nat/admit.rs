@@ -22,7 +22,7 @@ use crate::{DropReason, Filtering, Side};
 use super::effect::{Effect, check_checksum};
 use super::view::{Live, Lookup, View};
 
-pub(super) use decision::{Action, NO_EXTERNAL, Reservation, Room, SenderDecision};
+pub(super) use decision::{Action, Cost, NO_EXTERNAL, Reservation, SenderDecision};
 pub(super) use ports::PortSearch;
 use shortage::Shortage;
 
@@ -127,8 +127,8 @@ impl<W: Width> View<'_, W> {
         let inside = sender.tuple.inside;
         let action = match effect.opens() {
             Some(state) if inside.origin == Origin::Host => {
-                let room = self.room_to_reopen(inside, state, receiver);
-                Action::Reopen(effect, inside, room.map_err(Refusal::Exhausted)?)
+                let cost = self.cost_to_reopen(inside, state, receiver);
+                Action::Reopen(effect, inside, cost.map_err(Refusal::Exhausted)?)
             }
             Some(_) | None => Action::Step(effect),
         };
@@ -232,7 +232,7 @@ impl<W: Width> View<'_, W> {
         search: &mut PortSearch,
     ) -> Result<SenderDecision<'p, W>, DropReason> {
         let Request { tuple, mapping, .. } = *request;
-        let evicted = self.find_room(request)?;
+        let evicted = self.choose_evicted(request)?;
         let tokens = self.tokens_after(tuple.inside, mapping.is_none())?;
         let placement = match mapping {
             Some(mapping) => self.known_placement(mapping, evicted),
@@ -252,7 +252,7 @@ impl<W: Width> View<'_, W> {
             mapping,
             new_mapping: placement.new,
             session,
-            room: Room {
+            cost: Cost {
                 evicted: placement.evicted,
                 tokens,
             },

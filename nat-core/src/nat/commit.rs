@@ -39,9 +39,9 @@ impl<W: Width> Decision<W> for SenderDecision<'_, W> {
         match self.action {
             Action::Begin(reservation) => nat.begin(reservation),
             Action::Pass => {}
-            Action::Reopen(effect, inside, room) => {
-                nat.evict(room.evicted, None);
-                nat.take_tokens(inside, room.tokens);
+            Action::Reopen(effect, inside, cost) => {
+                nat.evict(cost.evicted, None);
+                nat.take_tokens(inside, cost.tokens);
                 effect.carry_out(nat);
             }
             Action::Step(effect) => effect.carry_out(nat),
@@ -129,9 +129,9 @@ impl<'t, W: Width> Nat<'t, W> {
             mapping,
             new_mapping,
             session,
-            room,
+            cost,
         } = reservation;
-        self.evict(room.evicted, mapping);
+        self.evict(cost.evicted, mapping);
         if let Some(new) = &new_mapping {
             self.add_mapping(new);
             self.pair(inside, new.external);
@@ -141,7 +141,7 @@ impl<'t, W: Width> Nat<'t, W> {
         self.state
             .tables
             .add_session(&session, self.state.clock.tick());
-        self.take_tokens(inside, room.tokens);
+        self.take_tokens(inside, cost.tokens);
         self.record.count_session(proto, session.begin.state);
     }
 

@@ -49,7 +49,7 @@ fn drawn(w: &mut World, host: Ipv4Addr, from: u16) -> HashSet<u16> {
 type Line = (char, Ipv4Addr, Ipv4Addr, u16, u16);
 
 /// What was told of blocks.
-fn told(w: &mut World) -> Vec<Line> {
+fn reported(w: &mut World) -> Vec<Line> {
     let line = |event| match event {
         Event::BlockAssigned(b) => {
             Some(('+', b.inside, b.external, b.ports.first(), b.ports.last()))
@@ -107,7 +107,7 @@ fn all_protocols_of_a_host_are_in_its_block() {
         assert!(own.contains(&w.open_echo(H1, S1, port)), "query {port}");
     }
     assert_eq!(
-        told(&mut w),
+        reported(&mut w),
         [
             ('+', H2, N, FIRST, FIRST + 9),
             ('+', H1, N, FIRST + 10, FIRST + 19)
@@ -182,7 +182,7 @@ fn a_freed_block_is_given_again() {
         line('-', H1, first),
         line('+', H3, first),
     ];
-    assert_eq!(told(&mut w), expected);
+    assert_eq!(reported(&mut w), expected);
 }
 
 /// G14: a host that finds no place in the table is told so, and that is no want of ports.
@@ -345,7 +345,7 @@ fn a_log_of_blocks_has_two_lines_for_a_host() {
     w.advance(secs(250));
     w.open_udp(at(H1, 5003), at(S1, 53));
     w.advance(secs(299));
-    assert_eq!(told(&mut w), [], "it has a mapping left");
+    assert_eq!(reported(&mut w), [], "it has a mapping left");
     w.advance(secs(1));
     let events = w.events();
     let [Event::MappingDeleted(_), Event::BlockReleased(released)] = events[..] else {
@@ -363,7 +363,7 @@ fn a_log_of_blocks_has_two_lines_for_a_host() {
 fn ports_that_rules_give_are_in_no_block() {
     let mut w = World::new();
     w.open_udp(at(H1, 5000), at(S1, 53));
-    assert_eq!(told(&mut w), []);
+    assert_eq!(reported(&mut w), []);
     let mut w = World::with(|config| {
         blocks(config, 20);
         config.external_addresses.push(N2).expect("there is room");
@@ -389,10 +389,10 @@ fn ports_that_rules_give_are_in_no_block() {
     assert_eq!(w.open_udp(at(H1, 53), at(S1, 99)), at(N, 40_000));
     assert_eq!(w.open_udp(at(H2, 7), at(S1, 53)), at(N2, 7));
     assert_eq!(w.open_udp(at(H3, 5000), at(S2, 53)), at(H3, 5000));
-    assert_eq!(told(&mut w), []);
+    assert_eq!(reported(&mut w), []);
     // The block is that of the place which the host has had since then.
     assert_eq!(drawn(&mut w, H3, 6000), block(2, 20));
-    assert_eq!(told(&mut w), [('+', H3, N, FIRST + 40, FIRST + 59)]);
+    assert_eq!(reported(&mut w), [('+', H3, N, FIRST + 40, FIRST + 59)]);
 }
 
 /// A world with blocks of 20 ports on N and N2, in which H1 has a mapping on the first that is
@@ -415,14 +415,14 @@ fn a_block_is_released_when_its_address_has_drained() {
     assert!(w.drain_address(old, secs(100)));
     assert_eq!(*w.open_udp(at(H1, 5001), at(S1, 53)).ip(), new);
     let line = |sign, address| (sign, H1, address, FIRST, FIRST + 19);
-    assert_eq!(told(&mut w), [line('+', old), line('+', new)]);
+    assert_eq!(reported(&mut w), [line('+', old), line('+', new)]);
     w.advance(secs(99));
-    assert_eq!(told(&mut w), []);
+    assert_eq!(reported(&mut w), []);
     w.inbound(udp(at(S1, 53), external)).forwarded();
     w.advance(secs(1));
-    assert_eq!(told(&mut w), [line('-', old)]);
+    assert_eq!(reported(&mut w), [line('-', old)]);
     w.advance(secs(200));
-    assert_eq!(told(&mut w), [line('-', new)]);
+    assert_eq!(reported(&mut w), [line('-', new)]);
 }
 
 /// G14: an address that nobody uses any more is gone before its time, and blocks on it with it.
@@ -435,7 +435,7 @@ fn a_block_on_an_unused_address_is_released_with_it() {
     w.open_udp(at(H1, 5001), at(S1, 53));
     w.events();
     w.advance(secs(100));
-    assert_eq!(told(&mut w), [('-', H1, old, FIRST, FIRST + 19)]);
+    assert_eq!(reported(&mut w), [('-', H1, old, FIRST, FIRST + 19)]);
 }
 
 /// G14: when the addresses are replaced, blocks on those that go are released with the old address,
@@ -450,13 +450,13 @@ fn blocks_follow_a_change_of_addresses() {
     w.events();
     w.set_external_addresses(&[other, N3]).expect("addresses");
     let line = |sign, address| (sign, H1, address, FIRST, FIRST + 19);
-    assert_eq!(told(&mut w), [line('-', old)]);
+    assert_eq!(reported(&mut w), [line('-', old)]);
     w.set_external_addresses(&[N3]).expect("addresses");
-    assert_eq!(told(&mut w), [line('-', other)]);
+    assert_eq!(reported(&mut w), [line('-', other)]);
     assert_eq!(*w.open_udp(at(H1, 5001), at(S1, 53)).ip(), N3);
-    assert_eq!(told(&mut w), [line('+', N3)]);
+    assert_eq!(reported(&mut w), [line('+', N3)]);
     w.clear();
-    assert_eq!(told(&mut w), [line('-', N3)]);
+    assert_eq!(reported(&mut w), [line('-', N3)]);
 }
 
 fn random_operation(w: &mut World, random: &mut fastrand::Rng) {

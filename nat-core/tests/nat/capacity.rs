@@ -195,12 +195,12 @@ fn refusals_are_rate_limited() {
 #[test]
 fn the_error_of_a_refused_session_can_be_chosen() {
     use ExhaustionError::{AdministrativelyProhibited, HostUnreachable, None as Nothing};
-    for (error, told) in [
+    for (error, answer) in [
         (AdministrativelyProhibited, Some((3, 13))),
         (HostUnreachable, Some((3, 1))),
         (Nothing, None),
     ] {
-        let check = |outcome: Outcome, reason| match told {
+        let check = |outcome: Outcome, reason| match answer {
             Some(kind) => assert_eq!(outcome.rejected(reason).icmp_type(), kind),
             None => outcome.dropped(reason),
         };

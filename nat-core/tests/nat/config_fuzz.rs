@@ -98,13 +98,13 @@ fn verdict(outcome: &Outcome) -> (bool, Option<DropReason>) {
 fn shortest(setting: &Setting, mut operations: Vec<u64>) -> Vec<u64> {
     let mut length = operations.len().div_ceil(2);
     while length > 0 {
-        let mut place = 0;
-        while place < operations.len() {
+        let mut index = 0;
+        while index < operations.len() {
             let mut fewer = operations.clone();
-            fewer.drain(place..operations.len().min(place + length));
+            fewer.drain(index..operations.len().min(index + length));
             match run(setting, &fewer) {
                 Err(_) => operations = fewer,
-                Ok(()) => place += length,
+                Ok(()) => index += length,
             }
         }
         length /= 2;

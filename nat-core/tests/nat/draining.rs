@@ -89,12 +89,12 @@ fn old_sessions_go_on_and_new_ones_go_elsewhere() {
 /// engine the time.
 #[test]
 fn at_the_end_its_sessions_are_gone() {
-    for told in [true, false] {
+    for in_time in [true, false] {
         let mut w = world();
         let (inside, external) = on(&mut w, N);
         let connection = w.open_tcp(at(*inside.ip(), 6000), at(S1, 80));
         drain(&mut w, N);
-        let wait: fn(&mut World, Duration) = if told { World::advance } else { World::jump };
+        let wait: fn(&mut World, Duration) = if in_time { World::advance } else { World::jump };
         wait(&mut w, LONGEST - Duration::from_millis(1));
         w.inbound(udp(at(S1, 53), external)).forwarded();
         w.outbound(udp(inside, at(S1, 53))).forwarded();
@@ -111,7 +111,7 @@ fn at_the_end_its_sessions_are_gone() {
             w.sessions()
         );
         let outcome = w.outbound(connection.inside_sends(ACK));
-        if told {
+        if in_time {
             outcome.rejected(DropReason::NoSession);
             assert_eq!(w.sessions(), []);
             assert_eq!(*w.open_udp(inside, at(S1, 53)).ip(), N2);

@@ -178,8 +178,8 @@ fn an_overdue_mapping_ends_before_it_begins_again() {
     w.events();
     w.jump(secs(20));
     let external = w.open_udp(at(H1, 5099), at(S1, 53));
-    let told = lines(w.events());
-    let own: Vec<_> = told
+    let reported = lines(w.events());
+    let own: Vec<_> = reported
         .iter()
         .copied()
         .filter(|line| line.1 == at(H1, 5099))
@@ -192,7 +192,7 @@ fn an_overdue_mapping_ends_before_it_begins_again() {
         ]
     );
     assert_eq!(
-        told.len(),
+        reported.len(),
         64 + 2,
         "64 that were most overdue, and this one"
     );
@@ -257,10 +257,10 @@ fn a_port_forward_takes_the_place_of_mappings() {
         ..FORWARD
     };
     w.nat.add_port_forward(forward).expect("there is room");
-    let mut told = lines(w.events());
-    told.sort();
+    let mut reported = lines(w.events());
+    reported.sort();
     assert_eq!(
-        told,
+        reported,
         [
             ('-', at(H1, 5000), external, false),
             ('-', at(H2, 53), own, false)
@@ -329,14 +329,14 @@ fn the_mapping_of_a_port_forward_that_moves_is_deleted() {
     w.outbound(udp(at(H2, 53), at(S1, 99))).forwarded();
     w.events();
     w.set_external_addresses(&[N2, N]).expect("addresses");
-    let mut told = lines(w.events());
-    told.sort();
+    let mut reported = lines(w.events());
+    reported.sort();
     let mut expected = [
         ('-', at(H2, 53), at(N, 40_000), true),
         ('-', other, at(N2, 40_000), false),
     ];
     expected.sort();
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     w.set_external_addresses(&[N2, N3]).expect("addresses");
     assert_eq!(w.events(), [], "the primary address has stayed");
 }
@@ -499,7 +499,7 @@ fn the_live_mappings_follow_from_the_events_alone() {
                 }
             }
         }
-        assert_eq!(refusals, want_of_room(&w), "seed {seed}");
+        assert_eq!(refusals, refused_by_limits(&w), "seed {seed}");
         refused += refusals;
     }
     assert!(
@@ -509,7 +509,7 @@ fn the_live_mappings_follow_from_the_events_alone() {
 }
 
 /// Packets that were refused for want of room.
-fn want_of_room(w: &World) -> u64 {
+fn refused_by_limits(w: &World) -> u64 {
     use DropReason::{
         HostLimit, HostTableFull, IndexFull, MappingTableFull, PortsExhausted, SessionTableFull,
     };

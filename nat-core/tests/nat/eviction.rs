@@ -179,8 +179,8 @@ const LIMITS: [(&str, Narrow); 2] = [
 fn sessions_make_room_in_the_order_of_their_ranks() {
     for mode in MODES {
         for (limit, narrow) in LIMITS {
-            for (place, (name, open)) in RANKS.into_iter().enumerate() {
-                for (worse, later) in &RANKS[place..] {
+            for (index, (name, open)) in RANKS.into_iter().enumerate() {
+                for (worse, later) in &RANKS[index..] {
                     let mut w = world(mode, narrow);
                     // The worse rank first, so that it is older.
                     later(&mut w, 5000);

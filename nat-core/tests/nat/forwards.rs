@@ -181,7 +181,7 @@ fn impossible_forwards_are_refused() {
 
 /// As many forwards as there can be are accepted, and one more has its error.
 #[test]
-fn there_is_room_for_so_many_forwards() {
+fn the_number_of_forwards_is_limited() {
     let mut w = World::sized::<4, 8, 2>(|_| ());
     for i in 0..MAX_PORT_FORWARDS as u16 {
         w.nat

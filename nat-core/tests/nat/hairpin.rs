@@ -290,19 +290,19 @@ fn errors_come_back_by_hairpin() {
                 arrived.bytes().len(),
             ] {
                 let quoted = &arrived.bytes()[..len.min(arrived.bytes().len())];
-                let told = w
+                let received = w
                     .outbound(icmp_error(H2, N, kind, quoted).rest([0, 0, 5, 0]))
                     .forwarded();
                 assert_eq!(
                     (
-                        *told.source().ip(),
-                        *told.destination().ip(),
-                        told.icmp_type()
+                        *received.source().ip(),
+                        *received.destination().ip(),
+                        received.icmp_type()
                     ),
                     (N, H1, kind)
                 );
-                assert_eq!(told.icmp_rest(), [0, 0, 5, 0]);
-                let quote = told.quote();
+                assert_eq!(received.icmp_rest(), [0, 0, 5, 0]);
+                let quote = received.quote();
                 assert_eq!(
                     (quote.source(), quote.destination()),
                     (own.source(), own.destination())

@@ -407,13 +407,13 @@ fn extensions_behind_a_cut_quote_are_not_taken_for_its_packet() {
                 .inbound(icmp_error(TRANSIT, N, TIME_EXCEEDED, &quote).rest([0, words, 0, 0]))
                 .forwarded();
             assert_eq!(inside.payload()[len..], EXTENSION);
-            let told = inside.quote();
+            let received = inside.quote();
             assert_eq!(
-                (told.source(), told.destination()),
+                (received.source(), received.destination()),
                 (own.source(), own.destination())
             );
             assert_eq!(
-                told.body[..len - 20],
+                received.body[..len - 20],
                 own.body[..len - 20],
                 "as the host sent it, its checksum too"
             );
@@ -434,21 +434,21 @@ fn a_length_without_an_extension_counts_as_none() {
                 .chain([[0, 0, 0x54, 0x93], [1, 0, 0, 0]])
             {
                 let left = exchange.left.bytes();
-                let told = w
+                let received = w
                     .inbound(icmp_error(TRANSIT, N, kind, &left).rest(rest))
                     .forwarded();
-                assert_eq!(told.icmp_rest(), rest, "as it came");
+                assert_eq!(received.icmp_rest(), rest, "as it came");
                 assert_quotes(
-                    &Packet::parse(told.payload()),
+                    &Packet::parse(received.payload()),
                     &exchange.outgoing,
                     exchange.name,
                 );
                 let arrived = exchange.arrived.bytes();
-                let told = w
+                let received = w
                     .outbound(icmp_error(H1, S1, kind, &arrived).rest(rest))
                     .forwarded();
                 assert_quotes(
-                    &Packet::parse(told.payload()),
+                    &Packet::parse(received.payload()),
                     &exchange.incoming,
                     exchange.name,
                 );
@@ -467,12 +467,12 @@ fn an_error_about_a_first_fragment_is_translated() {
         .may_fragment()
         .cut(&[104]);
     let left = [&fragments[0], &fragments[1]].map(|fragment| w.outbound(fragment).forwarded());
-    let told = w
+    let received = w
         .inbound(icmp_error(S1, N, (11, 1), &left[0].bytes()))
         .forwarded()
         .quote();
     assert_eq!(
-        (told.source(), told.body),
+        (received.source(), received.body),
         (at(H1, 5000), Packet::parse(&fragments[0].bytes()).body)
     );
     w.inbound(icmp_error(S1, N, (11, 1), &left[1].bytes()))
@@ -482,12 +482,12 @@ fn an_error_about_a_first_fragment_is_translated() {
         .may_fragment()
         .cut(&[104]);
     let arrived = [&fragments[0], &fragments[1]].map(|fragment| w.inbound(fragment).forwarded());
-    let told = w
+    let received = w
         .outbound(icmp_error(H1, S1, (11, 1), &arrived[0].bytes()))
         .forwarded()
         .quote();
     assert_eq!(
-        (told.destination(), told.body),
+        (received.destination(), received.body),
         (left[0].source(), Packet::parse(&fragments[0].bytes()).body)
     );
     w.outbound(icmp_error(H1, S1, (11, 1), &arrived[1].bytes()))
@@ -561,9 +561,9 @@ fn a_forged_quote_is_dropped() {
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let other = if *external.ip() == N { N2 } else { N };
     let good = udp(external, at(S1, 53));
-    let with_byte = |place: usize, value: u8| {
+    let with_byte = |index: usize, value: u8| {
         let mut bytes = good.bytes();
-        bytes[place] = value;
+        bytes[index] = value;
         if (20..=bytes.len()).contains(&field::header_len(&bytes)) {
             fix_header_checksum(&mut bytes);
         }
@@ -872,8 +872,8 @@ fn random_quotes_are_survived() {
             exchange.arrived.bytes()
         };
         for _ in 0..random.usize(..3) {
-            let place = random.usize(..quote.len());
-            quote[place] = random.u8(..);
+            let index = random.usize(..quote.len());
+            quote[index] = random.u8(..);
         }
         let whole = (20..=quote.len()).contains(&field::header_len(&quote));
         if random.bool() && whole {

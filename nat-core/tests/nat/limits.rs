@@ -479,7 +479,7 @@ fn connections_that_are_not_answered_are_counted() {
 /// A6, G4: so many mappings and sessions are kept for each host that there may be; who has them
 /// shares the rest.
 #[test]
-fn what_is_kept_for_others_is_not_to_be_had() {
+fn what_is_reserved_for_others_is_refused() {
     for filtering in [
         Filtering::AddressAndPortDependent,
         Filtering::AddressDependent,

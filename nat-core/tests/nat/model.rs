@@ -100,10 +100,10 @@ fn run(setting: Setting, operations: &[Operation]) -> Result<Stats, (usize, Stri
 fn shortest(setting: Setting, mut operations: Vec<Operation>) -> Vec<Operation> {
     loop {
         let before = operations.len();
-        for place in (0..before).rev() {
+        for index in (0..before).rev() {
             let mut fewer = operations.clone();
-            if place < fewer.len() {
-                fewer.remove(place);
+            if index < fewer.len() {
+                fewer.remove(index);
             }
             if let Err((last, _)) = run(setting, &fewer) {
                 fewer.truncate(last + 1);

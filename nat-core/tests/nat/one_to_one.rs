@@ -270,11 +270,11 @@ fn no_other_host_gets_the_only_address() {
 fn errors_go_both_ways() {
     let mut w = one_to_one();
     let sent = w.outbound(udp(at(H2, 5000), at(S1, 53))).forwarded();
-    let told = w
+    let received = w
         .inbound(icmp_error(TRANSIT, N2, (11, 0), &sent.bytes()))
         .forwarded();
     assert_eq!(
-        (*told.destination().ip(), told.quote().source()),
+        (*received.destination().ip(), received.quote().source()),
         (H2, at(H2, 5000))
     );
     let arrived = w.inbound(udp(at(ATTACKER, 9), at(N2, 80))).forwarded();
@@ -307,18 +307,18 @@ fn errors_about_pings_go_both_ways() {
     ] {
         let ping = w.inbound(&request).forwarded();
         for reporter in [H2, H3] {
-            let told = w
+            let received = w
                 .outbound(icmp_error(reporter, S1, (11, 0), &ping.bytes()))
                 .forwarded();
             assert_eq!(
                 (
-                    *told.source().ip(),
-                    *told.destination().ip(),
-                    told.icmp_type()
+                    *received.source().ip(),
+                    *received.destination().ip(),
+                    received.icmp_type()
                 ),
                 (N2, S1, (11, 0))
             );
-            let quote = told.quote();
+            let quote = received.quote();
             assert_eq!(
                 (
                     *quote.source().ip(),
@@ -331,16 +331,16 @@ fn errors_about_pings_go_both_ways() {
         let pong = w.outbound(&reply).forwarded();
         for reporter in [S1, TRANSIT] {
             let too_big = icmp_error(reporter, N2, (3, 4), &pong.bytes()[..28]).rest([0, 0, 5, 0]);
-            let told = w.inbound(too_big).forwarded();
+            let received = w.inbound(too_big).forwarded();
             assert_eq!(
                 (
-                    *told.source().ip(),
-                    *told.destination().ip(),
-                    told.icmp_type()
+                    *received.source().ip(),
+                    *received.destination().ip(),
+                    received.icmp_type()
                 ),
                 (reporter, H2, (3, 4))
             );
-            let quote = told.quote();
+            let quote = received.quote();
             assert_eq!(
                 (
                     *quote.source().ip(),
@@ -394,11 +394,14 @@ fn errors_about_pings_of_other_hosts_are_dropped() {
 fn errors_about_hairpinned_pings_come_back() {
     let mut w = one_to_one();
     let ping = w.outbound(echo_request(H1, N2, 7)).forwarded();
-    let told = w
+    let received = w
         .outbound(icmp_error(H3, N, (11, 0), &ping.bytes()))
         .forwarded();
-    assert_eq!((*told.source().ip(), *told.destination().ip()), (N2, H1));
-    let quote = told.quote();
+    assert_eq!(
+        (*received.source().ip(), *received.destination().ip()),
+        (N2, H1)
+    );
+    let quote = received.quote();
     assert_eq!(
         (
             *quote.source().ip(),
@@ -411,11 +414,14 @@ fn errors_about_hairpinned_pings_come_back() {
 
     let reply = echo_reply(H2, N, ping.query_id());
     let pong = w.outbound(&reply).forwarded();
-    let told = w
+    let received = w
         .outbound(icmp_error(H1, N2, (3, 4), &pong.bytes()).rest([0, 0, 5, 0]))
         .forwarded();
-    assert_eq!((*told.source().ip(), *told.destination().ip()), (N, H2));
-    let quote = told.quote();
+    assert_eq!(
+        (*received.source().ip(), *received.destination().ip()),
+        (N, H2)
+    );
+    let quote = received.quote();
     let (source, destination) = (*quote.source().ip(), *quote.destination().ip());
     assert_eq!(
         (source, destination, quote.query_id()),

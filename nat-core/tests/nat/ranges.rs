@@ -339,7 +339,7 @@ fn forwards_that_come_to_meet_do_not_share_a_port() {
             range(Udp, 8080, at(H1, 80), 1),
             on(Udp, at(N2, 8080), at(H2, 80)),
         ];
-        add(&mut w, order.map(|place| both[place]));
+        add(&mut w, order.map(|index| both[index]));
         move_to(&mut w, &[N2, N]);
         let served = w
             .inbound(udp(at(S1, 9), at(N2, 8080)))

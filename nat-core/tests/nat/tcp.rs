@@ -994,7 +994,7 @@ fn resets_are_limited_by_connection() {
 /// RSTs that it gets: neither of another host's, nor of its own, nor of one that differs in a
 /// single field.
 #[test]
-fn no_connection_withholds_the_reset_of_another() {
+fn no_connection_suppresses_the_reset_of_another() {
     let mut w = World::new();
     let ack = |from, to| tcp(from, to, ACK).seq(1).ack(2);
     for i in 0..2000 {

@@ -6,9 +6,9 @@ use crate::world::*;
 use nat_core::{DropReason, Side};
 
 /// A packet with one byte of its header changed, and the header checksum made right again.
-fn with_byte(packet: Datagram, place: usize, value: u8) -> Vec<u8> {
+fn with_byte(packet: Datagram, index: usize, value: u8) -> Vec<u8> {
     let mut bytes = packet.bytes();
-    bytes[place] = value;
+    bytes[index] = value;
     if (20..=bytes.len()).contains(&field::header_len(&bytes)) {
         fix_header_checksum(&mut bytes);
     }
@@ -438,10 +438,10 @@ fn packets_of_every_length_are_survived() {
 fn packets_with_any_byte_changed_are_survived() {
     let mut w = World::new();
     for (side, packet) in specimens(&mut w) {
-        for place in 0..packet.len() {
+        for index in 0..packet.len() {
             for value in [0x00, 0x01, 0x0F, 0x40, 0x7F, 0x80, 0xFF] {
                 let mut changed = packet.clone();
-                changed[place] = value;
+                changed[index] = value;
                 let _ = send(&mut w, side, changed.clone());
                 if usize::from(changed[0] & 15) * 4 <= changed.len() && changed[0] & 15 >= 5 {
                     fix_header_checksum(&mut changed);

@@ -278,10 +278,10 @@ fn malformed(random: &mut Pcg32, discover: &[u8]) -> Vec<u8> {
     }
     let mut bytes = discover.to_vec();
     for _ in 0..=below(4) {
-        let place = below(bytes.len());
+        let index = below(bytes.len());
         match below(3) {
-            0 => bytes[place] = below(256) as u8,
-            1 => bytes.truncate(place.max(1)),
+            0 => bytes[index] = below(256) as u8,
+            1 => bytes.truncate(index.max(1)),
             // Options that lie about their length.
             _ => bytes.extend([below(256) as u8, below(256) as u8, 1]),
         }

@@ -16,12 +16,12 @@ pub(in crate::nat) struct Reservation<W> {
     pub(in crate::nat) mapping: Option<SlotIndex<W>>,
     pub(in crate::nat) new_mapping: Option<NewMapping>,
     pub(in crate::nat) session: NewSession<W>,
-    pub(in crate::nat) room: Room<W>,
+    pub(in crate::nat) cost: Cost<W>,
 }
 
 /// What a session costs its host.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::nat) struct Room<W> {
+pub(in crate::nat) struct Cost<W> {
     /// The session that ends to make room.
     pub(in crate::nat) evicted: Option<SlotIndex<W>>,
     /// What its host has left of its rates afterwards.
@@ -35,7 +35,7 @@ pub(in crate::nat) enum Action<'c, W> {
     /// It passes and changes nothing.
     Pass,
     /// It opens its ended session again.
-    Reopen(Effect<'c, W>, Inside, Room<W>),
+    Reopen(Effect<'c, W>, Inside, Cost<W>),
     /// It belongs to its session.
     Step(Effect<'c, W>),
 }

@@ -132,7 +132,7 @@ impl PortWanted {
 impl<W: Width> View<'_, W> {
     /// The session that makes room for a new one, if need be: because that lacks something, or
     /// because the tables are nearly full.
-    pub(super) fn find_room(
+    pub(super) fn choose_evicted(
         self,
         request: &Request<'_, W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use nat_core::{DropReason, Filtering, Hairpinning, PortForward, Protocol};
 
-use super::victim::{HOST, SERVER, Victim, told_nothing};
+use super::victim::{HOST, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 255);
@@ -218,7 +218,7 @@ fn a23_no_packet_goes_round() {
     let mut victim = Victim::open(&mut w);
     victim.under(&mut w, 1..=u8::MAX, |w, ttl| {
         for to in [at(N2, 7), at(N, 7), at(N3, 7), at(H3, 7)] {
-            told_nothing(&w.inbound(udp(SERVER, to).ttl(ttl)));
+            learns_nothing(&w.inbound(udp(SERVER, to).ttl(ttl)));
             let outcome = w.inbound(tcp(SERVER, to, SYN).ttl(ttl));
             assert!(matches!(outcome, Outcome::Dropped(_)), "{outcome:?}");
         }

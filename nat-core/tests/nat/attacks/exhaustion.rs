@@ -8,7 +8,7 @@ use nat_core::{
 };
 
 use super::strength::packets;
-use super::victim::{PORTS, SERVER, Victim, told_nothing};
+use super::victim::{PORTS, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 /// Room for 2048 mappings and 4096 sessions of every host of the network, and the limits that
@@ -118,7 +118,7 @@ fn a5_one_host_leaves_room_for_another_at_every_moment() {
 /// A6: one host pretends to be two hundred, and fills the tables in their names. Each other host,
 /// and the router itself, opens its first flow at the first try, and what it has goes on.
 #[test]
-fn a6_a_host_with_many_names_leaves_a_place_for_each_other() {
+fn a6_a_host_with_many_addresses_leaves_slots_for_the_others() {
     let mut w = world(|_| ());
     let mut victim = Victim::open(&mut w);
     let named = |number: u32| Ipv4Addr::new(192, 168, 1, 55 + (number % 200) as u8);
@@ -156,7 +156,7 @@ fn a6_a_host_with_many_names_leaves_a_place_for_each_other() {
 /// A6: as much is kept for each host as is configured; and the router has its place in a table of
 /// hosts that is full.
 #[test]
-fn a6_what_is_kept_for_a_host_is_its_own() {
+fn a6_what_is_reserved_for_a_host_is_its_own() {
     let mut w = World::sized::<512, 512, 64>(|config| {
         config.limits = Limits::DEFAULT;
         config.limits.reserved_per_host = Some(4);
@@ -448,7 +448,7 @@ fn a8_syns_from_outside_make_no_state() {
     victim.under(&mut w, PORTS, |w, port| {
         for source in [anywhere(u32::from(port)), at(ATTACKER, port), SERVER] {
             let outcome = w.inbound(tcp(source, at(N, port), SYN).seq(u32::from(port)));
-            told_nothing(&outcome);
+            learns_nothing(&outcome);
             assert_eq!(
                 outcome.is_forwarded(),
                 (source, port) == (SERVER, external.port()),

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use nat_core::DropReason;
 
-use super::victim::{HOST, SERVER, Victim, told_nothing};
+use super::victim::{HOST, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 /// A datagram of the victim's UDP flow with a number, in three pieces, and in the order that its
@@ -18,8 +18,8 @@ fn datagram_passes(w: &mut World, number: u16) {
         .id(number);
     let pieces = whole.cut(&[104, 96]);
     let mut arrived = Vec::new();
-    for place in [[0, 1, 2], [0, 2, 1]][usize::from(number % 2)] {
-        arrived.push(w.outbound(&pieces[place]).forwarded());
+    for index in [[0, 1, 2], [0, 2, 1]][usize::from(number % 2)] {
+        arrived.push(w.outbound(&pieces[index]).forwarded());
     }
     let joined = reassemble(&arrived);
     assert_eq!((joined.payload(), joined.is_intact()), (&payload[..], true));
@@ -212,7 +212,7 @@ fn a16_impossible_and_foreign_fragments_join_no_datagram() {
             .cut(&[104]);
         w.inbound(&pieces[0]).forwarded();
         // From inside, the server's address is nobody's.
-        told_nothing(&w.outbound(&pieces[1]));
+        learns_nothing(&w.outbound(&pieces[1]));
         w.inbound(&pieces[1]).forwarded();
         w.advance(core::time::Duration::from_millis(20));
     });

@@ -3,7 +3,7 @@
 use nat_core::{DropReason, PortRange, SessionState, Side};
 
 use super::strength::ports;
-use super::victim::{HOST, SERVER, Victim, told_nothing};
+use super::victim::{HOST, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 /// A4: a page makes the browser send what an application-level gateway would take for SIP, H.323,
@@ -48,7 +48,7 @@ fn a4_no_payload_opens_a_port() {
             "the datagram's own session"
         );
         for protocol in [tcp, |from, to, _| udp(from, to)] {
-            told_nothing(&w.inbound(protocol(at(ATTACKER, port), at(N, 3389), SYN)));
+            learns_nothing(&w.inbound(protocol(at(ATTACKER, port), at(N, 3389), SYN)));
             w.inbound(protocol(at(ATTACKER, 7), at(N, 3389), SYN))
                 .dropped(DropReason::NoMapping);
         }
@@ -82,7 +82,7 @@ fn a27_outsiders_hold_no_mapping() {
     let connection = Connection::syn_sent(&mut w, HOST, SERVER);
     for _ in 0..23 {
         w.advance(secs(10));
-        told_nothing(&w.inbound(connection.outside_sends(RST)));
+        learns_nothing(&w.inbound(connection.outside_sends(RST)));
     }
     w.advance(secs(10));
     assert!(!connection.is_alive(&w));

@@ -3,7 +3,7 @@
 use nat_core::{DropReason, PortRange, SessionState};
 
 use super::strength::{is_sent, ports};
-use super::victim::{HOST, PORTS, SERVER, Victim, told_nothing};
+use super::victim::{HOST, PORTS, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 /// Sequence numbers that somebody guesses who does not see the connection.
@@ -25,7 +25,7 @@ fn a1_off_path_resets_of_every_port_end_no_connection() {
     let external = victim.connection.external;
     victim.under(&mut w, PORTS.zip(guesses(65_536)), |w, (port, sequence)| {
         let outcome = w.inbound(tcp(SERVER, at(N, port), RST).seq(sequence));
-        told_nothing(&outcome);
+        learns_nothing(&outcome);
         assert_eq!(
             outcome.is_forwarded(),
             port == external.port(),
@@ -33,8 +33,8 @@ fn a1_off_path_resets_of_every_port_end_no_connection() {
         );
     });
     victim.under(&mut w, guesses(65_536), |w, sequence| {
-        told_nothing(&w.inbound(tcp(SERVER, external, RST).seq(sequence)));
-        told_nothing(&w.inbound(tcp(SERVER, external, RST | ACK).seq(sequence).ack(sequence)));
+        learns_nothing(&w.inbound(tcp(SERVER, external, RST).seq(sequence)));
+        learns_nothing(&w.inbound(tcp(SERVER, external, RST | ACK).seq(sequence).ack(sequence)));
     });
     w.inbound(victim.connection.outside_sends(ACK)).forwarded();
     let unused = PORTS.into_iter().find(|port| {
@@ -74,13 +74,13 @@ fn a2_forged_ends_and_beginnings_end_no_connection() {
                     .seq(sequence)
                     .ack(sequence.rotate_left(7))
             };
-            told_nothing(&w.inbound(forged(at(N, port))));
-            told_nothing(&w.inbound(forged(external)));
+            learns_nothing(&w.inbound(forged(at(N, port))));
+            learns_nothing(&w.inbound(forged(external)));
         });
     }
     // And of both ends at once, from inside and outside.
     victim.under(&mut w, guesses(10_000), |w, sequence| {
-        told_nothing(
+        learns_nothing(
             &w.inbound(
                 tcp(SERVER, external, FIN | ACK)
                     .seq(sequence)
@@ -215,9 +215,9 @@ fn a26_only_a_syn_opens_a_connection() {
     let external = victim.connection.external;
     victim.under(&mut w, 0..=u8::MAX, |w, flags| {
         // To the victim's port by a stranger, to a port that nobody has, and in the server's name.
-        told_nothing(&w.inbound(tcp(at(ATTACKER, 443), external, flags).seq(9).ack(8)));
-        told_nothing(&w.inbound(tcp(at(ATTACKER, 443), at(N, 1023), flags).seq(9).ack(8)));
-        told_nothing(&w.inbound(tcp(SERVER, external, flags).seq(9).ack(8)));
+        learns_nothing(&w.inbound(tcp(at(ATTACKER, 443), external, flags).seq(9).ack(8)));
+        learns_nothing(&w.inbound(tcp(at(ATTACKER, 443), at(N, 1023), flags).seq(9).ack(8)));
+        learns_nothing(&w.inbound(tcp(SERVER, external, flags).seq(9).ack(8)));
     });
     assert_eq!(
         w.sessions().len(),

@@ -109,7 +109,7 @@ impl Victim {
 
 /// Whoever sent this from outside has learnt nothing by it: nobody has answered.
 #[track_caller]
-pub(crate) fn told_nothing(outcome: &Outcome) {
+pub(crate) fn learns_nothing(outcome: &Outcome) {
     let silent = matches!(
         outcome,
         Outcome::Dropped(_) | Outcome::Held | Outcome::Forwarded(_) | Outcome::Fragmented(..)

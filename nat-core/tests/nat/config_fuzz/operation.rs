@@ -409,7 +409,10 @@ fn result(outcome: &Outcome) -> String {
 }
 
 /// The ports that the port forwards of a protocol keep on an active external address, and whom for.
-pub(crate) fn kept(nat: &Nat<'_>, protocol: Protocol) -> Vec<(SocketAddrV4, SocketAddrV4)> {
+pub(crate) fn forwarded_ports(
+    nat: &Nat<'_>,
+    protocol: Protocol,
+) -> Vec<(SocketAddrV4, SocketAddrV4)> {
     let addresses = nat.external_addresses();
     let forwards = nat
         .port_forwards()

@@ -213,10 +213,10 @@ impl Naive {
     }
 
     pub(crate) fn remove_port_forward(&mut self, forward: &PortForward) -> bool {
-        let Some(place) = self.forwards.iter().position(|other| other == forward) else {
+        let Some(index) = self.forwards.iter().position(|other| other == forward) else {
             return false;
         };
-        self.forwards.remove(place);
+        self.forwards.remove(index);
         self.end_target(forward);
         true
     }
@@ -532,7 +532,7 @@ impl Naive {
 
     /// The external endpoint of the mapping of this number among those of `protocol`; else one that
     /// nobody has.
-    pub(crate) fn external_of(&self, place: usize, protocol: SessionProtocol) -> SocketAddrV4 {
+    pub(crate) fn external_of(&self, index: usize, protocol: SessionProtocol) -> SocketAddrV4 {
         let of_protocol = self
             .mappings
             .iter()
@@ -544,11 +544,11 @@ impl Naive {
             .forwarded_endpoints()
             .filter(|(of, ..)| *of == protocol as u8);
         known.extend(forwarded.map(|(_, external, _)| external));
-        match known.get(place) {
+        match known.get(index) {
             Some(external) if !external.ip().is_unspecified() => *external,
             _ => at(
-                if place.is_multiple_of(2) { N } else { N3 },
-                29_999 + place as u16,
+                if index.is_multiple_of(2) { N } else { N3 },
+                29_999 + index as u16,
             ),
         }
     }

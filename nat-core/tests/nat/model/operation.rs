@@ -46,7 +46,7 @@ pub(crate) enum Operation {
         port: u16,
     },
     Unforward {
-        place: usize,
+        index: usize,
     },
     Addresses {
         list: usize,
@@ -124,7 +124,7 @@ impl Operation {
                 port,
             },
             95..97 => Self::Unforward {
-                place: random.usize(..4),
+                index: random.usize(..4),
             },
             97..99 => Self::Addresses {
                 list: random.usize(..ADDRESSES.len()),
@@ -199,8 +199,8 @@ impl Run {
                     &self.model.add_port_forward(&forward),
                 )?;
             }
-            Operation::Unforward { place } => {
-                let forward = self.world.nat.port_forwards().nth(place);
+            Operation::Unforward { index } => {
+                let forward = self.world.nat.port_forwards().nth(index);
                 if let Some(forward) = forward {
                     let removed = self.world.remove_port_forward(&forward);
                     same(

@@ -24,7 +24,7 @@ type Block = (Ipv4Addr, Ipv4Addr, PortRange);
 
 /// The mappings and blocks there are according to the events alone.
 pub(crate) struct Chronicle {
-    told: Receiver<Event>,
+    reported: Receiver<Event>,
     /// And how many of each: where external ports overlap, one for each remote endpoint.
     live: BTreeMap<Mapping, usize>,
     blocks: Vec<Block>,
@@ -35,10 +35,10 @@ pub(crate) struct Chronicle {
 impl Chronicle {
     /// Listens to `nat`.
     pub(crate) fn of(nat: &mut Nat<'static>) -> Self {
-        let (hook, told) = channel();
+        let (hook, reported) = channel();
         nat.set_event_hook(Box::leak(Box::new(Hook(hook))));
         Self {
-            told,
+            reported,
             live: BTreeMap::new(),
             blocks: Vec::new(),
             untaken: Vec::new(),
@@ -70,7 +70,7 @@ impl Chronicle {
     /// `now`.
     #[track_caller]
     pub(crate) fn hear(&mut self, now: Instant) {
-        while let Ok(event) = self.told.try_recv() {
+        while let Ok(event) = self.reported.try_recv() {
             match event {
                 Event::MappingCreated(mapping) => {
                     *self.live.entry(key(&mapping)).or_insert(0) += 1;
@@ -99,12 +99,12 @@ impl Chronicle {
                     self.blocks.push(block_key(&block));
                 }
                 Event::BlockReleased(block) => {
-                    let place = self
+                    let index = self
                         .blocks
                         .iter()
                         .position(|other| *other == block_key(&block));
                     self.blocks
-                        .remove(place.expect("what is released was assigned"));
+                        .remove(index.expect("what is released was assigned"));
                 }
                 other => panic!("unknown: {other:?}"),
             }

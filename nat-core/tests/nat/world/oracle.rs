@@ -112,13 +112,13 @@ impl Packet {
     /// The transport checksum as it stands in the packet.
     #[track_caller]
     pub(crate) fn checksum(&self) -> u16 {
-        let place = match self.ip.protocol {
+        let index = match self.ip.protocol {
             IpNumber::ICMP => 2,
             IpNumber::TCP => 16,
             IpNumber::UDP => 6,
             other => panic!("no checksum in {other:?}"),
         };
-        word(&self.body, place)
+        word(&self.body, index)
     }
 
     #[track_caller]
@@ -200,15 +200,15 @@ impl Packet {
     /// what is there.
     fn checksum_error(&self) -> ChecksumError {
         let mut sum = Sum16BitWords::new();
-        let place = match self.ip.protocol {
+        let index = match self.ip.protocol {
             IpNumber::ICMP => 2,
             IpNumber::TCP => 16,
             IpNumber::UDP => 6,
             _ => return ChecksumError::NoChecksum,
         };
         if self.is_later_fragment()
-            || self.body.len() < place + 2
-            || (self.is(IpNumber::UDP) && word(&self.body, place) == 0)
+            || self.body.len() < index + 2
+            || (self.is(IpNumber::UDP) && word(&self.body, index) == 0)
         {
             return ChecksumError::NoChecksum;
         }
@@ -629,8 +629,8 @@ fn check_reset(question: &Packet, answer: &Packet, side: Side) {
     }
 }
 
-fn word(bytes: &[u8], place: usize) -> u16 {
-    match bytes.get(place..place + 2) {
+fn word(bytes: &[u8], index: usize) -> u16 {
+    match bytes.get(index..index + 2) {
         Some(&[high, low]) => u16::from_be_bytes([high, low]),
         _ => 0,
     }

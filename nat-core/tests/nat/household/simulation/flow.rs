@@ -51,7 +51,7 @@ pub(crate) struct Flow {
     pub(crate) start: u64,
     pub(crate) steps: Vec<Step>,
     pub(crate) external: Option<SocketAddrV4>,
-    place: usize,
+    index: usize,
     /// The next sequence number of either end.
     next: [u32; 2],
 }
@@ -72,14 +72,14 @@ impl Flow {
             start,
             steps,
             external: None,
-            place: 0,
+            index: 0,
             next: [1000, 50_000],
         }
     }
 
     /// The packet that is due, with its way; `None` after the last.
     pub(crate) fn packet(&self) -> Option<(Vec<u8>, Way)> {
-        let step = self.steps.get(self.place)?;
+        let step = self.steps.get(self.index)?;
         let inside = SocketAddrV4::new(host(self.host), self.port);
         let (from, to) = match step.way {
             Way::Out => (inside, self.remote),
@@ -109,11 +109,11 @@ impl Flow {
 
     /// Goes on to the next packet, and says how long after this one it is due.
     pub(crate) fn advance(&mut self) -> Option<u64> {
-        let step = self.steps[self.place];
+        let step = self.steps[self.index];
         self.next[step.way as usize] +=
             u32::from(step.payload) + u32::from(step.syn) + u32::from(step.fin);
-        self.place += 1;
-        self.steps.get(self.place).map(|step| step.after)
+        self.index += 1;
+        self.steps.get(self.index).map(|step| step.after)
     }
 
     fn next_of(&self, way: Way) -> [u32; 2] {
