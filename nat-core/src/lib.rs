@@ -119,7 +119,7 @@
 //! |---|---|
 //! | side | Inside or outside. The *router* is between them, with a stack of its own on each side. |
 //! | endpoint | An address with a port, or with the identifier of an ICMP query. |
-//! | mapping | An inside endpoint and the external endpoint that stands for it. *Dynamic* if the external port was drawn from those that were free; *static* if the configuration gives the external endpoint. |
+//! | mapping | An inside endpoint and its external endpoint. *Dynamic* if the external port was chosen among the free ones; *static* if the configuration gives the external endpoint. |
 //! | port forward | A static mapping that is configured for certain ports. |
 //! | one-to-one translation | Static mappings for all ports of one host, which has an external address for itself. |
 //! | DMZ host | The host that gets packets to the primary external address for which there is no other mapping. |
@@ -129,11 +129,11 @@
 //! | hairpin | From inside to an external address, and so back inside. |
 //! | untranslated | To a network that is configured to see inside addresses. |
 //! | quota | What is reserved of the tables, or of the ports, for each host that has not used its share. |
-//! | block | A range of external ports that one host draws from. |
+//! | block | A range of external ports for the dynamic mappings of one host. |
 //! | quarantine | After its mapping has ended, an external port waits before another mapping gets it. |
 //! | drain | An external address that is taken away gets no new mappings, and its sessions go on until they end. |
-//! | slot | A place for one entry in a table. |
-//! | evict | To end a session before its time, to make room for another of the same host. |
+//! | slot | The memory of one entry in a table. |
+//! | evict | To end a session before its time, because another one of the same host needs its slot or port. |
 //! | verdict | What the caller does with a packet. |
 //! | view | A read-only reference to all that decisions are made on. |
 //! | reservation | The decision that a new session can be made, before it is. |

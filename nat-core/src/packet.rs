@@ -142,7 +142,7 @@ pub(crate) enum Content {
     /// UDP, with a number that distinguishes it from other datagrams of its session: its length and
     /// its checksum. Zero without a checksum.
     Udp(u32),
-    /// An ICMP message other than an error. Its identifier stands for both ports.
+    /// An ICMP message other than an error. Its identifier is used as both ports.
     IcmpQuery(icmp::MessageClass),
     Tcp(Kind, Segment),
 }

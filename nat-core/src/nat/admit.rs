@@ -38,7 +38,8 @@ pub(super) struct Sender<'p> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Refusal {
     Drop(DropReason),
-    /// Its session may not begin, for want of room, ports or permission: the host is informed.
+    /// Its session may not begin, because a limit, the tables, the ports or the rules do not allow
+    /// it: the host gets an error.
     Exhausted(DropReason),
     /// It belongs to no session: the host gets a RST.
     Reset,

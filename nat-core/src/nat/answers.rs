@@ -62,7 +62,7 @@ pub(super) fn is_answerable(packet: &[u8]) -> bool {
 }
 
 impl<W: Width> Nat<'_, W> {
-    /// Refuses a session for want of room, ports or permission.
+    /// Refuses a session that a limit, the tables, the ports or the rules do not allow.
     pub(super) fn reply_exhausted(
         &mut self,
         ip: &ipv4::Header,

@@ -97,7 +97,7 @@ impl<'t, W: Width> Nat<'t, W> {
             search = PortSearch::new(&self.ports);
             decided = decide(self.view(), &mut search);
         }
-        // Ports that were drawn in vain are not drawn again either.
+        // The picker also skips the ports that were tried without success.
         self.ports = search.picker;
         self.record.count_port_errors(search.failed);
         let decision = decided?;
@@ -167,7 +167,7 @@ impl<'t, W: Width> Nat<'t, W> {
         }
     }
 
-    /// Ends the session that makes room. The mapping at `kept`, which is about to get a session,
+    /// Ends the session that is evicted. The mapping at `kept`, which is about to get a session,
     /// stays.
     fn evict(&mut self, evicted: Option<SlotIndex<W>>, kept: Option<SlotIndex<W>>) {
         let Some(session) = evicted else { return };

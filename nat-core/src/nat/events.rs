@@ -25,7 +25,8 @@ pub(super) struct EventSink<'n, 't, W: Width> {
 
 impl<'t, W: Width> Nat<'t, W> {
     /// Reports to `hook` from now on every mapping that begins or ends, and every session that is
-    /// refused for want of room: once each, in order, before the call that causes it returns.
+    /// refused by a limit or a full table: once each, in order, before the call that causes it
+    /// returns.
     ///
     /// Every deletion follows the creation of the same mapping, so a hook that was set when the NAT
     /// was built knows which mappings there are. A port forward has a mapping as long as it has

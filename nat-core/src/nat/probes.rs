@@ -255,8 +255,9 @@ fn keys_chosen_without_the_secret_stay_far_from_the_bound() {
     assert!(worst <= 4 * MAX_PROBES, "{worst} slots for one packet");
 }
 
-/// R5: the search for a port has an end: the range, and a few random draws. A refusal for want of
-/// ports looks at none, but where each host has a block of ports: there it looks at the block.
+/// R5: the search for a port has an end: the range, and a few random draws. A refusal because of
+/// exhausted ports looks at none, except where each host has a block of ports: there it looks at
+/// the block.
 #[test]
 fn the_search_for_a_port_is_bounded_by_the_range_or_the_block() {
     const PORTS: u16 = 256;

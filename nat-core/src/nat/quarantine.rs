@@ -10,7 +10,7 @@ impl<'t, W: Width> Nat<'t, W> {
     /// port is free again as soon as its mapping has ended. See
     /// [`QuarantineConfig`](crate::QuarantineConfig).
     ///
-    /// While every port that is left waits, a new session is refused for want of ports.
+    /// While every port that is left waits, a new session is refused because no port is free.
     /// [`Nat::poll_timeout`] does not wait for the quarantine: the next packet releases what is
     /// over.
     #[must_use]

@@ -1,4 +1,4 @@
-//! What the engine counts, and whom it reports to.
+//! The counters of the engine, and the hook for its events.
 
 use crate::Stats;
 use crate::session_info::SessionState;

@@ -1,7 +1,7 @@
 //! A block of external ports for each host, so that logs stay small: RFC 6888 REQ-14, RFC 7422.
 //!
-//! The world listens in every test: after each step it holds the blocks that were told of against
-//! the ports in use.
+//! The world checks in every test, after each step, that the reported blocks agree with the ports
+//! in use.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::HashSet;
@@ -48,7 +48,7 @@ fn drawn(w: &mut World, host: Ipv4Addr, from: u16) -> HashSet<u16> {
 /// first and last port.
 type Line = (char, Ipv4Addr, Ipv4Addr, u16, u16);
 
-/// What was told of blocks.
+/// The events about blocks.
 fn reported(w: &mut World) -> Vec<Line> {
     let line = |event| match event {
         Event::BlockAssigned(b) => {
@@ -161,8 +161,8 @@ fn the_last_port_of_a_block_is_found() {
     }
 }
 
-/// G14: a host whose block would go beyond the range is refused for want of ports, and takes no
-/// place in the table; when a host has gone, its block is the next one's.
+/// G14: a host whose block would go beyond the range is refused because no ports are left, and
+/// takes no slot in the table. When a host has gone, the next host gets its block.
 #[test]
 fn a_freed_block_is_given_again() {
     let mut w = world(40);
@@ -185,7 +185,7 @@ fn a_freed_block_is_given_again() {
     assert_eq!(reported(&mut w), expected);
 }
 
-/// G14: a host that finds no place in the table is told so, and that is no want of ports.
+/// G14: a host that does not fit into the host table gets that reason, not that of exhausted ports.
 #[test]
 fn a_full_host_table_is_no_want_of_ports() {
     let mut w = World::sized::<8, 8, 1>(|config| blocks(config, 20));
@@ -356,9 +356,8 @@ fn a_log_of_blocks_has_two_lines_for_a_host() {
     assert_eq!(released, expected);
 }
 
-/// G14: nothing is told of blocks where there are none, nor of hosts all of whose ports are given
-/// by rules, or that are not translated; and the ports of rules are what the rules say, in no
-/// block.
+/// G14: there are no block events without blocks, nor for hosts whose ports all come from rules, or
+/// that are not translated. The ports of rules are as configured, outside of any block.
 #[test]
 fn ports_that_rules_give_are_in_no_block() {
     let mut w = World::new();
@@ -425,7 +424,7 @@ fn a_block_is_released_when_its_address_has_drained() {
     assert_eq!(reported(&mut w), [line('-', new)]);
 }
 
-/// G14: an address that nobody uses any more is gone before its time, and blocks on it with it.
+/// G14: an address that is no longer used is removed before its time, and the blocks on it too.
 #[test]
 fn a_block_on_an_unused_address_is_released_with_it() {
     let (mut w, external) = on_two_addresses();
@@ -439,8 +438,8 @@ fn a_block_on_an_unused_address_is_released_with_it() {
 }
 
 /// G14: when the addresses are replaced, blocks on those that go are released with the old address,
-/// even if the host stays; on a new address, though it has taken the place of the old one, the
-/// block is assigned anew.
+/// even if the host stays; on a new address, even one with the same position in the list, a new
+/// block is assigned.
 #[test]
 fn blocks_follow_a_change_of_addresses() {
     let (mut w, external) = on_two_addresses();
@@ -521,8 +520,8 @@ fn random_config(config: &mut Config, seed: u64) {
     }
 }
 
-/// G14: RFC 6888 REQ-14: whoever knows only the blocks knows at any time whose a port is; the world
-/// compares with the sessions after each step.
+/// G14: RFC 6888 REQ-14: the block events alone say at any time which host has a port. The world
+/// compares them with the sessions after each step.
 #[test]
 fn whose_a_port_is_follows_from_the_blocks_alone() {
     let (mut assigned, mut released, mut created, mut exhausted) = (0, 0, 0, 0);

@@ -3,7 +3,7 @@
 use crate::world::*;
 use nat_core::{DropReason, ExhaustionError, Filtering};
 
-/// What the inside is told when its session cannot be had: RFC 5508 REQ-8.
+/// The ICMP error that an inside host gets when its session is refused: RFC 5508 REQ-8.
 const PROHIBITED: (u8, u8) = (3, 13);
 
 /// I8, G11: at capacity less one the next session is had, at capacity it is refused, and the others
@@ -191,7 +191,7 @@ fn refusals_are_rate_limited() {
     assert_eq!(w.stats().icmp_errors_sent, 10);
 }
 
-/// G11b, I8, 7.1: what a host is told that gets no session, whatever it lacks, is a choice.
+/// G11b, I8, 7.1: the error about a refused session, whatever the reason, is configurable.
 #[test]
 fn the_error_of_a_refused_session_can_be_chosen() {
     use ExhaustionError::{AdministrativelyProhibited, HostUnreachable, None as Nothing};

@@ -44,8 +44,7 @@ fn run(setting: &Setting, operations: &[u64]) -> Result<(), (usize, Vec<String>)
     Err((reached, trace))
 }
 
-/// Once all has ended, what a world has been through cannot be told: no port, no place, no count is
-/// lost.
+/// Once all sessions have ended, the state is as at the start: no port, slot or count is lost.
 fn check_as_new(setting: &Setting, run: &mut Run) {
     let world = &mut run.world;
     assert_eq!(

@@ -209,7 +209,7 @@ fn a_changed_address_resets_connections_toward_the_inside() {
     assert_eq!(*connection.external.ip(), N2);
 }
 
-/// Addresses that stay, in whatever order, disturb nobody.
+/// Addresses that stay, in any order, affect no session.
 #[test]
 fn setting_the_same_addresses_changes_nothing() {
     let mut w = World::with(|config| addresses(config, &[N, N2]));
@@ -235,7 +235,7 @@ fn setting_the_same_addresses_changes_nothing() {
     );
 }
 
-/// An outage: without an address the inside is told so, and all works again after it.
+/// An outage: without an address inside hosts get errors, and everything works again afterwards.
 #[test]
 fn an_address_may_go_and_come_back() {
     let mut w = World::new();

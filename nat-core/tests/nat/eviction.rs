@@ -94,7 +94,7 @@ fn two_questions(w: &mut World, port: u16) {
     w.inbound(udp(at(S1, 123), external)).forwarded();
 }
 
-/// Without a checksum nobody can tell that it is the same again.
+/// Without a checksum a repeated datagram cannot be recognized.
 fn without_checksum(w: &mut World, port: u16) {
     for _ in 0..2 {
         let left = w
@@ -485,7 +485,7 @@ fn one_host_leaves_ports_of_each_pool_to_others() {
         );
         for host in [H2, H3] {
             assert!(get(&mut w, host, first + 100), "{count} ports");
-            // Of many ports, more than one is kept for each.
+            // Of many ports, more than one is reserved for each.
             assert!(!low || get(&mut w, host, first + 102), "{count} ports");
         }
         // What it has given back it may have again.

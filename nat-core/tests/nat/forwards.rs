@@ -198,7 +198,7 @@ fn the_number_of_forwards_is_limited() {
         .expect("there is room again");
 }
 
-/// A forward takes no place in the tables before its target has answered.
+/// A forward takes no slot in the tables before its target has answered.
 #[test]
 fn a_forward_takes_no_place_until_it_is_used() {
     let mut w = World::sized::<1, 1, 1>(|_| ());

@@ -423,8 +423,8 @@ fn an_answered_first_changes_nothing_for_what_waits() {
 }
 
 /// What comes right behind a first that was refused is not held, so the next datagram of the same
-/// identification does not get it; nor does it get what an earlier one left behind where that lies
-/// over its own.
+/// identification does not get it; nor does it get what an earlier one left behind where that
+/// overlaps its own.
 #[test]
 fn remains_of_a_refused_datagram_do_not_join_the_next() {
     let mut w = World::new();
@@ -616,7 +616,7 @@ fn datagrams_in_order_come_through_in_turns_at_any_rate() {
     }
 }
 
-/// A15: in-order datagrams come through at any rate, whoever else has some under way.
+/// A15: in-order datagrams pass at any rate, whichever other datagrams are under way.
 #[test]
 fn datagrams_in_order_come_through_at_any_rate() {
     let mut w = World::new();
@@ -719,8 +719,8 @@ fn datagrams_are_bounded_too() {
         .forwarded();
 }
 
-/// A15: one source may have all of the room while nobody else needs it, and gives up what is more
-/// than half to those who do, its newest first; by bytes and by datagrams.
+/// A15: one source may use all of the memory while no other source needs it. What it has beyond
+/// half is given to other sources, its newest first; by fragments and by datagrams.
 #[test]
 fn a_source_keeps_half_of_the_room_at_most() {
     let of_source = |number: u32, source: Ipv4Addr| {
@@ -887,7 +887,7 @@ fn later_fragments_follow_the_last_first_that_was_let_through() {
             .id(0);
         let fragments = datagram.cut(&[104]);
         let mut arrived = vec![w.inbound(&fragments[0]).forwarded()];
-        // To a port that nobody has, and of the same port at its last hop.
+        // To an unused port, and of the same port at its last hop.
         let refused = udp(at(S1, 53), at(N, 1))
             .payload(&[9; 200])
             .may_fragment()
@@ -1391,7 +1391,7 @@ fn identifications_of_hairpins_do_not_collide() {
     assert_eq!(atomic.ip.identification, 0x1234);
 }
 
-/// X10: another boot numbers from another start, so nobody learns from one of the next.
+/// X10: each boot numbers from a different start, so one boot says nothing about the next.
 #[test]
 fn first_identifications_depend_on_the_seed() {
     let firsts: HashSet<u16> = (1..=100)
@@ -1685,7 +1685,7 @@ fn random_datagrams_are_delivered_whole_or_not_at_all() {
             let (number, out, fragments) = &mut steps[chosen];
             let fragment = fragments.pop().expect("a fragment");
             if fragment.ip.fragment_offset.value() == 0 {
-                // Forged, to a port that nobody has or at its last hop.
+                // Forged, to an unused port or at its last hop.
                 let mut forged = fragment.clone().ttl(1);
                 forged.ip.time_to_live = 1;
                 let refused = if *out {

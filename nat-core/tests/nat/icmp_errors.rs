@@ -422,8 +422,8 @@ fn extensions_behind_a_cut_quote_are_not_taken_for_its_packet() {
 }
 
 /// I3d: some hosts and routers leave anything in the word that was unused before RFC 4884. A length
-/// that no extension structure stands at counts as none, and all of the quote is translated, its
-/// checksum too.
+/// without an extension structure at that position counts as none, and all of the quote is
+/// translated, its checksum too.
 #[test]
 fn a_length_without_an_extension_counts_as_none() {
     let mut w = World::new();
@@ -457,8 +457,8 @@ fn a_length_without_an_extension_counts_as_none() {
     }
 }
 
-/// I4a, I5a: of a fragmented datagram the first fragment is quoted, and told apart by its ports; a
-/// later one has none.
+/// I4a, I5a: of a fragmented datagram the quote of the first fragment is matched by its ports; a
+/// later fragment has none.
 #[test]
 fn an_error_about_a_first_fragment_is_translated() {
     let mut w = World::new();
@@ -645,7 +645,7 @@ fn an_error_from_inside_goes_only_to_the_sender_of_what_it_quotes() {
         .dropped(DropReason::BadQuote);
 }
 
-/// A12, RFC 1122 section 3.2.2: no error about an error, whoever sent it.
+/// A12, RFC 1122 section 3.2.2: no error about an error, whichever side sent it.
 #[test]
 fn an_error_about_the_nats_own_error_is_dropped() {
     let mut w = World::new();
@@ -831,7 +831,7 @@ fn a_quoted_route_does_not_leave() {
     }
 }
 
-/// I-7.3: nor does an ICMP message with a source route in its own header, be it an error or a
+/// I-7.3: nor does an ICMP message with a source route in its own header, whether an error or a
 /// query.
 #[test]
 fn icmp_with_a_source_route_does_not_leave() {

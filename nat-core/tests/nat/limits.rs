@@ -5,7 +5,7 @@ use nat_core::{
     Config, DropReason, Filtering, Instant, Limits, PortForward, Protocol, Rate, SessionState,
 };
 
-/// What the inside is told when its session cannot be had: RFC 5508 REQ-8.
+/// The ICMP error that an inside host gets when its session is refused: RFC 5508 REQ-8.
 const PROHIBITED: (u8, u8) = (3, 13);
 
 fn limited(change: impl FnOnce(&mut Limits)) -> World {
@@ -101,7 +101,7 @@ fn the_limit_on_all_mappings_is_on_the_sum_of_protocols() {
     // own.
     w.open_udp(at(H1, 5000), at(S2, 53));
     w.open_udp(at(H2, 5000), at(S1, 53));
-    // ICMP gives its mapping back after 60 s: one more may be had, of whichever protocol.
+    // ICMP gives its mapping back after 60 s: one more is possible, of any protocol.
     w.advance(secs(61));
     w.open_tcp(at(H1, 6000), at(S1, 80));
     w.outbound(tcp(at(H1, 6001), at(S1, 80), SYN))
@@ -152,8 +152,8 @@ fn a_mappings_sessions_are_limited() {
     }
 }
 
-/// G5: and those of a port forward: nobody outside opens more of them by what it makes the inside
-/// answer.
+/// G5: and those of a port forward: packets from outside that the inside answers do not open more
+/// of them.
 #[test]
 fn a_port_forwards_sessions_are_limited() {
     let mut w = limited(|limits| limits.sessions_per_mapping = Some(2));
@@ -294,7 +294,7 @@ fn a_refused_packet_takes_no_token() {
     );
 }
 
-/// G4c, A24: the rate is kept while the clock's low 32 bits start anew, and after months of rest a
+/// G4c, A24: the rate is kept when the low 32 bits of the clock wrap, and after months of rest a
 /// host has its burst.
 #[test]
 fn the_rate_survives_the_turns_of_the_clock() {
@@ -345,8 +345,7 @@ fn without_a_rate_a_host_is_as_fast_as_it_asks() {
     assert_eq!(mappings_had(&mut w, H1, 2000, 200), 200);
 }
 
-/// A host whose port forward is full of answers that nobody has acknowledged, in a table of 64
-/// sessions.
+/// A host whose port forward is full of unacknowledged answers, in a table of 64 sessions.
 fn answering(half_open: u16) -> World {
     let mut w = limited(|limits| limits.half_open_per_host = Some(half_open));
     w.nat
@@ -369,9 +368,9 @@ fn answer(w: &mut World, i: u16) -> Outcome {
     )
 }
 
-/// A7, G11d: the oldest answer to a SYN from outside that nobody has acknowledged makes room for
-/// one more connection of its host, from either side, and then the oldest that the host has begun;
-/// for one from outside that is never so.
+/// A7, G11d: the oldest unacknowledged answer to a SYN from outside is evicted for one more
+/// connection of its host, opened from either side; then the oldest half-open connection that the
+/// host has begun, but never for one opened from outside.
 #[test]
 fn the_oldest_unacknowledged_answer_makes_room() {
     let mut w = answering(4);
@@ -476,8 +475,8 @@ fn connections_that_are_not_answered_are_counted() {
     }
 }
 
-/// A6, G4: so many mappings and sessions are kept for each host that there may be; who has them
-/// shares the rest.
+/// A6, G4: so many mappings and sessions are reserved for each possible host; a host that has used
+/// them shares the rest.
 #[test]
 fn what_is_reserved_for_others_is_refused() {
     for filtering in [

@@ -16,7 +16,7 @@ const RULE: OneToOne = OneToOne {
     inside: H2,
 };
 
-/// [`N2`] stands for [`H2`]; all others share [`N`].
+/// [`N2`] belongs to [`H2`]; all others share [`N`].
 fn one_to_one() -> World {
     with(|_| ())
 }
@@ -57,7 +57,8 @@ fn ports_are_the_same_on_both_sides() {
     assert!(w.sessions().iter().all(|session| session.port_forward));
 }
 
-/// Whoever sends to it gets in, also where it talks to others; what begins nothing does not.
+/// Packets from any sender get in, also to ports with sessions to others; packets that cannot open
+/// a session do not.
 #[test]
 fn any_sender_reaches_the_host() {
     let mut w = one_to_one();
@@ -123,7 +124,7 @@ fn pings_come_in_and_are_answered() {
         .dropped(DropReason::Martian);
 }
 
-/// Its own pings keep their identifier, and replies come back to nobody else.
+/// Its own pings keep their identifier, and replies come back to no other host.
 #[test]
 fn its_own_pings_keep_their_identifier() {
     let mut w = one_to_one();
@@ -293,8 +294,7 @@ fn errors_go_both_ways() {
 }
 
 /// I4, I5: errors about pings from outside, and about the replies, pass translated like those about
-/// packets with ports: a router on the way shows itself to those who trace the route, and the path
-/// MTU is told.
+/// packets with ports: traceroute sees the routers on the path, and path MTU discovery works.
 #[test]
 fn errors_about_pings_go_both_ways() {
     let mut w = one_to_one();

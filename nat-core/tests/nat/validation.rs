@@ -48,7 +48,7 @@ fn refused(cases: impl Fn(Ipv4Addr, Ipv4Addr) -> Vec<Case>) {
     }
 }
 
-/// A25: lies in the IPv4 header.
+/// A25: wrong fields in the IPv4 header.
 #[test]
 fn malformed_headers_are_dropped_with_their_reason() {
     use DropReason::{BadHeaderChecksum, BadHeaderLength, BadTotalLength, BadVersion, Truncated};
@@ -127,7 +127,7 @@ fn malformed_headers_are_dropped_with_their_reason() {
     });
 }
 
-/// A25: lies in the transport header's own lengths.
+/// A25: wrong lengths in the transport header.
 #[test]
 fn malformed_transport_headers_are_dropped_with_their_reason() {
     let with_udp_length = |packet: Datagram, length: u16| {

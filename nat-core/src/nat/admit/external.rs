@@ -8,8 +8,8 @@ use super::{PortSearch, View};
 impl<'v, W: Width> View<'v, W> {
     /// The number of the external address that a host's next mapping gets. In this order:
     ///
-    /// 1. that which the configuration gives to the host;
-    /// 2. one from which it draws ports already, as long as such a mapping lives (RFC 4787 REQ-2).
+    /// 1. the address that the configuration gives to the host;
+    /// 2. one on which it has dynamic mappings already, as long as such a mapping lives (RFC 4787 REQ-2).
     ///    It has several of these only after a drain was taken back, until the mappings on all but
     ///    one have ended;
     /// 3. that of its first mapping;

@@ -21,7 +21,7 @@ const fn linger(proto: Proto) -> u32 {
     }
 }
 
-/// What a new session lacks. One session of its host that is finished, or half open, makes room for
+/// What a new session lacks. One session of its host that is finished, or half open, is evicted for
 /// it if its end frees all of that. Else the new session is refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shortage<W> {

@@ -29,7 +29,8 @@ impl<W: Width> Nat<'_, W> {
     /// - the packet was not sent by an inside host, or its session has ended;
     /// - no error may answer such a packet (RFC 1812 section 4.3.2.7);
     /// - the errors are off: [`Config::inside_icmp_errors`](crate::Config::inside_icmp_errors);
-    /// - the host has received too many errors, which is counted as a withheld answer; or
+    /// - the host has received too many errors, which is counted in
+    ///   [`Stats::replies_rate_limited`](crate::Stats::replies_rate_limited); or
     /// - `buffer` is shorter than [`Reply::MAX_LEN`](crate::Reply::MAX_LEN).
     pub fn host_unreachable(
         &mut self,

@@ -1,4 +1,4 @@
-//! A9 to A12: ICMP errors that nobody on the way has sent.
+//! A9 to A12: forged ICMP errors, which no router on the path has sent.
 
 use nat_core::{DropReason, Side, Verdict};
 
@@ -58,7 +58,7 @@ fn a10_no_error_lowers_the_nats_own_mtu() {
         .forwarded();
 }
 
-/// A11: quotes that lie, one by one, in every byte of their headers, and by their length.
+/// A11: quotes with one wrong byte each, in every byte of their headers, or with a wrong length.
 #[test]
 fn a11_forged_quotes_lead_nowhere() {
     let mut w = World::with(|config| config.external_addresses.push(N2).expect("there is room"));
@@ -143,8 +143,8 @@ fn a11_forged_quotes_lead_nowhere() {
     }
 }
 
-/// A12: errors about what the NAT itself has said, or about what was turned back inside, to make it
-/// speak or lose state.
+/// A12: errors about packets of the NAT itself, or about hairpinned packets, to make it answer or
+/// lose state.
 #[test]
 fn a12_errors_about_the_nats_own_answers_are_dropped() {
     let mut w = World::new();

@@ -1,4 +1,4 @@
-//! A5 to A8, A29: whoever wants all of the room there is.
+//! A5 to A8, A29: hosts that try to fill the tables.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -11,8 +11,8 @@ use super::strength::packets;
 use super::victim::{PORTS, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
-/// Room for 2048 mappings and 4096 sessions of every host of the network, and the limits that
-/// nobody has changed.
+/// Capacity for 2048 mappings, 4096 sessions and every host of the network, with the default
+/// limits.
 fn world(change: impl FnOnce(&mut Config)) -> World {
     World::sized::<2048, 4096, 256>(|config| {
         config.limits = Limits::DEFAULT;
@@ -153,8 +153,8 @@ fn a6_a_host_with_many_addresses_leaves_slots_for_the_others() {
     );
 }
 
-/// A6: as much is kept for each host as is configured; and the router has its place in a table of
-/// hosts that is full.
+/// A6: as much is reserved for each host as is configured, and the router has a slot in a full host
+/// table.
 #[test]
 fn a6_what_is_reserved_for_a_host_is_its_own() {
     let mut w = World::sized::<512, 512, 64>(|config| {
@@ -182,7 +182,7 @@ fn a6_what_is_reserved_for_a_host_is_its_own() {
     for number in 0..2 {
         w.outbound(udp(at(H1, 9 + number), at(S1, 53))).forwarded();
     }
-    // It is told, whatever errors the others have got.
+    // It gets an error, however many errors the others have got.
     w.outbound(udp(at(H1, 11), at(S1, 53)))
         .rejected(DropReason::MappingTableFull);
     assert_eq!(
@@ -201,9 +201,9 @@ fn a6_what_is_reserved_for_a_host_is_its_own() {
     }
 }
 
-/// A7: one host sends SYNs that nobody answers. It gets a quarter of the table for them, in which
-/// each new one takes the place of the oldest; its own established connections, its other flows and
-/// other hosts do not feel it.
+/// A7: one host sends SYNs that get no answer. It gets a quarter of the table for them, in which
+/// each new one evicts the oldest. Its own established connections, its other sessions and other
+/// hosts are not affected.
 #[test]
 fn a7_unanswered_connections_have_a_limit() {
     let mut w = world(|_| ());
@@ -371,7 +371,7 @@ fn a7_spoofed_syns_at_two_forwards_shut_neither_out() {
                     let own = w.open_tcp(at(host, 10_000 + number as u16), SERVER);
                     close(&mut w, own);
                 }
-                // One that has no server has more than is kept for it.
+                // A host without a server has more than is reserved for it.
                 let own: Vec<_> = (0..8)
                     .map(|i| w.open_tcp(at(H3, 10_000 + number as u16 + i), SERVER))
                     .collect();

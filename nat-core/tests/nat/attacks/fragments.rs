@@ -69,7 +69,7 @@ fn a13_tiny_first_fragments_hide_no_flags() {
     });
 }
 
-/// A14: a later fragment that would lie over the flags, and a second first fragment with other
+/// A14: a later fragment that would overlap the flags, and a second first fragment with other
 /// ports, which is processed by itself: refused, it changes nothing.
 #[test]
 fn a14_overlapping_fragments_rewrite_no_header() {
@@ -211,7 +211,7 @@ fn a16_impossible_and_foreign_fragments_join_no_datagram() {
             .id(id)
             .cut(&[104]);
         w.inbound(&pieces[0]).forwarded();
-        // From inside, the server's address is nobody's.
+        // From inside, no host has the server's address.
         learns_nothing(&w.outbound(&pieces[1]));
         w.inbound(&pieces[1]).forwarded();
         w.advance(core::time::Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! A18, A19, A25: headers that lie, and packets that cannot be translated.
+//! A18, A19, A25: headers with wrong fields, and packets that cannot be translated.
 
 use core::net::Ipv4Addr;
 

@@ -167,8 +167,8 @@ fn a31_a_search_finds_no_port() {
     }
 }
 
-/// A31: under all of that, no errors of the server's own are withheld for good: path MTU discovery
-/// goes on.
+/// A31: during the attack some errors about the server's own packets still get through, so path MTU
+/// discovery works.
 #[test]
 fn a31_a_flood_does_not_use_up_the_errors_of_others() {
     for new in PROFILES {
@@ -235,10 +235,9 @@ fn a32_resets_do_not_tell_whether_a_forged_segment_matched() {
     }
 }
 
-/// A33: one host, in its own name or in those of a whole network, has the router say a thousand
-/// errors a second, of the one kind or of the other. Each other host is told all that it must know.
-/// One without any session shares its place with some of the names, if there are many, and is told
-/// most of it.
+/// A33: one host, with its own address or with many, causes a thousand errors a second, of either
+/// kind. Each other host that has sessions gets all of its errors. A host without a session may
+/// share a limit with some of the many addresses, and gets most of its errors.
 #[test]
 fn a33_no_host_takes_the_errors_of_another() {
     for (names, too_big) in [(1, false), (1, true), (200, false), (200, true)] {
@@ -255,7 +254,7 @@ fn a33_no_host_takes_the_errors_of_another() {
     }
 }
 
-/// How often H2 is told the MTU, and that a time to live is up, of 50 times each in five seconds.
+/// How many errors H2 gets about the MTU, and about the time to live, of 50 each in five seconds.
 fn errors_under_flood(names: u32, too_big: bool, has_sessions: bool) -> (usize, usize) {
     let mut w = World::sized::<256, 512, 16>(|config| config.outside_mtu = 1492);
     if has_sessions {

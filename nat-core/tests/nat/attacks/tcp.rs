@@ -1,4 +1,4 @@
-//! A1, A2, A3, A24, A26: connections that somebody else wants to end, to open or to take over.
+//! A1, A2, A3, A24, A26: attempts to end, to open or to take over the connections of others.
 
 use nat_core::{DropReason, PortRange, SessionState};
 
@@ -6,7 +6,7 @@ use super::strength::{is_sent, ports};
 use super::victim::{HOST, PORTS, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
-/// Sequence numbers that somebody guesses who does not see the connection.
+/// Sequence numbers guessed by an attacker who does not see the connection.
 fn guesses(count: usize) -> impl Iterator<Item = u32> {
     let mut random = fastrand::Rng::with_seed(1);
     core::iter::repeat_with(move || random.u32(..)).take(count)
@@ -125,7 +125,8 @@ fn a3_a_neighbour_does_not_take_over_a_connection() {
     let mut victim = Victim::open(&mut w);
     let external = victim.connection.external;
     victim.under(&mut w, guesses(65_536), |w, sequence| {
-        // From inside nobody knows whose packet this is, so it passes; but it ends nothing.
+        // From inside, the NAT cannot tell which host sent this, so it passes; but it ends no
+        // connection.
         w.outbound(tcp(HOST, SERVER, RST).seq(sequence)).forwarded();
     });
     for _ in 0..200 {
@@ -214,7 +215,8 @@ fn a26_only_a_syn_opens_a_connection() {
     let sessions = w.sessions().len();
     let external = victim.connection.external;
     victim.under(&mut w, 0..=u8::MAX, |w, flags| {
-        // To the victim's port by a stranger, to a port that nobody has, and in the server's name.
+        // To the victim's port from another address, to an unused port, and with the server's
+        // address.
         learns_nothing(&w.inbound(tcp(at(ATTACKER, 443), external, flags).seq(9).ack(8)));
         learns_nothing(&w.inbound(tcp(at(ATTACKER, 443), at(N, 1023), flags).seq(9).ack(8)));
         learns_nothing(&w.inbound(tcp(SERVER, external, flags).seq(9).ack(8)));

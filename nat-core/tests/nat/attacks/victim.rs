@@ -107,7 +107,7 @@ impl Victim {
     }
 }
 
-/// Whoever sent this from outside has learnt nothing by it: nobody has answered.
+/// The sender outside learns nothing from this packet: it gets no answer.
 #[track_caller]
 pub(crate) fn learns_nothing(outcome: &Outcome) {
     let silent = matches!(

@@ -55,8 +55,8 @@ fn is_translated(session: &SessionInfo) -> bool {
     session.inside != session.external || !HOSTS.contains(session.inside.ip())
 }
 
-/// Ports that were drawn are of the range, of the parity, and nobody's else; no port is one that
-/// the router keeps.
+/// Dynamic ports are in the range, have the parity, and belong to no other host; none is reserved
+/// for the router.
 fn check_drawn_ports(world: &World, sessions: &[SessionInfo]) {
     let config = world.nat.config();
     for session in sessions.iter().filter(|session| is_translated(session)) {

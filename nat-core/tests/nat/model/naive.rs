@@ -531,7 +531,7 @@ impl Naive {
     }
 
     /// The external endpoint of the mapping of this number among those of `protocol`; else one that
-    /// nobody has.
+    /// is not in use.
     pub(crate) fn external_of(&self, index: usize, protocol: SessionProtocol) -> SocketAddrV4 {
         let of_protocol = self
             .mappings
@@ -741,7 +741,7 @@ impl Naive {
         }
     }
 
-    /// How many ports of an address nobody else can get for a new mapping of `pair`.
+    /// How many ports of an address are not available for a new mapping of `pair`.
     fn taken_ports(&self, pair: &Pair, address: Ipv4Addr) -> usize {
         let serves = self.key(pair).2;
         let of_protocol = self
@@ -799,7 +799,7 @@ impl Naive {
     }
 
     /// RFC 6146 section 3.5.2 and RFC 7857 section 2: the state after a packet, and whether its
-    /// timer starts anew.
+    /// timer restarts.
     fn step(&mut self, pair: &Pair, from: Side, what: What) {
         use Side::{Inside, Outside};
         use What::{Ack, FarFin, FarReset, Fin, Syn, SynAck};
@@ -870,9 +870,9 @@ impl Naive {
             };
             session.early_fin = match (session.state, from, what) {
                 (OutsideSyn, Inside, Fin) => true,
-                // With other numbers than before: the connection begins anew.
+                // With other numbers than before: it is a new connection.
                 (OutsideSyn, Inside, SynAck) => false,
-                // It stands where the FIN ends, and nothing can acknowledge the FIN anew.
+                // It is at the end of the FIN, and nothing can acknowledge the FIN again.
                 (OutsideSyn, Inside, What::Reset) => false,
                 (OutsideSyn, _, _) => session.early_fin && matches!(next, OutsideSyn | Reset),
                 // Sent again in its place, it counts itself.

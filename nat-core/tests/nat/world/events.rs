@@ -1,4 +1,4 @@
-//! What the engine tells of its mappings, held against what it has.
+//! Compares the events of the engine with its mappings.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::BTreeMap;
@@ -46,12 +46,12 @@ impl Chronicle {
         }
     }
 
-    /// All that was heard since the last time.
+    /// All events since the last check.
     pub(crate) fn take(&mut self) -> Vec<Event> {
         core::mem::take(&mut self.untaken)
     }
 
-    /// How many events nobody has taken yet.
+    /// How many events have not been taken yet.
     pub(crate) fn count(&self) -> usize {
         self.untaken.len()
     }
@@ -66,8 +66,7 @@ impl Chronicle {
         );
     }
 
-    /// Hears what was told by calls since the last one that was checked, none of them later than
-    /// `now`.
+    /// Takes the events of calls since the last check, none of them later than `now`.
     #[track_caller]
     pub(crate) fn hear(&mut self, now: Instant) {
         while let Ok(event) = self.reported.try_recv() {
@@ -119,7 +118,7 @@ impl Chronicle {
         }
     }
 
-    /// Hears what a call at `now` has told, and compares with what `nat` has after it.
+    /// Takes the events of a call at `now`, and compares them with the mappings of `nat` after it.
     #[track_caller]
     pub(crate) fn check(&mut self, nat: &Nat<'_>, now: Instant) {
         self.latest = self.latest.max(now);

@@ -22,7 +22,7 @@ impl Packet {
         )
     }
 
-    /// Where the payload stands in the whole datagram, in bytes.
+    /// The offset of the payload in the whole datagram, in bytes.
     pub(crate) fn offset(&self) -> usize {
         usize::from(self.ip.fragment_offset.byte_offset())
     }

@@ -83,18 +83,18 @@ pub(crate) fn config() -> Config {
 pub(crate) struct World {
     pub(crate) nat: Nat<'static>,
     now: Instant,
-    /// When the engine was last told the time: sessions that end after it are not yet gone from
-    /// its list.
+    /// The latest time that was passed to the engine: sessions that end after it are still in its
+    /// list.
     engine_time: Instant,
     packets: u64,
-    /// The addresses that were told to drain, and until when.
+    /// The addresses that drain, and until when.
     drains: Vec<(Ipv4Addr, Instant)>,
     /// The fragments that the engine has said to hold, with when by its clock, which never goes
     /// back, and where they came in.
     held: Vec<(Instant, Origin, Vec<u8>)>,
     /// What became of those whose first was the last packet. A test that expects any takes them.
     released: Vec<Outcome>,
-    /// What the engine has told of its mappings.
+    /// The events of the engine.
     chronicle: Chronicle,
     entry: Entry,
 }
@@ -278,7 +278,7 @@ impl World {
             .collect()
     }
 
-    /// What the engine has told of its mappings since this was last asked.
+    /// The events of the engine since the last call.
     #[track_caller]
     pub(crate) fn events(&mut self) -> Vec<Event> {
         self.chronicle.hear(self.now.max(self.engine_time));
@@ -315,7 +315,7 @@ impl World {
         );
     }
 
-    /// Lets time pass while nobody calls `handle_timeout`.
+    /// Lets time pass without a call of `handle_timeout`.
     pub(crate) fn jump(&mut self, duration: Duration) {
         self.now = self.now.saturating_add(duration);
     }
@@ -361,8 +361,8 @@ impl World {
         self.change(Nat::clear);
     }
 
-    /// Has the application change something now. What it ends, ends now: no event tells of an
-    /// earlier time.
+    /// Has the application change something now. What it ends, ends now: no event has an earlier
+    /// time.
     fn change<R>(&mut self, change: impl FnOnce(&mut Nat<'static>, Instant) -> R) -> R {
         self.chronicle.hear(self.engine_time);
         self.engine_time = self.engine_time.max(self.now);
@@ -430,7 +430,7 @@ impl World {
         self.check_nothing_untaken();
         self.chronicle.hear(self.now.max(self.engine_time));
         let before = self.living_sessions_with_their_ends();
-        // Every other packet lies at an odd address: nothing may depend on alignment.
+        // Every other packet is at an odd address: nothing may depend on alignment.
         let offset = (self.packets % 2) as usize;
         let mut memory = [&vec![0; offset][..], &sent].concat();
         let buffer = &mut memory[offset..];

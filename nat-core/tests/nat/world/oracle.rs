@@ -109,7 +109,7 @@ impl Packet {
         u16::from_be_bytes([high, low])
     }
 
-    /// The transport checksum as it stands in the packet.
+    /// The transport checksum in the packet.
     #[track_caller]
     pub(crate) fn checksum(&self) -> u16 {
         let index = match self.ip.protocol {
@@ -155,8 +155,8 @@ impl Packet {
         self.is(IpNumber::ICMP) && !self.is_later_fragment() && ERRORS.contains(&self.body[0])
     }
 
-    /// Source and destination port; the identifier of an ICMP query stands on the side of the one
-    /// who asked. Zeros for what has none, such as later fragments.
+    /// Source and destination port; the identifier of an ICMP query is on the side of the one that
+    /// asked. Zeros for what has none, such as later fragments.
     fn ports(&self) -> (u16, u16) {
         match self.ip.protocol {
             _ if self.is_later_fragment() => (0, 0),

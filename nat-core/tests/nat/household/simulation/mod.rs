@@ -29,7 +29,7 @@ fn host(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 168, 1, 10 + number)
 }
 
-/// Plays the hour that `seed` stands for, with what `change` does to the default configuration.
+/// Plays the hour that `seed` gives, with what `change` does to the default configuration.
 pub(crate) fn play(seed: u64, change: impl FnOnce(&mut Config)) -> Report {
     let mut config = Config::new(Cidr::new(ROUTER, 24).expect("a prefix length"));
     config
