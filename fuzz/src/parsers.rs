@@ -37,7 +37,7 @@ enum Entry {
     /// A frame from inside, or from outside.
     LanFrame,
     WanFrame,
-    /// A datagram to be cut: two bytes of MTU, two of a place to go on from.
+    /// A datagram to be fragmented: two bytes of MTU, two of an offset to continue from.
     Fragmenter,
     /// A packet that is answered, though another was rejected: two bytes of the buffer's length
     /// first.

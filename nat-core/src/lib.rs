@@ -139,7 +139,7 @@
 //! | reservation | The decision that a new session can be made, before it is. |
 //! | commit | To change the tables as decided. A commit cannot fail. |
 //! | fast path | The shortcut for whole packets of live sessions that change only timers and numbers. |
-//! | slow path | The way of every other packet. |
+//! | slow path | The full processing of every other packet. |
 //!
 //! # A packet's way
 //!
@@ -195,8 +195,8 @@
 //! Before that, a session of the same host that is finished or half open is evicted, in the order
 //! that [`Limits`] describes. Where less than an eighth of a table is free, a host's session that
 //! finished a while ago (a TCP connection 4 s, an answered question 30 s) is evicted for the host's
-//! next one even if there is room: so a host that has no session to give up finds room too (RFC 5382
-//! section 5).
+//! next one even if slots are free: so a host that has no session to give up gets a slot too (RFC
+//! 5382 section 5).
 //!
 //! No established connection is ever evicted, and no session of another host. [`Limits`] limits what
 //! one host may use, to half of the tables unless configured otherwise, and reserves some for each

@@ -170,14 +170,14 @@ fn payload(side: Side, frame: &[u8], router: Mac) -> Option<&[u8]> {
         for address in [Some(arp.sender_ipv4_addr()), asked].into_iter().flatten() {
             assert!(
                 !is_inside(address),
-                "{address} is told outside: {frame:02x?}"
+                "{address} is visible outside: {frame:02x?}"
             );
         }
     }
     None
 }
 
-/// Nothing that leaves outside tells of the inside.
+/// No frame that leaves outside contains inside addresses.
 fn check_leaves(datagram: &[u8]) {
     let address = |at: usize| {
         Ipv4Addr::new(

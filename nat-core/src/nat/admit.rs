@@ -80,7 +80,7 @@ struct Placement<W> {
     mapping: Option<SlotIndex<W>>,
     new: Option<NewMapping>,
     external: Option<Endpoint>,
-    /// The session that ends to make room for it.
+    /// The session that is evicted for it.
     evicted: Option<SlotIndex<W>>,
 }
 
@@ -226,7 +226,7 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Decides on a new session, with a mapping if it has none yet, and on the session of the same
-    /// host that ends to make room, if need be.
+    /// host that is evicted for it, if any.
     fn decide_session<'p>(
         self,
         request: &Request<'_, W>,
@@ -284,8 +284,8 @@ impl<W: Width> View<'_, W> {
         }
     }
 
-    /// Chooses the mapping of a new session. Where no port is left, the session that makes room is
-    /// one that has a port for it.
+    /// Chooses the mapping of a new session. Where no port is left, the session to evict is one
+    /// that has a port for it.
     fn new_placement(
         self,
         request: &Request<'_, W>,

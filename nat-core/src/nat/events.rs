@@ -108,7 +108,7 @@ impl<W: Width> EventSink<'_, '_, W> {
             return;
         };
         if self.policy.config.is_excluded(port.proto, port.port) {
-            // No mapping draws it, and a static mapping may use it at any time.
+            // No dynamic mapping gets it, and a static mapping may use it at any time.
             return;
         }
         let let_go = quarantine.insert(port, self.at.as_millis() as u32);

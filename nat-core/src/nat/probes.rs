@@ -303,7 +303,7 @@ fn the_search_for_a_port_is_bounded_by_the_range_or_the_block() {
 }
 
 /// R5: with a table as full as it can be and the default range, a port is found among the first few
-/// that are drawn: no inside host makes a search long by asking for many.
+/// that are chosen at random: no inside host makes a search long by asking for many.
 #[test]
 fn a_full_table_leaves_the_search_for_a_port_short() {
     let mut nat = nat(4, |_| ());

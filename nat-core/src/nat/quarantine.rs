@@ -21,8 +21,8 @@ impl<'t, W: Width> Nat<'t, W> {
         Self { state, ..self }
     }
 
-    /// Puts the ports that a port forward had kept into quarantine, as far as there is room. The
-    /// caller releases those that another port forward keeps now.
+    /// Puts the ports of a port forward into quarantine, as far as slots are free. The caller
+    /// releases those that another port forward keeps now.
     pub(super) fn hold_ports_of(&mut self, forward: &PortForward) {
         let proto = Proto::from(forward.protocol);
         let address = match forward.external_address {
@@ -33,9 +33,9 @@ impl<'t, W: Width> Nat<'t, W> {
         else {
             return;
         };
-        let room = self.state.quarantine.free_slots();
+        let free = self.state.quarantine.free_slots();
         let mut events = self.events();
-        for distance in (0..forward.ports).take(room) {
+        for distance in (0..forward.ports).take(free) {
             events.freed(ExternalPort {
                 proto,
                 external,

@@ -44,7 +44,7 @@ impl Record<'_> {
         }
     }
 
-    /// Counts a session that has ended to make room for another.
+    /// Counts a session that was evicted.
     pub(super) fn count_evicted(&mut self, half_open: bool) {
         let stats = &mut self.stats;
         stats.sessions_evicted = stats.sessions_evicted.wrapping_add(1);

@@ -174,9 +174,9 @@ impl<'p> Quote<'p> {
 
 /// How many bytes of `body`, which follows the header of an ICMP error, are of the quoted packet.
 ///
-/// Where an extension structure follows, the header gives its position. But some senders leave other
-/// values in that word, which was unused before RFC 4884. So it counts only if there is a structure
-/// at that position, and if it leaves room for what every quote has.
+/// Where an extension structure follows, the header gives its position. But some senders leave
+/// other values in that word, which was unused before RFC 4884. So it counts only if there is a
+/// structure at that position, and if what every quote has fits before it.
 fn quoted_length(header: &icmp::Header, body: &[u8]) -> usize {
     /// Version 2, and the first of the reserved bits (RFC 4884 section 7).
     const EXTENSION: u8 = 0x20;

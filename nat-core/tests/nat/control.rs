@@ -388,7 +388,7 @@ fn a_seed_repeats_a_run() {
 #[test]
 fn tables_fit_a_static() {
     static TABLES: std::sync::Mutex<Tables<16, 32, 4>> = std::sync::Mutex::new(Tables::new());
-    let mut tables = TABLES.lock().expect("nobody has panicked with it");
+    let mut tables = TABLES.lock().expect("no test has panicked with it");
     let mut nat = Nat::new(&mut tables, config(), SEED).expect("the configuration can work");
     let mut packet = udp(at(H1, 5000), at(S1, 53)).bytes();
     let verdict = nat.process(&mut packet, Side::Inside, nat_core::Instant::default());

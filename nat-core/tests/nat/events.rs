@@ -159,7 +159,7 @@ fn the_time_of_a_deletion_is_that_of_the_call() {
         w.advance(secs(299));
         w.events();
         w.jump(secs(1) + late);
-        assert_eq!(w.events(), [], "nobody has called");
+        assert_eq!(w.events(), [], "no call was made");
         w.inbound(udp(at(S2, 53), at(N, 1)))
             .dropped(DropReason::NoMapping);
         assert_eq!(only_mapping(&mut w).at, w.now(), "{late:?} late");

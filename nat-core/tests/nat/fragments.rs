@@ -1360,7 +1360,7 @@ fn identifications_of_fragments_with_df_do_not_collide() {
     assert_ne!(ids[0], ids[1]);
 }
 
-/// RFC 7739 section 5: what one destination sees does not tell it what goes to another.
+/// RFC 7739 section 5: what one destination sees says nothing about packets to another.
 #[test]
 fn identifications_do_not_tell_of_other_destinations() {
     let mut w = World::new();
@@ -1447,8 +1447,8 @@ fn fragments_of_two_hosts_do_not_mix() {
     }
 }
 
-/// X10: what comes in keeps the identification of its sender, which alone tells its datagrams
-/// apart.
+/// X10: what comes in keeps the identification of its sender, the only thing that distinguishes its
+/// datagrams.
 #[test]
 fn identifications_from_outside_stay() {
     let mut w = World::new();

@@ -808,7 +808,8 @@ fn source_quench_and_redirect_are_not_forwarded() {
     }
 }
 
-/// I-7.3: an error from inside that quotes a recorded or source route would tell inside addresses.
+/// I-7.3: an error from inside that quotes a recorded or source route would reveal inside
+/// addresses.
 #[test]
 fn a_quoted_route_does_not_leave() {
     let mut w = World::new();

@@ -493,7 +493,7 @@ fn what_is_reserved_for_others_is_refused() {
         assert_eq!(
             had,
             32 - 4 * 4,
-            "all but what is kept for three hosts and the router"
+            "all but what is reserved for three hosts and the router"
         );
         for host in [H2, H3] {
             let had = (0..40)
@@ -509,7 +509,7 @@ fn what_is_reserved_for_others_is_refused() {
             w.outbound(udp(at(H1, 5000), at(S2, 100 + i)))
                 .is_forwarded()
         });
-        // Filtered by address a session may take two places, and so may those that are kept.
+        // Filtered by address a session may take two slots, and so may those that are reserved.
         let left = if filtering == Filtering::AddressDependent {
             64 - 2 * 24 - 2 * 8
         } else {
@@ -525,7 +525,7 @@ fn what_is_reserved_for_others_is_refused() {
         }
         w.outbound(udp(at(fourth, 6000), at(S1, 53)))
             .refusal()
-            .expect("no more than is kept");
+            .expect("no more than is reserved");
         w.advance(secs(301));
         let again = (0..40)
             .filter(|i| w.outbound(udp(at(H1, 5000 + i), at(S1, 53))).is_forwarded())

@@ -161,7 +161,7 @@ impl Lab {
         Some(address)
     }
 
-    /// Probes what is to be probed, which takes a second where nobody answers, and returns the
+    /// Sends the probes that are due, which takes a second if there is no answer, and returns the
     /// answers of the server.
     fn probe(&mut self) -> Vec<Said> {
         let mut said = Vec::new();
@@ -749,7 +749,7 @@ fn what_a_client_releases_it_gets_again_after_a_probe_or_another_client_does() {
     lab.release(&clients[2], had[2]);
     assert_eq!(lab.obtain(&client(9)), Some(had[2]));
     assert_eq!(lab.discover(&clients[2]), None);
-    // Nobody releases the address of another.
+    // A client cannot release the address of another.
     lab.release(&client(9), had[0]);
     lab.stations.insert(had[0], clients[0].mac);
     assert_eq!(lab.discover(&clients[2]), None);
@@ -845,8 +845,8 @@ fn a_pool_of_all_hosts_is_leased_to_the_last_address() {
     assert!(!addresses.contains(&ROUTER));
 }
 
-/// More identifiers at once than can be kept: clients without a place ask again, and then have
-/// their answer at once.
+/// More identifiers at once than can be kept: clients without a slot ask again, and then have their
+/// answer at once.
 #[test]
 fn clients_with_long_identifiers_get_their_offer_now_or_when_they_ask_again() {
     let mut lab = Lab::new(100, 163);
@@ -906,7 +906,7 @@ fn malformed(random: &mut Pcg32, message: &[u8]) -> Vec<u8> {
         match below(3) {
             0 => bytes[index] = below(256) as u8,
             1 => bytes.truncate(index.max(1)),
-            // Options that lie about their length.
+            // Options with a wrong length.
             _ => bytes.extend([below(256) as u8, below(256) as u8, 1]),
         }
     }
@@ -934,8 +934,8 @@ fn malformed_requests_do_no_harm() {
     assert!(lab.obtain(&client(1)).is_some());
 }
 
-/// Clients and stations that come and go, move, ask for anything, and lose answers: nobody is given
-/// what another has.
+/// Clients and stations that come and go, move, ask for anything, and lose answers: no client gets
+/// an address that another one has.
 #[test]
 fn no_address_is_ever_given_to_two() {
     for seed in 0..40 {

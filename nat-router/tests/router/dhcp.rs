@@ -282,7 +282,7 @@ fn malformed(random: &mut Pcg32, discover: &[u8]) -> Vec<u8> {
         match below(3) {
             0 => bytes[index] = below(256) as u8,
             1 => bytes.truncate(index.max(1)),
-            // Options that lie about their length.
+            // Options with a wrong length.
             _ => bytes.extend([below(256) as u8, below(256) as u8, 1]),
         }
     }
@@ -314,7 +314,7 @@ fn ten_thousand_malformed_requests_leave_the_server_alive() {
         // Answers that are still under way.
         Timer::after_millis(200).await;
         while world.lan.try_receive().is_some() {}
-        // Addresses are all kept for made-up clients by now, but that is another matter.
+        // By now all addresses are reserved for made-up clients, which this test ignores.
         let informed = Client {
             address: Some(inside(20)),
             ..client

@@ -1,4 +1,4 @@
-//! What stands on the log.
+//! What is logged.
 
 use core::cell::RefCell;
 use core::net::Ipv4Addr;
@@ -173,7 +173,7 @@ fn a_full_pool_an_address_in_use_and_one_declined_are_logged() {
             address: Some(address),
             ..Client::new(&world.lan, 1)
         };
-        // Nobody is lines_written that there is no address more than once a minute.
+        // The line about a missing address is logged at most once a minute.
         let discover = [DhcpOption::MessageType(MessageType::Discover)];
         let newcomer = Client::new(&world.lan, 2);
         newcomer.say(&discover).await;
@@ -330,7 +330,7 @@ fn statistics_are_logged_every_ten_seconds_in_two_lines() {
             .unwrap();
         // The router's own requests for a lease are among them.
         assert!((5..10).contains(&out.parse().unwrap()), "{out}");
-        // Nobody answers ARP for the client.
+        // No host answers ARP for the client.
         assert_eq!(
             rest,
             "2 in; dropped since the start 3: arp-unresolved 2, spoofed-source 1, - 0"

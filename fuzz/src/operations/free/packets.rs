@@ -62,7 +62,7 @@ pub(super) enum Step {
     },
     /// Time passes, and the engine is woken when it wants to be.
     Advance(Pause),
-    /// Time passes, and nobody says so.
+    /// Time passes without a call of `handle_timeout`.
     Jump(Pause),
     Back {
         millis: u16,

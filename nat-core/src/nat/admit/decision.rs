@@ -8,7 +8,7 @@ use crate::table::SlotIndex;
 pub(in crate::nat) const NO_EXTERNAL: u8 = u8::MAX;
 
 /// A session from inside that can be made. Its mapping may have to be made too, and another session
-/// may have to end to make room.
+/// may have to be evicted.
 pub(in crate::nat) struct Reservation<W> {
     pub(in crate::nat) inside: Inside,
     pub(in crate::nat) proto: Proto,
@@ -22,7 +22,7 @@ pub(in crate::nat) struct Reservation<W> {
 /// What a session costs its host.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::nat) struct Cost<W> {
-    /// The session that ends to make room.
+    /// The session that is evicted for it.
     pub(in crate::nat) evicted: Option<SlotIndex<W>>,
     /// What its host has left of its rates afterwards.
     pub(in crate::nat) tokens: Option<Tokens>,

@@ -147,8 +147,8 @@ impl<W: Width> View<'_, W> {
         }
     }
 
-    /// What a host's ended session takes to open again: it is half open once more, and counts as one
-    /// more by the rate of sessions. The session that makes room is never `keep`.
+    /// What a host's ended session takes to open again: it is half open once more, and counts as
+    /// one more by the rate of sessions. The evicted session is never `keep`.
     pub(super) fn cost_to_reopen(
         self,
         inside: Inside,

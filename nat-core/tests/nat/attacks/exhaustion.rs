@@ -105,7 +105,7 @@ fn a5_one_host_leaves_room_for_another_at_every_moment() {
         );
         assert!(
             w.stats().replies_rate_limited > 0,
-            "refusals are told so often and no more"
+            "refusals get so many errors and no more"
         );
         assert!(
             w.stats().icmp_errors_sent < 1_000,

@@ -1,5 +1,5 @@
-//! A31 to A33: what the limits on answers tell about the flows of others, and what one host can
-//! take of them.
+//! A31 to A33: what the limits on answers reveal about the sessions of others, and what one host
+//! can take of them.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
@@ -134,7 +134,7 @@ fn a31_errors_do_not_tell_whether_a_forged_packet_matched() {
         }
         assert_eq!(
             differences, 0,
-            "of {ROUNDS} rounds tell whether the port was right"
+            "of {ROUNDS} rounds show whether the port was right"
         );
         assert!(
             answers > 100_000,
@@ -229,7 +229,7 @@ fn a32_resets_do_not_tell_whether_a_forged_segment_matched() {
             let [first, second] = &mut seen;
             assert_eq!(
                 first, second,
-                "round {round} tells whether the port was right"
+                "round {round} shows whether the port was right"
             );
         }
     }

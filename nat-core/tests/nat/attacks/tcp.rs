@@ -19,7 +19,7 @@ fn guesses(count: usize) -> impl Iterator<Item = u32> {
 fn a1_off_path_resets_of_every_port_end_no_connection() {
     let mut w = World::new();
     let mut victim = Victim::open(&mut w);
-    // Is this a NAT at all? A ping would tell.
+    // Is this a NAT at all? A ping would show it.
     w.inbound(echo_request(ATTACKER, N, 1))
         .dropped(DropReason::EchoRefused);
     let external = victim.connection.external;
@@ -42,7 +42,7 @@ fn a1_off_path_resets_of_every_port_end_no_connection() {
             .sessions()
             .all(|session| session.external.port() != *port)
     });
-    let unused = at(N, unused.expect("a port that nobody has"));
+    let unused = at(N, unused.expect("an unused port"));
     w.inbound(tcp(SERVER, unused, ACK).seq(7).ack(8))
         .dropped(DropReason::NoMapping);
     assert_eq!((w.stats().resets_sent, w.stats().icmp_errors_sent), (0, 0));
@@ -113,7 +113,7 @@ fn a3_a_neighbour_does_not_find_the_port_of_a_connection() {
     assert_eq!(
         w.stats().rejected_total(),
         0,
-        "an answer would tell, and go to the victim"
+        "an answer would reveal the port, and go to the victim"
     );
 }
 
@@ -224,6 +224,6 @@ fn a26_only_a_syn_opens_a_connection() {
     assert_eq!(
         w.sessions().len(),
         sessions,
-        "nobody outside opens anything"
+        "packets from outside open nothing"
     );
 }

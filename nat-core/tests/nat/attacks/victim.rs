@@ -114,5 +114,5 @@ pub(crate) fn learns_nothing(outcome: &Outcome) {
         outcome,
         Outcome::Dropped(_) | Outcome::Held | Outcome::Forwarded(_) | Outcome::Fragmented(..)
     );
-    assert!(silent, "the attacker is told: {outcome:?}");
+    assert!(silent, "the attacker gets an answer: {outcome:?}");
 }

@@ -308,13 +308,13 @@ impl Run {
             What::Udp | What::OtherUdp => udp(remote, external),
             What::Echo => echo_reply(*remote.ip(), *external.ip(), external.port()),
             _ => {
-                let nobody = Pair {
+                let unused = Pair {
                     protocol: what.protocol() as u8,
                     inside: at(H1, 1),
                     remote,
                 };
                 self.segment(
-                    &pair.unwrap_or(nobody),
+                    &pair.unwrap_or(unused),
                     Side::Outside,
                     what,
                     (remote, external),

@@ -146,7 +146,7 @@ impl Chronicle {
         }
         assert_eq!(
             self.live, mappings,
-            "the events tell of the mappings on the left"
+            "the events report the mappings on the left"
         );
         self.check_blocks(nat);
     }
@@ -156,7 +156,7 @@ impl Chronicle {
     #[track_caller]
     fn check_blocks(&self, nat: &Nat<'_>) {
         if nat.config().port_blocks.is_none() {
-            assert_eq!(self.blocks, [], "nobody has asked for blocks");
+            assert_eq!(self.blocks, [], "blocks are not configured");
             return;
         }
         for (_, inside, external, _) in self

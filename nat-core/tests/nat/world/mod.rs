@@ -488,7 +488,7 @@ impl World {
         });
         let (since, _, sent) = self
             .held
-            .remove(index.unwrap_or_else(|| panic!("nobody sent {left:?} with {first:?}")));
+            .remove(index.unwrap_or_else(|| panic!("no host sent {left:?} with {first:?}")));
         assert!(
             self.engine_time.saturating_duration_since(since) <= HOLD,
             "{left:?} has waited since {since:?}"

@@ -346,7 +346,8 @@ pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], path: Path, config: &Conf
 }
 
 /// Whether a packet goes to a destination that is reached without translation (RFC 6888 REQ-6); an
-/// error, about a packet from there. A later fragment does not show its ports, so its source tells.
+/// error, about a packet from there. A later fragment does not show its ports, so its source
+/// decides.
 fn is_untranslated(before: &Packet, after: &Packet, config: &Config) -> bool {
     let quote = before.is_icmp_error().then(|| before.quote());
     let (remote, protocol) = match &quote {

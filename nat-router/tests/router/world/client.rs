@@ -1,4 +1,4 @@
-//! A DHCP client inside that says what it is told to say.
+//! A DHCP client inside that sends the messages that a test gives it.
 
 use core::net::Ipv4Addr;
 
