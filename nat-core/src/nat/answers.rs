@@ -203,21 +203,26 @@ impl<W: Width> Nat<'_, W> {
         if !due {
             return Verdict::Drop(DropReason::NoSession);
         }
-        let ports = [source.port, destination.port];
         let ends = Ends {
             source: source.address,
             destination: destination.address,
-            ports,
+            ports: [source.port, destination.port],
         };
-        let (key, tick) = (self.state.tables.key().clone(), self.state.clock.tick());
-        let allowed = match self.state.tables.host_mut(Origin::Host, source.address) {
-            Some(host) => host.reset.take(&key, &ends, tick),
-            None => self.answers.resets.take(&key, ends, self.state.clock.now()),
-        };
-        if allowed {
+        if self.may_reset(ends) {
             Verdict::Reject(Reply::reset(DropReason::NoSession, source.address))
         } else {
             self.drop_rate_limited(DropReason::NoSession)
+        }
+    }
+
+    /// Whether the sender of a segment may be sent a RST now. If so, it is counted as sent.
+    fn may_reset(&mut self, ends: Ends) -> bool {
+        let State { tables, clock, .. } = &mut self.state;
+        let key = tables.key().clone();
+        match tables.host_mut(Origin::Host, ends.source) {
+            Some(host) => host.reset.take(&key, &ends, clock.tick()),
+            // A host without a mapping shares a limit with others.
+            None => self.answers.resets.take(&key, ends, clock.now()),
         }
     }
 
