@@ -71,9 +71,9 @@
 //! let carry_out = |verdict: Verdict, buffer: &[u8], from: Side| match verdict {
 //!     Verdict::Forward { to, len, .. } => send(to, &buffer[..len]),
 //!     Verdict::Fragment { to, len, mtu, .. } => {
-//!         let (mut pieces, mut piece) = (Fragmenter::new(&buffer[..len], mtu), [0; 1500]);
-//!         while let Some(len) = pieces.emit(&mut piece) {
-//!             send(to, &piece[..len]);
+//!         let (mut fragmenter, mut fragment) = (Fragmenter::new(&buffer[..len], mtu), [0; 1500]);
+//!         while let Some(len) = fragmenter.emit(&mut fragment) {
+//!             send(to, &fragment[..len]);
 //!         }
 //!     }
 //!     Verdict::Local { side, len } => local(side, &buffer[..len]),
@@ -99,12 +99,12 @@
 //!         carry_out(verdict, &waiting, from);
 //!     }
 //! }
-//! # // Both fragments have left, each in pieces: all 2,960 bytes, from one address and with one identification.
+//! # // Both fragments have left, each in smaller ones: all 2,960 bytes, from one address, with one identification.
 //! # SENT.with_borrow(|sent| {
 //! #     assert_eq!(sent.len(), 6);
-//! #     assert!(sent.iter().all(|piece| piece.len() <= 600 && piece[4..6] == sent[0][4..6]));
-//! #     assert!(sent.iter().all(|piece| piece[12..16] == [198, 51, 100, 77]));
-//! #     assert_eq!(sent.iter().map(|piece| piece.len() - 20).sum::<usize>(), 2960);
+//! #     assert!(sent.iter().all(|fragment| fragment.len() <= 600 && fragment[4..6] == sent[0][4..6]));
+//! #     assert!(sent.iter().all(|fragment| fragment[12..16] == [198, 51, 100, 77]));
+//! #     assert_eq!(sent.iter().map(|fragment| fragment.len() - 20).sum::<usize>(), 2960);
 //! # });
 //! # assert_eq!((nat.stats().held, nat.stats().released), (1, 1));
 //! # Ok(())

@@ -70,7 +70,7 @@ impl Run<'_> {
                 buffer.truncate(len);
                 let way = Way::of(local, from, to);
                 expected::check(&lookup, way, &sent, &buffer);
-                check_pieces(&verdict, &buffer);
+                check_fragments(&verdict, &buffer);
                 self.last = Some((buffer, to));
             }
             Verdict::Local { len, side } => {
@@ -90,24 +90,24 @@ impl Run<'_> {
 }
 
 /// Fragmenter that smoltcp takes for fragments of this datagram, side by side.
-fn check_pieces(verdict: &Verdict, datagram: &[u8]) {
+fn check_fragments(verdict: &Verdict, datagram: &[u8]) {
     let Verdict::Fragment { mtu, .. } = *verdict else {
         return;
     };
-    let mut pieces = Fragmenter::new(datagram, mtu);
-    let (mut piece, mut payload) = ([0; 1500], Vec::new());
+    let mut fragmenter = Fragmenter::new(datagram, mtu);
+    let (mut fragment, mut payload) = ([0; 1500], Vec::new());
     let start = reference::fragment_offset(datagram);
-    while let Some(len) = pieces.emit(&mut piece) {
+    while let Some(len) = fragmenter.emit(&mut fragment) {
         assert!(
             len <= usize::from(mtu),
             "a fragment of {len} bytes for an MTU of {mtu}"
         );
         assert_eq!(
-            reference::fragment_offset(&piece[..len]),
+            reference::fragment_offset(&fragment[..len]),
             start + payload.len(),
             "fragments side by side"
         );
-        payload.extend_from_slice(reference::check_ipv4(&piece[..len]));
+        payload.extend_from_slice(reference::check_ipv4(&fragment[..len]));
     }
     assert_eq!(
         payload,
