@@ -1,6 +1,6 @@
 //! The changes that packets make to the tables.
 //!
-//! A decision is made on a [`View`], which cannot write. [`Nat::decide`] and [`Nat::reserve`] return
+//! A decision is made on a [`View`], which cannot write. [`Nat::step`] and [`Nat::reserve`] return
 //! it as a [`Pending`], which holds the engine's exclusive borrow: until it is committed or dropped,
 //! nothing else can change the tables that it depends on. A commit cannot fail.
 

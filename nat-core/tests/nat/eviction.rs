@@ -1,5 +1,5 @@
-//! Which session of a host ends to make room for another of the same host: RFC 5382 section 5, RFC
-//! 6888 REQ-4.
+//! Which session of a host is evicted for another of the same host: RFC 5382 section 5, RFC 6888
+//! REQ-4.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -64,7 +64,7 @@ const RANKS: [(&str, Open); 5] = [
     ("not answered by the outside", inside_syn),
 ];
 
-// What never makes room.
+// What is never evicted.
 
 fn established(w: &mut World, port: u16) {
     w.open_tcp(at(H1, port), SERVER);
@@ -173,10 +173,10 @@ const LIMITS: [(&str, Narrow); 2] = [
     }),
 ];
 
-/// G4, G11d: what is done and half open makes room in the order of ranks, and of one rank the
+/// G4, G11d: finished and half-open sessions are evicted in the order of ranks, and of one rank the
 /// oldest does; for limits on sessions and on mappings, and in both modes of mapping.
 #[test]
-fn sessions_make_room_in_the_order_of_their_ranks() {
+fn sessions_are_evicted_in_the_order_of_their_ranks() {
     for mode in MODES {
         for (limit, narrow) in LIMITS {
             for (index, (name, open)) in RANKS.into_iter().enumerate() {
@@ -204,10 +204,10 @@ fn sessions_make_room_in_the_order_of_their_ranks() {
 }
 
 /// RFC 5382 section 5: where less than an eighth of the tables is free, what has been done for a
-/// while (a connection 4 s, an answered question 30 s) makes room for a new session of its host
-/// although there is room, so that the last places are left for hosts with none to give up.
+/// while (a connection 4 s, an answered question 30 s) is evicted for a new session of its host
+/// although slots are free, so that the last slots are left for hosts with none to give up.
 #[test]
-fn what_has_been_done_for_a_while_makes_room_before_the_tables_are_full() {
+fn long_finished_sessions_are_evicted_before_the_tables_are_full() {
     for mode in MODES {
         for by_mapping in [false, true] {
             let narrow = |config: &mut Config| config.mapping = mode;
@@ -260,10 +260,10 @@ fn what_has_been_done_for_a_while_makes_room_before_the_tables_are_full() {
     }
 }
 
-/// The same where not a limit but the tables are full: the host's own makes room, and another host
+/// The same where not a limit but the tables are full: the host's own is evicted, and another host
 /// is refused.
 #[test]
-fn what_is_done_makes_room_where_the_tables_are_full() {
+fn finished_sessions_are_evicted_if_the_tables_are_full() {
     for mode in MODES {
         for (name, open) in RANKS {
             for by_mapping in [false, true] {
@@ -296,7 +296,7 @@ fn what_is_done_makes_room_where_the_tables_are_full() {
 
 /// A session of any other kind is never ended for another, whichever limit is reached.
 #[test]
-fn nothing_that_lasts_makes_room() {
+fn no_lasting_session_is_evicted() {
     for mode in MODES {
         for (limit, narrow) in LIMITS {
             for (name, open) in LASTING {
@@ -318,7 +318,7 @@ fn nothing_that_lasts_makes_room() {
 /// An exchange is one question, which may be repeated, and its answer; by ICMP, and to a DNS
 /// server, each is one.
 #[test]
-fn answered_questions_make_room() {
+fn answered_questions_are_evicted() {
     for (name, open) in [("DNS", dns as Open), ("UDP", question), ("ICMP", ping)] {
         let mut w = world(MODES[0], |config| config.limits.sessions_per_host = Some(1));
         open(&mut w, 5000);
@@ -417,7 +417,7 @@ fn a_session_opened_again_counts_by_the_rate() {
 
 /// RFC 6888 REQ-5: for the limit of one mapping, one of its sessions makes room, also its only one.
 #[test]
-fn a_session_of_the_mapping_makes_room_for_another() {
+fn a_session_of_the_mapping_is_evicted_for_another() {
     let mut w = world(MODES[0], |config| {
         config.limits.sessions_per_mapping = Some(1);
     });

@@ -458,7 +458,7 @@ fn a_resting_forward_takes_effect_when_the_other_goes() {
 /// A mapping that has drawn the very port which a forward gives its endpoint later is not counted
 /// beside the forward.
 #[test]
-fn a_port_that_was_drawn_before_its_forward_is_counted_once() {
+fn a_dynamic_port_that_gets_a_forward_is_counted_once() {
     let mut w =
         World::with(|config| config.ports = PortRange::new(40_000, 40_000).expect("a port"));
     let resting = PortForward {

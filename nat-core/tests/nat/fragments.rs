@@ -496,7 +496,7 @@ fn a_first_shows_the_way_for_fifteen_seconds() {
 
 /// A first that has gone ahead two seconds ago makes room for others, but only when there is none.
 #[test]
-fn a_first_makes_room_only_where_it_must() {
+fn a_first_fragment_displaces_others_only_if_it_must() {
     for (others, forwarded) in [(3, true), (4, false)] {
         let mut w = World::fragmenting::<4, 4>(|_| ());
         let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
@@ -662,7 +662,7 @@ fn datagrams_out_of_order_come_through_for_ever() {
 
 /// A15: what waits is bounded, and one that is new is dropped when there is no room.
 #[test]
-fn fragments_are_dropped_when_there_is_no_room() {
+fn fragments_are_dropped_when_the_memory_is_full() {
     let mut w = World::new();
     for number in 0..8 {
         w.inbound(stray(number)).held();
@@ -678,7 +678,7 @@ fn fragments_are_dropped_when_there_is_no_room() {
 
 /// A15: a flood that is over leaves all of the room.
 #[test]
-fn a_flood_that_is_over_leaves_room() {
+fn slots_are_free_after_a_flood() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for number in 0..100 {
@@ -722,7 +722,7 @@ fn datagrams_are_bounded_too() {
 /// A15: one source may use all of the memory while no other source needs it. What it has beyond
 /// half is given to other sources, its newest first; by fragments and by datagrams.
 #[test]
-fn a_source_keeps_half_of_the_room_at_most() {
+fn a_source_keeps_half_of_the_memory_at_most() {
     let of_source = |number: u32, source: Ipv4Addr| {
         let mut packet = stray(number * 200);
         packet.ip.source = source.octets();
@@ -1264,10 +1264,10 @@ fn large_datagrams_and_fragments_are_cut() {
     }
 }
 
-/// U13a, X10: the pieces of one datagram share a new identification, which is not that of another
+/// U13a, X10: the fragments of one datagram share a new identification, which is not that of another
 /// host's.
 #[test]
-fn pieces_of_two_hosts_do_not_mix() {
+fn new_fragments_of_two_hosts_do_not_mix() {
     let mut w = World::new();
     let ids = [H1, H2].map(|host| {
         let large = udp(at(host, 5000), at(S1, 53))
@@ -1613,7 +1613,7 @@ fn fragments_are_counted() {
 /// What cannot be cut is not: no room for eight bytes of payload, too short a buffer, no datagram
 /// at all.
 #[test]
-fn pieces_end_where_they_do_not_fit() {
+fn fragmenting_ends_where_a_fragment_does_not_fit() {
     let datagram = udp(at(H1, 5000), at(S1, 53))
         .payload(&[7; 100])
         .may_fragment()

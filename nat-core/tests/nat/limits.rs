@@ -372,7 +372,7 @@ fn answer(w: &mut World, i: u16) -> Outcome {
 /// connection of its host, opened from either side; then the oldest half-open connection that the
 /// host has begun, but never for one opened from outside.
 #[test]
-fn the_oldest_unacknowledged_answer_makes_room() {
+fn the_oldest_unacknowledged_answer_is_evicted() {
     let mut w = answering(4);
     let established = w
         .inbound(tcp(at(ATTACKER, 1000), at(N, 80), ACK).seq(71).ack(91))

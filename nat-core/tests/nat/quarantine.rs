@@ -323,7 +323,7 @@ fn protocols_share_the_memory_fairly() {
 
 /// G8: slots of expired entries count as free: no entry is released early because of them.
 #[test]
-fn waits_that_are_over_make_room() {
+fn expired_entries_free_their_slots() {
     let mut w = World::quarantining::<2>(|config| {
         config.ports = PortRange::new(P, P + 3).expect("four ports");
     });
@@ -343,7 +343,7 @@ fn waits_that_are_over_make_room() {
 
 /// G8: so it is where more of them are over than one packet ends.
 #[test]
-fn many_waits_that_are_over_make_room() {
+fn many_expired_entries_free_their_slots() {
     let mut w = World::quarantining::<128>(|config| {
         config.ports = PortRange::new(P, P + 299).expect("300 ports");
     });

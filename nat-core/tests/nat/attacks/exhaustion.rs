@@ -81,7 +81,7 @@ fn newcomer(w: &mut World, host: Ipv4Addr, number: u32) {
 /// A5: one host sends UDP to 65,536 destinations, from one port and from all. It gets half of the
 /// tables and no more, and at every moment another host opens a flow at the first try.
 #[test]
-fn a5_one_host_leaves_room_for_another_at_every_moment() {
+fn a5_one_host_leaves_slots_for_another_at_every_moment() {
     for one_port in [true, false] {
         let mut w = world(|_| ());
         let mut victim = Victim::open(&mut w);

@@ -105,7 +105,7 @@ fn a14_overlapping_fragments_rewrite_no_header() {
 /// A15: 10,000 fragments without a first, of as many datagrams, from one source and from many, with
 /// the victim's fragments, in order and not, in between.
 #[test]
-fn a15_fragments_without_a_first_take_no_room_from_others() {
+fn a15_fragments_without_a_first_take_no_slots_from_others() {
     let mut w = World::new();
     let mut victim = Victim::open(&mut w);
     victim.under(&mut w, 0..10_000_u32, |w, number| {

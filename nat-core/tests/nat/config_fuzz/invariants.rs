@@ -23,7 +23,7 @@ pub(crate) fn check(world: &World, before: &[SessionInfo]) {
     world.check_tables();
     let sessions = world.sessions();
     check_external_endpoints(world.nat.config(), &sessions);
-    check_drawn_ports(world, &sessions);
+    check_dynamic_ports(world, &sessions);
     check_forwarded_ports(world, &sessions);
     check_limits(world.nat.config(), &sessions);
     check_pairing(world, before, &sessions);
@@ -57,7 +57,7 @@ fn is_translated(session: &SessionInfo) -> bool {
 
 /// Dynamic ports are in the range, have the parity, and belong to no other host; none is reserved
 /// for the router.
-fn check_drawn_ports(world: &World, sessions: &[SessionInfo]) {
+fn check_dynamic_ports(world: &World, sessions: &[SessionInfo]) {
     let config = world.nat.config();
     for session in sessions.iter().filter(|session| is_translated(session)) {
         let SessionInfo {

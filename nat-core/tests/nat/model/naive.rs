@@ -267,7 +267,7 @@ impl Naive {
             return Expected::Answered(vec![DropReason::HostTableFull, DropReason::PortsExhausted]);
         }
         let addresses = self.addresses_for(pair);
-        let works = |address: &&Option<Ipv4Addr>| self.makes_room(pair, state, **address).is_ok();
+        let works = |address: &&Option<Ipv4Addr>| self.is_enough(pair, state, **address).is_ok();
         let working = addresses.iter().filter(works).count();
         if working == 0 {
             return Expected::Answered(vec![DropReason::PortsExhausted]);
@@ -311,7 +311,7 @@ impl Naive {
 
     /// The session that ends if a new one of `pair` is opened and its port is drawn on `address`,
     /// if it is drawn; an error if none can make room.
-    fn makes_room(
+    fn is_enough(
         &self,
         pair: &Pair,
         state: SessionState,
@@ -416,7 +416,7 @@ impl Naive {
     ) {
         let drawn = !self.mappings.contains_key(&self.key(pair)) && !self.is_forwarded(pair);
         let yielding = self
-            .makes_room(pair, state, drawn.then_some(*external.ip()))
+            .is_enough(pair, state, drawn.then_some(*external.ip()))
             .expect("it was had");
         let own = self.key(pair);
         if let Some(yielding) = yielding {

@@ -111,7 +111,7 @@ pub(crate) fn reassemble(pieces: &[Packet]) -> Packet {
 
 /// Holds the pieces of `whole` against RFC 791 section 3.2, in the order in which they leave.
 #[track_caller]
-pub(crate) fn check_pieces(whole: &[u8], pieces: &[Packet], mtu: u16) {
+pub(crate) fn check_fragments(whole: &[u8], pieces: &[Packet], mtu: u16) {
     assert!(pieces.len() > 1, "nothing was cut");
     assert_eq!(
         reassemble(pieces).bytes(),

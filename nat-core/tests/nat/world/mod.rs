@@ -528,7 +528,7 @@ impl World {
                     oracle::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
                 }
                 let pieces = cut(out, mtu);
-                fragments::check_pieces(out, &pieces, mtu);
+                fragments::check_fragments(out, &pieces, mtu);
                 Outcome::Fragmented(Packet::parse(out), pieces)
             }
             Verdict::Local { side, len } => {
