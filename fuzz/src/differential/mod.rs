@@ -15,7 +15,7 @@ use nat_core::{Fragmenter, Fragments, Instant, Nat, Side, Tables, Verdict};
 
 use crate::script::{Entry, Kind, Last, Script};
 use crate::{packet, reference, word};
-use expected::Way;
+use expected::Path;
 use lookup::Lookup;
 
 /// Runs the script in `data`, and returns what became of each packet.
@@ -68,20 +68,20 @@ impl Run<'_> {
         match verdict {
             Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } => {
                 buffer.truncate(len);
-                let way = Way::of(local, from, to);
-                expected::check(&lookup, way, &sent, &buffer);
+                let path = Path::of(local, from, to);
+                expected::check(&lookup, path, &sent, &buffer);
                 check_fragments(&verdict, &buffer);
                 self.last = Some((buffer, to));
             }
             Verdict::Local { len, side } => {
                 // A ping of a host to an external address is the router's as it is.
                 let translated = side == Side::Outside && (local || from == Side::Outside);
-                let way = if translated {
-                    Way::ToRouter
+                let path = if translated {
+                    Path::ToRouter
                 } else {
-                    Way::Untouched
+                    Path::Untouched
                 };
-                expected::check(&lookup, way, &sent, &buffer[..len]);
+                expected::check(&lookup, path, &sent, &buffer[..len]);
             }
             Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => assert_eq!(sent, buffer),
         }

@@ -34,7 +34,7 @@ fn block(number: u16, size: u16) -> HashSet<u16> {
 
 /// The external ports that UDP of a host gets, from the inside port `from` up, as long as there is
 /// one.
-fn drawn(w: &mut World, host: Ipv4Addr, from: u16) -> HashSet<u16> {
+fn dynamic_ports(w: &mut World, host: Ipv4Addr, from: u16) -> HashSet<u16> {
     let mut port = |from| {
         let outcome = w.outbound(udp(at(host, from), at(S1, 53)));
         outcome
@@ -69,7 +69,7 @@ fn hosts_have_disjoint_blocks() {
     let mut w = world(20);
     for (number, host) in [H1, H2, H3].into_iter().enumerate() {
         assert_eq!(
-            drawn(&mut w, host, 5000),
+            dynamic_ports(&mut w, host, 5000),
             block(number as u16, 20),
             "{host}"
         );
@@ -121,7 +121,7 @@ fn all_protocols_of_a_host_are_in_its_block() {
 fn a_block_is_used_up_to_its_last_port() {
     for size in [1, 2, 7, 50] {
         let mut w = world(size);
-        assert_eq!(drawn(&mut w, H1, 5000), block(0, size));
+        assert_eq!(dynamic_ports(&mut w, H1, 5000), block(0, size));
         let answer = w
             .outbound(udp(at(H1, 9000), at(S1, 53)))
             .rejected(DropReason::PortsExhausted);
@@ -136,13 +136,13 @@ fn a_block_is_used_up_to_its_last_port() {
         w.outbound(tcp(at(H1, 9000), at(S1, 80), SYN))
             .rejected(DropReason::PortsExhausted);
         assert_eq!(
-            drawn(&mut w, H2, 5000),
+            dynamic_ports(&mut w, H2, 5000),
             block(1, size),
             "others are not affected"
         );
         w.advance(secs(7440));
         assert_eq!(
-            drawn(&mut w, H1, 5000).len(),
+            dynamic_ports(&mut w, H1, 5000).len(),
             usize::from(size),
             "its ports come back"
         );
@@ -155,7 +155,11 @@ fn a_block_is_used_up_to_its_last_port() {
 fn the_last_port_of_a_block_is_found() {
     let mut w = world(7);
     for round in 0..500 {
-        assert_eq!(drawn(&mut w, H1, 5000), block(0, 7), "round {round}");
+        assert_eq!(
+            dynamic_ports(&mut w, H1, 5000),
+            block(0, 7),
+            "round {round}"
+        );
         w.advance(secs(1));
         w.clear();
     }
@@ -173,7 +177,7 @@ fn a_freed_block_is_given_again() {
         .rejected(DropReason::PortsExhausted);
     assert_eq!(w.stats().gateway().error_port_allocation, 1);
     w.advance(secs(200));
-    assert_eq!(drawn(&mut w, H3, 5000), block(0, 40));
+    assert_eq!(dynamic_ports(&mut w, H3, 5000), block(0, 40));
     let (first, second) = ((N, FIRST, FIRST + 39), (N, FIRST + 40, FIRST + 79));
     let line = |sign, host, (external, first, last)| (sign, host, external, first, last);
     let expected = [
@@ -258,9 +262,9 @@ fn forwarded_and_reserved_ports_of_a_block_are_left_out() {
         .expect("a port forward");
     let mut expected = block(0, 20);
     expected.retain(|port| *port < FIRST + 15 && *port != FIRST + 3);
-    assert_eq!(drawn(&mut w, H1, 5000), expected);
+    assert_eq!(dynamic_ports(&mut w, H1, 5000), expected);
     assert_eq!(
-        drawn(&mut w, H2, 5000),
+        dynamic_ports(&mut w, H2, 5000),
         block(1, 20)
             .into_iter()
             .filter(|port| *port >= FIRST + 25)
@@ -282,7 +286,7 @@ fn ports_of_a_block_wait_in_quarantine() {
         blocks(config, 8);
         config.timeouts.udp = secs(10);
     });
-    assert_eq!(drawn(&mut w, H1, 5000), block(0, 8));
+    assert_eq!(dynamic_ports(&mut w, H1, 5000), block(0, 8));
     w.advance(secs(10));
     w.outbound(udp(at(H2, 5000), at(S1, 53)))
         .rejected(DropReason::PortsExhausted);
@@ -290,7 +294,7 @@ fn ports_of_a_block_wait_in_quarantine() {
     w.outbound(udp(at(H2, 5000), at(S1, 53)))
         .rejected(DropReason::PortsExhausted);
     w.advance(secs(1));
-    assert_eq!(drawn(&mut w, H2, 5000), block(0, 8));
+    assert_eq!(dynamic_ports(&mut w, H2, 5000), block(0, 8));
 }
 
 /// G14, X3: where external ports overlap, a host has those of its block toward each destination.
@@ -390,7 +394,7 @@ fn ports_that_rules_give_are_in_no_block() {
     assert_eq!(w.open_udp(at(H3, 5000), at(S2, 53)), at(H3, 5000));
     assert_eq!(reported(&mut w), []);
     // The block is that of the place which the host has had since then.
-    assert_eq!(drawn(&mut w, H3, 6000), block(2, 20));
+    assert_eq!(dynamic_ports(&mut w, H3, 6000), block(2, 20));
     assert_eq!(reported(&mut w), [('+', H3, N, FIRST + 40, FIRST + 59)]);
 }
 

@@ -239,7 +239,7 @@ fn long_finished_sessions_are_evicted_before_the_tables_are_full() {
                 w.open_udp(at(H1, port), at(S2, 9));
                 assert!(
                     !ports(&w).contains(&gone),
-                    "{gone} makes room, {mode:?}, by mapping: {by_mapping}"
+                    "{gone} is evicted, {mode:?}, by mapping: {by_mapping}"
                 );
             }
             question(&mut w, 5019);
@@ -248,13 +248,13 @@ fn long_finished_sessions_are_evicted_before_the_tables_are_full() {
             assert_eq!(
                 w.stats().sessions_evicted,
                 2,
-                "nothing answered makes room before 30 s, while there is room"
+                "nothing answered is evicted before 30 s, while slots are free"
             );
             w.advance(Duration::from_millis(4300));
             w.open_udp(at(H1, 5021), at(S2, 9));
             assert!(
                 !ports(&w).contains(&5019),
-                "the answered one makes room, {mode:?}, by mapping: {by_mapping}"
+                "the answered one is evicted, {mode:?}, by mapping: {by_mapping}"
             );
         }
     }
@@ -363,7 +363,7 @@ fn short_connections_one_after_the_other_are_never_refused() {
 }
 
 /// A7: a session that is over and opened again is half open again, and meets the limit: the oldest
-/// of the host makes room.
+/// of the host is evicted.
 #[test]
 fn a_session_opened_again_counts_as_half_open() {
     let mut w = world(MODES[0], |config| {
@@ -415,7 +415,7 @@ fn a_session_opened_again_counts_by_the_rate() {
         .rejected(DropReason::HostRate);
 }
 
-/// RFC 6888 REQ-5: for the limit of one mapping, one of its sessions makes room, also its only one.
+/// RFC 6888 REQ-5: for the limit of one mapping, one of its sessions is evicted, also its only one.
 #[test]
 fn a_session_of_the_mapping_is_evicted_for_another() {
     let mut w = world(MODES[0], |config| {

@@ -417,7 +417,7 @@ fn an_address_is_forgotten_when_its_sessions_have_ended() {
     w.inbound(udp(at(S2, 80), external)).forwarded();
 }
 
-/// U11: RFC 4787 REQ-11: a filter is the same when the tables have room for one session more.
+/// U11: RFC 4787 REQ-11: a filter is the same when the tables can take only one session more.
 #[test]
 fn filters_stay_what_they_are_when_the_tables_are_almost_full() {
     for (filter, sender, admitted) in CASES {

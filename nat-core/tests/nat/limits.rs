@@ -452,7 +452,7 @@ fn connections_that_are_not_answered_are_counted() {
                 of_all.then_some(DropReason::HalfOpenLimit)
             );
             w.open_udp(at(H1, 5000), at(S1, 53));
-            // Answered, and reset: each makes room for one; beyond that the oldest does.
+            // Answered, and reset: each is evicted for one; after that the oldest is.
             w.inbound(opening[0].outside_sends(SYN | ACK)).forwarded();
             assert_eq!(syn(&mut w, H1, base + 10), None);
             opening[1].outside_next = 0;

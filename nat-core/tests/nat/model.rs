@@ -164,7 +164,7 @@ fn the_engine_agrees_with_a_naive_model() {
     // A few runs need not meet all of them.
     assert!(
         runs < RUNS || evicted > 5000,
-        "{evicted} sessions made room"
+        "{evicted} sessions were evicted"
     );
     assert!(
         runs < RUNS || unmet.is_empty(),

@@ -419,7 +419,7 @@ fn errors_can_be_turned_off_for_each_side() {
     }
 }
 
-/// I9: the switch is for what is said of addresses and room too.
+/// I9: the switch also covers errors about missing addresses and full tables.
 #[test]
 fn the_errors_of_all_reasons_can_be_turned_off() {
     let mut w = World::sized::<4, 1, 4>(|config| config.inside_icmp_errors = false);

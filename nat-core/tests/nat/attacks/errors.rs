@@ -128,8 +128,8 @@ fn a11_forged_quotes_lead_nowhere() {
                 fix_header_checksum(&mut lie);
             }
             let error = icmp_error(TRANSIT, *external.ip(), PORT_UNREACHABLE, &lie);
-            // A length that leaves no room for the quoted header is what some hosts quote; it
-            // cannot be summed.
+            // Some hosts quote a length that is too short for the quoted header; it cannot be
+            // summed.
             if index == 2 || index == 3 {
                 let verdict = w.flood(error, Side::Outside);
                 assert!(

@@ -178,7 +178,7 @@ fn a6_what_is_reserved_for_a_host_is_its_own() {
     for number in 1..4 {
         newcomer(&mut w, H1, number);
     }
-    // Two of them were answered, and make room for two of its own.
+    // Two of them were answered, and are evicted for two of its own.
     for number in 0..2 {
         w.outbound(udp(at(H1, 9 + number), at(S1, 53))).forwarded();
     }

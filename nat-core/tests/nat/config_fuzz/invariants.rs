@@ -193,7 +193,7 @@ fn check_pairing(world: &World, before: &[SessionInfo], sessions: &[SessionInfo]
     let ruled = |host| {
         config.dmz_host == Some(host) || config.one_to_one.iter().any(|rule| rule.inside == host)
     };
-    // A mapping lives on when a session of it makes room for another one of it.
+    // A mapping lives on if one of its sessions is evicted for another one of it.
     let lives = |session: &&SessionInfo| {
         sessions
             .iter()

@@ -49,11 +49,11 @@ struct Session {
     question: Option<What>,
     /// Not TCP: whether the outside has answered since.
     replied: bool,
-    /// When it came to be of its kind, of those that make room.
+    /// When it came to be of its kind, of those that may be evicted.
     since: u64,
 }
 
-/// What a new session lacks, and so must come free with the one that makes room.
+/// What a new session lacks, and so must come free with the evicted one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Lack {
     Session,
@@ -118,7 +118,7 @@ pub(crate) struct Naive {
     filtering: Filtering,
     sessions_per_host: usize,
     half_open_per_host: usize,
-    /// How often a session came to be of a kind that makes room.
+    /// How often a session came to be of a kind that may be evicted.
     turns: u64,
     ports: Range<u16>,
     addresses: Vec<Ipv4Addr>,
@@ -310,7 +310,7 @@ impl Naive {
     }
 
     /// The session that ends if a new one of `pair` is opened and its port is drawn on `address`,
-    /// if it is drawn; an error if none can make room.
+    /// if it is drawn; an error if none can be evicted.
     fn is_enough(
         &self,
         pair: &Pair,
@@ -330,7 +330,7 @@ impl Naive {
         }
     }
 
-    /// The session of the same host that makes room for a new one: the oldest of the first kind.
+    /// The session of the same host that is evicted for a new one: the oldest of the first kind.
     fn yielding(
         &self,
         pair: &Pair,
@@ -921,8 +921,8 @@ impl Session {
     }
 }
 
-/// The kinds of sessions that make room, the first first: the one that may not for a session from
-/// outside is the last.
+/// The kinds of sessions that may be evicted, the first first: the one that may not for a session
+/// from outside is the last.
 fn kind(pair: &Pair, session: &Session) -> Option<u8> {
     match session.state {
         Reset => Some(0),

@@ -140,7 +140,7 @@ impl World {
         Self::with(|_| ())
     }
 
-    /// A world whose configuration `change` has adapted, with room for all that a test opens.
+    /// A world whose configuration `change` has adapted, with capacity for all that a test opens.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::sized::<256, 512, 16>(change)
     }
@@ -170,7 +170,7 @@ impl World {
         Self::of(Self::engine::<256, 512, 16>(change).with_quarantine(memory))
     }
 
-    /// A world of the configuration `config` with room for next to nothing; `None` if the
+    /// A world of the configuration `config` with very small capacities; `None` if the
     /// configuration is refused.
     pub(crate) fn tiny(config: Config, fragments: bool, quarantine: bool) -> Option<Self> {
         let tables = Box::leak(Box::new(Tables::<8, 12, 4>::new()));
