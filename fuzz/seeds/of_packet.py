@@ -33,7 +33,7 @@ HANDSHAKE = [sent(tcp(SYN)), answer((FLAGS, SYN | ACK), (ACK_LOW, 1)), sent(tcp(
 # The source address of an error, that of an inside host.
 FROM_HOST = list(zip(range(12, 16), address(HOST)))
 
-# An inside host quotes a packet that came in by a port forward, and tells the address of its interface behind that
+# An inside host quotes a packet that came in by a port forward, and adds the address of its interface after that
 # (RFC 5837). The quote is translated; the extension is left alone (RFC 5508 REQ-3d), and so the address leaves.
 QUOTE = summed(udp(5000, 80, source=SERVER, to=HOST, payload=bytes(100)))
 INTERFACE = b"\x20\0" + checksum(b"\x20\0\0\0\0\x0c\2\4\0\1\0\0" + address(HOST))

@@ -4,7 +4,7 @@ import struct
 
 from packets import *
 
-ENTRIES = ["inside", "outside", "local", "quote", "segment", "header", "lan_frame", "wan_frame", "pieces", "answer"]
+ENTRIES = ["inside", "outside", "local", "quote", "segment", "header", "lan_frame", "wan_frame", "fragmenter", "answer"]
 LAN, WAN, ROUTER_LAN, ROUTER_WAN = "02000000000a", "020000000003", "020000000001", "020000000002"
 HOST_77, ROUTER_77, GATEWAY, EXTERNAL_77 = "192.168.77.10", "192.168.77.1", "198.51.100.1", "198.51.100.77"
 QUERY = udp(5000, 53, source=HOST_77, to="203.0.113.80")
@@ -62,8 +62,8 @@ SEEDS = {
     "frame_arp_cut_short": frame(0x0806, arp(1, LAN, HOST_77, "000000000000", ROUTER_77)[:27], to="ffffffffffff"),
     "frame_arp_of_our_own": frame(0x0806, arp(1, LAN, ROUTER_77, "000000000000", ROUTER_77), to="ffffffffffff"),
     "frame_outside": through("wan_frame", ethernet(ROUTER_WAN, WAN, 0x0800, summed(udp(53, 7, source="203.0.113.80", to=EXTERNAL_77))), 0),
-    "fragments": through("pieces", struct.pack(">HH", 68, 0) + summed(udp(5000, 53, payload=bytes(192), fragment=0))),
-    "fragments_of_a_truncated_datagram": through("pieces", struct.pack(">HH", 0, 9) + b"\x45"),
+    "fragments": through("fragmenter", struct.pack(">HH", 68, 0) + summed(udp(5000, 53, payload=bytes(192), fragment=0))),
+    "fragments_of_a_truncated_datagram": through("fragmenter", struct.pack(">HH", 0, 9) + b"\x45"),
     "answer": through("answer", struct.pack(">H", 576) + summed(tcp(ACK, source_port=5000))),
     "answer_into_an_empty_buffer": through("answer", struct.pack(">H", 0) + summed(tcp(ACK))),
 }

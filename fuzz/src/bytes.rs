@@ -37,7 +37,7 @@ pub(crate) fn transport_is_valid(packet: &[u8]) -> bool {
     }
 }
 
-/// Makes both checksums right, as far as there is room for them.
+/// Makes both checksums right, as far as they fit.
 pub(crate) fn repair(packet: &mut [u8]) {
     let Some((header, total)) = lengths(packet) else {
         return;

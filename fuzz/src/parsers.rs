@@ -37,7 +37,7 @@ enum Entry {
     /// A frame from inside, or from outside.
     LanFrame,
     WanFrame,
-    /// A datagram to be cut: two bytes of MTU, two of a place to go on from.
+    /// A datagram to be fragmented: two bytes of MTU, two of an offset to continue from.
     Fragmenter,
     /// A packet that is answered, though another was rejected: two bytes of the buffer's length
     /// first.
@@ -85,7 +85,7 @@ pub fn run(data: &[u8]) -> Vec<String> {
         ),
         LanFrame => frames::one(false, data),
         WanFrame => frames::one(true, data),
-        Entry::Fragmenter => pieces(data),
+        Entry::Fragmenter => fragments(data),
         Answer => answer(data),
     }
 }
@@ -127,13 +127,13 @@ fn write_external_port(quote: &mut [u8]) {
     let (mut tables, mut fragments) = (Tables::new(), Fragments::new());
     let mut nat = packet::nat(&mut tables, &mut fragments, OPTIONS);
     prime(&mut nat);
-    let (protocol, place) = match quote.get(9) {
+    let (protocol, index) = match quote.get(9) {
         Some(1) => (SessionProtocol::Icmp, 24),
         Some(6) => (SessionProtocol::Tcp, 20),
         _ => (SessionProtocol::Udp, 20),
     };
     let session = nat.sessions().find(|session| session.protocol == protocol);
-    if let (Some(session), Some(field)) = (session, quote.get_mut(place..place + 2)) {
+    if let (Some(session), Some(field)) = (session, quote.get_mut(index..index + 2)) {
         field.copy_from_slice(&session.external.port().to_be_bytes());
     }
 }
@@ -261,16 +261,16 @@ fn process(sent: &[u8], entrance: Entrance) -> (Verdict, Vec<u8>) {
     (verdict, buffer)
 }
 
-fn pieces(data: &[u8]) -> Vec<String> {
+fn fragments(data: &[u8]) -> Vec<String> {
     let Some((&[high, low, position_high, position_low], data)) = data.split_first_chunk::<4>()
     else {
         return Vec::new();
     };
     let mtu = u16::from_be_bytes([high, low]);
     let position = usize::from(u16::from_be_bytes([position_high, position_low]));
-    let mut pieces = Fragmenter::resume(data, mtu, position);
+    let mut fragmenter = Fragmenter::resume(data, mtu, position);
     let (mut buffer, mut count) = (vec![0; usize::from(mtu)], 0);
-    while let Some(len) = pieces.emit(&mut buffer) {
+    while let Some(len) = fragmenter.emit(&mut buffer) {
         assert!(
             len <= usize::from(mtu),
             "a fragment of {len} bytes for an MTU of {mtu}"
@@ -278,7 +278,7 @@ fn pieces(data: &[u8]) -> Vec<String> {
         count += 1;
         assert!(count <= 8192, "more fragments than a datagram has words");
     }
-    vec![format!("{count} pieces")]
+    vec![format!("{count} fragments")]
 }
 
 /// An answer of the NAT to one packet is written for another, into a buffer of any length.

@@ -122,7 +122,7 @@ pub(crate) fn ends(bytes: &[u8]) -> Option<Ends> {
     let ports = match protocol {
         _ if header.fragments_offset().value() != 0 => None,
         IpNumber::TCP | IpNumber::UDP => word(0).zip(word(2)),
-        // The identifier stands at the end of the one who asked.
+        // The identifier is at the end of the one that asked.
         IpNumber::ICMP if matches!(transport.first(), Some(8 | 13)) => word(4).map(|id| (id, 0)),
         IpNumber::ICMP if matches!(transport.first(), Some(0 | 14)) => word(4).map(|id| (0, id)),
         _ => None,
@@ -145,11 +145,11 @@ pub(crate) fn quote(datagram: &[u8]) -> Option<(usize, &[u8])> {
         && matches!(datagram.get(start)?, 3 | 4 | 5 | 11 | 12);
     let quote = datagram.get(start + 8..)?;
     // RFC 4884: the length of the quote in words, if extensions follow: a structure of version 2.
-    // Else the word is unused, as it is where the length leaves no room for the ports.
-    let told = 4 * usize::from(*datagram.get(start + 5)?);
+    // Else the word is unused, as it is if the ports do not fit into the length.
+    let stated_len = 4 * usize::from(*datagram.get(start + 5)?);
     let least = 4 * usize::from(quote.first()? & 15).max(5) + 8;
-    let len = if told >= least && quote.get(told) == Some(&0x20) {
-        told
+    let len = if stated_len >= least && quote.get(stated_len) == Some(&0x20) {
+        stated_len
     } else {
         quote.len()
     };

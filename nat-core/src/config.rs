@@ -16,8 +16,8 @@ use core::net::Ipv4Addr;
 
 use heapless::Vec;
 
+use crate::endpoint::Proto;
 use crate::port_forward::OneToOne;
-use crate::state::Proto;
 
 pub use cidr::{Cidr, ParseCidrError};
 pub use error::ConfigError;
@@ -283,7 +283,7 @@ pub struct Config {
     pub inside_ping: bool,
     /// Whether pings to an external address, from outside and from inside hosts, are handed to the
     /// router's outside stack, and its replies are sent. The limit on ICMP errors applies to the
-    /// pings of each source. A reply tells strangers that the address is in use and that there is a
+    /// pings of each source. A reply shows strangers that the address is in use and that there is a
     /// NAT.
     ///
     /// Default: no.

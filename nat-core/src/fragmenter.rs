@@ -45,15 +45,15 @@ impl<'p> Fragmenter<'p> {
         let (header, _) = ipv4::Header::ref_from_prefix(self.packet).ok()?;
         let options = self.options(header)?;
         let head_len = ipv4::Header::LEN.checked_add(options.len)?;
-        let (piece, more) = self.next_piece(header, head_len)?;
-        let total = head_len.checked_add(piece.len())?;
+        let (payload, more) = self.next_payload(header, head_len)?;
+        let total = head_len.checked_add(payload.len())?;
         let offset = (self.sent >> 3) as u16;
         let header = header.fragment(options.bytes(), offset, more, total as u16);
         let rest = write(buffer, header.as_bytes())?;
         let rest = write(rest, options.bytes())?;
-        write(rest, piece)?;
+        write(rest, payload)?;
         // A datagram without payload is one fragment, after which there is no other.
-        self.sent = self.sent.saturating_add(piece.len().max(1));
+        self.sent = self.sent.saturating_add(payload.len().max(1));
         Some(total)
     }
 
@@ -70,7 +70,7 @@ impl<'p> Fragmenter<'p> {
 
     /// The payload of the next fragment, which begins with `head_len` bytes of headers, and whether
     /// more is left after it.
-    fn next_piece(&self, header: &ipv4::Header, head_len: usize) -> Option<(&'p [u8], bool)> {
+    fn next_payload(&self, header: &ipv4::Header, head_len: usize) -> Option<(&'p [u8], bool)> {
         let end = usize::from(header.total_length());
         let payload = self.packet.get(header.header_length()..end)?;
         let left = payload.get(self.sent..)?;
@@ -82,8 +82,8 @@ impl<'p> Fragmenter<'p> {
             return Some((left, false));
         }
         // Offsets count in units of 8 bytes, so all but the last piece are multiples of that.
-        let piece = left.get(..room & !7)?;
-        (!piece.is_empty()).then_some((piece, true))
+        let payload = left.get(..room & !7)?;
+        (!payload.is_empty()).then_some((payload, true))
     }
 }
 

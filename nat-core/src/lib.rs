@@ -71,9 +71,9 @@
 //! let carry_out = |verdict: Verdict, buffer: &[u8], from: Side| match verdict {
 //!     Verdict::Forward { to, len, .. } => send(to, &buffer[..len]),
 //!     Verdict::Fragment { to, len, mtu, .. } => {
-//!         let (mut pieces, mut piece) = (Fragmenter::new(&buffer[..len], mtu), [0; 1500]);
-//!         while let Some(len) = pieces.emit(&mut piece) {
-//!             send(to, &piece[..len]);
+//!         let (mut fragmenter, mut fragment) = (Fragmenter::new(&buffer[..len], mtu), [0; 1500]);
+//!         while let Some(len) = fragmenter.emit(&mut fragment) {
+//!             send(to, &fragment[..len]);
 //!         }
 //!     }
 //!     Verdict::Local { side, len } => local(side, &buffer[..len]),
@@ -99,12 +99,12 @@
 //!         carry_out(verdict, &waiting, from);
 //!     }
 //! }
-//! # // Both fragments have left, each in pieces: all 2,960 bytes, from one address and with one identification.
+//! # // Both fragments have left, each in smaller ones: all 2,960 bytes, from one address, with one identification.
 //! # SENT.with_borrow(|sent| {
 //! #     assert_eq!(sent.len(), 6);
-//! #     assert!(sent.iter().all(|piece| piece.len() <= 600 && piece[4..6] == sent[0][4..6]));
-//! #     assert!(sent.iter().all(|piece| piece[12..16] == [198, 51, 100, 77]));
-//! #     assert_eq!(sent.iter().map(|piece| piece.len() - 20).sum::<usize>(), 2960);
+//! #     assert!(sent.iter().all(|fragment| fragment.len() <= 600 && fragment[4..6] == sent[0][4..6]));
+//! #     assert!(sent.iter().all(|fragment| fragment[12..16] == [198, 51, 100, 77]));
+//! #     assert_eq!(sent.iter().map(|fragment| fragment.len() - 20).sum::<usize>(), 2960);
 //! # });
 //! # assert_eq!((nat.stats().held, nat.stats().released), (1, 1));
 //! # Ok(())
@@ -119,7 +119,7 @@
 //! |---|---|
 //! | side | Inside or outside. The *router* is between them, with a stack of its own on each side. |
 //! | endpoint | An address with a port, or with the identifier of an ICMP query. |
-//! | mapping | An inside endpoint and the external endpoint that stands for it. *Dynamic* if the external port was drawn from those that were free; *static* if the configuration gives the external endpoint. |
+//! | mapping | An inside endpoint and its external endpoint. *Dynamic* if the external port was chosen among the free ones; *static* if the configuration gives the external endpoint. |
 //! | port forward | A static mapping that is configured for certain ports. |
 //! | one-to-one translation | Static mappings for all ports of one host, which has an external address for itself. |
 //! | DMZ host | The host that gets packets to the primary external address for which there is no other mapping. |
@@ -129,17 +129,17 @@
 //! | hairpin | From inside to an external address, and so back inside. |
 //! | untranslated | To a network that is configured to see inside addresses. |
 //! | quota | What is reserved of the tables, or of the ports, for each host that has not used its share. |
-//! | block | A range of external ports that one host draws from. |
+//! | block | A range of external ports for the dynamic mappings of one host. |
 //! | quarantine | After its mapping has ended, an external port waits before another mapping gets it. |
 //! | drain | An external address that is taken away gets no new mappings, and its sessions go on until they end. |
-//! | slot | A place for one entry in a table. |
-//! | evict | To end a session before its time, to make room for another of the same host. |
+//! | slot | The memory of one entry in a table. |
+//! | evict | To end a session before its time, because another one of the same host needs its slot or port. |
 //! | verdict | What the caller does with a packet. |
 //! | view | A read-only reference to all that decisions are made on. |
 //! | reservation | The decision that a new session can be made, before it is. |
 //! | commit | To change the tables as decided. A commit cannot fail. |
 //! | fast path | The shortcut for whole packets of live sessions that change only timers and numbers. |
-//! | slow path | The way of every other packet. |
+//! | slow path | The full processing of every other packet. |
 //!
 //! # A packet's way
 //!
@@ -169,18 +169,22 @@
 //!
 //! # Layers
 //!
-//! Dependencies point down only.
+//! A module imports only modules of lower lines. `.ci/circles` checks it.
 //!
 //! ```text
-//!   nat          orchestrates
+//!   nat          looks up, decides, commits
 //!   translate    the only writer of packet bytes
-//!   policy       what is allowed: addresses, ports, rates      fragments    routes, held fragments
-//!   state        what is remembered: hosts, mappings, sessions
-//!   table        fixed tables: slots, indexes, expiry lists    packet       checked headers
-//!                                                              wire         header fields, checksums
+//!   policy       what is allowed: external addresses, ports, port forwards, rates
+//!   state        hosts, mappings, sessions           fragments    routes, held fragments
+//!                                                    packet       checked headers
+//!   config       what the caller configures
+//!   endpoint     protocols and endpoints
+//!   table        slots, indexes, expiry lists        wire         header fields, checksums
 //! ```
 //!
-//! `wire` knows nothing of tables, and `table` nothing of packets.
+//! `wire` and `table` know nothing of each other. `state` knows nothing of packets: `segment` has
+//! what it needs of a TCP header. What `nat` returns is beside these: `verdict` and `reply`,
+//! `event`, `stats`, `drop_reason`.
 //!
 //! # When the tables are full
 //!
@@ -191,8 +195,8 @@
 //! Before that, a session of the same host that is finished or half open is evicted, in the order
 //! that [`Limits`] describes. Where less than an eighth of a table is free, a host's session that
 //! finished a while ago (a TCP connection 4 s, an answered question 30 s) is evicted for the host's
-//! next one even if there is room: so a host that has no session to give up finds room too (RFC 5382
-//! section 5).
+//! next one even if slots are free: so a host that has no session to give up gets a slot too (RFC
+//! 5382 section 5).
 //!
 //! No established connection is ever evicted, and no session of another host. [`Limits`] limits what
 //! one host may use, to half of the tables unless configured otherwise, and reserves some for each
@@ -216,11 +220,13 @@
 )]
 
 // The layers.
+mod endpoint;
 mod fragments;
 mod identification;
 mod nat;
 mod packet;
 mod policy;
+mod segment;
 mod state;
 mod table;
 mod translate;
@@ -228,12 +234,14 @@ mod wire;
 
 // What callers use.
 mod config;
+mod drop_reason;
 mod event;
 mod fragmenter;
 mod log;
 mod port_forward;
 mod reply;
 mod session_info;
+mod side;
 mod stats;
 mod time;
 mod verdict;
@@ -243,6 +251,7 @@ pub use config::{
     MAX_EXTERNAL_ADDRESSES, MAX_PORT_RANGES, MAX_UNTRANSLATED, Mapping, ParseCidrError, PortRange,
     PortSet, PortSetFull, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
+pub use drop_reason::DropReason;
 pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
 pub use fragmenter::Fragmenter;
 pub use fragments::{Fragments, MAX_HELD_LEN};
@@ -250,11 +259,12 @@ pub use nat::Nat;
 pub use port_forward::{MAX_PORT_FORWARDS, OneToOne, PortForward, PortForwardError, Protocol};
 pub use reply::Reply;
 pub use session_info::{SessionInfo, SessionProtocol, SessionState};
+pub use side::Side;
 pub use state::{Quarantine, Tables, WideQuarantine, WideTables};
 pub use stats::{GatewayMetrics, Stats, Traffic};
 pub use table::Width;
 pub use time::Instant;
-pub use verdict::{DropReason, Side, Verdict};
+pub use verdict::Verdict;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

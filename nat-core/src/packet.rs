@@ -3,8 +3,8 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::DropReason;
-use crate::state::tcp::Kind;
-use crate::state::{Endpoint, Proto, Segment};
+use crate::endpoint::{Endpoint, Proto};
+use crate::segment::{Kind, Segment};
 use crate::wire::{checksum, icmp, ipv4, tcp, udp};
 
 /// An IPv4 datagram with a valid header. Its payload has not been checked.
@@ -142,7 +142,7 @@ pub(crate) enum Content {
     /// UDP, with a number that distinguishes it from other datagrams of its session: its length and
     /// its checksum. Zero without a checksum.
     Udp(u32),
-    /// An ICMP message other than an error. Its identifier stands for both ports.
+    /// An ICMP message other than an error. Its identifier is used as both ports.
     IcmpQuery(icmp::MessageClass),
     Tcp(Kind, Segment),
 }

@@ -157,30 +157,27 @@ pub(crate) fn emit_error(
 fn emit_reset(ip: &ipv4::Header, packet: &[u8], buffer: &mut [u8]) -> Option<usize> {
     const LEN: usize = ipv4::Header::LEN + tcp::Header::LEN;
     let (segment, body) = tcp::Header::ref_from_prefix(packet.get(ip.header_length()..)?).ok()?;
-    let (ports, flags) = (
-        (segment.destination_port(), segment.source_port()),
-        segment.flags(),
-    );
-    let mut reset = if flags.contains(tcp::Flags::ACK) {
-        tcp::Header::new(
-            ports.0,
-            ports.1,
-            segment.acknowledgment(),
-            0,
-            tcp::Flags::RST,
-        )
-    } else {
-        let acknowledgment = segment
-            .sequence()
-            .wrapping_add(sequence_length(segment, body));
-        tcp::Header::new(ports.0, ports.1, 0, acknowledgment, tcp::Flags::RST_ACK)
-    };
+    let mut reset = reset_header(segment, body);
     let (source, destination) = (ip.destination(), ip.source());
     let pseudo = checksum::pseudo_header(source, destination, ipv4::TCP, tcp::Header::LEN as u16);
     reset.set_checksum(!checksum::add(pseudo, checksum::sum(reset.as_bytes())));
     let header = ipv4::Header::new(0, LEN as u16, ipv4::TCP, source, destination);
     write(buffer.get_mut(..LEN)?, header.as_bytes(), reset.as_bytes())?;
     Some(LEN)
+}
+
+/// The header of the RST that answers `segment`, without its checksum. Its sequence number is the
+/// one that the segment acknowledges. If it acknowledges none, the RST acknowledges the segment.
+fn reset_header(segment: &tcp::Header, body: &[u8]) -> tcp::Header {
+    let (source, destination) = (segment.destination_port(), segment.source_port());
+    if segment.flags().contains(tcp::Flags::ACK) {
+        let sequence = segment.acknowledgment();
+        tcp::Header::new(source, destination, sequence, 0, tcp::Flags::RST)
+    } else {
+        let length = sequence_length(segment, body);
+        let acknowledgment = segment.sequence().wrapping_add(length);
+        tcp::Header::new(source, destination, 0, acknowledgment, tcp::Flags::RST_ACK)
+    }
 }
 
 fn write(buffer: &mut [u8], first: &[u8], second: &[u8]) -> Option<()> {

@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn boards_whose_ids_differ_in_one_bit_have_addresses_that_differ_in_many() {
         let [_, one, other] = IDS.map(|id| {
-            u64::from_be_bytes(core::array::from_fn(|place| {
+            u64::from_be_bytes(core::array::from_fn(|index| {
                 mac_address(&id, Side::Inside)
-                    .get(place)
+                    .get(index)
                     .copied()
                     .unwrap_or(0)
             }))

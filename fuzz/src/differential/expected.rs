@@ -10,9 +10,9 @@ use nat_core::Side;
 use super::lookup::Lookup;
 use crate::reference::{self, Ends};
 
-/// Which way a packet goes.
+/// The path of a packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Way {
+pub(super) enum Path {
     Out,
     In,
     /// From inside to an external address, and so back inside.
@@ -24,7 +24,7 @@ pub(super) enum Way {
     Untouched,
 }
 
-impl Way {
+impl Path {
     pub(super) fn of(local: bool, from: Side, to: Side) -> Self {
         match (local, from, to) {
             (true, _, Side::Outside) => Self::FromRouter,
@@ -45,22 +45,22 @@ impl Way {
 }
 
 /// Holds the packet that left against the one that should have.
-pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
+pub(super) fn check(lookup: &Lookup, path: Path, sent: &[u8], left: &[u8]) {
     reference::check_ipv4(left);
     let mut expected = sent[..left.len()].to_vec();
     let held = reference::transport_holds(&expected);
-    if is_dhcp(way, &expected) {
+    if is_dhcp(path, &expected) {
         // A client that has no address yet cannot be translated.
         assert_eq!(expected, left, "DHCP is left alone");
         return;
     }
-    if way != Way::Untouched {
+    if path != Path::Untouched {
         match reference::quote(sent) {
-            Some((start, _)) => error(lookup, way, &mut expected, left, start),
-            None => plain(lookup, way, &mut expected, left),
+            Some((start, _)) => error(lookup, path, &mut expected, left, start),
+            None => plain(lookup, path, &mut expected, left),
         }
     }
-    finish(way, &mut expected, left);
+    finish(path, &mut expected, left);
     match held {
         Some(true) => sum_transport(&mut expected),
         _ => learn_checksum(&mut expected, left),
@@ -68,61 +68,61 @@ pub(super) fn check(lookup: &Lookup, way: Way, sent: &[u8], left: &[u8]) {
     assert_eq!(
         normal(&expected),
         normal(left),
-        "{way:?}: expected on the left\n{expected:02x?}\n{left:02x?}"
+        "{path:?}: expected on the left\n{expected:02x?}\n{left:02x?}"
     );
     assert!(
         held.is_none() || held == reference::transport_holds(left),
         "a transport checksum that has got better or worse"
     );
-    if held == Some(true) && !matches!(way, Way::ToRouter | Way::Untouched) {
+    if held == Some(true) && !matches!(path, Path::ToRouter | Path::Untouched) {
         reference::check_whole(left);
     }
 }
 
 /// TTL, and the identification of what may be fragmented; then the header's checksum.
-fn finish(way: Way, expected: &mut [u8], left: &[u8]) {
-    let renumbered =
-        !reference::is_atomic(expected) && !matches!(way, Way::In | Way::ToRouter | Way::Untouched);
+fn finish(path: Path, expected: &mut [u8], left: &[u8]) {
+    let renumbered = !reference::is_atomic(expected)
+        && !matches!(path, Path::In | Path::ToRouter | Path::Untouched);
     let mut packet = Ipv4Packet::new_unchecked(expected);
     let after = Ipv4Packet::new_unchecked(left);
     if renumbered {
         packet.set_ident(after.ident());
     }
-    if matches!(way, Way::In | Way::Out | Way::Hairpin) {
+    if matches!(path, Path::In | Path::Out | Path::Hairpin) {
         packet.set_hop_limit(packet.hop_limit() - 1);
     }
     packet.fill_checksum();
 }
 
 /// A packet that is no ICMP error.
-fn plain(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8]) {
+fn plain(lookup: &Lookup, path: Path, expected: &mut [u8], left: &[u8]) {
     let before = reference::ends(expected).expect("a header");
     let (source, destination) = if before.shown {
-        translated(lookup, way, &before)
+        translated(lookup, path, &before)
     } else {
         // A later fragment, or a protocol without ports: the addresses are possible ones.
         let after = reference::ends(left).expect("a header");
         assert!(
-            !way.translates_source() || lookup.is_external(*after.source.ip()),
+            !path.translates_source() || lookup.is_external(*after.source.ip()),
             "{after:?}"
         );
         assert!(
-            way != Way::ToRouter || lookup.is_external(*after.destination.ip()),
+            path != Path::ToRouter || lookup.is_external(*after.destination.ip()),
             "{after:?}"
         );
         let inside = lookup.is_inside(*after.destination.ip());
         assert!(
-            !matches!(way, Way::In | Way::Hairpin) || inside,
+            !matches!(path, Path::In | Path::Hairpin) || inside,
             "{after:?}"
         );
-        let source = if way.translates_source() {
+        let source = if path.translates_source() {
             after.source
         } else {
             before.source
         };
         (
             source,
-            if way.translates_destination() {
+            if path.translates_destination() {
                 after.destination
             } else {
                 before.destination
@@ -139,20 +139,20 @@ fn plain(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8]) {
 }
 
 /// The ends of a packet, or of one that is quoted backwards, as they leave.
-fn translated(lookup: &Lookup, way: Way, ends: &Ends) -> (SocketAddrV4, SocketAddrV4) {
+fn translated(lookup: &Lookup, path: Path, ends: &Ends) -> (SocketAddrV4, SocketAddrV4) {
     let Ends {
         protocol,
         source,
         destination,
         ..
     } = *ends;
-    let new_source = if way.translates_source() {
+    let new_source = if path.translates_source() {
         let found = lookup.external(protocol, source, destination);
         found.unwrap_or_else(|| panic!("{ends:?} leaves without a session"))
     } else {
         source
     };
-    let new_destination = if way.translates_destination() {
+    let new_destination = if path.translates_destination() {
         // A hairpinned packet arrives from the external endpoint of its sender.
         let found = lookup.inside(protocol, destination, new_source);
         found.unwrap_or_else(|| panic!("{ends:?} comes in without a session"))
@@ -164,7 +164,7 @@ fn translated(lookup: &Lookup, way: Way, ends: &Ends) -> (SocketAddrV4, SocketAd
 
 /// An ICMP error: the quoted packet had gone the other way, so its ends are translated the other
 /// way round.
-fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usize) {
+fn error(lookup: &Lookup, path: Path, expected: &mut [u8], left: &[u8], start: usize) {
     let (_, quote) = reference::quote(expected).expect("an error");
     let quoted = reference::ends(quote).expect("a quoted header");
     let backwards = Ends {
@@ -172,7 +172,7 @@ fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usi
         destination: quoted.source,
         ..quoted
     };
-    let (destination, source) = translated(lookup, way, &backwards);
+    let (destination, source) = translated(lookup, path, &backwards);
     let complete = usize::from(Ipv4Packet::new_unchecked(quote).total_len()) <= quote.len();
     let whole = if complete {
         reference::transport_holds(quote)
@@ -180,11 +180,11 @@ fn error(lookup: &Lookup, way: Way, expected: &mut [u8], left: &[u8], start: usi
         None
     };
     let mut outer = Ipv4Packet::new_unchecked(&mut *expected);
-    if way.translates_source() {
+    if path.translates_source() {
         // It leaves from the external address of the host whose packet is quoted.
         outer.set_src_addr(*destination.ip());
     }
-    if way.translates_destination() {
+    if path.translates_destination() {
         outer.set_dst_addr(*source.ip());
     }
     let end = start + quote_len(left, start);
@@ -246,8 +246,8 @@ fn clamp(datagram: &mut [u8], limit: u16) {
         match option {
             TcpOption::EndOfList => return,
             TcpOption::MaxSegmentSize(mss) if mss > limit => {
-                let place = start + 20 + (all.len() - rest.len()) + 2;
-                datagram[place..place + 2].copy_from_slice(&limit.to_be_bytes());
+                let index = start + 20 + (all.len() - rest.len()) + 2;
+                datagram[index..index + 2].copy_from_slice(&limit.to_be_bytes());
                 return;
             }
             TcpOption::MaxSegmentSize(_) => return,
@@ -282,18 +282,18 @@ fn checksum_place(bytes: &[u8]) -> Option<usize> {
         IpNumber::UDP => 6,
         _ => return None,
     };
-    Some(start + field).filter(|place| place + 2 <= bytes.len())
+    Some(start + field).filter(|index| index + 2 <= bytes.len())
 }
 
 /// Takes the transport checksum for what it is: the part that it sums is not all there, or it was
 /// wrong before. None stays none.
 fn learn_checksum(expected: &mut [u8], left: &[u8]) {
-    let Some(place) = checksum_place(expected) else {
+    let Some(index) = checksum_place(expected) else {
         return;
     };
     let is_udp = expected[9] == IpNumber::UDP.0;
-    if !is_udp || expected[place..place + 2] != [0, 0] {
-        expected[place..place + 2].copy_from_slice(&left[place..place + 2]);
+    if !is_udp || expected[index..index + 2] != [0, 0] {
+        expected[index..index + 2].copy_from_slice(&left[index..index + 2]);
     }
 }
 
@@ -301,9 +301,9 @@ fn learn_checksum(expected: &mut [u8], left: &[u8]) {
 fn normal(datagram: &[u8]) -> Vec<u8> {
     let mut bytes = datagram.to_vec();
     let transport = checksum_place(datagram).filter(|_| datagram[9] != IpNumber::UDP.0);
-    for place in [Some(10), transport].into_iter().flatten() {
-        if bytes[place..place + 2] == [0xff, 0xff] {
-            bytes[place..place + 2].fill(0);
+    for index in [Some(10), transport].into_iter().flatten() {
+        if bytes[index..index + 2] == [0xff, 0xff] {
+            bytes[index..index + 2].fill(0);
         }
     }
     bytes
@@ -311,12 +311,12 @@ fn normal(datagram: &[u8]) -> Vec<u8> {
 
 /// Whether a packet is of the router's own DHCP client, or for it: a server may answer from any
 /// port.
-fn is_dhcp(way: Way, datagram: &[u8]) -> bool {
+fn is_dhcp(path: Path, datagram: &[u8]) -> bool {
     reference::ends(datagram).is_some_and(|ends| {
         let ports = (ends.source.port(), ends.destination.port());
-        let of_client = match way {
-            Way::FromRouter => ports == (68, 67),
-            Way::ToRouter => ports.1 == 68,
+        let of_client = match path {
+            Path::FromRouter => ports == (68, 67),
+            Path::ToRouter => ports.1 == 68,
             _ => false,
         };
         ends.protocol == IpNumber::UDP && of_client

@@ -15,7 +15,7 @@ use nat_core::{Fragmenter, Fragments, Instant, Nat, Side, Tables, Verdict};
 
 use crate::script::{Entry, Kind, Last, Script};
 use crate::{packet, reference, word};
-use expected::Way;
+use expected::Path;
 use lookup::Lookup;
 
 /// Runs the script in `data`, and returns what became of each packet.
@@ -68,20 +68,20 @@ impl Run<'_> {
         match verdict {
             Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } => {
                 buffer.truncate(len);
-                let way = Way::of(local, from, to);
-                expected::check(&lookup, way, &sent, &buffer);
-                check_pieces(&verdict, &buffer);
+                let path = Path::of(local, from, to);
+                expected::check(&lookup, path, &sent, &buffer);
+                check_fragments(&verdict, &buffer);
                 self.last = Some((buffer, to));
             }
             Verdict::Local { len, side } => {
                 // A ping of a host to an external address is the router's as it is.
                 let translated = side == Side::Outside && (local || from == Side::Outside);
-                let way = if translated {
-                    Way::ToRouter
+                let path = if translated {
+                    Path::ToRouter
                 } else {
-                    Way::Untouched
+                    Path::Untouched
                 };
-                expected::check(&lookup, way, &sent, &buffer[..len]);
+                expected::check(&lookup, path, &sent, &buffer[..len]);
             }
             Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => assert_eq!(sent, buffer),
         }
@@ -90,24 +90,24 @@ impl Run<'_> {
 }
 
 /// Fragmenter that smoltcp takes for fragments of this datagram, side by side.
-fn check_pieces(verdict: &Verdict, datagram: &[u8]) {
+fn check_fragments(verdict: &Verdict, datagram: &[u8]) {
     let Verdict::Fragment { mtu, .. } = *verdict else {
         return;
     };
-    let mut pieces = Fragmenter::new(datagram, mtu);
-    let (mut piece, mut payload) = ([0; 1500], Vec::new());
+    let mut fragmenter = Fragmenter::new(datagram, mtu);
+    let (mut fragment, mut payload) = ([0; 1500], Vec::new());
     let start = reference::fragment_offset(datagram);
-    while let Some(len) = pieces.emit(&mut piece) {
+    while let Some(len) = fragmenter.emit(&mut fragment) {
         assert!(
             len <= usize::from(mtu),
             "a fragment of {len} bytes for an MTU of {mtu}"
         );
         assert_eq!(
-            reference::fragment_offset(&piece[..len]),
+            reference::fragment_offset(&fragment[..len]),
             start + payload.len(),
             "fragments side by side"
         );
-        payload.extend_from_slice(reference::check_ipv4(&piece[..len]));
+        payload.extend_from_slice(reference::check_ipv4(&fragment[..len]));
     }
     assert_eq!(
         payload,

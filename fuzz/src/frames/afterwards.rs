@@ -37,7 +37,7 @@ pub(super) fn check(world: &mut World, oracle: &mut Oracle) {
         assert_eq!(
             nic.script(|script| script.arrived.len()),
             0,
-            "frames that nobody takes"
+            "frames that are not taken"
         );
     }
     let ethernet =
@@ -49,8 +49,8 @@ pub(super) fn check(world: &mut World, oracle: &mut Oracle) {
     }
 }
 
-/// Links come up, drivers get room, stacks take what waits for them, and all that has a time runs
-/// out.
+/// Links come up, drivers get transmit tokens, stacks take what waits for them, and all that has a
+/// time runs out.
 fn recover(world: &mut World) {
     for nic in [world.lan.clone(), world.wan.clone()] {
         nic.set_link(LinkState::Up);
@@ -69,7 +69,7 @@ fn recover(world: &mut World) {
     world.run();
 }
 
-/// As many frames for the router's own stack find room as in a new router.
+/// The queue of the router's own stack takes as many frames as in a new router.
 fn check_stack_queue(world: &mut World) {
     world.introduce();
     while World::stack_receives(&mut world.lan_stack).is_some() {}
@@ -88,12 +88,12 @@ fn check_stack_queue(world: &mut World) {
     let own: Vec<_> = core::iter::from_fn(|| World::stack_receives(&mut world.lan_stack)).collect();
     assert!(
         own.len() >= WAITING,
-        "{} frames of {WAITING} find room for the router's stack",
+        "{} frames of {WAITING} fit into the queue of the router's stack",
         own.len()
     );
 }
 
-/// As many packets wait for a neighbour that nobody knows as in a new router, and all of them go.
+/// As many packets wait for an unresolved neighbour as in a new router, and all of them leave.
 fn check_waiting(world: &mut World) {
     let unknown = ([2, 0, 0, 0, 0, 0x66], Ipv4Addr::new(198, 51, 100, 66));
     world.wan.take_sent();

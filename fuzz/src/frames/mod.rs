@@ -6,8 +6,8 @@
 //!   inside address: not in ARP, and not in what an ICMP error quotes. Every IPv4 packet that
 //!   leaves on either side is one for smoltcp and etherparse, and has a right transport checksum,
 //!   unless a frame came in whose checksum was wrong by the same difference.
-//! - At the end, when links are up and drivers have room, all that had waited goes, every queue has
-//!   its whole room again, and a new session works both ways.
+//! - At the end, when links are up and drivers can transmit, all waiting packets leave, every queue has
+//!   its full capacity again, and a new session works in both directions.
 //!
 //! A driver that [wakes its task](world::nic::Script) whenever it has nothing never comes to rest,
 //! so there is none here.

@@ -34,9 +34,9 @@ impl Oracle {
     }
 
     /// One of the datagrams that left outside lately.
-    pub(super) fn left(&self, place: u8) -> Option<&[u8]> {
-        let place = usize::from(place).checked_rem(self.left.len())?;
-        Some(&self.left[self.left.len() - 1 - place])
+    pub(super) fn left(&self, index: u8) -> Option<&[u8]> {
+        let index = usize::from(index).checked_rem(self.left.len())?;
+        Some(&self.left[self.left.len() - 1 - index])
     }
 
     /// Remembers what is wrong with a frame that the router is given, by a driver or by a stack.
@@ -170,14 +170,14 @@ fn payload(side: Side, frame: &[u8], router: Mac) -> Option<&[u8]> {
         for address in [Some(arp.sender_ipv4_addr()), asked].into_iter().flatten() {
             assert!(
                 !is_inside(address),
-                "{address} is told outside: {frame:02x?}"
+                "{address} is visible outside: {frame:02x?}"
             );
         }
     }
     None
 }
 
-/// Nothing that leaves outside tells of the inside.
+/// No frame that leaves outside contains inside addresses.
 fn check_leaves(datagram: &[u8]) {
     let address = |at: usize| {
         Ipv4Addr::new(
@@ -200,12 +200,12 @@ fn check_leaves(datagram: &[u8]) {
         "to {destination} outside: {datagram:02x?}"
     );
     if let Some(quote) = crate::bytes::quote(datagram) {
-        for place in [12, 16] {
+        for index in [12, 16] {
             let quoted = Ipv4Addr::new(
-                quote[place],
-                quote[place + 1],
-                quote[place + 2],
-                quote[place + 3],
+                quote[index],
+                quote[index + 1],
+                quote[index + 2],
+                quote[index + 3],
             );
             assert!(
                 !is_inside(quoted),

@@ -23,12 +23,12 @@ pub(super) enum Step {
     },
     /// The answer to what was sent outside lately, from the gateway.
     Answer {
-        place: u8,
+        index: u8,
         corruption: Corruption,
     },
     /// An ICMP error about it.
     Error {
-        place: u8,
+        index: u8,
         kind: u8,
         corruption: Corruption,
     },
@@ -114,23 +114,23 @@ pub(super) fn perform(step: &Step, world: &mut World, oracle: &mut Oracle) {
             let bytes = frame.build(*wan, false);
             arrive(&nic(world, *wan), &bytes, &frame.corruption, oracle);
         }
-        Step::Answer { place, corruption } => {
+        Step::Answer { index, corruption } => {
             if let Some(answer) = oracle
-                .left(*place)
+                .left(*index)
                 .map(|packet| crate::bytes::answer(packet, &[]))
             {
                 arrive(&world.wan, &to_router(answer), corruption, oracle);
             }
         }
         Step::Error {
-            place,
+            index,
             kind,
             corruption,
         } => {
             let kinds = [(3, 3), (3, 4), (11, 0), (12, 0)];
             let (kind, code) = kinds[usize::from(*kind) % kinds.len()];
             if let Some(error) = oracle
-                .left(*place)
+                .left(*index)
                 .map(|packet| crate::bytes::error(packet, &[20, kind, 21, code]))
             {
                 arrive(&world.wan, &to_router(error), corruption, oracle);
@@ -327,8 +327,8 @@ impl Body {
 
 impl Corruption {
     fn apply(&self, mut frame: Vec<u8>) -> Vec<u8> {
-        for (place, value) in self.bytes.into_iter().flatten() {
-            if let Some(byte) = frame.get_mut(usize::from(place)) {
+        for (index, value) in self.bytes.into_iter().flatten() {
+            if let Some(byte) = frame.get_mut(usize::from(index)) {
                 *byte = value;
             }
         }

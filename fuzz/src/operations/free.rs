@@ -135,9 +135,9 @@ impl Pair<'_> {
                 let added = world.nat.add_port_forward(forward);
                 assert!(wide.is_none_or(|wide| wide.add_port_forward(forward) == added));
             }
-            Step::Unforward { place } => {
+            Step::Unforward { index } => {
                 let forwards: Vec<_> = world.nat.port_forwards().collect();
-                if let Some(forward) = forwards.get(usize::from(place) % forwards.len().max(1)) {
+                if let Some(forward) = forwards.get(usize::from(index) % forwards.len().max(1)) {
                     assert!(world.remove_port_forward(forward));
                     assert!(wide.is_none_or(|wide| wide.remove_port_forward(forward, now)));
                 }

@@ -47,7 +47,7 @@ enum Step {
         port: u8,
     },
     Unforward {
-        place: u8,
+        index: u8,
     },
     Addresses {
         list: u8,
@@ -106,8 +106,8 @@ impl Step {
                 host: below(host, 4),
                 port: 5000 + u16::from(port % 2),
             },
-            Self::Unforward { place } => Operation::Unforward {
-                place: below(place, 4),
+            Self::Unforward { index } => Operation::Unforward {
+                index: below(index, 4),
             },
             Self::Addresses { list } => Operation::Addresses {
                 list: below(list, 7),

@@ -124,11 +124,11 @@ impl World<'_> {
             Ok(()),
             "what is not as it should be in the tables"
         );
-        check_pieces(bytes, &verdict);
+        check_fragments(bytes, &verdict);
         let mut waiting = [0; MAX_HELD_LEN];
         while let Some(verdict) = self.nat.release(&mut waiting, self.now) {
             oracle::check_released(&waiting, &verdict);
-            check_pieces(&waiting, &verdict);
+            check_fragments(&waiting, &verdict);
         }
         if let Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } = verdict {
             bytes.truncate(len);
@@ -138,20 +138,20 @@ impl World<'_> {
     }
 }
 
-/// A datagram that is cut comes out whole, in pieces of the right size.
-fn check_pieces(packet: &[u8], verdict: &Verdict) {
+/// A datagram that is cut comes out whole, in fragments of the right size.
+fn check_fragments(packet: &[u8], verdict: &Verdict) {
     let Verdict::Fragment { len, mtu, .. } = *verdict else {
         return;
     };
-    let mut pieces = Fragmenter::new(&packet[..len], mtu);
-    let (mut piece, mut payload) = ([0; 1500], 0);
-    while let Some(len) = pieces.emit(&mut piece) {
+    let mut fragmenter = Fragmenter::new(&packet[..len], mtu);
+    let (mut fragment, mut payload) = ([0; 1500], 0);
+    while let Some(len) = fragmenter.emit(&mut fragment) {
         assert!(
             len <= usize::from(mtu),
             "a fragment of {len} bytes for an MTU of {mtu}"
         );
-        let (header, total) = bytes::lengths(&piece).expect("a fragment is a datagram");
-        assert!(total == len && bytes::header_is_valid(&piece));
+        let (header, total) = bytes::lengths(&fragment).expect("a fragment is a datagram");
+        assert!(total == len && bytes::header_is_valid(&fragment));
         payload += total - header;
     }
     let (header, total) = bytes::lengths(packet).expect("a forwarded packet is a datagram");

@@ -9,7 +9,7 @@ use super::FOREVER;
 use crate::bytes;
 use crate::script::{Entry, Kind};
 
-/// How things stood before a packet.
+/// The state before a packet.
 pub(crate) struct Before {
     packet: Vec<u8>,
     from: Side,

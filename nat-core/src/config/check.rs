@@ -3,8 +3,8 @@
 use core::net::Ipv4Addr;
 
 use crate::log::warning;
-use crate::policy::addresses::{is_martian, is_multicast_or_broadcast};
 use crate::port_forward::OneToOne;
+use crate::wire::addresses::{is_martian, is_multicast_or_broadcast};
 
 use super::{
     Config, ConfigError, Filtering, MAX_EXTERNAL_ADDRESSES, MAX_PORT_RANGES, MIN_MTU, Mapping,

@@ -4,7 +4,7 @@
 use zerocopy::FromBytes;
 
 use super::slot_choice::majority;
-use super::{First, FragmentRoute, MAX_HELD_LEN, WAIT_MILLIS, is_in_future};
+use super::{Extent, First, FragmentRoute, MAX_HELD_LEN, WAIT_MILLIS, is_in_future};
 use crate::wire::ipv4;
 
 /// One held fragment. All zeros when free.
@@ -45,8 +45,7 @@ impl Held {
     }
 
     fn extent(&self) -> Extent {
-        ipv4::Header::ref_from_prefix(self.packet())
-            .map_or(Extent { start: 0, end: 0 }, |(ip, _)| Extent::of(ip))
+        ipv4::Header::ref_from_prefix(self.packet()).map_or(Extent::EMPTY, |(ip, _)| Extent::of(ip))
     }
 
     fn is_free(&self) -> bool {
@@ -82,28 +81,6 @@ impl Held {
             len = len.saturating_add(part.len());
         }
         u16::try_from(len).ok()
-    }
-}
-
-/// The part of a datagram's payload that a fragment carries, in bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Extent {
-    start: usize,
-    end: usize,
-}
-
-impl Extent {
-    pub(crate) fn of(ip: &ipv4::Header) -> Self {
-        let start = usize::from(ip.fragment_offset()).saturating_mul(8);
-        let len = usize::from(ip.total_length()).saturating_sub(ip.header_length());
-        Self {
-            start,
-            end: start.saturating_add(len),
-        }
-    }
-
-    fn overlaps(self, other: Self) -> bool {
-        self.start < other.end && other.start < self.end
     }
 }
 

@@ -30,9 +30,8 @@ mod route;
 mod slot_choice;
 
 use datagrams::{DatagramSlot, Datagrams};
-pub(crate) use held::Extent;
 use held::{Held, HeldFragments};
-pub(crate) use route::{Egress, First, FragmentRoute, Key, Stage};
+pub(crate) use route::{Egress, Extent, First, FragmentRoute, Key, Stage};
 
 use crate::DropReason;
 

@@ -1,8 +1,7 @@
 //! What identifies a datagram, and what its first fragment decides for the others.
 
 use crate::Side;
-
-use super::Extent;
+use crate::wire::ipv4;
 
 /// What all fragments of one datagram have in common (RFC 791 section 3.2), and the side that they
 /// come in from. With the side in it, a sender on one side cannot add fragments to a datagram of
@@ -80,4 +79,29 @@ pub(crate) enum Stage {
     Admitted,
     /// The first fragment belongs to a session, or came from inside.
     InSession,
+}
+
+/// The part of a datagram's payload that a fragment carries, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Extent {
+    start: usize,
+    end: usize,
+}
+
+impl Extent {
+    /// Overlaps no other.
+    pub(super) const EMPTY: Self = Self { start: 0, end: 0 };
+
+    pub(crate) fn of(ip: &ipv4::Header) -> Self {
+        let start = usize::from(ip.fragment_offset()).saturating_mul(8);
+        let len = usize::from(ip.total_length()).saturating_sub(ip.header_length());
+        Self {
+            start,
+            end: start.saturating_add(len),
+        }
+    }
+
+    pub(super) fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
 }

@@ -1,6 +1,7 @@
 //! Whether a packet from inside may pass, and what it does to the tables. Only decides: `commit`
 //! carries it out.
 
+mod decision;
 mod external;
 mod limits;
 mod ports;
@@ -18,10 +19,10 @@ use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
 use crate::{DropReason, Filtering, Side};
 
-use super::commit::{Action, NO_EXTERNAL, Reservation, Room, SenderDecision};
 use super::effect::{Effect, check_checksum};
 use super::view::{Live, Lookup, View};
 
+pub(super) use decision::{Action, Cost, NO_EXTERNAL, Reservation, SenderDecision};
 pub(super) use ports::PortSearch;
 use shortage::Shortage;
 
@@ -37,7 +38,8 @@ pub(super) struct Sender<'p> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Refusal {
     Drop(DropReason),
-    /// Its session may not begin, for want of room, ports or permission: the host is informed.
+    /// Its session may not begin, because a limit, the tables, the ports or the rules do not allow
+    /// it: the host gets an error.
     Exhausted(DropReason),
     /// It belongs to no session: the host gets a RST.
     Reset,
@@ -78,7 +80,7 @@ struct Placement<W> {
     mapping: Option<SlotIndex<W>>,
     new: Option<NewMapping>,
     external: Option<Endpoint>,
-    /// The session that ends to make room for it.
+    /// The session that is evicted for it.
     evicted: Option<SlotIndex<W>>,
 }
 
@@ -126,8 +128,8 @@ impl<W: Width> View<'_, W> {
         let inside = sender.tuple.inside;
         let action = match effect.opens() {
             Some(state) if inside.origin == Origin::Host => {
-                let room = self.room_to_reopen(inside, state, receiver);
-                Action::Reopen(effect, inside, room.map_err(Refusal::Exhausted)?)
+                let cost = self.cost_to_reopen(inside, state, receiver);
+                Action::Reopen(effect, inside, cost.map_err(Refusal::Exhausted)?)
             }
             Some(_) | None => Action::Step(effect),
         };
@@ -224,14 +226,14 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Decides on a new session, with a mapping if it has none yet, and on the session of the same
-    /// host that ends to make room, if need be.
+    /// host that is evicted for it, if any.
     fn decide_session<'p>(
         self,
         request: &Request<'_, W>,
         search: &mut PortSearch,
     ) -> Result<SenderDecision<'p, W>, DropReason> {
         let Request { tuple, mapping, .. } = *request;
-        let evicted = self.find_room(request)?;
+        let evicted = self.choose_evicted(request)?;
         let tokens = self.tokens_after(tuple.inside, mapping.is_none())?;
         let placement = match mapping {
             Some(mapping) => self.known_placement(mapping, evicted),
@@ -251,7 +253,7 @@ impl<W: Width> View<'_, W> {
             mapping,
             new_mapping: placement.new,
             session,
-            room: Room {
+            cost: Cost {
                 evicted: placement.evicted,
                 tokens,
             },
@@ -282,8 +284,8 @@ impl<W: Width> View<'_, W> {
         }
     }
 
-    /// Chooses the mapping of a new session. Where no port is left, the session that makes room is
-    /// one that has a port for it.
+    /// Chooses the mapping of a new session. Where no port is left, the session to evict is one
+    /// that has a port for it.
     fn new_placement(
         self,
         request: &Request<'_, W>,

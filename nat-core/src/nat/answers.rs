@@ -3,12 +3,12 @@
 use zerocopy::FromBytes;
 
 use crate::packet::{Content, Summary};
-use crate::policy::addresses::is_unicast;
 use crate::policy::{Ends, ErrorLoad, RateBuckets, ReplyLimit, ResetLimit, Urgency};
 use crate::reply::{Error, Reply};
 use crate::state::Origin;
 use crate::state::tcp::Kind;
 use crate::table::{SlotIndex, Width};
+use crate::wire::addresses::is_unicast;
 use crate::wire::icmp::{self, MessageClass};
 use crate::wire::ipv4;
 use crate::{Config, DropReason, ExhaustionError, InsideResets, Nat, Verdict};
@@ -62,7 +62,7 @@ pub(super) fn is_answerable(packet: &[u8]) -> bool {
 }
 
 impl<W: Width> Nat<'_, W> {
-    /// Refuses a session for want of room, ports or permission.
+    /// Refuses a session that a limit, the tables, the ports or the rules do not allow.
     pub(super) fn reply_exhausted(
         &mut self,
         ip: &ipv4::Header,
@@ -203,21 +203,26 @@ impl<W: Width> Nat<'_, W> {
         if !due {
             return Verdict::Drop(DropReason::NoSession);
         }
-        let ports = [source.port, destination.port];
         let ends = Ends {
             source: source.address,
             destination: destination.address,
-            ports,
+            ports: [source.port, destination.port],
         };
-        let (key, tick) = (self.state.tables.key().clone(), self.state.clock.tick());
-        let allowed = match self.state.tables.host_mut(Origin::Host, source.address) {
-            Some(host) => host.reset.take(&key, &ends, tick),
-            None => self.answers.resets.take(&key, ends, self.state.clock.now()),
-        };
-        if allowed {
+        if self.may_reset(ends) {
             Verdict::Reject(Reply::reset(DropReason::NoSession, source.address))
         } else {
             self.drop_rate_limited(DropReason::NoSession)
+        }
+    }
+
+    /// Whether the sender of a segment may be sent a RST now. If so, it is counted as sent.
+    fn may_reset(&mut self, ends: Ends) -> bool {
+        let State { tables, clock, .. } = &mut self.state;
+        let key = tables.key().clone();
+        match tables.host_mut(Origin::Host, ends.source) {
+            Some(host) => host.reset.take(&key, &ends, clock.tick()),
+            // A host without a mapping shares a limit with others.
+            None => self.answers.resets.take(&key, ends, clock.now()),
         }
     }
 

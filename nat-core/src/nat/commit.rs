@@ -1,31 +1,17 @@
 //! The changes that packets make to the tables.
 //!
-//! A decision is made on a [`View`], which cannot write. [`Nat::decide`] and [`Nat::reserve`] return
+//! A decision is made on a [`View`], which cannot write. [`Nat::step`] and [`Nat::reserve`] return
 //! it as a [`Pending`], which holds the engine's exclusive borrow: until it is committed or dropped,
 //! nothing else can change the tables that it depends on. A commit cannot fail.
 
 use crate::packet::Content;
-use crate::state::{
-    Endpoint, ExternalPort, Inside, MappingEnds, NewMapping, NewSession, Proto, Tokens,
-    is_half_open,
-};
+use crate::state::{Endpoint, ExternalPort, Inside, MappingEnds, NewMapping, Tokens, is_half_open};
 use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat, Side};
 
-use super::admit::{PortSearch, Refusal, Sender};
-use super::effect::Effect;
+use super::admit::{Action, NO_EXTERNAL, PortSearch, Refusal, Reservation, Sender, SenderDecision};
+use super::effect::{Decision, Effect};
 use super::view::{Live, Lookup, View};
-
-/// The number that no external address has.
-pub(super) const NO_EXTERNAL: u8 = u8::MAX;
-
-/// A decision on the tables as they are.
-pub(super) trait Decision<W: Width> {
-    type Outcome;
-
-    /// Changes the tables as decided. Only [`Pending::commit`] calls it.
-    fn carry_out(self, nat: &mut Nat<'_, W>) -> Self::Outcome;
-}
 
 /// A decision, with the exclusive borrow of the engine that it was made on.
 #[must_use]
@@ -46,46 +32,6 @@ impl<W: Width, D: Decision<W>> Pending<'_, '_, W, D> {
     }
 }
 
-/// A session from inside that can be made. Its mapping may have to be made too, and another session
-/// may have to end to make room.
-pub(super) struct Reservation<W> {
-    pub(super) inside: Inside,
-    pub(super) proto: Proto,
-    /// Its mapping, if there is one already.
-    pub(super) mapping: Option<SlotIndex<W>>,
-    pub(super) new_mapping: Option<NewMapping>,
-    pub(super) session: NewSession<W>,
-    pub(super) room: Room<W>,
-}
-
-/// What a session costs its host.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Room<W> {
-    /// The session that ends to make room.
-    pub(super) evicted: Option<SlotIndex<W>>,
-    /// What its host has left of its rates afterwards.
-    pub(super) tokens: Option<Tokens>,
-}
-
-/// What a packet from inside does to the tables.
-pub(super) enum Action<'c, W> {
-    /// It begins a session.
-    Begin(Reservation<W>),
-    /// It passes and changes nothing.
-    Pass,
-    /// It opens its ended session again.
-    Reopen(Effect<'c, W>, Inside, Room<W>),
-    /// It belongs to its session.
-    Step(Effect<'c, W>),
-}
-
-/// The sender's half of a packet from inside.
-pub(super) struct SenderDecision<'c, W> {
-    /// The endpoint that the packet leaves from.
-    pub(super) external: Endpoint,
-    pub(super) action: Action<'c, W>,
-}
-
 impl<W: Width> Decision<W> for SenderDecision<'_, W> {
     type Outcome = Endpoint;
 
@@ -93,9 +39,9 @@ impl<W: Width> Decision<W> for SenderDecision<'_, W> {
         match self.action {
             Action::Begin(reservation) => nat.begin(reservation),
             Action::Pass => {}
-            Action::Reopen(effect, inside, room) => {
-                nat.evict(room.evicted, None);
-                nat.take_tokens(inside, room.tokens);
+            Action::Reopen(effect, inside, cost) => {
+                nat.evict(cost.evicted, None);
+                nat.take_tokens(inside, cost.tokens);
                 effect.carry_out(nat);
             }
             Action::Step(effect) => effect.carry_out(nat),
@@ -151,7 +97,7 @@ impl<'t, W: Width> Nat<'t, W> {
             search = PortSearch::new(&self.ports);
             decided = decide(self.view(), &mut search);
         }
-        // Ports that were drawn in vain are not drawn again either.
+        // The picker also skips the ports that were tried without success.
         self.ports = search.picker;
         self.record.count_port_errors(search.failed);
         let decision = decided?;
@@ -183,9 +129,9 @@ impl<'t, W: Width> Nat<'t, W> {
             mapping,
             new_mapping,
             session,
-            room,
+            cost,
         } = reservation;
-        self.evict(room.evicted, mapping);
+        self.evict(cost.evicted, mapping);
         if let Some(new) = &new_mapping {
             self.add_mapping(new);
             self.pair(inside, new.external);
@@ -195,7 +141,7 @@ impl<'t, W: Width> Nat<'t, W> {
         self.state
             .tables
             .add_session(&session, self.state.clock.tick());
-        self.take_tokens(inside, room.tokens);
+        self.take_tokens(inside, cost.tokens);
         self.record.count_session(proto, session.begin.state);
     }
 
@@ -221,7 +167,7 @@ impl<'t, W: Width> Nat<'t, W> {
         }
     }
 
-    /// Ends the session that makes room. The mapping at `kept`, which is about to get a session,
+    /// Ends the session that is evicted. The mapping at `kept`, which is about to get a session,
     /// stays.
     fn evict(&mut self, evicted: Option<SlotIndex<W>>, kept: Option<SlotIndex<W>>) {
         let Some(session) = evicted else { return };

@@ -35,8 +35,8 @@ impl<W: Width> Nat<'_, W> {
     ///
     /// # Errors
     ///
-    /// The field `external_addresses`: more than [`MAX_EXTERNAL_ADDRESSES`], one that is
-    /// not a host's, or one that stands twice. Then nothing has changed.
+    /// The field `external_addresses`: more than [`MAX_EXTERNAL_ADDRESSES`], one that is not a
+    /// host's, or one that occurs twice. Then nothing has changed.
     pub fn set_external_addresses(
         &mut self,
         addresses: &[Ipv4Addr],
@@ -383,7 +383,7 @@ impl<W: Width> View<'_, W> {
 }
 
 impl Policy {
-    /// Whether an external endpoint is kept for another than the host `inside`.
+    /// Whether an external endpoint is reserved for another host than `inside`.
     fn keeps(&self, proto: Proto, external: Endpoint, inside: u32) -> bool {
         self.port_forwards
             .reserves(proto, external, inside, &self.pool)

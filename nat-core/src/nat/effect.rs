@@ -9,8 +9,16 @@ use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side};
 
-use super::commit::Decision;
 use super::view::View;
+
+/// A decision on the tables as they are.
+pub(super) trait Decision<W: Width> {
+    type Outcome;
+
+    /// Changes the tables as decided. Only [`Pending::commit`](super::commit::Pending::commit)
+    /// calls it.
+    fn carry_out(self, nat: &mut Nat<'_, W>) -> Self::Outcome;
+}
 
 /// What a packet does to its session, on the tables that it was decided on. It can be applied only
 /// through [`Pending`](super::commit::Pending).

@@ -13,9 +13,6 @@ use crate::{DropReason, Instant, Nat};
 use super::record::Record;
 use super::view::{Policy, State};
 
-/// Where the engine reports events.
-pub(super) type Hook<'t> = Option<&'t mut (dyn EventHook + Send)>;
-
 /// Counts and reports changes of the tables.
 pub(super) struct EventSink<'n, 't, W: Width> {
     policy: &'n Policy,
@@ -28,7 +25,8 @@ pub(super) struct EventSink<'n, 't, W: Width> {
 
 impl<'t, W: Width> Nat<'t, W> {
     /// Reports to `hook` from now on every mapping that begins or ends, and every session that is
-    /// refused for want of room: once each, in order, before the call that causes it returns.
+    /// refused by a limit or a full table: once each, in order, before the call that causes it
+    /// returns.
     ///
     /// Every deletion follows the creation of the same mapping, so a hook that was set when the NAT
     /// was built knows which mappings there are. A port forward has a mapping as long as it has
@@ -110,7 +108,7 @@ impl<W: Width> EventSink<'_, '_, W> {
             return;
         };
         if self.policy.config.is_excluded(port.proto, port.port) {
-            // No mapping draws it, and a static mapping may use it at any time.
+            // No dynamic mapping gets it, and a static mapping may use it at any time.
             return;
         }
         let let_go = quarantine.insert(port, self.at.as_millis() as u32);

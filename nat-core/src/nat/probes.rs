@@ -255,8 +255,9 @@ fn keys_chosen_without_the_secret_stay_far_from_the_bound() {
     assert!(worst <= 4 * MAX_PROBES, "{worst} slots for one packet");
 }
 
-/// R5: the search for a port has an end: the range, and a few random draws. A refusal for want of
-/// ports looks at none, but where each host has a block of ports: there it looks at the block.
+/// R5: the search for a port has an end: the range, and a few random draws. A refusal because of
+/// exhausted ports looks at none, except where each host has a block of ports: there it looks at
+/// the block.
 #[test]
 fn the_search_for_a_port_is_bounded_by_the_range_or_the_block() {
     const PORTS: u16 = 256;
@@ -302,7 +303,7 @@ fn the_search_for_a_port_is_bounded_by_the_range_or_the_block() {
 }
 
 /// R5: with a table as full as it can be and the default range, a port is found among the first few
-/// that are drawn: no inside host makes a search long by asking for many.
+/// that are chosen at random: no inside host makes a search long by asking for many.
 #[test]
 fn a_full_table_leaves_the_search_for_a_port_short() {
     let mut nat = nat(4, |_| ());

@@ -10,7 +10,7 @@ impl<'t, W: Width> Nat<'t, W> {
     /// port is free again as soon as its mapping has ended. See
     /// [`QuarantineConfig`](crate::QuarantineConfig).
     ///
-    /// While every port that is left waits, a new session is refused for want of ports.
+    /// While every port that is left waits, a new session is refused because no port is free.
     /// [`Nat::poll_timeout`] does not wait for the quarantine: the next packet releases what is
     /// over.
     #[must_use]
@@ -29,8 +29,8 @@ impl<'t, W: Width> Nat<'t, W> {
         state.quarantine = QuarantineTable::new(memory, key, &state.policy.config);
     }
 
-    /// Puts the ports that a port forward had kept into quarantine, as far as there is room. The
-    /// caller releases those that another port forward keeps now.
+    /// Puts the ports of a port forward into quarantine, as far as slots are free. The caller
+    /// releases those that another port forward keeps now.
     pub(super) fn hold_ports_of(&mut self, forward: &PortForward) {
         let proto = Proto::from(forward.protocol);
         let address = match forward.external_address {
@@ -41,9 +41,9 @@ impl<'t, W: Width> Nat<'t, W> {
         else {
             return;
         };
-        let room = self.state.quarantine.free_slots();
+        let free = self.state.quarantine.free_slots();
         let mut events = self.events();
-        for distance in (0..forward.ports).take(room) {
+        for distance in (0..forward.ports).take(free) {
             events.freed(ExternalPort {
                 proto,
                 external,

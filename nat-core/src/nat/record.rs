@@ -1,10 +1,13 @@
-//! What the engine counts, and whom it reports to.
+//! The counters of the engine, and the hook for its events.
 
 use crate::Stats;
 use crate::session_info::SessionState;
 use crate::state::{Ended, Proto, is_half_open};
 
-use super::events::Hook;
+use crate::event::EventHook;
+
+/// Where the engine reports events.
+pub(super) type Hook<'t> = Option<&'t mut (dyn EventHook + Send)>;
 
 pub(super) struct Record<'t> {
     pub(super) stats: Stats,
@@ -41,7 +44,7 @@ impl Record<'_> {
         }
     }
 
-    /// Counts a session that has ended to make room for another.
+    /// Counts a session that was evicted.
     pub(super) fn count_evicted(&mut self, half_open: bool) {
         let stats = &mut self.stats;
         stats.sessions_evicted = stats.sessions_evicted.wrapping_add(1);

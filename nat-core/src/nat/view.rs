@@ -96,8 +96,8 @@ impl<W: Width> View<'_, W> {
         self.policy.pool.number(address, self.clock.now())
     }
 
-    /// Where an address belongs, as far as addresses tell: where the networks overlap, an inside
-    /// address may be one outside too.
+    /// Where an address belongs, as far as addresses alone say: where the networks overlap, an
+    /// inside address may be one outside too.
     pub(super) fn locate(self, address: u32) -> Location {
         if self.is_only_outside(address) {
             return Location::Outside;

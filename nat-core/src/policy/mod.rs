@@ -1,6 +1,5 @@
-//! The rules: which addresses, ports and rates are allowed.
+//! The rules: which external addresses, ports and rates are allowed.
 
-pub(crate) mod addresses;
 mod host_rate;
 mod pool;
 pub(crate) mod port_forwards;

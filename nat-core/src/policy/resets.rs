@@ -145,7 +145,7 @@ mod tests {
     /// S4, CVE-2016-5696: whatever others got, a connection gets its RST; also one that differs in
     /// one field only.
     #[test]
-    fn no_connection_withholds_the_rst_of_another() {
+    fn no_connection_suppresses_the_rst_of_another() {
         let mut limit = ResetLimit::new();
         let now = Instant::from_millis(1000);
         for port in 1..=u16::MAX {

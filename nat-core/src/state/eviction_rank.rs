@@ -4,7 +4,7 @@
 use crate::session_info::SessionState;
 use crate::table::{AgeList, Width};
 
-use super::{Proto, Session};
+use super::{ByRank, Proto, Session};
 
 /// The kinds of sessions that may be evicted, in the order in which they are. A session of no such
 /// kind is never evicted, above all one that both ends have agreed to.
@@ -60,10 +60,6 @@ impl EvictionRank {
         }
     }
 }
-
-/// The order of eviction lists: by the time at which a session got its rank.
-#[derive(Clone, Copy)]
-pub(crate) enum ByRank {}
 
 /// The sessions of one host and rank.
 pub(crate) type EvictionList<W> = AgeList<W, ByRank>;

@@ -1,59 +1,10 @@
 //! Mappings: which external endpoint an inside endpoint has.
 
 use core::marker::PhantomData;
-use core::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::port_forward::Protocol;
-use crate::session_info::SessionProtocol;
 use crate::table::{Chain, Count, Slot, SlotIndex, Width};
 
-use super::{Origin, PortClass};
-
-/// The protocol of a mapping. Mappings and filters are separate for each protocol (RFC 7857
-/// sections 5 and 6).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub(crate) enum Proto {
-    Icmp,
-    Tcp,
-    Udp,
-}
-
-impl Proto {
-    pub(crate) const COUNT: usize = 3;
-}
-
-impl From<Protocol> for Proto {
-    fn from(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::Tcp => Self::Tcp,
-            Protocol::Udp => Self::Udp,
-        }
-    }
-}
-
-impl From<Proto> for SessionProtocol {
-    fn from(proto: Proto) -> Self {
-        match proto {
-            Proto::Icmp => Self::Icmp,
-            Proto::Tcp => Self::Tcp,
-            Proto::Udp => Self::Udp,
-        }
-    }
-}
-
-/// An address with a port, or with the identifier of an ICMP query.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Endpoint {
-    pub(crate) address: u32,
-    pub(crate) port: u16,
-}
-
-impl From<Endpoint> for SocketAddrV4 {
-    fn from(endpoint: Endpoint) -> Self {
-        Self::new(Ipv4Addr::from_bits(endpoint.address), endpoint.port)
-    }
-}
+use super::{Endpoint, ExternalPort, Origin, PortClass, Proto};
 
 /// An inside endpoint, and whether it belongs to a host or to the router itself. The address alone
 /// does not tell them apart: where the inside and outside networks overlap, a host may have the
@@ -240,6 +191,16 @@ impl<W: Width> Mapping<W> {
     /// Whether its external endpoint is the inside endpoint.
     pub(crate) fn is_untranslated(&self) -> bool {
         self.kind & UNTRANSLATED != 0
+    }
+}
+
+impl<W: Width> From<&Mapping<W>> for ExternalPort {
+    fn from(mapping: &Mapping<W>) -> Self {
+        Self {
+            proto: mapping.proto(),
+            external: mapping.external,
+            port: mapping.external_port,
+        }
     }
 }
 

@@ -17,20 +17,21 @@ mod tables;
 pub(crate) mod tcp;
 mod timeout_class;
 
+pub(crate) use crate::endpoint::{Endpoint, Proto};
+pub(crate) use crate::segment::Segment;
+
 pub(crate) use blocks::Blocks;
-pub(crate) use eviction_rank::{ByRank, EvictionList, EvictionRank};
+pub(crate) use eviction_rank::{EvictionList, EvictionRank};
 pub(crate) use host::{Host, LastReset, Origin, Tokens};
-pub(crate) use mapping::{
-    Endpoint, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple, Proto,
-};
+pub(crate) use mapping::{Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple};
 pub(crate) use port_quotas::PortQuotas;
 pub(crate) use port_use::{ExternalPort, PortClass, PortPool};
 pub(crate) use ports::{Parity, Ports};
 pub(crate) use quarantine::QuarantineTable;
 pub use quarantine::{Quarantine, WideQuarantine};
 pub(crate) use quotas::{Quotas, is_half_open};
-pub(crate) use sequence::{Segment, Sequences};
-pub(crate) use session::{Exchange, Permission, PermissionMut, Session};
+pub(crate) use sequence::Sequences;
+pub(crate) use session::{ByRank, Exchange, Permission, PermissionMut, Session};
 pub(crate) use session_tables::{Ended, FastMapping, NewMapping, NewSession, SessionTables};
 pub use tables::{Tables, WideTables};
 pub(crate) use timeout_class::{Lifetimes, TimeoutClass};

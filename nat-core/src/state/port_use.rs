@@ -1,9 +1,8 @@
 //! How many external ports are in use, so that a search that cannot succeed is not begun.
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange, PortSet};
-use crate::table::Width;
 
-use super::{Mapping, Parity, Ports, Proto};
+use super::{Parity, Ports, Proto};
 
 /// Which inside ports a range of external ports is for (RFC 4787 REQ-3a).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,16 +62,6 @@ pub(crate) struct ExternalPort {
     pub(crate) proto: Proto,
     pub(crate) external: u8,
     pub(crate) port: u16,
-}
-
-impl<W: Width> From<&Mapping<W>> for ExternalPort {
-    fn from(mapping: &Mapping<W>) -> Self {
-        Self {
-            proto: mapping.proto(),
-            external: mapping.external,
-            port: mapping.external_port,
-        }
-    }
 }
 
 /// Counts of the even and the odd ports of one class.

@@ -6,16 +6,7 @@
 //! something close to what the other side has sent.
 
 use crate::Side;
-
-/// The parts of a segment that concern sequence numbers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Segment {
-    pub(crate) sequence: u32,
-    /// The acknowledgment number, if the ACK flag is set.
-    pub(crate) acknowledgment: Option<u32>,
-    /// The sequence space that it takes: data, SYN and FIN.
-    pub(crate) length: u32,
-}
+use crate::segment::Segment;
 
 /// What is known of one sender.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -295,12 +286,6 @@ impl Sequences {
 
     pub(crate) fn set_question(&mut self, question: u32) {
         self.inside.acknowledged = question;
-    }
-}
-
-impl Segment {
-    fn end(&self) -> u32 {
-        self.sequence.wrapping_add(self.length)
     }
 }
 

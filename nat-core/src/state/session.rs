@@ -10,7 +10,7 @@ use crate::table::{Aging, Chain, Expiry, Slot, SlotIndex, Width};
 
 use super::tcp::{EarlyFins, Tcp};
 use super::timeout_class::DNS;
-use super::{ByRank, Endpoint, Proto, Segment, Sequences};
+use super::{Endpoint, Proto, Segment, Sequences};
 
 pub(crate) use permission::{Permission, PermissionMut};
 
@@ -328,6 +328,10 @@ impl<W: Width> Aging<ByRank> for Session<W> {
         self.in_rank
     }
 }
+
+/// The order of eviction lists: by the time at which a session got its rank.
+#[derive(Clone, Copy)]
+pub(crate) enum ByRank {}
 
 /// The index of sessions and permissions by mapping and remote endpoint.
 pub(crate) struct ByRemote<W>(PhantomData<W>);

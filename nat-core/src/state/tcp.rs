@@ -1,10 +1,11 @@
 //! The states of a TCP session: RFC 7857 section 2, RFC 6146 section 3.5.2. Pure functions, without
 //! packets or a clock.
 
+pub(crate) use crate::segment::Kind;
 use crate::session_info::SessionState;
 use crate::{DropReason, Side};
 
-use super::sequence::{Segment, Sequences};
+use super::{Segment, Sequences};
 
 /// What a segment means for the state. A RST or FIN is one only if its sequence number is valid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,16 +18,6 @@ pub(crate) enum Signal {
     Traffic,
     /// A segment that may be forged. It is forwarded, and changes nothing.
     Unproven,
-}
-
-/// The kind of a segment by its flags.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
-    Syn,
-    SynAck,
-    Fin,
-    Reset,
-    Other,
 }
 
 /// What is known of a TCP session.

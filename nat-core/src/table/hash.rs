@@ -1,6 +1,6 @@
 //! The keyed hash of table keys.
 
-/// The secret of the hash, new at each boot. Without it nobody can predict which keys share a
+/// The secret of the hash, new at each boot. Without it, no sender can predict which keys share a
 /// bucket.
 #[derive(Clone)]
 pub(crate) struct HashKey([u32; 5]);

@@ -47,39 +47,34 @@ impl<'p> Quote<'p> {
     }
 
     fn parse(header: &icmp::Header, body: &'p mut [u8]) -> Result<Self, DropReason> {
-        if header
-            .next_hop_mtu()
-            .is_some_and(|mtu| 0 < mtu && mtu < MIN_MTU)
-        {
+        let mtu = header.next_hop_mtu();
+        if mtu.is_some_and(|mtu| 0 < mtu && mtu < MIN_MTU) {
             return Err(DropReason::BadQuote);
         }
         let quoted_len = quoted_length(header, body);
-        let quoted = body.get_mut(..quoted_len).ok_or(DropReason::BadQuote)?;
-        let (ip, rest) = ipv4::Header::mut_from_prefix(quoted).map_err(|_| DropReason::BadQuote)?;
-        let options_len = ip
-            .header_length()
-            .checked_sub(ipv4::Header::LEN)
-            .ok_or(DropReason::BadQuote)?;
-        let (options, rest) = rest
-            .split_at_mut_checked(options_len)
-            .ok_or(DropReason::BadQuote)?;
+        let quoted = body.get_mut(..quoted_len);
+        quoted.and_then(Self::of).ok_or(DropReason::BadQuote)
+    }
+
+    /// The quoted packet in `bytes`; `None` if it is malformed or of another protocol.
+    fn of(bytes: &'p mut [u8]) -> Option<Self> {
+        let (ip, rest) = ipv4::Header::mut_from_prefix(bytes).ok()?;
+        let options_len = ip.header_length().checked_sub(ipv4::Header::LEN)?;
+        let (options, rest) = rest.split_at_mut_checked(options_len)?;
         if ip.version() != 4 || ip.fragment_offset() != 0 || !ip.checksum_holds(options) {
-            return Err(DropReason::BadQuote);
+            return None;
         }
-        // Bytes after the end of the original packet are padding (RFC 4884 section 5).
-        let sent = usize::from(ip.total_length()).saturating_sub(ip.header_length());
-        let len = rest.len().min(sent);
-        let transport = rest
-            .get_mut(..len)
-            .filter(|bytes| bytes.len() >= QUOTED)
-            .ok_or(DropReason::BadQuote)?;
         let proto = match ip.protocol() {
             ipv4::ICMP => Proto::Icmp,
             ipv4::TCP => Proto::Tcp,
             ipv4::UDP => Proto::Udp,
-            _ => return Err(DropReason::BadQuote),
+            _ => return None,
         };
-        Ok(Self {
+        // Bytes after the end of the original packet are padding (RFC 4884 section 5).
+        let sent = usize::from(ip.total_length()).saturating_sub(ip.header_length());
+        let len = rest.len().min(sent);
+        let transport = rest.get_mut(..len).filter(|bytes| bytes.len() >= QUOTED)?;
+        Some(Self {
             ip,
             options,
             transport,
@@ -174,9 +169,9 @@ impl<'p> Quote<'p> {
 
 /// How many bytes of `body`, which follows the header of an ICMP error, are of the quoted packet.
 ///
-/// Where an extension structure follows, the header gives its position. But some senders leave other
-/// values in that word, which was unused before RFC 4884. So it counts only if there is a structure
-/// at that position, and if it leaves room for what every quote has.
+/// Where an extension structure follows, the header gives its position. But some senders leave
+/// other values in that word, which was unused before RFC 4884. So it counts only if there is a
+/// structure at that position, and if what every quote has fits before it.
 fn quoted_length(header: &icmp::Header, body: &[u8]) -> usize {
     /// Version 2, and the first of the reserved bits (RFC 4884 section 7).
     const EXTENSION: u8 = 0x20;

@@ -81,8 +81,8 @@ impl Header {
     /// other message.
     pub(crate) fn next_hop_mtu(&self) -> Option<u16> {
         const FRAGMENTATION_NEEDED: u8 = 4;
-        let tells = self.kind == DESTINATION_UNREACHABLE && self.code == FRAGMENTATION_NEEDED;
-        tells.then(|| self.rest.get())
+        let has_mtu = self.kind == DESTINATION_UNREACHABLE && self.code == FRAGMENTATION_NEEDED;
+        has_mtu.then(|| self.rest.get())
     }
 
     /// Sets the identifier. Returns the change for the checksum.

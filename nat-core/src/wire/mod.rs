@@ -3,6 +3,7 @@
 //!
 //! Every file has the same order: the view, the meaning of its fields, getters, setters.
 
+pub(crate) mod addresses;
 pub(crate) mod checksum;
 pub(crate) mod icmp;
 pub(crate) mod ipv4;

@@ -1,7 +1,7 @@
 //! A block of external ports for each host, so that logs stay small: RFC 6888 REQ-14, RFC 7422.
 //!
-//! The world listens in every test: after each step it holds the blocks that were told of against
-//! the ports in use.
+//! The world checks in every test, after each step, that the reported blocks agree with the ports
+//! in use.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::HashSet;
@@ -34,7 +34,7 @@ fn block(number: u16, size: u16) -> HashSet<u16> {
 
 /// The external ports that UDP of a host gets, from the inside port `from` up, as long as there is
 /// one.
-fn drawn(w: &mut World, host: Ipv4Addr, from: u16) -> HashSet<u16> {
+fn dynamic_ports(w: &mut World, host: Ipv4Addr, from: u16) -> HashSet<u16> {
     let mut port = |from| {
         let outcome = w.outbound(udp(at(host, from), at(S1, 53)));
         outcome
@@ -48,8 +48,8 @@ fn drawn(w: &mut World, host: Ipv4Addr, from: u16) -> HashSet<u16> {
 /// first and last port.
 type Line = (char, Ipv4Addr, Ipv4Addr, u16, u16);
 
-/// What was told of blocks.
-fn told(w: &mut World) -> Vec<Line> {
+/// The events about blocks.
+fn reported(w: &mut World) -> Vec<Line> {
     let line = |event| match event {
         Event::BlockAssigned(b) => {
             Some(('+', b.inside, b.external, b.ports.first(), b.ports.last()))
@@ -69,7 +69,7 @@ fn hosts_have_disjoint_blocks() {
     let mut w = world(20);
     for (number, host) in [H1, H2, H3].into_iter().enumerate() {
         assert_eq!(
-            drawn(&mut w, host, 5000),
+            dynamic_ports(&mut w, host, 5000),
             block(number as u16, 20),
             "{host}"
         );
@@ -107,7 +107,7 @@ fn all_protocols_of_a_host_are_in_its_block() {
         assert!(own.contains(&w.open_echo(H1, S1, port)), "query {port}");
     }
     assert_eq!(
-        told(&mut w),
+        reported(&mut w),
         [
             ('+', H2, N, FIRST, FIRST + 9),
             ('+', H1, N, FIRST + 10, FIRST + 19)
@@ -121,7 +121,7 @@ fn all_protocols_of_a_host_are_in_its_block() {
 fn a_block_is_used_up_to_its_last_port() {
     for size in [1, 2, 7, 50] {
         let mut w = world(size);
-        assert_eq!(drawn(&mut w, H1, 5000), block(0, size));
+        assert_eq!(dynamic_ports(&mut w, H1, 5000), block(0, size));
         let answer = w
             .outbound(udp(at(H1, 9000), at(S1, 53)))
             .rejected(DropReason::PortsExhausted);
@@ -136,13 +136,13 @@ fn a_block_is_used_up_to_its_last_port() {
         w.outbound(tcp(at(H1, 9000), at(S1, 80), SYN))
             .rejected(DropReason::PortsExhausted);
         assert_eq!(
-            drawn(&mut w, H2, 5000),
+            dynamic_ports(&mut w, H2, 5000),
             block(1, size),
             "others are not affected"
         );
         w.advance(secs(7440));
         assert_eq!(
-            drawn(&mut w, H1, 5000).len(),
+            dynamic_ports(&mut w, H1, 5000).len(),
             usize::from(size),
             "its ports come back"
         );
@@ -155,14 +155,18 @@ fn a_block_is_used_up_to_its_last_port() {
 fn the_last_port_of_a_block_is_found() {
     let mut w = world(7);
     for round in 0..500 {
-        assert_eq!(drawn(&mut w, H1, 5000), block(0, 7), "round {round}");
+        assert_eq!(
+            dynamic_ports(&mut w, H1, 5000),
+            block(0, 7),
+            "round {round}"
+        );
         w.advance(secs(1));
         w.clear();
     }
 }
 
-/// G14: a host whose block would go beyond the range is refused for want of ports, and takes no
-/// place in the table; when a host has gone, its block is the next one's.
+/// G14: a host whose block would go beyond the range is refused because no ports are left, and
+/// takes no slot in the table. When a host has gone, the next host gets its block.
 #[test]
 fn a_freed_block_is_given_again() {
     let mut w = world(40);
@@ -173,7 +177,7 @@ fn a_freed_block_is_given_again() {
         .rejected(DropReason::PortsExhausted);
     assert_eq!(w.stats().gateway().error_port_allocation, 1);
     w.advance(secs(200));
-    assert_eq!(drawn(&mut w, H3, 5000), block(0, 40));
+    assert_eq!(dynamic_ports(&mut w, H3, 5000), block(0, 40));
     let (first, second) = ((N, FIRST, FIRST + 39), (N, FIRST + 40, FIRST + 79));
     let line = |sign, host, (external, first, last)| (sign, host, external, first, last);
     let expected = [
@@ -182,10 +186,10 @@ fn a_freed_block_is_given_again() {
         line('-', H1, first),
         line('+', H3, first),
     ];
-    assert_eq!(told(&mut w), expected);
+    assert_eq!(reported(&mut w), expected);
 }
 
-/// G14: a host that finds no place in the table is told so, and that is no want of ports.
+/// G14: a host that does not fit into the host table gets that reason, not that of exhausted ports.
 #[test]
 fn a_full_host_table_is_no_want_of_ports() {
     let mut w = World::sized::<8, 8, 1>(|config| blocks(config, 20));
@@ -258,9 +262,9 @@ fn forwarded_and_reserved_ports_of_a_block_are_left_out() {
         .expect("a port forward");
     let mut expected = block(0, 20);
     expected.retain(|port| *port < FIRST + 15 && *port != FIRST + 3);
-    assert_eq!(drawn(&mut w, H1, 5000), expected);
+    assert_eq!(dynamic_ports(&mut w, H1, 5000), expected);
     assert_eq!(
-        drawn(&mut w, H2, 5000),
+        dynamic_ports(&mut w, H2, 5000),
         block(1, 20)
             .into_iter()
             .filter(|port| *port >= FIRST + 25)
@@ -282,7 +286,7 @@ fn ports_of_a_block_wait_in_quarantine() {
         blocks(config, 8);
         config.timeouts.udp = secs(10);
     });
-    assert_eq!(drawn(&mut w, H1, 5000), block(0, 8));
+    assert_eq!(dynamic_ports(&mut w, H1, 5000), block(0, 8));
     w.advance(secs(10));
     w.outbound(udp(at(H2, 5000), at(S1, 53)))
         .rejected(DropReason::PortsExhausted);
@@ -290,7 +294,7 @@ fn ports_of_a_block_wait_in_quarantine() {
     w.outbound(udp(at(H2, 5000), at(S1, 53)))
         .rejected(DropReason::PortsExhausted);
     w.advance(secs(1));
-    assert_eq!(drawn(&mut w, H2, 5000), block(0, 8));
+    assert_eq!(dynamic_ports(&mut w, H2, 5000), block(0, 8));
 }
 
 /// G14, X3: where external ports overlap, a host has those of its block toward each destination.
@@ -345,7 +349,7 @@ fn a_log_of_blocks_has_two_lines_for_a_host() {
     w.advance(secs(250));
     w.open_udp(at(H1, 5003), at(S1, 53));
     w.advance(secs(299));
-    assert_eq!(told(&mut w), [], "it has a mapping left");
+    assert_eq!(reported(&mut w), [], "it has a mapping left");
     w.advance(secs(1));
     let events = w.events();
     let [Event::MappingDeleted(_), Event::BlockReleased(released)] = events[..] else {
@@ -356,14 +360,13 @@ fn a_log_of_blocks_has_two_lines_for_a_host() {
     assert_eq!(released, expected);
 }
 
-/// G14: nothing is told of blocks where there are none, nor of hosts all of whose ports are given
-/// by rules, or that are not translated; and the ports of rules are what the rules say, in no
-/// block.
+/// G14: there are no block events without blocks, nor for hosts whose ports all come from rules, or
+/// that are not translated. The ports of rules are as configured, outside of any block.
 #[test]
 fn ports_that_rules_give_are_in_no_block() {
     let mut w = World::new();
     w.open_udp(at(H1, 5000), at(S1, 53));
-    assert_eq!(told(&mut w), []);
+    assert_eq!(reported(&mut w), []);
     let mut w = World::with(|config| {
         blocks(config, 20);
         config.external_addresses.push(N2).expect("there is room");
@@ -389,10 +392,10 @@ fn ports_that_rules_give_are_in_no_block() {
     assert_eq!(w.open_udp(at(H1, 53), at(S1, 99)), at(N, 40_000));
     assert_eq!(w.open_udp(at(H2, 7), at(S1, 53)), at(N2, 7));
     assert_eq!(w.open_udp(at(H3, 5000), at(S2, 53)), at(H3, 5000));
-    assert_eq!(told(&mut w), []);
+    assert_eq!(reported(&mut w), []);
     // The block is that of the place which the host has had since then.
-    assert_eq!(drawn(&mut w, H3, 6000), block(2, 20));
-    assert_eq!(told(&mut w), [('+', H3, N, FIRST + 40, FIRST + 59)]);
+    assert_eq!(dynamic_ports(&mut w, H3, 6000), block(2, 20));
+    assert_eq!(reported(&mut w), [('+', H3, N, FIRST + 40, FIRST + 59)]);
 }
 
 /// A world with blocks of 20 ports on N and N2, in which H1 has a mapping on the first that is
@@ -415,17 +418,17 @@ fn a_block_is_released_when_its_address_has_drained() {
     assert!(w.drain_address(old, secs(100)));
     assert_eq!(*w.open_udp(at(H1, 5001), at(S1, 53)).ip(), new);
     let line = |sign, address| (sign, H1, address, FIRST, FIRST + 19);
-    assert_eq!(told(&mut w), [line('+', old), line('+', new)]);
+    assert_eq!(reported(&mut w), [line('+', old), line('+', new)]);
     w.advance(secs(99));
-    assert_eq!(told(&mut w), []);
+    assert_eq!(reported(&mut w), []);
     w.inbound(udp(at(S1, 53), external)).forwarded();
     w.advance(secs(1));
-    assert_eq!(told(&mut w), [line('-', old)]);
+    assert_eq!(reported(&mut w), [line('-', old)]);
     w.advance(secs(200));
-    assert_eq!(told(&mut w), [line('-', new)]);
+    assert_eq!(reported(&mut w), [line('-', new)]);
 }
 
-/// G14: an address that nobody uses any more is gone before its time, and blocks on it with it.
+/// G14: an address that is no longer used is removed before its time, and the blocks on it too.
 #[test]
 fn a_block_on_an_unused_address_is_released_with_it() {
     let (mut w, external) = on_two_addresses();
@@ -435,12 +438,12 @@ fn a_block_on_an_unused_address_is_released_with_it() {
     w.open_udp(at(H1, 5001), at(S1, 53));
     w.events();
     w.advance(secs(100));
-    assert_eq!(told(&mut w), [('-', H1, old, FIRST, FIRST + 19)]);
+    assert_eq!(reported(&mut w), [('-', H1, old, FIRST, FIRST + 19)]);
 }
 
 /// G14: when the addresses are replaced, blocks on those that go are released with the old address,
-/// even if the host stays; on a new address, though it has taken the place of the old one, the
-/// block is assigned anew.
+/// even if the host stays; on a new address, even one with the same position in the list, a new
+/// block is assigned.
 #[test]
 fn blocks_follow_a_change_of_addresses() {
     let (mut w, external) = on_two_addresses();
@@ -450,13 +453,13 @@ fn blocks_follow_a_change_of_addresses() {
     w.events();
     w.set_external_addresses(&[other, N3]).expect("addresses");
     let line = |sign, address| (sign, H1, address, FIRST, FIRST + 19);
-    assert_eq!(told(&mut w), [line('-', old)]);
+    assert_eq!(reported(&mut w), [line('-', old)]);
     w.set_external_addresses(&[N3]).expect("addresses");
-    assert_eq!(told(&mut w), [line('-', other)]);
+    assert_eq!(reported(&mut w), [line('-', other)]);
     assert_eq!(*w.open_udp(at(H1, 5001), at(S1, 53)).ip(), N3);
-    assert_eq!(told(&mut w), [line('+', N3)]);
+    assert_eq!(reported(&mut w), [line('+', N3)]);
     w.clear();
-    assert_eq!(told(&mut w), [line('-', N3)]);
+    assert_eq!(reported(&mut w), [line('-', N3)]);
 }
 
 fn random_operation(w: &mut World, random: &mut fastrand::Rng) {
@@ -521,8 +524,8 @@ fn random_config(config: &mut Config, seed: u64) {
     }
 }
 
-/// G14: RFC 6888 REQ-14: whoever knows only the blocks knows at any time whose a port is; the world
-/// compares with the sessions after each step.
+/// G14: RFC 6888 REQ-14: the block events alone say at any time which host has a port. The world
+/// compares them with the sessions after each step.
 #[test]
 fn whose_a_port_is_follows_from_the_blocks_alone() {
     let (mut assigned, mut released, mut created, mut exhausted) = (0, 0, 0, 0);

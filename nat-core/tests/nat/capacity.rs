@@ -3,7 +3,7 @@
 use crate::world::*;
 use nat_core::{DropReason, ExhaustionError, Filtering};
 
-/// What the inside is told when its session cannot be had: RFC 5508 REQ-8.
+/// The ICMP error that an inside host gets when its session is refused: RFC 5508 REQ-8.
 const PROHIBITED: (u8, u8) = (3, 13);
 
 /// I8, G11: at capacity less one the next session is had, at capacity it is refused, and the others
@@ -156,7 +156,7 @@ fn a_hosts_mappings_are_limited_across_protocols() {
 
 /// A5: a flood of one host: at every moment another host opens a session.
 #[test]
-fn a_flood_of_one_host_leaves_room_for_the_others() {
+fn a_flood_of_one_host_leaves_slots_for_the_others() {
     let mut w = World::sized::<256, 256, 4>(|config| config.limits.sessions_per_host = Some(100));
     for i in 0..400 {
         let _ = w.outbound(udp(at(H1, 1024 + i), at(S1, 53)));
@@ -191,16 +191,16 @@ fn refusals_are_rate_limited() {
     assert_eq!(w.stats().icmp_errors_sent, 10);
 }
 
-/// G11b, I8, 7.1: what a host is told that gets no session, whatever it lacks, is a choice.
+/// G11b, I8, 7.1: the error about a refused session, whatever the reason, is configurable.
 #[test]
 fn the_error_of_a_refused_session_can_be_chosen() {
     use ExhaustionError::{AdministrativelyProhibited, HostUnreachable, None as Nothing};
-    for (error, told) in [
+    for (error, answer) in [
         (AdministrativelyProhibited, Some((3, 13))),
         (HostUnreachable, Some((3, 1))),
         (Nothing, None),
     ] {
-        let check = |outcome: Outcome, reason| match told {
+        let check = |outcome: Outcome, reason| match answer {
             Some(kind) => assert_eq!(outcome.rejected(reason).icmp_type(), kind),
             None => outcome.dropped(reason),
         };
@@ -245,10 +245,10 @@ fn the_error_of_a_refused_session_can_be_chosen() {
     assert_eq!(config().exhaustion_error, AdministrativelyProhibited);
 }
 
-/// G11d, A7: nothing established is ended to make room, and nothing of another host: only what a
-/// host has begun itself makes room for what it begins next, the oldest first.
+/// G11d, A7: no established session and no session of another host is evicted: only half-open
+/// sessions that a host has begun itself, for those that it begins next, the oldest first.
 #[test]
-fn only_what_a_host_has_begun_makes_room_for_what_it_begins() {
+fn only_sessions_of_a_host_are_evicted_for_its_new_ones() {
     let mut w = World::sized::<8, 8, 4>(|_| ());
     let connection = w.open_tcp(at(H1, 5000), at(S1, 80));
     for i in 1..8 {
@@ -278,10 +278,10 @@ fn only_what_a_host_has_begun_makes_room_for_what_it_begins() {
     w.inbound(connection.outside_sends(ACK)).forwarded();
 }
 
-/// A8, A27: strangers that an open filter lets in take no room: the inside makes the sessions, not
-/// they.
+/// A8, A27: packets from outside that an open filter lets in take no slots: the inside makes the
+/// sessions, not they.
 #[test]
-fn strangers_take_no_room() {
+fn packets_from_outside_take_no_slots() {
     let mut w = World::sized::<4, 4, 4>(|config| config.filtering = Filtering::EndpointIndependent);
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for i in 0..100 {

@@ -61,8 +61,8 @@ fn an_absent_udp_checksum_stays_absent() {
     }
 }
 
-/// C4, C6: every checksum there is, both ways: the world sums anew, and none becomes the sign for
-/// no checksum.
+/// C4, C6: every checksum, in both directions: the world recomputes each, and none becomes 0, which
+/// means no checksum.
 #[test]
 fn every_udp_checksum_is_translated_right() {
     let mut w = World::new();
@@ -198,8 +198,8 @@ fn a_packet_with_a_wrong_checksum_changes_no_state() {
     }
 }
 
-/// C8, A24: nor does a segment that would only move a connection on: to established, or back from a
-/// RST.
+/// C8, A24: a segment with a wrong checksum does not change the state of a connection: not to
+/// established, and not back from a RST.
 #[test]
 fn a_segment_with_a_wrong_checksum_moves_no_connection() {
     let wrong = Checksum::OffBy(1);
@@ -253,7 +253,8 @@ fn the_checksum_of_an_all_zero_echo_reply_is_all_ones() {
     }
 }
 
-/// C10: an ICMP checksum covers the identifier but no address; the world sums the message anew.
+/// C10: an ICMP checksum covers the identifier but no address; the world recomputes it over the
+/// message.
 #[test]
 fn the_identifier_is_all_that_changes_in_an_icmp_query() {
     let mut w = World::new();
@@ -265,7 +266,7 @@ fn the_identifier_is_all_that_changes_in_an_icmp_query() {
     }
 }
 
-/// C11: random packets of every shape, there and back; the world sums each one anew.
+/// C11: random packets of every shape, there and back; the world recomputes each checksum.
 #[test]
 fn random_packets_leave_with_right_checksums() {
     let mut random = fastrand::Rng::with_seed(11);

@@ -44,8 +44,7 @@ fn run(setting: &Setting, operations: &[u64]) -> Result<(), (usize, Vec<String>)
     Err((reached, trace))
 }
 
-/// Once all has ended, what a world has been through cannot be told: no port, no place, no count is
-/// lost.
+/// Once all sessions have ended, the state is as at the start: no port, slot or count is lost.
 fn check_as_new(setting: &Setting, run: &mut Run) {
     let world = &mut run.world;
     assert_eq!(
@@ -98,13 +97,13 @@ fn verdict(outcome: &Outcome) -> (bool, Option<DropReason>) {
 fn shortest(setting: &Setting, mut operations: Vec<u64>) -> Vec<u64> {
     let mut length = operations.len().div_ceil(2);
     while length > 0 {
-        let mut place = 0;
-        while place < operations.len() {
+        let mut index = 0;
+        while index < operations.len() {
             let mut fewer = operations.clone();
-            fewer.drain(place..operations.len().min(place + length));
+            fewer.drain(index..operations.len().min(index + length));
             match run(setting, &fewer) {
                 Err(_) => operations = fewer,
-                Ok(()) => place += length,
+                Ok(()) => index += length,
             }
         }
         length /= 2;

@@ -209,7 +209,7 @@ fn a_changed_address_resets_connections_toward_the_inside() {
     assert_eq!(*connection.external.ip(), N2);
 }
 
-/// Addresses that stay, in whatever order, disturb nobody.
+/// Addresses that stay, in any order, affect no session.
 #[test]
 fn setting_the_same_addresses_changes_nothing() {
     let mut w = World::with(|config| addresses(config, &[N, N2]));
@@ -235,7 +235,7 @@ fn setting_the_same_addresses_changes_nothing() {
     );
 }
 
-/// An outage: without an address the inside is told so, and all works again after it.
+/// An outage: without an address inside hosts get errors, and everything works again afterwards.
 #[test]
 fn an_address_may_go_and_come_back() {
     let mut w = World::new();
@@ -388,7 +388,7 @@ fn a_seed_repeats_a_run() {
 #[test]
 fn tables_fit_a_static() {
     static TABLES: std::sync::Mutex<Tables<16, 32, 4>> = std::sync::Mutex::new(Tables::new());
-    let mut tables = TABLES.lock().expect("nobody has panicked with it");
+    let mut tables = TABLES.lock().expect("no test has panicked with it");
     let mut nat = Nat::new(&mut tables, config(), SEED).expect("the configuration can work");
     let mut packet = udp(at(H1, 5000), at(S1, 53)).bytes();
     let verdict = nat.process(&mut packet, Side::Inside, nat_core::Instant::default());

@@ -1,4 +1,4 @@
-//! The DMZ host: the inside host that gets what nobody else is sent.
+//! The DMZ host: the inside host that gets packets for which there is no other mapping.
 
 use core::net::Ipv4Addr;
 
@@ -332,7 +332,7 @@ fn the_routers_ports_are_not_the_dmz_hosts() {
         .dropped(DropReason::Filtered);
 }
 
-/// It stands behind the primary address, whichever that is, and behind no other.
+/// It gets packets to the primary address, whichever that is, and to no other.
 #[test]
 fn the_dmz_host_is_behind_the_primary_address_only() {
     let mut w = dmz_with(|config| config.external_addresses.push(N2).expect("there is room"));
@@ -374,8 +374,8 @@ fn the_dmz_host_has_one_address() {
     }
 }
 
-/// An address that stands for one host leaves nothing for the DMZ host, whose ports would not be
-/// its own there.
+/// On an address with one-to-one translation there is nothing for the DMZ host, because all of its
+/// ports belong to that host.
 #[test]
 fn a_one_to_one_host_comes_before_the_dmz_host() {
     let rule = OneToOne {
@@ -458,7 +458,7 @@ fn the_dmz_host_works_with_overlapping_ports() {
     );
 }
 
-/// Nobody fills the tables by sending to it.
+/// Packets from outside to it do not fill the tables.
 #[test]
 fn unsolicited_packets_to_the_dmz_host_leave_no_trace() {
     let mut w = World::sized::<2, 2, 1>(|config| config.dmz_host = Some(D));
@@ -477,7 +477,7 @@ fn unsolicited_packets_to_the_dmz_host_leave_no_trace() {
     );
 }
 
-/// Only a host of the inside network can be it.
+/// Only a host of the inside network can be the DMZ host.
 #[test]
 fn an_impossible_dmz_host_is_refused() {
     for wrong in [

@@ -85,16 +85,16 @@ fn old_sessions_go_on_and_new_ones_go_elsewhere() {
     }
 }
 
-/// AWS-removing-an-address, 350 s: then its sessions are gone, whether or not anybody has told the
-/// engine the time.
+/// AWS-removing-an-address, 350 s: then its sessions are gone, whether or not `handle_timeout` was
+/// called.
 #[test]
 fn at_the_end_its_sessions_are_gone() {
-    for told in [true, false] {
+    for in_time in [true, false] {
         let mut w = world();
         let (inside, external) = on(&mut w, N);
         let connection = w.open_tcp(at(*inside.ip(), 6000), at(S1, 80));
         drain(&mut w, N);
-        let wait: fn(&mut World, Duration) = if told { World::advance } else { World::jump };
+        let wait: fn(&mut World, Duration) = if in_time { World::advance } else { World::jump };
         wait(&mut w, LONGEST - Duration::from_millis(1));
         w.inbound(udp(at(S1, 53), external)).forwarded();
         w.outbound(udp(inside, at(S1, 53))).forwarded();
@@ -111,7 +111,7 @@ fn at_the_end_its_sessions_are_gone() {
             w.sessions()
         );
         let outcome = w.outbound(connection.inside_sends(ACK));
-        if told {
+        if in_time {
             outcome.rejected(DropReason::NoSession);
             assert_eq!(w.sessions(), []);
             assert_eq!(*w.open_udp(inside, at(S1, 53)).ip(), N2);
@@ -180,7 +180,7 @@ fn an_unused_address_goes_early() {
     assert!(draining(&w).is_empty());
     w.inbound(udp(at(S1, 53), at(N, 5000)))
         .dropped(DropReason::NotForUs);
-    // Of one that nobody uses nothing is waited for.
+    // An address that is not in use is not drained.
     assert!(w.drain_address(N2, LONGEST));
     w.advance(secs(0));
     assert_eq!((draining(&w), w.nat.poll_timeout()), (vec![], None));
@@ -282,8 +282,7 @@ fn forwards_serve_new_peers_at_once_where_ports_overlap() {
         .dropped(DropReason::NoMapping);
 }
 
-/// A forward whose port on the next primary address somebody has takes it over, as when it is
-/// added.
+/// A forward whose port on the next primary address is in use takes it over, as when it is added.
 #[test]
 fn a_forward_takes_its_port_on_the_next_primary_address() {
     let mut w = with(|config| config.ports = PortRange::new(30000, 30000).expect("a port"));
@@ -574,7 +573,8 @@ fn any_time_will_do() {
 }
 
 /// U2: a host that has moved on, and whose next address is taken away, stays with the address of
-/// its living session when that is taken back; whoever gets the number of the lost one is not its.
+/// its live session when that address comes back. The address that gets the number of the lost one
+/// is not its address.
 #[test]
 fn a_host_stays_with_the_address_of_its_living_session() {
     let mut w = with(|config| config.mapping = Mapping::AddressAndPortDependent);

@@ -1,4 +1,4 @@
-//! What the engine tells the application of its mappings: RFC 6888 REQ-11c and REQ-12.
+//! Events about mappings: RFC 6888 REQ-11c and REQ-12.
 //!
 //! The world listens in every test of every file, and holds what it hears against the mappings
 //! there are.
@@ -14,7 +14,8 @@ use nat_core::{
 
 const FORWARD: PortForward = PortForward::new(Protocol::Udp, 40_000, at(H2, 53));
 
-/// What is told of a mapping, but the time: `+` or `-`, its ends, and whether it is a port forward.
+/// An event about a mapping, without the time: `+` or `-`, its ends, and whether it is a port
+/// forward.
 type Line = (char, SocketAddrV4, SocketAddrV4, bool);
 
 #[track_caller]
@@ -69,7 +70,7 @@ fn host_on(w: &mut World, external: Ipv4Addr) -> SocketAddrV4 {
     panic!("no host was given {external}");
 }
 
-/// G12: a mapping is told of once when it begins and once when it ends, however many sessions it
+/// G12: a mapping is reported once when it begins and once when it ends, however many sessions it
 /// has, with its protocol, both endpoints and the time.
 #[test]
 fn a_mapping_is_reported_when_it_begins_and_when_it_ends() {
@@ -122,7 +123,7 @@ fn mappings_of_all_protocols_are_reported() {
     );
 }
 
-/// G12: the router's own mappings are told of like those of hosts.
+/// G12: the router's own mappings are reported like those of hosts.
 #[test]
 fn the_routers_own_mappings_are_reported() {
     let mut w = World::new();
@@ -135,8 +136,7 @@ fn the_routers_own_mappings_are_reported() {
     assert_eq!(lines(w.events()), [('-', at(N, 5000), external, false)]);
 }
 
-/// G12: what the outside sends makes no mapping, so there is nothing to tell; nor is there of what
-/// is dropped.
+/// G12: packets from outside and dropped packets make no mapping, so no event reports one.
 #[test]
 fn packets_that_change_no_mapping_are_not_reported() {
     let mut w = World::new();
@@ -159,7 +159,7 @@ fn the_time_of_a_deletion_is_that_of_the_call() {
         w.advance(secs(299));
         w.events();
         w.jump(secs(1) + late);
-        assert_eq!(w.events(), [], "nobody has called");
+        assert_eq!(w.events(), [], "no call was made");
         w.inbound(udp(at(S2, 53), at(N, 1)))
             .dropped(DropReason::NoMapping);
         assert_eq!(only_mapping(&mut w).at, w.now(), "{late:?} late");
@@ -178,8 +178,8 @@ fn an_overdue_mapping_ends_before_it_begins_again() {
     w.events();
     w.jump(secs(20));
     let external = w.open_udp(at(H1, 5099), at(S1, 53));
-    let told = lines(w.events());
-    let own: Vec<_> = told
+    let reported = lines(w.events());
+    let own: Vec<_> = reported
         .iter()
         .copied()
         .filter(|line| line.1 == at(H1, 5099))
@@ -192,7 +192,7 @@ fn an_overdue_mapping_ends_before_it_begins_again() {
         ]
     );
     assert_eq!(
-        told.len(),
+        reported.len(),
         64 + 2,
         "64 that were most overdue, and this one"
     );
@@ -257,10 +257,10 @@ fn a_port_forward_takes_the_place_of_mappings() {
         ..FORWARD
     };
     w.nat.add_port_forward(forward).expect("there is room");
-    let mut told = lines(w.events());
-    told.sort();
+    let mut reported = lines(w.events());
+    reported.sort();
     assert_eq!(
-        told,
+        reported,
         [
             ('-', at(H1, 5000), external, false),
             ('-', at(H2, 53), own, false)
@@ -272,8 +272,7 @@ fn a_port_forward_takes_the_place_of_mappings() {
     assert_eq!(w.events(), []);
 }
 
-/// G12: where external ports overlap, each remote endpoint has a mapping, and each of them is told
-/// of.
+/// G12: where external ports overlap, each remote endpoint has a mapping, and each is reported.
 #[test]
 fn overlapping_mappings_are_reported_one_by_one() {
     let mut w = World::with(|config| {
@@ -305,8 +304,8 @@ fn the_end_of_draining_is_reported() {
     assert_eq!(lines(w.events()), [('-', at(H1, 5000), external, false)]);
 }
 
-/// G12: a mapping that is deleted because its address has gone is told of with that address. Those
-/// whose address stays are not told of, whatever its place in the list.
+/// G12: a mapping that is deleted because its address has gone is reported with that address.
+/// Mappings whose address stays are not reported, even if its position in the list changes.
 #[test]
 fn mappings_of_a_lost_address_are_deleted_with_that_address() {
     let mut w = one_port();
@@ -329,20 +328,20 @@ fn the_mapping_of_a_port_forward_that_moves_is_deleted() {
     w.outbound(udp(at(H2, 53), at(S1, 99))).forwarded();
     w.events();
     w.set_external_addresses(&[N2, N]).expect("addresses");
-    let mut told = lines(w.events());
-    told.sort();
+    let mut reported = lines(w.events());
+    reported.sort();
     let mut expected = [
         ('-', at(H2, 53), at(N, 40_000), true),
         ('-', other, at(N2, 40_000), false),
     ];
     expected.sort();
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     w.set_external_addresses(&[N2, N3]).expect("addresses");
     assert_eq!(w.events(), [], "the primary address has stayed");
 }
 
-/// G11c: the application is told of each session that is refused for want of room, once, with the
-/// reason of the verdict.
+/// G11c: each session that is refused by a limit or a full table is reported once, with the reason
+/// of the verdict.
 #[test]
 fn each_refused_session_is_reported() {
     #[track_caller]
@@ -376,8 +375,8 @@ fn each_refused_session_is_reported() {
     refused(w, DropReason::PortsExhausted);
 }
 
-/// G11c: a refusal is told of even if the limit on errors leaves the host without an answer, and
-/// the router's own too.
+/// G11c: a refusal is reported even if the limit on errors suppresses the answer to the host, and
+/// for the router's own sessions too.
 #[test]
 fn silent_refusals_are_reported() {
     let mut w = World::sized::<8, 1, 8>(|config| config.limits.icmp_error_burst = 1);
@@ -394,8 +393,8 @@ fn silent_refusals_are_reported() {
     assert_eq!(only_refusal(&mut w).inside, N);
 }
 
-/// G12: nothing that is told names the destination, neither its address nor its port: `Debug` shows
-/// every field.
+/// G12: no event contains the destination, neither its address nor its port: `Debug` shows every
+/// field.
 #[test]
 fn events_hold_no_destination() {
     let mut w = World::with(|config| {
@@ -477,8 +476,8 @@ fn random_change(w: &mut World, random: &mut fastrand::Rng) {
     }
 }
 
-/// G12, G11c: whoever knows only the events knows at any time which mappings there are; the world
-/// compares after each step. And every refusal is told of.
+/// G12, G11c: the events alone say at any time which mappings there are; the world compares after
+/// each step. Every refusal is reported.
 #[test]
 fn the_live_mappings_follow_from_the_events_alone() {
     let (mut created, mut deleted, mut refused) = (0, 0, 0);
@@ -499,7 +498,7 @@ fn the_live_mappings_follow_from_the_events_alone() {
                 }
             }
         }
-        assert_eq!(refusals, want_of_room(&w), "seed {seed}");
+        assert_eq!(refusals, refused_by_limits(&w), "seed {seed}");
         refused += refusals;
     }
     assert!(
@@ -508,8 +507,8 @@ fn the_live_mappings_follow_from_the_events_alone() {
     );
 }
 
-/// Packets that were refused for want of room.
-fn want_of_room(w: &World) -> u64 {
+/// Packets that were refused by limits or full tables.
+fn refused_by_limits(w: &World) -> u64 {
     use DropReason::{
         HostLimit, HostTableFull, IndexFull, MappingTableFull, PortsExhausted, SessionTableFull,
     };
@@ -600,7 +599,7 @@ fn the_end_of_a_session_is_the_same_however_old_the_clock_of_the_engine_is() {
     );
 }
 
-/// A hook that is taken away hears nothing more.
+/// A hook that was cleared gets no more events.
 #[test]
 fn a_hook_can_be_taken_away() {
     let (mut tables, mut count) = (Tables::<4, 4, 4>::new(), Silent);

@@ -1,5 +1,5 @@
-//! Which session of a host ends to make room for another of the same host: RFC 5382 section 5, RFC
-//! 6888 REQ-4.
+//! Which session of a host is evicted for another of the same host: RFC 5382 section 5, RFC 6888
+//! REQ-4.
 
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -64,7 +64,7 @@ const RANKS: [(&str, Open); 5] = [
     ("not answered by the outside", inside_syn),
 ];
 
-// What never makes room.
+// What is never evicted.
 
 fn established(w: &mut World, port: u16) {
     w.open_tcp(at(H1, port), SERVER);
@@ -94,7 +94,7 @@ fn two_questions(w: &mut World, port: u16) {
     w.inbound(udp(at(S1, 123), external)).forwarded();
 }
 
-/// Without a checksum nobody can tell that it is the same again.
+/// Without a checksum a repeated datagram cannot be recognized.
 fn without_checksum(w: &mut World, port: u16) {
     for _ in 0..2 {
         let left = w
@@ -173,14 +173,14 @@ const LIMITS: [(&str, Narrow); 2] = [
     }),
 ];
 
-/// G4, G11d: what is done and half open makes room in the order of ranks, and of one rank the
+/// G4, G11d: finished and half-open sessions are evicted in the order of ranks, and of one rank the
 /// oldest does; for limits on sessions and on mappings, and in both modes of mapping.
 #[test]
-fn sessions_make_room_in_the_order_of_their_ranks() {
+fn sessions_are_evicted_in_the_order_of_their_ranks() {
     for mode in MODES {
         for (limit, narrow) in LIMITS {
-            for (place, (name, open)) in RANKS.into_iter().enumerate() {
-                for (worse, later) in &RANKS[place..] {
+            for (index, (name, open)) in RANKS.into_iter().enumerate() {
+                for (worse, later) in &RANKS[index..] {
                     let mut w = world(mode, narrow);
                     // The worse rank first, so that it is older.
                     later(&mut w, 5000);
@@ -204,10 +204,10 @@ fn sessions_make_room_in_the_order_of_their_ranks() {
 }
 
 /// RFC 5382 section 5: where less than an eighth of the tables is free, what has been done for a
-/// while (a connection 4 s, an answered question 30 s) makes room for a new session of its host
-/// although there is room, so that the last places are left for hosts with none to give up.
+/// while (a connection 4 s, an answered question 30 s) is evicted for a new session of its host
+/// although slots are free, so that the last slots are left for hosts with none to give up.
 #[test]
-fn what_has_been_done_for_a_while_makes_room_before_the_tables_are_full() {
+fn long_finished_sessions_are_evicted_before_the_tables_are_full() {
     for mode in MODES {
         for by_mapping in [false, true] {
             let narrow = |config: &mut Config| config.mapping = mode;
@@ -239,7 +239,7 @@ fn what_has_been_done_for_a_while_makes_room_before_the_tables_are_full() {
                 w.open_udp(at(H1, port), at(S2, 9));
                 assert!(
                     !ports(&w).contains(&gone),
-                    "{gone} makes room, {mode:?}, by mapping: {by_mapping}"
+                    "{gone} is evicted, {mode:?}, by mapping: {by_mapping}"
                 );
             }
             question(&mut w, 5019);
@@ -248,22 +248,22 @@ fn what_has_been_done_for_a_while_makes_room_before_the_tables_are_full() {
             assert_eq!(
                 w.stats().sessions_evicted,
                 2,
-                "nothing answered makes room before 30 s, while there is room"
+                "nothing answered is evicted before 30 s, while slots are free"
             );
             w.advance(Duration::from_millis(4300));
             w.open_udp(at(H1, 5021), at(S2, 9));
             assert!(
                 !ports(&w).contains(&5019),
-                "the answered one makes room, {mode:?}, by mapping: {by_mapping}"
+                "the answered one is evicted, {mode:?}, by mapping: {by_mapping}"
             );
         }
     }
 }
 
-/// The same where not a limit but the tables are full: the host's own makes room, and another host
+/// The same where not a limit but the tables are full: the host's own is evicted, and another host
 /// is refused.
 #[test]
-fn what_is_done_makes_room_where_the_tables_are_full() {
+fn finished_sessions_are_evicted_if_the_tables_are_full() {
     for mode in MODES {
         for (name, open) in RANKS {
             for by_mapping in [false, true] {
@@ -296,7 +296,7 @@ fn what_is_done_makes_room_where_the_tables_are_full() {
 
 /// A session of any other kind is never ended for another, whichever limit is reached.
 #[test]
-fn nothing_that_lasts_makes_room() {
+fn no_lasting_session_is_evicted() {
     for mode in MODES {
         for (limit, narrow) in LIMITS {
             for (name, open) in LASTING {
@@ -318,7 +318,7 @@ fn nothing_that_lasts_makes_room() {
 /// An exchange is one question, which may be repeated, and its answer; by ICMP, and to a DNS
 /// server, each is one.
 #[test]
-fn answered_questions_make_room() {
+fn answered_questions_are_evicted() {
     for (name, open) in [("DNS", dns as Open), ("UDP", question), ("ICMP", ping)] {
         let mut w = world(MODES[0], |config| config.limits.sessions_per_host = Some(1));
         open(&mut w, 5000);
@@ -363,7 +363,7 @@ fn short_connections_one_after_the_other_are_never_refused() {
 }
 
 /// A7: a session that is over and opened again is half open again, and meets the limit: the oldest
-/// of the host makes room.
+/// of the host is evicted.
 #[test]
 fn a_session_opened_again_counts_as_half_open() {
     let mut w = world(MODES[0], |config| {
@@ -415,9 +415,9 @@ fn a_session_opened_again_counts_by_the_rate() {
         .rejected(DropReason::HostRate);
 }
 
-/// RFC 6888 REQ-5: for the limit of one mapping, one of its sessions makes room, also its only one.
+/// RFC 6888 REQ-5: for the limit of one mapping, one of its sessions is evicted, also its only one.
 #[test]
-fn a_session_of_the_mapping_makes_room_for_another() {
+fn a_session_of_the_mapping_is_evicted_for_another() {
     let mut w = world(MODES[0], |config| {
         config.limits.sessions_per_mapping = Some(1);
     });
@@ -485,7 +485,7 @@ fn one_host_leaves_ports_of_each_pool_to_others() {
         );
         for host in [H2, H3] {
             assert!(get(&mut w, host, first + 100), "{count} ports");
-            // Of many ports, more than one is kept for each.
+            // Of many ports, more than one is reserved for each.
             assert!(!low || get(&mut w, host, first + 102), "{count} ports");
         }
         // What it has given back it may have again.

@@ -126,8 +126,8 @@ fn rfc_but_for_dns() -> Timeouts {
     timeouts
 }
 
-/// U5a: by default a question to port 53 lives for 30 s, and each one sent again starts that anew;
-/// no other port has less than 300 s.
+/// U5a: by default a question to port 53 lives for 30 s, and each repetition restarts that; no
+/// other port has less than 300 s.
 #[test]
 fn questions_to_dns_servers_live_for_thirty_seconds() {
     let mut w = World::with(|config| config.timeouts = Timeouts::RFC);
@@ -379,8 +379,8 @@ fn a_session_shows_the_time_it_has_left() {
     assert!((secs(199)..=secs(201)).contains(&left), "{left:?}");
 }
 
-/// A clock that steps back neither ends nor prolongs anything: time stands still until it is caught
-/// up.
+/// A clock that steps back neither ends nor prolongs anything: the engine uses the latest time
+/// until the clock has caught up.
 #[test]
 fn a_clock_that_steps_back_stops_time() {
     let mut w = World::new();
@@ -474,8 +474,7 @@ fn sessions_in_use_survive_the_turns_of_a_counter() {
     w.inbound(&reply).dropped(DropReason::NoMapping);
 }
 
-/// A session whose time is up is never used, and admits nobody, though nobody has called
-/// `handle_timeout`.
+/// An expired session is never used and admits no packet, even if `handle_timeout` was not called.
 #[test]
 fn what_an_expired_session_had_opened_is_closed() {
     for filtering in [
@@ -603,7 +602,7 @@ fn the_timer_does_not_depend_on_the_destination_port() {
 }
 
 /// U5a: DNS alone may have a shorter timer, and only by choice: other sessions of the same mapping
-/// keep theirs, and so does whoever asks the host on its port 53.
+/// keep their timer, and so do sessions from outside to port 53 of the host.
 #[test]
 fn a_shorter_timer_for_dns_is_for_dns_only() {
     for timeouts in [Timeouts::RFC, Timeouts::GATEWAY] {

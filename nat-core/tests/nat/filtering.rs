@@ -160,8 +160,8 @@ fn a_connection_from_outside_through_an_open_filter_is_tracked() {
     );
 }
 
-/// T-OOW, T5: whoever has not seen our SYN-ACK cannot acknowledge it: its segments do not
-/// establish, end or reset what a spoofed SYN began.
+/// T-OOW, T5: a sender that has not seen the SYN-ACK cannot acknowledge it: its segments do not
+/// establish, end or reset the session of a spoofed SYN.
 #[test]
 fn a_connection_from_outside_is_established_by_the_true_acknowledgment_only() {
     for (flags, seq, ack) in [
@@ -277,8 +277,8 @@ fn replies_to_icmp_queries_are_filtered_by_address() {
     }
 }
 
-/// T4, T4a, A8: whatever the outside starts by itself is dropped without a word and without state,
-/// and nothing is said about it later.
+/// T4, T4a, A8: unsolicited packets from outside are dropped silently and leave no state, and cause
+/// no error later.
 #[test]
 fn unsolicited_packets_are_dropped_silently() {
     let mut w = World::new();
@@ -375,7 +375,7 @@ fn inbound_traffic_without_an_answer_does_not_keep_a_session() {
     }
 }
 
-/// A27: nor can it with another sender each time, where the filter lets everyone in.
+/// A27: nor with a different sender each time, where the filter admits every sender.
 #[test]
 fn strangers_do_not_keep_a_mapping_alive() {
     let mut w = filtering(EndpointIndependent);
@@ -417,7 +417,7 @@ fn an_address_is_forgotten_when_its_sessions_have_ended() {
     w.inbound(udp(at(S2, 80), external)).forwarded();
 }
 
-/// U11: RFC 4787 REQ-11: a filter is the same when the tables have room for one session more.
+/// U11: RFC 4787 REQ-11: a filter is the same when the tables can take only one session more.
 #[test]
 fn filters_stay_what_they_are_when_the_tables_are_almost_full() {
     for (filter, sender, admitted) in CASES {

@@ -181,7 +181,7 @@ fn impossible_forwards_are_refused() {
 
 /// As many forwards as there can be are accepted, and one more has its error.
 #[test]
-fn there_is_room_for_so_many_forwards() {
+fn the_number_of_forwards_is_limited() {
     let mut w = World::sized::<4, 8, 2>(|_| ());
     for i in 0..MAX_PORT_FORWARDS as u16 {
         w.nat
@@ -198,7 +198,7 @@ fn there_is_room_for_so_many_forwards() {
         .expect("there is room again");
 }
 
-/// A forward takes no place in the tables before its target has answered.
+/// A forward takes no slot in the tables before its target has answered.
 #[test]
 fn a_forward_takes_no_place_until_it_is_used() {
     let mut w = World::sized::<1, 1, 1>(|_| ());
@@ -458,7 +458,7 @@ fn a_resting_forward_takes_effect_when_the_other_goes() {
 /// A mapping that has drawn the very port which a forward gives its endpoint later is not counted
 /// beside the forward.
 #[test]
-fn a_port_that_was_drawn_before_its_forward_is_counted_once() {
+fn a_dynamic_port_that_gets_a_forward_is_counted_once() {
     let mut w =
         World::with(|config| config.ports = PortRange::new(40_000, 40_000).expect("a port"));
     let resting = PortForward {

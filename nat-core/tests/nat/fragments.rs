@@ -21,7 +21,7 @@ const ORDERS: [[usize; 3]; 6] = [
 
 /// A way through the world: by which side a datagram of this kind comes in, and what it is.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+enum Path {
     Out,
     In,
     Hairpin,
@@ -38,72 +38,72 @@ enum Kind {
 const KINDS: [Kind; 3] = [Kind::Echo, Kind::Tcp, Kind::Udp];
 
 /// All that exist: pings do not hairpin.
-fn ways() -> impl Iterator<Item = (Way, Kind)> {
-    let all = [Way::Out, Way::In, Way::Hairpin, Way::ToRouter];
+fn paths() -> impl Iterator<Item = (Path, Kind)> {
+    let all = [Path::Out, Path::In, Path::Hairpin, Path::ToRouter];
     let pairs = all
         .into_iter()
-        .flat_map(|way| KINDS.map(|kind| (way, kind)));
-    pairs.filter(|(way, kind)| !matches!((way, kind), (Way::Hairpin, Kind::Echo)))
+        .flat_map(|path| KINDS.map(|kind| (path, kind)));
+    pairs.filter(|(path, kind)| !matches!((path, kind), (Path::Hairpin, Kind::Echo)))
 }
 
 /// A datagram that may come by `way`, with a session for it, and where it should arrive: the ends
 /// without ports for an echo, whose identifier is the second port.
 struct Flow {
-    way: Way,
+    path: Path,
     datagram: Datagram,
     ends: (SocketAddrV4, SocketAddrV4),
 }
 
 impl Flow {
     #[track_caller]
-    fn open(w: &mut World, way: Way, kind: Kind) -> Self {
+    fn open(w: &mut World, path: Path, kind: Kind) -> Self {
         let (datagram, ends) = match kind {
-            Kind::Echo => Self::echo(w, way),
-            Kind::Udp => Self::udp(w, way),
-            Kind::Tcp => Self::tcp(w, way),
+            Kind::Echo => Self::echo(w, path),
+            Kind::Udp => Self::udp(w, path),
+            Kind::Tcp => Self::tcp(w, path),
         };
         let mut random = fastrand::Rng::with_seed(3);
         let datagram = datagram
             .payload(&random_bytes(&mut random, 301))
             .may_fragment();
         Self {
-            way,
+            path,
             datagram,
             ends,
         }
     }
 
-    fn udp(w: &mut World, way: Way) -> (Datagram, (SocketAddrV4, SocketAddrV4)) {
+    fn udp(w: &mut World, path: Path) -> (Datagram, (SocketAddrV4, SocketAddrV4)) {
         let (host, server) = (at(H1, 5000), at(S1, 53));
-        let external = match way {
-            Way::ToRouter => w
+        let external = match path {
+            Path::ToRouter => w
                 .router_sends(udp(at(N, 5353), server))
                 .forwarded()
                 .source(),
             _ => w.open_udp(host, server),
         };
-        match way {
-            Way::Out => (udp(host, server), (external, server)),
-            Way::In => (udp(server, external), (server, host)),
-            Way::ToRouter => (udp(server, external), (server, at(N, 5353))),
-            Way::Hairpin => {
+        match path {
+            Path::Out => (udp(host, server), (external, server)),
+            Path::In => (udp(server, external), (server, host)),
+            Path::ToRouter => (udp(server, external), (server, at(N, 5353))),
+            Path::Hairpin => {
                 let second = w.open_udp(at(H2, 7000), server);
                 (udp(host, second), (external, at(H2, 7000)))
             }
         }
     }
 
-    fn tcp(w: &mut World, way: Way) -> (Datagram, (SocketAddrV4, SocketAddrV4)) {
+    fn tcp(w: &mut World, path: Path) -> (Datagram, (SocketAddrV4, SocketAddrV4)) {
         let (host, server) = (at(H1, 5000), at(S1, 80));
-        match way {
-            Way::Out | Way::In => {
+        match path {
+            Path::Out | Path::In => {
                 let connection = w.open_tcp(host, server);
-                match way {
-                    Way::Out => (connection.inside_sends(ACK), (connection.external, server)),
+                match path {
+                    Path::Out => (connection.inside_sends(ACK), (connection.external, server)),
                     _ => (connection.outside_sends(ACK), (server, host)),
                 }
             }
-            Way::ToRouter => {
+            Path::ToRouter => {
                 let external = w
                     .router_sends(tcp(at(N, 4000), server, SYN).seq(10))
                     .forwarded()
@@ -113,7 +113,7 @@ impl Flow {
                     (server, at(N, 4000)),
                 )
             }
-            Way::Hairpin => {
+            Path::Hairpin => {
                 let public = at(N, 8080);
                 let (protocol, inside_port) = (nat_core::Protocol::Tcp, 80);
                 let forward = nat_core::PortForward::new(protocol, 8080, at(H2, inside_port));
@@ -131,17 +131,17 @@ impl Flow {
         }
     }
 
-    fn echo(w: &mut World, way: Way) -> (Datagram, (SocketAddrV4, SocketAddrV4)) {
-        let router = matches!(way, Way::ToRouter);
-        let id = match way {
-            Way::ToRouter => w
+    fn echo(w: &mut World, path: Path) -> (Datagram, (SocketAddrV4, SocketAddrV4)) {
+        let router = matches!(path, Path::ToRouter);
+        let id = match path {
+            Path::ToRouter => w
                 .router_sends(echo_request(N, S1, 7))
                 .forwarded()
                 .query_id(),
             _ => w.open_echo(H1, S1, 7),
         };
-        match way {
-            Way::Out => (echo_request(H1, S1, 7), (at(N, id), at(S1, 0))),
+        match path {
+            Path::Out => (echo_request(H1, S1, 7), (at(N, id), at(S1, 0))),
             _ => (
                 echo_reply(S1, N, id),
                 (at(S1, 0), at(if router { N } else { H1 }, 7)),
@@ -151,17 +151,17 @@ impl Flow {
 
     #[track_caller]
     fn sends(&self, w: &mut World, packet: impl Into<Vec<u8>>) -> Outcome {
-        match self.way {
-            Way::Out | Way::Hairpin => w.outbound(packet),
-            Way::In | Way::ToRouter => w.inbound(packet),
+        match self.path {
+            Path::Out | Path::Hairpin => w.outbound(packet),
+            Path::In | Path::ToRouter => w.inbound(packet),
         }
     }
 
     /// What arrived of a packet that was let through.
     #[track_caller]
     fn arrived(&self, outcome: Outcome) -> Packet {
-        match self.way {
-            Way::ToRouter => outcome.local(Side::Outside),
+        match self.path {
+            Path::ToRouter => outcome.local(Side::Outside),
             _ => outcome.forwarded(),
         }
     }
@@ -210,10 +210,10 @@ fn offsets(packets: &[Packet]) -> Vec<usize> {
 /// later fragment changes.
 #[test]
 fn fragments_arrive_in_all_orders() {
-    for (way, kind) in ways() {
+    for (path, kind) in paths() {
         for order in ORDERS {
             let mut w = World::new();
-            let flow = Flow::open(&mut w, way, kind);
+            let flow = Flow::open(&mut w, path, kind);
             let fragments = flow.datagram.cut(&[104, 96]);
             let mut arrived = Vec::new();
             for number in order {
@@ -225,10 +225,10 @@ fn fragments_arrive_in_all_orders() {
                 assert_eq!(
                     arrived.len() > known,
                     first_came,
-                    "{way:?} {kind:?} {order:?}: {number}"
+                    "{path:?} {kind:?} {order:?}: {number}"
                 );
             }
-            assert_eq!(arrived.len(), 3, "{way:?} {kind:?} {order:?}");
+            assert_eq!(arrived.len(), 3, "{path:?} {kind:?} {order:?}");
             flow.check_whole(&arrived);
         }
     }
@@ -238,11 +238,11 @@ fn fragments_arrive_in_all_orders() {
 /// of the first joins the others of its datagram under their identification.
 #[test]
 fn fragments_may_come_twice() {
-    for (way, kind) in ways() {
+    for (path, kind) in paths() {
         for order in ORDERS {
             for at_once in [true, false] {
                 let mut w = World::new();
-                let flow = Flow::open(&mut w, way, kind);
+                let flow = Flow::open(&mut w, path, kind);
                 let fragments = flow.datagram.cut(&[104, 96]);
                 let twice: Vec<_> = if at_once {
                     order.iter().flat_map(|n| [*n, *n]).collect()
@@ -253,7 +253,7 @@ fn fragments_may_come_twice() {
                 for number in twice {
                     arrived.extend(flow.sends_and_gets(&mut w, &fragments[number]));
                 }
-                assert_eq!(arrived.len(), 6, "{way:?} {kind:?} {order:?}");
+                assert_eq!(arrived.len(), 6, "{path:?} {kind:?} {order:?}");
                 flow.check_whole(&arrived);
             }
         }
@@ -264,15 +264,15 @@ fn fragments_may_come_twice() {
 /// twice.
 #[test]
 fn fragments_are_released_in_order_of_arrival() {
-    for (way, kind) in ways() {
+    for (path, kind) in paths() {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, way, kind);
+        let flow = Flow::open(&mut w, path, kind);
         let fragments = flow.datagram.cut(&[104, 96]);
         for number in [2, 1, 2, 1] {
             flow.sends(&mut w, &fragments[number]).held();
         }
         let left = flow.sends_and_gets(&mut w, &fragments[0]);
-        assert_eq!(offsets(&left), [0, 200, 104, 200, 104], "{way:?} {kind:?}");
+        assert_eq!(offsets(&left), [0, 200, 104, 200, 104], "{path:?} {kind:?}");
         flow.check_whole(&left);
         assert_eq!((w.stats().held, w.stats().released), (4, 4));
         let again = flow.sends_and_gets(&mut w, &fragments[2]);
@@ -283,9 +283,9 @@ fn fragments_are_released_in_order_of_arrival() {
 /// U14, T, I: the largest datagram there is, in 45 fragments.
 #[test]
 fn the_largest_datagram_passes() {
-    for (way, kind) in ways() {
+    for (path, kind) in paths() {
         let mut w = World::new();
-        let mut flow = Flow::open(&mut w, way, kind);
+        let mut flow = Flow::open(&mut w, path, kind);
         let header = if kind == Kind::Tcp { 40 } else { 28 };
         flow.datagram = flow.datagram.payload(&vec![0xA7; 65_535 - header]);
         let fragments = flow.datagram.cut(&[1480; 44]);
@@ -303,8 +303,8 @@ fn the_largest_datagram_passes() {
 fn interleaved_datagrams_keep_apart() {
     let mut w = World::new();
     let flows = [
-        Flow::open(&mut w, Way::In, Kind::Udp),
-        Flow::open(&mut w, Way::In, Kind::Echo),
+        Flow::open(&mut w, Path::In, Kind::Udp),
+        Flow::open(&mut w, Path::In, Kind::Echo),
     ];
     let other = w.open_udp(at(H2, 6000), at(S1, 53));
     let third = udp(at(S1, 53), other)
@@ -312,7 +312,7 @@ fn interleaved_datagrams_keep_apart() {
         .id(9)
         .may_fragment();
     let third = Flow {
-        way: Way::In,
+        path: Path::In,
         datagram: third,
         ends: (at(S1, 53), at(H2, 6000)),
     };
@@ -423,8 +423,8 @@ fn an_answered_first_changes_nothing_for_what_waits() {
 }
 
 /// What comes right behind a first that was refused is not held, so the next datagram of the same
-/// identification does not get it; nor does it get what an earlier one left behind where that lies
-/// over its own.
+/// identification does not get it; nor does it get what an earlier one left behind where that
+/// overlaps its own.
 #[test]
 fn remains_of_a_refused_datagram_do_not_join_the_next() {
     let mut w = World::new();
@@ -470,7 +470,7 @@ fn remains_of_a_refused_datagram_do_not_join_the_next() {
 fn fragments_wait_for_two_seconds() {
     for (waited, released) in [(1_999, 1), (2_000, 0), (2_001, 0), (60_000, 0)] {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+        let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
         let fragments = flow.datagram.cut(&[104]);
         flow.sends(&mut w, &fragments[1]).held();
         w.jump(core::time::Duration::from_millis(waited));
@@ -484,7 +484,7 @@ fn fragments_wait_for_two_seconds() {
 fn a_first_shows_the_way_for_fifteen_seconds() {
     for (waited, forwarded) in [(14_999, true), (15_000, false), (3_600_000, false)] {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, Way::In, Kind::Udp);
+        let flow = Flow::open(&mut w, Path::In, Kind::Udp);
         let fragments = flow.datagram.cut(&[104]);
         flow.sends(&mut w, &fragments[0]).forwarded();
         w.jump(core::time::Duration::from_millis(waited));
@@ -494,12 +494,13 @@ fn a_first_shows_the_way_for_fifteen_seconds() {
     }
 }
 
-/// A first that has gone ahead two seconds ago makes room for others, but only when there is none.
+/// A datagram whose first fragment left two seconds ago gives up its slot, but only if no slot is
+/// free.
 #[test]
-fn a_first_makes_room_only_where_it_must() {
+fn a_first_fragment_displaces_others_only_if_it_must() {
     for (others, forwarded) in [(3, true), (4, false)] {
         let mut w = World::fragmenting::<4, 4>(|_| ());
-        let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+        let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
         let fragments = flow.datagram.cut(&[104]);
         flow.sends(&mut w, &fragments[0]).forwarded();
         w.jump(secs(2));
@@ -554,9 +555,9 @@ fn stray(number: u32) -> Datagram {
 #[test]
 fn a_flood_of_later_fragments_harms_no_session() {
     let mut w = World::new();
-    let flows: Vec<_> = ways()
-        .filter(|(way, kind)| matches!((way, kind), (Way::In | Way::Out, _) | (_, Kind::Udp)))
-        .map(|(way, kind)| Flow::open(&mut w, way, kind))
+    let flows: Vec<_> = paths()
+        .filter(|(path, kind)| matches!((path, kind), (Path::In | Path::Out, _) | (_, Kind::Udp)))
+        .map(|(path, kind)| Flow::open(&mut w, path, kind))
         .collect();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for number in 0..10_000 {
@@ -590,8 +591,8 @@ fn a_flood_of_later_fragments_harms_no_session() {
     );
 }
 
-/// U14a, A15: datagrams of several hosts in turns, more than there is room for, all within a
-/// millisecond: the oldest makes room, which is complete, and not the newest.
+/// U14a, A15: datagrams of several hosts in turns, more than there are slots, all within a
+/// millisecond: the oldest, which is complete, gives up its slot, and not the newest.
 #[test]
 fn datagrams_in_order_come_through_in_turns_at_any_rate() {
     let hosts = [H1, H2, H3];
@@ -616,13 +617,13 @@ fn datagrams_in_order_come_through_in_turns_at_any_rate() {
     }
 }
 
-/// A15: in-order datagrams come through at any rate, whoever else has some under way.
+/// A15: in-order datagrams pass at any rate, whichever other datagrams are under way.
 #[test]
 fn datagrams_in_order_come_through_at_any_rate() {
     let mut w = World::new();
-    let flows: Vec<_> = ways()
-        .filter(|(way, _)| !matches!(way, Way::ToRouter | Way::Hairpin))
-        .map(|(way, kind)| Flow::open(&mut w, way, kind))
+    let flows: Vec<_> = paths()
+        .filter(|(path, _)| !matches!(path, Path::ToRouter | Path::Hairpin))
+        .map(|(path, kind)| Flow::open(&mut w, path, kind))
         .collect();
     for number in 0..300 {
         for flow in &flows {
@@ -642,10 +643,10 @@ fn datagrams_in_order_come_through_at_any_rate() {
 #[test]
 fn datagrams_out_of_order_come_through_for_ever() {
     let mut w = World::new();
-    let flows: Vec<_> = [Way::In, Way::Out]
+    let flows: Vec<_> = [Path::In, Path::Out]
         .into_iter()
-        .flat_map(|way| KINDS.map(|kind| (way, kind)))
-        .map(|(way, kind)| Flow::open(&mut w, way, kind))
+        .flat_map(|path| KINDS.map(|kind| (path, kind)))
+        .map(|(path, kind)| Flow::open(&mut w, path, kind))
         .collect();
     for number in 0..200 {
         for (flow, order) in flows.iter().zip(ORDERS.iter().cycle()) {
@@ -660,15 +661,15 @@ fn datagrams_out_of_order_come_through_for_ever() {
     }
 }
 
-/// A15: what waits is bounded, and one that is new is dropped when there is no room.
+/// A15: the memory for waiting fragments is bounded, and a new one is dropped when it is full.
 #[test]
-fn fragments_are_dropped_when_there_is_no_room() {
+fn fragments_are_dropped_when_the_memory_is_full() {
     let mut w = World::new();
     for number in 0..8 {
         w.inbound(stray(number)).held();
     }
     w.inbound(stray(8)).dropped(DropReason::Fragment);
-    let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+    let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
     flow.sends(&mut w, &flow.datagram.cut(&[104])[1])
         .dropped(DropReason::Fragment);
     w.jump(secs(2));
@@ -676,9 +677,9 @@ fn fragments_are_dropped_when_there_is_no_room() {
     assert_eq!(w.stats().held, 9);
 }
 
-/// A15: a flood that is over leaves all of the room.
+/// A15: after a flood all slots are free.
 #[test]
-fn a_flood_that_is_over_leaves_room() {
+fn slots_are_free_after_a_flood() {
     let mut w = World::new();
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     for number in 0..100 {
@@ -702,7 +703,7 @@ fn a_flood_that_is_over_leaves_room() {
 #[test]
 fn datagrams_are_bounded_too() {
     let mut w = World::fragmenting::<3, 8>(|_| ());
-    let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+    let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
     let fragments = flow.datagram.cut(&[104, 96]);
     flow.sends(&mut w, &fragments[0]).forwarded();
     w.inbound(stray(1)).held();
@@ -711,7 +712,7 @@ fn datagrams_are_bounded_too() {
     w.inbound(stray(1).fragment(864, true)).held();
     flow.sends(&mut w, &fragments[1]).forwarded();
     // A first fragment takes the place of what waits.
-    let other = Flow::open(&mut w, Way::In, Kind::Udp);
+    let other = Flow::open(&mut w, Path::In, Kind::Udp);
     let fragments = other.datagram.cut(&[104, 96]);
     other.sends(&mut w, &fragments[0]).forwarded();
     other.sends(&mut w, &fragments[1]).forwarded();
@@ -719,10 +720,10 @@ fn datagrams_are_bounded_too() {
         .forwarded();
 }
 
-/// A15: one source may have all of the room while nobody else needs it, and gives up what is more
-/// than half to those who do, its newest first; by bytes and by datagrams.
+/// A15: one source may use all of the memory while no other source needs it. What it has beyond
+/// half is given to other sources, its newest first; by fragments and by datagrams.
 #[test]
-fn a_source_keeps_half_of_the_room_at_most() {
+fn a_source_keeps_half_of_the_memory_at_most() {
     let of_source = |number: u32, source: Ipv4Addr| {
         let mut packet = stray(number * 200);
         packet.ip.source = source.octets();
@@ -756,13 +757,14 @@ fn a_source_keeps_half_of_the_room_at_most() {
     w.inbound(of_source(2, S2)).dropped(DropReason::Fragment);
 }
 
-/// U14: however many datagrams a second come last fragment first, those that have passed make room.
+/// U14: however many datagrams a second come last fragment first, those that have passed give up
+/// their slots.
 #[test]
 fn datagrams_in_reverse_come_through_at_any_rate() {
     let mut w = World::fragmenting::<4, 4>(|_| ());
     let flows = [
-        Flow::open(&mut w, Way::In, Kind::Udp),
-        Flow::open(&mut w, Way::Out, Kind::Tcp),
+        Flow::open(&mut w, Path::In, Kind::Udp),
+        Flow::open(&mut w, Path::Out, Kind::Tcp),
     ];
     for number in 0..300 {
         for flow in &flows {
@@ -781,7 +783,7 @@ fn datagrams_in_reverse_come_through_at_any_rate() {
 #[test]
 fn only_what_fits_waits() {
     let mut w = World::with(|config| config.outside_mtu = 9000);
-    let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+    let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
     let datagram = flow.datagram.clone().payload(&[7; 6000]);
     let fragments = datagram.cut(&[1480, 1480, 1488]);
     flow.sends(&mut w, &fragments[1]).held();
@@ -797,7 +799,7 @@ fn only_what_fits_waits() {
 fn tiny_first_fragments_are_dropped() {
     for (kind, len) in [(Kind::Tcp, 8), (Kind::Tcp, 16), (Kind::Tcp, 24)] {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, Way::Out, kind);
+        let flow = Flow::open(&mut w, Path::Out, kind);
         // With options the header is of 32 bytes.
         let datagram = flow
             .datagram
@@ -814,7 +816,7 @@ fn tiny_first_fragments_are_dropped() {
     }
     for kind in [Kind::Udp, Kind::Echo] {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, Way::Out, kind);
+        let flow = Flow::open(&mut w, Path::Out, kind);
         // Eight bytes are the whole header of these.
         let fragments = flow.datagram.cut(&[8, 8]);
         let arrived: Vec<_> = fragments
@@ -829,8 +831,8 @@ fn tiny_first_fragments_are_dropped() {
 #[test]
 fn tcp_fragments_over_the_flags_are_dropped() {
     let mut w = World::new();
-    for way in [Way::Out, Way::In, Way::Hairpin] {
-        let flow = Flow::open(&mut w, way, Kind::Tcp);
+    for path in [Path::Out, Path::In, Path::Hairpin] {
+        let flow = Flow::open(&mut w, path, Kind::Tcp);
         let fragments = flow.datagram.cut(&[104]);
         let over = flow.datagram.clone().fragment(8, false).body(&[0xFF; 32]);
         flow.sends(&mut w, &over).dropped(DropReason::BadFragment);
@@ -845,9 +847,9 @@ fn tcp_fragments_over_the_flags_are_dropped() {
 /// identification of its own.
 #[test]
 fn an_identification_may_come_again() {
-    for (way, kind) in ways() {
+    for (path, kind) in paths() {
         let mut w = World::new();
-        let mut flow = Flow::open(&mut w, way, kind);
+        let mut flow = Flow::open(&mut w, path, kind);
         let mut ids = HashSet::new();
         for number in 0..70_u8 {
             flow.datagram = flow.datagram.payload(&[number; 301]).id(0);
@@ -862,12 +864,12 @@ fn an_identification_may_come_again() {
         }
         assert_eq!(
             ids.len(),
-            if matches!(way, Way::Out | Way::Hairpin) {
+            if matches!(path, Path::Out | Path::Hairpin) {
                 70
             } else {
                 1
             },
-            "{way:?} {kind:?}"
+            "{path:?} {kind:?}"
         );
     }
 }
@@ -887,7 +889,7 @@ fn later_fragments_follow_the_last_first_that_was_let_through() {
             .id(0);
         let fragments = datagram.cut(&[104]);
         let mut arrived = vec![w.inbound(&fragments[0]).forwarded()];
-        // To a port that nobody has, and of the same port at its last hop.
+        // To an unused port, and of the same port at its last hop.
         let refused = udp(at(S1, 53), at(N, 1))
             .payload(&[9; 200])
             .may_fragment()
@@ -954,9 +956,9 @@ fn due_fragments_keep_their_way() {
 /// comes before its first: all of four in reverse, or the last of 45.
 #[test]
 fn an_idle_router_lets_one_source_use_all_places() {
-    for (way, kind) in ways() {
+    for (path, kind) in paths() {
         let mut w = World::fragmenting::<16, 4>(|_| ());
-        let mut flow = Flow::open(&mut w, way, kind);
+        let mut flow = Flow::open(&mut w, path, kind);
         let fragments = flow.datagram.cut(&[104, 48, 48, 40]);
         let arrived: Vec<_> = fragments
             .iter()
@@ -981,7 +983,7 @@ fn an_idle_router_lets_one_source_use_all_places() {
 #[test]
 fn fragments_beyond_the_largest_datagram_are_dropped() {
     let mut w = World::new();
-    let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+    let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
     flow.sends(&mut w, &flow.datagram.cut(&[104])[0])
         .forwarded();
     let at_end = |len| {
@@ -1011,7 +1013,7 @@ fn fragments_beyond_the_largest_datagram_are_dropped() {
 #[test]
 fn ragged_and_empty_fragments_are_dropped() {
     let mut w = World::new();
-    let flow = Flow::open(&mut w, Way::In, Kind::Udp);
+    let flow = Flow::open(&mut w, Path::In, Kind::Udp);
     let first = flow.datagram.cut(&[104])[0].clone();
     let later = |len: usize, more| {
         flow.datagram
@@ -1042,9 +1044,9 @@ fn ragged_and_empty_fragments_are_dropped() {
 /// A16: a fragment may forbid that it is cut further.
 #[test]
 fn fragments_may_carry_df() {
-    for way in [Way::Out, Way::In] {
+    for path in [Path::Out, Path::In] {
         let mut w = World::with(|config| (config.outside_mtu, config.inside_mtu) = (400, 400));
-        let mut flow = Flow::open(&mut w, way, Kind::Udp);
+        let mut flow = Flow::open(&mut w, path, Kind::Udp);
         flow.datagram.ip.dont_fragment = true;
         let arrived: Vec<_> = flow
             .datagram
@@ -1072,9 +1074,9 @@ fn fragments_may_carry_df() {
 /// L9: a fragment whose time to live is used up goes nowhere; only a first is answered.
 #[test]
 fn fragments_expire() {
-    for way in [Way::Out, Way::In, Way::Hairpin] {
+    for path in [Path::Out, Path::In, Path::Hairpin] {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, way, Kind::Udp);
+        let flow = Flow::open(&mut w, path, Kind::Udp);
         let fragments = flow.datagram.cut(&[104]);
         flow.sends(&mut w, fragments[0].clone().ttl(1))
             .rejected(DropReason::TtlExpired);
@@ -1142,7 +1144,7 @@ fn pass(w: &mut World, time: Duration) {
 #[test]
 fn fragments_for_the_router_may_be_at_their_last_hop() {
     let mut w = World::new();
-    let mut flow = Flow::open(&mut w, Way::ToRouter, Kind::Udp);
+    let mut flow = Flow::open(&mut w, Path::ToRouter, Kind::Udp);
     flow.datagram = flow.datagram.ttl(1);
     let fragments = flow.datagram.cut(&[104, 96]);
     let arrived: Vec<_> = [1, 0, 2]
@@ -1237,10 +1239,10 @@ fn large_datagrams_and_fragments_are_cut() {
         &[1, 30, 3, 9, 158, 7, 1, 2, 3, 4, 5, 1],
         &[148, 4, 0, 0, 1, 1, 158, 6, 1, 2, 3, 4, 0, 130, 3, 0],
     ];
-    for (way, kind) in ways().filter(|(way, _)| !matches!(way, Way::ToRouter)) {
+    for (path, kind) in paths().filter(|(path, _)| !matches!(path, Path::ToRouter)) {
         for mtu in [68, 69, 75, 76, 77, 130, 600] {
             let mut w = World::new();
-            let mut flow = Flow::open(&mut w, way, kind);
+            let mut flow = Flow::open(&mut w, path, kind);
             for side in [Side::Inside, Side::Outside] {
                 w.nat.set_mtu(side, mtu).expect("68 bytes are an MTU");
             }
@@ -1264,10 +1266,10 @@ fn large_datagrams_and_fragments_are_cut() {
     }
 }
 
-/// U13a, X10: the pieces of one datagram share a new identification, which is not that of another
+/// U13a, X10: the fragments of one datagram share a new identification, which is not that of another
 /// host's.
 #[test]
-fn pieces_of_two_hosts_do_not_mix() {
+fn new_fragments_of_two_hosts_do_not_mix() {
     let mut w = World::new();
     let ids = [H1, H2].map(|host| {
         let large = udp(at(host, 5000), at(S1, 53))
@@ -1286,7 +1288,7 @@ fn pieces_of_two_hosts_do_not_mix() {
 #[test]
 fn released_fragments_are_cut() {
     let mut w = World::with(|config| config.outside_mtu = 500);
-    let mut flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+    let mut flow = Flow::open(&mut w, Path::Out, Kind::Udp);
     flow.datagram = flow.datagram.payload(&[7; 1500]);
     let fragments = flow.datagram.cut(&[200, 1000]);
     flow.sends(&mut w, &fragments[1]).held();
@@ -1300,9 +1302,9 @@ fn released_fragments_are_cut() {
 /// U13, X10: what must not be fragmented is answered, on all ways.
 #[test]
 fn large_datagrams_with_df_are_answered() {
-    for (way, kind) in ways().filter(|(way, _)| !matches!(way, Way::ToRouter)) {
+    for (path, kind) in paths().filter(|(path, _)| !matches!(path, Path::ToRouter)) {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, way, kind);
+        let flow = Flow::open(&mut w, path, kind);
         for side in [Side::Inside, Side::Outside] {
             w.nat.set_mtu(side, 200).expect("200 bytes are an MTU");
         }
@@ -1360,7 +1362,7 @@ fn identifications_of_fragments_with_df_do_not_collide() {
     assert_ne!(ids[0], ids[1]);
 }
 
-/// RFC 7739 section 5: what one destination sees does not tell it what goes to another.
+/// RFC 7739 section 5: what one destination sees says nothing about packets to another.
 #[test]
 fn identifications_do_not_tell_of_other_destinations() {
     let mut w = World::new();
@@ -1391,7 +1393,7 @@ fn identifications_of_hairpins_do_not_collide() {
     assert_eq!(atomic.ip.identification, 0x1234);
 }
 
-/// X10: another boot numbers from another start, so nobody learns from one of the next.
+/// X10: each boot numbers from a different start, so one boot says nothing about the next.
 #[test]
 fn first_identifications_depend_on_the_seed() {
     let firsts: HashSet<u16> = (1..=100)
@@ -1447,12 +1449,12 @@ fn fragments_of_two_hosts_do_not_mix() {
     }
 }
 
-/// X10: what comes in keeps the identification of its sender, which alone tells its datagrams
-/// apart.
+/// X10: what comes in keeps the identification of its sender, the only thing that distinguishes its
+/// datagrams.
 #[test]
 fn identifications_from_outside_stay() {
     let mut w = World::new();
-    let flow = Flow::open(&mut w, Way::In, Kind::Udp);
+    let flow = Flow::open(&mut w, Path::In, Kind::Udp);
     for fragment in flow.datagram.clone().id(0xBEEF).cut(&[104, 96]) {
         assert_eq!(
             flow.sends(&mut w, fragment).forwarded().ip.identification,
@@ -1465,7 +1467,7 @@ fn identifications_from_outside_stay() {
 #[test]
 fn later_fragments_touch_no_session() {
     let mut w = World::new();
-    let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+    let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
     let fragments = flow.datagram.cut(&[104, 96]);
     w.advance(secs(299));
     flow.sends(&mut w, &fragments[2]).held();
@@ -1562,9 +1564,9 @@ fn fragments_of_unknown_protocols_are_dropped() {
 /// way in.
 #[test]
 fn fragments_do_not_outlive_their_address() {
-    for way in [Way::Out, Way::In] {
+    for path in [Path::Out, Path::In] {
         let mut w = World::new();
-        let flow = Flow::open(&mut w, way, Kind::Udp);
+        let flow = Flow::open(&mut w, path, Kind::Udp);
         let fragments = flow.datagram.cut(&[104, 96]);
         flow.sends(&mut w, &fragments[0]).forwarded();
         flow.sends(&mut w, &fragments[1]).forwarded();
@@ -1580,7 +1582,7 @@ fn fragments_do_not_outlive_their_address() {
 #[test]
 fn fragments_are_counted() {
     let mut w = World::new();
-    let flow = Flow::open(&mut w, Way::Out, Kind::Udp);
+    let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
     let before = w.stats().clone();
     let fragments = flow.datagram.cut(&[104, 96]);
     for number in [1, 0, 2] {
@@ -1610,10 +1612,10 @@ fn fragments_are_counted() {
     );
 }
 
-/// What cannot be cut is not: no room for eight bytes of payload, too short a buffer, no datagram
-/// at all.
+/// What cannot be fragmented is not: an MTU too small for eight bytes of payload, too short a
+/// buffer, no datagram at all.
 #[test]
-fn pieces_end_where_they_do_not_fit() {
+fn fragmenting_ends_where_a_fragment_does_not_fit() {
     let datagram = udp(at(H1, 5000), at(S1, 53))
         .payload(&[7; 100])
         .may_fragment()
@@ -1685,7 +1687,7 @@ fn random_datagrams_are_delivered_whole_or_not_at_all() {
             let (number, out, fragments) = &mut steps[chosen];
             let fragment = fragments.pop().expect("a fragment");
             if fragment.ip.fragment_offset.value() == 0 {
-                // Forged, to a port that nobody has or at its last hop.
+                // Forged, to an unused port or at its last hop.
                 let mut forged = fragment.clone().ttl(1);
                 forged.ip.time_to_live = 1;
                 let refused = if *out {
@@ -1733,8 +1735,8 @@ fn random_fragments_break_nothing() {
     let mut left = 0;
     for _ in 0..30 {
         let mut w = World::fragmenting::<5, 4>(|_| ());
-        let flows: Vec<_> = ways()
-            .map(|(way, kind)| Flow::open(&mut w, way, kind))
+        let flows: Vec<_> = paths()
+            .map(|(path, kind)| Flow::open(&mut w, path, kind))
             .collect();
         for _ in 0..600 {
             let flow = &flows[random.usize(..flows.len())];

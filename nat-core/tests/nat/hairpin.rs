@@ -60,7 +60,7 @@ fn a_host_reaches_itself() {
     );
 }
 
-/// C2 to C6 by hairpin: both ends change in one pass; the world sums anew.
+/// C2 to C6 by hairpin: both ends change in one pass; the world recomputes the checksums.
 #[test]
 fn checksums_hold_when_both_ends_change() {
     let mut w = World::new();
@@ -290,19 +290,19 @@ fn errors_come_back_by_hairpin() {
                 arrived.bytes().len(),
             ] {
                 let quoted = &arrived.bytes()[..len.min(arrived.bytes().len())];
-                let told = w
+                let received = w
                     .outbound(icmp_error(H2, N, kind, quoted).rest([0, 0, 5, 0]))
                     .forwarded();
                 assert_eq!(
                     (
-                        *told.source().ip(),
-                        *told.destination().ip(),
-                        told.icmp_type()
+                        *received.source().ip(),
+                        *received.destination().ip(),
+                        received.icmp_type()
                     ),
                     (N, H1, kind)
                 );
-                assert_eq!(told.icmp_rest(), [0, 0, 5, 0]);
-                let quote = told.quote();
+                assert_eq!(received.icmp_rest(), [0, 0, 5, 0]);
+                let quote = received.quote();
                 assert_eq!(
                     (quote.source(), quote.destination()),
                     (own.source(), own.destination())
@@ -341,8 +341,7 @@ fn a_forged_error_does_not_come_back() {
     }
 }
 
-/// A23: what is sent to an external port that nobody has is consumed; it neither leaves nor is
-/// answered.
+/// A23: a packet to an unused external port is dropped; it neither leaves nor gets an answer.
 #[test]
 fn an_external_port_without_a_mapping_leads_nowhere() {
     let mut w = World::new();
@@ -426,7 +425,8 @@ fn the_filter_applies_to_hairpins_only_when_asked_to() {
     w.outbound(udp(at(H1, 5000), at(N, 53))).forwarded();
 }
 
-/// A3, A20: hairpins come from hosts of the inside network; nobody outside passes for one.
+/// A3, A20: hairpins come from hosts of the inside network; a packet from outside cannot pass for
+/// one.
 #[test]
 fn no_outside_packet_is_treated_as_a_hairpin() {
     let mut w = World::new();

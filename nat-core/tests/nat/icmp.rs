@@ -84,7 +84,7 @@ fn identifiers_are_not_preserved() {
     );
 }
 
-/// A reply that nobody asked for, and one from inside, open nothing.
+/// An unsolicited reply, and one from inside, open no session.
 #[test]
 fn replies_open_no_session() {
     let mut w = World::new();

@@ -407,13 +407,13 @@ fn extensions_behind_a_cut_quote_are_not_taken_for_its_packet() {
                 .inbound(icmp_error(TRANSIT, N, TIME_EXCEEDED, &quote).rest([0, words, 0, 0]))
                 .forwarded();
             assert_eq!(inside.payload()[len..], EXTENSION);
-            let told = inside.quote();
+            let received = inside.quote();
             assert_eq!(
-                (told.source(), told.destination()),
+                (received.source(), received.destination()),
                 (own.source(), own.destination())
             );
             assert_eq!(
-                told.body[..len - 20],
+                received.body[..len - 20],
                 own.body[..len - 20],
                 "as the host sent it, its checksum too"
             );
@@ -422,8 +422,8 @@ fn extensions_behind_a_cut_quote_are_not_taken_for_its_packet() {
 }
 
 /// I3d: some hosts and routers leave anything in the word that was unused before RFC 4884. A length
-/// that no extension structure stands at counts as none, and all of the quote is translated, its
-/// checksum too.
+/// without an extension structure at that position counts as none, and all of the quote is
+/// translated, its checksum too.
 #[test]
 fn a_length_without_an_extension_counts_as_none() {
     let mut w = World::new();
@@ -434,21 +434,21 @@ fn a_length_without_an_extension_counts_as_none() {
                 .chain([[0, 0, 0x54, 0x93], [1, 0, 0, 0]])
             {
                 let left = exchange.left.bytes();
-                let told = w
+                let received = w
                     .inbound(icmp_error(TRANSIT, N, kind, &left).rest(rest))
                     .forwarded();
-                assert_eq!(told.icmp_rest(), rest, "as it came");
+                assert_eq!(received.icmp_rest(), rest, "as it came");
                 assert_quotes(
-                    &Packet::parse(told.payload()),
+                    &Packet::parse(received.payload()),
                     &exchange.outgoing,
                     exchange.name,
                 );
                 let arrived = exchange.arrived.bytes();
-                let told = w
+                let received = w
                     .outbound(icmp_error(H1, S1, kind, &arrived).rest(rest))
                     .forwarded();
                 assert_quotes(
-                    &Packet::parse(told.payload()),
+                    &Packet::parse(received.payload()),
                     &exchange.incoming,
                     exchange.name,
                 );
@@ -457,8 +457,8 @@ fn a_length_without_an_extension_counts_as_none() {
     }
 }
 
-/// I4a, I5a: of a fragmented datagram the first fragment is quoted, and told apart by its ports; a
-/// later one has none.
+/// I4a, I5a: of a fragmented datagram the quote of the first fragment is matched by its ports; a
+/// later fragment has none.
 #[test]
 fn an_error_about_a_first_fragment_is_translated() {
     let mut w = World::new();
@@ -467,12 +467,12 @@ fn an_error_about_a_first_fragment_is_translated() {
         .may_fragment()
         .cut(&[104]);
     let left = [&fragments[0], &fragments[1]].map(|fragment| w.outbound(fragment).forwarded());
-    let told = w
+    let received = w
         .inbound(icmp_error(S1, N, (11, 1), &left[0].bytes()))
         .forwarded()
         .quote();
     assert_eq!(
-        (told.source(), told.body),
+        (received.source(), received.body),
         (at(H1, 5000), Packet::parse(&fragments[0].bytes()).body)
     );
     w.inbound(icmp_error(S1, N, (11, 1), &left[1].bytes()))
@@ -482,12 +482,12 @@ fn an_error_about_a_first_fragment_is_translated() {
         .may_fragment()
         .cut(&[104]);
     let arrived = [&fragments[0], &fragments[1]].map(|fragment| w.inbound(fragment).forwarded());
-    let told = w
+    let received = w
         .outbound(icmp_error(H1, S1, (11, 1), &arrived[0].bytes()))
         .forwarded()
         .quote();
     assert_eq!(
-        (told.destination(), told.body),
+        (received.destination(), received.body),
         (left[0].source(), Packet::parse(&fragments[0].bytes()).body)
     );
     w.outbound(icmp_error(H1, S1, (11, 1), &arrived[1].bytes()))
@@ -561,9 +561,9 @@ fn a_forged_quote_is_dropped() {
     let external = w.open_udp(at(H1, 5000), at(S1, 53));
     let other = if *external.ip() == N { N2 } else { N };
     let good = udp(external, at(S1, 53));
-    let with_byte = |place: usize, value: u8| {
+    let with_byte = |index: usize, value: u8| {
         let mut bytes = good.bytes();
-        bytes[place] = value;
+        bytes[index] = value;
         if (20..=bytes.len()).contains(&field::header_len(&bytes)) {
             fix_header_checksum(&mut bytes);
         }
@@ -645,7 +645,7 @@ fn an_error_from_inside_goes_only_to_the_sender_of_what_it_quotes() {
         .dropped(DropReason::BadQuote);
 }
 
-/// A12, RFC 1122 section 3.2.2: no error about an error, whoever sent it.
+/// A12, RFC 1122 section 3.2.2: no error about an error, whichever side sent it.
 #[test]
 fn an_error_about_the_nats_own_error_is_dropped() {
     let mut w = World::new();
@@ -808,7 +808,8 @@ fn source_quench_and_redirect_are_not_forwarded() {
     }
 }
 
-/// I-7.3: an error from inside that quotes a recorded or source route would tell inside addresses.
+/// I-7.3: an error from inside that quotes a recorded or source route would reveal inside
+/// addresses.
 #[test]
 fn a_quoted_route_does_not_leave() {
     let mut w = World::new();
@@ -831,7 +832,7 @@ fn a_quoted_route_does_not_leave() {
     }
 }
 
-/// I-7.3: nor does an ICMP message with a source route in its own header, be it an error or a
+/// I-7.3: nor does an ICMP message with a source route in its own header, whether an error or a
 /// query.
 #[test]
 fn icmp_with_a_source_route_does_not_leave() {
@@ -872,8 +873,8 @@ fn random_quotes_are_survived() {
             exchange.arrived.bytes()
         };
         for _ in 0..random.usize(..3) {
-            let place = random.usize(..quote.len());
-            quote[place] = random.u8(..);
+            let index = random.usize(..quote.len());
+            quote[index] = random.u8(..);
         }
         let whole = (20..=quote.len()).contains(&field::header_len(&quote));
         if random.bool() && whole {

@@ -5,7 +5,7 @@ use nat_core::{
     Config, DropReason, Filtering, Instant, Limits, PortForward, Protocol, Rate, SessionState,
 };
 
-/// What the inside is told when its session cannot be had: RFC 5508 REQ-8.
+/// The ICMP error that an inside host gets when its session is refused: RFC 5508 REQ-8.
 const PROHIBITED: (u8, u8) = (3, 13);
 
 fn limited(change: impl FnOnce(&mut Limits)) -> World {
@@ -101,7 +101,7 @@ fn the_limit_on_all_mappings_is_on_the_sum_of_protocols() {
     // own.
     w.open_udp(at(H1, 5000), at(S2, 53));
     w.open_udp(at(H2, 5000), at(S1, 53));
-    // ICMP gives its mapping back after 60 s: one more may be had, of whichever protocol.
+    // ICMP gives its mapping back after 60 s: one more is possible, of any protocol.
     w.advance(secs(61));
     w.open_tcp(at(H1, 6000), at(S1, 80));
     w.outbound(tcp(at(H1, 6001), at(S1, 80), SYN))
@@ -152,8 +152,8 @@ fn a_mappings_sessions_are_limited() {
     }
 }
 
-/// G5: and those of a port forward: nobody outside opens more of them by what it makes the inside
-/// answer.
+/// G5: and those of a port forward: packets from outside that the inside answers do not open more
+/// of them.
 #[test]
 fn a_port_forwards_sessions_are_limited() {
     let mut w = limited(|limits| limits.sessions_per_mapping = Some(2));
@@ -294,7 +294,7 @@ fn a_refused_packet_takes_no_token() {
     );
 }
 
-/// G4c, A24: the rate is kept while the clock's low 32 bits start anew, and after months of rest a
+/// G4c, A24: the rate is kept when the low 32 bits of the clock wrap, and after months of rest a
 /// host has its burst.
 #[test]
 fn the_rate_survives_the_turns_of_the_clock() {
@@ -345,8 +345,7 @@ fn without_a_rate_a_host_is_as_fast_as_it_asks() {
     assert_eq!(mappings_had(&mut w, H1, 2000, 200), 200);
 }
 
-/// A host whose port forward is full of answers that nobody has acknowledged, in a table of 64
-/// sessions.
+/// A host whose port forward is full of unacknowledged answers, in a table of 64 sessions.
 fn answering(half_open: u16) -> World {
     let mut w = limited(|limits| limits.half_open_per_host = Some(half_open));
     w.nat
@@ -369,11 +368,11 @@ fn answer(w: &mut World, i: u16) -> Outcome {
     )
 }
 
-/// A7, G11d: the oldest answer to a SYN from outside that nobody has acknowledged makes room for
-/// one more connection of its host, from either side, and then the oldest that the host has begun;
-/// for one from outside that is never so.
+/// A7, G11d: the oldest unacknowledged answer to a SYN from outside is evicted for one more
+/// connection of its host, opened from either side; then the oldest half-open connection that the
+/// host has begun, but never for one opened from outside.
 #[test]
-fn the_oldest_unacknowledged_answer_makes_room() {
+fn the_oldest_unacknowledged_answer_is_evicted() {
     let mut w = answering(4);
     let established = w
         .inbound(tcp(at(ATTACKER, 1000), at(N, 80), ACK).seq(71).ack(91))
@@ -453,7 +452,7 @@ fn connections_that_are_not_answered_are_counted() {
                 of_all.then_some(DropReason::HalfOpenLimit)
             );
             w.open_udp(at(H1, 5000), at(S1, 53));
-            // Answered, and reset: each makes room for one; beyond that the oldest does.
+            // Answered, and reset: each is evicted for one; after that the oldest is.
             w.inbound(opening[0].outside_sends(SYN | ACK)).forwarded();
             assert_eq!(syn(&mut w, H1, base + 10), None);
             opening[1].outside_next = 0;
@@ -476,10 +475,10 @@ fn connections_that_are_not_answered_are_counted() {
     }
 }
 
-/// A6, G4: so many mappings and sessions are kept for each host that there may be; who has them
-/// shares the rest.
+/// A6, G4: so many mappings and sessions are reserved for each possible host; a host that has used
+/// them shares the rest.
 #[test]
-fn what_is_kept_for_others_is_not_to_be_had() {
+fn what_is_reserved_for_others_is_refused() {
     for filtering in [
         Filtering::AddressAndPortDependent,
         Filtering::AddressDependent,
@@ -494,7 +493,7 @@ fn what_is_kept_for_others_is_not_to_be_had() {
         assert_eq!(
             had,
             32 - 4 * 4,
-            "all but what is kept for three hosts and the router"
+            "all but what is reserved for three hosts and the router"
         );
         for host in [H2, H3] {
             let had = (0..40)
@@ -510,7 +509,7 @@ fn what_is_kept_for_others_is_not_to_be_had() {
             w.outbound(udp(at(H1, 5000), at(S2, 100 + i)))
                 .is_forwarded()
         });
-        // Filtered by address a session may take two places, and so may those that are kept.
+        // Filtered by address a session may take two slots, and so may those that are reserved.
         let left = if filtering == Filtering::AddressDependent {
             64 - 2 * 24 - 2 * 8
         } else {
@@ -526,7 +525,7 @@ fn what_is_kept_for_others_is_not_to_be_had() {
         }
         w.outbound(udp(at(fourth, 6000), at(S1, 53)))
             .refusal()
-            .expect("no more than is kept");
+            .expect("no more than is reserved");
         w.advance(secs(301));
         let again = (0..40)
             .filter(|i| w.outbound(udp(at(H1, 5000 + i), at(S1, 53))).is_forwarded())

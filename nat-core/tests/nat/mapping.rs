@@ -327,7 +327,7 @@ fn every_mapping_gets_a_port_of_its_own() {
 #[test]
 fn the_last_free_port_of_the_whole_range_is_found() {
     static TABLES: Mutex<Tables<65_535, 65_535>> = Mutex::new(Tables::new());
-    let mut tables = TABLES.lock().expect("nobody has panicked with it");
+    let mut tables = TABLES.lock().expect("no test has panicked with it");
     let mut config = config();
     config.excluded_ports = nat_core::PortSet::EMPTY;
     let mut nat = Nat::new(&mut tables, config, SEED).expect("the configuration can work");
@@ -345,8 +345,8 @@ fn the_last_free_port_of_the_whole_range_is_found() {
     assert_eq!(open(H2, 5000), None);
 }
 
-/// U7: an external address that lies in the inside network works; which address is meant is decided
-/// by the side.
+/// U7: an external address within the inside network works; the side decides which address is
+/// meant.
 #[test]
 fn an_external_address_may_lie_in_the_inside_network() {
     let external = Ipv4Addr::new(192, 168, 1, 200);

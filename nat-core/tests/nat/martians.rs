@@ -261,8 +261,8 @@ fn packets_from_inside_to_an_inside_host_are_dropped() {
         .expect("a refusal");
 }
 
-/// A query to an external address asks the router, which does not answer there; and where nobody
-/// is, nothing turns back.
+/// A query to an external address is for the router, which does not answer there; a packet to an
+/// unused port is not hairpinned.
 #[test]
 fn what_cannot_turn_back_inside_is_dropped() {
     let mut w = World::new();

@@ -100,10 +100,10 @@ fn run(setting: Setting, operations: &[Operation]) -> Result<Stats, (usize, Stri
 fn shortest(setting: Setting, mut operations: Vec<Operation>) -> Vec<Operation> {
     loop {
         let before = operations.len();
-        for place in (0..before).rev() {
+        for index in (0..before).rev() {
             let mut fewer = operations.clone();
-            if place < fewer.len() {
-                fewer.remove(place);
+            if index < fewer.len() {
+                fewer.remove(index);
             }
             if let Err((last, _)) = run(setting, &fewer) {
                 fewer.truncate(last + 1);
@@ -164,7 +164,7 @@ fn the_engine_agrees_with_a_naive_model() {
     // A few runs need not meet all of them.
     assert!(
         runs < RUNS || evicted > 5000,
-        "{evicted} sessions made room"
+        "{evicted} sessions were evicted"
     );
     assert!(
         runs < RUNS || unmet.is_empty(),

@@ -15,8 +15,8 @@ fn sized(packet: Datagram, len: usize) -> Datagram {
     packet.payload(&vec![7; len - 28])
 }
 
-/// U13, P1, I-7.1.1: too big to leave and not to be fragmented: the host is told the MTU, quoting
-/// what it sent.
+/// U13, P1, I-7.1.1: a packet that is too big and must not be fragmented: the host gets an error
+/// with the MTU, which quotes the packet.
 #[test]
 fn a_packet_too_big_for_the_outside_is_answered_with_the_mtu() {
     let mut w = small(1400, 1500);
@@ -199,7 +199,8 @@ fn clamped(w: &mut World, options: &[u8]) -> Vec<u8> {
     left.tcp().options.as_slice().to_vec()
 }
 
-/// P5: the MSS is lowered to what both MTUs carry, never raised; the world sums each segment anew.
+/// P5: the MSS is lowered to what both MTUs carry, never raised; the world recomputes the checksum
+/// of each segment.
 #[test]
 fn the_mss_is_lowered_to_what_fits() {
     let mss = |value: u16| [&[2, 4][..], &value.to_be_bytes()].concat();
@@ -237,7 +238,7 @@ fn the_mss_of_a_syn_ack_is_lowered() {
     );
 }
 
-/// P5: the option is found wherever it stands, at odd places too, and nothing else is touched.
+/// P5: the option is found at any position, odd ones too, and nothing else is changed.
 #[test]
 fn the_mss_is_found_among_other_options() {
     let cases: [(&[u8], &[u8]); 4] = [

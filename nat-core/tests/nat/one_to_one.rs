@@ -16,7 +16,7 @@ const RULE: OneToOne = OneToOne {
     inside: H2,
 };
 
-/// [`N2`] stands for [`H2`]; all others share [`N`].
+/// [`N2`] belongs to [`H2`]; all others share [`N`].
 fn one_to_one() -> World {
     with(|_| ())
 }
@@ -57,7 +57,8 @@ fn ports_are_the_same_on_both_sides() {
     assert!(w.sessions().iter().all(|session| session.port_forward));
 }
 
-/// Whoever sends to it gets in, also where it talks to others; what begins nothing does not.
+/// Packets from any sender get in, also to ports with sessions to others; packets that cannot open
+/// a session do not.
 #[test]
 fn any_sender_reaches_the_host() {
     let mut w = one_to_one();
@@ -123,7 +124,7 @@ fn pings_come_in_and_are_answered() {
         .dropped(DropReason::Martian);
 }
 
-/// Its own pings keep their identifier, and replies come back to nobody else.
+/// Its own pings keep their identifier, and replies come back to no other host.
 #[test]
 fn its_own_pings_keep_their_identifier() {
     let mut w = one_to_one();
@@ -270,11 +271,11 @@ fn no_other_host_gets_the_only_address() {
 fn errors_go_both_ways() {
     let mut w = one_to_one();
     let sent = w.outbound(udp(at(H2, 5000), at(S1, 53))).forwarded();
-    let told = w
+    let received = w
         .inbound(icmp_error(TRANSIT, N2, (11, 0), &sent.bytes()))
         .forwarded();
     assert_eq!(
-        (*told.destination().ip(), told.quote().source()),
+        (*received.destination().ip(), received.quote().source()),
         (H2, at(H2, 5000))
     );
     let arrived = w.inbound(udp(at(ATTACKER, 9), at(N2, 80))).forwarded();
@@ -293,8 +294,7 @@ fn errors_go_both_ways() {
 }
 
 /// I4, I5: errors about pings from outside, and about the replies, pass translated like those about
-/// packets with ports: a router on the way shows itself to those who trace the route, and the path
-/// MTU is told.
+/// packets with ports: traceroute sees the routers on the path, and path MTU discovery works.
 #[test]
 fn errors_about_pings_go_both_ways() {
     let mut w = one_to_one();
@@ -307,18 +307,18 @@ fn errors_about_pings_go_both_ways() {
     ] {
         let ping = w.inbound(&request).forwarded();
         for reporter in [H2, H3] {
-            let told = w
+            let received = w
                 .outbound(icmp_error(reporter, S1, (11, 0), &ping.bytes()))
                 .forwarded();
             assert_eq!(
                 (
-                    *told.source().ip(),
-                    *told.destination().ip(),
-                    told.icmp_type()
+                    *received.source().ip(),
+                    *received.destination().ip(),
+                    received.icmp_type()
                 ),
                 (N2, S1, (11, 0))
             );
-            let quote = told.quote();
+            let quote = received.quote();
             assert_eq!(
                 (
                     *quote.source().ip(),
@@ -331,16 +331,16 @@ fn errors_about_pings_go_both_ways() {
         let pong = w.outbound(&reply).forwarded();
         for reporter in [S1, TRANSIT] {
             let too_big = icmp_error(reporter, N2, (3, 4), &pong.bytes()[..28]).rest([0, 0, 5, 0]);
-            let told = w.inbound(too_big).forwarded();
+            let received = w.inbound(too_big).forwarded();
             assert_eq!(
                 (
-                    *told.source().ip(),
-                    *told.destination().ip(),
-                    told.icmp_type()
+                    *received.source().ip(),
+                    *received.destination().ip(),
+                    received.icmp_type()
                 ),
                 (reporter, H2, (3, 4))
             );
-            let quote = told.quote();
+            let quote = received.quote();
             assert_eq!(
                 (
                     *quote.source().ip(),
@@ -394,11 +394,14 @@ fn errors_about_pings_of_other_hosts_are_dropped() {
 fn errors_about_hairpinned_pings_come_back() {
     let mut w = one_to_one();
     let ping = w.outbound(echo_request(H1, N2, 7)).forwarded();
-    let told = w
+    let received = w
         .outbound(icmp_error(H3, N, (11, 0), &ping.bytes()))
         .forwarded();
-    assert_eq!((*told.source().ip(), *told.destination().ip()), (N2, H1));
-    let quote = told.quote();
+    assert_eq!(
+        (*received.source().ip(), *received.destination().ip()),
+        (N2, H1)
+    );
+    let quote = received.quote();
     assert_eq!(
         (
             *quote.source().ip(),
@@ -411,11 +414,14 @@ fn errors_about_hairpinned_pings_come_back() {
 
     let reply = echo_reply(H2, N, ping.query_id());
     let pong = w.outbound(&reply).forwarded();
-    let told = w
+    let received = w
         .outbound(icmp_error(H1, N2, (3, 4), &pong.bytes()).rest([0, 0, 5, 0]))
         .forwarded();
-    assert_eq!((*told.source().ip(), *told.destination().ip()), (N, H2));
-    let quote = told.quote();
+    assert_eq!(
+        (*received.source().ip(), *received.destination().ip()),
+        (N, H2)
+    );
+    let quote = received.quote();
     let (source, destination) = (*quote.source().ip(), *quote.destination().ip());
     assert_eq!(
         (source, destination, quote.query_id()),

@@ -271,8 +271,8 @@ fn port_forwards_serve_both_sides() {
         .rejected(DropReason::PortsExhausted);
 }
 
-/// U8: what an overlapping port lets in is told by the remote endpoint, so no laxer filter can be
-/// had with it.
+/// U8: the remote endpoint distinguishes the sessions of an overlapping port, so no less strict
+/// filter can be configured with it.
 #[test]
 fn overlapping_needs_the_strictest_filter() {
     for filtering in [Filtering::EndpointIndependent, Filtering::AddressDependent] {

@@ -63,7 +63,7 @@ fn a_new_connection_resets_no_other() {
 
 /// lwIP 3: adding a port forward again made duplicates until the table was full.
 #[test]
-fn adding_a_forward_again_takes_no_room() {
+fn adding_a_forward_again_takes_no_slot() {
     let mut w = World::sized::<2, 4, 2>(|_| ());
     w.nat.add_port_forward(web_server()).expect("there is room");
     for _ in 0..100 {

@@ -30,8 +30,8 @@ fn the_inside_address_answers_ping_by_default() {
     assert_eq!(w.sessions(), []);
 }
 
-/// AWS, I10a: a router that is told to is deaf to pings from inside, whole or in fragments, and to
-/// nothing else.
+/// AWS, I10a: if configured, the router drops pings from inside, whole or in fragments, and nothing
+/// else.
 #[test]
 fn the_inside_address_need_not_answer_ping() {
     let mut w = World::with(|config| config.inside_ping = false);
@@ -67,7 +67,7 @@ fn the_inside_address_need_not_answer_ping() {
     w.inbound(echo_reply(S1, N, id)).forwarded();
 }
 
-/// AWS, A1: an external address answers no ping unless told to.
+/// AWS, A1: an external address answers no ping unless configured.
 #[test]
 fn an_external_address_does_not_answer_ping_by_default() {
     let mut w = World::new();
@@ -81,8 +81,8 @@ fn an_external_address_does_not_answer_ping_by_default() {
     assert_eq!(w.stats().replies_rate_limited, 0);
 }
 
-/// I10a: told to, it does: the ping is for the outside stack as it came, the answer leaves as it
-/// is, and no trace is left.
+/// I10a: if configured, it does: the outside stack gets the ping unchanged, the answer leaves
+/// unchanged, and no state remains.
 #[test]
 fn an_external_address_may_answer_ping() {
     let mut w = answering();

@@ -18,7 +18,7 @@ fn parity(first: u16, last: u16) -> World {
 }
 
 /// The external ports that UDP from the inside ports `from` gets, as long as there is one.
-fn drawn(w: &mut World, from: impl Iterator<Item = u16>) -> Vec<u16> {
+fn dynamic_ports(w: &mut World, from: impl Iterator<Item = u16>) -> Vec<u16> {
     let mut port = |from| {
         let outcome = w.outbound(udp(at(H1, from), at(S1, 53)));
         outcome
@@ -55,7 +55,7 @@ fn the_external_port_has_the_parity_of_the_inside_port() {
 #[test]
 fn parity_is_not_preserved_by_default() {
     let mut w = World::new();
-    let ports = drawn(&mut w, (0..64).map(|i| 5000 + 2 * i));
+    let ports = dynamic_ports(&mut w, (0..64).map(|i| 5000 + 2 * i));
     assert_eq!(ports.len(), 64);
     assert_eq!(
         ports
@@ -83,7 +83,7 @@ fn ports_of_a_parity_are_random() {
         config.port_parity = true;
         config.ports = range(32_768, 65_535);
     });
-    let ports = drawn(&mut w, (0..2000).map(|i| 5001 + 2 * i));
+    let ports = dynamic_ports(&mut w, (0..2000).map(|i| 5001 + 2 * i));
     assert_eq!(ports.len(), 2000);
     let mut by_range = [0_u32; 16];
     ports
@@ -119,7 +119,7 @@ fn the_last_free_port_of_a_parity_is_found() {
     ] {
         let mut w = parity(first, last);
         for bit in [0, 1] {
-            let ports = drawn(&mut w, (0..100).map(|i| 5000 + 2 * i + bit));
+            let ports = dynamic_ports(&mut w, (0..100).map(|i| 5000 + 2 * i + bit));
             let found: HashSet<_> = ports.iter().copied().collect();
             assert_eq!(found.len(), ports.len());
             assert_eq!(
@@ -166,7 +166,7 @@ fn reserved_ports_of_a_parity_are_left_out() {
             config.reserved_ports = Some(reserved);
         });
         for bit in [1, 0] {
-            let found: HashSet<_> = drawn(&mut w, (0..40).map(|i| 5000 + 2 * i + bit))
+            let found: HashSet<_> = dynamic_ports(&mut w, (0..40).map(|i| 5000 + 2 * i + bit))
                 .into_iter()
                 .collect();
             let expected =
@@ -189,7 +189,7 @@ fn the_dhcp_port_counts_among_the_even_ports() {
         config.excluded_ports = PortSet::EMPTY;
     });
     let mut found = |bit: u16| {
-        drawn(&mut w, (0..6).map(|i| 500 + 2 * i + bit))
+        dynamic_ports(&mut w, (0..6).map(|i| 500 + 2 * i + bit))
             .into_iter()
             .collect::<HashSet<_>>()
     };
@@ -211,12 +211,12 @@ fn ports_of_a_parity_come_back() {
     w.nat.add_port_forward(forward).expect("a port forward");
     for round in 0..5 {
         assert_eq!(
-            drawn(&mut w, (0..10).map(|i| 5000 + 100 * round + 2 * i)).len(),
+            dynamic_ports(&mut w, (0..10).map(|i| 5000 + 100 * round + 2 * i)).len(),
             7,
             "round {round}"
         );
         assert_eq!(
-            drawn(&mut w, (0..10).map(|i| 5001 + 100 * round + 2 * i)).len(),
+            dynamic_ports(&mut w, (0..10).map(|i| 5001 + 100 * round + 2 * i)).len(),
             8,
             "round {round}"
         );
@@ -230,12 +230,15 @@ fn ports_of_a_parity_come_back() {
 fn a_search_without_a_port_of_the_parity_is_not_begun() {
     let drawn_after = |refused: u16| {
         let mut w = parity(30_000, 30_063);
-        assert_eq!(drawn(&mut w, (0..32).map(|i| 5000 + 2 * i)).len(), 32);
+        assert_eq!(
+            dynamic_ports(&mut w, (0..32).map(|i| 5000 + 2 * i)).len(),
+            32
+        );
         for i in 0..refused {
             w.outbound(udp(at(H1, 6000 + 2 * i), at(S1, 53)))
                 .rejected(DropReason::PortsExhausted);
         }
-        drawn(&mut w, (0..32).map(|i| 5001 + 2 * i))
+        dynamic_ports(&mut w, (0..32).map(|i| 5001 + 2 * i))
     };
     assert_eq!(drawn_after(0), drawn_after(10));
 }
@@ -254,7 +257,7 @@ fn filtered_ports_are_not_drawn() {
         let expected: HashSet<_> = (ports.first()..=ports.last())
             .filter(|port| !filtered.contains(*port))
             .collect();
-        let found: Vec<_> = drawn(&mut w, from..from + 300);
+        let found: Vec<_> = dynamic_ports(&mut w, from..from + 300);
         assert_eq!(
             (found.len(), found.into_iter().collect()),
             (expected.len(), expected),
@@ -287,7 +290,7 @@ fn excluded_ports_can_be_chosen() {
             config.ports = range(135, 139);
             config.excluded_ports = excluded.clone();
         });
-        let found = drawn(&mut w, 5000..5100);
+        let found = dynamic_ports(&mut w, 5000..5100);
         assert_eq!(found.len(), left);
         assert!(found.iter().all(|port| !excluded.contains(*port)));
     }

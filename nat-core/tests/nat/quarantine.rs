@@ -129,8 +129,8 @@ fn without_memory_there_is_no_quarantine() {
     assert_eq!(w.stats().ports_released_early, 0);
 }
 
-/// A28: through a filter that is open to everyone, what an old peer still sends reaches nobody,
-/// until the time is over.
+/// A28: through a filter that is open to everyone, packets of an old peer reach no host until the
+/// time is over.
 #[test]
 fn packets_of_old_peers_reach_no_host() {
     let mut w = world(2, |config| {
@@ -251,7 +251,7 @@ fn no_search_is_begun_while_all_free_ports_wait() {
     assert_eq!(drawn_after(0), drawn_after(10));
 }
 
-/// G8: nobody is asked to wake the engine for the end of a wait.
+/// G8: the engine asks for no timeout at the end of a wait.
 #[test]
 fn a_wait_has_no_deadline() {
     let mut w = world(1, |_| ());
@@ -321,9 +321,9 @@ fn protocols_share_the_memory_fairly() {
     }
 }
 
-/// G8: room that is taken by waits which are over is room: nobody is let go early for them.
+/// G8: slots of expired entries count as free: no entry is released early because of them.
 #[test]
-fn waits_that_are_over_make_room() {
+fn expired_entries_free_their_slots() {
     let mut w = World::quarantining::<2>(|config| {
         config.ports = PortRange::new(P, P + 3).expect("four ports");
     });
@@ -331,8 +331,7 @@ fn waits_that_are_over_make_room() {
         w.open_udp(at(H1, 5000 + i), at(S1, 53));
         w.advance(secs(100 * u64::from(i % 2)));
     }
-    // The first two wait until 420 s; the others are freed at 500 s, without anybody having looked
-    // in between.
+    // The first two wait until 420 s; the others are freed at 500 s, without a packet in between.
     w.advance(secs(100));
     w.jump(secs(200));
     let free: HashSet<_> = (0..2)
@@ -344,7 +343,7 @@ fn waits_that_are_over_make_room() {
 
 /// G8: so it is where more of them are over than one packet ends.
 #[test]
-fn many_waits_that_are_over_make_room() {
+fn many_expired_entries_free_their_slots() {
     let mut w = World::quarantining::<128>(|config| {
         config.ports = PortRange::new(P, P + 299).expect("300 ports");
     });
@@ -384,7 +383,7 @@ fn a_port_waits_whose_session_was_found_dead() {
         .rejected(DropReason::PortsExhausted);
 }
 
-/// G8, 0.3: the low 32 bits of the clock start anew while a port waits.
+/// G8, 0.3: the low 32 bits of the clock wrap while a port waits.
 #[test]
 fn waits_survive_the_turn_of_the_clock() {
     for before in [1, 59, 119, 120, 121] {
@@ -473,8 +472,7 @@ fn a_wait_that_is_over_does_not_come_back() {
     assert_eq!(udp_port(&mut w, at(H2, 5000)), Ok(P));
 }
 
-/// G8: where nobody has looked when a mapping's time was up, its port waits from when it was
-/// noticed.
+/// G8: if no call was made when a mapping expired, its port waits from the next call on.
 #[test]
 fn a_port_waits_from_when_its_end_was_noticed() {
     for late in [
@@ -552,7 +550,8 @@ fn the_quarantine_of_a_lost_address_is_forgotten() {
     assert_eq!(use_up(&mut w, 60).len(), 2);
 }
 
-/// G8: a port forward may have a port that waits; and the port waits anew when it is removed.
+/// G8: a port forward may have a port that waits; and the port waits again when the forward is
+/// removed.
 #[test]
 fn a_port_forward_may_have_a_port_that_waits() {
     let mut w = world(3, |_| ());
@@ -713,7 +712,7 @@ fn after_a_start_no_mapping_is_made_for_the_delay() {
     w.router_sends(udp(at(N, 5000), at(S1, 53))).forwarded();
 }
 
-/// G8: TCP waits after a start as long as its own delay says; and nobody waits unless it is
+/// G8: TCP waits after a start as long as its own delay says; and there is no wait unless it is
 /// configured.
 #[test]
 fn the_wait_after_a_start_is_an_option_for_each_protocol() {

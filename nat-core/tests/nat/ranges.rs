@@ -79,7 +79,8 @@ fn a_range_maps_port_by_port_in_both_directions() {
     assert!(w.sessions().iter().all(|session| session.port_forward));
 }
 
-/// What lies beyond either end of a range stays closed, and leaves from no port of it.
+/// Ports beyond either end of a range stay closed, and inside ports beyond it leave from no port of
+/// the range.
 #[test]
 fn a_range_ends_at_its_ends() {
     let mut w = World::with(|config| config.ports = ports(4990, 5020));
@@ -339,7 +340,7 @@ fn forwards_that_come_to_meet_do_not_share_a_port() {
             range(Udp, 8080, at(H1, 80), 1),
             on(Udp, at(N2, 8080), at(H2, 80)),
         ];
-        add(&mut w, order.map(|place| both[place]));
+        add(&mut w, order.map(|index| both[index]));
         move_to(&mut w, &[N2, N]);
         let served = w
             .inbound(udp(at(S1, 9), at(N2, 8080)))
@@ -361,8 +362,8 @@ fn forwards_that_come_to_meet_do_not_share_a_port() {
     }
 }
 
-/// R2, A18: as many dynamic mappings as there are ports that nobody keeps, whether or not the kept
-/// ones are in use.
+/// R2, A18: as many dynamic mappings as there are ports that no rule has, whether or not the ports
+/// of rules are in use.
 #[test]
 fn kept_ports_are_counted_exactly() {
     for in_use in [0, 2, 3] {

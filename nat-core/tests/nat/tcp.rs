@@ -262,8 +262,8 @@ fn simultaneous_open_establishes_a_session() {
     }
 }
 
-/// T2a, T4: the peer's SYN comes first, is dropped without a word, and comes again once ours has
-/// opened the way. The first leaves nothing behind: nothing is said about it later.
+/// T2a, T4: the peer's SYN comes first, is dropped silently, and is repeated once our SYN has
+/// opened a session. The first one leaves no state and causes no error later.
 #[test]
 fn a_simultaneous_open_may_begin_outside() {
     for wait in [0, 3, 6, 100] {
@@ -725,7 +725,7 @@ fn traffic_after_a_reset_restores_the_session() {
     }
 }
 
-/// X2, X7.1: another RST is no traffic that restores a session, nor does it start the time anew.
+/// X2, X7.1: another RST neither restores a session nor restarts its timer.
 #[test]
 fn a_second_reset_restores_nothing() {
     for end in End::BOTH {
@@ -915,7 +915,7 @@ fn a_syn_within_a_connection_resets_nothing() {
     }
 }
 
-/// A1, S3: an acknowledgment of what nobody has sent does not make a forged RST exact.
+/// A1, S3: an acknowledgment of data that was never sent does not make a forged RST exact.
 #[test]
 fn a_forged_acknowledgment_does_not_validate_a_reset() {
     let (mut w, connection) = open();
@@ -990,11 +990,11 @@ fn resets_are_limited_by_connection() {
     }
 }
 
-/// S4, RFC 5961 section 10, CVE-2016-5696: no limit is shared, so nobody learns of others by the
-/// RSTs that it gets: neither of another host's, nor of its own, nor of one that differs in a
+/// S4, RFC 5961 section 10, CVE-2016-5696: no limit is shared, so the RSTs that a host gets say
+/// nothing about others: neither of another host's, nor of its own, nor of one that differs in a
 /// single field.
 #[test]
-fn no_connection_withholds_the_reset_of_another() {
+fn no_connection_suppresses_the_reset_of_another() {
     let mut w = World::new();
     let ack = |from, to| tcp(from, to, ACK).seq(1).ack(2);
     for i in 0..2000 {
@@ -1126,9 +1126,9 @@ fn a_reset_connections_ports_are_used_again() {
     assert_eq!(connection.state(&w), Reset);
 }
 
-/// S2, RFC 9293 section 3.5.1: a host that has restarted opens its connection anew, on the ports
-/// that it had before. The server's challenge tells it the number at which its RST counts; then the
-/// new connection is tracked.
+/// S2, RFC 9293 section 3.5.1: a host that has restarted opens its connection again, on the same
+/// ports. The server's challenge has the number at which its RST counts; then the new connection is
+/// tracked.
 #[test]
 fn a_host_that_forgot_its_connection_opens_it_again() {
     let (mut w, mut connection) = open();
@@ -1182,7 +1182,8 @@ fn an_attempt_may_begin_again_with_another_number() {
     assert_eq!(connection.state(&w), Established);
 }
 
-/// X7.1, T5: what is left of a closed connection does not keep its session, whoever sends it.
+/// X7.1, T5: what is left of a closed connection does not keep its session alive, whichever end
+/// sends it.
 #[test]
 fn stray_segments_do_not_keep_a_closed_session() {
     for end in End::BOTH {

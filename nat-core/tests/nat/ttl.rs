@@ -213,8 +213,8 @@ fn no_error_is_sent_outside_about_an_invalid_packet() {
     }
 }
 
-/// I10e: no error about a packet to many, whether its time to live is up, it is too big, or nothing
-/// can be had for it.
+/// I10e: no error about a multicast or broadcast packet, whether its time to live is used up, it is
+/// too big, or its session is refused.
 #[test]
 fn no_error_is_sent_about_a_multicast_or_broadcast_packet() {
     let mut w = World::sized::<1, 1, 4>(|config| config.outside_mtu = 100);
@@ -419,7 +419,7 @@ fn errors_can_be_turned_off_for_each_side() {
     }
 }
 
-/// I9: the switch is for what is said of addresses and room too.
+/// I9: the switch also covers errors about missing addresses and full tables.
 #[test]
 fn the_errors_of_all_reasons_can_be_turned_off() {
     let mut w = World::sized::<4, 1, 4>(|config| config.inside_icmp_errors = false);

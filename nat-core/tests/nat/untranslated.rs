@@ -123,7 +123,7 @@ fn unsolicited_packets_from_there_are_dropped() {
         .dropped(DropReason::UnknownProtocol);
 }
 
-/// A1, U8: nobody else reaches an inside address, whatever the filter, and whatever session there
+/// A1, U8: no other host reaches an inside address, whatever the filter, and whatever session there
 /// is.
 #[test]
 fn no_other_host_reaches_an_inside_address() {
@@ -641,8 +641,8 @@ fn sessions_are_limited_and_take_no_port() {
         .rejected(DropReason::PortsExhausted);
 }
 
-/// RFC 6888 REQ-6: a host with an external address for itself is not pinged from there, so a reply
-/// that nobody has asked for does not leave, and never from that address.
+/// RFC 6888 REQ-6: a host with an external address for itself is not pinged from there, so an
+/// unsolicited reply does not leave, and never from that address.
 #[test]
 fn a_one_to_one_host_answers_no_ping_from_there() {
     let mut w = with(|config| {

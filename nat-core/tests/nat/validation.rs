@@ -6,9 +6,9 @@ use crate::world::*;
 use nat_core::{DropReason, Side};
 
 /// A packet with one byte of its header changed, and the header checksum made right again.
-fn with_byte(packet: Datagram, place: usize, value: u8) -> Vec<u8> {
+fn with_byte(packet: Datagram, index: usize, value: u8) -> Vec<u8> {
     let mut bytes = packet.bytes();
-    bytes[place] = value;
+    bytes[index] = value;
     if (20..=bytes.len()).contains(&field::header_len(&bytes)) {
         fix_header_checksum(&mut bytes);
     }
@@ -48,7 +48,7 @@ fn refused(cases: impl Fn(Ipv4Addr, Ipv4Addr) -> Vec<Case>) {
     }
 }
 
-/// A25: lies in the IPv4 header.
+/// A25: wrong fields in the IPv4 header.
 #[test]
 fn malformed_headers_are_dropped_with_their_reason() {
     use DropReason::{BadHeaderChecksum, BadHeaderLength, BadTotalLength, BadVersion, Truncated};
@@ -127,7 +127,7 @@ fn malformed_headers_are_dropped_with_their_reason() {
     });
 }
 
-/// A25: lies in the transport header's own lengths.
+/// A25: wrong lengths in the transport header.
 #[test]
 fn malformed_transport_headers_are_dropped_with_their_reason() {
     let with_udp_length = |packet: Datagram, length: u16| {
@@ -438,10 +438,10 @@ fn packets_of_every_length_are_survived() {
 fn packets_with_any_byte_changed_are_survived() {
     let mut w = World::new();
     for (side, packet) in specimens(&mut w) {
-        for place in 0..packet.len() {
+        for index in 0..packet.len() {
             for value in [0x00, 0x01, 0x0F, 0x40, 0x7F, 0x80, 0xFF] {
                 let mut changed = packet.clone();
-                changed[place] = value;
+                changed[index] = value;
                 let _ = send(&mut w, side, changed.clone());
                 if usize::from(changed[0] & 15) * 4 <= changed.len() && changed[0] & 15 >= 5 {
                     fix_header_checksum(&mut changed);

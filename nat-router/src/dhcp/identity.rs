@@ -1,4 +1,4 @@
-//! How clients are told apart (RFC 2131 section 4.2).
+//! How clients are distinguished (RFC 2131 section 4.2).
 
 use core::hash::Hasher;
 

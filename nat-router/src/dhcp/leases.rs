@@ -262,12 +262,12 @@ impl<'d> Leases<'d> {
         asked: Option<Ipv4Addr>,
         now: u32,
     ) -> Option<Choice> {
-        let place = self
+        let slot = self
             .place_of(asker.client)
-            .or_else(|| self.open_place(asked?, asker, now))
+            .or_else(|| self.open_slot(asked?, asker, now))
             .or_else(|| self.any(asker.question.mac, now))?;
-        let address = self.address(place);
-        let lease = self.leases.get_mut(place)?;
+        let address = self.address(slot);
+        let lease = self.leases.get_mut(slot)?;
         match lease.state {
             State::Leased if !lease.is_over(now) => return Some(Choice::Ready(address)),
             State::Offered if !lease.is_over(now) => {
@@ -291,10 +291,10 @@ impl<'d> Leases<'d> {
         now: u32,
         seconds: u32,
     ) -> Grant {
-        let Some(place) = self.open_place(address, asker, now) else {
+        let Some(slot) = self.open_slot(address, asker, now) else {
             return Grant::Refused;
         };
-        let Some(lease) = self.leases.get_mut(place) else {
+        let Some(lease) = self.leases.get_mut(slot) else {
             return Grant::Refused;
         };
         let is_reserved = lease.is_of(asker.client) && !lease.is_over(now);
@@ -304,7 +304,7 @@ impl<'d> Leases<'d> {
                 Grant::Renewed
             }
             State::Offered if is_reserved => {
-                self.lease_out(place, asker.client, now, seconds);
+                self.lease_out(slot, asker.client, now, seconds);
                 Grant::New
             }
             _ => {
@@ -314,9 +314,9 @@ impl<'d> Leases<'d> {
         }
     }
 
-    fn lease_out(&mut self, place: usize, client: ClientKey, now: u32, seconds: u32) {
+    fn lease_out(&mut self, slot: usize, client: ClientKey, now: u32, seconds: u32) {
         for (other, lease) in self.leases.iter_mut().enumerate() {
-            if other == place {
+            if other == slot {
                 lease.becomes(State::Leased, now.saturating_add(seconds));
             } else if lease.is_of(client) {
                 // A client has one address.
@@ -331,10 +331,10 @@ impl<'d> Leases<'d> {
         let waiting = self.leases.iter_mut().enumerate();
         let waiting =
             waiting.filter(|(_, lease)| lease.state == State::Chosen && !lease.is_over(now));
-        let (place, lease) = waiting.min_by_key(|(_, lease)| lease.until)?;
+        let (slot, lease) = waiting.min_by_key(|(_, lease)| lease.until)?;
         lease.state = State::Probed;
         lease.until = now.saturating_add(OFFER_SECONDS);
-        Some(self.address(place))
+        Some(self.address(slot))
     }
 
     /// Processes the result of the probe for `address`: the `station` that has answered, if any.
@@ -345,10 +345,10 @@ impl<'d> Leases<'d> {
         station: Option<Mac>,
         now: u32,
     ) -> Option<Probed> {
-        let place = self.place_at(address)?;
+        let slot = self.slot_at(address)?;
         let lease = self
             .leases
-            .get_mut(place)
+            .get_mut(slot)
             .filter(|lease| lease.state == State::Probed)?;
         let (client, question) = (lease.client, lease.question());
         let other =
@@ -372,9 +372,7 @@ impl<'d> Leases<'d> {
 
     /// Whether a message waits for the probe of `address`.
     pub(super) fn has_question(&self, address: Ipv4Addr, now: u32) -> bool {
-        let lease = self
-            .place_at(address)
-            .and_then(|place| self.leases.get(place));
+        let lease = self.slot_at(address).and_then(|slot| self.leases.get(slot));
         lease.is_some_and(|lease| {
             lease.is_pending() && !lease.is_over(now) && lease.question().is_some()
         })
@@ -383,8 +381,8 @@ impl<'d> Leases<'d> {
     /// Drops the message that waits for the probe of `address`. The client must ask again.
     pub(super) fn forget_question(&mut self, address: Ipv4Addr) {
         if let Some(lease) = self
-            .place_at(address)
-            .and_then(|place| self.leases.get_mut(place))
+            .slot_at(address)
+            .and_then(|slot| self.leases.get_mut(slot))
         {
             lease.flags = Flags(lease.flags.0 & !(Flags::OFFER | Flags::ACK));
         }
@@ -426,8 +424,8 @@ impl<'d> Leases<'d> {
     }
 
     fn lease_of(&mut self, client: ClientKey, address: Ipv4Addr) -> Option<&mut Lease> {
-        let place = self.place_at(address)?;
-        let lease = self.leases.get_mut(place)?;
+        let slot = self.slot_at(address)?;
+        let lease = self.leases.get_mut(slot)?;
         (lease.is_of(client) && matches!(lease.state, State::Offered | State::Leased))
             .then_some(lease)
     }
@@ -437,21 +435,21 @@ impl<'d> Leases<'d> {
     }
 
     /// The index of `address` if it may be leased at all.
-    fn place_at(&self, address: Ipv4Addr) -> Option<usize> {
-        let place = address.to_bits().checked_sub(self.first.to_bits())? as usize;
-        (place < self.leases.len() && address != self.router).then_some(place)
+    fn slot_at(&self, address: Ipv4Addr) -> Option<usize> {
+        let slot = address.to_bits().checked_sub(self.first.to_bits())? as usize;
+        (slot < self.leases.len() && address != self.router).then_some(slot)
     }
 
-    fn open_place(&self, address: Ipv4Addr, asker: &Asker, now: u32) -> Option<usize> {
-        self.place_at(address).filter(|place| {
+    fn open_slot(&self, address: Ipv4Addr, asker: &Asker, now: u32) -> Option<usize> {
+        self.slot_at(address).filter(|slot| {
             self.leases
-                .get(*place)
+                .get(*slot)
                 .is_some_and(|lease| lease.is_open_to(asker, now))
         })
     }
 
-    fn address(&self, place: usize) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.first.to_bits().wrapping_add(place as u32))
+    fn address(&self, slot: usize) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.first.to_bits().wrapping_add(slot as u32))
     }
 
     /// An entry whose lease is over. It prefers one that no client has used, and searches from an

@@ -161,7 +161,7 @@ impl Lab {
         Some(address)
     }
 
-    /// Probes what is to be probed, which takes a second where nobody answers, and returns the
+    /// Sends the probes that are due, which takes a second if there is no answer, and returns the
     /// answers of the server.
     fn probe(&mut self) -> Vec<Said> {
         let mut said = Vec::new();
@@ -316,8 +316,8 @@ impl Lab {
 #[test]
 fn a_new_address_is_probed_before_a_client_hears_of_it() {
     let mut lab = Lab::new(100, 163);
-    let anna = client(1);
-    let discover = anna.message(7, &[DhcpOption::MessageType(MessageType::Discover)]);
+    let host1 = client(1);
+    let discover = host1.message(7, &[DhcpOption::MessageType(MessageType::Discover)]);
     assert_eq!(lab.hear(&discover), None);
     let address = lab.next_probe().expect("an address to probe");
     assert_eq!(lab.next_probe(), None);
@@ -328,15 +328,15 @@ fn a_new_address_is_probed_before_a_client_hears_of_it() {
     );
     // What was offered is leased without another probe, and renewed without one.
     assert_eq!(
-        lab.select(&anna, address).and_then(|said| said.kind),
+        lab.select(&host1, address).and_then(|said| said.kind),
         Some(MessageType::Ack)
     );
     assert_eq!(
-        lab.renew(&anna, address).and_then(|said| said.kind),
+        lab.renew(&host1, address).and_then(|said| said.kind),
         Some(MessageType::Ack)
     );
     assert_eq!(
-        lab.discover(&anna).and_then(|said| said.address),
+        lab.discover(&host1).and_then(|said| said.address),
         Some(address)
     );
     assert_eq!(lab.probes, [address]);
@@ -345,8 +345,8 @@ fn a_new_address_is_probed_before_a_client_hears_of_it() {
 #[test]
 fn clients_with_a_lease_are_served_while_the_addresses_of_others_are_probed() {
     let mut lab = Lab::new(100, 163);
-    let anna = client(1);
-    let address = lab.obtain(&anna).expect("an address");
+    let host1 = client(1);
+    let address = lab.obtain(&host1).expect("an address");
     let mut probed = Vec::new();
     for last in 2..20 {
         let discover = client(last).message(
@@ -357,7 +357,7 @@ fn clients_with_a_lease_are_served_while_the_addresses_of_others_are_probed() {
         probed.extend(lab.next_probe());
         let renewal = Client {
             current: Some(address),
-            ..anna.clone()
+            ..host1.clone()
         };
         let renewal = renewal.message(9, &[DhcpOption::MessageType(MessageType::Request)]);
         assert_eq!(
@@ -405,16 +405,16 @@ fn a_static_host_in_the_pool_keeps_its_address_and_is_logged() {
         address: inside(100),
         station,
     };
-    let told = lab.news.iter().filter(|news| **news == in_use).count();
+    let reports = lab.news.iter().filter(|news| **news == in_use).count();
     // Whether it was tried at all before the other depends on the hash of the client.
     assert!(
-        told <= 1
+        reports <= 1
             && lab
                 .probes
                 .iter()
                 .filter(|address| **address == inside(100))
                 .count()
-                == told
+                == reports
     );
     assert_eq!(lab.discover(&client(3)), None);
     assert!(lab.news.contains(&in_use));
@@ -467,13 +467,13 @@ fn after_a_restart_no_two_hosts_get_one_address_and_those_that_have_one_keep_it(
 #[test]
 fn a_client_keeps_the_address_that_it_alone_answers_for() {
     let mut lab = Lab::new(100, 163);
-    let anna = client(1);
-    lab.stations.insert(inside(120), anna.mac);
+    let host1 = client(1);
+    lab.stations.insert(inside(120), host1.mac);
     for ask in [Lab::renew, Lab::reboot] {
         lab.restart(100, 163);
         let (begin, said) = (
             lab.now,
-            ask(&mut lab, &anna, inside(120)).expect("an answer"),
+            ask(&mut lab, &host1, inside(120)).expect("an answer"),
         );
         assert_eq!(
             (said.kind, said.address),
@@ -487,7 +487,7 @@ fn a_client_keeps_the_address_that_it_alone_answers_for() {
         DhcpOption::RequestedIpAddress(inside(120)),
     ];
     assert_eq!(
-        lab.ask(&anna, &asks).and_then(|said| said.address),
+        lab.ask(&host1, &asks).and_then(|said| said.address),
         Some(inside(120))
     );
 }
@@ -580,32 +580,32 @@ fn a_client_without_an_identifier_is_that_whose_identifier_is_its_hardware_addre
 fn answers_go_to_where_the_client_can_receive_them() {
     for broadcast in [false, true] {
         let mut lab = Lab::new(100, 163);
-        let anna = Client {
+        let host1 = Client {
             broadcast,
             ..client(1)
         };
-        let offer = lab.discover(&anna).expect("an offer");
+        let offer = lab.discover(&host1).expect("an offer");
         let address = offer.address.expect("an address");
         let new = if broadcast {
             EVERYBODY
         } else {
-            (anna.mac, address)
+            (host1.mac, address)
         };
         assert_eq!(offer.to, Some(new));
-        let ack = lab.select(&anna, address).expect("an answer");
+        let ack = lab.select(&host1, address).expect("an answer");
         assert_eq!((ack.to, ack.current), (Some(new), None));
         // The flag does not matter to who has an address.
-        let renewal = lab.renew(&anna, address).expect("an answer");
+        let renewal = lab.renew(&host1, address).expect("an answer");
         assert_eq!(
             (renewal.to, renewal.current),
-            (Some((anna.mac, address)), Some(address))
+            (Some((host1.mac, address)), Some(address))
         );
-        let nak = lab.reboot(&anna, inside(99)).expect("an answer");
+        let nak = lab.reboot(&host1, inside(99)).expect("an answer");
         assert_eq!(
             (nak.kind, nak.to),
             (Some(MessageType::Nak), Some(EVERYBODY))
         );
-        let nak = lab.renew(&anna, inside(99)).expect("an answer");
+        let nak = lab.renew(&host1, inside(99)).expect("an answer");
         assert_eq!(
             (nak.kind, nak.to, nak.current),
             (Some(MessageType::Nak), Some(EVERYBODY), None)
@@ -617,25 +617,25 @@ fn answers_go_to_where_the_client_can_receive_them() {
 fn answers_after_a_probe_go_to_the_same_places() {
     for broadcast in [false, true] {
         let mut lab = Lab::new(100, 163);
-        let anna = Client {
+        let host1 = Client {
             broadcast,
             id: Some(vec![0xff; 19]),
             ..client(1)
         };
-        let said = lab.reboot(&anna, inside(110)).expect("an answer");
+        let said = lab.reboot(&host1, inside(110)).expect("an answer");
         assert_eq!(
             said.to,
             Some(if broadcast {
                 EVERYBODY
             } else {
-                (anna.mac, inside(110))
+                (host1.mac, inside(110))
             })
         );
         lab.restart(100, 163);
-        let said = lab.renew(&anna, inside(110)).expect("an answer");
+        let said = lab.renew(&host1, inside(110)).expect("an answer");
         assert_eq!(
             (said.to, said.current),
-            (Some((anna.mac, inside(110))), Some(inside(110)))
+            (Some((host1.mac, inside(110))), Some(inside(110)))
         );
     }
 }
@@ -707,26 +707,26 @@ fn a_request_for_another_server_is_not_answered_and_frees_the_offer() {
 #[test]
 fn a_declined_address_is_not_leased_for_a_while_and_only_its_client_can_decline_it() {
     let mut lab = Lab::new(100, 101);
-    let anna = client(1);
-    let address = lab.obtain(&anna).expect("an address");
+    let host1 = client(1);
+    let address = lab.obtain(&host1).expect("an address");
     lab.decline(&client(9), address);
     assert_eq!(
-        lab.renew(&anna, address).and_then(|said| said.kind),
+        lab.renew(&host1, address).and_then(|said| said.kind),
         Some(MessageType::Ack)
     );
-    lab.decline(&anna, address);
+    lab.decline(&host1, address);
     assert_eq!(
         lab.news.last(),
         Some(&News::Declined {
             address,
-            mac: anna.mac
+            mac: host1.mac
         })
     );
     assert_eq!(
-        lab.reboot(&anna, address).and_then(|said| said.kind),
+        lab.reboot(&host1, address).and_then(|said| said.kind),
         Some(MessageType::Nak)
     );
-    let other = lab.obtain(&anna).expect("another address");
+    let other = lab.obtain(&host1).expect("another address");
     assert_ne!(other, address);
     assert_eq!(lab.discover(&client(2)), None);
     lab.now += IN_USE_SECONDS;
@@ -749,7 +749,7 @@ fn what_a_client_releases_it_gets_again_after_a_probe_or_another_client_does() {
     lab.release(&clients[2], had[2]);
     assert_eq!(lab.obtain(&client(9)), Some(had[2]));
     assert_eq!(lab.discover(&clients[2]), None);
-    // Nobody releases the address of another.
+    // A client cannot release the address of another.
     lab.release(&client(9), had[0]);
     lab.stations.insert(had[0], clients[0].mac);
     assert_eq!(lab.discover(&clients[2]), None);
@@ -759,11 +759,11 @@ fn what_a_client_releases_it_gets_again_after_a_probe_or_another_client_does() {
 fn inform_is_answered_about_the_network_without_an_address_or_a_lease() {
     let mut lab = Lab::new(100, 100);
     let inform = [DhcpOption::MessageType(MessageType::Inform)];
-    let anna = Client {
+    let host1 = Client {
         current: Some(inside(20)),
         ..client(1)
     };
-    let said = lab.ask(&anna, &inform).expect("an answer");
+    let said = lab.ask(&host1, &inform).expect("an answer");
     assert_eq!(
         (said.kind, said.address, said.seconds),
         (Some(MessageType::Ack), None, None)
@@ -774,7 +774,7 @@ fn inform_is_answered_about_the_network_without_an_address_or_a_lease() {
     );
     assert_eq!(
         (said.to, said.current),
-        (Some((anna.mac, inside(20))), Some(inside(20)))
+        (Some((host1.mac, inside(20))), Some(inside(20)))
     );
     let foreign = Client {
         current: Some(Ipv4Addr::new(10, 1, 2, 3)),
@@ -845,8 +845,8 @@ fn a_pool_of_all_hosts_is_leased_to_the_last_address() {
     assert!(!addresses.contains(&ROUTER));
 }
 
-/// More identifiers at once than can be kept: clients without a place ask again, and then have
-/// their answer at once.
+/// More identifiers at once than can be kept: clients without a slot ask again, and then have their
+/// answer at once.
 #[test]
 fn clients_with_long_identifiers_get_their_offer_now_or_when_they_ask_again() {
     let mut lab = Lab::new(100, 163);
@@ -902,11 +902,11 @@ fn malformed(random: &mut Pcg32, message: &[u8]) -> Vec<u8> {
     }
     let mut bytes = message.to_vec();
     for _ in 0..=below(4) {
-        let place = below(bytes.len());
+        let index = below(bytes.len());
         match below(3) {
-            0 => bytes[place] = below(256) as u8,
-            1 => bytes.truncate(place.max(1)),
-            // Options that lie about their length.
+            0 => bytes[index] = below(256) as u8,
+            1 => bytes.truncate(index.max(1)),
+            // Options with a wrong length.
             _ => bytes.extend([below(256) as u8, below(256) as u8, 1]),
         }
     }
@@ -934,8 +934,8 @@ fn malformed_requests_do_no_harm() {
     assert!(lab.obtain(&client(1)).is_some());
 }
 
-/// Clients and stations that come and go, move, ask for anything, and lose answers: nobody is given
-/// what another has.
+/// Clients and stations that come and go, move, ask for anything, and lose answers: no client gets
+/// an address that another one has.
 #[test]
 fn no_address_is_ever_given_to_two() {
     for seed in 0..40 {

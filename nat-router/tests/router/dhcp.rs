@@ -278,11 +278,11 @@ fn malformed(random: &mut Pcg32, discover: &[u8]) -> Vec<u8> {
     }
     let mut bytes = discover.to_vec();
     for _ in 0..=below(4) {
-        let place = below(bytes.len());
+        let index = below(bytes.len());
         match below(3) {
-            0 => bytes[place] = below(256) as u8,
-            1 => bytes.truncate(place.max(1)),
-            // Options that lie about their length.
+            0 => bytes[index] = below(256) as u8,
+            1 => bytes.truncate(index.max(1)),
+            // Options with a wrong length.
             _ => bytes.extend([below(256) as u8, below(256) as u8, 1]),
         }
     }
@@ -314,7 +314,7 @@ fn ten_thousand_malformed_requests_leave_the_server_alive() {
         // Answers that are still under way.
         Timer::after_millis(200).await;
         while world.lan.try_receive().is_some() {}
-        // Addresses are all kept for made-up clients by now, but that is another matter.
+        // By now all addresses are reserved for made-up clients, which this test ignores.
         let informed = Client {
             address: Some(inside(20)),
             ..client

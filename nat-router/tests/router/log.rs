@@ -1,4 +1,4 @@
-//! What stands on the log.
+//! What is logged.
 
 use core::cell::RefCell;
 use core::net::Ipv4Addr;
@@ -150,9 +150,12 @@ fn a_flood_of_leases_is_logged_four_times_a_second() {
                 Some(MessageType::Ack)
             );
         }
-        let told = lines("DHCP:").len() as u64;
+        let lines_written = lines("DHCP:").len() as u64;
         let most = 4 * (start.elapsed().as_secs() + 1);
-        assert!((4..=most).contains(&told), "{told} of {most}");
+        assert!(
+            (4..=most).contains(&lines_written),
+            "{lines_written} of {most}"
+        );
     });
 }
 
@@ -170,7 +173,7 @@ fn a_full_pool_an_address_in_use_and_one_declined_are_logged() {
             address: Some(address),
             ..Client::new(&world.lan, 1)
         };
-        // Nobody is told that there is no address more than once a minute.
+        // The line about a missing address is logged at most once a minute.
         let discover = [DhcpOption::MessageType(MessageType::Discover)];
         let newcomer = Client::new(&world.lan, 2);
         newcomer.say(&discover).await;
@@ -258,21 +261,27 @@ fn refused_sessions_are_logged_once_a_second_with_the_count_of_the_others() {
         Timer::after_millis(1100).await;
         send(5041).await;
         Timer::after_millis(50).await;
-        let told = lines("refused");
+        let lines_written = lines("refused");
         let most = start.elapsed().as_secs() as usize + 1;
-        assert!((2..=most).contains(&told.len()), "{told:?}");
+        assert!(
+            (2..=most).contains(&lines_written.len()),
+            "{lines_written:?}"
+        );
         let line = format!("WARN: refused UDP session of {from}: host-limit (");
-        let suppressed = |told: &String| {
-            told.strip_prefix(&line)?
+        let suppressed = |lines_written: &String| {
+            lines_written
+                .strip_prefix(&line)?
                 .strip_suffix(" more suppressed)")?
                 .parse::<usize>()
                 .ok()
         };
-        let suppressed: usize = told
+        let suppressed: usize = lines_written
             .iter()
-            .map(|told| suppressed(told).unwrap_or_else(|| panic!("{told}")))
+            .map(|lines_written| {
+                suppressed(lines_written).unwrap_or_else(|| panic!("{lines_written}"))
+            })
             .sum();
-        assert_eq!(suppressed + told.len(), 41);
+        assert_eq!(suppressed + lines_written.len(), 41);
     });
 }
 
@@ -297,7 +306,7 @@ fn statistics_are_logged_every_ten_seconds_in_two_lines() {
             };
             world.lan.send(&udp.frame()).await;
         };
-        // A mapping that is gone when the line is told.
+        // A mapping that is gone when the line is lines_written.
         send(from, 4999, 9).await;
         while world.control.with_nat(|nat| nat.sessions().count()) == 0 {
             Timer::after_millis(1).await;
@@ -321,7 +330,7 @@ fn statistics_are_logged_every_ten_seconds_in_two_lines() {
             .unwrap();
         // The router's own requests for a lease are among them.
         assert!((5..10).contains(&out.parse().unwrap()), "{out}");
-        // Nobody answers ARP for the client.
+        // No host answers ARP for the client.
         assert_eq!(
             rest,
             "2 in; dropped since the start 3: arp-unresolved 2, spoofed-source 1, - 0"

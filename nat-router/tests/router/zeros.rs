@@ -1,4 +1,4 @@
-//! Where the memory of a router lies.
+//! The section that the memory of a router is in.
 
 #![cfg(target_os = "linux")]
 #![allow(

@@ -37,7 +37,7 @@ pub(super) enum Step {
     },
     /// Traffic of a session that there is, one way or the other.
     Session {
-        place: u8,
+        index: u8,
         out: bool,
         shape: Shape,
     },
@@ -49,7 +49,7 @@ pub(super) enum Step {
     },
     /// An ICMP error about a packet of a session, from inside or from outside.
     Error {
-        place: u8,
+        index: u8,
         from_inside: bool,
         kind: u8,
     },
@@ -62,7 +62,7 @@ pub(super) enum Step {
     },
     /// Time passes, and the engine is woken when it wants to be.
     Advance(Pause),
-    /// Time passes, and nobody says so.
+    /// Time passes without a call of `handle_timeout`.
     Jump(Pause),
     Back {
         millis: u16,
@@ -76,7 +76,7 @@ pub(super) enum Step {
         count: u8,
     },
     Unforward {
-        place: u8,
+        index: u8,
     },
     Addresses {
         first: u8,
@@ -135,9 +135,9 @@ fn one_of<T: Copy>(number: u8, choices: &[T]) -> T {
     choices[usize::from(number) % choices.len()]
 }
 
-fn session(place: u8, world: &World) -> Option<SessionInfo> {
+fn session(index: u8, world: &World) -> Option<SessionInfo> {
     let sessions = world.sessions();
-    (!sessions.is_empty()).then(|| one_of(place, &sessions))
+    (!sessions.is_empty()).then(|| one_of(index, &sessions))
 }
 
 /// Where a packet comes in.
@@ -177,14 +177,14 @@ impl Step {
                     endpoint(one_of(address, &EXTERNAL), port),
                 ),
             ),
-            Self::Session { place, out, shape } => {
+            Self::Session { index, out, shape } => {
                 let SessionInfo {
                     inside: host,
                     external,
                     remote,
                     protocol,
                     ..
-                } = session(place, world)?;
+                } = session(index, world)?;
                 let (entry, from, to) = if out {
                     (inside, host, remote)
                 } else {
@@ -197,11 +197,11 @@ impl Step {
                 shape.packet(session(from, world)?.inside, session(to, world)?.external),
             ),
             Self::Error {
-                place,
+                index,
                 from_inside,
                 kind,
             } => {
-                let session = session(place, world)?;
+                let session = session(index, world)?;
                 (
                     if from_inside { inside } else { outside },
                     error(&session, from_inside, one_of(kind, &ERRORS)),

@@ -8,15 +8,15 @@ use super::{PortSearch, View};
 impl<'v, W: Width> View<'v, W> {
     /// The number of the external address that a host's next mapping gets. In this order:
     ///
-    /// 1. that which the configuration gives to the host;
-    /// 2. one from which it draws ports already, as long as such a mapping lives (RFC 4787 REQ-2).
+    /// 1. the address that the configuration gives to the host;
+    /// 2. one on which it has dynamic mappings already, as long as such a mapping lives (RFC 4787 REQ-2).
     ///    It has several of these only after a drain was taken back, until the mappings on all but
     ///    one have ended;
     /// 3. that of its first mapping;
     /// 4. any.
     ///
-    /// One mapping with a port drawn from `leaving` ends before the new one begins, so it does not
-    /// count. `None` if each address stands for one other host.
+    /// One dynamic mapping on `leaving` ends before the new one begins, so it does not count.
+    /// `None` if each address belongs to one other host.
     pub(super) fn choose_external(
         self,
         inside: Inside,
@@ -28,8 +28,8 @@ impl<'v, W: Width> View<'v, W> {
             .or_else(|| self.random_external(inside, search))
     }
 
-    /// Another external address than `first` from which a host draws ports at present. One mapping
-    /// with a port drawn from `leaving` ends before the next one begins, so it does not count.
+    /// Another external address than `first` on which a host has dynamic mappings at present. One
+    /// of them on `leaving` ends before the next one begins, so it does not count.
     pub(super) fn other_external(
         self,
         inside: Inside,
@@ -96,7 +96,7 @@ impl<'v, W: Width> View<'v, W> {
         self.0.tables.host(inside.origin, inside.endpoint.address)
     }
 
-    /// The mapping of `session`, if it has drawn its port and ends with that session.
+    /// The mapping of `session`, if it is dynamic and ends with that session.
     pub(super) fn drawn_until_end(self, session: SlotIndex<W>) -> Option<&'v Mapping<W>> {
         let tables = &self.0.tables;
         let mapping = tables.mapping(tables.session(session)?.mapping)?;
@@ -104,8 +104,8 @@ impl<'v, W: Width> View<'v, W> {
     }
 }
 
-/// Whether a host has mappings with ports drawn from an external address, one that ends on `leaving`
-/// not counted.
+/// Whether a host has dynamic mappings on an external address, one that ends on `leaving` not
+/// counted.
 fn draws_from<W: Width>(host: &Host<W>, number: u8, leaving: Option<u8>) -> bool {
     host.dynamic_on(number) > usize::from(leaving == Some(number))
 }

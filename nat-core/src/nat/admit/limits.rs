@@ -7,7 +7,7 @@ use crate::state::{Host, Inside, InsideTuple, Origin, Proto, Tokens, is_half_ope
 use crate::table::{SlotIndex, Width};
 
 use super::shortage::Shortage;
-use super::{Room, View};
+use super::{Cost, View};
 
 impl<W: Width> View<'_, W> {
     /// What a host's new session lacks, by the limits and by what is free.
@@ -147,17 +147,17 @@ impl<W: Width> View<'_, W> {
         }
     }
 
-    /// What a host's ended session takes to open again: it is half open once more, and counts as one
-    /// more by the rate of sessions. The session that makes room is never `keep`.
-    pub(super) fn room_to_reopen(
+    /// What a host's ended session takes to open again: it is half open once more, and counts as
+    /// one more by the rate of sessions. The evicted session is never `keep`.
+    pub(super) fn cost_to_reopen(
         self,
         inside: Inside,
         state: SessionState,
         keep: Option<SlotIndex<W>>,
-    ) -> Result<Room<W>, DropReason> {
+    ) -> Result<Cost<W>, DropReason> {
         let mut shortage = Shortage::none(0);
         self.check_half_open(&mut shortage, self.host(inside), state);
-        Ok(Room {
+        Ok(Cost {
             evicted: self.find_evictable(inside, &shortage, state, keep)?,
             tokens: self.tokens_after(inside, false)?,
         })

@@ -1,5 +1,5 @@
-//! What a new session lacks, and which session of the same host ends to make room for it (RFC 5382
-//! section 5).
+//! What a new session lacks, and which session of the same host is evicted for it (RFC 5382 section
+//! 5).
 
 use crate::DropReason;
 use crate::session_info::SessionState;
@@ -11,9 +11,9 @@ use crate::table::{SlotIndex, Width};
 
 use super::{Request, View};
 
-/// How long a finished session is kept while there is room, in milliseconds: the last segments of a
-/// connection are under way, and a host that has asked one question may ask another. The latter is
-/// the shorter timer of DNS.
+/// How long a finished session is kept while slots are free, in milliseconds: the last segments of
+/// a connection are under way, and a host that has asked one question may ask another. The latter
+/// is the shorter timer of DNS.
 const fn linger(proto: Proto) -> u32 {
     match proto {
         Proto::Tcp => 4000,
@@ -21,11 +21,11 @@ const fn linger(proto: Proto) -> u32 {
     }
 }
 
-/// What a new session lacks. One session of its host that is finished, or half open, makes room for
+/// What a new session lacks. One session of its host that is finished, or half open, is evicted for
 /// it if its end frees all of that. Else the new session is refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shortage<W> {
-    /// Why the session is refused if none makes room; `None` if it lacks nothing.
+    /// Why the session is refused if none can be evicted; `None` if it lacks nothing.
     reason: Option<DropReason>,
     /// Slots of sessions that it takes, that of its address's permission included.
     slots: usize,
@@ -50,42 +50,42 @@ impl<W: Width> Shortage<W> {
         }
     }
 
-    /// Any session makes room.
+    /// The end of any session is enough.
     pub(super) fn of_sessions(&mut self, reason: DropReason) {
         self.reason.get_or_insert(reason);
     }
 
-    /// A session of `mapping` makes room.
+    /// A session of `mapping` must end.
     pub(super) fn of_sessions_of(&mut self, mapping: SlotIndex<W>, reason: DropReason) {
         self.lacks_session_of = Some(mapping);
         self.reason.get_or_insert(reason);
     }
 
-    /// A session that takes as many slots makes room.
+    /// A session that takes as many slots must end.
     pub(super) fn of_slots(&mut self, reason: DropReason) {
         self.lacks_slots = true;
         self.reason.get_or_insert(reason);
     }
 
-    /// The last session of a mapping makes room.
+    /// The last session of a mapping must end.
     pub(super) fn of_mappings(&mut self, reason: DropReason) {
         self.lacks_mapping = true;
         self.reason.get_or_insert(reason);
     }
 
-    /// The last session of a mapping of `proto` makes room.
+    /// The last session of a mapping of `proto` must end.
     pub(super) fn of_mappings_of(&mut self, proto: Proto, reason: DropReason) {
         self.lacks_mapping_of = Some(proto);
         self.of_mappings(reason);
     }
 
-    /// A session that is half open itself makes room.
+    /// A session that is half open itself must end.
     pub(super) fn of_half_open(&mut self, reason: DropReason) {
         self.lacks_half_open = true;
         self.reason.get_or_insert(reason);
     }
 
-    /// Whether the end of `session`, which frees so many `slots`, makes room.
+    /// Whether the end of `session`, which frees so many `slots`, is enough.
     fn is_met_by(&self, session: &Session<W>, mapping: &Mapping<W>, slots: usize) -> bool {
         let last = mapping.sessions.get() == 1;
         (!self.lacks_half_open || is_half_open(session.state))
@@ -121,18 +121,18 @@ impl PortWanted {
             external,
             port,
         } = ExternalPort::from(mapping);
-        let drawn = mapping.is_dynamic() && mapping.sessions.get() == 1;
+        let is_candidate = mapping.is_dynamic() && mapping.sessions.get() == 1;
         let same_pool = (proto, external) == (self.pool.proto, self.pool.external);
         // Where ports overlap, this port is in use only for this remote endpoint.
         let same_remote = !overlaps || session.remote() == self.remote;
-        drawn && same_pool && same_remote && self.ports.contains(port)
+        is_candidate && same_pool && same_remote && self.ports.contains(port)
     }
 }
 
 impl<W: Width> View<'_, W> {
-    /// The session that makes room for a new one, if need be: because that lacks something, or
-    /// because the tables are nearly full.
-    pub(super) fn find_room(
+    /// The session to evict for a new one, if any: because that lacks something, or because the
+    /// tables are nearly full.
+    pub(super) fn choose_evicted(
         self,
         request: &Request<'_, W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
@@ -142,8 +142,8 @@ impl<W: Width> View<'_, W> {
         Ok(needed.or_else(|| self.find_finished(inside, request.mapping.is_none(), keep)))
     }
 
-    /// The session that makes room for a new one of the same host in `state`, if that lacks
-    /// anything: never `keep`, nor one that is neither finished nor half open.
+    /// The session to evict for a new one of the same host in `state`, if that lacks anything:
+    /// never `keep`, nor one that is neither finished nor half open.
     pub(super) fn find_evictable(
         self,
         inside: Inside,
@@ -163,8 +163,8 @@ impl<W: Width> View<'_, W> {
         found.map(Some).ok_or(reason)
     }
 
-    /// The session that makes room for a new one of the same host although that lacks nothing: where
-    /// the tables are nearly full, one that finished a while ago and is not missed.
+    /// The session to evict for a new one of the same host although that lacks nothing: where the
+    /// tables are nearly full, one that finished a while ago and is not missed.
     ///
     /// Otherwise such sessions of hosts that have enough would fill the rest of the tables, and a
     /// host that has none yet would be refused.
@@ -190,12 +190,12 @@ impl<W: Width> View<'_, W> {
             .find_evictable(inside, EvictionRank::FINISHED, fits)
     }
 
-    /// The session that makes room for a new one which lacks an external port besides, and its port.
-    /// It is the last of its mapping.
+    /// The session to evict for a new one that also lacks an external port, and the port of the
+    /// evicted session. It is the last of its mapping.
     ///
     /// There is none where a freed port goes into quarantine. Nor is it the last port of a host on
-    /// an address while the host draws from another one: it gets its next port there instead
-    /// (RFC 4787 REQ-2).
+    /// an address while the host has dynamic mappings on another one: it gets its next port there
+    /// instead (RFC 4787 REQ-2).
     pub(super) fn find_evictable_for_port(
         self,
         request: &Request<'_, W>,

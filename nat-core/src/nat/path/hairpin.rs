@@ -18,8 +18,8 @@ use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
 use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
 
-use crate::nat::admit::{PortSearch, Refusal, Sender};
-use crate::nat::commit::{Decision, SenderDecision};
+use crate::nat::admit::{PortSearch, Refusal, Sender, SenderDecision};
+use crate::nat::effect::Decision;
 use crate::nat::view::View;
 use crate::nat::view::receiver::Receiver;
 

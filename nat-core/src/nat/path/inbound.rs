@@ -1,8 +1,8 @@
 //! Packets from the outside. None of them creates state: only what the inside sends does.
 
-use crate::packet::{Summary, Transport};
+use crate::packet::{Content, Summary, Transport};
 use crate::state::{Inside, Origin, Proto};
-use crate::table::Width;
+use crate::table::{SlotIndex, Width};
 use crate::translate::{self, End, Ttl};
 use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
@@ -45,29 +45,43 @@ impl<W: Width> Nat<'_, W> {
         if inside.endpoint.address == summary.source.address {
             return Err(DropReason::Land.into());
         }
-        let way_in = match inside.origin {
+        let hop = match inside.origin {
             Origin::Host => view.check_way_in(ip),
             Origin::Router => Ok(()),
         };
         let session = receiver
             .mapping
             .and_then(|mapping| view.live_session(mapping, summary.source));
-        let Some(session) = session else {
+        if let Some(session) = session {
+            self.step_inbound(session, &summary.content, (ip, &transport), hop)?;
+        } else {
             view.check_unsolicited(target, &receiver, &summary)?;
             if summary.content.moves_state() {
                 check_checksum(ip, &transport)?;
             }
-            way_in.map_err(HopFailure::reason)?;
-            return Ok(view.finish_inbound(inside, ip, transport));
-        };
-        let pending = self.step(session, Side::Outside, &summary.content)?;
-        pending.decision().check_damage(ip, &transport)?;
-        match way_in {
-            Ok(()) => pending.commit(),
-            // Only a packet of a live session is answered.
-            Err(failure) => return Err(self.reply_icmp_outside(session, ip, failure)),
+            hop.map_err(HopFailure::reason)?;
         }
         Ok(self.view().finish_inbound(inside, ip, transport))
+    }
+
+    /// Carries out what a packet from outside does to its live session.
+    fn step_inbound(
+        &mut self,
+        session: SlotIndex<W>,
+        content: &Content,
+        (ip, transport): (&ipv4::Header, &Transport<'_>),
+        hop: Result<(), HopFailure>,
+    ) -> Result<(), Verdict> {
+        let pending = self.step(session, Side::Outside, content)?;
+        pending.decision().check_damage(ip, transport)?;
+        match hop {
+            Ok(()) => {
+                pending.commit();
+                Ok(())
+            }
+            // Only a packet of a live session is answered.
+            Err(failure) => Err(self.reply_icmp_outside(session, ip, failure)),
+        }
     }
 }
 

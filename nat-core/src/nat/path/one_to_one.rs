@@ -21,8 +21,8 @@ struct Asker<W> {
 }
 
 impl<W: Width> Nat<'_, W> {
-    /// A query from outside. One to an external address that stands for a host goes there; any other
-    /// is for the router.
+    /// A query from outside. One to an external address that belongs to a host goes there; any
+    /// other is for the router.
     pub(super) fn query_inbound(
         &mut self,
         ip: &mut ipv4::Header,
@@ -59,7 +59,7 @@ impl<W: Width> Nat<'_, W> {
         Ok(view.finish_inbound(inside, ip, Transport::Icmp(header, body)))
     }
 
-    /// A query from inside to an external address that stands for a host (RFC 7857 section 12). The
+    /// A query from inside to an external address that belongs to a host (RFC 7857 section 12). The
     /// reply is delivered by the session of the host that asks. Any other external address is the
     /// router's, which does not answer there.
     pub(super) fn query_hairpin(
@@ -126,7 +126,7 @@ impl<W: Width> Nat<'_, W> {
 }
 
 impl<W: Width> View<'_, W> {
-    /// The host that an external address stands for, if a packet is sent to such a one.
+    /// The host that the external address belongs to, by one-to-one translation.
     fn asked_host(self, ip: &ipv4::Header) -> Option<u32> {
         let policy = &self.policy;
         let host = policy.port_forwards.one_to_one_host(ip.destination())?;

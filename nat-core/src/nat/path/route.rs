@@ -3,9 +3,9 @@
 use core::net::Ipv4Addr;
 
 use crate::packet::Datagram;
-use crate::policy::addresses::{is_martian, is_multicast_or_broadcast, is_unicast};
 use crate::state::{Origin, Proto};
 use crate::table::Width;
+use crate::wire::addresses::{is_martian, is_multicast_or_broadcast, is_unicast};
 use crate::wire::ipv4;
 use crate::{DropReason, Side};
 

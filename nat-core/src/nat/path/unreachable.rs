@@ -29,7 +29,8 @@ impl<W: Width> Nat<'_, W> {
     /// - the packet was not sent by an inside host, or its session has ended;
     /// - no error may answer such a packet (RFC 1812 section 4.3.2.7);
     /// - the errors are off: [`Config::inside_icmp_errors`](crate::Config::inside_icmp_errors);
-    /// - the host has received too many errors, which is counted as a withheld answer; or
+    /// - the host has received too many errors, which is counted in
+    ///   [`Stats::replies_rate_limited`](crate::Stats::replies_rate_limited); or
     /// - `buffer` is shorter than [`Reply::MAX_LEN`](crate::Reply::MAX_LEN).
     pub fn host_unreachable(
         &mut self,
@@ -65,36 +66,37 @@ impl<W: Width> Nat<'_, W> {
 
     /// Translates the error like one that comes back. Returns the inside host that it goes to.
     fn return_to_sender(&mut self, error: &mut [u8], side: Side) -> Option<u32> {
-        let datagram = Datagram::parse(error).ok()?;
-        let external = self.view().external_number(datagram.ip.destination());
-        let (ip, transport) = datagram.transport().ok()?;
+        let (ip, transport) = Datagram::parse(error).ok()?.transport().ok()?;
+        let Verdict::Forward { to, .. } = self.translate_error(ip, transport, side)? else {
+            return None;
+        };
+        if to == Side::Outside {
+            return None;
+        }
+        let router = self.state.policy.config.inside.address().to_bits();
+        translate::rewrite_address(ip, End::Source, router, Ttl::Keep);
+        Some(ip.destination())
+    }
+
+    /// `None` if the packet that the error quotes came from outside, or has no session.
+    fn translate_error(
+        &mut self,
+        ip: &mut ipv4::Header,
+        transport: Transport<'_>,
+        side: Side,
+    ) -> Option<Verdict> {
         let Transport::Icmp(header, body) = transport else {
             return None;
         };
+        let external = self.view().external_number(ip.destination());
         let verdict = match (side, external) {
             (Side::Outside, external) => {
                 let target = external.map_or(Target::Untranslated, Target::External);
                 self.view().error_inbound(ip, header, body, target)
             }
             (Side::Inside, Some(_)) => self.error_hairpin(ip, header, body),
-            // The packet came from outside.
             (Side::Inside, None) => return None,
         };
-        if !matches!(
-            verdict,
-            Ok(Verdict::Forward {
-                to: Side::Inside,
-                ..
-            })
-        ) {
-            return None;
-        }
-        translate::rewrite_address(
-            ip,
-            End::Source,
-            self.state.policy.config.inside.address().to_bits(),
-            Ttl::Keep,
-        );
-        Some(ip.destination())
+        verdict.ok()
     }
 }

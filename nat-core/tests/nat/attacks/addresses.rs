@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use nat_core::{DropReason, Filtering, Hairpinning, PortForward, Protocol};
 
-use super::victim::{HOST, SERVER, Victim, told_nothing};
+use super::victim::{HOST, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 255);
@@ -99,9 +99,9 @@ fn a17_martians_of_either_side_are_dropped() {
     );
 }
 
-/// A20: nobody outside passes for a host that is turned back inside; and a neighbour is one hop
-/// away, within the limits of its sender, and where so configured behind the same filter as the
-/// outside.
+/// A20: no host outside can pass for a host inside by hairpinning. A hairpinned packet costs one
+/// hop, counts against the limits of its sender and, where configured, passes the same filter as
+/// packets from outside.
 #[test]
 fn a20_hairpins_are_not_forged() {
     let mut w = World::with(|config| config.external_addresses.push(N2).expect("there is room"));
@@ -166,9 +166,9 @@ fn a21_land_is_dropped() {
         .dropped(DropReason::Martian);
 }
 
-/// A22: what is for many goes nowhere and nobody answers it, so it amplifies nothing. What the
-/// router's own stack does with a broadcast of its network is that stack's business; frames for
-/// many are the adapter's, `nat-embassy`.
+/// A22: multicast and broadcast packets are not forwarded and get no answer, so they amplify
+/// nothing. What the router's own stack does with a broadcast of its network is up to that stack.
+/// The adapter, `nat-embassy`, handles multicast and broadcast frames.
 #[test]
 fn a22_broadcasts_amplify_nothing() {
     let mut w = World::with(|config| (config.inside_ping, config.outside_ping) = (true, true));
@@ -207,9 +207,9 @@ fn a22_broadcasts_amplify_nothing() {
     );
 }
 
-/// A23: two NATs that send each other what they do not know would do so until its time to live
-/// ends, each time it is sent. What comes for an address or a port that nobody has ends here, and
-/// each way through costs a hop.
+/// A23: two NATs that send unknown packets to each other would loop each packet until its time to
+/// live is used up. A packet for an unused address or port ends here, and each pass through the NAT
+/// costs a hop.
 #[test]
 fn a23_no_packet_goes_round() {
     let mut w = World::with(|config| config.external_addresses.push(N2).expect("there is room"));
@@ -218,11 +218,11 @@ fn a23_no_packet_goes_round() {
     let mut victim = Victim::open(&mut w);
     victim.under(&mut w, 1..=u8::MAX, |w, ttl| {
         for to in [at(N2, 7), at(N, 7), at(N3, 7), at(H3, 7)] {
-            told_nothing(&w.inbound(udp(SERVER, to).ttl(ttl)));
+            learns_nothing(&w.inbound(udp(SERVER, to).ttl(ttl)));
             let outcome = w.inbound(tcp(SERVER, to, SYN).ttl(ttl));
             assert!(matches!(outcome, Outcome::Dropped(_)), "{outcome:?}");
         }
-        // From inside to an external port that nobody has: not out either.
+        // From inside to an external port that is not in use: it does not leave either.
         assert!(
             !w.outbound(udp(at(H3, 9), at(N2, 7)).ttl(ttl))
                 .is_forwarded()

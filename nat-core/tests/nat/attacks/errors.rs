@@ -1,8 +1,8 @@
-//! A9 to A12: ICMP errors that nobody on the way has sent.
+//! A9 to A12: forged ICMP errors, which no router on the path has sent.
 
 use nat_core::{DropReason, Side, Verdict};
 
-use super::victim::{HOST, PORTS, SERVER, Victim, told_nothing};
+use super::victim::{HOST, PORTS, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 const PROTOCOL_UNREACHABLE: (u8, u8) = (3, 2);
@@ -21,14 +21,14 @@ fn a9_hard_errors_end_no_session() {
         victim.under(&mut w, PORTS, |w, port| {
             let quote = tcp(at(N, port), SERVER, ACK).seq(u32::from(port)).bytes();
             let outcome = w.inbound(icmp_error(TRANSIT, N, kind, &quote[..28]));
-            told_nothing(&outcome);
+            learns_nothing(&outcome);
             assert_eq!(outcome.is_forwarded(), port == external.port());
         });
     }
     let own = w.outbound(victim.connection.inside_sends(ACK)).forwarded();
     for kind in [3, 11, 12] {
         victim.under(&mut w, 0..16, |w, code| {
-            told_nothing(&w.inbound(icmp_error(TRANSIT, N, (kind, code), &own.bytes())));
+            learns_nothing(&w.inbound(icmp_error(TRANSIT, N, (kind, code), &own.bytes())));
         });
     }
 }
@@ -58,7 +58,7 @@ fn a10_no_error_lowers_the_nats_own_mtu() {
         .forwarded();
 }
 
-/// A11: quotes that lie, one by one, in every byte of their headers, and by their length.
+/// A11: quotes with one wrong byte each, in every byte of their headers, or with a wrong length.
 #[test]
 fn a11_forged_quotes_lead_nowhere() {
     let mut w = World::with(|config| config.external_addresses.push(N2).expect("there is room"));
@@ -98,7 +98,7 @@ fn a11_forged_quotes_lead_nowhere() {
     ];
     victim.under(&mut w, lies, |w, (name, lie)| {
         let outcome = w.inbound(icmp_error(TRANSIT, *external.ip(), PORT_UNREACHABLE, &lie));
-        told_nothing(&outcome);
+        learns_nothing(&outcome);
         assert!(!outcome.is_forwarded(), "{name}");
     });
     victim.under(&mut w, 0..28, |w, len| {
@@ -117,34 +117,34 @@ fn a11_forged_quotes_lead_nowhere() {
     w.inbound(icmp_error(TRANSIT, other, PORT_UNREACHABLE, &quote))
         .dropped(DropReason::BadQuote);
     for value in 0..=u8::MAX {
-        victim.under(&mut w, 0..24, |w, place: usize| {
+        victim.under(&mut w, 0..24, |w, index: usize| {
             let mut lie = quote.clone();
-            lie[place] = value;
-            if place != 10
-                && place != 11
+            lie[index] = value;
+            if index != 10
+                && index != 11
                 && lie[0] & 15 >= 5
                 && usize::from(lie[0] & 15) * 4 <= lie.len()
             {
                 fix_header_checksum(&mut lie);
             }
             let error = icmp_error(TRANSIT, *external.ip(), PORT_UNREACHABLE, &lie);
-            // A length that leaves no room for the quoted header is what some hosts quote; it
-            // cannot be summed.
-            if place == 2 || place == 3 {
+            // Some hosts quote a length that is too short for the quoted header; it cannot be
+            // summed.
+            if index == 2 || index == 3 {
                 let verdict = w.flood(error, Side::Outside);
                 assert!(
                     !matches!(verdict, Verdict::Reject(_) | Verdict::Local { .. }),
                     "{verdict:?}"
                 );
             } else {
-                told_nothing(&w.inbound(error));
+                learns_nothing(&w.inbound(error));
             }
         });
     }
 }
 
-/// A12: errors about what the NAT itself has said, or about what was turned back inside, to make it
-/// speak or lose state.
+/// A12: errors about packets of the NAT itself, or about hairpinned packets, to make it answer or
+/// lose state.
 #[test]
 fn a12_errors_about_the_nats_own_answers_are_dropped() {
     let mut w = World::new();
@@ -175,9 +175,9 @@ fn a12_errors_about_the_nats_own_answers_are_dropped() {
                 "{answer:?}"
             );
         }
-        told_nothing(&w.inbound(icmp_error(S1, N, kind, &outside.bytes())));
-        told_nothing(&w.inbound(icmp_error(S1, N, kind, &turned.bytes())));
-        told_nothing(&w.inbound(icmp_error(S1, N, kind, &reset.bytes())));
+        learns_nothing(&w.inbound(icmp_error(S1, N, kind, &outside.bytes())));
+        learns_nothing(&w.inbound(icmp_error(S1, N, kind, &turned.bytes())));
+        learns_nothing(&w.inbound(icmp_error(S1, N, kind, &reset.bytes())));
     }
     assert_eq!(w.sessions(), sessions);
     victim.talk(&mut w);

@@ -1,4 +1,4 @@
-//! A5 to A8, A29: whoever wants all of the room there is.
+//! A5 to A8, A29: hosts that try to fill the tables.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -8,11 +8,11 @@ use nat_core::{
 };
 
 use super::strength::packets;
-use super::victim::{PORTS, SERVER, Victim, told_nothing};
+use super::victim::{PORTS, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
-/// Room for 2048 mappings and 4096 sessions of every host of the network, and the limits that
-/// nobody has changed.
+/// Capacity for 2048 mappings, 4096 sessions and every host of the network, with the default
+/// limits.
 fn world(change: impl FnOnce(&mut Config)) -> World {
     World::sized::<2048, 4096, 256>(|config| {
         config.limits = Limits::DEFAULT;
@@ -81,7 +81,7 @@ fn newcomer(w: &mut World, host: Ipv4Addr, number: u32) {
 /// A5: one host sends UDP to 65,536 destinations, from one port and from all. It gets half of the
 /// tables and no more, and at every moment another host opens a flow at the first try.
 #[test]
-fn a5_one_host_leaves_room_for_another_at_every_moment() {
+fn a5_one_host_leaves_slots_for_another_at_every_moment() {
     for one_port in [true, false] {
         let mut w = world(|_| ());
         let mut victim = Victim::open(&mut w);
@@ -105,7 +105,7 @@ fn a5_one_host_leaves_room_for_another_at_every_moment() {
         );
         assert!(
             w.stats().replies_rate_limited > 0,
-            "refusals are told so often and no more"
+            "refusals get so many errors and no more"
         );
         assert!(
             w.stats().icmp_errors_sent < 1_000,
@@ -118,7 +118,7 @@ fn a5_one_host_leaves_room_for_another_at_every_moment() {
 /// A6: one host pretends to be two hundred, and fills the tables in their names. Each other host,
 /// and the router itself, opens its first flow at the first try, and what it has goes on.
 #[test]
-fn a6_a_host_with_many_names_leaves_a_place_for_each_other() {
+fn a6_a_host_with_many_addresses_leaves_slots_for_the_others() {
     let mut w = world(|_| ());
     let mut victim = Victim::open(&mut w);
     let named = |number: u32| Ipv4Addr::new(192, 168, 1, 55 + (number % 200) as u8);
@@ -153,10 +153,10 @@ fn a6_a_host_with_many_names_leaves_a_place_for_each_other() {
     );
 }
 
-/// A6: as much is kept for each host as is configured; and the router has its place in a table of
-/// hosts that is full.
+/// A6: as much is reserved for each host as is configured, and the router has a slot in a full host
+/// table.
 #[test]
-fn a6_what_is_kept_for_a_host_is_its_own() {
+fn a6_what_is_reserved_for_a_host_is_its_own() {
     let mut w = World::sized::<512, 512, 64>(|config| {
         config.limits = Limits::DEFAULT;
         config.limits.reserved_per_host = Some(4);
@@ -178,11 +178,11 @@ fn a6_what_is_kept_for_a_host_is_its_own() {
     for number in 1..4 {
         newcomer(&mut w, H1, number);
     }
-    // Two of them were answered, and make room for two of its own.
+    // Two of them were answered, and are evicted for two of its own.
     for number in 0..2 {
         w.outbound(udp(at(H1, 9 + number), at(S1, 53))).forwarded();
     }
-    // It is told, whatever errors the others have got.
+    // It gets an error, however many errors the others have got.
     w.outbound(udp(at(H1, 11), at(S1, 53)))
         .rejected(DropReason::MappingTableFull);
     assert_eq!(
@@ -201,9 +201,9 @@ fn a6_what_is_kept_for_a_host_is_its_own() {
     }
 }
 
-/// A7: one host sends SYNs that nobody answers. It gets a quarter of the table for them, in which
-/// each new one takes the place of the oldest; its own established connections, its other flows and
-/// other hosts do not feel it.
+/// A7: one host sends SYNs that get no answer. It gets a quarter of the table for them, in which
+/// each new one evicts the oldest. Its own established connections, its other sessions and other
+/// hosts are not affected.
 #[test]
 fn a7_unanswered_connections_have_a_limit() {
     let mut w = world(|_| ());
@@ -371,7 +371,7 @@ fn a7_spoofed_syns_at_two_forwards_shut_neither_out() {
                     let own = w.open_tcp(at(host, 10_000 + number as u16), SERVER);
                     close(&mut w, own);
                 }
-                // One that has no server has more than is kept for it.
+                // A host without a server has more than is reserved for it.
                 let own: Vec<_> = (0..8)
                     .map(|i| w.open_tcp(at(H3, 10_000 + number as u16 + i), SERVER))
                     .collect();
@@ -448,7 +448,7 @@ fn a8_syns_from_outside_make_no_state() {
     victim.under(&mut w, PORTS, |w, port| {
         for source in [anywhere(u32::from(port)), at(ATTACKER, port), SERVER] {
             let outcome = w.inbound(tcp(source, at(N, port), SYN).seq(u32::from(port)));
-            told_nothing(&outcome);
+            learns_nothing(&outcome);
             assert_eq!(
                 outcome.is_forwarded(),
                 (source, port) == (SERVER, external.port()),

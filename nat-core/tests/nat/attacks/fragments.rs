@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use nat_core::DropReason;
 
-use super::victim::{HOST, SERVER, Victim, told_nothing};
+use super::victim::{HOST, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 /// A datagram of the victim's UDP flow with a number, in three pieces, and in the order that its
@@ -18,8 +18,8 @@ fn datagram_passes(w: &mut World, number: u16) {
         .id(number);
     let pieces = whole.cut(&[104, 96]);
     let mut arrived = Vec::new();
-    for place in [[0, 1, 2], [0, 2, 1]][usize::from(number % 2)] {
-        arrived.push(w.outbound(&pieces[place]).forwarded());
+    for index in [[0, 1, 2], [0, 2, 1]][usize::from(number % 2)] {
+        arrived.push(w.outbound(&pieces[index]).forwarded());
     }
     let joined = reassemble(&arrived);
     assert_eq!((joined.payload(), joined.is_intact()), (&payload[..], true));
@@ -69,7 +69,7 @@ fn a13_tiny_first_fragments_hide_no_flags() {
     });
 }
 
-/// A14: a later fragment that would lie over the flags, and a second first fragment with other
+/// A14: a later fragment that would overlap the flags, and a second first fragment with other
 /// ports, which is processed by itself: refused, it changes nothing.
 #[test]
 fn a14_overlapping_fragments_rewrite_no_header() {
@@ -105,7 +105,7 @@ fn a14_overlapping_fragments_rewrite_no_header() {
 /// A15: 10,000 fragments without a first, of as many datagrams, from one source and from many, with
 /// the victim's fragments, in order and not, in between.
 #[test]
-fn a15_fragments_without_a_first_take_no_room_from_others() {
+fn a15_fragments_without_a_first_take_no_slots_from_others() {
     let mut w = World::new();
     let mut victim = Victim::open(&mut w);
     victim.under(&mut w, 0..10_000_u32, |w, number| {
@@ -211,8 +211,8 @@ fn a16_impossible_and_foreign_fragments_join_no_datagram() {
             .id(id)
             .cut(&[104]);
         w.inbound(&pieces[0]).forwarded();
-        // From inside, the server's address is nobody's.
-        told_nothing(&w.outbound(&pieces[1]));
+        // From inside, no host has the server's address.
+        learns_nothing(&w.outbound(&pieces[1]));
         w.inbound(&pieces[1]).forwarded();
         w.advance(core::time::Duration::from_millis(20));
     });

@@ -1,11 +1,11 @@
-//! A18, A19, A25: headers that lie, and packets that cannot be translated.
+//! A18, A19, A25: headers with wrong fields, and packets that cannot be translated.
 
 use core::net::Ipv4Addr;
 
 use nat_core::{DropReason, Side, Verdict};
 
 use super::strength::packets;
-use super::victim::{Victim, told_nothing};
+use super::victim::{Victim, learns_nothing};
 use crate::world::*;
 
 /// Any packet that an inside host may think of, most with a header that holds.
@@ -39,9 +39,9 @@ fn anything(random: &mut fastrand::Rng) -> Vec<u8> {
     };
     let mut bytes = packet.checksum(off).bytes();
     if random.u8(..4) == 0 {
-        let place = random.usize(..bytes.len());
-        bytes[place] ^= 1 << random.u8(..8);
-        if place < 20 && place != 0 {
+        let index = random.usize(..bytes.len());
+        bytes[index] ^= 1 << random.u8(..8);
+        if index < 20 && index != 0 {
             fix_header_checksum(&mut bytes);
         }
     }
@@ -191,5 +191,5 @@ fn a25_headers_that_lie_are_survived() {
         let verdict = w.flood(bytes, side);
         assert!(matches!(verdict, Verdict::Drop(_)), "{verdict:?}");
     });
-    told_nothing(&w.inbound(vec![]));
+    learns_nothing(&w.inbound(vec![]));
 }

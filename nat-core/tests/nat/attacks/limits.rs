@@ -1,5 +1,5 @@
-//! A31 to A33: what the limits on answers tell about the flows of others, and what one host can
-//! take of them.
+//! A31 to A33: what the limits on answers reveal about the sessions of others, and what one host
+//! can take of them.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
@@ -112,7 +112,7 @@ fn a31_errors_do_not_tell_whether_a_forged_packet_matched() {
     for new in PROFILES {
         let [mut hit, mut miss] = [Scene::new(new), Scene::new(new)];
         assert_eq!(hit.port, miss.port);
-        let (mut told, mut answers) = (0, 0_usize);
+        let (mut differences, mut answers) = (0, 0_usize);
         for round in 0..ROUNDS {
             // Now and then so many that not all can be answered.
             let others = if round % 100 == 0 {
@@ -129,12 +129,12 @@ fn a31_errors_do_not_tell_whether_a_forged_packet_matched() {
                 hit.round(before, matching.chain(others.clone())),
                 miss.round(before, other.chain(others)),
             ];
-            told += usize::from(seen[0] != seen[1]);
+            differences += usize::from(seen[0] != seen[1]);
             answers += seen[0].iter().filter(|answer| **answer).count();
         }
         assert_eq!(
-            told, 0,
-            "of {ROUNDS} rounds tell whether the port was right"
+            differences, 0,
+            "of {ROUNDS} rounds show whether the port was right"
         );
         assert!(
             answers > 100_000,
@@ -167,27 +167,30 @@ fn a31_a_search_finds_no_port() {
     }
 }
 
-/// A31: under all of that, no errors of the server's own are withheld for good: path MTU discovery
-/// goes on.
+/// A31: during the attack some errors about the server's own packets still get through, so path MTU
+/// discovery works.
 #[test]
 fn a31_a_flood_does_not_use_up_the_errors_of_others() {
     for new in PROFILES {
         let mut scene = Scene::new(new);
         let [expired, too_big] = too_far(SERVER, at(N, scene.port));
-        let mut told = [0, 0];
+        let mut answered = [0, 0];
         for second in 0..100_u16 {
             let ports = (0..2000)
                 .map(|number| 1024 + second + number * 30)
                 .filter(|port| *port != scene.port);
             scene.round(true, ports.collect::<Vec<_>>().into_iter());
-            for (packet, told) in [&expired, &too_big].into_iter().zip(&mut told) {
-                *told += usize::from(matches!(
+            for (packet, count) in [&expired, &too_big].into_iter().zip(&mut answered) {
+                *count += usize::from(matches!(
                     scene.w.flood(packet.clone(), Side::Outside),
                     Verdict::Reject(_)
                 ));
             }
         }
-        assert!(told[0] > 10 && told[1] > 10, "told {told:?} of 100 times");
+        assert!(
+            answered[0] > 10 && answered[1] > 10,
+            "{answered:?} of 100 times"
+        );
     }
 }
 
@@ -226,21 +229,20 @@ fn a32_resets_do_not_tell_whether_a_forged_segment_matched() {
             let [first, second] = &mut seen;
             assert_eq!(
                 first, second,
-                "round {round} tells whether the port was right"
+                "round {round} shows whether the port was right"
             );
         }
     }
 }
 
-/// A33: one host, in its own name or in those of a whole network, has the router say a thousand
-/// errors a second, of the one kind or of the other. Each other host is told all that it must know.
-/// One without any session shares its place with some of the names, if there are many, and is told
-/// most of it.
+/// A33: one host, with its own address or with many, causes a thousand errors a second, of either
+/// kind. Each other host that has sessions gets all of its errors. A host without a session may
+/// share a limit with some of the many addresses, and gets most of its errors.
 #[test]
 fn a33_no_host_takes_the_errors_of_another() {
     for (names, too_big) in [(1, false), (1, true), (200, false), (200, true)] {
         for has_sessions in [false, true] {
-            let (mtu, expired) = told_under_flood(names, too_big, has_sessions);
+            let (mtu, expired) = errors_under_flood(names, too_big, has_sessions);
             if has_sessions || names == 1 {
                 assert_eq!((mtu, expired), (50, 50), "{names} names");
             }
@@ -252,8 +254,8 @@ fn a33_no_host_takes_the_errors_of_another() {
     }
 }
 
-/// How often H2 is told the MTU, and that a time to live is up, of 50 times each in five seconds.
-fn told_under_flood(names: u32, too_big: bool, has_sessions: bool) -> (usize, usize) {
+/// How many errors H2 gets about the MTU, and about the time to live, of 50 each in five seconds.
+fn errors_under_flood(names: u32, too_big: bool, has_sessions: bool) -> (usize, usize) {
     let mut w = World::sized::<256, 512, 16>(|config| config.outside_mtu = 1492);
     if has_sessions {
         w.open_udp(at(H2, 4000), at(S2, 80));
@@ -273,11 +275,11 @@ fn told_under_flood(names: u32, too_big: bool, has_sessions: bool) -> (usize, us
         );
         if milli % 100 == 55 {
             let packet = udp(at(H2, 4000), at(S2, 80));
-            let mut told = |packet: Datagram| {
+            let mut count_error = |packet: Datagram| {
                 usize::from(matches!(w.flood(packet, Side::Inside), Verdict::Reject(_)))
             };
-            mtu += told(packet.clone().payload(&[7; 1472]));
-            expired += told(packet.ttl(1));
+            mtu += count_error(packet.clone().payload(&[7; 1472]));
+            expired += count_error(packet.ttl(1));
         }
     }
     (mtu, expired)

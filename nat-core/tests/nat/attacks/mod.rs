@@ -2,10 +2,9 @@
 //! `docs/attacks.md`.
 //!
 //! Each plays the attacker's packets in order, while a victim's flows go on: in full number if
-//! `ATTACKS_FULL` is set, else the longest play [fewer](strength).
-//! What is asserted is the victim's view: every byte arrives, and no timer runs shorter or longer
-//! than its own traffic makes it. And the attacker's: nothing comes back that tells it anything.
-//! The world checks each packet besides.
+//! `ATTACKS_FULL` is set, else the longest play [fewer](strength). What is asserted is the victim's
+//! view: every byte arrives, and no timer runs shorter or longer than its own traffic makes it. And
+//! the attacker's: it gets no packet that reveals anything. The world checks each packet besides.
 
 mod addresses;
 mod errors;

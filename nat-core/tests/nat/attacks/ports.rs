@@ -1,9 +1,10 @@
-//! A4, A27, A28, A30: ports that somebody wants opened, held open, or left open by another.
+//! A4, A27, A28, A30: attempts to open ports, to keep them open, or to use ports that others leave
+//! open.
 
 use nat_core::{DropReason, PortRange, SessionState, Side};
 
 use super::strength::ports;
-use super::victim::{HOST, SERVER, Victim, told_nothing};
+use super::victim::{HOST, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
 /// A4: a page makes the browser send what an application-level gateway would take for SIP, H.323,
@@ -48,7 +49,7 @@ fn a4_no_payload_opens_a_port() {
             "the datagram's own session"
         );
         for protocol in [tcp, |from, to, _| udp(from, to)] {
-            told_nothing(&w.inbound(protocol(at(ATTACKER, port), at(N, 3389), SYN)));
+            learns_nothing(&w.inbound(protocol(at(ATTACKER, port), at(N, 3389), SYN)));
             w.inbound(protocol(at(ATTACKER, 7), at(N, 3389), SYN))
                 .dropped(DropReason::NoMapping);
         }
@@ -56,8 +57,8 @@ fn a4_no_payload_opens_a_port() {
     }
 }
 
-/// A27: an outsider whom the filter keeps out sends all day: the mapping ends when its own traffic
-/// would have it end. Nor does the peer alone hold it for ever.
+/// A27: an outsider that the filter drops sends all day. The mapping ends as it would without these
+/// packets. The peer alone cannot keep it alive for ever either.
 #[test]
 fn a27_outsiders_hold_no_mapping() {
     let mut w = World::new();
@@ -82,7 +83,7 @@ fn a27_outsiders_hold_no_mapping() {
     let connection = Connection::syn_sent(&mut w, HOST, SERVER);
     for _ in 0..23 {
         w.advance(secs(10));
-        told_nothing(&w.inbound(connection.outside_sends(RST)));
+        learns_nothing(&w.inbound(connection.outside_sends(RST)));
     }
     w.advance(secs(10));
     assert!(!connection.is_alive(&w));
@@ -175,8 +176,8 @@ fn pcp(port: u16) -> Vec<u8> {
     .concat()
 }
 
-/// A30: nobody listens to the protocols by which ports are mapped, on either side, from whichever
-/// address, for any port.
+/// A30: the NAT does not answer the protocols that map ports, on either side, from any address, for
+/// any port.
 #[test]
 fn a30_no_protocol_maps_a_port() {
     const LISTENER: u16 = 5351;

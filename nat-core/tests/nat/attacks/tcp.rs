@@ -1,12 +1,12 @@
-//! A1, A2, A3, A24, A26: connections that somebody else wants to end, to open or to take over.
+//! A1, A2, A3, A24, A26: attempts to end, to open or to take over the connections of others.
 
 use nat_core::{DropReason, PortRange, SessionState};
 
 use super::strength::{is_sent, ports};
-use super::victim::{HOST, PORTS, SERVER, Victim, told_nothing};
+use super::victim::{HOST, PORTS, SERVER, Victim, learns_nothing};
 use crate::world::*;
 
-/// Sequence numbers that somebody guesses who does not see the connection.
+/// Sequence numbers guessed by an attacker who does not see the connection.
 fn guesses(count: usize) -> impl Iterator<Item = u32> {
     let mut random = fastrand::Rng::with_seed(1);
     core::iter::repeat_with(move || random.u32(..)).take(count)
@@ -19,13 +19,13 @@ fn guesses(count: usize) -> impl Iterator<Item = u32> {
 fn a1_off_path_resets_of_every_port_end_no_connection() {
     let mut w = World::new();
     let mut victim = Victim::open(&mut w);
-    // Is this a NAT at all? A ping would tell.
+    // Is this a NAT at all? A ping would show it.
     w.inbound(echo_request(ATTACKER, N, 1))
         .dropped(DropReason::EchoRefused);
     let external = victim.connection.external;
     victim.under(&mut w, PORTS.zip(guesses(65_536)), |w, (port, sequence)| {
         let outcome = w.inbound(tcp(SERVER, at(N, port), RST).seq(sequence));
-        told_nothing(&outcome);
+        learns_nothing(&outcome);
         assert_eq!(
             outcome.is_forwarded(),
             port == external.port(),
@@ -33,8 +33,8 @@ fn a1_off_path_resets_of_every_port_end_no_connection() {
         );
     });
     victim.under(&mut w, guesses(65_536), |w, sequence| {
-        told_nothing(&w.inbound(tcp(SERVER, external, RST).seq(sequence)));
-        told_nothing(&w.inbound(tcp(SERVER, external, RST | ACK).seq(sequence).ack(sequence)));
+        learns_nothing(&w.inbound(tcp(SERVER, external, RST).seq(sequence)));
+        learns_nothing(&w.inbound(tcp(SERVER, external, RST | ACK).seq(sequence).ack(sequence)));
     });
     w.inbound(victim.connection.outside_sends(ACK)).forwarded();
     let unused = PORTS.into_iter().find(|port| {
@@ -42,7 +42,7 @@ fn a1_off_path_resets_of_every_port_end_no_connection() {
             .sessions()
             .all(|session| session.external.port() != *port)
     });
-    let unused = at(N, unused.expect("a port that nobody has"));
+    let unused = at(N, unused.expect("an unused port"));
     w.inbound(tcp(SERVER, unused, ACK).seq(7).ack(8))
         .dropped(DropReason::NoMapping);
     assert_eq!((w.stats().resets_sent, w.stats().icmp_errors_sent), (0, 0));
@@ -74,13 +74,13 @@ fn a2_forged_ends_and_beginnings_end_no_connection() {
                     .seq(sequence)
                     .ack(sequence.rotate_left(7))
             };
-            told_nothing(&w.inbound(forged(at(N, port))));
-            told_nothing(&w.inbound(forged(external)));
+            learns_nothing(&w.inbound(forged(at(N, port))));
+            learns_nothing(&w.inbound(forged(external)));
         });
     }
     // And of both ends at once, from inside and outside.
     victim.under(&mut w, guesses(10_000), |w, sequence| {
-        told_nothing(
+        learns_nothing(
             &w.inbound(
                 tcp(SERVER, external, FIN | ACK)
                     .seq(sequence)
@@ -113,7 +113,7 @@ fn a3_a_neighbour_does_not_find_the_port_of_a_connection() {
     assert_eq!(
         w.stats().rejected_total(),
         0,
-        "an answer would tell, and go to the victim"
+        "an answer would reveal the port, and go to the victim"
     );
 }
 
@@ -125,7 +125,8 @@ fn a3_a_neighbour_does_not_take_over_a_connection() {
     let mut victim = Victim::open(&mut w);
     let external = victim.connection.external;
     victim.under(&mut w, guesses(65_536), |w, sequence| {
-        // From inside nobody knows whose packet this is, so it passes; but it ends nothing.
+        // From inside, the NAT cannot tell which host sent this, so it passes; but it ends no
+        // connection.
         w.outbound(tcp(HOST, SERVER, RST).seq(sequence)).forwarded();
     });
     for _ in 0..200 {
@@ -214,14 +215,15 @@ fn a26_only_a_syn_opens_a_connection() {
     let sessions = w.sessions().len();
     let external = victim.connection.external;
     victim.under(&mut w, 0..=u8::MAX, |w, flags| {
-        // To the victim's port by a stranger, to a port that nobody has, and in the server's name.
-        told_nothing(&w.inbound(tcp(at(ATTACKER, 443), external, flags).seq(9).ack(8)));
-        told_nothing(&w.inbound(tcp(at(ATTACKER, 443), at(N, 1023), flags).seq(9).ack(8)));
-        told_nothing(&w.inbound(tcp(SERVER, external, flags).seq(9).ack(8)));
+        // To the victim's port from another address, to an unused port, and with the server's
+        // address.
+        learns_nothing(&w.inbound(tcp(at(ATTACKER, 443), external, flags).seq(9).ack(8)));
+        learns_nothing(&w.inbound(tcp(at(ATTACKER, 443), at(N, 1023), flags).seq(9).ack(8)));
+        learns_nothing(&w.inbound(tcp(SERVER, external, flags).seq(9).ack(8)));
     });
     assert_eq!(
         w.sessions().len(),
         sessions,
-        "nobody outside opens anything"
+        "packets from outside open nothing"
     );
 }

@@ -107,12 +107,12 @@ impl Victim {
     }
 }
 
-/// Whoever sent this from outside has learnt nothing by it: nobody has answered.
+/// The sender outside learns nothing from this packet: it gets no answer.
 #[track_caller]
-pub(crate) fn told_nothing(outcome: &Outcome) {
+pub(crate) fn learns_nothing(outcome: &Outcome) {
     let silent = matches!(
         outcome,
         Outcome::Dropped(_) | Outcome::Held | Outcome::Forwarded(_) | Outcome::Fragmented(..)
     );
-    assert!(silent, "the attacker is told: {outcome:?}");
+    assert!(silent, "the attacker gets an answer: {outcome:?}");
 }

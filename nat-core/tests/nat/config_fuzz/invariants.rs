@@ -7,7 +7,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use etherparse::IpNumber;
 use nat_core::{Config, Mapping, PortRange, Protocol, SessionInfo, SessionProtocol, SessionState};
 
-use super::operation::kept;
+use super::operation::forwarded_ports;
 use super::setting::HOSTS;
 use super::world::*;
 
@@ -17,22 +17,22 @@ const SESSIONS: usize = 12;
 const HOST_PLACES: usize = 4;
 
 /// A mapping as the sessions show it; where ports overlap, each session has its own.
-type Place = (u8, SocketAddrV4, SocketAddrV4, Option<SocketAddrV4>);
+type MappingKey = (u8, SocketAddrV4, SocketAddrV4, Option<SocketAddrV4>);
 
 pub(crate) fn check(world: &World, before: &[SessionInfo]) {
     world.check_tables();
     let sessions = world.sessions();
     check_external_endpoints(world.nat.config(), &sessions);
-    check_drawn_ports(world, &sessions);
-    check_kept_ports(world, &sessions);
+    check_dynamic_ports(world, &sessions);
+    check_forwarded_ports(world, &sessions);
     check_limits(world.nat.config(), &sessions);
     check_pairing(world, before, &sessions);
 }
 
 fn check_external_endpoints(config: &Config, sessions: &[SessionInfo]) {
     let independent = config.mapping == Mapping::EndpointIndependent;
-    for (place, one) in sessions.iter().enumerate() {
-        for other in &sessions[place + 1..] {
+    for (index, one) in sessions.iter().enumerate() {
+        for other in &sessions[index + 1..] {
             let same_protocol = one.protocol == other.protocol;
             let same_external = same_protocol && one.external == other.external;
             let same_inside = same_protocol && one.inside == other.inside;
@@ -55,9 +55,9 @@ fn is_translated(session: &SessionInfo) -> bool {
     session.inside != session.external || !HOSTS.contains(session.inside.ip())
 }
 
-/// Ports that were drawn are of the range, of the parity, and nobody's else; no port is one that
-/// the router keeps.
-fn check_drawn_ports(world: &World, sessions: &[SessionInfo]) {
+/// Dynamic ports are in the range, have the parity, and belong to no other host; none is reserved
+/// for the router.
+fn check_dynamic_ports(world: &World, sessions: &[SessionInfo]) {
     let config = world.nat.config();
     for session in sessions.iter().filter(|session| is_translated(session)) {
         let SessionInfo {
@@ -92,12 +92,12 @@ fn check_drawn_ports(world: &World, sessions: &[SessionInfo]) {
 }
 
 /// A port that a forward keeps is its target's.
-fn check_kept_ports(world: &World, sessions: &[SessionInfo]) {
+fn check_forwarded_ports(world: &World, sessions: &[SessionInfo]) {
     for session in sessions.iter().filter(|session| is_translated(session)) {
         let Some(protocol) = forwardable(session.protocol) else {
             continue;
         };
-        for (external, inside) in kept(&world.nat, protocol) {
+        for (external, inside) in forwarded_ports(&world.nat, protocol) {
             if session.external == external {
                 assert!(
                     session.inside == inside && session.port_forward,
@@ -137,9 +137,9 @@ fn check_limits(config: &Config, sessions: &[SessionInfo]) {
             half_open <= most_half_open,
             "half-open sessions of {host}: {own:#?}"
         );
-        let mut mappings: BTreeMap<Place, usize> = BTreeMap::new();
+        let mut mappings: BTreeMap<MappingKey, usize> = BTreeMap::new();
         for session in own {
-            *mappings.entry(place(config, session)).or_insert(0) += 1;
+            *mappings.entry(mapping_key(config, session)).or_insert(0) += 1;
         }
         assert!(
             mappings.len() <= most(limits.mappings_per_host, MAPPINGS),
@@ -168,7 +168,7 @@ fn check_limits(config: &Config, sessions: &[SessionInfo]) {
     }
 }
 
-fn place(config: &Config, session: &SessionInfo) -> Place {
+fn mapping_key(config: &Config, session: &SessionInfo) -> MappingKey {
     let remote = (config.mapping == Mapping::AddressAndPortDependent).then_some(session.remote);
     (
         session.protocol as u8,
@@ -193,11 +193,11 @@ fn check_pairing(world: &World, before: &[SessionInfo], sessions: &[SessionInfo]
     let ruled = |host| {
         config.dmz_host == Some(host) || config.one_to_one.iter().any(|rule| rule.inside == host)
     };
-    // A mapping lives on when a session of it makes room for another one of it.
+    // A mapping lives on if one of its sessions is evicted for another one of it.
     let lives = |session: &&SessionInfo| {
         sessions
             .iter()
-            .any(|other| place(config, other) == place(config, session))
+            .any(|other| mapping_key(config, other) == mapping_key(config, session))
     };
     let before: Vec<_> = before.iter().filter(lives).copied().collect();
     for host in HOSTS.into_iter().filter(|host| !ruled(*host)) {
@@ -216,7 +216,7 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
     let overdue = world
         .nat
         .poll_timeout()
-        .is_some_and(|due| due <= world.told());
+        .is_some_and(|due| due <= world.engine_time());
     if overdue || config.mapping == Mapping::AddressAndPortDependent || waits(config) {
         return;
     }
@@ -239,13 +239,13 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
         .filter(|address| !foreign(**address))
         .collect();
     let sessions = world.sessions();
-    let kept = forwardable(protocol)
-        .map(|protocol| kept(&world.nat, protocol))
+    let forwarded_ports = forwardable(protocol)
+        .map(|protocol| forwarded_ports(&world.nat, protocol))
         .unwrap_or_default();
     let closed = |address: Ipv4Addr, port: u16| {
         is_reserved(config, protocol, port)
             || is_excluded(config, protocol, port)
-            || kept
+            || forwarded_ports
                 .iter()
                 .any(|(external, _)| *external == at(address, port))
     };

@@ -71,8 +71,8 @@ impl Run {
         }
     }
 
-    /// Performs the operation that `seed` stands for, which depends on no operation before but
-    /// through the state.
+    /// Performs the operation that `seed` gives. It depends on earlier operations only through the
+    /// state.
     pub(crate) fn perform(&mut self, seed: u64) {
         let random = &mut fastrand::Rng::with_seed(seed);
         match random.u8(..100) {
@@ -344,8 +344,8 @@ impl Run {
     /// What answers the last packet of a session reaches the host that sent it.
     fn check_answer(&mut self, sent: &Packet, left: &Packet) {
         let (from, to) = (left.destination(), left.source());
-        // What is sent to the DHCP client's port is the router's, whoever has asked; from another
-        // port than the server's, unless it is for an inside address.
+        // Packets to the DHCP client's port are for the router, whichever host has asked; from
+        // another port than the server's, unless it is for an inside address.
         if left.ip.protocol == IpNumber::UDP
             && to.port() == 68
             && (from.port() == 67 || !HOSTS.contains(to.ip()))
@@ -376,7 +376,7 @@ impl Run {
         );
     }
 
-    /// A host is refused for want of ports only where all of them are taken.
+    /// A host is refused because of exhausted ports only if all ports are taken.
     fn check_exhaustion(&self, side: Side, packet: &Datagram, outcome: &Outcome) {
         if side == Side::Inside && outcome.refusal() == Some(nat_core::DropReason::PortsExhausted) {
             super::invariants::check_exhausted(&self.world, &Packet::parse(&packet.bytes()));
@@ -408,8 +408,12 @@ fn result(outcome: &Outcome) -> String {
     format!("{outcome:?}")
 }
 
-/// The ports that the port forwards of a protocol keep on an active external address, and whom for.
-pub(crate) fn kept(nat: &Nat<'_>, protocol: Protocol) -> Vec<(SocketAddrV4, SocketAddrV4)> {
+/// The external endpoints of the port forwards of a protocol on active addresses, each with its
+/// inside endpoint.
+pub(crate) fn forwarded_ports(
+    nat: &Nat<'_>,
+    protocol: Protocol,
+) -> Vec<(SocketAddrV4, SocketAddrV4)> {
     let addresses = nat.external_addresses();
     let forwards = nat
         .port_forwards()

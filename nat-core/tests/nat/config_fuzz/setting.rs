@@ -126,8 +126,7 @@ fn choose_ports(config: &mut Config, random: &mut fastrand::Rng) {
         (random.u8(..3) == 0).then(|| range(reserved, reserved + random.u16(..3)));
 }
 
-/// Draws from a copy of `random`, so that a seed stands for the same operations whatever is
-/// excluded.
+/// Draws from a copy of `random`, so that a seed gives the same operations whatever is excluded.
 fn choose_excluded_ports(config: &mut Config, random: &fastrand::Rng) {
     let mut random = random.clone();
     if random.u8(..4) == 0 {

@@ -49,11 +49,11 @@ struct Session {
     question: Option<What>,
     /// Not TCP: whether the outside has answered since.
     replied: bool,
-    /// When it came to be of its kind, of those that make room.
+    /// When it came to be of its kind, of those that may be evicted.
     since: u64,
 }
 
-/// What a new session lacks, and so must come free with the one that makes room.
+/// What a new session lacks, and so must come free with the evicted one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Lack {
     Session,
@@ -118,7 +118,7 @@ pub(crate) struct Naive {
     filtering: Filtering,
     sessions_per_host: usize,
     half_open_per_host: usize,
-    /// How often a session came to be of a kind that makes room.
+    /// How often a session came to be of a kind that may be evicted.
     turns: u64,
     ports: Range<u16>,
     addresses: Vec<Ipv4Addr>,
@@ -213,10 +213,10 @@ impl Naive {
     }
 
     pub(crate) fn remove_port_forward(&mut self, forward: &PortForward) -> bool {
-        let Some(place) = self.forwards.iter().position(|other| other == forward) else {
+        let Some(index) = self.forwards.iter().position(|other| other == forward) else {
             return false;
         };
-        self.forwards.remove(place);
+        self.forwards.remove(index);
         self.end_target(forward);
         true
     }
@@ -267,7 +267,7 @@ impl Naive {
             return Expected::Answered(vec![DropReason::HostTableFull, DropReason::PortsExhausted]);
         }
         let addresses = self.addresses_for(pair);
-        let works = |address: &&Option<Ipv4Addr>| self.makes_room(pair, state, **address).is_ok();
+        let works = |address: &&Option<Ipv4Addr>| self.is_enough(pair, state, **address).is_ok();
         let working = addresses.iter().filter(works).count();
         if working == 0 {
             return Expected::Answered(vec![DropReason::PortsExhausted]);
@@ -310,8 +310,8 @@ impl Naive {
     }
 
     /// The session that ends if a new one of `pair` is opened and its port is drawn on `address`,
-    /// if it is drawn; an error if none can make room.
-    fn makes_room(
+    /// if it is drawn; an error if none can be evicted.
+    fn is_enough(
         &self,
         pair: &Pair,
         state: SessionState,
@@ -330,7 +330,7 @@ impl Naive {
         }
     }
 
-    /// The session of the same host that makes room for a new one: the oldest of the first kind.
+    /// The session of the same host that is evicted for a new one: the oldest of the first kind.
     fn yielding(
         &self,
         pair: &Pair,
@@ -416,7 +416,7 @@ impl Naive {
     ) {
         let drawn = !self.mappings.contains_key(&self.key(pair)) && !self.is_forwarded(pair);
         let yielding = self
-            .makes_room(pair, state, drawn.then_some(*external.ip()))
+            .is_enough(pair, state, drawn.then_some(*external.ip()))
             .expect("it was had");
         let own = self.key(pair);
         if let Some(yielding) = yielding {
@@ -531,8 +531,8 @@ impl Naive {
     }
 
     /// The external endpoint of the mapping of this number among those of `protocol`; else one that
-    /// nobody has.
-    pub(crate) fn external_of(&self, place: usize, protocol: SessionProtocol) -> SocketAddrV4 {
+    /// is not in use.
+    pub(crate) fn external_of(&self, index: usize, protocol: SessionProtocol) -> SocketAddrV4 {
         let of_protocol = self
             .mappings
             .iter()
@@ -544,11 +544,11 @@ impl Naive {
             .forwarded_endpoints()
             .filter(|(of, ..)| *of == protocol as u8);
         known.extend(forwarded.map(|(_, external, _)| external));
-        match known.get(place) {
+        match known.get(index) {
             Some(external) if !external.ip().is_unspecified() => *external,
             _ => at(
-                if place.is_multiple_of(2) { N } else { N3 },
-                29_999 + place as u16,
+                if index.is_multiple_of(2) { N } else { N3 },
+                29_999 + index as u16,
             ),
         }
     }
@@ -741,7 +741,7 @@ impl Naive {
         }
     }
 
-    /// How many ports of an address nobody else can get for a new mapping of `pair`.
+    /// How many ports of an address are not available for a new mapping of `pair`.
     fn taken_ports(&self, pair: &Pair, address: Ipv4Addr) -> usize {
         let serves = self.key(pair).2;
         let of_protocol = self
@@ -799,7 +799,7 @@ impl Naive {
     }
 
     /// RFC 6146 section 3.5.2 and RFC 7857 section 2: the state after a packet, and whether its
-    /// timer starts anew.
+    /// timer restarts.
     fn step(&mut self, pair: &Pair, from: Side, what: What) {
         use Side::{Inside, Outside};
         use What::{Ack, FarFin, FarReset, Fin, Syn, SynAck};
@@ -870,9 +870,9 @@ impl Naive {
             };
             session.early_fin = match (session.state, from, what) {
                 (OutsideSyn, Inside, Fin) => true,
-                // With other numbers than before: the connection begins anew.
+                // With other numbers than before: it is a new connection.
                 (OutsideSyn, Inside, SynAck) => false,
-                // It stands where the FIN ends, and nothing can acknowledge the FIN anew.
+                // It is at the end of the FIN, and nothing can acknowledge the FIN again.
                 (OutsideSyn, Inside, What::Reset) => false,
                 (OutsideSyn, _, _) => session.early_fin && matches!(next, OutsideSyn | Reset),
                 // Sent again in its place, it counts itself.
@@ -921,8 +921,8 @@ impl Session {
     }
 }
 
-/// The kinds of sessions that make room, the first first: the one that may not for a session from
-/// outside is the last.
+/// The kinds of sessions that may be evicted, the first first: the one that may not for a session
+/// from outside is the last.
 fn kind(pair: &Pair, session: &Session) -> Option<u8> {
     match session.state {
         Reset => Some(0),

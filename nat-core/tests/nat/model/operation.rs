@@ -46,7 +46,7 @@ pub(crate) enum Operation {
         port: u16,
     },
     Unforward {
-        place: usize,
+        index: usize,
     },
     Addresses {
         list: usize,
@@ -124,7 +124,7 @@ impl Operation {
                 port,
             },
             95..97 => Self::Unforward {
-                place: random.usize(..4),
+                index: random.usize(..4),
             },
             97..99 => Self::Addresses {
                 list: random.usize(..ADDRESSES.len()),
@@ -199,8 +199,8 @@ impl Run {
                     &self.model.add_port_forward(&forward),
                 )?;
             }
-            Operation::Unforward { place } => {
-                let forward = self.world.nat.port_forwards().nth(place);
+            Operation::Unforward { index } => {
+                let forward = self.world.nat.port_forwards().nth(index);
                 if let Some(forward) = forward {
                     let removed = self.world.remove_port_forward(&forward);
                     same(
@@ -308,13 +308,13 @@ impl Run {
             What::Udp | What::OtherUdp => udp(remote, external),
             What::Echo => echo_reply(*remote.ip(), *external.ip(), external.port()),
             _ => {
-                let nobody = Pair {
+                let unused = Pair {
                     protocol: what.protocol() as u8,
                     inside: at(H1, 1),
                     remote,
                 };
                 self.segment(
-                    &pair.unwrap_or(nobody),
+                    &pair.unwrap_or(unused),
                     Side::Outside,
                     what,
                     (remote, external),

@@ -1,4 +1,4 @@
-//! What the engine tells of its mappings, held against what it has.
+//! Compares the events of the engine with its mappings.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ type Block = (Ipv4Addr, Ipv4Addr, PortRange);
 
 /// The mappings and blocks there are according to the events alone.
 pub(crate) struct Chronicle {
-    told: Receiver<Event>,
+    reported: Receiver<Event>,
     /// And how many of each: where external ports overlap, one for each remote endpoint.
     live: BTreeMap<Mapping, usize>,
     blocks: Vec<Block>,
@@ -35,10 +35,10 @@ pub(crate) struct Chronicle {
 impl Chronicle {
     /// Listens to `nat`.
     pub(crate) fn of(nat: &mut Nat<'static>) -> Self {
-        let (hook, told) = channel();
+        let (hook, reported) = channel();
         nat.set_event_hook(Box::leak(Box::new(Hook(hook))));
         Self {
-            told,
+            reported,
             live: BTreeMap::new(),
             blocks: Vec::new(),
             untaken: Vec::new(),
@@ -46,12 +46,12 @@ impl Chronicle {
         }
     }
 
-    /// All that was heard since the last time.
+    /// All events since the last check.
     pub(crate) fn take(&mut self) -> Vec<Event> {
         core::mem::take(&mut self.untaken)
     }
 
-    /// How many events nobody has taken yet.
+    /// How many events have not been taken yet.
     pub(crate) fn count(&self) -> usize {
         self.untaken.len()
     }
@@ -66,11 +66,10 @@ impl Chronicle {
         );
     }
 
-    /// Hears what was told by calls since the last one that was checked, none of them later than
-    /// `now`.
+    /// Takes the events of calls since the last check, none of them later than `now`.
     #[track_caller]
     pub(crate) fn hear(&mut self, now: Instant) {
-        while let Ok(event) = self.told.try_recv() {
+        while let Ok(event) = self.reported.try_recv() {
             match event {
                 Event::MappingCreated(mapping) => {
                     *self.live.entry(key(&mapping)).or_insert(0) += 1;
@@ -99,12 +98,12 @@ impl Chronicle {
                     self.blocks.push(block_key(&block));
                 }
                 Event::BlockReleased(block) => {
-                    let place = self
+                    let index = self
                         .blocks
                         .iter()
                         .position(|other| *other == block_key(&block));
                     self.blocks
-                        .remove(place.expect("what is released was assigned"));
+                        .remove(index.expect("what is released was assigned"));
                 }
                 other => panic!("unknown: {other:?}"),
             }
@@ -119,7 +118,7 @@ impl Chronicle {
         }
     }
 
-    /// Hears what a call at `now` has told, and compares with what `nat` has after it.
+    /// Takes the events of a call at `now`, and compares them with the mappings of `nat` after it.
     #[track_caller]
     pub(crate) fn check(&mut self, nat: &Nat<'_>, now: Instant) {
         self.latest = self.latest.max(now);
@@ -147,7 +146,7 @@ impl Chronicle {
         }
         assert_eq!(
             self.live, mappings,
-            "the events tell of the mappings on the left"
+            "the events report the mappings on the left"
         );
         self.check_blocks(nat);
     }
@@ -157,7 +156,7 @@ impl Chronicle {
     #[track_caller]
     fn check_blocks(&self, nat: &Nat<'_>) {
         if nat.config().port_blocks.is_none() {
-            assert_eq!(self.blocks, [], "nobody has asked for blocks");
+            assert_eq!(self.blocks, [], "blocks are not configured");
             return;
         }
         for (_, inside, external, _) in self

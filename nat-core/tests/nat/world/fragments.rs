@@ -22,7 +22,7 @@ impl Packet {
         )
     }
 
-    /// Where the payload stands in the whole datagram, in bytes.
+    /// The offset of the payload in the whole datagram, in bytes.
     pub(crate) fn offset(&self) -> usize {
         usize::from(self.ip.fragment_offset.byte_offset())
     }
@@ -111,7 +111,7 @@ pub(crate) fn reassemble(pieces: &[Packet]) -> Packet {
 
 /// Holds the pieces of `whole` against RFC 791 section 3.2, in the order in which they leave.
 #[track_caller]
-pub(crate) fn check_pieces(whole: &[u8], pieces: &[Packet], mtu: u16) {
+pub(crate) fn check_fragments(whole: &[u8], pieces: &[Packet], mtu: u16) {
     assert!(pieces.len() > 1, "nothing was cut");
     assert_eq!(
         reassemble(pieces).bytes(),
@@ -178,17 +178,17 @@ pub(crate) fn check_pieces(whole: &[u8], pieces: &[Packet], mtu: u16) {
 /// The options of every fragment but the first: those with the copied flag.
 fn copied(options: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
-    let mut place = 0;
-    while place < options.len() && options[place] != 0 {
-        let len = if options[place] == 1 {
+    let mut index = 0;
+    while index < options.len() && options[index] != 0 {
+        let len = if options[index] == 1 {
             1
         } else {
-            usize::from(options[place + 1])
+            usize::from(options[index + 1])
         };
-        if options[place] & 0x80 != 0 {
-            kept.extend(&options[place..place + len]);
+        if options[index] & 0x80 != 0 {
+            kept.extend(&options[index..index + len]);
         }
-        place += len;
+        index += len;
     }
     kept.resize(kept.len().next_multiple_of(4), 0);
     kept

@@ -83,18 +83,18 @@ pub(crate) fn config() -> Config {
 pub(crate) struct World {
     pub(crate) nat: Nat<'static>,
     now: Instant,
-    /// When the engine was last told the time: sessions that end after it are not yet gone from
-    /// its list.
-    told: Instant,
+    /// The latest time that was passed to the engine: sessions that end after it are still in its
+    /// list.
+    engine_time: Instant,
     packets: u64,
-    /// The addresses that were told to drain, and until when.
+    /// The addresses that drain, and until when.
     drains: Vec<(Ipv4Addr, Instant)>,
     /// The fragments that the engine has said to hold, with when by its clock, which never goes
     /// back, and where they came in.
     held: Vec<(Instant, Origin, Vec<u8>)>,
     /// What became of those whose first was the last packet. A test that expects any takes them.
     released: Vec<Outcome>,
-    /// What the engine has told of its mappings.
+    /// The events of the engine.
     chronicle: Chronicle,
     entry: Entry,
 }
@@ -140,7 +140,7 @@ impl World {
         Self::with(|_| ())
     }
 
-    /// A world whose configuration `change` has adapted, with room for all that a test opens.
+    /// A world whose configuration `change` has adapted, with capacity for all that a test opens.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         Self::sized::<256, 512, 16>(change)
     }
@@ -170,7 +170,7 @@ impl World {
         Self::of(Self::engine::<256, 512, 16>(change).with_quarantine(memory))
     }
 
-    /// A world of the configuration `config` with room for next to nothing; `None` if the
+    /// A world of the configuration `config` with very small capacities; `None` if the
     /// configuration is refused.
     pub(crate) fn tiny(config: Config, fragments: bool, quarantine: bool) -> Option<Self> {
         let tables = Box::leak(Box::new(Tables::<8, 12, 4>::new()));
@@ -205,7 +205,7 @@ impl World {
         Self {
             nat,
             now,
-            told: now,
+            engine_time: now,
             packets: 0,
             drains,
             held,
@@ -232,7 +232,7 @@ impl World {
     /// The same world with its clock at `now`; only before the first packet.
     pub(crate) fn starting_at(mut self, now: Instant) -> Self {
         assert_eq!(self.packets, 0, "the clock is set before the first packet");
-        (self.now, self.told) = (now, now);
+        (self.now, self.engine_time) = (now, now);
         self
     }
 
@@ -259,7 +259,7 @@ impl World {
     pub(crate) fn flood(&mut self, packet: impl Into<Vec<u8>>, from: Side) -> Verdict {
         let verdict = self.nat.process(&mut packet.into(), from, self.now);
         self.packets += 1;
-        self.told = self.told.max(self.now);
+        self.engine_time = self.engine_time.max(self.now);
         verdict
     }
 
@@ -278,23 +278,23 @@ impl World {
             .collect()
     }
 
-    /// What the engine has told of its mappings since this was last asked.
+    /// The events of the engine since the last call.
     #[track_caller]
     pub(crate) fn events(&mut self) -> Vec<Event> {
-        self.chronicle.hear(self.now.max(self.told));
+        self.chronicle.hear(self.now.max(self.engine_time));
         self.chronicle.check(&self.nat, Instant::from_millis(0));
         self.chronicle.take()
     }
 
     /// The latest time that the engine has been given.
-    pub(crate) fn told(&self) -> Instant {
-        self.told
+    pub(crate) fn engine_time(&self) -> Instant {
+        self.engine_time
     }
 
     /// Lets time pass as an event loop does: the engine is woken whenever it asked to be.
     pub(crate) fn advance(&mut self, duration: Duration) {
         let end = self.now.saturating_add(duration);
-        self.chronicle.hear(self.now.max(self.told));
+        self.chronicle.hear(self.now.max(self.engine_time));
         while let Some(due) = self.nat.poll_timeout().filter(|due| *due <= end) {
             self.nat.handle_timeout(due);
             self.chronicle.check(&self.nat, due);
@@ -304,7 +304,7 @@ impl World {
                 "handle_timeout({due:?}) left work that was due at {next:?}"
             );
         }
-        (self.now, self.told) = (end, self.told.max(end));
+        (self.now, self.engine_time) = (end, self.engine_time.max(end));
         self.nat.handle_timeout(end);
         self.chronicle.check(&self.nat, end);
         self.check_tables();
@@ -315,7 +315,7 @@ impl World {
         );
     }
 
-    /// Lets time pass while nobody calls `handle_timeout`.
+    /// Lets time pass without a call of `handle_timeout`.
     pub(crate) fn jump(&mut self, duration: Duration) {
         self.now = self.now.saturating_add(duration);
     }
@@ -331,10 +331,10 @@ impl World {
 
     /// Begins to take an external address away. Whether it was one.
     pub(crate) fn drain_address(&mut self, address: Ipv4Addr, longest: Duration) -> bool {
-        self.chronicle.hear(self.told);
+        self.chronicle.hear(self.engine_time);
         let drains = self.nat.drain_external_address(address, longest, self.now);
-        self.told = self.told.max(self.now);
-        self.chronicle.check(&self.nat, self.told);
+        self.engine_time = self.engine_time.max(self.now);
+        self.chronicle.check(&self.nat, self.engine_time);
         if drains {
             self.drains.retain(|(other, _)| *other != address);
             self.drains
@@ -361,15 +361,15 @@ impl World {
         self.change(Nat::clear);
     }
 
-    /// Has the application change something now. What it ends, ends now: no event tells of an
-    /// earlier time.
+    /// Has the application change something now. What it ends, ends now: no event has an earlier
+    /// time.
     fn change<R>(&mut self, change: impl FnOnce(&mut Nat<'static>, Instant) -> R) -> R {
-        self.chronicle.hear(self.told);
-        self.told = self.told.max(self.now);
+        self.chronicle.hear(self.engine_time);
+        self.engine_time = self.engine_time.max(self.now);
         let before = self.chronicle.count();
         let result = change(&mut self.nat, self.now);
-        self.chronicle.check(&self.nat, self.told);
-        self.chronicle.check_time(before, self.told);
+        self.chronicle.check(&self.nat, self.engine_time);
+        self.chronicle.check_time(before, self.engine_time);
         result
     }
 
@@ -428,9 +428,9 @@ impl World {
     #[track_caller]
     fn run(&mut self, sent: Vec<u8>, origin: Origin) -> Outcome {
         self.check_nothing_untaken();
-        self.chronicle.hear(self.now.max(self.told));
+        self.chronicle.hear(self.now.max(self.engine_time));
         let before = self.living_sessions_with_their_ends();
-        // Every other packet lies at an odd address: nothing may depend on alignment.
+        // Every other packet is at an odd address: nothing may depend on alignment.
         let offset = (self.packets % 2) as usize;
         let mut memory = [&vec![0; offset][..], &sent].concat();
         let buffer = &mut memory[offset..];
@@ -439,14 +439,14 @@ impl World {
             Origin::Router => self.nat.process_local(buffer, self.now),
         };
         self.packets += 1;
-        self.told = self.told.max(self.now);
-        self.chronicle.check(&self.nat, self.told);
+        self.engine_time = self.engine_time.max(self.now);
+        self.chronicle.check(&self.nat, self.engine_time);
         self.check_invariant(&verdict, &before, &sent, buffer);
         self.drain(&verdict, origin, &sent);
         self.check_totals();
         self.check_tables();
         if verdict == Verdict::Hold {
-            self.held.push((self.told, origin, sent.clone()));
+            self.held.push((self.engine_time, origin, sent.clone()));
         }
         self.outcome(verdict, origin, &sent, buffer)
     }
@@ -455,7 +455,7 @@ impl World {
     #[track_caller]
     fn drain(&mut self, verdict: &Verdict, origin: Origin, sent: &[u8]) {
         // Copies of one fragment wait no longer for one another.
-        let now = self.told;
+        let now = self.engine_time;
         self.held
             .retain(|(since, ..)| now.saturating_duration_since(*since) <= HOLD);
         let mut buffer = [0xA5; MAX_HELD_LEN];
@@ -479,7 +479,7 @@ impl World {
     #[track_caller]
     fn take_held(&mut self, first: &Packet, origin: Origin, buffer: &[u8]) -> Vec<u8> {
         let left = Packet::parse(buffer);
-        let place = self.held.iter().position(|(_, from, bytes)| {
+        let index = self.held.iter().position(|(_, from, bytes)| {
             let held = Packet::parse(bytes);
             *from == origin
                 && held.key() == first.key()
@@ -488,9 +488,9 @@ impl World {
         });
         let (since, _, sent) = self
             .held
-            .remove(place.unwrap_or_else(|| panic!("nobody sent {left:?} with {first:?}")));
+            .remove(index.unwrap_or_else(|| panic!("no host sent {left:?} with {first:?}")));
         assert!(
-            self.told.saturating_duration_since(since) <= HOLD,
+            self.engine_time.saturating_duration_since(since) <= HOLD,
             "{left:?} has waited since {since:?}"
         );
         sent
@@ -528,7 +528,7 @@ impl World {
                     oracle::check_forwarded(sent, out, self.path(origin, to, sent), &self.config());
                 }
                 let pieces = cut(out, mtu);
-                fragments::check_pieces(out, &pieces, mtu);
+                fragments::check_fragments(out, &pieces, mtu);
                 Outcome::Fragmented(Packet::parse(out), pieces)
             }
             Verdict::Local { side, len } => {
@@ -611,7 +611,7 @@ impl World {
     }
 
     fn living_sessions_with_their_ends(&self) -> Vec<(SessionKey, Instant)> {
-        let end = |session: &SessionInfo| self.told.saturating_add(session.expires_in);
+        let end = |session: &SessionInfo| self.engine_time.saturating_add(session.expires_in);
         self.living_sessions()
             .iter()
             .map(|session| (session_key(session), end(session)))
@@ -621,7 +621,7 @@ impl World {
     /// Sessions whose time, and that of their address, is not up at the world's clock, whether or
     /// not the engine has noticed.
     fn living_sessions(&self) -> Vec<SessionInfo> {
-        let unseen = self.now.saturating_duration_since(self.told);
+        let unseen = self.now.saturating_duration_since(self.engine_time);
         let mut sessions = self.sessions();
         let gone: Vec<_> = self
             .nat

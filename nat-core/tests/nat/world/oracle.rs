@@ -109,16 +109,16 @@ impl Packet {
         u16::from_be_bytes([high, low])
     }
 
-    /// The transport checksum as it stands in the packet.
+    /// The transport checksum in the packet.
     #[track_caller]
     pub(crate) fn checksum(&self) -> u16 {
-        let place = match self.ip.protocol {
+        let index = match self.ip.protocol {
             IpNumber::ICMP => 2,
             IpNumber::TCP => 16,
             IpNumber::UDP => 6,
             other => panic!("no checksum in {other:?}"),
         };
-        word(&self.body, place)
+        word(&self.body, index)
     }
 
     #[track_caller]
@@ -155,8 +155,8 @@ impl Packet {
         self.is(IpNumber::ICMP) && !self.is_later_fragment() && ERRORS.contains(&self.body[0])
     }
 
-    /// Source and destination port; the identifier of an ICMP query stands on the side of the one
-    /// who asked. Zeros for what has none, such as later fragments.
+    /// Source and destination port; the identifier of an ICMP query is on the side of the one that
+    /// asked. Zeros for what has none, such as later fragments.
     fn ports(&self) -> (u16, u16) {
         match self.ip.protocol {
             _ if self.is_later_fragment() => (0, 0),
@@ -200,15 +200,15 @@ impl Packet {
     /// what is there.
     fn checksum_error(&self) -> ChecksumError {
         let mut sum = Sum16BitWords::new();
-        let place = match self.ip.protocol {
+        let index = match self.ip.protocol {
             IpNumber::ICMP => 2,
             IpNumber::TCP => 16,
             IpNumber::UDP => 6,
             _ => return ChecksumError::NoChecksum,
         };
         if self.is_later_fragment()
-            || self.body.len() < place + 2
-            || (self.is(IpNumber::UDP) && word(&self.body, place) == 0)
+            || self.body.len() < index + 2
+            || (self.is(IpNumber::UDP) && word(&self.body, index) == 0)
         {
             return ChecksumError::NoChecksum;
         }
@@ -346,7 +346,8 @@ pub(crate) fn check_forwarded(sent: &[u8], out: &[u8], path: Path, config: &Conf
 }
 
 /// Whether a packet goes to a destination that is reached without translation (RFC 6888 REQ-6); an
-/// error, about a packet from there. A later fragment does not show its ports, so its source tells.
+/// error, about a packet from there. A later fragment does not show its ports, so its source
+/// decides.
 fn is_untranslated(before: &Packet, after: &Packet, config: &Config) -> bool {
     let quote = before.is_icmp_error().then(|| before.quote());
     let (remote, protocol) = match &quote {
@@ -629,8 +630,8 @@ fn check_reset(question: &Packet, answer: &Packet, side: Side) {
     }
 }
 
-fn word(bytes: &[u8], place: usize) -> u16 {
-    match bytes.get(place..place + 2) {
+fn word(bytes: &[u8], index: usize) -> u16 {
+    match bytes.get(index..index + 2) {
         Some(&[high, low]) => u16::from_be_bytes([high, low]),
         _ => 0,
     }

@@ -1,4 +1,4 @@
-//! A DHCP client inside that says what it is told to say.
+//! A DHCP client inside that sends the messages that a test gives it.
 
 use core::net::Ipv4Addr;
 
@@ -9,7 +9,7 @@ use super::wire::{BROADCAST, End, Udp, arp_answer};
 use super::{ROUTER, ROUTER_MACS};
 
 /// How long an answer can take: an address is probed for a second before it is offered.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const REPLY_TIMEOUT: Duration = Duration::from_millis(1500);
 
 const NOWHERE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
@@ -77,7 +77,7 @@ impl<'w> Client<'w> {
     /// Says this, and returns the answer, if there is one.
     pub async fn ask(&self, options: &[DhcpOption<'_>]) -> Option<Said> {
         self.say(options).await;
-        with_timeout(PATIENCE, self.hear()).await.ok()
+        with_timeout(REPLY_TIMEOUT, self.hear()).await.ok()
     }
 
     pub async fn say(&self, options: &[DhcpOption<'_>]) {

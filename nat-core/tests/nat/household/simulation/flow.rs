@@ -7,7 +7,7 @@ use etherparse::PacketBuilder;
 use super::host;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     Out,
     In,
 }
@@ -23,7 +23,7 @@ pub(crate) enum Protocol {
 pub(crate) struct Step {
     /// Milliseconds after the one before.
     pub(crate) after: u64,
-    pub(crate) way: Way,
+    pub(crate) way: Direction,
     /// Of TCP.
     pub(crate) syn: bool,
     pub(crate) fin: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    pub(crate) const fn data(after: u64, way: Way, payload: u16) -> Self {
+    pub(crate) const fn data(after: u64, way: Direction, payload: u16) -> Self {
         Self {
             after,
             way,
@@ -51,7 +51,7 @@ pub(crate) struct Flow {
     pub(crate) start: u64,
     pub(crate) steps: Vec<Step>,
     pub(crate) external: Option<SocketAddrV4>,
-    place: usize,
+    index: usize,
     /// The next sequence number of either end.
     next: [u32; 2],
 }
@@ -72,18 +72,18 @@ impl Flow {
             start,
             steps,
             external: None,
-            place: 0,
+            index: 0,
             next: [1000, 50_000],
         }
     }
 
     /// The packet that is due, with its way; `None` after the last.
-    pub(crate) fn packet(&self) -> Option<(Vec<u8>, Way)> {
-        let step = self.steps.get(self.place)?;
+    pub(crate) fn packet(&self) -> Option<(Vec<u8>, Direction)> {
+        let step = self.steps.get(self.index)?;
         let inside = SocketAddrV4::new(host(self.host), self.port);
         let (from, to) = match step.way {
-            Way::Out => (inside, self.remote),
-            Way::In => (self.remote, self.external?),
+            Direction::Out => (inside, self.remote),
+            Direction::In => (self.remote, self.external?),
         };
         let ip = PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), 64);
         let payload = vec![0; usize::from(step.payload)];
@@ -95,7 +95,7 @@ impl Flow {
                 let mut tcp = ip.tcp(from.port(), to.port(), own, 64_000);
                 tcp = if step.syn { tcp.syn() } else { tcp };
                 tcp = if step.fin { tcp.fin() } else { tcp };
-                tcp = if step.syn && step.way == Way::Out {
+                tcp = if step.syn && step.way == Direction::Out {
                     tcp
                 } else {
                     tcp.ack(other)
@@ -109,16 +109,16 @@ impl Flow {
 
     /// Goes on to the next packet, and says how long after this one it is due.
     pub(crate) fn advance(&mut self) -> Option<u64> {
-        let step = self.steps[self.place];
+        let step = self.steps[self.index];
         self.next[step.way as usize] +=
             u32::from(step.payload) + u32::from(step.syn) + u32::from(step.fin);
-        self.place += 1;
-        self.steps.get(self.place).map(|step| step.after)
+        self.index += 1;
+        self.steps.get(self.index).map(|step| step.after)
     }
 
-    fn next_of(&self, way: Way) -> [u32; 2] {
+    fn next_of(&self, way: Direction) -> [u32; 2] {
         let [out, back] = self.next;
-        if way == Way::Out {
+        if way == Direction::Out {
             [out, back]
         } else {
             [back, out]

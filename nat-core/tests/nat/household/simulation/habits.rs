@@ -21,7 +21,7 @@
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use super::HOUR;
-use super::flow::{Flow, Protocol, Step, Way};
+use super::flow::{Direction, Flow, Protocol, Step};
 
 pub(crate) const NAMES: [&str; 10] = [
     "laptop",
@@ -145,7 +145,10 @@ impl Plan<'_> {
     fn look_up(&mut self, host: u8, at: u64) -> u64 {
         for _ in 0..2 {
             let port = self.random.u16(32_768..49_152);
-            let steps = vec![Step::data(0, Way::Out, 40), Step::data(20, Way::In, 120)];
+            let steps = vec![
+                Step::data(0, Direction::Out, 40),
+                Step::data(20, Direction::In, 120),
+            ];
             self.flows
                 .push(Flow::new((host, port), Protocol::Udp, RESOLVER, at, steps));
         }
@@ -207,9 +210,9 @@ fn handshake() -> Vec<Step> {
         ..Step::data(after, way, 0)
     };
     vec![
-        syn(0, Way::Out),
-        syn(20, Way::In),
-        Step::data(1, Way::Out, 0),
+        syn(0, Direction::Out),
+        syn(20, Direction::In),
+        Step::data(1, Direction::Out, 0),
     ]
 }
 
@@ -217,8 +220,8 @@ fn exchanges(steps: &mut Vec<Step>, count: u64, every: u64) {
     for number in 0..count {
         let after = if number == 0 { 0 } else { every };
         steps.extend([
-            Step::data(after, Way::Out, 100),
-            Step::data(20, Way::In, 1000),
+            Step::data(after, Direction::Out, 100),
+            Step::data(20, Direction::In, 1000),
         ]);
     }
 }
@@ -230,8 +233,8 @@ fn close(steps: &mut Vec<Step>, idle: u64) {
         ..Step::data(after, way, 0)
     };
     steps.extend([
-        fin(idle, Way::In),
-        fin(20, Way::Out),
-        Step::data(20, Way::In, 0),
+        fin(idle, Direction::In),
+        fin(20, Direction::Out),
+        Step::data(20, Direction::In, 0),
     ]);
 }

@@ -11,10 +11,10 @@ use std::collections::BinaryHeap;
 
 use nat_core::{Cidr, Config, Instant, Nat, Seed, Side, Tables, Verdict};
 
-use flow::{Flow, Way};
+use flow::{Direction, Flow};
 pub(crate) use report::Report;
 
-/// What `examples/rp2040-w5500` has room for.
+/// The capacities of `examples/rp2040-w5500`.
 const MAPPINGS: usize = 1024;
 const SESSIONS: usize = 2048;
 const HOSTS: usize = 64;
@@ -29,7 +29,7 @@ fn host(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 168, 1, 10 + number)
 }
 
-/// Plays the hour that `seed` stands for, with what `change` does to the default configuration.
+/// Plays the hour that `seed` gives, with what `change` does to the default configuration.
 pub(crate) fn play(seed: u64, change: impl FnOnce(&mut Config)) -> Report {
     let mut config = Config::new(Cidr::new(ROUTER, 24).expect("a prefix length"));
     config
@@ -102,7 +102,7 @@ impl Household<'_> {
     fn step(&mut self, number: usize, at: u64) -> Option<u64> {
         let flow = &mut self.flows[number];
         let (mut packet, way) = flow.packet()?;
-        let side = if way == Way::Out {
+        let side = if way == Direction::Out {
             Side::Inside
         } else {
             Side::Outside
@@ -113,7 +113,7 @@ impl Household<'_> {
             .process(&mut packet, side, Instant::from_millis(at))
         {
             Verdict::Forward { .. } => {
-                if way == Way::Out && flow.external.is_none() {
+                if way == Direction::Out && flow.external.is_none() {
                     self.report.begun += 1;
                     flow.external = Some(source_of(&packet));
                 }

@@ -119,8 +119,8 @@ fn requests_have_the_options_that_servers_expect() {
             "{asked:?}"
         );
         // RFC 3442: classless routes before routers.
-        let place = |code: u8| asked.iter().position(|asked| *asked == code).unwrap();
-        assert!(place(121) < place(3));
+        let index = |code: u8| asked.iter().position(|asked| *asked == code).unwrap();
+        assert!(index(121) < index(3));
     }
 }
 

@@ -256,11 +256,11 @@ fn whatever_is_heard_leaves_the_client_able_to_get_a_lease() {
         let kind = KINDS[random.next_u32() as usize % KINDS.len()];
         let mut message = reply(world.last.transaction, kind, SERVER, OFFERED, &usual(&time));
         for _ in 0..=random.next_u32() % 6 {
-            let place = random.next_u32() as usize % message.len();
+            let index = random.next_u32() as usize % message.len();
             match random.next_u32() % 4 {
-                0 => message.truncate(place.max(1)),
+                0 => message.truncate(index.max(1)),
                 1 => message.extend([random.next_u32() as u8, random.next_u32() as u8]),
-                _ => message[place] = random.next_u32() as u8,
+                _ => message[index] = random.next_u32() as u8,
             }
         }
         world.hear(&message);

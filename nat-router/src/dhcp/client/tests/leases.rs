@@ -253,12 +253,12 @@ fn what_is_no_message_of_a_server_to_an_ethernet_client_is_none() {
     for len in 0..243 {
         assert!(Reply::parse(&sound[..len], SERVER).is_none(), "{len} bytes");
     }
-    for (place, value) in [(0, 1), (1, 6), (2, 8), (236, 0), (240, 0), (241, 200)] {
+    for (index, value) in [(0, 1), (1, 6), (2, 8), (236, 0), (240, 0), (241, 200)] {
         let mut message = sound.clone();
-        message[place] = value;
+        message[index] = value;
         assert!(
-            place == 240 || Reply::parse(&message, SERVER).is_none(),
-            "byte {place}"
+            index == 240 || Reply::parse(&message, SERVER).is_none(),
+            "byte {index}"
         );
     }
 }

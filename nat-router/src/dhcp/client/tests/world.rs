@@ -87,7 +87,7 @@ impl World {
         actions
     }
 
-    /// Goes on until `end`, as the client wants to be polled. Nobody answers, and nobody has an
+    /// Goes on until `end`, as the client wants to be polled. No server answers, and no host has an
     /// address that is probed.
     pub(super) fn run_until(&mut self, end: Instant) -> Vec<Happened> {
         let mut happened = Vec::new();

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_unicast_is_neither_martian_nor_for_many() {
+    fn unicast_addresses_are_neither_martian_nor_multicast() {
         for start in 0..=u16::MAX {
             for end in [0, 1, 0x1234, 0xffff] {
                 let address = u32::from(start) << 16 | end;
