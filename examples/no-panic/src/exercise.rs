@@ -156,7 +156,7 @@ fn observe<W: Width>(nat: &mut Nat<'_, W>) {
     let reason = unknown(DropReason::Land);
     unknown((stats.dropped(reason), stats.rejected(reason)));
     unknown(write!(Sink, "{reason} {}", side()).is_ok());
-    unknown(stats.clone() == *stats);
+    unknown(stats.clone() == stats);
     unknown(
         now()
             .saturating_add(duration())
