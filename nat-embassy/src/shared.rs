@@ -55,15 +55,16 @@ pub(crate) struct Inner<'d, W: Width> {
 }
 
 impl<'d, W: Width> Shared<'d, W> {
-    /// `secondary` are the external addresses of the NAT besides that of `outside`.
+    /// `secondary` are the external addresses of the NAT besides that of the outside
+    /// configuration.
+    #[inline]
     pub(crate) fn new(
         nat: Nat<'d, W>,
         secondary: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
-        outside: Option<Outside>,
         frame: &'d mut FrameBuffer,
         probes: &'d mut Probes,
-    ) -> Result<Self, ConfigError> {
-        let mut inner = Inner {
+    ) -> Self {
+        let inner = Inner {
             nat,
             deadline: Deadline::UNKNOWN,
             stats: FrameStats::ZERO,
@@ -79,12 +80,17 @@ impl<'d, W: Width> Shared<'d, W> {
             suspended: false,
             refused: None,
         };
-        inner.check_secondary()?;
-        inner.replace_outside(outside)?;
-        Ok(Self {
+        Self {
             cell: RefCell::new(inner),
             outside_stack: StackWatch::new(),
-        })
+        }
+    }
+
+    /// Gives the NAT its external addresses.
+    pub(crate) fn start(&mut self, outside: Option<Outside>) -> Result<(), ConfigError> {
+        let inner = self.cell.get_mut();
+        inner.check_secondary()?;
+        inner.replace_outside(outside)
     }
 
     /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across
