@@ -1,5 +1,7 @@
 //! The way of a datagram: checks that the NAT cannot make, the NAT's verdict, and what it leads to.
 
+use core::net::Ipv4Addr;
+
 use nat_core::{Instant, Reply, Side, Verdict, Width};
 
 use super::{Arrival, Links};
@@ -28,12 +30,23 @@ impl Links<'_> {
         inner.deadline.note_packet();
         let (side, outcome) = match inner.nat.process(datagram, from, now) {
             Verdict::Drop(_) | Verdict::Hold => return Ok(None),
-            Verdict::Forward { to, len, .. } => {
-                let outcome = self.forward(inner, to, prefix(datagram, len), arrival);
+            Verdict::Forward {
+                to,
+                destination,
+                len,
+            } => {
+                let datagram = prefix(datagram, len);
+                let outcome = self.forward(inner, (to, destination), datagram, arrival);
                 (to, outcome)
             }
-            Verdict::Fragment { to, len, mtu, .. } => {
-                let outcome = self.start_fragments(to, prefix(datagram, len), mtu, arrival);
+            Verdict::Fragment {
+                to,
+                destination,
+                len,
+                mtu,
+            } => {
+                let datagram = prefix(datagram, len);
+                let outcome = self.start_fragments((to, destination), datagram, mtu, arrival);
                 (to, outcome)
             }
             Verdict::Local { side, len } => {
@@ -50,18 +63,17 @@ impl Links<'_> {
         outcome.map_err(|reason| (side, reason))
     }
 
-    /// Sends a translated datagram to its next hop.
+    /// Sends a translated datagram to the next hop on the way to its destination.
     fn forward<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
-        to: Side,
+        (to, destination): (Side, Ipv4Addr),
         datagram: &'a [u8],
         arrival: Arrival,
     ) -> Outcome<'a> {
         if let Some(reason) = arrival.blocked_toward(to) {
             return Err(reason);
         }
-        let destination = ipv4::translated_destination(datagram);
         if inner.is_multicast_or_broadcast(to, destination) {
             return Err(FrameDrop::DirectedBroadcast);
         }

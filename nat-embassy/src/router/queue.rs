@@ -127,7 +127,7 @@ impl<'d> Links<'d> {
             return;
         };
         if inside.nic.mac().is_none() {
-            fragment_tx.start(Side::Inside, datagram, u16::MAX);
+            fragment_tx.start((Side::Inside, host), datagram, u16::MAX);
         } else if inside.waiting.has_free_slot()
             && inside.neighbours.next_hop(host, now) != NextHop::Full
         {
