@@ -64,8 +64,9 @@ pub(crate) fn without_priority_tag(frame: &mut [u8]) -> Option<&mut [u8]> {
 }
 
 /// Whether the frame has an IEEE 802.1Q tag, of any VLAN.
-pub(crate) fn is_tagged(frame: &mut [u8]) -> bool {
-    Header::split(frame).is_some_and(|(header, _)| header.ethertype() == EtherType::VLAN)
+pub(crate) fn is_tagged(frame: &[u8]) -> bool {
+    let mut copy = Header::ZERO;
+    Header::of(frame, &mut copy).is_some_and(|header| header.ethertype() == EtherType::VLAN)
 }
 
 /// The header at the start of a frame.
@@ -79,6 +80,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) const LEN: usize = size_of::<Self>();
+    pub(crate) const ZERO: Self = Self::new(Mac::ZERO, Mac::ZERO, 0);
 
     pub(crate) const fn new(destination: Mac, source: Mac, ethertype: u16) -> Self {
         Self {
@@ -86,6 +88,18 @@ impl Header {
             source,
             ethertype: U16::new(ethertype),
         }
+    }
+
+    /// The header at the start of `frame`; `None` if the frame is too short for one. It is read in
+    /// place, unless the frame is at an odd address: then it is copied to `copy`.
+    #[inline]
+    pub(crate) fn of<'a>(frame: &'a [u8], copy: &'a mut Self) -> Option<&'a Self> {
+        let bytes = frame.get(..Self::LEN)?;
+        if let Ok(header) = Self::ref_from_bytes(bytes) {
+            return Some(header);
+        }
+        copy.as_mut_bytes().copy_from_slice(bytes);
+        Some(copy)
     }
 
     /// Splits `frame` into its header and the rest; `None` if it is too short for one.
@@ -97,6 +111,15 @@ impl Header {
     /// The header of an IPv4 frame back to the sender of this one.
     pub(crate) const fn reply(&self) -> Self {
         Self::new(self.source, self.destination, EtherType::IPV4)
+    }
+
+    /// Writes it to the start of a frame.
+    #[inline]
+    pub(crate) fn write(&self, bytes: &mut [u8; Self::LEN]) {
+        match Self::mut_from_bytes(bytes) {
+            Ok(place) => *place = *self,
+            Err(_) => bytes.copy_from_slice(self.as_bytes()),
+        }
     }
 
     pub(crate) const fn ethertype(&self) -> u16 {

@@ -22,7 +22,7 @@ use crate::tx_frame::TxFrame;
 use crate::waiting::WaitingPackets;
 use egress::Egress;
 
-pub(crate) use nic::{Content, Nic};
+pub(crate) use nic::{Content, Framing, Nic};
 
 /// One side of the router.
 pub(crate) struct Link<'d> {
@@ -108,7 +108,7 @@ impl<'d> Link<'d> {
         waiting.take_unresolved(|next_hop| neighbours.contains(next_hop))
     }
 
-    fn egress(&mut self) -> Egress<'_, 'd> {
+    pub(crate) fn egress(&mut self) -> Egress<'_, 'd> {
         Egress {
             nic: &self.nic,
             neighbours: &mut self.neighbours,

@@ -12,7 +12,7 @@ use nat_core::{Instant, Side, Width};
 
 use crate::application::FrameBuffer;
 use crate::clock::earlier;
-use crate::ethernet::{Header, Mac};
+use crate::ethernet::without_priority_tag;
 use crate::fragment_tx::FragmentTx;
 use crate::link::{Content, Link};
 use crate::log::info;
@@ -46,17 +46,9 @@ pub(crate) struct Arrival {
     pub(crate) now: Instant,
     /// Why nothing can leave by the other side now, if nothing can.
     pub(crate) blocked: Option<FrameDrop>,
-    /// The frame's link header, if it had one.
-    pub(crate) header: Option<Header>,
 }
 
 impl Arrival {
-    /// Whether the frame was sent to all stations.
-    fn is_broadcast(&self) -> bool {
-        self.header
-            .is_some_and(|header| header.destination == Mac::BROADCAST)
-    }
-
     /// Why nothing can leave by the side `to`, if nothing can. The side a frame came from can
     /// always be answered: the driver gave a token with the frame.
     fn blocked_toward(&self, to: Side) -> Option<FrameDrop> {
@@ -220,6 +212,7 @@ impl<'d> Links<'d> {
         }
     }
 
+    #[inline]
     fn receive<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
@@ -227,18 +220,37 @@ impl<'d> Links<'d> {
         reply: &'a mut ReplyBuffer,
         arrival: Arrival,
     ) -> Disposition<'a> {
+        match self.link(arrival.from).nic.classify(frame) {
+            Ok(Content::Ipv4(kind)) => self.datagram(inner, (frame, kind), reply, arrival),
+            other => self.receive_other(inner, (frame, other), reply, arrival),
+        }
+    }
+
+    /// Processes a frame that carries no datagram, or one behind a priority tag. Not inlined, like
+    /// all that is rare: it would cost each forwarded frame registers.
+    #[inline(never)]
+    fn receive_other<'a>(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        (frame, content): (&'a mut [u8], Result<Content, FrameDrop>),
+        reply: &'a mut ReplyBuffer,
+        arrival: Arrival,
+    ) -> Disposition<'a> {
         let Arrival { from, now, .. } = arrival;
         let link = self.link_mut(from);
-        match link.nic.classify(frame) {
-            Ok((frame, Content::Arp)) => link
+        let (frame, content) = match content {
+            Err(FrameDrop::Vlan) => {
+                let frame = without_priority_tag(frame).ok_or((from, FrameDrop::Vlan))?;
+                let content = link.nic.classify(frame);
+                (frame, content)
+            }
+            content => (frame, content),
+        };
+        match content.map_err(|reason| (from, reason))? {
+            Content::Arp => link
                 .receive_arp(inner, frame, reply, now)
                 .map_err(|reason| (from, reason)),
-            Ok((frame, Content::Ipv4(header))) => {
-                let header_len = header.map_or(0, |_| Header::LEN);
-                let datagram = frame.get_mut(header_len..).unwrap_or_default();
-                self.datagram(inner, datagram, reply, Arrival { header, ..arrival })
-            }
-            Err(reason) => Err((from, reason)),
+            Content::Ipv4(kind) => self.datagram(inner, (frame, kind), reply, arrival),
         }
     }
 }

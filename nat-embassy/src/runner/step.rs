@@ -112,7 +112,6 @@ fn forward<I: Driver, E: Driver>(
         from,
         now: pass.now,
         blocked,
-        header: None,
     };
     let forwarded = frame.consume(|frame| {
         let outcome = router.receive(frame, arrival);
