@@ -40,7 +40,7 @@ pub(crate) struct Links<'d> {
 }
 
 /// How a frame arrived.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) from: Side,
     pub(crate) now: Instant,
@@ -154,7 +154,7 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn receive<'a>(
         &'a mut self,
         frame: &'a mut [u8],
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Option<TxFrame<'a>> {
         let Self {
             shared,
@@ -165,7 +165,8 @@ impl<'d, W: Width> Router<'d, W> {
             let stats = inner.stats.side_mut(arrival.from);
             stats.received = stats.received.wrapping_add(1);
             let disposition = links.receive(inner, frame, reply, arrival);
-            inner.count_disposition(disposition)
+            inner.count_disposition(&disposition);
+            disposition.ok().flatten()
         })
     }
 
@@ -187,7 +188,9 @@ impl<'d, W: Width> Router<'d, W> {
             let stats = inner.stats.side_mut(side);
             stats.from_stack = stats.from_stack.wrapping_add(1);
             let result = links.link_mut(side).send_from_stack(inner, reply, now);
-            inner.count_disposition(result.map_err(|reason| (side, reason)))
+            let disposition = result.map_err(|reason| (side, reason));
+            inner.count_disposition(&disposition);
+            disposition.ok().flatten()
         })
     }
 
@@ -218,7 +221,7 @@ impl<'d> Links<'d> {
         inner: &mut Inner<'_, impl Width>,
         frame: &'a mut [u8],
         reply: &'a mut ReplyBuffer,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Disposition<'a> {
         match self.link(arrival.from).nic.classify(frame) {
             Ok(Content::Ipv4(kind)) => self.datagram(inner, (frame, kind), reply, arrival),
@@ -234,9 +237,9 @@ impl<'d> Links<'d> {
         inner: &mut Inner<'_, impl Width>,
         (frame, content): (&'a mut [u8], Result<Content, FrameDrop>),
         reply: &'a mut ReplyBuffer,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Disposition<'a> {
-        let Arrival { from, now, .. } = arrival;
+        let &Arrival { from, now, .. } = arrival;
         let link = self.link_mut(from);
         let (frame, content) = match content {
             Err(FrameDrop::Vlan) => {

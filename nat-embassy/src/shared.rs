@@ -20,7 +20,7 @@ use crate::log::warning;
 use crate::probes::Probes;
 use crate::stack_interface::StackWatch;
 use crate::stats::{FrameDrop, FrameStats};
-use crate::tx_frame::{Disposition, TxFrame};
+use crate::tx_frame::Disposition;
 
 /// The state behind a [`Control`](crate::Control) and the runner. Both are on one executor, so a
 /// `RefCell` is enough.
@@ -119,22 +119,16 @@ impl<W: Width> Inner<'_, W> {
         }
     }
 
-    /// Counts what became of a frame, and returns the frame to transmit.
-    pub(crate) fn count_disposition<'a>(
-        &mut self,
-        disposition: Disposition<'a>,
-    ) -> Option<TxFrame<'a>> {
+    /// Counts what became of a frame.
+    #[inline]
+    pub(crate) fn count_disposition(&mut self, disposition: &Disposition<'_>) {
         match disposition {
-            Ok(frame) => {
-                let frame = frame?;
+            Ok(Some(frame)) => {
                 let stats = self.stats.side_mut(frame.to);
                 stats.sent = stats.sent.wrapping_add(1);
-                Some(frame)
             }
-            Err((side, reason)) => {
-                self.count_drop(side, reason);
-                None
-            }
+            Ok(None) => {}
+            Err((side, reason)) => self.count_drop(*side, *reason),
         }
     }
 

@@ -6,6 +6,7 @@ use nat_core::{Instant, Width};
 
 use super::nic::Nic;
 use crate::ethernet::{EtherType, Header};
+use crate::medium::Medium;
 use crate::neighbours::{Neighbours, NextHop};
 use crate::shared::Inner;
 use crate::stats::FrameDrop;
@@ -20,19 +21,10 @@ pub(crate) struct Egress<'a, 'd> {
     pub(super) waiting: &'a mut WaitingPackets<'d>,
 }
 
-/// How a datagram leaves.
-enum Route {
-    /// With this header.
-    Ethernet(Header),
-    /// Without a link header, which the medium does not have.
-    Ip,
-    /// It waits for the hardware address of its next hop.
-    Queried(Ipv4Addr),
-}
-
 impl Egress<'_, '_> {
     /// A frame with `datagram` for `next_hop`. `None` while the neighbour's hardware address is
     /// not known: the datagram then waits.
+    #[inline(never)]
     pub(crate) fn send<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
@@ -40,16 +32,33 @@ impl Egress<'_, '_> {
         datagram: &'a [u8],
         now: Instant,
     ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
-        match self.route(inner, next_hop, datagram.len(), now)? {
-            Route::Ethernet(header) => self.nic.tx_frame(Some(header), datagram).map(Some),
-            Route::Ip => self.nic.tx_frame(None, datagram).map(Some),
-            Route::Queried(next_hop) => self.wait(inner, next_hop, datagram),
+        if !self.nic.carries(datagram.len()) {
+            return Err(FrameDrop::Giant);
+        }
+        let Some(mac) = self.nic.mac() else {
+            inner.check_configured(self.nic.side)?;
+            return self.nic.tx_frame(None, datagram).map(Some);
+        };
+        let next_hop = next_hop
+            .filter(|hop| !hop.is_unspecified())
+            .ok_or(FrameDrop::NoRoute)?;
+        match self.neighbours.next_hop(next_hop, now) {
+            NextHop::Known(station) => {
+                let header = Header::new(station, mac, EtherType::IPV4);
+                self.nic.tx_frame(Some(header), datagram).map(Some)
+            }
+            NextHop::Queried => {
+                // The query may have taken the slot of an older one, whose packets are lost.
+                self.drop_unresolved(inner);
+                self.wait(next_hop, datagram).map(|()| None)
+            }
+            NextHop::Full => Err(FrameDrop::NeighboursFull),
         }
     }
 
     /// [`Self::send`] for the datagram of `len` bytes in `frame`, behind a link header of
-    /// `header_len` bytes. A new Ethernet header takes the place of the old one, so that the frame
-    /// is copied as a whole.
+    /// `header_len` bytes. From Ethernet to Ethernet, only the stations of the header are
+    /// replaced, and the frame is copied as a whole.
     #[inline]
     pub(crate) fn forward<'a>(
         &mut self,
@@ -58,62 +67,23 @@ impl Egress<'_, '_> {
         (frame, header_len, len): (&'a mut [u8], usize, usize),
         now: Instant,
     ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
-        let route = self.route(inner, next_hop, len, now)?;
         let frame = frame.get_mut(..header_len + len).unwrap_or_default();
-        if let Route::Ethernet(header) = &route
-            && header_len == Header::LEN
-            && let Some(place) = frame.first_chunk_mut()
+        if header_len == Header::LEN
+            && self.nic.carries(len)
+            && let Medium::Ethernet(mac) = &self.nic.medium
+            && let Some(next_hop) = next_hop
+            && let Some(station) = self.neighbours.known(next_hop, now)
+            && Header::replace_stations(frame, station, mac)
         {
-            header.write(place);
             return Ok(Some(self.nic.whole_tx_frame(frame)));
         }
         let datagram = frame.get(header_len..).unwrap_or_default();
-        match route {
-            Route::Ethernet(header) => self.nic.tx_frame(Some(header), datagram).map(Some),
-            Route::Ip => self.nic.tx_frame(None, datagram).map(Some),
-            Route::Queried(next_hop) => self.wait(inner, next_hop, datagram),
-        }
+        self.send(inner, next_hop, datagram, now)
     }
 
-    #[inline]
-    fn route(
-        &mut self,
-        inner: &Inner<'_, impl Width>,
-        next_hop: Option<Ipv4Addr>,
-        len: usize,
-        now: Instant,
-    ) -> Result<Route, FrameDrop> {
-        if !self.nic.carries(len) {
-            return Err(FrameDrop::Giant);
-        }
-        let Some(mac) = self.nic.mac() else {
-            inner.check_configured(self.nic.side)?;
-            return Ok(Route::Ip);
-        };
-        let next_hop = next_hop
-            .filter(|hop| !hop.is_unspecified())
-            .ok_or(FrameDrop::NoRoute)?;
-        match self.neighbours.next_hop(next_hop, now) {
-            NextHop::Known(station) => {
-                Ok(Route::Ethernet(Header::new(station, mac, EtherType::IPV4)))
-            }
-            NextHop::Queried => Ok(Route::Queried(next_hop)),
-            NextHop::Full => Err(FrameDrop::NeighboursFull),
-        }
-    }
-
-    /// Has a datagram wait for the hardware address of `next_hop`.
-    #[inline(never)]
-    fn wait<'a>(
-        &mut self,
-        inner: &mut Inner<'_, impl Width>,
-        next_hop: Ipv4Addr,
-        datagram: &[u8],
-    ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
-        // The query may have taken the slot of an older one, whose packets are lost.
-        self.drop_unresolved(inner);
+    fn wait(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Result<(), FrameDrop> {
         match self.waiting.put(next_hop, datagram) {
-            Stored::Kept => Ok(None),
+            Stored::Kept => Ok(()),
             Stored::Replaced => Err(FrameDrop::ArpPendingReplaced),
             Stored::TooLong => Err(FrameDrop::Giant),
         }

@@ -88,16 +88,9 @@ impl Nic {
 
     #[inline]
     fn classify_ethernet(&self, mac: Mac, frame: &[u8]) -> Result<Content, FrameDrop> {
-        let mut copy = Header::ZERO;
-        let header = Header::of(frame, &mut copy).ok_or(FrameDrop::Runt)?;
-        let framing = check_stations(header, mac)?;
-        match header.ethertype() {
-            EtherType::ARP => Ok(Content::Arp),
-            EtherType::IPV4 if self.datagram_exceeds_mtu(frame) => Err(FrameDrop::Giant),
-            EtherType::IPV4 => Ok(Content::Ipv4(framing)),
-            EtherType::IPV6 => Err(FrameDrop::Ipv6),
-            EtherType::VLAN | EtherType::SERVICE_VLAN => Err(FrameDrop::Vlan),
-            _ => Err(FrameDrop::OtherEthertype),
+        match Header::read(frame, |header| check_header(header, mac)).ok_or(FrameDrop::Runt)?? {
+            Content::Ipv4(_) if self.datagram_exceeds_mtu(frame) => Err(FrameDrop::Giant),
+            content => Ok(content),
         }
     }
 
@@ -160,6 +153,19 @@ impl Nic {
         let destination = if is_broadcast { Mac::BROADCAST } else { mac };
         let source = received.map_or(mac, |header| header.source);
         Some(Header::new(destination, source, EtherType::IPV4))
+    }
+}
+
+/// What a received frame with this header carries, if it is for the router at `mac`.
+#[inline]
+fn check_header(header: &Header, mac: Mac) -> Result<Content, FrameDrop> {
+    let framing = check_stations(header, mac)?;
+    match header.ethertype() {
+        EtherType::IPV4 => Ok(Content::Ipv4(framing)),
+        EtherType::ARP => Ok(Content::Arp),
+        EtherType::IPV6 => Err(FrameDrop::Ipv6),
+        EtherType::VLAN | EtherType::SERVICE_VLAN => Err(FrameDrop::Vlan),
+        _ => Err(FrameDrop::OtherEthertype),
     }
 }
 

@@ -25,9 +25,9 @@ impl Links<'_> {
         inner: &mut Inner<'_, impl Width>,
         (frame, framing): (&'a mut [u8], Framing),
         reply: &'a mut ReplyBuffer,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Disposition<'a> {
-        let Arrival { from, now, .. } = arrival;
+        let &Arrival { from, now, .. } = arrival;
         let datagram = frame.get_mut(framing.header_len()..).unwrap_or_default();
         check_addresses(inner, datagram, from, framing).map_err(|reason| (from, reason))?;
         inner.deadline.note_packet();
@@ -53,7 +53,7 @@ impl Links<'_> {
         inner: &mut Inner<'_, impl Width>,
         (verdict, frame, framing): (Verdict, &'a mut [u8], Framing),
         reply: &'a mut ReplyBuffer,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Disposition<'a> {
         let from = arrival.from;
         let (header, datagram) = split(frame, framing);
@@ -99,7 +99,7 @@ impl Links<'_> {
         inner: &mut Inner<'_, impl Width>,
         (to, destination): (Side, Ipv4Addr),
         frame: (&'a mut [u8], usize, usize),
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Outcome<'a> {
         if let Some(reason) = arrival.blocked_toward(to) {
             return Err(reason);
@@ -131,7 +131,7 @@ impl Links<'_> {
         inner: &mut Inner<'_, impl Width>,
         side: Side,
         (header, datagram): (Option<&Header>, &mut [u8]),
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Outcome<'a> {
         if inner.is_to_dhcp_client(arrival.from, datagram) {
             dhcp::make_broadcast(datagram);

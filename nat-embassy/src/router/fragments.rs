@@ -20,7 +20,7 @@ impl Links<'_> {
         (to, destination): (Side, Ipv4Addr),
         datagram: &[u8],
         mtu: u16,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
         match arrival.blocked_toward(to) {
             // The copy can wait for a driver that is full.

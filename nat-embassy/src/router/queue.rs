@@ -44,7 +44,9 @@ impl<W: Width> Router<'_, W> {
             } else {
                 Ok(links.link_mut(side).queued_frame(inner, reply, now))
             };
-            inner.count_disposition(result.map_err(|reason| (side, reason)))
+            let disposition = result.map_err(|reason| (side, reason));
+            inner.count_disposition(&disposition);
+            disposition.ok().flatten()
         })
     }
 

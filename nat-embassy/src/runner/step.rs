@@ -114,7 +114,7 @@ fn forward<I: Driver, E: Driver>(
         blocked,
     };
     let forwarded = frame.consume(|frame| {
-        let outcome = router.receive(frame, arrival);
+        let outcome = router.receive(frame, &arrival);
         transmit_outcome(outcome, from, reply_token, token)
     });
     if forwarded {
