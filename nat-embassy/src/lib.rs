@@ -258,6 +258,7 @@ pub fn new<
         outside,
         fragment_tx: memory.fragment_tx,
         lent: None,
+        may_have_queued: true,
     };
     let router = Router::new(shared, links, memory.reply);
     Ok((

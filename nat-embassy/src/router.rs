@@ -37,6 +37,9 @@ pub(crate) struct Links<'d> {
     /// The memory of the application's frame that was sent last. The end of the pass gives it
     /// back.
     pub(crate) lent: Option<&'d mut FrameBuffer>,
+    /// Whether frames may be queued for a side. Only while none are, and since then nothing was
+    /// done in this pass but forwarding datagrams to known neighbours, is it `false`.
+    pub(crate) may_have_queued: bool,
 }
 
 /// How a frame arrived.
@@ -79,6 +82,7 @@ impl<'d, W: Width> Router<'d, W> {
         shared.with(|inner| {
             inner.waker.register(waker);
             inner.clock.note(now);
+            links.may_have_queued = true;
             if core::mem::take(&mut inner.outside_changed) {
                 links.outside.reset(inner);
                 // The source of the fragments is perhaps not the router's address any more.
@@ -187,6 +191,7 @@ impl<'d, W: Width> Router<'d, W> {
         shared.with(|inner| {
             let stats = inner.stats.side_mut(side);
             stats.from_stack = stats.from_stack.wrapping_add(1);
+            links.may_have_queued = true;
             let result = links.link_mut(side).send_from_stack(inner, reply, now);
             let disposition = result.map_err(|reason| (side, reason));
             inner.count_disposition(&disposition);
@@ -240,6 +245,7 @@ impl<'d> Links<'d> {
         arrival: &Arrival,
     ) -> Disposition<'a> {
         let &Arrival { from, now, .. } = arrival;
+        self.may_have_queued = true;
         let link = self.link_mut(from);
         let (frame, content) = match content {
             Err(FrameDrop::Vlan) => {

@@ -37,6 +37,10 @@ impl Links<'_> {
                 destination,
                 len,
             } => {
+                if ipv4::is_fragment(datagram) {
+                    // The NAT may release the fragments that have waited for this one.
+                    self.may_have_queued = true;
+                }
                 let frame = (frame, framing.header_len(), len);
                 self.forward(inner, (to, destination), frame, arrival)
                     .map_err(|reason| (to, reason))
@@ -56,6 +60,7 @@ impl Links<'_> {
         arrival: &Arrival,
     ) -> Disposition<'a> {
         let from = arrival.from;
+        self.may_have_queued = true;
         let (header, datagram) = split(frame, framing);
         let header = header.as_ref();
         let (side, outcome) = match verdict {
@@ -108,9 +113,12 @@ impl Links<'_> {
             return Err(FrameDrop::DirectedBroadcast);
         }
         let next_hop = inner.next_hop(to, destination);
-        self.link_mut(to)
-            .egress()
-            .forward(inner, next_hop, frame, arrival.now)
+        let link = self.link_mut(to);
+        let outcome = link.egress().forward(inner, next_hop, frame, arrival.now);
+        if link.neighbours.due().is_some() {
+            self.may_have_queued = true;
+        }
+        outcome
     }
 
     /// Answers a ping of an inside host in place.

@@ -16,15 +16,20 @@ impl<W: Width> Router<'_, W> {
     /// Returns whether [`Self::queued_frame`] has a frame, inside and outside.
     pub(crate) fn prepare_queued(&mut self, now: Instant) -> [bool; 2] {
         let Self { shared, links, .. } = self;
+        if !links.may_have_queued {
+            return [false; 2];
+        }
         shared.with(|inner| {
             for link in [&links.inside, &links.outside] {
                 inner.probes.advance(link.nic.side, link.can_query(), now);
             }
             links.release_fragments(inner, now);
-            [
+            let queued = [
                 links.has_queued_frame(inner, Side::Inside, now),
                 links.has_queued_frame(inner, Side::Outside, now),
-            ]
+            ];
+            links.may_have_queued = queued.contains(&true);
+            queued
         })
     }
 
