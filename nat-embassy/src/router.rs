@@ -153,13 +153,13 @@ impl<'d, W: Width> Router<'d, W> {
         earlier(earlier(inside_query, outside_query), earlier(probes, nat))
     }
 
-    /// Processes a frame from a driver. Returns the one frame to transmit because of it, if any: on
-    /// the other side, or as a reply on the side it came from.
+    /// Processes a frame from a driver, and counts what became of it. At most one frame is to be
+    /// transmitted because of it: on the other side, or as a reply on the side it came from.
     pub(crate) fn receive<'a>(
         &'a mut self,
         frame: &'a mut [u8],
         arrival: &Arrival,
-    ) -> Option<TxFrame<'a>> {
+    ) -> Disposition<'a> {
         let Self {
             shared,
             links,
@@ -170,7 +170,7 @@ impl<'d, W: Width> Router<'d, W> {
             stats.received = stats.received.wrapping_add(1);
             let disposition = links.receive(inner, frame, reply, arrival);
             inner.count_disposition(&disposition);
-            disposition.ok().flatten()
+            disposition
         })
     }
 

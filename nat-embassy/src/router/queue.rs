@@ -75,7 +75,7 @@ impl<W: Width> Router<'_, W> {
 
     /// Whether a datagram is being sent in fragments on `side`.
     pub(crate) const fn is_sending_fragments_to(&self, side: Side) -> bool {
-        self.links.fragment_tx.is_sending(side)
+        self.links.may_have_queued && self.links.fragment_tx.is_sending(side)
     }
 
     /// [`Self::is_sending_fragments_to`] for inside and outside.
