@@ -108,7 +108,7 @@ impl<'d> Link<'d> {
         waiting.take_unresolved(|next_hop| neighbours.contains(next_hop))
     }
 
-    pub(crate) fn egress(&mut self) -> Egress<'_, 'd> {
+    fn egress(&mut self) -> Egress<'_, 'd> {
         Egress {
             nic: &self.nic,
             neighbours: &mut self.neighbours,

@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use nat_core::{Instant, Width};
 
+use super::Link;
 use super::nic::Nic;
 use crate::ethernet::{EtherType, Header};
 use crate::medium::Medium;
@@ -13,7 +14,7 @@ use crate::stats::FrameDrop;
 use crate::tx_frame::TxFrame;
 use crate::waiting::{Stored, WaitingPackets};
 
-/// The parts of a [`Link`](super::Link) that a datagram needs on its way out. The local stack's
+/// The parts of a [`Link`] that a datagram needs on its way out. The local stack's
 /// queue, which the datagram may lie in, is not among them.
 pub(crate) struct Egress<'a, 'd> {
     pub(super) nic: &'a Nic,
@@ -56,6 +57,28 @@ impl Egress<'_, '_> {
         }
     }
 
+    fn wait(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Result<(), FrameDrop> {
+        match self.waiting.put(next_hop, datagram) {
+            Stored::Kept => Ok(()),
+            Stored::Replaced => Err(FrameDrop::ArpPendingReplaced),
+            Stored::TooLong => Err(FrameDrop::Giant),
+        }
+    }
+
+    /// Drops the packets that wait for a neighbour that is neither known nor queried any more.
+    pub(crate) fn drop_unresolved(&mut self, inner: &mut Inner<'_, impl Width>) {
+        let Self {
+            nic,
+            neighbours,
+            waiting,
+        } = self;
+        for _ in 0..waiting.retain(|next_hop| neighbours.contains(next_hop)) {
+            inner.count_drop(nic.side, FrameDrop::ArpUnresolved);
+        }
+    }
+}
+
+impl Link<'_> {
     /// [`Self::send`] for the datagram of `len` bytes in `frame`, behind a link header of
     /// `header_len` bytes. From Ethernet to Ethernet, only the stations of the header are
     /// replaced, and the frame is copied as a whole.
@@ -79,25 +102,5 @@ impl Egress<'_, '_> {
         }
         let datagram = frame.get(header_len..).unwrap_or_default();
         self.send(inner, next_hop, datagram, now)
-    }
-
-    fn wait(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Result<(), FrameDrop> {
-        match self.waiting.put(next_hop, datagram) {
-            Stored::Kept => Ok(()),
-            Stored::Replaced => Err(FrameDrop::ArpPendingReplaced),
-            Stored::TooLong => Err(FrameDrop::Giant),
-        }
-    }
-
-    /// Drops the packets that wait for a neighbour that is neither known nor queried any more.
-    pub(crate) fn drop_unresolved(&mut self, inner: &mut Inner<'_, impl Width>) {
-        let Self {
-            nic,
-            neighbours,
-            waiting,
-        } = self;
-        for _ in 0..waiting.retain(|next_hop| neighbours.contains(next_hop)) {
-            inner.count_drop(nic.side, FrameDrop::ArpUnresolved);
-        }
     }
 }

@@ -114,7 +114,7 @@ impl Links<'_> {
         }
         let next_hop = inner.next_hop(to, destination);
         let link = self.link_mut(to);
-        let outcome = link.egress().forward(inner, next_hop, frame, arrival.now);
+        let outcome = link.forward(inner, next_hop, frame, arrival.now);
         if link.neighbours.due().is_some() {
             self.may_have_queued = true;
         }
