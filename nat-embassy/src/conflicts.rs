@@ -49,7 +49,7 @@ impl Conflicts {
         };
         *latest = Some(AddressConflict {
             address,
-            station: station.0,
+            station: station.octets(),
         });
         *count = count.wrapping_add(1);
         self.callers.wake();

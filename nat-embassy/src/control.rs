@@ -90,7 +90,7 @@ impl<'d, W: Width> Control<'d, W> {
         self.shared.with(|inner| {
             inner.nat.handle_timeout(inner.clock.now());
             let before = inner.external_addresses();
-            let result = f(&mut inner.nat);
+            let result = f(inner.nat);
             let after = inner.external_addresses();
             inner.addresses.note_change(&before, &after);
             // The call may have brought the NAT's next deadline nearer.

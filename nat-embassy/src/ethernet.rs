@@ -3,18 +3,46 @@
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A hardware address. Aligned, because a Cortex-M0+ copies unaligned data byte by byte.
+/// A hardware address, in three fields of two bytes: a Cortex-M0+ copies them in registers, but
+/// calls `memcpy` for an array of bytes.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C, align(2))]
-pub(crate) struct Mac(pub(crate) [u8; 6]);
+#[repr(C)]
+pub(crate) struct Mac {
+    first: u16,
+    second: u16,
+    third: u16,
+}
 
 impl Mac {
-    pub(crate) const BROADCAST: Self = Self([0xff; 6]);
-    pub(crate) const ZERO: Self = Self([0; 6]);
+    pub(crate) const BROADCAST: Self = Self::new([0xff; 6]);
+    pub(crate) const ZERO: Self = Self::new([0; 6]);
+
+    pub(crate) const fn new([a, b, c, d, e, f]: [u8; 6]) -> Self {
+        Self {
+            first: u16::from_ne_bytes([a, b]),
+            second: u16::from_ne_bytes([c, d]),
+            third: u16::from_ne_bytes([e, f]),
+        }
+    }
+
+    pub(crate) const fn octets(self) -> [u8; 6] {
+        let [a, b] = self.first.to_ne_bytes();
+        let [c, d] = self.second.to_ne_bytes();
+        let [e, f] = self.third.to_ne_bytes();
+        [a, b, c, d, e, f]
+    }
+
+    /// Copies `other` field by field.
+    #[inline]
+    const fn set(&mut self, other: &Self) {
+        self.first = other.first;
+        self.second = other.second;
+        self.third = other.third;
+    }
 
     /// Whether it is a group address. The broadcast address is one.
     pub(crate) const fn is_group(self) -> bool {
-        self.0[0] & 1 != 0
+        self.first.to_ne_bytes()[0] & 1 != 0
     }
 
     /// Whether it can be the address of one station.
@@ -64,8 +92,8 @@ pub(crate) fn without_priority_tag(frame: &mut [u8]) -> Option<&mut [u8]> {
 }
 
 /// Whether the frame has an IEEE 802.1Q tag, of any VLAN.
-pub(crate) fn is_tagged(frame: &mut [u8]) -> bool {
-    Header::split(frame).is_some_and(|(header, _)| header.ethertype() == EtherType::VLAN)
+pub(crate) fn is_tagged(frame: &[u8]) -> bool {
+    Header::read(frame, |header| header.ethertype() == EtherType::VLAN).unwrap_or(false)
 }
 
 /// The header at the start of a frame.
@@ -88,6 +116,18 @@ impl Header {
         }
     }
 
+    /// Calls `read` with the header at the start of `frame`; `None` if the frame is too short for
+    /// one. The header is read in place, unless the frame is at an odd address.
+    #[inline]
+    pub(crate) fn read<R>(frame: &[u8], read: impl Fn(&Self) -> R) -> Option<R> {
+        match Self::ref_from_prefix(frame) {
+            Ok((header, _)) => Some(read(header)),
+            Err(_) => Self::read_from_prefix(frame)
+                .ok()
+                .map(|(header, _)| read(&header)),
+        }
+    }
+
     /// Splits `frame` into its header and the rest; `None` if it is too short for one.
     pub(crate) fn split(frame: &mut [u8]) -> Option<(Self, &mut [u8])> {
         let (header, rest) = frame.split_at_mut_checked(Self::LEN)?;
@@ -97,6 +137,18 @@ impl Header {
     /// The header of an IPv4 frame back to the sender of this one.
     pub(crate) const fn reply(&self) -> Self {
         Self::new(self.source, self.destination, EtherType::IPV4)
+    }
+
+    /// Replaces the stations in the header at the start of `frame`. Returns `false`, and changes
+    /// nothing, if the frame is too short or at an odd address.
+    #[inline]
+    pub(crate) fn replace_stations(frame: &mut [u8], destination: &Mac, source: &Mac) -> bool {
+        let Ok((header, _)) = Self::mut_from_prefix(frame) else {
+            return false;
+        };
+        header.destination.set(destination);
+        header.source.set(source);
+        true
     }
 
     pub(crate) const fn ethertype(&self) -> u16 {

@@ -3,6 +3,8 @@
 //! One datagram at a time is sent on each side. It is copied here, and its frames leave when the
 //! driver can transmit them, so a full driver delays only its own side.
 
+use core::net::Ipv4Addr;
+
 use nat_core::{Fragmenter, Side};
 
 use crate::ipv4;
@@ -24,6 +26,8 @@ struct Datagram {
     bytes: [u8; MAX_LEN],
     /// Zero when there is none.
     len: usize,
+    /// Its next hop gets the fragments.
+    destination: Ipv4Addr,
     mtu: u16,
     /// The payload bytes that have left.
     position: usize,
@@ -33,19 +37,21 @@ impl Datagram {
     const NONE: Self = Self {
         bytes: [0; MAX_LEN],
         len: 0,
+        destination: Ipv4Addr::UNSPECIFIED,
         mtu: 0,
         position: 0,
     };
 
     /// Copies and starts `datagram`. Returns `false` if another one is being sent, or it is too
     /// long.
-    fn start(&mut self, datagram: &[u8], mtu: u16) -> bool {
+    fn start(&mut self, destination: Ipv4Addr, datagram: &[u8], mtu: u16) -> bool {
         let is_free = self.len == 0;
         let Some(copy) = self.bytes.get_mut(..datagram.len()).filter(|_| is_free) else {
             return false;
         };
         copy.copy_from_slice(datagram);
         (self.len, self.mtu, self.position) = (datagram.len(), mtu, 0);
+        self.destination = destination;
         true
     }
 
@@ -93,25 +99,35 @@ impl FragmentTx {
 
     /// Starts the datagram of `len` bytes in the [`Self::idle_buffer`], in frames with datagrams of
     /// at most `mtu` bytes.
-    pub(crate) fn start_buffered(&mut self, to: Side, len: usize, mtu: u16) {
+    pub(crate) fn start_buffered(
+        &mut self,
+        (to, destination): (Side, Ipv4Addr),
+        len: usize,
+        mtu: u16,
+    ) {
         let Self {
             inside,
             outside,
             buffer,
         } = self;
         let datagram = if to == Side::Inside { inside } else { outside };
-        datagram.start(buffer.get(..len).unwrap_or_default(), mtu);
+        datagram.start(destination, buffer.get(..len).unwrap_or_default(), mtu);
     }
 
     /// Copies and starts `datagram`. Returns `false` if another one is being sent on that side, or
     /// it is too long.
-    pub(crate) fn start(&mut self, to: Side, datagram: &[u8], mtu: u16) -> bool {
-        self.datagram_mut(to).start(datagram, mtu)
+    pub(crate) fn start(
+        &mut self,
+        (to, destination): (Side, Ipv4Addr),
+        datagram: &[u8],
+        mtu: u16,
+    ) -> bool {
+        self.datagram_mut(to).start(destination, datagram, mtu)
     }
 
-    /// The next fragment that leaves by `side`. After the last one the side is free at once, for an
+    /// The next fragment that leaves by `side`, and its destination. After the last one the side is free at once, for an
     /// ICMP error about it.
-    pub(crate) fn next(&mut self, side: Side) -> Option<&[u8]> {
+    pub(crate) fn next(&mut self, side: Side) -> Option<(Ipv4Addr, &[u8])> {
         let Self {
             inside,
             outside,
@@ -131,7 +147,7 @@ impl FragmentTx {
         if datagram.is_complete() {
             datagram.len = 0;
         }
-        buffer.get(..len)
+        Some((datagram.destination, buffer.get(..len)?))
     }
 
     /// Drops the unsent fragments for `side`. Returns whether there were any.

@@ -56,13 +56,6 @@ pub(crate) fn destination(datagram: &[u8]) -> Option<Ipv4Addr> {
         .map(Ipv4Addr::from_octets)
 }
 
-/// The destination of a datagram that the NAT has translated, which decides the next hop. The NAT
-/// has checked the header; if it were too short all the same, the result would be the unspecified
-/// address, to which there is no route.
-pub(crate) fn translated_destination(datagram: &[u8]) -> Ipv4Addr {
-    destination(datagram).unwrap_or(Ipv4Addr::UNSPECIFIED)
-}
-
 /// The flags and the fragment offset; 0 if the datagram is too short for them.
 fn fragmentation(datagram: &[u8]) -> u16 {
     datagram

@@ -187,9 +187,7 @@ use nat_core::{ConfigError, Seed, Side, Width};
 use interface::Interface;
 use link::{Link, Nic};
 use medium::Properties;
-use probes::Probes;
 use router::{Links, Router};
-use shared::Shared;
 use stack_interface::StackInterface;
 use state::SideParts;
 
@@ -250,10 +248,9 @@ pub fn new<
     let secondary = core::mem::take(&mut config.external_addresses);
     let (inside_mtu, outside_mtu) = (config.inside_mtu, config.outside_mtu);
 
-    let (nat, memory) = state.split(config, seed)?;
-    let probes = memory.probes.write(Probes::new());
-    let shared = Shared::new(nat, secondary, outside, memory.frame, probes)?;
-    let shared = &*memory.shared.write(shared);
+    let memory = state.split(config, secondary, seed)?;
+    memory.shared.start(outside)?;
+    let shared = &*memory.shared;
     let (inside, lan_device) = link(Side::Inside, memory.lan, &lan_properties, inside_mtu);
     let (outside, wan_device) = link(Side::Outside, memory.wan, &wan_properties, outside_mtu);
     let links = Links {
@@ -261,6 +258,7 @@ pub fn new<
         outside,
         fragment_tx: memory.fragment_tx,
         lent: None,
+        may_have_queued: true,
     };
     let router = Router::new(shared, links, memory.reply);
     Ok((

@@ -22,7 +22,7 @@ use crate::tx_frame::TxFrame;
 use crate::waiting::WaitingPackets;
 use egress::Egress;
 
-pub(crate) use nic::{Content, Nic};
+pub(crate) use nic::{Content, Framing, Nic};
 
 /// One side of the router.
 pub(crate) struct Link<'d> {

@@ -18,7 +18,7 @@ pub(crate) enum Medium {
 impl Medium {
     pub(crate) fn of(address: HardwareAddress) -> Self {
         match address {
-            HardwareAddress::Ethernet(address) => Self::Ethernet(Mac(address)),
+            HardwareAddress::Ethernet(address) => Self::Ethernet(Mac::new(address)),
             HardwareAddress::Ip => Self::Ip,
             _ => Self::Unsupported,
         }

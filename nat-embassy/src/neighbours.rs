@@ -14,7 +14,7 @@ use nat_core::Instant;
 
 use crate::ethernet::Mac;
 use queries::{FRESH, Kind, QUERY_INTERVAL, Query};
-use table::{Id, Stamp, Table};
+use table::{Age, Id, Stamp, Table};
 
 pub(crate) use queries::{ArpQuery, Queries};
 pub(crate) use table::Memory;
@@ -84,11 +84,27 @@ impl<'d> Neighbours<'d> {
     /// The hardware address of `address`, to which a packet is sent now. If it is not known, or its
     /// last confirmation is too old, a query begins.
     pub(crate) fn next_hop(&mut self, address: Ipv4Addr, now: Instant) -> NextHop {
-        let at = Stamp::of(now);
-        if let Some(id) = self.table.find(address) {
-            self.table.touch(id, at);
-            return self.known(id, at);
+        match self.known(address, now) {
+            Some(mac) => NextHop::Known(*mac),
+            None => self.unknown(address, now),
         }
+    }
+
+    /// [`Self::next_hop`] if `address` is in the table. If not, this changes nothing.
+    #[inline]
+    pub(crate) fn known(&mut self, address: Ipv4Addr, now: Instant) -> Option<&Mac> {
+        let at = Stamp::of(now);
+        let (id, entry) = self.table.find_entry(address)?;
+        let is_fresh = entry.confirmed_at.age(at) < const { Age::of(FRESH) };
+        if !is_fresh || !entry.is_used_at(at) {
+            self.refresh(id, at);
+        }
+        self.table.get(id).map(|entry| &entry.mac)
+    }
+
+    /// [`Self::next_hop`] of a neighbour that is not in the table.
+    #[inline(never)]
+    fn unknown(&mut self, address: Ipv4Addr, now: Instant) -> NextHop {
         match self.queries.find(address) {
             Some(query) if query.has_answered(now) => NextHop::Known(query.mac),
             Some(query) if query.kind != Kind::Answered => NextHop::Queried,
@@ -105,17 +121,17 @@ impl<'d> Neighbours<'d> {
         NextHop::Queried
     }
 
-    /// The hardware address of a neighbour in the table. If its last confirmation is too old, it is
-    /// queried again.
-    fn known(&mut self, id: Id, now: Stamp) -> NextHop {
-        let Some(entry) = self.table.get(id) else {
-            return NextHop::Full;
-        };
-        if entry.confirmed_at.age(now) >= FRESH {
+    /// Notes that a packet is sent to a neighbour in the table. If its last confirmation is too
+    /// old, it is queried again.
+    #[inline(never)]
+    fn refresh(&mut self, id: Id, now: Stamp) {
+        self.table.touch(id, now);
+        if let Some(entry) = self.table.get(id)
+            && entry.confirmed_at.age(now) >= const { Age::of(FRESH) }
+        {
             self.queries.confirm(entry.address(), entry.mac);
             self.due = self.queries.due();
         }
-        NextHop::Known(entry.mac)
     }
 
     /// The hardware address of `address` if it is known. Unlike [`Self::next_hop`], changes
@@ -173,12 +189,12 @@ impl<'d> Neighbours<'d> {
         };
         let address = entry.address();
         let age = entry.confirmed_at.age(now);
-        if entry.mac == mac || age >= CLAIM_PROTECTION {
+        if entry.mac == mac || age >= const { Age::of(CLAIM_PROTECTION) } {
             (entry.mac, entry.confirmed_at) = (mac, now);
             self.queries.remove(address);
             return true;
         }
-        if age >= QUERY_INTERVAL {
+        if age >= const { Age::of(QUERY_INTERVAL) } {
             self.queries.confirm(address, entry.mac);
         }
         false
@@ -248,17 +264,17 @@ impl<'d> Neighbours<'d> {
     fn evictable(&self, answered: bool, now: Stamp) -> Option<Id> {
         let least_used = self.table.oldest(true, self.pinned);
         if let Some(id) = least_used
-            && self.is_unused_for(id, IN_USE, now)
+            && self.is_unused_for(id, const { Age::of(IN_USE) }, now)
         {
             return Some(id);
         }
         if let Some(id) = self.table.oldest(false, self.pinned) {
             return Some(id);
         }
-        least_used.filter(|id| answered && self.is_unused_for(*id, BUSY, now))
+        least_used.filter(|id| answered && self.is_unused_for(*id, const { Age::of(BUSY) }, now))
     }
 
-    fn is_unused_for(&self, id: Id, time: Duration, now: Stamp) -> bool {
+    fn is_unused_for(&self, id: Id, time: Age, now: Stamp) -> bool {
         self.table
             .get(id)
             .and_then(|entry| entry.unused_for(now))

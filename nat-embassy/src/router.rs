@@ -12,7 +12,7 @@ use nat_core::{Instant, Side, Width};
 
 use crate::application::FrameBuffer;
 use crate::clock::earlier;
-use crate::ethernet::{Header, Mac};
+use crate::ethernet::without_priority_tag;
 use crate::fragment_tx::FragmentTx;
 use crate::link::{Content, Link};
 use crate::log::info;
@@ -37,26 +37,21 @@ pub(crate) struct Links<'d> {
     /// The memory of the application's frame that was sent last. The end of the pass gives it
     /// back.
     pub(crate) lent: Option<&'d mut FrameBuffer>,
+    /// Whether frames may be queued for a side. Only while none are, and since then nothing was
+    /// done in this pass but forwarding datagrams to known neighbours, is it `false`.
+    pub(crate) may_have_queued: bool,
 }
 
 /// How a frame arrived.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) from: Side,
     pub(crate) now: Instant,
     /// Why nothing can leave by the other side now, if nothing can.
     pub(crate) blocked: Option<FrameDrop>,
-    /// The frame's link header, if it had one.
-    pub(crate) header: Option<Header>,
 }
 
 impl Arrival {
-    /// Whether the frame was sent to all stations.
-    fn is_broadcast(&self) -> bool {
-        self.header
-            .is_some_and(|header| header.destination == Mac::BROADCAST)
-    }
-
     /// Why nothing can leave by the side `to`, if nothing can. The side a frame came from can
     /// always be answered: the driver gave a token with the frame.
     fn blocked_toward(&self, to: Side) -> Option<FrameDrop> {
@@ -87,6 +82,7 @@ impl<'d, W: Width> Router<'d, W> {
         shared.with(|inner| {
             inner.waker.register(waker);
             inner.clock.note(now);
+            links.may_have_queued = true;
             if core::mem::take(&mut inner.outside_changed) {
                 links.outside.reset(inner);
                 // The source of the fragments is perhaps not the router's address any more.
@@ -157,13 +153,13 @@ impl<'d, W: Width> Router<'d, W> {
         earlier(earlier(inside_query, outside_query), earlier(probes, nat))
     }
 
-    /// Processes a frame from a driver. Returns the one frame to transmit because of it, if any: on
-    /// the other side, or as a reply on the side it came from.
+    /// Processes a frame from a driver, and counts what became of it. At most one frame is to be
+    /// transmitted because of it: on the other side, or as a reply on the side it came from.
     pub(crate) fn receive<'a>(
         &'a mut self,
         frame: &'a mut [u8],
-        arrival: Arrival,
-    ) -> Option<TxFrame<'a>> {
+        arrival: &Arrival,
+    ) -> Disposition<'a> {
         let Self {
             shared,
             links,
@@ -173,7 +169,8 @@ impl<'d, W: Width> Router<'d, W> {
             let stats = inner.stats.side_mut(arrival.from);
             stats.received = stats.received.wrapping_add(1);
             let disposition = links.receive(inner, frame, reply, arrival);
-            inner.count_disposition(disposition)
+            inner.count_disposition(&disposition);
+            disposition
         })
     }
 
@@ -194,8 +191,11 @@ impl<'d, W: Width> Router<'d, W> {
         shared.with(|inner| {
             let stats = inner.stats.side_mut(side);
             stats.from_stack = stats.from_stack.wrapping_add(1);
+            links.may_have_queued = true;
             let result = links.link_mut(side).send_from_stack(inner, reply, now);
-            inner.count_disposition(result.map_err(|reason| (side, reason)))
+            let disposition = result.map_err(|reason| (side, reason));
+            inner.count_disposition(&disposition);
+            disposition.ok().flatten()
         })
     }
 
@@ -220,25 +220,46 @@ impl<'d> Links<'d> {
         }
     }
 
+    #[inline]
     fn receive<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
         frame: &'a mut [u8],
         reply: &'a mut ReplyBuffer,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Disposition<'a> {
-        let Arrival { from, now, .. } = arrival;
+        match self.link(arrival.from).nic.classify(frame) {
+            Ok(Content::Ipv4(kind)) => self.datagram(inner, (frame, kind), reply, arrival),
+            other => self.receive_other(inner, (frame, other), reply, arrival),
+        }
+    }
+
+    /// Processes a frame that carries no datagram, or one behind a priority tag. Not inlined, like
+    /// all that is rare: it would cost each forwarded frame registers.
+    #[inline(never)]
+    fn receive_other<'a>(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        (frame, content): (&'a mut [u8], Result<Content, FrameDrop>),
+        reply: &'a mut ReplyBuffer,
+        arrival: &Arrival,
+    ) -> Disposition<'a> {
+        let &Arrival { from, now, .. } = arrival;
+        self.may_have_queued = true;
         let link = self.link_mut(from);
-        match link.nic.classify(frame) {
-            Ok((frame, Content::Arp)) => link
+        let (frame, content) = match content {
+            Err(FrameDrop::Vlan) => {
+                let frame = without_priority_tag(frame).ok_or((from, FrameDrop::Vlan))?;
+                let content = link.nic.classify(frame);
+                (frame, content)
+            }
+            content => (frame, content),
+        };
+        match content.map_err(|reason| (from, reason))? {
+            Content::Arp => link
                 .receive_arp(inner, frame, reply, now)
                 .map_err(|reason| (from, reason)),
-            Ok((frame, Content::Ipv4(header))) => {
-                let header_len = header.map_or(0, |_| Header::LEN);
-                let datagram = frame.get_mut(header_len..).unwrap_or_default();
-                self.datagram(inner, datagram, reply, Arrival { header, ..arrival })
-            }
-            Err(reason) => Err((from, reason)),
+            Content::Ipv4(kind) => self.datagram(inner, (frame, kind), reply, arrival),
         }
     }
 }

@@ -113,14 +113,17 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
         let [inside, outside] = router.prepare_queued(pass.now);
         let mut progress = inside && step::send_queued(router, Side::Inside, lan, pass);
         progress |= outside && step::send_queued(router, Side::Outside, wan, pass);
-        let before = router.is_sending_fragments();
+        let may_send_fragments = inside || outside;
+        let before = may_send_fragments.then(|| router.is_sending_fragments());
         let [outward, inward] = sources;
         step::serve(router, Side::Inside, lan, wan, (outward, pass));
         step::serve(router, Side::Outside, wan, lan, (inward, pass));
         // Fragments being sent hold up the other frames for their side, whose drivers then had no
         // turn. They get one when the last fragment has left.
-        let after = router.is_sending_fragments();
-        let finished = (before[0] && !after[0]) || (before[1] && !after[1]);
+        let finished = before.is_some_and(|before| {
+            let after = router.is_sending_fragments();
+            (before[0] && !after[0]) || (before[1] && !after[1])
+        });
         if progress || finished {
             *sources = [Sources::ALL; 2];
         }

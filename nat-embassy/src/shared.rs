@@ -20,7 +20,7 @@ use crate::log::warning;
 use crate::probes::Probes;
 use crate::stack_interface::StackWatch;
 use crate::stats::{FrameDrop, FrameStats};
-use crate::tx_frame::{Disposition, TxFrame};
+use crate::tx_frame::Disposition;
 
 /// The state behind a [`Control`](crate::Control) and the runner. Both are on one executor, so a
 /// `RefCell` is enough.
@@ -55,15 +55,16 @@ pub(crate) struct Inner<'d, W: Width> {
 }
 
 impl<'d, W: Width> Shared<'d, W> {
-    /// `secondary` are the external addresses of the NAT besides that of `outside`.
+    /// `secondary` are the external addresses of the NAT besides that of the outside
+    /// configuration.
+    #[inline]
     pub(crate) fn new(
         nat: &'d mut Nat<'d, W>,
         secondary: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
-        outside: Option<Outside>,
         frame: &'d mut FrameBuffer,
         probes: &'d mut Probes,
-    ) -> Result<Self, ConfigError> {
-        let mut inner = Inner {
+    ) -> Self {
+        let inner = Inner {
             nat,
             deadline: Deadline::UNKNOWN,
             stats: FrameStats::ZERO,
@@ -79,12 +80,17 @@ impl<'d, W: Width> Shared<'d, W> {
             suspended: false,
             refused: None,
         };
-        inner.check_secondary()?;
-        inner.replace_outside(outside)?;
-        Ok(Self {
+        Self {
             cell: RefCell::new(inner),
             outside_stack: StackWatch::new(),
-        })
+        }
+    }
+
+    /// Gives the NAT its external addresses.
+    pub(crate) fn start(&mut self, outside: Option<Outside>) -> Result<(), ConfigError> {
+        let inner = self.cell.get_mut();
+        inner.check_secondary()?;
+        inner.replace_outside(outside)
     }
 
     /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across
@@ -113,22 +119,16 @@ impl<W: Width> Inner<'_, W> {
         }
     }
 
-    /// Counts what became of a frame, and returns the frame to transmit.
-    pub(crate) fn count_disposition<'a>(
-        &mut self,
-        disposition: Disposition<'a>,
-    ) -> Option<TxFrame<'a>> {
+    /// Counts what became of a frame.
+    #[inline]
+    pub(crate) fn count_disposition(&mut self, disposition: &Disposition<'_>) {
         match disposition {
-            Ok(frame) => {
-                let frame = frame?;
+            Ok(Some(frame)) => {
                 let stats = self.stats.side_mut(frame.to);
                 stats.sent = stats.sent.wrapping_add(1);
-                Some(frame)
             }
-            Err((side, reason)) => {
-                self.count_drop(side, reason);
-                None
-            }
+            Ok(None) => {}
+            Err((side, reason)) => self.count_drop(*side, *reason),
         }
     }
 

@@ -1,10 +1,12 @@
 //! All the memory of a router.
 
 use core::mem::MaybeUninit;
+use core::net::Ipv4Addr;
 
+use heapless::Vec;
 use nat_core::{
-    Config, ConfigError, Fragments, Nat, Quarantine, Reply, Seed, Tables, WideQuarantine,
-    WideTables, Width,
+    Config, ConfigError, Fragments, MAX_EXTERNAL_ADDRESSES, Nat, Quarantine, Reply, Seed, Tables,
+    WideQuarantine, WideTables, Width,
 };
 
 use crate::application::FrameBuffer;
@@ -78,13 +80,11 @@ struct SideMemory<const WAITING: usize, const NEIGHBOURS: usize> {
 
 /// A [`State`] without the NAT's tables, whose type does not depend on the capacities.
 pub(crate) struct Memory<'d, W: Width> {
-    pub(crate) shared: &'d mut MaybeUninit<Shared<'d, W>>,
+    pub(crate) shared: &'d mut Shared<'d, W>,
     pub(crate) lan: SideParts<'d>,
     pub(crate) wan: SideParts<'d>,
     pub(crate) reply: &'d mut ReplyBuffer,
     pub(crate) fragment_tx: &'d mut FragmentTx,
-    pub(crate) frame: &'d mut FrameBuffer,
-    pub(crate) probes: &'d mut MaybeUninit<Probes>,
 }
 
 /// What the memory of one side is for.
@@ -179,26 +179,31 @@ impl<
         }
     }
 
-    /// Builds the NAT on its tables. Returns it with the rest of the memory.
+    /// Builds the NAT on its tables, with `secondary` as its external addresses besides that of the
+    /// outside configuration. Returns it with the rest of the memory.
+    ///
+    /// The NAT takes kilobytes. It is moved here and nowhere else, and not inlined, so that the
+    /// stack holds no copy of it while the callers go on.
+    #[inline(never)]
     pub(crate) fn split(
         &'static mut self,
         config: Config,
+        secondary: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
         seed: Seed,
-    ) -> Result<(&'static mut Nat<'static, W>, Memory<'static, W>), ConfigError> {
+    ) -> Result<Memory<'static, W>, ConfigError> {
         let secret = seed.table_secret();
         let nat = Nat::new_in(&mut self.nat, &mut self.tables, config, seed)?;
         nat.set_fragments(&mut self.fragments);
         nat.set_quarantine(&mut self.quarantine);
-        let memory = Memory {
-            shared: &mut self.shared,
+        let probes = self.probes.write(Probes::new());
+        let shared = Shared::new(nat, secondary, &mut self.frame, probes);
+        Ok(Memory {
+            shared: self.shared.write(shared),
             lan: self.lan.parts(secret),
             wan: self.wan.parts(secret),
             reply: &mut self.reply,
             fragment_tx: &mut self.fragment_tx,
-            frame: &mut self.frame,
-            probes: &mut self.probes,
-        };
-        Ok((nat, memory))
+        })
     }
 }
 

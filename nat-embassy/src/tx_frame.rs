@@ -4,7 +4,7 @@ use nat_core::{Reply, Side};
 use zerocopy::IntoBytes;
 
 use crate::FrameDrop;
-use crate::ethernet::{EtherType, Header};
+use crate::ethernet::Header;
 use crate::ipv4;
 
 /// Memory for one packet that the router makes: an ICMP reply or an ARP packet.
@@ -18,38 +18,41 @@ pub(crate) type Disposition<'a> = Result<Option<TxFrame<'a>>, (Side, FrameDrop)>
 pub(crate) struct TxFrame<'a> {
     /// The side whose driver gets it.
     pub(crate) to: Side,
-    /// Absent on a medium without link headers.
+    /// The link header, if it is not the start of `body`, and the medium has link headers.
     pub(crate) header: Option<Header>,
     /// What follows the header.
     pub(crate) body: &'a [u8],
-    /// Whether the driver computes ICMP checksums, so that the field must be zero.
-    pub(crate) clear_icmp_checksum: bool,
+    /// Where in `body` the datagram is, if the driver computes ICMP checksums, so that the field
+    /// must be zero.
+    pub(crate) fills_icmp_checksum_at: Option<usize>,
 }
 
 impl TxFrame<'_> {
     /// Its length in bytes.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.body.len() + self.header.map_or(0, |_| Header::LEN)
+        self.body.len() + self.header.as_ref().map_or(0, |_| Header::LEN)
     }
 
     /// Writes it to `buffer`, which must be [`Self::len`] bytes long.
+    #[inline]
     pub(crate) fn write(&self, buffer: &mut [u8]) {
-        let header = self.header.as_ref().map_or(&[][..], Header::as_bytes);
-        let Some((head, rest)) = buffer.split_at_mut_checked(header.len()) else {
-            return;
+        let rest = match &self.header {
+            None => buffer,
+            Some(header) => {
+                let Some((head, rest)) = buffer.split_at_mut_checked(Header::LEN) else {
+                    return;
+                };
+                head.copy_from_slice(header.as_bytes());
+                rest
+            }
         };
-        head.copy_from_slice(header);
         let Some(body) = rest.get_mut(..self.body.len()) else {
             return;
         };
         body.copy_from_slice(self.body);
-        if self.clear_icmp_checksum && self.is_ipv4() {
-            ipv4::clear_icmp_checksum(body);
+        if let Some(at) = self.fills_icmp_checksum_at {
+            ipv4::clear_icmp_checksum(body.get_mut(at..).unwrap_or_default());
         }
-    }
-
-    fn is_ipv4(&self) -> bool {
-        self.header
-            .is_none_or(|header| header.ethertype() == EtherType::IPV4)
     }
 }

@@ -45,7 +45,7 @@ impl<W: Width> Future for Probing<'_, W> {
             let answer = ready!(inner.probes.poll(index, cx.waker()));
             *slot = None;
             inner.probes.release(index);
-            Poll::Ready(answer.map(|station| station.0))
+            Poll::Ready(answer.map(|station| station.octets()))
         })
     }
 }

@@ -108,7 +108,10 @@ impl Link<'_> {
         if is_due {
             self.defended_at = Some(now);
             self.announced = 0;
-            warning!("station {:?} claims an address of the router", station.0);
+            warning!(
+                "station {:?} claims an address of the router",
+                station.octets()
+            );
         }
     }
 

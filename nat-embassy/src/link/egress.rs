@@ -4,15 +4,17 @@ use core::net::Ipv4Addr;
 
 use nat_core::{Instant, Width};
 
+use super::Link;
 use super::nic::Nic;
-use crate::ethernet::{EtherType, Header, Mac};
+use crate::ethernet::{EtherType, Header};
+use crate::medium::Medium;
 use crate::neighbours::{Neighbours, NextHop};
 use crate::shared::Inner;
 use crate::stats::FrameDrop;
 use crate::tx_frame::TxFrame;
 use crate::waiting::{Stored, WaitingPackets};
 
-/// The parts of a [`Link`](super::Link) that a datagram needs on its way out. The local stack's
+/// The parts of a [`Link`] that a datagram needs on its way out. The local stack's
 /// queue, which the datagram may lie in, is not among them.
 pub(crate) struct Egress<'a, 'd> {
     pub(super) nic: &'a Nic,
@@ -23,6 +25,7 @@ pub(crate) struct Egress<'a, 'd> {
 impl Egress<'_, '_> {
     /// A frame with `datagram` for `next_hop`. `None` while the neighbour's hardware address is
     /// not known: the datagram then waits.
+    #[inline(never)]
     pub(crate) fn send<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
@@ -41,7 +44,10 @@ impl Egress<'_, '_> {
             .filter(|hop| !hop.is_unspecified())
             .ok_or(FrameDrop::NoRoute)?;
         match self.neighbours.next_hop(next_hop, now) {
-            NextHop::Known(station) => self.frame_to(station, mac, datagram).map(Some),
+            NextHop::Known(station) => {
+                let header = Header::new(station, mac, EtherType::IPV4);
+                self.nic.tx_frame(Some(header), datagram).map(Some)
+            }
             NextHop::Queried => {
                 // The query may have taken the slot of an older one, whose packets are lost.
                 self.drop_unresolved(inner);
@@ -49,16 +55,6 @@ impl Egress<'_, '_> {
             }
             NextHop::Full => Err(FrameDrop::NeighboursFull),
         }
-    }
-
-    fn frame_to<'a>(
-        &self,
-        station: Mac,
-        mac: Mac,
-        datagram: &'a [u8],
-    ) -> Result<TxFrame<'a>, FrameDrop> {
-        let header = Header::new(station, mac, EtherType::IPV4);
-        self.nic.tx_frame(Some(header), datagram)
     }
 
     fn wait(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Result<(), FrameDrop> {
@@ -79,5 +75,32 @@ impl Egress<'_, '_> {
         for _ in 0..waiting.retain(|next_hop| neighbours.contains(next_hop)) {
             inner.count_drop(nic.side, FrameDrop::ArpUnresolved);
         }
+    }
+}
+
+impl Link<'_> {
+    /// [`Self::send`] for the datagram of `len` bytes in `frame`, behind a link header of
+    /// `header_len` bytes. From Ethernet to Ethernet, only the stations of the header are
+    /// replaced, and the frame is copied as a whole.
+    #[inline]
+    pub(crate) fn forward<'a>(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        next_hop: Option<Ipv4Addr>,
+        (frame, header_len, len): (&'a mut [u8], usize, usize),
+        now: Instant,
+    ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
+        let frame = frame.get_mut(..header_len + len).unwrap_or_default();
+        if header_len == Header::LEN
+            && self.nic.carries(len)
+            && let Medium::Ethernet(mac) = &self.nic.medium
+            && let Some(next_hop) = next_hop
+            && let Some(station) = self.neighbours.known(next_hop, now)
+            && Header::replace_stations(frame, station, mac)
+        {
+            return Ok(Some(self.nic.whole_tx_frame(frame)));
+        }
+        let datagram = frame.get(header_len..).unwrap_or_default();
+        self.send(inner, next_hop, datagram, now)
     }
 }

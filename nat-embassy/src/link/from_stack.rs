@@ -1,5 +1,7 @@
 //! Frames from the local stack.
 
+use core::net::Ipv4Addr;
+
 use nat_core::{Instant, Side, Verdict, Width};
 use zerocopy::IntoBytes;
 
@@ -17,8 +19,8 @@ use crate::tx_frame::{ReplyBuffer, TxFrame};
 
 /// What becomes of a datagram from the outside stack.
 enum Translated<'frame, 'reply> {
-    /// This leaves.
-    Forward(&'frame [u8]),
+    /// This leaves, on the way to this destination.
+    Forward(Ipv4Addr, &'frame [u8]),
     /// It is dropped, and the NAT has counted it.
     Dropped,
     /// The stack gets this back: an ICMP error, or what it has sent to itself.
@@ -117,11 +119,11 @@ impl Egress<'_, '_> {
     ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
         let side = self.nic.side;
         match translated {
-            Translated::Forward(datagram) => {
+            Translated::Forward(destination, datagram) => {
                 if header.is_none_or(|header| header.destination.is_group()) {
                     return self.nic.tx_frame(header, datagram).map(Some);
                 }
-                let next_hop = inner.next_hop(side, ipv4::translated_destination(datagram));
+                let next_hop = inner.next_hop(side, destination);
                 self.send(inner, next_hop, datagram, now)
             }
             Translated::Dropped => Ok(None),
@@ -145,10 +147,14 @@ fn translate<'frame: 'reply, 'reply>(
     inner.deadline.note_packet();
     let returned = match inner.nat.process_local(datagram, now) {
         Verdict::Drop(_) | Verdict::Hold => None,
-        Verdict::Forward { to, len, .. } if to == side => {
+        Verdict::Forward {
+            to,
+            destination,
+            len,
+        } if to == side => {
             check_source(inner, side, datagram)?;
             let datagram = datagram.get(..len).unwrap_or_default();
-            return Ok(Translated::Forward(datagram));
+            return Ok(Translated::Forward(destination, datagram));
         }
         Verdict::Local { side: to, len } if to == side => datagram.get(..len),
         // The outside stack cannot reach inside hosts; the inside stack can.

@@ -2,7 +2,7 @@
 
 use nat_core::Side;
 
-use crate::ethernet::{EtherType, Header, Mac, TAG_LEN, is_tagged, without_priority_tag};
+use crate::ethernet::{EtherType, Header, Mac, TAG_LEN, is_tagged};
 use crate::ipv4;
 use crate::medium::{Medium, Properties};
 use crate::stats::FrameDrop;
@@ -15,7 +15,28 @@ const CHECK_SEQUENCE_LEN: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content {
     Arp,
-    Ipv4(Option<Header>),
+    Ipv4(Framing),
+}
+
+/// What precedes the datagram in a received frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Framing {
+    /// An Ethernet header to the router's own address.
+    ToRouter,
+    /// An Ethernet header to all stations.
+    ToAll,
+    /// Nothing: the medium has no link headers.
+    None,
+}
+
+impl Framing {
+    /// The length of the link header in bytes.
+    pub(crate) const fn header_len(self) -> usize {
+        match self {
+            Self::ToRouter | Self::ToAll => Header::LEN,
+            Self::None => 0,
+        }
+    }
 }
 
 /// What is known about the driver of one side.
@@ -51,51 +72,32 @@ impl Nic {
         len + self.medium.header_len() <= self.max_frame
     }
 
-    /// Finds out what a received frame carries. Returns the frame without a priority tag, and its
-    /// content.
-    pub(crate) fn classify<'a>(
-        &self,
-        frame: &'a mut [u8],
-    ) -> Result<(&'a mut [u8], Content), FrameDrop> {
-        match self.classify_untagged(frame) {
-            Ok(content) => Ok((frame, content)),
-            Err(FrameDrop::Vlan) => {
-                let frame = without_priority_tag(frame).ok_or(FrameDrop::Vlan)?;
-                let content = self.classify_untagged(frame)?;
-                Ok((frame, content))
-            }
-            Err(reason) => Err(reason),
-        }
-    }
-
-    fn classify_untagged(&self, frame: &mut [u8]) -> Result<Content, FrameDrop> {
-        if self.is_giant(frame) {
+    /// Finds out what a received frame carries. A priority tag counts as one of a VLAN.
+    #[inline]
+    pub(crate) fn classify(&self, frame: &[u8]) -> Result<Content, FrameDrop> {
+        if frame.len() > self.max_frame && self.is_giant(frame) {
             return Err(FrameDrop::Giant);
         }
         match self.medium {
             Medium::Ethernet(mac) => self.classify_ethernet(mac, frame),
             Medium::Ip if ipv4::version(frame) == Some(6) => Err(FrameDrop::Ipv6),
-            Medium::Ip => Ok(Content::Ipv4(None)),
+            Medium::Ip => Ok(Content::Ipv4(Framing::None)),
             Medium::Unsupported => Err(FrameDrop::LinkDown),
         }
     }
 
-    fn classify_ethernet(&self, mac: Mac, frame: &mut [u8]) -> Result<Content, FrameDrop> {
-        let (header, _) = Header::split(frame).ok_or(FrameDrop::Runt)?;
-        check_stations(&header, mac)?;
-        match header.ethertype() {
-            EtherType::ARP => Ok(Content::Arp),
-            EtherType::IPV4 if self.datagram_exceeds_mtu(frame) => Err(FrameDrop::Giant),
-            EtherType::IPV4 => Ok(Content::Ipv4(Some(header))),
-            EtherType::IPV6 => Err(FrameDrop::Ipv6),
-            EtherType::VLAN | EtherType::SERVICE_VLAN => Err(FrameDrop::Vlan),
-            _ => Err(FrameDrop::OtherEthertype),
+    #[inline]
+    fn classify_ethernet(&self, mac: Mac, frame: &[u8]) -> Result<Content, FrameDrop> {
+        match Header::read(frame, |header| check_header(header, mac)).ok_or(FrameDrop::Runt)?? {
+            Content::Ipv4(_) if self.datagram_exceeds_mtu(frame) => Err(FrameDrop::Giant),
+            content => Ok(content),
         }
     }
 
     /// Whether a frame is too long to be received. A tag may make it longer than the driver's
     /// limit.
-    fn is_giant(&self, frame: &mut [u8]) -> bool {
+    #[inline(never)]
+    fn is_giant(&self, frame: &[u8]) -> bool {
         let longest = self.max_frame.saturating_add(CHECK_SEQUENCE_LEN);
         let is_ethernet = matches!(self.medium, Medium::Ethernet(_));
         frame.len() > longest
@@ -115,16 +117,31 @@ impl Nic {
         header: Option<Header>,
         body: &'a [u8],
     ) -> Result<TxFrame<'a>, FrameDrop> {
+        let is_ipv4 = header
+            .as_ref()
+            .is_none_or(|header| header.ethertype() == EtherType::IPV4);
         let frame = TxFrame {
             to: self.side,
             header,
             body,
-            clear_icmp_checksum: self.clear_icmp_checksum,
+            fills_icmp_checksum_at: (is_ipv4 && self.clear_icmp_checksum).then_some(0),
         };
         if frame.len() > self.max_frame {
             Err(FrameDrop::Giant)
         } else {
             Ok(frame)
+        }
+    }
+
+    /// A frame to transmit on this side that begins with its Ethernet header, and carries IPv4. The
+    /// caller has checked its length.
+    #[inline]
+    pub(crate) fn whole_tx_frame<'a>(&self, frame: &'a [u8]) -> TxFrame<'a> {
+        TxFrame {
+            to: self.side,
+            header: None,
+            body: frame,
+            fills_icmp_checksum_at: self.clear_icmp_checksum.then_some(Header::LEN),
         }
     }
 
@@ -139,19 +156,35 @@ impl Nic {
     }
 }
 
-fn check_stations(header: &Header, mac: Mac) -> Result<(), FrameDrop> {
-    if header.destination != mac && header.destination != Mac::BROADCAST {
-        let group = header.destination.is_group();
-        return Err(if group {
-            FrameDrop::Multicast
-        } else {
-            FrameDrop::OtherStation
-        });
+/// What a received frame with this header carries, if it is for the router at `mac`.
+#[inline]
+fn check_header(header: &Header, mac: Mac) -> Result<Content, FrameDrop> {
+    let framing = check_stations(header, mac)?;
+    match header.ethertype() {
+        EtherType::IPV4 => Ok(Content::Ipv4(framing)),
+        EtherType::ARP => Ok(Content::Arp),
+        EtherType::IPV6 => Err(FrameDrop::Ipv6),
+        EtherType::VLAN | EtherType::SERVICE_VLAN => Err(FrameDrop::Vlan),
+        _ => Err(FrameDrop::OtherEthertype),
     }
+}
+
+/// Checks the addresses of a received frame. Returns to whom it was sent.
+#[inline]
+fn check_stations(header: &Header, mac: Mac) -> Result<Framing, FrameDrop> {
+    let framing = if header.destination == mac {
+        Framing::ToRouter
+    } else if header.destination == Mac::BROADCAST {
+        Framing::ToAll
+    } else if header.destination.is_group() {
+        return Err(FrameDrop::Multicast);
+    } else {
+        return Err(FrameDrop::OtherStation);
+    };
     // A reply to such a sender would go to many stations, or back to the router.
     if !header.source.is_station() || header.source == mac {
         Err(FrameDrop::BadSource)
     } else {
-        Ok(())
+        Ok(framing)
     }
 }

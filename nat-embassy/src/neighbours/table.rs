@@ -21,8 +21,19 @@ impl Stamp {
     }
 
     /// The time from `self` to `now`, exact or up to 32 ms too long.
-    pub(super) fn age(self, now: Self) -> Duration {
-        Duration::from_millis((u64::from(now.0.wrapping_sub(self.0)) + 1) << Self::SHIFT)
+    pub(super) const fn age(self, now: Self) -> Age {
+        Age(now.0.wrapping_sub(self.0).saturating_add(1))
+    }
+}
+
+/// A time in the units of [`Stamp`], which are compared without the arithmetic of a [`Duration`].
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Age(u32);
+
+impl Age {
+    /// The shortest age of at least `time`.
+    pub(super) const fn of(time: Duration) -> Self {
+        Self((time.as_millis() as u32).div_ceil(1 << Stamp::SHIFT))
     }
 }
 
@@ -66,8 +77,15 @@ impl Entry {
         self.address
     }
 
+    /// Whether `now` differs from the time of its last packet by less than
+    /// [`Table::USE_PRECISION`].
+    pub(super) fn is_used_at(&self, now: Stamp) -> bool {
+        self.unused_for(now)
+            .is_some_and(|unused| unused < const { Age::of(Table::USE_PRECISION) })
+    }
+
     /// The time since a packet was last sent to it; `None` if none was.
-    pub(super) fn unused_for(&self, now: Stamp) -> Option<Duration> {
+    pub(super) fn unused_for(&self, now: Stamp) -> Option<Age> {
         (self.used_at != Stamp::NEVER).then(|| self.used_at.age(now))
     }
 }
@@ -139,11 +157,16 @@ impl<'d> Table<'d> {
     }
 
     pub(super) fn find(&self, address: Ipv4Addr) -> Option<Id> {
+        self.find_entry(address).map(|(id, _)| id)
+    }
+
+    #[inline]
+    pub(super) fn find_entry(&self, address: Ipv4Addr) -> Option<(Id, &Entry)> {
         let mut id = Id::new(*self.buckets.get(self.bucket(address))?)?;
         loop {
             let entry = self.get(id)?;
             if entry.address == address {
-                return Some(id);
+                return Some((id, entry));
             }
             id = Id::new(entry.chain)?;
         }
@@ -189,10 +212,7 @@ impl<'d> Table<'d> {
     /// Notes that a packet is sent to it.
     pub(super) fn touch(&mut self, id: Id, now: Stamp) {
         let Some(entry) = self.get(id) else { return };
-        if entry
-            .unused_for(now)
-            .is_some_and(|unused| unused < Self::USE_PRECISION)
-        {
+        if entry.is_used_at(now) {
             return;
         }
         self.unlink(id);

@@ -1,9 +1,12 @@
 //! The way of a datagram: checks that the NAT cannot make, the NAT's verdict, and what it leads to.
 
+use core::net::Ipv4Addr;
+
 use nat_core::{Instant, Reply, Side, Verdict, Width};
 
 use super::{Arrival, Links};
 use crate::ethernet::Header;
+use crate::link::Framing;
 use crate::shared::Inner;
 use crate::stats::FrameDrop;
 use crate::tx_frame::{Disposition, ReplyBuffer, TxFrame};
@@ -16,66 +19,118 @@ impl Links<'_> {
     /// Has the NAT process a datagram, and carries out the verdict. A drop is counted on the side
     /// that it concerns: that of arrival for what the datagram is, that of departure for the way
     /// out.
+    #[inline]
     pub(super) fn datagram<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
-        datagram: &'a mut [u8],
+        (frame, framing): (&'a mut [u8], Framing),
         reply: &'a mut ReplyBuffer,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Disposition<'a> {
-        let Arrival { from, now, .. } = arrival;
-        check_addresses(inner, datagram, &arrival).map_err(|reason| (from, reason))?;
+        let &Arrival { from, now, .. } = arrival;
+        let datagram = frame.get_mut(framing.header_len()..).unwrap_or_default();
+        check_addresses(inner, datagram, from, framing).map_err(|reason| (from, reason))?;
         inner.deadline.note_packet();
-        let (side, outcome) = match inner.nat.process(datagram, from, now) {
-            Verdict::Drop(_) | Verdict::Hold => return Ok(None),
-            Verdict::Forward { to, len, .. } => {
-                let outcome = self.forward(inner, to, prefix(datagram, len), arrival);
-                (to, outcome)
+        match inner.nat.process(datagram, from, now) {
+            Verdict::Forward {
+                to,
+                destination,
+                len,
+            } => {
+                if ipv4::is_fragment(datagram) {
+                    // The NAT may release the fragments that have waited for this one.
+                    self.may_have_queued = true;
+                }
+                let frame = (frame, framing.header_len(), len);
+                self.forward(inner, (to, destination), frame, arrival)
+                    .map_err(|reason| (to, reason))
             }
-            Verdict::Fragment { to, len, mtu, .. } => {
-                let outcome = self.start_fragments(to, prefix(datagram, len), mtu, arrival);
+            verdict => self.carry_out(inner, (verdict, frame, framing), reply, arrival),
+        }
+    }
+
+    /// Carries out the verdicts that are rare. Not inlined, so that they cost a forwarded datagram
+    /// no registers.
+    #[inline(never)]
+    fn carry_out<'a>(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        (verdict, frame, framing): (Verdict, &'a mut [u8], Framing),
+        reply: &'a mut ReplyBuffer,
+        arrival: &Arrival,
+    ) -> Disposition<'a> {
+        let from = arrival.from;
+        self.may_have_queued = true;
+        let (header, datagram) = split(frame, framing);
+        let header = header.as_ref();
+        let (side, outcome) = match verdict {
+            Verdict::Drop(_) | Verdict::Hold => return Ok(None),
+            // `datagram` forwards it.
+            Verdict::Forward { to, .. } => (to, Err(FrameDrop::NoRoute)),
+            Verdict::Fragment {
+                to,
+                destination,
+                len,
+                mtu,
+            } => {
+                let datagram = prefix(datagram, len);
+                let outcome = self.start_fragments((to, destination), datagram, mtu, arrival);
                 (to, outcome)
             }
             Verdict::Local { side, len } => {
                 let is_ping = from == Side::Inside && is_answered_here(inner, datagram, side);
                 let datagram = datagram.get_mut(..len).unwrap_or_default();
                 if is_ping {
-                    (from, self.answer_ping(datagram, arrival))
+                    (from, self.answer_ping(header, datagram, from))
                 } else {
-                    (side, self.deliver(inner, side, datagram, arrival))
+                    (side, self.deliver(inner, side, (header, datagram), arrival))
                 }
             }
-            Verdict::Reject(error) => (from, self.reply_icmp(&error, datagram, reply, arrival)),
+            Verdict::Reject(_) if framing == Framing::ToAll => {
+                (from, Err(FrameDrop::LinkBroadcast))
+            }
+            Verdict::Reject(error) => {
+                let outcome = self.reply_icmp(&error, (header, datagram), reply, from);
+                (from, outcome)
+            }
         };
         outcome.map_err(|reason| (side, reason))
     }
 
-    /// Sends a translated datagram to its next hop.
+    /// Sends a translated datagram to the next hop on the way to its destination.
+    #[inline]
     fn forward<'a>(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
-        to: Side,
-        datagram: &'a [u8],
-        arrival: Arrival,
+        (to, destination): (Side, Ipv4Addr),
+        frame: (&'a mut [u8], usize, usize),
+        arrival: &Arrival,
     ) -> Outcome<'a> {
         if let Some(reason) = arrival.blocked_toward(to) {
             return Err(reason);
         }
-        let destination = ipv4::translated_destination(datagram);
         if inner.is_multicast_or_broadcast(to, destination) {
             return Err(FrameDrop::DirectedBroadcast);
         }
         let next_hop = inner.next_hop(to, destination);
-        self.link_mut(to)
-            .send(inner, next_hop, datagram, arrival.now)
+        let link = self.link_mut(to);
+        let outcome = link.forward(inner, next_hop, frame, arrival.now);
+        if link.neighbours.due().is_some() {
+            self.may_have_queued = true;
+        }
+        outcome
     }
 
     /// Answers a ping of an inside host in place.
-    fn answer_ping<'a>(&self, datagram: &'a mut [u8], arrival: Arrival) -> Outcome<'a> {
+    fn answer_ping<'a>(
+        &self,
+        header: Option<&Header>,
+        datagram: &'a mut [u8],
+        from: Side,
+    ) -> Outcome<'a> {
         echo::answer_in_place(datagram);
-        let header = arrival.header.as_ref().map(Header::reply);
-        let nic = &self.link(arrival.from).nic;
-        nic.tx_frame(header, datagram).map(Some)
+        let nic = &self.link(from).nic;
+        nic.tx_frame(header.map(Header::reply), datagram).map(Some)
     }
 
     /// Hands a datagram to the local stack of `side`.
@@ -83,36 +138,32 @@ impl Links<'_> {
         &mut self,
         inner: &mut Inner<'_, impl Width>,
         side: Side,
-        datagram: &mut [u8],
-        arrival: Arrival,
+        (header, datagram): (Option<&Header>, &mut [u8]),
+        arrival: &Arrival,
     ) -> Outcome<'a> {
         if inner.is_to_dhcp_client(arrival.from, datagram) {
             dhcp::make_broadcast(datagram);
         }
-        let header = arrival.header.as_ref().filter(|_| side == arrival.from);
+        let header = header.filter(|_| side == arrival.from);
         self.link_mut(side)
             .deliver(inner, header, datagram, arrival.now)?;
         Ok(None)
     }
 
-    /// Sends an ICMP error or a TCP RST back to the sender.
+    /// Sends an ICMP error or a TCP RST back to the sender. The caller has checked that the frame
+    /// was not sent to all stations: the NAT makes no ICMP error about a datagram to a broadcast
+    /// address, but does not see the frame.
     fn reply_icmp<'a>(
         &self,
         error: &Reply,
-        datagram: &[u8],
+        (header, datagram): (Option<&Header>, &[u8]),
         reply: &'a mut ReplyBuffer,
-        arrival: Arrival,
+        from: Side,
     ) -> Outcome<'a> {
-        // No ICMP error is sent about a frame to all stations. The NAT makes none about a datagram
-        // to a broadcast address either, but it does not see the frame.
-        if arrival.is_broadcast() {
-            return Err(FrameDrop::LinkBroadcast);
-        }
         let len = error.emit(datagram, reply);
         let body = len.and_then(|len| reply.get(..len)).unwrap_or_default();
-        let header = arrival.header.as_ref().map(Header::reply);
-        let nic = &self.link(arrival.from).nic;
-        nic.tx_frame(header, body).map(Some)
+        let nic = &self.link(from).nic;
+        nic.tx_frame(header.map(Header::reply), body).map(Some)
     }
 
     /// Drops the packets that wait for neighbours that have not answered, and sends the inside
@@ -152,22 +203,28 @@ fn prefix(payload: &[u8], len: usize) -> &[u8] {
     payload.get(..len).unwrap_or_default()
 }
 
+/// Splits a frame into its link header, if it has one, and its datagram.
+fn split(frame: &mut [u8], framing: Framing) -> (Option<Header>, &mut [u8]) {
+    match framing {
+        Framing::None => (None, frame),
+        Framing::ToRouter | Framing::ToAll => match Header::split(frame) {
+            Some((header, datagram)) => (Some(header), datagram),
+            None => (None, &mut []),
+        },
+    }
+}
+
 /// Checks a datagram's addresses for what the NAT cannot know: whether the frame was sent to all
 /// stations, and the broadcast address of the network outside.
+#[inline]
 fn check_addresses(
     inner: &Inner<'_, impl Width>,
     datagram: &[u8],
-    arrival: &Arrival,
+    from: Side,
+    framing: Framing,
 ) -> Result<(), FrameDrop> {
-    let from = arrival.from;
-    if arrival.is_broadcast() {
-        let to_many = ipv4::destination(datagram)
-            .is_some_and(|destination| inner.is_multicast_or_broadcast(from, destination));
-        // Some relays and switches broadcast the frames for an address that a DHCP client is
-        // offered.
-        if !to_many && !inner.is_to_dhcp_client(from, datagram) {
-            return Err(FrameDrop::LinkBroadcast);
-        }
+    if framing == Framing::ToAll {
+        check_broadcast(inner, datagram, from)?;
     }
     let from_many =
         ipv4::source(datagram).is_some_and(|source| inner.is_multicast_or_broadcast(from, source));
@@ -175,6 +232,23 @@ fn check_addresses(
         return Err(FrameDrop::BadSource);
     }
     Ok(())
+}
+
+/// Checks that the datagram of a frame to all stations is for all of them, too.
+#[inline(never)]
+fn check_broadcast(
+    inner: &Inner<'_, impl Width>,
+    datagram: &[u8],
+    from: Side,
+) -> Result<(), FrameDrop> {
+    let to_many = ipv4::destination(datagram)
+        .is_some_and(|destination| inner.is_multicast_or_broadcast(from, destination));
+    // Some relays and switches broadcast the frames for an address that a DHCP client is offered.
+    if to_many || inner.is_to_dhcp_client(from, datagram) {
+        Ok(())
+    } else {
+        Err(FrameDrop::LinkBroadcast)
+    }
 }
 
 /// Whether an inside host's datagram for the stack of `side` is a ping that the router answers

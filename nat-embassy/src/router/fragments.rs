@@ -1,9 +1,10 @@
 //! Datagrams that leave in fragments, and fragments that the NAT releases.
 
+use core::net::Ipv4Addr;
+
 use nat_core::{Instant, Side, Verdict, Width};
 
 use super::{Arrival, Links};
-use crate::ipv4;
 use crate::shared::Inner;
 use crate::stats::FrameDrop;
 use crate::tx_frame::TxFrame;
@@ -16,17 +17,17 @@ impl Links<'_> {
     /// Starts to send a datagram in fragments.
     pub(super) fn start_fragments<'a>(
         &mut self,
-        to: Side,
+        (to, destination): (Side, Ipv4Addr),
         datagram: &[u8],
         mtu: u16,
-        arrival: Arrival,
+        arrival: &Arrival,
     ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
         match arrival.blocked_toward(to) {
             // The copy can wait for a driver that is full.
             None | Some(FrameDrop::TxFull) => {}
             Some(reason) => return Err(reason),
         }
-        if self.fragment_tx.start(to, datagram, mtu) {
+        if self.fragment_tx.start((to, destination), datagram, mtu) {
             Ok(None)
         } else {
             Err(FrameDrop::TxFull)
@@ -45,12 +46,19 @@ impl Links<'_> {
                 return;
             };
             match verdict {
-                Verdict::Forward { to, len, .. } => {
-                    self.fragment_tx.start_buffered(to, len, u16::MAX)
-                }
-                Verdict::Fragment { to, len, mtu, .. } => {
-                    self.fragment_tx.start_buffered(to, len, mtu)
-                }
+                Verdict::Forward {
+                    to,
+                    destination,
+                    len,
+                } => self
+                    .fragment_tx
+                    .start_buffered((to, destination), len, u16::MAX),
+                Verdict::Fragment {
+                    to,
+                    destination,
+                    len,
+                    mtu,
+                } => self.fragment_tx.start_buffered((to, destination), len, mtu),
                 Verdict::Local { side, len } => self.deliver_fragment(inner, side, len, now),
                 Verdict::Drop(_) | Verdict::Hold | Verdict::Reject(_) => {}
             }
@@ -98,8 +106,8 @@ impl Links<'_> {
             Side::Inside => inside,
             Side::Outside => outside,
         };
-        let datagram = fragment_tx.next(side).unwrap_or_default();
-        let next_hop = inner.next_hop(side, ipv4::translated_destination(datagram));
+        let (destination, datagram) = fragment_tx.next(side).ok_or(FrameDrop::NoRoute)?;
+        let next_hop = inner.next_hop(side, destination);
         link.send(inner, next_hop, datagram, now)
     }
 

@@ -16,15 +16,20 @@ impl<W: Width> Router<'_, W> {
     /// Returns whether [`Self::queued_frame`] has a frame, inside and outside.
     pub(crate) fn prepare_queued(&mut self, now: Instant) -> [bool; 2] {
         let Self { shared, links, .. } = self;
+        if !links.may_have_queued {
+            return [false; 2];
+        }
         shared.with(|inner| {
             for link in [&links.inside, &links.outside] {
                 inner.probes.advance(link.nic.side, link.can_query(), now);
             }
             links.release_fragments(inner, now);
-            [
+            let queued = [
                 links.has_queued_frame(inner, Side::Inside, now),
                 links.has_queued_frame(inner, Side::Outside, now),
-            ]
+            ];
+            links.may_have_queued = queued.contains(&true);
+            queued
         })
     }
 
@@ -44,7 +49,9 @@ impl<W: Width> Router<'_, W> {
             } else {
                 Ok(links.link_mut(side).queued_frame(inner, reply, now))
             };
-            inner.count_disposition(result.map_err(|reason| (side, reason)))
+            let disposition = result.map_err(|reason| (side, reason));
+            inner.count_disposition(&disposition);
+            disposition.ok().flatten()
         })
     }
 
@@ -68,7 +75,7 @@ impl<W: Width> Router<'_, W> {
 
     /// Whether a datagram is being sent in fragments on `side`.
     pub(crate) const fn is_sending_fragments_to(&self, side: Side) -> bool {
-        self.links.fragment_tx.is_sending(side)
+        self.links.may_have_queued && self.links.fragment_tx.is_sending(side)
     }
 
     /// [`Self::is_sending_fragments_to`] for inside and outside.
@@ -127,7 +134,7 @@ impl<'d> Links<'d> {
             return;
         };
         if inside.nic.mac().is_none() {
-            fragment_tx.start(Side::Inside, datagram, u16::MAX);
+            fragment_tx.start((Side::Inside, host), datagram, u16::MAX);
         } else if inside.waiting.has_free_slot()
             && inside.neighbours.next_hop(host, now) != NextHop::Full
         {

@@ -8,7 +8,7 @@ use nat_core::{Instant, Side, Width};
 use crate::clock::earlier;
 use crate::interface::{Interface, TxSlot};
 use crate::router::{Arrival, Router};
-use crate::tx_frame::TxFrame;
+use crate::tx_frame::Disposition;
 
 /// One pass over both drivers.
 pub(super) struct Pass<'a, 'b> {
@@ -112,11 +112,10 @@ fn forward<I: Driver, E: Driver>(
         from,
         now: pass.now,
         blocked,
-        header: None,
     };
     let forwarded = frame.consume(|frame| {
-        let outcome = router.receive(frame, arrival);
-        transmit_outcome(outcome, from, reply_token, token)
+        let disposition = router.receive(frame, &arrival);
+        transmit_outcome(&disposition, from, reply_token, token)
     });
     if forwarded {
         egress.stack_first = true;
@@ -127,12 +126,12 @@ fn forward<I: Driver, E: Driver>(
 /// Transmits the frame that a received frame led to: with `reply_token` if it returns to the side
 /// that it came `from`, else with `token`. Returns whether it was the latter.
 fn transmit_outcome(
-    outcome: Option<TxFrame<'_>>,
+    disposition: &Disposition<'_>,
     from: Side,
     reply_token: impl TxToken,
     token: Option<impl TxToken>,
 ) -> bool {
-    let Some(frame) = outcome else {
+    let Ok(Some(frame)) = disposition else {
         return false;
     };
     if frame.to == from {
