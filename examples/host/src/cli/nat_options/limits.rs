@@ -39,7 +39,7 @@ pub(super) struct LimitOptions {
     /// How many mappings, sessions, and external ports of each pool are reserved for each possible
     /// host [default: a sixteenth of the tables and a quarter of the ports, divided among all
     /// hosts; at least 1]
-    #[arg(long, value_name = "SESSIONS")]
+    #[arg(long, alias = "kept", value_name = "SESSIONS")]
     reserved: Option<u16>,
     /// Rate limit of new mappings, as in 100+20/s: 100 at once, then 20 a second [default: no limit]
     #[arg(long, value_name = "BURST+RATE/s")]
