@@ -138,7 +138,7 @@ mod tests {
         assert_eq!((now, passes, nat.sessions().count()), (ends, 2, 0));
     }
 
-    /// Timers that are always due, and count how often they were told to do their work.
+    /// Timers that are always due, and count how often they were handled.
     struct Stuck {
         due: Option<Instant>,
         calls: u32,

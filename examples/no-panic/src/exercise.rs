@@ -2,6 +2,7 @@
 
 use core::fmt::{Display, Write};
 use core::hint::black_box;
+use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
@@ -17,10 +18,11 @@ pub(crate) fn narrow() -> Option<()> {
     static TABLES: ConstStaticCell<Tables<512, 1024>> = ConstStaticCell::new(Tables::new());
     static QUARANTINE: ConstStaticCell<Quarantine<64>> = ConstStaticCell::new(Quarantine::new());
     static FRAGMENTS: ConstStaticCell<Fragments<16, 4>> = ConstStaticCell::new(Fragments::new());
-    let nat = Nat::new(TABLES.try_take()?, config(), seed())
-        .ok()?
-        .with_quarantine(QUARANTINE.try_take()?);
-    drive(nat.with_fragments(FRAGMENTS.try_take()?), &mut Hook);
+    let mut place = MaybeUninit::uninit();
+    let nat = Nat::new_in(&mut place, TABLES.try_take()?, config(), seed()).ok()?;
+    nat.set_quarantine(QUARANTINE.try_take()?);
+    nat.set_fragments(FRAGMENTS.try_take()?);
+    drive(nat, &mut Hook);
     Some(())
 }
 
@@ -34,7 +36,7 @@ pub(crate) fn wide() -> Option<()> {
     let nat = Nat::new(TABLES.try_take()?, config(), seed())
         .ok()?
         .with_quarantine(QUARANTINE.try_take()?);
-    drive(nat.with_fragments(FRAGMENTS.try_take()?), &mut Hook);
+    drive(&mut nat.with_fragments(FRAGMENTS.try_take()?), &mut Hook);
     Some(())
 }
 
@@ -71,14 +73,14 @@ impl EventHook for Hook {
     }
 }
 
-fn drive<'t, W: Width>(mut nat: Nat<'t, W>, hook: &'t mut Hook) {
+fn drive<'t, W: Width>(nat: &mut Nat<'t, W>, hook: &'t mut Hook) {
     let mut buffer = [0; 1500];
     nat.set_event_hook(hook);
     while unknown(true) {
-        packets(&mut nat, &mut buffer);
-        addresses(&mut nat);
-        forwards(&mut nat);
-        observe(&mut nat);
+        packets(nat, &mut buffer);
+        addresses(nat);
+        forwards(nat);
+        observe(nat);
     }
 }
 

@@ -92,8 +92,8 @@ struct Key {
     yet_to_arrive: usize,
     in_chip: usize,
     queued: VecDeque<usize>,
-    /// The length of the queue and of the frame at each push since the consumer was last told of
-    /// all.
+    /// The length of the queue and of the frame at each push since the consumer was woken
+    /// last.
     pushes: Vec<(usize, usize)>,
     waits: Waits,
     transferred: bool,
@@ -260,7 +260,7 @@ impl<'q> World<'q> {
                 "both sleep, and {} frames are in the queue",
                 self.queued.len()
             );
-            assert!(registered[1], "nobody would wake the consumer");
+            assert!(registered[1], "the consumer would never be woken");
         }
         if producer_sleeps && self.waits == Waits::Interrupt {
             assert_eq!(self.in_chip, 0, "the producer sleeps over frames");

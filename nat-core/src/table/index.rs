@@ -54,35 +54,26 @@ impl<'t, C: Chain> Index<'t, C> {
         &self,
         slots: &Slots<'_, C::Slot>,
         hash: u32,
-        mut matches: impl FnMut(LinkOf<C::Slot>, &C::Slot) -> bool,
+        matches: impl FnMut(LinkOf<C::Slot>, &C::Slot) -> bool,
     ) -> Option<LinkOf<C::Slot>> {
-        let mut link = *self.buckets.get(self.bucket(hash))?;
-        for _ in 0..MAX_PROBES {
-            let slot = slots.get(link)?;
-            #[cfg(test)]
-            self.probes.set(self.probes.get() + 1);
-            if matches(link, slot) {
-                return Some(link);
-            }
-            link = C::next(slot);
-        }
-        None
+        let (link, _) = self.find_slot(slots, hash, matches)?;
+        Some(link)
     }
 
-    /// The slot with `hash` that `matches`, and its content.
+    /// The same, with what is in the slot, so that it need not be looked up again.
     #[inline(always)]
     pub(crate) fn find_slot<'s>(
         &self,
         slots: &'s Slots<'_, C::Slot>,
         hash: u32,
-        matches: impl Fn(&C::Slot) -> bool,
+        mut matches: impl FnMut(LinkOf<C::Slot>, &C::Slot) -> bool,
     ) -> Option<(LinkOf<C::Slot>, &'s C::Slot)> {
         let mut link = *self.buckets.get(self.bucket(hash))?;
         for _ in 0..MAX_PROBES {
             let slot = slots.get(link)?;
             #[cfg(test)]
             self.probes.set(self.probes.get() + 1);
-            if matches(slot) {
+            if matches(link, slot) {
                 return Some((link, slot));
             }
             link = C::next(slot);

@@ -589,8 +589,8 @@ fn a_host_gets_an_error_if_the_neighbour_outside_does_not_answer() {
     }
 }
 
-/// From one host to another that is not there, by the router's external address: the first is told,
-/// in terms of what it sent.
+/// From one host to another that is not there, by the router's external address: the first gets
+/// an error that quotes what it sent.
 #[test]
 fn a_host_gets_an_error_if_another_inside_host_does_not_answer() {
     let mut w = World::acquainted();

@@ -87,7 +87,7 @@ fn from_near(external: u16) -> Vec<u8> {
 }
 
 /// A packet each way between the host and the server nearby passes at once, to their stations, and
-/// nobody is asked for them.
+/// the router asks no host for them.
 #[track_caller]
 fn assert_reachable(w: &mut World, external: u16, when: &str) {
     w.lan.arrive(to_near());
@@ -449,7 +449,7 @@ fn the_stack_of_the_router_does_not_hear_the_false_claims() {
 }
 
 /// A neighbour that has not been heard of for two minutes may be another device by now, as where an
-/// address is leased anew.
+/// address is leased again.
 #[test]
 fn the_address_of_a_silent_neighbour_goes_to_the_station_that_claims_it() {
     for (seconds, station) in [(118, HOST.0), (120, LIAR)] {

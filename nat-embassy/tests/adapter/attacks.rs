@@ -42,7 +42,7 @@ impl Victims {
         Self { w, host, own }
     }
 
-    /// Both flows get their answers, and nobody else gets anything.
+    /// Both flows get their answers, and no other host gets anything.
     #[track_caller]
     fn assert_served(&mut self, when: &str) {
         self.w.wan.arrive(from_gateway(&inbound(self.host)));
@@ -449,7 +449,13 @@ fn bad_headers(router: Mac, sender: Mac) -> [(&'static str, Mac, Mac, EtherType,
             E::IPV4,
             D::OtherStation,
         ),
-        ("for nobody", [0; 6], sender, E::IPV4, D::OtherStation),
+        (
+            "for an all-zero address",
+            [0; 6],
+            sender,
+            E::IPV4,
+            D::OtherStation,
+        ),
         ("for the sender", sender, sender, E::IPV4, D::OtherStation),
         (
             "for an IPv4 group, to one address",
@@ -481,7 +487,13 @@ fn bad_headers(router: Mac, sender: Mac) -> [(&'static str, Mac, Mac, EtherType,
         ),
         ("from a group", router, GROUP, E::IPV4, D::BadSource),
         ("from all", router, BROADCAST, E::IPV4, D::BadSource),
-        ("from nobody", router, [0; 6], E::IPV4, D::BadSource),
+        (
+            "from an all-zero address",
+            router,
+            [0; 6],
+            E::IPV4,
+            D::BadSource,
+        ),
         (
             "from the router itself",
             router,
@@ -599,7 +611,7 @@ fn a17_packets_from_inside_in_the_name_of_others_go_nowhere_and_teach_nothing() 
         assert_eq!(
             victims.w.stack_frames(),
             Vec::<Vec<u8>>::new(),
-            "from {src}: the inside stack is not told"
+            "from {src}: the inside stack gets nothing"
         );
         victims.assert_served(&format!("from {src}"));
     }

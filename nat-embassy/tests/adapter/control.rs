@@ -315,13 +315,13 @@ fn the_application_hears_of_mappings() {
     w.control.set_event_hook(Box::leak(Box::new(Hook(hook))));
     w.open_session();
     w.control.set_outside(Some(NEW));
-    let told: Vec<Event> = events.try_iter().collect();
+    let reported: Vec<Event> = events.try_iter().collect();
     let [
         Event::MappingCreated(created),
         Event::MappingDeleted(deleted),
-    ] = told[..]
+    ] = reported[..]
     else {
-        panic!("{told:?}")
+        panic!("{reported:?}")
     };
     assert_eq!(
         (created.inside, created.external),
@@ -531,10 +531,7 @@ fn following_an_idle_stack_wakes_no_task() {
             .is_pending()
     );
     run_stack();
-    assert!(
-        !is_woken(),
-        "a stack that runs for nothing keeps nobody awake"
-    );
+    assert!(!is_woken(), "a stack without work keeps no task awake");
 
     stack.set_config_v4(embassy_net::ConfigV4::Static(embassy_net::StaticConfigV4 {
         address: embassy_net::Ipv4Cidr::new(ROUTER_WAN.1, 24),

@@ -78,7 +78,7 @@ impl Fault {
             nic.script(|script| (script.refuses, script.link) = (None, LinkState::Up));
             nic.make_room(usize::MAX);
         }
-        // Questions that nobody has answered are over. The first may have to wait while their
+        // Unanswered ARP queries have failed. The first may have to wait while their
         // neighbours are asked for.
         self.w.advance(4_000);
         self.send_on([0]);

@@ -63,7 +63,7 @@ fn fragments_follow_their_first_in_any_order() {
     }
 }
 
-/// All four places for fragments that wait are one source's while nobody else needs them.
+/// All four places for fragments that wait may belong to one source while no other needs them.
 #[test]
 fn four_fragments_in_reverse_come_through() {
     let mut w = World::acquainted();

@@ -54,7 +54,7 @@ fn frames_that_are_not_for_the_router_are_dropped_by_reason() {
             FrameDrop::BadSource,
         ),
         (
-            "from nobody",
+            "from an all-zero address",
             ipv4_frame(ROUTER_LAN.0, [0; 6], &body),
             FrameDrop::BadSource,
         ),
@@ -142,7 +142,7 @@ fn a_priority_tag_changes_nothing_and_what_leaves_has_none() {
     }
 }
 
-/// A DHCP client inside asks with a tag, and so does whoever pings the router; its stack sees
+/// A DHCP client inside asks with a tag, and so does a host that pings the router; its stack sees
 /// frames as without.
 #[test]
 fn the_stacks_of_the_router_get_priority_tagged_frames_without_the_tag() {
@@ -613,9 +613,9 @@ fn the_outside_stack_knows_the_gateway_before_it_gets_a_ping() {
             &echo_request(SERVER, ROUTER_WAN.1, 56),
         ));
         w.run();
-        let told = World::stack_receives(&mut w.wan_stack).expect("a neighbour");
+        let answer = World::stack_receives(&mut w.wan_stack).expect("a neighbour");
         assert_eq!(
-            told,
+            answer,
             crate::world::frames::arp_reply((ROUTER_WAN.0, hop), ROUTER_WAN)
         );
         World::stack_receives(&mut w.wan_stack).expect("the ping");
@@ -892,8 +892,7 @@ fn fragments_of_other_icmp_or_of_pings_to_all_or_where_pings_are_refused_are_not
     assert_eq!(w.lan.take_sent().len(), 0);
 }
 
-/// RFC 1812 section 4.3.3.6, from either side: whoever sees the address answer sees it from inside,
-/// too.
+/// RFC 1812 section 4.3.3.6, from either side: an address that answers outside also answers inside.
 #[test]
 fn an_external_address_that_answers_pings_answers_hosts_inside() {
     for outside_ping in [false, true] {

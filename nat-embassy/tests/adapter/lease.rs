@@ -106,12 +106,12 @@ fn flows_of_the_old_address_end_and_new_ones_use_the_new_address() {
         (2, 1)
     );
 
-    // The host's connection is over, and it is told.
+    // The host's connection has ended, and the host gets a RST.
     w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &ack()));
     w.run();
-    let told = w.lan.take_sent();
+    let sent = w.lan.take_sent();
     let (header, _) =
-        etherparse::TcpHeader::from_slice(payload_of(datagram_of(&told[0]))).expect("a segment");
+        etherparse::TcpHeader::from_slice(payload_of(datagram_of(&sent[0]))).expect("a segment");
     assert!(
         header.rst && w.wan.take_sent().is_empty(),
         "RST, and nothing outside"
@@ -160,9 +160,9 @@ fn with_the_address_gone_nothing_leaves_and_nothing_comes_in_until_there_is_one_
         );
         w.advance(1_000);
         assert_eq!(w.wan.take_sent(), Vec::<Vec<u8>>::new());
-        let told = w.lan.take_sent();
+        let sent = w.lan.take_sent();
         assert!(
-            told.iter()
+            sent.iter()
                 .all(|frame| check_frame(frame).1.src == ROUTER_LAN.1),
             "by the router alone"
         );

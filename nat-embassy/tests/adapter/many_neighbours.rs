@@ -210,7 +210,7 @@ fn with_more_busy_neighbours_than_places_those_with_a_place_get_all_their_packet
     // The first rounds are lost, in which all of them are asked for at once, as far as 16 can be.
     let served = got.iter().filter(|count| **count >= rounds - 10).count();
     assert!(served >= 63, "{served}: {got:?}");
-    // Who was displaced has no packet that waits for nobody.
+    // A displaced neighbour has no waiting packet left.
     w.advance(10_000);
     let (unresolved, full) = (FrameDrop::ArpUnresolved, FrameDrop::NeighboursFull);
     let lost = w.outside_drops(unresolved)

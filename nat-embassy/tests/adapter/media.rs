@@ -53,7 +53,7 @@ fn a_driver_that_carries_no_ipv4_is_refused() {
         .expect("refused");
     assert_eq!(
         error.field, "lan",
-        "the argument, not a field of the configuration that nobody has set"
+        "the argument, not a configuration field that was not set"
     );
 }
 
@@ -129,7 +129,7 @@ impl World {
         assert_eq!(
             announced[0][6..12],
             [0x02, 0, 0, 0, 0, 0x55],
-            "announced anew"
+            "announced again"
         );
         self.lan.arrive(from_host(&outbound()));
         self.run();

@@ -55,7 +55,7 @@ fn three_probes_a_quarter_of_a_second_apart_and_no_answer_after_one_second() {
         let control = w.control;
         let mut probe = pin!(control.probe(side, ADDRESS));
         assert!(poll(&mut probe).is_pending());
-        assert!(w.is_woken(), "the router is told at once");
+        assert!(w.is_woken(), "the router is woken at once");
         let expected = probe_frame(router.0, ADDRESS);
         let seen = timeline(&mut w, &nic, 999);
         assert_eq!(seen, [0, 250, 500].map(|at| (at, expected.clone())));
@@ -312,7 +312,7 @@ fn a_full_driver_delays_the_result_of_a_probe_by_nothing() {
     assert_eq!(poll(&mut probe), Poll::Ready(None));
 }
 
-/// RFC 5227 section 2.4: whoever leases the address hears of the conflict.
+/// RFC 5227 section 2.4: the lease holder is informed of the conflict.
 #[test]
 fn conflicts_about_an_address_of_the_router_are_reported_to_the_waiting_task() {
     let mut w = World::new();
@@ -336,7 +336,7 @@ fn conflicts_about_an_address_of_the_router_are_reported_to_the_waiting_task() {
     assert_eq!(poll(&mut conflict), Poll::Ready(expected));
     assert!(poll(&mut inside).is_pending(), "the other side");
     let mut next = pin!(control.conflict(Side::Outside));
-    assert!(poll(&mut next).is_pending(), "told once");
+    assert!(poll(&mut next).is_pending(), "reported once");
     w.wan.arrive(arp_reply((PROBER, ROUTER_WAN.1), ROUTER_WAN));
     w.run();
     assert_eq!(poll(&mut next), Poll::Ready(expected));

@@ -9,7 +9,7 @@ use cortex_m_bench::{engine, router};
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let mut console = Console::open();
-    let core = cortex_m::Peripherals::take().expect("nobody has taken them");
+    let core = cortex_m::Peripherals::take().expect("taken only here");
     let counter = Counter::start(core.SYST);
     console.line(format_args!(
         "{UNIT}                        sessions   46 bytes 1500 bytes"

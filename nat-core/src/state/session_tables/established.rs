@@ -84,9 +84,8 @@ impl<W: Width> SessionTables<'_, W> {
         if self.overlapping {
             return self.fast_outbound_overlapping(proto, source, remote);
         }
-        let key = u32::from(source.port) << 16 | proto as u32;
-        let hash = self.key.hash(source.address, key);
-        let is_it = |mapping: &Mapping<W>| {
+        let hash = self.inside_endpoint_hash(source, proto as u8);
+        let is_it = |_, mapping: &Mapping<W>| {
             mapping.inside_port == source.port
                 && mapping.translates(proto)
                 && self
@@ -107,9 +106,8 @@ impl<W: Width> SessionTables<'_, W> {
             return self.fast_inbound_overlapping(tuple);
         }
         let (external, port) = (tuple.external, tuple.external_port);
-        let key = u32::from(port) << 16 | tuple.proto as u32;
-        let hash = self.key.hash(u32::from(external), key);
-        let is_it = |mapping: &Mapping<W>| {
+        let hash = self.external_endpoint_hash(tuple);
+        let is_it = |_, mapping: &Mapping<W>| {
             mapping.external_port == port
                 && mapping.external == external
                 && mapping.is_proto(tuple.proto)
@@ -240,8 +238,9 @@ impl<W: Width> SessionTables<'_, W> {
         Some(found)
     }
 
+    /// Moves a session whose deadline has changed to the end of its expiry list.
     #[inline(never)]
-    fn move_to_end(&mut self, link: SlotIndex<W>, class: TimeoutClass) {
+    pub(super) fn move_to_end(&mut self, link: SlotIndex<W>, class: TimeoutClass) {
         if let Some(list) = self.expiry.get_mut(class as usize) {
             list.renew(&mut self.sessions, link);
         }

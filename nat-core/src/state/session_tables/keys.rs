@@ -11,25 +11,27 @@ impl<W: Width> SessionTables<'_, W> {
     }
 
     pub(super) fn inside_hash(&self, tuple: &InsideTuple) -> u32 {
-        let Endpoint { address, port } = tuple.inside.endpoint;
-        let hash = self
-            .key
-            .hash(address, u32::from(port) << 16 | u32::from(tuple.kind()));
+        let hash = self.inside_endpoint_hash(tuple.inside.endpoint, tuple.kind());
         self.with_remote(hash, tuple.remote)
     }
 
+    /// The hash of a mapping by its inside endpoint, unless ports overlap.
+    #[inline(always)]
+    pub(super) fn inside_endpoint_hash(&self, endpoint: Endpoint, kind: u8) -> u32 {
+        let low = u32::from(endpoint.port) << 16 | u32::from(kind);
+        self.key.hash(endpoint.address, low)
+    }
+
     pub(super) fn outside_hash(&self, tuple: &OutsideTuple) -> u32 {
-        let OutsideTuple {
-            proto,
-            external,
-            external_port,
-            remote,
-        } = *tuple;
-        let hash = self.key.hash(
-            u32::from(external),
-            u32::from(external_port) << 16 | proto as u32,
-        );
-        self.with_remote(hash, remote)
+        let hash = self.external_endpoint_hash(tuple);
+        self.with_remote(hash, tuple.remote)
+    }
+
+    /// The hash of a mapping by its external endpoint, unless ports overlap.
+    #[inline(always)]
+    pub(super) fn external_endpoint_hash(&self, tuple: &OutsideTuple) -> u32 {
+        let low = u32::from(tuple.external_port) << 16 | tuple.proto as u32;
+        self.key.hash(u32::from(tuple.external), low)
     }
 
     /// Adds the remote endpoint to the hash of a mapping where ports overlap: then it is part of

@@ -111,8 +111,6 @@ impl<W: Width> SessionTables<'_, W> {
         };
         let class = TimeoutClass::of(proto, session.state, session.remote_port);
         session.set_deadline(now.wrapping_add(self.lifetimes.of(class)));
-        if let Some(list) = self.expiry.get_mut(class as usize) {
-            list.renew(&mut self.sessions, link);
-        }
+        self.move_to_end(link, class);
     }
 }

@@ -187,7 +187,7 @@ impl Chip {
         self.socket[0x2c]
     }
 
-    /// What a socket does when it is opened again: its pointers begin anew.
+    /// What a socket does when it is opened again: its pointers start from zero.
     pub fn rewind(&mut self) {
         (self.rx_read, self.rx_write, self.tx_read) = (0, 0, 0);
         self.socket[0x20..0x2c].fill(0);
@@ -281,7 +281,7 @@ impl Chip {
         }
         self.transferred += 1;
         let Some(header) = &mut self.access else {
-            self.mistakes.push("a byte for nobody".into());
+            self.mistakes.push("a byte for no block".into());
             return 0xff;
         };
         if header.len() < 3 {
