@@ -177,6 +177,8 @@ impl<'d> Receiver<'d> {
             let RxPointers { size, read, write } = chip.rx_pointers()?;
             let agree = write.wrapping_sub(read) == size
                 || (reading >= POINTER_READS_APART && last == Some(size));
+            // The chip never moves the read pointer by itself, so another value is a wrong reading,
+            // or the chip has lost its state.
             if agree && read == self.read && size <= BUFFER_LEN {
                 return Ok(size);
             }
@@ -267,6 +269,7 @@ impl<'d> Receiver<'d> {
         if self.resyncs > RESYNCS {
             return Err(Fault::Framing);
         }
+        // First, so that the size counts from `read`.
         self.release(chip)?;
         self.waiting = self.size(chip)?;
         self.tally.resyncs.add(1);
@@ -276,6 +279,7 @@ impl<'d> Receiver<'d> {
     }
 
     fn advance(&mut self, bytes: u16) {
+        // The chip's pointers have 16 bits and wrap, too.
         self.read = self.read.wrapping_add(bytes);
         self.waiting = self.waiting.saturating_sub(bytes);
         self.unreleased = self.unreleased.saturating_add(bytes);

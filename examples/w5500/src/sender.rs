@@ -73,6 +73,7 @@ impl<'d> Sender<'d> {
         if self.is_sending(chip)? {
             return Ok(false);
         }
+        // The chip's pointers have 16 bits and wrap, too.
         self.write = self.write.wrapping_add(length);
         chip.send(self.write)?;
         (self.sending, self.staged) = (true, None);

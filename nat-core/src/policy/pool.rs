@@ -132,6 +132,7 @@ impl Pool {
             let Some(number) = kept.map(|entry| entry.number).or_else(|| free.next()) else {
                 break;
             };
+            // `Config::check_external_addresses` has limited their number.
             let _has_room = self.entries.push(PoolEntry {
                 address,
                 number,

@@ -130,6 +130,7 @@ impl<'d> Server<'d> {
         let Some(mut request) = Request::parse(&packet) else {
             return Outcome::default();
         };
+        // Only at an address of this network can the client be reached by unicast.
         request.client.current = request.current.filter(|address| self.is_host(*address));
         let decision = self.decide(&request, moment).unwrap_or(Decision::NOTHING);
         self.carry_out(decision, &request.client, moment, buffer)
@@ -152,6 +153,7 @@ impl<'d> Server<'d> {
         let Some(probed) = self.leases.probed(address, station, moment.now) else {
             return Outcome::default();
         };
+        // Taken even if no message waits any more, so that it does not stay.
         let id = self.identifiers.take(address);
         let mut outcome = Outcome::default();
         if let Some(question) = probed.question {
@@ -191,6 +193,8 @@ impl<'d> Server<'d> {
                 Some(self.offer(&asker, &client, asked, moment))
             }
             DhcpMessageType::Request if is_for_router => {
+                // The option in SELECTING and INIT-REBOOT, `ciaddr` in RENEWING and REBINDING (RFC
+                // 2131 section 4.3.2).
                 let address = asked.or(request.current)?;
                 let asker = asker(key, &client, Wanted::Ack, Some(address));
                 Some(self.grant(&asker, &client, address, moment))
@@ -232,6 +236,7 @@ impl<'d> Server<'d> {
         Some(match asker.question.wanted {
             Wanted::Ack if probed.in_use => Decision::reply(Reply::Refusal),
             Wanted::Ack => self.grant(&asker, client, address, moment),
+            // The one that it asked for is in use, so it gets another.
             Wanted::Offer if probed.in_use => self.offer(&asker, client, None, moment),
             Wanted::Offer => Decision::reply(self.address(DhcpMessageType::Offer, address, moment)),
         })
