@@ -189,8 +189,7 @@ pub fn new<
     let (dhcp_server, dhcp) = dhcp_server(&mut memory.dhcp, &config, stacks)?;
     check_host_name(config.host_name)?;
     let static_lease = static_lease(&config);
-    let inside_config = inside_config(network);
-    let outside_config = outside_config(static_lease.as_ref());
+    let [inside_config, outside_config] = stack_configs(network, static_lease.as_ref());
     let (client, lease) = dhcp_client(&mut memory.lease, static_lease, &config, outside_seed);
 
     let (control, lan, wan, runner) =
@@ -276,21 +275,19 @@ fn check_host_name(name: &str) -> Result<(), ConfigError> {
     }
 }
 
-/// The configuration of the stack inside.
-fn inside_config(network: Cidr) -> embassy_net::Config {
-    embassy_net::Config::ipv4_static(StaticConfigV4 {
+/// The configurations of the stacks inside and outside at the start. The one outside is empty if it
+/// will be leased.
+fn stack_configs(network: Cidr, static_lease: Option<&Lease>) -> [embassy_net::Config; 2] {
+    let inside = StaticConfigV4 {
         address: Ipv4Cidr::new(network.address(), network.prefix_len()),
         gateway: None,
         dns_servers: heapless::Vec::new(),
-    })
-}
-
-/// The configuration of the stack outside at the start: none if it will be leased.
-fn outside_config(static_lease: Option<&Lease>) -> embassy_net::Config {
-    match static_lease {
+    };
+    let outside = match static_lease {
         Some(lease) => embassy_net::Config::ipv4_static(stack_config(lease)),
         None => embassy_net::Config::default(),
-    }
+    };
+    [embassy_net::Config::ipv4_static(inside), outside]
 }
 
 /// The static configuration of the outside, in the form of a lease.

@@ -192,22 +192,14 @@ impl<'d> Server<'d> {
                 let asker = asker(key, &client, Wanted::Offer, None);
                 Some(self.offer(&asker, &client, asked, moment))
             }
-            DhcpMessageType::Request if is_for_router => {
-                // The option in SELECTING and INIT-REBOOT, `ciaddr` in RENEWING and REBINDING (RFC
-                // 2131 section 4.3.2).
-                let address = asked.or(request.current)?;
-                let asker = asker(key, &client, Wanted::Ack, Some(address));
-                Some(self.grant(&asker, &client, address, moment))
-            }
+            DhcpMessageType::Request if is_for_router => self.request(key, request, moment),
             // The client has accepted the offer of another server.
             DhcpMessageType::Request => {
                 self.leases.withdraw(key, moment.now);
                 None
             }
             DhcpMessageType::Decline if is_for_router => {
-                let (address, mac) = (asked?, client.mac);
-                let was_its = self.leases.decline(key, address, moment.now);
-                was_its.then_some(Decision::news(News::Declined { address, mac }))
+                self.decline(key, client.mac, asked?, moment.now)
             }
             DhcpMessageType::Release if is_for_router => {
                 self.leases.release(key, request.current?, moment.now);
@@ -219,6 +211,32 @@ impl<'d> Server<'d> {
             }
             _ => None,
         }
+    }
+
+    /// The decision about a REQUEST that is not for another server.
+    fn request(
+        &mut self,
+        key: ClientKey,
+        request: &Request<'_>,
+        moment: Moment<'_>,
+    ) -> Option<Decision> {
+        let client = &request.client;
+        // The option in SELECTING and INIT-REBOOT, `ciaddr` in RENEWING and REBINDING (RFC 2131
+        // section 4.3.2).
+        let address = request.asked.or(request.current)?;
+        let asker = asker(key, client, Wanted::Ack, Some(address));
+        Some(self.grant(&asker, client, address, moment))
+    }
+
+    fn decline(
+        &mut self,
+        key: ClientKey,
+        mac: Mac,
+        address: Ipv4Addr,
+        now: u32,
+    ) -> Option<Decision> {
+        let was_its = self.leases.decline(key, address, now);
+        was_its.then_some(Decision::news(News::Declined { address, mac }))
     }
 
     /// The decision about a message that has waited for the probe of `address`.
@@ -348,6 +366,7 @@ impl<'d> Server<'d> {
     }
 
     const fn seconds(&self, moment: Moment<'_>) -> u32 {
+        // A configured time that is shorter stays.
         if moment.dns.is_some() || self.lease_seconds < SHORT_LEASE_SECONDS {
             self.lease_seconds
         } else {

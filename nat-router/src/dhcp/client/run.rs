@@ -1,4 +1,10 @@
-//! The client on the router's stack outside.
+//! The client on the router's stack outside, and how a lease reaches the NAT.
+//!
+//! [`Client`] decides, and returns [`Action::Use`]. [`Configured::configure`] then sets the outside
+//! MTU of the NAT, gives the address and the gateway to [`Control::set_outside`], and configures the
+//! stack. `Control::set_outside` gives the address to [`nat_core::Nat::set_external_addresses`],
+//! which ends the sessions of the address before, and the gateway to the ARP cache. It is carried
+//! out in `nat-embassy/src/shared/outside.rs`.
 
 use core::future::poll_fn;
 use core::mem::MaybeUninit;
@@ -102,6 +108,7 @@ pub(crate) async fn run<W: Width>(
         if is_release {
             task.client.release();
         }
+        // Messages first, because an answer makes the repetition of its request unnecessary.
         task.receive(&mut socket).await;
         task.act(&mut socket).await;
         if is_release {
