@@ -125,6 +125,7 @@ impl<'d> Receiver<'d> {
             return Ok(false);
         }
         let Some(packet) = self.channel.free() else {
+            // The chip goes on receiving meanwhile, as long as it has memory.
             if self.unreleased >= RELEASE_AT_FULL {
                 self.release(chip)?;
             }
@@ -152,6 +153,8 @@ impl<'d> Receiver<'d> {
             return Ok(false);
         }
         self.look = false;
+        // Cleared before the size is read, so that a frame that arrives in between interrupts
+        // again.
         if interrupt {
             chip.clear_interrupts(INTERRUPTS)?;
         } else if chip.rx_is_empty()? {
@@ -201,6 +204,7 @@ impl<'d> Receiver<'d> {
         let word = ahead.map_or_else(|| chip.begin_frame(self.read), Ok)?;
         let length = self.check_length(word);
         if let Length::Fits(length) = length {
+            // The bus is busy for a while now, in which the router may forward what it has.
             if length > SHORT {
                 self.channel.announce();
             }
@@ -218,6 +222,7 @@ impl<'d> Receiver<'d> {
             done?;
             self.ahead = more.then(|| u16::from_be_bytes(packet.word_after()));
         } else if ahead.is_none() {
+            // The access that has read the length word is still open.
             chip.bus.end()?;
         }
         drop(packet);

@@ -150,6 +150,7 @@ where
                 }
                 Err(fault) => {
                     self.tally.failed_starts.add(1);
+                    // Once, and not at every attempt.
                     if !missing {
                         warning!("{}: not found: {:?}", self.name, fault);
                     }

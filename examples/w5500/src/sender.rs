@@ -106,6 +106,7 @@ impl<'d> Sender<'d> {
         } else if length < MIN_FRAME {
             self.tally.unsent_runts.add(1);
         } else {
+            // The bus is busy for a while now, in which the router may forward what it has.
             if length > SHORT {
                 received.announce();
             }
@@ -139,6 +140,7 @@ impl<'d> Sender<'d> {
         if self.staged.is_none() {
             return Ok(false);
         }
+        // Enabled before the pointer is read, so that a frame that is sent in between interrupts.
         chip.announce_sent(and_clear)?;
         self.interrupts = true;
         Ok(!self.is_sending(chip)?)

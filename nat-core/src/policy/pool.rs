@@ -174,6 +174,7 @@ impl Pool {
             drains_until: Some(until),
             ..self.entries.remove(position)
         };
+        // At the end: behind the addresses for new mappings, and where `drains` looks.
         let drains = self.entries.push(entry).is_ok();
         self.list_active();
         drains

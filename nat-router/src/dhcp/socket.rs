@@ -137,6 +137,7 @@ impl<W: Width> Task<'_, '_, W> {
 /// this in the same task, it is enough to look at the socket in each poll.
 async fn next_event<W: Width>(socket: &UdpSocket<'_>, probes: &mut Probes<'_, W>) -> Event {
     poll_fn(|cx| {
+        // Probes first, because each result makes a slot free for the next client.
         for slot in probes.iter_mut() {
             let Some((address, probe)) = slot else {
                 continue;

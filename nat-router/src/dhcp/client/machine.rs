@@ -248,7 +248,9 @@ impl Client {
     /// The next action at `now`, if there is one. A message is written into `buffer`. Call it until
     /// it returns `None`.
     pub(crate) fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Action> {
+        // Before the change: a RELEASE is sent from the address that the change removes.
         if let Some(farewell) = self.farewell.take() {
+            // A RELEASE goes to its server alone, a DECLINE to all (RFC 2131 section 4.4.4).
             let to = farewell
                 .server
                 .filter(|_| farewell.kind == DhcpMessageType::Release);
