@@ -218,6 +218,7 @@ impl<'d> Table<'d> {
         if entry.is_used_at(now) {
             return;
         }
+        // Before the change of `used_at`, which says in which list it is.
         self.unlink(id);
         if let Some(entry) = self.get_mut(id) {
             entry.used_at = now;
@@ -255,6 +256,8 @@ impl<'d> Table<'d> {
     }
 
     fn bucket(&self, address: Ipv4Addr) -> usize {
+        // A prime near 2^32 divided by the golden ratio (Knuth). Both factors are odd, so that no
+        // multiplication loses a bit.
         const ODD: u32 = 0x9e37_79b1;
         let mixed = (address.to_bits() ^ self.secret).wrapping_mul(ODD);
         let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(self.secret | 1);
