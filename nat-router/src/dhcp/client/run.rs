@@ -1,10 +1,10 @@
 //! The client on the router's stack outside, and how a lease reaches the NAT.
 //!
 //! [`Client`] decides, and returns [`Action::Use`]. [`Configured::configure`] then sets the outside
-//! MTU of the NAT, gives the address and the gateway to [`Control::set_outside`], and configures the
-//! stack. `Control::set_outside` gives the address to [`nat_core::Nat::set_external_addresses`],
-//! which ends the sessions of the address before, and the gateway to the ARP cache. It is carried
-//! out in `nat-embassy/src/shared/outside.rs`.
+//! MTU of the NAT, gives the address and the gateway to [`Control::set_outside`], and configures
+//! the stack. `Control::set_outside` gives the address to
+//! [`nat_core::Nat::set_external_addresses`], which ends the sessions of the address before, and
+//! the gateway to the ARP cache. It is carried out in `nat-embassy/src/shared/outside.rs`.
 
 use core::future::poll_fn;
 use core::mem::MaybeUninit;
