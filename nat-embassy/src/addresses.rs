@@ -49,6 +49,8 @@ impl Addresses {
 
     /// Notes that the application has changed the addresses of the NAT.
     pub(crate) fn note_change(&mut self, before: &[Ipv4Addr], after: &[Ipv4Addr]) {
+        // Without an outside configuration the NAT has none of them, so what it did not have before
+        // was not removed.
         self.secondary
             .retain(|address| after.contains(address) || !before.contains(address));
         for address in after.iter().filter(|address| !before.contains(address)) {

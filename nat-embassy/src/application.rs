@@ -58,6 +58,7 @@ impl<'d> ApplicationFrame<'d> {
             return Err(FrameDrop::TxFull);
         };
         buffer.fill(frame)?;
+        // It is `None`, as found above. The pattern avoids a panic.
         if let Self::None(buffer) = core::mem::replace(self, Self::Lent) {
             *self = Self::Queued(side, buffer);
         }

@@ -88,6 +88,7 @@ impl<'d, W: Width> Control<'d, W> {
     /// If `f` calls a method of a `Control` of the same router.
     pub fn with_nat<R>(&self, f: impl FnOnce(&mut Nat<'_, W>) -> R) -> R {
         self.shared.with(|inner| {
+            // So that `f` meets no session whose time is over.
             inner.nat.handle_timeout(inner.clock.now());
             let before = inner.external_addresses();
             let result = f(inner.nat);
@@ -157,6 +158,7 @@ impl<'d, W: Width> Control<'d, W> {
     /// address, may give it up at the second conflict within these 10 s (RFC 5227 section 2.4
     /// (b)).
     pub async fn conflict(&self, side: Side) -> AddressConflict {
+        // Only packets from now on count.
         let seen = self.shared.with(|inner| inner.conflicts.count(side));
         poll_fn(|cx| {
             self.shared

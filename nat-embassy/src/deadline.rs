@@ -51,6 +51,7 @@ impl Deadline {
     /// Handles the NAT's timers that are due at `now`. Returns whether some are still due
     /// afterwards; they are deferred.
     pub(crate) fn handle_due(&mut self, nat: &mut impl Timers, now: Instant) -> bool {
+        // Nothing can be due yet, so the NAT is not asked in each pass.
         if now < self.none_before {
             return false;
         }

@@ -53,6 +53,7 @@ fn update(datagram: &mut [u8], at: usize, before: [u8; 4], after: [u8; 4]) {
     let added = words(after).map(u32::from);
     let mut sum = u32::from(!u16::from_be_bytes([*high, *low]));
     sum += removed.iter().chain(&added).sum::<u32>();
+    // The carries are added again (RFC 1071), twice at most.
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

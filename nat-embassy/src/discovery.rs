@@ -62,6 +62,7 @@ impl Discovery {
             self.restarts = self.restarts.saturating_add(1);
         }
         self.tried = Some(now);
+        // None for the first restart.
         let wait = match self.restarts.checked_sub(2) {
             Some(doublings) => FIRST_WAIT.saturating_mul(1 << doublings.min(DOUBLINGS)),
             None => Duration::ZERO,

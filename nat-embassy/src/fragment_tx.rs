@@ -125,8 +125,8 @@ impl FragmentTx {
         self.datagram_mut(to).start(destination, datagram, mtu)
     }
 
-    /// The next fragment that leaves by `side`, and its destination. After the last one the side is free at once, for an
-    /// ICMP error about it.
+    /// The next fragment that leaves by `side`, and its destination. After the last one the side is
+    /// free at once, for an ICMP error about it.
     pub(crate) fn next(&mut self, side: Side) -> Option<(Ipv4Addr, &[u8])> {
         let Self {
             inside,

@@ -61,6 +61,7 @@ impl<D: Driver> Interface<D> {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> TxSlot<D::TxToken<'_>> {
+        // Without a link, a driver may never have a token, so it is not waited for.
         if !link_up {
             self.full_since = None;
             return TxSlot::Blocked(FrameDrop::LinkDown);

@@ -86,6 +86,7 @@ pub(crate) fn return_to_sender(datagram: &mut [u8], ttl: u8) {
     };
     fixed[TTL_AT] = ttl;
     fixed[CHECKSUM].fill(0);
+    // Half of the eight bytes: source and destination change places.
     fixed[ADDRESSES].rotate_left(4);
     let checksum = header_checksum(header);
     if let Some(field) = header.get_mut(CHECKSUM) {
@@ -100,6 +101,7 @@ fn header_checksum(header: &[u8]) -> u16 {
         .iter()
         .map(|word| u32::from(u16::from_be_bytes(*word)))
         .sum();
+    // A header has 30 words at most, so the sum does not overflow, and two folds leave no carry.
     let sum = (sum & 0xffff) + (sum >> 16);
     !(((sum & 0xffff) + (sum >> 16)) as u16)
 }

@@ -250,9 +250,29 @@ pub fn new<
 
     let memory = state.split(config, secondary, seed)?;
     memory.shared.start(outside)?;
+    let (control, router, lan_device, wan_device) = assemble(
+        memory,
+        (&lan_properties, inside_mtu),
+        (&wan_properties, outside_mtu),
+    );
+    Ok((
+        control,
+        lan_device,
+        wan_device,
+        Runner::new(lan, wan, router),
+    ))
+}
+
+/// Builds the router between its two sides, each with its driver's properties and its MTU, its
+/// handle, and the devices for its stacks.
+fn assemble<'d, W: Width>(
+    memory: state::Memory<'d, W>,
+    (lan, inside_mtu): (&Properties, u16),
+    (wan, outside_mtu): (&Properties, u16),
+) -> (Control<'d, W>, Router<'d, W>, LanDevice<'d>, WanDevice<'d>) {
     let shared = &*memory.shared;
-    let (inside, lan_device) = link(Side::Inside, memory.lan, &lan_properties, inside_mtu);
-    let (outside, wan_device) = link(Side::Outside, memory.wan, &wan_properties, outside_mtu);
+    let (inside, lan_device) = link(Side::Inside, memory.lan, lan, inside_mtu);
+    let (outside, wan_device) = link(Side::Outside, memory.wan, wan, outside_mtu);
     let links = Links {
         inside,
         outside,
@@ -260,13 +280,12 @@ pub fn new<
         lent: None,
         may_have_queued: true,
     };
-    let router = Router::new(shared, links, memory.reply);
-    Ok((
+    (
         Control::new(shared),
+        Router::new(shared, links, memory.reply),
         lan_device,
         wan_device.watched_by(&shared.outside_stack),
-        Runner::new(lan, wan, router),
-    ))
+    )
 }
 
 /// Lowers the MTUs of the configuration to those of the drivers.

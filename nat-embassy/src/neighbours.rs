@@ -113,6 +113,7 @@ impl<'d> Neighbours<'d> {
     }
 
     fn query(&mut self, address: Ipv4Addr) -> NextHop {
+        // An answer that is too old may still have a slot.
         self.queries.remove(address);
         if !self.queries.resolve(address, address == self.pinned) {
             return NextHop::Full;
@@ -164,12 +165,16 @@ impl<'d> Neighbours<'d> {
         let is_of_another = |query: &Query| query.has_answered(now) && query.mac != mac;
         let queried = self.queries.find(address).map(is_of_another);
         let believed = match (self.table.find(address), queried) {
+            // It is in the table, whether it is queried or not.
             (Some(id), _) => self.confirm(id, mac, at),
+            // Another station has answered the query, and the table had no entry for it.
             (None, Some(true)) => false,
+            // The answer to a query. It may come as a request of the neighbour, too (RFC 826).
             (None, Some(false)) => {
                 self.add_answered(address, mac, now);
                 true
             }
+            // No other station is known to have the address.
             (None, None) => {
                 if admit {
                     self.insert(address, mac, false, at);
@@ -191,9 +196,12 @@ impl<'d> Neighbours<'d> {
         let age = entry.confirmed_at.age(now);
         if entry.mac == mac || age >= const { Age::of(CLAIM_PROTECTION) } {
             (entry.mac, entry.confirmed_at) = (mac, now);
+            // This packet is as good as the answer to a query.
             self.queries.remove(address);
             return true;
         }
+        // A confirmation of less than a second ago is not doubted, so that a flood of forged
+        // packets causes no flood of queries.
         if age >= const { Age::of(QUERY_INTERVAL) } {
             self.queries.confirm(address, entry.mac);
         }
@@ -251,6 +259,7 @@ impl<'d> Neighbours<'d> {
             return Some(id);
         }
         let evicted = self.evictable(answered, now)?;
+        // A query for the evicted neighbour would keep it known, though nothing needs it.
         if let Some(entry) = self.table.get(evicted) {
             self.queries.remove(entry.address());
         }

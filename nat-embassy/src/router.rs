@@ -80,8 +80,10 @@ impl<'d, W: Width> Router<'d, W> {
             reply,
         } = self;
         shared.with(|inner| {
+            // In each pass, because a wake-up uses the registration up.
             inner.waker.register(waker);
             inner.clock.note(now);
+            // The application may have queued a frame, and a timer may be due.
             links.may_have_queued = true;
             if core::mem::take(&mut inner.outside_changed) {
                 links.outside.reset(inner);
@@ -123,6 +125,8 @@ impl<'d, W: Width> Router<'d, W> {
             self.shared.with(|inner| {
                 inner.set_up(side, link.up);
                 inner.drop_application_frame(side, FrameDrop::LinkDown);
+                // The cable may lead to another network now, so nothing that was learned before
+                // counts.
                 link.reset(inner);
             });
         }
@@ -248,6 +252,8 @@ impl<'d> Links<'d> {
         self.may_have_queued = true;
         let link = self.link_mut(from);
         let (frame, content) = match content {
+            // `classify` takes every tagged frame for one of a VLAN. The tag is looked at only
+            // here, so that frames without one do not pay for it.
             Err(FrameDrop::Vlan) => {
                 let frame = without_priority_tag(frame).ok_or((from, FrameDrop::Vlan))?;
                 let content = link.nic.classify(frame);

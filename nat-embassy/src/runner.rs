@@ -61,6 +61,7 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
             let next_heartbeat = now.saturating_add(HEARTBEAT_INTERVAL.as_millis());
             let due = due.map_or(next_heartbeat, |due| due.as_millis().min(next_heartbeat));
             alarm.wake_by(due, now, cx);
+            // After the pass, so that a pass without an end feeds no watchdog.
             heartbeat();
             Poll::Pending
         })
@@ -80,6 +81,7 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
         self.rounds(&mut pass);
         self.router.end_pass();
         let due = earlier(self.router.next_deadline(now), pass.wake_at);
+        // A timer that is due at once in every pass would not let the processor sleep.
         let soonest = now.saturating_add(core::time::Duration::from_millis(1));
         due.map(|at| at.max(soonest))
     }

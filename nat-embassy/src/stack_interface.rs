@@ -106,6 +106,7 @@ impl Driver for LocalDevice<'_> {
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
         let tokens = self.channel.receive(cx)?;
+        // Not by `notify`, because the tokens borrow the device.
         if let Some(watch) = self.watch {
             watch.wake();
         }

@@ -96,6 +96,7 @@ impl<'d> WaitingPackets<'d> {
 
     /// Whether a packet waits for a next hop that meets `condition`.
     pub(crate) fn any(&self, mut condition: impl FnMut(Ipv4Addr) -> bool) -> bool {
+        // The count spares the search in nearly all passes.
         self.count > 0
             && self
                 .slots
@@ -108,6 +109,7 @@ impl<'d> WaitingPackets<'d> {
         let arrivals = self.arrivals;
         let waiting = self.slots.iter_mut().filter(|slot| !slot.is_free());
         let found = waiting.filter_map(|slot| lookup(slot.next_hop).map(|found| (found, slot)));
+        // The oldest first, so that the packets of a flow leave in order.
         let (found, slot) = found.max_by_key(|(_, slot)| arrivals.wrapping_sub(slot.arrival))?;
         slot.free();
         self.count -= 1;

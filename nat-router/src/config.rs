@@ -88,6 +88,7 @@ impl DhcpServer {
     pub fn of(inside: Cidr) -> Option<Self> {
         let (network, broadcast) = (inside.network()?.to_bits(), inside.broadcast()?.to_bits());
         let middle = (broadcast - network) / 2;
+        // Host 0 is the network address, so the pool begins with host 1 at the earliest.
         let first = network + FIRST_LEASED.min(middle).max(1);
         let last = (broadcast - 1).min(first + LEASES as u32 - 1);
         let pool = Self {
@@ -122,6 +123,7 @@ impl DhcpServer {
             is_host(self.first) && is_host(self.last),
             "the pool is not of hosts of the inside network",
         )?;
+        // Before the length, which is 1 for a pool in the wrong order.
         check(self.first <= self.last, "the pool ends before it begins")?;
         check(
             self.len() <= hosts,

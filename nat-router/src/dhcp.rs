@@ -5,6 +5,8 @@
 //! uses it. Requests from a relay agent are ignored.
 
 pub(crate) mod client;
+#[cfg(test)]
+mod field;
 mod frame;
 mod identifiers;
 mod identity;

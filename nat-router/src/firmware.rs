@@ -11,7 +11,7 @@ pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(3);
 /// whose capacity is set when it is built:
 ///
 /// ```
-/// const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_FLOWS"), 1024);
+/// const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_MAPPINGS"), 1024);
 /// ```
 ///
 /// # Panics
@@ -23,7 +23,7 @@ pub const fn mappings(setting: Option<&str>, default: usize) -> usize {
     };
     match usize::from_str_radix(setting, 10) {
         Ok(mappings) => mappings,
-        Err(_) => panic!("the number of flows is not a decimal number"),
+        Err(_) => panic!("the number of mappings is not a decimal number"),
     }
 }
 

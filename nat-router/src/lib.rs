@@ -97,6 +97,8 @@ mod paced_link;
 mod log;
 mod log_limiter;
 
+use core::mem::MaybeUninit;
+
 use embassy_net::{Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_net_driver::Driver;
 use nat_core::{Cidr, Seed, Width};
@@ -181,41 +183,22 @@ pub fn new<
     lan: Lan,
     wan: Wan,
 ) -> Result<Router<Lan, Wan, W>, ConfigError> {
-    let Entropy {
-        nat: seed,
-        stacks: seeds,
-    } = entropy.into();
-    let [inside_seed, outside_seed] = seeds;
+    let Entropy { nat: seed, stacks } = entropy.into();
+    let [inside_seed, outside_seed] = stacks;
     let network = config.nat.inside;
-    let host_name = config.host_name;
-    let server_config = server_config(&config, HOSTS)?;
-    check_host_name(host_name)?;
+    let (dhcp_server, dhcp) = dhcp_server(&mut memory.dhcp, &config, stacks)?;
+    check_host_name(config.host_name)?;
     let static_lease = static_lease(&config);
-    let outside_config = outside_config(static_lease.as_ref());
+    let [inside_config, outside_config] = stack_configs(network, static_lease.as_ref());
+    let (client, lease) = dhcp_client(&mut memory.lease, static_lease, &config, outside_seed);
 
-    let adapter_config = adapter_config(config);
     let (control, lan, wan, runner) =
-        nat_embassy::new(&mut memory.state, adapter_config, seed, lan, wan)?;
+        nat_embassy::new(&mut memory.state, adapter_config(config), seed, lan, wan)?;
+    // Before the runner runs, so that the count has every mapping.
     let mapping_count = &memory.mapping_count;
     control.set_event_hook(memory.event_sink.write(EventSink::new(mapping_count)));
-
-    let inside_config = inside_config(network);
     let inside = embassy_net::new(lan, inside_config, &mut memory.inside, inside_seed);
     let outside = embassy_net::new(wan, outside_config, &mut memory.outside, outside_seed);
-
-    let client = match static_lease {
-        Some(_) => None,
-        None => Some(Client::new(host_name, outside_seed)),
-    };
-    let lease = &*memory.lease.write(Shared::new(static_lease));
-    let dhcp::Memory {
-        leases,
-        identifiers,
-        buffers,
-    } = &mut memory.dhcp;
-    let identity = dhcp::Identity::new(seeds);
-    let dhcp_server = server_config
-        .map(|config| dhcp::Server::new((leases, identifiers), &config, network, identity));
 
     Ok(Router {
         runner,
@@ -230,12 +213,45 @@ pub fn new<
             client,
             client_memory: &mut memory.dhcp_client,
             lease,
-            dhcp: buffers,
+            dhcp,
             dhcp_server,
             mapping_count,
             network,
         },
     })
+}
+
+/// The DHCP server, if there is one, and its buffers.
+fn dhcp_server<const HOSTS: usize>(
+    memory: &'static mut dhcp::Memory<HOSTS>,
+    config: &Config,
+    seeds: [u64; 2],
+) -> Result<(Option<dhcp::Server<'static>>, &'static mut dhcp::Buffers), ConfigError> {
+    let dhcp::Memory {
+        leases,
+        identifiers,
+        buffers,
+    } = memory;
+    let server = server_config(config, HOSTS)?.map(|server| {
+        let identity = dhcp::Identity::new(seeds);
+        dhcp::Server::new((leases, identifiers), &server, config.nat.inside, identity)
+    });
+    Ok((server, buffers))
+}
+
+/// The DHCP client, unless the outside has a static configuration, and what it shares with its
+/// handles.
+fn dhcp_client(
+    memory: &'static mut MaybeUninit<Shared>,
+    static_lease: Option<Lease>,
+    config: &Config,
+    seed: u64,
+) -> (Option<Client>, &'static Shared) {
+    let client = match static_lease {
+        Some(_) => None,
+        None => Some(Client::new(config.host_name, seed)),
+    };
+    (client, memory.write(Shared::new(static_lease)))
 }
 
 /// The DHCP server's configuration, which must suit the inside network and the memory.
@@ -259,21 +275,19 @@ fn check_host_name(name: &str) -> Result<(), ConfigError> {
     }
 }
 
-/// The configuration of the stack inside.
-fn inside_config(network: Cidr) -> embassy_net::Config {
-    embassy_net::Config::ipv4_static(StaticConfigV4 {
+/// The configurations of the stacks inside and outside at the start. The one outside is empty if it
+/// will be leased.
+fn stack_configs(network: Cidr, static_lease: Option<&Lease>) -> [embassy_net::Config; 2] {
+    let inside = StaticConfigV4 {
         address: Ipv4Cidr::new(network.address(), network.prefix_len()),
         gateway: None,
         dns_servers: heapless::Vec::new(),
-    })
-}
-
-/// The configuration of the stack outside at the start: none if it will be leased.
-fn outside_config(static_lease: Option<&Lease>) -> embassy_net::Config {
-    match static_lease {
+    };
+    let outside = match static_lease {
         Some(lease) => embassy_net::Config::ipv4_static(stack_config(lease)),
         None => embassy_net::Config::default(),
-    }
+    };
+    [embassy_net::Config::ipv4_static(inside), outside]
 }
 
 /// The static configuration of the outside, in the form of a lease.

@@ -30,6 +30,7 @@ impl Uplink {
 
     /// Logs a change of the lease, unless only its duration has changed.
     pub(crate) fn log_changes(&mut self, lease: Option<Lease>) {
+        // Each renewal changes the duration, and is not worth a line.
         let timeless = lease.clone().map(|lease| Lease {
             seconds: None,
             ..lease

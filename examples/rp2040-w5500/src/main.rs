@@ -20,9 +20,9 @@ use static_cell::ConstStaticCell;
 use board::{Board, Heartbeat, InsideRunner, Led, OutsideRunner};
 use chips::Chip;
 
-/// Mappings that the NAT can hold. The environment variable `NAT_FLOWS` sets it when the firmware
+/// Mappings that the NAT can hold. The environment variable `NAT_MAPPINGS` sets it when the firmware
 /// is built.
-const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_FLOWS"), 1024);
+const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_MAPPINGS"), 1024);
 
 /// Frames that each queue between a W5500 and the router can hold.
 const QUEUE: usize = 8;
@@ -70,6 +70,8 @@ async fn main(spawner: Spawner) {
     spawner.spawn(watch(chips).expect("spawned once"));
 }
 
+// A task of embassy cannot be generic, so each firmware wraps the loops of the libraries in tasks of
+// its own types.
 #[embassy_executor::task]
 async fn drive_inside(chip: InsideRunner) -> ! {
     chip.run().await

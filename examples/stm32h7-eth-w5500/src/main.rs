@@ -16,9 +16,9 @@ use static_cell::ConstStaticCell;
 
 use board::{Board, Heartbeat, InsideRunner, Led, OutsideNic};
 
-/// Mappings that the NAT can hold. The environment variable `NAT_FLOWS` sets it when the firmware
+/// Mappings that the NAT can hold. The environment variable `NAT_MAPPINGS` sets it when the firmware
 /// is built.
-const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_FLOWS"), 2048);
+const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_MAPPINGS"), 2048);
 
 /// Frames that each queue between the W5500 and the router can hold.
 const QUEUE: usize = 8;
@@ -56,6 +56,8 @@ async fn main(spawner: Spawner) {
     spawner.spawn(serve(router.services, led).expect("spawned once"));
 }
 
+// A task of embassy cannot be generic, so each firmware wraps the loops of the libraries in tasks of
+// its own types.
 #[embassy_executor::task]
 async fn drive_inside(chip: InsideRunner) -> ! {
     chip.run().await

@@ -79,6 +79,8 @@ impl<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin> Bus<Spi, Cs> {
 
     /// Ends an access, whether it is complete or not.
     pub(crate) fn end(&mut self) -> Result<(), Fault> {
+        // The last byte must have left before the chip is deselected, and the chip must be
+        // deselected even if that fails.
         let flushed = SpiBus::flush(&mut self.spi);
         self.cs.set_high().map_err(|_| Fault::Bus)?;
         flushed.map_err(|_| Fault::Bus)

@@ -110,6 +110,7 @@ impl Waiting {
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
+        // A `Cell` lends no reference, so the waker is taken out and put back.
         let mut waiting = self.0.take();
         waiting.register(waker);
         self.0.set(waiting);
@@ -253,6 +254,7 @@ impl<'d> Channel<'d> {
 
     fn packet(&self, behind_oldest: usize) -> Option<RefMut<'d, Packet>> {
         let at = self.ends.oldest.get().saturating_add(behind_oldest);
+        // Both terms are at most the length, so the index wraps once at most.
         self.packets
             .get(at.checked_sub(self.packets.len()).unwrap_or(at))?
             .try_borrow_mut()

@@ -125,6 +125,7 @@ impl<'d> Receiver<'d> {
             return Ok(false);
         }
         let Some(packet) = self.channel.free() else {
+            // The chip goes on receiving meanwhile, as long as it has memory.
             if self.unreleased >= RELEASE_AT_FULL {
                 self.release(chip)?;
             }
@@ -152,6 +153,8 @@ impl<'d> Receiver<'d> {
             return Ok(false);
         }
         self.look = false;
+        // Cleared before the size is read, so that a frame that arrives in between interrupts
+        // again.
         if interrupt {
             chip.clear_interrupts(INTERRUPTS)?;
         } else if chip.rx_is_empty()? {
@@ -177,6 +180,8 @@ impl<'d> Receiver<'d> {
             let RxPointers { size, read, write } = chip.rx_pointers()?;
             let agree = write.wrapping_sub(read) == size
                 || (reading >= POINTER_READS_APART && last == Some(size));
+            // The chip never moves the read pointer by itself, so another value is a wrong reading,
+            // or the chip has lost its state.
             if agree && read == self.read && size <= BUFFER_LEN {
                 return Ok(size);
             }
@@ -199,6 +204,7 @@ impl<'d> Receiver<'d> {
         let word = ahead.map_or_else(|| chip.begin_frame(self.read), Ok)?;
         let length = self.check_length(word);
         if let Length::Fits(length) = length {
+            // The bus is busy for a while now, in which the router may forward what it has.
             if length > SHORT {
                 self.channel.announce();
             }
@@ -216,6 +222,7 @@ impl<'d> Receiver<'d> {
             done?;
             self.ahead = more.then(|| u16::from_be_bytes(packet.word_after()));
         } else if ahead.is_none() {
+            // The access that has read the length word is still open.
             chip.bus.end()?;
         }
         drop(packet);
@@ -267,6 +274,7 @@ impl<'d> Receiver<'d> {
         if self.resyncs > RESYNCS {
             return Err(Fault::Framing);
         }
+        // First, so that the size counts from `read`.
         self.release(chip)?;
         self.waiting = self.size(chip)?;
         self.tally.resyncs.add(1);
@@ -276,6 +284,7 @@ impl<'d> Receiver<'d> {
     }
 
     fn advance(&mut self, bytes: u16) {
+        // The chip's pointers have 16 bits and wrap, too.
         self.read = self.read.wrapping_add(bytes);
         self.waiting = self.waiting.saturating_sub(bytes);
         self.unreleased = self.unreleased.saturating_add(bytes);

@@ -150,6 +150,7 @@ where
                 }
                 Err(fault) => {
                     self.tally.failed_starts.add(1);
+                    // Once, and not at every attempt.
                     if !missing {
                         warning!("{}: not found: {:?}", self.name, fault);
                     }
@@ -185,6 +186,7 @@ where
             self.sleep(START_PAUSE).await;
             if self.chip.link()?.1 == VERSION {
                 self.chip.set_up(self.mac, self.filter)?;
+                // The chip opens the socket meanwhile.
                 self.sleep(START_PAUSE).await;
                 return if self.chip.is_set_up(self.mac)? {
                     Ok(())
@@ -231,6 +233,7 @@ where
         alarm: &mut Alarm<'_, impl Future<Output = ()>>,
     ) -> Result<(), Fault> {
         for _ in 0..TURNS {
+            // While received frames are known to wait, the pin says nothing new.
             let interrupt =
                 self.receiver.is_drained() && self.int.is_low().map_err(|_| Fault::Bus)?;
             let received = self.receiver.serve(&mut self.chip, interrupt).await?;
@@ -240,6 +243,7 @@ where
                 .serve(&mut self.chip, self.link_up, held)
                 .await?;
             if !received && !sent {
+                // Before any wait, so that frames held back do not wait for the next one.
                 self.receiver.channel().announce();
                 return self.idle(alarm).await;
             }
@@ -261,6 +265,7 @@ where
         if self.sender.await_sent(&mut self.chip, and_clear)? {
             return Ok(());
         }
+        // While the queue is full, only a staged frame needs the pin: that it can be sent.
         let needs_interrupt = !blocked || self.sender.wants_frame().is_none();
         let Self {
             int,
@@ -294,6 +299,7 @@ where
         if version != VERSION && self.chip.link()?.1 != VERSION {
             return Err(Fault::Version);
         }
+        // The first reading may come while the chip carries out a command.
         if self.chip.check_socket().is_err() {
             self.chip.check_socket()?;
         }

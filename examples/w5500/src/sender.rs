@@ -73,6 +73,7 @@ impl<'d> Sender<'d> {
         if self.is_sending(chip)? {
             return Ok(false);
         }
+        // The chip's pointers have 16 bits and wrap, too.
         self.write = self.write.wrapping_add(length);
         chip.send(self.write)?;
         (self.sending, self.staged) = (true, None);
@@ -105,6 +106,7 @@ impl<'d> Sender<'d> {
         } else if length < MIN_FRAME {
             self.tally.unsent_runts.add(1);
         } else {
+            // The bus is busy for a while now, in which the router may forward what it has.
             if length > SHORT {
                 received.announce();
             }
@@ -138,6 +140,7 @@ impl<'d> Sender<'d> {
         if self.staged.is_none() {
             return Ok(false);
         }
+        // Enabled before the pointer is read, so that a frame that is sent in between interrupts.
         chip.announce_sent(and_clear)?;
         self.interrupts = true;
         Ok(!self.is_sending(chip)?)

@@ -14,6 +14,7 @@ use super::{
 impl Config {
     /// Rejects configurations that cannot work.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        // First, because the other checks compare addresses with the inside network.
         self.check_inside()?;
         self.check_external_addresses(&self.external_addresses)?;
         self.timeouts.check()?;

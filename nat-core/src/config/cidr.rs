@@ -67,6 +67,7 @@ impl Cidr {
     /// Whether `address` can be the address of a host in this network.
     pub(crate) fn is_host(&self, address: Ipv4Addr) -> bool {
         let host_bits = address.to_bits() & !self.mask;
+        // With two addresses or one, all are those of hosts (RFC 3021).
         self.contains(address)
             && (self.mask >= POINT_TO_POINT || host_bits != 0 && host_bits != !self.mask)
     }

@@ -154,6 +154,7 @@ impl<const RANGES: usize> PortSet<RANGES> {
 
     /// Whether all ports of `range` are in the set.
     pub(crate) fn covers(&self, range: PortRange) -> bool {
+        // No two ranges are adjacent, so one of them has all the ports, or they are not all there.
         self.ranges()
             .any(|own| own.contains(range.first) && own.contains(range.last))
     }

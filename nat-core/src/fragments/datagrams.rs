@@ -179,6 +179,7 @@ impl<'t> Datagrams<'t> {
                 key: *key,
                 deadline,
                 arrival: self.arrivals,
+                // A waiting datagram has none, and `open` sets it.
                 fingerprint: 0,
                 source,
                 destination,

@@ -130,6 +130,8 @@ impl<'t> HeldFragments<'t> {
             .iter()
             .enumerate()
             .filter(|(_, held)| held.is_waiting() && held.source() == most)
+            // The newest: so a flood replaces its own fragments, and the older ones keep their
+            // time.
             .min_by_key(|(_, held)| self.age(held))
             .map(|(slot, _)| slot)
     }

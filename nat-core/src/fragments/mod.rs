@@ -161,6 +161,7 @@ impl<'t> FragmentTable<'t> {
     /// Records the route of a first fragment that was accepted, and makes the fragments ready that
     /// wait for it.
     pub(crate) fn open(&mut self, key: &Key, first: &First, now: u32) {
+        // This one was accepted, as when a session has begun since.
         if self.refused.is_some_and(|(refused, _)| refused == *key) {
             self.refused = None;
         }
@@ -169,6 +170,7 @@ impl<'t> FragmentTable<'t> {
         else {
             return;
         };
+        // The slot may be that of another datagram, whose fragments then wait in vain.
         if known.is_none() {
             self.free(position);
         }
@@ -216,6 +218,7 @@ impl<'t> FragmentTable<'t> {
         packet: &[&[u8]],
         now: u32,
     ) -> Result<(), DropReason> {
+        // First, so that none is refused for lack of a slot that an expired one has.
         self.forget_expired(now);
         if let Some(position) = known {
             self.held.supersede(number(position), extent, packet);
@@ -304,5 +307,6 @@ fn length(packet: &[&[u8]]) -> usize {
 
 /// Whether `deadline`, which was set at most `longest` ahead, is still in the future.
 fn is_in_future(deadline: u32, now: u32, longest: u32) -> bool {
+    // The clock wraps. The distance to a time in the past is nearly 2^32, far above `longest`.
     (1..=longest).contains(&deadline.wrapping_sub(now))
 }

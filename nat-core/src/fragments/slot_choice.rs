@@ -26,6 +26,8 @@ impl Datagrams<'_> {
         let spare = self.slots.iter().enumerate();
         spare
             .filter(|(_, slot)| !slot.is_needed(now))
+            // Free and expired slots first, so that a datagram that is only likely to be complete
+            // stays.
             .max_by_key(|(_, slot)| (!slot.is_alive(now), self.age(slot)))
             .map(|(position, _)| position)
     }

@@ -16,6 +16,7 @@ impl Rate {
     /// After a long time without new sessions the clock may have wrapped to just before `full_at`.
     /// Then the host is treated once as if its bucket were empty.
     pub(crate) fn take(self, full_at: Option<u32>, now: u32) -> Option<u32> {
+        // Both the clock and the product are modulo 2^32, so differences are right when they wrap.
         let now = now.wrapping_mul(u32::from(self.per_second));
         let burst = u32::from(self.burst).wrapping_mul(TOKEN);
         // No more tokens than the burst are ever missing. A larger number means that `full_at` is

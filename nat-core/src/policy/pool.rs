@@ -132,6 +132,7 @@ impl Pool {
             let Some(number) = kept.map(|entry| entry.number).or_else(|| free.next()) else {
                 break;
             };
+            // `Config::check_external_addresses` has limited their number.
             let _has_room = self.entries.push(PoolEntry {
                 address,
                 number,
@@ -173,6 +174,7 @@ impl Pool {
             drains_until: Some(until),
             ..self.entries.remove(position)
         };
+        // At the end: behind the addresses for new mappings, and where `drains` looks.
         let drains = self.entries.push(entry).is_ok();
         self.list_active();
         drains

@@ -310,6 +310,7 @@ fn is_for(forward: &PortForward, proto: Proto) -> bool {
 /// The external address of a forward; `None` while it is inactive.
 fn address_of(forward: &PortForward, pool: &Pool) -> Option<u32> {
     match forward.external_address {
+        // A draining address gets no new mapping.
         Some(address) => Some(address.to_bits()).filter(|address| pool.may_give(*address)),
         None => pool.primary(),
     }

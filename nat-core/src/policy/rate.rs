@@ -59,6 +59,7 @@ impl ReplyLimit {
     /// After weeks without replies the clock may have wrapped to just before `full_at`. Then the
     /// destination is treated once as if its bucket were empty.
     pub(crate) fn take(&self, full_at: &mut u32, now: Instant, urgency: Urgency) -> bool {
+        // The product wraps after millions of years. Of its quotient, only differences count.
         let now = (now.as_millis().wrapping_mul(self.per_second) / 1000) as u32;
         let urgent_burst = self.burst.saturating_mul(2);
         let missing = full_at.wrapping_sub(now);

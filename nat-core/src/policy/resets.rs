@@ -29,6 +29,7 @@ impl Ends {
 impl LastReset {
     /// Whether this connection of the host may get a RST at `now`. If so, records that one is sent.
     pub(crate) fn take(&mut self, key: &HashKey, ends: &Ends, now: u32) -> bool {
+        // Zero is `LastReset::NONE`.
         let connection = ends.hash(key) | 1;
         if self.connection == connection && u64::from(now.wrapping_sub(self.at)) < INTERVAL_MILLIS {
             return false;

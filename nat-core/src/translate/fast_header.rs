@@ -78,6 +78,7 @@ impl<'p> FastHeader<'p> {
     pub(crate) fn question(&self) -> Option<u32> {
         let [length, checksum] = self.head.after_ports;
         let len = u16::from_be(length);
+        // This does not wrap: `parse` has found more than the IPv4 header.
         let available = self.total_length().wrapping_sub(IP_HEADER);
         (UDP_HEADER <= len && len <= available).then(|| udp_question(length, checksum))
     }
@@ -88,6 +89,7 @@ impl<'p> FastHeader<'p> {
         let (tail, _) = TcpTail::ref_from_prefix(self.rest).ok()?;
         let [offset, flags] = tail.offset_and_flags.to_ne_bytes();
         let header_len = u16::from(offset >> 4) * 4;
+        // SYN, FIN and RST may change the state of the session, which only the slow path does.
         if usize::from(header_len) < tcp::Header::LEN || tcp::Flags::of(flags) != tcp::Flags::ACK {
             return None;
         }
@@ -182,6 +184,7 @@ impl Head {
     #[inline(always)]
     fn decrement_ttl(&mut self, addresses: Delta) {
         self.checksum = addresses.and_u16(ONE_HOP, 0).apply(self.checksum);
+        // The time to live is not zero, so the subtraction borrows nothing from the protocol.
         self.ttl_and_protocol = self.ttl_and_protocol.wrapping_sub(ONE_HOP);
     }
 

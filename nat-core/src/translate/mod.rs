@@ -57,6 +57,7 @@ pub(crate) fn rewrite_both(
     source: Endpoint,
     destination: Endpoint,
 ) {
+    // The packet crosses the router once, so one of the two decrements the time to live.
     rewrite_end(ip, &mut transport, End::Source, source, Ttl::Decrement);
     rewrite_end(ip, &mut transport, End::Destination, destination, Ttl::Keep);
 }
@@ -70,6 +71,7 @@ fn rewrite_end(
 ) {
     let addresses = rewrite_address(ip, end, to.address, ttl);
     match transport {
+        // The checksums of TCP and UDP cover the addresses (RFC 9293 section 3.1, RFC 768).
         Transport::Tcp(header, _) => {
             let ports = match end {
                 End::Source => header.set_source_port(to.port),

@@ -47,6 +47,7 @@ fn find_value(options: &[u8]) -> Option<usize> {
                 if kind == MAXIMUM_SEGMENT_SIZE && len == 4 {
                     return Some(value);
                 }
+                // A length below 2 would not lead past the option, so the options are malformed.
                 position = position.checked_add(len).filter(|_| len >= 2)?;
             }
         }

@@ -48,6 +48,7 @@ impl<'p> Quote<'p> {
 
     fn parse(header: &icmp::Header, body: &'p mut [u8]) -> Result<Self, DropReason> {
         let mtu = header.next_hop_mtu();
+        // No link has such an MTU, and a host that believed it would send tiny packets.
         if mtu.is_some_and(|mtu| 0 < mtu && mtu < MIN_MTU) {
             return Err(DropReason::BadQuote);
         }
@@ -61,6 +62,7 @@ impl<'p> Quote<'p> {
         let (ip, rest) = ipv4::Header::mut_from_prefix(bytes).ok()?;
         let options_len = ip.header_length().checked_sub(ipv4::Header::LEN)?;
         let (options, rest) = rest.split_at_mut_checked(options_len)?;
+        // A later fragment has no ports by which its session could be found.
         if ip.version() != 4 || ip.fragment_offset() != 0 || !ip.checksum_holds(options) {
             return None;
         }
@@ -118,6 +120,7 @@ impl<'p> Quote<'p> {
                 End::Destination => ports.destination_port(),
             }
         };
+        // No session has a port 0, but an ICMP query may have the identifier 0.
         if port == 0 && self.proto != Proto::Icmp {
             return None;
         }
@@ -158,6 +161,7 @@ impl<'p> Quote<'p> {
     fn rewrite_end(&mut self, end: End, to: Endpoint) -> Delta {
         let old_checksum = self.ip.checksum();
         let addresses = super::rewrite_address(self.ip, end, to.address, super::Ttl::Keep);
+        // The quoted checksums are data of the ICMP message, so that their changes count, too.
         let header = addresses.and_u16(old_checksum, self.ip.checksum());
         match self.proto {
             Proto::Icmp => header.and(rewrite_query(self.transport, to.port)),

@@ -76,6 +76,7 @@ impl Delta {
 }
 
 const fn fold(total: u32) -> u16 {
+    // The first fold leaves at most 0x1fffe, so the second one leaves no carry.
     let once = (total >> 16).wrapping_add(total & 0xffff);
     (once >> 16).wrapping_add(once & 0xffff) as u16
 }

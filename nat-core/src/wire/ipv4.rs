@@ -143,6 +143,7 @@ impl Header {
             flags & MORE_FRAGMENTS
         };
         let offset = (flags & OFFSET).wrapping_add(offset) & OFFSET;
+        // At most 15, because the options come from a valid header.
         let words = (Self::LEN.saturating_add(options.len()) / 4) as u8;
         let mut header = Self {
             version_and_length: 0x40 | words,
@@ -186,6 +187,7 @@ impl Header {
 
     /// Decrements the time to live unless it is zero. Returns the change for the checksum.
     pub(crate) fn decrement_ttl(&mut self) -> Delta {
+        // The time to live shares its word with the protocol.
         let old = u16::from_be_bytes([self.ttl, self.protocol]);
         self.ttl = self.ttl.saturating_sub(1);
         Delta::default().and_u16(old, u16::from_be_bytes([self.ttl, self.protocol]))

@@ -9,12 +9,14 @@ mod setting;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
+use crate::strength;
 use crate::world::{self, *};
 use nat_core::{DropReason, Timeouts};
 use operation::Run;
 use setting::{HOSTS, Setting};
 
 const OPERATIONS: usize = 300;
+/// Runs at full strength.
 const RUNS: u64 = 400;
 
 /// Performs `operations`, and then holds the world against one that is new. What was done before a
@@ -122,7 +124,7 @@ fn no_combination_breaks_what_always_holds() {
     let runs = std::env::var("CONFIG_FUZZ_RUNS")
         .ok()
         .and_then(|runs| runs.parse().ok())
-        .unwrap_or(RUNS);
+        .unwrap_or_else(|| strength::runs(RUNS));
     for seed in first..first + runs {
         let mut random = fastrand::Rng::with_seed(seed);
         let setting = Setting::random(&mut random);

@@ -4,6 +4,7 @@ mod simulation;
 
 use core::ops::Range;
 
+use crate::strength;
 use simulation::{Report, play};
 
 fn hour(seed: u64) -> Report {
@@ -24,7 +25,7 @@ fn seeds() -> Range<u64> {
             .unwrap_or(default)
     };
     let first = number("HOUSEHOLD_FIRST", 1);
-    first..first + number("HOUSEHOLD_RUNS", 2)
+    first..first + number("HOUSEHOLD_RUNS", strength::runs(4))
 }
 
 /// No session of ten hosts is refused in an hour, nor ended before its time.

@@ -37,6 +37,7 @@ mod ports;
 mod quarantine;
 mod ranges;
 mod stats;
+mod strength;
 mod tcp;
 mod ttl;
 mod untranslated;

@@ -38,6 +38,7 @@ impl<W: Width> Future for Probing<'_, W> {
                 Some(index) => index,
                 None => {
                     let index = ready!(inner.probes.begin(*side, *address, cx.waker()));
+                    // The runner sends the first packet.
                     inner.waker.wake();
                     *slot.insert(index)
                 }

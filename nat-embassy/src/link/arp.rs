@@ -29,6 +29,8 @@ impl Link<'_> {
     ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
         let side = self.nic.side;
         let (packet, operation) = self.parse_arp(frame)?;
+        // Before any doubt about the sender: every claim of an address that is probed counts (RFC
+        // 5227 section 2.1.1).
         inner.probes.note_packet(side, &packet, operation);
         if inner.is_local(side, packet.sender()) {
             inner
@@ -37,6 +39,7 @@ impl Link<'_> {
             self.defend(packet.sender_mac, now);
             return Err(FrameDrop::DuplicateAddress);
         }
+        // Not before the check above: an address of the router is never learned as a neighbour's.
         let for_router = inner.is_local(side, packet.target());
         let believed = self.learn(inner, &packet, for_router, now);
         match operation {
@@ -62,6 +65,7 @@ impl Link<'_> {
         let payload = frame.get(Header::LEN..).unwrap_or_default();
         let (packet, operation) = Packet::parse(payload).ok_or(FrameDrop::BadArp)?;
         let station = packet.sender_mac;
+        // Where the network has a loop, the router receives its own packets.
         if !station.is_station() || self.nic.mac().is_none_or(|mac| mac == station) {
             return Err(FrameDrop::BadArp);
         }

@@ -36,11 +36,13 @@ impl Egress<'_, '_> {
         if !self.nic.carries(datagram.len()) {
             return Err(FrameDrop::Giant);
         }
+        // A medium without link headers has no next hops.
         let Some(mac) = self.nic.mac() else {
             inner.check_configured(self.nic.side)?;
             return self.nic.tx_frame(None, datagram).map(Some);
         };
         let next_hop = next_hop
+            // The unspecified address marks the free slots of the waiting packets.
             .filter(|hop| !hop.is_unspecified())
             .ok_or(FrameDrop::NoRoute)?;
         match self.neighbours.next_hop(next_hop, now) {

@@ -52,6 +52,7 @@ impl Link<'_> {
             discovery,
             ..
         } = stack;
+        // There is one: `Router::poll_stack` has found it.
         let frame = outbox.try_tx_buf().unwrap_or_default();
         let (header, body) = split_header(nic, frame)?;
         if nic.side == Side::Inside {
@@ -120,6 +121,8 @@ impl Egress<'_, '_> {
         let side = self.nic.side;
         match translated {
             Translated::Forward(destination, datagram) => {
+                // A DHCP client broadcasts before there is an address, and so before there is a
+                // next hop.
                 if header.is_none_or(|header| header.destination.is_group()) {
                     return self.nic.tx_frame(header, datagram).map(Some);
                 }

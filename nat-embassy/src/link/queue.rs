@@ -31,10 +31,12 @@ impl Link<'_> {
     ) -> Option<TxFrame<'a>> {
         let mac = self.nic.mac()?;
         let side = self.nic.side;
+        // Probes have a deadline, the other frames have none.
         if let Some(address) = inner.probes.take_due(side, now) {
             let probe = Packet::request(mac, Ipv4Addr::UNSPECIFIED, address);
             return self.arp_frame(Mac::BROADCAST, &probe, reply);
         }
+        // An address is announced before packets leave from it.
         if let Some(address) = inner.local_addresses(side).nth(self.announced) {
             self.announced += 1;
             let announcement = Packet::request(mac, address, address);
@@ -44,6 +46,8 @@ impl Link<'_> {
             return self.resolved_packet(mac);
         }
         let query = self.neighbours.take_query(now)?;
+        // Without an address to send from, the query counts as sent all the same, and fails in the
+        // end like one without an answer.
         let sender = inner.local_addresses(side).next()?;
         let request = Packet::request(mac, sender, query.address);
         let station = query.station.unwrap_or(Mac::BROADCAST);

@@ -187,6 +187,7 @@ impl Queries {
 
     /// Puts a query into a free slot, or into that of the oldest answer.
     fn put(&mut self, query: Query) -> bool {
+        // A free slot ranks before every answer.
         let rank = |query: &Query| (query.kind != Kind::Free, query.at);
         let open = self
             .slots

@@ -22,6 +22,8 @@ impl Stamp {
 
     /// The time from `self` to `now`, exact or up to 32 ms too long.
     pub(super) const fn age(self, now: Self) -> Age {
+        // The difference is right though the stamps wrap, because both are of the last four years.
+        // One more, because each may be rounded down.
         Age(now.0.wrapping_sub(self.0).saturating_add(1))
     }
 }
@@ -163,6 +165,7 @@ impl<'d> Table<'d> {
     #[inline]
     pub(super) fn find_entry(&self, address: Ipv4Addr) -> Option<(Id, &Entry)> {
         let mut id = Id::new(*self.buckets.get(self.bucket(address))?)?;
+        // Each entry is in one chain, once, so the chain ends.
         loop {
             let entry = self.get(id)?;
             if entry.address == address {
@@ -215,6 +218,7 @@ impl<'d> Table<'d> {
         if entry.is_used_at(now) {
             return;
         }
+        // Before the change of `used_at`, which says in which list it is.
         self.unlink(id);
         if let Some(entry) = self.get_mut(id) {
             entry.used_at = now;
@@ -228,6 +232,7 @@ impl<'d> Table<'d> {
         let list = if used { self.used } else { self.unused };
         let oldest = Id::new(list.oldest)?;
         let entry = self.get(oldest)?;
+        // At most one entry is pinned, so the next one is not.
         if entry.address == pinned {
             Id::new(entry.newer)
         } else {
@@ -240,6 +245,8 @@ impl<'d> Table<'d> {
             self.free = self.get(id)?.chain;
             return Some(id);
         }
+        // Entries that were never used are taken in order, so that new memory is no list yet, but
+        // all zeros.
         let next = self.taken.checked_add(1)?;
         if usize::from(next) > self.entries.len() {
             return None;
@@ -249,6 +256,8 @@ impl<'d> Table<'d> {
     }
 
     fn bucket(&self, address: Ipv4Addr) -> usize {
+        // A prime near 2^32 divided by the golden ratio (Knuth). Both factors are odd, so that no
+        // multiplication loses a bit.
         const ODD: u32 = 0x9e37_79b1;
         let mixed = (address.to_bits() ^ self.secret).wrapping_mul(ODD);
         let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(self.secret | 1);

@@ -29,6 +29,7 @@ impl Links<'_> {
     ) -> Disposition<'a> {
         let &Arrival { from, now, .. } = arrival;
         let datagram = frame.get_mut(framing.header_len()..).unwrap_or_default();
+        // Before the NAT, so that a datagram that is dropped here changes no session.
         check_addresses(inner, datagram, from, framing).map_err(|reason| (from, reason))?;
         inner.deadline.note_packet();
         match inner.nat.process(datagram, from, now) {
@@ -60,41 +61,52 @@ impl Links<'_> {
         arrival: &Arrival,
     ) -> Disposition<'a> {
         let from = arrival.from;
+        // A reply, a fragment or a delivery may leave something to send in a later round.
         self.may_have_queued = true;
         let (header, datagram) = split(frame, framing);
         let header = header.as_ref();
-        let (side, outcome) = match verdict {
-            Verdict::Drop(_) | Verdict::Hold => return Ok(None),
+        match verdict {
+            Verdict::Drop(_) | Verdict::Hold => Ok(None),
             // `datagram` forwards it.
-            Verdict::Forward { to, .. } => (to, Err(FrameDrop::NoRoute)),
+            Verdict::Forward { to, .. } => Err((to, FrameDrop::NoRoute)),
             Verdict::Fragment {
                 to,
                 destination,
                 len,
                 mtu,
-            } => {
-                let datagram = prefix(datagram, len);
-                let outcome = self.start_fragments((to, destination), datagram, mtu, arrival);
-                (to, outcome)
-            }
+            } => self
+                .start_fragments((to, destination), prefix(datagram, len), mtu, arrival)
+                .map_err(|reason| (to, reason)),
             Verdict::Local { side, len } => {
-                let is_ping = from == Side::Inside && is_answered_here(inner, datagram, side);
                 let datagram = datagram.get_mut(..len).unwrap_or_default();
-                if is_ping {
-                    (from, self.answer_ping(header, datagram, from))
-                } else {
-                    (side, self.deliver(inner, side, (header, datagram), arrival))
-                }
+                self.local(inner, side, (header, datagram), arrival)
             }
+            // RFC 1122 section 3.2.2: no error about a frame to all stations.
             Verdict::Reject(_) if framing == Framing::ToAll => {
-                (from, Err(FrameDrop::LinkBroadcast))
+                Err((from, FrameDrop::LinkBroadcast))
             }
-            Verdict::Reject(error) => {
-                let outcome = self.reply_icmp(&error, (header, datagram), reply, from);
-                (from, outcome)
-            }
-        };
-        outcome.map_err(|reason| (side, reason))
+            Verdict::Reject(error) => self
+                .reply_icmp(&error, (header, datagram), reply, from)
+                .map_err(|reason| (from, reason)),
+        }
+    }
+
+    /// Answers a ping that is answered here, or hands a datagram to the local stack of `side`.
+    fn local<'a>(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        side: Side,
+        (header, datagram): (Option<&Header>, &'a mut [u8]),
+        arrival: &Arrival,
+    ) -> Disposition<'a> {
+        let from = arrival.from;
+        if from == Side::Inside && is_answered_here(inner, datagram, side) {
+            self.answer_ping(header, datagram, from)
+                .map_err(|reason| (from, reason))
+        } else {
+            self.deliver(inner, side, (header, datagram), arrival)
+                .map_err(|reason| (side, reason))
+        }
     }
 
     /// Sends a translated datagram to the next hop on the way to its destination.
@@ -106,15 +118,20 @@ impl Links<'_> {
         frame: (&'a mut [u8], usize, usize),
         arrival: &Arrival,
     ) -> Outcome<'a> {
+        // Only now, because the NAT says by which side a datagram leaves. Its session exists all
+        // the same, as if the datagram were lost on the wire.
         if let Some(reason) = arrival.blocked_toward(to) {
             return Err(reason);
         }
+        // The NAT does not know the network outside. RFC 2644: directed broadcasts are not
+        // forwarded.
         if inner.is_multicast_or_broadcast(to, destination) {
             return Err(FrameDrop::DirectedBroadcast);
         }
         let next_hop = inner.next_hop(to, destination);
         let link = self.link_mut(to);
         let outcome = link.forward(inner, next_hop, frame, arrival.now);
+        // A query may have begun, which `prepare_queued` sends.
         if link.neighbours.due().is_some() {
             self.may_have_queued = true;
         }
@@ -144,6 +161,7 @@ impl Links<'_> {
         if inner.is_to_dhcp_client(arrival.from, datagram) {
             dhcp::make_broadcast(datagram);
         }
+        // The stations of the other side are unknown on this one.
         let header = header.filter(|_| side == arrival.from);
         self.link_mut(side)
             .deliver(inner, header, datagram, arrival.now)?;

@@ -52,6 +52,7 @@ impl Links<'_> {
                     len,
                 } => self
                     .fragment_tx
+                    // It fits the MTU, so it is sent as it is.
                     .start_buffered((to, destination), len, u16::MAX),
                 Verdict::Fragment {
                     to,
@@ -72,6 +73,7 @@ impl Links<'_> {
         len: usize,
         now: Instant,
     ) {
+        // Field by field, because the datagram lies in the buffer of `fragment_tx`.
         let Self {
             inside,
             outside,
@@ -96,6 +98,7 @@ impl Links<'_> {
         side: Side,
         now: Instant,
     ) -> Result<Option<TxFrame<'_>>, FrameDrop> {
+        // Field by field, because the fragment lies in the buffer of `fragment_tx`.
         let Self {
             inside,
             outside,

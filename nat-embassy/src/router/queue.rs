@@ -20,6 +20,8 @@ impl<W: Width> Router<'_, W> {
             return [false; 2];
         }
         shared.with(|inner| {
+            // First, because a new probe is due at once, and `has_queued_frame` asks for those that
+            // are due.
             for link in [&links.inside, &links.outside] {
                 inner.probes.advance(link.nic.side, link.can_query(), now);
             }
@@ -42,6 +44,8 @@ impl<W: Width> Router<'_, W> {
             reply,
         } = self;
         shared.with(|inner| {
+            // The application's frame first: there is one at most, and a DHCP client waits for it.
+            // Fragments next, because they hold up the other frames of their side.
             let result = if inner.application_frame.is_queued(side) {
                 links.application_frame(inner, side)
             } else if links.fragment_tx.is_sending(side) {

@@ -62,6 +62,7 @@ pub(super) fn serve<I: Driver, E: Driver>(
     (sources, pass): (&mut Sources, &mut Pass<'_, '_>),
 ) {
     let to = from.opposite();
+    // Read once, because `forward` changes it, and the stack gets one turn in any case.
     let stack_first = egress.stack_first;
     if stack_first && sources.stack {
         sources.stack = send_from_stack(router, to, egress, pass);
@@ -156,6 +157,7 @@ fn send_from_stack<D: Driver>(
     interface: &mut Interface<D>,
     pass: &mut Pass<'_, '_>,
 ) -> bool {
+    // The token first: a frame that the NAT has translated cannot be put back.
     let token = if router.is_up(side) {
         let Some(token) = interface.driver.transmit(pass.cx) else {
             return false;

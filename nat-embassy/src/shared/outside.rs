@@ -28,6 +28,8 @@ impl<W: Width> Inner<'_, W> {
         self.outside = outside;
         self.suspended = false;
         self.outside_changed = true;
+        // Other addresses end sessions and begin quarantines, so the NAT's next timer is another
+        // one.
         self.deadline = Deadline::UNKNOWN;
         Ok(())
     }
@@ -35,6 +37,7 @@ impl<W: Width> Inner<'_, W> {
     /// Replaces the outside configuration while the router runs. One that the NAT refuses counts
     /// as `None`.
     pub(crate) fn set_outside(&mut self, outside: Option<Outside>) {
+        // While the configuration is suspended, `None` is a change, too: it ends the sessions.
         if self.outside == outside && !self.suspended {
             return;
         }

@@ -43,6 +43,7 @@ pub(super) fn write_headers(
         hop_limit: 64,
     };
     ip.emit(&mut Ipv4Packet::new_unchecked(&mut *datagram), &checksums);
+    // Field by field: `UdpRepr` writes the payload, too, which is in its place already.
     let mut udp = UdpPacket::new_unchecked(datagram.get_mut(IPV4_LEN..)?);
     udp.set_src_port(DHCP_SERVER_PORT);
     udp.set_dst_port(DHCP_CLIENT_PORT);

@@ -44,6 +44,7 @@ impl Identifiers {
         waits: impl Fn(Ipv4Addr) -> bool,
     ) -> bool {
         let is_stale = |record: &Record| record.address == address || !waits(record.address);
+        // One by one, because each removal moves the records behind it.
         while let Some(stale) = self.find(is_stale) {
             self.remove(stale.range);
         }

@@ -24,6 +24,7 @@ impl Identity {
     /// Keys the hash with two secret random numbers.
     pub(crate) fn new(seeds: [u64; 2]) -> Self {
         let [first, second] = seeds;
+        // Derived, because the seeds seed the stacks, too.
         let half = |half: u8| {
             let mut hasher = SipHasher24::new_with_keys(first, second);
             hasher.write(b"DHCP client identifier");

@@ -262,6 +262,7 @@ impl<'d> Leases<'d> {
         asked: Option<Ipv4Addr>,
         now: u32,
     ) -> Option<Choice> {
+        // The order of RFC 2131 section 4.3.1.
         let slot = self
             .place_of(asker.client)
             .or_else(|| self.open_slot(asked?, asker, now))
@@ -276,6 +277,7 @@ impl<'d> Leases<'d> {
             }
             _ => {}
         }
+        // The lease is over or never was, so another station may use the address by now.
         let had =
             lease.is_of(asker.client) && matches!(lease.state, State::Offered | State::Leased);
         lease.choose(asker, had || asked == Some(address), now);
@@ -308,6 +310,8 @@ impl<'d> Leases<'d> {
                 Grant::New
             }
             _ => {
+                // The client may have a lease from before a restart of the router. The probe shows
+                // whether another station has the address.
                 lease.choose(asker, true, now);
                 Grant::ToProbe
             }
@@ -351,6 +355,7 @@ impl<'d> Leases<'d> {
             .get_mut(slot)
             .filter(|lease| lease.state == State::Probed)?;
         let (client, question) = (lease.client, lease.question());
+        // A client that had the address before may answer the probe for it itself.
         let other =
             station.filter(|station| *station != lease.mac || !lease.flags.has(Flags::ITS_OWN));
         match other {

@@ -152,17 +152,16 @@ impl Reply {
     ) -> Option<usize> {
         buffer.fill(0);
         let broadcast = network.broadcast.map(|address| address.octets());
-        let mut dns = DnsOption::new();
+        let dns;
         let mut options = heapless::Vec::<DhcpOption<'_>, 3>::new();
         // A server must return the identifier, also with a NAK (RFC 6842).
         options.extend(client.id.map(|id| with_code(option::CLIENT_ID, id)));
-        if !matches!(self, Self::Refusal) {
-            let broadcast = broadcast.as_ref();
-            options.extend(broadcast.map(|data| with_code(option::BROADCAST_ADDRESS, data)));
-            let len = self.repr(client, network, &options).buffer_len() + OPTION_HEADER_LEN;
-            dns = dns_option(network.dns, buffer.len().saturating_sub(len));
-        }
-        if !dns.is_empty() {
+        let broadcast = broadcast.as_ref().filter(|_| self.describes_network());
+        options.extend(broadcast.map(|data| with_code(option::BROADCAST_ADDRESS, data)));
+        // Last, because as many servers are given as there is space for.
+        let len = self.repr(client, network, &options).buffer_len() + OPTION_HEADER_LEN;
+        dns = dns_option(network.dns, buffer.len().saturating_sub(len));
+        if self.describes_network() && !dns.is_empty() {
             options.extend([with_code(option::DNS_SERVERS, &dns)]);
         }
         let reply = self.repr(client, network, &options);
@@ -170,6 +169,12 @@ impl Reply {
         let message = buffer.get_mut(..len)?;
         reply.emit(&mut DhcpPacket::new_unchecked(message)).ok()?;
         Some(len)
+    }
+
+    /// Whether it has the options that describe the network: a NAK has not (RFC 2131 section 4.3.1,
+    /// table 3).
+    const fn describes_network(&self) -> bool {
+        !matches!(self, Self::Refusal)
     }
 
     /// The hardware and IP address that the reply to `client` goes to (RFC 2131 section 4.1,
@@ -196,7 +201,6 @@ impl Reply {
             Self::Network => (DhcpMessageType::Ack, NOWHERE, None),
             Self::Refusal => (DhcpMessageType::Nak, NOWHERE, None),
         };
-        let describes_network = !matches!(self, Self::Refusal);
         let acknowledged = message_type == DhcpMessageType::Ack;
         DhcpRepr {
             message_type,
@@ -206,8 +210,8 @@ impl Reply {
             client_ip: client.current.filter(|_| acknowledged).unwrap_or(NOWHERE),
             your_ip,
             server_ip: NOWHERE,
-            router: describes_network.then_some(network.router),
-            subnet_mask: describes_network.then_some(network.mask),
+            router: self.describes_network().then_some(network.router),
+            subnet_mask: self.describes_network().then_some(network.mask),
             relay_agent_ip: NOWHERE,
             broadcast: client.broadcast,
             requested_ip: None,

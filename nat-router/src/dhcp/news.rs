@@ -59,6 +59,7 @@ impl NewsLog {
 
     /// Logs `news` at `now`, in milliseconds since the start, unless there are too many lines.
     pub(crate) fn log(&mut self, news: News, now: u64) {
+        // A full pool is news at every message of every client without an address.
         let limiter = match news {
             News::Full { .. } => &mut self.full_limiter,
             _ => &mut self.limiter,

@@ -130,6 +130,7 @@ impl<'d> Server<'d> {
         let Some(mut request) = Request::parse(&packet) else {
             return Outcome::default();
         };
+        // Only at an address of this network can the client be reached by unicast.
         request.client.current = request.current.filter(|address| self.is_host(*address));
         let decision = self.decide(&request, moment).unwrap_or(Decision::NOTHING);
         self.carry_out(decision, &request.client, moment, buffer)
@@ -152,6 +153,7 @@ impl<'d> Server<'d> {
         let Some(probed) = self.leases.probed(address, station, moment.now) else {
             return Outcome::default();
         };
+        // Taken even if no message waits any more, so that it does not stay.
         let id = self.identifiers.take(address);
         let mut outcome = Outcome::default();
         if let Some(question) = probed.question {
@@ -190,20 +192,14 @@ impl<'d> Server<'d> {
                 let asker = asker(key, &client, Wanted::Offer, None);
                 Some(self.offer(&asker, &client, asked, moment))
             }
-            DhcpMessageType::Request if is_for_router => {
-                let address = asked.or(request.current)?;
-                let asker = asker(key, &client, Wanted::Ack, Some(address));
-                Some(self.grant(&asker, &client, address, moment))
-            }
+            DhcpMessageType::Request if is_for_router => self.request(key, request, moment),
             // The client has accepted the offer of another server.
             DhcpMessageType::Request => {
                 self.leases.withdraw(key, moment.now);
                 None
             }
             DhcpMessageType::Decline if is_for_router => {
-                let (address, mac) = (asked?, client.mac);
-                let was_its = self.leases.decline(key, address, moment.now);
-                was_its.then_some(Decision::news(News::Declined { address, mac }))
+                self.decline(key, client.mac, asked?, moment.now)
             }
             DhcpMessageType::Release if is_for_router => {
                 self.leases.release(key, request.current?, moment.now);
@@ -215,6 +211,32 @@ impl<'d> Server<'d> {
             }
             _ => None,
         }
+    }
+
+    /// The decision about a REQUEST that is not for another server.
+    fn request(
+        &mut self,
+        key: ClientKey,
+        request: &Request<'_>,
+        moment: Moment<'_>,
+    ) -> Option<Decision> {
+        let client = &request.client;
+        // The option in SELECTING and INIT-REBOOT, `ciaddr` in RENEWING and REBINDING (RFC 2131
+        // section 4.3.2).
+        let address = request.asked.or(request.current)?;
+        let asker = asker(key, client, Wanted::Ack, Some(address));
+        Some(self.grant(&asker, client, address, moment))
+    }
+
+    fn decline(
+        &mut self,
+        key: ClientKey,
+        mac: Mac,
+        address: Ipv4Addr,
+        now: u32,
+    ) -> Option<Decision> {
+        let was_its = self.leases.decline(key, address, now);
+        was_its.then_some(Decision::news(News::Declined { address, mac }))
     }
 
     /// The decision about a message that has waited for the probe of `address`.
@@ -232,6 +254,7 @@ impl<'d> Server<'d> {
         Some(match asker.question.wanted {
             Wanted::Ack if probed.in_use => Decision::reply(Reply::Refusal),
             Wanted::Ack => self.grant(&asker, client, address, moment),
+            // The one that it asked for is in use, so it gets another.
             Wanted::Offer if probed.in_use => self.offer(&asker, client, None, moment),
             Wanted::Offer => Decision::reply(self.address(DhcpMessageType::Offer, address, moment)),
         })
@@ -343,6 +366,7 @@ impl<'d> Server<'d> {
     }
 
     const fn seconds(&self, moment: Moment<'_>) -> u32 {
+        // A configured time that is shorter stays.
         if moment.dns.is_some() || self.lease_seconds < SHORT_LEASE_SECONDS {
             self.lease_seconds
         } else {

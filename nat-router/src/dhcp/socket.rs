@@ -47,45 +47,85 @@ pub(crate) async fn serve<W: Width>(
     inside: Stack<'_>,
     outside: DhcpClient,
     buffers: &mut Buffers,
-    mut server: Server<'_>,
+    server: Server<'_>,
 ) -> ! {
     let Buffers { received, answer } = buffers;
     let (metadata, bytes) = received.parts();
     // Replies are not sent by the socket.
     let mut socket = UdpSocket::new(inside, metadata, bytes, &mut [], &mut []);
-    let mut probes: Probes<'_, W> = [const { None }; PROBES];
-    let mut log = NewsLog::new(server.pool_len());
+    let mut task = Task {
+        control,
+        inside,
+        outside,
+        log: NewsLog::new(server.pool_len()),
+        server,
+        probes: [const { None }; PROBES],
+        frame: answer,
+    };
     loop {
         if !socket.is_open() && socket.bind(DHCP_SERVER_PORT).is_err() {
             Timer::after(RETRY).await;
             continue;
         }
-        let event = next_event(&socket, &mut probes).await;
-        let dns = outside.dns_servers();
+        let event = next_event(&socket, &mut task.probes).await;
+        task.handle(event, &mut socket).await;
+    }
+}
+
+/// The server with all that it needs, except the socket.
+struct Task<'a, 'd, W: Width> {
+    control: Control<'d, W>,
+    inside: Stack<'a>,
+    /// The DNS servers come from it.
+    outside: DhcpClient,
+    server: Server<'a>,
+    probes: Probes<'d, W>,
+    log: NewsLog,
+    /// The frame of a reply. The server writes the message behind [`HEADERS_LEN`] bytes.
+    frame: &'a mut [u8],
+}
+
+impl<W: Width> Task<'_, '_, W> {
+    /// Has the server process an event, and carries out what it decides.
+    async fn handle(&mut self, event: Event, socket: &mut UdpSocket<'_>) {
+        let Outcome { answer, news } = self.process(event, socket).await;
+        for news in news {
+            self.log.log(news, Instant::now().as_millis());
+        }
+        // Before the reply is sent, which may take a while: the probes run meanwhile.
+        start_probes(self.control, &mut self.server, &mut self.probes);
+        if let Some(answer) = answer {
+            self.send(answer).await;
+        }
+    }
+
+    async fn process(&mut self, event: Event, socket: &mut UdpSocket<'_>) -> Outcome {
+        let dns = self.outside.dns_servers();
         let moment = Moment {
             now: seconds(),
             dns: dns.as_deref(),
         };
-        let message = answer.get_mut(HEADERS_LEN..).unwrap_or_default();
-        let Outcome {
-            answer: to_send,
-            news,
-        } = match event {
+        let server = &mut self.server;
+        let message = self.frame.get_mut(HEADERS_LEN..).unwrap_or_default();
+        match event {
             Event::Datagram => {
                 socket
                     .recv_from_with(|datagram, _| server.hear(datagram, moment, message))
                     .await
             }
             Event::Probed(address, station) => server.probed(address, station, moment, message),
-        };
-        for news in news {
-            log.log(news, Instant::now().as_millis());
         }
-        start_probes(control, &mut server, &mut probes);
-        if let (Some(to_send), HardwareAddress::Ethernet(mac)) =
-            (to_send, inside.hardware_address())
-        {
-            send(control, answer, (mac.0, server.router()), to_send).await;
+    }
+
+    /// Sends the message that the server has written into the frame.
+    #[allow(
+        irrefutable_let_patterns,
+        reason = "where Ethernet is the only medium of embassy-net"
+    )]
+    async fn send(&mut self, answer: Answer) {
+        if let HardwareAddress::Ethernet(mac) = self.inside.hardware_address() {
+            let from = (mac.0, self.server.router());
+            send(self.control, self.frame, from, answer).await;
         }
     }
 }
@@ -97,6 +137,7 @@ pub(crate) async fn serve<W: Width>(
 /// this in the same task, it is enough to look at the socket in each poll.
 async fn next_event<W: Width>(socket: &UdpSocket<'_>, probes: &mut Probes<'_, W>) -> Event {
     poll_fn(|cx| {
+        // Probes first, because each result makes a slot free for the next client.
         for slot in probes.iter_mut() {
             let Some((address, probe)) = slot else {
                 continue;

@@ -15,14 +15,12 @@ use rand_pcg::Pcg32;
 use super::leases::{IN_USE_SECONDS, Mac};
 use super::news::News;
 use super::server::{Answer, Moment, Outcome, SHORT_LEASE_SECONDS};
-use super::{Identity, Memory, Server};
+use super::{Identity, Memory, Server, field};
 use crate::config::DhcpServer;
 
 const ROUTER: Ipv4Addr = inside(1);
 const EVERYBODY: (Mac, Ipv4Addr) = ([0xff; 6], Ipv4Addr::BROADCAST);
 const LEASE_SECONDS: u32 = 3600;
-/// Where the first byte of the flags is in a message.
-const FLAGS: usize = 10;
 
 /// An address of the inside network.
 const fn inside(last: u8) -> Ipv4Addr {
@@ -90,7 +88,7 @@ impl Client {
         );
         let mut message = packet.encode(&mut [0; 800]).expect("room").to_vec();
         // edge-dhcp has the flag in the other byte.
-        message[FLAGS] = u8::from(self.broadcast) << 7;
+        message[field::FLAGS] = if self.broadcast { field::BROADCAST } else { 0 };
         message
     }
 }
@@ -292,7 +290,7 @@ impl Lab {
             current: some(packet.ciaddr),
             chaddr: packet.chaddr[..6].try_into().expect("six bytes"),
             transaction: packet.xid,
-            broadcast: buffer[FLAGS] == 0x80,
+            broadcast: buffer[field::FLAGS] == field::BROADCAST,
             to: Some(to),
             ..Said::default()
         };
@@ -890,7 +888,7 @@ fn clients_with_long_identifiers_get_their_offer_now_or_when_they_ask_again() {
 fn what_comes_through_a_relay_agent_is_ignored() {
     let mut lab = Lab::new(100, 163);
     let mut discover = client(1).message(1, &[DhcpOption::MessageType(MessageType::Discover)]);
-    discover[24..28].copy_from_slice(&[10, 5, 5, 1]);
+    discover[field::GIADDR].copy_from_slice(&[10, 5, 5, 1]);
     assert_eq!((lab.hear(&discover), lab.next_probe()), (None, None));
 }
 

@@ -286,6 +286,7 @@ fn refused_sessions_are_logged_once_a_second_with_the_count_of_the_others() {
 }
 
 #[test]
+#[ignore = "waits for ten seconds: `.ci/run waits`"]
 fn statistics_are_logged_every_ten_seconds_in_two_lines() {
     run_logged(Config::default(), async |world| {
         // The first is due 10 s after the start of the process, in which other tests have run.

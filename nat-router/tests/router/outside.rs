@@ -105,6 +105,30 @@ fn an_address_that_another_station_has_is_declined_and_not_used() {
             (world.isp.declined.get(), world.control.outside()),
             (Some(address), None)
         );
+        let discovers = world.isp.discovers.get();
+        Timer::after_secs(2).await;
+        assert_eq!(
+            (world.isp.discovers.get(), world.control.outside()),
+            (discovers, None),
+            "it waits for 10 s"
+        );
+    });
+}
+
+/// RFC 2131 section 3.1 (5), in real time. `dhcp::client::tests::figure5` has it in the time of the
+/// client alone.
+#[test]
+#[ignore = "waits for ten seconds: `.ci/run waits`"]
+fn ten_seconds_after_a_decline_the_client_begins_again() {
+    run(Config::default(), async |world| {
+        let address = world.isp.lease(77, &[]);
+        world.isp.neighbour.set(Some(Neighbour {
+            mac: STATION,
+            address,
+        }));
+        while world.isp.declined.get().is_none() {
+            Timer::after_millis(5).await;
+        }
         let begun = Instant::now();
         world.isp.neighbour.set(None);
         world.lease(address).await;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use etherparse::{ArpOperation, ArpPacketSlice, LaxNetSlice, LaxSlicedPacket};
+use etherparse::{ArpOperation, ArpPacketSlice, Ethernet2Slice, LaxNetSlice, LaxSlicedPacket};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, PcapResult, TsResolution};
 
@@ -46,7 +46,7 @@ impl Tap {
 
     /// Counts `frame` and writes it to the capture.
     pub(super) fn see(&mut self, frame: &[u8]) {
-        if let Some(from) = frame.get(6..12).and_then(|mac| Mac::try_from(mac).ok())
+        if let Some(from) = source(frame)
             && !is_about_its_sender(frame)
         {
             *self.frames_from.entry(from).or_default() += 1;
@@ -89,6 +89,12 @@ fn arp_answer(frame: &[u8]) -> Option<(Ipv4Addr, Mac)> {
     }
     let address = <[u8; 4]>::try_from(arp.sender_protocol_addr()).ok()?;
     Some((address.into(), arp.sender_hw_addr().try_into().ok()?))
+}
+
+/// The station that sent `frame`; `None` for a runt.
+pub(super) fn source(frame: &[u8]) -> Option<Mac> {
+    let header = Ethernet2Slice::from_slice_without_fcs(frame).ok()?;
+    Some(header.source())
 }
 
 struct Capture {
@@ -156,7 +162,8 @@ mod tests {
             .arp(arp)
             .write(&mut frame)
             .unwrap();
-        assert_eq!(frame[12..14], EtherType::ARP.0.to_be_bytes());
+        let header = Ethernet2Slice::from_slice_without_fcs(&frame).unwrap();
+        assert_eq!(header.ether_type(), EtherType::ARP);
         frame
     }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 
 use super::addresses::Mac;
-use super::tap::Tap;
+use super::tap::{Tap, source};
 
 /// Frames that a port queues for its reader. Further ones are lost, as on a real switch.
 const QUEUE_FRAMES: usize = 512;
@@ -64,7 +64,7 @@ impl Wire {
         let from = segment
             .sockets
             .iter()
-            .position(|socket| frame.get(6..12) == Some(&socket.mac));
+            .position(|socket| source(frame) == Some(socket.mac));
         segment.carry(from, frame);
     }
 

@@ -9,8 +9,8 @@ use etherparse::{Icmpv4Type, PacketBuilder};
 use pcap_file::DataLink;
 
 use crate::packet::{
-    EXTERNAL, HOST, Kind, PEER, ROUTER_INSIDE, SERVER, ack, at, fragmentable, fragments_of, ping,
-    pong, quoted, reassembled, seen, syn, syn_ack, udp,
+    EXTERNAL, HOST, IPV4_PAYLOAD, Kind, PEER, ROUTER_INSIDE, SERVER, ack, at, fragmentable,
+    fragments_of, ping, pong, quoted, reassembled, seen, syn, syn_ack, udp,
 };
 use crate::run::{Files, Outcome, Replay};
 
@@ -179,7 +179,10 @@ fn errors_of_a_capture_taken_inside_are_forwarded() {
             (seen(arrived).kind, quoted(arrived)),
             (Kind::TimeExceeded, (HOST, SERVER))
         );
-        assert_eq!(arrived[20..], error[20..], "as the host would have got it");
+        assert_eq!(
+            arrived[IPV4_PAYLOAD], error[IPV4_PAYLOAD],
+            "as the host would have got it"
+        );
     }
 }
 

@@ -4,8 +4,8 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use crate::packet::{
-    EXTERNAL, HOST, Kind, ROUTER_INSIDE, SERVER, Seen, at, fragmentable, fragments_of, offset,
-    payload, quoted, reassembled, seen, udp, udp_with, udp_with_ttl,
+    EXTERNAL, HOST, IPV4_FLAGS, Kind, ROUTER_INSIDE, SERVER, Seen, at, fragmentable, fragments_of,
+    offset, payload, quoted, reassembled, seen, udp, udp_with, udp_with_ttl,
 };
 use crate::run::{Outcome, Record, Replay};
 
@@ -228,7 +228,7 @@ fn fragments_of_a_refused_first_fragment_never_leave() {
 fn udp_with_ttl_and_room() -> Vec<u8> {
     let mut packet = udp_with(host(), server(), 1, &bytes(4000));
     // The DF flag is in the header, whose checksum `fragments_of` recomputes.
-    packet[6] = 0;
+    packet[IPV4_FLAGS] = 0;
     packet
 }
 

@@ -1,6 +1,7 @@
 //! Packets built and checked with etherparse.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
+use core::ops::RangeFrom;
 
 use etherparse::icmpv4::DestUnreachableHeader::FragmentationNeeded;
 use etherparse::{
@@ -15,6 +16,11 @@ pub(crate) const PEER: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 11);
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 5);
 pub(crate) const ROUTER_INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
 pub(crate) const EXTERNAL: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
+
+/// The byte of an IPv4 header with the flags, above the first bits of the fragment offset.
+pub(crate) const IPV4_FLAGS: usize = 6;
+/// What is behind an IPv4 header without options.
+pub(crate) const IPV4_PAYLOAD: RangeFrom<usize> = 20..;
 
 pub(crate) fn at(address: Ipv4Addr, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(address, port)

@@ -1,5 +1,6 @@
 //! Truncated records, and old or patched forms of pcap.
 
+use core::ops::Range;
 use core::time::Duration;
 use std::fs;
 
@@ -10,6 +11,9 @@ use crate::run::{Files, Outcome, Replay};
 
 const T: Duration = Duration::from_secs(1_700_000_000);
 const FILE_HEADER: usize = 24;
+const RECORD_HEADER: usize = 16;
+/// Where a record has the length of its data.
+const CAPTURED_LEN: Range<usize> = 8..12;
 
 fn query() -> Vec<u8> {
     udp(at(HOST, 5000), at(SERVER, 53))
@@ -123,9 +127,9 @@ fn packets_before_a_damaged_record_are_processed_and_reported() {
     replay.datalink = DataLink::RAW;
     replay.write(&files.path("lan-in"), &[(T, query()), (T, query())]);
     let whole = fs::read(files.path("lan-in")).unwrap();
-    let second = FILE_HEADER + 16 + query().len();
+    let second = FILE_HEADER + RECORD_HEADER + query().len();
     let mut damaged = whole.clone();
-    damaged[second + 8..second + 12].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
+    damaged[second..][CAPTURED_LEN].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
     for (bytes, expected) in [
         (&whole[..whole.len() - 1], "truncated"),
         (&damaged, "2147483647 bytes are no packet"),

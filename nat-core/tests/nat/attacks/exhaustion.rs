@@ -7,8 +7,8 @@ use nat_core::{
     Config, DropReason, Limits, Mapping, PortForward, Protocol, SessionState, Side, Verdict,
 };
 
-use super::strength::packets;
 use super::victim::{PORTS, SERVER, Victim, learns_nothing};
+use crate::strength::packets;
 use crate::world::*;
 
 /// Capacity for 2048 mappings, 4096 sessions and every host of the network, with the default

@@ -4,8 +4,8 @@ use core::net::Ipv4Addr;
 
 use nat_core::{DropReason, Side, Verdict};
 
-use super::strength::packets;
 use super::victim::{Victim, learns_nothing};
+use crate::strength::packets;
 use crate::world::*;
 
 /// Any packet that an inside host may think of, most with a header that holds.

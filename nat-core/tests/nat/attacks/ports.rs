@@ -3,8 +3,8 @@
 
 use nat_core::{DropReason, PortRange, SessionState, Side};
 
-use super::strength::ports;
-use super::victim::{HOST, SERVER, Victim, learns_nothing};
+use super::victim::{HOST, PORTS, SERVER, Victim, learns_nothing};
+use crate::strength::ports;
 use crate::world::*;
 
 /// A4: a page makes the browser send what an application-level gateway would take for SIP, H.323,
@@ -185,7 +185,7 @@ fn a30_no_protocol_maps_a_port() {
     let mut victim = Victim::open(&mut w);
     let sessions = w.sessions().len();
     let used = victim.external.port();
-    victim.under(&mut w, ports(used), |w, port| {
+    victim.under(&mut w, ports(PORTS, used), |w, port| {
         for request in [nat_pmp(port), pcp(port)] {
             let ask = |from, to| udp(at(from, 5350), at(to, LISTENER)).payload(&request);
             w.inbound(ask(ATTACKER, N)).dropped(DropReason::NoMapping);

@@ -2,8 +2,8 @@
 
 use nat_core::{DropReason, PortRange, SessionState};
 
-use super::strength::{is_sent, ports};
 use super::victim::{HOST, PORTS, SERVER, Victim, learns_nothing};
+use crate::strength::{is_sent, ports};
 use crate::world::*;
 
 /// Sequence numbers guessed by an attacker who does not see the connection.
@@ -67,7 +67,7 @@ fn a2_forged_ends_and_beginnings_end_no_connection() {
     let mut victim = Victim::open(&mut w);
     let external = victim.connection.external;
     for flags in [FIN | ACK, FIN | PSH | ACK, SYN, SYN | ACK, SYN | ECE | CWR] {
-        let tries = ports(external.port()).zip(guesses(65_536));
+        let tries = ports(PORTS, external.port()).zip(guesses(65_536));
         victim.under(&mut w, tries, |w, (port, sequence)| {
             let forged = |to| {
                 tcp(SERVER, to, flags)
@@ -99,7 +99,7 @@ fn a3_a_neighbour_does_not_find_the_port_of_a_connection() {
     let mut w = World::new();
     let mut victim = Victim::open(&mut w);
     let external = victim.connection.external;
-    victim.under(&mut w, ports(external.port()), |w, port| {
+    victim.under(&mut w, ports(PORTS, external.port()), |w, port| {
         for source in [SERVER, at(N, external.port()), at(ROUTER, 443)] {
             for flags in [SYN | ACK, ACK, RST] {
                 w.outbound(tcp(source, at(N, port), flags))

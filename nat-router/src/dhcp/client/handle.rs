@@ -45,6 +45,7 @@ impl Shared {
     /// server.
     pub(super) fn set_lease(&self, lease: Option<Lease>) -> bool {
         let before = self.lease.replace(lease.clone());
+        // A renewal changes only the rest.
         let of_network = |lease: &Lease| {
             (
                 lease.address,

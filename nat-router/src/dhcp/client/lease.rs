@@ -93,6 +93,7 @@ impl Lease {
         if !can_be_host(own) {
             return Err(Refusal::Address);
         }
+        // What is known about another address does not count for this one.
         let before = before.filter(|before| before.address.address() == own);
         let address = network(own, &options, before).ok_or(Refusal::Address)?;
         let mtu = options.u16(code::INTERFACE_MTU).map(|mtu| mtu.max(MIN_MTU));
@@ -165,6 +166,7 @@ fn gateway(own: Ipv4Addr, options: &Options<'_>, before: Option<&Lease>) -> Opti
     if !options.contains(code::ROUTERS) && !options.contains(code::CLASSLESS_ROUTES) {
         return before?.gateway;
     }
+    // With option 121, the routers of option 3 do not count (RFC 3442).
     match default_route(options) {
         Routes::None => options.addresses(code::ROUTERS).find(is_usable),
         Routes::Default(router) => Some(router).filter(is_usable),
@@ -201,6 +203,7 @@ fn default_route(options: &Options<'_>) -> Routes {
     let mut any = false;
     while let Some(bits) = bytes.next() {
         let Some(router) = route(bits, &mut bytes) else {
+            // A malformed option is as if it were not there.
             return Routes::None;
         };
         any = true;
@@ -209,6 +212,8 @@ fn default_route(options: &Options<'_>) -> Routes {
         }
     }
     if any {
+        // Routes without a default route mean that there is none, whatever option 3 says (RFC
+        // 3442).
         Routes::Default(best.map_or(Ipv4Addr::UNSPECIFIED, |(_, router)| router))
     } else {
         Routes::None

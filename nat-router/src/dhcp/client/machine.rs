@@ -212,6 +212,7 @@ impl Client {
                 .take_ack(&reply, now)
                 .map_or_else(refused, |()| Heard::Taken),
             DhcpMessageType::Nak if is_waiting => {
+                // RFC 2131 section 3.2 (4): the address must not be asked for again.
                 self.lease = None;
                 self.suspend(now);
                 self.start_over(now, Duration::ZERO);
@@ -247,7 +248,9 @@ impl Client {
     /// The next action at `now`, if there is one. A message is written into `buffer`. Call it until
     /// it returns `None`.
     pub(crate) fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Action> {
+        // Before the change: a RELEASE is sent from the address that the change removes.
         if let Some(farewell) = self.farewell.take() {
+            // A RELEASE goes to its server alone, a DECLINE to all (RFC 2131 section 4.4.4).
             let to = farewell
                 .server
                 .filter(|_| farewell.kind == DhcpMessageType::Release);
@@ -340,6 +343,7 @@ impl Client {
     /// Sends a renewal request for the lease in use, or ends the lease.
     fn prolong(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Action> {
         let Deadlines { rebinding, end, .. } = self.deadlines;
+        // A lease that lasts for ever has neither.
         let (rebinding, end) = (rebinding?, end?);
         if end <= now {
             self.suspend(now);
@@ -361,6 +365,7 @@ impl Client {
         };
         self.secs = self.elapsed(now);
         let request = self.request(DhcpMessageType::Request, current, None, None);
+        // The new lease counts from here, not from its acknowledgment (RFC 2131 section 4.4.5).
         self.asked_at = now;
         self.due = Some(renewal_retry(now, until));
         self.send(&request, to, buffer)
@@ -384,6 +389,7 @@ impl Client {
             .lease
             .as_ref()
             .is_some_and(|current| current.address.address() == lease.address.address());
+        // An address in use was probed when it came.
         if same && self.in_use {
             self.bind(lease);
         } else {

@@ -50,6 +50,7 @@ impl<'a> Options<'a> {
         let alone = Self {
             fields: [options, &[], &[]],
         };
+        // It counts only in the field that always holds options.
         let overload = alone.bytes(code::OVERLOAD).next().unwrap_or(0);
         let used = |bit: u8, field: &'a [u8]| if overload & bit == 0 { &[] } else { field };
         Some(Self {
@@ -86,6 +87,7 @@ impl<'a> Options<'a> {
     }
 
     fn parts(self, code: u8) -> impl Iterator<Item = &'a [u8]> + Clone + 'a {
+        // The order in which the parts of a split option are put together (RFC 3396).
         let [options, file, sname] = self.fields.map(Field);
         options
             .chain(file)

@@ -43,6 +43,7 @@ impl<'a> Reply<'a> {
             transaction: packet.transaction_id(),
             mac: packet.client_hardware_address().0,
             address: packet.your_ip(),
+            // Some servers send no identifier, although RFC 2131 section 4.3.1 demands it.
             server: options
                 .address(code::SERVER)
                 .filter(|server| !server.is_unspecified())

@@ -71,8 +71,25 @@ impl Request {
             data: identity.host_name.as_bytes(),
         };
         let has_name = is_asking && (1..=MAX_HOST_NAME).contains(&name.data.len());
-        let (name, mac) = ([name], EthernetAddress(identity.mac));
-        let repr = DhcpRepr {
+        let name = [name];
+        let options = if has_name { &name[..] } else { &[] };
+        let repr = self.repr(EthernetAddress(identity.mac), is_asking, options);
+        let len = repr.buffer_len().max(MIN_LEN);
+        let message = buffer.get_mut(..len)?;
+        message.fill(0);
+        repr.emit(&mut DhcpPacket::new_unchecked(message)).ok()?;
+        Some(len)
+    }
+
+    /// The message in smoltcp's form. Only a client that asks for an address says what it wants to
+    /// know besides (RFC 2131 section 4.4.1, table 5).
+    fn repr<'o>(
+        &self,
+        mac: EthernetAddress,
+        is_asking: bool,
+        options: &'o [DhcpOption<'o>],
+    ) -> DhcpRepr<'o> {
+        DhcpRepr {
             message_type: self.kind,
             transaction_id: self.transaction,
             secs: self.secs,
@@ -94,12 +111,7 @@ impl Request {
             lease_duration: None,
             renew_duration: None,
             rebind_duration: None,
-            additional_options: if has_name { &name } else { &[] },
-        };
-        let len = repr.buffer_len().max(MIN_LEN);
-        let message = buffer.get_mut(..len)?;
-        message.fill(0);
-        repr.emit(&mut DhcpPacket::new_unchecked(message)).ok()?;
-        Some(len)
+            additional_options: options,
+        }
     }
 }

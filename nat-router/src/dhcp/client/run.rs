@@ -1,4 +1,10 @@
-//! The client on the router's stack outside.
+//! The client on the router's stack outside, and how a lease reaches the NAT.
+//!
+//! [`Client`] decides, and returns [`Action::Use`]. [`Configured::configure`] then sets the outside
+//! MTU of the NAT, gives the address and the gateway to [`Control::set_outside`], and configures
+//! the stack. `Control::set_outside` gives the address to
+//! [`nat_core::Nat::set_external_addresses`], which ends the sessions of the address before, and
+//! the gateway to the ARP cache. It is carried out in `nat-embassy/src/shared/outside.rs`.
 
 use core::future::poll_fn;
 use core::mem::MaybeUninit;
@@ -96,10 +102,13 @@ pub(crate) async fn run<W: Width>(
         set_mac(&mut task.client, stack);
         let up = stack.is_link_up();
         task.client.set_link(up, now());
+        // Read once, because the application may ask while messages are sent: then the next turn
+        // carries the release out.
         let is_release = shared.is_release_asked();
         if is_release {
             task.client.release();
         }
+        // Messages first, because an answer makes the repetition of its request unnecessary.
         task.receive(&mut socket).await;
         task.act(&mut socket).await;
         if is_release {
@@ -270,6 +279,7 @@ impl<W: Width> Configured<'_, W> {
     fn change(&self, change: Action) {
         match change {
             Action::Use(lease) => self.configure(lease),
+            // The stack first, so that it sends nothing that the NAT has no address for.
             Action::Suspend => {
                 self.shared.set_lease(None);
                 self.stack.set_config_v4(ConfigV4::None);
@@ -288,6 +298,7 @@ impl<W: Width> Configured<'_, W> {
         let mtu = lease.mtu.map_or(self.mtu, |mtu| mtu.min(self.mtu));
         // A lease's MTU is never below the minimum, so this cannot fail.
         let _ = self.control.with_nat(|nat| nat.set_mtu(Side::Outside, mtu));
+        // The NAT before the stack, which may send as soon as it is configured.
         self.control.set_outside(Some(Outside {
             address: lease.address,
             gateway: lease.gateway,

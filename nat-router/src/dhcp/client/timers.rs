@@ -87,6 +87,7 @@ impl Deadlines {
         let floor = (lease / 2).min(MIN_RENEWAL_WAIT.as_millis() as u64);
         let renewal = Duration::from_millis(renewal.max(floor));
         let renewal = renewal.saturating_sub(random.up_to(renewal / 32));
+        // The floor may have moved T1 behind it.
         let rebinding = Duration::from_millis(rebinding).max(renewal);
         let at = |time: Duration| Some(asked.saturating_add(time));
         Self {

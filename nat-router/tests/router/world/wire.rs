@@ -8,7 +8,8 @@ use embassy_net_driver::{HardwareAddress, LinkState};
 use embassy_net_driver_channel as channel;
 use embassy_time::Timer;
 use etherparse::{
-    EtherType, Ethernet2Header, NetSlice, PacketBuilder, SlicedPacket, TransportSlice,
+    ArpEthIpv4Packet, ArpOperation, Ethernet2Header, NetSlice, PacketBuilder, SlicedPacket,
+    TransportSlice,
 };
 
 pub const BROADCAST: [u8; 6] = [0xff; 6];
@@ -128,24 +129,26 @@ impl Udp {
 
 /// The answer to a frame, if that is an ARP request for `address`.
 pub fn arp_answer(frame: &[u8], mac: [u8; 6], address: Ipv4Addr) -> Option<Vec<u8>> {
-    let (header, body) = Ethernet2Header::from_slice(frame).ok()?;
-    let request = header.ether_type == EtherType::ARP
-        && body.get(6..8)? == [0, 1]
-        && body.get(24..28)? == address.octets();
-    if !request {
+    let Some(NetSlice::Arp(arp)) = SlicedPacket::from_ethernet(frame).ok()?.net else {
+        return None;
+    };
+    let request = arp.to_packet().try_eth_ipv4().ok()?;
+    let is_asked =
+        request.operation == ArpOperation::REQUEST && request.target_ipv4 == address.octets();
+    if !is_asked {
         return None;
     }
-    let ether_type = EtherType::ARP;
-    let mut answer = Ethernet2Header {
-        destination: header.source,
-        source: mac,
-        ether_type,
-    }
-    .to_bytes()
-    .to_vec();
-    answer.extend_from_slice(&[0, 1, 8, 0, 6, 4, 0, 2]);
-    answer.extend_from_slice(&mac);
-    answer.extend_from_slice(&address.octets());
-    answer.extend_from_slice(body.get(8..18)?);
-    Some(answer)
+    let answer = ArpEthIpv4Packet {
+        operation: ArpOperation::REPLY,
+        sender_mac: mac,
+        sender_ipv4: address.octets(),
+        target_mac: request.sender_mac,
+        target_ipv4: request.sender_ipv4,
+    };
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2(mac, request.sender_mac)
+        .arp(answer.into())
+        .write(&mut frame)
+        .expect("a vector grows");
+    Some(frame)
 }

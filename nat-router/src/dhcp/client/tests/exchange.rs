@@ -8,6 +8,7 @@ use nat_core::Cidr;
 use super::super::lease::{Lease, Refusal};
 use super::super::machine::{Action, Heard, State};
 use super::world::*;
+use crate::dhcp::field;
 
 /// The lease of the usual options.
 fn lease() -> Lease {
@@ -213,7 +214,9 @@ fn a_server_without_an_identifier_is_known_by_the_address_that_it_sends_from() {
         &usual(&60_u32.to_be_bytes()),
     );
     // The identifier follows the message type; pads take its place.
-    offer[243..249].fill(0);
+    const MESSAGE_TYPE_LEN: usize = 3;
+    const IDENTIFIER_LEN: usize = 6;
+    offer[field::OPTIONS][MESSAGE_TYPE_LEN..][..IDENTIFIER_LEN].fill(0);
     assert_eq!(world.client.handle(&offer, OTHER, world.now), Heard::Taken);
     world.poll();
     assert_eq!(world.last.server, Some(OTHER));

@@ -5,6 +5,7 @@ use edge_dhcp::MessageType;
 use super::super::lease::Refusal;
 use super::super::machine::{Action, Heard, State};
 use super::world::*;
+use crate::dhcp::field;
 
 const STATES: [State; 10] = [
     State::Down,
@@ -84,7 +85,7 @@ fn in_every_state_messages_of_other_exchanges_and_for_other_clients_are_ignored(
                 Heard::Ignored
             );
             let mut message = reply(right, kind, SERVER, OFFERED, &usual(&time));
-            message[33] ^= 1;
+            message[field::CHADDR][5] ^= 1;
             assert_eq!(
                 world.hear(&message),
                 Heard::Ignored,

@@ -9,6 +9,7 @@ use nat_core::Cidr;
 use super::super::lease::{Lease, Refusal};
 use super::super::reply::Reply;
 use super::world::*;
+use crate::dhcp::field;
 
 fn read_at(address: Ipv4Addr, options: &[DhcpOption<'_>]) -> Result<Lease, Refusal> {
     let message = reply(7, MessageType::Offer, SERVER, address, options);
@@ -197,8 +198,8 @@ fn options_are_found_in_the_fields_file_and_sname() {
         let overload = overload.map(|value| [value]);
         let options: Vec<_> = overload.iter().map(|value| raw(52, value)).collect();
         let mut message = reply(7, MessageType::Offer, SERVER, OFFERED, &options);
-        message[44..51].copy_from_slice(&[6, 4, 9, 9, 9, 9, 255]);
-        message[108..116].copy_from_slice(&[0, 3, 4, 198, 51, 100, 5, 255]);
+        field::write(&mut message, &field::SNAME, &[6, 4, 9, 9, 9, 9, 255]);
+        field::write(&mut message, &field::FILE, &[0, 3, 4, 198, 51, 100, 5, 255]);
         message
     };
     for (overload, gateway, dns) in [
@@ -236,8 +237,8 @@ fn split_options_are_put_together() {
         OFFERED,
         &[raw(52, &[3]), raw(3, &[198])],
     );
-    message[108..112].copy_from_slice(&[3, 1, 51, 255]);
-    message[44..49].copy_from_slice(&[3, 2, 100, 5, 255]);
+    field::write(&mut message, &field::FILE, &[3, 1, 51, 255]);
+    field::write(&mut message, &field::SNAME, &[3, 2, 100, 5, 255]);
     assert_eq!(
         Lease::read(&Reply::parse(&message, SERVER).unwrap(), None)
             .unwrap()
@@ -250,15 +251,21 @@ fn split_options_are_put_together() {
 fn what_is_no_message_of_a_server_to_an_ethernet_client_is_none() {
     let sound = reply(7, MessageType::Offer, SERVER, OFFERED, &[]);
     assert!(Reply::parse(&sound, SERVER).is_some());
-    for len in 0..243 {
+    const MESSAGE_TYPE_LEN: usize = 3;
+    for len in 0..field::OPTIONS.start + MESSAGE_TYPE_LEN {
         assert!(Reply::parse(&sound[..len], SERVER).is_none(), "{len} bytes");
     }
-    for (index, value) in [(0, 1), (1, 6), (2, 8), (236, 0), (240, 0), (241, 200)] {
+    // The first option is the message type.
+    let first_option_len = field::OPTIONS.start + 1;
+    for (index, value) in [
+        (field::OP, 1),
+        (field::HTYPE, 6),
+        (field::HLEN, 8),
+        (field::MAGIC_COOKIE.start, 0),
+        (first_option_len, 200),
+    ] {
         let mut message = sound.clone();
         message[index] = value;
-        assert!(
-            index == 240 || Reply::parse(&message, SERVER).is_none(),
-            "byte {index}"
-        );
+        assert!(Reply::parse(&message, SERVER).is_none(), "byte {index}");
     }
 }

@@ -7,6 +7,7 @@ use edge_dhcp::{DhcpOption, MessageType, Options, Packet};
 use nat_core::Instant;
 
 use super::super::machine::{Action, Client, Heard, State};
+use crate::dhcp::field;
 
 pub(super) const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
 pub(super) const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -237,7 +238,7 @@ fn read(message: &[u8], from: Ipv4Addr, to: Ipv4Addr) -> Sent {
             _ => {}
         }
     }
-    let mut rest = &message[240..];
+    let mut rest = &message[field::OPTIONS];
     while let [code @ 1..=254, len, next @ ..] = rest {
         let (data, next) = next.split_at(usize::from(*len));
         sent.options.push((*code, data.to_vec()));
