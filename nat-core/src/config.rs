@@ -1,4 +1,4 @@
-//! The configuration of a NAT, fixed when it is built.
+//! The configuration of a NAT. Only its external addresses and its MTU change later.
 
 mod blocks;
 mod check;
@@ -128,8 +128,8 @@ pub enum InsideResets {
     Never,
 }
 
-/// The configuration of a NAT, fixed when it is built. [`Config::new`] has the defaults; set the
-/// fields that should differ.
+/// The configuration of a NAT. Only its external addresses and its MTU change later.
+/// [`Config::new`] has the defaults; set the fields that should differ.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -143,14 +143,14 @@ pub struct Config {
     /// An address of the inside network works (RFC 4787 REQ-7), but then inside hosts cannot reach
     /// outside hosts with addresses of that network. The NAT logs a warning.
     ///
-    /// Default: None.
+    /// Default: empty.
     pub external_addresses: Vec<Ipv4Addr, MAX_EXTERNAL_ADDRESSES>,
-    /// How an inside endpoint gets its external endpoint. The behavior never changes under load
+    /// How an inside endpoint gets its external endpoint. It does not change when tables fill
     /// (RFC 4787 REQ-11).
     ///
     /// Default: [`Mapping::EndpointIndependent`].
     pub mapping: Mapping,
-    /// Who may send to an external endpoint. The behavior never changes under load (RFC 4787
+    /// Who may send to an external endpoint. It does not change when tables fill (RFC 4787
     /// REQ-11).
     ///
     /// Default: [`Filtering::AddressAndPortDependent`].
@@ -167,7 +167,7 @@ pub struct Config {
     pub hairpinning: Hairpinning,
     /// One-to-one translations: external addresses that each belong to one inside host.
     ///
-    /// Default: None.
+    /// Default: empty.
     pub one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
     /// The DMZ host: the inside host that receives packets to TCP and UDP ports of the primary
     /// external address that belong to no mapping or port forward. Packets of the DMZ host keep
@@ -178,7 +178,7 @@ pub struct Config {
     /// Destinations to which packets from inside are forwarded without translation. Unsolicited
     /// packets from there are dropped like any others.
     ///
-    /// Default: None.
+    /// Default: empty.
     pub untranslated: Vec<Untranslated, MAX_UNTRANSLATED>,
     /// How long sessions live without traffic.
     ///
@@ -202,33 +202,35 @@ pub struct Config {
     ///
     /// Default: no.
     pub port_parity: bool,
-    /// The number of external ports in each host's block, at least 1: each inside host gets a fixed
-    /// block of [`ports`](Self::ports) on its external address (RFC 6888 REQ-14, RFC 7422). `None`
-    /// if any host may get any port. With blocks, a log needs two lines for each host instead of
-    /// two for each mapping, see [`Event::BlockAssigned`](crate::Event::BlockAssigned).
+    /// The number of external ports in each host's block, at least 1: each inside host gets a
+    /// fixed block of [`ports`](Self::ports) on its external address (RFC 6888 REQ-14, RFC
+    /// 7422). `None` if any host may get any port. With blocks, a log needs two lines for each
+    /// host instead of two for each mapping, see
+    /// [`Event::BlockAssigned`](crate::Event::BlockAssigned).
     ///
-    /// The block of a host follows from the host's slot in the table of hosts. If `Tables` has more
-    /// hosts than there are blocks, the additional hosts are refused for lack of ports, like a host
-    /// whose block is used up. All packets of a host leave from its block: UDP, TCP and ICMP
-    /// queries, also from inside ports below 1024, so RFC 4787 REQ-3a does not hold. The router's
-    /// own stack has a block like a host. Only port forwards and one-to-one translation use ports
-    /// outside the block; no host gets a forwarded port from its block. Blocks cannot be combined
-    /// with a DMZ host, which may have any port.
+    /// The block of a host follows from the host's slot in the table of hosts. If `Tables` has
+    /// more hosts than there are blocks, the additional hosts are refused for lack of ports,
+    /// like a host whose block is used up. All packets of a host leave from its block: UDP,
+    /// TCP and ICMP queries, also from inside ports below 1024, so RFC 4787 REQ-3a does not
+    /// hold. The router's own stack has a block like a host. Only port forwards and one-to-one
+    /// translation use ports outside the block; no host gets a forwarded port from its block.
+    /// Blocks cannot be combined with a DMZ host, which may have any port.
     ///
     /// Each packet that is refused because a block is used up costs a search of the whole block.
     /// Per-protocol limits on mappings ([`Limits`]) that are smaller than a block avoid that cost.
     ///
     /// Default: `None`.
     pub port_blocks: Option<u16>,
-    /// External ports that the router reserves for itself. No mapping and no port forward gets one.
+    /// External ports that the router reserves for itself. No mapping and no port forward gets
+    /// one.
     ///
     /// Default: `None`.
     pub reserved_ports: Option<PortRange>,
-    /// External TCP and UDP ports that no new mapping gets, because networks on the way filter them
-    /// ([`PortSet::FILTERED`]); [`PortSet::EMPTY`] to use all ports. Port forwards, one-to-one
-    /// translation and the DMZ host may use them. ICMP query identifiers are not ports, and may
-    /// have these values. In a block of [`port_blocks`](Self::port_blocks), excluded ports are left
-    /// out, so the host of that block has fewer ports.
+    /// External TCP and UDP ports that no new mapping gets, because networks on the way filter
+    /// them ([`PortSet::FILTERED`]); [`PortSet::EMPTY`] to use all ports. Port forwards,
+    /// one-to-one translation and the DMZ host may use them. ICMP query identifiers are not
+    /// ports, and may have these values. In a block of [`port_blocks`](Self::port_blocks),
+    /// excluded ports are left out, so the host of that block has fewer ports.
     ///
     /// Default: [`PortSet::FILTERED`].
     pub excluded_ports: PortSet,
@@ -276,15 +278,16 @@ pub struct Config {
     ///
     /// Default: [`InsideResets::Always`].
     pub inside_resets: InsideResets,
-    /// Whether pings from inside to the router's inside address, or to the broadcast address of the
-    /// inside network, are handed to the router's inside stack, which decides whether to reply.
+    /// Whether pings from inside to the router's inside address, or to the broadcast address of
+    /// the inside network, are handed to the router's inside stack, which decides whether to
+    /// reply.
     ///
     /// Default: yes.
     pub inside_ping: bool,
     /// Whether pings to an external address, from outside and from inside hosts, are handed to the
     /// router's outside stack, and its replies are sent. The limit on ICMP errors applies to the
-    /// pings of each source. A reply shows strangers that the address is in use and that there is a
-    /// NAT.
+    /// pings of each source. A reply shows strangers that the address is in use and that there is
+    /// a NAT.
     ///
     /// Default: no.
     pub outside_ping: bool,

@@ -94,7 +94,7 @@ pub struct MappingEvent {
     pub external: SocketAddrV4,
     /// Whether anyone outside may send to the mapping, because it belongs to a port forward, a
     /// one-to-one translation or the DMZ host.
-    pub port_forward: bool,
+    pub is_static: bool,
 }
 
 /// A block of external ports that a host gets or gives up.

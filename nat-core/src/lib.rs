@@ -1,34 +1,34 @@
 //! A NAT engine for small routers: one IPv4 datagram in, one verdict out, in fixed memory.
 //!
 //! Hosts inside reach the outside through one external address, or a few. The engine replaces the
-//! source of each packet that leaves, and a table remembers which inside endpoint has which external
-//! port. Answers are translated back and forwarded inside. Other packets from outside are dropped,
-//! unless a port forward or an open filter lets them in. No allocation, no unsafe code, no panic,
-//! bounded work for each packet.
+//! source of each packet that leaves, and a table remembers which inside endpoint has which
+//! external port. Answers are translated back and forwarded inside. Other packets from outside are
+//! dropped, unless a port forward or an open filter lets them in. No allocation, no unsafe code, no
+//! panic, bounded work for each packet.
 //!
 //! The engine does no input or output and never reads a clock. The caller passes in packets and the
 //! time, and carries out the verdicts. `nat-embassy` does that for two embassy network drivers.
 //!
 //! # Contract
 //!
-//! > **Every packet gets exactly one verdict. A packet that is not forwarded changes nothing in the
-//! > tables but counters, limits on answers, and the end of sessions whose time is up.**
+//! > **Every packet gets exactly one verdict. A packet that is not forwarded does not change the
+//! > tables, except that expired sessions end. It changes only counters and limits on replies.**
 //!
 //! - *Only packets from inside create sessions.* A packet from outside never does, even to a port
 //!   forward: it passes or is dropped, and the session begins when the inside answers.
-//! - *Nothing leaves untranslated* but what is configured so. A packet that cannot be translated is
-//!   dropped.
+//! - *Every packet that leaves is translated*, unless its destination is configured as
+//!   untranslated. A packet that cannot be translated is dropped.
 //!
 //! # Use
 //!
-//! 1. Put [`Tables`] where they live, usually in a `static`. Make a [`Nat`] of them, of a [`Config`]
-//!    and of a [`Seed`] with fresh entropy.
+//! 1. Place [`Tables`] in permanent memory, usually a `static`. Build a [`Nat`] from them, a
+//!    [`Config`] and a [`Seed`] with fresh entropy.
 //! 2. Take a datagram from one [`Side`] and pass it to [`Nat::process`] with the time.
 //! 3. Carry out the [`Verdict`]: send the packet, hand it to the router's own stack, answer with
 //!    [`Reply::emit`], or discard it. Then carry out the verdicts on the fragments that have waited
 //!    for it, from [`Nat::release`]: any but `Hold` and `Reject`.
 //! 4. When [`Nat::poll_timeout`] is due, call [`Nat::handle_timeout`] before the next packet, so
-//!    that sessions whose time is up free their slots.
+//!    that expired sessions free their slots.
 //!
 //! ```
 //! use core::net::Ipv4Addr;
@@ -111,9 +111,9 @@
 //! # }
 //! ```
 //!
-//! # Words
+//! # Glossary
 //!
-//! As RFC 4787 and RFC 6146 define them, where they do.
+//! Where RFC 4787 or RFC 6146 defines a word, it has that meaning.
 //!
 //! | Word | Meaning |
 //! |---|---|
@@ -122,26 +122,26 @@
 //! | mapping | An inside endpoint and its external endpoint. *Dynamic* if the external port was chosen among the free ones; *static* if the configuration gives the external endpoint. |
 //! | port forward | A static mapping that is configured for certain ports. |
 //! | one-to-one translation | Static mappings for all ports of one host, which has an external address for itself. |
-//! | DMZ host | The host that gets packets to the primary external address for which there is no other mapping. |
+//! | DMZ host | The inside host that gets packets to TCP and UDP ports of the primary external address that no mapping or port forward uses. |
 //! | session | A mapping and a remote endpoint that communicates through it, with its state and timer. What others call a flow. A mapping lives as long as it has sessions. |
 //! | permission | With address-dependent filtering: a remote address may send from any port, as long as a session with it lives. |
 //! | filter | The rule on packets from outside that match no session of the mapping (RFC 4787 section 5). |
-//! | hairpin | From inside to an external address, and so back inside. |
-//! | untranslated | To a network that is configured to see inside addresses. |
+//! | hairpin | A packet from inside to an external address, which is sent back inside. |
+//! | untranslated | Of a packet: to a network that is configured to see inside addresses. |
 //! | quota | What is reserved of the tables, or of the ports, for each host that has not used its share. |
 //! | block | A range of external ports for the dynamic mappings of one host. |
 //! | quarantine | After its mapping has ended, an external port waits before another mapping gets it. |
 //! | drain | An external address that is taken away gets no new mappings, and its sessions go on until they end. |
 //! | slot | The memory of one entry in a table. |
-//! | evict | To end a session before its time, because another one of the same host needs its slot or port. |
+//! | evict | To end a session before its time, because another one of the same host needs its slot or port. Also of a held fragment, a waiting packet or an ARP entry: to discard it for another. |
 //! | verdict | What the caller does with a packet. |
 //! | view | A read-only reference to all that decisions are made on. |
 //! | reservation | The decision that a new session can be made, before it is. |
 //! | commit | To change the tables as decided. A commit cannot fail. |
-//! | fast path | The shortcut for whole packets of live sessions that change only timers and numbers. |
+//! | fast path | The shortcut for unfragmented packets of live sessions that change only a timer and TCP sequence numbers. |
 //! | slow path | The full processing of every other packet. |
 //!
-//! # A packet's way
+//! # The path of a packet
 //!
 //! ```text
 //!              packet, side, time
@@ -183,8 +183,8 @@
 //! ```
 //!
 //! `wire` and `table` know nothing of each other. `state` knows nothing of packets: `segment` has
-//! what it needs of a TCP header. What `nat` returns is beside these: `verdict` and `reply`,
-//! `event`, `stats`, `drop_reason`.
+//! what it needs of a TCP header. The types that `nat` returns are outside these layers: `verdict`
+//! and `reply`, `event`, `stats`, `drop_reason`.
 //!
 //! # When the tables are full
 //!
@@ -198,9 +198,9 @@
 //! next one even if slots are free: so a host that has no session to give up gets a slot too (RFC
 //! 5382 section 5).
 //!
-//! No established connection is ever evicted, and no session of another host. [`Limits`] limits what
-//! one host may use, to half of the tables unless configured otherwise, and reserves some for each
-//! host that has nothing yet.
+//! No established connection is ever evicted, and no session of another host. [`Limits`] limits
+//! what one host may use, to half of the tables unless configured otherwise, and reserves some for
+//! each host that has nothing yet.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -1,5 +1,5 @@
-//! Port forwards and one-to-one translations: the inside endpoints that the outside may open
-//! sessions to.
+//! Port forwards and one-to-one translations: the inside endpoints that packets from any sender
+//! outside may reach.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 

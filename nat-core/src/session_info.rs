@@ -64,5 +64,5 @@ pub struct SessionInfo {
     pub expires_at: Instant,
     /// Whether anyone outside may send to its mapping, because that belongs to a port forward, a
     /// one-to-one translation or the DMZ host.
-    pub port_forward: bool,
+    pub is_static: bool,
 }

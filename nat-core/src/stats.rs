@@ -17,7 +17,8 @@ pub struct Traffic {
     pub packets_in: u64,
     /// Bytes received.
     pub bytes_in: u64,
-    /// Translated packets sent. Packets that the router itself originates are not included.
+    /// Packets sent, translated or to untranslated destinations. ICMP errors and RSTs of the router
+    /// are not included.
     pub packets_out: u64,
     /// Bytes of translated packets sent.
     pub bytes_out: u64,
@@ -25,8 +26,8 @@ pub struct Traffic {
 
 /// What the NAT has done since it was built. Counters have 64 bits and do not wrap in practice.
 ///
-/// Every packet is counted once by its verdict: packets in = forwarded + held + local + rejected +
-/// dropped.
+/// Every packet is counted once by its verdict: packets in of both sides, and packets from the
+/// router's own stack = forwarded + held + local + rejected + dropped.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -290,7 +291,7 @@ impl Stats {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct GatewayMetrics {
-    /// `ActiveConnectionCount`: TCP sessions at present.
+    /// `ActiveConnectionCount`: TCP sessions at present, without closed and reset ones.
     pub active_connection_count: u64,
     /// `ConnectionAttemptCount`: TCP connections attempted.
     pub connection_attempt_count: u64,

@@ -9,7 +9,7 @@ use crate::{DropReason, Reply, Side};
 /// Exhaustive on purpose: every adapter must handle a new verdict, so it should not compile before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[must_use = "a packet without its verdict carried out is lost without a trace"]
+#[must_use = "a packet is lost, uncounted, if its verdict is not carried out"]
 pub enum Verdict {
     /// Discard the packet. It has changed nothing in the tables.
     Drop(DropReason),
@@ -18,7 +18,7 @@ pub enum Verdict {
     Forward {
         /// The side to send it out of.
         to: Side,
-        /// The datagram's destination, whose next hop gets it.
+        /// The datagram's destination address. Send it to the next hop for this address.
         destination: Ipv4Addr,
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
@@ -28,7 +28,7 @@ pub enum Verdict {
     Fragment {
         /// The side to send it out of.
         to: Side,
-        /// The datagram's destination, whose next hop gets it.
+        /// The datagram's destination address. Send it to the next hop for this address.
         destination: Ipv4Addr,
         /// The length of the datagram in bytes, link padding left out.
         len: usize,
@@ -40,9 +40,9 @@ pub enum Verdict {
     Hold,
     /// Hand the first `len` bytes of the buffer to the router's own stack on side `side`.
     ///
-    /// For a packet from inside that can be the outside stack: for a ping to an external address,
-    /// where [`Config::outside_ping`](crate::Config::outside_ping) is set. Its answer goes back
-    /// inside, and not through the NAT.
+    /// A ping from inside to an external address goes to the outside stack if
+    /// [`Config::outside_ping`](crate::Config::outside_ping) is set. Send its reply to the inside
+    /// directly, without the NAT.
     Local {
         /// The side whose stack the packet is for.
         side: Side,

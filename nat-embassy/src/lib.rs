@@ -41,7 +41,7 @@
 //! }
 //! ```
 //!
-//! # The way of a frame
+//! # The path of a frame
 //!
 //! ```text
 //!   lan: Driver                                                           wan: Driver
@@ -60,9 +60,9 @@
 //!
 //! `runner` moves frames between the drivers and the router. `interface` is a driver's handle, and
 //! knows no router; `router` and its two `link`s, one for each side, know no driver. What they
-//! share with the [`Control`]s, the NAT included, is in `shared`. A frame that a received one leads
-//! to is a `TxFrame`; frames that the router makes by itself, such as ARP queries and fragments,
-//! are queued and sent at the start of the next round.
+//! share with the [`Control`]s, the NAT included, is in `shared`. A frame sent because of a
+//! received one is a `TxFrame`; frames that the router makes by itself, such as ARP queries and
+//! fragments, are queued and sent at the start of the next round.
 //!
 //! A frame is received once, translated in the driver's buffer, and copied once, into the transmit
 //! buffer of the other driver. Every frame that goes no further is counted: by [`FrameDrop`] here,
@@ -83,28 +83,28 @@
 //! that a burst survives until the transmit ring is emptied. After that they are received again,
 //! and those that need the full driver are dropped until it can transmit; ARP, the local stacks and
 //! the other direction continue. A driver whose link is down gets nothing, and is not waited for.
-//! Some drivers hand up no frame while they cannot transmit a reply; such a driver, while full,
-//! receives nothing either.
+//! Some drivers deliver no received frame unless they can also transmit a reply; such a driver,
+//! while full, receives nothing either.
 //!
 //! # ARP
 //!
 //! The router answers for its inside address inside and for all its external addresses outside. It
 //! announces them when they or the link change. The ARP cache has as many entries inside as the NAT
 //! has for hosts, and 64 outside, at 26 bytes each. Neighbours are learned from ARP only: from
-//! packets to the router, and answers to its queries. They are queried again after 60 s of use. An
-//! unknown neighbour is queried three times, once a second. Meanwhile packets for it wait. On each
-//! side 4 packets can wait unless [`State`] has memory for more; a new packet evicts the oldest. If
-//! there is no answer, the inside hosts that sent the packets get an ICMP error, "host unreachable"
-//! (RFC 1812 section 5.2.7.1).
+//! packets to the router, and answers to its queries. A neighbour in use is queried again when its
+//! last answer is 60 s old. An unknown neighbour is queried three times, once a second. Meanwhile
+//! packets for it wait. On each side 4 packets can wait unless [`State`] has memory for more; a new
+//! packet evicts the oldest. If there is no answer, the inside hosts that sent the packets get an
+//! ICMP error, "host unreachable" (RFC 1812 section 5.2.7.1).
 //!
 //! Neither floods nor scans evict a neighbour in use. For 60 s after a packet was sent to it, a
 //! neighbour keeps its entry against stations that only send ARP packets to the router. Neighbours
-//! being queried have no entry yet; at most 16 are queried at a time, besides the gateway. A
+//! being queried have no entry yet; at most 16 are queried at a time, not counting the gateway. A
 //! neighbour that answers may take the entry of the least recently used one, but not of one that
 //! was used within the last second.
 //!
 //! ARP has no authentication, so the router believes the first station that claims an address. If
-//! another station claims it within 120 s after a confirmation, this counts as
+//! another station claims it within 120 s after the known station last answered, this counts as
 //! [`FrameDrop::ArpConflict`]. The known station is then queried, at most once a second. Only if it
 //! does not answer for 3 s, the address goes to the station that answers next. A station that
 //! claims an address of the router counts as [`FrameDrop::DuplicateAddress`]. The router never

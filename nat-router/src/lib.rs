@@ -40,19 +40,19 @@
 //!
 //! - A new address is probed by ARP before it is offered (RFC 2131 section 2.2). This takes a
 //!   second, for up to eight addresses at once; other clients are served meanwhile. An address in
-//!   use is logged, and not leased for ten minutes. A client does not wait for a probe if it has a
-//!   lease, or if it is the only station that answers for the address it asks for. So clients keep
-//!   their addresses when the router restarts, no two clients get the same address, and a host with
-//!   a static address in the pool keeps it.
+//!   use is logged, and not leased for ten minutes. A client whose lease the server remembers is
+//!   served without a probe. A client that asks for an address gets it if no other station answers
+//!   the probe. So clients keep their addresses when the router restarts, no two clients get the
+//!   same address, and a host with a static address in the pool keeps it.
 //! - A client is identified by its client identifier, option 61, or by its hardware address if it
 //!   sends none (section 4.2). The server remembers a keyed hash of 64 bits.
 //! - The server is authoritative for the whole network: it refuses a client that asks for an
 //!   address of another network, or for one that it cannot have (section 4.3.2).
 //! - Replies go by unicast to clients that can receive it, and by broadcast to the others (section
 //!   4.1). Messages from a relay agent are ignored.
-//! - DECLINE puts the client's address aside, RELEASE frees it, a REQUEST to another server frees
-//!   the offered address, and INFORM is answered without a lease. An offered address is reserved
-//!   for 10 s.
+//! - After a DECLINE the address is not leased for ten minutes. RELEASE frees it, a REQUEST to
+//!   another server frees the offered address, and INFORM is answered without a lease. An offered
+//!   address is reserved for 10 s.
 //!
 //! # The log
 //!
@@ -129,9 +129,9 @@ pub struct Router<Lan: Driver, Wan: Driver, W: Width = u16> {
     pub control: Control<'static, W>,
     /// The router's own stack inside. Three of its sockets are for the application.
     pub inside: Stack<'static>,
-    /// The router's own stack outside. Three of its sockets are for the application. It knows the
-    /// first three DNS servers. If the gateway is not in the network outside, the stack's
-    /// configuration has the router's own address as the gateway instead.
+    /// The router's own stack outside. Three of its sockets are for the application. It uses the
+    /// first three DNS servers of the lease. If the gateway is not in the network outside, the
+    /// stack's configuration has the router's own address as the gateway instead.
     pub outside: Stack<'static>,
     /// The configuration of the outside, and the way to release a lease.
     pub dhcp_client: DhcpClient,

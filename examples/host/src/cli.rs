@@ -80,16 +80,17 @@ pub(crate) struct RouterOptions {
     /// TAP device of the LAN, and the router's address there with the LAN's prefix length
     #[arg(long, value_name = "NAME=ADDRESS/LEN")]
     pub(crate) lan: LanDevice,
-    /// TAP device of the WAN, and the router's primary external address there, or `dhcp` to request
-    /// a lease
+    /// TAP device of the WAN, and the router's primary external address there, or `dhcp` to
+    /// request a lease
     #[arg(long, value_name = "NAME=ADDRESS/LEN|dhcp")]
     pub(crate) wan: WanDevice,
     /// Default gateway on the WAN. With a WAN address of /32 it may be outside that network.
     /// Without a gateway only hosts of the WAN network are reachable
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<Ipv4Addr>,
-    /// Run a DHCP server on the LAN. It leases the addresses FIRST-LAST, by default 64 from .100 up,
-    /// at most as many as the tables have hosts, and passes on the DNS servers of the WAN's lease
+    /// Run a DHCP server on the LAN. It leases the addresses FIRST-LAST, by default 64 from .100
+    /// up, at most as many as the tables have hosts, and passes on the DNS servers of the
+    /// WAN's lease
     #[arg(long, value_name = "FIRST-LAST")]
     dhcp_server: Option<Option<LeasePool>>,
     /// Append one line of JSON to FILE for each mapping that is created or deleted, and for each
@@ -99,21 +100,22 @@ pub(crate) struct RouterOptions {
     /// Print the counters every N seconds too, not only at SIGUSR1 and at the end
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) stats_every: Option<u32>,
-    /// MAC address of the router's interface on the LAN [default: derived from this machine and the
-    /// device's name]
+    /// MAC address of the router's interface on the LAN [default: derived from this machine and
+    /// the device's name]
     #[arg(long, value_name = "MAC")]
     pub(crate) lan_mac: Option<MacAddress>,
-    /// MAC address of the router's interface on the WAN [default: derived from this machine and the
-    /// device's name]
+    /// MAC address of the router's interface on the WAN [default: derived from this machine and
+    /// the device's name]
     #[arg(long, value_name = "MAC")]
     pub(crate) wan_mac: Option<MacAddress>,
     /// Length of each TAP device's transmit queue. Frames wait there until the router reads them,
-    /// and take about 2.3 kB each; the kernel drops frames when it is full. A longer queue is kept
+    /// and take about 2.3 kB each; the kernel drops frames when it is full. A queue that is
+    /// already longer is left as it is
     #[arg(long, value_name = "FRAMES", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) tap_queue: u32,
-    /// Write more of the router's log to standard error: -v links, leases and refused sessions, -vv
-    /// debug messages, -vvv everything [default: warnings and errors]
+    /// Write more of the router's log to standard error: -v links, leases and refused sessions,
+    /// -vv debug messages, -vvv everything [default: warnings and errors]
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(flatten)]
@@ -216,8 +218,8 @@ pub(crate) struct ReplayOptions {
     /// Write one line of JSON for each packet, with its verdict
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Write one line of JSON for each mapping that is created or deleted, and for each session that
-    /// is refused
+    /// Write one line of JSON for each mapping that is created or deleted, and for each session
+    /// that is refused
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping_log: Option<PathBuf>,
     /// The router's address on the LAN, with the LAN's prefix length. With --capture also the
@@ -225,8 +227,8 @@ pub(crate) struct ReplayOptions {
     /// optional: the /24 of the first host found
     #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "lan_mac")]
     pub(crate) lan: Option<Lan>,
-    /// The router's primary external address, with the WAN's prefix length. With --capture optional:
-    /// 198.51.100.77/24
+    /// The router's primary external address, with the WAN's prefix length. With --capture
+    /// optional: 198.51.100.77/24
     #[arg(long, value_name = "ADDRESS/LEN", required_unless_present = "capture")]
     pub(crate) wan: Option<Network>,
     #[command(flatten)]

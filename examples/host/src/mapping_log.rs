@@ -1,5 +1,5 @@
-//! The mapping log: one line of JSON for each event of mappings and port blocks, without destinations
-//! (RFC 6888 REQ-12).
+//! The mapping log: one line of JSON for each event of mappings and port blocks, without
+//! destinations (RFC 6888 REQ-12).
 
 use core::time::Duration;
 use std::path::Path;
@@ -81,7 +81,7 @@ impl EventLine {
             protocol: report::protocol(mapping.protocol),
             inside: mapping.inside.to_string(),
             external: Some(mapping.external.to_string()),
-            forward: Some(mapping.port_forward),
+            forward: Some(mapping.is_static),
             reason: None,
         })
     }

@@ -175,7 +175,7 @@ fn remote(session: &SessionInfo) -> String {
 
 fn state(session: &SessionInfo) -> &'static str {
     match session.state {
-        SessionState::Active if session.port_forward => "active (forward)",
+        SessionState::Active if session.is_static => "active (forward)",
         SessionState::Active => "active",
         SessionState::InsideSyn => "SYN from inside",
         SessionState::OutsideSyn => "SYN from outside",

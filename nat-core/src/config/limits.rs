@@ -32,9 +32,10 @@ impl Rate {
 /// # Eviction
 ///
 /// If a new session would exceed a limit of its host, or does not fit into the tables, the NAT may
-/// end another session of the same host for it: one that is finished or half open. If that was the
-/// last session of its mapping, the mapping ends too. The NAT takes the oldest session of the first
-/// of these kinds that the host has and that frees what the new session lacks:
+/// end another session of the same host for it: one that is finished or half open. When less than
+/// an eighth of the sessions is free, it also ends sessions that finished a while ago. If that was
+/// the last session of its mapping, the mapping ends too. The NAT takes the oldest session of the
+/// first of these kinds that the host has and that frees what the new session lacks:
 ///
 /// 1. TCP after a valid RST,
 /// 2. TCP closed by both ends,
@@ -67,18 +68,18 @@ pub struct Limits {
     pub udp_mappings_per_host: Option<u16>,
     /// ICMP query mappings of one inside host; `None` for no separate limit. RFC 6888 REQ-4b.
     pub icmp_mappings_per_host: Option<u16>,
-    /// Half-open TCP sessions of one inside host: those in which one end has not answered the other
-    /// yet. `None` for a quarter of the session table, or of the mapping table if that is smaller
-    /// and external ports overlap. RFC 4987 section 3.
+    /// Half-open TCP sessions of one inside host: those in which one end has not answered the
+    /// other yet. `None` for a quarter of the session table, or of the mapping table if that
+    /// is smaller and external ports overlap. RFC 4987 section 3.
     pub half_open_per_host: Option<u16>,
     /// Half-open TCP sessions of all hosts together; `None` for half of the table. A quarter of
-    /// them is reserved for sessions opened from inside. A host that has used no more than its
-    /// reserved sessions may open one in any case.
+    /// them is reserved for sessions opened from inside. A host that is within its quota may open
+    /// one even if the limit is reached.
     pub half_open: Option<u16>,
-    /// Mappings, and as many sessions, that are reserved for each possible inside host. Other hosts
-    /// cannot take them, however many addresses they use. `None` for a sixteenth of the tables,
-    /// divided among all hosts, at least one each; but for none if that would be more than half of
-    /// the tables. RFC 6888 REQ-4.
+    /// Mappings, and as many sessions, that are reserved for each possible inside host. Other
+    /// hosts cannot take them, however many addresses they use. `None` for a sixteenth of the
+    /// tables, divided among all hosts, at least one each; nothing is reserved if that would
+    /// take more than half of the tables. RFC 6888 REQ-4.
     ///
     /// The same number of external ports is reserved for each host in each pool, where a pool is
     /// the ports of one protocol and external address for inside ports below 1024, or for the
@@ -86,18 +87,18 @@ pub struct Limits {
     /// among all hosts, at least one port each. No ports are reserved where each host has a port
     /// block, or where ports overlap.
     ///
-    /// A host that has used up its reservation shares the unreserved remainder with all other
+    /// A host that has used up its quota shares the unreserved remainder with all other
     /// hosts.
     pub reserved_per_host: Option<u16>,
     /// How fast one inside host may create mappings; `None` for no limit. RFC 6888 REQ-4c.
     ///
-    /// The NAT forgets a host when its last mapping ends. A host that comes back has its full burst
-    /// again.
+    /// The NAT forgets a host when its last mapping ends. A host that comes back has its full
+    /// burst again.
     pub mapping_rate: Option<Rate>,
     /// How fast one inside host may create sessions; `None` for no limit. RFC 6888 REQ-5.
     ///
-    /// The NAT forgets a host when its last mapping ends. A host that comes back has its full burst
-    /// again.
+    /// The NAT forgets a host when its last mapping ends. A host that comes back has its full
+    /// burst again.
     pub session_rate: Option<Rate>,
     /// How many ICMP errors the router sends to one destination in a burst. A destination is an
     /// inside host, or the remote endpoint of one session. "Fragmentation needed" may exceed the
@@ -110,10 +111,10 @@ pub struct Limits {
     ///
     /// - Toward the inside, each host that has a mapping has its own limit. All other hosts share
     ///   64 limits.
-    /// - Toward the outside, each session has its own limit. If more than 64 times this number of
-    ///   packets that call for an error arrive in a second (or 64 times
-    ///   [`icmp_errors_per_second`](Self::icmp_errors_per_second), if that is larger), about that
-    ///   many of them, selected at random, are answered.
+    /// - Toward the outside, each session has its own limit. The total limit in a second is 64
+    ///   times this number (or 64 times [`icmp_errors_per_second`](Self::icmp_errors_per_second),
+    ///   if that is larger). If more packets than that call for an error, about that many of them,
+    ///   selected at random, are answered.
     /// - All outside sources of pings share 32 limits.
     pub icmp_error_burst: u16,
     /// How many ICMP errors the router sends to one destination per second, after the burst.
@@ -122,7 +123,7 @@ pub struct Limits {
 
 impl Limits {
     /// Half of the tables for one host, without a rate limit; a quarter of the tables for its
-    /// half-open sessions; a reservation for each host; ICMP errors in bursts of 20, then 20 a
+    /// half-open sessions; a quota for each host; ICMP errors in bursts of 20, then 20 a
     /// second, for each destination. The limit on RSTs toward the inside cannot be configured: one
     /// in 100 ms for each connection.
     pub const DEFAULT: Self = Self {

@@ -50,7 +50,7 @@ impl Seed {
         self.derive(8) as u32
     }
 
-    /// A secret for the hashes of tables outside the NAT, such as a neighbor table. Without it an
+    /// A secret for the hashes of tables outside the NAT, such as a neighbour table. Without it an
     /// attacker cannot choose keys that collide there. It reveals nothing about the NAT's own
     /// secrets.
     pub fn table_secret(&self) -> u32 {

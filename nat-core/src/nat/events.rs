@@ -194,7 +194,7 @@ impl<W: Width> EventSink<'_, '_, W> {
             protocol: proto.into(),
             inside: inside.into(),
             external: external.into(),
-            port_forward: kind != MappingKind::Dynamic,
+            is_static: kind != MappingKind::Dynamic,
         }));
     }
 }

@@ -1,4 +1,4 @@
-//! The rules by which the outside may open sessions: port forwards, one-to-one translations, the
+//! The rules that let any sender outside in: port forwards, one-to-one translations, the
 //! DMZ host.
 //!
 //! There are few of them and they are searched linearly, but only for packets that belong to no

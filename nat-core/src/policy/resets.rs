@@ -23,7 +23,7 @@ impl Ends {
     }
 }
 
-/// This record belongs to one host, and all connections of the host share it. A neighbor that
+/// This record belongs to one host, and all connections of the host share it. A neighbour that
 /// forges the host's address, to find out which of its connections the NAT knows, cannot see by the
 /// RSTs for its own connections whether the host got one.
 impl LastReset {

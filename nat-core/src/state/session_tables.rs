@@ -272,7 +272,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
             state: session.state,
             expires_in,
             expires_at: now.saturating_add(expires_in),
-            port_forward: mapping.kind() != MappingKind::Dynamic,
+            is_static: mapping.kind() != MappingKind::Dynamic,
         })
     }
 

@@ -333,7 +333,7 @@ fn sessions_are_listed_as_they_are() {
     let list: Vec<_> = w
         .sessions()
         .iter()
-        .map(|s| (s.protocol, s.inside, s.external, s.remote, s.port_forward))
+        .map(|s| (s.protocol, s.inside, s.external, s.remote, s.is_static))
         .collect();
     let expected = [
         (

@@ -57,7 +57,7 @@ fn unsolicited_packets_arrive_with_their_port_and_answers_leave_from_it() {
             at(D, port)
         );
     }
-    assert!(w.sessions().iter().all(|session| session.port_forward));
+    assert!(w.sessions().iter().all(|session| session.is_static));
 }
 
 /// The DMZ host refuses a connection with its own RST, which leaves from the port.
@@ -182,7 +182,7 @@ fn the_dmz_host_keeps_its_ports_where_they_are_free() {
     assert_eq!(w.open_tcp(at(D, 22), at(S1, 80)).external, at(N, 22));
     let other = w.open_udp(at(D, taken), at(S1, 53));
     assert_ne!(other.port(), taken);
-    assert!(!w.session(at(D, taken), at(S1, 53)).port_forward);
+    assert!(!w.session(at(D, taken), at(S1, 53)).is_static);
     assert_eq!(
         w.inbound(udp(at(S1, 53), other)).forwarded().destination(),
         at(D, taken)

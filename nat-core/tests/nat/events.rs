@@ -20,7 +20,7 @@ type Line = (char, SocketAddrV4, SocketAddrV4, bool);
 
 #[track_caller]
 fn lines(events: Vec<Event>) -> Vec<Line> {
-    let line = |sign, m: MappingEvent| (sign, m.inside, m.external, m.port_forward);
+    let line = |sign, m: MappingEvent| (sign, m.inside, m.external, m.is_static);
     let lines = events.into_iter().map(|event| match event {
         Event::MappingCreated(mapping) => line('+', mapping),
         Event::MappingDeleted(mapping) => line('-', mapping),
@@ -85,7 +85,7 @@ fn a_mapping_is_reported_when_it_begins_and_when_it_ends() {
         (mapping.protocol, mapping.inside, mapping.external),
         (SessionProtocol::Udp, inside, external)
     );
-    assert_eq!((mapping.at, mapping.port_forward), (begin, false));
+    assert_eq!((mapping.at, mapping.is_static), (begin, false));
 
     w.advance(secs(10));
     w.open_udp(inside, at(S2, 53));

@@ -61,7 +61,7 @@ fn the_outside_reaches_a_forwarded_endpoint() {
             at(N, 53)
         );
     }
-    assert!(w.sessions().iter().all(|session| session.port_forward));
+    assert!(w.sessions().iter().all(|session| session.is_static));
 }
 
 /// The forward is of one protocol and one port; all else stays closed.
@@ -468,11 +468,11 @@ fn a_dynamic_port_that_gets_a_forward_is_counted_once() {
     w.nat.add_port_forward(resting).expect("it rests");
     assert_eq!(w.nat.inactive_port_forwards().count(), 1);
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
-    assert!(w.sessions().iter().all(|session| !session.port_forward));
+    assert!(w.sessions().iter().all(|session| !session.is_static));
     assert!(w.remove_port_forward(&resting));
     w.nat
         .add_port_forward(forward(Udp, 40_000, at(H1, 5000)))
         .expect("a forward");
     assert_eq!(w.open_udp(at(H1, 5000), at(S1, 9)), at(N, 40_000));
-    assert!(w.sessions().iter().all(|session| session.port_forward));
+    assert!(w.sessions().iter().all(|session| session.is_static));
 }

@@ -54,7 +54,7 @@ fn ports_are_the_same_on_both_sides() {
             at(H2, port)
         );
     }
-    assert!(w.sessions().iter().all(|session| session.port_forward));
+    assert!(w.sessions().iter().all(|session| session.is_static));
 }
 
 /// Packets from any sender get in, also to ports with sessions to others; packets that cannot open

@@ -76,7 +76,7 @@ fn a_range_maps_port_by_port_in_both_directions() {
             at(N, 5000 + i)
         );
     }
-    assert!(w.sessions().iter().all(|session| session.port_forward));
+    assert!(w.sessions().iter().all(|session| session.is_static));
 }
 
 /// Ports beyond either end of a range stay closed, and inside ports beyond it leave from no port of
@@ -95,7 +95,7 @@ fn a_range_ends_at_its_ends() {
             !(5000..5010).contains(&external.port()),
             "{beyond} left from {external}"
         );
-        assert!(!w.session(at(H1, beyond), at(S1, 53)).port_forward);
+        assert!(!w.session(at(H1, beyond), at(S1, 53)).is_static);
     }
     w.inbound(tcp(at(S1, 9), at(N, 5000), SYN))
         .dropped(DropReason::NoMapping);
@@ -288,7 +288,7 @@ fn a_forward_waits_for_the_address_that_it_names() {
         assert_eq!(
             (
                 *ordinary.ip(),
-                w.session(at(H1, 5000), at(S1, 53)).port_forward
+                w.session(at(H1, 5000), at(S1, 53)).is_static
             ),
             (N, false)
         );
@@ -300,7 +300,7 @@ fn a_forward_waits_for_the_address_that_it_names() {
             at(H1, 5000)
         );
         assert_eq!(w.open_udp(at(H1, 5000), at(S1, 53)), at(N2, 4500));
-        assert!(w.session(at(H1, 5000), at(S1, 53)).port_forward);
+        assert!(w.session(at(H1, 5000), at(S1, 53)).is_static);
         assert_eq!(w.sessions().len(), 1, "not from two endpoints at once");
         move_to(&mut w, &[N]);
         assert_eq!(w.sessions(), [], "its peers know no other address");

@@ -87,10 +87,7 @@ fn answers_come_in() {
         );
     }
     let session = w.session(at(H1, 5000), at(U, 53));
-    assert_eq!(
-        (session.external, session.port_forward),
-        (at(H1, 5000), false)
-    );
+    assert_eq!((session.external, session.is_static), (at(H1, 5000), false));
 }
 
 /// AWS-direction: what the network sends by itself stays out, whatever it is sent to.
@@ -595,7 +592,7 @@ fn rules_do_not_translate_either() {
         .expect("the port forward is accepted");
     for inside in [at(H1, 80), at(H2, 80), at(H3, 80)] {
         assert_eq!(w.open_udp(inside, at(U, 53)), inside);
-        assert!(!w.session(inside, at(U, 53)).port_forward);
+        assert!(!w.session(inside, at(U, 53)).is_static);
     }
     // A forward of such an endpoint that comes or goes leaves those sessions alone.
     w.nat

@@ -25,7 +25,7 @@ packets and random bytes. The clock is virtual, starts a minute before its 32 bi
 external addresses change.
 
 All packets of sixteen sampled sessions are compared with what was sent. No packet may leave with an inside address. The \
-state and the counters are checked at intervals. At the end no session may be left, and the tables must hold as many new \
+state and the counters are checked at intervals. At the end no session may be left, and the tables must accept as many new \
 sessions as those of a new engine.
 
 If a check fails, the exit status is 1, and the seed and the number of the packet are printed.
@@ -113,7 +113,7 @@ Each line of the mapping log describes one event, without destinations (RFC 6888
   protocol  icmp, tcp or udp
   inside    the inside address and port or query identifier; for refused only the address
   external  the external address and port or query identifier; for refused null
-  forward   whether the mapping belongs to a port forward; for refused null
+  forward   whether the mapping is static: of a port forward, a one-to-one translation or the DMZ host; for refused null
   reason    why the session was refused; else null
 With --port-blocks there are also these events:
   event     block-assigned or block-released

@@ -1,13 +1,13 @@
-//! From inside to an external address, and so back inside (RFC 4787 REQ-9, RFC 5382 REQ-8, RFC 5508
-//! REQ-7).
+//! Packets from inside to an external address, which are sent back inside (RFC 4787 REQ-9, RFC 5382
+//! REQ-8, RFC 5508 REQ-7).
 //!
 //! The receiver sees the sender's external endpoint, as it would from outside. Each end has a
 //! session of its own: for the sender's the packet is one that leaves, for the receiver's one that
 //! comes in. A host that talks to its own external endpoint has one session, to which both apply.
 //!
 //! Both halves are decided before anything changes. The sender's commit may add a session or end
-//! others, so nothing that was found in the tables before it is used afterwards: the receiver's half
-//! is decided again.
+//! others, so nothing that was found in the tables before it is used afterwards: the receiver's
+//! half is decided again.
 
 use crate::packet::{Content, Summary, Transport};
 use crate::state::tcp::Kind;

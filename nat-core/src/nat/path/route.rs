@@ -25,7 +25,7 @@ pub(crate) enum Route {
 /// The path of a packet that is translated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Path {
-    /// From inside to the external address of this number, and so back inside.
+    /// From inside to the external address of this number: it is sent back inside.
     Hairpin(u8),
     /// From outside to the inside.
     Inbound(Target),

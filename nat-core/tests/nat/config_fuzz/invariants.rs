@@ -70,7 +70,7 @@ fn check_dynamic_ports(world: &World, sessions: &[SessionInfo]) {
             !is_reserved(config, protocol, external.port()),
             "a reserved port: {session:?}"
         );
-        if session.port_forward {
+        if session.is_static {
             continue;
         }
         assert!(
@@ -100,7 +100,7 @@ fn check_forwarded_ports(world: &World, sessions: &[SessionInfo]) {
         for (external, inside) in forwarded_ports(&world.nat, protocol) {
             if session.external == external {
                 assert!(
-                    session.inside == inside && session.port_forward,
+                    session.inside == inside && session.is_static,
                     "a forward's port: {session:?}"
                 );
             }
@@ -184,7 +184,7 @@ fn check_pairing(world: &World, before: &[SessionInfo], sessions: &[SessionInfo]
     let drawn = |host: Ipv4Addr, sessions: &[SessionInfo]| -> BTreeSet<Ipv4Addr> {
         let own = sessions
             .iter()
-            .filter(|session| *session.inside.ip() == host && !session.port_forward);
+            .filter(|session| *session.inside.ip() == host && !session.is_static);
         let active = world.nat.external_addresses();
         own.map(|session| *session.external.ip())
             .filter(|address| active.contains(address))
@@ -262,7 +262,7 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
     let is_low = |port: u16| port < 1024 && protocol != SessionProtocol::Icmp;
     let has_own = sessions.iter().any(|session| {
         let of_host =
-            *session.inside.ip() == host && session.protocol == protocol && !session.port_forward;
+            *session.inside.ip() == host && session.protocol == protocol && !session.is_static;
         of_host && is_low(session.inside.port()) == is_low(packet.source().port())
     });
     let full = |address: Ipv4Addr| {

@@ -240,7 +240,7 @@ impl Run {
             );
             same(
                 "a session",
-                &(of_engine, engine.port_forward, engine.expires_in),
+                &(of_engine, engine.is_static, engine.expires_in),
                 model,
             )?;
         }

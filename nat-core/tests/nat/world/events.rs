@@ -125,7 +125,7 @@ impl Chronicle {
         self.hear(self.latest);
         let of_sessions = nat
             .sessions()
-            .map(|s| (s.protocol as u8, s.inside, s.external, s.port_forward));
+            .map(|s| (s.protocol as u8, s.inside, s.external, s.is_static));
         let mut mappings = BTreeMap::new();
         for mapping in of_sessions {
             let count = mappings.entry(mapping).or_insert(0);
@@ -192,6 +192,6 @@ fn key(mapping: &MappingEvent) -> Mapping {
         mapping.protocol as u8,
         mapping.inside,
         mapping.external,
-        mapping.port_forward,
+        mapping.is_static,
     )
 }

@@ -1,10 +1,10 @@
 //! A world around one NAT: a clock that the test moves, two inside hosts, two servers and an
 //! attacker outside.
 //!
-//! Every packet that goes through it is checked on the way by [`oracle`], with a parser and checksums
-//! that are not the engine's: what is forwarded is whole and right in every field, what is not
-//! leaves no trace. So a test states only what it is about. When a world is dropped, it checks that
-//! nothing is left over.
+//! Every packet that goes through it is checked on the way by [`oracle`], with a parser and
+//! checksums that are not the engine's: what is forwarded is whole and right in every field, what
+//! is not leaves no trace. So a test states only what it is about. When a world is dropped, it
+//! checks that nothing is left over.
 #![allow(
     dead_code,
     unused_imports,
@@ -781,6 +781,6 @@ fn session_key(session: &SessionInfo) -> SessionKey {
         session.external,
         session.remote,
         session.state as u8,
-        session.port_forward,
+        session.is_static,
     )
 }

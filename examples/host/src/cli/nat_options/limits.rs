@@ -8,9 +8,9 @@ use crate::cli::value::RateValue;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits of one inside host (RFC 6888 REQ-4 and REQ-5)")]
 pub(super) struct LimitOptions {
-    /// Maximum number of sessions [default: half of the tables]. At a limit, the host's oldest session
-    /// that is reset, closed, an answered query, or half open is evicted for the new one. If it has
-    /// none of these, the new session is refused
+    /// Maximum number of sessions [default: half of the tables]. At a limit, a session of the host
+    /// that is reset, closed, an answered query, or half open is evicted for the new one. If it
+    /// has none of these, the new session is refused
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     host_limit: Option<u16>,
     /// Maximum number of mappings [default: as --host-limit, or half of the tables]
@@ -25,11 +25,12 @@ pub(super) struct LimitOptions {
     /// Maximum number of ICMP query mappings [default: no separate limit]
     #[arg(long, value_name = "MAPPINGS", value_parser = value_parser!(u16).range(1..))]
     host_icmp_mappings: Option<u16>,
-    /// Maximum number of sessions of one mapping, port forwards included [default: no separate limit]
+    /// Maximum number of sessions of one mapping, port forwards included [default: no separate
+    /// limit]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     mapping_sessions: Option<u16>,
-    /// Maximum number of half-open TCP connections, which are not answered yet [default: a quarter of
-    /// the tables]
+    /// Maximum number of half-open TCP connections, which are not answered yet [default: a quarter
+    /// of the tables]
     #[arg(long, value_name = "SESSIONS", value_parser = value_parser!(u16).range(1..))]
     host_half_open: Option<u16>,
     /// Maximum number of half-open TCP connections of all hosts together [default: half of the
@@ -41,7 +42,8 @@ pub(super) struct LimitOptions {
     /// hosts; at least 1]
     #[arg(long, alias = "kept", value_name = "SESSIONS")]
     reserved: Option<u16>,
-    /// Rate limit of new mappings, as in 100+20/s: 100 at once, then 20 a second [default: no limit]
+    /// Rate limit of new mappings, as in 100+20/s: 100 at once, then 20 a second [default: no
+    /// limit]
     #[arg(long, value_name = "BURST+RATE/s")]
     mapping_rate: Option<RateValue>,
     /// Rate limit of new sessions, in the same form [default: no limit]

@@ -23,13 +23,13 @@ pub(super) struct PortOptions {
     /// External ports reserved for the router itself: no mapping and no port forward uses them
     #[arg(long, value_name = "FIRST-LAST")]
     reserved_ports: Option<Ports>,
-    /// External TCP and UDP ports that dynamic mappings do not use, as in 25,135-139; `none` to use
-    /// all [default: 38 ports that access networks and servers are known to filter, such as 19,
-    /// 25, 445, 1900]
+    /// External TCP and UDP ports that dynamic mappings do not use, as in 25,135-139; `none` to
+    /// use all [default: 38 ports that access networks and servers are known to filter, such
+    /// as 19, 25, 445, 1900]
     ///
-    /// A connection from a filtered port fails without a visible reason. docs/excluded-ports.md lists
-    /// the default ports, and who filters them. Port forwards, one-to-one translation and the DMZ
-    /// host may use them.
+    /// A connection from a filtered port fails without a visible reason. docs/excluded-ports.md
+    /// lists the default ports, and who filters them. Port forwards, one-to-one translation
+    /// and the DMZ host may use them.
     #[arg(long, value_name = "PORTS")]
     excluded_ports: Option<ExcludedPorts>,
     /// Give even inside ports even external ports, and odd ones odd (RFC 4787 REQ-4)
@@ -37,20 +37,21 @@ pub(super) struct PortOptions {
     /// If no port of the same parity is free, the session is refused.
     #[arg(long)]
     port_parity: bool,
-    /// Give each host a block of this many external ports, so that a mapping log needs only two lines
-    /// a host (RFC 6888 REQ-14)
+    /// Give each host a block of this many external ports, so that a mapping log needs only two
+    /// lines a host (RFC 6888 REQ-14)
     ///
-    /// Ports are random within the block, also for inside ports below 1024. New sessions of a host are
-    /// refused if its block is used up, or if --ports has no free block for it. Cannot be combined
-    /// with --dmz-host.
+    /// Ports are random within the block, also for inside ports below 1024. New sessions of a host
+    /// are refused if its block is used up, or if --ports has no free block for it. Cannot be
+    /// combined with --dmz-host.
     #[arg(long, value_name = "PORTS", value_parser = value_parser!(u16).range(1..))]
     port_blocks: Option<u16>,
-    /// Quarantine of freed UDP ports and ICMP identifiers (RFC 6888 REQ-8: at least 120); 0 for none
+    /// Quarantine of freed UDP ports and ICMP identifiers (RFC 6888 REQ-8: at least 120); 0 for
+    /// none
     ///
-    /// During the quarantine no other mapping gets the port, so late packets to the old mapping do not
-    /// reach another host. At most 65535 ports are in quarantine; beyond that, the oldest are
-    /// released first. Address-and-port-dependent mapping needs no quarantine, because the remote
-    /// endpoint identifies the session.
+    /// During the quarantine no other mapping gets the port, so late packets to the old mapping do
+    /// not reach another host. At most 65535 ports are in quarantine; beyond that, the oldest
+    /// are released first. Address-and-port-dependent mapping needs no quarantine, because the
+    /// remote endpoint identifies the session.
     #[arg(long, value_name = "SECONDS", default_value_t = QuarantineConfig::DEFAULT.delay.as_secs(),
         value_parser = value_parser!(u64).range(..=LONGEST))]
     quarantine: u64,
@@ -58,8 +59,8 @@ pub(super) struct PortOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = QuarantineConfig::DEFAULT.tcp_delay.as_secs(),
         value_parser = value_parser!(u64).range(..=LONGEST))]
     tcp_quarantine: u64,
-    /// Create no new mapping for one quarantine after the first packet, because it is unknown which
-    /// ports were in use before the start
+    /// Create no new mapping until the quarantine time has passed since the first packet, because
+    /// it is unknown which ports were in use before the start
     ///
     /// Hosts get the error of --exhaustion-error. Port forwards work at once.
     #[arg(long)]
