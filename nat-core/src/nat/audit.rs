@@ -44,6 +44,7 @@ impl<W: Width> Nat<'_, W> {
     ) -> Option<Verdict> {
         self.advance(now, EXPIRED_PER_PACKET);
         self.fast_path(packet, from)
+            .or_else(|| self.fast_path_at_odd_address(packet, from))
     }
 
     /// Does what [`Nat::process`] does, on the slow path only.

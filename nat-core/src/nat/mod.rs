@@ -121,11 +121,20 @@ impl<'t, W: Width> Nat<'t, W> {
     /// The caller carries out the [`Verdict`], and passes the correct side: the engine cannot check
     /// it. Unless the verdict is `Forward`, `Fragment` or `Local`, `packet` is unchanged.
     ///
-    /// Most packets of live sessions take less time if `packet` is at an even address. Behind an
-    /// Ethernet header it is, if the frame is at one.
+    /// Most packets take a fifth less time if `packet` is at an even address. Behind an Ethernet
+    /// header it is, if the frame is at one.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         match self.fast_path(packet, from) {
+            Some(verdict) => verdict,
+            None => self.process_other(packet, from),
+        }
+    }
+
+    /// Processes a packet that does not take the fast path, or not at its address.
+    #[inline(never)]
+    fn process_other(&mut self, packet: &mut [u8], from: Side) -> Verdict {
+        match self.fast_path_at_odd_address(packet, from) {
             Some(verdict) => verdict,
             None => self.process_slow(packet, from, Origin::Host),
         }
