@@ -12,7 +12,8 @@ use crate::policy::port_forwards::StaticMapping;
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Tcp};
 use crate::state::{
-    Endpoint, InsideTuple, MappingKind, NewMapping, NewSession, Origin, Proto, Sequences,
+    Endpoint, Host, InsideTuple, MappingKind, MappingRoom, NewMapping, NewSession, Origin, Proto,
+    Sequences,
 };
 use crate::table::{SlotIndex, Width};
 use crate::wire::icmp::MessageClass;
@@ -64,6 +65,8 @@ enum Opening {
 /// What is needed for the session that is being decided on.
 struct Request<'r, W> {
     tuple: &'r InsideTuple,
+    /// Its host, if that has a mapping already.
+    host: Option<&'r Host<W>>,
     /// Its mapping, if there is one already.
     mapping: Option<SlotIndex<W>>,
     begin: Tcp,
@@ -78,13 +81,13 @@ struct Request<'r, W> {
 struct Placement<W> {
     /// Its slot, now or once `evicted` has ended.
     mapping: Option<SlotIndex<W>>,
-    new: Option<NewMapping>,
+    new: Option<(NewMapping, MappingRoom)>,
     external: Option<Endpoint>,
     /// The session that is evicted for it.
     evicted: Option<SlotIndex<W>>,
 }
 
-impl<W: Width> View<'_, W> {
+impl<'v, W: Width> View<'v, W> {
     /// Decides the sender's half of a packet from inside, whose session has not expired. `receiver`
     /// is the receiver's session with the sender, if the packet is hairpinned to it: the packet must
     /// suit that too.
@@ -92,7 +95,7 @@ impl<W: Width> View<'_, W> {
         self,
         sender: &Sender<'p>,
         receiver: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         match self.find_session(&sender.tuple) {
             Lookup::Live(live) => self.decide_known(sender, live, receiver),
@@ -128,7 +131,7 @@ impl<W: Width> View<'_, W> {
         let inside = sender.tuple.inside;
         let action = match effect.opens() {
             Some(state) if inside.origin == Origin::Host => {
-                let cost = self.cost_to_reopen(inside, state, receiver);
+                let cost = self.cost_to_reopen(self.host(inside), state, receiver);
                 Action::Reopen(effect, inside, cost.map_err(Refusal::Exhausted)?)
             }
             Some(_) | None => Action::Step(effect),
@@ -141,7 +144,7 @@ impl<W: Width> View<'_, W> {
         sender: &Sender<'p>,
         mapping: Option<SlotIndex<W>>,
         receiver: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         let open = self.open_endpoint(&sender.tuple, mapping, receiver.is_some());
         let opening = self.opening(sender, open.is_some())?;
@@ -150,8 +153,12 @@ impl<W: Width> View<'_, W> {
         match opening {
             Opening::Begin(begin) => {
                 let request = self.request(&sender.tuple, mapping, begin, receiver);
-                self.decide_session(&request, search)
-                    .map_err(Refusal::Exhausted)
+                let reservation = self.decide_session(&request, search);
+                let reservation = reservation.map_err(Refusal::Exhausted)?;
+                Ok(SenderDecision {
+                    external: reservation.external,
+                    action: Action::Begin(reservation),
+                })
             }
             Opening::Pass => {
                 let external = open.ok_or(DropReason::NoSession)?;
@@ -183,14 +190,10 @@ impl<W: Width> View<'_, W> {
     fn opening(self, sender: &Sender<'_>, admitted: bool) -> Result<Opening, DropReason> {
         let origin = sender.tuple.inside.origin;
         let content = &sender.summary.content;
+        if let Some(begin) = self.begins(content) {
+            return Ok(Opening::Begin(begin));
+        }
         Ok(match *content {
-            Content::Udp(_) | Content::IcmpQuery(MessageClass::Request) => {
-                Opening::Begin(self.first_exchange(content))
-            }
-            Content::Tcp(Kind::Syn, segment) => Opening::Begin(Tcp::new(
-                SessionState::InsideSyn,
-                Sequences::from_syn(&segment),
-            )),
             Content::Tcp(Kind::SynAck, segment) if admitted => Opening::Begin(Tcp::new(
                 SessionState::OutsideSyn,
                 Sequences::from_syn_ack(&segment),
@@ -203,62 +206,98 @@ impl<W: Width> View<'_, W> {
             Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _) if origin == Origin::Host => {
                 Opening::Reset
             }
-            Content::Tcp(..) | Content::IcmpQuery(_) => return Err(DropReason::NoSession),
+            Content::Tcp(..) | Content::IcmpQuery(_) | Content::Udp(_) => {
+                return Err(DropReason::NoSession);
+            }
         })
     }
 
+    /// The first state of a session that `content` begins wherever it is sent to. `None` if it
+    /// begins none, or only as an answer.
+    #[inline(always)]
+    pub(super) fn begins(self, content: &Content) -> Option<Tcp> {
+        match *content {
+            Content::Udp(_) | Content::IcmpQuery(MessageClass::Request) => {
+                Some(self.first_exchange(content))
+            }
+            Content::Tcp(Kind::Syn, segment) => Some(Tcp::new(
+                SessionState::InsideSyn,
+                Sequences::from_syn(&segment),
+            )),
+            Content::Tcp(..) | Content::IcmpQuery(_) => None,
+        }
+    }
+
+    /// Decides on a session that begins with `begin`.
+    #[inline(never)]
+    pub(super) fn decide_beginning(
+        self,
+        tuple: &InsideTuple,
+        begin: Tcp,
+        search: &mut PortSearch<'_>,
+    ) -> Result<Reservation<W>, DropReason> {
+        let request = self.request(tuple, None, begin, None);
+        self.decide_session(&request, search)
+    }
+
+    #[inline(always)]
     fn request<'r>(
         self,
         tuple: &'r InsideTuple,
         mapping: Option<SlotIndex<W>>,
         begin: Tcp,
         keep: Option<SlotIndex<W>>,
-    ) -> Request<'r, W> {
+    ) -> Request<'r, W>
+    where
+        'v: 'r,
+    {
+        let host = self.host(tuple.inside);
         let permission = self.needs_permission(tuple, mapping);
         Request {
             tuple,
+            host,
             mapping,
             begin,
             permission,
-            shortage: self.find_shortage(tuple, mapping, (begin.state, permission)),
+            shortage: self.find_shortage((tuple, host), mapping, (begin.state, permission)),
             keep,
         }
     }
 
     /// Decides on a new session, with a mapping if it has none yet, and on the session of the same
     /// host that is evicted for it, if any.
-    fn decide_session<'p>(
+    #[inline(always)]
+    fn decide_session(
         self,
         request: &Request<'_, W>,
-        search: &mut PortSearch,
-    ) -> Result<SenderDecision<'p, W>, DropReason> {
+        search: &mut PortSearch<'_>,
+    ) -> Result<Reservation<W>, DropReason> {
         let Request { tuple, mapping, .. } = *request;
         let evicted = self.choose_evicted(request)?;
-        let tokens = self.tokens_after(tuple.inside, mapping.is_none())?;
+        let tokens = self.tokens_after(tuple.inside.origin, request.host, mapping.is_none())?;
         let placement = match mapping {
             Some(mapping) => self.known_placement(mapping, evicted),
             None => self.new_placement(request, evicted, search)?,
         };
-        let external = placement.external.ok_or(DropReason::AddressMissing)?;
         let session = NewSession {
             mapping: placement.mapping.ok_or(DropReason::MappingTableFull)?,
             remote: tuple.remote,
             begin: request.begin,
             permission: request.permission,
         };
-        self.tables.check_session(&session)?;
-        let action = Action::Begin(Reservation {
+        Ok(Reservation {
+            external: placement.external.ok_or(DropReason::AddressMissing)?,
             inside: tuple.inside,
             proto: tuple.proto,
             mapping,
             new_mapping: placement.new,
             session,
+            room: self.tables.room_for_session(&session)?,
             cost: Cost {
                 evicted: placement.evicted,
                 tokens,
             },
-        });
-        Ok(SenderDecision { external, action })
+        })
     }
 
     /// Whether sessions of this mapping give permission to every port of their remote address. ICMP
@@ -290,20 +329,20 @@ impl<W: Width> View<'_, W> {
         self,
         request: &Request<'_, W>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<Placement<W>, DropReason> {
         let tuple = *request.tuple;
-        let (new, evicted) = if tuple.untranslated {
-            (untranslated_mapping(tuple), evicted)
+        let (new, room, evicted) = if tuple.untranslated {
+            (untranslated_mapping(tuple), None, evicted)
         } else if let Some((number, fixed)) = self.static_mapping(&tuple) {
-            (fixed_mapping(tuple, number, &fixed), evicted)
+            (fixed_mapping(tuple, number, &fixed), None, evicted)
         } else {
             self.draw_mapping(request, evicted, search)?
         };
-        self.tables.check_mapping(&new)?;
+        let room = self.tables.room_for_mapping(&new, room)?;
         Ok(Placement {
             mapping: self.mapping_slot_after(evicted),
-            new: Some(new),
+            new: Some((new, room)),
             external: self.external_of(&new),
             evicted,
         })

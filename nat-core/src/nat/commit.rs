@@ -5,11 +5,11 @@
 //! nothing else can change the tables that it depends on. A commit cannot fail.
 
 use crate::packet::Content;
-use crate::state::{Endpoint, ExternalPort, Inside, MappingEnds, NewMapping, Tokens, is_half_open};
+use crate::state::{Endpoint, ExternalPort, Inside, MappingRoom, NewMapping, Tokens, is_half_open};
 use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat, Side};
 
-use super::admit::{Action, NO_EXTERNAL, PortSearch, Refusal, Reservation, Sender, SenderDecision};
+use super::admit::{Action, NO_EXTERNAL, PortSearch, Reservation, Sender, SenderDecision};
 use super::effect::{Decision, Effect};
 use super::view::{Live, Lookup, View};
 
@@ -37,7 +37,7 @@ impl<W: Width> Decision<W> for SenderDecision<'_, W> {
 
     fn carry_out(self, nat: &mut Nat<'_, W>) -> Endpoint {
         match self.action {
-            Action::Begin(reservation) => nat.begin(reservation),
+            Action::Begin(reservation) => nat.begin(&reservation),
             Action::Pass => {}
             Action::Reopen(effect, inside, cost) => {
                 nat.evict(cost.evicted, None);
@@ -46,6 +46,16 @@ impl<W: Width> Decision<W> for SenderDecision<'_, W> {
             }
             Action::Step(effect) => effect.carry_out(nat),
         }
+        self.external
+    }
+}
+
+impl<W: Width> Decision<W> for Reservation<W> {
+    type Outcome = Endpoint;
+
+    #[inline(always)]
+    fn carry_out(self, nat: &mut Nat<'_, W>) -> Endpoint {
+        nat.begin(&self);
         self.external
     }
 }
@@ -83,23 +93,25 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// Decides on a packet that may begin a session. `decide` may be called twice.
-    pub(super) fn reserve<'n, D>(
+    #[inline(always)]
+    pub(super) fn reserve<'n, D, E>(
         &'n mut self,
-        decide: impl Fn(View<'_, W>, &mut PortSearch) -> Result<D, Refusal>,
-    ) -> Result<Pending<'n, 't, W, D>, Refusal> {
-        let mut search = PortSearch::new(&self.ports);
-        let mut decided = decide(self.view(), &mut search);
+        decide: impl Fn(View<'_, W>, &mut PortSearch<'_>) -> Result<D, E>,
+    ) -> Result<Pending<'n, 't, W, D>, E> {
+        let Self { state, ports, .. } = &mut *self;
+        let mut search = PortSearch::new(ports);
+        let mut decided = decide(View(state), &mut search);
         if search.counted_overdue {
             // Quarantine entries that are over still counted as waiting. Each is released once, so
             // this is rare.
-            let tick = self.state.clock.tick();
-            self.state.quarantine.release_overdue(tick, usize::MAX);
-            search = PortSearch::new(&self.ports);
-            decided = decide(self.view(), &mut search);
+            let tick = state.clock.tick();
+            state.quarantine.release_overdue(tick, usize::MAX);
+            search = PortSearch::new(ports);
+            decided = decide(View(state), &mut search);
         }
-        // The picker also skips the ports that were tried without success.
-        self.ports = search.picker;
-        self.record.count_port_errors(search.failed);
+        if search.failed {
+            self.record.count_port_error();
+        }
         let decision = decided?;
         Ok(Pending {
             nat: self,
@@ -122,38 +134,40 @@ impl<'t, W: Width> Nat<'t, W> {
         }
     }
 
-    fn begin(&mut self, reservation: Reservation<W>) {
+    fn begin(&mut self, reservation: &Reservation<W>) {
         let Reservation {
+            external: _,
             inside,
             proto,
             mapping,
-            new_mapping,
-            session,
+            ref new_mapping,
+            ref session,
+            room,
             cost,
-        } = reservation;
+        } = *reservation;
         self.evict(cost.evicted, mapping);
-        if let Some(new) = &new_mapping {
-            self.add_mapping(new);
+        if let Some((new, room)) = new_mapping {
+            self.add_mapping(new, room);
             self.pair(inside, new.external);
             self.assign_block(new);
-            self.events().created(&MappingEnds::from(new));
+            self.events().created(new);
         }
         self.state
             .tables
-            .add_session(&session, self.state.clock.tick());
+            .add_session(session, room, self.state.clock.tick());
         self.take_tokens(inside, cost.tokens);
         self.record.count_session(proto, session.begin.state);
     }
 
     /// Adds a mapping. Its port leaves the quarantine: a port forward may use one that waits, and
     /// other entries may be over without having been released.
-    fn add_mapping(&mut self, new: &NewMapping) {
+    fn add_mapping(&mut self, new: &NewMapping, room: &MappingRoom) {
         self.state.quarantine.release(ExternalPort {
             proto: new.tuple.proto,
             external: new.external,
             port: new.external_port,
         });
-        self.state.tables.add_mapping(new);
+        self.state.tables.add_mapping(new, room);
         self.record.count_mapping();
     }
 

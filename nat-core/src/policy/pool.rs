@@ -48,7 +48,14 @@ impl Pool {
     }
 
     /// The address with a number, if it may be used at `now`.
+    #[inline(always)]
     pub(crate) fn address(&self, number: u8, now: Instant) -> Option<u32> {
+        self.active_address(number)
+            .or_else(|| self.draining_address(number, now))
+    }
+
+    #[inline(never)]
+    fn draining_address(&self, number: u8, now: Instant) -> Option<u32> {
         let entry = self.find(|entry| entry.number == number)?;
         entry
             .drains_until

@@ -254,7 +254,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
         self.release(port);
         let hash = self.hash(port);
-        if self.index.check_capacity(&self.slots, hash, 1).is_err() {
+        if self.index.vacancy(&self.slots, hash, 1).is_err() {
             return 1;
         }
         let evicted = self.evict_oldest(now);
@@ -423,6 +423,9 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     fn find(&self, port: ExternalPort) -> Option<SlotIndex<W>> {
+        if self.slots.is_empty() {
+            return None;
+        }
         self.index.find(&self.slots, self.hash(port), |_, freed| {
             freed.port() == port
         })

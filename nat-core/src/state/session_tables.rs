@@ -20,7 +20,7 @@ use core::time::Duration;
 use crate::Instant;
 use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
-use crate::table::{ExpiryList, HashKey, Index, Slot as _, SlotIndex, Slots, Width};
+use crate::table::{ExpiryList, HashKey, Index, Place, Slot as _, SlotIndex, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
@@ -31,6 +31,7 @@ use super::{
     PortQuotas, Proto, Quotas, Session, Tables, TimeoutClass,
 };
 
+pub(crate) use capacity::MappingRoom;
 pub(crate) use established::FastMapping;
 pub(crate) use mappings::NewMapping;
 pub(crate) use sessions::{Ended, NewSession};
@@ -158,13 +159,22 @@ impl<'t, W: Width> SessionTables<'t, W> {
     }
 
     pub(crate) fn mapping_of_outside(&self, tuple: &OutsideTuple) -> Option<SlotIndex<W>> {
-        self.mappings_by_external
-            .find(&self.mappings, self.outside_hash(tuple), |link, mapping| {
-                mapping.external_port == tuple.external_port
-                    && mapping.external == tuple.external
-                    && mapping.proto() == tuple.proto
-                    && self.serves(link, tuple.remote)
-            })
+        match self.place_of_outside(tuple) {
+            Place::Taken(mapping) => Some(mapping),
+            Place::Vacant(_) | Place::Full => None,
+        }
+    }
+
+    /// Where the mapping of an external endpoint is, or could be.
+    fn place_of_outside(&self, tuple: &OutsideTuple) -> Place<Mapping<W>> {
+        let hash = self.outside_hash(tuple);
+        let is_it = |link, mapping: &Mapping<W>| {
+            mapping.external_port == tuple.external_port
+                && mapping.external == tuple.external
+                && mapping.is_proto(tuple.proto)
+                && self.serves(link, tuple.remote)
+        };
+        self.mappings_by_external.place(&self.mappings, hash, is_it)
     }
 
     /// Whether a mapping is for sessions with `remote`: any mapping is, unless external ports

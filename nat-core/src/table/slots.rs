@@ -93,6 +93,11 @@ impl<'t, T: Slot> Slots<'t, T> {
         self.slots.len()
     }
 
+    /// Whether no slot is in use.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_use == 0
+    }
+
     /// How many slots are free.
     pub(crate) fn free_slots(&self) -> usize {
         self.slots.len().saturating_sub(self.in_use)

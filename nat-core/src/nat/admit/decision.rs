@@ -1,8 +1,8 @@
 //! What is decided on a packet from inside. `commit` carries it out.
 
 use crate::nat::effect::Effect;
-use crate::state::{Endpoint, Inside, NewMapping, NewSession, Proto, Tokens};
-use crate::table::SlotIndex;
+use crate::state::{Endpoint, Inside, MappingRoom, NewMapping, NewSession, Proto, Tokens};
+use crate::table::{SlotIndex, Vacancy};
 
 /// The number that no external address has.
 pub(in crate::nat) const NO_EXTERNAL: u8 = u8::MAX;
@@ -10,12 +10,15 @@ pub(in crate::nat) const NO_EXTERNAL: u8 = u8::MAX;
 /// A session from inside that can be made. Its mapping may have to be made too, and another session
 /// may have to be evicted.
 pub(in crate::nat) struct Reservation<W> {
+    /// The endpoint that its packets leave from.
+    pub(in crate::nat) external: Endpoint,
     pub(in crate::nat) inside: Inside,
     pub(in crate::nat) proto: Proto,
     /// Its mapping, if there is one already.
     pub(in crate::nat) mapping: Option<SlotIndex<W>>,
-    pub(in crate::nat) new_mapping: Option<NewMapping>,
+    pub(in crate::nat) new_mapping: Option<(NewMapping, MappingRoom)>,
     pub(in crate::nat) session: NewSession<W>,
+    pub(in crate::nat) room: Vacancy,
     pub(in crate::nat) cost: Cost<W>,
 }
 

@@ -3,7 +3,7 @@
 use crate::state::{Host, Inside, Mapping, Origin};
 use crate::table::{SlotIndex, Width};
 
-use super::{PortSearch, View};
+use super::{PortSearch, Request, View};
 
 impl<'v, W: Width> View<'v, W> {
     /// The number of the external address that a host's next mapping gets. In this order:
@@ -19,12 +19,13 @@ impl<'v, W: Width> View<'v, W> {
     /// `None` if each address belongs to one other host.
     pub(super) fn choose_external(
         self,
-        inside: Inside,
+        request: &Request<'_, W>,
         leaving: Option<u8>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Option<u8> {
+        let inside = request.tuple.inside;
         self.configured_external(inside)
-            .or_else(|| self.paired_external(inside, leaving))
+            .or_else(|| self.paired_external(inside, request.host?, leaving))
             .or_else(|| self.random_external(inside, search))
     }
 
@@ -32,12 +33,12 @@ impl<'v, W: Width> View<'v, W> {
     /// of them on `leaving` ends before the next one begins, so it does not count.
     pub(super) fn other_external(
         self,
-        inside: Inside,
+        request: &Request<'_, W>,
         first: u8,
         leaving: Option<u8>,
     ) -> Option<u8> {
-        let host = self.host(inside)?;
-        self.externals_for(inside)
+        let host = request.host?;
+        self.externals_for(request.tuple.inside)
             .map(|(number, _)| number)
             .find(|number| *number != first && draws_from(host, *number, leaving))
     }
@@ -63,15 +64,14 @@ impl<'v, W: Width> View<'v, W> {
     }
 
     /// One that the host uses already.
-    fn paired_external(self, inside: Inside, leaving: Option<u8>) -> Option<u8> {
-        let host = self.host(inside)?;
+    fn paired_external(self, inside: Inside, host: &Host<W>, leaving: Option<u8>) -> Option<u8> {
         let numbers = || self.externals_for(inside).map(|(number, _)| number);
         numbers()
             .find(|number| draws_from(host, *number, leaving))
             .or_else(|| numbers().find(|number| *number == host.external()))
     }
 
-    fn random_external(self, inside: Inside, search: &mut PortSearch) -> Option<u8> {
+    fn random_external(self, inside: Inside, search: &mut PortSearch<'_>) -> Option<u8> {
         let count = self.externals_for(inside).count();
         let entry = if count <= 1 {
             0

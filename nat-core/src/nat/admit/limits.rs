@@ -3,7 +3,7 @@
 use crate::DropReason;
 use crate::config::Rate;
 use crate::session_info::SessionState;
-use crate::state::{Host, Inside, InsideTuple, Origin, Proto, Tokens, is_half_open};
+use crate::state::{Host, InsideTuple, Origin, Proto, Tokens, is_half_open};
 use crate::table::{SlotIndex, Width};
 
 use super::shortage::Shortage;
@@ -13,7 +13,7 @@ impl<W: Width> View<'_, W> {
     /// What a host's new session lacks, by the limits and by what is free.
     pub(super) fn find_shortage(
         self,
-        tuple: &InsideTuple,
+        (tuple, host): (&InsideTuple, Option<&Host<W>>),
         mapping: Option<SlotIndex<W>>,
         (state, permission): (SessionState, bool),
     ) -> Shortage<W> {
@@ -21,7 +21,7 @@ impl<W: Width> View<'_, W> {
         let slots = tables.slots_of_session(mapping, tuple.remote.address, permission);
         let mut shortage = Shortage::none(slots);
         if tuple.inside.origin == Origin::Host {
-            self.check_host(&mut shortage, tuple, mapping, state);
+            self.check_host(&mut shortage, (tuple.proto, host), mapping, state);
         }
         let (free_mappings, free_sessions) = tables.free_slots();
         if mapping.is_none() && free_mappings == 0 {
@@ -36,20 +36,19 @@ impl<W: Width> View<'_, W> {
     fn check_host(
         self,
         shortage: &mut Shortage<W>,
-        tuple: &InsideTuple,
+        (proto, host): (Proto, Option<&Host<W>>),
         mapping: Option<SlotIndex<W>>,
         state: SessionState,
     ) {
-        let host = self.host(tuple.inside);
         if let Some(host) = host {
             match mapping {
                 Some(mapping) => self.check_sessions_of(shortage, mapping),
-                None => self.check_mappings(shortage, host, tuple.proto),
+                None => self.check_mappings(shortage, host, proto),
             }
             self.check_sessions(shortage, host);
         }
         self.check_quotas(shortage, host, mapping.is_none());
-        if tuple.proto == Proto::Tcp {
+        if proto == Proto::Tcp {
             self.check_half_open(shortage, host, state);
         }
     }
@@ -151,15 +150,15 @@ impl<W: Width> View<'_, W> {
     /// one more by the rate of sessions. The evicted session is never `keep`.
     pub(super) fn cost_to_reopen(
         self,
-        inside: Inside,
+        host: Option<&Host<W>>,
         state: SessionState,
         keep: Option<SlotIndex<W>>,
     ) -> Result<Cost<W>, DropReason> {
         let mut shortage = Shortage::none(0);
-        self.check_half_open(&mut shortage, self.host(inside), state);
+        self.check_half_open(&mut shortage, host, state);
         Ok(Cost {
-            evicted: self.find_evictable(inside, &shortage, state, keep)?,
-            tokens: self.tokens_after(inside, false)?,
+            evicted: self.find_evictable(host, &shortage, state, keep)?,
+            tokens: self.tokens_after(Origin::Host, host, false)?,
         })
     }
 
@@ -167,15 +166,15 @@ impl<W: Width> View<'_, W> {
     /// Nothing limits the router.
     pub(super) fn tokens_after(
         self,
-        inside: Inside,
+        origin: Origin,
+        host: Option<&Host<W>>,
         new_mapping: bool,
     ) -> Result<Option<Tokens>, DropReason> {
         let limits = &self.policy.config.limits;
         let unlimited = limits.mapping_rate.is_none() && limits.session_rate.is_none();
-        if unlimited || inside.origin == Origin::Router {
+        if unlimited || origin == Origin::Router {
             return Ok(None);
         }
-        let host = self.host(inside);
         let before = host.map(|host| host.tokens);
         let sessions = self.take(limits.session_rate, before.map(|tokens| tokens.sessions))?;
         let due = before.map(|tokens| tokens.mappings);

@@ -5,10 +5,10 @@ use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
 use crate::policy::PortPicker;
 use crate::port_forward::MAX_PORT_FORWARDS;
 use crate::state::{
-    ExternalPort, Inside, InsideTuple, MappingKind, NewMapping, Origin, OutsideTuple, Parity,
-    PortClass, PortPool, Ports, Proto,
+    ExternalPort, InsideTuple, MappingKind, NewMapping, Origin, OutsideTuple, Parity, PortClass,
+    PortPool, Ports, Proto,
 };
-use crate::table::{SlotIndex, Width};
+use crate::table::{SlotIndex, Vacancy, Width};
 
 use super::shortage::PortWanted;
 use super::{Request, View};
@@ -19,10 +19,9 @@ use crate::nat::view::{Policy, is_reserved};
 /// 100 of them, the chance that all of these are taken is below 1 in 30,000.
 const OVERLAPPING_TRIES: usize = 1024;
 
-/// What a search for a port draws and finds out. It works on a copy of the engine's picker, which
-/// the caller replaces afterwards.
-pub(crate) struct PortSearch {
-    pub(crate) picker: PortPicker,
+/// What a search for a port draws and finds out.
+pub(crate) struct PortSearch<'p> {
+    pub(crate) picker: &'p mut PortPicker,
     /// Whether no port was found.
     pub(crate) failed: bool,
     /// Whether quarantine entries that are over were counted as ports that wait, where that matters:
@@ -30,10 +29,10 @@ pub(crate) struct PortSearch {
     pub(crate) counted_overdue: bool,
 }
 
-impl PortSearch {
-    pub(crate) fn new(picker: &PortPicker) -> Self {
+impl<'p> PortSearch<'p> {
+    pub(crate) fn new(picker: &'p mut PortPicker) -> Self {
         Self {
-            picker: picker.clone(),
+            picker,
             failed: false,
             counted_overdue: false,
         }
@@ -44,6 +43,8 @@ impl PortSearch {
 struct Drawn<W> {
     external: u8,
     port: u16,
+    /// The room in the index of external endpoints, if the port is free now.
+    room: Option<Vacancy>,
     /// The session that ends to make room, with the port if none was free.
     evicted: Option<SlotIndex<W>>,
 }
@@ -62,8 +63,8 @@ impl<W: Width> View<'_, W> {
         self,
         request: &Request<'_, W>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
-    ) -> Result<(NewMapping, Option<SlotIndex<W>>), DropReason> {
+        search: &mut PortSearch<'_>,
+    ) -> Result<(NewMapping, Option<Vacancy>, Option<SlotIndex<W>>), DropReason> {
         if self.policy.pool.primary().is_none() {
             return Err(DropReason::AddressMissing);
         }
@@ -72,6 +73,7 @@ impl<W: Width> View<'_, W> {
         let Drawn {
             external,
             port,
+            room,
             evicted,
         } = drawn?;
         let mapping = NewMapping {
@@ -80,26 +82,25 @@ impl<W: Width> View<'_, W> {
             external_port: port,
             kind: MappingKind::Dynamic,
         };
-        Ok((mapping, evicted))
+        Ok((mapping, room, evicted))
     }
 
     fn draw(
         self,
         request: &Request<'_, W>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<Drawn<W>, DropReason> {
         const NONE_LEFT: DropReason = DropReason::PortsExhausted;
-        let inside = request.tuple.inside;
         let leaving = evicted.and_then(|session| self.drawn_until_end(session));
         let leaving = leaving.map(|mapping| mapping.external);
         let first = self
-            .choose_external(inside, leaving, search)
+            .choose_external(request, leaving, search)
             .ok_or(NONE_LEFT)?;
         match self.draw_from(first, request, evicted, search) {
             Err(NONE_LEFT) => {
                 let other = self
-                    .other_external(inside, first, leaving)
+                    .other_external(request, first, leaving)
                     .ok_or(NONE_LEFT)?;
                 self.draw_from(other, request, evicted, search)
             }
@@ -113,7 +114,7 @@ impl<W: Width> View<'_, W> {
         external: u8,
         request: &Request<'_, W>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<Drawn<W>, DropReason> {
         let tuple = request.tuple;
         let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
@@ -122,30 +123,35 @@ impl<W: Width> View<'_, W> {
             pool,
             remote: tuple.remote,
         };
-        let (port, evicted) = match self.choose_port(tuple.inside, &wanted, evicted, search) {
+        let (port, room, evicted) = match self.choose_port(request, &wanted, evicted, search) {
             Err(DropReason::PortsExhausted) => {
                 let (session, port) = self
                     .find_evictable_for_port(request, &wanted)
                     .ok_or(DropReason::PortsExhausted)?;
-                (port, Some(session))
+                (port, None, Some(session))
             }
-            port => (port?, evicted),
+            chosen => {
+                let (port, room) = chosen?;
+                (port, Some(room), evicted)
+            }
         };
         Ok(Drawn {
             external,
             port,
+            room,
             evicted,
         })
     }
 
-    /// Draws a port that is free. The session in `evicted` ends before the new mapping begins.
+    /// Draws a port that is free, and finds the room for it in the index. The session in `evicted`
+    /// ends before the new mapping begins.
     fn choose_port(
         self,
-        inside: Inside,
+        request: &Request<'_, W>,
         wanted: &PortWanted,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
-    ) -> Result<u16, DropReason> {
+        search: &mut PortSearch<'_>,
+    ) -> Result<(u16, Vacancy), DropReason> {
         let PortWanted { pool, ports, .. } = wanted;
         self.check_start(pool.proto)?;
         let policy = &self.policy;
@@ -161,7 +167,7 @@ impl<W: Width> View<'_, W> {
         // Without this, a host that fills the range would have every later packet search all of it
         // in vain. A block is short, and where ports overlap the number of tries is limited.
         let counted = !overlapping && policy.config.port_blocks.is_none();
-        if counted && !self.is_port_left(inside, &range, evicted, search) {
+        if counted && !self.is_port_left(request, &range, evicted, search) {
             return Err(DropReason::PortsExhausted);
         }
         let tries = if overlapping {
@@ -169,13 +175,17 @@ impl<W: Width> View<'_, W> {
         } else {
             ports.count()
         };
-        let free = |port| !closed.contains(port) && self.is_free(wanted, port);
-        let port = search.picker.pick(*ports, tries, free);
-        port.ok_or(DropReason::PortsExhausted)
+        let free = |port| {
+            let open = !closed.contains(port);
+            open.then(|| self.room_for_port(wanted, port)).flatten()
+        };
+        let drawn = search.picker.pick(*ports, tries, free);
+        drawn.ok_or(DropReason::PortsExhausted)
     }
 
-    /// Whether an external port is neither in use nor in quarantine, and can be indexed.
-    fn is_free(self, wanted: &PortWanted, port: u16) -> bool {
+    /// The room in the index for an external port that is neither in use nor in quarantine.
+    #[inline(always)]
+    fn room_for_port(self, wanted: &PortWanted, port: u16) -> Option<Vacancy> {
         let PortPool {
             proto, external, ..
         } = wanted.pool;
@@ -190,9 +200,8 @@ impl<W: Width> View<'_, W> {
             external,
             port,
         };
-        self.tables.mapping_of_outside(&outside).is_none()
-            && self.tables.check_outside(&outside).is_ok()
-            && !self.quarantine.contains(waiting, self.tick())
+        let room = self.tables.room_for_outside(&outside)?;
+        (!self.quarantine.contains(waiting, self.tick())).then_some(room)
     }
 
     /// The external ports that a new mapping has the choice of: those of its host's block, or those
@@ -211,14 +220,14 @@ impl<W: Width> View<'_, W> {
     /// Whether a port of `range` is left for a host.
     fn is_port_left(
         self,
-        inside: Inside,
+        request: &Request<'_, W>,
         range: &OpenRange<'_>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> bool {
         let (config, pool) = (&self.policy.config, range.pool);
         let mut left = |open: usize| {
-            let reserved = self.reserved_ports(inside, range, open, evicted);
+            let reserved = self.reserved_ports(request, range, open, evicted);
             self.has_free_port(pool, open.saturating_sub(reserved), search)
         };
         // Few ports are closed. Mostly a port is left even if all of these were of this pool, and
@@ -229,7 +238,7 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Whether any port of `pool`, of which `open` may be used, is neither in use nor in quarantine.
-    fn has_free_port(self, pool: &PortPool, open: usize, search: &mut PortSearch) -> bool {
+    fn has_free_port(self, pool: &PortPool, open: usize, search: &mut PortSearch<'_>) -> bool {
         let in_use = self.tables.ports_in_use(pool);
         let taken = in_use.saturating_add(self.quarantine.count(pool));
         if taken >= open && self.quarantine.next_deadline(self.tick()) == Some(0) {
@@ -242,18 +251,18 @@ impl<W: Width> View<'_, W> {
     /// itself need not, nor the host that has the address to itself.
     fn reserved_ports(
         self,
-        inside: Inside,
+        request: &Request<'_, W>,
         range: &OpenRange<'_>,
         open: usize,
         evicted: Option<SlotIndex<W>>,
     ) -> usize {
         let owner = (self.policy.port_forwards).one_to_one_host(range.closed.address);
-        if owner.is_some() || inside.origin == Origin::Router {
+        if owner.is_some() || request.tuple.inside.origin == Origin::Router {
             return 0;
         }
         let leaving = evicted.and_then(|session| self.drawn_until_end(session));
         self.tables
-            .reserved_ports(inside, range.pool, open, leaving)
+            .reserved_ports(request.host, range.pool, open, leaving)
     }
 
     /// The external ports for an inside port. An identifier of ICMP queries has neither class nor

@@ -4,7 +4,7 @@
 use crate::DropReason;
 use crate::session_info::SessionState;
 use crate::state::{
-    Endpoint, EvictionRank, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Session,
+    Endpoint, EvictionRank, ExternalPort, Host, Mapping, PortPool, Ports, Proto, Session,
     is_half_open,
 };
 use crate::table::{SlotIndex, Width};
@@ -136,17 +136,17 @@ impl<W: Width> View<'_, W> {
         self,
         request: &Request<'_, W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
-        let (inside, keep) = (request.tuple.inside, request.keep);
+        let (host, keep) = (request.host, request.keep);
         let state = request.begin.state;
-        let needed = self.find_evictable(inside, &request.shortage, state, keep)?;
-        Ok(needed.or_else(|| self.find_finished(inside, request.mapping.is_none(), keep)))
+        let needed = self.find_evictable(host, &request.shortage, state, keep)?;
+        Ok(needed.or_else(|| self.find_finished(host, request.mapping.is_none(), keep)))
     }
 
     /// The session to evict for a new one of the same host in `state`, if that lacks anything:
     /// never `keep`, nor one that is neither finished nor half open.
     pub(super) fn find_evictable(
         self,
-        inside: Inside,
+        host: Option<&Host<W>>,
         shortage: &Shortage<W>,
         state: SessionState,
         keep: Option<SlotIndex<W>>,
@@ -157,9 +157,8 @@ impl<W: Width> View<'_, W> {
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
             Some(slot) != keep && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
         };
-        let found = self
-            .tables
-            .find_evictable(inside, EvictionRank::evictable_for(state), fits);
+        let ranks = EvictionRank::evictable_for(state);
+        let found = host.and_then(|host| self.tables.find_evictable(host, ranks, fits));
         found.map(Some).ok_or(reason)
     }
 
@@ -170,7 +169,7 @@ impl<W: Width> View<'_, W> {
     /// host that has none yet would be refused.
     fn find_finished(
         self,
-        inside: Inside,
+        host: Option<&Host<W>>,
         new_mapping: bool,
         keep: Option<SlotIndex<W>>,
     ) -> Option<SlotIndex<W>> {
@@ -187,7 +186,7 @@ impl<W: Width> View<'_, W> {
                 && self.tables.idle_time(session, proto, self.tick()) >= linger(proto)
         };
         self.tables
-            .find_evictable(inside, EvictionRank::FINISHED, fits)
+            .find_evictable(host?, EvictionRank::FINISHED, fits)
     }
 
     /// The session to evict for a new one that also lacks an external port, and the port of the
@@ -201,9 +200,9 @@ impl<W: Width> View<'_, W> {
         request: &Request<'_, W>,
         wanted: &PortWanted,
     ) -> Option<(SlotIndex<W>, u16)> {
-        let (inside, external) = (request.tuple.inside, wanted.pool.external);
-        let last = self.host(inside)?.dynamic_on(external) == 1;
-        let moves = last && self.other_external(inside, external, None).is_some();
+        let (host, external) = (request.host?, wanted.pool.external);
+        let last = host.dynamic_on(external) == 1;
+        let moves = last && self.other_external(request, external, None).is_some();
         if moves || self.is_quarantined(wanted.pool.proto) {
             return None;
         }
@@ -214,7 +213,7 @@ impl<W: Width> View<'_, W> {
                 && (request.shortage).is_met_by(session, mapping, self.slots_freed_by(session))
         };
         let ranks = EvictionRank::evictable_for(request.begin.state);
-        let slot = self.tables.find_evictable(inside, ranks, fits)?;
+        let slot = self.tables.find_evictable(host, ranks, fits)?;
         let session = self.tables.session(slot)?;
         let mapping = self.tables.mapping(session.mapping)?;
         Some((slot, mapping.external_port))

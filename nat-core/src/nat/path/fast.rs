@@ -75,17 +75,16 @@ impl<W: Width> Nat<'_, W> {
         if view.is_untranslated(proto, Origin::Host, remote) {
             return None;
         }
-        let mapping = view.tables.fast_outbound(proto, header.source(), remote)?;
+        let found = view.tables.fast_outbound(proto, header.source(), remote);
+        let Some(mapping) = found else {
+            return self.fast_opening(header.reborrow(), proto);
+        };
         let external = Endpoint {
             address: view.policy.pool.active_address(mapping.external)?,
             port: mapping.external_port,
         };
         self.apply_fast(mapping, &header, (Side::Inside, proto, remote))?;
-        header.rewrite(proto, End::Source, external);
-        if let Some((destination, protocol)) = header.needs_id() {
-            header.set_id(self.ids.next(destination, protocol));
-        }
-        Some(self.fast_verdict(&header, Side::Outside))
+        Some(self.fast_send(header, proto, external))
     }
 
     #[inline(always)]
@@ -110,7 +109,7 @@ impl<W: Width> Nat<'_, W> {
         };
         let Some((mapping, inside)) = view.tables.fast_inbound(&tuple) else {
             // Copies, so that the others are kept in registers.
-            return self.fast_unsolicited(header.reborrow(), { tuple });
+            return self.fast_unsolicited(header.reborrow(), tuple);
         };
         self.apply_fast(mapping, &header, (Side::Outside, proto, remote))?;
         header.rewrite(proto, End::Destination, inside);
@@ -134,7 +133,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Counts a packet that came from side `from` like the slow path.
-    fn count_slow<H: Halfword>(
+    pub(super) fn count_slow<H: Halfword>(
         &mut self,
         header: &FastHeader<'_, H>,
         from: Side,
@@ -162,6 +161,21 @@ impl<W: Width> Nat<'_, W> {
         } else {
             tables.fast_segment(mapping, remote, (from, &header.plain_segment()?), now)
         }
+    }
+
+    /// Translates a packet to the outside, which leaves from `external`.
+    #[inline(always)]
+    pub(super) fn fast_send<H: Halfword>(
+        &mut self,
+        mut header: FastHeader<'_, H>,
+        proto: Proto,
+        external: Endpoint,
+    ) -> Verdict {
+        header.rewrite(proto, End::Source, external);
+        if let Some((destination, protocol)) = header.needs_id() {
+            header.set_id(self.ids.next(destination, protocol));
+        }
+        self.fast_verdict(&header, Side::Outside)
     }
 
     /// Counts a packet that goes on to side `to`.

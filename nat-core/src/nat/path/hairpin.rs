@@ -144,7 +144,7 @@ impl<W: Width> View<'_, W> {
         self,
         sender: &Sender<'p>,
         external: u8,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<HairpinDecision<'p, W>, Refusal> {
         let (receiver, session) = self
             .hairpin_receiver(sender, external)

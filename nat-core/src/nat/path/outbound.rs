@@ -66,7 +66,7 @@ impl<W: Width> Nat<'_, W> {
         let origin = tuple.inside.origin;
         if self.state.policy.pool.is_empty() && !tuple.untranslated {
             let reason = DropReason::AddressMissing;
-            return Err(self.reply_icmp(ip, origin, reason, Error::NetUnreachable));
+            return Err(self.reply_icmp(ip.source(), origin, reason, Error::NetUnreachable));
         }
         self.check_hop(ip, origin, Side::Outside)
     }

@@ -8,8 +8,8 @@ use crate::state::{
 };
 use crate::table::{SlotIndex, Width};
 
-use super::SessionTables;
 use super::blocks::blocks_of;
+use super::{MappingRoom, SessionTables};
 
 /// A mapping to be added.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +60,12 @@ impl From<&NewMapping> for MappingEnds {
 }
 
 impl<W: Width> SessionTables<'_, W> {
-    /// Adds a mapping, and its host if that has no mapping yet. The caller has called
-    /// [`Self::check_mapping`].
-    pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<SlotIndex<W>> {
+    /// Adds a mapping where there is room, and its host if that has no mapping yet.
+    pub(crate) fn add_mapping(
+        &mut self,
+        new: &NewMapping,
+        room: &MappingRoom,
+    ) -> Option<SlotIndex<W>> {
         let NewMapping {
             tuple,
             external,
@@ -80,27 +83,21 @@ impl<W: Width> SessionTables<'_, W> {
             }
             self.quotas.add_mapping(host.mappings());
         }
-        self.index_mapping(link, new)?;
+        self.index_mapping(link, room);
         Some(link)
     }
 
     /// Makes a new mapping findable from both sides, and counts its external port.
-    fn index_mapping(&mut self, link: SlotIndex<W>, new: &NewMapping) -> Option<()> {
-        let hash = self.inside_hash(&new.tuple);
+    fn index_mapping(&mut self, link: SlotIndex<W>, room: &MappingRoom) {
         self.mappings_by_inside
-            .insert(&mut self.mappings, hash, link)
-            .ok()?;
-        if new.tuple.untranslated {
-            // An untranslated mapping has no external port.
-            return Some(());
+            .insert_at(&mut self.mappings, room.inside, link);
+        // An untranslated mapping has no external port.
+        if let Some(outside) = room.outside {
+            self.mappings_by_external
+                .insert_at(&mut self.mappings, outside, link);
+            self.count_port(link, PortUse::add);
+            self.take_reserved_port(link);
         }
-        let hash = self.outside_hash(&new.outside());
-        self.mappings_by_external
-            .insert(&mut self.mappings, hash, link)
-            .ok()?;
-        self.count_port(link, PortUse::add);
-        self.take_reserved_port(link);
-        Some(())
     }
 
     /// Removes a mapping whose last session, with `remote`, has ended; and its host if this was the

@@ -2,7 +2,7 @@
 //! eviction list of its host and rank, and the counters of half-open and of all sessions.
 
 use crate::session_info::SessionState;
-use crate::state::{EvictionList, EvictionRank, Inside, Mapping, Proto, Session, TimeoutClass};
+use crate::state::{EvictionList, EvictionRank, Host, Mapping, Proto, Session, TimeoutClass};
 use crate::table::{MAX_PROBES, SlotIndex, Width};
 
 use super::SessionTables;
@@ -115,11 +115,10 @@ impl<W: Width> SessionTables<'_, W> {
     /// first of `ranks` that has one. Examines at most [`MAX_PROBES`] sessions of each rank.
     pub(crate) fn find_evictable(
         &self,
-        inside: Inside,
+        host: &Host<W>,
         ranks: &[EvictionRank],
         fits: impl Fn(SlotIndex<W>, &Session<W>, &Mapping<W>) -> bool,
     ) -> Option<SlotIndex<W>> {
-        let host = self.host(inside.origin, inside.endpoint.address)?;
         ranks
             .iter()
             .filter_map(|rank| host.eviction_list(*rank))

@@ -1,7 +1,7 @@
 //! How many external ports are in use, and how many of the ports that are reserved for each host.
 
 use crate::state::port_use::{PortPool, PortUse};
-use crate::state::{ExternalPort, Inside, Mapping, MappingKind, PortClass};
+use crate::state::{ExternalPort, Host, Mapping, MappingKind, PortClass};
 use crate::table::{SlotIndex, Width};
 
 use super::SessionTables;
@@ -11,20 +11,19 @@ impl<W: Width> SessionTables<'_, W> {
         self.ports.count(pool)
     }
 
-    /// How many of the `open` ports of `pool` are reserved for other hosts than `inside`. None are
-    /// as long as `inside` has not used up its own reservation, on whichever external address.
+    /// How many of the `open` ports of `pool` are reserved for other hosts than `host`. None are as
+    /// long as `host` has not used up its own reservation, on whichever external address.
     ///
-    /// The mapping `leaving` ends before the next mapping of `inside` begins, so its port does not
+    /// The mapping `leaving` ends before the next mapping of `host` begins, so its port does not
     /// count.
     pub(crate) fn reserved_ports(
         &self,
-        inside: Inside,
+        host: Option<&Host<W>>,
         pool: &PortPool,
         open: usize,
         leaving: Option<&Mapping<W>>,
     ) -> usize {
         let PortPool { proto, class, .. } = *pool;
-        let host = self.host(inside.origin, inside.endpoint.address);
         let used = host.map_or(0, |host| host.reserved_ports(proto, class));
         let freed = leaving.is_some_and(|mapping| mapping.has_reserved_port_of(proto, class));
         let used = used.saturating_sub(u8::from(freed));

@@ -3,7 +3,7 @@
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
 use crate::state::{Blocks, Endpoint, MappingEnds, Proto, Session, TimeoutClass};
-use crate::table::{Count, SlotIndex, Width};
+use crate::table::{Count, SlotIndex, Vacancy, Width};
 
 use super::SessionTables;
 use super::membership::Membership;
@@ -30,9 +30,13 @@ pub(crate) struct Ended {
 }
 
 impl<W: Width> SessionTables<'_, W> {
-    /// Adds a session, and the permission of its remote address if asked for. The caller has called
-    /// [`Self::check_session`].
-    pub(crate) fn add_session(&mut self, new: &NewSession<W>, now: u32) -> Option<SlotIndex<W>> {
+    /// Adds a session where there is room, and the permission of its remote address if asked for.
+    pub(crate) fn add_session(
+        &mut self,
+        new: &NewSession<W>,
+        room: Vacancy,
+        now: u32,
+    ) -> Option<SlotIndex<W>> {
         let NewSession {
             mapping,
             remote,
@@ -42,13 +46,11 @@ impl<W: Width> SessionTables<'_, W> {
         if permission {
             self.add_permission_ref(mapping, remote.address);
         }
-        let hash = self.remote_hash(mapping, remote);
         let link = self
             .sessions
             .insert(Session::new(mapping, remote, &begin))?;
         self.sessions_by_remote
-            .insert(&mut self.sessions, hash, link)
-            .ok()?;
+            .insert_at(&mut self.sessions, room, link);
         let mapping = self.mappings.get_mut(mapping)?;
         mapping.sessions.increment();
         let (proto, host) = (mapping.proto(), mapping.host);

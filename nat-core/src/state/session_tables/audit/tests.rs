@@ -63,7 +63,8 @@ fn tables() -> (SessionTables<'static, u16>, [SlotIndex<u16>; 3]) {
             external_port: port,
             kind: MappingKind::Dynamic,
         };
-        tables.add_mapping(&new).expect("room")
+        let room = tables.room_for_mapping(&new, None).expect("room");
+        tables.add_mapping(&new, &room).expect("room")
     });
     let other = Endpoint { port: 81, ..REMOTE };
     let sessions = [
@@ -73,17 +74,14 @@ fn tables() -> (SessionTables<'static, u16>, [SlotIndex<u16>; 3]) {
     ];
     let links = sessions.map(|(mapping, remote, state, permission)| {
         let begin = Tcp::new(state, Sequences::NONE);
-        tables
-            .add_session(
-                &NewSession {
-                    mapping,
-                    remote,
-                    begin,
-                    permission,
-                },
-                NOW,
-            )
-            .expect("room")
+        let new = NewSession {
+            mapping,
+            remote,
+            begin,
+            permission,
+        };
+        let room = tables.room_for_session(&new).expect("room");
+        tables.add_session(&new, room, NOW).expect("room")
     });
     (tables, links)
 }
