@@ -12,8 +12,7 @@ use crate::policy::port_forwards::StaticMapping;
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Tcp};
 use crate::state::{
-    Endpoint, Host, InsideTuple, MappingKind, MappingRoom, NewMapping, NewSession, Origin, Proto,
-    Sequences,
+    Endpoint, Host, InsideTuple, MappingKind, MappingRoom, NewMapping, Origin, Proto, Sequences,
 };
 use crate::table::{SlotIndex, Width};
 use crate::wire::icmp::MessageClass;
@@ -63,13 +62,14 @@ enum Opening {
 }
 
 /// What is needed for the session that is being decided on.
-struct Request<'r, W> {
-    tuple: &'r InsideTuple,
+struct Request<'r, 's, W> {
+    tuple: &'s InsideTuple,
     /// Its host, if that has a mapping already.
     host: Option<&'r Host<W>>,
     /// Its mapping, if there is one already.
     mapping: Option<SlotIndex<W>>,
-    begin: Tcp,
+    /// Its first state.
+    state: SessionState,
     /// Whether it gives permission to every port of its remote address.
     permission: bool,
     shortage: Shortage<W>,
@@ -80,9 +80,9 @@ struct Request<'r, W> {
 /// The mapping of a new session.
 struct Placement<W> {
     /// Its slot, now or once `evicted` has ended.
-    mapping: Option<SlotIndex<W>>,
+    mapping: SlotIndex<W>,
     new: Option<(NewMapping, MappingRoom)>,
-    external: Option<Endpoint>,
+    external: Endpoint,
     /// The session that is evicted for it.
     evicted: Option<SlotIndex<W>>,
 }
@@ -93,7 +93,7 @@ impl<'v, W: Width> View<'v, W> {
     /// suit that too.
     pub(super) fn decide_sender<'p>(
         self,
-        sender: &Sender<'p>,
+        sender: &'p Sender<'p>,
         receiver: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
@@ -141,7 +141,7 @@ impl<'v, W: Width> View<'v, W> {
 
     fn decide_opening<'p>(
         self,
-        sender: &Sender<'p>,
+        sender: &'p Sender<'p>,
         mapping: Option<SlotIndex<W>>,
         receiver: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
@@ -152,8 +152,8 @@ impl<'v, W: Width> View<'v, W> {
         self.check_receiver(sender, None, receiver)?;
         match opening {
             Opening::Begin(begin) => {
-                let request = self.request(&sender.tuple, mapping, begin, receiver);
-                let reservation = self.decide_session(&request, search);
+                let mappings = (mapping, receiver);
+                let reservation = self.decide_session(&sender.tuple, &begin, mappings, search);
                 let reservation = reservation.map_err(Refusal::Exhausted)?;
                 Ok(SenderDecision {
                     external: reservation.external,
@@ -228,76 +228,60 @@ impl<'v, W: Width> View<'v, W> {
         }
     }
 
-    /// Decides on a session that begins with `begin`.
+    /// Decides on a new session that begins with `begin`, of its `mapping` if it has one already,
+    /// and on the session of the same host that is evicted for it, if any. `keep` must not end.
     #[inline(never)]
-    pub(super) fn decide_beginning(
+    pub(super) fn decide_session<'s>(
         self,
-        tuple: &InsideTuple,
-        begin: Tcp,
+        tuple: &'s InsideTuple,
+        begin: &Tcp,
+        (mapping, keep): (Option<SlotIndex<W>>, Option<SlotIndex<W>>),
         search: &mut PortSearch<'_>,
-    ) -> Result<Reservation<W>, DropReason> {
-        let request = self.request(tuple, None, begin, None);
-        self.decide_session(&request, search)
+    ) -> Result<Reservation<'s, W>, DropReason> {
+        let request = self.request(tuple, begin.state, (mapping, keep));
+        let evicted = self.choose_evicted(&request)?;
+        let tokens = self.tokens_after(tuple.inside.origin, request.host, mapping.is_none())?;
+        let placement = match mapping {
+            Some(mapping) => self.known_placement(mapping, evicted)?,
+            None => self.new_placement(&request, evicted, search)?,
+        };
+        let (mapping, permission) = (placement.mapping, request.permission);
+        let room = self
+            .tables
+            .room_for_session(mapping, tuple.remote, permission)?;
+        Ok(Reservation {
+            tuple,
+            begin: *begin,
+            external: placement.external,
+            room,
+            cost: Cost {
+                evicted: placement.evicted,
+                tokens,
+            },
+            mapping,
+            new_mapping: placement.new,
+            permission,
+        })
     }
 
     #[inline(always)]
-    fn request<'r>(
+    fn request<'s>(
         self,
-        tuple: &'r InsideTuple,
-        mapping: Option<SlotIndex<W>>,
-        begin: Tcp,
-        keep: Option<SlotIndex<W>>,
-    ) -> Request<'r, W>
-    where
-        'v: 'r,
-    {
+        tuple: &'s InsideTuple,
+        state: SessionState,
+        (mapping, keep): (Option<SlotIndex<W>>, Option<SlotIndex<W>>),
+    ) -> Request<'v, 's, W> {
         let host = self.host(tuple.inside);
         let permission = self.needs_permission(tuple, mapping);
         Request {
             tuple,
             host,
             mapping,
-            begin,
+            state,
             permission,
-            shortage: self.find_shortage((tuple, host), mapping, (begin.state, permission)),
+            shortage: self.find_shortage((tuple, host), mapping, (state, permission)),
             keep,
         }
-    }
-
-    /// Decides on a new session, with a mapping if it has none yet, and on the session of the same
-    /// host that is evicted for it, if any.
-    #[inline(always)]
-    fn decide_session(
-        self,
-        request: &Request<'_, W>,
-        search: &mut PortSearch<'_>,
-    ) -> Result<Reservation<W>, DropReason> {
-        let Request { tuple, mapping, .. } = *request;
-        let evicted = self.choose_evicted(request)?;
-        let tokens = self.tokens_after(tuple.inside.origin, request.host, mapping.is_none())?;
-        let placement = match mapping {
-            Some(mapping) => self.known_placement(mapping, evicted),
-            None => self.new_placement(request, evicted, search)?,
-        };
-        let session = NewSession {
-            mapping: placement.mapping.ok_or(DropReason::MappingTableFull)?,
-            remote: tuple.remote,
-            begin: request.begin,
-            permission: request.permission,
-        };
-        Ok(Reservation {
-            external: placement.external.ok_or(DropReason::AddressMissing)?,
-            inside: tuple.inside,
-            proto: tuple.proto,
-            mapping,
-            new_mapping: placement.new,
-            session,
-            room: self.tables.room_for_session(&session)?,
-            cost: Cost {
-                evicted: placement.evicted,
-                tokens,
-            },
-        })
     }
 
     /// Whether sessions of this mapping give permission to every port of their remote address. ICMP
@@ -313,45 +297,56 @@ impl<'v, W: Width> View<'v, W> {
         }
     }
 
-    fn known_placement(self, mapping: SlotIndex<W>, evicted: Option<SlotIndex<W>>) -> Placement<W> {
-        Placement {
-            mapping: Some(mapping),
+    fn known_placement(
+        self,
+        mapping: SlotIndex<W>,
+        evicted: Option<SlotIndex<W>>,
+    ) -> Result<Placement<W>, DropReason> {
+        // Its address may have drained, and the mapping has not ended yet.
+        let external = self.external_endpoint(mapping);
+        Ok(Placement {
+            mapping,
             new: None,
-            // Its address may have drained, and the mapping has not ended yet.
-            external: self.external_endpoint(mapping),
+            external: external.ok_or(DropReason::AddressMissing)?,
             evicted,
-        }
+        })
     }
 
     /// Chooses the mapping of a new session. Where no port is left, the session to evict is one
     /// that has a port for it.
+    #[inline(always)]
     fn new_placement(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> Result<Placement<W>, DropReason> {
-        let tuple = *request.tuple;
+        let tuple = request.tuple;
         let (new, room, evicted) = if tuple.untranslated {
-            (untranslated_mapping(tuple), None, evicted)
-        } else if let Some((number, fixed)) = self.static_mapping(&tuple) {
-            (fixed_mapping(tuple, number, &fixed), None, evicted)
+            (UNTRANSLATED_MAPPING, None, evicted)
+        } else if let Some((number, fixed)) = self.static_mapping(tuple) {
+            (fixed_mapping(number, &fixed), None, evicted)
         } else {
             self.draw_mapping(request, evicted, search)?
         };
-        let room = self.tables.room_for_mapping(&new, room)?;
+        if request.host.is_none() {
+            self.tables.check_new_host(tuple.inside)?;
+        }
+        let room = self.tables.room_for_mapping(tuple, new, room)?;
+        let external = self.external_of(tuple, new);
+        let mapping = self.mapping_slot_after(evicted);
         Ok(Placement {
-            mapping: self.mapping_slot_after(evicted),
+            mapping: mapping.ok_or(DropReason::MappingTableFull)?,
             new: Some((new, room)),
-            external: self.external_of(&new),
+            external: external.ok_or(DropReason::AddressMissing)?,
             evicted,
         })
     }
 
     /// The external endpoint of a mapping to be.
-    fn external_of(self, new: &NewMapping) -> Option<Endpoint> {
-        if new.tuple.untranslated {
-            return Some(new.tuple.inside.endpoint);
+    fn external_of(self, first: &InsideTuple, new: NewMapping) -> Option<Endpoint> {
+        if first.untranslated {
+            return Some(first.inside.endpoint);
         }
         Some(Endpoint {
             address: self.policy.pool.address(new.external, self.clock.now())?,
@@ -374,18 +369,14 @@ impl<'v, W: Width> View<'v, W> {
     }
 }
 
-fn untranslated_mapping(tuple: InsideTuple) -> NewMapping {
-    NewMapping {
-        tuple,
-        external: NO_EXTERNAL,
-        external_port: 0,
-        kind: MappingKind::Dynamic,
-    }
-}
+const UNTRANSLATED_MAPPING: NewMapping = NewMapping {
+    external: NO_EXTERNAL,
+    external_port: 0,
+    kind: MappingKind::Dynamic,
+};
 
-fn fixed_mapping(tuple: InsideTuple, external: u8, fixed: &StaticMapping) -> NewMapping {
+fn fixed_mapping(external: u8, fixed: &StaticMapping) -> NewMapping {
     NewMapping {
-        tuple,
         external,
         external_port: fixed.external.port,
         kind: fixed.rule.into(),

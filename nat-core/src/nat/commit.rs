@@ -5,7 +5,10 @@
 //! nothing else can change the tables that it depends on. A commit cannot fail.
 
 use crate::packet::Content;
-use crate::state::{Endpoint, ExternalPort, Inside, MappingRoom, NewMapping, Tokens, is_half_open};
+use crate::state::{
+    Endpoint, ExternalPort, Inside, InsideTuple, MappingRoom, NewMapping, NewSession, Tokens,
+    is_half_open,
+};
 use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat, Side};
 
@@ -35,13 +38,13 @@ impl<W: Width, D: Decision<W>> Pending<'_, '_, W, D> {
 impl<W: Width> Decision<W> for SenderDecision<'_, W> {
     type Outcome = Endpoint;
 
-    fn carry_out(self, nat: &mut Nat<'_, W>) -> Endpoint {
-        match self.action {
-            Action::Begin(reservation) => nat.begin(&reservation),
+    fn carry_out(&self, nat: &mut Nat<'_, W>) -> Endpoint {
+        match &self.action {
+            Action::Begin(reservation) => nat.begin(reservation),
             Action::Pass => {}
             Action::Reopen(effect, inside, cost) => {
                 nat.evict(cost.evicted, None);
-                nat.take_tokens(inside, cost.tokens);
+                nat.take_tokens(*inside, cost.tokens);
                 effect.carry_out(nat);
             }
             Action::Step(effect) => effect.carry_out(nat),
@@ -50,12 +53,25 @@ impl<W: Width> Decision<W> for SenderDecision<'_, W> {
     }
 }
 
-impl<W: Width> Decision<W> for Reservation<W> {
+/// A decision to refuse a packet changes nothing.
+impl<W: Width, D: Decision<W>, E: Copy> Decision<W> for Result<D, E> {
+    type Outcome = Result<D::Outcome, E>;
+
+    #[inline(always)]
+    fn carry_out(&self, nat: &mut Nat<'_, W>) -> Result<D::Outcome, E> {
+        match self {
+            Ok(decision) => Ok(decision.carry_out(nat)),
+            Err(refusal) => Err(*refusal),
+        }
+    }
+}
+
+impl<W: Width> Decision<W> for Reservation<'_, W> {
     type Outcome = Endpoint;
 
     #[inline(always)]
-    fn carry_out(self, nat: &mut Nat<'_, W>) -> Endpoint {
-        nat.begin(&self);
+    fn carry_out(&self, nat: &mut Nat<'_, W>) -> Endpoint {
+        nat.begin(self);
         self.external
     }
 }
@@ -94,29 +110,28 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Decides on a packet that may begin a session. `decide` may be called twice.
     #[inline(always)]
-    pub(super) fn reserve<'n, D, E>(
+    pub(super) fn reserve<'n, D>(
         &'n mut self,
-        decide: impl Fn(View<'_, W>, &mut PortSearch<'_>) -> Result<D, E>,
-    ) -> Result<Pending<'n, 't, W, D>, E> {
+        decide: impl Fn(View<'_, W>, &mut PortSearch<'_>) -> D,
+    ) -> Pending<'n, 't, W, D> {
         let Self { state, ports, .. } = &mut *self;
         let mut search = PortSearch::new(ports);
-        let mut decided = decide(View(state), &mut search);
+        let mut decision = decide(View(state), &mut search);
         if search.counted_overdue {
             // Quarantine entries that are over still counted as waiting. Each is released once, so
             // this is rare.
             let tick = state.clock.tick();
             state.quarantine.release_overdue(tick, usize::MAX);
             search = PortSearch::new(ports);
-            decided = decide(View(state), &mut search);
+            decision = decide(View(state), &mut search);
         }
         if search.failed {
             self.record.count_port_error();
         }
-        let decision = decided?;
-        Ok(Pending {
+        Pending {
             nat: self,
             decision,
-        })
+        }
     }
 
     /// Ends the session of a packet if it has expired, and with it maybe its mapping. This comes
@@ -134,41 +149,47 @@ impl<'t, W: Width> Nat<'t, W> {
         }
     }
 
-    fn begin(&mut self, reservation: &Reservation<W>) {
+    fn begin(&mut self, reservation: &Reservation<'_, W>) {
         let Reservation {
+            tuple,
+            ref begin,
             external: _,
-            inside,
-            proto,
-            mapping,
-            ref new_mapping,
-            ref session,
             room,
             cost,
+            mapping,
+            new_mapping,
+            permission,
         } = *reservation;
-        self.evict(cost.evicted, mapping);
+        self.evict(cost.evicted, new_mapping.is_none().then_some(mapping));
         if let Some((new, room)) = new_mapping {
-            self.add_mapping(new, room);
-            self.pair(inside, new.external);
-            self.assign_block(new);
-            self.events().created(new);
+            self.add_mapping(tuple, new, room);
         }
-        self.state
-            .tables
-            .add_session(session, room, self.state.clock.tick());
-        self.take_tokens(inside, cost.tokens);
-        self.record.count_session(proto, session.begin.state);
+        let session = NewSession {
+            mapping,
+            remote: tuple.remote,
+            begin,
+            permission,
+            room,
+        };
+        let tick = self.state.clock.tick();
+        self.state.tables.add_session(&session, tick);
+        self.take_tokens(tuple.inside, cost.tokens);
+        self.record.count_session(tuple.proto, begin.state);
     }
 
-    /// Adds a mapping. Its port leaves the quarantine: a port forward may use one that waits, and
-    /// other entries may be over without having been released.
-    fn add_mapping(&mut self, new: &NewMapping, room: &MappingRoom) {
+    /// Adds a mapping for its `first` session. Its port leaves the quarantine: a port forward may
+    /// use one that waits, and other entries may be over without having been released.
+    fn add_mapping(&mut self, first: &InsideTuple, new: NewMapping, room: MappingRoom) {
         self.state.quarantine.release(ExternalPort {
-            proto: new.tuple.proto,
+            proto: first.proto,
             external: new.external,
             port: new.external_port,
         });
-        self.state.tables.add_mapping(new, room);
+        self.state.tables.add_mapping(first, new, room);
         self.record.count_mapping();
+        self.pair(first.inside, new.external);
+        self.assign_block(first.inside, new);
+        self.events().created(first, new);
     }
 
     /// Gives a host whose external address is gone the one of its new mapping (RFC 4787 REQ-2).

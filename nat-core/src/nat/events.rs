@@ -84,11 +84,11 @@ impl<'t, W: Width> Nat<'t, W> {
 }
 
 impl<W: Width> EventSink<'_, '_, W> {
-    /// A mapping has begun.
+    /// A mapping has begun with the session `first`.
     #[inline(always)]
-    pub(super) fn created(&mut self, new: &NewMapping) {
+    pub(super) fn created(&mut self, first: &InsideTuple, new: NewMapping) {
         if self.record.hook.is_some() {
-            self.emit(&MappingEnds::from(new), Event::MappingCreated);
+            self.emit(&new.ends(first), Event::MappingCreated);
         }
     }
 

@@ -87,6 +87,7 @@ impl Pool {
     }
 
     /// The primary address, if there is one.
+    #[inline(always)]
     pub(crate) fn primary(&self) -> Option<u32> {
         self.active().next().map(|(_, address)| address)
     }
@@ -101,7 +102,7 @@ impl Pool {
 
     /// Whether new mappings may have the address with this number.
     pub(crate) fn is_active(&self, number: u8) -> bool {
-        self.active().any(|(active, _)| active == number)
+        self.active_address(number).is_some()
     }
 
     /// Whether new mappings may have this address.

@@ -20,7 +20,7 @@ use core::time::Duration;
 use crate::Instant;
 use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
-use crate::table::{ExpiryList, HashKey, Index, Place, Slot as _, SlotIndex, Slots, Width};
+use crate::table::{ExpiryList, HashKey, Index, Place, SlotIndex, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
@@ -45,7 +45,8 @@ pub(crate) struct SessionTables<'t, W: Width> {
     lifetimes: Lifetimes,
     hosts: Slots<'t, Host<W>>,
     hosts_by_address: Index<'t, ByAddress<W>>,
-    /// The host that was found last: a new session asks for its host several times. Only a hint.
+    /// The host that was found last, unless it is gone: a new session asks for its host several
+    /// times.
     last_host: Cell<SlotIndex<W>>,
     mappings: Slots<'t, Mapping<W>>,
     mappings_by_inside: Index<'t, ByInside<W>>,
@@ -110,11 +111,10 @@ impl<'t, W: Width> SessionTables<'t, W> {
     #[inline(always)]
     fn find_host(&self, origin: Origin, address: u32) -> Option<SlotIndex<W>> {
         let last = self.last_host.get();
-        let is_it = |host: &Host<W>| !host.is_free() && host.is(origin, address);
-        if self.hosts.get(last).is_some_and(is_it) {
-            return Some(last);
+        match self.hosts.get(last) {
+            Some(host) if host.is(origin, address) => Some(last),
+            _ => self.search_host(origin, address),
         }
-        self.search_host(origin, address)
     }
 
     #[inline(never)]

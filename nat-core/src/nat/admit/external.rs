@@ -19,11 +19,17 @@ impl<'v, W: Width> View<'v, W> {
     /// `None` if each address belongs to one other host.
     pub(super) fn choose_external(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         leaving: Option<u8>,
         search: &mut PortSearch<'_>,
     ) -> Option<u8> {
         let inside = request.tuple.inside;
+        let mut numbers = self.externals_for(inside).map(|(number, _)| number);
+        // Most routers have one external address: then there is no choice.
+        let only = numbers.next()?;
+        if numbers.next().is_none() {
+            return Some(only);
+        }
         self.configured_external(inside)
             .or_else(|| self.paired_external(inside, request.host?, leaving))
             .or_else(|| self.random_external(inside, search))
@@ -33,7 +39,7 @@ impl<'v, W: Width> View<'v, W> {
     /// of them on `leaving` ends before the next one begins, so it does not count.
     pub(super) fn other_external(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         first: u8,
         leaving: Option<u8>,
     ) -> Option<u8> {
@@ -73,11 +79,7 @@ impl<'v, W: Width> View<'v, W> {
 
     fn random_external(self, inside: Inside, search: &mut PortSearch<'_>) -> Option<u8> {
         let count = self.externals_for(inside).count();
-        let entry = if count <= 1 {
-            0
-        } else {
-            search.picker.pick_below(count as u32) as usize
-        };
+        let entry = search.picker.pick_below(count as u32) as usize;
         let (number, _) = self.externals_for(inside).nth(entry)?;
         Some(number)
     }

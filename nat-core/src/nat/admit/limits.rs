@@ -89,11 +89,10 @@ impl<W: Width> View<'_, W> {
     fn check_quotas(self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
         let quotas = self.tables.quotas();
         let (free_mappings, free_sessions) = self.tables.free_slots();
-        let (mappings, sessions) =
-            host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
         let reserved = quotas.reserved_mappings();
         let scarce = reserved != 0 && free_mappings <= reserved;
-        if new_mapping && scarce && quotas.has_used_reservation(mappings) {
+        let mappings = || host.map_or(0, Host::mappings);
+        if new_mapping && scarce && quotas.has_used_reservation(mappings()) {
             shortage.of_mappings(DropReason::MappingTableFull);
         }
         // A session may take a slot for its address's permission too, and so may those of the
@@ -105,7 +104,8 @@ impl<W: Width> View<'_, W> {
         };
         let reserved = quotas.reserved_sessions().saturating_mul(slots);
         let scarce = reserved != 0 && free_sessions < reserved.saturating_add(slots);
-        if scarce && quotas.has_used_reservation(sessions) {
+        let sessions = || host.map_or(0, |host| host.sessions.get());
+        if scarce && quotas.has_used_reservation(sessions()) {
             shortage.of_slots(DropReason::SessionTableFull);
         }
     }

@@ -59,9 +59,10 @@ struct OpenRange<'r> {
 impl<W: Width> View<'_, W> {
     /// Draws the external port of a new mapping: a free one, or else that of a session that makes
     /// room.
+    #[inline(always)]
     pub(super) fn draw_mapping(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> Result<(NewMapping, Option<Vacancy>, Option<SlotIndex<W>>), DropReason> {
@@ -77,7 +78,6 @@ impl<W: Width> View<'_, W> {
             evicted,
         } = drawn?;
         let mapping = NewMapping {
-            tuple: *request.tuple,
             external,
             external_port: port,
             kind: MappingKind::Dynamic,
@@ -87,7 +87,7 @@ impl<W: Width> View<'_, W> {
 
     fn draw(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> Result<Drawn<W>, DropReason> {
@@ -112,7 +112,7 @@ impl<W: Width> View<'_, W> {
     fn draw_from(
         self,
         external: u8,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> Result<Drawn<W>, DropReason> {
@@ -147,7 +147,7 @@ impl<W: Width> View<'_, W> {
     /// ends before the new mapping begins.
     fn choose_port(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         wanted: &PortWanted,
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
@@ -220,12 +220,15 @@ impl<W: Width> View<'_, W> {
     /// Whether a port of `range` is left for a host.
     fn is_port_left(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         range: &OpenRange<'_>,
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> bool {
         let (config, pool) = (&self.policy.config, range.pool);
+        if self.is_half_left(range) {
+            return true;
+        }
         let mut left = |open: usize| {
             let reserved = self.reserved_ports(request, range, open, evicted);
             self.has_free_port(pool, open.saturating_sub(reserved), search)
@@ -237,10 +240,22 @@ impl<W: Width> View<'_, W> {
         left(at_least) || left(open_ports(config, pool, &range.closed.collect()))
     }
 
+    /// Whether more than half of the ports of `range` are neither in use nor in quarantine. Then one
+    /// is left for each host, because no more than half are reserved for others.
+    fn is_half_left(self, range: &OpenRange<'_>) -> bool {
+        let ports = range.pool.ports(&self.policy.config).count();
+        let open = ports.saturating_sub(range.closed.at_most());
+        self.ports_taken(range.pool) < open / 2
+    }
+
+    fn ports_taken(self, pool: &PortPool) -> usize {
+        let in_use = self.tables.ports_in_use(pool);
+        in_use.saturating_add(self.quarantine.count(pool))
+    }
+
     /// Whether any port of `pool`, of which `open` may be used, is neither in use nor in quarantine.
     fn has_free_port(self, pool: &PortPool, open: usize, search: &mut PortSearch<'_>) -> bool {
-        let in_use = self.tables.ports_in_use(pool);
-        let taken = in_use.saturating_add(self.quarantine.count(pool));
+        let taken = self.ports_taken(pool);
         if taken >= open && self.quarantine.next_deadline(self.tick()) == Some(0) {
             search.counted_overdue = true;
         }
@@ -251,7 +266,7 @@ impl<W: Width> View<'_, W> {
     /// itself need not, nor the host that has the address to itself.
     fn reserved_ports(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         range: &OpenRange<'_>,
         open: usize,
         evicted: Option<SlotIndex<W>>,

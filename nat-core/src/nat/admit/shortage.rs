@@ -134,10 +134,10 @@ impl<W: Width> View<'_, W> {
     /// tables are nearly full.
     pub(super) fn choose_evicted(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
         let (host, keep) = (request.host, request.keep);
-        let state = request.begin.state;
+        let state = request.state;
         let needed = self.find_evictable(host, &request.shortage, state, keep)?;
         Ok(needed.or_else(|| self.find_finished(host, request.mapping.is_none(), keep)))
     }
@@ -197,7 +197,7 @@ impl<W: Width> View<'_, W> {
     /// instead (RFC 4787 REQ-2).
     pub(super) fn find_evictable_for_port(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         wanted: &PortWanted,
     ) -> Option<(SlotIndex<W>, u16)> {
         let (host, external) = (request.host?, wanted.pool.external);
@@ -212,7 +212,7 @@ impl<W: Width> View<'_, W> {
                 && wanted.is_met_by(session, mapping, overlaps)
                 && (request.shortage).is_met_by(session, mapping, self.slots_freed_by(session))
         };
-        let ranks = EvictionRank::evictable_for(request.begin.state);
+        let ranks = EvictionRank::evictable_for(request.state);
         let slot = self.tables.find_evictable(host, ranks, fits)?;
         let session = self.tables.session(slot)?;
         let mapping = self.tables.mapping(session.mapping)?;

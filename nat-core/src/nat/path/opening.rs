@@ -31,9 +31,10 @@ impl<W: Width> Nat<'_, W> {
             remote: header.destination(),
             untranslated: false,
         };
-        match self.reserve(|view, search| view.decide_beginning(&tuple, begin, search)) {
-            Ok(pending) => {
-                let external = pending.commit();
+        let pending =
+            self.reserve(|view, search| view.decide_session(&tuple, &begin, (None, None), search));
+        match pending.commit() {
+            Ok(external) => {
                 self.state.clock.note_packet();
                 Some(self.fast_send(header, proto, external))
             }

@@ -84,10 +84,9 @@ impl<W: Width> Nat<'_, W> {
             pending.commit();
             return Ok(external);
         }
-        match self.reserve(|view, search| view.decide_sender(sender, None, search)) {
-            Ok(pending) => Ok(pending.commit()),
-            Err(refusal) => Err(self.refuse(sender, refusal)),
-        }
+        self.reserve(|view, search| view.decide_sender(sender, None, search))
+            .commit()
+            .map_err(|refusal| self.refuse(sender, refusal))
     }
 }
 

@@ -2,10 +2,10 @@
 //! before they add anything, so no change fails half-way.
 
 use crate::DropReason;
-use crate::state::{Inside, Origin, OutsideTuple, Permission};
+use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple, Permission};
 use crate::table::{IndexFull, Place, SlotIndex, Vacancy, Width};
 
-use super::{NewMapping, NewSession, SessionTables};
+use super::{NewMapping, SessionTables};
 
 impl<W: Width> SessionTables<'_, W> {
     /// The capacity of the tables of mappings and of sessions.
@@ -37,16 +37,21 @@ impl<W: Width> SessionTables<'_, W> {
         if permission && !has_permission { 2 } else { 1 }
     }
 
-    /// The room in the index for `new`, if there is also some for its permission, if that is new.
-    pub(crate) fn room_for_session(&self, new: &NewSession<W>) -> Result<Vacancy, DropReason> {
-        let hash = self.remote_hash(new.mapping, new.remote);
-        let needs_permission =
-            new.permission && !self.has_permission(new.mapping, new.remote.address);
+    /// The room in the index for a session of `mapping` with `remote`, if there is also some for its
+    /// permission, if it needs one and that is new.
+    pub(crate) fn room_for_session(
+        &self,
+        mapping: SlotIndex<W>,
+        remote: Endpoint,
+        permission: bool,
+    ) -> Result<Vacancy, DropReason> {
+        let hash = self.remote_hash(mapping, remote);
+        let needs_permission = permission && !self.has_permission(mapping, remote.address);
         if !needs_permission {
             return self.session_vacancy(hash, 1);
         }
-        let any_port = Permission::<W>::any_port(new.remote.address);
-        let permission_hash = self.remote_hash(new.mapping, any_port);
+        let any_port = Permission::<W>::any_port(remote.address);
+        let permission_hash = self.remote_hash(mapping, any_port);
         self.session_vacancy(permission_hash, 1)?;
         // Both may fall into one bucket, which must have room for both then.
         let together = self.sessions_by_remote.share_bucket(hash, permission_hash);
@@ -59,35 +64,34 @@ impl<W: Width> SessionTables<'_, W> {
             .map_err(index_full)
     }
 
-    /// The room in the indexes for `new`, if the table of hosts has some for its host, if that has
-    /// no mapping yet. `outside` is the room for its external endpoint, if that is known.
+    /// The room in the indexes for a mapping with the session `first`. `outside` is the room for its
+    /// external endpoint, if that is known.
+    #[inline(always)]
     pub(crate) fn room_for_mapping(
         &self,
-        new: &NewMapping,
+        first: &InsideTuple,
+        new: NewMapping,
         outside: Option<Vacancy>,
     ) -> Result<MappingRoom, DropReason> {
-        self.check_host(new.tuple.inside)?;
         let inside = self
             .mappings_by_inside
-            .vacancy(&self.mappings, self.inside_hash(&new.tuple), 1)
+            .vacancy(&self.mappings, self.inside_hash(first), 1)
             .map_err(index_full)?;
-        if new.tuple.untranslated {
+        if first.untranslated {
             let outside = None;
             return Ok(MappingRoom { inside, outside });
         }
         let outside = match outside {
             Some(known) => known,
-            None => self.outside_vacancy(&new.outside())?,
+            None => self.outside_vacancy(&new.outside(first))?,
         };
         let outside = Some(outside);
         Ok(MappingRoom { inside, outside })
     }
 
-    fn check_host(&self, inside: Inside) -> Result<(), DropReason> {
+    /// Checks that the table of hosts has room for a host that has no mapping yet.
+    pub(crate) fn check_new_host(&self, inside: Inside) -> Result<(), DropReason> {
         let Inside { origin, endpoint } = inside;
-        if self.find_host(origin, endpoint.address).is_some() {
-            return Ok(());
-        }
         // Hosts may not take the last slot while it is reserved for the router itself.
         let reserved = match origin {
             Origin::Host => self.quotas.reserved_hosts(self.hosts.capacity()),

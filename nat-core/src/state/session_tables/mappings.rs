@@ -11,11 +11,9 @@ use crate::table::{SlotIndex, Width};
 use super::blocks::blocks_of;
 use super::{MappingRoom, SessionTables};
 
-/// A mapping to be added.
+/// A mapping to be added for a first session, of which it has all the rest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewMapping {
-    /// Its first session.
-    pub(crate) tuple: InsideTuple,
     /// The number of its external address.
     pub(crate) external: u8,
     pub(crate) external_port: u16,
@@ -23,61 +21,53 @@ pub(crate) struct NewMapping {
 }
 
 impl NewMapping {
-    pub(super) fn outside(&self) -> OutsideTuple {
-        let InsideTuple { proto, remote, .. } = self.tuple;
+    pub(super) fn outside(&self, first: &InsideTuple) -> OutsideTuple {
         OutsideTuple {
-            proto,
+            proto: first.proto,
             external: self.external,
             external_port: self.external_port,
-            remote,
+            remote: first.remote,
         }
     }
-}
 
-impl From<&NewMapping> for MappingEnds {
-    fn from(new: &NewMapping) -> Self {
+    /// The ends of this mapping with the session `first`.
+    pub(crate) fn ends(&self, first: &InsideTuple) -> MappingEnds {
         let NewMapping {
-            tuple,
             external,
             external_port,
             kind,
-        } = *new;
-        let InsideTuple {
-            proto,
-            inside,
-            untranslated,
-            ..
-        } = tuple;
-        Self {
-            proto,
-            inside: inside.endpoint,
+        } = *self;
+        MappingEnds {
+            proto: first.proto,
+            inside: first.inside.endpoint,
             external,
             external_port,
             kind,
-            untranslated,
+            untranslated: first.untranslated,
         }
     }
 }
 
 impl<W: Width> SessionTables<'_, W> {
-    /// Adds a mapping where there is room, and its host if that has no mapping yet.
+    /// Adds a mapping for its `first` session where there is room, and its host if that has no
+    /// mapping yet.
     pub(crate) fn add_mapping(
         &mut self,
-        new: &NewMapping,
-        room: &MappingRoom,
+        first: &InsideTuple,
+        new: NewMapping,
+        room: MappingRoom,
     ) -> Option<SlotIndex<W>> {
         let NewMapping {
-            tuple,
             external,
             external_port,
             kind,
-        } = *new;
-        let host = self.find_or_add_host(tuple.inside, external)?;
-        let mapping = Mapping::new(host, &tuple, external, external_port).with_kind(kind);
+        } = new;
+        let host = self.find_or_add_host(first.inside, external)?;
+        let mapping = Mapping::new(host, first, external, external_port).with_kind(kind);
         let is_dynamic = mapping.is_dynamic();
         let link = self.mappings.insert(mapping)?;
         if let Some(host) = self.hosts.get_mut(host) {
-            host.add_mapping(tuple.proto);
+            host.add_mapping(first.proto);
             if is_dynamic {
                 host.add_dynamic(external);
             }
@@ -88,7 +78,8 @@ impl<W: Width> SessionTables<'_, W> {
     }
 
     /// Makes a new mapping findable from both sides, and counts its external port.
-    fn index_mapping(&mut self, link: SlotIndex<W>, room: &MappingRoom) {
+    #[inline(always)]
+    fn index_mapping(&mut self, link: SlotIndex<W>, room: MappingRoom) {
         self.mappings_by_inside
             .insert_at(&mut self.mappings, room.inside, link);
         // An untranslated mapping has no external port.
@@ -187,6 +178,7 @@ impl<W: Width> SessionTables<'_, W> {
         let hash = self.host_hash(address);
         self.hosts_by_address.remove(&mut self.hosts, hash, link);
         self.hosts.remove(link);
+        self.last_host.set(SlotIndex::NONE);
         blocks
     }
 

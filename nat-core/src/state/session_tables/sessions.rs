@@ -9,13 +9,15 @@ use super::SessionTables;
 use super::membership::Membership;
 
 /// A session to be added.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NewSession<W> {
+#[derive(Debug)]
+pub(crate) struct NewSession<'b, W> {
     pub(crate) mapping: SlotIndex<W>,
     pub(crate) remote: Endpoint,
-    pub(crate) begin: Tcp,
+    pub(crate) begin: &'b Tcp,
     /// Whether the remote address gets permission to send from any port.
     pub(crate) permission: bool,
+    /// The room in the index.
+    pub(crate) room: Vacancy,
 }
 
 /// A session that has ended.
@@ -33,8 +35,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// Adds a session where there is room, and the permission of its remote address if asked for.
     pub(crate) fn add_session(
         &mut self,
-        new: &NewSession<W>,
-        room: Vacancy,
+        new: &NewSession<'_, W>,
         now: u32,
     ) -> Option<SlotIndex<W>> {
         let NewSession {
@@ -42,13 +43,12 @@ impl<W: Width> SessionTables<'_, W> {
             remote,
             begin,
             permission,
+            room,
         } = *new;
         if permission {
             self.add_permission_ref(mapping, remote.address);
         }
-        let link = self
-            .sessions
-            .insert(Session::new(mapping, remote, &begin))?;
+        let link = self.sessions.insert(Session::new(mapping, remote, begin))?;
         self.sessions_by_remote
             .insert_at(&mut self.sessions, room, link);
         let mapping = self.mappings.get_mut(mapping)?;
