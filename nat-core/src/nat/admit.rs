@@ -325,7 +325,7 @@ impl<'v, W: Width> View<'v, W> {
         let (new, room, evicted) = if tuple.untranslated {
             (UNTRANSLATED_MAPPING, None, evicted)
         } else if let Some((number, fixed)) = self.static_mapping(tuple) {
-            (fixed_mapping(number, &fixed), None, evicted)
+            (self.fixed_mapping(request, number, &fixed), None, evicted)
         } else {
             self.draw_mapping(request, evicted, search)?
         };
@@ -341,6 +341,29 @@ impl<'v, W: Width> View<'v, W> {
             external: external.ok_or(DropReason::AddressMissing)?,
             evicted,
         })
+    }
+
+    fn fixed_mapping(
+        self,
+        request: &Request<'_, '_, W>,
+        external: u8,
+        fixed: &StaticMapping,
+    ) -> NewMapping {
+        NewMapping {
+            external,
+            external_port: fixed.external.port,
+            kind: fixed.rule.into(),
+            pairs: self.pairs(request),
+        }
+    }
+
+    /// Whether the external address of a host is gone, so that its next mapping gives it another.
+    #[inline(always)]
+    fn pairs(self, request: &Request<'_, '_, W>) -> bool {
+        let pool = &self.policy.pool;
+        request
+            .host
+            .is_some_and(|host| !pool.is_active(host.external()))
     }
 
     /// The external endpoint of a mapping to be.
@@ -373,12 +396,5 @@ const UNTRANSLATED_MAPPING: NewMapping = NewMapping {
     external: NO_EXTERNAL,
     external_port: 0,
     kind: MappingKind::Dynamic,
+    pairs: false,
 };
-
-fn fixed_mapping(external: u8, fixed: &StaticMapping) -> NewMapping {
-    NewMapping {
-        external,
-        external_port: fixed.external.port,
-        kind: fixed.rule.into(),
-    }
-}

@@ -1,8 +1,9 @@
 //! The changes that packets make to the tables.
 //!
-//! A decision is made on a [`View`], which cannot write. [`Nat::step`] and [`Nat::reserve`] return
-//! it as a [`Pending`], which holds the engine's exclusive borrow: until it is committed or dropped,
-//! nothing else can change the tables that it depends on. A commit cannot fail.
+//! A decision is made on a [`View`], which cannot write. [`Nat::settle`] commits it at once.
+//! [`Nat::step`] returns it as a [`Pending`], which holds the engine's exclusive borrow: until it is
+//! committed or dropped, nothing else can change the tables that it depends on. A commit cannot
+//! fail.
 
 use crate::packet::Content;
 use crate::state::{
@@ -12,7 +13,7 @@ use crate::state::{
 use crate::table::{SlotIndex, Width};
 use crate::{DropReason, Nat, Side};
 
-use super::admit::{Action, NO_EXTERNAL, PortSearch, Reservation, Sender, SenderDecision};
+use super::admit::{Action, PortSearch, Reservation, Sender, SenderDecision};
 use super::effect::{Decision, Effect};
 use super::view::{Live, Lookup, View};
 
@@ -108,13 +109,17 @@ impl<'t, W: Width> Nat<'t, W> {
         Ok((external, pending))
     }
 
-    /// Decides on a packet that may begin a session. `decide` may be called twice.
+    /// Decides on a packet that may begin a session, and commits the decision. `decide` may be
+    /// called twice.
+    ///
+    /// The decision is committed where it was written: to move it would take 90 instructions on a
+    /// Cortex-M4.
     #[inline(always)]
-    pub(super) fn reserve<'n, D>(
-        &'n mut self,
+    pub(super) fn settle<D: Decision<W>>(
+        &mut self,
         decide: impl Fn(View<'_, W>, &mut PortSearch<'_>) -> D,
-    ) -> Pending<'n, 't, W, D> {
-        let Self { state, ports, .. } = &mut *self;
+    ) -> D::Outcome {
+        let Self { state, ports, .. } = self;
         let mut search = PortSearch::new(ports);
         let mut decision = decide(View(state), &mut search);
         if search.counted_overdue {
@@ -128,10 +133,7 @@ impl<'t, W: Width> Nat<'t, W> {
         if search.failed {
             self.record.count_port_error();
         }
-        Pending {
-            nat: self,
-            decision,
-        }
+        decision.carry_out(self)
     }
 
     /// Ends the session of a packet if it has expired, and with it maybe its mapping. This comes
@@ -187,19 +189,13 @@ impl<'t, W: Width> Nat<'t, W> {
         });
         self.state.tables.add_mapping(first, new, room);
         self.record.count_mapping();
-        self.pair(first.inside, new.external);
+        if new.pairs {
+            self.state
+                .tables
+                .set_host_external(first.inside, new.external);
+        }
         self.assign_block(first.inside, new);
         self.events().created(first, new);
-    }
-
-    /// Gives a host whose external address is gone the one of its new mapping (RFC 4787 REQ-2).
-    fn pair(&mut self, inside: Inside, external: u8) {
-        let state = &mut self.state;
-        let host = state.tables.host(inside.origin, inside.endpoint.address);
-        let pool = &state.policy.pool;
-        if external != NO_EXTERNAL && host.is_some_and(|host| !pool.is_active(host.external())) {
-            state.tables.set_host_external(inside, external);
-        }
     }
 
     /// Ends the session that is evicted. The mapping at `kept`, which is about to get a session,

@@ -15,8 +15,7 @@ use super::view::View;
 pub(super) trait Decision<W: Width> {
     type Outcome;
 
-    /// Changes the tables as decided. Only [`Pending::commit`](super::commit::Pending::commit)
-    /// calls it.
+    /// Changes the tables as decided. Only `commit` calls it.
     fn carry_out(&self, nat: &mut Nat<'_, W>) -> Self::Outcome;
 }
 

@@ -152,6 +152,13 @@ impl PortForwards {
         self.find_external_of(proto, inside, pool)
     }
 
+    /// Whether there are port forwards.
+    #[inline(always)]
+    pub(crate) fn has_forwards(&self) -> bool {
+        !self.forwards.is_empty()
+    }
+
+    #[inline(always)]
     fn is_empty(&self) -> bool {
         self.forwards.is_empty() && self.one_to_one.is_empty() && self.dmz_host.is_none()
     }

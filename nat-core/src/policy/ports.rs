@@ -17,7 +17,7 @@ pub(crate) struct PortPicker {
 }
 
 /// How many random ports are tried before the range is searched from end to end.
-const RANDOM_TRIES: u32 = 8;
+const RANDOM_TRIES: usize = 8;
 
 impl PortPicker {
     pub(crate) fn new(key: [u8; 16]) -> Self {
@@ -43,20 +43,20 @@ impl PortPicker {
             return None;
         }
         let mut position = 0;
-        for _ in 0..RANDOM_TRIES {
-            position = scale(self.next_random(), count);
+        // After the random attempts few ports are free. The search begins at the last random
+        // position, so the free ports are still chosen at random, though not with equal probability.
+        for attempt in 0..RANDOM_TRIES.saturating_add(tries) {
+            if attempt < RANDOM_TRIES {
+                position = scale(self.next_random(), count);
+            } else if attempt > RANDOM_TRIES {
+                position = following(position, count);
+            }
             let port = ports.at(position);
             if let Some(found) = free(port) {
                 return Some((port, found));
             }
         }
-        // Few ports are free. The search begins at the last random position, so the free ports are
-        // still chosen at random, though not with equal probability.
-        (position..count)
-            .chain(0..position)
-            .take(tries)
-            .map(|position| ports.at(position))
-            .find_map(|port| Some((port, free(port)?)))
+        None
     }
 
     /// A random number below `count`, for choices other than ports.
@@ -75,6 +75,12 @@ impl PortPicker {
         self.spare = Some((random >> 32) as u32);
         random as u32
     }
+}
+
+/// The position after `position` of so many, in a circle.
+fn following(position: u32, count: u32) -> u32 {
+    let next = position.wrapping_add(1);
+    if next < count { next } else { 0 }
 }
 
 fn scale(random: u32, count: u32) -> u32 {
@@ -127,7 +133,7 @@ mod tests {
                         (port == free).then_some(())
                     });
                     assert_eq!(picked, range.contains(free).then_some((free, ())));
-                    assert!(tries <= ports.count() as u32 + RANDOM_TRIES);
+                    assert!(tries <= (ports.count() + RANDOM_TRIES) as u32);
                 }
                 assert_eq!(picker.pick(ports, ports.count(), |_| None::<()>), None);
             }

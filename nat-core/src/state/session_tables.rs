@@ -158,6 +158,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
             })
     }
 
+    #[inline(never)]
     pub(crate) fn mapping_of_outside(&self, tuple: &OutsideTuple) -> Option<SlotIndex<W>> {
         match self.place_of_outside(tuple) {
             Place::Taken(mapping) => Some(mapping),
@@ -166,6 +167,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
     }
 
     /// Where the mapping of an external endpoint is, or could be.
+    #[inline(always)]
     fn place_of_outside(&self, tuple: &OutsideTuple) -> Place<Mapping<W>> {
         let hash = self.outside_hash(tuple);
         let is_it = |link, mapping: &Mapping<W>| {

@@ -81,6 +81,7 @@ impl<W: Width> View<'_, W> {
             external,
             external_port: port,
             kind: MappingKind::Dynamic,
+            pairs: self.pairs(request),
         };
         Ok((mapping, room, evicted))
     }
@@ -242,6 +243,7 @@ impl<W: Width> View<'_, W> {
 
     /// Whether more than half of the ports of `range` are neither in use nor in quarantine. Then one
     /// is left for each host, because no more than half are reserved for others.
+    #[inline(always)]
     fn is_half_left(self, range: &OpenRange<'_>) -> bool {
         let ports = range.pool.ports(&self.policy.config).count();
         let open = ports.saturating_sub(range.closed.at_most());
@@ -324,27 +326,34 @@ struct ClosedPorts<'p> {
 type ClosedSet = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
 
 impl<'p> ClosedPorts<'p> {
+    #[inline(always)]
     fn contains(self, port: u16) -> bool {
         let config = &self.policy.config;
         config.is_excluded(self.proto, port)
             || is_reserved(config, self.proto, port)
-            || self.forwarded().any(|ports| ports.contains(port))
+            || self.policy.port_forwards.has_forwards()
+                && self.forwarded().any(|ports| ports.contains(port))
     }
 
     /// No fewer than there are, without looking at each range.
+    #[inline(always)]
     fn at_most(self) -> usize {
         if self.proto == Proto::Icmp {
             return 0;
         }
-        let reserved = self
-            .policy
-            .config
-            .reserved_ports
-            .map_or(0, PortRange::count);
+        let policy = self.policy;
+        let reserved = policy.config.reserved_ports.map_or(0, PortRange::count);
         let dhcp_client = 1;
-        (self.forwarded().map(PortRange::count))
-            .chain([self.policy.excluded_ports, reserved, dhcp_client])
-            .fold(0, usize::saturating_add)
+        let closed = policy
+            .excluded_ports
+            .saturating_add(reserved)
+            .saturating_add(dhcp_client);
+        if !policy.port_forwards.has_forwards() {
+            return closed;
+        }
+        self.forwarded()
+            .map(PortRange::count)
+            .fold(closed, usize::saturating_add)
     }
 
     fn collect(self) -> ClosedSet {

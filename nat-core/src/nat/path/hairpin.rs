@@ -98,8 +98,7 @@ impl<W: Width> Nat<'_, W> {
         sender: &Sender<'_>,
         external: u8,
     ) -> Result<HairpinEnds, Verdict> {
-        self.reserve(|view, search| view.decide_hairpin(sender, external, search))
-            .commit()
+        self.settle(|view, search| view.decide_hairpin(sender, external, search))
             .map_err(|refusal| self.refuse(sender, refusal))
     }
 

@@ -31,9 +31,9 @@ impl<W: Width> Nat<'_, W> {
             remote: header.destination(),
             untranslated: false,
         };
-        let pending =
-            self.reserve(|view, search| view.decide_session(&tuple, &begin, (None, None), search));
-        match pending.commit() {
+        let external =
+            self.settle(|view, search| view.decide_session(&tuple, &begin, (None, None), search));
+        match external {
             Ok(external) => {
                 self.state.clock.note_packet();
                 Some(self.fast_send(header, proto, external))

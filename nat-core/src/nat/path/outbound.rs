@@ -84,8 +84,7 @@ impl<W: Width> Nat<'_, W> {
             pending.commit();
             return Ok(external);
         }
-        self.reserve(|view, search| view.decide_sender(sender, None, search))
-            .commit()
+        self.settle(|view, search| view.decide_sender(sender, None, search))
             .map_err(|refusal| self.refuse(sender, refusal))
     }
 }

@@ -1,7 +1,6 @@
 //! Adding and removing mappings, and the hosts that exist because of them.
 
 use crate::config::MAX_EXTERNAL_ADDRESSES;
-use crate::state::port_use::PortUse;
 use crate::state::{
     Blocks, Endpoint, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple,
     Proto,
@@ -18,6 +17,9 @@ pub(crate) struct NewMapping {
     pub(crate) external: u8,
     pub(crate) external_port: u16,
     pub(crate) kind: MappingKind,
+    /// Whether its host gets its external address for later mappings too: the host's own is gone
+    /// (RFC 4787 REQ-2).
+    pub(crate) pairs: bool,
 }
 
 impl NewMapping {
@@ -36,6 +38,7 @@ impl NewMapping {
             external,
             external_port,
             kind,
+            pairs: _,
         } = *self;
         MappingEnds {
             proto: first.proto,
@@ -61,6 +64,7 @@ impl<W: Width> SessionTables<'_, W> {
             external,
             external_port,
             kind,
+            pairs: _,
         } = new;
         let host = self.find_or_add_host(first.inside, external)?;
         let mapping = Mapping::new(host, first, external, external_port).with_kind(kind);
@@ -86,8 +90,7 @@ impl<W: Width> SessionTables<'_, W> {
         if let Some(outside) = room.outside {
             self.mappings_by_external
                 .insert_at(&mut self.mappings, outside, link);
-            self.count_port(link, PortUse::add);
-            self.take_reserved_port(link);
+            self.take_port(link);
         }
     }
 
@@ -136,8 +139,7 @@ impl<W: Width> SessionTables<'_, W> {
         if untranslated {
             return;
         }
-        self.count_port(link, PortUse::remove);
-        self.give_back_reserved_port(link);
+        self.give_back_port(link);
         let hash = self.outside_hash(&OutsideTuple {
             proto,
             external,

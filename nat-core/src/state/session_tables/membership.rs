@@ -38,10 +38,26 @@ impl Membership {
 }
 
 impl<W: Width> SessionTables<'_, W> {
+    /// Adds the session at `link`, of the host at `host`, to its lists and counters.
+    #[inline(always)]
+    pub(super) fn join(&mut self, links: (SlotIndex<W>, SlotIndex<W>), begin: Membership) {
+        self.move_session(links, None, Some(begin));
+    }
+
     /// Moves the session at `link`, of the host at `host`, from the lists and counters of `before`
-    /// to those of `after`. `before` is `None` for a session that begins, `after` for one that
-    /// ends. Nothing else adds a session to a list, removes it from one, or counts it.
+    /// to those of `after`, which is `None` for a session that ends.
     pub(super) fn update_membership(
+        &mut self,
+        links: (SlotIndex<W>, SlotIndex<W>),
+        before: Membership,
+        after: Option<Membership>,
+    ) {
+        self.move_session(links, Some(before), after);
+    }
+
+    /// Nothing else adds a session to a list, removes it from one, or counts it.
+    #[inline(always)]
+    fn move_session(
         &mut self,
         (link, host): (SlotIndex<W>, SlotIndex<W>),
         before: Option<Membership>,
@@ -54,6 +70,7 @@ impl<W: Width> SessionTables<'_, W> {
         self.move_eviction((link, host), before.and_then(rank), after.and_then(rank));
     }
 
+    #[inline(always)]
     fn move_expiry(
         &mut self,
         link: SlotIndex<W>,
@@ -72,6 +89,7 @@ impl<W: Width> SessionTables<'_, W> {
         }
     }
 
+    #[inline(always)]
     fn count_session(
         &mut self,
         host: SlotIndex<W>,
@@ -89,6 +107,7 @@ impl<W: Width> SessionTables<'_, W> {
         }
     }
 
+    #[inline(always)]
     fn move_eviction(
         &mut self,
         (link, host): (SlotIndex<W>, SlotIndex<W>),

@@ -2,7 +2,7 @@
 
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
-use crate::state::{Blocks, Endpoint, MappingEnds, Proto, Session, TimeoutClass};
+use crate::state::{Blocks, Endpoint, MappingEnds, Proto, Session};
 use crate::table::{Count, SlotIndex, Vacancy, Width};
 
 use super::SessionTables;
@@ -54,10 +54,11 @@ impl<W: Width> SessionTables<'_, W> {
         let mapping = self.mappings.get_mut(mapping)?;
         mapping.sessions.increment();
         let (proto, host) = (mapping.proto(), mapping.host);
-        let membership = Membership::of(self.sessions.get(link)?, proto);
+        let session = self.sessions.get_mut(link)?;
+        let membership = Membership::of(session, proto);
         // The deadline comes first: the expiry list takes the session at its end.
-        self.set_deadline(link, membership.class, now);
-        self.update_membership((link, host), None, Some(membership));
+        session.set_deadline(now.wrapping_add(self.lifetimes.of(membership.class)));
+        self.join((link, host), membership);
         Some(link)
     }
 
@@ -81,7 +82,7 @@ impl<W: Width> SessionTables<'_, W> {
         let (proto, host) = (mapping.proto(), mapping.host);
         // Lists and counters first: afterwards the slot is free, and its links mean something else.
         let membership = Membership::of(session, proto);
-        self.update_membership((link, host), Some(membership), None);
+        self.update_membership((link, host), membership, None);
         self.remove_session_slot(link, mapping_link, remote);
         self.remove_permission_ref(mapping_link, remote.address);
         let (mapping, blocks) = if is_unused {
@@ -128,11 +129,5 @@ impl<W: Width> SessionTables<'_, W> {
         self.sessions_by_remote
             .remove(&mut self.sessions, hash, link);
         self.sessions.remove(link);
-    }
-
-    fn set_deadline(&mut self, link: SlotIndex<W>, class: TimeoutClass, now: u32) {
-        if let Some(session) = self.sessions.get_mut(link) {
-            session.set_deadline(now.wrapping_add(self.lifetimes.of(class)));
-        }
     }
 }

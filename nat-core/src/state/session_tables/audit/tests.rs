@@ -61,6 +61,7 @@ fn tables() -> (SessionTables<'static, u16>, [SlotIndex<u16>; 3]) {
             external: 0,
             external_port: port,
             kind: MappingKind::Dynamic,
+            pairs: false,
         };
         let first = tuple(port);
         let room = tables.room_for_mapping(&first, new, None).expect("room");
