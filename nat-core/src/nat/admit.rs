@@ -61,7 +61,9 @@ enum Opening {
     Reset,
 }
 
-/// What is needed for the session that is being decided on.
+/// What is needed for the session that is being decided on. Rare paths get a copy, so that all of it
+/// stays in registers on the way of most.
+#[derive(Clone, Copy)]
 struct Request<'r, 's, W> {
     tuple: &'s InsideTuple,
     /// Its host, if that has a mapping already.

@@ -30,6 +30,17 @@ impl<'v, W: Width> View<'v, W> {
         if numbers.next().is_none() {
             return Some(only);
         }
+        self.choose_of_several(*request, leaving, search)
+    }
+
+    #[inline(never)]
+    fn choose_of_several(
+        self,
+        request: Request<'_, '_, W>,
+        leaving: Option<u8>,
+        search: &mut PortSearch<'_>,
+    ) -> Option<u8> {
+        let inside = request.tuple.inside;
         self.configured_external(inside)
             .or_else(|| self.paired_external(inside, request.host?, leaving))
             .or_else(|| self.random_external(inside, search))
@@ -37,9 +48,10 @@ impl<'v, W: Width> View<'v, W> {
 
     /// Another external address than `first` on which a host has dynamic mappings at present. One
     /// of them on `leaving` ends before the next one begins, so it does not count.
+    #[inline(never)]
     pub(super) fn other_external(
         self,
-        request: &Request<'_, '_, W>,
+        request: Request<'_, '_, W>,
         first: u8,
         leaving: Option<u8>,
     ) -> Option<u8> {

@@ -11,6 +11,7 @@ use super::{Cost, View};
 
 impl<W: Width> View<'_, W> {
     /// What a host's new session lacks, by the limits and by what is free.
+    #[inline(always)]
     pub(super) fn find_shortage(
         self,
         (tuple, host): (&InsideTuple, Option<&Host<W>>),
@@ -33,6 +34,7 @@ impl<W: Width> View<'_, W> {
         shortage
     }
 
+    #[inline(always)]
     fn check_host(
         self,
         shortage: &mut Shortage<W>,
@@ -61,6 +63,7 @@ impl<W: Width> View<'_, W> {
         }
     }
 
+    #[inline(always)]
     fn check_mappings(self, shortage: &mut Shortage<W>, host: &Host<W>, proto: Proto) {
         let limits = &self.policy.config.limits;
         let (capacity, _) = self.tables.capacity();
@@ -77,6 +80,7 @@ impl<W: Width> View<'_, W> {
         }
     }
 
+    #[inline(always)]
     fn check_sessions(self, shortage: &mut Shortage<W>, host: &Host<W>) {
         let (_, capacity) = self.tables.capacity();
         let limit = self.policy.config.limits.sessions_per_host;
@@ -86,6 +90,7 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Leaves to other hosts what is reserved for them.
+    #[inline(always)]
     fn check_quotas(self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
         let quotas = self.tables.quotas();
         let (free_mappings, free_sessions) = self.tables.free_slots();

@@ -50,8 +50,9 @@ struct Drawn<W> {
 }
 
 /// The ports of an external address from which mappings draw.
+#[derive(Clone, Copy)]
 struct OpenRange<'r> {
-    pool: &'r PortPool,
+    pool: PortPool,
     /// Those that no mapping draws.
     closed: ClosedPorts<'r>,
 }
@@ -98,18 +99,20 @@ impl<W: Width> View<'_, W> {
         let first = self
             .choose_external(request, leaving, search)
             .ok_or(NONE_LEFT)?;
-        match self.draw_from(first, request, evicted, search) {
-            Err(NONE_LEFT) => {
-                let other = self
-                    .other_external(request, first, leaving)
-                    .ok_or(NONE_LEFT)?;
-                self.draw_from(other, request, evicted, search)
+        let mut external = first;
+        loop {
+            match self.draw_from(external, request, evicted, search) {
+                Err(NONE_LEFT) if external == first => {
+                    let other = self.other_external(*request, first, leaving);
+                    external = other.ok_or(NONE_LEFT)?;
+                }
+                drawn => return drawn,
             }
-            drawn => drawn,
         }
     }
 
     /// The same from one external address.
+    #[inline(always)]
     fn draw_from(
         self,
         external: u8,
@@ -127,7 +130,7 @@ impl<W: Width> View<'_, W> {
         let (port, room, evicted) = match self.choose_port(request, &wanted, evicted, search) {
             Err(DropReason::PortsExhausted) => {
                 let (session, port) = self
-                    .find_evictable_for_port(request, &wanted)
+                    .find_evictable_for_port(*request, wanted)
                     .ok_or(DropReason::PortsExhausted)?;
                 (port, None, Some(session))
             }
@@ -146,6 +149,7 @@ impl<W: Width> View<'_, W> {
 
     /// Draws a port that is free, and finds the room for it in the index. The session in `evicted`
     /// ends before the new mapping begins.
+    #[inline(always)]
     fn choose_port(
         self,
         request: &Request<'_, '_, W>,
@@ -163,7 +167,10 @@ impl<W: Width> View<'_, W> {
             proto: pool.proto,
             address,
         };
-        let range = OpenRange { pool, closed };
+        let range = OpenRange {
+            pool: *pool,
+            closed,
+        };
         let overlapping = self.tables.overlapping();
         // Without this, a host that fills the range would have every later packet search all of it
         // in vain. A block is short, and where ports overlap the number of tries is limited.
@@ -219,6 +226,7 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Whether a port of `range` is left for a host.
+    #[inline(always)]
     fn is_port_left(
         self,
         request: &Request<'_, '_, W>,
@@ -226,12 +234,20 @@ impl<W: Width> View<'_, W> {
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> bool {
-        let (config, pool) = (&self.policy.config, range.pool);
-        if self.is_half_left(range) {
-            return true;
-        }
+        self.is_half_left(range) || self.is_any_left(*request, *range, evicted, search)
+    }
+
+    #[inline(never)]
+    fn is_any_left(
+        self,
+        request: Request<'_, '_, W>,
+        range: OpenRange<'_>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch<'_>,
+    ) -> bool {
+        let (config, pool) = (&self.policy.config, &range.pool);
         let mut left = |open: usize| {
-            let reserved = self.reserved_ports(request, range, open, evicted);
+            let reserved = self.reserved_ports(&request, &range, open, evicted);
             self.has_free_port(pool, open.saturating_sub(reserved), search)
         };
         // Few ports are closed. Mostly a port is left even if all of these were of this pool, and
@@ -247,7 +263,7 @@ impl<W: Width> View<'_, W> {
     fn is_half_left(self, range: &OpenRange<'_>) -> bool {
         let ports = range.pool.ports(&self.policy.config).count();
         let open = ports.saturating_sub(range.closed.at_most());
-        self.ports_taken(range.pool) < open / 2
+        self.ports_taken(&range.pool) < open / 2
     }
 
     fn ports_taken(self, pool: &PortPool) -> usize {
@@ -279,7 +295,7 @@ impl<W: Width> View<'_, W> {
         }
         let leaving = evicted.and_then(|session| self.drawn_until_end(session));
         self.tables
-            .reserved_ports(request.host, range.pool, open, leaving)
+            .reserved_ports(request.host, &range.pool, open, leaving)
     }
 
     /// The external ports for an inside port. An identifier of ICMP queries has neither class nor

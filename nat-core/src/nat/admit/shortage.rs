@@ -132,13 +132,25 @@ impl PortWanted {
 impl<W: Width> View<'_, W> {
     /// The session to evict for a new one, if any: because that lacks something, or because the
     /// tables are nearly full.
+    #[inline(always)]
     pub(super) fn choose_evicted(
         self,
         request: &Request<'_, '_, W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
+        let (few_mappings, few_sessions) = self.tables.is_nearly_full();
+        if request.shortage.reason.is_none() && !few_mappings && !few_sessions {
+            return Ok(None);
+        }
+        self.choose_evicted_of(*request)
+    }
+
+    #[inline(never)]
+    fn choose_evicted_of(
+        self,
+        request: Request<'_, '_, W>,
+    ) -> Result<Option<SlotIndex<W>>, DropReason> {
         let (host, keep) = (request.host, request.keep);
-        let state = request.state;
-        let needed = self.find_evictable(host, &request.shortage, state, keep)?;
+        let needed = self.find_evictable(host, &request.shortage, request.state, keep)?;
         Ok(needed.or_else(|| self.find_finished(host, request.mapping.is_none(), keep)))
     }
 
@@ -195,10 +207,11 @@ impl<W: Width> View<'_, W> {
     /// There is none where a freed port goes into quarantine. Nor is it the last port of a host on
     /// an address while the host has dynamic mappings on another one: it gets its next port there
     /// instead (RFC 4787 REQ-2).
+    #[inline(never)]
     pub(super) fn find_evictable_for_port(
         self,
-        request: &Request<'_, '_, W>,
-        wanted: &PortWanted,
+        request: Request<'_, '_, W>,
+        wanted: PortWanted,
     ) -> Option<(SlotIndex<W>, u16)> {
         let (host, external) = (request.host?, wanted.pool.external);
         let last = host.dynamic_on(external) == 1;
