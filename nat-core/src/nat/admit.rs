@@ -24,7 +24,6 @@ use super::view::{Live, Lookup, View};
 
 pub(super) use decision::{Action, Cost, NO_EXTERNAL, Reservation, SenderDecision};
 pub(super) use ports::PortSearch;
-use shortage::Shortage;
 
 /// A packet from inside with the ends of its session.
 pub(super) struct Sender<'p> {
@@ -74,7 +73,6 @@ struct Request<'r, 's, W> {
     state: SessionState,
     /// Whether it gives permission to every port of its remote address.
     permission: bool,
-    shortage: Shortage<W>,
     /// The session that must not end: the receiver's, of a hairpinned packet.
     keep: Option<SlotIndex<W>>,
 }
@@ -273,15 +271,12 @@ impl<'v, W: Width> View<'v, W> {
         state: SessionState,
         (mapping, keep): (Option<SlotIndex<W>>, Option<SlotIndex<W>>),
     ) -> Request<'v, 's, W> {
-        let host = self.host(tuple.inside);
-        let permission = self.needs_permission(tuple, mapping);
         Request {
             tuple,
-            host,
+            host: self.host(tuple.inside),
             mapping,
             state,
-            permission,
-            shortage: self.find_shortage((tuple, host), mapping, (state, permission)),
+            permission: self.needs_permission(tuple, mapping),
             keep,
         }
     }

@@ -2,6 +2,7 @@
 //! of ports. Does not depend on packets.
 
 mod blocks;
+mod ease;
 mod eviction_rank;
 mod host;
 mod mapping;

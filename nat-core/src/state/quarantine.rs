@@ -222,6 +222,11 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
     }
 
+    /// How many ports are in quarantine, of all pools.
+    pub(crate) fn ports_waiting(&self) -> usize {
+        self.slots.in_use()
+    }
+
     /// How many ports of `pool` are in quarantine, including those whose time is over but that were
     /// not released yet.
     pub(crate) fn count(&self, pool: &PortPool) -> usize {
@@ -423,7 +428,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     fn find(&self, port: ExternalPort) -> Option<SlotIndex<W>> {
-        if self.slots.is_empty() {
+        if self.slots.in_use() == 0 {
             return None;
         }
         self.index.find(&self.slots, self.hash(port), |_, freed| {

@@ -93,9 +93,9 @@ impl<'t, T: Slot> Slots<'t, T> {
         self.slots.len()
     }
 
-    /// Whether no slot is in use.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.in_use == 0
+    /// How many slots are in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use
     }
 
     /// How many slots are free.

@@ -3,26 +3,21 @@
 use crate::DropReason;
 use crate::config::Rate;
 use crate::session_info::SessionState;
-use crate::state::{Host, InsideTuple, Origin, Proto, Tokens, is_half_open};
+use crate::state::{Host, Origin, Proto, Tokens, is_half_open};
 use crate::table::{SlotIndex, Width};
 
 use super::shortage::Shortage;
-use super::{Cost, View};
+use super::{Cost, Request, View};
 
 impl<W: Width> View<'_, W> {
     /// What a host's new session lacks, by the limits and by what is free.
-    #[inline(always)]
-    pub(super) fn find_shortage(
-        self,
-        (tuple, host): (&InsideTuple, Option<&Host<W>>),
-        mapping: Option<SlotIndex<W>>,
-        (state, permission): (SessionState, bool),
-    ) -> Shortage<W> {
-        let tables = &self.tables;
-        let slots = tables.slots_of_session(mapping, tuple.remote.address, permission);
+    pub(super) fn find_shortage(self, request: &Request<'_, '_, W>) -> Shortage<W> {
+        let (tables, tuple) = (&self.tables, request.tuple);
+        let mapping = request.mapping;
+        let slots = tables.slots_of_session(mapping, tuple.remote.address, request.permission);
         let mut shortage = Shortage::none(slots);
         if tuple.inside.origin == Origin::Host {
-            self.check_host(&mut shortage, (tuple.proto, host), mapping, state);
+            self.check_host(&mut shortage, request);
         }
         let (free_mappings, free_sessions) = tables.free_slots();
         if mapping.is_none() && free_mappings == 0 {
@@ -34,23 +29,23 @@ impl<W: Width> View<'_, W> {
         shortage
     }
 
-    #[inline(always)]
-    fn check_host(
-        self,
-        shortage: &mut Shortage<W>,
-        (proto, host): (Proto, Option<&Host<W>>),
-        mapping: Option<SlotIndex<W>>,
-        state: SessionState,
-    ) {
+    fn check_host(self, shortage: &mut Shortage<W>, request: &Request<'_, '_, W>) {
+        let Request {
+            tuple,
+            host,
+            mapping,
+            state,
+            ..
+        } = *request;
         if let Some(host) = host {
             match mapping {
                 Some(mapping) => self.check_sessions_of(shortage, mapping),
-                None => self.check_mappings(shortage, host, proto),
+                None => self.check_mappings(shortage, host, tuple.proto),
             }
             self.check_sessions(shortage, host);
         }
         self.check_quotas(shortage, host, mapping.is_none());
-        if proto == Proto::Tcp {
+        if tuple.proto == Proto::Tcp {
             self.check_half_open(shortage, host, state);
         }
     }
@@ -63,7 +58,6 @@ impl<W: Width> View<'_, W> {
         }
     }
 
-    #[inline(always)]
     fn check_mappings(self, shortage: &mut Shortage<W>, host: &Host<W>, proto: Proto) {
         let limits = &self.policy.config.limits;
         let (capacity, _) = self.tables.capacity();
@@ -80,7 +74,6 @@ impl<W: Width> View<'_, W> {
         }
     }
 
-    #[inline(always)]
     fn check_sessions(self, shortage: &mut Shortage<W>, host: &Host<W>) {
         let (_, capacity) = self.tables.capacity();
         let limit = self.policy.config.limits.sessions_per_host;
@@ -90,7 +83,6 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Leaves to other hosts what is reserved for them.
-    #[inline(always)]
     fn check_quotas(self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
         let quotas = self.tables.quotas();
         let (free_mappings, free_sessions) = self.tables.free_slots();

@@ -175,8 +175,11 @@ impl<W: Width> View<'_, W> {
         // Without this, a host that fills the range would have every later packet search all of it
         // in vain. A block is short, and where ports overlap the number of tries is limited.
         let counted = !overlapping && policy.config.port_blocks.is_none();
-        if counted && !self.is_port_left(request, &range, evicted, search) {
-            return Err(DropReason::PortsExhausted);
+        if counted && !self.is_half_left(&range, ports.count()) {
+            let left = self.is_any_left(*request, range, evicted, search);
+            if !left {
+                return Err(DropReason::PortsExhausted);
+            }
         }
         let tries = if overlapping {
             OVERLAPPING_TRIES
@@ -226,17 +229,6 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Whether a port of `range` is left for a host.
-    #[inline(always)]
-    fn is_port_left(
-        self,
-        request: &Request<'_, '_, W>,
-        range: &OpenRange<'_>,
-        evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch<'_>,
-    ) -> bool {
-        self.is_half_left(range) || self.is_any_left(*request, *range, evicted, search)
-    }
-
     #[inline(never)]
     fn is_any_left(
         self,
@@ -257,13 +249,14 @@ impl<W: Width> View<'_, W> {
         left(at_least) || left(open_ports(config, pool, &range.closed.collect()))
     }
 
-    /// Whether more than half of the ports of `range` are neither in use nor in quarantine. Then one
-    /// is left for each host, because no more than half are reserved for others.
+    /// Whether more than half of the ports of `range`, which has so many, would be left even if all
+    /// mappings and the whole quarantine had ports of it. Then one is left for each host, because no
+    /// more than half are reserved for others. A no says nothing.
     #[inline(always)]
-    fn is_half_left(self, range: &OpenRange<'_>) -> bool {
-        let ports = range.pool.ports(&self.policy.config).count();
-        let open = ports.saturating_sub(range.closed.at_most());
-        self.ports_taken(&range.pool) < open / 2
+    fn is_half_left(self, range: &OpenRange<'_>, ports: usize) -> bool {
+        let taken = self.tables.mappings_in_use();
+        let taken = taken.saturating_add(self.quarantine.ports_waiting());
+        taken < ports.saturating_sub(range.closed.at_most()) / 2
     }
 
     fn ports_taken(self, pool: &PortPool) -> usize {

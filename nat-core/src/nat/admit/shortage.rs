@@ -137,20 +137,21 @@ impl<W: Width> View<'_, W> {
         self,
         request: &Request<'_, '_, W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
-        let (few_mappings, few_sessions) = self.tables.is_nearly_full();
-        if request.shortage.reason.is_none() && !few_mappings && !few_sessions {
+        let (free_mappings, free_sessions) = self.tables.free_slots();
+        let free = free_mappings.min(free_sessions);
+        if self.tables.quotas().are_at_ease(request.host, free) {
+            #[cfg(feature = "audit")]
+            assert!(matches!(self.find_evicted(*request), Ok(None)), "ease");
             return Ok(None);
         }
-        self.choose_evicted_of(*request)
+        self.find_evicted(*request)
     }
 
     #[inline(never)]
-    fn choose_evicted_of(
-        self,
-        request: Request<'_, '_, W>,
-    ) -> Result<Option<SlotIndex<W>>, DropReason> {
+    fn find_evicted(self, request: Request<'_, '_, W>) -> Result<Option<SlotIndex<W>>, DropReason> {
         let (host, keep) = (request.host, request.keep);
-        let needed = self.find_evictable(host, &request.shortage, request.state, keep)?;
+        let shortage = self.find_shortage(&request);
+        let needed = self.find_evictable(host, &shortage, request.state, keep)?;
         Ok(needed.or_else(|| self.find_finished(host, request.mapping.is_none(), keep)))
     }
 
@@ -220,10 +221,11 @@ impl<W: Width> View<'_, W> {
             return None;
         }
         let overlaps = self.tables.overlapping();
+        let shortage = self.find_shortage(&request);
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
             Some(slot) != request.keep
                 && wanted.is_met_by(session, mapping, overlaps)
-                && (request.shortage).is_met_by(session, mapping, self.slots_freed_by(session))
+                && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
         };
         let ranks = EvictionRank::evictable_for(request.state);
         let slot = self.tables.find_evictable(host, ranks, fits)?;

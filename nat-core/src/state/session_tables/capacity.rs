@@ -13,6 +13,11 @@ impl<W: Width> SessionTables<'_, W> {
         (self.mappings.capacity(), self.sessions.capacity())
     }
 
+    /// How many mappings there are.
+    pub(crate) fn mappings_in_use(&self) -> usize {
+        self.mappings.in_use()
+    }
+
     /// How many more mappings and sessions fit into their tables.
     pub(crate) fn free_slots(&self) -> (usize, usize) {
         (self.mappings.free_slots(), self.sessions.free_slots())
