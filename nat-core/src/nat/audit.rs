@@ -43,8 +43,7 @@ impl<W: Width> Nat<'_, W> {
         now: Instant,
     ) -> Option<Verdict> {
         self.advance(now, EXPIRED_PER_PACKET);
-        self.fast_path(packet, from)
-            .or_else(|| self.fast_path_at_odd_address(packet, from))
+        self.fast_only(packet, from)
     }
 
     /// Does what [`Nat::process`] does, on the slow path only.

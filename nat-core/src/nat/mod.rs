@@ -32,6 +32,7 @@ use crate::{Config, ConfigError, Instant, Seed, Side, Tables, Verdict};
 
 use answers::AnswerLimits;
 use clock::{Clock, EXPIRED_PER_PACKET};
+use path::Detour;
 use record::Record;
 use view::{Policy, State};
 
@@ -126,15 +127,15 @@ impl<'t, W: Width> Nat<'t, W> {
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
         match self.fast_path(packet, from) {
-            Some(verdict) => verdict,
-            None => self.process_other(packet, from),
+            Ok(verdict) => verdict,
+            Err(detour) => self.process_other(packet, from, detour),
         }
     }
 
-    /// Processes a packet that does not take the fast path, or not at its address.
+    /// Processes a packet that has not taken the fast path.
     #[inline(never)]
-    fn process_other(&mut self, packet: &mut [u8], from: Side) -> Verdict {
-        match self.fast_path_at_odd_address(packet, from) {
+    fn process_other(&mut self, packet: &mut [u8], from: Side, detour: Detour) -> Verdict {
+        match self.other_fast_path(packet, from, detour) {
             Some(verdict) => verdict,
             None => self.process_slow(packet, from, Origin::Host),
         }

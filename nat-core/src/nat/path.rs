@@ -27,6 +27,7 @@ use super::admit::{Refusal, Sender};
 use super::answers;
 use super::hop::Hop;
 use super::view::View;
+pub(super) use fast::Detour;
 use route::{Path, Route};
 
 impl<W: Width> Nat<'_, W> {

@@ -89,20 +89,18 @@ impl<'p, H: Halfword> FastHeader<'p, H> {
     #[inline(always)]
     pub(crate) fn parse(packet: &'p mut [u8]) -> Option<Self> {
         let len = packet.len();
-        let (head, rest) = Head::mut_from_prefix(packet).ok()?;
-        let header = Self { head, rest };
+        let header = Self::of_parsed(packet)?;
         let total_length = usize::from(header.total_length());
         let whole = size_of::<Head<H>>() <= total_length && total_length <= len;
         // The checksum first: its loads of the header serve the other checks.
         (whole && header.checksum_holds() && header.is_plain()).then_some(header)
     }
 
-    /// The same headers. To call a function with them that is out of line keeps only these in
-    /// memory.
+    /// The headers of a packet that [`FastHeader::parse`] has accepted.
     #[inline(always)]
-    pub(crate) fn reborrow(&mut self) -> FastHeader<'_, H> {
-        let Self { head, rest } = self;
-        FastHeader { head, rest }
+    pub(crate) fn of_parsed(packet: &'p mut [u8]) -> Option<Self> {
+        let (head, rest) = Head::mut_from_prefix(packet).ok()?;
+        Some(Self { head, rest })
     }
 
     #[inline(always)]

@@ -49,6 +49,9 @@ struct Drawn<W> {
     evicted: Option<SlotIndex<W>>,
 }
 
+/// A mapping whose port was drawn, the room for it and the session that ends, as in [`Drawn`].
+type DrawnMapping<W> = (NewMapping, Option<Vacancy>, Option<SlotIndex<W>>);
+
 /// The ports of an external address from which mappings draw.
 #[derive(Clone, Copy)]
 struct OpenRange<'r> {
@@ -66,7 +69,7 @@ impl<W: Width> View<'_, W> {
         request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
-    ) -> Result<(NewMapping, Option<Vacancy>, Option<SlotIndex<W>>), DropReason> {
+    ) -> Result<DrawnMapping<W>, DropReason> {
         if self.policy.pool.primary().is_none() {
             return Err(DropReason::AddressMissing);
         }

@@ -34,7 +34,7 @@ impl NewMapping {
 
     /// The ends of this mapping with the session `first`.
     pub(crate) fn ends(&self, first: &InsideTuple) -> MappingEnds {
-        let NewMapping {
+        let Self {
             external,
             external_port,
             kind,
