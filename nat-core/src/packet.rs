@@ -123,7 +123,12 @@ impl Transport<'_> {
 pub(crate) fn sequence_length(header: &tcp::Header, body: &[u8]) -> u32 {
     let options = header.header_length().saturating_sub(tcp::Header::LEN);
     let data = body.len().saturating_sub(options) as u32;
-    let flags = header.flags();
+    with_flags(data, header.flags())
+}
+
+/// The sequence space of `data` bytes and what `flags` add to it.
+#[inline(always)]
+pub(crate) fn with_flags(data: u32, flags: tcp::Flags) -> u32 {
     data.wrapping_add(u32::from(flags.contains(tcp::Flags::SYN)))
         .wrapping_add(u32::from(flags.contains(tcp::Flags::FIN)))
 }
@@ -243,7 +248,7 @@ pub(crate) fn udp_question(length: u16, checksum: u16) -> u32 {
     }
 }
 
-fn kind(flags: tcp::Flags) -> Kind {
+pub(crate) fn kind(flags: tcp::Flags) -> Kind {
     match flags {
         tcp::Flags::SYN => Kind::Syn,
         tcp::Flags::SYN_ACK => Kind::SynAck,

@@ -65,6 +65,14 @@ impl Ends {
         }
     }
 
+    /// From inside, from a host that has none of these sessions.
+    pub fn of_new_host(host: usize) -> Self {
+        Self {
+            source: (Ipv4Addr::new(10, 0, 0, host as u8 + 100), 20_000),
+            ..Self::outbound(0)
+        }
+    }
+
     /// From the server, to the external port `port`.
     pub fn inbound(port: u16) -> Self {
         Self {

@@ -126,10 +126,11 @@ impl<const RANGES: usize> PortSet<RANGES> {
 
     /// Whether `port` is in the set.
     pub fn contains(&self, port: u16) -> bool {
-        let position = self.ranges.partition_point(|range| range.last < port);
-        self.ranges
-            .get(position)
-            .is_some_and(|range| range.contains(port))
+        // From the last range on: most ports that are asked about were drawn from all above 1023,
+        // and are above every range, or above all but a few.
+        let mut ranges = self.ranges.iter().rev();
+        let nearest = ranges.find(|range| range.first <= port);
+        nearest.is_some_and(|range| port <= range.last)
     }
 
     /// The ranges in ascending order. No two overlap.

@@ -12,7 +12,7 @@ use crate::policy::port_forwards::StaticMapping;
 use crate::session_info::SessionState;
 use crate::state::tcp::{Kind, Tcp};
 use crate::state::{
-    Endpoint, InsideTuple, MappingKind, NewMapping, NewSession, Origin, Proto, Sequences,
+    Endpoint, Host, InsideTuple, MappingKind, MappingRoom, NewMapping, Origin, Proto, Sequences,
 };
 use crate::table::{SlotIndex, Width};
 use crate::wire::icmp::MessageClass;
@@ -24,7 +24,6 @@ use super::view::{Live, Lookup, View};
 
 pub(super) use decision::{Action, Cost, NO_EXTERNAL, Reservation, SenderDecision};
 pub(super) use ports::PortSearch;
-use shortage::Shortage;
 
 /// A packet from inside with the ends of its session.
 pub(super) struct Sender<'p> {
@@ -61,15 +60,19 @@ enum Opening {
     Reset,
 }
 
-/// What is needed for the session that is being decided on.
-struct Request<'r, W> {
-    tuple: &'r InsideTuple,
+/// What is needed for the session that is being decided on. Rare paths get a copy, so that all of it
+/// stays in registers on the way of most.
+#[derive(Clone, Copy)]
+struct Request<'r, 's, W> {
+    tuple: &'s InsideTuple,
+    /// Its host, if that has a mapping already.
+    host: Option<&'r Host<W>>,
     /// Its mapping, if there is one already.
     mapping: Option<SlotIndex<W>>,
-    begin: Tcp,
+    /// Its first state.
+    state: SessionState,
     /// Whether it gives permission to every port of its remote address.
     permission: bool,
-    shortage: Shortage<W>,
     /// The session that must not end: the receiver's, of a hairpinned packet.
     keep: Option<SlotIndex<W>>,
 }
@@ -77,22 +80,22 @@ struct Request<'r, W> {
 /// The mapping of a new session.
 struct Placement<W> {
     /// Its slot, now or once `evicted` has ended.
-    mapping: Option<SlotIndex<W>>,
-    new: Option<NewMapping>,
-    external: Option<Endpoint>,
+    mapping: SlotIndex<W>,
+    new: Option<(NewMapping, MappingRoom)>,
+    external: Endpoint,
     /// The session that is evicted for it.
     evicted: Option<SlotIndex<W>>,
 }
 
-impl<W: Width> View<'_, W> {
+impl<'v, W: Width> View<'v, W> {
     /// Decides the sender's half of a packet from inside, whose session has not expired. `receiver`
     /// is the receiver's session with the sender, if the packet is hairpinned to it: the packet must
     /// suit that too.
     pub(super) fn decide_sender<'p>(
         self,
-        sender: &Sender<'p>,
+        sender: &'p Sender<'p>,
         receiver: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         match self.find_session(&sender.tuple) {
             Lookup::Live(live) => self.decide_known(sender, live, receiver),
@@ -128,7 +131,7 @@ impl<W: Width> View<'_, W> {
         let inside = sender.tuple.inside;
         let action = match effect.opens() {
             Some(state) if inside.origin == Origin::Host => {
-                let cost = self.cost_to_reopen(inside, state, receiver);
+                let cost = self.cost_to_reopen(self.host(inside), state, receiver);
                 Action::Reopen(effect, inside, cost.map_err(Refusal::Exhausted)?)
             }
             Some(_) | None => Action::Step(effect),
@@ -138,10 +141,10 @@ impl<W: Width> View<'_, W> {
 
     fn decide_opening<'p>(
         self,
-        sender: &Sender<'p>,
+        sender: &'p Sender<'p>,
         mapping: Option<SlotIndex<W>>,
         receiver: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         let open = self.open_endpoint(&sender.tuple, mapping, receiver.is_some());
         let opening = self.opening(sender, open.is_some())?;
@@ -149,9 +152,13 @@ impl<W: Width> View<'_, W> {
         self.check_receiver(sender, None, receiver)?;
         match opening {
             Opening::Begin(begin) => {
-                let request = self.request(&sender.tuple, mapping, begin, receiver);
-                self.decide_session(&request, search)
-                    .map_err(Refusal::Exhausted)
+                let mappings = (mapping, receiver);
+                let reservation = self.decide_session(&sender.tuple, &begin, mappings, search);
+                let reservation = reservation.map_err(Refusal::Exhausted)?;
+                Ok(SenderDecision {
+                    external: reservation.external,
+                    action: Action::Begin(reservation),
+                })
             }
             Opening::Pass => {
                 let external = open.ok_or(DropReason::NoSession)?;
@@ -183,14 +190,10 @@ impl<W: Width> View<'_, W> {
     fn opening(self, sender: &Sender<'_>, admitted: bool) -> Result<Opening, DropReason> {
         let origin = sender.tuple.inside.origin;
         let content = &sender.summary.content;
+        if let Some(begin) = self.begins(content) {
+            return Ok(Opening::Begin(begin));
+        }
         Ok(match *content {
-            Content::Udp(_) | Content::IcmpQuery(MessageClass::Request) => {
-                Opening::Begin(self.first_exchange(content))
-            }
-            Content::Tcp(Kind::Syn, segment) => Opening::Begin(Tcp::new(
-                SessionState::InsideSyn,
-                Sequences::from_syn(&segment),
-            )),
             Content::Tcp(Kind::SynAck, segment) if admitted => Opening::Begin(Tcp::new(
                 SessionState::OutsideSyn,
                 Sequences::from_syn_ack(&segment),
@@ -203,62 +206,79 @@ impl<W: Width> View<'_, W> {
             Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _) if origin == Origin::Host => {
                 Opening::Reset
             }
-            Content::Tcp(..) | Content::IcmpQuery(_) => return Err(DropReason::NoSession),
+            Content::Tcp(..) | Content::IcmpQuery(_) | Content::Udp(_) => {
+                return Err(DropReason::NoSession);
+            }
         })
     }
 
-    fn request<'r>(
-        self,
-        tuple: &'r InsideTuple,
-        mapping: Option<SlotIndex<W>>,
-        begin: Tcp,
-        keep: Option<SlotIndex<W>>,
-    ) -> Request<'r, W> {
-        let permission = self.needs_permission(tuple, mapping);
-        Request {
-            tuple,
-            mapping,
-            begin,
-            permission,
-            shortage: self.find_shortage(tuple, mapping, (begin.state, permission)),
-            keep,
+    /// The first state of a session that `content` begins wherever it is sent to. `None` if it
+    /// begins none, or only as an answer.
+    #[inline(always)]
+    pub(super) fn begins(self, content: &Content) -> Option<Tcp> {
+        match *content {
+            Content::Udp(_) | Content::IcmpQuery(MessageClass::Request) => {
+                Some(self.first_exchange(content))
+            }
+            Content::Tcp(Kind::Syn, segment) => Some(Tcp::new(
+                SessionState::InsideSyn,
+                Sequences::from_syn(&segment),
+            )),
+            Content::Tcp(..) | Content::IcmpQuery(_) => None,
         }
     }
 
-    /// Decides on a new session, with a mapping if it has none yet, and on the session of the same
-    /// host that is evicted for it, if any.
-    fn decide_session<'p>(
+    /// Decides on a new session that begins with `begin`, of its `mapping` if it has one already,
+    /// and on the session of the same host that is evicted for it, if any. `keep` must not end.
+    #[inline(never)]
+    pub(super) fn decide_session<'s>(
         self,
-        request: &Request<'_, W>,
-        search: &mut PortSearch,
-    ) -> Result<SenderDecision<'p, W>, DropReason> {
-        let Request { tuple, mapping, .. } = *request;
-        let evicted = self.choose_evicted(request)?;
-        let tokens = self.tokens_after(tuple.inside, mapping.is_none())?;
+        tuple: &'s InsideTuple,
+        begin: &Tcp,
+        (mapping, keep): (Option<SlotIndex<W>>, Option<SlotIndex<W>>),
+        search: &mut PortSearch<'_>,
+    ) -> Result<Reservation<'s, W>, DropReason> {
+        let request = self.request(tuple, begin.state, (mapping, keep));
+        let evicted = self.choose_evicted(&request)?;
+        let tokens = self.tokens_after(tuple.inside.origin, request.host, mapping.is_none())?;
         let placement = match mapping {
-            Some(mapping) => self.known_placement(mapping, evicted),
-            None => self.new_placement(request, evicted, search)?,
+            Some(mapping) => self.known_placement(mapping, evicted)?,
+            None => self.new_placement(&request, evicted, search)?,
         };
-        let external = placement.external.ok_or(DropReason::AddressMissing)?;
-        let session = NewSession {
-            mapping: placement.mapping.ok_or(DropReason::MappingTableFull)?,
-            remote: tuple.remote,
-            begin: request.begin,
-            permission: request.permission,
-        };
-        self.tables.check_session(&session)?;
-        let action = Action::Begin(Reservation {
-            inside: tuple.inside,
-            proto: tuple.proto,
-            mapping,
-            new_mapping: placement.new,
-            session,
+        let (mapping, permission) = (placement.mapping, request.permission);
+        let room = self
+            .tables
+            .room_for_session(mapping, tuple.remote, permission)?;
+        Ok(Reservation {
+            tuple,
+            begin: *begin,
+            external: placement.external,
+            room,
             cost: Cost {
                 evicted: placement.evicted,
                 tokens,
             },
-        });
-        Ok(SenderDecision { external, action })
+            mapping,
+            new_mapping: placement.new,
+            permission,
+        })
+    }
+
+    #[inline(always)]
+    fn request<'s>(
+        self,
+        tuple: &'s InsideTuple,
+        state: SessionState,
+        (mapping, keep): (Option<SlotIndex<W>>, Option<SlotIndex<W>>),
+    ) -> Request<'v, 's, W> {
+        Request {
+            tuple,
+            host: self.host(tuple.inside),
+            mapping,
+            state,
+            permission: self.needs_permission(tuple, mapping),
+            keep,
+        }
     }
 
     /// Whether sessions of this mapping give permission to every port of their remote address. ICMP
@@ -274,45 +294,79 @@ impl<W: Width> View<'_, W> {
         }
     }
 
-    fn known_placement(self, mapping: SlotIndex<W>, evicted: Option<SlotIndex<W>>) -> Placement<W> {
-        Placement {
-            mapping: Some(mapping),
-            new: None,
-            // Its address may have drained, and the mapping has not ended yet.
-            external: self.external_endpoint(mapping),
-            evicted,
-        }
-    }
-
-    /// Chooses the mapping of a new session. Where no port is left, the session to evict is one
-    /// that has a port for it.
-    fn new_placement(
+    fn known_placement(
         self,
-        request: &Request<'_, W>,
+        mapping: SlotIndex<W>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
     ) -> Result<Placement<W>, DropReason> {
-        let tuple = *request.tuple;
-        let (new, evicted) = if tuple.untranslated {
-            (untranslated_mapping(tuple), evicted)
-        } else if let Some((number, fixed)) = self.static_mapping(&tuple) {
-            (fixed_mapping(tuple, number, &fixed), evicted)
-        } else {
-            self.draw_mapping(request, evicted, search)?
-        };
-        self.tables.check_mapping(&new)?;
+        // Its address may have drained, and the mapping has not ended yet.
+        let external = self.external_endpoint(mapping);
         Ok(Placement {
-            mapping: self.mapping_slot_after(evicted),
-            new: Some(new),
-            external: self.external_of(&new),
+            mapping,
+            new: None,
+            external: external.ok_or(DropReason::AddressMissing)?,
             evicted,
         })
     }
 
+    /// Chooses the mapping of a new session. Where no port is left, the session to evict is one
+    /// that has a port for it.
+    #[inline(always)]
+    fn new_placement(
+        self,
+        request: &Request<'_, '_, W>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch<'_>,
+    ) -> Result<Placement<W>, DropReason> {
+        let tuple = request.tuple;
+        let (new, room, evicted) = if tuple.untranslated {
+            (UNTRANSLATED_MAPPING, None, evicted)
+        } else if let Some((number, fixed)) = self.static_mapping(tuple) {
+            (self.fixed_mapping(request, number, &fixed), None, evicted)
+        } else {
+            self.draw_mapping(request, evicted, search)?
+        };
+        if request.host.is_none() {
+            self.tables.check_new_host(tuple.inside)?;
+        }
+        let room = self.tables.room_for_mapping(tuple, new, room)?;
+        let external = self.external_of(tuple, new);
+        let mapping = self.mapping_slot_after(evicted);
+        Ok(Placement {
+            mapping: mapping.ok_or(DropReason::MappingTableFull)?,
+            new: Some((new, room)),
+            external: external.ok_or(DropReason::AddressMissing)?,
+            evicted,
+        })
+    }
+
+    fn fixed_mapping(
+        self,
+        request: &Request<'_, '_, W>,
+        external: u8,
+        fixed: &StaticMapping,
+    ) -> NewMapping {
+        NewMapping {
+            external,
+            external_port: fixed.external.port,
+            kind: fixed.rule.into(),
+            pairs: self.pairs(request),
+        }
+    }
+
+    /// Whether the external address of a host is gone, so that its next mapping gives it another.
+    #[inline(always)]
+    fn pairs(self, request: &Request<'_, '_, W>) -> bool {
+        let pool = &self.policy.pool;
+        request
+            .host
+            .is_some_and(|host| !pool.is_active(host.external()))
+    }
+
     /// The external endpoint of a mapping to be.
-    fn external_of(self, new: &NewMapping) -> Option<Endpoint> {
-        if new.tuple.untranslated {
-            return Some(new.tuple.inside.endpoint);
+    fn external_of(self, first: &InsideTuple, new: NewMapping) -> Option<Endpoint> {
+        if first.untranslated {
+            return Some(first.inside.endpoint);
         }
         Some(Endpoint {
             address: self.policy.pool.address(new.external, self.clock.now())?,
@@ -335,20 +389,9 @@ impl<W: Width> View<'_, W> {
     }
 }
 
-fn untranslated_mapping(tuple: InsideTuple) -> NewMapping {
-    NewMapping {
-        tuple,
-        external: NO_EXTERNAL,
-        external_port: 0,
-        kind: MappingKind::Dynamic,
-    }
-}
-
-fn fixed_mapping(tuple: InsideTuple, external: u8, fixed: &StaticMapping) -> NewMapping {
-    NewMapping {
-        tuple,
-        external,
-        external_port: fixed.external.port,
-        kind: fixed.rule.into(),
-    }
-}
+const UNTRANSLATED_MAPPING: NewMapping = NewMapping {
+    external: NO_EXTERNAL,
+    external_port: 0,
+    kind: MappingKind::Dynamic,
+    pairs: false,
+};

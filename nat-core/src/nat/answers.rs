@@ -65,16 +65,16 @@ impl<W: Width> Nat<'_, W> {
     /// Refuses a session that a limit, the tables, the ports or the rules do not allow.
     pub(super) fn reply_exhausted(
         &mut self,
-        ip: &ipv4::Header,
+        source: u32,
         origin: Origin,
         reason: DropReason,
     ) -> Verdict {
         match self.state.policy.config.exhaustion_error {
             ExhaustionError::AdministrativelyProhibited => {
-                self.reply_icmp(ip, origin, reason, Error::AdministrativelyProhibited)
+                self.reply_icmp(source, origin, reason, Error::AdministrativelyProhibited)
             }
             ExhaustionError::HostUnreachable => {
-                self.reply_icmp(ip, origin, reason, Error::HostUnreachable)
+                self.reply_icmp(source, origin, reason, Error::HostUnreachable)
             }
             ExhaustionError::None => Verdict::Drop(reason),
         }
@@ -83,21 +83,26 @@ impl<W: Width> Nat<'_, W> {
     /// Refuses a packet from inside of a protocol that is not translated (RFC 5508 REQ-8).
     pub(super) fn reply_unknown_protocol(&mut self, ip: &ipv4::Header, origin: Origin) -> Verdict {
         if origin == Origin::Host && ip.ttl() <= 1 {
-            return self.reply_icmp(ip, origin, DropReason::TtlExpired, Error::TimeExceeded);
+            return self.reply_icmp(
+                ip.source(),
+                origin,
+                DropReason::TtlExpired,
+                Error::TimeExceeded,
+            );
         }
         self.reply_icmp(
-            ip,
+            ip.source(),
             origin,
             DropReason::UnknownProtocol,
             Error::AdministrativelyProhibited,
         )
     }
 
-    /// Answers a packet from a host with `error`, from the router's inside address. Drops it silently
-    /// if the router sent it, if errors are off, or if the host has received too many.
+    /// Answers a packet of the host `source` with `error`, from the router's inside address. Drops
+    /// it silently if the router sent it, if errors are off, or if the host has received too many.
     pub(super) fn reply_icmp(
         &mut self,
-        ip: &ipv4::Header,
+        source: u32,
         origin: Origin,
         reason: DropReason,
         error: Error,
@@ -105,13 +110,9 @@ impl<W: Width> Nat<'_, W> {
         if origin == Origin::Router || !self.state.policy.config.inside_icmp_errors {
             return Verdict::Drop(reason);
         }
-        if self.may_reply_icmp(origin, ip.source(), error) {
-            Verdict::Reject(Reply::error(
-                reason,
-                self.state.policy.config.inside.address().to_bits(),
-                ip.source(),
-                error,
-            ))
+        if self.may_reply_icmp(origin, source, error) {
+            let router = self.state.policy.config.inside.address().to_bits();
+            Verdict::Reject(Reply::error(reason, router, source, error))
         } else {
             self.drop_rate_limited(reason)
         }

@@ -43,7 +43,7 @@ impl<W: Width> Nat<'_, W> {
         now: Instant,
     ) -> Option<Verdict> {
         self.advance(now, EXPIRED_PER_PACKET);
-        self.fast_path(packet, from)
+        self.fast_only(packet, from)
     }
 
     /// Does what [`Nat::process`] does, on the slow path only.

@@ -1,21 +1,18 @@
 //! Which host has which block of external ports, as it is reported for logs (RFC 6888 REQ-14).
 
 use crate::Nat;
-use crate::state::{MappingKind, NewMapping};
+use crate::state::{Inside, MappingKind, NewMapping};
 use crate::table::Width;
 
 impl<W: Width> Nat<'_, W> {
     /// Assigns to the host of a new mapping its block on the external address, unless it has that
     /// already or the port is not of the block. An untranslated mapping has no external address.
-    pub(super) fn assign_block(&mut self, new: &NewMapping) {
+    #[inline(always)]
+    pub(super) fn assign_block(&mut self, inside: Inside, new: NewMapping) {
         if self.state.policy.config.port_blocks.is_none() || new.kind != MappingKind::Dynamic {
             return;
         }
-        if let Some(blocks) = self
-            .state
-            .tables
-            .assign_block(new.tuple.inside, new.external)
-        {
+        if let Some(blocks) = self.state.tables.assign_block(inside, new.external) {
             self.events().assigned(blocks);
         }
     }

@@ -15,9 +15,8 @@ use super::view::View;
 pub(super) trait Decision<W: Width> {
     type Outcome;
 
-    /// Changes the tables as decided. Only [`Pending::commit`](super::commit::Pending::commit)
-    /// calls it.
-    fn carry_out(self, nat: &mut Nat<'_, W>) -> Self::Outcome;
+    /// Changes the tables as decided. Only `commit` calls it.
+    fn carry_out(&self, nat: &mut Nat<'_, W>) -> Self::Outcome;
 }
 
 /// What a packet does to its session, on the tables that it was decided on. It can be applied only
@@ -189,24 +188,24 @@ impl<W: Width> Decision<W> for Effect<'_, W> {
     type Outcome = ();
 
     #[inline(always)]
-    fn carry_out(self, nat: &mut Nat<'_, W>) {
+    fn carry_out(&self, nat: &mut Nat<'_, W>) {
         let Self {
             session,
             from,
             content,
-            change,
-        } = self;
+            ref change,
+        } = *self;
         let now = nat.state.clock.tick();
         let tables = &mut nat.state.tables;
         match (content, change) {
             (Content::Tcp(_, segment), Change::Segment { step, .. }) => {
-                let before = tables.take_step(session, &step, (from, segment), now);
+                let before = tables.take_step(session, step, (from, segment), now);
                 if before.is_some_and(|before| before != step.state) {
                     nat.record.count_state(before, step.state);
                 }
             }
             (_, Change::Received { refreshes }) => {
-                if refreshes {
+                if *refreshes {
                     tables.note_received(session, content.proto(), now);
                 }
             }

@@ -3,9 +3,9 @@
 use core::net::Ipv4Addr;
 
 use crate::event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
-use crate::packet::Summary;
 use crate::state::{
-    Blocks, Ended, Endpoint, ExternalPort, MappingEnds, MappingKind, QuarantineTable, SessionTables,
+    Blocks, Ended, Endpoint, ExternalPort, InsideTuple, MappingEnds, MappingKind, NewMapping,
+    QuarantineTable, SessionTables,
 };
 use crate::table::Width;
 use crate::{DropReason, Instant, Nat};
@@ -66,13 +66,13 @@ impl<'t, W: Width> Nat<'t, W> {
     }
 
     /// Reports that a packet got no session.
-    pub(super) fn emit_refusal(&mut self, summary: &Summary, reason: DropReason) {
+    pub(super) fn emit_refusal(&mut self, tuple: &InsideTuple, reason: DropReason) {
         let Some(hook) = &mut self.record.hook else {
             return;
         };
         let (protocol, inside) = (
-            summary.proto.into(),
-            Ipv4Addr::from_bits(summary.source.address),
+            tuple.proto.into(),
+            Ipv4Addr::from_bits(tuple.inside.endpoint.address),
         );
         hook.on_event(&Event::SessionRefused(Refusal {
             at: self.state.clock.now(),
@@ -84,9 +84,12 @@ impl<'t, W: Width> Nat<'t, W> {
 }
 
 impl<W: Width> EventSink<'_, '_, W> {
-    /// A mapping has begun.
-    pub(super) fn created(&mut self, ends: &MappingEnds) {
-        self.emit(ends, Event::MappingCreated);
+    /// A mapping has begun with the session `first`.
+    #[inline(always)]
+    pub(super) fn created(&mut self, first: &InsideTuple, new: NewMapping) {
+        if self.record.hook.is_some() {
+            self.emit(&new.ends(first), Event::MappingCreated);
+        }
     }
 
     /// A mapping has ended. Its external address still has its number.

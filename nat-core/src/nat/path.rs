@@ -9,6 +9,7 @@ mod hairpin;
 mod icmp_error;
 mod inbound;
 mod one_to_one;
+mod opening;
 mod outbound;
 mod route;
 mod unreachable;
@@ -16,7 +17,7 @@ mod unreachable;
 use core::net::Ipv4Addr;
 
 use crate::packet::{Datagram, Transport};
-use crate::state::Origin;
+use crate::state::{Inside, InsideTuple, Origin};
 use crate::table::Width;
 use crate::translate::{Ttl, mss};
 use crate::wire::{ipv4, tcp};
@@ -26,6 +27,7 @@ use super::admit::{Refusal, Sender};
 use super::answers;
 use super::hop::Hop;
 use super::view::View;
+pub(super) use fast::Detour;
 use route::{Path, Route};
 
 impl<W: Width> Nat<'_, W> {
@@ -121,19 +123,25 @@ impl<W: Width> Nat<'_, W> {
     fn check_hop(&mut self, ip: &ipv4::Header, origin: Origin, to: Side) -> Result<(), Verdict> {
         let mtu = self.view().mtu(to);
         let hop = Hop::of(ip).check(ttl_of(origin), mtu);
-        hop.map_err(|failure| self.reply_icmp(ip, origin, failure.reason(), failure.error()))
+        hop.map_err(|failure| {
+            self.reply_icmp(ip.source(), origin, failure.reason(), failure.error())
+        })
     }
 
     /// The verdict on a packet from inside that may not pass.
     fn refuse(&mut self, sender: &Sender<'_>, refusal: Refusal) -> Verdict {
         match refusal {
             Refusal::Drop(reason) => Verdict::Drop(reason),
-            Refusal::Exhausted(reason) => {
-                self.emit_refusal(sender.summary, reason);
-                self.reply_exhausted(sender.ip, sender.tuple.inside.origin, reason)
-            }
+            Refusal::Exhausted(reason) => self.refuse_session(&sender.tuple, reason),
             Refusal::Reset => self.reset(sender.summary),
         }
+    }
+
+    /// The verdict on a packet whose session may not begin.
+    fn refuse_session(&mut self, tuple: &InsideTuple, reason: DropReason) -> Verdict {
+        self.emit_refusal(tuple, reason);
+        let Inside { origin, endpoint } = tuple.inside;
+        self.reply_exhausted(endpoint.address, origin, reason)
     }
 
     /// Gives a packet that may be fragmented, or is a fragment, an identification that no packet of

@@ -27,10 +27,10 @@ impl Record<'_> {
         self.stats.replies_rate_limited = self.stats.replies_rate_limited.wrapping_add(1);
     }
 
-    /// Counts a search that found no external port, if it did.
-    pub(super) fn count_port_errors(&mut self, failed: bool) {
+    /// Counts a search that found no external port.
+    pub(super) fn count_port_error(&mut self) {
         let errors = &mut self.stats.tcp.port_errors;
-        *errors = errors.wrapping_add(u64::from(failed));
+        *errors = errors.wrapping_add(1);
     }
 
     pub(super) fn count_mapping(&mut self) {

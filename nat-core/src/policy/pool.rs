@@ -48,7 +48,14 @@ impl Pool {
     }
 
     /// The address with a number, if it may be used at `now`.
+    #[inline(always)]
     pub(crate) fn address(&self, number: u8, now: Instant) -> Option<u32> {
+        self.active_address(number)
+            .or_else(|| self.draining_address(number, now))
+    }
+
+    #[inline(never)]
+    fn draining_address(&self, number: u8, now: Instant) -> Option<u32> {
         let entry = self.find(|entry| entry.number == number)?;
         entry
             .drains_until
@@ -80,6 +87,7 @@ impl Pool {
     }
 
     /// The primary address, if there is one.
+    #[inline(always)]
     pub(crate) fn primary(&self) -> Option<u32> {
         self.active().next().map(|(_, address)| address)
     }
@@ -94,7 +102,7 @@ impl Pool {
 
     /// Whether new mappings may have the address with this number.
     pub(crate) fn is_active(&self, number: u8) -> bool {
-        self.active().any(|(active, _)| active == number)
+        self.active_address(number).is_some()
     }
 
     /// Whether new mappings may have this address.

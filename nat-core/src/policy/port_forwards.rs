@@ -139,7 +139,31 @@ impl PortForwards {
     /// The external endpoint from which packets of `inside` leave: that of the first rule for
     /// `inside`, if packets to this external endpoint are also forwarded to `inside`. They are not
     /// if another rule has the external endpoint.
+    #[inline(always)]
     pub(crate) fn external_of(
+        &self,
+        proto: Proto,
+        inside: Endpoint,
+        pool: &Pool,
+    ) -> Option<StaticMapping> {
+        if self.is_empty() {
+            return None;
+        }
+        self.find_external_of(proto, inside, pool)
+    }
+
+    /// Whether there are port forwards.
+    #[inline(always)]
+    pub(crate) fn has_forwards(&self) -> bool {
+        !self.forwards.is_empty()
+    }
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.forwards.is_empty() && self.one_to_one.is_empty() && self.dmz_host.is_none()
+    }
+
+    fn find_external_of(
         &self,
         proto: Proto,
         inside: Endpoint,

@@ -2,6 +2,7 @@
 //! of ports. Does not depend on packets.
 
 mod blocks;
+mod ease;
 mod eviction_rank;
 mod host;
 mod mapping;
@@ -32,6 +33,8 @@ pub use quarantine::{Quarantine, WideQuarantine};
 pub(crate) use quotas::{Quotas, is_half_open};
 pub(crate) use sequence::Sequences;
 pub(crate) use session::{ByRank, Exchange, Permission, PermissionMut, Session};
-pub(crate) use session_tables::{Ended, FastMapping, NewMapping, NewSession, SessionTables};
+pub(crate) use session_tables::{
+    Ended, FastMapping, MappingRoom, NewMapping, NewSession, SessionTables,
+};
 pub use tables::{Tables, WideTables};
 pub(crate) use timeout_class::{Lifetimes, TimeoutClass};

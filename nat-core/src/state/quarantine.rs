@@ -222,6 +222,11 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
     }
 
+    /// How many ports are in quarantine, of all pools.
+    pub(crate) fn ports_waiting(&self) -> usize {
+        self.slots.in_use()
+    }
+
     /// How many ports of `pool` are in quarantine, including those whose time is over but that were
     /// not released yet.
     pub(crate) fn count(&self, pool: &PortPool) -> usize {
@@ -254,7 +259,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
         self.release(port);
         let hash = self.hash(port);
-        if self.index.check_capacity(&self.slots, hash, 1).is_err() {
+        if self.index.vacancy(&self.slots, hash, 1).is_err() {
             return 1;
         }
         let evicted = self.evict_oldest(now);
@@ -423,6 +428,9 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     fn find(&self, port: ExternalPort) -> Option<SlotIndex<W>> {
+        if self.slots.in_use() == 0 {
+            return None;
+        }
         self.index.find(&self.slots, self.hash(port), |_, freed| {
             freed.port() == port
         })

@@ -5,6 +5,7 @@ use crate::config::Limits;
 use crate::session_info::SessionState;
 use crate::table::{Count, Width};
 
+use super::ease::Ease;
 use super::{Host, Origin};
 
 /// What is reserved for hosts, and how much of that they have not used.
@@ -20,6 +21,7 @@ pub(crate) struct Quotas {
     half_open: usize,
     /// How many addresses of the router itself have an entry in the table of hosts.
     routers: usize,
+    ease: Ease,
 }
 
 /// By default, a sixteenth of the tables is reserved.
@@ -48,7 +50,16 @@ impl Quotas {
             sessions: all,
             half_open: 0,
             routers: 0,
+            ease: Ease::new(limits, (mappings, sessions), all),
         }
+    }
+
+    /// Whether a host, which may have no mapping yet, may have a new session for which nothing is
+    /// evicted, where the fuller table has so many `free` slots. A no says nothing.
+    #[inline(always)]
+    pub(crate) fn are_at_ease<W: Width>(&self, host: Option<&Host<W>>, free: usize) -> bool {
+        let sessions = host.map_or(0, |host| host.sessions.get());
+        self.ease.allows(sessions, free, self.half_open)
     }
 
     /// Whether a host with `count` mappings, or sessions, has used up its reservation.

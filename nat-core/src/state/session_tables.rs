@@ -20,7 +20,7 @@ use core::time::Duration;
 use crate::Instant;
 use crate::config::{self, Config};
 use crate::session_info::SessionInfo;
-use crate::table::{ExpiryList, HashKey, Index, Slot as _, SlotIndex, Slots, Width};
+use crate::table::{ExpiryList, HashKey, Index, Place, SlotIndex, Slots, Width};
 
 use super::host::ByAddress;
 use super::mapping::{ByExternal, ByInside};
@@ -31,6 +31,7 @@ use super::{
     PortQuotas, Proto, Quotas, Session, Tables, TimeoutClass,
 };
 
+pub(crate) use capacity::MappingRoom;
 pub(crate) use established::FastMapping;
 pub(crate) use mappings::NewMapping;
 pub(crate) use sessions::{Ended, NewSession};
@@ -44,7 +45,8 @@ pub(crate) struct SessionTables<'t, W: Width> {
     lifetimes: Lifetimes,
     hosts: Slots<'t, Host<W>>,
     hosts_by_address: Index<'t, ByAddress<W>>,
-    /// The host that was found last: a new session asks for its host several times. Only a hint.
+    /// The host that was found last, unless it is gone: a new session asks for its host several
+    /// times.
     last_host: Cell<SlotIndex<W>>,
     mappings: Slots<'t, Mapping<W>>,
     mappings_by_inside: Index<'t, ByInside<W>>,
@@ -109,11 +111,10 @@ impl<'t, W: Width> SessionTables<'t, W> {
     #[inline(always)]
     fn find_host(&self, origin: Origin, address: u32) -> Option<SlotIndex<W>> {
         let last = self.last_host.get();
-        let is_it = |host: &Host<W>| !host.is_free() && host.is(origin, address);
-        if self.hosts.get(last).is_some_and(is_it) {
-            return Some(last);
+        match self.hosts.get(last) {
+            Some(host) if host.is(origin, address) => Some(last),
+            _ => self.search_host(origin, address),
         }
-        self.search_host(origin, address)
     }
 
     #[inline(never)]
@@ -157,14 +158,25 @@ impl<'t, W: Width> SessionTables<'t, W> {
             })
     }
 
+    #[inline(never)]
     pub(crate) fn mapping_of_outside(&self, tuple: &OutsideTuple) -> Option<SlotIndex<W>> {
-        self.mappings_by_external
-            .find(&self.mappings, self.outside_hash(tuple), |link, mapping| {
-                mapping.external_port == tuple.external_port
-                    && mapping.external == tuple.external
-                    && mapping.proto() == tuple.proto
-                    && self.serves(link, tuple.remote)
-            })
+        match self.place_of_outside(tuple) {
+            Place::Taken(mapping) => Some(mapping),
+            Place::Vacant(_) | Place::Full => None,
+        }
+    }
+
+    /// Where the mapping of an external endpoint is, or could be.
+    #[inline(always)]
+    fn place_of_outside(&self, tuple: &OutsideTuple) -> Place<Mapping<W>> {
+        let hash = self.outside_hash(tuple);
+        let is_it = |link, mapping: &Mapping<W>| {
+            mapping.external_port == tuple.external_port
+                && mapping.external == tuple.external
+                && mapping.is_proto(tuple.proto)
+                && self.serves(link, tuple.remote)
+        };
+        self.mappings_by_external.place(&self.mappings, hash, is_it)
     }
 
     /// Whether a mapping is for sessions with `remote`: any mapping is, unless external ports

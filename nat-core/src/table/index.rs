@@ -23,6 +23,19 @@ pub(crate) trait Chain {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct IndexFull;
 
+/// A bucket with room for a slot. It has room until a slot is added to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vacancy {
+    bucket: usize,
+}
+
+/// Where a slot with a certain key is, or could be.
+pub(crate) enum Place<T: Slot> {
+    Taken(LinkOf<T>),
+    Vacant(Vacancy),
+    Full,
+}
+
 /// Finds slots by the hash of their key.
 pub(crate) struct Index<'t, C: Chain> {
     pub(super) buckets: &'t mut [LinkOf<C::Slot>],
@@ -86,21 +99,46 @@ impl<'t, C: Chain> Index<'t, C> {
         self.bucket(hash) == self.bucket(other)
     }
 
-    /// Checks that `count` more slots fit into the bucket of `hash`.
-    pub(crate) fn check_capacity(
+    /// The slot in the bucket of `hash` for which `matches` is true, or the room for one.
+    #[inline(always)]
+    pub(crate) fn place(
+        &self,
+        slots: &Slots<'_, C::Slot>,
+        hash: u32,
+        mut matches: impl FnMut(LinkOf<C::Slot>, &C::Slot) -> bool,
+    ) -> Place<C::Slot> {
+        let bucket = self.bucket(hash);
+        let mut link = self.buckets.get(bucket).copied().unwrap_or(SlotIndex::NONE);
+        for _ in 0..MAX_PROBES {
+            let Some(slot) = slots.get(link) else {
+                return Place::Vacant(Vacancy { bucket });
+            };
+            #[cfg(test)]
+            self.probes.set(self.probes.get() + 1);
+            if matches(link, slot) {
+                return Place::Taken(link);
+            }
+            link = C::next(slot);
+        }
+        Place::Full
+    }
+
+    /// The room in the bucket of `hash` for `count` more slots.
+    pub(crate) fn vacancy(
         &self,
         slots: &Slots<'_, C::Slot>,
         hash: u32,
         count: usize,
-    ) -> Result<(), IndexFull> {
+    ) -> Result<Vacancy, IndexFull> {
         // Counts the whole chain: nothing matches.
         let mut probes = 0_usize;
-        self.find(slots, hash, |_, _| {
+        self.place(slots, hash, |_, _| {
             probes = probes.saturating_add(1);
             false
         });
         if count <= MAX_PROBES.saturating_sub(probes) {
-            Ok(())
+            let bucket = self.bucket(hash);
+            Ok(Vacancy { bucket })
         } else {
             Err(IndexFull)
         }
@@ -113,13 +151,24 @@ impl<'t, C: Chain> Index<'t, C> {
         hash: u32,
         link: LinkOf<C::Slot>,
     ) -> Result<(), IndexFull> {
-        self.check_capacity(slots, hash, 1)?;
-        let bucket = self.bucket(hash);
-        if let (Some(head), Some(slot)) = (self.buckets.get_mut(bucket), slots.get_mut(link)) {
+        let vacancy = self.vacancy(slots, hash, 1)?;
+        self.insert_at(slots, vacancy, link);
+        Ok(())
+    }
+
+    /// Adds the slot at `link` where there is room.
+    #[inline(always)]
+    pub(crate) fn insert_at(
+        &mut self,
+        slots: &mut Slots<'_, C::Slot>,
+        vacancy: Vacancy,
+        link: LinkOf<C::Slot>,
+    ) {
+        let head = self.buckets.get_mut(vacancy.bucket);
+        if let (Some(head), Some(slot)) = (head, slots.get_mut(link)) {
             C::set_next(slot, *head);
             *head = link;
         }
-        Ok(())
     }
 
     /// Removes the slot at `link` from the bucket of `hash`, if it is there.

@@ -14,7 +14,7 @@ mod slots;
 
 pub(crate) use expiry::{AgeList, Aging, Expiry, ExpiryList};
 pub(crate) use hash::HashKey;
-pub(crate) use index::{Chain, Index, IndexFull, MAX_PROBES};
+pub(crate) use index::{Chain, Index, IndexFull, MAX_PROBES, Place, Vacancy};
 pub use slot_index::Width;
 pub(crate) use slot_index::{Count, SlotIndex};
 pub(crate) use slots::{LinkOf, Slot, Slots};

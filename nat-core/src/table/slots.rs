@@ -93,6 +93,11 @@ impl<'t, T: Slot> Slots<'t, T> {
         self.slots.len()
     }
 
+    /// How many slots are in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use
+    }
+
     /// How many slots are free.
     pub(crate) fn free_slots(&self) -> usize {
         self.slots.len().saturating_sub(self.in_use)

@@ -1,22 +1,29 @@
 //! What is decided on a packet from inside. `commit` carries it out.
 
 use crate::nat::effect::Effect;
-use crate::state::{Endpoint, Inside, NewMapping, NewSession, Proto, Tokens};
-use crate::table::SlotIndex;
+use crate::state::tcp::Tcp;
+use crate::state::{Endpoint, Inside, InsideTuple, MappingRoom, NewMapping, Tokens};
+use crate::table::{SlotIndex, Vacancy};
 
 /// The number that no external address has.
 pub(in crate::nat) const NO_EXTERNAL: u8 = u8::MAX;
 
 /// A session from inside that can be made. Its mapping may have to be made too, and another session
 /// may have to be evicted.
-pub(in crate::nat) struct Reservation<W> {
-    pub(in crate::nat) inside: Inside,
-    pub(in crate::nat) proto: Proto,
-    /// Its mapping, if there is one already.
-    pub(in crate::nat) mapping: Option<SlotIndex<W>>,
-    pub(in crate::nat) new_mapping: Option<NewMapping>,
-    pub(in crate::nat) session: NewSession<W>,
+pub(in crate::nat) struct Reservation<'s, W> {
+    pub(in crate::nat) tuple: &'s InsideTuple,
+    pub(in crate::nat) begin: Tcp,
+    /// The endpoint that its packets leave from.
+    pub(in crate::nat) external: Endpoint,
+    /// The room in the index of sessions.
+    pub(in crate::nat) room: Vacancy,
     pub(in crate::nat) cost: Cost<W>,
+    /// Its mapping, or the slot that this will have.
+    pub(in crate::nat) mapping: SlotIndex<W>,
+    /// Its mapping, if there is none yet.
+    pub(in crate::nat) new_mapping: Option<(NewMapping, MappingRoom)>,
+    /// Whether it gives permission to every port of its remote address.
+    pub(in crate::nat) permission: bool,
 }
 
 /// What a session costs its host.
@@ -31,7 +38,7 @@ pub(in crate::nat) struct Cost<W> {
 /// What a packet from inside does to the tables.
 pub(in crate::nat) enum Action<'c, W> {
     /// It begins a session.
-    Begin(Reservation<W>),
+    Begin(Reservation<'c, W>),
     /// It passes and changes nothing.
     Pass,
     /// It opens its ended session again.

@@ -3,7 +3,7 @@
 use crate::state::{Host, Inside, Mapping, Origin};
 use crate::table::{SlotIndex, Width};
 
-use super::{PortSearch, View};
+use super::{PortSearch, Request, View};
 
 impl<'v, W: Width> View<'v, W> {
     /// The number of the external address that a host's next mapping gets. In this order:
@@ -19,25 +19,44 @@ impl<'v, W: Width> View<'v, W> {
     /// `None` if each address belongs to one other host.
     pub(super) fn choose_external(
         self,
-        inside: Inside,
+        request: &Request<'_, '_, W>,
         leaving: Option<u8>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Option<u8> {
+        let inside = request.tuple.inside;
+        let mut numbers = self.externals_for(inside).map(|(number, _)| number);
+        // Most routers have one external address: then there is no choice.
+        let only = numbers.next()?;
+        if numbers.next().is_none() {
+            return Some(only);
+        }
+        self.choose_of_several(*request, leaving, search)
+    }
+
+    #[inline(never)]
+    fn choose_of_several(
+        self,
+        request: Request<'_, '_, W>,
+        leaving: Option<u8>,
+        search: &mut PortSearch<'_>,
+    ) -> Option<u8> {
+        let inside = request.tuple.inside;
         self.configured_external(inside)
-            .or_else(|| self.paired_external(inside, leaving))
+            .or_else(|| self.paired_external(inside, request.host?, leaving))
             .or_else(|| self.random_external(inside, search))
     }
 
     /// Another external address than `first` on which a host has dynamic mappings at present. One
     /// of them on `leaving` ends before the next one begins, so it does not count.
+    #[inline(never)]
     pub(super) fn other_external(
         self,
-        inside: Inside,
+        request: Request<'_, '_, W>,
         first: u8,
         leaving: Option<u8>,
     ) -> Option<u8> {
-        let host = self.host(inside)?;
-        self.externals_for(inside)
+        let host = request.host?;
+        self.externals_for(request.tuple.inside)
             .map(|(number, _)| number)
             .find(|number| *number != first && draws_from(host, *number, leaving))
     }
@@ -63,21 +82,16 @@ impl<'v, W: Width> View<'v, W> {
     }
 
     /// One that the host uses already.
-    fn paired_external(self, inside: Inside, leaving: Option<u8>) -> Option<u8> {
-        let host = self.host(inside)?;
+    fn paired_external(self, inside: Inside, host: &Host<W>, leaving: Option<u8>) -> Option<u8> {
         let numbers = || self.externals_for(inside).map(|(number, _)| number);
         numbers()
             .find(|number| draws_from(host, *number, leaving))
             .or_else(|| numbers().find(|number| *number == host.external()))
     }
 
-    fn random_external(self, inside: Inside, search: &mut PortSearch) -> Option<u8> {
+    fn random_external(self, inside: Inside, search: &mut PortSearch<'_>) -> Option<u8> {
         let count = self.externals_for(inside).count();
-        let entry = if count <= 1 {
-            0
-        } else {
-            search.picker.pick_below(count as u32) as usize
-        };
+        let entry = search.picker.pick_below(count as u32) as usize;
         let (number, _) = self.externals_for(inside).nth(entry)?;
         Some(number)
     }

@@ -3,25 +3,21 @@
 use crate::DropReason;
 use crate::config::Rate;
 use crate::session_info::SessionState;
-use crate::state::{Host, Inside, InsideTuple, Origin, Proto, Tokens, is_half_open};
+use crate::state::{Host, Origin, Proto, Tokens, is_half_open};
 use crate::table::{SlotIndex, Width};
 
 use super::shortage::Shortage;
-use super::{Cost, View};
+use super::{Cost, Request, View};
 
 impl<W: Width> View<'_, W> {
     /// What a host's new session lacks, by the limits and by what is free.
-    pub(super) fn find_shortage(
-        self,
-        tuple: &InsideTuple,
-        mapping: Option<SlotIndex<W>>,
-        (state, permission): (SessionState, bool),
-    ) -> Shortage<W> {
-        let tables = &self.tables;
-        let slots = tables.slots_of_session(mapping, tuple.remote.address, permission);
+    pub(super) fn find_shortage(self, request: &Request<'_, '_, W>) -> Shortage<W> {
+        let (tables, tuple) = (&self.tables, request.tuple);
+        let mapping = request.mapping;
+        let slots = tables.slots_of_session(mapping, tuple.remote.address, request.permission);
         let mut shortage = Shortage::none(slots);
         if tuple.inside.origin == Origin::Host {
-            self.check_host(&mut shortage, tuple, mapping, state);
+            self.check_host(&mut shortage, request);
         }
         let (free_mappings, free_sessions) = tables.free_slots();
         if mapping.is_none() && free_mappings == 0 {
@@ -33,14 +29,14 @@ impl<W: Width> View<'_, W> {
         shortage
     }
 
-    fn check_host(
-        self,
-        shortage: &mut Shortage<W>,
-        tuple: &InsideTuple,
-        mapping: Option<SlotIndex<W>>,
-        state: SessionState,
-    ) {
-        let host = self.host(tuple.inside);
+    fn check_host(self, shortage: &mut Shortage<W>, request: &Request<'_, '_, W>) {
+        let Request {
+            tuple,
+            host,
+            mapping,
+            state,
+            ..
+        } = *request;
         if let Some(host) = host {
             match mapping {
                 Some(mapping) => self.check_sessions_of(shortage, mapping),
@@ -90,11 +86,10 @@ impl<W: Width> View<'_, W> {
     fn check_quotas(self, shortage: &mut Shortage<W>, host: Option<&Host<W>>, new_mapping: bool) {
         let quotas = self.tables.quotas();
         let (free_mappings, free_sessions) = self.tables.free_slots();
-        let (mappings, sessions) =
-            host.map_or((0, 0), |host| (host.mappings(), host.sessions.get()));
         let reserved = quotas.reserved_mappings();
         let scarce = reserved != 0 && free_mappings <= reserved;
-        if new_mapping && scarce && quotas.has_used_reservation(mappings) {
+        let mappings = || host.map_or(0, Host::mappings);
+        if new_mapping && scarce && quotas.has_used_reservation(mappings()) {
             shortage.of_mappings(DropReason::MappingTableFull);
         }
         // A session may take a slot for its address's permission too, and so may those of the
@@ -106,7 +101,8 @@ impl<W: Width> View<'_, W> {
         };
         let reserved = quotas.reserved_sessions().saturating_mul(slots);
         let scarce = reserved != 0 && free_sessions < reserved.saturating_add(slots);
-        if scarce && quotas.has_used_reservation(sessions) {
+        let sessions = || host.map_or(0, |host| host.sessions.get());
+        if scarce && quotas.has_used_reservation(sessions()) {
             shortage.of_slots(DropReason::SessionTableFull);
         }
     }
@@ -151,15 +147,15 @@ impl<W: Width> View<'_, W> {
     /// one more by the rate of sessions. The evicted session is never `keep`.
     pub(super) fn cost_to_reopen(
         self,
-        inside: Inside,
+        host: Option<&Host<W>>,
         state: SessionState,
         keep: Option<SlotIndex<W>>,
     ) -> Result<Cost<W>, DropReason> {
         let mut shortage = Shortage::none(0);
-        self.check_half_open(&mut shortage, self.host(inside), state);
+        self.check_half_open(&mut shortage, host, state);
         Ok(Cost {
-            evicted: self.find_evictable(inside, &shortage, state, keep)?,
-            tokens: self.tokens_after(inside, false)?,
+            evicted: self.find_evictable(host, &shortage, state, keep)?,
+            tokens: self.tokens_after(Origin::Host, host, false)?,
         })
     }
 
@@ -167,15 +163,15 @@ impl<W: Width> View<'_, W> {
     /// Nothing limits the router.
     pub(super) fn tokens_after(
         self,
-        inside: Inside,
+        origin: Origin,
+        host: Option<&Host<W>>,
         new_mapping: bool,
     ) -> Result<Option<Tokens>, DropReason> {
         let limits = &self.policy.config.limits;
         let unlimited = limits.mapping_rate.is_none() && limits.session_rate.is_none();
-        if unlimited || inside.origin == Origin::Router {
+        if unlimited || origin == Origin::Router {
             return Ok(None);
         }
-        let host = self.host(inside);
         let before = host.map(|host| host.tokens);
         let sessions = self.take(limits.session_rate, before.map(|tokens| tokens.sessions))?;
         let due = before.map(|tokens| tokens.mappings);

@@ -5,10 +5,10 @@ use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
 use crate::policy::PortPicker;
 use crate::port_forward::MAX_PORT_FORWARDS;
 use crate::state::{
-    ExternalPort, Inside, InsideTuple, MappingKind, NewMapping, Origin, OutsideTuple, Parity,
-    PortClass, PortPool, Ports, Proto,
+    ExternalPort, InsideTuple, MappingKind, NewMapping, Origin, OutsideTuple, Parity, PortClass,
+    PortPool, Ports, Proto,
 };
-use crate::table::{SlotIndex, Width};
+use crate::table::{SlotIndex, Vacancy, Width};
 
 use super::shortage::PortWanted;
 use super::{Request, View};
@@ -19,10 +19,9 @@ use crate::nat::view::{Policy, is_reserved};
 /// 100 of them, the chance that all of these are taken is below 1 in 30,000.
 const OVERLAPPING_TRIES: usize = 1024;
 
-/// What a search for a port draws and finds out. It works on a copy of the engine's picker, which
-/// the caller replaces afterwards.
-pub(crate) struct PortSearch {
-    pub(crate) picker: PortPicker,
+/// What a search for a port draws and finds out.
+pub(crate) struct PortSearch<'p> {
+    pub(crate) picker: &'p mut PortPicker,
     /// Whether no port was found.
     pub(crate) failed: bool,
     /// Whether quarantine entries that are over were counted as ports that wait, where that matters:
@@ -30,10 +29,10 @@ pub(crate) struct PortSearch {
     pub(crate) counted_overdue: bool,
 }
 
-impl PortSearch {
-    pub(crate) fn new(picker: &PortPicker) -> Self {
+impl<'p> PortSearch<'p> {
+    pub(crate) fn new(picker: &'p mut PortPicker) -> Self {
         Self {
-            picker: picker.clone(),
+            picker,
             failed: false,
             counted_overdue: false,
         }
@@ -44,13 +43,19 @@ impl PortSearch {
 struct Drawn<W> {
     external: u8,
     port: u16,
+    /// The room in the index of external endpoints, if the port is free now.
+    room: Option<Vacancy>,
     /// The session that ends to make room, with the port if none was free.
     evicted: Option<SlotIndex<W>>,
 }
 
+/// A mapping whose port was drawn, the room for it and the session that ends, as in [`Drawn`].
+type DrawnMapping<W> = (NewMapping, Option<Vacancy>, Option<SlotIndex<W>>);
+
 /// The ports of an external address from which mappings draw.
+#[derive(Clone, Copy)]
 struct OpenRange<'r> {
-    pool: &'r PortPool,
+    pool: PortPool,
     /// Those that no mapping draws.
     closed: ClosedPorts<'r>,
 }
@@ -58,12 +63,13 @@ struct OpenRange<'r> {
 impl<W: Width> View<'_, W> {
     /// Draws the external port of a new mapping: a free one, or else that of a session that makes
     /// room.
+    #[inline(always)]
     pub(super) fn draw_mapping(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
-    ) -> Result<(NewMapping, Option<SlotIndex<W>>), DropReason> {
+        search: &mut PortSearch<'_>,
+    ) -> Result<DrawnMapping<W>, DropReason> {
         if self.policy.pool.primary().is_none() {
             return Err(DropReason::AddressMissing);
         }
@@ -72,48 +78,50 @@ impl<W: Width> View<'_, W> {
         let Drawn {
             external,
             port,
+            room,
             evicted,
         } = drawn?;
         let mapping = NewMapping {
-            tuple: *request.tuple,
             external,
             external_port: port,
             kind: MappingKind::Dynamic,
+            pairs: self.pairs(request),
         };
-        Ok((mapping, evicted))
+        Ok((mapping, room, evicted))
     }
 
     fn draw(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<Drawn<W>, DropReason> {
         const NONE_LEFT: DropReason = DropReason::PortsExhausted;
-        let inside = request.tuple.inside;
         let leaving = evicted.and_then(|session| self.drawn_until_end(session));
         let leaving = leaving.map(|mapping| mapping.external);
         let first = self
-            .choose_external(inside, leaving, search)
+            .choose_external(request, leaving, search)
             .ok_or(NONE_LEFT)?;
-        match self.draw_from(first, request, evicted, search) {
-            Err(NONE_LEFT) => {
-                let other = self
-                    .other_external(inside, first, leaving)
-                    .ok_or(NONE_LEFT)?;
-                self.draw_from(other, request, evicted, search)
+        let mut external = first;
+        loop {
+            match self.draw_from(external, request, evicted, search) {
+                Err(NONE_LEFT) if external == first => {
+                    let other = self.other_external(*request, first, leaving);
+                    external = other.ok_or(NONE_LEFT)?;
+                }
+                drawn => return drawn,
             }
-            drawn => drawn,
         }
     }
 
     /// The same from one external address.
+    #[inline(always)]
     fn draw_from(
         self,
         external: u8,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<Drawn<W>, DropReason> {
         let tuple = request.tuple;
         let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
@@ -122,30 +130,36 @@ impl<W: Width> View<'_, W> {
             pool,
             remote: tuple.remote,
         };
-        let (port, evicted) = match self.choose_port(tuple.inside, &wanted, evicted, search) {
+        let (port, room, evicted) = match self.choose_port(request, &wanted, evicted, search) {
             Err(DropReason::PortsExhausted) => {
                 let (session, port) = self
-                    .find_evictable_for_port(request, &wanted)
+                    .find_evictable_for_port(*request, wanted)
                     .ok_or(DropReason::PortsExhausted)?;
-                (port, Some(session))
+                (port, None, Some(session))
             }
-            port => (port?, evicted),
+            chosen => {
+                let (port, room) = chosen?;
+                (port, Some(room), evicted)
+            }
         };
         Ok(Drawn {
             external,
             port,
+            room,
             evicted,
         })
     }
 
-    /// Draws a port that is free. The session in `evicted` ends before the new mapping begins.
+    /// Draws a port that is free, and finds the room for it in the index. The session in `evicted`
+    /// ends before the new mapping begins.
+    #[inline(always)]
     fn choose_port(
         self,
-        inside: Inside,
+        request: &Request<'_, '_, W>,
         wanted: &PortWanted,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
-    ) -> Result<u16, DropReason> {
+        search: &mut PortSearch<'_>,
+    ) -> Result<(u16, Vacancy), DropReason> {
         let PortWanted { pool, ports, .. } = wanted;
         self.check_start(pool.proto)?;
         let policy = &self.policy;
@@ -156,26 +170,36 @@ impl<W: Width> View<'_, W> {
             proto: pool.proto,
             address,
         };
-        let range = OpenRange { pool, closed };
+        let range = OpenRange {
+            pool: *pool,
+            closed,
+        };
         let overlapping = self.tables.overlapping();
         // Without this, a host that fills the range would have every later packet search all of it
         // in vain. A block is short, and where ports overlap the number of tries is limited.
         let counted = !overlapping && policy.config.port_blocks.is_none();
-        if counted && !self.is_port_left(inside, &range, evicted, search) {
-            return Err(DropReason::PortsExhausted);
+        if counted && !self.is_half_left(&range, ports.count()) {
+            let left = self.is_any_left(*request, range, evicted, search);
+            if !left {
+                return Err(DropReason::PortsExhausted);
+            }
         }
         let tries = if overlapping {
             OVERLAPPING_TRIES
         } else {
             ports.count()
         };
-        let free = |port| !closed.contains(port) && self.is_free(wanted, port);
-        let port = search.picker.pick(*ports, tries, free);
-        port.ok_or(DropReason::PortsExhausted)
+        let free = |port| {
+            let open = !closed.contains(port);
+            open.then(|| self.room_for_port(wanted, port)).flatten()
+        };
+        let drawn = search.picker.pick(*ports, tries, free);
+        drawn.ok_or(DropReason::PortsExhausted)
     }
 
-    /// Whether an external port is neither in use nor in quarantine, and can be indexed.
-    fn is_free(self, wanted: &PortWanted, port: u16) -> bool {
+    /// The room in the index for an external port that is neither in use nor in quarantine.
+    #[inline(always)]
+    fn room_for_port(self, wanted: &PortWanted, port: u16) -> Option<Vacancy> {
         let PortPool {
             proto, external, ..
         } = wanted.pool;
@@ -190,9 +214,8 @@ impl<W: Width> View<'_, W> {
             external,
             port,
         };
-        self.tables.mapping_of_outside(&outside).is_none()
-            && self.tables.check_outside(&outside).is_ok()
-            && !self.quarantine.contains(waiting, self.tick())
+        let room = self.tables.room_for_outside(&outside)?;
+        (!self.quarantine.contains(waiting, self.tick())).then_some(room)
     }
 
     /// The external ports that a new mapping has the choice of: those of its host's block, or those
@@ -209,16 +232,17 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Whether a port of `range` is left for a host.
-    fn is_port_left(
+    #[inline(never)]
+    fn is_any_left(
         self,
-        inside: Inside,
-        range: &OpenRange<'_>,
+        request: Request<'_, '_, W>,
+        range: OpenRange<'_>,
         evicted: Option<SlotIndex<W>>,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> bool {
-        let (config, pool) = (&self.policy.config, range.pool);
+        let (config, pool) = (&self.policy.config, &range.pool);
         let mut left = |open: usize| {
-            let reserved = self.reserved_ports(inside, range, open, evicted);
+            let reserved = self.reserved_ports(&request, &range, open, evicted);
             self.has_free_port(pool, open.saturating_sub(reserved), search)
         };
         // Few ports are closed. Mostly a port is left even if all of these were of this pool, and
@@ -228,10 +252,24 @@ impl<W: Width> View<'_, W> {
         left(at_least) || left(open_ports(config, pool, &range.closed.collect()))
     }
 
-    /// Whether any port of `pool`, of which `open` may be used, is neither in use nor in quarantine.
-    fn has_free_port(self, pool: &PortPool, open: usize, search: &mut PortSearch) -> bool {
+    /// Whether more than half of the ports of `range`, which has so many, would be left even if all
+    /// mappings and the whole quarantine had ports of it. Then one is left for each host, because no
+    /// more than half are reserved for others. A no says nothing.
+    #[inline(always)]
+    fn is_half_left(self, range: &OpenRange<'_>, ports: usize) -> bool {
+        let taken = self.tables.mappings_in_use();
+        let taken = taken.saturating_add(self.quarantine.ports_waiting());
+        taken < ports.saturating_sub(range.closed.at_most()) / 2
+    }
+
+    fn ports_taken(self, pool: &PortPool) -> usize {
         let in_use = self.tables.ports_in_use(pool);
-        let taken = in_use.saturating_add(self.quarantine.count(pool));
+        in_use.saturating_add(self.quarantine.count(pool))
+    }
+
+    /// Whether any port of `pool`, of which `open` may be used, is neither in use nor in quarantine.
+    fn has_free_port(self, pool: &PortPool, open: usize, search: &mut PortSearch<'_>) -> bool {
+        let taken = self.ports_taken(pool);
         if taken >= open && self.quarantine.next_deadline(self.tick()) == Some(0) {
             search.counted_overdue = true;
         }
@@ -242,18 +280,18 @@ impl<W: Width> View<'_, W> {
     /// itself need not, nor the host that has the address to itself.
     fn reserved_ports(
         self,
-        inside: Inside,
+        request: &Request<'_, '_, W>,
         range: &OpenRange<'_>,
         open: usize,
         evicted: Option<SlotIndex<W>>,
     ) -> usize {
         let owner = (self.policy.port_forwards).one_to_one_host(range.closed.address);
-        if owner.is_some() || inside.origin == Origin::Router {
+        if owner.is_some() || request.tuple.inside.origin == Origin::Router {
             return 0;
         }
         let leaving = evicted.and_then(|session| self.drawn_until_end(session));
         self.tables
-            .reserved_ports(inside, range.pool, open, leaving)
+            .reserved_ports(request.host, &range.pool, open, leaving)
     }
 
     /// The external ports for an inside port. An identifier of ICMP queries has neither class nor
@@ -300,27 +338,34 @@ struct ClosedPorts<'p> {
 type ClosedSet = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
 
 impl<'p> ClosedPorts<'p> {
+    #[inline(always)]
     fn contains(self, port: u16) -> bool {
         let config = &self.policy.config;
         config.is_excluded(self.proto, port)
             || is_reserved(config, self.proto, port)
-            || self.forwarded().any(|ports| ports.contains(port))
+            || self.policy.port_forwards.has_forwards()
+                && self.forwarded().any(|ports| ports.contains(port))
     }
 
     /// No fewer than there are, without looking at each range.
+    #[inline(always)]
     fn at_most(self) -> usize {
         if self.proto == Proto::Icmp {
             return 0;
         }
-        let reserved = self
-            .policy
-            .config
-            .reserved_ports
-            .map_or(0, PortRange::count);
+        let policy = self.policy;
+        let reserved = policy.config.reserved_ports.map_or(0, PortRange::count);
         let dhcp_client = 1;
-        (self.forwarded().map(PortRange::count))
-            .chain([self.policy.excluded_ports, reserved, dhcp_client])
-            .fold(0, usize::saturating_add)
+        let closed = policy
+            .excluded_ports
+            .saturating_add(reserved)
+            .saturating_add(dhcp_client);
+        if !policy.port_forwards.has_forwards() {
+            return closed;
+        }
+        self.forwarded()
+            .map(PortRange::count)
+            .fold(closed, usize::saturating_add)
     }
 
     fn collect(self) -> ClosedSet {

@@ -4,7 +4,7 @@
 use crate::DropReason;
 use crate::session_info::SessionState;
 use crate::state::{
-    Endpoint, EvictionRank, ExternalPort, Inside, Mapping, PortPool, Ports, Proto, Session,
+    Endpoint, EvictionRank, ExternalPort, Host, Mapping, PortPool, Ports, Proto, Session,
     is_half_open,
 };
 use crate::table::{SlotIndex, Width};
@@ -132,21 +132,34 @@ impl PortWanted {
 impl<W: Width> View<'_, W> {
     /// The session to evict for a new one, if any: because that lacks something, or because the
     /// tables are nearly full.
+    #[inline(always)]
     pub(super) fn choose_evicted(
         self,
-        request: &Request<'_, W>,
+        request: &Request<'_, '_, W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
-        let (inside, keep) = (request.tuple.inside, request.keep);
-        let state = request.begin.state;
-        let needed = self.find_evictable(inside, &request.shortage, state, keep)?;
-        Ok(needed.or_else(|| self.find_finished(inside, request.mapping.is_none(), keep)))
+        let (free_mappings, free_sessions) = self.tables.free_slots();
+        let free = free_mappings.min(free_sessions);
+        if self.tables.quotas().are_at_ease(request.host, free) {
+            #[cfg(feature = "audit")]
+            assert!(matches!(self.find_evicted(*request), Ok(None)), "ease");
+            return Ok(None);
+        }
+        self.find_evicted(*request)
+    }
+
+    #[inline(never)]
+    fn find_evicted(self, request: Request<'_, '_, W>) -> Result<Option<SlotIndex<W>>, DropReason> {
+        let (host, keep) = (request.host, request.keep);
+        let shortage = self.find_shortage(&request);
+        let needed = self.find_evictable(host, &shortage, request.state, keep)?;
+        Ok(needed.or_else(|| self.find_finished(host, request.mapping.is_none(), keep)))
     }
 
     /// The session to evict for a new one of the same host in `state`, if that lacks anything:
     /// never `keep`, nor one that is neither finished nor half open.
     pub(super) fn find_evictable(
         self,
-        inside: Inside,
+        host: Option<&Host<W>>,
         shortage: &Shortage<W>,
         state: SessionState,
         keep: Option<SlotIndex<W>>,
@@ -157,9 +170,8 @@ impl<W: Width> View<'_, W> {
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
             Some(slot) != keep && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
         };
-        let found = self
-            .tables
-            .find_evictable(inside, EvictionRank::evictable_for(state), fits);
+        let ranks = EvictionRank::evictable_for(state);
+        let found = host.and_then(|host| self.tables.find_evictable(host, ranks, fits));
         found.map(Some).ok_or(reason)
     }
 
@@ -170,7 +182,7 @@ impl<W: Width> View<'_, W> {
     /// host that has none yet would be refused.
     fn find_finished(
         self,
-        inside: Inside,
+        host: Option<&Host<W>>,
         new_mapping: bool,
         keep: Option<SlotIndex<W>>,
     ) -> Option<SlotIndex<W>> {
@@ -187,7 +199,7 @@ impl<W: Width> View<'_, W> {
                 && self.tables.idle_time(session, proto, self.tick()) >= linger(proto)
         };
         self.tables
-            .find_evictable(inside, EvictionRank::FINISHED, fits)
+            .find_evictable(host?, EvictionRank::FINISHED, fits)
     }
 
     /// The session to evict for a new one that also lacks an external port, and the port of the
@@ -196,25 +208,27 @@ impl<W: Width> View<'_, W> {
     /// There is none where a freed port goes into quarantine. Nor is it the last port of a host on
     /// an address while the host has dynamic mappings on another one: it gets its next port there
     /// instead (RFC 4787 REQ-2).
+    #[inline(never)]
     pub(super) fn find_evictable_for_port(
         self,
-        request: &Request<'_, W>,
-        wanted: &PortWanted,
+        request: Request<'_, '_, W>,
+        wanted: PortWanted,
     ) -> Option<(SlotIndex<W>, u16)> {
-        let (inside, external) = (request.tuple.inside, wanted.pool.external);
-        let last = self.host(inside)?.dynamic_on(external) == 1;
-        let moves = last && self.other_external(inside, external, None).is_some();
+        let (host, external) = (request.host?, wanted.pool.external);
+        let last = host.dynamic_on(external) == 1;
+        let moves = last && self.other_external(request, external, None).is_some();
         if moves || self.is_quarantined(wanted.pool.proto) {
             return None;
         }
         let overlaps = self.tables.overlapping();
+        let shortage = self.find_shortage(&request);
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
             Some(slot) != request.keep
                 && wanted.is_met_by(session, mapping, overlaps)
-                && (request.shortage).is_met_by(session, mapping, self.slots_freed_by(session))
+                && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
         };
-        let ranks = EvictionRank::evictable_for(request.begin.state);
-        let slot = self.tables.find_evictable(inside, ranks, fits)?;
+        let ranks = EvictionRank::evictable_for(request.state);
+        let slot = self.tables.find_evictable(host, ranks, fits)?;
         let session = self.tables.session(slot)?;
         let mapping = self.tables.mapping(session.mapping)?;
         Some((slot, mapping.external_port))

@@ -8,22 +8,45 @@
 
 use core::net::Ipv4Addr;
 
+use zerocopy::Unalign;
+
 use crate::state::{Endpoint, FastMapping, Origin, OutsideTuple, Proto};
 use crate::table::Width;
-use crate::translate::fast_header::FastHeader;
+use crate::translate::fast_header::{FastHeader, Halfword};
 use crate::translate::{End, Ttl};
+use crate::wire::addresses::is_unicast;
 use crate::wire::ipv4;
 use crate::{Nat, Side, Verdict};
 
 use crate::nat::hop::Hop;
 use crate::nat::view::View;
 
+/// Why a packet does not take the fast path of a live session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Detour {
+    /// The slow path has to look at it, unless it is only at an odd address.
+    Slow,
+    /// It is translated, and comes from inside without a mapping.
+    NoMapping(Proto),
+    /// It comes from outside, to an external endpoint without a mapping.
+    Unsolicited(Proto),
+}
+
 impl<W: Width> Nat<'_, W> {
-    /// Translates a packet that can take the fast path, to the other side. `None` for any other; then
-    /// nothing has changed.
+    /// Processes a packet that can take the fast path. `None` for any other; then nothing has
+    /// changed.
+    #[cfg(feature = "audit")]
+    pub(crate) fn fast_only(&mut self, packet: &mut [u8], from: Side) -> Option<Verdict> {
+        match self.fast_path(packet, from) {
+            Ok(verdict) => Some(verdict),
+            Err(detour) => self.other_fast_path(packet, from, detour),
+        }
+    }
+
+    /// Translates a packet of a live session, if it is at an even address. Else nothing has changed.
     #[inline(always)]
-    pub(crate) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Option<Verdict> {
-        let header = FastHeader::parse(packet)?;
+    pub(crate) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Result<Verdict, Detour> {
+        let header = FastHeader::<u16>::parse(packet).ok_or(Detour::Slow)?;
         // A copy of the code for each side and protocol, without the tests for them at each step: 17
         // of some 400 instructions on a Cortex-M4.
         match (from, header.protocol()) {
@@ -31,61 +54,157 @@ impl<W: Width> Nat<'_, W> {
             (Side::Inside, ipv4::TCP) => self.fast_outbound(header, Proto::Tcp),
             (Side::Outside, ipv4::UDP) => self.fast_inbound(header, Proto::Udp),
             (Side::Outside, ipv4::TCP) => self.fast_inbound(header, Proto::Tcp),
-            _ => None,
+            _ => Err(Detour::Slow),
+        }
+    }
+
+    /// Processes a packet that has not taken the fast path, if it can take another one. `None` if it
+    /// cannot; then nothing has changed.
+    pub(crate) fn other_fast_path(
+        &mut self,
+        packet: &mut [u8],
+        from: Side,
+        detour: Detour,
+    ) -> Option<Verdict> {
+        if packet.as_ptr().addr().is_multiple_of(2) {
+            return self.take_detour::<u16>(packet, detour);
+        }
+        match self.fast_path_at_odd_address(packet, from) {
+            Ok(verdict) => Some(verdict),
+            Err(detour) => self.take_detour::<Unalign<u16>>(packet, detour),
+        }
+    }
+
+    fn take_detour<H: Halfword>(&mut self, packet: &mut [u8], detour: Detour) -> Option<Verdict> {
+        let header = FastHeader::<H>::of_parsed(packet)?;
+        match detour {
+            Detour::Slow => None,
+            Detour::NoMapping(proto) => self.fast_opening(header, proto),
+            Detour::Unsolicited(proto) => self.fast_unsolicited(&header, proto),
+        }
+    }
+
+    /// The fast path at an odd address, where not every CPU can read halfwords. One copy of the code
+    /// is enough here.
+    #[inline(never)]
+    fn fast_path_at_odd_address(
+        &mut self,
+        packet: &mut [u8],
+        from: Side,
+    ) -> Result<Verdict, Detour> {
+        let header = FastHeader::<Unalign<u16>>::parse(packet).ok_or(Detour::Slow)?;
+        let proto = match header.protocol() {
+            ipv4::UDP => Proto::Udp,
+            ipv4::TCP => Proto::Tcp,
+            _ => return Err(Detour::Slow),
+        };
+        match from {
+            Side::Inside => self.fast_outbound(header, proto),
+            Side::Outside => self.fast_inbound(header, proto),
         }
     }
 
     #[inline(always)]
-    fn fast_outbound(&mut self, mut header: FastHeader<'_>, proto: Proto) -> Option<Verdict> {
+    fn fast_outbound<H: Halfword>(
+        &mut self,
+        header: FastHeader<'_, H>,
+        proto: Proto,
+    ) -> Result<Verdict, Detour> {
         let view = self.view();
         let remote = header.destination();
         if !view.passes_whole(&header, Side::Outside) || !view.is_only_outside(remote.address) {
-            return None;
+            return Err(Detour::Slow);
         }
         if view.is_untranslated(proto, Origin::Host, remote) {
-            return None;
+            return Err(Detour::Slow);
         }
-        let mapping = view.tables.fast_outbound(proto, header.source(), remote)?;
+        let mapping = view
+            .tables
+            .fast_outbound(proto, header.source(), remote)
+            .ok_or(Detour::NoMapping(proto))?;
+        let address = view.policy.pool.active_address(mapping.external);
         let external = Endpoint {
-            address: view.policy.pool.active_address(mapping.external)?,
+            address: address.ok_or(Detour::Slow)?,
             port: mapping.external_port,
         };
-        self.apply_fast(mapping, &header, (Side::Inside, proto, remote))?;
-        header.rewrite(proto, End::Source, external);
-        if let Some((destination, protocol)) = header.needs_id() {
-            header.set_id(self.ids.next(destination, protocol));
-        }
-        Some(self.fast_verdict(&header, Side::Outside))
+        self.apply_fast(mapping, &header, (Side::Inside, proto, remote))
+            .ok_or(Detour::Slow)?;
+        Ok(self.fast_send(header, proto, external))
     }
 
     #[inline(always)]
-    fn fast_inbound(&mut self, mut header: FastHeader<'_>, proto: Proto) -> Option<Verdict> {
+    fn fast_inbound<H: Halfword>(
+        &mut self,
+        mut header: FastHeader<'_, H>,
+        proto: Proto,
+    ) -> Result<Verdict, Detour> {
         let view = self.view();
         let (remote, destination) = (header.source(), header.destination());
         if !view.passes_whole(&header, Side::Inside)
             || view.is_dhcp_client_port(proto, destination.port)
             || !view.is_only_outside(remote.address)
         {
+            return Err(Detour::Slow);
+        }
+        let external = view.external_number(destination.address);
+        let (mapping, inside) = view
+            .tables
+            .fast_inbound(&OutsideTuple {
+                proto,
+                external: external.ok_or(Detour::Slow)?,
+                external_port: destination.port,
+                remote,
+            })
+            .ok_or(Detour::Unsolicited(proto))?;
+        self.apply_fast(mapping, &header, (Side::Outside, proto, remote))
+            .ok_or(Detour::Slow)?;
+        header.rewrite(proto, End::Destination, inside);
+        Ok(self.fast_verdict(&header, Side::Inside))
+    }
+
+    /// Drops a packet to an external endpoint that belongs to nobody. `None` if it belongs to
+    /// somebody, or if the slow path has another reason to drop it.
+    fn fast_unsolicited<H: Halfword>(
+        &mut self,
+        header: &FastHeader<'_, H>,
+        proto: Proto,
+    ) -> Option<Verdict> {
+        let (remote, destination) = (header.source(), header.destination());
+        if !is_unicast(remote.address) || header.content(proto).is_none() {
             return None;
         }
-        let (mapping, inside) = view.tables.fast_inbound(&OutsideTuple {
+        let view = self.view();
+        let tuple = OutsideTuple {
             proto,
             external: view.external_number(destination.address)?,
             external_port: destination.port,
             remote,
-        })?;
-        self.apply_fast(mapping, &header, (Side::Outside, proto, remote))?;
-        header.rewrite(proto, End::Destination, inside);
-        Some(self.fast_verdict(&header, Side::Inside))
+        };
+        let verdict = Verdict::Drop(view.receiver_at(&tuple).err()?);
+        self.count_slow(header, Side::Outside, &verdict);
+        Some(verdict)
+    }
+
+    /// Counts a packet that came from side `from` like the slow path.
+    pub(super) fn count_slow<H: Halfword>(
+        &mut self,
+        header: &FastHeader<'_, H>,
+        from: Side,
+        verdict: &Verdict,
+    ) {
+        self.state.clock.note_packet();
+        let (stats, len) = (&mut self.record.stats, usize::from(header.total_length()));
+        stats.count_in(from, Origin::Host, len);
+        stats.count_verdict(verdict);
     }
 
     /// Applies a packet to the live session of `mapping` with `remote`. `None` if there is none, or
     /// if the packet may do more to it: then nothing has changed.
     #[inline(always)]
-    fn apply_fast(
+    fn apply_fast<H: Halfword>(
         &mut self,
         mapping: FastMapping<W>,
-        header: &FastHeader<'_>,
+        header: &FastHeader<'_, H>,
         (from, proto, remote): (Side, Proto, Endpoint),
     ) -> Option<()> {
         let now = self.state.clock.tick();
@@ -93,13 +212,28 @@ impl<W: Width> Nat<'_, W> {
         if proto == Proto::Udp {
             tables.fast_datagram(mapping, remote, (from, header.question()?), now)
         } else {
-            tables.fast_segment(mapping, remote, (from, &header.segment()?), now)
+            tables.fast_segment(mapping, remote, (from, &header.plain_segment()?), now)
         }
+    }
+
+    /// Translates a packet to the outside, which leaves from `external`.
+    #[inline(always)]
+    pub(super) fn fast_send<H: Halfword>(
+        &mut self,
+        mut header: FastHeader<'_, H>,
+        proto: Proto,
+        external: Endpoint,
+    ) -> Verdict {
+        header.rewrite(proto, End::Source, external);
+        if let Some((destination, protocol)) = header.needs_id() {
+            header.set_id(self.ids.next(destination, protocol));
+        }
+        self.fast_verdict(&header, Side::Outside)
     }
 
     /// Counts a packet that goes on to side `to`.
     #[inline(always)]
-    fn fast_verdict(&mut self, header: &FastHeader<'_>, to: Side) -> Verdict {
+    fn fast_verdict<H: Halfword>(&mut self, header: &FastHeader<'_, H>, to: Side) -> Verdict {
         let len = header.total_length();
         self.record.stats.count_fast(to.opposite(), len);
         Verdict::Forward {
@@ -113,7 +247,7 @@ impl<W: Width> Nat<'_, W> {
 impl<W: Width> View<'_, W> {
     /// Whether a packet may go on to side `to` in one piece: the slow path fragments the others.
     #[inline(always)]
-    fn passes_whole(self, header: &FastHeader<'_>, to: Side) -> bool {
+    fn passes_whole<H: Halfword>(self, header: &FastHeader<'_, H>, to: Side) -> bool {
         let hop = Hop {
             ttl: header.ttl(),
             len: header.total_length(),
@@ -268,7 +402,7 @@ mod tests {
                 let shortcut = if ours {
                     None
                 } else {
-                    either.fast_path(&mut packet, from)
+                    either.fast_only(&mut packet, from)
                 };
                 fast += u32::from(shortcut.is_some());
                 let verdict = match shortcut {
@@ -312,14 +446,8 @@ mod tests {
             let memory = memory.as_mut_bytes();
             memory[offset..][..opening.len()].copy_from_slice(&opening);
             let packet = &mut memory[offset..][..opening.len()];
-            let shortcut = nat.fast_path(packet, Side::Inside);
-            assert_eq!(shortcut.is_some(), offset == 0);
-            if shortcut.is_none() {
-                assert!(matches!(
-                    nat.process_slow(packet, Side::Inside, Origin::Host),
-                    Verdict::Forward { .. }
-                ));
-            }
+            let shortcut = nat.fast_only(packet, Side::Inside);
+            assert!(matches!(shortcut, Some(Verdict::Forward { .. })));
             packet.to_vec()
         });
         assert_eq!(translated[0], translated[1]);

@@ -98,10 +98,8 @@ impl<W: Width> Nat<'_, W> {
         sender: &Sender<'_>,
         external: u8,
     ) -> Result<HairpinEnds, Verdict> {
-        match self.reserve(|view, search| view.decide_hairpin(sender, external, search)) {
-            Ok(pending) => Ok(pending.commit()),
-            Err(refusal) => Err(self.refuse(sender, refusal)),
-        }
+        self.settle(|view, search| view.decide_hairpin(sender, external, search))
+            .map_err(|refusal| self.refuse(sender, refusal))
     }
 
     /// Decides and commits the receiver's half of a packet from `sender`, if the receiver's session
@@ -127,10 +125,10 @@ impl<W: Width> Nat<'_, W> {
 impl<W: Width> Decision<W> for HairpinDecision<'_, W> {
     type Outcome = HairpinEnds;
 
-    fn carry_out(self, nat: &mut Nat<'_, W>) -> HairpinEnds {
+    fn carry_out(&self, nat: &mut Nat<'_, W>) -> HairpinEnds {
         let sender = self.sender.carry_out(nat);
-        if let Some(half) = self.second_half {
-            nat.step_receiver(&half, sender);
+        if let Some(half) = &self.second_half {
+            nat.step_receiver(half, sender);
         }
         HairpinEnds {
             sender,
@@ -142,9 +140,9 @@ impl<W: Width> Decision<W> for HairpinDecision<'_, W> {
 impl<W: Width> View<'_, W> {
     fn decide_hairpin<'p>(
         self,
-        sender: &Sender<'p>,
+        sender: &'p Sender<'p>,
         external: u8,
-        search: &mut PortSearch,
+        search: &mut PortSearch<'_>,
     ) -> Result<HairpinDecision<'p, W>, Refusal> {
         let (receiver, session) = self
             .hairpin_receiver(sender, external)

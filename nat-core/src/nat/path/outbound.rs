@@ -66,7 +66,7 @@ impl<W: Width> Nat<'_, W> {
         let origin = tuple.inside.origin;
         if self.state.policy.pool.is_empty() && !tuple.untranslated {
             let reason = DropReason::AddressMissing;
-            return Err(self.reply_icmp(ip, origin, reason, Error::NetUnreachable));
+            return Err(self.reply_icmp(ip.source(), origin, reason, Error::NetUnreachable));
         }
         self.check_hop(ip, origin, Side::Outside)
     }
@@ -84,10 +84,8 @@ impl<W: Width> Nat<'_, W> {
             pending.commit();
             return Ok(external);
         }
-        match self.reserve(|view, search| view.decide_sender(sender, None, search)) {
-            Ok(pending) => Ok(pending.commit()),
-            Err(refusal) => Err(self.refuse(sender, refusal)),
-        }
+        self.settle(|view, search| view.decide_sender(sender, None, search))
+            .map_err(|refusal| self.refuse(sender, refusal))
     }
 }
 

@@ -70,6 +70,12 @@ impl<W: Width> View<'_, W> {
         Ok(Route::Translated(path))
     }
 
+    /// Whether a packet of a host to an address that [`View::is_only_outside`] is translated, by
+    /// its addresses: for the fast path, which asks less than [`View::route_outbound`].
+    pub(crate) fn is_plain_way_out(self, source: u32, destination: u32) -> bool {
+        is_unicast(source) && self.is_inside_host(source) && is_unicast(destination)
+    }
+
     fn path_out(self, destination: u32, origin: Origin) -> Result<Path, DropReason> {
         if is_multicast_or_broadcast(destination) {
             return Err(DropReason::Broadcast);

@@ -61,6 +61,7 @@ impl<W: Width> View<'_, W> {
 
     /// The number of the external address and the external endpoint that the configuration gives to
     /// a new mapping. `None` if it gives none, or if another mapping has the endpoint.
+    #[inline(always)]
     pub(crate) fn static_mapping(self, tuple: &InsideTuple) -> Option<(u8, StaticMapping)> {
         let InsideTuple {
             proto,
@@ -85,6 +86,7 @@ impl<W: Width> View<'_, W> {
     }
 
     /// What the configuration says of an inside endpoint. It says nothing of the router's own.
+    #[inline(always)]
     pub(crate) fn rule_of(self, proto: Proto, inside: Inside) -> Option<StaticMapping> {
         if inside.origin != Origin::Host {
             return None;

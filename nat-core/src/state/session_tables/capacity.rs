@@ -2,15 +2,20 @@
 //! before they add anything, so no change fails half-way.
 
 use crate::DropReason;
-use crate::state::{Inside, Origin, OutsideTuple, Permission};
-use crate::table::{IndexFull, SlotIndex, Width};
+use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple, Permission};
+use crate::table::{IndexFull, Place, SlotIndex, Vacancy, Width};
 
-use super::{NewMapping, NewSession, SessionTables};
+use super::{NewMapping, SessionTables};
 
 impl<W: Width> SessionTables<'_, W> {
     /// The capacity of the tables of mappings and of sessions.
     pub(crate) fn capacity(&self) -> (usize, usize) {
         (self.mappings.capacity(), self.sessions.capacity())
+    }
+
+    /// How many mappings there are.
+    pub(crate) fn mappings_in_use(&self) -> usize {
+        self.mappings.in_use()
     }
 
     /// How many more mappings and sessions fit into their tables.
@@ -37,48 +42,61 @@ impl<W: Width> SessionTables<'_, W> {
         if permission && !has_permission { 2 } else { 1 }
     }
 
-    /// Checks that the index has room for `new`, and for its permission if that is new.
-    pub(crate) fn check_session(&self, new: &NewSession<W>) -> Result<(), DropReason> {
-        let hash = self.remote_hash(new.mapping, new.remote);
-        let needs_permission =
-            new.permission && !self.has_permission(new.mapping, new.remote.address);
+    /// The room in the index for a session of `mapping` with `remote`, if there is also some for its
+    /// permission, if it needs one and that is new.
+    pub(crate) fn room_for_session(
+        &self,
+        mapping: SlotIndex<W>,
+        remote: Endpoint,
+        permission: bool,
+    ) -> Result<Vacancy, DropReason> {
+        let hash = self.remote_hash(mapping, remote);
+        let needs_permission = permission && !self.has_permission(mapping, remote.address);
         if !needs_permission {
-            return self.check_session_bucket(hash, 1);
+            return self.session_vacancy(hash, 1);
         }
-        let any_port = Permission::<W>::any_port(new.remote.address);
-        let permission_hash = self.remote_hash(new.mapping, any_port);
+        let any_port = Permission::<W>::any_port(remote.address);
+        let permission_hash = self.remote_hash(mapping, any_port);
+        self.session_vacancy(permission_hash, 1)?;
         // Both may fall into one bucket, which must have room for both then.
         let together = self.sessions_by_remote.share_bucket(hash, permission_hash);
-        self.check_session_bucket(hash, if together { 2 } else { 1 })?;
-        self.check_session_bucket(permission_hash, 1)
+        self.session_vacancy(hash, if together { 2 } else { 1 })
     }
 
-    fn check_session_bucket(&self, hash: u32, count: usize) -> Result<(), DropReason> {
+    fn session_vacancy(&self, hash: u32, count: usize) -> Result<Vacancy, DropReason> {
         self.sessions_by_remote
-            .check_capacity(&self.sessions, hash, count)
+            .vacancy(&self.sessions, hash, count)
             .map_err(index_full)
     }
 
-    /// Checks that the indexes have room for `new`, and the table of hosts for its host if that has
-    /// no mapping yet.
-    pub(crate) fn check_mapping(&self, new: &NewMapping) -> Result<(), DropReason> {
-        self.check_host(new.tuple.inside)?;
-        let hash = self.inside_hash(&new.tuple);
-        self.mappings_by_inside
-            .check_capacity(&self.mappings, hash, 1)
+    /// The room in the indexes for a mapping with the session `first`. `outside` is the room for its
+    /// external endpoint, if that is known.
+    #[inline(always)]
+    pub(crate) fn room_for_mapping(
+        &self,
+        first: &InsideTuple,
+        new: NewMapping,
+        outside: Option<Vacancy>,
+    ) -> Result<MappingRoom, DropReason> {
+        let inside = self
+            .mappings_by_inside
+            .vacancy(&self.mappings, self.inside_hash(first), 1)
             .map_err(index_full)?;
-        if new.tuple.untranslated {
-            Ok(())
-        } else {
-            self.check_outside(&new.outside())
+        if first.untranslated {
+            let outside = None;
+            return Ok(MappingRoom { inside, outside });
         }
+        let outside = match outside {
+            Some(known) => known,
+            None => self.outside_vacancy(&new.outside(first))?,
+        };
+        let outside = Some(outside);
+        Ok(MappingRoom { inside, outside })
     }
 
-    fn check_host(&self, inside: Inside) -> Result<(), DropReason> {
+    /// Checks that the table of hosts has room for a host that has no mapping yet.
+    pub(crate) fn check_new_host(&self, inside: Inside) -> Result<(), DropReason> {
         let Inside { origin, endpoint } = inside;
-        if self.find_host(origin, endpoint.address).is_some() {
-            return Ok(());
-        }
         // Hosts may not take the last slot while it is reserved for the router itself.
         let reserved = match origin {
             Origin::Host => self.quotas.reserved_hosts(self.hosts.capacity()),
@@ -88,16 +106,33 @@ impl<W: Width> SessionTables<'_, W> {
             return Err(DropReason::HostTableFull);
         }
         self.hosts_by_address
-            .check_capacity(&self.hosts, self.host_hash(endpoint.address), 1)
+            .vacancy(&self.hosts, self.host_hash(endpoint.address), 1)
+            .map(|_| ())
             .map_err(index_full)
     }
 
-    /// Checks that the index of external endpoints has room for this one.
-    pub(crate) fn check_outside(&self, tuple: &OutsideTuple) -> Result<(), DropReason> {
+    fn outside_vacancy(&self, tuple: &OutsideTuple) -> Result<Vacancy, DropReason> {
         self.mappings_by_external
-            .check_capacity(&self.mappings, self.outside_hash(tuple), 1)
+            .vacancy(&self.mappings, self.outside_hash(tuple), 1)
             .map_err(index_full)
     }
+
+    /// The room in the index for an external endpoint that no mapping has.
+    #[inline(always)]
+    pub(crate) fn room_for_outside(&self, tuple: &OutsideTuple) -> Option<Vacancy> {
+        match self.place_of_outside(tuple) {
+            Place::Vacant(vacancy) => Some(vacancy),
+            Place::Taken(_) | Place::Full => None,
+        }
+    }
+}
+
+/// Room in the indexes for a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MappingRoom {
+    pub(super) inside: Vacancy,
+    /// `None` if it is untranslated.
+    pub(super) outside: Option<Vacancy>,
 }
 
 fn index_full(_: IndexFull) -> DropReason {

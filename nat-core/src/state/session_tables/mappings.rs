@@ -1,106 +1,97 @@
 //! Adding and removing mappings, and the hosts that exist because of them.
 
 use crate::config::MAX_EXTERNAL_ADDRESSES;
-use crate::state::port_use::PortUse;
 use crate::state::{
     Blocks, Endpoint, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple,
     Proto,
 };
 use crate::table::{SlotIndex, Width};
 
-use super::SessionTables;
 use super::blocks::blocks_of;
+use super::{MappingRoom, SessionTables};
 
-/// A mapping to be added.
+/// A mapping to be added for a first session, of which it has all the rest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewMapping {
-    /// Its first session.
-    pub(crate) tuple: InsideTuple,
     /// The number of its external address.
     pub(crate) external: u8,
     pub(crate) external_port: u16,
     pub(crate) kind: MappingKind,
+    /// Whether its host gets its external address for later mappings too: the host's own is gone
+    /// (RFC 4787 REQ-2).
+    pub(crate) pairs: bool,
 }
 
 impl NewMapping {
-    pub(super) fn outside(&self) -> OutsideTuple {
-        let InsideTuple { proto, remote, .. } = self.tuple;
+    pub(super) fn outside(&self, first: &InsideTuple) -> OutsideTuple {
         OutsideTuple {
-            proto,
+            proto: first.proto,
             external: self.external,
             external_port: self.external_port,
-            remote,
+            remote: first.remote,
         }
     }
-}
 
-impl From<&NewMapping> for MappingEnds {
-    fn from(new: &NewMapping) -> Self {
-        let NewMapping {
-            tuple,
+    /// The ends of this mapping with the session `first`.
+    pub(crate) fn ends(&self, first: &InsideTuple) -> MappingEnds {
+        let Self {
             external,
             external_port,
             kind,
-        } = *new;
-        let InsideTuple {
-            proto,
-            inside,
-            untranslated,
-            ..
-        } = tuple;
-        Self {
-            proto,
-            inside: inside.endpoint,
+            pairs: _,
+        } = *self;
+        MappingEnds {
+            proto: first.proto,
+            inside: first.inside.endpoint,
             external,
             external_port,
             kind,
-            untranslated,
+            untranslated: first.untranslated,
         }
     }
 }
 
 impl<W: Width> SessionTables<'_, W> {
-    /// Adds a mapping, and its host if that has no mapping yet. The caller has called
-    /// [`Self::check_mapping`].
-    pub(crate) fn add_mapping(&mut self, new: &NewMapping) -> Option<SlotIndex<W>> {
+    /// Adds a mapping for its `first` session where there is room, and its host if that has no
+    /// mapping yet.
+    pub(crate) fn add_mapping(
+        &mut self,
+        first: &InsideTuple,
+        new: NewMapping,
+        room: MappingRoom,
+    ) -> Option<SlotIndex<W>> {
         let NewMapping {
-            tuple,
             external,
             external_port,
             kind,
-        } = *new;
-        let host = self.find_or_add_host(tuple.inside, external)?;
-        let mapping = Mapping::new(host, &tuple, external, external_port).with_kind(kind);
+            pairs: _,
+        } = new;
+        let host = self.find_or_add_host(first.inside, external)?;
+        let mapping = Mapping::new(host, first, external, external_port).with_kind(kind);
         let is_dynamic = mapping.is_dynamic();
         let link = self.mappings.insert(mapping)?;
         if let Some(host) = self.hosts.get_mut(host) {
-            host.add_mapping(tuple.proto);
+            host.add_mapping(first.proto);
             if is_dynamic {
                 host.add_dynamic(external);
             }
             self.quotas.add_mapping(host.mappings());
         }
-        self.index_mapping(link, new)?;
+        self.index_mapping(link, room);
         Some(link)
     }
 
     /// Makes a new mapping findable from both sides, and counts its external port.
-    fn index_mapping(&mut self, link: SlotIndex<W>, new: &NewMapping) -> Option<()> {
-        let hash = self.inside_hash(&new.tuple);
+    #[inline(always)]
+    fn index_mapping(&mut self, link: SlotIndex<W>, room: MappingRoom) {
         self.mappings_by_inside
-            .insert(&mut self.mappings, hash, link)
-            .ok()?;
-        if new.tuple.untranslated {
-            // An untranslated mapping has no external port.
-            return Some(());
+            .insert_at(&mut self.mappings, room.inside, link);
+        // An untranslated mapping has no external port.
+        if let Some(outside) = room.outside {
+            self.mappings_by_external
+                .insert_at(&mut self.mappings, outside, link);
+            self.take_port(link);
         }
-        let hash = self.outside_hash(&new.outside());
-        self.mappings_by_external
-            .insert(&mut self.mappings, hash, link)
-            .ok()?;
-        self.count_port(link, PortUse::add);
-        self.take_reserved_port(link);
-        Some(())
     }
 
     /// Removes a mapping whose last session, with `remote`, has ended; and its host if this was the
@@ -148,8 +139,7 @@ impl<W: Width> SessionTables<'_, W> {
         if untranslated {
             return;
         }
-        self.count_port(link, PortUse::remove);
-        self.give_back_reserved_port(link);
+        self.give_back_port(link);
         let hash = self.outside_hash(&OutsideTuple {
             proto,
             external,
@@ -190,6 +180,7 @@ impl<W: Width> SessionTables<'_, W> {
         let hash = self.host_hash(address);
         self.hosts_by_address.remove(&mut self.hosts, hash, link);
         self.hosts.remove(link);
+        self.last_host.set(SlotIndex::NONE);
         blocks
     }
 

@@ -2,7 +2,7 @@
 //! eviction list of its host and rank, and the counters of half-open and of all sessions.
 
 use crate::session_info::SessionState;
-use crate::state::{EvictionList, EvictionRank, Inside, Mapping, Proto, Session, TimeoutClass};
+use crate::state::{EvictionList, EvictionRank, Host, Mapping, Proto, Session, TimeoutClass};
 use crate::table::{MAX_PROBES, SlotIndex, Width};
 
 use super::SessionTables;
@@ -38,10 +38,26 @@ impl Membership {
 }
 
 impl<W: Width> SessionTables<'_, W> {
+    /// Adds the session at `link`, of the host at `host`, to its lists and counters.
+    #[inline(always)]
+    pub(super) fn join(&mut self, links: (SlotIndex<W>, SlotIndex<W>), begin: Membership) {
+        self.move_session(links, None, Some(begin));
+    }
+
     /// Moves the session at `link`, of the host at `host`, from the lists and counters of `before`
-    /// to those of `after`. `before` is `None` for a session that begins, `after` for one that
-    /// ends. Nothing else adds a session to a list, removes it from one, or counts it.
+    /// to those of `after`, which is `None` for a session that ends.
     pub(super) fn update_membership(
+        &mut self,
+        links: (SlotIndex<W>, SlotIndex<W>),
+        before: Membership,
+        after: Option<Membership>,
+    ) {
+        self.move_session(links, Some(before), after);
+    }
+
+    /// Nothing else adds a session to a list, removes it from one, or counts it.
+    #[inline(always)]
+    fn move_session(
         &mut self,
         (link, host): (SlotIndex<W>, SlotIndex<W>),
         before: Option<Membership>,
@@ -54,6 +70,7 @@ impl<W: Width> SessionTables<'_, W> {
         self.move_eviction((link, host), before.and_then(rank), after.and_then(rank));
     }
 
+    #[inline(always)]
     fn move_expiry(
         &mut self,
         link: SlotIndex<W>,
@@ -72,6 +89,7 @@ impl<W: Width> SessionTables<'_, W> {
         }
     }
 
+    #[inline(always)]
     fn count_session(
         &mut self,
         host: SlotIndex<W>,
@@ -89,6 +107,7 @@ impl<W: Width> SessionTables<'_, W> {
         }
     }
 
+    #[inline(always)]
     fn move_eviction(
         &mut self,
         (link, host): (SlotIndex<W>, SlotIndex<W>),
@@ -115,11 +134,10 @@ impl<W: Width> SessionTables<'_, W> {
     /// first of `ranks` that has one. Examines at most [`MAX_PROBES`] sessions of each rank.
     pub(crate) fn find_evictable(
         &self,
-        inside: Inside,
+        host: &Host<W>,
         ranks: &[EvictionRank],
         fits: impl Fn(SlotIndex<W>, &Session<W>, &Mapping<W>) -> bool,
     ) -> Option<SlotIndex<W>> {
-        let host = self.host(inside.origin, inside.endpoint.address)?;
         ranks
             .iter()
             .filter_map(|rank| host.eviction_list(*rank))

@@ -50,7 +50,7 @@ impl<W: Width> SessionTables<'_, W> {
             return;
         };
         let hash = self.remote_hash(mapping, Permission::<W>::any_port(address));
-        // `check_session` has made sure that the bucket has room.
+        // `room_for_session` has made sure that the bucket has room.
         let _has_room = self
             .sessions_by_remote
             .insert(&mut self.sessions, hash, link);

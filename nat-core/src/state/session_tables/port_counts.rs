@@ -1,7 +1,7 @@
 //! How many external ports are in use, and how many of the ports that are reserved for each host.
 
-use crate::state::port_use::{PortPool, PortUse};
-use crate::state::{ExternalPort, Inside, Mapping, MappingKind, PortClass};
+use crate::state::port_use::PortPool;
+use crate::state::{ExternalPort, Host, Mapping, MappingKind, PortClass};
 use crate::table::{SlotIndex, Width};
 
 use super::SessionTables;
@@ -11,20 +11,19 @@ impl<W: Width> SessionTables<'_, W> {
         self.ports.count(pool)
     }
 
-    /// How many of the `open` ports of `pool` are reserved for other hosts than `inside`. None are
-    /// as long as `inside` has not used up its own reservation, on whichever external address.
+    /// How many of the `open` ports of `pool` are reserved for other hosts than `host`. None are as
+    /// long as `host` has not used up its own reservation, on whichever external address.
     ///
-    /// The mapping `leaving` ends before the next mapping of `inside` begins, so its port does not
+    /// The mapping `leaving` ends before the next mapping of `host` begins, so its port does not
     /// count.
     pub(crate) fn reserved_ports(
         &self,
-        inside: Inside,
+        host: Option<&Host<W>>,
         pool: &PortPool,
         open: usize,
         leaving: Option<&Mapping<W>>,
     ) -> usize {
         let PortPool { proto, class, .. } = *pool;
-        let host = self.host(inside.origin, inside.endpoint.address);
         let used = host.map_or(0, |host| host.reserved_ports(proto, class));
         let freed = leaving.is_some_and(|mapping| mapping.has_reserved_port_of(proto, class));
         let used = used.saturating_sub(u8::from(freed));
@@ -35,31 +34,42 @@ impl<W: Width> SessionTables<'_, W> {
         }
     }
 
-    /// Counts the external port of a mapping, with `count`. Ports of port forwards are counted
-    /// where port forwards are, and overlapping ports are not counted, because any number of
-    /// mappings may have one.
-    pub(super) fn count_port(
-        &mut self,
-        mapping: SlotIndex<W>,
-        count: impl Fn(&mut PortUse, ExternalPort),
-    ) {
-        if let Some(mapping) = self
-            .mappings
-            .get(mapping)
-            .filter(|mapping| !self.overlapping && mapping.kind() != MappingKind::PortForward)
-        {
-            count(&mut self.ports, ExternalPort::from(mapping));
+    /// Whether the external port of a mapping is counted. Ports of port forwards are counted where
+    /// port forwards are, and overlapping ports are not counted, because any number of mappings may
+    /// have one.
+    fn counts_port(&self, mapping: &Mapping<W>) -> bool {
+        !self.overlapping && mapping.kind() != MappingKind::PortForward
+    }
+
+    /// Counts the external port of a mapping that ends: undoes [`Self::take_port`].
+    pub(super) fn give_back_port(&mut self, link: SlotIndex<W>) {
+        let Some(mapping) = self.mappings.get(link) else {
+            return;
+        };
+        if self.counts_port(mapping) {
+            self.ports.remove(ExternalPort::from(mapping));
+        }
+        self.give_back_reserved_port(link);
+    }
+
+    /// Counts the external port of a new mapping: as in use, and if the mapping is dynamic against
+    /// the reservation of its host, until that is used up.
+    #[inline(always)]
+    pub(super) fn take_port(&mut self, link: SlotIndex<W>) {
+        let Some(mapping) = self.mappings.get(link) else {
+            return;
+        };
+        if self.counts_port(mapping) {
+            self.ports.add(ExternalPort::from(mapping));
+        }
+        if mapping.is_dynamic() {
+            self.take_reserved_port(link);
         }
     }
 
-    /// Counts the port of a new dynamic mapping against the reservation of its host, until that is
-    /// used up.
-    pub(super) fn take_reserved_port(&mut self, link: SlotIndex<W>) {
-        let Some(mapping) = self
-            .mappings
-            .get_mut(link)
-            .filter(|mapping| mapping.is_dynamic())
-        else {
+    #[inline(always)]
+    fn take_reserved_port(&mut self, link: SlotIndex<W>) {
+        let Some(mapping) = self.mappings.get_mut(link) else {
             return;
         };
         let proto = mapping.proto();
@@ -76,7 +86,7 @@ impl<W: Width> SessionTables<'_, W> {
         }
     }
 
-    pub(super) fn give_back_reserved_port(&mut self, link: SlotIndex<W>) {
+    fn give_back_reserved_port(&mut self, link: SlotIndex<W>) {
         let Some(mapping) = self
             .mappings
             .get(link)

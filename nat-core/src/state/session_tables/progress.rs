@@ -98,7 +98,7 @@ impl<W: Width> SessionTables<'_, W> {
         let Some(host) = mapping.map(|mapping| mapping.host) else {
             return;
         };
-        self.update_membership((link, host), Some(before), Some(after));
+        self.update_membership((link, host), before, Some(after));
         self.restart_timer(link, proto, now);
     }
 

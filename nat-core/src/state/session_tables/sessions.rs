@@ -2,20 +2,22 @@
 
 use crate::session_info::SessionState;
 use crate::state::tcp::Tcp;
-use crate::state::{Blocks, Endpoint, MappingEnds, Proto, Session, TimeoutClass};
-use crate::table::{Count, SlotIndex, Width};
+use crate::state::{Blocks, Endpoint, MappingEnds, Proto, Session};
+use crate::table::{Count, SlotIndex, Vacancy, Width};
 
 use super::SessionTables;
 use super::membership::Membership;
 
 /// A session to be added.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NewSession<W> {
+#[derive(Debug)]
+pub(crate) struct NewSession<'b, W> {
     pub(crate) mapping: SlotIndex<W>,
     pub(crate) remote: Endpoint,
-    pub(crate) begin: Tcp,
+    pub(crate) begin: &'b Tcp,
     /// Whether the remote address gets permission to send from any port.
     pub(crate) permission: bool,
+    /// The room in the index.
+    pub(crate) room: Vacancy,
 }
 
 /// A session that has ended.
@@ -30,32 +32,33 @@ pub(crate) struct Ended {
 }
 
 impl<W: Width> SessionTables<'_, W> {
-    /// Adds a session, and the permission of its remote address if asked for. The caller has called
-    /// [`Self::check_session`].
-    pub(crate) fn add_session(&mut self, new: &NewSession<W>, now: u32) -> Option<SlotIndex<W>> {
+    /// Adds a session where there is room, and the permission of its remote address if asked for.
+    pub(crate) fn add_session(
+        &mut self,
+        new: &NewSession<'_, W>,
+        now: u32,
+    ) -> Option<SlotIndex<W>> {
         let NewSession {
             mapping,
             remote,
             begin,
             permission,
+            room,
         } = *new;
         if permission {
             self.add_permission_ref(mapping, remote.address);
         }
-        let hash = self.remote_hash(mapping, remote);
-        let link = self
-            .sessions
-            .insert(Session::new(mapping, remote, &begin))?;
+        let link = self.sessions.insert(Session::new(mapping, remote, begin))?;
         self.sessions_by_remote
-            .insert(&mut self.sessions, hash, link)
-            .ok()?;
+            .insert_at(&mut self.sessions, room, link);
         let mapping = self.mappings.get_mut(mapping)?;
         mapping.sessions.increment();
         let (proto, host) = (mapping.proto(), mapping.host);
-        let membership = Membership::of(self.sessions.get(link)?, proto);
+        let session = self.sessions.get_mut(link)?;
+        let membership = Membership::of(session, proto);
         // The deadline comes first: the expiry list takes the session at its end.
-        self.set_deadline(link, membership.class, now);
-        self.update_membership((link, host), None, Some(membership));
+        session.set_deadline(now.wrapping_add(self.lifetimes.of(membership.class)));
+        self.join((link, host), membership);
         Some(link)
     }
 
@@ -79,7 +82,7 @@ impl<W: Width> SessionTables<'_, W> {
         let (proto, host) = (mapping.proto(), mapping.host);
         // Lists and counters first: afterwards the slot is free, and its links mean something else.
         let membership = Membership::of(session, proto);
-        self.update_membership((link, host), Some(membership), None);
+        self.update_membership((link, host), membership, None);
         self.remove_session_slot(link, mapping_link, remote);
         self.remove_permission_ref(mapping_link, remote.address);
         let (mapping, blocks) = if is_unused {
@@ -126,11 +129,5 @@ impl<W: Width> SessionTables<'_, W> {
         self.sessions_by_remote
             .remove(&mut self.sessions, hash, link);
         self.sessions.remove(link);
-    }
-
-    fn set_deadline(&mut self, link: SlotIndex<W>, class: TimeoutClass, now: u32) {
-        if let Some(session) = self.sessions.get_mut(link) {
-            session.set_deadline(now.wrapping_add(self.lifetimes.of(class)));
-        }
     }
 }

@@ -105,9 +105,45 @@ pub(crate) enum Entry {
     /// By `Nat::process`.
     Process,
     /// By the fast path if they take it, which is counted, and else by the slow path.
-    Fast(u32),
+    Fast(FastPackets),
     /// By the slow path only.
     Slow,
+}
+
+/// How many packets have taken the fast path.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct FastPackets {
+    pub(crate) all: u32,
+    /// Of these, those that began a session.
+    pub(crate) opening: u32,
+    /// Of these, those that were dropped or rejected.
+    pub(crate) refused: u32,
+    /// Of these, those at an odd address.
+    pub(crate) odd: u32,
+}
+
+impl FastPackets {
+    /// Processes a packet, at an odd address as often as at an even one.
+    fn process(
+        &mut self,
+        nat: &mut Nat<'_>,
+        packet: &mut [u8],
+        (from, now): (Side, Instant),
+    ) -> Option<Verdict> {
+        let mut memory = vec![0; packet.len() + 1];
+        let odd = now.as_millis() % 2 == 1;
+        let start = usize::from(odd == memory.as_ptr().addr().is_multiple_of(2));
+        let copy = &mut memory[start..][..packet.len()];
+        copy.copy_from_slice(packet);
+        let sessions = nat.stats().sessions_created;
+        let verdict = nat.process_fast_only(copy, from, now)?;
+        packet.copy_from_slice(copy);
+        self.all += 1;
+        self.opening += u32::from(nat.stats().sessions_created != sessions);
+        self.refused += u32::from(!matches!(verdict, Verdict::Forward { .. }));
+        self.odd += u32::from(odd);
+        Some(verdict)
+    }
 }
 
 impl Entry {
@@ -120,11 +156,8 @@ impl Entry {
     ) -> Verdict {
         match self {
             Self::Process => nat.process(packet, from, now),
-            Self::Fast(count) => match nat.process_fast_only(packet, from, now) {
-                Some(verdict) => {
-                    *count += 1;
-                    verdict
-                }
+            Self::Fast(count) => match count.process(nat, packet, (from, now)) {
+                Some(verdict) => verdict,
                 None => nat.process_slow_only(packet, from, now),
             },
             Self::Slow => nat.process_slow_only(packet, from, now),
@@ -222,10 +255,10 @@ impl World {
     }
 
     /// How many packets have taken the fast path, where that is counted.
-    pub(crate) fn fast_packets(&self) -> u32 {
+    pub(crate) fn fast_packets(&self) -> FastPackets {
         match self.entry {
             Entry::Fast(count) => count,
-            Entry::Process | Entry::Slow => 0,
+            Entry::Process | Entry::Slow => FastPackets::default(),
         }
     }
 

@@ -58,12 +58,14 @@ fn tables() -> (SessionTables<'static, u16>, [SlotIndex<u16>; 3]) {
     );
     let mappings = [5000, 5001].map(|port| {
         let new = NewMapping {
-            tuple: tuple(port),
             external: 0,
             external_port: port,
             kind: MappingKind::Dynamic,
+            pairs: false,
         };
-        tables.add_mapping(&new).expect("room")
+        let first = tuple(port);
+        let room = tables.room_for_mapping(&first, new, None).expect("room");
+        tables.add_mapping(&first, new, room).expect("room")
     });
     let other = Endpoint { port: 81, ..REMOTE };
     let sessions = [
@@ -73,17 +75,15 @@ fn tables() -> (SessionTables<'static, u16>, [SlotIndex<u16>; 3]) {
     ];
     let links = sessions.map(|(mapping, remote, state, permission)| {
         let begin = Tcp::new(state, Sequences::NONE);
-        tables
-            .add_session(
-                &NewSession {
-                    mapping,
-                    remote,
-                    begin,
-                    permission,
-                },
-                NOW,
-            )
-            .expect("room")
+        let room = tables.room_for_session(mapping, remote, permission);
+        let new = NewSession {
+            mapping,
+            remote,
+            begin: &begin,
+            permission,
+            room: room.expect("room"),
+        };
+        tables.add_session(&new, NOW).expect("room")
     });
     (tables, links)
 }
