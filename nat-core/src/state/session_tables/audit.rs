@@ -3,6 +3,7 @@
 //!
 //! For tests only: the time is quadratic in the number of sessions.
 
+mod canonical;
 mod eviction_lists;
 mod hosts;
 #[cfg(test)]
