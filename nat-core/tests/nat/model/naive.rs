@@ -615,6 +615,19 @@ impl Naive {
         })
     }
 
+    /// Whether an address is one of the router's.
+    #[allow(dead_code, reason = "not every test sends packets back inside")]
+    pub(crate) fn is_external(&self, address: Ipv4Addr) -> bool {
+        self.addresses.contains(&address)
+    }
+
+    /// The external endpoint from which the inside end of `pair` sends, if it has one.
+    #[allow(dead_code, reason = "not every test sends packets back inside")]
+    pub(crate) fn external_of_inside(&self, pair: &Pair) -> Option<SocketAddrV4> {
+        let mapping = self.mappings.get(&self.key(pair));
+        mapping.map_or_else(|| self.forward_of(pair), |mapping| mapping.external)
+    }
+
     pub(crate) fn state(&self, pair: &Pair) -> Option<SessionState> {
         self.sessions.get(pair).map(|session| session.state)
     }

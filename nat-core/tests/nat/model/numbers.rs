@@ -7,7 +7,7 @@ use nat_core::{SessionState, Side};
 use super::{ACK, FIN, Naive, Pair, RST, SYN, What};
 
 /// What the ends of each connection send next.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct ConnectionNumbers(BTreeMap<Pair, Numbers>);
 
 /// What each end of a connection sends next.
@@ -45,6 +45,12 @@ impl ConnectionNumbers {
         if let Some(numbers) = numbers {
             self.0.insert(*pair, numbers);
         }
+    }
+
+    /// Forgets the numbers of all connections but those that `lives` names.
+    #[allow(dead_code, reason = "elsewhere each connection has numbers of its own")]
+    pub(crate) fn keep(&mut self, lives: impl Fn(&Pair) -> bool) {
+        self.0.retain(|pair, _| lives(pair));
     }
 
     /// The segment that an honest end would send, or a forger who does not know the numbers.
