@@ -22,7 +22,7 @@ use crate::{DropReason, Filtering, Side};
 use super::effect::{Effect, check_checksum};
 use super::view::{Live, Lookup, View};
 
-pub(super) use decision::{Action, Cost, NO_EXTERNAL, Reservation, SenderDecision};
+pub(super) use decision::{Action, Cost, NO_EXTERNAL, Received, Reservation, SenderDecision};
 pub(super) use ports::PortSearch;
 use shortage::Shortage;
 
@@ -70,8 +70,7 @@ struct Request<'r, W> {
     /// Whether it gives permission to every port of its remote address.
     permission: bool,
     shortage: Shortage<W>,
-    /// The session that must not end: the receiver's, of a hairpinned packet.
-    keep: Option<SlotIndex<W>>,
+    received: Received<W>,
 }
 
 /// The mapping of a new session.
@@ -85,18 +84,17 @@ struct Placement<W> {
 }
 
 impl<W: Width> View<'_, W> {
-    /// Decides the sender's half of a packet from inside, whose session has not expired. `receiver`
-    /// is the receiver's session with the sender, if the packet is hairpinned to it: the packet must
-    /// suit that too.
+    /// Decides the sender's half of a packet from inside, whose session has not expired. If the
+    /// packet is hairpinned, it must suit the receiver's session with the sender too.
     pub(super) fn decide_sender<'p>(
         self,
         sender: &Sender<'p>,
-        receiver: Option<SlotIndex<W>>,
+        received: Received<W>,
         search: &mut PortSearch,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         match self.find_session(&sender.tuple) {
-            Lookup::Live(live) => self.decide_known(sender, live, receiver),
-            Lookup::None(mapping) => self.decide_opening(sender, mapping, receiver, search),
+            Lookup::Live(live) => self.decide_known(sender, live, &received),
+            Lookup::None(mapping) => self.decide_opening(sender, mapping, received, search),
             // It ended before.
             Lookup::Expired(_) => Err(DropReason::NoSession.into()),
         }
@@ -121,14 +119,14 @@ impl<W: Width> View<'_, W> {
         self,
         sender: &Sender<'p>,
         live: Live<W>,
-        receiver: Option<SlotIndex<W>>,
+        received: &Received<W>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         let (external, effect) = self.sender_effect(sender, live)?;
-        self.check_receiver(sender, Some(&effect), receiver)?;
+        self.check_receiver(sender, Some(&effect), received.session)?;
         let inside = sender.tuple.inside;
         let action = match effect.opens() {
             Some(state) if inside.origin == Origin::Host => {
-                let cost = self.cost_to_reopen(inside, state, receiver);
+                let cost = self.cost_to_reopen(inside, state, received);
                 Action::Reopen(effect, inside, cost.map_err(Refusal::Exhausted)?)
             }
             Some(_) | None => Action::Step(effect),
@@ -140,16 +138,16 @@ impl<W: Width> View<'_, W> {
         self,
         sender: &Sender<'p>,
         mapping: Option<SlotIndex<W>>,
-        receiver: Option<SlotIndex<W>>,
+        received: Received<W>,
         search: &mut PortSearch,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
-        let open = self.open_endpoint(&sender.tuple, mapping, receiver.is_some());
+        let open = self.open_endpoint(&sender.tuple, mapping, received.session.is_some());
         let opening = self.opening(sender, open.is_some())?;
         check_checksum(sender.ip, sender.transport)?;
-        self.check_receiver(sender, None, receiver)?;
+        self.check_receiver(sender, None, received.session)?;
         match opening {
             Opening::Begin(begin) => {
-                let request = self.request(&sender.tuple, mapping, begin, receiver);
+                let request = self.request(&sender.tuple, mapping, begin, received);
                 self.decide_session(&request, search)
                     .map_err(Refusal::Exhausted)
             }
@@ -212,7 +210,7 @@ impl<W: Width> View<'_, W> {
         tuple: &'r InsideTuple,
         mapping: Option<SlotIndex<W>>,
         begin: Tcp,
-        keep: Option<SlotIndex<W>>,
+        received: Received<W>,
     ) -> Request<'r, W> {
         let permission = self.needs_permission(tuple, mapping);
         Request {
@@ -221,7 +219,7 @@ impl<W: Width> View<'_, W> {
             begin,
             permission,
             shortage: self.find_shortage(tuple, mapping, (begin.state, permission)),
-            keep,
+            received,
         }
     }
 

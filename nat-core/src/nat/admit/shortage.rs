@@ -9,6 +9,7 @@ use crate::state::{
 };
 use crate::table::{SlotIndex, Width};
 
+use super::decision::Received;
 use super::{Request, View};
 
 /// How long a finished session is kept while slots are free, in milliseconds: the last segments of
@@ -136,26 +137,28 @@ impl<W: Width> View<'_, W> {
         self,
         request: &Request<'_, W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
-        let (inside, keep) = (request.tuple.inside, request.keep);
+        let (inside, received) = (request.tuple.inside, &request.received);
         let state = request.begin.state;
-        let needed = self.find_evictable(inside, &request.shortage, state, keep)?;
-        Ok(needed.or_else(|| self.find_finished(inside, request.mapping.is_none(), keep)))
+        let needed = self.find_evictable(inside, &request.shortage, state, received)?;
+        Ok(needed.or_else(|| self.find_finished(inside, request.mapping.is_none(), received)))
     }
 
     /// The session to evict for a new one of the same host in `state`, if that lacks anything:
-    /// never `keep`, nor one that is neither finished nor half open.
+    /// never one that the receiver of a hairpinned packet needs, nor one that is neither finished
+    /// nor half open.
     pub(super) fn find_evictable(
         self,
         inside: Inside,
         shortage: &Shortage<W>,
         state: SessionState,
-        keep: Option<SlotIndex<W>>,
+        received: &Received<W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
         let Some(reason) = shortage.reason else {
             return Ok(None);
         };
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
-            Some(slot) != keep && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
+            !received.needs(slot, session, mapping)
+                && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
         };
         let found = self
             .tables
@@ -172,7 +175,7 @@ impl<W: Width> View<'_, W> {
         self,
         inside: Inside,
         new_mapping: bool,
-        keep: Option<SlotIndex<W>>,
+        received: &Received<W>,
     ) -> Option<SlotIndex<W>> {
         let (few_mappings, few_sessions) = self.tables.is_nearly_full();
         let few_mappings = few_mappings && new_mapping;
@@ -182,7 +185,7 @@ impl<W: Width> View<'_, W> {
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
             let proto = mapping.proto();
             let frees = !few_mappings || mapping.sessions.get() == 1;
-            Some(slot) != keep
+            !received.needs(slot, session, mapping)
                 && frees
                 && self.tables.idle_time(session, proto, self.tick()) >= linger(proto)
         };
@@ -209,7 +212,7 @@ impl<W: Width> View<'_, W> {
         }
         let overlaps = self.tables.overlapping();
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
-            Some(slot) != request.keep
+            !request.received.needs(slot, session, mapping)
                 && wanted.is_met_by(session, mapping, overlaps)
                 && (request.shortage).is_met_by(session, mapping, self.slots_freed_by(session))
         };
