@@ -2,9 +2,12 @@
 //! and the choice of its next external port.
 
 use core::hash::{Hash, Hasher};
+use core::net::SocketAddrV4;
 
-use crate::Nat;
+use crate::nat::view::State;
+use crate::state::{Endpoint, Proto};
 use crate::table::Width;
+use crate::{Nat, SessionProtocol};
 
 impl<W: Width + Hash> Nat<'_, W> {
     /// Makes this engine behave like `other` from now on. Both must have been built with tables and
@@ -46,6 +49,28 @@ impl<W: Width + Hash> Nat<'_, W> {
             forward.hash(hasher);
         }
         self.fragments.hash_canonical(now, hasher);
+    }
+
+    /// Feeds `hasher` with what is known of the sessions of an inside endpoint with `remote`: their
+    /// state, numbers and times, relative to the present.
+    #[doc(hidden)]
+    pub fn hash_sessions_between(
+        &self,
+        protocol: SessionProtocol,
+        [inside, remote]: [SocketAddrV4; 2],
+        hasher: &mut impl Hasher,
+    ) {
+        let proto = match protocol {
+            SessionProtocol::Icmp => Proto::Icmp,
+            SessionProtocol::Tcp => Proto::Tcp,
+            SessionProtocol::Udp => Proto::Udp,
+        };
+        let [inside, remote] = [inside, remote].map(|endpoint| Endpoint {
+            address: endpoint.ip().to_bits(),
+            port: endpoint.port(),
+        });
+        let State { tables, clock, .. } = &self.state;
+        tables.hash_sessions_between((proto, inside, remote), clock.tick(), hasher);
     }
 
     /// Draws external ports from here on in the sequence that the seed gives.

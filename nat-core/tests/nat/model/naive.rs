@@ -122,6 +122,8 @@ pub(crate) struct Naive {
     filtering: Filtering,
     sessions_per_host: usize,
     half_open_per_host: usize,
+    /// The session that the receiver of a hairpinned packet has or would have with the sender.
+    pub(crate) received: Option<Pair>,
     /// How often a session came to be of a kind that may be evicted.
     turns: u64,
     ports: Range<u16>,
@@ -156,6 +158,7 @@ impl Naive {
             filtering,
             sessions_per_host: usize::from(sessions_per_host),
             half_open_per_host: usize::from(half_open_per_host),
+            received: None,
             turns: 0,
             ports,
             addresses: vec![N],
@@ -370,7 +373,8 @@ impl Naive {
     ) -> Option<Pair> {
         let candidates = self.sessions.iter().filter(|(other, session)| {
             let kind = kind(other, session);
-            other.inside.ip() == pair.inside.ip()
+            !self.receiver_needs(other, pair)
+                && other.inside.ip() == pair.inside.ip()
                 && kind.is_some_and(|kind| state != OutsideSyn || kind < INSIDE_SYN)
                 && lacks
                     .iter()
@@ -379,6 +383,21 @@ impl Naive {
         candidates
             .min_by_key(|(other, session)| (kind(other, session), session.since))
             .map(|(other, _)| *other)
+    }
+
+    /// Whether a session is the receiver's of the hairpinned packet of `pair`, or the last of the
+    /// mapping that the packet goes to.
+    fn receiver_needs(&self, other: &Pair, pair: &Pair) -> bool {
+        let Some(received) = self.received else {
+            return false;
+        };
+        let mapping = self.key(&received);
+        let last = (self.sessions.keys())
+            .filter(|session| self.key(session) == mapping)
+            .count()
+            == 1;
+        let ends = self.key(other) == mapping && last && mapping != self.key(pair);
+        *other == received || ends && !self.is_forwarded(other)
     }
 
     /// Whether what `pair` lacks comes free when a session ends.

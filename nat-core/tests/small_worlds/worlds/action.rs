@@ -5,18 +5,12 @@ use core::time::Duration;
 
 use nat_core::{PortForward, SessionProtocol, Side};
 
-use super::packet::{ACK, FIN, Part, RST, SYN, Segment};
+use super::packet::{ACK, FIN, Packet, Part, RST, SYN, Segment};
 use super::what::What;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Action {
-    /// A packet arrives.
-    Send {
-        from: Side,
-        source: SocketAddrV4,
-        destination: SocketAddrV4,
-        load: Load,
-    },
+    Send(Sending),
     Wait(Pause),
     SetAddresses(&'static [Ipv4Addr]),
     AddForward(PortForward),
@@ -24,8 +18,45 @@ pub(crate) enum Action {
     Clear,
 }
 
+/// A packet that arrives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Sending {
+    pub(crate) from: Side,
+    pub(crate) source: SocketAddrV4,
+    pub(crate) destination: SocketAddrV4,
+    pub(crate) load: Load,
+}
+
+impl Sending {
+    /// The packet, if it is the same whatever was before.
+    pub(crate) fn packet(&self) -> Option<Packet> {
+        let Self {
+            from,
+            source,
+            destination,
+            load,
+        } = *self;
+        Some(match load {
+            Load::Meaning(What::Udp) => Packet::udp(source, destination, b"question"),
+            Load::Meaning(What::OtherUdp) => Packet::udp(source, destination, b"another"),
+            Load::Meaning(What::Echo) => Packet::echo(source, destination, from),
+            Load::Meaning(_) => return None,
+            Load::Segment(number) => Packet::tcp(source, destination, number.segment()),
+            Load::Error(SessionProtocol::Udp) => {
+                let quoted = Packet::udp(destination, source, b"question");
+                Packet::error_about(*source.ip(), &quoted)
+            }
+            Load::Error(_) => {
+                let quoted = Packet::tcp(destination, source, Number::Data.segment());
+                Packet::error_about(*source.ip(), &quoted)
+            }
+            Load::Fragment(part, id) => Packet::fragment(source, destination, part, id),
+        })
+    }
+}
+
 /// What a packet carries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Load {
     /// A packet by its meaning. A segment has the numbers that an honest end would use now, so there
     /// must be a model that knows them.
@@ -51,7 +82,7 @@ pub(crate) enum Pause {
 }
 
 /// The segments with fixed numbers. All ends begin with the same number.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Number {
     Syn,
     /// Of another connection.

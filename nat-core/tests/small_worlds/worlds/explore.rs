@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::liveness;
+use super::outcome::{Effect, Report};
 use super::scenario::Scenario;
 use super::visited::Visited;
-use super::world::{Effect, Report, World};
+use super::world::World;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug)]

@@ -12,11 +12,14 @@
 )]
 
 mod action;
+mod alphabet;
 pub(crate) mod explore;
 mod liveness;
 mod modelled;
+mod outcome;
 mod packet;
 mod properties;
+mod routes;
 pub(crate) mod scenario;
 mod visited;
 mod world;

@@ -5,6 +5,7 @@ use core::net::SocketAddrV4;
 
 use nat_core::{DropReason, Side};
 
+use super::action::Sending;
 use super::naive::{Expected, Naive, Pair};
 use super::numbers::{ConnectionNumbers, Numbers, SegmentNumbers};
 use super::packet::{Packet, Segment};
@@ -45,23 +46,24 @@ impl Model {
         self.numbers.hash(hasher);
     }
 
-    pub(crate) fn predict(
-        &mut self,
-        from: Side,
-        (source, destination): (SocketAddrV4, SocketAddrV4),
-        what: What,
-    ) -> Prediction {
-        let protocol = what.protocol();
+    pub(crate) fn predict(&mut self, sending: &Sending, what: What) -> Prediction {
+        let Sending {
+            from,
+            source,
+            destination,
+            ..
+        } = *sending;
         let pair = match from {
             Side::Inside => Some(Pair {
-                protocol: protocol as u8,
+                protocol: what.protocol() as u8,
                 inside: source,
                 remote: destination,
             }),
-            Side::Outside => self.naive.pair_at(protocol, destination, source),
+            Side::Outside => self.naive.pair_at(what.protocol(), destination, source),
         };
         let numbers = pair.and_then(|pair| self.numbers.of(&pair));
-        let packet = self.packet(from, (source, destination), what, pair);
+        let packet = sending.packet();
+        let packet = packet.unwrap_or_else(|| self.segment(sending, what, pair));
         let repeats_fin = match (from, pair) {
             (Side::Inside, Some(pair)) => what == What::Fin && self.naive.has_early_fin(&pair),
             _ => false,
@@ -96,41 +98,36 @@ impl Model {
         let Some(receiver) = self.naive.pair_at(what.protocol(), pair.remote, remote) else {
             return (Expected::Dropped(DropReason::NoMapping), None);
         };
+        self.naive.received = Some(receiver);
         let receiver = Some(receiver).filter(|receiver| self.naive.state(receiver).is_some());
         (self.naive.send_out(pair, what), receiver)
     }
 
-    fn packet(
-        &mut self,
-        from: Side,
-        (source, destination): (SocketAddrV4, SocketAddrV4),
-        what: What,
-        pair: Option<Pair>,
-    ) -> Packet {
-        match what {
-            What::Udp => Packet::udp(source, destination, b"question"),
-            What::OtherUdp => Packet::udp(source, destination, b"another"),
-            What::Echo => Packet::echo(source, destination, from),
-            _ => {
-                let nobodys = Pair {
-                    protocol: what.protocol() as u8,
-                    inside: SocketAddrV4::new([192, 168, 1, 10].into(), 1),
-                    remote: source,
-                };
-                let SegmentNumbers {
-                    flags,
-                    sequence,
-                    acknowledgment,
-                } = (self.numbers).segment(&self.naive, &pair.unwrap_or(nobodys), from, what);
-                let segment = Segment {
-                    flags,
-                    sequence,
-                    acknowledgment,
-                    data: 0,
-                };
-                Packet::tcp(source, destination, segment)
-            }
-        }
+    /// The segment that an honest end sends now.
+    fn segment(&mut self, sending: &Sending, what: What, pair: Option<Pair>) -> Packet {
+        let Sending {
+            from,
+            source,
+            destination,
+            ..
+        } = *sending;
+        let nobodys = Pair {
+            protocol: what.protocol() as u8,
+            inside: SocketAddrV4::new([192, 168, 1, 10].into(), 1),
+            remote: source,
+        };
+        let SegmentNumbers {
+            flags,
+            sequence,
+            acknowledgment,
+        } = (self.numbers).segment(&self.naive, &pair.unwrap_or(nobodys), from, what);
+        let segment = Segment {
+            flags,
+            sequence,
+            acknowledgment,
+            data: 0,
+        };
+        Packet::tcp(source, destination, segment)
     }
 
     /// Says how the outcome differs, and learns from it.
@@ -153,6 +150,7 @@ impl Model {
                 }
             }
         }
+        self.naive.received = None;
         self.forget_ended();
         Ok(())
     }

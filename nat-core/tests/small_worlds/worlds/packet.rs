@@ -34,7 +34,7 @@ pub(crate) struct Segment {
 }
 
 /// Which part of a datagram of 32 bytes a fragment has.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Part {
     First,
     Last,
@@ -169,35 +169,31 @@ impl Packet {
 impl Headers {
     /// The headers of a packet from side `from`.
     pub(crate) fn of(packet: &[u8], from: Side) -> Option<Self> {
-        let word = |at: usize| Some(u16::from_be_bytes([*packet.get(at)?, *packet.get(at + 1)?]));
-        let address = |at: usize| {
-            let octets: [u8; 4] = packet.get(at..at + 4)?.try_into().ok()?;
-            Some(Ipv4Addr::from(octets))
-        };
         let protocol = match *packet.get(9)? {
             ICMP => SessionProtocol::Icmp,
             TCP => SessionProtocol::Tcp,
             UDP => SessionProtocol::Udp,
             _ => return None,
         };
-        let kind = *packet.get(IP_HEADER)?;
-        let (offset, more) = (word(6)? & 0x1fff, word(6)? & 0x2000 != 0);
-        let ports = match (protocol, from) {
-            _ if offset != 0 => [0, 0],
-            (SessionProtocol::Icmp, _) if kind != ECHO_REQUEST && kind != ECHO_REPLY => [0, 0],
-            (SessionProtocol::Icmp, Side::Inside) => [word(24)?, 0],
-            (SessionProtocol::Icmp, Side::Outside) => [0, word(24)?],
-            _ => [word(20)?, word(22)?],
+        let is_icmp = protocol == SessionProtocol::Icmp;
+        let is_error = is_icmp && packet.get(IP_HEADER) == PORT_UNREACHABLE.first();
+        let fragment = word(packet, 6)?;
+        let is_later_fragment = fragment & 0x1fff != 0;
+        let [source_port, destination_port] = match from {
+            _ if is_later_fragment || is_error => [0, 0],
+            Side::Inside if is_icmp => [word(packet, 24)?, 0],
+            Side::Outside if is_icmp => [0, word(packet, 24)?],
+            _ => [word(packet, 20)?, word(packet, 22)?],
         };
         Some(Self {
             protocol,
-            source: SocketAddrV4::new(address(12)?, ports[0]),
-            destination: SocketAddrV4::new(address(16)?, ports[1]),
+            source: SocketAddrV4::new(address(packet, 12)?, source_port),
+            destination: SocketAddrV4::new(address(packet, 16)?, destination_port),
             ttl: *packet.get(8)?,
-            identification: word(4)?,
-            is_later_fragment: offset != 0,
-            is_first_fragment: offset == 0 && more,
-            is_error: protocol == SessionProtocol::Icmp && kind == PORT_UNREACHABLE[0],
+            identification: word(packet, 4)?,
+            is_later_fragment,
+            is_first_fragment: !is_later_fragment && fragment & 0x2000 != 0,
+            is_error,
             is_syn: protocol == SessionProtocol::Tcp
                 && packet.get(33)? & (SYN | ACK | RST | FIN) == SYN,
         })
@@ -208,6 +204,16 @@ impl Headers {
         let query = self.protocol != SessionProtocol::Tcp && !self.is_error;
         !self.is_later_fragment && (query || self.is_syn)
     }
+}
+
+fn word(packet: &[u8], at: usize) -> Option<u16> {
+    let bytes = packet.get(at..at + 2)?.try_into().ok()?;
+    Some(u16::from_be_bytes(bytes))
+}
+
+fn address(packet: &[u8], at: usize) -> Option<Ipv4Addr> {
+    let octets: [u8; 4] = packet.get(at..at + 4)?.try_into().ok()?;
+    Some(Ipv4Addr::from(octets))
 }
 
 /// The packet that an ICMP error quotes.

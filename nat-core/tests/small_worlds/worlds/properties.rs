@@ -1,55 +1,14 @@
 //! What must never happen, in the words of the RFCs. It is judged by what goes in and comes out, and
 //! by the list of sessions before and after.
 
-use core::hash::{Hash, Hasher};
-use core::net::{Ipv4Addr, SocketAddrV4};
-use core::time::Duration;
+use core::net::SocketAddrV4;
 
-use nat_core::{Filtering, Instant, Nat, SessionInfo, SessionState, Side, Verdict};
+use nat_core::{Filtering, Instant, Nat, PortForward, SessionInfo, SessionState, Side, Verdict};
 
 use super::action::Action;
 use super::packet::{Headers, checksums_hold, quote};
+use super::routes::Routes;
 use super::scenario::{HOSTS, PORTS, Scenario};
-
-/// For how long later fragments may follow their first.
-const FOLLOW: Duration = Duration::from_secs(15);
-
-/// The first fragments that were let through, and when.
-#[derive(Clone, Default)]
-pub(crate) struct Routes(Vec<(Side, Ipv4Addr, Ipv4Addr, u16, Instant)>);
-
-impl Routes {
-    fn add(&mut self, from: Side, first: &Headers, now: Instant) {
-        let (source, destination) = (*first.source.ip(), *first.destination.ip());
-        self.0.retain(|(side, s, d, id, since)| {
-            (*side, *s, *d, *id) != (from, source, destination, first.identification)
-                && now.saturating_duration_since(*since) < FOLLOW
-        });
-        self.0
-            .push((from, source, destination, first.identification, now));
-    }
-
-    fn has(&self, from: Side, later: &Headers, now: Instant) -> bool {
-        self.0.iter().any(|(side, source, destination, id, since)| {
-            let of = (*side, *source, *destination, *id);
-            of == (
-                from,
-                *later.source.ip(),
-                *later.destination.ip(),
-                later.identification,
-            ) && now.saturating_duration_since(*since) < FOLLOW
-        })
-    }
-
-    pub(crate) fn hash_canonical(&self, now: Instant, hasher: &mut impl Hasher) {
-        for (from, source, destination, id, since) in &self.0 {
-            let age = now.saturating_duration_since(*since);
-            if age < FOLLOW {
-                (from, source, destination, id, age).hash(hasher);
-            }
-        }
-    }
-}
 
 /// A packet that has been processed.
 pub(crate) struct Arrival<'a> {
@@ -96,20 +55,21 @@ pub(crate) fn check_endpoints(overlapping: bool, sessions: &[SessionInfo]) -> Ch
 }
 
 /// Time ends the sessions whose time is up, and no other. What the application changes ends only the
-/// sessions that it concerns.
+/// sessions that it concerns: with the primary address, port forwards move.
 pub(crate) fn check_change(
+    nat: &Nat<'_>,
     action: &Action,
     before: &[SessionInfo],
     after: &[SessionInfo],
 ) -> Checked {
     let concerns = |session: &SessionInfo| match action {
-        Action::Send { .. } => false,
+        Action::Send(_) => false,
         Action::Wait(_) => !after.iter().any(|other| same(session, other)),
-        Action::SetAddresses(addresses) => !addresses.contains(session.external.ip()),
-        Action::AddForward(forward) | Action::RemoveForward(forward) => {
-            session.external.port() == forward.external_port
-                || session.inside == SocketAddrV4::new(forward.inside_address, forward.inside_port)
+        Action::SetAddresses(addresses) => {
+            !addresses.contains(session.external.ip())
+                || nat.port_forwards().any(|forward| meets(&forward, session))
         }
+        Action::AddForward(forward) | Action::RemoveForward(forward) => meets(forward, session),
         Action::Clear => true,
     };
     for session in before {
@@ -123,6 +83,12 @@ pub(crate) fn check_change(
     }
     let new = after.iter().find(|s| !before.iter().any(|b| same(s, b)));
     ensure(new.is_none(), || format!("{action:?} has begun {new:?}"))
+}
+
+/// Whether a port forward has the external port of a session, or its inside endpoint.
+fn meets(forward: &PortForward, session: &SessionInfo) -> bool {
+    session.external.port() == forward.external_port
+        || session.inside == SocketAddrV4::new(forward.inside_address, forward.inside_port)
 }
 
 /// A held fragment leaves as its first did.
@@ -229,7 +195,7 @@ impl Arrival<'_> {
         match (self.from, to) {
             (Side::Inside, Side::Outside) => self.check_out(sent, &out, packet, after)?,
             (Side::Outside, Side::Inside) => self.check_in(sent, &out, before, routes)?,
-            (Side::Inside, Side::Inside) => self.check_hairpin(sent, &out, before)?,
+            (Side::Inside, Side::Inside) => self.check_hairpin(sent, &out, (before, after))?,
             (Side::Outside, Side::Outside) => return Err("it went back".into()),
         }
         if sent.is_first_fragment {
@@ -240,7 +206,18 @@ impl Arrival<'_> {
                 "a later fragment passed without its first".into()
             })?;
         }
+        self.check_syn(sent, after)?;
         self.check_sessions(sent, &out, before, after)
+    }
+
+    /// A SYN from inside that goes on opens its connection, or belongs to an open one.
+    fn check_syn(&self, sent: &Headers, after: &[SessionInfo]) -> Checked {
+        use SessionState::{Closing, Reset};
+        let own = after.iter().find(|session| is_senders(session, sent));
+        let open = own.is_some_and(|session| !matches!(session.state, Closing | Reset));
+        ensure(!sent.is_syn || self.from == Side::Outside || open, || {
+            format!("a SYN went on, and its session is {own:?}")
+        })
     }
 
     fn check_out(
@@ -272,13 +249,7 @@ impl Arrival<'_> {
         ensure(PORTS.contains(&port) || forwarded(port), || {
             format!("it left from port {port}")
         })?;
-        // A SYN that goes on opens its connection, or belongs to an open one.
-        let ended = own.is_none_or(|session| {
-            matches!(session.state, SessionState::Closing | SessionState::Reset)
-        });
-        ensure(!sent.is_syn || !ended, || {
-            format!("a SYN went out, and its session is {own:?}")
-        })
+        Ok(())
     }
 
     /// Nothing unsolicited comes in.
@@ -348,16 +319,26 @@ impl Arrival<'_> {
         })
     }
 
-    fn check_hairpin(&self, sent: &Headers, out: &Headers, before: &[SessionInfo]) -> Checked {
+    /// A hairpinned packet goes to an inside endpoint that has the external endpoint it was sent to,
+    /// before and after (RFC 4787 REQ-9).
+    fn check_hairpin(
+        &self,
+        sent: &Headers,
+        out: &Headers,
+        (before, after): (&[SessionInfo], &[SessionInfo]),
+    ) -> Checked {
         ensure(
             self.nat.external_addresses().contains(out.source.ip()),
             || format!("the receiver sees {}", out.source),
         )?;
+        if sent.is_later_fragment || sent.is_error || self.is_forwarded(sent, out) {
+            return Ok(());
+        }
         let to = (sent.protocol, sent.destination, out.destination);
-        let mapped = (before.iter()).any(|s| (s.protocol, s.external, s.inside) == to);
-        let later = sent.is_later_fragment || sent.is_error;
-        ensure(mapped || later || self.is_forwarded(sent, out), || {
-            format!("it came back to {}, which is not mapped", out.destination)
+        let mapped = [before, after]
+            .map(|sessions| (sessions.iter()).any(|s| (s.protocol, s.external, s.inside) == to));
+        ensure(mapped == [true; 2], || {
+            format!("{} is mapped: {mapped:?} before and after", out.destination)
         })
     }
 
@@ -381,7 +362,7 @@ impl Arrival<'_> {
                 })?,
                 None => {
                     evicted += 1;
-                    self.check_evicted(session, sent)?;
+                    self.check_evicted(session, sent, out)?;
                 }
             }
         }
@@ -394,9 +375,11 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    fn check_evicted(&self, session: &SessionInfo, sent: &Headers) -> Checked {
-        let own = self.from == Side::Inside && session.inside.ip() == sent.source.ip();
-        ensure(own && !is_established(session), || {
+    /// Neither end of a hairpinned packet loses the session that the packet belongs to.
+    fn check_evicted(&self, session: &SessionInfo, sent: &Headers, out: &Headers) -> Checked {
+        let senders_host = self.from == Side::Inside && session.inside.ip() == sent.source.ip();
+        let needed = is_established(session) || self.concerns(session, sent, out);
+        ensure(senders_host && !needed, || {
             format!("it has evicted {session:?}")
         })
     }

@@ -3,16 +3,19 @@
 use core::hash::{Hash, Hasher};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
+use std::collections::HashMap;
 
-use nat_core::{DropReason, Instant, Nat, SessionInfo, Side, Verdict};
+use nat_core::{Instant, Mapping, Nat, PortForward, SessionInfo, SessionProtocol, Side};
 
-use super::action::{Action, Load, Pause};
+use super::action::{Action, Load, Number, Pause, Sending};
 use super::modelled::{Model, Prediction};
-use super::packet::{Headers, Packet};
-use super::properties::{self, Arrival, Routes};
+pub(crate) use super::outcome::Outcome;
+use super::outcome::{Effect, Report};
+use super::packet::Packet;
+use super::properties::{self, Arrival};
+use super::routes::Routes;
 use super::scenario::Scenario;
 use super::visited::StateHasher;
-use super::what::What;
 
 /// The primary external address.
 pub(crate) const N: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
@@ -25,39 +28,6 @@ pub(crate) const fn at(address: Ipv4Addr, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(address, port)
 }
 
-/// What became of a packet.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome {
-    Forwarded(Headers),
-    Dropped(DropReason),
-    Rejected(DropReason, ()),
-    Held,
-    Local,
-}
-
-/// What a step did, for the report.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Effect {
-    Out,
-    In,
-    Hairpin,
-    Dropped,
-    Answered,
-    Held,
-    Local,
-    /// Time passed, or the application changed something.
-    Changed,
-}
-
-/// What a step did, with how many sessions began and ended, and how many held fragments left.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Report {
-    pub(crate) effect: Effect,
-    pub(crate) opened: usize,
-    pub(crate) ended: usize,
-    pub(crate) released: usize,
-}
-
 pub(crate) struct World {
     pub(crate) nat: Nat<'static>,
     pub(crate) now: Instant,
@@ -66,7 +36,12 @@ pub(crate) struct World {
     pub(crate) model: Option<Model>,
     /// The first fragments that were let through.
     routes: Routes,
+    /// What is known of a session after its first packet, where that has fixed content.
+    beginnings: HashMap<Beginning, u64>,
 }
+
+/// A first packet from inside: its load, and the port that it goes to.
+type Beginning = (Load, u16);
 
 impl World {
     pub(crate) fn new(scenario: &Scenario) -> Self {
@@ -79,6 +54,7 @@ impl World {
             told: now,
             model: scenario.model(),
             routes: Routes::default(),
+            beginnings: HashMap::new(),
         }
     }
 
@@ -112,30 +88,20 @@ impl World {
     ) -> Result<Report, String> {
         self.nat.draw_ports_from(draw);
         let before = self.live_sessions();
-        let (effect, released) = match *action {
-            Action::Send {
-                from,
-                source,
-                destination,
-                load,
-            } => self.send(scenario, from, (source, destination), load)?,
+        let (effect, released, after) = match *action {
+            Action::Send(sending) => self.send(scenario, &sending, &before)?,
             _ => {
                 self.change(action)?;
                 let after = self.live_sessions();
-                properties::check_change(action, &before, &after)?;
-                (Effect::Changed, 0)
+                properties::check_change(&self.nat, action, &before, &after)?;
+                (Effect::Changed, 0, after)
             }
         };
         self.check_state()?;
-        let after = self.live_sessions();
-        let missing = |from: &[SessionInfo], of: &[SessionInfo]| {
-            let gone = |info: &&SessionInfo| !of.iter().any(|other| properties::same(info, other));
-            from.iter().filter(gone).count()
-        };
         Ok(Report {
             effect,
-            opened: missing(&after, &before),
-            ended: missing(&before, &after),
+            opened: count_missing(&after, &before),
+            ended: count_missing(&before, &after),
             released,
         })
     }
@@ -145,7 +111,7 @@ impl World {
         self.nat
             .audit()
             .map_err(|fault| format!("audit: {fault}"))?;
-        properties::check_endpoints(scenario_overlaps(&self.nat), &self.sessions())?;
+        properties::check_endpoints(overlaps(&self.nat), &self.sessions())?;
         if self.told == self.now {
             self.check_timeout()?;
             self.compare_with_model()?;
@@ -204,12 +170,11 @@ impl World {
     fn send(
         &mut self,
         scenario: &Scenario,
-        from: Side,
-        (source, destination): (SocketAddrV4, SocketAddrV4),
-        load: Load,
-    ) -> Result<(Effect, usize), String> {
-        let (packet, prediction) = self.packet(from, (source, destination), load);
-        let before = self.live_sessions();
+        sending: &Sending,
+        before: &[SessionInfo],
+    ) -> Result<(Effect, usize, Vec<SessionInfo>), String> {
+        let Sending { from, load, .. } = *sending;
+        let (packet, prediction) = self.packet(sending);
         let mut buffer = packet.clone();
         let verdict = self.nat.process(buffer.bytes_mut(), from, self.now);
         self.told = self.now;
@@ -222,47 +187,60 @@ impl World {
             verdict,
             buffer: buffer.bytes(),
         };
-        arrival.check(&before, &self.live_sessions(), &mut self.routes)?;
+        let after = self.live_sessions();
+        arrival.check(before, &after, &mut self.routes)?;
+        let began = |session: &&SessionInfo| !before.iter().any(|b| properties::same(session, b));
+        if let Some(begun) = after.iter().find(began) {
+            self.check_begun(scenario, begun, load)?;
+        }
         let released = self.release(from)?;
-        let outcome = outcome(&verdict, from, buffer.bytes());
+        let outcome = Outcome::of(&verdict, from, buffer.bytes());
         if let (Some(model), Some(prediction)) = (&mut self.model, &prediction) {
             model.conclude(prediction, &outcome)?;
         }
-        Ok((effect(&verdict, from), released))
+        Ok((Effect::of(&verdict, from), released, after))
+    }
+
+    /// Of a session that has just begun, the engine knows what the packet says that has begun it, as
+    /// if nothing had been before.
+    fn check_begun(
+        &mut self,
+        scenario: &Scenario,
+        begun: &SessionInfo,
+        load: Load,
+    ) -> Result<(), String> {
+        let is_plain = match load {
+            Load::Meaning(what) => what.protocol() != SessionProtocol::Tcp,
+            Load::Segment(number) => matches!(number, Number::Syn | Number::OtherSyn),
+            Load::Error(_) | Load::Fragment(..) => false,
+        };
+        if !is_plain {
+            return Ok(());
+        }
+        let expected = self
+            .beginnings
+            .entry((load, begun.remote.port()))
+            .or_insert_with(|| scenario.beginning(load, begun.remote.port()));
+        if known_of(&self.nat, begun) == *expected {
+            Ok(())
+        } else {
+            Err(format!(
+                "more or less than its first packet says is known of {begun:?}"
+            ))
+        }
     }
 
     /// The packet, and what the model expects of it.
-    fn packet(
-        &mut self,
-        from: Side,
-        (source, destination): (SocketAddrV4, SocketAddrV4),
-        load: Load,
-    ) -> (Packet, Option<Prediction>) {
-        let ends = (source, destination);
-        let packet = match load {
-            Load::Meaning(what) => {
-                if let Some(model) = &mut self.model {
-                    let prediction = model.predict(from, ends, what);
-                    return (prediction.packet.clone(), Some(prediction));
-                }
-                match what {
-                    What::Udp => Packet::udp(source, destination, b"question"),
-                    What::OtherUdp => Packet::udp(source, destination, b"another"),
-                    What::Echo => Packet::echo(source, destination, from),
-                    _ => unreachable!("without a model, segments have fixed numbers"),
-                }
-            }
-            Load::Segment(number) => Packet::tcp(source, destination, number.segment()),
-            Load::Error(protocol) => {
-                let quoted = match protocol {
-                    nat_core::SessionProtocol::Udp => Packet::udp(destination, source, b"question"),
-                    _ => Packet::tcp(destination, source, super::action::Number::Data.segment()),
-                };
-                Packet::error_about(*source.ip(), &quoted)
-            }
-            Load::Fragment(part, id) => Packet::fragment(source, destination, part, id),
-        };
-        (packet, None)
+    fn packet(&mut self, sending: &Sending) -> (Packet, Option<Prediction>) {
+        if let (Some(model), Load::Meaning(what)) = (&mut self.model, sending.load) {
+            let prediction = model.predict(sending, what);
+            return (prediction.packet.clone(), Some(prediction));
+        }
+        let packet = sending.packet();
+        (
+            packet.expect("without a model, segments have fixed numbers"),
+            None,
+        )
     }
 
     /// Takes the fragments that have waited for the last packet. Returns how many.
@@ -279,31 +257,15 @@ impl World {
     fn change(&mut self, action: &Action) -> Result<(), String> {
         let now = self.now;
         match *action {
-            Action::Send { .. } => return Ok(()),
+            Action::Send(_) => return Ok(()),
             Action::Wait(pause) => return self.wait(pause),
             Action::SetAddresses(addresses) => {
                 let set = self.nat.set_external_addresses(addresses, now);
                 set.map_err(|error| error.to_string())?;
                 self.with_model(|model| model.naive.set_addresses(addresses));
             }
-            Action::AddForward(forward) => {
-                self.nat.handle_timeout(now);
-                let added = self.nat.add_port_forward(forward);
-                if let Some(model) = &mut self.model {
-                    let expected = model.naive.add_port_forward(&forward);
-                    if added != expected {
-                        return Err(format!("{added:?}, the model expects {expected:?}"));
-                    }
-                }
-            }
-            Action::RemoveForward(forward) => {
-                let removed = self.nat.remove_port_forward(&forward, now);
-                if let Some(model) = &mut self.model
-                    && model.naive.remove_port_forward(&forward) != removed
-                {
-                    return Err(format!("removed: {removed}"));
-                }
-            }
+            Action::AddForward(forward) => self.add_forward(&forward)?,
+            Action::RemoveForward(forward) => self.remove_forward(&forward)?,
             Action::Clear => {
                 self.nat.clear(now);
                 self.with_model(|model| model.naive.clear());
@@ -314,6 +276,30 @@ impl World {
         self.nat.handle_timeout(now);
         self.with_model(Model::forget_ended);
         Ok(())
+    }
+
+    fn add_forward(&mut self, forward: &PortForward) -> Result<(), String> {
+        self.nat.handle_timeout(self.now);
+        let added = self.nat.add_port_forward(*forward);
+        let Some(model) = &mut self.model else {
+            return Ok(());
+        };
+        let expected = model.naive.add_port_forward(forward);
+        if added == expected {
+            Ok(())
+        } else {
+            Err(format!("{added:?}, the model expects {expected:?}"))
+        }
+    }
+
+    fn remove_forward(&mut self, forward: &PortForward) -> Result<(), String> {
+        let removed = self.nat.remove_port_forward(forward, self.now);
+        let model = self.model.as_mut();
+        if model.is_none_or(|model| model.naive.remove_port_forward(forward) == removed) {
+            Ok(())
+        } else {
+            Err(format!("removed: {removed}"))
+        }
     }
 
     fn with_model(&mut self, change: impl FnOnce(&mut Model)) {
@@ -351,32 +337,20 @@ impl World {
     }
 }
 
-fn scenario_overlaps(nat: &Nat<'_>) -> bool {
-    nat.config().mapping == nat_core::Mapping::AddressAndPortDependent
+/// How many sessions of one list are not in another.
+fn count_missing(sessions: &[SessionInfo], other: &[SessionInfo]) -> usize {
+    let missing = |session: &&SessionInfo| !other.iter().any(|o| properties::same(session, o));
+    sessions.iter().filter(missing).count()
 }
 
-fn outcome(verdict: &Verdict, from: Side, buffer: &[u8]) -> Outcome {
-    match verdict {
-        Verdict::Drop(reason) => Outcome::Dropped(*reason),
-        Verdict::Reject(reply) => Outcome::Rejected(reply.reason(), ()),
-        Verdict::Hold => Outcome::Held,
-        Verdict::Local { .. } => Outcome::Local,
-        Verdict::Forward { len, .. } | Verdict::Fragment { len, .. } => {
-            Headers::of(&buffer[..*len], from).map_or(Outcome::Local, Outcome::Forwarded)
-        }
-    }
+/// A hash of all that the engine knows of a session.
+pub(crate) fn known_of(nat: &Nat<'_>, session: &SessionInfo) -> u64 {
+    let mut hasher = StateHasher::new();
+    let ends = [session.inside, session.remote];
+    nat.hash_sessions_between(session.protocol, ends, &mut hasher);
+    hasher.finish()
 }
 
-fn effect(verdict: &Verdict, from: Side) -> Effect {
-    match verdict {
-        Verdict::Drop(_) => Effect::Dropped,
-        Verdict::Reject(_) => Effect::Answered,
-        Verdict::Hold => Effect::Held,
-        Verdict::Local { .. } => Effect::Local,
-        Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => match (from, to) {
-            (_, Side::Outside) => Effect::Out,
-            (Side::Inside, Side::Inside) => Effect::Hairpin,
-            (Side::Outside, Side::Inside) => Effect::In,
-        },
-    }
+fn overlaps(nat: &Nat<'_>) -> bool {
+    nat.config().mapping == Mapping::AddressAndPortDependent
 }

@@ -3,7 +3,8 @@
 use core::hash::{Hash, Hasher};
 
 use crate::SessionState;
-use crate::state::{Host, LastReset, Session, SessionTables};
+use crate::state::tcp::Tcp;
+use crate::state::{Endpoint, Host, LastReset, Proto, Session, SessionTables};
 use crate::table::{Slot as _, Width};
 
 impl<W: Width + Hash> SessionTables<'_, W> {
@@ -37,6 +38,38 @@ impl<W: Width + Hash> SessionTables<'_, W> {
         self.sessions.hash(hasher, |slot| session(slot, now));
         self.sessions_by_remote.hash(hasher);
         self.expiry.hash(hasher);
+    }
+
+    /// Feeds `hasher` with what is known of the sessions between these ends: their state, numbers
+    /// and times, but not where they are.
+    pub(crate) fn hash_sessions_between(
+        &self,
+        (proto, inside, remote): (Proto, Endpoint, Endpoint),
+        now: u32,
+        hasher: &mut impl Hasher,
+    ) {
+        for (_, slot) in self.sessions.iter() {
+            let Some(mapping) = self.mappings.get(slot.mapping) else {
+                continue;
+            };
+            let of_inside = self.inside(mapping).map(|found| found.endpoint) == Some(inside);
+            let of_ends = mapping.proto() == proto && of_inside && slot.remote() == remote;
+            if of_ends && !slot.is_permission() {
+                let session = session(slot, now);
+                let Tcp {
+                    state,
+                    sequences,
+                    early_fins,
+                } = session.tcp();
+                match state {
+                    // The question depends on the addresses, by its checksum.
+                    SessionState::Active => session.when_last_sent().hash(hasher),
+                    _ => sequences.hash(hasher),
+                }
+                (state, early_fins.bits(), session.deadline()).hash(hasher);
+                (session.awaits_answer(), session.is_answered()).hash(hasher);
+            }
+        }
     }
 }
 
