@@ -7,7 +7,7 @@ use crate::session_info::SessionProtocol;
 
 /// The protocol of a mapping. Mappings and filters are separate for each protocol (RFC 7857
 /// sections 5 and 6).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Proto {
     Icmp,

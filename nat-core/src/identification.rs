@@ -7,6 +7,7 @@
 /// A destination shares its counter with one in 64 of the others, and its identifications begin at a
 /// start of its own. So they reveal little about packets to other destinations, and many packets are
 /// sent before one is repeated.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct Identifications {
     secret: [u32; 4],
     sent: [u16; COUNTERS],

@@ -50,7 +50,8 @@ impl Rate {
 /// the session must be the last of its mapping; to satisfy a limit on half-open sessions, it must
 /// be half open. At most 16 sessions of each kind are examined. If none fits, the new session is
 /// refused. Nothing else is evicted: no established connection, even if one end has closed it, no
-/// other UDP or ICMP session, and no session of another host.
+/// other UDP or ICMP session, no session of another host, and for a hairpinned packet neither the
+/// receiver's session nor the mapping that it goes to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

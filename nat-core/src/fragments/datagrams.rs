@@ -10,6 +10,7 @@ use super::{Egress, First, FragmentRoute, Key, OPEN_MILLIS, Stage, WAIT_MILLIS, 
 
 /// The slot of one datagram. All zeros when free. The fields of the route are not in a struct of
 /// their own, so that a slot takes 36 bytes.
+#[cfg_attr(feature = "audit", derive(Clone, Hash))]
 pub(super) struct DatagramSlot {
     key: Key,
     /// When the datagram is forgotten, in milliseconds of the clock modulo 2^32.
@@ -212,5 +213,35 @@ impl<'t> Datagrams<'t> {
     /// before the slot expires.
     pub(super) fn age(&self, slot: &DatagramSlot) -> u32 {
         self.arrivals.wrapping_sub(slot.arrival)
+    }
+}
+
+#[cfg(feature = "audit")]
+impl Datagrams<'_> {
+    /// Makes this table equal to `other`, which has as many slots.
+    pub(super) fn copy_from(&mut self, other: &Datagrams<'_>) {
+        for (slot, source) in self.slots.iter_mut().zip(other.slots.iter()) {
+            slot.clone_from(source);
+        }
+        self.arrivals = other.arrivals;
+    }
+
+    /// The slot at `position` with times relative to `now`, and without the identification that the
+    /// router has drawn; a free slot if its time is over.
+    pub(super) fn canonical(&self, position: usize, now: u32) -> DatagramSlot {
+        let alive = self.slots.get(position).filter(|slot| slot.is_alive(now));
+        let Some(slot) = alive else {
+            return DatagramSlot::FREE;
+        };
+        let later = self
+            .slots
+            .iter()
+            .filter(|other| other.is_alive(now) && self.age(other) < self.age(slot));
+        DatagramSlot {
+            deadline: slot.deadline.wrapping_sub(now),
+            arrival: later.count() as u32,
+            id: 0,
+            ..slot.clone()
+        }
     }
 }

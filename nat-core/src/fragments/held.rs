@@ -1,6 +1,9 @@
 //! Held fragments: copies of fragments that arrived before their first fragment. They are kept until
 //! that is accepted, or until their time is over.
 
+#[cfg(feature = "audit")]
+use core::hash::{Hash as _, Hasher};
+
 use zerocopy::FromBytes;
 
 use super::slot_choice::majority;
@@ -12,6 +15,7 @@ use crate::wire::ipv4;
 /// A fragment *waits* as long as it has a datagram. Once its first fragment was accepted it is
 /// *ready*: it has the route instead of the datagram. Then nothing that happens to the datagram
 /// later, such as another first fragment with the same key, changes where it goes.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(super) struct Held {
     route: FragmentRoute,
     /// When it is forgotten, in milliseconds of the clock modulo 2^32.
@@ -238,6 +242,45 @@ impl<'t> HeldFragments<'t> {
 
     fn age(&self, held: &Held) -> u32 {
         self.arrivals.wrapping_sub(held.arrival)
+    }
+}
+
+#[cfg(feature = "audit")]
+impl HeldFragments<'_> {
+    /// Makes this table equal to `other`, which has as many slots.
+    pub(super) fn copy_from(&mut self, other: &HeldFragments<'_>) {
+        for (slot, source) in self.slots.iter_mut().zip(other.slots.iter()) {
+            slot.clone_from(source);
+        }
+        (self.used, self.arrivals) = (other.used, other.arrivals);
+    }
+
+    /// Feeds `hasher` with the fragments whose time is not over, with times relative to `now` and
+    /// without the identifications that the router has drawn.
+    pub(super) fn hash_canonical(&self, now: u32, hasher: &mut impl Hasher) {
+        let kept = |held: &&Held| !held.is_free() && !held.has_expired(now);
+        for held in self.slots.iter() {
+            let Some(held) = Some(held).filter(kept) else {
+                hasher.write_u16(0);
+                continue;
+            };
+            let later = self
+                .slots
+                .iter()
+                .filter(kept)
+                .filter(|other| self.age(other) < self.age(held));
+            hasher.write_usize(later.count());
+            hasher.write_u32(held.deadline.wrapping_sub(now));
+            (
+                held.datagram,
+                FragmentRoute {
+                    id: 0,
+                    ..held.route
+                },
+                held.packet(),
+            )
+                .hash(hasher);
+        }
     }
 }
 

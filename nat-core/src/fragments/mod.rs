@@ -24,6 +24,8 @@
 //! later fragments that arrive right after a refused first fragment are not held, and of held
 //! fragments that overlap, the newest is kept.
 
+#[cfg(feature = "audit")]
+mod canonical;
 mod datagrams;
 mod held;
 mod route;

@@ -6,7 +6,7 @@ use crate::wire::ipv4;
 /// What all fragments of one datagram have in common (RFC 791 section 3.2), and the side that they
 /// come in from. With the side in it, a sender on one side cannot add fragments to a datagram of
 /// the other.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Key {
     pub(crate) source: u32,
     pub(crate) destination: u32,
@@ -17,7 +17,7 @@ pub(crate) struct Key {
 
 /// The header fields that the first fragment got by translation, and its egress. Later fragments
 /// get the same.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct FragmentRoute {
     pub(crate) source: u32,
     pub(crate) destination: u32,
@@ -36,7 +36,7 @@ impl FragmentRoute {
 }
 
 /// Where the fragments of a datagram go.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Egress {
     /// Across the router, to the inside.
     Inside,
@@ -69,7 +69,7 @@ pub(crate) struct First {
 
 /// How far a datagram has come. Where all slots are in use, a datagram of a later stage takes the
 /// slot of one of an earlier stage.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Stage {
     Free,
     /// No first fragment was accepted yet. Anyone can cause this, from any source address.

@@ -22,7 +22,7 @@ use crate::{DropReason, Filtering, Side};
 use super::effect::{Effect, check_checksum};
 use super::view::{Live, Lookup, View};
 
-pub(super) use decision::{Action, Cost, NO_EXTERNAL, Reservation, SenderDecision};
+pub(super) use decision::{Action, Cost, NO_EXTERNAL, Received, Reservation, SenderDecision};
 pub(super) use ports::PortSearch;
 
 /// A packet from inside with the ends of its session.
@@ -73,8 +73,7 @@ struct Request<'r, 's, W> {
     state: SessionState,
     /// Whether it gives permission to every port of its remote address.
     permission: bool,
-    /// The session that must not end: the receiver's, of a hairpinned packet.
-    keep: Option<SlotIndex<W>>,
+    received: Received<W>,
 }
 
 /// The mapping of a new session.
@@ -88,18 +87,17 @@ struct Placement<W> {
 }
 
 impl<'v, W: Width> View<'v, W> {
-    /// Decides the sender's half of a packet from inside, whose session has not expired. `receiver`
-    /// is the receiver's session with the sender, if the packet is hairpinned to it: the packet must
-    /// suit that too.
+    /// Decides the sender's half of a packet from inside, whose session has not expired. If the
+    /// packet is hairpinned, it must suit the receiver's session with the sender too.
     pub(super) fn decide_sender<'p>(
         self,
         sender: &'p Sender<'p>,
-        receiver: Option<SlotIndex<W>>,
+        received: Received<W>,
         search: &mut PortSearch<'_>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         match self.find_session(&sender.tuple) {
-            Lookup::Live(live) => self.decide_known(sender, live, receiver),
-            Lookup::None(mapping) => self.decide_opening(sender, mapping, receiver, search),
+            Lookup::Live(live) => self.decide_known(sender, live, &received),
+            Lookup::None(mapping) => self.decide_opening(sender, mapping, received, search),
             // It ended before.
             Lookup::Expired(_) => Err(DropReason::NoSession.into()),
         }
@@ -124,14 +122,14 @@ impl<'v, W: Width> View<'v, W> {
         self,
         sender: &Sender<'p>,
         live: Live<W>,
-        receiver: Option<SlotIndex<W>>,
+        received: &Received<W>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         let (external, effect) = self.sender_effect(sender, live)?;
-        self.check_receiver(sender, Some(&effect), receiver)?;
+        self.check_receiver(sender, Some(&effect), received.session)?;
         let inside = sender.tuple.inside;
         let action = match effect.opens() {
             Some(state) if inside.origin == Origin::Host => {
-                let cost = self.cost_to_reopen(self.host(inside), state, receiver);
+                let cost = self.cost_to_reopen(self.host(inside), state, received);
                 Action::Reopen(effect, inside, cost.map_err(Refusal::Exhausted)?)
             }
             Some(_) | None => Action::Step(effect),
@@ -143,16 +141,16 @@ impl<'v, W: Width> View<'v, W> {
         self,
         sender: &'p Sender<'p>,
         mapping: Option<SlotIndex<W>>,
-        receiver: Option<SlotIndex<W>>,
+        received: Received<W>,
         search: &mut PortSearch<'_>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
-        let open = self.open_endpoint(&sender.tuple, mapping, receiver.is_some());
+        let open = self.open_endpoint(&sender.tuple, mapping, received.session.is_some());
         let opening = self.opening(sender, open.is_some())?;
         check_checksum(sender.ip, sender.transport)?;
-        self.check_receiver(sender, None, receiver)?;
+        self.check_receiver(sender, None, received.session)?;
         match opening {
             Opening::Begin(begin) => {
-                let mappings = (mapping, receiver);
+                let mappings = (mapping, received);
                 let reservation = self.decide_session(&sender.tuple, &begin, mappings, search);
                 let reservation = reservation.map_err(Refusal::Exhausted)?;
                 Ok(SenderDecision {
@@ -229,16 +227,16 @@ impl<'v, W: Width> View<'v, W> {
     }
 
     /// Decides on a new session that begins with `begin`, of its `mapping` if it has one already,
-    /// and on the session of the same host that is evicted for it, if any. `keep` must not end.
+    /// and on the session of the same host that is evicted for it, if any: never one that `received` needs.
     #[inline(never)]
     pub(super) fn decide_session<'s>(
         self,
         tuple: &'s InsideTuple,
         begin: &Tcp,
-        (mapping, keep): (Option<SlotIndex<W>>, Option<SlotIndex<W>>),
+        (mapping, received): (Option<SlotIndex<W>>, Received<W>),
         search: &mut PortSearch<'_>,
     ) -> Result<Reservation<'s, W>, DropReason> {
-        let request = self.request(tuple, begin.state, (mapping, keep));
+        let request = self.request(tuple, begin.state, (mapping, received));
         let evicted = self.choose_evicted(&request)?;
         let tokens = self.tokens_after(tuple.inside.origin, request.host, mapping.is_none())?;
         let placement = match mapping {
@@ -269,7 +267,7 @@ impl<'v, W: Width> View<'v, W> {
         self,
         tuple: &'s InsideTuple,
         state: SessionState,
-        (mapping, keep): (Option<SlotIndex<W>>, Option<SlotIndex<W>>),
+        (mapping, received): (Option<SlotIndex<W>>, Received<W>),
     ) -> Request<'v, 's, W> {
         Request {
             tuple,
@@ -277,7 +275,7 @@ impl<'v, W: Width> View<'v, W> {
             mapping,
             state,
             permission: self.needs_permission(tuple, mapping),
-            keep,
+            received,
         }
     }
 

@@ -18,6 +18,7 @@ use super::view::State;
 
 /// The limits on answers, other than those that each host and session has in the tables. See
 /// [`rate`](crate::policy).
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(super) struct AnswerLimits {
     allowance: ReplyLimit,
     /// ICMP errors to inside hosts that are not in the table of hosts.

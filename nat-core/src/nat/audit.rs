@@ -1,5 +1,7 @@
 //! For tests and fuzzing: whether the engine is in order, and its two paths apart.
 
+mod canonical;
+
 use crate::state::Origin;
 use crate::table::Width;
 use crate::{Instant, Nat, Side, Verdict};

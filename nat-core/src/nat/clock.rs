@@ -4,6 +4,7 @@ use crate::table::Width;
 use crate::{Instant, Nat, Timeouts};
 
 /// The time of the latest call, and when something is due next.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(super) struct Clock {
     now: Instant,
     /// Nothing is due before then.

@@ -8,7 +8,7 @@ use heapless::Vec;
 use crate::Instant;
 use crate::config::{Cidr, MAX_EXTERNAL_ADDRESSES};
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 struct PoolEntry {
     address: u32,
     number: u8,
@@ -17,6 +17,7 @@ struct PoolEntry {
 }
 
 /// The external addresses: the primary first, the draining ones last.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct Pool {
     entries: Vec<PoolEntry, MAX_EXTERNAL_ADDRESSES>,
     /// The addresses that are not draining, by number. Zero where there is none.
@@ -35,6 +36,12 @@ impl Pool {
         };
         pool.replace(addresses);
         pool
+    }
+
+    /// Feeds `hasher` with the addresses and their numbers. None may drain, for that has a time.
+    #[cfg(feature = "audit")]
+    pub(crate) fn hash_canonical(&self, hasher: &mut impl core::hash::Hasher) {
+        core::hash::Hash::hash(&self.entries, hasher);
     }
 
     /// The number of an address that may be used at `now`.

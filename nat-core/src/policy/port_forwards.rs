@@ -42,6 +42,7 @@ impl From<Rule> for MappingKind {
 /// A rule is inactive while new mappings cannot have its external address. A change of the primary
 /// address can give two port forwards a port in common; then the later one is inactive for that
 /// port.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct PortForwards {
     forwards: Vec<PortForward, MAX_PORT_FORWARDS>,
     one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,

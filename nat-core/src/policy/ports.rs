@@ -28,6 +28,18 @@ impl PortPicker {
         }
     }
 
+    /// How often the random function was evaluated.
+    #[cfg(feature = "audit")]
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Goes on as if the random function had been evaluated so often.
+    #[cfg(feature = "audit")]
+    pub(crate) fn resume_at(&mut self, count: u64) {
+        (self.count, self.spare) = (count, None);
+    }
+
     /// A random one of `ports` for which `free` finds something, with what it finds; `None` if there
     /// is none. `tries` limits the search after the random attempts: with as many tries as there are
     /// ports, the last free port is found.

@@ -40,6 +40,7 @@ pub(crate) enum Urgency {
 ///
 /// This is a token bucket. The bucket of a destination is a single `u32`: when the bucket will be
 /// full again. The destination stores it, and 0 means that it is full.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct ReplyLimit {
     burst: u32,
     per_second: u64,
@@ -85,6 +86,7 @@ impl ReplyLimit {
 
 /// The buckets of addresses that have no entry in any table. An address has one of `N` buckets by
 /// its keyed hash, and shares it with one in `N` of all other addresses.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct RateBuckets<const N: usize> {
     full_at: [u32; N],
 }
@@ -104,6 +106,7 @@ impl<const N: usize> RateBuckets<N> {
 
 /// How many packets arrive from outside that call for an ICMP error if they belong to a session,
 /// and which of them may be answered.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct ErrorLoad {
     /// Up to this many a second may all be answered.
     limit: u32,

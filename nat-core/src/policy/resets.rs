@@ -50,6 +50,7 @@ impl LastReset {
 /// another connection needs is simply overwritten. That reveals that the other connection got a
 /// RST, which is no secret here: a host without an entry in the table of hosts has no connection
 /// that the NAT knows.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct ResetLimit {
     sent: [Sent; ENTRIES],
 }

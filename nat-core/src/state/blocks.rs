@@ -3,7 +3,7 @@
 use crate::config::MAX_EXTERNAL_ADDRESSES;
 
 /// A set of external addresses, by their numbers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Externals(u8);
 
 const _: () = assert!(MAX_EXTERNAL_ADDRESSES <= u8::BITS as usize);

@@ -19,14 +19,14 @@ pub(crate) enum Origin {
 }
 
 /// The states of the token buckets for new mappings and for new sessions of a host.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Tokens {
     pub(crate) mappings: u32,
     pub(crate) sessions: u32,
 }
 
 /// The last RST that a host was sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct LastReset {
     /// A hash of the connection, which is never zero.
     pub(crate) connection: u32,
@@ -42,6 +42,7 @@ impl LastReset {
 }
 
 /// An inside host with at least one mapping, or the router itself.
+#[cfg_attr(feature = "audit", derive(Clone, Hash))]
 pub(crate) struct Host<W> {
     pub(crate) address: u32,
     /// See [`Rate::take`](crate::Rate).

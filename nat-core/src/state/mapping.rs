@@ -16,6 +16,7 @@ pub(crate) struct Inside {
 }
 
 /// A mapping. Its inside address is stored in its host.
+#[cfg_attr(feature = "audit", derive(Clone, Hash))]
 pub(crate) struct Mapping<W> {
     pub(crate) host: SlotIndex<W>,
     pub(crate) inside_port: u16,

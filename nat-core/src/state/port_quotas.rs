@@ -7,6 +7,7 @@ use super::{PortClass, PortPool, Proto};
 
 /// Ports are reserved by protocol, external address and class. The first few ports that a host gets
 /// count against its reservation, and the mapping records that.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct PortQuotas {
     /// How many ports of each class are reserved for each host.
     per_host: [u8; PortClass::COUNT],

@@ -70,6 +70,7 @@ type ByParity = [u16; Parity::COUNT];
 /// How many ports are in use, by protocol, external address, class and parity. Where the ranges of
 /// both classes overlap, a port counts in both. Excluded ports are not counted: no dynamic mapping
 /// gets them, so they do not reduce the choice.
+#[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct PortUse {
     excluded: PortSet,
     ranges: [PortRange; PortClass::ALL.len()],

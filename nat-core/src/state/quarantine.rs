@@ -1,6 +1,9 @@
 //! The quarantine: external ports that no mapping gets for a while after their mapping has ended
 //! (RFC 6888 REQ-8).
 
+#[cfg(feature = "audit")]
+mod canonical;
+
 use core::marker::PhantomData;
 use core::time::Duration;
 
@@ -64,6 +67,7 @@ impl<const PORTS: usize, W: Width> Quarantine<PORTS, W> {
 }
 
 /// A port in quarantine.
+#[cfg_attr(feature = "audit", derive(Clone, Hash))]
 struct Freed<W> {
     /// Until when, in milliseconds of the clock modulo 2^32.
     deadline: u32,
@@ -158,6 +162,7 @@ impl<W: Width> Chain for ByPort<W> {
 }
 
 /// The ports with the same quarantine time, in the order in which they were freed.
+#[cfg_attr(feature = "audit", derive(Clone))]
 struct Queue<W> {
     /// The quarantine time in milliseconds; zero for no quarantine.
     delay: u32,

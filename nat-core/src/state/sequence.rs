@@ -9,7 +9,7 @@ use crate::Side;
 use crate::segment::Segment;
 
 /// What is known of one sender.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 struct Sender {
     /// The sequence number after what it has sent without a gap.
     next: u32,
@@ -20,7 +20,7 @@ struct Sender {
 
 /// What is known of both senders of a TCP session. Sessions without TCP use the same bytes for the
 /// time at which the inside last sent, and its last question.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Sequences {
     inside: Sender,
     outside: Sender,

@@ -15,6 +15,7 @@ use super::{Endpoint, Proto, Segment, Sequences};
 pub(crate) use permission::{Permission, PermissionMut};
 
 /// A slot of the session table: a session, or an address permission (see [`Permission`]).
+#[cfg_attr(feature = "audit", derive(Clone, Hash))]
 pub(crate) struct Session<W> {
     pub(crate) remote_address: u32,
     /// Of a session, when it expires, in milliseconds of the clock modulo 2^32. Of a permission,
@@ -330,7 +331,7 @@ impl<W: Width> Aging<ByRank> for Session<W> {
 }
 
 /// The order of eviction lists: by the time at which a session got its rank.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 pub(crate) enum ByRank {}
 
 /// The index of sessions and permissions by mapping and remote endpoint.

@@ -1,4 +1,6 @@
-//! Checks of slots, indexes and lists. Each check walks the whole table.
+//! Checks of slots, indexes and lists, and copies of them. Each walks the whole table.
+
+use core::hash::{Hash, Hasher};
 
 use super::{Aging, Chain, ExpiryList, Index, LinkOf, MAX_PROBES, Slot, Slots};
 
@@ -34,6 +36,37 @@ impl<T: Slot> Slots<'_, T> {
         )
     }
 
+    /// Makes this table equal to `other`, which has as many slots.
+    pub(crate) fn copy_from(&mut self, other: &Slots<'_, T>)
+    where
+        T: Clone,
+    {
+        // Slots that `other` has never used are free, but may be in use here.
+        let free = T::FREE;
+        let never_used = core::iter::repeat(&free);
+        for (slot, source) in self
+            .all_mut()
+            .iter_mut()
+            .zip(other.touched().iter().chain(never_used))
+        {
+            slot.clone_from(source);
+        }
+        (self.in_use, self.untouched, self.free) = (other.in_use, other.untouched, other.free);
+    }
+
+    /// Feeds `hasher` with all slots and with the order in which free ones are used, each slot as
+    /// `canonical` gives it.
+    pub(crate) fn hash<S: Hash>(&self, hasher: &mut impl Hasher, canonical: impl Fn(&T) -> S)
+    where
+        LinkOf<T>: Hash,
+    {
+        self.free.hash(hasher);
+        hasher.write_usize(self.untouched);
+        for slot in self.touched() {
+            canonical(slot).hash(hasher);
+        }
+    }
+
     /// Whether the slot at `link` is in use.
     pub(crate) fn is_in_use(&self, link: LinkOf<T>) -> bool {
         link.position() < self.untouched && self.get(link).is_some_and(|slot| !slot.is_free())
@@ -59,6 +92,21 @@ impl<C: Chain> Index<'_, C> {
             found = found.wrapping_add(length);
         }
         ensure(found == expected, "the number of slots in an index")
+    }
+
+    /// Makes this index equal to `other`, which has as many buckets.
+    pub(crate) fn copy_from(&mut self, other: &Index<'_, C>) {
+        for (bucket, source) in self.buckets.iter_mut().zip(other.buckets.iter()) {
+            *bucket = *source;
+        }
+    }
+
+    /// Feeds `hasher` with the heads of the chains.
+    pub(crate) fn hash(&self, hasher: &mut impl Hasher)
+    where
+        LinkOf<C::Slot>: Hash,
+    {
+        self.buckets.hash(hasher);
     }
 
     /// Whether the slot at `link` is found by `hash`.

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use super::{LinkOf, Slot, SlotIndex, Slots, Width};
 
 /// The order of expiry lists: by deadline.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 pub(crate) enum Expiry {}
 
 /// A slot that can be in one list of each order.
@@ -22,6 +22,7 @@ pub(crate) trait Aging<Order = Expiry>: Slot {
 const EARLIER: usize = 0;
 const LATER: usize = 1;
 
+#[cfg_attr(feature = "audit", derive(Clone, Hash))]
 pub(crate) struct AgeList<W, Order = Expiry> {
     first: SlotIndex<W>,
     last: SlotIndex<W>,

@@ -61,7 +61,7 @@ mod sealed {
 }
 
 /// The index of a slot. Zero means "no slot", so all-zero memory is an empty table.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct SlotIndex<W>(W);
 
 impl<W: Width> SlotIndex<W> {
@@ -87,7 +87,7 @@ impl<W: Width> SlotIndex<W> {
 }
 
 /// A number of slots.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Count<W>(W);
 
 impl<W: Width> Count<W> {

@@ -89,6 +89,17 @@ impl<'t, T: Slot> Slots<'t, T> {
         self.slots.get_mut(link.position())
     }
 
+    /// All slots that have been in use since the table was emptied, the free ones included.
+    #[cfg(feature = "audit")]
+    pub(super) fn touched(&self) -> &[T] {
+        self.slots.get(..self.untouched).unwrap_or_default()
+    }
+
+    #[cfg(feature = "audit")]
+    pub(super) fn all_mut(&mut self) -> &mut [T] {
+        self.slots
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
     }

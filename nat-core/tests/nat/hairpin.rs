@@ -243,6 +243,26 @@ fn connections_of_a_host_to_itself_do_not_use_up_the_half_open_limit() {
     }
 }
 
+/// T8: the sender's session is not made at the cost of the mapping that its packet goes to. Another
+/// session of the host is evicted for it, and if there is none, it is refused.
+#[test]
+fn a_hairpinned_packet_does_not_end_the_mapping_it_goes_to() {
+    let mut w = World::with(|config| config.limits.half_open_per_host = Some(2));
+    let (caller, service) = (at(H1, 5000), at(H1, 5001));
+    let public = (w.outbound(tcp(service, at(S1, 80), SYN)).forwarded()).source();
+    w.outbound(tcp(at(H1, 5002), at(S1, 80), SYN)).forwarded();
+
+    w.outbound(tcp(caller, public, SYN)).forwarded();
+    assert_eq!(w.session(service, at(S1, 80)).external, public);
+    assert_eq!(w.sessions().len(), 2, "the oldest but that was evicted");
+
+    let mut w = World::with(|config| config.limits.half_open_per_host = Some(1));
+    let public = (w.outbound(tcp(service, at(S1, 80), SYN)).forwarded()).source();
+    let refused = w.outbound(tcp(caller, public, SYN));
+    let _error = refused.rejected(DropReason::HalfOpenLimit);
+    assert_eq!(w.session(service, at(S1, 80)).external, public);
+}
+
 /// A24: what a segment with a wrong checksum would do to the receiver's session counts as much as
 /// what it would do to the sender's.
 #[test]

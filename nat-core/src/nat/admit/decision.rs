@@ -2,11 +2,42 @@
 
 use crate::nat::effect::Effect;
 use crate::state::tcp::Tcp;
-use crate::state::{Endpoint, Inside, InsideTuple, MappingRoom, NewMapping, Tokens};
-use crate::table::{SlotIndex, Vacancy};
+use crate::state::{
+    Endpoint, Inside, InsideTuple, Mapping, MappingRoom, NewMapping, Session, Tokens,
+};
+use crate::table::{SlotIndex, Vacancy, Width};
 
 /// The number that no external address has.
 pub(in crate::nat) const NO_EXTERNAL: u8 = u8::MAX;
+
+/// What the receiver of a hairpinned packet has in the tables, which is not evicted for the sender's
+/// session. Any other packet has no such receiver.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::nat) struct Received<W> {
+    /// The mapping that the packet goes to, unless it is the sender's own.
+    pub(in crate::nat) mapping: Option<SlotIndex<W>>,
+    /// The session with the sender.
+    pub(in crate::nat) session: Option<SlotIndex<W>>,
+}
+
+impl<W: Width> Received<W> {
+    pub(in crate::nat) const NONE: Self = Self {
+        mapping: None,
+        session: None,
+    };
+
+    /// Whether the receiver needs the session in `slot`: it is the one with the sender, or the last
+    /// of a mapping that ends with it.
+    pub(super) fn needs(
+        &self,
+        slot: SlotIndex<W>,
+        session: &Session<W>,
+        mapping: &Mapping<W>,
+    ) -> bool {
+        let is_last = self.mapping == Some(session.mapping) && mapping.sessions.get() == 1;
+        self.session == Some(slot) || is_last && mapping.is_dynamic()
+    }
+}
 
 /// A session from inside that can be made. Its mapping may have to be made too, and another session
 /// may have to be evicted.

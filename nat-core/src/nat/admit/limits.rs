@@ -6,6 +6,7 @@ use crate::session_info::SessionState;
 use crate::state::{Host, Origin, Proto, Tokens, is_half_open};
 use crate::table::{SlotIndex, Width};
 
+use super::decision::Received;
 use super::shortage::Shortage;
 use super::{Cost, Request, View};
 
@@ -144,17 +145,17 @@ impl<W: Width> View<'_, W> {
     }
 
     /// What a host's ended session takes to open again: it is half open once more, and counts as
-    /// one more by the rate of sessions. The evicted session is never `keep`.
+    /// one more by the rate of sessions.
     pub(super) fn cost_to_reopen(
         self,
         host: Option<&Host<W>>,
         state: SessionState,
-        keep: Option<SlotIndex<W>>,
+        received: &Received<W>,
     ) -> Result<Cost<W>, DropReason> {
         let mut shortage = Shortage::none(0);
         self.check_half_open(&mut shortage, host, state);
         Ok(Cost {
-            evicted: self.find_evictable(host, &shortage, state, keep)?,
+            evicted: self.find_evictable(host, &shortage, state, received)?,
             tokens: self.tokens_after(Origin::Host, host, false)?,
         })
     }

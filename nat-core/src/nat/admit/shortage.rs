@@ -9,6 +9,7 @@ use crate::state::{
 };
 use crate::table::{SlotIndex, Width};
 
+use super::decision::Received;
 use super::{Request, View};
 
 /// How long a finished session is kept while slots are free, in milliseconds: the last segments of
@@ -149,26 +150,28 @@ impl<W: Width> View<'_, W> {
 
     #[inline(never)]
     fn find_evicted(self, request: Request<'_, '_, W>) -> Result<Option<SlotIndex<W>>, DropReason> {
-        let (host, keep) = (request.host, request.keep);
+        let (host, received) = (request.host, &request.received);
         let shortage = self.find_shortage(&request);
-        let needed = self.find_evictable(host, &shortage, request.state, keep)?;
-        Ok(needed.or_else(|| self.find_finished(host, request.mapping.is_none(), keep)))
+        let needed = self.find_evictable(host, &shortage, request.state, received)?;
+        Ok(needed.or_else(|| self.find_finished(host, request.mapping.is_none(), received)))
     }
 
     /// The session to evict for a new one of the same host in `state`, if that lacks anything:
-    /// never `keep`, nor one that is neither finished nor half open.
+    /// never one that the receiver of a hairpinned packet needs, nor one that is neither finished
+    /// nor half open.
     pub(super) fn find_evictable(
         self,
         host: Option<&Host<W>>,
         shortage: &Shortage<W>,
         state: SessionState,
-        keep: Option<SlotIndex<W>>,
+        received: &Received<W>,
     ) -> Result<Option<SlotIndex<W>>, DropReason> {
         let Some(reason) = shortage.reason else {
             return Ok(None);
         };
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
-            Some(slot) != keep && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
+            !received.needs(slot, session, mapping)
+                && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
         };
         let ranks = EvictionRank::evictable_for(state);
         let found = host.and_then(|host| self.tables.find_evictable(host, ranks, fits));
@@ -184,7 +187,7 @@ impl<W: Width> View<'_, W> {
         self,
         host: Option<&Host<W>>,
         new_mapping: bool,
-        keep: Option<SlotIndex<W>>,
+        received: &Received<W>,
     ) -> Option<SlotIndex<W>> {
         let (few_mappings, few_sessions) = self.tables.is_nearly_full();
         let few_mappings = few_mappings && new_mapping;
@@ -194,7 +197,7 @@ impl<W: Width> View<'_, W> {
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
             let proto = mapping.proto();
             let frees = !few_mappings || mapping.sessions.get() == 1;
-            Some(slot) != keep
+            !received.needs(slot, session, mapping)
                 && frees
                 && self.tables.idle_time(session, proto, self.tick()) >= linger(proto)
         };
@@ -223,7 +226,7 @@ impl<W: Width> View<'_, W> {
         let overlaps = self.tables.overlapping();
         let shortage = self.find_shortage(&request);
         let fits = |slot, session: &Session<W>, mapping: &Mapping<W>| {
-            Some(slot) != request.keep
+            !request.received.needs(slot, session, mapping)
                 && wanted.is_met_by(session, mapping, overlaps)
                 && shortage.is_met_by(session, mapping, self.slots_freed_by(session))
         };

@@ -18,7 +18,7 @@ use crate::wire::icmp::MessageClass;
 use crate::wire::ipv4;
 use crate::{DropReason, Hairpinning, Nat, Side, Verdict};
 
-use crate::nat::admit::{PortSearch, Refusal, Sender, SenderDecision};
+use crate::nat::admit::{PortSearch, Received, Refusal, Sender, SenderDecision};
 use crate::nat::effect::Decision;
 use crate::nat::view::View;
 use crate::nat::view::receiver::Receiver;
@@ -144,26 +144,25 @@ impl<W: Width> View<'_, W> {
         external: u8,
         search: &mut PortSearch<'_>,
     ) -> Result<HairpinDecision<'p, W>, Refusal> {
-        let (receiver, session) = self
+        let (receiver, received) = self
             .hairpin_receiver(sender, external)
             .map_err(|reason| refusal_of_stray(sender, reason))?;
         Ok(HairpinDecision {
-            sender: self.decide_sender(sender, session, search)?,
+            sender: self.decide_sender(sender, received, search)?,
             receiver,
-            second_half: session.map(|_| SecondHalf {
+            second_half: received.session.map(|_| SecondHalf {
                 summary: sender.summary,
                 external,
             }),
         })
     }
 
-    /// The inside endpoint that a packet comes back to, and the receiver's session with its sender,
-    /// if there is one.
+    /// The inside endpoint that a packet comes back to, and what that has in the tables.
     fn hairpin_receiver(
         self,
         sender: &Sender<'_>,
         external: u8,
-    ) -> Result<(Endpoint, Option<SlotIndex<W>>), DropReason> {
+    ) -> Result<(Endpoint, Received<W>), DropReason> {
         let summary = sender.summary;
         let from = self.sender_endpoint(&sender.tuple);
         let Receiver { inside, mapping } = self.receiver_at(&OutsideTuple {
@@ -183,7 +182,13 @@ impl<W: Width> View<'_, W> {
             let admitted = self.admits_hairpin(mapping, from);
             summary.content.check_unsolicited(admitted)?;
         }
-        Ok((inside.endpoint, session))
+        // The sender's own mapping is not evicted for a session of its own.
+        let other = inside != sender.tuple.inside;
+        let received = Received {
+            mapping: mapping.filter(|_| other),
+            session,
+        };
+        Ok((inside.endpoint, received))
     }
 
     /// Whether a hairpinned packet may pass that matches no session of the receiver's `mapping`.

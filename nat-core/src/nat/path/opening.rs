@@ -9,6 +9,7 @@ use crate::table::Width;
 use crate::translate::fast_header::{FastHeader, Halfword};
 use crate::{Nat, Side, Verdict};
 
+use crate::nat::admit::Received;
 use crate::nat::view::View;
 
 impl<W: Width> Nat<'_, W> {
@@ -31,8 +32,9 @@ impl<W: Width> Nat<'_, W> {
             remote: header.destination(),
             untranslated: false,
         };
-        let external =
-            self.settle(|view, search| view.decide_session(&tuple, &begin, (None, None), search));
+        let external = self.settle(|view, search| {
+            view.decide_session(&tuple, &begin, (None, Received::NONE), search)
+        });
         match external {
             Ok(external) => {
                 self.state.clock.note_packet();

@@ -10,7 +10,7 @@ use crate::wire::ipv4;
 use crate::{DropReason, Nat, Side, Verdict};
 
 use super::ttl_of;
-use crate::nat::admit::Sender;
+use crate::nat::admit::{Received, Sender};
 
 impl<W: Width> Nat<'_, W> {
     pub(super) fn outbound(
@@ -84,7 +84,7 @@ impl<W: Width> Nat<'_, W> {
             pending.commit();
             return Ok(external);
         }
-        self.settle(|view, search| view.decide_sender(sender, None, search))
+        self.settle(|view, search| view.decide_sender(sender, Received::NONE, search))
             .map_err(|refusal| self.refuse(sender, refusal))
     }
 }

@@ -1,5 +1,6 @@
 //! The model: what RFC 4787, RFC 5382, RFC 6146 and RFC 7857 say, with maps that are walked.
 
+use core::hash::{Hash, Hasher};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ops::Range;
 use core::time::Duration;
@@ -18,14 +19,14 @@ use SessionState::{
 };
 
 /// The two ends of a session, with the protocol as a number that can be ordered.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Pair {
     pub(crate) protocol: u8,
     pub(crate) inside: SocketAddrV4,
     pub(crate) remote: SocketAddrV4,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Mapping {
     /// Not known until the engine has shown it.
     external: Option<SocketAddrV4>,
@@ -112,12 +113,17 @@ type SessionRow = (
 /// What a mapping is for: protocol, inside endpoint, and the remote endpoint where ports overlap.
 type Key = (u8, SocketAddrV4, Option<SocketAddrV4>);
 
+#[derive(Clone)]
 pub(crate) struct Naive {
+    /// Of the tables of mappings, sessions and hosts.
+    capacities: (usize, usize, usize),
     /// Whether external ports overlap: then each session has a mapping of its own.
     overlapping: bool,
     filtering: Filtering,
     sessions_per_host: usize,
     half_open_per_host: usize,
+    /// The session that the receiver of a hairpinned packet has or would have with the sender.
+    pub(crate) received: Option<Pair>,
     /// How often a session came to be of a kind that may be evicted.
     turns: u64,
     ports: Range<u16>,
@@ -147,10 +153,12 @@ impl Naive {
         ports: Range<u16>,
     ) -> Self {
         Self {
+            capacities: (Self::MAPPINGS, Self::SESSIONS, Self::HOSTS),
             overlapping,
             filtering,
             sessions_per_host: usize::from(sessions_per_host),
             half_open_per_host: usize::from(half_open_per_host),
+            received: None,
             turns: 0,
             ports,
             addresses: vec![N],
@@ -161,6 +169,32 @@ impl Naive {
             sessions: BTreeMap::new(),
             resets: Vec::new(),
             host_changes: 0,
+        }
+    }
+
+    /// The same model of tables with other capacities for mappings, sessions and hosts.
+    #[allow(dead_code, reason = "not every test has tables of its own size")]
+    pub(crate) fn with_capacities(self, capacities: (usize, usize, usize)) -> Self {
+        Self { capacities, ..self }
+    }
+
+    /// Feeds `hasher` with all that decides what the model expects from now on, with times relative
+    /// to the present. The RSTs that were sent are left out: they change no session.
+    #[allow(dead_code, reason = "only exhaustive exploration tells states apart")]
+    pub(crate) fn hash_canonical(&self, hasher: &mut impl Hasher) {
+        (&self.addresses, &self.forwards, &self.hosts, &self.mappings).hash(hasher);
+        for (pair, session) in &self.sessions {
+            pair.hash(hasher);
+            (
+                session.state,
+                session.ends - self.now,
+                self.now - session.last_sent,
+            )
+                .hash(hasher);
+            (session.answered, session.heard, session.early_fin).hash(hasher);
+            (session.question, session.replied).hash(hasher);
+            let older = (self.sessions.values()).filter(|other| other.since < session.since);
+            hasher.write_usize(older.count());
         }
     }
 
@@ -263,7 +297,7 @@ impl Naive {
         if !lacks.is_empty() && self.yielding(pair, state, &lacks).is_none() {
             return Expected::Answered(lacks.iter().map(|(_, reason)| *reason).collect());
         }
-        if !self.hosts.contains_key(pair.inside.ip()) && self.hosts.len() == Self::HOSTS - 1 {
+        if !self.hosts.contains_key(pair.inside.ip()) && self.hosts.len() == self.capacities.2 - 1 {
             return Expected::Answered(vec![DropReason::HostTableFull, DropReason::PortsExhausted]);
         }
         let addresses = self.addresses_for(pair);
@@ -339,7 +373,8 @@ impl Naive {
     ) -> Option<Pair> {
         let candidates = self.sessions.iter().filter(|(other, session)| {
             let kind = kind(other, session);
-            other.inside.ip() == pair.inside.ip()
+            !self.receiver_needs(other, pair)
+                && other.inside.ip() == pair.inside.ip()
                 && kind.is_some_and(|kind| state != OutsideSyn || kind < INSIDE_SYN)
                 && lacks
                     .iter()
@@ -348,6 +383,21 @@ impl Naive {
         candidates
             .min_by_key(|(other, session)| (kind(other, session), session.since))
             .map(|(other, _)| *other)
+    }
+
+    /// Whether a session is the receiver's of the hairpinned packet of `pair`, or the last of the
+    /// mapping that the packet goes to.
+    fn receiver_needs(&self, other: &Pair, pair: &Pair) -> bool {
+        let Some(received) = self.received else {
+            return false;
+        };
+        let mapping = self.key(&received);
+        let last = (self.sessions.keys())
+            .filter(|session| self.key(session) == mapping)
+            .count()
+            == 1;
+        let ends = self.key(other) == mapping && last && mapping != self.key(pair);
+        *other == received || ends && !self.is_forwarded(other)
     }
 
     /// Whether what `pair` lacks comes free when a session ends.
@@ -584,6 +634,19 @@ impl Naive {
         })
     }
 
+    /// Whether an address is one of the router's.
+    #[allow(dead_code, reason = "not every test sends packets back inside")]
+    pub(crate) fn is_external(&self, address: Ipv4Addr) -> bool {
+        self.addresses.contains(&address)
+    }
+
+    /// The external endpoint from which the inside end of `pair` sends, if it has one.
+    #[allow(dead_code, reason = "not every test sends packets back inside")]
+    pub(crate) fn external_of_inside(&self, pair: &Pair) -> Option<SocketAddrV4> {
+        let mapping = self.mappings.get(&self.key(pair));
+        mapping.map_or_else(|| self.forward_of(pair), |mapping| mapping.external)
+    }
+
     pub(crate) fn state(&self, pair: &Pair) -> Option<SessionState> {
         self.sessions.get(pair).map(|session| session.state)
     }
@@ -720,10 +783,11 @@ impl Naive {
             lacks.push((Lack::HalfOpen, DropReason::HalfOpenLimit));
         }
         let needed = self.slots_needed(pair);
-        if Self::SESSIONS - self.session_slots() < needed {
+        if self.capacities.1 - self.session_slots() < needed {
             lacks.push((Lack::Slots(needed), DropReason::SessionTableFull));
         }
-        if !self.mappings.contains_key(&self.key(pair)) && self.mappings.len() == Self::MAPPINGS {
+        if !self.mappings.contains_key(&self.key(pair)) && self.mappings.len() == self.capacities.0
+        {
             lacks.push((Lack::Mapping, DropReason::MappingTableFull));
         }
         lacks

@@ -1,13 +1,19 @@
 //! What is done to the engine and the model alike.
 
+#[path = "numbers.rs"]
+mod numbers;
+#[path = "what.rs"]
+mod what;
+
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
-use std::collections::BTreeMap;
 
-use nat_core::{PortForward, Protocol, SessionProtocol, SessionState, Side, Stats};
+use nat_core::{PortForward, Protocol, Side, Stats};
 
 use super::naive::{Expected, Naive, Pair};
 use super::world::*;
+use numbers::{ConnectionNumbers, SegmentNumbers};
+pub(crate) use what::What;
 
 const HOSTS: [Ipv4Addr; 4] = [H1, H2, H3, Ipv4Addr::new(192, 168, 1, 13)];
 const REMOTES: [SocketAddrV4; 4] = [at(S1, 80), at(S1, 81), at(S2, 80), at(S2, 53)];
@@ -54,42 +60,6 @@ pub(crate) enum Operation {
     Clear,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum What {
-    Udp,
-    /// A datagram unlike the one above.
-    OtherUdp,
-    Echo,
-    Syn,
-    SynAck,
-    Ack,
-    Fin,
-    /// A FIN far from the sequence numbers in use.
-    FarFin,
-    Reset,
-    /// A RST far from the sequence numbers in use.
-    FarReset,
-}
-
-impl What {
-    pub(crate) fn protocol(self) -> SessionProtocol {
-        match self {
-            Self::Udp | Self::OtherUdp => SessionProtocol::Udp,
-            Self::Echo => SessionProtocol::Icmp,
-            _ => SessionProtocol::Tcp,
-        }
-    }
-
-    fn random(random: &mut fastrand::Rng) -> Self {
-        use What::{Ack, Echo, FarFin, FarReset, Fin, OtherUdp, Reset, Syn, SynAck, Udp};
-        let often = [
-            Udp, Udp, OtherUdp, Echo, Syn, Syn, Syn, SynAck, SynAck, Ack, Ack, Ack, Fin, Fin,
-            FarFin, Reset, FarReset,
-        ];
-        often[random.usize(..often.len())]
-    }
-}
-
 impl Operation {
     pub(crate) fn random(random: &mut fastrand::Rng) -> Self {
         let protocol = if random.bool() {
@@ -107,12 +77,12 @@ impl Operation {
                 host,
                 port,
                 remote,
-                what: What::random(random),
+                what: random_what(random),
             },
             45..82 => Self::In {
                 mapping: random.usize(..8),
                 remote,
-                what: What::random(random),
+                what: random_what(random),
             },
             82..92 => Self::Wait {
                 seconds: [1, 30, 59, 60, 100, 239, 240, 299, 300, 7439][random.usize(..10)],
@@ -134,20 +104,21 @@ impl Operation {
     }
 }
 
+/// A random one.
+fn random_what(random: &mut fastrand::Rng) -> What {
+    use What::{Ack, Echo, FarFin, FarReset, Fin, OtherUdp, Reset, Syn, SynAck, Udp};
+    let often = [
+        Udp, Udp, OtherUdp, Echo, Syn, Syn, Syn, SynAck, SynAck, Ack, Ack, Ack, Fin, Fin, FarFin,
+        Reset, FarReset,
+    ];
+    often[random.usize(..often.len())]
+}
+
 /// The engine and the model, and the sequence numbers that the ends of each connection use.
 pub(crate) struct Run {
     world: World,
     model: Naive,
-    numbers: BTreeMap<Pair, Numbers>,
-}
-
-/// What each end of a connection sends next.
-#[derive(Clone, Copy, Debug)]
-struct Numbers {
-    inside: u32,
-    outside: u32,
-    /// Whether the inside's FIN went out before the handshake was over.
-    early_fin: bool,
+    numbers: ConnectionNumbers,
 }
 
 impl Run {
@@ -155,7 +126,7 @@ impl Run {
         Self {
             world,
             model,
-            numbers: BTreeMap::new(),
+            numbers: ConnectionNumbers::default(),
         }
     }
 
@@ -263,7 +234,7 @@ impl Run {
             inside,
             remote,
         };
-        let numbers = self.numbers.get(&pair).copied();
+        let numbers = self.numbers.of(&pair);
         let packet = match what {
             What::Udp => udp(inside, remote),
             What::OtherUdp => udp(inside, remote).payload(b"another"),
@@ -287,11 +258,11 @@ impl Run {
                 .learn(&pair, packet.source())
                 .map_err(|e| format!("{what:?} {inside} -> {remote}: {e}"))?;
             if !repeats_fin {
-                self.count(&pair, Side::Inside, what);
+                self.numbers
+                    .count_fin(&self.model, &pair, Side::Inside, what);
             }
-        } else if let Some(numbers) = numbers {
-            // The other end has not seen what was refused, and goes on as before.
-            self.numbers.insert(pair, numbers);
+        } else {
+            self.numbers.restore(&pair, numbers);
         }
         Ok(())
     }
@@ -328,7 +299,8 @@ impl Run {
         }
         if let (Some(pair), Outcome::Forwarded(packet)) = (pair, outcome) {
             same("the inside endpoint", &packet.destination(), &pair.inside)?;
-            self.count(&pair, Side::Outside, what);
+            self.numbers
+                .count_fin(&self.model, &pair, Side::Outside, what);
         }
         Ok(())
     }
@@ -341,90 +313,13 @@ impl Run {
         what: What,
         ends: (SocketAddrV4, SocketAddrV4),
     ) -> Datagram {
-        let state = self.model.state(pair);
-        let repeats_fin = from == Side::Inside && self.model.has_early_fin(pair);
-        let numbers = self.numbers.entry(*pair).or_insert(Numbers {
-            inside: 1000,
-            outside: 2_000_000_000,
-            early_fin: false,
-        });
-        if opens(state, from, what) {
-            // A new connection has numbers of its own, far from the last.
-            numbers.inside = numbers.inside.wrapping_add(0x3000_0000);
-            numbers.outside = numbers.outside.wrapping_add(0x5000_0000);
-            numbers.early_fin = false;
-        }
-        let (own, other) = match from {
-            Side::Inside => (numbers.inside, numbers.outside),
-            Side::Outside => (numbers.outside, numbers.inside),
-        };
-        let first = opens(state, from, what)
-            || (from == Side::Outside && state == Some(SessionState::InsideSyn));
-        let (flags, seq) = match what {
-            What::Syn => (SYN, if first { own } else { own.wrapping_sub(1) }),
-            What::SynAck => (SYN | ACK, if first { own } else { own.wrapping_sub(1) }),
-            What::Ack => (ACK, own),
-            // Until it is acknowledged, the FIN comes again in its place.
-            What::Fin if repeats_fin => (FIN | ACK, own.wrapping_sub(1)),
-            What::Fin => (FIN | ACK, own),
-            What::FarFin => (FIN | ACK, own.wrapping_add(0x2000_0000)),
-            What::Reset => (RST | ACK, own),
-            What::FarReset => (RST | ACK, own.wrapping_add(0x2000_0000)),
-            What::Udp | What::OtherUdp | What::Echo => unreachable!("not a segment"),
-        };
-        if from == Side::Inside
-            && what == What::SynAck
-            && let Some(numbers) = self.numbers.get_mut(pair)
-        {
-            numbers.early_fin = false;
-        }
-        self.count_opening(pair, state, from, what);
-        tcp(ends.0, ends.1, flags).seq(seq).ack(other)
+        let SegmentNumbers {
+            flags,
+            sequence,
+            acknowledgment,
+        } = self.numbers.segment(&self.model, pair, from, what);
+        tcp(ends.0, ends.1, flags).seq(sequence).ack(acknowledgment)
     }
-
-    /// A SYN takes one number of its sender.
-    fn count_opening(&mut self, pair: &Pair, state: Option<SessionState>, from: Side, what: What) {
-        let answers = from == Side::Outside
-            && state == Some(SessionState::InsideSyn)
-            && matches!(what, What::Syn | What::SynAck);
-        if let Some(numbers) = self.numbers.get_mut(pair) {
-            if opens(state, from, what) {
-                numbers.inside = numbers.inside.wrapping_add(1);
-            } else if answers {
-                numbers.outside = numbers.outside.wrapping_add(1);
-            }
-        }
-    }
-
-    /// A FIN takes one number of its sender, once it can have any effect.
-    fn count(&mut self, pair: &Pair, from: Side, what: What) {
-        if !self.model.is_answered(pair) {
-            return;
-        }
-        let early =
-            from == Side::Inside && self.model.state(pair) == Some(SessionState::OutsideSyn);
-        if let (Some(numbers), What::Fin) = (self.numbers.get_mut(pair), what) {
-            match from {
-                // Before the handshake is over, only the first can be the stream's end.
-                Side::Inside if early && numbers.early_fin => {}
-                Side::Inside => {
-                    numbers.inside = numbers.inside.wrapping_add(1);
-                    numbers.early_fin = early;
-                }
-                Side::Outside => numbers.outside = numbers.outside.wrapping_add(1),
-            }
-        }
-    }
-}
-
-/// Whether a segment from inside begins a connection.
-fn opens(state: Option<SessionState>, from: Side, what: What) -> bool {
-    from == Side::Inside
-        && matches!(what, What::Syn | What::SynAck)
-        && matches!(
-            state,
-            None | Some(SessionState::Closing | SessionState::Reset)
-        )
 }
 
 fn same<T: core::fmt::Debug + PartialEq>(what: &str, engine: &T, model: &T) -> Result<(), String> {
