@@ -24,15 +24,17 @@ use chips::Chip;
 /// is built.
 const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_FLOWS"), 1024);
 
-/// Frames that each queue between a W5500 and the router can hold.
-const QUEUE: usize = 8;
+/// Frames that each queue between a W5500 and the router can hold, and how many of them can be
+/// longer than 128 bytes.
+const QUEUE: usize = 16;
+const LONG: usize = 3;
 
 // Two sessions for each mapping, since hosts reach several servers from one port, and as many hosts
 // as the DHCP server has leases.
 static ROUTER: ConstStaticCell<Memory<MAPPINGS, { 2 * MAPPINGS }, LEASES>> =
     ConstStaticCell::new(Memory::new());
-static INSIDE: ConstStaticCell<State<QUEUE, QUEUE>> = ConstStaticCell::new(State::new());
-static OUTSIDE: ConstStaticCell<State<QUEUE, QUEUE>> = ConstStaticCell::new(State::new());
+static INSIDE: ConstStaticCell<State<QUEUE, QUEUE, LONG, LONG>> = ConstStaticCell::new(State::new());
+static OUTSIDE: ConstStaticCell<State<QUEUE, QUEUE, LONG, LONG>> = ConstStaticCell::new(State::new());
 
 /// Starts the board, builds a router between its two ports, and spawns its five tasks.
 #[embassy_executor::main]
