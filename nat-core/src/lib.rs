@@ -221,6 +221,7 @@
 
 // The layers.
 mod endpoint;
+mod features;
 mod fragments;
 mod identification;
 mod nat;

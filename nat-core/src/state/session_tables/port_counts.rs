@@ -46,7 +46,7 @@ impl<W: Width> SessionTables<'_, W> {
         if let Some(mapping) = self
             .mappings
             .get(mapping)
-            .filter(|mapping| !self.overlapping && mapping.kind() != MappingKind::PortForward)
+            .filter(|mapping| !self.overlapping() && mapping.kind() != MappingKind::PortForward)
         {
             count(&mut self.ports, ExternalPort::from(mapping));
         }
