@@ -94,9 +94,9 @@ pub(crate) struct SideParts<'d> {
     pub(crate) waiting: WaitingPackets<'d>,
 }
 
-// The crate's documentation rounds this to about 61 KiB besides the tables.
+// The crate's documentation rounds this to about 49 KiB besides the tables.
 const _: () =
-    assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 61 * 1024 + 512);
+    assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 49 * 1024 + 512);
 
 impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOURS> {
     const fn new() -> Self {
