@@ -201,6 +201,22 @@
 //! No established connection is ever evicted, and no session of another host. [`Limits`] limits
 //! what one host may use, to half of the tables unless configured otherwise, and reserves some for
 //! each host that has nothing yet.
+//!
+//! # Cargo features
+//!
+//! On by default, so that a small program can leave them out. What needs one that is off is refused,
+//! as said here:
+//!
+//! | feature | what is missing without it |
+//! |---|---|
+//! | `events` | Events: the [`EventHook`] is never called. |
+//! | `fragments` | Fragments: each is dropped as [`DropReason::Fragment`], also with memory for them. |
+//! | `hairpinning` | Packets from inside to an external address: they are dropped as [`DropReason::Hairpin`], but for pings to the router. |
+//! | `overlapping` | [`Mapping::AddressAndPortDependent`]: the configuration is refused. |
+//! | `quarantine` | The quarantine of ports: a port is free as soon as its mapping has ended, also with memory for it. |
+//! | `rules` | One-to-one translation and the DMZ host: the configuration is refused. Port forwards: there is no room for one. |
+//!
+//! Off by default: `defmt` and `log`, for messages about rare events, and `audit`, for tests.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -221,6 +237,7 @@
 
 // The layers.
 mod endpoint;
+mod features;
 mod fragments;
 mod identification;
 mod nat;

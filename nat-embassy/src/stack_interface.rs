@@ -22,8 +22,9 @@ pub const MAX_FRAME_LEN: usize = 1514;
 /// Frames that a virtual device queues for its stack.
 const RX_QUEUE: usize = 4;
 
-/// Frames that a virtual device queues from its stack.
-const TX_QUEUE: usize = 4;
+/// Frames that a virtual device queues from its stack. A stack whose queue is full waits, so nothing
+/// is lost if they are few.
+const TX_QUEUE: usize = 2;
 
 pub(crate) type ChannelState = channel::State<MAX_FRAME_LEN, RX_QUEUE, TX_QUEUE>;
 

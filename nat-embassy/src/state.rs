@@ -17,7 +17,7 @@ use crate::router::EARLY_FRAGMENTS;
 use crate::shared::Shared;
 use crate::stack_interface::ChannelState;
 use crate::tx_frame::ReplyBuffer;
-use crate::waiting::{Slot, WaitingPackets};
+use crate::waiting::{self, WaitingPackets};
 
 /// All the memory of a router.
 ///
@@ -27,8 +27,8 @@ use crate::waiting::{Slot, WaitingPackets};
 /// ports.
 ///
 /// The ARP caches have slots for `HOSTS` neighbours inside and 64 outside, at 26 bytes each. On
-/// each side `WAITING` packets can wait for the hardware address of their neighbour, at 1.5 KiB
-/// each. `FREED` external ports can be in quarantine, 1 to 65,535, at 18 bytes each: see
+/// each side `WAITING` packets can wait for the hardware address of their neighbour, 2 or more, at
+/// 764 bytes each: half of them if they are as long as a frame. `FREED` external ports can be in quarantine, 1 to 65,535, at 18 bytes each: see
 /// [`QuarantineConfig`](nat_core::QuarantineConfig).
 ///
 /// It is all zeros when new, so a `static` of it takes RAM only and no flash. It is large: create
@@ -75,7 +75,7 @@ struct SideMemory<const WAITING: usize, const NEIGHBOURS: usize> {
     channel: ChannelState,
     neighbours: neighbours::Memory<NEIGHBOURS>,
     queries: neighbours::Queries,
-    waiting: [Slot; WAITING],
+    waiting: waiting::Memory<WAITING>,
 }
 
 /// A [`State`] without the NAT's tables, whose type does not depend on the capacities.
@@ -94,9 +94,9 @@ pub(crate) struct SideParts<'d> {
     pub(crate) waiting: WaitingPackets<'d>,
 }
 
-// The crate's documentation rounds this to about 61 KiB besides the tables.
+// The crate's documentation rounds this to about 49 KiB besides the tables.
 const _: () =
-    assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 61 * 1024 + 512);
+    assert!(size_of::<State<1, 1, 1>>() - size_of::<Tables<1, 1, 1>>() <= 49 * 1024 + 512);
 
 impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOURS> {
     const fn new() -> Self {
@@ -104,7 +104,7 @@ impl<const WAITING: usize, const NEIGHBOURS: usize> SideMemory<WAITING, NEIGHBOU
             channel: ChannelState::new(),
             neighbours: neighbours::Memory::new(),
             queries: neighbours::Queries::new(),
-            waiting: [Slot::FREE; WAITING],
+            waiting: waiting::Memory::new(),
         }
     }
 

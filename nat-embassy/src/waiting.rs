@@ -2,146 +2,262 @@
 
 use core::net::Ipv4Addr;
 
-use crate::ethernet::Header;
-use crate::stack_interface::MAX_FRAME_LEN;
-
-const MAX_DATAGRAM: usize = MAX_FRAME_LEN - Header::LEN;
-
 /// The newest packets for neighbours that are being queried (RFC 1122 section 2.3.2.2).
+///
+/// Most of them are short: the first packets of sessions. So they share bytes, behind one another
+/// in the order in which they came.
 pub(crate) struct WaitingPackets<'d> {
-    slots: &'d mut [Slot],
-    /// The number of packets so far, wrapping. It gives their order.
-    arrivals: u32,
-    /// The number of packets that wait.
-    count: usize,
+    /// The first `stored` are in use.
+    packets: &'d mut [Packet],
+    stored: usize,
+    /// How many of them still wait. The others were taken out, and their memory is not free yet.
+    waiting: usize,
+    bytes: &'d mut [u8],
 }
 
-/// The memory for one packet.
-pub(crate) struct Slot {
-    /// Unspecified when the slot is free.
+/// The memory for `N` packets, of which half can be as long as a frame.
+pub(crate) struct Memory<const N: usize> {
+    packets: [Packet; N],
+    bytes: [[u8; BYTES_EACH]; N],
+}
+
+/// The bytes for each packet: half of the longest datagram, 1500 bytes, in whole words.
+const BYTES_EACH: usize = 752;
+
+/// Packets begin at multiples of this, so that they are moved word by word.
+const WORD: usize = 4;
+
+#[derive(Clone, Copy)]
+struct Packet {
+    /// Unspecified when the packet was taken out.
     next_hop: Ipv4Addr,
-    arrival: u32,
+    at: usize,
     len: usize,
-    datagram: [u8; MAX_DATAGRAM],
 }
 
 /// The result of [`WaitingPackets::put`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stored {
-    /// The packet waits.
-    Kept,
-    /// The packet waits in the slot of an older one, which is lost.
-    Replaced,
-    /// The packet is too long for a slot, and is lost.
+    /// The packet waits. So many older ones are lost, which had to make room.
+    Kept { replaced: u32 },
+    /// The packet is too long, and is lost.
     TooLong,
 }
 
-impl Slot {
-    pub(crate) const FREE: Self = Self {
+impl<const N: usize> Memory<N> {
+    pub(crate) const fn new() -> Self {
+        const { assert!(N >= 2, "two packets or more must be able to wait") }
+        Self {
+            packets: [Packet::TAKEN; N],
+            bytes: [[0; BYTES_EACH]; N],
+        }
+    }
+}
+
+impl Packet {
+    const TAKEN: Self = Self {
         next_hop: Ipv4Addr::UNSPECIFIED,
-        arrival: 0,
+        at: 0,
         len: 0,
-        datagram: [0; MAX_DATAGRAM],
     };
 
-    fn is_free(&self) -> bool {
-        self.next_hop.is_unspecified()
+    fn waits(&self) -> bool {
+        !self.next_hop.is_unspecified()
     }
 
-    fn free(&mut self) {
-        self.next_hop = Ipv4Addr::UNSPECIFIED;
+    /// The bytes that it takes.
+    fn room(&self) -> usize {
+        self.len.next_multiple_of(WORD)
     }
 }
 
 impl<'d> WaitingPackets<'d> {
-    pub(crate) const fn new(slots: &'d mut [Slot]) -> Self {
+    pub(crate) const fn new<const N: usize>(memory: &'d mut Memory<N>) -> Self {
         Self {
-            slots,
-            arrivals: 0,
-            count: 0,
+            packets: &mut memory.packets,
+            stored: 0,
+            waiting: 0,
+            bytes: memory.bytes.as_flattened_mut(),
         }
     }
 
-    /// Copies `datagram` into a free slot. If there is none, it evicts the oldest packet for
-    /// `next_hop`, or else the oldest packet of all.
+    /// Stores a copy of `datagram`. Until there is room for it, the oldest packet for `next_hop`
+    /// is lost, or else the oldest packet of all.
     pub(crate) fn put(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Stored {
-        let arrivals = self.arrivals;
-        // The age of a packet gives the order even when its number has wrapped.
-        let rank = |slot: &Slot| {
-            (
-                slot.is_free(),
-                slot.next_hop == next_hop,
-                arrivals.wrapping_sub(slot.arrival),
-            )
-        };
-        let Some(slot) = self.slots.iter_mut().max_by_key(|slot| rank(slot)) else {
+        if datagram.len() > self.bytes.len() {
             return Stored::TooLong;
-        };
-        let Some(copy) = slot.datagram.get_mut(..datagram.len()) else {
+        }
+        let mut replaced = 0;
+        while !self.has_room(datagram.len()) && self.evict(next_hop) {
+            replaced += 1;
+        }
+        let at = self.compact();
+        let place = self.packets.get_mut(self.stored);
+        let copy = self.bytes.get_mut(at..at + datagram.len());
+        let (Some(place), Some(copy)) = (place, copy) else {
             return Stored::TooLong;
         };
         copy.copy_from_slice(datagram);
-        let stored = if slot.is_free() {
-            Stored::Kept
-        } else {
-            Stored::Replaced
+        *place = Packet {
+            next_hop,
+            at,
+            len: datagram.len(),
         };
-        self.count += usize::from(slot.is_free());
-        slot.len = datagram.len();
-        slot.next_hop = next_hop;
-        slot.arrival = arrivals;
-        self.arrivals = arrivals.wrapping_add(1);
-        stored
+        self.stored += 1;
+        self.waiting += 1;
+        Stored::Kept { replaced }
+    }
+
+    /// Whether a packet of `len` bytes can wait without the loss of another.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        let used: usize = self.packets().map(Packet::room).sum();
+        self.waiting < self.packets.len() && len <= self.bytes.len() - used
     }
 
     /// Whether a packet waits for a next hop that meets `condition`.
     pub(crate) fn any(&self, mut condition: impl FnMut(Ipv4Addr) -> bool) -> bool {
         // The count spares the search in nearly all passes.
-        self.count > 0
-            && self
-                .slots
-                .iter()
-                .any(|slot| !slot.is_free() && condition(slot.next_hop))
+        self.waiting > 0 && self.packets().any(|packet| condition(packet.next_hop))
     }
 
     /// Takes out the oldest packet whose next hop `lookup` finds. Returns what it found, too.
     pub(crate) fn take<T>(&mut self, lookup: impl Fn(Ipv4Addr) -> Option<T>) -> Option<(T, &[u8])> {
-        let arrivals = self.arrivals;
-        let waiting = self.slots.iter_mut().filter(|slot| !slot.is_free());
-        let found = waiting.filter_map(|slot| lookup(slot.next_hop).map(|found| (found, slot)));
-        // The oldest first, so that the packets of a flow leave in order.
-        let (found, slot) = found.max_by_key(|(_, slot)| arrivals.wrapping_sub(slot.arrival))?;
-        slot.free();
-        self.count -= 1;
-        Some((found, slot.datagram.get(..slot.len)?))
-    }
-
-    /// Whether a packet can wait without the loss of another.
-    pub(crate) const fn has_free_slot(&self) -> bool {
-        self.count < self.slots.len()
+        let (found, packet) = self
+            .packets_mut()
+            .find_map(|packet| lookup(packet.next_hop).map(|found| (found, packet)))?;
+        let Packet { at, len, .. } = core::mem::replace(packet, Packet::TAKEN);
+        self.waiting -= 1;
+        Some((found, self.bytes.get(at..at + len)?))
     }
 
     /// Takes out a packet whose next hop does not meet `keep`.
     pub(crate) fn take_unresolved(&mut self, keep: impl Fn(Ipv4Addr) -> bool) -> Option<&[u8]> {
-        let slot = self
-            .slots
-            .iter_mut()
-            .find(|slot| !slot.is_free() && !keep(slot.next_hop))?;
-        slot.free();
-        self.count -= 1;
-        slot.datagram.get(..slot.len)
+        let (_, datagram) = self.take(|next_hop| (!keep(next_hop)).then_some(()))?;
+        Some(datagram)
     }
 
     /// Drops the packets whose next hop does not meet `keep`. Returns how many.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(Ipv4Addr) -> bool) -> u32 {
         let mut dropped = 0;
-        for slot in self.slots.iter_mut().filter(|slot| !slot.is_free()) {
-            if !keep(slot.next_hop) {
-                slot.free();
-                self.count -= 1;
+        for packet in self.packets_mut() {
+            if !keep(packet.next_hop) {
+                *packet = Packet::TAKEN;
                 dropped += 1;
             }
         }
-        dropped
+        self.waiting -= dropped;
+        dropped as u32
+    }
+
+    /// Drops the oldest packet for `next_hop`, or else the oldest of all. Returns whether there was
+    /// one.
+    fn evict(&mut self, next_hop: Ipv4Addr) -> bool {
+        let same = |packet: &&mut Packet| packet.next_hop == next_hop;
+        let has_same = self.packets_mut().any(|packet| same(&packet));
+        let oldest = self.packets_mut().find(|packet| !has_same || same(packet));
+        let Some(packet) = oldest else {
+            return false;
+        };
+        *packet = Packet::TAKEN;
+        self.waiting -= 1;
+        true
+    }
+
+    /// Frees the memory of the packets that were taken out. Returns where free memory begins.
+    fn compact(&mut self) -> usize {
+        let (mut kept, mut end) = (0, 0);
+        for position in 0..self.stored {
+            let Some(&packet) = self.packets.get(position).filter(|packet| packet.waits()) else {
+                continue;
+            };
+            if packet.at != end {
+                self.bytes
+                    .copy_within(packet.at..packet.at + packet.room(), end);
+            }
+            if let Some(place) = self.packets.get_mut(kept) {
+                *place = Packet { at: end, ..packet };
+            }
+            kept += 1;
+            end += packet.room();
+        }
+        self.stored = kept;
+        end
+    }
+
+    /// The packets that wait, the oldest first.
+    fn packets(&self) -> impl Iterator<Item = &Packet> {
+        let stored = self.packets.iter().take(self.stored);
+        stored.filter(|packet| packet.waits())
+    }
+
+    fn packets_mut(&mut self) -> impl Iterator<Item = &mut Packet> {
+        let stored = self.packets.iter_mut().take(self.stored);
+        stored.filter(|packet| packet.waits())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use super::*;
+
+    const NEAR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const FAR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
+    /// The packets for `next_hop`, by their first byte and length.
+    fn take_all(packets: &mut WaitingPackets<'_>, next_hop: Ipv4Addr) -> Vec<(u8, usize)> {
+        let mut taken = Vec::new();
+        while let Some(((), datagram)) = packets.take(|hop| (hop == next_hop).then_some(())) {
+            assert!(datagram.iter().all(|byte| *byte == datagram[0]));
+            taken.push((datagram[0], datagram.len()));
+        }
+        taken
+    }
+
+    #[test]
+    fn two_of_the_longest_wait_in_the_memory_of_four() {
+        let mut memory = Memory::<4>::new();
+        let mut packets = WaitingPackets::new(&mut memory);
+        let put = |packets: &mut WaitingPackets<'_>, byte| packets.put(NEAR, &[byte; 1500]);
+        assert_eq!(put(&mut packets, 1), Stored::Kept { replaced: 0 });
+        assert_eq!(put(&mut packets, 2), Stored::Kept { replaced: 0 });
+        assert_eq!(put(&mut packets, 3), Stored::Kept { replaced: 1 });
+        assert_eq!(take_all(&mut packets, NEAR), [(2, 1500), (3, 1500)]);
+    }
+
+    #[test]
+    fn a_long_packet_takes_the_place_of_as_many_short_ones_as_it_needs() {
+        let mut memory = Memory::<4>::new();
+        let mut packets = WaitingPackets::new(&mut memory);
+        packets.put(FAR, &[1; 60]);
+        packets.put(NEAR, &[2; 1001]);
+        packets.put(NEAR, &[3; 1400]);
+        // The oldest for its own neighbour goes first, then the oldest of all.
+        assert!(!packets.has_room(1500));
+        assert_eq!(packets.put(NEAR, &[4; 1500]), Stored::Kept { replaced: 1 });
+        assert_eq!(packets.put(FAR, &[5; 1500]), Stored::Kept { replaced: 2 });
+        assert_eq!(take_all(&mut packets, NEAR), [(4, 1500)]);
+        assert_eq!(take_all(&mut packets, FAR), [(5, 1500)]);
+        assert!(packets.has_room(3008) && !packets.has_room(3009));
+    }
+
+    #[test]
+    fn what_is_taken_out_makes_room_and_the_rest_is_unchanged() {
+        let mut memory = Memory::<4>::new();
+        let mut packets = WaitingPackets::new(&mut memory);
+        for round in 0..50_u8 {
+            packets.put(FAR, &[1; 61]);
+            packets.put(NEAR, &[2; 1499]);
+            packets.put(FAR, &[3; 702]);
+            assert_eq!(take_all(&mut packets, NEAR), [(2, 1499)], "round {round}");
+            packets.put(NEAR, &[4; 1500]);
+            packets.put(NEAR, &[5; 40]);
+            assert_eq!(packets.retain(|hop| hop == FAR), 2);
+            assert_eq!(take_all(&mut packets, FAR), [(1, 61), (3, 702)]);
+        }
+        assert_eq!(packets.put(NEAR, &[0; 3009]), Stored::TooLong);
     }
 }

@@ -5,4 +5,5 @@ pub mod board;
 pub mod counter;
 pub mod engine;
 pub mod packets;
+#[cfg(feature = "whole")]
 pub mod router;

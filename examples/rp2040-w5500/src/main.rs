@@ -22,17 +22,32 @@ use chips::Chip;
 
 /// Mappings that the NAT can hold. The environment variable `NAT_MAPPINGS` sets it when the firmware
 /// is built.
-const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_MAPPINGS"), 1024);
+const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_MAPPINGS"), 2048);
+
+/// Sessions that the NAT can hold: two for each mapping, since hosts reach several servers from one
+/// port. That is up to 2,048. Beyond, there is RAM for one for each mapping.
+const SESSIONS: usize = match 2 * MAPPINGS {
+    0..2048 => 2 * MAPPINGS,
+    2048..4096 => 2048,
+    4096.. => MAPPINGS,
+};
 
 /// Frames that each queue between a W5500 and the router can hold.
-const QUEUE: usize = 8;
+const QUEUE: usize = 16;
 
-// Two sessions for each mapping, since hosts reach several servers from one port, and as many hosts
-// as the DHCP server has leases.
-static ROUTER: ConstStaticCell<Memory<MAPPINGS, { 2 * MAPPINGS }, LEASES>> =
+/// How many of the received frames in a queue can be longer than 128 bytes, and how many of those
+/// to send. With only two of these, the router works through long frames one by one, and needs a
+/// quarter more cycles for each.
+const LONG_RX: usize = 2;
+const LONG_TX: usize = 3;
+
+type Queues = State<QUEUE, QUEUE, LONG_RX, LONG_TX>;
+
+// As many hosts as the DHCP server has leases.
+static ROUTER: ConstStaticCell<Memory<MAPPINGS, SESSIONS, LEASES>> =
     ConstStaticCell::new(Memory::new());
-static INSIDE: ConstStaticCell<State<QUEUE, QUEUE>> = ConstStaticCell::new(State::new());
-static OUTSIDE: ConstStaticCell<State<QUEUE, QUEUE>> = ConstStaticCell::new(State::new());
+static INSIDE: ConstStaticCell<Queues> = ConstStaticCell::new(State::new());
+static OUTSIDE: ConstStaticCell<Queues> = ConstStaticCell::new(State::new());
 
 /// Starts the board, builds a router between its two ports, and spawns its five tasks.
 #[embassy_executor::main]
@@ -46,10 +61,11 @@ async fn main(spawner: Spawner) {
         heartbeat,
     } = Board::start();
     defmt::info!(
-        "inside {=[u8; 6]:02x}, outside {=[u8; 6]:02x}, {} mappings",
+        "inside {=[u8; 6]:02x}, outside {=[u8; 6]:02x}, {} mappings, {} sessions",
         inside_mac,
         outside_mac,
-        MAPPINGS
+        MAPPINGS,
+        SESSIONS
     );
 
     let (lan, inside) = nat_w5500::new(inside_mac, INSIDE.take(), inside);

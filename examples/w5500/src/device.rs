@@ -7,7 +7,7 @@ use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState};
 
 use crate::MTU;
 use crate::counters::Tally;
-use crate::queue::{Channel, Packet, Waiting};
+use crate::queue::{Channel, LongPacket, Packet, Waiting};
 
 /// Whether the link is up.
 pub(crate) struct Link {
@@ -61,7 +61,7 @@ impl Driver for Device<'_> {
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
         let Self { tx, tally, .. } = *self;
-        tx.poll_free(cx.waker()).then_some(TxToken { tx, tally })
+        tx.poll_room(cx.waker()).then_some(TxToken { tx, tally })
     }
 
     fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
@@ -94,10 +94,8 @@ impl embassy_net_driver::RxToken for RxToken<'_> {
         let Some(mut packet) = self.rx.oldest() else {
             return f(&mut []);
         };
-        let frame = packet.frame();
-        let bytes = frame.len();
-        let result = f(frame);
-        self.rx.pop(bytes);
+        let result = f(packet.frame());
+        self.rx.pop();
         result
     }
 }
@@ -110,12 +108,14 @@ pub struct TxToken<'a> {
 
 impl embassy_net_driver::TxToken for TxToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let Some(mut packet) = self.tx.free() else {
+        let len = len.min(MTU);
+        let free = self.tx.has_room().then(|| self.tx.free(len)).flatten();
+        let Some(mut packet) = free else {
             self.tally.unsent_full.add(1);
             return drop_frame(len, f);
         };
-        let result = f(packet.resize(len.min(MTU)));
-        self.tx.push();
+        let result = f(packet.resize(len));
+        self.tx.push(len);
         result
     }
 }
@@ -125,5 +125,6 @@ impl embassy_net_driver::TxToken for TxToken<'_> {
 #[cold]
 #[inline(never)]
 fn drop_frame<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
-    f(Packet::new().resize(len.min(MTU)))
+    let packet: &mut Packet = &mut LongPacket::new();
+    f(packet.resize(len))
 }

@@ -51,17 +51,28 @@ const LONGEST: usize = MTU + 4;
 /// The longest frame that is polled, unless [`Runner::with_poll_limit`] sets another limit.
 const POLL_LIMIT: usize = 32;
 
-/// All the memory of a driver: `N_RX` received frames and `N_TX` frames to send, 1.5 KiB each.
+/// All the memory of a driver: a queue of received frames, and one of frames to send.
+///
+/// They hold `N_RX` and `N_TX` frames, at 152 bytes each. Of these, `LONG_RX` and `LONG_TX` can be
+/// longer than 128 bytes, at 1.5 KiB each. The driver works through short frames in batches, so a
+/// queue should hold eight to sixteen. Of long frames, three keep the bus busy.
 ///
 /// It is all zeros when new, so a `static` of it takes RAM only and no flash.
-pub struct State<const N_RX: usize, const N_TX: usize> {
-    rx: Queue<N_RX>,
-    tx: Queue<N_TX>,
+pub struct State<
+    const N_RX: usize,
+    const N_TX: usize,
+    const LONG_RX: usize = N_RX,
+    const LONG_TX: usize = N_TX,
+> {
+    rx: Queue<N_RX, LONG_RX>,
+    tx: Queue<N_TX, LONG_TX>,
     link: Link,
     tally: Tally,
 }
 
-impl<const N_RX: usize, const N_TX: usize> State<N_RX, N_TX> {
+impl<const N_RX: usize, const N_TX: usize, const LONG_RX: usize, const LONG_TX: usize>
+    State<N_RX, N_TX, LONG_RX, LONG_TX>
+{
     /// Unused memory.
     pub const fn new() -> Self {
         Self {
@@ -73,7 +84,9 @@ impl<const N_RX: usize, const N_TX: usize> State<N_RX, N_TX> {
     }
 }
 
-impl<const N_RX: usize, const N_TX: usize> Default for State<N_RX, N_TX> {
+impl<const N_RX: usize, const N_TX: usize, const LONG_RX: usize, const LONG_TX: usize> Default
+    for State<N_RX, N_TX, LONG_RX, LONG_TX>
+{
     fn default() -> Self {
         Self::new()
     }
@@ -95,9 +108,19 @@ pub struct Pins<Spi, Cs, Int, Reset> {
 /// Builds a driver for the chip at `pins`, which gets the address `mac`.
 ///
 /// [`Runner::run`] sets up the chip. The link is down until then.
-pub fn new<'d, const N_RX: usize, const N_TX: usize, Spi, Cs, Int, Reset>(
+pub fn new<
+    'd,
+    const N_RX: usize,
+    const N_TX: usize,
+    const LONG_RX: usize,
+    const LONG_TX: usize,
+    Spi,
+    Cs,
+    Int,
+    Reset,
+>(
     mac: [u8; 6],
-    state: &'d mut State<N_RX, N_TX>,
+    state: &'d mut State<N_RX, N_TX, LONG_RX, LONG_TX>,
     pins: Pins<Spi, Cs, Int, Reset>,
 ) -> (Device<'d>, Runner<'d, Spi, Cs, Int, Reset>)
 where

@@ -1,7 +1,5 @@
 //! Moves frames from the chip's receive buffer into the channel.
 
-use core::cell::RefMut;
-
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiBus;
 use embedded_hal_async::spi::SpiBus as AsyncSpiBus;
@@ -10,7 +8,7 @@ use crate::LONGEST;
 use crate::chip::{Chip, RxPointers};
 use crate::counters::Tally;
 use crate::fault::Fault;
-use crate::queue::{Channel, Packet, SHORT};
+use crate::queue::{Channel, SHORT};
 use crate::registers::{BUFFER_LEN, INTERRUPTS};
 
 /// The length of the word before each frame, which holds the frame's length plus its own.
@@ -96,8 +94,8 @@ impl<'d> Receiver<'d> {
         self.waiting == 0
     }
 
-    /// The channel, if the next frame waits for a free slot in it.
-    pub(crate) fn wants_slot(&self) -> Option<Channel<'d>> {
+    /// The channel, if the next frame waits for room in it.
+    pub(crate) fn wants_room(&self) -> Option<Channel<'d>> {
         (self.waiting > 0).then_some(self.channel)
     }
 
@@ -111,7 +109,7 @@ impl<'d> Receiver<'d> {
         self.look = true;
     }
 
-    /// Moves one frame, if there is one and a slot for it. Returns whether there may be more to do.
+    /// Moves one frame, if there is one and room for it. Returns whether there may be more to do.
     ///
     /// `interrupt` is whether the chip interrupts. The interrupt reports each arrival once, not
     /// what is left in the buffer. So it is cleared first, and then the buffer is read until it
@@ -124,14 +122,14 @@ impl<'d> Receiver<'d> {
         if self.waiting == 0 && !self.find(chip, interrupt)? {
             return Ok(false);
         }
-        let Some(packet) = self.channel.free() else {
+        if !self.channel.has_room() {
             // The chip goes on receiving meanwhile, as long as it has memory.
             if self.unreleased >= RELEASE_AT_FULL {
                 self.release(chip)?;
             }
             return Ok(false);
-        };
-        self.take(chip, packet).await?;
+        }
+        self.take(chip).await?;
         if self.waiting == 0 {
             self.channel.announce();
         }
@@ -190,7 +188,7 @@ impl<'d> Receiver<'d> {
         Err(Fault::Pointers)
     }
 
-    /// Reads the next frame, or skips it.
+    /// Reads the next frame, for which the queue has room, or skips it.
     #[expect(
         clippy::await_holding_refcell_ref,
         reason = "only this end uses a slot that is neither pushed nor popped"
@@ -198,12 +196,16 @@ impl<'d> Receiver<'d> {
     async fn take<Spi: SpiBus<u8> + AsyncSpiBus<u8>, Cs: OutputPin>(
         &mut self,
         chip: &mut Chip<Spi, Cs>,
-        mut packet: RefMut<'_, Packet>,
     ) -> Result<(), Fault> {
         let ahead = self.ahead.take();
         let word = ahead.map_or_else(|| chip.begin_frame(self.read), Ok)?;
         let length = self.check_length(word);
         if let Length::Fits(length) = length {
+            let Some(mut packet) = self.channel.free(length) else {
+                // The frame waits: its length word is known the next time.
+                self.ahead = Some(word);
+                return chip.bus.end();
+            };
             // The bus is busy for a while now, in which the router may forward what it has.
             if length > SHORT {
                 self.channel.announce();
@@ -225,7 +227,6 @@ impl<'d> Receiver<'d> {
             // The access that has read the length word is still open.
             chip.bus.end()?;
         }
-        drop(packet);
         self.finish(length, word, chip)
     }
 

@@ -258,8 +258,8 @@ where
     /// Every source is polled once, to register the waker. After a wake-up no source is polled
     /// again: the next turn finds out what there is to do, at a lower cost.
     async fn idle(&mut self, alarm: &mut Alarm<'_, impl Future<Output = ()>>) -> Result<(), Fault> {
-        let blocked = self.receiver.wants_slot().is_some();
-        // While the queue has no slot for the received frames, their interrupt is of no use, and it
+        let blocked = self.receiver.wants_room().is_some();
+        // While the queue has no room for the received frames, their interrupt is of no use, and it
         // would hide the other one.
         let and_clear = if blocked { INTERRUPT_RECEIVED } else { 0 };
         if self.sender.await_sent(&mut self.chip, and_clear)? {
@@ -320,16 +320,16 @@ where
     }
 }
 
-/// Whether a channel has a slot or a frame that the receiver or the sender waits for. If not,
+/// Whether a channel has the room or the frame that the receiver or the sender waits for. If not,
 /// `waker` is woken when it has.
 fn poll_channels(receiver: &Receiver<'_>, sender: &Sender<'_>, waker: &Waker) -> bool {
-    let has_slot = receiver
-        .wants_slot()
-        .is_some_and(|channel| channel.poll_free(waker));
+    let has_room = receiver
+        .wants_room()
+        .is_some_and(|channel| channel.poll_room(waker));
     let has_frame = sender
         .wants_frame()
         .is_some_and(|channel| channel.poll_frame(waker));
-    has_slot || has_frame
+    has_room || has_frame
 }
 
 /// Polls a future in a function of its own. Otherwise the compiler inlines the whole task into one

@@ -114,7 +114,7 @@ impl<'d> Sender<'d> {
             chip.write_frame(self.write, &mut packet).await?;
         }
         drop(packet);
-        self.channel.pop(length);
+        self.channel.pop();
         Ok(true)
     }
 

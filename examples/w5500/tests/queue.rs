@@ -187,12 +187,12 @@ impl<'q> World<'q> {
         self.waits = if self.in_chip == 0 {
             self.announce();
             Waits::Interrupt
-        } else if self.channel.free().is_some() {
+        } else if self.channel.has_room() {
             Waits::Transfer
         } else {
             self.announce();
             let waker = Waker::from(self.producer.clone());
-            assert!(!self.channel.poll_free(&waker));
+            assert!(!self.channel.poll_room(&waker));
             Waits::Room
         };
     }
@@ -219,8 +219,8 @@ impl<'q> World<'q> {
                 assert!(self.queued.is_empty(), "a frame is not seen");
                 return;
             }
-            let length = self.queued.pop_front().expect("there is a frame");
-            self.channel.pop(length);
+            self.queued.pop_front().expect("there is a frame");
+            self.channel.pop();
             self.delivered += 1;
         }
         self.blocked = blocked;
@@ -306,11 +306,11 @@ const CONSUME: Step = Step::Consume {
     blocked: false,
 };
 
-/// Explores a queue of `N` frames. Returns how many states there are, and the most polls that it
+/// Explores a queue of `N` frames, `LONGS` of them long. Returns how many states there are, and the most polls that it
 /// took from one of them until all was delivered.
-fn explore<const N: usize>(lengths: [usize; FRAMES]) -> (usize, usize) {
+fn explore<const N: usize, const LONGS: usize>(lengths: [usize; FRAMES]) -> (usize, usize) {
     let play = |path: &[Step], then: &mut dyn FnMut(&mut World<'_>)| {
-        let queue = Queue::<N>::new();
+        let queue = Queue::<N, LONGS>::new();
         let mut world = World::new(queue.channel(), lengths);
         path.iter().for_each(|step| world.make(*step));
         then(&mut world);
@@ -344,42 +344,87 @@ fn explore<const N: usize>(lengths: [usize; FRAMES]) -> (usize, usize) {
 /// consumer.
 const MOST_POLLS: usize = 3 * FRAMES + 3;
 
-fn assert_none_is_lost<const N: usize>(lengths: [usize; FRAMES]) {
-    let (states, most) = explore::<N>(lengths);
-    println!("{N} places: {states} states, {most} polls at most");
+fn assert_none_is_lost<const N: usize, const LONGS: usize>(lengths: [usize; FRAMES]) {
+    let (states, most) = explore::<N, LONGS>(lengths);
+    println!("{N} places, {LONGS} long: {states} states, {most} polls at most");
     assert!(states > 300, "only {states} states were reached");
     assert!(most <= MOST_POLLS, "{most} polls");
 }
 
 const ALL_SHORT: [usize; FRAMES] = [60; FRAMES];
 const ALL_LONG: [usize; FRAMES] = [1514; FRAMES];
+const LONG_AT_THE_ENDS: [usize; FRAMES] = [1514, 1514, 60, 60, 60, 1514, 1514];
 const MIXED: [usize; FRAMES] = [60, 60, 1514, 60, SHORT, SHORT + 1, 60];
 
 #[test]
 fn no_wake_up_is_lost_in_a_queue_of_one_or_two() {
     for lengths in [ALL_SHORT, ALL_LONG, MIXED] {
-        assert_none_is_lost::<1>(lengths);
-        assert_none_is_lost::<2>(lengths);
+        assert_none_is_lost::<1, 1>(lengths);
+        assert_none_is_lost::<2, 2>(lengths);
     }
 }
 
 #[test]
 fn no_wake_up_is_lost_in_a_queue_of_four() {
     for lengths in [ALL_SHORT, ALL_LONG, MIXED] {
-        assert_none_is_lost::<4>(lengths);
+        assert_none_is_lost::<4, 4>(lengths);
     }
 }
 
 #[test]
 fn no_wake_up_is_lost_in_a_queue_that_holds_more_than_arrives() {
-    assert_none_is_lost::<8>(ALL_SHORT);
-    assert_none_is_lost::<8>(MIXED);
+    assert_none_is_lost::<8, 8>(ALL_SHORT);
+    assert_none_is_lost::<8, 8>(MIXED);
+}
+
+#[test]
+fn no_wake_up_is_lost_in_a_queue_with_few_long_packets() {
+    for lengths in [ALL_SHORT, ALL_LONG, MIXED, LONG_AT_THE_ENDS] {
+        assert_none_is_lost::<4, 1>(lengths);
+        assert_none_is_lost::<4, 2>(lengths);
+        assert_none_is_lost::<8, 3>(lengths);
+    }
+}
+
+/// Frames leave in the order in which they came, each with its bytes, while packets of both
+/// lengths are used again and again.
+#[test]
+fn frames_of_both_lengths_leave_in_order() {
+    let queue = Queue::<4, 2>::new();
+    let channel = queue.channel();
+    let lengths = [60, 1514, 60, SHORT, SHORT + 1, 14, 1518, 60, 700, SHORT, 60];
+    let (mut pushed, mut popped) = (lengths.iter().cycle(), lengths.iter().cycle());
+    let mut number: [u8; 2] = [0; 2];
+    for turn in 1..=400 {
+        for _ in 0..turn % 7 {
+            if !channel.has_room() {
+                break;
+            }
+            let length = *pushed.next().expect("endless");
+            let mut packet = channel.free(length).expect("there is room");
+            number[0] = number[0].wrapping_add(1);
+            packet.resize(length).fill(number[0]);
+            drop(packet);
+            channel.push(length);
+        }
+        for _ in 0..turn % 5 {
+            let Some(mut packet) = channel.oldest() else {
+                break;
+            };
+            number[1] = number[1].wrapping_add(1);
+            let expected = vec![number[1]; *popped.next().expect("endless")];
+            assert_eq!(packet.frame(), expected, "in turn {turn}");
+            drop(packet);
+            channel.pop();
+        }
+    }
+    assert!(number[1] > 100, "{} frames were taken", number[1]);
 }
 
 /// With which of eight frames of `length` bytes the consumer of a queue of eight is woken, and with
 /// which the producer is when they are taken.
 fn woken_with(length: usize) -> [Option<usize>; 2] {
-    let queue = Queue::<8>::new();
+    let queue = Queue::<8, 8>::new();
     let channel = queue.channel();
     let [consumer, producer] = [(); 2].map(|()| Arc::new(Flag::default()));
     let is_woken = |task: &Arc<Flag>| task.0.load(Ordering::Relaxed);
@@ -388,12 +433,12 @@ fn woken_with(length: usize) -> [Option<usize>; 2] {
         channel.push_held(length);
         is_woken(&consumer)
     });
-    while channel.free().is_some() {
-        channel.push();
+    while channel.has_room() {
+        channel.push(length);
     }
-    assert!(!channel.poll_free(&Waker::from(producer.clone())));
+    assert!(!channel.poll_room(&Waker::from(producer.clone())));
     let popped = (1..=8).find(|_| {
-        channel.pop(length);
+        channel.pop();
         is_woken(&producer)
     });
     [pushed, popped]

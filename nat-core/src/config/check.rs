@@ -2,6 +2,7 @@
 
 use core::net::Ipv4Addr;
 
+use crate::features;
 use crate::log::warning;
 use crate::port_forward::OneToOne;
 use crate::wire::addresses::{is_martian, is_multicast_or_broadcast};
@@ -14,6 +15,7 @@ use super::{
 impl Config {
     /// Rejects configurations that cannot work.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.check_features()?;
         // First, because the other checks compare addresses with the inside network.
         self.check_inside()?;
         self.check_external_addresses(&self.external_addresses)?;
@@ -120,6 +122,21 @@ impl Config {
             !self.inside.contains(address) || self.inside.is_host(address),
             "an address is the network or broadcast address of the inside network",
         )
+    }
+
+    /// Rejects what needs a Cargo feature that is off.
+    fn check_features(&self) -> Result<(), ConfigError> {
+        const RULES_ARE_OFF: &str = "needs the feature `rules`";
+        let overlaps = self.mapping == Mapping::AddressAndPortDependent;
+        check(
+            "mapping",
+            features::OVERLAPPING || !overlaps,
+            "needs the feature `overlapping`",
+        )?;
+        let without = features::RULES || self.one_to_one.is_empty();
+        check("one_to_one", without, RULES_ARE_OFF)?;
+        let without = features::RULES || self.dmz_host.is_none();
+        check("dmz_host", without, RULES_ARE_OFF)
     }
 
     fn check_mapping(&self) -> Result<(), ConfigError> {

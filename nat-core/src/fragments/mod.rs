@@ -36,6 +36,7 @@ use held::{Held, HeldFragments};
 pub(crate) use route::{Egress, Extent, First, FragmentRoute, Key, Stage};
 
 use crate::DropReason;
+use crate::features::FRAGMENTS;
 
 /// The largest fragment that can be held until its first fragment arrives, in bytes.
 pub const MAX_HELD_LEN: usize = 1500;
@@ -132,6 +133,9 @@ impl<'t> FragmentTable<'t> {
     /// 32-bit clock has wrapped. To be called when the clock has advanced by `elapsed` milliseconds
     /// to `now`, every few seconds and whenever it has jumped.
     pub(crate) fn advance(&mut self, elapsed: u64, now: u32) {
+        if !FRAGMENTS {
+            return;
+        }
         const HIGHEST_BIT: u32 = 1 << 31;
         // No deadline is farther ahead than `OPEN_MILLIS`, so after that time nothing is alive.
         if elapsed >= u64::from(OPEN_MILLIS) {
@@ -144,7 +148,7 @@ impl<'t> FragmentTable<'t> {
 
     /// Checks that there is memory for fragments at all.
     pub(crate) fn check_memory(&self) -> Result<(), DropReason> {
-        if self.datagrams.is_without_memory() {
+        if !FRAGMENTS || self.datagrams.is_without_memory() {
             Err(DropReason::Fragment)
         } else {
             Ok(())
@@ -197,6 +201,9 @@ impl<'t> FragmentTable<'t> {
         packet: &[&[u8]],
         now: u32,
     ) -> Result<LaterFragment, DropReason> {
+        if !FRAGMENTS {
+            return Err(DropReason::Fragment);
+        }
         let known = self.datagrams.find(key, now);
         if let Some(route) = known.and_then(|position| self.datagrams.route(position)) {
             return Ok(LaterFragment::Follow(route));
@@ -241,7 +248,7 @@ impl<'t> FragmentTable<'t> {
 
     /// Whether any fragment is held.
     pub(crate) fn holds_any(&self) -> bool {
-        !self.held.is_empty()
+        FRAGMENTS && !self.held.is_empty()
     }
 
     /// Moves the oldest held fragment whose first was accepted to the start of `buffer`. Returns
@@ -256,6 +263,9 @@ impl<'t> FragmentTable<'t> {
 
     /// Forgets all datagrams and held fragments.
     pub(crate) fn clear(&mut self) {
+        if !FRAGMENTS {
+            return;
+        }
         self.datagrams.clear();
         self.held.clear();
         self.refused = None;

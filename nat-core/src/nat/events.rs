@@ -67,7 +67,7 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Reports that a packet got no session.
     pub(super) fn emit_refusal(&mut self, tuple: &InsideTuple, reason: DropReason) {
-        let Some(hook) = &mut self.record.hook else {
+        let Some(hook) = self.record.hook() else {
             return;
         };
         let (protocol, inside) = (
@@ -151,7 +151,7 @@ impl<W: Width> EventSink<'_, '_, W> {
     }
 
     fn emit_blocks(&mut self, blocks: Blocks, event: fn(PortBlock) -> Event) {
-        let Some(hook) = &mut self.record.hook else {
+        let Some(hook) = self.record.hook() else {
             return;
         };
         let Some(ports) = self.policy.config.block(blocks.number) else {
@@ -173,7 +173,7 @@ impl<W: Width> EventSink<'_, '_, W> {
     }
 
     fn emit(&mut self, ends: &MappingEnds, event: fn(MappingEvent) -> Event) {
-        let Some(hook) = &mut self.record.hook else {
+        let Some(hook) = self.record.hook() else {
             return;
         };
         let MappingEnds {

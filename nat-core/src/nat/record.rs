@@ -1,6 +1,7 @@
 //! The counters of the engine, and the hook for its events.
 
 use crate::Stats;
+use crate::features::EVENTS;
 use crate::session_info::SessionState;
 use crate::state::{Ended, Proto, is_half_open};
 
@@ -19,6 +20,14 @@ impl Record<'_> {
         Self {
             stats: Stats::default(),
             hook: None,
+        }
+    }
+
+    /// The application's hook for events, if it has set one.
+    pub(super) fn hook(&mut self) -> Option<&mut (dyn EventHook + Send)> {
+        match &mut self.hook {
+            Some(hook) if EVENTS => Some(&mut **hook),
+            Some(_) | None => None,
         }
     }
 

@@ -7,6 +7,7 @@
 use heapless::Vec;
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
+use crate::features::RULES;
 use crate::port_forward::{MAX_PORT_FORWARDS, OneToOne, PortForward, PortForwardError};
 use crate::state::{Endpoint, MappingKind, Proto};
 
@@ -59,7 +60,19 @@ impl PortForwards {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &PortForward> {
-        self.forwards.iter()
+        self.forwards().iter()
+    }
+
+    fn forwards(&self) -> &[PortForward] {
+        if RULES { &self.forwards } else { &[] }
+    }
+
+    fn one_to_one(&self) -> &[OneToOne] {
+        if RULES { &self.one_to_one } else { &[] }
+    }
+
+    fn dmz_host(&self) -> Option<u32> {
+        self.dmz_host.filter(|_| RULES)
     }
 
     /// Adds a port forward, unless it conflicts with another one.
@@ -68,8 +81,11 @@ impl PortForwards {
         forward: PortForward,
         pool: &Pool,
     ) -> Result<(), PortForwardError> {
+        if !RULES {
+            return Err(PortForwardError::TooMany);
+        }
         let same_protocol = || {
-            self.forwards
+            self.forwards()
                 .iter()
                 .filter(|other| other.protocol == forward.protocol)
         };
@@ -86,7 +102,7 @@ impl PortForwards {
 
     /// Removes a port forward. Returns whether it was there.
     pub(crate) fn remove(&mut self, forward: &PortForward) -> bool {
-        let position = self.forwards.iter().position(|other| other == forward);
+        let position = self.forwards().iter().position(|other| other == forward);
         position
             .map(|position| self.forwards.remove(position))
             .is_some()
@@ -95,11 +111,11 @@ impl PortForwards {
     /// The port forwards that are inactive, for all or some of their ports: their external address
     /// is not one of the NAT at present, or an earlier forward has the port on that address.
     pub(crate) fn inactive(&self, pool: &Pool) -> impl Iterator<Item = &PortForward> {
-        self.forwards
+        self.forwards()
             .iter()
             .enumerate()
             .filter(move |(position, forward)| {
-                let earlier = self.forwards.get(..*position).unwrap_or_default();
+                let earlier = self.forwards().get(..*position).unwrap_or_default();
                 !is_fully_active(forward, earlier, pool)
             })
             .map(|(_, forward)| forward)
@@ -112,7 +128,7 @@ impl PortForwards {
         external: Endpoint,
         pool: &Pool,
     ) -> Option<Endpoint> {
-        self.forwards
+        self.forwards()
             .iter()
             .find_map(|forward| inside_of_forward(forward, proto, external, pool))
             .or_else(|| self.inside_with_same_port(proto, external, pool))
@@ -128,7 +144,7 @@ impl PortForwards {
         let Endpoint { address, port } = external;
         let host = match self.one_to_one_host(address) {
             Some(host) => host,
-            None if proto != Proto::Icmp && pool.primary() == Some(address) => self.dmz_host?,
+            None if proto != Proto::Icmp && pool.primary() == Some(address) => self.dmz_host()?,
             None => return None,
         };
         Some(Endpoint {
@@ -176,7 +192,7 @@ impl PortForwards {
 
     fn first_rule(&self, proto: Proto, inside: Endpoint, pool: &Pool) -> Option<StaticMapping> {
         let by_forward = self
-            .forwards
+            .forwards()
             .iter()
             .find_map(|forward| external_of_forward(forward, proto, inside, pool));
         if let Some(external) = by_forward {
@@ -223,7 +239,7 @@ impl PortForwards {
         };
         self.one_to_one_host(external.address)
             .is_some_and(|host| host != inside)
-            || self.forwards.iter().any(forward)
+            || self.forwards().iter().any(forward)
     }
 
     /// The ports that port forwards reserve on an external address. They may overlap after a change
@@ -237,13 +253,16 @@ impl PortForwards {
         let here = move |forward: &&PortForward| {
             is_for(forward, proto) && address_of(forward, pool) == Some(address)
         };
-        self.forwards.iter().filter(here).filter_map(external_ports)
+        self.forwards()
+            .iter()
+            .filter(here)
+            .filter_map(external_ports)
     }
 
     /// The host to which an external address belongs by one-to-one translation.
     pub(crate) fn one_to_one_host(&self, external: u32) -> Option<u32> {
         let rule = self
-            .one_to_one
+            .one_to_one()
             .iter()
             .find(|rule| rule.external.to_bits() == external)?;
         Some(rule.inside.to_bits())
@@ -252,14 +271,14 @@ impl PortForwards {
     /// The external address of a host by one-to-one translation.
     pub(crate) fn one_to_one_address(&self, inside: u32) -> Option<u32> {
         let rule = self
-            .one_to_one
+            .one_to_one()
             .iter()
             .find(|rule| rule.inside.to_bits() == inside)?;
         Some(rule.external.to_bits())
     }
 
     pub(crate) fn is_dmz_host(&self, inside: u32) -> bool {
-        self.dmz_host == Some(inside)
+        self.dmz_host() == Some(inside)
     }
 }
 

@@ -8,6 +8,7 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 use crate::config::{Config, QuarantineConfig};
+use crate::features::QUARANTINE;
 use crate::table::{Aging, Chain, ExpiryList, HashKey, Index, Slot, SlotIndex, Slots, Width};
 
 #[cfg(feature = "audit")]
@@ -235,17 +236,24 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     /// How many ports of `pool` are in quarantine, including those whose time is over but that were
     /// not released yet.
     pub(crate) fn count(&self, pool: &PortPool) -> usize {
+        if !QUARANTINE {
+            return 0;
+        }
         self.counts.count(pool)
     }
 
     /// Whether ports of `proto` are put into quarantine.
     pub(crate) fn delays(&self, proto: Proto) -> bool {
-        self.queue(proto).delay != 0 && self.slots.capacity() != 0
+        QUARANTINE && self.queue(proto).delay != 0 && self.slots.capacity() != 0
     }
 
     /// How many more ports fit.
     pub(crate) fn free_slots(&self) -> usize {
-        self.slots.free_slots()
+        if QUARANTINE {
+            self.slots.free_slots()
+        } else {
+            0
+        }
     }
 
     pub(crate) fn contains(&self, port: ExternalPort, now: u32) -> bool {
@@ -288,6 +296,9 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
 
     /// Releases up to `limit` ports whose time is over at `now`.
     pub(crate) fn release_overdue(&mut self, now: u32, limit: usize) {
+        if !QUARANTINE {
+            return;
+        }
         for _ in 0..limit {
             let overdue = |link: &SlotIndex<W>| {
                 self.slots
@@ -304,6 +315,9 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     /// The time from `now` until a port can be released, in milliseconds: zero if one can be
     /// released already, `None` if no port is in quarantine.
     pub(crate) fn next_deadline(&self, now: u32) -> Option<u32> {
+        if !QUARANTINE {
+            return None;
+        }
         self.first_of_queues()
             .into_iter()
             .filter_map(|link| self.slots.get(link))
@@ -313,6 +327,9 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
 
     /// Releases all ports.
     pub(crate) fn clear(&mut self) {
+        if !QUARANTINE {
+            return;
+        }
         while let Some(link) = self
             .first_of_queues()
             .into_iter()
@@ -324,6 +341,9 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
 
     /// Releases all ports except those for which `stays` is true. Walks the table.
     pub(crate) fn retain(&mut self, stays: impl Fn(ExternalPort) -> bool) {
+        if !QUARANTINE {
+            return;
+        }
         let mut cursor = 0;
         while let Some((next, link)) = self.slots.next_in_use(cursor) {
             cursor = next;
@@ -433,7 +453,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     fn find(&self, port: ExternalPort) -> Option<SlotIndex<W>> {
-        if self.slots.in_use() == 0 {
+        if !QUARANTINE || self.slots.in_use() == 0 {
             return None;
         }
         self.index.find(&self.slots, self.hash(port), |_, freed| {

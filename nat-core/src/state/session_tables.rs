@@ -19,6 +19,7 @@ use core::time::Duration;
 
 use crate::Instant;
 use crate::config::{self, Config};
+use crate::features::OVERLAPPING;
 use crate::session_info::SessionInfo;
 use crate::table::{ExpiryList, HashKey, Index, Place, SlotIndex, Slots, Width};
 
@@ -95,7 +96,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
 
     /// Whether mappings may share an external port.
     pub(crate) fn overlapping(&self) -> bool {
-        self.overlapping
+        OVERLAPPING && self.overlapping
     }
 
     // Hosts.
@@ -182,7 +183,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
     /// Whether a mapping is for sessions with `remote`: any mapping is, unless external ports
     /// overlap.
     fn serves(&self, mapping: SlotIndex<W>, remote: Endpoint) -> bool {
-        !self.overlapping || self.find_session(mapping, remote).is_some()
+        !self.overlapping() || self.find_session(mapping, remote).is_some()
     }
 
     /// The slot that the next new mapping will get, unless another mapping is removed before: then

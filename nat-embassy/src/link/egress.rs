@@ -53,18 +53,25 @@ impl Egress<'_, '_> {
             NextHop::Queried => {
                 // The query may have taken the slot of an older one, whose packets are lost.
                 self.drop_unresolved(inner);
-                self.wait(next_hop, datagram).map(|()| None)
+                self.wait(inner, next_hop, datagram).map(|()| None)
             }
             NextHop::Full => Err(FrameDrop::NeighboursFull),
         }
     }
 
-    fn wait(&mut self, next_hop: Ipv4Addr, datagram: &[u8]) -> Result<(), FrameDrop> {
-        match self.waiting.put(next_hop, datagram) {
-            Stored::Kept => Ok(()),
-            Stored::Replaced => Err(FrameDrop::ArpPendingReplaced),
-            Stored::TooLong => Err(FrameDrop::Giant),
+    fn wait(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        next_hop: Ipv4Addr,
+        datagram: &[u8],
+    ) -> Result<(), FrameDrop> {
+        let Stored::Kept { replaced } = self.waiting.put(next_hop, datagram) else {
+            return Err(FrameDrop::Giant);
+        };
+        for _ in 0..replaced {
+            inner.count_drop(self.nic.side, FrameDrop::ArpPendingReplaced);
         }
+        Ok(())
     }
 
     /// Drops the packets that wait for a neighbour that is neither known nor queried any more.

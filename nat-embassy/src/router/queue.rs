@@ -127,7 +127,7 @@ impl<'d> Links<'d> {
     }
 
     /// Queues a datagram that the router has made for an inside host. It takes no other packet's
-    /// place: if there is no free slot for it, it is lost.
+    /// place: if there is no room for it, it is lost.
     pub(super) fn queue_inside(&mut self, datagram: &[u8], now: Instant) {
         let Self {
             inside,
@@ -139,7 +139,7 @@ impl<'d> Links<'d> {
         };
         if inside.nic.mac().is_none() {
             fragment_tx.start((Side::Inside, host), datagram, u16::MAX);
-        } else if inside.waiting.has_free_slot()
+        } else if inside.waiting.has_room(datagram.len())
             && inside.neighbours.next_hop(host, now) != NextHop::Full
         {
             inside.waiting.put(host, datagram);

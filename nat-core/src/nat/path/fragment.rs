@@ -2,6 +2,7 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::features::FRAGMENTS;
 use crate::fragments::{
     Egress, Extent, First, FragmentRoute, FragmentTable, Fragments, Key, LaterFragment, Stage,
 };
@@ -100,6 +101,9 @@ impl<'t, W: Width> Nat<'t, W> {
         verdict: &Verdict,
         origin: Origin,
     ) {
+        if !FRAGMENTS {
+            return;
+        }
         match verdict {
             Verdict::Forward { to, .. } | Verdict::Fragment { to, .. } => {
                 let egress = match origin {

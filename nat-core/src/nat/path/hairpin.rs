@@ -9,6 +9,7 @@
 //! others, so nothing that was found in the tables before it is used afterwards: the receiver's
 //! half is decided again.
 
+use crate::features::HAIRPINNING;
 use crate::packet::{Content, Summary, Transport};
 use crate::state::tcp::Kind;
 use crate::state::{Endpoint, Origin, OutsideTuple};
@@ -52,6 +53,9 @@ impl<W: Width> Nat<'_, W> {
         transport: Transport<'_>,
         external: u8,
     ) -> Result<Verdict, Verdict> {
+        if !HAIRPINNING {
+            return self.without_hairpin(ip, transport);
+        }
         let Transport::Icmp(header, body) = transport else {
             return self.session_hairpin(ip, transport, external);
         };
@@ -63,6 +67,20 @@ impl<W: Width> Nat<'_, W> {
             MessageClass::Request => self.query_hairpin(ip, Transport::Icmp(header, body)),
             MessageClass::Reply => self.reply_hairpin(ip, Transport::Icmp(header, body), external),
             MessageClass::Other => Err(DropReason::Hairpin.into()),
+        }
+    }
+
+    /// What is left of hairpinning without its feature: the router answers pings.
+    fn without_hairpin(
+        &mut self,
+        ip: &ipv4::Header,
+        transport: Transport<'_>,
+    ) -> Result<Verdict, Verdict> {
+        match transport {
+            Transport::Icmp(header, body) if self.view().is_ping_for_router(ip, header) => {
+                self.ping_inbound(ip, header, body)
+            }
+            _ => Err(DropReason::Hairpin.into()),
         }
     }
 

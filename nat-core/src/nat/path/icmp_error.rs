@@ -4,6 +4,7 @@
 //! An ICMP error that cannot go on is dropped: none is sent about another (RFC 1812 section
 //! 4.3.2.7).
 
+use crate::features::HAIRPINNING;
 use crate::packet::{Content, Summary};
 use crate::state::{Endpoint, Inside, Origin, OutsideTuple, Proto};
 use crate::table::Width;
@@ -77,6 +78,9 @@ impl<W: Width> Nat<'_, W> {
         header: &mut icmp::Header,
         body: &mut [u8],
     ) -> Result<Verdict, DropReason> {
+        if !HAIRPINNING {
+            return Err(DropReason::Hairpin);
+        }
         let quote = Quote::parse_sound(ip, header, body)?;
         quote.check_route()?;
         let view = self.view();

@@ -81,7 +81,7 @@ impl<W: Width> SessionTables<'_, W> {
         source: Endpoint,
         remote: Endpoint,
     ) -> Option<FastMapping<W>> {
-        if self.overlapping {
+        if self.overlapping() {
             return self.fast_outbound_overlapping(proto, source, remote);
         }
         let hash = self.inside_endpoint_hash(source, proto as u8);
@@ -102,7 +102,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// The mapping of a packet from outside, and its inside endpoint if that is a host's.
     #[inline(always)]
     pub(crate) fn fast_inbound(&self, tuple: &OutsideTuple) -> Option<(FastMapping<W>, Endpoint)> {
-        if self.overlapping {
+        if self.overlapping() {
             return self.fast_inbound_overlapping(tuple);
         }
         let (external, port) = (tuple.external, tuple.external_port);

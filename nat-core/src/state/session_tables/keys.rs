@@ -37,7 +37,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// Adds the remote endpoint to the hash of a mapping where ports overlap: then it is part of
     /// what identifies the mapping.
     fn with_remote(&self, hash: u32, remote: Endpoint) -> u32 {
-        if self.overlapping {
+        if self.overlapping() {
             self.key.hash(hash ^ remote.address, u32::from(remote.port))
         } else {
             hash

@@ -38,7 +38,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// port forwards are, and overlapping ports are not counted, because any number of mappings may
     /// have one.
     fn counts_port(&self, mapping: &Mapping<W>) -> bool {
-        !self.overlapping && mapping.kind() != MappingKind::PortForward
+        !self.overlapping() && mapping.kind() != MappingKind::PortForward
     }
 
     /// Counts the external port of a mapping that ends: undoes [`Self::take_port`].

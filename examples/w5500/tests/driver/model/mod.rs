@@ -147,7 +147,8 @@ impl Board {
             int: Int(chip.clone()),
             reset: Reset(chip.clone()),
         };
-        let state = Box::leak(Box::new(State::<N_RX, N_TX>::new()));
+        let state: Box<State<N_RX, N_TX>> = Box::default();
+        let state = Box::leak(state);
         let (device, runner) = nat_w5500::new(MAC, state, pins);
         let mut runner = runner.with_filter(setup.filter).with_clock(clock.clone());
         if let Some(limit) = setup.poll_limit {

@@ -101,7 +101,7 @@ impl<W: Width> SessionTables<'_, W> {
     fn audit_ports_in_use(&self) -> Result<(), Fault> {
         let mut ports = PortUse::like(&self.ports);
         for (_, mapping) in self.mappings.iter() {
-            let is_counted = !self.overlapping
+            let is_counted = !self.overlapping()
                 && !mapping.is_untranslated()
                 && mapping.kind() != MappingKind::PortForward;
             if is_counted {
