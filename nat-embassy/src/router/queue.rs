@@ -19,7 +19,7 @@ impl<W: Width> Router<'_, W> {
         if !links.may_have_queued {
             return [false; 2];
         }
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             for link in [&links.inside, &links.outside] {
                 inner.probes.advance(link.nic.side, link.can_query(), now);
             }
@@ -41,7 +41,7 @@ impl<W: Width> Router<'_, W> {
             links,
             reply,
         } = self;
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             let result = if inner.application_frame.is_queued(side) {
                 links.application_frame(inner, side)
             } else if links.fragment_tx.is_sending(side) {
@@ -60,14 +60,14 @@ impl<W: Width> Router<'_, W> {
         self.is_sending_fragments_to(side)
             || self
                 .shared
-                .with(|inner| inner.application_frame.is_queued(side))
+                .in_pass(|inner| inner.application_frame.is_queued(side))
     }
 
     /// Drops the application's frame and the fragments for `side`, whose driver cannot transmit
     /// them.
     pub(crate) fn drop_queued(&mut self, side: Side, reason: FrameDrop) {
         let Self { shared, links, .. } = self;
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             inner.drop_application_frame(side, reason);
             links.cancel_fragments(inner, side, reason);
         });

@@ -156,6 +156,9 @@ fn send_from_stack<D: Driver>(
     interface: &mut Interface<D>,
     pass: &mut Pass<'_, '_>,
 ) -> bool {
+    if !router.poll_stack(side, pass.cx) {
+        return false;
+    }
     let token = if router.is_up(side) {
         let Some(token) = interface.driver.transmit(pass.cx) else {
             return false;
@@ -164,9 +167,6 @@ fn send_from_stack<D: Driver>(
     } else {
         None
     };
-    if !router.poll_stack(side, pass.cx) {
-        return false;
-    }
     let frame = router.receive_from_stack(side, pass.now);
     if let (Some(frame), Some(token)) = (frame, token) {
         frame.transmit(token);
