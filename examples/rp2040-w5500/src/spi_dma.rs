@@ -160,24 +160,27 @@ impl Dma {
         control.busy()
     }
 
-    fn register(&mut self, waker: &Waker) {
+    fn is_registered(&self, waker: &Waker) -> bool {
         let registered = self.registered.as_ref();
-        if !registered.is_some_and(|other| other.will_wake(waker)) {
-            self.registered = Some(waker.clone());
-            let channel = usize::from(self.discard.chain_to());
-            free(|cs| {
-                if let Some(waiting) = WAITING.get(channel) {
-                    waiting.borrow(cs).set(Some(waker.clone()));
-                }
-            });
-        }
+        registered.is_some_and(|other| other.will_wake(waker))
+    }
+
+    #[cold]
+    fn register(&mut self, waker: &Waker) {
+        self.registered = Some(waker.clone());
+        let channel = usize::from(self.discard.chain_to());
+        free(|cs| {
+            if let Some(waiting) = WAITING.get(channel) {
+                waiting.borrow(cs).set(Some(waker.clone()));
+            }
+        });
     }
 }
 
 /// A transfer under way. It does not fail.
 pub(crate) struct Transfer<'d, 'w> {
     dma: &'d mut Dma,
-    /// Whether a task was registered.
+    /// Whether it was polled.
     waited_for: bool,
     words: PhantomData<&'w [u8]>,
 }
@@ -186,11 +189,13 @@ impl Future for Transfer<'_, '_> {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.waited_for && !self.dma.is_busy() {
-            return Poll::Ready(Ok(()));
+        if !self.dma.is_registered(cx.waker()) {
+            self.dma.register(cx.waker());
+        } else if !self.waited_for {
+            // Most likely under way. If not, the interrupt has woken the task.
+            self.waited_for = true;
+            return Poll::Pending;
         }
-        self.waited_for = true;
-        self.dma.register(cx.waker());
         if self.dma.is_busy() {
             Poll::Pending
         } else {
