@@ -74,4 +74,6 @@ global_asm!(
     "    bhs 0b",
     "9:  bx lr",
     ".size __aeabi_memcpy, . - __aeabi_memcpy",
+    ".size __aeabi_memcpy4, . - __aeabi_memcpy4",
+    ".size __aeabi_memcpy8, . - __aeabi_memcpy8",
 );
