@@ -48,11 +48,16 @@ impl Deadline {
         self.stale = true;
     }
 
+    /// Whether a timer may be due at `now`.
+    pub(crate) fn may_be_due(&self, now: Instant) -> bool {
+        now >= self.none_before
+    }
+
     /// Handles the NAT's timers that are due at `now`. Returns whether some are still due
     /// afterwards; they are deferred.
     pub(crate) fn handle_due(&mut self, nat: &mut impl Timers, now: Instant) -> bool {
         // Nothing can be due yet, so the NAT is not asked in each pass.
-        if now < self.none_before {
+        if !self.may_be_due(now) {
             return false;
         }
         nat.handle_timeout(now);

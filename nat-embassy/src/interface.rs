@@ -21,6 +21,8 @@ const FULL_DRIVER_WAIT: Duration = Duration::from_millis(10);
 /// One driver.
 pub(crate) struct Interface<D> {
     pub(crate) driver: D,
+    /// Its status at the last look.
+    status: Option<(LinkState, HardwareAddress)>,
     /// When it was first seen without a transmit token; `None` when it had one last.
     full_since: Option<Instant>,
     /// Whether the local stack's frame goes before the other side's when both wait for a token.
@@ -40,6 +42,7 @@ impl<D: Driver> Interface<D> {
     pub(crate) const fn new(driver: D) -> Self {
         Self {
             driver,
+            status: None,
             full_since: None,
             stack_first: false,
         }
@@ -49,9 +52,18 @@ impl<D: Driver> Interface<D> {
         Properties::of(&self.driver)
     }
 
-    /// The link state and the hardware address, which some drivers learn only when they run.
-    pub(crate) fn status(&mut self, cx: &mut Context<'_>) -> (LinkState, HardwareAddress) {
-        (self.driver.link_state(cx), self.driver.hardware_address())
+    /// The link state and the hardware address if one has changed since the last call. Some drivers
+    /// learn their address only when they run.
+    pub(crate) fn changed_status(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Option<(LinkState, HardwareAddress)> {
+        let status = Some((self.driver.link_state(cx), self.driver.hardware_address()));
+        if status == self.status {
+            return None;
+        }
+        self.status = status;
+        status
     }
 
     /// Takes a transmit token if there is one. If the driver is full, its waker is registered.

@@ -137,6 +137,11 @@ impl Probes {
         }
     }
 
+    /// Whether there are probes.
+    pub(crate) const fn are_in_use(&self) -> bool {
+        self.used > 0
+    }
+
     fn probes_mut(&mut self, side: Side) -> impl Iterator<Item = &mut Probe> {
         let slots = if self.used == 0 {
             &mut [][..]

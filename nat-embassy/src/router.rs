@@ -38,7 +38,7 @@ pub(crate) struct Links<'d> {
     /// back.
     pub(crate) lent: Option<&'d mut FrameBuffer>,
     /// Whether frames may be queued for a side. Only while none are, and since then nothing was
-    /// done in this pass but forwarding datagrams to known neighbours, is it `false`.
+    /// done but forwarding datagrams to known neighbours, is it `false`.
     pub(crate) may_have_queued: bool,
 }
 
@@ -79,27 +79,14 @@ impl<'d, W: Width> Router<'d, W> {
             links,
             reply,
         } = self;
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             // In each pass, because a wake-up uses the registration up.
             inner.waker.register(waker);
             inner.clock.note(now);
-            // The application may have queued a frame, and a timer may be due.
-            links.may_have_queued = true;
-            if core::mem::take(&mut inner.outside_changed) {
-                links.outside.reset(inner);
-                // The source of the fragments is perhaps not the router's address any more.
-                links.cancel_fragments(inner, Side::Outside, FrameDrop::Flushed);
-            }
-            if inner.deadline.handle_due(inner.nat, now) {
-                inner.count_deferred_timers();
-            }
-            links.drop_failed_queries(inner, reply, now);
-            for side in [Side::Inside, Side::Outside] {
-                let link = links.link_mut(side);
-                link.stack.inbox.needs_time = false;
-                if !link.up {
-                    links.cancel_fragments(inner, side, FrameDrop::LinkDown);
-                }
+            links.inside.stack.inbox.needs_time = false;
+            links.outside.stack.inbox.needs_time = false;
+            if !links.is_quiet(inner, now) {
+                links.catch_up(inner, reply, now);
             }
         });
     }
@@ -108,21 +95,22 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn end_pass(&mut self) {
         let Self { shared, links, .. } = self;
         if let Some(buffer) = links.lent.take() {
-            shared.with(|inner| inner.application_frame.give_back(buffer));
+            shared.in_pass(|inner| inner.application_frame.give_back(buffer));
         }
     }
 
     /// Notes that the passes get the time of `embassy_time`.
     pub(crate) fn use_system_clock(&self) {
-        self.shared.with(|inner| inner.clock.use_system_time());
+        self.shared.in_pass(|inner| inner.clock.use_system_time());
     }
 
-    /// Updates the state of a driver's link.
+    /// Updates the state of a driver's link, which may have changed.
     pub(crate) fn set_link(&mut self, side: Side, state: LinkState, address: HardwareAddress) {
+        self.links.may_have_queued = true;
         let link = self.links.link_mut(side);
         if link.update(state, address) {
             info!("link of side {:?} is up: {}", side, link.up);
-            self.shared.with(|inner| {
+            self.shared.in_pass(|inner| {
                 inner.set_up(side, link.up);
                 inner.drop_application_frame(side, FrameDrop::LinkDown);
                 // The cable may lead to another network now, so nothing that was learned before
@@ -147,7 +135,7 @@ impl<'d, W: Width> Router<'d, W> {
     pub(crate) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let (nat, probes) = self
             .shared
-            .with(|inner| (inner.deadline.next(), inner.probes.next_deadline(now)));
+            .in_pass(|inner| (inner.deadline.next(), inner.probes.next_deadline(now)));
         let Links {
             inside, outside, ..
         } = &self.links;
@@ -169,7 +157,7 @@ impl<'d, W: Width> Router<'d, W> {
             links,
             reply,
         } = self;
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             let stats = inner.stats.side_mut(arrival.from);
             stats.received = stats.received.wrapping_add(1);
             let disposition = links.receive(inner, frame, reply, arrival);
@@ -192,7 +180,7 @@ impl<'d, W: Width> Router<'d, W> {
             links,
             reply,
         } = self;
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             let stats = inner.stats.side_mut(side);
             stats.from_stack = stats.from_stack.wrapping_add(1);
             links.may_have_queued = true;
@@ -221,6 +209,45 @@ impl<'d> Links<'d> {
         match side {
             Side::Inside => &mut self.inside,
             Side::Outside => &mut self.outside,
+        }
+    }
+
+    /// Whether a pass at `now` has nothing to do but to move frames: nothing is due or queued, and
+    /// the application has changed nothing.
+    fn is_quiet(&self, inner: &Inner<'_, impl Width>, now: Instant) -> bool {
+        let is_due = |due: Option<Instant>| due.is_some_and(|at| at <= now);
+        !(self.may_have_queued
+            || inner.was_accessed
+            || inner.probes.are_in_use()
+            || inner.deadline.may_be_due(now)
+            || is_due(self.inside.neighbours.due())
+            || is_due(self.outside.neighbours.due()))
+    }
+
+    /// Applies what the application changed, and does what is due. Afterwards, the queues are
+    /// looked at. Not inlined: while packets are forwarded, most passes are quiet.
+    #[inline(never)]
+    fn catch_up(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        reply: &mut ReplyBuffer,
+        now: Instant,
+    ) {
+        inner.was_accessed = false;
+        self.may_have_queued = true;
+        if core::mem::take(&mut inner.outside_changed) {
+            self.outside.reset(inner);
+            // The source of the fragments is perhaps not the router's address any more.
+            self.cancel_fragments(inner, Side::Outside, FrameDrop::Flushed);
+        }
+        if inner.deadline.handle_due(inner.nat, now) {
+            inner.count_deferred_timers();
+        }
+        self.drop_failed_queries(inner, reply, now);
+        for side in [Side::Inside, Side::Outside] {
+            if !self.link(side).up {
+                self.cancel_fragments(inner, side, FrameDrop::LinkDown);
+            }
         }
     }
 

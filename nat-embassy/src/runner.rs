@@ -88,10 +88,12 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
 
     /// Reads the link state and the hardware address of both drivers.
     fn update_links(&mut self, cx: &mut Context<'_>) {
-        let (link, address) = self.lan.status(cx);
-        self.router.set_link(Side::Inside, link, address);
-        let (link, address) = self.wan.status(cx);
-        self.router.set_link(Side::Outside, link, address);
+        if let Some((link, address)) = self.lan.changed_status(cx) {
+            self.router.set_link(Side::Inside, link, address);
+        }
+        if let Some((link, address)) = self.wan.changed_status(cx) {
+            self.router.set_link(Side::Outside, link, address);
+        }
     }
 
     /// Plays rounds until no source has more frames. If that takes too many, the task is woken for

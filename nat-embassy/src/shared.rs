@@ -37,6 +37,8 @@ pub(crate) struct Inner<'d, W: Width> {
     pub(crate) outside: Option<Outside>,
     /// Whether the runner has not seen the latest change of `outside` yet.
     pub(crate) outside_changed: bool,
+    /// Whether the application had access since the last pass, and so may have changed anything.
+    pub(crate) was_accessed: bool,
     /// Wakes the runner.
     pub(crate) waker: WakerRegistration,
     pub(crate) clock: Clock,
@@ -70,6 +72,7 @@ impl<'d, W: Width> Shared<'d, W> {
             stats: FrameStats::ZERO,
             outside: None,
             outside_changed: true,
+            was_accessed: true,
             waker: WakerRegistration::new(),
             clock: Clock::default(),
             probes,
@@ -93,9 +96,17 @@ impl<'d, W: Width> Shared<'d, W> {
         inner.replace_outside(outside)
     }
 
-    /// Calls `f` with all that is shared. The borrow ends with the call, so it never lasts across
-    /// an await.
+    /// Calls `f` with all that is shared, on behalf of the application. The borrow ends with the
+    /// call, so it never lasts across an await.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner<'d, W>) -> R) -> R {
+        self.in_pass(|inner| {
+            inner.was_accessed = true;
+            f(inner)
+        })
+    }
+
+    /// [`Self::with`] for the router, which knows itself what it changes.
+    pub(crate) fn in_pass<R>(&self, f: impl FnOnce(&mut Inner<'d, W>) -> R) -> R {
         f(&mut self.cell.borrow_mut())
     }
 }

@@ -6,6 +6,8 @@
 //! each of the two channels. The driver of a W5500 makes several accesses of a few bytes for every
 //! frame, and most frames are short.
 
+use core::future::Future;
+
 use embassy_rp::pac;
 use embassy_rp::pac::spi::regs::Dr;
 use embassy_rp::spi::{Blocking, Error, Instance, Spi};
@@ -90,14 +92,12 @@ impl<Bus: Instance> SpiBus<u8> for FilledSpi<Bus> {
 // Each DMA transfer receives as many bytes as it sends, and ends with the last received one, like a
 // polled transfer. Dropping its futures stops it.
 impl<Bus: Instance> embedded_hal_async::spi::SpiBus<u8> for FilledSpi<Bus> {
-    async fn transfer_in_place(&mut self, words: &mut [u8]) -> Result<(), Error> {
-        self.dma.transfer_in_place(words).await;
-        Ok(())
+    fn transfer_in_place(&mut self, words: &mut [u8]) -> impl Future<Output = Result<(), Error>> {
+        self.dma.transfer_in_place(words)
     }
 
-    async fn write(&mut self, words: &[u8]) -> Result<(), Error> {
-        self.dma.write(words).await;
-        Ok(())
+    fn write(&mut self, words: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        self.dma.write(words)
     }
 
     // The driver of the W5500 does not use these two.

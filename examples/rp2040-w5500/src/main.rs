@@ -5,6 +5,7 @@
 
 mod board;
 mod chips;
+mod copy;
 mod entropy;
 mod fault;
 mod filled_spi;

@@ -17,6 +17,7 @@ use embassy_rp::interrupt::typelevel::{Binding, DMA_IRQ_0, Handler, Interrupt};
 use embassy_rp::pac::dma::Channel;
 use embassy_rp::pac::dma::regs::CtrlTrig;
 use embassy_rp::pac::dma::vals::{DataSize, TreqSel};
+use embassy_rp::spi::Error;
 use embassy_rp::{Peri, pac};
 
 /// The channels that can be used.
@@ -111,7 +112,7 @@ impl Dma {
     }
 
     /// Sends `words`, and puts there what comes meanwhile.
-    pub(crate) fn transfer_in_place<'a>(&'a mut self, words: &'a mut [u8]) -> Transfer<'a> {
+    pub(crate) fn transfer_in_place<'d, 'w>(&'d mut self, words: &'w mut [u8]) -> Transfer<'d, 'w> {
         let place = words.as_mut_ptr();
         let mut keep = self.discard;
         keep.set_incr_write(true);
@@ -121,7 +122,7 @@ impl Dma {
     }
 
     /// Sends `words`.
-    pub(crate) fn write<'a>(&'a mut self, words: &'a [u8]) -> Transfer<'a> {
+    pub(crate) fn write<'d, 'w>(&'d mut self, words: &'w [u8]) -> Transfer<'d, 'w> {
         let unwanted = (&raw mut UNWANTED, self.discard);
         // SAFETY: `words` is borrowed for as long as the transfer lasts, and nothing else uses the
         // byte that is written.
@@ -132,12 +133,12 @@ impl Dma {
     ///
     /// From `from` `len` bytes can be read, and to `to` as many can be written if `control` keeps
     /// them, and one if not, until the transfer has ended or is dropped.
-    unsafe fn start(
-        &mut self,
+    unsafe fn start<'d, 'w>(
+        &'d mut self,
         from: *const u8,
         (to, control): (*mut u8, CtrlTrig),
         len: usize,
-    ) -> Transfer<'_> {
+    ) -> Transfer<'d, 'w> {
         let Self { send, receive, .. } = self;
         receive.al1_ctrl().write_value(control.0);
         receive.al2_trans_count().write_value(len as u32);
@@ -149,6 +150,7 @@ impl Dma {
         Transfer {
             dma: self,
             waited_for: false,
+            words: PhantomData,
         }
     }
 
@@ -158,46 +160,52 @@ impl Dma {
         control.busy()
     }
 
-    fn register(&mut self, waker: &Waker) {
+    fn is_registered(&self, waker: &Waker) -> bool {
         let registered = self.registered.as_ref();
-        if !registered.is_some_and(|other| other.will_wake(waker)) {
-            self.registered = Some(waker.clone());
-            let channel = usize::from(self.discard.chain_to());
-            free(|cs| {
-                if let Some(waiting) = WAITING.get(channel) {
-                    waiting.borrow(cs).set(Some(waker.clone()));
-                }
-            });
-        }
+        registered.is_some_and(|other| other.will_wake(waker))
+    }
+
+    #[cold]
+    fn register(&mut self, waker: &Waker) {
+        self.registered = Some(waker.clone());
+        let channel = usize::from(self.discard.chain_to());
+        free(|cs| {
+            if let Some(waiting) = WAITING.get(channel) {
+                waiting.borrow(cs).set(Some(waker.clone()));
+            }
+        });
     }
 }
 
-/// A transfer under way.
-pub(crate) struct Transfer<'a> {
-    dma: &'a mut Dma,
-    /// Whether a task was registered.
+/// A transfer under way. It does not fail.
+pub(crate) struct Transfer<'d, 'w> {
+    dma: &'d mut Dma,
+    /// Whether it was polled.
     waited_for: bool,
+    words: PhantomData<&'w [u8]>,
 }
 
-impl Future for Transfer<'_> {
-    type Output = ();
+impl Future for Transfer<'_, '_> {
+    type Output = Result<(), Error>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.waited_for && !self.dma.is_busy() {
-            return Poll::Ready(());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.dma.is_registered(cx.waker()) {
+            self.dma.register(cx.waker());
+        } else if !self.waited_for {
+            // Most likely under way. If not, the interrupt has woken the task.
+            self.waited_for = true;
+            return Poll::Pending;
         }
-        self.waited_for = true;
-        self.dma.register(cx.waker());
         if self.dma.is_busy() {
             Poll::Pending
         } else {
-            Poll::Ready(())
+            Poll::Ready(Ok(()))
         }
     }
 }
 
 /// Stops a transfer that has not ended.
-impl Drop for Transfer<'_> {
+impl Drop for Transfer<'_, '_> {
     fn drop(&mut self) {
         let Dma { send, receive, .. } = &*self.dma;
         for channel in [send, receive] {

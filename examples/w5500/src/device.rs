@@ -54,14 +54,15 @@ impl Driver for Device<'_> {
         Self: 'a;
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
-        let Self { rx, tx, tally, .. } = *self;
-        rx.poll_frame(cx.waker())
-            .then_some((RxToken { rx }, TxToken { tx, tally }))
+        let device = &*self;
+        let has_frame = device.rx.poll_frame(cx.waker());
+        has_frame.then_some((RxToken { device }, TxToken { device }))
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Self::TxToken<'_>> {
-        let Self { tx, tally, .. } = *self;
-        tx.poll_room(cx.waker()).then_some(TxToken { tx, tally })
+        let device = &*self;
+        let has_room = device.tx.poll_room(cx.waker());
+        has_room.then_some(TxToken { device })
     }
 
     fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
@@ -86,36 +87,37 @@ impl Driver for Device<'_> {
 
 /// A received frame. It stays the next one until it is consumed.
 pub struct RxToken<'a> {
-    rx: Channel<'a>,
+    device: &'a Device<'a>,
 }
 
 impl embassy_net_driver::RxToken for RxToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, f: F) -> R {
-        let Some(mut packet) = self.rx.oldest() else {
+        let rx = &self.device.rx;
+        let Some(mut packet) = rx.oldest() else {
             return f(&mut []);
         };
         let result = f(packet.frame());
-        self.rx.pop();
+        rx.pop();
         result
     }
 }
 
 /// Permission to transmit a frame of up to 1514 bytes.
 pub struct TxToken<'a> {
-    tx: Channel<'a>,
-    tally: &'a Tally,
+    device: &'a Device<'a>,
 }
 
 impl embassy_net_driver::TxToken for TxToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let Device { tx, tally, .. } = self.device;
         let len = len.min(MTU);
-        let free = self.tx.has_room().then(|| self.tx.free(len)).flatten();
+        let free = tx.has_room().then(|| tx.free(len)).flatten();
         let Some(mut packet) = free else {
-            self.tally.unsent_full.add(1);
+            tally.unsent_full.add(1);
             return drop_frame(len, f);
         };
         let result = f(packet.resize(len));
-        self.tx.push(len);
+        tx.push(len);
         result
     }
 }

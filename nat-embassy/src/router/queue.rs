@@ -19,7 +19,7 @@ impl<W: Width> Router<'_, W> {
         if !links.may_have_queued {
             return [false; 2];
         }
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             // First, because a new probe is due at once, and `has_queued_frame` asks for those that
             // are due.
             for link in [&links.inside, &links.outside] {
@@ -43,7 +43,7 @@ impl<W: Width> Router<'_, W> {
             links,
             reply,
         } = self;
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             // The application's frame first: there is one at most, and a DHCP client waits for it.
             // Fragments next, because they hold up the other frames of their side.
             let result = if inner.application_frame.is_queued(side) {
@@ -64,14 +64,14 @@ impl<W: Width> Router<'_, W> {
         self.is_sending_fragments_to(side)
             || self
                 .shared
-                .with(|inner| inner.application_frame.is_queued(side))
+                .in_pass(|inner| inner.application_frame.is_queued(side))
     }
 
     /// Drops the application's frame and the fragments for `side`, whose driver cannot transmit
     /// them.
     pub(crate) fn drop_queued(&mut self, side: Side, reason: FrameDrop) {
         let Self { shared, links, .. } = self;
-        shared.with(|inner| {
+        shared.in_pass(|inner| {
             inner.drop_application_frame(side, reason);
             links.cancel_fragments(inner, side, reason);
         });

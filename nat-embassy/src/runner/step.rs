@@ -157,6 +157,9 @@ fn send_from_stack<D: Driver>(
     interface: &mut Interface<D>,
     pass: &mut Pass<'_, '_>,
 ) -> bool {
+    if !router.poll_stack(side, pass.cx) {
+        return false;
+    }
     // The token first: a frame that the NAT has translated cannot be put back.
     let token = if router.is_up(side) {
         let Some(token) = interface.driver.transmit(pass.cx) else {
@@ -166,9 +169,6 @@ fn send_from_stack<D: Driver>(
     } else {
         None
     };
-    if !router.poll_stack(side, pass.cx) {
-        return false;
-    }
     let frame = router.receive_from_stack(side, pass.now);
     if let (Some(frame), Some(token)) = (frame, token) {
         frame.transmit(token);

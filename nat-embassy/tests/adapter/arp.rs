@@ -135,6 +135,27 @@ fn an_inside_host_is_asked_for_from_the_inside_address() {
 }
 
 #[test]
+fn an_inside_host_is_asked_for_again_a_second_later_whatever_else_is_due() {
+    let mut w = World::acquainted();
+    let external = w.open_session();
+    w.lan.set_link(LinkState::Down);
+    w.run();
+    w.lan.set_link(LinkState::Up);
+    w.run();
+    w.lan.take_sent();
+    // Not when the timers of the NAT are due.
+    w.advance(450);
+    w.wan.arrive(from_gateway(&inbound(external)));
+    let mut asked_at = Vec::new();
+    for tenth in 0..30 {
+        w.run();
+        asked_at.extend(asked(&w.lan.take_sent()).iter().map(|_| tenth));
+        w.advance(100);
+    }
+    assert_eq!(asked_at, [0, 10, 20]);
+}
+
+#[test]
 fn what_is_on_link_is_asked_for_itself_and_the_rest_goes_to_the_gateway() {
     let mut w = World::new();
     w.lan.arrive(to(neighbour(9).1, b"near"));

@@ -15,6 +15,7 @@ mod lease;
 mod lengths;
 mod many_neighbours;
 mod media;
+mod misaligned;
 mod probe;
 mod quarantine;
 mod random;

@@ -14,11 +14,14 @@ const BUILTINS = /compiler[-_]builtins/;
 const OURS = /(nat-core|nat-embassy|nat-router|examples\/w5500|examples\/[^/]+)\/src\//;
 const NAMES = { 'examples/w5500': 'nat-w5500' };
 const FIRMWARE = 'firmware';
+const RUNTIME = 'memcpy, division';
+/** The functions of the run-time ABI that an image has in assembly have no lines. */
+const RUNTIME_FUNCTION = /^__aeabi_/;
 const UNKNOWN = 'unknown';
 
 /** @returns {string | undefined} undefined for libraries: their cycles count for the caller's crate */
 function crateOf(file) {
-  if (BUILTINS.test(file)) return 'memcpy, division (compiler_builtins)';
+  if (BUILTINS.test(file)) return RUNTIME;
   if (LIBRARY.test(file)) return undefined;
   const ours = OURS.exec(file);
   if (ours) return NAMES[ours[1]] ?? (ours[1].startsWith('examples/') ? FIRMWARE : ours[1]);
@@ -27,7 +30,8 @@ function crateOf(file) {
 
 /** The crate of the innermost frame that is not of a library. */
 function crateOfFrames(frames) {
-  for (const { FileName } of frames) {
+  for (const { FileName, FunctionName } of frames) {
+    if (RUNTIME_FUNCTION.test(FunctionName)) return RUNTIME;
     const crate = FileName === '' ? undefined : crateOf(FileName);
     if (crate) return crate;
   }

@@ -8,7 +8,7 @@ const WAYS = { out: ['out'], in: ['in'], both: ['out', 'in'] };
 /** One frame at a time. */
 const LIGHT = { gapUs: 3000, ms: 150 };
 /** More frames than the board can carry. FILL_MS fills all queues, FLOOD_MS is measured. */
-const FLOOD_GAP_US = { 60: 50, 1514: 200 };
+const FLOOD_GAP_US = { 60: 40, 1514: 200 };
 const FILL_MS = 50;
 const FLOOD_MS = 300;
 const IDLE_MS = 2000;

@@ -28,6 +28,8 @@ pub struct Script {
     pub arrived: VecDeque<Vec<u8>>,
     /// Frames that the driver was given.
     pub sent: Vec<Vec<u8>>,
+    /// How many bytes after an address aligned to 8 its frames begin, in both directions.
+    pub misaligned_by: usize,
     /// Frames that may still be given to it.
     pub room: usize,
     /// Takes a frame from the wire when asked for a token, so that a dropped token loses it
@@ -59,6 +61,7 @@ impl Nic {
             link: LinkState::Up,
             arrived: VecDeque::new(),
             sent: Vec::new(),
+            misaligned_by: 0,
             room: usize::MAX,
             reads_early: false,
             lost: 0,
@@ -191,6 +194,29 @@ impl Driver for Nic {
     }
 }
 
+/// Memory for a frame.
+struct Memory {
+    bytes: Vec<u8>,
+    begins_at: usize,
+    len: usize,
+}
+
+impl Memory {
+    fn new(len: usize, misaligned_by: usize) -> Self {
+        let bytes = vec![0xa5; len + 8 + misaligned_by];
+        let begins_at = bytes.as_ptr().align_offset(8) + misaligned_by;
+        Self {
+            bytes,
+            begins_at,
+            len,
+        }
+    }
+
+    fn frame(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.begins_at..][..self.len]
+    }
+}
+
 pub struct Received {
     nic: Nic,
     frame: Option<Vec<u8>>,
@@ -198,13 +224,16 @@ pub struct Received {
 
 impl RxToken for Received {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(mut self, f: F) -> R {
-        let mut frame = self.frame.take().expect("consumed once");
-        self.nic.script(|script| {
+        let frame = self.frame.take().expect("consumed once");
+        let misaligned_by = self.nic.script(|script| {
             if !script.reads_early {
                 script.arrived.pop_front();
             }
+            script.misaligned_by
         });
-        f(&mut frame)
+        let mut memory = Memory::new(frame.len(), misaligned_by);
+        memory.frame().copy_from_slice(&frame);
+        f(memory.frame())
     }
 }
 
@@ -221,18 +250,20 @@ pub struct Room(Nic);
 
 impl TxToken for Room {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let (mtu, room) = self.0.script(|script| (script.mtu, script.room));
+        let (mtu, room, misaligned_by) = self
+            .0
+            .script(|script| (script.mtu, script.room, script.misaligned_by));
         assert!(room > 0, "a frame for a driver without room");
         assert!(len > 0, "a token spent on nothing");
         assert!(
             len <= mtu,
             "a frame of {len} bytes for a driver that carries {mtu}"
         );
-        let mut frame = vec![0xa5; len];
-        let result = f(&mut frame);
+        let mut memory = Memory::new(len, misaligned_by);
+        let result = f(memory.frame());
         self.0.script(|script| {
             script.room = room.saturating_sub(usize::from(room != usize::MAX));
-            script.sent.push(frame);
+            script.sent.push(memory.frame().to_vec());
         });
         result
     }
