@@ -31,7 +31,7 @@ static WAITING: [Mutex<Cell<Option<Waker>>>; CHANNELS] =
 static mut UNWANTED: u8 = 0;
 
 /// Handles the interrupts of one channel.
-pub(crate) struct Finished<Channel>(PhantomData<Channel>);
+pub struct Finished<Channel>(PhantomData<Channel>);
 
 impl<Channel: ChannelInstance> Handler<DMA_IRQ_0> for Finished<Channel> {
     unsafe fn on_interrupt() {
@@ -57,7 +57,7 @@ fn wake(channel: u8) {
 }
 
 /// The DMA channels of a bus. Only that which receives interrupts: it ends last.
-pub(crate) struct Dma {
+pub struct Dma {
     send: Channel,
     receive: Channel,
     /// The task in [`WAITING`], to be compared without a critical section.
@@ -68,7 +68,7 @@ pub(crate) struct Dma {
 
 impl Dma {
     /// `pace` are the requests of the bus to send and to receive, `data` its data register.
-    pub(crate) fn new<Send, Receive>(
+    pub fn new<Send, Receive>(
         _channels: (Peri<'static, Send>, Peri<'static, Receive>),
         pace: (TreqSel, TreqSel),
         data: *mut u32,
@@ -111,7 +111,7 @@ impl Dma {
     }
 
     /// Sends `words`, and puts there what comes meanwhile.
-    pub(crate) fn transfer_in_place<'a>(&'a mut self, words: &'a mut [u8]) -> Transfer<'a> {
+    pub fn transfer_in_place<'a>(&'a mut self, words: &'a mut [u8]) -> Transfer<'a> {
         let place = words.as_mut_ptr();
         let mut keep = self.discard;
         keep.set_incr_write(true);
@@ -121,7 +121,7 @@ impl Dma {
     }
 
     /// Sends `words`.
-    pub(crate) fn write<'a>(&'a mut self, words: &'a [u8]) -> Transfer<'a> {
+    pub fn write<'a>(&'a mut self, words: &'a [u8]) -> Transfer<'a> {
         let unwanted = (&raw mut UNWANTED, self.discard);
         // SAFETY: `words` is borrowed for as long as the transfer lasts, and nothing else uses the
         // byte that is written.
@@ -173,7 +173,7 @@ impl Dma {
 }
 
 /// A transfer under way.
-pub(crate) struct Transfer<'a> {
+pub struct Transfer<'a> {
     dma: &'a mut Dma,
     /// Whether a task was registered.
     waited_for: bool,
