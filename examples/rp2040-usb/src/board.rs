@@ -9,7 +9,9 @@ use embassy_rp::peripherals::{DMA_CH1, SPI0, USB};
 use embassy_rp::spi::Spi;
 use embassy_rp::{bind_interrupts, pac, usb};
 use nat_router::mac_addresses;
-use nat_rp2040::{Dma, FilledSpi, Finished, Heartbeat, W5500Pins, W5500Runner};
+use nat_rp2040::{
+    Dma, FilledSpi, Finished, Heartbeat, SetupHandler, UsbDriver, W5500Pins, W5500Runner,
+};
 use nat_usb_lan::{Identity, MacAddresses, TEST_IDS};
 
 /// The size of the board's flash, which has a unique id.
@@ -20,14 +22,13 @@ const MILLIAMPERES: u16 = 250;
 
 bind_interrupts!(struct Interrupts {
     DMA_IRQ_0 => Finished<DMA_CH1>;
-    USBCTRL_IRQ => usb::InterruptHandler<USB>;
+    USBCTRL_IRQ => SetupHandler, usb::InterruptHandler<USB>;
 });
 
 /// The status LED, lit while high.
 pub(crate) type Led = Output<'static>;
 
 pub(crate) type OutsideRunner = W5500Runner<SPI0>;
-pub(crate) type UsbDriver = usb::Driver<'static, USB>;
 
 /// The parts of the board, ready for use.
 pub(crate) struct Board {
@@ -60,7 +61,7 @@ impl Board {
             Interrupts,
         );
         Self {
-            usb: usb::Driver::new(p.USB, Interrupts),
+            usb: UsbDriver::new(p.USB, Interrupts),
             outside: W5500Pins {
                 bus: FilledSpi::new(outside, pac::SPI0, outside_dma),
                 cs: Output::new(p.PIN_17, Level::High),

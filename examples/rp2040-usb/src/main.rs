@@ -8,13 +8,13 @@ mod board;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use nat_router::{Config, LEASES, Memory, Runner, Services};
-use nat_rp2040::{Chip, Heartbeat};
+use nat_rp2040::{Chip, Heartbeat, UsbDriver};
 use nat_usb_lan::UsbLan;
 use nat_w5500::State;
 use panic_probe as _;
 use static_cell::ConstStaticCell;
 
-use board::{Board, Led, OutsideRunner, UsbDriver};
+use board::{Board, Led, OutsideRunner};
 
 /// Mappings that the NAT can hold. The environment variable `NAT_FLOWS` sets it when the firmware
 /// is built.

@@ -11,6 +11,7 @@ mod filled_spi;
 mod heartbeat;
 mod spi_dma;
 mod unique_id;
+mod usb;
 mod w5500;
 
 pub use chips::{Chip, watch};
@@ -19,4 +20,5 @@ pub use filled_spi::FilledSpi;
 pub use heartbeat::Heartbeat;
 pub use spi_dma::{Dma, Finished};
 pub use unique_id::unique_id;
+pub use usb::{SetupHandler, UsbBus, UsbControlPipe, UsbDriver};
 pub use w5500::{W5500Pins, W5500Runner, spi_config};
