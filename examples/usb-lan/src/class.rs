@@ -156,7 +156,8 @@ fn answer(request: u8) -> Option<heapless::Vec<u8, 28>> {
 /// Whether a setting is accepted.
 ///
 /// The size of blocks to the host cannot be below 2048 bytes (section 6.2.7), and is no more here.
-/// The packet filter is accepted without effect, because macOS sets it whether it is offered or not.
+/// The packet filter is accepted without effect, because macOS sets it whether it is offered or
+/// not.
 fn accepts(request: u8, value: u16, data: &[u8]) -> bool {
     match request {
         SET_ETHERNET_PACKET_FILTER => true,

@@ -23,6 +23,6 @@ pub(crate) const BLOCK_SIGNATURE: [u8; 4] = *b"NCMH";
 /// "NCM0": datagrams without a CRC, the only kind that the host may choose here.
 pub(crate) const TABLE_SIGNATURE: [u8; 4] = *b"NCM0";
 
-/// The boundary to which tables and datagrams are aligned, in bytes. Windows demands at least 4, and
-/// a power of two.
+/// The boundary to which tables and datagrams are aligned, in bytes. Windows demands at least 4,
+/// and a power of two.
 pub(crate) const ALIGNMENT: usize = 4;

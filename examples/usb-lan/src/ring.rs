@@ -1,8 +1,8 @@
 //! Blocks on their way between the device and the tasks that move them over USB.
 //!
 //! Both ends run on one executor, so cells are enough. Each wait begins with a check of its
-//! condition in the poll that stores the waker, and a woken task checks all its conditions again: so
-//! wake-ups may be late, merged, or spurious, but none is lost.
+//! condition in the poll that stores the waker, and a woken task checks all its conditions again:
+//! so wake-ups may be late, merged, or spurious, but none is lost.
 
 use core::cell::{Cell, RefCell, RefMut};
 use core::future::poll_fn;

@@ -1,10 +1,10 @@
 //! Checks a block of the USB host before anything in it is used.
 //!
-//! The host is as little trusted as the wire: each length and each offset is its word. So the places
-//! of all datagrams are copied out of the block first, each checked against the bytes that were
-//! received. Afterwards nothing in the block is read but datagrams at these places. Therefore it
-//! does no harm if datagrams overlap the table or each other, although the router rewrites them in
-//! place.
+//! The host is as little trusted as the wire: each length and each offset is its word. So the
+//! places of all datagrams are copied out of the block first, each checked against the bytes that
+//! were received. Afterwards nothing in the block is read but datagrams at these places. Therefore
+//! it does no harm if datagrams overlap the table or each other, although the router rewrites them
+//! in place.
 
 use core::ops::Range;
 

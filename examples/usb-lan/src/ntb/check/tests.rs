@@ -213,8 +213,8 @@ fn a_block_cut_anywhere_is_refused() {
     }
 }
 
-/// A sound block of random frames in which up to four words have become a value near some limit, and
-/// whose end may be cut off.
+/// A sound block of random frames in which up to four words have become a value near some limit,
+/// and whose end may be cut off.
 fn damaged_block(random: &mut Pcg64Mcg) -> Vec<u8> {
     let count = pick(random, &[1, 2, 3, 8]);
     let sent: Vec<_> = (0..count)
