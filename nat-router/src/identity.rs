@@ -34,6 +34,16 @@ pub fn mac_address(unique_id: &[u8], side: Side) -> [u8; 6] {
     [first & !GROUP | LOCAL, second, third, fourth, fifth, last]
 }
 
+/// The MAC address of the host's end of a link over USB, on the board with this `unique_id`, which
+/// chooses both ends. It is always the same, locally administered, and different from both
+/// [`mac_addresses`].
+#[must_use]
+pub fn host_mac_address(unique_id: &[u8]) -> [u8; 6] {
+    let [first, second, third, fourth, fifth, last] = mac_address(unique_id, Side::Inside);
+    // The bit that differs between the sides is the one below.
+    [first, second, third, fourth, fifth, last ^ 0b10]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +70,15 @@ mod tests {
                 mac_address(&id, Side::Inside),
                 mac_address(&id, Side::Outside)
             );
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_host_differs_from_both_sides_and_is_locally_administered() {
+        for id in (0..=u8::MAX).map(|byte| [byte; 8]) {
+            let host = host_mac_address(&id);
+            assert!(!mac_addresses(&id).contains(&host));
+            assert_eq!(host[0] & 0b11, 0b10);
         }
     }
 

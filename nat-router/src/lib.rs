@@ -108,7 +108,7 @@ pub use config::{Config, ConfigError, DhcpServer, LEASES};
 pub use dhcp::SHORT_LEASE_SECONDS;
 pub use dhcp::client::{DhcpClient, Lease, MAX_DNS_SERVERS};
 pub use firmware::{WATCHDOG_TIMEOUT, mappings};
-pub use identity::{mac_address, mac_addresses};
+pub use identity::{host_mac_address, mac_address, mac_addresses};
 pub use led::{NoLed, Pattern};
 pub use memory::{Memory, SOCKETS, WideMemory};
 pub use nat_embassy::{HEARTBEAT_INTERVAL, Runner};

@@ -144,17 +144,19 @@ imageTest(
   { cold: true },
 );
 
-imageTest(
-  'without a chip inside, the log says so and the outside takes its lease all the same',
-  (world) => {
-    world.board.lan.wedge('missing');
-    world.awaitLease(SOON_MS);
-    world.run(2000);
-    assert.match(world.board.log, new RegExp(`${Board.w5500s.lan}: not found`));
-    assert.match(world.board.log, /outside: address 198\.51\.100\.77/);
-  },
-  { cold: true },
-);
+if (Board.w5500s.lan) {
+  imageTest(
+    'without a chip inside, the log says so and the outside takes its lease all the same',
+    (world) => {
+      world.board.lan.wedge('missing');
+      world.awaitLease(SOON_MS);
+      world.run(2000);
+      assert.match(world.board.log, new RegExp(`${Board.w5500s.lan}: not found`));
+      assert.match(world.board.log, /outside: address 198\.51\.100\.77/);
+    },
+    { cold: true },
+  );
+}
 
 if (Board.w5500s.wan) {
   imageTest(

@@ -59,7 +59,7 @@ for (const length of [1515, 1518, 1600, 2000, 9000]) {
     const [counted, sides] =
       length <= 1518
         ? [/dropped since the start 2: giant (2)()/g, ['2']]
-        : [/W5500 (inside|outside): .*oversized: ([1-9]\d*)/g, ['inside', 'outside']];
+        : [/(?:W5500|USB) (inside|outside): .*oversized: ([1-9]\d*)/g, ['inside', 'outside']];
     const dropped = [...world.board.log.matchAll(counted)].map(([, side]) => side);
     assert.deepEqual([...new Set(dropped)].sort(), sides, 'counted on the log');
   });

@@ -1,5 +1,6 @@
 /** Ten simulated minutes of what a small office does, with nothing lost that the wires carried. */
 import assert from 'node:assert/strict';
+import { Board } from '../boards/selected.mjs';
 import { echoServers } from '../peers/wan.mjs';
 import { TcpEnd } from '../peers/tcp-end.mjs';
 import { PROVIDER } from '../peers/wan.mjs';
@@ -7,7 +8,7 @@ import { echo, fragments, pattern, udp } from '../wire/build.mjs';
 import { imageTest } from './world.mjs';
 import { randomWords } from '../simulation/random.mjs';
 
-const MINUTES = 10;
+const MINUTES = Number(process.env.SOAK_MINUTES ?? 10);
 const HOSTS = 12;
 /** The mean pause of a host between two things it does. */
 const PAUSE_MS = 400;
@@ -184,6 +185,20 @@ function answerFragments(firsts, { ip }) {
   return [udp({ src: ip.dst, dst: ip.src, srcPort, dstPort, data })];
 }
 
+/** Pulls the cable of a USB host once everything under way has ended, and plugs it in again. */
+function unplug(world, workers) {
+  const { lan } = world.board;
+  world.working = false;
+  world.run(2000);
+  lan.link(false);
+  world.run(3000);
+  lan.link(true);
+  world.until('a connected host', () => lan.connected, 1000);
+  world.run(300);
+  world.working = true;
+  workers.forEach((worker) => worker.start());
+}
+
 imageTest(
   `${MINUTES} minutes of mixed load lose nothing, and the watchdog is fed in time`,
   (world) => {
@@ -203,6 +218,7 @@ imageTest(
       world.run(60_000);
       const host = hosts[minute % HOSTS];
       host.startRenewal();
+      if (Board.hasUsb && minute < MINUTES) unplug(world, workers);
     }
     world.working = false;
     world.run(2000);

@@ -4,22 +4,16 @@
 #![no_main]
 
 mod board;
-mod chips;
-mod copy;
-mod entropy;
-mod fault;
-mod filled_spi;
-mod spi_dma;
 
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use nat_router::{Config, LEASES, Memory, Runner, Services};
+use nat_rp2040::{Chip, Heartbeat};
 use nat_w5500::{Device, State};
 use panic_probe as _;
 use static_cell::ConstStaticCell;
 
-use board::{Board, Heartbeat, InsideRunner, Led, OutsideRunner};
-use chips::Chip;
+use board::{Board, InsideRunner, Led, OutsideRunner};
 
 /// Mappings that the NAT can hold. The environment variable `NAT_MAPPINGS` sets it when the firmware
 /// is built.
@@ -114,5 +108,5 @@ async fn serve(services: Services, led: Led) -> ! {
 
 #[embassy_executor::task]
 async fn watch(chips: [Chip; 2]) -> ! {
-    chips::watch(chips).await
+    nat_rp2040::watch(chips).await
 }

@@ -2,7 +2,7 @@
 
 use cortex_m_rt::{ExceptionFrame, exception};
 
-use crate::board;
+use crate::heartbeat::restart_after_fault;
 
 // A stack overflow ends here only if there is memory for the exception frame. Otherwise the core
 // locks up, and the watchdog restarts the board.
@@ -13,5 +13,5 @@ unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
         frame.pc(),
         frame.lr()
     );
-    board::restart_after_fault(frame.pc())
+    restart_after_fault(frame.pc())
 }

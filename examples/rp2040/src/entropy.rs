@@ -19,7 +19,7 @@ const STUCK: usize = 161;
 
 /// 256 bits that are different at every start. If the oscillator is stuck, a warning is logged, and
 /// only `personal` makes the bits differ from those of other boards.
-pub(crate) fn gather(personal: &[u8]) -> [u8; 32] {
+pub fn gather(personal: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(personal);
     let mut last = None;
     let (mut run, mut longest) = (0, 0);

@@ -19,7 +19,7 @@ use crate::spi_dma::Dma;
 const FIFO: usize = 8;
 
 /// A bus whose polled transfers send up to [`FIFO`] bytes before they wait for the answers to them.
-pub(crate) struct FilledSpi<Bus: Instance + 'static> {
+pub struct FilledSpi<Bus: Instance + 'static> {
     spi: Spi<'static, Bus, Blocking>,
     registers: pac::spi::Spi,
     dma: Dma,
@@ -28,11 +28,7 @@ pub(crate) struct FilledSpi<Bus: Instance + 'static> {
 impl<Bus: Instance> FilledSpi<Bus> {
     /// `registers` must be those of `spi`, which does not expose them, and `dma` must be paced by
     /// it.
-    pub(crate) const fn new(
-        spi: Spi<'static, Bus, Blocking>,
-        registers: pac::spi::Spi,
-        dma: Dma,
-    ) -> Self {
+    pub const fn new(spi: Spi<'static, Bus, Blocking>, registers: pac::spi::Spi, dma: Dma) -> Self {
         Self {
             spi,
             registers,

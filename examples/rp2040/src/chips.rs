@@ -1,4 +1,4 @@
-//! Lines for the log about both W5500.
+//! Lines for the log about the W5500s.
 
 use embassy_time::{Duration, Ticker};
 use nat_w5500::{Counters, Monitor};
@@ -8,14 +8,15 @@ use nat_w5500::{Counters, Monitor};
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// A chip, and its counters when they were last reported.
-pub(crate) struct Chip {
+pub struct Chip {
     name: &'static str,
     monitor: Monitor<'static>,
     reported: Counters,
 }
 
 impl Chip {
-    pub(crate) fn new(name: &'static str, monitor: Monitor<'static>) -> Self {
+    /// `name` is for the log.
+    pub fn new(name: &'static str, monitor: Monitor<'static>) -> Self {
         Self {
             name,
             monitor,
@@ -53,7 +54,7 @@ fn without_frames(mut counters: Counters) -> Counters {
 }
 
 /// Reports on the chips, for ever.
-pub(crate) async fn watch(mut chips: [Chip; 2]) -> ! {
+pub async fn watch<const N: usize>(mut chips: [Chip; N]) -> ! {
     let mut ticker = Ticker::every(INTERVAL);
     loop {
         ticker.next().await;

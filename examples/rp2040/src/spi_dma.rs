@@ -32,7 +32,7 @@ static WAITING: [Mutex<Cell<Option<Waker>>>; CHANNELS] =
 static mut UNWANTED: u8 = 0;
 
 /// Handles the interrupts of one channel.
-pub(crate) struct Finished<Channel>(PhantomData<Channel>);
+pub struct Finished<Channel>(PhantomData<Channel>);
 
 impl<Channel: ChannelInstance> Handler<DMA_IRQ_0> for Finished<Channel> {
     unsafe fn on_interrupt() {
@@ -58,7 +58,7 @@ fn wake(channel: u8) {
 }
 
 /// The DMA channels of a bus. Only that which receives interrupts: it ends last.
-pub(crate) struct Dma {
+pub struct Dma {
     send: Channel,
     receive: Channel,
     /// The task in [`WAITING`], to be compared without a critical section.
@@ -69,7 +69,7 @@ pub(crate) struct Dma {
 
 impl Dma {
     /// `pace` are the requests of the bus to send and to receive, `data` its data register.
-    pub(crate) fn new<Send, Receive>(
+    pub fn new<Send, Receive>(
         _channels: (Peri<'static, Send>, Peri<'static, Receive>),
         pace: (TreqSel, TreqSel),
         data: *mut u32,
@@ -112,7 +112,7 @@ impl Dma {
     }
 
     /// Sends `words`, and puts there what comes meanwhile.
-    pub(crate) fn transfer_in_place<'d, 'w>(&'d mut self, words: &'w mut [u8]) -> Transfer<'d, 'w> {
+    pub fn transfer_in_place<'d, 'w>(&'d mut self, words: &'w mut [u8]) -> Transfer<'d, 'w> {
         let place = words.as_mut_ptr();
         let mut keep = self.discard;
         keep.set_incr_write(true);
@@ -122,7 +122,7 @@ impl Dma {
     }
 
     /// Sends `words`.
-    pub(crate) fn write<'d, 'w>(&'d mut self, words: &'w [u8]) -> Transfer<'d, 'w> {
+    pub fn write<'d, 'w>(&'d mut self, words: &'w [u8]) -> Transfer<'d, 'w> {
         let unwanted = (&raw mut UNWANTED, self.discard);
         // SAFETY: `words` is borrowed for as long as the transfer lasts, and nothing else uses the
         // byte that is written.
@@ -178,7 +178,7 @@ impl Dma {
 }
 
 /// A transfer under way. It does not fail.
-pub(crate) struct Transfer<'d, 'w> {
+pub struct Transfer<'d, 'w> {
     dma: &'d mut Dma,
     /// Whether it was polled.
     waited_for: bool,

@@ -1,0 +1,41 @@
+/**
+ * One W5500-EVB-Pico: an RP2040 whose USB port is inside, with a host that the test plays, and the W5500 on the board
+ * outside.
+ */
+import { Rp2040Board } from '../rp2040/board.mjs';
+import { UsbDeviceController } from '../rp2040/usb.mjs';
+import { connectW5500 } from '../rp2040/w5500-pins.mjs';
+import { NcmPort } from '../usb/ncm-port.mjs';
+import { W5500 } from '../w5500/chip.mjs';
+import { Port } from '../wire/port.mjs';
+
+const PINS = { miso: 16, cs: 17, sck: 18, mosi: 19, reset: 20, interrupt: 21 };
+
+/**
+ * @typedef {object} UsbOptions
+ * @property {'linux' | 'windows' | 'macos'} [system] of the host; 'linux'
+ * @property {import('../w5500/chip.mjs').ChipOptions} [w5500]
+ */
+
+/** Takes the options of `Rp2040Board` and `UsbOptions`. */
+export class Board extends Rp2040Board {
+  static w5500s = { wan: 'W5500 outside' };
+  /** The inside is a USB host. */
+  static hasUsb = true;
+  /** Frames of 1514 bytes a second: 90 % of a bus that carries 19 packets a millisecond, of which a frame takes 25. */
+  static leastLongFrames = (0.9 * 19_000) / 25;
+
+  makePorts() {
+    const { system, w5500 } = this.options;
+    const wan = new Port('spi0', this.clock, new W5500(this.clock, w5500));
+    wan.chip.onMistake = (text) => this.addMistake(wan, text);
+    const lan = new NcmPort('usb', this.clock, { system });
+    return { ports: [wan, lan], lan, wan };
+  }
+
+  connectPorts(mcu) {
+    connectW5500(mcu, 0, PINS, this.wan.chip);
+    const onMistake = (text) => this.addMistake(this.lan, text);
+    this.lan.connect(new UsbDeviceController(mcu, { fault: (reason) => this.fault(reason), onMistake }));
+  }
+}

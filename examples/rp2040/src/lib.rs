@@ -1,0 +1,25 @@
+//! What router firmware needs on every board with an RP2040 and a W5500. The pins are the board's.
+//!
+//! Profiles and the choice of critical sections are those of the firmware that depends on it.
+#![no_std]
+#![deny(missing_docs)]
+
+mod chips;
+mod copy;
+mod entropy;
+mod fault;
+mod filled_spi;
+mod heartbeat;
+mod spi_dma;
+mod unique_id;
+mod usb;
+mod w5500;
+
+pub use chips::{Chip, watch};
+pub use entropy::gather as gather_entropy;
+pub use filled_spi::FilledSpi;
+pub use heartbeat::Heartbeat;
+pub use spi_dma::{Dma, Finished};
+pub use unique_id::unique_id;
+pub use usb::{SetupHandler, UsbBus, UsbControlPipe, UsbDriver};
+pub use w5500::{W5500Pins, W5500Runner, spi_config};
