@@ -102,7 +102,7 @@ function portsOf(options) {
 }
 
 imageTest(
-  'two boots choose different external ports, because the ring oscillator gave different bits',
+  'two boots choose different external ports, because their random bits differ',
   () => {
     const [one, again, other] = [1, 1, 2].map((seed) => portsOf({ seed }));
     assert.deepEqual(one, again, 'the emulator is deterministic');
@@ -125,7 +125,7 @@ if (Board.hasRingOscillator) {
 }
 
 imageTest(
-  'two boards with different flash ids have different MAC addresses, all locally administered',
+  'two boards with different unique ids have different MAC addresses, all locally administered',
   () => {
     const ids = [
       [1, 2, 3, 4, 5, 6, 7, 8],

@@ -1,0 +1,38 @@
+/** A NUCLEO-H743ZI2 with a W5500 on its Arduino header: its own Ethernet is outside, the W5500 inside. */
+import { Mac } from '../stm32/ethernet/mac.mjs';
+import { Stm32Board } from '../stm32/board.mjs';
+import { connectW5500 } from '../stm32/w5500-pins.mjs';
+import { W5500 } from '../w5500/chip.mjs';
+import { Port } from '../wire/port.mjs';
+
+const W5500_PINS = { sck: 'A5', miso: 'A6', mosi: 'B5', cs: 'D14', interrupt: 'D15', reset: 'F3' };
+
+/**
+ * @typedef {object} Options
+ * @property {import('../w5500/chip.mjs').ChipOptions} [w5500]
+ * @property {{linkDelayUs?: number}} [phy]
+ */
+
+/** Takes the options of `Stm32Board` and `Options`. */
+export class Board extends Stm32Board {
+  /** What the log calls the W5500 of each side that has one. */
+  static w5500s = { lan: 'W5500' };
+  static ethernetPins = ['A1', 'A2', 'A7', 'B13', 'C1', 'C4', 'C5', 'G11', 'G13'];
+
+  makePorts() {
+    const mac = new Mac(this.clock, this.options.phy);
+    const wan = this.makePort('eth', mac);
+    const lan = this.makePort('spi1', new W5500(this.clock, this.options.w5500));
+    return { ports: [wan, lan], lan, wan, mac };
+  }
+
+  makePort(name, chip) {
+    const port = new Port(name, this.clock, chip);
+    chip.onMistake = (text) => this.addMistake(port, text);
+    return port;
+  }
+
+  connectPorts(machine) {
+    connectW5500(machine, W5500_PINS, this.lan.chip);
+  }
+}
