@@ -7,6 +7,9 @@ import { Port } from '../wire/port.mjs';
 
 const W5500_PINS = { sck: 'A5', miso: 'A6', mosi: 'B5', cs: 'D14', interrupt: 'D15', reset: 'F3' };
 
+const LONGEST_TAGGED = 1518;
+const LONGEST_RECEIVED = 2044;
+
 /**
  * @typedef {object} Options
  * @property {import('../w5500/chip.mjs').ChipOptions} [w5500]
@@ -18,6 +21,14 @@ export class Board extends Stm32Board {
   /** What the log calls the W5500 of each side that has one. */
   static w5500s = { lan: 'W5500' };
   static ethernetPins = ['A1', 'A2', 'A7', 'B13', 'C1', 'C4', 'C5', 'G11', 'G13'];
+
+  /** What the log shows after a frame of this length from either side, longer than 1514 bytes. */
+  static longFrameLog(length) {
+    // embassy's driver reports what the MAC marks as too long; the MAC drops what is longer than its receiver takes.
+    const outside = length <= LONGEST_RECEIVED ? [/invalid packet/] : [];
+    // The W5500's driver hands up what may be a tagged frame, and the router sees that it is none.
+    return length <= LONGEST_TAGGED ? [/dropped since the start 1: giant 1/, ...outside] : outside;
+  }
 
   makePorts() {
     const mac = new Mac(this.clock, this.options.phy);
