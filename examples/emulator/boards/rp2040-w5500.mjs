@@ -30,6 +30,11 @@ export class Board extends Rp2040Board {
   /** What the log calls the W5500 of each side that has one. */
   static w5500s = { lan: 'W5500 inside', wan: 'W5500 outside' };
 
+  /** More frames each way than the board carries, by their size: one each so many microseconds. */
+  static floodGapUs = { 60: 50, 1514: 200 };
+  /** Limits of its figures. A forwarder without NAT reaches 2,250 a second with the same SPI clock. */
+  static limits = { cyclesSaturated: 16_000, longFrames: 2250 * 0.95 };
+
   /** What the log shows after a frame of this length from either side, longer than 1514 bytes. */
   static longFrameLog(length) {
     // The driver hands up what may be a tagged frame, and the router sees that it is none.

@@ -22,6 +22,11 @@ export class Board extends Stm32Board {
   static w5500s = { lan: 'W5500' };
   static ethernetPins = ['A1', 'A2', 'A7', 'B13', 'C1', 'C4', 'C5', 'G11', 'G13'];
 
+  /** More frames each way than the board carries, by their size: one each so many microseconds. */
+  static floodGapUs = { 60: 15, 1514: 200 };
+  /** Limits of its figures. 1514-byte frames go at the speed of the SPI. */
+  static limits = { cyclesSaturated: 12_000, longFrames: 2250 };
+
   /** What the log shows after a frame of this length from either side, longer than 1514 bytes. */
   static longFrameLog(length) {
     // embassy's driver reports what the MAC marks as too long; the MAC drops what is longer than its receiver takes.

@@ -2,15 +2,12 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { before, test } from 'node:test';
-import { boardName } from '../boards/selected.mjs';
+import { Board, boardName } from '../boards/selected.mjs';
 import { differences } from './figures/compare.mjs';
 import { measure } from './figures/measure.mjs';
 import { markdown } from './figures/table.mjs';
 import { elf } from './settings.mjs';
 
-const MOST_CYCLES_SATURATED = 16_000;
-/** A forwarder without NAT reaches 2,250 a second with the same SPI clock. */
-const LEAST_LONG_FRAMES = 2250 * 0.95;
 const LEAST_RATIO = 0.9;
 const COMMITTED = new URL(`figures/${boardName}.json`, import.meta.url);
 
@@ -21,15 +18,15 @@ before(() => {
   console.log(markdown(figures));
 });
 
-test('a 60-byte packet takes at most 16,000 cycles with the router saturated, in every direction', () => {
+test(`a 60-byte packet takes at most ${Board.limits.cyclesSaturated} cycles with the router saturated, in every direction`, () => {
   for (const [way, { cycles }] of Object.entries(figures.frames[60].saturated)) {
-    assert.ok(cycles <= MOST_CYCLES_SATURATED, `${way}: ${cycles}`);
+    assert.ok(cycles <= Board.limits.cyclesSaturated, `${way}: ${cycles}`);
   }
 });
 
 test('1514-byte frames are forwarded at the speed of the SPI, both ways together', () => {
   const { framesPerSecond } = figures.frames[1514].saturated.both;
-  assert.ok(framesPerSecond >= LEAST_LONG_FRAMES, `${framesPerSecond} a second`);
+  assert.ok(framesPerSecond >= Board.limits.longFrames, `${framesPerSecond} a second`);
 });
 
 test('both directions get the same share', () => {

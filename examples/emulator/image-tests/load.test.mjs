@@ -72,10 +72,7 @@ imageTest('an oversized frame between others takes none of them along', (world) 
   traffic.end();
 });
 
-/** Offered each way, more than the board carries: a frame each so many microseconds. */
-const FLOODS = { 60: 50, 1514: 200 };
-
-for (const [size, gapUs] of Object.entries(FLOODS)) {
+for (const [size, gapUs] of Object.entries(Board.floodGapUs)) {
   imageTest(`with both directions saturated by ${size}-byte frames neither starves`, (world) => {
     const traffic = new Traffic(world, Number(size));
     traffic.offer(WAYS, { gapUs, ms: 500 });

@@ -76,7 +76,7 @@ export class Stm32Board {
     this.mistakes = [];
     /** The ports, and which of them are inside and outside. */
     Object.assign(this, this.makePorts());
-    this.past = { cycles: 0, exceptions: 0 };
+    this.past = { cycles: 0, polledCycles: 0, exceptions: 0 };
     this.idleNanos = 0;
     this.powerUp();
   }
@@ -160,6 +160,7 @@ export class Stm32Board {
   reboot(reason = 'test') {
     const { core, rcc } = this.machine;
     this.past.cycles += core.cycles;
+    this.past.polledCycles += core.polledCycles;
     this.past.exceptions += core.exceptions;
     this.resets.push({ ns: this.clock.nanos, reason });
     this.readLog();
@@ -203,6 +204,11 @@ export class Stm32Board {
   /** Cycles of the core since power-up, without those it slept: its instructions, and those of exceptions. */
   get cycles() {
     return this.past.cycles + this.machine.core.cycles;
+  }
+
+  /** Of these, cycles in which it polled a device: a board would run around in the loop, here time goes on at once. */
+  get polledCycles() {
+    return this.past.polledCycles + this.machine.core.polledCycles;
   }
 
   /** Nanoseconds the core slept since power-up. */

@@ -40,6 +40,8 @@ export class Core {
     this.exceptions = 0;
     /** Cycles of `cycles` that went into the entry to exceptions and the return from them. */
     this.exceptionCycles = 0;
+    /** Cycles of `cycles` in which the program polled, or ran around in a loop of one instruction. */
+    this.polledCycles = 0;
     /** 'wfe' or 'wfi' while it sleeps. */
     this.waiting = null;
     this.event = false;
@@ -97,7 +99,9 @@ export class Core {
   /** Nothing but an event can change anything: its time has come. */
   skipToDeadline() {
     const { deadline } = this.clock;
-    if (deadline < Infinity) this.cycles = Math.max(this.cycles, Math.ceil(deadline));
+    if (deadline === Infinity || deadline <= this.cycles) return;
+    this.polledCycles += Math.ceil(deadline) - this.cycles;
+    this.cycles = Math.ceil(deadline);
   }
 
   /** Runs up to the clock's deadline, or until something is to be done. */
