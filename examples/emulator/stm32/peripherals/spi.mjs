@@ -33,6 +33,8 @@ export class Spi {
     this.exchange = () => 0xff;
     this.empty();
     this.flags = 0;
+    /** What the last read of SR gave, if nothing else has been done since. */
+    this.polled = undefined;
     this.moving = false;
     this.byteDone = this.clock.createAlarm(() => this.endByte());
     this.transferDone = this.clock.createAlarm(() => this.endTransfer());
@@ -83,6 +85,7 @@ export class Spi {
   }
 
   command(value, before) {
+    this.polled = undefined;
     if (!(value & ENABLE)) this.disable();
     else if (!(before & ENABLE)) this.enable();
     if (value & SUSPEND) this.control.value &= ~(START | SUSPEND);
@@ -105,9 +108,14 @@ export class Spi {
   }
 
   status() {
-    const idle = !this.moving && this.toSend.length === 0;
-    // Who polls for a byte on the wire need not do so again and again: time goes on to the next event.
-    if (!idle && this.received.length === 0) this.skipToNextEvent();
+    const seen = this.currentStatus;
+    // Who reads the same again polls, and need not do so again and again: time goes on to the next event.
+    if (this.moving && seen === this.polled) this.skipToNextEvent();
+    this.polled = this.currentStatus;
+    return this.polled;
+  }
+
+  get currentStatus() {
     const ended = !this.moving && this.toSend.length === 0;
     const received = this.received.length > 0 ? RXP : 0;
     const room = this.toSend.length < FIFO_BYTES ? TXP : 0;
@@ -117,12 +125,14 @@ export class Spi {
   // Bytes through the FIFOs.
 
   fill(value, size) {
+    this.polled = undefined;
     for (let i = 0; i < size; i++) this.toSend.push((value >>> (8 * i)) & 0xff);
     if (this.toSend.length > FIFO_BYTES) throw new NotModelled('more bytes in the FIFO of SPI1 than it holds');
     this.beginByte();
   }
 
   fetch(size) {
+    this.polled = undefined;
     return this.received.splice(0, size).reduce((value, byte, i) => (value | (byte << (8 * i))) >>> 0, 0);
   }
 
