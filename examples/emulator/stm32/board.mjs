@@ -113,7 +113,14 @@ export class Stm32Board {
     this.resetAsked = null;
     this.domain = new ClockDomain(this.clock);
     this.machine = new Machine({
-      ...{ clock: this.clock, domain: this.domain, memory: this.memory, words: this.words, watchdog: this.watchdog, mac: this.mac },
+      ...{
+        clock: this.clock,
+        domain: this.domain,
+        memory: this.memory,
+        words: this.words,
+        watchdog: this.watchdog,
+        mac: this.mac,
+      },
       ...{ uniqueId: this.uniqueId, ethernetPins: this.constructor.ethernetPins, reason, flags },
       reset: (why) => this.askReset(why),
       mistake: (text) => this.addMistake({ name: 'chip' }, text),
@@ -231,7 +238,7 @@ export class Stm32Board {
     return this.output.rtt;
   }
 
-  /** The stack: `top` is SP at the first instruction, `lowest` the lowest word written since power-up, `deepest` the bytes between. */
+  /** The stack: `top` is SP at the first instruction, `lowest` the lowest word written since power-up, `deepest` between. */
   get stack() {
     return this.painted.measure();
   }

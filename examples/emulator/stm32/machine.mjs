@@ -47,7 +47,14 @@ export class Machine {
     this.core = new Core({ memory: this.memory, nvic: this.nvic, system: this.system, clock: this.clock });
     this.rcc = new Rcc(bus, { reason: parts.reason, flags: parts.flags, changed: () => this.clocksChanged() });
     this.power = new Power(bus, parts);
-    this.shared = { ...parts, clock: parts.domain, nvic: this.nvic, system: this.system, rcc: this.rcc, skipToNextEvent: () => this.skipToNextEvent() };
+    this.shared = {
+      ...parts,
+      clock: parts.domain,
+      nvic: this.nvic,
+      system: this.system,
+      rcc: this.rcc,
+      skipToNextEvent: () => this.skipToNextEvent(),
+    };
     this.timer = new Timer(bus, this.shared);
     attachRng(bus, this.shared);
     this.gpio = new Gpio(bus, this.shared);
@@ -63,7 +70,10 @@ export class Machine {
     for (const { start, bytes } of this.memory.regions) {
       engine.map(start, bytes, start === FLASH.start ? PROTECT.readExecute : PROTECT.all);
     }
-    const accesses = { read: (address, size) => this.bus.read(address, size), write: (address, size, value) => this.bus.write(address, size, value) };
+    const accesses = {
+      read: (address, size) => this.bus.read(address, size),
+      write: (address, size, value) => this.bus.write(address, size, value),
+    };
     for (const [start, size] of PERIPHERALS) engine.mmio(start, size, accesses);
   }
 

@@ -63,7 +63,9 @@ export class Core {
 
   /** Prepares for the code in these bytes. */
   loadCode(address, code) {
-    this.engine.onInstructions(hintsIn(address, code), (at) => this.stopFor({ hint: this.memory.halfword(at), next: at + 2 }));
+    this.engine.onInstructions(hintsIn(address, code), (at) =>
+      this.stopFor({ hint: this.memory.halfword(at), next: at + 2 }),
+    );
   }
 
   /** Starts at the vector table. */
@@ -277,7 +279,8 @@ export class Core {
     const { system } = this;
     system.cfsr.value = (system.cfsr.value | reason.bits) >>> 0;
     if (reason.at !== undefined) system.bfar.value = reason.at;
-    const own = system.isEnabled(reason.exception) && this.nvic.groupOf(this.nvic.priorities[reason.exception]) < this.priority;
+    const own =
+      system.isEnabled(reason.exception) && this.nvic.groupOf(this.nvic.priorities[reason.exception]) < this.priority;
     if (own) {
       this.lastFault = reason;
       this.enter(reason.exception);

@@ -25,7 +25,11 @@ const refuse = (what) => () => {
 };
 
 export class System {
-  /** @param {import('../bus.mjs').Bus} bus @param {import('./nvic.mjs').Nvic} nvic @param {(reason: string) => void} reset */
+  /**
+   * @param {import('../bus.mjs').Bus} bus
+   * @param {import('./nvic.mjs').Nvic} nvic
+   * @param {(reason: string) => void} reset
+   */
   constructor(bus, nvic, reset) {
     this.nvic = nvic;
     this.block = bus.add('SCS', 0xe000e000, 0x1000);
@@ -49,7 +53,10 @@ export class System {
     };
     block.register('ICSR', 0xd04, { known: PENDSVSET | PENDSVCLR, read: () => nvic.active.at(-1) ?? 0, write: pendSv });
     this.vtor = block.register('VTOR', 0xd08);
-    block.register('AIRCR', 0xd0c, { read: () => AIRCR_AT_READ | (this.priorityGroup << 8), write: (value) => this.control(value, reset) });
+    block.register('AIRCR', 0xd0c, {
+      read: () => AIRCR_AT_READ | (this.priorityGroup << 8),
+      write: (value) => this.control(value, reset),
+    });
     this.priorityGroup = 0;
     this.scr = block.register('SCR', 0xd10, { known: SEVONPEND | (1 << 2) });
     for (const offset of [0xd18, 0xd1c, 0xd20]) {
@@ -120,11 +127,36 @@ export class System {
       const write = (value) => each(32, (i) => (value >>> i) & 1 && action(first + i));
       block.register(`${name}${word}`, offset + 4 * word, { read, write });
     };
-    declare('ISER', 0x100, () => nvic.enabled, (exception) => nvic.enable(exception));
-    declare('ICER', 0x180, () => nvic.enabled, (exception) => nvic.disable(exception));
-    declare('ISPR', 0x200, () => nvic.pended, (exception) => nvic.pend(exception));
-    declare('ICPR', 0x280, () => nvic.pended, (exception) => nvic.unpend(exception));
-    declare('IABR', 0x300, () => new Set(nvic.active), () => {});
+    declare(
+      'ISER',
+      0x100,
+      () => nvic.enabled,
+      (exception) => nvic.enable(exception),
+    );
+    declare(
+      'ICER',
+      0x180,
+      () => nvic.enabled,
+      (exception) => nvic.disable(exception),
+    );
+    declare(
+      'ISPR',
+      0x200,
+      () => nvic.pended,
+      (exception) => nvic.pend(exception),
+    );
+    declare(
+      'ICPR',
+      0x280,
+      () => nvic.pended,
+      (exception) => nvic.unpend(exception),
+    );
+    declare(
+      'IABR',
+      0x300,
+      () => new Set(nvic.active),
+      () => {},
+    );
   }
 
   declarePriorities(word) {

@@ -42,9 +42,13 @@ export const ACCESS = { read: 19, write: 20, fetch: 21, writeProtected: 22, read
 const HookCallback = koffi.proto('void uc_hook(void *u, uint64_t address, uint32_t size, void *d)');
 const NumberCallback = koffi.proto('void uc_number(void *u, uint32_t number, void *d)');
 const InstructionCallback = koffi.proto('bool uc_instruction(void *u, void *d)');
-const MemoryCallback = koffi.proto('bool uc_memory(void *u, int kind, uint64_t address, int size, int64_t value, void *d)');
+const MemoryCallback = koffi.proto(
+  'bool uc_memory(void *u, int kind, uint64_t address, int size, int64_t value, void *d)',
+);
 const ReadCallback = koffi.proto('uint64_t uc_mmio_read(void *u, uint64_t offset, uint32_t size, void *d)');
-const WriteCallback = koffi.proto('void uc_mmio_write(void *u, uint64_t offset, uint32_t size, uint64_t value, void *d)');
+const WriteCallback = koffi.proto(
+  'void uc_mmio_write(void *u, uint64_t offset, uint32_t size, uint64_t value, void *d)',
+);
 
 const INSTALLED = fileURLToPath(new URL('../../.unicorn/lib', import.meta.url));
 
@@ -72,12 +76,15 @@ function load() {
 }
 
 function declare(lib) {
-  const hook = (type) => `int uc_hook_add(void *u, _Out_ size_t *h, int type, ${type} *cb, void *d, uint64_t b, uint64_t e, ...)`;
+  const hook = (type) =>
+    `int uc_hook_add(void *u, _Out_ size_t *h, int type, ${type} *cb, void *d, uint64_t b, uint64_t e, ...)`;
   return {
     open: lib.func('int uc_open(int arch, int mode, _Out_ void **u)'),
     close: lib.func('int uc_close(void *u)'),
     map: lib.func('int uc_mem_map_ptr(void *u, uint64_t address, size_t size, uint32_t protect, void *memory)'),
-    mmio: lib.func('int uc_mmio_map(void *u, uint64_t a, size_t n, uc_mmio_read *r, void *rd, uc_mmio_write *w, void *wd)'),
+    mmio: lib.func(
+      'int uc_mmio_map(void *u, uint64_t a, size_t n, uc_mmio_read *r, void *rd, uc_mmio_write *w, void *wd)',
+    ),
     set: lib.func('int uc_reg_write(void *u, int r, const uint32_t *v)'),
     get: lib.func('int uc_reg_read(void *u, int r, _Out_ uint32_t *v)'),
     setLong: lib.func('int uc_reg_write(void *u, int r, const uint64_t *v)'),
@@ -134,7 +141,10 @@ export class Engine {
   /** Calls `read(address, size)` and `write(address, size, value)` for accesses to a region. */
   mmio(address, size, { read, write }) {
     const r = this.register((_, offset, bytes) => read(address + Number(offset), bytes), ReadCallback);
-    const w = this.register((_, offset, bytes, value) => write(address + Number(offset), bytes, Number(value)), WriteCallback);
+    const w = this.register(
+      (_, offset, bytes, value) => write(address + Number(offset), bytes, Number(value)),
+      WriteCallback,
+    );
     this.check(this.lib.mmio(this.handle, address, size, r, null, w, null));
   }
 

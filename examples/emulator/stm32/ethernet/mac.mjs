@@ -86,7 +86,11 @@ export class Mac {
   }
 
   declare(block) {
-    this.control = block.register('MACCR', 0x000, { reset: 0x8000, known: MACCR_KNOWN, write: (value, before) => this.enable(value, before) });
+    this.control = block.register('MACCR', 0x000, {
+      reset: 0x8000,
+      known: MACCR_KNOWN,
+      write: (value, before) => this.enable(value, before),
+    });
     this.filter = block.register('MACPFR', 0x008, { known: PROMISCUOUS | ALL_MULTICAST | NO_BROADCAST | RECEIVE_ALL });
     block.register('MACQTXFCR', 0x070, { known: 0xffff << 16 });
     this.high = block.register('MACA0HR', 0x300, { reset: 0x8000ffff });
@@ -94,7 +98,11 @@ export class Mac {
     block.register('MMCRIMR', 0x70c);
     block.register('MMCTIMR', 0x710);
     const flushed = (value) => (this.txMode.value = value & ~TX_FLUSH);
-    this.txMode = block.register('MTLTXQOMR', 0xd00, { reset: 0x70008, known: TX_WHOLE | TX_FLUSH | 0x7000c, write: flushed });
+    this.txMode = block.register('MTLTXQOMR', 0xd00, {
+      reset: 0x70008,
+      known: TX_WHOLE | TX_FLUSH | 0x7000c,
+      write: flushed,
+    });
     this.rxMode = block.register('MTLRXQOMR', 0xd30, { reset: 0x700000, known: RX_WHOLE | 0x700000 });
   }
 
@@ -109,8 +117,10 @@ export class Mac {
     if (off.length > 0) this.onMistake(`${off.join(', ')}: not pins of the Ethernet MAC`);
     if (this.gpio.mode.value !== RMII) this.onMistake('SYSCFG does not select RMII');
     if (!this.rcc.isFullyClocked('ETH')) this.onMistake('the Ethernet MAC is enabled without all of its clocks');
-    if (!this.control.has(FAST) || !this.control.has(FULL_DUPLEX)) this.onMistake('the MAC is not set to 100 Mbit/s, full duplex');
-    if (!this.txMode.has(TX_WHOLE) || !this.rxMode.has(RX_WHOLE)) this.onMistake('the MAC is not set to pass whole frames');
+    if (!this.control.has(FAST) || !this.control.has(FULL_DUPLEX))
+      this.onMistake('the MAC is not set to 100 Mbit/s, full duplex');
+    if (!this.txMode.has(TX_WHOLE) || !this.rxMode.has(RX_WHOLE))
+      this.onMistake('the MAC is not set to pass whole frames');
   }
 
   get linkUp() {

@@ -12,19 +12,21 @@ const FASTEST_MDC = 2.5e6;
 
 /**
  * @param {import('../registers.mjs').Block} block of the MAC
- * @param {{clock: object, rcc: object, phy: import('./phy.mjs').Phy, mistake: (text: string) => void, skipToNextEvent: () => void}} machine
+ * @param {object} machine `clock`, `rcc`, `phy`, `mistake(text)`, `skipToNextEvent()`
  */
 export function attachMdio(block, { clock, rcc, phy, mistake, skipToNextEvent }) {
   const done = clock.createAlarm(() => {
     const [address, register] = [command.field(21, 5), command.field(16, 5)];
     if (command.field(2, 2) === READ) data.value = phy.read(address, register);
-    else if (!phy.write(address, register, data.value & 0xffff)) throw new NotModelled(`register ${register} of the PHY`);
+    else if (!phy.write(address, register, data.value & 0xffff))
+      throw new NotModelled(`register ${register} of the PHY`);
     command.value &= ~BUSY;
   });
   const start = (value) => {
     if (!(value & BUSY)) return;
     const operation = command.field(2, 2);
-    if (value & CLAUSE_45 || (operation !== READ && operation !== WRITE)) throw new NotModelled('MDIO but by clause 22');
+    if (value & CLAUSE_45 || (operation !== READ && operation !== WRITE))
+      throw new NotModelled('MDIO but by clause 22');
     const divisor = DIVISORS[command.field(8, 4)];
     if (!divisor) throw new NotModelled(`divisor ${command.field(8, 4)} of MDC`);
     const mdc = rcc.ahb / divisor;

@@ -44,7 +44,8 @@ class Ring {
 
   bytes(address, size) {
     const { system, memory } = this.machine;
-    if (system.hasDataCache) throw new NotModelled('Ethernet DMA while the D-cache is on: memory and the core may differ');
+    if (system.hasDataCache)
+      throw new NotModelled('Ethernet DMA while the D-cache is on: memory and the core may differ');
     return memory.forDma(address, size, 'the Ethernet DMA');
   }
 
@@ -88,7 +89,10 @@ export class Rings {
     block.register('DMACCR', 0x1100, { known: 0 });
     const burst = 0x3f << 16;
     this.txControl = block.register('DMACTXCR', 0x1104, { known: START | burst, write: () => this.onTransmit() });
-    this.rxControl = block.register('DMACRXCR', 0x1108, { known: START | burst | (0x3fff << 1), write: () => this.onReceive() });
+    this.rxControl = block.register('DMACRXCR', 0x1108, {
+      known: START | burst | (0x3fff << 1),
+      write: () => this.onReceive(),
+    });
     this.interrupts = block.register('DMACIER', 0x1134, { known: 0xffff, write: () => this.drive() });
     this.status = block.clearedByOnes('DMACSR', 0x1160, { changed: () => this.drive() });
   }
@@ -117,8 +121,9 @@ export class Rings {
     }
     const descriptor = this.tx.descriptor();
     const [buffer, sizes, control] = [0, 8, 12].map((at) => descriptor.getUint32(at, true));
-    if (sizes & ~TDES2_KNOWN || control & ~TDES3_KNOWN) throw new NotModelled('a descriptor that asks the MAC for more than to send');
-    if ((control & (FIRST | LAST)) !== ((FIRST | LAST) >>> 0)) throw new NotModelled('a frame in several descriptors');
+    if (sizes & ~TDES2_KNOWN || control & ~TDES3_KNOWN)
+      throw new NotModelled('a descriptor that asks the MAC for more than to send');
+    if ((control & (FIRST | LAST)) !== (FIRST | LAST) >>> 0) throw new NotModelled('a frame in several descriptors');
     return this.tx.bytes(buffer, sizes & TX_BUFFER1).slice();
   }
 
@@ -153,7 +158,8 @@ export class Rings {
   storePart(frame) {
     const descriptor = this.rx.descriptor();
     const control = descriptor.getUint32(12, true);
-    if (!(control & BUFFER1_VALID) || control & CONTEXT & ~RX_INTERRUPT) throw new NotModelled('a descriptor without a buffer');
+    if (!(control & BUFFER1_VALID) || control & CONTEXT & ~RX_INTERRUPT)
+      throw new NotModelled('a descriptor without a buffer');
     const room = this.rxControl.field(1, 14);
     const part = frame.bytes.subarray(frame.stored, frame.stored + room);
     this.rx.bytes(descriptor.getUint32(0, true), room).set(part);

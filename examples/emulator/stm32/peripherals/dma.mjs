@@ -15,7 +15,15 @@ const PRIORITY = 3 << 16;
 const BUFFERABLE = 1 << 20;
 /** Bits of CR that are modelled: not circular, double-buffered or memory to memory, and no units but bytes. */
 const CR_KNOWN =
-  ENABLE | DIRECT_ERROR_INTERRUPT | ERROR_INTERRUPT | HALF_INTERRUPT | COMPLETE_INTERRUPT | TO_PERIPHERAL | INCREMENT | PRIORITY | BUFFERABLE;
+  ENABLE |
+  DIRECT_ERROR_INTERRUPT |
+  ERROR_INTERRUPT |
+  HALF_INTERRUPT |
+  COMPLETE_INTERRUPT |
+  TO_PERIPHERAL |
+  INCREMENT |
+  PRIORITY |
+  BUFFERABLE;
 const FIFO_DEFAULT = 0x21;
 /** Bits of DMAMUX_CCR: the request, and an event that nothing here uses. */
 const MUX_KNOWN = 0x7f | (1 << 9);
@@ -26,7 +34,10 @@ class Stream {
     this.machine = machine;
     const at = 0x10 + 0x18 * number;
     const name = (register) => `S${number}${register}`;
-    this.control = block.register(name('CR'), at, { known: CR_KNOWN, write: (value, before) => changed(this, value, before) });
+    this.control = block.register(name('CR'), at, {
+      known: CR_KNOWN,
+      write: (value, before) => changed(this, value, before),
+    });
     this.count = block.register(name('NDTR'), at + 0x04, { known: 0xffff });
     this.peripheral = block.register(name('PAR'), at + 0x08);
     this.memory = block.register(name('M0AR'), at + 0x0c);

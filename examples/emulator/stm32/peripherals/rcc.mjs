@@ -32,7 +32,11 @@ const APB_DIVISORS = [2, 4, 8, 16];
 /** Clock enable and reset registers, with the peripherals that are modelled. */
 const BUSES = {
   AHB3: { enable: 0x0d4, reset: 0x07c, blocks: {} },
-  AHB1: { enable: 0x0d8, reset: 0x080, blocks: { DMA1: 1 << 0, ETH: (1 << 15) | (1 << 16) | (1 << 17), DMAMUX1: 1 << 0 } },
+  AHB1: {
+    enable: 0x0d8,
+    reset: 0x080,
+    blocks: { DMA1: 1 << 0, ETH: (1 << 15) | (1 << 16) | (1 << 17), DMAMUX1: 1 << 0 },
+  },
   AHB2: { enable: 0x0dc, reset: 0x084, blocks: { RNG: 1 << 6 } },
   AHB4: {
     enable: 0x0e0,
@@ -127,7 +131,8 @@ export class Rcc {
       if (bits & bit) this.bus.blocks.get(each)?.reset();
       left &= ~bit;
     }
-    if (left) throw new NotModelled(`the reset of a peripheral by bits 0x${(left >>> 0).toString(16)} of RCC.${name}RSTR`);
+    if (left)
+      throw new NotModelled(`the reset of a peripheral by bits 0x${(left >>> 0).toString(16)} of RCC.${name}RSTR`);
   }
 
   isClocked(name) {

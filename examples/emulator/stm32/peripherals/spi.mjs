@@ -16,7 +16,15 @@ const BYTES = 7;
 /** CFG2: where COMM is, its values, and what is modelled. */
 const COMM_AT = 17;
 const [FULL_DUPLEX, RECEIVER] = [0, 2];
-const [MASTER, PHASE, POLARITY, SSM, SSIOP, SSOE, AFCNTR] = [1 << 22, 1 << 24, 1 << 25, 1 << 26, 1 << 28, 1 << 29, 1 << 31];
+const [MASTER, PHASE, POLARITY, SSM, SSIOP, SSOE, AFCNTR] = [
+  1 << 22,
+  1 << 24,
+  1 << 25,
+  1 << 26,
+  1 << 28,
+  1 << 29,
+  1 << 31,
+];
 const CFG2_KNOWN = MASTER | PHASE | POLARITY | SSM | SSIOP | SSOE | AFCNTR | (3 << COMM_AT);
 /** SR. */
 const [RXP, TXP, EOT, OVR, TXC] = [1 << 0, 1 << 1, 1 << 3, 1 << 6, 1 << 12];
@@ -45,7 +53,10 @@ export class Spi {
 
   declare() {
     const { block } = this;
-    this.control = block.register('CR1', 0x00, { known: ENABLE | START | SUSPEND | SSI, write: (value, before) => this.command(value, before) });
+    this.control = block.register('CR1', 0x00, {
+      known: ENABLE | START | SUSPEND | SSI,
+      write: (value, before) => this.command(value, before),
+    });
     this.size = block.register('CR2', 0x04, { known: 0xffff });
     this.format = block.register('CFG1', 0x08, { reset: CFG1_RESET, known: CFG1_KNOWN });
     this.mode = block.register('CFG2', 0x0c, { known: CFG2_KNOWN });

@@ -30,7 +30,10 @@ export class Timer {
   declare() {
     const { block } = this;
     const replan = () => this.plan();
-    this.control = block.register('CR1', 0x00, { known: ENABLE | UPDATE_BY_OVERFLOW_ONLY, write: () => this.startOrStop() });
+    this.control = block.register('CR1', 0x00, {
+      known: ENABLE | UPDATE_BY_OVERFLOW_ONLY,
+      write: () => this.startOrStop(),
+    });
     this.interrupts = block.register('DIER', 0x0c, { known: FLAGS, write: replan });
     this.status = block.register('SR', 0x10, {
       read: () => (this.catchUp(), this.status.value),

@@ -15,7 +15,7 @@ export class Watchdog {
     this.fedAt = null;
   }
 
-  /** @param {import('../bus.mjs').Bus} bus @param {{clock: object, reset: (reason: string) => void, mistake: (text: string) => void}} machine */
+  /** @param {import('../bus.mjs').Bus} bus @param {object} machine `clock`, `reset(reason)`, `mistake(text)` */
   attach(bus, { clock, reset, mistake }) {
     const block = bus.add('IWDG1', 0x58004800);
     let unlocked = false;

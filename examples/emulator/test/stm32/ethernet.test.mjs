@@ -99,7 +99,12 @@ test('with CST a frame with a type is stored without its check sequence', () => 
   assert.equal(status(all, 0), (FIRST | LAST | 1514) >>> 0);
 });
 
-for (const [length, type, isGiant] of [[1514, 0x0800, false], [1515, 0x0800, true], [1518, 0x8100, false], [1519, 0x8100, true]]) {
+for (const [length, type, isGiant] of [
+  [1514, 0x0800, false],
+  [1515, 0x0800, true],
+  [1518, 0x8100, false],
+  [1519, 0x8100, true],
+]) {
   test(`a frame of ${length} bytes of type 0x${type.toString(16)} is ${isGiant ? '' : 'no '}giant`, () => {
     const all = running();
     arrive(all, frameOf(length, { type }));
@@ -175,11 +180,17 @@ test('frames are sent in order, padded, at the speed of the wire, and their desc
   all.board.wan.onFrame = (frame, ns) => times.push([frame.length, ns]);
   const start = all.board.ns;
   all.run(200);
-  assert.deepEqual(times.map(([length, ns]) => [length, Math.round(ns - start)]), [
-    [60, 84 * 80],
-    [1514, 84 * 80 + 1538 * 80],
-  ]);
-  assert.deepEqual([0, 1].map((i) => all.memory.word(TX_RING + 16 * i + 12) & OWN), [0, 0]);
+  assert.deepEqual(
+    times.map(([length, ns]) => [length, Math.round(ns - start)]),
+    [
+      [60, 84 * 80],
+      [1514, 84 * 80 + 1538 * 80],
+    ],
+  );
+  assert.deepEqual(
+    [0, 1].map((i) => all.memory.word(TX_RING + 16 * i + 12) & OWN),
+    [0, 0],
+  );
   assert.equal(all.read(SR) & TI, TI);
 });
 
@@ -198,7 +209,7 @@ test('descriptors in the DTCM, and any with the D-cache on, stop the run', () =>
   const all = standing();
   all.write(0x580244d8, 7 << 15);
   all.write(TXLIST, STACK - 0x100);
-  all.write(MACCR, 3 << 13 | 2);
+  all.write(MACCR, (3 << 13) | 2);
   assert.throws(() => all.write(TXCR, 1), /in DTCM, which the Ethernet DMA does not reach/);
   const cached = running();
   cached.write(0xe000ed14, 1 << 16);
@@ -230,7 +241,10 @@ function mdio({ read, write, run }, { register, address = 0, value }) {
 test('a PHY of another address does not answer, the LAN8742 tells its id', () => {
   const all = running();
   assert.equal(mdio(all, { register: 2, address: 1 }), 0xffff);
-  assert.deepEqual([2, 3].map((register) => mdio(all, { register })), [0x0007, 0xc131]);
+  assert.deepEqual(
+    [2, 3].map((register) => mdio(all, { register })),
+    [0x0007, 0xc131],
+  );
 });
 
 test('a loss of the link shows once, even if the link is back', () => {

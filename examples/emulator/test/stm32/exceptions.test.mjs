@@ -23,7 +23,10 @@ function withInterrupts(code, options) {
 
 test('an interrupt runs its handler, and the program goes on with all registers', () => {
   const main = [...Array(20).fill(asm.adds(0, 1))];
-  const { nvic, core, run, register } = withInterrupts({ main, [ZERO]: [asm.movs(0, 99), asm.movs(3, 98), asm.bxLr] }, { registers: [0, 1, 2, 3] });
+  const { nvic, core, run, register } = withInterrupts(
+    { main, [ZERO]: [asm.movs(0, 99), asm.movs(3, 98), asm.bxLr] },
+    { registers: [0, 1, 2, 3] },
+  );
   nvic.pend(ZERO);
   run();
   assert.deepEqual([register(0), register(3)], [20, 3]);
@@ -38,7 +41,10 @@ test('the frame has the registers, the address to return to, and xPSR, aligned t
   run();
   const frame = core.engine.get(REGISTER.sp);
   assert.equal(frame, STACK - 4 - FRAME_BYTES - 4, 'four bytes for the alignment');
-  assert.deepEqual([0, 1, 2, 3].map((i) => memory.word(frame + 4 * i)), [10, 11, 12, 13]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((i) => memory.word(frame + 4 * i)),
+    [10, 11, 12, 13],
+  );
   assert.equal(memory.word(frame + 24), MAIN + 2);
   assert.equal(memory.word(frame + 28) & (XPSR_ALIGNED | THUMB | 0x1ff), XPSR_ALIGNED | THUMB);
 });
@@ -105,7 +111,10 @@ test('bits of a priority below PRIGROUP only order what waits', () => {
 
 test('of two that wait, the higher priority goes first, then the lower number', () => {
   const order = (priorities) => {
-    const { nvic, run, register } = withInterrupts({ [ZERO]: [...note(1), asm.bxLr], [ONE]: [...note(2), asm.bxLr] }, { registers: [0, 0, 0, 0, 0] });
+    const { nvic, run, register } = withInterrupts(
+      { [ZERO]: [...note(1), asm.bxLr], [ONE]: [...note(2), asm.bxLr] },
+      { registers: [0, 0, 0, 0, 0] },
+    );
     priorities.forEach((priority, i) => nvic.setPriority(ZERO + i, priority));
     nvic.pend(ONE);
     nvic.pend(ZERO);
@@ -117,7 +126,10 @@ test('of two that wait, the higher priority goes first, then the lower number', 
 });
 
 test('a handler that follows another one keeps its frame, and costs six cycles', () => {
-  const { nvic, core, memory, run } = withInterrupts({ [ZERO]: [asm.bxLr], [ONE]: [asm.str(1, 2), asm.bxLr] }, { registers: [0, 77, DATA] });
+  const { nvic, core, memory, run } = withInterrupts(
+    { [ZERO]: [asm.bxLr], [ONE]: [asm.str(1, 2), asm.bxLr] },
+    { registers: [0, 77, DATA] },
+  );
   run();
   const before = core.exceptionCycles;
   nvic.pend(ZERO);
@@ -184,8 +196,14 @@ test('SVC and PendSV run their handlers', () => {
 
 test('a handler that uses the FPU leaves the registers of the program unchanged', () => {
   // The program has 1.0 in s0; the handler moves 0 to s0, and returns.
-  const [VMOV_S0_R0, VMOV_R0_S0] = [[0xee00, 0x0a10], [0xee10, 0x0a10]];
-  const { core, nvic, run } = withInterrupts({ main: VMOV_S0_R0, [ZERO]: [asm.movs(0, 0), ...VMOV_S0_R0, ...VMOV_R0_S0, asm.bxLr] }, { registers: [0x3f800000] });
+  const [VMOV_S0_R0, VMOV_R0_S0] = [
+    [0xee00, 0x0a10],
+    [0xee10, 0x0a10],
+  ];
+  const { core, nvic, run } = withInterrupts(
+    { main: VMOV_S0_R0, [ZERO]: [asm.movs(0, 0), ...VMOV_S0_R0, ...VMOV_R0_S0, asm.bxLr] },
+    { registers: [0x3f800000] },
+  );
   core.system.cpacr.value = 0xf << 20;
   run();
   core.engine.set(REGISTER.fpscr, 0x10000000);
@@ -217,7 +235,10 @@ test('WFE sleeps until an event, which SEV, an exception and its return are', ()
   assert.equal(asleep([asm.wfe]), true);
   assert.equal(asleep([asm.sev, asm.wfe]), false);
   assert.equal(asleep([asm.sev, asm.wfe, asm.wfe]), true);
-  assert.equal(asleep([asm.wfe], ({ nvic }) => nvic.pend(ZERO)), false);
+  assert.equal(
+    asleep([asm.wfe], ({ nvic }) => nvic.pend(ZERO)),
+    false,
+  );
 });
 
 test('WFI wakes for an interrupt that PRIMASK holds back, WFE does not', () => {

@@ -14,9 +14,27 @@ const { hardFault, memManage, busFault, usageFault } = EXCEPTION;
 /** Program, r0, bits of CFSR, its exception, and which of its instructions the frame names. */
 const KINDS = {
   'a read where nothing is': { main: [asm.nop, asm.ldr(1, 0)], r0: RESERVED, bits: 0x8200, exception: busFault, at: 1 },
-  'a write where nothing is': { main: [asm.nop, asm.str(1, 0)], r0: RESERVED, bits: 0x8200, exception: busFault, at: 1 },
-  'a jump to where nothing is': { main: [asm.nop, asm.bx(0)], r0: RESERVED | 1, bits: 0x100, exception: busFault, pc: RESERVED },
-  'a jump to a peripheral': { main: [asm.nop, asm.bx(0)], r0: 0x40000001, bits: 0x1, exception: memManage, pc: 0x40000000 },
+  'a write where nothing is': {
+    main: [asm.nop, asm.str(1, 0)],
+    r0: RESERVED,
+    bits: 0x8200,
+    exception: busFault,
+    at: 1,
+  },
+  'a jump to where nothing is': {
+    main: [asm.nop, asm.bx(0)],
+    r0: RESERVED | 1,
+    bits: 0x100,
+    exception: busFault,
+    pc: RESERVED,
+  },
+  'a jump to a peripheral': {
+    main: [asm.nop, asm.bx(0)],
+    r0: 0x40000001,
+    bits: 0x1,
+    exception: memManage,
+    pc: 0x40000000,
+  },
   'a jump to ARM code': { main: [asm.nop, asm.bx(0)], r0: MAIN, bits: 0x20000, exception: usageFault, pc: MAIN },
   'an undefined instruction': { main: [asm.nop, asm.udf], r0: 0, bits: 0x10000, exception: usageFault, at: 1 },
 };
@@ -62,7 +80,10 @@ test('a return that does not fit the state of the core is a UsageFault', () => {
 
 test('a fault in a HardFault locks the core up, which stops a run without a watchdog', () => {
   const { run, core } = bare({ main: [asm.udf], [hardFault]: [asm.udf] });
-  assert.throws(() => run(), (error) => error instanceof FirmwareStopped && /lockup after UNDEFINSTR/.test(error.reason));
+  assert.throws(
+    () => run(),
+    (error) => error instanceof FirmwareStopped && /lockup after UNDEFINSTR/.test(error.reason),
+  );
   assert.equal(core.locked, true);
 });
 
@@ -75,15 +96,26 @@ test('a stack that grows below the DTCM locks the core up', () => {
 test('with a watchdog, a lockup ends in a reset', () => {
   const { board, machine, run } = bare({ main: [asm.udf], [hardFault]: [asm.udf] }, { onReset: 'reboot' });
   const iwdg = (offset, value) => machine.bus.write(0x58004800 + offset, 4, value);
-  for (const [offset, value] of [[0, 0x5555], [8, 31], [0, 0xcccc]]) iwdg(offset, value);
+  for (const [offset, value] of [
+    [0, 0x5555],
+    [8, 31],
+    [0, 0xcccc],
+  ])
+    iwdg(offset, value);
   run(3900);
   assert.equal(board.resets.length, 0);
   assert.throws(() => run(200), /lockup/, 'the same program again, without the watchdog');
-  assert.deepEqual(board.resets.map(({ reason }) => reason), ['watchdog']);
+  assert.deepEqual(
+    board.resets.map(({ reason }) => reason),
+    ['watchdog'],
+  );
 });
 
 test('the core reads and writes words and halfwords at any address', () => {
-  const { memory, register, run } = bare({ main: [asm.str(0, 1), asm.ldr(2, 1), asm.ldrh(3, 1)] }, { registers: [0x11223344, DATA + 3] });
+  const { memory, register, run } = bare(
+    { main: [asm.str(0, 1), asm.ldr(2, 1), asm.ldrh(3, 1)] },
+    { registers: [0x11223344, DATA + 3] },
+  );
   run();
   assert.deepEqual([register(2), register(3)], [0x11223344, 0x3344]);
   assert.equal(memory.word(DATA + 4) & 0xffffff, 0x112233);
@@ -115,6 +147,9 @@ const NOT_MODELLED = {
 for (const [what, [main, registers, reason]] of Object.entries(NOT_MODELLED)) {
   test(`${what} stops the run by its name`, () => {
     const { run } = bare({ main }, { registers });
-    assert.throws(() => run(), (error) => error instanceof FirmwareStopped && reason.test(error.reason));
+    assert.throws(
+      () => run(),
+      (error) => error instanceof FirmwareStopped && reason.test(error.reason),
+    );
   });
 }

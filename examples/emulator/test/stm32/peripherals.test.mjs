@@ -4,8 +4,17 @@ import { test } from 'node:test';
 import { DATA, standing, STACK } from './program.mjs';
 
 const RCC = 0x58024400;
-const [CR, CFGR, D1CFGR, D2CFGR, PLLCKSELR, PLLCFGR, PLL1DIVR] = [0x00, 0x10, 0x18, 0x1c, 0x28, 0x2c, 0x30].map((at) => RCC + at);
-const ENABLE = { AHB1: RCC + 0xd8, AHB2: RCC + 0xdc, AHB4: RCC + 0xe0, APB1: RCC + 0xe8, APB2: RCC + 0xf0, APB4: RCC + 0xf4 };
+const [CR, CFGR, D1CFGR, D2CFGR, PLLCKSELR, PLLCFGR, PLL1DIVR] = [0x00, 0x10, 0x18, 0x1c, 0x28, 0x2c, 0x30].map(
+  (at) => RCC + at,
+);
+const ENABLE = {
+  AHB1: RCC + 0xd8,
+  AHB2: RCC + 0xdc,
+  AHB4: RCC + 0xe0,
+  APB1: RCC + 0xe8,
+  APB2: RCC + 0xf0,
+  APB4: RCC + 0xf4,
+};
 const RSR = RCC + 0xd0;
 const HSI48 = 1 << 12;
 const NVIC = { timer: 43, rng: 80, exti10: 40, dma0: 11, dma1: 12 };
@@ -150,7 +159,13 @@ test('the watchdog needs its key, counts at 32 kHz, and resets the chip unless i
   const { board, write, run } = standing({ onReset: 'reboot' });
   write(IWDG + 8, 1);
   assert.match(board.mistakes[0].text, /without the key/);
-  for (const [at, value] of [[0, 0x5555], [4, 3], [8, 999], [0, 0xcccc]]) write(IWDG + at, value);
+  for (const [at, value] of [
+    [0, 0x5555],
+    [4, 3],
+    [8, 999],
+    [0, 0xcccc],
+  ])
+    write(IWDG + at, value);
   assert.equal(board.watchdog.timeoutUs, 1e6);
   run(900_000);
   write(IWDG, 0xaaaa);
@@ -158,7 +173,10 @@ test('the watchdog needs its key, counts at 32 kHz, and resets the chip unless i
   assert.equal(board.resets.length, 0);
   assert.equal(Math.round(board.watchdog.longestGapUs), 900_000);
   run(200_000);
-  assert.deepEqual(board.resets.map(({ reason }) => reason), ['watchdog']);
+  assert.deepEqual(
+    board.resets.map(({ reason }) => reason),
+    ['watchdog'],
+  );
 });
 
 // RNG.
@@ -189,7 +207,7 @@ test('a pin drives what is connected only while it is an output', () => {
   machine.gpio.connect('D14', { idle: 1, onLevel: (level) => levels.push(level) });
   write(GPIOD + 0x18, 1 << 30);
   assert.deepEqual(levels, []);
-  write(GPIOD, 0xffffffff & ~(3 << 28) | (1 << 28));
+  write(GPIOD, (0xffffffff & ~(3 << 28)) | (1 << 28));
   write(GPIOD + 0x18, 1 << 14);
   write(GPIOD, 0xffffffff);
   assert.deepEqual(levels, [false, true]);
@@ -317,9 +335,18 @@ test('DMA to the DTCM, and any with the D-cache on, stop the run', () => {
     }
     return 'ran';
   };
-  assert.match(reason(() => {}, STACK - 0x100), /4 bytes at 0x20007f00 in DTCM, which DMA1 does not reach/);
-  assert.match(reason(({ write }) => write(0xe000ed14, 1 << 16), DATA), /DMA while the D-cache is on/);
-  assert.equal(reason(() => {}, DATA), 'ran');
+  assert.match(
+    reason(() => {}, STACK - 0x100),
+    /4 bytes at 0x20007f00 in DTCM, which DMA1 does not reach/,
+  );
+  assert.match(
+    reason(({ write }) => write(0xe000ed14, 1 << 16), DATA),
+    /DMA while the D-cache is on/,
+  );
+  assert.equal(
+    reason(() => {}, DATA),
+    'ran',
+  );
 });
 
 test('units other than bytes, and circular transfers, stop the run', () => {

@@ -44,7 +44,8 @@ export const handlerOf = (exception) => HANDLERS + HANDLER_BYTES * exception;
 /** @param {Record<string, number[]>} code halfwords: `main`, and handlers by the number of their exception */
 function image(code) {
   const bytes = Buffer.alloc(IMAGE_BYTES, 0xff);
-  const put = (address, halfwords) => halfwords.forEach((halfword, i) => bytes.writeUInt16LE(halfword, address - FLASH + 2 * i));
+  const put = (address, halfwords) =>
+    halfwords.forEach((halfword, i) => bytes.writeUInt16LE(halfword, address - FLASH + 2 * i));
   bytes.writeUInt32LE(STACK, 0);
   for (let exception = 1; exception < VECTORS; exception++) {
     bytes.writeUInt32LE(handlerOf(exception) | 1, 4 * exception);
@@ -64,12 +65,15 @@ class BareBoard extends Stm32Board {
   }
 }
 
+/** A board with these bytes in its flash. */
+export const boardOf = (bytes, options) => BareBoard.boot(bytes, options);
+
 /**
  * @param {Record<string, number[]>} [code]
  * @param {{registers?: number[]}} [options] r0 and on at the start, and those of the board
  */
 export function bare(code = {}, { registers = [], ...options } = {}) {
-  const board = BareBoard.boot(image(code), options);
+  const board = boardOf(image(code), options);
   const { machine, memory } = board;
   registers.forEach((value, i) => machine.core.engine.set(REGISTER.r0 + i, value));
   const run = (us = 10) => board.run({ us });
