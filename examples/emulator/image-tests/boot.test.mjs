@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Board } from '../boards/selected.mjs';
 import { pingExchange, udpExchange } from './exchanges.mjs';
+import { pattern } from '../wire/build.mjs';
 import { uf2 } from './settings.mjs';
 import { imageTest, World } from './world.mjs';
 
@@ -183,6 +184,18 @@ if (Board.w5500s.wan) {
       world.awaitLease(2000);
     },
     { cold: true },
+  );
+}
+
+if (Board.checksAlignment) {
+  imageTest(
+    'no instruction for several words is executed with an unaligned address',
+    (world) => {
+      world.makeReady();
+      for (const length of [60, 61, 62, 63, 1514]) udpExchange(world, { data: pattern(length - 42, length) });
+      pingExchange(world);
+    },
+    { cold: true, checkAlignment: true },
   );
 }
 

@@ -32,6 +32,7 @@ const SLICE_NANOS = 100e3;
  * @property {number} [seed] 0; decides RAM at power-up and the numbers of the RNG
  * @property {Uint8Array} [uniqueId] the chip's unique id, up to 12 bytes
  * @property {'stop' | 'reboot'} [onReset] what a watchdog or a reset request does to a run: 'stop' throws
+ * @property {boolean} [checkAlignment] false; true: LDM, LDRD and their like fault at unaligned addresses, in slow runs
  * @property {boolean} [strict] true: a mistake in using the chips stops the run
  */
 
@@ -45,6 +46,8 @@ export class Stm32Board {
   static faultReset = 'SYSRESETREQ';
   /** What the log says of it. */
   static faultLog = /fault at 0x[0-9a-f]+, called from [^]*restarted after a fault/;
+  /** `options.checkAlignment` is there. */
+  static checksAlignment = true;
   /** The pin of the status LED. A board with another one defines it. */
   static ledPin = 'B0';
   /** The pins of RMII and MDIO, if the Ethernet MAC is used. */
@@ -131,9 +134,15 @@ export class Stm32Board {
     gpio.connect(this.constructor.ledPin, { onLevel: (level) => this.setLed(level) });
     this.setLed(false);
     this.connectPorts(this.machine);
-    for (const { address, data } of this.image.segments) if (address >= FLASH.start) core.loadCode(address, data);
+    for (const { address, data } of this.image.segments) this.loadCode(address, data);
     core.reset(FLASH.start);
     this.profile.attach();
+  }
+
+  loadCode(address, data) {
+    const { core } = this.machine;
+    core.loadCode(address, data);
+    if (this.options.checkAlignment) core.checkAlignment(address, data);
   }
 
   get uniqueId() {

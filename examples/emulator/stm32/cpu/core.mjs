@@ -5,6 +5,7 @@
  * A cycle is an instruction. It is charged at the start of its block, which is a run of instructions without a branch.
  * Exceptions are taken between blocks.
  */
+import { alignedIn } from './alignment.mjs';
 import { EXCEPTION, FAULT, faultOfAccess, faultOfFetch, faultOfInstruction } from './faults.mjs';
 import { popFrame, pushFrame } from './frames.mjs';
 import { blockCost, HINT, hintsIn } from './instructions.mjs';
@@ -18,6 +19,8 @@ const RETURN_PREFIX = 0xffffffe0;
 /** Bits of EXC_RETURN: a frame without the FPU's registers; thread mode; the process stack. */
 const [BASIC_FRAME, TO_THREAD, PROCESS_STACK] = [1 << 4, 1 << 3, 1 << 2];
 const THUMB = 1 << 24;
+/** Of xPSR: the instruction may be conditional. */
+const IT_STATE = 0x0600fc00;
 /** Flags that an exception entry leaves as they are. */
 const KEPT_FLAGS = 0xf80f0000;
 const [NOT_PRIVILEGED, PROCESS_SP, FPU_IN_USE] = [1, 2, 4];
@@ -66,6 +69,17 @@ export class Core {
     this.engine.onInstructions(hintsIn(address, code), (at) =>
       this.stopFor({ hint: this.memory.halfword(at), next: at + 2 }),
     );
+  }
+
+  /** Makes accesses of several words fault at an unaligned address, which the engine does not. Runs get slow. */
+  checkAlignment(address, code) {
+    const registers = alignedIn(address, code);
+    this.engine.onEveryInstruction(address, code.length, (at) => {
+      const register = registers.get(at);
+      if (register === undefined || (this.engine.get(register) & 3) === 0) return;
+      // Whether a conditional instruction is executed is not known here.
+      if (!(this.engine.get(R.xpsr) & IT_STATE)) this.stopFor({ unaligned: at });
+    });
   }
 
   /** Starts at the vector table. */
@@ -134,9 +148,10 @@ export class Core {
     throw new Error(`the engine stopped: ${error}`);
   }
 
-  continueAfter({ due, hint, next, report }) {
+  continueAfter({ due, hint, next, report, unaligned }) {
     if (due) return;
-    if (hint !== undefined) this.obeyHint(hint, next);
+    if (unaligned !== undefined) this.faultAt(unaligned, FAULT.unaligned);
+    else if (hint !== undefined) this.obeyHint(hint, next);
     else if (report === REPORT.exceptionReturn) this.returnFromException((this.pc & ~1) >>> 0);
     else if (report === REPORT.svc) this.raise(EXCEPTION.svcall);
     else if (report === REPORT.breakpoint) this.hardFault({ name: 'a breakpoint', bits: DEBUG_EVENT });
@@ -287,6 +302,11 @@ export class Core {
     } else {
       this.hardFault({ ...reason, bits: FORCED });
     }
+  }
+
+  faultAt(address, reason) {
+    this.pc = address | 1;
+    this.fault(reason);
   }
 
   hardFault({ name, bits }) {

@@ -87,6 +87,39 @@ test('a fault in a HardFault locks the core up, which stops a run without a watc
   assert.equal(core.locked, true);
 });
 
+/** Instructions for several words, with the address in r0. */
+const ALIGNED = {
+  LDM: [0xe890, 0x0006],
+  'a narrow LDM': [0xc806],
+  STM: [0xe880, 0x0006],
+  LDRD: [0xe9d0, 0x1200],
+  STRD: [0xe9c0, 0x1200],
+  LDREX: [0xe850, 0x1f00],
+  'a load of the FPU': [0xed90, 0x0a00],
+};
+
+for (const [name, main] of Object.entries(ALIGNED)) {
+  test(`${name} faults at an unaligned address, if that is checked, and at no other`, () => {
+    const cfsr = (address) => {
+      const { core, run } = bare({ main: [asm.nop, ...main] }, { registers: [address], checkAlignment: true });
+      core.system.cpacr.value = 0xf << 20;
+      run();
+      const isFault = core.nvic.active.at(-1) === hardFault;
+      if (isFault) assert.equal(core.memory.word(core.engine.get(REGISTER.sp) + 24), MAIN + 2);
+      return core.system.cfsr.value;
+    };
+    assert.equal(cfsr(DATA + 2), 1 << 24);
+    assert.equal(cfsr(DATA + 4), 0);
+  });
+}
+
+test('LDR, LDRH, and exclusive bytes are not checked', () => {
+  const main = [asm.ldr(1, 0), asm.ldrh(1, 0), 0xe8d0, 0x1f4f];
+  const { core, run } = bare({ main }, { registers: [DATA + 1], checkAlignment: true });
+  run();
+  assert.equal(core.system.cfsr.value, 0);
+});
+
 test('a stack that grows below the DTCM locks the core up', () => {
   const { core, run } = bare({ main: [asm.push(0xff), asm.push(0xff)] });
   core.engine.set(REGISTER.sp, 0x20000020);
