@@ -7,17 +7,17 @@ import { FirmwareStopped } from './simulation/firmware-stopped.mjs';
 const HELP = `usage: node run.mjs IMAGE [options]
 
 Boots IMAGE (ELF, UF2, or binary with its second stage) on the board that the environment variable BOARD names, a file of
-boards/ (rp2040-w5500), and prints its log, then the statistics of the run. Exit code 1 if the firmware stopped, 2 for
+boards/ (rp2040-w5500, stm32h7-eth-w5500), and prints its log, then the statistics of the run. Exit code 1 if the firmware stopped, 2 for
 wrong usage.
 
   --ms N            simulated milliseconds to run (2000)
   --elf FILE        ELF file of the same program, if IMAGE is UF2 or binary: for symbols and the defmt log
-  --seed N          seed of the ring oscillator and of SRAM at power-up (0)
-  --xip N           model the flash cache, a miss costs N cycles (without: no cache, flash answers at once)
+  --seed N          seed of the random bits and of RAM at power-up (0)
+  --xip N           RP2040: model the flash cache, a miss costs N cycles (without: no cache, flash answers at once)
   --reboot          let the board reboot on a watchdog or a reset request (without: that stops the run)
   --strict          a mistake in using a network chip stops the run
   --profile         print the cycles of each function
-  --pcap PORT=FILE  write the frames of a port (spi0, spi1); may be repeated
+  --pcap PORT=FILE  write the frames of a port (spi0, spi1, eth); may be repeated
   --json            print the statistics as JSON
   --help
 `;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Board } from '../boards/selected.mjs';
 import { pingExchange, udpExchange } from './exchanges.mjs';
+import { pattern } from '../wire/build.mjs';
 import { uf2 } from './settings.mjs';
 import { imageTest, World } from './world.mjs';
 
@@ -102,7 +103,7 @@ function portsOf(options) {
 }
 
 imageTest(
-  'two boots choose different external ports, because the ring oscillator gave different bits',
+  'two boots choose different external ports, because their random bits differ',
   () => {
     const [one, again, other] = [1, 1, 2].map((seed) => portsOf({ seed }));
     assert.deepEqual(one, again, 'the emulator is deterministic');
@@ -125,7 +126,7 @@ if (Board.hasRingOscillator) {
 }
 
 imageTest(
-  'two boards with different flash ids have different MAC addresses, all locally administered',
+  'two boards with different unique ids have different MAC addresses, all locally administered',
   () => {
     const ids = [
       [1, 2, 3, 4, 5, 6, 7, 8],
@@ -185,6 +186,18 @@ if (Board.w5500s.wan) {
       world.awaitLease(2000);
     },
     { cold: true },
+  );
+}
+
+if (Board.checksAlignment) {
+  imageTest(
+    'no instruction for several words is executed with an unaligned address',
+    (world) => {
+      world.makeReady();
+      for (const length of [60, 61, 62, 63, 1514]) udpExchange(world, { data: pattern(length - 42, length) });
+      pingExchange(world);
+    },
+    { cold: true, checkAlignment: true },
   );
 }
 

@@ -10,6 +10,26 @@ import { imageTest, ROUTER_INSIDE } from './world.mjs';
 const AT_ONCE = 8;
 const SHORT = { ...PROVIDER, leaseSeconds: 60 };
 
+for (const [when, ms] of [
+  ['from power-up on', 0],
+  ['a second later', 1000],
+]) {
+  imageTest(
+    `with a link outside ${when}, the router asks for an address once before it waits for an answer`,
+    (world) => {
+      world.wan.dhcp.mode = 'silent';
+      world.board.wan.link(ms === 0);
+      world.board.after(ms * 1e3, () => world.board.wan.link(true));
+      world.run(ms + 1500);
+      assert.deepEqual(
+        world.wan.dhcp.heard.map(({ type }) => type),
+        ['discover'],
+      );
+    },
+    { cold: true },
+  );
+}
+
 imageTest(
   'a laptop that is plugged in gets an address, the router as gateway, and the outside DNS servers',
   (world) => {

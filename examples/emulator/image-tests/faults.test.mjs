@@ -102,7 +102,7 @@ imageTest(
     udpExchange(world);
     world.board.hardFault();
     routesAgain(world);
-    assert.match(world.board.log, /restarted after a fault at/);
+    assert.match(world.board.log, Board.faultLog);
   },
   { onReset: 'reboot', end: { resets: [Board.faultReset] } },
 );

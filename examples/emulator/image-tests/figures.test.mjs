@@ -8,9 +8,6 @@ import { measure } from './figures/measure.mjs';
 import { markdown } from './figures/table.mjs';
 import { elf } from './settings.mjs';
 
-const MOST_CYCLES_SATURATED = 16_000;
-/** A forwarder without NAT reaches 2,250 a second with the same SPI clock. A slower port limits a board to less. */
-const LEAST_LONG_FRAMES = Board.leastLongFrames ?? 2250 * 0.95;
 const LEAST_RATIO = 0.9;
 const COMMITTED = new URL(`figures/${boardName}.json`, import.meta.url);
 
@@ -21,15 +18,15 @@ before(() => {
   console.log(markdown(figures));
 });
 
-test('a 60-byte packet takes at most 16,000 cycles with the router saturated, in every direction', () => {
+test(`a 60-byte packet takes at most ${Board.limits.cyclesSaturated} cycles with the router saturated, in every direction`, () => {
   for (const [way, { cycles }] of Object.entries(figures.frames[60].saturated)) {
-    assert.ok(cycles <= MOST_CYCLES_SATURATED, `${way}: ${cycles}`);
+    assert.ok(cycles <= Board.limits.cyclesSaturated, `${way}: ${cycles}`);
   }
 });
 
 test('1514-byte frames are forwarded at the speed of the slower port, both ways together', () => {
   const { framesPerSecond } = figures.frames[1514].saturated.both;
-  assert.ok(framesPerSecond >= LEAST_LONG_FRAMES, `${framesPerSecond} a second`);
+  assert.ok(framesPerSecond >= Board.limits.longFrames, `${framesPerSecond} a second`);
 });
 
 test('both directions get the same share', () => {

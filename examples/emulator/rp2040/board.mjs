@@ -48,6 +48,8 @@ export class Rp2040Board {
   static hasRingOscillator = true;
   /** What resets the board after a fault of the processor. */
   static faultReset = 'watchdog';
+  /** What the log says of it. */
+  static faultLog = /restarted after a fault at/;
 
   /**
    * Powers the board up with the image in its flash, up to the image's first instruction.

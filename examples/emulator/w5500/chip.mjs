@@ -68,6 +68,11 @@ export class W5500 {
     this.onMistake(text);
   }
 
+  /** Bytes received that the firmware has not fetched. */
+  get unread() {
+    return this.socket.rxSize;
+  }
+
   /** Time a frame of `length` bytes without FCS occupies the wire. */
   wireNanos(length) {
     return ((length + WIRE_OVERHEAD) * 8e3) / this.options.mbps;

@@ -90,7 +90,7 @@ export class Port {
 
   /** Bytes that lie in the chip and were not fetched by the firmware. */
   get unread() {
-    return this.chip.socket.rxSize;
+    return this.chip.unread;
   }
 
   /** Writes every frame from now on, both ways, to a pcap file. */

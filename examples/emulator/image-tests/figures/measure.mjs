@@ -1,4 +1,5 @@
 /** Measures the image: the same image gives the same figures on every machine. */
+import { Board } from '../../boards/selected.mjs';
 import { World } from '../world.mjs';
 import { cyclesByCrate } from './attribution.mjs';
 import { perSecond, Traffic } from './traffic.mjs';
@@ -7,8 +8,7 @@ const SIZES = [60, 1514];
 const WAYS = { out: ['out'], in: ['in'], both: ['out', 'in'] };
 /** One frame at a time. */
 const LIGHT = { gapUs: 3000, ms: 150 };
-/** More frames than the board can carry. FILL_MS fills all queues, FLOOD_MS is measured. */
-const FLOOD_GAP_US = { 60: 40, 1514: 200 };
+/** With more frames than the board can carry, FILL_MS fills all queues, and FLOOD_MS is measured. */
 const FILL_MS = 50;
 const FLOOD_MS = 300;
 const IDLE_MS = 2000;
@@ -56,27 +56,40 @@ const each = (names, action) => Object.fromEntries(names.map((name) => [name, ac
 function measureLight(traffic, { way, idle }) {
   const { board } = traffic.world;
   traffic.forget();
-  const [cycles, ns] = [board.cycles, board.ns];
+  const [before, ns] = [countersOf(board), board.ns];
   traffic.offer([way], LIGHT);
   traffic.world.run(LIGHT.gapUs / 1e3);
-  const spent = board.cycles - cycles - (idle * (board.ns - ns)) / 1e6;
-  return { cycles: Math.round(spent / traffic.total), latencyUs: Math.round(traffic.latency(way)) };
+  const unrelated = (idle * (board.ns - ns)) / 1e6;
+  return { ...perPacket(board, { before, unrelated, packets: traffic.total }), latencyUs: Math.round(traffic.latency(way)) };
+}
+
+/** Boards whose core polls its devices in no time count that apart. */
+const countersOf = ({ cycles, polledCycles }) => ({ cycles, polledCycles });
+
+/** Cycles, and without those of polls, if the board counts them, instructions. */
+function perPacket(board, { before, unrelated, packets }) {
+  const cycles = board.cycles - before.cycles - unrelated;
+  const figures = { cycles: Math.round(cycles / packets) };
+  if (board.polledCycles === undefined) return figures;
+  const polled = board.polledCycles - before.polledCycles;
+  return { ...figures, instructions: Math.round((cycles - polled) / packets) };
 }
 
 function measureFlood(traffic, way) {
   const { board } = traffic.world;
-  const gapUs = FLOOD_GAP_US[traffic.size];
+  const gapUs = Board.floodGapUs[traffic.size];
   traffic.offer(WAYS[way], { gapUs, ms: FILL_MS });
   traffic.forget();
-  const cycles = board.cycles;
+  const before = countersOf(board);
   traffic.offer(WAYS[way], { gapUs, ms: FLOOD_MS });
-  const spent = board.cycles - cycles;
+  const spent = board.cycles - before.cycles;
   const { counts, total } = traffic;
+  const costs = perPacket(board, { before, unrelated: 0, packets: total });
   traffic.world.run(QUIET_MS);
   const busy = (spent * board.nanosPerCycle) / (FLOOD_MS * 1e6);
   const figures = {
     framesPerSecond: Math.round(perSecond(total, FLOOD_MS)),
-    cycles: Math.round(spent / total),
+    ...costs,
     busyPercent: Math.round(100 * busy),
   };
   return way === 'both' ? { ...figures, out: counts.out, in: counts.in } : figures;
@@ -85,7 +98,7 @@ function measureFlood(traffic, way) {
 /** Cycles per packet by crate and by function, with both directions saturated. */
 function measureCrates(traffic, elf) {
   const { profile } = traffic.world.board;
-  const gapUs = FLOOD_GAP_US[traffic.size];
+  const gapUs = Board.floodGapUs[traffic.size];
   traffic.offer(WAYS.both, { gapUs, ms: FILL_MS });
   traffic.forget();
   profile.start();

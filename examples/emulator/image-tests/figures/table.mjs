@@ -7,10 +7,18 @@ function table(head, rows) {
 }
 
 function frameRows([size, { light, saturated }]) {
-  const one = ([way, { cycles, latencyUs }]) => [`${size} B ${way}, one at a time`, cycles, '', latencyUs, ''];
-  const many = ([way, { cycles, framesPerSecond, busyPercent }]) => [
+  const one = ([way, { cycles, instructions = '', latencyUs }]) => [
+    `${size} B ${way}, one at a time`,
+    cycles,
+    instructions,
+    '',
+    latencyUs,
+    '',
+  ];
+  const many = ([way, { cycles, instructions = '', framesPerSecond, busyPercent }]) => [
     `${size} B ${way === 'both' ? 'both ways' : way}, saturated`,
     cycles,
+    instructions,
     framesPerSecond,
     '',
     busyPercent,
@@ -30,7 +38,7 @@ export function markdown({ frames, memory, stack, idleCyclesPerMs }) {
   const sizes = Object.keys(frames).map((size) => `${size} B`);
   return [
     table(
-      ['UDP of one session', 'cycles a packet', 'packets a second', 'latency, us', 'CPU busy, %'],
+      ['UDP of one session', 'cycles a packet', 'instructions', 'packets a second', 'latency, us', 'CPU busy, %'],
       Object.entries(frames).flatMap(frameRows),
     ),
     table(['cycles a packet by crate, both ways saturated', ...sizes], shares(frames, 'byCrate')),
