@@ -135,7 +135,7 @@
 //! # Memory
 //!
 //! All memory is in [`State`], or in [`WideState`] for more than 65,535 mappings or sessions: the
-//! tables, and about 49 KiB for queues, fragments, waiting packets, ARP caches, and external ports
+//! tables, and about 51 KiB for queues, fragments, waiting packets, ARP caches, and external ports
 //! in quarantine. The quarantine holds 64 ports unless [`State`] has memory for more. When it is
 //! full, the port that entered it first leaves early.
 #![no_std]

@@ -15,14 +15,15 @@ pub(crate) struct WaitingPackets<'d> {
     bytes: &'d mut [u8],
 }
 
-/// The memory for `N` packets, of which half can be as long as a frame.
+/// The memory for `N` packets, of which half and a little more can be as long as a frame.
 pub(crate) struct Memory<const N: usize> {
     packets: [Packet; N],
     bytes: [[u8; BYTES_EACH]; N],
 }
 
-/// The bytes for each packet: half of the longest datagram, 1500 bytes, in whole words.
-const BYTES_EACH: usize = 752;
+/// The bytes for each packet, in whole words. With four packets, all fragments of a datagram of 4 KB
+/// can wait.
+const BYTES_EACH: usize = 1072;
 
 /// Packets begin at multiples of this, so that they are moved word by word.
 const WORD: usize = 4;
@@ -233,7 +234,7 @@ mod tests {
         let mut memory = Memory::<4>::new();
         let mut packets = WaitingPackets::new(&mut memory);
         packets.put(FAR, &[1; 60]);
-        packets.put(NEAR, &[2; 1001]);
+        packets.put(NEAR, &[2; 1500]);
         packets.put(NEAR, &[3; 1400]);
         // The oldest for its own neighbour goes first, then the oldest of all.
         assert!(!packets.has_room(1500));
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!(packets.put(FAR, &[5; 1500]), Stored::Kept { replaced: 2 });
         assert_eq!(take_all(&mut packets, NEAR), [(4, 1500)]);
         assert_eq!(take_all(&mut packets, FAR), [(5, 1500)]);
-        assert!(packets.has_room(3008) && !packets.has_room(3009));
+        assert!(packets.has_room(4288) && !packets.has_room(4289));
     }
 
     #[test]
@@ -258,6 +259,6 @@ mod tests {
             assert_eq!(packets.retain(|hop| hop == FAR), 2);
             assert_eq!(take_all(&mut packets, FAR), [(1, 61), (3, 702)]);
         }
-        assert_eq!(packets.put(NEAR, &[0; 3009]), Stored::TooLong);
+        assert_eq!(packets.put(NEAR, &[0; 4289]), Stored::TooLong);
     }
 }

@@ -30,10 +30,10 @@
 //! **The producer** sleeps only after [`Channel::poll_room`] has found no room and stored its waker.
 //! The consumer has been woken by then: by the push that took three quarters of the queue, or by
 //! that of a long frame; and it has not emptied the queue since. It wakes the producer with each
-//! long frame that it takes, and when a quarter is left at the latest. Before that it has frames to take, so
-//! it waits for nothing but room in the queue of the other driver. The runner of that driver empties
-//! that queue whether or not there is room for the frames it receives. So this wait ends, and two
-//! tasks never wait for each other.
+//! long frame that it takes, and when a quarter is left at the latest. Before that it has frames to
+//! take, so it waits for nothing but room in the queue of the other driver. The runner of that
+//! driver empties that queue whether or not there is room for the frames it receives. So this wait
+//! ends, and two tasks never wait for each other.
 //!
 //! **Every wait** begins with a check of its condition in the same poll that stores the waker, and a
 //! woken task checks all its conditions again. So wake-ups may be late, merged, or spurious.
