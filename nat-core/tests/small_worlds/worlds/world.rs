@@ -142,7 +142,7 @@ impl World {
             .iter()
             .map(|s| {
                 let ends = (s.protocol as u8, s.inside, s.external, s.remote, s.state);
-                (ends, s.port_forward, s.expires_in)
+                (ends, s.is_static, s.expires_in)
             })
             .collect();
         let model = model.naive.sessions();
