@@ -13,7 +13,7 @@ fn explored(topic: Topic) -> Counts {
         let scenario = Scenario::new(topic, mode);
         let limits = Limits {
             depth: usize::MAX,
-            transitions: 10_000,
+            transitions: 4000,
             threads: 1,
             progress: false,
         };
@@ -31,7 +31,7 @@ fn explored(topic: Topic) -> Counts {
 #[test]
 fn udp() {
     let counts = explored(Topic::Udp);
-    assert!(counts.hairpin > 0 && counts.evicted > 0, "{counts:?}");
+    assert!(counts.hairpin > 0, "{counts:?}");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn control() {
 #[test]
 fn hairpin() {
     let counts = explored(Topic::Hairpin);
-    assert!(counts.hairpin > 0, "{counts:?}");
+    assert!(counts.hairpin > 0 && counts.evicted > 0, "{counts:?}");
 }
 
 #[test]

@@ -362,7 +362,7 @@ impl Arrival<'_> {
                 })?,
                 None => {
                     evicted += 1;
-                    self.check_evicted(session, sent, out)?;
+                    self.check_evicted(session, sent, (out, before))?;
                 }
             }
         }
@@ -375,11 +375,20 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    /// Neither end of a hairpinned packet loses the session that the packet belongs to.
-    fn check_evicted(&self, session: &SessionInfo, sent: &Headers, out: &Headers) -> Checked {
+    /// Neither end of a hairpinned packet loses the session that the packet belongs to. A sender that
+    /// had no external endpoint yet has no such session: it may draw the port of one that has ended.
+    fn check_evicted(
+        &self,
+        session: &SessionInfo,
+        sent: &Headers,
+        (out, before): (&Headers, &[SessionInfo]),
+    ) -> Checked {
         let senders_host = self.from == Side::Inside && session.inside.ip() == sent.source.ip();
-        let needed = is_established(session) || self.concerns(session, sent, out);
-        ensure(senders_host && !needed, || {
+        let was_known = before.iter().any(|s| {
+            (s.protocol, s.inside, s.external) == (sent.protocol, sent.source, out.source)
+        });
+        let belongs = was_known && self.concerns(session, sent, out);
+        ensure(senders_host && !belongs && !is_established(session), || {
             format!("it has evicted {session:?}")
         })
     }
