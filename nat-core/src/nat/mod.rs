@@ -122,7 +122,7 @@ impl<'t, W: Width> Nat<'t, W> {
     /// The caller carries out the [`Verdict`], and passes the correct side: the engine cannot check
     /// it. Unless the verdict is `Forward`, `Fragment` or `Local`, `packet` is unchanged.
     ///
-    /// Most packets take a fifth less time if `packet` is at an even address. Behind an Ethernet
+    /// Most packets take an eighth less time if `packet` is at an even address. Behind an Ethernet
     /// header it is, if the frame is at one.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);

@@ -164,6 +164,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Drops a packet to an external endpoint that belongs to nobody. `None` if it belongs to
     /// somebody, or if the slow path has another reason to drop it.
+    #[inline(never)]
     fn fast_unsolicited<H: Halfword>(
         &mut self,
         header: &FastHeader<'_, H>,
