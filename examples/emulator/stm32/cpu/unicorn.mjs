@@ -15,7 +15,7 @@ const CORTEX_M7 = 10;
 const CTL_CPU_MODEL = 7;
 const CTL_WRITE = 1 << 30;
 const CTL_ONE_ARGUMENT = 1 << 26;
-const HOOK = { interrupt: 1, code: 4, block: 8, invalidMemory: 0x3f0, invalidInstruction: 1 << 14 };
+const HOOK = { interrupt: 1, code: 4, block: 8, invalidMemory: 0x3f0 };
 /** Where a run ends by itself: nowhere. */
 const NEVER = 0xfffffffe;
 const VERSION = [2, 1];
@@ -41,7 +41,6 @@ export const ACCESS = { read: 19, write: 20, fetch: 21, writeProtected: 22, read
 
 const HookCallback = koffi.proto('void uc_hook(void *u, uint64_t address, uint32_t size, void *d)');
 const NumberCallback = koffi.proto('void uc_number(void *u, uint32_t number, void *d)');
-const InstructionCallback = koffi.proto('bool uc_instruction(void *u, void *d)');
 const MemoryCallback = koffi.proto(
   'bool uc_memory(void *u, int kind, uint64_t address, int size, int64_t value, void *d)',
 );
@@ -93,7 +92,6 @@ function declare(lib) {
     stop: lib.func('int uc_emu_stop(void *u)'),
     hook: lib.func(hook('uc_hook')),
     hookNumber: lib.func(hook('uc_number')),
-    hookInstruction: lib.func(hook('uc_instruction')),
     hookMemory: lib.func(hook('uc_memory')),
     ctl: lib.func('int uc_ctl(void *u, uint32_t c, ...)'),
     error: lib.func('const char *uc_strerror(int e)'),

@@ -3,7 +3,6 @@ import { NotModelled } from '../registers.mjs';
 
 const DESCRIPTOR_BYTES = 16;
 const OWN = 0x80000000;
-const CONTEXT = 0x40000000;
 const [FIRST, LAST] = [0x20000000, 0x10000000];
 const BUFFER1_VALID = 1 << 24;
 const LENGTH = 0x7fff;
@@ -158,8 +157,7 @@ export class Rings {
   storePart(frame) {
     const descriptor = this.rx.descriptor();
     const control = descriptor.getUint32(12, true);
-    if (!(control & BUFFER1_VALID) || control & CONTEXT & ~RX_INTERRUPT)
-      throw new NotModelled('a descriptor without a buffer');
+    if (!(control & BUFFER1_VALID)) throw new NotModelled('a descriptor without a buffer');
     const room = this.rxControl.field(1, 14);
     const part = frame.bytes.subarray(frame.stored, frame.stored + room);
     this.rx.bytes(descriptor.getUint32(0, true), room).set(part);

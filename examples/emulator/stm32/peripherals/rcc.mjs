@@ -75,11 +75,12 @@ export class Rcc {
 
   declareOscillators() {
     const { block } = this;
-    const known = (bits) => READY.reduce((value, { on, ready }) => (value & on ? value | ready : value & ~ready), bits);
+    const withReady = (bits) =>
+      READY.reduce((value, { on, ready }) => (value & on ? value | ready : value & ~ready), bits);
     this.cr = block.register('CR', 0x00, {
       reset: CR_RESET,
       known: CR_KNOWN,
-      read: () => known(this.cr.value | ALWAYS_READY) >>> 0,
+      read: () => withReady(this.cr.value | ALWAYS_READY) >>> 0,
       write: () => this.changed(),
     });
     block.register('HSICFGR', 0x04, { reset: 0x40000000 });
@@ -90,8 +91,8 @@ export class Rcc {
     this.pllConfig = block.register('PLLCFGR', 0x2c, { reset: 0x01ff0000 });
     this.pllDividers = block.register('PLL1DIVR', 0x30, { reset: 0x01010280 });
     const csr = block.register('CSR', 0x74, { known: 3, read: () => (csr.value & 1 ? 3 : 0) });
-    const bdcr = block.register('BDCR', 0x70, { known: 0x18000 | 0x300 });
-    return bdcr;
+    // The clock of the RTC, and the reset of its domain.
+    block.register('BDCR', 0x70, { known: 0x18000 | 0x300 });
   }
 
   /** The chip does not take another source or divider of a PLL that runs. */
