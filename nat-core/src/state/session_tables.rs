@@ -32,9 +32,8 @@ use super::{
     PortQuotas, Proto, Quotas, Session, Tables, TimeoutClass,
 };
 
-pub(crate) use capacity::MappingRoom;
 pub(crate) use established::FastMapping;
-pub(crate) use mappings::NewMapping;
+pub(crate) use mappings::{MappingRoom, NewMapping};
 pub(crate) use sessions::{Ended, NewSession};
 
 /// Hosts, mappings and sessions, their indexes, and the lists in which sessions expire.

@@ -5,7 +5,7 @@ use crate::DropReason;
 use crate::state::{Endpoint, Inside, InsideTuple, Origin, OutsideTuple, Permission};
 use crate::table::{IndexFull, Place, SlotIndex, Vacancy, Width};
 
-use super::{NewMapping, SessionTables};
+use super::{MappingRoom, NewMapping, SessionTables};
 
 impl<W: Width> SessionTables<'_, W> {
     /// The capacity of the tables of mappings and of sessions.
@@ -125,14 +125,6 @@ impl<W: Width> SessionTables<'_, W> {
             Place::Taken(_) | Place::Full => None,
         }
     }
-}
-
-/// Room in the indexes for a mapping.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MappingRoom {
-    pub(super) inside: Vacancy,
-    /// `None` if it is untranslated.
-    pub(super) outside: Option<Vacancy>,
 }
 
 fn index_full(_: IndexFull) -> DropReason {

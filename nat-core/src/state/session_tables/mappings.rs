@@ -5,10 +5,10 @@ use crate::state::{
     Blocks, Endpoint, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple,
     Proto,
 };
-use crate::table::{SlotIndex, Width};
+use crate::table::{SlotIndex, Vacancy, Width};
 
+use super::SessionTables;
 use super::blocks::blocks_of;
-use super::{MappingRoom, SessionTables};
 
 /// A mapping to be added for a first session, of which it has all the rest.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,14 @@ pub(crate) struct NewMapping {
     /// Whether its host gets its external address for later mappings too: the host's own is gone
     /// (RFC 4787 REQ-2).
     pub(crate) pairs: bool,
+}
+
+/// Room in the indexes for a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MappingRoom {
+    pub(super) inside: Vacancy,
+    /// `None` if it is untranslated.
+    pub(super) outside: Option<Vacancy>,
 }
 
 impl NewMapping {
