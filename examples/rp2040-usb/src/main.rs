@@ -16,33 +16,43 @@ use static_cell::ConstStaticCell;
 
 use board::{Board, Led, OutsideRunner};
 
-/// Mappings that the NAT can hold. The environment variable `NAT_FLOWS` sets it when the firmware
+/// Mappings that the NAT can hold. The environment variable `NAT_MAPPINGS` sets it when the firmware
 /// is built.
-const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_FLOWS"), 1024);
+const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_MAPPINGS"), 2048);
+
+/// Sessions that the NAT can hold.
+const SESSIONS: usize = nat_rp2040::sessions(MAPPINGS);
 
 /// Frames that each queue between the W5500 and the router can hold.
-const QUEUE: usize = 8;
+const QUEUE: usize = 16;
+
+/// How many of the received frames in a queue can be longer than 128 bytes, and how many of those
+/// to send.
+const LONG_RX: usize = 2;
+const LONG_TX: usize = 3;
 
 /// Blocks that each queue between USB and the router can hold.
 const BLOCKS: usize = 4;
 
-// Two sessions for each mapping, since hosts reach several servers from one port, and as many hosts
-// as the DHCP server has leases.
-static ROUTER: ConstStaticCell<Memory<MAPPINGS, { 2 * MAPPINGS }, LEASES>> =
+type Queues = State<QUEUE, QUEUE, LONG_RX, LONG_TX>;
+
+// As many hosts as the DHCP server has leases.
+static ROUTER: ConstStaticCell<Memory<MAPPINGS, SESSIONS, LEASES>> =
     ConstStaticCell::new(Memory::new());
 static INSIDE: ConstStaticCell<nat_usb_lan::State<BLOCKS, BLOCKS>> =
     ConstStaticCell::new(nat_usb_lan::State::new());
-static OUTSIDE: ConstStaticCell<State<QUEUE, QUEUE>> = ConstStaticCell::new(State::new());
+static OUTSIDE: ConstStaticCell<Queues> = ConstStaticCell::new(State::new());
 
 /// Starts the board, builds a router between its two ports, and spawns its seven tasks.
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let board = Board::start();
     defmt::info!(
-        "inside {=[u8; 6]:02x}, outside {=[u8; 6]:02x}, {} mappings",
+        "inside {=[u8; 6]:02x}, outside {=[u8; 6]:02x}, {} mappings, {} sessions",
         board.usb_macs.router,
         board.outside_mac,
-        MAPPINGS
+        MAPPINGS,
+        SESSIONS
     );
 
     let identity = board::identity(&board.unique_id);

@@ -19,13 +19,8 @@ use board::{Board, InsideRunner, Led, OutsideRunner};
 /// is built.
 const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_MAPPINGS"), 2048);
 
-/// Sessions that the NAT can hold: two for each mapping, since hosts reach several servers from one
-/// port. That is up to 2,048. Beyond, there is RAM for one for each mapping.
-const SESSIONS: usize = match 2 * MAPPINGS {
-    0..2048 => 2 * MAPPINGS,
-    2048..4096 => 2048,
-    4096.. => MAPPINGS,
-};
+/// Sessions that the NAT can hold.
+const SESSIONS: usize = nat_rp2040::sessions(MAPPINGS);
 
 /// Frames that each queue between a W5500 and the router can hold.
 const QUEUE: usize = 16;

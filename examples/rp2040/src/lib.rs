@@ -23,3 +23,13 @@ pub use spi_dma::{Dma, Finished};
 pub use unique_id::unique_id;
 pub use usb::{SetupHandler, UsbBus, UsbControlPipe, UsbDriver};
 pub use w5500::{W5500Pins, W5500Runner, spi_config};
+
+/// The sessions that fit beside `mappings` mappings: two for each, since hosts reach several servers
+/// from one port. That is up to 2,048. Beyond, there is RAM for one for each mapping.
+pub const fn sessions(mappings: usize) -> usize {
+    match 2 * mappings {
+        0..2048 => 2 * mappings,
+        2048..4096 => 2048,
+        4096.. => mappings,
+    }
+}
