@@ -46,19 +46,21 @@ function checkCopy(board, address, [to, from, length]) {
   assert.equal(board.halted, null, what);
 }
 
-for (const [name, alignments] of Object.entries(ALIGNMENTS)) {
-  test(`${name} copies all bytes and no others, at every length and alignment`, () => {
-    const board = Board.boot(elf());
-    for (const to of alignments) {
-      for (const from of alignments) {
-        LENGTHS.forEach((length) => checkCopy(board, board.image.symbol(name), [TO + to, FROM + from, length]));
+if (Board.hasOwnCopy) {
+  for (const [name, alignments] of Object.entries(ALIGNMENTS)) {
+    test(`${name} copies all bytes and no others, at every length and alignment`, () => {
+      const board = Board.boot(elf());
+      for (const to of alignments) {
+        for (const from of alignments) {
+          LENGTHS.forEach((length) => checkCopy(board, board.image.symbol(name), [TO + to, FROM + from, length]));
+        }
       }
-    }
+    });
+  }
+
+  test('a copy of a whole frame takes less than a cycle a byte', () => {
+    const board = Board.boot(elf());
+    const cycles = call(board, board.image.symbol('__aeabi_memcpy'), [TO, FROM, 1514]);
+    assert.ok(cycles < 1514, `${cycles} cycles`);
   });
 }
-
-test('a copy of a whole frame takes less than a cycle a byte', () => {
-  const board = Board.boot(elf());
-  const cycles = call(board, board.image.symbol('__aeabi_memcpy'), [TO, FROM, 1514]);
-  assert.ok(cycles < 1514, `${cycles} cycles`);
-});

@@ -50,6 +50,8 @@ export class Rp2040Board {
   static faultReset = 'watchdog';
   /** What the log says of it. */
   static faultLog = /restarted after a fault at/;
+  /** The firmware has a copy of memory of its own, in place of the compiler's. */
+  static hasOwnCopy = true;
 
   /**
    * Powers the board up with the image in its flash, up to the image's first instruction.

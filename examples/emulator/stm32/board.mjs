@@ -48,6 +48,8 @@ export class Stm32Board {
   static faultLog = /fault at 0x[0-9a-f]+, called from [^]*restarted after a fault/;
   /** `options.checkAlignment` is there. */
   static checksAlignment = true;
+
+  static hasOwnCopy = false;
   /** The pin of the status LED. A board with another one defines it. */
   static ledPin = 'B0';
   /** The pins of RMII and MDIO, if the Ethernet MAC is used. */
