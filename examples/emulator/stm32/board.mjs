@@ -48,7 +48,7 @@ export class Stm32Board {
   static faultLog = /fault at 0x[0-9a-f]+, called from [^]*restarted after a fault/;
   /** `options.checkAlignment` is there. */
   static checksAlignment = true;
-
+  /** The firmware uses the compiler's copy of memory. */
   static hasOwnCopy = false;
   /** The pin of the status LED. A board with another one defines it. */
   static ledPin = 'B0';
