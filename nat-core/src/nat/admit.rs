@@ -124,10 +124,12 @@ impl<'v, W: Width> View<'v, W> {
         live: Live<W>,
         received: &Received<W>,
     ) -> Result<SenderDecision<'p, W>, Refusal> {
+        // The sender's half first: where both halves are of one session, the receiver's follows it.
         let (external, effect) = self.sender_effect(sender, live)?;
         self.check_receiver(sender, Some(&effect), received.session)?;
         let inside = sender.tuple.inside;
         let action = match effect.opens() {
+            // Only hosts have limits and rates. A connection of the router opens again at no cost.
             Some(state) if inside.origin == Origin::Host => {
                 let cost = self.cost_to_reopen(self.host(inside), state, received);
                 Action::Reopen(effect, inside, cost.map_err(Refusal::Exhausted)?)
@@ -146,7 +148,10 @@ impl<'v, W: Width> View<'v, W> {
     ) -> Result<SenderDecision<'p, W>, Refusal> {
         let open = self.open_endpoint(&sender.tuple, mapping, received.session.is_some());
         let opening = self.opening(sender, open.is_some())?;
+        // A damaged packet begins no session and gets no RST. What is refused above needs no
+        // checksum.
         check_checksum(sender.ip, sender.transport)?;
+        // Before a port is drawn: the receiver may refuse the packet.
         self.check_receiver(sender, None, received.session)?;
         match opening {
             Opening::Begin(begin) => {
@@ -192,15 +197,19 @@ impl<'v, W: Width> View<'v, W> {
             return Ok(Opening::Begin(begin));
         }
         Ok(match *content {
+            // It answers a SYN that the filter let in, which left no state.
             Content::Tcp(Kind::SynAck, segment) if admitted => Opening::Begin(Tcp::new(
                 SessionState::OutsideSyn,
                 Sequences::from_syn_ack(&segment),
             )),
+            // It refuses such a SYN. The peer should learn that, and there is nothing to keep.
             Content::Tcp(Kind::Reset, _) if admitted => Opening::Pass,
             // It may answer a SYN that an open filter let in before it shut.
             Content::Tcp(Kind::SynAck, _) if self.has_expiry_backlog() => {
                 return Err(DropReason::NoSession);
             }
+            // The host knows a connection that the NAT does not, for example after a restart. No
+            // RST answers a RST (RFC 9293 section 3.5.2), and nothing answers the router.
             Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _) if origin == Origin::Host => {
                 Opening::Reset
             }
@@ -238,12 +247,15 @@ impl<'v, W: Width> View<'v, W> {
     ) -> Result<Reservation<'s, W>, DropReason> {
         let request = self.request(tuple, begin.state, (mapping, received));
         let evicted = self.choose_evicted(&request)?;
+        // Only the commit stores them, so a session that is refused below costs the host nothing.
         let tokens = self.tokens_after(tuple.inside.origin, request.host, mapping.is_none())?;
         let placement = match mapping {
             Some(mapping) => self.known_placement(mapping, evicted)?,
             None => self.new_placement(&request, evicted, search)?,
         };
         let (mapping, permission) = (placement.mapping, request.permission);
+        // The slot of the mapping is part of the key, so the room is known only now. It stays:
+        // until the commit adds the session, an eviction can only make more.
         let room = self
             .tables
             .room_for_session(mapping, tuple.remote, permission)?;
@@ -324,6 +336,8 @@ impl<'v, W: Width> View<'v, W> {
         } else {
             self.draw_mapping(request, evicted, search)?
         };
+        // A known host needs no room. If the eviction ends its last mapping, the slot of the host
+        // is the next that is used, so the host gets it back.
         if request.host.is_none() {
             self.tables.check_new_host(tuple.inside)?;
         }
@@ -375,6 +389,7 @@ impl<'v, W: Width> View<'v, W> {
     /// The slot that a new mapping gets once `evicted` has ended, which may be the last session of
     /// its own mapping.
     fn mapping_slot_after(self, evicted: Option<SlotIndex<W>>) -> Option<SlotIndex<W>> {
+        // The slot that was freed last is used first.
         let freed = evicted.and_then(|session| self.mapping_freed_by(session));
         freed.or_else(|| self.tables.next_mapping())
     }

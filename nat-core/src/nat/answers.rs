@@ -83,6 +83,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Refuses a packet from inside of a protocol that is not translated (RFC 5508 REQ-8).
     pub(super) fn reply_unknown_protocol(&mut self, ip: &ipv4::Header, origin: Origin) -> Verdict {
+        // The time to live first, as in `Hop::check`.
         if origin == Origin::Host && ip.ttl() <= 1 {
             return self.reply_icmp(
                 ip.source(),
@@ -125,6 +126,7 @@ impl<W: Width> Nat<'_, W> {
         let AnswerLimits {
             allowance, inside, ..
         } = &mut self.answers;
+        // Only for a host without an entry: it has no session that a shared limit could reveal.
         let shared = inside.of(self.state.tables.key(), source);
         let due = self
             .state
@@ -164,6 +166,7 @@ impl<W: Width> Nat<'_, W> {
         let AnswerLimits {
             allowance, outside, ..
         } = &self.answers;
+        // The total first: where it refuses, the session keeps its tokens.
         let allowed = outside.answers()
             && tables
                 .errors_about(session)
@@ -220,6 +223,7 @@ impl<W: Width> Nat<'_, W> {
     /// Whether the sender of a segment may be sent a RST now. If so, it is counted as sent.
     fn may_reset(&mut self, ends: Ends) -> bool {
         let State { tables, clock, .. } = &mut self.state;
+        // A copy, because the host is borrowed from the same tables for a change.
         let key = tables.key().clone();
         match tables.host_mut(Origin::Host, ends.source) {
             Some(host) => host.reset.take(&key, &ends, clock.tick()),
@@ -237,6 +241,7 @@ impl<W: Width> Nat<'_, W> {
 
 fn urgency(error: Error) -> Urgency {
     match error {
+        // Path MTU discovery depends on it (RFC 1191 section 4).
         Error::FragmentationNeeded { .. } => Urgency::Urgent,
         _ => Urgency::Ordinary,
     }

@@ -12,6 +12,7 @@ impl<W: Width> Nat<'_, W> {
         if self.state.policy.config.port_blocks.is_none() || new.kind != MappingKind::Dynamic {
             return;
         }
+        // The number of an untranslated mapping stands for no address: it adds no block.
         if let Some(blocks) = self.state.tables.assign_block(inside, new.external) {
             self.events().assigned(blocks);
         }

@@ -6,6 +6,7 @@ use crate::{Instant, Nat, Timeouts};
 /// The time of the latest call, and when something is due next.
 #[cfg_attr(feature = "audit", derive(Clone))]
 pub(super) struct Clock {
+    // 64 bits do not wrap. The tables store 32 of them: see `tick`.
     now: Instant,
     /// Nothing is due before then.
     quiet_until: Instant,
@@ -19,8 +20,10 @@ pub(super) const EXPIRED_PER_PACKET: usize = 64;
 /// Beyond this the clock has jumped, and everything overdue ends before a packet is processed.
 ///
 /// INVARIANT: deadlines are stored modulo 2^32 ms and compared over 2^31 ms. A session can be
-/// overdue that long only if the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each step
-/// ends up to 64 sessions, the most overdue first, and there are no more than 2^20.
+/// overdue that long only if the clock gets there in 2^31 / 2^15 = 2^16 steps or more. Each packet
+/// ends up to 64 sessions, the most overdue first: if each step is a packet, that is 2^16 * 64 =
+/// 2^22 sessions, and there are no more than 2^20. Steps with the limit zero end none, so packets
+/// or [`Nat::handle_timeout`] must come between them.
 const JUMP_MILLIS: u64 = 1 << 15;
 
 /// How long nothing can be due that has not begun yet, in milliseconds: the shortest timeout of a
@@ -99,6 +102,7 @@ impl<W: Width> Nat<'_, W> {
     #[inline]
     pub(super) fn advance(&mut self, now: Instant, limit: usize) {
         let clock = &mut self.state.clock;
+        // Deadlines are compared with a time that never goes back, even if the caller's clock does.
         let now = now.max(clock.now);
         if now < clock.quiet_until {
             clock.now = now;
@@ -107,6 +111,7 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
+    // Out of line, because most packets come while nothing is due.
     #[cold]
     #[inline(never)]
     fn end_due(&mut self, now: Instant, limit: usize) {
@@ -125,6 +130,7 @@ impl<W: Width> Nat<'_, W> {
             self.jump(before, elapsed);
         }
         self.fragments.advance(elapsed, tick);
+        // Before the sessions, so that there is room for the ports that they free.
         self.state.quarantine.release_overdue(tick, limit);
         let (tables, mut events) = self.tables_and_events();
         for _ in 0..limit {
@@ -155,6 +161,8 @@ impl<W: Width> Nat<'_, W> {
     fn jump(&mut self, before: u32, elapsed: u64) {
         const STEP: u64 = 1 << 30;
         const LONGEST: u64 = Timeouts::MAX.as_millis() as u64;
+        // No port waits longer than the longest timeout, which is below 2^30 ms: up to there
+        // deadlines compare right at once, and beyond it all are over.
         if elapsed < LONGEST {
             let arrival = self.state.clock.tick();
             self.state.quarantine.release_overdue(arrival, usize::MAX);
@@ -163,6 +171,8 @@ impl<W: Width> Nat<'_, W> {
         }
         let mut ahead = 0;
         while ahead < elapsed.min(LONGEST) {
+            // A deadline is at most 2^30 ms old here, and older by what a backlog takes to end:
+            // 2^20 sessions, 64 in each step of at most 2^15 ms, are 2^29 ms. Together below 2^31.
             ahead = elapsed.min(STEP.saturating_add(ahead));
             let tick = before.wrapping_add(ahead as u32);
             let (tables, mut events) = self.tables_and_events();

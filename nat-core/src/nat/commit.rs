@@ -44,6 +44,8 @@ impl<W: Width> Decision<W> for SenderDecision<'_, W> {
             Action::Begin(reservation) => nat.begin(reservation),
             Action::Pass => {}
             Action::Reopen(effect, inside, cost) => {
+                // Neither this session nor its mapping ends: the session is finished in the tables,
+                // and only one that is half open is evicted for it.
                 nat.evict(cost.evicted, None);
                 nat.take_tokens(*inside, cost.tokens);
                 effect.carry_out(nat);
@@ -127,6 +129,7 @@ impl<'t, W: Width> Nat<'t, W> {
             // this is rare.
             let tick = state.clock.tick();
             state.quarantine.release_overdue(tick, usize::MAX);
+            // No entry is overdue any more, so there is no third decision.
             search = PortSearch::new(ports);
             decision = decide(View(state), &mut search);
         }
@@ -162,6 +165,8 @@ impl<'t, W: Width> Nat<'t, W> {
             new_mapping,
             permission,
         } = *reservation;
+        // First, because the decision counts on the slots and the port that this frees. The mapping
+        // of the new session may have had no other session than the evicted one.
         self.evict(cost.evicted, new_mapping.is_none().then_some(mapping));
         if let Some((new, room)) = new_mapping {
             self.add_mapping(tuple, new, room);
@@ -175,6 +180,7 @@ impl<'t, W: Width> Nat<'t, W> {
         };
         let tick = self.state.clock.tick();
         self.state.tables.add_session(&session, tick);
+        // After the mapping, with which a new host gets its entry.
         self.take_tokens(tuple.inside, cost.tokens);
         self.record.count_session(tuple.proto, begin.state);
     }
@@ -187,6 +193,8 @@ impl<'t, W: Width> Nat<'t, W> {
             external: new.external,
             port: new.external_port,
         });
+        // Cannot fail: the decision found a slot for the mapping and its host, and room in the
+        // indexes.
         self.state.tables.add_mapping(first, new, room);
         self.record.count_mapping();
         if new.pairs {
@@ -194,6 +202,7 @@ impl<'t, W: Width> Nat<'t, W> {
                 .tables
                 .set_host_external(first.inside, new.external);
         }
+        // The host has its entry now. Its block is reported before the first mapping in it.
         self.assign_block(first.inside, new);
         self.events().created(first, new);
     }

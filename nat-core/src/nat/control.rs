@@ -47,6 +47,7 @@ impl<W: Width> Nat<'_, W> {
             .config
             .check_external_addresses(addresses)?;
         self.advance(now, 0);
+        // Before the pool changes, because a new address may get the number of a lost one.
         for number in self.numbers_lost(addresses) {
             self.end_address(number);
         }
@@ -56,6 +57,7 @@ impl<W: Width> Nat<'_, W> {
         policy.config.external_addresses = Vec::from_slice(addresses).unwrap_or_default();
         self.end_conflicts();
         self.log_inactive();
+        // The routes of fragments have external addresses that may be gone.
         self.fragments.clear();
         match addresses {
             [] => info!("no external address"),
@@ -177,6 +179,7 @@ impl<W: Width> Nat<'_, W> {
         self.view().check_forward(&forward)?;
         let policy = &mut self.state.policy;
         policy.port_forwards.add(forward, &policy.pool)?;
+        // With a mapping of its own, the inside endpoint would answer from another port.
         self.end_target(&forward);
         self.end_conflicts();
         info!(
@@ -193,6 +196,7 @@ impl<W: Width> Nat<'_, W> {
         let removed = self.state.policy.port_forwards.remove(forward);
         if removed {
             self.end_target(forward);
+            // Its mappings put no port into quarantine when they ended: see `EventSink::deleted`.
             self.hold_ports_of(forward);
             // A port forward that was inactive for want of these ports has them now, out of
             // quarantine.
@@ -309,6 +313,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Ends the sessions of the mappings that `ends`, and so the mappings. Walks the table.
     fn end_mappings(&mut self, ends: impl Fn(View<'_, W>, &Mapping<W>) -> bool) {
+        // By position: a session that ends leaves the others where they are.
         let mut cursor = 0;
         while let Some((next, slot)) = self.state.tables.next_session(cursor) {
             cursor = next;

@@ -73,6 +73,8 @@ impl<W> Effect<'_, W> {
     pub(super) fn needs_checksum(&self) -> bool {
         match (self.content, &self.change) {
             (Content::Tcp(..), Change::Segment { before, step }) => {
+                // An acknowledgment without SYN, FIN or RST can finish a handshake or close a gap,
+                // so the flags alone do not tell.
                 *before != step.state || self.content.moves_state()
             }
             _ => self.content.moves_state(),
@@ -126,6 +128,8 @@ impl<W: Width> View<'_, W> {
                 Content::IcmpQuery(MessageClass::Reply | MessageClass::Error | MessageClass::Other),
                 Side::Inside,
             ) => {
+                // An ICMP session begins with a request from inside. Other messages from there
+                // belong to none.
                 return Err(DropReason::NoSession);
             }
             (Content::Udp(_) | Content::IcmpQuery(_), Side::Inside) => Change::Sent,
@@ -165,6 +169,7 @@ impl<W: Width> View<'_, W> {
             return self.effect(session, from, content);
         }
         let state = self.tables.session(session).ok_or(DropReason::NoSession)?;
+        // A copy: the tables do not change before the commit.
         let mut tcp = state.tcp();
         tcp.take(step, Side::Inside, segment);
         Ok(Effect {

@@ -87,6 +87,7 @@ impl<W: Width> EventSink<'_, '_, W> {
     /// A mapping has begun with the session `first`.
     #[inline(always)]
     pub(super) fn created(&mut self, first: &InsideTuple, new: NewMapping) {
+        // Most programs have no hook. Without one, the ends need not be put together.
         if self.record.hook.is_some() {
             self.emit(&new.ends(first), Event::MappingCreated);
         }

@@ -37,6 +37,7 @@ impl Hop {
     /// router: what the router sends itself does not.
     #[inline(always)]
     pub(super) fn check(self, ttl: Ttl, mtu: u16) -> Result<(), HopFailure> {
+        // A packet whose time is over is not sent on, whatever its size (RFC 1812 section 5.3.1).
         if ttl == Ttl::Decrement && self.ttl <= 1 {
             Err(HopFailure::TtlExpired)
         } else if self.dont_fragment && self.exceeds(mtu) {

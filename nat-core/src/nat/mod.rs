@@ -150,6 +150,7 @@ impl<'t, W: Width> Nat<'t, W> {
     /// as after [`Nat::process`].
     pub fn process_local(&mut self, packet: &mut [u8], now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
+        // The fast path finds mappings of hosts only.
         self.process_slow(packet, Side::Inside, Origin::Router)
     }
 }

@@ -57,13 +57,17 @@ impl<W: Width> Nat<'_, W> {
         let datagram =
             Datagram::parse(packet).inspect_err(|_| stats.count_in(from, origin, len))?;
         stats.count_in(from, origin, datagram.len());
+        // Now, because the translation replaces addresses that are part of the key.
         let first_fragment = fragment::first_key(&datagram, from);
         let verdict = match self.follow_route(datagram, from, origin) {
+            // Asked here for every reply, so that no path can forget it. A packet that is refused
+            // is unchanged, so its headers are those that came.
             Err(Verdict::Reject(reply)) if !answers::is_answerable(packet) => {
                 Err(reply.reason().into())
             }
             verdict => verdict,
         };
+        // A refusal too: then the other fragments are dropped without waiting.
         if let Some(key) = first_fragment {
             let verdict = verdict.as_ref().unwrap_or_else(|refused| refused);
             self.settle_first_fragment(&key, packet, verdict, origin);
@@ -97,9 +101,11 @@ impl<W: Width> Nat<'_, W> {
     /// Translates a packet, or a fragment of one, on the path that its addresses have given.
     fn translate(&mut self, datagram: Datagram<'_>, path: Path) -> Result<Verdict, Verdict> {
         let from = path.arrival();
+        // It has no transport header, so its session is unknown: it follows the first fragment.
         if datagram.ip.fragment_offset() != 0 {
             return self.later_fragment(datagram, from);
         }
+        // Whether or not there is a session: see `count_error_due`.
         if from == Side::Outside && self.view().check_way_in(datagram.ip).is_err() {
             self.count_error_due();
         }
@@ -177,11 +183,13 @@ impl<W: Width> View<'_, W> {
 
     /// Lowers the MSS of a SYN to what both links carry, where that is configured.
     fn clamp_mss(self, transport: &mut Transport<'_>) {
+        // The IPv4 and the TCP header. The MSS leaves options out (RFC 9293 section 3.7.1).
         const HEADERS: u16 = 40;
         if let Transport::Tcp(header, body) = transport
             && self.policy.config.mss_clamp
             && header.flags().contains(tcp::Flags::SYN)
         {
+            // The segments that the MSS limits cross both links.
             let mtu = self.mtu(Side::Inside).min(self.mtu(Side::Outside));
             mss::clamp(header, body, mtu.saturating_sub(HEADERS));
         }

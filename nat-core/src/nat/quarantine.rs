@@ -41,6 +41,7 @@ impl<'t, W: Width> Nat<'t, W> {
         else {
             return;
         };
+        // More would evict ports that wait already.
         let free = self.state.quarantine.free_slots();
         let mut events = self.events();
         for distance in (0..forward.ports).take(free) {

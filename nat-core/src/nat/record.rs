@@ -63,6 +63,7 @@ impl Record<'_> {
     /// Counts a session that has ended.
     pub(super) fn count_ended(&mut self, ended: Ended) {
         if ended.proto == Proto::Tcp && is_active(ended.state) {
+            // Each was counted when it became active, so this never passes zero.
             self.stats.tcp.active = self.stats.tcp.active.wrapping_sub(1);
         }
     }

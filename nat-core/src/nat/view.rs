@@ -241,6 +241,7 @@ impl<W: Width> View<'_, W> {
     /// The external address of a host with one-to-one translation.
     pub(super) fn own_address(self, inside: u32) -> Option<u32> {
         let address = self.policy.port_forwards.one_to_one_address(inside)?;
+        // A rule for an address that is not there at present has no effect.
         self.external_number(address).map(|_| address)
     }
 }

@@ -26,6 +26,8 @@ impl Ease {
         let smaller = mappings.min(sessions);
         let or_part = |limit: Option<u16>, part: usize| limit.map_or(part, usize::from);
         let half_open = or_part(limits.half_open, smaller / 2);
+        // The parts are rounded down where the limits round up, and `smaller` stands for either
+        // table: the bound may be too low, never too high.
         let least = [
             or_part(limits.sessions_per_host, sessions / 2),
             or_part(limits.mappings_per_host, mappings / 2),
@@ -42,6 +44,7 @@ impl Ease {
                 .saturating_mul(2)
                 .saturating_add(2)
                 .max(mappings.max(sessions) / 8),
+            // The limit for connections opened from outside, which is the stricter one.
             half_open: half_open.saturating_sub(half_open / 4),
         }
     }

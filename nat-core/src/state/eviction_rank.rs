@@ -27,6 +27,7 @@ impl EvictionRank {
     pub(crate) const COUNT: usize = 5;
 
     /// Every rank, in the order of eviction.
+    // First what is over, last what the host itself has begun.
     pub(crate) const ALL: &'static [Self] = &[
         Self::Reset,
         Self::Closing,

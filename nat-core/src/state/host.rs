@@ -68,6 +68,7 @@ pub(crate) struct Host<W> {
     dynamic: [Count<W>; MAX_EXTERNAL_ADDRESSES],
 }
 
+// All ones is a number that no address has, and what `u8::MAX` becomes.
 const EXTERNAL: u8 = 0x0f;
 const ROUTER: u8 = 0x80;
 
@@ -195,6 +196,7 @@ impl<W: Width> Slot for Host<W> {
     };
 
     fn is_free(&self) -> bool {
+        // A host exists because of its mappings.
         self.mappings() == 0
     }
 

@@ -65,6 +65,7 @@ impl MappingEnds {
     }
 }
 
+// The bits of `Mapping::kind`. Only the first two are part of the key of a mapping.
 const PROTO: u8 = 0x03;
 const UNTRANSLATED: u8 = 0x04;
 const KEPT_PORT: u8 = 0x08;

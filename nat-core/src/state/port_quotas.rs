@@ -26,6 +26,7 @@ impl PortQuotas {
         let shared = config.port_blocks.is_none() && config.mapping == Mapping::EndpointIndependent;
         let share = |class: PortClass| {
             let default = || {
+                // At least one each: otherwise one host could take them all.
                 (ports(class.range(config)) / RESERVED_PART)
                     .checked_div(hosts)
                     .unwrap_or(0)
@@ -36,6 +37,7 @@ impl PortQuotas {
                 .reserved_per_host
                 .map_or_else(default, usize::from);
             if shared {
+                // Each host counts its share in a byte.
                 u8::try_from(share).unwrap_or(u8::MAX)
             } else {
                 0

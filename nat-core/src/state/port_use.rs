@@ -65,6 +65,7 @@ pub(crate) struct ExternalPort {
 }
 
 /// Counts of the even and the odd ports of one class.
+// Half of all 65,536 numbers have one parity, so 16 bits are enough.
 type ByParity = [u16; Parity::COUNT];
 
 /// How many ports are in use, by protocol, external address, class and parity. Where the ranges of

@@ -25,6 +25,7 @@ impl Parity {
 /// The ports of a range, or those of one parity.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Ports {
+    // 32 bits, because the first port of a parity may be after the range, at 65,536.
     first: u32,
     /// The distance from one port to the next.
     step: u32,
@@ -38,6 +39,7 @@ impl Ports {
             return Self {
                 first,
                 step: 1,
+                // The last port of a `PortRange` is not before its first, so this does not wrap.
                 count: last.wrapping_sub(first).wrapping_add(1),
             };
         };
@@ -50,6 +52,8 @@ impl Ports {
         Self {
             first,
             step: 2,
+            // The addition comes first: where no port of the range has this parity, `first` is
+            // after `last`, and the count is zero.
             count: last.wrapping_add(2).wrapping_sub(first) / 2,
         }
     }
@@ -58,6 +62,7 @@ impl Ports {
         let Some(above) = u32::from(port).checked_sub(self.first) else {
             return false;
         };
+        // The step is 1 or 2. The compiler cannot know that, and a plain division could panic.
         let position = above.checked_div(self.step).unwrap_or(0);
         position < self.count && self.at(position) == port
     }

@@ -184,6 +184,7 @@ pub(crate) struct QuarantineTable<'t, W: Width> {
     key: HashKey,
     slots: Slots<'t, Freed<W>>,
     index: Index<'t, ByPort<W>>,
+    // One queue for each of the two delays: within a queue the oldest is over first.
     queue: Queue<W>,
     tcp_queue: Queue<W>,
     counts: PortUse,
@@ -270,12 +271,15 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         if !self.delays(port.proto) {
             return 0;
         }
+        // A port is in quarantine once, or it would leave at the earlier of two times.
         self.release(port);
         let hash = self.hash(port);
+        // Before another port is evicted for it. The eviction cannot take this room away.
         if self.index.vacancy(&self.slots, hash, 1).is_err() {
             return 1;
         }
         let evicted = self.evict_oldest(now);
+        // Modulo 2^32, like the clock: see `Freed::remaining`.
         let deadline = now.wrapping_add(self.queue(port.proto).delay);
         if let Some(link) = self.slots.insert(Freed::new(port, deadline)) {
             // The capacity was checked above.
@@ -453,6 +457,7 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     fn find(&self, port: ExternalPort) -> Option<SlotIndex<W>> {
+        // An empty quarantine, as without memory for it, costs no hash.
         if !QUARANTINE || self.slots.in_use() == 0 {
             return None;
         }

@@ -112,6 +112,7 @@ impl Quotas {
 
     /// Counts a new mapping of a host that has `count` mappings with it.
     pub(crate) fn add_mapping(&mut self, count: usize) {
+        // Only the first `per_host` of a host come out of its reservation.
         self.mappings = self
             .mappings
             .saturating_sub(usize::from(count <= self.per_host));
@@ -136,6 +137,7 @@ impl Quotas {
         self.sessions = self
             .sessions
             .saturating_add(usize::from(host.sessions.get() <= self.per_host));
+        // After the comparison: the ending session counts as it did when it began.
         host.sessions.decrement();
         self.change_state(&mut host.half_open, Some(state), None);
     }

@@ -69,6 +69,7 @@ impl Sequences {
 
     /// After a SYN-ACK from inside. The SYN from outside that it answers was not recorded.
     pub(crate) fn from_syn_ack(segment: &Segment) -> Self {
+        // A SYN-ACK has the ACK flag, so the number is there.
         let acknowledged = segment.acknowledgment.unwrap_or(0);
         let inside = Sender {
             next: segment.end(),
@@ -76,6 +77,7 @@ impl Sequences {
         };
         let outside = Sender {
             next: acknowledged,
+            // The initial number: nothing that the inside has sent is acknowledged yet.
             acknowledged: segment.sequence,
         };
         Self { inside, outside }
@@ -94,6 +96,7 @@ impl Sequences {
     /// which the outside has not acknowledged yet. Then it has the same initial number, though
     /// perhaps other data (RFC 7413 section 4.2.1).
     pub(crate) fn is_same_syn(&self, segment: &Segment) -> bool {
+        // `from_inside` has put the initial number of the inside there.
         segment.sequence == self.outside.acknowledged
     }
 
@@ -133,6 +136,8 @@ impl Sequences {
 
     fn acknowledges_up_to(&self, end: u32, segment: &Segment) -> bool {
         let initial = self.outside.acknowledged;
+        // After the initial number and up to the end of what was sent (RFC 9293 section 3.4).
+        // Both are distances from the initial number, so it does not matter where numbers wrap.
         let beyond = |acknowledgment: u32| acknowledgment.wrapping_sub(initial);
         segment
             .acknowledgment
@@ -162,6 +167,8 @@ impl Sequences {
     /// Whether a FIN is at the end of what its sender has sent.
     pub(crate) fn is_exact_fin(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
+        // A FIN may bring data. One that ends before `next` wraps to a large distance and is
+        // refused: data after it was seen, so it is not the end.
         let end_of_data = segment.end().wrapping_sub(1);
         self.follows(from, segment) && end_of_data.wrapping_sub(sender.next) < NEAR
     }
@@ -177,6 +184,7 @@ impl Sequences {
     #[inline(always)]
     fn follows(&self, from: Side, segment: &Segment) -> bool {
         let (sender, _) = self.pair(from);
+        // A segment after a gap is far "behind", modulo 2^32, and so does not follow.
         match sender.next.wrapping_sub(segment.sequence) {
             0 => {
                 self.acknowledges_near(from, segment)
@@ -193,6 +201,7 @@ impl Sequences {
     fn skips_gap(&self, from: Side, segment: &Segment) -> bool {
         let (sender, receiver) = self.pair(from);
         let ahead = segment.sequence.wrapping_sub(sender.next);
+        // Before the outside has answered, the zeros recorded for it are no numbers.
         let known =
             |ack: u32| self.knows_outside() && (ack == receiver.next || ack == sender.acknowledged);
         // Below half of `NEAR` the acknowledgment is near enough to be accepted when it comes.
@@ -213,12 +222,14 @@ impl Sequences {
         let (_, receiver) = self.pair(from);
         segment
             .acknowledgment
+            // A signed distance, as in `later`: right for numbers that are less than 2^31 apart.
             .is_some_and(|ack| (ack.wrapping_sub(receiver.next) as i32) > 0)
     }
 
     #[inline(always)]
     fn acknowledges_near(&self, from: Side, segment: &Segment) -> bool {
         let (_, receiver) = self.pair(from);
+        // Shifted by `NEAR`, so that one comparison covers both directions, modulo 2^32.
         let distance = |ack: u32| ack.wrapping_sub(receiver.next).wrapping_add(NEAR);
         segment
             .acknowledgment
@@ -231,6 +242,7 @@ impl Sequences {
         let (sender, receiver) = self.pair(from);
         let outstanding = receiver.next.wrapping_sub(sender.acknowledged);
         let more = |ack: u32| ack.wrapping_sub(sender.acknowledged);
+        // No more than a window can be under way. A larger distance means that numbers are stale.
         outstanding <= WINDOW
             && segment
                 .acknowledgment
@@ -244,6 +256,7 @@ impl Sequences {
             Side::Inside => (&mut self.inside, &mut self.outside),
             Side::Outside => (&mut self.outside, &mut self.inside),
         };
+        // A retransmission ends earlier, and must not move the numbers back.
         sender.next = later(sender.next, segment.end());
         if let Some(acknowledgment) = segment.acknowledgment {
             sender.acknowledged = later(sender.acknowledged, acknowledgment);

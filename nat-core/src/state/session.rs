@@ -81,6 +81,8 @@ impl<W: Width> Session<W> {
             ..Self::FREE
         };
         session.set_tcp(begin);
+        // After `set_tcp`, which sets all of the flags. A session without TCP begins with a
+        // question.
         if begin.state == SessionState::Active {
             session.set_exchange(Exchange::Asked);
         }
@@ -173,6 +175,7 @@ impl<W: Width> Session<W> {
     }
 
     pub(crate) fn set_exchange(&mut self, exchange: Exchange) {
+        // All of the flags: without TCP there are no early FINs.
         self.flags = exchange as u8;
     }
 
@@ -202,6 +205,8 @@ impl<W: Width> Session<W> {
     /// outside alone keep no session alive (RFC 4787 REQ-6).
     #[inline(always)]
     pub(crate) fn is_refreshed_from_outside(&self, now: u32, lifetime: u32) -> bool {
+        // Packets from outside prolong the session to at most twice its lifetime after that, which
+        // is below 2^31 ms. So the difference of a live session does not wrap.
         now.wrapping_sub(self.when_last_sent()) < lifetime
     }
 
@@ -213,6 +218,7 @@ impl<W: Width> Session<W> {
         now: u32,
         lifetime: u32,
     ) -> Option<Progress> {
+        // Before any change: the slow path ends an expired session.
         self.remaining(now)?;
         match from {
             Side::Inside => {
@@ -247,6 +253,7 @@ impl<W: Width> Session<W> {
         lifetime: u32,
     ) -> Option<Progress> {
         self.remaining(now)?;
+        // With an early FIN, a mere acknowledgment may change the state.
         if self.state != SessionState::Established || self.flags != 0 {
             return None;
         }
@@ -261,6 +268,7 @@ impl<W: Width> Session<W> {
     #[inline(always)]
     fn restart_timer(&mut self, now: u32, lifetime: u32) -> Progress {
         let deadline = now.wrapping_add(lifetime);
+        // Of several packets in one millisecond, only the first moves the session in its list.
         if deadline == self.deadline() {
             return Progress::None;
         }

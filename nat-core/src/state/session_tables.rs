@@ -47,6 +47,7 @@ pub(crate) struct SessionTables<'t, W: Width> {
     hosts_by_address: Index<'t, ByAddress<W>>,
     /// The host that was found last, unless it is gone: a new session asks for its host several
     /// times.
+    // A `Cell`, because look-ups have only a shared reference.
     last_host: Cell<SlotIndex<W>>,
     mappings: Slots<'t, Mapping<W>>,
     mappings_by_inside: Index<'t, ByInside<W>>,

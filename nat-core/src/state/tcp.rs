@@ -47,6 +47,7 @@ impl EarlyFins {
 
     fn bit(side: Side) -> u8 {
         match side {
+            // Both bits are kept in `EARLY_FINS` of the flags of a session.
             Side::Inside => 1,
             Side::Outside => 2,
         }
@@ -86,13 +87,16 @@ impl Tcp {
         let other = from.opposite();
         let acknowledges =
             matches!(signal, Signal::Traffic | Signal::Fin) && self.early_fins.contains(other);
+        // What was missing before the early FIN of the other side has arrived, so that FIN counts.
         if acknowledges && self.sequences.closes_gap(from, segment) {
             state = next(state, other, Signal::Fin);
             early_fins = early_fins.without(other);
         }
+        // By the flags: the signal of a FIN after a gap is `Unproven`.
         if kind == Kind::Fin && is_early_fin(self, from, segment) {
             early_fins = early_fins.with(from);
         }
+        // A new state has a timeout of its own, which begins now.
         let refresh = state != self.state || refreshes(self.state, from, signal);
         Ok(Step {
             state,
@@ -108,6 +112,7 @@ impl Tcp {
         match step.note {
             Note::Nothing => {}
             Note::Repeat => self.sequences.repeat_syn(segment),
+            // A new connection of these ports: nothing of the old one counts, nor its early FINs.
             Note::Syn => *self = Self::new(step.state, Sequences::from_syn(segment)),
             Note::SynAck => *self = Self::new(step.state, Sequences::from_syn_ack(segment)),
             Note::Outside => self.sequences.learn_outside(segment),
@@ -158,11 +163,14 @@ pub(crate) fn next(state: SessionState, from: Side, signal: Signal) -> SessionSt
         (OutsideSyn, Outside, Signal::Traffic) => Established,
         (OutsideSyn, Outside, Signal::Fin) => OutsideFin,
         (InsideSyn | OutsideSyn | Established | InsideFin | OutsideFin, _, Signal::Reset) => Reset,
+        // A FIN from inside does not count before the handshake is finished: see `is_genuine_fin`.
         (InsideSyn | OutsideSyn, _, _) => state,
 
         (Established, Inside, Signal::Fin) => InsideFin,
         (Established, Outside, Signal::Fin) => OutsideFin,
         (InsideFin, Outside, Signal::Fin) | (OutsideFin, Inside, Signal::Fin) => Closing,
+        // A SYN is an old duplicate or forged. Its receiver answers it with a challenge ACK, and
+        // the connection goes on (RFC 5961 section 4).
         (Established | InsideFin | OutsideFin, _, _) => state,
 
         // The ports are reused: RFC 9293 section 3.6.1 permits a new SYN to end TIME-WAIT.
@@ -197,6 +205,7 @@ fn prove(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Signal,
     if tcp.state == SessionState::InsideSyn && from == Side::Outside {
         return prove_answer(&tcp.sequences, kind, segment);
     }
+    // A SYN needs no proof: here, one from outside changes nothing, and the inside is trusted.
     let (is_genuine, signal) = match kind {
         Kind::Syn => (true, Signal::Syn),
         Kind::SynAck => (true, Signal::SynAck),
@@ -215,6 +224,8 @@ fn is_opening(state: SessionState) -> bool {
 /// Whether the handshake is finished, or this segment finishes it. The first acknowledgment from
 /// outside proves that the sender got the SYN-ACK, so its address is not spoofed.
 fn is_handshake_done(tcp: &Tcp, from: Side, segment: &Segment) -> bool {
+    // In `OutsideSyn`, `next` does not count a FIN from inside yet, but its receiver acknowledges
+    // it.
     let with_fin = tcp.early_fins.contains(Side::Inside);
     !is_opening(tcp.state)
         || from == Side::Inside
@@ -310,6 +321,8 @@ fn note(tcp: &Tcp, from: Side, signal: Signal, segment: &Segment) -> Note {
         {
             Note::Repeat
         }
+        // A SYN does not replace the numbers of a SYN-ACK that waits for its answer, nor a SYN-ACK
+        // those of a SYN: only a segment with the same initial number counts there.
         (Signal::Syn, Side::Inside) if reopens && *state != SessionState::OutsideSyn => Note::Syn,
         (Signal::SynAck, Side::Inside) if reopens && *state != SessionState::InsideSyn => {
             Note::SynAck

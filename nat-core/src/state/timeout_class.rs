@@ -43,6 +43,7 @@ impl TimeoutClass {
     pub(crate) fn of(proto: Proto, state: SessionState, remote_port: u16) -> Self {
         match (proto, state) {
             (Proto::Icmp, _) => Self::Icmp,
+            // RFC 4787 REQ-5a permits a shorter timer for well-known ports, such as this one.
             (Proto::Udp, _) if remote_port == DNS => Self::Dns,
             (Proto::Udp, _) => Self::Udp,
             (Proto::Tcp, SessionState::InsideSyn | SessionState::OutsideSyn) => {

@@ -19,6 +19,7 @@ pub(crate) trait Aging<Order = Expiry>: Slot {
     fn both_neighbours(&self) -> [LinkOf<Self>; 2];
 }
 
+// Constants, so that the compiler sees that each access is within the array.
 const EARLIER: usize = 0;
 const LATER: usize = 1;
 

@@ -24,6 +24,8 @@ impl HashKey {
     pub(crate) fn hash(&self, high: u32, low: u32) -> u32 {
         let [a, b, c, d, e] = self.0;
         let [high, low] = [halves(high), halves(low)];
+        // Two different 16-bit words differ by a multiple of 2^15 at most. So modulo 2^32, a random
+        // secret times this difference has a certain value with a probability of at most 2^-17.
         let sum = a.wrapping_mul(high.0).wrapping_add(b.wrapping_mul(high.1));
         let sum = c
             .wrapping_mul(low.0)

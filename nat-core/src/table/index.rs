@@ -108,6 +108,7 @@ impl<'t, C: Chain> Index<'t, C> {
         mut matches: impl FnMut(LinkOf<C::Slot>, &C::Slot) -> bool,
     ) -> Place<C::Slot> {
         let bucket = self.bucket(hash);
+        // There may be no bucket at all, as without memory for the quarantine.
         let mut link = self.buckets.get(bucket).copied().unwrap_or(SlotIndex::NONE);
         for _ in 0..MAX_PROBES {
             let Some(slot) = slots.get(link) else {
@@ -166,6 +167,7 @@ impl<'t, C: Chain> Index<'t, C> {
     ) {
         let head = self.buckets.get_mut(vacancy.bucket);
         if let (Some(head), Some(slot)) = (head, slots.get_mut(link)) {
+            // At the head, so that no chain is walked.
             C::set_next(slot, *head);
             *head = link;
         }

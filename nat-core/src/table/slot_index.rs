@@ -37,6 +37,7 @@ mod sealed {
 
         fn scale(hash: u32, count: usize) -> usize {
             // A 64-bit product would be a library call on a Cortex-M0+.
+            // Both factors have 16 bits, so nothing wraps.
             ((hash >> 16).wrapping_mul(count as u32) >> 16) as usize
         }
     }
@@ -55,6 +56,7 @@ mod sealed {
         }
 
         fn scale(hash: u32, count: usize) -> usize {
+            // 32 bits by at most 21, so nothing wraps.
             (u64::from(hash).wrapping_mul(count as u64) >> 32) as usize
         }
     }
@@ -77,6 +79,7 @@ impl<W: Width> SlotIndex<W> {
     }
 
     pub(super) fn at(position: usize) -> Self {
+        // A position that the width cannot hold becomes "no slot".
         Self(W::from_usize(position.wrapping_add(1)))
     }
 

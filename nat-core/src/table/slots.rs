@@ -52,6 +52,7 @@ impl<'t, T: Slot> Slots<'t, T> {
         } else {
             self.free
         };
+        // Where all are in use, the position is beyond the end.
         self.slots.get(link.position()).map(|_| link)
     }
 
@@ -60,6 +61,7 @@ impl<'t, T: Slot> Slots<'t, T> {
         let link = self.next_free()?;
         let slot = self.slots.get_mut(link.position())?;
         if self.free.is_none() {
+            // `next_free` found a slot at this position, so it stays within the table.
             self.untouched = self.untouched.wrapping_add(1);
         } else {
             self.free = *slot.spare_link();
@@ -77,6 +79,7 @@ impl<'t, T: Slot> Slots<'t, T> {
             *slot = T::FREE;
             *slot.spare_link() = free;
             self.free = link;
+            // Only a slot in use is removed, so there is at least one.
             self.in_use = self.in_use.wrapping_sub(1);
         }
     }
@@ -116,6 +119,7 @@ impl<'t, T: Slot> Slots<'t, T> {
 
     /// The slots in use. Walks the whole table.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (LinkOf<T>, &T)> {
+        // Beyond it all slots are free, so a young table is walked in less time.
         let touched = self.slots.iter().take(self.untouched);
         touched
             .enumerate()

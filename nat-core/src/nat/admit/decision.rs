@@ -34,6 +34,7 @@ impl<W: Width> Received<W> {
         session: &Session<W>,
         mapping: &Mapping<W>,
     ) -> bool {
+        // A static mapping may end: the configuration gives the same receiver without it.
         let is_last = self.mapping == Some(session.mapping) && mapping.sessions.get() == 1;
         self.session == Some(slot) || is_last && mapping.is_dynamic()
     }

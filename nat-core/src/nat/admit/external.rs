@@ -41,6 +41,7 @@ impl<'v, W: Width> View<'v, W> {
         search: &mut PortSearch<'_>,
     ) -> Option<u8> {
         let inside = request.tuple.inside;
+        // A host without an entry has no address yet: then `request.host?` leads to the last way.
         self.configured_external(inside)
             .or_else(|| self.paired_external(inside, request.host?, leaving))
             .or_else(|| self.random_external(inside, search))
@@ -64,6 +65,7 @@ impl<'v, W: Width> View<'v, W> {
     fn configured_external(self, inside: Inside) -> Option<u8> {
         let host = inside.endpoint.address;
         let configured = match inside.origin {
+            // The router's own stack sends from an external address already, and keeps it.
             Origin::Router => host,
             Origin::Host => self.configured_address(host)?,
         };
@@ -91,6 +93,8 @@ impl<'v, W: Width> View<'v, W> {
 
     fn random_external(self, inside: Inside, search: &mut PortSearch<'_>) -> Option<u8> {
         let count = self.externals_for(inside).count();
+        // RFC 4787 REQ-2 binds a host to its address, not to a certain one. At random, hosts spread
+        // over all of them.
         let entry = search.picker.pick_below(count as u32) as usize;
         let (number, _) = self.externals_for(inside).nth(entry)?;
         Some(number)

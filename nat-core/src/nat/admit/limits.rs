@@ -46,6 +46,7 @@ impl<W: Width> View<'_, W> {
             self.check_sessions(shortage, host);
         }
         self.check_quotas(shortage, host, mapping.is_none());
+        // Only TCP has a handshake that can stay unanswered.
         if tuple.proto == Proto::Tcp {
             self.check_half_open(shortage, host, state);
         }
@@ -88,7 +89,9 @@ impl<W: Width> View<'_, W> {
         let quotas = self.tables.quotas();
         let (free_mappings, free_sessions) = self.tables.free_slots();
         let reserved = quotas.reserved_mappings();
+        // Equal is too few: the new mapping takes one of them.
         let scarce = reserved != 0 && free_mappings <= reserved;
+        // A closure, because the sum is needed only where slots are scarce.
         let mappings = || host.map_or(0, Host::mappings);
         if new_mapping && scarce && quotas.has_used_reservation(mappings()) {
             shortage.of_mappings(DropReason::MappingTableFull);
@@ -138,6 +141,8 @@ impl<W: Width> View<'_, W> {
         let (sessions, half_open) =
             host.map_or((0, 0), |host| (host.sessions.get(), host.half_open.get()));
         let of_host = limit_or_part(limits.half_open_per_host, capacity, 4);
+        // A host within its reservation goes on, or others could lock it out with half-open
+        // sessions.
         let too_many = quotas.half_open() >= all && quotas.has_used_reservation(sessions);
         if too_many || half_open >= of_host {
             shortage.of_half_open(DropReason::HalfOpenLimit);
@@ -152,6 +157,7 @@ impl<W: Width> View<'_, W> {
         state: SessionState,
         received: &Received<W>,
     ) -> Result<Cost<W>, DropReason> {
+        // An ended session still has its slots, so it lacks none.
         let mut shortage = Shortage::none(0);
         self.check_half_open(&mut shortage, host, state);
         Ok(Cost {
@@ -179,6 +185,7 @@ impl<W: Width> View<'_, W> {
         let mappings = if new_mapping {
             self.take(limits.mapping_rate, due)?
         } else {
+            // A mapping that is not new has a host, so there is a state to keep.
             due.unwrap_or(0)
         };
         Ok(Some(Tokens { mappings, sessions }))

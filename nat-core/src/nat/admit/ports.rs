@@ -70,10 +70,12 @@ impl<W: Width> View<'_, W> {
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> Result<DrawnMapping<W>, DropReason> {
+        // First, for a reason of its own: without an address, it is not ports that are missing.
         if self.policy.pool.primary().is_none() {
             return Err(DropReason::AddressMissing);
         }
         let drawn = self.draw(request, evicted, search);
+        // Where the table of hosts is full, the host has no block to search: no search has failed.
         search.failed = matches!(&drawn, Err(reason) if *reason != DropReason::HostTableFull);
         let Drawn {
             external,
@@ -103,6 +105,7 @@ impl<W: Width> View<'_, W> {
             .choose_external(request, leaving, search)
             .ok_or(NONE_LEFT)?;
         let mut external = first;
+        // Two rounds at most: what the second address lacks is final.
         loop {
             match self.draw_from(external, request, evicted, search) {
                 Err(NONE_LEFT) if external == first => {
@@ -131,6 +134,8 @@ impl<W: Width> View<'_, W> {
             remote: tuple.remote,
         };
         let (port, room, evicted) = match self.choose_port(request, &wanted, evicted, search) {
+            // `evicted` is given up for the session found here, which frees the port and also all
+            // that the new session lacks. One session at most ends for another.
             Err(DropReason::PortsExhausted) => {
                 let (session, port) = self
                     .find_evictable_for_port(*request, wanted)
@@ -161,6 +166,7 @@ impl<W: Width> View<'_, W> {
         search: &mut PortSearch<'_>,
     ) -> Result<(u16, Vacancy), DropReason> {
         let PortWanted { pool, ports, .. } = wanted;
+        // After a start it is unknown which ports have just been used, so none is given out yet.
         self.check_start(pool.proto)?;
         let policy = &self.policy;
         let address = policy.pool.address(pool.external, self.clock.now());
@@ -189,6 +195,7 @@ impl<W: Width> View<'_, W> {
         } else {
             ports.count()
         };
+        // A closed port is found without the hash that the index needs, so that is asked first.
         let free = |port| {
             let open = !closed.contains(port);
             open.then(|| self.room_for_port(wanted, port)).flatten()
@@ -214,6 +221,7 @@ impl<W: Width> View<'_, W> {
             external,
             port,
         };
+        // One walk over the bucket says both whether the port is in use and whether there is room.
         let room = self.tables.room_for_outside(&outside)?;
         (!self.quarantine.contains(waiting, self.tick())).then_some(room)
     }
@@ -270,6 +278,7 @@ impl<W: Width> View<'_, W> {
     /// Whether any port of `pool`, of which `open` may be used, is neither in use nor in quarantine.
     fn has_free_port(self, pool: &PortPool, open: usize, search: &mut PortSearch<'_>) -> bool {
         let taken = self.ports_taken(pool);
+        // Only here can an overdue entry decide, so only here is it worth a second decision.
         if taken >= open && self.quarantine.next_deadline(self.tick()) == Some(0) {
             search.counted_overdue = true;
         }
@@ -355,6 +364,7 @@ impl<'p> ClosedPorts<'p> {
         }
         let policy = self.policy;
         let reserved = policy.config.reserved_ports.map_or(0, PortRange::count);
+        // Counted for TCP too, and without a DHCP client: this is an upper bound.
         let dhcp_client = 1;
         let closed = policy
             .excluded_ports
@@ -404,6 +414,7 @@ fn closed_ports(
         .chain(dhcp)
         .chain(forwarded)
     {
+        // `ClosedSet` has room for all ranges of all three kinds, even if none can be merged.
         let _there_is_room = closed.insert(range);
     }
     closed

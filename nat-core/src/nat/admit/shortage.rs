@@ -53,6 +53,7 @@ impl<W: Width> Shortage<W> {
 
     /// The end of any session is enough.
     pub(super) fn of_sessions(&mut self, reason: DropReason) {
+        // The first lack that is found gives the reason of the refusal.
         self.reason.get_or_insert(reason);
     }
 
@@ -88,6 +89,7 @@ impl<W: Width> Shortage<W> {
 
     /// Whether the end of `session`, which frees so many `slots`, is enough.
     fn is_met_by(&self, session: &Session<W>, mapping: &Mapping<W>, slots: usize) -> bool {
+        // A mapping ends with its last session, so no other session frees it.
         let last = mapping.sessions.get() == 1;
         (!self.lacks_half_open || is_half_open(session.state))
             && (!self.lacks_mapping || last)
@@ -141,6 +143,7 @@ impl<W: Width> View<'_, W> {
         let (free_mappings, free_sessions) = self.tables.free_slots();
         let free = free_mappings.min(free_sessions);
         if self.tables.quotas().are_at_ease(request.host, free) {
+            // Tests prove the bound: at ease, the full search finds nothing to evict.
             #[cfg(feature = "audit")]
             assert!(matches!(self.find_evicted(*request), Ok(None)), "ease");
             return Ok(None);
@@ -152,6 +155,8 @@ impl<W: Width> View<'_, W> {
     fn find_evicted(self, request: Request<'_, '_, W>) -> Result<Option<SlotIndex<W>>, DropReason> {
         let (host, received) = (request.host, &request.received);
         let shortage = self.find_shortage(&request);
+        // At most one session ends for a new one, so what it lacks decides before how full the
+        // tables are.
         let needed = self.find_evictable(host, &shortage, request.state, received)?;
         Ok(needed.or_else(|| self.find_finished(host, request.mapping.is_none(), received)))
     }
@@ -190,6 +195,7 @@ impl<W: Width> View<'_, W> {
         received: &Received<W>,
     ) -> Option<SlotIndex<W>> {
         let (few_mappings, few_sessions) = self.tables.is_nearly_full();
+        // A session of a known mapping takes no slot for one.
         let few_mappings = few_mappings && new_mapping;
         if !few_mappings && !few_sessions {
             return None;
@@ -244,6 +250,7 @@ impl<W: Width> View<'_, W> {
 
     /// How many slots the end of a session frees: its own, and that of its address's permission.
     fn slots_freed_by(self, session: &Session<W>) -> usize {
+        // Where no filter needs permissions, this spares the look-up.
         let permission =
             self.policy.config.uses_permissions() && self.tables.holds_last_permission_ref(session);
         if permission { 2 } else { 1 }

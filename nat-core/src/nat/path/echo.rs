@@ -17,6 +17,7 @@ impl<W: Width> View<'_, W> {
     /// where the router does not answer them.
     pub(super) fn check_inside_ping(self, datagram: &Datagram<'_>) -> Result<(), DropReason> {
         let Datagram { ip, payload, .. } = datagram;
+        // A later fragment has no ICMP header, and its first fragment is refused.
         let first = ip.protocol() == ipv4::ICMP && ip.fragment_offset() == 0;
         let ping = first && payload.first() == Some(&icmp::ECHO_REQUEST);
         if ping && !self.policy.config.inside_ping {
@@ -71,6 +72,7 @@ impl<W: Width> Nat<'_, W> {
         if !header.checksum_holds(body) {
             return Err(DropReason::BadChecksum.into());
         }
+        // Last, so that only a ping that would be answered takes a token.
         if !self.may_answer_ping(ip.source()) {
             return Err(self.drop_rate_limited(DropReason::EchoRefused));
         }

@@ -60,6 +60,7 @@ impl<W: Width> View<'_, W> {
         let external = self
             .external_number(asker.address)
             .ok_or(DropReason::NoSession)?;
+        // An ICMP session has no remote port: its identifier belongs to the asking end.
         let remote = Endpoint { address, port: 0 };
         let mapping = self.tables.mapping_of_outside(&OutsideTuple {
             proto: Proto::Icmp,

@@ -46,6 +46,8 @@ impl<W: Width> Nat<'_, W> {
     /// Translates a packet of a live session, if it is at an even address. Else nothing has changed.
     #[inline(always)]
     pub(crate) fn fast_path(&mut self, packet: &mut [u8], from: Side) -> Result<Verdict, Detour> {
+        // Fails at an odd address, and for what only the slow path judges: options, fragments, a
+        // wrong checksum, a port of zero.
         let header = FastHeader::<u16>::parse(packet).ok_or(Detour::Slow)?;
         // A copy of the code for each side and protocol, without the tests for them at each step: 17
         // of some 400 instructions on a Cortex-M4.
@@ -66,6 +68,8 @@ impl<W: Width> Nat<'_, W> {
         from: Side,
         detour: Detour,
     ) -> Option<Verdict> {
+        // At an odd address the aligned fast path has seen nothing of the packet: `Slow` says only
+        // that.
         if packet.as_ptr().addr().is_multiple_of(2) {
             return self.take_detour::<u16>(packet, detour);
         }
@@ -76,6 +80,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     fn take_detour<H: Halfword>(&mut self, packet: &mut [u8], detour: Detour) -> Option<Verdict> {
+        // Not checked again: each detour but `Slow` is of a packet that was parsed.
         let header = FastHeader::<H>::of_parsed(packet)?;
         match detour {
             Detour::Slow => None,
@@ -112,6 +117,8 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Verdict, Detour> {
         let view = self.view();
         let remote = header.destination();
+        // A packet to the router or to an external address is for the slow path. Nothing is asked
+        // of the source: one that no inside host may have is in no mapping.
         if !view.passes_whole(&header, Side::Outside) || !view.is_only_outside(remote.address) {
             return Err(Detour::Slow);
         }
@@ -122,11 +129,13 @@ impl<W: Width> Nat<'_, W> {
             .tables
             .fast_outbound(proto, header.source(), remote)
             .ok_or(Detour::NoMapping(proto))?;
+        // A draining address is valid until a certain time, which the slow path checks.
         let address = view.policy.pool.active_address(mapping.external);
         let external = Endpoint {
             address: address.ok_or(Detour::Slow)?,
             port: mapping.external_port,
         };
+        // The last step that may fail, and the first that changes anything.
         self.apply_fast(mapping, &header, (Side::Inside, proto, remote))
             .ok_or(Detour::Slow)?;
         Ok(self.fast_send(header, proto, external))
@@ -140,6 +149,7 @@ impl<W: Width> Nat<'_, W> {
     ) -> Result<Verdict, Detour> {
         let view = self.view();
         let (remote, destination) = (header.source(), header.destination());
+        // What comes to the port of the DHCP client is the router's, before any mapping.
         if !view.passes_whole(&header, Side::Inside)
             || view.is_dhcp_client_port(proto, destination.port)
             || !view.is_only_outside(remote.address)
@@ -156,6 +166,7 @@ impl<W: Width> Nat<'_, W> {
                 remote,
             })
             .ok_or(Detour::Unsolicited(proto))?;
+        // As above: the last step that may fail.
         self.apply_fast(mapping, &header, (Side::Outside, proto, remote))
             .ok_or(Detour::Slow)?;
         header.rewrite(proto, End::Destination, inside);
@@ -171,6 +182,7 @@ impl<W: Width> Nat<'_, W> {
         proto: Proto,
     ) -> Option<Verdict> {
         let (remote, destination) = (header.source(), header.destination());
+        // The slow path refuses these before it looks for a receiver, for a reason of their own.
         if !is_unicast(remote.address) || header.content(proto).is_none() {
             return None;
         }
@@ -226,6 +238,7 @@ impl<W: Width> Nat<'_, W> {
         external: Endpoint,
     ) -> Verdict {
         header.rewrite(proto, End::Source, external);
+        // An atomic datagram keeps its identification, which means nothing (RFC 6864 section 4.1).
         if let Some((destination, protocol)) = header.needs_id() {
             header.set_id(self.ids.next(destination, protocol));
         }
@@ -249,6 +262,8 @@ impl<W: Width> View<'_, W> {
     /// Whether a packet may go on to side `to` in one piece: the slow path fragments the others.
     #[inline(always)]
     fn passes_whole<H: Halfword>(self, header: &FastHeader<'_, H>, to: Side) -> bool {
+        // Set whatever the packet says: with it, `check` refuses each datagram that is larger than
+        // the MTU, also one that may be fragmented. This path cannot fragment, and must not answer.
         let hop = Hop {
             ttl: header.ttl(),
             len: header.total_length(),

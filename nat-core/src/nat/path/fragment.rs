@@ -47,6 +47,7 @@ impl<'t, W: Width> Nat<'t, W> {
         if !self.fragments.holds_any() {
             return None;
         }
+        // With the limit zero: the packet before has ended its share of the overdue sessions.
         self.advance(now, 0);
         let tick = self.state.clock.tick();
         let (len, route) = self.fragments.release(buffer, tick)?;
@@ -72,6 +73,7 @@ impl<'t, W: Width> Nat<'t, W> {
         let tick = self.state.clock.tick();
         let key = key(datagram.ip, from);
         let extent = Extent::of(datagram.ip);
+        // In its parts, so that nothing is copied unless the fragment is held.
         let packet: [&[u8]; 3] = [datagram.ip.as_bytes(), datagram.options, datagram.payload];
         match self.fragments.process_later(&key, extent, &packet, tick)? {
             LaterFragment::Held => Ok(Verdict::Hold),
@@ -134,6 +136,7 @@ impl<'t, W: Width> Nat<'t, W> {
         } else {
             Stage::Admitted
         };
+        // Cannot fail: the packet was parsed before it was translated.
         let Ok((ip, body)) = ipv4::Header::mut_from_prefix(packet) else {
             return;
         };
@@ -198,6 +201,7 @@ impl<W: Width> View<'_, W> {
                 };
             }
         };
+        // No ICMP error answers a later fragment (RFC 1812 section 4.3.2.7).
         if let Err(failure) = Hop::of(ip).check(ttl, self.mtu(to)) {
             return Verdict::Drop(failure.reason());
         }
@@ -215,6 +219,7 @@ fn fingerprint(ip: &ipv4::Header, body: &[u8]) -> u32 {
         .take(START)
         .copied()
         .chain(ip.total_length().to_be_bytes());
+    // FNV-1a multiplies modulo 2^32.
     start.fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })
@@ -245,7 +250,10 @@ fn check_geometry(datagram: &Datagram<'_>) -> Result<(), DropReason> {
     let end = start
         .saturating_add(datagram.payload.len())
         .saturating_add(ip.header_length());
+    // Offsets count units of 8 bytes, so all but the last fragment must end at one (RFC 791 section
+    // 3.2).
     let ragged = ip.more_fragments() && !datagram.payload.len().is_multiple_of(8);
+    // At 8 bytes it could replace the flags, by which the first fragment was decided on.
     let within_tcp_header = ip.protocol() == ipv4::TCP && ip.fragment_offset() == 1;
     if end > LARGEST || ragged || within_tcp_header || datagram.payload.is_empty() {
         return Err(DropReason::BadFragment);

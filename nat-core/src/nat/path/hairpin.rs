@@ -90,6 +90,7 @@ impl<W: Width> Nat<'_, W> {
         mut transport: Transport<'_>,
         external: u8,
     ) -> Result<Verdict, Verdict> {
+        // Before the decision, so that a packet that cannot go on changes nothing.
         self.check_hop(ip, Origin::Host, Side::Inside)?;
         let summary = transport.summary(ip);
         let tuple = self.view().outbound_tuple(&summary, Origin::Host);
@@ -107,6 +108,7 @@ impl<W: Width> Nat<'_, W> {
         )?;
         self.view().clamp_mss(&mut transport);
         translate::rewrite_both(ip, transport, ends.sender, ends.receiver);
+        // The receiver sees several hosts under one address, whose identifications could be equal.
         self.renew_id(ip);
         Ok(self.view().forward(Side::Inside, ip))
     }
@@ -132,6 +134,8 @@ impl<W: Width> Nat<'_, W> {
             remote: sender,
         });
         let session = mapping.and_then(|mapping| view.live_session(mapping, sender));
+        // If the sender's commit has ended the receiver's session, or moved it on, the packet still
+        // passes as decided, and only its effect on the receiver's session is left out.
         if let Some(session) = session
             && let Ok(pending) = self.step(session, Side::Outside, &summary.content)
         {
@@ -182,6 +186,7 @@ impl<W: Width> View<'_, W> {
         external: u8,
     ) -> Result<(Endpoint, Received<W>), DropReason> {
         let summary = sender.summary;
+        // A port is drawn only for a packet that may pass, so the endpoint may be unknown yet.
         let from = self.sender_endpoint(&sender.tuple);
         let Receiver { inside, mapping } = self.receiver_at(&OutsideTuple {
             proto: summary.proto,
@@ -216,6 +221,7 @@ impl<W: Width> View<'_, W> {
         let Some(mapping) = mapping else {
             return true;
         };
+        // With a backlog, the mapping may be one that should have ended: see `has_expiry_backlog`.
         unfiltered && !self.has_expiry_backlog()
             || self.is_forwarded(mapping)
             || from.is_some_and(|from| self.admits(mapping, from.address))
@@ -229,6 +235,7 @@ fn refusal_of_stray(sender: &Sender<'_>, reason: DropReason) -> Refusal {
         sender.summary.content,
         Content::Tcp(Kind::SynAck | Kind::Fin | Kind::Other, _)
     );
+    // The ports of a damaged segment may be wrong: its RST could end another connection.
     if stray && sender.transport.checksum_holds(sender.ip) {
         Refusal::Reset
     } else {

@@ -95,6 +95,7 @@ impl<W: Width> Nat<'_, W> {
         let delta = quote.rewrite_both(receiver, sender);
         header.update_checksum(delta, body);
         translate::rewrite_address(ip, End::Source, sender.address, Ttl::Decrement);
+        // Kept here, because the line before has counted the hop.
         translate::rewrite_address(ip, End::Destination, receiver.address, Ttl::Keep);
         self.renew_id(ip);
         Ok(self.view().forward(Side::Inside, ip))

@@ -42,9 +42,11 @@ impl<W: Width> Nat<'_, W> {
         let view = self.view();
         let receiver = view.receiver_of(target, &summary)?;
         let inside = receiver.inside;
+        // Translated, it would have its receiver's address as its source.
         if inside.endpoint.address == summary.source.address {
             return Err(DropReason::Land.into());
         }
+        // Used further down: only with a session is a packet that cannot go on answered.
         let hop = match inside.origin {
             Origin::Host => view.check_way_in(ip),
             Origin::Router => Ok(()),
@@ -56,6 +58,8 @@ impl<W: Width> Nat<'_, W> {
             self.step_inbound(session, &summary.content, (ip, &transport), hop)?;
         } else {
             view.check_unsolicited(target, &receiver, &summary)?;
+            // A SYN makes the host answer, so a damaged one stays out. Other packets change nothing
+            // here.
             if summary.content.moves_state() {
                 check_checksum(ip, &transport)?;
             }

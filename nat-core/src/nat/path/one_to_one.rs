@@ -42,12 +42,15 @@ impl<W: Width> Nat<'_, W> {
             return self.ping_inbound(ip, header, body);
         }
         let view = self.view();
+        // A reply to an untranslated network would come from the inside address, which the asker
+        // does not know.
         let answered = !policy.config.is_untranslated(ip.source(), None);
         let host = view.asked_host(ip).filter(|_| answered);
         let address = host.ok_or(DropReason::NoSession)?;
         if address == ip.source() {
             return Err(DropReason::Land.into());
         }
+        // Dropped without an ICMP error: only one about a session has a limit of its own.
         view.check_way_in(ip).map_err(HopFailure::reason)?;
         let inside = Inside {
             origin: Origin::Host,

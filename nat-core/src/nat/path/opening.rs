@@ -30,6 +30,7 @@ impl<W: Width> Nat<'_, W> {
             proto,
             inside,
             remote: header.destination(),
+            // `fast_outbound` has left untranslated packets to the slow path.
             untranslated: false,
         };
         let external = self.settle(|view, search| {
@@ -54,12 +55,15 @@ impl<W: Width> View<'_, W> {
     /// the slow path would let it begin one.
     fn plain_beginning<H: Halfword>(self, header: &FastHeader<'_, H>, proto: Proto) -> Option<Tcp> {
         let policy = &self.policy;
+        // The MSS is a TCP option, which only the slow path reads.
         let clamped = proto == Proto::Tcp && policy.config.mss_clamp;
         let (source, destination) = (header.source().address, header.destination().address);
         if clamped || policy.pool.is_empty() || !self.is_plain_way_out(source, destination) {
             return None;
         }
+        // A SYN-ACK may begin a session too, but only the slow path asks whether a SYN was let in.
         let begin = self.begins(&header.content(proto)?)?;
+        // Last, because it reads the whole packet. A wrong one is for the slow path to refuse.
         header.transport_checksum_holds(proto).then_some(begin)
     }
 }

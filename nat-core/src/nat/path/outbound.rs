@@ -55,6 +55,7 @@ impl<W: Width> Nat<'_, W> {
         })?;
         self.view().clamp_mss(&mut transport);
         translate::rewrite(ip, transport, End::Source, external, ttl_of(origin));
+        // Untranslated packets keep the address of their host, and with it their identifications.
         if !tuple.untranslated {
             self.renew_id(ip);
         }

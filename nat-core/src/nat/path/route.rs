@@ -58,6 +58,8 @@ impl<W: Width> View<'_, W> {
                 }
             }
             Origin::Router => {
+                // Before the source is checked: a client without a lease sends from 0.0.0.0 (RFC
+                // 2131 section 4.1).
                 if self.is_dhcp_request(datagram) {
                     return Ok(Route::Untouched);
                 }
@@ -77,6 +79,7 @@ impl<W: Width> View<'_, W> {
     }
 
     fn path_out(self, destination: u32, origin: Origin) -> Result<Path, DropReason> {
+        // `is_unicast` excludes these too. They come first for a drop reason of their own.
         if is_multicast_or_broadcast(destination) {
             return Err(DropReason::Broadcast);
         }
@@ -86,6 +89,8 @@ impl<W: Width> View<'_, W> {
         match (self.locate(destination), origin) {
             (Location::External(external), Origin::Host) => Ok(Path::Hairpin(external)),
             (Location::External(_), Origin::Router) => Err(DropReason::Hairpin),
+            // Inside hosts reach each other without the router. Where the networks overlap, the
+            // packet may be for an outside host with such an address (RFC 4787 REQ-7).
             (Location::Inside, _) if !self.networks_overlap() => Err(DropReason::InsideDestination),
             (Location::Inside | Location::Outside, _) => Ok(Path::Outbound(origin)),
         }
@@ -94,9 +99,11 @@ impl<W: Width> View<'_, W> {
     /// Whether a packet of a host is for the router. Refuses one whose source is no inside host's.
     fn is_for_inside_stack(self, datagram: &Datagram<'_>) -> Result<bool, DropReason> {
         let (source, destination) = (datagram.ip.source(), datagram.ip.destination());
+        // First, for its own drop reason: such a source is mostly spoofed as well.
         if source == destination {
             return Err(DropReason::Land);
         }
+        // Before the source is checked, which a client may not have yet.
         if self.is_dhcp_question(datagram) {
             return Ok(true);
         }
@@ -133,6 +140,7 @@ impl<W: Width> View<'_, W> {
             return false;
         }
         let source = datagram.ip.source();
+        // A client that extends its lease sends from the address of the lease.
         Ipv4Addr::from_bits(source).is_unspecified() || self.external_number(source).is_some()
     }
 
@@ -166,6 +174,7 @@ impl<W: Width> View<'_, W> {
         if is_martian(destination) {
             return Err(DropReason::Martian);
         }
+        // Without untranslated networks, nobody outside may know an inside address.
         let untranslated = !self.policy.config.untranslated.is_empty();
         if untranslated && self.is_inside_host(destination) {
             return Ok(Target::Untranslated);
@@ -211,6 +220,7 @@ impl<W: Width> View<'_, W> {
         let destination = Ipv4Addr::from_bits(datagram.ip.destination());
         let inside = self.policy.config.inside.contains(destination);
         let reaches = destination.is_broadcast() || is_unicast(destination.to_bits());
+        // A server outside has no external address of the router.
         let genuine = self.external_number(datagram.ip.source()).is_none();
         (from == DHCP_SERVER || !inside) && reaches && genuine
     }

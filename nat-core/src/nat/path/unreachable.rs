@@ -44,6 +44,7 @@ impl<W: Width> Nat<'_, W> {
             return None;
         }
         let len = self.write_unreachable(packet, buffer)?;
+        // Before the limit is asked, because only the translation tells which host it is.
         let host = self.return_to_sender(buffer.get_mut(..len)?, side)?;
         if self.may_reply_icmp(Origin::Host, host, Error::HostUnreachable) {
             Some(len)
@@ -70,6 +71,7 @@ impl<W: Width> Nat<'_, W> {
         let Verdict::Forward { to, .. } = self.translate_error(ip, transport, side)? else {
             return None;
         };
+        // Only inside hosts get this error.
         if to == Side::Outside {
             return None;
         }

@@ -16,6 +16,7 @@ impl<W: Width> View<'_, W> {
         };
         self.is_forwarded(mapping)
             || match self.filtering(proto) {
+                // Only a session lets a packet in, and packets of a session are not filtered.
                 Filtering::AddressAndPortDependent => false,
                 Filtering::AddressDependent => {
                     !self.has_expiry_backlog() && self.tables.has_permission(mapping, address)
@@ -80,6 +81,8 @@ impl<W: Width> View<'_, W> {
             external_port: fixed.external.port,
             remote,
         };
+        // The router keeps its ports against every rule. Of the others, an earlier mapping may have
+        // one that the DMZ host would get.
         let free = !self.is_reserved(proto, fixed.external.port)
             && self.tables.mapping_of_outside(&outside).is_none();
         free.then_some((external, fixed))
@@ -118,6 +121,7 @@ impl<W: Width> View<'_, W> {
                 self.external_endpoint(mapping)
             }
             Some(_) => None,
+            // The configuration opens the endpoint to all, also before it has a mapping.
             None => self.static_mapping(tuple).map(|(_, fixed)| fixed.external),
         }
     }

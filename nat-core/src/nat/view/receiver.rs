@@ -49,6 +49,8 @@ impl<W: Width> View<'_, W> {
         };
         let tuple = self.inside_tuple(summary.proto, inside, summary.source);
         let mapping = self.tables.mapping_of_inside(&tuple);
+        // The remote endpoint must be one that may see inside addresses, and the inside must have
+        // sent first.
         if !tuple.untranslated || mapping.is_none() {
             return Err(DropReason::InsideDestination);
         }
@@ -57,6 +59,7 @@ impl<W: Width> View<'_, W> {
 
     /// The receiver at an external endpoint.
     pub(crate) fn receiver_at(self, tuple: &OutsideTuple) -> Result<Receiver<W>, DropReason> {
+        // Mappings precede rules: others may have ports that the DMZ host would get.
         if let Some(mapping) = self.tables.mapping_of_outside(tuple) {
             let inside = self.inside_endpoint(mapping).ok_or(DropReason::NoMapping)?;
             return Ok(Receiver {

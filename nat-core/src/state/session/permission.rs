@@ -46,6 +46,7 @@ impl<'s, W: Width> PermissionMut<'s, W> {
 
     pub(crate) fn add_reference(&mut self) {
         let references = &mut self.0.deadline_or_references;
+        // Each reference is that of a session, and there are at most 2^20: this never saturates.
         *references = references.saturating_add(1);
     }
 

@@ -72,5 +72,6 @@ pub(super) fn blocks_of<W: Width>(host: &Host<W>, link: SlotIndex<W>) -> Option<
 
 /// The number of a host, from zero.
 fn number<W: Width>(host: SlotIndex<W>) -> u32 {
+    // Slots are numbered from one.
     host.number().saturating_sub(1)
 }

@@ -16,6 +16,7 @@ use crate::table::{SlotIndex, Width};
 use super::SessionTables;
 
 /// A mapping as the fast path found it.
+// Copied, so that no mapping is borrowed while its session changes.
 #[derive(Clone, Copy)]
 pub(crate) struct FastMapping<W> {
     slot: SlotIndex<W>,
@@ -84,6 +85,7 @@ impl<W: Width> SessionTables<'_, W> {
         if self.overlapping() {
             return self.fast_outbound_overlapping(proto, source, remote);
         }
+        // The kind of a translated mapping is its protocol: see `InsideTuple::kind`.
         let hash = self.inside_endpoint_hash(source, proto as u8);
         let is_it = |_, mapping: &Mapping<W>| {
             mapping.inside_port == source.port
@@ -172,6 +174,8 @@ impl<W: Width> SessionTables<'_, W> {
         (from, question): (Side, u32),
         now: u32,
     ) -> Option<()> {
+        // The class of a UDP session depends on the remote port only, so it is known before the
+        // session.
         let class = TimeoutClass::of(Proto::Udp, SessionState::Active, remote.port);
         let datagram = Datagram {
             from,
@@ -204,6 +208,7 @@ impl<W: Width> SessionTables<'_, W> {
             from,
             segment,
             now,
+            // `apply_segment` accepts sessions in no other class.
             lifetime: self.lifetimes.of(TimeoutClass::TcpEstablished),
         };
         let (link, progress) = self.apply(mapping, remote, segment)?;
@@ -222,6 +227,8 @@ impl<W: Width> SessionTables<'_, W> {
         remote: Endpoint,
         packet: impl Apply<W>,
     ) -> Option<(SlotIndex<W>, Progress)> {
+        // The session of the hint may have ended, and its slot may be another's: the key is
+        // compared.
         if let Some(session) = self.sessions.get_mut(mapping.recent)
             && session.is_of(mapping.slot, remote)
         {

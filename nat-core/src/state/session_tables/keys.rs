@@ -7,6 +7,7 @@ use super::SessionTables;
 
 impl<W: Width> SessionTables<'_, W> {
     pub(super) fn host_hash(&self, address: u32) -> u32 {
+        // Without the origin: at most two entries, a host and the router, have one address.
         self.key.hash(address, 0)
     }
 

@@ -75,6 +75,7 @@ impl<W: Width> SessionTables<'_, W> {
             pairs: _,
         } = new;
         let host = self.find_or_add_host(first.inside, external)?;
+        // The host comes first, because the mapping holds its slot.
         let mapping = Mapping::new(host, first, external, external_port).with_kind(kind);
         let is_dynamic = mapping.is_dynamic();
         let link = self.mappings.insert(mapping)?;
@@ -114,6 +115,8 @@ impl<W: Width> SessionTables<'_, W> {
         let (host, inside, is_dynamic) =
             (mapping.host, self.inside(mapping)?, mapping.is_dynamic());
         let ends = MappingEnds::of(mapping, inside.endpoint);
+        // Before the slot is freed: the list of free slots uses the link of an index. And while the
+        // mapping still says whether its port was counted.
         self.remove_from_indexes(link, &ends, (inside, remote));
         self.mappings.remove(link);
         if is_dynamic && let Some(host) = self.hosts.get_mut(host) {
@@ -163,6 +166,7 @@ impl<W: Width> SessionTables<'_, W> {
         if let Some(known) = self.find_host(origin, endpoint.address) {
             return Some(known);
         }
+        // `check_new_host` has found a slot and room in the index, so neither step fails.
         let link = self
             .hosts
             .insert(Host::new(origin, endpoint.address, external))?;
@@ -178,6 +182,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// returns its port blocks.
     fn remove_from_host(&mut self, link: SlotIndex<W>, proto: Proto) -> Option<Blocks> {
         let host = self.hosts.get_mut(link)?;
+        // Before the count goes down: the quota compares it with this mapping in it.
         self.quotas.remove_mapping(host.mappings());
         host.remove_mapping(proto);
         if host.mappings() != 0 {
@@ -188,6 +193,7 @@ impl<W: Width> SessionTables<'_, W> {
         let hash = self.host_hash(address);
         self.hosts_by_address.remove(&mut self.hosts, hash, link);
         self.hosts.remove(link);
+        // A free slot looks like a host with the address zero, so the hint must not name it.
         self.last_host.set(SlotIndex::NONE);
         blocks
     }
@@ -211,6 +217,7 @@ impl<W: Width> SessionTables<'_, W> {
             let Some(mapping) = self.mappings.get(link) else {
                 continue;
             };
+            // It is on no external address, whatever its number says.
             if mapping.is_untranslated() {
                 continue;
             }

@@ -150,6 +150,7 @@ impl<W: Width> SessionTables<'_, W> {
         fits: &impl Fn(SlotIndex<W>, &Session<W>, &Mapping<W>) -> bool,
     ) -> Option<SlotIndex<W>> {
         let mut link = list.first();
+        // Many sessions may not fit, and the work for one packet is bounded.
         for _ in 0..MAX_PROBES {
             let session = self.sessions.get(link)?;
             if fits(link, session, self.mappings.get(session.mapping)?) {

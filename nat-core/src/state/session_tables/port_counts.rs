@@ -78,6 +78,8 @@ impl<W: Width> SessionTables<'_, W> {
         let Some(used) = host.and_then(|host| host.reserved_ports_mut(proto, class)) else {
             return;
         };
+        // Whichever external address it is on: a host has one reservation for each protocol and
+        // class.
         if *used < self.port_quotas.per_host(class) {
             *used = used.saturating_add(1);
             // The mapping records it, so that its end gives the port back to the reservation.

@@ -25,6 +25,7 @@ impl<W: Width> SessionTables<'_, W> {
     ) -> Option<SessionState> {
         let session = self.sessions.get_mut(link)?;
         let before = session.state;
+        // A copy, because a change of state needs the lists of before and after.
         let mut tcp = session.tcp();
         tcp.take(step, from, segment);
         if tcp.state != before {
@@ -99,6 +100,7 @@ impl<W: Width> SessionTables<'_, W> {
             return;
         };
         self.update_membership((link, host), before, Some(after));
+        // After the move, because the timeout is that of the new class.
         self.restart_timer(link, proto, now);
     }
 

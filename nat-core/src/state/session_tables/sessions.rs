@@ -46,6 +46,8 @@ impl<W: Width> SessionTables<'_, W> {
             room,
         } = *new;
         if permission {
+            // It may take a place in the bucket of the session: `room_for_session` has counted
+            // both.
             self.add_permission_ref(mapping, remote.address);
         }
         let link = self.sessions.insert(Session::new(mapping, remote, begin))?;
@@ -105,6 +107,7 @@ impl<W: Width> SessionTables<'_, W> {
             .expiry
             .iter()
             .filter_map(|list| Some((self.expired_for(list.first(), now)?, list.first())))
+            // The longest overdue, so that none is for 2^31 ms: see `JUMP_MILLIS`.
             .max_by_key(|(expired_for, _)| *expired_for)?;
         self.end_session(link)
     }
@@ -125,6 +128,8 @@ impl<W: Width> SessionTables<'_, W> {
         mapping: SlotIndex<W>,
         remote: Endpoint,
     ) {
+        // Out of the index first: a free slot uses the link of the index for the list of free
+        // slots.
         let hash = self.remote_hash(mapping, remote);
         self.sessions_by_remote
             .remove(&mut self.sessions, hash, link);
