@@ -112,7 +112,8 @@ drop_reasons! {
     SessionTableFull = "session-table-full",
     /// A source route option (RFC 7126 sections 4.3 and 4.4).
     SourceRoute = "source-route",
-    /// From inside, with a source address that is not in the inside network.
+    /// From inside, with a source address that is not in the inside network; or from the router's
+    /// outside stack, with one that is not external.
     SpoofedSource = "spoofed-source",
     /// The packet is shorter than an IPv4 header.
     Truncated = "truncated",

@@ -7,7 +7,7 @@ use super::{Host, Mapping, Session};
 /// The memory of a NAT: capacity for `MAPPINGS` mappings, `SESSIONS` sessions and `HOSTS` inside
 /// hosts, 1 to 65,535 each. See [`WideTables`] for more.
 ///
-/// New tables are all zeros, so a `static` costs RAM only and no flash. A mapping takes 18 bytes, a
+/// New tables are all zeros, so a `static` costs RAM only and no flash. A mapping takes 20 bytes, a
 /// session 46 and a host 82, including their share of every index and list. A host takes a slot as
 /// long as it has a mapping. If `HOSTS` is greater than 1, one slot is reserved for the router
 /// itself, which needs it while its own stack talks to the outside.
@@ -27,7 +27,7 @@ pub struct Tables<
 }
 
 /// Tables for up to 1,048,576 mappings, sessions and hosts each, for a gateway on a computer. Their
-/// slot indexes have twice the width, so a mapping takes 32 bytes, a session 60 and a host 132.
+/// slot indexes have twice the width, so a mapping takes 36 bytes, a session 60 and a host 132.
 pub type WideTables<const MAPPINGS: usize, const SESSIONS: usize, const HOSTS: usize = 64> =
     Tables<MAPPINGS, SESSIONS, HOSTS, u32>;
 
