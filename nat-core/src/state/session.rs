@@ -34,14 +34,16 @@ pub(crate) struct Session<W> {
     /// The neighbours in the eviction list of its host and rank.
     in_rank: [SlotIndex<W>; 2],
     pub(crate) state: SessionState,
-    /// Which kind of slot this is. Also, of a TCP session, its early FINs; of any other session,
-    /// its [`Exchange`].
+    /// Which kind of slot this is, and whether a session [`PERMITS`]. Also, of a TCP session, its
+    /// early FINs; of any other session, its [`Exchange`].
     flags: u8,
 }
 
 const EARLY_FINS: u8 = 0x03;
 const ASKED: u8 = 0x04;
 const ANSWERED: u8 = 0x08;
+/// Marks a session that holds a reference to the permission of its remote address. Never changes.
+const PERMITS: u8 = 0x10;
 /// Marks a permission, which has no other flag.
 const PERMISSION: u8 = 0x80;
 
@@ -81,8 +83,7 @@ impl<W: Width> Session<W> {
             ..Self::FREE
         };
         session.set_tcp(begin);
-        // After `set_tcp`, which sets all of the flags. A session without TCP begins with a
-        // question.
+        // After `set_tcp`, which sets the same flags. A session without TCP begins with a question.
         if begin.state == SessionState::Active {
             session.set_exchange(Exchange::Asked);
         }
@@ -144,7 +145,8 @@ impl<W: Width> Session<W> {
             sequences,
             early_fins,
         } = *tcp;
-        (self.state, self.sequences, self.flags) = (state, sequences, early_fins.bits());
+        (self.state, self.sequences) = (state, sequences);
+        self.set_progress(early_fins.bits());
     }
 
     /// Of a session without TCP: when the inside last sent, in milliseconds of the clock modulo
@@ -175,8 +177,23 @@ impl<W: Width> Session<W> {
     }
 
     pub(crate) fn set_exchange(&mut self, exchange: Exchange) {
-        // All of the flags: without TCP there are no early FINs.
-        self.flags = exchange as u8;
+        // Without TCP there are no early FINs.
+        self.set_progress(exchange as u8);
+    }
+
+    /// Replaces the flags of the protocol.
+    fn set_progress(&mut self, flags: u8) {
+        self.flags = self.flags & PERMITS | flags;
+    }
+
+    /// Notes that the session holds a reference to the permission of its remote address, until it
+    /// ends.
+    pub(super) fn hold_permission(&mut self) {
+        self.flags |= PERMITS;
+    }
+
+    pub(super) fn holds_permission(&self) -> bool {
+        self.flags & PERMITS != 0
     }
 
     /// Moves the exchange on after the inside has sent again. Each query to a DNS server, and each
@@ -254,7 +271,7 @@ impl<W: Width> Session<W> {
     ) -> Option<Progress> {
         self.remaining(now)?;
         // With an early FIN, a mere acknowledgment may change the state.
-        if self.state != SessionState::Established || self.flags != 0 {
+        if self.state != SessionState::Established || self.flags & EARLY_FINS != 0 {
             return None;
         }
         if self.sequences.fits(from, segment) {

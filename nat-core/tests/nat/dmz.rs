@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use crate::world::*;
 use nat_core::{
     Config, DropReason, Filtering, Mapping, Nat, OneToOne, PortForward, PortRange, Protocol,
-    SessionState, Tables,
+    SessionState, Tables, Timeouts,
 };
 
 use Protocol::{Tcp, Udp};
@@ -495,4 +495,23 @@ fn an_impossible_dmz_host_is_refused() {
             .expect_err("no inside host");
         assert_eq!(error.field, "dmz_host", "{wrong}");
     }
+}
+
+/// A session that began while its mapping was open to all gives its remote address no permission.
+/// So its end takes none away from a later session with the same address (RFC 4787 REQ-8).
+#[test]
+fn the_end_of_an_older_session_takes_no_permission_away() {
+    let mut w = dmz_with(|config| config.filtering = Filtering::AddressDependent);
+    let inside = at(D, 5000);
+    w.open_udp(inside, at(S1, 1000));
+    // The mapping drains now: the DMZ host is that of the new primary address.
+    w.set_external_addresses(&[N2, N]).expect("two addresses");
+    w.advance(Timeouts::RFC.udp / 2);
+    w.open_udp(inside, at(S1, 2000));
+    w.inbound(udp(at(S1, 3000), at(N, 5000))).forwarded();
+    w.advance(Timeouts::RFC.udp / 2);
+    assert_eq!(w.sessions().len(), 1, "the older session has ended");
+    w.inbound(udp(at(S1, 3000), at(N, 5000))).forwarded();
+    w.inbound(udp(at(S2, 3000), at(N, 5000)))
+        .dropped(DropReason::Filtered);
 }

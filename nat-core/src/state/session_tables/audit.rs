@@ -137,6 +137,11 @@ impl<W: Width> SessionTables<'_, W> {
             self.find_session(session.mapping, remote) == Some(link),
             "a session that is not found",
         )?;
+        ensure(
+            !session.holds_permission()
+                || self.has_permission(session.mapping, session.remote_address),
+            "a session without its permission",
+        )?;
         let mapping = self
             .mappings
             .get(session.mapping)
@@ -170,8 +175,8 @@ impl<W: Width> SessionTables<'_, W> {
         )
     }
 
-    /// A permission is found by its mapping and address, and has at most as many references as
-    /// there are sessions of both.
+    /// A permission is found by its mapping and address, and has as many references as there are
+    /// sessions of both that hold one.
     fn audit_permission(
         &self,
         link: SlotIndex<W>,
@@ -188,10 +193,12 @@ impl<W: Width> SessionTables<'_, W> {
             "a permission that is not found",
         )?;
         let sessions = self.count_sessions(|session| {
-            session.mapping == mapping && session.remote_address == address
+            session.mapping == mapping
+                && session.remote_address == address
+                && session.holds_permission()
         });
         ensure(
-            (1..=sessions).contains(&(permission.references() as usize)),
+            sessions > 0 && sessions == permission.references() as usize,
             "the references of a permission",
         )
     }

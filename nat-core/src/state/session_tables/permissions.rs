@@ -13,10 +13,12 @@ impl<W: Width> SessionTables<'_, W> {
 
     /// Whether the permission of a session's remote address ends with this session.
     pub(crate) fn holds_last_permission_ref(&self, session: &Session<W>) -> bool {
-        self.find_permission(session.mapping, session.remote_address)
-            .and_then(|link| self.sessions.get(link))
-            .and_then(Permission::of)
-            .is_some_and(|permission| permission.references() == 1)
+        session.holds_permission()
+            && self
+                .find_permission(session.mapping, session.remote_address)
+                .and_then(|link| self.sessions.get(link))
+                .and_then(Permission::of)
+                .is_some_and(|permission| permission.references() == 1)
     }
 
     pub(super) fn find_permission(

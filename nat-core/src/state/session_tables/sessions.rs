@@ -57,6 +57,9 @@ impl<W: Width> SessionTables<'_, W> {
         mapping.sessions.increment();
         let (proto, host) = (mapping.proto(), mapping.host);
         let session = self.sessions.get_mut(link)?;
+        if permission {
+            session.hold_permission();
+        }
         let membership = Membership::of(session, proto);
         // The deadline comes first: the expiry list takes the session at its end.
         session.set_deadline(now.wrapping_add(self.lifetimes.of(membership.class)));
@@ -84,9 +87,12 @@ impl<W: Width> SessionTables<'_, W> {
         let (proto, host) = (mapping.proto(), mapping.host);
         // Lists and counters first: afterwards the slot is free, and its links mean something else.
         let membership = Membership::of(session, proto);
+        let holds_permission = session.holds_permission();
         self.update_membership((link, host), membership, None);
         self.remove_session_slot(link, mapping_link, remote);
-        self.remove_permission_ref(mapping_link, remote.address);
+        if holds_permission {
+            self.remove_permission_ref(mapping_link, remote.address);
+        }
         let (mapping, blocks) = if is_unused {
             self.remove_mapping(mapping_link, remote).unzip()
         } else {

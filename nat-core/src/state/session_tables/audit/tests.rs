@@ -221,7 +221,6 @@ fn a_permission_with_too_many_references_is_found() {
         let slot = slot(tables, permission);
         let mut permission = PermissionMut::of(slot).expect("a permission");
         permission.add_reference();
-        permission.add_reference();
     });
     assert_eq!(permission, Err("the references of a permission"));
 }
