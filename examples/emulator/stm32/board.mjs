@@ -2,12 +2,8 @@
  * A board with an STM32H743: runs an image, gives it resets, and reads its log. What is connected to the chip is up to
  * the board, which extends this class.
  */
-import { Image } from '../image/image.mjs';
-import { Log } from '../image/log.mjs';
-import { RttReader } from '../image/rtt.mjs';
 import { Clock, ClockDomain } from '../simulation/clock.mjs';
-import { FirmwareStopped } from '../simulation/firmware-stopped.mjs';
-import { randomWords } from '../simulation/random.mjs';
+import { SimulatedBoard } from '../simulation/simulated-board.mjs';
 import { REGISTER } from './cpu/unicorn.mjs';
 import { FAULT } from './cpu/faults.mjs';
 import { Machine } from './machine.mjs';
@@ -23,8 +19,6 @@ const UNIQUE_ID_BYTES = 12;
 /** A halfword at the end of the DTCM that no image uses. */
 const SPIN = 0x2001fff0;
 const BRANCH_TO_ITSELF = 0xe7fe;
-/** How often a busy firmware is interrupted to read its log and to ask `until`. */
-const SLICE_NANOS = 100e3;
 
 /**
  * @typedef {object} BoardOptions
@@ -36,7 +30,7 @@ const SLICE_NANOS = 100e3;
  * @property {boolean} [strict] true: a mistake in using the chips stops the run
  */
 
-export class Stm32Board {
+export class Stm32Board extends SimulatedBoard {
   static flash = { start: FLASH.start, length: FLASH.length };
   /** No boot loader takes a UF2 file. */
   static bootsUf2 = false;
@@ -55,54 +49,13 @@ export class Stm32Board {
   /** The pins of RMII and MDIO, if the Ethernet MAC is used. */
   static ethernetPins = [];
 
-  /**
-   * Powers the board up with the image in its flash, up to the image's first instruction.
-   *
-   * @param {string | Uint8Array} source path or contents of an ELF or binary file
-   * @param {BoardOptions} [options]
-   */
-  static boot(source, options = {}) {
-    return new this(new Image(source, { flash: this.flash, elf: options.elf }), options);
-  }
-
   constructor(image, options) {
-    this.image = image;
-    this.options = { seed: 0, onReset: 'stop', strict: false, ...options };
-    this.clock = new Clock(HSI);
-    this.words = randomWords(this.options.seed);
-    /** Each reset so far: `{ ns, reason }`, the reason 'watchdog', 'SYSRESETREQ', or what the test gave. */
-    this.resets = [];
-    this.output = new Log(image.elfPath);
-    this.rttReader = new RttReader(image.symbol('_SEGGER_RTT'));
+    super(image, options, new Clock(HSI));
     this.watchdog = new Watchdog(this.clock);
     this.led = { level: false, changes: [] };
     this.profile = new Profiler(this);
-    /** What the firmware did against the manuals: `{ ns, port, text, function }`. */
-    this.mistakes = [];
-    /** The ports, and which of them are inside and outside. */
-    Object.assign(this, this.makePorts());
-    this.past = { cycles: 0, polledCycles: 0, exceptions: 0 };
-    this.idleNanos = 0;
+    this.past.polledCycles = 0;
     this.powerUp();
-  }
-
-  /**
-   * For the board to define: makes the ports, once.
-   *
-   * @returns {{ports: object[], lan: object, wan: object, mac?: object}} `mac`: the Ethernet MAC, if it is used
-   */
-  makePorts() {
-    throw new Error('a board makes its ports');
-  }
-
-  /** For the board to define: connects the ports to a machine, at power-up and after each reset. */
-  connectPorts() {}
-
-  /** Notes that the firmware used the chip at `port` against its datasheet. */
-  addMistake(port, text) {
-    const mistake = { ns: this.clock.nanos, port: port.name, text, function: this.function };
-    this.mistakes.push(mistake);
-    if (this.options.strict) this.fault(`${port.name}: ${text}`);
   }
 
   powerUp() {
@@ -158,15 +111,9 @@ export class Stm32Board {
     this.led.changes.push({ ns: this.clock.nanos, level });
   }
 
-  /** Notes what stops the run; the first reason counts. */
   fault(reason) {
-    this.halted ??= reason;
-    this.machine.core.attention = true;
-  }
-
-  askReset(reason) {
-    this.resetAsked ??= reason;
-    if (this.options.onReset === 'stop') this.fault(`reset by ${reason}`);
+    super.fault(reason);
+    this.core.attention = true;
   }
 
   /**
@@ -177,11 +124,8 @@ export class Stm32Board {
    */
   reboot(reason = 'test') {
     const { core, rcc } = this.machine;
-    this.past.cycles += core.cycles;
     this.past.polledCycles += core.polledCycles;
-    this.past.exceptions += core.exceptions;
-    this.resets.push({ ns: this.clock.nanos, reason });
-    this.readLog();
+    this.noteReset(reason);
     this.profile.detach();
     this.domain.close();
     this.build({ reason, flags: rcc.reason.value });
@@ -204,49 +148,23 @@ export class Stm32Board {
     core.fault(FAULT.undefined);
   }
 
+  get core() {
+    return this.machine.core;
+  }
+
+  /** Where the core is; while a peripheral is accessed, the start of its block. */
+  get pc() {
+    return (this.core.engine.get(REGISTER.pc) & ~1) >>> 0;
+  }
+
   /** True while the core waits for an event or an interrupt, or is locked up. */
   get sleeps() {
     return this.machine.core.sleeps;
   }
 
-  /** Nanoseconds since power-up. */
-  get ns() {
-    return this.clock.nanos;
-  }
-
-  /** Nanoseconds of a cycle at the present frequency. */
-  get nanosPerCycle() {
-    return this.clock.nanosPerCycle;
-  }
-
-  /** Cycles of the core since power-up, without those it slept: its instructions, and those of exceptions. */
-  get cycles() {
-    return this.past.cycles + this.machine.core.cycles;
-  }
-
-  /** Of these, cycles in which it polled a device: a board would run around in the loop, here time goes on at once. */
+  /** Of `cycles`, those in which it polled a device: a board would run around in the loop, here time goes on at once. */
   get polledCycles() {
     return this.past.polledCycles + this.machine.core.polledCycles;
-  }
-
-  /** Nanoseconds the core slept since power-up. */
-  get idle() {
-    return this.idleNanos;
-  }
-
-  /** Exceptions taken since power-up. */
-  get exceptions() {
-    return this.past.exceptions + this.machine.core.exceptions;
-  }
-
-  /** All log lines so far. */
-  get log() {
-    return this.output.text;
-  }
-
-  /** Bytes of the RTT channel so far, not decoded. */
-  get rtt() {
-    return this.output.rtt;
   }
 
   /** The stack: `top` is SP at the first instruction, `lowest` the lowest word written since power-up, `deepest` between. */
@@ -254,37 +172,9 @@ export class Stm32Board {
     return this.painted.measure();
   }
 
-  /** Calls `action` at the simulated time of `us` microseconds from now. */
-  after(us, action) {
-    this.clock.after(us * 1e3, action);
-  }
-
-  /**
-   * Lets simulated time pass.
-   *
-   * @param {{us: number, until?: () => boolean}} span at most `us` microseconds; ends when `until` is true, which is
-   *   asked after each event and at least every 100 us of work
-   * @returns {boolean} without `until` true; with it, whether it became true
-   * @throws {FirmwareStopped} on anything not modelled; on a reset unless `onReset` is 'reboot'; on a lockup that no
-   *   watchdog ends
-   */
-  run({ us, until }) {
-    const end = this.clock.nanos + us * 1e3;
-    let done = until ? until() : false;
-    while (!done && this.clock.nanos < end) {
-      this.clock.setLimit(Math.min(end, this.clock.nanos + SLICE_NANOS));
-      this.step(end);
-      if (this.halted || this.resetAsked) this.settle();
-      done = until ? until() : false;
-    }
-    this.readLog();
-    return until ? done : true;
-  }
-
   step(end) {
     try {
-      if (this.sleeps) this.sleep(end);
-      else this.work();
+      super.step(end);
     } catch (error) {
       if (!(error instanceof NotModelled)) throw error;
       this.fault(`not modelled: ${error.message}`);
@@ -299,48 +189,14 @@ export class Stm32Board {
     if (core.locked && !this.watchdog.enabled) this.fault(`lockup after ${core.lastFault.name}`);
   }
 
-  sleep(end) {
-    const now = this.clock.nanos;
-    const next = this.clock.nextAlarm;
-    const wake = next ? Math.min(next.nanos, end) : end;
-    this.idleNanos += Math.max(0, wake - now);
-    this.clock.sleepUntil(wake);
-  }
-
-  /** A fault, or a reset, has ended the run of instructions. */
-  settle() {
-    this.readLog();
-    if (!this.halted) {
-      this.reboot(this.resetAsked);
-      return;
-    }
-    throw new FirmwareStopped(this.halted, { pc: this.pc, function: this.function, log: this.log });
-  }
-
-  /** Where the core is; while a peripheral is accessed, the start of its block. */
-  get pc() {
-    return (this.machine.core.engine.get(REGISTER.pc) & ~1) >>> 0;
-  }
-
-  get function() {
-    return this.image.functionAt(this.pc);
-  }
-
-  readLog() {
-    const { address } = this.rttReader;
-    const region = address === undefined ? undefined : this.memory.region(address, 1);
-    const bytes = region && this.rttReader.take(region);
-    if (bytes) this.output.addRtt(bytes);
-  }
-
-  /** RAM and flash by section of the ELF file, in bytes. */
-  get sections() {
-    return this.image.sections.map((section) => ({ ...section, inRam: section.address >= 0x20000000 }));
+  /** The memory where the log is. */
+  rttRegion(address) {
+    return this.memory.region(address, 1);
   }
 
   /** Closes the files it writes, and frees the engine. */
   close() {
-    this.ports.forEach((port) => port.close());
-    this.machine.core.close();
+    super.close();
+    this.core.close();
   }
 }

@@ -5,7 +5,7 @@
  *   reads the strings. A block above 1856 bytes is filled up to the longest; no block ends with a full packet.
  * - Windows 11: Microsoft's description of how USB devices are enumerated, and microsoft/NCM-Driver-for-Windows. It
  *   takes the longest possible configuration at once, and asks for descriptors that such a device need not have.
- * - macOS: from traces in reports. It asks for two bytes of a string before it asks for the whole, and sets a packet
+ * - macOS: from published reports, not from a trace. It asks for two bytes of a string before it asks for the whole, and sets a packet
  *   filter whether the device offers one or not.
  */
 const IN = 0x80;

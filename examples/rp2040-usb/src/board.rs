@@ -81,7 +81,7 @@ impl Board {
     }
 }
 
-/// What the host is told about the board with this id.
+/// The USB identity of the board with this id: what its descriptors say.
 pub(crate) fn identity(unique_id: &[u8; 8]) -> Identity<'_> {
     Identity {
         ids: TEST_IDS,

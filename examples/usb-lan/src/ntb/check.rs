@@ -12,7 +12,7 @@ use heapless::Vec;
 
 use super::{BLOCK_SIGNATURE, ENTRY, HEADER, LONGEST_BLOCK, TABLE_HEAD, TABLE_SIGNATURE};
 
-/// The most datagrams in a block. The host is told so, and Linux never sends more.
+/// The most datagrams in a block, as announced to the host. Linux never sends more.
 pub(crate) const MOST_DATAGRAMS: usize = 40;
 
 /// The shortest table: one entry, and the empty entry that ends it.

@@ -173,8 +173,8 @@ impl<W: Width> Nat<'_, W> {
         Ok(self.fast_verdict(&header, Side::Inside))
     }
 
-    /// Drops a packet to an external endpoint that belongs to nobody. `None` if it belongs to
-    /// somebody, or if the slow path has another reason to drop it.
+    /// Drops a packet to an external endpoint that has no mapping and no port forward. `None` if it
+    /// has one, or if the slow path has another reason to drop the packet.
     #[inline(never)]
     fn fast_unsolicited<H: Halfword>(
         &mut self,

@@ -174,7 +174,7 @@ impl<W: Width> View<'_, W> {
         if is_martian(destination) {
             return Err(DropReason::Martian);
         }
-        // Without untranslated networks, nobody outside may know an inside address.
+        // Without untranslated networks, no host outside may send to an inside address.
         let untranslated = !self.policy.config.untranslated.is_empty();
         if untranslated && self.is_inside_host(destination) {
             return Ok(Target::Untranslated);

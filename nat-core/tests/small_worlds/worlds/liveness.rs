@@ -11,7 +11,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// Lets the traffic stop: the engine asks to be woken only when there is work, and when it asks for
 /// nothing more, its tables are empty, after the longest timeout at the latest.
 pub(crate) fn check(world: &mut World) -> Result<(), String> {
-    world.told = world.now;
+    world.engine_time = world.now;
     world.nat.handle_timeout(world.now);
     let end = world.now.saturating_add(longest(&Timeouts::RFC));
     while let Some(due) = world.nat.poll_timeout() {
@@ -40,7 +40,7 @@ fn wake(world: &mut World, due: Instant) -> Result<(), String> {
     if world.nat.sessions().count() != before {
         return Err(format!("a session ended before {due:?}"));
     }
-    (world.now, world.told) = (due, due);
+    (world.now, world.engine_time) = (due, due);
     world.nat.handle_timeout(due);
     if world.nat.sessions().count() >= before {
         return Err(format!("it asked to be woken at {due:?} for nothing"));

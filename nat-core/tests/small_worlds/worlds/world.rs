@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) nat: Nat<'static>,
     pub(crate) now: Instant,
     /// The latest time that the engine has been given.
-    pub(crate) told: Instant,
+    pub(crate) engine_time: Instant,
     pub(crate) model: Option<Model>,
     /// The first fragments that were let through.
     routes: Routes,
@@ -51,7 +51,7 @@ impl World {
         Self {
             nat,
             now,
-            told: now,
+            engine_time: now,
             model: scenario.model(),
             routes: Routes::default(),
             beginnings: HashMap::new(),
@@ -60,7 +60,7 @@ impl World {
 
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.nat.copy_from(&other.nat);
-        (self.now, self.told) = (other.now, other.told);
+        (self.now, self.engine_time) = (other.now, other.engine_time);
         self.model.clone_from(&other.model);
         self.routes.clone_from(&other.routes);
     }
@@ -70,7 +70,7 @@ impl World {
     pub(crate) fn canonical_hash(&self) -> u64 {
         let mut hasher = StateHasher::new();
         self.nat.hash_canonical(&mut hasher);
-        (self.now.saturating_duration_since(self.told)).hash(&mut hasher);
+        (self.now.saturating_duration_since(self.engine_time)).hash(&mut hasher);
         self.routes.hash_canonical(self.now, &mut hasher);
         if let Some(model) = &self.model {
             model.hash_canonical(&mut hasher);
@@ -112,7 +112,7 @@ impl World {
             .audit()
             .map_err(|fault| format!("audit: {fault}"))?;
         properties::check_endpoints(overlaps(&self.nat), &self.sessions())?;
-        if self.told == self.now {
+        if self.engine_time == self.now {
             self.check_timeout()?;
             self.compare_with_model()?;
         }
@@ -157,7 +157,7 @@ impl World {
         self.nat.sessions().collect()
     }
 
-    /// The sessions whose time is not up, whether or not the engine has been told the time.
+    /// The sessions whose time is not up, whether or not the engine has been passed the time.
     fn live_sessions(&self) -> Vec<SessionInfo> {
         let mut sessions = self.sessions();
         sessions.retain(|session| session.expires_at > self.now);
@@ -177,7 +177,7 @@ impl World {
         let (packet, prediction) = self.packet(sending);
         let mut buffer = packet.clone();
         let verdict = self.nat.process(buffer.bytes_mut(), from, self.now);
-        self.told = self.now;
+        self.engine_time = self.now;
         let arrival = Arrival {
             scenario,
             nat: &self.nat,
@@ -271,7 +271,7 @@ impl World {
                 self.with_model(|model| model.naive.clear());
             }
         }
-        self.told = now;
+        self.engine_time = now;
         // What is overdue ends now: changes by the application end nothing by their time.
         self.nat.handle_timeout(now);
         self.with_model(Model::forget_ended);
@@ -327,7 +327,7 @@ impl World {
         if pause == Pause::TimeoutUnnoticed {
             return Ok(());
         }
-        self.told = self.now;
+        self.engine_time = self.now;
         self.nat.handle_timeout(self.now);
         let next = self.nat.poll_timeout();
         if next.is_some_and(|next| next <= self.now) {
