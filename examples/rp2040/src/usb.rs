@@ -2,10 +2,10 @@
 //!
 //! `embassy-rp` 0.10 waits in a control transfer until the host has taken the answer, or has sent
 //! its data. If the host resets the bus instead, because its cable was pulled, the driver goes on
-//! waiting: the device keeps its old address, the host finds no device, and that lasts until power-off. If the
-//! host begins another transfer, it gets the answer to the one before. And when the host ends the
-//! halt of an endpoint, the packets must begin with DATA0 again (USB 2.0, section 9.4.5), which
-//! they do not.
+//! waiting: the device keeps its old address, the host finds no device, and that lasts until
+//! power-off. If the host begins another transfer, it gets the answer to the one before. And when
+//! the host ends the halt of an endpoint, the packets must begin with DATA0 again (USB 2.0, section
+//! 9.4.5), which they do not.
 
 use core::future::{Future, poll_fn};
 use core::pin::pin;
