@@ -2,8 +2,9 @@
 //! ports.
 
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, Mapping, PortRange};
+use crate::table::Width;
 
-use super::{PortClass, PortPool, Proto};
+use super::{Host, PortClass, PortPool, Proto};
 
 /// Ports are reserved by protocol, external address and class. The first few ports that a host gets
 /// count against its reservation, and the mapping records that.
@@ -74,21 +75,37 @@ impl PortQuotas {
         self.per_host.get(class as usize).copied().unwrap_or(0)
     }
 
-    /// Counts a port against the reservation of a host.
-    pub(crate) fn take(&mut self, proto: Proto, external: u8, class: PortClass) {
-        self.change(proto, external, class, |taken| taken.saturating_add(1));
+    /// Counts a port of this protocol, external address and class against the reservation of
+    /// `host`, unless that is used up. Whichever address it is on: a host has one reservation for
+    /// each protocol and class.
+    #[inline(always)]
+    pub(crate) fn take<W: Width>(
+        &mut self,
+        host: &mut Host<W>,
+        port: (Proto, u8, PortClass),
+    ) -> bool {
+        let (proto, _, class) = port;
+        let per_host = self.per_host(class);
+        let Some(used) = host.reserved_ports_mut(proto, class) else {
+            return false;
+        };
+        let is_left = *used < per_host;
+        if is_left {
+            *used = used.saturating_add(1);
+            self.change(port, |taken| taken.saturating_add(1));
+        }
+        is_left
     }
 
-    /// Undoes [`Self::take`].
-    pub(crate) fn give_back(&mut self, proto: Proto, external: u8, class: PortClass) {
-        self.change(proto, external, class, |taken| taken.saturating_sub(1));
+    /// Counts a port that no longer counts against a reservation.
+    pub(crate) fn give_back(&mut self, port: (Proto, u8, PortClass)) {
+        self.change(port, |taken| taken.saturating_sub(1));
     }
 
+    #[inline(always)]
     fn change(
         &mut self,
-        proto: Proto,
-        external: u8,
-        class: PortClass,
+        (proto, external, class): (Proto, u8, PortClass),
         change: impl FnOnce(u16) -> u16,
     ) {
         let taken = self

@@ -104,11 +104,25 @@ impl PortUse {
     }
 
     pub(crate) fn add(&mut self, port: ExternalPort) {
+        if !self.is_excluded(port) {
+            self.add_open(port);
+        }
+    }
+
+    /// The same for a port that is not excluded.
+    #[inline(always)]
+    pub(crate) fn add_open(&mut self, port: ExternalPort) {
         self.change(port, |count| count.saturating_add(1));
     }
 
     pub(crate) fn remove(&mut self, port: ExternalPort) {
-        self.change(port, |count| count.saturating_sub(1));
+        if !self.is_excluded(port) {
+            self.change(port, |count| count.saturating_sub(1));
+        }
+    }
+
+    fn is_excluded(&self, port: ExternalPort) -> bool {
+        port.proto != Proto::Icmp && self.excluded.contains(port.port)
     }
 
     /// The same ranges with no port in use.
@@ -126,10 +140,8 @@ impl PortUse {
         self.used == other.used
     }
 
+    #[inline(always)]
     fn change(&mut self, port: ExternalPort, change: impl Fn(u16) -> u16) {
-        if port.proto != Proto::Icmp && self.excluded.contains(port.port) {
-            return;
-        }
         let used = self.used.get_mut(port.proto as usize);
         let Some(used) = used.and_then(|used| used.get_mut(usize::from(port.external))) else {
             return;

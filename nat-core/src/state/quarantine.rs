@@ -248,6 +248,12 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         QUARANTINE && self.queue(proto).delay != 0 && self.slots.capacity() != 0
     }
 
+    /// Whether no port waits, as without memory for any. Then a look-up takes no hash.
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        !QUARANTINE || self.slots.in_use() == 0
+    }
+
     /// How many more ports fit.
     pub(crate) fn free_slots(&self) -> usize {
         if QUARANTINE {
@@ -257,7 +263,13 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn contains(&self, port: ExternalPort, now: u32) -> bool {
+        !self.is_empty() && self.is_waiting(port, now)
+    }
+
+    #[inline(never)]
+    fn is_waiting(&self, port: ExternalPort, now: u32) -> bool {
         self.find(port)
             .and_then(|link| self.slots.get(link))
             .is_some_and(|freed| !freed.is_over(now))
@@ -292,7 +304,15 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     /// Releases `port`, because it is in use again.
+    #[inline(always)]
     pub(crate) fn release(&mut self, port: ExternalPort) {
+        if !self.is_empty() {
+            self.find_and_remove(port);
+        }
+    }
+
+    #[inline(never)]
+    fn find_and_remove(&mut self, port: ExternalPort) {
         if let Some(link) = self.find(port) {
             self.remove(link);
         }
@@ -457,10 +477,6 @@ impl<'t, W: Width> QuarantineTable<'t, W> {
     }
 
     fn find(&self, port: ExternalPort) -> Option<SlotIndex<W>> {
-        // An empty quarantine, as without memory for it, costs no hash.
-        if !QUARANTINE || self.slots.in_use() == 0 {
-            return None;
-        }
         self.index.find(&self.slots, self.hash(port), |_, freed| {
             freed.port() == port
         })

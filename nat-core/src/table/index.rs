@@ -153,20 +153,21 @@ impl<'t, C: Chain> Index<'t, C> {
         link: LinkOf<C::Slot>,
     ) -> Result<(), IndexFull> {
         let vacancy = self.vacancy(slots, hash, 1)?;
-        self.insert_at(slots, vacancy, link);
+        if let Some(slot) = slots.get_mut(link) {
+            self.insert_at(slot, vacancy, link);
+        }
         Ok(())
     }
 
-    /// Adds the slot at `link` where there is room.
+    /// Adds the slot that is at `link`, or will be, where there is room.
     #[inline(always)]
     pub(crate) fn insert_at(
         &mut self,
-        slots: &mut Slots<'_, C::Slot>,
+        slot: &mut C::Slot,
         vacancy: Vacancy,
         link: LinkOf<C::Slot>,
     ) {
-        let head = self.buckets.get_mut(vacancy.bucket);
-        if let (Some(head), Some(slot)) = (head, slots.get_mut(link)) {
+        if let Some(head) = self.buckets.get_mut(vacancy.bucket) {
             // At the head, so that no chain is walked.
             C::set_next(slot, *head);
             *head = link;

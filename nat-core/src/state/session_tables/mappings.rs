@@ -3,7 +3,7 @@
 use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::state::{
     Blocks, Endpoint, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple,
-    Proto,
+    PortClass, Proto,
 };
 use crate::table::{SlotIndex, Vacancy, Width};
 
@@ -75,31 +75,46 @@ impl<W: Width> SessionTables<'_, W> {
             pairs: _,
         } = new;
         let host = self.find_or_add_host(first.inside, external)?;
+        let link = self.mappings.next_free()?;
         // The host comes first, because the mapping holds its slot.
-        let mapping = Mapping::new(host, first, external, external_port).with_kind(kind);
-        let is_dynamic = mapping.is_dynamic();
-        let link = self.mappings.insert(mapping)?;
-        if let Some(host) = self.hosts.get_mut(host) {
-            host.add_mapping(first.proto);
-            if is_dynamic {
-                host.add_dynamic(external);
-            }
-            self.quotas.add_mapping(host.mappings());
-        }
-        self.index_mapping(link, room);
-        Some(link)
+        let mut mapping = Mapping::new(host, first, external, external_port).with_kind(kind);
+        self.count_mapping(&mut mapping, first.proto);
+        // Before it is in its slot, so that this is not looked up again.
+        self.index_mapping(&mut mapping, link, room);
+        self.mappings.insert(mapping)
     }
 
-    /// Makes a new mapping findable from both sides, and counts its external port.
+    /// Counts a new mapping of `proto`, and its external port, for its host.
     #[inline(always)]
-    fn index_mapping(&mut self, link: SlotIndex<W>, room: MappingRoom) {
+    fn count_mapping(&mut self, mapping: &mut Mapping<W>, proto: Proto) {
+        self.take_port(mapping, proto);
+        let Some(host) = self.hosts.get_mut(mapping.host) else {
+            return;
+        };
+        host.add_mapping(proto);
+        self.quotas.add_mapping(host.mappings());
+        if !mapping.is_dynamic() {
+            return;
+        }
+        host.add_dynamic(mapping.external);
+        let class = PortClass::of(proto, mapping.inside_port);
+        if self
+            .port_quotas
+            .take(host, (proto, mapping.external, class))
+        {
+            // So that the end of the mapping gives the port back to the reservation.
+            mapping.set_reserved_port();
+        }
+    }
+
+    /// Makes the new mapping that will be at `link` findable from both sides.
+    #[inline(always)]
+    fn index_mapping(&mut self, mapping: &mut Mapping<W>, link: SlotIndex<W>, room: MappingRoom) {
         self.mappings_by_inside
-            .insert_at(&mut self.mappings, room.inside, link);
+            .insert_at(mapping, room.inside, link);
         // An untranslated mapping has no external port.
         if let Some(outside) = room.outside {
-            self.mappings_by_external
-                .insert_at(&mut self.mappings, outside, link);
-            self.take_port(link);
+            self.mappings_by_external.insert_at(mapping, outside, link);
         }
     }
 
@@ -125,7 +140,7 @@ impl<W: Width> SessionTables<'_, W> {
         Some((ends, self.remove_from_host(host, ends.proto)))
     }
 
-    /// Undoes [`Self::index_mapping`].
+    /// Undoes [`Self::index_mapping`], and what [`Self::count_mapping`] has counted of the port.
     fn remove_from_indexes(
         &mut self,
         link: SlotIndex<W>,

@@ -1,7 +1,7 @@
 //! How many external ports are in use, and how many of the ports that are reserved for each host.
 
 use crate::state::port_use::PortPool;
-use crate::state::{ExternalPort, Host, Mapping, MappingKind, PortClass};
+use crate::state::{ExternalPort, Host, Mapping, MappingKind, PortClass, Proto};
 use crate::table::{SlotIndex, Width};
 
 use super::SessionTables;
@@ -41,7 +41,8 @@ impl<W: Width> SessionTables<'_, W> {
         !self.overlapping() && mapping.kind() != MappingKind::PortForward
     }
 
-    /// Counts the external port of a mapping that ends: undoes [`Self::take_port`].
+    /// Counts the external port of a mapping that ends: undoes [`Self::take_port`], and gives it
+    /// back to the reservation of its host.
     pub(super) fn give_back_port(&mut self, link: SlotIndex<W>) {
         let Some(mapping) = self.mappings.get(link) else {
             return;
@@ -52,39 +53,21 @@ impl<W: Width> SessionTables<'_, W> {
         self.give_back_reserved_port(link);
     }
 
-    /// Counts the external port of a new mapping: as in use, and if the mapping is dynamic against
-    /// the reservation of its host, until that is used up.
+    /// Counts the external port of a new mapping of `proto` as in use.
     #[inline(always)]
-    pub(super) fn take_port(&mut self, link: SlotIndex<W>) {
-        let Some(mapping) = self.mappings.get(link) else {
-            return;
+    pub(super) fn take_port(&mut self, mapping: &Mapping<W>, proto: Proto) {
+        let port = ExternalPort {
+            proto,
+            external: mapping.external,
+            port: mapping.external_port,
         };
-        if self.counts_port(mapping) {
-            self.ports.add(ExternalPort::from(mapping));
+        if mapping.is_untranslated() || !self.counts_port(mapping) {
+            return;
         }
-        if mapping.is_dynamic() {
-            self.take_reserved_port(link);
-        }
-    }
-
-    #[inline(always)]
-    fn take_reserved_port(&mut self, link: SlotIndex<W>) {
-        let Some(mapping) = self.mappings.get_mut(link) else {
-            return;
-        };
-        let proto = mapping.proto();
-        let class = PortClass::of(proto, mapping.inside_port);
-        let host = self.hosts.get_mut(mapping.host);
-        let Some(used) = host.and_then(|host| host.reserved_ports_mut(proto, class)) else {
-            return;
-        };
-        // Whichever external address it is on: a host has one reservation for each protocol and
-        // class.
-        if *used < self.port_quotas.per_host(class) {
-            *used = used.saturating_add(1);
-            // The mapping records it, so that its end gives the port back to the reservation.
-            mapping.set_reserved_port();
-            self.port_quotas.take(proto, mapping.external, class);
+        match mapping.kind() {
+            // An excluded port is never drawn.
+            MappingKind::Dynamic => self.ports.add_open(port),
+            MappingKind::Rule | MappingKind::PortForward => self.ports.add(port),
         }
     }
 
@@ -102,6 +85,6 @@ impl<W: Width> SessionTables<'_, W> {
         if let Some(used) = host.and_then(|host| host.reserved_ports_mut(proto, class)) {
             *used = used.saturating_sub(1);
         }
-        self.port_quotas.give_back(proto, mapping.external, class);
+        self.port_quotas.give_back((proto, mapping.external, class));
     }
 }

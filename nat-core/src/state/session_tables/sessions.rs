@@ -50,19 +50,19 @@ impl<W: Width> SessionTables<'_, W> {
             // both.
             self.add_permission_ref(mapping, remote.address);
         }
-        let link = self.sessions.insert(Session::new(mapping, remote, begin))?;
-        self.sessions_by_remote
-            .insert_at(&mut self.sessions, room, link);
+        let link = self.sessions.next_free()?;
+        let mut session = Session::new(mapping, remote, begin);
         let mapping = self.mappings.get_mut(mapping)?;
         mapping.sessions.increment();
         let (proto, host) = (mapping.proto(), mapping.host);
-        let session = self.sessions.get_mut(link)?;
         if permission {
             session.hold_permission();
         }
-        let membership = Membership::of(session, proto);
+        let membership = Membership::of(&session, proto);
         // The deadline comes first: the expiry list takes the session at its end.
         session.set_deadline(now.wrapping_add(self.lifetimes.of(membership.class)));
+        self.sessions_by_remote.insert_at(&mut session, room, link);
+        self.sessions.insert(session)?;
         self.join((link, host), membership);
         Some(link)
     }

@@ -190,7 +190,11 @@ fn a_port_counter_that_is_wrong_is_found() {
             .expect("a count") += 1;
     });
     assert_eq!(reserved, Err("the reserved ports of a host"));
-    let taken = planted(|tables, _| tables.port_quotas.take(Proto::Udp, 0, PortClass::Low));
+    let taken = planted(|tables, _| {
+        let mut host = Host::<u16>::new(Origin::Host, 0, 0);
+        let port = (Proto::Udp, 0, PortClass::Low);
+        assert!(tables.port_quotas.take(&mut host, port));
+    });
     assert_eq!(taken, Err("the reserved ports that are taken"));
 }
 
