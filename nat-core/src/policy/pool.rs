@@ -99,6 +99,14 @@ impl Pool {
         self.active().next().map(|(_, address)| address)
     }
 
+    /// The number and the address that new mappings have, if they have no choice.
+    #[inline(always)]
+    pub(crate) fn only(&self) -> Option<(u8, u32)> {
+        let mut active = self.active();
+        let only = active.next()?;
+        active.next().is_none().then_some(only)
+    }
+
     /// The numbers and addresses that new mappings may have, the primary first.
     pub(crate) fn active(&self) -> impl Iterator<Item = (u8, u32)> {
         self.entries

@@ -70,19 +70,15 @@ impl<W: Width> View<'_, W> {
         evicted: Option<SlotIndex<W>>,
         search: &mut PortSearch<'_>,
     ) -> Result<DrawnMapping<W>, DropReason> {
-        // First, for a reason of its own: without an address, it is not ports that are missing.
-        if self.policy.pool.primary().is_none() {
-            return Err(DropReason::AddressMissing);
-        }
-        let drawn = self.draw(request, evicted, search);
-        // Where the table of hosts is full, the host has no block to search: no search has failed.
-        search.failed = matches!(&drawn, Err(reason) if *reason != DropReason::HostTableFull);
         let Drawn {
             external,
             port,
             room,
             evicted,
-        } = drawn?;
+        } = match self.draw_at_once(request, evicted, search) {
+            Some(drawn) => drawn,
+            None => self.draw(*request, evicted, search)?,
+        };
         let mapping = NewMapping {
             external,
             external_port: port,
@@ -92,7 +88,68 @@ impl<W: Width> View<'_, W> {
         Ok((mapping, room, evicted))
     }
 
+    /// The first port that is drawn, where it may be any port of the only external address, and if
+    /// it is free. Mostly it is. `None` says nothing.
+    #[inline(always)]
+    fn draw_at_once(
+        self,
+        request: &Request<'_, '_, W>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch<'_>,
+    ) -> Option<Drawn<W>> {
+        let (policy, tuple) = (&self.policy, request.tuple);
+        let (external, address) = policy.pool.only()?;
+        let has_parts = self.tables.overlapping() || policy.config.port_blocks.is_some();
+        if has_parts || policy.port_forwards.has_rules() {
+            return None;
+        }
+        let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
+        let wanted = PortWanted {
+            pool,
+            ports: pool.ports(&policy.config),
+            remote: tuple.remote,
+        };
+        let closed = ClosedPorts {
+            policy,
+            proto: tuple.proto,
+            address,
+        };
+        let count = wanted.ports.count();
+        self.check_start(tuple.proto).ok()?;
+        if !self.is_half_left(&OpenRange { pool, closed }, count) {
+            return None;
+        }
+        let port = wanted.ports.at(search.picker.pick_below(count as u32));
+        let open = !closed.contains(port);
+        let room = open.then(|| self.room_for_port(&wanted, port)).flatten()?;
+        Some(Drawn {
+            external,
+            port,
+            room: Some(room),
+            evicted,
+        })
+    }
+
+    /// The same in any configuration, and where that port is not free. Notes a failure in `search`.
+    #[inline(never)]
     fn draw(
+        self,
+        request: Request<'_, '_, W>,
+        evicted: Option<SlotIndex<W>>,
+        search: &mut PortSearch<'_>,
+    ) -> Result<Drawn<W>, DropReason> {
+        // First, for a reason of its own: without an address, it is not ports that are missing.
+        if self.policy.pool.primary().is_none() {
+            return Err(DropReason::AddressMissing);
+        }
+        let drawn = self.draw_on_any(&request, evicted, search);
+        // Where the table of hosts is full, the host has no block to search: no search has failed.
+        search.failed = matches!(&drawn, Err(reason) if *reason != DropReason::HostTableFull);
+        drawn
+    }
+
+    #[inline(always)]
+    fn draw_on_any(
         self,
         request: &Request<'_, '_, W>,
         evicted: Option<SlotIndex<W>>,
@@ -316,6 +373,7 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Refuses new mappings for a while after a start, where that is configured.
+    #[inline(always)]
     fn check_start(self, proto: Proto) -> Result<(), DropReason> {
         let rules = &self.policy.config.quarantine;
         let delay = if proto == Proto::Tcp {
