@@ -13,9 +13,16 @@ pub(crate) struct PortPicker {
     key: [u8; 16],
     /// How often the function was evaluated.
     count: u64,
-    /// The half of its last result that was not used yet.
-    spare: Option<u32>,
+    /// What was not used yet of its last result, and how many draws that is.
+    spare: u64,
+    left: u8,
 }
+
+/// The bits that a port is drawn from, and how often one result of the function is enough: three
+/// draws instead of two save a new session 28 instructions on a Cortex-M4. Of 2^21 numbers, each of
+/// 64,512 ports has 32 or 33.
+const DRAW_BITS: u32 = 21;
+const DRAWS: u8 = (u64::BITS / DRAW_BITS) as u8;
 
 /// How many random ports are tried before the range is searched from end to end.
 const RANDOM_TRIES: usize = 8;
@@ -25,7 +32,8 @@ impl PortPicker {
         Self {
             key,
             count: 0,
-            spare: None,
+            spare: 0,
+            left: 0,
         }
     }
 
@@ -38,7 +46,7 @@ impl PortPicker {
     /// Goes on as if the random function had been evaluated so often.
     #[cfg(feature = "audit")]
     pub(crate) fn resume_at(&mut self, count: u64) {
-        (self.count, self.spare) = (count, None);
+        (self.count, self.left) = (count, 0);
     }
 
     /// A random one of `ports` for which `free` finds something, with what it finds; `None` if there
@@ -77,16 +85,24 @@ impl PortPicker {
         scale(self.next_random(), count)
     }
 
+    /// A number of which the upper [`DRAW_BITS`] are random.
+    #[inline(always)]
     fn next_random(&mut self) -> u32 {
-        if let Some(spare) = self.spare.take() {
-            return spare;
+        if self.left == 0 {
+            self.evaluate();
         }
+        self.left = self.left.wrapping_sub(1);
+        let random = (self.spare as u32) << (u32::BITS - DRAW_BITS);
+        self.spare >>= DRAW_BITS;
+        random
+    }
+
+    #[inline(never)]
+    fn evaluate(&mut self) {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write_u64(self.count);
         self.count = self.count.wrapping_add(1);
-        let random = hasher.finish();
-        self.spare = Some((random >> 32) as u32);
-        random as u32
+        (self.spare, self.left) = (hasher.finish(), DRAWS);
     }
 }
 
