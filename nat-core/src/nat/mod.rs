@@ -25,6 +25,7 @@ use core::mem::MaybeUninit;
 
 use crate::fragments::FragmentTable;
 use crate::identification::Identifications;
+use crate::policy::plain_ports::{PlainPorts, closed_at_most};
 use crate::policy::{Pool, PortForwards, PortPicker};
 use crate::state::{Origin, QuarantineTable, SessionTables};
 use crate::table::{HashKey, Width};
@@ -93,10 +94,12 @@ impl<'t, W: Width> Nat<'t, W> {
         (hash_secret, port_secret): ([u32; 5], [u8; 16]),
     ) -> Self {
         let key = HashKey::new(hash_secret);
+        let closed_ports = closed_at_most(&config);
         let policy = Policy {
             pool: Pool::new(&config.external_addresses),
             port_forwards: PortForwards::new(&config),
-            excluded_ports: config.excluded_ports.count(),
+            closed_ports,
+            plain_ports: PlainPorts::of(&config, closed_ports),
             config,
         };
         let config = &policy.config;

@@ -8,8 +8,11 @@ use core::ops::Deref;
 
 use crate::config::Config;
 use crate::packet::Summary;
+use crate::policy::plain_ports::PlainPorts;
 use crate::policy::{Pool, PortForwards};
-use crate::state::{Endpoint, Inside, InsideTuple, Origin, Proto, QuarantineTable, SessionTables};
+use crate::state::{
+    Endpoint, Inside, InsideTuple, Origin, PortClass, Proto, QuarantineTable, SessionTables,
+};
 use crate::table::{SlotIndex, Width};
 use crate::{Nat, Side};
 
@@ -28,8 +31,10 @@ pub(super) struct State<'t, W: Width> {
 /// What the application has configured. Packets never change it.
 pub(super) struct Policy {
     pub(super) config: Config,
-    /// How many ports [`Config::excluded_ports`] has.
-    pub(super) excluded_ports: usize,
+    /// How many ports no mapping draws because of the configuration, at most.
+    pub(super) closed_ports: usize,
+    /// The ports that mappings draw from, if the configuration is plain.
+    pub(super) plain_ports: Option<[PlainPorts; PortClass::COUNT]>,
     /// The external addresses.
     pub(super) pool: Pool,
     pub(super) port_forwards: PortForwards,

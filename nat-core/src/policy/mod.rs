@@ -1,6 +1,7 @@
 //! The rules: which external addresses, ports and rates are allowed.
 
 mod host_rate;
+pub(crate) mod plain_ports;
 mod pool;
 pub(crate) mod port_forwards;
 mod ports;

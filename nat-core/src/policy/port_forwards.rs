@@ -163,7 +163,7 @@ impl PortForwards {
         inside: Endpoint,
         pool: &Pool,
     ) -> Option<StaticMapping> {
-        if !self.has_rules() {
+        if self.is_empty() {
             return None;
         }
         self.find_external_of(proto, inside, pool)
@@ -175,11 +175,9 @@ impl PortForwards {
         !self.forwards.is_empty()
     }
 
-    /// Whether there are rules of any kind.
     #[inline(always)]
-    pub(crate) fn has_rules(&self) -> bool {
-        let none = self.forwards.is_empty() && self.one_to_one.is_empty();
-        !none || self.dmz_host.is_some()
+    fn is_empty(&self) -> bool {
+        self.forwards.is_empty() && self.one_to_one.is_empty() && self.dmz_host.is_none()
     }
 
     fn find_external_of(

@@ -3,6 +3,7 @@
 use crate::DropReason;
 use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
 use crate::policy::PortPicker;
+use crate::policy::plain_ports::enough;
 use crate::port_forward::MAX_PORT_FORWARDS;
 use crate::state::{
     ExternalPort, InsideTuple, MappingKind, NewMapping, Origin, OutsideTuple, Parity, PortClass,
@@ -88,8 +89,8 @@ impl<W: Width> View<'_, W> {
         Ok((mapping, room, evicted))
     }
 
-    /// The first port that is drawn, where it may be any port of the only external address, and if
-    /// it is free. Mostly it is. `None` says nothing.
+    /// The first port that is drawn, where the configuration is plain, and if that port is free.
+    /// Mostly it is. `None` says nothing.
     #[inline(always)]
     fn draw_at_once(
         self,
@@ -98,34 +99,33 @@ impl<W: Width> View<'_, W> {
         search: &mut PortSearch<'_>,
     ) -> Option<Drawn<W>> {
         let (policy, tuple) = (&self.policy, request.tuple);
+        let (proto, inside) = (tuple.proto, tuple.inside.endpoint);
+        let class = PortClass::of(proto, inside.port);
+        let ports = policy.plain_ports.as_ref()?.get(class as usize)?;
         let (external, address) = policy.pool.only()?;
-        let has_parts = self.tables.overlapping() || policy.config.port_blocks.is_some();
-        if has_parts || policy.port_forwards.has_rules() {
+        // The application may add port forwards at any time.
+        if policy.port_forwards.has_forwards() || self.ports_taken_at_most() >= ports.enough {
             return None;
         }
-        let pool = self.port_pool(tuple.proto, external, tuple.inside.endpoint.port);
-        let wanted = PortWanted {
-            pool,
-            ports: pool.ports(&policy.config),
-            remote: tuple.remote,
-        };
+        let port = ports.at(search.picker.pick_below(ports.count));
         let closed = ClosedPorts {
             policy,
-            proto: tuple.proto,
+            proto,
             address,
         };
-        let count = wanted.ports.count();
-        self.check_start(tuple.proto).ok()?;
-        if !self.is_half_left(&OpenRange { pool, closed }, count) {
+        if closed.contains(port) {
             return None;
         }
-        let port = wanted.ports.at(search.picker.pick_below(count as u32));
-        let open = !closed.contains(port);
-        let room = open.then(|| self.room_for_port(&wanted, port)).flatten()?;
+        let outside = OutsideTuple {
+            proto,
+            external,
+            external_port: port,
+            remote: tuple.remote,
+        };
         Some(Drawn {
             external,
             port,
-            room: Some(room),
+            room: Some(self.room_for_port(&outside)?),
             evicted,
         })
     }
@@ -254,8 +254,14 @@ impl<W: Width> View<'_, W> {
         };
         // A closed port is found without the hash that the index needs, so that is asked first.
         let free = |port| {
+            let outside = OutsideTuple {
+                proto: pool.proto,
+                external: pool.external,
+                external_port: port,
+                remote: wanted.remote,
+            };
             let open = !closed.contains(port);
-            open.then(|| self.room_for_port(wanted, port)).flatten()
+            open.then(|| self.room_for_port(&outside)).flatten()
         };
         let drawn = search.picker.pick(*ports, tries, free);
         drawn.ok_or(DropReason::PortsExhausted)
@@ -263,23 +269,14 @@ impl<W: Width> View<'_, W> {
 
     /// The room in the index for an external port that is neither in use nor in quarantine.
     #[inline(always)]
-    fn room_for_port(self, wanted: &PortWanted, port: u16) -> Option<Vacancy> {
-        let PortPool {
-            proto, external, ..
-        } = wanted.pool;
-        let outside = OutsideTuple {
-            proto,
-            external,
-            external_port: port,
-            remote: wanted.remote,
-        };
+    fn room_for_port(self, outside: &OutsideTuple) -> Option<Vacancy> {
         let waiting = ExternalPort {
-            proto,
-            external,
-            port,
+            proto: outside.proto,
+            external: outside.external,
+            port: outside.external_port,
         };
         // One walk over the bucket says both whether the port is in use and whether there is room.
-        let room = self.tables.room_for_outside(&outside)?;
+        let room = self.tables.room_for_outside(outside)?;
         (!self.quarantine.contains(waiting, self.tick())).then_some(room)
     }
 
@@ -318,13 +315,16 @@ impl<W: Width> View<'_, W> {
     }
 
     /// Whether more than half of the ports of `range`, which has so many, would be left even if all
-    /// mappings and the whole quarantine had ports of it. Then one is left for each host, because no
-    /// more than half are reserved for others. A no says nothing.
-    #[inline(always)]
+    /// mappings and the whole quarantine had ports of it. A no says nothing.
     fn is_half_left(self, range: &OpenRange<'_>, ports: usize) -> bool {
-        let taken = self.tables.mappings_in_use();
-        let taken = taken.saturating_add(self.quarantine.ports_waiting());
-        taken < ports.saturating_sub(range.closed.at_most()) / 2
+        self.ports_taken_at_most() < enough(ports, range.closed.at_most())
+    }
+
+    /// No fewer ports than are taken, of whichever range.
+    #[inline(always)]
+    fn ports_taken_at_most(self) -> usize {
+        let mapped = self.tables.mappings_in_use();
+        mapped.saturating_add(self.quarantine.ports_waiting())
     }
 
     fn ports_taken(self, pool: &PortPool) -> usize {
@@ -415,22 +415,11 @@ impl<'p> ClosedPorts<'p> {
     }
 
     /// No fewer than there are, without looking at each range.
-    #[inline(always)]
     fn at_most(self) -> usize {
         if self.proto == Proto::Icmp {
             return 0;
         }
-        let policy = self.policy;
-        let reserved = policy.config.reserved_ports.map_or(0, PortRange::count);
-        // Counted for TCP too, and without a DHCP client: this is an upper bound.
-        let dhcp_client = 1;
-        let closed = policy
-            .excluded_ports
-            .saturating_add(reserved)
-            .saturating_add(dhcp_client);
-        if !policy.port_forwards.has_forwards() {
-            return closed;
-        }
+        let closed = self.policy.closed_ports;
         self.forwarded()
             .map(PortRange::count)
             .fold(closed, usize::saturating_add)
@@ -498,6 +487,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::policy::plain_ports::{PlainPorts, closed_at_most};
     use crate::policy::{Pool, PortForwards};
     use crate::{Cidr, PortForward, Protocol};
 
@@ -597,8 +587,10 @@ mod tests {
             // Those that meet another one are refused.
             let _added = port_forwards.add(forward, &pool).is_ok();
         }
+        let closed_ports = closed_at_most(&config);
         Policy {
-            excluded_ports: config.excluded_ports.count(),
+            closed_ports,
+            plain_ports: PlainPorts::of(&config, closed_ports),
             config,
             pool,
             port_forwards,
