@@ -127,7 +127,7 @@ pub(crate) fn sequence_length(header: &tcp::Header, body: &[u8]) -> u32 {
 }
 
 /// The sequence space of `data` bytes and what `flags` add to it.
-#[inline(always)]
+#[inline]
 pub(crate) fn with_flags(data: u32, flags: tcp::Flags) -> u32 {
     data.wrapping_add(u32::from(flags.contains(tcp::Flags::SYN)))
         .wrapping_add(u32::from(flags.contains(tcp::Flags::FIN)))
@@ -239,7 +239,7 @@ impl Transport<'_> {
 
 /// What distinguishes a UDP datagram from others of its session: its length and its checksum, as
 /// they are in the packet. Zero if it has no checksum.
-#[inline(always)]
+#[inline]
 pub(crate) fn udp_question(length: u16, checksum: u16) -> u32 {
     if checksum == 0 {
         0

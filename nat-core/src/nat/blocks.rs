@@ -7,7 +7,7 @@ use crate::table::Width;
 impl<W: Width> Nat<'_, W> {
     /// Assigns to the host of a new mapping its block on the external address, unless it has that
     /// already or the port is not of the block. An untranslated mapping has no external address.
-    #[inline(always)]
+    #[inline]
     pub(super) fn assign_block(&mut self, inside: Inside, new: NewMapping) {
         if self.state.policy.config.port_blocks.is_none() || new.kind != MappingKind::Dynamic {
             return;

@@ -25,12 +25,12 @@ pub(super) struct Pending<'n, 't, W: Width, D> {
 }
 
 impl<W: Width, D: Decision<W>> Pending<'_, '_, W, D> {
-    #[inline(always)]
+    #[inline]
     pub(super) fn decision(&self) -> &D {
         &self.decision
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn commit(self) -> D::Outcome {
         self.decision.carry_out(self.nat)
     }
@@ -60,7 +60,7 @@ impl<W: Width> Decision<W> for SenderDecision<'_, W> {
 impl<W: Width, D: Decision<W>, E: Copy> Decision<W> for Result<D, E> {
     type Outcome = Result<D::Outcome, E>;
 
-    #[inline(always)]
+    #[inline]
     fn carry_out(&self, nat: &mut Nat<'_, W>) -> Result<D::Outcome, E> {
         match self {
             Ok(decision) => Ok(decision.carry_out(nat)),
@@ -72,7 +72,7 @@ impl<W: Width, D: Decision<W>, E: Copy> Decision<W> for Result<D, E> {
 impl<W: Width> Decision<W> for Reservation<'_, W> {
     type Outcome = Endpoint;
 
-    #[inline(always)]
+    #[inline]
     fn carry_out(&self, nat: &mut Nat<'_, W>) -> Endpoint {
         nat.begin(self);
         self.external
@@ -81,7 +81,7 @@ impl<W: Width> Decision<W> for Reservation<'_, W> {
 
 impl<'t, W: Width> Nat<'t, W> {
     /// Decides what a packet does to its session.
-    #[inline(always)]
+    #[inline]
     pub(super) fn step<'n, 'c>(
         &'n mut self,
         session: SlotIndex<W>,
@@ -97,7 +97,7 @@ impl<'t, W: Width> Nat<'t, W> {
 
     /// Decides what a packet from inside does to its live session. Returns the external endpoint
     /// that it leaves from too.
-    #[inline(always)]
+    #[inline]
     pub(super) fn step_sender<'n, 'p>(
         &'n mut self,
         sender: &Sender<'p>,
@@ -116,7 +116,7 @@ impl<'t, W: Width> Nat<'t, W> {
     ///
     /// The decision is committed where it was written: to move it would take 90 instructions on a
     /// Cortex-M4.
-    #[inline(always)]
+    #[inline]
     pub(super) fn settle<D: Decision<W>>(
         &mut self,
         decide: impl Fn(View<'_, W>, &mut PortSearch<'_>) -> D,

@@ -45,7 +45,7 @@ enum Change {
 }
 
 impl Change {
-    #[inline(always)]
+    #[inline]
     fn segment(tcp: &Tcp, from: Side, kind: Kind, segment: &Segment) -> Result<Self, DropReason> {
         Ok(Self::Segment {
             before: tcp.state,
@@ -69,7 +69,7 @@ impl<W> Effect<'_, W> {
 
     /// Whether the packet may change more of the session than its timer and its numbers, so that its
     /// checksum must hold.
-    #[inline(always)]
+    #[inline]
     pub(super) fn needs_checksum(&self) -> bool {
         match (self.content, &self.change) {
             (Content::Tcp(..), Change::Segment { before, step }) => {
@@ -110,9 +110,7 @@ pub(super) fn check_checksum(
 
 impl<W: Width> View<'_, W> {
     /// What a packet from `from` does to `session`, or why it must not pass.
-    // Inlined, as is what applies it: passed from one function to the next it costs a Cortex-M0+ a
-    // tenth of the packet.
-    #[inline(always)]
+    #[inline]
     pub(super) fn effect<'c>(
         self,
         session: SlotIndex<W>,
@@ -192,7 +190,7 @@ impl<W: Width> View<'_, W> {
 impl<W: Width> Decision<W> for Effect<'_, W> {
     type Outcome = ();
 
-    #[inline(always)]
+    #[inline]
     fn carry_out(&self, nat: &mut Nat<'_, W>) {
         let Self {
             session,

@@ -35,7 +35,7 @@ impl Hop {
 
     /// The one rule on the time to live and the MTU. `ttl` says whether the packet crosses the
     /// router: what the router sends itself does not.
-    #[inline(always)]
+    #[inline]
     pub(super) fn check(self, ttl: Ttl, mtu: u16) -> Result<(), HopFailure> {
         // A packet whose time is over is not sent on, whatever its size (RFC 1812 section 5.3.1).
         if ttl == Ttl::Decrement && self.ttl <= 1 {
@@ -48,7 +48,7 @@ impl Hop {
     }
 
     /// Whether the packet leaves in fragments, if at all.
-    #[inline(always)]
+    #[inline]
     pub(super) fn exceeds(self, mtu: u16) -> bool {
         self.len > mtu
     }

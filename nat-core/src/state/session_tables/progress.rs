@@ -15,7 +15,7 @@ impl<W: Width> SessionTables<'_, W> {
     ///
     /// Lists and counters are updated from the state that is in the table now, not from the one
     /// that `step` was computed for.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn take_step(
         &mut self,
         link: SlotIndex<W>,
@@ -41,7 +41,7 @@ impl<W: Width> SessionTables<'_, W> {
 
     /// Records that the inside end of a UDP or ICMP session has sent `question`, and restarts the
     /// timer of the session.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn note_sent(&mut self, link: SlotIndex<W>, proto: Proto, now: u32, question: u32) {
         if let Some(session) = self.sessions.get_mut(link) {
             session.set_last_sent(now);
@@ -54,7 +54,7 @@ impl<W: Width> SessionTables<'_, W> {
 
     /// Records that the outside end of a UDP or ICMP session has sent, and restarts the timer of
     /// the session.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn note_received(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
         if self.sessions.get(link).is_some_and(Session::awaits_answer) {
             return self.answer(link, proto, now);
@@ -106,7 +106,7 @@ impl<W: Width> SessionTables<'_, W> {
 
     /// Sets the deadline of a session of `proto` to a full timeout from `now`, and moves it to the
     /// end of its expiry list.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn restart_timer(&mut self, link: SlotIndex<W>, proto: Proto, now: u32) {
         let Some(session) = self.sessions.get_mut(link) else {
             return;
