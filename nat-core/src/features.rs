@@ -5,6 +5,8 @@
 
 /// The event hook.
 pub(crate) const EVENTS: bool = cfg!(feature = "events");
+/// The shortcut for most packets.
+pub(crate) const FAST_PATH: bool = cfg!(feature = "fast-path");
 /// Fragments.
 pub(crate) const FRAGMENTS: bool = cfg!(feature = "fragments");
 /// Packets from inside to an external address.

@@ -210,6 +210,7 @@
 //! | feature | what is missing without it |
 //! |---|---|
 //! | `events` | Events: the [`EventHook`] is never called. |
+//! | `fast-path` | The fast path: every packet takes the slow path, which is two to three times the work, for a new session half as much again. It saves 12 KiB of flash. |
 //! | `fragments` | Fragments: each is dropped as [`DropReason::Fragment`], also with memory for them. |
 //! | `hairpinning` | Packets from inside to an external address: they are dropped as [`DropReason::Hairpin`], but for pings to the router. |
 //! | `overlapping` | [`Mapping::AddressAndPortDependent`]: the configuration is refused. |

@@ -23,6 +23,7 @@ mod view;
 
 use core::mem::MaybeUninit;
 
+use crate::features::FAST_PATH;
 use crate::fragments::FragmentTable;
 use crate::identification::Identifications;
 use crate::policy::plain_ports::{PlainPorts, closed_at_most};
@@ -129,6 +130,9 @@ impl<'t, W: Width> Nat<'t, W> {
     /// header it is, if the frame is at one.
     pub fn process(&mut self, packet: &mut [u8], from: Side, now: Instant) -> Verdict {
         self.advance(now, EXPIRED_PER_PACKET);
+        if !FAST_PATH {
+            return self.process_slow(packet, from, Origin::Host);
+        }
         match self.fast_path(packet, from) {
             Ok(verdict) => verdict,
             Err(detour) => self.process_other(packet, from, detour),
