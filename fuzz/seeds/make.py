@@ -3,6 +3,7 @@
 
 import pathlib
 
+import of_blocks
 import of_frames
 import of_operations
 import of_packet
@@ -15,6 +16,7 @@ ALL = {
     "operations": of_operations.SEEDS,
     "differential": of_packet.SEEDS,
     "frames": of_frames.SEEDS,
+    "blocks": of_blocks.SEEDS,
 }
 
 for target, seeds in ALL.items():
@@ -49,3 +51,5 @@ write("parsers", "Entries, ethertypes, ARP, stations.", of_parsers.WORDS, PACKET
 write("operations", "Variants, as `arbitrary` reads them.",
       words_of(of_operations.STEPS, of_operations.FREE_STEPS, of_operations.KINDS, of_operations.PAUSES))
 write("frames", "Variants, as `arbitrary` reads them.", words_of(of_frames.STEPS, of_frames.BODIES))
+write("blocks", "Signatures, lengths and places; variants, as `arbitrary` reads them.",
+      of_blocks.WORDS + words_of(of_blocks.STEPS, of_blocks.FORMS, of_blocks.ORDERS))
