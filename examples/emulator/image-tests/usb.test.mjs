@@ -52,6 +52,26 @@ for (const system of Object.keys(SYSTEMS)) {
   );
 }
 
+for (const system of Object.keys(SYSTEMS)) {
+  usbTest(
+    `blocks of ${system} that end with a full packet are taken at once, and so is what follows`,
+    (world) => {
+      const { lan } = world.board;
+      udpExchange(world);
+      // All lengths of a frame, of which one in 64 makes the last packet of its block a full one.
+      for (let length = 60; length < 60 + 2 * 64; length++) {
+        lan.send(frameOut(world, { data: pattern(length - 42, length) }));
+        world.run(2);
+        const heard = world.outside.drain().map((packet) => packet.udp?.data.length);
+        assert.deepEqual(heard, [length - 42]);
+      }
+      world.run(10_000);
+      assert.doesNotMatch(world.board.log, /refused_blocks: [1-9]/);
+    },
+    { system },
+  );
+}
+
 usbTest('the device describes itself truly', (world) => {
   const { lan } = world.board;
   const { device, configuration, parameters } = lan;
@@ -64,6 +84,7 @@ usbTest('the device describes itself truly', (world) => {
   assert.deepEqual([configuration.alternates, configuration.endpoints.in.setting], [2, 1]);
   assert.deepEqual(configuration.union, [configuration.control, configuration.data]);
   assert.equal(configuration.longestFrame, 1514);
+  assert.equal(configuration.capabilities, 1, 'of the optional requests, the packet filter');
   assert.deepEqual([parameters.formats, parameters.longestIn, parameters.longestOut], [1, 2048, 2048]);
   assert.deepEqual(lan.speeds, [12e6, 12e6]);
   const order = lan.notices.map(([, code]) => code);
