@@ -97,6 +97,7 @@ SEEDS = {
     "frame_in_the_header": lie((FIRST_AT, 8)),
     "frame_outside": lie((FIRST_AT, 0xFFF0)),
     "frame_one_byte_too_long": lie((FIRST_LEN, 60 + 60 + 1)),
+    "frame_of_no_length": lie((FIRST_LEN + 4, 0)),
     "frame_of_65535_bytes": lie((FIRST_LEN, 0xFFFF)),
     "frames_that_overlap": lie((FIRST_LEN, 120)),
     "frame_over_its_table": lie((FIRST_AT, 12), (FIRST_LEN, 140)),
@@ -128,7 +129,7 @@ SEEDS = {
     "reset_after_a_block_with_full_packets": steps(block(100, ended=False), RESET, data(b"NC"), block(60)),
     "sleep_within_a_block": steps(data(ONE[:64], ended=False), SLEEP, data(ONE[64:])),
     "to_host": steps(to_host(60), to_host(1514), to_host(20), RESET, to_host(1500)),
-    "to_host_in_full_packets": steps(to_host(0), to_host(64), to_host(1472)),
+    "to_host_in_full_packets": steps(to_host(308), to_host(393), to_host(394)),
     "both_ways": steps(block(60, 61), to_host(300), block(62), SLEEP, to_host(14)),
 }
 

@@ -32,6 +32,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("forty_frames", &["40 frames"]),
     ("forty_one_frames", &["refused: TooMany"]),
     ("frame_in_the_header", &["refused: DatagramPlace"]),
+    ("frame_of_no_length", &["1 frame"]),
     ("frame_of_65535_bytes", &["refused: DatagramPlace"]),
     ("frame_one_byte_too_long", &["refused: DatagramPlace"]),
     ("frame_outside", &["refused: DatagramPlace"]),
