@@ -228,6 +228,39 @@ usbTest('a host that disappears at any moment of the enumeration finds the devic
   udpExchange(world);
 });
 
+// A sleeping host gets the rest of the block that was under way.
+for (const [what, { leave, comeBack, old }] of Object.entries({
+  unplugged: { leave: (lan) => lan.link(false), comeBack: (lan) => lan.link(true), old: 0 },
+  'put to sleep': { leave: (lan) => lan.host.sleep(), comeBack: (lan) => lan.host.wake(), old: 1 },
+})) {
+  usbTest(`a host that is ${what} with both directions saturated goes on with its session, and nothing is old`, (world) => {
+    const { lan } = world.board;
+    const traffic = new Traffic(world, 1400);
+    for (let round = 0; round < 5; round++) {
+      traffic.forget();
+      traffic.offer(['out', 'in'], { gapUs: 1000, ms: 40 + 7 * round });
+      assert.ok(traffic.counts.out > 5 && traffic.counts.in > 5, JSON.stringify(traffic.counts));
+      leave(lan);
+      world.run(100);
+      traffic.forget();
+      // For a host that is not there: dropped, while the outside is served.
+      traffic.offer(['in'], { gapUs: 1000, ms: 200 });
+      assert.deepEqual(traffic.counts, { out: 0, in: 0 });
+      world.wan.resolve(world.wan.routerIp);
+      comeBack(lan);
+      if (!lan.connected) awaitHost(world);
+      world.run(100);
+      assert.ok(traffic.counts.in <= old, `${traffic.counts.in} old frames`);
+    }
+    traffic.forget();
+    traffic.offer(['out', 'in'], { gapUs: 3000, ms: 300 });
+    world.run(100);
+    const sent = traffic.ways.out.sent.length;
+    assert.deepEqual(traffic.counts, { out: sent, in: sent });
+    traffic.end();
+  });
+}
+
 usbTest('while the host takes nothing the outside is served, and afterwards all goes on', (world) => {
   const { lan } = world.board;
   const out = udpOut(world, { srcPort: 5000 });
