@@ -25,8 +25,8 @@ const CS_INTERFACE: u8 = 0x24;
 const HEADER_DESCRIPTOR: [u8; 3] = [0x00, 0x10, 0x01];
 const UNION: u8 = 0x06;
 const ETHERNET: u8 = 0x0f;
-/// Version 1.00. Of the optional requests only `SetEthernetPacketFilter` is offered: macOS 26 and iOS
-/// 26 go back to setting 0, in about one of three attachments, if it is not.
+/// Version 1.00. Of the optional requests only `SetEthernetPacketFilter` is offered: without it,
+/// macOS 26 and iOS 26 go back to setting 0 in about one of three attachments.
 const NCM_DESCRIPTOR: [u8; 4] = [0x1a, 0x00, 0x01, OFFERS_PACKET_FILTER];
 const OFFERS_PACKET_FILTER: u8 = 1 << 0;
 

@@ -138,8 +138,8 @@ async fn receive_blocks(
     }
 }
 
-/// A block ends with a packet that is not full, when it is as long as it says, or when it is as long
-/// as the longest.
+/// A block ends with a packet that is not full, when it is as long as it says, or when it is as
+/// long as the longest.
 ///
 /// If its last packet is full, hosts differ in what follows: an empty packet as NCM demands, a byte
 /// that belongs to no block (Windows 11), or nothing (Windows 10). Returns the length of the last

@@ -23,7 +23,7 @@ const SHORTEST_FRAME: usize = 14;
 /// What the router writes over each frame.
 pub(super) const OVERWRITTEN: u8 = 0xff;
 
-/// What the host asks for, after a reset: an address, configuration 1, and setting 1 of interface 1.
+/// What the host asks for after a reset: an address, configuration 1, and setting 1 of interface 1.
 const SELECT: [[u8; 8]; 3] = [
     [0, 5, 5, 0, 0, 0, 0, 0],
     [0, 9, 1, 0, 0, 0, 0, 0],

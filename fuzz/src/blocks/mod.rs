@@ -13,8 +13,8 @@
 //!
 //! An input is either one transfer of any bytes, or steps read by `arbitrary`: see [`Input`].
 //!
-//! Undetected: what depends on time, such as notifications that a host does not take, and hosts that
-//! do not empty their endpoints.
+//! Undetected: what depends on time, such as notifications that a host does not take, and hosts
+//! that do not empty their endpoints.
 
 mod block;
 mod controller;
@@ -41,8 +41,8 @@ enum Input {
 
 #[derive(Arbitrary, Debug)]
 enum Step {
-    /// Any bytes, in packets. If they end with a full packet, and are not `ended`, the block goes on
-    /// with the next step.
+    /// Any bytes, in packets. If they end with a full packet, and are not `ended`, the block goes
+    /// on with the next step.
     Bytes { bytes: Vec<u8>, ended: bool },
     /// A block as hosts build it, with faults.
     Block { block: Block, ended: bool },

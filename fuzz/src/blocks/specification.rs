@@ -1,15 +1,14 @@
 //! What NCM 1.0 says of the bytes that a host has sent as a block, read from the specification and
 //! without a look at `nat-usb-lan`.
 //!
-//! Where the device has announced a limit, or the specification leaves a choice, the choice is named
-//! at its place:
+//! Where the device has announced a limit, or the specification leaves a choice, this is the choice:
 //!
 //! - The device has announced the 16-bit form only, no CRC, 2048 bytes and 40 frames.
-//! - Tables may follow each other in any order, but a device need not follow a chain that goes back:
-//!   it might have no end.
+//! - Tables may follow each other in any order, but a device need not follow a chain that goes
+//!   back: it might have no end.
 //! - A host aligns tables and frames to four bytes. A device that reads bytes does not need that.
-//! - A packet that is not full ends a block (section 3.2.2). A device may also go by the length that
-//!   the block has declared: then nothing is missing.
+//! - A packet that is not full ends a block (section 3.2.2). A device may also go by the length
+//!   that the block has declared: then nothing is missing.
 //! - A table ends with an empty entry. Without one, it ends with its length.
 
 use core::ops::Range;
@@ -103,19 +102,27 @@ fn read_table(block: &[u8], at: usize, reading: &mut Reading) -> Result<usize, &
     if at + length > block.len() {
         return Err(outside);
     }
-    let mut ended = false;
-    for entry in (at + TABLE_HEAD..at + length).step_by(ENTRY) {
+    read_entries(block, at + TABLE_HEAD..at + length, reading)?;
+    Ok(next)
+}
+
+/// Reads the entries of a table, which are at these places.
+fn read_entries(
+    block: &[u8],
+    entries: Range<usize>,
+    reading: &mut Reading,
+) -> Result<(), &'static str> {
+    for entry in entries.step_by(ENTRY) {
         let (Some(place), Some(size)) = (number(block, entry), number(block, entry + 2)) else {
-            return Err(outside);
+            return Err("a table outside");
         };
         if place == 0 || size == 0 {
-            ended = true;
-            break;
+            return Ok(());
         }
         take(block, place..place + size, reading)?;
     }
-    note(reading, !ended, "a table without an end");
-    Ok(next)
+    note(reading, true, "a table without an end");
+    Ok(())
 }
 
 fn take(block: &[u8], datagram: Range<usize>, reading: &mut Reading) -> Result<(), &'static str> {
