@@ -1,7 +1,7 @@
 //! The Wi-Fi: an access point inside, and a station in the network of the provider outside. Both
 //! share one radio, and so one channel.
 
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, Timer, with_timeout};
 use esp_hal::peripherals::WIFI;
 use esp_radio::wifi::ap::AccessPointConfig;
 use esp_radio::wifi::sta::StationConfig;
@@ -28,6 +28,12 @@ const QUEUE: usize = 10;
 
 /// The most hosts inside, of the ten that the chip supports.
 const MOST_HOSTS: u16 = 8;
+
+/// How long the radio may take to join.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the state of the radio is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Between two attempts to join.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -69,19 +75,24 @@ fn authentication(network: Network) -> Result<AuthenticationMethodConfig, WifiEr
 
 /// Keeps the router in the network of the provider, for ever.
 pub(crate) async fn stay_joined(mut controller: WifiController<'static>) -> ! {
+    let ssid = PROVIDER.ssid;
     loop {
-        match controller.connect_async().await {
-            Ok(joined) => {
-                log::info!(
-                    "Wi-Fi: joined {} on channel {}",
-                    PROVIDER.ssid,
-                    joined.channel
-                );
-                let lost = controller.wait_for_disconnect_async().await;
-                log::warn!("Wi-Fi: lost {}: {:?}", PROVIDER.ssid, lost);
-            }
-            Err(error) => log::warn!("Wi-Fi: cannot join {}: {:?}", PROVIDER.ssid, error),
+        match with_timeout(JOIN_TIMEOUT, controller.connect_async()).await {
+            Ok(Ok(joined)) => log::info!("Wi-Fi: joined {ssid} on channel {}", joined.channel),
+            Ok(Err(error)) => log::warn!("Wi-Fi: cannot join {ssid}: {error:?}"),
+            Err(_) => log::warn!("Wi-Fi: no answer from {ssid}"),
         }
+        wait_while_joined(&controller).await;
+        log::warn!("Wi-Fi: not in {ssid}");
         Timer::after(PAUSE).await;
+    }
+}
+
+/// Waits for the driver's word that the network is lost. It might be missed among others, so that
+/// the state is looked at, too.
+async fn wait_while_joined(controller: &WifiController<'static>) {
+    while controller.is_connected() {
+        // Either way, the state says what is true.
+        _ = with_timeout(LOOK_INTERVAL, controller.wait_for_disconnect_async()).await;
     }
 }
