@@ -1,8 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the named seeds of every target into the folder of its name, and the dictionaries but that of `packet`."""
+"""Writes the named seeds of every target into the folder of its name, and the dictionaries but that of `packet`.
+
+    make.py             into this folder and its neighbour
+    make.py --check     into neither: fails if one of their files would change
+"""
 
 import pathlib
+import sys
 
+import of_blocks
 import of_frames
 import of_operations
 import of_packet
@@ -15,17 +21,11 @@ ALL = {
     "operations": of_operations.SEEDS,
     "differential": of_packet.SEEDS,
     "frames": of_frames.SEEDS,
+    "blocks": of_blocks.SEEDS,
 }
 
-for target, seeds in ALL.items():
-    folder = HERE / target
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.bin"):
-        old.unlink()
-    for name, data in seeds.items():
-        (folder / f"{name}.bin").write_bytes(data)
-
 DICTIONARIES = HERE.parent / "dictionaries"
+FILES = {HERE / target / f"{name}.bin": data for target, seeds in ALL.items() for name, data in seeds.items()}
 
 
 def words_of(*enums):
@@ -40,7 +40,7 @@ def line(word):
 
 def write(name, comment, words, first=""):
     lines = [f"# {comment}", *map(line, dict.fromkeys(words))]
-    (DICTIONARIES / f"{name}.dict").write_text(first + "\n".join(lines) + "\n")
+    FILES[DICTIONARIES / f"{name}.dict"] = (first + "\n".join(lines) + "\n").encode()
 
 
 PACKETS = (DICTIONARIES / "packet.dict").read_text()
@@ -49,3 +49,14 @@ write("parsers", "Entries, ethertypes, ARP, stations.", of_parsers.WORDS, PACKET
 write("operations", "Variants, as `arbitrary` reads them.",
       words_of(of_operations.STEPS, of_operations.FREE_STEPS, of_operations.KINDS, of_operations.PAUSES))
 write("frames", "Variants, as `arbitrary` reads them.", words_of(of_frames.STEPS, of_frames.BODIES))
+write("blocks", "Signatures, lengths and places; variants, as `arbitrary` reads them.",
+      of_blocks.WORDS + words_of(of_blocks.STEPS, of_blocks.FORMS, of_blocks.ORDERS))
+
+OLD = {path: path.read_bytes() for target in ALL for path in (HERE / target).glob("*.bin")}
+OLD |= {path: path.read_bytes() for path in DICTIONARIES.glob("*.dict") if path.stem != "packet"}
+CHANGED = sorted(path for path in OLD | FILES if OLD.get(path) != FILES.get(path))
+if sys.argv[1:] == ["--check"]:
+    sys.exit("".join(f"{path.relative_to(HERE.parent)} is not what make.py writes\n" for path in CHANGED) or 0)
+for path in CHANGED:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(FILES[path]) if path in FILES else path.unlink()

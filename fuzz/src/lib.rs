@@ -1,4 +1,4 @@
-//! Five fuzz targets: each module here takes the bytes of one input, and panics where a promise is
+//! Six fuzz targets: each module here takes the bytes of one input, and panics where a promise is
 //! broken.
 //!
 //! - [`parsers`]: any bytes at every entry point of `nat-core` and `nat-embassy`.
@@ -7,6 +7,7 @@
 //!   the invariants.
 //! - [`differential`]: what leaves, byte for byte against what etherparse and smoltcp make of it.
 //! - [`frames`]: the router between drivers that fail.
+//! - [`blocks`]: a LAN over USB whose host lies.
 //!
 //! Each `run` returns what became of the packets, in words, so that a test can hold the seeds to
 //! their names.
@@ -17,6 +18,7 @@ mod memory;
 mod reference;
 mod script;
 
+pub mod blocks;
 pub mod differential;
 pub mod frames;
 pub mod operations;

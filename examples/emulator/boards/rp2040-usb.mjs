@@ -14,7 +14,7 @@ const PINS = { miso: 16, cs: 17, sck: 18, mosi: 19, reset: 20, interrupt: 21 };
 
 /**
  * @typedef {object} UsbOptions
- * @property {'linux' | 'windows' | 'macos'} [system] of the host; 'linux'
+ * @property {'linux' | 'windows' | 'windows10' | 'macos'} [system] of the host; 'linux'
  * @property {import('../w5500/chip.mjs').ChipOptions} [w5500]
  */
 
@@ -25,7 +25,7 @@ export class Board extends Rp2040Board {
   static hasUsb = true;
 
   /** More frames each way than the board carries, by their size: one each so many microseconds. */
-  static floodGapUs = { 60: 40, 1514: 200 };
+  static floodGapUs = { 60: 40, 1400: 200, 1514: 200 };
   /** Limits of its figures. Long frames: 90 % of a bus that carries 19 packets a millisecond, of which a frame takes 25. */
   static limits = { cyclesSaturated: 16_000, longFrames: (0.9 * 19_000) / 25 };
 

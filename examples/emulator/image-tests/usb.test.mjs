@@ -52,6 +52,26 @@ for (const system of Object.keys(SYSTEMS)) {
   );
 }
 
+for (const system of Object.keys(SYSTEMS)) {
+  usbTest(
+    `blocks of ${system} that end with a full packet are taken at once, and so is what follows`,
+    (world) => {
+      const { lan } = world.board;
+      udpExchange(world);
+      // All lengths of a frame, of which one in 64 makes the last packet of its block a full one.
+      for (let length = 60; length < 60 + 2 * 64; length++) {
+        lan.send(frameOut(world, { data: pattern(length - 42, length) }));
+        world.run(2);
+        const heard = world.outside.drain().map((packet) => packet.udp?.data.length);
+        assert.deepEqual(heard, [length - 42]);
+      }
+      world.run(10_000);
+      assert.doesNotMatch(world.board.log, /refused_blocks: [1-9]/);
+    },
+    { system },
+  );
+}
+
 usbTest('the device describes itself truly', (world) => {
   const { lan } = world.board;
   const { device, configuration, parameters } = lan;
@@ -64,6 +84,7 @@ usbTest('the device describes itself truly', (world) => {
   assert.deepEqual([configuration.alternates, configuration.endpoints.in.setting], [2, 1]);
   assert.deepEqual(configuration.union, [configuration.control, configuration.data]);
   assert.equal(configuration.longestFrame, 1514);
+  assert.equal(configuration.capabilities, 1, 'of the optional requests, the packet filter');
   assert.deepEqual([parameters.formats, parameters.longestIn, parameters.longestOut], [1, 2048, 2048]);
   assert.deepEqual(lan.speeds, [12e6, 12e6]);
   const order = lan.notices.map(([, code]) => code);
@@ -206,6 +227,39 @@ usbTest('a host that disappears at any moment of the enumeration finds the devic
   world.run(200);
   udpExchange(world);
 });
+
+// A sleeping host gets the rest of the block that was under way.
+for (const [what, { leave, comeBack, old }] of Object.entries({
+  unplugged: { leave: (lan) => lan.link(false), comeBack: (lan) => lan.link(true), old: 0 },
+  'put to sleep': { leave: (lan) => lan.host.sleep(), comeBack: (lan) => lan.host.wake(), old: 1 },
+})) {
+  usbTest(`a host that is ${what} with both directions saturated goes on with its session, and nothing is old`, (world) => {
+    const { lan } = world.board;
+    const traffic = new Traffic(world, 1400);
+    for (let round = 0; round < 5; round++) {
+      traffic.forget();
+      traffic.offer(['out', 'in'], { gapUs: 1000, ms: 40 + 7 * round });
+      assert.ok(traffic.counts.out > 5 && traffic.counts.in > 5, JSON.stringify(traffic.counts));
+      leave(lan);
+      world.run(100);
+      traffic.forget();
+      // For a host that is not there: dropped, while the outside is served.
+      traffic.offer(['in'], { gapUs: 1000, ms: 200 });
+      assert.deepEqual(traffic.counts, { out: 0, in: 0 });
+      world.wan.resolve(world.wan.routerIp);
+      comeBack(lan);
+      if (!lan.connected) awaitHost(world);
+      world.run(100);
+      assert.ok(traffic.counts.in <= old, `${traffic.counts.in} old frames`);
+    }
+    traffic.forget();
+    traffic.offer(['out', 'in'], { gapUs: 3000, ms: 300 });
+    world.run(100);
+    const sent = traffic.ways.out.sent.length;
+    assert.deepEqual(traffic.counts, { out: sent, in: sent });
+    traffic.end();
+  });
+}
 
 usbTest('while the host takes nothing the outside is served, and afterwards all goes on', (world) => {
   const { lan } = world.board;

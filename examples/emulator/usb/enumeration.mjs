@@ -1,12 +1,18 @@
 /**
- * What a host asks of a device with CDC-NCM, in the order of three operating systems, and how each of them builds blocks.
+ * What a host asks of a device with CDC-NCM, in the order of four operating systems, and how each of them builds blocks.
  *
  * - Linux: drivers/usb/core/hub.c, config.c, message.c, drivers/net/usb/cdc_ncm.c. Before it sets the configuration it
  *   reads the strings. A block above 1856 bytes is filled up to the longest; no block ends with a full packet.
  * - Windows 11: Microsoft's description of how USB devices are enumerated, and microsoft/NCM-Driver-for-Windows. It
- *   takes the longest possible configuration at once, and asks for descriptors that such a device need not have.
- * - macOS: from published reports, not from a trace. It asks for two bytes of a string before it asks for the whole, and sets a packet
- *   filter whether the device offers one or not.
+ *   takes the longest possible configuration at once, and asks for descriptors that such a device need not have. Behind
+ *   a block that ends with a full packet it sends a byte that the block does not count (zephyrproject-rtos/zephyr#100790,
+ *   a capture).
+ * - Windows 10: the same description, which holds since Windows 8, and an older version of the same driver, which a user
+ *   has to choose by hand (hathach/tinyusb#2829). It sends nothing behind such a block (a report to Microsoft, question
+ *   1531925; one report, without its capture). No trace of its order was found.
+ * - macOS: that the parameters come before setting 1 (zephyrproject-rtos/zephyr#81960, a log), and that a device that
+ *   does not offer the packet filter may be left at once (embassy-rs/embassy#6836, a capture). That it asks for two bytes
+ *   of a string before it asks for the whole is from reports of users. No trace of the rest of its order was found.
  */
 const IN = 0x80;
 const CLASS_INTERFACE = 0x21;
@@ -23,6 +29,7 @@ const CONFIGURATION = 2;
 const STRING = 3;
 const QUALIFIER = 6;
 const ENGLISH = 0x409;
+const OFFERS_PACKET_FILTER = 1;
 
 const ADDRESS = 5;
 const DEBOUNCE_MS = 100;
@@ -78,6 +85,8 @@ export function parseConfiguration(data) {
     } else if (type === 0x24 && subtype === 0x0f) {
       found.macString = data[at + 3];
       found.longestFrame = word(data, at + 8);
+    } else if (type === 0x24 && subtype === 0x1a) {
+      found.capabilities = data[at + 5];
     } else if (type === 0x24 && subtype === 0x06) {
       found.union = [data[at + 3], data[at + 4]];
     }
@@ -152,6 +161,11 @@ function* windows() {
   return { device, configuration, product, manufacturer, serial, parameters, mac };
 }
 
+function* giveUp(configuration) {
+  yield* ask(setInterface(configuration.data, 0));
+  throw new Error('USB: macOS does not use a device that offers no packet filter');
+}
+
 function* macos() {
   const twice = function* (index) {
     const [length] = yield* ask(string(index, 2));
@@ -173,13 +187,19 @@ function* macos() {
   const mac = yield* twice(configuration.macString);
   const parameters = parseParameters(yield* ask(ntbParameters(configuration.control)));
   yield* ask(setInterface(configuration.data, 1));
+  // Of the attachments that it gives up otherwise, about one in three, this is one.
+  if (!(configuration.capabilities & OFFERS_PACKET_FILTER)) yield* giveUp(configuration);
   yield { type: CLASS_INTERFACE, request: SET_ETHERNET_PACKET_FILTER, value: 0x0e, index: configuration.control };
   return { device, configuration, product, manufacturer, serial, parameters, mac };
 }
 
-/** How each system enumerates, builds blocks, and ends one whose last packet is full. */
+/**
+ * How each system enumerates, builds blocks, and ends one whose last packet is full: by a longer block, by an empty
+ * packet, by a byte behind it, or not at all.
+ */
 export const SYSTEMS = {
-  linux: { enumerate: linux, style: { padTo: 2048, padAbove: 1856 }, ending: 'byte' },
-  windows: { enumerate: windows, style: { tableLast: true }, ending: 'empty packet' },
+  linux: { enumerate: linux, style: { padTo: 2048, padAbove: 1856 }, ending: 'longer block' },
+  windows: { enumerate: windows, style: { tableLast: true }, ending: 'byte' },
+  windows10: { enumerate: windows, style: { tableLast: true }, ending: 'none' },
   macos: { enumerate: macos, style: {}, ending: 'empty packet' },
 };

@@ -39,9 +39,9 @@ class OutPipe {
     if (answer !== 'ack' || !this.block) return;
     this.pid ^= 1;
     this.at += token.data.length;
-    const { bytes, longest } = this.block;
+    const { bytes, longest, emptyPacket } = this.block;
     const full = token.data.length === PACKET;
-    if (this.at < bytes.length || (full && bytes.length !== longest)) return;
+    if (this.at < bytes.length || (full && emptyPacket && bytes.length !== longest)) return;
     this.port.blockSent(this.block);
     Object.assign(this, { block: undefined, at: 0 });
   }
@@ -161,15 +161,16 @@ export class NcmPort {
   }
 
   nextBlock() {
-    if (this.lies.length > 0) return { bytes: this.lies.shift(), taken: [], longest: this.parameters.longestOut };
-    if (this.queue.length === 0) return undefined;
     const { longestOut: longest, most } = this.parameters;
+    if (this.lies.length > 0) return { bytes: this.lies.shift(), taken: [], longest, emptyPacket: true };
+    if (this.queue.length === 0) return undefined;
     const { style, ending } = this.system;
     const frames = this.queue.map(({ frame }) => frame);
     const taken = this.queue.splice(0, fitting(frames, { longest, most, ...style }));
-    let bytes = buildBlock(taken.map(({ frame }) => frame), { sequence: this.sequence++, ...style });
-    if (ending === 'byte' && bytes.length % PACKET === 0 && bytes.length < longest) bytes = longerByOne(bytes);
-    return { bytes, taken, longest };
+    const block = buildBlock(taken.map(({ frame }) => frame), { sequence: this.sequence++, ...style });
+    const full = block.length % PACKET === 0 && block.length < longest;
+    const bytes = full ? ended(block, ending) : block;
+    return { bytes, taken, longest, emptyPacket: ending === 'empty packet' };
   }
 
   blockSent({ taken }) {
@@ -229,9 +230,11 @@ export class NcmPort {
   }
 }
 
-function longerByOne(bytes) {
-  const longer = new Uint8Array(bytes.length + 1);
-  longer.set(bytes);
-  new DataView(longer.buffer).setUint16(8, longer.length, true);
+/** A block whose last packet is full, and what the host sends besides. */
+function ended(block, ending) {
+  if (ending !== 'byte' && ending !== 'longer block') return block;
+  const longer = new Uint8Array(block.length + 1);
+  longer.set(block);
+  if (ending === 'longer block') new DataView(longer.buffer).setUint16(8, longer.length, true);
   return longer;
 }

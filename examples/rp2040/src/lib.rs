@@ -1,4 +1,4 @@
-//! What router firmware needs on every board with an RP2040 and a W5500. The pins are the board's.
+//! What router firmware needs on the boards with an RP2040. The pins are the board's.
 //!
 //! Profiles and the choice of critical sections are those of the firmware that depends on it.
 #![no_std]

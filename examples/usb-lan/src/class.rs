@@ -25,9 +25,10 @@ const CS_INTERFACE: u8 = 0x24;
 const HEADER_DESCRIPTOR: [u8; 3] = [0x00, 0x10, 0x01];
 const UNION: u8 = 0x06;
 const ETHERNET: u8 = 0x0f;
-/// Version 1.00. None of the optional requests is offered: each would be code for a host's benefit
-/// that no host needs.
-const NCM_DESCRIPTOR: [u8; 4] = [0x1a, 0x00, 0x01, 0x00];
+/// Version 1.00. Of the optional requests only `SetEthernetPacketFilter` is offered: without it,
+/// macOS 26 and iOS 26 go back to setting 0 in about one of three attachments.
+const NCM_DESCRIPTOR: [u8; 4] = [0x1a, 0x00, 0x01, OFFERS_PACKET_FILTER];
+const OFFERS_PACKET_FILTER: u8 = 1 << 0;
 
 /// Room for the longest notification, so that it is not split: Windows expects each in one packet.
 const NOTIFICATION: u16 = 16;
@@ -156,8 +157,7 @@ fn answer(request: u8) -> Option<heapless::Vec<u8, 28>> {
 /// Whether a setting is accepted.
 ///
 /// The size of blocks to the host cannot be below 2048 bytes (section 6.2.7), and is no more here.
-/// The packet filter is accepted without effect, because macOS sets it whether it is offered or
-/// not.
+/// The packet filter is accepted without effect: the host filters by itself what it does not want.
 fn accepts(request: u8, value: u16, data: &[u8]) -> bool {
     match request {
         SET_ETHERNET_PACKET_FILTER => true,

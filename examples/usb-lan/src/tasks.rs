@@ -10,7 +10,8 @@ use embassy_usb::driver::{Driver, EndpointError, EndpointIn, EndpointOut};
 use crate::counters::{Counters, Tally};
 use crate::link::{Follower, Link};
 use crate::log::info;
-use crate::ntb::LONGEST_BLOCK;
+use crate::ntb::check::declared_length;
+use crate::ntb::{HEADER, LONGEST_BLOCK};
 use crate::ring::Queue;
 use crate::{Incoming, Outgoing, PACKET, class};
 
@@ -119,35 +120,45 @@ async fn receive_blocks(
     tally: &Tally,
     received: &mut usize,
 ) -> Result<(), EndpointError> {
+    let mut ending_may_follow = false;
     loop {
         let mut block = rx.wait_free().await;
-        read_block(endpoint, &mut block.bytes, received).await?;
+        let last_packet = read_block(endpoint, &mut block.bytes, received).await?;
         let len = core::mem::take(received);
-        // A host may end the longest block with an empty packet, although it need not.
-        if len > 0 {
-            block.open(len, tally);
+        let is_ending = ending_may_follow && len < HEADER;
+        ending_may_follow = last_packet == PACKET;
+        if len == 0 || is_ending {
+            continue;
         }
-        if len > 0 && !block.is_empty() {
+        block.open(len, tally);
+        if !block.is_empty() {
             drop(block);
             rx.push();
         }
     }
 }
 
-/// A block ends with a packet that is not full, or when it is as long as the longest.
+/// A block ends with a packet that is not full, when it is as long as it says, or when it is as
+/// long as the longest.
+///
+/// If its last packet is full, hosts differ in what follows: an empty packet as NCM demands, a byte
+/// that belongs to no block (Windows 11), or nothing (Windows 10). Returns the length of the last
+/// packet.
 async fn read_block(
     endpoint: &mut impl EndpointOut,
     bytes: &mut [u8; LONGEST_BLOCK],
     received: &mut usize,
-) -> Result<(), EndpointError> {
-    for packet in bytes.chunks_exact_mut(PACKET) {
-        let len = endpoint.read(packet).await?;
+) -> Result<usize, EndpointError> {
+    let mut len = 0;
+    for at in (0..LONGEST_BLOCK).step_by(PACKET) {
+        let packet = bytes.get_mut(at..at + PACKET).unwrap_or_default();
+        len = endpoint.read(packet).await?;
         *received += len;
-        if len < PACKET {
+        if len < PACKET || declared_length(bytes) == *received {
             break;
         }
     }
-    Ok(())
+    Ok(len)
 }
 
 /// The task for blocks to the host.

@@ -4,7 +4,6 @@ import { World } from '../world.mjs';
 import { cyclesByCrate } from './attribution.mjs';
 import { perSecond, Traffic } from './traffic.mjs';
 
-const SIZES = [60, 1514];
 const WAYS = { out: ['out'], in: ['in'], both: ['out', 'in'] };
 /** One frame at a time. */
 const LIGHT = { gapUs: 3000, ms: 150 };
@@ -19,7 +18,7 @@ export function measure(elf) {
   const world = new World('figures');
   world.makeReady();
   const idle = idleCycles(world);
-  const sizes = SIZES.map((size) => [size, measureSize(world, { size, idle, elf })]);
+  const sizes = Object.keys(Board.floodGapUs).map((size) => [size, measureSize(world, { size: Number(size), idle, elf })]);
   const figures = {
     idleCyclesPerMs: Math.round(idle),
     frames: Object.fromEntries(sizes),

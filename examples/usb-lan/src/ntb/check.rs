@@ -101,6 +101,12 @@ fn open(received: &[u8]) -> Result<(&[u8], usize), Refusal> {
     Ok((block, word(t0, t1)))
 }
 
+/// How long a block says that it is, by its first packet. 0 if it does not say.
+pub(crate) fn declared_length(block: &[u8; LONGEST_BLOCK]) -> usize {
+    let [_, _, _, _, _, _, _, _, low, high, ..] = *block;
+    word(low, high)
+}
+
 /// Adds the datagrams of the table at `at`. Returns the place of the next table, 0 for none.
 fn read_table(block: &[u8], at: usize, places: &mut Places) -> Result<usize, Refusal> {
     let table = part(block, at).ok_or(Refusal::TablePlace)?;
