@@ -55,12 +55,14 @@ for (const system of Object.keys(SYSTEMS)) {
 usbTest('the device describes itself truly', (world) => {
   const { lan } = world.board;
   const { device, configuration, parameters } = lan;
-  assert.deepEqual([lan.manufacturer, lan.serial], ['nat-core', 'E660583883123456']);
+  const { serial, attributes, milliamperes } = Board.usbIdentity;
+  assert.deepEqual([lan.manufacturer, lan.serial], ['nat-core', serial]);
   assert.match(lan.product, /router/);
   assert.equal(device.length, 18);
   assert.deepEqual([...device.subarray(4, 8)], [0xef, 2, 1, 64], 'a device with an association of interfaces');
-  assert.equal(configuration.attributes, 0x80, 'powered by the bus, and it does not wake the host');
-  assert.ok(configuration.milliamperes >= 200 && configuration.milliamperes <= 500);
+  assert.equal(configuration.attributes, attributes, 'whose power, and that it does not wake the host');
+  const [least, most] = milliamperes;
+  assert.ok(configuration.milliamperes >= least && configuration.milliamperes <= most);
   assert.deepEqual([configuration.alternates, configuration.endpoints.in.setting], [2, 1]);
   assert.deepEqual(configuration.union, [configuration.control, configuration.data]);
   assert.equal(configuration.longestFrame, 1514);

@@ -165,8 +165,9 @@ export class UsbHost {
     this.look();
   }
 
-  /** The pull-up of the device, through the cable, is all that a host sees of it. */
+  /** The pull-up of the device, through the cable, is all that a host sees of it. The cable has the bus voltage. */
   look() {
+    this.bus.device?.power?.(this.plugged);
     const attached = this.plugged && Boolean(this.bus.device?.isAttached);
     if (attached === this.attached) return;
     this.attached = attached;
