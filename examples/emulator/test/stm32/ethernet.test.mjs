@@ -112,6 +112,14 @@ for (const [length, type, isGiant] of [
   });
 }
 
+test('the longest frame with a tag fits into one buffer of the driver, with its check sequence', () => {
+  const all = running();
+  const frame = frameOf(1518, { type: 0x8100 });
+  arrive(all, frame);
+  assert.equal(status(all, 0), (FIRST | LAST | 1522) >>> 0);
+  assert.deepEqual(Uint8Array.from(stored(all, 0, 1518)), frame);
+});
+
 test('a frame that is longer than a buffer fills two', () => {
   const all = running();
   arrive(all, frameOf(1600));
