@@ -8,14 +8,14 @@ use embassy_stm32::gpio::{Level, Output, Speed};
 use embassy_stm32::peripherals::{RNG, USB_OTG_FS};
 use embassy_stm32::{bind_interrupts, eth, rng, usb};
 use nat_router::mac_addresses;
-use nat_stm32h7::{EthernetParts, Events, Heartbeat, Nic, UsbDriver};
+use nat_stm32h7::{BusErrors, EthernetParts, Events, Heartbeat, Nic, UsbDriver};
 use nat_usb_lan::{Identity, MacAddresses, TEST_IDS};
 
 /// The board has power of its own, and takes none from this connector.
 const MILLIAMPERES: u16 = 0;
 
 bind_interrupts!(struct Interrupts {
-    ETH => eth::InterruptHandler;
+    ETH => BusErrors, eth::InterruptHandler;
     OTG_FS => Events, usb::InterruptHandler<USB_OTG_FS>;
     RNG => rng::InterruptHandler<RNG>;
 });

@@ -22,7 +22,7 @@ use embassy_stm32::spi::{self, Spi, mode::Master};
 use embassy_stm32::time::Hertz;
 use embassy_stm32::{bind_interrupts, dma, eth, interrupt, rng};
 use nat_router::mac_addresses;
-use nat_stm32h7::{EthernetParts, Heartbeat, Nic};
+use nat_stm32h7::{BusErrors, EthernetParts, Heartbeat, Nic};
 use nat_w5500::{Pins, Runner};
 
 /// Below the 33.3 MHz that the W5500 is guaranteed to work with (datasheet 1.1.0, section 5.5.4).
@@ -32,7 +32,7 @@ const SPI: Hertz = Hertz(31_000_000);
 bind_interrupts!(struct Interrupts {
     DMA1_STREAM0 => dma::InterruptHandler<DMA1_CH0>;
     DMA1_STREAM1 => dma::InterruptHandler<DMA1_CH1>;
-    ETH => eth::InterruptHandler;
+    ETH => BusErrors, eth::InterruptHandler;
     EXTI15_10 => exti::InterruptHandler<interrupt::typelevel::EXTI15_10>;
     RNG => rng::InterruptHandler<RNG>;
 });

@@ -1,9 +1,10 @@
 //! The board's Ethernet port: the MAC, and the LAN8742 behind RMII.
 
-use embassy_stm32::Peri;
-use embassy_stm32::eth::{self, Ethernet, GenericPhy, PacketQueue, Sma};
-use embassy_stm32::interrupt::typelevel::{self, Binding};
+use cortex_m::peripheral::SCB;
+use embassy_stm32::eth::{Ethernet, GenericPhy, InterruptHandler, PacketQueue, Sma};
+use embassy_stm32::interrupt::typelevel::{self, Binding, Handler};
 use embassy_stm32::peripherals::{ETH, ETH_SMA, PA1, PA2, PA7, PB13, PC1, PC4, PC5, PG11, PG13};
+use embassy_stm32::{Peri, pac};
 use static_cell::ConstStaticCell;
 
 use crate::phy::PacedPhy;
@@ -42,6 +43,24 @@ pub struct EthernetParts {
     pub transmit_0: Peri<'static, PG13>,
 }
 
+/// Restarts the router after a bus error of the Ethernet DMA, which stops the DMA for good. It comes
+/// before the handler of the driver, which clears the flag.
+///
+/// `embassy-stm32` 0.6 does not limit the DMA by its tail pointers. Then the DMA can read a
+/// descriptor while the driver gives it back, and take what it has written there itself for the
+/// address of a buffer (embassy-rs/embassy#2129 and oxidecomputer/hubris#750 saw it on silicon).
+/// Such an address, 0 or a VLAN tag, is none that the DMA reaches.
+pub struct BusErrors;
+
+impl Handler<typelevel::ETH> for BusErrors {
+    unsafe fn on_interrupt() {
+        if pac::ETH.ethernet_dma().dmacsr().read().fbe() {
+            defmt::error!("bus error of the Ethernet DMA");
+            SCB::sys_reset();
+        }
+    }
+}
+
 /// Resets the PHY, and starts the MAC with the address `mac`. `irq` shows that its interrupt is
 /// handled.
 ///
@@ -50,12 +69,12 @@ pub struct EthernetParts {
 /// If it is called twice.
 pub fn ethernet(
     parts: EthernetParts,
-    irq: impl Binding<typelevel::ETH, eth::InterruptHandler> + 'static,
+    irq: impl Binding<typelevel::ETH, InterruptHandler> + Binding<typelevel::ETH, BusErrors> + 'static,
     mac: [u8; 6],
 ) -> Nic {
     let management = Sma::new(parts.sma, parts.mdio, parts.mdc);
     let phy = PacedPhy::new(GenericPhy::new(management, PHY_ADDRESS));
-    Ethernet::new_with_phy(
+    let nic = Ethernet::new_with_phy(
         FRAMES.take(),
         parts.eth,
         irq,
@@ -68,5 +87,10 @@ pub fn ethernet(
         parts.transmit_enable,
         mac,
         phy,
-    )
+    );
+    pac::ETH.ethernet_dma().dmacier().modify(|enabled| {
+        enabled.set_fbee(true);
+        enabled.set_aie(true);
+    });
+    nic
 }

@@ -15,7 +15,7 @@ mod usb;
 
 pub use clocks::init;
 pub use entropy::gather as gather_entropy;
-pub use ethernet::{EthernetParts, Nic, RECEIVED, SENDING, ethernet};
+pub use ethernet::{BusErrors, EthernetParts, Nic, RECEIVED, SENDING, ethernet};
 pub use heartbeat::Heartbeat;
 pub use phy::PacedPhy;
 pub use usb::{Events, UsbBus, UsbControlPipe, UsbDriver, UsbOut};

@@ -290,3 +290,18 @@ test('registers of the PHY that are not modelled stop the run', () => {
   const all = running();
   assert.throws(() => mdio(all, { register: 7, value: 1 }), /register 7 of the PHY/);
 });
+
+test('a bus error interrupts if it may, and nothing is received or sent until the chip is reset', () => {
+  const all = running();
+  const { board, write, read, nvic, sent } = all;
+  write(IER, NIS | RI | TI | (1 << 14) | (1 << 12));
+  board.wan.wedge('bus');
+  assert.ok(nvic.high.has(ETH_LINE + 16));
+  write(SR, read(SR));
+  assert.ok(!nvic.high.has(ETH_LINE + 16));
+  arrive(all, frameOf(100));
+  send(all, 0, frameOf(100));
+  all.run(50);
+  assert.equal(status(all, 0) & OWN, OWN | 0);
+  assert.deepEqual(sent, []);
+});
