@@ -365,3 +365,10 @@ test('a more urgent interrupt that arrives while another one is chained goes bef
   assert.equal(register(4), 0x132);
   assert.deepEqual([core.exceptions, board.stack.deepest], [3, FRAME_BYTES]);
 });
+
+test('a board can be closed twice', () => {
+  const { board, run } = bare();
+  run();
+  board.close();
+  board.close();
+});
