@@ -383,3 +383,22 @@ usbTest('a control transfer that the host abandons for another one gets the answ
     assert.deepEqual([data?.length, data?.[1]], [18, 1]);
   }
 });
+
+usbTest('data that the host sends in place of a status does not reach its next transfer', (world) => {
+  const { host } = world.board.lan;
+  const ask = (request) => {
+    host.control.start(request, () => {});
+    world.run(20);
+    return host.requests.at(-1);
+  };
+  const descriptor = { type: 0x80, request: 6, value: 0x100, length: 18 };
+  const blockSize = { type: 0x21, request: 0x86, index: 0, data: Uint8Array.from([0, 8, 0, 0]) };
+  for (const length of [1, 8, 64]) {
+    ask({ ...descriptor, status: new Uint8Array(length).fill(0xff) });
+    host.control.abort();
+    const answer = ask(blockSize);
+    assert.deepEqual([answer.request, Boolean(answer.data)], [0x86, true], `after ${length} bytes`);
+    assert.equal(ask(descriptor).data?.length, 18);
+  }
+  udpExchange(world);
+});
