@@ -23,6 +23,8 @@ export class Board extends Rp2040Board {
   static w5500s = { wan: 'W5500 outside' };
   /** The inside is a USB host. */
   static hasUsb = true;
+  /** What the device says of itself: the flash's unique id, and power from the bus. */
+  static usbIdentity = { serial: 'E660583883123456', attributes: 0x80, milliamperes: [200, 500] };
 
   /** More frames each way than the board carries, by their size: one each so many microseconds. */
   static floodGapUs = { 60: 40, 1400: 200, 1514: 200 };

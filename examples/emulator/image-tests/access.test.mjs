@@ -73,6 +73,12 @@ imageTest(
   { cold: true },
 );
 
+imageTest('the longest datagram in a frame with a priority tag goes through both ways', (world) => {
+  world.lan.tagged = true;
+  world.outside.tagged = true;
+  udpExchange(world, { data: pattern(1472) });
+});
+
 imageTest('each of 40 busy hosts gets an answer to each of its packets', (world) => {
   world.wan.servers = echoServers;
   const hosts = Array.from({ length: 40 }, (_, i) => world.addConfiguredHost(200 + i));

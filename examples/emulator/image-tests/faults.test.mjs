@@ -107,6 +107,19 @@ imageTest(
   { onReset: 'reboot', end: { resets: [Board.faultReset] } },
 );
 
+if (Board.restartsAfterBusErrors) {
+  imageTest(
+    'a bus error of the Ethernet DMA restarts the router, which says so, and routes again',
+    (world) => {
+      udpExchange(world);
+      world.board.wan.wedge('bus');
+      routesAgain(world);
+      assert.match(world.board.log, /bus error of the Ethernet DMA/);
+    },
+    { onReset: 'reboot', end: { resets: ['SYSRESETREQ'] } },
+  );
+}
+
 imageTest(
   'after a restart the router leases the laptop the address it has',
   (world) => {

@@ -191,6 +191,20 @@ imageTest(
   { wireshark: false },
 );
 
+imageTest(
+  'an echo reply that was corrupted on the way is not repaired by a new checksum',
+  (world) => {
+    const out = pingExchange(world);
+    const reply = echo({ src: SERVER, dst: out.ip.src, type: 0, id: out.icmp.id, seq: 2, data: pattern(56) });
+    reply[reply.length - 1] ^= 0xff;
+    world.wan.sendTo(world.outside.routerMac, reply);
+    world.run(50);
+    assert.equal(world.invariants.violations.length, 1);
+    assert.match(world.invariants.violations.pop(), /ICMP checksum/);
+  },
+  { wireshark: false },
+);
+
 imageTest('the router answers a ping to its inside address', (world) => {
   world.laptop.send(echo({ src: world.laptop.ip, dst: ROUTER_INSIDE, id: 3, seq: 4, data: pattern(40) }));
   const reply = world.lan.expect('an echo reply', ({ icmp }) => icmp?.type === 0);

@@ -75,12 +75,14 @@ for (const system of Object.keys(SYSTEMS)) {
 usbTest('the device describes itself truly', (world) => {
   const { lan } = world.board;
   const { device, configuration, parameters } = lan;
-  assert.deepEqual([lan.manufacturer, lan.serial], ['nat-core', 'E660583883123456']);
+  const { serial, attributes, milliamperes } = Board.usbIdentity;
+  assert.deepEqual([lan.manufacturer, lan.serial], ['nat-core', serial]);
   assert.match(lan.product, /router/);
   assert.equal(device.length, 18);
   assert.deepEqual([...device.subarray(4, 8)], [0xef, 2, 1, 64], 'a device with an association of interfaces');
-  assert.equal(configuration.attributes, 0x80, 'powered by the bus, and it does not wake the host');
-  assert.ok(configuration.milliamperes >= 200 && configuration.milliamperes <= 500);
+  assert.equal(configuration.attributes, attributes, 'whose power, and that it does not wake the host');
+  const [least, most] = milliamperes;
+  assert.ok(configuration.milliamperes >= least && configuration.milliamperes <= most);
   assert.deepEqual([configuration.alternates, configuration.endpoints.in.setting], [2, 1]);
   assert.deepEqual(configuration.union, [configuration.control, configuration.data]);
   assert.equal(configuration.longestFrame, 1514);
@@ -434,4 +436,23 @@ usbTest('a control transfer that the host abandons for another one gets the answ
     const { data } = host.requests.at(-1);
     assert.deepEqual([data?.length, data?.[1]], [18, 1]);
   }
+});
+
+usbTest('data that the host sends in place of a status does not reach its next transfer', (world) => {
+  const { host } = world.board.lan;
+  const ask = (request) => {
+    host.control.start(request, () => {});
+    world.run(20);
+    return host.requests.at(-1);
+  };
+  const descriptor = { type: 0x80, request: 6, value: 0x100, length: 18 };
+  const blockSize = { type: 0x21, request: 0x86, index: 0, data: Uint8Array.from([0, 8, 0, 0]) };
+  for (const length of [1, 8, 64]) {
+    ask({ ...descriptor, status: new Uint8Array(length).fill(0xff) });
+    host.control.abort();
+    const answer = ask(blockSize);
+    assert.deepEqual([answer.request, Boolean(answer.data)], [0x86, true], `after ${length} bytes`);
+    assert.equal(ask(descriptor).data?.length, 18);
+  }
+  udpExchange(world);
 });

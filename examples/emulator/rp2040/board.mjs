@@ -44,6 +44,8 @@ export class Rp2040Board extends SimulatedBoard {
   static faultReset = 'watchdog';
   /** What the log says of it. */
   static faultLog = /restarted after a fault at/;
+  /** The network chips have no DMA. */
+  static restartsAfterBusErrors = false;
   /** The firmware has a copy of memory of its own, in place of the compiler's. */
   static hasOwnCopy = true;
 

@@ -40,6 +40,8 @@ export class Stm32Board extends SimulatedBoard {
   static faultReset = 'SYSRESETREQ';
   /** What the log says of it. */
   static faultLog = /fault at 0x[0-9a-f]+, called from [^]*restarted after a fault/;
+  /** The outside has a DMA, whose bus errors restart the board. */
+  static restartsAfterBusErrors = true;
   /** `options.checkAlignment` is there. */
   static checksAlignment = true;
   /** The firmware uses the compiler's copy of memory. */

@@ -5,6 +5,7 @@ import { Nvic } from './cpu/nvic.mjs';
 import { System } from './cpu/system.mjs';
 import { PROTECT } from './cpu/unicorn.mjs';
 import { FLASH } from './memory.mjs';
+import { ClockRecovery } from './peripherals/crs.mjs';
 import { Dma } from './peripherals/dma.mjs';
 import { Gpio } from './peripherals/gpio.mjs';
 import { Power } from './peripherals/power.mjs';
@@ -47,6 +48,7 @@ export class Machine {
     this.core = new Core({ memory: this.memory, nvic: this.nvic, system: this.system, clock: this.clock });
     this.rcc = new Rcc(bus, { reason: parts.reason, flags: parts.flags, changed: () => this.clocksChanged() });
     this.power = new Power(bus, parts);
+    this.recovery = new ClockRecovery(bus);
     this.shared = {
       ...parts,
       clock: parts.domain,

@@ -28,7 +28,10 @@ class ControlPipe {
     this.transfer = undefined;
   }
 
-  /** @param {{type: number, request: number, value?: number, index?: number, length?: number, data?: Uint8Array}} request */
+  /**
+   * @param {{type: number, request: number, value?: number, index?: number, length?: number, data?: Uint8Array,
+   *   status?: Uint8Array}} request `status`: what a host that lies sends in place of an empty packet
+   */
   start(request, then) {
     const data = request.data ?? new Uint8Array(0);
     const setup = setupPacket({ length: data.length, ...request });
@@ -49,7 +52,7 @@ class ControlPipe {
     if (transfer.stage === 'setup') return { ...common, kind: 'setup', data: transfer.setup, pid: 0 };
     if (transfer.stage === 'data' && isIn(transfer.request)) return { ...common, kind: 'in' };
     if (transfer.stage === 'data') return out(transfer.data.slice(transfer.at, transfer.at + 64), transfer.pid);
-    return isIn(transfer.request) ? out(new Uint8Array(0), 1) : { ...common, kind: 'in' };
+    return isIn(transfer.request) ? out(transfer.request.status ?? new Uint8Array(0), 1) : { ...common, kind: 'in' };
   }
 
   done(answer, token) {
@@ -165,8 +168,9 @@ export class UsbHost {
     this.look();
   }
 
-  /** The pull-up of the device, through the cable, is all that a host sees of it. */
+  /** The pull-up of the device, through the cable, is all that a host sees of it. The cable has the bus voltage. */
   look() {
+    this.bus.device?.power?.(this.plugged);
     const attached = this.plugged && Boolean(this.bus.device?.isAttached);
     if (attached === this.attached) return;
     this.attached = attached;

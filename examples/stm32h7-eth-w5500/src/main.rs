@@ -4,17 +4,16 @@
 #![no_main]
 
 mod board;
-mod fault;
-mod phy;
 
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use nat_router::{Config, LEASES, Memory, Runner, Services};
+use nat_stm32h7::{Heartbeat, Nic};
 use nat_w5500::{Device, State};
 use panic_probe as _;
 use static_cell::ConstStaticCell;
 
-use board::{Board, Heartbeat, InsideRunner, Led, OutsideNic};
+use board::{Board, InsideRunner, Led};
 
 /// Mappings that the NAT can hold. The environment variable `NAT_MAPPINGS` sets it when the firmware
 /// is built.
@@ -23,9 +22,11 @@ const MAPPINGS: usize = nat_router::mappings(option_env!("NAT_MAPPINGS"), 2048);
 /// Frames that each queue between the W5500 and the router can hold.
 const QUEUE: usize = 8;
 
-// Two sessions for each mapping, since hosts reach several servers from one port, and as many hosts
-// as the DHCP server has leases.
-static ROUTER: ConstStaticCell<Memory<MAPPINGS, { 2 * MAPPINGS }, LEASES>> =
+/// Sessions that the NAT can hold.
+const SESSIONS: usize = nat_stm32h7::sessions(MAPPINGS);
+
+// As many hosts as the DHCP server has leases.
+static ROUTER: ConstStaticCell<Memory<MAPPINGS, SESSIONS, LEASES>> =
     ConstStaticCell::new(Memory::new());
 static INSIDE: ConstStaticCell<State<QUEUE, QUEUE>> = ConstStaticCell::new(State::new());
 
@@ -64,10 +65,7 @@ async fn drive_inside(chip: InsideRunner) -> ! {
 }
 
 #[embassy_executor::task]
-async fn forward(
-    runner: Runner<'static, Device<'static>, OutsideNic>,
-    mut heartbeat: Heartbeat,
-) -> ! {
+async fn forward(runner: Runner<'static, Device<'static>, Nic>, mut heartbeat: Heartbeat) -> ! {
     runner.run(move || heartbeat.feed()).await
 }
 

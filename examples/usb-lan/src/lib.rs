@@ -111,7 +111,8 @@ pub struct Identity<'a> {
     pub product: &'static str,
     /// The serial number, different for each board. Its first 16 bytes are shown in hexadecimal.
     pub serial: &'a [u8],
-    /// The most current that the device takes from the bus, in mA, up to 500.
+    /// The most current that the device takes from the bus, in mA, up to 500; 0 for a board with power
+    /// of its own.
     pub milliamperes: u16,
 }
 
@@ -205,7 +206,7 @@ pub fn new<const N_RX: usize, const N_TX: usize, D: Driver<'static>>(
     }
 }
 
-/// A device that takes its power from the bus, and does not wake the host.
+/// A device that does not wake the host.
 fn config(identity: Identity<'_>, serial: &'static str) -> Config<'static> {
     let (vendor, product) = identity.ids;
     let mut config = Config::new(vendor, product);
@@ -216,7 +217,7 @@ fn config(identity: Identity<'_>, serial: &'static str) -> Config<'static> {
     config.serial_number = Some(serial);
     config.max_packet_size_0 = PACKET as u8;
     config.max_power = identity.milliamperes;
-    config.self_powered = false;
+    config.self_powered = identity.milliamperes == 0;
     config.supports_remote_wakeup = false;
     config
 }

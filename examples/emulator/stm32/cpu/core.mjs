@@ -227,8 +227,7 @@ export class Core {
     }
     const frame = withFpu ? 0 : BASIC_FRAME;
     engine.set(R.lr, (RETURN_PREFIX | 1 | frame | (isNested ? 0 : TO_THREAD)) >>> 0);
-    engine.set(R.xpsr, (xpsr & KEPT_FLAGS) | THUMB | exception);
-    this.startHandler(exception, CYCLES.entry);
+    this.startHandler(exception, { cycles: CYCLES.entry, flags: xpsr });
   }
 
   failToStack(exception) {
@@ -239,17 +238,34 @@ export class Core {
     this.nvic.begin(exception);
   }
 
-  startHandler(exception, cycles) {
-    this.nvic.begin(exception);
-    this.pc = this.memory.word(this.system.vtor.value + 4 * exception);
-    this.exceptions += 1;
+  /** The state is stacked, which has taken these cycles. */
+  startHandler(exception, { cycles, flags }) {
     this.charge(cycles);
+    const first = this.lateArrival(exception);
+    this.engine.set(R.xpsr, (flags & KEPT_FLAGS) | THUMB | first);
+    this.nvic.begin(first);
+    this.pc = this.memory.word(this.system.vtor.value + 4 * first);
+    this.exceptions += 1;
     this.event = true;
   }
 
+  /**
+   * A more urgent exception that came while the state was stacked: it goes first, with the same frame, and the other one
+   * follows by tail-chaining (ARMv7-M ARM, B1.5.11).
+   */
+  lateArrival(exception) {
+    const late = this.nvic.preempting(this.nvic.groupOf(this.nvic.priorities[exception]));
+    if (late === undefined) return exception;
+    // Already so unless the program itself has caused it.
+    this.nvic.pended.add(exception);
+    return late;
+  }
+
+  /** Time goes on, and what is due in it happens. */
   charge(cycles) {
     this.cycles += cycles;
     this.exceptionCycles += cycles;
+    if (this.cycles >= this.clock.deadline) this.clock.fire();
   }
 
   returnFromException(excReturn) {
@@ -261,18 +277,24 @@ export class Core {
     }
     this.engine.set(R.faultmask, 0);
     this.nvic.end();
-    const next = this.nvic.pended.size > 0 ? this.nvic.preempting(this.priority) : undefined;
+    if (this.following === undefined) this.charge(CYCLES.exit);
+    // What comes while the state is taken back makes the core give that up.
+    const next = this.following;
     if (next === undefined) this.unstack((value & BASIC_FRAME) === 0);
     else this.chainTo(next, value);
+  }
+
+  /** The exception that follows the one that has ended. */
+  get following() {
+    return this.nvic.pended.size > 0 ? this.nvic.preempting(this.priority) : undefined;
   }
 
   /** The frame stays where it is for the next handler. */
   chainTo(exception, excReturn) {
     const { engine } = this;
     engine.set(R.lr, excReturn);
-    engine.set(R.xpsr, (engine.get(R.xpsr) & KEPT_FLAGS) | THUMB | exception);
     engine.set(R.control, 0);
-    this.startHandler(exception, CYCLES.tailChain);
+    this.startHandler(exception, { cycles: CYCLES.tailChain, flags: engine.get(R.xpsr) });
   }
 
   unstack(withFpu) {
@@ -283,7 +305,6 @@ export class Core {
     }
     this.engine.set(R.control, withFpu ? FPU_IN_USE : 0);
     this.pc = returnTo | 1;
-    this.charge(CYCLES.exit);
     this.event = true;
   }
 

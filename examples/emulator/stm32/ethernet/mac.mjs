@@ -60,8 +60,12 @@ export class Mac {
     this.phy?.setCable(connected);
   }
 
-  /** Makes the PHY fail: 'missing' is that it does not answer; null ends the failure. */
+  /** Makes the PHY fail: 'missing' is that it does not answer; null ends that. 'bus' is a bus error of the DMA. */
   wedge(kind) {
+    if (kind === 'bus') {
+      this.rings.failBus();
+      return;
+    }
     if (kind !== null && kind !== 'missing') throw new Error(`the Ethernet MAC has no fault '${kind}'`);
     this.isDead = kind === 'missing';
     this.phy.missing = this.isDead;

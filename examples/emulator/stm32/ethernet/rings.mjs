@@ -13,7 +13,7 @@ const TX_BUFFER1 = 0x3fff;
 const TDES3_KNOWN = OWN | FIRST | LAST | LENGTH;
 const TDES2_KNOWN = TX_INTERRUPT | TX_BUFFER1;
 /** Bits of the channel's status. */
-const [TI, TBU, RI, RBU, AIS, NIS] = [1 << 0, 1 << 2, 1 << 6, 1 << 7, 1 << 14, 1 << 15];
+const [TI, TBU, RI, RBU, FBE, AIS, NIS] = [1 << 0, 1 << 2, 1 << 6, 1 << 7, 1 << 12, 1 << 14, 1 << 15];
 const NORMAL = TI | TBU | RI;
 const ETH_LINE = 61;
 const START = 1;
@@ -63,6 +63,7 @@ export class Rings {
   /** @param {import('../registers.mjs').Block} block @param {{nvic: object, memory: object, system: object}} machine */
   constructor(block, machine) {
     this.nvic = machine.nvic;
+    this.failed = false;
     /** Called when there may be something to send, and when there may be a place for a frame. */
     this.onTransmit = () => {};
     this.onReceive = () => {};
@@ -96,6 +97,12 @@ export class Rings {
     this.status = block.clearedByOnes('DMACSR', 0x1160, { changed: () => this.drive() });
   }
 
+  /** A bus error, which stops the channel until it is reset. */
+  failBus() {
+    this.failed = true;
+    this.raise(FBE);
+  }
+
   raise(flag) {
     const summary = flag & NORMAL ? NIS : AIS;
     this.status.value |= flag | summary;
@@ -113,7 +120,7 @@ export class Rings {
 
   /** @returns {Uint8Array | undefined} the next frame; undefined if there is none */
   nextFrame() {
-    if (!this.txControl.has(START)) return undefined;
+    if (this.failed || !this.txControl.has(START)) return undefined;
     if (!this.tx.ready) {
       if (this.tx.list.value !== 0) this.raise(TBU);
       return undefined;
@@ -144,7 +151,7 @@ export class Rings {
    */
   store(frame) {
     while (frame.stored < frame.bytes.length) {
-      if (!this.rxControl.has(START)) return false;
+      if (this.failed || !this.rxControl.has(START)) return false;
       if (!this.rx.ready) {
         this.raise(RBU);
         return false;

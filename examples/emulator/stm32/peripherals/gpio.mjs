@@ -131,6 +131,12 @@ export class Gpio {
     }
   }
 
+  /** Whether the chip leaves a pin to others: an input, or analog. */
+  isInput(name) {
+    const mode = this.port(name).modeOf(Number(name.slice(1)));
+    return mode !== OUTPUT && mode !== ALTERNATE;
+  }
+
   /** The alternate function of a pin, or undefined. */
   alternateOf(name) {
     return this.port(name).alternateOf(Number(name.slice(1)));

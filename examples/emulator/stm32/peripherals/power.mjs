@@ -12,6 +12,8 @@ const SCALES = {
 };
 const VOS_RESET = 1;
 const LDO_ON = 1 << 1;
+/** CR3: the detector of VDD33USB, and that it is there. */
+const [USB_DETECTOR, USB_READY] = [1 << 24, 1 << 26];
 
 export class Power {
   /**
@@ -36,8 +38,17 @@ export class Power {
     const vos = () => this.d3cr.field(14, 2);
     block.register('CR1', 0x00, { reset: 0xf000c000 });
     block.register('CSR1', 0x04, { read: () => READY | (vos() << 14) });
-    this.cr3 = block.register('CR3', 0x0c, { reset: 0x06, known: 0x07 });
+    this.cr3 = block.register('CR3', 0x0c, {
+      reset: 0x06,
+      known: 0x07 | USB_DETECTOR | USB_READY,
+      read: () => this.cr3.value | (this.hasUsb ? USB_READY : 0),
+    });
     this.d3cr = block.register('D3CR', 0x18, { reset: VOS_RESET << 14, read: () => this.d3cr.value | READY });
+  }
+
+  /** Whether the transceiver of USB has its supply, which the board connects. */
+  get hasUsb() {
+    return this.cr3.has(USB_DETECTOR);
   }
 
   /** Checks the clocks, in hertz, against the voltage and the wait states. */

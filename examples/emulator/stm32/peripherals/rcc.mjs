@@ -6,6 +6,7 @@ import { NotModelled } from '../registers.mjs';
 
 const MEGA = 1e6;
 export const HSI = 64 * MEGA;
+const HSI48 = 48 * MEGA;
 /** Bits that switch an oscillator on, and that tell that it runs. HSE is absent: no board here has a crystal. */
 const READY = [
   { on: 1 << 0, ready: 1 << 2 },
@@ -35,7 +36,7 @@ const BUSES = {
   AHB1: {
     enable: 0x0d8,
     reset: 0x080,
-    blocks: { DMA1: 1 << 0, ETH: (1 << 15) | (1 << 16) | (1 << 17), DMAMUX1: 1 << 0 },
+    blocks: { DMA1: 1 << 0, ETH: (1 << 15) | (1 << 16) | (1 << 17), DMAMUX1: 1 << 0, OTG_FS: 1 << 27 },
   },
   AHB2: { enable: 0x0dc, reset: 0x084, blocks: { RNG: 1 << 6 } },
   AHB4: {
@@ -45,12 +46,17 @@ const BUSES = {
   },
   APB3: { enable: 0x0e4, reset: 0x08c, blocks: {} },
   APB1L: { enable: 0x0e8, reset: 0x090, blocks: { TIM12: 1 << 6 } },
-  APB1H: { enable: 0x0ec, reset: 0x094, blocks: {} },
+  APB1H: { enable: 0x0ec, reset: 0x094, blocks: { CRS: 1 << 1 } },
   APB2: { enable: 0x0f0, reset: 0x098, blocks: { SPI1: 1 << 12 } },
   APB4: { enable: 0x0f4, reset: 0x09c, blocks: { SYSCFG: 1 << 1 } },
 };
 /** Of the Ethernet MAC, the clock of the registers alone serves MDIO. */
 const ETH_MAC_CLOCK = 1 << 15;
+/** AHB1LPENR: OTG FS while the core sleeps, and its interface to another PHY, which then has to be off. */
+const [USB_IN_SLEEP, ULPI_IN_SLEEP] = [1 << 27, 1 << 28];
+const AHB1LPENR_RESET = 0x1e03c023;
+/** USBSEL. */
+const FROM_HSI48 = 3;
 
 export class Rcc {
   /**
@@ -115,7 +121,8 @@ export class Rcc {
     const { block } = this;
     block.register('D1CCIPR', 0x4c);
     block.register('D2CCIP1R', 0x50, { known: 0 });
-    block.register('D2CCIP2R', 0x54, { known: ~(3 << 8) >>> 0 });
+    this.d2ccip2r = block.register('D2CCIP2R', 0x54, { known: ~(3 << 8) >>> 0 });
+    this.inSleep = block.register('AHB1LPENR', 0x100, { reset: AHB1LPENR_RESET });
     block.register('D3CCIPR', 0x58);
   }
 
@@ -195,6 +202,18 @@ export class Rcc {
   get timer1() {
     const divisor = apbDivisor(this.d2cfgr.field(4, 3));
     return divisor === 1 ? this.ahb : (2 * this.ahb) / divisor;
+  }
+
+  /** Of OTG FS; 0 if it is off. */
+  get usbHertz() {
+    const source = this.d2ccip2r.field(20, 2);
+    if (source !== 0 && source !== FROM_HSI48) throw new NotModelled(`source ${source} of the clock of USB`);
+    return source === FROM_HSI48 && this.hasHsi48 ? HSI48 : 0;
+  }
+
+  /** Whether OTG FS goes on while the core sleeps. */
+  get runsUsbInSleep() {
+    return this.inSleep.has(USB_IN_SLEEP) && !this.inSleep.has(ULPI_IN_SLEEP);
   }
 
   /** Of the kernel of SPI1, which is output Q of PLL1. */

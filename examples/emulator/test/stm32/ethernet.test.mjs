@@ -112,6 +112,14 @@ for (const [length, type, isGiant] of [
   });
 }
 
+test('the longest frame with a tag fits into one buffer of the driver, with its check sequence', () => {
+  const all = running();
+  const frame = frameOf(1518, { type: 0x8100 });
+  arrive(all, frame);
+  assert.equal(status(all, 0), (FIRST | LAST | 1522) >>> 0);
+  assert.deepEqual(Uint8Array.from(stored(all, 0, 1518)), frame);
+});
+
 test('a frame that is longer than a buffer fills two', () => {
   const all = running();
   arrive(all, frameOf(1600));
@@ -281,4 +289,19 @@ test('a dead PHY reads as all ones', () => {
 test('registers of the PHY that are not modelled stop the run', () => {
   const all = running();
   assert.throws(() => mdio(all, { register: 7, value: 1 }), /register 7 of the PHY/);
+});
+
+test('a bus error interrupts if it may, and nothing is received or sent until the chip is reset', () => {
+  const all = running();
+  const { board, write, read, nvic, sent } = all;
+  write(IER, NIS | RI | TI | (1 << 14) | (1 << 12));
+  board.wan.wedge('bus');
+  assert.ok(nvic.high.has(ETH_LINE + 16));
+  write(SR, read(SR));
+  assert.ok(!nvic.high.has(ETH_LINE + 16));
+  arrive(all, frameOf(100));
+  send(all, 0, frameOf(100));
+  all.run(50);
+  assert.equal(status(all, 0) & OWN, OWN | 0);
+  assert.deepEqual(sent, []);
 });

@@ -269,3 +269,106 @@ test('an instruction is a cycle', () => {
   core.work();
   assert.equal(core.cycles, 11);
 });
+
+/** Nanoseconds of cycles at 64 MHz. */
+const cyclesLater = (cycles) => cycles * 15.625;
+
+/** Interrupt 0 is pending, and interrupt 1 comes so many cycles later. @returns what `withInterrupts` does, after both */
+function arriving(cycles, { priorities = [0x80, 0x40], code = {} } = {}) {
+  const handlers = { [ZERO]: [...note(1), asm.bxLr], [ONE]: [...note(2), asm.bxLr] };
+  const all = withInterrupts({ main: [asm.nop, asm.nop], ...handlers, ...code }, { registers: [0, 0, 0, 0, 0, 0] });
+  const { nvic, board, run } = all;
+  run();
+  priorities.forEach((priority, i) => nvic.setPriority(ZERO + i, priority));
+  board.clock.after(cyclesLater(cycles), () => nvic.pend(ONE));
+  nvic.pend(ZERO);
+  run();
+  return all;
+}
+
+test('a more urgent interrupt that arrives during the entry goes first, with the same frame', () => {
+  for (const cycles of [1, CYCLES.entry - 1]) {
+    const { core, board, register } = arriving(cycles);
+    assert.equal(register(4), 0x21, 'the order of the handlers');
+    assert.equal(core.exceptions, 2);
+    assert.equal(board.stack.deepest, FRAME_BYTES);
+    assert.equal(core.exceptionCycles, CYCLES.entry + CYCLES.tailChain + CYCLES.exit);
+  }
+});
+
+test('a more urgent interrupt that arrives after the entry has a frame of its own', () => {
+  const branchToNext = 0xe7ff;
+  const code = { [ZERO]: [branchToNext, ...note(1), asm.bxLr] };
+  const { core, board, register } = arriving(CYCLES.entry + 0.5, { code });
+  assert.equal(register(4), 0x21);
+  assert.equal(board.stack.deepest, 2 * FRAME_BYTES);
+  assert.equal(core.exceptionCycles, 2 * (CYCLES.entry + CYCLES.exit));
+});
+
+test('an interrupt that is not more urgent, and arrives during the entry, comes afterwards', () => {
+  for (const priorities of [
+    [0x80, 0x80],
+    [0x40, 0x80],
+  ]) {
+    const { core, board, register } = arriving(3, { priorities });
+    assert.equal(register(4), 0x12);
+    assert.equal(board.stack.deepest, FRAME_BYTES);
+    assert.equal(core.exceptionCycles, CYCLES.entry + CYCLES.tailChain + CYCLES.exit);
+  }
+});
+
+test('an interrupt that differs in its subpriority only does not go first when it arrives late', () => {
+  const code = { [ZERO]: [...note(1), asm.bxLr], [ONE]: [...note(2), asm.bxLr] };
+  const all = withInterrupts(code, { registers: [0, 0, 0, 0, 0, 0] });
+  const { nvic, board, run, register } = all;
+  nvic.groupMask = 0x80;
+  nvic.setPriority(ZERO, 0x20);
+  nvic.setPriority(ONE, 0x10);
+  board.clock.after(cyclesLater(3), () => nvic.pend(ONE));
+  nvic.pend(ZERO);
+  run();
+  assert.equal(register(4), 0x12);
+});
+
+test('an SVC gives way to a more urgent interrupt that arrives during its entry, and follows it', () => {
+  const SVC = 11;
+  const code = { main: [asm.nop, asm.svc], [SVC]: [...note(3), asm.bxLr], [ONE]: [...note(2), asm.bxLr] };
+  const { nvic, board, core, run, register } = withInterrupts(code, { registers: [0, 0, 0, 0, 0, 0] });
+  nvic.setPriority(SVC, 0x80);
+  nvic.setPriority(ONE, 0x40);
+  // Two instructions, then the entry.
+  board.clock.after(cyclesLater(2 + 4), () => nvic.pend(ONE));
+  run();
+  assert.equal(register(4), 0x23);
+  assert.deepEqual([core.exceptions, board.stack.deepest], [2, FRAME_BYTES]);
+});
+
+test('an interrupt that arrives while the state is taken back makes the core keep the frame', () => {
+  const handler = [...note(1), asm.bxLr];
+  const { core, board, register } = arriving(CYCLES.entry + handler.length + 3);
+  assert.equal(register(4), 0x12);
+  assert.equal(core.exceptions, 2);
+  assert.equal(board.stack.deepest, FRAME_BYTES);
+  assert.equal(core.exceptionCycles, CYCLES.entry + CYCLES.exit + CYCLES.tailChain + CYCLES.exit);
+});
+
+test('a more urgent interrupt that arrives while another one is chained goes before it', () => {
+  const TWO = ONE + 1;
+  const code = { [ZERO]: [...note(1), asm.bxLr], [ONE]: [...note(2), asm.bxLr], [TWO]: [...note(3), asm.bxLr] };
+  const { nvic, board, core, run, register } = withInterrupts(code, { registers: [0, 0, 0, 0, 0, 0] });
+  nvic.enable(TWO);
+  [0x40, 0x80, 0x60].forEach((priority, i) => nvic.setPriority(ZERO + i, priority));
+  board.clock.after(cyclesLater(CYCLES.entry + code[ZERO].length + 2), () => nvic.pend(TWO));
+  nvic.pend(ZERO);
+  nvic.pend(ONE);
+  run();
+  assert.equal(register(4), 0x132);
+  assert.deepEqual([core.exceptions, board.stack.deepest], [3, FRAME_BYTES]);
+});
+
+test('a board can be closed twice', () => {
+  const { board, run } = bare();
+  run();
+  board.close();
+  board.close();
+});

@@ -7,13 +7,14 @@ use nat_router::PacedLink;
 
 /// Reads the link state of `P` only every [`PacedLink::INTERVAL`]. The driver asks for it in every
 /// pass of the router.
-pub(crate) struct PacedPhy<P> {
+pub struct PacedPhy<P> {
     phy: P,
     link: PacedLink,
 }
 
 impl<P> PacedPhy<P> {
-    pub(crate) const fn new(phy: P) -> Self {
+    /// Wraps `phy`, which has not been read yet.
+    pub const fn new(phy: P) -> Self {
         Self {
             phy,
             link: PacedLink::new(),
