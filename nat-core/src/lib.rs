@@ -217,6 +217,9 @@
 //! | `rules` | One-to-one translation and the DMZ host: the configuration is refused. Port forwards: there is no room for one. |
 //!
 //! Off by default: `defmt` and `log`, for messages about rare events, and `audit`, for tests.
+#![cfg_attr(docsrs, doc = "\n# Features\n")]
+#![cfg_attr(docsrs, doc = document_features::document_features!())]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -285,5 +288,5 @@ pub use verdict::Verdict;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

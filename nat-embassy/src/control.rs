@@ -1,5 +1,6 @@
 //! The handle by which the application reaches the running router.
 
+#[cfg(feature = "embassy-net")]
 mod follow;
 mod probe;
 
