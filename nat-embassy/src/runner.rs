@@ -25,7 +25,8 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// the task yields to the other tasks of its executor.
 const ROUNDS: u32 = 8;
 
-/// Owns both drivers and moves the frames. Spawn [`Runner::run`] as a task.
+/// Owns both drivers and moves the frames. Spawn [`Runner::run`] as a task, or call [`Runner::poll`]
+/// in a loop. It is not [`Send`].
 pub struct Runner<'d, Lan: Driver, Wan: Driver, W: Width = u16> {
     lan: Interface<Lan>,
     wan: Interface<Wan>,

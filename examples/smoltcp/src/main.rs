@@ -3,7 +3,7 @@
 //! `nat-smoltcp LAN WAN` as root, on Linux: routes between two TUN devices, which must exist and be up.
 //! Its address inside is 192.168.77.1, its external address 198.51.100.77.
 
-use std::error::Error;
+use core::error::Error;
 
 use nat_core::{Cidr, Config, Nat, Seed, Tables};
 use nat_smoltcp::{End, Router, wire};
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A router that forwards between two TUN devices until it is killed.
 #[cfg(target_os = "linux")]
 fn route(lan: &str, wan: &str) -> Result<(), Box<dyn Error>> {
-    use std::time::Duration;
+    use core::time::Duration;
 
     use smoltcp::phy::{Medium, TunTapInterface};
 

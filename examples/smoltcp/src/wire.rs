@@ -1,6 +1,6 @@
 //! A wire in memory, for the demo and the tests.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 

@@ -35,7 +35,7 @@ fn udp(
     packet.extend(
         [0x13, 0x88, 0, 53, high, low, 0, 0]
             .into_iter()
-            .chain(std::iter::repeat(7))
+            .chain(core::iter::repeat(7))
             .take(payload),
     );
     packet
