@@ -87,8 +87,8 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
     ///   drivers' interrupts must wake the wakers that the drivers were given.
     ///
     /// Feed the watchdog after each pass. [`Control::now`](crate::Control::now) is then the time of
-    /// the latest pass. `embassy-time` needs a time driver all the same, as some code that is linked
-    /// refers to it; the driver may be one that always returns 0.
+    /// the latest pass. A program that calls neither [`Runner::run`], `Control::follow`, nor one of
+    /// the methods of `Control` that wait needs no time driver of `embassy-time`.
     ///
     /// ```
     /// use core::task::{Context, Waker};
