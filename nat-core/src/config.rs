@@ -3,6 +3,7 @@
 mod blocks;
 mod check;
 mod cidr;
+mod clouds;
 mod error;
 mod gateway;
 mod limits;
@@ -29,8 +30,13 @@ pub use quarantine::QuarantineConfig;
 pub use seed::Seed;
 pub use timeouts::Timeouts;
 
-/// How many external addresses one NAT can have: a primary address and seven more.
-pub const MAX_EXTERNAL_ADDRESSES: usize = 8;
+/// How many external addresses one NAT can have, the primary one included: 8, or 16 with the feature
+/// `sixteen-addresses`.
+pub const MAX_EXTERNAL_ADDRESSES: usize = if cfg!(feature = "sixteen-addresses") {
+    16
+} else {
+    8
+};
 
 /// How an inside endpoint gets its external endpoint (RFC 4787 section 4.1).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]

@@ -21,7 +21,8 @@
 //!
 //! # Use
 //!
-//! 1. Place [`Tables`] in permanent memory, usually a `static`. Build a [`Nat`] from them, a
+//! 1. Place [`Tables`] in permanent memory, usually a `static` (`ConstStaticCell` of the crate
+//!    `static_cell` 2.1 hands it out); anything that outlives the [`Nat`] will do. Build a [`Nat`] from them, a
 //!    [`Config`] and a [`Seed`] with fresh entropy.
 //! 2. Take a datagram from one [`Side`] and pass it to [`Nat::process`] with the time.
 //! 3. Carry out the [`Verdict`]: send the packet, hand it to the router's own stack, answer with
@@ -29,6 +30,8 @@
 //!    for it, from [`Nat::release`]: any but `Hold` and `Reject`.
 //! 4. When [`Nat::poll_timeout`] is due, call [`Nat::handle_timeout`] before the next packet, so
 //!    that expired sessions free their slots.
+//! 5. If the router has a stack of its own outside, pass what that sends to [`Nat::process_local`],
+//!    so that its ports never collide with those of hosts. Without a stack, discard `Local`.
 //!
 //! ```
 //! use core::net::Ipv4Addr;
@@ -217,7 +220,11 @@
 //! | `quarantine` | The quarantine of ports: a port is free as soon as its mapping has ended, also with memory for it. |
 //! | `rules` | One-to-one translation and the DMZ host: the configuration is refused. Port forwards: there is no room for one. |
 //!
-//! Off by default: `defmt` and `log`, for messages about rare events, and `audit`, for tests.
+//! Off by default: `defmt` and `log`, for messages about rare events; `sixteen-addresses`, for 16
+//! external addresses instead of 8; and `audit`, for tests.
+#![cfg_attr(docsrs, doc = "\n# Features\n")]
+#![cfg_attr(docsrs, doc = document_features::document_features!())]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -286,5 +293,5 @@ pub use verdict::Verdict;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

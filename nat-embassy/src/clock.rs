@@ -7,10 +7,11 @@ use nat_core::Instant;
 pub(crate) struct Clock {
     /// The time of the latest pass.
     latest: Instant,
-    /// Whether the passes get the time of `embassy_time`. A caller of
+    /// [`system`], if the passes get the time of `embassy_time`. A caller of
     /// [`Runner::poll`](crate::Runner::poll) has its own clock, whose time is known only from its
-    /// calls.
-    is_system_time: bool,
+    /// calls. A pointer, so that a program without [`Runner::run`](crate::Runner::run) links no
+    /// time driver.
+    system: Option<fn() -> Instant>,
 }
 
 impl Clock {
@@ -21,16 +22,12 @@ impl Clock {
 
     /// From now on the passes get the time of `embassy_time`.
     pub(crate) const fn use_system_time(&mut self) {
-        self.is_system_time = true;
+        self.system = Some(system);
     }
 
     /// The time now.
     pub(crate) fn now(&self) -> Instant {
-        if self.is_system_time {
-            system()
-        } else {
-            self.latest
-        }
+        self.system.map_or(self.latest, |system| system())
     }
 }
 

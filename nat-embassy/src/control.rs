@@ -1,5 +1,6 @@
 //! The handle by which the application reaches the running router.
 
+#[cfg(feature = "embassy-net")]
 mod follow;
 mod probe;
 
@@ -17,6 +18,9 @@ use crate::stats::{FrameDrop, FrameStats};
 pub use probe::Probing;
 
 /// The handle by which the application reaches the running router. All copies reach the same one.
+///
+/// It is not [`Send`], nor are the [`Runner`](crate::Runner) and the devices: all of them belong to
+/// one executor. From elsewhere, send messages to a task that has a copy.
 #[derive(Clone, Copy)]
 pub struct Control<'d, W: Width = u16> {
     shared: &'d Shared<'d, W>,

@@ -138,6 +138,9 @@
 //! tables, and about 51 KiB for queues, fragments, waiting packets, ARP caches, and external ports
 //! in quarantine. The quarantine holds 64 ports unless [`State`] has memory for more. When it is
 //! full, the port that entered it first leaves early.
+#![cfg_attr(docsrs, doc = "\n# Features\n")]
+#![cfg_attr(docsrs, doc = document_features::document_features!())]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -330,3 +333,8 @@ fn link<'d>(
     let nic = Nic::new(side, properties);
     (Link::new(nic, stack, neighbours, waiting), device)
 }
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

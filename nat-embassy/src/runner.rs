@@ -25,7 +25,8 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// the task yields to the other tasks of its executor.
 const ROUNDS: u32 = 8;
 
-/// Owns both drivers and moves the frames. Spawn [`Runner::run`] as a task.
+/// Owns both drivers and moves the frames. Spawn [`Runner::run`] as a task, or call [`Runner::poll`]
+/// in a loop. It is not [`Send`].
 pub struct Runner<'d, Lan: Driver, Wan: Driver, W: Width = u16> {
     lan: Interface<Lan>,
     wan: Interface<Wan>,
@@ -69,11 +70,42 @@ impl<'d, Lan: Driver, Wan: Driver, W: Width> Runner<'d, Lan, Wan, W> {
         match never {}
     }
 
-    /// One pass of [`Runner::run`], for a caller with its own clock: moves a bounded number of
-    /// frames, and does what is due at `now`.
+    /// One pass of [`Runner::run`], for a caller with its own clock: moves at most eight frames of
+    /// each source, and does what is due at `now`.
     ///
     /// Call it again when the waker of `cx` is woken, and at the returned time, which is always
-    /// after `now`.
+    /// after `now`. The returned time is that of the next timer. It does not say that frames are
+    /// left: only the waker does.
+    ///
+    /// # Without an executor
+    ///
+    /// A main loop or an RTIC task can call this, too. There are two ways:
+    ///
+    /// - The loop never sleeps: it calls this in each iteration, with [`Waker::noop`].
+    /// - The loop sleeps: it passes a waker that sets a flag, and clears the flag before each pass.
+    ///   It sleeps only while the flag is clear, until an interrupt or the returned time. The
+    ///   drivers' interrupts must wake the wakers that the drivers were given.
+    ///
+    /// Feed the watchdog after each pass. [`Control::now`](crate::Control::now) is then the time of
+    /// the latest pass. A program that calls neither [`Runner::run`], `Control::follow`, nor one of
+    /// the methods of `Control` that wait needs no time driver of `embassy-time`.
+    ///
+    /// ```
+    /// use core::task::{Context, Waker};
+    /// use embassy_net_driver::Driver;
+    /// use nat_core::Instant;
+    /// use nat_embassy::Runner;
+    ///
+    /// fn main_loop(mut runner: Runner<'_, impl Driver, impl Driver>, millis: impl Fn() -> u64) -> ! {
+    ///     loop {
+    ///         let mut cx = Context::from_waker(Waker::noop());
+    ///         runner.poll(&mut cx, Instant::from_millis(millis()));
+    ///         // Feed the watchdog, and do the other work.
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// [`Waker::noop`]: core::task::Waker::noop
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<Instant> {
         self.router.begin_pass(cx.waker(), now);
         self.update_links(cx);

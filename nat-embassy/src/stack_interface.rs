@@ -3,7 +3,7 @@
 
 use core::cell::RefCell;
 use core::net::Ipv4Addr;
-use core::task::{Context, Waker};
+use core::task::Context;
 
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState};
 use embassy_net_driver_channel as channel;
@@ -61,7 +61,8 @@ impl StackWatch {
         Self(RefCell::new(MultiWakerRegistration::new()))
     }
 
-    pub(crate) fn register(&self, waker: &Waker) {
+    #[cfg(feature = "embassy-net")]
+    pub(crate) fn register(&self, waker: &core::task::Waker) {
         self.0.borrow_mut().register(waker);
     }
 

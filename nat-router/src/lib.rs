@@ -68,6 +68,9 @@
 //!   addresses have the same last 8 bits are counted as one.
 //!
 //! Changes of the links are logged by `nat-embassy`.
+#![cfg_attr(docsrs, doc = "\n# Features\n")]
+#![cfg_attr(docsrs, doc = document_features::document_features!())]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -318,3 +321,8 @@ fn adapter_config(config: Config) -> nat_embassy::Config {
     });
     adapter
 }
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

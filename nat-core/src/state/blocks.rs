@@ -4,16 +4,22 @@ use crate::config::MAX_EXTERNAL_ADDRESSES;
 
 /// A set of external addresses, by their numbers.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Externals(u8);
+pub(crate) struct Externals(Bits);
 
-const _: () = assert!(MAX_EXTERNAL_ADDRESSES <= u8::BITS as usize);
+#[cfg(not(feature = "sixteen-addresses"))]
+type Bits = u8;
+#[cfg(feature = "sixteen-addresses")]
+type Bits = u16;
+
+const _: () = assert!(MAX_EXTERNAL_ADDRESSES <= Bits::BITS as usize);
 
 impl Externals {
     pub(crate) const NONE: Self = Self(0);
 
     /// The address with this number; the empty set if no address can have it.
     pub(crate) fn of(number: u8) -> Self {
-        Self(1_u8.checked_shl(u32::from(number)).unwrap_or(0))
+        const ONE: Bits = 1;
+        Self(ONE.checked_shl(u32::from(number)).unwrap_or(0))
     }
 
     pub(crate) fn contains(self, other: Self) -> bool {

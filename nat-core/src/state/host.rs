@@ -69,7 +69,7 @@ pub(crate) struct Host<W> {
 }
 
 // All ones is a number that no address has, and what `u8::MAX` becomes.
-const EXTERNAL: u8 = 0x0f;
+const EXTERNAL: u8 = 0x1f;
 const ROUTER: u8 = 0x80;
 
 const _: () = assert!(MAX_EXTERNAL_ADDRESSES <= EXTERNAL as usize);

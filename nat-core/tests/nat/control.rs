@@ -257,21 +257,23 @@ fn wrong_addresses_change_nothing() {
     let mut w = World::new();
     w.open_udp(at(H1, 5000), at(S1, 53));
     let before = w.sessions();
-    let nine: Vec<_> = (1..=9).map(|i| Ipv4Addr::new(203, 0, 113, i)).collect();
+    let too_many: Vec<_> = (1..=nat_core::MAX_EXTERNAL_ADDRESSES as u8 + 1)
+        .map(|i| Ipv4Addr::new(203, 0, 113, i))
+        .collect();
     for wrong in [
         &[N2, Ipv4Addr::BROADCAST][..],
         &[N2, N2],
         &[Ipv4Addr::UNSPECIFIED],
         &[Ipv4Addr::BROADCAST],
-        &nine,
+        &too_many,
     ] {
         let error = w.set_external_addresses(wrong).expect_err("a wrong list");
         assert_eq!(error.field, "external_addresses");
         assert_eq!(w.nat.external_addresses(), [N]);
         assert_eq!(w.sessions(), before);
     }
-    w.set_external_addresses(&nine[..8])
-        .expect("eight addresses fit");
+    w.set_external_addresses(&too_many[1..])
+        .expect("one fewer fit");
 }
 
 /// MTUs can change, and impossible ones are refused.
