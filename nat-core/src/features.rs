@@ -5,6 +5,8 @@
 
 /// The event hook.
 pub(crate) const EVENTS: bool = cfg!(feature = "events");
+/// External ports that hosts ask for.
+pub(crate) const EXPLICIT_MAPPINGS: bool = cfg!(feature = "explicit-mappings");
 /// Fragments.
 pub(crate) const FRAGMENTS: bool = cfg!(feature = "fragments");
 /// Packets from inside to an external address.

@@ -23,8 +23,9 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, ConfigError, DropReason, Event, Fragmenter, Fragments, Instant, MAX_HELD_LEN,
-    Nat, PortForward, Quarantine, Seed, SessionInfo, Side, Stats, Tables, Verdict,
+    Cidr, Config, ConfigError, DropReason, Event, ExplicitMapping, Fragmenter, Fragments, Instant,
+    MAX_HELD_LEN, MappingRequest, MappingRequestError, Nat, PortForward, Protocol, Quarantine,
+    Seed, SessionInfo, Side, Stats, Tables, Verdict,
 };
 
 pub(crate) use build::{
@@ -387,6 +388,29 @@ impl World {
     /// Removes a port forward. Whether it was one.
     pub(crate) fn remove_port_forward(&mut self, forward: &PortForward) -> bool {
         self.change(|nat, now| nat.remove_port_forward(forward, now))
+    }
+
+    /// A host asks for an external port.
+    pub(crate) fn request_mapping(
+        &mut self,
+        request: &MappingRequest,
+    ) -> Result<ExplicitMapping, MappingRequestError> {
+        self.change(|nat, now| nat.request_mapping(request, now))
+    }
+
+    /// A host gives up the external port that it has asked for.
+    pub(crate) fn end_explicit_mapping(
+        &mut self,
+        protocol: Protocol,
+        inside: SocketAddrV4,
+    ) -> Option<ExplicitMapping> {
+        self.change(|nat, now| nat.end_explicit_mapping(protocol, inside, now))
+    }
+
+    /// Whether the inside endpoint of a session has ever had its external port by an explicit
+    /// mapping.
+    pub(crate) fn was_explicit(&self, session: &SessionInfo) -> bool {
+        self.chronicle.was_explicit(session)
     }
 
     /// Ends all sessions.
