@@ -25,7 +25,7 @@ use core::time::Duration;
 use nat_core::{
     Cidr, Config, ConfigError, DropReason, Event, ExplicitMapping, Fragmenter, Fragments, Instant,
     MAX_HELD_LEN, MappingRequest, MappingRequestError, Nat, PortForward, Protocol, Quarantine,
-    Seed, SessionInfo, Side, Stats, Tables, Verdict,
+    Seed, SessionInfo, SessionProtocol, Side, Stats, Tables, Verdict,
 };
 
 pub(crate) use build::{
@@ -687,7 +687,25 @@ impl World {
             .collect();
         sessions
             .retain(|session| session.expires_in > unseen && !gone.contains(session.external.ip()));
+        for session in &mut sessions {
+            session.is_static &= !self.has_lost_explicit(session);
+        }
         sessions
+    }
+
+    /// Whether the time of the explicit mapping of a session is up, whether or not the engine has
+    /// noticed.
+    fn has_lost_explicit(&self, session: &SessionInfo) -> bool {
+        let protocol = match session.protocol {
+            SessionProtocol::Tcp => Protocol::Tcp,
+            _ => Protocol::Udp,
+        };
+        self.nat.explicit_mappings().any(|mapping| {
+            mapping.inside == session.inside
+                && mapping.protocol == protocol
+                && session.protocol != SessionProtocol::Icmp
+                && mapping.ends_at <= self.now
+        })
     }
 
     fn has_drained(&self, address: Ipv4Addr) -> bool {
