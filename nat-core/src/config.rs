@@ -240,6 +240,12 @@ pub struct Config {
     ///
     /// Default: [`PortSet::FILTERED`].
     pub excluded_ports: PortSet,
+    /// The external ports that inside hosts may ask for, see
+    /// [`Nat::request_mapping`](crate::Nat::request_mapping). Ports that are reserved or excluded
+    /// are not among them.
+    ///
+    /// Default: 1024 to 65535.
+    pub explicit_ports: PortRange,
     /// How long freed external ports stay in quarantine before another mapping gets them.
     ///
     /// Default: [`QuarantineConfig::DEFAULT`].
@@ -327,6 +333,10 @@ impl Config {
             port_blocks: None,
             reserved_ports: None,
             excluded_ports: PortSet::FILTERED,
+            explicit_ports: PortRange {
+                first: 1024,
+                last: 65535,
+            },
             quarantine: QuarantineConfig::DEFAULT,
             dhcp_client: false,
             inside_mtu: 1500,

@@ -2,7 +2,7 @@
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::{DropReason, Instant, PortRange, SessionProtocol};
+use crate::{DropReason, ExplicitMapping, Instant, PortRange, SessionProtocol};
 
 /// Receives events as they happen, for the application's log. See
 /// [`Nat::set_event_hook`](crate::Nat::set_event_hook).
@@ -43,7 +43,8 @@ pub trait EventHook {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event {
-    /// An inside endpoint has got an external endpoint.
+    /// An inside endpoint has got an external endpoint. A mapping whose external port becomes that of
+    /// an explicit mapping, or is so no longer, is reported as deleted and as created again.
     MappingCreated(MappingEvent),
     /// An external endpoint is free again.
     MappingDeleted(MappingEvent),
@@ -60,6 +61,11 @@ pub enum Event {
     /// A block is free again: the last mapping of its host has ended, or the external address was
     /// removed.
     BlockReleased(PortBlock),
+    /// A host has got an explicit mapping, or has it for longer.
+    ExplicitMappingGranted(ExplicitMappingEvent),
+    /// An explicit mapping has ended: its time is over, its host has given it up, or a port forward
+    /// has taken its place.
+    ExplicitMappingEnded(ExplicitMappingEvent),
 }
 
 impl Event {
@@ -69,6 +75,9 @@ impl Event {
             Self::MappingCreated(mapping) | Self::MappingDeleted(mapping) => mapping.at,
             Self::SessionRefused(refusal) => refusal.at,
             Self::BlockAssigned(block) | Self::BlockReleased(block) => block.at,
+            Self::ExplicitMappingGranted(explicit) | Self::ExplicitMappingEnded(explicit) => {
+                explicit.at
+            }
         }
     }
 }
@@ -95,6 +104,17 @@ pub struct MappingEvent {
     /// Whether anyone outside may send to the mapping, because it belongs to a port forward, a
     /// one-to-one translation or the DMZ host.
     pub is_static: bool,
+}
+
+/// An explicit mapping that has begun or ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct ExplicitMappingEvent {
+    /// The time of the call that began or ended it.
+    pub at: Instant,
+    /// The mapping.
+    pub mapping: ExplicitMapping,
 }
 
 /// A block of external ports that a host gets or gives up.

@@ -5,6 +5,8 @@
 
 /// The event hook.
 pub(crate) const EVENTS: bool = cfg!(feature = "events");
+/// External ports that hosts ask for.
+pub(crate) const EXPLICIT_MAPPINGS: bool = cfg!(feature = "explicit-mappings");
 /// The shortcut for most packets.
 pub(crate) const FAST_PATH: bool = cfg!(feature = "fast-path");
 /// Fragments.

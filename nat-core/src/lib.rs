@@ -261,6 +261,7 @@ mod wire;
 mod config;
 mod drop_reason;
 mod event;
+mod explicit_mapping;
 mod fragmenter;
 mod log;
 mod port_forward;
@@ -277,7 +278,10 @@ pub use config::{
     PortSet, PortSetFull, QuarantineConfig, Rate, Seed, Timeouts, Untranslated,
 };
 pub use drop_reason::DropReason;
-pub use event::{Event, EventHook, MappingEvent, PortBlock, Refusal};
+pub use event::{Event, EventHook, ExplicitMappingEvent, MappingEvent, PortBlock, Refusal};
+pub use explicit_mapping::{
+    ExplicitMapping, MAX_EXPLICIT_MAPPINGS, MappingRequest, MappingRequestError,
+};
 pub use fragmenter::Fragmenter;
 pub use fragments::{Fragments, MAX_HELD_LEN};
 pub use nat::Nat;

@@ -25,6 +25,10 @@ pub struct Config {
     pub host_name: &'static str,
     /// The configuration of the DHCP server inside; `None` for no server.
     pub dhcp_server: Option<DhcpServer>,
+    /// Whether hosts inside can ask for external ports, with PCP or NAT-PMP.
+    ///
+    /// Default: no. Without the feature `port-control` it has no effect.
+    pub port_control: bool,
 }
 
 /// The configuration of the DHCP server inside. Besides a lease, a client gets the router as its
@@ -67,6 +71,7 @@ impl Config {
             outside: None,
             host_name: HOST_NAME,
             dhcp_server: DhcpServer::of(inside),
+            port_control: false,
         }
     }
 }

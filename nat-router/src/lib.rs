@@ -54,6 +54,25 @@
 //!   another server frees the offered address, and INFORM is answered without a lease. An offered
 //!   address is reserved for 10 s.
 //!
+//! # Ports on request
+//!
+//! With the feature `port-control` and [`Config::port_control`], hosts inside can ask for external
+//! ports by PCP (RFC 6887) and NAT-PMP (RFC 6886), as games, file sharing and conferences do. It is
+//! off by default: then a program on any host opens ports to the outside, and whoever controls the
+//! host can.
+//!
+//! - A host can ask for its own address only. It gets ports from 1024 on that are free, up to a
+//!   quarter of [`MAX_EXPLICIT_MAPPINGS`](nat_core::MAX_EXPLICIT_MAPPINGS); see
+//!   [`explicit_ports`](nat_core::Config::explicit_ports) and
+//!   [`Limits`](nat_core::Limits::explicit_mappings_per_host).
+//! - PCP grants 2 minutes to 24 hours, NAT-PMP up to 24 hours. A mapping that PCP made can only be
+//!   renewed and ended with its nonce.
+//! - Of PCP, the opcodes `ANNOUNCE` and `MAP` and the option `PREFER_FAILURE` are served. Mappings
+//!   for other hosts, filters and the opcode `PEER` are refused.
+//! - A new external address is announced to all hosts. Mappings keep their port.
+//! - Up to 16 requests of a host, and those of 8 hosts, are answered in a second. Nothing is
+//!   answered that comes from outside.
+//!
 //! # The log
 //!
 //! The features `defmt` and `log` choose where it goes. Lines are logged about:
@@ -85,6 +104,8 @@ mod memory;
 // The task besides the runner, and what it runs.
 mod dhcp;
 mod led;
+#[cfg(feature = "port-control")]
+mod port_control;
 mod services;
 mod statistics;
 mod uplink;
@@ -189,6 +210,8 @@ pub fn new<
     let Entropy { nat: seed, stacks } = entropy.into();
     let [inside_seed, outside_seed] = stacks;
     let network = config.nat.inside;
+    #[cfg(feature = "port-control")]
+    let port_control = config.port_control;
     let (dhcp_server, dhcp) = dhcp_server(&mut memory.dhcp, &config, stacks)?;
     check_host_name(config.host_name)?;
     let static_lease = static_lease(&config);
@@ -220,6 +243,8 @@ pub fn new<
             dhcp_server,
             mapping_count,
             network,
+            #[cfg(feature = "port-control")]
+            port_control: port_control.then_some(&mut memory.port_control),
         },
     })
 }

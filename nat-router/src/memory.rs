@@ -9,9 +9,9 @@ use nat_embassy::{State, WideState};
 use crate::dhcp;
 use crate::events::{EventSink, MappingCount};
 
-/// Sockets of each of the router's own stacks. DHCP uses one of them; the others are for the
-/// application.
-pub const SOCKETS: usize = 4;
+/// Sockets of each of the router's own stacks. DHCP uses one of each, ports on request use one
+/// inside; three are for the application.
+pub const SOCKETS: usize = 4 + cfg!(feature = "port-control") as usize;
 
 /// All the memory of a router: a [`State`] with the same parameters, and the memory of both stacks,
 /// of the DHCP server and of the DHCP client. The server's pool can have `HOSTS` addresses, at 24
@@ -33,6 +33,8 @@ pub struct Memory<
     pub(crate) dhcp: dhcp::Memory<HOSTS>,
     pub(crate) dhcp_client: dhcp::client::Memory,
     pub(crate) lease: MaybeUninit<dhcp::client::Shared>,
+    #[cfg(feature = "port-control")]
+    pub(crate) port_control: crate::port_control::Buffers,
     pub(crate) mapping_count: MappingCount,
     pub(crate) event_sink: MaybeUninit<EventSink<'static>>,
 }
@@ -91,6 +93,8 @@ impl<
             dhcp: dhcp::Memory::new(),
             dhcp_client: dhcp::client::Memory::new(),
             lease: MaybeUninit::uninit(),
+            #[cfg(feature = "port-control")]
+            port_control: crate::port_control::Buffers::new(),
             mapping_count: MappingCount::new(),
             event_sink: MaybeUninit::uninit(),
         }

@@ -2,7 +2,7 @@
 
 use core::future::pending;
 
-use embassy_futures::join::join5;
+use embassy_futures::join::{join, join5};
 use embassy_net::Stack;
 use embassy_time::{Duration, Instant, Timer};
 use embedded_hal::digital::OutputPin;
@@ -40,6 +40,9 @@ pub struct Services<W: Width = u16> {
     pub(crate) dhcp_server: Option<dhcp::Server<'static>>,
     pub(crate) mapping_count: &'static MappingCount,
     pub(crate) network: Cidr,
+    /// `None` if hosts cannot ask for ports.
+    #[cfg(feature = "port-control")]
+    pub(crate) port_control: Option<&'static mut crate::port_control::Buffers>,
 }
 
 impl<W: Width> Services<W> {
@@ -57,6 +60,8 @@ impl<W: Width> Services<W> {
             dhcp_server,
             mapping_count,
             network,
+            #[cfg(feature = "port-control")]
+            port_control,
         } = self;
         let handle = DhcpClient::new(lease);
         let (inside, mut inside_runner) = inside;
@@ -74,6 +79,12 @@ impl<W: Width> Services<W> {
                 dhcp::serve(control, inside, handle, dhcp, server).await;
             }
         };
+        let grant_ports = async {
+            #[cfg(feature = "port-control")]
+            if let Some(buffers) = port_control {
+                crate::port_control::serve(control, inside, network.address(), buffers).await;
+            }
+        };
         let watch = watch(
             outside,
             handle,
@@ -87,7 +98,7 @@ impl<W: Width> Services<W> {
             outside_runner.run(),
             configure,
             serve,
-            watch,
+            join(grant_ports, watch),
         )
         .await;
         pending().await

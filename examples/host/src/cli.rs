@@ -93,6 +93,10 @@ pub(crate) struct RouterOptions {
     /// WAN's lease
     #[arg(long, value_name = "FIRST-LAST")]
     dhcp_server: Option<Option<LeasePool>>,
+    /// Let hosts of the LAN ask for external ports, with PCP or NAT-PMP. Any program on a host can
+    /// then open ports of that host to the WAN
+    #[arg(long)]
+    pub(crate) port_control: bool,
     /// Append one line of JSON to FILE for each mapping that is created or deleted, and for each
     /// session that is refused
     #[arg(long, value_name = "FILE")]

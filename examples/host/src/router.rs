@@ -158,6 +158,7 @@ fn router_config(options: &RouterOptions) -> Result<nat_router::Config> {
         dns_servers: Default::default(),
     });
     config.dhcp_server = options.dhcp_server()?;
+    config.port_control = options.port_control;
     Ok(config)
 }
 

@@ -91,6 +91,9 @@ pub struct Limits {
     /// A host that has used up its quota shares the unreserved remainder with all other
     /// hosts.
     pub reserved_per_host: Option<u16>,
+    /// Explicit mappings of one inside host; `None` for a quarter of
+    /// [`MAX_EXPLICIT_MAPPINGS`](crate::MAX_EXPLICIT_MAPPINGS). RFC 6887 section 17.2.
+    pub explicit_mappings_per_host: Option<u16>,
     /// How fast one inside host may create mappings; `None` for no limit. RFC 6888 REQ-4c.
     ///
     /// The NAT forgets a host when its last mapping ends. A host that comes back has its full
@@ -137,6 +140,7 @@ impl Limits {
         half_open_per_host: None,
         half_open: None,
         reserved_per_host: None,
+        explicit_mappings_per_host: None,
         mapping_rate: None,
         session_rate: None,
         icmp_error_burst: 20,

@@ -28,6 +28,7 @@ impl<W: Width> Nat<'_, W> {
         if self.record.stats.tcp.active != active as u64 {
             return Err("the active connections");
         }
+        self.audit_explicit()?;
         let quiet_until = self.state.clock.quiet_until();
         if self.state.clock.now() < quiet_until && self.next_due() < quiet_until {
             return Err("something has its time up earlier than was noted");

@@ -79,13 +79,14 @@ impl<W: Width> Nat<'_, W> {
         let state = &self.state;
         let after = state.tables.next_deadline(state.clock.tick());
         let ends = after.map(|after| state.clock.after(after));
-        if !state.policy.pool.drains() {
-            return ends;
-        }
-        [ends, state.policy.pool.next_drained()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            ends,
+            state.policy.pool.next_drained(),
+            state.policy.port_forwards.explicit.next_end(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Ends the sessions whose time is up at `now`. Spurious calls do nothing.
@@ -130,6 +131,7 @@ impl<W: Width> Nat<'_, W> {
             self.jump(before, elapsed);
         }
         self.fragments.advance(elapsed, tick);
+        self.end_explicit_overdue();
         // Before the sessions, so that there is room for the ports that they free.
         self.state.quarantine.release_overdue(tick, limit);
         let (tables, mut events) = self.tables_and_events();
@@ -141,7 +143,8 @@ impl<W: Width> Nat<'_, W> {
         }
     }
 
-    /// When something may be due: a session, a quarantine entry or a window of the peaks.
+    /// When something may be due: a session, an explicit mapping, a quarantine entry or a window of
+    /// the peaks.
     pub(super) fn next_due(&self) -> Instant {
         let tick = self.state.clock.tick();
         let deadlines = [
@@ -149,10 +152,10 @@ impl<W: Width> Nat<'_, W> {
             self.state.quarantine.next_deadline(tick),
         ];
         let quiet = deadlines.into_iter().flatten().fold(MAX_QUIET, u32::min);
-        self.state
-            .clock
-            .after(quiet)
-            .min(self.record.stats.next_due())
+        let explicit = self.state.policy.port_forwards.explicit.next_end();
+        let due = self.state.clock.after(quiet);
+        due.min(self.record.stats.next_due())
+            .min(explicit.unwrap_or(due))
     }
 
     /// Ends what is overdue after a jump of the clock from `before`, in steps over which deadlines

@@ -168,7 +168,8 @@ impl<W: Width> Nat<'_, W> {
         Ok(())
     }
 
-    /// Adds a port forward. Sessions that traffic had opened through either of its endpoints end,
+    /// Adds a port forward. An explicit mapping with one of its endpoints ends. So do sessions that
+    /// traffic had opened through either of its endpoints,
     /// at the latest time that the engine has been given: call [`Nat::handle_timeout`] first
     /// where the time in their events matters.
     ///
@@ -179,6 +180,7 @@ impl<W: Width> Nat<'_, W> {
         self.view().check_forward(&forward)?;
         let policy = &mut self.state.policy;
         policy.port_forwards.add(forward, &policy.pool)?;
+        self.end_explicit_of(&forward);
         // With a mapping of its own, the inside endpoint would answer from another port.
         self.end_target(&forward);
         self.end_conflicts();
@@ -280,7 +282,7 @@ impl<W: Width> Nat<'_, W> {
     }
 
     /// Ends the mappings of the inside endpoints of a port forward.
-    fn end_target(&mut self, forward: &PortForward) {
+    pub(super) fn end_target(&mut self, forward: &PortForward) {
         let (proto, host, ports) = (
             Proto::from(forward.protocol),
             forward.inside_address.to_bits(),
@@ -298,7 +300,7 @@ impl<W: Width> Nat<'_, W> {
 
     /// Ends the mappings that the configuration, as it is now, would not make, and the quarantine of
     /// ports that port forwards have taken.
-    fn end_conflicts(&mut self) {
+    pub(super) fn end_conflicts(&mut self) {
         self.end_mappings(|view, mapping| view.conflicts(mapping));
         let State {
             policy,

@@ -106,6 +106,12 @@ impl<W: Width> EventSink<'_, '_, W> {
         }
     }
 
+    /// A mapping is reported anew, because a rule has opened or closed it.
+    pub(super) fn changed(&mut self, before: &MappingEnds, after: &MappingEnds) {
+        self.emit(before, Event::MappingDeleted);
+        self.emit(after, Event::MappingCreated);
+    }
+
     /// An external port is no longer in use.
     pub(super) fn freed(&mut self, port: ExternalPort) {
         let Some(quarantine) = self.quarantine.as_deref_mut() else {
@@ -198,7 +204,7 @@ impl<W: Width> EventSink<'_, '_, W> {
             protocol: proto.into(),
             inside: inside.into(),
             external: external.into(),
-            is_static: kind != MappingKind::Dynamic,
+            is_static: kind.is_static(),
         }));
     }
 }

@@ -13,6 +13,7 @@ mod commit;
 mod control;
 mod effect;
 mod events;
+mod explicit;
 mod hop;
 mod path;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The rules: which external addresses, ports and rates are allowed.
 
+mod explicit_mappings;
 mod host_rate;
 pub(crate) mod plain_ports;
 mod pool;

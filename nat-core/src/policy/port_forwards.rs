@@ -1,17 +1,22 @@
-//! The rules that let any sender outside in: port forwards, one-to-one translations, the
-//! DMZ host.
+//! The rules that let any sender outside in: port forwards, explicit mappings, one-to-one
+//! translations, the DMZ host.
 //!
 //! There are few of them and they are searched linearly, but only for packets that belong to no
 //! session.
 
+use core::net::SocketAddrV4;
+
 use heapless::Vec;
 
+use crate::Instant;
 use crate::config::{Config, MAX_EXTERNAL_ADDRESSES, PortRange};
+use crate::explicit_mapping::ExplicitMapping;
 use crate::features::RULES;
-use crate::port_forward::{MAX_PORT_FORWARDS, OneToOne, PortForward, PortForwardError};
+use crate::port_forward::{MAX_PORT_FORWARDS, OneToOne, PortForward, PortForwardError, Protocol};
 use crate::state::{Endpoint, MappingKind, Proto};
 
 use super::Pool;
+use super::explicit_mappings::ExplicitMappings;
 
 /// An external endpoint that a rule gives to an inside endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,6 +27,7 @@ pub(crate) struct StaticMapping {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Rule {
+    /// Also an explicit mapping.
     PortForward,
     OneToOne,
     /// The endpoint may already belong to a mapping of another host.
@@ -37,8 +43,8 @@ impl From<Rule> for MappingKind {
     }
 }
 
-/// All rules. Port forwards have precedence over one-to-one translations, and these over the DMZ
-/// host.
+/// All rules. Port forwards have precedence over explicit mappings, these over one-to-one
+/// translations, and these over the DMZ host.
 ///
 /// A rule is inactive while new mappings cannot have its external address. A change of the primary
 /// address can give two port forwards a port in common; then the later one is inactive for that
@@ -46,6 +52,8 @@ impl From<Rule> for MappingKind {
 #[cfg_attr(feature = "audit", derive(Clone))]
 pub(crate) struct PortForwards {
     forwards: Vec<PortForward, MAX_PORT_FORWARDS>,
+    /// What hosts have asked for.
+    pub(crate) explicit: ExplicitMappings,
     one_to_one: Vec<OneToOne, MAX_EXTERNAL_ADDRESSES>,
     dmz_host: Option<u32>,
 }
@@ -54,6 +62,7 @@ impl PortForwards {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             forwards: Vec::new(),
+            explicit: ExplicitMappings::NONE,
             one_to_one: config.one_to_one.clone(),
             dmz_host: config.dmz_host.map(|host| host.to_bits()),
         }
@@ -65,6 +74,11 @@ impl PortForwards {
 
     fn forwards(&self) -> &[PortForward] {
         if RULES { &self.forwards } else { &[] }
+    }
+
+    /// The port forwards, and the explicit mappings as such.
+    fn all_forwards(&self) -> impl Iterator<Item = &PortForward> {
+        self.forwards().iter().chain(self.explicit.forwards())
     }
 
     fn one_to_one(&self) -> &[OneToOne] {
@@ -100,6 +114,51 @@ impl PortForwards {
             .map_err(|_| PortForwardError::TooMany)
     }
 
+    /// Ends one explicit mapping that has an external port or an inside endpoint of `forward`, which
+    /// precedes it.
+    pub(crate) fn end_explicit_of(
+        &mut self,
+        forward: &PortForward,
+        pool: &Pool,
+        now: Instant,
+    ) -> Option<ExplicitMapping> {
+        self.explicit.end_one(now, |mapping| {
+            let other = mapping.as_forward();
+            other.protocol == forward.protocol
+                && (share_external_port(&other, forward, pool)
+                    || share_inside_endpoint(&other, forward))
+        })
+    }
+
+    /// Whether a port forward or an explicit mapping of either protocol has an external port for
+    /// another inside address than `inside`; of `protocol`, for another inside endpoint.
+    ///
+    /// The port of the other protocol goes to no other host, so that a service that uses both can
+    /// have one number (RFC 6886 section 3.3).
+    pub(crate) fn keeps_from(
+        &self,
+        (protocol, inside): (Protocol, SocketAddrV4),
+        external: Endpoint,
+        pool: &Pool,
+    ) -> bool {
+        self.all_forwards().any(|forward| {
+            let has_port = address_of(forward, pool) == Some(external.address)
+                && external_ports(forward).is_some_and(|ports| ports.contains(external.port));
+            let is_other = forward.inside_address != *inside.ip()
+                || forward.protocol == protocol && forward.inside_port != inside.port();
+            has_port && is_other
+        })
+    }
+
+    /// Whether a port forward or a one-to-one translation has an inside endpoint.
+    pub(crate) fn has_static(&self, protocol: Protocol, inside: SocketAddrV4) -> bool {
+        let target = PortForward::new(protocol, 1, inside);
+        self.forwards()
+            .iter()
+            .any(|other| other.protocol == protocol && share_inside_endpoint(other, &target))
+            || self.one_to_one_address(inside.ip().to_bits()).is_some()
+    }
+
     /// Removes a port forward. Returns whether it was there.
     pub(crate) fn remove(&mut self, forward: &PortForward) -> bool {
         let position = self.forwards().iter().position(|other| other == forward);
@@ -128,8 +187,7 @@ impl PortForwards {
         external: Endpoint,
         pool: &Pool,
     ) -> Option<Endpoint> {
-        self.forwards()
-            .iter()
+        self.all_forwards()
             .find_map(|forward| inside_of_forward(forward, proto, external, pool))
             .or_else(|| self.inside_with_same_port(proto, external, pool))
     }
@@ -169,15 +227,15 @@ impl PortForwards {
         self.find_external_of(proto, inside, pool)
     }
 
-    /// Whether there are port forwards.
+    /// Whether there are port forwards or explicit mappings.
     #[inline(always)]
     pub(crate) fn has_forwards(&self) -> bool {
-        !self.forwards.is_empty()
+        !(self.forwards.is_empty() && self.explicit.is_empty())
     }
 
     #[inline(always)]
     fn is_empty(&self) -> bool {
-        self.forwards.is_empty() && self.one_to_one.is_empty() && self.dmz_host.is_none()
+        !self.has_forwards() && self.one_to_one.is_empty() && self.dmz_host.is_none()
     }
 
     fn find_external_of(
@@ -192,8 +250,7 @@ impl PortForwards {
 
     fn first_rule(&self, proto: Proto, inside: Endpoint, pool: &Pool) -> Option<StaticMapping> {
         let by_forward = self
-            .forwards()
-            .iter()
+            .all_forwards()
             .find_map(|forward| external_of_forward(forward, proto, inside, pool));
         if let Some(external) = by_forward {
             return Some(StaticMapping {
@@ -239,10 +296,10 @@ impl PortForwards {
         };
         self.one_to_one_host(external.address)
             .is_some_and(|host| host != inside)
-            || self.forwards().iter().any(forward)
+            || self.all_forwards().any(forward)
     }
 
-    /// The ports that port forwards reserve on an external address. They may overlap after a change
+    /// The ports that port forwards and explicit mappings reserve on an external address. They may overlap after a change
     /// of the primary address.
     pub(crate) fn reserved_ports(
         &self,
@@ -253,10 +310,7 @@ impl PortForwards {
         let here = move |forward: &&PortForward| {
             is_for(forward, proto) && address_of(forward, pool) == Some(address)
         };
-        self.forwards()
-            .iter()
-            .filter(here)
-            .filter_map(external_ports)
+        self.all_forwards().filter(here).filter_map(external_ports)
     }
 
     /// The host to which an external address belongs by one-to-one translation.

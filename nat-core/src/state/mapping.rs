@@ -79,8 +79,17 @@ pub(crate) enum MappingKind {
     Dynamic = 0x00,
     /// By one-to-one translation, or as the DMZ host: the inside port.
     Rule = 0x40,
-    /// By a port forward, to which the port belongs.
+    /// By a port forward or an explicit mapping, to which the port belongs.
     PortForward = 0x80,
+    /// By an explicit mapping that has ended.
+    Former = 0xc0,
+}
+
+impl MappingKind {
+    /// Whether anyone outside may send to the mapping, because a rule says so.
+    pub(crate) fn is_static(self) -> bool {
+        matches!(self, Self::Rule | Self::PortForward)
+    }
 }
 
 /// The two ends of a session as the inside sees them.
@@ -142,10 +151,15 @@ impl<W: Width> Mapping<W> {
         }
     }
 
+    pub(crate) fn set_kind(&mut self, kind: MappingKind) {
+        self.kind = self.kind & !(KIND | KEPT_PORT) | kind as u8;
+    }
+
     pub(crate) fn kind(&self) -> MappingKind {
         match self.kind & KIND {
             0x80 => MappingKind::PortForward,
             0x40 => MappingKind::Rule,
+            0xc0 => MappingKind::Former,
             _ => MappingKind::Dynamic,
         }
     }

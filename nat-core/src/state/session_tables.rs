@@ -28,8 +28,8 @@ use super::mapping::{ByExternal, ByInside};
 use super::port_use::PortUse;
 use super::session::ByRemote;
 use super::{
-    Endpoint, Host, Inside, InsideTuple, Lifetimes, Mapping, MappingKind, Origin, OutsideTuple,
-    PortQuotas, Proto, Quotas, Session, Tables, TimeoutClass,
+    Endpoint, Host, Inside, InsideTuple, Lifetimes, Mapping, Origin, OutsideTuple, PortQuotas,
+    Proto, Quotas, Session, Tables, TimeoutClass,
 };
 
 pub(crate) use established::FastMapping;
@@ -285,7 +285,7 @@ impl<'t, W: Width> SessionTables<'t, W> {
             state: session.state,
             expires_in,
             expires_at: now.saturating_add(expires_in),
-            is_static: mapping.kind() != MappingKind::Dynamic,
+            is_static: mapping.kind().is_static(),
         })
     }
 

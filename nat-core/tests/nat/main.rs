@@ -15,6 +15,7 @@ mod draining;
 mod events;
 mod eviction;
 mod expiry;
+mod explicit;
 mod filtering;
 mod forwards;
 mod fragments;

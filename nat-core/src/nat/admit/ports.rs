@@ -2,6 +2,7 @@
 
 use crate::DropReason;
 use crate::config::{Config, MAX_PORT_RANGES, PortRange, PortSet};
+use crate::explicit_mapping::MAX_EXPLICIT_MAPPINGS;
 use crate::policy::PortPicker;
 use crate::policy::plain_ports::enough;
 use crate::port_forward::MAX_PORT_FORWARDS;
@@ -390,7 +391,7 @@ impl<W: Width> View<'_, W> {
 }
 
 /// The ports of an external address that no mapping of a protocol draws: those that the router
-/// reserves, those that are excluded, and those that port forwards reserve.
+/// reserves, those that are excluded, and those that port forwards and explicit mappings reserve.
 ///
 /// They are asked about port by port. As a set they are collected only where few ports are left,
 /// because to build it takes 1,200 instructions on a Cortex-M4.
@@ -402,7 +403,7 @@ struct ClosedPorts<'p> {
 }
 
 /// As many ranges as there can be closed ports.
-type ClosedSet = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + 2 }>;
+type ClosedSet = PortSet<{ MAX_PORT_RANGES + MAX_PORT_FORWARDS + MAX_EXPLICIT_MAPPINGS + 2 }>;
 
 impl<'p> ClosedPorts<'p> {
     #[inline(always)]

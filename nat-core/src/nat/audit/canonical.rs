@@ -48,6 +48,8 @@ impl<W: Width + Hash> Nat<'_, W> {
         for forward in state.policy.port_forwards.iter() {
             forward.hash(hasher);
         }
+        let explicit = &state.policy.port_forwards.explicit;
+        explicit.hash_canonical(state.clock.now(), hasher);
         self.fragments.hash_canonical(now, hasher);
     }
 

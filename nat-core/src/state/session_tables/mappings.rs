@@ -176,6 +176,21 @@ impl<W: Width> SessionTables<'_, W> {
             .remove(&mut self.mappings, hash, link);
     }
 
+    /// Changes how a mapping has its external port, and counts the port accordingly. Not for a
+    /// dynamic mapping to be.
+    pub(crate) fn set_mapping_kind(&mut self, link: SlotIndex<W>, kind: MappingKind) {
+        self.give_back_port(link);
+        let Some(mapping) = self.mappings.get_mut(link) else {
+            return;
+        };
+        let (was_dynamic, external, host) = (mapping.is_dynamic(), mapping.external, mapping.host);
+        mapping.set_kind(kind);
+        if was_dynamic && let Some(host) = self.hosts.get_mut(host) {
+            host.remove_dynamic(external);
+        }
+        self.take_port(link);
+    }
+
     fn find_or_add_host(&mut self, inside: Inside, external: u8) -> Option<SlotIndex<W>> {
         let Inside { origin, endpoint } = inside;
         if let Some(known) = self.find_host(origin, endpoint.address) {

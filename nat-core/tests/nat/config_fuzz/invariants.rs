@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use etherparse::IpNumber;
-use nat_core::{Config, Mapping, PortRange, Protocol, SessionInfo, SessionProtocol, SessionState};
+use nat_core::{
+    Config, ExplicitMapping, Mapping, MappingRequest, PortRange, Protocol, SessionInfo,
+    SessionProtocol, SessionState,
+};
 
 use super::operation::forwarded_ports;
 use super::setting::HOSTS;
@@ -70,7 +73,8 @@ fn check_dynamic_ports(world: &World, sessions: &[SessionInfo]) {
             !is_reserved(config, protocol, external.port()),
             "a reserved port: {session:?}"
         );
-        if session.is_static {
+        // What a host has asked for keeps its port when that ends.
+        if session.is_static || world.was_explicit(session) {
             continue;
         }
         assert!(
@@ -104,6 +108,43 @@ fn check_forwarded_ports(world: &World, sessions: &[SessionInfo]) {
                     "a forward's port: {session:?}"
                 );
             }
+        }
+    }
+}
+
+/// A host gets no port that is another's, or that no host may ask for (RFC 6887 section 11.3).
+pub(crate) fn check_granted(world: &World, request: &MappingRequest, mapping: &ExplicitMapping) {
+    let config = world.nat.config();
+    let port = mapping.external_port;
+    let protocol = match mapping.protocol {
+        Protocol::Tcp => SessionProtocol::Tcp,
+        Protocol::Udp => SessionProtocol::Udp,
+    };
+    assert!(!request.only_suggested || request.suggested_port == Some(port));
+    assert_eq!(
+        (mapping.protocol, mapping.inside),
+        (request.protocol, request.inside)
+    );
+    assert!(config.explicit_ports.contains(port));
+    assert!(!is_reserved(config, protocol, port) && !is_excluded(config, protocol, port));
+    let address = mapping
+        .external_address
+        .unwrap_or(world.nat.external_addresses()[0]);
+    for (external, inside) in forwarded_ports(&world.nat, mapping.protocol) {
+        assert_eq!(
+            external == at(address, port),
+            inside == mapping.inside,
+            "{mapping:?}"
+        );
+    }
+    for session in world.sessions() {
+        if session.protocol == protocol && is_translated(&session) {
+            let here = session.external == at(address, port);
+            assert_eq!(
+                here,
+                session.inside == mapping.inside,
+                "{mapping:?}, {session:?}"
+            );
         }
     }
 }
@@ -184,7 +225,8 @@ fn check_pairing(world: &World, before: &[SessionInfo], sessions: &[SessionInfo]
     let drawn = |host: Ipv4Addr, sessions: &[SessionInfo]| -> BTreeSet<Ipv4Addr> {
         let own = sessions
             .iter()
-            .filter(|session| *session.inside.ip() == host && !session.is_static);
+            .filter(|session| *session.inside.ip() == host && !session.is_static)
+            .filter(|session| !world.was_explicit(session));
         let active = world.nat.external_addresses();
         own.map(|session| *session.external.ip())
             .filter(|address| active.contains(address))
@@ -261,8 +303,10 @@ pub(crate) fn check_exhausted(world: &World, packet: &Packet) {
     // others that there may be, but no more than half.
     let is_low = |port: u16| port < 1024 && protocol != SessionProtocol::Icmp;
     let has_own = sessions.iter().any(|session| {
-        let of_host =
-            *session.inside.ip() == host && session.protocol == protocol && !session.is_static;
+        let of_host = *session.inside.ip() == host
+            && session.protocol == protocol
+            && !session.is_static
+            && !world.was_explicit(session);
         of_host && is_low(session.inside.port()) == is_low(packet.source().port())
     });
     let full = |address: Ipv4Addr| {

@@ -4,7 +4,9 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use etherparse::IpNumber;
-use nat_core::{Nat, PortForward, Protocol, SessionInfo, SessionProtocol, Side};
+use nat_core::{
+    MappingRequest, Nat, PortForward, Protocol, SessionInfo, SessionProtocol, Side, Timeouts,
+};
 
 use super::setting::{EXTERNAL, HOSTS, one_of};
 use super::world::*;
@@ -83,8 +85,9 @@ impl Run {
             64..69 => self.send_as_router(random),
             69..74 => self.send_fragments(random),
             74..86 => self.pass_time(random),
-            86..90 => self.forward(random),
-            90..92 => self.unforward(random),
+            86..89 => self.forward(random),
+            89..91 => self.unforward(random),
+            91 => self.request(random),
             92..95 => self.change_addresses(random),
             95..98 => self.drain(random),
             98 => self.change_mtu(random),
@@ -268,6 +271,35 @@ impl Run {
         self.trace.push(format!("{forward:?}: {added:?}"));
     }
 
+    /// A host asks for an external port, gives one up, or asks for longer.
+    fn request(&mut self, random: &mut fastrand::Rng) {
+        let inside = at(one_of(random, &HOSTS), one_of(random, &INSIDE_PORTS));
+        let protocol = one_of(random, &[Protocol::Tcp, Protocol::Udp]);
+        let any_session = any_session(random, &self.world).filter(|_| random.bool());
+        let (protocol, inside) = match any_session {
+            Some(session) if session.protocol == SessionProtocol::Tcp => {
+                (Protocol::Tcp, session.inside)
+            }
+            Some(session) => (Protocol::Udp, session.inside),
+            None => (protocol, inside),
+        };
+        if random.u8(..4) == 0 {
+            let ended = self.world.end_explicit_mapping(protocol, inside);
+            self.trace
+                .push(format!("{inside} gives up {protocol:?}: {ended:?}"));
+            return;
+        }
+        let lifetime = one_of(random, &[secs(0), secs(2), secs(120), Timeouts::MAX]);
+        let mut request = MappingRequest::new(protocol, inside, lifetime);
+        request.suggested_port = random.bool().then(|| one_of(random, &EXTERNAL_PORTS));
+        request.only_suggested = random.u8(..4) == 0;
+        let granted = self.world.request_mapping(&request);
+        self.trace.push(format!("{request:?}: {granted:?}"));
+        if let Ok(mapping) = granted {
+            super::invariants::check_granted(&self.world, &request, &mapping);
+        }
+    }
+
     fn unforward(&mut self, random: &mut fastrand::Rng) {
         let forwards: Vec<_> = self.world.nat.port_forwards().collect();
         if !forwards.is_empty() {
@@ -408,15 +440,21 @@ fn result(outcome: &Outcome) -> String {
     format!("{outcome:?}")
 }
 
-/// The external endpoints of the port forwards of a protocol on active addresses, each with its
+/// The external endpoints of the port forwards and explicit mappings of a protocol on active addresses, each with its
 /// inside endpoint.
 pub(crate) fn forwarded_ports(
     nat: &Nat<'_>,
     protocol: Protocol,
 ) -> Vec<(SocketAddrV4, SocketAddrV4)> {
     let addresses = nat.external_addresses();
+    let explicit = nat.explicit_mappings().map(|mapping| {
+        let mut forward = PortForward::new(mapping.protocol, mapping.external_port, mapping.inside);
+        forward.external_address = mapping.external_address;
+        forward
+    });
     let forwards = nat
         .port_forwards()
+        .chain(explicit)
         .filter(|forward| forward.protocol == protocol);
     let of = |forward: PortForward| {
         let address = forward

@@ -32,6 +32,7 @@ impl Setting {
         choose_timeouts(&mut config, random);
         choose_answers(&mut config, random);
         choose_excluded_ports(&mut config, random);
+        choose_explicit(&mut config, random);
         Self {
             config,
             fragments: random.u8(..4) != 0,
@@ -140,6 +141,14 @@ fn choose_excluded_ports(config: &mut Config, random: &fastrand::Rng) {
             .insert(range(excluded, excluded + random.u16(..3)))
             .expect("room for three");
     }
+}
+
+/// What hosts may ask for. Draws from a copy of `random`, like [`choose_excluded_ports`].
+fn choose_explicit(config: &mut Config, random: &fastrand::Rng) {
+    let mut random = random.clone();
+    let first = one_of(&mut random, &[1, 64, 500, 30_000]);
+    config.explicit_ports = range(first, one_of(&mut random, &[first + 3, 40_000]));
+    config.limits.explicit_mappings_per_host = random.bool().then(|| random.u16(..3));
 }
 
 fn choose_limits(config: &mut Config, random: &mut fastrand::Rng) {

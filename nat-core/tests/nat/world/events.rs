@@ -1,11 +1,12 @@
 //! Compares the events of the engine with its mappings.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use nat_core::{
-    Event, EventHook, Instant, Mapping as Mode, MappingEvent, Nat, PortBlock, PortRange,
+    Event, EventHook, ExplicitMapping, Instant, Mapping as Mode, MappingEvent, Nat, PortBlock,
+    PortRange, Protocol, SessionInfo, SessionProtocol,
 };
 
 struct Hook(Sender<Event>);
@@ -28,6 +29,8 @@ pub(crate) struct Chronicle {
     /// And how many of each: where external ports overlap, one for each remote endpoint.
     live: BTreeMap<Mapping, usize>,
     blocks: Vec<Block>,
+    /// The explicit mappings that have been granted: protocol, inside endpoint, external port.
+    explicit: BTreeSet<(u8, SocketAddrV4, u16)>,
     untaken: Vec<Event>,
     latest: Instant,
 }
@@ -41,9 +44,21 @@ impl Chronicle {
             reported,
             live: BTreeMap::new(),
             blocks: Vec::new(),
+            explicit: BTreeSet::new(),
             untaken: Vec::new(),
             latest: Instant::from_millis(0),
         }
+    }
+
+    /// Whether an explicit mapping has ever given its external port to the inside endpoint of
+    /// `session`.
+    pub(crate) fn was_explicit(&self, session: &SessionInfo) -> bool {
+        let key = (
+            session.protocol as u8,
+            session.inside,
+            session.external.port(),
+        );
+        self.explicit.contains(&key)
     }
 
     /// All events since the last check.
@@ -105,6 +120,21 @@ impl Chronicle {
                     self.blocks
                         .remove(index.expect("what is released was assigned"));
                 }
+                Event::ExplicitMappingGranted(granted) => {
+                    let ExplicitMapping {
+                        protocol,
+                        inside,
+                        external_port,
+                        ..
+                    } = granted.mapping;
+                    let protocol = match protocol {
+                        Protocol::Tcp => SessionProtocol::Tcp,
+                        Protocol::Udp => SessionProtocol::Udp,
+                    };
+                    self.explicit
+                        .insert((protocol as u8, inside, external_port));
+                }
+                Event::ExplicitMappingEnded(_) => {}
                 other => panic!("unknown: {other:?}"),
             }
             let at = event.at();

@@ -23,8 +23,9 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use nat_core::{
-    Cidr, Config, ConfigError, DropReason, Event, Fragmenter, Fragments, Instant, MAX_HELD_LEN,
-    Nat, PortForward, Quarantine, Seed, SessionInfo, Side, Stats, Tables, Verdict,
+    Cidr, Config, ConfigError, DropReason, Event, ExplicitMapping, Fragmenter, Fragments, Instant,
+    MAX_HELD_LEN, MappingRequest, MappingRequestError, Nat, PortForward, Protocol, Quarantine,
+    Seed, SessionInfo, SessionProtocol, Side, Stats, Tables, Verdict,
 };
 
 pub(crate) use build::{
@@ -389,6 +390,29 @@ impl World {
         self.change(|nat, now| nat.remove_port_forward(forward, now))
     }
 
+    /// A host asks for an external port.
+    pub(crate) fn request_mapping(
+        &mut self,
+        request: &MappingRequest,
+    ) -> Result<ExplicitMapping, MappingRequestError> {
+        self.change(|nat, now| nat.request_mapping(request, now))
+    }
+
+    /// A host gives up the external port that it has asked for.
+    pub(crate) fn end_explicit_mapping(
+        &mut self,
+        protocol: Protocol,
+        inside: SocketAddrV4,
+    ) -> Option<ExplicitMapping> {
+        self.change(|nat, now| nat.end_explicit_mapping(protocol, inside, now))
+    }
+
+    /// Whether the inside endpoint of a session has ever had its external port by an explicit
+    /// mapping.
+    pub(crate) fn was_explicit(&self, session: &SessionInfo) -> bool {
+        self.chronicle.was_explicit(session)
+    }
+
     /// Ends all sessions.
     pub(crate) fn clear(&mut self) {
         self.change(Nat::clear);
@@ -663,7 +687,25 @@ impl World {
             .collect();
         sessions
             .retain(|session| session.expires_in > unseen && !gone.contains(session.external.ip()));
+        for session in &mut sessions {
+            session.is_static &= !self.has_lost_explicit(session);
+        }
         sessions
+    }
+
+    /// Whether the time of the explicit mapping of a session is up, whether or not the engine has
+    /// noticed.
+    fn has_lost_explicit(&self, session: &SessionInfo) -> bool {
+        let protocol = match session.protocol {
+            SessionProtocol::Tcp => Protocol::Tcp,
+            _ => Protocol::Udp,
+        };
+        self.nat.explicit_mappings().any(|mapping| {
+            mapping.inside == session.inside
+                && mapping.protocol == protocol
+                && session.protocol != SessionProtocol::Icmp
+                && mapping.ends_at <= self.now
+        })
     }
 
     fn has_drained(&self, address: Ipv4Addr) -> bool {
