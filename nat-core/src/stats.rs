@@ -41,7 +41,8 @@ pub struct Stats {
     pub from_router: u64,
     /// Packets forwarded.
     pub forwarded: u64,
-    /// Fragments held until their first fragment arrives.
+    /// Fragments held until their first fragment arrives. Those that it has not released after 2 s
+    /// are lost: `held` without `released`.
     pub held: u64,
     /// Fragments that were held and were released when their first fragment arrived. They are
     /// counted as `held` in the sum above.
@@ -261,8 +262,14 @@ impl Stats {
         }
     }
 
-    /// Counts the verdict on a fragment that was held.
+    /// Counts the verdict on a fragment that was held. One that is dropped counts as dropped from
+    /// then on, and not as held.
     pub(crate) fn count_released(&mut self, verdict: &Verdict) {
+        if let Verdict::Drop(reason) = verdict {
+            self.held = self.held.wrapping_sub(1);
+            self.dropped.count(*reason);
+            return;
+        }
         self.released = self.released.wrapping_add(1);
         if let Verdict::Forward { to, len, .. } | Verdict::Fragment { to, len, .. } = verdict {
             let traffic = self.side(*to);

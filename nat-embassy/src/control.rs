@@ -161,6 +161,8 @@ impl<'d, W: Width> Control<'d, W> {
     /// announces its addresses in return, at most every 10 s. A DHCP client, which only leases the
     /// address, may give it up at the second conflict within these 10 s (RFC 5227 section 2.4
     /// (b)).
+    ///
+    /// Four tasks can wait at a time. More than four keep waking each other.
     pub async fn conflict(&self, side: Side) -> AddressConflict {
         // Only packets from now on count.
         let seen = self.shared.with(|inner| inner.conflicts.count(side));

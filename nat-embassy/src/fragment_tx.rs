@@ -125,9 +125,9 @@ impl FragmentTx {
         self.datagram_mut(to).start(destination, datagram, mtu)
     }
 
-    /// The next fragment that leaves by `side`, and its destination. After the last one the side is
-    /// free at once, for an ICMP error about it.
-    pub(crate) fn next(&mut self, side: Side) -> Option<(Ipv4Addr, &[u8])> {
+    /// The next fragment that leaves by `side`, its destination, and whether it is the last one.
+    /// After the last one the side is free at once, for an ICMP error about it.
+    pub(crate) fn next(&mut self, side: Side) -> Option<(Ipv4Addr, &[u8], bool)> {
         let Self {
             inside,
             outside,
@@ -144,10 +144,11 @@ impl FragmentTx {
             return None;
         };
         datagram.position = position;
-        if datagram.is_complete() {
+        let is_last = datagram.is_complete();
+        if is_last {
             datagram.len = 0;
         }
-        Some((datagram.destination, buffer.get(..len)?))
+        Some((datagram.destination, buffer.get(..len)?, is_last))
     }
 
     /// Drops the unsent fragments for `side`. Returns whether there were any.

@@ -86,6 +86,42 @@
 //! Some drivers deliver no received frame unless they can also transmit a reply; such a driver,
 //! while full, receives nothing either.
 //!
+//! # Wake-ups
+//!
+//! The router, its stacks and the application run on one executor, and share nothing with
+//! interrupts or threads: what they share is in cells, so [`Control`], the devices and the
+//! [`Runner`] are not `Send`, and the compiler refuses to spread them. A driver's interrupt wakes a
+//! task and touches nothing here. So nothing is concurrent, and what varies is only when a task is
+//! polled: early, late, once for many wake-ups, or for nothing.
+//!
+//! No wake-up is lost, because a pass leaves nothing undone unless something will wake the task:
+//!
+//! - The waker is registered at the start of the pass, before the router looks at what the
+//!   application changed. Each call of a [`Control`] that leaves work for the router wakes it.
+//! - A driver that returns no token, and a stack without a frame, have registered the waker, as
+//!   their traits require.
+//! - A driver that was not asked for frames, because the driver that they would leave by is full:
+//!   the full one has registered the waker, and the pass asks to be repeated after 10 ms.
+//! - A source that had no frame is not asked again in the same pass, unless a queued frame has left
+//!   meanwhile: that may have been what held the source up.
+//! - Frames that the router has queued leave when their driver returns a token. What becomes due
+//!   later is part of the time that the pass returns.
+//! - After its last round, or when a stack's queue is full, the pass wakes its own task.
+//!
+//! A test polls the tasks in every such way, with drivers that change, fill up and refuse: after all
+//! that was woken has been polled, one more poll of each task moves no frame
+//! (`tests/adapter/adversary`).
+//!
+//! ```compile_fail
+//! fn is_send<T: Send>() {}
+//! is_send::<nat_embassy::Control<'static>>();
+//! ```
+//!
+//! ```compile_fail
+//! fn is_send<T: Send>() {}
+//! is_send::<nat_embassy::LocalDevice<'static>>();
+//! ```
+//!
 //! # ARP
 //!
 //! The router answers for its inside address inside and for all its external addresses outside. It
@@ -215,6 +251,9 @@ pub type Parts<Lan, Wan, W = u16> = (
 /// Spawn [`Runner::run`], run an `embassy_net::Stack` on each of the devices, and set the outside
 /// address by [`Control::follow`] or [`Control::set_outside`] unless `config` has one. `seed` must
 /// be fresh entropy at every boot.
+///
+/// The capabilities of the drivers are read here, once, as by embassy-net. Their link state and
+/// hardware address are read in each pass.
 ///
 /// The state is borrowed for ever, because it holds both the tables and the NAT that refers to
 /// them.

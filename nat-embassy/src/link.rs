@@ -14,12 +14,12 @@ use nat_core::{Instant, Side, Width};
 
 use crate::discovery::Discovery;
 use crate::medium::Medium;
-use crate::neighbours::Neighbours;
+use crate::neighbours::{Neighbours, NextHop};
 use crate::shared::Inner;
 use crate::stack_interface::StackInterface;
 use crate::stats::FrameDrop;
 use crate::tx_frame::TxFrame;
-use crate::waiting::WaitingPackets;
+use crate::waiting::{Stored, WaitingPackets};
 use egress::Egress;
 
 pub(crate) use nic::{Content, Framing, Nic};
@@ -55,8 +55,11 @@ impl<'d> Link<'d> {
         }
     }
 
-    /// Updates the state of the driver's link. Returns whether the link went up or down.
+    /// Updates the state of the driver's link. Returns whether the link is another one now, so that
+    /// nothing that was learned before counts: it went up or down, or its frames have link headers
+    /// now, or have none any more. Without them, no neighbour would answer what waits for one.
     pub(crate) fn update(&mut self, link: LinkState, address: HardwareAddress) -> bool {
+        let had_headers = self.nic.mac().is_some();
         let medium = Medium::of(address);
         if medium != self.nic.medium {
             self.nic.medium = medium;
@@ -65,7 +68,7 @@ impl<'d> Link<'d> {
         }
         let up = link == LinkState::Up && medium != Medium::Unsupported;
         if up == self.up {
-            return false;
+            return had_headers != self.nic.mac().is_some();
         }
         self.up = up;
         self.stack.discovery = Discovery::default();
@@ -96,6 +99,25 @@ impl<'d> Link<'d> {
         now: Instant,
     ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
         self.egress().send(inner, next_hop, datagram, now)
+    }
+
+    /// Lets `datagram` wait for the neighbour `next_hop`, unless another packet would have to make
+    /// room. Returns whether it waits.
+    pub(crate) fn wait_if_room(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        next_hop: Ipv4Addr,
+        datagram: &[u8],
+        now: Instant,
+    ) -> bool {
+        if !self.waiting.has_room(datagram.len())
+            || self.neighbours.next_hop(next_hop, now) == NextHop::Full
+        {
+            return false;
+        }
+        // The query may have taken the slot of an older one, whose packets are lost.
+        self.egress().drop_unresolved(inner);
+        self.waiting.put(next_hop, datagram) == Stored::Kept { replaced: 0 }
     }
 
     /// Takes out a packet that waits for a neighbour that is neither known nor queried any more.

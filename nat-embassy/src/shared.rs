@@ -152,6 +152,16 @@ impl<W: Width> Inner<'_, W> {
         stats.to_stack = stats.to_stack.wrapping_add(1);
     }
 
+    /// Counts a frame that ends in the router.
+    pub(crate) const fn count_consumed(&mut self) {
+        self.stats.consumed = self.stats.consumed.wrapping_add(1);
+    }
+
+    /// Counts a frame that begins in the router.
+    pub(crate) const fn count_made(&mut self) {
+        self.stats.made = self.stats.made.wrapping_add(1);
+    }
+
     pub(crate) fn count_deferred_timers(&mut self) {
         if self.stats.timers_deferred == 0 {
             warning!("timers of the NAT stay due and are deferred: please report");
@@ -159,12 +169,15 @@ impl<W: Width> Inner<'_, W> {
         self.stats.timers_deferred = self.stats.timers_deferred.wrapping_add(1);
     }
 
-    /// Drops and counts the application's frame if it is to leave by `side`.
-    pub(crate) fn drop_application_frame(&mut self, side: Side, reason: FrameDrop) {
-        if let Some(buffer) = self.application_frame.lend(side) {
-            self.application_frame.give_back(buffer);
-            self.count_drop(side, reason);
-        }
+    /// Drops and counts the application's frame if it is to leave by `side`. Returns whether there
+    /// was one.
+    pub(crate) fn drop_application_frame(&mut self, side: Side, reason: FrameDrop) -> bool {
+        let Some(buffer) = self.application_frame.lend(side) else {
+            return false;
+        };
+        self.application_frame.give_back(buffer);
+        self.count_drop(side, reason);
+        true
     }
 
     /// Queues a frame of the application, and wakes the runner.
@@ -177,6 +190,7 @@ impl<W: Width> Inner<'_, W> {
             return Err(FrameDrop::LinkDown);
         }
         self.application_frame.put(side, frame)?;
+        self.count_made();
         self.waker.wake();
         Ok(())
     }

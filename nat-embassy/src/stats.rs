@@ -63,8 +63,8 @@ frame_drops! {
     Giant = "giant",
     /// IPv6, which is not forwarded.
     Ipv6 = "ipv6",
-    /// A broadcast frame with the IP address of one host, or one that would cause an ICMP error
-    /// (RFC 1122).
+    /// A broadcast frame with the IP address of one host; or the ICMP error that another broadcast
+    /// frame would cause (RFC 1122).
     LinkBroadcast = "link-broadcast",
     /// The link that it would leave by is down.
     LinkDown = "link-down",
@@ -127,6 +127,16 @@ impl SideStats {
             .fold(0, |sum, count| sum.wrapping_add(*count))
     }
 
+    const fn begun(&self) -> u64 {
+        self.received.wrapping_add(self.from_stack)
+    }
+
+    fn ended(&self) -> u64 {
+        self.sent
+            .wrapping_add(self.to_stack)
+            .wrapping_add(self.dropped_total())
+    }
+
     pub(crate) fn drop_frame(&mut self, reason: FrameDrop) {
         if let Some(counter) = self.dropped.get_mut(reason as usize) {
             *counter = counter.wrapping_add(1);
@@ -135,6 +145,8 @@ impl SideStats {
 }
 
 /// The frame counters of a router since it was built.
+///
+/// Nothing is lost without a counter: [`FrameStats::waiting`] is an equation over all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -143,6 +155,13 @@ pub struct FrameStats {
     pub inside: SideStats,
     /// The WAN.
     pub outside: SideStats,
+    /// Frames that ended in the router itself: ARP packets that it answered or learned from, and
+    /// pings that it answered without its stacks.
+    pub consumed: u64,
+    /// Frames that began in the router: ARP packets, answers to pings, ICMP errors, RSTs, the
+    /// frames of [`Control::send_frame`](crate::Control::send_frame), and of a datagram that
+    /// leaves in fragments, each fragment but the first.
+    pub made: u64,
     /// How often timers of the NAT were still due after they were handled, and were deferred by a
     /// second. Anything but 0 is a fault of the NAT: please report it.
     pub timers_deferred: u64,
@@ -152,8 +171,32 @@ impl FrameStats {
     pub(crate) const ZERO: Self = Self {
         inside: SideStats::ZERO,
         outside: SideStats::ZERO,
+        consumed: 0,
+        made: 0,
         timers_deferred: 0,
     };
+
+    /// The frames that wait in the router: for ARP, or for the driver that they leave by. They are
+    /// what all counters leave over, those of the NAT (`nat`) included:
+    ///
+    /// `received + from_stack + made + nat.released = sent + to_stack + dropped + consumed +
+    /// nat.dropped + nat.rejected + nat.held + waiting`
+    ///
+    /// `nat` must be the statistics of the same moment, and all packets of the NAT must have come
+    /// from the router. A side has at most 6 such frames with the default memory: 4 packets that
+    /// wait for ARP, a datagram in fragments, and one frame of the application.
+    pub fn waiting(&self, nat: &nat_core::Stats) -> u64 {
+        let begun = self.inside.begun().wrapping_add(self.outside.begun());
+        let ended = self.inside.ended().wrapping_add(self.outside.ended());
+        let in_nat = nat.held.wrapping_sub(nat.released);
+        let by_nat = nat.dropped_total().wrapping_add(nat.rejected_total());
+        begun
+            .wrapping_add(self.made)
+            .wrapping_sub(ended)
+            .wrapping_sub(self.consumed)
+            .wrapping_sub(by_nat)
+            .wrapping_sub(in_nat)
+    }
 
     /// The counters of `side`.
     pub const fn side(&self, side: Side) -> &SideStats {

@@ -3,6 +3,23 @@
 //! `embassy-rp` configures each channel for every transfer, aborts both after it although they have
 //! ended, and checks every channel in an interrupt. That is expensive where each frame of 60 bytes
 //! needs two transfers. Here a transfer needs five register writes and one interrupt.
+//!
+//! # Why no wake-up is lost
+//!
+//! The interrupt handler and the task share one thing, the waker in [`WAITING`], and only in
+//! critical sections. The handler first clears the channel's flag and then wakes, so every end of a
+//! transfer is followed by a wake-up of the task that was registered last:
+//!
+//! - The task is registered already, which is so in all transfers but its first. The first poll
+//!   returns `Pending` without a look. If the transfer has ended before, the handler has woken the
+//!   task since it was started, and a task that is woken while it runs is polled again. The later
+//!   polls look.
+//! - The task is not registered. It registers, and then looks. If the transfer ends before that
+//!   look, the look finds it ended, whomever the handler has woken. If it ends later, the handler
+//!   wakes this task.
+//! - The wake-up of an earlier transfer may come late, or be one with that of this transfer, if
+//!   both end before the handler runs. It comes after both, so the poll that follows finds this one
+//!   ended. One that comes too early is spurious: the poll finds the transfer under way.
 
 use core::cell::Cell;
 use core::future::Future;

@@ -479,6 +479,23 @@ fn fragments_wait_for_two_seconds() {
     }
 }
 
+/// A fragment that may not go on when its first has come: it is not held any more, and counts as
+/// dropped.
+#[test]
+fn a_fragment_that_is_released_and_dropped_counts_as_dropped() {
+    let mut w = World::new();
+    let flow = Flow::open(&mut w, Path::Out, Kind::Udp);
+    let fragments = flow.datagram.cut(&[104]);
+    flow.sends(&mut w, fragments[1].clone().ttl(1)).held();
+    assert_eq!((w.stats().held, w.stats().dropped_total()), (1, 0));
+    flow.sends(&mut w, &fragments[0]).forwarded();
+    let [Outcome::Dropped(DropReason::TtlExpired)] = w.take_released()[..] else {
+        panic!("its TTL has expired");
+    };
+    assert_eq!((w.stats().held, w.stats().released), (0, 0));
+    assert_eq!(w.stats().dropped(DropReason::TtlExpired), 1);
+}
+
 /// A first fragment shows the way for fifteen seconds.
 #[test]
 fn a_first_shows_the_way_for_fifteen_seconds() {

@@ -44,14 +44,21 @@ impl Link<'_> {
         let believed = self.learn(inner, &packet, for_router, now);
         match operation {
             Operation::Request if for_router => {
+                let answer = self.answer_arp(&packet, reply)?;
+                inner.count_made();
                 // The sender may be the true owner of its address, so it gets its answer.
-                if !believed {
+                if believed {
+                    inner.count_consumed();
+                } else {
                     inner.count_drop(side, FrameDrop::ArpConflict);
                 }
-                self.answer_arp(&packet, reply)
+                Ok(answer)
             }
             _ if !believed => Err(FrameDrop::ArpConflict),
-            Operation::Request => Ok(None),
+            Operation::Request => {
+                inner.count_consumed();
+                Ok(None)
+            }
             Operation::Reply => {
                 self.stack.inbox.push(None, frame)?;
                 inner.count_delivery(side);

@@ -104,7 +104,9 @@ fn answer_stack(
         let header = Header::new(mac, mac, EtherType::ARP);
         inbox.push(Some(&header), packet.answer(mac).as_bytes())?;
         inner.count_delivery(nic.side);
+        inner.count_made();
     }
+    inner.count_consumed();
     Ok(())
 }
 
@@ -164,7 +166,14 @@ fn translate<'frame: 'reply, 'reply>(
         Verdict::Forward { .. } | Verdict::Local { .. } => return Err(FrameDrop::NoRoute),
         // The virtual device limits the length of the stack's datagrams to the MTU.
         Verdict::Fragment { .. } => return Err(FrameDrop::Giant),
-        Verdict::Reject(error) => error.emit(datagram, reply).and_then(|len| reply.get(..len)),
+        Verdict::Reject(error) => {
+            let len = error.emit(datagram, reply);
+            let error = len.and_then(|len| reply.get(..len));
+            if error.is_some() {
+                inner.count_made();
+            }
+            error
+        }
     };
     Ok(returned.map_or(Translated::Dropped, Translated::Reply))
 }

@@ -9,6 +9,7 @@ use super::Link;
 use crate::arp::Packet;
 use crate::ethernet::{EtherType, Header, Mac};
 use crate::shared::Inner;
+use crate::stats::FrameDrop;
 use crate::tx_frame::{ReplyBuffer, TxFrame};
 
 impl Link<'_> {
@@ -28,41 +29,49 @@ impl Link<'_> {
         inner: &mut Inner<'_, impl Width>,
         reply: &'a mut ReplyBuffer,
         now: Instant,
-    ) -> Option<TxFrame<'a>> {
-        let mac = self.nic.mac()?;
+    ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
+        let Some(mac) = self.nic.mac() else {
+            return Ok(None);
+        };
         let side = self.nic.side;
         // Probes have a deadline, the other frames have none.
         if let Some(address) = inner.probes.take_due(side, now) {
             let probe = Packet::request(mac, Ipv4Addr::UNSPECIFIED, address);
-            return self.arp_frame(Mac::BROADCAST, &probe, reply);
+            return self.arp_frame(inner, Mac::BROADCAST, &probe, reply);
         }
         // An address is announced before packets leave from it.
-        if let Some(address) = inner.local_addresses(side).nth(self.announced) {
+        let announced = inner.local_addresses(side).nth(self.announced);
+        if let Some(address) = announced {
             self.announced += 1;
             let announcement = Packet::request(mac, address, address);
-            return self.arp_frame(Mac::BROADCAST, &announcement, reply);
+            return self.arp_frame(inner, Mac::BROADCAST, &announcement, reply);
         }
         if self.has_resolved_packet() {
             return self.resolved_packet(mac);
         }
-        let query = self.neighbours.take_query(now)?;
         // Without an address to send from, the query counts as sent all the same, and fails in the
         // end like one without an answer.
-        let sender = inner.local_addresses(side).next()?;
+        let query = self.neighbours.take_query(now);
+        let sender = inner.local_addresses(side).next();
+        let (Some(query), Some(sender)) = (query, sender) else {
+            return Ok(None);
+        };
         let request = Packet::request(mac, sender, query.address);
         let station = query.station.unwrap_or(Mac::BROADCAST);
-        self.arp_frame(station, &request, reply)
+        self.arp_frame(inner, station, &request, reply)
     }
 
     fn arp_frame<'a>(
         &self,
+        inner: &mut Inner<'_, impl Width>,
         to: Mac,
         packet: &Packet,
         buffer: &'a mut ReplyBuffer,
-    ) -> Option<TxFrame<'a>> {
+    ) -> Result<Option<TxFrame<'a>>, FrameDrop> {
+        inner.count_made();
         let header = Header::new(to, packet.sender_mac, EtherType::ARP);
         let body = write_arp(packet, buffer);
-        self.nic.tx_frame(Some(header), body).ok()
+        self.nic.tx_frame(Some(header), body).map(Some)
     }
 
     /// Whether a packet waits whose neighbour has answered.
@@ -71,16 +80,19 @@ impl Link<'_> {
             .any(|next_hop| self.neighbours.station(next_hop).is_some())
     }
 
-    fn resolved_packet(&mut self, mac: Mac) -> Option<TxFrame<'_>> {
+    fn resolved_packet(&mut self, mac: Mac) -> Result<Option<TxFrame<'_>>, FrameDrop> {
         let Self {
             nic,
             neighbours,
             waiting,
             ..
         } = self;
-        let (station, datagram) = waiting.take(|next_hop| neighbours.station(next_hop))?;
+        let Some((station, datagram)) = waiting.take(|next_hop| neighbours.station(next_hop))
+        else {
+            return Ok(None);
+        };
         let header = Header::new(station, mac, EtherType::IPV4);
-        nic.tx_frame(Some(header), datagram).ok()
+        nic.tx_frame(Some(header), datagram).map(Some)
     }
 }
 

@@ -90,6 +90,7 @@ impl Link<'_> {
         let reply = Packet::reply((station, address), (mac, local));
         self.stack.inbox.push(Some(&header), reply.as_bytes())?;
         inner.count_delivery(self.nic.side);
+        inner.count_made();
         self.stack.primed = Some((address, station, now));
         Ok(())
     }

@@ -83,11 +83,14 @@ impl Links<'_> {
             }
             // RFC 1122 section 3.2.2: no error about a frame to all stations.
             Verdict::Reject(_) if framing == Framing::ToAll => {
+                inner.count_made();
                 Err((from, FrameDrop::LinkBroadcast))
             }
-            Verdict::Reject(error) => self
-                .reply_icmp(&error, (header, datagram), reply, from)
-                .map_err(|reason| (from, reason)),
+            Verdict::Reject(error) => {
+                inner.count_made();
+                self.reply_icmp(&error, (header, datagram), reply, from)
+                    .map_err(|reason| (from, reason))
+            }
         }
     }
 
@@ -101,8 +104,12 @@ impl Links<'_> {
     ) -> Disposition<'a> {
         let from = arrival.from;
         if from == Side::Inside && is_answered_here(inner, datagram, side) {
-            self.answer_ping(header, datagram, from)
-                .map_err(|reason| (from, reason))
+            let answer = self.answer_ping(header, datagram, from);
+            if answer.is_ok() {
+                inner.count_consumed();
+                inner.count_made();
+            }
+            answer.map_err(|reason| (from, reason))
         } else {
             self.deliver(inner, side, (header, datagram), arrival)
                 .map_err(|reason| (side, reason))
@@ -210,7 +217,7 @@ impl Links<'_> {
             let error = inner.nat.host_unreachable(datagram, side, reply, now);
             inner.count_drop(side, FrameDrop::ArpUnresolved);
             if let Some(error) = error.and_then(|len| reply.get(..len)) {
-                self.queue_inside(error, now);
+                self.queue_inside(inner, error, now);
             }
         }
     }

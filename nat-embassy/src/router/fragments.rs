@@ -109,20 +109,26 @@ impl Links<'_> {
             Side::Inside => inside,
             Side::Outside => outside,
         };
-        let (destination, datagram) = fragment_tx.next(side).ok_or(FrameDrop::NoRoute)?;
+        let (destination, datagram, is_last) = fragment_tx.next(side).ok_or(FrameDrop::NoRoute)?;
+        if !is_last {
+            // What is left of the datagram is another frame.
+            inner.count_made();
+        }
         let next_hop = inner.next_hop(side, destination);
         link.send(inner, next_hop, datagram, now)
     }
 
-    /// Drops and counts the unsent fragments for `side`.
+    /// Drops and counts the unsent fragments for `side`. Returns whether there were any.
     pub(super) fn cancel_fragments(
         &mut self,
         inner: &mut Inner<'_, impl Width>,
         side: Side,
         reason: FrameDrop,
-    ) {
-        if self.fragment_tx.cancel(side) {
+    ) -> bool {
+        let any = self.fragment_tx.cancel(side);
+        if any {
             inner.count_drop(side, reason);
         }
+        any
     }
 }

@@ -6,7 +6,6 @@ use nat_core::{Instant, Side, Width};
 use super::{Links, Router};
 use crate::ethernet::Header;
 use crate::ipv4;
-use crate::neighbours::NextHop;
 use crate::shared::Inner;
 use crate::stats::FrameDrop;
 use crate::tx_frame::TxFrame;
@@ -51,7 +50,7 @@ impl<W: Width> Router<'_, W> {
             } else if links.fragment_tx.is_sending(side) {
                 links.next_fragment(inner, side, now)
             } else {
-                Ok(links.link_mut(side).queued_frame(inner, reply, now))
+                links.link_mut(side).queued_frame(inner, reply, now)
             };
             let disposition = result.map_err(|reason| (side, reason));
             inner.count_disposition(&disposition);
@@ -68,13 +67,13 @@ impl<W: Width> Router<'_, W> {
     }
 
     /// Drops the application's frame and the fragments for `side`, whose driver cannot transmit
-    /// them.
-    pub(crate) fn drop_queued(&mut self, side: Side, reason: FrameDrop) {
+    /// them. Returns whether there were any.
+    pub(crate) fn drop_queued(&mut self, side: Side, reason: FrameDrop) -> bool {
         let Self { shared, links, .. } = self;
         shared.in_pass(|inner| {
-            inner.drop_application_frame(side, reason);
-            links.cancel_fragments(inner, side, reason);
-        });
+            let any = inner.drop_application_frame(side, reason);
+            links.cancel_fragments(inner, side, reason) || any
+        })
     }
 
     /// Whether a datagram is being sent in fragments on `side`.
@@ -128,7 +127,12 @@ impl<'d> Links<'d> {
 
     /// Queues a datagram that the router has made for an inside host. It takes no other packet's
     /// place: if there is no room for it, it is lost.
-    pub(super) fn queue_inside(&mut self, datagram: &[u8], now: Instant) {
+    pub(super) fn queue_inside(
+        &mut self,
+        inner: &mut Inner<'_, impl Width>,
+        datagram: &[u8],
+        now: Instant,
+    ) {
         let Self {
             inside,
             fragment_tx,
@@ -137,12 +141,13 @@ impl<'d> Links<'d> {
         let Some(host) = ipv4::destination(datagram) else {
             return;
         };
-        if inside.nic.mac().is_none() {
-            fragment_tx.start((Side::Inside, host), datagram, u16::MAX);
-        } else if inside.waiting.has_room(datagram.len())
-            && inside.neighbours.next_hop(host, now) != NextHop::Full
-        {
-            inside.waiting.put(host, datagram);
+        let is_queued = if inside.nic.mac().is_none() {
+            fragment_tx.start((Side::Inside, host), datagram, u16::MAX)
+        } else {
+            inside.wait_if_room(inner, host, datagram, now)
+        };
+        if is_queued {
+            inner.count_made();
         }
     }
 }

@@ -5,6 +5,7 @@ use core::task::Context;
 use embassy_net_driver::{Driver, RxToken, TxToken};
 use nat_core::{Instant, Side, Width};
 
+use crate::FrameDrop;
 use crate::clock::earlier;
 use crate::interface::{Interface, TxSlot};
 use crate::router::{Arrival, Router};
@@ -189,6 +190,11 @@ pub(super) fn send_queued<D: Driver>(
     interface: &mut Interface<D>,
     pass: &mut Pass<'_, '_>,
 ) -> bool {
+    // A driver may have tokens without a link. What was queued before the link went down, or is
+    // queued by a frame of the other side, is dropped.
+    if !router.is_up(side) {
+        return router.drop_queued(side, FrameDrop::LinkDown);
+    }
     let Some(token) = interface.driver.transmit(pass.cx) else {
         return false;
     };

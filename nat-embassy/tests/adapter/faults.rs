@@ -1,7 +1,7 @@
 //! Drivers that fail: what they refuse for a while, for long, and for good, and links that come and
 //! go.
 
-use crate::world::frames::{Udp, arp_request, as_arp, ipv4_frame};
+use crate::world::frames::{Udp, arp_request, as_arp, ipv4_frame, set_header};
 use crate::world::nic::Nic;
 use crate::world::random::Random;
 use crate::world::traffic::{Traffic, neighbours_answer};
@@ -327,6 +327,31 @@ fn a_driver_that_stays_full_stops_no_other_traffic_and_fills_no_queue() {
         assert_eq!(counted.iter().sum::<u64>(), 3_000);
         fault.recovers();
     }
+}
+
+/// A driver may have tokens while its link is down, and what is queued must not use them.
+#[test]
+fn the_rest_of_a_datagram_in_fragments_is_dropped_when_the_link_goes_down() {
+    let wan = ethernet_nic(ROUTER_WAN);
+    wan.script(|script| script.mtu = 614);
+    let mut w = World::with(config(), ethernet_nic(ROUTER_LAN), wan);
+    w.introduce();
+    w.wan.make_room(1);
+    let mut large = Udp {
+        payload: vec![7; 1_400],
+        ..outbound()
+    }
+    .build();
+    set_header(&mut large, |header| header.dont_fragment = false);
+    w.lan.arrive(ipv4_frame(ROUTER_LAN.0, HOST.0, &large));
+    w.run();
+    assert_eq!(w.wan.take_sent().len(), 1, "the first fragment leaves");
+    w.wan.script(|script| script.room = usize::MAX);
+    w.wan.set_link(LinkState::Down);
+    w.run();
+    assert_eq!(w.wan.take_sent().len(), 0);
+    assert_eq!(w.outside_drops(FrameDrop::LinkDown), 1);
+    assert_eq!(w.waiting(), 0);
 }
 
 #[test]

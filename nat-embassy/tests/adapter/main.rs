@@ -3,6 +3,7 @@
 //! All are in one crate, because each test crate compiles and links the library and `world` again.
 //! `cargo test -p nat-embassy --test adapter arp::` runs one module.
 
+mod adversary;
 mod arp;
 mod arp_attacks;
 mod attacks;

@@ -405,3 +405,20 @@ fn a_medium_that_carries_no_ip_counts_as_a_dead_link() {
     w.run();
     assert_eq!(w.outside_drops(FrameDrop::LinkDown), 2);
 }
+
+/// No neighbour would answer the queries of the packets that wait.
+#[test]
+fn what_waits_for_a_neighbour_is_dropped_when_the_frames_have_no_link_headers_any_more() {
+    let mut w = World::new();
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    assert_eq!(w.waiting(), 1);
+    w.wan.set_address(HardwareAddress::Ip);
+    w.run();
+    assert_eq!(w.outside_drops(FrameDrop::Flushed), 1);
+    assert_eq!(w.waiting(), 0);
+    w.wan.take_sent();
+    w.lan.arrive(from_host(&outbound()));
+    w.run();
+    assert_eq!(check_datagrams(&w.wan.take_sent()).len(), 1);
+}

@@ -17,7 +17,7 @@ use nat_core::Side;
 
 /// Some frame of somebody, now and then with a priority tag, cut, padded or with a few bytes that
 /// are wrong.
-fn any_frame(random: &mut Random, frames: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn any_frame(random: &mut Random, frames: &[Vec<u8>]) -> Vec<u8> {
     let mut frame = random.choose(frames);
     if random.below(8) == 0 {
         frame.splice(12..12, [0x81, 0x00, (random.below(16) << 4) as u8, 0x00]);
@@ -34,7 +34,7 @@ fn any_frame(random: &mut Random, frames: &[Vec<u8>]) -> Vec<u8> {
     frame
 }
 
-fn frames_inside() -> Vec<Vec<u8>> {
+pub(crate) fn frames_inside() -> Vec<Vec<u8>> {
     let mut frames: Vec<_> = (0..40u8)
         .map(|number| {
             let dst = Ipv4Addr::new(198, 51, 100, number);
@@ -73,7 +73,7 @@ fn frames_inside() -> Vec<Vec<u8>> {
     frames
 }
 
-fn frames_outside() -> Vec<Vec<u8>> {
+pub(crate) fn frames_outside() -> Vec<Vec<u8>> {
     let mut frames: Vec<_> = (1..40u8)
         .map(|number| {
             arp_reply(
@@ -96,7 +96,7 @@ fn frames_outside() -> Vec<Vec<u8>> {
 }
 
 /// The answer to a UDP packet that was sent outside.
-fn answer_to(frame: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn answer_to(frame: &[u8]) -> Option<Vec<u8>> {
     if ethertype_of(frame) != EtherType::IPV4 {
         return None;
     }

@@ -64,8 +64,23 @@ pub fn ip_nic() -> Nic {
     Nic::new(HardwareAddress::Ip, 1500)
 }
 
+/// Whether a task was woken.
 #[derive(Default)]
-struct Flag(AtomicBool);
+pub struct Flag(AtomicBool);
+
+impl Flag {
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
@@ -216,6 +231,12 @@ impl<W: Width> World<W> {
 
     pub fn outside_drops(&self, reason: FrameDrop) -> u64 {
         self.control.stats().outside.dropped(reason)
+    }
+
+    /// The frames that wait in the router, by its counters.
+    pub fn waiting(&self) -> u64 {
+        let nat = self.control.with_nat(|nat| nat.stats());
+        self.control.stats().waiting(&nat)
     }
 
     /// The host sends, and the gateway gets it: the external port.

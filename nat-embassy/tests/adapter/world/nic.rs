@@ -21,6 +21,8 @@ pub enum Call {
 
 pub struct Script {
     pub address: HardwareAddress,
+    /// The address that it had at first.
+    pub home: HardwareAddress,
     pub mtu: usize,
     pub checksum: ChecksumCapabilities,
     pub link: LinkState,
@@ -39,13 +41,35 @@ pub struct Script {
     pub lost: usize,
     /// Has a token pair only while there is room to transmit (channel drivers, STM32).
     pub pairs_need_room: bool,
+    /// Has a token pair even without room, and loses the reply then (W5500).
+    pub loses_replies: bool,
+    /// Replies lost so.
+    pub replies_lost: u64,
     /// Wakes its task whenever it has nothing to hand up (enc28j60).
     pub wakes_itself: bool,
     /// Refuses one token in three by the way, and wakes its task to try again (a busy bus).
     pub refuses: Option<Random>,
+    /// Its interrupt comes late: [`Nic::interrupt`] wakes the task, however much has happened
+    /// since.
+    pub is_late: bool,
+    /// What it says that it carries, if not `mtu`.
+    pub reported_mtu: Option<usize>,
+    /// Frames that were taken from it, and given to it.
+    pub taken: u64,
+    pub given: u64,
+    /// The link state that its task has seen last.
+    seen_link: LinkState,
+    has_interrupt: bool,
     /// The one waker slot.
     pub waker: Option<Waker>,
     pub calls: Vec<Call>,
+}
+
+impl Script {
+    /// Whether an interrupt is late.
+    pub const fn has_interrupt(&self) -> bool {
+        self.has_interrupt
+    }
 }
 
 /// A driver, or a handle on one: copies are the same driver.
@@ -56,6 +80,7 @@ impl Nic {
     pub fn new(address: HardwareAddress, mtu: usize) -> Self {
         Self(Rc::new(RefCell::new(Script {
             address,
+            home: address,
             mtu,
             checksum: ChecksumCapabilities::default(),
             link: LinkState::Up,
@@ -66,8 +91,16 @@ impl Nic {
             reads_early: false,
             lost: 0,
             pairs_need_room: false,
+            loses_replies: false,
+            replies_lost: 0,
             wakes_itself: false,
             refuses: None,
+            is_late: false,
+            reported_mtu: None,
+            taken: 0,
+            given: 0,
+            seen_link: LinkState::Down,
+            has_interrupt: false,
             waker: None,
             calls: Vec::new(),
         })))
@@ -94,12 +127,32 @@ impl Nic {
         self.wake();
     }
 
+    pub fn set_address(&self, address: HardwareAddress) {
+        self.script(|script| script.address = address);
+        self.wake();
+    }
+
     /// The frames that were sent since the last call.
     pub fn take_sent(&self) -> Vec<Vec<u8>> {
         self.script(|script| core::mem::take(&mut script.sent))
     }
 
+    /// The interrupt that is late, if there is one.
+    pub fn interrupt(&self) {
+        if self.script(|script| core::mem::take(&mut script.has_interrupt)) {
+            self.wake_now();
+        }
+    }
+
     fn wake(&self) {
+        if self.script(|script| script.is_late) {
+            self.script(|script| script.has_interrupt = true);
+        } else {
+            self.wake_now();
+        }
+    }
+
+    fn wake_now(&self) {
         let waker = self.script(|script| script.waker.take());
         if let Some(waker) = waker {
             waker.wake();
@@ -107,7 +160,7 @@ impl Nic {
     }
 
     /// Whether this token is refused.
-    fn refuses(&self, cx: &Context<'_>) -> bool {
+    fn refuses(&self) -> bool {
         let refused = self.script(|script| {
             script
                 .refuses
@@ -115,7 +168,8 @@ impl Nic {
                 .is_some_and(|random| random.below(3) == 0)
         });
         if refused {
-            cx.waker().wake_by_ref();
+            // By the waker that has just been registered.
+            self.wake();
         }
         refused
     }
@@ -136,7 +190,7 @@ impl Driver for Nic {
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received, Room)> {
         self.register(cx);
-        if self.refuses(cx) {
+        if self.refuses() {
             return None;
         }
         let frame = self.script(|script| {
@@ -159,31 +213,40 @@ impl Driver for Nic {
                     nic: self.clone(),
                     frame: Some(frame),
                 },
-                Room(self.clone()),
+                Room {
+                    nic: self.clone(),
+                    for_reply: true,
+                },
             )
         })
     }
 
     fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Room> {
         self.register(cx);
-        if self.refuses(cx) {
+        if self.refuses() {
             return None;
         }
         self.script(|script| {
             script.calls.push(Call::Transmit);
-            (script.room > 0).then(|| Room(self.clone()))
+            (script.room > 0).then(|| Room {
+                nic: self.clone(),
+                for_reply: false,
+            })
         })
     }
 
     fn link_state(&mut self, cx: &mut Context<'_>) -> LinkState {
         self.register(cx);
-        self.script(|script| script.link)
+        self.script(|script| {
+            script.seen_link = script.link;
+            script.link
+        })
     }
 
     fn capabilities(&self) -> Capabilities {
         self.script(|script| {
             let mut capabilities = Capabilities::default();
-            capabilities.max_transmission_unit = script.mtu;
+            capabilities.max_transmission_unit = script.reported_mtu.unwrap_or(script.mtu);
             capabilities.checksum = script.checksum.clone();
             capabilities
         })
@@ -229,6 +292,7 @@ impl RxToken for Received {
             if !script.reads_early {
                 script.arrived.pop_front();
             }
+            script.taken += 1;
             script.misaligned_by
         });
         let mut memory = Memory::new(frame.len(), misaligned_by);
@@ -246,13 +310,25 @@ impl Drop for Received {
     }
 }
 
-pub struct Room(Nic);
+pub struct Room {
+    nic: Nic,
+    /// Whether it came with a received frame.
+    for_reply: bool,
+}
 
 impl TxToken for Room {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let (mtu, room, misaligned_by) = self
-            .0
-            .script(|script| (script.mtu, script.room, script.misaligned_by));
+        let Self { nic, for_reply } = self;
+        let (mtu, room, misaligned_by) =
+            nic.script(|script| (script.mtu, script.room, script.misaligned_by));
+        assert!(
+            for_reply || nic.script(|script| script.seen_link) == LinkState::Up,
+            "a frame for a driver whose link is down"
+        );
+        if room == 0 && for_reply && nic.script(|script| script.loses_replies) {
+            nic.script(|script| script.replies_lost += 1);
+            return f(Memory::new(len, misaligned_by).frame());
+        }
         assert!(room > 0, "a frame for a driver without room");
         assert!(len > 0, "a token spent on nothing");
         assert!(
@@ -261,7 +337,8 @@ impl TxToken for Room {
         );
         let mut memory = Memory::new(len, misaligned_by);
         let result = f(memory.frame());
-        self.0.script(|script| {
+        nic.script(|script| {
+            script.given += 1;
             script.room = room.saturating_sub(usize::from(room != usize::MAX));
             script.sent.push(memory.frame().to_vec());
         });
