@@ -2,8 +2,13 @@
 #![no_std]
 
 pub mod board;
+#[cfg(feature = "whole")]
+pub mod calls;
 pub mod counter;
 pub mod engine;
 pub mod packets;
+pub mod paint;
 #[cfg(feature = "whole")]
 pub mod router;
+#[cfg(feature = "whole")]
+pub mod trial;

@@ -1,0 +1,1 @@
+//! The costliest packets that searches have found. `worst` prints them in this form.
