@@ -84,6 +84,17 @@ pub fn call_fragmenter_emit(packet: &[u8], mtu: u16, buffer: &mut [u8]) -> Optio
 }
 
 #[inline(never)]
+pub fn call_host_unreachable(
+    nat: &mut Engine,
+    packet: &[u8],
+    side: Side,
+    buffer: &mut [u8],
+    now: Instant,
+) -> Option<usize> {
+    nat.host_unreachable(packet, side, buffer, now)
+}
+
+#[inline(never)]
 pub fn call_poll_timeout(nat: &Engine) -> Option<Instant> {
     nat.poll_timeout()
 }

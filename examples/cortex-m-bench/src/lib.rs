@@ -4,6 +4,8 @@
 pub mod board;
 #[cfg(feature = "whole")]
 pub mod calls;
+#[cfg(feature = "whole")]
+pub mod costliest;
 pub mod counter;
 pub mod engine;
 pub mod packets;

@@ -156,6 +156,13 @@ fn traffic(
             measured!(rows, call_process(nat, packet, from, now))
         };
         carry_out(rows, &verdict, packet, buffer);
+        if let Verdict::Forward { len, to, .. } = verdict {
+            let packet = &packet[..len];
+            black_box(measured!(
+                rows,
+                call_host_unreachable(nat, packet, to, buffer, now)
+            ));
+        }
         while measured!(rows, call_release(nat, buffer, now)).is_some() {}
         if number % 512 == 511 {
             control(rows, nat, now);

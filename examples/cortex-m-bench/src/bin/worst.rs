@@ -3,18 +3,11 @@
 #![no_main]
 
 use cortex_m_bench::board::{self, Console};
+use cortex_m_bench::costliest;
 use cortex_m_bench::counter::Counter;
-use cortex_m_bench::packets::{Frame, MAX_LEN};
 use cortex_m_bench::trial::search::{Aim, Place, search};
-use cortex_m_bench::trial::world::{EngineTables, Load, Memory, Mode};
-use nat_core::{Fragments, Quarantine, Side};
-use static_cell::ConstStaticCell;
-
-static TABLES: ConstStaticCell<EngineTables> = ConstStaticCell::new(EngineTables::new());
-static FRAGMENTS: ConstStaticCell<Fragments<16, 4>> = ConstStaticCell::new(Fragments::new());
-static QUARANTINE: ConstStaticCell<Quarantine<64>> = ConstStaticCell::new(Quarantine::new());
-static FRAME: ConstStaticCell<Frame> = ConstStaticCell::new(Frame::EMPTY);
-static RELEASED: ConstStaticCell<[u8; MAX_LEN]> = ConstStaticCell::new([0; MAX_LEN]);
+use cortex_m_bench::trial::world::{Load, Mode};
+use nat_core::Side;
 
 /// Packets of each search.
 const TRIALS: u32 = match option_env!("TRIALS") {
@@ -30,13 +23,7 @@ fn main() -> ! {
     let mut console = Console::open();
     let core = cortex_m::Peripherals::take().expect("taken only here");
     let counter = Counter::start(core.SYST);
-    let mut memory = Memory {
-        tables: TABLES.take(),
-        fragments: FRAGMENTS.take(),
-        quarantine: QUARANTINE.take(),
-        frame: FRAME.take(),
-        released: RELEASED.take(),
-    };
+    let mut memory = costliest::memory();
     for from in [Side::Outside, Side::Inside] {
         for aim in Aim::ALL {
             for mode in Mode::ALL {
