@@ -40,6 +40,7 @@ mod stats;
 mod strength;
 mod tcp;
 mod ttl;
+mod unreachable;
 mod untranslated;
 mod validation;
 mod world;

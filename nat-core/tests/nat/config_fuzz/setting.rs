@@ -33,7 +33,6 @@ impl Setting {
         choose_answers(&mut config, random);
         choose_excluded_ports(&mut config, random);
         choose_reserve(&mut config, random);
-        name_all_fields(&config);
         Self {
             config,
             fragments: random.u8(..4) != 0,
