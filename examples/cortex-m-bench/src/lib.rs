@@ -2,8 +2,15 @@
 #![no_std]
 
 pub mod board;
+#[cfg(feature = "whole")]
+pub mod calls;
+#[cfg(feature = "whole")]
+pub mod costliest;
 pub mod counter;
 pub mod engine;
 pub mod packets;
+pub mod paint;
 #[cfg(feature = "whole")]
 pub mod router;
+#[cfg(feature = "whole")]
+pub mod trial;

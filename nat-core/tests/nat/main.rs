@@ -43,6 +43,7 @@ mod stats;
 mod strength;
 mod tcp;
 mod ttl;
+mod unreachable;
 mod untranslated;
 mod validation;
 mod world;

@@ -4,7 +4,7 @@
 
 use cortex_m_bench::board::{self, Console, UNIT};
 use cortex_m_bench::counter::Counter;
-use cortex_m_bench::{engine, router};
+use cortex_m_bench::{costliest, engine, router};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -16,6 +16,7 @@ fn main() -> ! {
     ));
     engine::run(&counter, &mut console);
     router::run(&counter, &mut console);
+    costliest::run(&counter, &mut console);
     console.line(format_args!("done"));
     board::exit()
 }

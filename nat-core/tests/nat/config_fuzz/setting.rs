@@ -33,6 +33,7 @@ impl Setting {
         choose_answers(&mut config, random);
         choose_excluded_ports(&mut config, random);
         choose_explicit(&mut config, random);
+        choose_reserve(&mut config, random);
         Self {
             config,
             fragments: random.u8(..4) != 0,
@@ -149,6 +150,81 @@ fn choose_explicit(config: &mut Config, random: &fastrand::Rng) {
     let first = one_of(&mut random, &[1, 64, 500, 30_000]);
     config.explicit_ports = range(first, one_of(&mut random, &[first + 3, 40_000]));
     config.limits.explicit_mappings_per_host = random.bool().then(|| random.u16(..3));
+}
+
+/// Draws from a copy of `random`, as above.
+fn choose_reserve(config: &mut Config, random: &fastrand::Rng) {
+    let mut random = random.clone();
+    let _the_other_copy_has_drawn_this = random.u64(..);
+    config.limits.reserved_per_host = one_of(&mut random, &[None, None, Some(0), Some(1), Some(3)]);
+}
+
+/// The names of the fields of a value, from its `Debug` text.
+#[cfg(test)]
+fn fields(value: &impl core::fmt::Debug) -> Vec<String> {
+    let text = format!("{value:#?}");
+    let names = text.lines().filter_map(|line| {
+        let depth = line.len() - line.trim_start().len();
+        let (name, _) = line.trim_start().split_once(": ")?;
+        (depth == 4).then(|| name.to_owned())
+    });
+    names.collect()
+}
+
+/// The fields that no function above chooses.
+#[cfg(test)]
+const FIXED: [&str; 2] = [
+    // The hosts are of this network.
+    "inside",
+    // Which block a host has depends on who came before. The fuzz target `operations` chooses it.
+    "port_blocks",
+];
+
+/// A field of the configuration that is added is chosen here too.
+#[test]
+fn every_field_of_the_configuration_varies() {
+    let settings: Vec<_> = (0..300)
+        .map(|seed| Setting::random(&mut fastrand::Rng::with_seed(seed)).config)
+        .collect();
+    let varies = |texts: Vec<String>| texts.iter().any(|text| *text != texts[0]);
+    let texts = |of: &dyn Fn(&Config) -> String| settings.iter().map(of).collect::<Vec<_>>();
+    let lines = |text: String, name: &str| -> String {
+        let begin = format!("    {name}: ");
+        let rest = text.lines().skip_while(|line| !line.starts_with(&begin));
+        let mut rest = rest.peekable();
+        let head = rest.next().unwrap_or_default().to_owned();
+        let body: Vec<_> = rest.take_while(|line| line.starts_with("     ")).collect();
+        head + &body.join("")
+    };
+    let fixed = |name: &&String| FIXED.contains(&name.as_str());
+    let mut unvaried = Vec::new();
+    for name in fields(&settings[0]).iter().filter(|name| !fixed(name)) {
+        if !varies(texts(&|config| lines(format!("{config:#?}"), name))) {
+            unvaried.push(name.clone());
+        }
+    }
+    let parts: [fn(&Config) -> (Vec<String>, String); 3] = [
+        |config| (fields(&config.limits), format!("{:#?}", config.limits)),
+        |config| (fields(&config.timeouts), format!("{:#?}", config.timeouts)),
+        |config| {
+            (
+                fields(&config.quarantine),
+                format!("{:#?}", config.quarantine),
+            )
+        },
+    ];
+    for part in parts {
+        for name in part(&settings[0]).0 {
+            if !varies(texts(&|config| lines(part(config).1, &name))) {
+                unvaried.push(name);
+            }
+        }
+    }
+    assert!(
+        fields(&settings[0]).len() >= 28,
+        "all fields have been read"
+    );
+    assert!(unvaried.is_empty(), "these never change: {unvaried:?}");
 }
 
 fn choose_limits(config: &mut Config, random: &mut fastrand::Rng) {
