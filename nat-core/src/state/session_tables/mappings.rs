@@ -2,8 +2,8 @@
 
 use crate::config::MAX_EXTERNAL_ADDRESSES;
 use crate::state::{
-    Blocks, Endpoint, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind, OutsideTuple,
-    PortClass, Proto,
+    Blocks, Endpoint, ExternalPort, Host, Inside, InsideTuple, Mapping, MappingEnds, MappingKind,
+    OutsideTuple, PortClass, Proto,
 };
 use crate::table::{SlotIndex, Vacancy, Width};
 
@@ -188,7 +188,11 @@ impl<W: Width> SessionTables<'_, W> {
         if was_dynamic && let Some(host) = self.hosts.get_mut(host) {
             host.remove_dynamic(external);
         }
-        self.take_port(link);
+        if let Some(mapping) = self.mappings.get(link)
+            && self.counts_port(mapping)
+        {
+            self.ports.add(ExternalPort::from(mapping));
+        }
     }
 
     fn find_or_add_host(&mut self, inside: Inside, external: u8) -> Option<SlotIndex<W>> {

@@ -37,7 +37,7 @@ impl<W: Width> SessionTables<'_, W> {
     /// Whether the external port of a mapping is counted. Ports of port forwards are counted where
     /// port forwards are, and overlapping ports are not counted, because any number of mappings may
     /// have one.
-    fn counts_port(&self, mapping: &Mapping<W>) -> bool {
+    pub(super) fn counts_port(&self, mapping: &Mapping<W>) -> bool {
         !self.overlapping() && mapping.kind() != MappingKind::PortForward
     }
 
@@ -67,7 +67,9 @@ impl<W: Width> SessionTables<'_, W> {
         match mapping.kind() {
             // An excluded port is never drawn.
             MappingKind::Dynamic => self.ports.add_open(port),
-            MappingKind::Rule | MappingKind::PortForward => self.ports.add(port),
+            MappingKind::Rule | MappingKind::PortForward | MappingKind::Former => {
+                self.ports.add(port);
+            }
         }
     }
 
