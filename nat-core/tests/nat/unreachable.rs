@@ -25,9 +25,16 @@ fn the_sender_of_a_packet_without_a_next_hop_learns_of_it() {
         let left = w.outbound(&packet).forwarded();
         let error = unreachable(&mut w, &left, Side::Outside).expect("an error for the host");
         assert_eq!(error.icmp_type(), (3, 1));
-        assert_eq!((error.ip.source, error.ip.destination), (ROUTER.octets(), H1.octets()));
+        assert_eq!(
+            (error.ip.source, error.ip.destination),
+            (ROUTER.octets(), H1.octets())
+        );
         let sent = Packet::parse(&packet.bytes());
-        assert_eq!(error.quote().ip.source, sent.ip.source, "the host's own packet is quoted");
+        assert_eq!(
+            error.quote().ip.source,
+            sent.ip.source,
+            "the host's own packet is quoted"
+        );
     }
 }
 
@@ -54,7 +61,9 @@ fn no_error_answers_an_error() {
 #[test]
 fn no_error_answers_a_later_fragment() {
     let mut w = World::new();
-    let whole = udp(at(H1, 5000), at(S1, 80)).payload(&[7; 80]).may_fragment();
+    let whole = udp(at(H1, 5000), at(S1, 80))
+        .payload(&[7; 80])
+        .may_fragment();
     let fragments = whole.cut(&[40]);
     let first = w.outbound(&fragments[0]).forwarded();
     let later = w.outbound(&fragments[1]).forwarded();
