@@ -81,6 +81,8 @@ mod memory;
 
 // The task besides the runner, and what it runs.
 mod dhcp;
+#[cfg(feature = "dns")]
+mod dns;
 mod led;
 mod services;
 mod statistics;
@@ -104,9 +106,13 @@ use embassy_net_driver::Driver;
 use nat_core::{Cidr, Seed, Width};
 use nat_embassy::{Control, Outside};
 
+#[cfg(feature = "dns")]
+pub use config::DnsForwarder;
 pub use config::{Config, ConfigError, DhcpServer, LEASES};
 pub use dhcp::SHORT_LEASE_SECONDS;
 pub use dhcp::client::{DhcpClient, Lease, MAX_DNS_SERVERS};
+#[cfg(feature = "dns")]
+pub use dns::{DNS_CACHE, DNS_QUERIES, DnsStats};
 pub use firmware::{WATCHDOG_TIMEOUT, mappings};
 pub use identity::{host_mac_address, mac_address, mac_addresses};
 pub use led::{NoLed, Pattern};
@@ -186,7 +192,11 @@ pub fn new<
     let Entropy { nat: seed, stacks } = entropy.into();
     let [inside_seed, outside_seed] = stacks;
     let network = config.nat.inside;
+    #[cfg(feature = "dns")]
+    check_dns_domain(&config)?;
     let (dhcp_server, dhcp) = dhcp_server(&mut memory.dhcp, &config, stacks)?;
+    #[cfg(feature = "dns")]
+    let dns_forwarder = dns_forwarder(&mut memory.dns, &dhcp_server, &config, stacks);
     check_host_name(config.host_name)?;
     let static_lease = static_lease(&config);
     let [inside_config, outside_config] = stack_configs(network, static_lease.as_ref());
@@ -215,6 +225,8 @@ pub fn new<
             lease,
             dhcp,
             dhcp_server,
+            #[cfg(feature = "dns")]
+            dns_forwarder,
             mapping_count,
             network,
         },
@@ -230,13 +242,58 @@ fn dhcp_server<const HOSTS: usize>(
     let dhcp::Memory {
         leases,
         identifiers,
+        #[cfg(feature = "dns")]
+        names,
         buffers,
     } = memory;
     let server = server_config(config, HOSTS)?.map(|server| {
         let identity = dhcp::Identity::new(seeds);
-        dhcp::Server::new((leases, identifiers), &server, config.nat.inside, identity)
+        let memory = (&mut leases[..], identifiers);
+        #[cfg(feature = "dns")]
+        let local_dns = config.dns_forwarder.map(|dns| dhcp::LocalDns {
+            names: dhcp::Names::new(names, server.first),
+            domain: dns.domain,
+        });
+        let server = dhcp::Server::new(memory, &server, config.nat.inside, identity);
+        #[cfg(feature = "dns")]
+        let server = server.with_local_dns(local_dns);
+        server
     });
     Ok((server, buffers))
+}
+
+/// The DNS forwarder, if there is one, and its buffers.
+#[cfg(feature = "dns")]
+fn dns_forwarder(
+    memory: &'static mut dns::Memory,
+    dhcp_server: &Option<dhcp::Server<'static>>,
+    config: &Config,
+    seeds: [u64; 2],
+) -> Option<(dns::Forwarder<'static>, &'static mut dns::Sockets)> {
+    let settings = config.dns_forwarder?;
+    let local = dns::Local {
+        inside: config.nat.inside,
+        domain: settings.domain,
+        clients: dhcp_server.as_ref().and_then(dhcp::Server::names),
+    };
+    let protection = settings
+        .rebinding_protection
+        .then_some(dns::RebindingProtection {
+            exceptions: settings.rebinding_exceptions,
+        });
+    let forwarder = dns::Forwarder::new(&mut memory.state, local, protection, seeds);
+    Some((forwarder, &mut memory.sockets))
+}
+
+/// Checks the domain of local names.
+#[cfg(feature = "dns")]
+fn check_dns_domain(config: &Config) -> Result<(), ConfigError> {
+    let is_valid = |forwarder: DnsForwarder| dns::is_domain(forwarder.domain);
+    if config.dns_forwarder.is_none_or(is_valid) {
+        Ok(())
+    } else {
+        Err(ConfigError::DnsDomain)
+    }
 }
 
 /// The DHCP client, unless the outside has a static configuration, and what it shares with its

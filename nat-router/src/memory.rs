@@ -7,11 +7,23 @@ use nat_core::Width;
 use nat_embassy::{State, WideState};
 
 use crate::dhcp;
+#[cfg(feature = "dns")]
+use crate::dns;
 use crate::events::{EventSink, MappingCount};
 
-/// Sockets of each of the router's own stacks. DHCP uses one of them; the others are for the
-/// application.
+/// Sockets of each of the router's own stacks without a DNS forwarder. DHCP uses one of them; the
+/// others are for the application.
 pub const SOCKETS: usize = 4;
+
+/// Sockets of the stack inside and of the stack outside.
+#[cfg(feature = "dns")]
+const INSIDE_SOCKETS: usize = SOCKETS + 1 + dns::TCP_CONNECTIONS;
+#[cfg(feature = "dns")]
+const OUTSIDE_SOCKETS: usize = SOCKETS + dns::UDP_SOCKETS + dns::TCP_CONNECTIONS;
+#[cfg(not(feature = "dns"))]
+const INSIDE_SOCKETS: usize = SOCKETS;
+#[cfg(not(feature = "dns"))]
+const OUTSIDE_SOCKETS: usize = SOCKETS;
 
 /// All the memory of a router: a [`State`] with the same parameters, and the memory of both stacks,
 /// of the DHCP server and of the DHCP client. The server's pool can have `HOSTS` addresses, at 24
@@ -28,10 +40,12 @@ pub struct Memory<
     W: Width = u16,
 > {
     pub(crate) state: State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
-    pub(crate) inside: StackResources<SOCKETS>,
-    pub(crate) outside: StackResources<SOCKETS>,
+    pub(crate) inside: StackResources<INSIDE_SOCKETS>,
+    pub(crate) outside: StackResources<OUTSIDE_SOCKETS>,
     pub(crate) dhcp: dhcp::Memory<HOSTS>,
     pub(crate) dhcp_client: dhcp::client::Memory,
+    #[cfg(feature = "dns")]
+    pub(crate) dns: dns::Memory,
     pub(crate) lease: MaybeUninit<dhcp::client::Shared>,
     pub(crate) mapping_count: MappingCount,
     pub(crate) event_sink: MaybeUninit<EventSink<'static>>,
@@ -90,6 +104,8 @@ impl<
             outside: StackResources::new(),
             dhcp: dhcp::Memory::new(),
             dhcp_client: dhcp::client::Memory::new(),
+            #[cfg(feature = "dns")]
+            dns: dns::Memory::new(),
             lease: MaybeUninit::uninit(),
             mapping_count: MappingCount::new(),
             event_sink: MaybeUninit::uninit(),
