@@ -7,6 +7,7 @@
 
 mod cache;
 mod forwarder;
+mod header;
 mod local;
 mod message;
 mod names;
@@ -15,6 +16,7 @@ mod random;
 mod rebinding;
 mod records;
 mod reply;
+mod shared;
 mod statistics;
 mod table;
 mod tcp;

@@ -54,6 +54,36 @@
 //!   another server frees the offered address, and INFORM is answered without a lease. An offered
 //!   address is reserved for 10 s.
 //!
+//! # The DNS forwarder
+//!
+//! With the feature `dns` and a configuration (`Config::dns_forwarder`), the router answers DNS
+//! queries of the inside network on its inside address, over UDP and TCP, and forwards them to the
+//! DNS servers outside (RFC 5625). DHCP clients get the router as their DNS server from the start,
+//! so leases are never short.
+//!
+//! - Each query to a server has a random number, and comes from a random port that is used for 5 s
+//!   at most. An answer counts if it comes to this port from the server's address and port, with the
+//!   number and the question. A blind attacker has to guess 16 bits of the number and nearly 16 of
+//!   the port, for a question that is asked once at a time. A host inside that helps the attacker
+//!   can have one name asked about several times by changing the case of its letters: up to
+//!   `DNS_QUERIES` times.
+//! - A server that is silent for 1.1 s, or answers SERVFAIL or REFUSED, is followed by the next. If
+//!   none answers, clients get SERVFAIL after 4.4 s; without a configuration outside, at once.
+//! - Records, types and EDNS options that the router does not know pass. An answer is never longer
+//!   than the client accepts. Servers are asked for at most 1,232 bytes over UDP; clients that need
+//!   more ask over TCP, up to 4,096 bytes. Queries without RD are forwarded, too.
+//! - Answers are kept until their TTLs end, for a day at most; the absence of a name for an hour at
+//!   most, and only with a SOA record (RFC 2308).
+//! - The router is `router.lan`, and DHCP clients have the names that they send (option 12), up to
+//!   24 bytes. A client cannot take the name of another, nor `router`, `wpad` or `isatap`. Names
+//!   take 36 bytes for each address of the pool.
+//! - Not forwarded: local names, addresses of names without a dot, `.local`, `.invalid`, `.test`,
+//!   `.onion`, `home.arpa`, and the reverse zones of private addresses (RFC 6303). `localhost` is
+//!   the host itself.
+//! - If too many queries wait, the host with the most loses its oldest one.
+//! - The bit AD is cleared in all answers, because the router checks no signatures. Zone transfers
+//!   are refused. A signed query (TSIG) fails if its EDNS size must be lowered.
+//!
 //! # The log
 //!
 //! The features `defmt` and `log` choose where it goes. Lines are logged about:
@@ -63,6 +93,7 @@
 //! - networks outside and inside that overlap,
 //! - addresses inside that were leased, found in use or declined: at most four lines a second,
 //! - a full pool: at most one line a minute,
+//! - the queries of the DNS forwarder, and servers that do not answer: at most one line a minute,
 //! - sessions that the NAT refused, and why: at most one line a second,
 //! - every 10 s, the packets forwarded and dropped, and how full the tables are. Hosts whose
 //!   addresses have the same last 8 bits are counted as one.

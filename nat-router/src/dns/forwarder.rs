@@ -263,7 +263,7 @@ impl<'d> Forwarder<'d> {
         }
         let message = core::mem::take(&mut self.message);
         let len = copy(message, datagram)
-            .and_then(|len| self.accept(&query, message, len, query.answer_size(), now));
+            .and_then(|len| self.accept(&query, (message, len), query.answer_size(), now));
         self.message = message;
         if let Some(len) = len {
             self.stats.answered += 1;
@@ -329,8 +329,7 @@ impl<'d> Forwarder<'d> {
     fn accept(
         &mut self,
         query: &Query<'_>,
-        answer: &mut [u8],
-        len: usize,
+        (answer, len): (&mut [u8], usize),
         limit: usize,
         now: u64,
     ) -> Option<usize> {
@@ -344,7 +343,7 @@ impl<'d> Forwarder<'d> {
             self.stats.rebinding += 1;
             return write(answer, reply::empty(query, Rcode::NOERROR)?);
         }
-        let lifetime = lifetime(message, query);
+        let lifetime = lifetime(message, query.rtype);
         let answer_only = answer.get(..len)?;
         if let (Some(lifetime), true) = (lifetime, query.header().rd()) {
             self.cache.put(query, answer_only, lifetime, seconds(now));

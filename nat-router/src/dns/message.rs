@@ -1,16 +1,14 @@
-//! What the forwarder reads of a query, and what it changes in a header.
+//! What the forwarder reads of a query.
 
 use core::ops::Range;
 
-use domain::base::header::{Header, HeaderSection};
+use domain::base::header::Header;
 use domain::base::iana::{Class, Opcode, Rcode, Rtype};
 use domain::base::name::ToLabelIter;
 use domain::base::{Message, ParsedName, Question};
 
+pub(super) use super::header::{HEADER_LEN, header_mut, set_id};
 use super::records::{Section, walk};
-
-/// The length of a header.
-pub(super) const HEADER_LEN: usize = 12;
 
 /// The largest answer over UDP for a client that does not say another size (RFC 1035 section 2.3.4).
 const MIN_SIZE: u16 = 512;
@@ -159,17 +157,5 @@ pub(super) fn is_same_question(one: &[u8], other: &[u8]) -> bool {
             kind == other_kind && name.eq_ignore_ascii_case(other_name)
         }
         _ => false,
-    }
-}
-
-/// The header of a message, to change it; `None` if the message is too short.
-pub(super) fn header_mut(message: &mut [u8]) -> Option<&mut HeaderSection> {
-    (message.len() >= HEADER_LEN).then(|| HeaderSection::for_message_slice_mut(message))
-}
-
-/// Sets the number of a message.
-pub(super) fn set_id(message: &mut [u8], id: u16) {
-    if let Some(section) = header_mut(message) {
-        section.header_mut().set_id(id);
     }
 }

@@ -103,5 +103,5 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let is_translated = octets.starts_with(&[0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0]);
     address
         .to_ipv4_mapped()
-        .or(is_translated.then_some(Ipv4Addr::new(a, b, c, d)))
+        .or_else(|| is_translated.then_some(Ipv4Addr::new(a, b, c, d)))
 }

@@ -6,7 +6,7 @@ use domain::base::wire::ParseError;
 use domain::base::{Message, ParsedName, ParsedRecord};
 use domain::rdata::Soa;
 
-use super::message::{Query, header_mut};
+use super::header::header_mut;
 
 /// The longest time that an answer is kept, in seconds: a day. Most caches allow that or more.
 const MAX_TTL: u32 = 86_400;
@@ -96,11 +96,11 @@ fn walk_section<'a>(
     }
 }
 
-/// How long an answer to `query` may be kept, in seconds; `None` for not at all.
+/// How long an answer to a question of the type `asked` may be kept, in seconds; `None` for not at all.
 ///
 /// That is the shortest TTL of all its records. An answer without the records that were asked for
 /// needs a SOA record, whose minimum counts, too (RFC 2308 section 5).
-pub(super) fn lifetime(message: &Message<[u8]>, query: &Query<'_>) -> Option<u32> {
+pub(super) fn lifetime(message: &Message<[u8]>, asked: Rtype) -> Option<u32> {
     let header = message.header();
     let has_name = match header.rcode() {
         Rcode::NOERROR => true,
@@ -115,7 +115,7 @@ pub(super) fn lifetime(message: &Message<[u8]>, query: &Query<'_>) -> Option<u32
         }
         shortest = shortest.min(located.ttl());
         if located.section == Section::Answer {
-            has_records |= rtype == query.rtype || query.rtype == Rtype::ANY;
+            has_records |= rtype == asked || asked == Rtype::ANY;
         }
         if located.section == Section::Authority && rtype == Rtype::SOA {
             has_soa |= located.soa_minimum().is_some();

@@ -13,7 +13,7 @@ use embassy_time::{Duration, Instant, Timer, with_deadline};
 use super::TCP_CONNECTIONS;
 use super::forwarder::{PORT, Step};
 use super::message::set_id;
-use super::udp::{Shared, millis, v4};
+use super::shared::{Shared, millis, v4};
 
 /// The bytes of the length before each message (RFC 1035 section 4.2.2).
 const LENGTH_LEN: usize = 2;
@@ -226,7 +226,7 @@ impl Connection<'_, '_, '_> {
         let query = self.query.get(LENGTH_LEN..LENGTH_LEN + len)?;
         let answer = self.answer.get_mut(LENGTH_LEN..)?;
         let mut forwarder = self.shared.forwarder.borrow_mut();
-        forwarder.stream_answer(query, id, answer, received?, millis())
+        forwarder.stream_answer((query, id), (answer, received?), millis())
     }
 }
 

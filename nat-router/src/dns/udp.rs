@@ -2,17 +2,18 @@
 
 use core::cell::RefCell;
 use core::future::poll_fn;
-use core::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use core::net::{IpAddr, Ipv4Addr};
 use core::task::Poll;
 
 use embassy_futures::join::{join, join_array};
 use embassy_futures::poll_once;
 use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
 use embassy_net::udp::{UdpMetadata, UdpSocket};
-use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 
 use super::forwarder::{Forwarder, Output, PORT};
+use super::shared::{Shared, millis, v4};
 use super::{Sockets as SocketMemory, UDP_SOCKETS, tcp};
 use crate::dhcp::client::DhcpClient;
 
@@ -21,15 +22,6 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The wait after the socket inside could not be bound.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What the tasks of the forwarder share.
-pub(super) struct Shared<'a> {
-    pub(super) inside: Stack<'a>,
-    pub(super) outside: Stack<'a>,
-    /// The router's address inside.
-    pub(super) router: Ipv4Addr,
-    pub(super) forwarder: RefCell<Forwarder<'a>>,
-}
 
 /// The next event.
 enum Event {
@@ -227,19 +219,4 @@ impl Sockets<'_> {
             }
         }
     }
-}
-
-#[allow(
-    irrefutable_let_patterns,
-    reason = "where IPv4 is the only protocol of embassy-net"
-)]
-pub(super) fn v4(endpoint: IpEndpoint) -> Option<SocketAddrV4> {
-    let embassy_net::IpAddress::Ipv4(address) = endpoint.addr else {
-        return None;
-    };
-    Some(SocketAddrV4::new(address, endpoint.port))
-}
-
-pub(super) fn millis() -> u64 {
-    Instant::now().as_millis()
 }

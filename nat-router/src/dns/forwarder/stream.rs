@@ -104,14 +104,12 @@ impl Forwarder<'_> {
         may
     }
 
-    /// Makes the first `len` bytes of `answer` the answer to `message`, and returns its length.
-    /// `None` if they are no answer to it with this number, or say that the server has failed.
+    /// Makes the first `len` bytes of `answer` the answer to `message`, which was sent with the
+    /// number `id`. Returns its length; `None` if they are no answer to it with this number, or say that the server has failed.
     pub(in crate::dns) fn stream_answer(
         &mut self,
-        message: &[u8],
-        id: u16,
-        answer: &mut [u8],
-        len: usize,
+        (message, id): (&[u8], u16),
+        (answer, len): (&mut [u8], usize),
         now: u64,
     ) -> Option<usize> {
         let query = Query::parse(message).ok()?;
@@ -125,7 +123,7 @@ impl Forwarder<'_> {
             self.stats.failed += 1;
             return None;
         }
-        let len = self.accept(&query, answer, len, MAX_LEN, now)?;
+        let len = self.accept(&query, (answer, len), MAX_LEN, now)?;
         self.stats.answered += 1;
         Some(len)
     }

@@ -39,7 +39,7 @@ fn a_query_over_tcp_is_answered_from_here_or_asks_all_servers() {
     let len = received.len();
     let len = lab
         .forwarder
-        .stream_answer(&message, id, &mut answer, len, lab.now)
+        .stream_answer((&message, id), (&mut answer, len), lab.now)
         .expect("the answer");
     let packet = parse(&answer[..len]);
     assert_eq!(
@@ -67,7 +67,7 @@ fn an_answer_over_tcp_must_be_the_answer_to_the_query_and_not_a_failure() {
         let len = answer.len();
         let taken = lab
             .forwarder
-            .stream_answer(&message, 77, &mut answer, len, lab.now);
+            .stream_answer((&message, 77), (&mut answer, len), lab.now);
         assert_eq!(taken, None);
     }
     let mut answer = [0; 512];
@@ -85,7 +85,7 @@ fn an_answer_over_tcp_is_kept_for_clients_over_udp() {
     let mut answer = address(&message, ANSWER, 60);
     let len = answer.len();
     lab.forwarder
-        .stream_answer(&message, 8, &mut answer, len, lab.now);
+        .stream_answer((&message, 8), (&mut answer, len), lab.now);
     assert_eq!(
         lab.ask_name("example.com").expect("kept").addresses(),
         [ANSWER]

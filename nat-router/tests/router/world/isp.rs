@@ -43,6 +43,10 @@ pub struct Isp {
     pub discovers: Cell<u32>,
     /// Where the last datagram for the echo port came from.
     pub asked_by: Cell<Option<(Ipv4Addr, u16)>>,
+    /// What answers queries to its DNS server, if it has one.
+    pub resolver: Cell<Option<fn(&Udp) -> Udp>>,
+    /// How many queries were answered.
+    pub resolved: Cell<u32>,
 }
 
 impl Isp {
@@ -59,6 +63,8 @@ impl Isp {
             refuses,
             discovers: Cell::new(0),
             asked_by: Cell::new(None),
+            resolver: Cell::new(None),
+            resolved: Cell::new(0),
         }
     }
 
@@ -121,6 +127,11 @@ impl Isp {
                     }
                     .frame(),
                 )
+            }
+            53 => {
+                let answer = self.resolver.get()?(&udp);
+                self.resolved.set(self.resolved.get() + 1);
+                Some(answer.frame())
             }
             _ => None,
         }
