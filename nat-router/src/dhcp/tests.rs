@@ -1040,7 +1040,7 @@ fn with_a_dns_forwarder_clients_get_the_router_and_have_names() {
         ..lab
     };
     let name = DhcpOption::HostName("Lap Top");
-    let discover = [DhcpOption::MessageType(MessageType::Discover), name.clone()];
+    let discover = [DhcpOption::MessageType(MessageType::Discover), name];
     let offer = lab.ask(&client(1), &discover).expect("an offer");
     let address = offer.address.expect("an address");
     assert_eq!(

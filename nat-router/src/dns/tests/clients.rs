@@ -95,7 +95,7 @@ fn an_answer_never_claims_to_be_checked() {
     lab.ask(client(10), &message);
     let sent = lab.last_sent();
     let answer = answer_to(&sent.message, |packet| {
-        packet.set_flags(PacketFlag::AUTHENTIC_DATA)
+        packet.set_flags(PacketFlag::AUTHENTIC_DATA);
     });
     assert!(parse(&answer).has_flags(PacketFlag::AUTHENTIC_DATA));
     lab.answer(&sent, &answer);
