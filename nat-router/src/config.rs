@@ -27,8 +27,47 @@ pub struct Config {
     pub dhcp_server: Option<DhcpServer>,
     /// Whether hosts inside can ask for external ports, with PCP or NAT-PMP.
     ///
-    /// Default: no. Without the feature `port-control` it has no effect.
+    /// Default: no.
+    #[cfg(feature = "port-control")]
     pub port_control: bool,
+    /// The configuration of the DNS forwarder inside; `None` for no forwarder. With one, DHCP
+    /// clients get the router as their DNS server.
+    #[cfg(feature = "dns")]
+    pub dns_forwarder: Option<DnsForwarder>,
+}
+
+/// The configuration of the DNS forwarder on the router's inside address.
+#[cfg(feature = "dns")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct DnsForwarder {
+    /// The domain of local names: labels of ASCII letters, digits and hyphens, up to 63 bytes in
+    /// all. The router is `router` in it, and DHCP clients have the names that they send.
+    ///
+    /// Default: `lan`.
+    pub domain: &'static str,
+    /// Whether an answer about a name outside is emptied if it has an address that only hosts
+    /// inside should have: a private, loopback or link-local one, or one of the inside network.
+    /// Otherwise a web page from outside can reach hosts inside through a browser (DNS rebinding).
+    ///
+    /// Default: no.
+    pub rebinding_protection: bool,
+    /// Names that may have such addresses, with all names below them.
+    ///
+    /// Default: none.
+    pub rebinding_exceptions: &'static [&'static str],
+}
+
+#[cfg(feature = "dns")]
+impl Default for DnsForwarder {
+    fn default() -> Self {
+        Self {
+            domain: "lan",
+            rebinding_protection: false,
+            rebinding_exceptions: &[],
+        }
+    }
 }
 
 /// The configuration of the DHCP server inside. Besides a lease, a client gets the router as its
@@ -71,7 +110,10 @@ impl Config {
             outside: None,
             host_name: HOST_NAME,
             dhcp_server: DhcpServer::of(inside),
+            #[cfg(feature = "port-control")]
             port_control: false,
+            #[cfg(feature = "dns")]
+            dns_forwarder: None,
         }
     }
 }
@@ -168,6 +210,10 @@ impl DhcpServer {
 pub enum ConfigError {
     /// What is wrong with [`Config::dhcp_server`], as a sentence without a full stop.
     DhcpServer(&'static str),
+    /// [`DnsForwarder::domain`] is too long, or has other characters than letters, digits and
+    /// hyphens in labels.
+    #[cfg(feature = "dns")]
+    DnsDomain,
     /// [`Config::host_name`] is too long, or has other characters than letters, digits and hyphens.
     HostName,
     /// The NAT refuses [`Config::nat`] or the address of [`Config::outside`].
@@ -184,6 +230,10 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DhcpServer(problem) => write!(f, "dhcp_server: {problem}"),
+            #[cfg(feature = "dns")]
+            Self::DnsDomain => f.write_str(
+                "dns_forwarder.domain: not labels of ASCII letters, digits and hyphens, up to 63 bytes in all",
+            ),
             Self::HostName => {
                 f.write_str("host_name: not up to 63 ASCII letters, digits and hyphens")
             }

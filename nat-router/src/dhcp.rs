@@ -12,6 +12,8 @@ mod identifiers;
 mod identity;
 mod leases;
 mod message;
+#[cfg(feature = "dns")]
+mod names;
 mod news;
 mod server;
 mod socket;
@@ -21,9 +23,15 @@ mod tests;
 pub use server::SHORT_LEASE_SECONDS;
 
 pub(crate) use identity::Identity;
+#[cfg(feature = "dns")]
+pub(crate) use names::{MAX_NAME, Names};
+#[cfg(feature = "dns")]
+pub(crate) use server::LocalDns;
 pub(crate) use server::Server;
 pub(crate) use socket::serve;
 
+#[cfg(feature = "dns")]
+use core::cell::RefCell;
 use core::mem::MaybeUninit;
 
 use embassy_net::udp::PacketMetadata;
@@ -40,6 +48,8 @@ const MAX_REQUEST_LEN: usize = 1500 - 28;
 pub(crate) struct Memory<const LEASES: usize> {
     pub(crate) leases: [Lease; LEASES],
     pub(crate) identifiers: Identifiers,
+    #[cfg(feature = "dns")]
+    pub(crate) names: RefCell<[names::Entry; LEASES]>,
     pub(crate) buffers: Buffers,
 }
 
@@ -65,6 +75,8 @@ impl<const LEASES: usize> Memory<LEASES> {
         Self {
             leases: [Lease::FREE; LEASES],
             identifiers: Identifiers::new(),
+            #[cfg(feature = "dns")]
+            names: RefCell::new([names::Entry::NONE; LEASES]),
             buffers,
         }
     }
@@ -84,5 +96,28 @@ impl<const LEN: usize> Queue<LEN> {
             self.metadata.write([PacketMetadata::EMPTY; QUEUE]),
             &mut self.bytes,
         )
+    }
+}
+
+/// Names for the tests of the DNS forwarder.
+#[cfg(all(test, feature = "dns"))]
+pub(crate) mod tests_of_names {
+    use core::net::Ipv4Addr;
+
+    use super::leases::ClientKey;
+    use super::names::Entry;
+    use super::{Names, RefCell};
+
+    pub(crate) const NONE: Entry = Entry::NONE;
+
+    /// The names of a pool from 192.168.77.100 on.
+    pub(crate) fn table(entries: &RefCell<[Entry]>) -> Names<'_> {
+        Names::new(entries, Ipv4Addr::new(192, 168, 77, 100))
+    }
+
+    pub(crate) fn publish(names: Names<'_>, address: Ipv4Addr, name: &[u8], until: u32) {
+        let owner = ClientKey([1; 8]);
+        names.note(address, owner, Some(name));
+        names.lease(address, owner, 0, until);
     }
 }

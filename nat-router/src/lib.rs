@@ -56,7 +56,7 @@
 //!
 //! # Ports on request
 //!
-//! With the feature `port-control` and [`Config::port_control`], hosts inside can ask for external
+//! With the feature `port-control` and `Config::port_control`, hosts inside can ask for external
 //! ports by PCP (RFC 6887) and NAT-PMP (RFC 6886), as games, file sharing and conferences do. It is
 //! off by default: then a program on any host opens ports to the outside, and whoever controls the
 //! host can.
@@ -73,6 +73,36 @@
 //! - Up to 16 requests of a host, and those of 8 hosts, are answered in a second. Nothing is
 //!   answered that comes from outside.
 //!
+//! # The DNS forwarder
+//!
+//! With the feature `dns` and a configuration (`Config::dns_forwarder`), the router answers DNS
+//! queries of the inside network on its inside address, over UDP and TCP, and forwards them to the
+//! DNS servers outside (RFC 5625). DHCP clients get the router as their DNS server from the start,
+//! so leases are never short.
+//!
+//! - Each query to a server has a random number, and comes from a random port that is used for 5 s
+//!   at most. An answer counts if it comes to this port from the server's address and port, with the
+//!   number and the question. A blind attacker has to guess 16 bits of the number and nearly 16 of
+//!   the port, for a question that is asked once at a time. A host inside that helps the attacker
+//!   can have one name asked about several times by changing the case of its letters: up to
+//!   `DNS_QUERIES` times.
+//! - A server that is silent for 1.1 s, or answers SERVFAIL or REFUSED, is followed by the next. If
+//!   none answers, clients get SERVFAIL after 4.4 s; without a configuration outside, at once.
+//! - Records, types and EDNS options that the router does not know pass. An answer is never longer
+//!   than the client accepts. Servers are asked for at most 1,232 bytes over UDP; clients that need
+//!   more ask over TCP, up to 4,096 bytes. Queries without RD are forwarded, too.
+//! - Answers are kept until their TTLs end, for a day at most; the absence of a name for an hour at
+//!   most, and only with a SOA record (RFC 2308).
+//! - The router is `router.lan`, and DHCP clients have the names that they send (option 12), up to
+//!   24 bytes. A client cannot take the name of another, nor `router`, `wpad` or `isatap`. Names
+//!   take 36 bytes for each address of the pool.
+//! - Not forwarded: local names, addresses of names without a dot, `.local`, `.invalid`, `.test`,
+//!   `.onion`, `home.arpa`, and the reverse zones of private addresses (RFC 6303). `localhost` is
+//!   the host itself.
+//! - If too many queries wait, the host with the most loses its oldest one.
+//! - The bit AD is cleared in all answers, because the router checks no signatures. Zone transfers
+//!   are refused. A signed query (TSIG) fails if its EDNS size must be lowered.
+//!
 //! # The log
 //!
 //! The features `defmt` and `log` choose where it goes. Lines are logged about:
@@ -82,6 +112,7 @@
 //! - networks outside and inside that overlap,
 //! - addresses inside that were leased, found in use or declined: at most four lines a second,
 //! - a full pool: at most one line a minute,
+//! - the queries of the DNS forwarder, and servers that do not answer: at most one line a minute,
 //! - sessions that the NAT refused, and why: at most one line a second,
 //! - every 10 s, the packets forwarded and dropped, and how full the tables are. Hosts whose
 //!   addresses have the same last 8 bits are counted as one.
@@ -103,6 +134,8 @@ mod memory;
 
 // The task besides the runner, and what it runs.
 mod dhcp;
+#[cfg(feature = "dns")]
+mod dns;
 mod led;
 #[cfg(feature = "port-control")]
 mod port_control;
@@ -128,9 +161,13 @@ use embassy_net_driver::Driver;
 use nat_core::{Cidr, Seed, Width};
 use nat_embassy::{Control, Outside};
 
+#[cfg(feature = "dns")]
+pub use config::DnsForwarder;
 pub use config::{Config, ConfigError, DhcpServer, LEASES};
 pub use dhcp::SHORT_LEASE_SECONDS;
 pub use dhcp::client::{DhcpClient, Lease, MAX_DNS_SERVERS};
+#[cfg(feature = "dns")]
+pub use dns::{DNS_CACHE, DNS_QUERIES, DnsStats};
 pub use firmware::{WATCHDOG_TIMEOUT, mappings};
 pub use identity::{host_mac_address, mac_address, mac_addresses};
 pub use led::{NoLed, Pattern};
@@ -212,7 +249,11 @@ pub fn new<
     let network = config.nat.inside;
     #[cfg(feature = "port-control")]
     let port_control = config.port_control;
+    #[cfg(feature = "dns")]
+    check_dns_domain(&config)?;
     let (dhcp_server, dhcp) = dhcp_server(&mut memory.dhcp, &config, stacks)?;
+    #[cfg(feature = "dns")]
+    let dns_forwarder = dns_forwarder(&mut memory.dns, &dhcp_server, &config, stacks);
     check_host_name(config.host_name)?;
     let static_lease = static_lease(&config);
     let [inside_config, outside_config] = stack_configs(network, static_lease.as_ref());
@@ -241,6 +282,8 @@ pub fn new<
             lease,
             dhcp,
             dhcp_server,
+            #[cfg(feature = "dns")]
+            dns_forwarder,
             mapping_count,
             network,
             #[cfg(feature = "port-control")]
@@ -258,13 +301,58 @@ fn dhcp_server<const HOSTS: usize>(
     let dhcp::Memory {
         leases,
         identifiers,
+        #[cfg(feature = "dns")]
+        names,
         buffers,
     } = memory;
     let server = server_config(config, HOSTS)?.map(|server| {
         let identity = dhcp::Identity::new(seeds);
-        dhcp::Server::new((leases, identifiers), &server, config.nat.inside, identity)
+        let memory = (&mut leases[..], identifiers);
+        #[cfg(feature = "dns")]
+        let local_dns = config.dns_forwarder.map(|dns| dhcp::LocalDns {
+            names: dhcp::Names::new(names, server.first),
+            domain: dns.domain,
+        });
+        let server = dhcp::Server::new(memory, &server, config.nat.inside, identity);
+        #[cfg(feature = "dns")]
+        let server = server.with_local_dns(local_dns);
+        server
     });
     Ok((server, buffers))
+}
+
+/// The DNS forwarder, if there is one, and its buffers.
+#[cfg(feature = "dns")]
+fn dns_forwarder(
+    memory: &'static mut dns::Memory,
+    dhcp_server: &Option<dhcp::Server<'static>>,
+    config: &Config,
+    seeds: [u64; 2],
+) -> Option<(dns::Forwarder<'static>, &'static mut dns::Sockets)> {
+    let settings = config.dns_forwarder?;
+    let local = dns::Local {
+        inside: config.nat.inside,
+        domain: settings.domain,
+        clients: dhcp_server.as_ref().and_then(dhcp::Server::names),
+    };
+    let protection = settings
+        .rebinding_protection
+        .then_some(dns::RebindingProtection {
+            exceptions: settings.rebinding_exceptions,
+        });
+    let forwarder = dns::Forwarder::new(&mut memory.state, local, protection, seeds);
+    Some((forwarder, &mut memory.sockets))
+}
+
+/// Checks the domain of local names.
+#[cfg(feature = "dns")]
+fn check_dns_domain(config: &Config) -> Result<(), ConfigError> {
+    let is_valid = |forwarder: DnsForwarder| dns::is_domain(forwarder.domain);
+    if config.dns_forwarder.is_none_or(is_valid) {
+        Ok(())
+    } else {
+        Err(ConfigError::DnsDomain)
+    }
 }
 
 /// The DHCP client, unless the outside has a static configuration, and what it shares with its

@@ -7,11 +7,26 @@ use nat_core::Width;
 use nat_embassy::{State, WideState};
 
 use crate::dhcp;
+#[cfg(feature = "dns")]
+use crate::dns;
 use crate::events::{EventSink, MappingCount};
 
-/// Sockets of each of the router's own stacks. DHCP uses one of each, ports on request use one
-/// inside; three are for the application.
-pub const SOCKETS: usize = 4 + cfg!(feature = "port-control") as usize;
+/// Sockets of each of the router's own stacks without services beyond DHCP. DHCP uses one of them;
+/// the others are for the application.
+pub const SOCKETS: usize = 4;
+
+/// Sockets inside for ports on request.
+const PORT_CONTROL_SOCKETS: usize = if cfg!(feature = "port-control") { 1 } else { 0 };
+
+/// Sockets of the stack inside and of the stack outside.
+#[cfg(feature = "dns")]
+const INSIDE_SOCKETS: usize = SOCKETS + PORT_CONTROL_SOCKETS + 1 + dns::TCP_CONNECTIONS;
+#[cfg(feature = "dns")]
+const OUTSIDE_SOCKETS: usize = SOCKETS + dns::UDP_SOCKETS + dns::TCP_CONNECTIONS;
+#[cfg(not(feature = "dns"))]
+const INSIDE_SOCKETS: usize = SOCKETS + PORT_CONTROL_SOCKETS;
+#[cfg(not(feature = "dns"))]
+const OUTSIDE_SOCKETS: usize = SOCKETS;
 
 /// All the memory of a router: a [`State`] with the same parameters, and the memory of both stacks,
 /// of the DHCP server and of the DHCP client. The server's pool can have `HOSTS` addresses, at 24
@@ -28,10 +43,12 @@ pub struct Memory<
     W: Width = u16,
 > {
     pub(crate) state: State<MAPPINGS, SESSIONS, HOSTS, WAITING, FREED, W>,
-    pub(crate) inside: StackResources<SOCKETS>,
-    pub(crate) outside: StackResources<SOCKETS>,
+    pub(crate) inside: StackResources<INSIDE_SOCKETS>,
+    pub(crate) outside: StackResources<OUTSIDE_SOCKETS>,
     pub(crate) dhcp: dhcp::Memory<HOSTS>,
     pub(crate) dhcp_client: dhcp::client::Memory,
+    #[cfg(feature = "dns")]
+    pub(crate) dns: dns::Memory,
     pub(crate) lease: MaybeUninit<dhcp::client::Shared>,
     #[cfg(feature = "port-control")]
     pub(crate) port_control: crate::port_control::Buffers,
@@ -92,6 +109,8 @@ impl<
             outside: StackResources::new(),
             dhcp: dhcp::Memory::new(),
             dhcp_client: dhcp::client::Memory::new(),
+            #[cfg(feature = "dns")]
+            dns: dns::Memory::new(),
             lease: MaybeUninit::uninit(),
             #[cfg(feature = "port-control")]
             port_control: crate::port_control::Buffers::new(),

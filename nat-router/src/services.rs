@@ -2,7 +2,9 @@
 
 use core::future::pending;
 
-use embassy_futures::join::{join, join5};
+#[cfg(any(feature = "dns", feature = "port-control"))]
+use embassy_futures::join::join;
+use embassy_futures::join::join5;
 use embassy_net::Stack;
 use embassy_time::{Duration, Instant, Timer};
 use embedded_hal::digital::OutputPin;
@@ -11,6 +13,8 @@ use nat_embassy::{Control, LanDevice, WanDevice};
 
 use crate::dhcp;
 use crate::dhcp::client::DhcpClient;
+#[cfg(feature = "dns")]
+use crate::dns;
 use crate::events::MappingCount;
 use crate::led::Pattern;
 use crate::statistics::Statistics;
@@ -38,6 +42,9 @@ pub struct Services<W: Width = u16> {
     pub(crate) lease: &'static dhcp::client::Shared,
     pub(crate) dhcp: &'static mut dhcp::Buffers,
     pub(crate) dhcp_server: Option<dhcp::Server<'static>>,
+    /// `None` without a DNS forwarder.
+    #[cfg(feature = "dns")]
+    pub(crate) dns_forwarder: Option<(dns::Forwarder<'static>, &'static mut dns::Sockets)>,
     pub(crate) mapping_count: &'static MappingCount,
     pub(crate) network: Cidr,
     /// `None` if hosts cannot ask for ports.
@@ -58,6 +65,8 @@ impl<W: Width> Services<W> {
             lease,
             dhcp,
             dhcp_server,
+            #[cfg(feature = "dns")]
+            dns_forwarder,
             mapping_count,
             network,
             #[cfg(feature = "port-control")]
@@ -79,11 +88,24 @@ impl<W: Width> Services<W> {
                 dhcp::serve(control, inside, handle, dhcp, server).await;
             }
         };
-        let grant_ports = async {
-            #[cfg(feature = "port-control")]
-            if let Some(buffers) = port_control {
-                crate::port_control::serve(control, inside, network.address(), buffers).await;
-            }
+        #[cfg(feature = "port-control")]
+        let serve = async {
+            let grant_ports = async {
+                if let Some(buffers) = port_control {
+                    crate::port_control::serve(control, inside, network.address(), buffers).await;
+                }
+            };
+            join(serve, grant_ports).await;
+        };
+        #[cfg(feature = "dns")]
+        let serve = async {
+            let forward = async {
+                if let Some((forwarder, sockets)) = dns_forwarder {
+                    let stacks = [inside, outside];
+                    dns::serve(stacks, network.address(), handle, sockets, forwarder).await;
+                }
+            };
+            join(serve, forward).await;
         };
         let watch = watch(
             outside,
@@ -92,13 +114,13 @@ impl<W: Width> Services<W> {
             Statistics::new(control, mapping_count),
             led,
         );
-        // The DHCP server and client must be polled in one task with their stacks, and after them.
+        // The DHCP server, the DHCP client and the DNS forwarder must be polled in one task with their stacks, and after them.
         join5(
             inside_runner.run(),
             outside_runner.run(),
             configure,
             serve,
-            join(grant_ports, watch),
+            watch,
         )
         .await;
         pending().await

@@ -13,7 +13,7 @@ use anyhow::{Result, bail, ensure};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use nat_core::{Cidr, Config};
 #[cfg(target_os = "linux")]
-use nat_router::{ConfigError, DhcpServer};
+use nat_router::{ConfigError, DhcpServer, DnsForwarder};
 
 pub(crate) use nat_options::{NatOptions, refusal};
 use notes::{EXAMPLES, MORE_OF_REPLAY, MORE_OF_ROUTER, REPLAY_NOTES, ROUTER_NOTES, SOAK_NOTES};
@@ -97,6 +97,24 @@ pub(crate) struct RouterOptions {
     /// then open ports of that host to the WAN
     #[arg(long)]
     pub(crate) port_control: bool,
+    /// Forward DNS queries of the LAN to the servers of the WAN's lease or of --dns-server. DHCP
+    /// clients get the router as their DNS server, and their names below the domain
+    #[arg(long)]
+    pub(crate) dns_forwarder: bool,
+    /// DNS server on the WAN, with a WAN address that is not leased; up to three
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) dns_server: Vec<Ipv4Addr>,
+    /// Domain of the names that the router and DHCP clients have
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = "lan",
+        requires = "dns_forwarder"
+    )]
+    pub(crate) dns_domain: String,
+    /// Empty answers about public names that have a private, loopback or link-local address
+    #[arg(long, requires = "dns_forwarder")]
+    pub(crate) dns_rebinding_protection: bool,
     /// Append one line of JSON to FILE for each mapping that is created or deleted, and for each
     /// session that is refused
     #[arg(long, value_name = "FILE")]
@@ -126,7 +144,21 @@ pub(crate) struct RouterOptions {
     pub(crate) nat: NatOptions,
 }
 
+/// The DNS servers that a static configuration of embassy-net holds.
+#[cfg(target_os = "linux")]
+const MAX_DNS_SERVERS: usize = 3;
+
 impl RouterOptions {
+    /// The configuration of the LAN's DNS forwarder, if there is one.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn dns_forwarder(&self) -> Option<DnsForwarder> {
+        let mut forwarder = DnsForwarder::default();
+        // Once for the whole run.
+        forwarder.domain = self.dns_domain.clone().leak();
+        forwarder.rebinding_protection = self.dns_rebinding_protection;
+        self.dns_forwarder.then_some(forwarder)
+    }
+
     /// The configuration of the LAN's DHCP server, if there is one.
     #[cfg(target_os = "linux")]
     pub(crate) fn dhcp_server(&self) -> Result<Option<DhcpServer>> {
@@ -166,6 +198,15 @@ impl RouterOptions {
             .nat
             .config(self.lan.address, self.wan.address.map(|wan| wan.address()))?;
         self.check_gateway()?;
+        ensure!(
+            self.dns_server.is_empty() || self.wan.address.is_some(),
+            "--dns-server cannot be used with --wan {}=dhcp: the servers come with the lease",
+            self.wan.name
+        );
+        ensure!(
+            self.dns_server.len() <= MAX_DNS_SERVERS,
+            "--dns-server can be given {MAX_DNS_SERVERS} times at most"
+        );
         self.nat
             .check_wan_addresses(self.lan.address, self.wan.address, self.gateway)?;
         config.dhcp_client = self.wan.address.is_none();

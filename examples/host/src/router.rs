@@ -155,10 +155,11 @@ fn router_config(options: &RouterOptions) -> Result<nat_router::Config> {
     config.outside = options.wan.address.map(|address| StaticConfigV4 {
         address: Ipv4Cidr::new(address.address(), address.prefix_len()),
         gateway: options.gateway,
-        dns_servers: Default::default(),
+        dns_servers: options.dns_server.iter().copied().collect(),
     });
     config.dhcp_server = options.dhcp_server()?;
     config.port_control = options.port_control;
+    config.dns_forwarder = options.dns_forwarder();
     Ok(config)
 }
 

@@ -435,6 +435,12 @@ impl<'d> Leases<'d> {
             .then_some(lease)
     }
 
+    /// The address that is reserved for the client or leased to it, or was last.
+    #[cfg(feature = "dns")]
+    pub(super) fn address_of(&self, client: ClientKey) -> Option<Ipv4Addr> {
+        self.place_of(client).map(|slot| self.address(slot))
+    }
+
     fn place_of(&self, client: ClientKey) -> Option<usize> {
         self.leases.iter().position(|lease| lease.is_of(client))
     }

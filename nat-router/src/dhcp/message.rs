@@ -27,6 +27,9 @@ const OPTION_HEADER_LEN: usize = 2;
 
 mod option {
     pub(super) const DNS_SERVERS: u8 = 6;
+    #[cfg(feature = "dns")]
+    pub(super) const HOST_NAME: u8 = 12;
+    pub(super) const DOMAIN_NAME: u8 = 15;
     pub(super) const BROADCAST_ADDRESS: u8 = 28;
     pub(super) const REQUESTED_ADDRESS: u8 = 50;
     pub(super) const MESSAGE_TYPE: u8 = 53;
@@ -44,6 +47,9 @@ pub(super) struct Request<'a> {
     pub(super) current: Option<Ipv4Addr>,
     /// The server that it is for.
     pub(super) server: Option<Ipv4Addr>,
+    /// Its host name.
+    #[cfg(feature = "dns")]
+    pub(super) host_name: Option<&'a [u8]>,
 }
 
 /// The client that a reply is for.
@@ -85,6 +91,8 @@ impl<'a> Request<'a> {
             asked: None,
             current,
             server: None,
+            #[cfg(feature = "dns")]
+            host_name: None,
         };
         packet.options().for_each(|option| request.take(option));
         Some(request)
@@ -96,6 +104,8 @@ impl<'a> Request<'a> {
             (option::REQUESTED_ADDRESS, data) => self.asked = address(data).or(self.asked),
             (option::SERVER, data) => self.server = address(data).or(self.server),
             (option::CLIENT_ID, data) if data.len() >= MIN_CLIENT_ID => self.client.id = Some(data),
+            #[cfg(feature = "dns")]
+            (option::HOST_NAME, data) => self.host_name = Some(data),
             _ => {}
         }
     }
@@ -111,6 +121,8 @@ pub(super) struct Network<'a> {
     pub(super) mask: Ipv4Addr,
     pub(super) broadcast: Option<Ipv4Addr>,
     pub(super) dns: &'a [Ipv4Addr],
+    /// The domain of local names, which clients append to names without a dot.
+    pub(super) domain: Option<&'a str>,
 }
 
 /// The data of the DNS server option.
@@ -153,11 +165,13 @@ impl Reply {
         buffer.fill(0);
         let broadcast = network.broadcast.map(|address| address.octets());
         let dns;
-        let mut options = heapless::Vec::<DhcpOption<'_>, 3>::new();
+        let mut options = heapless::Vec::<DhcpOption<'_>, 4>::new();
         // A server must return the identifier, also with a NAK (RFC 6842).
         options.extend(client.id.map(|id| with_code(option::CLIENT_ID, id)));
         let broadcast = broadcast.as_ref().filter(|_| self.describes_network());
         options.extend(broadcast.map(|data| with_code(option::BROADCAST_ADDRESS, data)));
+        let domain = network.domain.filter(|_| self.describes_network());
+        options.extend(domain.map(|name| with_code(option::DOMAIN_NAME, name.as_bytes())));
         // Last, because as many servers are given as there is space for.
         let len = self.repr(client, network, &options).buffer_len() + OPTION_HEADER_LEN;
         dns = dns_option(network.dns, buffer.len().saturating_sub(len));

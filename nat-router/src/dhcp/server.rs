@@ -12,6 +12,8 @@ use super::leases::{
     Asker, Choice, ClientKey, Grant, Lease, Leases, Mac, Probed, Question, Wanted,
 };
 use super::message::{Client, Network, Reply, Request};
+#[cfg(feature = "dns")]
+use super::names::Names;
 use super::news::News;
 use crate::config::DhcpServer;
 
@@ -30,6 +32,18 @@ pub(crate) struct Server<'d> {
     identity: Identity,
     inside: Cidr,
     lease_seconds: u32,
+    /// `None` without a DNS forwarder on the router.
+    #[cfg(feature = "dns")]
+    local_dns: Option<LocalDns<'d>>,
+}
+
+/// What the server and the router's DNS forwarder have in common.
+#[cfg(feature = "dns")]
+#[derive(Clone, Copy)]
+pub(crate) struct LocalDns<'d> {
+    pub(crate) names: Names<'d>,
+    /// The domain of local names.
+    pub(crate) domain: &'static str,
 }
 
 /// What a reply depends on besides the client.
@@ -56,6 +70,9 @@ pub(crate) struct Answer {
     /// The hardware and IP address of the receiver.
     pub(crate) to: (Mac, Ipv4Addr),
 }
+
+/// The DNS servers for clients, if they are known, and the domain of local names.
+type Dns<'a> = (Option<&'a [Ipv4Addr]>, Option<&'a str>);
 
 /// The reply to a message, if any, and the news for the log.
 struct Decision {
@@ -105,7 +122,21 @@ impl<'d> Server<'d> {
             identity,
             inside,
             lease_seconds: config.lease_seconds,
+            #[cfg(feature = "dns")]
+            local_dns: None,
         }
+    }
+
+    /// Hands out the router as the DNS server, and publishes the names of clients for it.
+    #[cfg(feature = "dns")]
+    pub(crate) fn with_local_dns(self, local_dns: Option<LocalDns<'d>>) -> Self {
+        Self { local_dns, ..self }
+    }
+
+    /// The names of clients, if they are published.
+    #[cfg(feature = "dns")]
+    pub(crate) fn names(&self) -> Option<Names<'d>> {
+        self.local_dns.map(|dns| dns.names)
     }
 
     /// The address of the router, from which replies are sent.
@@ -133,6 +164,12 @@ impl<'d> Server<'d> {
         // Only at an address of this network can the client be reached by unicast.
         request.client.current = request.current.filter(|address| self.is_host(*address));
         let decision = self.decide(&request, moment).unwrap_or(Decision::NOTHING);
+        #[cfg(feature = "dns")]
+        {
+            let key = self.identity.of(request.client.id, request.client.mac);
+            self.note_name(key, &request);
+            self.publish_name(key, &decision, moment.now);
+        }
         self.carry_out(decision, &request.client, moment, buffer)
     }
 
@@ -172,6 +209,8 @@ impl<'d> Server<'d> {
             let decision = self
                 .decide_after_probe(&client, address, &probed, moment)
                 .unwrap_or(Decision::NOTHING);
+            #[cfg(feature = "dns")]
+            self.publish_name(probed.client, &decision, moment.now);
             outcome = self.carry_out(decision, &client, moment, buffer);
         }
         let in_use = station
@@ -236,6 +275,10 @@ impl<'d> Server<'d> {
         now: u32,
     ) -> Option<Decision> {
         let was_its = self.leases.decline(key, address, now);
+        #[cfg(feature = "dns")]
+        if let Some(dns) = self.local_dns.filter(|_| was_its) {
+            dns.names.release(address);
+        }
         was_its.then_some(Decision::news(News::Declined { address, mac }))
     }
 
@@ -321,6 +364,44 @@ impl<'d> Server<'d> {
         }
     }
 
+    /// Keeps the name of a client that has an address, or waits for one.
+    #[cfg(feature = "dns")]
+    fn note_name(&self, key: ClientKey, request: &Request<'_>) {
+        let (Some(dns), Some(address)) = (self.local_dns, self.leases.address_of(key)) else {
+            return;
+        };
+        match request.kind {
+            DhcpMessageType::Discover | DhcpMessageType::Request => {
+                dns.names.note(address, key, request.host_name);
+            }
+            DhcpMessageType::Release if request.current == Some(address) => {
+                dns.names.release(address);
+            }
+            _ => {}
+        }
+    }
+
+    /// Publishes the name of a client whose lease is acknowledged.
+    #[cfg(feature = "dns")]
+    fn publish_name(&self, key: ClientKey, decision: &Decision, now: u32) {
+        if let (Some(dns), Some(Reply::Address(DhcpMessageType::Ack, address, seconds))) =
+            (self.local_dns, decision.reply)
+        {
+            dns.names
+                .lease(address, key, now, now.saturating_add(seconds));
+        }
+    }
+
+    /// The DNS servers for clients, and the domain of local names.
+    fn dns<'a>(&self, moment: Moment<'a>, router: &'a [Ipv4Addr]) -> Dns<'a> {
+        #[cfg(feature = "dns")]
+        if let Some(dns) = self.local_dns {
+            return (Some(router), Some(dns.domain));
+        }
+        let _ = router;
+        (moment.dns, None)
+    }
+
     fn carry_out(
         &self,
         decision: Decision,
@@ -344,6 +425,8 @@ impl<'d> Server<'d> {
         moment: Moment<'_>,
         buffer: &mut [u8],
     ) -> Option<Answer> {
+        let router = [self.router()];
+        let (dns, domain) = self.dns(moment, &router);
         let network = Network {
             router: self.router(),
             mask: Ipv4Addr::from_bits(
@@ -352,7 +435,8 @@ impl<'d> Server<'d> {
                     .unwrap_or(0),
             ),
             broadcast: self.inside.broadcast(),
-            dns: moment.dns.unwrap_or_default(),
+            dns: dns.unwrap_or_default(),
+            domain,
         };
         let len = reply.emit(client, &network, buffer)?;
         Some(Answer {
@@ -361,13 +445,14 @@ impl<'d> Server<'d> {
         })
     }
 
-    const fn address(&self, kind: DhcpMessageType, address: Ipv4Addr, moment: Moment<'_>) -> Reply {
+    fn address(&self, kind: DhcpMessageType, address: Ipv4Addr, moment: Moment<'_>) -> Reply {
         Reply::Address(kind, address, self.seconds(moment))
     }
 
-    const fn seconds(&self, moment: Moment<'_>) -> u32 {
+    fn seconds(&self, moment: Moment<'_>) -> u32 {
+        let (dns, _) = self.dns(moment, &[]);
         // A configured time that is shorter stays.
-        if moment.dns.is_some() || self.lease_seconds < SHORT_LEASE_SECONDS {
+        if dns.is_some() || self.lease_seconds < SHORT_LEASE_SECONDS {
             self.lease_seconds
         } else {
             SHORT_LEASE_SECONDS

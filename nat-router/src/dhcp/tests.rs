@@ -1019,3 +1019,44 @@ fn run_random(random: &mut Pcg32) {
         lab.stations.insert(address, who.mac);
     }
 }
+
+/// With a DNS forwarder on the router, clients need not wait for the outside.
+#[cfg(feature = "dns")]
+#[test]
+fn with_a_dns_forwarder_clients_get_the_router_and_have_names() {
+    use core::cell::RefCell;
+
+    use super::tests_of_names::{NONE, table};
+
+    let names = table(Box::leak(Box::new(RefCell::new([NONE; 8]))));
+    let local_dns = super::LocalDns {
+        names,
+        domain: "lan",
+    };
+    let lab = Lab::new(100, 107);
+    let mut lab = Lab {
+        server: lab.server.with_local_dns(Some(local_dns)),
+        dns: None,
+        ..lab
+    };
+    let name = DhcpOption::HostName("Lap Top");
+    let discover = [DhcpOption::MessageType(MessageType::Discover), name];
+    let offer = lab.ask(&client(1), &discover).expect("an offer");
+    let address = offer.address.expect("an address");
+    assert_eq!(
+        (offer.seconds, offer.dns),
+        (Some(LEASE_SECONDS), vec![ROUTER])
+    );
+    assert_eq!(
+        names.address_of(b"lap-top", lab.now),
+        None,
+        "not leased yet"
+    );
+    // The name of the DISCOVER stays.
+    let said = lab.select(&client(1), address).expect("an answer");
+    assert_eq!(said.kind, Some(MessageType::Ack));
+    assert_eq!(names.address_of(b"lap-top", lab.now), Some(address));
+    assert_eq!(names.address_of(b"lap-top", lab.now + LEASE_SECONDS), None);
+    lab.release(&client(1), address);
+    assert_eq!(names.address_of(b"lap-top", lab.now), None);
+}

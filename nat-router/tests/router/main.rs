@@ -2,6 +2,7 @@
 //! subject. `cargo test -p nat-router --test router dhcp::` runs one module.
 
 mod dhcp;
+mod dns;
 mod idle;
 mod log;
 mod outside;

@@ -139,6 +139,12 @@ impl DhcpClient {
             .map(|lease| lease.dns_servers.clone())
     }
 
+    /// The number of changes of the lease, wrapping.
+    #[cfg(feature = "dns")]
+    pub(crate) fn changes(&self) -> u32 {
+        self.shared.changes.get()
+    }
+
     /// With a static configuration there is nothing to release.
     pub(crate) fn set_static(&self) {
         self.shared.release.set(Release::Done);

@@ -12,6 +12,9 @@ pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x03];
 pub const ECHO_PORT: u16 = 7;
 
+/// What makes an answer of a query.
+pub type Resolver = fn(&Udp) -> Udp;
+
 /// What the provider leases.
 #[derive(Clone)]
 pub struct Offer {
@@ -43,6 +46,10 @@ pub struct Isp {
     pub discovers: Cell<u32>,
     /// Where the last datagram for the echo port came from.
     pub asked_by: Cell<Option<(Ipv4Addr, u16)>>,
+    /// What answers queries to its DNS server, if it has one.
+    pub resolver: Cell<Option<Resolver>>,
+    /// How many queries were answered.
+    pub resolved: Cell<u32>,
 }
 
 impl Isp {
@@ -59,6 +66,8 @@ impl Isp {
             refuses,
             discovers: Cell::new(0),
             asked_by: Cell::new(None),
+            resolver: Cell::new(None),
+            resolved: Cell::new(0),
         }
     }
 
@@ -121,6 +130,11 @@ impl Isp {
                     }
                     .frame(),
                 )
+            }
+            53 => {
+                let answer = self.resolver.get()?(&udp);
+                self.resolved.set(self.resolved.get() + 1);
+                Some(answer.frame())
             }
             _ => None,
         }
