@@ -129,7 +129,7 @@ pub(crate) fn check_granted(world: &World, request: &MappingRequest, mapping: &E
     assert!(!is_reserved(config, protocol, port) && !is_excluded(config, protocol, port));
     let address = mapping
         .external_address
-        .unwrap_or(world.nat.external_addresses()[0]);
+        .unwrap_or_else(|| world.nat.external_addresses()[0]);
     for (external, inside) in forwarded_ports(&world.nat, mapping.protocol) {
         assert_eq!(
             external == at(address, port),

@@ -203,7 +203,9 @@ fn every_field_of_the_configuration_varies() {
             unvaried.push(name.clone());
         }
     }
-    let parts: [fn(&Config) -> (Vec<String>, String); 3] = [
+    /// The names of the fields of a part, and its text.
+    type Part = fn(&Config) -> (Vec<String>, String);
+    let parts: [Part; 3] = [
         |config| (fields(&config.limits), format!("{:#?}", config.limits)),
         |config| (fields(&config.timeouts), format!("{:#?}", config.timeouts)),
         |config| {
