@@ -100,7 +100,9 @@ SEEDS = {
     "free_one_to_one": free(leaves(), step("in", u8(0), u8(5), u8(0), shape()), one_to_one=u8(0) + u8(0)),
     "free_dmz": free(step("in", u8(0), u8(4), u8(0), tcp(SYN)), leaves(tcp(SYN | ACK, 0, 1), port=4), dmz_host=u8(0)),
     "free_hairpin": free(leaves(), leaves(host=1), step("hairpin", u8(0), u8(1), shape()), filtering=u8(2)),
-    "free_quarantine": free(leaves(), step("clear"), leaves(host=1), pause("advance", "seconds", u16(130)), leaves(host=1),
+    # With one address: another one would have the port free.
+    "free_quarantine": free(step("addresses", u8(0), u8(1)), leaves(), step("clear"), leaves(host=1),
+                            pause("advance", "seconds", u16(130)), leaves(host=1),
                             ports=u8(0) + flag(False), quarantine_seconds=u8(120), quarantine=flag(True)),
     "free_drain": free(leaves(), step("drain", u8(0), u16(60)), session(), leaves(host=1),
                        pause("advance", "seconds", u16(61)), session()),
