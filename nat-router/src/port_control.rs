@@ -1,6 +1,6 @@
 //! Ports on request: PCP (RFC 6887) and NAT-PMP (RFC 6886), for the hosts inside.
 //!
-//! Both share UDP port 5351. [`Server`] decides and has no socket and no clock; [`serve`] runs it on
+//! Both share UDP port 5351. [`server::Server`] decides and has no socket and no clock; [`serve`] runs it on
 //! the router's stack inside. The mappings themselves are in the NAT, see
 //! [`Nat::request_mapping`](nat_core::Nat::request_mapping).
 
