@@ -6,6 +6,7 @@ use core::net::SocketAddrV4;
 use heapless::Vec;
 
 use crate::explicit_mapping::{ExplicitMapping, MAX_EXPLICIT_MAPPINGS};
+use crate::features::EXPLICIT_MAPPINGS;
 use crate::{Instant, PortForward, Protocol};
 
 /// An explicit mapping, or the memory of one that has ended.
@@ -31,8 +32,17 @@ impl ExplicitMappings {
         entries: Vec::new(),
     };
 
+    /// None without the feature, so that the compiler leaves out all that is done with them.
+    fn entries(&self) -> &[Entry] {
+        if EXPLICIT_MAPPINGS {
+            &self.entries
+        } else {
+            &[]
+        }
+    }
+
     fn active(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| !entry.has_ended)
+        self.entries().iter().filter(|entry| !entry.has_ended)
     }
 
     /// The mappings as port forwards.
@@ -47,7 +57,7 @@ impl ExplicitMappings {
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         // Ended ones count too, which costs a search and changes nothing.
-        self.entries.is_empty()
+        self.entries().is_empty()
     }
 
     /// The mapping of an inside endpoint.
