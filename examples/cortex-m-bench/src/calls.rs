@@ -2,13 +2,12 @@
 //! its stack can be told from that of others. `.ci/stack` fails if one is missing.
 
 use core::mem::MaybeUninit;
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use nat_core::{
-    Config, ConfigError, EventHook, ExplicitMapping, Fragmenter, Fragments, Instant,
-    MappingRequest, MappingRequestError, Nat, PortForward, PortForwardError, Protocol, Quarantine,
-    Reply, Seed, Side, Stats, Verdict,
+    Config, ConfigError, EventHook, Fragmenter, Fragments, Instant, Nat, PortForward,
+    PortForwardError, Quarantine, Reply, Seed, Side, Stats, Verdict,
 };
 
 use crate::trial::world::EngineTables;
@@ -145,29 +144,6 @@ pub fn call_add_port_forward(
 #[inline(never)]
 pub fn call_remove_port_forward(nat: &mut Engine, forward: &PortForward, now: Instant) -> bool {
     nat.remove_port_forward(forward, now)
-}
-
-#[inline(never)]
-pub fn call_request_mapping(
-    nat: &mut Engine,
-    request: &MappingRequest,
-    now: Instant,
-) -> Result<ExplicitMapping, MappingRequestError> {
-    nat.request_mapping(request, now)
-}
-
-#[inline(never)]
-pub fn call_end_explicit_mapping(
-    nat: &mut Engine,
-    inside: SocketAddrV4,
-    now: Instant,
-) -> Option<ExplicitMapping> {
-    nat.end_explicit_mapping(Protocol::Udp, inside, now)
-}
-
-#[inline(never)]
-pub fn call_explicit_mappings(nat: &Engine) -> usize {
-    nat.explicit_mappings().count()
 }
 
 #[inline(never)]

@@ -6,7 +6,6 @@
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::net::SocketAddrV4;
-use core::time::Duration;
 
 use cortex_m_bench::board::{self, Console};
 use cortex_m_bench::calls;
@@ -16,8 +15,8 @@ use cortex_m_bench::trial::recipe::Sessions;
 use cortex_m_bench::trial::search::Random;
 use cortex_m_bench::trial::world::{EngineTables, Mode, inside_of};
 use nat_core::{
-    Event, EventHook, Fragments, Instant, MappingRequest, Nat, PortForward, Protocol, Quarantine,
-    Reply, Side, Verdict,
+    Event, EventHook, Fragments, Instant, Nat, PortForward, Protocol, Quarantine, Reply, Side,
+    Verdict,
 };
 use static_cell::ConstStaticCell;
 
@@ -195,11 +194,6 @@ fn control(rows: &mut Rows, nat: &mut Nat<'static>, now: Instant) {
     let _ = measured!(rows, call_add_port_forward(nat, forward));
     black_box(measured!(rows, call_port_forwards(nat)));
     black_box(measured!(rows, call_inactive_port_forwards(nat)));
-    let host = SocketAddrV4::new(*inside.ip(), 5000);
-    let request = MappingRequest::new(Protocol::Udp, host, Duration::from_secs(3600));
-    let _ = measured!(rows, call_request_mapping(nat, &request, now));
-    black_box(measured!(rows, call_explicit_mappings(nat)));
-    measured!(rows, call_end_explicit_mapping(nat, host, now));
     measured!(rows, call_drain_external_address(nat, EXTERNAL, now));
     black_box(measured!(rows, call_draining_addresses(nat)));
     black_box(measured!(rows, call_external_addresses(nat)));
