@@ -1,6 +1,6 @@
-//! `nat-smoltcp` alone: a host fetches a text from a server through the router, all in memory.
+//! `route` alone: a host fetches a text from a server through the router, all in memory.
 //!
-//! `nat-smoltcp LAN WAN` as root, on Linux: routes between two TUN devices, which must exist and be up.
+//! `route LAN WAN` as root, on Linux: routes between two TUN devices, which must exist and be up.
 //! Its address inside is 192.168.77.1, its external address 198.51.100.77.
 
 use core::error::Error;
