@@ -43,8 +43,8 @@ pub trait EventHook {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event {
-    /// An inside endpoint has got an external endpoint. A mapping whose external port becomes that of
-    /// an explicit mapping, or is so no longer, is reported as deleted and as created again.
+    /// An inside endpoint has got an external endpoint. A mapping whose external port becomes that
+    /// of an explicit mapping, or is so no longer, is reported as deleted and as created again.
     MappingCreated(MappingEvent),
     /// An external endpoint is free again.
     MappingDeleted(MappingEvent),

@@ -22,8 +22,8 @@
 //! # Use
 //!
 //! 1. Place [`Tables`] in permanent memory, usually a `static` (`ConstStaticCell` of the crate
-//!    `static_cell` 2.1 hands it out); anything that outlives the [`Nat`] will do. Build a [`Nat`] from them, a
-//!    [`Config`] and a [`Seed`] with fresh entropy.
+//!    `static_cell` 2.1 hands it out); anything that outlives the [`Nat`] will do. Build a [`Nat`]
+//!    from them, a [`Config`] and a [`Seed`] with fresh entropy.
 //! 2. Take a datagram from one [`Side`] and pass it to [`Nat::process`] with the time.
 //! 3. Carry out the [`Verdict`]: send the packet, hand it to the router's own stack, answer with
 //!    [`Reply::emit`], or discard it. Then carry out the verdicts on the fragments that have waited
@@ -220,7 +220,8 @@
 //! | `quarantine` | The quarantine of ports: a port is free as soon as its mapping has ended, also with memory for it. |
 //! | `rules` | One-to-one translation and the DMZ host: the configuration is refused. Port forwards: there is no room for one. |
 //!
-//! Off by default: `defmt` and `log`, for messages about rare events; `sixteen-addresses`, for 16
+//! Off by default: `explicit-mappings`, for [`Nat::request_mapping`]; `defmt` and `log`, for
+//! messages about rare events; `sixteen-addresses`, for 16
 //! external addresses instead of 8; and `audit`, for tests.
 #![cfg_attr(docsrs, doc = "\n# Features\n")]
 #![cfg_attr(docsrs, doc = document_features::document_features!())]

@@ -6,8 +6,8 @@
 //! - It waits in a control transfer until the host has taken the answer, or has sent its data. If
 //!   the host resets the bus or begins another transfer instead, the driver goes on waiting, and
 //!   the device is lost to the host until power-off ([`control`]).
-//! - A control endpoint that has received a packet longer than expected never gives it back, so no
-//!   transfer with a status from the host succeeds any more ([`control`]).
+//! - A control endpoint can keep a packet that nobody takes, and then fails further transfers
+//!   ([`control`]).
 //! - A packet that nobody has read when an endpoint is closed is the first one after it is opened
 //!   again ([`out`]).
 //! - Packets do not begin with DATA0 after the host has selected an alternate setting, or has ended

@@ -306,8 +306,8 @@ fn is_copy(held: &[u8], parts: &[&[u8]]) -> bool {
     rest.is_empty()
 }
 
-/// Whether two slices are equal, compared by words: a stranger can have 1,500 bytes compared for each
-/// fragment, which takes several times as long byte by byte.
+/// Whether two slices are equal, compared by words: a stranger can have 1,500 bytes compared for
+/// each fragment, which takes several times as long byte by byte.
 fn are_equal(one: &[u8], other: &[u8]) -> bool {
     let (words, rest) = one.as_chunks::<4>();
     let (other_words, other_rest) = other.as_chunks::<4>();

@@ -11,7 +11,6 @@ use crate::{Instant, PortForward, Protocol};
 
 /// An explicit mapping, or the memory of one that has ended.
 #[derive(Clone, Copy)]
-#[cfg_attr(feature = "audit", derive(Hash))]
 struct Entry {
     forward: PortForward,
     /// When it ends, or has ended.
@@ -56,8 +55,7 @@ impl ExplicitMappings {
 
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
-        // Ended ones count too, which costs a search and changes nothing.
-        self.entries().is_empty()
+        self.active().next().is_none()
     }
 
     /// The mapping of an inside endpoint.
@@ -77,8 +75,8 @@ impl ExplicitMappings {
         self.active().count() == MAX_EXPLICIT_MAPPINGS
     }
 
-    /// Whether the last explicit mapping with this external port was that of an inside endpoint, and
-    /// ended after `since`.
+    /// Whether the last explicit mapping with this external port was that of an inside endpoint,
+    /// and ended after `since`.
     pub(crate) fn had(
         &self,
         protocol: Protocol,
@@ -142,10 +140,8 @@ impl ExplicitMappings {
         use core::hash::Hash;
         for entry in &self.entries {
             let left = entry.ends_at.saturating_duration_since(now);
-            (entry.forward, entry.has_ended).hash(hasher);
-            if !entry.has_ended {
-                left.hash(hasher);
-            }
+            let over = now.saturating_duration_since(entry.ends_at);
+            (entry.forward, entry.has_ended, left, over).hash(hasher);
         }
     }
 }

@@ -114,8 +114,8 @@ impl PortForwards {
             .map_err(|_| PortForwardError::TooMany)
     }
 
-    /// Ends one explicit mapping that has an external port or an inside endpoint of `forward`, which
-    /// precedes it.
+    /// Ends one explicit mapping that has an external port or an inside endpoint of `forward`,
+    /// which precedes it.
     pub(crate) fn end_explicit_of(
         &mut self,
         forward: &PortForward,
@@ -299,8 +299,8 @@ impl PortForwards {
             || self.all_forwards().any(forward)
     }
 
-    /// The ports that port forwards and explicit mappings reserve on an external address. They may overlap after a change
-    /// of the primary address.
+    /// The ports that port forwards and explicit mappings reserve on an external address. They may
+    /// overlap after a change of the primary address.
     pub(crate) fn reserved_ports(
         &self,
         proto: Proto,
